@@ -1,0 +1,1 @@
+"""Games: pure-JAX toys, the Arcade Learning Environment, and any Gymnasium game with image observations."""

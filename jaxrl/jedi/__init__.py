@@ -1,0 +1,33 @@
+"""JEDI: an online, end-to-end latent diffusion world model (arXiv 2605.13013), its policy learned in imagination.
+
+The library in six pure functions, each `(state, batch, key) -> (result, metrics)`, to be jitted by the caller:
+
+  init                 a fresh `AgentState`
+  update_world_model   one step on encoder and denoiser
+  update_heads         one step on the reward and end model
+  update_behaviour     imagine, and one step on policy and value
+  imagine              roll the policy inside the world model
+  act                  look at real frames and choose actions
+
+The trainer around them: `python -m jaxrl.jedi --help`.
+"""
+
+from jaxrl.jedi.agent import AgentState, Observation, act, init
+from jaxrl.jedi.config import AgentConfig
+from jaxrl.jedi.learn_behaviour import update_behaviour
+from jaxrl.jedi.learn_heads import update_heads
+from jaxrl.jedi.learn_world_model import update_world_model
+from jaxrl.jedi.world import Rollout, imagine
+
+__all__ = [
+    "AgentConfig",
+    "AgentState",
+    "Observation",
+    "Rollout",
+    "act",
+    "imagine",
+    "init",
+    "update_behaviour",
+    "update_heads",
+    "update_world_model",
+]

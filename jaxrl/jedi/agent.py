@@ -1,0 +1,196 @@
+"""The agent: its networks, its state, how it sees and how it acts. All functions are pure; `AgentState.spec` is static under jit."""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl.jedi import encoder as seeing
+from jaxrl.jedi.actor_critic import ActorCritic, PolicyOutput
+from jaxrl.jedi.config import AgentConfig
+from jaxrl.jedi.denoiser import Denoiser
+from jaxrl.jedi.reward_end import RewardEnd
+from jaxrl.nn.encoder import ConvDecoder
+from jaxrl.nn.recurrent import LSTMState
+from jaxrl.rl import categorical
+from jaxrl.train.optim import adamw
+from jaxrl.train.parallel import example_keys
+from jaxrl.train.state import Learner, init_learner
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """What fixes the shapes of everything: the configuration and the game's sizes."""
+
+    config: AgentConfig
+    num_actions: int
+    frame_shape: tuple[int, int, int]
+    """H, W, channels of a frame."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """h, w, channels of a latent."""
+        shrink = 2 ** len(self.config.encoder.widths)
+        return self.frame_shape[0] // shrink, self.frame_shape[1] // shrink, self.config.encoder.channels
+
+
+class Networks(NamedTuple):
+    """The modules, without parameters."""
+
+    encoder: seeing.Encoder
+    denoiser: Denoiser
+    reward_end: RewardEnd
+    actor_critic: ActorCritic
+    decoder: ConvDecoder
+
+
+@functools.cache
+def networks(spec: AgentSpec) -> Networks:
+    """The modules of `spec`."""
+    config, dtype = spec.config, jnp.dtype(spec.config.precision)
+    return Networks(
+        seeing.Encoder(config.encoder, dtype),
+        Denoiser(config.denoiser, spec.num_actions, dtype),
+        RewardEnd(config.reward_end, spec.num_actions, dtype),
+        ActorCritic(config.actor_critic, spec.num_actions, dtype),
+        ConvDecoder(config.probe.widths, spec.frame_shape[-1], dtype),
+    )
+
+
+class Optimizers(NamedTuple):
+    """One per learner."""
+
+    world: optax.GradientTransformation
+    heads: optax.GradientTransformation
+    policy: optax.GradientTransformation
+    probe: optax.GradientTransformation
+
+
+@functools.cache
+def optimizers(spec: AgentSpec) -> Optimizers:
+    """The optimisers of `spec`."""
+    config = spec.config
+    parts = (config.world_model, config.heads, config.behaviour, config.probe)
+    return Optimizers(*(adamw(part.optim) for part in parts))
+
+
+@flax.struct.dataclass
+class AgentState:
+    """All that the agent has learned, and its optimisers."""
+
+    world: Learner
+    """Parameters {"encoder", "denoiser"}."""
+    target: dict
+    """Moving average of the encoder. Rewards, ends, policy and start states see the world through it, because it is what the
+    denoiser learns to predict: imagined and real latents are then of the same kind. Our choice."""
+    heads: Learner
+    """Reward and end model."""
+    policy: Learner
+    """Policy and value."""
+    probe: Learner
+    """Decoder for pictures."""
+    spec: AgentSpec = flax.struct.field(pytree_node=False)
+
+
+def init(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int], key: jax.Array) -> AgentState:
+    """A fresh agent for a game with `num_actions` actions and uint8 frames of `frame_shape` (H, W, 3).
+
+    Raises:
+      ValueError: if the frame cannot be halved as often as the encoder has levels.
+    """
+    spec = AgentSpec(config, num_actions, tuple(frame_shape))
+    check_shapes(spec)
+    nets, optim = networks(spec), optimizers(spec)
+    keys = jax.random.split(key, 5)
+    n, latent = config.context, jnp.zeros(spec.latent_shape)
+    frame = jnp.zeros(spec.frame_shape)
+    sequence = jnp.zeros((1, *spec.latent_shape))
+    action = jnp.zeros(1, jnp.int32)
+
+    encoder = nets.encoder.init(keys[0], frame)["params"]
+    past = jnp.zeros((n, *spec.latent_shape))
+    denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))["params"]
+    heads = nets.reward_end.init(keys[2], heads_memory(spec, ()), sequence, sequence, action)["params"]
+    policy = nets.actor_critic.init(keys[3], policy_memory(spec, ()), sequence)["params"]
+    probe = nets.decoder.init(keys[4], latent)["params"]
+    return AgentState(
+        world=init_learner({"encoder": encoder, "denoiser": denoiser}, optim.world),
+        target=jax.tree.map(jnp.copy, encoder),
+        heads=init_learner(heads, optim.heads),
+        policy=init_learner(policy, optim.policy),
+        probe=init_learner(probe, optim.probe),
+        spec=spec,
+    )
+
+
+def check_shapes(spec: AgentSpec) -> None:
+    """Refuse sizes that do not fit together, with one sentence."""
+    config = spec.config
+    levels = len(config.encoder.widths)
+    if any(side % 2**levels for side in spec.frame_shape[:2]):
+        raise ValueError(
+            f"frames of {spec.frame_shape[0]}x{spec.frame_shape[1]} cannot be halved {levels} times; choose a frame size that is "
+            f"a multiple of {2**levels} or fewer encoder.widths"
+        )
+    if len(config.probe.widths) != levels:
+        raise ValueError(f"probe.widths needs as many levels as encoder.widths ({levels}), has {len(config.probe.widths)}")
+    if config.heads.length < config.context + 1:
+        raise ValueError(f"heads.length must exceed context ({config.context}), is {config.heads.length}")
+    if config.denoiser.cond_width % (2 * config.context):
+        raise ValueError(f"denoiser.cond_width must be a multiple of 2 x context, is {config.denoiser.cond_width}")
+
+
+def policy_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
+    """The policy's LSTM state at the beginning of an episode."""
+    return LSTMState.zeros(leading, spec.config.actor_critic.lstm_width)
+
+
+def heads_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
+    """The reward and end model's LSTM state at the beginning of an episode."""
+    return LSTMState.zeros(leading, spec.config.reward_end.lstm_width)
+
+
+def encode(state: AgentState, frame: jax.Array, mask: jax.Array | None = None) -> jax.Array:
+    """Latents `[..., h, w, C]` of uint8 frames `[..., H, W, 3]` by the target encoder; zero where `mask [...]` is False."""
+    return seeing.encode(networks(state.spec).encoder, state.target, frame, mask)
+
+
+def decode(state: AgentState, z: jax.Array) -> jax.Array:
+    """Pictures float `[..., H, W, 3]`, about [-1, 1], of latents by the probe; no gradient flows to the latents."""
+    return networks(state.spec).decoder.apply({"params": state.probe.params}, jax.lax.stop_gradient(z)).astype(jnp.float32)
+
+
+class Observation(NamedTuple):
+    """What the policy is given at one step of B real environments."""
+
+    memory: LSTMState
+    """`[B, D]`, the policy's memory."""
+    frame: jax.Array
+    """uint8 `[B, H, W, 3]`."""
+    first: jax.Array
+    """bool `[B]`, True at the first frame of an episode: the memory is cleared before looking."""
+    epsilon: jax.Array | float = 0.0
+    """Probability of a uniformly random action, in [0, 1]."""
+
+
+def act(state: AgentState, batch: Observation, key: jax.Array) -> tuple[LSTMState, dict[str, jax.Array]]:
+    """Look at one frame per environment and choose actions.
+
+    Returns:
+      The new memory, and {"action" int32 [B], "logits" [B, A], "value" [B]}.
+    """
+    first = batch.first[:, None]
+    memory = jax.tree.map(lambda m: jnp.where(first, 0.0, m), batch.memory)
+    memory, out = policy_step(state, memory, encode(state, batch.frame))
+    keys = example_keys(key, len(batch.first))
+    action = jax.vmap(categorical.epsilon_sample, (0, 0, None))(keys, out.logits, batch.epsilon)
+    return memory, {"action": action, "logits": out.logits, "value": out.value}
+
+
+def policy_step(state: AgentState, memory: LSTMState, z: jax.Array) -> tuple[LSTMState, PolicyOutput]:
+    """Policy and value at latents `[..., h, w, C]`, with the memory after seeing them."""
+    return networks(state.spec).actor_critic.apply({"params": state.policy.params}, memory, z, method="step")

@@ -1,0 +1,104 @@
+"""The model of rewards and ends: convolutions on a pair of maps, an LSTM over time (DIAMOND, rew_end_model.py)."""
+
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxrl.nn.conv import Conv, Downsample
+from jaxrl.nn.embed import Embedding
+from jaxrl.nn.mlp import MLP
+from jaxrl.nn.recurrent import LSTM, LSTMState
+from jaxrl.nn.residual import ResBlocks
+
+REWARD_CLASSES = 3
+"""Classes -1, 0, +1, in this order."""
+END_CLASSES = 2
+"""Classes "goes on" and "ends", in this order."""
+
+
+@dataclass(frozen=True)
+class RewardEndConfig:
+    """Sizes of the reward and end model."""
+
+    depths: tuple[int, ...] = (2,)
+    """Residual blocks per level; a stride-2 convolution lies between levels."""
+    widths: tuple[int, ...] = (32,)
+    """Channels per level; two attending blocks of the last width follow."""
+    attention: tuple[bool, ...] = ()
+    """Levels that attend. Empty: none but the final two blocks."""
+    cond_width: int = 128
+    """Width of the action embedding that modulates the blocks."""
+    lstm_width: int = 512
+    """LSTM units, and hidden width of the head."""
+
+
+class PairEncoder(nn.Module):
+    """Features of the step from one map to the next. `2 x [..., H, W, C], cond [..., E] -> [..., h, w, D]`."""
+
+    config: RewardEndConfig
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z, z_next, cond):
+        config = self.config
+        attention = config.attention or (False,) * len(config.depths)
+        x = Conv(config.widths[0], dtype=self.dtype, name="conv_in")(jnp.concatenate([z, z_next], axis=-1))
+        for level, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
+            if level > 0:
+                x = Downsample(self.dtype, name=f"downsamples_{level}")(x)
+            x = ResBlocks((width,) * depth, attention[level], self.dtype, name=f"blocks_{level}")(x, cond)[-1]
+        final = ResBlocks((config.widths[-1],) * 2, True, self.dtype, name=f"blocks_{len(config.depths)}")
+        return final(x, cond)[-1]
+
+
+class RewardEnd(nn.Module):
+    """Logits of the reward class and of the end for every step of a sequence."""
+
+    config: RewardEndConfig
+    num_actions: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, state: LSTMState, z, z_next, action, live=None):
+        """Unroll over T steps.
+
+        Args:
+          state: LSTM state `[..., D]` before the first step.
+          z, z_next: `[..., T, H, W, C]`, the maps before and after each step.
+          action: int `[..., T]`.
+          live: bool `[..., T]`, False at padded steps, after which the state is zero (our choice; DIAMOND runs through padding).
+
+        Returns:
+          `(state after the last step, reward logits [..., T, 3], end logits [..., T, 2])`, logits float32.
+        """
+        cond = Embedding(self.num_actions, self.config.cond_width, name="act_emb")(action)
+        features = flatten_chw(PairEncoder(self.config, self.dtype, name="encoder")(z, z_next, cond))
+        starts_fresh = None if live is None else preceded_by_padding(live)
+        lstm = LSTM(self.config.lstm_width, self.dtype, name="lstm")
+        state, states = lstm(state, features, reset=starts_fresh)
+        classes = REWARD_CLASSES + END_CLASSES
+        head = MLP(self.config.lstm_width, classes, use_final_bias=False, dtype=self.dtype, name="head")
+        logits = head(states.hidden).astype(jnp.float32)
+        return state, logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
+
+
+def flatten_chw(x: jax.Array) -> jax.Array:
+    """`[..., H, W, C] -> [..., C*H*W]` in the order of the torch references, so that their weights load unchanged."""
+    return jnp.moveaxis(x, -1, -3).reshape(*x.shape[:-3], -1)
+
+
+def preceded_by_padding(live: jax.Array) -> jax.Array:
+    """bool `[..., T]`: the step before lies in padding (False at the first step)."""
+    return jnp.concatenate([jnp.zeros_like(live[..., :1]), ~live[..., :-1]], axis=-1)
+
+
+def reward_class(reward: jax.Array) -> jax.Array:
+    """Class 0, 1, 2 of a reward by its sign; int32."""
+    return (jnp.sign(reward) + 1).astype(jnp.int32)
+
+
+def class_reward(index: jax.Array) -> jax.Array:
+    """Reward -1, 0, +1 of a class; float32."""
+    return index.astype(jnp.float32) - 1.0

@@ -1,0 +1,106 @@
+"""Frame encoders, a decoder, and the ways to fix the scale of a latent map. Shared by world models and quantizers."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxrl.nn.conv import Conv, Downsample, Upsample
+from jaxrl.nn.modulate import GroupNorm
+from jaxrl.nn.residual import SmallResBlock
+
+
+class ConvEncoder(nn.Module):
+    """Full-resolution stem, then a residual block and a stride-2 convolution per level. `[..., H, W, 3] -> [..., H/2^L, W/2^L, D]`.
+
+    Attributes:
+      widths: channels of the L levels (the stem has `widths[0]`).
+      features: channels D of the map that leaves.
+    """
+
+    widths: Sequence[int]
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        x = Conv(self.widths[0], dtype=self.dtype, name="conv_in")(x)
+        for level, width in enumerate(self.widths):
+            x = SmallResBlock(width, self.dtype, name=f"block_{level}")(x)
+            x = Downsample(self.dtype, name=f"down_{level}")(x)
+        x = SmallResBlock(self.widths[-1], self.dtype, name="block_out")(x)
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
+
+
+class StridedEncoder(nn.Module):
+    """Only stride-2 convolutions and one residual block: the cheap encoder for CPUs. Shapes as `ConvEncoder`."""
+
+    widths: Sequence[int]
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        for level, width in enumerate(self.widths):
+            if level > 0:
+                x = nn.silu(GroupNorm(name=f"norm_{level}")(x))
+            x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(x)
+        x = SmallResBlock(self.widths[-1], self.dtype, name="block_out")(x)
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
+
+
+class ConvDecoder(nn.Module):
+    """Mirror of an encoder: a residual block and an upsampling per level. `[..., h, w, D] -> [..., h 2^L, w 2^L, channels]`.
+
+    Attributes:
+      widths: channels of the L levels, from the latent map outwards.
+      channels: channels of the image.
+    """
+
+    widths: Sequence[int]
+    channels: int = 3
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z):
+        x = Conv(self.widths[0], dtype=self.dtype, name="conv_in")(z)
+        for level, width in enumerate(self.widths):
+            x = SmallResBlock(width, self.dtype, name=f"block_{level}")(x)
+            x = Upsample(self.dtype, name=f"up_{level}")(x)
+        x = nn.silu(GroupNorm(name="norm_out")(x))
+        return Conv(self.channels, dtype=self.dtype, name="conv_out")(x)
+
+
+RMS = 0.5
+"""Root mean square that `rms` and its kin give a latent map; equals EDM's sigma_data, so that its constants carry over."""
+
+_TINY = 1e-6
+
+
+def fix_rms(h: jax.Array) -> jax.Array:
+    """`RMS * h / rms(h)` over H, W and C of each map `[..., H, W, C]`, in float32."""
+    h = h.astype(jnp.float32)
+    return RMS * h * jax.lax.rsqrt(jnp.square(h).mean((-3, -2, -1), keepdims=True) + _TINY)
+
+
+def fix_layer(h: jax.Array) -> jax.Array:
+    """`fix_rms` after subtracting the mean of each map."""
+    h = h.astype(jnp.float32)
+    return fix_rms(h - h.mean((-3, -2, -1), keepdims=True))
+
+
+def fix_position(h: jax.Array) -> jax.Array:
+    """`fix_rms` at every position apart: over C only."""
+    h = h.astype(jnp.float32)
+    return RMS * h * jax.lax.rsqrt(jnp.square(h).mean(-1, keepdims=True) + _TINY)
+
+
+def fix_tanh(h: jax.Array) -> jax.Array:
+    """Squash into [-1, 1] (the choice of Horizon Imagination, arXiv 2602.08032, code)."""
+    return jnp.tanh(h.astype(jnp.float32))
+
+
+def fix_nothing(h: jax.Array) -> jax.Array:
+    """The map as it is, in float32; for ablations."""
+    return h.astype(jnp.float32)

@@ -1,0 +1,1 @@
+"""uint8 frames kept on the device (or the host), and segments cut from them inside jit."""

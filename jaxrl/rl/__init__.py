@@ -1,0 +1,1 @@
+"""Formulas of reinforcement learning, written for one trajectory; batch them with `jax.vmap`."""

@@ -1,0 +1,1 @@
+"""Running an experiment: config, optimiser, devices, checkpoints, metrics, run folders. Knows pytrees, no method."""

@@ -1,0 +1,1 @@
+"""Transcoder ensembles that explain a classifier's predictions (CXR-LanIC). No code has landed here yet."""
