@@ -1,0 +1,104 @@
+"""Any Gymnasium environment with image observations and discrete actions, as a `HostEnv`."""
+
+import numpy as np
+
+from jaxrl.envs.protocol import Transition
+from jaxrl.envs.resize import resize_area
+from jaxrl.train.errors import Refusal
+
+
+class GymnasiumEnv:
+    """`gymnasium.make(id)` with uint8 RGB frames of one size. Grey images become RGB.
+
+    A Gymnasium environment cannot be copied in general, so it is saved as the seed and the actions of the current game, and
+    restored by playing them again. If the game does not come out the same, `restore` says so.
+    """
+
+    def __init__(self, env_id: str, frame_size: int = 64):
+        """Make the environment.
+
+        Raises:
+          Refusal: Gymnasium or the environment is missing, or its observations or actions are of another kind.
+        """
+        try:
+            import gymnasium
+        except ImportError:
+            raise Refusal(f'{env_id} needs Gymnasium: pip install "latentax[atari]"') from None
+        if env_id.startswith("ALE/") or "NoFrameskip" in env_id:
+            from jaxrl.envs.atari import emulator
+
+            gymnasium.register_envs(emulator())
+        self.name = env_id
+        try:
+            self._env = gymnasium.make(env_id)
+        except gymnasium.error.Error as error:
+            raise Refusal(f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package") from None
+        except ImportError as error:
+            raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None
+        self._check()
+        self.num_actions = int(self._env.action_space.n)
+        self.frame_shape = (frame_size, frame_size, 3)
+        self._seed, self._actions, self._frame = 0, [], None
+
+    def _check(self):
+        from gymnasium.spaces import Box, Discrete
+
+        seen, acts = self._env.observation_space, self._env.action_space
+        image = isinstance(seen, Box) and seen.dtype == np.uint8 and (
+            len(seen.shape) == 2 or (len(seen.shape) == 3 and seen.shape[-1] in (1, 3))
+        )  # fmt: skip
+        if not image:
+            raise Refusal(
+                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with gymnasium's AddRenderObservation "
+                "under an id of your own, or choose another environment"
+            )
+        if not isinstance(acts, Discrete):
+            raise Refusal(f"{self.name} has actions {acts}; only discrete actions are supported")
+
+    def _see(self, observation) -> np.ndarray:
+        image = observation if observation.ndim == 3 else observation[..., None]
+        image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+        self._frame = resize_area(image, self.frame_shape[0])
+        return self._frame
+
+    def reset(self, seed: int) -> np.ndarray:
+        """A new game."""
+        self._seed, self._actions = int(seed) % 2**31, []
+        observation, _ = self._env.reset(seed=self._seed)
+        return self._see(observation)
+
+    def step(self, action: int) -> Transition:
+        """One step; `terminated` is an end, `truncated` a cut."""
+        self._actions.append(int(action))
+        start = int(getattr(self._env.action_space, "start", 0))
+        observation, reward, terminated, truncated, _ = self._env.step(start + int(action))
+        return Transition(
+            self._see(observation), np.float32(reward), bool(terminated), bool(truncated), bool(terminated or truncated)
+        )
+
+    def save(self) -> dict[str, np.ndarray]:
+        """Seed and actions of the current game, and the frame it has come to."""
+        return {"seed": np.int64(self._seed), "actions": np.asarray(self._actions, np.int64), "frame": self._frame.copy()}
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Play the saved game again.
+
+        Raises:
+          Refusal: it came out differently; the environment does not follow its seed.
+        """
+        self.reset(int(saved["seed"]))
+        for action in saved["actions"]:
+            self.step(int(action))
+        if not np.array_equal(self._frame, saved["frame"]):
+            raise Refusal(
+                f"{self.name} does not play the same game from the same seed, so this run cannot be resumed exactly: "
+                "remove env.* from its checkpoint or start a new run"
+            )
+
+    def close(self) -> None:
+        """Close the environment."""
+        self._env.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

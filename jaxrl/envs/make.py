@@ -1,0 +1,56 @@
+"""From the name on the command line to a game."""
+
+import difflib
+import re
+
+from jaxrl.envs.atari100k import GAMES
+from jaxrl.envs.bricks import bricks
+from jaxrl.envs.catch import catch
+from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.train.errors import Refusal
+
+TOYS = {
+    "catch": lambda size: catch(size),
+    "catch-drift": lambda size: catch(size, drift=True),
+    "bricks": lambda size: bricks(size),
+}
+
+
+def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
+    """A game by name, with frames of `frame_size` pixels.
+
+    Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and underscores do not matter), or a
+    Gymnasium id ("ALE/Pong-v5", "MyGame-v0").
+
+    Raises:
+      Refusal: nothing of that name (names near to it are listed), or something is not installed.
+    """
+    if name in TOYS:
+        try:
+            return TOYS[name](frame_size)
+        except ValueError as error:
+            raise Refusal(f"{error}: choose a larger --game.frame-size") from None
+    if "/" in name or re.search(r"-v\d+$", name):
+        from jaxrl.envs.gymnasium_env import GymnasiumEnv
+
+        return GymnasiumEnv(name, frame_size)
+    return _atari(name, frame_size)
+
+
+def _atari(name, frame_size):
+    from jaxrl.envs.atari import Atari, game_names
+
+    plain = lambda text: text.replace("_", "").lower()
+    known = {plain(game): game for game in GAMES}
+    if plain(name) in known or plain(name) not in TOYS:
+        try:
+            known |= {plain(game): game for game in game_names()}
+        except Refusal:
+            if plain(name) in known:
+                raise
+    if plain(name) in known:
+        return Atari(known[plain(name)], frame_size)
+    spelled = {**known, **{plain(toy): toy for toy in TOYS}}
+    near = [spelled[match] for match in difflib.get_close_matches(plain(name), spelled, n=4, cutoff=0.5)]
+    hint = f"did you mean {', '.join(near)}?" if near else f"toys are {', '.join(TOYS)}; Atari games are named like Breakout"
+    raise Refusal(f"there is no game called {name!r}: {hint}")

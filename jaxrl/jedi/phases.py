@@ -1,0 +1,142 @@
+"""The four kinds of update as loops over the replay, each one compiled program, and an epoch made of them.
+
+The key of an update depends only on (seed, epoch, phase, number of the update), so an epoch gives the same result whether it runs in
+one piece, in several, or is resumed in the middle.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.jedi.agent import AgentSpec, AgentState
+from jaxrl.jedi.learn_behaviour import update_behaviour
+from jaxrl.jedi.learn_heads import update_heads
+from jaxrl.jedi.learn_probe import update_probe
+from jaxrl.jedi.learn_world_model import update_world_model
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
+from jaxrl.replay.segment import Segment
+from jaxrl.train.parallel import example_keys
+
+
+class Phase(NamedTuple):
+    """One kind of update, and what a batch for it looks like."""
+
+    name: str
+    update: Callable
+    drawer: Drawer
+    batch: Callable[[AgentSpec], tuple[int, ...]]
+    """Leading axes of the segments of a batch."""
+    size: Callable[[AgentSpec], int]
+    """Rows of a segment."""
+
+
+PHASES = {
+    "world_model": Phase(
+        "world_model", update_world_model, buffer.draw_frames,
+        lambda spec: (spec.config.world_model.batch,),
+        lambda spec: spec.config.context + spec.config.world_model.autoregressive_steps,
+    ),
+    "heads": Phase(
+        "heads", update_heads, buffer.draw_around,
+        lambda spec: (spec.config.heads.batch,),
+        lambda spec: spec.config.heads.length,
+    ),
+    "behaviour": Phase(
+        "behaviour", update_behaviour, buffer.draw_start,
+        lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.spare_starts),
+        lambda spec: spec.config.context,
+    ),
+    "probe": Phase("probe", update_probe, buffer.draw_frames, lambda spec: (spec.config.probe.batch,), lambda spec: 1),
+}  # fmt: skip
+
+
+def update_key(epoch_key: jax.Array, phase: Phase, number: jax.Array) -> jax.Array:
+    """Key of one update."""
+    return jax.random.fold_in(jax.random.fold_in(epoch_key, list(PHASES).index(phase.name)), number)
+
+
+def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights) -> Draw:
+    """Which rows make the batch of one update."""
+    count, *inner = phase.batch(spec)
+    keys = example_keys(key, count)
+    if inner:
+        keys = jax.vmap(lambda k: jax.random.split(k, tuple(inner)))(keys)
+    return buffer.draw_batch(index, phase.drawer, keys, phase.size(spec), age_weights)
+
+
+def run_phase(
+    phase: Phase, agent: AgentState, replay: Replay, epoch_key: jax.Array, start: jax.Array, stop: jax.Array
+) -> tuple[AgentState, dict[str, jax.Array]]:
+    """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
+
+    Returns:
+      The agent, and the sums of the metrics over the updates.
+    """
+
+    def one(agent, number):
+        key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
+        draw = draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights)
+        frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
+        return phase.update(agent, buffer.complete(replay.index, draw, frame), key_update)
+
+    def body(number, carry):
+        agent, sums = carry
+        agent, metrics = one(agent, number)
+        return agent, jax.tree.map(jnp.add, sums, metrics)
+
+    shapes = jax.eval_shape(one, agent, jnp.int32(0))[1]
+    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    return jax.lax.fori_loop(start, stop, body, (agent, sums))
+
+
+def draw_many(
+    phase: Phase, spec: AgentSpec, index: ReplayIndex, epoch_key: jax.Array, start: jax.Array, count: int, age_weights
+) -> Draw:
+    """The draws of updates start..start+count-1, `[count, ...]`, for a replay whose frames live on the host."""
+
+    def one(number):
+        key_draw, _ = jax.random.split(update_key(epoch_key, phase, number))
+        return draw_for(phase, spec, index, key_draw, age_weights)
+
+    return jax.vmap(one)(start + jnp.arange(count))
+
+
+def run_batches(
+    phase: Phase, agent: AgentState, batches: Segment, epoch_key: jax.Array, start: jax.Array, stop: jax.Array
+) -> tuple[AgentState, dict[str, jax.Array]]:
+    """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""
+
+    def one(agent, number):
+        _, key_update = jax.random.split(update_key(epoch_key, phase, number))
+        return phase.update(agent, jax.tree.map(lambda a: a[number - start], batches), key_update)
+
+    def body(number, carry):
+        agent, sums = carry
+        agent, metrics = one(agent, number)
+        return agent, jax.tree.map(jnp.add, sums, metrics)
+
+    shapes = jax.eval_shape(one, agent, start)[1]
+    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    return jax.lax.fori_loop(start, stop, body, (agent, sums))
+
+
+class Counts(NamedTuple):
+    """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
+
+    world_model: int
+    heads: int
+    behaviour: int
+    probe: int
+
+
+def run_epoch(
+    agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts
+) -> tuple[AgentState, dict[str, dict[str, jax.Array]]]:
+    """All updates of an epoch in one program: world model, then heads, then behaviour, then probe. Sums of metrics by phase."""
+    sums = {}
+    for name, phase in PHASES.items():
+        agent, sums[name] = run_phase(phase, agent, replay, epoch_key, jnp.int32(0), getattr(counts, name))
+    return agent, sums

@@ -1,0 +1,131 @@
+"""Checkpoints by orbax: atomic, asynchronous, the latest few and the best one kept.
+
+A checkpoint is a tree of arrays, stored as nested dictionaries by the names of its fields (readable by any orbax), and a JSON
+record. Arrays are copied to the host before the training goes on, so the caller may donate them at once. A process that dies while
+saving leaves a temporary folder that is never taken for a checkpoint.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxrl.train.errors import Refusal, writing
+
+
+def to_host(tree) -> Any:
+    """A tree with every array copied to host memory (also on CPU, where a view would see donated buffers change)."""
+    return jax.tree.map(lambda a: np.array(a, copy=True), jax.device_get(tree))
+
+
+def to_names(tree) -> dict[str, Any]:
+    """A tree of arrays as nested dictionaries by field name."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return unflatten_dict({_names(path): leaf for path, leaf in leaves})
+
+
+def from_names(template, named: dict[str, Any], where: str = "the checkpoint") -> Any:
+    """The inverse of `to_names`, for a tree with the structure, shapes and dtypes of `template`.
+
+    Raises:
+      Refusal: naming the first leaf that is missing, left over, or of another shape.
+    """
+    flat = flatten_dict(named)
+    leaves, treedef = jax.tree_util.tree_flatten_with_path(template)
+    wanted = {_names(path): leaf for path, leaf in leaves}
+    for name in sorted(set(wanted) ^ set(flat)):
+        trouble = "has no" if name in wanted else "has an unknown"
+        raise Refusal(f"{where} {trouble} array {'/'.join(name)}: it was written by another version or configuration")
+    for name, leaf in wanted.items():
+        if np.shape(flat[name]) != np.shape(leaf):
+            raise Refusal(f"{where} holds {'/'.join(name)} of shape {np.shape(flat[name])}, not {np.shape(leaf)}")
+    return treedef.unflatten([np.asarray(flat[name]).astype(leaf.dtype) for name, leaf in wanted.items()])
+
+
+def _names(path) -> tuple[str, ...]:
+    return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
+
+
+class Checkpoints:
+    """The checkpoints of one run folder."""
+
+    def __init__(self, folder: Path, keep: int = 2):
+        """Open or create `folder`; `keep` latest checkpoints stay, and the best scored one."""
+        import orbax.checkpoint as ocp  # slow to import
+
+        policies = ocp.checkpoint_managers
+        self._ocp, self.folder = ocp, Path(folder).resolve()
+        best = policies.BestN(get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False)
+        options = ocp.CheckpointManagerOptions(
+            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
+            cleanup_tmp_directories=True,
+        )
+        with writing(self.folder):
+            self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def steps(self) -> list[int]:
+        """Steps of the complete checkpoints, in order."""
+        return sorted(self._manager.all_steps())
+
+    def best(self) -> int | None:
+        """Step of the best scored checkpoint."""
+        scored = {step: self._score(step) for step in self.steps()}
+        scored = {step: score for step, score in scored.items() if score is not None}
+        return max(scored, key=scored.get) if scored else None
+
+    def _score(self, step):
+        file = self.folder / str(step) / "metrics" / "metrics"
+        return json.loads(file.read_text())["score"] if file.exists() else None
+
+    def save(self, step: int, tree, record: dict[str, Any], score: float | None = None) -> None:
+        """Copy `tree` to the host and write it, with `record`, in the background. A step already stored is not written again."""
+        ocp = self._ocp
+        if step in self._manager.all_steps():
+            return
+        items = ocp.args.Composite(
+            arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record)
+        )
+        with writing(self.folder):
+            self._manager.save(step, args=items, metrics=None if score is None else {"score": float(score)})
+
+    def wait(self) -> None:
+        """Until everything is on disk; failures of background writing surface here."""
+        with writing(self.folder):
+            self._manager.wait_until_finished()
+
+    def record(self, step: int) -> dict[str, Any]:
+        """The JSON record of a checkpoint."""
+        return self._restore(step, record=self._ocp.args.JsonRestore())["record"]
+
+    def restore(self, template, step: int | None = None) -> tuple[Any, dict[str, Any]] | None:
+        """`(tree like template, record)` of a checkpoint, the latest by default; None if there is none.
+
+        Raises:
+          Refusal: it is damaged, or of another configuration.
+        """
+        step = step if step is not None else self._manager.latest_step()
+        if step is None:
+            return None
+        ocp = self._ocp
+        named = to_names(jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), template))
+        stored = self._restore(step, arrays=ocp.args.StandardRestore(named), record=ocp.args.JsonRestore())
+        return from_names(template, stored["arrays"], f"checkpoint {self.folder / str(step)}"), stored["record"]
+
+    def _restore(self, step, **items):
+        try:
+            return self._manager.restore(step, args=self._ocp.args.Composite(**items))
+        except Refusal:
+            raise
+        except Exception as error:
+            others = [s for s in self.steps() if s != step]
+            remedy = f"remove that folder to go on from step {others[-1]}" if others else "start a new run with another --run-dir"
+            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            raise Refusal(f"checkpoint {self.folder / str(step)} is damaged or of another configuration ({reason}): {remedy}") from error
+
+    def close(self) -> None:
+        """Wait, then let go."""
+        self.wait()
+        self._manager.close()

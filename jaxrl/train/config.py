@@ -1,0 +1,53 @@
+"""Configurations are frozen dataclasses; here they become JSON, come back, and are compared field by field."""
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any, TypeVar
+
+from jaxrl.train.errors import Refusal
+
+T = TypeVar("T")
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """A configuration as JSON-ready nested dictionaries (tuples become lists)."""
+    return json.loads(json.dumps(dataclasses.asdict(config)))
+
+
+def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
+    """The inverse of `to_dict`.
+
+    Raises:
+      Refusal: for a field that `cls` does not have, or one that is missing.
+    """
+    hints = typing.get_type_hints(cls)
+    names = {field.name for field in dataclasses.fields(cls)}
+    for name in sorted(names ^ set(data)):
+        trouble = "is unknown" if name in data else "is missing"
+        raise Refusal(f"the stored configuration was written by another version: field {where}{name} {trouble}")
+    return cls(**{name: _from_json(hints[name], data[name], f"{where}{name}.") for name in names})
+
+
+def _from_json(hint, value, where):
+    if dataclasses.is_dataclass(hint):
+        return from_dict(hint, value, where)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType) and value is not None:
+        inner = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
+        return _from_json(inner, value, where)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one with dotted names."""
+    flat = {}
+    for name, value in data.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+    return flat
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Dotted names of the fields that differ between two `to_dict` results, with both values (None where absent)."""
+    old, new = flatten(old), flatten(new)
+    return {name: (old.get(name), new.get(name)) for name in sorted(old | new) if old.get(name) != new.get(name)}

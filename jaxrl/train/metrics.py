@@ -1,0 +1,86 @@
+"""Metrics: one JSON line per epoch, the same numbers for TensorBoard, and a count of compilations."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from jaxrl.train.errors import Refusal, writing
+
+
+class MetricsLog:
+    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is installed."""
+
+    def __init__(self, folder: Path, lines: int | None = None):
+        """Open for appending; with `lines` given, what a resumed run had written beyond that line is cut off first."""
+        self.path = folder / "metrics.jsonl"
+        with writing(self.path):
+            if lines is not None and self.path.is_file():
+                kept = self.path.read_text().splitlines(keepends=True)[:lines]
+                self.path.write_text("".join(kept))
+            self._file = open(self.path, "a", encoding="utf-8")
+        self.lines = sum(1 for _ in open(self.path, encoding="utf-8")) if self.path.is_file() else 0
+        self._board = _tensorboard(folder / "tensorboard")
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        """One line; `step` is the horizontal axis of TensorBoard (environment steps)."""
+        with writing(self.path):
+            self._file.write(json.dumps({"step": step, **{k: _plain(v) for k, v in values.items()}}) + "\n")
+            self._file.flush()
+        self.lines += 1
+        if self._board is not None:
+            for name, value in values.items():
+                if isinstance(value, int | float) and math.isfinite(value):
+                    self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """All complete lines of a run's metrics.jsonl; [] if there is none.
+
+    Raises:
+      Refusal: a line is not JSON.
+    """
+    path = folder / "metrics.jsonl"
+    if not path.exists():
+        return []
+    rows = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise Refusal(f"{path}, line {number}, is not JSON ({error.msg}): remove that line") from None
+    return rows
+
+
+def _plain(value):
+    """JSON has no NaN or infinity; they become null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tensorboard(folder: Path):
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))
+
+
+class CompileCounter:
+    """Counts the programs that XLA compiled in this process since the counter was made, and the seconds it took."""
+
+    def __init__(self):
+        self.count, self.seconds = 0, 0.0
+        jax.monitoring.register_event_duration_secs_listener(self._listen)
+
+    def _listen(self, event: str, duration: float, **_):
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.count += 1
+            self.seconds += duration
