@@ -4,7 +4,7 @@ Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399
 "our choice" = not known from the JEDI papers (2505.19698, 2605.13013), chosen and measured here.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from jaxrl.diffusion.precondition import EDM
@@ -122,3 +122,122 @@ class AgentConfig:
     probe: ProbeLearning = ProbeLearning()
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and LSTM state stay float32."""
+
+
+@dataclass(frozen=True)
+class GameConfig:
+    """How the game is played."""
+
+    frame_size: int = 64
+    """Side of the square RGB frames, pixels."""
+    num_envs: int = 1
+    """Games played side by side."""
+    epsilon: float = 0.01
+    """Probability of a random action while collecting (DIAMOND)."""
+
+
+@dataclass(frozen=True)
+class Updates:
+    """Updates of each part in one epoch."""
+
+    world_model: int = 400
+    heads: int = 400
+    behaviour: int = 400
+    probe: int = 40
+    """The decoder for pictures; 0 if none are wanted. Our choice."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When to play and when to learn. Steps are counted over all games together (DIAMOND's values)."""
+
+    env_steps: int = 100_000
+    """Environment steps of the whole run."""
+    initial_steps: int = 5_000
+    """Steps with random actions before the first update."""
+    initial_extra: int = 100
+    """More such steps, again and again, while the two rarest of the rewards -1, 0, +1 were seen fewer than 10 times together."""
+    initial_limit: int = 10_000
+    """But never more than this in all."""
+    steps_per_epoch: int = 100
+    """Steps between updates."""
+    first: Updates = Updates(10_000, 10_000, 5_000, 1_000)
+    """Updates of the first epoch; for behaviour, of the epoch in which its gate opens."""
+    steady: Updates = Updates()
+    """Updates of every other epoch."""
+    final_epochs: int = 50
+    """Epochs without play at the end."""
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """Behaviour is learned only once imagination is worth it: it must end where the real game ended. Our choice."""
+
+    end_recall: float = 0.9
+    """Share of real ends that open-loop imagination must predict at the right step. 0 opens the gate at once."""
+    false_alarms: float = 0.1
+    """Largest share of imagined steps that end although the real game went on."""
+    horizon: int = 8
+    """Imagined steps up to the end."""
+    segments: int = 64
+    """Endings that are tried."""
+    latest_epoch: int = 10
+    """The gate opens in this epoch at the latest (the log says so)."""
+
+
+@dataclass(frozen=True)
+class MonitorConfig:
+    """Watching for collapse, once an epoch."""
+
+    segments: int = 128
+    """Segments for the statistics of latents and the context gain."""
+    probe_states: int = 512
+    """States of a toy game for the linear probe of its true variables."""
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """Playing whole games with the learned policy: sampled actions, no random ones."""
+
+    every: int = 10
+    """Epochs between evaluations; 0 for only one at the end (DIAMOND: 10)."""
+    episodes: int = 4
+    """Games each time (DIAMOND: 4)."""
+    final_episodes: int = 100
+    """Games after the last epoch (DIAMOND: 100)."""
+    max_steps: int = 27_000
+    """Steps after which a game counts as over (108 000 emulator frames)."""
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """Saving, besides at the end and on request (SIGTERM, Ctrl-C)."""
+
+    minutes: float = 10.0
+    """Time between checkpoints, at the end of an epoch; 0 saves after every epoch."""
+    keep: int = 2
+    """Latest checkpoints that stay; the best evaluated one stays too."""
+
+
+@dataclass(frozen=True)
+class JediConfig:
+    """A whole run."""
+
+    env: str = "Breakout"
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+    seed: int = 0
+    """Fixes all randomness of the run."""
+    devices: int = 0
+    """Devices that share every batch; 0 for all accelerators of this machine (one on CPU)."""
+    game: GameConfig = GameConfig()
+    agent: AgentConfig = AgentConfig()
+    replay: ReplayConfig = ReplayConfig()
+    schedule: Schedule = Schedule()
+    gate: GateConfig = GateConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+MAY_CHANGE = ("schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "replay.storage")
+"""Fields (or their beginnings) that a resumed run may set anew: none of them touches what was learned so far."""

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxrl.nn import encoder as blocks
 from jaxrl.replay.segment import frame_to_float
 
-ENCODERS = {"conv": blocks.ConvEncoder, "strided": blocks.StridedEncoder}
+ENCODERS = {"conv": blocks.ConvEncoder, "strided": blocks.StridedEncoder, "local": blocks.LocalEncoder}
 NORMS = {
     "rms": blocks.fix_rms,
     "layer": blocks.fix_layer,
@@ -24,8 +24,8 @@ NORMS = {
 class EncoderConfig:
     """Sizes of the encoder, and how the scale of a latent is fixed. All values are our choice; the paper's are not known."""
 
-    kind: Literal["conv", "strided"] = "conv"
-    """Full-resolution residual blocks, or stride-2 convolutions only (cheap)."""
+    kind: Literal["conv", "strided", "local"] = "conv"
+    """Full-resolution residual blocks; stride-2 convolutions only (cheap); or those without any mixing over the map."""
     widths: tuple[int, ...] = (32, 64, 64)
     """Channels per level; every level halves the resolution."""
     channels: int = 16

@@ -62,7 +62,7 @@ def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise
     n = state.spec.config.context
     candidates = z.shape[1] - n  # steps n-1 .. T-2
     pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys_choice) + n - 1
-    rows = pick[..., None] + jnp.arange(-n + 1, 1)  # [B, chosen, n]
+    rows = pick[..., None] + jnp.arange(-n + 1, 1)[None, None]  # [B, chosen, n]
     context = jax.vmap(lambda z, row: z[row])(z, rows)
     action = jax.vmap(lambda a, row: a[row])(batch.action, rows)
     mask = jax.vmap(lambda m, row: m[row])(batch.frame_mask, rows)

@@ -9,8 +9,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
+from jaxrl.jedi.config import GateConfig
+from jaxrl.jedi.judge import Judgement, draw_endings, judge, passes
 from jaxrl.jedi.learn_behaviour import update_behaviour
 from jaxrl.jedi.learn_heads import update_heads
 from jaxrl.jedi.learn_probe import update_probe
@@ -18,7 +21,7 @@ from jaxrl.jedi.learn_world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
 from jaxrl.replay.segment import Segment
-from jaxrl.train.parallel import example_keys
+from jaxrl.train.parallel import example_keys, spread
 
 
 class Phase(NamedTuple):
@@ -68,7 +71,8 @@ def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, 
 
 
 def run_phase(
-    phase: Phase, agent: AgentState, replay: Replay, epoch_key: jax.Array, start: jax.Array, stop: jax.Array
+    phase: Phase, agent: AgentState, replay: Replay, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
+    mesh: Mesh | None = None,
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
 
@@ -80,7 +84,7 @@ def run_phase(
         key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
         draw = draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights)
         frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
-        return phase.update(agent, buffer.complete(replay.index, draw, frame), key_update)
+        return phase.update(agent, spread(buffer.complete(replay.index, draw, frame), mesh), key_update)
 
     def body(number, carry):
         agent, sums = carry
@@ -105,13 +109,15 @@ def draw_many(
 
 
 def run_batches(
-    phase: Phase, agent: AgentState, batches: Segment, epoch_key: jax.Array, start: jax.Array, stop: jax.Array
+    phase: Phase, agent: AgentState, batches: Segment, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
+    mesh: Mesh | None = None,
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""
 
     def one(agent, number):
         _, key_update = jax.random.split(update_key(epoch_key, phase, number))
-        return phase.update(agent, jax.tree.map(lambda a: a[number - start], batches), key_update)
+        batch = spread(jax.tree.map(lambda a: a[number - start], batches), mesh)
+        return phase.update(agent, batch, key_update)
 
     def body(number, carry):
         agent, sums = carry
@@ -133,10 +139,40 @@ class Counts(NamedTuple):
 
 
 def run_epoch(
-    agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts
-) -> tuple[AgentState, dict[str, dict[str, jax.Array]]]:
-    """All updates of an epoch in one program: world model, then heads, then behaviour, then probe. Sums of metrics by phase."""
+    agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts, gate: GateConfig, is_open: jax.Array,
+    at_opening: jax.Array, mesh: Mesh | None = None,
+) -> tuple[AgentState, dict[str, dict[str, jax.Array]], Judgement, jax.Array]:  # fmt: skip
+    """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
+
+    Args:
+      counts: updates of each kind.
+      gate: thresholds (static).
+      is_open: bool scalar, the gate was open before; then it stays so.
+      at_opening: updates of behaviour if it opens now.
+
+    Returns:
+      The agent, sums of metrics by phase, what the gate saw, and whether it is open.
+    """
+    run = lambda name, agent, count: run_phase(PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh)
     sums = {}
-    for name, phase in PHASES.items():
-        agent, sums[name] = run_phase(phase, agent, replay, epoch_key, jnp.int32(0), getattr(counts, name))
-    return agent, sums
+    agent, sums["world_model"] = run("world_model", agent, counts.world_model)
+    agent, sums["heads"] = run("heads", agent, counts.heads)
+    judgement = judge_replay(agent, replay, gate, epoch_key)
+    now_open = is_open | passes(judgement, gate)
+    count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
+    agent, sums["behaviour"] = run("behaviour", agent, count)
+    agent, sums["probe"] = run("probe", agent, counts.probe)
+    return agent, sums, judgement, now_open
+
+
+def judge_key(epoch_key: jax.Array) -> jax.Array:
+    """Key of the gate's test in an epoch."""
+    return jax.random.fold_in(epoch_key, len(PHASES))
+
+
+def judge_replay(agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array) -> Judgement:
+    """The gate's test on endings from a replay on the device."""
+    key_draw, key_judge = jax.random.split(judge_key(epoch_key))
+    draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
+    frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
+    return judge(agent, buffer.complete(replay.index, draw, frame), usable, key_judge)

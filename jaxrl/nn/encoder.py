@@ -50,6 +50,22 @@ class StridedEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
+class LocalEncoder(nn.Module):
+    """Stride-2 convolutions and pointwise layers, no statistics over the map: every latent position sees only its own patch of
+    the frame (15 x 15 pixels for 3 levels). Small moving things then cannot be drowned by the rest. Shapes as `ConvEncoder`."""
+
+    widths: Sequence[int]
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        for level, width in enumerate(self.widths):
+            x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(x if level == 0 else nn.silu(x))
+        x = x + Conv(self.widths[-1], size=1, dtype=self.dtype, name="pointwise")(nn.silu(x))
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(nn.silu(x))
+
+
 class ConvDecoder(nn.Module):
     """Mirror of an encoder: a residual block and an upsampling per level. `[..., h, w, D] -> [..., h 2^L, w 2^L, channels]`.
 

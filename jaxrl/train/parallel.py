@@ -9,7 +9,6 @@ single-device step on the whole batch,
 """
 
 import functools
-import os
 from collections.abc import Callable
 
 import jax
@@ -41,3 +40,51 @@ def masked_mean(x: jax.Array, mask: jax.Array, axis=None, axis_name: str | None 
     """Mean of `x` where `mask` (same shape) is true, over `axis` and devices; 0 where nothing is."""
     weight = mask.astype(x.dtype)
     return total((x * weight).sum(axis), axis_name) / jnp.maximum(total(weight.sum(axis), axis_name), 1)
+
+
+def data_mesh(count: int = 0) -> Mesh:
+    """A mesh of `count` devices with the one axis "data"; 0: all accelerators, but one device where there are only CPUs.
+
+    Raises:
+      ValueError: this machine has fewer.
+    """
+    devices = jax.devices()
+    count = count or (1 if devices[0].platform == "cpu" else len(devices))
+    if count > len(devices):
+        raise ValueError(f"{count} devices were asked for, but there are only {len(devices)}: set devices to at most that")
+    return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
+
+
+def spread(batch, mesh: Mesh | None):
+    """Inside jit: let every device compute its share of the leading axis of `batch`. Identity on one device."""
+    if mesh is None or mesh.size == 1:
+        return batch
+    sharding = NamedSharding(mesh, PartitionSpec(AXIS))
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, sharding), batch)
+
+
+def data_parallel(step: Callable, mesh: Mesh, form: str = "jit") -> Callable:
+    """A program `(state, batch, key) -> (state, metrics)` that shares the batch among the devices of `mesh`.
+
+    Args:
+      step: the step of one device, `(state, batch, key, axis_name=None)`.
+      mesh: see `data_mesh`; its size must divide the leading axis of every array of the batch.
+      form: "jit": the whole batch is one sharded array and XLA finds the communication. "pmap": every device runs the step
+        on its share, with the named axis.
+
+    Returns:
+      The compiled-on-first-use program. It takes and returns the state once, not a copy per device, and donates it.
+    """
+    if form == "jit":
+        everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
+        return jax.jit(
+            lambda state, batch, key: step(state, batch, key),
+            in_shardings=(everywhere, shared, everywhere), out_shardings=everywhere, donate_argnums=0,
+        )  # fmt: skip
+    if form != "pmap":
+        raise ValueError(f'form is "jit" or "pmap", not {form!r}')
+    mapped = jax.pmap(
+        functools.partial(step, axis_name=AXIS), AXIS, in_axes=(None, 0, None), out_axes=None, devices=list(mesh.devices.flat),
+    )  # fmt: skip
+    split = lambda a: a.reshape(mesh.size, a.shape[0] // mesh.size, *a.shape[1:])
+    return lambda state, batch, key: mapped(state, jax.tree.map(split, batch), key)

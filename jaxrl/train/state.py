@@ -25,7 +25,7 @@ def apply_gradients(learner: Learner, grads, optimizer: optax.GradientTransforma
     """One optimiser step. Returns the new learner and the global gradient norm before clipping."""
     updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
     params = optax.apply_updates(learner.params, updates)
-    return Learner(params, opt_state, learner.updates + 1), optax.global_norm(grads)
+    return Learner(params, opt_state, learner.updates + 1), optax.tree.norm(grads)
 
 
 def ema(average, params, decay: float):

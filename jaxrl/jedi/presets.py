@@ -1,0 +1,92 @@
+"""Whole configurations by name and game: `tiny` for two CPU cores, `small` for one modest GPU, `atari100k` for the benchmark."""
+
+from jaxrl.envs.make import TOYS
+from jaxrl.jedi.actor_critic import ActorCriticConfig
+from jaxrl.jedi.config import (
+    AgentConfig,
+    BehaviourLearning,
+    CheckpointConfig,
+    EvaluationConfig,
+    GameConfig,
+    GateConfig,
+    HeadsLearning,
+    JediConfig,
+    ProbeLearning,
+    Schedule,
+    Updates,
+    WorldModelLearning,
+)
+from jaxrl.jedi.denoiser import DenoiserConfig
+from jaxrl.jedi.encoder import EncoderConfig
+from jaxrl.jedi.reward_end import RewardEndConfig
+from jaxrl.replay.buffer import ReplayConfig
+from jaxrl.train.optim import OptimConfig
+
+
+def tiny(env: str = "catch") -> JediConfig:
+    """A few minutes on two CPU cores. All values are our choice, measured on `catch` (docs/jedi.md)."""
+    toy = env in TOYS
+    agent = AgentConfig(
+        context=2,
+        encoder=EncoderConfig("local", (32, 64, 64), channels=16, norm="position"),
+        denoiser=DenoiserConfig((1,), (32,), cond_width=64),
+        reward_end=RewardEndConfig((1,), (32,), cond_width=64, lstm_width=256),
+        actor_critic=ActorCriticConfig((32,), (False,) if toy else (True,), lstm_width=128),
+        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
+        heads=HeadsLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
+        behaviour=BehaviourLearning(OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, spare_starts=2),
+        probe=ProbeLearning(widths=(32, 32, 16)),
+    )
+    if toy:
+        return JediConfig(
+            env,
+            game=GameConfig(frame_size=32, num_envs=8),
+            agent=agent,
+            replay=ReplayConfig(capacity=20_000, episodes=4_000),
+            schedule=Schedule(6_144, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0),
+            gate=GateConfig(latest_epoch=4),
+            evaluation=EvaluationConfig(every=1, episodes=100, final_episodes=100, max_steps=500),
+            checkpoint=CheckpointConfig(minutes=1.0),
+        )
+    return JediConfig(
+        env,
+        game=GameConfig(frame_size=48, num_envs=4),
+        agent=agent,
+        replay=ReplayConfig(capacity=50_000, episodes=4_000),
+        schedule=Schedule(3_072, 2_048, 256, 4_096, 256, Updates(800, 200, 60, 200), Updates(100, 40, 40, 20), 0),
+        gate=GateConfig(latest_epoch=1),
+        evaluation=EvaluationConfig(every=2, episodes=4, final_episodes=8, max_steps=2_000),
+        checkpoint=CheckpointConfig(minutes=1.0),
+    )
+
+
+def small(env: str = "Breakout") -> JediConfig:
+    """About an hour on one modest GPU: half the width, a fifth of the updates of `atari100k`. Our choice."""
+    agent = AgentConfig(
+        denoiser=DenoiserConfig((2, 2), (64, 64)),
+        reward_end=RewardEndConfig((2,), (32,), lstm_width=512),
+        actor_critic=ActorCriticConfig((64, 64), (True, False), lstm_width=256),
+        world_model=WorldModelLearning(OptimConfig(3e-4, 1e-2, 1.0)),
+        heads=HeadsLearning(OptimConfig(3e-4, 1e-2, 100.0)),
+        behaviour=BehaviourLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
+        precision="bfloat16",
+    )
+    return JediConfig(
+        env,
+        game=GameConfig(num_envs=4),
+        agent=agent,
+        replay=ReplayConfig(capacity=60_000),
+        schedule=Schedule(
+            50_000, 5_000, 100, 10_000, 200, Updates(4_000, 4_000, 2_000, 500), Updates(160, 160, 160, 20), final_epochs=10
+        ),
+        evaluation=EvaluationConfig(final_episodes=32),
+    )
+
+
+def atari100k(env: str = "Breakout") -> JediConfig:
+    """The benchmark: 100 000 steps of one game, DIAMOND's schedule, latents instead of frames (our choice of sizes)."""
+    return JediConfig(env, agent=AgentConfig(precision="bfloat16"))
+
+
+PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
+"""For the command line."""
