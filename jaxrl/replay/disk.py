@@ -45,7 +45,7 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
     frames = np.zeros((index.action.shape[0], frame_size), np.uint8)
     for name in names:
         try:
-            with np.load(folder / name) as shard:
+            with open(folder / name, "rb") as file, np.load(file) as shard:
                 storage = shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
                 frames[storage] = shard["frames"]
         except Exception as error:
