@@ -125,14 +125,21 @@ def append_index(index: ReplayIndex, chunk: Transitions) -> tuple[ReplayIndex, j
     Returns:
       The new index, and the storage rows int32 `[T, L]` where `frame` and `next_frame` belong. Write `next_frame` first:
       where an episode goes on, the next step's `frame` takes the same row.
+
+    Raises:
+      ValueError: the chunk has more steps than half a lane has rows; an episode could then overwrite its own beginning.
     """
     steps, lanes = chunk.action.shape
-    rows = index.rows_per_lane
+    rows, table = index.rows_per_lane, index.start.shape[0]
+    if steps > rows // 2:
+        raise ValueError(f"a chunk of {steps} steps needs at least {2 * steps} rows per lane, the replay has {rows}")
     done = chunk.end | chunk.trunc
     first = jnp.concatenate([~index.open[None], done[:-1]])
-    # An episode that fills half a lane is split, so that it can be drawn at all once the ring has wrapped.
-    too_long = index.length[index.current % index.length.shape[0]] >= rows // 2
-    first = first.at[0].set(first[0] | too_long)
+    # An episode that fills half a lane is split, so that it can be drawn at all once the ring has wrapped; so is one that
+    # fell out of the table while other lanes began many.
+    too_long = index.length[index.current % table] >= rows // 2
+    forgotten = index.current < index.count - table
+    first = first.at[0].set(first[0] | too_long | forgotten)
 
     number = index.head[None] + jnp.arange(steps)[:, None] + jnp.cumsum(first, axis=0)
     storage = jnp.arange(lanes)[None] * rows + number % rows
@@ -141,10 +148,11 @@ def append_index(index: ReplayIndex, chunk: Transitions) -> tuple[ReplayIndex, j
     # Episodes are numbered in order of their first step, lanes in order within a step.
     episode = index.count + jnp.cumsum(first.reshape(-1)).reshape(first.shape) - 1
     episode = jax.lax.cummax(jnp.where(first, episode, index.current[None]), axis=0)
-    table = index.start.shape[0]
-    new_slot = jnp.where(first, episode % table, table)  # writes to slot `table` are dropped
+    count = index.count + first.sum()
+    slot = jnp.where(episode >= count - table, episode % table, table)  # writes to slot `table` are dropped
+    new_slot = jnp.where(first, slot, table)
     lane = jnp.broadcast_to(jnp.arange(lanes), first.shape)
-    length = index.length.at[new_slot].set(0, mode="drop").at[episode % table].add(1)
+    length = index.length.at[new_slot].set(0, mode="drop").at[slot].add(1, mode="drop")
 
     index = index.replace(
         action=index.action.at[storage].set(chunk.action),
@@ -157,7 +165,7 @@ def append_index(index: ReplayIndex, chunk: Transitions) -> tuple[ReplayIndex, j
         start=index.start.at[new_slot].set(number, mode="drop"),
         length=length,
         lane=index.lane.at[new_slot].set(lane, mode="drop"),
-        count=index.count + first.sum(),
+        count=count,
         steps=index.steps + steps * lanes,
     )
     return index.replace(first=_oldest_intact(index)), storage, storage_next
