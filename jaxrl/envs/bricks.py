@@ -1,5 +1,6 @@
 """Bricks: a small brick-breaking game with lives. Pure JAX, RGB frames; the toy cousin of Breakout."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -32,6 +33,7 @@ class BricksState(NamedTuple):
     steps: jax.Array
 
 
+@functools.cache  # one object per setting, so that programs compiled for it are found again
 def bricks(size: int = 32) -> JaxEnv:
     """The game with square frames of `size` pixels.
 

@@ -1,5 +1,6 @@
 """Catch: a ball falls, a paddle at the bottom must be under it. 9 steps, +1 or -1 at the end. Pure JAX, RGB frames."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -24,6 +25,7 @@ class CatchState(NamedTuple):
     paddle: jax.Array
 
 
+@functools.cache  # one object per setting, so that programs compiled for it are found again
 def catch(size: int = 32, drift: bool = False) -> JaxEnv:
     """The game with square frames of `size` pixels (at least one per cell); `drift` lets the ball move sideways too.
 

@@ -1,15 +1,19 @@
 """Playing the real game with the current policy, to fill the replay."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
+from jaxrl.train.checkpoint import from_names, to_host, to_names
 
 
 @flax.struct.dataclass
@@ -72,3 +76,37 @@ def play(
 
     players, (transitions, games) = jax.lax.scan(step, players, jax.random.split(key, steps))
     return players, transitions, games
+
+
+_play = jax.jit(play, static_argnums=(0, 4), donate_argnums=2)
+_new_players = jax.jit(new_players, static_argnums=(0, 2))
+
+
+class JaxPlayers:
+    """L games in pure JAX for the training loop; the counterpart of `HostPlayers`."""
+
+    def __init__(self, env: JaxEnv, agent: AgentState, count: int, seed: int):
+        self.env = env
+        self.players = _new_players(env, agent, count, jax.random.key(seed))
+
+    def play(
+        self, agent: AgentState, key: jax.Array, steps: int, epsilon: float, tick: Callable[[int], None] = lambda n: None
+    ) -> tuple[Transitions, list[float]]:
+        """As `HostPlayers.play`; the experience stays on the device."""
+        arguments = (self.env, agent, self.players, key, steps, jnp.float32(epsilon))
+        self.players, transitions, games = _play(*arguments)
+        finished = np.asarray(games.game_return)[np.asarray(games.finished)]
+        tick(transitions.action.size)
+        return transitions, [float(value) for value in finished]
+
+    def save(self) -> dict[str, np.ndarray]:
+        """All arrays that `restore` needs."""
+        return flatten_dict(to_names(to_host(self.players)), sep=".")
+
+    def restore(self, saved: dict[str, np.ndarray]) -> None:
+        """Go on from `saved`, exactly."""
+        restored = from_names(self.players, unflatten_dict(saved, sep="."), "the saved games")
+        self.players = jax.tree.map(jnp.asarray, restored)
+
+    def close(self) -> None:
+        """Nothing to let go of."""

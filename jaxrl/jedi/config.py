@@ -229,6 +229,9 @@ class JediConfig:
     """Fixes all randomness of the run."""
     devices: int = 0
     """Devices that share every batch; 0 for all accelerators of this machine (one on CPU)."""
+    program: Literal["auto", "epoch", "phase"] = "auto"
+    """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of one phase, 1 to 2 seconds long, so
+    that progress shows and Ctrl-C answers (auto: on CPU, and in the long first epoch). The results are the same."""
     game: GameConfig = GameConfig()
     agent: AgentConfig = AgentConfig()
     replay: ReplayConfig = ReplayConfig()
@@ -239,5 +242,5 @@ class JediConfig:
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 
-MAY_CHANGE = ("schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "replay.storage")
+MAY_CHANGE = ("schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "program", "replay.storage")
 """Fields (or their beginnings) that a resumed run may set anew: none of them touches what was learned so far."""

@@ -56,9 +56,17 @@ PHASES = {
 }  # fmt: skip
 
 
+PURPOSES = (*PHASES, "judge", "monitor", "evaluate", "collect")
+
+
+def purpose_key(epoch_key: jax.Array, purpose: str) -> jax.Array:
+    """Key for one of the `PURPOSES` within an epoch."""
+    return jax.random.fold_in(epoch_key, PURPOSES.index(purpose))
+
+
 def update_key(epoch_key: jax.Array, phase: Phase, number: jax.Array) -> jax.Array:
     """Key of one update."""
-    return jax.random.fold_in(jax.random.fold_in(epoch_key, list(PHASES).index(phase.name)), number)
+    return jax.random.fold_in(purpose_key(epoch_key, phase.name), number)
 
 
 def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights) -> Draw:
@@ -70,14 +78,46 @@ def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, 
     return buffer.draw_batch(index, phase.drawer, keys, phase.size(spec), age_weights)
 
 
+class Tally(NamedTuple):
+    """What a run of updates amounted to."""
+
+    sums: dict[str, jax.Array]
+    """Metrics, summed over the updates."""
+    first_bad: jax.Array
+    """int32 scalar, number of the first update with a metric that is not finite; `NEVER` if all were."""
+
+
+NEVER = 2**31 - 1
+
+
+def join(a: Tally, b: Tally) -> Tally:
+    """Two runs of updates as one."""
+    return Tally(jax.tree.map(jnp.add, a.sums, b.sums), jnp.minimum(a.first_bad, b.first_bad))
+
+
+def run_updates(one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array) -> tuple[AgentState, Tally]:
+    """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with traced bounds."""
+
+    def body(number, carry):
+        agent, tally = carry
+        agent, metrics = one(agent, number)
+        fine = jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))).all()
+        first_bad = jnp.where(fine, tally.first_bad, jnp.minimum(tally.first_bad, number))
+        return agent, Tally(jax.tree.map(jnp.add, tally.sums, metrics), first_bad)
+
+    shapes = jax.eval_shape(one, agent, start)[1]
+    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    return jax.lax.fori_loop(start, stop, body, (agent, Tally(sums, jnp.int32(NEVER))))
+
+
 def run_phase(
     phase: Phase, agent: AgentState, replay: Replay, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
     mesh: Mesh | None = None,
-) -> tuple[AgentState, dict[str, jax.Array]]:
+) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
 
     Returns:
-      The agent, and the sums of the metrics over the updates.
+      The agent, and what the updates amounted to.
     """
 
     def one(agent, number):
@@ -86,14 +126,7 @@ def run_phase(
         frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
         return phase.update(agent, spread(buffer.complete(replay.index, draw, frame), mesh), key_update)
 
-    def body(number, carry):
-        agent, sums = carry
-        agent, metrics = one(agent, number)
-        return agent, jax.tree.map(jnp.add, sums, metrics)
-
-    shapes = jax.eval_shape(one, agent, jnp.int32(0))[1]
-    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    return jax.lax.fori_loop(start, stop, body, (agent, sums))
+    return run_updates(one, agent, start, stop)
 
 
 def draw_many(
@@ -111,7 +144,7 @@ def draw_many(
 def run_batches(
     phase: Phase, agent: AgentState, batches: Segment, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
     mesh: Mesh | None = None,
-) -> tuple[AgentState, dict[str, jax.Array]]:
+) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""
 
     def one(agent, number):
@@ -119,14 +152,7 @@ def run_batches(
         batch = spread(jax.tree.map(lambda a: a[number - start], batches), mesh)
         return phase.update(agent, batch, key_update)
 
-    def body(number, carry):
-        agent, sums = carry
-        agent, metrics = one(agent, number)
-        return agent, jax.tree.map(jnp.add, sums, metrics)
-
-    shapes = jax.eval_shape(one, agent, start)[1]
-    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    return jax.lax.fori_loop(start, stop, body, (agent, sums))
+    return run_updates(one, agent, start, stop)
 
 
 class Counts(NamedTuple):
@@ -141,7 +167,7 @@ class Counts(NamedTuple):
 def run_epoch(
     agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts, gate: GateConfig, is_open: jax.Array,
     at_opening: jax.Array, mesh: Mesh | None = None,
-) -> tuple[AgentState, dict[str, dict[str, jax.Array]], Judgement, jax.Array]:  # fmt: skip
+) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:  # fmt: skip
     """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
 
     Args:
@@ -151,28 +177,23 @@ def run_epoch(
       at_opening: updates of behaviour if it opens now.
 
     Returns:
-      The agent, sums of metrics by phase, what the gate saw, and whether it is open.
+      The agent, tallies by phase, what the gate saw, and whether it is open.
     """
     run = lambda name, agent, count: run_phase(PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh)
-    sums = {}
-    agent, sums["world_model"] = run("world_model", agent, counts.world_model)
-    agent, sums["heads"] = run("heads", agent, counts.heads)
+    tallies = {}
+    agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
+    agent, tallies["heads"] = run("heads", agent, counts.heads)
     judgement = judge_replay(agent, replay, gate, epoch_key)
     now_open = is_open | passes(judgement, gate)
     count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
-    agent, sums["behaviour"] = run("behaviour", agent, count)
-    agent, sums["probe"] = run("probe", agent, counts.probe)
-    return agent, sums, judgement, now_open
-
-
-def judge_key(epoch_key: jax.Array) -> jax.Array:
-    """Key of the gate's test in an epoch."""
-    return jax.random.fold_in(epoch_key, len(PHASES))
+    agent, tallies["behaviour"] = run("behaviour", agent, count)
+    agent, tallies["probe"] = run("probe", agent, counts.probe)
+    return agent, tallies, judgement, now_open
 
 
 def judge_replay(agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array) -> Judgement:
     """The gate's test on endings from a replay on the device."""
-    key_draw, key_judge = jax.random.split(judge_key(epoch_key))
+    key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
     frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
     return judge(agent, buffer.complete(replay.index, draw, frame), usable, key_judge)

@@ -58,7 +58,7 @@ class DeviceStore:
         return _gather(self.replay, draw)
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
-        """Updates start..stop-1 of a phase: `(agent, sums of metrics)`."""
+        """Updates start..stop-1 of a phase: `(agent, tally)`."""
         return _run_phase(phase, agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop), self.mesh)
 
     def run_epoch(self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]):
@@ -106,14 +106,14 @@ class HostStore:
         return _complete(self.index, draw, self.frames[row].reshape(*row.shape, *self.frame_shape))
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
-        """Updates start..stop-1 of a phase: `(agent, sums of metrics)`."""
+        """Updates start..stop-1 of a phase: `(agent, tally)`."""
         draw = lambda first: _draw_many(phase, agent.spec, self.index, epoch_key, first, GROUP, self.age_weights)
-        totals = None
+        total = None
         for first, batches in prefetch(lambda first: self.gather(draw(first)), range(start, stop, GROUP)):
             last = jnp.int32(min(first + GROUP, stop))
-            agent, sums = _run_batches(phase, agent, batches, epoch_key, jnp.int32(first), last, self.mesh)
-            totals = sums if totals is None else jax.tree.map(jnp.add, totals, sums)
-        return agent, totals
+            agent, tally = _run_batches(phase, agent, batches, epoch_key, jnp.int32(first), last, self.mesh)
+            total = tally if total is None else phases.join(total, tally)
+        return agent, total
 
 
 _append_index = jax.jit(buffer.append_index, donate_argnums=0)

@@ -29,11 +29,22 @@ def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.n
     lane, number = rows_since(np.asarray(index.head), saved, index.rows_per_lane)
     storage = lane * index.rows_per_lane + number % index.rows_per_lane
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, lane=lane, number=number, frames=np.asarray(frames[storage]))
+    np.savez_compressed(buffer, lane=lane, number=number, frames=_take(frames, storage))
     name = f"frames-{step}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / name, buffer.getvalue())
     return name
+
+
+def _take(frames, rows: np.ndarray) -> np.ndarray:
+    """`frames[rows]` on the host; on an accelerator in few different sizes, each of which is compiled once."""
+    if isinstance(frames, np.ndarray):
+        return frames[rows]
+    if frames.devices().pop().platform == "cpu":
+        return np.asarray(frames)[rows]
+    padded = np.zeros(1 << max(len(rows) - 1, 0).bit_length(), rows.dtype)
+    padded[: len(rows)] = rows
+    return np.asarray(frames[padded])[: len(rows)]
 
 
 def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: int) -> np.ndarray:
@@ -58,6 +69,8 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
 
 def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str]:
     """The shards of `names` that hold at least one row not overwritten since."""
+    if int(np.max(index.head)) < index.rows_per_lane:
+        return list(names)  # the ring has not wrapped
 
     def alive(name):
         with np.load(folder / name) as shard:

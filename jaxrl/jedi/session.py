@@ -1,0 +1,292 @@
+"""A run in memory: what it consists of, how it begins, how it is saved and restored.
+
+Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle of play with the policy's
+memory; and the counters. Random numbers need no saving: every key is made from the seed and the counters.
+"""
+
+import dataclasses
+import io
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.make import make
+from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.jedi import agent as agents
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.collect import JaxPlayers
+from jaxrl.jedi.collect_host import HostPlayers
+from jaxrl.jedi.config import MAY_CHANGE, JediConfig
+from jaxrl.jedi.monitor import Exam, make_exam
+from jaxrl.jedi.store import Store, make_store
+from jaxrl.replay import disk
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.config import to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import CompileCounter, MetricsLog
+from jaxrl.train.parallel import data_mesh
+from jaxrl.train.rundir import open_run, write_atomically
+
+MakeEnv = Callable[[], JaxEnv | HostEnv]
+
+
+@dataclass
+class Counters:
+    """Where a run stands. Everything here is in the record of a checkpoint."""
+
+    epoch: int = 0
+    stage: int = 0
+    """Index of the stage of the epoch that is due."""
+    done: int = 0
+    """Updates of that stage already made."""
+    env_steps: int = 0
+    updates: int = 0
+    """Updates of all kinds together."""
+    idle_epochs: int = 0
+    """Epochs without play so far, at the end of the run."""
+    opened: int = -1
+    """Epoch in which the behaviour gate opened; -1 while it is closed."""
+    rewards_seen: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """Rewards below, at and above zero while collecting the initial steps."""
+    lines: int = 0
+    """Lines of metrics.jsonl."""
+    seconds: float = 0.0
+    """Wall time of all sessions."""
+    best: float | None = None
+    """Best evaluation so far."""
+    finished: bool = False
+
+
+@dataclass
+class Session:
+    """Everything that the training loop works on."""
+
+    config: JediConfig
+    folder: Path
+    env: JaxEnv | HostEnv
+    make_env: MakeEnv
+    agent: AgentState
+    store: Store
+    players: JaxPlayers | HostPlayers
+    exam: Exam | None
+    counters: Counters
+    partial: dict[str, Any]
+    """What the unfinished epoch has brought so far, JSON-ready."""
+    checkpoints: Checkpoints
+    log: MetricsLog
+    compiled: CompileCounter
+    began: float
+    """`time.monotonic()` when this session began, moved back by the sessions before."""
+    saved_at: float
+    saved_heads: np.ndarray
+    """Newest row of each lane that is on disk."""
+    files: dict[int, list[str]]
+    """Files below replay/ that each checkpoint stands on."""
+    eval_envs: list[HostEnv] = field(default_factory=list)
+    pace: dict[str, float] = field(default_factory=dict)
+    """Seconds per update, as last measured."""
+
+    @property
+    def epoch_key(self) -> jax.Array:
+        """All randomness of the epoch comes from this key."""
+        return jax.random.fold_in(jax.random.key(self.config.seed), self.counters.epoch)
+
+
+def empty_epoch() -> dict[str, Any]:
+    """What an epoch starts from."""
+    return {"returns": [], "sums": {}, "counts": {}, "seconds": {}, "judgement": None}
+
+
+def check(config: JediConfig) -> None:
+    """Refuse settings that do not fit together, with one sentence."""
+    schedule, lanes = config.schedule, config.game.num_envs
+    for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
+        steps = getattr(schedule, name)
+        if steps < 1 or steps % lanes:
+            raise Refusal(f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs ({lanes})")
+    longest = max(
+        config.agent.context + config.agent.world_model.autoregressive_steps, config.agent.heads.length,
+        config.agent.context + config.gate.horizon,
+    )  # fmt: skip
+    if config.replay.capacity // lanes < 2 * longest:
+        raise Refusal(
+            f"replay.capacity ({config.replay.capacity}) gives each of {lanes} games fewer than {2 * longest} rows, but training cuts "
+            f"segments of {longest}: raise it to {2 * longest * lanes} or more"
+        )
+    if schedule.initial_steps // lanes < longest:
+        raise Refusal(
+            f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one segment of {longest} steps per game: "
+            f"raise it to at least {longest * lanes}"
+        )
+    if config.agent.context < 1:
+        raise Refusal(f"agent.context is {config.agent.context}: the world model needs at least 1 past frame")
+
+
+def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None) -> Session:
+    """Begin a run in a folder, or restore the one that it holds.
+
+    Args:
+      config: everything that can be set.
+      run_dir: the run's folder.
+      make_env: makes the game; by default by the name `config.env`.
+
+    Raises:
+      Refusal: see `open_run`, `make`, `Checkpoints.restore`, `check`.
+    """
+    check(config)
+    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
+    env = make_env()
+    try:
+        mesh = data_mesh(config.devices)
+        fresh = _fresh_agent(config, env)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    free = [name for name in _field_names(config) if name.startswith(MAY_CHANGE)]
+    folder = open_run(run_dir, to_dict(config), free)
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
+
+    session = Session(
+        config=config, folder=folder, env=env, make_env=make_env, agent=fresh,
+        store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh),
+        players=_fresh_players(config, env, make_env, fresh), exam=_exam(config, env),
+        counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
+        began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
+    )  # fmt: skip
+    _restore(session)
+    session.log = MetricsLog(folder, session.counters.lines)
+    session.began -= session.counters.seconds
+    return session
+
+
+def _field_names(config):
+    from jaxrl.train.config import flatten
+
+    return flatten(to_dict(config))
+
+
+def _fresh_agent(config: JediConfig, env) -> AgentState:
+    begin = jax.jit(agents.init, static_argnums=(0, 1, 2))
+    return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
+
+
+def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState):
+    count = config.game.num_envs
+    if isinstance(env, JaxEnv):
+        return JaxPlayers(env, agent, count, config.seed)
+    return HostPlayers([env, *(make_env() for _ in range(count - 1))], agent, config.seed)
+
+
+def _exam(config: JediConfig, env) -> Exam | None:
+    if not isinstance(env, JaxEnv):
+        return None
+    return jax.jit(make_exam, static_argnums=(0, 1))(env, config.monitor.probe_states, jax.random.key(1))
+
+
+def save(session: Session, score: float | None = None) -> None:
+    """Write a checkpoint: new frames and games first, then (atomically, in the background) the arrays with the record."""
+    counters = session.counters
+    counters.seconds = time.monotonic() - session.began
+    counters.lines = session.log.lines
+    step = counters.env_steps + counters.updates
+    if step in session.files:
+        return
+    folder, index = session.folder / "replay", jax.tree.map(np.asarray, session.store.index)
+    frames = _frames_before(session)
+    names = disk.still_needed(folder, frames, index)
+    names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
+    games = f"games-{step}.npz"
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **session.players.save())
+    write_atomically(folder / games, buffer.getvalue())
+
+    record = {"counters": dataclasses.asdict(counters), "partial": session.partial, "frames": names, "games": games}
+    session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
+    session.files[step] = [*names, games]
+    session.saved_at, session.saved_heads = time.monotonic(), index.head
+    _tidy(session)
+
+
+def _frames_before(session: Session) -> list[str]:
+    newest = max(session.files, default=None)
+    return [name for name in session.files.get(newest, []) if name.startswith("frames-")]
+
+
+def _tidy(session: Session) -> None:
+    """Forget checkpoints that orbax removed, and delete the files that only they needed."""
+    newest, folder = max(session.files), session.checkpoints.folder
+    session.files = {step: names for step, names in session.files.items() if step == newest or (folder / str(step)).exists()}
+    disk.remove_orphans(session.folder / "replay", {name for names in session.files.values() for name in names})
+
+
+def _restore(session: Session) -> None:
+    steps = session.checkpoints.steps()
+    if not steps:
+        return
+    session.files = {}
+    for step in steps[:-1]:
+        record = session.checkpoints.record(step)
+        session.files[step] = [*record["frames"], record["games"]]
+    template = {"agent": session.agent, "index": session.store.index}
+    tree, record = session.checkpoints.restore(template)
+    session.files[steps[-1]] = [*record["frames"], record["games"]]
+    session.agent = jax.tree.map(jnp.asarray, tree["agent"])
+    folder = session.folder / "replay"
+    size = int(np.prod(session.agent.spec.frame_shape))
+    session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
+    session.players.restore(_read_games(folder / record["games"]))
+    session.counters, session.partial = Counters(**record["counters"]), record["partial"]
+    session.saved_heads = np.asarray(tree["index"].head)
+
+
+def _read_games(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(path) as saved:
+            return dict(saved)
+    except Exception as error:
+        raise Refusal(
+            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the checkpoints that need it"
+        ) from error
+
+
+def close(session: Session) -> None:
+    """Wait for what is being written, and let go of everything."""
+    session.checkpoints.close()
+    session.log.close()
+    session.players.close()
+    for env in session.eval_envs:
+        env.close()
+
+
+def restore_agent(run_dir: str | Path, config: JediConfig, env, step: int | None = None) -> tuple[AgentState, int]:
+    """Only the agent of a run, and the environment steps it has seen: from its best evaluated checkpoint if there is one, else
+    the latest.
+
+    Raises:
+      Refusal: there is no checkpoint, or it is damaged.
+    """
+    folder = Path(run_dir).expanduser().resolve() / "checkpoints"
+    checkpoints = Checkpoints(folder, config.checkpoint.keep) if folder.is_dir() else None
+    if checkpoints is None or not checkpoints.steps():
+        raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
+    step = step if step is not None else checkpoints.best()
+    from jaxrl.replay.buffer import init_index
+
+    template = {"agent": _fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
+    tree, record = checkpoints.restore(template, step)
+    checkpoints.close()
+    return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]
+
+
+def warm_up(jobs: list[Callable[[], object]]) -> ThreadPoolExecutor:
+    """Compile in the background what will be needed soon, two programs at a time."""
+    pool = ThreadPoolExecutor(2)
+    for job in jobs:
+        pool.submit(job)
+    return pool

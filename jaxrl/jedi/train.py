@@ -1,0 +1,446 @@
+"""The training loop: play, learn the world, learn rewards and ends, learn to behave in imagination, look; and again.
+
+An epoch is a list of stages. The counters say which stage is due and how much of it is done, so that a run can stop and go on
+anywhere between two calls to the device.
+"""
+
+import dataclasses
+import json
+import math
+import resource
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.jedi.config import JediConfig, Updates
+from jaxrl.jedi.evaluate import play_games, play_host_games, summarize
+from jaxrl.jedi.judge import draw_endings, judge, passes
+from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe
+from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, purpose_key, update_key
+from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, warm_up
+from jaxrl.jedi.store import DeviceStore, draw_for_monitor
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import Progress, duration
+from jaxrl.train.rundir import write_atomically
+from jaxrl.train.signals import StopRequest, stop_on_signals
+
+STAGES = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "look")
+CALL_SECONDS = {"cpu": 1.5}
+"""Length of one call to the device, by platform; 15 s elsewhere."""
+
+
+@dataclasses.dataclass
+class Result:
+    """How a call of `train` ended."""
+
+    folder: Path
+    finished: bool
+    """The schedule is done; else a signal stopped it, and the same call goes on."""
+    signal: int | None
+    metrics: dict[str, Any]
+    """The last line of metrics.jsonl."""
+
+
+def train(
+    config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None, say: Callable[[str], None] = print
+) -> Result:
+    """Train from the beginning or from where the folder stands, until the schedule is done or SIGTERM or Ctrl-C asks to stop.
+
+    Args:
+      config: everything that can be set.
+      run_dir: the run's folder; one that holds a run of the same configuration is resumed.
+      make_env: makes the game, if it is not one that `config.env` can name.
+      say: takes lines for people.
+
+    Raises:
+      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint is kept.
+    """
+    with stop_on_signals() as stop:
+        session = open_session(config, run_dir, make_env)
+        try:
+            announce(session, say)
+            compiling = prepare_programs(session)
+            while not session.counters.finished and not stop:
+                run_stage(session, stop, say)
+            compiling.shutdown(cancel_futures=True)
+            save(session)
+        finally:
+            close(session)
+    last = session.partial.get("last_line", {})
+    return Result(session.folder, session.counters.finished, stop.signal, last)
+
+
+def announce(session: Session, say) -> None:
+    """One line on what is about to happen."""
+    config, counters, spec = session.config, session.counters, session.agent.spec
+    device = jax.devices()[0]
+    what = f"resuming at epoch {counters.epoch}, {counters.env_steps} steps" if counters.updates or counters.env_steps else "starting"
+    say(
+        f"{what}: {config.env}, {spec.num_actions} actions, frames {spec.frame_shape[0]}x{spec.frame_shape[1]}, "
+        f"latents {'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, "
+        f"{config.schedule.env_steps} steps, on {device.platform} ({device.device_kind}); run folder {session.folder}"
+    )
+
+
+def total_epochs(session: Session) -> int:
+    """Epochs of the whole run; before the initial steps are known to be enough, the smallest number."""
+    schedule, counters = session.config.schedule, session.counters
+    begun = max(counters.epoch, 1 if counters.stage > 0 else 0)
+    left = max(schedule.env_steps - counters.env_steps, 0)
+    if begun == 0:
+        left, begun = max(schedule.env_steps - schedule.initial_steps, 0), 1
+    return begun + math.ceil(left / schedule.steps_per_epoch) + schedule.final_epochs - counters.idle_epochs
+
+
+def run_stage(session: Session, stop: StopRequest, say) -> None:
+    """The stage that is due, or as much of it as was done when `stop` came."""
+    stage = STAGES[session.counters.stage]
+    began = time.monotonic()
+    if stage == "collect":
+        complete = collect(session, stop, say)
+    elif stage == "world_model" and whole_epoch_at_once(session):
+        learn_epoch(session)
+        stage, complete = "learn", True
+    elif stage in PHASES:
+        complete = learn(session, PHASES[stage], stop)
+    elif stage == "judge":
+        complete = open_gate(session)
+    else:
+        look(session, began, say)
+        return
+    seconds = session.partial["seconds"]
+    seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - began
+    if complete:
+        skipped = STAGES.index("look") if stage == "learn" else session.counters.stage + 1
+        session.counters.stage, session.counters.done = skipped, 0
+
+
+# ---- play ----------------------------------------------------------------------------------------------------------------------
+
+
+def collect(session: Session, stop: StopRequest, say) -> bool:
+    """Play until this epoch has its steps. Returns False if stopped before."""
+    counters, schedule = session.counters, session.config.schedule
+    if counters.epoch > 0:
+        if counters.env_steps < schedule.env_steps:
+            play_chunk(session, schedule.steps_per_epoch, session.config.game.epsilon)
+        else:
+            counters.idle_epochs += 1
+        return True
+    with Progress("random play", schedule.initial_steps, counters.env_steps) as bar:
+        while (steps := initial_steps_due(session)) > 0:
+            if stop:
+                return False
+            play_chunk(session, steps, 1.0, bar.advance)
+    below, zero, above = counters.rewards_seen
+    say(f"random play: {counters.env_steps} steps, rewards below/at/above zero {below}/{zero}/{above}")
+    return True
+
+
+def initial_steps_due(session: Session) -> int:
+    """How many random steps come next in the first epoch; 0 if there are enough (DIAMOND's rule on rare rewards)."""
+    counters, schedule = session.counters, session.config.schedule
+    missing = schedule.initial_steps - counters.env_steps
+    if missing > 0:
+        return min(missing, schedule.steps_per_epoch)
+    rare = sum(sorted(counters.rewards_seen)[:2])
+    return schedule.initial_extra if rare < 10 and counters.env_steps < schedule.initial_limit else 0
+
+
+def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None) -> None:
+    """`steps` steps over all games, into the replay."""
+    counters = session.counters
+    key = jax.random.fold_in(purpose_key(session.epoch_key, "collect"), counters.env_steps)
+    chunk, returns = session.players.play(session.agent, key, steps // session.config.game.num_envs, epsilon, tick)
+    if counters.epoch == 0:
+        signs = np.sign(np.asarray(chunk.reward)).astype(int) + 1
+        counts = np.bincount(signs.reshape(-1), minlength=3)
+        counters.rewards_seen = [int(old + new) for old, new in zip(counters.rewards_seen, counts, strict=True)]
+    session.store.append(chunk)
+    counters.env_steps += steps
+    session.partial["returns"] += returns
+
+
+# ---- learn ---------------------------------------------------------------------------------------------------------------------
+
+
+def counts(session: Session) -> Updates:
+    """Updates of this epoch. Behaviour has those of a first epoch when its gate has just opened, and none while it is closed."""
+    schedule, counters = session.config.schedule, session.counters
+    due = schedule.first if counters.epoch == 0 else schedule.steady
+    behaviour = schedule.first.behaviour if counters.opened == counters.epoch else schedule.steady.behaviour
+    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0)
+
+
+def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
+    """The updates of one phase, in calls of a second or two on CPU. Returns False if stopped before the last."""
+    total, counters = getattr(counts(session), phase.name), session.counters
+    with Progress(phase.name.replace("_", " "), total, counters.done) as bar:
+        while counters.done < total:
+            if stop:
+                return False
+            chunk = min(call_size(session, phase), total - counters.done)
+            began = time.monotonic()
+            session.agent, tally = session.store.run(phase, session.agent, session.epoch_key, counters.done, counters.done + chunk)
+            tally = jax.device_get(tally)
+            session.pace[phase.name] = (time.monotonic() - began) / chunk
+            count(session, phase, tally, chunk)
+            counters.done += chunk
+            bar.advance(chunk, loss=float(tally.sums["loss"]) / chunk)
+    return True
+
+
+def call_size(session: Session, phase: Phase) -> int:
+    """Updates that take about as long as a call should; few at first, when the pace is not known."""
+    if phase.name not in session.pace:
+        return 4
+    seconds = CALL_SECONDS.get(jax.default_backend(), 15.0)
+    return max(1, round(seconds / max(session.pace[phase.name], 1e-6)))
+
+
+def whole_epoch_at_once(session: Session) -> bool:
+    """Whether this epoch's learning is one call."""
+    if session.counters.done > 0 or not isinstance(session.store, DeviceStore) or session.counters.epoch == 0:
+        return False
+    wanted = session.config.program
+    return wanted == "epoch" or (wanted == "auto" and jax.default_backend() != "cpu")
+
+
+def learn_epoch(session: Session) -> None:
+    """All updates of the epoch in one call."""
+    config, counters = session.config, session.counters
+    due = counts(session)
+    # A gate that must open in this epoch at the latest is open before; how many updates that brings is the same rule as in `counts`.
+    must_open = counters.opened < 0 and counters.epoch >= config.gate.latest_epoch
+    was_open = counters.opened >= 0 or must_open
+    at_opening = config.schedule.first.behaviour
+    steady = config.schedule.steady.behaviour if counters.opened >= 0 else at_opening
+    order = Counts(due.world_model, due.heads, steady, due.probe)
+    session.agent, tallies, judgement, is_open = session.store.run_epoch(
+        session.agent, session.epoch_key, order, config.gate, (jnp.bool_(was_open), jnp.int32(at_opening))
+    )
+    tallies, judgement, is_open = jax.device_get((tallies, judgement, is_open))
+    note_judgement(session, judgement, bool(is_open))
+    for name, tally in tallies.items():
+        count(session, PHASES[name], tally, getattr(counts(session), name))
+
+
+def count(session: Session, phase: Phase, tally: Tally, updates: int) -> None:
+    """Add what some updates amounted to; refuse to go on from numbers that are not finite."""
+    if int(tally.first_bad) != NEVER:
+        report_failure(session, phase, int(tally.first_bad))
+    sums = session.partial["sums"].setdefault(phase.name, {})
+    for name, value in tally.sums.items():
+        sums[name] = sums.get(name, 0.0) + float(value)
+    done = session.partial["counts"]
+    done[phase.name] = done.get(phase.name, 0) + updates
+    session.counters.updates += updates
+
+
+def report_failure(session: Session, phase: Phase, number: int) -> None:
+    """Store what led to a loss that is not finite, and refuse."""
+    counters, folder = session.counters, session.folder
+    key_draw, _ = jax.random.split(update_key(session.epoch_key, phase, number))
+    index = session.store.index
+    batch = session.store.gather(draw_for(phase, session.agent.spec, index, key_draw, session.config.replay.age_weights))
+    name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
+    np.savez_compressed(folder / f"{name}.npz", **{k: np.asarray(v) for k, v in vars(batch).items()})
+    good = session.checkpoints.steps()
+    story = {
+        "epoch": counters.epoch, "phase": phase.name, "update": number, "env_steps": counters.env_steps,
+        "means_so_far": means(session.partial), "last_good_checkpoint": good[-1] if good else None,
+    }  # fmt: skip
+    write_atomically(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
+    part = {"world_model": "world_model", "heads": "heads", "behaviour": "behaviour", "probe": "probe"}[phase.name]
+    kept = f"checkpoint {good[-1]} is still good" if good else "no checkpoint was written yet"
+    raise Refusal(
+        f"training of {phase.name} gave a number that is not finite at update {number} of epoch {counters.epoch} (its batch is in "
+        f"{folder / name}.npz; {kept}): start again with a lower agent.{part}.optim.learning_rate"
+    )
+
+
+# ---- the gate ------------------------------------------------------------------------------------------------------------------
+
+
+_judge = jax.jit(judge)
+_draw_endings = jax.jit(draw_endings, static_argnums=(1, 2))
+
+
+def open_gate(session: Session) -> bool:
+    """Test imagination on real endings, and open the gate of behaviour if it does well or the time has come."""
+    gate, context = session.config.gate, session.agent.spec.config.context
+    key_draw, key_judge = jax.random.split(purpose_key(session.epoch_key, "judge"))
+    draw, usable = _draw_endings(session.store.index, gate, context, key_draw)
+    judgement = jax.device_get(_judge(session.agent, session.store.gather(draw), usable, key_judge))
+    good = bool(passes(judgement, gate)) or session.counters.epoch >= gate.latest_epoch
+    note_judgement(session, judgement, session.counters.opened >= 0 or good)
+    return True
+
+
+def note_judgement(session: Session, judgement, is_open: bool) -> None:
+    """Remember what the gate saw, and when it opened."""
+    session.partial["judgement"] = {name: float(value) for name, value in judgement._asdict().items()}
+    if is_open and session.counters.opened < 0:
+        session.counters.opened = session.counters.epoch
+
+
+# ---- look ----------------------------------------------------------------------------------------------------------------------
+
+
+@jax.jit
+def _monitor(agent, segments, key):
+    return {**latent_statistics(agent, segments), **context_gain(agent, segments, key)}
+
+
+_linear_probe = jax.jit(linear_probe)
+_play_games = jax.jit(play_games, static_argnums=(0, 3, 4))
+
+
+def look(session: Session, began: float, say) -> None:
+    """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then the next epoch."""
+    config, counters = session.config, session.counters
+    line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}
+    line |= means(session.partial) | collected(session) | monitored(session)
+    looked = time.monotonic()
+    last = is_last_epoch(session)
+    evaluation = evaluated(session, last)
+    line |= {f"evaluate/{name}": value for name, value in evaluation.items()}
+    evaluated_at = time.monotonic()
+    counters.finished = last
+    seconds = session.partial["seconds"] | {"monitor": looked - began, "evaluate": evaluated_at - looked}
+    line |= accounted(session, seconds)
+    session.log.write(counters.env_steps, line)
+    say(summary_line(line, total_epochs(session)))
+
+    score = evaluation.get("return")
+    best = score is not None and (counters.best is None or score > counters.best)
+    counters.best = score if best else counters.best
+    counters.epoch, counters.stage, counters.done = counters.epoch + 1, 0, 0
+    session.partial = empty_epoch() | {"last_line": line}
+    if best or last or time.monotonic() - session.saved_at >= 60 * config.checkpoint.minutes:
+        save(session, score)
+
+
+def means(partial: dict[str, Any]) -> dict[str, float]:
+    """Means of all metrics over the updates of the epoch so far, and how many there were."""
+    line = {}
+    for phase, sums in partial["sums"].items():
+        count = partial["counts"][phase]
+        if count:
+            line |= {f"{phase}/{name}": value / count for name, value in sums.items()}
+        line[f"{phase}/updates"] = count
+    if partial["judgement"]:
+        line |= {f"gate/{name}": value for name, value in partial["judgement"].items()}
+    return line
+
+
+def collected(session: Session) -> dict[str, Any]:
+    """What play in this epoch brought, and how full the replay is."""
+    returns, index, counters = session.partial["returns"], session.store.index, session.counters
+    line = {"collect/games": len(returns), "gate/open": int(counters.opened >= 0)}
+    if returns:
+        line["collect/return"] = float(np.mean(returns))
+    first, episodes = jax.device_get((index.first, index.count))
+    return line | {"replay/episodes": int(episodes - first), "replay/bytes": int(session.store.frames.nbytes)}
+
+
+def monitored(session: Session) -> dict[str, float]:
+    """Statistics that show a collapse."""
+    key_draw, key = jax.random.split(purpose_key(session.epoch_key, "monitor"))
+    count, context = session.config.monitor.segments, session.agent.spec.config.context
+    segments = session.store.gather(draw_for_monitor(session.store.index, count, context + 1, key_draw))
+    found = {f"monitor/{name}": float(value) for name, value in jax.device_get(_monitor(session.agent, segments, key)).items()}
+    if session.exam is not None:
+        scores = np.asarray(_linear_probe(session.agent, session.exam))
+        found |= {f"monitor/probe {name}": float(r2) for name, r2 in zip(session.env.truth_names, scores, strict=True)}
+    return found
+
+
+def is_last_epoch(session: Session) -> bool:
+    """Whether the schedule ends with this epoch."""
+    counters, schedule = session.counters, session.config.schedule
+    return counters.env_steps >= schedule.env_steps and counters.idle_epochs >= schedule.final_epochs
+
+
+def evaluated(session: Session, last: bool) -> dict[str, Any]:
+    """Play whole games, if this is the epoch for it."""
+    settings, epoch = session.config.evaluation, session.counters.epoch
+    due = settings.every > 0 and epoch % settings.every == 0 and session.counters.opened >= 0
+    episodes = settings.final_episodes if last else settings.episodes if due else 0
+    if episodes <= 0:
+        return {}
+    return evaluate_agent(session, episodes, purpose_key(session.epoch_key, "evaluate"))
+
+
+def evaluate_agent(session: Session, episodes: int, key: jax.Array) -> dict[str, Any]:
+    """Summary of `episodes` games."""
+    settings, game = session.config.evaluation, session.env.name
+    if isinstance(session.env, JaxEnv):
+        played = jax.device_get(_play_games(session.env, session.agent, key, episodes, settings.max_steps))
+    else:
+        while len(session.eval_envs) < min(episodes, 4):
+            session.eval_envs.append(session.make_env())
+        with Progress("evaluation", episodes) as bar:
+            played = play_host_games(session.eval_envs, session.agent, key, episodes, settings.max_steps, bar.advance)
+    return summarize(game, *played)
+
+
+def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
+    """Where the time of the epoch went, what was compiled in it, and the memory of the process."""
+    wall = time.monotonic() - session.began - session.counters.seconds
+    session.counters.seconds += wall
+    if "learn" in seconds:
+        seconds |= shares_of_learning(session, seconds["learn"])
+    parts = {f"time/{name}": value for name, value in seconds.items()}
+    parts["time/host"] = wall - sum(value for name, value in seconds.items() if name != "learn")
+    compiled, session.compiled.count = session.compiled.count, 0
+    compile_seconds, session.compiled.seconds = session.compiled.seconds, 0.0
+    return parts | {
+        "time/epoch": wall, "time/total": session.counters.seconds, "compile/count": compiled, "compile/seconds": compile_seconds,
+        "memory/process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }  # fmt: skip
+
+
+def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
+    """The time of a whole-epoch call split among its parts, by the pace that the first epoch measured for each."""
+    weights = {name: count * session.pace.get(name, 1.0) for name, count in session.partial["counts"].items()}
+    total = sum(weights.values()) or 1.0
+    return {name: seconds * weight / total for name, weight in weights.items()}
+
+
+def summary_line(line: dict[str, Any], epochs: int) -> str:
+    """The epoch for people."""
+    left = (epochs - line["epoch"] - 1) * line["time/epoch"]
+    shown = [
+        ("return", "evaluate/return"), ("played", "collect/return"), ("loss", "world_model/denoising"),
+        ("std", "monitor/latent_std"), ("rank", "monitor/participation_ratio"), ("gain", "monitor/context_gain"),
+        ("end recall", "gate/end_recall"), ("reward acc", "heads/reward_accuracy"), ("entropy", "behaviour/entropy"),
+    ]  # fmt: skip
+    values = "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
+    waiting = "" if line["gate/open"] else "  (behaviour waits for its gate)"
+    rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
+    return f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"
+
+
+# ---- compiling -----------------------------------------------------------------------------------------------------------------
+
+
+def prepare_programs(session: Session):
+    """Compile the phases in the background, while the first steps are played. Returns the pool of compiling threads."""
+    from jaxrl.jedi import store as stores
+
+    if not isinstance(session.store, DeviceStore) or session.counters.finished:
+        return warm_up([])
+    agent, replay, key, mesh = session.agent, session.store.replay, session.epoch_key, session.store.mesh
+    shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
+    agent, replay, key, zero = shapes(agent), shapes(replay), shapes(key), jax.ShapeDtypeStruct((), jnp.int32)
+    jobs = [
+        lambda phase=phase: stores._run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile() for phase in PHASES.values()
+    ]
+    return warm_up(jobs)
