@@ -1,0 +1,186 @@
+"""`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.presets import PRESETS
+from jaxrl.train.config import from_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import read_config
+
+PresetName = Literal["tiny", "small", "atari100k"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the other defaults depend on."""
+
+    preset: PresetName | None = None
+    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
+    env: str = "Breakout"
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train JEDI on a game, or go on with a run that was stopped. Ends with a report."""
+
+    preset: PresetName | None
+    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
+    config: Annotated[JediConfig, tyro.conf.arg(name="")]
+    run_dir: Path | None = None
+    """Folder of the run; resumed if it holds one. Default: runs/jedi/<env>-<preset>-seed<seed>."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play whole games with the best checkpoint of a run."""
+
+    run_dir: Path
+    """Folder of the run."""
+    episodes: int = 100
+    """Games."""
+    seed: int = 0
+    """Of the games and the policy's choices."""
+    out: Path | None = None
+    """Also write every return and the summary to this JSON file."""
+
+
+@dataclass(frozen=True)
+class Imagine:
+    """Roll the policy, or given actions, in the real game and inside the world model, side by side."""
+
+    run_dir: Path
+    """Folder of the run."""
+    out: Path = Path("imagined.gif")
+    """A .gif, a .png (film strip) or a .npz (frames and actions)."""
+    actions: tuple[int, ...] = ()
+    """Actions to take, by number; without them the policy plays."""
+    steps: int = 40
+    """Steps, if the policy plays."""
+    warm_up: int | None = None
+    """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a game is shown."""
+    seed: int = 0
+    """Of game, policy and imagination."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Print what a run would take: epochs, updates, FLOPs, memory, and time, from timing three updates of each part here."""
+
+    preset: PresetName | None
+    """tiny, small or atari100k. By device if absent."""
+    config: Annotated[JediConfig, tyro.conf.arg(name="")]
+    timing: bool = True
+    """Compile and time the updates."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a run again."""
+
+    run_dir: Path
+    """Folder of the run."""
+
+
+def preset_by_device(command: str) -> PresetName:
+    """`tiny` where there are only CPUs; else the benchmark."""
+    import jax
+
+    name = "tiny" if jax.default_backend() == "cpu" else "atari100k"
+    print(f"preset {name} (this machine has {jax.devices()[0].device_kind}; choose another with {command} --preset)")
+    return name
+
+
+def parse(arguments: list[str]):
+    """The command: first the preset and the game, then everything else with the defaults that these give."""
+    wants_help = {"-h", "--help"} & set(arguments)
+    start, name = Start(), "tiny"
+    if arguments and arguments[0] in ("train", "plan"):
+        rest = [a for a in arguments[1:] if a not in ("-h", "--help")]
+        start, _ = tyro.cli(Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}")
+        name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0]))
+    config = PRESETS[name](start.env)
+    described = lambda kind, **values: Annotated[
+        kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
+    ]
+    commands = (
+        described(Train, preset=name, config=config) | described(Evaluate) | described(Imagine)
+        | described(Plan, preset=name, config=config) | described(Report)
+    )  # fmt: skip
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
+    return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
+
+
+def run(command) -> int:
+    """Do it; the exit status."""
+    match command:
+        case Train():
+            return run_train(command)
+        case Evaluate():
+            return run_evaluate(command)
+        case Imagine():
+            from jaxrl.jedi.pictures import compare_run
+
+            print(compare_run(command.run_dir, command.out, command.actions, command.steps, command.warm_up, command.seed))
+        case Plan():
+            from jaxrl.jedi.plan import plan
+
+            print(plan(command.config, command.timing))
+        case Report():
+            from jaxrl.jedi.report import write_report
+
+            print(f"report: {write_report(command.run_dir)}")
+    return 0
+
+
+def run_train(command: Train) -> int:
+    """Train, then write the report."""
+    from jaxrl.jedi.report import write_report
+    from jaxrl.jedi.train import train
+
+    config = command.config
+    name = config.env.replace("/", "-").lower()
+    folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
+    result = train(config, folder)
+    if not result.finished:
+        print(f"stopped by {result.signal.name}, saved; the same command goes on")
+        return 128 + result.signal
+    print(f"report: {write_report(folder)}")
+    return 0
+
+
+def run_evaluate(command: Evaluate) -> int:
+    """Play, print, and write if asked."""
+    from jaxrl.jedi.evaluate import evaluate_run
+
+    config = from_dict(JediConfig, read_config(command.run_dir))
+    summary = evaluate_run(command.run_dir, config, command.episodes, command.seed, command.out)
+    score = summary.get("human_normalized")
+    normalised = "" if score is None else f", human-normalised score {score:.3f}"
+    print(
+        f"{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
+        f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}"
+    )
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point. Refusals become one sentence and exit status 2."""
+    try:
+        return run(parse(sys.argv[1:] if arguments is None else arguments))
+    except Refusal as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,6 +1,8 @@
 """Whole games with the learned policy: sampled actions, no random ones, real game over (a lost life does not end a game)."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -8,9 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.atari100k import human_normalized
+from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.jedi.collect_host import act_on_device
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.session import restore_agent
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import Progress
+from jaxrl.train.rundir import write_atomically
 
 
 def play_games(env: JaxEnv, agent: AgentState, key: jax.Array, episodes: int, max_steps: int) -> tuple[jax.Array, jax.Array]:
@@ -86,3 +94,28 @@ def summarize(game: str, returns: np.ndarray, lengths: np.ndarray) -> dict[str, 
     }  # fmt: skip
     score = human_normalized(game, summary["return"])
     return summary if score is None else {**summary, "human_normalized": score}
+
+
+def evaluate_run(run_dir: Path, config: JediConfig, episodes: int, seed: int, out: Path | None = None) -> dict[str, Any]:
+    """The command `evaluate`: the summary of `episodes` games with the best checkpoint, and "env_steps" of its training.
+
+    Args:
+      run_dir, config: the run and its configuration.
+      episodes, seed: how many games, and what fixes them.
+      out: a JSON file for the summary and every single return.
+    """
+    if episodes < 1:
+        raise Refusal(f"--episodes is {episodes}: at least 1 game must be played")
+    env = make(config.env, config.game.frame_size)
+    agent, env_steps = restore_agent(run_dir, config, env)
+    key, limit = jax.random.key(seed), config.evaluation.max_steps
+    if isinstance(env, JaxEnv):
+        returns, lengths = jax.device_get(jax.jit(play_games, static_argnums=(0, 3, 4))(env, agent, key, episodes, limit))
+    else:
+        envs = [env, *(make(config.env, config.game.frame_size) for _ in range(min(episodes, 4) - 1))]
+        with Progress("evaluation", episodes) as bar:
+            returns, lengths = play_host_games(envs, agent, key, episodes, limit, bar.advance)
+    summary = summarize(env.name, returns, lengths) | {"env_steps": env_steps}
+    if out is not None:
+        write_atomically(out, json.dumps(summary | {"returns": [float(r) for r in returns], "seed": seed}, indent=2) + "\n")
+    return summary

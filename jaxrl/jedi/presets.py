@@ -43,7 +43,7 @@ def tiny(env: str = "catch") -> JediConfig:
             game=GameConfig(frame_size=32, num_envs=8),
             agent=agent,
             replay=ReplayConfig(capacity=20_000, episodes=4_000),
-            schedule=Schedule(6_144, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0),
+            schedule=Schedule(4_608, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0),
             gate=GateConfig(latest_epoch=4),
             evaluation=EvaluationConfig(every=1, episodes=100, final_episodes=100, max_steps=500),
             checkpoint=CheckpointConfig(minutes=1.0),

@@ -91,7 +91,7 @@ def announce(session: Session, say) -> None:
 def total_epochs(session: Session) -> int:
     """Epochs of the whole run; before the initial steps are known to be enough, the smallest number."""
     schedule, counters = session.config.schedule, session.counters
-    begun = max(counters.epoch, 1 if counters.stage > 0 else 0)
+    begun = counters.epoch + (counters.stage > 0)
     left = max(schedule.env_steps - counters.env_steps, 0)
     if begun == 0:
         left, begun = max(schedule.env_steps - schedule.initial_steps, 0), 1

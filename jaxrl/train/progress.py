@@ -9,9 +9,10 @@ class Progress:
 
     def __init__(self, what: str, total: int, start: int = 0, heartbeat: float = 15.0, stream=None):
         """Args: what is done, how many units in all, how many already done, seconds between lines when not on a terminal."""
-        self.what, self.total, self.done, self.first = what, total, start, start
+        self.what, self.total, self.done = what, total, start
         self.heartbeat, self.stream = heartbeat, stream or sys.stdout
-        self.began = self.spoke = time.monotonic()
+        self.spoke = time.monotonic()
+        self._pace: tuple[float, int] | None = None
         self._rich = None
 
     def __enter__(self):
@@ -34,14 +35,22 @@ class Progress:
     def advance(self, units: int, **info: float) -> None:
         """Report `units` more done, with numbers worth seeing."""
         self.done += units
-        rate = (self.done - self.first) / max(time.monotonic() - self.began, 1e-9)
+        rate = self._rate()
         shown = " ".join(f"{name} {value:.3g}" for name, value in info.items())
         if self._rich is not None:
-            self._rich.update(self._task, completed=self.done, rate=f"{rate:.1f}/s", info=shown)
+            self._rich.update(self._task, completed=self.done, rate=f"{rate:.1f}/s" if rate else "", info=shown)
         elif time.monotonic() - self.spoke > self.heartbeat:
             self.spoke = time.monotonic()
-            left = (self.total - self.done) / max(rate, 1e-9)
-            print(f"  {self.what}: {self.done}/{self.total}, {rate:.1f}/s, {duration(left)} left {shown}", file=self.stream, flush=True)
+            pace = f", {rate:.1f}/s, {duration((self.total - self.done) / rate)} left" if rate else ""
+            print(f"  {self.what}: {self.done}/{self.total}{pace} {shown}".rstrip(), file=self.stream, flush=True)
+
+    def _rate(self) -> float | None:
+        """Units per second since the first report; that one's time often went into compiling, so it does not count."""
+        now = time.monotonic()
+        if self._pace is None:
+            self._pace = (now, self.done)
+        since, done = self._pace
+        return (self.done - done) / (now - since) if self.done > done and now > since else None
 
 
 def duration(seconds: float) -> str:

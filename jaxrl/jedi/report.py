@@ -1,0 +1,321 @@
+"""The report of a run: one HTML page that needs nothing else, and its pictures as files beside it."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl.envs.atari100k import SCORES, human_normalized
+from jaxrl.envs.make import make
+from jaxrl.envs.single import as_host
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.pictures import Comparison, animation, compare_policy, film_strip
+from jaxrl.jedi.session import restore_agent
+from jaxrl.train.config import from_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import read_metrics
+from jaxrl.train.progress import duration
+from jaxrl.train.rundir import read_config, write_atomically
+
+STEPS = 40
+"""Length of the imagined stretch that is shown."""
+
+
+def write_report(run_dir: str | Path) -> Path:
+    """Write `report/index.html` and its pictures from what lies in the run folder; returns the page's path.
+
+    Raises:
+      Refusal: the folder holds no run, or one without a finished epoch.
+    """
+    folder = Path(run_dir).expanduser().resolve()
+    config = from_dict(JediConfig, read_config(folder))
+    rows = read_metrics(folder)
+    if not rows:
+        raise Refusal(f"{folder} has no finished epoch yet, so there is nothing to report")
+    env = make(config.env, config.game.frame_size)
+    agent, env_steps = restore_agent(folder, config, env)
+    comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
+    pictures = {
+        "curves.png": curves(rows, config.env), "monitors.png": monitors(rows, config), "losses.png": losses(rows),
+        "time.png": time_bars(rows), "film.png": _png(film_strip(comparison)), "imagined.gif": _gif(animation(comparison)),
+    }  # fmt: skip
+    out = folder / "report"
+    out.mkdir(exist_ok=True)
+    for name, data in pictures.items():
+        write_atomically(out / name, data)
+    write_atomically(out / "index.html", page(config, folder, rows, env_steps, comparison, pictures))
+    return out / "index.html"
+
+
+# ---- figures -------------------------------------------------------------------------------------------------------------------
+
+
+def _figure(columns: int, rows: int = 1):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.4 * columns, 2.9 * rows), layout="constrained")
+    return figure, np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
+
+
+def _bytes(figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
+
+
+def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
+    """Environment steps and values of a metric, where it was logged."""
+    found = [(row["env_steps"], row[name]) for row in rows if row.get(name) is not None]
+    return [x for x, _ in found], [y for _, y in found]
+
+
+def _plot(axis, rows, names: dict[str, str], title: str) -> None:
+    for name, label in names.items():
+        x, y = series(rows, name)
+        if x:
+            axis.plot(x, y, marker=".", label=label)
+    axis.set_title(title)
+    axis.set_xlabel("environment steps")
+    axis.grid(alpha=0.3)
+    if axis.lines:
+        axis.legend(fontsize=8)
+
+
+def curves(rows, game: str) -> bytes:
+    """Returns over environment steps and over time, with the random and human scores of an Atari 100k game."""
+    figure, (by_step, by_time) = _figure(2)
+    x, y = series(rows, "evaluate/return")
+    spread = series(rows, "evaluate/std")[1]
+    count = series(rows, "evaluate/episodes")[1]
+    error = [s / np.sqrt(max(n, 1)) for s, n in zip(spread, count, strict=True)]
+    if x:
+        by_step.errorbar(x, y, yerr=error, marker="o", capsize=3, label="evaluation (bars: standard error)")
+    _plot(by_step, rows, {"collect/return": "while collecting"}, "return per game")
+    for value, label, style in references(rows, game):
+        by_step.axhline(value, linestyle=style, color="gray", label=label)
+    by_step.legend(fontsize=8)
+    minutes = [(row["time/total"] / 60, row["evaluate/return"]) for row in rows if row.get("evaluate/return") is not None]
+    if minutes:
+        by_time.plot(*zip(*minutes, strict=True), marker="o")
+    by_time.set_title("evaluation over wall time")
+    by_time.set_xlabel("minutes")
+    by_time.grid(alpha=0.3)
+    return _bytes(figure)
+
+
+def references(rows, game: str) -> list[tuple[float, str, str]]:
+    """Levels worth comparing with: random and human scores if published, else random play as it was in the first epoch."""
+    if game in SCORES:
+        random, human = SCORES[game]
+        return [(random, "random (published)", ":"), (human, "human (published)", "--")]
+    first = rows[0].get("collect/return") if rows[0]["epoch"] == 0 else None
+    return [] if first is None else [(first, "random play, this run", ":")]
+
+
+def monitors(rows, config: JediConfig) -> bytes:
+    """What shows whether the latents have collapsed and whether imagination can be trusted."""
+    figure, axes = _figure(3, 2)
+    _plot(axes[0], rows, {"monitor/latent_std": "mean over dimensions"}, "standard deviation of latents")
+    axes[0].axhline(config.agent.world_model.hinge_floor, color="gray", linestyle=":")
+    axes[0].set_ylim(bottom=0)
+    _plot(axes[1], rows, {"monitor/participation_ratio": "effective rank"}, "participation ratio")
+    _plot(axes[2], rows, {"monitor/context_gain": "loss, wrong minus right past"}, "context gain")
+    axes[2].axhline(0, color="gray", linestyle=":")
+    _plot(axes[3], rows, {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"}, "imagined ends, open loop")
+    axes[3].set_ylim(-0.05, 1.05)
+    _plot(axes[4], rows, {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"}, "imagined rewards, open loop")
+    axes[4].set_ylim(-0.05, 1.05)
+    probes = {name: name.removeprefix("monitor/probe ") for name in rows[-1] if name.startswith("monitor/probe ")}
+    if probes:
+        _plot(axes[5], rows, probes, "linear probe of the true state, R2")
+        axes[5].set_ylim(-0.05, 1.05)
+    else:
+        axes[5].set_axis_off()
+    return _bytes(figure)
+
+
+def losses(rows) -> bytes:
+    """Losses and what the policy sees in imagination."""
+    figure, axes = _figure(3, 2)
+    _plot(axes[0], rows, {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}, "world model")
+    axes[0].set_yscale("log")
+    _plot(axes[1], rows, {"heads/reward_loss": "reward", "heads/end_loss": "end"}, "reward and end model, nats")
+    _plot(axes[2], rows, {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"}, "reward and end model, accuracy")
+    _plot(axes[3], rows, {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}, "imagined")
+    _plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
+    _plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
+    return _bytes(figure)
+
+
+PARTS = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "monitor", "evaluate", "host")
+
+
+def seconds_by_part(rows) -> dict[str, float]:
+    """Wall time of the run by part; "host" is everything between."""
+    return {part: sum(row.get(f"time/{part}") or 0.0 for row in rows) for part in PARTS}
+
+
+def time_bars(rows) -> bytes:
+    """Where the wall time went, first epoch and later ones apart."""
+    figure, axes = _figure(2)
+    for axis, title, some in ((axes[0], "first epoch (compiles)", rows[:1]), (axes[1], "later epochs, together", rows[1:])):
+        parts = seconds_by_part(some)
+        axis.barh(list(parts)[::-1], list(parts.values())[::-1])
+        axis.set_title(title)
+        axis.set_xlabel("seconds")
+    return _bytes(figure)
+
+
+def _png(image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _gif(images: list) -> bytes:
+    buffer = io.BytesIO()
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=120, loop=0)
+    return buffer.getvalue()
+
+
+# ---- the page ------------------------------------------------------------------------------------------------------------------
+
+
+def page(config: JediConfig, folder: Path, rows, env_steps: int, comparison: Comparison, pictures: dict[str, bytes]) -> str:
+    """The HTML."""
+    picture = lambda name, text: (
+        f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{base64.b64encode(pictures[name]).decode()}">'
+    )
+    title = f"JEDI on {html.escape(config.env)}"
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }}
+h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2em; border-bottom: 1px solid #ddd; }}
+img {{ max-width: 100%; }} table {{ border-collapse: collapse; }} td, th {{ padding: .2em .9em .2em 0; text-align: left; }}
+td.n {{ text-align: right; }} pre {{ background: #f5f5f5; padding: .8em; overflow-x: auto; }} .note {{ color: #666; }}
+img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
+</style></head><body>
+<h1>{title}</h1>
+<p class="note">{summary(config, rows)}</p>
+{scores(config.env, rows)}
+<h2>Learning curves</h2>{picture("curves.png", "learning curves")}
+<h2>Real against imagined</h2>
+<p>{imagination(comparison, env_steps)}</p>
+{picture("imagined.gif", "real beside imagined")}<br>{picture("film.png", "film strip")}
+<h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{picture("monitors.png", "monitors")}
+<h2>Training</h2>{picture("losses.png", "losses")}
+<h2>Where the time went</h2>{times(rows)}{picture("time.png", "time by part")}
+<h2>Going on</h2>{going_on(config, folder)}
+<h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
+</body></html>
+"""
+
+
+def summary(config: JediConfig, rows) -> str:
+    """One paragraph: what was run."""
+    last = rows[-1]
+    updates = ", ".join(
+        f"{sum(row.get(f'{part}/updates') or 0 for row in rows):,} {part.replace('_', ' ')}" for part in ("world_model", "heads", "behaviour")
+    )
+    return (
+        f"Seed {config.seed}, {last['env_steps']:,} environment steps, {len(rows)} epochs, updates: {updates}; "
+        f"{duration(last['time/total'])} of wall time, peak memory of the process {last['memory/process_bytes'] / 2**30:.1f} GiB, "
+        f"replay {last['replay/bytes'] / 2**20:.0f} MiB."
+    )
+
+
+def scores(game: str, rows) -> str:
+    """Table of evaluations, with human-normalised scores where they exist."""
+    found = [row for row in rows if row.get("evaluate/return") is not None]
+    if not found:
+        return "<p>No evaluation was made.</p>"
+    lines = []
+    for row in found:
+        normalised = human_normalized(game, row["evaluate/return"])
+        cells = (
+            f"{row['env_steps']:,}", f"{row['evaluate/return']:.2f}", f"{row['evaluate/std']:.2f}", f"{row['evaluate/min']:.1f}",
+            f"{row['evaluate/max']:.1f}", str(row["evaluate/episodes"]), "" if normalised is None else f"{normalised:.3f}",
+        )  # fmt: skip
+        lines.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
+    heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalised")
+    known = "; ".join(f"{label} {value:.2f}" for value, label, _ in references(rows, game))
+    table = f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
+    return f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}.</p>"
+
+
+def imagination(comparison: Comparison, env_steps: int) -> str:
+    """What the film shows, in words and figures."""
+    right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
+    rewards = int(np.abs(np.sign(comparison.reward)).sum())
+    return (
+        f"The same {len(comparison.action)} actions in the real game and, without looking at it again, inside the world model (agent after "
+        f"{env_steps:,} steps). Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its drawing "
+        f"of the real latents. Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were not zero."
+    )
+
+
+def verdict(config: JediConfig, rows) -> str:
+    """A sentence on collapse from the last epoch's monitors."""
+    last = rows[-1]
+    std, rank, gain = (last[f"monitor/{name}"] for name in ("latent_std", "participation_ratio", "context_gain"))
+    healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
+    judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
+    opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
+    gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}."
+    return (
+        f"{judged}: standard deviation {std:.3f} (0 when collapsed; the hinge's floor is {config.agent.world_model.hinge_floor}), "
+        f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
+        f"Open-loop end recall {last['gate/end_recall']:.2f}."
+    )
+
+
+def times(rows) -> str:
+    """Table of seconds by part."""
+    parts = seconds_by_part(rows)
+    total = sum(parts.values()) or 1.0
+    lines = "".join(
+        f'<tr><td>{part.replace("_", " ")}</td><td class="n">{value:.1f} s</td><td class="n">{value / total:.0%}</td></tr>'
+        for part, value in parts.items()
+    )
+    compiled = sum(row["compile/count"] for row in rows)
+    later = sum(row["compile/count"] for row in rows[2:])
+    return (
+        f"<table>{lines}</table><p class='note'>{compiled} programs were compiled, {later} of them after the second epoch. "
+        "Compiling and waiting for it count to the part that needed the program.</p>"
+    )
+
+
+def going_on(config: JediConfig, folder: Path) -> str:
+    """Commands for the next steps."""
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
+python -m jaxrl.jedi plan --preset atari100k --env {config.env}
+python -m jaxrl.jedi train --preset atari100k --env {config.env}
+
+# go on with this run
+python -m jaxrl.jedi train {_overrides(config)} --run-dir {shown} --schedule.env-steps {2 * config.schedule.env_steps}
+
+# play 100 games, watch imagination from another start
+python -m jaxrl.jedi evaluate --run-dir {shown} --episodes 100
+python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif"""
+    return f"<pre>{html.escape(commands)}</pre>"
+
+
+def _overrides(config: JediConfig) -> str:
+    """Preset and options that give this configuration again."""
+    from jaxrl.jedi.presets import PRESETS
+    from jaxrl.train.config import differences, to_dict
+
+    there = to_dict(config)
+    changes = {name: differences(to_dict(make_preset(config.env)), there) for name, make_preset in PRESETS.items()}
+    preset = min(changes, key=lambda name: len(changes[name]))
+    options = [f"--preset {preset}", f"--env {config.env}"]
+    for name, (_, value) in changes[preset].items():
+        if name not in ("env", "schedule.env_steps"):
+            text = " ".join(map(json.dumps, value)) if isinstance(value, list) else str(value)
+            options.append(f"--{name.replace('_', '-')} {text}")
+    return " ".join(options)
