@@ -1,0 +1,49 @@
+"""Arithmetic of a function, counted from its jaxpr: matrix products and convolutions, loops taken as often as they run.
+
+The compiler's own count takes the body of a loop once, which is useless for a rollout inside a scan.
+"""
+
+import math
+from collections.abc import Callable
+
+
+def count_flops(function: Callable, *arguments) -> int:
+    """Floating-point operations (2 per multiply-add) of matrix products and convolutions in `function(*arguments)`.
+
+    Args: arrays or `jax.ShapeDtypeStruct`s; nothing is computed. A `while` loop counts as one turn, a `cond` as its dearest branch.
+    """
+    import jax
+
+    return _of(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _of(jaxpr) -> int:
+    return sum(_of_equation(equation) for equation in jaxpr.eqns)
+
+
+def _of_equation(equation) -> int:
+    name, params = equation.primitive.name, equation.params
+    if name == "dot_general":
+        (contracted, _), _ = params["dimension_numbers"]
+        left = equation.invars[0].aval.shape
+        return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+    if name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        outputs = params["dimension_numbers"].rhs_spec[0]
+        taps = math.prod(kernel) // kernel[outputs]
+        return 2 * math.prod(equation.outvars[0].aval.shape) * taps
+    inner = [_of(jaxpr) for value in params.values() for jaxpr in _jaxprs(value)]
+    if name == "cond":
+        return max(inner, default=0)
+    return sum(inner) * (params["length"] if name == "scan" else 1)
+
+
+def _jaxprs(value):
+    """The jaxprs in a parameter: plain, closed, or in a tuple."""
+    if hasattr(value, "eqns"):
+        return [value]
+    if hasattr(value, "jaxpr"):
+        return _jaxprs(value.jaxpr)
+    if isinstance(value, tuple | list):
+        return [jaxpr for item in value for jaxpr in _jaxprs(item)]
+    return []
