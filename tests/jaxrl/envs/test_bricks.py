@@ -22,7 +22,7 @@ def games():
 
     def play(key, following):
         def one(carry, key):
-            state, frame = carry
+            state, _ = carry
             key_action, key_step, key_reset = jax.random.split(key, 3)
             chase = 1 + jnp.sign(state.ball_x - state.paddle)
             action = jnp.where(following, chase, jax.random.randint(key_action, (), 0, 3))
