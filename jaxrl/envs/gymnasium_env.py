@@ -32,7 +32,9 @@ class GymnasiumEnv:
         try:
             self._env = gymnasium.make(env_id)
         except gymnasium.error.Error as error:
-            raise Refusal(f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package") from None
+            raise Refusal(
+                f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package"
+            ) from None
         except ImportError as error:
             raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None
         self._check()
@@ -49,8 +51,8 @@ class GymnasiumEnv:
         )  # fmt: skip
         if not image:
             raise Refusal(
-                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with gymnasium's AddRenderObservation "
-                "under an id of your own, or choose another environment"
+                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with gymnasium's "
+                "AddRenderObservation under an id of your own, or choose another environment"
             )
         if not isinstance(acts, Discrete):
             raise Refusal(f"{self.name} has actions {acts}; only discrete actions are supported")

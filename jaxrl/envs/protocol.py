@@ -3,9 +3,9 @@
 `JaxEnv`: pure functions over a state, one game at a time; batch it with `vmap`, run it inside `jit` and `scan`.
 `HostEnv`: an object outside JAX (an emulator, a Gymnasium environment) that can be saved and restored exactly.
 
-Words. `end`: the episode is over *for learning*: no value flows back from what follows. A lost life ends it too. `trunc`: the episode
-was cut although it would go on. `game_over`: the game must be reset before the next step (implied by trunc). Evaluation counts
-whole games, up to game_over.
+Words. `end`: the episode is over *for learning*: no value flows back from what follows. A lost life ends it too. `trunc`: the
+episode was cut although it would go on. `game_over`: the game must be reset before the next step (implied by trunc). Evaluation
+counts whole games, up to game_over.
 """
 
 from collections.abc import Callable

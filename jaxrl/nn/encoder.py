@@ -12,7 +12,9 @@ from jaxrl.nn.residual import SmallResBlock
 
 
 class ConvEncoder(nn.Module):
-    """Full-resolution stem, then a residual block and a stride-2 convolution per level. `[..., H, W, 3] -> [..., H/2^L, W/2^L, D]`.
+    """Full-resolution stem, then a residual block and a stride-2 convolution per level.
+
+    `[..., H, W, 3] -> [..., H/2^L, W/2^L, D]`.
 
     Attributes:
       widths: channels of the L levels (the stem has `widths[0]`).
@@ -51,8 +53,11 @@ class StridedEncoder(nn.Module):
 
 
 class LocalEncoder(nn.Module):
-    """Stride-2 convolutions and pointwise layers, no statistics over the map: every latent position sees only its own patch of
-    the frame (15 x 15 pixels for 3 levels). Small moving things then cannot be drowned by the rest. Shapes as `ConvEncoder`."""
+    """Stride-2 convolutions and pointwise layers, no statistics over the map.
+
+    Every latent position sees only its own patch of the frame (15 x 15 pixels for 3 levels). Small moving things then cannot be
+    drowned by the rest. Shapes as `ConvEncoder`.
+    """
 
     widths: Sequence[int]
     features: int

@@ -21,7 +21,7 @@ def normalize_groups(x: jax.Array, epsilon: float = EPSILON) -> jax.Array:
     Returns:
       Array of the same shape and dtype.
     """
-    *_, height, width, channels = x.shape
+    channels = x.shape[-1]
     groups = max(1, channels // GROUP_SIZE)
     split = x.astype(jnp.float32).reshape(*x.shape[:-1], groups, channels // groups)
     axes = (-4, -3, -1)

@@ -12,7 +12,7 @@ from jaxrl.nn.modulate import AdaGroupNorm, GroupNorm
 
 
 class SmallResBlock(nn.Module):
-    """`skip(x) + Conv3x3(SiLU(GroupNorm(x)))`; skip is a 1x1 convolution where the width changes. `[..., H, W, C] -> [..., H, W, D]`."""
+    """`skip(x) + Conv3x3(SiLU(GroupNorm(x)))`, `[..., H, W, C] -> [..., H, W, D]`; skip is a 1x1 convolution where C is not D."""
 
     features: int
     dtype: jnp.dtype = jnp.float32

@@ -61,8 +61,8 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
                 frames[storage] = shard["frames"]
         except Exception as error:
             raise Refusal(
-                f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): restore it, or remove the checkpoints "
-                "that need it"
+                f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): restore it, or remove the "
+                "checkpoints that need it"
             ) from error
     return frames
 

@@ -1,8 +1,8 @@
 """Checkpoints by orbax: atomic, asynchronous, the latest few and the best one kept.
 
 A checkpoint is a tree of arrays, stored as nested dictionaries by the names of its fields (readable by any orbax), and a JSON
-record. Arrays are copied to the host before the training goes on, so the caller may donate them at once. A process that dies while
-saving leaves a temporary folder that is never taken for a checkpoint.
+record. Arrays are copied to the host before the training goes on, so the caller may donate them at once. A process that dies
+while saving leaves a temporary folder that is never taken for a checkpoint.
 """
 
 import json
@@ -85,9 +85,7 @@ class Checkpoints:
         ocp = self._ocp
         if step in self._manager.all_steps():
             return
-        items = ocp.args.Composite(
-            arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record)
-        )
+        items = ocp.args.Composite(arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record))
         with writing(self.folder):
             self._manager.save(step, args=items, metrics=None if score is None else {"score": float(score)})
 
@@ -123,7 +121,8 @@ class Checkpoints:
             others = [s for s in self.steps() if s != step]
             remedy = f"remove that folder to go on from step {others[-1]}" if others else "start a new run with another --run-dir"
             reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-            raise Refusal(f"checkpoint {self.folder / str(step)} is damaged or of another configuration ({reason}): {remedy}") from error
+            where = self.folder / str(step)
+            raise Refusal(f"checkpoint {where} is damaged or of another configuration ({reason}): {remedy}") from error
 
     def close(self) -> None:
         """Wait, then let go."""

@@ -1,7 +1,7 @@
 """Devices: the only file that knows of them.
 
-A training step is written once, `step(state, batch, key, axis_name=None) -> (state, metrics)`, and becomes a program on N devices in
-two forms: `jit` with the batch axis sharded over a mesh (the default), or `pmap` with a named axis. For both to equal the
+A training step is written once, `step(state, batch, key, axis_name=None) -> (state, metrics)`, and becomes a program on N devices
+in two forms: `jit` with the batch axis sharded over a mesh (the default), or `pmap` with a named axis. For both to equal the
 single-device step on the whole batch,
   * random numbers are drawn per example, from keys made by `example_keys` (never one draw for a whole batch);
   * statistics and losses over the batch go through `mean` and `masked_mean` with the `axis_name` they were given;

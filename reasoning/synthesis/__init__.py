@@ -1,1 +1,4 @@
-"""Datalog core of Dynamite (arXiv 2003.01331) and Migrator (arXiv 1904.05498); plain Python, imports no JAX. No code has landed here yet."""
+"""Datalog core of Dynamite (arXiv 2003.01331) and Migrator (arXiv 1904.05498); plain Python, imports no JAX.
+
+No code has landed here yet.
+"""

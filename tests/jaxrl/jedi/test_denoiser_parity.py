@@ -71,9 +71,7 @@ def loss_of(params, golden, model, edm, case):
     action = jnp.asarray(golden[f"in/{case}/act"]).T
     mask = jnp.asarray(golden[f"in/{case}/mask_padding"]).T
     n = golden.config["inner_model"]["num_steps_conditioning"]
-    draws = Draws(
-        golden[f"in/{case}/eps_sigma"], golden.maps(f"in/{case}/eps_offset"), golden.maps(f"in/{case}/eps")
-    )
+    draws = Draws(golden[f"in/{case}/eps_sigma"], golden.maps(f"in/{case}/eps_offset"), golden.maps(f"in/{case}/eps"))
     windows = jnp.stack([action[i : i + n] for i in range(len(obs) - n)])
 
     def network(noisy, c_noise, context, action):
@@ -122,9 +120,7 @@ def from_torch_norms(golden, case, grads):
     scale = float(golden[f"out/{case}/grad_norm_total"])
     assert set(expected) == set(by_name) - {"noise_emb.weight"}
     assert np.all(by_name["noise_emb.weight"] == 0), "Fourier frequencies are not trained"
-    return {
-        name: abs(np.linalg.norm(by_name[name]) - value) / max(value, 1e-3 * scale) for name, value in expected.items()
-    }
+    return {name: abs(np.linalg.norm(by_name[name]) - value) / max(value, 1e-3 * scale) for name, value in expected.items()}
 
 
 def gradient_named(name, expected, golden, grads):

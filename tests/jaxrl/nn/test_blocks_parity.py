@@ -69,7 +69,7 @@ def test_loader_names_what_does_not_fit():
     weights = GOLDEN.params("down32.")
     with pytest.raises(ValueError, match="nothing for conv/bias"):
         from_torch({"conv.weight": weights["conv.weight"]}, template)
-    with pytest.raises(ValueError, match="no place for extra.weight"):
+    with pytest.raises(ValueError, match=r"no place for extra\.weight"):
         from_torch({**weights, "extra.weight": np.zeros(3)}, template)
     with pytest.raises(ValueError, match=r"conv.bias has shape \(3,\)"):
         from_torch({**weights, "conv.bias": np.zeros(3)}, template)

@@ -3,10 +3,10 @@
 import jax
 import numpy as np
 import pytest
-from tests.jaxrl.jedi import small_agent
 
 from jaxrl.jedi import update_behaviour, update_heads, update_world_model
 from jaxrl.train import parallel
+from tests.jaxrl.jedi import small_agent
 
 STEPS = {
     "world_model": (update_world_model, (4,), 4),
