@@ -63,6 +63,8 @@ def sample(
         raise ValueError("churn needs churn_noise, one standard normal array per step")
     sigmas = np.asarray(sigmas, np.float32)
     sigma_hat = raised_sigmas(sigmas[:-1], churn)
+    # In float64 before the scan: in float32, a fused multiply-add can make the difference of equal squares negative.
+    added = churn.s_noise * np.sqrt(np.square(sigma_hat, dtype=np.float64) - np.square(sigmas[:-1], dtype=np.float64))
 
     def euler_step(x, cur, hat, nxt):
         denoised = denoise(x, cur)
@@ -76,15 +78,15 @@ def sample(
 
     def scan_step(method):
         def step(x, inputs):
-            cur, hat, nxt, noise = inputs
+            cur, hat, nxt, added, noise = inputs
             if noise is not None:
-                x = x + noise * churn.s_noise * jnp.sqrt(jnp.square(hat) - jnp.square(cur))
+                x = x + noise * added
             x, _ = method(x, cur, hat, nxt)
             return x, x
 
         return step
 
-    levels = (jnp.asarray(sigmas[:-1]), jnp.asarray(sigma_hat), jnp.asarray(sigmas[1:]))
+    levels = (jnp.asarray(sigmas[:-1]), jnp.asarray(sigma_hat), jnp.asarray(sigmas[1:]), jnp.asarray(added, jnp.float32))
     inputs = (*levels, churn_noise if churn.s_churn > 0 else None)
     if order == 1:
         x, path = jax.lax.scan(scan_step(euler_step), x0, inputs)
