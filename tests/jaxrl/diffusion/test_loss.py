@@ -78,7 +78,7 @@ def test_a_batch_equals_its_examples_one_by_one():
 
 
 def test_a_perfect_network_has_no_loss_and_gives_back_its_targets():
-    context, targets, conditions, draws = inputs()
+    context, targets, _, draws = inputs()
     edm = EDM()
 
     def oracle(noisy, c_noise, past, clean):

@@ -77,5 +77,5 @@ class TestWithoutTheEmulator:
         assert make("catch", 10).name == "catch"
 
     def test_a_misspelled_name_still_gets_advice(self):
-        with pytest.raises(Refusal, match="did you mean .*Breakout"):
+        with pytest.raises(Refusal, match=r"did you mean .*Breakout"):
             make("Breakot", 32)
