@@ -1,8 +1,11 @@
 """Strictness for every test: four fake CPU devices, exact matrix products, no implicit rank promotion, warnings are errors."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Compiled programs are shared by the processes of a test run, and found again by the next one.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
 
 import jax
 import pytest

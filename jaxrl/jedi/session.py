@@ -49,6 +49,8 @@ class Counters:
     env_steps: int = 0
     updates: int = 0
     """Updates of all kinds together."""
+    stages: int = 0
+    """Stages completed."""
     idle_epochs: int = 0
     """Epochs without play so far, at the end of the run."""
     opened: int = -1
@@ -61,7 +63,11 @@ class Counters:
     """Wall time of all sessions."""
     best: float | None = None
     """Best evaluation so far."""
-    finished: bool = False
+
+    @property
+    def step(self) -> int:
+        """Number of a checkpoint: grows with whatever is done."""
+        return self.env_steps + self.updates + self.stages
 
 
 @dataclass
@@ -92,6 +98,17 @@ class Session:
     eval_envs: list[HostEnv] = field(default_factory=list)
     pace: dict[str, float] = field(default_factory=dict)
     """Seconds per update, as last measured."""
+
+    @property
+    def schedule_done(self) -> bool:
+        """No more play and no more idle epochs are due (the present epoch may have stages left)."""
+        schedule, counters = self.config.schedule, self.counters
+        return counters.env_steps >= schedule.env_steps and counters.idle_epochs >= schedule.final_epochs
+
+    @property
+    def finished(self) -> bool:
+        """Everything is done."""
+        return self.counters.epoch > 0 and self.counters.stage == 0 and self.schedule_done
 
     @property
     def epoch_key(self) -> jax.Array:
@@ -194,10 +211,10 @@ def save(session: Session, score: float | None = None) -> None:
     counters = session.counters
     counters.seconds = time.monotonic() - session.began
     counters.lines = session.log.lines
-    step = counters.env_steps + counters.updates
+    step = counters.step
     if step in session.files:
         return
-    folder, index = session.folder / "replay", jax.tree.map(np.asarray, session.store.index)
+    folder, index = session.folder / "replay", jax.tree.map(np.array, session.store.index)
     frames = _frames_before(session)
     names = disk.still_needed(folder, frames, index)
     names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
@@ -242,7 +259,7 @@ def _restore(session: Session) -> None:
     session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
     session.players.restore(_read_games(folder / record["games"]))
     session.counters, session.partial = Counters(**record["counters"]), record["partial"]
-    session.saved_heads = np.asarray(tree["index"].head)
+    session.saved_heads = np.array(tree["index"].head)
 
 
 def _read_games(path: Path) -> dict[str, np.ndarray]:

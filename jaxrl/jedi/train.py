@@ -66,14 +66,14 @@ def train(
         try:
             announce(session, say)
             compiling = prepare_programs(session)
-            while not session.counters.finished and not stop:
+            while not session.finished and not stop:
                 run_stage(session, stop, say)
             compiling.shutdown(cancel_futures=True)
             save(session)
         finally:
             close(session)
     last = session.partial.get("last_line", {})
-    return Result(session.folder, session.counters.finished, stop.signal, last)
+    return Result(session.folder, session.finished, stop.signal, last)
 
 
 def announce(session: Session, say) -> None:
@@ -119,6 +119,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     if complete:
         skipped = STAGES.index("look") if stage == "learn" else session.counters.stage + 1
         session.counters.stage, session.counters.done = skipped, 0
+        session.counters.stages += 1
 
 
 # ---- play ----------------------------------------------------------------------------------------------------------------------
@@ -308,11 +309,10 @@ def look(session: Session, began: float, say) -> None:
     line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}
     line |= means(session.partial) | collected(session) | monitored(session)
     looked = time.monotonic()
-    last = is_last_epoch(session)
+    last = session.schedule_done
     evaluation = evaluated(session, last)
     line |= {f"evaluate/{name}": value for name, value in evaluation.items()}
     evaluated_at = time.monotonic()
-    counters.finished = last
     seconds = session.partial["seconds"] | {"monitor": looked - began, "evaluate": evaluated_at - looked}
     line |= accounted(session, seconds)
     session.log.write(counters.env_steps, line)
@@ -321,7 +321,7 @@ def look(session: Session, began: float, say) -> None:
     score = evaluation.get("return")
     best = score is not None and (counters.best is None or score > counters.best)
     counters.best = score if best else counters.best
-    counters.epoch, counters.stage, counters.done = counters.epoch + 1, 0, 0
+    counters.epoch, counters.stage, counters.done, counters.stages = counters.epoch + 1, 0, 0, counters.stages + 1
     session.partial = empty_epoch() | {"last_line": line}
     if best or last or time.monotonic() - session.saved_at >= 60 * config.checkpoint.minutes:
         save(session, score)
@@ -360,12 +360,6 @@ def monitored(session: Session) -> dict[str, float]:
         scores = np.asarray(_linear_probe(session.agent, session.exam))
         found |= {f"monitor/probe {name}": float(r2) for name, r2 in zip(session.env.truth_names, scores, strict=True)}
     return found
-
-
-def is_last_epoch(session: Session) -> bool:
-    """Whether the schedule ends with this epoch."""
-    counters, schedule = session.counters, session.config.schedule
-    return counters.env_steps >= schedule.env_steps and counters.idle_epochs >= schedule.final_epochs
 
 
 def evaluated(session: Session, last: bool) -> dict[str, Any]:
@@ -435,7 +429,7 @@ def prepare_programs(session: Session):
     """Compile the phases in the background, while the first steps are played. Returns the pool of compiling threads."""
     from jaxrl.jedi import store as stores
 
-    if not isinstance(session.store, DeviceStore) or session.counters.finished:
+    if not isinstance(session.store, DeviceStore) or session.finished:
         return warm_up([])
     agent, replay, key, mesh = session.agent, session.store.replay, session.epoch_key, session.store.mesh
     shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)

@@ -21,7 +21,7 @@ class MetricsLog:
                 kept = self.path.read_text().splitlines(keepends=True)[:lines]
                 self.path.write_text("".join(kept))
             self._file = open(self.path, "a", encoding="utf-8")
-        self.lines = sum(1 for _ in open(self.path, encoding="utf-8")) if self.path.is_file() else 0
+        self.lines = len(self.path.read_text(encoding="utf-8").splitlines())
         self._board = _tensorboard(folder / "tensorboard")
 
     def write(self, step: int, values: dict[str, Any]) -> None:

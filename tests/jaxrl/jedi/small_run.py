@@ -1,0 +1,35 @@
+"""A whole run on catch that takes seconds once compiled."""
+
+from dataclasses import replace
+
+from tests.jaxrl.jedi import small_agent
+
+from jaxrl.jedi.config import (
+    CheckpointConfig,
+    EvaluationConfig,
+    GameConfig,
+    GateConfig,
+    JediConfig,
+    MonitorConfig,
+    Schedule,
+    Updates,
+)
+from jaxrl.replay.buffer import ReplayConfig
+
+CONFIG = JediConfig(
+    env="catch",
+    game=GameConfig(frame_size=16, num_envs=4),
+    agent=small_agent.CONFIG,
+    replay=ReplayConfig(capacity=400, episodes=64),
+    schedule=Schedule(112, 64, 16, 64, 16, Updates(3, 3, 2, 2), Updates(3, 2, 2, 1), final_epochs=0),
+    gate=GateConfig(end_recall=0.0, horizon=3, segments=8),
+    monitor=MonitorConfig(segments=8, probe_states=16),
+    evaluation=EvaluationConfig(every=1, episodes=8, final_episodes=8, max_steps=20),
+    checkpoint=CheckpointConfig(minutes=0, keep=2),
+)
+"""Four epochs, at 64, 80, 96 and 112 steps."""
+
+
+def until(config: JediConfig, env_steps: int) -> JediConfig:
+    """The same run, ending at `env_steps`."""
+    return replace(config, schedule=replace(config.schedule, env_steps=env_steps))
