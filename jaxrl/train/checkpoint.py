@@ -6,6 +6,7 @@ while saving leaves a temporary folder that is never taken for a checkpoint.
 """
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,10 @@ def _names(path) -> tuple[str, ...]:
     return tuple(jax.tree_util.keystr((key,), simple=True) for key in path)
 
 
+def _score(metrics: dict[str, float]) -> float:
+    return metrics.get("score", -math.inf)
+
+
 class Checkpoints:
     """The checkpoints of one run folder."""
 
@@ -58,10 +63,11 @@ class Checkpoints:
 
         policies = ocp.checkpoint_managers
         self._ocp, self.folder = ocp, Path(folder).resolve()
-        best = policies.BestN(get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False)
+        best = policies.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
         options = ocp.CheckpointManagerOptions(
             preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
             cleanup_tmp_directories=True,
+            best_fn=_score,  # without it orbax writes no metrics, and a reopened store would forget the best
         )
         with writing(self.folder):
             self._manager = ocp.CheckpointManager(self.folder, options=options)
@@ -72,13 +78,13 @@ class Checkpoints:
 
     def best(self) -> int | None:
         """Step of the best scored checkpoint."""
-        scored = {step: self._score(step) for step in self.steps()}
-        scored = {step: score for step, score in scored.items() if score is not None}
+        scored = {step: _score(self._metrics(step)) for step in self.steps()}
+        scored = {step: score for step, score in scored.items() if score > -math.inf}
         return max(scored, key=scored.get) if scored else None
 
-    def _score(self, step):
+    def _metrics(self, step):
         file = self.folder / str(step) / "metrics" / "metrics"
-        return json.loads(file.read_text())["score"] if file.exists() else None
+        return json.loads(file.read_text()) if file.exists() else {}
 
     def save(self, step: int, tree, record: dict[str, Any], score: float | None = None) -> None:
         """Copy `tree` to the host and write it, with `record`, in the background. A step already stored is not written again."""
@@ -87,7 +93,7 @@ class Checkpoints:
             return
         items = ocp.args.Composite(arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record))
         with writing(self.folder):
-            self._manager.save(step, args=items, metrics=None if score is None else {"score": float(score)})
+            self._manager.save(step, args=items, metrics={} if score is None else {"score": float(score)})
 
     def wait(self) -> None:
         """Until everything is on disk; failures of background writing surface here."""
