@@ -36,7 +36,12 @@ def _from_json(hint, value, where):
     if typing.get_origin(hint) in (typing.Union, types.UnionType) and value is not None:
         inner = next(arg for arg in typing.get_args(hint) if arg is not types.NoneType)
         return _from_json(inner, value, where)
-    return tuple(value) if isinstance(value, list) else value
+    return _tuples(value)
+
+
+def _tuples(value):
+    """JSON has lists only, configurations tuples only, at any depth."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:

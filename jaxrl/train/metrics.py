@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.rundir import write_atomically
 
 
 class MetricsLog:
@@ -17,11 +18,11 @@ class MetricsLog:
         """Open for appending; with `lines` given, what a resumed run had written beyond that line is cut off first."""
         self.path = folder / "metrics.jsonl"
         with writing(self.path):
-            if lines is not None and self.path.is_file():
-                kept = self.path.read_text().splitlines(keepends=True)[:lines]
-                self.path.write_text("".join(kept))
+            kept = _complete_lines(self.path)[:lines]
+            if self.path.is_file():
+                write_atomically(self.path, "".join(kept))
             self._file = open(self.path, "a", encoding="utf-8")
-        self.lines = len(self.path.read_text(encoding="utf-8").splitlines())
+        self.lines = len(kept)
         self._board = _tensorboard(folder / "tensorboard")
 
     def write(self, step: int, values: dict[str, Any]) -> None:
@@ -48,16 +49,19 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     Raises:
       Refusal: a line is not JSON.
     """
-    path = folder / "metrics.jsonl"
-    if not path.exists():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    path, rows = folder / "metrics.jsonl", []
+    for number, line in enumerate(_complete_lines(path), 1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
             raise Refusal(f"{path}, line {number}, is not JSON ({error.msg}): remove that line") from None
     return rows
+
+
+def _complete_lines(path: Path) -> list[str]:
+    """Lines with their ends; what a dying process left without one does not count."""
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _plain(value):
