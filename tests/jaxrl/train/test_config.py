@@ -1,0 +1,64 @@
+"""Configurations as JSON and back, and their differences by name."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from jaxrl.train.config import differences, flatten, from_dict, to_dict
+from jaxrl.train.errors import Refusal
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.1
+    widths: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    inner: Inner = Inner()
+    extra: Inner | None = None
+    grid: tuple[tuple[int, int], ...] = ((1, 2), (3, 4))
+    limit: int | None = None
+
+
+CONFIGS = [Outer(), Outer("b", Inner(0.3, ()), Inner(2.0), (), 5), Outer(inner=Inner(rate=float("inf")))]
+
+
+@pytest.mark.parametrize("config", CONFIGS)
+def test_a_round_trip_through_a_file_gives_an_equal_hashable_configuration(config):
+    back = from_dict(Outer, json.loads(json.dumps(to_dict(config))))
+    assert back == config
+    assert hash(back) == hash(config)
+
+
+def test_fields_that_do_not_fit_are_named_with_their_place():
+    data = to_dict(Outer())
+    del data["inner"]["rate"]
+    with pytest.raises(Refusal, match=r"field inner\.rate is missing"):
+        from_dict(Outer, data)
+    data["inner"] = {**to_dict(Inner()), "speed": 1}
+    with pytest.raises(Refusal, match=r"field inner\.speed is unknown"):
+        from_dict(Outer, data)
+    with pytest.raises(Refusal, match=r"field extra\.rate is missing"):
+        from_dict(Outer, {**to_dict(Outer()), "extra": {"widths": [1]}})
+
+
+def test_dotted_names():
+    assert flatten({"a": 1, "b": {"c": 2, "d": {"e": [3]}}}) == {"a": 1, "b.c": 2, "b.d.e": [3]}
+
+
+def test_differences_show_both_values():
+    old, new = to_dict(Outer()), to_dict(Outer("z", Inner(0.2)))
+    assert differences(old, new) == {"inner.rate": (0.1, 0.2), "name": ("a", "z")}
+    assert differences(old, old) == {}
+
+
+def test_a_part_that_is_absent_on_one_side_shows_as_none():
+    assert differences(to_dict(Outer()), to_dict(Outer(extra=Inner()))) == {
+        "extra.rate": (None, 0.1),
+        "extra.widths": (None, [1, 2]),
+    }
+    assert differences({"a": 1}, {}) == {"a": (1, None)}
