@@ -78,16 +78,18 @@ def play_game(agent: AgentState, env: HostEnv, seed: int, steps: int, actions: t
     return Game(np.stack(frames), np.array(taken, np.int32), np.array(rewards, np.float32), np.array(ends))
 
 
-def eventful_start(game: Game, steps: int) -> int:
-    """First step of the stretch of `steps` steps with the most rewards and then the most movement, without an end before its last."""
+def eventful_stretch(game: Game, steps: int) -> tuple[int, int]:
+    """First step and length (at most `steps`, cut after an end) of the stretch with the most rewards and then the most movement."""
     moved = np.abs(np.diff(game.frame.astype(np.int16), axis=0)).mean((1, 2, 3))
-    best, start = -1.0, 0
-    for t in range(max(len(game.action) - steps, 0) + 1):
-        inside = slice(t, t + steps)
-        if not game.end[inside][:-1].any():
-            worth = 1000 * np.abs(np.sign(game.reward[inside])).sum() + moved[inside].sum()
-            best, start = (worth, t) if worth > best else (best, start)
-    return start
+    best, found = -1.0, (0, min(steps, len(game.action)))
+    for start in range(max(len(game.action) - steps // 2, 1)):
+        stretch = slice(start, start + steps)
+        ends = np.flatnonzero(game.end[stretch])
+        stretch = slice(start, start + int(ends[0]) + 1) if len(ends) else stretch
+        worth = 1000 * np.abs(np.sign(game.reward[stretch])).sum() + moved[stretch].sum()
+        if worth > best:
+            best, found = worth, (start, len(game.action[stretch]))
+    return found
 
 
 def compare(agent: AgentState, game: Game, start: int, steps: int, key: jax.Array) -> Comparison:
@@ -262,7 +264,9 @@ def compare_policy(
     before = warm_up or 0
     total = before + length if actions or warm_up is not None else 20 * length
     game = play_game(agent, env, seed, total, actions, before)
-    start = before if actions or warm_up is not None else eventful_start(game, length)
+    start = before
+    if not actions and warm_up is None:
+        start, length = eventful_stretch(game, length)
     if start >= len(game.action):
         raise Refusal(f"the real game was over after {len(game.action)} steps, before the warm-up of {before}: choose a shorter one")
     return compare(agent, game, start, length, jax.random.key(seed))

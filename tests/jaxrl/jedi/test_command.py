@@ -1,0 +1,139 @@
+"""The command line: a run from beginning to report, signals, sudden death, and bad input."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from tests.jaxrl.jedi.command import SMALL, call, start
+
+from jaxrl.train.metrics import read_metrics
+
+
+def wait_for_line(process, beginning):
+    """Read the output up to a line that begins so; the lines read."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith(beginning):
+            return lines
+    raise AssertionError(f"the process ended without {beginning!r}: {lines}, {process.stderr.read()}")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished small run: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("command") / "run"
+    status, out, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
+    assert status == 0, err
+    return folder, out
+
+
+def test_train_ends_with_the_report(run):
+    folder, out = run
+    assert out.splitlines()[-1] == f"report: {folder / 'report' / 'index.html'}"
+    page = (folder / "report" / "index.html").read_text()
+    assert "src=\"data:image/gif;base64," in page and "--preset atari100k" in page and "http" not in page.replace("http-equiv", "")
+    assert {p.name for p in (folder / "report").iterdir()} == {
+        "index.html", "curves.png", "monitors.png", "losses.png", "time.png", "film.png", "imagined.gif"
+    }  # fmt: skip
+    assert json.loads((folder / "config.json").read_text())["env"] == "catch"
+    assert len(read_metrics(folder)) == 3
+
+
+def test_evaluate_and_imagine(run, tmp_path):
+    folder, _ = run
+    scores = tmp_path / "scores.json"
+    status, out, err = call("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
+    assert status == 0 and "mean return" in out, err
+    told = json.loads(scores.read_text())
+    assert len(told["returns"]) == 8 and sum(told["returns"]) / 8 == pytest.approx(told["return"])
+    for name in ("a.gif", "a.png", "a.npz"):
+        status, out, err = call("imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2)
+        assert status == 0 and "4 steps" in out, err
+        assert (tmp_path / name).stat().st_size > 100
+
+
+def test_the_same_command_on_a_finished_run_only_writes_the_report(run):
+    folder, _ = run
+    before = (folder / "metrics.jsonl").read_text()
+    status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
+    assert status == 0, err
+    assert (folder / "metrics.jsonl").read_text() == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
+    arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
+    process = start(*arguments)
+    wait_for_line(process, "epoch 2/")
+    process.send_signal(number)
+    out, err = process.communicate()
+    assert process.returncode == 128 + number, err
+    assert "saved; the same command goes on" in out
+    rows = len(read_metrics(tmp_path))
+    process = start(*arguments)
+    lines = wait_for_line(process, "epoch ")
+    process.kill()
+    process.communicate()
+    assert lines[0].startswith("resuming at epoch") and lines[-1].startswith(f"epoch {rows + 1}/")
+
+
+def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, tmp_path):
+    """kill -9 as soon as a temporary checkpoint folder shows, again and again; the end is that of an undisturbed run."""
+    arguments = ("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", tmp_path)
+    kills = 0
+    while kills < 3:
+        process = start(*arguments)
+        while process.poll() is None:
+            if any("tmp" in path.name for path in tmp_path.glob("checkpoints/*")):
+                os.kill(process.pid, signal.SIGKILL)
+                kills += 1
+                break
+            time.sleep(0.0005)
+        process.communicate()
+        if process.returncode == 0:
+            break
+    assert kills > 0
+    status, _, err = call(*arguments)
+    assert status == 0, err
+    strip = lambda rows: [{k: v for k, v in r.items() if k.split("/")[0] not in ("time", "compile", "memory")} for r in rows]
+    assert strip(read_metrics(tmp_path)) == strip(read_metrics(run[0]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("train", "--preset", "tiny", "--env", "Brekout"), "did you mean Breakout"),
+        (("train", "--preset", "tiny", "--env", "CartPole-v1"), "not images"),
+        (("train", "--preset", "tiny", "--env", "MyGame-v0"), "Gymnasium cannot make MyGame-v0"),
+        (("train", *SMALL, "--replay.capacity", "8"), "raise it to 40"),
+        (("train", *SMALL, "--run-dir", "/proc/nothing/run"), "choose another --run-dir"),
+        (("evaluate", "--run-dir", "nowhere"), "holds no run"),
+        (("imagine", "--run-dir", "nowhere", "--out", "x.mp4"), "must end in .gif, .png or .npz"),
+        (("report", "--run-dir", "nowhere"), "holds no run"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
+    status, out, err = call(*arguments)
+    assert status == 2, (out, err)
+    (line,) = [line for line in err.splitlines() if line]
+    assert line.startswith("error: ") and sentence in line
+
+
+@pytest.mark.parametrize("arguments", [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")])
+def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
+    status, _, err = call(*arguments)
+    assert status == 2 and arguments[-2] in err and "Traceback" not in err
+
+
+def test_another_configuration_in_the_folder_names_the_field(run):
+    folder, _ = run
+    status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder, "--agent.behaviour.gamma", "0.9")
+    assert status == 2 and "agent.behaviour.gamma is 0.985 there and 0.9 here" in err
+
+
+def test_actions_outside_the_game_are_refused(run, tmp_path):
+    status, _, err = call("imagine", "--run-dir", run[0], "--out", tmp_path / "x.gif", "--actions", 7)
+    assert status == 2 and "actions 0 to 2" in err and not (tmp_path / "x.gif").exists()
