@@ -103,7 +103,9 @@ def parse(arguments: list[str]):
     start, name = Start(), "tiny"
     if arguments and arguments[0] in ("train", "plan"):
         rest = [a for a in arguments[1:] if a not in ("-h", "--help")]
-        start, _ = tyro.cli(Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}")
+        start, _ = tyro.cli(
+            Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
+        )
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0]))
     config = PRESETS[name](start.env)
     described = lambda kind, **values: Annotated[

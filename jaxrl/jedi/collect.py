@@ -69,9 +69,7 @@ def play(
             jax.tree.map(chosen, fresh_state, env_state), chosen(fresh_frame, after.frame),
             after.end | after.trunc | over, memory, jnp.where(over, 0.0, game_return),
         )  # fmt: skip
-        transition = Transitions(
-            players.frame, choice["action"], after.reward, after.end, after.trunc, after.frame
-        )
+        transition = Transitions(players.frame, choice["action"], after.reward, after.end, after.trunc, after.frame)
         return following, (transition, Games(over, game_return))
 
     players, (transitions, games) = jax.lax.scan(step, players, jax.random.split(key, steps))

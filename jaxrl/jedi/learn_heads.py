@@ -89,6 +89,4 @@ def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
     """Shares of real steps whose most likely (reward class, end) is the true one."""
     reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
     end = jnp.argmax(end_logits, -1) == steps.end
-    return tuple(
-        parallel.masked_mean(hit.astype(jnp.float32), steps.step_mask, axis_name=axis_name) for hit in (reward, end)
-    )
+    return tuple(parallel.masked_mean(hit.astype(jnp.float32), steps.step_mask, axis_name=axis_name) for hit in (reward, end))

@@ -116,7 +116,5 @@ def frozen_heads_loss(state: AgentState, z, targets, batch: Segment, axis_name=N
     memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
     params = jax.lax.stop_gradient(state.heads.params)
     steps = batch.window(0, n)
-    _, reward, end = model.apply(
-        {"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask
-    )
+    _, reward, end = model.apply({"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask)
     return sum(classification_loss(reward, end, steps, axis_name))

@@ -111,7 +111,12 @@ def run_updates(one: Callable, agent: AgentState, start: jax.Array, stop: jax.Ar
 
 
 def run_phase(
-    phase: Phase, agent: AgentState, replay: Replay, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
+    phase: Phase,
+    agent: AgentState,
+    replay: Replay,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    stop: jax.Array,
     mesh: Mesh | None = None,
 ) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
@@ -142,7 +147,12 @@ def draw_many(
 
 
 def run_batches(
-    phase: Phase, agent: AgentState, batches: Segment, epoch_key: jax.Array, start: jax.Array, stop: jax.Array,
+    phase: Phase,
+    agent: AgentState,
+    batches: Segment,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    stop: jax.Array,
     mesh: Mesh | None = None,
 ) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""

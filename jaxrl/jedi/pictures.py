@@ -117,7 +117,9 @@ def context_at(game: Game, t: int, n: int) -> Segment:
     safe = np.maximum(rows, 0)
     past = np.where(mask & (rows < t), game.action[np.minimum(safe, len(game.action) - 1)], 0)
     blank = np.zeros((1, n), bool)
-    return Segment(game.frame[safe][None], past[None].astype(np.int32), np.zeros((1, n), np.float32), blank, blank, mask[None], mask[None])
+    return Segment(
+        game.frame[safe][None], past[None].astype(np.int32), np.zeros((1, n), np.float32), blank, blank, mask[None], mask[None]
+    )
 
 
 @jax.jit
@@ -268,5 +270,7 @@ def compare_policy(
     if not actions and warm_up is None:
         start, length = eventful_stretch(game, length)
     if start >= len(game.action):
-        raise Refusal(f"the real game was over after {len(game.action)} steps, before the warm-up of {before}: choose a shorter one")
+        raise Refusal(
+            f"the real game was over after {len(game.action)} steps, before the warm-up of {before}: choose a shorter one"
+        )
     return compare(agent, game, start, length, jax.random.key(seed))

@@ -44,7 +44,8 @@ def total_updates(config: JediConfig) -> tuple[int, Updates]:
     playing = -(-max(schedule.env_steps - schedule.initial_steps, 0) // schedule.steps_per_epoch)
     later = playing + schedule.final_epochs
     sums = {
-        name: getattr(schedule.first, name) + later * getattr(schedule.steady, name) for name in (f.name for f in dataclasses.fields(Updates))
+        name: getattr(schedule.first, name) + later * getattr(schedule.steady, name)
+        for name in (f.name for f in dataclasses.fields(Updates))
     }
     return 1 + later, Updates(**sums)
 
@@ -126,7 +127,10 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     lines.append(head + f"{'ms/update':>11}{'GFLOP/update':>14}{'MiB/update':>12}{'compile s':>11}")
     for name, cost in costs.items():
         memory = "?" if cost.temporary_bytes is None else f"{cost.temporary_bytes / 2**20:,.0f}"
-        lines.append(_row(name, config, updates) + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}")
+        lines.append(
+            _row(name, config, updates)
+            + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}"
+        )
     step = seconds_per_step(config, env)
     spent = lambda counts: sum(getattr(counts, name) * cost.seconds for name, cost in costs.items())
     compiling = sum(cost.compile_seconds for cost in costs.values())

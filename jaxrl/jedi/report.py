@@ -127,7 +127,12 @@ def monitors(rows, config: JediConfig) -> bytes:
     axes[2].axhline(0, color="gray", linestyle=":")
     _plot(axes[3], rows, {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"}, "imagined ends, open loop")
     axes[3].set_ylim(-0.05, 1.05)
-    _plot(axes[4], rows, {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"}, "imagined rewards, open loop")
+    _plot(
+        axes[4],
+        rows,
+        {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"},
+        "imagined rewards, open loop",
+    )
     axes[4].set_ylim(-0.05, 1.05)
     probes = {name: name.removeprefix("monitor/probe ") for name in rows[-1] if name.startswith("monitor/probe ")}
     if probes:
@@ -219,7 +224,8 @@ def summary(config: JediConfig, rows) -> str:
     """One paragraph: what was run."""
     last = rows[-1]
     updates = ", ".join(
-        f"{sum(row.get(f'{part}/updates') or 0 for row in rows):,} {part.replace('_', ' ')}" for part in ("world_model", "heads", "behaviour")
+        f"{sum(row.get(f'{part}/updates') or 0 for row in rows):,} {part.replace('_', ' ')}"
+        for part in ("world_model", "heads", "behaviour")
     )
     return (
         f"Seed {config.seed}, {last['env_steps']:,} environment steps, {len(rows)} epochs, updates: {updates}; "

@@ -47,9 +47,7 @@ class Result:
     """The last line of metrics.jsonl."""
 
 
-def train(
-    config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None, say: Callable[[str], None] = print
-) -> Result:
+def train(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None, say: Callable[[str], None] = print) -> Result:
     """Train from the beginning or from where the folder stands, until the schedule is done or SIGTERM or Ctrl-C asks to stop.
 
     Args:
@@ -80,7 +78,11 @@ def announce(session: Session, say) -> None:
     """One line on what is about to happen."""
     config, counters, spec = session.config, session.counters, session.agent.spec
     device = jax.devices()[0]
-    what = f"resuming at epoch {counters.epoch}, {counters.env_steps} steps" if counters.updates or counters.env_steps else "starting"
+    what = (
+        f"resuming at epoch {counters.epoch}, {counters.env_steps} steps"
+        if counters.updates or counters.env_steps
+        else "starting"
+    )
     say(
         f"{what}: {config.env}, {spec.num_actions} actions, frames {spec.frame_shape[0]}x{spec.frame_shape[1]}, "
         f"latents {'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, "
@@ -188,7 +190,9 @@ def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
                 return False
             chunk = min(call_size(session, phase), total - counters.done)
             began = time.monotonic()
-            session.agent, tally = session.store.run(phase, session.agent, session.epoch_key, counters.done, counters.done + chunk)
+            session.agent, tally = session.store.run(
+                phase, session.agent, session.epoch_key, counters.done, counters.done + chunk
+            )
             tally = jax.device_get(tally)
             session.pace[phase.name] = (time.monotonic() - began) / chunk
             count(session, phase, tally, chunk)
@@ -419,7 +423,9 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     values = "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
     waiting = "" if line["gate/open"] else "  (behaviour waits for its gate)"
     rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
-    return f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"
+    return (
+        f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"
+    )
 
 
 # ---- compiling -----------------------------------------------------------------------------------------------------------------
@@ -435,6 +441,7 @@ def prepare_programs(session: Session):
     shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
     agent, replay, key, zero = shapes(agent), shapes(replay), shapes(key), jax.ShapeDtypeStruct((), jnp.int32)
     jobs = [
-        lambda phase=phase: stores._run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile() for phase in PHASES.values()
+        lambda phase=phase: stores._run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile()
+        for phase in PHASES.values()
     ]
     return warm_up(jobs)

@@ -178,9 +178,7 @@ def imagine(
         uses = uses + end
         anew = pick(uses % spares)
         following = jax.tree.map(lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on)
-        record = Rollout(
-            now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before
-        )
+        record = Rollout(now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before)
         return (following, uses, end), (record, categorical.entropy(now.logits))
 
     keys = example_keys(key, count, axis_name)

@@ -2,8 +2,6 @@
 
 from dataclasses import replace
 
-from tests.jaxrl.jedi import small_agent
-
 from jaxrl.jedi.config import (
     CheckpointConfig,
     EvaluationConfig,
@@ -15,6 +13,7 @@ from jaxrl.jedi.config import (
     Updates,
 )
 from jaxrl.replay.buffer import ReplayConfig
+from tests.jaxrl.jedi import small_agent
 
 CONFIG = JediConfig(
     env="catch",

@@ -6,9 +6,9 @@ import signal
 import time
 
 import pytest
-from tests.jaxrl.jedi.command import SMALL, call, start
 
 from jaxrl.train.metrics import read_metrics
+from tests.jaxrl.jedi.command import SMALL, call, start
 
 
 def wait_for_line(process, beginning):
@@ -34,7 +34,7 @@ def test_train_ends_with_the_report(run):
     folder, out = run
     assert out.splitlines()[-1] == f"report: {folder / 'report' / 'index.html'}"
     page = (folder / "report" / "index.html").read_text()
-    assert "src=\"data:image/gif;base64," in page and "--preset atari100k" in page and "http" not in page.replace("http-equiv", "")
+    assert 'src="data:image/gif;base64,' in page and "--preset atari100k" in page and "http" not in page.replace("http-equiv", "")
     assert {p.name for p in (folder / "report").iterdir()} == {
         "index.html", "curves.png", "monitors.png", "losses.png", "time.png", "film.png", "imagined.gif"
     }  # fmt: skip
@@ -122,7 +122,9 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
     assert line.startswith("error: ") and sentence in line
 
 
-@pytest.mark.parametrize("arguments", [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")]
+)
 def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
     status, _, err = call(*arguments)
     assert status == 2 and arguments[-2] in err and "Traceback" not in err

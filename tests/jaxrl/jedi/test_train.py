@@ -6,7 +6,6 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from tests.jaxrl.jedi import small_run
 
 from jaxrl.jedi import session as sessions
 from jaxrl.jedi import train as training
@@ -14,6 +13,7 @@ from jaxrl.jedi.session import open_session
 from jaxrl.jedi.train import train
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
+from tests.jaxrl.jedi import small_run
 
 silent = lambda line: None
 
@@ -22,7 +22,12 @@ def final_state(config, folder):
     """All that a finished run holds, as host arrays by name."""
     session = open_session(config, folder)
     sessions.close(session)
-    arrays = {"agent": session.agent, "index": session.store.index, "frames": session.store.frames, "games": session.players.save()}
+    arrays = {
+        "agent": session.agent,
+        "index": session.store.index,
+        "frames": session.store.frames,
+        "games": session.players.save(),
+    }
     leaves, _ = jax.tree_util.tree_flatten_with_path(jax.tree.map(np.asarray, arrays))
     return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, session.counters
 
@@ -143,7 +148,9 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path):
     agent = small_run.CONFIG.agent
     optim = replace(agent.world_model.optim, learning_rate=1e30, warmup=0, clip_norm=1e30)
     config = replace(small_run.CONFIG, agent=replace(agent, world_model=replace(agent.world_model, optim=optim)))
-    with pytest.raises(Refusal, match=r"training of world_model .* update \d+ of epoch 0.*lower agent.world_model.optim.learning_rate"):
+    with pytest.raises(
+        Refusal, match=r"training of world_model .* update \d+ of epoch 0.*lower agent.world_model.optim.learning_rate"
+    ):
         train(config, tmp_path, say=silent)
     (story,) = tmp_path.glob("failure-*.json")
     told = json.loads(story.read_text())

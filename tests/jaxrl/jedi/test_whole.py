@@ -3,7 +3,6 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tests.jaxrl.jedi import small_run
 
 from jaxrl.envs.catch import catch
 from jaxrl.jedi.agent import init
@@ -11,6 +10,7 @@ from jaxrl.jedi.collect import new_players, play
 from jaxrl.jedi.phases import Counts
 from jaxrl.jedi.whole import play_and_learn, run_epochs
 from jaxrl.replay import buffer
+from tests.jaxrl.jedi import small_run
 
 
 def test_two_epochs_in_one_program_equal_two_programs(key):
