@@ -1,0 +1,116 @@
+"""Learning in imagination: the recorded rollout, its resets, and a gradient equal to that of the plain one-pass loss."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.jaxrl.jedi import small_agent
+
+from jaxrl.jedi import agent as agents
+from jaxrl.jedi.learn_behaviour import behaviour_loss, update_behaviour
+from jaxrl.jedi.world import imagine, prepare
+from jaxrl.rl.losses import actor_critic_loss
+from jaxrl.rl.returns import lambda_returns
+
+B, S = 4, 2
+
+
+def restless_agent():
+    """The small agent with a policy that is not uniform."""
+    agent = small_agent.agent()
+    params = jax.tree.map(lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), agent.policy.params)
+    return agent.replace(policy=agent.policy.replace(params=params))
+
+
+@functools.cache
+def rollout():
+    """A rollout of the small agent."""
+    batch = small_agent.segments(jax.random.key(1), (B, S), small_agent.CONFIG.context)
+    agent = restless_agent()
+    return agent, batch, *jax.jit(imagine)(agent, batch, jax.random.key(2))
+
+
+def test_shapes_and_ranges():
+    agent, _, found, metrics = rollout()
+    horizon = agent.spec.config.behaviour.horizon
+    assert found.z.shape == (B, horizon, *agent.spec.latent_shape) and found.action.shape == (B, horizon)
+    assert set(np.unique(found.reward)) <= {-1.0, 0.0, 1.0} and found.end.dtype == bool
+    np.testing.assert_allclose(metrics["imagined_return"], found.reward.sum(1).mean(), rtol=1e-6)
+
+
+def test_a_trajectory_begins_at_its_own_start_and_goes_on_from_its_spare_after_an_end():
+    agent, batch, found, _ = rollout()
+    starts = prepare(agent, batch)
+    np.testing.assert_allclose(found.z[:, 0], starts.world.z[:, 0, -1], atol=1e-5)
+    for b in range(B):
+        uses = 0
+        for t in range(found.action.shape[1] - 1):
+            if found.end[b, t]:
+                uses += 1
+                assert found.reset[b, t + 1]
+                np.testing.assert_allclose(found.z[b, t + 1], starts.world.z[b, uses % S, -1], atol=1e-5)
+            else:
+                assert not found.reset[b, t + 1]
+                np.testing.assert_array_equal(found.z[b, t + 1], found.z_next[b, t])
+    assert found.end[:, :-1].any(), "no end was imagined, so that resets were not tried: take another key"
+
+
+def plain_loss(params, agent, rollout):
+    """Step by step with the policy's own module, every reset taken from the record."""
+    model, learning = agents.networks(agent.spec).actor_critic, agent.spec.config.behaviour
+    logits, values = [], []
+    for b in range(B):
+        memory = jax.tree.map(lambda m: m[b, 0], rollout.before)
+        for t in range(learning.horizon):
+            if rollout.reset[b, t]:
+                memory = jax.tree.map(lambda m: m[b, t], rollout.before)
+            memory, out = model.apply({"params": params}, memory, rollout.z[b, t], method="step")
+            logits.append(out.logits)
+            values.append(out.value)
+    logits = jnp.stack(logits).reshape(B, learning.horizon, -1)
+    values = jnp.stack(values).reshape(B, learning.horizon)
+    returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
+        rollout.reward, rollout.end, jnp.zeros_like(rollout.end), rollout.value_next, learning.gamma, learning.lambda_
+    )
+    loss = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None))(
+        logits, values, rollout.action, returns, learning.value_weight, learning.entropy_weight
+    )
+    return loss.total.mean()
+
+
+def test_the_gradient_over_the_record_is_that_of_the_plain_loss():
+    agent, _, found, _ = rollout()
+    ours, _ = jax.grad(behaviour_loss, has_aux=True)(agent.policy.params, agent, found)
+    plain = jax.grad(plain_loss)(agent.policy.params, agent, found)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ours, plain)
+    assert max(float(jnp.abs(g).max()) for g in jax.tree.leaves(ours)) > 1e-3
+
+
+def test_the_recorded_values_are_those_of_the_same_parameters():
+    agent, _, found, _ = rollout()
+    going_on = ~found.end[:, :-1]
+    memory = jax.tree.map(lambda m: m[:, 0], found.before)
+    model = agents.networks(agent.spec).actor_critic
+    _, out, _ = model.apply({"params": agent.policy.params}, memory, found.z, found.reset, found.before)
+    np.testing.assert_allclose(np.where(going_on, out.value[:, 1:], 0), np.where(going_on, found.value_next[:, :-1], 0), atol=1e-5)
+
+
+def test_only_the_policy_moves():
+    agent, batch, *_ = rollout()
+    step = jax.jit(update_behaviour)
+    after = agent
+    for i in range(2):  # the first update has learning rate 0
+        after, metrics = step(after, batch, jax.random.key(i))
+    for part in ("world", "target", "heads", "probe"):
+        jax.tree.map(np.testing.assert_array_equal, getattr(agent, part), getattr(after, part))
+    changed = [bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (agent.policy.params, after.policy.params)), strict=True)]
+    assert any(changed) and np.isfinite(metrics["loss"])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_imagination_follows_its_key(seed):
+    agent, batch, found, _ = rollout()
+    again, _ = jax.jit(imagine)(agent, batch, jax.random.key(2 + seed))
+    assert bool((again.action == found.action).all()) == (seed == 0)
