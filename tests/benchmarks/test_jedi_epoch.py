@@ -3,13 +3,13 @@
 import json
 
 import pytest
-from tests.jaxrl.jedi import small_run
 
 import benchmarks.jedi_epoch as subject
 from benchmarks.jedi_epoch import PHASES, PRESETS, SETTLING, Settings, claims, main, short_run, summarize
 from jaxrl.jedi.config import Updates
 from jaxrl.jedi.presets import atari100k, tiny
 from jaxrl.jedi.session import check
+from tests.jaxrl.jedi import small_run
 
 UPDATES = {"world_model": 20, "heads": 30, "behaviour": 40, "probe": 10}
 ROW = {
@@ -62,6 +62,7 @@ def test_refusals_are_one_sentence(arguments, fault, capsys):
     assert fault in said and said.count("\n") == 1
 
 
+@pytest.mark.slow  # its programs are compiled anew, without a cache
 def test_a_run_is_measured_and_recorded(monkeypatch, tmp_path):
     kept = subject.jax.config.jax_enable_compilation_cache
     monkeypatch.setitem(PRESETS, "tiny", lambda env: small_run.CONFIG)
