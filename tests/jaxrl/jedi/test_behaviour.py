@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tests.jaxrl.jedi import small_agent
 
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.learn_behaviour import behaviour_loss, update_behaviour
 from jaxrl.jedi.world import imagine, prepare
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
+from tests.jaxrl.jedi import small_agent
 
 B, S = 4, 2
 
@@ -94,7 +94,9 @@ def test_the_recorded_values_are_those_of_the_same_parameters():
     memory = jax.tree.map(lambda m: m[:, 0], found.before)
     model = agents.networks(agent.spec).actor_critic
     _, out, _ = model.apply({"params": agent.policy.params}, memory, found.z, found.reset, found.before)
-    np.testing.assert_allclose(np.where(going_on, out.value[:, 1:], 0), np.where(going_on, found.value_next[:, :-1], 0), atol=1e-5)
+    np.testing.assert_allclose(
+        np.where(going_on, out.value[:, 1:], 0), np.where(going_on, found.value_next[:, :-1], 0), atol=1e-5
+    )
 
 
 def test_only_the_policy_moves():
@@ -105,7 +107,9 @@ def test_only_the_policy_moves():
         after, metrics = step(after, batch, jax.random.key(i))
     for part in ("world", "target", "heads", "probe"):
         jax.tree.map(np.testing.assert_array_equal, getattr(agent, part), getattr(after, part))
-    changed = [bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (agent.policy.params, after.policy.params)), strict=True)]
+    changed = [
+        bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (agent.policy.params, after.policy.params)), strict=True)
+    ]
     assert any(changed) and np.isfinite(metrics["loss"])
 
 

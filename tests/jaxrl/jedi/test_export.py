@@ -1,0 +1,28 @@
+"""The update steps can be lowered for TPU and CUDA from a CPU."""
+
+import jax
+import pytest
+
+from jaxrl.jedi import update_behaviour, update_heads, update_world_model
+from tests.jaxrl.jedi import small_agent
+
+STEPS = {
+    "world_model": (update_world_model, (4,), 4),
+    "heads": (update_heads, (4,), 5),
+    "behaviour": (update_behaviour, (4, 2), 2),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_steps_export_for_tpu_and_cuda(name, key):
+    step, leading, size = STEPS[name]
+    state, batch = small_agent.agent(), small_agent.segments(key, leading, size)
+    structure = jax.tree.structure((state, batch, key))
+
+    def flat(*leaves):
+        return jax.tree.leaves(step(*structure.unflatten(leaves)))
+
+    exported = jax.export.export(jax.jit(flat), platforms=["tpu", "cuda"])(*jax.tree.leaves((state, batch, key)))
+    assert set(exported.platforms) == {"tpu", "cuda"}
+    # On these platforms convolutions are the compiler's own, not patches times matrix.
+    assert "stablehlo.convolution" in exported.mlir_module()
