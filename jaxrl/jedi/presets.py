@@ -53,9 +53,9 @@ def tiny(env: str = "catch") -> JediConfig:
         game=GameConfig(frame_size=48, num_envs=4),
         agent=agent,
         replay=ReplayConfig(capacity=50_000, episodes=4_000),
-        schedule=Schedule(3_072, 2_048, 256, 4_096, 256, Updates(800, 200, 60, 200), Updates(100, 40, 40, 20), 0),
+        schedule=Schedule(3_072, 2_048, 256, 4_096, 256, Updates(600, 150, 60, 150), Updates(80, 40, 40, 20), 0),
         gate=GateConfig(latest_epoch=1),
-        evaluation=EvaluationConfig(every=2, episodes=4, final_episodes=8, max_steps=2_000),
+        evaluation=EvaluationConfig(every=2, episodes=4, final_episodes=8, max_steps=1_000),
         checkpoint=CheckpointConfig(minutes=1.0),
     )
 

@@ -10,6 +10,7 @@ import pytest
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.learn_behaviour import behaviour_loss, update_behaviour
 from jaxrl.jedi.world import imagine, prepare
+from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
 from tests.jaxrl.jedi import small_agent
@@ -62,10 +63,10 @@ def plain_loss(params, agent, rollout):
     model, learning = agents.networks(agent.spec).actor_critic, agent.spec.config.behaviour
     logits, values = [], []
     for b in range(B):
-        memory = jax.tree.map(lambda m: m[b, 0], rollout.before)
+        recorded = [LSTMState(rollout.before.hidden[b, t], rollout.before.cell[b, t]) for t in range(learning.horizon)]
+        memory = recorded[0]
         for t in range(learning.horizon):
-            if rollout.reset[b, t]:
-                memory = jax.tree.map(lambda m: m[b, t], rollout.before)
+            memory = recorded[t] if rollout.reset[b, t] else memory
             memory, out = model.apply({"params": params}, memory, rollout.z[b, t], method="step")
             logits.append(out.logits)
             values.append(out.value)

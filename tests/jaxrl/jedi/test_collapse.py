@@ -45,7 +45,7 @@ def trained(config, replay):
     })  # fmt: skip
     before = look(agent)
     run = jax.jit(run_phase, static_argnums=0, donate_argnums=1)
-    agent, tally = run(PHASES["world_model"], agent, replay, jax.random.key(6), jnp.int32(0), jnp.int32(UPDATES))
+    agent, _ = run(PHASES["world_model"], agent, replay, jax.random.key(6), jnp.int32(0), jnp.int32(UPDATES))
     return jax.tree.map(float, (before, look(agent)))
 
 
@@ -64,5 +64,5 @@ def test_an_unguarded_target_collapses(replay):
 def test_a_fixed_scale_alone_does_not_save_it(replay):
     """Moving-average target and normalised latents, but no hinge: a constant vector has the right scale too."""
     learning = replace(DEFAULT.world_model, hinge_weight=0.0)
-    before, after = trained(replace(DEFAULT, world_model=learning), replay)
-    assert after["latent_std"] < 0.5 * before["latent_std"] and after["latent_std"] < 0.08, (before, after)
+    _, after = trained(replace(DEFAULT, world_model=learning), replay)
+    assert after["latent_std"] < 0.03, after
