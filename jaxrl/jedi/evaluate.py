@@ -56,8 +56,7 @@ def play_host_games(
 
     `tick` is called with 1 for every finished game.
     """
-    seeds = np.asarray(jax.random.randint(jax.random.fold_in(key, 0), (episodes,), 0, 2**31 - 1))
-    key_play = jax.random.fold_in(key, 1)
+    seeds = np.random.default_rng(np.asarray(jax.random.key_data(key))).integers(2**31 - 1, size=episodes)
     totals, lengths = np.zeros(episodes, np.float32), np.zeros(episodes, np.int32)
     for begin in range(0, episodes, len(envs)):
         batch = range(begin, min(begin + len(envs), episodes))
@@ -68,7 +67,7 @@ def play_host_games(
         first, memory = np.ones(lanes, bool), policy_memory(agent.spec, (lanes,))
         playing = np.arange(lanes) < len(batch)
         for t in range(max_steps):
-            key_step = jax.random.fold_in(jax.random.fold_in(key_play, begin), t)
+            key_step = jax.random.fold_in(jax.random.fold_in(key, begin), t)
             memory, choice = act_on_device(agent, Observation(memory, frame, first), key_step)
             actions = np.asarray(choice["action"])
             for lane in np.flatnonzero(playing):

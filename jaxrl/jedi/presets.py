@@ -20,6 +20,7 @@ from jaxrl.jedi.denoiser import DenoiserConfig
 from jaxrl.jedi.encoder import EncoderConfig
 from jaxrl.jedi.reward_end import RewardEndConfig
 from jaxrl.replay.buffer import ReplayConfig
+from jaxrl.train.config import differences, to_dict
 from jaxrl.train.optim import OptimConfig
 
 
@@ -90,3 +91,14 @@ def atari100k(env: str = "Breakout") -> JediConfig:
 
 PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
 """For the command line."""
+
+
+def options_for(config: JediConfig) -> list[str]:
+    """Options of `train` that give this configuration again: the nearest preset, and what differs from it."""
+    changes = {name: differences(to_dict(preset(config.env)), to_dict(config)) for name, preset in PRESETS.items()}
+    nearest = min(changes, key=lambda name: len(changes[name]))
+    options = ["--preset", nearest, "--env", config.env]
+    for name, (_, value) in changes[nearest].items():
+        values = value if isinstance(value, list) else [value]
+        options += ["--" + name.replace("_", "-"), *map(str, values)]
+    return options

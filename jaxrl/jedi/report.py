@@ -3,7 +3,7 @@
 import base64
 import html
 import io
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jaxrl.envs.make import make
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.pictures import Comparison, animation, compare_policy, film_strip
+from jaxrl.jedi.presets import options_for
 from jaxrl.jedi.session import restore_agent
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
@@ -169,7 +170,7 @@ def time_bars(rows) -> bytes:
     figure, axes = _figure(2)
     for axis, title, some in ((axes[0], "first epoch (compiles)", rows[:1]), (axes[1], "later epochs, together", rows[1:])):
         parts = seconds_by_part(some)
-        axis.barh(list(parts)[::-1], list(parts.values())[::-1])
+        axis.barh([part.replace("_", " ") for part in parts][::-1], list(parts.values())[::-1])
         axis.set_title(title)
         axis.set_xlabel("seconds")
     return _bytes(figure)
@@ -271,7 +272,10 @@ def verdict(config: JediConfig, rows) -> str:
     healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
     judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
-    gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}."
+    gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}"
+    if opened is not None:
+        by_time = ", because its latest epoch had come: imagination does not yet end where the game does."
+        gate += by_time if last["gate/forced"] else ", when imagination passed its test."
     return (
         f"{judged}: standard deviation {std:.3f} (0 when collapsed; the hinge's floor is {config.agent.world_model.hinge_floor}), "
         f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
@@ -298,30 +302,16 @@ def times(rows) -> str:
 def going_on(config: JediConfig, folder: Path) -> str:
     """Commands for the next steps."""
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
+    options = " ".join(options_for(longer))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
 python -m jaxrl.jedi plan --preset atari100k --env {config.env}
 python -m jaxrl.jedi train --preset atari100k --env {config.env}
 
 # go on with this run
-python -m jaxrl.jedi train {_overrides(config)} --run-dir {shown} --schedule.env-steps {2 * config.schedule.env_steps}
+python -m jaxrl.jedi train {options} --run-dir {shown}
 
 # play 100 games, watch imagination from another start
 python -m jaxrl.jedi evaluate --run-dir {shown} --episodes 100
 python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif"""
     return f"<pre>{html.escape(commands)}</pre>"
-
-
-def _overrides(config: JediConfig) -> str:
-    """Preset and options that give this configuration again."""
-    from jaxrl.jedi.presets import PRESETS
-    from jaxrl.train.config import differences, to_dict
-
-    there = to_dict(config)
-    changes = {name: differences(to_dict(make_preset(config.env)), there) for name, make_preset in PRESETS.items()}
-    preset = min(changes, key=lambda name: len(changes[name]))
-    options = [f"--preset {preset}", f"--env {config.env}"]
-    for name, (_, value) in changes[preset].items():
-        if name not in ("env", "schedule.env_steps"):
-            text = " ".join(map(json.dumps, value)) if isinstance(value, list) else str(value)
-            options.append(f"--{name.replace('_', '-')} {text}")
-    return " ".join(options)

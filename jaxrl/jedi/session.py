@@ -55,6 +55,8 @@ class Counters:
     """Epochs without play so far, at the end of the run."""
     opened: int = -1
     """Epoch in which the behaviour gate opened; -1 while it is closed."""
+    forced: bool = False
+    """It opened because its latest epoch had come, not because imagination passed the test."""
     rewards_seen: list[int] = field(default_factory=lambda: [0, 0, 0])
     """Rewards below, at and above zero while collecting the initial steps."""
     lines: int = 0

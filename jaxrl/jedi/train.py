@@ -289,10 +289,11 @@ def open_gate(session: Session) -> bool:
 
 
 def note_judgement(session: Session, judgement, is_open: bool) -> None:
-    """Remember what the gate saw, and when it opened."""
+    """Remember what the gate saw, when it opened, and whether only because its latest epoch had come."""
     session.partial["judgement"] = {name: float(value) for name, value in judgement._asdict().items()}
     if is_open and session.counters.opened < 0:
         session.counters.opened = session.counters.epoch
+        session.counters.forced = not bool(passes(judgement, session.config.gate))
 
 
 # ---- look ----------------------------------------------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ def means(partial: dict[str, Any]) -> dict[str, float]:
 def collected(session: Session) -> dict[str, Any]:
     """What play in this epoch brought, and how full the replay is."""
     returns, index, counters = session.partial["returns"], session.store.index, session.counters
-    line = {"collect/games": len(returns), "gate/open": int(counters.opened >= 0)}
+    line = {"collect/games": len(returns), "gate/open": int(counters.opened >= 0), "gate/forced": int(counters.forced)}
     if returns:
         line["collect/return"] = float(np.mean(returns))
     first, episodes = jax.device_get((index.first, index.count))
@@ -422,6 +423,8 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     ]  # fmt: skip
     values = "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
     waiting = "" if line["gate/open"] else "  (behaviour waits for its gate)"
+    if line["gate/forced"] and line.get("gate/end_recall", 1.0) < 0.5:
+        waiting = "  (gate opened by time, not by its test)"
     rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
     return (
         f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"

@@ -1,5 +1,6 @@
 """The command line: a run from beginning to report, signals, sudden death, and bad input."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -7,7 +8,10 @@ import time
 
 import pytest
 
+from jaxrl.jedi.__main__ import parse
+from jaxrl.jedi.presets import atari100k, options_for
 from jaxrl.train.metrics import read_metrics
+from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.command import SMALL, call, start
 
 
@@ -61,6 +65,12 @@ def test_the_same_command_on_a_finished_run_only_writes_the_report(run):
     status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
     assert status == 0, err
     assert (folder / "metrics.jsonl").read_text() == before
+
+
+def test_options_written_for_a_configuration_give_it_again():
+    assert parse(["train", *SMALL]).config == small_run.CONFIG
+    other = dataclasses.replace(atari100k("Pong"), seed=3)
+    assert parse(["train", *options_for(other)]).config == other
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
