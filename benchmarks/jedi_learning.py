@@ -21,7 +21,8 @@ def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
     from jaxrl.jedi.train import train
     from jaxrl.train.metrics import read_metrics
 
-    train(dataclasses.replace(tiny(env), seed=seed), folder)
+    if not train(dataclasses.replace(tiny(env), seed=seed), folder).finished:
+        raise SystemExit("stopped; nothing is recorded")
     kept = {
         "env_steps": "env_steps",
         "return": "evaluate/return",

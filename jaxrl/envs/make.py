@@ -16,6 +16,20 @@ TOYS = {
 }
 
 
+def canonical(name: str) -> str:
+    """The proper spelling of a game's name: capitals and underscores of Atari games do not matter. Others stay as they are."""
+    plain = name.replace("_", "").lower()
+    known = {game.lower(): game for game in GAMES}
+    if name in TOYS or "/" in name or plain in known:
+        return name if name in TOYS or "/" in name else known[plain]
+    try:
+        from jaxrl.envs.atari import game_names
+
+        return {game.lower(): game for game in game_names()}.get(plain, name)
+    except Refusal:
+        return name
+
+
 def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
     """A game by name, with frames of `frame_size` pixels.
 

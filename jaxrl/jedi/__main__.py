@@ -1,12 +1,13 @@
 """`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.envs.make import TOYS, canonical
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.train.config import from_dict
@@ -39,7 +40,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Play whole games with the best checkpoint of a run."""
+    """Play whole games with the policy of a run."""
 
     run_dir: Path
     """Folder of the run."""
@@ -47,6 +48,8 @@ class Evaluate:
     """Games."""
     seed: int = 0
     """Of the games and the policy's choices."""
+    checkpoint: Literal["last", "best"] = "last"
+    """The last one, or the best evaluated one. The best of many small evaluations is a lucky one: report the last."""
     out: Path | None = None
     """Also write every return and the summary to this JSON file."""
 
@@ -88,11 +91,11 @@ class Report:
     """Folder of the run."""
 
 
-def preset_by_device(command: str) -> PresetName:
-    """`tiny` where there are only CPUs; else the benchmark."""
+def preset_by_device(command: str, env: str) -> PresetName:
+    """`tiny` for toys and where there are only CPUs; else the benchmark."""
     import jax
 
-    name = "tiny" if jax.default_backend() == "cpu" else "atari100k"
+    name = "tiny" if env in TOYS or jax.default_backend() == "cpu" else "atari100k"
     print(f"preset {name} (this machine has {jax.devices()[0].device_kind}; choose another with {command} --preset)")
     return name
 
@@ -106,8 +109,8 @@ def parse(arguments: list[str]):
         start, _ = tyro.cli(
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
-        name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0]))
-    config = PRESETS[name](start.env)
+        name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
+    config = PRESETS[name](canonical(start.env))
     described = lambda kind, **values: Annotated[
         kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
     ]
@@ -117,6 +120,11 @@ def parse(arguments: list[str]):
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
+
+
+def settled(config: JediConfig) -> JediConfig:
+    """With the game's proper name: "breakout" and "Breakout" are one run."""
+    return replace(config, env=canonical(config.env))
 
 
 def run(command) -> int:
@@ -133,7 +141,7 @@ def run(command) -> int:
         case Plan():
             from jaxrl.jedi.plan import plan
 
-            print(plan(command.config, command.timing))
+            print(plan(settled(command.config), command.timing))
         case Report():
             from jaxrl.jedi.report import write_report
 
@@ -146,7 +154,7 @@ def run_train(command: Train) -> int:
     from jaxrl.jedi.report import write_report
     from jaxrl.jedi.train import train
 
-    config = command.config
+    config = settled(command.config)
     name = config.env.replace("/", "-").lower()
     folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
     result = train(config, folder)
@@ -162,12 +170,13 @@ def run_evaluate(command: Evaluate) -> int:
     from jaxrl.jedi.evaluate import evaluate_run
 
     config = from_dict(JediConfig, read_config(command.run_dir))
-    summary = evaluate_run(command.run_dir, config, command.episodes, command.seed, command.out)
+    summary = evaluate_run(command.run_dir, config, command.episodes, command.seed, command.checkpoint, command.out)
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
+    cut = f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps" if summary["cut"] else ""
     print(
         f"{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
-        f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}"
+        f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
     )
     return 0
 

@@ -48,8 +48,8 @@ class ActorCritic(nn.Module):
         self.conv_in = Conv(config.widths[0], dtype=self.dtype)
         self.blocks = [SmallResBlock(width, self.dtype) for width in config.widths]
         self.lstm = LSTM(config.lstm_width, self.dtype)
-        self.actor_linear = Dense(self.num_actions, dtype=self.dtype, kernel_init=zeros, bias_init=zeros)
-        self.critic_linear = Dense(1, dtype=self.dtype, kernel_init=zeros, bias_init=zeros)
+        self.actor_linear = Dense(self.num_actions, kernel_init=zeros, bias_init=zeros)
+        self.critic_linear = Dense(1, kernel_init=zeros, bias_init=zeros)
 
     def features(self, z):
         """`[..., H, W, C] -> [..., F]`; no time in it, so all steps go through at once."""

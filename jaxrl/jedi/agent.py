@@ -14,7 +14,7 @@ from jaxrl.jedi.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.denoiser import Denoiser
 from jaxrl.jedi.reward_end import RewardEnd
-from jaxrl.nn.encoder import ConvDecoder
+from jaxrl.nn.encoder import RMS, ConvDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
 from jaxrl.train.optim import adamw
@@ -140,6 +140,10 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(f"probe.widths needs as many levels as encoder.widths ({levels}), has {len(config.probe.widths)}")
     if config.heads.length < config.context + 1:
         raise ValueError(f"heads.length must exceed context ({config.context}), is {config.heads.length}")
+    if config.encoder.norm in ("rms", "layer", "position") and config.edm.sigma_data != RMS:
+        raise ValueError(
+            f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} gives, is {config.edm.sigma_data}"
+        )
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(f"denoiser.cond_width must be a multiple of 2 x context, is {config.denoiser.cond_width}")
 

@@ -1,4 +1,4 @@
-"""Everything that can be set, composed from the parts; and the presets.
+"""Everything that can be set, composed from the parts. The presets are in presets.py.
 
 Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399, code commit 5bcd159), which JEDI is compared with;
 "our choice" = not known from the JEDI papers (2505.19698, 2605.13013), chosen and measured here.
@@ -28,7 +28,7 @@ class SamplerConfig:
     """First noise level; the start is N(0, 1) all the same."""
     rho: float = 7.0
     """Curvature of the schedule."""
-    order: int = 1
+    order: Literal[1, 2] = 1
     """1 Euler, 2 Heun."""
 
 

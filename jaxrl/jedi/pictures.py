@@ -14,7 +14,7 @@ from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_mem
 from jaxrl.jedi.collect_host import act_on_device
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.reward_end import class_reward
-from jaxrl.jedi.session import restore_agent
+from jaxrl.jedi.session import MakeEnv, restore_agent
 from jaxrl.jedi.world import advance, begin
 from jaxrl.replay.segment import Segment
 from jaxrl.train.config import from_dict
@@ -60,7 +60,7 @@ class Comparison:
 
 def play_game(agent: AgentState, env: HostEnv, seed: int, steps: int, actions: tuple[int, ...] = (), before: int = 0) -> Game:
     """Up to `steps` steps of one game by the policy; from step `before` on by `actions`, if there are any."""
-    frames, taken, rewards, ends = [env.reset(seed)], [], [], []
+    frames, taken, rewards, ends = [np.array(env.reset(seed))], [], [], []
     memory, first, key = policy_memory(agent.spec, (1,)), np.ones(1, bool), jax.random.key(seed)
     for t in range(steps):
         memory, choice = act_on_device(agent, Observation(memory, frames[-1][None], first), jax.random.fold_in(key, t))
@@ -236,13 +236,16 @@ def write_comparison(comparison: Comparison, out: Path) -> Path:
 
 
 def compare_run(
-    run_dir: Path, out: Path, actions: tuple[int, ...], steps: int, warm_up: int | None, seed: int
+    run_dir: Path, out: Path, actions: tuple[int, ...], steps: int, warm_up: int | None, seed: int,
+    make_env: MakeEnv | None = None,
 ) -> str:  # fmt: skip
     """The command `imagine`: one sentence on what was written."""
     if out.suffix not in (".gif", ".png", ".npz"):
         raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+    if steps < 1 or (warm_up or 0) < 0:
+        raise Refusal(f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at least 0")
     config = from_dict(JediConfig, read_config(run_dir))
-    env = make(config.env, config.game.frame_size)
+    env = make(config.env, config.game.frame_size) if make_env is None else make_env()
     wrong = [action for action in actions if not 0 <= action < env.num_actions]
     if wrong:
         raise Refusal(f"{config.env} has actions 0 to {env.num_actions - 1}; --actions holds {wrong[0]}")

@@ -62,7 +62,7 @@ def tiny(env: str = "catch") -> JediConfig:
 
 
 def small(env: str = "Breakout") -> JediConfig:
-    """About an hour on one modest GPU: half the width, a fifth of the updates of `atari100k`. Our choice."""
+    """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells how long. Our choice, not run."""
     agent = AgentConfig(
         denoiser=DenoiserConfig((2, 2), (64, 64)),
         reward_end=RewardEndConfig((2,), (32,), lstm_width=512),

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.pictures import Comparison, animation, compare_policy, film_strip
 from jaxrl.jedi.presets import options_for
-from jaxrl.jedi.session import restore_agent
+from jaxrl.jedi.session import MakeEnv, restore_agent
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
@@ -26,8 +27,10 @@ STEPS = 40
 """Length of the imagined stretch that is shown."""
 
 
-def write_report(run_dir: str | Path) -> Path:
+def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     """Write `report/index.html` and its pictures from what lies in the run folder; returns the page's path.
+
+    `make_env` makes the game, if the run's `config.env` cannot name it.
 
     Raises:
       Refusal: the folder holds no run, or one without a finished epoch.
@@ -37,18 +40,18 @@ def write_report(run_dir: str | Path) -> Path:
     rows = read_metrics(folder)
     if not rows:
         raise Refusal(f"{folder} has no finished epoch yet, so there is nothing to report")
-    env = make(config.env, config.game.frame_size)
+    env = make(config.env, config.game.frame_size) if make_env is None else make_env()
     agent, env_steps = restore_agent(folder, config, env)
     comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
     pictures = {
-        "curves.png": curves(rows, config.env), "monitors.png": monitors(rows, config), "losses.png": losses(rows),
+        "curves.png": curves(rows, env.name), "monitors.png": monitors(rows, config), "losses.png": losses(rows),
         "time.png": time_bars(rows), "film.png": _png(film_strip(comparison)), "imagined.gif": _gif(animation(comparison)),
     }  # fmt: skip
     out = folder / "report"
     out.mkdir(exist_ok=True)
     for name, data in pictures.items():
         write_atomically(out / name, data)
-    write_atomically(out / "index.html", page(config, folder, rows, env_steps, comparison, pictures))
+    write_atomically(out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures))
     return out / "index.html"
 
 
@@ -191,7 +194,9 @@ def _gif(images: list) -> bytes:
 # ---- the page ------------------------------------------------------------------------------------------------------------------
 
 
-def page(config: JediConfig, folder: Path, rows, env_steps: int, comparison: Comparison, pictures: dict[str, bytes]) -> str:
+def page(
+    config: JediConfig, game: str, folder: Path, rows, env_steps: int, comparison: Comparison, pictures: dict[str, bytes]
+) -> str:
     """The HTML."""
     picture = lambda name, text: (
         f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{base64.b64encode(pictures[name]).decode()}">'
@@ -207,7 +212,7 @@ img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 </style></head><body>
 <h1>{title}</h1>
 <p class="note">{summary(config, rows)}</p>
-{scores(config.env, rows)}
+{scores(game, rows)}
 <h2>Learning curves</h2>{picture("curves.png", "learning curves")}
 <h2>Real against imagined</h2>
 <p>{imagination(comparison, env_steps)}</p>
@@ -249,9 +254,14 @@ def scores(game: str, rows) -> str:
         )  # fmt: skip
         lines.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
     heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalised")
+    cut = sum(row.get("evaluate/cut") or 0 for row in found)
     known = "; ".join(f"{label} {value:.2f}" for value, label, _ in references(rows, game))
     table = f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
-    return f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}.</p>"
+    return f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}. {_cut(cut)}</p>"
+
+
+def _cut(games: int) -> str:
+    return f"{games} games were cut after evaluation.max_steps; their returns count as they stood." if games else ""
 
 
 def imagination(comparison: Comparison, env_steps: int) -> str:
@@ -268,14 +278,14 @@ def imagination(comparison: Comparison, env_steps: int) -> str:
 def verdict(config: JediConfig, rows) -> str:
     """A sentence on collapse from the last epoch's monitors."""
     last = rows[-1]
-    std, rank, gain = (last[f"monitor/{name}"] for name in ("latent_std", "participation_ratio", "context_gain"))
+    std, rank, gain = (last.get(f"monitor/{name}") or 0.0 for name in ("latent_std", "participation_ratio", "context_gain"))
     healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
     judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
     gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}"
     if opened is not None:
         by_time = ", because its latest epoch had come: imagination does not yet end where the game does."
-        gate += by_time if last["gate/forced"] else ", when imagination passed its test."
+        gate += by_time if last.get("gate/forced") else ", when imagination passed its test."
     return (
         f"{judged}: standard deviation {std:.3f} (0 when collapsed; the hinge's floor is {config.agent.world_model.hinge_floor}), "
         f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
@@ -303,7 +313,7 @@ def going_on(config: JediConfig, folder: Path) -> str:
     """Commands for the next steps."""
     shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
-    options = " ".join(options_for(longer))
+    options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
 python -m jaxrl.jedi plan --preset atari100k --env {config.env}
 python -m jaxrl.jedi train --preset atari100k --env {config.env}

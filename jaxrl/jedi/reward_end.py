@@ -79,7 +79,7 @@ class RewardEnd(nn.Module):
         lstm = LSTM(self.config.lstm_width, self.dtype, name="lstm")
         state, states = lstm(state, features, reset=starts_fresh)
         classes = REWARD_CLASSES + END_CLASSES
-        head = MLP(self.config.lstm_width, classes, use_final_bias=False, dtype=self.dtype, name="head")
+        head = MLP(self.config.lstm_width, classes, use_final_bias=False, name="head")  # in float32, like the LSTM's state
         logits = head(states.hidden).astype(jnp.float32)
         return state, logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
 

@@ -4,14 +4,14 @@ Saved are: parameters, optimisers, target encoder (the agent); the replay; the g
 memory; and the counters. Random numbers need no saving: every key is made from the seed and the counters.
 """
 
+import contextlib
 import dataclasses
 import io
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -27,11 +27,12 @@ from jaxrl.jedi.config import MAY_CHANGE, JediConfig
 from jaxrl.jedi.monitor import Exam, make_exam
 from jaxrl.jedi.store import Store, make_store
 from jaxrl.replay import disk
+from jaxrl.replay.buffer import init_index
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.config import to_dict
+from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog
-from jaxrl.train.parallel import data_mesh
+from jaxrl.train.parallel import data_mesh, replicate
 from jaxrl.train.rundir import open_run, write_atomically
 
 MakeEnv = Callable[[], JaxEnv | HostEnv]
@@ -62,7 +63,11 @@ class Counters:
     lines: int = 0
     """Lines of metrics.jsonl."""
     seconds: float = 0.0
-    """Wall time of all sessions."""
+    """Wall time of all sessions, up to the last save."""
+    epoch_began: float = 0.0
+    """Wall time of all sessions when the present epoch began."""
+    pace: dict[str, float] = field(default_factory=dict)
+    """Seconds per update of each phase, as last measured."""
     best: float | None = None
     """Best evaluation so far."""
 
@@ -98,8 +103,6 @@ class Session:
     files: dict[int, list[str]]
     """Files below replay/ that each checkpoint stands on."""
     eval_envs: list[HostEnv] = field(default_factory=list)
-    pace: dict[str, float] = field(default_factory=dict)
-    """Seconds per update, as last measured."""
 
     @property
     def schedule_done(self) -> bool:
@@ -123,8 +126,23 @@ def empty_epoch() -> dict[str, Any]:
     return {"returns": [], "sums": {}, "counts": {}, "seconds": {}, "judgement": None}
 
 
+COUNTS = (
+    "game.num_envs", "game.frame_size", "agent.context", "agent.sampler.steps", "agent.world_model.batch",
+    "agent.world_model.autoregressive_steps", "agent.heads.batch", "agent.behaviour.batch", "agent.behaviour.horizon",
+    "agent.behaviour.spare_starts", "agent.probe.batch", "replay.capacity", "replay.episodes", "schedule.steps_per_epoch",
+    "gate.horizon", "gate.segments", "monitor.segments", "monitor.probe_states", "evaluation.max_steps", "checkpoint.keep",
+)  # fmt: skip
+"""Fields that must be at least 1."""
+
+
 def check(config: JediConfig) -> None:
     """Refuse settings that do not fit together, with one sentence."""
+    values = flatten(to_dict(config))
+    for name in COUNTS:
+        if values[name] < 1:
+            raise Refusal(f"{name} is {values[name]}: it must be at least 1")
+    if config.devices < 0:
+        raise Refusal(f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators")
     schedule, lanes = config.schedule, config.game.num_envs
     for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
         steps = getattr(schedule, name)
@@ -144,8 +162,12 @@ def check(config: JediConfig) -> None:
             f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one segment of {longest} steps per game: "
             f"raise it to at least {longest * lanes}"
         )
-    if config.agent.context < 1:
-        raise Refusal(f"agent.context is {config.agent.context}: the world model needs at least 1 past frame")
+    chunk = max(schedule.steps_per_epoch, schedule.initial_extra) // lanes
+    if 2 * chunk > config.replay.capacity // lanes:
+        raise Refusal(
+            f"replay.capacity ({config.replay.capacity}) is less than twice what is played at once ({chunk} steps in each of {lanes} "
+            f"games): raise it to at least {2 * chunk * lanes}, or lower schedule.steps_per_epoch"
+        )
 
 
 def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None) -> Session:
@@ -164,10 +186,10 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     env = make_env()
     try:
         mesh = data_mesh(config.devices)
-        fresh = _fresh_agent(config, env)
+        fresh = replicate(_fresh_agent(config, env), mesh)
     except ValueError as error:
         raise Refusal(str(error)) from None
-    free = [name for name in _field_names(config) if name.startswith(MAY_CHANGE)]
+    free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, to_dict(config), free)
     checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
 
@@ -182,12 +204,6 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     session.log = MetricsLog(folder, session.counters.lines)
     session.began -= session.counters.seconds
     return session
-
-
-def _field_names(config):
-    from jaxrl.train.config import flatten
-
-    return flatten(to_dict(config))
 
 
 def _fresh_agent(config: JediConfig, env) -> AgentState:
@@ -255,7 +271,7 @@ def _restore(session: Session) -> None:
     template = {"agent": session.agent, "index": session.store.index}
     tree, record = session.checkpoints.restore(template)
     session.files[steps[-1]] = [*record["frames"], record["games"]]
-    session.agent = jax.tree.map(jnp.asarray, tree["agent"])
+    session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
     folder = session.folder / "replay"
     size = int(np.prod(session.agent.spec.frame_shape))
     session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
@@ -275,37 +291,34 @@ def _read_games(path: Path) -> dict[str, np.ndarray]:
 
 
 def close(session: Session) -> None:
-    """Wait for what is being written, and let go of everything."""
-    session.checkpoints.close()
-    session.log.close()
-    session.players.close()
-    for env in session.eval_envs:
-        env.close()
+    """Wait for what is being written, and let go of everything, whatever of it fails."""
+    with contextlib.ExitStack() as stack:
+        for env in session.eval_envs:
+            stack.callback(env.close)
+        stack.callback(session.players.close)
+        stack.callback(session.log.close)
+        stack.callback(session.checkpoints.close)
 
 
-def restore_agent(run_dir: str | Path, config: JediConfig, env, step: int | None = None) -> tuple[AgentState, int]:
-    """Only the agent of a run, and the environment steps it has seen: from its best evaluated checkpoint if there is one, else
-    the latest.
+def restore_agent(
+    run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
+) -> tuple[AgentState, int]:
+    """Only the agent of a run, and the environment steps it has seen; a training that is going on there is not disturbed.
+
+    Args:
+      run_dir, config, env: the run, its configuration and its game.
+      which: the last checkpoint, or the best evaluated one. The best of many small evaluations is a lucky one: for scores to
+        report, take the last.
 
     Raises:
       Refusal: there is no checkpoint, or it is damaged.
     """
     folder = Path(run_dir).expanduser().resolve() / "checkpoints"
-    checkpoints = Checkpoints(folder, config.checkpoint.keep) if folder.is_dir() else None
+    checkpoints = Checkpoints(folder, read_only=True) if folder.is_dir() else None
     if checkpoints is None or not checkpoints.steps():
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
-    step = step if step is not None else checkpoints.best()
-    from jaxrl.replay.buffer import init_index
-
+    step = checkpoints.best() if which == "best" else None
     template = {"agent": _fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()
     return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]
-
-
-def warm_up(jobs: list[Callable[[], object]]) -> ThreadPoolExecutor:
-    """Compile in the background what will be needed soon, two programs at a time."""
-    pool = ThreadPoolExecutor(2)
-    for job in jobs:
-        pool.submit(job)
-    return pool

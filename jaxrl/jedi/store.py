@@ -19,6 +19,7 @@ from jaxrl.jedi.phases import Counts, Phase
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Replay, ReplayConfig, ReplayIndex, Transitions
 from jaxrl.replay.segment import Segment
+from jaxrl.train.parallel import replicate
 
 GROUP = 16
 """Updates whose batches are gathered together on the host."""
@@ -34,7 +35,7 @@ class DeviceStore:
     """Index and frames on the device; a phase is one program, and so is a whole epoch."""
 
     def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None):
-        self.replay, self.mesh = buffer.init(config, lanes, spec.frame_shape), mesh
+        self.replay, self.mesh = replicate(buffer.init(config, lanes, spec.frame_shape), mesh), mesh
 
     @property
     def index(self) -> ReplayIndex:
@@ -47,7 +48,9 @@ class DeviceStore:
 
     def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
         """Take over saved contents."""
-        self.replay = self.replay.replace(index=jax.tree.map(jnp.asarray, index), frames=jnp.asarray(frames))
+        self.replay.frames.delete()  # before the new ones arrive: both together may not fit
+        index, frames = replicate((jax.tree.map(jnp.asarray, index), jnp.asarray(frames)), self.mesh)
+        self.replay = self.replay.replace(index=index, frames=frames)
 
     def append(self, chunk: Transitions) -> None:
         """Store experience."""
@@ -59,7 +62,7 @@ class DeviceStore:
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
         """Updates start..stop-1 of a phase: `(agent, tally)`."""
-        return _run_phase(phase, agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop), self.mesh)
+        return run_phase(phase, agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop), self.mesh)
 
     def run_epoch(self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]):
         """All of an epoch's learning in one program; see `phases.run_epoch`."""
@@ -76,7 +79,7 @@ def _gather(replay: Replay, draw: Draw) -> Segment:
     return buffer.complete(replay.index, draw, frame)
 
 
-_run_phase = jax.jit(phases.run_phase, static_argnums=(0, 6), donate_argnums=1)
+run_phase = jax.jit(phases.run_phase, static_argnums=(0, 6), donate_argnums=1)
 _run_epoch = jax.jit(phases.run_epoch, static_argnums=(4, 7), donate_argnums=0)
 
 

@@ -4,10 +4,13 @@ An epoch is a list of stages. The counters say which stage is due and how much o
 anywhere between two calls to the device.
 """
 
+import contextlib
 import dataclasses
+import io
 import json
 import math
 import resource
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +22,15 @@ import numpy as np
 
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.config import JediConfig, Updates
-from jaxrl.jedi.evaluate import play_games, play_host_games, summarize
+from jaxrl.jedi.evaluate import EVALUATION_LANES, play_games_at_once, play_host_games, summarize
 from jaxrl.jedi.judge import draw_endings, judge, passes
 from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe
 from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, purpose_key, update_key
-from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, warm_up
+from jaxrl.jedi.programs import Compiling, prepare_programs
+from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save
 from jaxrl.jedi.store import DeviceStore, draw_for_monitor
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress, duration
+from jaxrl.train.progress import Progress, aloud, duration
 from jaxrl.train.rundir import write_atomically
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
@@ -47,7 +51,12 @@ class Result:
     """The last line of metrics.jsonl."""
 
 
-def train(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None, say: Callable[[str], None] = print) -> Result:
+def train(
+    config: JediConfig,
+    run_dir: str | Path,
+    make_env: MakeEnv | None = None,
+    say: Callable[[str], None] = aloud,
+) -> Result:
     """Train from the beginning or from where the folder stands, until the schedule is done or SIGTERM or Ctrl-C asks to stop.
 
     Args:
@@ -59,14 +68,14 @@ def train(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = No
     Raises:
       Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint is kept.
     """
-    with stop_on_signals() as stop:
+    with stop_on_signals() as stop, contextlib.closing(Compiling()) as compiling:
         session = open_session(config, run_dir, make_env)
         try:
             announce(session, say)
-            compiling = prepare_programs(session)
+            if not session.finished:
+                prepare_programs(session, compiling)
             while not session.finished and not stop:
                 run_stage(session, stop, say)
-            compiling.shutdown(cancel_futures=True)
             save(session)
         finally:
             close(session)
@@ -79,7 +88,7 @@ def announce(session: Session, say) -> None:
     config, counters, spec = session.config, session.counters, session.agent.spec
     device = jax.devices()[0]
     what = (
-        f"resuming at epoch {counters.epoch}, {counters.env_steps} steps"
+        f"resuming at epoch {counters.epoch + 1}, {counters.env_steps} steps"
         if counters.updates or counters.env_steps
         else "starting"
     )
@@ -114,7 +123,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     elif stage == "judge":
         complete = open_gate(session)
     else:
-        look(session, began, say)
+        look(session, began, stop, say)
         return
     seconds = session.partial["seconds"]
     seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - began
@@ -194,7 +203,7 @@ def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
                 phase, session.agent, session.epoch_key, counters.done, counters.done + chunk
             )
             tally = jax.device_get(tally)
-            session.pace[phase.name] = (time.monotonic() - began) / chunk
+            session.counters.pace[phase.name] = (time.monotonic() - began) / chunk
             count(session, phase, tally, chunk)
             counters.done += chunk
             bar.advance(chunk, loss=float(tally.sums["loss"]) / chunk)
@@ -203,10 +212,10 @@ def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
 
 def call_size(session: Session, phase: Phase) -> int:
     """Updates that take about as long as a call should; few at first, when the pace is not known."""
-    if phase.name not in session.pace:
+    if phase.name not in session.counters.pace:
         return 4
     seconds = CALL_SECONDS.get(jax.default_backend(), 15.0)
-    return max(1, round(seconds / max(session.pace[phase.name], 1e-6)))
+    return max(1, round(seconds / max(session.counters.pace[phase.name], 1e-6)))
 
 
 def whole_epoch_at_once(session: Session) -> bool:
@@ -255,18 +264,19 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
     index = session.store.index
     batch = session.store.gather(draw_for(phase, session.agent.spec, index, key_draw, session.config.replay.age_weights))
     name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
-    np.savez_compressed(folder / f"{name}.npz", **{k: np.asarray(v) for k, v in vars(batch).items()})
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in vars(batch).items()})
+    write_atomically(folder / f"{name}.npz", buffer.getvalue())
     good = session.checkpoints.steps()
     story = {
         "epoch": counters.epoch, "phase": phase.name, "update": number, "env_steps": counters.env_steps,
         "means_so_far": means(session.partial), "last_good_checkpoint": good[-1] if good else None,
     }  # fmt: skip
     write_atomically(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
-    part = {"world_model": "world_model", "heads": "heads", "behaviour": "behaviour", "probe": "probe"}[phase.name]
     kept = f"checkpoint {good[-1]} is still good" if good else "no checkpoint was written yet"
     raise Refusal(
-        f"training of {phase.name} gave a number that is not finite at update {number} of epoch {counters.epoch} (its batch is in "
-        f"{folder / name}.npz; {kept}): start again with a lower agent.{part}.optim.learning_rate"
+        f"training of {phase.name} gave a number that is not finite at update {number} of epoch {counters.epoch + 1} (its batch is in "
+        f"{folder / name}.npz; {kept}): start again in a new --run-dir with a lower agent.{phase.name}.optim.learning_rate"
     )
 
 
@@ -305,17 +315,21 @@ def _monitor(agent, segments, key):
 
 
 _linear_probe = jax.jit(linear_probe)
-_play_games = jax.jit(play_games, static_argnums=(0, 3, 4))
 
 
-def look(session: Session, began: float, say) -> None:
-    """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then the next epoch."""
+def look(session: Session, began: float, stop: StopRequest, say) -> None:
+    """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then the next epoch.
+
+    If `stop` comes during the evaluation, all of this is left to the next session.
+    """
     config, counters = session.config, session.counters
     line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}
     line |= means(session.partial) | collected(session) | monitored(session)
     looked = time.monotonic()
     last = session.schedule_done
-    evaluation = evaluated(session, last)
+    evaluation = evaluated(session, last, stop)
+    if evaluation is None:
+        return
     line |= {f"evaluate/{name}": value for name, value in evaluation.items()}
     evaluated_at = time.monotonic()
     seconds = session.partial["seconds"] | {"monitor": looked - began, "evaluate": evaluated_at - looked}
@@ -327,6 +341,7 @@ def look(session: Session, began: float, say) -> None:
     best = score is not None and (counters.best is None or score > counters.best)
     counters.best = score if best else counters.best
     counters.epoch, counters.stage, counters.done, counters.stages = counters.epoch + 1, 0, 0, counters.stages + 1
+    counters.epoch_began += line["time/epoch"]
     session.partial = empty_epoch() | {"last_line": line}
     if best or last or time.monotonic() - session.saved_at >= 60 * config.checkpoint.minutes:
         save(session, score)
@@ -367,48 +382,43 @@ def monitored(session: Session) -> dict[str, float]:
     return found
 
 
-def evaluated(session: Session, last: bool) -> dict[str, Any]:
-    """Play whole games, if this is the epoch for it."""
+def evaluated(session: Session, last: bool, stop: StopRequest) -> dict[str, Any] | None:
+    """Play whole games, if this is the epoch for it; None if stopped before they were over."""
     settings, epoch = session.config.evaluation, session.counters.epoch
     due = settings.every > 0 and epoch % settings.every == 0 and session.counters.opened >= 0
     episodes = settings.final_episodes if last else settings.episodes if due else 0
     if episodes <= 0:
         return {}
-    return evaluate_agent(session, episodes, purpose_key(session.epoch_key, "evaluate"))
-
-
-def evaluate_agent(session: Session, episodes: int, key: jax.Array) -> dict[str, Any]:
-    """Summary of `episodes` games."""
-    settings, game = session.config.evaluation, session.env.name
+    key, game = purpose_key(session.epoch_key, "evaluate"), session.env.name
     if isinstance(session.env, JaxEnv):
-        played = jax.device_get(_play_games(session.env, session.agent, key, episodes, settings.max_steps))
+        played = jax.device_get(play_games_at_once(session.env, session.agent, key, episodes, settings.max_steps))
     else:
-        while len(session.eval_envs) < min(episodes, 4):
+        while len(session.eval_envs) < EVALUATION_LANES:
             session.eval_envs.append(session.make_env())
         with Progress("evaluation", episodes) as bar:
-            played = play_host_games(session.eval_envs, session.agent, key, episodes, settings.max_steps, bar.advance)
-    return summarize(game, *played)
+            played = play_host_games(session.eval_envs, session.agent, key, episodes, settings.max_steps, bar.advance, stop)
+    return None if played is None else summarize(game, *played, settings.max_steps)
 
 
 def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
     """Where the time of the epoch went, what was compiled in it, and the memory of the process."""
-    wall = time.monotonic() - session.began - session.counters.seconds
-    session.counters.seconds += wall
+    wall = time.monotonic() - session.began - session.counters.epoch_began
     if "learn" in seconds:
         seconds |= shares_of_learning(session, seconds["learn"])
     parts = {f"time/{name}": value for name, value in seconds.items()}
     parts["time/host"] = wall - sum(value for name, value in seconds.items() if name != "learn")
     compiled, session.compiled.count = session.compiled.count, 0
     compile_seconds, session.compiled.seconds = session.compiled.seconds, 0.0
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return parts | {
-        "time/epoch": wall, "time/total": session.counters.seconds, "compile/count": compiled, "compile/seconds": compile_seconds,
-        "memory/process_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "time/epoch": wall, "time/total": session.counters.epoch_began + wall,
+        "compile/count": compiled, "compile/seconds": compile_seconds, "memory/process_bytes": memory,
     }  # fmt: skip
 
 
 def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
     """The time of a whole-epoch call split among its parts, by the pace that the first epoch measured for each."""
-    weights = {name: count * session.pace.get(name, 1.0) for name, count in session.partial["counts"].items()}
+    weights = {name: count * session.counters.pace.get(name, 1.0) for name, count in session.partial["counts"].items()}
     total = sum(weights.values()) or 1.0
     return {name: seconds * weight / total for name, weight in weights.items()}
 
@@ -429,22 +439,3 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     return (
         f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"
     )
-
-
-# ---- compiling -----------------------------------------------------------------------------------------------------------------
-
-
-def prepare_programs(session: Session):
-    """Compile the phases in the background, while the first steps are played. Returns the pool of compiling threads."""
-    from jaxrl.jedi import store as stores
-
-    if not isinstance(session.store, DeviceStore) or session.finished:
-        return warm_up([])
-    agent, replay, key, mesh = session.agent, session.store.replay, session.epoch_key, session.store.mesh
-    shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
-    agent, replay, key, zero = shapes(agent), shapes(replay), shapes(key), jax.ShapeDtypeStruct((), jnp.int32)
-    jobs = [
-        lambda phase=phase: stores._run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile()
-        for phase in PHASES.values()
-    ]
-    return warm_up(jobs)

@@ -161,7 +161,7 @@ def imagine(
       The rollout, and means over it: imagined return, reward rates, end rate, value, entropy.
     """
     config = state.spec.config
-    count, spares, _ = batch.action.shape
+    count, starts_each, _ = batch.action.shape
     starts = prepare(state, batch)
     pick = lambda i: jax.tree.map(lambda a: jax.vmap(lambda own, j: own[j])(a, i), starts)
 
@@ -176,7 +176,7 @@ def imagine(
         going_on = Start(world, now.after, after, out.logits, out.value)
 
         uses = uses + end
-        anew = pick(uses % spares)
+        anew = pick(uses % starts_each)
         following = jax.tree.map(lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on)
         record = Rollout(now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before)
         return (following, uses, end), (record, categorical.entropy(now.logits))

@@ -15,7 +15,7 @@ within.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.struct
 import jax
@@ -35,7 +35,7 @@ class ReplayConfig:
     """Episodes that the table can hold."""
     age_weights: tuple[float, float, float, float] = (0.1, 0.1, 0.1, 0.7)
     """Probability of each quarter of the episodes, oldest first."""
-    storage: str = "auto"
+    storage: Literal["auto", "device", "host"] = "auto"
     """Where frames live: "device", "host", or "auto" (the device unless its memory would be more than half filled)."""
 
 

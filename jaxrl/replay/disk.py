@@ -81,6 +81,6 @@ def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str
 
 def remove_orphans(folder: Path, listed: set[str]) -> None:
     """Delete shards that nobody lists."""
-    for file in folder.glob("frames-*.npz"):
+    for file in (*folder.glob("frames-*.npz"), *folder.glob("games-*.npz")):
         if file.name not in listed:
             file.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ while saving leaves a temporary folder that is never taken for a checkpoint.
 """
 
 import json
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -57,17 +58,25 @@ def _score(metrics: dict[str, float]) -> float:
 class Checkpoints:
     """The checkpoints of one run folder."""
 
-    def __init__(self, folder: Path, keep: int = 2):
-        """Open or create `folder`; `keep` latest checkpoints stay, and the best scored one."""
+    def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
+        """Open or create `folder`; `keep` latest checkpoints stay, and the best scored one.
+
+        With `read_only` nothing is touched: a training that is writing there is not disturbed.
+        """
         import orbax.checkpoint as ocp  # slow to import
 
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # failures are raised; orbax prints them as well
         policies = ocp.checkpoint_managers
         self._ocp, self.folder = ocp, Path(folder).resolve()
         best = policies.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
-        options = ocp.CheckpointManagerOptions(
-            preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
-            cleanup_tmp_directories=True,
-            best_fn=_score,  # without it orbax writes no metrics, and a reopened store would forget the best
+        options = (
+            ocp.CheckpointManagerOptions(read_only=True, best_fn=_score)
+            if read_only
+            else ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
+                cleanup_tmp_directories=True,
+                best_fn=_score,  # without it orbax writes no metrics, and a reopened store would forget the best
+            )
         )
         with writing(self.folder):
             self._manager = ocp.CheckpointManager(self.folder, options=options)

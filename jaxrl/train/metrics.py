@@ -1,5 +1,6 @@
 """Metrics: one JSON line per epoch, the same numbers for TensorBoard, and a count of compilations."""
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -31,15 +32,16 @@ class MetricsLog:
             self._file.write(json.dumps({"step": step, **{k: _plain(v) for k, v in values.items()}}) + "\n")
             self._file.flush()
         self.lines += 1
-        if self._board is not None:
+        if self._board is not None and _writes(self._board):
             for name, value in values.items():
                 if isinstance(value, int | float) and math.isfinite(value):
                     self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
         """Flush and close."""
-        self._file.close()
-        if self._board is not None:
+        with contextlib.suppress(OSError):  # every line was flushed when it was written
+            self._file.close()
+        if self._board is not None and _writes(self._board):
             self._board.close()
 
 
@@ -75,6 +77,12 @@ def _tensorboard(folder: Path):
     except ImportError:
         return None
     return SummaryWriter(str(folder))
+
+
+def _writes(board) -> bool:
+    """Whether the thread that writes event files lives; after a full disk it does not, and a dead one would block for ever."""
+    worker = getattr(getattr(board.file_writer, "event_writer", None), "_worker", None)
+    return worker is None or worker.is_alive()
 
 
 class CompileCounter:

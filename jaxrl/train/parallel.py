@@ -55,6 +55,11 @@ def data_mesh(count: int = 0) -> Mesh:
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
+def replicate(tree, mesh: Mesh | None):
+    """The tree on every device of the mesh. Identity on one device."""
+    return tree if mesh is None or mesh.size == 1 else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
 def spread(batch, mesh: Mesh | None):
     """Inside jit: let every device compute its share of the leading axis of `batch`. Identity on one device."""
     if mesh is None or mesh.size == 1:
@@ -73,7 +78,7 @@ def data_parallel(step: Callable, mesh: Mesh, form: str = "jit") -> Callable:
         on its share, with the named axis.
 
     Returns:
-      The compiled-on-first-use program. It takes and returns the state once, not a copy per device, and donates it.
+      The compiled-on-first-use program. It takes and returns the state once, not a copy per device; "jit" donates it.
     """
     if form == "jit":
         everywhere, shared = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))

@@ -53,6 +53,11 @@ class Progress:
         return (self.done - done) / (now - since) if self.done > done and now > since else None
 
 
+def aloud(line: str) -> None:
+    """Print a line at once, also into a file or a pipe."""
+    print(line, flush=True)
+
+
 def duration(seconds: float) -> str:
     """Seconds for people: "45 s", "3 min 20 s", "2 h 10 min", "3 d 4 h"."""
     seconds = round(seconds)

@@ -20,7 +20,7 @@ def environment() -> dict[str, str]:
 
 def start(*arguments: str, **options) -> subprocess.Popen:
     """Begin `python -m jaxrl.jedi ...`."""
-    command = [sys.executable, "-u", "-m", "jaxrl.jedi", *map(str, arguments)]
+    command = [sys.executable, "-m", "jaxrl.jedi", *map(str, arguments)]
     return subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
     )  # fmt: skip

@@ -119,7 +119,7 @@ def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, t
         (("train", "--preset", "tiny", "--env", "CartPole-v1"), "not images"),
         (("train", "--preset", "tiny", "--env", "MyGame-v0"), "Gymnasium cannot make MyGame-v0"),
         (("train", *SMALL, "--replay.capacity", "8"), "raise it to 40"),
-        (("train", *SMALL, "--run-dir", "/proc/nothing/run"), "choose another --run-dir"),
+        (("train", *SMALL, "--run-dir", "/proc/nothing/run"), "choose another folder"),
         (("evaluate", "--run-dir", "nowhere"), "holds no run"),
         (("imagine", "--run-dir", "nowhere", "--out", "x.mp4"), "must end in .gif, .png or .npz"),
         (("report", "--run-dir", "nowhere"), "holds no run"),

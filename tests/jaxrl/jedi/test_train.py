@@ -7,6 +7,8 @@ import jax
 import numpy as np
 import pytest
 
+from jaxrl.envs.catch import catch
+from jaxrl.envs.single import SingleGame
 from jaxrl.jedi import session as sessions
 from jaxrl.jedi import train as training
 from jaxrl.jedi.session import open_session
@@ -149,7 +151,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path):
     optim = replace(agent.world_model.optim, learning_rate=1e30, warmup=0, clip_norm=1e30)
     config = replace(small_run.CONFIG, agent=replace(agent, world_model=replace(agent.world_model, optim=optim)))
     with pytest.raises(
-        Refusal, match=r"training of world_model .* update \d+ of epoch 0.*lower agent.world_model.optim.learning_rate"
+        Refusal,
+        match=r"training of world_model .* update \d+ of epoch 1 .*new --run-dir with a lower agent.world_model.optim.learning_rate",
     ):
         train(config, tmp_path, say=silent)
     (story,) = tmp_path.glob("failure-*.json")
@@ -168,6 +171,12 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path):
         (lambda c: replace(c, env="cach"), "did you mean catch"),
         (lambda c: replace(c, game=replace(c.game, frame_size=18)), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
+        (lambda c: replace(c, game=replace(c.game, num_envs=0)), "game.num_envs is 0: it must be at least 1"),
+        (
+            lambda c: replace(c, replay=replace(c.replay, capacity=100), schedule=replace(c.schedule, steps_per_epoch=64)),
+            "twice what is played at once",
+        ),
+        (lambda c: replace(c, agent=replace(c.agent, edm=replace(c.agent.edm, sigma_data=1.0))), "sigma_data must be 0.5"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change, message, tmp_path):
@@ -197,3 +206,40 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_still_serves(whole, 
     shutil.rmtree(folder / "checkpoints" / str(steps[-1]))
     assert train(small_run.CONFIG, folder, say=silent).finished
     assert_same(whole[1], final_state(small_run.CONFIG, folder)[0])
+
+
+def test_no_file_outlives_the_checkpoints_that_need_it(whole):
+    folder, *_ = whole
+    steps = [path.name for path in (folder / "checkpoints").iterdir() if path.name.isdigit()]
+    games = sorted(path.stem.removeprefix("games-") for path in (folder / "replay").glob("games-*.npz"))
+    assert games == sorted(steps)
+
+
+LATE = replace(
+    small_run.CONFIG,
+    gate=replace(small_run.CONFIG.gate, end_recall=2.0, latest_epoch=1),
+    evaluation=replace(small_run.CONFIG.evaluation, episodes=3, final_episodes=5),
+)
+"""The gate opens late, and the last evaluation has another size."""
+
+
+def test_a_game_on_the_host_resumes_exactly_and_compiles_nothing_late(tmp_path):
+    make_env = lambda: SingleGame(catch(16))
+    train(LATE, tmp_path / "whole", make_env, silent)
+    for until in (80, 112):
+        train(small_run.until(LATE, until), tmp_path / "halves", make_env, silent)
+    rows, halves = read_metrics(tmp_path / "whole"), read_metrics(tmp_path / "halves")
+    assert [row["gate/open"] for row in rows] == [0, 1, 1, 1] and rows[1]["gate/forced"] == 1
+    assert [row["compile/count"] for row in rows[2:]] == [0, 0]
+    assert without_time(rows)[-1] == without_time(halves)[-1]
+    assert rows[-1]["evaluate/episodes"] == 5 and rows[-1]["monitor/latent_std"] > 0
+
+
+@pytest.mark.slow
+def test_four_devices_give_the_same(whole, tmp_path):
+    config = replace(small_run.until(small_run.CONFIG, 80), devices=4)
+    train(config, tmp_path, say=silent)
+    ours, theirs = read_metrics(tmp_path), whole[3]
+    for name in ("world_model/loss", "heads/loss", "behaviour/loss", "monitor/latent_std", "monitor/context_gain"):
+        np.testing.assert_allclose(ours[1][name], theirs[1][name], rtol=5e-3, atol=1e-4, err_msg=name)
+    assert ours[1]["compile/count"] <= 5

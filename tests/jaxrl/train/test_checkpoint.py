@@ -213,7 +213,7 @@ def test_the_only_checkpoint_being_damaged_leaves_a_new_run(store):
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refusal, match="choose another --run-dir"):
+    with pytest.raises(Refusal, match="choose another folder"):
         Checkpoints(tmp_path / "file" / "checkpoints")
 
 

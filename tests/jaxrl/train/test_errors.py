@@ -12,10 +12,10 @@ from jaxrl.train.errors import Refusal, writing
     [
         (errno.ENOSPC, "no space is left to write place: free some and run the same command to resume"),
         (errno.EDQUOT, "no space is left to write place"),
-        (errno.EACCES, "place cannot be written .*: choose another --run-dir or its permissions"),
+        (errno.EACCES, "place cannot be written .*: choose another folder or its permissions"),
         (errno.EPERM, "place cannot be written"),
         (errno.EROFS, "place cannot be written"),
-        (errno.ENOTDIR, "place cannot be created .*: choose another --run-dir"),
+        (errno.ENOTDIR, "place cannot be created .*: choose another folder"),
         (errno.EEXIST, "place cannot be created"),
         (errno.ENOENT, "place cannot be created"),
     ],
@@ -38,3 +38,10 @@ def test_nothing_happens_where_nothing_fails():
     with writing("place"):
         done = True
     assert done
+
+
+def test_a_full_disk_is_recognised_in_what_storage_libraries_raise():
+    with pytest.raises(Refusal, match="no space is left to write place"), writing("place"):
+        raise ValueError("RESOURCE_EXHAUSTED: Error writing file: [OS error 28: No space left on device]")
+    with pytest.raises(ValueError, match="another"), writing("place"):
+        raise ValueError("another trouble")

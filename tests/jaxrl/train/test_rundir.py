@@ -63,7 +63,7 @@ def test_a_damaged_configuration_is_refused(tmp_path, content):
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_file_in_the_way_is_refused(tmp_path, below):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(Refusal, match="choose another --run-dir"):
+    with pytest.raises(Refusal, match="choose another folder"):
         open_run(tmp_path / "file" / below, CONFIG)
     assert (tmp_path / "file").read_text() == "mine"
 
