@@ -15,7 +15,7 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", ["world_model", pytest.param("heads", marks=pytest.mark.slow), "behaviour"])
 def test_four_devices_equal_one(name, key):
     step, leading, size = STEPS[name]
     batch = small_agent.segments(key, leading, size)
