@@ -5,10 +5,11 @@ Runs the trainer with the tiny preset, one seed after the other, and records eve
 
 import argparse
 import dataclasses
+import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.recording import Claim, record
+from benchmarks.recording import RESULTS, Claim, record
 
 GOALS = {"catch": (0.6, 2), "catch-drift": (0.4, 2)}
 """Mean return, and how many of three seeds must reach it."""
@@ -42,12 +43,38 @@ def last_in_time(curve: list[dict[str, float]]) -> float:
     return max(((p["minutes"], p["return"]) for p in curve if p["minutes"] <= MINUTES), default=(0, float("-inf")))[1]
 
 
+def draw(path: Path) -> None:
+    """The recorded curves of all games as one picture."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for axis, (env, (goal, _)) in zip(figure.subplots(1, len(GOALS), sharey=True), GOALS.items(), strict=True):
+        result = json.loads((RESULTS / f"{_name(env)}.json").read_text())
+        for seed, curve in result["figures"]["curves"].items():
+            axis.plot([p["env_steps"] for p in curve], [p["return"] for p in curve], marker=".", label=f"seed {seed}")
+        random = [curve[0]["random_return"] for curve in result["figures"]["curves"].values()]
+        axis.axhline(sum(random) / len(random), color="gray", linestyle=":", label="random play")
+        axis.axhline(goal, color="gray", linestyle="--", label=f"goal {goal}")
+        axis.set(title=f"{env}: mean return of 100 games", xlabel="environment steps", ylim=(-1, 1.05))
+        axis.grid(alpha=0.3)
+        axis.legend(fontsize=8, loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def _name(env: str) -> str:
+    return f"jedi_learning_{env.replace('-', '_')}"
+
+
 def main() -> None:
     """Run, record, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envs", nargs="+", default=list(GOALS), choices=list(GOALS))
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--draw", type=Path, help="only draw the recorded curves into this PNG file")
     options = parser.parse_args()
+    if options.draw:
+        draw(options.draw)
+        return
     for env in options.envs:
         curves = {}
         for seed in range(options.seeds):
@@ -63,7 +90,7 @@ def main() -> None:
             sum(score >= goal for score in scores.values()),
             options.seeds,
         )
-        record(f"jedi_learning_{env.replace('-', '_')}", {"last_return": scores, "curves": curves}, [claim])
+        record(_name(env), {"last_return": scores, "curves": curves}, [claim])
 
 
 if __name__ == "__main__":
