@@ -253,6 +253,13 @@ def _frames_before(session: Session) -> list[str]:
     return [name for name in session.files.get(newest, []) if name.startswith("frames-")]
 
 
+def settle(session: Session) -> None:
+    """Wait until the last checkpoint is on disk, and delete what none needs any more."""
+    session.checkpoints.wait()
+    if session.files:
+        _tidy(session)
+
+
 def _tidy(session: Session) -> None:
     """Forget checkpoints that orbax removed, and delete the files that only they needed."""
     newest, folder = max(session.files), session.checkpoints.folder

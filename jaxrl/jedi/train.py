@@ -27,7 +27,7 @@ from jaxrl.jedi.judge import draw_endings, judge, passes
 from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe
 from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, purpose_key, update_key
 from jaxrl.jedi.programs import Compiling, prepare_programs
-from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save
+from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, settle
 from jaxrl.jedi.store import DeviceStore, draw_for_monitor
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress, aloud, duration
@@ -77,6 +77,7 @@ def train(
             while not session.finished and not stop:
                 run_stage(session, stop, say)
             save(session)
+            settle(session)
         finally:
             close(session)
     last = session.partial.get("last_line", {})
