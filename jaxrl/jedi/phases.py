@@ -128,8 +128,7 @@ def run_phase(
     def one(agent, number):
         key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
         draw = draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights)
-        frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
-        return phase.update(agent, spread(buffer.complete(replay.index, draw, frame), mesh), key_update)
+        return phase.update(agent, spread(buffer.gather(replay, draw), mesh), key_update)
 
     return run_updates(one, agent, start, stop)
 
@@ -205,5 +204,4 @@ def judge_replay(agent: AgentState, replay: Replay, gate: GateConfig, epoch_key:
     """The gate's test on endings from a replay on the device."""
     key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
-    frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
-    return judge(agent, buffer.complete(replay.index, draw, frame), usable, key_judge)
+    return judge(agent, buffer.gather(replay, draw), usable, key_judge)

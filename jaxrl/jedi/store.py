@@ -17,7 +17,7 @@ from jaxrl.jedi import phases
 from jaxrl.jedi.agent import AgentSpec, AgentState
 from jaxrl.jedi.phases import Counts, Phase
 from jaxrl.replay import buffer
-from jaxrl.replay.buffer import Draw, Replay, ReplayConfig, ReplayIndex, Transitions
+from jaxrl.replay.buffer import Draw, ReplayConfig, ReplayIndex, Transitions
 from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import replicate
 
@@ -71,12 +71,7 @@ class DeviceStore:
 
 
 _append = jax.jit(buffer.append, donate_argnums=0)
-
-
-@jax.jit
-def _gather(replay: Replay, draw: Draw) -> Segment:
-    frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
-    return buffer.complete(replay.index, draw, frame)
+_gather = jax.jit(buffer.gather)
 
 
 run_phase = jax.jit(phases.run_phase, static_argnums=(0, 6), donate_argnums=1)

@@ -182,11 +182,6 @@ def _oldest_intact(index: ReplayIndex) -> jax.Array:
     return jnp.maximum(index.first, index.count - intact)
 
 
-def close_episodes(index: ReplayIndex) -> ReplayIndex:
-    """Let the next step of every lane begin a new episode (after an environment was replaced)."""
-    return index.replace(open=jnp.zeros_like(index.open))
-
-
 def draw_episode(index: ReplayIndex, key: jax.Array, age_weights: tuple[float, ...]) -> jax.Array:
     """Slot of one episode in the table, drawn by age group; the replay must hold at least one episode."""
     table = index.start.shape[0]
@@ -286,15 +281,19 @@ def append(replay: Replay, chunk: Transitions) -> Replay:
     return replay.replace(index=index, frames=frames)
 
 
+def gather(replay: Replay, draw: Draw) -> Segment:
+    """The segments of a draw."""
+    frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
+    return complete(replay.index, draw, frame)
+
+
 Drawer = Callable[[ReplayIndex, jax.Array, int, tuple[float, ...]], Draw]
 """`draw_frames`, `draw_start` or `draw_around`."""
 
 
 def sample(replay: Replay, drawer: Drawer, keys: jax.Array, size: int) -> Segment:
     """A batch of segments, one per key: `keys [...]` gives `Segment` with axes `[..., size]`."""
-    draw = draw_batch(replay.index, drawer, keys, size, replay.age_weights)
-    frame = replay.frames[draw.row].reshape(*draw.row.shape, *replay.frame_shape)
-    return complete(replay.index, draw, frame)
+    return gather(replay, draw_batch(replay.index, drawer, keys, size, replay.age_weights))
 
 
 def draw_batch(index: ReplayIndex, drawer: Drawer, keys: jax.Array, size: int, age_weights) -> Draw:

@@ -24,7 +24,7 @@ class MetricsLog:
                 write_atomically(self.path, "".join(kept))
             self._file = open(self.path, "a", encoding="utf-8")
         self.lines = len(kept)
-        self._board = _tensorboard(folder / "tensorboard")
+        self._board = _tensorboard(folder / "tensorboard", kept)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """One line; `step` is the horizontal axis of TensorBoard (environment steps)."""
@@ -71,11 +71,14 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _tensorboard(folder: Path):
+def _tensorboard(folder: Path, kept: list[str]):
+    """A writer that goes on after the last line kept: TensorBoard hides what an earlier one wrote beyond it."""
     try:
         from tensorboardX import SummaryWriter
     except ImportError:
         return None
+    with contextlib.suppress(IndexError, ValueError, KeyError):  # nothing kept, or a line that `read_metrics` will refuse
+        return SummaryWriter(str(folder), purge_step=json.loads(kept[-1])["step"] + 1)
     return SummaryWriter(str(folder))
 
 

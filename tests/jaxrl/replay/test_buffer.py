@@ -193,21 +193,7 @@ def test_draw_ending_says_when_nothing_has_ended(key):
     assert not np.asarray(sample_ending(replay, key)[1]).any()
 
 
-def test_closing_lets_the_next_step_begin_an_episode(key):
-    """The environments were replaced between the chunks, so nothing ties the two."""
-    replay, slow, game = play(3, 1, p_end=0.0, p_trunc=0.0)
-    replay = replay.replace(index=buffer.close_episodes(replay.index))
-    slow.open = [None] * LANES
-    game.frame = np.stack([game.new_frame() for _ in range(LANES)])
-    chunk = game.chunk(STEPS)
-    replay = append(replay, chunk)
-    slow.append(chunk)
-    assert [len(e.steps) for e in slow.kept()] == [STEPS] * 2 * LANES
-    assert int(replay.index.count) == 2 * LANES
-    check(sample(replay, buffer.draw_frames, key), slow)
-
-
-def test_without_closing_an_episode_goes_on_over_chunks():
+def test_an_episode_goes_on_over_chunks():
     replay, slow, _ = play(3, 2, p_end=0.0, p_trunc=0.0)
     assert [len(e.steps) for e in slow.kept()] == [2 * STEPS] * LANES
     assert int(replay.index.count) == LANES

@@ -131,3 +131,24 @@ def test_compilations_are_counted_once_each():
     double(large)
     assert counter.count == 2
     assert CompileCounter().count == 0
+
+
+def test_tensorboard_hides_what_a_resumed_run_will_write_again(tmp_path, monkeypatch):
+    monkeypatch.undo()
+    event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
+    write(tmp_path, [10, 20, 30])
+    for file in (tmp_path / "tensorboard").iterdir():
+        file.unlink()  # event files are named by the second they were opened in
+    write(tmp_path, [20], lines=1)
+    (second,) = (tmp_path / "tensorboard").iterdir()
+    starts = [e for e in events(second, event_pb2) if e.HasField("session_log")]
+    assert [(e.step, e.session_log.status) for e in starts] == [(11, event_pb2.SessionLog.START)]
+
+
+def events(path, event_pb2):
+    """The records of an event file: length (8 bytes), its checksum (4), the message, its checksum (4)."""
+    data = path.read_bytes()
+    while data:
+        size = int.from_bytes(data[:8], "little")
+        yield event_pb2.Event.FromString(data[12 : 12 + size])
+        data = data[16 + size :]
