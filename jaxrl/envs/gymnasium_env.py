@@ -14,29 +14,14 @@ class GymnasiumEnv:
     restored by playing them again. If the game does not come out the same, `restore` says so.
     """
 
-    def __init__(self, env_id: str, frame_size: int = 64):
-        """Make the environment.
+    def __init__(self, env_id: str, frame_size: int = 64, env=None):
+        """Make the environment, or take `env`, one that somebody else made and calls `env_id`.
 
         Raises:
           Refusal: Gymnasium or the environment is missing, or its observations or actions are of another kind.
         """
-        try:
-            import gymnasium
-        except ImportError:
-            raise Refusal(f'{env_id} needs Gymnasium: pip install "latentax[atari]"') from None
-        if env_id.startswith("ALE/") or "NoFrameskip" in env_id:
-            from jaxrl.envs.atari import emulator
-
-            gymnasium.register_envs(emulator())
         self.name = env_id
-        try:
-            self._env = gymnasium.make(env_id)
-        except gymnasium.error.Error as error:
-            raise Refusal(
-                f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package"
-            ) from None
-        except ImportError as error:
-            raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None
+        self._env = _made(env_id) if env is None else env
         self._check()
         self.num_actions = int(self._env.action_space.n)
         self.frame_shape = (frame_size, frame_size, 3)
@@ -104,3 +89,20 @@ class GymnasiumEnv:
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+
+
+def _made(env_id: str):
+    try:
+        import gymnasium
+    except ImportError:
+        raise Refusal(f'{env_id} needs Gymnasium: pip install "latentax[atari]"') from None
+    if env_id.startswith("ALE/") or "NoFrameskip" in env_id:
+        from jaxrl.envs.atari import emulator
+
+        gymnasium.register_envs(emulator())
+    try:
+        return gymnasium.make(env_id)
+    except gymnasium.error.Error as error:
+        raise Refusal(f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package") from None
+    except ImportError as error:
+        raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None

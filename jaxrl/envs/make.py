@@ -7,6 +7,7 @@ from jaxrl.envs.atari100k import GAMES
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.catch import catch
 from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.envs.user_env import is_python_path, load
 from jaxrl.train.errors import Refusal
 
 TOYS = {
@@ -18,6 +19,8 @@ TOYS = {
 
 def canonical(name: str) -> str:
     """The proper spelling of a game's name: capitals and underscores of Atari games do not matter. Others stay as they are."""
+    if is_python_path(name):
+        return name
     plain = name.replace("_", "").lower()
     known = {game.lower(): game for game in GAMES}
     if name in TOYS or "/" in name or plain in known:
@@ -30,11 +33,16 @@ def canonical(name: str) -> str:
         return name
 
 
+def file_name(name: str) -> str:
+    """A game's name as part of a file name: "ALE/Pong-v5" becomes "ale-pong-v5", "games.mine:make" "games.mine-make"."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.").lower() or "game"
+
+
 def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
     """A game by name, with frames of `frame_size` pixels.
 
     Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and underscores do not matter), or a
-    Gymnasium id ("ALE/Pong-v5", "MyGame-v0").
+    Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), or the Python path of a factory of your own ("my_package.my_game:make").
 
     Raises:
       Refusal: nothing of that name (names near to it are listed), or something is not installed.
@@ -44,6 +52,8 @@ def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
             return TOYS[name](frame_size)
         except ValueError as error:
             raise Refusal(f"{error}: choose a larger --game.frame-size") from None
+    if is_python_path(name):
+        return load(name, frame_size)
     if "/" in name or re.search(r"-v\d+$", name):
         from jaxrl.envs.gymnasium_env import GymnasiumEnv
 

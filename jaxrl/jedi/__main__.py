@@ -1,18 +1,18 @@
-"""`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
+"""`python -m jaxrl.jedi train | learn | evaluate | imagine | plan | report`."""
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.envs.make import TOYS, canonical
+from jaxrl.envs.make import TOYS, canonical, file_name
 from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig, any_config, learned_from_data
 from jaxrl.jedi.presets import PRESETS
-from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import read_config
 
 PresetName = Literal["tiny", "small", "atari100k"]
 
@@ -24,7 +24,7 @@ class Start:
     preset: PresetName | None = None
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
     env: str = "Breakout"
-    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium id, or my_package.my_game:make."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,17 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Learn:
+    """Learn a world model from recorded episodes (docs/your_data.md), or go on with a run that was stopped. Ends with a report."""
+
+    preset: PresetName | None
+    """Sizes and numbers of updates: tiny (two CPU cores, minutes), small (one modest GPU), atari100k. By device if absent."""
+    config: Annotated[OfflineConfig, tyro.conf.arg(name="")]
+    run_dir: Path | None = None
+    """Folder of the run; resumed if it holds one. Default: runs/jedi/<data>-<preset>-seed<seed>."""
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Play whole games with the policy of a run."""
 
@@ -50,6 +61,8 @@ class Evaluate:
     """Of the games and the policy's choices."""
     checkpoint: Literal["last", "best"] = "last"
     """The last one, or the best evaluated one. The best of many small evaluations is a lucky one: report the last."""
+    env: str | None = None
+    """A game to play instead of the run's own; a run that learned from recorded episodes has none."""
     out: Path | None = None
     """Also write every return and the summary to this JSON file."""
 
@@ -104,18 +117,20 @@ def parse(arguments: list[str]):
     """The command: first the preset and the game, then everything else with the defaults that these give."""
     wants_help = {"-h", "--help"} & set(arguments)
     start, name = Start(), "tiny"
-    if arguments and arguments[0] in ("train", "plan"):
+    if arguments and arguments[0] in ("train", "plan", "learn"):
         rest = [a for a in arguments[1:] if a not in ("-h", "--help")]
         start, _ = tyro.cli(
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
+    offline = OFFLINE_PRESETS[name]()
     config = PRESETS[name](canonical(start.env))
     described = lambda kind, **values: Annotated[
         kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
     ]
     commands = (
-        described(Train, preset=name, config=config) | described(Evaluate) | described(Imagine)
+        described(Train, preset=name, config=config) | described(Learn, preset=name, config=offline)
+        | described(Evaluate) | described(Imagine)
         | described(Plan, preset=name, config=config) | described(Report)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
@@ -132,20 +147,32 @@ def run(command) -> int:
     match command:
         case Train():
             return run_train(command)
+        case Learn():
+            return run_learn(command)
         case Evaluate():
             return run_evaluate(command)
         case Imagine():
             from jaxrl.jedi.pictures import compare_run
+            from jaxrl.jedi.recorded import imagine_recorded
 
+            if learned_from_data(command.run_dir):
+                if command.actions:
+                    raise Refusal(
+                        "this run learned from data: there is no game in which --actions could be taken beside imagination"
+                    )
+                print(imagine_recorded(command.run_dir, command.out, command.steps, command.warm_up, command.seed))
+                return 0
             print(compare_run(command.run_dir, command.out, command.actions, command.steps, command.warm_up, command.seed))
         case Plan():
             from jaxrl.jedi.plan import plan
 
             print(plan(settled(command.config), command.timing))
         case Report():
+            from jaxrl.jedi.offline_report import write_offline_report
             from jaxrl.jedi.report import write_report
 
-            print(f"report: {write_report(command.run_dir)}")
+            write = write_offline_report if learned_from_data(command.run_dir) else write_report
+            print(f"report: {write(command.run_dir)}")
     return 0
 
 
@@ -155,13 +182,27 @@ def run_train(command: Train) -> int:
     from jaxrl.jedi.train import train
 
     config = settled(command.config)
-    name = config.env.replace("/", "-").lower()
+    folder = command.run_dir or Path("runs") / "jedi" / f"{file_name(config.env)}-{command.preset}-seed{config.seed}"
+    return ended(train(config, folder), write_report)
+
+
+def run_learn(command: Learn) -> int:
+    """Learn, then write the report."""
+    from jaxrl.jedi.offline import learn
+    from jaxrl.jedi.offline_report import write_offline_report
+
+    config = command.config
+    name = file_name(Path(config.data).expanduser().resolve().name)
     folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
-    result = train(config, folder)
+    return ended(learn(config, folder), write_offline_report)
+
+
+def ended(result, write: Callable[[Path], Path]) -> int:
+    """Say how a training ended, with its report if it is finished; the exit status."""
     if not result.finished:
         print(f"stopped by {result.signal.name}, saved; the same command goes on")
         return 128 + result.signal
-    print(f"report: {write_report(folder)}")
+    print(f"report: {write(result.folder)}")
     return 0
 
 
@@ -169,8 +210,15 @@ def run_evaluate(command: Evaluate) -> int:
     """Play, print, and write if asked."""
     from jaxrl.jedi.evaluate import evaluate_run
 
-    config = from_dict(JediConfig, read_config(command.run_dir))
-    summary = evaluate_run(command.run_dir, config, command.episodes, command.seed, command.checkpoint, command.out)
+    config, make_env = any_config(command.run_dir), None
+    if learned_from_data(command.run_dir):
+        from jaxrl.jedi.offline import game_for
+
+        make_env = game_for(command.run_dir, command.env and canonical(command.env))
+    config = replace(config, env=canonical(command.env)) if command.env else config
+    summary = evaluate_run(
+        command.run_dir, config, command.episodes, command.seed, command.checkpoint, command.out, make_env
+    )  # fmt: skip
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
     cut = f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps" if summary["cut"] else ""

@@ -224,7 +224,7 @@ class JediConfig:
     """A whole run."""
 
     env: str = "Breakout"
-    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium id, or my_package.my_game:make."""
     seed: int = 0
     """Fixes all randomness of the run."""
     devices: int = 0

@@ -39,8 +39,13 @@ def prepare_programs(session: Session, compiling: Compiling) -> None:
     shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
     agent, replay, key = shapes(session.agent), shapes(store.replay), shapes(session.epoch_key)
     zero, mesh = jax.ShapeDtypeStruct((), jnp.int32), store.mesh
-    for phase in PHASES.values():
+    needed = [
+        name for name in PHASES if getattr(session.config.schedule.first, name) or getattr(session.config.schedule.steady, name)
+    ]
+    for phase in map(PHASES.get, needed):
         compiling.submit(lambda phase=phase: stores.run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile())
+    if session.static:
+        return
     if isinstance(session.env, JaxEnv):
         for episodes in sorted({settings.episodes, settings.final_episodes} - {0}):
             job = lambda n=episodes: play_games_at_once.lower(session.env, agent, key, n, settings.max_steps).compile()

@@ -45,7 +45,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
     pictures = {
         "curves.png": curves(rows, env.name), "monitors.png": monitors(rows, config), "losses.png": losses(rows),
-        "time.png": time_bars(rows), "film.png": _png(film_strip(comparison)), "imagined.gif": _gif(animation(comparison)),
+        "time.png": time_bars(rows), "film.png": png_bytes(film_strip(comparison)), "imagined.gif": gif_bytes(animation(comparison)),
     }  # fmt: skip
     out = folder / "report"
     out.mkdir(exist_ok=True)
@@ -58,32 +58,35 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
 # ---- figures -------------------------------------------------------------------------------------------------------------------
 
 
-def _figure(columns: int, rows: int = 1):
+def new_figure(columns: int, rows: int = 1):
+    """A figure and its axes in one row of reading."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4 * columns, 2.9 * rows), layout="constrained")
     return figure, np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
 
 
-def _bytes(figure) -> bytes:
+def figure_bytes(figure) -> bytes:
+    """As PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
 
 
 def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    """Environment steps and values of a metric, where it was logged."""
-    found = [(row["env_steps"], row[name]) for row in rows if row.get(name) is not None]
+    """Environment steps (updates, where nothing was played) and values of a metric, where it was logged."""
+    found = [(row.get("env_steps", row["updates"]), row[name]) for row in rows if row.get(name) is not None]
     return [x for x, _ in found], [y for _, y in found]
 
 
-def _plot(axis, rows, names: dict[str, str], title: str) -> None:
+def plot(axis, rows, names: dict[str, str], title: str) -> None:
+    """Curves of some metrics, by name and label."""
     for name, label in names.items():
         x, y = series(rows, name)
         if x:
             axis.plot(x, y, marker=".", label=label)
     axis.set_title(title)
-    axis.set_xlabel("environment steps")
+    axis.set_xlabel("environment steps" if "env_steps" in rows[0] else "updates")
     axis.grid(alpha=0.3)
     if axis.lines:
         axis.legend(fontsize=8)
@@ -91,14 +94,14 @@ def _plot(axis, rows, names: dict[str, str], title: str) -> None:
 
 def curves(rows, game: str) -> bytes:
     """Returns over environment steps and over time, with the random and human scores of an Atari 100k game."""
-    figure, (by_step, by_time) = _figure(2)
+    figure, (by_step, by_time) = new_figure(2)
     x, y = series(rows, "evaluate/return")
     spread = series(rows, "evaluate/std")[1]
     count = series(rows, "evaluate/episodes")[1]
     error = [s / np.sqrt(max(n, 1)) for s, n in zip(spread, count, strict=True)]
     if x:
         by_step.errorbar(x, y, yerr=error, marker="o", capsize=3, label="evaluation (bars: standard error)")
-    _plot(by_step, rows, {"collect/return": "while collecting"}, "return per game")
+    plot(by_step, rows, {"collect/return": "while collecting"}, "return per game")
     for value, label, style in references(rows, game):
         by_step.axhline(value, linestyle=style, color="gray", label=label)
     by_step.legend(fontsize=8)
@@ -108,7 +111,7 @@ def curves(rows, game: str) -> bytes:
     by_time.set_title("evaluation over wall time")
     by_time.set_xlabel("minutes")
     by_time.grid(alpha=0.3)
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 def references(rows, game: str) -> list[tuple[float, str, str]]:
@@ -122,16 +125,16 @@ def references(rows, game: str) -> list[tuple[float, str, str]]:
 
 def monitors(rows, config: JediConfig) -> bytes:
     """What shows whether the latents have collapsed and whether imagination can be trusted."""
-    figure, axes = _figure(3, 2)
-    _plot(axes[0], rows, {"monitor/latent_std": "mean over dimensions"}, "standard deviation of latents")
+    figure, axes = new_figure(3, 2)
+    plot(axes[0], rows, {"monitor/latent_std": "mean over dimensions"}, "standard deviation of latents")
     axes[0].axhline(config.agent.world_model.hinge_floor, color="gray", linestyle=":")
     axes[0].set_ylim(bottom=0)
-    _plot(axes[1], rows, {"monitor/participation_ratio": "effective rank"}, "participation ratio")
-    _plot(axes[2], rows, {"monitor/context_gain": "loss, wrong minus right past"}, "context gain")
+    plot(axes[1], rows, {"monitor/participation_ratio": "effective rank"}, "participation ratio")
+    plot(axes[2], rows, {"monitor/context_gain": "loss, wrong minus right past"}, "context gain")
     axes[2].axhline(0, color="gray", linestyle=":")
-    _plot(axes[3], rows, {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"}, "imagined ends, open loop")
+    plot(axes[3], rows, {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"}, "imagined ends, open loop")
     axes[3].set_ylim(-0.05, 1.05)
-    _plot(
+    plot(
         axes[4],
         rows,
         {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"},
@@ -140,24 +143,24 @@ def monitors(rows, config: JediConfig) -> bytes:
     axes[4].set_ylim(-0.05, 1.05)
     probes = {name: name.removeprefix("monitor/probe ") for name in rows[-1] if name.startswith("monitor/probe ")}
     if probes:
-        _plot(axes[5], rows, probes, "linear probe of the true state, R2")
+        plot(axes[5], rows, probes, "linear probe of the true state, R2")
         axes[5].set_ylim(-0.05, 1.05)
     else:
         axes[5].set_axis_off()
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 def losses(rows) -> bytes:
     """Losses and what the policy sees in imagination."""
-    figure, axes = _figure(3, 2)
-    _plot(axes[0], rows, {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}, "world model")
+    figure, axes = new_figure(3, 2)
+    plot(axes[0], rows, {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}, "world model")
     axes[0].set_yscale("log")
-    _plot(axes[1], rows, {"heads/reward_loss": "reward", "heads/end_loss": "end"}, "reward and end model, nats")
-    _plot(axes[2], rows, {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"}, "reward and end model, accuracy")
-    _plot(axes[3], rows, {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}, "imagined")
-    _plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
-    _plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
-    return _bytes(figure)
+    plot(axes[1], rows, {"heads/reward_loss": "reward", "heads/end_loss": "end"}, "reward and end model, nats")
+    plot(axes[2], rows, {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"}, "reward and end model, accuracy")
+    plot(axes[3], rows, {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}, "imagined")
+    plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
+    plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
+    return figure_bytes(figure)
 
 
 PARTS = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "monitor", "evaluate", "host")
@@ -170,22 +173,24 @@ def seconds_by_part(rows) -> dict[str, float]:
 
 def time_bars(rows) -> bytes:
     """Where the wall time went, first epoch and later ones apart."""
-    figure, axes = _figure(2)
+    figure, axes = new_figure(2)
     for axis, title, some in ((axes[0], "first epoch (compiles)", rows[:1]), (axes[1], "later epochs, together", rows[1:])):
         parts = seconds_by_part(some)
         axis.barh([part.replace("_", " ") for part in parts][::-1], list(parts.values())[::-1])
         axis.set_title(title)
         axis.set_xlabel("seconds")
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
-def _png(image) -> bytes:
+def png_bytes(image) -> bytes:
+    """A PIL image as PNG."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG")
     return buffer.getvalue()
 
 
-def _gif(images: list) -> bytes:
+def gif_bytes(images: list) -> bytes:
+    """PIL images as an animation."""
     buffer = io.BytesIO()
     images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=120, loop=0)
     return buffer.getvalue()
@@ -198,10 +203,31 @@ def page(
     config: JediConfig, game: str, folder: Path, rows, env_steps: int, comparison: Comparison, pictures: dict[str, bytes]
 ) -> str:
     """The HTML."""
-    picture = lambda name, text: (
-        f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{base64.b64encode(pictures[name]).decode()}">'
-    )
+    show = lambda name, text: picture(pictures, name, text)
     title = f"JEDI on {html.escape(config.env)}"
+    return document(title, f"""
+<p class="note">{summary(config, rows)}</p>
+{scores(game, rows)}
+<h2>Learning curves</h2>{show("curves.png", "learning curves")}
+<h2>Real against imagined</h2>
+<p>{imagination(comparison, env_steps)}</p>
+{show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
+<h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{show("monitors.png", "monitors")}
+<h2>Training</h2>{show("losses.png", "losses")}
+<h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
+<h2>Going on</h2>{going_on(config, folder)}
+<h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
+""")  # fmt: skip
+
+
+def picture(pictures: dict[str, bytes], name: str, text: str) -> str:
+    """One of the pictures as an element that needs no file."""
+    data = base64.b64encode(pictures[name]).decode()
+    return f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{data}">'
+
+
+def document(title: str, body: str) -> str:
+    """A whole page."""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }}
@@ -211,17 +237,7 @@ td.n {{ text-align: right; }} pre {{ background: #f5f5f5; padding: .8em; overflo
 img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 </style></head><body>
 <h1>{title}</h1>
-<p class="note">{summary(config, rows)}</p>
-{scores(game, rows)}
-<h2>Learning curves</h2>{picture("curves.png", "learning curves")}
-<h2>Real against imagined</h2>
-<p>{imagination(comparison, env_steps)}</p>
-{picture("imagined.gif", "real beside imagined")}<br>{picture("film.png", "film strip")}
-<h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{picture("monitors.png", "monitors")}
-<h2>Training</h2>{picture("losses.png", "losses")}
-<h2>Where the time went</h2>{times(rows)}{picture("time.png", "time by part")}
-<h2>Going on</h2>{going_on(config, folder)}
-<h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
+{body}
 </body></html>
 """
 

@@ -103,6 +103,8 @@ class Session:
     files: dict[int, list[str]]
     """Files below replay/ that each checkpoint stands on."""
     eval_envs: list[HostEnv] = field(default_factory=list)
+    static: bool = False
+    """The replay holds recorded data that lie elsewhere: its frames are not saved with the run."""
 
     @property
     def schedule_done(self) -> bool:
@@ -186,7 +188,7 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     env = make_env()
     try:
         mesh = data_mesh(config.devices)
-        fresh = replicate(_fresh_agent(config, env), mesh)
+        fresh = replicate(fresh_agent(config, env), mesh)
     except ValueError as error:
         raise Refusal(str(error)) from None
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
@@ -200,13 +202,19 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
         counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
         began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
     )  # fmt: skip
+    return resume(session)
+
+
+def resume(session: Session) -> Session:
+    """Restore the last checkpoint of the session's folder, if there is one, and open the log where it stood."""
     _restore(session)
-    session.log = MetricsLog(folder, session.counters.lines)
+    session.log = MetricsLog(session.folder, session.counters.lines)
     session.began -= session.counters.seconds
     return session
 
 
-def _fresh_agent(config: JediConfig, env) -> AgentState:
+def fresh_agent(config: JediConfig, env) -> AgentState:
+    """An untrained agent for a game."""
     begin = jax.jit(agents.init, static_argnums=(0, 1, 2))
     return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
 
@@ -233,9 +241,10 @@ def save(session: Session, score: float | None = None) -> None:
     if step in session.files:
         return
     folder, index = session.folder / "replay", jax.tree.map(np.array, session.store.index)
-    frames = _frames_before(session)
-    names = disk.still_needed(folder, frames, index)
-    names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
+    names = []
+    if not session.static:
+        names = disk.still_needed(folder, _frames_before(session), index)
+        names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
     games = f"games-{step}.npz"
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **session.players.save())
@@ -281,7 +290,8 @@ def _restore(session: Session) -> None:
     session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
     folder = session.folder / "replay"
     size = int(np.prod(session.agent.spec.frame_shape))
-    session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
+    if not session.static:
+        session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
     session.players.restore(_read_games(folder / record["games"]))
     session.counters, session.partial = Counters(**record["counters"]), record["partial"]
     session.saved_heads = np.array(tree["index"].head)
@@ -325,7 +335,7 @@ def restore_agent(
     if checkpoints is None or not checkpoints.steps():
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None
-    template = {"agent": _fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
+    template = {"agent": fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()
     return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]

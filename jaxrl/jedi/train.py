@@ -68,14 +68,26 @@ def train(
     Raises:
       Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint is kept.
     """
+    return carry_on(lambda: open_session(config, run_dir, make_env), announce, run_stage, say)
+
+
+def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Callable, say: Callable[[str], None]) -> Result:
+    """Open a session and go from stage to stage until the schedule is done or somebody asks to stop; then save.
+
+    Args:
+      open_run: opens the session.
+      announce: `(session, say)`, says what is about to happen.
+      one_stage: `(session, stop, say)`, does the stage that is due, or as much of it as was done when `stop` came.
+      say: takes lines for people.
+    """
     with stop_on_signals() as stop, contextlib.closing(Compiling()) as compiling:
-        session = open_session(config, run_dir, make_env)
+        session = open_run()
         try:
             announce(session, say)
             if not session.finished:
                 prepare_programs(session, compiling)
             while not session.finished and not stop:
-                run_stage(session, stop, say)
+                one_stage(session, stop, say)
             save(session)
             settle(session)
         finally:
@@ -341,11 +353,17 @@ def look(session: Session, began: float, stop: StopRequest, say) -> None:
     score = evaluation.get("return")
     best = score is not None and (counters.best is None or score > counters.best)
     counters.best = score if best else counters.best
+    next_epoch(session, line)
+    if best or last or time.monotonic() - session.saved_at >= 60 * config.checkpoint.minutes:
+        save(session, score)
+
+
+def next_epoch(session: Session, line: dict[str, Any]) -> None:
+    """Go on to the next epoch; `line` is what the log says of this one."""
+    counters = session.counters
     counters.epoch, counters.stage, counters.done, counters.stages = counters.epoch + 1, 0, 0, counters.stages + 1
     counters.epoch_began += line["time/epoch"]
     session.partial = empty_epoch() | {"last_line": line}
-    if best or last or time.monotonic() - session.saved_at >= 60 * config.checkpoint.minutes:
-        save(session, score)
 
 
 def means(partial: dict[str, Any]) -> dict[str, float]:

@@ -1,0 +1,134 @@
+"""A game of your own by its Python path: `my_package.my_game:make`."""
+
+import importlib
+import inspect
+import os
+import re
+import sys
+import weakref
+
+import jax
+import numpy as np
+
+from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.train.errors import Refusal
+
+_jax_games: dict[tuple[str, int], JaxEnv] = {}
+"""Games in JAX already made: one object each, so that programs compiled for it are found again."""
+_given = weakref.WeakValueDictionary()
+"""Environments that factories returned, by id, while they live."""
+
+
+def is_python_path(name: str) -> bool:
+    """Whether a game's name has the form `module:attribute` (Gymnasium's `module:Game-v0` has not)."""
+    return re.fullmatch(r"[\w.]+:[\w.]+", name) is not None
+
+
+def load(path: str, frame_size: int) -> JaxEnv | HostEnv:
+    """Call the factory at `path` and make sure that it returned a game with frames of `frame_size` pixels.
+
+    The module is looked for in the current directory too. The factory is given `frame_size` if it has an argument of that name. It
+    returns a `JaxEnv`, something with the methods of `HostEnv`, or a `gymnasium.Env` (its images are resized), a new one at
+    every call.
+
+    Raises:
+      Refusal: there is no such module or attribute, or what it returns is no game with such frames.
+    """
+    if (path, frame_size) in _jax_games:
+        return _jax_games[path, frame_size]
+    factory = _find(path)
+    game = factory(frame_size=frame_size) if _takes(factory, "frame_size") else factory()
+    if isinstance(game, JaxEnv):
+        _check_jax(path, game, frame_size)
+        return _jax_games.setdefault((path, frame_size), game)
+    _check_new(path, game)
+    if _is_gymnasium(game):
+        from jaxrl.envs.gymnasium_env import GymnasiumEnv
+
+        return GymnasiumEnv(path, frame_size, game)
+    _check_host(path, game, frame_size)
+    return game
+
+
+def _find(path: str):
+    module, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path and "" not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name and (module == error.name or module.startswith(error.name + ".")):
+            raise Refusal(f"{path}: there is no module {error.name} in {os.getcwd()} or among the installed packages") from None
+        raise Refusal(f"{path}: {module} needs the module {error.name}, which is not installed") from None
+    except ValueError as error:
+        raise Refusal(f"{path}: {module!r} is not a module's name ({error})") from None
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise Refusal(f"{path}: {module} has no {attribute}: name a function there that returns the game")
+        found = getattr(found, name)
+    if not callable(found):
+        raise Refusal(f"{path} is a {type(found).__name__}: name a function that returns the game")
+    return found
+
+
+def _takes(factory, name: str) -> bool:
+    try:
+        parameters = inspect.signature(factory).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(parameter.name == name or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _is_gymnasium(game) -> bool:
+    gymnasium = sys.modules.get("gymnasium")  # who returns one has imported it
+    return gymnasium is not None and isinstance(game, gymnasium.Env)
+
+
+def _check_new(path: str, game) -> None:
+    """Several games are played side by side, so the factory must not return the same one twice."""
+    if _given.get(id(game)) is game:
+        raise Refusal(f"{path} returned the same game twice: it must make a new one at every call")
+    try:
+        _given[id(game)] = game
+    except TypeError:  # an object without weak references
+        return
+
+
+HOST = ("num_actions", "frame_shape", "reset", "step", "save", "restore", "close")
+
+
+def _check_host(path: str, game, frame_size: int) -> None:
+    missing = [name for name in ("name", *HOST) if not hasattr(game, name)]
+    if missing:
+        raise Refusal(
+            f"{path} returned a {type(game).__name__} without {missing[0]}, which is no game: return a JaxEnv, a HostEnv "
+            "(jaxrl/envs/protocol.py) or a gymnasium.Env"
+        )
+    frame = np.asarray(game.reset(0))
+    _check_frame(path, game, frame.shape, frame.dtype, frame_size)
+
+
+def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    state, frame = jax.eval_shape(game.reset, key)
+    _check_frame(path, game, frame.shape, frame.dtype, frame_size)
+    action = jax.ShapeDtypeStruct((), np.int32)
+    after_state, after = jax.eval_shape(game.step, state, action, key)
+    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+    if shapes(after_state) != shapes(state) or jax.tree.structure(after_state) != jax.tree.structure(state):
+        raise Refusal(f"{path}: step returns a state of another structure, shape or dtype than reset: they must be alike")
+    _check_frame(path, game, after.frame.shape, after.frame.dtype, frame_size)
+
+
+def _check_frame(path: str, game, shape, dtype, frame_size: int) -> None:
+    if not isinstance(game.num_actions, int | np.integer) or game.num_actions < 1:
+        raise Refusal(f"{path}: num_actions is {game.num_actions!r}: it must be a number of discrete actions")
+    if dtype != np.uint8 or len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
+        raise Refusal(f"{path}: frames are {dtype} {list(shape)}: they must be uint8 [size, size, 3]")
+    if tuple(game.frame_shape) != tuple(shape):
+        raise Refusal(f"{path}: frame_shape is {tuple(game.frame_shape)}, but frames have shape {tuple(shape)}: make them agree")
+    if shape[0] != frame_size:
+        raise Refusal(
+            f"{path}: frames are {shape[0]}x{shape[0]}, not {frame_size}x{frame_size}: give the factory an argument frame_size, or set "
+            f"--game.frame-size {shape[0]}"
+        )

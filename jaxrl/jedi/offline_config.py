@@ -1,0 +1,140 @@
+"""What can be set for learning from recorded episodes, its presets, and the configuration that the shared loop works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from jaxrl.jedi import presets
+from jaxrl.jedi.config import (
+    AgentConfig,
+    CheckpointConfig,
+    EvaluationConfig,
+    GameConfig,
+    GateConfig,
+    JediConfig,
+    MonitorConfig,
+    Schedule,
+    Updates,
+)
+from jaxrl.replay.episodes import room_for
+from jaxrl.train.config import from_dict, to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import read_config
+
+
+@dataclass(frozen=True)
+class OfflineConfig:
+    """A run that learns from recorded episodes; no game is played."""
+
+    data: str = ""
+    """Folder of episode files (.npz, docs/your_data.md), or of a prepared tensorflow-datasets dataset in the RLDS form."""
+    split: str = "train"
+    """Split of an RLDS dataset."""
+    observation: str = ""
+    """The image among the observations of an RLDS dataset, if these are dictionaries."""
+    frame_size: int | None = None
+    """Side of the square frames, pixels; others are resized by area. Absent: as they are in the data."""
+    num_actions: int | None = None
+    """Number of actions. Absent: one more than the largest in the data."""
+    held_out: float = 0.1
+    """Share of the episodes (at least one) that nothing is learned from; the same ones whatever the seed."""
+    seed: int = 0
+    """Fixes all randomness of the run."""
+    devices: int = 0
+    """Devices that share every batch; 0 for all accelerators of this machine (one on CPU)."""
+    program: Literal["auto", "epoch", "phase"] = "auto"
+    """What is one compiled call, see `train`."""
+    storage: Literal["auto", "device", "host"] = "auto"
+    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more than half filled)."""
+    epochs: int = 10
+    """Epochs; each ends with a look at the held-out episodes."""
+    updates: Updates = Updates(behaviour=0)
+    """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the world model, once its gate is open."""
+    agent: AgentConfig = AgentConfig()
+    gate: GateConfig = GateConfig()
+    monitor: MonitorConfig = MonitorConfig()
+    checkpoint: CheckpointConfig = CheckpointConfig()
+
+
+MAY_CHANGE = ("data", "epochs", "checkpoint.", "devices", "program", "storage")
+"""Fields (or their beginnings) that a resumed run may set anew. The folder may have moved: its contents are compared."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the data turned out to be; stored with the configuration, so that a run goes on with the same data only."""
+
+    episodes: int
+    """To learn from."""
+    held_out: int
+    """Episodes held out."""
+    steps: int
+    """Of the episodes to learn from."""
+    num_actions: int
+    frame_size: int
+    fingerprint: str
+    """Hash of all frames (as resized), actions, rewards and flags."""
+
+
+def _preset(name: str, updates: Updates, epochs: int) -> OfflineConfig:
+    whole = presets.PRESETS[name]("data")
+    return OfflineConfig(epochs=epochs, updates=updates, agent=whole.agent, checkpoint=whole.checkpoint)
+
+
+OFFLINE_PRESETS: dict[str, Callable[[], OfflineConfig]] = {
+    "tiny": lambda: _preset("tiny", Updates(100, 50, 0, 30), 8),
+    "small": lambda: _preset("small", Updates(400, 200, 0, 50), 50),
+    "atari100k": lambda: _preset("atari100k", Updates(4_000, 4_000, 0, 400), 100),
+}
+"""For the command line, by the names of `train`'s presets, whose networks they take. Numbers of updates are our choice."""
+
+
+def shared(config: OfflineConfig, found: Found) -> JediConfig:
+    """The configuration for what is shared with `train`: a schedule without play, and a replay with room for the data."""
+    return JediConfig(
+        env=Path(config.data).name, seed=config.seed, devices=config.devices, program=config.program,
+        game=GameConfig(found.frame_size, num_envs=1), agent=config.agent,
+        replay=room_for(found.steps, found.episodes, config.storage),
+        schedule=Schedule(
+            env_steps=0, initial_steps=0, initial_limit=0, first=config.updates, steady=config.updates,
+            final_epochs=config.epochs - 1,
+        ),
+        gate=config.gate, monitor=config.monitor, evaluation=EvaluationConfig(every=0, final_episodes=0),
+        checkpoint=config.checkpoint,
+    )  # fmt: skip
+
+
+def stored(config: OfflineConfig, found: Found) -> dict:
+    """What config.json holds."""
+    return to_dict(config) | {"found": to_dict(found)}
+
+
+def learned_from_data(run_dir: str | Path) -> bool:
+    """Whether the run in a folder learned from recorded episodes."""
+    return "found" in read_config(run_dir)
+
+
+def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
+    """The configuration of such a run.
+
+    Raises:
+      Refusal: the folder holds no run, or one that played a game.
+    """
+    data = read_config(run_dir)
+    if "found" not in data:
+        raise Refusal(f"{run_dir} holds a run that played a game, not one that learned from data: name another --run-dir")
+    found = data.pop("found")
+    return from_dict(OfflineConfig, data), from_dict(Found, found)
+
+
+def any_config(run_dir: str | Path) -> JediConfig:
+    """The configuration of the run in a folder, whichever kind it is, as the shared parts know it."""
+    if learned_from_data(run_dir):
+        return shared(*read_offline(run_dir))
+    return from_dict(JediConfig, read_config(run_dir))
+
+
+def with_absolute_path(config: OfflineConfig) -> OfflineConfig:
+    """The folder of the data named so that it is found from anywhere."""
+    return replace(config, data=str(Path(config.data).expanduser().resolve())) if config.data else config

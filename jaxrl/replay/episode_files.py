@@ -1,0 +1,105 @@
+"""Episodes in a folder, one `.npz` file each, in the order of their names. The format is described in docs/your_data.md.
+
+Arrays of a file: `version` (1), `obs` uint8 `[T + 1, H, W, 3]`, `act` integer `[T]`, `rew` numbers `[T]`, `end` bool `[T]`; and, if
+there are any, `trunc` bool `[T]`, `truth` numbers `[T + 1, D]`, `truth_names` strings `[D]`. Other arrays are ignored.
+"""
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.replay.episodes import Episode, check_episode
+from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.rundir import write_atomically
+
+VERSION = 1
+NEEDED, OPTIONAL = ("obs", "act", "rew", "end"), ("trunc", "truth")
+
+
+def save_episode(
+    folder: str | Path, obs, act, rew, end, trunc=None, truth=None, truth_names: Sequence[str] = (), number: int | None = None
+) -> Path:
+    """Check an episode and write it as `episode-<number>.npz`, whole or not at all; returns the file's path.
+
+    Args:
+      folder: is made if it does not exist.
+      obs, act, rew, end, trunc, truth: see `Episode`; `trunc` and `truth` may be left out.
+      truth_names: a name for each column of `truth`.
+      number: place among the episodes; by default behind the last one there (for one writer at a time).
+
+    Raises:
+      Refusal: the arrays do not fit together, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    episode = check_episode(obs, act, rew, end, trunc, truth)
+    if episode.truth is not None and len(truth_names) != episode.truth.shape[1]:
+        raise Refusal(f"truth has {episode.truth.shape[1]} columns and {len(truth_names)} truth_names: name every column")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    arrays = {name: value for name, value in episode._asdict().items() if value is not None}
+    if episode.truth is not None:
+        arrays["truth_names"] = np.array(list(truth_names))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, version=np.int32(VERSION), **arrays)
+    path = folder / f"episode-{_next(folder) if number is None else number:06d}.npz"
+    write_atomically(path, buffer.getvalue())
+    return path
+
+
+def _next(folder: Path) -> int:
+    numbers = [
+        int(found[1]) for path in folder.glob("episode-*.npz") if (found := re.fullmatch(r"episode-(\d+)\.npz", path.name))
+    ]
+    return max(numbers, default=-1) + 1
+
+
+def episode_files(folder: str | Path) -> list[Path]:
+    """The episode files of a folder in order.
+
+    Raises:
+      Refusal: there is no such folder, or no file in it.
+    """
+    folder = Path(folder).expanduser()
+    if not folder.is_dir():
+        raise Refusal(f"there is no folder {folder}: name one that holds episodes")
+    files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
+    if not files:
+        raise Refusal(f"{folder} holds no episodes (.npz files): write some with jaxrl.replay.episode_files.save_episode")
+    return files
+
+
+def load_episodes(folder: str | Path) -> Iterator[Episode]:
+    """The episodes of a folder, one in memory at a time."""
+    return (read_episode(path) for path in episode_files(folder))
+
+
+def read_episode(path: Path) -> Episode:
+    """One checked episode.
+
+    Raises:
+      Refusal: the file is damaged, of another version, or its arrays do not fit together.
+    """
+    found = read_fields(path, ("version", *NEEDED), OPTIONAL)
+    if int(found.pop("version")) != VERSION:
+        raise Refusal(f"{path} is of another version of the episode format, not {VERSION}: write it again with save_episode")
+    return check_episode(**found, where=str(path))
+
+
+def read_fields(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Some arrays of a file; the others are not read.
+
+    Raises:
+      Refusal: the file is damaged, or has no array of a name in `needed`.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            missing = [name for name in needed if name not in file.files]
+            found = {name: file[name] for name in (*needed, *optional) if name in file.files}
+    except Exception as error:  # zip, zlib, format and system errors
+        raise Refusal(f"{path} is missing or damaged ({type(error).__name__}): restore or remove it") from error
+    if missing:
+        raise Refusal(f"{path} has no array {missing[0]}: an episode file holds version, obs, act, rew and end")
+    return found
