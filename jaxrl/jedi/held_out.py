@@ -1,5 +1,6 @@
 """Looking at a world model through episodes that it never learned from: the same ones, and the same noise, after every epoch."""
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -7,12 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.jedi.agent import AgentState, heads_memory, networks
-from jaxrl.jedi.config import GateConfig, JediConfig
+from jaxrl.jedi.config import AgentConfig, GateConfig, JediConfig
 from jaxrl.jedi.judge import draw_endings, judge
 from jaxrl.jedi.learn_heads import accuracies, classification_loss, training_pairs
 from jaxrl.jedi.learn_world_model import world_model_loss
 from jaxrl.jedi.monitor import Exam, context_gain, latent_statistics, linear_probe
 from jaxrl.replay import buffer
+from jaxrl.replay.buffer import Replay
 from jaxrl.replay.episodes import Episode, fill
 from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import masked_mean
@@ -38,15 +40,19 @@ class HeldOut(NamedTuple):
 
 def set_aside(episodes: list[Episode], config: JediConfig) -> HeldOut:
     """Draw, once, what will be looked at after every epoch."""
-    replay, agent, count = fill(episodes), config.agent, config.monitor.segments
-    keys = jax.random.split(jax.random.key(KEY), 4)
-    many = lambda drawer, key, size: buffer.sample(replay, drawer, jax.random.split(key, count), size)
-    draw, usable = draw_endings(replay.index, config.gate, agent.context, keys[2])
+    replay, keys = fill(episodes), jax.random.split(jax.random.key(KEY), 3)
     return HeldOut(
-        many(buffer.draw_frames, keys[0], agent.context + agent.world_model.autoregressive_steps),
-        many(buffer.draw_around, keys[1], agent.heads.length),
-        buffer.gather(replay, draw), usable, make_exam(episodes, config.monitor.probe_states),
-    )  # fmt: skip
+        *_draw(replay, keys, config.agent, config.gate, config.monitor.segments), make_exam(episodes, config.monitor.probe_states)
+    )
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _draw(replay: Replay, keys, agent: AgentConfig, gate: GateConfig, count: int):
+    many = lambda drawer, key, size: buffer.sample(replay, drawer, jax.random.split(key, count), size)
+    future = many(buffer.draw_frames, keys[0], agent.context + agent.world_model.autoregressive_steps)
+    around = many(buffer.draw_around, keys[1], agent.heads.length)
+    draw, usable = draw_endings(replay.index, gate, agent.context, keys[2])
+    return future, around, buffer.gather(replay, draw), usable
 
 
 def make_exam(episodes: list[Episode], count: int) -> Exam | None:

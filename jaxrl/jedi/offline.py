@@ -65,13 +65,6 @@ def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
 class NoPlayers:
     """In the place of games in the middle of play."""
 
-    def save(self) -> dict[str, np.ndarray]:
-        """Nothing."""
-        return {}
-
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Nothing."""
-
     def close(self) -> None:
         """Nothing."""
 

@@ -240,21 +240,28 @@ def save(session: Session, score: float | None = None) -> None:
     step = counters.step
     if step in session.files:
         return
-    folder, index = session.folder / "replay", jax.tree.map(np.array, session.store.index)
-    names = []
-    if not session.static:
-        names = disk.still_needed(folder, _frames_before(session), index)
-        names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
-    games = f"games-{step}.npz"
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **session.players.save())
-    write_atomically(folder / games, buffer.getvalue())
-
+    index = jax.tree.map(np.array, session.store.index)
+    names, games = ([], None) if session.static else _save_play(session, step, index)
     record = {"counters": dataclasses.asdict(counters), "partial": session.partial, "frames": names, "games": games}
     session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
-    session.files[step] = [*names, games]
+    session.files[step] = _files_of(record)
     session.saved_at, session.saved_heads = time.monotonic(), index.head
     _tidy(session)
+
+
+def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
+    """Write what is new in the replay, and the games in the middle of play; the names of all shards needed, and of the games."""
+    folder = session.folder / "replay"
+    names = disk.still_needed(folder, _frames_before(session), index)
+    names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **session.players.save())
+    write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
+    return names, f"games-{step}.npz"
+
+
+def _files_of(record: dict[str, Any]) -> list[str]:
+    return [*record["frames"], *([record["games"]] if record["games"] else [])]
 
 
 def _frames_before(session: Session) -> list[str]:
@@ -283,16 +290,15 @@ def _restore(session: Session) -> None:
     session.files = {}
     for step in steps[:-1]:
         record = session.checkpoints.record(step)
-        session.files[step] = [*record["frames"], record["games"]]
+        session.files[step] = _files_of(record)
     template = {"agent": session.agent, "index": session.store.index}
     tree, record = session.checkpoints.restore(template)
-    session.files[steps[-1]] = [*record["frames"], record["games"]]
+    session.files[steps[-1]] = _files_of(record)
     session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
-    folder = session.folder / "replay"
-    size = int(np.prod(session.agent.spec.frame_shape))
     if not session.static:
+        folder, size = session.folder / "replay", int(np.prod(session.agent.spec.frame_shape))
         session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
-    session.players.restore(_read_games(folder / record["games"]))
+        session.players.restore(_read_games(folder / record["games"]))
     session.counters, session.partial = Counters(**record["counters"]), record["partial"]
     session.saved_heads = np.array(tree["index"].head)
 

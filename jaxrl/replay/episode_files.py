@@ -95,7 +95,7 @@ def read_fields(path: Path, needed: Sequence[str], optional: Sequence[str] = ())
       Refusal: the file is damaged, or has no array of a name in `needed`.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [name for name in needed if name not in file.files]
             found = {name: file[name] for name in (*needed, *optional) if name in file.files}
     except Exception as error:  # zip, zlib, format and system errors

@@ -83,7 +83,7 @@ def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
             f"obs has {len(obs)} frames, but {len(end)} steps in {len(stops)} episodes (counted by end and trunc) need "
             f"{len(end) + len(stops)}: put the frame that an episode's last step reached behind the others of that episode"
         )
-    starts = [0, *stops[:-1]]
+    starts = [0, *stops][:-1]
     cut = lambda array, more: [
         array[a + more * i : b + more * (i + 1)] for i, (a, b) in enumerate(zip(starts, stops, strict=True))
     ]

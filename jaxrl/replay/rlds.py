@@ -54,13 +54,13 @@ class Rlds:
         """Steps of each episode."""
 
     def _check_features(self, features) -> None:
-        steps = getattr(features.get("steps"), "feature", None) if hasattr(features, "get") else None
-        missing = [name for name in FIELDS if steps is None or name not in steps]
+        steps = getattr(features["steps"], "feature", None) if hasattr(features, "keys") and "steps" in features else None
+        missing = [name for name in FIELDS if not hasattr(steps, "keys") or name not in steps]
         if missing:
             raise Refusal(f"{self._folder} is no RLDS dataset: its examples have no steps with {missing[0]}")
         seen = steps["observation"]
         if hasattr(seen, "keys") and self._observation not in seen:
-            raise Refusal(f"the observations of {self._folder} hold {', '.join(seen.keys())}: name the image with --observation")
+            raise Refusal(f"the observations of {self._folder} hold {', '.join(sorted(seen.keys()))}: name the image with --observation")
 
     def __len__(self) -> int:
         return len(self.lengths)
