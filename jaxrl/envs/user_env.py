@@ -52,6 +52,8 @@ def load(path: str, frame_size: int) -> JaxEnv | HostEnv:
 
 def _find(path: str):
     module, _, attribute = path.partition(":")
+    if not all(part.isidentifier() for part in module.split(".")):
+        raise Refusal(f"{path}: {module!r} is not a module's name: write package.module:function")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -60,8 +62,6 @@ def _find(path: str):
         if error.name and (module == error.name or module.startswith(error.name + ".")):
             raise Refusal(f"{path}: there is no module {error.name} in {os.getcwd()} or among the installed packages") from None
         raise Refusal(f"{path}: {module} needs the module {error.name}, which is not installed") from None
-    except ValueError as error:
-        raise Refusal(f"{path}: {module!r} is not a module's name ({error})") from None
     for name in attribute.split("."):
         if not hasattr(found, name):
             raise Refusal(f"{path}: {module} has no {attribute}: name a function there that returns the game")

@@ -60,7 +60,9 @@ class Rlds:
             raise Refusal(f"{self._folder} is no RLDS dataset: its examples have no steps with {missing[0]}")
         seen = steps["observation"]
         if hasattr(seen, "keys") and self._observation not in seen:
-            raise Refusal(f"the observations of {self._folder} hold {', '.join(sorted(seen.keys()))}: name the image with --observation")
+            raise Refusal(
+                f"the observations of {self._folder} hold {', '.join(sorted(seen.keys()))}: name the image with --observation"
+            )
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -1,0 +1,70 @@
+"""Games of a user, good and bad, named by their Python path in tests."""
+
+import gymnasium
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.catch import catch
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.single import SingleGame
+
+
+def in_jax(frame_size):
+    return catch(frame_size)._replace(name="mine")
+
+
+def in_jax_of_16():
+    return catch(16)
+
+
+def two_actions(frame_size) -> JaxEnv:
+    return catch(frame_size)._replace(num_actions=2)
+
+
+def on_host(frame_size=16):
+    return SingleGame(catch(frame_size))
+
+
+class Grey(gymnasium.Env):
+    """Counts to three; oblong grey pictures."""
+
+    observation_space = gymnasium.spaces.Box(0, 255, (20, 30, 1), np.uint8)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def reset(self, seed=None, options=None):
+        self.time = 0
+        return np.zeros((20, 30, 1), np.uint8), {}
+
+    def step(self, action):
+        self.time += 1
+        return np.full((20, 30, 1), 50 * self.time, np.uint8), float(action), self.time == 3, False, {}
+
+
+def a_number():
+    return 7
+
+
+def of_floats(frame_size):
+    env = catch(frame_size)
+    return env._replace(reset=lambda key: (env.reset(key)[0], env.reset(key)[1] / 255))
+
+
+def lying(frame_size):
+    return catch(frame_size)._replace(frame_shape=(8, 8, 3))
+
+
+def forgetful(frame_size):
+    env = catch(frame_size)
+
+    def step(state, action, key):
+        state, after = env.step(state, action, key)
+        return state._replace(paddle=jnp.float32(state.paddle)), after
+
+    return env._replace(step=step)
+
+
+THE_ONE = SingleGame(catch(16))
+
+
+def the_one():
+    return THE_ONE
