@@ -10,7 +10,7 @@ import tyro
 
 from jaxrl.envs.make import TOYS, canonical, file_name
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig, any_config, learned_from_data
+from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig, any_config, data_name, learned_from_data
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.train.errors import Refusal
 
@@ -192,7 +192,7 @@ def run_learn(command: Learn) -> int:
     from jaxrl.jedi.offline_report import write_offline_report
 
     config = command.config
-    name = file_name(Path(config.data).expanduser().resolve().name)
+    name = file_name(data_name(config.data))
     folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
     return ended(learn(config, folder), write_offline_report)
 

@@ -11,7 +11,7 @@ import numpy as np
 from jaxrl.envs.resize import resize_area
 from jaxrl.jedi.offline_config import Found, OfflineConfig
 from jaxrl.replay.buffer import ReplayConfig, ReplayIndex
-from jaxrl.replay.episode_files import OPTIONAL, VERSION, episode_files, read_fields
+from jaxrl.replay.episode_files import NEEDED, OPTIONAL, episode_files, read_arrays, read_fields
 from jaxrl.replay.episodes import Episode, check_episode, pack, room_for
 from jaxrl.replay.rlds import Rlds, is_rlds
 from jaxrl.train.errors import Refusal
@@ -22,18 +22,15 @@ class Files:
 
     def __init__(self, folder: Path):
         self._files = episode_files(folder)
-        self.lengths = [len(read_fields(path, ("act",))["act"]) for path in self._files]
+        self.lengths = [read_fields(path, ("act",))["act"].size for path in self._files]
         """Steps of each episode."""
         names = read_fields(self._files[0], (), ("truth_names",)).get("truth_names", ())
         self.truth_names = tuple(str(name) for name in names)
 
     def read(self, number: int) -> tuple:
         """Arrays `(obs, act, rew, end, trunc, truth)` of an episode, unchecked."""
-        path = self._files[number]
-        found = read_fields(path, ("version", "obs", "act", "rew", "end"), OPTIONAL)
-        if int(found["version"]) != VERSION:
-            raise Refusal(f"{path} is of another version of the episode format, not {VERSION}: write it again with save_episode")
-        return tuple(found.get(name) for name in ("obs", "act", "rew", "end", "trunc", "truth"))
+        found = read_arrays(self._files[number])
+        return tuple(found.get(name) for name in (*NEEDED, *OPTIONAL))
 
     def where(self, number: int) -> str:
         """How refusals name an episode."""

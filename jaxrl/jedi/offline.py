@@ -13,7 +13,16 @@ from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi import dataset as datasets
 from jaxrl.jedi.held_out import HeldOut, measured, set_aside
-from jaxrl.jedi.offline_config import MAY_CHANGE, Found, OfflineConfig, read_offline, shared, stored, with_absolute_path
+from jaxrl.jedi.offline_config import (
+    MAY_CHANGE,
+    Found,
+    OfflineConfig,
+    data_name,
+    read_offline,
+    shared,
+    stored,
+    with_absolute_path,
+)
 from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, empty_epoch, fresh_agent, resume, save
 from jaxrl.jedi.store import make_store
 from jaxrl.jedi.train import STAGES, Result, accounted, carry_on, collected, means, next_epoch, run_stage, total_epochs
@@ -36,7 +45,7 @@ class NoGame(NamedTuple):
 
 def no_game(config: OfflineConfig, found: Found) -> NoGame:
     """The game behind the data."""
-    return NoGame(Path(config.data).name, found.num_actions, (found.frame_size, found.frame_size, 3))
+    return NoGame(data_name(config.data), found.num_actions, (found.frame_size, found.frame_size, 3))
 
 
 def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
@@ -88,6 +97,10 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
     contents = datasets.read_all(dataset, config)
     seen = set_aside(contents.held_out, shared(config, contents.found))
     names = dataset.truth_names
+    if seen.exam is not None and seen.exam.truth.shape[1] != len(names):
+        raise Refusal(
+            f"{config.data}: truth has {seen.exam.truth.shape[1]} columns and truth_names {len(names)}: name every column"
+        )
 
     def one_stage(session, stop, say):
         if STAGES[session.counters.stage] == "look":

@@ -1,5 +1,6 @@
 """What can be set for learning from recorded episodes, its presets, and the configuration that the shared loop works with."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -79,7 +80,7 @@ class Found:
 
 def _preset(name: str, updates: Updates, epochs: int) -> OfflineConfig:
     whole = presets.PRESETS[name]("data")
-    return OfflineConfig(epochs=epochs, updates=updates, agent=whole.agent, checkpoint=whole.checkpoint)
+    return OfflineConfig(epochs=epochs, updates=updates, agent=whole.agent, gate=whole.gate, checkpoint=whole.checkpoint)
 
 
 OFFLINE_PRESETS: dict[str, Callable[[], OfflineConfig]] = {
@@ -90,10 +91,16 @@ OFFLINE_PRESETS: dict[str, Callable[[], OfflineConfig]] = {
 """For the command line, by the names of `train`'s presets, whose networks they take. Numbers of updates are our choice."""
 
 
+def data_name(folder: str) -> str:
+    """What a data set is called: its folder's name, without the version that tensorflow-datasets puts below it."""
+    path = Path(folder).expanduser().resolve()
+    return path.parent.name if re.fullmatch(r"\d+\.\d+\.\d+", path.name) else path.name
+
+
 def shared(config: OfflineConfig, found: Found) -> JediConfig:
     """The configuration for what is shared with `train`: a schedule without play, and a replay with room for the data."""
     return JediConfig(
-        env=Path(config.data).name, seed=config.seed, devices=config.devices, program=config.program,
+        env=data_name(config.data), seed=config.seed, devices=config.devices, program=config.program,
         game=GameConfig(found.frame_size, num_envs=1), agent=config.agent,
         replay=room_for(found.steps, found.episodes, config.storage),
         schedule=Schedule(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.jedi.offline_config import Found, OfflineConfig, read_offline, shared
+from jaxrl.jedi.offline_config import Found, OfflineConfig, data_name, read_offline, shared
 from jaxrl.jedi.pictures import Comparison, animation, film_strip
 from jaxrl.jedi.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report import (
@@ -79,7 +79,7 @@ def held_out(rows) -> bytes:
 
 def page(config: OfflineConfig, found: Found, folder: Path, rows, comparison: Comparison, pictures: dict[str, bytes]) -> str:
     """The HTML."""
-    title, show = f"JEDI on {html.escape(Path(config.data).name)}", lambda name, text: picture(pictures, name, text)
+    title, show = f"JEDI on {html.escape(data_name(config.data))}", lambda name, text: picture(pictures, name, text)
     return document(title, f"""
 <p class="note">{summary(config, found, rows)}</p>
 <h2>On episodes it never saw</h2><p>{generalisation(rows)}</p>{show("held_out.png", "held-out measures")}

@@ -82,10 +82,19 @@ def read_episode(path: Path) -> Episode:
     Raises:
       Refusal: the file is damaged, of another version, or its arrays do not fit together.
     """
+    return check_episode(**read_arrays(path), where=str(path))
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of an episode by name, unchecked.
+
+    Raises:
+      Refusal: the file is damaged, lacks an array, or is of another version.
+    """
     found = read_fields(path, ("version", *NEEDED), OPTIONAL)
-    if int(found.pop("version")) != VERSION:
+    if found.pop("version").tolist() != VERSION:
         raise Refusal(f"{path} is of another version of the episode format, not {VERSION}: write it again with save_episode")
-    return check_episode(**found, where=str(path))
+    return found
 
 
 def read_fields(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
