@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxrl.envs.make import TOYS, canonical
-from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.config import JediConfig, Mode
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
@@ -25,17 +25,21 @@ class Start:
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+    mode: Mode = "jedi"
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train JEDI on a game, or go on with a run that was stopped. Ends with a report."""
+    """Train JEDI (or a baseline) on a game, or go on with a run that was stopped. Ends with a report."""
 
     preset: PresetName | None
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/jedi/<env>-<preset>-seed<seed>."""
+    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,8 @@ class Plan:
 
     preset: PresetName | None
     """tiny, small or atari100k. By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     timing: bool = True
     """Compile and time the updates."""
@@ -110,13 +116,13 @@ def parse(arguments: list[str]):
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
-    config = PRESETS[name](canonical(start.env))
+    config = PRESETS[name](canonical(start.env), start.mode)
     described = lambda kind, **values: Annotated[
         kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
     ]
     commands = (
-        described(Train, preset=name, config=config) | described(Evaluate) | described(Imagine)
-        | described(Plan, preset=name, config=config) | described(Report)
+        described(Train, preset=name, mode=start.mode, config=config) | described(Evaluate) | described(Imagine)
+        | described(Plan, preset=name, mode=start.mode, config=config) | described(Report)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
@@ -156,7 +162,7 @@ def run_train(command: Train) -> int:
 
     config = settled(command.config)
     name = config.env.replace("/", "-").lower()
-    folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
+    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}"
     result = train(config, folder)
     if not result.finished:
         print(f"stopped by {result.signal.name}, saved; the same command goes on")

@@ -25,7 +25,7 @@ from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.evaluate import EVALUATION_LANES, play_games_at_once, play_host_games, summarize
 from jaxrl.jedi.judge import draw_endings, judge, passes
 from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe
-from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, purpose_key, update_key
+from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, phases_of, purpose_key, update_key
 from jaxrl.jedi.programs import Compiling, prepare_programs
 from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, settle
 from jaxrl.jedi.store import DeviceStore, draw_for_monitor
@@ -188,7 +188,8 @@ def counts(session: Session) -> Updates:
     schedule, counters = session.config.schedule, session.counters
     due = schedule.first if counters.epoch == 0 else schedule.steady
     behaviour = schedule.first.behaviour if counters.opened == counters.epoch else schedule.steady.behaviour
-    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0)
+    probe = due.probe if "probe" in phases_of(session.config.agent) else 0
+    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0, probe=probe)
 
 
 def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
