@@ -126,12 +126,21 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     else:
         look(session, began, stop, say)
         return
-    seconds = session.partial["seconds"]
-    seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - began
+    note_time(session, stage, time.monotonic() - began)
     if complete:
-        skipped = STAGES.index("look") if stage == "learn" else session.counters.stage + 1
-        session.counters.stage, session.counters.done = skipped, 0
-        session.counters.stages += 1
+        next_stage(session, STAGES.index("look") if stage == "learn" else session.counters.stage + 1)
+
+
+def note_time(session: Session, stage: str, seconds: float) -> None:
+    """Add to the time that a stage of this epoch has taken."""
+    spent = session.partial["seconds"]
+    spent[stage] = spent.get(stage, 0.0) + seconds
+
+
+def next_stage(session: Session, stage: int) -> None:
+    """Go on to a stage of the same epoch."""
+    counters = session.counters
+    counters.stage, counters.done, counters.stages = stage, 0, counters.stages + 1
 
 
 # ---- play ----------------------------------------------------------------------------------------------------------------------

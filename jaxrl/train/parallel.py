@@ -49,6 +49,19 @@ def compute_dtype(precision: str) -> jnp.dtype:
     return jnp.dtype(precision)
 
 
+def over_members(function: Callable, how: str = "auto") -> Callable:
+    """`function` for many independent members at once: every argument and result gets a leading axis of members.
+
+    Args:
+      function: of arrays and trees of arrays.
+      how: "vmap": one batched computation. "map": one after the other inside the program. "auto": vmap on accelerators, map on
+        CPUs, where a convolution with one kernel per member takes five to ten times as long as one after the other.
+    """
+    if how == "auto":
+        how = "map" if jax.default_backend() == "cpu" else "vmap"
+    return jax.vmap(function) if how == "vmap" else lambda *args: jax.lax.map(lambda one: function(*one), args)
+
+
 def data_mesh(count: int = 0) -> Mesh:
     """A mesh of `count` devices with the one axis "data"; 0: all accelerators, but one device where there are only CPUs.
 
