@@ -27,15 +27,16 @@ def cell(now: State, running: bool = False) -> str:
 
 
 def grid(known: Mapping[Run, State], running: Collection[Run] = ()):
-    """A rich table: one row per game, one column per seed."""
+    """For rich: a sentence, and one row per game with one column per seed."""
+    from rich.console import Group
     from rich.table import Table
 
     seeds = sorted({run.seed for run in known})
-    table = Table("game", *(f"seed {seed}" for seed in seeds), title=summary(known, running), title_justify="left", box=None)
+    table = Table("game", *(f"seed {seed}" for seed in seeds), box=None)
     for game in sorted({run.game for run in known}):
         runs = [Run(game, seed) for seed in seeds]
         table.add_row(game, *(cell(known[run], run in running) if run in known else "" for run in runs))
-    return table
+    return Group(summary(known, running), table)
 
 
 def summary(known: Mapping[Run, State], running: Collection[Run] = ()) -> str:
@@ -73,9 +74,10 @@ class Board:
 
     def __enter__(self):
         if self.stream.isatty():
+            from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(grid(self.known), auto_refresh=False)
+            self._live = Live(grid(self.known), console=Console(file=self.stream), auto_refresh=False)
             self._live.start()
         return self
 
