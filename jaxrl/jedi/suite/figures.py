@@ -9,7 +9,7 @@ from jaxrl.jedi.suite.comparison import normalized, seeds_of, with_scores
 from jaxrl.jedi.suite.intervals import profile
 from jaxrl.jedi.suite.scores import Scores
 
-OURS = "#1f4e9c"
+OURS, PALE = "#1f4e9c", "#a9c2e8"
 STYLES = {
     "DIAMOND": ("D", "#d1495b"), "IRIS": ("o", "#66a182"), "TWM": ("^", "#8d6cab"), "DreamerV3": ("s", "#edae49"),
     "STORM": ("v", "#2e8b9a"), "Simulus": ("P", "#a0522d"), "EfficientZero": ("x", "#777777"),
@@ -45,8 +45,7 @@ def per_game_bars(scores: Scores, name: str) -> bytes:
         heights,
         hns.mean(axis=0)[order],
         xerr=spread,
-        color=OURS,
-        alpha=0.85,
+        color=PALE,
         height=0.72,
         label=name,
         error_kw=whiskers,
@@ -89,9 +88,6 @@ def _human_scale(axis) -> None:
     axis.axvline(0.0, color="#444444", lw=0.8, zorder=1)
     axis.axvline(1.0, color="#444444", lw=1.0, ls="--", zorder=1)
     axis.grid(axis="x", alpha=0.25, zorder=0)
-    axis.annotate(
-        "human", (1.0, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -10), textcoords="offset points", fontsize=8
-    )
     axis.spines[["top", "right"]].set_visible(False)
 
 
