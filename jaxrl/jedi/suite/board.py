@@ -5,7 +5,8 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from jaxrl.jedi.suite.runs import Run, State, noted, state, states
+from jaxrl.jedi.suite.logbook import noted
+from jaxrl.jedi.suite.runs import Run, State, state, states
 from jaxrl.train.progress import duration
 
 REDRAW = 5.0

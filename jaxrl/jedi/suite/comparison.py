@@ -99,10 +99,9 @@ def aggregate_table(scores: Scores, name: str, repetitions: int) -> Rows:
     found = aggregates(hns, mask)
     ends = aggregate_intervals(hns, mask, repetitions) if repetitions > 0 and scores.seeds > 1 else {}
     body = [(name, *(_cell(key, found, ends) for key in COLUMNS), seeds_of(scores))]
-    for other in reversed(references().values()):
-        theirs = reference_aggregates(other, scores.games)
-        if theirs:
-            body.append((other.name, *(_cell(key, theirs, {}) for key in COLUMNS), other.kind))
+    others = [(other, theirs) for other in references().values() if (theirs := reference_aggregates(other, scores.games))]
+    for other, theirs in sorted(others, key=lambda pair: -pair[1]["mean"]):
+        body.append((other.name, *(_cell(key, theirs, {}) for key in COLUMNS), other.kind))
     return Rows(("method", *COLUMNS.values(), ""), tuple(body))
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import re
 import shlex
 import signal
 import subprocess
@@ -15,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from jaxrl.jedi.suite.board import Board, failures
-from jaxrl.jedi.suite.runs import Run, State, games_named, note, noted, runs_of
+from jaxrl.jedi.suite.logbook import commit, last_sentence, note, noted
+from jaxrl.jedi.suite.runs import Run, State, games_named, runs_of
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.progress import aloud
 from jaxrl.train.signals import StopRequest, stop_on_signals
@@ -247,30 +247,3 @@ def has_ended(child: Child, out: Path, board: Board, stop: StopRequest) -> bool:
         board.look(child.run)
         board.say(f"{child.run} failed: {sentence}")
     return True
-
-
-def last_sentence(log: Path, start: int, status: int) -> str:
-    """What a failed process said last: its refusal or exception if there is one, else its last line."""
-    with open(log, "rb") as file:
-        file.seek(start)
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    if status < 0:
-        number = signal.Signals(-status).name
-        return f"killed by {number}" + (", as happens when memory is used up" if number == "SIGKILL" else "")
-    telling = [line for line in lines if re.match(r"error: |[A-Za-z_][\w.]*(Error|Exception|Interrupt|Exit)\b", line)]
-    return (telling or lines or [f"nothing, and exit status {status}"])[-1][:500]
-
-
-def commit() -> str | None:
-    """The commit of the code that runs, with "+changes" if files differ from it; None where this file is in no git checkout."""
-    here = Path(__file__).resolve()
-    git = ["git", "-C", str(here.parent)]
-    try:
-        text = lambda *words: subprocess.run(
-            [*git, *words], capture_output=True, text=True, timeout=10, check=True
-        ).stdout.strip()
-        text("ls-files", "--error-unmatch", here.name)  # an installed copy may lie inside somebody else's checkout
-        changed = text("status", "--porcelain", "--untracked-files=no")
-        return text("rev-parse", "--short=12", "HEAD") + ("+changes" if changed else "")
-    except (OSError, subprocess.SubprocessError):
-        return None

@@ -6,21 +6,18 @@ OUT/launches.jsonl       starts and ends, one line each, with date and commit
 OUT/scores.json          the final scores, once they were collected
 """
 
-import datetime
 import difflib
 import json
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from jaxrl.envs.atari100k import GAMES
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.jedi.suite.logbook import noted
+from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import read_config
-
-LAUNCHES = "launches.jsonl"
 
 
 @dataclass(frozen=True)
@@ -160,34 +157,6 @@ def first_and_last(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | 
         return (json.loads(lines[0]), json.loads(lines[-1])) if lines else (None, None)
     except ValueError as error:
         raise Refusal(f"the first or the last line of {path} is not JSON ({error}): remove that line") from None
-
-
-# ---- starts and ends -----------------------------------------------------------------------------------------------------------
-
-
-def note(out: Path, run: Run, event: Literal["waiting", "started", "finished", "stopped", "failed"], **facts: Any) -> None:
-    """Append one line to launches.jsonl; several launches may write to the same file."""
-    date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
-    line = json.dumps({"run": str(run), "event": event, "date": date, **facts}) + "\n"
-    with writing(out / LAUNCHES):
-        file = os.open(out / LAUNCHES, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            os.write(file, line.encode())
-        finally:
-            os.close(file)
-
-
-def noted(out: Path) -> dict[str, list[dict[str, Any]]]:
-    """All lines of launches.jsonl by run; a damaged line is passed over, for nothing but remarks depends on it."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    path = out / LAUNCHES
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        try:
-            entry = json.loads(line)
-            found.setdefault(entry["run"], []).append(entry)
-        except (ValueError, KeyError, TypeError):
-            continue
-    return found
 
 
 def states(runs: Iterable[Run], out: Path) -> dict[Run, State]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.envs.atari100k import GAMES, human_normalized
-from jaxrl.jedi.suite.runs import Run, State, first_and_last, games_named, noted, runs_of, states
+from jaxrl.envs.atari100k import GAMES, PROTOCOL, human_normalized
+from jaxrl.jedi.suite.logbook import noted
+from jaxrl.jedi.suite.runs import Run, State, first_and_last, games_named, runs_of, states
 from jaxrl.train.config import differences, flatten
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import read_config, write_atomically
@@ -218,6 +219,9 @@ def remarks(details: list[dict[str, Any]], configs: list[dict[str, Any]], missin
     episodes = min(entry["episodes"] for entry in details)
     if episodes < 100:
         found.append(f"Final evaluations of {episodes} games; the custom is 100.")
+    cut, limit = sum(entry["cut"] for entry in details), configs[0].get("evaluation", {}).get("max_steps", 0)
+    if cut and limit < PROTOCOL.max_frames // PROTOCOL.frame_skip:
+        found.append(f"{cut} of the evaluated games were cut after {limit:,} steps; their returns count as they stood.")
     differing = {name for config in configs for name in differences(configs[0], config)} - {"env", "seed"}
     if differing:
         found.append(f"The runs differ in {', '.join(sorted(differing))}.")

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from jaxrl.jedi.suite import launch as launching
-from jaxrl.jedi.suite.launch import Launch, command, commit, environment, last_sentence, launch, planned
-from jaxrl.jedi.suite.runs import Run, noted, runs_in, states
+from jaxrl.jedi.suite.launch import Launch, command, environment, launch, planned
+from jaxrl.jedi.suite.logbook import commit, last_sentence, noted
+from jaxrl.jedi.suite.runs import Run, runs_in, states
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi.suite import pretender

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from jaxrl.envs.atari100k import GAMES
-from jaxrl.jedi.suite.runs import Run, first_and_last, games_named, note, noted, runs_in, runs_of, state, states
+from jaxrl.jedi.suite.logbook import note, noted
+from jaxrl.jedi.suite.runs import Run, first_and_last, games_named, runs_in, runs_of, state, states
 from jaxrl.train.errors import Refusal
 from tests.jaxrl.jedi.suite.folder import SCHEDULE, lines, write_run
 

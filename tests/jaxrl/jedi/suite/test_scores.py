@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.atari100k import GAMES
-from jaxrl.jedi.suite.runs import Run, note
+from jaxrl.jedi.suite.logbook import note
+from jaxrl.jedi.suite.runs import Run
 from jaxrl.jedi.suite.scores import Collect, collect, read_scores
 from jaxrl.train.errors import Refusal
 from tests.golden import Golden
@@ -123,6 +124,17 @@ def test_runs_of_other_settings_are_remarked(suite):
     write_run(suite / "x", "Pong", 1, lines(7), agent={"precision": "bfloat16"})
     told = json.loads(collect(Collect(out=suite / "x", games=("Pong",), seeds=2)).read_text())
     assert "The runs differ in agent.precision." in told["remarks"]
+
+
+def test_games_cut_short_are_remarked(tmp_path):
+    rows = lines(7)
+    rows[-1] |= {"evaluate/cut": 3, "evaluate/episodes": 8}
+    write_run(tmp_path, "Pong", 0, rows, evaluation={"max_steps": 60})
+    told = json.loads(collect(Collect(out=tmp_path, games=("Pong",), seeds=1)).read_text())["remarks"]
+    assert told[1:] == [
+        "Final evaluations of 8 games; the custom is 100.",
+        "3 of the evaluated games were cut after 60 steps; their returns count as they stood.",
+    ]
 
 
 def test_nothing_to_collect(tmp_path):

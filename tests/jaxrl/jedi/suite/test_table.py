@@ -12,7 +12,8 @@ from jaxrl.envs.atari100k import GAMES, SCORES
 from jaxrl.jedi.__main__ import main, parse
 from jaxrl.jedi.suite.board import Board, cell, failures, summary
 from jaxrl.jedi.suite.comparison import aggregate_table, per_game
-from jaxrl.jedi.suite.runs import Run, State, note, states
+from jaxrl.jedi.suite.logbook import note
+from jaxrl.jedi.suite.runs import Run, State, states
 from jaxrl.jedi.suite.scores import Scores, read_scores
 from tests.golden import Golden
 from tests.jaxrl.jedi.suite.folder import lines, write_run
@@ -65,6 +66,8 @@ def test_some_games_compare_with_the_same_games_of_others(diamond):
     scores = Scores({game: DIAMOND[game] for game in ("Boxing", "Alien")})
     rows = aggregate_table(scores, "x", 0)
     assert column(rows, "mean")["x"] == column(rows, "mean")["DIAMOND"] == f"{(7.233 + 0.0748) / 2:.3f}"
+    others = [float(row[1]) for row in rows.body[1:]]
+    assert others == sorted(others, reverse=True)
     assert column(rows, "IQM")["DIAMOND"] == "-" and "SimPLe" not in column(rows, "mean")
 
 
