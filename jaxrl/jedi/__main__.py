@@ -1,4 +1,4 @@
-"""`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
+"""`python -m jaxrl.jedi train | evaluate | imagine | plan | report | suite`."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -7,9 +7,14 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import TOYS, canonical
 from jaxrl.jedi.config import JediConfig, Mode
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.session import check
+from jaxrl.jedi.suite.launch import Launch, command, launch, planned
+from jaxrl.jedi.suite.scores import Collect, collect
+from jaxrl.jedi.suite.table import Table, show
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import read_config
@@ -97,6 +102,34 @@ class Report:
     """Folder of the run."""
 
 
+SUITE = (
+    Annotated[Launch, tyro.conf.subcommand("launch")]
+    | Annotated[Collect, tyro.conf.subcommand("collect")]
+    | Annotated[Table, tyro.conf.subcommand("table")]
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Atari 100k as a benchmark: launch all games and seeds, collect the scores, compare them with published ones."""
+
+    command: Annotated[SUITE, tyro.conf.arg(name="")]
+    options: tuple[str, ...] = ()
+    """What `launch` hands to `train`."""
+
+
+def parse_suite(arguments: list[str]) -> Suite:
+    """The command after `suite`. What `launch` does not know must be options of `train`, whose parser refuses the rest."""
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+    described = {"prog": "python -m jaxrl.jedi suite", "description": Suite.__doc__, "config": settings}
+    if arguments[:1] != ["launch"]:
+        return Suite(tyro.cli(SUITE, args=arguments, **described))
+    settings, options = tyro.cli(SUITE, args=arguments, return_unknown_args=True, **described)
+    first = planned(settings, options)[0]
+    check(parse(command(settings, first, options)[3:]).config)
+    return Suite(settings, tuple(options))
+
+
 def preset_by_device(command: str, env: str) -> PresetName:
     """`tiny` for toys and where there are only CPUs; else the benchmark."""
     import jax
@@ -108,6 +141,8 @@ def preset_by_device(command: str, env: str) -> PresetName:
 
 def parse(arguments: list[str]):
     """The command: first the preset and the game, then everything else with the defaults that these give."""
+    if arguments[:1] == ["suite"]:
+        return parse_suite(arguments[1:])
     wants_help = {"-h", "--help"} & set(arguments)
     start, name = Start(), "tiny"
     if arguments and arguments[0] in ("train", "plan"):
@@ -122,7 +157,7 @@ def parse(arguments: list[str]):
     ]
     commands = (
         described(Train, preset=name, mode=start.mode, config=config) | described(Evaluate) | described(Imagine)
-        | described(Plan, preset=name, mode=start.mode, config=config) | described(Report)
+        | described(Plan, preset=name, mode=start.mode, config=config) | described(Report) | described(Suite)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
@@ -152,6 +187,8 @@ def run(command) -> int:
             from jaxrl.jedi.report import write_report
 
             print(f"report: {write_report(command.run_dir)}")
+        case Suite():
+            return run_suite(command)
     return 0
 
 
@@ -184,6 +221,20 @@ def run_evaluate(command: Evaluate) -> int:
         f"{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
         f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
     )
+    return 0
+
+
+def run_suite(suite: Suite) -> int:
+    """Launch, collect or compare."""
+    match suite.command:
+        case Launch():
+            if not suite.command.dry_run:
+                emulator()  # refuses here, not once per run
+            return launch(suite.command, list(suite.options))
+        case Collect():
+            print(f"scores: {collect(suite.command)}")
+        case Table():
+            show(suite.command)
     return 0
 
 
