@@ -44,7 +44,9 @@ class Train:
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>."""
+    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>."""
+    seeds: int = 1
+    """Independent agents, trained by one program: --seed and the numbers after it, each in a folder of its own in the run's."""
 
 
 @dataclass(frozen=True)
@@ -185,8 +187,11 @@ def run(command) -> int:
             print(plan(settled(command.config), command.timing))
         case Report():
             from jaxrl.jedi.report import write_report
+            from jaxrl.jedi.report_seeds import write_seeds_report
+            from jaxrl.jedi.seeds import seed_folders
 
-            print(f"report: {write_report(command.run_dir)}")
+            write = write_seeds_report if seed_folders(command.run_dir) else write_report
+            print(f"report: {write(command.run_dir)}")
         case Suite():
             return run_suite(command)
     return 0
@@ -195,33 +200,52 @@ def run(command) -> int:
 def run_train(command: Train) -> int:
     """Train, then write the report."""
     from jaxrl.jedi.report import write_report
+    from jaxrl.jedi.report_seeds import write_seeds_report
+    from jaxrl.jedi.seeds import train_seeds
     from jaxrl.jedi.train import train
 
-    config = settled(command.config)
-    name = config.env.replace("/", "-").lower()
-    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}"
-    result = train(config, folder)
-    if not result.finished:
-        print(f"stopped by {result.signal.name}, saved; the same command goes on")
-        return 128 + result.signal
-    print(f"report: {write_report(folder)}")
+    config, last = settled(command.config), command.config.seed + command.seeds - 1
+    name = f"{config.env.replace('/', '-').lower()}-{command.preset}"
+    ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
+    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{ending}"
+    results = [train(config, folder)] if command.seeds == 1 else train_seeds(config, folder, command.seeds)
+    if not all(result.finished for result in results):
+        signal = next(result.signal for result in results if not result.finished)
+        print(f"stopped by {signal.name}, saved; the same command goes on")
+        return 128 + signal
+    print(f"report: {write_report(folder) if command.seeds == 1 else write_seeds_report(folder)}")
     return 0
 
 
 def run_evaluate(command: Evaluate) -> int:
-    """Play, print, and write if asked."""
+    """Play, print, and write if asked; every seed of a folder of seeds, and their mean."""
+    from jaxrl.jedi.report_seeds import sentence
+    from jaxrl.jedi.seeds import seed_folders
+
+    seeds = seed_folders(command.run_dir)
+    if not seeds:
+        evaluate_one(command, command.run_dir, command.out)
+        return 0
+    outs = [command.out and command.out.with_stem(f"{command.out.stem}-{folder.name}") for folder in seeds]
+    means = [evaluate_one(command, folder, out, f"{folder.name}, ") for folder, out in zip(seeds, outs, strict=True)]
+    print(f"mean return {sentence(means)}")
+    return 0
+
+
+def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str = "") -> float:
+    """Evaluate one run and print a sentence; returns the mean return."""
     from jaxrl.jedi.evaluate import evaluate_run
 
-    config = from_dict(JediConfig, read_config(command.run_dir))
-    summary = evaluate_run(command.run_dir, config, command.episodes, command.seed, command.checkpoint, command.out)
+    config = from_dict(JediConfig, read_config(run_dir))
+    summary = evaluate_run(run_dir, config, command.episodes, command.seed, command.checkpoint, out)
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
     cut = f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps" if summary["cut"] else ""
     print(
-        f"{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
+        f"{label}{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
         f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
     )
-    return 0
+    return summary["return"]
 
 
 def run_suite(suite: Suite) -> int:

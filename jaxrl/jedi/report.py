@@ -23,6 +23,14 @@ from jaxrl.train.metrics import read_metrics
 from jaxrl.train.progress import duration
 from jaxrl.train.rundir import read_config, write_atomically
 
+NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
+"""By mode."""
+DRAWN = {
+    "jedi": "Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its view of the real ones.",
+    "pixel": "The latents are the frames themselves.",
+    "separate": "Imagined latents are drawn by the decoder they were trained with; the middle row is its view of the real ones.",
+}
+"""How latents become pictures, by mode."""
 STEPS = 40
 """Length of the imagined stretch that is shown."""
 
@@ -58,14 +66,16 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
 # ---- figures -------------------------------------------------------------------------------------------------------------------
 
 
-def _figure(columns: int, rows: int = 1):
+def new_figure(columns: int, rows: int = 1):
+    """A figure that no window shows, and its axes in reading order."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4 * columns, 2.9 * rows), layout="constrained")
     return figure, np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
 
 
-def _bytes(figure) -> bytes:
+def figure_bytes(figure) -> bytes:
+    """As PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
     return buffer.getvalue()
@@ -91,7 +101,7 @@ def _plot(axis, rows, names: dict[str, str], title: str) -> None:
 
 def curves(rows, game: str) -> bytes:
     """Returns over environment steps and over time, with the random and human scores of an Atari 100k game."""
-    figure, (by_step, by_time) = _figure(2)
+    figure, (by_step, by_time) = new_figure(2)
     x, y = series(rows, "evaluate/return")
     spread = series(rows, "evaluate/std")[1]
     count = series(rows, "evaluate/episodes")[1]
@@ -108,7 +118,7 @@ def curves(rows, game: str) -> bytes:
     by_time.set_title("evaluation over wall time")
     by_time.set_xlabel("minutes")
     by_time.grid(alpha=0.3)
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 def references(rows, game: str) -> list[tuple[float, str, str]]:
@@ -122,7 +132,7 @@ def references(rows, game: str) -> list[tuple[float, str, str]]:
 
 def monitors(rows, config: JediConfig) -> bytes:
     """What shows whether the latents have collapsed and whether imagination can be trusted."""
-    figure, axes = _figure(3, 2)
+    figure, axes = new_figure(3, 2)
     _plot(axes[0], rows, {"monitor/latent_std": "mean over dimensions"}, "standard deviation of latents")
     axes[0].axhline(config.agent.world_model.hinge_floor, color="gray", linestyle=":")
     axes[0].set_ylim(bottom=0)
@@ -144,12 +154,12 @@ def monitors(rows, config: JediConfig) -> bytes:
         axes[5].set_ylim(-0.05, 1.05)
     else:
         axes[5].set_axis_off()
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 def losses(rows) -> bytes:
     """Losses and what the policy sees in imagination."""
-    figure, axes = _figure(3, 2)
+    figure, axes = new_figure(3, 2)
     _plot(axes[0], rows, {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}, "world model")
     axes[0].set_yscale("log")
     _plot(axes[1], rows, {"heads/reward_loss": "reward", "heads/end_loss": "end"}, "reward and end model, nats")
@@ -157,7 +167,7 @@ def losses(rows) -> bytes:
     _plot(axes[3], rows, {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}, "imagined")
     _plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
     _plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 PARTS = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "monitor", "evaluate", "host")
@@ -170,13 +180,13 @@ def seconds_by_part(rows) -> dict[str, float]:
 
 def time_bars(rows) -> bytes:
     """Where the wall time went, first epoch and later ones apart."""
-    figure, axes = _figure(2)
+    figure, axes = new_figure(2)
     for axis, title, some in ((axes[0], "first epoch (compiles)", rows[:1]), (axes[1], "later epochs, together", rows[1:])):
         parts = seconds_by_part(some)
         axis.barh([part.replace("_", " ") for part in parts][::-1], list(parts.values())[::-1])
         axis.set_title(title)
         axis.set_xlabel("seconds")
-    return _bytes(figure)
+    return figure_bytes(figure)
 
 
 def _png(image) -> bytes:
@@ -201,7 +211,7 @@ def page(
     picture = lambda name, text: (
         f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{base64.b64encode(pictures[name]).decode()}">'
     )
-    title = f"JEDI on {html.escape(config.env)}"
+    title = f"{NAMES[config.agent.mode]} on {html.escape(config.env)}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }}
@@ -215,7 +225,7 @@ img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 {scores(game, rows)}
 <h2>Learning curves</h2>{picture("curves.png", "learning curves")}
 <h2>Real against imagined</h2>
-<p>{imagination(comparison, env_steps)}</p>
+<p>{imagination(config.agent.mode, comparison, env_steps)}</p>
 {picture("imagined.gif", "real beside imagined")}<br>{picture("film.png", "film strip")}
 <h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{picture("monitors.png", "monitors")}
 <h2>Training</h2>{picture("losses.png", "losses")}
@@ -264,14 +274,14 @@ def _cut(games: int) -> str:
     return f"{games} games were cut after evaluation.max_steps; their returns count as they stood." if games else ""
 
 
-def imagination(comparison: Comparison, env_steps: int) -> str:
+def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
     """What the film shows, in words and figures."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     rewards = int(np.abs(np.sign(comparison.reward)).sum())
     return (
         f"The same {len(comparison.action)} actions in the real game and, without looking at it again, inside the world model (agent after "
-        f"{env_steps:,} steps). Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its drawing "
-        f"of the real latents. Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were not zero."
+        f"{env_steps:,} steps). {DRAWN[mode]} Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were "
+        "not zero."
     )
 
 
@@ -281,13 +291,16 @@ def verdict(config: JediConfig, rows) -> str:
     std, rank, gain = (last.get(f"monitor/{name}") or 0.0 for name in ("latent_std", "participation_ratio", "context_gain"))
     healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
     judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
+    floor = f"; the hinge's floor is {config.agent.world_model.hinge_floor}" if config.agent.mode == "jedi" else ""
+    if config.agent.mode == "pixel":
+        judged, floor = ("The past is used" if gain > 0.01 else "The past is not used"), "; of frames, not of latents"
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
     gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}"
     if opened is not None:
         by_time = ", because its latest epoch had come: imagination does not yet end where the game does."
         gate += by_time if last.get("gate/forced") else ", when imagination passed its test."
     return (
-        f"{judged}: standard deviation {std:.3f} (0 when collapsed; the hinge's floor is {config.agent.world_model.hinge_floor}), "
+        f"{judged}: standard deviation {std:.3f} (0 when collapsed{floor if config.agent.mode != 'separate' else ''}), "
         f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
         f"Open-loop end recall {last['gate/end_recall']:.2f}."
     )
@@ -315,8 +328,8 @@ def going_on(config: JediConfig, folder: Path) -> str:
     longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
     options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
-python -m jaxrl.jedi plan --preset atari100k --env {config.env}
-python -m jaxrl.jedi train --preset atari100k --env {config.env}
+python -m jaxrl.jedi plan --preset atari100k --mode {config.agent.mode} --env {config.env}
+python -m jaxrl.jedi train --preset atari100k --mode {config.agent.mode} --env {config.env}
 
 # go on with this run
 python -m jaxrl.jedi train {options} --run-dir {shown}

@@ -12,6 +12,7 @@ from jaxrl.jedi import together
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.phases import PHASES, run_phase
 from jaxrl.jedi.plan import made_up_replay
+from jaxrl.jedi.report_seeds import mean_interval, sentence, write_seeds_report
 from jaxrl.jedi.seeds import seed_folders, train_seeds
 from jaxrl.jedi.session import close, open_session
 from jaxrl.jedi.train import train
@@ -69,6 +70,7 @@ def test_together_they_learn_what_each_learns_alone(alone, both):
     assert any(np.abs(a - b).max() > 1e-2 for a, b in leaves)  # the seeds differ
 
 
+@pytest.mark.slow
 def test_stopped_anywhere_they_go_on(both, tmp_path, monkeypatch):
     """A stop after every stage: as many calls as it takes."""
     calls = 0
@@ -88,6 +90,7 @@ def test_stopped_anywhere_they_go_on(both, tmp_path, monkeypatch):
         assert_close(agent_of(config, tmp_path / f"seed{seed}"), agent_of(config, both / f"seed{seed}"))
 
 
+@pytest.mark.slow
 def test_a_seed_that_lags_behind_catches_up(alone, both, tmp_path):
     """One folder is whole already, the other new."""
     import shutil
@@ -98,6 +101,7 @@ def test_a_seed_that_lags_behind_catches_up(alone, both, tmp_path):
     assert_close(agent_of(config, tmp_path / "seed1"), agent_of(config, both / "seed1"))
 
 
+@pytest.mark.slow
 def test_frames_on_the_host_give_the_same(both, tmp_path):
     config = replace(CONFIG, replay=replace(CONFIG.replay, storage="host"))
     train_seeds(config, tmp_path, 2, say=silent)
@@ -130,3 +134,20 @@ def test_refusals(tmp_path):
         train_seeds(CONFIG, tmp_path, 0, say=silent)
     with pytest.raises(Refusal, match="2 seeds on 4 devices: "):
         train_seeds(replace(CONFIG, devices=4), tmp_path, 2, say=silent)
+
+
+def test_the_interval_is_students(tmp_path):
+    mean, half = mean_interval([1.0, 2.0, 4.0])
+    assert mean == pytest.approx(7 / 3)
+    assert half == pytest.approx(4.302653 * np.std([1.0, 2.0, 4.0], ddof=1) / np.sqrt(3), rel=1e-5)  # t(0.975, 2) from a table
+    assert mean_interval([3.0]) == (3.0, np.inf) and sentence([3.0]) == "3.00 over 1 seed"
+    with pytest.raises(Refusal, match="holds no run and no seeds"):
+        write_seeds_report(tmp_path)
+
+
+def test_the_report_of_seeds_leads_to_each(both):
+    page = write_seeds_report(both).read_text()
+    assert "catch: 2 seeds" in page and 'href="../seed1/report/index.html"' in page
+    assert (both / "report" / "returns.png").read_bytes().startswith(b"\x89PNG")
+    last = [read_metrics(both / f"seed{seed}")[-1]["evaluate/return"] for seed in (0, 1)]
+    assert sentence(last) in page
