@@ -17,7 +17,8 @@ from jaxrl.jedi.phases import Phase, phases_of
 from jaxrl.jedi.session import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
-from jaxrl.train.flops import count_flops
+from jaxrl.train.flops import count_flops, peak_flops
+from jaxrl.train.parallel import compute_dtype
 from jaxrl.train.progress import duration
 from jaxrl.train.state import count_params
 
@@ -132,13 +133,15 @@ def plan(config: JediConfig, timing: bool = True) -> str:
             _row(name, config, updates)
             + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}"
         )
+    peak = peak_flops(device.device_kind, str(compute_dtype(config.agent.precision)))
     step = seconds_per_step(config, env)
     spent = lambda counts: sum(getattr(counts, name) * cost.seconds for name, cost in costs.items())
     compiling = sum(cost.compile_seconds for cost in costs.values())
     arithmetic = sum(getattr(updates, name) * cost.flops for name, cost in costs.items())
+    used = "" if peak is None else f", {arithmetic / spent(updates) / peak:.1%} of this device's peak while learning"
     lines += [
         "",
-        f"arithmetic  {arithmetic:.2e} floating-point operations in the whole run, without the game",
+        f"arithmetic  {arithmetic:.2e} floating-point operations in the whole run, without the game{used}",
         f"one step of the game takes {step * 1e3:.1f} ms; compiling {duration(compiling)} in all",
         f"first epoch {duration(spent(schedule.first) + schedule.initial_steps * step)}, "
         f"every other {duration(spent(schedule.steady) + schedule.steps_per_epoch * step)}",
