@@ -126,7 +126,7 @@ def compile_for(target: str, function: Callable, agent: AgentState, batch: Segme
         options |= {"in_shardings": place, "out_shardings": place}
     began = time.perf_counter()
     lowered = jax.jit(function, **options).lower(agent, batch, key)
-    settings = {"xla_gpu_autotune_level": "0"} if target == "cuda" else None
+    settings = {"xla_gpu_autotune_level": "0", "xla_gpu_enable_triton_gemm": False} if target == "cuda" else None
     program = lowered.compile(compiler_options=settings)
     seconds = time.perf_counter() - began
     memory = program.memory_analysis()
@@ -166,8 +166,10 @@ def count_kernels(text: str) -> int:
             entry = name if header[1] else entry
         elif line.startswith("}"):
             name = None
-        elif name is not None:
+        elif name is not None and re.match(r"\s+(ROOT )?%?[\w.\-]+ = ", line):
             computations[name].append(line)
+        elif name is not None and computations[name]:
+            computations[name][-1] += " " + line.strip()  # a long tuple goes on
     return _kernels_of(entry, computations)
 
 
@@ -176,7 +178,7 @@ def _kernels_of(name: str, computations: dict[str, list[str]]) -> int:
 
 
 def _kernels_in(line: str, computations) -> int:
-    found = re.search(r"= (?:\([^=]*?\)|[\w\[\]{},:()*]+?) ([\w\-]+)\(", line)
+    found = re.search(r" = .*?\s([a-z][a-z0-9\-]*)\(", line)
     kind = found[1] if found else "parameter"
     if kind in QUIET:
         return 0

@@ -11,6 +11,7 @@ CPU, `--batch` and `--horizon` are small by default, so that a pixel rollout end
 
 import dataclasses
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -110,7 +111,9 @@ def in_own_process(settings: Settings, mode: str) -> dict[str, Any]:
         asked, answer = Path(folder) / "asked.json", Path(folder) / "answer.json"
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()}
         asked.write_text(json.dumps(plain | {"mode": mode}))
-        done = subprocess.run([sys.executable, "-m", "benchmarks.world_model", "--child", str(asked), str(answer)], check=False)
+        command = [sys.executable, "-m", "benchmarks.world_model", "--child", str(asked), str(answer)]
+        here = {"JAX_PLATFORMS": "cpu"} if settings.target == "cuda" else {}  # the plugin compiles, but finds no GPU to start
+        done = subprocess.run(command, check=False, env=os.environ | here)
         if done.returncode:
             raise Refusal(f"measuring mode {mode} failed (exit status {done.returncode}); its message stands above")
         return json.loads(answer.read_text())
