@@ -33,7 +33,7 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "grain", "gymnasium", "matplotlib", "orbax", "rich", "tensorboardX", "tensorflow_datasets", "tyro",
+    "ale_py", "cv2", "grain", "gymnasium", "matplotlib", "orbax", "rich", "rliable", "tensorboardX", "tensorflow_datasets", "tyro",
 }  # fmt: skip
 """Slow or optional: imported inside the function that needs them, but for `__main__.py` and `report.py`."""
 NUMERIC = {"chex", "flax", "jax", "jaxlib", "optax", "orbax"}

@@ -1,4 +1,4 @@
-"""`python -m jaxrl.jedi train | learn | evaluate | imagine | plan | report`."""
+"""`python -m jaxrl.jedi train | learn | evaluate | imagine | plan | report | suite`."""
 
 import sys
 from collections.abc import Callable
@@ -8,10 +8,15 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import TOYS, canonical, file_name
-from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.config import JediConfig, Mode
 from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig, any_config, data_name, learned_from_data
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.session import check
+from jaxrl.jedi.suite.launch import Launch, command, launch, planned
+from jaxrl.jedi.suite.scores import Collect, collect
+from jaxrl.jedi.suite.table import Table, show
 from jaxrl.train.errors import Refusal
 
 PresetName = Literal["tiny", "small", "atari100k"]
@@ -25,17 +30,23 @@ class Start:
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium id, or my_package.my_game:make."""
+    mode: Mode = "jedi"
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
 
 
 @dataclass(frozen=True)
 class Train:
-    """Train JEDI on a game, or go on with a run that was stopped. Ends with a report."""
+    """Train JEDI (or a baseline) on a game, or go on with a run that was stopped. Ends with a report."""
 
     preset: PresetName | None
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/jedi/<env>-<preset>-seed<seed>."""
+    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>."""
+    seeds: int = 1
+    """Independent agents, trained by one program: --seed and the numbers after it, each in a folder of its own in the run's."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +55,11 @@ class Learn:
 
     preset: PresetName | None
     """Sizes and numbers of updates: tiny (two CPU cores, minutes), small (one modest GPU), atari100k. By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[OfflineConfig, tyro.conf.arg(name="")]
     run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/jedi/<data>-<preset>-seed<seed>."""
+    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<data>-<preset>-seed<seed>."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +104,8 @@ class Plan:
 
     preset: PresetName | None
     """tiny, small or atari100k. By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     timing: bool = True
     """Compile and time the updates."""
@@ -104,6 +119,34 @@ class Report:
     """Folder of the run."""
 
 
+SUITE = (
+    Annotated[Launch, tyro.conf.subcommand("launch")]
+    | Annotated[Collect, tyro.conf.subcommand("collect")]
+    | Annotated[Table, tyro.conf.subcommand("table")]
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Atari 100k as a benchmark: launch all games and seeds, collect the scores, compare them with published ones."""
+
+    command: Annotated[SUITE, tyro.conf.arg(name="")]
+    options: tuple[str, ...] = ()
+    """What `launch` hands to `train`."""
+
+
+def parse_suite(arguments: list[str]) -> Suite:
+    """The command after `suite`. What `launch` does not know must be options of `train`, whose parser refuses the rest."""
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+    described = {"prog": "python -m jaxrl.jedi suite", "description": Suite.__doc__, "config": settings}
+    if arguments[:1] != ["launch"]:
+        return Suite(tyro.cli(SUITE, args=arguments, **described))
+    settings, options = tyro.cli(SUITE, args=arguments, return_unknown_args=True, **described)
+    first = planned(settings, options)[0]
+    check(parse(command(settings, first, options)[3:]).config)
+    return Suite(settings, tuple(options))
+
+
 def preset_by_device(command: str, env: str) -> PresetName:
     """`tiny` for toys and where there are only CPUs; else the benchmark."""
     import jax
@@ -115,6 +158,8 @@ def preset_by_device(command: str, env: str) -> PresetName:
 
 def parse(arguments: list[str]):
     """The command: first the preset and the game, then everything else with the defaults that these give."""
+    if arguments[:1] == ["suite"]:
+        return parse_suite(arguments[1:])
     wants_help = {"-h", "--help"} & set(arguments)
     start, name = Start(), "tiny"
     if arguments and arguments[0] in ("train", "plan", "learn"):
@@ -123,15 +168,14 @@ def parse(arguments: list[str]):
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
-    offline = OFFLINE_PRESETS[name]()
-    config = PRESETS[name](canonical(start.env))
+    config, offline = PRESETS[name](canonical(start.env), start.mode), OFFLINE_PRESETS[name](start.mode)
     described = lambda kind, **values: Annotated[
         kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
     ]
     commands = (
-        described(Train, preset=name, config=config) | described(Learn, preset=name, config=offline)
-        | described(Evaluate) | described(Imagine)
-        | described(Plan, preset=name, config=config) | described(Report)
+        described(Train, preset=name, mode=start.mode, config=config)
+        | described(Learn, preset=name, mode=start.mode, config=offline) | described(Evaluate) | described(Imagine)
+        | described(Plan, preset=name, mode=start.mode, config=config) | described(Report) | described(Suite)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
@@ -170,20 +214,30 @@ def run(command) -> int:
         case Report():
             from jaxrl.jedi.offline_report import write_offline_report
             from jaxrl.jedi.report import write_report
+            from jaxrl.jedi.report_seeds import write_seeds_report
+            from jaxrl.jedi.seeds import seed_folders
 
-            write = write_offline_report if learned_from_data(command.run_dir) else write_report
+            write = write_seeds_report if seed_folders(command.run_dir) else write_report
+            write = write_offline_report if learned_from_data(command.run_dir) else write
             print(f"report: {write(command.run_dir)}")
+        case Suite():
+            return run_suite(command)
     return 0
 
 
 def run_train(command: Train) -> int:
     """Train, then write the report."""
     from jaxrl.jedi.report import write_report
+    from jaxrl.jedi.report_seeds import write_seeds_report
+    from jaxrl.jedi.seeds import train_seeds
     from jaxrl.jedi.train import train
 
-    config = settled(command.config)
-    folder = command.run_dir or Path("runs") / "jedi" / f"{file_name(config.env)}-{command.preset}-seed{config.seed}"
-    return ended(train(config, folder), write_report)
+    config, last = settled(command.config), command.config.seed + command.seeds - 1
+    name = f"{file_name(config.env)}-{command.preset}"
+    ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
+    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{ending}"
+    results = [train(config, folder)] if command.seeds == 1 else train_seeds(config, folder, command.seeds)
+    return ended(results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder))
 
 
 def run_learn(command: Learn) -> int:
@@ -193,39 +247,69 @@ def run_learn(command: Learn) -> int:
 
     config = command.config
     name = file_name(data_name(config.data))
-    folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
-    return ended(learn(config, folder), write_offline_report)
+    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}"
+    return ended([learn(config, folder)], lambda: write_offline_report(folder))
 
 
-def ended(result, write: Callable[[Path], Path]) -> int:
+def ended(results: list, write: Callable[[], Path]) -> int:
     """Say how a training ended, with its report if it is finished; the exit status."""
-    if not result.finished:
-        print(f"stopped by {result.signal.name}, saved; the same command goes on")
-        return 128 + result.signal
-    print(f"report: {write(result.folder)}")
+    if not all(result.finished for result in results):
+        signal = next(result.signal for result in results if not result.finished)
+        print(f"stopped by {signal.name}, saved; the same command goes on")
+        return 128 + signal
+    print(f"report: {write()}")
     return 0
 
 
 def run_evaluate(command: Evaluate) -> int:
-    """Play, print, and write if asked."""
+    """Play, print, and write if asked; every seed of a folder of seeds, and their mean."""
+    from jaxrl.jedi.report_seeds import sentence
+    from jaxrl.jedi.seeds import seed_folders
+
+    seeds = seed_folders(command.run_dir)
+    if not seeds:
+        evaluate_one(command, command.run_dir, command.out)
+        return 0
+    outs = [command.out and command.out.with_stem(f"{command.out.stem}-{folder.name}") for folder in seeds]
+    means = [evaluate_one(command, folder, out, f"{folder.name}, ") for folder, out in zip(seeds, outs, strict=True)]
+    print(f"mean return {sentence(means)}")
+    return 0
+
+
+def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str = "") -> float:
+    """Evaluate one run and print a sentence; returns the mean return."""
     from jaxrl.jedi.evaluate import evaluate_run
 
-    config, make_env = any_config(command.run_dir), None
-    if learned_from_data(command.run_dir):
+    config, make_env = any_config(run_dir), None
+    if learned_from_data(run_dir):
         from jaxrl.jedi.offline import game_for
 
-        make_env = game_for(command.run_dir, command.env and canonical(command.env))
+        make_env = game_for(run_dir, command.env and canonical(command.env))
     config = replace(config, env=canonical(command.env)) if command.env else config
     summary = evaluate_run(
-        command.run_dir, config, command.episodes, command.seed, command.checkpoint, command.out, make_env
+        run_dir, config, command.episodes, command.seed, command.checkpoint, out, make_env
     )  # fmt: skip
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
     cut = f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps" if summary["cut"] else ""
     print(
-        f"{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
+        f"{label}{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
         f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
     )
+    return summary["return"]
+
+
+def run_suite(suite: Suite) -> int:
+    """Launch, collect or compare."""
+    match suite.command:
+        case Launch():
+            if not suite.command.dry_run:
+                emulator()  # refuses here, not once per run
+            return launch(suite.command, list(suite.options))
+        case Collect():
+            print(f"scores: {collect(suite.command)}")
+        case Table():
+            show(suite.command)
     return 0
 
 

@@ -18,7 +18,7 @@ from jaxrl.nn.encoder import RMS, ConvDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
 from jaxrl.train.optim import adamw
-from jaxrl.train.parallel import example_keys
+from jaxrl.train.parallel import compute_dtype, example_keys
 from jaxrl.train.state import Learner, init_learner
 
 
@@ -46,12 +46,13 @@ class Networks(NamedTuple):
     reward_end: RewardEnd
     actor_critic: ActorCritic
     decoder: ConvDecoder
+    """Latents to pictures: trained by the probe, or in mode "separate" by the world model. Not used in mode "pixel"."""
 
 
 @functools.cache
 def networks(spec: AgentSpec) -> Networks:
     """The modules of `spec`."""
-    config, dtype = spec.config, jnp.dtype(spec.config.precision)
+    config, dtype = spec.config, compute_dtype(spec.config.precision)
     return Networks(
         seeing.Encoder(config.encoder, dtype),
         Denoiser(config.denoiser, spec.num_actions, dtype),
@@ -83,7 +84,7 @@ class AgentState:
     """All that the agent has learned, and its optimisers."""
 
     world: Learner
-    """Parameters {"encoder", "denoiser"}."""
+    """Parameters {"encoder", "denoiser"}, in mode "separate" also "decoder"."""
     target: dict
     """Moving average of the encoder. Rewards, ends, policy and start states see the world through it, because it is what the
     denoiser learns to predict: imagined and real latents are then of the same kind. Our choice."""
@@ -92,7 +93,7 @@ class AgentState:
     policy: Learner
     """Policy and value."""
     probe: Learner
-    """Decoder for pictures."""
+    """Decoder for pictures, in mode "jedi"; the others need none, its parameters are then {}."""
     spec: AgentSpec = flax.struct.field(pytree_node=False)
 
 
@@ -111,18 +112,19 @@ def init(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int
     sequence = jnp.zeros((1, *spec.latent_shape))
     action = jnp.zeros(1, jnp.int32)
 
-    encoder = nets.encoder.init(keys[0], frame)["params"]
+    encoder = nets.encoder.init(keys[0], frame).get("params", {})
     past = jnp.zeros((n, *spec.latent_shape))
     denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))["params"]
     heads = nets.reward_end.init(keys[2], heads_memory(spec, ()), sequence, sequence, action)["params"]
     policy = nets.actor_critic.init(keys[3], policy_memory(spec, ()), sequence)["params"]
-    probe = nets.decoder.init(keys[4], latent)["params"]
+    decoder = nets.decoder.init(keys[4], latent)["params"] if config.mode != "pixel" else {}
+    world = {"encoder": encoder, "denoiser": denoiser} | ({"decoder": decoder} if config.mode == "separate" else {})
     return AgentState(
-        world=init_learner({"encoder": encoder, "denoiser": denoiser}, optim.world),
+        world=init_learner(world, optim.world),
         target=jax.tree.map(jnp.copy, encoder),
         heads=init_learner(heads, optim.heads),
         policy=init_learner(policy, optim.policy),
-        probe=init_learner(probe, optim.probe),
+        probe=init_learner(decoder if config.mode == "jedi" else {}, optim.probe),
         spec=spec,
     )
 
@@ -131,12 +133,21 @@ def check_shapes(spec: AgentSpec) -> None:
     """Refuse sizes that do not fit together, with one sentence."""
     config = spec.config
     levels = len(config.encoder.widths)
+    if (config.mode == "pixel") != (config.encoder.kind == "identity"):
+        raise ValueError(
+            f'agent.mode {config.mode} does not go with encoder.kind {config.encoder.kind} ("identity" belongs to pixel, and only to '
+            "it): choose the mode by --mode, which brings the sizes that fit"
+        )
+    if config.mode == "pixel" and (levels or config.encoder.channels != spec.frame_shape[-1]):
+        raise ValueError(
+            f"in mode pixel encoder.widths must be empty and encoder.channels {spec.frame_shape[-1]}, as in the frames"
+        )
     if any(side % 2**levels for side in spec.frame_shape[:2]):
         raise ValueError(
             f"frames of {spec.frame_shape[0]}x{spec.frame_shape[1]} cannot be halved {levels} times; choose a frame size that is "
             f"a multiple of {2**levels} or fewer encoder.widths"
         )
-    if len(config.probe.widths) != levels:
+    if config.mode != "pixel" and len(config.probe.widths) != levels:
         raise ValueError(f"probe.widths needs as many levels as encoder.widths ({levels}), has {len(config.probe.widths)}")
     if config.heads.length < config.context + 1:
         raise ValueError(f"heads.length must exceed context ({config.context}), is {config.heads.length}")
@@ -164,8 +175,15 @@ def encode(state: AgentState, frame: jax.Array, mask: jax.Array | None = None) -
 
 
 def decode(state: AgentState, z: jax.Array) -> jax.Array:
-    """Pictures float `[..., H, W, 3]`, about [-1, 1], of latents by the probe; no gradient flows to the latents."""
-    return networks(state.spec).decoder.apply({"params": state.probe.params}, jax.lax.stop_gradient(z)).astype(jnp.float32)
+    """Pictures float `[..., H, W, 3]`, about [-1, 1], of latents by the decoder; no gradient flows to the latents.
+
+    In mode "pixel" the latents themselves.
+    """
+    mode, z = state.spec.config.mode, jax.lax.stop_gradient(z)
+    if mode == "pixel":
+        return z
+    params = state.world.params["decoder"] if mode == "separate" else state.probe.params
+    return networks(state.spec).decoder.apply({"params": params}, z).astype(jnp.float32)
 
 
 class Observation(NamedTuple):

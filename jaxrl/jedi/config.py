@@ -15,6 +15,9 @@ from jaxrl.jedi.reward_end import RewardEndConfig
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.optim import OptimConfig
 
+Mode = Literal["jedi", "pixel", "separate"]
+"""Which world model: latents that the denoising loss shapes; none, but frames (DIAMOND); latents trained apart, by reconstruction."""
+
 
 @dataclass(frozen=True)
 class SamplerConfig:
@@ -50,6 +53,8 @@ class WorldModelLearning:
     """Weight of the variance hinge; 0 lets the latents collapse. Our choice."""
     hinge_floor: float = 0.25
     """Standard deviation over the batch below which a latent dimension is pushed apart. Our choice: half of the latents' RMS."""
+    reconstruction_weight: float = 1.0
+    """Weight of the squared error of pixels in mode "separate", where it alone trains encoder and decoder. Our choice."""
     heads_gradient: float = 0.0
     """Weight of the (frozen) reward and end model's loss in the encoder's gradient; 0: latents learn from denoising alone."""
 
@@ -108,6 +113,8 @@ class ProbeLearning:
 class AgentConfig:
     """One agent: its networks, its diffusion and the training of its parts. Static under jit."""
 
+    mode: Mode = "jedi"
+    """The world model: "jedi", or one of the baselines. The sizes must fit, so choose it by `--mode`, which brings its preset."""
     context: int = 4
     """Past latents and actions that the denoiser sees (DIAMOND)."""
     encoder: EncoderConfig = EncoderConfig()
@@ -120,8 +127,9 @@ class AgentConfig:
     heads: HeadsLearning = HeadsLearning()
     behaviour: BehaviourLearning = BehaviourLearning()
     probe: ProbeLearning = ProbeLearning()
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and LSTM state stay float32."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and LSTM state stay float32. "auto": bfloat16
+    on accelerators, float32 on CPUs."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From frames to latents of fixed scale, and back through the probe decoder."""
+"""From frames to latents of fixed scale. In pixel mode the latent is the frame itself."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,21 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.nn import encoder as blocks
-from jaxrl.replay.segment import frame_to_float
+from jaxrl.replay.segment import frame_to_float, quantize_frame
 
-ENCODERS = {"conv": blocks.ConvEncoder, "strided": blocks.StridedEncoder, "local": blocks.LocalEncoder}
+ENCODERS = {
+    "conv": blocks.ConvEncoder,
+    "strided": blocks.StridedEncoder,
+    "local": blocks.LocalEncoder,
+    "patch": blocks.PatchEncoder,
+}
 NORMS = {
     "rms": blocks.fix_rms,
     "layer": blocks.fix_layer,
     "position": blocks.fix_position,
     "tanh": blocks.fix_tanh,
     "none": blocks.fix_nothing,
+    "quantize": quantize_frame,
 }
 
 
@@ -24,18 +30,20 @@ NORMS = {
 class EncoderConfig:
     """Sizes of the encoder, and how the scale of a latent is fixed. All values are our choice; the paper's are not known."""
 
-    kind: Literal["conv", "strided", "local"] = "conv"
-    """Full-resolution residual blocks; stride-2 convolutions only (cheap); or those without any mixing over the map."""
+    kind: Literal["conv", "strided", "local", "patch", "identity"] = "conv"
+    """Full-resolution residual blocks; stride-2 convolutions only (cheap); those without any mixing over the map; squares folded into
+    channels and convolutions on coarse maps only (cheap in memory); or none: the latent is the frame (pixel mode)."""
     widths: tuple[int, ...] = (32, 64, 64)
-    """Channels per level; every level halves the resolution."""
+    """Channels per level; every level halves the resolution. None for "identity"."""
     channels: int = 16
     """Channels of the latent map."""
-    norm: Literal["rms", "layer", "position", "tanh", "none"] = "rms"
-    """How each latent is brought to scale (`jaxrl.nn.encoder.fix_*`). "rms" gives every map a root mean square of 0.5."""
+    norm: Literal["rms", "layer", "position", "tanh", "none", "quantize"] = "rms"
+    """How each latent is brought to scale (`jaxrl.nn.encoder.fix_*`). "rms" gives every map a root mean square of 0.5. "quantize" is
+    for frames: denoised ones are clamped and cut to 8 bits (DIAMOND), real ones are left as they are."""
 
 
 class Encoder(nn.Module):
-    """`[..., H, W, 3]` in [-1, 1] to latents `[..., H/2^L, W/2^L, C]` of fixed scale, float32."""
+    """`[..., H, W, 3]` in [-1, 1] to latents `[..., H/2^L, W/2^L, C]` of fixed scale, float32. "identity" has no parameters."""
 
     config: EncoderConfig
     dtype: jnp.dtype = jnp.float32
@@ -43,6 +51,8 @@ class Encoder(nn.Module):
     @nn.compact
     def __call__(self, x):
         config = self.config
+        if config.kind == "identity":
+            return x
         h = ENCODERS[config.kind](config.widths, config.channels, self.dtype, name=config.kind)(x)
         return fix_scale(config, h)
 

@@ -11,8 +11,8 @@ from jaxrl.jedi.agent import AgentState, heads_memory, networks
 from jaxrl.jedi.config import AgentConfig, GateConfig, JediConfig
 from jaxrl.jedi.judge import draw_endings, judge
 from jaxrl.jedi.learn_heads import accuracies, classification_loss, training_pairs
-from jaxrl.jedi.learn_world_model import world_model_loss
 from jaxrl.jedi.monitor import Exam, context_gain, latent_statistics, linear_probe
+from jaxrl.jedi.objectives import OBJECTIVES
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.replay.episodes import Episode, fill
@@ -79,7 +79,7 @@ def examine(agent: AgentState, seen: HeldOut, gate: GateConfig) -> dict[str, jax
       "imagined/...": `judge` on held-out endings, open loop. "monitor/...": the collapse monitors on held-out frames.
     """
     keys = jax.random.split(jax.random.key(KEY), 4)
-    _, world = world_model_loss(agent.world.params, agent, seen.future, keys[0])
+    _, world = OBJECTIVES[agent.spec.config.mode](agent.world.params, agent, seen.future, keys[0])
     found = {"held_out/denoising": world["denoising"]}
     found |= {f"held_out/{name}": value for name, value in examine_heads(agent, seen.around, keys[1]).items()}
     found |= {f"imagined/{name}": value for name, value in judge(agent, seen.endings, seen.usable, keys[2])._asdict().items()}

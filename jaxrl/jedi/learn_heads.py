@@ -52,9 +52,11 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
     chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
     if chosen > 0:
         z_next = replace_by_sampled(state, z, z_next, batch, keys[:, 0], keys[:, 1], chosen)
-    noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z[:, :-1])
-    noisy = jnp.where(batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0)
-    return jax.lax.stop_gradient((noisy, z_next))
+    z_before = z[:, :-1]
+    if learning.noise > 0:
+        noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
+        z_before = jnp.where(batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0)
+    return jax.lax.stop_gradient((z_before, z_next))
 
 
 def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):

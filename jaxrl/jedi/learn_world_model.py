@@ -1,23 +1,10 @@
-"""One update of encoder and denoiser: the JEDI objective.
-
-The latent space comes from the denoising loss itself (papers 2505.19698, 2605.13013: no reconstruction, no pretrained encoder). How
-exactly is not known to us; everything below is our choice, after DIAMOND's loss and the measurements in docs/jedi.md:
-
-  z_t   = E(o_t)              context latents, with gradient
-  zbar  = stop_gradient(E_ema(o_{t+1}))                          targets
-  F     = U(c_in (zbar + sigma e), z_context / sigma_data, actions, c_noise)
-  L     = mean (F - (zbar - c_skip noisy) / c_out)^2             averaged over the autoregressive steps
-        + w mean_j relu(floor - std_batch(z_j))                  variance hinge: without it the latents collapse
-"""
+"""One update of the world model, whatever its objective."""
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.diffusion import noise
-from jaxrl.diffusion.loss import autoregressive_loss
-from jaxrl.jedi.agent import AgentSpec, AgentState, heads_memory, networks, optimizers
-from jaxrl.jedi.encoder import encode, fix_scale
-from jaxrl.jedi.learn_heads import classification_loss
+from jaxrl.jedi.agent import AgentState, optimizers
+from jaxrl.jedi.objectives import OBJECTIVES
 from jaxrl.replay.segment import Segment
 from jaxrl.train import parallel
 from jaxrl.train.state import apply_gradients, ema
@@ -28,9 +15,9 @@ def update_world_model(
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on a batch of segments `[B, context + autoregressive_steps]`; also moves the target encoder.
 
-    Metrics: "loss", "denoising", "hinge", "latent_std" (mean over dimensions), "gradient_norm".
+    Metrics: "loss", "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode "hinge" or "reconstruction".
     """
-    compute = jax.value_and_grad(world_model_loss, has_aux=True)
+    compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
     (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)
     grads = parallel.mean(grads, axis_name)
     world, norm = apply_gradients(state.world, grads, optimizers(state.spec).world)
@@ -40,81 +27,3 @@ def update_world_model(
     else:
         target = jax.tree.map(jnp.copy, world.params["encoder"])
     return state.replace(world=world, target=target), {**metrics, "gradient_norm": norm}
-
-
-def world_model_loss(params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
-    """The objective above for parameters {"encoder", "denoiser"}: `(loss, metrics)`."""
-    spec, learning = state.spec, state.spec.config.world_model
-    n = spec.config.context
-    z = encode_context(spec, params, batch.window(0, n))
-    targets = encode_targets(state, params, batch.window(n, n + learning.autoregressive_steps))
-    denoising = denoising_loss(spec, params["denoiser"], z, targets, batch, key, axis_name)
-    std = batch_std(z, batch.frame_mask[:, :n], axis_name)
-    hinge = jax.nn.relu(learning.hinge_floor - std).mean()
-    loss = denoising + learning.hinge_weight * hinge
-    metrics = {"denoising": denoising, "hinge": hinge, "latent_std": std.mean()}
-    if learning.heads_gradient > 0:
-        heads = frozen_heads_loss(state, z, targets, batch, axis_name)
-        loss, metrics = loss + learning.heads_gradient * heads, {**metrics, "heads": heads}
-    return loss, {"loss": loss, **metrics}
-
-
-def encode_context(spec: AgentSpec, params, context: Segment) -> jax.Array:
-    """Latents `[B, n, h, w, C]` with gradient to the encoder; zero in padding."""
-    return encode(networks(spec).encoder, params["encoder"], context.frame, context.frame_mask)
-
-
-def encode_targets(state: AgentState, params, future: Segment) -> jax.Array:
-    """Latents `[B, S, h, w, C]` that the denoiser should find, by the kind of target that the configuration names."""
-    encoder, kind = networks(state.spec).encoder, state.spec.config.world_model.target
-    if kind == "ema":
-        return encode(encoder, state.target, future.frame, future.frame_mask)
-    z = encode(encoder, params["encoder"], future.frame, future.frame_mask)
-    return jax.lax.stop_gradient(z) if kind == "sg" else z
-
-
-def denoising_loss(spec: AgentSpec, denoiser_params, z, targets, batch: Segment, key, axis_name=None) -> jax.Array:
-    """Mean denoising error over examples and autoregressive steps; steps into or out of padding do not count.
-
-    Args:
-      z: context latents `[B, n, h, w, C]`.
-      targets: `[B, S, h, w, C]`.
-      batch: the segments `[B, n + S]`, for actions and masks.
-      key: PRNG key for noise levels and noise.
-    """
-    n, steps = z.shape[1], targets.shape[1]
-    denoiser = networks(spec).denoiser
-    keys = jax.vmap(lambda k: jax.random.split(k, steps))(parallel.example_keys(key, len(z), axis_name))
-    draws = jax.vmap(jax.vmap(lambda k: noise.draw(k, spec.latent_shape)))(keys)
-    windows = [batch.window(i, i + n) for i in range(steps)]
-    conditions = (jnp.stack([w.action for w in windows]), jnp.stack([w.frame_mask for w in windows]))
-
-    def network(noisy, c_noise, context, condition):
-        return denoiser.apply({"params": denoiser_params}, noisy, c_noise, jnp.moveaxis(context, 0, 1), *condition)
-
-    time_first = lambda tree: jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), tree)
-    outcome = autoregressive_loss(
-        network, time_first(z), time_first(targets), conditions, time_first(draws), spec.config.edm,
-        lambda d: fix_scale(spec.config.encoder, d),
-    )  # fmt: skip
-    real = time_first(batch.frame_mask[:, n:] & batch.frame_mask[:, n - 1 : -1])
-    return parallel.masked_mean(outcome.loss, real, axis=1, axis_name=axis_name).mean()
-
-
-def batch_std(z: jax.Array, mask: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """Standard deviation `[h, w, C]` of every latent dimension over the frames `[B, n]` of the batch that are real."""
-    weight = jnp.broadcast_to(mask[..., None, None, None], z.shape)
-    average = parallel.masked_mean(z, weight, (0, 1), axis_name)
-    variance = parallel.masked_mean(jnp.square(z - average[None, None]), weight, (0, 1), axis_name)
-    return jnp.sqrt(variance + 1e-8)
-
-
-def frozen_heads_loss(state: AgentState, z, targets, batch: Segment, axis_name=None) -> jax.Array:
-    """Loss of the reward and end model, its parameters fixed, as a function of the context latents."""
-    n = z.shape[1]
-    sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)
-    memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
-    params = jax.lax.stop_gradient(state.heads.params)
-    steps = batch.window(0, n)
-    _, reward, end = model.apply({"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask)
-    return sum(classification_loss(reward, end, steps, axis_name))

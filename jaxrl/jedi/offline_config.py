@@ -14,6 +14,7 @@ from jaxrl.jedi.config import (
     GameConfig,
     GateConfig,
     JediConfig,
+    Mode,
     MonitorConfig,
     Schedule,
     Updates,
@@ -78,15 +79,15 @@ class Found:
     """Hash of all frames (as resized), actions, rewards and flags."""
 
 
-def _preset(name: str, updates: Updates, epochs: int) -> OfflineConfig:
-    whole = presets.PRESETS[name]("data")
+def _preset(name: str, mode: Mode, updates: Updates, epochs: int) -> OfflineConfig:
+    whole = presets.PRESETS[name]("data", mode)
     return OfflineConfig(epochs=epochs, updates=updates, agent=whole.agent, gate=whole.gate, checkpoint=whole.checkpoint)
 
 
-OFFLINE_PRESETS: dict[str, Callable[[], OfflineConfig]] = {
-    "tiny": lambda: _preset("tiny", Updates(100, 50, 0, 30), 8),
-    "small": lambda: _preset("small", Updates(400, 200, 0, 50), 50),
-    "atari100k": lambda: _preset("atari100k", Updates(4_000, 4_000, 0, 400), 100),
+OFFLINE_PRESETS: dict[str, Callable[[Mode], OfflineConfig]] = {
+    "tiny": lambda mode="jedi": _preset("tiny", mode, Updates(100, 50, 0, 30), 8),
+    "small": lambda mode="jedi": _preset("small", mode, Updates(400, 200, 0, 50), 50),
+    "atari100k": lambda mode="jedi": _preset("atari100k", mode, Updates(4_000, 4_000, 0, 400), 100),
 }
 """For the command line, by the names of `train`'s presets, whose networks they take. Numbers of updates are our choice."""
 
@@ -119,7 +120,7 @@ def stored(config: OfflineConfig, found: Found) -> dict:
 
 def learned_from_data(run_dir: str | Path) -> bool:
     """Whether the run in a folder learned from recorded episodes."""
-    return "found" in read_config(run_dir)
+    return (Path(run_dir).expanduser() / "config.json").is_file() and "found" in read_config(run_dir)
 
 
 def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:

@@ -10,6 +10,8 @@ from jaxrl.jedi.offline_config import Found, OfflineConfig, data_name, read_offl
 from jaxrl.jedi.pictures import Comparison, animation, film_strip
 from jaxrl.jedi.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report import (
+    DRAWN,
+    NAMES,
     STEPS,
     document,
     figure_bytes,
@@ -79,12 +81,15 @@ def held_out(rows) -> bytes:
 
 def page(config: OfflineConfig, found: Found, folder: Path, rows, comparison: Comparison, pictures: dict[str, bytes]) -> str:
     """The HTML."""
-    title, show = f"JEDI on {html.escape(data_name(config.data))}", lambda name, text: picture(pictures, name, text)
+    title, show = (
+        f"{NAMES[config.agent.mode]} on {html.escape(data_name(config.data))}",
+        lambda name, text: picture(pictures, name, text),
+    )
     return document(title, f"""
 <p class="note">{summary(config, found, rows)}</p>
 <h2>On episodes it never saw</h2><p>{generalisation(rows)}</p>{show("held_out.png", "held-out measures")}
 <h2>Recorded against imagined</h2>
-<p>{imagination(comparison)}</p>
+<p>{imagination(config.agent.mode, comparison)}</p>
 {show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
 <h2>Has it collapsed?</h2><p>{verdict(shared(config, found), rows)}</p>{show("monitors.png", "monitors")}
 <h2>Training</h2>{show("losses.png", "losses")}
@@ -122,13 +127,12 @@ def generalisation(rows) -> str:
     )
 
 
-def imagination(comparison: Comparison) -> str:
+def imagination(mode: str, comparison: Comparison) -> str:
     """What the film shows."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     return (
         f"The same {len(comparison.action)} actions in a held-out episode and, without looking at it again, inside the world model. "
-        f"Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its drawing of the real "
-        f"latents. Imagined rewards were right at {right:.0%} of the steps."
+        f"{DRAWN[mode]} Imagined rewards were right at {right:.0%} of the steps."
     )
 
 

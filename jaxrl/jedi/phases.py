@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.config import GateConfig
+from jaxrl.jedi.config import AgentConfig, GateConfig
 from jaxrl.jedi.judge import Judgement, draw_endings, judge, passes
 from jaxrl.jedi.learn_behaviour import update_behaviour
 from jaxrl.jedi.learn_heads import update_heads
@@ -54,6 +54,11 @@ PHASES = {
     ),
     "probe": Phase("probe", update_probe, buffer.draw_frames, lambda spec: (spec.config.probe.batch,), lambda spec: 1),
 }  # fmt: skip
+
+
+def phases_of(config: AgentConfig) -> dict[str, Phase]:
+    """The phases that an agent goes through. Only jedi's latents need a probe to be seen."""
+    return {name: phase for name, phase in PHASES.items() if name != "probe" or config.mode == "jedi"}
 
 
 PURPOSES = (*PHASES, "judge", "monitor", "evaluate", "collect")
@@ -196,7 +201,8 @@ def run_epoch(
     now_open = is_open | passes(judgement, gate)
     count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
     agent, tallies["behaviour"] = run("behaviour", agent, count)
-    agent, tallies["probe"] = run("probe", agent, counts.probe)
+    if "probe" in phases_of(agent.spec.config):
+        agent, tallies["probe"] = run("probe", agent, counts.probe)
     return agent, tallies, judgement, now_open
 
 

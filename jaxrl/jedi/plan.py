@@ -13,11 +13,12 @@ from jaxrl.envs.single import as_host
 from jaxrl.jedi import phases
 from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import JediConfig, Updates
-from jaxrl.jedi.phases import PHASES, Phase
+from jaxrl.jedi.phases import Phase, phases_of
 from jaxrl.jedi.session import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
-from jaxrl.train.flops import count_flops
+from jaxrl.train.flops import count_flops, peak_flops
+from jaxrl.train.parallel import compute_dtype
 from jaxrl.train.progress import duration
 from jaxrl.train.state import count_params
 
@@ -98,20 +99,21 @@ def plan(config: JediConfig, timing: bool = True) -> str:
       Refusal: the settings do not fit together, or there is no such game.
     """
     check(config)
+    parts = phases_of(config.agent)
     env = make(config.env, config.game.frame_size)
     shapes = jax.eval_shape(lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0)))
     epochs, updates = total_updates(config)
     schedule, device = config.schedule, jax.devices()[0]
     sizes = {
         "encoder": shapes.world.params["encoder"], "denoiser": shapes.world.params["denoiser"], "reward and end": shapes.heads.params,
-        "policy and value": shapes.policy.params, "probe": shapes.probe.params,
+        "policy and value": shapes.policy.params, "decoder": shapes.world.params.get("decoder", shapes.probe.params),
     }  # fmt: skip
     frames = buffer.frame_bytes(config.replay, env.frame_shape)
     lines = [
         f"game        {config.env}: {env.num_actions} actions, frames {env.frame_shape[0]}x{env.frame_shape[1]}, latents "
         f"{'x'.join(map(str, shapes.spec.latent_shape))}",
         f"device      {device.platform} ({device.device_kind})",
-        "parameters  " + ", ".join(f"{name} {count_params(params):,}" for name, params in sizes.items()),
+        "parameters  " + ", ".join(f"{name} {count_params(params):,}" for name, params in sizes.items() if params),
         f"schedule    {epochs:,} epochs: {schedule.initial_steps:,} random steps, then {schedule.steps_per_epoch} steps per epoch up to "
         f"{schedule.env_steps:,}, then {schedule.final_epochs} epochs without play",
         f"replay      {config.replay.capacity:,} frames, {frames / 2**20:,.0f} MiB",
@@ -119,11 +121,11 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     ]  # fmt: skip
     head = f"{'part':<12}{'first epoch':>12}{'per epoch':>11}{'whole run':>12}"
     if not timing:
-        return "\n".join([*lines, head, *(_row(name, config, updates) for name in PHASES)])
+        return "\n".join([*lines, head, *(_row(name, config, updates) for name in parts)])
 
     agent = init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0))
     replay = made_up_replay(config, env.num_actions, env.frame_shape)
-    costs = {name: cost_of(phase, agent, replay) for name, phase in PHASES.items()}
+    costs = {name: cost_of(phase, agent, replay) for name, phase in parts.items()}
     lines.append(head + f"{'ms/update':>11}{'GFLOP/update':>14}{'MiB/update':>12}{'compile s':>11}")
     for name, cost in costs.items():
         memory = "?" if cost.temporary_bytes is None else f"{cost.temporary_bytes / 2**20:,.0f}"
@@ -131,13 +133,15 @@ def plan(config: JediConfig, timing: bool = True) -> str:
             _row(name, config, updates)
             + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}"
         )
+    peak = peak_flops(device.device_kind, str(compute_dtype(config.agent.precision)))
     step = seconds_per_step(config, env)
     spent = lambda counts: sum(getattr(counts, name) * cost.seconds for name, cost in costs.items())
     compiling = sum(cost.compile_seconds for cost in costs.values())
     arithmetic = sum(getattr(updates, name) * cost.flops for name, cost in costs.items())
+    used = "" if peak is None else f", {arithmetic / spent(updates) / peak:.1%} of this device's peak while learning"
     lines += [
         "",
-        f"arithmetic  {arithmetic:.2e} floating-point operations in the whole run, without the game",
+        f"arithmetic  {arithmetic:.2e} floating-point operations in the whole run, without the game{used}",
         f"one step of the game takes {step * 1e3:.1f} ms; compiling {duration(compiling)} in all",
         f"first epoch {duration(spent(schedule.first) + schedule.initial_steps * step)}, "
         f"every other {duration(spent(schedule.steady) + schedule.steps_per_epoch * step)}",

@@ -1,5 +1,12 @@
-"""Whole configurations by name and game: `tiny` for two CPU cores, `small` for one modest GPU, `atari100k` for the benchmark."""
+"""Whole configurations by name, game and mode: `tiny` for two CPU cores, `small` for one modest GPU, `atari100k` for the benchmark.
 
+The modes of one preset share schedule, batches, horizon and optimisers; they differ in the networks' sizes, which must fit frames or
+latents.
+"""
+
+from dataclasses import replace
+
+from jaxrl.diffusion.precondition import EDM
 from jaxrl.envs.make import TOYS
 from jaxrl.jedi.actor_critic import ActorCriticConfig
 from jaxrl.jedi.config import (
@@ -11,6 +18,7 @@ from jaxrl.jedi.config import (
     GateConfig,
     HeadsLearning,
     JediConfig,
+    Mode,
     ProbeLearning,
     Schedule,
     Updates,
@@ -23,9 +31,30 @@ from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.config import differences, to_dict
 from jaxrl.train.optim import OptimConfig
 
+FRAMES = EncoderConfig("identity", (), channels=3, norm="quantize")
+"""Pixel mode: a frame is its own latent."""
+OFFSET = EDM(sigma_offset=0.3)
+"""DIAMOND's noise for frames."""
 
-def tiny(env: str = "catch") -> JediConfig:
-    """A few minutes on two CPU cores. All values are our choice, measured on `catch` (docs/jedi.md)."""
+
+def as_separate(agent: AgentConfig) -> AgentConfig:
+    """The same sizes, latents trained by reconstruction."""
+    return replace(agent, mode="separate")
+
+
+def as_pixel(
+    agent: AgentConfig, denoiser: DenoiserConfig, reward_end: RewardEndConfig, actor_critic: ActorCriticConfig
+) -> AgentConfig:
+    """The same agent on frames, with networks that fit them; rewards and ends are learned from real frames only, as in DIAMOND."""
+    heads = replace(agent.heads, sampled_share=0.0, noise=0.0)
+    return replace(
+        agent, mode="pixel", encoder=FRAMES, edm=OFFSET, denoiser=denoiser, reward_end=reward_end, actor_critic=actor_critic,
+        heads=heads,
+    )  # fmt: skip
+
+
+def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
+    """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on `catch` (docs/jedi.md)."""
     toy = env in TOYS
     agent = AgentConfig(
         context=2,
@@ -37,7 +66,17 @@ def tiny(env: str = "catch") -> JediConfig:
         heads=HeadsLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
         behaviour=BehaviourLearning(OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, spare_starts=2),
         probe=ProbeLearning(widths=(32, 32, 16)),
+        precision="float32",
     )
+    if mode == "pixel":
+        agent = as_pixel(
+            agent,
+            DenoiserConfig((1, 1, 1), (16, 32, 32), cond_width=64),
+            RewardEndConfig((1, 1, 1, 1), (16, 16, 32, 32), cond_width=64, lstm_width=256),
+            ActorCriticConfig((16, 32, 32), (True, True, True), lstm_width=128),
+        )
+    elif mode == "separate":
+        agent = as_separate(agent)
     if toy:
         return JediConfig(
             env,
@@ -61,7 +100,7 @@ def tiny(env: str = "catch") -> JediConfig:
     )
 
 
-def small(env: str = "Breakout") -> JediConfig:
+def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells how long. Our choice, not run."""
     agent = AgentConfig(
         denoiser=DenoiserConfig((2, 2), (64, 64)),
@@ -70,8 +109,16 @@ def small(env: str = "Breakout") -> JediConfig:
         world_model=WorldModelLearning(OptimConfig(3e-4, 1e-2, 1.0)),
         heads=HeadsLearning(OptimConfig(3e-4, 1e-2, 100.0)),
         behaviour=BehaviourLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
-        precision="bfloat16",
     )
+    if mode == "pixel":
+        agent = as_pixel(
+            agent,
+            DenoiserConfig((1, 1, 1, 1), (32, 32, 32, 32)),
+            RewardEndConfig((1, 1, 1, 1), (32, 32, 32, 32), lstm_width=512),
+            ActorCriticConfig((32, 32, 64, 64), (True,) * 4, lstm_width=256),
+        )
+    elif mode == "separate":
+        agent = as_separate(agent)
     return JediConfig(
         env,
         game=GameConfig(num_envs=4),
@@ -84,9 +131,21 @@ def small(env: str = "Breakout") -> JediConfig:
     )
 
 
-def atari100k(env: str = "Breakout") -> JediConfig:
-    """The benchmark: 100 000 steps of one game, DIAMOND's schedule, latents instead of frames (our choice of sizes)."""
-    return JediConfig(env, agent=AgentConfig(precision="bfloat16"))
+def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
+    """The benchmark: 100 000 steps of one game, DIAMOND's schedule. Mode "pixel" has exactly DIAMOND's networks (4.4, 5.9 and 3.2
+    million parameters at 4 actions); the sizes for latents are our choice.
+    """
+    agent = AgentConfig(heads=HeadsLearning(sampled_share=0.125))
+    if mode == "pixel":
+        agent = as_pixel(
+            agent,
+            DenoiserConfig((2, 2, 2, 2), (64, 64, 64, 64)),
+            RewardEndConfig((2, 2, 2, 2), (32, 32, 32, 32)),
+            ActorCriticConfig((32, 32, 64, 64), (True,) * 4),
+        )
+    elif mode == "separate":
+        agent = as_separate(agent)
+    return JediConfig(env, agent=agent)
 
 
 PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
@@ -95,9 +154,10 @@ PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
 
 def options_for(config: JediConfig) -> list[str]:
     """Options of `train` that give this configuration again: the nearest preset, and what differs from it."""
-    changes = {name: differences(to_dict(preset(config.env)), to_dict(config)) for name, preset in PRESETS.items()}
+    mode = config.agent.mode
+    changes = {name: differences(to_dict(preset(config.env, mode)), to_dict(config)) for name, preset in PRESETS.items()}
     nearest = min(changes, key=lambda name: len(changes[name]))
-    options = ["--preset", nearest, "--env", config.env]
+    options = ["--preset", nearest, "--env", config.env, *(["--mode", mode] if mode != "jedi" else [])]
     for name, (_, value) in changes[nearest].items():
         values = value if isinstance(value, list) else [value]
         options += ["--" + name.replace("_", "-"), *map(str, values)]

@@ -12,7 +12,7 @@ from jaxrl.jedi import store as stores
 from jaxrl.jedi.agent import Observation, policy_memory
 from jaxrl.jedi.collect_host import act_on_device
 from jaxrl.jedi.evaluate import EVALUATION_LANES, play_games_at_once
-from jaxrl.jedi.phases import PHASES
+from jaxrl.jedi.phases import phases_of
 from jaxrl.jedi.session import Session
 
 
@@ -39,10 +39,10 @@ def prepare_programs(session: Session, compiling: Compiling) -> None:
     shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
     agent, replay, key = shapes(session.agent), shapes(store.replay), shapes(session.epoch_key)
     zero, mesh = jax.ShapeDtypeStruct((), jnp.int32), store.mesh
-    needed = [
-        name for name in PHASES if getattr(session.config.schedule.first, name) or getattr(session.config.schedule.steady, name)
-    ]
-    for phase in map(PHASES.get, needed):
+    first, steady = session.config.schedule.first, session.config.schedule.steady
+    for name, phase in phases_of(session.config.agent).items():
+        if not getattr(first, name) and not getattr(steady, name):
+            continue
         compiling.submit(lambda phase=phase: stores.run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile())
     if session.static:
         return

@@ -23,6 +23,14 @@ from jaxrl.train.metrics import read_metrics
 from jaxrl.train.progress import duration
 from jaxrl.train.rundir import read_config, write_atomically
 
+NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
+"""By mode."""
+DRAWN = {
+    "jedi": "Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its view of the real ones.",
+    "pixel": "The latents are the frames themselves.",
+    "separate": "Imagined latents are drawn by the decoder they were trained with; the middle row is its view of the real ones.",
+}
+"""How latents become pictures, by mode."""
 STEPS = 40
 """Length of the imagined stretch that is shown."""
 
@@ -59,7 +67,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
 
 
 def new_figure(columns: int, rows: int = 1):
-    """A figure and its axes in one row of reading."""
+    """A figure that no window shows, and its axes in reading order."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.4 * columns, 2.9 * rows), layout="constrained")
@@ -75,7 +83,7 @@ def figure_bytes(figure) -> bytes:
 
 def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
     """Environment steps (updates, where nothing was played) and values of a metric, where it was logged."""
-    found = [(row.get("env_steps", row["updates"]), row[name]) for row in rows if row.get(name) is not None]
+    found = [(row["env_steps"] if "env_steps" in row else row["updates"], row[name]) for row in rows if row.get(name) is not None]
     return [x for x, _ in found], [y for _, y in found]
 
 
@@ -204,13 +212,13 @@ def page(
 ) -> str:
     """The HTML."""
     show = lambda name, text: picture(pictures, name, text)
-    title = f"JEDI on {html.escape(config.env)}"
+    title = f"{NAMES[config.agent.mode]} on {html.escape(config.env)}"
     return document(title, f"""
 <p class="note">{summary(config, rows)}</p>
 {scores(game, rows)}
 <h2>Learning curves</h2>{show("curves.png", "learning curves")}
 <h2>Real against imagined</h2>
-<p>{imagination(comparison, env_steps)}</p>
+<p>{imagination(config.agent.mode, comparison, env_steps)}</p>
 {show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
 <h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{show("monitors.png", "monitors")}
 <h2>Training</h2>{show("losses.png", "losses")}
@@ -280,14 +288,14 @@ def _cut(games: int) -> str:
     return f"{games} games were cut after evaluation.max_steps; their returns count as they stood." if games else ""
 
 
-def imagination(comparison: Comparison, env_steps: int) -> str:
+def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
     """What the film shows, in words and figures."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     rewards = int(np.abs(np.sign(comparison.reward)).sum())
     return (
         f"The same {len(comparison.action)} actions in the real game and, without looking at it again, inside the world model (agent after "
-        f"{env_steps:,} steps). Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its drawing "
-        f"of the real latents. Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were not zero."
+        f"{env_steps:,} steps). {DRAWN[mode]} Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were "
+        "not zero."
     )
 
 
@@ -297,13 +305,16 @@ def verdict(config: JediConfig, rows) -> str:
     std, rank, gain = (last.get(f"monitor/{name}") or 0.0 for name in ("latent_std", "participation_ratio", "context_gain"))
     healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
     judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
+    floor = f"; the hinge's floor is {config.agent.world_model.hinge_floor}" if config.agent.mode == "jedi" else ""
+    if config.agent.mode == "pixel":
+        judged, floor = ("The past is used" if gain > 0.01 else "The past is not used"), "; of frames, not of latents"
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
     gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}"
     if opened is not None:
         by_time = ", because its latest epoch had come: imagination does not yet end where the game does."
         gate += by_time if last.get("gate/forced") else ", when imagination passed its test."
     return (
-        f"{judged}: standard deviation {std:.3f} (0 when collapsed; the hinge's floor is {config.agent.world_model.hinge_floor}), "
+        f"{judged}: standard deviation {std:.3f} (0 when collapsed{floor if config.agent.mode != 'separate' else ''}), "
         f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
         f"Open-loop end recall {last['gate/end_recall']:.2f}."
     )
@@ -331,8 +342,8 @@ def going_on(config: JediConfig, folder: Path) -> str:
     longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
     options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
-python -m jaxrl.jedi plan --preset atari100k --env {config.env}
-python -m jaxrl.jedi train --preset atari100k --env {config.env}
+python -m jaxrl.jedi plan --preset atari100k --mode {config.agent.mode} --env {config.env}
+python -m jaxrl.jedi train --preset atari100k --mode {config.agent.mode} --env {config.env}
 
 # go on with this run
 python -m jaxrl.jedi train {options} --run-dir {shown}

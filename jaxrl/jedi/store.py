@@ -103,11 +103,14 @@ class HostStore:
         row = np.asarray(draw.row)
         return _complete(self.index, draw, self.frames[row].reshape(*row.shape, *self.frame_shape))
 
+    def gather_for(self, phase: Phase, spec: AgentSpec, epoch_key, first: int) -> Segment:
+        """The batches of the `GROUP` updates from number `first` on."""
+        return self.gather(_draw_many(phase, spec, self.index, epoch_key, first, GROUP, self.age_weights))
+
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
         """Updates start..stop-1 of a phase: `(agent, tally)`."""
-        draw = lambda first: _draw_many(phase, agent.spec, self.index, epoch_key, first, GROUP, self.age_weights)
-        total = None
-        for first, batches in prefetch(lambda first: self.gather(draw(first)), range(start, stop, GROUP)):
+        load, total = lambda first: self.gather_for(phase, agent.spec, epoch_key, first), None
+        for first, batches in prefetch(load, range(start, stop, GROUP)):
             last = jnp.int32(min(first + GROUP, stop))
             agent, tally = _run_batches(phase, agent, batches, epoch_key, jnp.int32(first), last, self.mesh)
             total = tally if total is None else phases.join(total, tally)

@@ -25,7 +25,7 @@ from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.evaluate import EVALUATION_LANES, play_games_at_once, play_host_games, summarize
 from jaxrl.jedi.judge import draw_endings, judge, passes
 from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe
-from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, purpose_key, update_key
+from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, phases_of, purpose_key, update_key
 from jaxrl.jedi.programs import Compiling, prepare_programs
 from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, settle
 from jaxrl.jedi.store import DeviceStore, draw_for_monitor
@@ -138,12 +138,21 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     else:
         look(session, began, stop, say)
         return
-    seconds = session.partial["seconds"]
-    seconds[stage] = seconds.get(stage, 0.0) + time.monotonic() - began
+    note_time(session, stage, time.monotonic() - began)
     if complete:
-        skipped = STAGES.index("look") if stage == "learn" else session.counters.stage + 1
-        session.counters.stage, session.counters.done = skipped, 0
-        session.counters.stages += 1
+        next_stage(session, STAGES.index("look") if stage == "learn" else session.counters.stage + 1)
+
+
+def note_time(session: Session, stage: str, seconds: float) -> None:
+    """Add to the time that a stage of this epoch has taken."""
+    spent = session.partial["seconds"]
+    spent[stage] = spent.get(stage, 0.0) + seconds
+
+
+def next_stage(session: Session, stage: int) -> None:
+    """Go on to a stage of the same epoch."""
+    counters = session.counters
+    counters.stage, counters.done, counters.stages = stage, 0, counters.stages + 1
 
 
 # ---- play ----------------------------------------------------------------------------------------------------------------------
@@ -200,7 +209,8 @@ def counts(session: Session) -> Updates:
     schedule, counters = session.config.schedule, session.counters
     due = schedule.first if counters.epoch == 0 else schedule.steady
     behaviour = schedule.first.behaviour if counters.opened == counters.epoch else schedule.steady.behaviour
-    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0)
+    probe = due.probe if "probe" in phases_of(session.config.agent) else 0
+    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0, probe=probe)
 
 
 def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:

@@ -13,6 +13,7 @@ from jaxrl.jedi.judge import Judgement
 from jaxrl.jedi.phases import Counts, Tally, purpose_key, run_epoch
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
+from jaxrl.train.parallel import over_members
 
 
 def play_and_learn(
@@ -62,3 +63,15 @@ def run_epochs(
     carry = (agent, players, replay, jnp.bool_(False))
     (agent, players, replay, _), (judgement, games) = jax.lax.scan(body, carry, jnp.arange(epochs))
     return agent, players, replay, judgement, games
+
+
+def run_epochs_of_seeds(
+    env: JaxEnv, agents: AgentState, players: Players, replays: Replay, keys: jax.Array, counts: Counts, gate: GateConfig,
+    at_opening: int, steps: int, epochs: int, epsilon: float = 0.01, how: str = "auto",
+) -> tuple[AgentState, Players, Replay, Judgement, Games]:  # fmt: skip
+    """`run_epochs` for several seeds in the same program, games included: every state and `keys` have a leading axis of seeds.
+
+    jit with `static_argnames=("env", "gate", "steps", "epochs", "how")`; `how` as in `jaxrl.train.parallel.over_members`.
+    """
+    one = lambda *own: run_epochs(env, *own, counts, gate, at_opening, steps, epochs, epsilon)
+    return over_members(one, how)(agents, players, replays, keys)

@@ -51,7 +51,8 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0):
       x0: standard normal `[..., h, w, C]`.
 
     Returns:
-      `[..., h, w, C]`, brought to scale.
+      `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after every pass, as in DIAMOND; the
+      last Euler step returns them as they are.
     """
     config, denoiser = spec.config, networks(spec).denoiser
     sampler = config.sampler
@@ -61,9 +62,11 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0):
         c = conditioners(jnp.broadcast_to(sigma, x.shape[:-3]), config.edm)
         noisy = over_space(c.c_in) * x
         output = denoiser.apply({"params": denoiser_params}, noisy, c.c_noise, z / config.edm.sigma_data, action, mask)
-        return combine(output, x, c)
+        denoised = combine(output, x, c)
+        return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
 
-    return fix_scale(config.encoder, sample(denoise, x0, sigmas, sampler.order).x)
+    found = sample(denoise, x0, sigmas, sampler.order).x
+    return found if config.mode == "pixel" else fix_scale(config.encoder, found)
 
 
 def advance(state: AgentState, world: WorldState, action: jax.Array, x0: jax.Array) -> tuple[WorldState, Outcome]:

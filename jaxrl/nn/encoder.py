@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.nn.conv import Conv, Downsample, Upsample
+from jaxrl.nn.conv import Conv, Downsample, Upsample, space_to_depth
 from jaxrl.nn.modulate import GroupNorm
 from jaxrl.nn.residual import SmallResBlock
 
@@ -69,6 +69,29 @@ class LocalEncoder(nn.Module):
             x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(x if level == 0 else nn.silu(x))
         x = x + Conv(self.widths[-1], size=1, dtype=self.dtype, name="pointwise")(nn.silu(x))
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(nn.silu(x))
+
+
+class PatchEncoder(nn.Module):
+    """Squares folded into channels, then convolutions at the two coarsest resolutions only; the finest maps never exist.
+
+    Four times cheaper than `ConvEncoder` in arithmetic, and in memory more. Only the last of `widths` is used. Shapes as
+    `ConvEncoder`.
+    """
+
+    widths: Sequence[int]
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        width = self.widths[-1]
+        x = space_to_depth(x, 2 ** (len(self.widths) - 1))
+        x = Conv(width, dtype=self.dtype, name="conv_in")(x)
+        x = SmallResBlock(width, self.dtype, name="block_0")(x)
+        x = Downsample(self.dtype, name="down_0")(x)
+        x = SmallResBlock(width, self.dtype, name="block_1")(x)
+        x = SmallResBlock(width, self.dtype, name="block_out")(x)
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
 class ConvDecoder(nn.Module):

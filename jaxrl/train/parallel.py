@@ -42,6 +42,26 @@ def masked_mean(x: jax.Array, mask: jax.Array, axis=None, axis_name: str | None 
     return total((x * weight).sum(axis), axis_name) / jnp.maximum(total(weight.sum(axis), axis_name), 1)
 
 
+def compute_dtype(precision: str) -> jnp.dtype:
+    """The dtype that a precision names: "float32", "bfloat16", or "auto", which is bfloat16 on accelerators and float32 on CPUs."""
+    if precision == "auto":
+        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+    return jnp.dtype(precision)
+
+
+def over_members(function: Callable, how: str = "auto") -> Callable:
+    """`function` for many independent members at once: every argument and result gets a leading axis of members.
+
+    Args:
+      function: of arrays and trees of arrays.
+      how: "vmap": one batched computation. "map": one after the other inside the program. "auto": vmap on accelerators, map on
+        CPUs, where a convolution with one kernel per member takes five to ten times as long as one after the other.
+    """
+    if how == "auto":
+        how = "map" if jax.default_backend() == "cpu" else "vmap"
+    return jax.vmap(function) if how == "vmap" else lambda *args: jax.lax.map(lambda one: function(*one), args)
+
+
 def data_mesh(count: int = 0) -> Mesh:
     """A mesh of `count` devices with the one axis "data"; 0: all accelerators, but one device where there are only CPUs.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.nn import encoder
-from jaxrl.nn.encoder import ConvDecoder, ConvEncoder, StridedEncoder
+from jaxrl.nn.encoder import ConvDecoder, ConvEncoder, PatchEncoder, StridedEncoder
 
 H = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 4, 4, 5)) * 3 + 1, jnp.float32)
 
@@ -99,3 +99,18 @@ def test_computing_in_bfloat16_keeps_parameters_in_float32(key):
     z, variables = jax.eval_shape(lambda: ConvEncoder((4,), 3, jnp.bfloat16).init_with_output(key, x))
     assert z.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
+
+
+def test_the_patch_encoder_has_no_fine_maps():
+    """Its size by hand: a 48 -> 64 convolution, three residual blocks, a stride-2 convolution, a 1x1 to 16."""
+    module = PatchEncoder((32, 64, 64), 16)
+    x = jax.random.normal(jax.random.key(0), (2, 3, 64, 64, 3))
+    params = module.init(jax.random.key(1), x)
+    block = 2 * 64 + 64 * 64 * 9 + 64
+    by_hand = (48 * 64 * 9 + 64) + 3 * block + (64 * 64 * 9 + 64) + (64 * 16 + 16)
+    assert sum(leaf.size for leaf in jax.tree.leaves(params)) == by_hand == 176_848
+    z = jax.jit(module.apply)(params, x)
+    assert z.shape == (2, 3, 8, 8, 16)
+    np.testing.assert_allclose(z[1, 2], module.apply(params, x[1, 2]), atol=1e-4)
+    text = jax.jit(module.apply).lower(params, x).as_text()
+    assert "x64x64x32" not in text and "x32x32x" not in text

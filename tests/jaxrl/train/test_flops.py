@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.jedi.denoiser import Denoiser, DenoiserConfig
-from jaxrl.train.flops import count_flops
+from jaxrl.train.flops import count_flops, peak_flops
 
 
 def test_a_matrix_product():
@@ -31,3 +31,10 @@ def test_the_pixel_denoiser_of_the_reference():
     inputs = (jnp.zeros((64, 64, 3)), jnp.zeros(()), jnp.zeros((4, 64, 64, 3)), jnp.zeros(4, jnp.int32))
     params = jax.eval_shape(lambda: model.init(jax.random.key(0), *inputs))
     np.testing.assert_allclose(count_flops(model.apply, params, *inputs) / 1e9, 6.09, atol=0.02)
+
+
+def test_peaks_are_found_by_a_part_of_the_name():
+    assert peak_flops("NVIDIA H100 80GB HBM3", "bfloat16") == 989e12
+    assert peak_flops("NVIDIA A100-SXM4-40GB", "float32") == 156e12
+    assert peak_flops("TPU v4", "bfloat16") == 275e12 and peak_flops("TPU v4", "float32") is None
+    assert peak_flops("cpu", "float32") is None

@@ -1,0 +1,294 @@
+"""JEDI beside pixel diffusion and separately trained latents: memory, imagination, training, in one run.
+
+`python -m benchmarks.world_model` measures each mode in a process of its own, with the same batch, horizon, denoising passes and
+precision, prints one table with ratios to "pixel", and writes `results/world_model-PRESET.json`.
+
+`--target cuda` compiles for an H100 that need not be there and reports memory and kernels of the GPU programs; nothing is timed. On a
+CPU, `--batch` and `--horizon` are small by default, so that a pixel rollout ends; the ratios are what matters.
+`--external FILE` adds a row measured elsewhere (say, a PyTorch program on the same machine), a JSON object with any of the keys
+"memory_bytes", "imagination_frames_per_s", "seconds_per_triple", "name" and "hardware".
+"""
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.recording import Claim, record
+from jaxrl.train.errors import Refusal
+
+MODES = ("pixel", "separate", "jedi", "jedi-patch")
+"""What is compared; "jedi-patch" is jedi with the encoder that folds squares into channels."""
+UPDATES = ("world_model", "heads", "behaviour")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured."""
+
+    preset: Literal["tiny", "small", "atari100k"] = "atari100k"
+    """Sizes."""
+    modes: tuple[str, ...] = MODES
+    """Any of pixel, separate, jedi, jedi-patch."""
+    target: Literal["here", "cuda"] = "here"
+    """Measure on this machine, or compile for an H100."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic, the same for all."""
+    batch: int | None = None
+    """Segments and trajectories per update. Default: the preset's, but 4 on a CPU."""
+    horizon: int | None = None
+    """Imagined steps. Default: the preset's, but 3 on a CPU."""
+    repeats: int = 5
+    """Calls timed after a first one; the median counts."""
+    actions: int = 4
+    """Actions of the game."""
+    external: Path | None = None
+    """JSON of a measurement made elsewhere."""
+
+
+def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
+    """Everything about one mode; in the process of its own."""
+    import jax
+
+    from benchmarks.programs import agent_config, agent_shapes, compile_for, programs
+    from jaxrl.jedi.presets import PRESETS
+    from jaxrl.replay.buffer import frame_bytes
+    from jaxrl.train.state import count_params
+
+    jax.config.update("jax_enable_compilation_cache", False)
+    config = PRESETS[settings.preset]("Breakout", mode.removesuffix("-patch"))
+    side = config.game.frame_size
+    own = agent_config(config.agent, settings.batch, settings.horizon, settings.precision)
+    if mode.endswith("-patch"):
+        own = replace(own, encoder=replace(own.encoder, kind="patch"))
+    agent = agent_shapes(own, settings.actions, (side, side, 3))
+    found: dict[str, Any] = {
+        "parameters": {name: count_params(getattr(agent, name).params) for name in ("world", "heads", "policy")},
+        "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(agent)),
+        "replay_bytes": frame_bytes(config.replay, (side, side, 3)),
+        "updates_per_epoch": {name: getattr(config.schedule.steady, name) for name in UPDATES},
+        "programs": {},
+    }
+    for name, (function, batch, donate) in programs(agent, (side, side, 3)).items():
+        compiled = compile_for(settings.target, function, agent, batch, donate)
+        figures = {f.name: getattr(compiled, f.name) for f in dataclasses.fields(compiled) if f.name != "run"}
+        if settings.target == "here":
+            figures["seconds"] = timed(compiled.run, own, batch, settings, donate, side)
+        found["programs"][name] = figures
+        print(f"{mode}: {name} {json.dumps(figures)}", file=sys.stderr, flush=True)
+    found["memory_bytes"] = max(found["programs"][name]["memory_bytes"] for name in UPDATES)
+    peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return found | {"peak_bytes": peak}
+
+
+def timed(program, config, batch, settings: Settings, donate: bool, side: int) -> float:
+    """Median seconds of a call, after a first one."""
+    import jax
+
+    from benchmarks.programs import made_up_batch
+    from jaxrl.jedi.agent import init
+
+    agent = init(config, settings.actions, (side, side, 3), jax.random.key(0))
+    real, key, seconds = made_up_batch(batch, settings.actions), jax.random.key(3), []
+    for _ in range(settings.repeats + 1):
+        began = time.perf_counter()
+        out = jax.block_until_ready(program(agent, real, key))
+        seconds.append(time.perf_counter() - began)
+        agent = out[0] if donate else agent
+    return statistics.median(seconds[1:])
+
+
+def in_own_process(settings: Settings, mode: str) -> dict[str, Any]:
+    """`measured_mode` in a fresh process, so that no mode finds the memory or programs of another."""
+    with tempfile.TemporaryDirectory() as folder:
+        asked, answer = Path(folder) / "asked.json", Path(folder) / "answer.json"
+        plain = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()}
+        asked.write_text(json.dumps(plain | {"mode": mode}))
+        command = [sys.executable, "-m", "benchmarks.world_model", "--child", str(asked), str(answer)]
+        here = {"JAX_PLATFORMS": "cpu"} if settings.target == "cuda" else {}  # the plugin compiles, but finds no GPU to start
+        done = subprocess.run(command, check=False, env=os.environ | here)
+        if done.returncode:
+            raise Refusal(f"measuring mode {mode} failed (exit status {done.returncode}); its message stands above")
+        return json.loads(answer.read_text())
+
+
+def child(asked: str, answer: str) -> int:
+    """The process of one mode."""
+    values = json.loads(Path(asked).read_text())
+    mode = values.pop("mode")
+    settings = Settings(**values | {"modes": tuple(values["modes"])})
+    try:
+        Path(answer).write_text(json.dumps(measured_mode(settings, mode)))
+    except RuntimeError as error:
+        print(f"benchmarks.world_model: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def summary(found: dict[str, Any], settings: Settings) -> dict[str, float | None]:
+    """The figures that are compared."""
+    programs = found["programs"]
+    sum_of = lambda key: sum(programs[name][key] for name in UPDATES)
+    frames = settings.batch * settings.horizon
+    timing = settings.target == "here"
+    per_s = lambda name: frames / programs[name]["seconds"] if timing else None
+    epoch = found["updates_per_epoch"]
+    return {
+        "parameters": sum(found["parameters"].values()),
+        "memory_bytes": found["memory_bytes"],
+        "memory_with_replay_bytes": found["memory_bytes"] + found["replay_bytes"],
+        "peak_bytes": found["peak_bytes"],
+        "imagination_frames_per_s": per_s("imagination"),
+        "imagination_without_policy_frames_per_s": per_s("imagination without policy"),
+        "seconds_per_triple": sum_of("seconds") if timing else None,
+        "seconds_per_epoch": sum(epoch[name] * programs[name]["seconds"] for name in UPDATES) if timing else None,
+        "flops_per_triple": sum_of("flops"),
+        "flops_of_imagination": programs["imagination"]["flops"],
+        "kernels_per_triple": None if timing else sum_of("kernels"),
+        "kernels_of_imagination": programs["imagination"]["kernels"],
+        "compile_seconds": sum(part["compile_seconds"] for part in programs.values()),
+    }
+
+
+HIGHER_IS_BETTER = ("imagination_frames_per_s", "imagination_without_policy_frames_per_s")
+
+
+def ratios(rows: dict[str, dict], to: str = "pixel") -> dict[str, dict[str, float]]:
+    """Every figure relative to the pixel mode's: how many times less it takes, or more it does."""
+    if to not in rows:
+        return {}
+    return {
+        mode: {
+            name: value / rows[to][name] if name in HIGHER_IS_BETTER else rows[to][name] / value
+            for name, value in row.items()
+            if value and rows[to].get(name)
+        }
+        for mode, row in rows.items()
+        if mode != to
+    }
+
+
+def claims(relative: dict[str, dict[str, float]], settings: Settings) -> list[Claim]:
+    """The goals for the benchmark's sizes; what was not measured is not claimed."""
+    what = f"{settings.precision}, batch {settings.batch}, horizon {settings.horizon}, 1 seed"
+    target = "GPU programs compiled for an H100" if settings.target == "cuda" else "this machine"
+    found = []
+    jedi, patch = relative.get("jedi", {}), relative.get("jedi-patch", {})
+
+    def share(row, key, text, goal):
+        if key in row:
+            found.append(Claim(f"{text}, share of pixel diffusion's ({target}; {what})", goal, "<=", round(1 / row[key], 4)))
+
+    def times(row, key, text, goal):
+        if key in row:
+            found.append(Claim(f"{text}, times pixel diffusion ({target}; {what})", goal, ">=", round(row[key], 3)))
+
+    if settings.target == "cuda":
+        share(jedi, "memory_bytes", "JEDI, memory of the worst update and the state", 0.30)
+        share(jedi, "memory_with_replay_bytes", "JEDI, the same with the replay on the device", 0.45)
+        share(patch, "memory_bytes", "JEDI with the patch encoder, memory of the worst update and the state", 0.15)
+    times(jedi, "imagination_frames_per_s", "JEDI, imagined frames per second with policy", 15)
+    times(jedi, "seconds_per_triple", "JEDI, speed of one update of each part", 10)
+    return found
+
+
+def show(rows: dict[str, dict], relative: dict[str, dict[str, float]]) -> None:
+    """One table for people."""
+    names = list(rows)
+    print(f"{'':<42}" + "".join(f"{name:>22}" for name in names))
+    for figure in next(iter(rows.values())):
+        cells = []
+        for mode in names:
+            value, ratio = rows[mode].get(figure), relative.get(mode, {}).get(figure)
+            text = "-" if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+            cells.append(text + (f" ({ratio:.3g}x)" if ratio else ""))
+        print(f"{figure.replace('_', ' '):<42}" + "".join(f"{cell:>22}" for cell in cells))
+
+
+def settled(settings: Settings) -> Settings:
+    """With batch and horizon filled in.
+
+    Raises:
+      Refusal: an unknown mode, or sizes below 1.
+    """
+    import jax
+
+    from jaxrl.jedi.presets import PRESETS
+
+    unknown = [mode for mode in settings.modes if mode not in MODES]
+    if unknown or not settings.modes:
+        raise Refusal(f"--modes {' '.join(unknown) or 'is empty'}: choose among {', '.join(MODES)}")
+    learning = PRESETS[settings.preset]("Breakout").agent.behaviour
+    slow = settings.target == "here" and jax.default_backend() == "cpu" and settings.preset != "tiny"
+    chosen = replace(
+        settings,
+        batch=settings.batch if settings.batch is not None else 4 if slow else learning.batch,
+        horizon=settings.horizon if settings.horizon is not None else 3 if slow else learning.horizon,
+    )
+    if min(chosen.batch, chosen.horizon, chosen.repeats, chosen.actions) < 1:
+        raise Refusal("--batch, --horizon, --repeats and --actions must be at least 1")
+    return chosen
+
+
+def external_row(path: Path) -> dict[str, float]:
+    """The figures of a measurement made elsewhere.
+
+    Raises:
+      Refusal: the file is not such a JSON object.
+    """
+    try:
+        given = json.loads(path.read_text())
+        known = {
+            key: float(given[key]) for key in ("memory_bytes", "imagination_frames_per_s", "seconds_per_triple") if key in given
+        }
+    except (OSError, ValueError, TypeError) as error:
+        raise Refusal(f"--external {path} cannot be read ({error}): give a JSON object of numbers") from None
+    if not known:
+        raise Refusal(f'--external {path} has none of "memory_bytes", "imagination_frames_per_s", "seconds_per_triple"')
+    return known
+
+
+def measure(settings: Settings) -> Path:
+    """Measure all modes, print, and write the result; returns its path."""
+    settings = settled(settings)
+    extra = {} if settings.external is None else {f"external ({settings.external.stem})": external_row(settings.external)}
+    found = {mode: in_own_process(settings, mode) for mode in settings.modes}
+    rows = {mode: summary(figures, settings) for mode, figures in found.items()} | extra
+    relative = ratios(rows)
+    made = claims(relative, settings)
+    show(rows, relative)
+    for claim in made:
+        print(f"{claim.claim}: {claim.measured:.3g} (goal {claim.direction} {claim.goal:g})")
+    asked = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()}
+    target = "" if settings.target == "here" else f"-{settings.target}"
+    name = f"world_model-{settings.preset}-{settings.precision}{target}"
+    return record(name, {"settings": asked, "summary": rows, "ratios": relative, "modes": found}, made)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["--child"] and len(arguments) == 3:
+        return child(*arguments[1:])
+    settings = Settings()
+    if arguments:
+        import tyro
+
+        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.world_model", description=__doc__)
+    try:
+        print(measure(settings))
+    except Refusal as refusal:
+        print(f"benchmarks.world_model: {refusal}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
