@@ -1,5 +1,6 @@
 """`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,11 @@ import tyro
 from jaxrl.envs.make import TOYS, canonical
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.train import hosts
+from jaxrl.train.compiled import keep_programs
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import device_name, platform
 from jaxrl.train.rundir import read_config
 
 PresetName = Literal["tiny", "small", "atari100k"]
@@ -25,6 +29,8 @@ class Start:
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...) or any Gymnasium id."""
+    distributed: hosts.When = "auto"
+    """Other processes are met before the first device is touched."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +40,18 @@ class Train:
     preset: PresetName | None
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the benchmark). By device if absent."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
-    run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/jedi/<env>-<preset>-seed<seed>."""
+    run_dir: str | None = None
+    """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default: runs/jedi/<env>-<preset>-seed<seed>."""
+    distributed: hosts.When = "auto"
+    """Train with other processes, one per machine (docs/tpu.md). auto: if the environment names a coordinator, Slurm or Open MPI."""
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Play whole games with the policy of a run."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
     episodes: int = 100
     """Games."""
     seed: int = 0
@@ -58,8 +66,8 @@ class Evaluate:
 class Imagine:
     """Roll the policy, or given actions, in the real game and inside the world model, side by side."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
     out: Path = Path("imagined.gif")
     """A .gif, a .png (film strip) or a .npz (frames and actions)."""
     actions: tuple[int, ...] = ()
@@ -87,16 +95,14 @@ class Plan:
 class Report:
     """Write the report of a run again."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
 
 
 def preset_by_device(command: str, env: str) -> PresetName:
     """`tiny` for toys and where there are only CPUs; else the benchmark."""
-    import jax
-
-    name = "tiny" if env in TOYS or jax.default_backend() == "cpu" else "atari100k"
-    print(f"preset {name} (this machine has {jax.devices()[0].device_kind}; choose another with {command} --preset)")
+    name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
+    print(f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)")
     return name
 
 
@@ -109,6 +115,10 @@ def parse(arguments: list[str]):
         start, _ = tyro.cli(
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
+        if arguments[0] == "train" and not wants_help:
+            hosts.join(start.distributed)
+            if not hosts.is_first():
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
     config = PRESETS[name](canonical(start.env))
     described = lambda kind, **values: Annotated[
@@ -156,12 +166,13 @@ def run_train(command: Train) -> int:
 
     config = settled(command.config)
     name = config.env.replace("/", "-").lower()
-    folder = command.run_dir or Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}"
+    folder = command.run_dir or str(Path("runs") / "jedi" / f"{name}-{command.preset}-seed{config.seed}")
     result = train(config, folder)
     if not result.finished:
         print(f"stopped by {result.signal.name}, saved; the same command goes on")
         return 128 + result.signal
-    print(f"report: {write_report(folder)}")
+    if hosts.is_first():
+        print(f"report: {write_report(folder)}")
     return 0
 
 
@@ -184,6 +195,7 @@ def run_evaluate(command: Evaluate) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Refusals become one sentence and exit status 2."""
     try:
+        keep_programs()
         return run(parse(sys.argv[1:] if arguments is None else arguments))
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)

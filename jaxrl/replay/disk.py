@@ -56,7 +56,7 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
     frames = np.zeros((index.action.shape[0], frame_size), np.uint8)
     for name in names:
         try:
-            with open(folder / name, "rb") as file, np.load(file) as shard:
+            with (folder / name).open("rb") as file, np.load(file) as shard:
                 storage = shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
                 frames[storage] = shard["frames"]
         except Exception as error:
@@ -73,7 +73,7 @@ def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str
         return list(names)  # the ring has not wrapped
 
     def alive(name):
-        with np.load(folder / name) as shard:
+        with (folder / name).open("rb") as file, np.load(file) as shard:
             return bool((shard["number"] > np.asarray(index.head)[shard["lane"]] - index.rows_per_lane).any())
 
     return [name for name in names if alive(name)]
