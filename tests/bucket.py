@@ -30,7 +30,7 @@ class Bucket:
 
     def __init__(self, name: str):
         self.name, self.objects, self.uploads, self.lock = name, {}, {}, threading.Lock()
-        self.numbers, self.writes = itertools.count(1), []
+        self.numbers, self.writes, self.closed = itertools.count(1), [], False
 
     def put(self, key: str, data: bytes) -> Stored:
         with self.lock:
@@ -92,6 +92,8 @@ class Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         match = re.fullmatch(r"(/upload|/download)?/storage/v1/b/([^/]+)(/o(?:/(.+))?)?/?", parts.path)
         body = self.body()
+        if self.bucket.closed:
+            return self.answer(403, {"error": {"code": 403, "message": "the caller does not have storage.objects.list access"}})
         if parts.path.startswith("/batch"):
             return self.batch(body)
         if match is None or match[2] != self.bucket.name:

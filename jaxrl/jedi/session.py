@@ -215,10 +215,10 @@ def batch_sizes(config: JediConfig) -> dict[str, int]:
 
 
 def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
-    """The first process makes the folder; all others must see what it made."""
+    """The first process makes the folder and writes to it; all others must see what it made."""
     checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
     hosts.any_of(False)  # wait for the first
-    if hosts.any_of(hosts.several() and not (folder / "checkpoints").is_dir()):
+    if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
         raise Refusal(f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) or on a shared disk")
     return checkpoints or Checkpoints(folder / "checkpoints", read_only=True)
 
@@ -342,7 +342,7 @@ def restore_agent(
       Refusal: there is no checkpoint, or it is damaged.
     """
     folder = place(run_dir) / "checkpoints"
-    checkpoints = Checkpoints(folder, read_only=True) if folder.is_dir() else None
+    checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None

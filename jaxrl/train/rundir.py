@@ -70,7 +70,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
 
 
 def _stored_config(folder: Path) -> dict[str, Any] | None:
-    """None only if it is certain that there is none: `exists` of a bucket also says no when it cannot be reached."""
+    """None only if there certainly is none; that a bucket cannot be reached is another matter."""
     file = folder / "config.json"
     try:
         with reaching(file):
