@@ -33,7 +33,7 @@ from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
-from jaxrl.train.parallel import check_shares, data_mesh, replicate
+from jaxrl.train.parallel import check_shares, data_mesh, local, replicate
 from jaxrl.train.rundir import open_run, place, write_atomically
 
 MakeEnv = Callable[[], JaxEnv | HostEnv]
@@ -256,7 +256,7 @@ def save(session: Session, score: float | None = None) -> None:
     folder, index = session.folder / "replay", jax.tree.map(np.array, session.store.index)
     frames = _frames_before(session)
     names = disk.still_needed(folder, frames, index)
-    names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
+    names.append(disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads))
     games = f"games-{step}.npz"
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **session.players.save())

@@ -101,6 +101,12 @@ def replicate(tree, mesh: Mesh | None):
     return jax.tree.map(put, tree)
 
 
+def local(array):
+    """This process's copy of an array that lies on every device; others are returned as they are."""
+    several = isinstance(array, jax.Array) and not array.is_fully_addressable
+    return array.addressable_data(0) if several else array
+
+
 def together(tree, mesh: Mesh | None):
     """Inside jit: every device holds all of the tree. Identity on one device."""
     if mesh is None or mesh.size == 1:
