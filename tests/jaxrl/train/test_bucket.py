@@ -1,14 +1,15 @@
 """A run folder in a bucket, reached by the real clients (gcsfs, orbax by tensorstore) on a server of this machine."""
 
+import importlib.util
 import json
 import sys
-import time
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-pytest.importorskip("gcsfs", reason="the extra gcs is not installed")
+if importlib.util.find_spec("gcsfs") is None:
+    pytest.skip("the extra gcs is not installed", allow_module_level=True)
 
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
@@ -147,12 +148,15 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
     from tests.jaxrl.jedi import small_run
 
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    silent, began = lambda line: None, time.time()
+    silent = lambda line: None
     for folder in ("gs://bucket/whole", tmp_path):
         for steps in (80, 96):
             assert train(small_run.until(small_run.CONFIG, steps), folder, say=silent).finished
     timeless = lambda rows: [{k: v for k, v in r.items() if k.split("/")[0] not in ("time", "compile", "memory")} for r in rows]
-    assert timeless(read_metrics(place("gs://bucket/whole"))) == timeless(read_metrics(tmp_path))
+    there, here = timeless(read_metrics(place("gs://bucket/whole"))), timeless(read_metrics(tmp_path))
+    assert len(there) == len(here) == 3
+    for mine, theirs in zip(there, here, strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-6)  # sums over calls, which the clock cuts
     page = write_report("gs://bucket/whole")
     assert (
         str(page) == "gs://bucket/whole/report/index.html"
@@ -160,4 +164,4 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
     )
     replay = {key for key in bucket.objects if key.startswith("whole/replay/games")}
     steps = {key.split("/")[2] for key in bucket.objects if key.startswith("whole/checkpoints/")}
-    assert len(replay) == len(steps) and time.time() > began
+    assert len(replay) == len(steps) > 0
