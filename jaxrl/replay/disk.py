@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrl.replay.buffer import ReplayIndex
 from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import platform
 from jaxrl.train.rundir import write_atomically
 
 
@@ -40,7 +41,7 @@ def _take(frames, rows: np.ndarray) -> np.ndarray:
     """`frames[rows]` on the host; on an accelerator in few different sizes, each of which is compiled once."""
     if isinstance(frames, np.ndarray):
         return frames[rows]
-    if frames.devices().pop().platform == "cpu":
+    if platform() == "cpu":
         return np.asarray(frames)[rows]
     padded = np.zeros(1 << max(len(rows) - 1, 0).bit_length(), rows.dtype)
     padded[: len(rows)] = rows
