@@ -33,7 +33,8 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "grain", "gymnasium", "matplotlib", "orbax", "rich", "rliable", "tensorboardX", "tensorflow_datasets", "tyro",
+    "ale_py", "cv2", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "orbax", "rich", "rliable", "tensorboardX",
+    "tensorflow_datasets", "tyro",
 }  # fmt: skip
 """Slow or optional: imported inside the function that needs them, but for `__main__.py` and `report.py`."""
 NUMERIC = {"chex", "flax", "jax", "jaxlib", "optax", "orbax"}
@@ -156,7 +157,7 @@ for module in sys.argv[2].split(","):
 def test_importing_needs_no_extra_and_starts_no_device():
     """All modules at once, without what may be missing, on a platform that does not exist: a device started here would raise."""
     names = [name for name in MODULES if name.split(".")[-1] not in ("__main__", "report")]
-    missing = sorted(LATE - {"orbax", "matplotlib", "rich"})  # flax itself needs rich and orbax
+    missing = sorted(LATE - {"etils", "orbax", "matplotlib", "rich"})  # flax itself needs rich, etils and orbax
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, ",".join(missing), ",".join(names)],
         cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "no_such_platform", "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,

@@ -1,5 +1,6 @@
 """`python -m jaxrl.jedi train | learn | evaluate | imagine | plan | report | suite`."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +18,10 @@ from jaxrl.jedi.session import check
 from jaxrl.jedi.suite.launch import Launch, command, launch, planned
 from jaxrl.jedi.suite.scores import Collect, collect
 from jaxrl.jedi.suite.table import Table, show
+from jaxrl.train import hosts
+from jaxrl.train.compiled import keep_programs
 from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import device_name, platform
 
 PresetName = Literal["tiny", "small", "atari100k"]
 
@@ -32,6 +36,8 @@ class Start:
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium id, or my_package.my_game:make."""
     mode: Mode = "jedi"
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
+    distributed: hosts.When = "auto"
+    """Other processes are met before the first device is touched."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,13 @@ class Train:
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
-    run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>."""
+    run_dir: str | None = None
+    """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>, or
+    -seeds<first>-<last>."""
     seeds: int = 1
     """Independent agents, trained by one program: --seed and the numbers after it, each in a folder of its own in the run's."""
+    distributed: hosts.When = "auto"
+    """Train with other processes, one per machine (docs/tpu.md). auto: if the environment names a coordinator, Slurm or Open MPI."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +67,16 @@ class Learn:
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents trained apart)."""
     config: Annotated[OfflineConfig, tyro.conf.arg(name="")]
-    run_dir: Path | None = None
-    """Folder of the run; resumed if it holds one. Default: runs/<mode>/<data>-<preset>-seed<seed>."""
+    run_dir: str | None = None
+    """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default: runs/<mode>/<data>-<preset>-seed<seed>."""
 
 
 @dataclass(frozen=True)
 class Evaluate:
     """Play whole games with the policy of a run."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
     episodes: int = 100
     """Games."""
     seed: int = 0
@@ -84,8 +93,8 @@ class Evaluate:
 class Imagine:
     """Roll the policy, or given actions, in the real game and inside the world model, side by side."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
     out: Path = Path("imagined.gif")
     """A .gif, a .png (film strip) or a .npz (frames and actions)."""
     actions: tuple[int, ...] = ()
@@ -115,8 +124,8 @@ class Plan:
 class Report:
     """Write the report of a run again."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
 
 
 SUITE = (
@@ -149,10 +158,8 @@ def parse_suite(arguments: list[str]) -> Suite:
 
 def preset_by_device(command: str, env: str) -> PresetName:
     """`tiny` for toys and where there are only CPUs; else the benchmark."""
-    import jax
-
-    name = "tiny" if env in TOYS or jax.default_backend() == "cpu" else "atari100k"
-    print(f"preset {name} (this machine has {jax.devices()[0].device_kind}; choose another with {command} --preset)")
+    name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
+    print(f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)")
     return name
 
 
@@ -167,6 +174,10 @@ def parse(arguments: list[str]):
         start, _ = tyro.cli(
             Start, args=rest, return_unknown_args=True, add_help=False, prog=f"python -m jaxrl.jedi {arguments[0]}"
         )
+        if arguments[0] == "train" and not wants_help:
+            hosts.join(start.distributed)
+            if not hosts.is_first():
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
         name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
     config, offline = PRESETS[name](canonical(start.env), start.mode), OFFLINE_PRESETS[name](start.mode)
     described = lambda kind, **values: Annotated[
@@ -235,7 +246,7 @@ def run_train(command: Train) -> int:
     config, last = settled(command.config), command.config.seed + command.seeds - 1
     name = f"{file_name(config.env)}-{command.preset}"
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
-    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{ending}"
+    folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{ending}")
     results = [train(config, folder)] if command.seeds == 1 else train_seeds(config, folder, command.seeds)
     return ended(results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder))
 
@@ -247,7 +258,7 @@ def run_learn(command: Learn) -> int:
 
     config = command.config
     name = file_name(data_name(config.data))
-    folder = command.run_dir or Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}"
+    folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}")
     return ended([learn(config, folder)], lambda: write_offline_report(folder))
 
 
@@ -257,7 +268,8 @@ def ended(results: list, write: Callable[[], Path]) -> int:
         signal = next(result.signal for result in results if not result.finished)
         print(f"stopped by {signal.name}, saved; the same command goes on")
         return 128 + signal
-    print(f"report: {write()}")
+    if hosts.is_first():
+        print(f"report: {write()}")
     return 0
 
 
@@ -316,6 +328,7 @@ def run_suite(suite: Suite) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Entry point. Refusals become one sentence and exit status 2."""
     try:
+        keep_programs()
         return run(parse(sys.argv[1:] if arguments is None else arguments))
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)

@@ -236,7 +236,10 @@ class JediConfig:
     seed: int = 0
     """Fixes all randomness of the run."""
     devices: int = 0
-    """Devices that share every batch; 0 for all accelerators of this machine (one on CPU)."""
+    """Devices that share every batch; 0 for all accelerators (one on CPU), and for all devices if several processes train."""
+    parallel: Literal["jit", "pmap"] = "jit"
+    """How they share it: one program over sharded arrays, or one program per device with a named axis. The results are the same but
+    for rounding; on one device there is no difference."""
     program: Literal["auto", "epoch", "phase"] = "auto"
     """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of one phase, 1 to 2 seconds long, so
     that progress shows and Ctrl-C answers (auto: on CPU, and in the long first epoch). The results are the same."""
@@ -250,5 +253,7 @@ class JediConfig:
     checkpoint: CheckpointConfig = CheckpointConfig()
 
 
-MAY_CHANGE = ("schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "program", "replay.storage")
+MAY_CHANGE = (
+    "schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "parallel", "program", "replay.storage",
+)  # fmt: skip
 """Fields (or their beginnings) that a resumed run may set anew: none of them touches what was learned so far."""

@@ -21,7 +21,7 @@ from jaxrl.jedi.learn_world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
 from jaxrl.replay.segment import Segment
-from jaxrl.train.parallel import example_keys, spread
+from jaxrl.train.parallel import example_keys, share, spread, together
 
 
 class Phase(NamedTuple):
@@ -123,8 +123,11 @@ def run_phase(
     start: jax.Array,
     stop: jax.Array,
     mesh: Mesh | None = None,
+    axis_name: str | None = None,
 ) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
+
+    Several devices share each batch by their `mesh` under jit, or by `axis_name` under pmap.
 
     Returns:
       The agent, and what the updates amounted to.
@@ -132,10 +135,10 @@ def run_phase(
 
     def one(agent, number):
         key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
-        draw = draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights)
-        return phase.update(agent, spread(buffer.gather(replay, draw), mesh), key_update)
+        draw = share(draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights), axis_name)
+        return phase.update(agent, spread(buffer.gather(replay, draw), mesh), key_update, axis_name)
 
-    return run_updates(one, agent, start, stop)
+    return together(run_updates(one, agent, start, stop), mesh)
 
 
 def draw_many(
@@ -158,15 +161,16 @@ def run_batches(
     start: jax.Array,
     stop: jax.Array,
     mesh: Mesh | None = None,
+    axis_name: str | None = None,
 ) -> tuple[AgentState, Tally]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""
 
     def one(agent, number):
         _, key_update = jax.random.split(update_key(epoch_key, phase, number))
-        batch = spread(jax.tree.map(lambda a: a[number - start], batches), mesh)
-        return phase.update(agent, batch, key_update)
+        batch = share(jax.tree.map(lambda a: a[number - start], batches), axis_name)
+        return phase.update(agent, spread(batch, mesh), key_update, axis_name)
 
-    return run_updates(one, agent, start, stop)
+    return together(run_updates(one, agent, start, stop), mesh)
 
 
 class Counts(NamedTuple):
@@ -180,7 +184,7 @@ class Counts(NamedTuple):
 
 def run_epoch(
     agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts, gate: GateConfig, is_open: jax.Array,
-    at_opening: jax.Array, mesh: Mesh | None = None,
+    at_opening: jax.Array, mesh: Mesh | None = None, axis_name: str | None = None,
 ) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:  # fmt: skip
     """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
 
@@ -193,7 +197,7 @@ def run_epoch(
     Returns:
       The agent, tallies by phase, what the gate saw, and whether it is open.
     """
-    run = lambda name, agent, count: run_phase(PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh)
+    run = lambda name, agent, count: run_phase(PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name)
     tallies = {}
     agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
     agent, tallies["heads"] = run("heads", agent, counts.heads)

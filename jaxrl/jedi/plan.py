@@ -18,7 +18,7 @@ from jaxrl.jedi.session import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
 from jaxrl.train.flops import count_flops, peak_flops
-from jaxrl.train.parallel import compute_dtype
+from jaxrl.train.parallel import compute_dtype, device_name, platform
 from jaxrl.train.progress import duration
 from jaxrl.train.state import count_params
 
@@ -103,7 +103,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     env = make(config.env, config.game.frame_size)
     shapes = jax.eval_shape(lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0)))
     epochs, updates = total_updates(config)
-    schedule, device = config.schedule, jax.devices()[0]
+    schedule = config.schedule
     sizes = {
         "encoder": shapes.world.params["encoder"], "denoiser": shapes.world.params["denoiser"], "reward and end": shapes.heads.params,
         "policy and value": shapes.policy.params, "decoder": shapes.world.params.get("decoder", shapes.probe.params),
@@ -112,7 +112,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     lines = [
         f"game        {config.env}: {env.num_actions} actions, frames {env.frame_shape[0]}x{env.frame_shape[1]}, latents "
         f"{'x'.join(map(str, shapes.spec.latent_shape))}",
-        f"device      {device.platform} ({device.device_kind})",
+        f"device      {platform()} ({device_name()})",
         "parameters  " + ", ".join(f"{name} {count_params(params):,}" for name, params in sizes.items() if params),
         f"schedule    {epochs:,} epochs: {schedule.initial_steps:,} random steps, then {schedule.steps_per_epoch} steps per epoch up to "
         f"{schedule.env_steps:,}, then {schedule.final_epochs} epochs without play",
@@ -133,7 +133,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
             _row(name, config, updates)
             + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}"
         )
-    peak = peak_flops(device.device_kind, str(compute_dtype(config.agent.precision)))
+    peak = peak_flops(device_name(), str(compute_dtype(config.agent.precision)))
     step = seconds_per_step(config, env)
     spent = lambda counts: sum(getattr(counts, name) * cost.seconds for name, cost in costs.items())
     compiling = sum(cost.compile_seconds for cost in costs.values())

@@ -18,10 +18,10 @@ from jaxrl.jedi.pictures import Comparison, animation, compare_policy, film_stri
 from jaxrl.jedi.presets import options_for
 from jaxrl.jedi.session import MakeEnv, restore_agent
 from jaxrl.train.config import from_dict
-from jaxrl.train.errors import Refusal
+from jaxrl.train.errors import Refusal, is_remote
 from jaxrl.train.metrics import read_metrics
 from jaxrl.train.progress import duration
-from jaxrl.train.rundir import read_config, write_atomically
+from jaxrl.train.rundir import place, read_config, write_atomically
 
 NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
 """By mode."""
@@ -43,7 +43,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     Raises:
       Refusal: the folder holds no run, or one without a finished epoch.
     """
-    folder = Path(run_dir).expanduser().resolve()
+    folder = place(run_dir)
     config = from_dict(JediConfig, read_config(folder))
     rows = read_metrics(folder)
     if not rows:
@@ -338,7 +338,8 @@ def times(rows) -> str:
 
 def going_on(config: JediConfig, folder: Path) -> str:
     """Commands for the next steps."""
-    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    near = not is_remote(folder) and folder.is_relative_to(Path.cwd())
+    shown = folder.relative_to(Path.cwd()) if near else folder
     longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
     options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)

@@ -12,7 +12,7 @@ from jaxrl.jedi.seeds import seed_folders
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
-from jaxrl.train.rundir import read_config, write_atomically
+from jaxrl.train.rundir import place, read_config, write_atomically
 
 
 def mean_interval(values, level: float = 0.95) -> tuple[float, float]:
@@ -38,7 +38,7 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     Raises:
       Refusal: the folder holds no seeds, or see `write_report`.
     """
-    folder = Path(run_dir).expanduser().resolve()
+    folder = place(run_dir)
     runs = seed_folders(folder)
     if not runs:
         raise Refusal(f"{folder} holds no run and no seeds: name the folder of a training")

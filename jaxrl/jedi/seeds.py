@@ -23,6 +23,7 @@ from jaxrl.jedi.store import GROUP, DeviceStore, prefetch
 from jaxrl.jedi.train import STAGES, Result, announce, call_size, count, counts, next_stage, note_time, run_stage
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress, aloud
+from jaxrl.train.rundir import place
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 
@@ -57,12 +58,12 @@ def train_seeds(
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
     """Where the run of a seed lies."""
-    return Path(run_dir) / f"seed{seed}"
+    return place(run_dir) / f"seed{seed}"
 
 
 def seed_folders(run_dir: str | Path) -> list[Path]:
     """The runs below a common folder, by seed; [] if it is not one."""
-    found = [path for path in Path(run_dir).glob("seed*") if path.name[4:].isdigit() and (path / "config.json").is_file()]
+    found = [path for path in place(run_dir).glob("seed*") if path.name[4:].isdigit() and (path / "config.json").is_file()]
     return sorted(found, key=lambda path: int(path.name[4:]))
 
 

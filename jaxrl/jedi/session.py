@@ -28,12 +28,13 @@ from jaxrl.jedi.monitor import Exam, make_exam
 from jaxrl.jedi.store import Store, make_store
 from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
+from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.metrics import CompileCounter, MetricsLog
-from jaxrl.train.parallel import data_mesh, replicate
-from jaxrl.train.rundir import open_run, write_atomically
+from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
+from jaxrl.train.parallel import check_shares, data_mesh, local, replicate
+from jaxrl.train.rundir import open_run, place, write_atomically
 
 MakeEnv = Callable[[], JaxEnv | HostEnv]
 
@@ -93,7 +94,7 @@ class Session:
     partial: dict[str, Any]
     """What the unfinished epoch has brought so far, JSON-ready."""
     checkpoints: Checkpoints
-    log: MetricsLog
+    log: MetricsLog | NoLog
     compiled: CompileCounter
     began: float
     """`time.monotonic()` when this session began, moved back by the sessions before."""
@@ -188,16 +189,17 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     env = make_env()
     try:
         mesh = data_mesh(config.devices)
+        check_shares(batch_sizes(config), mesh)
         fresh = replicate(fresh_agent(config, env), mesh)
     except ValueError as error:
         raise Refusal(str(error)) from None
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
-    folder = open_run(run_dir, to_dict(config), free)
-    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep)
+    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first())
+    checkpoints = _open_checkpoints(folder, config)
 
     session = Session(
         config=config, folder=folder, env=env, make_env=make_env, agent=fresh,
-        store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh),
+        store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh, config.parallel if mesh.size > 1 else "jit"),
         players=_fresh_players(config, env, make_env, fresh), exam=_exam(config, env),
         counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
         began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
@@ -208,9 +210,24 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
 def resume(session: Session) -> Session:
     """Restore the last checkpoint of the session's folder, if there is one, and open the log where it stood."""
     _restore(session)
-    session.log = MetricsLog(session.folder, session.counters.lines)
+    lines = session.counters.lines
+    session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
     session.began -= session.counters.seconds
     return session
+
+
+def batch_sizes(config: JediConfig) -> dict[str, int]:
+    """What several devices share."""
+    return {f"agent.{name}.batch": getattr(config.agent, name).batch for name in ("world_model", "heads", "behaviour", "probe")}
+
+
+def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
+    """The first process makes the folder and writes to it; all others must see what it made."""
+    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
+    hosts.any_of(False)  # wait for the first
+    if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
+        raise Refusal(f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) or on a shared disk")
+    return checkpoints or Checkpoints(folder / "checkpoints", read_only=True)
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:
@@ -240,12 +257,16 @@ def save(session: Session, score: float | None = None) -> None:
     step = counters.step
     if step in session.files:
         return
+    session.saved_at = time.monotonic()
+    if not hosts.is_first():
+        return
+    session.log.flush()
     index = jax.tree.map(np.array, session.store.index)
     names, games = ([], None) if session.static else _save_play(session, step, index)
     record = {"counters": dataclasses.asdict(counters), "partial": session.partial, "frames": names, "games": games}
     session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
     session.files[step] = _files_of(record)
-    session.saved_at, session.saved_heads = time.monotonic(), index.head
+    session.saved_heads = index.head
     _tidy(session)
 
 
@@ -253,7 +274,7 @@ def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
     """Write what is new in the replay, and the games in the middle of play; the names of all shards needed, and of the games."""
     folder = session.folder / "replay"
     names = disk.still_needed(folder, _frames_before(session), index)
-    names.append(disk.write_shard(folder, step, index, session.store.frames, session.saved_heads))
+    names.append(disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **session.players.save())
     write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
@@ -272,7 +293,7 @@ def _frames_before(session: Session) -> list[str]:
 def settle(session: Session) -> None:
     """Wait until the last checkpoint is on disk, and delete what none needs any more."""
     session.checkpoints.wait()
-    if session.files:
+    if session.files and hosts.is_first():
         _tidy(session)
 
 
@@ -305,7 +326,7 @@ def _restore(session: Session) -> None:
 
 def _read_games(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path) as saved:
+        with path.open("rb") as file, np.load(file) as saved:
             return dict(saved)
     except Exception as error:
         raise Refusal(
@@ -336,8 +357,8 @@ def restore_agent(
     Raises:
       Refusal: there is no checkpoint, or it is damaged.
     """
-    folder = Path(run_dir).expanduser().resolve() / "checkpoints"
-    checkpoints = Checkpoints(folder, read_only=True) if folder.is_dir() else None
+    folder = place(run_dir) / "checkpoints"
+    checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None

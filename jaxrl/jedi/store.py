@@ -19,23 +19,24 @@ from jaxrl.jedi.phases import Counts, Phase
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, ReplayConfig, ReplayIndex, Transitions
 from jaxrl.replay.segment import Segment
-from jaxrl.train.parallel import replicate
+from jaxrl.train.parallel import device_memory, on_each, replicate
 
 GROUP = 16
 """Updates whose batches are gathered together on the host."""
 
 
-def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int], device: jax.Device) -> bool:
-    """Whether the frames take at most half of the device's memory (True where the device does not tell)."""
-    limit = (device.memory_stats() or {}).get("bytes_limit")
+def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
+    """Whether the frames take at most half of a device's memory (True where the device does not tell)."""
+    limit = device_memory()
     return limit is None or 2 * buffer.frame_bytes(config, frame_shape) <= limit
 
 
 class DeviceStore:
     """Index and frames on the device; a phase is one program, and so is a whole epoch."""
 
-    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None):
+    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"):
         self.replay, self.mesh = replicate(buffer.init(config, lanes, spec.frame_shape), mesh), mesh
+        self.form = form
 
     @property
     def index(self) -> ReplayIndex:
@@ -62,12 +63,18 @@ class DeviceStore:
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
         """Updates start..stop-1 of a phase: `(agent, tally)`."""
-        return run_phase(phase, agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop), self.mesh)
+        arguments = (agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop))
+        if self.form == "pmap":
+            return _phase_on_each(phase, self.mesh)(*arguments)
+        return run_phase(phase, *arguments, self.mesh)
 
     def run_epoch(self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]):
         """All of an epoch's learning in one program; see `phases.run_epoch`."""
         is_open, at_opening = opening
-        return _run_epoch(agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)), gate, is_open, at_opening, self.mesh)
+        arguments = (agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)))
+        if self.form == "pmap":
+            return _epoch_on_each(gate, self.mesh)(*arguments, is_open, at_opening)
+        return _run_epoch(*arguments, gate, is_open, at_opening, self.mesh)
 
 
 _append = jax.jit(buffer.append, donate_argnums=0)
@@ -78,13 +85,31 @@ run_phase = jax.jit(phases.run_phase, static_argnums=(0, 6), donate_argnums=1)
 _run_epoch = jax.jit(phases.run_epoch, static_argnums=(4, 7), donate_argnums=0)
 
 
+@functools.cache
+def _phase_on_each(phase: Phase, mesh: Mesh) -> Callable:
+    return on_each(functools.partial(phases.run_phase, phase), mesh)
+
+
+@functools.cache
+def _epoch_on_each(gate, mesh: Mesh) -> Callable:
+    def epoch(agent, replay, epoch_key, counts, is_open, at_opening, axis_name):
+        return phases.run_epoch(agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name)
+
+    return on_each(epoch, mesh)
+
+
+@functools.cache
+def _batches_on_each(phase: Phase, mesh: Mesh) -> Callable:
+    return on_each(functools.partial(phases.run_batches, phase), mesh)
+
+
 class HostStore:
     """Index on the device, frames in host memory; batches are gathered by a second thread while the device computes."""
 
-    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None):
+    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"):
         self.index = buffer.init_index(config, lanes)
         self.frames = np.zeros((self.index.action.shape[0], int(np.prod(spec.frame_shape))), np.uint8)
-        self.frame_shape, self.age_weights, self.mesh = spec.frame_shape, config.age_weights, mesh
+        self.frame_shape, self.age_weights, self.mesh, self.form = spec.frame_shape, config.age_weights, mesh, form
 
     def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
         """Take over saved contents."""
@@ -112,7 +137,11 @@ class HostStore:
         load, total = lambda first: self.gather_for(phase, agent.spec, epoch_key, first), None
         for first, batches in prefetch(load, range(start, stop, GROUP)):
             last = jnp.int32(min(first + GROUP, stop))
-            agent, tally = _run_batches(phase, agent, batches, epoch_key, jnp.int32(first), last, self.mesh)
+            arguments = (agent, batches, epoch_key, jnp.int32(first), last)
+            if self.form == "pmap":
+                agent, tally = _batches_on_each(phase, self.mesh)(*arguments)
+            else:
+                agent, tally = _run_batches(phase, *arguments, self.mesh)
             total = tally if total is None else phases.join(total, tally)
         return agent, total
 
@@ -138,12 +167,10 @@ def prefetch(load: Callable, items) -> Iterator[tuple]:
 Store = DeviceStore | HostStore
 
 
-def make_store(config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None) -> Store:
-    """The store that `config.storage` asks for ("auto": on the device if the frames fit)."""
-    on_device = config.storage == "device" or (
-        config.storage == "auto" and frames_fit(config, spec.frame_shape, jax.devices()[0])
-    )
-    return (DeviceStore if on_device else HostStore)(config, lanes, spec, mesh)
+def make_store(config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit") -> Store:
+    """The store that `config.storage` asks for ("auto": on the device if the frames fit); `form` is that of its programs."""
+    on_device = config.storage == "device" or (config.storage == "auto" and frames_fit(config, spec.frame_shape))
+    return (DeviceStore if on_device else HostStore)(config, lanes, spec, mesh, form)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2))

@@ -29,7 +29,9 @@ from jaxrl.jedi.phases import NEVER, PHASES, Counts, Phase, Tally, draw_for, pha
 from jaxrl.jedi.programs import Compiling, prepare_programs
 from jaxrl.jedi.session import MakeEnv, Session, close, empty_epoch, open_session, save, settle
 from jaxrl.jedi.store import DeviceStore, draw_for_monitor
+from jaxrl.train import hosts
 from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import device_name, platform
 from jaxrl.train.progress import Progress, aloud, duration
 from jaxrl.train.rundir import write_atomically
 from jaxrl.train.signals import StopRequest, stop_on_signals
@@ -80,7 +82,8 @@ def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Cal
       one_stage: `(session, stop, say)`, does the stage that is due, or as much of it as was done when `stop` came.
       say: takes lines for people.
     """
-    with stop_on_signals() as stop, contextlib.closing(Compiling()) as compiling:
+    with stop_on_signals() as own, contextlib.closing(Compiling()) as compiling:
+        stop = hosts.SharedStop(own) if hosts.several() else own
         session = open_run()
         try:
             announce(session, say)
@@ -99,7 +102,6 @@ def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Cal
 def announce(session: Session, say) -> None:
     """One line on what is about to happen."""
     config, counters, spec = session.config, session.counters, session.agent.spec
-    device = jax.devices()[0]
     what = (
         f"resuming at epoch {counters.epoch + 1}, {counters.env_steps} steps"
         if counters.updates or counters.env_steps
@@ -108,7 +110,7 @@ def announce(session: Session, say) -> None:
     say(
         f"{what}: {config.env}, {spec.num_actions} actions, frames {spec.frame_shape[0]}x{spec.frame_shape[1]}, "
         f"latents {'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, "
-        f"{config.schedule.env_steps} steps, on {device.platform} ({device.device_kind}); run folder {session.folder}"
+        f"{config.schedule.env_steps} steps, on {platform()} ({device_name()}); run folder {session.folder}"
     )
 
 
@@ -220,7 +222,7 @@ def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
         while counters.done < total:
             if stop:
                 return False
-            chunk = min(call_size(session, phase), total - counters.done)
+            chunk = hosts.from_first(min(call_size(session, phase), total - counters.done))
             began = time.monotonic()
             session.agent, tally = session.store.run(
                 phase, session.agent, session.epoch_key, counters.done, counters.done + chunk
@@ -237,7 +239,7 @@ def call_size(session: Session, phase: Phase) -> int:
     """Updates that take about as long as a call should; few at first, when the pace is not known."""
     if phase.name not in session.counters.pace:
         return 4
-    seconds = CALL_SECONDS.get(jax.default_backend(), 15.0)
+    seconds = CALL_SECONDS.get(platform(), 15.0)
     return max(1, round(seconds / max(session.counters.pace[phase.name], 1e-6)))
 
 
@@ -246,7 +248,7 @@ def whole_epoch_at_once(session: Session) -> bool:
     if session.counters.done > 0 or not isinstance(session.store, DeviceStore) or session.counters.epoch == 0:
         return False
     wanted = session.config.program
-    return wanted == "epoch" or (wanted == "auto" and jax.default_backend() != "cpu")
+    return wanted == "epoch" or (wanted == "auto" and platform() != "cpu")
 
 
 def learn_epoch(session: Session) -> None:
@@ -281,7 +283,7 @@ def count(session: Session, phase: Phase, tally: Tally, updates: int) -> None:
 
 
 def report_failure(session: Session, phase: Phase, number: int) -> None:
-    """Store what led to a loss that is not finite, and refuse."""
+    """Store what led to a loss that is not finite (the first process does), and refuse."""
     counters, folder = session.counters, session.folder
     key_draw, _ = jax.random.split(update_key(session.epoch_key, phase, number))
     index = session.store.index
@@ -289,13 +291,15 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
     name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in vars(batch).items()})
-    write_atomically(folder / f"{name}.npz", buffer.getvalue())
+    if hosts.is_first():
+        write_atomically(folder / f"{name}.npz", buffer.getvalue())
     good = session.checkpoints.steps()
     story = {
         "epoch": counters.epoch, "phase": phase.name, "update": number, "env_steps": counters.env_steps,
         "means_so_far": means(session.partial), "last_good_checkpoint": good[-1] if good else None,
     }  # fmt: skip
-    write_atomically(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
+    if hosts.is_first():
+        write_atomically(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
     kept = f"checkpoint {good[-1]} is still good" if good else "no checkpoint was written yet"
     raise Refusal(
         f"training of {phase.name} gave a number that is not finite at update {number} of epoch {counters.epoch + 1} (its batch is in "
@@ -437,11 +441,12 @@ def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
     parts = {f"time/{name}": value for name, value in seconds.items()}
     parts["time/host"] = wall - sum(value for name, value in seconds.items() if name != "learn")
     compiled, session.compiled.count = session.compiled.count, 0
+    cached, session.compiled.cached = session.compiled.cached, 0
     compile_seconds, session.compiled.seconds = session.compiled.seconds, 0.0
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return parts | {
         "time/epoch": wall, "time/total": session.counters.epoch_began + wall,
-        "compile/count": compiled, "compile/seconds": compile_seconds, "memory/process_bytes": memory,
+        "compile/count": compiled, "compile/cached": cached, "compile/seconds": compile_seconds, "memory/process_bytes": memory,
     }  # fmt: skip
 
 

@@ -1,4 +1,8 @@
-"""Residual blocks: a small plain one for encoders and policies, a conditioned one for U-Nets (DIAMOND blocks.py)."""
+"""Residual blocks: a small plain one for encoders and policies, a conditioned one for U-Nets (DIAMOND blocks.py).
+
+For the backward pass only the input of every norm-SiLU-convolution is kept; norm and SiLU, which are cheap, are computed again.
+Without this a loop over autoregressive steps keeps each of their intermediate maps, several times the memory of the convolutions.
+"""
 
 from collections.abc import Sequence
 
@@ -19,7 +23,10 @@ class SmallResBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x):
-        h = Conv(self.features, dtype=self.dtype, name="conv")(nn.silu(GroupNorm(name="norm")(x)))
+        def branch(self, x):
+            return Conv(self.features, dtype=self.dtype, name="conv")(nn.silu(GroupNorm(name="norm")(x)))
+
+        h = nn.remat(branch)(self, x)
         if x.shape[-1] != self.features:
             x = Conv(self.features, size=1, dtype=self.dtype, name="skip_projection")(x)
         return x + h
@@ -37,10 +44,15 @@ class ResBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x, cond):
-        h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm1")(x, cond))
-        h = Conv(self.features, dtype=self.dtype, name="conv1")(h)
-        h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm2")(h, cond))
-        h = Conv(self.features, dtype=self.dtype, kernel_init=initializers.zeros, name="conv2")(h)
+        def first(self, x, cond):
+            h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm1")(x, cond))
+            return Conv(self.features, dtype=self.dtype, name="conv1")(h)
+
+        def second(self, h, cond):
+            h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm2")(h, cond))
+            return Conv(self.features, dtype=self.dtype, kernel_init=initializers.zeros, name="conv2")(h)
+
+        h = nn.remat(second)(self, nn.remat(first)(self, x, cond), cond)
         if x.shape[-1] != self.features:
             x = Conv(self.features, size=1, dtype=self.dtype, name="proj")(x)
         out = x + h

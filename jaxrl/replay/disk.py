@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxrl.replay.buffer import ReplayIndex
 from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import platform
 from jaxrl.train.rundir import write_atomically
 
 
@@ -40,7 +41,7 @@ def _take(frames, rows: np.ndarray) -> np.ndarray:
     """`frames[rows]` on the host; on an accelerator in few different sizes, each of which is compiled once."""
     if isinstance(frames, np.ndarray):
         return frames[rows]
-    if frames.devices().pop().platform == "cpu":
+    if platform() == "cpu":
         return np.asarray(frames)[rows]
     padded = np.zeros(1 << max(len(rows) - 1, 0).bit_length(), rows.dtype)
     padded[: len(rows)] = rows
@@ -56,7 +57,7 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
     frames = np.zeros((index.action.shape[0], frame_size), np.uint8)
     for name in names:
         try:
-            with open(folder / name, "rb") as file, np.load(file) as shard:
+            with (folder / name).open("rb") as file, np.load(file) as shard:
                 storage = shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
                 frames[storage] = shard["frames"]
         except Exception as error:
@@ -73,7 +74,7 @@ def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str
         return list(names)  # the ring has not wrapped
 
     def alive(name):
-        with np.load(folder / name) as shard:
+        with (folder / name).open("rb") as file, np.load(file) as shard:
             return bool((shard["number"] > np.asarray(index.head)[shard["lane"]] - index.rows_per_lane).any())
 
     return [name for name in names if alive(name)]

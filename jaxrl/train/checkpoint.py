@@ -15,7 +15,9 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.train import hosts
 from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.rundir import place
 
 
 def to_host(tree) -> Any:
@@ -61,24 +63,35 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
         """Open or create `folder`; `keep` latest checkpoints stay, and the best scored one.
 
-        With `read_only` nothing is touched: a training that is writing there is not disturbed.
+        With `read_only` nothing is touched: a training that is writing there is not disturbed. Of several processes, each opens by
+        itself, and all but one `read_only`: what is saved is on every one of them.
         """
         import orbax.checkpoint as ocp  # slow to import
 
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # failures are raised; orbax prints them as well
         policies = ocp.checkpoint_managers
-        self._ocp, self.folder = ocp, Path(folder).resolve()
+        self._ocp, self.folder = ocp, place(folder)
+        alone = None
+        if hosts.several():
+            me = jax.process_index()
+            alone = ocp.options.MultiprocessingOptions(
+                primary_host=me, active_processes={me}, barrier_sync_key_prefix=f"process{me}"
+            )
+        separate = {} if alone is None else {"multiprocessing_options": alone, "create": False}
         best = policies.BestN(get_metric_fn=_score, n=1, keep_checkpoints_without_metrics=False)
         options = (
-            ocp.CheckpointManagerOptions(read_only=True, best_fn=_score)
+            ocp.CheckpointManagerOptions(read_only=True, best_fn=_score, **separate)
             if read_only
             else ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
                 cleanup_tmp_directories=True,
                 best_fn=_score,  # without it orbax writes no metrics, and a reopened store would forget the best
+                **separate,
             )
         )
         with writing(self.folder):
+            if separate and not read_only:
+                self.folder.mkdir(parents=True, exist_ok=True)  # orbax makes no folder for some of several processes
             self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def steps(self) -> list[int]:

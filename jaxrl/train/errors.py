@@ -11,6 +11,13 @@ class Refusal(Exception):
 @contextlib.contextmanager
 def writing(path):
     """Turn the failures of writing below `path` into a `Refusal` that names it and the remedy."""
+    if is_remote(path):
+        try:
+            with reaching(path):
+                yield
+        except FileNotFoundError as error:  # there is no such bucket
+            raise _unreachable(path, error) from error
+        return
     try:
         yield
     except OSError as error:
@@ -25,6 +32,32 @@ def writing(path):
         if "No space left on device" in str(error):
             raise Refusal(_full(path)) from error
         raise
+
+
+def is_remote(path) -> bool:
+    """Whether a path lies in a bucket (gs://...)."""
+    return "://" in str(path)
+
+
+@contextlib.contextmanager
+def reaching(path):
+    """Turn all failures of a bucket, but for files that are not there, into a `Refusal`; local paths are let through."""
+    try:
+        yield
+    except (Refusal, FileNotFoundError):
+        raise
+    except Exception as error:  # gcsfs, google.auth, aiohttp and tensorstore raise their own kinds
+        if not is_remote(path):
+            raise
+        raise _unreachable(path, error) from error
+
+
+def _unreachable(path, error) -> Refusal:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return Refusal(
+        f"{path} cannot be reached ({reason}): check the bucket's name, the network and your credentials (gcloud auth "
+        "application-default login), then run the same command again"
+    )
 
 
 def _full(path) -> str:

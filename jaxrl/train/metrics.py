@@ -3,46 +3,89 @@
 import contextlib
 import json
 import math
+import time
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.errors import Refusal, is_remote, reaching, writing
 from jaxrl.train.rundir import write_atomically
 
 
 class MetricsLog:
-    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is installed."""
+    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is installed.
+
+    On this machine a line is in the file when `write` returns. An object of a bucket cannot be appended to: it is written anew, with
+    all lines, by `flush` and at most every `PATIENCE` seconds; and there are no TensorBoard files.
+    """
+
+    PATIENCE = 30.0
 
     def __init__(self, folder: Path, lines: int | None = None):
         """Open for appending; with `lines` given, what a resumed run had written beyond that line is cut off first."""
-        self.path = folder / "metrics.jsonl"
+        self.path, self.remote = folder / "metrics.jsonl", is_remote(folder)
         with writing(self.path):
             kept = _complete_lines(self.path)[:lines]
-            if self.path.is_file():
-                write_atomically(self.path, "".join(kept))
-            self._file = open(self.path, "a", encoding="utf-8")
+            if self.remote:
+                self._all, self._unwritten, self._wrote = kept, True, time.monotonic()
+            else:
+                if self.path.is_file():
+                    write_atomically(self.path, "".join(kept))
+                self._file = open(self.path, "a", encoding="utf-8")
         self.lines = len(kept)
-        self._board = _tensorboard(folder / "tensorboard", kept)
+        self._board = None if self.remote else _tensorboard(folder / "tensorboard", kept)
 
     def write(self, step: int, values: dict[str, Any]) -> None:
         """One line; `step` is the horizontal axis of TensorBoard (environment steps)."""
-        with writing(self.path):
-            self._file.write(json.dumps({"step": step, **{k: _plain(v) for k, v in values.items()}}) + "\n")
-            self._file.flush()
+        line = json.dumps({"step": step, **{k: _plain(v) for k, v in values.items()}}) + "\n"
+        if self.remote:
+            self._all.append(line)
+            self._unwritten = True
+            if time.monotonic() - self._wrote > self.PATIENCE:
+                self.flush()
+        else:
+            with writing(self.path):
+                self._file.write(line)
+                self._file.flush()
         self.lines += 1
         if self._board is not None and _writes(self._board):
             for name, value in values.items():
                 if isinstance(value, int | float) and math.isfinite(value):
                     self._board.add_scalar(name, value, step)
 
+    def flush(self) -> None:
+        """Until every line is in the file."""
+        if self.remote and self._unwritten:
+            write_atomically(self.path, "".join(self._all))
+            self._unwritten, self._wrote = False, time.monotonic()
+
     def close(self) -> None:
         """Flush and close."""
+        if self.remote:
+            self.flush()
+            return
         with contextlib.suppress(OSError):  # every line was flushed when it was written
             self._file.close()
         if self._board is not None and _writes(self._board):
             self._board.close()
+
+
+class NoLog:
+    """For the processes that write nothing."""
+
+    def __init__(self, lines: int):
+        self.lines = lines
+
+    def write(self, step: int, values: dict[str, Any]) -> None:
+        """Count."""
+        self.lines += 1
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
@@ -62,7 +105,13 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
 
 def _complete_lines(path: Path) -> list[str]:
     """Lines with their ends; what a dying process left without one does not count."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    if not is_remote(path) and not path.is_file():
+        return []
+    try:
+        with reaching(path):
+            text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
     return [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
@@ -89,13 +138,21 @@ def _writes(board) -> bool:
 
 
 class CompileCounter:
-    """Counts the programs that XLA compiled in this process since the counter was made, and the seconds it took."""
+    """Counts the programs made in this process since the counter was made, and the seconds it took.
+
+    `cached` of them were not compiled but read from disk (see compiled.py).
+    """
 
     def __init__(self):
-        self.count, self.seconds = 0, 0.0
+        self.count, self.cached, self.seconds = 0, 0, 0.0
         jax.monitoring.register_event_duration_secs_listener(self._listen)
+        jax.monitoring.register_event_listener(self._listen_for_hits)
 
     def _listen(self, event: str, duration: float, **_):
         if event == "/jax/core/compile/backend_compile_duration":
             self.count += 1
             self.seconds += duration
+
+    def _listen_for_hits(self, event: str, **_):
+        if event == "/jax/compilation_cache/cache_hits":
+            self.cached += 1

@@ -42,10 +42,25 @@ def masked_mean(x: jax.Array, mask: jax.Array, axis=None, axis_name: str | None 
     return total((x * weight).sum(axis), axis_name) / jnp.maximum(total(weight.sum(axis), axis_name), 1)
 
 
+def platform() -> str:
+    """Kind of this machine's devices: "cpu", "gpu" or "tpu"."""
+    return jax.default_backend()
+
+
+def device_name() -> str:
+    """The first device, for people."""
+    return jax.devices()[0].device_kind
+
+
+def device_memory() -> int | None:
+    """Bytes that one device can hold; None where it does not tell."""
+    return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
+
+
 def compute_dtype(precision: str) -> jnp.dtype:
     """The dtype that a precision names: "float32", "bfloat16", or "auto", which is bfloat16 on accelerators and float32 on CPUs."""
     if precision == "auto":
-        precision = "float32" if jax.default_backend() == "cpu" else "bfloat16"
+        precision = "float32" if platform() == "cpu" else "bfloat16"
     return jnp.dtype(precision)
 
 
@@ -58,26 +73,66 @@ def over_members(function: Callable, how: str = "auto") -> Callable:
         CPUs, where a convolution with one kernel per member takes five to ten times as long as one after the other.
     """
     if how == "auto":
-        how = "map" if jax.default_backend() == "cpu" else "vmap"
+        how = "map" if platform() == "cpu" else "vmap"
     return jax.vmap(function) if how == "vmap" else lambda *args: jax.lax.map(lambda one: function(*one), args)
 
 
 def data_mesh(count: int = 0) -> Mesh:
-    """A mesh of `count` devices with the one axis "data"; 0: all accelerators, but one device where there are only CPUs.
+    """A mesh of `count` devices with the one axis "data".
+
+    0: all accelerators, but one device where there are only CPUs. Several processes share all devices of all of them.
 
     Raises:
-      ValueError: this machine has fewer.
+      ValueError: there are fewer, or several processes and not all devices were asked for.
     """
     devices = jax.devices()
-    count = count or (1 if devices[0].platform == "cpu" else len(devices))
+    together = jax.process_count() > 1
+    count = count or (1 if devices[0].platform == "cpu" and not together else len(devices))
     if count > len(devices):
         raise ValueError(f"{count} devices were asked for, but there are only {len(devices)}: set devices to at most that")
+    if together and count < len(devices):
+        raise ValueError(
+            f"devices is {count}, but {jax.process_count()} processes have {len(devices)}: set devices to 0, all take part"
+        )
     return Mesh(np.array(devices[:count]), (AXIS,), axis_types=(AxisType.Auto,))
 
 
+def check_shares(batches: dict[str, int], mesh: Mesh) -> None:
+    """Refuse batches, by name, that the devices cannot share equally.
+
+    Raises:
+      ValueError: naming the first such batch, its size and the number of devices.
+    """
+    for name, size in batches.items():
+        if size % mesh.size:
+            raise ValueError(
+                f"{name} is {size}, which {mesh.size} devices cannot share equally: make it a multiple, or set devices"
+            )
+
+
 def replicate(tree, mesh: Mesh | None):
-    """The tree on every device of the mesh. Identity on one device."""
-    return tree if mesh is None or mesh.size == 1 else jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+    """The tree on every device of the mesh. Identity on one device. Of several processes, each gives the same values."""
+    if mesh is None or mesh.size == 1:
+        return tree
+    sharding = NamedSharding(mesh, PartitionSpec())
+    if jax.process_count() == 1:
+        return jax.device_put(tree, sharding)
+    put = lambda a: jax.make_array_from_process_local_data(sharding, np.asarray(a), np.shape(a))  # device_put would compare them
+    return jax.tree.map(put, tree)
+
+
+def local(array):
+    """This process's copy of an array that lies on every device; others are returned as they are."""
+    several = isinstance(array, jax.Array) and not array.is_fully_addressable
+    return array.addressable_data(0) if several else array
+
+
+def together(tree, mesh: Mesh | None):
+    """Inside jit: every device holds all of the tree. Identity on one device."""
+    if mesh is None or mesh.size == 1:
+        return tree
+    sharding = NamedSharding(mesh, PartitionSpec())
+    return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, sharding), tree)
 
 
 def spread(batch, mesh: Mesh | None):
@@ -86,6 +141,27 @@ def spread(batch, mesh: Mesh | None):
         return batch
     sharding = NamedSharding(mesh, PartitionSpec(AXIS))
     return jax.tree.map(lambda a: jax.lax.with_sharding_constraint(a, sharding), batch)
+
+
+def share(tree, axis_name: str | None):
+    """Inside pmap: this device's part of the leading axis of every array. Identity without an axis."""
+    if axis_name is None:
+        return tree
+    count, here = jax.lax.psum(1, axis_name), jax.lax.axis_index(axis_name)
+    part = lambda a: jax.lax.dynamic_slice_in_dim(a, here * (a.shape[0] // count), a.shape[0] // count)
+    return jax.tree.map(part, tree)
+
+
+def on_each(function: Callable, mesh: Mesh) -> Callable:
+    """The pmap form of `function(*arguments, axis_name=None)`: every device is given all, and takes its `share` by itself.
+
+    Results must be equal on all devices (reduced over the axis); they are returned once, on every device of the mesh.
+    """
+    devices, ours = list(mesh.devices.flat), len(mesh.local_devices)
+    mapped = jax.pmap(
+        lambda _, arguments: function(*arguments, axis_name=AXIS), AXIS, in_axes=(0, None), out_axes=None, devices=devices
+    )
+    return lambda *arguments: mapped(np.arange(ours), arguments)
 
 
 def data_parallel(step: Callable, mesh: Mesh, form: str = "jit") -> Callable:

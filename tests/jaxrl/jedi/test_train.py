@@ -171,6 +171,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path):
         (lambda c: replace(c, env="cach"), "did you mean catch"),
         (lambda c: replace(c, game=replace(c.game, frame_size=18)), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
+        (lambda c: replace(c, devices=3), "agent.world_model.batch is 4, which 3 devices cannot share equally"),
         (lambda c: replace(c, game=replace(c.game, num_envs=0)), "game.num_envs is 0: it must be at least 1"),
         (
             lambda c: replace(c, replay=replace(c.replay, capacity=100), schedule=replace(c.schedule, steps_per_epoch=64)),
@@ -236,10 +237,17 @@ def test_a_game_on_the_host_resumes_exactly_and_compiles_nothing_late(tmp_path):
 
 
 @pytest.mark.slow
-def test_four_devices_give_the_same(whole, tmp_path):
-    config = replace(small_run.until(small_run.CONFIG, 80), devices=4)
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"parallel": "pmap"}, {"parallel": "pmap", "program": "epoch"}, {"parallel": "pmap", "storage": "host"}],
+    ids=lambda changes: "-".join(changes.values()) or "jit",
+)
+def test_four_devices_give_the_same(whole, tmp_path, changes):
+    changes = dict(changes)
+    replay = replace(small_run.CONFIG.replay, storage=changes.pop("storage", "auto"))
+    config = replace(small_run.until(small_run.CONFIG, 80), devices=4, replay=replay, **changes)
     train(config, tmp_path, say=silent)
     ours, theirs = read_metrics(tmp_path), whole[3]
-    for name in ("world_model/loss", "heads/loss", "behaviour/loss", "monitor/latent_std", "monitor/context_gain"):
+    for name in ("world_model/loss", "heads/loss", "behaviour/loss", "probe/loss", "monitor/latent_std", "monitor/context_gain"):
         np.testing.assert_allclose(ours[1][name], theirs[1][name], rtol=5e-3, atol=1e-4, err_msg=name)
     assert ours[1]["compile/count"] <= 5

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi import update_behaviour, update_heads, update_world_model
+from jaxrl.jedi.learn_probe import update_probe
 from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_agent
 
@@ -12,10 +13,11 @@ STEPS = {
     "world_model": (update_world_model, (4,), 4),
     "heads": (update_heads, (4,), 5),
     "behaviour": (update_behaviour, (4, 2), 2),
+    "probe": (update_probe, (4,), 1),
 }
 
 
-@pytest.mark.parametrize("name", ["world_model", pytest.param("heads", marks=pytest.mark.slow), "behaviour"])
+@pytest.mark.parametrize("name", ["world_model", pytest.param("heads", marks=pytest.mark.slow), "behaviour", "probe"])
 def test_four_devices_equal_one(name, key):
     step, leading, size = STEPS[name]
     batch = small_agent.segments(key, leading, size)
@@ -42,3 +44,34 @@ def test_too_many_devices_are_refused():
 
 def test_a_mesh_of_cpus_has_one_device_unless_asked():
     assert parallel.data_mesh().size == 1
+
+
+def test_batches_that_cannot_be_shared_are_refused_by_name():
+    mesh = parallel.data_mesh(4)
+    parallel.check_shares({"a.batch": 32, "b.batch": 4}, mesh)
+    with pytest.raises(ValueError, match=r"^b.batch is 6, which 4 devices cannot share equally: make it a multiple"):
+        parallel.check_shares({"a.batch": 32, "b.batch": 6}, mesh)
+
+
+def average(x, weight, axis_name=None):
+    """A function of a batch, in the style of the steps."""
+    part = parallel.share(x, axis_name)
+    return parallel.mean(part.mean(), axis_name) * weight, parallel.total(part.sum(), axis_name)
+
+
+def test_every_device_takes_its_share_by_itself():
+    x = np.arange(8, dtype=np.float32)
+    mesh = parallel.data_mesh(4)
+    expected = (7.0, 28.0)  # 2 x 3.5, and 0 + ... + 7
+    assert average(x, 2.0) == expected
+    shared = parallel.on_each(average, mesh)(x, np.float32(2))
+    assert tuple(map(float, shared)) == expected
+    assert all(a.sharding.is_fully_replicated and len(a.addressable_shards) == 4 for a in shared)
+
+
+def test_results_can_be_asked_to_lie_on_every_device():
+    mesh = parallel.data_mesh(4)
+    double = jax.jit(lambda x: parallel.together(2 * parallel.spread(x, mesh), mesh))
+    doubled = double(parallel.replicate(np.arange(8.0, dtype=np.float32), mesh))
+    assert doubled.sharding.is_fully_replicated
+    np.testing.assert_array_equal(doubled, 2 * np.arange(8))

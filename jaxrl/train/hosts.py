@@ -1,0 +1,95 @@
+"""Several processes, one per machine, as one training: the only file that knows of them.
+
+All processes run the same program in step: they play the same games from the same seeds, hold the same replay, and share every batch
+among all devices. What depends on a clock or a signal is therefore agreed on here. Only the first process writes the run folder and
+speaks. Every function is the identity, or nothing, in a single process.
+"""
+
+import os
+import signal
+from collections.abc import Mapping
+from typing import Literal
+
+import jax
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+
+When = Literal["auto", "on", "off"]
+
+
+def wanted(when: When, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether to join other processes; "auto": if the environment names a coordinator, or Slurm or Open MPI started several."""
+    tasks = (environment.get("SLURM_NTASKS", "1"), environment.get("OMPI_COMM_WORLD_SIZE", "1"))
+    several = "JAX_COORDINATOR_ADDRESS" in environment or any(task.isdigit() and int(task) > 1 for task in tasks)
+    return when == "on" or (when == "auto" and several)
+
+
+def join(when: When = "auto") -> None:
+    """Meet the other processes, if there are to be any. Before anything touches a device.
+
+    With JAX_COORDINATOR_ADDRESS ("host:port" of the first process), JAX_NUM_PROCESSES and JAX_PROCESS_ID in the environment, those
+    hold. Without them JAX finds out by itself on Cloud TPU, Slurm and Open MPI.
+
+    Raises:
+      Refusal: they cannot be found.
+    """
+    if not wanted(when) or jax.distributed.is_initialized():
+        return
+    named = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
+    given = [name for name in named if name in os.environ]
+    try:
+        if len(given) == len(named):
+            address, count, number = (os.environ[name] for name in named)
+            jax.distributed.initialize(address, int(count), int(number))
+        else:
+            jax.distributed.initialize()
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise Refusal(
+            f"the other processes were not found ({reason}): set {', '.join(named)} in each, or choose --distributed off"
+        ) from error
+
+
+def several() -> bool:
+    """Whether other processes train with this one."""
+    return jax.distributed.is_initialized() and jax.process_count() > 1
+
+
+def is_first() -> bool:
+    """Whether this process writes and speaks for all."""
+    return not several() or jax.process_index() == 0
+
+
+def from_first(number: int) -> int:
+    """The first process's value of an int below 2**31."""
+    if not several():
+        return number
+    from jax.experimental import multihost_utils
+
+    return int(multihost_utils.broadcast_one_to_all(np.int32(number)))
+
+
+def any_of(flag: bool) -> bool:
+    """Whether it is true in any process."""
+    if not several():
+        return bool(flag)
+    from jax.experimental import multihost_utils
+
+    return bool(multihost_utils.process_allgather(np.bool_(flag)).any())
+
+
+class SharedStop:
+    """A stop request (jaxrl/train/signals.py) that is true as soon as any process has got its own; asking it is a meeting of all."""
+
+    def __init__(self, own):
+        self.own, self.agreed = own, False
+
+    def __bool__(self):
+        self.agreed = self.agreed or any_of(bool(self.own))
+        return self.agreed
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        """The signal that came here, or SIGTERM if it came to another process; None if to none."""
+        return self.own.signal or (signal.SIGTERM if self.agreed else None)

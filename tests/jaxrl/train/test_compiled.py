@@ -1,0 +1,73 @@
+"""Compiled programs are kept on disk, and found again by the next process."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from jaxrl.train.compiled import FOLDER, SHORTEST, keep_programs
+
+PROGRAM = """
+import jax, jax.numpy as jnp
+from jaxrl.train.compiled import keep_programs
+from jaxrl.train.metrics import CompileCounter
+folder = keep_programs()
+counter = CompileCounter()
+result = jax.jit(lambda x: jnp.sort(jnp.sin(x) @ jnp.cos(x).T))(jnp.ones((8, 8)))
+print(folder, counter.count, counter.cached, float(result.sum()))
+"""
+
+
+def child(**environment) -> list[str]:
+    """What a fresh process prints that compiles one program."""
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JAX_COMPILATION", "JAX_PERSISTENT", "XDG"))
+    }
+    settings = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[3]), SHORTEST: "0"}
+    done = subprocess.run([sys.executable, "-c", PROGRAM], env=clean | settings | environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+def test_the_second_process_compiles_nothing_and_gets_the_same(tmp_path):
+    folder, count, cached, result = child(XDG_CACHE_HOME=str(tmp_path))
+    assert Path(folder) == tmp_path / "latentax" / "programs" and int(count) > 0 and cached == "0"
+    assert any(Path(folder).iterdir())
+    assert child(XDG_CACHE_HOME=str(tmp_path)) == [folder, count, count, result]
+    assert child(XDG_CACHE_HOME=str(tmp_path), **{FOLDER: ""})[:3] == ["None", count, "0"]
+
+
+@pytest.fixture
+def settings(monkeypatch):
+    """What is set on the configuration of JAX, without setting it."""
+    found = {}
+    monkeypatch.setattr(jax.config, "update", found.__setitem__)
+    for name in (FOLDER, SHORTEST, "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    return found
+
+
+def test_the_folder_is_the_users_cache(settings, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = tmp_path / ".cache" / "latentax" / "programs"
+    assert keep_programs() == str(expected) and expected.stat().st_mode & 0o077 == 0
+    assert settings == {"jax_compilation_cache_dir": str(expected), "jax_persistent_cache_min_compile_time_secs": 0.1}
+
+
+def test_the_variables_of_jax_have_the_last_word(settings, monkeypatch):
+    monkeypatch.setenv(SHORTEST, "5")
+    for value in ("gs://bucket/programs", ""):
+        monkeypatch.setenv(FOLDER, value)
+        assert keep_programs() == (value or None)
+    assert settings == {}
+
+
+def test_a_home_that_cannot_be_written_does_without(settings, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    assert keep_programs() is None
+    assert "jax_compilation_cache_dir" not in settings
