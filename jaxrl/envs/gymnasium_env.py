@@ -39,6 +39,8 @@ class GymnasiumEnv:
             raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None
         self._check()
         self.num_actions = int(self._env.action_space.n)
+        meanings = getattr(self._env.unwrapped, "get_action_meanings", tuple)()
+        self.action_names = tuple(str(name).lower() for name in meanings)
         self.frame_shape = (frame_size, frame_size, 3)
         self._seed, self._actions, self._frame = 0, [], None
 

@@ -1,4 +1,4 @@
-"""`python -m jaxrl.jedi train | evaluate | imagine | plan | report`."""
+"""`python -m jaxrl.jedi train | evaluate | imagine | horizon | plan | report`."""
 
 import sys
 from dataclasses import dataclass, replace
@@ -9,7 +9,9 @@ import tyro
 
 from jaxrl.envs.make import TOYS, canonical
 from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.horizon_report import HorizonConfig
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.sampling import AS_TRAINED, SamplerChoice
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import read_config
@@ -56,20 +58,36 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Imagine:
-    """Roll the policy, or given actions, in the real game and inside the world model, side by side."""
+    """Roll the policy, or given actions, in the real game and inside the world models of runs, side by side."""
 
-    run_dir: Path
-    """Folder of the run."""
+    run_dir: tyro.conf.UseAppendAction[tuple[Path, ...]]
+    """Folder of a run. Give the option again for more runs of the same game: each imagines the same real stretch. The policy of
+    the first plays."""
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     out: Path = Path("imagined.gif")
     """A .gif, a .png (film strip) or a .npz (frames and actions)."""
-    actions: tuple[int, ...] = ()
-    """Actions to take, by number; without them the policy plays."""
+    actions: tuple[str, ...] = ()
+    """Actions to take, by number or name, with how often: 2, left, left*4. Without them the policy plays."""
     steps: int = 40
     """Steps, if the policy plays."""
+    horizon: int | None = None
+    """Imagined steps after which imagination begins again at the real frame. Absent: never."""
     warm_up: int | None = None
     """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a game is shown."""
     seed: int = 0
     """Of game, policy and imagination."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Measure the error of imagination over the horizon, from many starts in freshly played real games."""
+
+    run_dir: tyro.conf.UseAppendAction[tuple[Path, ...]]
+    """Folder of a run. Give the option again for more runs of the same game; all imagine the same. The policy of the first plays."""
+    config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
+    out: Path | None = None
+    """A .png; the figures come as .json beside it. Default: report/horizon.png in the first run, where its report shows it."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +133,7 @@ def parse(arguments: list[str]):
         kind, tyro.conf.subcommand(kind.__name__.lower(), **({"default": kind(**values)} if values else {}))
     ]
     commands = (
-        described(Train, preset=name, config=config) | described(Evaluate) | described(Imagine)
+        described(Train, preset=name, config=config) | described(Evaluate) | described(Imagine) | described(Horizon)
         | described(Plan, preset=name, config=config) | described(Report)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
@@ -135,9 +153,14 @@ def run(command) -> int:
         case Evaluate():
             return run_evaluate(command)
         case Imagine():
-            from jaxrl.jedi.pictures import compare_run
+            from jaxrl.jedi.beside import imagine_runs
 
-            print(compare_run(command.run_dir, command.out, command.actions, command.steps, command.warm_up, command.seed))
+            scene = (command.actions, command.steps, command.horizon, command.warm_up, command.seed)
+            print(imagine_runs(command.run_dir, command.out, *scene, command.sampler))
+        case Horizon():
+            from jaxrl.jedi.horizon_report import measure_runs
+
+            print(measure_runs(command.run_dir, command.config, command.out, command.sampler))
         case Plan():
             from jaxrl.jedi.plan import plan
 
