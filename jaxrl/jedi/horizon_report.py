@@ -53,6 +53,8 @@ def measure_runs(
     check(config)
     if out is not None and out.suffix != ".png":
         raise Refusal(f"--out {out} must end in .png; the figures are written beside it as .json")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
     runs = open_runs(run_dirs, make_env)
     if out is None:
         out = run_dirs[0].expanduser() / "report" / "horizon.png"

@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.beside import imagine_runs
-from jaxrl.jedi.config import GameConfig
+from jaxrl.jedi.config import GameConfig, SamplerConfig
 from jaxrl.jedi.report import over_the_horizon
 from jaxrl.jedi.sampling import SamplerChoice
+from jaxrl.jedi.session import check
 from jaxrl.train.config import to_dict
+from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run
 from tests.jaxrl.jedi import small_run, untrained_run
 
@@ -106,8 +109,15 @@ CASES = {
     "no starts": ("horizon", ["a"], ["--starts", "0"], "--starts is 0"),
     "epsilon": ("horizon", ["a"], ["--epsilon", "2"], "--epsilon is 2.0: it is a share"),
     "ending": ("horizon", ["a"], ["--out", "x.pdf"], "must end in .png"),
+    "no folder": ("horizon", ["a"], ["--out", "none/x.png"], "lies in a folder that does not exist"),
     "no run": ("horizon", [], [], "name at least one run with --run-dir"),
 }
+
+
+def test_training_refuses_negative_churn():
+    churned = dataclasses.replace(CONFIG.agent, sampler=SamplerConfig(churn=Churn(s_churn=-1.0)))
+    with pytest.raises(Refusal, match=r"agent.sampler.churn.s_churn is -1.0: it must be at least 0"):
+        check(dataclasses.replace(CONFIG, agent=churned))
 
 
 @pytest.mark.parametrize("case", CASES)
