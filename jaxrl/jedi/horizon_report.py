@@ -165,8 +165,8 @@ PANELS = (
 """Title, figure with its band, and what is drawn beside it, dashed or dotted."""
 
 
-def figure(result: dict[str, Any]) -> bytes:
-    """A PNG with six panels over the horizon; shaded: 95 % of a bootstrap over games."""
+def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
+    """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over games."""
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(13, 6.4), layout="constrained")
@@ -181,7 +181,7 @@ def figure(result: dict[str, Any]) -> bytes:
             axis.legend(fontsize=7)
     drawing.suptitle(f"{result['game']}: open-loop imagination from {result['starts']} real starts")
     buffer = io.BytesIO()
-    drawing.savefig(buffer, format="png", dpi=100)
+    drawing.savefig(buffer, format="png", dpi=dpi)
     return buffer.getvalue()
 
 
