@@ -8,8 +8,8 @@ import numpy as np
 from jaxrl.jedi.pictures import Comparison
 
 BACK, INK, GOOD, BAD = (250, 250, 250), (30, 30, 30), (20, 130, 60), (200, 40, 40)
-GAP, TOP, CAPTION = 3, 18, 16
-"""Pixels between pictures, above them, and for a line of text below a row."""
+GAP, TOP, CAPTION, WORDS = 3, 18, 16, 96
+"""Pixels between pictures, above them, and for a line of text below a row: its height, and the width of its longest words."""
 
 
 class Row(NamedTuple):
@@ -37,7 +37,8 @@ def film_strip(shown: Comparison | dict[str, Comparison], columns: int = 12, siz
     labels = [textwrap.wrap(row.label, 22) or [""] for row in rows]
     left = max(70, *(6 * len(line) + 10 for lines in labels for line in lines))
     heights = [size + GAP + (CAPTION if row.events is not None else 0) for row in rows]
-    sheet = Image.new("RGB", (left + len(times) * (size + GAP), TOP + sum(heights)), BACK)
+    width = left + len(times) * (size + GAP) + max(0, WORDS - size)
+    sheet = Image.new("RGB", (width, TOP + sum(heights)), BACK)
     draw, y = ImageDraw.Draw(sheet), TOP
     for column, t in enumerate(times):
         draw.text((left + column * (size + GAP) + 2, 3), f"t+{t}" if t else "start", fill=INK)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi.beside import write_comparisons
-from jaxrl.jedi.film import CAPTION, GAP, TOP, animation, film_strip
+from jaxrl.jedi.film import CAPTION, GAP, TOP, WORDS, animation, film_strip
 from jaxrl.jedi.pictures import Comparison
 from jaxrl.train.errors import Refusal
 
@@ -41,7 +41,7 @@ def test_a_strip_of_several_has_one_row_each():
 def test_a_long_name_makes_room_and_few_columns_are_evenly_spaced():
     name = "a-run-with-quite-a-long-name-of-a-folder"
     sheet = film_strip({name: comparison(100), "b": comparison(1)}, columns=2, size=16)
-    left = sheet.width - 2 * (16 + GAP)
+    left = sheet.width - 2 * (16 + GAP) - (WORDS - 16)
     assert left > 100
     assert [middle(sheet, 0, t, (), left=left) for t in range(2)] == [0, 3]
 
