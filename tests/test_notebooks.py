@@ -12,7 +12,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-SLOW = ("01_jedi_in_ten_minutes", "02_a_world_model_of_your_own_data")
+SLOW = (
+    "01_jedi_in_ten_minutes",
+    "02_a_world_model_of_your_own_data",
+    "03_what_does_a_denoising_loss_know_about_the_past",
+)
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000
 """Characters of all stored outputs of one notebook; a picture of 1000 x 600 pixels takes some 60 000."""

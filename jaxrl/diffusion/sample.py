@@ -55,10 +55,12 @@ def sample(
       churn_noise: standard normal `[steps, ...]`, needed only if `churn.s_churn > 0`.
 
     Raises:
-      ValueError: for another order, or churn without noise.
+      ValueError: for another order, churn without noise, or settings of churn below 0.
     """
     if order not in (1, 2):
         raise ValueError(f"order must be 1 (Euler) or 2 (Heun), got {order}")
+    if churn.s_churn < 0 or churn.s_noise < 0:
+        raise ValueError(f"s_churn and s_noise must be at least 0, are {churn.s_churn} and {churn.s_noise}")
     if churn.s_churn > 0 and churn_noise is None:
         raise ValueError("churn needs churn_noise, one standard normal array per step")
     sigmas = np.asarray(sigmas, np.float32)

@@ -47,6 +47,7 @@ class Atari:
         self._open(seed=0)
         self._actions = self._ale.getMinimalActionSet()
         self.num_actions = len(self._actions)
+        self.action_names = tuple(action.name.lower() for action in self._actions)
         self.frame_shape = (frame_size, frame_size, 3)
         self._lives = 0
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.envs.catch import BACKGROUND, BALL, CELLS, HALF_PADDLE, PADDLE, colour
+from jaxrl.envs.catch import ACTIONS, BACKGROUND, BALL, CELLS, HALF_PADDLE, PADDLE, colour
 from jaxrl.envs.protocol import JaxEnv, Transition
 
 WALL_TOP, WALL_ROWS = 1, 3
@@ -67,7 +67,7 @@ def bricks(size: int = 32) -> JaxEnv:
         values = (state.ball_x, state.ball_y, state.paddle, state.bricks.sum(), state.lives)
         return jnp.stack([jnp.float32(value) for value in values])
 
-    return JaxEnv("bricks", 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle", "bricks", "lives"))
+    return JaxEnv("bricks", 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle", "bricks", "lives"), ACTIONS)
 
 
 def serve(key):

@@ -12,6 +12,7 @@ CELLS = 10
 """Rows and columns of the field."""
 HALF_PADDLE = 1
 """Cells on each side of the paddle's middle."""
+ACTIONS = ("left", "stay", "right")
 BACKGROUND, BALL, PADDLE = (20, 20, 40), (255, 220, 60), (90, 200, 255)
 
 
@@ -61,7 +62,7 @@ def catch(size: int = 32, drift: bool = False) -> JaxEnv:
         return jnp.stack([state.ball_x, state.ball_y, state.paddle]).astype(jnp.float32)
 
     name = "catch-drift" if drift else "catch"
-    return JaxEnv(name, 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle"))
+    return JaxEnv(name, 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle"), ACTIONS)
 
 
 def render(state: CatchState, size: int) -> jax.Array:

@@ -24,6 +24,8 @@ class GymnasiumEnv:
         self._env = _made(env_id) if env is None else env
         self._check()
         self.num_actions = int(self._env.action_space.n)
+        meanings = getattr(self._env.unwrapped, "get_action_meanings", tuple)()
+        self.action_names = tuple(str(name).lower() for name in meanings)
         self.frame_shape = (frame_size, frame_size, 3)
         self._seed, self._actions, self._frame = 0, [], None
 

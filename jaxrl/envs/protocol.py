@@ -43,6 +43,8 @@ class JaxEnv(NamedTuple):
     truth: Callable
     """`state -> float32 [D]`, the game's true variables, for probes."""
     truth_names: tuple[str, ...]
+    action_names: tuple[str, ...] = ()
+    """What the actions are called, if they have names; a `HostEnv` may have this attribute, too."""
 
 
 class HostEnv(Protocol):

@@ -18,6 +18,7 @@ class SingleGame:
 
     def __init__(self, env: JaxEnv):
         self.name, self.num_actions, self.frame_shape = env.name, env.num_actions, env.frame_shape
+        self.action_names = env.action_names
         self._reset, self._step = _programs(env)
         self._state, self._key, self._time = None, None, 0
 

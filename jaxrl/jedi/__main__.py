@@ -1,4 +1,4 @@
-"""`python -m jaxrl.jedi train | learn | evaluate | imagine | plan | report | suite`."""
+"""`python -m jaxrl.jedi train | learn | evaluate | imagine | horizon | plan | report | suite`."""
 
 import os
 import sys
@@ -12,8 +12,10 @@ import tyro
 from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import TOYS, canonical, file_name
 from jaxrl.jedi.config import JediConfig, Mode
+from jaxrl.jedi.horizon_report import HorizonConfig
 from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig, any_config, data_name, learned_from_data
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.sampling import AS_TRAINED, SamplerChoice
 from jaxrl.jedi.session import check
 from jaxrl.jedi.suite.launch import Launch, command, launch, planned
 from jaxrl.jedi.suite.scores import Collect, collect
@@ -91,20 +93,36 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Imagine:
-    """Roll the policy, or given actions, in the real game and inside the world model, side by side."""
+    """Roll the policy, or given actions, in the real game and inside the world models of runs, side by side."""
 
-    run_dir: str
-    """Folder of the run, also gs://bucket/folder."""
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """Folder of a run, also gs://bucket/folder. Give the option again for more runs of the same game: each imagines the same real
+    stretch. The policy of the first plays."""
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     out: Path = Path("imagined.gif")
     """A .gif, a .png (film strip) or a .npz (frames and actions)."""
-    actions: tuple[int, ...] = ()
-    """Actions to take, by number; without them the policy plays."""
+    actions: tuple[str, ...] = ()
+    """Actions to take, by number or name, with how often: 2, left, left*4. Without them the policy plays."""
     steps: int = 40
     """Steps, if the policy plays."""
+    horizon: int | None = None
+    """Imagined steps after which imagination begins again at the real frame. Absent: never."""
     warm_up: int | None = None
     """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a game is shown."""
     seed: int = 0
     """Of game, policy and imagination."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Measure the error of imagination over the horizon, from many starts in freshly played real games."""
+
+    run_dir: tyro.conf.UseAppendAction[tuple[Path, ...]]
+    """Folder of a run. Give the option again for more runs of the same game; all imagine the same. The policy of the first plays."""
+    config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
+    out: Path | None = None
+    """A .png; the figures come as .json beside it. Default: report/horizon.png in the first run, where its report shows it."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +204,7 @@ def parse(arguments: list[str]):
     commands = (
         described(Train, preset=name, mode=start.mode, config=config)
         | described(Learn, preset=name, mode=start.mode, config=offline) | described(Evaluate) | described(Imagine)
-        | described(Plan, preset=name, mode=start.mode, config=config) | described(Report) | described(Suite)
+        | described(Horizon) | described(Plan, preset=name, mode=start.mode, config=config) | described(Report) | described(Suite)
     )  # fmt: skip
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return tyro.cli(commands, args=arguments, prog="python -m jaxrl.jedi", description=__doc__, config=settings)
@@ -207,17 +225,11 @@ def run(command) -> int:
         case Evaluate():
             return run_evaluate(command)
         case Imagine():
-            from jaxrl.jedi.pictures import compare_run
-            from jaxrl.jedi.recorded import imagine_recorded
+            print(run_imagine(command))
+        case Horizon():
+            from jaxrl.jedi.horizon_report import measure_runs
 
-            if learned_from_data(command.run_dir):
-                if command.actions:
-                    raise Refusal(
-                        "this run learned from data: there is no game in which --actions could be taken beside imagination"
-                    )
-                print(imagine_recorded(command.run_dir, command.out, command.steps, command.warm_up, command.seed))
-                return 0
-            print(compare_run(command.run_dir, command.out, command.actions, command.steps, command.warm_up, command.seed))
+            print(measure_runs(command.run_dir, command.config, command.out, command.sampler))
         case Plan():
             from jaxrl.jedi.plan import plan
 
@@ -309,6 +321,22 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
         f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
     )
     return summary["return"]
+
+
+def run_imagine(command: Imagine) -> Path:
+    """Draw imagination beside what was played, or recorded; the picture's path."""
+    from jaxrl.jedi.beside import imagine_runs
+    from jaxrl.jedi.recorded import imagine_recorded
+
+    if not any(map(learned_from_data, command.run_dir)):
+        scene = (command.actions, command.steps, command.horizon, command.warm_up, command.seed)
+        return imagine_runs(command.run_dir, command.out, *scene, command.sampler)
+    if command.actions or len(command.run_dir) > 1 or command.sampler != AS_TRAINED or command.horizon is not None:
+        raise Refusal(
+            "a run that learned from data is shown alone, along the recorded actions: leave out --actions, --horizon, the sampler's "
+            "options and other runs"
+        )
+    return imagine_recorded(command.run_dir[0], command.out, command.steps, command.warm_up, command.seed)
 
 
 def run_suite(suite: Suite) -> int:

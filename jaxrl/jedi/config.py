@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jaxrl.diffusion.precondition import EDM
+from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.actor_critic import ActorCriticConfig
 from jaxrl.jedi.denoiser import DenoiserConfig
 from jaxrl.jedi.encoder import EncoderConfig
@@ -33,6 +34,8 @@ class SamplerConfig:
     """Curvature of the schedule."""
     order: Literal[1, 2] = 1
     """1 Euler, 2 Heun."""
+    churn: Churn = Churn(s_max=1e9)
+    """Noise put back while sampling (EDM, algorithm 2). Off, as in DIAMOND; a finite s_max keeps config.json plain JSON."""
 
 
 @dataclass(frozen=True)

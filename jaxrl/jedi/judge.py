@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
 from jaxrl.jedi.reward_end import reward_class
-from jaxrl.jedi.world import advance, begin
+from jaxrl.jedi.world import advance, begin, draw_noise
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, ReplayIndex
 from jaxrl.replay.segment import Segment
@@ -52,8 +52,7 @@ def judge(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Array) 
 
     def step(world, inputs):
         action, key = inputs
-        x0 = jax.random.normal(key, (len(action), *state.spec.latent_shape))
-        world, outcome = advance(state, world, action, x0)
+        world, outcome = advance(state, world, action, *draw_noise(state.spec, key, action.shape))
         return world, (jnp.argmax(outcome.reward_logits, -1), jnp.argmax(outcome.end_logits, -1) == 1)
 
     keys = jax.random.split(key, actions.shape[1])

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState, encode, heads_memory, networks, optimizers
 from jaxrl.jedi.encoder import fix_scale
 from jaxrl.jedi.reward_end import reward_class
-from jaxrl.jedi.world import predict
+from jaxrl.jedi.world import draw_noise, predict
 from jaxrl.replay.segment import Segment
 from jaxrl.rl.categorical import cross_entropy
 from jaxrl.train import parallel
@@ -68,8 +68,8 @@ def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise
     context = jax.vmap(lambda z, row: z[row])(z, rows)
     action = jax.vmap(lambda a, row: a[row])(batch.action, rows)
     mask = jax.vmap(lambda m, row: m[row])(batch.frame_mask, rows)
-    x0 = jax.vmap(lambda k: jax.random.normal(k, (chosen, *state.spec.latent_shape)))(keys_noise)
-    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, x0)
+    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys_noise)
+    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, *noise)
     return jax.vmap(lambda z_next, step, new: z_next.at[step].set(new))(z_next, pick, sampled)
 
 

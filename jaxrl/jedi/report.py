@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from jaxrl.envs.atari100k import SCORES, human_normalized
 from jaxrl.envs.make import make
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.pictures import Comparison, animation, compare_policy, film_strip
+from jaxrl.jedi.film import animation, film_strip
+from jaxrl.jedi.pictures import Comparison, compare_policy
 from jaxrl.jedi.presets import options_for
 from jaxrl.jedi.session import MakeEnv, restore_agent
 from jaxrl.train.config import from_dict
@@ -57,6 +59,8 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     }  # fmt: skip
     out = folder / "report"
     out.mkdir(exist_ok=True)
+    if (out / "horizon.png").exists() and (out / "horizon.json").exists():  # from the command horizon
+        pictures["horizon.png"] = (out / "horizon.png").read_bytes()
     for name, data in pictures.items():
         write_atomically(out / name, data)
     write_atomically(out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures))
@@ -220,6 +224,7 @@ def page(
 <h2>Real against imagined</h2>
 <p>{imagination(config.agent.mode, comparison, env_steps)}</p>
 {show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
+{over_the_horizon(folder, show) if "horizon.png" in pictures else ""}
 <h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{show("monitors.png", "monitors")}
 <h2>Training</h2>{show("losses.png", "losses")}
 <h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
@@ -248,6 +253,16 @@ img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 {body}
 </body></html>
 """
+
+
+def over_the_horizon(folder: Path, show) -> str:
+    """What the command `horizon` has left in the folder, with the number of steps at which it was measured."""
+    told = json.loads((folder / "report" / "horizon.json").read_text())
+    measured = ", ".join(
+        f"{html.escape(name)} after {run['env_steps']:,} environment steps" for name, run in told["runs"].items()
+    )
+    note = f"Error over the imagined steps, from {told['starts']:,} starts in {told['games']} real games: {measured}."
+    return f"<h3>How far can it be trusted?</h3><p>{note}</p>{show('horizon.png', 'error of imagination over the horizon')}"
 
 
 def summary(config: JediConfig, rows) -> str:
@@ -351,5 +366,8 @@ python -m jaxrl.jedi train {options} --run-dir {shown}
 
 # play 100 games, watch imagination from another start
 python -m jaxrl.jedi evaluate --run-dir {shown} --episodes 100
-python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif"""
+python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif
+
+# measure how far imagination can be trusted
+python -m jaxrl.jedi horizon --run-dir {shown}"""
     return f"<pre>{html.escape(commands)}</pre>"

@@ -146,6 +146,9 @@ def check(config: JediConfig) -> None:
             raise Refusal(f"{name} is {values[name]}: it must be at least 1")
     if config.devices < 0:
         raise Refusal(f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators")
+    for name in ("s_churn", "s_noise"):
+        if values[f"agent.sampler.churn.{name}"] < 0:
+            raise Refusal(f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must be at least 0")
     schedule, lanes = config.schedule, config.game.num_envs
     for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
         steps = getattr(schedule, name)

@@ -41,14 +41,32 @@ class Outcome(NamedTuple):
     """`[..., 2]`."""
 
 
-def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0):
+class Noise(NamedTuple):
+    """All randomness of one sampled latent, standard normal. Any leading axes."""
+
+    x0: jax.Array
+    """`[..., h, w, C]`, where sampling starts."""
+    churn: jax.Array | None = None
+    """`[..., S, h, w, C]`, put back before each of the S denoising steps; None unless the sampler churns."""
+
+
+def draw_noise(spec: AgentSpec, key: jax.Array, leading: tuple[int, ...] = ()) -> Noise:
+    """Noise for latents `[*leading, h, w, C]`. The start does not depend on whether the sampler churns."""
+    sampler = spec.config.sampler
+    x0 = jax.random.normal(key, (*leading, *spec.latent_shape))
+    if sampler.churn.s_churn == 0:
+        return Noise(x0)
+    return Noise(x0, jax.random.normal(jax.random.fold_in(key, 1), (*leading, sampler.steps, *spec.latent_shape)))
+
+
+def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
     """Sample the next latent.
 
     Args:
       spec: sizes and sampler.
       denoiser_params: parameters of the denoiser.
       z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in the last place.
-      x0: standard normal `[..., h, w, C]`.
+      x0, churn: the fields of `Noise`; churn is needed if the sampler churns.
 
     Returns:
       `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after every pass, as in DIAMOND; the
@@ -65,14 +83,19 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0):
         denoised = combine(output, x, c)
         return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
 
-    found = sample(denoise, x0, sigmas, sampler.order).x
+    by_step = None if churn is None else jnp.moveaxis(churn, -4, 0)
+    found = sample(denoise, x0, sigmas, sampler.order, sampler.churn, by_step).x
     return found if config.mode == "pixel" else fix_scale(config.encoder, found)
 
 
-def advance(state: AgentState, world: WorldState, action: jax.Array, x0: jax.Array) -> tuple[WorldState, Outcome]:
-    """Take `action [...]` in the imagined world; `x0` as in `predict`. Deterministic: rewards and ends come as logits."""
+def advance(
+    state: AgentState, world: WorldState, action: jax.Array, x0: jax.Array, churn: jax.Array | None = None
+) -> tuple[WorldState, Outcome]:
+    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from `draw_noise`. Deterministic given these:
+    rewards and ends come as logits.
+    """
     actions = world.action.at[..., -1].set(action)
-    z_next = predict(state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0)
+    z_next = predict(state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn)
     memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
         {"params": state.heads.params}, world.memory, world.z[..., -1:, :, :, :], z_next[..., None, :, :, :], action[..., None]
     )
@@ -170,9 +193,9 @@ def imagine(
 
     def step(carry, t):
         now, uses, reset = carry
-        draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), now.logits.shape[-1], state.spec.latent_shape))(keys)
+        draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
         action = categorical.sample_gumbel(now.logits, draws.action)
-        world, outcome = advance(state, now.world, action, draws.x0)
+        world, outcome = advance(state, now.world, action, *draws.noise)
         reward = class_reward(categorical.sample_gumbel(outcome.reward_logits, draws.reward))
         end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
         after, out = policy_step(state, now.after, outcome.z)
@@ -203,15 +226,14 @@ class _Draws(NamedTuple):
     action: jax.Array
     reward: jax.Array
     end: jax.Array
-    x0: jax.Array
+    noise: Noise
 
 
-def _draws(key, num_actions, latent_shape):
-    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and the start of sampling."""
+def _draws(key, spec):
+    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and the noise of sampling."""
     a, r, e, x = jax.random.split(key, 4)
     return _Draws(
-        jax.random.gumbel(a, (num_actions,)), jax.random.gumbel(r, (3,)), jax.random.gumbel(e, (2,)),
-        jax.random.normal(x, latent_shape),
+        jax.random.gumbel(a, (spec.num_actions,)), jax.random.gumbel(r, (3,)), jax.random.gumbel(e, (2,)), draw_noise(spec, x)
     )  # fmt: skip
 
 
