@@ -117,7 +117,7 @@ class Imagine:
 class Horizon:
     """Measure the error of imagination over the horizon, from many starts in freshly played real games."""
 
-    run_dir: tyro.conf.UseAppendAction[tuple[Path, ...]]
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
     """Folder of a run. Give the option again for more runs of the same game; all imagine the same. The policy of the first plays."""
     config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
     sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED

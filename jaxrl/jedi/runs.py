@@ -11,7 +11,7 @@ from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.session import MakeEnv, restore_agent
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import place, read_config
 
 
 class Runs(NamedTuple):
@@ -26,7 +26,7 @@ class Runs(NamedTuple):
     """Environment steps that each has seen."""
 
 
-def open_runs(run_dirs: Sequence[Path], make_env: MakeEnv | None = None) -> Runs:
+def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -> Runs:
     """The last checkpoints of runs of the same game with frames of the same size.
 
     `make_env` makes the game, if the runs' `config.env` cannot name it.
@@ -51,20 +51,21 @@ def open_runs(run_dirs: Sequence[Path], make_env: MakeEnv | None = None) -> Runs
     return Runs(config, env, make_env, agents, {name: steps for name, (_, steps) in restored.items()})
 
 
-def named(run_dirs: Sequence[Path]) -> dict[str, Path]:
+def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
     """Folders by their last name, or by their whole path where last names are not unique."""
-    names = [folder.name for folder in run_dirs]
+    folders = [place(folder) for folder in run_dirs]
+    names = [folder.name for folder in folders]
     if len(set(names)) < len(names) or not all(names):
-        names = [str(folder) for folder in run_dirs]
+        names = [str(folder) for folder in folders]
     for name in names:
         if names.count(name) > 1:
             raise Refusal(f"--run-dir {name} is given twice: name each run once")
-    return dict(zip(names, run_dirs, strict=True))
+    return dict(zip(names, folders, strict=True))
 
 
 def draws_pictures(agent: AgentState) -> bool:
     """Whether `decode` gives pictures: the probe of mode "jedi" must have been trained; other modes have their own decoder."""
-    return getattr(agent.spec.config, "mode", "jedi") != "jedi" or int(agent.probe.updates) > 0
+    return agent.spec.config.mode != "jedi" or int(agent.probe.updates) > 0
 
 
 def need_pictures(agents: dict[str, AgentState]) -> None:
