@@ -161,7 +161,16 @@ def on_each(function: Callable, mesh: Mesh) -> Callable:
     mapped = jax.pmap(
         lambda _, arguments: function(*arguments, axis_name=AXIS), AXIS, in_axes=(0, None), out_axes=None, devices=devices
     )
-    return lambda *arguments: mapped(np.arange(ours), arguments)
+    return lambda *arguments: _joined(mapped(np.arange(ours), arguments), mesh)
+
+
+def _joined(tree, mesh: Mesh):
+    """What pmap returns to each of several processes on its own devices, as arrays on the whole mesh; nothing is copied."""
+    if jax.process_count() == 1:
+        return tree
+    sharding = NamedSharding(mesh, PartitionSpec())
+    parts = lambda a: [shard.data for shard in a.addressable_shards]
+    return jax.tree.map(lambda a: jax.make_array_from_single_device_arrays(a.shape, sharding, parts(a)), tree)
 
 
 def data_parallel(step: Callable, mesh: Mesh, form: str = "jit") -> Callable:

@@ -91,7 +91,8 @@ def start_together(count: int, devices: int, *arguments) -> list[subprocess.Pope
 
 def finish(processes) -> list[str]:
     outcomes = [process.communicate(timeout=1500) for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), [err[-3000:] for _, err in outcomes]
+    if any(process.returncode for process in processes):
+        pytest.fail("\n\n".join(f"status {p.returncode}\n{err[-3000:]}" for p, (_, err) in zip(processes, outcomes, strict=True)))
     said = [[line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, _ in outcomes]
     return ["\n".join(lines).strip() for lines in said]
 
