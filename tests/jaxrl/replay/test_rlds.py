@@ -130,3 +130,13 @@ def test_without_the_library_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
     with pytest.raises(Refusal, match=r'pip install "latentax\[data\]"'):
         Rlds(folder)
+
+
+def test_learning_reads_it_resized(folder):
+    from jaxrl.jedi.dataset import open_dataset, read_all
+    from jaxrl.jedi.offline_config import OfflineConfig, data_name
+
+    config = OfflineConfig(data=str(folder), observation="image", frame_size=4)
+    contents = read_all(open_dataset(config), config)
+    assert contents.found.episodes + contents.found.held_out == 3 and contents.found.num_actions == 3
+    assert contents.frames.shape[1:] == (4, 4, 3) and data_name(config.data) == "tiny"
