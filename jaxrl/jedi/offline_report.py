@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.jedi.film import animation, film_strip
 from jaxrl.jedi.offline_config import Found, OfflineConfig, data_name, read_offline, shared
-from jaxrl.jedi.pictures import Comparison, animation, film_strip
+from jaxrl.jedi.pictures import Comparison
 from jaxrl.jedi.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report import (
     DRAWN,

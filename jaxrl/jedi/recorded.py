@@ -6,10 +6,11 @@ import jax
 import numpy as np
 
 from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.beside import write_comparisons
 from jaxrl.jedi.dataset import open_dataset
 from jaxrl.jedi.offline import no_game
 from jaxrl.jedi.offline_config import OfflineConfig, read_offline, shared
-from jaxrl.jedi.pictures import Comparison, Game, compare, eventful_stretch, write_comparison
+from jaxrl.jedi.pictures import Comparison, Game, compare, eventful_stretch
 from jaxrl.jedi.session import restore_agent
 from jaxrl.replay.episodes import Episode
 from jaxrl.train.errors import Refusal
@@ -53,7 +54,7 @@ def imagine_recorded(run_dir: Path, out: Path, steps: int, warm_up: int | None, 
         raise Refusal(f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at least 0")
     config, _ = read_offline(run_dir)
     comparison = compare_recorded(restore(run_dir), held_out_episode(config, seed), steps, warm_up, seed)
-    write_comparison(comparison, out)
+    write_comparisons({"recorded": comparison}, out)
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     ends = "right" if (comparison.end == comparison.imagined_end).all() else "wrong"
     return f"{out}: {len(comparison.action)} steps of a held-out episode, rewards right at {right:.0%} of them, ends {ends}"
