@@ -323,8 +323,8 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
     return summary["return"]
 
 
-def run_imagine(command: Imagine) -> Path:
-    """Draw imagination beside what was played, or recorded; the picture's path."""
+def run_imagine(command: Imagine) -> str:
+    """Draw imagination beside what was played, or recorded; a sentence on it."""
     from jaxrl.jedi.beside import imagine_runs
     from jaxrl.jedi.recorded import imagine_recorded
 
