@@ -11,6 +11,7 @@ import jax
 
 from jaxrl.train.errors import Refusal, is_remote, reaching, writing
 from jaxrl.train.rundir import write_atomically
+from jaxrl.train.tensorboard import EventFile
 
 
 class MetricsLog:
@@ -49,10 +50,8 @@ class MetricsLog:
                 self._file.write(line)
                 self._file.flush()
         self.lines += 1
-        if self._board is not None and _writes(self._board):
-            for name, value in values.items():
-                if isinstance(value, int | float) and math.isfinite(value):
-                    self._board.add_scalar(name, value, step)
+        if self._board is not None:
+            self._board.add(step, values)
 
     def flush(self) -> None:
         """Until every line is in the file."""
@@ -67,7 +66,7 @@ class MetricsLog:
             return
         with contextlib.suppress(OSError):  # every line was flushed when it was written
             self._file.close()
-        if self._board is not None and _writes(self._board):
+        if self._board is not None:
             self._board.close()
 
 
@@ -120,21 +119,15 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _tensorboard(folder: Path, kept: list[str]):
-    """A writer that goes on after the last line kept: TensorBoard hides what an earlier one wrote beyond it."""
+def _tensorboard(folder: Path, kept: list[str]) -> EventFile | None:
+    """An event file that goes on after the last line kept: TensorBoard hides what an earlier one wrote beyond it."""
+    forget_from = None
+    with contextlib.suppress(IndexError, ValueError, KeyError):  # nothing kept, or a line that `read_metrics` will refuse
+        forget_from = json.loads(kept[-1])["step"] + 1
     try:
-        from tensorboardX import SummaryWriter
+        return EventFile(folder, forget_from)
     except ImportError:
         return None
-    with contextlib.suppress(IndexError, ValueError, KeyError):  # nothing kept, or a line that `read_metrics` will refuse
-        return SummaryWriter(str(folder), purge_step=json.loads(kept[-1])["step"] + 1)
-    return SummaryWriter(str(folder))
-
-
-def _writes(board) -> bool:
-    """Whether the thread that writes event files lives; after a full disk it does not, and a dead one would block for ever."""
-    worker = getattr(getattr(board.file_writer, "event_writer", None), "_worker", None)
-    return worker is None or worker.is_alive()
 
 
 class CompileCounter:
