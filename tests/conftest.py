@@ -1,5 +1,6 @@
 """Strictness for every test: four fake CPU devices, exact matrix products, no implicit rank promotion, warnings are errors."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -20,3 +21,18 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 def key():
     """A fresh typed PRNG key."""
     return jax.random.key(0)
+
+
+MOST_MAPS = 15_000
+"""Linux lets a process map 65 530 regions of memory, and every compiled program takes several: a test process that keeps thousands of
+programs aborts in the compiler."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def room_for_programs():
+    """Compiled programs are let go of when they have become many; those needed again are found in the folder above."""
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
