@@ -271,7 +271,11 @@ def learn_epoch(session: Session) -> None:
 
 
 def count(session: Session, phase: Phase, tally: Tally, updates: int) -> None:
-    """Add what some updates amounted to; refuse to go on from numbers that are not finite."""
+    """Add what some updates amounted to; refuse to go on from numbers that are not finite.
+
+    How many updates a call makes depends on the clock (`call_size`), so these sums may differ by rounding from run to run; what is
+    learned does not.
+    """
     if int(tally.first_bad) != NEVER:
         report_failure(session, phase, int(tally.first_bad))
     sums = session.partial["sums"].setdefault(phase.name, {})

@@ -13,6 +13,7 @@ from jaxrl.jedi.presets import atari100k, options_for
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.command import SMALL, call, start
+from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
 
 def wait_for_line(process, beginning):
@@ -108,8 +109,9 @@ def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, t
     assert kills > 0
     status, _, err = call(*arguments)
     assert status == 0, err
-    strip = lambda rows: [{k: v for k, v in r.items() if k.split("/")[0] not in ("time", "compile", "memory")} for r in rows]
-    assert strip(read_metrics(tmp_path)) == strip(read_metrics(run[0]))
+    assert_same_rows(read_metrics(tmp_path), read_metrics(run[0]))
+    config = small_run.until(small_run.CONFIG, 96)
+    assert_same(final_state(config, tmp_path)[0], final_state(config, run[0])[0])
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,8 @@ from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_data, small_run
-from tests.jaxrl.jedi.test_train import assert_same, silent
+from tests.jaxrl.jedi.compare import assert_same
+from tests.jaxrl.jedi.test_train import silent
 
 
 @pytest.fixture(scope="module")

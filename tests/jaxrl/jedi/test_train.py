@@ -3,46 +3,19 @@
 import json
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
 
 from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
-from jaxrl.jedi import session as sessions
 from jaxrl.jedi import train as training
-from jaxrl.jedi.session import open_session
 from jaxrl.jedi.train import train
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
+from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
 silent = lambda line: None
-
-
-def final_state(config, folder):
-    """All that a finished run holds, as host arrays by name."""
-    session = open_session(config, folder)
-    sessions.close(session)
-    arrays = {
-        "agent": session.agent,
-        "index": session.store.index,
-        "frames": session.store.frames,
-        "games": session.players.save(),
-    }
-    leaves, _ = jax.tree_util.tree_flatten_with_path(jax.tree.map(np.asarray, arrays))
-    return {jax.tree_util.keystr(path): leaf for path, leaf in leaves}, session.counters
-
-
-def without_time(rows):
-    """Metrics that must not depend on the clock."""
-    return [{k: v for k, v in row.items() if not k.startswith(("time/", "compile/", "memory/"))} for row in rows]
-
-
-def assert_same(a, b):
-    assert a.keys() == b.keys()
-    for name in a:
-        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +45,7 @@ def test_two_and_two_epochs_equal_four(whole, tmp_path):
     assert len(read_metrics(tmp_path)) == len(rows) - 2
     train(small_run.CONFIG, tmp_path, say=silent)
     assert_same(state, final_state(small_run.CONFIG, tmp_path)[0])
-    assert without_time(read_metrics(tmp_path))[-1] == without_time(rows)[-1]
+    assert_same_rows(read_metrics(tmp_path)[-1:], rows[-1:])
 
 
 def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
@@ -232,7 +205,7 @@ def test_a_game_on_the_host_resumes_exactly_and_compiles_nothing_late(tmp_path):
     rows, halves = read_metrics(tmp_path / "whole"), read_metrics(tmp_path / "halves")
     assert [row["gate/open"] for row in rows] == [0, 1, 1, 1] and rows[1]["gate/forced"] == 1
     assert [row["compile/count"] for row in rows[2:]] == [0, 0]
-    assert without_time(rows)[-1] == without_time(halves)[-1]
+    assert_same_rows(halves[-1:], rows[-1:])
     assert rows[-1]["evaluate/episodes"] == 5 and rows[-1]["monitor/latent_std"] > 0
 
 
