@@ -102,6 +102,7 @@ def join(a: Tally, b: Tally) -> Tally:
 
 def run_updates(one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array) -> tuple[AgentState, Tally]:
     """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with traced bounds."""
+    one = jax.jit(one, inline=True)  # so that it is traced once, not for its shapes and again for the loop
 
     def body(number, carry):
         agent, tally = carry
