@@ -6,6 +6,7 @@ anywhere between two calls to the device.
 
 import contextlib
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -32,8 +33,9 @@ from jaxrl.jedi.store import DeviceStore, draw_for_monitor
 from jaxrl.train import hosts
 from jaxrl.train.errors import Refusal
 from jaxrl.train.parallel import device_name, platform
+from jaxrl.train.profile import EpochTrace
 from jaxrl.train.progress import Progress, aloud, duration
-from jaxrl.train.rundir import write_atomically
+from jaxrl.train.rundir import place, write_atomically
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 STAGES = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "look")
@@ -58,6 +60,7 @@ def train(
     run_dir: str | Path,
     make_env: MakeEnv | None = None,
     say: Callable[[str], None] = aloud,
+    profile: int | None = None,
 ) -> Result:
     """Train from the beginning or from where the folder stands, until the schedule is done or SIGTERM or Ctrl-C asks to stop.
 
@@ -66,11 +69,16 @@ def train(
       run_dir: the run's folder; one that holds a run of the same configuration is resumed.
       make_env: makes the game, if it is not one that `config.env` can name.
       say: takes lines for people.
+      profile: number of an epoch (from 1) to trace, see `EpochTrace`; the trace lies in profile/ in the run's folder.
 
     Raises:
       Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint is kept.
     """
-    return carry_on(lambda: open_session(config, run_dir, make_env), announce, run_stage, say)
+    open_run = lambda: open_session(config, run_dir, make_env)
+    if profile is None:
+        return carry_on(open_run, announce, run_stage, say)
+    with contextlib.closing(EpochTrace(profile, place(run_dir) / "profile")) as trace:
+        return carry_on(open_run, announce, functools.partial(traced, trace, run_stage), say)
 
 
 def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Callable, say: Callable[[str], None]) -> Result:
@@ -97,6 +105,14 @@ def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Cal
             close(session)
     last = session.partial.get("last_line", {})
     return Result(session.folder, session.finished, stop.signal, last)
+
+
+def traced(trace: EpochTrace, one_stage: Callable, session: Session, stop: StopRequest, say) -> None:
+    """One stage, recorded if it belongs to the epoch that is to be traced."""
+    trace.before(session.counters.epoch + 1)
+    one_stage(session, stop, say)
+    if trace.after(session.counters.epoch + 1):
+        say(f"trace of epoch {session.counters.epoch}: {trace.folder}")
 
 
 def announce(session: Session, say) -> None:
