@@ -86,7 +86,9 @@ def quantize(
     Raises:
       QuantError: another number of features.
     """
-    require(x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features")
+    require(
+        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
+    )
     rows, usable = flatten(x, mask)
     z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
     z = config.scale * unit(z) if config.spherical else z

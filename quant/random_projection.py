@@ -33,7 +33,7 @@ class RandomProjectionConfig:
 
 
 def init(key: jax.Array, config: RandomProjectionConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
-    """No parameters; state "projection" `[D, heads * code_dim]` (Glorot uniform) and "codes" `[heads, K, code_dim]` (normal, length one)."""
+    """No parameters; state "projection" `[D, heads * code_dim]` (Glorot uniform) and "codes" `[heads, K, code_dim]` of length one."""
     key_projection, key_codes = jax.random.split(key)
     limit = (6 / (config.dim + config.code_dim)) ** 0.5
     projection = jax.random.uniform(key_projection, (config.dim, config.heads * config.code_dim), minval=-limit, maxval=limit)
@@ -57,7 +57,9 @@ def quantize(
     Returns:
       A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at all; no losses.
     """
-    require(x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features")
+    require(
+        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
+    )
     rows, usable = flatten(jax.lax.stop_gradient(x), mask)
     z = jnp.where(usable[:, None], rows, 0) @ state["projection"].astype(rows.dtype)
     z = to_books(z, config.heads, config.heads)

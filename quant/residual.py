@@ -46,7 +46,8 @@ class ResidualConfig:
 
 def init(key: jax.Array, config: ResidualConfig, sample: jax.Array | None = None) -> tuple[dict[str, Any], VQState]:
     """Parameters and state of `vq.init`, stacked over the levels (one entry if shared). With a sample, each level begins on what the
-    levels before leave of it."""
+    levels before leave of it.
+    """
     made, rest = [], sample
     for level_key in jax.random.split(key, 1 if config.share else config.levels):
         made.append(vq.init(level_key, config.level, rest))
@@ -107,7 +108,9 @@ def quantize(
         (_, out, after), ((index, losses, metrics), _) = jax.lax.scan(level, (rows, nothing, shared), (numbers, each, None, keys))
         after = jax.tree.map(lambda a: a[None], after)
     else:
-        (_, out, _), ((index, losses, metrics), after) = jax.lax.scan(level, (rows, nothing, None), (numbers, params, state, keys))
+        (_, out, _), ((index, losses, metrics), after) = jax.lax.scan(
+            level, (rows, nothing, None), (numbers, params, state, keys)
+        )
     out = jnp.where(usable[:, None], out, rows).reshape(x.shape)
     errors = {f"error_{number}": metrics["error"][number] for number in range(config.levels)}
     metrics = {name: values.mean(0) for name, values in metrics.items() if name != "error"} | errors

@@ -29,7 +29,9 @@ class FSQConfig:
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
         size = math.prod(self.levels)
-        require(size < 2**31, f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: split the features")
+        require(
+            size < 2**31, f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: split the features"
+        )
 
     @property
     def num_codes(self) -> int:
@@ -85,7 +87,9 @@ def quantize(
     Raises:
       QuantError: another number of features.
     """
-    require(x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}")
+    require(
+        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}"
+    )
     rows, usable = flatten(x, mask)
     bounded = bound(jnp.where(usable[:, None], rows, 0).astype(jnp.float32), config)
     steps = _steps(bounded, config)
@@ -117,7 +121,7 @@ def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> 
 
 
 def _steps(bounded: jax.Array, config: FSQConfig) -> jax.Array:
-    """Number of the level, 0..L-1, as floats. (Halves round to even, except in the symmetric form, where they round up.)"""
+    """Number of the level, 0..L-1, as floats. Halves round to even, in the symmetric form up."""
     if config.symmetric:
         return jnp.floor(bounded + 0.5)
     return jnp.round(bounded) + _along(config.levels, bounded) // 2

@@ -62,7 +62,9 @@ def quantize(
     axis_name: str | None = None,
 ) -> tuple[Quantized, dict]:
     """As `vq.quantize`, with losses "commitment" and "codebook"; the state never changes."""
-    require(x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features")
+    require(
+        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
+    )
     rows, usable = flatten(x, mask)
     z = jnp.where(usable[:, None], rows, 0)
     codes = codes_of(params, state)
