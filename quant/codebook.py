@@ -120,7 +120,10 @@ def restart(
     if axis_name is not None:
         rows, chance = (jax.lax.all_gather(a, axis_name, tiled=True) for a in (rows, chance))
     dead = dead & (chance.sum() > 0)
-    picked = rows[jax.random.categorical(key_pick, jnp.log(chance), shape=(codes,))]
+    # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
+    below = jnp.cumsum(chance)
+    place = jnp.minimum(below[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(below[-1], 0.0))
+    picked = rows[jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)]
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
     amount = jnp.float32(max(rule.threshold, 1.0) if rule.kind == "count" else 1.0)
     over = lambda new, old: jnp.where(dead.reshape(-1, *[1] * (old.ndim - 1)), new, old)

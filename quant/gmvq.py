@@ -1,7 +1,8 @@
 """GM-VQ: the codebook as the means of a Gaussian mixture, learned with the aggregated lower bound (Yan et al. 2024, arXiv 2410.10180).
 
 The generative model (their section 3): a code c is drawn uniformly, z ~ N(mu_c, sigma^2 I), and the decoder makes x of z. The encoder
-gives an embedding e; q(c|x) is a softmax over weighted squared distances, q(z|x, c) = N(mu_c, s_c^2 I), s_c^2 = |e - mu_c|^2 / (2 sigma^2 L).
+gives an embedding e; q(c|x) is a softmax over weighted squared distances, q(z|x, c) = N(mu_c, s_c^2 I) with
+s_c^2 = |e - mu_c|^2 / (2 sigma^2 L).
 
 The paper's text is known to us only in part. Our choice: the constant of the logits, the parametrisation of the weights, the noise of a
 mixed code, and all defaults.

@@ -23,6 +23,8 @@ LARGEST_ON_CHIP = 8 * 2**20
 """Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it)."""
 TILE = 512
 """Codes that are scored at a time beyond that (Our choice; 512 to 2048 were alike)."""
+ROWS = 4096
+"""Rows that are scored at a time beyond that: with `TILE` codes, 8 MiB (Our choice)."""
 
 
 def nearest(
@@ -92,22 +94,28 @@ def _all_at_once(x, codebook, halves, tile):
 
 
 def _by_tiles(x, codebook, halves, tile):
-    codes, features = codebook.shape
-    tile = min(tile, codes)
-    rest = -codes % tile
-    codebook = jnp.pad(codebook, ((0, rest), (0, 0))).reshape(-1, tile, features)
-    halves = jnp.pad(halves, (0, rest), constant_values=jnp.inf).reshape(-1, tile)
-
-    def step(best, inputs):
-        index, score = best
-        start, codes, half = inputs
-        own, least = _all_at_once(x, codes, half, tile)
-        better = least < score
-        return (jnp.where(better, start + own, index), jnp.where(better, least, score)), None
-
+    """A block of rows at a time, and of these a tile of codes at a time."""
+    (rows, features), codes = x.shape, codebook.shape[0]
+    tile, block = min(tile, codes), min(ROWS, rows)
+    more_codes, more_rows = -codes % tile, -rows % block
+    codebook = jnp.pad(codebook, ((0, more_codes), (0, 0))).reshape(-1, tile, features)
+    halves = jnp.pad(halves, (0, more_codes), constant_values=jnp.inf).reshape(-1, tile)
     starts = tile * jnp.arange(halves.shape[0], dtype=jnp.int32)
-    first = (jnp.zeros(x.shape[0], jnp.int32), jnp.full(x.shape[0], jnp.inf))
-    return jax.lax.scan(step, first, (starts, codebook, halves))[0]
+
+    def search(x):
+        def step(best, inputs):
+            index, score = best
+            start, codes, half = inputs
+            own, least = _all_at_once(x, codes, half, tile)
+            better = least < score
+            return (jnp.where(better, start + own, index), jnp.where(better, least, score)), None
+
+        first = (jnp.zeros(block, jnp.int32), jnp.full(block, jnp.inf))
+        return jax.lax.scan(step, first, (starts, codebook, halves))[0]
+
+    blocks = jnp.pad(x, ((0, more_rows), (0, 0))).reshape(-1, block, features)
+    index, score = jax.lax.map(search, blocks)
+    return index.reshape(-1)[:rows], score.reshape(-1)[:rows]
 
 
 def _fused(x, codebook, halves, tile):

@@ -68,7 +68,8 @@ def quantize(
     metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts))
     index = jnp.where(usable[:, None], from_books(index[..., None], config.heads), -1)
     index = index.reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))
-    return Quantized(decode(params, state, index, config).astype(x.dtype), index, {}, metrics), state
+    value = jax.lax.stop_gradient(decode(params, state, index, config)).astype(x.dtype)
+    return Quantized(value, index, {}, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrl.train.parallel import masked_mean
 from quant import vq
 from quant.errors import require
 from quant.rows import flatten
@@ -92,12 +93,13 @@ def quantize(
         )  # fmt: skip
         value = jnp.where(kept[:, None], out.quantized, 0)
         rest = jnp.where(kept[:, None], rest - jax.lax.stop_gradient(value), rest)
-        error = jnp.where(usable[:, None], rest.astype(jnp.float32), 0) ** 2
+        left = jnp.where(usable[:, None], rest.astype(jnp.float32), 0) ** 2
+        error = masked_mean(left.mean(1), usable, None, axis_name)
         # Each level is straight-through on its residual, and every residual passes the gradient of x: together they would pass it Q
         # times, unless the levels after the first only add their value.
         once = not config.straight_through_all and config.level.wrapper == "straight_through"
         summed = summed + jnp.where(once & (number > 0), jax.lax.stop_gradient(value), value)
-        ended = (out.indices, out.losses, out.metrics | {"error": error.mean()})
+        ended = (out.indices, out.losses, out.metrics | {"error": jax.lax.stop_gradient(error)})
         return (rest, summed, after if config.share else shared), (ended, None if config.share else after)
 
     numbers, nothing = jnp.arange(config.levels), jnp.zeros_like(rows)

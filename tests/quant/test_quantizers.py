@@ -34,6 +34,9 @@ QUANTIZERS = {
     "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
 }  # fmt: skip
 each = pytest.mark.parametrize("name", QUANTIZERS)
+FEW = ("vq", "vq heads projected restart", "residual", "gm-vq")
+few = pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS])
+"""The others are as likely to break as these, but take long together."""
 X = jax.random.normal(jax.random.key(1), (3, 5, 6))
 
 
@@ -52,7 +55,7 @@ def run(name, params, state, x, key, train=True, mask=None):
 
 
 @each
-@pytest.mark.parametrize("shape", [(6,), (4, 6), (2, 3, 2, 6)])
+@pytest.mark.parametrize("shape", [(6,), (2, 3, 2, 6)])
 def test_shapes_dtypes_and_ranges(name, shape):
     room, config, params, state = made(name)
     x = jax.random.normal(jax.random.key(2), shape)
@@ -75,7 +78,7 @@ def test_decode_of_encode_is_what_evaluation_gives_bit_for_bit(name):
     jax.tree.map(np.testing.assert_array_equal, after, state)
 
 
-@each
+@few
 def test_jit_equals_no_jit_and_vmap_a_loop(name):
     room, config, params, state = made(name)
     key = jax.random.key(3)
@@ -115,7 +118,7 @@ def test_masked_rows_change_nothing(name):
     )
 
 
-@each
+@few
 def test_all_rows_masked(name):
     *_, params, state = made(name)
     out, after = run(name, params, state, X, jax.random.key(3), mask=jnp.zeros((3, 5), bool))
@@ -140,7 +143,7 @@ def test_gradients_reach_the_input_and_never_the_state(name):
     assert all((g != 0).any() for g in floats(of_params))
 
 
-@each
+@few
 def test_four_devices_learn_what_one_does(name):
     room, config, params, state = made(name)
     if name in ("vq affine diveq", "residual shared dropout", "gm-vq", "sq-vae"):
@@ -174,16 +177,20 @@ def test_orbax_keeps_the_state(name, tmp_path):
 @each
 def test_no_array_is_as_large_as_a_one_hot(name):
     """Rows by codes as numbers would be the whole memory at K = 16 384."""
-    room, config, params, state = made(name)
+    room, config = QUANTIZERS[name]
     if name in ("gm-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
         pytest.skip("a soft assignment is rows by codes")
+    if name.startswith("residual"):
+        config = dataclasses.replace(config, level=dataclasses.replace(config.level, num_codes=4096))
+    elif "fsq" not in name:
+        config = dataclasses.replace(config, num_codes=4096)
     rows = 100_003
     shapes = jax.eval_shape(lambda: room.init(jax.random.key(0), config))
     traced = jax.make_jaxpr(lambda p, s, x: room.quantize(p, s, x, config, key=jax.random.key(0)))(
         *shapes, jax.ShapeDtypeStruct((rows, 6), jnp.float32)
     )
     largest = max(variable.aval.size for variable in _variables(traced.jaxpr) if hasattr(variable.aval, "size"))
-    assert largest <= rows * 6 * 3  # three levels or heads of six features
+    assert largest <= max(3 * 4096 * 512, rows * 6 * 4)  # a tile of every head, or a few copies of the input
 
 
 def _variables(jaxpr):
@@ -242,8 +249,8 @@ def test_lfq_equals_the_reference_program(case):
     np.testing.assert_allclose(out.loss, golden[f"out/{case}/aux_loss"], rtol=2e-3, atol=1e-4)
     through = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
     assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-4
-    codes = lookup_free.decode({}, {}, jnp.arange(config.num_codes), config)
-    np.testing.assert_allclose(codes, golden[f"out/{case}/codebook"], atol=1e-6)
+    codes = lookup_free.decode({}, {}, out.indices, config)
+    np.testing.assert_allclose(codes, golden[f"out/{case}/codes_from_indices"], atol=1e-6)
 
 
 def test_residual_equals_the_reference_program():
@@ -345,6 +352,6 @@ def test_one_level_is_the_vector_quantizer():
     ours, ours_after = residual.quantize(params, state, X, config)
     pick = lambda tree: jax.tree.map(lambda a: a[0], tree)
     theirs, theirs_after = vq.quantize(pick(params), pick(state), X, LEVEL)
-    np.testing.assert_array_equal(ours.quantized, theirs.quantized)
+    np.testing.assert_allclose(ours.quantized, theirs.quantized, rtol=1e-6)
     np.testing.assert_array_equal(ours.indices[..., 0], theirs.indices)
-    jax.tree.map(np.testing.assert_array_equal, pick(ours_after), theirs_after)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), pick(ours_after), theirs_after)
