@@ -38,7 +38,8 @@ def gst_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0, ga
 def moved(logits: jax.Array, index: jax.Array, gap: float | Literal["p"]) -> jax.Array:
     """The logits l' of `gst`, `[..., K]`, without gradient."""
     logits = jax.lax.stop_gradient(logits)
-    chosen, largest = one_hot(index, logits), logits.max(-1, keepdims=True)
+    chosen, broken = one_hot(index, logits), jnp.isnan(logits).any(-1, keepdims=True)
+    largest = jnp.where(broken, jnp.nan, logits.max(-1, keepdims=True))  # XLA's maximum may lose a NaN
     if gap == "p":
         p = (chosen * jax.nn.softmax(logits, axis=-1)).sum(-1, keepdims=True)
         gap = -jnp.log1p(-jnp.minimum(p, 1 - NEAREST_TO_ONE)) / jnp.maximum(p, NEAREST_TO_ONE)

@@ -74,38 +74,28 @@ def test_reinmax_is_two_jacobians(tau):
 GOLDEN = Golden("quantizers/reinmax")
 
 
-def reinmax_cases():
-    """`out/<case>/<tau>/grad_...`."""
-    for key in GOLDEN.arrays:
-        if key.startswith("out/") and key.endswith("/grad_sample_only"):
-            yield tuple(key.split("/")[1:3])
-
-
-@pytest.mark.parametrize("case, tau", list(reinmax_cases()))
-def test_reinmax_equals_the_reference_program(case, tau):
-    """Gradients through the sample, and through the sample and its probabilities."""
-    number = float(tau.removeprefix("tau"))
-    with jax.enable_x64(case == "f64"):
-        logits = jnp.asarray(GOLDEN[f"in/{case}/logits"])
-        index = jnp.asarray(GOLDEN["in/sample_index"], jnp.int32)
-        sample, pull = jax.vjp(lambda x: (lambda s: (s.value, s.probs))(reinmax_at(x, index, number)), logits)
-        g, g_p = (jnp.asarray(GOLDEN[f"in/{case}/cotangent_{name}"]) for name in ("sample", "p"))
-        alone, both = pull((g, jnp.zeros_like(g_p)))[0], pull((g, g_p))[0]
+@pytest.mark.parametrize("case", ["f32", "f64"])
+def test_reinmax_equals_the_reference_program(case):
+    """Gradients through the sample, and through the sample and its probabilities, at every temperature."""
     tolerance = 1e-5 if case == "f32" else 1e-12
-    np.testing.assert_array_equal(sample[0], GOLDEN[f"out/{case}/sample"])
-    assert relative_error(sample[1], GOLDEN[f"out/{case}/p"]) < tolerance
-    assert relative_error(alone, GOLDEN[f"out/{case}/{tau}/grad_sample_only"]) < tolerance
-    assert relative_error(both, GOLDEN[f"out/{case}/{tau}/grad_sample_and_p"]) < tolerance
+    with jax.enable_x64(case == "f64"):
+        logits, index = jnp.asarray(GOLDEN[f"in/{case}/logits"]), jnp.asarray(GOLDEN["in/sample_index"], jnp.int32)
+        g, g_p = (jnp.asarray(GOLDEN[f"in/{case}/cotangent_{name}"]) for name in ("sample", "p"))
+
+        @jax.jit
+        def run(tau):
+            sample, pull = jax.vjp(lambda x: (lambda s: (s.value, s.probs))(reinmax_at(x, index, tau)), logits)
+            return sample, pull((g, jnp.zeros_like(g_p)))[0], pull((g, g_p))[0]
+
+        for tau in GOLDEN.config["taus"]:
+            sample, alone, both = run(jnp.asarray(tau, logits.dtype))
+            np.testing.assert_array_equal(sample[0], GOLDEN[f"out/{case}/sample"])
+            assert relative_error(sample[1], GOLDEN[f"out/{case}/p"]) < tolerance
+            assert relative_error(alone, GOLDEN[f"out/{case}/tau{tau}/grad_sample_only"]) < tolerance
+            assert relative_error(both, GOLDEN[f"out/{case}/tau{tau}/grad_sample_and_p"]) < tolerance
 
 
 EXACT = Golden("quantizers/exact_grad")
-
-
-def table_cases():
-    """`out/<case>/<name of tau>/expected_...`."""
-    for key in EXACT.arrays:
-        if key.endswith("/expected_reinmax_grad"):
-            yield tuple(key.split("/")[1:3])
 
 
 def reference_loss(case):
@@ -113,18 +103,19 @@ def reference_loss(case):
     return lambda z: (w2.reshape(-1) @ jnp.tanh(w1 @ z.reshape(-1) + b1)) + b2.reshape(())
 
 
-@pytest.mark.parametrize("case, tau", list(table_cases()))
-def test_expectation_and_variance_over_all_draws_equal_the_reference(case, tau):
-    number = float(tau.removeprefix("tau"))
+@pytest.mark.parametrize("case", range(len(EXACT.config["cases"])))
+@pytest.mark.parametrize("name, at", [("reinmax", reinmax_at), ("straight_through", ste_softmax_at)])
+def test_expectation_and_variance_over_all_draws_equal_the_reference(case, name, at):
     probabilities = EXACT[f"out/{case}/prob_table"].reshape(-1)
     with jax.enable_x64(True):
         logits, f = jnp.asarray(EXACT[f"in/{case}/logits"]), reference_loss(case)
         indices = jnp.asarray(list(np.ndindex(EXACT[f"out/{case}/prob_table"].shape)), jnp.int32)
-        for name, at in (("reinmax", reinmax_at), ("straight_through", ste_softmax_at)):
-            gradient = lambda index, at=at: jax.grad(lambda x: f(at(x, index, number).value))(logits)
-            all_ = np.asarray(jax.jit(jax.vmap(gradient))(indices))
+        gradient = lambda index, tau: jax.grad(lambda x: f(at(x, index, tau).value))(logits)
+        many = jax.jit(jax.vmap(gradient, in_axes=(0, None)))
+        for tau in EXACT.config["taus"]:
+            all_ = np.asarray(many(indices, jnp.float64(tau)))
             mean = np.einsum("c,clk->lk", probabilities, all_)
-            assert relative_error(mean, EXACT[f"out/{case}/{tau}/expected_{name}_grad"]) < 1e-12
+            assert relative_error(mean, EXACT[f"out/{case}/tau{tau}/expected_{name}_grad"]) < 1e-12
             if name == "reinmax":
                 variance = np.einsum("c,clk->lk", probabilities, (all_ - mean) ** 2)
-                assert relative_error(variance, EXACT[f"out/{case}/{tau}/variance_reinmax_grad"]) < 1e-12
+                assert relative_error(variance, EXACT[f"out/{case}/tau{tau}/variance_reinmax_grad"]) < 1e-12
