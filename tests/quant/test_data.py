@@ -1,5 +1,7 @@
 """Every source gives the same kind of arrays, the same split each time, and a sentence for what it cannot read."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -84,24 +86,32 @@ def test_a_file_of_arrays(tmp_path):
     assert len(data.train.x) == 20 and len(data.test.x) == 3 and data.test.y[2] == 2
 
 
+def png(image):
+    data = io.BytesIO()
+    Image.fromarray(image).save(data, "PNG")
+    data.seek(0)
+    return data
+
+
 def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
     tfds = pytest.importorskip("tensorflow_datasets")
 
     class Squares(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
+        code_path = None  # there are no checksums beside this file
 
         def _info(self):
             features = tfds.features.FeaturesDict(
                 {"image": tfds.features.Image(shape=(4, 4, 3)), "label": tfds.features.ClassLabel(num_classes=5)}
             )
-            return tfds.core.DatasetInfo(builder=self, features=features)
+            return tfds.core.DatasetInfo(builder=self, description="squares", features=features)
 
         def _split_generators(self, _):
             return {"train": self._generate_examples(5), "test": self._generate_examples(2)}
 
         def _generate_examples(self, count):
             for i in range(count):
-                yield i, {"image": X[i], "label": i}
+                yield i, {"image": png(X[i]), "label": i}
 
     builder = Squares(data_dir=tmp_path, file_format="array_record")
     builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
