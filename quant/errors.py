@@ -1,7 +1,9 @@
 """Refusals: what is wrong with an argument, in one sentence."""
 
+from jaxrl.train.errors import Refusal
 
-class QuantError(ValueError):
+
+class QuantError(Refusal, ValueError):
     """A size, level or array that a quantizer cannot work with. The message says which, and what would do."""
 
 
