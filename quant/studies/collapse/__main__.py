@@ -40,8 +40,8 @@ def parse(arguments: list[str]) -> Command:
     rest = [a for a in arguments if a not in ("-h", "--help")]
     start, _ = tyro.cli(Start, args=rest, return_unknown_args=True, add_help=False)
     default = Command(start.preset, PRESETS[start.preset]())
-    settings = (tyro.conf.FlagConversionOff, tyro.conf.OmitArgPrefixes)
-    return tyro.cli(Command, args=arguments, default=default, prog="python -m quant.studies.collapse", config=settings[:1])
+    settings = (tyro.conf.FlagConversionOff,)
+    return tyro.cli(Command, args=arguments, default=default, prog="python -m quant.studies.collapse", config=settings)
 
 
 def main(arguments: list[str] | None = None) -> int:
