@@ -49,12 +49,14 @@ def trained(config, replay):
     return jax.tree.map(float, (before, look(agent)))
 
 
+@pytest.mark.slow
 def test_the_defaults_do_not_collapse(replay):
     before, after = trained(DEFAULT, replay)
     assert after["latent_std"] > 0.2 and after["context_gain"] > 0.2 and after["participation_ratio"] > 4, (before, after)
     assert after["r2"] > 0.8
 
 
+@pytest.mark.slow
 def test_an_unguarded_target_collapses(replay):
     before, after = trained(COLLAPSING, replay)
     assert after["latent_std"] < min(0.02, before["latent_std"] / 2) and abs(after["context_gain"]) < 0.01, (before, after)

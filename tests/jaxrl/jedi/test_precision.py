@@ -39,6 +39,7 @@ def losses():
     return found, agents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, metric", PARTS)
 def test_losses_stay_near_those_of_float32(losses, name, metric):
     found, _ = losses
@@ -46,12 +47,14 @@ def test_losses_stay_near_those_of_float32(losses, name, metric):
     assert half == pytest.approx(single, rel=0.05)
 
 
+@pytest.mark.slow
 def test_the_precision_does_something(losses):
     found, _ = losses
     assert found["float32", "world_model"]["denoising"] != found["bfloat16", "world_model"]["denoising"]
     assert found["float32", "world_model"]["denoising"] < 0.99  # and the run learns something
 
 
+@pytest.mark.slow
 def test_everything_that_is_kept_is_float32(losses):
     _, agents = losses
     dtypes = {leaf.dtype for leaf in jax.tree.leaves(agents["bfloat16"]) if jnp.issubdtype(leaf.dtype, jnp.floating)}

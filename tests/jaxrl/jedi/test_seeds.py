@@ -110,7 +110,8 @@ def test_frames_on_the_host_give_the_same(both, tmp_path):
         assert_close(agent_of(own, tmp_path / f"seed{seed}"), agent_of(replace(CONFIG, seed=seed), both / f"seed{seed}"))
 
 
-@pytest.mark.parametrize("how", ["vmap", pytest.param("map", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["vmap", "map"])
 def test_one_program_of_two_agents_equals_two_programs(how, monkeypatch):
     monkeypatch.setattr(together, "over_members", lambda f: parallel.over_members(f, how))
     phase, key = PHASES["world_model"], jax.random.key(5)

@@ -29,6 +29,7 @@ def begun(key):
     return agent, players, jax.jit(buffer.append)(replay, chunk)
 
 
+@pytest.mark.slow
 def test_two_epochs_in_one_program_equal_two_programs(key):
     env, config, counts = ENV, small_run.CONFIG, COUNTS
     agent, players, replay = begun(key)
