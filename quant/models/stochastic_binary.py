@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 import flax.linen as nn
 import jax
 
+from jaxrl.nn.mlp import Dense
 from quant.estimators.bernoulli import as_bernoulli
 from quant.estimators.sample import Sample
-from quant.models.dense import Dense, binary_cross_entropy
+from quant.models.dense import binary_cross_entropy
 
 
 class StochasticBinaryNetwork(nn.Module):

@@ -1,5 +1,6 @@
 """Gradients inside the trained autoencoder against the exact ones, for every estimator and every pair of temperatures."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -10,9 +11,9 @@ from quant import oracle
 from quant.estimators import gr_mck, gst, rebar, reinforce, reinmax, rloo, st_gs, ste_identity, ste_softmax
 from quant.fidelity import Fidelity, fidelity, fidelity_grid
 from quant.models.categorical_vae import CategoricalVAE, reconstruction_of
-from quant.studies.estimators.config import Measure
+from quant.studies.estimators.config import Measure, RowName, UnbiasedName
 
-ROWS = {
+ROWS: dict[RowName, Callable] = {
     "identity": lambda tau: ste_identity,
     "softmax": lambda tau: partial(ste_softmax, tau=tau),
     "st_gs": lambda tau: partial(st_gs, tau=tau),
@@ -21,12 +22,23 @@ ROWS = {
     "reinmax": lambda tau: partial(reinmax, tau=tau),
 }
 """Estimators with one temperature, by the name that the command line gives."""
-UNBIASED = {"reinforce": (reinforce(), 1), "rloo": (rloo(), 2), "rebar": (rebar(), 1), "local": (oracle.local_expectation(), 1)}
+UNBIASED: dict[UnbiasedName, tuple] = {
+    "reinforce": (reinforce(), 1),
+    "rloo": (rloo(), 2),
+    "rebar": (rebar(), 1),
+    "local": (oracle.local_expectation(), 1),
+}
 """Estimators that evaluate the loss themselves, and draws per estimate. `local` evaluates it for every variable and category."""
 
 
 def measure(
-    settings: Measure, module: CategoricalVAE, params, x: np.ndarray, taus: tuple[float, ...], row_taus: tuple[float, ...]
+    settings: Measure,
+    module: CategoricalVAE,
+    params,
+    x: np.ndarray,
+    taus: tuple[float, ...],
+    row_taus: tuple[float, ...],
+    names: tuple[RowName, ...] = tuple(ROWS),
 ) -> dict:
     """Everything about the gradient of the reconstruction term with respect to the encoder's logits.
 
@@ -37,6 +49,7 @@ def measure(
       x: images `[E, D]`.
       taus: temperatures of the grid, on both axes.
       row_taus: temperatures of the estimators that have one.
+      names: which of `ROWS`.
 
     Returns:
       {"rows": {name: {tau: {measure: list [E]}}}, "grid": {measure: list [T][T], mean over images}}, ready for JSON.
@@ -46,16 +59,21 @@ def measure(
     tables = jax.jit(jax.vmap(lambda image: oracle.tabulate(reconstruction_of(module, params, image), logits[0])))(x)
     exact = jax.vmap(oracle.gradient_of_table)(tables, logits)
 
-    def of(estimator, draws=1):
-        one = lambda image, row, truth: fidelity(
-            estimator, reconstruction_of(module, params, image), key, row, settings.repeats, truth, draws
+    def of(make, taus, draws=1):
+        one = lambda tau, image, row, truth: fidelity(
+            make(tau), reconstruction_of(module, params, image), key, row, settings.repeats, truth, draws
         )
-        found = jax.jit(lambda *inputs: jax.lax.map(lambda each: one(*each), inputs))(x, logits, exact)
-        return {name: _plain(values) for name, values in zip(Fidelity._fields, found, strict=True)}
+        images = lambda tau: jax.lax.map(lambda each: one(tau, *each), (x, logits, exact))
+        found = jax.jit(lambda taus: jax.lax.map(images, taus))(jnp.array(taus))
+        return [dict(zip(Fidelity._fields, map(_plain, row), strict=True)) for row in zip(*found, strict=True)]
 
-    rows = {name: {str(tau): of(make(tau)) for tau in row_taus} for name, make in ROWS.items() if name != "identity"}
-    rows |= {"identity": {"": of(ste_identity)}}
-    rows |= {name: {"": of(*estimator)} for name, estimator in UNBIASED.items()}
+    rows = {}
+    for name in names:
+        own = row_taus[:1] if name == "identity" else row_taus
+        rows[name] = dict(zip(map(str, own), of(ROWS[name], own), strict=True))
+    for name in settings.unbiased:
+        estimator, draws = UNBIASED[name]
+        rows[name] = {"": of(lambda _, e=estimator: e, (1.0,), draws)[0]}
     return {"rows": rows, "grid": _grid(settings, module, params, x, logits, jnp.array(taus), key)}
 
 

@@ -74,6 +74,8 @@ def ranking(result: dict) -> list[tuple[str, Interval, str]]:
         f, b = np.unravel_index(finite(flat).mean(0).argmin(), losses.shape[1:])
         name = "decoupled" if kind == "plain" else "decoupled, normalised"
         rows.append((name, interval(chosen_on_others(flat)[0]), f"{taus[f]:g}, {taus[b]:g}"))
+    equal = losses_of(result, "plain")[:, np.eye(len(taus), dtype=bool)]
+    rows.append(("st_gs, noise after", interval(chosen_on_others(equal)[0]), f"{taus[finite(equal).mean(0).argmin()]:g}"))
     for name, row in result["rows"].items():
         losses = np.array(row["test_loss"], np.float64)
         tau = "" if name == "identity" else f"{row['taus'][int(finite(losses).mean(0).argmin())]:g}"

@@ -92,4 +92,4 @@ def _fidelity(config, data, task, grid: Runs) -> dict:
     params = jax.tree.map(lambda a: a[0, cell], grid.params)
     aloud("vae: fidelity of the gradients")
     images = task.test[0][: config.fidelity.examples]
-    return measure(config.fidelity, vae_module(config.vae, data), params, images, config.taus, config.row_taus)
+    return measure(config.fidelity, vae_module(config.vae, data), params, images, config.taus, config.row_taus, config.rows)

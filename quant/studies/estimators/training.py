@@ -1,5 +1,6 @@
 """Many trainings in one program: every setting and seed at once, by vmap."""
 
+import functools
 import itertools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -62,15 +63,17 @@ def train_runs(task: Task, make: Callable, settings, seeds: range, test_draws: i
     return Runs(np.asarray(test_loss), np.asarray(loss), jax.tree.map(np.asarray, parts), state[0])
 
 
+@functools.lru_cache(maxsize=4)
+def _initializer(init):
+    """One program per task, whatever the estimator."""
+    return jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, 0))))
+
+
 def _start(task, keys, count):
     """`(params, optimiser's state)` of all runs, `[S, R, ...]`: one initialisation per seed, repeated."""
-
-    def one(key):
-        params = task.init(jax.random.fold_in(key, 0))
-        return params, optimizer(task.training).init(params)
-
+    params = _initializer(task.init)(keys)
     repeat = lambda a: jnp.repeat(a[:, None], count, axis=1)
-    return jax.jit(lambda k: jax.tree.map(repeat, jax.vmap(one)(k)))(keys)
+    return jax.jit(lambda p: jax.tree.map(repeat, (p, jax.vmap(optimizer(task.training).init)(p))))(params)
 
 
 def _segment(task, make):
