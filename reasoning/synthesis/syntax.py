@@ -24,7 +24,7 @@ def show_program(program: Program) -> str:
 
 
 def show_rule(rule: Rule) -> str:
-    """`head, head :- atom, atom, _v = id(x).`"""
+    """A rule as text: `head, head :- atom, atom, _v = id(x).` is the shape."""
     made = [f"{_name(c.var.name)} = id({_terms(c.terms)})" for c in rule.connectors]
     return f"{', '.join(map(show_atom, rule.heads))} :- {', '.join([*map(show_atom, rule.body), *made])}."
 

@@ -51,10 +51,9 @@ def _plan(body, facts) -> list[int]:
     """Atoms in the order of joining: those with bound arguments first, then small relations."""
     order: list[int] = []
     bound: set[Term] = set()
+    cost = lambda n: (-sum(isinstance(t, Const) or t in bound for t in body[n].terms), len(facts.get(body[n].relation, ())))
     while len(order) < len(body):
-        rest = [n for n in range(len(body)) if n not in order]
-        cost = lambda n: (-sum(isinstance(t, Const) or t in bound for t in body[n].terms), len(facts.get(body[n].relation, ())))
-        best = min(rest, key=cost)
+        best = min((n for n in range(len(body)) if n not in order), key=cost)
         order.append(best)
         bound |= {term for term in body[best].terms if isinstance(term, Var)}
     return order
