@@ -83,4 +83,3 @@ def _names(sketch, candidate, named, source) -> dict[Var, Var]:
         taken.add(name)
         found[var] = Var(name)
     return found
-

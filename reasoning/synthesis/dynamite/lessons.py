@@ -113,7 +113,9 @@ def too_many(sketch: Sketch, witness: tuple[Any, ...], record: tuple, columns: f
     """
     differ = lambda a, b: a is None or b is None or a != b
     found = {Fact("equal", p, q) for p, q in sketch.partners if differ(witness[p], witness[q])}
-    found |= {Fact("constant", p, value) for p, values in sketch.constants.items() for value in values if differ(witness[p], value)}
+    found |= {
+        Fact("constant", p, value) for p, values in sketch.constants.items() for value in values if differ(witness[p], value)
+    }
     found |= {Fact("head", t, p) for t in columns for p in sketch.sources[t] if witness[p] != record[t]}
     return frozenset(found)
 
@@ -190,7 +192,10 @@ def _groups(pairs) -> list[set[int]]:
 def lifted(sketch: Sketch, clause: Clause) -> Iterator[Clause]:
     """A clause with the copies of each relation in other orders: what holds for one copy holds for its twin."""
     touched = {sketch.positions[p][0] for fact in clause for p in _positions(fact)}
-    twins = [[c for c, name in enumerate(sketch.copies) if name == relation] for relation in sorted({sketch.copies[c] for c in touched})]
+    twins = [
+        [c for c, name in enumerate(sketch.copies) if name == relation]
+        for relation in sorted({sketch.copies[c] for c in touched})
+    ]
     orders = itertools.product(*(itertools.permutations(group) for group in twins if len(group) > 1))
     moved = [group for group in twins if len(group) > 1]
     found = set()
@@ -232,7 +237,9 @@ def pattern_of(sketch: Sketch, candidate: Candidate) -> set[Fact]:
     fixed = dict(candidate.constants)
     found = {Fact("copy", c, holds=c in candidate.copies) for c in range(len(sketch.copies))}
     found |= {Fact("equal", p, q, q in group_of.get(p, ())) for p, q in sketch.partners}
-    return found | {Fact("constant", p, v, p in fixed and fixed[p] == v) for p, values in sketch.constants.items() for v in values}
+    return found | {
+        Fact("constant", p, v, p in fixed and fixed[p] == v) for p, values in sketch.constants.items() for v in values
+    }
 
 
 def _set_projections(made, rows, width):

@@ -129,4 +129,6 @@ def load_mapping(path: str | Path) -> Mapping:
         examples = tuple((pair["source"], pair["target"]) for pair in data["examples"])
         return Mapping(source, target, program, examples, options, data["statistics"], tuple(data["notes"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the path of its --out") from error
+        raise Refusal(
+            f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the path of its --out"
+        ) from error

@@ -64,7 +64,12 @@ class NoSource:
 
 
 def make_sketch(
-    values: Values, path: str, head: tuple[tuple[str, Attr], ...], rows: tuple[set[tuple], ...], given: tuple[Any, ...], wide: bool
+    values: Values,
+    path: str,
+    head: tuple[tuple[str, Attr], ...],
+    rows: tuple[set[tuple], ...],
+    given: tuple[Any, ...],
+    wide: bool,
 ) -> Sketch | NoSource:
     """The sketch for one target collection.
 
@@ -104,7 +109,9 @@ def make_sketch(
 
 def _orphan(values, kind, wanted):
     """A value of the target that no source column of its type holds; if there is none, any value."""
-    held = {v for place, counters in values.by_place.items() if values.type(place) == kind for counter in counters for v in counter}
+    held = {
+        v for place, counters in values.by_place.items() if values.type(place) == kind for counter in counters for v in counter
+    }
     everything = sorted(set().union(*wanted), key=repr)
     return next((value for value in everything if value not in held), everything[0])
 
