@@ -64,7 +64,7 @@ def synthesize_mapping(
     Args:
       source: the schema of the data as it is.
       target: the schema of the data as it should be.
-      examples: small pairs of instances; more than one only narrows the choice.
+      examples: small pairs of instances; more than one only narrows the choice. Those after the first may be fragments.
       options: budget, seed and what may be used.
 
     Returns:
@@ -75,7 +75,8 @@ def synthesize_mapping(
     """
     _check(examples, options)
     sources = tuple(to_facts(source, one, "source example") for one, _ in examples)
-    wanted = tuple(flatten(target, to_facts(target, other, "target example")) for _, other in examples)
+    targets = [to_facts(target, other, "target example", loose=n > 0) for n, (_, other) in enumerate(examples)]
+    wanted = tuple(flatten(target, facts) for facts in targets)
     values = source_values(source, sources)
     clock, statistics, notes = Clock(options.budget), Statistics(), []
     found: dict[str, Found] = {}
