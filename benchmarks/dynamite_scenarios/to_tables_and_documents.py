@@ -56,7 +56,7 @@ DOCUMENTS_TO_TABLES = (
     Reach(house=l, reader=n) :- volume?papers?authors(__parent=p, aid=a), author(aid=a, home=i), institute(iid=i, label=l),
       volume?papers?cites(__parent=p, cited=c), volume?papers(pid=c, __id=q), volume?papers?authors(__parent=q, aid=b),
       author(aid=b, name=n).
-    """, documents.papers),
+    """, documents.papers, 6),
     made("countries doc-rel", COUNTRIES, schema(
         "relational", Country="cc! name area:int", Province="cc pname size:int", City="city! pname cc", Capital="cc city people:int",
         OnRiver="city called km:int", Tongue="cc tongue share:int", Border="name neighbour length:int", Member="full name status",

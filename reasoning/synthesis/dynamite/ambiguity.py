@@ -25,7 +25,7 @@ from reasoning.synthesis.simplify import simplify
 
 SLACK = 6
 """Programs up to so much dearer than the cheapest count as alternatives: about one more atom and join."""
-TRIES = 60
+TRIES = 100
 """Right rules looked at for one collection; many of them make the same records."""
 MOST_DERIVATIONS = 20_000
 """Looked at in the search for a smallest input."""
@@ -90,21 +90,33 @@ def _other_rules(mapping: Mapping, facts: Facts, clock: Clock) -> Iterator[tuple
         rows = tuple(set(flat[path]) for flat in wanted)
         if not any(rows):
             continue
-        sketch = make_sketch(values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide=False)
-        if isinstance(sketch, NoSource):
-            continue
-        search = Search(Task(sketch, sources, rows), mapping.options.seed, "directed", clock, Statistics())
-        if (parent := first.get(parent_of(path) or "")) is not None:
-            search.start_from(extending(parent[0], parent[1], sketch))
+        parent = first.get(parent_of(path) or "")
         seen = [{record for record, _ in made_by(mapping.program, path, mapping.target, facts)}]
-        for candidate in _right_ones(search):
+        for candidate, sketch in _narrow_or_wide(mapping, path, (values, sources, rows), parent, clock):
             first.setdefault(path, (candidate, sketch))
             rule = to_rule(sketch, candidate, mapping.target, mapping.source)
             made = {record for record, _ in made_by(Program((rule,)), path, mapping.target, facts)}
             if made not in seen:
                 seen.append(made)
                 yield path, (rule,)
+
+
+def _narrow_or_wide(mapping, path, known, parent, clock) -> Iterator[tuple[Candidate, Sketch]]:
+    """Right candidates of the narrow sketch; if it has none, of the wide one."""
+    values, sources, rows = known
+    for wide in (False, True):
+        sketch = make_sketch(values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide)
+        if isinstance(sketch, NoSource):
+            return
+        search, right = Search(Task(sketch, sources, rows), mapping.options.seed, "directed", clock, Statistics()), False
+        if parent is not None:
+            search.start_from(extending(*parent, sketch))
+        for candidate in _right_ones(search):
+            right = True
+            yield candidate, sketch
         search.close()
+        if right:
+            return
 
 
 def _right_ones(search: Search) -> Iterator[Candidate]:

@@ -4,18 +4,23 @@ Source: arXiv 2003.01331, attribute mapping; typed values and the choice of cons
 """
 
 import difflib
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.facts import Facts
-from reasoning.synthesis.schema import Schema, layout
+from reasoning.synthesis.schema import Column, Schema, layout
 
 Place = tuple[str, int]
 """A column: the relation's path and the position of the argument."""
 MOST_CONSTANTS = 8
 """A column with more different values than this gives no constants."""
+DECLARED, AKIN, KEY, COINCIDENCE = 1, 2, 3, 6
+"""Prices of equalities: a declared reference; one to a column without repetitions, by name too; or not by name; any other."""
+UNDECLARED = 2
+"""Added to the price of a reference that is not declared in a schema that declares some."""
 UNJOINED = ("float", "bool")
 """Types whose values never name records. Our choice."""
 
@@ -29,11 +34,40 @@ class Values:
     by_place: dict[Place, tuple[Counter, ...]]
     """Counts of values, one Counter for each example."""
 
+    @functools.cached_property
+    def columns(self) -> dict[Place, Column]:
+        """The columns themselves."""
+        return {(path, p): column for path, found in layout(self.schema).items() for p, column in enumerate(found)}
+
     def type(self, place: Place) -> str:
-        return layout(self.schema)[place[0]][place[1]].type
+        return self.columns[place].type
 
     def name(self, place: Place) -> str:
-        return layout(self.schema)[place[0]][place[1]].name
+        return self.columns[place].name
+
+    @functools.cached_property
+    def first(self) -> dict[Place, frozenset]:
+        """The values in the first example, which alone tells references: later ones may be fragments in which they dangle."""
+        return {place: frozenset(counters[0]) for place, counters in self.by_place.items()}
+
+    @functools.cached_property
+    def unique(self) -> frozenset[Place]:
+        """The columns that hold something, and nothing twice, in the first example."""
+        return frozenset(place for place, found in self.by_place.items() if found[0] and found[0].total() == len(found[0]))
+
+    @functools.cached_property
+    def referred(self) -> dict[Place, frozenset[Place]]:
+        """For every column, those without repetitions that hold all its values: what a reference looks like."""
+        keys = sorted(self.unique)
+        return {
+            place: frozenset(key for key in keys if self.type(key) == self.type(place) and found <= self.first[key])
+            for place, found in self.first.items()
+        }
+
+    @functools.cached_property
+    def joins(self) -> dict[tuple[Place, Place], int]:
+        """See the function `joins`."""
+        return joins(self)
 
 
 def source_values(schema: Schema, examples: tuple[Facts, ...]) -> Values:
@@ -61,23 +95,24 @@ def sources_of(values: Values, kind: str, wanted: tuple[set, ...]) -> list[Place
 
 
 def joins(values: Values) -> dict[tuple[Place, Place], int]:
-    """The pairs of columns that a rule may equate, both ways round, with what such an equality costs: 1 likely, 2, or 3 unlikely.
+    """The pairs of columns that a rule may equate, both ways round, with the price of such an equality.
 
     A pair may be equated if one column's values contain the other's, if a declared foreign key says so, or if the values overlap and
     a third column contains both. Identities join only those of the same collection.
     """
     places = [place for place in values.by_place if values.type(place) not in UNJOINED and any(values.by_place[place])]
     declared = declared_joins(values.schema)
-    inside = {(a, b) for a in places for b in places if values.type(a) == values.type(b) and _contained(values, a, b)}
-    above = {a: {b for b in places if (a, b) in inside} for a in places}
-    found = {}
-    for a in places:
-        for b in places:
-            if values.type(a) != values.type(b) or not _overlap(values, a, b):
-                continue
-            if (a, b) in declared or (a, b) in inside or (b, a) in inside or above[a] & above[b]:
-                found[a, b] = _cost(values, a, b, (a, b) in declared)
-    return found
+    by_type: dict[str, list[Place]] = {}
+    for place in places:
+        by_type.setdefault(values.type(place), []).append(place)
+    above = {a: frozenset(b for b in by_type[values.type(a)] if values.first[a] <= values.first[b]) for a in places}
+    return {
+        (a, b): _cost(values, a, b, (a, b) in declared)
+        for group in by_type.values()
+        for a in group
+        for b in group
+        if _overlap(values, a, b) and ((a, b) in declared or above[a] & above[b])
+    }
 
 
 def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
@@ -95,19 +130,17 @@ def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
     return {(a, b) for group in groups.values() for a in group for b in group}
 
 
-def _contained(values, a, b):
-    return all(one.keys() <= other.keys() for one, other in zip(values.by_place[a], values.by_place[b], strict=True))
-
-
 def _overlap(values, a, b):
     return any(one.keys() & other.keys() for one, other in zip(values.by_place[a], values.by_place[b], strict=True))
 
 
 def _cost(values, a, b, declared):
     if declared:
-        return 1
-    unique = any(all(count == 1 for counter in values.by_place[place] for count in counter.values()) for place in (a, b))
-    return 2 if unique and _contained(values, a, b) | _contained(values, b, a) and akin(values, a, b) else 3
+        return DECLARED
+    undeclared = UNDECLARED if values.schema.foreign_keys else 0
+    if b in values.referred[a] or a in values.referred[b]:
+        return (AKIN if akin(values, a, b) else KEY) + undeclared
+    return KEY + undeclared if values.referred[a] & values.referred[b] else COINCIDENCE
 
 
 def akin(values: Values, a: Place, b: Place) -> bool:
@@ -136,6 +169,7 @@ def constants(values: Values, given: tuple[Any, ...]) -> dict[Place, list[Any]]:
     reference and no identity; and those that the user gives, wherever they occur.
     """
     named = {place for pair in declared_joins(values.schema) if pair[0] != pair[1] for place in pair}
+    named |= {place for pair, price in values.joins.items() if price <= AKIN and pair[0] != pair[1] for place in pair}
     found = {}
     for place, counters in values.by_place.items():
         total = sum(counters, Counter())

@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.dynamite.correspondence import Place, Values, constants, joins, likeness, sources_of
+from reasoning.synthesis.dynamite.correspondence import Place, Values, constants, likeness, sources_of
 from reasoning.synthesis.schema import Attr, find
 
 MOST_COPIES = 3
@@ -91,7 +91,7 @@ def make_sketch(
         if any(wanted) and not options:
             return NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
         filled.append(options)
-    pairs = joins(values)
+    pairs = values.joins
     copies = _copies(values, filled, pairs, wide)
     positions = tuple((n, p) for n, relation in enumerate(copies) for p in range(_width(values, relation)))
     place = [(copies[n], p) for n, p in positions]
