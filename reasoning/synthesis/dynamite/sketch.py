@@ -14,6 +14,8 @@ from reasoning.synthesis.schema import Attr, find
 
 MOST_COPIES = 3
 """Of one relation in one body, as in the paper's prototype."""
+MOST_BETWEEN = 2
+"""Of a relation that no head column comes from and that joins others in two roles."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,16 @@ def _width(values, relation):
 
 
 def _copies(values, filled, pairs, wide) -> tuple[str, ...]:
-    """As many copies of a relation as head columns can come from one of its columns; one of those that lie between or beside."""
+    """As many copies of a relation as head columns can come from one of its columns; one or two of those that lie between or beside."""
     need: dict[str, int] = {}
     for relation in {place[0] for options in filled for place in options}:
         here = [sum((relation, p) in options for options in filled) for p in range(_width(values, relation))]
         need[relation] = min(MOST_COPIES, max(here))
     links = {(a[0], b[0]) for a, b in pairs}
-    for relation in _near(links, set(need), hops=3 if wide else 2):
-        need.setdefault(relation, 1)
+    named = dict(need)
+    for relation in _near(links, set(named), hops=3 if wide else 2):
+        beside = max((count for other, count in named.items() if (relation, other) in links), default=1)
+        need.setdefault(relation, min(MOST_BETWEEN, beside))
     holds = lambda relation: any(any(values.by_place[relation, p]) for p in range(_width(values, relation)))
     found = sorted(filter(holds, need))
     return tuple(relation for relation in found for _ in range(MOST_COPIES if wide else need[relation]))
