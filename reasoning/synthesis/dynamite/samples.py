@@ -25,7 +25,7 @@ def made_up(schema: Schema, examples: tuple[Facts, ...], rng: random.Random, rec
             row = tuple(
                 _value(schema, path, p, column, pools, referred, facts, rng) for p, column in enumerate(columns(schema, path))
             )
-            row = row[:-1] + (Id(path, len(found)),) if collection.children else row
+            row = (*row[:-1], Id(path, len(found))) if collection.children else row
             names = [column.name for column in columns(schema, path)]
             key = tuple(row[names.index(name)] for name in collection.key) + ((row[0],) if "?" in path else ())
             if not collection.key or (key not in keys and None not in key):

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reasoning.synthesis.datalog import Program, Rule, check_program
-from reasoning.synthesis.dynamite.candidate import Candidate, to_rule
+from reasoning.synthesis.dynamite.candidate import Candidate, derivations, to_rule
 from reasoning.synthesis.dynamite.correspondence import Values, source_values
+from reasoning.synthesis.dynamite.encode import ATOM
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
 from reasoning.synthesis.dynamite.search import LEARNING, Clock, Search, Statistics, Task, as_dict, extending
 from reasoning.synthesis.dynamite.sketch import NoSource, Sketch, make_sketch
@@ -57,7 +58,7 @@ class Found:
 
 
 def synthesize_mapping(
-    source: Schema, target: Schema, examples: Sequence[tuple[Instance, Instance]], options: Options = Options()
+    source: Schema, target: Schema, examples: Sequence[tuple[Instance, Instance]], options: Options | None = None
 ) -> Mapping | Unsat | Timeout:
     """Learn a program that maps every source example to its target example.
 
@@ -65,7 +66,7 @@ def synthesize_mapping(
       source: the schema of the data as it is.
       target: the schema of the data as it should be.
       examples: small pairs of instances; more than one only narrows the choice. Those after the first may be fragments.
-      options: budget, seed and what may be used.
+      options: budget, seed and what may be used; None: the defaults.
 
     Returns:
       The cheapest mapping (fewest atoms, likeliest joins); or why there is none; or, out of budget, the best so far.
@@ -73,6 +74,7 @@ def synthesize_mapping(
     Raises:
       Refusal: no example, one that does not fit its schema, or bad options.
     """
+    options = options or Options()
     _check(examples, options)
     sources = tuple(to_facts(source, one, "source example") for one, _ in examples)
     targets = [to_facts(target, other, "target example", loose=n > 0) for n, (_, other) in enumerate(examples)]
@@ -144,10 +146,8 @@ def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
     """Rules that make nothing too many and everything together: each is the cheapest that makes the first record left over."""
     found: list[Candidate] = []
     left = {(n, row) for n, rows in enumerate(search.task.rows) for row in rows}
-    from reasoning.synthesis.dynamite.candidate import derivations
-
     while left and len(found) < most:
-        search.bound = 4
+        search.bound = ATOM
         candidate = search.next(only=min(left, key=repr))
         if not candidate:
             return candidate if candidate is None else False

@@ -7,6 +7,7 @@ none can collide.
 from collections.abc import Callable
 from typing import Any
 
+from reasoning.synthesis.containment import contained
 from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, components, variables
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.schema import NEST, Schema, ancestors, flat_columns, is_edge, layout, walk
@@ -58,7 +59,7 @@ def compile_program(
     exp = need("sqlglot").exp
     found = {}
     for path, _ in walk(target):
-        pairs = [(rule, n) for rule in program.rules for n, head in enumerate(rule.heads) if head.relation == path]
+        pairs = needed_rules(program, path, target)
         selects = [_select(exp, rule, n, source, target, table) for rule, n in pairs]
         if not selects:
             found[path] = _nothing(exp, target, path).sql(dialect=dialect, identify=True)
@@ -69,6 +70,18 @@ def compile_program(
             query = query.union(other, distinct=True, copy=False)
         found[path] = query.sql(dialect=dialect, identify=True)
     return found
+
+
+def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule, int]]:
+    """The rules, with the number of the head, that make records of a collection, without those that another one of them contains."""
+    found = [(rule, n) for rule in program.rules for n, head in enumerate(rule.heads) if head.relation == path]
+    kept: list[tuple[Rule, int]] = []
+    for rule, n in found:
+        terms = flat_terms(rule, n, target)
+        if not any(contained(rule, terms, other, flat_terms(other, m, target)) for other, m in kept):
+            kept = [(r, m) for r, m in kept if not contained(r, flat_terms(r, m, target), rule, terms)]
+            kept.append((rule, n))
+    return kept
 
 
 def flat_terms(rule: Rule, head_number: int, target: Schema) -> list[Term]:

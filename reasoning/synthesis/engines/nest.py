@@ -81,7 +81,8 @@ def _query(schema, flat, collection: Collection, path: str, t: Template) -> str:
         above = flat_names(schema, inner_path)[: len(mine)]
         group = ", ".join(f"c.{name(column)}" for column in above)
         pairs = _record(schema, child, inner_path, name)
-        inner = f"SELECT {group}, {t.gather.format(t.record(pairs))} AS {name('__list')} FROM ({_query(schema, flat, child, inner_path, t)}) c"
+        rows = _query(schema, flat, child, inner_path, t)
+        inner = f"SELECT {group}, {t.gather.format(t.record(pairs))} AS {name('__list')} FROM ({rows}) c"
         on = " AND ".join(t.same.format(f"p.{name(a)}", f"c{n}.{name(b)}") for a, b in zip(mine, above, strict=True))
         joins.append(f" LEFT JOIN ({inner} GROUP BY {group}) c{n} ON {on}")
         listed = t.empty.format(f"c{n}.{name('__list')}")
