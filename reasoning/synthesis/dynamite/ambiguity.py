@@ -23,7 +23,7 @@ from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import PARENT, Schema, columns, flat_columns, is_edge, parent_of, walk
 from reasoning.synthesis.simplify import simplify
 
-SLACK = 6
+SLACK = 8
 """Programs up to so much dearer than the cheapest count as alternatives: about one more atom and join."""
 TRIES = 100
 """Right rules looked at for one collection; many of them make the same records."""

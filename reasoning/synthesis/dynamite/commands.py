@@ -47,7 +47,7 @@ class Learn:
     """Decides ties between programs of equal price."""
     constants: tuple[str, ...] = ()
     """Values that a rule may compare a column with, as JSON: '"actor"', 3, true. Columns with few values give theirs by themselves."""
-    max_rules: int = 3
+    max_rules: int = 1
     """Rules for one collection where one is not enough."""
 
 

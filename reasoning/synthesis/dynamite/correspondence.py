@@ -79,18 +79,20 @@ def source_values(schema: Schema, examples: tuple[Facts, ...]) -> Values:
     return Values(schema, found)
 
 
-def sources_of(values: Values, kind: str, wanted: tuple[set, ...]) -> list[Place]:
+def sources_of(values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False) -> list[Place]:
     """The columns that hold all values of a target attribute, in every example.
 
     Args:
       values: of the source.
       kind: the target attribute's type; only columns of the same type count.
       wanted: the target attribute's values in each example, NULL left out.
+      partial: one of the values is enough, for rules that make some of the records only.
     """
+    enough = (lambda pairs: any(a & b for a, b in pairs)) if partial else (lambda pairs: all(a <= b for a, b in pairs))
     return [
         place
         for place, counters in values.by_place.items()
-        if values.type(place) == kind and all(want <= counter.keys() for want, counter in zip(wanted, counters, strict=True))
+        if values.type(place) == kind and enough([(a, b.keys()) for a, b in zip(wanted, counters, strict=True)])
     ]
 
 

@@ -28,8 +28,8 @@ class Options:
     """Decides ties between programs of equal price."""
     constants: tuple[Any, ...] = ()
     """Values that a rule may compare a column with, besides those of columns with few values."""
-    max_rules: int = 3
-    """Rules for one target collection, if one is not enough; 1: as in the paper."""
+    max_rules: int = 1
+    """Rules for one target collection, where one is not enough; 1: as in the paper."""
     learning: str = "directed"
     """What is learned from a mistake: "directed" (ours), "paper" (minimal distinguishing projections), "enumerate" (nothing)."""
 

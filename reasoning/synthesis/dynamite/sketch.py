@@ -72,6 +72,7 @@ def make_sketch(
     rows: tuple[set[tuple], ...],
     given: tuple[Any, ...],
     wide: bool,
+    partial: bool = False,
 ) -> Sketch | NoSource:
     """The sketch for one target collection.
 
@@ -82,6 +83,7 @@ def make_sketch(
       rows: its flattened records in each example.
       given: constants from the user.
       wide: three copies of every relation in reach instead of as many as the head asks for.
+      partial: the rule makes some of the records only: one value of a head column in a source column is enough.
 
     Returns:
       The sketch, or the attribute that makes it impossible.
@@ -89,7 +91,7 @@ def make_sketch(
     filled: list[list[Place]] = []
     for n, (owner, attr) in enumerate(head):
         wanted = tuple({row[n] for row in found} - {None} for found in rows)
-        options = sources_of(values, attr.type, wanted) if any(wanted) else []
+        options = sources_of(values, attr.type, wanted, partial) if any(wanted) else []
         if any(wanted) and not options:
             return NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
         filled.append(options)

@@ -120,15 +120,13 @@ def find_rules(task: _Target, parent: Found | None, options: Options, clock: Clo
       Found, Unsat or Timeout.
     """
     head, unsat = flat_columns(task.target, task.path), None
-    for wide, rules in ((False, 1), (True, 1), (False, options.max_rules)):
-        sketch = make_sketch(task.values, task.path, head, task.rows, options.constants, wide)
+    for wide, rules in ((False, 1), (True, 1)) + ((False, options.max_rules),) * (options.max_rules > 1):
+        sketch = make_sketch(task.values, task.path, head, task.rows, options.constants, wide, partial=rules > 1)
         if isinstance(sketch, NoSource):
-            unsat = Unsat(task.path, _no_source(sketch, options), as_dict(statistics))
-            if options.max_rules == 1 or rules > 1:
-                return unsat
+            unsat = unsat or Unsat(task.path, _no_source(sketch), as_dict(statistics))
             continue
         search = Search(Task(sketch, task.sources, task.rows), options.seed, options.learning, clock, statistics)  # type: ignore[arg-type]
-        if parent and len(parent.candidates) == 1:
+        if parent and len(parent.candidates) == 1 and rules == 1:
             search.start_from(extending(parent.candidates[0], parent.sketch, sketch))
         candidates = _cover(search, rules) if rules > 1 else search.next()
         blamed, best = search.blamed, search.best
@@ -161,7 +159,7 @@ def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
     return False if left else tuple(found)
 
 
-def _no_source(missing: NoSource, options: Options) -> str:
+def _no_source(missing: NoSource) -> str:
     value = show_value(missing.example)
     return (
         f"{missing.path}.{missing.attr} has no source: no source column of its type holds all its values (for example {value}), "
