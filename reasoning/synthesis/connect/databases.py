@@ -70,7 +70,7 @@ def _mongodb(schema, url):
     client = pymongo.MongoClient(url)
     try:
         for collection in schema.collections:
-            fields = {name: 1 for name in [a.name for a in collection.attrs] + [c.name for c in collection.children]} | {"_id": 0}
+            fields = dict.fromkeys([a.name for a in collection.attrs] + [c.name for c in collection.children], 1) | {"_id": 0}
             fields |= {"_id": 1} if any(attr.name == "_id" for attr in collection.attrs) else {}
             yield from (
                 (collection.name, document) for document in client.get_default_database()[collection.name].find({}, fields)

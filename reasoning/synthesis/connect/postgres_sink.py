@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from reasoning.synthesis.connect.sinks import BATCH, create_table
+from reasoning.synthesis.connect.sinks import BATCH, create_table, fields
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.errors import ConnectionLost, Refusal, need
 from reasoning.synthesis.facts import plain
@@ -57,7 +57,8 @@ class PostgresSink:
         return self._in_transaction(lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0])
 
     def write(self, base, table: str, name: str, start: int, stop: int):
-        rows = base.execute(f"SELECT * FROM {table} WHERE rowid >= {start} AND rowid < {stop} ORDER BY rowid")
+        collection = next(c for c in self.schema.collections if c.name == name)
+        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
 
         def work(cursor):
             with cursor.copy(f"COPY {STAGING}.{quoted(name)} FROM STDIN") as copy:

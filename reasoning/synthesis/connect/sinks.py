@@ -65,6 +65,11 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
     return PartsSink(schema, path_of(url), work, ending, kind)
 
 
+def fields(collection: Collection) -> str:
+    """The columns of a top-level collection, those with nested ones last."""
+    return ", ".join(quoted(field.name) for field in [*collection.attrs, *collection.children])
+
+
 def _folder_format(schema, url):
     scheme = url.partition("://")[0] if "://" in url else ""
     return scheme or ("jsonl" if schema.kind == "document" else "csv")
@@ -102,7 +107,7 @@ class PartsSink:
         collection = next(c for c in self.schema.collections if c.name == name)
         text = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
         force = f", FORCE_QUOTE ({text})" if self.ending == "csv" and text else ""
-        query = f"SELECT * FROM {table} WHERE rowid >= {start} AND rowid < {stop} ORDER BY rowid"
+        query = f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
         base.execute(f"COPY ({query}) TO '{partial}' ({COPY[self.ending]}{force})")
         partial.replace(part)
 
@@ -234,7 +239,8 @@ class SqliteSink:
             return (base.execute("SELECT rows FROM __progress WHERE name = ?", [name]).fetchone() or (0,))[0]
 
     def write(self, base, table: str, name: str, start: int, stop: int):
-        rows = base.execute(f"SELECT * FROM {table} WHERE rowid >= {start} AND rowid < {stop} ORDER BY rowid")
+        collection = next(c for c in self.schema.collections if c.name == name)
+        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
         with self._open() as target:
             while batch := rows.fetchmany(BATCH):
                 marks = ", ".join("?" for _ in batch[0])

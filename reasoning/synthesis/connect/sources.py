@@ -89,7 +89,18 @@ def _load_folder(base, schema, path, name):
             raise Refusal(f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or {collection.name}.parquet")
         if file.suffix == ".csv":
             _check_header(file, collection)
-        _from_query(base, schema, collection, _reader(file, collection), [str(file)], name)
+        if file.suffix == ".parquet" and not collection.children:
+            _view(base, collection, file, name(collection.name))
+        else:
+            _from_query(base, schema, collection, _reader(file, collection), [str(file)], name)
+
+
+def _view(base, collection: Collection, file: Path, table: str):
+    """Flat Parquet is not copied: a view numbers its rows as a table does."""
+    cells = [f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in collection.attrs]
+    place = str(file).replace("'", "''")
+    read = f"read_parquet('{place}', file_row_number = true)"
+    base.execute(f"CREATE VIEW {quoted(table)} AS SELECT {', '.join(cells)}, file_row_number AS rowid FROM {read}")
 
 
 def _reader(file: Path, collection: Collection) -> str:

@@ -14,9 +14,9 @@ from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, open_sink
 from reasoning.synthesis.dynamite.flat_rows import load_flat
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.report import Report, report_of
+from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
-from reasoning.synthesis.engines.compile import compile_program, table_name
+from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.engines.nest import nested_queries
 from reasoning.synthesis.errors import Refusal, need, writing
@@ -143,8 +143,7 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
     if plan.engine == "duckdb":
         queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", source_table)
         for path, query in queries.items():
-            table = quoted(FLAT + table_name(path))
-            steps.once(f"rule {path}", lambda table=table, query=query: base.execute(f"CREATE TABLE {table} AS {query}"))
+            steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
     else:
         steps.once("rules", lambda: _small_engine(plan, base, work))
     flat = {path: f"SELECT * FROM {quoted(FLAT + table_name(path))}" for path, _ in walk(mapping.target)}
@@ -152,6 +151,22 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
         if not mapping_is_flat(mapping.target, name):
             create = f"CREATE TABLE {quoted(FINAL + name)} AS {query}"
             steps.once(f"nest {name}", lambda create=create: base.execute(create))
+
+
+def _apply(plan: Plan, base, path: str, query: str):
+    """Compute a flattened target relation. One that only picks columns of a view needs no table: its rows keep their numbers."""
+    rules = needed_rules(plan.mapping.program, path, plan.mapping.target)
+    table = quoted(FLAT + table_name(path))
+    views = {name for (name,) in base.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    if (
+        len(rules) == 1
+        and takes_all(rules[0][0])
+        and SOURCE + table_name(rules[0][0].body[0].relation) in views
+        and (repeats_nothing(*rules[0], plan.mapping.source))
+    ):
+        base.execute(f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}")
+    else:
+        base.execute(f"CREATE TABLE {table} AS {query}")
 
 
 def mapping_is_flat(target: Schema, name: str) -> bool:
@@ -165,7 +180,8 @@ def _small_engine(plan: Plan, base, work: Path):
     facts: Facts = {path: [] for path in layout(mapping.source)}
     for path, columns in layout(mapping.source).items():
         owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
-        for row in base.execute(f"SELECT * FROM {quoted(SOURCE + table_name(path))}").fetchall():
+        cells = ", ".join(quoted(column.name) for column in columns)
+        for row in base.execute(f"SELECT {cells} FROM {quoted(SOURCE + table_name(path))}").fetchall():
             facts[path].append(tuple(Id(owner, value) if owner else value for owner, value in zip(owners, row, strict=True)))
     engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
     load_flat(base, mapping.target, engine.run(mapping.program, mapping.source, mapping.target, facts), work / "load", FLAT)

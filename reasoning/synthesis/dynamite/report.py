@@ -101,7 +101,7 @@ def _dropped(mapping, base, source):
     for path, _ in walk(mapping.source):
         used = [(rule, n) for rule in mapping.program.rules for n, atom in enumerate(rule.body) if atom.relation == path]
         table = quoted(source + table_name(path))
-        if any(_takes_all(rule) for rule, _ in used):
+        if any(takes_all(rule) for rule, _ in used):
             continue
         joined = " UNION ".join(_rows_used(rule, n, mapping, source) for rule, n in used)
         rest = f"FROM {table} WHERE rowid NOT IN ({joined})" if used else f"FROM {table}"
@@ -112,7 +112,7 @@ def _dropped(mapping, base, source):
     return found
 
 
-def _takes_all(rule: Rule) -> bool:
+def takes_all(rule: Rule) -> bool:
     """One atom without constants or repeated variables: every record is used."""
     (first, *others) = rule.body
     return not others and not any(isinstance(t, Const) for t in first.terms) and max(variables(rule.body).values(), default=0) < 2
@@ -183,7 +183,10 @@ def _childless(mapping, base, flat):
             rest = f"FROM {quoted(flat + table_name(above))} p ANTI JOIN {quoted(flat + table_name(path))} c ON {same}"
             number = base.execute(f"SELECT count(*) {rest}").fetchone()[0]
             if number:
-                found[path] = {"count": number, "samples": _samples(base, f"SELECT p.* {rest}", mine)}
+                found[path] = {
+                    "count": number,
+                    "samples": _samples(base, f"SELECT {', '.join('p.' + quoted(n) for n in mine)} {rest}", mine),
+                }
     return found
 
 

@@ -6,9 +6,9 @@ sqlglot does not translate nesting between dialects, so each has a template of i
 from collections.abc import Callable
 from typing import NamedTuple
 
-from reasoning.synthesis.engines.compile import flat_names, table_name
+from reasoning.synthesis.engines.compile import flat_names
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.schema import NEST, Collection, Schema, flat_columns, walk
+from reasoning.synthesis.schema import NEST, Collection, Schema, flat_columns
 
 
 class Template(NamedTuple):
@@ -95,9 +95,3 @@ def _record(schema, collection, path, name):
     own = flat_names(schema, path)[len(flat_columns(schema, path)) - len(collection.attrs) :]
     fields = [(attr.name, f"c.{name(column)}") for attr, column in zip(collection.attrs, own, strict=True)]
     return fields + [(child.name, f"c.{name(child.name)}") for child in collection.children]
-
-
-def flat_tables(schema: Schema, dialect: str = "duckdb") -> dict[str, str]:
-    """`flat` for `nested_queries` when every flattened collection is a table already."""
-    quote = TEMPLATES[dialect].quote
-    return {path: f"SELECT * FROM {quote}{table_name(path)}{quote}" for path, _ in walk(schema)}

@@ -77,7 +77,7 @@ def test_a_key_in_the_head_saves_the_distinct():
 
 
 TREE = parse_schema({"collections": {"p": {"fields": {"n": "str", "q": {"fields": {"m": "int", "r": {"fields": {"d": "date", "x": "decimal"}}}},
-                                                      "w": {"fields": {"m": "int"}}}}}})  # fmt: skip
+    "w": {"fields": {"m": "int"}}}}}})  # fmt: skip
 NESTED = """
 p(n, i) :- p(n, i0), i = id(n).
 p(n, i), p?q(i, m, j) :- p(n, a), p?q(a, m, _), i = id(n), j = id(i, m).
