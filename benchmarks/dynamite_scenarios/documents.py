@@ -200,7 +200,8 @@ def countries(rng: random.Random, n: int) -> dict:
         ]
         everywhere = [city["city"] for province in provinces for city in province["cities"]]
         country.append(
-            {"cc": code, "name": word(rng, "land"), "area": rng.randrange(1000, 9999), "capital": rng.choice(everywhere), "provinces": provinces,
+            {"cc": code, "name": word(rng, "land"), "area": rng.randrange(1000, 9999), "capital": rng.choice(everywhere),
+             "provinces": provinces,
              "tongues": [{"tongue": t, "share": rng.randrange(1, 99)} for t in some(rng, ["Ari", "Bel", "Cot"], 0, 2)],
              "borders": [{"with": other, "length": rng.randrange(10, 99)} for other in some(rng, [c for c in codes if c != code], 0, 2)]}
         )  # fmt: skip

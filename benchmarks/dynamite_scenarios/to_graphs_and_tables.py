@@ -37,8 +37,10 @@ DOCUMENTS_TO_GRAPHS = (
     OF(_start=f, _end=g) :- film(fid=f, __id=x), film?genres(__parent=x, genre=g).
     """, documents.films, 6),
     made("papers doc-graph", PAPERS, graph(
-        {"Volume": "_id series", "Paper": "_id title", "Author": "_id name", "Institute": "_id label land"},
-        {"IN": "Paper Volume", "WROTE": "Author Paper rank:int", "CITES": "Paper Paper", "LIVES": "Author Institute", "EDITED": "Author Volume"},
+        {"Volume": "_id series", "Paper": "_id title", "Author": "_id name",
+         "Institute": "_id label land"},
+        {"IN": "Paper Volume", "WROTE": "Author Paper rank:int", "CITES": "Paper Paper", "LIVES": "Author Institute",
+         "EDITED": "Author Volume"},
     ), """
     Volume(_id=v, series) :- volume(vid=v, series).
     Paper(_id=p, title) :- volume?papers(pid=p, title).
@@ -139,7 +141,8 @@ TABLES_TO_TABLES = (
     Score(title, score) :- listing(lid, title), review(lid, score).
     """, tables.rentals, 5),
     made("law rel-rel", LAW, schema(
-        "relational", Plaintiff="sid pname", Defendant="sid pname", Case="sid! label title", Topic="sid topic", Against="plaintiff defendant",
+        "relational", Plaintiff="sid pname", Defendant="sid pname", Case="sid! label title", Topic="sid topic",
+        Against="plaintiff defendant",
     ), """
     Plaintiff(sid, pname) :- party(sid, pname, side="plaintiff").
     Defendant(sid, pname) :- party(sid, pname, side="defendant").

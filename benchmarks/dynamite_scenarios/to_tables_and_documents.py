@@ -74,7 +74,8 @@ DOCUMENTS_TO_TABLES = (
 
 TABLES_TO_DOCUMENTS = (
     made("games rel-doc", GAMES, schema(
-        "document", game="gid:int! day:date crowd:int bats{inning:int outcome batter pitcher} umpires{uname}", team="tname players{pname hand}",
+        "document", game="gid:int! day:date crowd:int bats{inning:int outcome batter pitcher} umpires{uname}",
+        team="tname players{pname hand}",
     ), """
     game(gid, day, crowd) :- game(gid, day, crowd).
     game?bats(game.gid=gid, game.day=day, game.crowd=crowd, inning, outcome, batter=n, pitcher=m) :- game(gid, day, crowd),

@@ -48,21 +48,27 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
     Raises:
       Refusal: the target is there already, or cannot hold such data.
     """
+    check_target(schema, url, overwrite)
+    kind = kind_of(url)
+    if kind == "postgres":
+        from reasoning.synthesis.connect.postgres_sink import PostgresSink
+
+        return PostgresSink(schema, url, overwrite)
+    if kind == "sqlite":
+        return SqliteSink(schema, path_of(url), work)
+    ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(schema, url)
+    return PartsSink(schema, path_of(url), work, ending, kind)
+
+
+def check_target(schema: Schema, url: str, overwrite: bool):
+    """Refuse a target that cannot be, before anything is written. Raises Refusal."""
     kind = kind_of(url)
     if kind in ("mongodb", "neo4j", "xml"):
         raise Refusal(f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import it")
     if kind != "postgres" and path_of(url).exists() and not overwrite:
         raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
-    if kind == "postgres":
-        from reasoning.synthesis.connect.postgres_sink import PostgresSink
-
-        return PostgresSink(schema, url, overwrite)
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
         raise Refusal(f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or PostgreSQL")
-    if kind == "sqlite":
-        return SqliteSink(schema, path_of(url), work)
-    ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(schema, url)
-    return PartsSink(schema, path_of(url), work, ending, kind)
 
 
 def fields(collection: Collection) -> str:

@@ -162,11 +162,12 @@ def _folder_records(schema, path):
         file = path / f"{collection.name}.jsonl"
         if not file.exists():
             raise Refusal(f"{file} is not there: engines other than duckdb read a folder of JSON lines only")
-        for number, line in enumerate(file.open(encoding="utf-8"), 1):
-            try:
-                yield collection.name, json.loads(line)
-            except json.JSONDecodeError as error:
-                raise Refusal(f"{file}, line {number}, column {error.colno}: malformed JSON ({error.msg})") from error
+        with file.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    yield collection.name, json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise Refusal(f"{file}, line {number}, column {error.colno}: malformed JSON ({error.msg})") from error
 
 
 def check_ids(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from reasoning.synthesis.connect import sources
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
-from reasoning.synthesis.connect.sinks import Sink, open_sink
+from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.dynamite.flat_rows import load_flat
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
@@ -69,6 +69,7 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
         `overwrite` is given; no space. What is written stays for `resume`.
     """
     duckdb = need("duckdb")
+    check_target(plan.mapping.target, plan.target, plan.overwrite)
     work = _work_folder(plan)
     sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
     if isinstance(sink, PostgresSink) and not plan.resume:

@@ -76,8 +76,9 @@ def test_a_key_in_the_head_saves_the_distinct():
     assert "DISTINCT" in sql("T(a) :- S(a, _), R(a, _, _).")
 
 
-TREE = parse_schema({"collections": {"p": {"fields": {"n": "str", "q": {"fields": {"m": "int", "r": {"fields": {"d": "date", "x": "decimal"}}}},
-    "w": {"fields": {"m": "int"}}}}}})  # fmt: skip
+LEAF = {"fields": {"d": "date", "x": "decimal"}}
+BRANCHES = {"n": "str", "q": {"fields": {"m": "int", "r": LEAF}}, "w": {"fields": {"m": "int"}}}
+TREE = parse_schema({"collections": {"p": {"fields": BRANCHES}}})
 NESTED = """
 p(n, i) :- p(n, i0), i = id(n).
 p(n, i), p?q(i, m, j) :- p(n, a), p?q(a, m, _), i = id(n), j = id(i, m).
