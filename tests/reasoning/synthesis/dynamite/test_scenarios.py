@@ -7,11 +7,13 @@ import pytest
 pytest.importorskip("pysat")
 pytest.importorskip("sqlglot")
 from benchmarks.dynamite_scenarios import SCENARIOS
+from benchmarks.dynamite_scenarios.beyond import OTHER_PAIRS, REFUSED
 from reasoning.synthesis.dynamite.ambiguity import next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.synthesize import synthesize_mapping
+from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.facts import to_facts
+from reasoning.synthesis.infer import infer_schema
 
 EASY = [scenario for scenario in SCENARIOS if scenario.name not in ("papers doc-rel", "games rel-rel")]
 
@@ -39,6 +41,19 @@ def judged(scenario, rounds=10):
         made, right = (memory.run(p, scenario.source, scenario.target, facts) for p in (mapping.program, scenario.golden))
         wrong += [path for path in right if made[path] != right[path]]
     return wrong
+
+
+@pytest.mark.parametrize("scenario", OTHER_PAIRS, ids=lambda s: s.name)
+def test_the_two_other_pairs_of_kinds_are_learned(scenario):
+    assert judged(scenario) == []
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_program_does_is_refused_with_the_reason(name):
+    source, target, reason = REFUSED[name]
+    found = synthesize_mapping(infer_schema(source), infer_schema(target), [(source, target)], Options(budget=300))
+    assert isinstance(found, Unsat), found
+    assert reason in found.reason
 
 
 @pytest.mark.parametrize("scenario", EASY[::5], ids=lambda s: s.name)
