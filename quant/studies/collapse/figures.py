@@ -1,9 +1,9 @@
 """F1 to F5: scatter, codebook sizes, embeddings at the start, capacity, usage over time."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from quant.studies.collapse.config import Cell, CollapseConfig
 
@@ -30,6 +30,13 @@ def draw_all(results: Path, report: Path, config: CollapseConfig, found: dict[Ce
     return list(drawn)
 
 
+def blank(width: float, height: float) -> Any:
+    """An empty figure, inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
 def plane(rows: np.ndarray):
     """The two directions of largest variance: a function that maps `[N, ...]` to `[N, 2]`."""
     flat = rows.reshape(len(rows), -1)
@@ -39,9 +46,9 @@ def plane(rows: np.ndarray):
     return lambda other: (other.reshape(len(other), -1) - centre) @ axes.T
 
 
-def scatter(results: Path, cells: list[Cell]) -> Figure:
+def scatter(results: Path, cells: list[Cell]) -> Any:
     """F1: data, reconstructions, and codes on embeddings, each in its first two principal directions."""
-    figure = Figure(figsize=(10, 3.2 * len(cells)), layout="constrained")
+    figure = blank(10, 3.2 * len(cells))
     for row, cell in zip(figure.subplots(len(cells), 3, squeeze=False), cells, strict=True):
         with np.load(results / f"{cell.name}.npz") as shown:
             of_data, of_z = plane(shown["x"]), plane(shown["z"])
@@ -55,7 +62,7 @@ def scatter(results: Path, cells: list[Cell]) -> Figure:
     return figure
 
 
-def sweep(found: dict[Cell, dict], cells: list[Cell], axis: str) -> Figure:
+def sweep(found: dict[Cell, dict], cells: list[Cell], axis: str) -> Any:
     """F2 (over codes) and F4 (over width): means over seeds, with every seed as a dot."""
     names = {
         "mse": "MSE",
@@ -63,7 +70,7 @@ def sweep(found: dict[Cell, dict], cells: list[Cell], axis: str) -> Figure:
         "code_cosine": "cosine distance of codes",
         "effective_rank": "effective rank of z",
     }
-    figure = Figure(figsize=(13, 3.4), layout="constrained")
+    figure = blank(13, 3.4)
     for axes, (name, label) in zip(figure.subplots(1, 4), names.items(), strict=True):
         for recipe in dict.fromkeys(c.recipe for c in cells):
             points = sorted(((getattr(c, axis), found[c][name]) for c in cells if c.recipe == recipe), key=lambda p: p[0])
@@ -77,9 +84,9 @@ def sweep(found: dict[Cell, dict], cells: list[Cell], axis: str) -> Figure:
     return figure
 
 
-def histogram(results: Path, cells: list[Cell]) -> Figure:
+def histogram(results: Path, cells: list[Cell]) -> Any:
     """F3: the embeddings that the codes were put on, along their first principal direction."""
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    figure = blank(6, 3.4)
     axes = figure.subplots()
     for cell in cells:
         if cell.recipe in ("untrained", "deferred"):
@@ -93,9 +100,9 @@ def histogram(results: Path, cells: list[Cell]) -> Figure:
     return figure
 
 
-def trajectories(found: dict[Cell, dict], cells: list[Cell]) -> Figure:
+def trajectories(found: dict[Cell, dict], cells: list[Cell]) -> Any:
     """F5: perplexity of a batch over the updates with codes, a line per seed."""
-    figure = Figure(figsize=(7, 3.6), layout="constrained")
+    figure = blank(7, 3.6)
     axes = figure.subplots()
     for cell in cells:
         for number, curve in enumerate(found[cell]["curves"]["perplexity"]):
