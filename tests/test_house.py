@@ -36,7 +36,9 @@ LATE = {
     "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "neo4j", "orbax", "psycopg", "pymongo", "pysat",
     "rich", "rliable", "sklearn", "sqlglot", "tensorboardX", "tensorflow_datasets", "tyro", "z3",
 }  # fmt: skip
-"""Slow or optional: imported inside the function that needs them, but for `__main__.py` and `report.py`."""
+"""Slow or optional: imported inside the function that needs them, but for the files named below."""
+EAGER = ("__main__", "commands", "report")
+"""The command line of a room, its options, and its report."""
 NUMERIC = {"chex", "flax", "jax", "jaxlib", "optax", "orbax"}
 PRIVATE = ("jax._src", "jax.core", "jax.interpreters", "jax.experimental.hijax")
 ATTICS = {"utils", "helpers", "misc", "common", "base", "tools"}
@@ -90,7 +92,7 @@ def breaches(source: str, module: str, is_package: bool = False) -> list[str]:
             found.append(f"line {line} imports {target}: packages do not see {top}")
         if here in SYMBOLIC and top in NUMERIC:
             found.append(f"line {line} imports {target}: {here} is plain Python")
-        if top in LATE and not late and name != "report":
+        if top in LATE and not late and name not in EAGER:
             found.append(f"line {line} imports {target} at the top: import it inside the function that needs it")
         if any(target == name or target.startswith(name + ".") for name in PRIVATE):
             found.append(f"line {line} imports {target}: it is private to JAX and changes with it")
@@ -156,7 +158,7 @@ for module in sys.argv[2].split(","):
 
 def test_importing_needs_no_extra_and_starts_no_device():
     """All modules at once, without what may be missing, on a platform that does not exist: a device started here would raise."""
-    names = [name for name in MODULES if name.split(".")[-1] not in ("__main__", "report")]
+    names = [name for name in MODULES if name.split(".")[-1] not in EAGER]
     missing = sorted(LATE - {"etils", "orbax", "matplotlib", "rich"})  # flax itself needs rich, etils and orbax
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, ",".join(missing), ",".join(names)],
@@ -202,6 +204,7 @@ def test_a_breach_is_seen(module, source, complaint):
     [
         ("jaxrl.jedi.__main__", "import tyro, quant"),
         ("jaxrl.jedi.report", "import matplotlib"),
+        ("jaxrl.jedi.commands", "import tyro\nfrom jaxrl.jedi import config"),
         ("jaxrl.jedi.agent", "from jaxrl.nn.conv import Conv\nfrom jaxrl.replay import buffer\nfrom . import world"),
         ("jaxrl.train.progress", "def f():\n    from rich.progress import Progress"),
         ("reasoning.synthesis.dynamite.sketch", "from reasoning.synthesis import datalog\nimport sqlite3"),
