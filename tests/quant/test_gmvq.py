@@ -58,8 +58,8 @@ def test_the_expected_log_prior_is_the_soft_commitment():
     e, mu = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.1, 0.2, 0.3])
     distance = squared_distances(e[None], mu[None])
     spread = gmvq.deviations(distance, config)[0, 0]
-    z = mu + spread * jax.random.normal(jax.random.key(3), (200_000, 3))
-    drawn = -0.5 * (3 * np.log(2 * np.pi * 1.3**2) + ((z - mu) ** 2).sum(1) / 1.3**2)
+    z = mu[None] + spread * jax.random.normal(jax.random.key(3), (200_000, 3))
+    drawn = -0.5 * (3 * np.log(2 * np.pi * 1.3**2) + ((z - mu[None]) ** 2).sum(1) / 1.3**2)
     exact = -1.5 * np.log(2 * np.pi * 1.3**2) - distance[0, 0] / (4 * 1.3**4)
     assert abs(drawn.mean() - exact) < 5 * drawn.std() / np.sqrt(200_000)
 
