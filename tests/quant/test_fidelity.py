@@ -68,9 +68,9 @@ def test_the_gaps_are_their_definitions(key):
     """f = |z|^2 / 2 has the gradient z."""
     half_square = lambda z: jnp.square(z).sum() / 2
     estimator = partial(decoupled_st_gs, tau_b=2.0)
-    gap = gradient_gap(estimator, half_square, key, LOGITS, 50)
+    gap = jax.jit(lambda k: gradient_gap(estimator, half_square, k, LOGITS, 50))(key)
     z, theta, soft_z, soft_theta = [], [], [], []
-    sample = jax.vmap(lambda k: estimator(k, LOGITS))(jax.random.split(key, 50))
+    sample = jax.jit(jax.vmap(lambda k: estimator(k, LOGITS)))(jax.random.split(key, 50))
     for hard, soft in zip(np.float64(sample.value), np.float64(sample.soft), strict=True):
         pull = lambda g, soft=soft: np.stack([jacobian(p) @ row / 2.0 for p, row in zip(soft, g, strict=True)])
         z.append(np.linalg.norm(hard - soft))
@@ -81,7 +81,7 @@ def test_the_gaps_are_their_definitions(key):
     np.testing.assert_allclose(gap, wanted, rtol=1e-4)
 
 
-@pytest.mark.parametrize("law", ["drawn", "logits"])
+@pytest.mark.parametrize("law", ["drawn", pytest.param("logits", marks=pytest.mark.slow)])
 def test_a_cell_of_the_grid_is_the_estimator_alone(law, key):
     taus_f, taus_b = jnp.array([0.5, 1.0]), jnp.array([0.7, 1.0, 3.0])
     grid = jax.jit(lambda k: fidelity_grid(f, k, LOGITS, taus_f, taus_b, 64, law=law))(key)

@@ -104,7 +104,7 @@ def test_a_masked_place_may_hold_anything():
     assert np.isfinite(moments_update(moments_init(3), jnp.asarray(x), jnp.asarray(MASK[0])).scatter).all()
 
 
-@pytest.mark.parametrize("over", [jax.vmap, jax.pmap])
+@pytest.mark.parametrize("over", [pytest.param(jax.vmap, marks=pytest.mark.slow), jax.pmap])
 def test_devices_share_the_moments(over):
     update = lambda x, mask: moments_update(moments_init(3), x, mask, axis_name="data")
     parts = over(update, axis_name="data")(jnp.float32(X), jnp.asarray(MASK))

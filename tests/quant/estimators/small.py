@@ -37,7 +37,7 @@ def jacobian(p):
 def exact(f, logits=LOGITS):
     """d E f(D) / d logits = J(p) (f(e_1), ..., f(e_K))."""
     with jax.enable_x64(True):
-        values = np.array([float(f(jnp.asarray(row))) for row in np.eye(len(logits))])
+        values = np.asarray(jax.jit(jax.vmap(f))(jnp.eye(len(logits), dtype=jnp.float64)))
     return jacobian(softmax(logits)) @ values
 
 
@@ -46,7 +46,7 @@ def expected(at, f, logits=LOGITS):
     with jax.enable_x64(True):
         x = jnp.asarray(logits)
         gradient = lambda k: jax.grad(lambda row: f(at(row, k).value))(x)
-        return softmax(logits) @ np.asarray(jax.vmap(gradient)(jnp.arange(len(logits), dtype=jnp.int32)))
+        return softmax(logits) @ np.asarray(jax.jit(jax.vmap(gradient))(jnp.arange(len(logits), dtype=jnp.int32)))
 
 
 def backward(estimator, key, logits, cotangent):

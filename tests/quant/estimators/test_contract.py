@@ -75,7 +75,9 @@ def test_draws_are_one_hot_and_follow_the_law_that_the_sample_states(name):
     np.testing.assert_allclose(sample.soft[PLAIN].sum(-1), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in ALL if name != "as_bernoulli(gr_mck)"])
+@pytest.mark.parametrize(
+    "name", ["ste_identity", "gumbel_softmax", "decoupled", "reinmax", "gst p", "bernoulli_reinmax", "hard_concrete"]
+)
 def test_jit_and_vmap_change_nothing(name):
     keys, together, _ = many(name)
     for field, other in zip(ALL[name](keys[7], jnp.float32(LOGITS)), together, strict=True):

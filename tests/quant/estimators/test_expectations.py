@@ -51,7 +51,7 @@ def test_leave_one_out_is_exact_over_all_pairs_and_triples():
         for n in (2, 3):
             draws = np.array(list(itertools.product(range(5), repeat=n)))
             one = lambda hard: weighted_scores(leave_one_out(jax.vmap(cubic)(hard)), hard, logits).mean(0)
-            total = np.prod(p[draws], axis=1) @ np.asarray(jax.vmap(one)(eye[draws]))
+            total = np.prod(p[draws], axis=1) @ np.asarray(jax.jit(jax.vmap(one))(eye[draws]))
             np.testing.assert_allclose(total, exact(cubic), rtol=1e-12, atol=1e-14)
 
 

@@ -48,7 +48,9 @@ def test_straight_through_stalls_where_its_expected_gradient_vanishes(key):
     assert p.min() > 0.2
 
 
-@pytest.mark.parametrize("gradient", [pathwise(bernoulli_reinmax), scored], ids=["reinmax", "rloo"])
+@pytest.mark.parametrize(
+    "gradient", [pathwise(bernoulli_reinmax), pytest.param(scored, marks=pytest.mark.slow)], ids=["reinmax", "rloo"]
+)
 def test_reinmax_and_unbiased_estimators_find_the_better_choice(gradient, key):
     p = learn(gradient, key)
     assert (p < 0.3).mean() > 0.8 and p.mean() < 0.2

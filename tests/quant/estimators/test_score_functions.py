@@ -50,16 +50,20 @@ def test_what_is_subtracted_lowers_the_variance(key):
 
 def test_rebar_without_its_control_variate_is_reinforce(key):
     logits = jnp.float32(LOGITS)
-    estimate = estimate_gradient(rebar(eta=0.0), cubic, key, logits, 3)
-    hard = np.eye(5)[
-        np.array([np.argmax(LOGITS + jax.random.gumbel(jax.random.split(k)[0], (5,))) for k in jax.random.split(key, 3)])
-    ]
-    values = np.array([float(cubic(jnp.float32(row))) for row in hard])
+
+    @jax.jit
+    def both(key):
+        noise = jax.vmap(lambda k: jax.random.gumbel(jax.random.split(k)[0], (5,)))(jax.random.split(key, 3))
+        hard = jnp.eye(5)[jnp.argmax(logits[None] + noise, axis=-1)]
+        return estimate_gradient(rebar(eta=0.0), cubic, key, logits, 3), hard, jax.vmap(cubic)(hard)
+
+    estimate, hard, values = (jax.tree.map(np.asarray, part) for part in both(key))
     np.testing.assert_allclose(estimate.values, values, rtol=1e-5)
     p = np.asarray(jax.nn.softmax(logits))
     np.testing.assert_allclose(estimate.gradient, (values[:, None] * (hard - p)).mean(0), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_control_variate_is_learned_from_the_gradients_alone(key):
     """Strength and temperature by gradient descent, from 0 on; the loss itself is the squared length."""
     logits = jnp.float32(LOGITS)
