@@ -85,6 +85,8 @@ class Run:
     """Parents without children are kept; flag: and listed."""
     chunk: int = CHUNK
     """Rows between two points to resume from."""
+    memory: str | None = None
+    """The most that DuckDB may hold, e.g. 2GB; beyond that it uses the disk."""
     report: Path | None = None
     """Write the report as JSON, too."""
 
@@ -193,7 +195,7 @@ def _sample(path: Path | None, mapping: Path) -> Instance | None:
 def run(command: Run) -> int:
     """Migrate and print the report; 1 if it names problems."""
     plan = Plan(load_mapping(command.mapping), command.source, command.target, command.engine, command.resume, command.overwrite,
-                command.childless, command.chunk)  # fmt: skip
+                command.childless, command.chunk, command.memory)  # fmt: skip
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
     if command.report:
         with writing(command.report):

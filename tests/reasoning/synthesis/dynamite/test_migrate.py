@@ -13,6 +13,7 @@ import duckdb
 from benchmarks.dynamite_scenarios import SCENARIOS
 from reasoning.synthesis.connect import sinks, sources
 from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.dynamite import nesting
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migrate import Plan, migrate
 from reasoning.synthesis.dynamite.verify import verify
@@ -62,6 +63,14 @@ def test_files_of_every_kind_hold_the_same(target, tmp_path):
     url = target.format(tmp_path) if "://" in target else str(tmp_path / target)
     migrate(Plan(mapping, source, url, chunk=4))
     assert verify(mapping, source, url).problems == []
+
+
+@pytest.mark.parametrize("name", ["rentals rel-doc", "clubs graph-doc"])
+def test_documents_put_together_in_buckets_are_the_same(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(nesting, "BUCKET", 3)
+    mapping, source, expected = prepared(name, tmp_path)
+    migrate(Plan(mapping, source, str(tmp_path / "out"), memory="500MB"))
+    assert same(mapping.target, str(tmp_path / "out"), expected)
 
 
 def test_null_and_empty_text_stay_apart_in_csv(tmp_path):
