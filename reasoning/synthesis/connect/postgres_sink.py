@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from reasoning.synthesis.connect.sinks import BATCH, create_table, fields
+from reasoning.synthesis.connect.sqlite_sink import BATCH, create_table, fields
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.errors import ConnectionLost, Refusal, need
 from reasoning.synthesis.facts import plain

@@ -1,22 +1,18 @@
 """Where finished tables are written: in ranges, each whole or not at all, under another name until the last one is there."""
 
-import contextlib
 import json
 import os
 import shutil
-import sqlite3
 from pathlib import Path
 from typing import Protocol
 
+from reasoning.synthesis.connect.cypher import cypher_of, load_script
 from reasoning.synthesis.connect.places import kind_of, path_of
-from reasoning.synthesis.engines.compile import SQL_TYPES
+from reasoning.synthesis.connect.postgres_sink import PostgresSink
+from reasoning.synthesis.connect.sqlite_sink import SqliteSink, fields
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.errors import Refusal, writing
-from reasoning.synthesis.facts import plain
 from reasoning.synthesis.schema import Collection, Schema, is_edge
-
-BATCH = 10_000
-"""Rows handed to a driver at a time."""
 
 
 class Sink(Protocol):
@@ -51,8 +47,6 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
     check_target(schema, url, overwrite)
     kind = kind_of(url)
     if kind == "postgres":
-        from reasoning.synthesis.connect.postgres_sink import PostgresSink
-
         return PostgresSink(schema, url, overwrite)
     if kind == "sqlite":
         return SqliteSink(schema, path_of(url), work)
@@ -69,11 +63,6 @@ def check_target(schema: Schema, url: str, overwrite: bool):
         raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
         raise Refusal(f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or PostgreSQL")
-
-
-def fields(collection: Collection) -> str:
-    """The columns of a top-level collection, those with nested ones last."""
-    return ", ".join(quoted(field.name) for field in [*collection.attrs, *collection.children])
 
 
 def _folder_format(schema, url):
@@ -188,82 +177,3 @@ class PartsSink:
 
 def _csv(name):
     return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name
-
-
-def cypher_of(collection: Collection, record: dict, schema: Schema) -> str:
-    """One record as a Cypher statement: CREATE for nodes, MATCH and CREATE for edges."""
-    properties = {k: v for k, v in record.items() if v is not None and k not in ("_start", "_end")}
-    shown = "{" + ", ".join(f"`{k}`: {json.dumps(v, ensure_ascii=False)}" for k, v in properties.items()) + "}"
-    if not is_edge(collection):
-        return f"CREATE (:`{collection.name}` {shown});"
-    ends = {f.attrs[0]: f":`{f.to_path}`" for f in schema.foreign_keys if f.path == collection.name}
-    a, b = (f"{{_id: {json.dumps(record[side])}}}" for side in ("_start", "_end"))
-    nodes = f"(a{ends.get('_start', '')} {a}), (b{ends.get('_end', '')} {b})"
-    return f"MATCH {nodes} CREATE (a)-[:`{collection.name}` {shown}]->(b);"
-
-
-def load_script(schema: Schema) -> str:
-    """Cypher that loads the CSV files beside it."""
-    made = {"int": "toInteger({0})", "float": "toFloat({0})", "bool": "toBoolean({0})", "date": "date({0})"}
-    lines = []
-    for c in sorted(schema.collections, key=is_edge):
-        cells = [(a.name, made.get(a.type, "{0}").format(f"row.`{a.name}`")) for a in c.attrs]
-        shown = "{" + ", ".join(f"`{k}`: {v}" for k, v in cells if k not in ("_start", "_end")) + "}"
-        start = f"LOAD CSV WITH HEADERS FROM 'file:///{c.name}.csv' AS row"
-        if is_edge(c):
-            ends = {k: v for k, v in cells if k in ("_start", "_end")}
-            lines.append(
-                f"{start} MATCH (a {{_id: {ends['_start']}}}), (b {{_id: {ends['_end']}}}) CREATE (a)-[:`{c.name}` {shown}]->(b);"
-            )
-        else:
-            lines.append(f"{start} CREATE (:`{c.name}` {shown});")
-    return "\n".join(lines) + "\n"
-
-
-class SqliteSink:
-    """A SQLite file under another name, with a table that says how far each range got."""
-
-    def __init__(self, schema: Schema, path: Path, work: Path):
-        self.schema, self.path, self.file = schema, path, work / "target.sqlite"
-        with self._open() as base:
-            base.execute("CREATE TABLE IF NOT EXISTS __progress (name TEXT PRIMARY KEY, rows INTEGER)")
-            for collection in schema.collections:
-                base.execute(create_table(collection, quoted(collection.name), "IF NOT EXISTS"))
-
-    @contextlib.contextmanager
-    def _open(self):
-        try:
-            with contextlib.closing(sqlite3.connect(self.file)) as base, base:
-                yield base
-        except sqlite3.Error as error:
-            raise Refusal(
-                f"{self.path}: {error}: free space or mend the target, then run the same command with --resume"
-            ) from error
-
-    def done(self, name: str) -> int:
-        with self._open() as base:
-            return (base.execute("SELECT rows FROM __progress WHERE name = ?", [name]).fetchone() or (0,))[0]
-
-    def write(self, base, table: str, name: str, start: int, stop: int):
-        collection = next(c for c in self.schema.collections if c.name == name)
-        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
-        with self._open() as target:
-            while batch := rows.fetchmany(BATCH):
-                marks = ", ".join("?" for _ in batch[0])
-                target.executemany(f"INSERT INTO {quoted(name)} VALUES ({marks})", [tuple(map(plain, row)) for row in batch])
-            target.execute("INSERT OR REPLACE INTO __progress VALUES (?, ?)", [name, stop])
-
-    def finish(self, base):
-        with self._open() as target:
-            target.execute("DROP TABLE __progress")
-        with writing(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(self.file, self.path)
-
-
-def create_table(collection: Collection, name: str, mode: str = "", nested: str = "jsonb") -> str:
-    """CREATE TABLE with key and NOT NULL."""
-    cells = [f"{quoted(a.name)} {SQL_TYPES[a.type]}{'' if a.nullable else ' NOT NULL'}" for a in collection.attrs]
-    cells += [f"{quoted(child.name)} {nested} NOT NULL" for child in collection.children]
-    cells += [f"PRIMARY KEY ({', '.join(map(quoted, collection.key))})"] if collection.key else []
-    return f"CREATE TABLE {mode} {name} ({', '.join(cells)})".replace(" DOUBLE", " DOUBLE PRECISION")

@@ -6,7 +6,8 @@ from typing import Annotated
 import tyro
 
 from reasoning.synthesis.dynamite import commands
-from reasoning.synthesis.dynamite.commands import Ask, Explain, Learn, Run, Show, Verify
+from reasoning.synthesis.dynamite.asking import Ask, ask
+from reasoning.synthesis.dynamite.commands import Explain, Learn, Run, Show, Verify
 from reasoning.synthesis.errors import Refusal
 
 RUN = {
@@ -14,7 +15,7 @@ RUN = {
     Explain: commands.run_explain,
     Run: commands.run,
     Verify: commands.run_verify,
-    Ask: commands.ask,
+    Ask: ask,
     Show: commands.show,
 }
 DESCRIPTION = "Migrate data by example: learn a Datalog program from one small pair of instances, then run it on everything."

@@ -14,20 +14,20 @@ from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.dynamite.flat_rows import load_flat
 from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
 from reasoning.synthesis.engines.duck import quoted
-from reasoning.synthesis.engines.nest import nested_queries
 from reasoning.synthesis.errors import Refusal, need, writing
 from reasoning.synthesis.facts import Facts, Id
-from reasoning.synthesis.schema import Schema, layout, walk
+from reasoning.synthesis.schema import layout
 
 Engine = Literal["duckdb", "sqlite", "memory"]
 CHUNK = 1_000_000
 """Rows written in one range, each range a point to resume from."""
-SOURCE, FLAT, FINAL = "s__", "t__", "o__"
-"""Before the names of tables: the source's relations, the target's flattened ones, the target's top-level ones with the rest inside."""
+SOURCE = "s__"
+"""Before the names of the source's tables; those of the target have the prefixes of `nesting.py`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Plan:
     """Parents without children are kept; "flag" lists them in the report as well."""
     chunk: int = CHUNK
     """Rows in one range."""
+    memory: str | None = None
+    """The most that DuckDB may hold, e.g. "2GB"; None: most of the machine's memory. Beyond that it uses the disk."""
     work: Path | None = None
     """Folder for what is unfinished; None: beside the target."""
 
@@ -78,6 +80,8 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
     try:
         with duckdb.connect(str(work / "work.duckdb")) as base:
             base.execute(f"SET temp_directory = '{work / 'spill'}'")
+            if plan.memory:
+                base.execute("SET memory_limit = ?", [plan.memory])
             steps = _Steps(base)
             _transform(plan, base, steps, work)
             written = _write(plan, base, sink, progress)
@@ -147,11 +151,9 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
             steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
     else:
         steps.once("rules", lambda: _small_engine(plan, base, work))
-    flat = {path: f"SELECT * FROM {quoted(FLAT + table_name(path))}" for path, _ in walk(mapping.target)}
-    for name, query in nested_queries(mapping.target, flat, "duckdb").items():
-        if not mapping_is_flat(mapping.target, name):
-            create = f"CREATE TABLE {quoted(FINAL + name)} AS {query}"
-            steps.once(f"nest {name}", lambda create=create: base.execute(create))
+    for collection in mapping.target.collections:
+        if collection.children:
+            nest(base, mapping.target, collection.name, steps.once)
 
 
 def _apply(plan: Plan, base, path: str, query: str):
@@ -168,11 +170,6 @@ def _apply(plan: Plan, base, path: str, query: str):
         base.execute(f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}")
     else:
         base.execute(f"CREATE TABLE {table} AS {query}")
-
-
-def mapping_is_flat(target: Schema, name: str) -> bool:
-    """Whether a top-level collection holds no others, so that its flattened table is what is written."""
-    return not next(c for c in target.collections if c.name == name).children
 
 
 def _small_engine(plan: Plan, base, work: Path):
@@ -192,8 +189,7 @@ def _write(plan: Plan, base, sink: Sink, progress) -> int:
     """Write every top-level collection in ranges; returns the rows written this time."""
     written, started = 0, time.monotonic()
     for collection in plan.mapping.target.collections:
-        flat = mapping_is_flat(plan.mapping.target, collection.name)
-        table = quoted((FLAT + table_name(collection.name)) if flat else FINAL + collection.name)
+        table = quoted(FINAL + collection.name if collection.children else FLAT + table_name(collection.name))
         total = base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         start = sink.done(collection.name)
         while start < total or (start == 0 and total == 0):

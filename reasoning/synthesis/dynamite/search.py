@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reasoning.synthesis.datalog import components
+from reasoning.synthesis.dynamite.blocking import exactly, paper
 from reasoning.synthesis.dynamite.candidate import Candidate, body_of, derivations
 from reasoning.synthesis.dynamite.encode import ATOM, MOST_COST, Clause, Encoding, Fact
-from reasoning.synthesis.dynamite.lessons import Mistake, exactly, lessons, mistake, paper
+from reasoning.synthesis.dynamite.lessons import Mistake, lessons, mistake
 from reasoning.synthesis.dynamite.sketch import Sketch
 from reasoning.synthesis.facts import Facts
 

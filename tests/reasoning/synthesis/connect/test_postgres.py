@@ -15,7 +15,7 @@ pytest.importorskip("sqlglot")
 import psycopg
 
 from benchmarks.dynamite_scenarios import SCENARIOS
-from reasoning.synthesis.connect import postgres_sink, sinks
+from reasoning.synthesis.connect import postgres_sink, sqlite_sink
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migrate import Plan, migrate
@@ -66,7 +66,7 @@ def empty(server):
 def fill(url, schema, data):
     with psycopg.connect(url) as connection:
         for collection in schema.collections:
-            connection.execute(sinks.create_table(collection, f'"{collection.name}"'))
+            connection.execute(sqlite_sink.create_table(collection, f'"{collection.name}"'))
             names = [attr.name for attr in collection.attrs]
             rows = [[record.get(name) for name in names] for record in data[collection.name]]
             with connection.cursor() as cursor:

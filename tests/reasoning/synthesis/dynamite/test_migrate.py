@@ -11,8 +11,9 @@ pytest.importorskip("sqlglot")
 import duckdb
 
 from benchmarks.dynamite_scenarios import SCENARIOS
-from reasoning.synthesis.connect import sinks, sources
+from reasoning.synthesis.connect import sinks, sources, sqlite_sink
 from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.dynamite import nesting
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migrate import Plan, migrate
 from reasoning.synthesis.dynamite.verify import verify
@@ -62,6 +63,14 @@ def test_files_of_every_kind_hold_the_same(target, tmp_path):
     url = target.format(tmp_path) if "://" in target else str(tmp_path / target)
     migrate(Plan(mapping, source, url, chunk=4))
     assert verify(mapping, source, url).problems == []
+
+
+@pytest.mark.parametrize("name", ["rentals rel-doc", "clubs graph-doc"])
+def test_documents_put_together_in_buckets_are_the_same(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(nesting, "BUCKET", 3)
+    mapping, source, expected = prepared(name, tmp_path)
+    migrate(Plan(mapping, source, str(tmp_path / "out"), memory="500MB"))
+    assert same(mapping.target, str(tmp_path / "out"), expected)
 
 
 def test_null_and_empty_text_stay_apart_in_csv(tmp_path):
@@ -123,7 +132,7 @@ class Stop(Exception):
 def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(name, target, when, tmp_path, monkeypatch):
     mapping, source, expected = prepared(name, tmp_path)
     plan = Plan(mapping, source, str(tmp_path / target), chunk=3)
-    kind = sinks.SqliteSink if target.endswith(".db") else sinks.PartsSink
+    kind = sqlite_sink.SqliteSink if target.endswith(".db") else sinks.PartsSink
     write, count = kind.write, [0]
 
     def failing(self, *arguments):
@@ -172,7 +181,7 @@ def test_the_source_is_never_touched(tmp_path):
     data = one.generate(random.Random(2), 5)
     base = sqlite3.connect(tmp_path / "s.db")
     for collection in one.source.collections:
-        base.execute(sinks.create_table(collection, f'"{collection.name}"'))
+        base.execute(sqlite_sink.create_table(collection, f'"{collection.name}"'))
         names = [attr.name for attr in collection.attrs]
         base.executemany(
             f'INSERT INTO "{collection.name}" VALUES ({", ".join("?" for _ in names)})',
