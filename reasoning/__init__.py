@@ -1,1 +1,1 @@
-"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. No code has landed here yet."""
+"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. So far: `synthesis`."""

@@ -33,8 +33,8 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "orbax", "rich", "rliable", "tensorboardX",
-    "tensorflow_datasets", "tyro",
+    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "neo4j", "orbax", "psycopg", "pymongo", "pysat",
+    "rich", "rliable", "sklearn", "sqlglot", "tensorboardX", "tensorflow_datasets", "tyro", "z3",
 }  # fmt: skip
 """Slow or optional: imported inside the function that needs them, but for the files named below."""
 EAGER = ("__main__", "commands", "report")

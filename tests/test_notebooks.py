@@ -16,6 +16,7 @@ SLOW = (
     "01_jedi_in_ten_minutes",
     "02_a_world_model_of_your_own_data",
     "03_what_does_a_denoising_loss_know_about_the_past",
+    "05_gradients_through_choices",
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000

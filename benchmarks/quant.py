@@ -1,0 +1,195 @@
+"""Vector quantization beside vector-quantize-pytorch, in one run: search, training step, residual levels, FSQ, k-means, memory.
+
+`python -m benchmarks.quant` times ours alone, and beside it the peer's eager and compiled form where it is installed
+(`pip install -e ".[bench]"`). All ways take turns, with the same number of threads; medians count. A training step is forward, backward to
+the input, and the codebook's moving average.
+"""
+
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+
+from benchmarks.recording import Claim, record
+from quant import residual, scalar, vq
+from quant.initialize import kmeans
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is measured, and how often."""
+
+    rows: tuple[int, ...] = (4096, 65536)
+    """N."""
+    codes: tuple[int, ...] = (256, 1024, 8192)
+    """K."""
+    features: tuple[int, ...] = (8, 64)
+    """D."""
+    repeats: int = 7
+    """Calls of each way after a first one."""
+    seconds: float = 20.0
+    """A way whose first call takes longer than this is called only twice more."""
+    peer: bool = True
+    """Also the peer, if it is installed."""
+
+
+Way = Callable[[], Any]
+"""One call, ended when its result is there."""
+
+
+def ours(x: np.ndarray, codes: int) -> dict[str, Way]:
+    """Ways by name."""
+    config = vq.VQConfig(codes, x.shape[1], decay=0.8, commitment=1.0)
+    params, state = vq.init(jax.random.key(0), config)
+    held = {"state": state, "x": jnp.asarray(x)}
+
+    def loss(x, state):
+        out, after = vq.quantize(params, state, x, config)
+        return out.quantized.sum() + out.loss, after
+
+    train = jax.jit(jax.grad(loss, has_aux=True), donate_argnums=1)
+    encode = jax.jit(lambda x, state: vq.quantize(params, state, x, config, train=False)[0].quantized)
+
+    def step():
+        grads, held["state"] = train(held["x"], held["state"])
+        jax.block_until_ready(grads)
+
+    return {"forward": lambda: encode(held["x"], held["state"]).block_until_ready(), "train": step}
+
+
+def theirs(x: np.ndarray, codes: int, compiled: bool) -> dict[str, Way]:
+    """The peer with the same settings: straight-through, EMA 0.8, commitment 1."""
+    import torch
+    from vector_quantize_pytorch import VectorQuantize
+
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    module = VectorQuantize(dim=x.shape[1], codebook_size=codes, decay=0.8, commitment_weight=1.0, rotation_trick=False)
+    called = torch.compile(module) if compiled else module
+    data = torch.from_numpy(x)[None]
+
+    def forward():
+        module.eval()
+        with torch.no_grad():
+            called(data)
+
+    def step():
+        module.train()
+        inputs = data.clone().requires_grad_(True)
+        quantized, _, loss = called(inputs)
+        (quantized.sum() + loss.sum()).backward()
+
+    return {"forward": forward, "train": step}
+
+
+def others(x: np.ndarray) -> dict[str, Way]:
+    """Ours alone: eight residual levels, FSQ, ten steps of k-means, all at K = 1024."""
+    data = jnp.asarray(x)
+    config = residual.ResidualConfig(vq.VQConfig(1024, x.shape[1]), 8)
+    params, state = residual.init(jax.random.key(0), config)
+    levels = jax.jit(lambda x: residual.quantize(params, state, x, config)[0].quantized)
+    fsq = scalar.FSQConfig((8, 5, 5, 5))
+    rounded = jax.jit(lambda x: scalar.quantize({}, {}, x[:, :4], fsq)[0].quantized)
+    centres = jax.jit(lambda x: kmeans(jax.random.key(0), x, 1024)[0])
+    return {
+        name: lambda f=f: f(data).block_until_ready() for name, f in (("residual", levels), ("fsq", rounded), ("kmeans", centres))
+    }
+
+
+def time_in_turns(ways: dict[str, Way], settings: Settings) -> dict[str, dict[str, float]]:
+    """Median and least milliseconds of each way, and those of its first call, which compiles."""
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(settings.repeats + 1):
+        for name, way in ways.items():
+            if len(times[name]) >= 3 and times[name][0] > settings.seconds:
+                continue
+            began = time.perf_counter()
+            way()
+            times[name].append(time.perf_counter() - began)
+    ms = lambda values: round(1e3 * values, 4)
+    return {
+        name: {"ms": ms(statistics.median(own[1:])), "least_ms": ms(min(own[1:])), "first_ms": ms(own[0])}
+        for name, own in times.items()
+    }
+
+
+def memory(rows: int, codes: int, features: int) -> dict[str, int]:
+    """Bytes that our training step needs beside its arguments and results, and what one tile would be."""
+    config = vq.VQConfig(codes, features)
+    params, state = jax.eval_shape(lambda: vq.init(jax.random.key(0), config))
+    step = jax.grad(lambda x, s: vq.quantize(params, s, x, config)[0].loss)
+    found = jax.jit(step).lower(jax.ShapeDtypeStruct((rows, features), jnp.float32), state).compile().memory_analysis()
+    return {"temporary_bytes": found.temp_size_in_bytes, "inputs_and_codes_bytes": 4 * (rows + codes) * features}
+
+
+def peers(settings: Settings) -> list[str]:
+    """The peer's forms that can be run here."""
+    if not settings.peer:
+        return []
+    try:
+        import vector_quantize_pytorch  # noqa: F401
+    except ImportError:
+        print("vector-quantize-pytorch is not installed: ours alone (pip install -e '.[bench]')")
+        return []
+    return ["eager", "compiled"]
+
+
+def measure(settings: Settings) -> list[dict[str, Any]]:
+    """A row for every size."""
+    rows, forms = [], peers(settings)
+    for n in settings.rows:
+        for k in settings.codes:
+            for d in settings.features:
+                x = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
+                ways = {f"ours {name}": way for name, way in ours(x, k).items()}
+                for form in forms:
+                    ways |= {f"{form} {name}": way for name, way in theirs(x, k, form == "compiled").items()}
+                rows.append(
+                    {"rows": n, "codes": k, "features": d, "ms": time_in_turns(ways, settings), "memory": memory(n, k, d)}
+                )
+                print(
+                    f"N {n} K {k} D {d}: " + ", ".join(f"{name} {t['ms']:.2f} ms" for name, t in rows[-1]["ms"].items()),
+                    flush=True,
+                )
+    return rows
+
+
+def claims(rows: list[dict[str, Any]], platform: str) -> list[Claim]:
+    """What the figures say; without the peer the comparisons were not run."""
+    ratio = lambda row, form, what: row["ms"][f"{form} {what}"]["ms"] / row["ms"][f"ours {what}"]["ms"]
+    compared = [row for row in rows if "eager train" in row["ms"]]
+    large = [ratio(row, "eager", "train") for row in compared if row["codes"] >= 1024]
+    every = [ratio(row, form, what) for row in compared for form in ("eager", "compiled") for what in ("forward", "train")]
+    spare = max((row["memory"]["temporary_bytes"] - 3 * row["memory"]["inputs_and_codes_bytes"]) / 2**20 for row in rows)
+    return [
+        Claim(f"time of the eager peer's training step over ours, K >= 1024, {platform}", 3.0, ">=", min(large, default=None)),
+        Claim(f"time of the peer, eager or compiled, over ours, {platform} (least ratio)", 1.0, ">=", min(every, default=None)),
+        Claim("MiB of our training step beyond three times inputs and codes (one tile of scores is 32)", 32.0, "<=", spare),
+    ]  # fmt: skip
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point."""
+    settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.quant", description=__doc__)
+    rows = measure(settings)
+    data = np.random.default_rng(0).standard_normal((max(settings.rows), max(settings.features))).astype(np.float32)
+    alone = time_in_turns(others(data), settings)
+    print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in alone.items()))
+    found = claims(rows, jax.default_backend())
+    for claim in found:
+        print(
+            f"{claim.claim}: {'not run' if claim.measured is None else f'{claim.measured:.2f}'} (goal {claim.direction} {claim.goal})"
+        )
+    print(record("quant", {"sizes": rows, "alone": alone}, found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

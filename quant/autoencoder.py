@@ -1,0 +1,92 @@
+"""Plain autoencoders for quantizers to sit in: a perceptron for vectors and small images, and the convolutions of `jaxrl.nn`."""
+
+from collections.abc import Sequence
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxrl.nn.encoder import ConvDecoder, ConvEncoder
+from jaxrl.nn.mlp import Dense
+
+
+class Perceptron(nn.Module):
+    """Dense layers with tanh between. `[..., D] -> [..., features]`."""
+
+    widths: Sequence[int]
+    features: int
+
+    @nn.compact
+    def __call__(self, x):
+        for layer, width in enumerate(self.widths):
+            x = jnp.tanh(Dense(width, name=f"hidden_{layer}")(x))
+        return Dense(self.features, name="out")(x)
+
+
+class VectorAutoencoder(nn.Module):
+    """din - h - h - L and L - 64 - 64 - din (Our choice, after the prototype of the collapse study); examples are flattened.
+
+    Attributes:
+      shape: of one example.
+      latent: L, features of the one token of an example.
+      width: h, of the encoder's hidden layers: its capacity.
+      decoder_width: of the decoder's.
+    """
+
+    shape: tuple[int, ...]
+    latent: int
+    width: int = 64
+    decoder_width: int = 64
+
+    def setup(self):
+        """Two perceptrons."""
+        size = 1
+        for axis in self.shape:
+            size *= axis
+        self.encoder = Perceptron((self.width, self.width), self.latent)
+        self.decoder = Perceptron((self.decoder_width, self.decoder_width), size)
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """`[B, *shape] -> [B, L]`."""
+        return self.encoder(x.reshape(x.shape[0], -1))
+
+    def decode(self, z: jax.Array) -> jax.Array:
+        """`[B, L] -> [B, *shape]`."""
+        return self.decoder(z).reshape(z.shape[0], *self.shape)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """What comes back without quantization."""
+        return self.decode(self.encode(x))
+
+
+class ImageAutoencoder(nn.Module):
+    """JEDI's convolutional encoder and decoder; an image becomes a map of tokens.
+
+    Attributes:
+      shape: H, W, C of an image; H and W are multiples of 2^levels.
+      latent: L, features of a token.
+      width: channels of every level: the encoder's capacity.
+      levels: halvings.
+    """
+
+    shape: tuple[int, int, int]
+    latent: int
+    width: int = 64
+    levels: int = 2
+
+    def setup(self):
+        """Encoder and decoder."""
+        self.encoder = ConvEncoder((self.width,) * self.levels, self.latent)
+        self.decoder = ConvDecoder((64,) * self.levels, self.shape[2])
+
+    def encode(self, x: jax.Array) -> jax.Array:
+        """`[B, H, W, C] -> [B, h, w, L]`."""
+        return self.encoder(x)
+
+    def decode(self, z: jax.Array) -> jax.Array:
+        """`[B, h, w, L] -> [B, H, W, C]`."""
+        return self.decoder(z)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """What comes back without quantization."""
+        return self.decode(self.encode(x))

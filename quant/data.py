@@ -1,0 +1,186 @@
+"""Data sets as NumPy arrays, whatever they come from. Nothing here touches the network, and the same call gives the same split."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+
+
+class Split(NamedTuple):
+    """Examples in a fixed order."""
+
+    x: np.ndarray
+    """float32: images `[N, H, W, C]` in [0, 1], or vectors `[N, D]`."""
+    y: np.ndarray | None = None
+    """int32 `[N]`: labels, if there are any."""
+
+
+class Data(NamedTuple):
+    """What to learn from and what to test on."""
+
+    name: str
+    train: Split
+    test: Split
+    centres: np.ndarray | None = None
+    """float32 `[M, D]`: the true modes, of mixtures only."""
+
+
+def from_arrays(
+    x: np.ndarray,
+    y: np.ndarray | None = None,
+    name: str = "arrays",
+    test_share: float = 0.2,
+    test: Split | None = None,
+    seed: int = 0,
+) -> Data:
+    """Images or vectors from memory.
+
+    Args:
+      x: `[N, H, W, C]`, `[N, H, W]` or `[N, D]`; uint8 is divided by 255, other numbers become float32 as they are.
+      y: integer `[N]`.
+      name: for reports.
+      test_share: share of the examples, drawn without replacement, that is held out; at least one, and one stays.
+      test: held-out examples of the same shape instead.
+      seed: of the split.
+
+    Raises:
+      Refusal: there are fewer than two examples, another number of labels, an unknown shape, or numbers that are not finite.
+    """
+    x, y = _checked(x, y, name)
+    if test is not None:
+        other = Split(*_checked(test.x, test.y, f"{name}, test"))
+        if other.x.shape[1:] != x.shape[1:]:
+            raise Refusal(f"{name}: examples to test on have shape {other.x.shape[1:]}, those to learn from {x.shape[1:]}")
+        return Data(name, Split(x, y), other)
+    if len(x) < 2:
+        raise Refusal(f"{name} holds {len(x)} examples: at least 2 are needed, to learn from one and test on the other")
+    order = np.random.default_rng(seed).permutation(len(x))
+    held = min(max(1, round(test_share * len(x))), len(x) - 1)
+    part = lambda rows: Split(x[rows], None if y is None else y[rows])
+    return Data(name, part(np.sort(order[held:])), part(np.sort(order[:held])))
+
+
+def gaussian_mixture(
+    dim: int = 8, modes: int = 10, per_mode: int = 1000, std: float = 0.3, spread: float = 5.0, seed: int = 0
+) -> Data:
+    """Equally many points of several Gaussians (Zhao et al. 2024, arXiv 2411.16550: 10 modes, 1000 points each).
+
+    Our choice: means uniform in [-spread, spread], a fifth of the points held out.
+    """
+    if min(dim, modes, per_mode) < 1:
+        raise Refusal(f"a mixture needs at least 1 dimension, mode and point per mode, not {dim}, {modes} and {per_mode}")
+    rng = np.random.default_rng(seed)
+    centres = rng.uniform(-spread, spread, (modes, dim)).astype(np.float32)
+    label = np.repeat(np.arange(modes, dtype=np.int32), per_mode)
+    x = centres[label] + std * rng.standard_normal((len(label), dim)).astype(np.float32)
+    return from_arrays(x, label, f"mixture of {modes} in {dim} dimensions", seed=seed)._replace(centres=centres)
+
+
+def digits() -> Data:
+    """1797 handwritten digits of 8 x 8 pixels that come with scikit-learn (extra `offline`): 1437 to learn from, 360 to test on."""
+    images = _sklearn("the digits").load_digits()
+    return from_arrays((images.images[..., None] / 16).astype(np.float32), images.target, "digits", test_share=360 / 1797)
+
+
+def photo_patches(size: int = 8) -> Data:
+    """Colour squares, next to each other, of the two photos that come with scikit-learn (extra `offline`): 8480 of 8 x 8 pixels."""
+    if not 1 <= size <= 427:
+        raise Refusal(f"patches of {size} pixels cannot be cut from photos of 427 x 640: choose a size from 1 to 427")
+    patches = [_cut(photo, size) for photo in _sklearn("the photos").load_sample_images().images]
+    return from_arrays(np.concatenate(patches), name=f"photo patches of {size} x {size}")
+
+
+def _cut(photo, size):
+    rows, columns = photo.shape[0] // size, photo.shape[1] // size
+    grid = photo[: rows * size, : columns * size].reshape(rows, size, columns, size, photo.shape[2])
+    return grid.transpose(0, 2, 1, 3, 4).reshape(-1, size, size, photo.shape[2])
+
+
+def _sklearn(what):
+    try:
+        from sklearn import datasets
+    except ImportError:
+        raise Refusal(f'{what} come with scikit-learn, which is not installed: pip install "latentax[offline]"') from None
+    return datasets
+
+
+IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
+"""Endings of files that are read."""
+
+
+def image_folder(path: str | Path, size: int = 32) -> Data:
+    """All images below a folder, centre-cropped to squares and resized. Subfolders, if all files lie in some, name the classes.
+
+    Subfolders called train and test, if both are there, are the split.
+
+    Args:
+      path: the folder.
+      size: pixels of the sides.
+
+    Raises:
+      Refusal: there is no such folder, no image in it, or one that cannot be read.
+    """
+    folder = Path(path).expanduser()
+    if not folder.is_dir():
+        raise Refusal(f"{folder} is no folder: name one that holds images")
+    name = f"images in {folder}"
+    if (folder / "train").is_dir() and (folder / "test").is_dir():
+        train, test = (_read_folder(folder / part, size) for part in ("train", "test"))
+        return from_arrays(*train, name=name, test=test)
+    return from_arrays(*_read_folder(folder, size), name=name)
+
+
+def _read_folder(folder, size):
+    files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGES)
+    if not files:
+        raise Refusal(f"{folder} holds no images ({', '.join(sorted(IMAGES))})")
+    classes = sorted({file.relative_to(folder).parts[0] for file in files})
+    labelled = all(len(file.relative_to(folder).parts) > 1 for file in files)
+    y = np.array([classes.index(file.relative_to(folder).parts[0]) for file in files], np.int32) if labelled else None
+    return Split(np.stack([_read_image(file, size) for file in files]), y)
+
+
+def _read_image(file, size):
+    from PIL import Image, ImageOps
+
+    try:
+        with Image.open(file) as image:
+            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+    except OSError as error:
+        raise Refusal(f"{file} cannot be read as an image ({error}): remove or replace it") from None
+
+
+def array_file(path: str | Path) -> Data:
+    """An .npz file with `x`, and perhaps `y`, `test_x` and `test_y`, as for `from_arrays`.
+
+    Raises:
+      Refusal: the file cannot be read, or has no `x`.
+    """
+    file = Path(path).expanduser()
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError) as error:
+        raise Refusal(f"{file} cannot be read as an .npz file of arrays ({error})") from None
+    if "x" not in found:
+        raise Refusal(f"{file} holds no array x, only {', '.join(sorted(found)) or 'nothing'}")
+    test = Split(found["test_x"], found.get("test_y")) if "test_x" in found else None
+    return from_arrays(found["x"], found.get("y"), file.name, test=test)
+
+
+def _checked(x, y, name):
+    x = np.asarray(x)
+    if x.ndim not in (2, 3, 4) or 0 in x.shape:
+        raise Refusal(f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, D]")
+    x = x[..., None] if x.ndim == 3 else x
+    x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
+    if not np.isfinite(x).all():
+        raise Refusal(f"{name}: example {int(np.argwhere(~np.isfinite(x))[0][0])} holds numbers that are not finite")
+    if y is not None:
+        y = np.asarray(y)
+        if y.shape != (len(x),) or y.dtype.kind not in "iu":
+            raise Refusal(f"{name}: labels must be {len(x)} integers, not {y.dtype} of shape {y.shape}")
+        y = y.astype(np.int32)
+    return x, y

@@ -1,0 +1,119 @@
+"""Rules that say in words what collapses, from which number, and what to try. Plain numbers in, sentences out."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Thresholds. Our choice, all of them; the ideas behind them are in arXiv 2411.16550."""
+
+    perplexity: float = 0.1
+    """Tokens collapse below this share of the codebook's size."""
+    mode_entropy: float = 0.7
+    """Tokens collapse below this share of ln(modes)."""
+    code_cosine: float = 0.5
+    """Tokens collapse if the codes' mean cosine distance is below this share of the embeddings'."""
+    rank: float = 0.5
+    """Embeddings collapse if their effective rank is below this share of what it could be."""
+    variance: float = 0.1
+    """Embeddings collapse if their variance is below this share of a trained plain autoencoder's."""
+
+
+@dataclass(frozen=True)
+class Signs:
+    """What was measured; a rule whose numbers are missing stays silent."""
+
+    codes: int
+    """K, the size of the codebook."""
+    features: int
+    """D, the width of the embeddings."""
+    perplexity: float | None = None
+    """Of the codes' usage over a data set."""
+    mode_entropy: float | None = None
+    """Entropy of decoded tokens over the modes of the data, in nats."""
+    modes: int | None = None
+    """How many modes the data have."""
+    code_cosine: float | None = None
+    """Mean cosine distance of the codes."""
+    embedding_cosine: float | None = None
+    """Mean cosine distance of the embeddings."""
+    effective_rank: float | None = None
+    """Of the embeddings."""
+    latent_rank: int | None = None
+    """The true number of latent directions, if known."""
+    variance: float | None = None
+    """Of the embeddings."""
+    reference_variance: float | None = None
+    """Of the embeddings of a plain autoencoder, trained without quantisation."""
+
+
+class Alert(NamedTuple):
+    """One thing that went wrong."""
+
+    kind: str
+    """"tokens" or "embeddings"."""
+    sentence: str
+    """What collapses, and by which number."""
+    remedy: str
+    """What to try."""
+
+
+TOKENS = (
+    "train the autoencoder without quantisation first, initialise the codes by k-means on its embeddings, then fine-tune; or restart "
+    "dead codes"
+)
+EMBEDDINGS = "give the encoder more width or depth, or lower the weight of the commitment loss"
+
+
+def alerts(signs: Signs, rules: Rules = Rules()) -> list[Alert]:
+    """Everything that the rules complain about; empty if nothing."""
+    tokens = [sentence for check in (_perplexity, _modes, _cosine) if (sentence := check(signs, rules))]
+    embeddings = [sentence for check in (_rank, _variance) if (sentence := check(signs, rules))]
+    return [Alert("tokens", s, TOKENS) for s in tokens] + [Alert("embeddings", s, EMBEDDINGS) for s in embeddings]
+
+
+def _perplexity(signs, rules):
+    if signs.perplexity is not None and signs.perplexity < rules.perplexity * signs.codes:
+        return f"tokens collapse: usage has the perplexity of {signs.perplexity:.3g} codes out of {signs.codes}"
+    return None
+
+
+def _modes(signs, rules):
+    if signs.mode_entropy is None or signs.modes is None or signs.modes < 2:
+        return None
+    if signs.mode_entropy < rules.mode_entropy * math.log(signs.modes):
+        return (
+            f"tokens collapse: they decode to few of the {signs.modes} modes of the data (entropy {signs.mode_entropy:.3g} of at "
+            f"most {math.log(signs.modes):.3g} nats)"
+        )
+    return None
+
+
+def _cosine(signs, rules):
+    if signs.code_cosine is None or signs.embedding_cosine is None:
+        return None
+    if signs.code_cosine < rules.code_cosine * signs.embedding_cosine:
+        return (
+            f"tokens collapse: codes are clustered, their mean cosine distance is {signs.code_cosine:.3g} where that of the "
+            f"embeddings is {signs.embedding_cosine:.3g}"
+        )
+    return None
+
+
+def _rank(signs, rules):
+    if signs.effective_rank is None:
+        return None
+    possible = min(signs.features, signs.latent_rank or signs.features)
+    if signs.effective_rank < rules.rank * possible:
+        return f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} out of {possible}"
+    return None
+
+
+def _variance(signs, rules):
+    if signs.variance is None or signs.reference_variance is None:
+        return None
+    if signs.variance < rules.variance * signs.reference_variance:
+        return f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain autoencoder's {signs.reference_variance:.3g}"
+    return None

@@ -1,0 +1,48 @@
+"""Straight-through estimators without noise in the backward pass."""
+
+import jax
+
+from quant.estimators.sample import (
+    Sample,
+    argmax,
+    assemble,
+    check_positive,
+    gumbel,
+    widened,
+    zero_like,
+    zero_with_softmax_jacobian,
+)
+
+
+def ste_identity(key: jax.Array, logits: jax.Array) -> Sample:
+    """Draw from softmax(logits); the gradient passes to the logits as it is (Bengio et al. 2013, arXiv 1308.3432, section 3).
+
+    Args:
+      key: typed PRNG key.
+      logits: floating `[..., K]`.
+    """
+    wide = widened(logits)
+    index = argmax(wide + gumbel(key, wide))
+    return assemble(logits, wide, index, zero_like(wide), jax.nn.softmax(wide, axis=-1))
+
+
+def ste_softmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
+    """Draw from softmax(logits); gradient J(p) G / tau with p = softmax(logits / tau).
+
+    In expectation exact for losses that are linear in the value, if tau is 1 (Liu et al. 2023, arXiv 2304.08612, section 3).
+
+    Args:
+      key: typed PRNG key.
+      logits: floating `[..., K]`.
+      tau: temperature of the backward pass, above 0.
+    """
+    wide = widened(logits)
+    return ste_softmax_at(logits, argmax(wide + gumbel(key, wide)), tau)
+
+
+def ste_softmax_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
+    """`ste_softmax` with the draw given: `index`, int32 `[...]`."""
+    check_positive(tau=tau)
+    wide = widened(logits)
+    soft = jax.nn.softmax(wide / tau, axis=-1)
+    return assemble(logits, wide, index, zero_with_softmax_jacobian(soft, wide / tau), soft)

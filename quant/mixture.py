@@ -1,0 +1,38 @@
+"""What quantizers with a soft choice share: distances to all codes, relaxed samples, and the mean posterior over rows and devices."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.parallel import total
+
+
+def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
+    """|x - e|^2 of every row and code, float32 `[N, K]`, without an N x K x D array; never below 0."""
+    x, codes = x.astype(jnp.float32), codes.astype(jnp.float32)
+    product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
+    return jnp.maximum((x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None], 0)
+
+
+def relaxed_choice(key: jax.Array, logits: jax.Array, temperature: jax.Array | float, hard: bool = False) -> jax.Array:
+    """Gumbel-softmax sample of every row, `[N, K]`; if `hard`, the one-hot of its largest entry, straight-through."""
+    soft = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature, -1)
+    if not hard:
+        return soft
+    one = jax.nn.one_hot(soft.argmax(-1), logits.shape[-1])
+    return jax.lax.stop_gradient(one - soft) + soft
+
+
+def mean_posterior(log_q: jax.Array, usable: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """log of the mean of `exp(log_q)` over usable rows of all devices, `[N, K] -> [K]`; uniform if there are none."""
+    count = total(usable.sum().astype(jnp.float32), axis_name)
+    masked = jnp.where(usable[:, None], log_q, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.where(usable[:, None], log_q, -1e30).max(0))
+    top = top if axis_name is None else jax.lax.pmax(top, axis_name)
+    summed = total(jnp.exp(masked - top[None]).sum(0), axis_name)
+    mean = top + jnp.log(jnp.maximum(summed, 1e-38)) - jnp.log(jnp.maximum(count, 1))
+    return jnp.where(count > 0, mean, -jnp.log(log_q.shape[1]))
+
+
+def entropy(log_p: jax.Array) -> jax.Array:
+    """Entropy in nats over the last axis, of log-probabilities."""
+    return -jnp.sum(jnp.where(log_p > -80, jnp.exp(log_p) * log_p, 0), -1)

@@ -1,0 +1,30 @@
+"""Between an array `[..., D]` and rows, and between rows and the parts that the heads see."""
+
+import jax
+import jax.numpy as jnp
+
+from quant.errors import require
+
+
+def flatten(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """Rows `[N, D]` and which of them count, bool `[N]`.
+
+    Raises:
+      QuantError: a mask that is not one truth value per row.
+    """
+    require(mask is None or mask.shape == x.shape[:-1], f"the mask of x {x.shape} must have shape {x.shape[:-1]}")
+    rows = x.reshape(-1, x.shape[-1])
+    return rows, jnp.ones(rows.shape[0], bool) if mask is None else mask.reshape(-1).astype(bool)
+
+
+def to_books(rows: jax.Array, heads: int, books: int) -> jax.Array:
+    """`[N, heads * W] -> [books, M, W]`: a codebook for every head, or all heads as rows of one."""
+    parts = rows.reshape(rows.shape[0], heads, -1)
+    return parts.reshape(1, -1, parts.shape[-1]) if books == 1 else parts.swapaxes(0, 1)
+
+
+def from_books(parts: jax.Array, heads: int) -> jax.Array:
+    """The inverse: `[books, M, W] -> [N, heads * W]`."""
+    width = parts.shape[-1]
+    parts = parts.reshape(-1, heads, width) if parts.shape[0] == 1 else parts.swapaxes(0, 1)
+    return parts.reshape(parts.shape[0], heads * width)

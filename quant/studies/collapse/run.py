@@ -1,0 +1,101 @@
+"""The study from data to files: every cell's numbers are kept as soon as they are there, and found again by the next start."""
+
+import functools
+import json
+from pathlib import Path
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.config import to_dict
+from jaxrl.train.progress import aloud
+from jaxrl.train.rundir import open_run, write_atomically
+from quant.autoencoder import ImageAutoencoder, VectorAutoencoder
+from quant.data import Data, gaussian_mixture
+from quant.data_by_name import load
+from quant.deferred import Schedule, Trained, reconstruct, train
+from quant.studies.collapse.config import Cell, CollapseConfig, check, settings_of
+from quant.studies.collapse.measure import measure
+from quant.studies.collapse.report import write_report
+from quant.vq import VQConfig
+
+SHOWN = 1000
+"""Held-out examples whose embeddings and reconstructions are kept for the figures, of the first seed."""
+
+
+def run(config: CollapseConfig, run_dir: str | Path) -> Path:
+    """Train and measure what is not there yet, and write the report; returns the path of its text.
+
+    Raises:
+      Refusal: the configuration, the data or the folder do not work.
+    """
+    check(config)
+    folder = open_run(run_dir, to_dict(config))
+    results = folder / "results"
+    results.mkdir(exist_ok=True)
+    cells, data = config.cells(), {}
+    for number, cell in enumerate(cells):
+        file = results / f"{cell.name}.json"
+        if file.exists():
+            continue
+        aloud(f"{number + 1}/{len(cells)} {cell.name}, {config.seeds} seeds")
+        if cell.dim not in data:
+            data[cell.dim] = gaussian_mixture(cell.dim) if config.data == "mixture" else load(config.data, config.data_dir)
+        found, shown = run_cell(config, cell, data[cell.dim])
+        np.savez_compressed(results / f"{cell.name}.npz", **shown)
+        write_atomically(file, json.dumps(found))
+        aloud(f"  {summary(found)}")
+    found = {cell: json.loads((results / f"{cell.name}.json").read_text()) for cell in cells}
+    return write_report(folder, config, found)
+
+
+def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict[str, np.ndarray]]:
+    """All seeds of a cell in one program.
+
+    Returns:
+      {"seeds", "curves": {name: [seeds][points]}, and every measure: [seeds]}; and arrays of the first seed for the figures.
+    """
+    module = autoencoder(config, cell, data)
+    quantizer, schedule = settings_of(config, cell, module.latent)
+    seeds = range(config.seed, config.seed + config.seeds)
+    keys = jnp.stack([jax.random.key(seed) for seed in seeds])
+    modes = None if data.centres is None else jnp.asarray(data.centres)
+    train_x, test_x = jnp.asarray(data.train.x), jnp.asarray(data.test.x)
+    curves, measures, shown = _train_and_measure(keys, train_x, test_x, modes, module, quantizer, schedule)
+    plain = lambda tree: {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
+    found = {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)} | plain(measures)
+    return found, {name: np.asarray(a) for name, a in shown.items()} | {"x": np.asarray(test_x[:SHOWN])}
+
+
+@functools.partial(jax.jit, static_argnames=("module", "quantizer", "schedule"))
+def _train_and_measure(keys, train_x, test_x, modes, module: nn.Module, quantizer: VQConfig, schedule: Schedule):
+    def one(key):
+        trained = train(key, train_x, module, quantizer, schedule)
+        return trained, measure(trained, test_x, module, quantizer, modes)
+
+    trained, measures = jax.vmap(one)(keys)
+    first: Trained = jax.tree.map(lambda a: a[0], trained)
+    z, back, _ = reconstruct(first, test_x[:SHOWN], module, quantizer)
+    rows = z.reshape(-1, z.shape[-1])[:SHOWN]
+    codes = first.quantizer[1].book.codes[0] if quantizer.update == "ema" else first.quantizer[0]["codes"][0]
+    return trained.curves, measures, {"z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]}
+
+
+def autoencoder(config: CollapseConfig, cell: Cell, data: Data) -> nn.Module:
+    """Perceptrons for vectors and for images up to 8 x 8, convolutions for larger ones."""
+    shape = data.train.x.shape[1:]
+    if len(shape) == 3 and shape[0] >= 16:
+        return ImageAutoencoder(shape, config.latent, cell.width)
+    latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent
+    return VectorAutoencoder(shape, latent, cell.width)
+
+
+def summary(found: dict) -> str:
+    """One line of means over seeds."""
+    mean = lambda name: float(np.mean(found[name]))
+    line = (
+        f"mse {mean('mse'):.4g}  perplexity {mean('perplexity'):.1f}  used {mean('usage'):.2f}  rank {mean('effective_rank'):.2f}"
+    )
+    return line + (f"  mode entropy {mean('mode_entropy'):.2f}" if "mode_entropy" in found else "")

@@ -1,0 +1,1 @@
+"""Which temperatures, which estimator? Four tasks with discrete choices inside (after Shah et al. 2024, arXiv 2410.13331)."""

@@ -1,0 +1,95 @@
+"""The study from data to files: every task's numbers are kept as soon as they are there, and found again by the next start."""
+
+import functools
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.config import to_dict
+from jaxrl.train.progress import aloud
+from jaxrl.train.rundir import open_run, write_atomically
+from quant.data import Data
+from quant.data_by_name import load
+from quant.estimators import decoupled_st_gs
+from quant.studies.estimators.config import StudyConfig, check
+from quant.studies.estimators.fidelity import ROWS, json_numbers, measure
+from quant.studies.estimators.report import write_report
+from quant.studies.estimators.tasks import Task, make_task, vae_module
+from quant.studies.estimators.training import Runs, train_runs
+
+
+def run(config: StudyConfig, run_dir: str | Path) -> Path:
+    """Train what is not trained yet, measure, and write the report; returns the path of its text.
+
+    Raises:
+      Refusal: the configuration, the data or the folder do not work.
+    """
+    check(config)
+    folder = open_run(run_dir, to_dict(config))
+    results = folder / "results"
+    results.mkdir(exist_ok=True)
+    data = None
+    for name in config.tasks:
+        file = results / f"{name}.json"
+        if not file.exists():
+            data = data or load(config.data, config.data_dir)
+            aloud(f"{name}: {_amount(config)}")
+            write_atomically(file, json.dumps(run_task(config, make_task(name, config, data), data)))
+    found = {name: json.loads((results / f"{name}.json").read_text()) for name in config.tasks}
+    return write_report(folder, found)
+
+
+def _amount(config):
+    cells = 2 * len(config.taus) ** 2
+    return f"{cells} cells of the grid and {len(config.rows)} estimators, {config.seeds} seeds each"
+
+
+def run_task(config: StudyConfig, task: Task, data: Data) -> dict:
+    """The numbers of one task, ready for JSON.
+
+    {"measure", "taus", "seeds", "grid": {"plain" and "normalized": {"test_loss" and parts: [S][F][B]}}, "rows": {name: {"taus",
+    "test_loss" and parts: [S][T]}}, and for the VAE "fidelity"}
+    """
+    seeds = range(config.seed, config.seed + config.seeds)
+    grid = train_grid(config, task, seeds)
+    shape = (config.seeds, 2, len(config.taus), len(config.taus))
+    kinds = {kind: _numbers(grid, lambda a, i=i: a.reshape(shape)[:, i]) for i, kind in enumerate(("plain", "normalized"))}
+    rows = {}
+    for name in config.rows:
+        taus = config.row_taus[:1] if name == "identity" else config.row_taus
+        trained = train_runs(task, ROWS[name], jnp.array(taus), seeds, config.test_draws, f"{task.name}, {name}")
+        rows[name] = {"taus": list(taus)} | _numbers(trained, lambda a: a)
+    result = {"measure": task.measure, "taus": list(config.taus), "seeds": list(seeds), "grid": kinds, "rows": rows}
+    if task.name == "vae" and config.fidelity.examples:
+        result["fidelity"] = _fidelity(config, data, task, grid)
+    return result
+
+
+def train_grid(config: StudyConfig, task: Task, seeds: range) -> Runs:
+    """Decoupled straight-through Gumbel-softmax at every pair of temperatures, plain then normalised, in one program.
+
+    Settings are numbered with tau_b running fastest, then tau_f, then the two scales.
+    """
+    taus = np.array(config.taus, np.float32)
+    normalized, tau_f, tau_b = (a.reshape(-1) for a in np.meshgrid([False, True], taus, taus, indexing="ij"))
+    settings = {"tau_f": jnp.asarray(tau_f), "tau_b": jnp.asarray(tau_b), "normalize_backward": jnp.asarray(normalized)}
+    make = lambda setting: functools.partial(decoupled_st_gs, **setting)
+    return train_runs(task, make, settings, seeds, config.test_draws, f"{task.name}, grid")
+
+
+def _numbers(runs: Runs, pick) -> dict:
+    named = {"test_loss": runs.test_loss, "train_loss": runs.train_loss} | runs.parts
+    return {name: json_numbers(np.asarray(pick(values), np.float64)) for name, values in named.items()}
+
+
+def _fidelity(config, data, task, grid: Runs) -> dict:
+    """Measured in the network that the first seed trained with both temperatures nearest to 1, gradients plain."""
+    nearest = int(np.abs(np.log(config.taus)).argmin())
+    cell = nearest * len(config.taus) + nearest
+    params = jax.tree.map(lambda a: a[0, cell], grid.params)
+    aloud("vae: fidelity of the gradients")
+    images = task.test[0][: config.fidelity.examples]
+    return measure(config.fidelity, vae_module(config.vae, data), params, images, config.taus, config.row_taus, config.rows)

@@ -1,0 +1,25 @@
+"""What a path or URL stands for."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from reasoning.synthesis.errors import Refusal
+
+
+def kind_of(url: str) -> str:
+    """What a source or target is, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres, mongodb, neo4j, cypher or folder."""
+    scheme = url.partition("://")[0] if "://" in url else ""
+    known = {"postgresql": "postgres", "postgres": "postgres", "mongodb": "mongodb", "mongodb+srv": "mongodb", "neo4j": "neo4j"}
+    known |= {"bolt": "neo4j", "neo4j+s": "neo4j", "sqlite": "sqlite", "duckdb": "duckdb", "jsonl": "folder", "csv": "folder"}
+    known |= {"parquet": "folder", "json": "json", "xml": "xml"}
+    if scheme:
+        if scheme not in known:
+            raise Refusal(f"{url}: {scheme}:// is none of {', '.join(sorted(set(known)))}")
+        return known[scheme]
+    endings = {".json": "json", ".xml": "xml", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb"}
+    return (endings | {".cypher": "cypher"}).get(Path(url).suffix, "folder")
+
+
+def path_of(url: str) -> Path:
+    """The file or folder behind a path or a URL such as sqlite:///data/a.db (relative) or sqlite:////data/a.db (absolute)."""
+    return Path(unquote(url.partition("://")[2].removeprefix("/"))) if "://" in url else Path(url)

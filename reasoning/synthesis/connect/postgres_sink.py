@@ -1,0 +1,84 @@
+"""PostgreSQL as a target: rows go into a staging schema, each range in one transaction, and move into place in a last one."""
+
+import json
+from typing import Any
+
+from reasoning.synthesis.connect.sqlite_sink import BATCH, create_table, fields
+from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.errors import ConnectionLost, Refusal, need
+from reasoning.synthesis.facts import plain
+from reasoning.synthesis.schema import Schema
+
+STAGING = "latentax_staging"
+"""The schema that holds what is not finished; it may be dropped by hand."""
+
+
+class PostgresSink:
+    """Tables of a PostgreSQL database; nested collections become jsonb."""
+
+    def __init__(self, schema: Schema, url: str, overwrite: bool):
+        self.schema, self.url, self.overwrite = schema, url, overwrite
+        self.psycopg = need("psycopg", "servers")
+        self._in_transaction(self._prepare)
+
+    def _in_transaction(self, work) -> Any:
+        """Run `work(cursor)` in one transaction on a fresh connection."""
+        shown = f"postgresql://{self.url.rpartition('@')[2].removeprefix('postgresql://')}"
+        try:
+            with self.psycopg.connect(self.url) as connection, connection.cursor() as cursor:
+                return work(cursor)
+        except self.psycopg.OperationalError as error:
+            first = str(error).strip().splitlines()[0]
+            raise ConnectionLost(f"{shown}: {first}: what is written is kept; run the same command with --resume") from error
+        except self.psycopg.Error as error:
+            raise Refusal(
+                f"{shown}: {str(error).strip().splitlines()[0]}: mend the target or the schema, then --resume"
+            ) from error
+
+    def _prepare(self, cursor):
+        for collection in self.schema.collections:
+            cursor.execute("SELECT to_regclass(%s)", [f"public.{quoted(collection.name)}"])
+            if cursor.fetchone()[0] and not self.overwrite:
+                raise Refusal(
+                    f"the table {collection.name} is there already: choose another database, or --overwrite to replace it"
+                )
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {STAGING}")
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {STAGING}.progress__ (name text PRIMARY KEY, rows bigint)")
+        for collection in self.schema.collections:
+            cursor.execute(create_table(collection, f"{STAGING}.{quoted(collection.name)}", "IF NOT EXISTS"))
+
+    def reset(self):
+        """Forget an earlier, unfinished run."""
+        self._in_transaction(lambda cursor: cursor.execute(f"DROP SCHEMA IF EXISTS {STAGING} CASCADE"))
+        self._in_transaction(self._prepare)
+
+    def done(self, name: str) -> int:
+        query = f"SELECT rows FROM {STAGING}.progress__ WHERE name = %s"
+        return self._in_transaction(lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0])
+
+    def write(self, base, table: str, name: str, start: int, stop: int):
+        collection = next(c for c in self.schema.collections if c.name == name)
+        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
+
+        def work(cursor):
+            with cursor.copy(f"COPY {STAGING}.{quoted(name)} FROM STDIN") as copy:
+                while batch := rows.fetchmany(BATCH):
+                    for row in batch:
+                        copy.write_row([_cell(value) for value in row])
+            upsert = f"INSERT INTO {STAGING}.progress__ VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET rows = excluded.rows"
+            cursor.execute(upsert, [name, stop])
+
+        self._in_transaction(work)
+
+    def finish(self, base):
+        def work(cursor):
+            for collection in self.schema.collections:
+                cursor.execute(f"DROP TABLE IF EXISTS public.{quoted(collection.name)}")
+                cursor.execute(f"ALTER TABLE {STAGING}.{quoted(collection.name)} SET SCHEMA public")
+            cursor.execute(f"DROP SCHEMA {STAGING} CASCADE")
+
+        self._in_transaction(work)
+
+
+def _cell(value):
+    return json.dumps(value, default=plain, ensure_ascii=False) if isinstance(value, list) else value

@@ -1,0 +1,179 @@
+"""Where finished tables are written: in ranges, each whole or not at all, under another name until the last one is there."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from reasoning.synthesis.connect.cypher import cypher_of, load_script
+from reasoning.synthesis.connect.places import kind_of, path_of
+from reasoning.synthesis.connect.postgres_sink import PostgresSink
+from reasoning.synthesis.connect.sqlite_sink import SqliteSink, fields
+from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.schema import Collection, Schema, is_edge
+
+
+class Sink(Protocol):
+    """A target that is filled in ranges of rows."""
+
+    def done(self, name: str) -> int:
+        """How many rows of a collection are safely there."""
+        ...
+
+    def write(self, base, table: str, name: str, start: int, stop: int):
+        """Add the rows `start` to `stop` of a DuckDB table, in the order of its rowid; all of them are there afterwards, or none."""
+        ...
+
+    def finish(self, base):
+        """Give everything its final name at once."""
+        ...
+
+
+def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
+    """The sink behind a path or URL.
+
+    Args:
+      schema: the target's.
+      url: see `places.kind_of`; a folder gets JSON lines for documents and CSV for tables and graphs, unless csv://, jsonl:// or
+        parquet:// says otherwise.
+      work: a folder for what is not finished.
+      overwrite: whether something that is there may be replaced.
+
+    Raises:
+      Refusal: the target is there already, or cannot hold such data.
+    """
+    check_target(schema, url, overwrite)
+    kind = kind_of(url)
+    if kind == "postgres":
+        return PostgresSink(schema, url, overwrite)
+    if kind == "sqlite":
+        return SqliteSink(schema, path_of(url), work)
+    ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(schema, url)
+    return PartsSink(schema, path_of(url), work, ending, kind)
+
+
+def check_target(schema: Schema, url: str, overwrite: bool):
+    """Refuse a target that cannot be, before anything is written. Raises Refusal."""
+    kind = kind_of(url)
+    if kind in ("mongodb", "neo4j", "xml"):
+        raise Refusal(f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import it")
+    if kind != "postgres" and path_of(url).exists() and not overwrite:
+        raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
+    if kind == "sqlite" and any(collection.children for collection in schema.collections):
+        raise Refusal(f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or PostgreSQL")
+
+
+def _folder_format(schema, url):
+    scheme = url.partition("://")[0] if "://" in url else ""
+    return scheme or ("jsonl" if schema.kind == "document" else "csv")
+
+
+COPY = {
+    "jsonl": "FORMAT json",
+    "csv": "FORMAT csv, HEADER false, NULLSTR ''",
+    "parquet": "FORMAT parquet",
+}
+
+
+class PartsSink:
+    """One file per range, put together at the end: folders, instance files, Cypher, DuckDB files."""
+
+    def __init__(self, schema: Schema, path: Path, work: Path, ending: str, kind: str):
+        self.schema, self.path, self.work, self.ending, self.kind = schema, path, work, ending, kind
+        self.parts = work / "parts"
+        with writing(self.parts):
+            self.parts.mkdir(parents=True, exist_ok=True)
+
+    def _files(self, name: str) -> list[tuple[int, Path]]:
+        """The finished parts of a collection, as (rows up to there, file), in order."""
+        number = [collection.name for collection in self.schema.collections].index(name)
+        files = [(int(file.stem.split("-")[1]), file) for file in self.parts.glob(f"{number}-*.{self.ending}")]
+        return sorted(files)
+
+    def done(self, name: str) -> int:
+        return max((stop for stop, _ in self._files(name)), default=0)
+
+    def write(self, base, table: str, name: str, start: int, stop: int):
+        number = [collection.name for collection in self.schema.collections].index(name)
+        part = self.parts / f"{number}-{stop:015d}.{self.ending}"
+        partial = part.with_suffix(".partial")
+        collection = next(c for c in self.schema.collections if c.name == name)
+        text = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
+        force = f", FORCE_QUOTE ({text})" if self.ending == "csv" and text else ""
+        query = f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+        base.execute(f"COPY ({query}) TO '{partial}' ({COPY[self.ending]}{force})")
+        partial.replace(part)
+
+    def finish(self, base):
+        final = self.work / "final"
+        with writing(self.path):
+            shutil.rmtree(final, ignore_errors=True)
+            final.mkdir()
+            made = self._assemble(base, final)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                shutil.rmtree(self.path)
+            os.replace(made, self.path)
+
+    def _assemble(self, base, final: Path) -> Path:
+        if self.kind == "json":
+            return self._instance(final / "instance.json")
+        if self.kind == "cypher":
+            return self._cypher(final / "graph.cypher")
+        if self.kind == "duckdb":
+            return self._duckdb(base, final / "base.duckdb")
+        for collection in self.schema.collections:
+            self._join(base, collection, final / f"{collection.name}.{self.ending}")
+        if self.schema.kind == "graph" and self.ending == "csv":
+            (final / "load.cypher").write_text(load_script(self.schema), encoding="utf-8")
+        return final
+
+    def _join(self, base, collection: Collection, file: Path):
+        parts = [part for _, part in self._files(collection.name)]
+        if self.ending == "parquet":
+            listed = ", ".join(f"'{part}'" for part in parts)
+            base.execute(f"COPY (SELECT * FROM read_parquet([{listed}])) TO '{file}' (FORMAT parquet)")
+            return
+        with file.open("wb") as out:
+            if self.ending == "csv":
+                out.write((",".join(_csv(attr.name) for attr in collection.attrs) + "\n").encode())
+            for part in parts:
+                with part.open("rb") as one:
+                    shutil.copyfileobj(one, out)
+
+    def _lines(self, name: str):
+        for _, part in self._files(name):
+            with part.open(encoding="utf-8") as lines:
+                yield from lines
+
+    def _instance(self, file: Path) -> Path:
+        with file.open("w", encoding="utf-8") as out:
+            for n, collection in enumerate(self.schema.collections):
+                out.write(f"{',' if n else '{'}\n{json.dumps(collection.name)}: [")
+                for m, line in enumerate(self._lines(collection.name)):
+                    out.write(("," if m else "") + "\n" + line.rstrip("\n"))
+                out.write("]")
+            out.write("\n}\n")
+        return file
+
+    def _cypher(self, file: Path) -> Path:
+        order = sorted(self.schema.collections, key=is_edge)
+        with file.open("w", encoding="utf-8") as out:
+            for collection in order:
+                for line in self._lines(collection.name):
+                    out.write(cypher_of(collection, json.loads(line), self.schema) + "\n")
+        return file
+
+    def _duckdb(self, base, file: Path) -> Path:
+        base.execute(f"ATTACH '{file}' AS target_file")
+        for collection in self.schema.collections:
+            listed = ", ".join(f"'{part}'" for _, part in self._files(collection.name))
+            base.execute(f"CREATE TABLE target_file.{quoted(collection.name)} AS SELECT * FROM read_parquet([{listed}])")
+        base.execute("DETACH target_file")
+        return file
+
+
+def _csv(name):
+    return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name

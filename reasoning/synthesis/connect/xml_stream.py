@@ -1,0 +1,67 @@
+"""XML read with a document schema, element by element."""
+
+import xml.etree.ElementTree as Tree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.schema import Collection, Schema
+
+TRUTH = {"true": True, "1": True, "false": False, "0": False}
+
+
+def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The records of an XML file: children of the root whose names are top-level collections.
+
+    An attribute of the schema is an XML attribute or a child element with text; an element of the name "#text" of the schema is the
+    record's own text. A nested collection is every child element of its name. What the schema does not name is refused.
+
+    Raises:
+      Refusal: malformed XML, with line and column; an unknown element or attribute; a value of another type.
+    """
+    tops = {collection.name: collection for collection in schema.collections}
+    depth, root = 0, None
+    try:
+        for event, element in Tree.iterparse(path, events=("start", "end")):
+            depth += 1 if event == "start" else -1
+            if event == "start":
+                root = element if root is None else root
+            elif depth == 1:
+                if element.tag not in tops:
+                    raise Refusal(f"{path}: the element {element.tag!r} is no collection of the schema")
+                yield element.tag, _record(element, tops[element.tag], f"{path}: {element.tag}")
+                root.clear()  # type: ignore[union-attr]
+    except Tree.ParseError as error:
+        line, column = error.position
+        raise Refusal(
+            f"{path}, line {line}, column {column + 1}: malformed XML ({str(error).partition(':')[0]}): mend it"
+        ) from error
+
+
+def _record(element, collection: Collection, where) -> dict[str, Any]:
+    attrs = {attr.name: attr for attr in collection.attrs}
+    children = {child.name: child for child in collection.children}
+    record: dict[str, Any] = {child.name: [] for child in collection.children}
+    texts = list(element.attrib.items()) + [("#text", element.text or "")] * ("#text" in attrs)
+    for inner in element:
+        if inner.tag in children:
+            record[inner.tag].append(_record(inner, children[inner.tag], f"{where}/{inner.tag}"))
+        else:
+            texts.append((inner.tag, inner.text or ""))
+    for name, text in texts:
+        if name not in attrs:
+            raise Refusal(f"{where}: {name!r} is not in the schema: remove it or add it there")
+        if name in record:
+            raise Refusal(f"{where}: {name!r} is there twice in one record: make it a nested collection in the schema")
+        record[name] = _value(text, attrs[name].type, f"{where}/{name}")
+    return record
+
+
+def _value(text: str, kind: str, where: str) -> Any:
+    try:
+        if kind in ("int", "float"):
+            return int(text) if kind == "int" else float(text)
+        return TRUTH[text.strip()] if kind == "bool" else text
+    except (ValueError, KeyError) as error:
+        raise Refusal(f"{where}: {text!r} is no {kind}: mend the data or the schema") from error

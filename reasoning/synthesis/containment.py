@@ -1,0 +1,54 @@
+"""Whether one rule makes everything that another makes: a containment mapping between their bodies (Chandra and Merlin, 1977)."""
+
+from reasoning.synthesis.datalog import Const, Rule, Term, Var, Wild, variables
+
+
+def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term]) -> bool:
+    """Whether every record that `rule` makes is made by `wider` too, on any data.
+
+    Args:
+      rule: with `terms` as the record that it makes.
+      wider: with `wider_terms`.
+
+    Returns:
+      True if the variables of `wider` can be replaced by terms of `rule` so that its head becomes the other head and every atom
+      becomes, or is implied by, an atom of `rule`. A variable that joins, and so is never NULL, goes only to one that is never NULL.
+    """
+    if len(terms) != len(wider_terms):
+        return False
+    used, wider_used = variables(rule.body), variables(wider.body)
+    firm = lambda old, new: wider_used[old] < 2 or isinstance(new, Const) or used[new] >= 2
+    start: dict[Var, Term] = {}
+    for old, new in zip(wider_terms, terms, strict=True):
+        if isinstance(old, Var):
+            if start.setdefault(old, new) != new or not firm(old, new):
+                return False
+        elif old != new:
+            return False
+    return _extend(wider.body, rule.body, start, firm)
+
+
+def _extend(todo, atoms, known, firm) -> bool:
+    if not todo:
+        return True
+    for atom in atoms:
+        found = _onto(todo[0], atom, known, firm)
+        if found is not None and _extend(todo[1:], atoms, found, firm):
+            return True
+    return False
+
+
+def _onto(old, new, known, firm):
+    """The mapping extended so that one atom becomes the other; None if it cannot."""
+    if old.relation != new.relation:
+        return None
+    found = dict(known)
+    for a, b in zip(old.terms, new.terms, strict=True):
+        if isinstance(a, Wild):
+            continue
+        if isinstance(a, Const):
+            if a != b:
+                return None
+        elif isinstance(b, Wild) or found.setdefault(a, b) != b or not firm(a, b):
+            return None
+    return found

@@ -1,0 +1,153 @@
+"""Datalog without recursion or negation: immutable terms, atoms, rules and programs, and what can be asked of them.
+
+Source: the target language of Dynamite (arXiv 2003.01331): rules with several heads, and connectors that identify nested records.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.schema import Schema, layout
+
+
+@dataclass(frozen=True)
+class Var:
+    """A variable."""
+
+    name: str
+    """Unique in its rule."""
+
+
+@dataclass(frozen=True)
+class Const:
+    """A value; NULL is `Const(None)` and may stand in heads only."""
+
+    value: Any
+    """Of the type of the column it stands in."""
+
+
+@dataclass(frozen=True)
+class Wild:
+    """`_`: any value, NULL included."""
+
+
+Term = Var | Const | Wild
+
+
+@dataclass(frozen=True)
+class Atom:
+    """A relation and its arguments."""
+
+    relation: str
+    """The path of a collection."""
+    terms: tuple[Term, ...]
+    """As many as the relation has columns."""
+
+
+@dataclass(frozen=True)
+class Connector:
+    """`var = id(terms)`: the identity of a target record is a function of its parent and its values."""
+
+    var: Var
+    """Used in the heads."""
+    terms: tuple[Term, ...]
+    """The parent's connector first, if there is one."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Whenever the body holds, all heads hold."""
+
+    heads: tuple[Atom, ...]
+    """A record and the ones around it, outermost first."""
+    body: tuple[Atom, ...]
+    """At least one."""
+    connectors: tuple[Connector, ...] = ()
+    """One for every head that holds nested records."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """Rules; those with the same head are united."""
+
+    rules: tuple[Rule, ...]
+    """In order of the target's collections."""
+
+
+def variables(atoms: tuple[Atom, ...]) -> Counter[Var]:
+    """How often each variable occurs in the atoms."""
+    return Counter(term for atom in atoms for term in atom.terms if isinstance(term, Var))
+
+
+def head_variables(rule: Rule) -> set[Var]:
+    """The variables that the heads take from the body: all but the connectors."""
+    inside = {term for connector in rule.connectors for term in connector.terms if isinstance(term, Var)}
+    return (set(variables(rule.heads)) | inside) - {connector.var for connector in rule.connectors}
+
+
+def components(body: tuple[Atom, ...]) -> list[set[int]]:
+    """The atoms, by number, that are tied to one another by variables."""
+    groups: list[set[int]] = []
+    for n, atom in enumerate(body):
+        mine = {term for term in atom.terms if isinstance(term, Var)}
+        touching = [group for group in groups if any(mine & set(body[other].terms) for other in group)]
+        groups = [group for group in groups if group not in touching] + [{n}.union(*touching)]
+    return groups
+
+
+def map_terms(rule: Rule, change: Callable[[Term], Term]) -> Rule:
+    """The rule with every term replaced."""
+
+    def atoms(found):
+        return tuple(Atom(atom.relation, tuple(map(change, atom.terms))) for atom in found)
+
+    connectors = tuple(Connector(change(c.var), tuple(map(change, c.terms))) for c in rule.connectors)  # type: ignore[arg-type]
+    return Rule(atoms(rule.heads), atoms(rule.body), connectors)
+
+
+def renamed(rule: Rule) -> Rule:
+    """The rule with variables called x0, x1, ... in order of first use: equal for rules that differ in names only."""
+    order = dict.fromkeys(term for atom in rule.body + rule.heads for term in atom.terms if isinstance(term, Var))
+    names = {var: Var(f"x{n}") for n, var in enumerate(order)}
+    return map_terms(rule, lambda term: names.get(term, term) if isinstance(term, Var) else term)
+
+
+def check_program(program: Program, source: Schema, target: Schema) -> Program:
+    """The program itself, if it can be run from one schema to the other.
+
+    Raises:
+      Refusal: an unknown relation, another number of arguments, a head variable without a source, `_` in a head, an empty body, a
+        variable over columns of unlike types, a nested head without its parent and connector.
+    """
+    plans = layout(source), layout(target)
+    for n, rule in enumerate(program.rules):
+        _check_rule(rule, plans, f"rule {n + 1}")
+    return program
+
+
+def _check_rule(rule, plans, where):
+    if not rule.body or not rule.heads:
+        raise Refusal(f"{where}: a rule needs at least one head and one atom in its body")
+    kinds: dict[Var, str] = {}
+    made = {connector.var for connector in rule.connectors}
+    for atom, plan in [(atom, plans[0]) for atom in rule.body] + [(atom, plans[1]) for atom in rule.heads]:
+        if atom.relation not in plan:
+            raise Refusal(f"{where}: there is no relation {atom.relation!r} in the schema")
+        if len(atom.terms) != len(plan[atom.relation]):
+            raise Refusal(f"{where}: {atom.relation} has {len(plan[atom.relation])} columns, not {len(atom.terms)}")
+        for term, column in zip(atom.terms, plan[atom.relation], strict=True):
+            if isinstance(term, Var) and kinds.setdefault(term, column.type) != column.type:
+                raise Refusal(f"{where}: {term.name} is {kinds[term]} and, in {atom.relation}.{column.name}, {column.type}")
+            if column.is_id and plan is plans[1] and term not in made:
+                raise Refusal(f"{where}: {atom.relation}.{column.name} needs a connector, _v = id(...)")
+    if any(isinstance(term, Wild) for atom in rule.heads for term in atom.terms):
+        raise Refusal(f"{where}: `_` in a head: name the variable")
+    if unbound := head_variables(rule) - set(variables(rule.body)):
+        raise Refusal(f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body")
+
+
+def outputs(program: Program) -> Iterator[tuple[Rule, Atom]]:
+    """All rules with each of their heads."""
+    return ((rule, head) for rule in program.rules for head in rule.heads)

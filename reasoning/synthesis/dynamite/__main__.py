@@ -1,0 +1,50 @@
+"""`python -m reasoning.synthesis.dynamite learn | explain | run | verify | ask | show`."""
+
+import sys
+from typing import Annotated
+
+import tyro
+
+from reasoning.synthesis.dynamite import commands
+from reasoning.synthesis.dynamite.asking import Ask, ask
+from reasoning.synthesis.dynamite.commands import Explain, Learn, Run, Show, Verify
+from reasoning.synthesis.errors import Refusal
+
+RUN = {
+    Learn: commands.learn,
+    Explain: commands.run_explain,
+    Run: commands.run,
+    Verify: commands.run_verify,
+    Ask: ask,
+    Show: commands.show,
+}
+DESCRIPTION = "Migrate data by example: learn a Datalog program from one small pair of instances, then run it on everything."
+
+
+def parse(arguments: list[str]):
+    """The command that the arguments ask for; exits with code 2 if they are no command."""
+    kinds = [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in RUN]
+    union = kinds[0]
+    for kind in kinds[1:]:
+        union = union | kind
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+    return tyro.cli(
+        union, args=arguments, prog="python -m reasoning.synthesis.dynamite", description=DESCRIPTION, config=settings
+    )
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do it; the exit code: 0 done, 1 a report names problems, 2 bad input, 3 no program exists, 4 out of time."""
+    try:
+        command = parse(sys.argv[1:] if arguments is None else arguments)
+        return RUN[type(command)](command)
+    except Refusal as refusal:
+        print(f"refused: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped; `run --resume` goes on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,222 @@
+"""What an example leaves open: other programs that agree with it, and the smallest input that tells two of them apart.
+
+Source: arXiv 2003.01331, interactive mode. The paper's prototype tries subsets of a sample in the order of bit masks. Ours needs no
+such search: rules without negation are monotone, so a smallest distinguishing input is always the set of source records behind one
+record that only one of the programs makes.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reasoning.synthesis.datalog import Const, Program, Rule
+from reasoning.synthesis.dynamite.candidate import Candidate, to_rule
+from reasoning.synthesis.dynamite.correspondence import source_values
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.samples import made_up
+from reasoning.synthesis.dynamite.search import Clock, Search, Statistics, Task, extending, highest
+from reasoning.synthesis.dynamite.sketch import NoSource, Sketch, make_sketch
+from reasoning.synthesis.engines.compile import flat_terms
+from reasoning.synthesis.engines.memory import evaluate, matches
+from reasoning.synthesis.facts import Facts, flatten, from_facts, to_facts
+from reasoning.synthesis.infer import Instance
+from reasoning.synthesis.schema import PARENT, Schema, columns, flat_columns, is_edge, parent_of, walk
+from reasoning.synthesis.simplify import simplify
+
+SLACK = 8
+"""Programs up to so much dearer than the cheapest count as alternatives: about one more atom and join."""
+TRIES = 100
+"""Right rules looked at for one collection; many of them make the same records."""
+MOST_DERIVATIONS = 20_000
+"""Looked at in the search for a smallest input."""
+
+Row = tuple[str, int]
+"""A source record: relation and number of the fact."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A source instance on which two programs that agree with the examples differ."""
+
+    path: str
+    """The target collection that is open."""
+    source: Instance
+    """As few records as possible."""
+    answers: tuple[Instance, Instance]
+    """What the mapping makes of it, and what the other program does."""
+    other: Program
+    """The other program."""
+
+
+def alternatives(mapping: Mapping, k: int, data: Instance | None = None, seconds: float = 20.0) -> list[Program]:
+    """Up to k programs that agree with the examples and make something else of other data.
+
+    Args:
+      mapping: with its examples.
+      k: at least 1.
+      data: a source instance to differ on; None: one made up from the values of the examples.
+      seconds: stop looking after that.
+
+    Raises:
+      Refusal: `data` does not fit the source schema.
+    """
+    facts = sample_facts(mapping, data)
+    clock, found = Clock(seconds), []
+    for path, rules in _other_rules(mapping, facts, clock):
+        kept = tuple(rule for rule in mapping.program.rules if rule.heads[-1].relation != path)
+        order = [name for name, _ in walk(mapping.target)]
+        merged = sorted((*kept, *rules), key=lambda rule: order.index(rule.heads[-1].relation))
+        found.append(simplify(Program(tuple(merged))))
+        if len(found) == k:
+            break
+    return found
+
+
+def sample_facts(mapping: Mapping, data: Instance | None) -> Facts:
+    """Facts of the sample, or of one that is made up."""
+    if data is None:
+        return made_up(mapping.source, mapping.source_facts(), random.Random(mapping.options.seed))
+    return to_facts(mapping.source, data, "sample")
+
+
+def _other_rules(mapping: Mapping, facts: Facts, clock: Clock) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+    """For every collection, the right rules that differ on the facts, from each other and from the mapping's; cheapest first."""
+    sources = mapping.source_facts()
+    targets = [to_facts(mapping.target, target, "target example", loose=True) for _, target in mapping.examples]
+    wanted = [flatten(mapping.target, target) for target in targets]
+    values = source_values(mapping.source, sources)
+    first: dict[str, tuple[Candidate, Sketch]] = {}
+    for path, _ in walk(mapping.target):
+        rows = tuple(set(flat[path]) for flat in wanted)
+        if not any(rows):
+            continue
+        parent = first.get(parent_of(path) or "")
+        seen = [{record for record, _ in made_by(mapping.program, path, mapping.target, facts)}]
+        for candidate, sketch in _narrow_or_wide(mapping, path, (values, sources, rows), parent, clock):
+            first.setdefault(path, (candidate, sketch))
+            rule = to_rule(sketch, candidate, mapping.target, mapping.source)
+            made = {record for record, _ in made_by(Program((rule,)), path, mapping.target, facts)}
+            if made not in seen:
+                seen.append(made)
+                yield path, (rule,)
+
+
+def _narrow_or_wide(mapping, path, known, parent, clock) -> Iterator[tuple[Candidate, Sketch]]:
+    """Right candidates of the narrow sketch; if it has none, of the wide one."""
+    values, sources, rows = known
+    for wide in (False, True):
+        sketch = make_sketch(values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide)
+        if isinstance(sketch, NoSource):
+            return
+        search, right = Search(Task(sketch, sources, rows), mapping.options.seed, "directed", clock, Statistics()), False
+        if parent is not None:
+            search.start_from(extending(*parent, sketch))
+        for candidate in _right_ones(search):
+            right = True
+            yield candidate, sketch
+        search.close()
+        if right:
+            return
+
+
+def _right_ones(search: Search) -> Iterator[Candidate]:
+    """Right candidates up to a little above the cheapest price."""
+    most = None
+    for _ in range(TRIES):
+        candidate = search.next(most=most)
+        if not isinstance(candidate, Candidate):
+            return
+        most = most or highest(search.bound, SLACK)
+        yield candidate
+        search.block(candidate)
+
+
+def made_by(program: Program, path: str, target: Schema, facts: Facts) -> Iterator[tuple[tuple, frozenset[Row]]]:
+    """The flattened records of one collection by the rules that are meant for it, each with the source records behind it."""
+    for rule in program.rules:
+        if rule.heads[-1].relation == path:
+            terms = flat_terms(rule, len(rule.heads) - 1, target)
+            for n, (binding, rows) in enumerate(matches(rule.body, facts)):
+                if n == MOST_DERIVATIONS:
+                    break
+                record = tuple(term.value if isinstance(term, Const) else binding[term] for term in terms)  # type: ignore[index]
+                yield record, frozenset((atom.relation, row) for atom, row in zip(rule.body, rows, strict=True))
+
+
+def next_question(mapping: Mapping, data: Instance | None = None, k: int = 5, seconds: float = 20.0) -> Question | None:
+    """The smallest input, in records, on which the mapping and one of up to k alternatives differ.
+
+    Args:
+      mapping: with its examples.
+      data: a source instance to take records from; None: made up.
+      k: alternatives compared.
+      seconds: for finding them.
+
+    Returns:
+      None if no alternative differs on the data.
+    """
+    facts = sample_facts(mapping, data)
+    best: tuple[int, str, Facts, Program] | None = None
+    for path, rules in _first(_other_rules(mapping, facts, Clock(seconds)), k):
+        other = Program(rules)
+        found = smallest_difference(mapping, other, path, facts)
+        if found is not None and (best is None or found[0] < best[0]):
+            best = (*found[:1], path, found[1], other)
+    if best is None:
+        return None
+    _, path, part, other = best
+    kept = tuple(rule for rule in mapping.program.rules if rule.heads[-1].relation != path)
+    both = [from_facts(mapping.target, evaluate(p, part)) for p in (mapping.program, Program(kept + other.rules))]
+    return Question(path, from_facts(mapping.source, part), (both[0], both[1]), simplify(other))
+
+
+def _first(items, k):
+    for _, item in zip(range(k), items, strict=False):
+        yield item
+
+
+def smallest_difference(mapping: Mapping, other: Program, path: str, facts: Facts) -> tuple[int, Facts] | None:
+    """The fewest source records on which two programs make different records of a collection; None if they never do.
+
+    Returns:
+      Their number, and the facts of them.
+    """
+    sides = [(mapping.program, other), (other, mapping.program)]
+    support = {
+        (n, record, rows) for n, (one, _) in enumerate(sides) for record, rows in made_by(one, path, mapping.target, facts)
+    }
+    closed = [(_closure(mapping.source, rows, facts), n, record) for n, record, rows in support]
+    for rows, n, record in sorted(closed, key=lambda item: (len(item[0]), sorted(item[0]), item[1])):
+        part = restricted(facts, rows)
+        if record not in {made for made, _ in made_by(sides[n][1], path, mapping.target, part)}:
+            return len(rows), part
+    return None
+
+
+def _closure(schema: Schema, rows: frozenset[Row], facts: Facts) -> frozenset[Row]:
+    """With the records around nested ones, and the nodes that edges join: an instance that can be shown."""
+    found, todo = set(rows), list(rows)
+    while todo:
+        path, number = todo.pop()
+        for needed in _needed(schema, path, facts[path][number], facts):
+            if needed not in found:
+                found.add(needed)
+                todo.append(needed)
+    return frozenset(found)
+
+
+def _needed(schema, path, fact, facts):
+    names = [column.name for column in columns(schema, path)]
+    if names[0] == PARENT:
+        yield fact[0]
+    collection = dict(walk(schema))[path]
+    if schema.kind == "graph" and is_edge(collection):
+        for foreign in schema.foreign_keys:
+            if foreign.path == path and foreign.attrs[0] in ("_start", "_end"):
+                end, place = fact[names.index(foreign.attrs[0])], [c.name for c in columns(schema, foreign.to_path)].index("_id")
+                yield next((foreign.to_path, n) for n, node in enumerate(facts[foreign.to_path]) if node[place] == end)
+
+
+def restricted(facts: Facts, rows: frozenset[Row]) -> Facts:
+    """Only some of the facts."""
+    return {path: [fact for n, fact in enumerate(found) if (path, n) in rows] for path, found in facts.items()}

@@ -1,0 +1,121 @@
+"""The command `ask`: on a terminal until nothing is open, or one question and one answer at a time for a script."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from reasoning.synthesis.connect.json_stream import read_instance
+from reasoning.synthesis.connect.places import kind_of
+from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.dynamite.ambiguity import Question, next_question
+from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
+from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
+from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.infer import Instance
+
+FOUND, WRONG, IMPOSSIBLE, SPENT = 0, 1, 3, 4
+"""Exit codes; bad input is 2."""
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Put the smallest question that the examples leave open, and learn from the answer; on a terminal until nothing is open."""
+
+    mapping: Path
+    """What `learn` wrote; it is replaced when something was learned."""
+    sample: Path | None = None
+    """A source instance to take records from; made up if absent."""
+    question: Path | None = None
+    """For scripts: write the question there as JSON and stop; with --answer, the question that is answered."""
+    answer: str | None = None
+    """1 or 2, or the path of a target instance."""
+    rounds: int = 10
+    """Questions at most, on a terminal."""
+
+
+def read_sample(path: Path | None, mapping: Path) -> Instance | None:
+    """A source instance of any kind, whole; None if there is no path."""
+    if path is None:
+        return None
+    if kind_of(str(path)) == "json":
+        return read_instance(path)
+    found: Instance = {}
+    for name, record in records(load_mapping(mapping).source, str(path)):
+        found.setdefault(name, []).extend([] if record is None else [record])
+    return found
+
+
+def ask(command: Ask) -> int:
+    """Ask once for a script, or until nothing is open on a terminal."""
+    if command.question is None and command.answer is None:
+        return _converse(command)
+    if command.question is None:
+        raise Refusal("--answer needs --question: the file that the question was written to")
+    if command.answer is None:
+        return _write_question(command)
+    try:
+        asked = json.loads(command.question.read_text(encoding="utf-8"))
+        source, answers = asked["source"], asked["answers"]
+    except (OSError, ValueError, KeyError) as error:
+        raise Refusal(f"{command.question} is no question that `ask` wrote ({error})") from error
+    return _learn_more(command, source, _answer(command.answer, answers))
+
+
+def _write_question(command: Ask) -> int:
+    question = next_question(load_mapping(command.mapping), read_sample(command.sample, command.mapping))
+    data = (
+        {"source": None} if question is None else {"path": question.path, "source": question.source, "answers": question.answers}
+    )
+    with writing(command.question):
+        command.question.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print("nothing is open" if question is None else f"{question.path} is open: {command.question}")
+    return FOUND
+
+
+def _answer(text: str, answers) -> Instance:
+    if text in ("1", "2"):
+        return answers[int(text) - 1]
+    return read_instance(Path(text))
+
+
+def _learn_more(command: Ask, source: Instance, target: Instance) -> int:
+    """Learn again with one more example; the mapping is replaced if there is still a program."""
+    mapping = load_mapping(command.mapping)
+    examples = [*mapping.examples, (source, target)]
+    found = synthesize_mapping(mapping.source, mapping.target, examples, mapping.options)
+    if not isinstance(found, Mapping):
+        reason = found.reason if isinstance(found, Unsat) else "out of time"
+        print(f"no program fits this answer beside the examples: {reason}; the mapping stays as it was", file=sys.stderr)
+        return IMPOSSIBLE if isinstance(found, Unsat) else SPENT
+    save_mapping(found, command.mapping)
+    print(found.datalog, end="")
+    return FOUND
+
+
+def _converse(command: Ask) -> int:
+    for _ in range(command.rounds):
+        question = next_question(load_mapping(command.mapping), read_sample(command.sample, command.mapping))
+        if question is None:
+            print("nothing is open")
+            return FOUND
+        reply = _put(question)
+        if reply is None:
+            return FOUND
+        if status := _learn_more(command, question.source, _answer(reply, question.answers)):
+            return status
+    print(f"{command.rounds} questions were answered; more may be open")
+    return FOUND
+
+
+def _put(question: Question) -> str | None:
+    """Print the question and read the reply; None: the user leaves."""
+    show_json = lambda value: json.dumps(value, indent=1, ensure_ascii=False)
+    print(f"{question.path}: what should become of\n{show_json(question.source)}")
+    for n, answer in enumerate(question.answers, 1):
+        print(f"{n}: {show_json(answer)}")
+    try:
+        reply = input("1, 2, the path of another target instance, or nothing to stop: ").strip()
+    except EOFError:
+        return None
+    return reply or None

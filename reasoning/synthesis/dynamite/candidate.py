@@ -1,0 +1,85 @@
+"""A completed sketch: which copies take part, which positions are equal, what they equal, and where the head comes from."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from reasoning.synthesis.datalog import Atom, Connector, Const, Rule, Term, Var, Wild
+from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.engines.memory import Rows, matches
+from reasoning.synthesis.facts import Facts
+from reasoning.synthesis.schema import Schema, ancestors, find, layout
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A completion of a sketch, free of the names of variables: two are the same program exactly if they are equal."""
+
+    copies: frozenset[int]
+    """The copies that take part."""
+    classes: tuple[frozenset[int], ...]
+    """Positions that are equal, in groups of two or more."""
+    constants: tuple[tuple[int, Any], ...]
+    """Positions that equal a constant."""
+    head: tuple[int | None, ...]
+    """The position behind each head column; None: NULL."""
+
+
+def body_of(sketch: Sketch, candidate: Candidate) -> tuple[tuple[Atom, ...], dict[int, Var]]:
+    """The atoms, in the order of the copies, and the variable at every position that has one."""
+    named = {p: Var(f"v{min(group)}") for group in candidate.classes for p in group}
+    named |= {p: Var(f"v{p}") for p in candidate.head if p is not None and p not in named}
+    fixed = dict(candidate.constants)
+    term = lambda p: named.get(p) or (Const(fixed[p]) if p in fixed else Wild())
+    body = tuple(Atom(sketch.copies[copy], tuple(map(term, sketch.of_copy(copy)))) for copy in sorted(candidate.copies))
+    return body, named
+
+
+def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[tuple[tuple, Rows]]:
+    """Every flattened target record that the candidate makes, with the facts behind it, in the order of the sorted copies."""
+    body, named = body_of(sketch, candidate)
+    for binding, rows in matches(body, facts):
+        yield tuple(None if p is None else binding[named[p]] for p in candidate.head), rows
+
+
+def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema) -> Rule:
+    """The candidate as a rule, its variables named after the columns they stand for."""
+    body, named = body_of(sketch, candidate)
+    nice = _names(sketch, candidate, named, source)
+    body = tuple(Atom(a.relation, tuple(nice.get(t, t) if isinstance(t, Var) else t for t in a.terms)) for a in body)
+    terms: list[Term] = [Const(None) if p is None else nice[named[p]] for p in candidate.head]
+    heads, connectors, above = [], [], ()
+    for path in ancestors(sketch.path):
+        collection = find(target, path)
+        own = tuple(terms.pop(0) for _ in collection.attrs)
+        identity = Var("_" + path.replace("?", "_"))
+        if collection.children:
+            connectors.append(Connector(identity, above + own))
+        heads.append(Atom(path, above + own + ((identity,) if collection.children else ())))
+        above = (identity,)
+    used = {term for head in heads for term in head.terms}
+    return Rule(tuple(heads), body, tuple(connector for connector in connectors if connector.var in used))
+
+
+def _names(sketch, candidate, named, source) -> dict[Var, Var]:
+    """A readable name for every variable, none of them twice: the head column's, or the source column's."""
+    wanted: dict[Var, str] = {}
+    for (_, attr), p in zip(sketch.head, candidate.head, strict=True):
+        if p is not None:
+            wanted.setdefault(named[p], attr.name)
+    for p, var in sorted(named.items()):
+        relation, argument = sketch.place(p)
+        column = layout(source)[relation][argument]
+        is_id = column.type.removeprefix("id:").rpartition("?")[2] if column.is_id else column.name
+        wanted.setdefault(var, is_id)
+    taken: set[str] = {"_", "id", "true", "false", "null"}
+    found = {}
+    for var, name in wanted.items():
+        name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name).strip("_") or "x"
+        name = name if name[0].isalpha() else f"x{name}"
+        while name in taken:
+            stem, _, number = name.rpartition("_")
+            name = f"{stem}_{int(number) + 1}" if stem and number.isdigit() else f"{name}_2"
+        taken.add(name)
+        found[var] = Var(name)
+    return found

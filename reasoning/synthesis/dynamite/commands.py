@@ -1,0 +1,187 @@
+"""The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of them."""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from reasoning.synthesis.connect.json_stream import read_instance
+from reasoning.synthesis.describe import read_schema
+from reasoning.synthesis.dynamite.asking import FOUND, IMPOSSIBLE, SPENT, WRONG, read_sample
+from reasoning.synthesis.dynamite.explain import explain
+from reasoning.synthesis.dynamite.mapping import Options, load_mapping, save_mapping
+from reasoning.synthesis.dynamite.migrate import CHUNK, Plan, migrate
+from reasoning.synthesis.dynamite.page import write_page
+from reasoning.synthesis.dynamite.report import Report
+from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
+from reasoning.synthesis.dynamite.verify import verify
+from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.infer import Instance, infer_schema
+from reasoning.synthesis.schema import Schema
+from reasoning.synthesis.syntax import show_program
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Learn a mapping from one small source instance and what it should become. Exit code 3: no program exists; 4: out of time."""
+
+    source_example: Path
+    """An instance file: a JSON object from names of collections to lists of records."""
+    target_example: Path
+    """What it should become, written by hand."""
+    out: Path
+    """The mapping, as JSON."""
+    source_schema: Path | None = None
+    """SQL DDL, JSON Schema, a graph description or our own form; inferred from the example if absent."""
+    target_schema: Path | None = None
+    """Likewise."""
+    budget: float = 60.0
+    """Seconds."""
+    seed: int = 0
+    """Decides ties between programs of equal price."""
+    constants: tuple[str, ...] = ()
+    """Values that a rule may compare a column with, as JSON: '"actor"', 3, true. Columns with few values give theirs by themselves."""
+    max_rules: int = 1
+    """Rules for one collection where one is not enough."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say what a mapping does, in words or as a page."""
+
+    mapping: Path
+    """What `learn` wrote."""
+    html: Path | None = None
+    """Write a page with a drawing there instead."""
+    sample: Path | None = None
+    """A source instance to look for open questions in; made up if absent."""
+    questions: bool = True
+    """Look for open questions."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Migrate all the data. The source is only read; the target appears when all of it is there."""
+
+    mapping: Path
+    """What `learn` wrote."""
+    source: str
+    """A path or URL: instance .json, .xml, .db, .duckdb, a folder of CSV, Parquet or JSON lines, postgresql://..."""
+    target: str
+    """Likewise; a folder gets JSON lines or CSV, parquet://FOLDER Parquet, a .cypher file statements."""
+    engine: Literal["duckdb", "sqlite", "memory"] = "duckdb"
+    """What applies the rules; the other two hold everything in memory."""
+    resume: bool = False
+    """Go on with a run that was stopped."""
+    overwrite: bool = False
+    """Replace a target that is there."""
+    childless: Literal["keep", "flag"] = "keep"
+    """Parents without children are kept; flag: and listed."""
+    chunk: int = CHUNK
+    """Rows between two points to resume from."""
+    memory: str | None = None
+    """The most that DuckDB may hold, e.g. 2GB; beyond that it uses the disk."""
+    report: Path | None = None
+    """Write the report as JSON, too."""
+
+
+@dataclass(frozen=True)
+class Verify:
+    """Compare a target with what the mapping makes of the source, record by record. Exit code 1: they differ."""
+
+    mapping: Path
+    """What `learn` wrote."""
+    source: str
+    """The data it was made from."""
+    target: str
+    """What was made."""
+    round_trip: bool = False
+    """Learn the way back, too, and try it."""
+
+
+@dataclass(frozen=True)
+class Show:
+    """Print the mapping as SQL or Datalog."""
+
+    mapping: Path
+    """What `learn` wrote."""
+    dialect: Literal["datalog", "duckdb", "sqlite", "postgres", "spark"] = "datalog"
+    """Nested collections become lists of structs or JSON, as the dialect has it."""
+
+
+def learn(command: Learn) -> int:
+    """Learn, say what was found, and write it."""
+    source, target = read_instance(command.source_example), read_instance(command.target_example)
+    source_schema = _schema(command.source_schema, source, command.source_example)
+    target_schema = _schema(command.target_schema, target, command.target_example)
+    constants = tuple(map(_constant, command.constants))
+    options = Options(command.budget, command.seed, constants, command.max_rules)
+    found = synthesize_mapping(source_schema, target_schema, [(source, target)], options)
+    if isinstance(found, Unsat):
+        print(f"no program: {found.reason}", file=sys.stderr)
+        return IMPOSSIBLE
+    if isinstance(found, Timeout):
+        print(f"out of time at {found.path} after {command.budget:g} s; the best so far, not right:", file=sys.stderr)
+        print(show_program(found.best), end="")
+        return SPENT
+    save_mapping(found, command.out)
+    print(found.datalog, end="")
+    print(f"{found.statistics['candidates']} candidates, {found.statistics['conflicts']} conflicts, "
+          f"{found.statistics['seconds']:.2f} s: {command.out}", file=sys.stderr)  # fmt: skip
+    return FOUND
+
+
+def _schema(path: Path | None, instance: Instance, where: Path) -> Schema:
+    return read_schema(path) if path else infer_schema(instance, where=str(where))
+
+
+def _constant(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError:
+        value = text
+    if isinstance(value, dict | list) or value is None:
+        raise Refusal(f"--constants: {text} is no text, number, true or false")
+    return value
+
+
+def run_explain(command: Explain) -> int:
+    """Print the explanation, or write the page."""
+    mapping, data = load_mapping(command.mapping), read_sample(command.sample, command.mapping)
+    if command.html:
+        print(write_page(mapping, command.html, data, command.questions))
+    else:
+        print(explain(mapping, data, command.questions), end="")
+    return FOUND
+
+
+def run(command: Run) -> int:
+    """Migrate and print the report; 1 if it names problems."""
+    plan = Plan(load_mapping(command.mapping), command.source, command.target, command.engine, command.resume, command.overwrite,
+                command.childless, command.chunk, command.memory)  # fmt: skip
+    report = migrate(plan, lambda line: print(line, file=sys.stderr))
+    if command.report:
+        with writing(command.report):
+            command.report.write_text(json.dumps(vars(report), indent=1, default=str) + "\n", encoding="utf-8")
+    return _told(report)
+
+
+def run_verify(command: Verify) -> int:
+    """Compare and print the report; 1 if the target is not what it should be."""
+    return _told(verify(load_mapping(command.mapping), command.source, command.target, command.round_trip))
+
+
+def _told(report: Report) -> int:
+    print(report.text())
+    return WRONG if report.problems else FOUND
+
+
+def show(command: Show) -> int:
+    """Print the program."""
+    mapping = load_mapping(command.mapping)
+    if command.dialect == "datalog":
+        print(mapping.datalog, end="")
+    else:
+        print("\n\n".join(f"-- {name}\n{query};" for name, query in mapping.to_sql(command.dialect).items()))
+    return FOUND

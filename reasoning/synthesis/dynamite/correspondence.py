@@ -1,0 +1,182 @@
+"""Which source attributes can fill which target attributes, by containment of values: the first step of Dynamite.
+
+Source: arXiv 2003.01331, attribute mapping; typed values and the choice of constants are ours.
+"""
+
+import difflib
+import functools
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from reasoning.synthesis.facts import Facts
+from reasoning.synthesis.schema import Column, Schema, layout
+
+Place = tuple[str, int]
+"""A column: the relation's path and the position of the argument."""
+MOST_CONSTANTS = 8
+"""A column with more different values than this gives no constants."""
+DECLARED, AKIN, KEY, COINCIDENCE = 1, 2, 3, 6
+"""Prices of equalities: a declared reference; one to a column without repetitions, by name too; or not by name; any other."""
+UNDECLARED = 2
+"""Added to the price of a reference that is not declared in a schema that declares some."""
+UNJOINED = ("float", "bool")
+"""Types whose values never name records. Our choice."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values of every source column in each example, NULL left out."""
+
+    schema: Schema
+    """The source's."""
+    by_place: dict[Place, tuple[Counter, ...]]
+    """Counts of values, one Counter for each example."""
+
+    @functools.cached_property
+    def columns(self) -> dict[Place, Column]:
+        """The columns themselves."""
+        return {(path, p): column for path, found in layout(self.schema).items() for p, column in enumerate(found)}
+
+    def type(self, place: Place) -> str:
+        return self.columns[place].type
+
+    def name(self, place: Place) -> str:
+        return self.columns[place].name
+
+    @functools.cached_property
+    def first(self) -> dict[Place, frozenset]:
+        """The values in the first example, which alone tells references: later ones may be fragments in which they dangle."""
+        return {place: frozenset(counters[0]) for place, counters in self.by_place.items()}
+
+    @functools.cached_property
+    def unique(self) -> frozenset[Place]:
+        """The columns that hold something, and nothing twice, in the first example."""
+        return frozenset(place for place, found in self.by_place.items() if found[0] and found[0].total() == len(found[0]))
+
+    @functools.cached_property
+    def referred(self) -> dict[Place, frozenset[Place]]:
+        """For every column, those without repetitions that hold all its values: what a reference looks like."""
+        keys = sorted(self.unique)
+        return {
+            place: frozenset(key for key in keys if self.type(key) == self.type(place) and found <= self.first[key])
+            for place, found in self.first.items()
+        }
+
+    @functools.cached_property
+    def joins(self) -> dict[tuple[Place, Place], int]:
+        """See the function `joins`."""
+        return joins(self)
+
+
+def source_values(schema: Schema, examples: tuple[Facts, ...]) -> Values:
+    """Count the values of all columns, those of identities included."""
+    found = {}
+    for path, columns in layout(schema).items():
+        for p in range(len(columns)):
+            found[path, p] = tuple(Counter(f[p] for f in facts[path] if f[p] is not None) for facts in examples)
+    return Values(schema, found)
+
+
+def sources_of(values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False) -> list[Place]:
+    """The columns that hold all values of a target attribute, in every example.
+
+    Args:
+      values: of the source.
+      kind: the target attribute's type; only columns of the same type count.
+      wanted: the target attribute's values in each example, NULL left out.
+      partial: one of the values is enough, for rules that make some of the records only.
+    """
+    enough = (lambda pairs: any(a & b for a, b in pairs)) if partial else (lambda pairs: all(a <= b for a, b in pairs))
+    return [
+        place
+        for place, counters in values.by_place.items()
+        if values.type(place) == kind and enough([(a, b.keys()) for a, b in zip(wanted, counters, strict=True)])
+    ]
+
+
+def joins(values: Values) -> dict[tuple[Place, Place], int]:
+    """The pairs of columns that a rule may equate, both ways round, with the price of such an equality.
+
+    A pair may be equated if one column's values contain the other's, if a declared foreign key says so, or if the values overlap and
+    a third column contains both. Identities join only those of the same collection.
+    """
+    places = [place for place in values.by_place if values.type(place) not in UNJOINED and any(values.by_place[place])]
+    declared = declared_joins(values.schema)
+    by_type: dict[str, list[Place]] = {}
+    for place in places:
+        by_type.setdefault(values.type(place), []).append(place)
+    above = {a: frozenset(b for b in by_type[values.type(a)] if values.first[a] <= values.first[b]) for a in places}
+    return {
+        (a, b): _cost(values, a, b, (a, b) in declared)
+        for group in by_type.values()
+        for a in group
+        for b in group
+        if _overlap(values, a, b) and ((a, b) in declared or above[a] & above[b])
+    }
+
+
+def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
+    """Pairs of columns tied by foreign keys, by nesting, or by referring to the same column; both ways round."""
+    plan = layout(schema)
+    at = {(path, column.name): (path, p) for path, columns in plan.items() for p, column in enumerate(columns)}
+    groups: dict[Any, set[Place]] = {}
+    for foreign in schema.foreign_keys:
+        for attr, to_attr in zip(foreign.attrs, foreign.to_attrs, strict=True):
+            groups.setdefault((foreign.to_path, to_attr), {at[foreign.to_path, to_attr]}).add(at[foreign.path, attr])
+    for path, columns in plan.items():
+        for p, column in enumerate(columns):
+            if column.is_id:
+                groups.setdefault(column.type, set()).add((path, p))
+    return {(a, b) for group in groups.values() for a in group for b in group}
+
+
+def _overlap(values, a, b):
+    return any(one.keys() & other.keys() for one, other in zip(values.by_place[a], values.by_place[b], strict=True))
+
+
+def _cost(values, a, b, declared):
+    if declared:
+        return DECLARED
+    undeclared = UNDECLARED if values.schema.foreign_keys else 0
+    if b in values.referred[a] or a in values.referred[b]:
+        return (AKIN if akin(values, a, b) else KEY) + undeclared
+    return KEY + undeclared if values.referred[a] & values.referred[b] else COINCIDENCE
+
+
+def akin(values: Values, a: Place, b: Place) -> bool:
+    """Whether the names of two columns suggest that they hold the same thing: "id" of "person" and "person_id"."""
+    first, second = words(values.name(a)), words(values.name(b))
+    wide = words(a[0].rpartition("?")[2]) | first, words(b[0].rpartition("?")[2]) | second
+    return bool(first) and bool(second) and (first <= wide[1] or second <= wide[0])
+
+
+def words(name: str) -> set[str]:
+    """The words of a name in small letters, without a plural s: "PersonIds" gives person and id."""
+    found = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
+    return {word.lower().removesuffix("s") for word in found}
+
+
+def likeness(path: str, name: str, other_path: str, other_name: str) -> float:
+    """How alike two attributes are called, from 0 to 1: the attribute's name counts more than its collection's."""
+    ratio = lambda a, b: difflib.SequenceMatcher(None, a.lower(), b.lower()).ratio()
+    return 0.75 * ratio(name, other_name) + 0.25 * ratio(path, other_path)
+
+
+def constants(values: Values, given: tuple[Any, ...]) -> dict[Place, list[Any]]:
+    """The constants that each column may be compared with.
+
+    The published prototype has a fixed list of words. Our choice: the values of a column in which few values repeat, that is no
+    reference and no identity; and those that the user gives, wherever they occur.
+    """
+    named = {place for pair in declared_joins(values.schema) if pair[0] != pair[1] for place in pair}
+    named |= {place for pair, price in values.joins.items() if price <= AKIN and pair[0] != pair[1] for place in pair}
+    found = {}
+    for place, counters in values.by_place.items():
+        total = sum(counters, Counter())
+        asked = [value for value in total if any(value == c and type(value) is type(c) for c in given)]
+        few = values.type(place) in ("str", "int", "bool") and 0 < len(total) <= MOST_CONSTANTS and place not in named
+        repeated = any(0 < len(counter) < counter.total() for counter in counters)
+        found[place] = sorted(total, key=repr) if few and repeated else asked
+    return {place: list(options) for place, options in found.items() if options}

@@ -1,0 +1,130 @@
+"""A mapping in words: a sentence for every rule, where every target column comes from, one record followed through, what is open."""
+
+from reasoning.synthesis.datalog import Const, Rule, Var
+from reasoning.synthesis.dynamite.ambiguity import Question, next_question
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.report import unmapped
+from reasoning.synthesis.engines.compile import flat_names, flat_terms
+from reasoning.synthesis.engines.memory import matches
+from reasoning.synthesis.infer import Instance
+from reasoning.synthesis.schema import Schema, columns, layout
+from reasoning.synthesis.syntax import show_rule, show_value
+
+
+def explain(mapping: Mapping, data: Instance | None = None, questions: bool = True) -> str:
+    """The whole explanation as text.
+
+    Args:
+      mapping: with its examples.
+      data: a source instance to look for open questions in; None: made up.
+      questions: look for them at all; takes up to some twenty seconds.
+    """
+    parts = []
+    for rule in mapping.program.rules:
+        parts.append("\n".join([sentence(rule, mapping.source), f"    {show_rule(rule)}", *worked(rule, mapping)]))
+    parts.append("Where the columns come from:\n" + table(lineage(mapping)))
+    if left := unmapped(mapping):
+        parts.append("Nothing is made of: " + ", ".join(left))
+    if mapping.notes:
+        parts.append("Noticed:\n" + "\n".join(f"- {note}" for note in mapping.notes))
+    if questions:
+        parts.append(open_questions(mapping, next_question(mapping, data)))
+    return "\n\n".join(parts) + "\n"
+
+
+def atoms_in_order(rule: Rule) -> list[int]:
+    """The atoms of a body so that each is tied to one before it, if that can be; the first is the one that shares most."""
+    terms = [{term for term in atom.terms if isinstance(term, Var)} for atom in rule.body]
+    shared = lambda n, known: len(terms[n] & known)
+    everything = lambda n: set().union(*(found for m, found in enumerate(terms) if m != n))
+    order = [max(range(len(terms)), key=lambda n: (shared(n, everything(n)), -n))]
+    while len(order) < len(terms):
+        known = set().union(*(terms[n] for n in order))
+        order.append(max((n for n in range(len(terms)) if n not in order), key=lambda n: (shared(n, known), -n)))
+    return order
+
+
+def labels(rule: Rule) -> list[str]:
+    """A name for every atom: its relation, numbered where it comes twice."""
+    names = [atom.relation for atom in rule.body]
+    return [f"{name} ({names[: n + 1].count(name)})" if names.count(name) > 1 else name for n, name in enumerate(names)]
+
+
+def sentence(rule: Rule, source: Schema) -> str:
+    """What a rule does, in one sentence."""
+    names, seen, parts = labels(rule), {}, []
+    for n in atoms_in_order(rule):
+        tests = []
+        for term, column in zip(rule.body[n].terms, columns(source, rule.body[n].relation), strict=True):
+            place = f"{names[n]}.{column.name}"
+            if isinstance(term, Const):
+                tests.append(f"its {column.name} is {show_value(term.value)}")
+            elif isinstance(term, Var) and term in seen:
+                tests.append(_tie(column, seen[term]))
+            elif isinstance(term, Var):
+                seen[term] = (names[n], column.name, column.is_id, place)
+        parts.append(f"{names[n]}{' where ' + ' and '.join(tests) if tests else ''}")
+    first, *others = parts
+    made = "; for ".join([f"For every {first}", *(f"every {other}" for other in others)])
+    return f"{made}: a record of {rule.heads[-1].relation}."
+
+
+def _tie(column, known) -> str:
+    label, name, is_id, place = known
+    if not (column.is_id and is_id):
+        return f"its {column.name} is {place}"
+    if column.name == "__parent":
+        return f"it lies in the same record as {label}" if name == "__parent" else f"it lies in {label}"
+    return f"{label} lies in it"
+
+
+def lineage(mapping: Mapping) -> list[tuple[str, str]]:
+    """Pairs of a target column and what it is filled from, by rule."""
+    found = []
+    for rule in mapping.program.rules:
+        path, names = rule.heads[-1].relation, labels(rule)
+        terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
+        for name, term in zip(flat_names(mapping.target, path), terms, strict=True):
+            places = [
+                f"{names[n]}.{column.name}"
+                for n, atom in enumerate(rule.body)
+                for one, column in zip(atom.terms, layout(mapping.source)[atom.relation], strict=True)
+                if one == term and isinstance(term, Var)
+            ]
+            found.append((f"{path}.{name}", " = ".join(places) if places else show_value(getattr(term, "value", None))))
+    return found
+
+
+def table(pairs: list[tuple[str, str]]) -> str:
+    """Two columns of text."""
+    width = max((len(first) for first, _ in pairs), default=0)
+    return "\n".join(f"  {first:<{width}}  <-  {second}" for first, second in pairs)
+
+
+def worked(rule: Rule, mapping: Mapping) -> list[str]:
+    """One record of the example: the source rows and what the rule makes of them."""
+    for facts in mapping.source_facts():
+        for binding, rows in matches(rule.body, facts):
+            lines = ["  For example"]
+            for label, atom, row in zip(labels(rule), rule.body, rows, strict=True):
+                cells = zip(columns(mapping.source, atom.relation), facts[atom.relation][row], strict=True)
+                lines.append(f"    {label}: " + ", ".join(f"{c.name} = {show_value(v)}" for c, v in cells if not c.is_id))
+            terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
+            values = [show_value(binding[term] if isinstance(term, Var) else getattr(term, "value", None)) for term in terms]
+            path = rule.heads[-1].relation
+            pairs = zip(flat_names(mapping.target, path), values, strict=True)
+            return [*lines, f"    -> {path}: " + ", ".join(f"{name} = {value}" for name, value in pairs)]
+    return []
+
+
+def open_questions(mapping: Mapping, question: Question | None) -> str:
+    """What the examples leave open, and what would settle it."""
+    if question is None:
+        return "No open question was found: the programs near this one that fit the examples make the same of the data looked at."
+    rules = [rule for rule in question.other.rules if rule.heads[-1].relation == question.path]
+    other = "\n".join(f"    {show_rule(rule)}" for rule in rules)
+    return (
+        f"Open: {question.path} could be made in another way that fits the examples as well:\n{other}\n"
+        f"  This source would tell them apart:\n    {question.source}\n  Should it become\n    1: {question.answers[0]}\n"
+        f"    2: {question.answers[1]}\n  `ask` puts the question and learns from the answer."
+    )

@@ -1,0 +1,134 @@
+"""A learned mapping: the program with everything needed to explain, run, ask about and store it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reasoning.synthesis.datalog import Program, check_program
+from reasoning.synthesis.describe import from_json
+from reasoning.synthesis.engines.compile import compile_program
+from reasoning.synthesis.engines.nest import nested_queries
+from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.facts import Facts, from_facts, to_facts
+from reasoning.synthesis.infer import Instance
+from reasoning.synthesis.schema import Schema, to_json
+from reasoning.synthesis.syntax import parse_program, show_program
+
+FORMAT = "latentax dynamite mapping 1"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search."""
+
+    budget: float = 60.0
+    """Seconds in all."""
+    seed: int = 0
+    """Decides ties between programs of equal price."""
+    constants: tuple[Any, ...] = ()
+    """Values that a rule may compare a column with, besides those of columns with few values."""
+    max_rules: int = 1
+    """Rules for one target collection, where one is not enough; 1: as in the paper."""
+    learning: str = "directed"
+    """What is learned from a mistake: "directed" (ours), "paper" (minimal distinguishing projections), "enumerate" (nothing)."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A program that makes every target example from its source example."""
+
+    source: Schema
+    """Where the data comes from."""
+    target: Schema
+    """Where it goes."""
+    program: Program
+    """The rules."""
+    examples: tuple[tuple[Instance, Instance], ...] = ()
+    """Pairs of source and target that the program agrees with."""
+    options: Options = Options()
+    """How it was found."""
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """Candidates tried, conflicts learned, seconds."""
+    notes: tuple[str, ...] = ()
+    """What the example left open and the search had to decide."""
+
+    @property
+    def datalog(self) -> str:
+        """The program as text."""
+        return show_program(self.program)
+
+    def source_facts(self) -> tuple[Facts, ...]:
+        """The facts of the source examples."""
+        return tuple(to_facts(self.source, one, "source example") for one, _ in self.examples)
+
+    def to_sql(self, dialect: str = "duckdb") -> dict[str, str]:
+        """A SELECT for each target collection, nested ones inside their parents.
+
+        Args:
+          dialect: "duckdb", "sqlite", "postgres" or "spark".
+
+        Raises:
+          Refusal: another dialect.
+        """
+        flat = compile_program(self.program, self.source, self.target, dialect)
+        return nested_queries(self.target, flat, dialect)
+
+    def explain(self) -> str:
+        """The mapping in sentences, with its lineage and a worked row; see `explain.explain`."""
+        from reasoning.synthesis.dynamite.explain import explain
+
+        return explain(self)
+
+    def alternatives(self, k: int, data: Instance | None = None) -> list[Program]:
+        """Up to k other programs that agree with the examples and differ on `data`; see `ambiguity.alternatives`."""
+        from reasoning.synthesis.dynamite.ambiguity import alternatives
+
+        return alternatives(self, k, data)
+
+    def apply(self, instance: Instance) -> Instance:
+        """The target instance of a small source instance, by the reference engine. Raises Refusal if it does not fit the schema."""
+        from reasoning.synthesis.engines.memory import evaluate
+
+        return from_facts(self.target, evaluate(self.program, to_facts(self.source, instance, "source")))
+
+
+def save_mapping(mapping: Mapping, path: str | Path):
+    """Write a mapping as JSON, whole or not at all. Raises Refusal if the place cannot be written."""
+    path = Path(path)
+    data = {
+        "format": FORMAT,
+        "datalog": mapping.datalog,
+        "source_schema": to_json(mapping.source),
+        "target_schema": to_json(mapping.target),
+        "options": asdict(mapping.options),
+        "statistics": mapping.statistics,
+        "notes": list(mapping.notes),
+        "examples": [{"source": source, "target": target} for source, target in mapping.examples],
+    }
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        partial.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.replace(path)
+
+
+def load_mapping(path: str | Path) -> Mapping:
+    """Read what `save_mapping` wrote; the program may have been edited by hand.
+
+    Raises:
+      Refusal: no such file, another format, or a program that does not fit its schemas.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise KeyError("format")
+        source = from_json(data["source_schema"], f"{path}: source_schema")
+        target = from_json(data["target_schema"], f"{path}: target_schema")
+        program = check_program(parse_program(data["datalog"], f"{path}: datalog"), source, target)
+        options = Options(**data["options"] | {"constants": tuple(data["options"]["constants"])})
+        examples = tuple((pair["source"], pair["target"]) for pair in data["examples"])
+        return Mapping(source, target, program, examples, options, data["statistics"], tuple(data["notes"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Refusal(
+            f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the path of its --out"
+        ) from error

@@ -1,0 +1,204 @@
+"""Run a mapping on all the data: load, apply the rules, nest, write in ranges, rename; each step once, also after a crash."""
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from reasoning.synthesis.connect import sources
+from reasoning.synthesis.connect.places import kind_of, path_of
+from reasoning.synthesis.connect.postgres_sink import PostgresSink
+from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
+from reasoning.synthesis.dynamite.flat_rows import load_flat
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
+from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
+from reasoning.synthesis.engines import memory, sqlite
+from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
+from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.errors import Refusal, need, writing
+from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.schema import layout
+
+Engine = Literal["duckdb", "sqlite", "memory"]
+CHUNK = 1_000_000
+"""Rows written in one range, each range a point to resume from."""
+SOURCE = "s__"
+"""Before the names of the source's tables; those of the target have the prefixes of `nesting.py`."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `migrate` is asked to do."""
+
+    mapping: Mapping
+    """The rules and schemas."""
+    source: str
+    """Path or URL of the data; opened for reading only."""
+    target: str
+    """Path or URL of what is to be made."""
+    engine: Engine = "duckdb"
+    """Which engine applies the rules; "sqlite" and "memory" hold all data in memory."""
+    resume: bool = False
+    """Go on with an unfinished run."""
+    overwrite: bool = False
+    """Replace a target that is there, and forget an unfinished run."""
+    childless: Literal["keep", "flag"] = "keep"
+    """Parents without children are kept; "flag" lists them in the report as well."""
+    chunk: int = CHUNK
+    """Rows in one range."""
+    memory: str | None = None
+    """The most that DuckDB may hold, e.g. "2GB"; None: most of the machine's memory. Beyond that it uses the disk."""
+    work: Path | None = None
+    """Folder for what is unfinished; None: beside the target."""
+
+
+def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Report:
+    """Carry all data over, and report.
+
+    Args:
+      plan: see `Plan`.
+      progress: gets a line after each range, with the rate.
+
+    Returns:
+      The report of `report.report_of`: counts, dropped rows, keys, nulls, checksums, unmapped columns.
+
+    Raises:
+      Refusal: the source cannot be read or does not fit; the target is there; an unfinished run is there and neither `resume` nor
+        `overwrite` is given; no space. What is written stays for `resume`.
+    """
+    duckdb = need("duckdb")
+    check_target(plan.mapping.target, plan.target, plan.overwrite)
+    work = _work_folder(plan)
+    sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
+    if isinstance(sink, PostgresSink) and not plan.resume:
+        sink.reset()
+    started = time.monotonic()
+    try:
+        with duckdb.connect(str(work / "work.duckdb")) as base:
+            base.execute(f"SET temp_directory = '{work / 'spill'}'")
+            if plan.memory:
+                base.execute("SET memory_limit = ?", [plan.memory])
+            steps = _Steps(base)
+            _transform(plan, base, steps, work)
+            written = _write(plan, base, sink, progress)
+            seconds = time.monotonic() - started
+            report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
+            sink.finish(base)
+    except duckdb.Error as error:
+        raise sources.refusal_of(error, plan.target) from error
+    shutil.rmtree(work)
+    return report.timed(written, seconds)
+
+
+def _work_folder(plan: Plan) -> Path:
+    """The folder of this run, new or the one to resume; a run with another mapping or source is never resumed."""
+    beside = path_of(plan.target) if kind_of(plan.target) != "postgres" else Path("postgres-target")
+    work = plan.work or beside.with_name(beside.name + ".partial")
+    mark = work / "plan"
+    text = _fingerprint(plan)
+    with writing(work):
+        if work.exists() and plan.overwrite and not plan.resume:
+            shutil.rmtree(work)
+        if work.exists() and not plan.resume:
+            raise Refusal(f"{work} holds an unfinished run: --resume goes on with it, --overwrite begins anew")
+        if work.exists() and (not mark.exists() or mark.read_text() != text):
+            raise Refusal(f"{work} holds a run of another mapping or of a source that has changed: --overwrite begins anew")
+        work.mkdir(parents=True, exist_ok=True)
+        mark.write_text(text)
+    return work
+
+
+def _fingerprint(plan: Plan) -> str:
+    said = [plan.mapping.datalog, plan.source, plan.engine, repr(plan.mapping.source), repr(plan.mapping.target)]
+    place = path_of(plan.source) if "://" not in plan.source or plan.source.startswith(("sqlite", "duckdb")) else None
+    files = sorted(place.rglob("*")) if place and place.is_dir() else [place] if place and place.exists() else []
+    said += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file]
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+class _Steps:
+    """Steps that are done, kept in the same database and the same transaction as what they made."""
+
+    def __init__(self, base):
+        self.base = base
+        base.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT)")
+
+    def once(self, name: str, do: Callable[[], Any]):
+        """Do it, unless it was done."""
+        if self.base.execute("SELECT 1 FROM steps WHERE name = ?", [name]).fetchone():
+            return
+        self.base.begin()
+        try:
+            do()
+            self.base.execute("INSERT INTO steps VALUES (?)", [name])
+            self.base.commit()
+        except BaseException:
+            self.base.rollback()
+            raise
+
+
+def _transform(plan: Plan, base, steps: _Steps, work: Path):
+    """Source tables, flattened target tables, nested target tables."""
+    mapping, source_table = plan.mapping, lambda path: SOURCE + table_name(path)
+    steps.once("load", lambda: sources.load(base, mapping.source, plan.source, work / "load", source_table))
+    if plan.engine == "duckdb":
+        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", source_table)
+        for path, query in queries.items():
+            steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
+    else:
+        steps.once("rules", lambda: _small_engine(plan, base, work))
+    for collection in mapping.target.collections:
+        if collection.children:
+            nest(base, mapping.target, collection.name, steps.once)
+
+
+def _apply(plan: Plan, base, path: str, query: str):
+    """Compute a flattened target relation. One that only picks columns of a view needs no table: its rows keep their numbers."""
+    rules = needed_rules(plan.mapping.program, path, plan.mapping.target)
+    table = quoted(FLAT + table_name(path))
+    views = {name for (name,) in base.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    if (
+        len(rules) == 1
+        and takes_all(rules[0][0])
+        and SOURCE + table_name(rules[0][0].body[0].relation) in views
+        and (repeats_nothing(*rules[0], plan.mapping.source))
+    ):
+        base.execute(f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}")
+    else:
+        base.execute(f"CREATE TABLE {table} AS {query}")
+
+
+def _small_engine(plan: Plan, base, work: Path):
+    """The rules by another engine, for comparison: all facts in memory."""
+    mapping = plan.mapping
+    facts: Facts = {path: [] for path in layout(mapping.source)}
+    for path, columns in layout(mapping.source).items():
+        owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
+        cells = ", ".join(quoted(column.name) for column in columns)
+        for row in base.execute(f"SELECT {cells} FROM {quoted(SOURCE + table_name(path))}").fetchall():
+            facts[path].append(tuple(Id(owner, value) if owner else value for owner, value in zip(owners, row, strict=True)))
+    engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
+    load_flat(base, mapping.target, engine.run(mapping.program, mapping.source, mapping.target, facts), work / "load", FLAT)
+
+
+def _write(plan: Plan, base, sink: Sink, progress) -> int:
+    """Write every top-level collection in ranges; returns the rows written this time."""
+    written, started = 0, time.monotonic()
+    for collection in plan.mapping.target.collections:
+        table = quoted(FINAL + collection.name if collection.children else FLAT + table_name(collection.name))
+        total = base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        start = sink.done(collection.name)
+        while start < total or (start == 0 and total == 0):
+            stop = min(total, start + plan.chunk)
+            sink.write(base, table, collection.name, start, stop)
+            written += stop - start
+            rate = written / max(time.monotonic() - started, 1e-9)
+            progress(f"{collection.name}: {stop:,} of {total:,} rows, {rate:,.0f} rows/s")
+            start = stop
+            if total == 0:
+                break
+    return written

@@ -1,0 +1,47 @@
+"""DuckDB: slow to start a query, fast on millions of rows, so the engine of migrations."""
+
+from typing import Any
+
+from reasoning.synthesis.datalog import Program
+from reasoning.synthesis.engines.compile import SQL_TYPES, compile_program, table_name
+from reasoning.synthesis.errors import need
+from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.schema import Schema, layout
+
+
+def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
+    """The flattened target data, computed by DuckDB in memory.
+
+    Raises:
+      Refusal: duckdb or sqlglot is not installed.
+    """
+    with need("duckdb").connect(":memory:") as base:
+        create(base, source)
+        for path, rows in facts.items():
+            insert(base, path, rows)
+        queries = compile_program(program, source, target, "duckdb")
+        return {path: set(base.execute(query).fetchall()) for path, query in queries.items()}
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def create(base, schema: Schema):
+    """Make an empty table for every relation."""
+    for path, columns in layout(schema).items():
+        cells = ", ".join(f"{quoted(c.name)} {SQL_TYPES.get(c.type, 'BIGINT')}" for c in columns)
+        base.execute(f"CREATE TABLE {quoted(table_name(path))} ({cells})")
+
+
+def insert(base, path: str, rows: list[tuple]):
+    """Add facts to a relation's table, one by one: for examples, not for millions."""
+    if rows:
+        marks = ", ".join("?" for _ in rows[0])
+        cells = [tuple(map(_in, row)) for row in rows]
+        base.executemany(f"INSERT INTO {quoted(table_name(path))} VALUES ({marks})", cells)
+
+
+def _in(value: Any) -> Any:
+    return value.number if isinstance(value, Id) else value

@@ -1,0 +1,41 @@
+"""What users of the symbolic rooms are meant to see when something is wrong; free of JAX, unlike `jaxrl.train.errors`."""
+
+import contextlib
+import errno
+import importlib
+
+
+class Refusal(Exception):
+    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and leave with exit code 2."""
+
+
+class ConnectionLost(Refusal):
+    """A database went away in the middle of a migration: what is done is kept, and the same command goes on."""
+
+
+def need(module: str, extra: str = "synthesis"):
+    """Import an optional library.
+
+    Args:
+      module: its dotted name, e.g. "duckdb".
+      extra: the extra of latentax, or the package, that brings it.
+
+    Raises:
+      Refusal: it is not installed; the sentence names what to install.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        what = f'"latentax[{extra}]"' if extra in ("synthesis", "servers") else extra
+        raise Refusal(f"{module.split('.')[0]} is needed here and not installed: pip install {what}") from error
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Turn the failures of writing below `path` into a `Refusal` that names it and the remedy."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Refusal(f"no space is left to write {path}: free some and run the same command with --resume") from error
+        raise Refusal(f"{path} cannot be written ({error.strerror}): choose another place or its permissions") from error

@@ -1,0 +1,101 @@
+"""An incremental SAT solver with one-hot choices, weighted bounds and a budget: python-sat behind a few methods."""
+
+import random
+from collections.abc import Iterable, Sequence
+
+from reasoning.synthesis.errors import need
+
+CONFLICTS = 5_000
+"""After so many conflicts the solver looks at the clock."""
+
+
+class Sat:
+    """Clauses over numbered variables; literals are numbers, negative for "not"."""
+
+    def __init__(self, seed: int = 0):
+        """An empty problem.
+
+        Args:
+          seed: decides the values that the solver tries first, and nothing else.
+
+        Raises:
+          Refusal: python-sat is not installed.
+        """
+        self.solver = need("pysat.solvers").Solver(name="glucose4")
+        self.top = 0
+        self.random = random.Random(seed)
+        self.true: frozenset[int] = frozenset()
+        self.core: frozenset[int] = frozenset()
+        self.bounds: list[int] = []
+
+    def new(self) -> int:
+        """A new variable."""
+        self.top += 1
+        self.solver.add_clause([self.top, -self.top])
+        self.solver.set_phases([-self.top if self.random.random() < 0.9 else self.top])
+        return self.top
+
+    def add(self, clause: Iterable[int]):
+        """One of the literals must hold."""
+        self.solver.add_clause(list(clause))
+
+    def one_hot(self, choices: Sequence[int]):
+        """Exactly one of the literals must hold: pairwise for few, sequential for many."""
+        self.add(choices)
+        if len(choices) <= 5:
+            for n, one in enumerate(choices):
+                for other in choices[n + 1 :]:
+                    self.add((-one, -other))
+            return
+        before = None
+        for choice in choices:
+            now = self.new()
+            self.add((-choice, now))
+            if before is not None:
+                self.add((-before, now))
+                self.add((-before, -choice))
+            before = now
+
+    def weigh(self, weights: dict[int, int], most: int):
+        """Prepare bounds on the sum of the weights of literals that hold.
+
+        Args:
+          weights: positive integers by literal.
+          most: the largest bound that can be asked for.
+        """
+        literals = [literal for literal, weight in weights.items() for _ in range(weight)]
+        counter = need("pysat.card").ITotalizer(lits=literals, ubound=min(most, len(literals)), top_id=self.top)
+        for clause in counter.cnf.clauses:
+            self.solver.add_clause(clause)
+        self.top = max(self.top, counter.top_id)
+        self.bounds = list(counter.rhs)
+        counter.delete()
+
+    def at_most(self, bound: int) -> list[int]:
+        """Assumptions that hold the weighted sum at or below a bound; none if the bound is beyond what was prepared."""
+        return [-self.bounds[bound]] if bound < len(self.bounds) else []
+
+    def solve(self, assumptions: Sequence[int], in_time) -> bool | None:
+        """Look for values; `true` has those of a solution, `core` the assumptions behind a failure.
+
+        Args:
+          assumptions: literals that must hold this time.
+          in_time: called now and then; the search ends once it says False.
+
+        Returns:
+          Whether there are any; None if time ran out.
+        """
+        while in_time():
+            self.solver.conf_budget(CONFLICTS)
+            found = self.solver.solve_limited(assumptions=list(assumptions))
+            if found:
+                self.true = frozenset(literal for literal in self.solver.get_model() if literal > 0)
+                return True
+            if found is False:
+                self.core = frozenset(self.solver.get_core() or ())
+                return False
+        return None
+
+    def close(self):
+        """Give the solver's memory back."""
+        self.solver.delete()

@@ -1,0 +1,357 @@
+"""The other quantizers against the golden files, and one table of promises that every quantizer keeps."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from quant import gmvq, lookup_free, random_projection, residual, scalar, simvq, sqvae, vq
+from quant.codebook import Restart
+from quant.errors import QuantError
+from quant.gradients import rotation
+from tests.golden import Golden, relative_error
+
+LEVEL = vq.VQConfig(7, 6, decay=0.9)
+QUANTIZERS = {
+    "vq": (vq, LEVEL),
+    "vq cosine rotation": (vq, dataclasses.replace(LEVEL, metric="cosine", wrapper="rotation")),
+    "vq dot": (vq, dataclasses.replace(LEVEL, metric="dot")),
+    "vq gradient synchronous": (vq, vq.VQConfig(7, 6, update="gradient", nu=1.0, diversity=0.1, orthogonal=0.1)),
+    "vq heads projected restart": (vq, vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart())),
+    "vq affine diveq": (vq, dataclasses.replace(LEVEL, affine=True, wrapper="diveq")),
+    "residual": (residual, residual.ResidualConfig(LEVEL, 3)),
+    "residual shared dropout": (residual, residual.ResidualConfig(LEVEL, 3, dropout=True, share=True)),
+    "fsq": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3))),
+    "fsq symmetric": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3), symmetric=True)),
+    "lfq": (lookup_free, lookup_free.LFQConfig(6, commitment=0.25, inverse_temperature=2.0)),
+    "bsq": (lookup_free, lookup_free.LFQConfig(6, spherical=True, inverse_temperature=2.0)),
+    "simvq": (simvq, simvq.SimVQConfig(7, 6)),
+    "random projection": (random_projection, random_projection.RandomProjectionConfig(7, 6, code_dim=5, heads=2)),
+    "gm-vq": (gmvq, gmvq.GMVQConfig(7, 6)),
+    "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
+}  # fmt: skip
+each = pytest.mark.parametrize("name", QUANTIZERS)
+FEW = ("vq", "vq heads projected restart", "residual", "gm-vq")
+few = pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS])
+"""The others are as likely to break as these, but take long together."""
+X = jax.random.normal(jax.random.key(1), (3, 5, 6))
+
+
+@functools.cache
+def made(name):
+    """A quantizer: init and quantize with the configuration filled in, parameters, state."""
+    room, config = QUANTIZERS[name]
+    params, state = room.init(jax.random.key(0), config)
+    return room, config, params, state
+
+
+@functools.partial(jax.jit, static_argnames=("name", "train"))
+def run(name, params, state, x, key, train=True, mask=None):
+    room, config, *_ = made(name)
+    return room.quantize(params, state, x, config, key=key, train=train, mask=mask)
+
+
+@each
+@pytest.mark.parametrize("shape", [(6,), (2, 3, 2, 6)])
+def test_shapes_dtypes_and_ranges(name, shape):
+    room, config, params, state = made(name)
+    x = jax.random.normal(jax.random.key(2), shape)
+    out, after = run(name, params, state, x, jax.random.key(3))
+    features = room.decode(params, state, out.indices, config).shape[-1]
+    assert out.quantized.shape == (*shape[:-1], features) and out.quantized.dtype == jnp.float32
+    assert out.indices.dtype == jnp.int32 and out.indices.shape[: len(shape) - 1] == shape[:-1]
+    assert (out.indices < config.num_codes).all() and (out.indices >= (-1 if "dropout" in name else 0)).all()
+    assert out.loss.shape == () and out.loss.dtype == jnp.float32
+    assert 1 <= out.metrics["perplexity"] <= config.num_codes + 1e-3 and 0 < out.metrics["usage"] <= 1
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((out, after)))
+
+
+@each
+def test_decode_of_encode_is_what_evaluation_gives_bit_for_bit(name):
+    room, config, params, state = made(name)
+    out, after = run(name, params, state, X, None, train=False)
+    np.testing.assert_array_equal(room.decode(params, state, room.encode(params, state, X, config), config), out.quantized)
+    jax.tree.map(np.testing.assert_array_equal, after, state)
+
+
+@few
+def test_jit_equals_no_jit_and_vmap_a_loop(name):
+    room, config, params, state = made(name)
+    key = jax.random.key(3)
+    jitted, _ = run(name, params, state, X, key)
+    plain, _ = room.quantize(params, state, X, config, key=key)
+    np.testing.assert_array_equal(jitted.indices, plain.indices)
+    np.testing.assert_allclose(jitted.quantized, plain.quantized, rtol=1e-5, atol=1e-6)
+    many = jax.vmap(lambda x: room.quantize(params, state, x, config, train=False)[0].indices)(X)
+    np.testing.assert_array_equal(many, run(name, params, state, X, None, train=False)[0].indices)
+
+
+@each
+def test_bfloat16_goes_in_and_out(name):
+    *_, params, state = made(name)
+    out, _ = run(name, params, state, X.astype(jnp.bfloat16), jax.random.key(3))
+    assert out.quantized.dtype == jnp.bfloat16 and out.loss.dtype == jnp.float32
+    same = run(name, params, state, X.astype(jnp.bfloat16).astype(jnp.float32), None, train=False)[0].indices
+    np.testing.assert_array_equal(run(name, params, state, X.astype(jnp.bfloat16), None, train=False)[0].indices, same)
+
+
+@each
+def test_masked_rows_change_nothing(name):
+    *_, params, state = made(name)
+    mask = jnp.arange(15).reshape(3, 5) % 3 > 0
+    poisoned = jnp.where(mask[..., None], X, jnp.nan)
+    ours, ours_after = run(name, params, state, poisoned, jax.random.key(3), mask=mask)
+    theirs, theirs_after = run(name, params, state, jnp.where(mask[..., None], X, 7.0), jax.random.key(3), mask=mask)
+    assert (ours.indices[~mask] == -1).all()
+    np.testing.assert_array_equal(ours.indices, theirs.indices)
+    np.testing.assert_array_equal(ours.quantized[mask], theirs.quantized[mask])
+    jax.tree.map(
+        np.testing.assert_array_equal, (ours.losses, ours.metrics, ours_after), (theirs.losses, theirs.metrics, theirs_after)
+    )
+    alone = run(name, params, state, X[mask], None, train=False)[0]
+    np.testing.assert_array_equal(
+        alone.indices, run(name, params, state, poisoned, None, train=False, mask=mask)[0].indices[mask]
+    )
+
+
+@few
+def test_all_rows_masked(name):
+    *_, params, state = made(name)
+    out, after = run(name, params, state, X, jax.random.key(3), mask=jnp.zeros((3, 5), bool))
+    assert (out.indices == -1).all() and all(
+        jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((out.losses, out.metrics, after))
+    )
+
+
+@each
+def test_gradients_reach_the_input_and_never_the_state(name):
+    room, config, params, state = made(name)
+    floats = lambda tree: [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def total(params, state, x):
+        out, _ = room.quantize(params, state, x, config, key=jax.random.key(3))
+        return (out.quantized * jnp.arange(1.0, 1 + out.quantized.size).reshape(out.quantized.shape)).sum() + out.loss
+
+    of_params, of_state, of_x = jax.jit(jax.grad(total, argnums=(0, 1, 2), allow_int=True))(params, state, X)
+    assert all(jnp.isfinite(g).all() for g in floats((of_params, of_x)))
+    assert all((g == 0).all() for g in floats(of_state))
+    assert (of_x == 0).all() == (name == "random projection")
+    assert all((g != 0).any() for g in floats(of_params))
+
+
+@few
+def test_four_devices_learn_what_one_does(name):
+    room, config, params, state = made(name)
+    if name in ("vq affine diveq", "residual shared dropout", "gm-vq", "sq-vae"):
+        pytest.skip("its noise is drawn for the local rows: equal in law, not in numbers")
+    x = jax.random.normal(jax.random.key(4), (8, 5, 6))
+    key = jax.random.key(3)
+    step = lambda x, axis_name=None: room.quantize(params, state, x, config, key=key, axis_name=axis_name)
+    one, one_after = jax.jit(step)(x)
+    four, four_after = jax.pmap(lambda x: step(x, "data"), axis_name="data")(x.reshape(4, 2, 5, 6))
+    np.testing.assert_array_equal(four.indices.reshape(one.indices.shape), one.indices)
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
+    jax.tree.map(lambda a, b: [close(part, b) for part in a], (four.losses, four.metrics), (one.losses, one.metrics))
+    if "restart" not in name:
+        jax.tree.map(lambda a, b: [close(part, b) for part in a], four_after, one_after)
+
+
+@each
+def test_orbax_keeps_the_state(name, tmp_path):
+    import orbax.checkpoint as ocp
+
+    *_, params, state = made(name)
+    _, after = run(name, params, state, X, jax.random.key(3))
+    if not jax.tree.leaves((params, after)):
+        return
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "kept", (params, after))
+        checkpointer.wait_until_finished()
+        jax.tree.map(np.testing.assert_array_equal, checkpointer.restore(tmp_path / "kept", (params, after)), (params, after))
+
+
+@each
+def test_no_array_is_as_large_as_a_one_hot(name):
+    """Rows by codes as numbers would be the whole memory at K = 16 384."""
+    room, config = QUANTIZERS[name]
+    if name in ("gm-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
+        pytest.skip("a soft assignment is rows by codes")
+    if name.startswith("residual"):
+        config = dataclasses.replace(config, level=dataclasses.replace(config.level, num_codes=4096))
+    elif "fsq" not in name:
+        config = dataclasses.replace(config, num_codes=4096)
+    rows = 100_003
+    shapes = jax.eval_shape(lambda: room.init(jax.random.key(0), config))
+    traced = jax.make_jaxpr(lambda p, s, x: room.quantize(p, s, x, config, key=jax.random.key(0)))(
+        *shapes, jax.ShapeDtypeStruct((rows, 6), jnp.float32)
+    )
+    largest = max(variable.aval.size for variable in _variables(traced.jaxpr) if hasattr(variable.aval, "size"))
+    assert largest <= max(3 * 4096 * 512, rows * 6 * 4)  # a tile of every head, or a few copies of the input
+
+
+def _variables(jaxpr):
+    for equation in jaxpr.eqns:
+        yield from equation.outvars
+        for value in equation.params.values():
+            for inner in value if isinstance(value, (tuple, list)) else [value]:
+                if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+                    yield from _variables(getattr(inner, "jaxpr", inner))
+
+
+@pytest.mark.parametrize("name", [n for n in QUANTIZERS if n != "vq"])
+def test_another_number_of_features_is_refused(name):
+    room, config, params, state = made(name)
+    with pytest.raises(QuantError, match=r"\(2, 7\)"):
+        room.quantize(params, state, jnp.ones((2, 7)), config, key=jax.random.key(0))
+
+
+# ---- goldens -------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", ["8x5x5", "7x5x5x5", "8x5x5_sym", "4x3"])
+def test_fsq_equals_the_reference_program(case):
+    golden = Golden("quantizers/fsq")
+    (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
+    config = scalar.FSQConfig(tuple(spec["levels"]), spec["preserve_symmetry"])
+    z, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("z", "cotangent"))
+    out, _ = scalar.quantize({}, {}, z, config)
+    np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
+    np.testing.assert_allclose(out.quantized, golden[f"out/{case}/codes"], atol=1e-6)
+    grad = jax.grad(lambda z: (scalar.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(z)
+    assert relative_error(grad, golden[f"out/{case}/grad_z"]) < 1e-5
+    book = scalar.decode({}, {}, jnp.arange(config.num_codes), config)
+    np.testing.assert_allclose(book, golden[f"out/{case}/codebook"], atol=1e-6)
+    # Every code is its own image, and the squashing of extreme inputs reaches the outermost levels only.
+    far = scalar.quantize({}, {}, jnp.array([[50.0] * config.dim, [-50.0] * config.dim]), config)[0]
+    np.testing.assert_array_equal(far.indices, [config.num_codes - 1, 0])
+
+
+@pytest.mark.parametrize("case", ["plain_t100", "plain_t2", "spherical", "scaled"])
+def test_lfq_equals_the_reference_program(case):
+    golden = Golden("quantizers/lfq")
+    (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
+    config = lookup_free.LFQConfig(
+        spec["dim"], spec.get("spherical", False), spec.get("codebook_scale", 1.0), spec.get("commitment_loss_weight", 0.0),
+        spec["entropy_loss_weight"], spec.get("diversity_gamma", 1.0), spec["inv_temperature"],
+    )  # fmt: skip
+    x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
+    one = lambda x: lookup_free.quantize({}, {}, x, config)[0]
+    out = one(x)
+    np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
+    assert relative_error(out.quantized, golden[f"out/{case}/quantized"]) < 1e-5
+    # The reference clamps the logarithm of probabilities at 1e-5, which ours need not.
+    for ours, theirs in (("row_entropy", "per_sample_entropy"), ("mean_entropy", "batch_entropy")):
+        np.testing.assert_allclose(out.metrics[ours], golden[f"out/{case}/{theirs}"], rtol=2e-3, atol=1e-4)
+    np.testing.assert_allclose(out.loss, golden[f"out/{case}/aux_loss"], rtol=2e-3, atol=1e-4)
+    through = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
+    assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-4
+    codes = lookup_free.decode({}, {}, out.indices, config)
+    np.testing.assert_allclose(codes, golden[f"out/{case}/codes_from_indices"], atol=1e-6)
+
+
+def test_residual_equals_the_reference_program():
+    golden = Golden("quantizers/residual_vq")
+    config = residual.ResidualConfig(vq.VQConfig(16, 8, decay=0.8, commitment=1.0), 3, straight_through_all=True)
+    params, state = residual.init(jax.random.key(0), config)
+    codes = jnp.stack([golden[f"in/embed/{level}"] for level in range(3)])[:, None]
+    state = state.replace(book=state.book.replace(codes=codes, count=jnp.full((3, 1, 16), 2.0), total=2 * codes))
+    x, cotangent = jnp.asarray(golden["in/x"]), jnp.asarray(golden["in/cotangent"])
+    one = lambda x: residual.quantize(params, state, x, config)[0]
+    out, after = residual.quantize(params, state, x, config)
+    np.testing.assert_array_equal(out.indices, golden["out/train/indices"])
+    assert relative_error(out.quantized, golden["out/train/quantized"]) < 1e-5
+    np.testing.assert_allclose(out.loss, golden["out/train/losses"].mean(), rtol=1e-5)
+    grad = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
+    assert relative_error(grad, golden["out/train/grad_x_from_quantized"]) < 1e-5
+    assert relative_error(jax.grad(lambda x: 3 * one(x).loss)(x), golden["out/train/grad_x_from_losses_sum"]) < 1e-5
+    for level in range(3):
+        assert relative_error(after.book.codes[level, 0], golden[f"out/train/embed_after/{level}"]) < 1e-5
+    once = dataclasses.replace(config, straight_through_all=False)
+    grad = jax.grad(lambda x: (residual.quantize(params, state, x, once)[0].quantized * cotangent).sum())(x)
+    np.testing.assert_allclose(grad, cotangent, rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["ste", "rotation"])
+def test_simvq_equals_the_reference_program(case):
+    golden = Golden("quantizers/simvq")
+    weights = golden.params(f"{case}/")
+    params, state = {"map": weights["code_transform.weight"].T}, {"frozen": weights["frozen_codebook"]}
+    config = simvq.SimVQConfig(
+        32, 8, weights["frozen_codebook"].shape[1], 0.25, wrapper="rotation" if case == "rotation" else "straight_through"
+    )
+    x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
+    one = lambda params, x: simvq.quantize(params, state, x, config)[0]
+    out = one(params, x)
+    np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
+    assert relative_error(out.quantized, golden[f"out/{case}/quantized"]) < 1e-5
+    np.testing.assert_allclose(out.loss, golden[f"out/{case}/loss"], rtol=1e-5)
+    through = jax.grad(lambda x: (one(params, x).quantized * cotangent).sum())(x)
+    assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-5
+    of_params, of_x = jax.grad(lambda p, x: one(p, x).loss, argnums=(0, 1))(params, x)
+    assert relative_error(of_x, golden[f"out/{case}/grad_x_from_loss"]) < 1e-5
+    assert relative_error(of_params["map"].T, golden[f"out/{case}/grad_weight_from_loss"]) < 1e-5
+
+
+@pytest.mark.parametrize("case", ["d8", "d3", "near"])
+def test_rotation_equals_the_reference_program(case):
+    golden = Golden("quantizers/rotate_to")
+    e, q, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("e", "q", "cotangent"))
+    value, back = jax.vjp(lambda e: jax.vmap(rotation)(e, q), e)
+    tolerance = 1e-5 if case != "near" else 1e-4
+    assert relative_error(value, golden[f"out/{case}/value"]) < tolerance
+    assert relative_error(back(cotangent)[0], golden[f"out/{case}/grad_e"]) < tolerance
+
+
+def test_rotation_of_opposite_rows_is_straight_through():
+    x = jnp.array([1.0, 2.0, -1.0])
+    for q in (-x, -3 * x, jnp.zeros(3)):
+        value, back = jax.vjp(lambda x, q=q: rotation(x, q), x)
+        np.testing.assert_array_equal(value, q)
+        assert jnp.isfinite(back(jnp.ones(3))[0]).all()
+    np.testing.assert_array_equal(jax.vjp(lambda x: rotation(x, -x), x)[1](jnp.ones(3))[0], jnp.ones(3))
+
+
+# ---- refusals ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: scalar.FSQConfig((4, 1)), "needs at least 2 levels"),
+        (lambda: scalar.FSQConfig(()), "levels is empty"),
+        (lambda: scalar.FSQConfig((2048, 2048, 2048)), "more than int32"),
+        (lambda: lookup_free.LFQConfig(31), "1 to 30 bits"),
+        (lambda: simvq.SimVQConfig(0, 3), "at least one code"),
+        (lambda: residual.ResidualConfig(LEVEL, 0), "at least one"),
+        (lambda: residual.ResidualConfig(dataclasses.replace(LEVEL, heads=2), 2), "one head each"),
+        (lambda: random_projection.RandomProjectionConfig(3, 3, heads=0), "at least one"),
+        (lambda: gmvq.GMVQConfig(0, 3), "at least one code"),
+    ],
+)
+def test_configurations_that_cannot_work_are_refused(make, sentence):
+    with pytest.raises(QuantError, match=sentence):
+        make()
+
+
+def test_residual_init_looks_at_what_is_left():
+    config = residual.ResidualConfig(vq.VQConfig(8, 6, init="kmeans"), 4)
+    x = jax.random.normal(jax.random.key(5), (200, 6))
+    params, state = residual.init(jax.random.key(0), config, x)
+    errors = residual.quantize(params, state, x, config, train=False)[0].metrics
+    left = [float(errors[f"error_{level}"]) for level in range(4)]
+    assert left == sorted(left, reverse=True) and left[3] < 0.5 * left[0]
+
+
+def test_one_level_is_the_vector_quantizer():
+    config = residual.ResidualConfig(LEVEL, 1)
+    params, state = residual.init(jax.random.key(0), config)
+    ours, ours_after = residual.quantize(params, state, X, config)
+    pick = lambda tree: jax.tree.map(lambda a: a[0], tree)
+    theirs, theirs_after = vq.quantize(pick(params), pick(state), X, LEVEL)
+    np.testing.assert_allclose(ours.quantized, theirs.quantized, rtol=1e-6)
+    np.testing.assert_array_equal(ours.indices[..., 0], theirs.indices)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), pick(ours_after), theirs_after)

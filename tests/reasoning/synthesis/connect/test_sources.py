@@ -1,0 +1,148 @@
+"""Sources: streamed JSON against the json module, XML by hand, folders of three kinds alike; malformed files told with their place."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reasoning.synthesis.connect import json_stream
+from reasoning.synthesis.connect.json_stream import read_instance
+from reasoning.synthesis.connect.places import kind_of
+from reasoning.synthesis.connect.xml_stream import stream_xml
+from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.errors import Refusal
+
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)
+)
+trees = st.dictionaries(
+    st.text(max_size=3), scalars | st.lists(st.dictionaries(st.text(max_size=2), scalars, max_size=2), max_size=2), max_size=3
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(st.text(max_size=3), st.lists(trees, max_size=4), max_size=3), st.sampled_from([None, 1]), st.integers(1, 7)
+)
+def test_streaming_reads_what_json_reads(tmp_path_factory, data, indent, chunk):
+    path = tmp_path_factory.mktemp("json") / "i.json"
+    path.write_text(json.dumps(data, indent=indent), encoding="utf-8")
+    before, json_stream.CHUNK = json_stream.CHUNK, chunk
+    try:
+        assert read_instance(path) == data
+    finally:
+        json_stream.CHUNK = before
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 1 << 20])
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ('{"a": [\n{"x": 1},\n{"x": 2,}\n]}', "line 3"),
+        ('{"a": [{"x": 1}\n{"x": 2}]}', "line 2, column 1: ',' or '.' was expected"),
+        ('{"a": [{"x": NaN}]}', "NaN is no JSON"),
+        ('{"a": [{"x": 1, "x": 2}]}', "'x' is there twice"),
+        ('{"a": [], "a": []}', "'a' is there twice"),
+        ('{"a": [1]}', "no object: 1"),
+        ('{"a": {}}', "line 1, column 7"),
+        ('{"a": []} x', "behind the end"),
+        ('{"a": [{"x": 1}', "the end of the file"),
+        ("", "the end of the file"),
+    ],
+)
+def test_malformed_json_is_told_with_its_place(text, complaint, chunk, tmp_path, monkeypatch):
+    monkeypatch.setattr(json_stream, "CHUNK", chunk)
+    (tmp_path / "i.json").write_text(text)
+    with pytest.raises(Refusal, match=complaint):
+        read_instance(tmp_path / "i.json")
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "i.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(Refusal, match="no UTF-8"):
+        read_instance(tmp_path / "i.json")
+    with pytest.raises(Refusal, match="cannot be read"):
+        read_instance(tmp_path / "none.json")
+
+
+BOOKS = parse_schema({"collections": {"book": {"fields": {
+    "id": "int", "title": "str", "sold": "bool", "author": {"fields": {"#text": "str", "rank": "int"}}}}}})  # fmt: skip
+
+
+def test_xml_by_hand(tmp_path):
+    (tmp_path / "b.xml").write_text(
+        '<books><book id="1"><title>A &amp; B</title><author rank="1">x</author><author rank="2">y</author></book>'
+        '<book id="2" sold="true"><title/></book></books>'
+    )
+    assert list(stream_xml(tmp_path / "b.xml", BOOKS)) == [
+        ("book", {"id": 1, "title": "A & B", "author": [{"rank": 1, "#text": "x"}, {"rank": 2, "#text": "y"}]}),
+        ("book", {"id": 2, "sold": True, "title": "", "author": []}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text, complaint",
+    [
+        ("<books>\n <book>\n</books>", "line 3, column"),
+        ("<books><film/></books>", "'film' is no collection"),
+        ('<books><book isbn="1"/></books>', "'isbn' is not in the schema"),
+        ('<books><book id="one"/></books>', "'one' is no int"),
+        ("<books><book><title>a</title><title>b</title></book></books>", "'title' is there twice"),
+    ],
+)
+def test_bad_xml_is_refused(text, complaint, tmp_path):
+    (tmp_path / "b.xml").write_text(text)
+    with pytest.raises(Refusal, match=complaint):
+        list(stream_xml(tmp_path / "b.xml", BOOKS))
+
+
+def test_urls_and_paths_say_what_they_are():
+    said = {"a.json": "json", "a.xml": "xml", "x/a.db": "sqlite", "a.duckdb": "duckdb", "a": "folder", "sqlite:///a": "sqlite",
+            "postgresql://u:p@h/d": "postgres", "mongodb://h/d": "mongodb", "bolt://h": "neo4j", "a.cypher": "cypher"}  # fmt: skip
+    assert {url: kind_of(url) for url in said} == said
+
+
+TABLE = parse_schema(
+    {"kind": "relational", "collections": {"t": {"key": ["k"], "fields": {"k": "int!", "v": "str", "d": "date"}}}}
+)
+
+
+def loaded(folder, schema=TABLE):
+    duckdb = pytest.importorskip("duckdb")
+    from reasoning.synthesis.connect import sources
+
+    with duckdb.connect() as base:
+        sources.load(base, schema, str(folder), folder.parent / "work")
+        return base.execute("SELECT k, v, d::text FROM t ORDER BY k").fetchall()
+
+
+def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    expected = [(1, "a", "2024-01-02"), (2, None, None), (3, "", "1999-12-31")]
+    for kind in ("csv", "jsonl", "parquet"):
+        (tmp_path / kind).mkdir()
+    (tmp_path / "csv" / "t.csv").write_text('k,v,d\n1,a,2024-01-02\n2,,\n3,"",1999-12-31\n')
+    lines = [{"k": 1, "v": "a", "d": "2024-01-02"}, {"k": 2}, {"k": 3, "v": "", "d": "1999-12-31"}]
+    (tmp_path / "jsonl" / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    duckdb.sql(f"COPY (SELECT 1 k, 'a' v, DATE '2024-01-02' d UNION ALL SELECT 2, NULL, NULL UNION ALL SELECT 3, '', '1999-12-31') "
+               f"TO '{tmp_path}/parquet/t.parquet'")  # fmt: skip
+    for kind in ("csv", "jsonl", "parquet"):
+        assert loaded(tmp_path / kind) == expected, kind
+
+
+@pytest.mark.parametrize(
+    "name, text, complaint",
+    [
+        ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
+        ("t.csv", "k,v,d\nx,a,\n", "t.csv|CSV"),
+        ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
+        ("t.jsonl", '{"k": 1}\n{"k": }\n', "[Mm]alformed JSON"),
+        ("u.csv", "k\n", "holds no t.jsonl, t.csv or t.parquet"),
+    ],
+)
+def test_bad_folders_are_refused(name, text, complaint, tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / name).write_text(text)
+    with pytest.raises(Refusal, match=complaint):
+        loaded(tmp_path / "f")

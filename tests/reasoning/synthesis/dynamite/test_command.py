@@ -1,0 +1,159 @@
+"""The commands as a script uses them: exit codes, files, and one sentence for what is refused."""
+
+import builtins
+import json
+
+import pytest
+
+pytest.importorskip("duckdb")
+pytest.importorskip("pysat")
+pytest.importorskip("sqlglot")
+from reasoning.synthesis.dynamite.__main__ import main
+
+SOURCE = {
+    "r": [{"id": 1, "home": 5, "away": 6}, {"id": 2, "home": 6, "away": 5}],
+    "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}],
+}
+TARGET = {"w": [{"n": "a"}, {"n": "b"}]}
+SAMPLE = {"r": [{"id": 1, "home": 5, "away": 6}], "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}, {"id": 8, "n": "d"}]}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, data in (("s", SOURCE), ("t", TARGET), ("sample", SAMPLE)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(data))
+    return tmp_path
+
+
+def learn(folder, *more):
+    return main(
+        [
+            "learn",
+            "--source-example",
+            f"{folder}/s.json",
+            "--target-example",
+            f"{folder}/t.json",
+            "--out",
+            f"{folder}/m.json",
+            *more,
+        ]
+    )
+
+
+def test_from_examples_to_a_verified_target(folder, capsys):
+    assert learn(folder) == 0
+    stored = json.loads((folder / "m.json").read_text())
+    assert stored["datalog"] == "w(n) :- t(_, n).\n" == capsys.readouterr().out
+    assert {"candidates", "conflicts", "seconds"} <= set(stored["statistics"]) and stored["options"]["seed"] == 0
+    run = ["run", "--mapping", f"{folder}/m.json", "--source", f"{folder}/sample.json", "--target", f"{folder}/out.db"]
+    assert main([*run, "--report", f"{folder}/r.json"]) == 0
+    assert json.loads((folder / "r.json").read_text())["target_rows"] == {"w": 3}
+    verify = ["verify", *run[1:]]
+    assert main(verify) == 0
+    assert "not used: 1 records of r" in capsys.readouterr().out
+    assert main(run) == 2
+    assert "is there already" in capsys.readouterr().err
+    (folder / "sample.json").write_text(json.dumps({"r": [], "t": [{"id": 1, "n": "z"}]}))
+    assert main(verify) == 1
+    assert "PROBLEM: w: 1 records missing, for example n = 'z'" in capsys.readouterr().out
+
+
+def test_every_way_to_show_a_mapping(folder, capsys):
+    learn(folder)
+    for dialect, said in (("datalog", "w(n) :-"), ("postgres", 'FROM "t" AS "a0"'), ("spark", "FROM `t` AS `a0`")):
+        assert main(["show", "--mapping", f"{folder}/m.json", "--dialect", dialect]) == 0
+        assert said in capsys.readouterr().out
+    assert main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
+    told = capsys.readouterr().out
+    assert (
+        "For every t: a record of w." in told
+        and "w.n  <-  t.n" in told
+        and "Nothing is made of: r.id, r.home, r.away, t.id" in told
+    )
+    assert "Open: w could be made in another way" in told
+    assert main(["explain", "--mapping", f"{folder}/m.json", "--html", f"{folder}/x.html"]) == 0
+    page = (folder / "x.html").read_text()
+    assert page.count("<path ") == 1 and "<svg" in page and "http" not in page
+
+
+def test_questions_for_a_script(folder, capsys):
+    learn(folder)
+    ask = ["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--sample", f"{folder}/sample.json"]
+    for _ in range(6):
+        assert main(ask) == 0
+        question = json.loads((folder / "q.json").read_text())
+        if question["source"] is None:
+            break
+        # What is meant: the names of those at home.
+        homes = {record["home"] for record in question["source"]["r"]}
+        meant = {"w": [{"n": record["n"]} for record in question["source"]["t"] if record["id"] in homes]}
+        (folder / "a.json").write_text(json.dumps(meant))
+        assert (
+            main(["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--answer", f"{folder}/a.json"]) == 0
+        )
+    stored = json.loads((folder / "m.json").read_text())
+    assert len(stored["examples"]) > 1
+    assert stored["datalog"].startswith("w(n) :- r(_, ")
+    assert "nothing is open" in capsys.readouterr().out
+
+
+def test_questions_on_a_terminal(folder, capsys, monkeypatch):
+    learn(folder)
+    asked = []
+    monkeypatch.setattr(builtins, "input", lambda prompt: asked.append(prompt) or ("1" if len(asked) < 9 else ""))
+    assert main(["ask", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
+    assert asked and "nothing is open" in capsys.readouterr().out
+    assert json.loads((folder / "m.json").read_text())["datalog"] == "w(n) :- t(_, n).\n"
+
+
+def test_an_answer_that_nothing_fits_changes_nothing(folder, capsys):
+    learn(folder)
+    before = (folder / "m.json").read_text()
+    (folder / "q.json").write_text(json.dumps({"source": SAMPLE, "answers": [{"w": [{"n": "zed"}]}, {"w": []}]}))
+    assert main(["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--answer", "1"]) == 3
+    assert "w.n has no source" in capsys.readouterr().err and (folder / "m.json").read_text() == before
+
+
+def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
+    (folder / "t.json").write_text(json.dumps({"w": [{"n": "a+b"}]}))
+    assert learn(folder) == 3
+    assert (
+        'no program: w.n has no source: no source column of its type holds all its values (for example "a+b")'
+        in capsys.readouterr().err
+    )
+    (folder / "t.json").write_text(json.dumps(TARGET))
+    assert learn(folder, "--budget", "1e-9") == 4
+    assert not (folder / "m.json").exists()
+
+
+@pytest.mark.parametrize(
+    "name, text, complaint",
+    [
+        ("s", '{"r": [{"id": 1},]}', "line 1, column"),
+        ("t", '{"w": [{"n": {"m": 1}}]}', "neither text"),
+        ("t", "[]", "'{' was expected"),
+        ("t", '{"w": []}', "it has no record"),
+    ],
+)
+def test_bad_examples_are_code_2_and_one_sentence(name, text, complaint, folder, capsys):
+    (folder / f"{name}.json").write_text(text)
+    assert learn(folder) == 2
+    told = capsys.readouterr().err
+    assert complaint in told and told.startswith("refused: ") and told.count("\n") == 1
+
+
+def test_a_schema_and_an_example_that_disagree(folder, capsys):
+    (folder / "t.sql").write_text("CREATE TABLE w (n INT)")
+    assert learn(folder, "--target-schema", f"{folder}/t.sql") == 2
+    assert "target example: w, record 1: n is 'a', which is no int" in capsys.readouterr().err
+    (folder / "t.sql").write_text("CREATE TABLE w (n TEXT PRIMARY KEY)")
+    assert learn(folder, "--target-schema", f"{folder}/t.sql") == 0
+
+
+def test_a_mapping_edited_by_hand_is_checked(folder, capsys):
+    learn(folder)
+    stored = json.loads((folder / "m.json").read_text())
+    for text, complaint in (("w(n) :- t(_, n, _).", "has 2 columns, not 3"), ("w(n) :- t(_ n).", "line 1, column")):
+        (folder / "m.json").write_text(json.dumps(stored | {"datalog": text}))
+        assert main(["show", "--mapping", f"{folder}/m.json"]) == 2
+        assert complaint in capsys.readouterr().err

@@ -1,0 +1,271 @@
+"""Whole migrations on real files: into every kind of target and back, stopped anywhere and resumed, and refused at the door."""
+
+import json
+import random
+import sqlite3
+
+import pytest
+
+pytest.importorskip("duckdb")
+pytest.importorskip("sqlglot")
+import duckdb
+
+from benchmarks.dynamite_scenarios import SCENARIOS
+from reasoning.synthesis.connect import sinks, sources, sqlite_sink
+from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.dynamite import nesting
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.verify import verify
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.facts import flatten, to_facts
+from reasoning.synthesis.infer import infer_schema
+from reasoning.synthesis.syntax import parse_program
+
+
+def scenario(name):
+    return next(one for one in SCENARIOS if one.name == name)
+
+
+def prepared(name, folder, size=12):
+    """A mapping with the golden program, and a source file."""
+    one = scenario(name)
+    data = one.generate(random.Random(1), size)
+    (folder / "source.json").write_text(json.dumps(data))
+    return Mapping(one.source, one.target, one.golden, (one.example(),)), str(folder / "source.json"), one.answer(data)
+
+
+def same(schema, url, expected):
+    """Whether what was written is the instance expected, read record by record without DuckDB where that can be."""
+    found = {}
+    for name, record in records(schema, url):
+        found.setdefault(name, []).extend([] if record is None else [record])
+    one, other = (flatten(schema, to_facts(schema, data)) for data in (found, expected))
+    return all(sorted(one[path], key=repr) == sorted(other[path], key=repr) for path in other)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "sqlite", "memory"])
+@pytest.mark.parametrize(
+    "name, target",
+    [("films doc-rel", "out.db"), ("rentals rel-doc", "out.json"), ("clubs graph-doc", "out"), ("law rel-graph", "out.json")],
+)
+def test_every_engine_writes_what_the_golden_program_means(name, target, engine, tmp_path):
+    mapping, source, expected = prepared(name, tmp_path)
+    report = migrate(Plan(mapping, source, str(tmp_path / target), engine=engine, chunk=5))
+    assert report.problems == [] and report.rows_written == sum(map(len, expected.values()))
+    assert same(mapping.target, str(tmp_path / target), expected)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["source.json", target])
+
+
+@pytest.mark.parametrize("target", ["out.duckdb", "csv:///{}/out", "parquet:///{}/out", "jsonl:///{}/out"])
+def test_files_of_every_kind_hold_the_same(target, tmp_path):
+    mapping, source, _ = prepared("docks rel-graph", tmp_path)
+    url = target.format(tmp_path) if "://" in target else str(tmp_path / target)
+    migrate(Plan(mapping, source, url, chunk=4))
+    assert verify(mapping, source, url).problems == []
+
+
+@pytest.mark.parametrize("name", ["rentals rel-doc", "clubs graph-doc"])
+def test_documents_put_together_in_buckets_are_the_same(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(nesting, "BUCKET", 3)
+    mapping, source, expected = prepared(name, tmp_path)
+    migrate(Plan(mapping, source, str(tmp_path / "out"), memory="500MB"))
+    assert same(mapping.target, str(tmp_path / "out"), expected)
+
+
+def test_null_and_empty_text_stay_apart_in_csv(tmp_path):
+    data = {"r": [{"k": 1, "v": ""}, {"k": 2, "v": None}, {"k": 3, "v": 'a,"b\nc'}, {"k": 4, "v": "null"}]}
+    schema = infer_schema(data)
+    (tmp_path / "s.json").write_text(json.dumps(data))
+    mapping = Mapping(schema, schema, parse_program("r(k, v) :- r(k, v)."))
+    migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")))
+    with duckdb.connect() as base:
+        sources.load(base, schema, str(tmp_path / "out"), tmp_path / "t")
+        assert base.execute("SELECT k, v FROM r ORDER BY k").fetchall() == [(1, ""), (2, None), (3, 'a,"b\nc'), (4, "null")]
+
+
+def test_parents_without_children_are_kept_and_flagged_on_request(tmp_path):
+    mapping, source, _ = prepared("rentals rel-doc", tmp_path)
+    data = json.loads((tmp_path / "source.json").read_text())
+    data["host"].append({"hid": 1, "hname": None})
+    (tmp_path / "source.json").write_text(json.dumps(data))
+    expected = scenario("rentals rel-doc").answer(data)
+    report = migrate(Plan(mapping, source, str(tmp_path / "out.json"), childless="flag"))
+    childless = sum(not host["listings"] for host in expected["host"])
+    empty = sum(not listing["reviews"] for host in expected["host"] for listing in host["listings"])
+    assert childless and empty
+    assert report.childless["host?listings"]["count"] == childless
+    assert report.childless["host?listings?reviews"]["count"] == empty
+
+
+def test_the_report_counts_what_no_rule_uses(tmp_path):
+    data = {"a": [{"x": 1, "y": 5}, {"x": 2, "y": 6}, {"x": None, "y": 7}], "b": [{"x": 1, "z": 1}]}
+    target = infer_schema({"t": [{"y": 5}]})
+    (tmp_path / "s.json").write_text(json.dumps(data))
+    mapping = Mapping(infer_schema(data), target, parse_program("t(y) :- a(x, y), b(x, _)."))
+    report = migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")))
+    assert report.dropped == {"a": {"count": 2, "samples": [{"x": 2, "y": 6}, {"x": None, "y": 7}]}}
+    assert report.unmapped == ["b.z"]
+    (check,) = report.checksums
+    assert (check["source_distinct"], check["target_distinct"], check["agree"]) == (3, 1, False)
+
+
+def test_a_repeated_key_and_a_null_are_problems(tmp_path):
+    from reasoning.synthesis.describe import parse_schema
+
+    data = {"a": [{"x": 1, "y": 5}, {"x": 1, "y": 6}, {"x": 2, "y": None}]}
+    target = parse_schema({"kind": "relational", "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}}})
+    (tmp_path / "s.json").write_text(json.dumps(data))
+    mapping = Mapping(infer_schema(data), target, parse_program("t(x, y) :- a(x, y)."))
+    problems = migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"))).problems
+    assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records"]
+
+
+class Stop(Exception):
+    """The power fails."""
+
+
+@pytest.mark.parametrize(
+    "name, target", [("films doc-rel", "out.db"), ("clubs graph-doc", "out"), ("venues doc-graph", "out.duckdb")]
+)
+@pytest.mark.parametrize("when", [0, 1, 3])
+def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(name, target, when, tmp_path, monkeypatch):
+    mapping, source, expected = prepared(name, tmp_path)
+    plan = Plan(mapping, source, str(tmp_path / target), chunk=3)
+    kind = sqlite_sink.SqliteSink if target.endswith(".db") else sinks.PartsSink
+    write, count = kind.write, [0]
+
+    def failing(self, *arguments):
+        count[0] += 1
+        if count[0] > when:
+            raise Stop
+        write(self, *arguments)
+
+    monkeypatch.setattr(kind, "write", failing)
+    with pytest.raises(Stop):
+        migrate(plan)
+    monkeypatch.setattr(kind, "write", write)
+    assert not (tmp_path / target).exists()
+    with pytest.raises(Refusal, match="unfinished run: --resume"):
+        migrate(plan)
+    report = migrate(Plan(mapping, source, str(tmp_path / target), chunk=3, resume=True))
+    total = sum(map(len, expected.values()))
+    assert total - 3 * when <= report.rows_written <= total - when
+    assert verify(mapping, source, str(tmp_path / target)).problems == []
+
+
+def test_a_run_of_a_changed_source_is_not_resumed(tmp_path, monkeypatch):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    plan = Plan(mapping, source, str(tmp_path / "out"), resume=True)
+    monkeypatch.setattr(sinks.PartsSink, "finish", lambda *_: (_ for _ in ()).throw(Stop()))
+    with pytest.raises(Stop):
+        migrate(plan)
+    (tmp_path / "source.json").write_text((tmp_path / "source.json").read_text() + "\n")
+    with pytest.raises(Refusal, match="a source that has changed"):
+        migrate(plan)
+
+
+def test_a_target_that_is_there_is_left_alone(tmp_path):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("precious")
+    with pytest.raises(Refusal, match="is there already"):
+        migrate(Plan(mapping, source, str(tmp_path / "out")))
+    assert (tmp_path / "out" / "mine").read_text() == "precious"
+    migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
+    assert not (tmp_path / "out" / "mine").exists()
+
+
+def test_the_source_is_never_touched(tmp_path):
+    one = scenario("law rel-doc")
+    data = one.generate(random.Random(2), 5)
+    base = sqlite3.connect(tmp_path / "s.db")
+    for collection in one.source.collections:
+        base.execute(sqlite_sink.create_table(collection, f'"{collection.name}"'))
+        names = [attr.name for attr in collection.attrs]
+        base.executemany(
+            f'INSERT INTO "{collection.name}" VALUES ({", ".join("?" for _ in names)})',
+            [[record.get(name) for name in names] for record in data[collection.name]],
+        )
+    base.commit()
+    base.close()
+    before = (tmp_path / "s.db").read_bytes()
+    mapping = Mapping(one.source, one.target, one.golden)
+    migrate(Plan(mapping, f"sqlite:///{tmp_path}/s.db", str(tmp_path / "out.json")))
+    assert same(one.target, str(tmp_path / "out.json"), one.answer(data))
+    assert (tmp_path / "s.db").read_bytes() == before
+
+
+def test_a_full_disk_is_told_and_can_be_resumed(tmp_path, monkeypatch):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(sinks.PartsSink, "_assemble", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(Refusal, match="no space is left to write .* --resume"):
+        migrate(Plan(mapping, source, str(tmp_path / "out")))
+    monkeypatch.undo()
+    migrate(Plan(mapping, source, str(tmp_path / "out"), resume=True))
+    assert verify(mapping, source, str(tmp_path / "out")).problems == []
+
+
+def test_verify_sees_what_is_missing_changed_or_repeated(tmp_path):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    migrate(Plan(mapping, source, str(tmp_path / "out.db")))
+    base = sqlite3.connect(tmp_path / "out.db")
+    base.execute("DELETE FROM Actor WHERE rowid = 1")
+    base.execute("UPDATE Award SET won = NOT won WHERE rowid = 1")
+    base.execute("INSERT INTO Genre SELECT * FROM Genre LIMIT 1")
+    base.commit()
+    base.close()
+    problems = verify(mapping, source, str(tmp_path / "out.db")).problems
+    assert [problem.split(",")[0] for problem in problems] == [
+        "Genre: 1 records repeat another", "Actor: 1 records missing", "Award: 1 records missing", "Award: 1 records too many"
+    ]  # fmt: skip
+
+
+def test_a_round_trip_is_tried_where_there_is_a_way_back(tmp_path):
+    data = {"a": [{"x": 1, "y": "p"}, {"x": 2, "y": "q"}]}
+    example = {"b": [{"u": "p", "v": 1}, {"u": "q", "v": 2}]}
+    mapping = Mapping(infer_schema(data), infer_schema(example), parse_program("b(y, x) :- a(x, y)."), ((data, example),))
+    (tmp_path / "s.json").write_text(json.dumps({"a": [*data["a"], {"x": 3, "y": "r"}]}))
+    migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")))
+    assert (
+        verify(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"), way_back=True).round_trip == "the source came back whole"
+    )
+    lossy = Mapping(
+        infer_schema(data),
+        infer_schema({"b": [{"v": 1}]}),
+        parse_program("b(x) :- a(x, _)."),
+        ((data, {"b": [{"v": 1}, {"v": 2}]}),),
+    )
+    migrate(Plan(lossy, str(tmp_path / "s.json"), str(tmp_path / "less")))
+    assert "impossible" in verify(lossy, str(tmp_path / "s.json"), str(tmp_path / "less"), way_back=True).round_trip
+
+
+def test_cypher_is_written_nodes_first(tmp_path):
+    mapping, source, expected = prepared("venues doc-graph", tmp_path)
+    migrate(Plan(mapping, source, str(tmp_path / "g.cypher")))
+    lines = (tmp_path / "g.cypher").read_text().splitlines()
+    kinds = [line.split(" ")[0] for line in lines]
+    assert kinds == sorted(kinds) and kinds.count("CREATE") == len(expected["Place"]) + len(expected["Guest"])
+    assert any(line.startswith("MATCH (a:`Guest` {_id: ") and ":`VISITED` " in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "source, target, complaint",
+    [
+        ("none.json", "out", "is not there"),
+        ("source.json", "ftp://x/y", "ftp:// is none of"),
+        ("source.json", "mongodb://x/y", "writing to mongodb is not offered"),
+    ],
+)
+def test_what_cannot_be_is_refused(source, target, complaint, tmp_path):
+    mapping, _, _ = prepared("films doc-rel", tmp_path)
+    target = target if "://" in target else str(tmp_path / target)
+    with pytest.raises(Refusal, match=complaint):
+        migrate(Plan(mapping, str(tmp_path / source), target))
+
+
+def test_documents_do_not_go_into_sqlite(tmp_path):
+    mapping, source, _ = prepared("rentals rel-doc", tmp_path)
+    with pytest.raises(Refusal, match="SQLite holds tables"):
+        migrate(Plan(mapping, source, str(tmp_path / "out.db")))

@@ -1,0 +1,115 @@
+"""All engines give what the naive one gives, on random programs, data with NULLs, and values with traps in them."""
+
+import datetime
+import decimal
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, Wild
+from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.engines import duck, memory, sqlite
+from reasoning.synthesis.engines.compile import compile_program, repeats_nothing
+from reasoning.synthesis.engines.memory import evaluate
+from reasoning.synthesis.facts import from_facts, to_facts
+from reasoning.synthesis.schema import flat_columns
+from reasoning.synthesis.syntax import parse_program
+from tests.reasoning.synthesis.naive import flat_records
+
+pytest.importorskip("duckdb")
+pytest.importorskip("sqlglot")
+ENGINES = (memory, sqlite, duck)
+SOURCE = parse_schema({"kind": "relational", "collections": {
+    "R": {"fields": {"a": "int", "s": "str", "t": "bool"}}, "S": {"fields": {"a": "int", "b": "int"}, "key": ["a"]}}})  # fmt: skip
+TARGET = parse_schema(
+    {"kind": "relational", "collections": {"T": {"fields": {"n": "int"}}, "U": {"fields": {"s": "str", "n": "int"}}}}
+)
+POOLS = {"int": [None, 0, 1, 2], "str": [None, "null", "#", "'", "", "\\"], "bool": [None, True, False]}
+TYPES = {"R": ("int", "str", "bool"), "S": ("int", "int")}
+
+
+@st.composite
+def rules(draw):
+    body = []
+    for relation in draw(st.lists(st.sampled_from("RS"), min_size=1, max_size=3)):
+        choices = [[Var(f"{kind}{n}") for n in range(2)] + [Wild(), Const(POOLS[kind][-1])] for kind in TYPES[relation]]
+        body.append(Atom(relation, tuple(draw(st.sampled_from(options)) for options in choices)))
+    bound = {term.name: term for atom in body for term in atom.terms if isinstance(term, Var)}
+    pick = lambda kind: [v for name, v in bound.items() if name.startswith(kind)] or [Const(None), Const(POOLS[kind][-1])]
+    head = draw(st.sampled_from([("T", ("int",)), ("U", ("str", "int"))]))
+    return Rule((Atom(head[0], tuple(draw(st.sampled_from(pick(kind))) for kind in head[1])),), tuple(body))
+
+
+@st.composite
+def instances(draw):
+    row = lambda relation: st.tuples(*(st.sampled_from(POOLS[kind]) for kind in TYPES[relation]))
+    keyed = draw(st.dictionaries(st.sampled_from([0, 1, 2]), st.sampled_from(POOLS["int"]), max_size=3))
+    return {"R": draw(st.lists(row("R"), max_size=4)), "S": list(keyed.items())}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(rules(), min_size=1, max_size=3), instances())
+def test_engines_agree_with_all_combinations(found, facts):
+    program = Program(tuple(found))
+    expected = {path: flat_records(program, path, facts) for path in ("T", "U")}
+    for engine in ENGINES:
+        assert engine.run(program, SOURCE, TARGET, facts) == expected, engine.__name__
+
+
+@settings(max_examples=100, deadline=None)
+@given(rules(), instances())
+def test_distinct_is_dropped_only_where_nothing_repeats(rule, facts):
+    if repeats_nothing(rule, 0, SOURCE):
+        made = [
+            tuple(binding.get(t, getattr(t, "value", None)) for t in rule.heads[0].terms)
+            for binding, _ in memory.matches(rule.body, facts)
+        ]
+        assert len(made) == len(set(made))
+
+
+def test_a_key_in_the_head_saves_the_distinct():
+    sql = lambda text: compile_program(parse_program(text), SOURCE, TARGET, "duckdb")["T"]
+    assert "DISTINCT" not in sql("T(a) :- S(a, _).")
+    assert "DISTINCT" in sql("T(a) :- S(_, a).")
+    assert "DISTINCT" not in sql("T(a) :- S(a, b), S(b, _).")
+    assert "DISTINCT" in sql("T(a) :- S(a, _), R(a, _, _).")
+
+
+LEAF = {"fields": {"d": "date", "x": "decimal"}}
+BRANCHES = {"n": "str", "q": {"fields": {"m": "int", "r": LEAF}}, "w": {"fields": {"m": "int"}}}
+TREE = parse_schema({"collections": {"p": {"fields": BRANCHES}}})
+NESTED = """
+p(n, i) :- p(n, i0), i = id(n).
+p(n, i), p?q(i, m, j) :- p(n, a), p?q(a, m, _), i = id(n), j = id(i, m).
+p(n, i), p?q(i, m, j), p?q?r(j, d, x) :- p(n, a), p?q(a, m, b), p?q?r(b, d, x), i = id(n), j = id(i, m).
+p(n, i), p?w(i, m) :- p(n, a), p?w(a, m), i = id(n).
+"""
+DATA = {"p": [
+    {"n": "a", "q": [{"m": 1, "r": [{"d": "2024-01-01", "x": "1.5"}, {"d": None, "x": "2"}]}, {"m": None, "r": []}], "w": [{"m": 7}]},
+    {"n": None, "q": [{"m": 1, "r": [{"d": "2024-01-02", "x": None}]}], "w": []},
+    {"n": "null", "q": [], "w": [{"m": 7}, {"m": 8}]},
+]}  # fmt: skip
+
+
+def test_a_nested_copy_is_itself():
+    facts = to_facts(TREE, DATA)
+    program = parse_program(NESTED)
+    assert from_facts(TREE, evaluate(program, facts)) == DATA
+    expected = {path: flat_records(program, path, facts) for path in ("p", "p?q", "p?q?r", "p?w")}
+    assert expected["p?q?r"] == {
+        ("a", 1, datetime.date(2024, 1, 1), decimal.Decimal("1.5")), ("a", 1, None, decimal.Decimal(2)),
+        (None, 1, datetime.date(2024, 1, 2), None),
+    }  # fmt: skip
+    for engine in ENGINES:
+        assert engine.run(program, TREE, TREE, facts) == expected, engine.__name__
+    assert len(flat_columns(TREE, "p?q?r")) == 4
+
+
+def test_an_atom_apart_is_only_asked_to_exist():
+    program = parse_program("T(n) :- S(n, _), R(_, _, true).")
+    sql = compile_program(program, SOURCE, TARGET, "sqlite")["T"]
+    assert "EXISTS" in sql and "CROSS JOIN" not in sql
+    for engine in ENGINES:
+        assert engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", False)]})["T"] == set()
+        assert engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", True)]})["T"] == {(1,)}

@@ -1,0 +1,61 @@
+"""The SQL printed for Spark, run by Spark in local mode."""
+
+import os
+import random
+
+import pytest
+
+pytest.importorskip("pyspark")
+pytest.importorskip("sqlglot")
+from benchmarks.dynamite_scenarios import SCENARIOS
+from reasoning.synthesis.engines import memory
+from reasoning.synthesis.engines.compile import compile_program, table_name
+from reasoning.synthesis.engines.nest import nested_queries
+from reasoning.synthesis.facts import Id, flatten, to_facts
+from reasoning.synthesis.schema import layout
+
+pytestmark = pytest.mark.slow
+SPARK_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "STRING", "bool": "BOOLEAN", "date": "DATE", "datetime": "TIMESTAMP",
+               "decimal": "DECIMAL(38,10)"}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def spark():
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    from pyspark.sql import SparkSession
+
+    builder = (
+        SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "1")
+    )
+    session = builder.getOrCreate()
+    yield session
+    session.stop()
+
+
+def as_records(value):
+    """Rows of Spark, nested ones too, as dictionaries."""
+    if hasattr(value, "asDict"):
+        return {name: as_records(inner) for name, inner in value.asDict().items()}
+    return [as_records(inner) for inner in value] if isinstance(value, list) else value
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name", ["films doc-rel", "rentals rel-doc", "neurons graph-rel", "law rel-graph", "clubs graph-doc", "docks rel-rel"]
+)
+def test_spark_gives_what_the_reference_gives(name, spark):
+    scenario = next(one for one in SCENARIOS if one.name == name)
+    facts = to_facts(scenario.source, data := scenario.generate(random.Random(6), 6))
+    for path, columns in layout(scenario.source).items():
+        kinds = ", ".join(f"`{c.name}` {SPARK_TYPES.get(c.type, 'BIGINT')}" for c in columns)
+        rows = [tuple(v.number if isinstance(v, Id) else v for v in fact) for fact in facts[path]]
+        spark.createDataFrame(rows, kinds).createOrReplaceTempView(table_name(path))
+    queries = compile_program(scenario.golden, scenario.source, scenario.target, "spark")
+    expected = memory.run(scenario.golden, scenario.source, scenario.target, facts)
+    for path, query in queries.items():
+        assert {tuple(row) for row in spark.sql(query).collect()} == expected[path], path
+    made = {
+        name: as_records(spark.sql(query).collect()) for name, query in nested_queries(scenario.target, queries, "spark").items()
+    }
+    one, other = (flatten(scenario.target, to_facts(scenario.target, instance)) for instance in (made, scenario.answer(data)))
+    assert {path: set(rows) for path, rows in one.items()} == {path: set(rows) for path, rows in other.items()}
