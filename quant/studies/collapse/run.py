@@ -22,7 +22,7 @@ from quant.studies.collapse.report import write_report
 from quant.vq import VQConfig
 
 SHOWN = 1000
-"""Held-out examples whose embeddings and reconstructions are kept for the figures, of the first seed."""
+"""Held-out examples, evenly spaced, whose embeddings and reconstructions are kept for the figures, of the first seed."""
 
 
 def run(config: CollapseConfig, run_dir: str | Path) -> Path:
@@ -66,7 +66,7 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     curves, measures, shown = _train_and_measure(keys, train_x, test_x, modes, module, quantizer, schedule)
     plain = lambda tree: {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
     found = {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)} | plain(measures)
-    return found, {name: np.asarray(a) for name, a in shown.items()} | {"x": np.asarray(test_x[:SHOWN])}
+    return found, {name: np.asarray(a) for name, a in shown.items()}
 
 
 @functools.partial(jax.jit, static_argnames=("module", "quantizer", "schedule"))
@@ -77,10 +77,11 @@ def _train_and_measure(keys, train_x, test_x, modes, module: nn.Module, quantize
 
     trained, measures = jax.vmap(one)(keys)
     first: Trained = jax.tree.map(lambda a: a[0], trained)
-    z, back, _ = reconstruct(first, test_x[:SHOWN], module, quantizer)
+    few = test_x[:: -(-test_x.shape[0] // SHOWN)]
+    z, back, _ = reconstruct(first, few, module, quantizer)
     rows = z.reshape(-1, z.shape[-1])[:SHOWN]
     codes = first.quantizer[1].book.codes[0] if quantizer.update == "ema" else first.quantizer[0]["codes"][0]
-    return trained.curves, measures, {"z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]}
+    return trained.curves, measures, {"x": few, "z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]}
 
 
 def autoencoder(config: CollapseConfig, cell: Cell, data: Data) -> nn.Module:
