@@ -50,7 +50,7 @@ def load(base, schema: Schema, url: str, folder: Path, name: Callable[[str], str
 
 def refusal_of(error: Exception, what: str) -> Refusal:
     """A sentence for what DuckDB complains about."""
-    first = str(error).strip().splitlines()[0]
+    first = ", ".join(filter(None, (line.strip() for line in str(error).strip().splitlines()[:3])))
     if "No space left" in first or "out of disk" in first.lower():
         return Refusal(f"no space is left while working on {what}: free some and run the same command with --resume")
     return Refusal(f"{what}: {first}: check the data against the schema")

@@ -135,7 +135,7 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
     "name, text, complaint",
     [
         ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
-        ("t.csv", "k,v,d\nx,a,\n", "t.csv|CSV"),
+        ("t.csv", "k,v,d\n1,a,\nx,a,\n", 'CSV Error on Line: 3.*column "k"'),
         ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
         ("t.jsonl", '{"k": 1}\n{"k": }\n', "[Mm]alformed JSON"),
         ("u.csv", "k\n", "holds no t.jsonl, t.csv or t.parquet"),
