@@ -23,6 +23,16 @@ def test_a_codebook_of_vector_quantize_pytorch_gives_the_same_indices(tmp_path):
     assert relative_error(after.book.codes[0], golden["out/0/embed_after"]) < 1e-5
 
 
+def test_safetensors_hold_the_same_arrays_as_npz(tmp_path):
+    from safetensors.numpy import save_file
+
+    held = {"_codebook.embed": np.arange(24, dtype=np.float32).reshape(1, 6, 4)}
+    save_file(held, tmp_path / "codes.safetensors")
+    np.savez(tmp_path / "codes.npz", **held)
+    one, other = (read_arrays(tmp_path / f"codes.{kind}") for kind in ("safetensors", "npz"))
+    np.testing.assert_array_equal(one["_codebook.embed"], other["_codebook.embed"])
+
+
 def test_a_haiku_codebook_gives_the_nearest_of_its_columns():
     codes = np.random.default_rng(0).standard_normal((3, 7)).astype(np.float32)
     params, state, config = from_haiku_ema({"embeddings": codes})
