@@ -75,7 +75,9 @@ def quantize(
     Args, returns and errors: as `vq.quantize`. Indices are `[..., levels]`, losses the means over the levels; metrics are means too,
     and "error_<l>" the mean squared error that is left after level l (0..Q-1).
     """
-    require(not (train and config.dropout) or key is not None, "dropout draws depths: give quantize a key")
+    draws = config.dropout or config.level.restart is not None
+    require(not (train and draws) or key is not None, "dropout draws depths and restart draws rows: give quantize a key")
+    keyed = key is not None
     rows, usable = flatten(x, mask)
     key_depth, key_levels = jax.random.split(jax.random.key(0) if key is None else key)
     depth = jnp.full(rows.shape[0], config.levels)
@@ -87,10 +89,8 @@ def quantize(
         number, params, own, key = inputs
         kept = usable & (number < depth)
         before = shared if config.share else own
-        given = None if config.level.restart is None and config.level.wrapper != "diveq" else key
-        out, after = vq.quantize(
-            params, before, rest, config.level, key=given, train=train, mask=kept, axis_name=axis_name
-        )  # fmt: skip
+        given = key if keyed else None
+        out, after = vq.quantize(params, before, rest, config.level, key=given, train=train, mask=kept, axis_name=axis_name)
         value = jnp.where(kept[:, None], out.quantized, 0)
         rest = jnp.where(kept[:, None], rest - jax.lax.stop_gradient(value), rest)
         left = jnp.where(usable[:, None], rest.astype(jnp.float32), 0) ** 2

@@ -337,6 +337,17 @@ def test_configurations_that_cannot_work_are_refused(make, sentence):
         make()
 
 
+@pytest.mark.parametrize("config", [
+    residual.ResidualConfig(LEVEL, 2, dropout=True),
+    residual.ResidualConfig(dataclasses.replace(LEVEL, restart=Restart()), 2),
+])  # fmt: skip
+def test_levels_that_draw_want_a_key_in_training(config):
+    made = residual.init(jax.random.key(0), config)
+    with pytest.raises(QuantError, match="give quantize a key"):
+        residual.quantize(*made, X, config)
+    residual.quantize(*made, X, config, train=False)
+
+
 def test_residual_init_looks_at_what_is_left():
     config = residual.ResidualConfig(vq.VQConfig(8, 6, init="kmeans"), 4)
     x = jax.random.normal(jax.random.key(5), (200, 6))
