@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import struct
 
 from jaxrl.train.parallel import total
+from quant.diagnostics.usage import perplexity
 from quant.errors import require
 
 
@@ -135,16 +136,6 @@ def restart(
         drawn=book.drawn + 1,
     )
     return book, dead.sum().astype(jnp.float32)
-
-
-def perplexity(count: jax.Array) -> jax.Array:
-    """exp of the entropy of the usage, in effective codes: 1 if one code has all rows, K if all have the same; 1 for no rows at all.
-
-    Args:
-      count: `[K]`, rows per code.
-    """
-    share = count / jnp.maximum(count.sum(), 1e-30)
-    return jnp.exp(-jnp.sum(jax.scipy.special.xlogy(share, share)))
 
 
 def usage_metrics(count: jax.Array) -> dict[str, jax.Array]:

@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.train.compiled import keep_programs
-from jaxrl.train.errors import Refusal
+from quant.studies import commands
 from quant.studies.collapse.config import PRESETS, CollapseConfig
 from quant.studies.collapse.run import run
 
@@ -36,30 +35,13 @@ class Command:
 
 
 def parse(arguments: list[str]) -> Command:
-    """First the preset, then everything else with its defaults."""
-    rest = [a for a in arguments if a not in ("-h", "--help")]
-    start, _ = tyro.cli(Start, args=rest, return_unknown_args=True, add_help=False)
-    default = Command(start.preset, PRESETS[start.preset]())
-    settings = (tyro.conf.FlagConversionOff,)
-    return tyro.cli(Command, args=arguments, default=default, prog="python -m quant.studies.collapse", config=settings)
+    """First the preset, then everything else with the defaults that it gives."""
+    return commands.parse(arguments, "python -m quant.studies.collapse", Start, Command, PRESETS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Refusals become one sentence and exit status 2."""
-    try:
-        keep_programs()
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        data = command.config.data.replace(":", "-").replace("/", "-")
-        report = run(command.config, command.run_dir or f"runs/collapse/{data}-{command.preset}-seed{command.config.seed}")
-    except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted; finished cells are kept, and the same command goes on", file=sys.stderr)
-        return 130
-    print(report.read_text())
-    print(f"report: {report}")
-    return 0
+    """Entry point; see `carry_out`."""
+    return commands.carry_out(parse(sys.argv[1:] if arguments is None else arguments), "collapse", run)
 
 
 if __name__ == "__main__":

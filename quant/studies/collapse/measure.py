@@ -5,9 +5,9 @@ import jax
 import jax.numpy as jnp
 
 from quant import vq
-from quant.codebook import count_rows, perplexity
+from quant.codebook import count_rows
 from quant.deferred import Trained, reconstruct
-from quant.diagnostics import effective_rank, mean_cosine_distance, singular_values, token_modes
+from quant.diagnostics import effective_rank, mean_cosine_distance, perplexity, singular_values, token_modes
 from quant.vq import VQConfig
 
 

@@ -39,7 +39,7 @@ def text(config: CollapseConfig, found: dict[Cell, dict]) -> str:
     for cell, numbers in found.items():
         values = [mean_and_interval(numbers[name]) for name in shown]
         lines.append("| " + " | ".join([str(cell.dim or "-"), str(cell.codes), str(cell.width), cell.recipe, *values]) + " |")
-    lines += ["", *comparison(found), "", *warnings(config, found)]
+    lines += ["", *comparison(found), "", *warnings(found)]
     return "\n".join(lines) + "\n"
 
 
@@ -66,15 +66,14 @@ def comparison(found: dict[Cell, dict]) -> list[str]:
     return lines
 
 
-def warnings(config: CollapseConfig, found: dict[Cell, dict]) -> list[str]:
+def warnings(found: dict[Cell, dict]) -> list[str]:
     """The alerts of every cell, on means over seeds."""
     lines = []
     for cell, numbers in found.items():
         mean = {name: float(np.mean(values)) for name, values in numbers.items() if name in (*COLUMNS, "embedding_cosine", "std")}
-        features = config.latent if not cell.dim else min(config.latent, max(cell.dim // 2, 2))
         signs = Signs(
-            cell.codes, features, mean["perplexity"], mean.get("mode_entropy"), 10 if "mode_entropy" in mean else None,
-            mean["code_cosine"], mean["embedding_cosine"], mean["effective_rank"],
+            cell.codes, numbers["features"], mean["perplexity"], mean.get("mode_entropy"), numbers["modes"], mean["code_cosine"],
+            mean["embedding_cosine"], mean["effective_rank"],
         )  # fmt: skip
         lines += [f"- {cell.name}: {alert.sentence} Try: {alert.remedy}" for alert in alerts(signs)]
     return ["Alerts:", "", *lines] if lines else ["No alerts."]

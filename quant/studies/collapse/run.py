@@ -55,7 +55,8 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     """All seeds of a cell in one program.
 
     Returns:
-      {"seeds", "curves": {name: [seeds][points]}, and every measure: [seeds]}; and arrays of the first seed for the figures.
+      {"seeds", "every", "features" of a token, true "modes" or null, "curves": {name: [seeds][points]}, and every measure: [seeds]};
+      and arrays of the first seed for the figures.
     """
     module = autoencoder(config, cell, data)
     quantizer, schedule = settings_of(config, cell, module.latent)
@@ -65,7 +66,8 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     train_x, test_x = jnp.asarray(data.train.x), jnp.asarray(data.test.x)
     curves, measures, shown = _train_and_measure(keys, train_x, test_x, modes, module, quantizer, schedule)
     plain = lambda tree: {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
-    found = {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)} | plain(measures)
+    sizes = {"features": module.latent, "modes": None if modes is None else len(modes)}
+    found = {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)} | sizes | plain(measures)
     return found, {name: np.asarray(a) for name, a in shown.items()}
 
 
