@@ -9,7 +9,8 @@ Quantizers are rooms of pure functions with one shape: `init(key, config, sample
   lookup_free        LFQ and BSQ: signs
   simvq              a frozen codebook behind a learned map
   random_projection  labels without learning
-  gmvq, sqvae        stochastic codes
+  gmvq, sqvae        stochastic codes by distance
+  gumbel_vq          stochastic codes by logits
   modules            any of them as a Flax module
 
 Beside them: `nearest`, `initialize`, `gradients`, `estimators`, `oracle`, `fidelity`, `diagnostics`, `interop`, `presets`.
@@ -18,6 +19,7 @@ Beside them: `nearest`, `initialize`, `gradients`, `estimators`, `oracle`, `fide
 from quant.codebook import Restart
 from quant.errors import QuantError
 from quant.gmvq import GMVQConfig
+from quant.gumbel_vq import GumbelVQConfig
 from quant.lookup_free import LFQConfig
 from quant.random_projection import RandomProjectionConfig
 from quant.residual import ResidualConfig
@@ -30,6 +32,7 @@ from quant.vq import VQConfig
 __all__ = [
     "FSQConfig",
     "GMVQConfig",
+    "GumbelVQConfig",
     "LFQConfig",
     "QuantError",
     "Quantized",

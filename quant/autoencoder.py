@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxrl.nn.encoder import ConvDecoder, ConvEncoder
 from jaxrl.nn.mlp import Dense
+from jaxrl.train.errors import Refusal
 
 
 class Perceptron(nn.Module):
@@ -46,6 +47,11 @@ class VectorAutoencoder(nn.Module):
         self.encoder = Perceptron((self.width, self.width), self.latent)
         self.decoder = Perceptron((self.decoder_width, self.decoder_width), size)
 
+    @property
+    def tokens(self) -> int:
+        """Of an example."""
+        return 1
+
     def encode(self, x: jax.Array) -> jax.Array:
         """`[B, *shape] -> [B, L]`."""
         return self.encoder(x.reshape(x.shape[0], -1))
@@ -79,6 +85,11 @@ class ImageAutoencoder(nn.Module):
         self.encoder = ConvEncoder((self.width,) * self.levels, self.latent)
         self.decoder = ConvDecoder((64,) * self.levels, self.shape[2])
 
+    @property
+    def tokens(self) -> int:
+        """Of an image."""
+        return (self.shape[0] >> self.levels) * (self.shape[1] >> self.levels)
+
     def encode(self, x: jax.Array) -> jax.Array:
         """`[B, H, W, C] -> [B, h, w, L]`."""
         return self.encoder(x)
@@ -90,3 +101,18 @@ class ImageAutoencoder(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """What comes back without quantization."""
         return self.decode(self.encode(x))
+
+
+def autoencoder_for(
+    shape: tuple[int, ...], latent: int, width: int = 64, levels: int = 2
+) -> VectorAutoencoder | ImageAutoencoder:
+    """Perceptrons for vectors and for images below 16 x 16, convolutions for larger ones.
+
+    Raises:
+      Refusal: images whose sides cannot be halved `levels` times.
+    """
+    if len(shape) == 3 and shape[0] >= 16:
+        if shape[0] % 2**levels or shape[1] % 2**levels:
+            raise Refusal(f"images of {shape[0]} x {shape[1]} cannot be halved {levels} times: crop them, or choose fewer levels")
+        return ImageAutoencoder(shape, latent, width, levels)
+    return VectorAutoencoder(shape, latent, width)

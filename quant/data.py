@@ -12,7 +12,7 @@ class Split(NamedTuple):
     """Examples in a fixed order."""
 
     x: np.ndarray
-    """float32: images `[N, H, W, C]` in [0, 1], or vectors `[N, D]`."""
+    """float32: images `[N, H, W, C]` in [0, 1], or vectors `[N, D]`; uint8 images if bytes were asked for (see `as_shares`)."""
     y: np.ndarray | None = None
     """int32 `[N]`: labels, if there are any."""
 
@@ -34,6 +34,7 @@ def from_arrays(
     test_share: float = 0.2,
     test: Split | None = None,
     seed: int = 0,
+    keep_bytes: bool = False,
 ) -> Data:
     """Images or vectors from memory.
 
@@ -44,13 +45,14 @@ def from_arrays(
       test_share: share of the examples, drawn without replacement, that is held out; at least one, and one stays.
       test: held-out examples of the same shape instead.
       seed: of the split.
+      keep_bytes: leave uint8 as it is: a quarter of the memory.
 
     Raises:
       Refusal: there are fewer than two examples, another number of labels, an unknown shape, or numbers that are not finite.
     """
-    x, y = _checked(x, y, name)
+    x, y = _checked(x, y, name, keep_bytes)
     if test is not None:
-        other = Split(*_checked(test.x, test.y, f"{name}, test"))
+        other = Split(*_checked(test.x, test.y, f"{name}, test", keep_bytes))
         if other.x.shape[1:] != x.shape[1:]:
             raise Refusal(f"{name}: examples to test on have shape {other.x.shape[1:]}, those to learn from {x.shape[1:]}")
         return Data(name, Split(x, y), other)
@@ -60,6 +62,11 @@ def from_arrays(
     held = min(max(1, round(test_share * len(x))), len(x) - 1)
     part = lambda rows: Split(x[rows], None if y is None else y[rows])
     return Data(name, part(np.sort(order[held:])), part(np.sort(order[:held])))
+
+
+def as_shares(x):
+    """Bytes as float32 in [0, 1]; other arrays as they are. NumPy or JAX, also while traced."""
+    return x.astype(np.float32) / 255 if x.dtype == np.uint8 else x
 
 
 def gaussian_mixture(
@@ -110,7 +117,7 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 """Endings of files that are read."""
 
 
-def image_folder(path: str | Path, size: int = 32) -> Data:
+def image_folder(path: str | Path, size: int = 32, keep_bytes: bool = False) -> Data:
     """All images below a folder, centre-cropped to squares and resized. Subfolders, if all files lie in some, name the classes.
 
     Subfolders called train and test, if both are there, are the split.
@@ -118,6 +125,7 @@ def image_folder(path: str | Path, size: int = 32) -> Data:
     Args:
       path: the folder.
       size: pixels of the sides.
+      keep_bytes: as for `from_arrays`.
 
     Raises:
       Refusal: there is no such folder, no image in it, or one that cannot be read.
@@ -128,8 +136,8 @@ def image_folder(path: str | Path, size: int = 32) -> Data:
     name = f"images in {folder}"
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         train, test = (_read_folder(folder / part, size) for part in ("train", "test"))
-        return from_arrays(*train, name=name, test=test)
-    return from_arrays(*_read_folder(folder, size), name=name)
+        return from_arrays(*train, name=name, test=test, keep_bytes=keep_bytes)
+    return from_arrays(*_read_folder(folder, size), name=name, keep_bytes=keep_bytes)
 
 
 def _read_folder(folder, size):
@@ -143,16 +151,26 @@ def _read_folder(folder, size):
 
 
 def _read_image(file, size):
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     try:
         with Image.open(file) as image:
-            return np.asarray(ImageOps.fit(image.convert("RGB"), (size, size), Image.Resampling.BICUBIC))
+            return square(image.convert("RGB"), size)
     except OSError as error:
         raise Refusal(f"{file} cannot be read as an image ({error}): remove or replace it") from None
 
 
-def array_file(path: str | Path) -> Data:
+def square(image, size: int, crop: int | None = None) -> np.ndarray:
+    """The middle of a picture of PIL, `crop` x `crop` pixels or all that is square, brought to `size` x `size`; uint8."""
+    from PIL import Image, ImageOps
+
+    if crop is not None and min(image.size) > crop:
+        left, top = (image.width - crop) // 2, (image.height - crop) // 2
+        image = image.crop((left, top, left + crop, top + crop))
+    return np.asarray(ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC))
+
+
+def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
     """An .npz file with `x`, and perhaps `y`, `test_x` and `test_y`, as for `from_arrays`.
 
     Raises:
@@ -167,16 +185,17 @@ def array_file(path: str | Path) -> Data:
     if "x" not in found:
         raise Refusal(f"{file} holds no array x, only {', '.join(sorted(found)) or 'nothing'}")
     test = Split(found["test_x"], found.get("test_y")) if "test_x" in found else None
-    return from_arrays(found["x"], found.get("y"), file.name, test=test)
+    return from_arrays(found["x"], found.get("y"), file.name, test=test, keep_bytes=keep_bytes)
 
 
-def _checked(x, y, name):
+def _checked(x, y, name, keep_bytes=False):
     x = np.asarray(x)
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
         raise Refusal(f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, D]")
     x = x[..., None] if x.ndim == 3 else x
-    x = x.astype(np.float32) / 255 if x.dtype == np.uint8 else x.astype(np.float32)
-    if not np.isfinite(x).all():
+    bytes_stay = keep_bytes and x.dtype == np.uint8
+    x = x if bytes_stay else as_shares(x).astype(np.float32, copy=False)
+    if not bytes_stay and not np.isfinite(x).all():
         raise Refusal(f"{name}: example {int(np.argwhere(~np.isfinite(x))[0][0])} holds numbers that are not finite")
     if y is not None:
         y = np.asarray(y)

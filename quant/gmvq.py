@@ -18,8 +18,7 @@ from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebook import check_sizes, count_rows, usage_metrics
 from quant.errors import require
 from quant.initialize import Init, initial_codes
-from quant.mixture import entropy, mean_posterior, relaxed_choice, squared_distances
-from quant.rows import flatten
+from quant.mixture import closed, entropy, mean_posterior, opened, relaxed_choice, squared_distances
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -49,6 +48,8 @@ class GMVQConfig:
     """Choose one code in training too, straight-through."""
     noise: bool = True
     """Draw z around the code in training."""
+    spread: Literal["distance", "learned"] = "distance"
+    """s_c: of the distance to the code (their equation 15), or one learned number (an ablation). The soft commitment stays."""
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
     largest_noise: float | None = None
@@ -62,10 +63,12 @@ class GMVQConfig:
 
 
 def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
-    """params "codes" `[C, L]`, and "log_weight" `[L]` if weights are learned (all begin at 1 / sigma^2); no state."""
+    """params "codes" `[C, L]`, "log_weight" `[L]` if weights are learned (all begin at 1 / sigma^2), "log_spread" if that is; no state."""
     params = {"codes": initial_codes(key, config.init, config.num_codes, config.dim, sample)}
     if config.learn_weights:
         params["log_weight"] = jnp.full(config.dim, -2 * jnp.log(config.sigma))
+    if config.spread == "learned":
+        params["log_spread"] = jnp.float32(jnp.log(config.sigma))
     return params, {}
 
 
@@ -111,19 +114,15 @@ def quantize(
     Raises:
       QuantError: another number of features; training without a key.
     """
-    require(
-        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
-    )
-    require(not train or key is not None, "training draws codes: give quantize a key")
-    rows, usable = flatten(x, mask)
-    z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    of = opened(x, config.dim, mask, key, train)
+    z, usable = of.z, of.usable
     log_q = log_posterior(params, z, config)
     index = log_q.argmax(-1).astype(jnp.int32)
     metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name))
     losses, value = {}, params["codes"][index]
     if train:
         distance = squared_distances(z, params["codes"])
-        spread = deviations(distance, config)
+        spread = deviations(params, distance, config)
         terms = mixture_terms(log_q, usable, axis_name)
         latent = latent_term(params["codes"], distance, spread, log_q, terms.pop("log_mean"), config)
         losses["latent"] = config.gamma * masked_mean(latent, usable, None, axis_name)
@@ -132,13 +131,13 @@ def quantize(
         value = _draw(
             key, params["codes"], log_q, spread, config, config.temperature if temperature is None else temperature, axis_name
         )
-    value = jnp.where(usable[:, None], value.astype(x.dtype), rows)
-    index = jnp.where(usable, index, -1)
-    return Quantized(value.reshape(x.shape), index.reshape(x.shape[:-1]), losses, jax.lax.stop_gradient(metrics)), state
+    return closed(value, index, x, of, losses, metrics), state
 
 
-def deviations(distance: jax.Array, config: GMVQConfig) -> jax.Array:
-    """s_c of every row and code `[N, C]`, from squared distances (their equation 15)."""
+def deviations(params: dict, distance: jax.Array, config: GMVQConfig) -> jax.Array:
+    """s_c of every row and code `[N, C]`, from squared distances (their equation 15), or the learned one."""
+    if config.spread == "learned":
+        return jnp.broadcast_to(jnp.exp(params["log_spread"]), distance.shape)
     spread = jnp.sqrt(distance / (2 * config.sigma**2 * config.dim) + SMALLEST_VARIANCE)
     return spread if config.largest_noise is None else jnp.minimum(spread, config.largest_noise)
 
@@ -160,12 +159,14 @@ def mixture_terms(log_q: jax.Array, usable: jax.Array, axis_name: str | None = N
 def latent_term(codes, distance, spread, log_q, log_mean, config: GMVQConfig) -> jax.Array:
     """What stands for -log p(z|c) (and, in the ELBO, log q(z|x, c)) in the loss of every row, `[N]`, in units of a squared distance.
 
-    practical: sum_c q(c|x) |e - mu_c|^2. literal: the same with the mean posterior over c and z from the whole mixture. elbo: minus the
-    entropy of q(z|x, c), 2 sigma^4 L log s_c^2 in these units.
+    practical: sum_c q(c|x) |e - mu_c|^2, which is 2 sigma^2 L s_c^2; a learned s_c brings the latter beside the former. literal: with
+    the mean posterior over c and z from the whole mixture. elbo: minus the entropy of q(z|x, c), 2 sigma^4 L log s_c^2 in these units.
     """
     q = jnp.exp(log_q)
     if config.objective != "literal":
         term = (q * distance).sum(-1)
+        if config.spread == "learned":
+            term = term + 2 * config.sigma**2 * config.dim * (q * spread**2).sum(-1)
         if config.objective == "elbo":
             term = term - 2 * config.sigma**4 * config.dim * (q * 2 * jnp.log(spread)).sum(-1)
         return term

@@ -1,9 +1,44 @@
 """What quantizers with a soft choice share: distances to all codes, relaxed samples, and the mean posterior over rows and devices."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import total
+from quant.errors import require
+from quant.rows import flatten
+from quant.types import Quantized
+
+
+class Opened(NamedTuple):
+    """An input `[..., L]` as rows."""
+
+    rows: jax.Array
+    """`[N, L]`, as they came."""
+    usable: jax.Array
+    """bool `[N]`."""
+    z: jax.Array
+    """float32 `[N, L]`, zero where not usable."""
+
+
+def opened(x: jax.Array, features: int, mask: jax.Array | None, key: jax.Array | None, train: bool) -> Opened:
+    """Rows of an input.
+
+    Raises:
+      QuantError: another number of features; training without a key; a mask of another shape.
+    """
+    require(x.shape[-1:] == (features,), f"x has shape {x.shape}: its last axis must have the quantizer's {features} features")
+    require(not train or key is not None, "training draws codes: give quantize a key")
+    rows, usable = flatten(x, mask)
+    return Opened(rows, usable, jnp.where(usable[:, None], rows, 0).astype(jnp.float32))
+
+
+def closed(value: jax.Array, index: jax.Array, x: jax.Array, of: Opened, losses: dict, metrics: dict) -> Quantized:
+    """The result in the shape and dtype of `x`; rows that are not usable keep their value and get index -1."""
+    value = jnp.where(of.usable[:, None], value.astype(x.dtype), of.rows).reshape(x.shape)
+    index = jnp.where(of.usable, index, -1).reshape(x.shape[:-1])
+    return Quantized(value, index, losses, jax.lax.stop_gradient(metrics))
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:

@@ -7,10 +7,8 @@ import jax.numpy as jnp
 
 from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebook import check_sizes, count_rows, usage_metrics
-from quant.errors import require
 from quant.initialize import Init, initial_codes
-from quant.mixture import entropy, relaxed_choice, squared_distances
-from quant.rows import flatten
+from quant.mixture import closed, entropy, opened, relaxed_choice, squared_distances
 from quant.types import Quantized
 
 
@@ -52,6 +50,11 @@ def reconstruction_loss(squared_error: jax.Array, size: int) -> jax.Array:
     return 0.5 * size * jnp.log(squared_error)
 
 
+def log_posterior(params: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
+    """log of the probabilities that a code is chosen with, float32 `[N, K]`, of rows `[N, D]`."""
+    return jax.nn.log_softmax(-0.5 * jnp.exp(-params["log_variance"]) * squared_distances(x, params["codes"]), -1)
+
+
 def quantize(
     params: dict,
     state: dict,
@@ -70,16 +73,13 @@ def quantize(
       A `Quantized` with losses "entropy" (minus the entropy of the choice) and "distance" (squared, over twice the variance); metrics
       "perplexity", "usage", "entropy_row", "variance"; and the state.
     """
-    require(
-        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
-    )
-    require(not train or key is not None, "training draws codes: give quantize a key")
-    rows, usable = flatten(x, mask)
-    z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
-    precision = jnp.exp(-params["log_variance"])
-    log_q = jax.nn.log_softmax(-0.5 * precision * squared_distances(z, params["codes"]), -1)
+    of = opened(x, config.dim, mask, key, train)
+    z, usable = of.z, of.usable
+    log_q = log_posterior(params, z, config)
     index = log_q.argmax(-1).astype(jnp.int32)
-    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name)) | {"variance": 1 / precision}
+    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name)) | {
+        "variance": jnp.exp(params["log_variance"])
+    }
     losses, value = {}, params["codes"][index]
     if train:
         keys = example_keys(key, z.shape[0], axis_name)
@@ -90,10 +90,8 @@ def quantize(
         mean = lambda a: masked_mean(a, usable, None, axis_name)
         metrics["entropy_row"] = mean(entropy(log_q))
         losses["entropy"] = -config.weight * metrics["entropy_row"]
-        losses["distance"] = config.weight * 0.5 * precision * mean(((z - value) ** 2).sum(-1))
-    value = jnp.where(usable[:, None], value.astype(x.dtype), rows)
-    index = jnp.where(usable, index, -1)
-    return Quantized(value.reshape(x.shape), index.reshape(x.shape[:-1]), losses, jax.lax.stop_gradient(metrics)), state
+        losses["distance"] = config.weight * 0.5 * jnp.exp(-params["log_variance"]) * mean(((z - value) ** 2).sum(-1))
+    return closed(value, index, x, of, losses, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from jaxrl.train.errors import Refusal
-from quant.data import Split, array_file, from_arrays, gaussian_mixture, image_folder
+from quant.data import Split, array_file, as_shares, from_arrays, gaussian_mixture, image_folder, square
 from quant.data_by_name import load
 
 X = np.arange(20 * 4 * 4 * 3, dtype=np.uint8).reshape(20, 4, 4, 3)
@@ -37,6 +37,23 @@ def test_bytes_become_shares_and_other_numbers_stay():
     np.testing.assert_allclose(np.sort(together(from_arrays(X)).reshape(-1)), np.sort(X.reshape(-1) / 255), rtol=1e-6)
     assert together(from_arrays(X.astype(float))).max() == X.max()
     assert from_arrays(X[..., 0]).train.x.shape[1:] == (4, 4, 1)
+
+
+def test_bytes_stay_if_asked_and_become_shares_later(tmp_path):
+    kept = from_arrays(X, keep_bytes=True)
+    assert kept.train.x.dtype == np.uint8
+    np.testing.assert_array_equal(as_shares(kept.train.x), from_arrays(X).train.x)
+    np.savez(tmp_path / "set.npz", x=X)
+    assert load(str(tmp_path / "set.npz"), keep_bytes=True).train.x.dtype == np.uint8
+    assert from_arrays(np.ones((4, 2)), keep_bytes=True).train.x.dtype == np.float32
+
+
+def test_a_square_is_the_middle_of_a_picture():
+    wide = np.arange(6 * 10 * 3, dtype=np.uint8).reshape(6, 10, 3)
+    image = Image.fromarray(wide)
+    np.testing.assert_array_equal(square(image, 4, crop=4), wide[1:5, 3:7])
+    np.testing.assert_array_equal(square(image, 6), wide[:, 2:8])
+    assert square(image, 3, crop=100).shape == (3, 3, 3)
 
 
 def test_a_mixture_has_the_spread_it_was_asked_for():
@@ -119,6 +136,8 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
     assert (len(data.train.x), len(data.test.x)) == (5, 2)
     for split in (data.train, data.test):
         np.testing.assert_allclose(split.x, X[split.y] / np.float32(255), rtol=1e-6)
+    middle = load("squares", tmp_path, size=2, crop=2, keep_bytes=True)
+    np.testing.assert_array_equal(middle.train.x, X[middle.train.y][:, 1:3, 1:3])
 
 
 @pytest.mark.parametrize(

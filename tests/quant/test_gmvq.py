@@ -57,7 +57,7 @@ def test_the_expected_log_prior_is_the_soft_commitment():
     config = GMVQConfig(1, 3, sigma=1.3)
     e, mu = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.1, 0.2, 0.3])
     distance = squared_distances(e[None], mu[None])
-    spread = gmvq.deviations(distance, config)[0, 0]
+    spread = gmvq.deviations({}, distance, config)[0, 0]
     z = mu[None] + spread * jax.random.normal(jax.random.key(3), (200_000, 3))
     drawn = -0.5 * (3 * np.log(2 * np.pi * 1.3**2) + ((z - mu[None]) ** 2).sum(1) / 1.3**2)
     exact = -1.5 * np.log(2 * np.pi * 1.3**2) - distance[0, 0] / (4 * 1.3**4)
@@ -70,7 +70,7 @@ def test_the_literal_term_is_that_of_samples():
     params, _ = gmvq.init(jax.random.key(0), config)
     log_q = gmvq.log_posterior(params, X, config)
     log_mean = mean_posterior(log_q, jnp.ones(16, bool))
-    spread = gmvq.deviations(squared_distances(X, params["codes"]), config)
+    spread = gmvq.deviations(params, squared_distances(X, params["codes"]), config)
     ours = gmvq.latent_term(params["codes"], squared_distances(X, params["codes"]), spread, log_q, log_mean, config)[0]
     rng = np.random.default_rng(0)
     codes, q, s = (np.asarray(a, np.float64) for a in (params["codes"], jnp.exp(log_q[0]), spread[0]))

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quant import gmvq, lookup_free, random_projection, residual, scalar, simvq, sqvae, vq
+from quant import gmvq, gumbel_vq, lookup_free, random_projection, residual, scalar, simvq, sqvae, vq
 from quant.codebook import Restart
 from quant.errors import QuantError
 from quant.gradients import rotation
@@ -31,6 +31,7 @@ QUANTIZERS = {
     "simvq": (simvq, simvq.SimVQConfig(7, 6)),
     "random projection": (random_projection, random_projection.RandomProjectionConfig(7, 6, code_dim=5, heads=2)),
     "gm-vq": (gmvq, gmvq.GMVQConfig(7, 6)),
+    "gumbel-vq": (gumbel_vq, gumbel_vq.GumbelVQConfig(7, 6)),
     "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
 }  # fmt: skip
 each = pytest.mark.parametrize("name", QUANTIZERS)

@@ -12,7 +12,7 @@ import numpy as np
 from jaxrl.train.config import to_dict
 from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run, write_atomically
-from quant.autoencoder import ImageAutoencoder, VectorAutoencoder
+from quant.autoencoder import autoencoder_for
 from quant.data import Data, gaussian_mixture
 from quant.data_by_name import load
 from quant.deferred import Schedule, Trained, reconstruct, train
@@ -58,7 +58,9 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
       {"seeds", "every", "features" of a token, true "modes" or null, "curves": {name: [seeds][points]}, and every measure: [seeds]};
       and arrays of the first seed for the figures.
     """
-    module = autoencoder(config, cell, data)
+    shape = data.train.x.shape[1:]
+    latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent
+    module = autoencoder_for(shape, latent, cell.width)
     quantizer, schedule = settings_of(config, cell, module.latent)
     seeds = range(config.seed, config.seed + config.seeds)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
@@ -84,15 +86,6 @@ def _train_and_measure(keys, train_x, test_x, modes, module: nn.Module, quantize
     rows = z.reshape(-1, z.shape[-1])[:SHOWN]
     codes = first.quantizer[1].book.codes[0] if quantizer.update == "ema" else first.quantizer[0]["codes"][0]
     return trained.curves, measures, {"x": few, "z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]}
-
-
-def autoencoder(config: CollapseConfig, cell: Cell, data: Data) -> nn.Module:
-    """Perceptrons for vectors and for images up to 8 x 8, convolutions for larger ones."""
-    shape = data.train.x.shape[1:]
-    if len(shape) == 3 and shape[0] >= 16:
-        return ImageAutoencoder(shape, config.latent, cell.width)
-    latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent
-    return VectorAutoencoder(shape, latent, cell.width)
 
 
 def summary(found: dict) -> str:

@@ -1,0 +1,50 @@
+"""`python -m quant.studies.gmvq`: GM-VQ and its bound beside other quantizers, with figures and a report."""
+
+import sys
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import tyro
+
+from quant.studies import commands
+from quant.studies.gmvq.config import PRESETS, GMVQStudyConfig
+from quant.studies.gmvq.run import run
+
+PresetName = Literal["tiny", "digits", "patches", "cifar10", "celeba128", "generated"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the other defaults depend on."""
+
+    preset: PresetName = "tiny"
+    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the paper's sizes, for an accelerator),
+    generated (speed only)."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """Train the same autoencoder with several quantizers between encoder and decoder, and compare what comes back and which codes are
+    used. A folder that was begun is gone on with, cell by cell.
+    """
+
+    preset: PresetName
+    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the paper's sizes, for an accelerator),
+    generated (speed only)."""
+    config: Annotated[GMVQStudyConfig, tyro.conf.arg(name="")]
+    run_dir: str | None = None
+    """Folder of the run. Default: runs/gmvq/<data>-<preset>-seed<seed>."""
+
+
+def parse(arguments: list[str]) -> Command:
+    """First the preset, then everything else with the defaults that it gives."""
+    return commands.parse(arguments, "python -m quant.studies.gmvq", Start, Command, PRESETS)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; see `carry_out`."""
+    return commands.carry_out(parse(sys.argv[1:] if arguments is None else arguments), "gmvq", run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

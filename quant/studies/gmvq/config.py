@@ -1,0 +1,235 @@
+"""What the GM-VQ study runs: methods, cells, presets."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+from jaxrl.train.errors import Refusal
+from quant import gmvq, gumbel_vq, sqvae, vq
+from quant.codebook import Restart
+
+BaselineName = Literal["vq", "vq-restart", "sq-vae", "gumbel-vq"]
+VariantName = Literal[
+    "gm-vq", "gm-vq-literal", "gm-vq-elbo", "gm-vq-quiet", "gm-vq-learned-spread", "gm-vq-even-weights", "gm-vq-hard"
+]
+MethodName = BaselineName | VariantName
+
+
+class Quantizer(NamedTuple):
+    """A room of `quant` and its configuration. Static under jit."""
+
+    room: ModuleType
+    config: Any
+
+    @property
+    def soft(self) -> bool:
+        """Whether it has probabilities, and takes a temperature."""
+        return self.room is not vq
+
+
+@dataclass(frozen=True)
+class Learning:
+    """Updates of encoder, decoder and quantizer. Optimiser and schedule follow Huh et al. 2023, as the paper does; but for the presets,
+    lengths and rates are ours.
+    """
+
+    steps: int = 3000
+    """Updates."""
+    learning_rate: float = 1e-3
+    """Of AdamW, after the warm-up; it falls to 0 along a cosine."""
+    warmup: float = 0.1
+    """Share of the updates over which it rises."""
+    weight_decay: float = 1e-4
+    """Of AdamW, whose betas are 0.9 and 0.95."""
+    temperature: float = 1.0
+    """Of relaxed choices, at first."""
+    cold: float = 0.1
+    """And in the end."""
+    cooling: float = 0.5
+    """Share of the updates over which it falls, exponentially. Our choice: the paper's schedule is not known."""
+    every: int = 100
+    """Updates of one call, and between two points of the curves."""
+    sample: int = 4096
+    """Examples whose embeddings the codes are put on."""
+    resident_gib: float = 2.0
+    """Examples up to this size stay on the device; larger sets are sent batch by batch."""
+
+
+@dataclass(frozen=True)
+class GMVQStudyConfig:
+    """Which data, which methods, how long."""
+
+    data: str = "digits"
+    """digits, patches, mixture, folder:PATH, FILE.npz, generated (pictures of noise: for speed only), or a prepared
+    tensorflow-datasets name such as cifar10."""
+    data_dir: str | None = None
+    """Folder of tensorflow-datasets."""
+    crop: int | None = None
+    """Pixels of the middle square that prepared images are cut to, before they are brought to `size`."""
+    size: int = 32
+    """Pixels of the sides, of folders, cropped and generated images."""
+    baselines: tuple[BaselineName, ...] = ("vq", "vq-restart", "sq-vae", "gumbel-vq")
+    """vq and vq-restart: EMA codebook; sq-vae; gumbel-vq: logits by a linear layer. Once each."""
+    variants: tuple[VariantName, ...] = (
+        "gm-vq", "gm-vq-literal", "gm-vq-elbo", "gm-vq-quiet", "gm-vq-learned-spread", "gm-vq-even-weights", "gm-vq-hard"
+    )  # fmt: skip
+    """gm-vq: ALBO as sampled; literal: as written; elbo: the true bound; quiet: without noise; learned-spread: its width learned, not
+    the distance; even-weights: features weigh the same; hard: one code in training too. Once each at the first beta, gamma, batch."""
+    betas: tuple[float, ...] = (1e-3, 0.0, 1e-2, 1e-1)
+    """Weight of the KL: the entropy regularisation. gm-vq and gm-vq-elbo are run with each."""
+    gammas: tuple[float, ...] = (1e-2, 1e-3, 1e-1)
+    """Weight of the soft commitment. gm-vq is run with each."""
+    batches: tuple[int, ...] = (128, 16)
+    """Examples of an update: the mean posterior is that of a batch. gm-vq is run with each."""
+    codes: int = 64
+    latent: int = 8
+    """Features of a token."""
+    width: int = 64
+    """Of the encoder."""
+    levels: int = 2
+    """Halvings of images of 16 x 16 and more; smaller ones are one token."""
+    seeds: int = 3
+    """Trained together."""
+    seed: int = 0
+    """The first."""
+    learn: Learning = Learning()
+    draws: int = 64
+    """Random networks in the figure of gradient bias over entropy; 0 leaves it out."""
+
+    def cells(self) -> list["Cell"]:
+        """Baselines, variants, then the sweeps of one setting at a time, without repetition."""
+        first = Cell("gm-vq", self.betas[0], self.gammas[0], self.batches[0])
+        cells = [replace(first, method=name) for name in (*self.baselines, *self.variants)]
+        if "gm-vq" in self.variants:
+            cells += [replace(first, beta=beta) for beta in self.betas]
+            cells += [replace(first, gamma=gamma) for gamma in self.gammas]
+            cells += [replace(first, batch=batch) for batch in self.batches]
+        if "gm-vq-elbo" in self.variants:
+            cells += [replace(first, method="gm-vq-elbo", beta=beta) for beta in self.betas]
+        return list(dict.fromkeys(cells))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training, with all its seeds. Baselines take the batch alone from it."""
+
+    method: MethodName
+    beta: float
+    gamma: float
+    batch: int
+
+    @property
+    def name(self) -> str:
+        """For files and tables."""
+        if self.method in METHODS and METHODS[self.method].baseline:
+            return f"{self.method}-batch{self.batch}"
+        return f"{self.method}-beta{self.beta:g}-gamma{self.gamma:g}-batch{self.batch}"
+
+
+class Method(NamedTuple):
+    """How a cell's quantizer is made: `(cell, codes, features, tokens of an example) -> Quantizer`."""
+
+    make: Callable[[Cell, int, int, int], Quantizer]
+    baseline: bool
+
+
+def _gmvq(**changes) -> Method:
+    def make(cell, codes, features, tokens):
+        config = gmvq.GMVQConfig(codes, features, beta=cell.beta, gamma=cell.gamma, init="kmeans", **changes)
+        return Quantizer(gmvq, config)
+
+    return Method(make, False)
+
+
+METHODS: dict[str, Method] = {
+    "vq": Method(lambda cell, k, d, tokens: Quantizer(vq, vq.VQConfig(k, d, init="kmeans")), True),
+    "vq-restart": Method(lambda cell, k, d, tokens: Quantizer(vq, vq.VQConfig(k, d, init="kmeans", restart=Restart())), True),
+    "sq-vae": Method(lambda cell, k, d, tokens: Quantizer(sqvae, sqvae.SQVAEConfig(k, d, weight=tokens)), True),
+    "gumbel-vq": Method(lambda cell, k, d, tokens: Quantizer(gumbel_vq, gumbel_vq.GumbelVQConfig(k, d)), True),
+    "gm-vq": _gmvq(),
+    "gm-vq-literal": _gmvq(objective="literal"),
+    "gm-vq-elbo": _gmvq(objective="elbo"),
+    "gm-vq-quiet": _gmvq(noise=False),
+    "gm-vq-learned-spread": _gmvq(spread="learned"),
+    "gm-vq-even-weights": _gmvq(learn_weights=False),
+    "gm-vq-hard": _gmvq(hard=True),
+}
+
+
+def check(config: GMVQStudyConfig) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    for name in ("seeds", "codes", "latent", "width", "levels", "size"):
+        if getattr(config, name) < 1:
+            raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
+    for name in ("betas", "gammas", "batches"):
+        if not getattr(config, name):
+            raise Refusal(f"{name} is empty: name at least one")
+    if not config.baselines and not config.variants:
+        raise Refusal("baselines and variants are both empty: name at least one method")
+    if min(*config.betas, *config.gammas, 0) < 0 or min(config.batches) < 1:
+        raise Refusal("betas and gammas must be at least 0, and batches at least 1")
+    learn = config.learn
+    if learn.every < 1 or learn.steps < learn.every:
+        raise Refusal(f"learn.steps is {learn.steps}, fewer than learn.every ({learn.every}): curves would be empty")
+    if not 0 < learn.cold <= learn.temperature:
+        raise Refusal(f"learn.cold is {learn.cold}: it must lie above 0 and not above learn.temperature ({learn.temperature})")
+    if not (0 <= learn.warmup < 1 and 0 < learn.cooling <= 1):
+        raise Refusal(f"learn.warmup ({learn.warmup}) and learn.cooling ({learn.cooling}) are shares of the updates")
+
+
+def tiny() -> GMVQStudyConfig:
+    """A look at the machinery: digits, two seeds, four methods, a minute on a CPU."""
+    return GMVQStudyConfig(
+        baselines=("vq", "gumbel-vq"),
+        variants=("gm-vq", "gm-vq-elbo"),
+        betas=(1e-3, 1e-1),
+        gammas=(1e-2,),
+        batches=(128,),
+        seeds=2,
+        learn=Learning(steps=600),
+        draws=16,
+    )
+
+
+def digits() -> GMVQStudyConfig:
+    """Everything on digits."""
+    return GMVQStudyConfig()
+
+
+def patches() -> GMVQStudyConfig:
+    """Everything on squares of two photos."""
+    return GMVQStudyConfig(data="patches", codes=256, learn=Learning(steps=5000))
+
+
+def cifar10() -> GMVQStudyConfig:
+    """CIFAR-10 at the paper's sizes, as far as known: 32 x 32 to 8 x 8 tokens of 64 features, 1024 codes, AdamW 1e-4, 90 epochs of which 10
+    warm up. Batch, temperatures and weights are ours, and so are the blocks of encoder and decoder (JEDI's). For an accelerator.
+    """
+    epoch = 50_000 // 128
+    learn = Learning(steps=90 * epoch, learning_rate=1e-4, warmup=1 / 9, every=epoch)
+    return GMVQStudyConfig(data="cifar10", codes=1024, latent=64, seeds=1, learn=learn)
+
+
+def celeba128() -> GMVQStudyConfig:
+    """CelebA, cut to 140 x 140 and brought to 128 x 128; otherwise as cifar10. Our choice: three halvings, so 16 x 16 tokens."""
+    epoch = 162_770 // 128
+    learn = Learning(steps=90 * epoch, learning_rate=1e-4, warmup=1 / 9, every=epoch // 4, sample=512)
+    return GMVQStudyConfig(data="celeb_a", crop=140, size=128, codes=1024, latent=64, levels=3, seeds=1, learn=learn)
+
+
+def generated() -> GMVQStudyConfig:
+    """Images of noise in CIFAR-10's sizes: what a device trains per second, and nothing else."""
+    return replace(
+        cifar10(), data="generated", variants=("gm-vq",), betas=(1e-3,), gammas=(1e-2,), batches=(128,), draws=0,
+        learn=Learning(steps=300, learning_rate=1e-4, every=50),
+    )  # fmt: skip
+
+
+PRESETS = {
+    "tiny": tiny, "digits": digits, "patches": patches, "cifar10": cifar10, "celeba128": celeba128, "generated": generated,
+}  # fmt: skip
