@@ -25,6 +25,10 @@ SMALLEST_VARIANCE = 1e-6
 """Added to s_c^2 inside the root, whose gradient at e = mu_c would be infinite."""
 
 
+LARGEST_LOG_WEIGHT = 10.0
+"""Learned weights stay between its exponential and one over that."""
+
+
 @dataclass(frozen=True)
 class GMVQConfig:
     """A GM-VQ quantizer. Static under jit."""
@@ -63,10 +67,20 @@ class GMVQConfig:
 
 
 def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
-    """params "codes" `[C, L]`, "log_weight" `[L]` if weights are learned (all begin at 1 / sigma^2), "log_spread" if that is; no state."""
-    params = {"codes": initial_codes(key, config.init, config.num_codes, config.dim, sample)}
+    """params "codes" `[C, L]`, "log_weight" `[L]` if weights are learned, "log_spread" if that is; no state.
+
+    Our choice: weights begin at 1 / sigma^2, or, given a sample, at the precision of the mixture around it: one over the mean squared
+    distance of a feature to that of the nearest code. Otherwise, if embeddings lie close together, every code is as probable as any
+    other, all gradients of the choice are alike, and codes never part.
+    """
+    codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
+    params = {"codes": codes}
     if config.learn_weights:
-        params["log_weight"] = jnp.full(config.dim, -2 * jnp.log(config.sigma))
+        spread = jnp.float32(config.sigma**2)
+        if sample is not None:
+            rows = sample.reshape(-1, config.dim)
+            spread = squared_distances(rows, codes).min(1).mean() / config.dim
+        params["log_weight"] = jnp.full(config.dim, -jnp.log(jnp.maximum(spread, jnp.exp(-LARGEST_LOG_WEIGHT))))
     if config.spread == "learned":
         params["log_spread"] = jnp.float32(jnp.log(config.sigma))
     return params, {}
@@ -76,7 +90,7 @@ def log_posterior(params: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
     """log q(c|x) of every row, float32 `[N, C]`."""
     weight = jnp.full(config.dim, config.sigma**-2)
     if config.learn_weights:
-        weight = jnp.exp(jnp.clip(params["log_weight"], -6, 6))
+        weight = jnp.exp(jnp.clip(params["log_weight"], -LARGEST_LOG_WEIGHT, LARGEST_LOG_WEIGHT))
     root = jnp.sqrt(weight)[None]
     return jax.nn.log_softmax(-0.5 * squared_distances(x.astype(jnp.float32) * root, params["codes"] * root), -1)
 

@@ -170,8 +170,12 @@ def heads_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
 
 
 def encode(state: AgentState, frame: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Latents `[..., h, w, C]` of uint8 frames `[..., H, W, 3]` by the target encoder; zero where `mask [...]` is False."""
-    return seeing.encode(networks(state.spec).encoder, state.target, frame, mask)
+    """Latents `[..., h, w, C]` of uint8 frames `[..., H, W, 3]` by the target encoder; zero where `mask [...]` is False.
+
+    Chunk by chunk, if the configuration has `encode_chunk`.
+    """
+    chunk = state.spec.config.encode_chunk
+    return seeing.encode(networks(state.spec).encoder, state.target, frame, mask, chunk)
 
 
 def decode(state: AgentState, z: jax.Array) -> jax.Array:

@@ -133,6 +133,9 @@ class AgentConfig:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and LSTM state stay float32. "auto": bfloat16
     on accelerators, float32 on CPUs."""
+    encode_chunk: int = 0
+    """Frames that are encoded together where no gradient is needed; 0: all. Else the encoder's finest maps, of all frames of a batch,
+    are the largest memory of the update of rewards and ends. Our choice."""
 
 
 @dataclass(frozen=True)

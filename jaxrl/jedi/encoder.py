@@ -1,5 +1,6 @@
 """From frames to latents of fixed scale. In pixel mode the latent is the frame itself."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -62,7 +63,17 @@ def fix_scale(config: EncoderConfig, h: jax.Array) -> jax.Array:
     return NORMS[config.norm](h)
 
 
-def encode(encoder: Encoder, params, frame: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Latents of uint8 frames `[..., H, W, 3]`; exactly zero where `mask [...]` is False (no frame was seen there)."""
-    z = encoder.apply({"params": params}, frame_to_float(frame))
+def encode(encoder: Encoder, params, frame: jax.Array, mask: jax.Array | None = None, chunk: int = 0) -> jax.Array:
+    """Latents of uint8 frames `[..., H, W, 3]`; exactly zero where `mask [...]` is False (no frame was seen there).
+
+    With a `chunk`, no more than so many frames are encoded together: less memory for the fine maps, and no gradient through it in
+    mind (there would be one, but it would keep them all).
+    """
+    leading, shape = frame.shape[:-3], frame.shape[-3:]
+    apply = lambda x: encoder.apply({"params": params}, frame_to_float(x))
+    if encoder.config.kind != "identity" and 0 < chunk < math.prod(leading):
+        z = jax.lax.map(apply, frame.reshape(-1, *shape), batch_size=chunk)
+        z = z.reshape(*leading, *z.shape[1:])
+    else:
+        z = apply(frame)
     return z if mask is None else jnp.where(mask[..., None, None, None], z, 0.0)

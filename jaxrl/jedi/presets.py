@@ -135,7 +135,7 @@ def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     """The benchmark: 100 000 steps of one game, DIAMOND's schedule. Mode "pixel" has exactly DIAMOND's networks (4.4, 5.9 and 3.2
     million parameters at 4 actions); the sizes for latents are our choice.
     """
-    agent = AgentConfig(heads=HeadsLearning(sampled_share=0.125))
+    agent = AgentConfig(heads=HeadsLearning(sampled_share=0.125), encode_chunk=64)
     if mode == "pixel":
         agent = as_pixel(
             agent,

@@ -78,7 +78,7 @@ class GMVQStudyConfig:
     the distance; even-weights: features weigh the same; hard: one code in training too. Once each at the first beta, gamma, batch."""
     betas: tuple[float, ...] = (1e-3, 0.0, 1e-2, 1e-1)
     """Weight of the KL: the entropy regularisation. gm-vq and gm-vq-elbo are run with each."""
-    gammas: tuple[float, ...] = (1e-2, 1e-3, 1e-1)
+    gammas: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
     """Weight of the soft commitment. gm-vq is run with each."""
     batches: tuple[int, ...] = (128, 16)
     """Examples of an update: the mean posterior is that of a batch. gm-vq is run with each."""
@@ -188,7 +188,7 @@ def tiny() -> GMVQStudyConfig:
         baselines=("vq", "gumbel-vq"),
         variants=("gm-vq", "gm-vq-elbo"),
         betas=(1e-3, 1e-1),
-        gammas=(1e-2,),
+        gammas=(1e-5,),
         batches=(128,),
         seeds=2,
         learn=Learning(steps=600),
@@ -225,7 +225,7 @@ def celeba128() -> GMVQStudyConfig:
 def generated() -> GMVQStudyConfig:
     """Images of noise in CIFAR-10's sizes: what a device trains per second, and nothing else."""
     return replace(
-        cifar10(), data="generated", variants=("gm-vq",), betas=(1e-3,), gammas=(1e-2,), batches=(128,), draws=0,
+        cifar10(), data="generated", variants=("gm-vq",), betas=(1e-3,), gammas=(1e-5,), batches=(128,), draws=0,
         learn=Learning(steps=300, learning_rate=1e-4, every=50),
     )  # fmt: skip
 
