@@ -88,6 +88,7 @@ def test_a_whole_epoch_in_one_program_gives_the_same(whole, tmp_path):
     assert read_metrics(tmp_path)[-1]["behaviour/updates"] == rows[-1]["behaviour/updates"]
 
 
+@pytest.mark.slow
 def test_frames_on_the_host_give_the_same(whole, tmp_path):
     _, state, _, _ = whole
     config = replace(small_run.CONFIG, replay=replace(small_run.CONFIG.replay, storage="host"))

@@ -17,7 +17,9 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("name", ["world_model", pytest.param("heads", marks=pytest.mark.slow), "behaviour", "probe"])
+@pytest.mark.parametrize(
+    "name", ["world_model", *(pytest.param(n, marks=pytest.mark.slow) for n in ("heads", "behaviour")), "probe"]
+)
 def test_four_devices_equal_one(name, key):
     step, leading, size = STEPS[name]
     batch = small_agent.segments(key, leading, size)
