@@ -1,5 +1,6 @@
 """The figures of the GM-VQ study."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from quant.studies.gmvq.bounds import bounds_over_spread
 from quant.studies.gmvq.config import Cell, GMVQStudyConfig
 
 COLOURS = {"gm-vq": "tab:blue", "gm-vq-elbo": "tab:orange"}
+"""Of the methods that are swept."""
+SHOWN = {"mse": "MSE", "perplexity": "perplexity"}
 SWEPT = {"beta": "beta, weight of the KL", "gamma": "gamma, of the commitment", "batch": "batch"}
 
 
@@ -19,7 +22,7 @@ def draw_all(results: Path, report: Path, config: GMVQStudyConfig, found: dict[C
     """PNG files in `report`; their names without the ending."""
     first = {method: next(cell for cell in found if cell.method == method) for method in dict.fromkeys(c.method for c in found)}
     drawn = {"G1_methods": methods(found, first), "G3_curves": curves(found, first), "G5_bounds": bounds()}
-    if "gm-vq" in first:
+    if "gm-vq" in first and any(len(swept(found, first["gm-vq"], axis)) > 1 for axis in SWEPT):
         drawn["G2_sweeps"] = sweeps(found, first)
     if bias:
         drawn["G6_bias"] = biases(bias)
@@ -39,33 +42,33 @@ def methods(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
             values = found[cell][name]
             axes.plot(values, [row] * len(values), "o", color=COLOURS.get(cell.method, "tab:gray"), alpha=0.6)
             axes.plot(np.mean(values), row, "k|", markersize=12)
-        axes.set(xlabel=label, yticks=range(len(first)), yticklabels=list(first))
+        axes.set(xlabel=label, yticks=range(len(first)), yticklabels=list(first), ylim=(-0.6, len(first) - 0.4))
         axes.grid(axis="x", alpha=0.3)
     return figure
 
 
+def swept(found: dict[Cell, dict], first: Cell, axis: str) -> list[Cell]:
+    """The cells that differ from `first` in `axis` alone, in its order."""
+    alike = [cell for cell in found if replace(cell, **{axis: getattr(first, axis)}) == first]
+    return sorted(alike, key=lambda cell: getattr(cell, axis))
+
+
 def sweeps(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
-    """G2: over the weight of the KL, the commitment's, and the batch, one at a time, others at their first value."""
-    figure = blank(12, 6)
-    grid = figure.subplots(2, 3, sharey="row")
-    for column, (axis, label) in zip(grid.T, SWEPT.items(), strict=True):
-        for method in [name for name in COLOURS if name in first]:
-            cells = [
-                cell
-                for cell in found
-                if cell.method == method and replace(cell, **{axis: getattr(first[method], axis)}) == first[method]
-            ]
-            places = [getattr(cell, axis) for cell in sorted(cells, key=lambda c: getattr(c, axis))]
-            for axes, name in zip(column, ("mse", "perplexity"), strict=True):
-                for cell in cells:
-                    values, place = found[cell][name], places.index(getattr(cell, axis))
-                    axes.plot([place] * len(values), values, ".", color=COLOURS[method], alpha=0.5)
-                    axes.plot(place, np.mean(values), "o", color=COLOURS[method], label=method if place == 0 else None)
-                if method == "gm-vq":
-                    axes.set(xticks=range(len(places)), xticklabels=[f"{place:g}" for place in places], xlabel=label)
-    grid[0, 0].set(ylabel="MSE")
-    grid[1, 0].set(ylabel="perplexity")
-    grid[0, 0].legend(fontsize=8)
+    """G2: over the weight of the KL, the commitment's, and the batch, one at a time, others at their first value; big dots are means."""
+    lines = {axis: {m: swept(found, first[m], axis) for m in COLOURS if m in first} for axis in SWEPT}
+    lines = {axis: of for axis, of in lines.items() if len(of["gm-vq"]) > 1}
+    figure = blank(4 * max(len(lines), 1), 6)
+    for column, (axis, of) in zip(
+        figure.subplots(2, max(len(lines), 1), sharey="row", squeeze=False).T, lines.items(), strict=False
+    ):
+        places = [getattr(cell, axis) for cell in of["gm-vq"]]
+        for (method, cells), (axes, (name, label)) in itertools.product(of.items(), zip(column, SHOWN.items(), strict=True)):
+            at = [places.index(getattr(cell, axis)) for cell in cells]
+            axes.plot(at, [np.mean(found[cell][name]) for cell in cells], "o-", color=COLOURS[method], label=method)
+            for place, cell in zip(at, cells, strict=True):
+                axes.plot([place] * len(found[cell][name]), found[cell][name], ".", color=COLOURS[method], alpha=0.5)
+            axes.set(xticks=range(len(places)), xticklabels=[f"{place:g}" for place in places], xlabel=SWEPT[axis], ylabel=label)
+        column[0].legend(fontsize=8)
     return figure
 
 
@@ -74,10 +77,11 @@ def curves(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     figure = blank(11, 3.8)
     names = {"perplexity": "perplexity of a batch", "entropy_row": "H(c given x), nats"}
     for axes, (name, label) in zip(figure.subplots(1, 2), names.items(), strict=True):
-        for method, cell in first.items():
+        for number, (method, cell) in enumerate(first.items()):
             if name in found[cell]["curves"]:
                 mean = np.mean(found[cell]["curves"][name], 0)
-                axes.plot(found[cell]["every"] * np.arange(1, 1 + len(mean)), mean, label=method)
+                look = {"color": COLOURS.get(method, f"C{2 + number % 8}"), "linewidth": 2.5 if method in COLOURS else 1.2}
+                axes.plot(found[cell]["every"] * np.arange(1, 1 + len(mean)), mean, label=method, **look)
         axes.set(xlabel="updates", ylabel=label)
         axes.legend(fontsize=7)
     return figure
@@ -118,7 +122,9 @@ def biases(bias: Biases) -> Any:
     figure = blank(11, 3.4)
     for row, (axes, tau) in enumerate(zip(figure.subplots(1, len(TEMPERATURES)), TEMPERATURES, strict=True)):
         for name in ("measured", "debiased"):
-            axes.plot(bias.entropy[row], getattr(bias, name)[row], "o", alpha=0.6, markersize=4, label=name)
+            axes.plot(
+                bias.entropy[row], getattr(bias, name)[row], "o", alpha=0.7, markersize=5 if name == "measured" else 3, label=name
+            )
         axes.set(xlabel="entropy of the choice, nats", ylabel="bias of the gradient", title=f"temperature {tau:g}")
         axes.legend(fontsize=8)
     return figure
