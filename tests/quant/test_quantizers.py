@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from quant import gmvq, gumbel_vq, lookup_free, random_projection, residual, scalar, simvq, sqvae, vq
+from quant.checks import checked
 from quant.codebook import Restart
 from quant.errors import QuantError
 from quant.gradients import rotation
@@ -367,3 +368,18 @@ def test_one_level_is_the_vector_quantizer():
     np.testing.assert_allclose(ours.quantized, theirs.quantized, rtol=1e-6)
     np.testing.assert_array_equal(ours.indices[..., 0], theirs.indices)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), pick(ours_after), theirs_after)
+
+
+@pytest.mark.parametrize("name", ["vq", "residual", "fsq", "gm-vq"])
+def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
+    room, config, params, state = made(name)
+    ask, key = checked(room.quantize), jax.random.key(3)
+    out, after = ask(params, state, X, config, key=key)
+    expected, expected_after = run(name, params, state, X, key)
+    np.testing.assert_array_equal(out.indices, expected.indices)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), after, expected_after)
+    bad = X.at[1, 2, 0].set(jnp.nan).at[2, 4, 3].set(jnp.inf)
+    with pytest.raises(QuantError, match=r"^x \(3, 5, 6\): row 7 holds numbers that are not finite, as do 2 rows in all$"):
+        ask(params, state, bad, config, key=key)
+    mask = jnp.isfinite(bad).all(-1)
+    assert (ask(params, state, bad, config, key=key, mask=mask)[0].indices[~mask] == -1).all()

@@ -1,0 +1,50 @@
+"""Optional checks of what goes into a quantizer: numbers that are not finite would reach the codes and stay there."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import checkify
+
+from quant.errors import require
+
+
+def require_finite(x: jax.Array, mask: jax.Array | None = None, name: str = "x") -> None:
+    """Inside `jax.experimental.checkify.checkify`, where it may be traced: an error that names the first bad row of `x [..., D]`.
+
+    Rows that are masked out are not looked at.
+    """
+    bad = ~jnp.isfinite(x).all(-1).reshape(-1)
+    if mask is not None:
+        bad &= mask.reshape(-1)
+    message = f"{name} {x.shape}: row {{row}} holds numbers that are not finite, as do {{count}} rows in all"
+    checkify.check(~bad.any(), message, row=bad.argmax(), count=bad.sum())
+
+
+def checked(quantize: Callable) -> Callable:
+    """A room's `quantize` that looks at its input first, compiled.
+
+        out, state = checked(vq.quantize)(params, state, x, config, key=key)
+
+    It waits for the result, so keep it for finding out. In a jitted step of your own, call `require_finite` and wrap the step by checkify.
+
+    Raises (the function that is returned):
+      QuantError: naming the first row with a number that is not finite; and whatever `quantize` raises.
+    """
+
+    @functools.partial(jax.jit, static_argnames=("config", "train"))
+    def run(params, state, x, config, key, train, mask):
+        def body(params, state, x, key, mask):
+            require_finite(x, mask)
+            return quantize(params, state, x, config, key=key, train=train, mask=mask)
+
+        return checkify.checkify(body)(params, state, x, key, mask)
+
+    def call(params, state, x, config, *, key=None, train: bool = True, mask=None):
+        error, result = run(params, state, x, config, key, train, mask)
+        message = error.get()
+        require(message is None, str(message).partition(" (`check` failed)")[0])
+        return result
+
+    return call
