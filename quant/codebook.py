@@ -46,10 +46,10 @@ class Restart:
 
 
 def make_codebook(codes: jax.Array) -> Codebook:
-    """A codebook that has seen nothing: every code counts one row, itself. `[K, D]` -> Codebook."""
+    """A codebook that has seen nothing: every code counts one row, itself. `[K, D]` -> Codebook, whose buffers can be donated."""
     codes = codes.astype(jnp.float32)
     zeros = jnp.zeros(codes.shape[0], jnp.int32)
-    return Codebook(codes, jnp.ones(codes.shape[0]), codes, zeros, jnp.int32(0))
+    return Codebook(jnp.copy(codes), jnp.ones(codes.shape[0]), jnp.copy(codes), zeros, jnp.int32(0))
 
 
 def count_rows(index: jax.Array, codes: int, weight: jax.Array | None = None, axis_name: str | None = None) -> jax.Array:

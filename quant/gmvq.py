@@ -18,7 +18,7 @@ from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebook import check_sizes, count_rows, usage_metrics
 from quant.errors import require
 from quant.initialize import Init, initial_codes
-from quant.mixture import closed, entropy, mean_posterior, opened, relaxed_choice, squared_distances
+from quant.mixture import closed, entropy, mean_posterior, opened, relaxed_choice, squared_distances, variance_around
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -76,11 +76,8 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
     codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
     params = {"codes": codes}
     if config.learn_weights:
-        spread = jnp.float32(config.sigma**2)
-        if sample is not None:
-            rows = sample.reshape(-1, config.dim)
-            spread = squared_distances(rows, codes).min(1).mean() / config.dim
-        params["log_weight"] = jnp.full(config.dim, -jnp.log(jnp.maximum(spread, jnp.exp(-LARGEST_LOG_WEIGHT))))
+        start = jnp.float32(config.sigma**2) if sample is None else variance_around(codes, sample.reshape(-1, config.dim))
+        params["log_weight"] = jnp.full(config.dim, jnp.minimum(-jnp.log(start), LARGEST_LOG_WEIGHT))
     if config.spread == "learned":
         params["log_spread"] = jnp.float32(jnp.log(config.sigma))
     return params, {}

@@ -48,6 +48,11 @@ def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
     return jnp.maximum((x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None], 0)
 
 
+def variance_around(codes: jax.Array, rows: jax.Array) -> jax.Array:
+    """Mean squared distance of a feature of `rows [N, L]` to that of the nearest of `codes [K, L]`, above 0."""
+    return jnp.maximum(squared_distances(rows, codes).min(1).mean() / codes.shape[1], 1e-8)
+
+
 def relaxed_choice(key: jax.Array, logits: jax.Array, temperature: jax.Array | float, hard: bool = False) -> jax.Array:
     """Gumbel-softmax sample of every row, `[N, K]`; if `hard`, the one-hot of its largest entry, straight-through."""
     soft = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature, -1)

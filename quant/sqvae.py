@@ -24,7 +24,8 @@ class SQVAEConfig:
     """Of both losses, which are means over rows: with the paper's reconstruction term (see `reconstruction_loss`), which is a sum over
     an image, give the number of rows of an image."""
     log_variance: float = 2.995732
-    """Where the logarithm of the variance begins (log 20, as in the authors' code)."""
+    """Where the logarithm of the variance begins (log 20, as in the authors' code). It should let a row tell codes apart: where embeddings
+    lie close together or have few features, too large a start makes all codes alike, for good."""
     temperature: float = 1.0
     """Of the relaxed choice, if `quantize` is not given one. The authors' is exp(-1e-5 step)."""
     init: Init = "normal"

@@ -9,7 +9,7 @@ import pytest
 
 from quant import bounds, gmvq
 from quant.gmvq import GMVQConfig
-from quant.mixture import mean_posterior, squared_distances
+from quant.mixture import entropy, mean_posterior, squared_distances
 
 CONFIG = GMVQConfig(5, 3)
 X = jax.random.normal(jax.random.key(1), (16, 3))
@@ -151,3 +151,13 @@ def test_albo_is_no_lower_bound_and_the_elbo_is():
     x = jnp.array([0.7, -1.2])
     tight = bounds.elbo(x, x / (1 + variance), posterior, variance)
     np.testing.assert_allclose(tight, bounds.log_evidence(x, variance), rtol=1e-5)
+
+
+def test_codes_begin_decided_on_a_sample_however_close_together_it_lies():
+    config = GMVQConfig(20, 3, init="kmeans")
+    for scale in (1.0, 1e-2):
+        sample = scale * jax.random.normal(jax.random.key(0), (400, 3))
+        params, _ = gmvq.init(jax.random.key(1), config, sample)
+        assert 0.1 < entropy(gmvq.log_posterior(params, sample, config)).mean() < 0.6 * np.log(20)
+    flat = params | {"log_weight": jnp.zeros(3)}
+    assert entropy(gmvq.log_posterior(flat, sample, config)).mean() > 0.999 * np.log(20)

@@ -177,6 +177,14 @@ def test_orbax_keeps_the_state(name, tmp_path):
 
 
 @each
+def test_a_fresh_state_can_be_donated(name):
+    room, config, params, state = made(name)
+    fresh = room.init(jax.random.key(0), config)
+    after = jax.jit(lambda made: jax.tree.map(lambda a: a + 1, made), donate_argnums=0)(fresh)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b + 1), after, (params, state))
+
+
+@each
 def test_no_array_is_as_large_as_a_one_hot(name):
     """Rows by codes as numbers would be the whole memory at K = 16 384."""
     room, config = QUANTIZERS[name]
