@@ -16,7 +16,9 @@ SLOW = (
     "01_jedi_in_ten_minutes",
     "02_a_world_model_of_your_own_data",
     "03_what_does_a_denoising_loss_know_about_the_past",
+    "04_why_codebooks_collapse",
     "05_gradients_through_choices",
+    "06_gm_vq",
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000
