@@ -1,7 +1,6 @@
 """The study from data to files: every cell's numbers are kept as soon as they are there, and found again by the next start."""
 
 import functools
-import json
 from pathlib import Path
 
 import flax.linen as nn
@@ -9,13 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.config import to_dict
 from jaxrl.train.progress import aloud
-from jaxrl.train.rundir import open_run, write_atomically
 from quant.autoencoder import autoencoder_for
 from quant.data import Data, gaussian_mixture
 from quant.data_by_name import load
 from quant.deferred import Schedule, Trained, reconstruct, train
+from quant.studies.cells import keep, kept, missing, open_study
 from quant.studies.collapse.config import Cell, CollapseConfig, check, settings_of
 from quant.studies.collapse.measure import measure
 from quant.studies.collapse.report import write_report
@@ -32,23 +30,15 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
       Refusal: the configuration, the data or the folder do not work.
     """
     check(config)
-    folder = open_run(run_dir, to_dict(config))
-    results = folder / "results"
-    results.mkdir(exist_ok=True)
-    cells, data = config.cells(), {}
-    for number, cell in enumerate(cells):
-        file = results / f"{cell.name}.json"
-        if file.exists():
-            continue
-        aloud(f"{number + 1}/{len(cells)} {cell.name}, {config.seeds} seeds")
+    folder, results = open_study(config, run_dir)
+    data: dict[int, Data] = {}
+    for cell in missing(results, config.cells(), config.seeds):
         if cell.dim not in data:
             data[cell.dim] = gaussian_mixture(cell.dim) if config.data == "mixture" else load(config.data, config.data_dir)
         found, shown = run_cell(config, cell, data[cell.dim])
-        np.savez_compressed(results / f"{cell.name}.npz", **shown)
-        write_atomically(file, json.dumps(found))
+        keep(results, cell.name, found, shown)
         aloud(f"  {summary(found)}")
-    found = {cell: json.loads((results / f"{cell.name}.json").read_text()) for cell in cells}
-    return write_report(folder, config, found)
+    return write_report(folder, config, kept(results, config.cells()))
 
 
 def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict[str, np.ndarray]]:

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.config import to_dict
 from jaxrl.train.progress import aloud
-from jaxrl.train.rundir import open_run, write_atomically
+from jaxrl.train.rundir import write_atomically
 from quant.data import Data
 from quant.data_by_name import load
 from quant.estimators import decoupled_st_gs
+from quant.studies.cells import open_study
 from quant.studies.estimators.config import StudyConfig, check
 from quant.studies.estimators.fidelity import ROWS, json_numbers, measure
 from quant.studies.estimators.report import write_report
@@ -28,9 +28,7 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
       Refusal: the configuration, the data or the folder do not work.
     """
     check(config)
-    folder = open_run(run_dir, to_dict(config))
-    results = folder / "results"
-    results.mkdir(exist_ok=True)
+    folder, results = open_study(config, run_dir)
     data = None
     for name in config.tasks:
         file = results / f"{name}.json"

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.train.rundir import write_atomically
+from quant.studies.cells import kept
 from quant.studies.collapse.report import mean_and_interval
 from quant.studies.gmvq import figures
 from quant.studies.gmvq.bias import TEMPERATURES, Biases, correlations
@@ -22,7 +23,7 @@ def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
     """report/index.md with the figures beside it; the path."""
     results, report = folder / "results", folder / "report"
     report.mkdir(exist_ok=True)
-    found = {cell: json.loads((results / f"{cell.name}.json").read_text()) for cell in config.cells()}
+    found = kept(results, config.cells())
     bias = Biases(**json.loads((results / "bias.json").read_text())) if config.draws else None
     drawn = figures.draw_all(results, report, config, found, bias)
     path = report / "index.md"

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.config import to_dict
 from jaxrl.train.progress import aloud
-from jaxrl.train.rundir import open_run, write_atomically
+from jaxrl.train.rundir import write_atomically
 from quant.autoencoder import autoencoder_for
 from quant.data import Data, as_shares, from_arrays
 from quant.data_by_name import load
+from quant.studies.cells import keep, missing, open_study
 from quant.studies.gmvq.bias import biases
 from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig, check
 from quant.studies.gmvq.measure import measure, reconstruct
@@ -31,19 +31,12 @@ def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
       Refusal: the configuration, the data or the folder do not work.
     """
     check(config)
-    folder = open_run(run_dir, to_dict(config))
-    results = folder / "results"
-    results.mkdir(exist_ok=True)
-    cells, data = config.cells(), None
-    for number, cell in enumerate(cells):
-        file = results / f"{cell.name}.json"
-        if file.exists():
-            continue
-        aloud(f"{number + 1}/{len(cells)} {cell.name}, {config.seeds} seeds")
+    folder, results = open_study(config, run_dir)
+    data = None
+    for cell in missing(results, config.cells(), config.seeds):
         data = data or load_data(config)
         found, shown = run_cell(config, cell, data)
-        np.savez_compressed(results / f"{cell.name}.npz", **shown)
-        write_atomically(file, json.dumps(found))
+        keep(results, cell.name, found, shown)
         aloud(f"  {summary(found)}")
     if config.draws and not (results / "bias.json").exists():
         found = jax.jit(biases, static_argnums=1)(jax.random.key(config.seed), config.draws)
