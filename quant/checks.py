@@ -34,15 +34,15 @@ def checked(quantize: Callable) -> Callable:
     """
 
     @functools.partial(jax.jit, static_argnames=("config", "train"))
-    def run(params, state, x, config, key, train, mask):
-        def body(params, state, x, key, mask):
-            require_finite(x, mask)
-            return quantize(params, state, x, config, key=key, train=train, mask=mask)
+    def run(params, state, x, config, train, more):
+        def body(params, state, x, more):
+            require_finite(x, more.get("mask"))
+            return quantize(params, state, x, config, train=train, **more)
 
-        return checkify.checkify(body)(params, state, x, key, mask)
+        return checkify.checkify(body)(params, state, x, more)
 
-    def call(params, state, x, config, *, key=None, train: bool = True, mask=None):
-        error, result = run(params, state, x, config, key, train, mask)
+    def call(params, state, x, config, *, train: bool = True, **more):
+        error, result = run(params, state, x, config, train, more)
         message = error.get()
         require(message is None, str(message).partition(" (`check` failed)")[0])
         return result

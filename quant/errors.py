@@ -1,5 +1,7 @@
 """Refusals: what is wrong with an argument, in one sentence."""
 
+from typing import Any, get_args
+
 from jaxrl.train.errors import Refusal
 
 
@@ -15,3 +17,13 @@ def require(condition: bool, message: str) -> None:
     """
     if not condition:
         raise QuantError(message)
+
+
+def require_one_of(name: str, value: str, choices: Any) -> None:
+    """Refuse a value that is none of a `Literal`'s.
+
+    Raises:
+      QuantError: naming the field and the choices.
+    """
+    known = get_args(choices)
+    require(value in known, f"{name} is {value!r}: choose among {', '.join(map(repr, known))}")

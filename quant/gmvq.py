@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebook import check_sizes, count_rows, usage_metrics
-from quant.errors import require
+from quant.errors import require, require_one_of
 from quant.initialize import Init, initial_codes
 from quant.mixture import closed, entropy, mean_posterior, opened, relaxed_choice, squared_distances, variance_around
 from quant.types import Quantized
@@ -29,6 +29,10 @@ LARGEST_LOG_WEIGHT = 10.0
 """Learned weights stay between its exponential and one over that."""
 
 
+Objective = Literal["albo", "literal", "elbo"]
+Spread = Literal["distance", "learned"]
+
+
 @dataclass(frozen=True)
 class GMVQConfig:
     """A GM-VQ quantizer. Static under jit."""
@@ -37,7 +41,7 @@ class GMVQConfig:
     """C."""
     dim: int
     """L, features."""
-    objective: Literal["albo", "literal", "elbo"] = "albo"
+    objective: Objective = "albo"
     """albo: the KL of the mean posterior, and the soft commitment under q(c|x), which is what sampling optimises. literal: also the
     commitment under the mean posterior, as the bound is written. elbo: the KL of each row's posterior, and the entropy of q(z|x, c)."""
     gamma: float = 1.0
@@ -52,7 +56,7 @@ class GMVQConfig:
     """Choose one code in training too, straight-through."""
     noise: bool = True
     """Draw z around the code in training."""
-    spread: Literal["distance", "learned"] = "distance"
+    spread: Spread = "distance"
     """s_c: of the distance to the code (their equation 15), or one learned number (an ablation). The soft commitment stays."""
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
@@ -63,6 +67,8 @@ class GMVQConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
+        for name, choices in {"objective": Objective, "spread": Spread, "init": Init}.items():
+            require_one_of(name, getattr(self, name), choices)
         require(self.sigma > 0 and self.temperature > 0, "sigma and temperature must be above 0")
 
 

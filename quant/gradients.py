@@ -8,6 +8,8 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from jaxrl.train.parallel import example_keys
+
 Wrapper = Literal["straight_through", "rotation", "diveq"]
 
 OPPOSITE = 1e-3
@@ -29,17 +31,18 @@ def exactly(value: jax.Array, carrier: jax.Array) -> jax.Array:
 def rotation(x: jax.Array, q: jax.Array) -> jax.Array:
     """The value of q; the gradient is rotated and scaled as x would have to be to become q (Fifty et al. 2024, section 4).
 
-    Where x and q point in opposite directions the rotation is not defined, and its formula divides by zero: the straight-through
-    gradient is taken there.
+    Where x and q point in opposite directions, or x is 0, the rotation is not defined, and its formula divides by zero: the
+    straight-through gradient is taken there.
     """
     x0, q = jax.lax.stop_gradient((x, q))
+    nothing = jnp.linalg.norm(x0) <= TINY
     length_x, length_q = (jnp.maximum(jnp.linalg.norm(a), TINY) for a in (x0, q))
     u, v = x0 / length_x, q / length_q
     middle = u + v
     length = jnp.linalg.norm(middle)
     w = middle / jnp.maximum(length, OPPOSITE)
     turned = length_q / length_x * (x - 2 * w * jnp.dot(w, x) + 2 * v * jnp.dot(u, x))
-    return jnp.where(length < OPPOSITE, straight_through(x, q), exactly(q, turned))
+    return jnp.where((length < OPPOSITE) | nothing, straight_through(x, q), exactly(q, turned))
 
 
 def diveq(x: jax.Array, q: jax.Array, noise: jax.Array, variance: float = 5e-3) -> jax.Array:
@@ -63,9 +66,11 @@ def synchronous(value: jax.Array, q: jax.Array, nu: float) -> jax.Array:
     return value + nu * (q - jax.lax.stop_gradient(q))
 
 
-def wrap_rows(wrapper: Wrapper, x: jax.Array, q: jax.Array, key: jax.Array | None) -> jax.Array:
-    """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`; without one it has none."""
+def wrap_rows(wrapper: Wrapper, x: jax.Array, q: jax.Array, key: jax.Array | None, axis_name: str | None = None) -> jax.Array:
+    """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`, row by row; without one it has none."""
     if wrapper != "diveq":
         return jax.vmap({"straight_through": straight_through, "rotation": rotation}[wrapper])(x, q)
-    noise = jnp.zeros_like(x) if key is None else jax.random.normal(key, x.shape, x.dtype)
+    noise = jnp.zeros_like(x)
+    if key is not None:
+        noise = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(example_keys(key, x.shape[0], axis_name))
     return jax.vmap(diveq)(x, q, noise)

@@ -12,7 +12,15 @@ from quant.nearest import Metric, nearest, unit
 Init = Literal["uniform", "normal", "data", "kmeans", "kmeans++"]
 
 
-def initial_codes(key: jax.Array, how: Init, codes: int, features: int, sample: jax.Array | None = None, iterations: int = 10):
+def initial_codes(
+    key: jax.Array,
+    how: Init,
+    codes: int,
+    features: int,
+    sample: jax.Array | None = None,
+    iterations: int = 10,
+    metric: Metric = "l2",
+) -> jax.Array:
     """float32 `[K, D]`.
 
     Args:
@@ -20,6 +28,7 @@ def initial_codes(key: jax.Array, how: Init, codes: int, features: int, sample: 
       how: see the functions of this file.
       sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" look at.
       iterations: of k-means.
+      metric: of k-means; "cosine" is the spherical one, others are Euclidean.
 
     Raises:
       QuantError: no sample where one is needed.
@@ -31,7 +40,8 @@ def initial_codes(key: jax.Array, how: Init, codes: int, features: int, sample: 
     sample = sample.reshape(-1, features).astype(jnp.float32)
     if how == "data":
         return from_data(key, sample, codes)
-    return kmeans(key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data")[0]
+    own = "cosine" if metric == "cosine" else "l2"
+    return kmeans(key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data", metric=own)[0]
 
 
 def uniform(key: jax.Array, codes: int, features: int) -> jax.Array:
@@ -60,7 +70,11 @@ def from_data(key: jax.Array, x: jax.Array, codes: int) -> jax.Array:
 def kmeans_plus_plus(key: jax.Array, x: jax.Array, codes: int, metric: Metric = "l2") -> jax.Array:
     """Rows drawn one after another, each with probability proportional to its distance from those drawn before (Arthur &
     Vassilvitskii 2007; squared distance, or one minus the cosine).
+
+    Raises:
+      QuantError: no rows.
     """
+    require(x.shape[0] >= 1, "the sample has no rows")
     x = unit(x) if metric == "cosine" else x
     distance = lambda code: nearest(x, code[None], metric, "xla")[1]
     key_first, key = jax.random.split(key)
@@ -103,7 +117,11 @@ def kmeans(
 
     Returns:
       float32 `[K, D]`, and `[iterations]`, the mean distance before every step; with "l2" it never rises if empty is "keep".
+
+    Raises:
+      QuantError: no rows; "farthest" over several devices, which would each choose their own.
     """
+    require(empty == "keep" or axis_name is None, 'empty="farthest" looks at the rows of one device: use "keep" with axis_name')
     x = x.astype(jnp.float32)
     x = unit(x) if metric == "cosine" else x
     centres = kmeans_plus_plus(key, x, codes, metric) if begin == "++" and x.shape[0] >= codes else from_data(key, x, codes)

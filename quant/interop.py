@@ -33,12 +33,15 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
         raise QuantError(f"{path} cannot be read: {error}") from error
 
 
-def from_vector_quantize_pytorch(arrays: dict[str, np.ndarray], prefix: str = "") -> tuple[dict, VQState, VQConfig]:
+def from_vector_quantize_pytorch(
+    arrays: dict[str, np.ndarray], prefix: str = "", heads: int = 1
+) -> tuple[dict, VQState, VQConfig]:
     """The state of a `VectorQuantize` module: parameters, state and a configuration that gives the same indices.
 
     Args:
       arrays: the `state_dict` (as NumPy arrays), or part of it.
       prefix: of the module's names, such as "quantizer.".
+      heads: of the module, if its heads share a codebook (with separate codebooks their number shows in the arrays).
 
     Returns:
       See `vq.init`. The configuration has the sizes and the projection; set decay, wrapper and weights as the module had them
@@ -58,13 +61,35 @@ def from_vector_quantize_pytorch(arrays: dict[str, np.ndarray], prefix: str = ""
         count.shape == codes.shape[:2] and total.shape == codes.shape,
         f"{prefix}_codebook: cluster_size or embed_avg do not fit embed",
     )
-    params, dim = {}, codes.shape[0] * codes.shape[2]
-    if "project_in.weight" in own:
-        require(not own.get("project_in.bias", np.zeros(1)).any(), f"{prefix}project_in has a bias, which our projection has not")
-        params = {"project_in": jnp.asarray(own["project_in.weight"].T), "project_out": jnp.asarray(own["project_out.weight"].T)}
-        dim = own["project_in.weight"].shape[1]
-    config = VQConfig(codes.shape[1], dim, heads=codes.shape[0], code_dim=codes.shape[2], decay=0.8, commitment=1.0)
+    books = codes.shape[0]
+    require(books == 1 or heads in (1, books), f"{prefix}_codebook holds {books} codebooks, which do not go with {heads} heads")
+    heads = max(heads, books)
+    params, dim = _projections(own, prefix), heads * codes.shape[2]
+    if params:
+        inner, dim = params["project_in"].shape[1], params["project_in"].shape[0]
+        require(
+            inner == heads * codes.shape[2],
+            f"{prefix}project_in gives {inner} features, not {heads} x {codes.shape[2]}: give heads",
+        )
+    more = {"heads": heads, "share_heads": books == 1 and heads > 1, "code_dim": codes.shape[2]}
+    config = VQConfig(codes.shape[1], dim, decay=0.8, commitment=1.0, **more)
     return params, _state(codes, count, total), config
+
+
+def _projections(own: dict[str, np.ndarray], prefix: str) -> dict:
+    """Weights and biases of the linear layers around the codebook, if there are any. In some versions the first one's name has a number."""
+    renamed = {name.replace("project_in.0.", "project_in."): array for name, array in own.items() if name.startswith("project_")}
+    known = {f"project_{side}.{part}" for side in ("in", "out") for part in ("weight", "bias")}
+    strange = sorted(set(renamed) - known)
+    require(not strange, f"{prefix}{strange[0] if strange else ''} is no linear projection: it cannot be taken over")
+    params = {}
+    for side in ("in", "out"):
+        if f"project_{side}.weight" in renamed:
+            params[f"project_{side}"] = jnp.asarray(renamed[f"project_{side}.weight"].T)
+        if f"project_{side}.bias" in renamed:
+            params[f"project_{side}_bias"] = jnp.asarray(renamed[f"project_{side}.bias"])
+    require(len({"project_in", "project_out"} & set(params)) != 1, f"{prefix}: there is a projection on one side only")
+    return params
 
 
 def from_haiku_ema(arrays: dict[str, np.ndarray], decay: float = 0.99) -> tuple[dict, VQState, VQConfig]:

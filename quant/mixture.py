@@ -42,8 +42,11 @@ def closed(value: jax.Array, index: jax.Array, x: jax.Array, of: Opened, losses:
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
-    """|x - e|^2 of every row and code, float32 `[N, K]`, without an N x K x D array; never below 0."""
-    x, codes = x.astype(jnp.float32), codes.astype(jnp.float32)
+    """|x - e|^2 of every row and code, float32 `[N, K]`, without an N x K x D array; never below 0. Both are measured from the codes'
+    mean, so that digits are not lost where all lie far from 0.
+    """
+    centre = jax.lax.stop_gradient(codes.astype(jnp.float32).mean(0, keepdims=True))
+    x, codes = x.astype(jnp.float32) - centre, codes.astype(jnp.float32) - centre
     product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
     return jnp.maximum((x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None], 0)
 

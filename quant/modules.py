@@ -26,9 +26,9 @@ class Quantizer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None, mask=None, axis_name=None
+        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None, mask=None, axis_name=None, **more
     ) -> Quantized:
-        """See the room's `quantize`. The state changes only if "codebook" is mutable.
+        """See the room's `quantize`, which also takes `more`, such as a temperature. The state changes only if "codebook" is mutable.
 
         At initialisation `x` is the sample for inits that look at data.
         """
@@ -36,7 +36,7 @@ class Quantizer(nn.Module):
         made = make() if self.is_initializing() else (None, None)
         params = {name: self.param(name, lambda _, n=name: made[0][n]) for name in self._names(made[0])}
         state = self.variable("codebook", "state", lambda: made[1])
-        more = {"mask": mask, "axis_name": axis_name}
+        more |= {"mask": mask, "axis_name": axis_name}
         out, after = self.room.quantize(
             params, state.value, x, self.config, key=key, train=train and not self.is_initializing(), **more
         )

@@ -19,6 +19,8 @@ Way = Literal["auto", "xla", "scan", "pallas"]
 
 LARGEST_SCORES = 32 * 2**20
 """Bytes of an N x K score matrix up to which it is simply built (Our choice: about a last-level cache)."""
+WIDEST = 128
+"""Features that the kernel takes (Our choice: a block of 256 codes is then 128 KiB, which a GPU's shared memory holds)."""
 LARGEST_ON_CHIP = 8 * 2**20
 """Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it)."""
 TILE = 512
@@ -65,14 +67,18 @@ def nearest(
 
 
 def choose(way: Way, rows: int, codebook: jax.Array) -> Way:
-    """The way that "auto" means for these sizes on this machine. The kernel keeps the codebook on a TPU's chip, so it must fit."""
+    """The way that "auto" means for these sizes on this machine.
+
+    The kernel keeps the codebook on a TPU's chip, and a block of it on a GPU's, so it must fit.
+    """
     if way != "auto":
         return way
     if 4 * rows * codebook.shape[0] <= LARGEST_SCORES:
         return "xla"
     where = jax.default_backend()
     too_large = where == "tpu" and codebook.size * 4 > LARGEST_ON_CHIP
-    return "scan" if where == "cpu" or too_large else "pallas"
+    too_wide = codebook.shape[1] > WIDEST
+    return "scan" if where == "cpu" or too_large or too_wide else "pallas"
 
 
 def unit(x: jax.Array) -> jax.Array:

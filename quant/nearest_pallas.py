@@ -33,8 +33,9 @@ def nearest_fused(
     """
     interpret = jax.default_backend() == "cpu" if interpret is None else interpret
     (rows, features), codes = x.shape, codebook.shape[0]
-    # Blocks are powers of two, and features a multiple of 16, which the matrix units ask for; padding with zeros changes no score.
-    more_rows, more_codes, more_features = -rows % rows_at_once, -codes % codes_at_once, -features % 16
+    # Triton wants blocks and features that are powers of two, the matrix units at least 16; padding with zeros changes no score.
+    more_features = max(16, 1 << (features - 1).bit_length()) - features
+    more_rows, more_codes = -rows % rows_at_once, -codes % codes_at_once
     x = jnp.pad(x, ((0, more_rows), (0, more_features)))
     codebook = jnp.pad(codebook, ((0, more_codes), (0, more_features)))
     halves = jnp.pad(halves, (0, more_codes), constant_values=jnp.inf)

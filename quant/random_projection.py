@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebook import check_sizes, count_rows, usage_metrics
-from quant.errors import require
+from quant.errors import require, require_one_of
 from quant.nearest import Way, nearest, unit
 from quant.rows import flatten, from_books, to_books
 from quant.types import Quantized
@@ -29,7 +29,8 @@ class RandomProjectionConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
-        require(self.heads >= 1, f"heads is {self.heads}: at least one")
+        require(self.heads >= 1 and self.code_dim >= 1, f"heads is {self.heads}, code_dim {self.code_dim}: at least one each")
+        require_one_of("way", self.way, Way)
 
 
 def init(key: jax.Array, config: RandomProjectionConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
@@ -55,21 +56,23 @@ def quantize(
     """Labels by the nearest code (cosine) of each projection. The input should be normalised before.
 
     Returns:
-      A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at all; no losses.
+      A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at all, and 0 where masked; no losses.
     """
     require(
         x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
     )
     rows, usable = flatten(jax.lax.stop_gradient(x), mask)
-    z = jnp.where(usable[:, None], rows, 0) @ state["projection"].astype(rows.dtype)
+    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = jnp.matmul(clean, state["projection"], precision="highest")
     z = to_books(z, config.heads, config.heads)
     index, _ = jax.vmap(lambda a, c: nearest(a, c, "cosine", config.way))(z, state["codes"])
     counts = jax.vmap(lambda i: count_rows(i, config.num_codes, usable, axis_name))(index)
     metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts))
-    index = jnp.where(usable[:, None], from_books(index[..., None], config.heads), -1)
-    index = index.reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))
-    value = jax.lax.stop_gradient(decode(params, state, index, config)).astype(x.dtype)
-    return Quantized(value, index, {}, metrics), state
+    index = from_books(index[..., None], config.heads)
+    value = decode(params, state, index if config.heads > 1 else index[:, 0], config)
+    value = jax.lax.stop_gradient(jnp.where(usable[:, None], value, 0)).astype(x.dtype)
+    index = jnp.where(usable[:, None], index, -1).reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))
+    return Quantized(value.reshape(*x.shape[:-1], -1), index, {}, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:

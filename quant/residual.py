@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import masked_mean
+from jaxrl.train.parallel import example_keys, masked_mean
 from quant import vq
 from quant.errors import require
 from quant.rows import flatten
@@ -82,18 +82,20 @@ def quantize(
     key_depth, key_levels = jax.random.split(jax.random.key(0) if key is None else key)
     depth = jnp.full(rows.shape[0], config.levels)
     if train and config.dropout:
-        depth = jax.random.randint(key_depth, depth.shape, 1, config.levels + 1)
+        keys = example_keys(key_depth, rows.shape[0], axis_name)
+        depth = jax.vmap(lambda k: jax.random.randint(k, (), 1, config.levels + 1))(keys)
 
     def level(carry, inputs):
         rest, summed, shared = carry
         number, params, own, key = inputs
         kept = usable & (number < depth)
         before = shared if config.share else own
-        given = key if keyed else None
-        out, after = vq.quantize(params, before, rest, config.level, key=given, train=train, mask=kept, axis_name=axis_name)
+        out, after = vq.quantize(
+            params, before, rest, config.level, key=key if keyed else None, train=train, mask=kept, axis_name=axis_name
+        )
         value = jnp.where(kept[:, None], out.quantized, 0)
         rest = jnp.where(kept[:, None], rest - jax.lax.stop_gradient(value), rest)
-        left = jnp.where(usable[:, None], rest.astype(jnp.float32), 0) ** 2
+        left = jnp.where(usable[:, None], rest, 0) ** 2
         error = masked_mean(left.mean(1), usable, None, axis_name)
         # Each level is straight-through on its residual, and every residual passes the gradient of x: together they would pass it Q
         # times, unless the levels after the first only add their value.
@@ -102,18 +104,21 @@ def quantize(
         ended = (out.indices, out.losses, out.metrics | {"error": jax.lax.stop_gradient(error)})
         return (rest, summed, after if config.share else shared), (ended, None if config.share else after)
 
-    numbers, nothing = jnp.arange(config.levels), jnp.zeros_like(rows)
+    whole = rows.astype(jnp.float32)
+    numbers, nothing = jnp.arange(config.levels), jnp.zeros_like(whole)
     keys = jax.random.split(key_levels, config.levels)
     if config.share:
         shared = jax.tree.map(lambda a: a[0], state)
         each = jax.tree.map(lambda a: jnp.broadcast_to(a, (config.levels, *a.shape[1:])), params)
-        (_, out, after), ((index, losses, metrics), _) = jax.lax.scan(level, (rows, nothing, shared), (numbers, each, None, keys))
+        (_, out, after), ((index, losses, metrics), _) = jax.lax.scan(
+            level, (whole, nothing, shared), (numbers, each, None, keys)
+        )
         after = jax.tree.map(lambda a: a[None], after)
     else:
         (_, out, _), ((index, losses, metrics), after) = jax.lax.scan(
-            level, (rows, nothing, None), (numbers, params, state, keys)
+            level, (whole, nothing, None), (numbers, params, state, keys)
         )
-    out = jnp.where(usable[:, None], out, rows).reshape(x.shape)
+    out = jnp.where(usable[:, None], out.astype(x.dtype), rows).reshape(x.shape)
     errors = {f"error_{number}": metrics["error"][number] for number in range(config.levels)}
     metrics = {name: values.mean(0) for name, values in metrics.items() if name != "error"} | errors
     index = index.T.reshape(*x.shape[:-1], config.levels)

@@ -25,6 +25,11 @@ class FSQConfig:
     """Codes up to which usage is counted; beyond, metrics would need an array of that length."""
 
     def __post_init__(self):
+        require(
+            isinstance(self.levels, (tuple, list)),
+            f"levels is {self.levels!r}: give a number for every feature, such as (8, 5, 5)",
+        )
+        object.__setattr__(self, "levels", tuple(self.levels))
         require(len(self.levels) >= 1, "levels is empty: give the levels of every feature")
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
@@ -122,9 +127,9 @@ def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> 
 
 def _steps(bounded: jax.Array, config: FSQConfig) -> jax.Array:
     """Number of the level, 0..L-1, as floats. Halves round to even, in the symmetric form up."""
-    if config.symmetric:
-        return jnp.floor(bounded + 0.5)
-    return jnp.round(bounded) + _along(config.levels, bounded) // 2
+    levels = _along(config.levels, bounded)
+    steps = jnp.floor(bounded + 0.5) if config.symmetric else jnp.round(bounded) + levels // 2
+    return jnp.clip(steps, 0, levels - 1)  # with a thousand levels the squashing reaches beyond the last one
 
 
 def _values(steps: jax.Array, config: FSQConfig) -> jax.Array:

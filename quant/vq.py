@@ -15,13 +15,15 @@ from jaxrl.train.parallel import masked_mean
 from quant import affine
 from quant.affine import Moments
 from quant.codebook import Codebook, Restart, age, check_sizes, count_rows, make_codebook, move, restart, sum_rows, usage_metrics
-from quant.errors import require
+from quant.errors import require, require_one_of
 from quant.gradients import Wrapper, synchronous, wrap_rows
 from quant.initialize import Init, initial_codes
 from quant.nearest import Metric, Way, nearest, unit
 from quant.regularize import diversity, orthogonality
 from quant.rows import flatten, from_books, to_books
 from quant.types import Quantized
+
+Update = Literal["ema", "gradient"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class VQConfig:
     """D, features of the input and the output."""
     metric: Metric = "l2"
     """What "nearest" means. With "cosine" embeddings and codes have length one, also on the way out."""
-    update: Literal["ema", "gradient"] = "ema"
+    update: Update = "ema"
     """How codes learn: as moving averages of their rows, or as parameters of the caller's optimiser."""
     decay: float = 0.99
     """Share of the past that the moving averages keep."""
@@ -71,6 +73,10 @@ class VQConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
+        for name, choices in {"metric": Metric, "update": Update, "wrapper": Wrapper, "init": Init, "way": Way}.items():
+            require_one_of(name, getattr(self, name), choices)
+        require(self.code_dim is None or self.code_dim >= 1, f"code_dim is {self.code_dim}: at least one, or None")
+        require(self.temperature > 0, f"temperature is {self.temperature}: it must be above 0")
         require(self.heads >= 1, f"heads is {self.heads}: at least one")
         require(
             self.code_dim is not None or self.dim % self.heads == 0,
@@ -137,7 +143,7 @@ def init(key: jax.Array, config: VQConfig, sample: jax.Array | None = None) -> t
         require(sample.shape[-1] == config.dim, f"the sample has {sample.shape[-1]} features, not {config.dim}")
         rows = _project(params, "project_in", flatten(sample.astype(jnp.float32), None)[0])
         parts = list(to_books(rows, config.heads, config.books))
-    make = lambda key, part: initial_codes(key, config.init, config.num_codes, config.width, part)
+    make = lambda key, part: initial_codes(key, config.init, config.num_codes, config.width, part, metric=config.metric)
     codes = jnp.stack([make(k, part) for k, part in zip(jax.random.split(key_codes, config.books), parts, strict=True)])
     codes = unit(codes) if config.metric == "cosine" else codes
     if config.update == "gradient":
@@ -185,19 +191,20 @@ def quantize(
     key_wrap, key_restart = (None, None) if key is None else jax.random.split(key)
     rows, usable = flatten(x, mask)
     # What a masked row holds, NaN perhaps, must reach nothing.
-    z = to_books(_project(params, "project_in", jnp.where(usable[:, None], rows, 0)), config.heads, config.books)
+    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = to_books(_project(params, "project_in", clean), config.heads, config.books)
     z = unit(z) if config.metric == "cosine" else z
     kept = to_books(jnp.repeat(usable[:, None], config.heads, 1), config.heads, config.books)[..., 0]
     state = _follow(params, state, z, kept, config, axis_name) if train and config.affine else state
     codes = effective_codes(params, state, config)
     index, distance = jax.vmap(lambda a, b: nearest(a, b, config.metric, config.way))(z, codes)
-    q = jax.vmap(lambda c, i: c[i])(codes, index).astype(z.dtype)
+    q = jax.vmap(lambda c, i: c[i])(codes, index)
 
     losses = _losses(z, q, codes, kept, config, axis_name)
     counts = jax.vmap(lambda i, w: count_rows(i, config.num_codes, w, axis_name))(index, kept)
     metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts)) | {"distance": masked_mean(distance, kept, None, axis_name)}
     if train:
-        value = wrap_rows(config.wrapper, *(a.reshape(-1, config.width) for a in (z, q)), key_wrap).reshape(z.shape)
+        value = wrap_rows(config.wrapper, *(a.reshape(-1, config.width) for a in (z, q)), key_wrap, axis_name).reshape(z.shape)
         value = synchronous(value, q, config.nu) if config.nu else value
         state, metrics["restarted"] = _learn(state, (z, index, kept), counts, config, key_restart, axis_name)
     else:
@@ -218,7 +225,14 @@ def decode(params: dict[str, Any], state: VQState, indices: jax.Array, config: V
     """What `quantize` (in evaluation) gives for these indices, bit for bit: float32 `[..., D]`.
 
     Indices outside 0..K-1 give NaN: they are a mistake that must not look like a code.
+
+    Raises:
+      QuantError: the last axis of the indices is not that of the heads, if there are several.
     """
+    require(
+        config.heads == 1 or indices.shape[-1:] == (config.heads,),
+        f"indices have shape {indices.shape}: their last axis must have the quantizer's {config.heads} heads",
+    )
     leading = indices.shape if config.heads == 1 else indices.shape[:-1]
     rows = indices.reshape(-1, config.heads)
     codes = effective_codes(params, state, config)
@@ -238,7 +252,7 @@ def _losses(z, q, codes, kept, config: VQConfig, axis_name) -> dict[str, jax.Arr
     """Every loss that has a weight, times its weight."""
     stop = jax.lax.stop_gradient
     over = lambda a: masked_mean(a, jnp.broadcast_to(kept[..., None], a.shape), None, axis_name)
-    far = lambda a, b: over((a.astype(jnp.float32) - b.astype(jnp.float32)) ** 2)
+    far = lambda a, b: over((a - b) ** 2)
     losses = {"commitment": config.commitment * far(z, stop(q))}
     if config.update == "gradient":
         losses["codebook"] = config.codebook_weight * far(stop(z), q)
@@ -276,5 +290,7 @@ def _learn(state: VQState, rows, counts, config: VQConfig, key, axis_name) -> tu
 
 
 def _project(params: dict[str, Any], name: str, rows: jax.Array) -> jax.Array:
-    """Rows through a projection, if there is one."""
-    return rows @ params[name].astype(rows.dtype) if name in params else rows
+    """Rows through a projection and its bias, if there are any; in full float32, so that codes do not depend on the device."""
+    if name in params:
+        rows = jnp.matmul(rows, params[name], precision="highest")
+    return rows + params[f"{name}_bias"][None] if f"{name}_bias" in params else rows

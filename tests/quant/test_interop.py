@@ -9,7 +9,7 @@ from quant import presets, residual, scalar, vq
 from quant.errors import QuantError
 from quant.interop import from_haiku_ema, from_vector_quantize_pytorch, read_arrays
 from quant.modules import Quantizer
-from tests.golden import Golden, relative_error
+from tests.golden import FOLDER, Golden, relative_error
 
 
 def test_a_codebook_of_vector_quantize_pytorch_gives_the_same_indices(tmp_path):
@@ -21,6 +21,26 @@ def test_a_codebook_of_vector_quantize_pytorch_gives_the_same_indices(tmp_path):
     out, after = vq.quantize(params, state, x, config)
     np.testing.assert_array_equal(out.indices, golden["out/0/indices"])
     assert relative_error(after.book.codes[0], golden["out/0/embed_after"]) < 1e-5
+
+
+@pytest.mark.parametrize(("name", "heads"), [("projected", 1), ("separate", 1), ("separate", 3), ("shared", 2)])
+def test_projections_and_heads_come_along(name, heads):
+    with np.load(FOLDER / "quantizers" / "projections.npz") as file:
+        own = {key.removeprefix(f"{name}/"): file[key] for key in file.files if key.startswith(f"{name}/")}
+    held = {key.replace("param/", "quantizer."): array for key, array in own.items() if key.startswith("param/")}
+    params, state, config = from_vector_quantize_pytorch(held, "quantizer.", heads)
+    out, _ = vq.quantize(params, state, jnp.asarray(own["in/x"]), config, train=False)
+    np.testing.assert_array_equal(out.indices, own["out/indices"])
+    assert relative_error(out.quantized, own["out/quantized"]) < 1e-5
+    older = {key.replace("project_in.", "project_in.0."): array for key, array in held.items()}
+    again, *_ = from_vector_quantize_pytorch(older, "quantizer.", heads)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
+    normed = {**older, "quantizer.project_in.1.weight": np.ones(5, np.float32)}
+    with pytest.raises(QuantError, match=r"project_in\.1\.weight is no linear projection"):
+        from_vector_quantize_pytorch(normed, "quantizer.", heads)
+    if name == "shared":
+        with pytest.raises(QuantError, match="give heads"):
+            from_vector_quantize_pytorch(held, "quantizer.")
 
 
 def test_safetensors_hold_the_same_arrays_as_npz(tmp_path):

@@ -97,8 +97,12 @@ def test_bfloat16_goes_in_and_out(name):
     *_, params, state = made(name)
     out, _ = run(name, params, state, X.astype(jnp.bfloat16), jax.random.key(3))
     assert out.quantized.dtype == jnp.bfloat16 and out.loss.dtype == jnp.float32
-    same = run(name, params, state, X.astype(jnp.bfloat16).astype(jnp.float32), None, train=False)[0].indices
-    np.testing.assert_array_equal(run(name, params, state, X.astype(jnp.bfloat16), None, train=False)[0].indices, same)
+    many = jax.random.normal(jax.random.key(5), (2000, 6)).astype(jnp.bfloat16)
+    wide = run(name, params, state, many.astype(jnp.float32), None, train=False)[0]
+    narrow = run(name, params, state, many, None, train=False)[0]
+    np.testing.assert_array_equal(narrow.indices, wide.indices)
+    decoded = made(name)[0].decode(params, state, narrow.indices, made(name)[1])
+    np.testing.assert_array_equal(narrow.quantized, decoded.astype(jnp.bfloat16))
 
 
 @each
@@ -145,11 +149,9 @@ def test_gradients_reach_the_input_and_never_the_state(name):
     assert all((g != 0).any() for g in floats(of_params))
 
 
-@few
+@pytest.mark.parametrize("name", [*FEW, "vq affine diveq", "residual shared dropout", "gumbel-vq", "sq-vae"])
 def test_four_devices_learn_what_one_does(name):
     room, config, params, state = made(name)
-    if name in ("vq affine diveq", "residual shared dropout", "gm-vq", "sq-vae"):
-        pytest.skip("its noise is drawn for the local rows: equal in law, not in numbers")
     x = jax.random.normal(jax.random.key(4), (8, 5, 6))
     key = jax.random.key(3)
     step = lambda x, axis_name=None: room.quantize(params, state, x, config, key=key, axis_name=axis_name)
@@ -188,7 +190,7 @@ def test_a_fresh_state_can_be_donated(name):
 def test_no_array_is_as_large_as_a_one_hot(name):
     """Rows by codes as numbers would be the whole memory at K = 16 384."""
     room, config = QUANTIZERS[name]
-    if name in ("gm-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
+    if name in ("gm-vq", "gumbel-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
         pytest.skip("a soft assignment is rows by codes")
     if name.startswith("residual"):
         config = dataclasses.replace(config, level=dataclasses.replace(config.level, num_codes=4096))
@@ -340,6 +342,15 @@ def test_rotation_of_opposite_rows_is_straight_through():
         (lambda: residual.ResidualConfig(dataclasses.replace(LEVEL, heads=2), 2), "one head each"),
         (lambda: random_projection.RandomProjectionConfig(3, 3, heads=0), "at least one"),
         (lambda: gmvq.GMVQConfig(0, 3), "at least one code"),
+        (lambda: gmvq.GMVQConfig(5, 3, objective="ELBO"), "objective is 'ELBO': choose among 'albo', 'literal', 'elbo'"),
+        (lambda: vq.VQConfig(5, 4, update="grad"), "update is 'grad': choose among 'ema', 'gradient'"),
+        (lambda: vq.VQConfig(5, 4, metric="cos"), "metric is 'cos'"),
+        (lambda: vq.VQConfig(5, 4, wrapper="ste"), "wrapper is 'ste'"),
+        (lambda: vq.VQConfig(5, 4, init="random"), "init is 'random'"),
+        (lambda: vq.VQConfig(5, 4, way="triton"), "way is 'triton'"),
+        (lambda: vq.VQConfig(5, 4, code_dim=0), "code_dim is 0"),
+        (lambda: vq.VQConfig(5, 4, temperature=0.0), "temperature is 0.0"),
+        (lambda: scalar.FSQConfig(8), "give a number for every feature"),
     ],
 )
 def test_configurations_that_cannot_work_are_refused(make, sentence):
@@ -391,3 +402,35 @@ def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
         ask(params, state, bad, config, key=key)
     mask = jnp.isfinite(bad).all(-1)
     assert (ask(params, state, bad, config, key=key, mask=mask)[0].indices[~mask] == -1).all()
+
+
+@pytest.mark.parametrize("levels", [1001, 2048, 65536])
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_many_levels_stay_in_range(levels, symmetric):
+    config = scalar.FSQConfig([levels], symmetric=symmetric)
+    out, _ = scalar.quantize({}, {}, jnp.array([[-20.0], [20.0], [0.1]]), config)
+    assert out.indices[0] == 0 and out.indices[1] == levels - 1
+    assert (jnp.abs(out.quantized) <= 1).all()
+    np.testing.assert_array_equal(scalar.decode({}, {}, out.indices, config), out.quantized)
+
+
+def test_masked_rows_of_labels_are_zero():
+    room, config, params, state = made("random projection")
+    out, _ = room.quantize(params, state, X, config, mask=jnp.zeros((3, 5), bool).at[0].set(True))
+    assert (out.quantized[1:] == 0).all() and jnp.isfinite(out.quantized).all()
+
+
+def test_cosine_codes_begin_at_the_centres_of_directions():
+    """Two directions, one with short rows and one with a few very long ones: both get a code."""
+    angle = jnp.concatenate([jnp.full(50, 0.1), jnp.full(50, 1.4)])
+    length = jnp.concatenate([jnp.full(50, 1e-3), jnp.linspace(1, 1000, 50)])
+    sample = jnp.stack([jnp.cos(angle), jnp.sin(angle)], 1) * length[:, None]
+    _, state = vq.init(jax.random.key(0), vq.VQConfig(2, 2, metric="cosine", init="kmeans++"), sample)
+    found = jnp.sort(jnp.arctan2(state.book.codes[0, :, 1], state.book.codes[0, :, 0]))
+    np.testing.assert_allclose(found, [0.1, 1.4], atol=1e-3)
+
+
+def test_decode_of_another_number_of_heads_is_refused():
+    room, config, params, state = made("vq heads projected restart")
+    with pytest.raises(QuantError, match="last axis must have the quantizer's 3 heads"):
+        room.decode(params, state, jnp.zeros((4, 2), jnp.int32), config)

@@ -1,6 +1,5 @@
 """The text of the study: a table of all cells, what is claimed of them, and alerts in words."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +8,7 @@ from jaxrl.train.rundir import write_atomically
 from quant.diagnostics import Signs, alerts
 from quant.studies.collapse import figures
 from quant.studies.collapse.config import Cell, CollapseConfig
+from quant.studies.intervals import mean_and_interval
 
 COLUMNS = {
     "mse": "MSE", "perplexity": "perplexity", "usage": "used", "code_cosine": "cosine distance", "effective_rank": "rank of z",
@@ -41,14 +41,6 @@ def text(config: CollapseConfig, found: dict[Cell, dict]) -> str:
         lines.append("| " + " | ".join([str(cell.dim or "-"), str(cell.codes), str(cell.width), cell.recipe, *values]) + " |")
     lines += ["", *comparison(found), "", *warnings(found)]
     return "\n".join(lines) + "\n"
-
-
-def mean_and_interval(values: list[float]) -> str:
-    """Mean, and 1.96 standard errors if there are several seeds."""
-    values = np.array(values)
-    if len(values) < 2:
-        return f"{values.mean():.3g}"
-    return f"{values.mean():.3g} ± {1.96 * values.std(ddof=1) / math.sqrt(len(values)):.2g}"
 
 
 def comparison(found: dict[Cell, dict]) -> list[str]:

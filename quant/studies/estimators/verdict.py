@@ -5,26 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrl.train.errors import Refusal
-
-LEVEL = 0.95
-"""Of every interval."""
-
-
-class Interval(NamedTuple):
-    """Mean and its confidence interval by Student's t over seeds."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def interval(values: np.ndarray) -> Interval:
-    """Of numbers `[S]`, one per seed, S >= 2."""
-    from scipy import stats
-
-    values = np.asarray(values, np.float64)
-    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
+from quant.studies.intervals import Interval, interval
 
 
 def finite(losses: np.ndarray) -> np.ndarray:

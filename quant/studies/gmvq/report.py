@@ -7,11 +7,11 @@ import numpy as np
 
 from jaxrl.train.rundir import write_atomically
 from quant.studies.cells import kept
-from quant.studies.collapse.report import mean_and_interval
 from quant.studies.gmvq import figures
 from quant.studies.gmvq.bias import TEMPERATURES, Biases, correlations
 from quant.studies.gmvq.bounds import table_of_bounds
 from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig
+from quant.studies.intervals import mean_and_interval
 
 COLUMNS = {
     "mse": "MSE", "perplexity": "perplexity", "usage": "used", "information": "I(x; c)", "entropy_row": "H(c given x)",
