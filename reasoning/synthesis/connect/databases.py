@@ -105,7 +105,9 @@ def _cypher(collection: Collection) -> str:
 
 
 def _cells(collection):
-    return ", ".join(_quoted(field.name) for field in [*collection.attrs, *collection.children])
+    """The columns by table and name: SQLite takes a name in quotes that it does not know, and that stands alone, for text."""
+    table = _quoted(collection.name)
+    return ", ".join(f"{table}.{_quoted(field.name)}" for field in [*collection.attrs, *collection.children])
 
 
 def _quoted(name):

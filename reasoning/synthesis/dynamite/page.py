@@ -7,7 +7,7 @@ from reasoning.synthesis.datalog import Var
 from reasoning.synthesis.dynamite.explain import explain
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines.compile import flat_terms
-from reasoning.synthesis.errors import writing
+from reasoning.synthesis.errors import write_whole
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import NEST, Schema, layout, walk
 
@@ -24,10 +24,8 @@ Places = dict[tuple[str, str], int]
 
 def write_page(mapping: Mapping, path: str | Path, data: Instance | None = None, questions: bool = True) -> Path:
     """Write the page; returns its path. Raises Refusal if the place cannot be written."""
-    path = Path(path)
-    with writing(path):
-        path.write_text(page(mapping, data, questions), encoding="utf-8")
-    return path
+    write_whole(path, page(mapping, data, questions))
+    return Path(path)
 
 
 def page(mapping: Mapping, data: Instance | None = None, questions: bool = True) -> str:

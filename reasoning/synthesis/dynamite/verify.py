@@ -37,7 +37,7 @@ def verify(mapping: Mapping, source: str, target: str, way_back: bool = False, b
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(str(Path(folder) / "verify.duckdb")) as base:
         try:
             sources.load(base, mapping.source, source, Path(folder) / "load", lambda path: SOURCE + table_name(path))
-            sources.load(base, mapping.target, target, Path(folder) / "load", lambda path: RELATION + table_name(path))
+            sources.load(base, mapping.target, target, Path(folder) / "load", lambda path: RELATION + table_name(path), False)
             flatten_tables(base, mapping.target, RELATION, FOUND)
             queries = compile_program(
                 mapping.program, mapping.source, mapping.target, "duckdb", lambda path: SOURCE + table_name(path)
