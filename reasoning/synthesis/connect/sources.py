@@ -16,7 +16,7 @@ from reasoning.synthesis.engines.compile import SQL_TYPES, table_name
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need
-from reasoning.synthesis.facts import Facts, Id, from_facts
+from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
 
@@ -112,14 +112,12 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
 
 
 def _load_duckdb(base, schema, path, name):
-    base.execute(f"ATTACH {text(str(path))} AS source_file (READ_ONLY)")
-    try:
-        for collection in schema.collections:
-            relation = f"source_file.{quoted(collection.name)}"
-            _check_types(base.sql(f"FROM {relation}"), collection, f"{path}: {collection.name}")
-            _from_query(base, collection, relation, name)
-    finally:
-        base.execute("DETACH source_file")
+    """The file stays attached, under its path, as long as the connection: within a transaction it cannot be detached."""
+    base.execute(f"ATTACH IF NOT EXISTS {text(str(path))} AS {quoted(str(path))} (READ_ONLY)")
+    for collection in schema.collections:
+        relation = f"{quoted(str(path))}.{quoted(collection.name)}"
+        _check_types(base.sql(f"FROM {relation}"), collection, f"{path}: {collection.name}")
+        _from_query(base, collection, relation, name)
 
 
 def _load_folder(base, schema, path, folder, name):
@@ -141,7 +139,8 @@ def _load_folder(base, schema, path, folder, name):
             else:
                 _load_parquet(base, collection, file, name)
         except duckdb.Error as error:
-            raise refusal_of(error, str(file)) from error
+            found = _bad_integer(file, collection) if file.suffix == ".csv" else None
+            raise found or refusal_of(error, str(file)) from error
 
 
 def _load_parquet(base, collection: Collection, file: Path, name):
@@ -197,6 +196,22 @@ def _csv_cell(attr) -> str:
         return cell
     wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no int')"
     return f"CASE WHEN regexp_full_match({cell}, '[-+]?[0-9]+') OR {cell} IS NULL THEN {cell}::BIGINT ELSE {wrong} END AS {cell}"
+
+
+def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
+    """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not tell."""
+    places = [(n, attr.name) for n, attr in enumerate(collection.attrs) if attr.type == "int"]
+    with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
+        rows = csv.reader(lines)
+        next(rows)
+        for row in rows:
+            for n, name in places:
+                cell = row[n] if n < len(row) else ""
+                if cell and not (re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64):
+                    return Refusal(
+                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: mend the file or the schema"
+                    )
+    return None
 
 
 def _check_header(file: Path, collection: Collection):

@@ -74,23 +74,26 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
     duckdb = need("duckdb")
     _check(plan)
     work, fresh = _work_folder(plan)
-    sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
-    if isinstance(sink, PostgresSink) and fresh:
-        sink.reset()
-    started = time.monotonic()
+    started, loaded = time.monotonic(), False
     try:
+        sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
+        if isinstance(sink, PostgresSink) and fresh:
+            sink.reset()
         with duckdb.connect(str(work / "work.duckdb")) as base:
             base.execute(f"SET temp_directory = {text(str(work / 'spill'))}")
-            if plan.memory:
-                base.execute("SET memory_limit = ?", [plan.memory])
+            _limit(base, plan.memory)
             steps = _Steps(base)
+            steps.once("load", lambda: sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table))
+            loaded = True
             _transform(plan, base, steps, work)
             written = _write(plan, base, sink, progress, work / WRITTEN)
             seconds = time.monotonic() - started
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             sink.finish(base)
-    except duckdb.Error as error:
-        raise sources.refusal_of(error, plan.target) from error
+    except (duckdb.Error, Refusal) as error:
+        if fresh and not loaded:
+            shutil.rmtree(work)
+        raise error if isinstance(error, Refusal) else sources.refusal_of(error, plan.target) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
 
@@ -142,6 +145,18 @@ def _fingerprint(plan: Plan) -> str:
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
+def _source_table(path: str) -> str:
+    return SOURCE + table_name(path)
+
+
+def _limit(base, most: str | None):
+    if most:
+        try:
+            base.execute("SET memory_limit = ?", [most])
+        except need("duckdb").Error as error:
+            raise Refusal(f"the memory is {most!r}, which is no size: give one such as 2GB") from error
+
+
 class _Steps:
     """Steps that are done, kept in the same database and the same transaction as what they made."""
 
@@ -164,11 +179,10 @@ class _Steps:
 
 
 def _transform(plan: Plan, base, steps: _Steps, work: Path):
-    """Source tables, flattened target tables, nested target tables."""
-    mapping, source_table = plan.mapping, lambda path: SOURCE + table_name(path)
-    steps.once("load", lambda: sources.load(base, mapping.source, plan.source, work / "load", source_table))
+    """Flattened target tables, nested target tables."""
+    mapping = plan.mapping
     if plan.engine == "duckdb":
-        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", source_table)
+        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", _source_table)
         for path, query in queries.items():
             steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
     else:
@@ -197,7 +211,7 @@ def _apply(plan: Plan, base, path: str, query: str):
 def _small_engine(plan: Plan, base, work: Path):
     """The rules by another engine, for comparison: all facts in memory."""
     mapping = plan.mapping
-    facts = sources.facts_of(base, mapping.source, lambda path: SOURCE + table_name(path))
+    facts = sources.facts_of(base, mapping.source, _source_table)
     engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
     load_flat(base, mapping.target, engine.run(mapping.program, mapping.source, mapping.target, facts), work / "load", FLAT)
 

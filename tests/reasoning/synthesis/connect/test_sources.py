@@ -136,8 +136,9 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
     "name, text, complaint",
     [
         ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
-        ("t.csv", "k,v,d\n1,a,\nx,a,\n", "k is x, which is no int"),
-        ("t.csv", "k,v,d\n1,a,\n1.5,a,\n", "k is 1.5, which is no int"),
+        ("t.csv", "k,v,d\n1,a,\nx,a,\n", "t.csv, line 3: k is 'x', which is no int"),
+        ("t.csv", 'k,v,d\n1,"a\na",\n1.5,a,\n', "t.csv, line 4: k is '1.5', which is no int"),
+        ("t.csv", "k,v,d\n99999999999999999999,a,\n", "line 2: k is '99999999999999999999', which is no int"),
         ("t.csv", "k,v,d\n1,a,\n2,a,1999-13-01\n", 't.csv, line 3: Error when converting column "d"'),
         ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
         ("t.csv", 'k,v,d\n1,a,\n2,"b,\n', "t.csv, line 3: Value with unterminated quote"),

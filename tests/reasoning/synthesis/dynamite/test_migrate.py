@@ -3,6 +3,8 @@
 import json
 import random
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -121,6 +123,9 @@ def test_a_repeated_key_and_a_null_are_problems(tmp_path):
     assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records"]
 
 
+PARENTS = "r(k, _r) :- r(k, _), _r = id(k).\nr(k, _r), r?l(_r, x) :- r(k, s), r?l(s, x), _r = id(k)."
+
+
 class Stop(Exception):
     """The power fails."""
 
@@ -220,17 +225,39 @@ def test_the_source_is_never_touched(tmp_path):
     assert (tmp_path / "s.db").read_bytes() == before
 
 
-def test_a_run_that_wrote_nothing_goes_on_with_a_mended_source(tmp_path):
+def test_a_run_that_wrote_nothing_goes_on_with_a_mended_source(tmp_path, monkeypatch):
     schema = infer_schema({"r": [{"k": 1}]})
     mapping, source = Mapping(schema, schema, parse_program("r(k) :- r(k).")), tmp_path / "s.json"
     source.write_text('{"r": [{"k": "one"}]}')
     plan = Plan(mapping, str(source), str(tmp_path / "out"))
     with pytest.raises(Refusal, match="is no int"):
         migrate(plan)
-    assert not (tmp_path / "out").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
     source.write_text('{"r": [{"k": 1}]}')
-    assert migrate(replace(plan, resume=True)).target_rows == {"r": 1}
+    monkeypatch.setattr(sinks.PartsSink, "write", lambda *_: (_ for _ in ()).throw(Stop()))
+    with pytest.raises(Stop):
+        migrate(plan)
+    monkeypatch.undo()
+    source.write_text('{"r": [{"k": 1}, {"k": 2}]}')
+    assert migrate(replace(plan, resume=True)).target_rows == {"r": 2}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s.json"]
+
+
+def test_from_duckdb(tmp_path):
+    schema = infer_schema({"r": [{"k": 1, "l": [{"x": "a"}]}]})
+    mapping = Mapping(schema, schema, parse_program(PARENTS))
+    with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+        base.execute("CREATE TABLE r AS SELECT 1 AS k, [{'x': 'a'}, {'x': 'b'}] AS l")
+    migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "out.json")))
+    assert json.loads((tmp_path / "out.json").read_text()) == {"r": [{"k": 1, "l": [{"x": "a"}, {"x": "b"}]}]}
+    for query, complaint in (("1.5 AS k, l", "k is DECIMAL"), ("k", "no column 'l'"), ("k, ['a'] AS l", "not a list of records")):
+        with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+            base.execute(f"CREATE OR REPLACE TABLE q AS SELECT {query} FROM r")
+            base.execute("ALTER TABLE r RENAME TO o; ALTER TABLE q RENAME TO r")
+        with pytest.raises(Refusal, match=complaint):
+            migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "x.json")))
+        with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+            base.execute("DROP TABLE r; ALTER TABLE o RENAME TO r")
 
 
 def test_names_with_quotes_are_no_trouble(tmp_path):
@@ -245,6 +272,8 @@ def test_a_chunk_of_nothing_is_refused(tmp_path):
     mapping, source, _ = prepared("films doc-rel", tmp_path)
     with pytest.raises(Refusal, match="chunk is 0"):
         migrate(Plan(mapping, source, str(tmp_path / "out"), chunk=0))
+    with pytest.raises(Refusal, match="the memory is 'lots'"):
+        migrate(Plan(mapping, source, str(tmp_path / "out"), memory="lots"))
 
 
 def test_verify_names_repeated_keys_and_nulls_of_a_target(tmp_path):
@@ -330,3 +359,39 @@ def test_documents_do_not_go_into_sqlite(tmp_path):
     mapping, source, _ = prepared("rentals rel-doc", tmp_path)
     with pytest.raises(Refusal, match="SQLite holds tables"):
         migrate(Plan(mapping, source, str(tmp_path / "out.db")))
+
+
+MEASURE = """
+import pathlib, resource, sys, duckdb
+from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.migrate import Plan, migrate
+from reasoning.synthesis.syntax import parse_program
+parents, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+key, word = {"k": "int!", "v": "str"}, {"i": "int!", "w": "str"}
+source = parse_schema({"kind": "relational", "collections": {
+    "p": {"key": ["k"], "fields": key}, "c": {"fields": {"k": "int!", **word}}}})
+target = parse_schema({"collections": {"d": {"fields": key | {"l": {"fields": word}}}}})
+program = parse_program('''d(k, v, _d) :- p(k, v), _d = id(k, v).
+    d(k, v, _d), d?l(_d, i, w) :- p(k, v), c(k, i, w), _d = id(k, v).''')
+with duckdb.connect(config={"memory_limit": "60MB", "threads": 1, "temp_directory": str(folder / "spill")}) as base:
+    base.execute(f"COPY (SELECT i AS k, 'parent ' || i AS v FROM range({parents}) r(i)) TO '{folder}/p.parquet'")
+    base.execute(f"COPY (SELECT i // 2 AS k, i, 'child ' || i AS w FROM range({2 * parents}) r(i)) TO '{folder}/c.parquet'")
+report = migrate(Plan(Mapping(source, target, program), str(folder), str(folder / "out"), memory="120MB", chunk=100_000))
+assert report.target_rows == {"d": parents, "d?l": 2 * parents} and not report.problems, report
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_documents(tmp_path):
+    """Above the interpreter and what DuckDB may hold stands a part that is the same for ten times as many documents."""
+    peaks = {}
+    for parents in (100_000, 1_000_000):
+        folder = tmp_path / str(parents)
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(parents), str(folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        peaks[parents] = int(done.stdout.split()[-1])
+    assert peaks[1_000_000] < peaks[100_000] + 120, peaks
