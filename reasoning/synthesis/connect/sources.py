@@ -13,7 +13,7 @@ from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.duck import connect, quoted
 from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
@@ -69,7 +69,7 @@ def load(
 
 def read_whole(schema: Schema, url: str) -> Instance:
     """A small source of any kind as an instance. Raises Refusal if it cannot be read, or does not fit the schema."""
-    with tempfile.TemporaryDirectory() as folder, need("duckdb").connect() as base:
+    with tempfile.TemporaryDirectory() as folder, connect() as base:
         load(base, schema, url, Path(folder))
         return from_facts(schema, facts_of(base, schema, table_name))
 

@@ -41,7 +41,8 @@ class Learn:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[str, ...] = ()
-    """Values that a rule may compare a column with, as JSON: '"actor"', 3, true. Columns with few values give theirs by themselves."""
+    """Values that a rule may compare a column with, or fill a target column with that has no source, as JSON: '"actor"', 3, true.
+    Columns with few values give theirs for comparing by themselves."""
     max_rules: int = 1
     """Rules for one collection where one is not enough."""
 

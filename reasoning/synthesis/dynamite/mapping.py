@@ -27,7 +27,7 @@ class Options:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[Any, ...] = ()
-    """Values that a rule may compare a column with, besides those of columns with few values."""
+    """Values that a rule may compare a column with, besides those of columns with few values, or fill a column without source with."""
     max_rules: int = 1
     """Rules for one target collection, where one is not enough; 1: as in the paper."""
     learning: str = "directed"

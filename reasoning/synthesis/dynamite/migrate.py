@@ -18,7 +18,7 @@ from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.duck import connect, quoted
 from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need, writing
 
@@ -79,7 +79,7 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
         sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
         if isinstance(sink, PostgresSink) and fresh:
             sink.reset()
-        with duckdb.connect(str(work / "work.duckdb")) as base:
+        with connect(str(work / "work.duckdb")) as base:
             base.execute(f"SET temp_directory = {text(str(work / 'spill'))}")
             _limit(base, plan.memory)
             steps = _Steps(base)

@@ -202,3 +202,30 @@ def test_a_report_without_problems_says_so_and_names_columns_with_values_missing
     run = ["run", "--mapping", f"{folder}/m.json", "--source", f"{folder}/s.json", "--target", f"{folder}/out"]
     assert main(run) == 0
     assert capsys.readouterr().out.endswith("no problem found\n")
+
+
+def test_a_column_that_is_always_the_same_is_filled_with_a_constant_that_is_given(folder, capsys):
+    records = [{"n": one["n"], "kind": "team", "v": 2.0, "old": False, "none": None} for one in SOURCE["t"]]
+    (folder / "t.json").write_text(json.dumps({"w": records}))
+    assert learn(folder) == 3
+    assert "w.kind has no source" in (told := capsys.readouterr().err) and '--constants "team"' in told
+    assert learn(folder, "--constants", "team", "2", "false") == 0
+    assert capsys.readouterr().out == 'w(n, "team", 2.0, false, null) :- t(_, n).\n'
+    for engine in ("duckdb", "sqlite", "memory"):
+        files = ["--source", f"{folder}/sample.json", "--target", f"{folder}/{engine}.json"]
+        assert main(["run", "--mapping", f"{folder}/m.json", *files, "--engine", engine]) == 0
+        made = json.loads((folder / f"{engine}.json").read_text())["w"]
+        assert made[2] == {"n": "d", "kind": "team", "v": 2.0, "old": False, "none": None}
+    assert main(["explain", "--mapping", f"{folder}/m.json"]) == 0
+    assert 'w.kind  <-  "team"' in capsys.readouterr().out
+    (folder / "t.json").write_text(json.dumps({"w": [{"kind": "team"}]}))
+    assert learn(folder, "--constants", "team") == 3
+
+
+def test_the_drawing_shows_what_is_joined_and_compared(folder, capsys):
+    learn(folder)
+    stored = json.loads((folder / "m.json").read_text())
+    (folder / "m.json").write_text(json.dumps(stored | {"datalog": "w(n) :- t(x, n), r(_, x, 6)."}))
+    assert main(["explain", "--mapping", f"{folder}/m.json", "--no-questions", "--html", f"{folder}/x.html"]) == 0
+    page = (folder / "x.html").read_text()
+    assert page.count("<path ") == 2 and page.count("stroke-dasharray") == 1 and ">= 6</text>" in page
