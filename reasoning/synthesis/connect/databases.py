@@ -91,7 +91,7 @@ def _neo4j(schema, url):
             for collection in schema.collections:
                 for row in session.run(_cypher(collection)):
                     yield collection.name, {attr.name: row[attr.name] for attr in collection.attrs}
-    except neo4j.exceptions.Neo4jError as error:
+    except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
         raise ConnectionLost(
             f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same command again"
         ) from error
