@@ -9,7 +9,9 @@ from reasoning.synthesis.connect.databases import records
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.errors import ConnectionLost
 
-GRAPH = parse_schema({"nodes": {"P": {"_id": "int", "n": "str"}}, "edges": {"K": {"from": "P", "to": "P", "since": "int"}}})
+GRAPH = parse_schema(
+    {"nodes": {"P": {"_id": "int", "n": "str"}}, "edges": {"K": {"from": "P", "to": "P", "properties": {"since": "int"}}}}
+)
 DOCUMENTS = parse_schema({"collections": {"film": {"fields": {"t": "str", "crew": {"fields": {"n": "str"}}}}}})
 
 
