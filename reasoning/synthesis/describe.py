@@ -106,6 +106,8 @@ def from_graph(data: dict, where: str = "schema") -> Schema:
         ends = [edge.get("from"), edge.get("to")] if isinstance(edge, dict) else [None]
         if unknown := [end for end in ends if end not in ids]:
             raise Refusal(f'{where}: the edge {label} joins {unknown[0]!r}: "from" and "to" must be labels of nodes')
+        if other := sorted(set(edge) - {"from", "to", "properties"}):
+            raise Refusal(f'{where}: the edge {label} has {other[0]!r}: its properties stand under "properties"')
         fields = {"_start": ids[ends[0]] + "!", "_end": ids[ends[1]] + "!"} | edge.get("properties", {})
         collections.append(_collection(label, {"fields": fields}, f"{where}: {label}"))
         foreign += [ForeignKey(label, (side,), end, ("_id",)) for side, end in zip(("_start", "_end"), ends, strict=True)]

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import importlib
+from pathlib import Path
 
 
 class Refusal(Exception):
@@ -39,3 +40,17 @@ def writing(path):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Refusal(f"no space is left to write {path}: free some and run the same command with --resume") from error
         raise Refusal(f"{path} cannot be written ({error.strerror}): choose another place or its permissions") from error
+
+
+def write_whole(path: str | Path, text: str):
+    """Write a small file whole or not at all, under another name first. Raises Refusal if the place cannot be written."""
+    path = Path(path)
+    if path.is_dir() or not path.name:
+        raise Refusal(f"{path} is a folder: give the path of a file")
+    partial = path.with_name(path.name + ".partial")
+    with writing(path):
+        try:
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)

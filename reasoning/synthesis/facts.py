@@ -42,6 +42,8 @@ def to_facts(schema: Schema, instance: Instance, where: str = "instance", loose:
     Raises:
       Refusal: an unknown collection or attribute, a value of another type, NULL where none may be, a key twice, a dangling edge.
     """
+    if not isinstance(instance, dict):
+        raise Refusal(f"{where}: expected an object from names of collections to lists of records, not {type(instance).__name__}")
     if unknown := set(instance) - {collection.name for collection in schema.collections}:
         raise Refusal(f"{where}: the collection {sorted(unknown)[0]!r} is not in the schema: remove it or add it there")
     facts: Facts = {path: [] for path, _ in walk(schema)}

@@ -91,7 +91,7 @@ def _neo4j(schema, url):
             for collection in schema.collections:
                 for row in session.run(_cypher(collection)):
                     yield collection.name, {attr.name: row[attr.name] for attr in collection.attrs}
-    except neo4j.exceptions.Neo4jError as error:
+    except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
         raise ConnectionLost(
             f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same command again"
         ) from error
@@ -105,7 +105,9 @@ def _cypher(collection: Collection) -> str:
 
 
 def _cells(collection):
-    return ", ".join(_quoted(field.name) for field in [*collection.attrs, *collection.children])
+    """The columns by table and name: SQLite takes a name in quotes that it does not know, and that stands alone, for text."""
+    table = _quoted(collection.name)
+    return ", ".join(f"{table}.{_quoted(field.name)}" for field in [*collection.attrs, *collection.children])
 
 
 def _quoted(name):

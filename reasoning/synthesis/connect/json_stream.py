@@ -1,5 +1,6 @@
 """Instance files read record by record: a JSON object from names of collections to lists of records, of any length."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from reasoning.synthesis.infer import Instance
 CHUNK = 1 << 20
 """Characters read at a time."""
 SPACE = " \t\n\r"
+LONGEST_WORD = 16
+"""More letters than any name or escape of JSON: a mistake so far from the end of what was read does not come from stopping there."""
 
 
 def read_instance(path: str | Path) -> Instance:
@@ -32,9 +35,22 @@ def stream_instance(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | No
     Raises:
       Refusal: the file cannot be read, is malformed, or is no object of lists of objects; with line and column.
     """
+    with _opened(path) as stream:
+        yield from stream.collections()
+
+
+def stream_lines(path: str | Path) -> Iterator[Any]:
+    """The values of a file of JSON lines, one in memory at a time. Raises Refusal, as `stream_instance` does."""
+    with _opened(path) as stream:
+        while stream.peek():
+            yield stream.value()
+
+
+@contextlib.contextmanager
+def _opened(path):
     try:
-        with Path(path).open(encoding="utf-8") as file:
-            yield from _Stream(file, str(path)).collections()
+        with Path(path).open(encoding="utf-8-sig") as file:
+            yield _Stream(file, str(path))
     except OSError as error:
         raise Refusal(f"{path} cannot be read ({error.strerror}): give the path of an instance file") from error
     except UnicodeDecodeError as error:
@@ -107,8 +123,10 @@ class _Stream:
                     self.place = end
                     return found
             except json.JSONDecodeError as error:
-                if self.ended:
+                if self.ended or (error.pos + LONGEST_WORD < len(self.buffer) and not error.msg.startswith("Unterminated")):
                     raise self.refuse(f"malformed JSON ({error.msg})", error.pos) from error
+            except RecursionError as error:
+                raise self.refuse("lists and objects lie too deep in one another") from error
             self.more()
 
     def collections(self):

@@ -5,6 +5,9 @@ from urllib.parse import unquote
 
 from reasoning.synthesis.errors import Refusal
 
+SERVERS = ("postgres", "mongodb", "neo4j")
+"""Kinds that are no files."""
+
 
 def kind_of(url: str) -> str:
     """What a source or target is, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres, mongodb, neo4j, cypher or folder."""
@@ -21,5 +24,12 @@ def kind_of(url: str) -> str:
 
 
 def path_of(url: str) -> Path:
-    """The file or folder behind a path or a URL such as sqlite:///data/a.db (relative) or sqlite:////data/a.db (absolute)."""
-    return Path(unquote(url.partition("://")[2].removeprefix("/"))) if "://" in url else Path(url)
+    """The file or folder behind a path or a URL.
+
+    sqlite:///data/a.db is relative and sqlite:////data/a.db absolute, as database libraries have it, and duckdb:// likewise; the path
+    of other schemes is all that stands behind them: csv://data or csv:///home/me/data.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        return Path(url)
+    return Path(unquote(rest.removeprefix("/") if scheme in ("sqlite", "duckdb") or rest.startswith("//") else rest))

@@ -73,7 +73,8 @@ class PostgresSink:
     def finish(self, base):
         def work(cursor):
             for collection in self.schema.collections:
-                cursor.execute(f"DROP TABLE IF EXISTS public.{quoted(collection.name)}")
+                if self.overwrite:
+                    cursor.execute(f"DROP TABLE IF EXISTS public.{quoted(collection.name)}")
                 cursor.execute(f"ALTER TABLE {STAGING}.{quoted(collection.name)} SET SCHEMA public")
             cursor.execute(f"DROP SCHEMA {STAGING} CASCADE")
 

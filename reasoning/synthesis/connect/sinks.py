@@ -11,6 +11,7 @@ from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sqlite_sink import SqliteSink, fields
 from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, writing
 from reasoning.synthesis.schema import Collection, Schema, is_edge
 
@@ -59,10 +60,22 @@ def check_target(schema: Schema, url: str, overwrite: bool):
     kind = kind_of(url)
     if kind in ("mongodb", "neo4j", "xml"):
         raise Refusal(f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import it")
-    if kind != "postgres" and path_of(url).exists() and not overwrite:
-        raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
+    if kind != "postgres" and path_of(url).exists():
+        if not overwrite:
+            raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
+        _check_replaceable(schema, url, path_of(url), kind == "folder")
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
         raise Refusal(f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or PostgreSQL")
+
+
+def _check_replaceable(schema, url, path: Path, folder: bool):
+    """Only what a migration could have written is replaced: a file by a file, a folder without anything else in it by a folder."""
+    if path.is_dir() != folder:
+        what = ("file", "folder") if folder else ("folder", "file")
+        raise Refusal(f"{url} is a {what[0]} and a {what[1]} is to be written there: choose another target")
+    ours = {f"{c.name}.{ending}" for c in schema.collections for ending in COPY} | {"load.cypher"}
+    if folder and (other := sorted({file.name for file in path.iterdir()} - ours)):
+        raise Refusal(f"{url} holds {other[0]!r}, which no migration wrote, and would be replaced: choose another target")
 
 
 def _folder_format(schema, url):
@@ -100,10 +113,10 @@ class PartsSink:
         part = self.parts / f"{number}-{stop:015d}.{self.ending}"
         partial = part.with_suffix(".partial")
         collection = next(c for c in self.schema.collections if c.name == name)
-        text = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
-        force = f", FORCE_QUOTE ({text})" if self.ending == "csv" and text else ""
+        words = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
+        force = f", FORCE_QUOTE ({words})" if self.ending == "csv" and words else ""
         query = f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
-        base.execute(f"COPY ({query}) TO '{partial}' ({COPY[self.ending]}{force})")
+        base.execute(f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})")
         partial.replace(part)
 
     def finish(self, base):
@@ -133,8 +146,8 @@ class PartsSink:
     def _join(self, base, collection: Collection, file: Path):
         parts = [part for _, part in self._files(collection.name)]
         if self.ending == "parquet":
-            listed = ", ".join(f"'{part}'" for part in parts)
-            base.execute(f"COPY (SELECT * FROM read_parquet([{listed}])) TO '{file}' (FORMAT parquet)")
+            listed = ", ".join(text(str(part)) for part in parts)
+            base.execute(f"COPY (SELECT * FROM read_parquet([{listed}])) TO {text(str(file))} (FORMAT parquet)")
             return
         with file.open("wb") as out:
             if self.ending == "csv":
@@ -167,9 +180,9 @@ class PartsSink:
         return file
 
     def _duckdb(self, base, file: Path) -> Path:
-        base.execute(f"ATTACH '{file}' AS target_file")
+        base.execute(f"ATTACH {text(str(file))} AS target_file")
         for collection in self.schema.collections:
-            listed = ", ".join(f"'{part}'" for _, part in self._files(collection.name))
+            listed = ", ".join(text(str(part)) for _, part in self._files(collection.name))
             base.execute(f"CREATE TABLE target_file.{quoted(collection.name)} AS SELECT * FROM read_parquet([{listed}])")
         base.execute("DETACH target_file")
         return file

@@ -1,25 +1,42 @@
 """Every kind of source, loaded into DuckDB: files that DuckDB reads itself, and streams of records."""
 
 import csv
-import json
+import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.connect import databases
-from reasoning.synthesis.connect.json_stream import stream_instance
-from reasoning.synthesis.connect.places import kind_of, path_of
+from reasoning.synthesis.connect.json_stream import stream_instance, stream_lines
+from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.duck import connect, quoted
+from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need
-from reasoning.synthesis.schema import NEST, Collection, Schema
+from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
+from reasoning.synthesis.infer import Instance
+from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
 
 TABLES = (".csv", ".parquet")
+WHOLE = {"tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "uhugeint"}
+HOLDS = {
+    "int": WHOLE,
+    "float": {"float", "double"} | WHOLE,
+    "decimal": {"decimal"} | WHOLE,
+    "str": {"varchar", "enum", "uuid"},
+    "bool": {"boolean"},
+    "date": {"date"},
+    "datetime": {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"},
+}
+"""Our types, and DuckDB's types whose values they hold; any other would be rounded, cut or guessed by a cast, and is refused."""
 
 
-def load(base, schema: Schema, url: str, folder: Path, name: Callable[[str], str] = table_name):
+def load(
+    base, schema: Schema, url: str, folder: Path, name: Callable[[str], str] = table_name, check: bool = True
+):  # fmt: skip
     """Bring all relations of a schema into tables of DuckDB. The source is opened for reading only.
 
     Args:
@@ -28,28 +45,52 @@ def load(base, schema: Schema, url: str, folder: Path, name: Callable[[str], str
       url: a path or URL, see `kind_of`.
       folder: for temporary files.
       name: the name of a relation's table.
+      check: refuse repeated keys, NULLs where none may be, and dangling edges.
 
     Raises:
       Refusal: it cannot be read, or does not fit the schema.
     """
     kind = kind_of(url)
-    if kind not in ("postgres", "mongodb", "neo4j") and not path_of(url).exists():
+    if kind not in SERVERS and not path_of(url).exists():
         raise Refusal(f"{url} is not there: give the path or URL of the data")
     duckdb = need("duckdb")
     try:
         if kind == "duckdb":
             _load_duckdb(base, schema, path_of(url), name)
         elif kind == "folder":
-            _load_folder(base, schema, path_of(url), name)
+            _load_folder(base, schema, path_of(url), folder, name)
         else:
             load_rows(base, schema, rows_of(schema, records(schema, url), url), folder, name)
     except duckdb.Error as error:
         raise refusal_of(error, url) from error
-    check_ids(base, schema, url, name)
+    if check:
+        check_loaded(base, schema, url, name)
+
+
+def read_whole(schema: Schema, url: str) -> Instance:
+    """A small source of any kind as an instance. Raises Refusal if it cannot be read, or does not fit the schema."""
+    with tempfile.TemporaryDirectory() as folder, connect() as base:
+        load(base, schema, url, Path(folder))
+        return from_facts(schema, facts_of(base, schema, table_name))
+
+
+def facts_of(base, schema: Schema, name: Callable[[str], str]) -> Facts:
+    """The facts in the tables that `load` made, all of them in memory."""
+    facts: Facts = {path: [] for path in layout(schema)}
+    for path, columns in layout(schema).items():
+        owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
+        cells = ", ".join(quoted(column.name) for column in columns)
+        for row in base.execute(f"SELECT {cells} FROM {quoted(name(path))}").fetchall():
+            facts[path].append(tuple(Id(owner, value) if owner else value for owner, value in zip(owners, row, strict=True)))
+    return facts
 
 
 def refusal_of(error: Exception, what: str) -> Refusal:
     """A sentence for what DuckDB complains about."""
+    if place := re.search(r"CSV Error on Line: (\d+)", str(error)):
+        said = re.search(r"^(Value with|Expected Number|Error when|Invalid unicode|Could not).*", str(error), re.MULTILINE)
+        told = said[0].strip().rstrip(".") if said else "malformed CSV"
+        return Refusal(f"{what}, line {place[1]}: {told}: mend the file or the schema")
     first = ", ".join(filter(None, (line.strip() for line in str(error).strip().splitlines()[:3])))
     if "No space left" in first or "out of disk" in first.lower():
         return Refusal(f"no space is left while working on {what}: free some and run the same command with --resume")
@@ -71,74 +112,126 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
 
 
 def _load_duckdb(base, schema, path, name):
-    base.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS source_file (READ_ONLY)")
-    try:
-        for collection in schema.collections:
-            _from_query(base, schema, collection, f"source_file.{quoted(collection.name)}", [], name)
-    finally:
-        base.execute("DETACH source_file")
+    """The file stays attached, under its path, as long as the connection: within a transaction it cannot be detached."""
+    base.execute(f"ATTACH IF NOT EXISTS {text(str(path))} AS {quoted(str(path))} (READ_ONLY)")
+    for collection in schema.collections:
+        relation = f"{quoted(str(path))}.{quoted(collection.name)}"
+        _check_types(base.sql(f"FROM {relation}"), collection, f"{path}: {collection.name}")
+        _from_query(base, collection, relation, name)
 
 
-def _load_folder(base, schema, path, name):
+def _load_folder(base, schema, path, folder, name):
     """One file for each top-level collection; nested ones lie inside JSON lines or Parquet lists."""
+    duckdb = need("duckdb")
     for collection in schema.collections:
         file = next(
             (path / f"{collection.name}{end}" for end in (".jsonl", *TABLES) if (path / f"{collection.name}{end}").exists()), None
         )
         if file is None:
             raise Refusal(f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or {collection.name}.parquet")
-        if file.suffix == ".csv":
-            _check_header(file, collection)
-        if file.suffix == ".parquet" and not collection.children:
-            _view(base, collection, file, name(collection.name))
-        else:
-            _from_query(base, schema, collection, _reader(file, collection), [str(file)], name)
+        try:
+            if file.suffix == ".jsonl":
+                part = Schema("document", (collection,))
+                load_rows(base, part, rows_of(part, _lines(collection, file), str(file)), folder, name)
+            elif file.suffix == ".csv":
+                _check_header(file, collection)
+                _from_query(base, collection, _csv_query(file, collection), name)
+            else:
+                _load_parquet(base, collection, file, name)
+        except duckdb.Error as error:
+            found = _bad_integer(file, collection) if file.suffix == ".csv" else None
+            raise found or refusal_of(error, str(file)) from error
+
+
+def _load_parquet(base, collection: Collection, file: Path, name):
+    relation = f"read_parquet({text(str(file))})"
+    _check_types(base.sql(f"FROM {relation}"), collection, str(file))
+    if collection.children:
+        _from_query(base, collection, relation, name)
+    else:
+        _view(base, collection, file, name(collection.name))
+
+
+def _check_types(relation, collection: Collection, where: str):
+    """Refuse a table whose columns hold what the schema's types do not."""
+    found = dict(zip(relation.columns, relation.types, strict=True))
+    _check_fields(found, collection, where)
+
+
+def _check_fields(found: dict, collection: Collection, where: str):
+    for field in [*collection.attrs, *collection.children]:
+        if field.name not in found:
+            raise Refusal(f"{where} has no column {field.name!r}: mend the data or the schema")
+    for attr in collection.attrs:
+        kind = found[attr.name]
+        scale = dict(kind.children).get("scale", 0) if kind.id == "decimal" else 0
+        if kind.id not in HOLDS[attr.type] or scale > 10:
+            raise Refusal(f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: mend the data or the schema")
+    for child in collection.children:
+        kind = found[child.name]
+        inner = dict(kind.children).get("child") if kind.id == "list" else None
+        if inner is None or inner.id != "struct":
+            raise Refusal(f"{where}.{child.name} is {kind}, not a list of records: mend the data or the schema")
+        _check_fields(dict(inner.children), child, f"{where}.{child.name}")
 
 
 def _view(base, collection: Collection, file: Path, table: str):
     """Flat Parquet is not copied: a view numbers its rows as a table does."""
     cells = [f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in collection.attrs]
-    place = str(file).replace("'", "''")
-    read = f"read_parquet('{place}', file_row_number = true)"
+    read = f"read_parquet({text(str(file))}, file_row_number = true)"
     base.execute(f"CREATE VIEW {quoted(table)} AS SELECT {', '.join(cells)}, file_row_number AS rowid FROM {read}")
 
 
-def _reader(file: Path, collection: Collection) -> str:
-    """DuckDB's function that reads a file; the types are the schema's."""
-    if file.suffix == ".parquet":
-        return "read_parquet(?)"
-    fields = ", ".join(f"{quoted(a.name)}: '{SQL_TYPES[a.type]}'" for a in collection.attrs)
-    if file.suffix == ".csv":
-        return f"read_csv(?, header = true, nullstr = '', allow_quoted_nulls = false, columns = {{{fields}}})"
-    kinds = ", ".join(f"{quoted(name)}: '{kind}'" for name, kind in _fields(collection))
-    return f"read_json(?, format = 'newline_delimited', columns = {{{kinds}}})"
+def _csv_query(file: Path, collection: Collection) -> str:
+    """A SELECT in parentheses that reads CSV, with nothing guessed. Integers are read as text: DuckDB would round 1.5 to 2."""
+    fields = ", ".join(f"{quoted(a.name)}: '{'TEXT' if a.type == 'int' else SQL_TYPES[a.type]}'" for a in collection.attrs)
+    form = "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', strict_mode = true"
+    read = f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, columns = {{{fields}}})"
+    return f"(SELECT {', '.join(map(_csv_cell, collection.attrs))} FROM {read})"
 
 
-def _fields(collection: Collection) -> list[tuple[str, str]]:
-    own = [(attr.name, SQL_TYPES[attr.type]) for attr in collection.attrs]
-    return own + [(child.name, struct_type(child) + "[]") for child in collection.children]
+def _csv_cell(attr) -> str:
+    cell = quoted(attr.name)
+    if attr.type != "int":
+        return cell
+    wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no int')"
+    return f"CASE WHEN regexp_full_match({cell}, '[-+]?[0-9]+') OR {cell} IS NULL THEN {cell}::BIGINT ELSE {wrong} END AS {cell}"
 
 
-def struct_type(collection: Collection) -> str:
-    """DuckDB's type of a record."""
-    return "STRUCT(" + ", ".join(f"{quoted(name)} {kind}" for name, kind in _fields(collection)) + ")"
+def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
+    """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not tell."""
+    places = [(n, attr.name) for n, attr in enumerate(collection.attrs) if attr.type == "int"]
+    with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
+        rows = csv.reader(lines)
+        next(rows)
+        for row in rows:
+            for n, name in places:
+                cell = row[n] if n < len(row) else ""
+                if cell and not (re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64):
+                    return Refusal(
+                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: mend the file or the schema"
+                    )
+    return None
 
 
 def _check_header(file: Path, collection: Collection):
-    with file.open(encoding="utf-8", newline="") as text:
-        header = next(csv.reader(text), [])
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            header = next(csv.reader(lines), [])
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
     if header != [attr.name for attr in collection.attrs]:
         wanted = ", ".join(attr.name for attr in collection.attrs)
         raise Refusal(f"{file}, line 1: the header is {', '.join(header)!r} and the schema says {wanted!r}: they must agree")
 
 
-def _from_query(base, schema, collection, relation, arguments, name):
+def _from_query(base, collection, relation, name):
     """The relation of a top-level collection, with numbers as identities where it holds others, then those inside it."""
     cells = [f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in collection.attrs]
     lists = [f"{quoted(child.name)} AS {quoted('__' + child.name)}" for child in collection.children]
     own = ["row_number() OVER () - 1 AS __id"] if collection.children else []
     table = quoted(name(collection.name))
-    base.execute(f"CREATE TABLE {table} AS SELECT {', '.join(cells + own + lists)} FROM {relation}", arguments)
+    base.execute(f"CREATE TABLE {table} AS SELECT {', '.join(cells + own + lists)} FROM {relation}")
     _unnest(base, collection, collection.name, name)
 
 
@@ -161,17 +254,25 @@ def _folder_records(schema, path):
     for collection in schema.collections:
         file = path / f"{collection.name}.jsonl"
         if not file.exists():
-            raise Refusal(f"{file} is not there: engines other than duckdb read a folder of JSON lines only")
-        with file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    yield collection.name, json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise Refusal(f"{file}, line {number}, column {error.colno}: malformed JSON ({error.msg})") from error
+            raise Refusal(f"{file} is not there: only a folder of JSON lines can be read record by record")
+        yield from _lines(collection, file)
 
 
-def check_ids(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
-    """Refuse repeated keys and dangling edges in what was loaded."""
+def _lines(collection, file):
+    """The records of a file of JSON lines."""
+    return ((collection.name, record) for record in stream_lines(file))
+
+
+def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
+    """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded."""
+    for path, collection in walk(schema):
+        if firm := [attr.name for attr in collection.attrs if not attr.nullable]:
+            nulls = ", ".join(f"count(*) - count({quoted(column)})" for column in firm)
+            counts = base.execute(f"SELECT {nulls} FROM {quoted(name(path))}").fetchone()
+            for column, count in zip(firm, counts, strict=True):
+                if count:
+                    what = f"{where}: {path}.{column} is NULL in {count:,} records"
+                    raise Refusal(f"{what}, and the schema says that it never is: mend the data or the schema")
     for collection in schema.collections:
         if collection.key:
             columns = ", ".join(map(quoted, collection.key))

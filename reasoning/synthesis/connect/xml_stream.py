@@ -32,6 +32,8 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
                     raise Refusal(f"{path}: the element {element.tag!r} is no collection of the schema")
                 yield element.tag, _record(element, tops[element.tag], f"{path}: {element.tag}")
                 root.clear()  # type: ignore[union-attr]
+    except OSError as error:
+        raise Refusal(f"{path} cannot be read ({error.strerror}): give the path of an XML file") from error
     except Tree.ParseError as error:
         line, column = error.position
         raise Refusal(

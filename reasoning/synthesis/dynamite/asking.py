@@ -7,11 +7,11 @@ from pathlib import Path
 
 from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.connect.places import kind_of
-from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.dynamite.ambiguity import Question, next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.infer import Instance
 
 FOUND, WRONG, IMPOSSIBLE, SPENT = 0, 1, 3, 4
@@ -24,8 +24,8 @@ class Ask:
 
     mapping: Path
     """What `learn` wrote; it is replaced when something was learned."""
-    sample: Path | None = None
-    """A source instance to take records from; made up if absent."""
+    sample: str | None = None
+    """Path or URL of a small source instance to take records from; made up if absent."""
     question: Path | None = None
     """For scripts: write the question there as JSON and stop; with --answer, the question that is answered."""
     answer: str | None = None
@@ -34,16 +34,11 @@ class Ask:
     """Questions at most, on a terminal."""
 
 
-def read_sample(path: Path | None, mapping: Path) -> Instance | None:
+def read_sample(path: str | None, mapping: Path) -> Instance | None:
     """A source instance of any kind, whole; None if there is no path."""
     if path is None:
         return None
-    if kind_of(str(path)) == "json":
-        return read_instance(path)
-    found: Instance = {}
-    for name, record in records(load_mapping(mapping).source, str(path)):
-        found.setdefault(name, []).extend([] if record is None else [record])
-    return found
+    return read_instance(path) if kind_of(path) == "json" else read_whole(load_mapping(mapping).source, path)
 
 
 def ask(command: Ask) -> int:
@@ -56,8 +51,8 @@ def ask(command: Ask) -> int:
         return _write_question(command)
     try:
         asked = json.loads(command.question.read_text(encoding="utf-8"))
-        source, answers = asked["source"], asked["answers"]
-    except (OSError, ValueError, KeyError) as error:
+        source, answers = asked["source"], (asked["answers"][0], asked["answers"][1])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise Refusal(f"{command.question} is no question that `ask` wrote ({error})") from error
     return _learn_more(command, source, _answer(command.answer, answers))
 
@@ -67,8 +62,7 @@ def _write_question(command: Ask) -> int:
     data = (
         {"source": None} if question is None else {"path": question.path, "source": question.source, "answers": question.answers}
     )
-    with writing(command.question):
-        command.question.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_whole(command.question, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     print("nothing is open" if question is None else f"{question.path} is open: {command.question}")
     return FOUND
 

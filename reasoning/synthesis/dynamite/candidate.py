@@ -22,7 +22,7 @@ class Candidate:
     constants: tuple[tuple[int, Any], ...]
     """Positions that equal a constant."""
     head: tuple[int | None, ...]
-    """The position behind each head column; None: NULL."""
+    """The position behind each head column; None: the sketch's literal."""
 
 
 def body_of(sketch: Sketch, candidate: Candidate) -> tuple[tuple[Atom, ...], dict[int, Var]]:
@@ -39,7 +39,8 @@ def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[
     """Every flattened target record that the candidate makes, with the facts behind it, in the order of the sorted copies."""
     body, named = body_of(sketch, candidate)
     for binding, rows in matches(body, facts):
-        yield tuple(None if p is None else binding[named[p]] for p in candidate.head), rows
+        made = (v if p is None else binding[named[p]] for p, v in zip(candidate.head, sketch.literals, strict=True))
+        yield tuple(made), rows
 
 
 def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema) -> Rule:
@@ -47,7 +48,7 @@ def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema
     body, named = body_of(sketch, candidate)
     nice = _names(sketch, candidate, named, source)
     body = tuple(Atom(a.relation, tuple(nice.get(t, t) if isinstance(t, Var) else t for t in a.terms)) for a in body)
-    terms: list[Term] = [Const(None) if p is None else nice[named[p]] for p in candidate.head]
+    terms: list[Term] = [Const(v) if p is None else nice[named[p]] for p, v in zip(candidate.head, sketch.literals, strict=True)]
     heads, connectors, above = [], [], ()
     for path in ancestors(sketch.path):
         collection = find(target, path)

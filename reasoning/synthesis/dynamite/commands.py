@@ -16,7 +16,7 @@ from reasoning.synthesis.dynamite.page import write_page
 from reasoning.synthesis.dynamite.report import Report
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.dynamite.verify import verify
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.infer import Instance, infer_schema
 from reasoning.synthesis.schema import Schema
 from reasoning.synthesis.syntax import show_program
@@ -41,7 +41,8 @@ class Learn:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[str, ...] = ()
-    """Values that a rule may compare a column with, as JSON: '"actor"', 3, true. Columns with few values give theirs by themselves."""
+    """Values that a rule may compare a column with, or fill a target column with that has no source, as JSON: '"actor"', 3, true.
+    Columns with few values give theirs for comparing by themselves."""
     max_rules: int = 1
     """Rules for one collection where one is not enough."""
 
@@ -54,8 +55,8 @@ class Explain:
     """What `learn` wrote."""
     html: Path | None = None
     """Write a page with a drawing there instead."""
-    sample: Path | None = None
-    """A source instance to look for open questions in; made up if absent."""
+    sample: str | None = None
+    """Path or URL of a small source instance to look for open questions in; made up if absent."""
     questions: bool = True
     """Look for open questions."""
 
@@ -161,10 +162,10 @@ def run(command: Run) -> int:
     plan = Plan(load_mapping(command.mapping), command.source, command.target, command.engine, command.resume, command.overwrite,
                 command.childless, command.chunk, command.memory)  # fmt: skip
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
+    status = _told(report)
     if command.report:
-        with writing(command.report):
-            command.report.write_text(json.dumps(vars(report), indent=1, default=str) + "\n", encoding="utf-8")
-    return _told(report)
+        write_whole(command.report, json.dumps(vars(report), indent=1, default=str) + "\n")
+    return status
 
 
 def run_verify(command: Verify) -> int:

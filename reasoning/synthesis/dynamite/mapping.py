@@ -9,7 +9,7 @@ from reasoning.synthesis.datalog import Program, check_program
 from reasoning.synthesis.describe import from_json
 from reasoning.synthesis.engines.compile import compile_program
 from reasoning.synthesis.engines.nest import nested_queries
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.facts import Facts, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import Schema, to_json
@@ -27,7 +27,7 @@ class Options:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[Any, ...] = ()
-    """Values that a rule may compare a column with, besides those of columns with few values."""
+    """Values that a rule may compare a column with, besides those of columns with few values, or fill a column without source with."""
     max_rules: int = 1
     """Rules for one target collection, where one is not enough; 1: as in the paper."""
     learning: str = "directed"
@@ -95,7 +95,6 @@ class Mapping:
 
 def save_mapping(mapping: Mapping, path: str | Path):
     """Write a mapping as JSON, whole or not at all. Raises Refusal if the place cannot be written."""
-    path = Path(path)
     data = {
         "format": FORMAT,
         "datalog": mapping.datalog,
@@ -106,10 +105,7 @@ def save_mapping(mapping: Mapping, path: str | Path):
         "notes": list(mapping.notes),
         "examples": [{"source": source, "target": target} for source, target in mapping.examples],
     }
-    partial = path.with_name(path.name + ".partial")
-    with writing(path):
-        partial.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        partial.replace(path)
+    write_whole(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 def load_mapping(path: str | Path) -> Mapping:

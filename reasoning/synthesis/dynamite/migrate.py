@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from reasoning.synthesis.connect import sources
-from reasoning.synthesis.connect.places import kind_of, path_of
+from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.dynamite.flat_rows import load_flat
@@ -18,14 +18,15 @@ from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.duck import connect, quoted
+from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need, writing
-from reasoning.synthesis.facts import Facts, Id
-from reasoning.synthesis.schema import layout
 
 Engine = Literal["duckdb", "sqlite", "memory"]
 CHUNK = 1_000_000
 """Rows written in one range, each range a point to resume from."""
+WRITTEN = "written"
+"""A file in the folder of a run: there as soon as the target has its first range."""
 SOURCE = "s__"
 """Before the names of the source's tables; those of the target have the prefixes of `nesting.py`."""
 
@@ -71,53 +72,89 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
         `overwrite` is given; no space. What is written stays for `resume`.
     """
     duckdb = need("duckdb")
-    check_target(plan.mapping.target, plan.target, plan.overwrite)
-    work = _work_folder(plan)
-    sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
-    if isinstance(sink, PostgresSink) and not plan.resume:
-        sink.reset()
-    started = time.monotonic()
+    _check(plan)
+    work, fresh = _work_folder(plan)
+    started, loaded = time.monotonic(), False
     try:
-        with duckdb.connect(str(work / "work.duckdb")) as base:
-            base.execute(f"SET temp_directory = '{work / 'spill'}'")
-            if plan.memory:
-                base.execute("SET memory_limit = ?", [plan.memory])
+        sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
+        if isinstance(sink, PostgresSink) and fresh:
+            sink.reset()
+        with connect(str(work / "work.duckdb")) as base:
+            base.execute(f"SET temp_directory = {text(str(work / 'spill'))}")
+            _limit(base, plan.memory)
             steps = _Steps(base)
+            steps.once("load", lambda: sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table))
+            loaded = True
             _transform(plan, base, steps, work)
-            written = _write(plan, base, sink, progress)
+            written = _write(plan, base, sink, progress, work / WRITTEN)
             seconds = time.monotonic() - started
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             sink.finish(base)
-    except duckdb.Error as error:
-        raise sources.refusal_of(error, plan.target) from error
+    except (duckdb.Error, Refusal) as error:
+        if fresh and not loaded:
+            shutil.rmtree(work)
+        raise error if isinstance(error, Refusal) else sources.refusal_of(error, plan.target) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
 
 
-def _work_folder(plan: Plan) -> Path:
-    """The folder of this run, new or the one to resume; a run with another mapping or source is never resumed."""
-    beside = path_of(plan.target) if kind_of(plan.target) != "postgres" else Path("postgres-target")
+def _check(plan: Plan):
+    """Refuse what cannot be, before anything is written: above all a target whose writing would destroy the source."""
+    if plan.chunk < 1:
+        raise Refusal(f"the chunk is {plan.chunk} rows: give at least 1")
+    check_target(plan.mapping.target, plan.target, plan.overwrite)
+    if kind_of(plan.source) in SERVERS or kind_of(plan.target) in SERVERS:
+        names = {c.name for c in plan.mapping.source.collections} & {c.name for c in plan.mapping.target.collections}
+        clash = plan.source == plan.target and bool(names)
+    else:
+        source, target = path_of(plan.source).resolve(), path_of(plan.target).resolve()
+        clash = target == source or target in source.parents or (source in target.parents and target.exists())
+    if clash:
+        raise Refusal(f"{plan.target} is, or holds, the source, which would be replaced: choose another target")
+
+
+def _work_folder(plan: Plan) -> tuple[Path, bool]:
+    """The folder of this run, and whether it is new. A run of another mapping or source is never resumed; one that wrote nothing yet
+    is begun anew.
+    """
+    beside = path_of(plan.target).resolve() if kind_of(plan.target) not in SERVERS else Path("postgres-target")
     work = plan.work or beside.with_name(beside.name + ".partial")
     mark = work / "plan"
-    text = _fingerprint(plan)
+    said = _fingerprint(plan)
     with writing(work):
         if work.exists() and plan.overwrite and not plan.resume:
             shutil.rmtree(work)
         if work.exists() and not plan.resume:
             raise Refusal(f"{work} holds an unfinished run: --resume goes on with it, --overwrite begins anew")
-        if work.exists() and (not mark.exists() or mark.read_text() != text):
-            raise Refusal(f"{work} holds a run of another mapping or of a source that has changed: --overwrite begins anew")
+        if work.exists() and (not mark.exists() or mark.read_text() != said):
+            if (work / WRITTEN).exists() or not mark.exists():
+                raise Refusal(f"{work} holds a run of another mapping or of a source that has changed: --overwrite begins anew")
+            shutil.rmtree(work)
+        fresh = not work.exists()
         work.mkdir(parents=True, exist_ok=True)
-        mark.write_text(text)
-    return work
+        mark.write_text(said)
+    return work, fresh
 
 
 def _fingerprint(plan: Plan) -> str:
-    said = [plan.mapping.datalog, plan.source, plan.engine, repr(plan.mapping.source), repr(plan.mapping.target)]
-    place = path_of(plan.source) if "://" not in plan.source or plan.source.startswith(("sqlite", "duckdb")) else None
-    files = sorted(place.rglob("*")) if place and place.is_dir() else [place] if place and place.exists() else []
-    said += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file]
+    said = [plan.mapping.datalog, plan.source, plan.target, plan.engine, repr(plan.mapping.source), repr(plan.mapping.target)]
+    place = path_of(plan.source) if kind_of(plan.source) not in SERVERS else None
+    names = {c.name for c in plan.mapping.source.collections}
+    files = sorted(f for f in place.iterdir() if f.stem in names) if place and place.is_dir() else [place] if place else []
+    said += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.exists()]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
+def _source_table(path: str) -> str:
+    return SOURCE + table_name(path)
+
+
+def _limit(base, most: str | None):
+    if most:
+        try:
+            base.execute("SET memory_limit = ?", [most])
+        except need("duckdb").Error as error:
+            raise Refusal(f"the memory is {most!r}, which is no size: give one such as 2GB") from error
 
 
 class _Steps:
@@ -142,11 +179,10 @@ class _Steps:
 
 
 def _transform(plan: Plan, base, steps: _Steps, work: Path):
-    """Source tables, flattened target tables, nested target tables."""
-    mapping, source_table = plan.mapping, lambda path: SOURCE + table_name(path)
-    steps.once("load", lambda: sources.load(base, mapping.source, plan.source, work / "load", source_table))
+    """Flattened target tables, nested target tables."""
+    mapping = plan.mapping
     if plan.engine == "duckdb":
-        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", source_table)
+        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", _source_table)
         for path, query in queries.items():
             steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
     else:
@@ -175,17 +211,12 @@ def _apply(plan: Plan, base, path: str, query: str):
 def _small_engine(plan: Plan, base, work: Path):
     """The rules by another engine, for comparison: all facts in memory."""
     mapping = plan.mapping
-    facts: Facts = {path: [] for path in layout(mapping.source)}
-    for path, columns in layout(mapping.source).items():
-        owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
-        cells = ", ".join(quoted(column.name) for column in columns)
-        for row in base.execute(f"SELECT {cells} FROM {quoted(SOURCE + table_name(path))}").fetchall():
-            facts[path].append(tuple(Id(owner, value) if owner else value for owner, value in zip(owners, row, strict=True)))
+    facts = sources.facts_of(base, mapping.source, _source_table)
     engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
     load_flat(base, mapping.target, engine.run(mapping.program, mapping.source, mapping.target, facts), work / "load", FLAT)
 
 
-def _write(plan: Plan, base, sink: Sink, progress) -> int:
+def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
     """Write every top-level collection in ranges; returns the rows written this time."""
     written, started = 0, time.monotonic()
     for collection in plan.mapping.target.collections:
@@ -195,6 +226,7 @@ def _write(plan: Plan, base, sink: Sink, progress) -> int:
         while start < total or (start == 0 and total == 0):
             stop = min(total, start + plan.chunk)
             sink.write(base, table, collection.name, start, stop)
+            mark.touch()
             written += stop - start
             rate = written / max(time.monotonic() - started, 1e-9)
             progress(f"{collection.name}: {stop:,} of {total:,} rows, {rate:,.0f} rows/s")

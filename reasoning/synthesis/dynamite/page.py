@@ -3,20 +3,21 @@
 from html import escape
 from pathlib import Path
 
-from reasoning.synthesis.datalog import Var
+from reasoning.synthesis.datalog import Const, Var
 from reasoning.synthesis.dynamite.explain import explain
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines.compile import flat_terms
-from reasoning.synthesis.errors import writing
+from reasoning.synthesis.errors import write_whole
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import NEST, Schema, layout, walk
+from reasoning.synthesis.syntax import show_value
 
-ROW, WIDTH, GAP, LEFT, RIGHT = 18, 260, 14, 10, 560
+ROW, WIDTH, GAP, LEFT, RIGHT = 18, 260, 14, 60, 580
 """Sizes of the drawing in pixels: a line of text, a box, the space between boxes, the left edges of source and target."""
 COLOURS = ("#1b6ca8", "#b8442c", "#3d7a37", "#7a4b9c", "#a67c1a", "#2a7f80")
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 860px; color: #222; background: #fff }
 pre { background: #f5f5f2; padding: 1em; overflow-x: auto; white-space: pre-wrap } svg { max-width: 100%; height: auto }
-svg text { font: 12px ui-monospace, monospace; fill: #222 }"""
+svg text { font: 12px ui-monospace, monospace; fill: #222 } svg .name { font-weight: bold }"""
 
 Places = dict[tuple[str, str], int]
 """The height of every column by path and name."""
@@ -24,10 +25,8 @@ Places = dict[tuple[str, str], int]
 
 def write_page(mapping: Mapping, path: str | Path, data: Instance | None = None, questions: bool = True) -> Path:
     """Write the page; returns its path. Raises Refusal if the place cannot be written."""
-    path = Path(path)
-    with writing(path):
-        path.write_text(page(mapping, data, questions), encoding="utf-8")
-    return path
+    write_whole(path, page(mapping, data, questions))
+    return Path(path)
 
 
 def page(mapping: Mapping, data: Instance | None = None, questions: bool = True) -> str:
@@ -42,10 +41,17 @@ def page(mapping: Mapping, data: Instance | None = None, questions: bool = True)
 
 
 def drawing(mapping: Mapping) -> str:
-    """Source collections on the left, target collections on the right, a line for every column that is carried over."""
+    """Source collections on the left, target collections on the right, every rule in a colour.
+
+    A line for every column that is carried over, a dashed one on the left for columns that must be equal, and constants beside the
+    columns that are compared with them.
+    """
     left, left_places, left_end = _boxes(mapping.source, LEFT)
     right, right_places, right_end = _boxes(mapping.target, RIGHT)
-    lines = [line for n, rule in enumerate(mapping.program.rules) for line in _lines(mapping, rule, n, left_places, right_places)]
+    lines = []
+    for n, rule in enumerate(mapping.program.rules):
+        colour = COLOURS[n % len(COLOURS)]
+        lines += _tests(mapping, rule, colour, left_places) + _lines(mapping, rule, colour, left_places, right_places)
     height = max(left_end, right_end)
     return (
         f'<svg viewBox="0 0 {RIGHT + WIDTH + 10} {height}" role="img" aria-label="lines from source columns to target columns">'
@@ -60,7 +66,7 @@ def _boxes(schema: Schema, x: int) -> tuple[list[str], Places, int]:
         height = ROW * (len(collection.attrs) + 1) + 6
         parts.append(
             f'<rect x="{x + indent}" y="{y}" width="{WIDTH - indent}" height="{height}" rx="4" fill="#fafaf7" stroke="#888"/>'
-            f'<text x="{x + indent + 8}" y="{y + ROW - 3}" font-weight="bold">{escape(path)}</text>'
+            f'<text x="{x + indent + 8}" y="{y + ROW - 3}" class="name">{escape(path)}</text>'
         )
         for n, attr in enumerate(collection.attrs, 1):
             places[path, attr.name] = y + ROW * n + ROW - 6
@@ -72,8 +78,28 @@ def _boxes(schema: Schema, x: int) -> tuple[list[str], Places, int]:
     return parts, places, y
 
 
-def _lines(mapping, rule, number, left: Places, right: Places) -> list[str]:
-    path, colour = rule.heads[-1].relation, COLOURS[number % len(COLOURS)]
+def _tests(mapping, rule, colour, left: Places) -> list[str]:
+    """What the rule asks of source columns: equality to one another, or to a constant."""
+    found, seen = [], {}
+    for atom in rule.body:
+        for term, column in zip(atom.terms, layout(mapping.source)[atom.relation], strict=True):
+            y = left.get((atom.relation, column.name), 0) - 4
+            if column.is_id:
+                continue
+            if isinstance(term, Const):
+                said = f"= {escape(show_value(term.value))}"
+                found.append(f'<text x="{LEFT + WIDTH - 8}" y="{y + 4}" text-anchor="end" style="fill: {colour}">{said}</text>')
+            elif isinstance(term, Var):
+                x, bow = LEFT + 14 * atom.relation.count(NEST), LEFT - 45
+                x_0, start = seen.setdefault(term, (x, y))
+                if start != y:
+                    found.append(f'<path d="M{x_0} {start} C{bow} {start} {bow} {y} {x} {y}" fill="none" stroke="{colour}" '
+                                 'stroke-dasharray="4 3"/>')  # fmt: skip
+    return found
+
+
+def _lines(mapping, rule, colour, left: Places, right: Places) -> list[str]:
+    path = rule.heads[-1].relation
     collection = dict(walk(mapping.target))[path]
     terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)[-len(collection.attrs) :] if collection.attrs else []
     found = []

@@ -56,10 +56,12 @@ class Report:
             lines.append(f"without {path}: {found['count']:,} parents, for example {found['samples'][0]}")
         same = sum(check["agree"] for check in self.checksums)
         lines.append(f"columns whose values are all there: {same} of {len(self.checksums)}")
+        lines += [f"  not all of {one['source']}: {one['target']} has {one['target_distinct']:,} of {one['source_distinct']:,} values"
+                  for one in self.checksums if not one["agree"]]  # fmt: skip
         lines.append(f"round trip: {self.round_trip}")
         if self.seconds:
             lines.append(f"{self.rows_written:,} records written, {self.seconds:.1f} s")
-        return "\n".join(lines + [f"PROBLEM: {problem}" for problem in self.problems] or ["no problem found"])
+        return "\n".join(lines + ([f"PROBLEM: {problem}" for problem in self.problems] or ["no problem found"]))
 
 
 def report_of(mapping: Mapping, base, source: str, flat: str, flag_childless: bool = False) -> Report:

@@ -35,7 +35,9 @@ class Sketch:
     constants: dict[int, tuple[Any, ...]]
     """Values that a position may be compared with."""
     sources: tuple[dict[int, int], ...]
-    """For every head column the positions it may come from, with a cost of 0 or 1 by name; empty: always NULL in the examples."""
+    """For every head column the positions it may come from, with a cost of 0 or 1 by name; empty: `literals` fills it."""
+    literals: tuple[Any, ...]
+    """For every head column without a source the value that it always has: NULL, or a constant that the user gave."""
 
     def place(self, position: int) -> Place:
         """The column that a position stands for."""
@@ -89,12 +91,20 @@ def make_sketch(
       The sketch, or the attribute that makes it impossible.
     """
     filled: list[list[Place]] = []
+    literals: list[Any] = []
+    missing = None
     for n, (owner, attr) in enumerate(head):
         wanted = tuple({row[n] for row in found} - {None} for found in rows)
         options = sources_of(values, attr.type, wanted, partial) if any(wanted) else []
+        literal = None if options else _literal({row[n] for found in rows for row in found}, given)
         if any(wanted) and not options:
-            return NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
+            missing = missing or NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
+            if literal is None:
+                return NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
         filled.append(options)
+        literals.append(literal)
+    if missing and not any(filled):
+        return missing
     pairs = values.joins
     copies = _copies(values, filled, pairs, wide)
     positions = tuple((n, p) for n, relation in enumerate(copies) for p in range(_width(values, relation)))
@@ -108,7 +118,16 @@ def make_sketch(
     options_of = constants(values, given)
     fixed = {p: tuple(options_of[place[p]]) for p in range(len(positions)) if place[p] in options_of}
     sources = tuple(_named(values, place, column, options) for column, options in zip(head, filled, strict=True))
-    return Sketch(path, head, copies, positions, partners, fixed, sources)
+    return Sketch(path, head, copies, positions, partners, fixed, sources, tuple(literals))
+
+
+def _literal(found: set, given: tuple[Any, ...]) -> Any:
+    """The constant from the user that a column always holds; None if it holds something else as well."""
+    if len(found) != 1:
+        return None
+    (value,) = found
+    alike = lambda c: c == value and isinstance(c, bool) == isinstance(value, bool)
+    return value if any(map(alike, given)) else None
 
 
 def _orphan(values, kind, wanted):

@@ -163,7 +163,7 @@ def _no_source(missing: NoSource) -> str:
     value = show_value(missing.example)
     return (
         f"{missing.path}.{missing.attr} has no source: no source column of its type holds all its values (for example {value}), "
-        "and values are copied, never computed"
+        f"and values are copied, never computed; a value that is the same in all records may be given: --constants {value}"
     )
 
 
@@ -179,8 +179,8 @@ def _conflict(task, blamed) -> str:
 def _empty_columns(sketch: Sketch) -> list[str]:
     return [
         f"{path}.{attr.name} is NULL throughout the example: it stays NULL"
-        for (path, attr), sources in zip(sketch.head, sketch.sources, strict=True)
-        if not sources and path == sketch.path
+        for (path, attr), sources, literal in zip(sketch.head, sketch.sources, sketch.literals, strict=True)
+        if not sources and literal is None and path == sketch.path
     ]
 
 

@@ -10,7 +10,7 @@ from reasoning.synthesis.dynamite.mapping import Mapping, Options
 from reasoning.synthesis.dynamite.report import SAMPLES, Report, report_of
 from reasoning.synthesis.dynamite.synthesize import synthesize_mapping
 from reasoning.synthesis.engines.compile import compile_program, flat_names, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.duck import connect, quoted
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.schema import walk
 
@@ -34,10 +34,10 @@ def verify(mapping: Mapping, source: str, target: str, way_back: bool = False, b
       Refusal: one of the sides cannot be read or does not fit its schema.
     """
     duckdb = need("duckdb")
-    with tempfile.TemporaryDirectory() as folder, duckdb.connect(str(Path(folder) / "verify.duckdb")) as base:
+    with tempfile.TemporaryDirectory() as folder, connect(str(Path(folder) / "verify.duckdb")) as base:
         try:
             sources.load(base, mapping.source, source, Path(folder) / "load", lambda path: SOURCE + table_name(path))
-            sources.load(base, mapping.target, target, Path(folder) / "load", lambda path: RELATION + table_name(path))
+            sources.load(base, mapping.target, target, Path(folder) / "load", lambda path: RELATION + table_name(path), False)
             flatten_tables(base, mapping.target, RELATION, FOUND)
             queries = compile_program(
                 mapping.program, mapping.source, mapping.target, "duckdb", lambda path: SOURCE + table_name(path)

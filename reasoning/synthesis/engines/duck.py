@@ -15,12 +15,19 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
     Raises:
       Refusal: duckdb or sqlglot is not installed.
     """
-    with need("duckdb").connect(":memory:") as base:
+    with connect() as base:
         create(base, source)
         for path, rows in facts.items():
             insert(base, path, rows)
         queries = compile_program(program, source, target, "duckdb")
         return {path: set(base.execute(query).fetchall()) for path, query in queries.items()}
+
+
+def connect(place: str = ":memory:"):
+    """A connection that prints no progress of its own: what is printed belongs to the command."""
+    base = need("duckdb").connect(place)
+    base.execute("SET enable_progress_bar = false")
+    return base
 
 
 def quoted(name: str) -> str:

@@ -127,3 +127,8 @@ def test_a_malformed_file_is_refused_with_its_place(tmp_path):
         from_ddl("SELECT 1")
     with pytest.raises(Refusal, match="cannot be read"):
         read_schema(tmp_path / "none.sql")
+
+
+def test_properties_of_edges_in_the_wrong_place_are_refused():
+    with pytest.raises(Refusal, match='the edge K has .since.: its properties stand under "properties"'):
+        parse_schema({"nodes": {"P": {}}, "edges": {"K": {"from": "P", "to": "P", "since": "int"}}})

@@ -1,5 +1,6 @@
 """Sources: streamed JSON against the json module, XML by hand, folders of three kinds alike; malformed files told with their place."""
 
+import contextlib
 import json
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from reasoning.synthesis.connect import json_stream
 from reasoning.synthesis.connect.json_stream import read_instance
-from reasoning.synthesis.connect.places import kind_of
+from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.errors import Refusal
@@ -125,7 +126,7 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
     (tmp_path / "csv" / "t.csv").write_text('k,v,d\n1,a,2024-01-02\n2,,\n3,"",1999-12-31\n')
     lines = [{"k": 1, "v": "a", "d": "2024-01-02"}, {"k": 2}, {"k": 3, "v": "", "d": "1999-12-31"}]
     (tmp_path / "jsonl" / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    duckdb.sql(f"COPY (SELECT 1 k, 'a' v, DATE '2024-01-02' d UNION ALL SELECT 2, NULL, NULL UNION ALL SELECT 3, '', '1999-12-31') "
+    duckdb.sql(f"COPY (SELECT 1 k, 'a' v, DATE '2024-01-02' d UNION ALL SELECT 2, NULL, NULL UNION ALL SELECT 3, '', DATE '1999-12-31') "
                f"TO '{tmp_path}/parquet/t.parquet'")  # fmt: skip
     for kind in ("csv", "jsonl", "parquet"):
         assert loaded(tmp_path / kind) == expected, kind
@@ -135,9 +136,19 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
     "name, text, complaint",
     [
         ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
-        ("t.csv", "k,v,d\n1,a,\nx,a,\n", 'CSV Error on Line: 3.*column "k"'),
+        ("t.csv", "k,v,d\n1,a,\nx,a,\n", "t.csv, line 3: k is 'x', which is no int"),
+        ("t.csv", 'k,v,d\n1,"a\na",\n1.5,a,\n', "t.csv, line 4: k is '1.5', which is no int"),
+        ("t.csv", "k,v,d\n99999999999999999999,a,\n", "line 2: k is '99999999999999999999', which is no int"),
+        ("t.csv", "k,v,d\n1,a,\n2,a,1999-13-01\n", 't.csv, line 3: Error when converting column "d"'),
         ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
-        ("t.jsonl", '{"k": 1}\n{"k": }\n', "[Mm]alformed JSON"),
+        ("t.csv", 'k,v,d\n1,a,\n2,"b,\n', "t.csv, line 3: Value with unterminated quote"),
+        ("t.csv", "k,v,d\n1,a,\n2,b,,x\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 4"),
+        ("t.csv", "k,v,d\n1,a,\n2,b\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 2"),
+        ("t.csv", "k,v,d\n1,a,\n,b,\n", "t.k is NULL in 1 records, and the schema says that it never is"),
+        ("t.jsonl", '{"k": 1}\n{"k": }\n', "t.jsonl, line 2, column 7: malformed JSON"),
+        ("t.jsonl", '{"k": 1}\n{"k": 2.5}\n', "t.jsonl: t, record 2: k is 2.5, which is no int"),
+        ("t.jsonl", '{"k": 1}\n{"k": 2, "w": 3}\n', "record 2 has 'w', which is not in the schema"),
+        ("t.jsonl", '{"k": 1}\n[2]\n', "record 2 is list, not an object"),
         ("u.csv", "k\n", "holds no t.jsonl, t.csv or t.parquet"),
     ],
 )
@@ -146,3 +157,54 @@ def test_bad_folders_are_refused(name, text, complaint, tmp_path):
     (tmp_path / "f" / name).write_text(text)
     with pytest.raises(Refusal, match=complaint):
         loaded(tmp_path / "f")
+
+
+def test_csv_as_spreadsheets_save_it(tmp_path):
+    (tmp_path / "f").mkdir()
+    (tmp_path / "f" / "t.csv").write_bytes(b"\xef\xbb\xbfk,v,d\r\n1,a,\r\n")
+    assert loaded(tmp_path / "f") == [(1, "a", None)]
+    for text in (b"k,v,d\n1,caf\xe9,\n", b"k,\xe9,d\n"):
+        (tmp_path / "f" / "t.csv").write_bytes(text)
+        with pytest.raises(Refusal, match="not utf-8|no UTF-8"):
+            loaded(tmp_path / "f")
+
+
+@pytest.mark.parametrize("cell, kind", [("1.5", "DECIMAL"), ("1.5::DOUBLE", "DOUBLE"), ("'1'", "VARCHAR"), ("true", "BOOLEAN")])
+def test_columns_that_a_cast_would_round_are_refused(cell, kind, tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    (tmp_path / "f").mkdir()
+    query = f"SELECT {cell} AS k, 'a' AS v, NULL::DATE AS d"
+    duckdb.sql(f"COPY ({query}) TO '{tmp_path}/f/t.parquet'")
+    with duckdb.connect(str(tmp_path / "b.duckdb")) as base:
+        base.execute(f"CREATE TABLE t AS {query}")
+    for source in (tmp_path / "f", tmp_path / "b.duckdb"):
+        with pytest.raises(Refusal, match=rf"k is {kind}.*, which int does not hold"):
+            loaded(source)
+
+
+def test_a_column_that_sqlite_does_not_have_is_no_text(tmp_path):
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "b.db")) as base, base:
+        base.executescript("CREATE TABLE t (k INT, d TEXT); INSERT INTO t VALUES (1, NULL)")
+    with pytest.raises(Refusal, match="no such column"):
+        loaded(tmp_path / "b.db")
+
+
+def test_urls_of_folders_may_be_absolute():
+    said = {"csv:///data/x": "/data/x", "csv:////data/x": "/data/x", "parquet://x/y": "x/y", "sqlite:///x.db": "x.db",
+            "sqlite:////x.db": "/x.db", "data/x": "data/x"}  # fmt: skip
+    assert {url: str(path_of(url)) for url in said} == said
+
+
+def test_a_mistake_far_from_the_end_is_told_without_reading_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_stream, "CHUNK", 64)
+    (tmp_path / "i.json").write_text('{"a": [{"x": 1}, {"x": ?}' + ', {"x": 1}' * 10_000 + "]}")
+    reads = []
+    monkeypatch.setattr(json_stream._Stream, "more", lambda self, more=json_stream._Stream.more: reads.append(1) or more(self))
+    with pytest.raises(Refusal, match="line 1, column 24: malformed"):
+        read_instance(tmp_path / "i.json")
+    assert len(reads) < 4
+    (tmp_path / "i.json").write_text('{"a": [{"x": ' + "[" * 100_000)
+    with pytest.raises(Refusal, match="too deep"):
+        read_instance(tmp_path / "i.json")

@@ -2,6 +2,7 @@
 
 import builtins
 import json
+import re
 
 import pytest
 
@@ -157,3 +158,74 @@ def test_a_mapping_edited_by_hand_is_checked(folder, capsys):
         (folder / "m.json").write_text(json.dumps(stored | {"datalog": text}))
         assert main(["show", "--mapping", f"{folder}/m.json"]) == 2
         assert complaint in capsys.readouterr().err
+
+
+def test_files_that_are_not_what_they_should_be_are_one_sentence(folder, capsys):
+    learn(folder)
+    stored, mapping = json.loads((folder / "m.json").read_text()), ["--mapping", f"{folder}/m.json"]
+    capsys.readouterr()
+    cases = [
+        (["ask", *mapping, "--sample", f"{folder}/none.{kind}"], "is not there|cannot be read")
+        for kind in ("xml", "duckdb", "json")
+    ]
+    for n, question in enumerate(
+        ([1], {"source": None}, {"source": SAMPLE, "answers": [TARGET]}, {"source": 3, "answers": [1, 2]})
+    ):
+        (folder / f"q{n}.json").write_text(json.dumps(question))
+        cases.append((["ask", *mapping, "--question", f"{folder}/q{n}.json", "--answer", "2"], "no question|expected an object"))
+    (folder / "n.json").write_text(json.dumps(stored | {"examples": [{"source": 3, "target": {}}]}))
+    cases.append((["explain", "--mapping", f"{folder}/n.json"], "expected an object"))
+    cases.append((["explain", *mapping, "--html", str(folder)], "is a folder"))
+    for command, complaint in cases:
+        assert main(command) == 2, command
+        told = capsys.readouterr().err
+        assert re.search(complaint, told) and told.count("\n") == 1, told
+    assert not list(folder.glob("*.partial"))
+
+
+def test_a_sample_may_be_a_folder_or_a_database(folder, capsys):
+    learn(folder)
+    (folder / "f").mkdir()
+    for name, records in SAMPLE.items():
+        lines = [",".join(records[0])] + [",".join(map(str, record.values())) for record in records]
+        (folder / "f" / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    capsys.readouterr()
+    told = []
+    for sample in ("sample.json", "f"):
+        assert main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/{sample}"]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and "Open: w" in told[0]
+
+
+def test_a_report_without_problems_says_so_and_names_columns_with_values_missing(folder, capsys):
+    learn(folder)
+    run = ["run", "--mapping", f"{folder}/m.json", "--source", f"{folder}/s.json", "--target", f"{folder}/out"]
+    assert main(run) == 0
+    assert capsys.readouterr().out.endswith("no problem found\n")
+
+
+def test_a_column_that_is_always_the_same_is_filled_with_a_constant_that_is_given(folder, capsys):
+    records = [{"n": one["n"], "kind": "team", "v": 2.0, "old": False, "none": None} for one in SOURCE["t"]]
+    (folder / "t.json").write_text(json.dumps({"w": records}))
+    assert learn(folder) == 3
+    assert "w.kind has no source" in (told := capsys.readouterr().err) and '--constants "team"' in told
+    assert learn(folder, "--constants", "team", "2", "false") == 0
+    assert capsys.readouterr().out == 'w(n, "team", 2.0, false, null) :- t(_, n).\n'
+    for engine in ("duckdb", "sqlite", "memory"):
+        files = ["--source", f"{folder}/sample.json", "--target", f"{folder}/{engine}.json"]
+        assert main(["run", "--mapping", f"{folder}/m.json", *files, "--engine", engine]) == 0
+        made = json.loads((folder / f"{engine}.json").read_text())["w"]
+        assert made[2] == {"n": "d", "kind": "team", "v": 2.0, "old": False, "none": None}
+    assert main(["explain", "--mapping", f"{folder}/m.json"]) == 0
+    assert 'w.kind  <-  "team"' in capsys.readouterr().out
+    (folder / "t.json").write_text(json.dumps({"w": [{"kind": "team"}]}))
+    assert learn(folder, "--constants", "team") == 3
+
+
+def test_the_drawing_shows_what_is_joined_and_compared(folder, capsys):
+    learn(folder)
+    stored = json.loads((folder / "m.json").read_text())
+    (folder / "m.json").write_text(json.dumps(stored | {"datalog": "w(n) :- t(x, n), r(_, x, 6)."}))
+    assert main(["explain", "--mapping", f"{folder}/m.json", "--no-questions", "--html", f"{folder}/x.html"]) == 0
+    page = (folder / "x.html").read_text()
+    assert page.count("<path ") == 2 and page.count("stroke-dasharray") == 1 and ">= 6</text>" in page

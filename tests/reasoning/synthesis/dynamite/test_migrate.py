@@ -3,6 +3,9 @@
 import json
 import random
 import sqlite3
+import subprocess
+import sys
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +16,7 @@ import duckdb
 from benchmarks.dynamite_scenarios import SCENARIOS
 from reasoning.synthesis.connect import sinks, sources, sqlite_sink
 from reasoning.synthesis.connect.sources import records
+from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.dynamite import nesting
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migrate import Plan, migrate
@@ -111,14 +115,15 @@ def test_the_report_counts_what_no_rule_uses(tmp_path):
 
 
 def test_a_repeated_key_and_a_null_are_problems(tmp_path):
-    from reasoning.synthesis.describe import parse_schema
-
     data = {"a": [{"x": 1, "y": 5}, {"x": 1, "y": 6}, {"x": 2, "y": None}]}
     target = parse_schema({"kind": "relational", "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}}})
     (tmp_path / "s.json").write_text(json.dumps(data))
     mapping = Mapping(infer_schema(data), target, parse_program("t(x, y) :- a(x, y)."))
     problems = migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"))).problems
     assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records"]
+
+
+PARENTS = "r(k, _r) :- r(k, _), _r = id(k).\nr(k, _r), r?l(_r, x) :- r(k, s), r?l(s, x), _r = id(k)."
 
 
 class Stop(Exception):
@@ -172,8 +177,32 @@ def test_a_target_that_is_there_is_left_alone(tmp_path):
     with pytest.raises(Refusal, match="is there already"):
         migrate(Plan(mapping, source, str(tmp_path / "out")))
     assert (tmp_path / "out" / "mine").read_text() == "precious"
-    migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
-    assert not (tmp_path / "out" / "mine").exists()
+    with pytest.raises(Refusal, match="holds 'mine', which no migration wrote"):
+        migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
+    assert (tmp_path / "out" / "mine").read_text() == "precious"
+    (tmp_path / "out" / "mine").unlink()
+    for _ in range(2):
+        migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
+    assert verify(mapping, source, str(tmp_path / "out")).problems == []
+    with pytest.raises(Refusal, match="is a folder and a file is to be written"):
+        (tmp_path / "x.db").mkdir()
+        migrate(Plan(mapping, source, str(tmp_path / "x.db"), overwrite=True))
+    with pytest.raises(Refusal, match="is a file and a folder is to be written"):
+        (tmp_path / "x").touch()
+        migrate(Plan(mapping, source, str(tmp_path / "x"), overwrite=True))
+
+
+@pytest.mark.parametrize("source, target", [("s.json", "s.json"), ("in", "in"), ("in", "."), ("in", "in/r.csv")])
+def test_a_target_that_would_destroy_the_source_is_refused(source, target, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "r.csv").write_text("k\n1\n")
+    (tmp_path / "s.json").write_text('{"r": [{"k": 1}]}')
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    schema = infer_schema({"r": [{"k": 1}]})
+    with pytest.raises(Refusal):
+        migrate(Plan(Mapping(schema, schema, parse_program("r(k) :- r(k).")), source, target, overwrite=True))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_the_source_is_never_touched(tmp_path):
@@ -194,6 +223,67 @@ def test_the_source_is_never_touched(tmp_path):
     migrate(Plan(mapping, f"sqlite:///{tmp_path}/s.db", str(tmp_path / "out.json")))
     assert same(one.target, str(tmp_path / "out.json"), one.answer(data))
     assert (tmp_path / "s.db").read_bytes() == before
+
+
+def test_a_run_that_wrote_nothing_goes_on_with_a_mended_source(tmp_path, monkeypatch):
+    schema = infer_schema({"r": [{"k": 1}]})
+    mapping, source = Mapping(schema, schema, parse_program("r(k) :- r(k).")), tmp_path / "s.json"
+    source.write_text('{"r": [{"k": "one"}]}')
+    plan = Plan(mapping, str(source), str(tmp_path / "out"))
+    with pytest.raises(Refusal, match="is no int"):
+        migrate(plan)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
+    source.write_text('{"r": [{"k": 1}]}')
+    monkeypatch.setattr(sinks.PartsSink, "write", lambda *_: (_ for _ in ()).throw(Stop()))
+    with pytest.raises(Stop):
+        migrate(plan)
+    monkeypatch.undo()
+    source.write_text('{"r": [{"k": 1}, {"k": 2}]}')
+    assert migrate(replace(plan, resume=True)).target_rows == {"r": 2}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "s.json"]
+
+
+def test_from_duckdb(tmp_path):
+    schema = infer_schema({"r": [{"k": 1, "l": [{"x": "a"}]}]})
+    mapping = Mapping(schema, schema, parse_program(PARENTS))
+    with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+        base.execute("CREATE TABLE r AS SELECT 1 AS k, [{'x': 'a'}, {'x': 'b'}] AS l")
+    migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "out.json")))
+    assert json.loads((tmp_path / "out.json").read_text()) == {"r": [{"k": 1, "l": [{"x": "a"}, {"x": "b"}]}]}
+    for query, complaint in (("1.5 AS k, l", "k is DECIMAL"), ("k", "no column 'l'"), ("k, ['a'] AS l", "not a list of records")):
+        with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+            base.execute(f"CREATE OR REPLACE TABLE q AS SELECT {query} FROM r")
+            base.execute("ALTER TABLE r RENAME TO o; ALTER TABLE q RENAME TO r")
+        with pytest.raises(Refusal, match=complaint):
+            migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "x.json")))
+        with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+            base.execute("DROP TABLE r; ALTER TABLE o RENAME TO r")
+
+
+def test_names_with_quotes_are_no_trouble(tmp_path):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    for target in ("o'x.duckdb", "o'x", f"parquet://{tmp_path}/o'y"):
+        url = target if "://" in target else str(tmp_path / target)
+        migrate(Plan(mapping, source, url, chunk=4))
+        assert verify(mapping, source, url).problems == []
+
+
+def test_a_chunk_of_nothing_is_refused(tmp_path):
+    mapping, source, _ = prepared("films doc-rel", tmp_path)
+    with pytest.raises(Refusal, match="chunk is 0"):
+        migrate(Plan(mapping, source, str(tmp_path / "out"), chunk=0))
+    with pytest.raises(Refusal, match="the memory is 'lots'"):
+        migrate(Plan(mapping, source, str(tmp_path / "out"), memory="lots"))
+
+
+def test_verify_names_repeated_keys_and_nulls_of_a_target(tmp_path):
+    schema = parse_schema({"kind": "relational", "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}}})
+    (tmp_path / "s.json").write_text('{"t": [{"x": 1, "y": 2}]}')
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "t.csv").write_text("x,y\n1,2\n1,\n")
+    mapping = Mapping(schema, schema, parse_program("t(x, y) :- t(x, y)."))
+    problems = verify(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")).problems
+    assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records", "t: 1 records too many"]
 
 
 def test_a_full_disk_is_told_and_can_be_resumed(tmp_path, monkeypatch):
@@ -269,3 +359,40 @@ def test_documents_do_not_go_into_sqlite(tmp_path):
     mapping, source, _ = prepared("rentals rel-doc", tmp_path)
     with pytest.raises(Refusal, match="SQLite holds tables"):
         migrate(Plan(mapping, source, str(tmp_path / "out.db")))
+
+
+MEASURE = """
+import pathlib, resource, sys, duckdb
+from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.migrate import Plan, migrate
+from reasoning.synthesis.syntax import parse_program
+parents, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+key, word = {"k": "int!", "v": "str"}, {"i": "int!", "w": "str"}
+source = parse_schema({"kind": "relational", "collections": {
+    "p": {"key": ["k"], "fields": key}, "c": {"fields": {"k": "int!", **word}}}})
+target = parse_schema({"collections": {"d": {"fields": key | {"l": {"fields": word}}}}})
+program = parse_program('''d(k, v, _d) :- p(k, v), _d = id(k, v).
+    d(k, v, _d), d?l(_d, i, w) :- p(k, v), c(k, i, w), _d = id(k, v).''')
+with duckdb.connect(config={"memory_limit": "60MB", "temp_directory": str(folder / "spill")}) as base:
+    base.execute("SET enable_progress_bar = false")
+    base.execute(f"COPY (SELECT i AS k, 'parent ' || i AS v FROM range({parents}) r(i)) TO '{folder}/p.parquet'")
+    base.execute(f"COPY (SELECT i // 2 AS k, i, 'child ' || i AS w FROM range({2 * parents}) r(i)) TO '{folder}/c.parquet'")
+report = migrate(Plan(Mapping(source, target, program), str(folder), str(folder / "out"), memory="120MB", chunk=100_000))
+assert report.target_rows == {"d": parents, "d?l": 2 * parents} and not report.problems, report
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_number_of_documents(tmp_path):
+    """Above the interpreter and what DuckDB may hold stands a part that is the same for ten times as many documents."""
+    peaks = {}
+    for parents in (100_000, 1_000_000):
+        folder = tmp_path / str(parents)
+        folder.mkdir()
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(parents), str(folder)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        peaks[parents] = int(done.stdout)
+    assert peaks[1_000_000] < peaks[100_000] + 120, peaks
