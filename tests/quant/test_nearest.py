@@ -58,14 +58,14 @@ def test_it_searches_in_float32_and_gives_no_gradient():
     assert all((g == 0).all() for g in grads)
 
 
-def test_small_problems_are_built_whole_and_large_ones_in_tiles(monkeypatch):
-    codebook = jnp.zeros((1024, 64))
-    small, large = LARGEST_SCORES // 4 // 1024, LARGEST_SCORES // 4 // 1024 + 1
-    assert choose("auto", small, codebook) == "xla" and choose("auto", large, codebook) == "scan"
-    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
-    assert choose("auto", large, codebook) == "pallas"
-    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
-    assert choose("auto", large, codebook) == "pallas" and choose("auto", large, jnp.zeros((2**16, 64))) == "scan"
+@pytest.mark.parametrize(("device", "tiled"), [("cpu", "scan"), ("gpu", "pallas"), ("tpu", "pallas")])
+def test_small_problems_are_built_whole_and_large_ones_in_tiles(monkeypatch, device, tiled):
+    monkeypatch.setattr(jax, "default_backend", lambda: device)
+    codebook, small = jnp.zeros((1024, 64)), LARGEST_SCORES[device] // 4 // 1024
+    assert choose("auto", small, codebook) == "xla" and choose("auto", small + 1, codebook) == tiled
+    assert choose("auto", small + 1, jnp.zeros((1024, 256))) == "scan"  # wider than the kernel takes
+    if device == "tpu":
+        assert choose("auto", small, jnp.zeros((2**16, 64))) == "scan"  # more codes than fit its memory
 
 
 @pytest.mark.parametrize(
