@@ -1,5 +1,6 @@
 """DuckDB: slow to start a query, fast on millions of rows, so the engine of migrations."""
 
+import contextlib
 from typing import Any
 
 from reasoning.synthesis.datalog import Program
@@ -25,8 +26,11 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
 
 def connect(place: str = ":memory:"):
     """A connection that prints no progress of its own: what is printed belongs to the command."""
-    base = need("duckdb").connect(place)
-    base.execute("SET enable_progress_bar = false")
+    duckdb = need("duckdb")
+    base = duckdb.connect(place)
+    # A notebook without ipywidgets can show no bar, and there the setting is refused.
+    with contextlib.suppress(duckdb.InvalidInputException):
+        base.execute("SET enable_progress_bar = false")
     return base
 
 
