@@ -80,7 +80,8 @@ def curves(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
         for number, (method, cell) in enumerate(first.items()):
             if name in found[cell]["curves"]:
                 mean = np.mean(found[cell]["curves"][name], 0)
-                look = {"color": COLOURS.get(method, f"C{2 + number % 8}"), "linewidth": 2.5 if method in COLOURS else 1.2}
+                look = {"color": COLOURS.get(method, f"C{2 + number % 8}"), "linestyle": "-" if number < 8 else "--"}
+                look["linewidth"] = 2.5 if method in COLOURS else 1.2
                 axes.plot(found[cell]["every"] * np.arange(1, 1 + len(mean)), mean, label=method, **look)
         axes.set(xlabel="updates", ylabel=label)
         axes.legend(fontsize=7)
