@@ -15,7 +15,8 @@ from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.jedi.collect_host import act_on_device
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.session import MakeEnv, restore_agent
+from jaxrl.jedi.saving import restore_agent
+from jaxrl.jedi.session import MakeEnv
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically

@@ -12,6 +12,7 @@ import numpy as np
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi import dataset as datasets
+from jaxrl.jedi.epoch_end import accounted, collected, means, next_epoch, total_epochs
 from jaxrl.jedi.held_out import HeldOut, measured, set_aside
 from jaxrl.jedi.offline_config import (
     MAY_CHANGE,
@@ -23,9 +24,11 @@ from jaxrl.jedi.offline_config import (
     stored,
     with_absolute_path,
 )
-from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, empty_epoch, fresh_agent, resume, save
+from jaxrl.jedi.opening import resume
+from jaxrl.jedi.saving import save
+from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, empty_epoch, fresh_agent
 from jaxrl.jedi.store import make_store
-from jaxrl.jedi.train import STAGES, Result, accounted, carry_on, collected, means, next_epoch, run_stage, total_epochs
+from jaxrl.jedi.train import STAGES, Result, carry_on, run_stage
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal

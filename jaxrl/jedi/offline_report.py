@@ -6,27 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.jedi.figures import figure_bytes, gif_bytes, losses, monitors, new_figure, plot, png_bytes, time_bars
 from jaxrl.jedi.film import animation, film_strip
 from jaxrl.jedi.offline_config import Found, OfflineConfig, data_name, read_offline, shared
 from jaxrl.jedi.pictures import Comparison
 from jaxrl.jedi.recorded import compare_recorded, held_out_episode, restore
-from jaxrl.jedi.report import (
-    DRAWN,
-    NAMES,
-    STEPS,
-    document,
-    figure_bytes,
-    gif_bytes,
-    losses,
-    monitors,
-    new_figure,
-    picture,
-    plot,
-    png_bytes,
-    time_bars,
-    times,
-    verdict,
-)
+from jaxrl.jedi.report import DRAWN, NAMES, STEPS, document, picture, times, verdict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from jaxrl.train.progress import duration

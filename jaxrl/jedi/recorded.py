@@ -11,7 +11,7 @@ from jaxrl.jedi.dataset import open_dataset
 from jaxrl.jedi.offline import no_game
 from jaxrl.jedi.offline_config import OfflineConfig, read_offline, shared
 from jaxrl.jedi.pictures import Comparison, Game, compare, eventful_stretch
-from jaxrl.jedi.session import restore_agent
+from jaxrl.jedi.saving import restore_agent
 from jaxrl.replay.episodes import Episode
 from jaxrl.train.errors import Refusal
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.report import figure_bytes, new_figure, series, write_report
+from jaxrl.jedi.figures import figure_bytes, new_figure, series
+from jaxrl.jedi.report import write_report
 from jaxrl.jedi.seeds import seed_folders
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal

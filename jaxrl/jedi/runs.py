@@ -8,7 +8,8 @@ from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.session import MakeEnv, restore_agent
+from jaxrl.jedi.saving import restore_agent
+from jaxrl.jedi.session import MakeEnv
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import place, read_config

@@ -17,10 +17,13 @@ import numpy as np
 from jaxrl.jedi import phases, together
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.epoch_end import note_time
+from jaxrl.jedi.opening import open_session
 from jaxrl.jedi.phases import PHASES, Phase
-from jaxrl.jedi.session import MakeEnv, Session, close, open_session, save, settle
+from jaxrl.jedi.saving import save, settle
+from jaxrl.jedi.session import MakeEnv, Session, close
 from jaxrl.jedi.store import GROUP, DeviceStore, prefetch
-from jaxrl.jedi.train import STAGES, Result, announce, call_size, count, counts, next_stage, note_time, run_stage
+from jaxrl.jedi.train import STAGES, Result, announce, call_size, count, counts, next_stage, run_stage
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress, aloud
 from jaxrl.train.rundir import place

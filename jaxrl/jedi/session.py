@@ -1,40 +1,26 @@
-"""A run in memory: what it consists of, how it begins, how it is saved and restored.
-
-Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle of play with the policy's
-memory; and the counters. Random numbers need no saving: every key is made from the seed and the counters.
-"""
+"""A run in memory: what it consists of, what is refused, and how it ends."""
 
 import contextlib
-import dataclasses
-import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.collect import JaxPlayers
 from jaxrl.jedi.collect_host import HostPlayers
-from jaxrl.jedi.config import MAY_CHANGE, JediConfig
-from jaxrl.jedi.monitor import Exam, make_exam
-from jaxrl.jedi.store import Store, make_store
-from jaxrl.replay import disk
-from jaxrl.replay.buffer import init_index
-from jaxrl.train import hosts
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.monitor import Exam
+from jaxrl.jedi.store import Store
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
-from jaxrl.train.parallel import check_shares, data_mesh, local, replicate
-from jaxrl.train.rundir import open_run, place, write_atomically
 
 MakeEnv = Callable[[], JaxEnv | HostEnv]
 
@@ -176,165 +162,15 @@ def check(config: JediConfig) -> None:
         )
 
 
-def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None) -> Session:
-    """Begin a run in a folder, or restore the one that it holds.
-
-    Args:
-      config: everything that can be set.
-      run_dir: the run's folder.
-      make_env: makes the game; by default by the name `config.env`.
-
-    Raises:
-      Refusal: see `open_run`, `make`, `Checkpoints.restore`, `check`.
-    """
-    check(config)
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
-    env = make_env()
-    try:
-        mesh = data_mesh(config.devices)
-        check_shares(batch_sizes(config), mesh)
-        fresh = replicate(fresh_agent(config, env), mesh)
-    except ValueError as error:
-        raise Refusal(str(error)) from None
-    free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
-    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first())
-    checkpoints = _open_checkpoints(folder, config)
-
-    session = Session(
-        config=config, folder=folder, env=env, make_env=make_env, agent=fresh,
-        store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh, config.parallel if mesh.size > 1 else "jit"),
-        players=_fresh_players(config, env, make_env, fresh), exam=_exam(config, env),
-        counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
-        began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
-    )  # fmt: skip
-    return resume(session)
-
-
-def resume(session: Session) -> Session:
-    """Restore the last checkpoint of the session's folder, if there is one, and open the log where it stood."""
-    _restore(session)
-    lines = session.counters.lines
-    session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
-    session.began -= session.counters.seconds
-    return session
-
-
 def batch_sizes(config: JediConfig) -> dict[str, int]:
     """What several devices share."""
     return {f"agent.{name}.batch": getattr(config.agent, name).batch for name in ("world_model", "heads", "behaviour", "probe")}
-
-
-def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
-    """The first process makes the folder and writes to it; all others must see what it made."""
-    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
-    hosts.any_of(False)  # wait for the first
-    if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
-        raise Refusal(f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) or on a shared disk")
-    return checkpoints or Checkpoints(folder / "checkpoints", read_only=True)
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:
     """An untrained agent for a game."""
     begin = jax.jit(agents.init, static_argnums=(0, 1, 2))
     return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
-
-
-def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState):
-    count = config.game.num_envs
-    if isinstance(env, JaxEnv):
-        return JaxPlayers(env, agent, count, config.seed)
-    return HostPlayers([env, *(make_env() for _ in range(count - 1))], agent, config.seed)
-
-
-def _exam(config: JediConfig, env) -> Exam | None:
-    if not isinstance(env, JaxEnv):
-        return None
-    return jax.jit(make_exam, static_argnums=(0, 1))(env, config.monitor.probe_states, jax.random.key(1))
-
-
-def save(session: Session, score: float | None = None) -> None:
-    """Write a checkpoint: new frames and games first, then (atomically, in the background) the arrays with the record."""
-    counters = session.counters
-    counters.seconds = time.monotonic() - session.began
-    counters.lines = session.log.lines
-    step = counters.step
-    if step in session.files:
-        return
-    session.saved_at = time.monotonic()
-    if not hosts.is_first():
-        return
-    session.log.flush()
-    index = jax.tree.map(np.array, session.store.index)
-    names, games = ([], None) if session.static else _save_play(session, step, index)
-    record = {"counters": dataclasses.asdict(counters), "partial": session.partial, "frames": names, "games": games}
-    session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
-    session.files[step] = _files_of(record)
-    session.saved_heads = index.head
-    _tidy(session)
-
-
-def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
-    """Write what is new in the replay, and the games in the middle of play; the names of all shards needed, and of the games."""
-    folder = session.folder / "replay"
-    names = disk.still_needed(folder, _frames_before(session), index)
-    names.append(disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads))
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **session.players.save())
-    write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
-    return names, f"games-{step}.npz"
-
-
-def _files_of(record: dict[str, Any]) -> list[str]:
-    return [*record["frames"], *([record["games"]] if record["games"] else [])]
-
-
-def _frames_before(session: Session) -> list[str]:
-    newest = max(session.files, default=None)
-    return [name for name in session.files.get(newest, []) if name.startswith("frames-")]
-
-
-def settle(session: Session) -> None:
-    """Wait until the last checkpoint is on disk, and delete what none needs any more."""
-    session.checkpoints.wait()
-    if session.files and hosts.is_first():
-        _tidy(session)
-
-
-def _tidy(session: Session) -> None:
-    """Forget checkpoints that orbax removed, and delete the files that only they needed."""
-    newest, folder = max(session.files), session.checkpoints.folder
-    session.files = {step: names for step, names in session.files.items() if step == newest or (folder / str(step)).exists()}
-    disk.remove_orphans(session.folder / "replay", {name for names in session.files.values() for name in names})
-
-
-def _restore(session: Session) -> None:
-    steps = session.checkpoints.steps()
-    if not steps:
-        return
-    session.files = {}
-    for step in steps[:-1]:
-        record = session.checkpoints.record(step)
-        session.files[step] = _files_of(record)
-    template = {"agent": session.agent, "index": session.store.index}
-    tree, record = session.checkpoints.restore(template)
-    session.files[steps[-1]] = _files_of(record)
-    session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
-    if not session.static:
-        folder, size = session.folder / "replay", int(np.prod(session.agent.spec.frame_shape))
-        session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
-        session.players.restore(_read_games(folder / record["games"]))
-    session.counters, session.partial = Counters(**record["counters"]), record["partial"]
-    session.saved_heads = np.array(tree["index"].head)
-
-
-def _read_games(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with path.open("rb") as file, np.load(file) as saved:
-            return dict(saved)
-    except Exception as error:
-        raise Refusal(
-            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the checkpoints that need it"
-        ) from error
 
 
 def close(session: Session) -> None:
@@ -345,27 +181,3 @@ def close(session: Session) -> None:
         stack.callback(session.players.close)
         stack.callback(session.log.close)
         stack.callback(session.checkpoints.close)
-
-
-def restore_agent(
-    run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
-) -> tuple[AgentState, int]:
-    """Only the agent of a run, and the environment steps it has seen; a training that is going on there is not disturbed.
-
-    Args:
-      run_dir, config, env: the run, its configuration and its game.
-      which: the last checkpoint, or the best evaluated one. The best of many small evaluations is a lucky one: for scores to
-        report, take the last.
-
-    Raises:
-      Refusal: there is no checkpoint, or it is damaged.
-    """
-    folder = place(run_dir) / "checkpoints"
-    checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
-    if checkpoints is None or not checkpoints.steps():
-        raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
-    step = checkpoints.best() if which == "best" else None
-    template = {"agent": fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
-    tree, record = checkpoints.restore(template, step)
-    checkpoints.close()
-    return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]

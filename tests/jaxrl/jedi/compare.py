@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi import session as sessions
-from jaxrl.jedi.session import open_session
+from jaxrl.jedi.opening import open_session
 
 
 def final_state(config, folder):

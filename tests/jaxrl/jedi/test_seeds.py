@@ -10,11 +10,12 @@ import pytest
 from jaxrl.jedi import seeds as seeding
 from jaxrl.jedi import together
 from jaxrl.jedi.agent import init
+from jaxrl.jedi.opening import open_session
 from jaxrl.jedi.phases import PHASES, run_phase
 from jaxrl.jedi.plan import made_up_replay
 from jaxrl.jedi.report_seeds import mean_interval, sentence, write_seeds_report
 from jaxrl.jedi.seeds import seed_folders, train_seeds
-from jaxrl.jedi.session import close, open_session
+from jaxrl.jedi.session import close
 from jaxrl.jedi.train import train
 from jaxrl.train import parallel
 from jaxrl.train.errors import Refusal

@@ -5,7 +5,9 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.session import close, open_session, save, settle
+from jaxrl.jedi.opening import open_session
+from jaxrl.jedi.saving import save, settle
+from jaxrl.jedi.session import close
 
 
 def write(folder: Path, config: JediConfig, probe_updates: int = 1) -> Path:
