@@ -74,7 +74,7 @@ def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *options_for(other)]).config == other
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
     arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
     process = start(*arguments)
