@@ -1,0 +1,3 @@
+"""x."""
+def verify_program(*a):
+    return "off"
