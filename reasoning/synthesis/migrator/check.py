@@ -88,6 +88,7 @@ class Comparison:
                            for n, tables in enumerate((old_tables, new_tables)))  # fmt: skip
         self.domains = domains_of(old, old_tables)
         self.rows = {(name, most): self.domains.rows(self.pairs[name][0], most) for name in names for most in (2, 3)}
+        self.read = {name: [set().union(*map(reads, f.statements)) for f in self.pairs[name]] for name in self.queries}
         self.states = self.asked = 0
 
     def _relevant(self) -> tuple[list[str], list[str]]:
@@ -167,8 +168,7 @@ class Comparison:
 
     def _ask(self, done, changed) -> Iterator[Scenario]:
         for name in self.queries:
-            tables = [set().union(*map(reads, f.statements)) for f in self.pairs[name]]
-            if changed is not None and not any(t & c for t, c in zip(tables, changed, strict=True)):
+            if changed is not None and not any(t & c for t, c in zip(self.read[name], changed, strict=True)):
                 continue
             for arguments in self.rows[name, 3]:
                 self.asked += 1
