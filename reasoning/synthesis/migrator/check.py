@@ -32,6 +32,8 @@ class Start:
 
 
 EMPTY = Start(({}, {}))
+BEGUN = 50
+"""Calls that may have led to a start."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Scenario:
     """Likewise the new one."""
     start: Start = EMPTY
     """The databases before."""
+
+    @property
+    def first(self) -> int:
+        """The number before that of the first call, which tells fresh keys apart; those of a start were made before."""
+        return 0 if self.start == EMPTY else BEGUN
 
     @property
     def functions(self) -> tuple[str, ...]:
@@ -69,6 +76,8 @@ class Checked:
     """Functions that took part; the others are the same text on the same tables."""
     failure: Scenario | None
     """A difference; None: none was found."""
+    starts: int = 1
+    """Pairs of databases that sequences began in: the empty ones, and related ones where no function fills a table."""
 
     def text(self) -> str:
         """A sentence that claims no more than was done."""
@@ -78,6 +87,7 @@ class Checked:
             return "nothing to compare: all functions are the same on the same tables"
         more = f"; bound {self.wanted} was begun and not finished" if self.bound < self.wanted else ""
         done = f"{self.functions} functions, {self.sequences} states, {self.queries} queries"
+        done += f", from {self.starts} databases" if self.starts > 1 else ""
         return f"no difference within bound {self.bound} ({done}; tested values only){more}"
 
 
@@ -125,7 +135,7 @@ class Comparison:
 
     def _done(self, finished, bound, failure):
         functions = {name for cluster in self.clusters for name in (*cluster.queries, *cluster.updates)}
-        return Checked(finished, bound, self.states, self.asked, len(functions), failure)
+        return Checked(finished, bound, self.states, self.asked, len(functions), failure, len(self.starts))
 
 
 class World:
@@ -134,6 +144,7 @@ class World:
     def __init__(self, comparison: Comparison, cluster: Cluster, start: Start):
         self.comparison, self.cluster, self.start, self.time_left = comparison, cluster, start, True
         names = [*cluster.queries, *cluster.updates]
+        self.first = 0 if start == EMPTY else BEGUN
         self.old = {name: comparison.pairs[name][0] for name in names}
         self.bases = tuple(Database(schema, tables) for schema, tables in zip(comparison.schemas, cluster.tables, strict=True))
         for base, rows in zip(self.bases, start.rows, strict=True):
@@ -184,7 +195,7 @@ class World:
         for base, functions in zip(self.bases, self.functions, strict=True):
             base.mark()
             try:
-                base.call(functions[name], arguments, number)
+                base.call(functions[name], arguments, self.first + number)
                 found.append(None)
             except Broken as broken:
                 found.append(f"fails: {broken}")
@@ -206,7 +217,7 @@ class World:
                 yield from self._answer(done, name, arguments)
 
     def _answer(self, done, name, arguments) -> Iterator[Scenario]:
-        rows = [base.call(functions[name], arguments, len(done) + 1) for base, functions in zip(self.bases, self.functions, strict=True)]
+        rows = [base.call(functions[name], arguments, self.first + len(done) + 1) for base, functions in zip(self.bases, self.functions, strict=True)]
         if not same_rows(rows[0], rows[1], self.old[name].statements[0]):
             yield Scenario((*done, (name, arguments)), rows[0], rows[1], self.start)
 

@@ -30,11 +30,7 @@ def steiner_trees(terminals: Iterable[str], edges: Iterable[Edge], prefer: froze
       Sets of edges; the empty set for a single table; nothing if the tables are not connected.
     """
     goal = frozenset(terminals)
-    around: dict[str, list[Edge]] = {}
-    for edge in edges:
-        if edge.table != edge.to:
-            around.setdefault(edge.table, []).append(edge)
-            around.setdefault(edge.to, []).append(edge)
+    around = _useful(goal, edges)
     start = min(goal)
     counter, found, steps = itertools.count(), 0, 0
     queue: list = [(0.0, next(counter), frozenset([start]), frozenset())]
@@ -53,6 +49,23 @@ def steiner_trees(terminals: Iterable[str], edges: Iterable[Edge], prefer: froze
             if len(both) > len(tables) and state not in seen:
                 seen.add(state)
                 heapq.heappush(queue, (cost(state[1], prefer) + 0.5 * len(goal - both), next(counter), *state))
+
+
+def _useful(goal: frozenset[str], edges: Iterable[Edge]) -> dict[str, list[Edge]]:
+    """The references of each table, without tables that no path between terminals can lead through: dead ends, again and again."""
+    around: dict[str, list[Edge]] = {}
+    for edge in edges:
+        if edge.table != edge.to:
+            around.setdefault(edge.table, []).append(edge)
+            around.setdefault(edge.to, []).append(edge)
+    ends = lambda table: {edge.to if edge.table == table else edge.table for edge in around[table]}
+    while dead := [table for table in around if table not in goal and len(ends(table)) < 2]:
+        for table in dead:
+            for edge in around.pop(table):
+                other = edge.to if edge.table == table else edge.table
+                if other in around:
+                    around[other].remove(edge)
+    return around
 
 
 def cost(tree: Tree, prefer: frozenset[Edge] = frozenset()) -> float:

@@ -10,17 +10,21 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.check import Checked, Comparison
+from reasoning.synthesis.migrator.check import EMPTY, Checked, Comparison, Start
 from reasoning.synthesis.migrator.correspondence import Correspondence, correspondences, make_problem, same_tables, why_none
 from reasoning.synthesis.migrator.mapping import DataMapping, Unfilled, mappings
 from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.program import Function, Program
+from reasoning.synthesis.migrator.program import Function, Insert, Program
 from reasoning.synthesis.migrator.reading import read_places
 from reasoning.synthesis.migrator.search import Completion, Effort, complete
-from reasoning.synthesis.migrator.simulate import Unrelated, fail_of, simulation
+from reasoning.synthesis.migrator.simulate import Simulation, Unrelated, fail_of, simulation
 from reasoning.synthesis.migrator.sketch import Sketch, affected, make_sketch, tables_named
 from reasoning.synthesis.migrator.tables import Tables, read_tables
 from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
+
+
+MOST_STARTS = 3
+"""Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +252,7 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
         new = _with(old, completion.build(picks))
         progress(f"a program after {effort.iterations} proposals; comparing sequences of up to {options.bound} updates")
         started = clock.spent()
-        comparison = Comparison(old, attempt.view.mapping.source, new, attempt.view.mapping.target)
+        comparison = Comparison(old, world.mapping.source, new, world.mapping.target, starts_of(old, world))
         until = min(options.budget, clock.spent() + options.check_seconds)
         checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
         effort.sequences += checked.sequences
@@ -262,6 +266,14 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
     names = tuple(sketch.function.name for sketch in sketches)
     return Refactoring(old, new, world.mapping.source, world.mapping.target, attempt.found, world.mapping, names, by_hand, checked,
                        world.tests, verified, effort)  # fmt: skip
+
+
+def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
+    """The empty databases, and, if no function fills some table, related ones in which it is filled."""
+    filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
+    if set(world.source.names) <= filled:
+        return (EMPTY,)
+    return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[: 1 + MOST_STARTS]
 
 
 def _verified(old, new, attempt, options, clock):

@@ -6,7 +6,7 @@ from typing import Any
 from reasoning.synthesis.migrator.check import Scenario
 from reasoning.synthesis.migrator.database import compile_function, create_table, fresh_value
 from reasoning.synthesis.migrator.program import Fresh, Function, Lit, Param, Program
-from reasoning.synthesis.migrator.show import name_of, show_statement
+from reasoning.synthesis.migrator.show import literal, name_of, show_statement
 from reasoning.synthesis.migrator.tables import Tables
 
 
@@ -16,12 +16,13 @@ def scenario_script(scenario: Scenario, old: Program, old_tables: Tables, new: P
     The script is SQLite's; what the two halves print differs.
     """
     lines = [f"-- {' -> '.join(f'{name}({_shown(arguments)})' for name, arguments in scenario.calls)}"]
-    halves = (("old", old, old_tables, scenario.old), ("new", new, new_tables, scenario.new))
-    for word, program, tables, answer in halves:
+    halves = (("old", old, old_tables, scenario.old, 0), ("new", new, new_tables, scenario.new, 1))
+    for word, program, tables, answer, side in halves:
         used = _tables(program, tables, scenario)
         lines += ["", f"-- The {word} program answers: {answer}"]
         lines += [f"{create_table(tables, name)};" for name in used]
-        for number, (name, arguments) in enumerate(scenario.calls, 1):
+        lines += _before(scenario.start.rows[side], used)
+        for number, (name, arguments) in enumerate(scenario.calls, scenario.first + 1):
             lines.append(f"-- {name}({_shown(arguments)})")
             lines += [f"{show_statement(one)};" for one in bound(program.named(name), tables, arguments, number).statements]
         lines += [f"DROP TABLE {name_of(name)};" for name in used]
@@ -35,6 +36,11 @@ def _shown(arguments):
 def _tables(program, tables, scenario):
     named = {table for name in scenario.functions for table in program.named(name).tables}
     return sorted(name for name in tables.by_name if name in named)
+
+
+def _before(rows: dict[str, list[tuple]], used: list[str]) -> list[str]:
+    """INSERTs of the rows that the calls begin with."""
+    return [f"INSERT INTO {name_of(name)} VALUES ({', '.join(map(literal, row))});" for name in used for row in rows.get(name, ())]
 
 
 def bound(function: Function, tables: Tables, arguments: dict[str, Any], number: int) -> Function:
@@ -53,5 +59,3 @@ def bound(function: Function, tables: Tables, arguments: dict[str, Any], number:
         return tree
 
     return replace(function, statements=fill(function.statements), text="")
-
-
