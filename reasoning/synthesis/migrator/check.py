@@ -5,6 +5,7 @@ pair, multisets of rows, up to three updates, calls that cannot matter left out 
 seen before are not continued, and a query is asked again only if the last update changed a table that it reads.
 """
 
+import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.migrator.clusters import Cluster, clusters
 from reasoning.synthesis.migrator.correspondence import same_tables
-from reasoning.synthesis.migrator.database import Broken, Database, compile_function
+from reasoning.synthesis.migrator.database import FRESH_START, Broken, Database, compile_function
 from reasoning.synthesis.migrator.program import Function, Program, reads
 from reasoning.synthesis.migrator.simulate import same_rows
 from reasoning.synthesis.migrator.tables import Tables, near
@@ -32,6 +33,8 @@ class Start:
 
 
 EMPTY = Start(({}, {}))
+WALKS, LEAST_WALKS, LONGEST, TRIED = 64, 4, 9, 30
+"""Random sequences in all, for each cluster at least; updates in each, and calls tried for them."""
 BEGUN = 50
 """Calls that may have led to a start."""
 
@@ -76,6 +79,8 @@ class Checked:
     """Functions that took part; the others are the same text on the same tables."""
     failure: Scenario | None
     """A difference; None: none was found."""
+    walks: int = 0
+    """Longer sequences at random."""
     starts: int = 1
     """Pairs of databases that sequences began in: the empty ones, and related ones where no function fills a table."""
 
@@ -87,6 +92,7 @@ class Checked:
             return "nothing to compare: all functions are the same on the same tables"
         more = f"; bound {self.wanted} was begun and not finished" if self.bound < self.wanted else ""
         done = f"{self.functions} functions, {self.sequences} states, {self.queries} queries"
+        done += f", {self.walks} longer sequences at random" if self.walks else ""
         done += f", from {self.starts} databases" if self.starts > 1 else ""
         return f"no difference within bound {self.bound} ({done}; tested values only){more}"
 
@@ -94,7 +100,8 @@ class Checked:
 class Comparison:
     """Two programs side by side."""
 
-    def __init__(self, old: Program, old_tables: Tables, new: Program, new_tables: Tables, starts: Sequence[Start] = (EMPTY,)):
+    def __init__(self, old: Program, old_tables: Tables, new: Program, new_tables: Tables, starts: Sequence[Start] = (EMPTY,),
+                 values: int = 3):  # fmt: skip
         """Work out what can differ.
 
         Args:
@@ -103,6 +110,7 @@ class Comparison:
           new: another one with functions of the same names.
           new_tables: its schema.
           starts: pairs of related databases that sequences begin in.
+          values: for each parameter at most; with 1, as in the paper's tests, a wrong column often looks right.
 
         Raises:
           Refusal: a function is missing, or is a query in one program only.
@@ -112,8 +120,8 @@ class Comparison:
         self.differing = [name for name, (a, b) in self.pairs.items() if not _same(a, b, same)]
         self.domains = domains_of(old, old_tables)
         inside = {name: pair for name, pair in self.pairs.items() if all(f.statements for f in pair)}
-        self.clusters = clusters(inside, self.differing, self.schemas, self.domains)
-        self.states = self.asked = 0
+        self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
+        self.states = self.asked = self.walks = 0
 
     def run(self, bound: int, in_time: Callable[[], bool]) -> Checked:
         """Compare on all sequences of up to `bound` updates, shortest first, until they differ or time is up."""
@@ -128,6 +136,10 @@ class Comparison:
                     if not world.time_left:
                         return self._done(finished, bound, None)
                 finished = depth
+            for number, world in enumerate(worlds if bound > 0 else ()):
+                failure = world.wander(random.Random(f"walk {number}"), max(LEAST_WALKS, WALKS // len(worlds)), in_time)
+                if failure:
+                    return self._done(finished, bound, minimal(world, failure))
             return self._done(finished, bound, None)
         finally:
             for world in worlds:
@@ -135,7 +147,7 @@ class Comparison:
 
     def _done(self, finished, bound, failure):
         functions = {name for cluster in self.clusters for name in (*cluster.queries, *cluster.updates)}
-        return Checked(finished, bound, self.states, self.asked, len(functions), failure, len(self.starts))
+        return Checked(finished, bound, self.states, self.asked, len(functions), failure, self.walks, len(self.starts))
 
 
 class World:
@@ -164,6 +176,32 @@ class World:
         self.seen: dict[int, int] = {}
         self.most = 3 if depth <= 1 else 2
         return next(self._from(depth, (), None, in_time), None)
+
+    def wander(self, chance: random.Random, walks: int, in_time: Callable[[], bool]) -> Scenario | None:
+        """The first difference on random sequences longer than the bound: every query is asked after every update."""
+        for _ in range(walks if self.cluster.updates else 0):
+            depth, found, calls = self.bases[0].depth, None, ()
+            for _ in range(TRIED):
+                left = [name for name in self.cluster.updates if name not in {done for done, _ in calls}]
+                name = chance.choice(left if left and chance.random() < 0.7 else self.cluster.updates)
+                row = chance.choice(self.cluster.arguments[name, 3])
+                made = {key: renewed(value, chance.randrange(1, len(calls) + 2)) for key, value in row.items()}
+                outcomes = self._enter(name, made, len(calls) + 1)
+                if outcomes[0] is None and outcomes[1] is None:
+                    calls = (*calls, (name, made))
+                    self.comparison.states += 1
+                    found = next(self._ask(calls, None), None)
+                elif None in outcomes:
+                    found = Scenario((*calls, (name, made)), outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start)
+                if found or len(calls) == LONGEST or not in_time():
+                    break
+            for base in self.bases:
+                while base.depth > depth:
+                    base.back()
+            self.comparison.walks += 1
+            if found or not in_time():
+                return found
+        return None
 
     def _from(self, depth, done: tuple[Call, ...], changed, in_time) -> Iterator[Scenario]:
         if depth == 0:
@@ -240,6 +278,13 @@ class World:
             for _ in range(entered):
                 for base in self.bases:
                     base.back()
+
+
+def renewed(value: Any, call: int) -> Any:
+    """A fresh key of a domain as the key of another call; any other value as it is."""
+    if isinstance(value, int) and value >= FRESH_START:
+        return FRESH_START * call + value % FRESH_START
+    return f"~{call}.{value.partition('.')[2]}" if isinstance(value, str) and value.startswith("~") else value
 
 
 def matched(old: Program, new: Program) -> dict[str, tuple[Function, Function]]:

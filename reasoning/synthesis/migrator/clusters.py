@@ -33,7 +33,8 @@ class Cluster:
     """For each function, and 2 or 3 values for each parameter, the arguments of its calls."""
 
 
-def clusters(pairs: dict[str, Pair], differing: Iterable[str], schemas: tuple[Tables, Tables], domains: Domains) -> list[Cluster]:
+def clusters(pairs: dict[str, Pair], differing: Iterable[str], schemas: tuple[Tables, Tables], domains: Domains,
+             values: int = 3) -> list[Cluster]:  # fmt: skip
     """Clusters for all queries in which a difference could show, small ones first; updates that no query depends on have their own.
 
     Args:
@@ -41,15 +42,16 @@ def clusters(pairs: dict[str, Pair], differing: Iterable[str], schemas: tuple[Ta
       differing: functions that are not the same text on the same tables.
       schemas: old and new.
       domains: values for all parameters.
+      values: of these, at most so many for each.
     """
     differing = set(differing)
     queries = [name for name, pair in pairs.items() if pair[0].is_query and (name in differing or _disturbed(pair, pairs, differing))]
     groups: dict[tuple, list[str]] = {}
     for name in queries:
         groups.setdefault(tuple(frozenset(_reads(f)) for f in pairs[name]), []).append(name)
-    found = [_cluster(tuple(names), pairs, schemas, domains) for names in groups.values()]
+    found = [_cluster(tuple(names), pairs, schemas, domains, values) for names in groups.values()]
     covered = {name for cluster in found for name in cluster.updates}
-    found += [_cluster((), pairs, schemas, domains, name) for name in pairs if name in differing - covered and not pairs[name][0].is_query]
+    found += [_cluster((), pairs, schemas, domains, values, name) for name in pairs if name in differing - covered and not pairs[name][0].is_query]
     return sorted(found, key=lambda cluster: (len(cluster.updates), cluster.queries))
 
 
@@ -66,7 +68,7 @@ def _disturbed(query: Pair, pairs, differing) -> bool:
     return any(_reads(query[n]) & _writes(pairs[name][n]) for name in differing for n in (0, 1))
 
 
-def _cluster(names, pairs: dict[str, Pair], schemas, domains: Domains, alone: str = "") -> Cluster:
+def _cluster(names, pairs: dict[str, Pair], schemas, domains: Domains, values: int, alone: str = "") -> Cluster:
     """Everything that some queries, or one update alone, depend on."""
     needed: set[Place] = set()
     for name in [*names, *([alone] if alone else [])]:
@@ -86,7 +88,7 @@ def _cluster(names, pairs: dict[str, Pair], schemas, domains: Domains, alone: st
     functions = [*names, *order]
     tables = tuple(frozenset().union(*({t for s in pairs[name][side].statements for t in reads(s) | writes(s)} for name in functions))
                    & frozenset(schemas[side].by_name) for side in (0, 1))  # fmt: skip
-    rows = {(name, most): _arguments(pairs[name], needed, domains, most, name in names) for name in functions for most in (2, 3)}
+    rows = {(name, most): _arguments(pairs[name], needed, domains, min(most, values), name in names) for name in functions for most in (2, 3)}
     return Cluster(names, tuple(order), tables, rows)  # type: ignore[arg-type]
 
 

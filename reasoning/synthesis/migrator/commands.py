@@ -11,7 +11,7 @@ from reasoning.synthesis.migrator.check import Comparison
 from reasoning.synthesis.migrator.data import alembic_file, dynamite_json, migration_sql
 from reasoning.synthesis.migrator.explain import explain
 from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor
+from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor, related_starts
 from reasoning.synthesis.migrator.report import write_report
 from reasoning.synthesis.migrator.scripts import scenario_script
 from reasoning.synthesis.migrator.show import show_program
@@ -163,7 +163,7 @@ def run_check(command: Check) -> int:
     new_tables = read_tables(read_text(command.target_schema), command.dialect, str(command.target_schema))
     old = parse_program(read_text(command.source_program), old_tables, command.dialect, str(command.source_program))
     new = parse_program(read_text(command.target_program), new_tables, command.dialect, str(command.target_program))
-    checked = Comparison(old, old_tables, new, new_tables).run(
+    checked = Comparison(old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)).run(
         command.bound, lambda: time.monotonic() - started < command.budget
     )
     if checked.failure is not None:

@@ -173,7 +173,7 @@ def placings(mine: list[Col], by_alias: dict[str, str], view: View, reader: str)
     options = [view.place((by_alias[column.alias], column.name), reader) for column in mine]
     picked = list(itertools.islice(itertools.product(*(enumerate(option) for option in options)), MOST_PLACINGS))
     picked.sort(key=lambda pick: (len({place[0] for _, place in pick}), sum(rank for rank, _ in pick)))
-    return [dict(zip(mine, (place for _, place in pick), strict=True)) for pick in picked]
+    return [dict(zip(mine, (place for _, place in pick), strict=True)) for pick in picked[:MOST]]
 
 
 def _counted(group, places, by_alias, select, view: View) -> list[str]:

@@ -4,6 +4,7 @@ Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under 
 none, and a check by bounded testing at the end.
 """
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from reasoning.synthesis.migrator.tables import Tables, read_tables
 from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
 
 
-MOST_STARTS = 3
+MOST_STARTS = 5
 """Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
 
 
@@ -274,6 +275,22 @@ def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
     if set(world.source.names) <= filled:
         return (EMPTY,)
     return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[: 1 + MOST_STARTS]
+
+
+def related_starts(program: Program, source: Tables, target: Tables, seed: int = 0) -> tuple[Start, ...]:
+    """The same for two programs of which the second is given: related by the likeliest data mapping, if there is one."""
+    problem = make_problem(source, target, frozenset(read_places(program, source)))
+    for found in itertools.islice(correspondences(problem), 3):
+        try:
+            for mapping in mappings(source, target, found):
+                concerned = [f for f in program.functions if f.statements and affected(f, view_of(mapping, found))]
+                world = simulation(program, mapping, concerned, seed)
+                world.source.close()
+                world.target.close()
+                return starts_of(program, world)
+        except (Unfilled, Unrelated):
+            continue
+    return (EMPTY,)
 
 
 def _verified(old, new, attempt, options, clock):

@@ -160,9 +160,11 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
     made = {}
     for name in names:
         table = source.tables[name]
+        referring = {column for edge in source.edges if edge.table == name for column in edge.columns}
         rows = {}
-        for n in range(2):
-            row = tuple(DOMAINS[kind][n if column in table.key else chance.randrange(3) % 2] for column, kind in table.types.items())
+        for n in range(2 + chance.randrange(2)):
+            pick = lambda column, n=n: n if column in table.key else chance.randrange(2 if column in referring else 3)
+            row = tuple(DOMAINS[kind][pick(column)] for column, kind in table.types.items())
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
         made[name] = list(rows.values())
     return made

@@ -64,11 +64,13 @@ def _rank(mapping, found, column, place):
 
 def _undeclared(mapping: DataMapping):
     """Pairs of target tables that hold the same source key, or a source reference and what it refers to."""
-    declared = {_ends(edge) for edge in mapping.target.edges}
+    declared, united = {_ends(edge) for edge in mapping.target.edges}, _united(mapping)
     for one, other in itertools.permutations(sorted(mapping.rules), 2):
         if mapping.identity(one) and mapping.identity(other):
             continue
-        for left, right in _ties(mapping, one, other):
+        for left, right, of_key in _ties(mapping, one, other):
+            if not of_key and united.get((one, left), one) == united.get((other, right), other):
+                continue
             if _pair(one, left, other, right) not in declared:
                 declared.add(_pair(one, left, other, right))
                 yield Edge(one, left, other, right, declared=False)
@@ -76,6 +78,19 @@ def _undeclared(mapping: DataMapping):
 
 def _ends(edge):
     return _pair(edge.table, edge.columns, edge.to, edge.to_columns)
+
+
+def _united(mapping: DataMapping) -> dict[tuple[str, tuple[str, ...]], tuple]:
+    """For columns that declared references make equal, directly or by way of others, the same mark."""
+    mark = {}
+    for _ in range(len(mapping.target.edges)):
+        before = dict(mark)
+        for edge in mapping.target.edges:
+            end = mark.get((edge.to, edge.to_columns), (edge.to, edge.to_columns))
+            mark[edge.to, edge.to_columns] = mark[edge.table, edge.columns] = end
+        if mark == before:
+            break
+    return mark
 
 
 def _pair(table, columns, to, to_columns):
@@ -89,12 +104,12 @@ def _ties(mapping, one, other):
     for table in mapping.source.by_name.values():
         left, right = (tuple(find(rule, Copy(table.name, key)) for key in table.key) for rule in (cells, there))
         if table.key and None not in left and None not in right:
-            yield left, right
+            yield left, right, True
     for edge in mapping.source.edges:
         left = tuple(find(cells, Copy(edge.table, column)) for column in edge.columns)
         right = tuple(find(there, Copy(edge.to, column)) for column in edge.to_columns)
         if None not in left and None not in right:
-            yield left, right
+            yield left, right, False
     for column, cell in cells.items():
         if isinstance(cell, Made) and (twin := find(there, cell)):
-            yield (column,), (twin,)
+            yield (column,), (twin,), False
