@@ -9,17 +9,23 @@ from benchmarks.migrator_scenarios.cores import CATEGORIES, ENROLMENTS, FILTERS,
 from benchmarks.migrator_scenarios.cores_more import ADDRESSES, FEES, HOODS, PHOTOS, UNITS
 from benchmarks.migrator_scenarios.scenario import Scenario
 
-NOUNS = (
-    "badge banner basket bill booking brand budget bundle calendar campaign card channel chapter claim clinic comment contract coupon "
-    "device diary draft event factor feed file folder forum gate gift goal grade group guide habit hint icon idea invoice issue label "
-    "lease ledger letter level license link list log loan lock mail map mark match media menu message metric mission module mood news node notice "
-    "offer order outlet page panel parcel partner path permit phase plan play poll post price prize profile promo quest quota quote rank rating "
-    "receipt record refund region report request reward role room route rule sale scene score seat section series session setting shelf shift "
-    "signal skill slot source space spot stage stamp step stock story subject survey system tag target task team template term theme thread "
-    "ticket tip token tool topic tour track trade trip unit update usage vault version video visit vote voucher wallet ward watch wish zone"
-).split()
-ADJECTIVES = ("title body kind state code position weight amount created updated owner_note colour size link language visible priority source "
-              "summary reference counter starts ends locale slug comment_text origin score_value rank_value batch").split()  # fmt: skip
+WORDS = """
+badge banner basket bill booking brand budget bundle calendar campaign card channel chapter claim clinic comment
+contract coupon device diary draft event factor feed file folder forum gate gift goal grade group guide habit hint icon
+idea invoice issue label lease ledger letter level license link list log loan lock mail map mark match media menu
+message metric mission module mood news node notice offer order outlet page panel parcel partner path permit phase plan
+play poll post price prize profile promo quest quota quote rank rating receipt record refund region report request
+reward role room route rule sale scene score seat section series session setting shelf shift signal skill slot source
+space spot stage stamp step stock story subject survey system tag target task team template term theme thread ticket tip
+token tool topic tour track trade trip unit update usage vault version video visit vote voucher wallet ward watch wish
+zone
+"""
+NOUNS = WORDS.split()
+PLAIN = """
+title body kind state code position weight amount created updated owner_note colour size link language visible priority
+source summary reference counter starts ends locale slug comment_text origin score_value rank_value batch
+"""
+ADJECTIVES = PLAIN.split()
 KINDS = ("TEXT", "TEXT", "INT", "TEXT", "INT", "FLOAT")
 
 
@@ -29,7 +35,9 @@ def application(core: Core) -> Scenario:
     names = chance.sample([noun for noun in NOUNS if noun not in core.used], core.tables - core.source.count("CREATE TABLE"))
     left = core.columns - core.source_columns
     shares = _shares(left, len(names), chance)
-    tables = {name: _columns(name, share, names[:n], core, chance) for n, (name, share) in enumerate(zip(names, shares, strict=True))}
+    tables = {
+        name: _columns(name, share, names[:n], core, chance) for n, (name, share) in enumerate(zip(names, shares, strict=True))
+    }
     ddl = "\n".join(_ddl(name, columns) for name, columns in tables.items())
     wanted = core.functions - core.program.count("-- name:")
     program = core.program + "".join(_functions(tables, core, wanted, chance))

@@ -37,7 +37,10 @@ class Core:
     @property
     def source_columns(self) -> int:
         """Columns of the old core tables."""
-        return sum(part.count(",") + 1 for part in re.findall(r"CREATE TABLE \w+ \((.*?)\);", re.sub(r", PRIMARY KEY \(.*?\)\)", ")", self.source), re.S))
+        return sum(
+            part.count(",") + 1
+            for part in re.findall(r"CREATE TABLE \w+ \((.*?)\);", re.sub(r", PRIMARY KEY \(.*?\)\)", ")", self.source), re.S)
+        )
 
 
 USERS = "CREATE TABLE users (id INT PRIMARY KEY, login TEXT, email TEXT);\n"
@@ -48,9 +51,11 @@ SELECT email FROM users WHERE login = :login;
 """
 FILTERS = Core(
     "11 rename a column, extract filters", 138, 16, 125, "project", "title",
-    USERS + "CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), txt TEXT, filter_name TEXT, filter_query TEXT, stars INT);",
+    USERS + "CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), txt TEXT, "
+    "filter_name TEXT, filter_query TEXT, stars INT);",
     USERS + """CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), description TEXT, stars INT);
-CREATE TABLE filters (id INT PRIMARY KEY, project_id INT REFERENCES project(id), filter_name TEXT, filter_query TEXT, created TEXT, shared INT, usage INT, hint TEXT);""",
+CREATE TABLE filters (id INT PRIMARY KEY, project_id INT REFERENCES project(id), filter_name TEXT,
+  filter_query TEXT, created TEXT, shared INT, usage INT, hint TEXT);""",
     USER_FUNCTIONS + """-- name: add_project(id, title, user_id, txt, filter_name, filter_query, stars)
 INSERT INTO project VALUES (:id, :title, :user_id, :txt, :filter_name, :filter_query, :stars);
 -- name: get_project(id)
@@ -155,7 +160,8 @@ CREATE TABLE crew (id INT PRIMARY KEY, title TEXT);
 CREATE TABLE crew_member (member_id INT REFERENCES member(id), crew_id INT REFERENCES crew(id));""",
     """CREATE TABLE member (id INT PRIMARY KEY, name TEXT, mail TEXT);
 CREATE TABLE crew (id INT PRIMARY KEY, title TEXT);
-CREATE TABLE enrolment (id INT PRIMARY KEY, member_id INT REFERENCES member(id), crew_id INT REFERENCES crew(id), role TEXT, since TEXT);""",
+CREATE TABLE enrolment (id INT PRIMARY KEY, member_id INT REFERENCES member(id), crew_id INT REFERENCES crew(id),
+  role TEXT, since TEXT);""",
     """-- name: add_member(id, name, mail)
 INSERT INTO member VALUES (:id, :name, :mail);
 -- name: add_crew(id, title)

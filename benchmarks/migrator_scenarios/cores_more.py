@@ -33,7 +33,8 @@ ADDRESSES = Core(
     "17 extract addresses", 58, 7, 52, "visitor", "name",
     "CREATE TABLE visitor (id INT PRIMARY KEY, name TEXT, mail TEXT, street TEXT, town TEXT);",
     """CREATE TABLE visitor (id INT PRIMARY KEY, name TEXT, mail TEXT);
-CREATE TABLE address (id INT PRIMARY KEY, visitor_id INT REFERENCES visitor(id), street TEXT, town TEXT, kind TEXT, since TEXT, note TEXT);""",
+CREATE TABLE address (id INT PRIMARY KEY, visitor_id INT REFERENCES visitor(id), street TEXT, town TEXT,
+  kind TEXT, since TEXT, note TEXT);""",
     """-- name: add_visitor(id, name, mail, street, town)
 INSERT INTO visitor VALUES (:id, :name, :mail, :street, :town);
 -- name: get_visitor(id)

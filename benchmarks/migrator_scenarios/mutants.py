@@ -32,7 +32,8 @@ MUTANTS = (
     Mutant(MERGE, "DELETE FROM member WHERE mid = :mid", "DELETE FROM member WHERE mid = :mid OR phone = phone"),
     Mutant(MERGE, "FROM member WHERE mid = :mid;\n", "FROM member WHERE mid >= :mid;\n"),
     Mutant(SPLIT, "WHERE j.salary > :salary", "WHERE j.salary >= :salary"),
-    Mutant(SPLIT, "UPDATE job SET job = :job, salary = :salary WHERE employee_id = :id", "UPDATE job SET job = :job, salary = :salary WHERE job_id = :id"),
+    Mutant(SPLIT, "UPDATE job SET job = :job, salary = :salary WHERE employee_id = :id",
+           "UPDATE job SET job = :job, salary = :salary WHERE job_id = :id"),
     Mutant(SPLIT, "DELETE FROM phone WHERE employee_id IN (SELECT employee_id FROM job WHERE job = :job);\n", ""),
     Mutant(SPLIT_ONE, "DELETE FROM person WHERE id IN (SELECT person_id FROM identification WHERE passport = :passport);\n"
                       "DELETE FROM identification WHERE passport = :passport;",
@@ -47,7 +48,8 @@ MUTANTS = (
     Mutant(MERGE, "SELECT name, phone, street, city, zip", "SELECT name, phone, city, street, zip"),
     Mutant(SPLIT, "VALUES (FRESH(1), :id, :street, :city, :zip)", "VALUES (FRESH(1), :id, :city, :street, :zip)"),
     Mutant(SPLIT, "SELECT e.name, p.phone, m.email FROM", "SELECT e.name, m.email AS phone, p.phone AS email FROM"),
-    Mutant(SPLIT_ONE, "INSERT INTO identification VALUES (:id, :passport, :issued, :country)", "INSERT INTO identification VALUES (:id, :issued, :passport, :country)"),
+    Mutant(SPLIT_ONE, "INSERT INTO identification VALUES (:id, :passport, :issued, :country)",
+           "INSERT INTO identification VALUES (:id, :issued, :passport, :country)"),
     Mutant(SPLIT_ONE, "ON i.person_id = p.id WHERE i.passport = :passport", "ON i.person_id = p.id WHERE i.issued = :passport"),
     Mutant(SPLIT_ONE, "SET passport = :new_passport WHERE passport = :passport", "SET passport = :new_passport WHERE country = :passport"),
     Mutant(MERGE_ONE, "DELETE FROM person WHERE passport = :passport", "DELETE FROM person WHERE country = :passport"),
@@ -64,7 +66,8 @@ MUTANTS = (
     # a copy that is not kept up, or taken from another row
     Mutant(COPIED, "UPDATE orders SET customer_name = :name WHERE customer_id = :id;\n", ""),
     Mutant(COPIED, "(SELECT name FROM customer WHERE id = :customer_id)", "(SELECT name FROM customer WHERE id = :id)"),
-    Mutant(DENORMALISED, "UPDATE review SET book_title = :title WHERE book_id = :id", "UPDATE review SET book_title = :title WHERE id = :id"),
+    Mutant(DENORMALISED, "UPDATE review SET book_title = :title WHERE book_id = :id",
+           "UPDATE review SET book_title = :title WHERE id = :id"),
     Mutant(DENORMALISED, "UPDATE book SET author_name = :name WHERE author_id = :id", "UPDATE book SET author_name = :name WHERE id = :id"),
     Mutant(DENORMALISED, "(SELECT author_id FROM book WHERE id = :book_id)", "(SELECT author_id FROM book WHERE id = :id)"),
 )  # fmt: skip

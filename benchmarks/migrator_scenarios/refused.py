@@ -36,7 +36,8 @@ SELECT first_name, last_name FROM person WHERE id = :id;
         "24 many-to-many becomes one-to-many",
         """CREATE TABLE student (id INT PRIMARY KEY, name TEXT);
 CREATE TABLE course (code INT PRIMARY KEY, title TEXT);
-CREATE TABLE takes (student_id INT REFERENCES student(id), course_code INT REFERENCES course(code), PRIMARY KEY (student_id, course_code));""",
+CREATE TABLE takes (student_id INT REFERENCES student(id), course_code INT REFERENCES course(code),
+  PRIMARY KEY (student_id, course_code));""",
         """CREATE TABLE student (id INT PRIMARY KEY, name TEXT, course_code INT REFERENCES course(code));
 CREATE TABLE course (code INT PRIMARY KEY, title TEXT);""",
         """-- name: add_student(id, name)

@@ -18,7 +18,9 @@ def parse(arguments: list[str]):
     kinds = [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in RUN]
     union = kinds[0] | kinds[1] | kinds[2]
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(union, args=arguments, prog="python -m reasoning.synthesis.migrator", description=DESCRIPTION, config=settings)
+    return tyro.cli(
+        union, args=arguments, prog="python -m reasoning.synthesis.migrator", description=DESCRIPTION, config=settings
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -97,7 +97,9 @@ def _moved(value, source, table, view, reader):
     def place(column):
         here = [name for where, name in view.place((source, column.name), reader) if where == table]
         if not here:
-            raise Unrewritable(f"{reader}: the new value of a column of {table} is computed from {source}.{column.name}, which is elsewhere")
+            raise Unrewritable(
+                f"{reader}: the new value of a column of {table} is computed from {source}.{column.name}, which is elsewhere"
+            )
         return Col(table, here[0])
 
     return change(value, place)
@@ -108,12 +110,18 @@ def choices(statement: Delete | Update, table: str, view: View, reader: str) -> 
     whole = flattened(Select((), (Source(statement.table, statement.table),), (), statement.where), view)
     by_alias = {source.alias: source.table for source in whole.sources}
     if len(set(by_alias.values())) < len(by_alias):
-        raise Unrewritable(f"{reader} chooses rows of {statement.table} by a join with itself whose columns have no place any more")
+        raise Unrewritable(
+            f"{reader} chooses rows of {statement.table} by a join with itself whose columns have no place any more"
+        )
     used = columns(whole.where)
     found: dict[Pred, float] = {}
     for where in wheres(whole.where, view, reader):
         for places in placings(used, by_alias, view, reader)[:MOST]:
-            goal = {table, *(place[0] for place in places.values()), *(view.main(t) for a, t in by_alias.items() if a != statement.table and not any(c.alias == a for c in used))}
+            goal = {
+                table,
+                *(place[0] for place in places.values()),
+                *(view.main(t) for a, t in by_alias.items() if a != statement.table and not any(c.alias == a for c in used)),
+            }
             moved = change(where, lambda column, places=places: Col(*places[column]))
             for tree in itertools.islice(steiner_trees(goal, view.edges), MOST):
                 found.setdefault(chosen(table, tree, moved, view.mapping.target), len(tree) + 0.01 * len(found))
@@ -192,7 +200,9 @@ def _at_once(order, plans, make, target) -> tuple[Statement, ...]:
 
 def _through_root(order, plans, make, target) -> tuple[Statement, ...] | None:
     """The same with one snapshot, of the keys of a table that all others refer to; None if there is none."""
-    refers = lambda table, root: next((e for e in target.edges if (e.table, e.to, e.to_columns) == (table, root, target[root].key)), None)
+    refers = lambda table, root: next(
+        (e for e in target.edges if (e.table, e.to, e.to_columns) == (table, root, target[root].key)), None
+    )
     for root in order:
         edges = {table: refers(table, root) for table in order if table != root}
         if not all(edges.values()) or not target[root].key:
@@ -221,9 +231,10 @@ def through_reference(statement: Statement, target: Tables) -> Statement:
         inner, (source,) = part.select.where, part.select.sources
         end = part.select.outs[0].value
         if isinstance(inner, Cmp) and inner.op == "=" and inner.left == end and not isinstance(inner.right, Col):
-            refers = any((e.table, e.columns, e.to) == (statement.table, (part.columns[0].name,), source.table) for e in target.edges)
+            refers = any(
+                (e.table, e.columns, e.to) == (statement.table, (part.columns[0].name,), source.table) for e in target.edges
+            )
             return Cmp("=", part.columns[0], inner.right) if refers else None
         return None
 
     return replace(statement, where=simpler(statement.where)) if isinstance(statement, Delete | Update) else statement
-

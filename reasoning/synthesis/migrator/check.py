@@ -16,7 +16,7 @@ from reasoning.synthesis.migrator.clusters import Cluster, clusters
 from reasoning.synthesis.migrator.correspondence import same_tables
 from reasoning.synthesis.migrator.database import FRESH_START, Broken, Database, compile_function
 from reasoning.synthesis.migrator.program import Function, Program, reads
-from reasoning.synthesis.migrator.simulate import same_rows
+from reasoning.synthesis.migrator.simulate import pick, same_rows
 from reasoning.synthesis.migrator.tables import Tables, near
 from reasoning.synthesis.migrator.values import domains_of
 
@@ -123,8 +123,11 @@ class Comparison:
         self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
         self.states = self.asked = self.walks = 0
 
-    def run(self, bound: int, in_time: Callable[[], bool]) -> Checked:
-        """Compare on all sequences of up to `bound` updates, shortest first, until they differ or time is up."""
+    def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
+        """Compare on all sequences of up to `bound` updates, shortest first, until they differ or time is up.
+
+        With `longer`, some longer sequences at random follow.
+        """
         finished = -1
         worlds = [World(self, cluster, start) for start in self.starts for cluster in self.clusters]
         try:
@@ -136,7 +139,7 @@ class Comparison:
                     if not world.time_left:
                         return self._done(finished, bound, None)
                 finished = depth
-            for number, world in enumerate(worlds if bound > 0 else ()):
+            for number, world in enumerate(worlds if longer and bound > 0 else ()):
                 failure = world.wander(random.Random(f"walk {number}"), max(LEAST_WALKS, WALKS // len(worlds)), in_time)
                 if failure:
                     return self._done(finished, bound, minimal(world, failure))
@@ -186,6 +189,8 @@ class World:
                 name = chance.choice(left if left and chance.random() < 0.7 else self.cluster.updates)
                 row = chance.choice(self.cluster.arguments[name, 3])
                 made = {key: renewed(value, chance.randrange(1, len(calls) + 2)) for key, value in row.items()}
+                if chance.random() < 0.7:
+                    made = {key: pick(self.old[name], key, self.bases[0], self.comparison.domains, chance) for key in row}
                 outcomes = self._enter(name, made, len(calls) + 1)
                 if outcomes[0] is None and outcomes[1] is None:
                     calls = (*calls, (name, made))
@@ -255,7 +260,10 @@ class World:
                 yield from self._answer(done, name, arguments)
 
     def _answer(self, done, name, arguments) -> Iterator[Scenario]:
-        rows = [base.call(functions[name], arguments, self.first + len(done) + 1) for base, functions in zip(self.bases, self.functions, strict=True)]
+        rows = [
+            base.call(functions[name], arguments, self.first + len(done) + 1)
+            for base, functions in zip(self.bases, self.functions, strict=True)
+        ]
         if not same_rows(rows[0], rows[1], self.old[name].statements[0]):
             yield Scenario((*done, (name, arguments)), rows[0], rows[1], self.start)
 

@@ -45,13 +45,19 @@ def clusters(pairs: dict[str, Pair], differing: Iterable[str], schemas: tuple[Ta
       values: of these, at most so many for each.
     """
     differing = set(differing)
-    queries = [name for name, pair in pairs.items() if pair[0].is_query and (name in differing or _disturbed(pair, pairs, differing))]
+    queries = [
+        name for name, pair in pairs.items() if pair[0].is_query and (name in differing or _disturbed(pair, pairs, differing))
+    ]
     groups: dict[tuple, list[str]] = {}
     for name in queries:
         groups.setdefault(tuple(frozenset(_reads(f)) for f in pairs[name]), []).append(name)
     found = [_cluster(tuple(names), pairs, schemas, domains, values) for names in groups.values()]
     covered = {name for cluster in found for name in cluster.updates}
-    found += [_cluster((), pairs, schemas, domains, values, name) for name in pairs if name in differing - covered and not pairs[name][0].is_query]
+    found += [
+        _cluster((), pairs, schemas, domains, values, name)
+        for name in pairs
+        if name in differing - covered and not pairs[name][0].is_query
+    ]
     return sorted(found, key=lambda cluster: (len(cluster.updates), cluster.queries))
 
 
@@ -88,7 +94,11 @@ def _cluster(names, pairs: dict[str, Pair], schemas, domains: Domains, values: i
     functions = [*names, *order]
     tables = tuple(frozenset().union(*({t for s in pairs[name][side].statements for t in reads(s) | writes(s)} for name in functions))
                    & frozenset(schemas[side].by_name) for side in (0, 1))  # fmt: skip
-    rows = {(name, most): _arguments(pairs[name], needed, domains, min(most, values), name in names) for name in functions for most in (2, 3)}
+    rows = {
+        (name, most): _arguments(pairs[name], needed, domains, min(most, values), name in names)
+        for name in functions
+        for most in (2, 3)
+    }
     return Cluster(names, tuple(order), tables, rows)  # type: ignore[arg-type]
 
 
@@ -119,7 +129,9 @@ def _keys(tables: set[str], side: int, schemas) -> set[Place]:
     found = {(side, name, key) for name in tables if name in schemas[side] for key in schemas[side][name].key}
     for edge in schemas[side].edges:
         if {edge.table, edge.to} <= tables:
-            found |= {(side, edge.table, column) for column in edge.columns} | {(side, edge.to, column) for column in edge.to_columns}
+            found |= {(side, edge.table, column) for column in edge.columns} | {
+                (side, edge.to, column) for column in edge.to_columns
+            }
     return found
 
 
@@ -150,4 +162,3 @@ def _arguments(pair: Pair, needed: set[Place], domains: Domains, most: int, quer
                 matters.add(name)
     options = [domains.by_parameter[old.name, name][: most if name in matters else 1] for name in old.params]
     return [dict(zip(old.params, row, strict=True)) for row in pairwise(options)]
-

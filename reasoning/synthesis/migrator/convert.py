@@ -175,7 +175,11 @@ class _Reader:
         exp = self.exp
         table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         self.source(table)
-        names = [one.name for one in tree.this.expressions] if isinstance(tree.this, exp.Schema) else list(self.tables[table.name].types)
+        names = (
+            [one.name for one in tree.this.expressions]
+            if isinstance(tree.this, exp.Schema)
+            else list(self.tables[table.name].types)
+        )
         for name in names:
             self.known(table.name, name)
         if not isinstance(tree.expression, exp.Values) or tree.args.get("conflict") or tree.args.get("returning"):
@@ -331,7 +335,9 @@ class _Reader:
         if table:
             source = next((one for one in sources if one.alias == table), None)
             if source is None:
-                raise Refusal(f"{where}: {table}.{name}: there is no table {table!r} here{near(table, [s.alias for s in sources])}")
+                raise Refusal(
+                    f"{where}: {table}.{name}: there is no table {table!r} here{near(table, [s.alias for s in sources])}"
+                )
             if name not in self.names_of(source):
                 raise Refusal(f"{where}: {source.table} has no column {name!r}{near(name, self.names_of(source))}")
             return Col(table, name)

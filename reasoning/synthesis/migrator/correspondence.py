@@ -114,7 +114,9 @@ def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
     Our choice: 70 for the columns' names (with or without the table's in front), 25 for the tables', 5 for the same role.
     """
     (a, one), (b, other) = column, place
-    name = max(likeness(one, other), 0.95 * likeness(f"{singular(a)}_{one}", other), 0.95 * likeness(one, f"{singular(b)}_{other}"))
+    name = max(
+        likeness(one, other), 0.95 * likeness(f"{singular(a)}_{one}", other), 0.95 * likeness(one, f"{singular(b)}_{other}")
+    )
     role = (one in source[a].key) == (other in target[b].key)
     refers = any(other in edge.columns for edge in target.edges if edge.table == b)
     stray = refers and one not in source[a].key and not any(one in e.columns for e in source.edges if e.table == a)
@@ -194,7 +196,9 @@ def _clash(places) -> tuple[int, int] | None:
 
 def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspondence | None:
     """The correspondence of an assignment; None if a column that must have a place has none."""
-    images: dict[Place, tuple[Place, ...]] = {(name, c): ((name, c),) for name in problem.same for c in problem.source[name].types}
+    images: dict[Place, tuple[Place, ...]] = {
+        (name, c): ((name, c),) for name in problem.same for c in problem.source[name].types
+    }
     images |= {column: (place,) if place[0] else () for column, place in zip(problem.columns, places, strict=True)}
     referred = frozenset(column for column, place in zip(problem.columns, places, strict=True) if place == REFERRED)
     for column in sorted(referred):
@@ -225,7 +229,11 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
         for column, kind in table.types.items():
             if (name, column) in filled or column in referring:
                 continue
-            alike = [(_copy_score(place, (name, column)), place) for place in found.images if source.type_of(place) == kind and images[place]]
+            alike = [
+                (_copy_score(place, (name, column)), place)
+                for place in found.images
+                if source.type_of(place) == kind and images[place]
+            ]
             best = max(alike, default=(0, NOWHERE), key=lambda one: (one[0], one[1]))
             if best[0] >= COPY and not (column in table.key and best[1][1] not in source[best[1][0]].key):
                 images[best[1]] = (*images[best[1]], (name, column))
@@ -258,5 +266,7 @@ def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
             kind = problem.source.type_of(column)
             twins = [(t.name, c) for t in problem.target.by_name.values() for c in t.types if likeness(c, column[1]) > 0.8]
             also = f" ({'.'.join(twins[0])} is {problem.target.type_of(twins[0])})" if twins else ""
-            return f"{readers[column]} reads {'.'.join(column)}, and the new schema has no column of type {kind} left for it{also}"
+            return (
+                f"{readers[column]} reads {'.'.join(column)}, and the new schema has no column of type {kind} left for it{also}"
+            )
     return None

@@ -27,7 +27,11 @@ def migration_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
     """
     moved = sorted(name for name in mapping.source.by_name if not mapping.identity(name) or name not in mapping.target)
     created = [name for name in parents_first(mapping) if not (name in mapping.source and mapping.identity(name))]
-    lines = ["-- Data of the old schema into the new one; written by latentax Migrator.", *BEFORE.get(dialect, ()), _begin(dialect)]
+    lines = [
+        "-- Data of the old schema into the new one; written by latentax Migrator.",
+        *BEFORE.get(dialect, ()),
+        _begin(dialect),
+    ]
     lines += [f"ALTER TABLE {name_of(name, dialect)} RENAME TO {name_of(OLD + name, dialect)};" for name in moved]
     statements = create_statements(mapping.target.ddl)
     lines += [statements[name.lower()] + ";" for name in created]
@@ -111,7 +115,9 @@ def _key_sql(mapping, cell: Made, kind, shown, dialect):
     if len(key) == 1 and mapping.source.type_of((cell.anchor, key[0])) == kind:
         return f"{table}.{name_of(key[0], dialect)}"
     order = ", ".join(f"{name_of(column, dialect)}" for column in key or mapping.source[cell.anchor].types)
-    same = " AND ".join(f"k.{name_of(c, dialect)} = {table}.{name_of(c, dialect)}" for c in key or mapping.source[cell.anchor].types)
+    same = " AND ".join(
+        f"k.{name_of(c, dialect)} = {table}.{name_of(c, dialect)}" for c in key or mapping.source[cell.anchor].types
+    )
     number = f"(SELECT k.n FROM (SELECT {order}, ROW_NUMBER() OVER (ORDER BY {order}) AS n FROM {table}) AS k WHERE {same})"
     return number if kind == "int" else f"CAST({number} AS CHAR)" if dialect == "mysql" else f"CAST({number} AS TEXT)"
 
@@ -147,24 +153,31 @@ def _rule(mapping, name):
             continue
         place = (cell.table, cell.column) if isinstance(cell, Copy) else (cell.anchor, _only_key(mapping, cell, name, column))
         head.append(variable(place))
-    body = tuple(Atom(table, tuple(variables.get((table, c), Wild()) for c in mapping.source[table].types)) for table in rule.body)
+    body = tuple(
+        Atom(table, tuple(variables.get((table, c), Wild()) for c in mapping.source[table].types)) for table in rule.body
+    )
     return Rule((Atom(name, tuple(head)),), body)
 
 
 def _only_key(mapping, cell: Made, name, column):
     key = mapping.source[cell.anchor].key
     if len(key) != 1 or mapping.source.type_of((cell.anchor, key[0])) != mapping.target[name].types[column]:
-        raise Refusal(f"{name}.{column} is a new key, and {cell.anchor} has no key of one column of its type to make it from: use the SQL script")
+        raise Refusal(
+            f"{name}.{column} is a new key, and {cell.anchor} has no key of one column of its type to make it from: use the SQL script"
+        )
     return key[0]
 
 
 def dynamite_json(mapping: DataMapping) -> str:
     """The mapping in the form that `python -m reasoning.synthesis.dynamite run --mapping` reads. Raises Refusal as `datalog_of`."""
     partial = [rule.table for rule in mapping.rules.values() if rule.tree]
-    notes = [f"{name}: rows without a partner in every joined table are left out here, and kept by the SQL script" for name in partial]
+    notes = [
+        f"{name}: rows without a partner in every joined table are left out here, and kept by the SQL script" for name in partial
+    ]
     options = {"budget": 60.0, "seed": 0, "constants": [], "max_rules": 1, "learning": "directed"}
-    data = {"format": "latentax dynamite mapping 1", "datalog": show_program(datalog_of(mapping)), "source_schema": to_json(mapping.source.schema),
-            "target_schema": to_json(mapping.target.schema), "options": options, "statistics": {}, "notes": notes, "examples": []}  # fmt: skip
+    data = {"format": "latentax dynamite mapping 1", "datalog": show_program(datalog_of(mapping)),
+            "source_schema": to_json(mapping.source.schema), "target_schema": to_json(mapping.target.schema),
+            "options": options, "statistics": {}, "notes": notes, "examples": []}  # fmt: skip
     return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -172,7 +185,9 @@ def alembic_file(mapping: DataMapping, dialect: str, revision: str, down_revisio
     """A migration file as Alembic keeps them; going back is not offered, because dropped columns are gone."""
     script = migration_sql(mapping, dialect)
     bare = [one.strip() for one in _statements(re.sub(r"--[^\n]*", "", script))]
-    steps = [one for one in bare if one.upper() not in ("BEGIN", "START TRANSACTION", "COMMIT")]  # Alembic has a transaction of its own
+    steps = [
+        one for one in bare if one.upper() not in ("BEGIN", "START TRANSACTION", "COMMIT")
+    ]  # Alembic has a transaction of its own
     body = "\n".join(f"    op.execute(sa.text({_python(one)}))" for one in steps)
     stamp = datetime.date.today().isoformat()
     return (
@@ -200,4 +215,3 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
         found[name] = f"one row for each of {rule.anchor}" + (f", joined with {', '.join(joined_)}" if joined_ else "")
         found[name] += f"; {', '.join(made)} made for it" if made else ""
     return found
-

@@ -164,4 +164,3 @@ def create_table(tables: Tables, name: str) -> str:
         cells.append(" ".join(words))
     key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
     return f"CREATE TABLE {name_of(name)} ({', '.join(cells)}{key})"
-

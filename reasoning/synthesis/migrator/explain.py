@@ -18,7 +18,9 @@ def columns_in_words(found: Refactoring) -> list[str]:
     """A line for every source column that is not where it was."""
     lines = ["Columns:"]
     for column in found.correspondence.images:
-        places = [(name, c) for name, rule in found.mapping.rules.items() for c, cell in rule.cells.items() if cell == Copy(*column)]
+        places = [
+            (name, c) for name, rule in found.mapping.rules.items() for c, cell in rule.cells.items() if cell == Copy(*column)
+        ]
         if places == [column]:
             continue
         where = ", ".join(".".join(place) for place in places) or "dropped: nothing reads it"

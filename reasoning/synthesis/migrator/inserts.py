@@ -157,4 +157,3 @@ def _parents_first(names: list[str], view: View) -> list[str]:
         done.append((free or left)[0])
         left.remove(done[-1])
     return done
-

@@ -100,7 +100,9 @@ class DataMapping:
     @property
     def made(self) -> frozenset[Place]:
         """Target columns that hold invented keys."""
-        return frozenset((name, c) for name, rule in self.rules.items() for c, cell in rule.cells.items() if isinstance(cell, Made))
+        return frozenset(
+            (name, c) for name, rule in self.rules.items() for c, cell in rule.cells.items() if isinstance(cell, Made)
+        )
 
     def owned(self, table: str) -> list[str]:
         """Target tables with one row for each row of a source table: those that referred to none of the others last."""
@@ -158,7 +160,9 @@ class _Maker:
         anchor = self.anchor(name)
         if anchor is None:
             return None
-        cells = {column: Copy(*self.main(name, column, anchor)) for column in self.target[name].types if (name, column) in self.places}
+        cells = {
+            column: Copy(*self.main(name, column, anchor)) for column in self.target[name].types if (name, column) in self.places
+        }
         tree = self.join(anchor, {cell.table for cell in cells.values()})
         tree = self.refer(name, anchor, cells, tree)
         self.fill(name, anchor, cells)
@@ -178,7 +182,12 @@ class _Maker:
                     givers[place[0]] = givers.get(place[0], 0) + 1
         if not givers:
             return self.parent_of_new(name)
-        keyed = {place[0] for column in table.key for place in self.places.get((name, column), ()) if place[1] in self.source[place[0]].key}
+        keyed = {
+            place[0]
+            for column in table.key
+            for place in self.places.get((name, column), ())
+            if place[1] in self.source[place[0]].key
+        }
 
         def worth(giver):
             others = {other for other in givers if other != giver}

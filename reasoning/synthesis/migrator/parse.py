@@ -160,7 +160,9 @@ def _place(tree, above, found):
         for node in nodes(value) if isinstance(value, Param | Arith) else ():
             if isinstance(node, Param):
                 found.setdefault(node.name, []).append(place)
-    children = [getattr(tree, name) for name in getattr(tree, "__dataclass_fields__", {})] if not isinstance(tree, tuple) else tree
+    children = (
+        [getattr(tree, name) for name in getattr(tree, "__dataclass_fields__", {})] if not isinstance(tree, tuple) else tree
+    )
     for child in children:
         if isinstance(child, tuple) or hasattr(child, "__dataclass_fields__"):
             _place(child, aliases, found)

@@ -89,7 +89,9 @@ def flattened(select: Select, view: View) -> Select:
         sources = (*select.sources, *(Source(table, fresh[alias]) for alias, table in names.items()))
         rest = [other for other in conjuncts(select.where) if other is not part]
         where = conjunction([*rest, renamed.where]) if rest or renamed.where != And(()) else And(())
-        joined = replace(select, sources=sources, joins=(*select.joins, *renamed.joins, (part.columns[0], renamed.outs[0].value)), where=where)
+        joined = replace(
+            select, sources=sources, joins=(*select.joins, *renamed.joins, (part.columns[0], renamed.outs[0].value)), where=where
+        )
         return flattened(joined, view)
     return select
 
@@ -129,7 +131,7 @@ def _groups(select: Select, by_alias, view: View):
             continue
         twice = {by_alias[a] for a in one} & {by_alias[a] for a in other}
         known = by_alias[left.alias] in view.mapping.source and by_alias[right.alias] in view.mapping.source
-        if known and not twice and _reference(view, (by_alias[left.alias], left.name), (by_alias[right.alias], right.name)) or (
+        if (known and not twice and _reference(view, (by_alias[left.alias], left.name), (by_alias[right.alias], right.name))) or (
             known and not twice and _part_of_reference(view, select, by_alias, left, right)
         ):
             merged = one | other
@@ -154,7 +156,7 @@ def _part_of_reference(view, select, by_alias, left, right):
 def _chains(group, used, by_alias, select, view: View, reader: str) -> Iterator[Chain]:
     """Trees of target tables for one group, those with few tables and the query's own joins first."""
     mine = [column for column in used if column.alias in group]
-    if not by_alias[next(iter(group))] in view.mapping.source:
+    if by_alias[next(iter(group))] not in view.mapping.source:
         (alias,) = group
         yield Chain({column: (by_alias[alias], column.name) for column in mine}, frozenset(), (by_alias[alias],))
         return
@@ -193,7 +195,9 @@ def _parent(alias, group, by_alias, select, view):
         for child, parent in ((left, right), (right, left)):
             if parent.alias == alias and child.alias in group:
                 ends = (by_alias[child.alias], child.name), (by_alias[alias], parent.name)
-                if any((e.table, e.columns[0]) == ends[0] and (e.to, e.to_columns[0]) == ends[1] for e in view.mapping.source.edges):
+                if any(
+                    (e.table, e.columns[0]) == ends[0] and (e.to, e.to_columns[0]) == ends[1] for e in view.mapping.source.edges
+                ):
                     return True
     return False
 
@@ -229,7 +233,9 @@ def _build(select: Select, groups, chains, loose) -> Select:
     outs = tuple(Out(change(out.value, moved.__getitem__), out.name) for out in select.outs)
     tied = [(moved[a], moved[b]) for a, b in loose if moved[a] != moved[b]]
     changed = change((select.where, select.order, select.group), moved.__getitem__)
-    return replace(select, outs=outs, sources=tuple(sources), joins=(*joins, *tied), where=changed[0], order=changed[1], group=changed[2])
+    return replace(
+        select, outs=outs, sources=tuple(sources), joins=(*joins, *tied), where=changed[0], order=changed[1], group=changed[2]
+    )
 
 
 def mentions(tree, tables: frozenset[str]) -> bool:

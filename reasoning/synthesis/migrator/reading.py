@@ -16,7 +16,9 @@ def read_places(program: Program, tables: Tables) -> dict[Place, str]:
     links = {frozenset(((e.table, a), (e.to, b))) for e in tables.edges for a, b in zip(e.columns, e.to_columns, strict=True)}
     found: dict[Place, str] = {}
     for function in program.functions:
-        linked = {id(node.select) for node in nodes(function.statements) if isinstance(node, InSelect) and _inner_link(node, links)}
+        linked = {
+            id(node.select) for node in nodes(function.statements) if isinstance(node, InSelect) and _inner_link(node, links)
+        }
         for tree in nodes(function.statements):
             if isinstance(tree, Select | Delete | Update):
                 for place in _needed(tree, links, id(tree) in linked):

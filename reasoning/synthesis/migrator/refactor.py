@@ -5,6 +5,7 @@ none, and a check by bounded testing at the end.
 """
 
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,6 @@ from reasoning.synthesis.migrator.simulate import Simulation, Unrelated, fail_of
 from reasoning.synthesis.migrator.sketch import Sketch, affected, make_sketch, tables_named
 from reasoning.synthesis.migrator.tables import Tables, read_tables
 from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
-
 
 MOST_STARTS = 5
 """Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
@@ -48,6 +48,8 @@ class Options:
     """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is installed."""
     learning: Literal["mfi", "whole"] = "mfi"
     """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
+    ranked: bool = True
+    """Likely options of a sketch first; else in an order drawn from the seed, to measure what learning is worth."""
     most_correspondences: int = 200
     """Looked at before giving up."""
 
@@ -217,6 +219,8 @@ def _under(old, attempt, options, clock, effort, progress):
             complaint = complaint or str(problem)
     if complaint:
         return complaint, None, ()
+    if not options.ranked:
+        sketches = [_shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}")) for sketch in sketches]
     progress(f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} functions to rewrite")
     try:
         world = simulation(old, view.mapping, concerned, options.seed)
@@ -231,6 +235,10 @@ def _under(old, attempt, options, clock, effort, progress):
         completion.close()
         world.source.close()
         world.target.close()
+
+
+def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
+    return replace(sketch, holes=tuple(tuple(chance.sample(options, len(options))) for options in sketch.holes))
 
 
 def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand, options, clock, effort, progress):
@@ -274,7 +282,9 @@ def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
     filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
     if set(world.source.names) <= filled:
         return (EMPTY,)
-    return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[: 1 + MOST_STARTS]
+    return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[
+        : 1 + MOST_STARTS
+    ]
 
 
 def related_starts(program: Program, source: Tables, target: Tables, seed: int = 0) -> tuple[Start, ...]:
@@ -296,7 +306,9 @@ def related_starts(program: Program, source: Tables, target: Tables, seed: int =
 def _verified(old, new, attempt, options, clock):
     from reasoning.synthesis.migrator.verify import verify_program
 
-    return verify_program(old, attempt.view.mapping.source, new, attempt.view.mapping.target, options.verify, options.budget - clock.spent())
+    return verify_program(
+        old, attempt.view.mapping.source, new, attempt.view.mapping.target, options.verify, options.budget - clock.spent()
+    )
 
 
 def _time(effort, phase, seconds):

@@ -11,7 +11,8 @@ from reasoning.synthesis.migrator.refactor import Refactoring
 from reasoning.synthesis.migrator.show import show_function
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; color: #222; background: #fff; padding: 0 1em }
-pre { background: #f5f5f2; padding: .7em; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 12.5px/1.45 ui-monospace, monospace }
+pre { background: #f5f5f2; padding: .7em; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
+  font: 12.5px/1.45 ui-monospace, monospace }
 table { border-collapse: collapse; width: 100%; table-layout: fixed } td, th { vertical-align: top; text-align: left; padding: .3em }
 .gone { background: #fbe3df } .new { background: #dff2df } .claim { border-left: 4px solid #1b6ca8; padding-left: .8em }
 h3 { margin: 1.2em 0 .2em; font-size: 1em } .hand { color: #b8442c }"""
@@ -52,7 +53,8 @@ def _claims(found: Refactoring) -> str:
 def _pair(old: Function, new: Function, dialect: str) -> str:
     before, after = show_function(old, dialect).splitlines()[1:], show_function(new, dialect).splitlines()[1:]
     left, right = _marked(before, after)
-    return f"<h3>{escape(old.name)}({escape(', '.join(old.params))})</h3><table><tr><td><pre>{left}</pre></td><td><pre>{right}</pre></td></tr></table>"
+    head = f"<h3>{escape(old.name)}({escape(', '.join(old.params))})</h3>"
+    return f"{head}<table><tr><td><pre>{left}</pre></td><td><pre>{right}</pre></td></tr></table>"
 
 
 def _marked(before: list[str], after: list[str]) -> tuple[str, str]:
@@ -61,5 +63,7 @@ def _marked(before: list[str], after: list[str]) -> tuple[str, str]:
     kept = ({n for b in same for n in range(b.a, b.a + b.size)}, {n for b in same for n in range(b.b, b.b + b.size)})
     sides = []
     for lines, stay, mark in ((before, kept[0], "gone"), (after, kept[1], "new")):
-        sides.append("\n".join(escape(x) if n in stay else f'<span class="{mark}">{escape(x)}</span>' for n, x in enumerate(lines)))
+        sides.append(
+            "\n".join(escape(x) if n in stay else f'<span class="{mark}">{escape(x)}</span>' for n, x in enumerate(lines))
+        )
     return sides[0], sides[1]

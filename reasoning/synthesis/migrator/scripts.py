@@ -40,7 +40,9 @@ def _tables(program, tables, scenario):
 
 def _before(rows: dict[str, list[tuple]], used: list[str]) -> list[str]:
     """INSERTs of the rows that the calls begin with."""
-    return [f"INSERT INTO {name_of(name)} VALUES ({', '.join(map(literal, row))});" for name in used for row in rows.get(name, ())]
+    return [
+        f"INSERT INTO {name_of(name)} VALUES ({', '.join(map(literal, row))});" for name in used for row in rows.get(name, ())
+    ]
 
 
 def bound(function: Function, tables: Tables, arguments: dict[str, Any], number: int) -> Function:

@@ -29,12 +29,14 @@ from reasoning.synthesis.migrator.program import (
     reads,
 )
 
-RESERVED = set(
-    "add all alter and any as asc between by case check column constraint create cross current_date default delete desc distinct drop else end "
-    "except exists false for foreign from full grant group having in index inner insert intersect interval into is join key left like "
-    "limit natural not null offset on or order outer primary references revoke right rows select set table then to trigger true union "
-    "unique update user using values view when where window with".split()
-)
+KEYWORDS = """
+add all alter and any as asc between by case check column constraint create cross current_date default delete desc
+distinct drop else end except exists false for foreign from full grant group having in index inner insert intersect
+interval into is join key left like limit natural not null offset on or order outer primary references revoke right rows
+select set table then to trigger true union unique update user using values view when where window with
+"""
+RESERVED = frozenset(KEYWORDS.split())
+"""Words of SQL that are no names unless quoted."""
 WIDE = 100
 """Statements longer than this are broken into lines."""
 
@@ -131,7 +133,9 @@ class _Printer:
         left, done, text = list(tree.sources), [], ""
         while left:
             known = {source.alias for source in done}
-            tied = lambda s: [j for j in tree.joins if {j[0].alias, j[1].alias} - {s.alias} <= known and s.alias in (j[0].alias, j[1].alias)]
+            tied = lambda s, known=known: [
+                j for j in tree.joins if {j[0].alias, j[1].alias} - {s.alias} <= known and s.alias in (j[0].alias, j[1].alias)
+            ]
             following = next((source for source in left if tied(source)), left[0])
             on = " AND ".join(f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following))
             shown = self.name(following.table)
@@ -157,14 +161,20 @@ class _Printer:
             text = (" AND " if isinstance(tree, And) else " OR ").join(map(again, tree.parts))
             return f"({text})" if inner else text
         if isinstance(tree, Not):
-            return f"NOT {self.pred(tree.part, many, changed, True)}" if not isinstance(tree.part, Cmp) else f"NOT ({again(tree.part)})"
+            return (
+                f"NOT {self.pred(tree.part, many, changed, True)}"
+                if not isinstance(tree.part, Cmp)
+                else f"NOT ({again(tree.part)})"
+            )
         if isinstance(tree, InList):
             return f"{self.value(tree.column, many)} IN ({', '.join(self.value(v, many) for v in tree.values)})"
         if isinstance(tree, InSelect):
             left = ", ".join(self.value(column, many) for column in tree.columns)
             left = f"({left})" if len(tree.columns) > 1 else left
             inside = " ".join(self.select(tree.select))
-            if self.dialect == "mysql" and changed in reads(tree.select):  # MySQL reads no table that it changes, but a copy of it
+            if self.dialect == "mysql" and changed in reads(
+                tree.select
+            ):  # MySQL reads no table that it changes, but a copy of it
                 inside = f"SELECT * FROM ({inside}) AS kept"
             return f"{left} IN ({inside})"
         assert isinstance(tree, Cmp)

@@ -133,8 +133,7 @@ def _walk(found: Simulation, compiled: list[Compiled], domains: Domains, chance:
         if done >= steps or not compiled:
             break
         one = chance.choice(inserting if inserting and chance.random() < 0.8 else compiled)
-        present = found.source.rows(one.function.tables)
-        call = {name: _pick(one.function, name, present, domains, found, chance) for name in one.function.params}
+        call = {name: pick(one.function, name, found.source, domains, chance) for name in one.function.params}
         try:
             found.source.call(one, call, number)
             done += 1
@@ -142,16 +141,16 @@ def _walk(found: Simulation, compiled: list[Compiled], domains: Domains, chance:
             continue
 
 
-def _pick(function, name, present, domains, found, chance):
-    """An argument: often a value that is there already, or one that a reference asks for."""
+def pick(function: Function, name: str, base: Database, domains: Domains, chance: random.Random) -> Any:
+    """An argument: often a value that is there already where the parameter goes, or one that a reference asks for."""
     table, column = placed(function)[name][0]
     if table and chance.random() < 0.6:
-        places = [(table, column)] + [(e.to, e.to_columns[e.columns.index(column)]) for e in found.source.edges
-                                      if e.table == table and column in e.columns]  # fmt: skip
-        there = [row[list(found.mapping.source[t].types).index(c)] for t, c in places[::-1] if t in found.source.names
-                 for row in (present.get(t) or found.source.rows([t])[t])]  # fmt: skip
-        if there := [value for value in there if value is not None]:
-            return chance.choice(there)
+        places = [(e.to, e.to_columns[e.columns.index(column)]) for e in base.edges if e.table == table and column in e.columns]
+        for place in [*places, (table, column)]:
+            if place[0] in base.names:
+                sql = f"SELECT DISTINCT {name_of(place[1])} FROM {name_of(place[0])} WHERE {name_of(place[1])} IS NOT NULL"
+                if there := base.base.execute(sql).fetchall():
+                    return chance.choice(there)[0]
     return chance.choice(domains.by_parameter[function.name, name])
 
 
@@ -163,8 +162,10 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
         referring = {column for edge in source.edges if edge.table == name for column in edge.columns}
         rows = {}
         for n in range(2 + chance.randrange(2)):
-            pick = lambda column, n=n: n if column in table.key else chance.randrange(2 if column in referring else 3)
-            row = tuple(DOMAINS[kind][pick(column)] for column, kind in table.types.items())
+            row = tuple(
+                DOMAINS[kind][n if column in table.key else chance.randrange(2 if column in referring else 3)]
+                for column, kind in table.types.items()
+            )
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
         made[name] = list(rows.values())
     return made
@@ -256,7 +257,9 @@ def _try_update(found, before, compiled, number, start):
         found.tests += 1
         got = _attempt(found.target, compiled, arguments, lambda: fingerprint(found.target.rows(tables), found.mapping))
         if got != found.expected[mark]:
-            return arguments, "the databases are no longer related" if got and found.expected[mark] else "only one of them succeeds"
+            return arguments, "the databases are no longer related" if got and found.expected[
+                mark
+            ] else "only one of them succeeds"
     return None
 
 
@@ -296,7 +299,10 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
         return tuple((name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name])
 
     def coloured(name, row):
-        return (name, *(("key", colours.get((made[name][n], v), 0)) if n in made[name] and v is not None else v for n, v in enumerate(row)))
+        return (
+            name,
+            *(("key", colours.get((made[name][n], v), 0)) if n in made[name] and v is not None else v for n, v in enumerate(row)),
+        )
 
     for _ in range(ROUNDS):
         around: dict[Any, list] = {}
@@ -326,4 +332,3 @@ def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> b
     if len(one) != len(other) or (keys and ordered(one) != ordered(other)):
         return False
     return select.limit is not None or Counter(one) == Counter(other)
-

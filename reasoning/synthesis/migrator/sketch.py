@@ -76,7 +76,9 @@ def make_sketch(function: Function, view: View) -> Sketch:
         for statement in group:
             holes += _options(statement, view, function.name)
     target = view.mapping.target
-    done = tuple(tuple(dict.fromkeys(tuple(through_reference(s, target) for s in option) for option in options)) for options in holes)
+    done = tuple(
+        tuple(dict.fromkeys(tuple(through_reference(s, target) for s in option) for option in options)) for options in holes
+    )
     return Sketch(function, done)
 
 
@@ -104,4 +106,3 @@ def tables_named(statements: Sequence[Statement]) -> frozenset[str]:
     """All tables in statements."""
     named = {node.table for node in nodes(tuple(statements)) if isinstance(node, Source | Insert | Delete | Update)}
     return frozenset(named)
-

@@ -98,7 +98,8 @@ class Symbols:
                 fine.append(self._insert(statement, state))
             elif isinstance(statement, Delete):
                 state[statement.table] = [
-                    Row(self.z3.And(row.there, self.z3.Not(self._holds(statement, row))), row.cells) for row in state[statement.table]
+                    Row(self.z3.And(row.there, self.z3.Not(self._holds(statement, row))), row.cells)
+                    for row in state[statement.table]
                 ]
             elif isinstance(statement, Update):
                 self._update(statement, state)
@@ -127,7 +128,11 @@ class Symbols:
     def _unique(self, table, state):
         """No two rows with the same key, and nothing NULL where it must not be."""
         z3, rows, key = self.z3, state[table], self.tables[table].key
-        parts = [z3.Implies(row.there, z3.Not(row.cells[column].null)) for row in rows for column in {*self.tables[table].required, *key}]
+        parts = [
+            z3.Implies(row.there, z3.Not(row.cells[column].null))
+            for row in rows
+            for column in {*self.tables[table].required, *key}
+        ]
         for n, one in enumerate(rows if key else ()):
             for other in rows[n + 1 :]:
                 same = z3.And(*(one.cells[c].value == other.cells[c].value for c in key))
@@ -142,7 +147,10 @@ class Symbols:
                 for row in state[edge.table]:
                     given = z3.And(row.there, *(z3.Not(row.cells[c].null) for c in edge.columns))
                     pairs = list(zip(edge.columns, edge.to_columns, strict=True))
-                    found = [z3.And(there.there, *(there.cells[b].value == row.cells[a].value for a, b in pairs)) for there in state[edge.to]]
+                    found = [
+                        z3.And(there.there, *(there.cells[b].value == row.cells[a].value for a, b in pairs))
+                        for there in state[edge.to]
+                    ]
                     parts.append(z3.Implies(given, z3.Or(*found)))
         return z3.And(*parts)
 
@@ -164,11 +172,15 @@ class Symbols:
     def rows(self, select: Select) -> list[Row]:
         """The rows of a select, absent ones included."""
         z3, state = self.z3, self.scope[2]
-        if select.group or select.distinct and len(select.outs) > 6:
+        if select.group or (select.distinct and len(select.outs) > 6):
             raise Beyond("GROUP BY")
         found = [(z3.BoolVal(True), {})]
         for source in select.sources:
-            found = [(z3.And(there, row.there), bound | {source.alias: row.cells}) for there, bound in found for row in state[source.table]]
+            found = [
+                (z3.And(there, row.there), bound | {source.alias: row.cells})
+                for there, bound in found
+                for row in state[source.table]
+            ]
             if len(found) > MOST_ROWS:
                 raise Beyond("joins of so many rows")
         made = []
@@ -179,7 +191,10 @@ class Symbols:
                 made.append(Row(holds, {str(n): self.value(out.value, bound) for n, out in enumerate(select.outs)}))
         if not select.distinct:
             return made
-        return [Row(z3.And(row.there, *(z3.Not(z3.And(e.there, self.same(row, e))) for e in made[:n])), row.cells) for n, row in enumerate(made)]
+        return [
+            Row(z3.And(row.there, *(z3.Not(z3.And(e.there, self.same(row, e))) for e in made[:n])), row.cells)
+            for n, row in enumerate(made)
+        ]
 
     def same(self, one: Row, other: Row):
         """A formula that says that two rows hold the same, NULL equal to NULL."""

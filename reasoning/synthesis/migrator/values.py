@@ -94,7 +94,12 @@ def _literals(program: Program) -> dict[tuple[str, str], list]:
             else:
                 continue
             for node in nodes(tree.where if hasattr(tree, "where") else ()):
-                if isinstance(node, Cmp) and isinstance(node.left, Col) and isinstance(node.right, Lit) and node.right.value is not None:
+                if (
+                    isinstance(node, Cmp)
+                    and isinstance(node.left, Col)
+                    and isinstance(node.right, Lit)
+                    and node.right.value is not None
+                ):
                     found.setdefault((names.get(node.left.alias, ""), node.left.name), []).append(node.right.value)
     return {place: list(dict.fromkeys(values)) for place, values in found.items()}
 

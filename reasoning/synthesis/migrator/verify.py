@@ -26,7 +26,9 @@ MILLISECONDS = 5_000
 """For one formula."""
 
 
-def verify_program(old: Program, old_tables: Tables, new: Program, new_tables: Tables, mode: str = "auto", seconds: float = 30.0) -> str:
+def verify_program(
+    old: Program, old_tables: Tables, new: Program, new_tables: Tables, mode: str = "auto", seconds: float = 30.0
+) -> str:
     """What can be claimed for all arguments.
 
     Args:
@@ -110,7 +112,11 @@ class _Verifier:
                 for side, symbols in enumerate(self.sides):
                     states[side], good = symbols.call(pair[side], arguments, fresh, states[side])
                     fine.append(z3.And(good, symbols.references(states[side], cluster.tables[side])))
-                if (said := self.ask(solver, z3.And(fine[0], z3.Not(fine[1])), calls[: number + 1], "fails in the new program alone")) is not None:
+                if (
+                    said := self.ask(
+                        solver, z3.And(fine[0], z3.Not(fine[1])), calls[: number + 1], "fails in the new program alone"
+                    )
+                ) is not None:
                     return said
                 solver.add(fine[0], fine[1])
         except Beyond as beyond:
@@ -132,7 +138,10 @@ class _Verifier:
         arguments = self.arguments(name, len(calls))
         free = [self.ranged(cell, fresh_values) for cell in arguments.values()]
         try:
-            rows = [symbols.query(function, arguments, state) for symbols, function, state in zip(self.sides, pair, states, strict=True)]
+            rows = [
+                symbols.query(function, arguments, state)
+                for symbols, function, state in zip(self.sides, pair, states, strict=True)
+            ]
         except Beyond as beyond:
             self.beyond[name] = str(beyond)
             return None
@@ -141,7 +150,9 @@ class _Verifier:
     def equal(self, one: list[Row], other: list[Row]):
         """A formula that says that two lists of rows are the same multiset."""
         z3 = self.z3
-        count = lambda rows, wanted: z3.Sum([z3.If(z3.And(row.there, self.sides[0].same(row, wanted)), 1, 0) for row in rows] or [z3.IntVal(0)])
+        count = lambda rows, wanted: z3.Sum(
+            [z3.If(z3.And(row.there, self.sides[0].same(row, wanted)), 1, 0) for row in rows] or [z3.IntVal(0)]
+        )
         return z3.And(*(z3.Implies(row.there, count(one, row) == count(other, row)) for row in [*one, *other]))
 
     def ask(self, solver, formula, calls, what) -> str | None:
@@ -164,4 +175,3 @@ class _Verifier:
         for parameter in placed(self.comparison.pairs[name][0]):
             made[parameter] = Cell(self.z3.BoolVal(False), self.z3.Int(f"{parameter}_{number}"))
         return made
-
