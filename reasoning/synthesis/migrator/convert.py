@@ -274,13 +274,16 @@ class _Reader:
             return Or(tuple(one for part in parts for one in (part.parts if isinstance(part, Or) else (part,))))
         if isinstance(tree, exp.Not):
             inner = again(tree.this)
-            return Cmp("IS NOT", inner.left, inner.right) if isinstance(inner, Cmp) and inner.op == "IS" else Not(inner)
+            turned = {"IS": "IS NOT", "IS NOT": "IS"}
+            return Cmp(turned[inner.op], inner.left, inner.right) if isinstance(inner, Cmp) and inner.op in turned else Not(inner)
         if isinstance(tree, exp.Between):
             low, high = (self.value(tree.args[name], sources) for name in ("low", "high"))
             column = self.value(tree.this, sources)
             return And((Cmp(">=", column, low), Cmp("<=", column, high)))
         if isinstance(tree, exp.Is):
-            return Cmp("IS", self.value(tree.this, sources), self.value(tree.expression, sources))
+            self.only(tree, "this", "expression", "negate")
+            op = "IS NOT" if tree.args.get("negate") else "IS"  # PostgreSQL's reader; others put NOT around it
+            return Cmp(op, self.value(tree.this, sources), self.value(tree.expression, sources))
         if isinstance(tree, exp.In):
             return self.inside(tree, sources)
         if isinstance(tree, exp.Boolean):
@@ -291,12 +294,19 @@ class _Reader:
         op = COMPARISONS.get(type(tree).__name__)
         if op is None:
             raise Outside(f"{type(tree).__name__.upper()} in a condition is outside the fragment", tree)
+        self.only(tree, "this", "expression")
         left, right = self.value(tree.this, sources), self.value(tree.expression, sources)
         if isinstance(right, Col) and not isinstance(left, Col) and op != "LIKE":
             left, right, op = right, left, TURNED.get(op, op)
         return Cmp(op, left, right)
 
+    def only(self, tree, *names):
+        """Refuse options of a node that would be lost here."""
+        if extra := [name for name, value in tree.args.items() if value and name not in names]:
+            raise Outside(f"{extra[0].upper()} in {tree.sql()} is outside the fragment", tree)
+
     def inside(self, tree, sources):
+        self.only(tree, "this", "expressions", "query")
         left = tree.this.expressions if isinstance(tree.this, self.exp.Tuple) else [tree.this]
         names = tuple(self.column(one.unnest() if hasattr(one, "unnest") else one, sources) for one in left)
         if not tree.args.get("query"):

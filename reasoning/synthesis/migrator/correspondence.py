@@ -10,7 +10,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.tables import Edge, Tables
+from reasoning.synthesis.migrator.tables import Tables
 
 Place = tuple[str, str]
 """A table and one of its columns."""
@@ -83,9 +83,12 @@ def _rank(source, target, column, places, required):
     return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
 
 
-def _reference(source, column) -> Edge | None:
-    """The foreign key of this column alone."""
-    return next((edge for edge in source.edges if (edge.table, edge.columns) == (column[0], (column[1],))), None)
+def _reference(source, column) -> Place | None:
+    """The key column that this one refers to, alone or together with others."""
+    for edge in source.edges:
+        if edge.table == column[0] and column[1] in edge.columns:
+            return edge.to, edge.to_columns[edge.columns.index(column[1])]
+    return None
 
 
 @functools.lru_cache(maxsize=100_000)
@@ -203,8 +206,8 @@ def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspon
     referred = frozenset(column for column, place in zip(problem.columns, places, strict=True) if place == REFERRED)
     for column in sorted(referred):
         seen, at = {column}, column
-        while at in referred and (edge := _reference(problem.source, at)) and (edge.to, edge.to_columns[0]) not in seen:
-            at = (edge.to, edge.to_columns[0])
+        while at in referred and (there := _reference(problem.source, at)) and there not in seen:
+            at = there
             seen.add(at)
         if at not in referred:
             fitting = [place for place in images.get(at, ()) if problem.target.type_of(place) == problem.source.type_of(column)]

@@ -42,7 +42,7 @@ def _needed(tree, links: Links, linked: bool) -> list[Place]:
     else:
         mine = []
     inside = [node for node in here(tree.where) if isinstance(node, InSelect)]
-    tying = [node for node in inside if _inner_link(node, links, place(node.columns[0]))]
+    tying = [node for node in inside if _inner_link(node, links, [place(column) for column in node.columns])]
     mine += _plain(tree.where, tying)
     return [place(column) for column in mine]
 
@@ -60,13 +60,13 @@ def _plain(where, skipped) -> list[Col]:
     return []
 
 
-def _inner_link(node: InSelect, links: Links, outer: Place | None = None) -> bool:
-    """Whether IN compares a column with one that a reference ties it to; without `outer`, whether any reference ends there."""
-    value = node.select.outs[0].value
-    names = _names(node.select)
-    if len(node.columns) != 1 or not isinstance(value, Col):
+def _inner_link(node: InSelect, links: Links, outer: list[Place] | None = None) -> bool:
+    """Whether IN compares columns with those that references tie them to; without `outer`, whether references end there."""
+    names, values = _names(node.select), [out.value for out in node.select.outs]
+    if not all(isinstance(value, Col) for value in values):
         return False
-    far = (names[value.alias], value.name)
+    far = [(names[value.alias], value.name) for value in values]
     if outer is None:
-        return any(far in link and any(p[1] == node.columns[0].name for p in link) for link in links)
-    return frozenset((outer, far)) in links
+        ends = lambda place, name: any(place in link and any(p[1] == name for p in link) for link in links)
+        return all(ends(place, column.name) for place, column in zip(far, node.columns, strict=True))
+    return all(frozenset(pair) in links for pair in zip(outer, far, strict=True))
