@@ -31,7 +31,7 @@ class Settings:
     """Of test databases and ties, for every scenario."""
     budget: float = 300.0
     """Seconds for one scenario."""
-    learning: float = 10.0
+    learning: float = 3.0
     """Seconds for one completion of shuffled sketches; 0: left out."""
     assignments: int = 20
     """Correspondences asked of both searches; 0: left out."""

@@ -134,7 +134,8 @@ def test_bad_options(options, complaint):
 
 
 PEOPLE = "CREATE TABLE p (id INT PRIMARY KEY, name TEXT, boss INT REFERENCES p(id));"
-SPLIT_PEOPLE = "CREATE TABLE p (id INT PRIMARY KEY, boss INT REFERENCES p(id));\nCREATE TABLE label (p_id INT PRIMARY KEY REFERENCES p(id), name TEXT);"
+SPLIT_PEOPLE = """CREATE TABLE p (id INT PRIMARY KEY, boss INT REFERENCES p(id));
+CREATE TABLE label (p_id INT PRIMARY KEY REFERENCES p(id), name TEXT);"""
 BOSSES = """-- name: add(id, name, boss)
 INSERT INTO p VALUES (:id, :name, :boss);
 -- name: boss_of(name)
@@ -167,8 +168,10 @@ UPDATE r SET y = :y WHERE x = :x;
 
 
 def test_keys_of_two_columns_there_and_back():
-    assert isinstance(there := refactor(KEYED, WIDE, NARROW, QUICK), Refactoring), there
-    assert isinstance(back := refactor(show_program(there.new), NARROW, WIDE, QUICK), Refactoring), back
+    there = refactor(KEYED, WIDE, NARROW, QUICK)
+    assert isinstance(there, Refactoring), there
+    back = refactor(show_program(there.new), NARROW, WIDE, QUICK)
+    assert isinstance(back, Refactoring), back
     final = parse_program(show_program(back.new), back.target)
     assert Comparison(there.old, there.source, final, back.target).run(2, lambda: True).failure is None
 
