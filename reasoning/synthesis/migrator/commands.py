@@ -12,7 +12,7 @@ from reasoning.synthesis.migrator.data import alembic_file, dynamite_json, migra
 from reasoning.synthesis.migrator.explain import explain
 from reasoning.synthesis.migrator.parse import parse_program
 from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor, related_starts
-from reasoning.synthesis.migrator.report import write_report
+from reasoning.synthesis.migrator.report import page
 from reasoning.synthesis.migrator.scripts import scenario_script
 from reasoning.synthesis.migrator.show import show_program
 from reasoning.synthesis.migrator.tables import read_tables, read_text
@@ -116,15 +116,13 @@ def synthesize(command: Synthesize) -> int:
             write_whole(command.out, f"-- Not finished; missing: {', '.join(found.missing)}\n\n" + show_program(found.best))
             print(f"the best so far is in {command.out}; missing: {', '.join(found.missing)}", file=sys.stderr)
         return SPENT
-    write_whole(command.out, program_text(found))
-    if command.data:
-        write_whole(command.data, migration_sql(found.mapping, command.dialect))
-    if command.mapping:
-        write_whole(command.mapping, dynamite_json(found.mapping))
-    if command.alembic:
-        write_whole(command.alembic, alembic_file(found.mapping, command.dialect, command.alembic.stem))
-    if command.report:
-        write_report(found, command.report)
+    texts = [(command.out, program_text(found))]
+    texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
+    texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
+    texts += [(command.alembic, alembic_file(found.mapping, command.dialect, command.alembic.stem))] if command.alembic else []
+    texts += [(command.report, page(found))] if command.report else []
+    for path, text in texts:  # all texts are made before the first is written
+        write_whole(path, text)
     print(summary(found))
     return FOUND
 

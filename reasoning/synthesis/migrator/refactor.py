@@ -23,6 +23,7 @@ from reasoning.synthesis.migrator.simulate import Simulation, Unrelated, fail_of
 from reasoning.synthesis.migrator.sketch import Sketch, affected, make_sketch, tables_named
 from reasoning.synthesis.migrator.tables import Tables, read_tables
 from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
+from reasoning.synthesis.migrator.verify import functions_of, verify_program
 
 MOST_STARTS = 5
 """Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
@@ -181,7 +182,7 @@ def _search(old, source, target, options, clock, effort, progress):
     return NoProgram(reason or "no correspondence gives every column that is read a place", effort)
 
 
-def _attempts(problem, source, target, effort, clock, options) -> Iterator[View | str]:
+def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Attempt | str"]:
     """Views of the target, likeliest first; or why a correspondence gives none. The same view never comes twice."""
     seen = set()
     for found in correspondences(problem, clock.in_time):
@@ -266,12 +267,15 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
         checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
         effort.sequences += checked.sequences
         _time(effort, "check", clock.spent() - started)
-        if checked.failure is None:
+        failing = checked.failure.functions if checked.failure else ()
+        if not failing:
+            started = clock.spent()
+            verified = _verified(old, new, attempt, options, clock)
+            _time(effort, "verify", clock.spent() - started)
+            failing = functions_of(verified)
+        if not failing:
             break
-        completion.block(picks, [name for name in checked.failure.functions if name in picks])
-    started = clock.spent()
-    verified = _verified(old, new, attempt, options, clock)
-    _time(effort, "verify", clock.spent() - started)
+        completion.block(picks, [name for name in failing if name in picks])
     names = tuple(sketch.function.name for sketch in sketches)
     return Refactoring(old, new, world.mapping.source, world.mapping.target, attempt.found, world.mapping, names, by_hand, checked,
                        world.tests, verified, effort)  # fmt: skip
@@ -304,8 +308,6 @@ def related_starts(program: Program, source: Tables, target: Tables, seed: int =
 
 
 def _verified(old, new, attempt, options, clock):
-    from reasoning.synthesis.migrator.verify import verify_program
-
     return verify_program(
         old, attempt.view.mapping.source, new, attempt.view.mapping.target, options.verify, options.budget - clock.spent()
     )

@@ -2,9 +2,7 @@
 
 import difflib
 from html import escape
-from pathlib import Path
 
-from reasoning.synthesis.errors import write_whole
 from reasoning.synthesis.migrator.explain import columns_in_words, functions_in_words, tables_in_words
 from reasoning.synthesis.migrator.program import Function
 from reasoning.synthesis.migrator.refactor import Refactoring
@@ -16,12 +14,6 @@ pre { background: #f5f5f2; padding: .7em; margin: 0; white-space: pre-wrap; over
 table { border-collapse: collapse; width: 100%; table-layout: fixed } td, th { vertical-align: top; text-align: left; padding: .3em }
 .gone { background: #fbe3df } .new { background: #dff2df } .claim { border-left: 4px solid #1b6ca8; padding-left: .8em }
 h3 { margin: 1.2em 0 .2em; font-size: 1em } .hand { color: #b8442c }"""
-
-
-def write_report(found: Refactoring, path: str | Path) -> Path:
-    """Write the page; returns its path. Raises Refusal if the place cannot be written."""
-    write_whole(path, page(found))
-    return Path(path)
 
 
 def page(found: Refactoring) -> str:

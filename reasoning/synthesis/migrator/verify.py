@@ -59,6 +59,13 @@ def verify_program(
     return _Verifier(comparison, time.monotonic() + (min(seconds, AUTO_SECONDS) if mode == "auto" else seconds)).text()
 
 
+def functions_of(said: str) -> tuple[str, ...]:
+    """The functions of a difference that `verify_program` found; none if it found none."""
+    if not said.startswith("different: "):
+        return ()
+    return tuple(word for word in said.removeprefix("different: ").split(" ") if word != "->")[: said.count("->") + 1]
+
+
 def unfilled(comparison: Comparison) -> list[str]:
     """Old tables that take part and that no function inserts into."""
     filled = {s.table for old, _ in comparison.pairs.values() for s in old.statements if isinstance(s, Insert)}

@@ -21,7 +21,7 @@ from reasoning.synthesis.migrator import (
     show_program,
 )
 from reasoning.synthesis.migrator.refactor import related_starts
-from reasoning.synthesis.migrator.verify import verify_program
+from reasoning.synthesis.migrator.verify import functions_of, verify_program
 
 QUICK = Options(bound=2, verify="off")
 SIZES = "4 2/8 1/6,19 3/17 7/25,10 1/6 2/7,10 2/7 1/6,7 2/5 2/5,5 1/2 1/2,8 2/5 3/6,10 2/9 2/8,8 2/7 2/8,14 3/10 3/13," \
@@ -192,6 +192,11 @@ def test_the_solver_agrees_with_answers_by_hand_and_finds_wrong_ones(scenario):
     assert verify(scenario.golden).startswith("no difference within bound 2 for all arguments")
     wrong = next(m for m in MUTANTS if m.scenario is scenario and (scenario is not MERGE or "city, street" in m.wrong))
     assert verify(wrong.program).startswith("different: "), wrong.wrong
+
+
+def test_what_the_solver_finds_is_told_by_function():
+    said = "different: register -> renew -> who gives other rows for some arguments"
+    assert functions_of(said) == ("register", "renew", "who") and functions_of("no difference within bound 2") == ()
 
 
 def test_a_new_program_must_have_the_same_functions():
