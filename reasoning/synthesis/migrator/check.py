@@ -195,7 +195,8 @@ class World:
                 if outcomes[0] is None and outcomes[1] is None:
                     calls = (*calls, (name, made))
                     self.comparison.states += 1
-                    found = next(self._ask(calls, None), None)
+                    written = tuple(functions[name].writes for functions in self.functions)
+                    found = next(self._ask(calls, written), None)
                 elif None in outcomes:
                     found = Scenario((*calls, (name, made)), outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start)
                 if found or len(calls) == LONGEST or not in_time():

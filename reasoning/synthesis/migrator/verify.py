@@ -20,7 +20,7 @@ BOUND = 2
 """Updates before the query."""
 SMALL = 20
 """Functions that can matter, at most, for `verify="auto"`."""
-AUTO_SECONDS = 5.0
+AUTO_SECONDS = 3.0
 """For `verify="auto"`."""
 MILLISECONDS = 5_000
 """For one formula."""
