@@ -1,0 +1,187 @@
+"""The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of them."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.migrator.check import Comparison
+from reasoning.synthesis.migrator.data import alembic_file, dynamite_json, migration_sql
+from reasoning.synthesis.migrator.explain import explain
+from reasoning.synthesis.migrator.parse import parse_program
+from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor, related_starts
+from reasoning.synthesis.migrator.report import page
+from reasoning.synthesis.migrator.scripts import scenario_script
+from reasoning.synthesis.migrator.show import show_program
+from reasoning.synthesis.migrator.tables import read_tables, read_text
+from reasoning.synthesis.migrator.verify import verify_program
+
+FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
+"""Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
+Dialect = Literal["sqlite", "postgres", "mysql", "duckdb"]
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of time."""
+
+    source_schema: Path
+    """CREATE TABLE statements of the old schema."""
+    target_schema: Path
+    """Those of the new one."""
+    program: Path
+    """Named queries over the old schema."""
+    out: Path
+    """Where the program for the new schema goes."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL read and written."""
+    bound: int = 3
+    """Sequences of up to so many updates are compared at the end."""
+    budget: float = 60.0
+    """Seconds in all."""
+    seed: int = 0
+    """Of test databases and of ties."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Bounded verification by Z3, for all arguments; auto: small programs."""
+    keep_by_hand: bool = False
+    """Pass functions outside the fragment through, marked, instead of refusing them."""
+    report: Path | None = None
+    """Write an HTML page: every function before and after, the correspondence, what was checked."""
+    data: Path | None = None
+    """Write the script that takes the data along: DDL and INSERT ... SELECT."""
+    mapping: Path | None = None
+    """Write the data mapping for `python -m reasoning.synthesis.dynamite run --mapping`."""
+    alembic: Path | None = None
+    """Write the data's migration as an Alembic file."""
+    quiet: bool = False
+    """Do not print progress."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Compare two programs over two schemas; a difference is printed as a SQL script. Exit code 1: they differ."""
+
+    source_schema: Path
+    """Of the old program."""
+    target_schema: Path
+    """Of the new program."""
+    source_program: Path
+    """The old program."""
+    target_program: Path
+    """The new program: functions of the same names."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL."""
+    bound: int = 3
+    """Updates before the query."""
+    budget: float = 60.0
+    """Seconds."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Z3, for all arguments."""
+    script: Path | None = None
+    """Write the failing scenario there, too."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say where the columns go, which functions must change and how the data is moved, without writing anything."""
+
+    source_schema: Path
+    """Of the old program."""
+    target_schema: Path
+    """The new schema."""
+    program: Path
+    """Named queries over the old schema."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL."""
+    budget: float = 60.0
+    """Seconds."""
+    seed: int = 0
+    """Of test databases and of ties."""
+
+
+def synthesize(command: Synthesize) -> int:
+    """Search, say what was found, write it."""
+    tell = (lambda line: None) if command.quiet else (lambda line: print(line, file=sys.stderr, flush=True))
+    options = Options(command.dialect, command.bound, command.budget, seed=command.seed, verify=command.verify,
+                      keep_by_hand=command.keep_by_hand)  # fmt: skip
+    found = _found(command, options, tell)
+    if isinstance(found, NoProgram):
+        print(f"no equivalent program: {found.reason}", file=sys.stderr)
+        return IMPOSSIBLE
+    if isinstance(found, OutOfTime):
+        print(f"out of time after {command.budget:g} s: {found.reason}", file=sys.stderr)
+        if found.best is not None:
+            write_whole(command.out, f"-- Not finished; missing: {', '.join(found.missing)}\n\n" + show_program(found.best))
+            print(f"the best so far is in {command.out}; missing: {', '.join(found.missing)}", file=sys.stderr)
+        return SPENT
+    texts = [(command.out, program_text(found))]
+    texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
+    texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
+    texts += [(command.alembic, alembic_file(found.mapping, command.dialect, command.alembic.stem))] if command.alembic else []
+    texts += [(command.report, page(found))] if command.report else []
+    for path, text in texts:  # all texts are made before the first is written
+        write_whole(path, text)
+    print(summary(found))
+    return FOUND
+
+
+def program_text(found: Refactoring) -> str:
+    """The new program's file; functions to be rewritten by hand say so."""
+    text = show_program(found.new)
+    for name in found.by_hand:
+        reason = found.old.named(name).outside
+        text = text.replace(f"-- name: {name}(", f"-- KEPT BY HAND, not rewritten ({reason})\n-- name: {name}(")
+    return text
+
+
+def summary(found: Refactoring) -> str:
+    """What was done and checked, in lines."""
+    effort = found.effort
+    lines = [f"{len(found.new.functions)} functions, {len(found.rewritten)} rewritten, {effort.correspondences} correspondences, "
+             f"{effort.iterations} proposals, {effort.seconds:.2f} s",
+             f"one by one from related databases: no difference in {found.related} calls",
+             f"sequences: {found.checked.text()}", f"solver: {found.verified}"]  # fmt: skip
+    return "\n".join(lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else []))
+
+
+def _found(command, options, tell):
+    texts = [read_text(path) for path in (command.program, command.source_schema, command.target_schema)]
+    names = (str(command.program), str(command.source_schema), str(command.target_schema))
+    return refactor(*texts, options, progress=tell, names=names)
+
+
+def run_check(command: Check) -> int:
+    """Compare, print the claim, or the difference as a script."""
+    if command.bound < 0:
+        raise Refusal(f"--bound is {command.bound}: 0 or more is needed")
+    started = time.monotonic()
+    old_tables = read_tables(read_text(command.source_schema), command.dialect, str(command.source_schema))
+    new_tables = read_tables(read_text(command.target_schema), command.dialect, str(command.target_schema))
+    old = parse_program(read_text(command.source_program), old_tables, command.dialect, str(command.source_program))
+    new = parse_program(read_text(command.target_program), new_tables, command.dialect, str(command.target_program))
+    checked = Comparison(old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)).run(
+        command.bound, lambda: time.monotonic() - started < command.budget
+    )
+    if checked.failure is not None:
+        script = scenario_script(checked.failure, old, old_tables, new, new_tables)
+        if command.script:
+            write_whole(command.script, script)
+        print(script, end="")
+        return DIFFERENT
+    print(checked.text())
+    left = command.budget - (time.monotonic() - started)
+    said = verify_program(old, old_tables, new, new_tables, command.verify, left)
+    print(f"solver: {said}")
+    return DIFFERENT if said.startswith("different") else SPENT if checked.bound < command.bound else FOUND
+
+
+def run_explain(command: Explain) -> int:
+    """Print the explanation; 3 or 4 if there is nothing to explain."""
+    found = _found(command, Options(command.dialect, 1, command.budget, seed=command.seed, verify="off"), lambda line: None)
+    if isinstance(found, Refactoring):
+        print(explain(found), end="")
+        return FOUND
+    print(found.reason, file=sys.stderr)
+    return IMPOSSIBLE if isinstance(found, NoProgram) else SPENT

@@ -1,0 +1,355 @@
+"""Programs of SQL functions as immutable trees: what Migrator rewrites, runs, prints and reasons about.
+
+Source: the language of Migrator (arXiv 1904.05498). Ours: IN with subqueries of several columns, order, limits, counts and sums, NULL
+tests, scalar subqueries as inserted values, and `Snapshot`, which keeps rows that a function with several deletions has chosen.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Col:
+    """A column of one of the tables in sight."""
+
+    alias: str
+    """Name of the table there."""
+    name: str
+    """Of the column."""
+
+
+@dataclass(frozen=True)
+class Param:
+    """`:name`, an argument of the function."""
+
+    name: str
+    """Without the colon."""
+
+
+@dataclass(frozen=True)
+class Lit:
+    """A number, text, truth value or NULL."""
+
+    value: Any
+    """As Python has it."""
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """`FRESH(n)`: a key that occurs nowhere else; the same n in one call is the same key."""
+
+    number: int
+    """Tells the keys of one call apart."""
+
+
+@dataclass(frozen=True)
+class Arith:
+    """Two values added, subtracted, multiplied or divided."""
+
+    op: str
+    """One of + - * /."""
+    left: "Value"
+    """First."""
+    right: "Value"
+    """Second."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A subquery that gives one value, or NULL."""
+
+    select: "Select"
+    """With one output."""
+
+
+Value = Col | Param | Lit | Fresh | Arith | Lookup
+
+
+@dataclass(frozen=True)
+class Agg:
+    """An aggregate of all selected rows, or of each group."""
+
+    function: str
+    """COUNT, SUM, MIN, MAX or AVG."""
+    of: Col | None
+    """None: COUNT(*)."""
+    distinct: bool = False
+    """Every value once."""
+
+
+@dataclass(frozen=True)
+class Cmp:
+    """A comparison; "IS" and "IS NOT" stand before NULL."""
+
+    op: str
+    """One of = <> < <= > >= LIKE, IS, IS NOT."""
+    left: Value
+    """Usually a column."""
+    right: Value
+    """Usually a parameter."""
+
+
+@dataclass(frozen=True)
+class And:
+    """All of them; none: true."""
+
+    parts: tuple["Pred", ...]
+    """Conditions."""
+
+
+@dataclass(frozen=True)
+class Or:
+    """At least one of them."""
+
+    parts: tuple["Pred", ...]
+    """Conditions."""
+
+
+@dataclass(frozen=True)
+class Not:
+    """The contrary."""
+
+    part: "Pred"
+    """A condition."""
+
+
+@dataclass(frozen=True)
+class InList:
+    """A column with one of some values."""
+
+    column: Col
+    """Compared."""
+    values: tuple[Value, ...]
+    """With these."""
+
+
+@dataclass(frozen=True)
+class InSelect:
+    """Columns whose values are a row of a subquery."""
+
+    columns: tuple[Col, ...]
+    """Compared."""
+    select: "Select"
+    """As many outputs."""
+
+
+Pred = Cmp | And | Or | Not | InList | InSelect
+TRUE = And(())
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table under a name."""
+
+    table: str
+    """In the schema, or of a snapshot."""
+    alias: str
+    """Columns refer to it."""
+
+
+@dataclass(frozen=True)
+class Out:
+    """An output of a query."""
+
+    value: Col | Agg | Param | Lit
+    """What is put out."""
+    name: str
+    """Under which name."""
+
+
+@dataclass(frozen=True)
+class Select:
+    """SELECT over inner joins."""
+
+    outs: tuple[Out, ...]
+    """In order."""
+    sources: tuple[Source, ...]
+    """Joined tables."""
+    joins: tuple[tuple[Col, Col], ...] = ()
+    """Columns of two tables that are equal."""
+    where: Pred = TRUE
+    """Everything else that must hold."""
+    order: tuple[tuple[Col, bool], ...] = ()
+    """Columns, and whether descending."""
+    limit: Value | None = None
+    """Rows at most."""
+    distinct: bool = False
+    """Every row once."""
+    group: tuple[Col, ...] = ()
+    """One row for each combination."""
+
+
+@dataclass(frozen=True)
+class Insert:
+    """INSERT of one row."""
+
+    table: str
+    """Into it."""
+    columns: tuple[str, ...]
+    """Named ones."""
+    values: tuple[Value, ...]
+    """As many."""
+
+
+@dataclass(frozen=True)
+class Delete:
+    """DELETE from one table; what joins chose it by stands in `where` as subqueries."""
+
+    table: str
+    """Also the alias in `where`."""
+    where: Pred = TRUE
+    """Which rows."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """UPDATE of one table."""
+
+    table: str
+    """Also the alias in `where` and in values."""
+    sets: tuple[tuple[str, Value], ...]
+    """Columns and their new values."""
+    where: Pred = TRUE
+    """Which rows."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Keep the rows of a query under a name until the end of the function."""
+
+    name: str
+    """A temporary table."""
+    select: Select
+    """What is kept."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Forget a snapshot."""
+
+    name: str
+    """The temporary table."""
+
+
+Statement = Select | Insert | Delete | Update | Snapshot | Drop
+
+
+@dataclass(frozen=True)
+class Function:
+    """A named block: a query, or an update of one or more statements."""
+
+    name: str
+    """Unique in its program."""
+    params: tuple[str, ...]
+    """In order."""
+    statements: tuple[Statement, ...]
+    """In order; a query has one, a `Select`. Empty if outside the fragment."""
+    line: int = 0
+    """Where it begins in its file."""
+    notes: tuple[str, ...] = ()
+    """Comment lines after its name."""
+    text: str = ""
+    """Its SQL as written."""
+    suffix: str = ""
+    """What stands after the name in aiosql: ! ^ $ and others."""
+    outside: str = ""
+    """Why it is outside the fragment; empty: it is inside."""
+    tables: frozenset[str] = frozenset()
+    """All tables that it names."""
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it returns rows and changes nothing."""
+        return len(self.statements) == 1 and isinstance(self.statements[0], Select)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The functions of a file."""
+
+    functions: tuple[Function, ...]
+    """In order."""
+    dialect: str = "sqlite"
+    """Of the SQL."""
+
+    def named(self, name: str) -> Function:
+        """The function of a name. Raises KeyError."""
+        return {function.name: function for function in self.functions}[name]
+
+
+def nodes(tree: Any) -> Iterator[Any]:
+    """All parts of a tree, itself included, subqueries too."""
+    if is_dataclass(tree):
+        yield tree
+        for field in fields(tree):
+            yield from nodes(getattr(tree, field.name))
+    elif isinstance(tree, tuple):
+        for part in tree:
+            yield from nodes(part)
+
+
+def here(tree: Any) -> Iterator[Any]:
+    """All parts of a tree without what lies inside subqueries, whose `InSelect` and `Lookup` are still there."""
+    if is_dataclass(tree):
+        yield tree
+        if not isinstance(tree, Lookup):
+            for field in fields(tree):
+                if not (isinstance(tree, InSelect) and field.name == "select"):
+                    yield from here(getattr(tree, field.name))
+    elif isinstance(tree, tuple):
+        for part in tree:
+            yield from here(part)
+
+
+def columns(tree: Any) -> list[Col]:
+    """The columns that a tree names, subqueries aside, each once."""
+    return list(dict.fromkeys(node for node in here(tree) if isinstance(node, Col)))
+
+
+def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
+    """The tree with every column outside subqueries replaced by `rule` (which may return the same)."""
+    if isinstance(tree, Col):
+        return rule(tree)
+    if isinstance(tree, InSelect):
+        return replace(tree, columns=tuple(map(rule, tree.columns)))
+    if isinstance(tree, Lookup):
+        return tree
+    if isinstance(tree, tuple):
+        return tuple(change(part, rule) for part in tree)
+    if is_dataclass(tree):
+        return replace(tree, **{field.name: change(getattr(tree, field.name), rule) for field in fields(tree)})
+    return tree
+
+
+def conjuncts(pred: Pred) -> tuple[Pred, ...]:
+    """The conditions that all must hold."""
+    if isinstance(pred, And):
+        return tuple(one for part in pred.parts for one in conjuncts(part))
+    return (pred,)
+
+
+def conjunction(parts) -> Pred:
+    """All of the conditions: one alone stays as it is."""
+    flat = tuple(one for part in parts for one in conjuncts(part))
+    return flat[0] if len(flat) == 1 else And(flat)
+
+
+def reads(statement: Statement) -> set[str]:
+    """Tables whose rows decide what a statement does."""
+    return {node.table for node in nodes(statement) if isinstance(node, Source | Update | Delete)}
+
+
+def writes(statement: Statement) -> set[str]:
+    """Tables that a statement changes."""
+    return {statement.table} if isinstance(statement, Insert | Delete | Update) else set()
+
+
+def parameters(tree: Any) -> list[str]:
+    """The parameters that a tree names, in order of first use."""
+    return list(dict.fromkeys(node.name for node in nodes(tree) if isinstance(node, Param)))
+
+
+def fresh_numbers(tree: Any) -> set[int]:
+    """The numbers of its fresh keys."""
+    return {node.number for node in nodes(tree) if isinstance(node, Fresh)}

@@ -1,0 +1,324 @@
+"""From a program and two schemas to the program for the new one.
+
+Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under each, its completion, the next correspondence if there is
+none, and a check by bounded testing at the end.
+"""
+
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.check import EMPTY, Checked, Comparison, Start
+from reasoning.synthesis.migrator.correspondence import Correspondence, correspondences, make_problem, same_tables, why_none
+from reasoning.synthesis.migrator.mapping import DataMapping, Unfilled, mappings
+from reasoning.synthesis.migrator.parse import parse_program
+from reasoning.synthesis.migrator.program import Function, Insert, Program
+from reasoning.synthesis.migrator.reading import read_places
+from reasoning.synthesis.migrator.search import Completion, Effort, complete
+from reasoning.synthesis.migrator.simulate import Simulation, Unrelated, fail_of, simulation
+from reasoning.synthesis.migrator.sketch import Sketch, affected, make_sketch, tables_named
+from reasoning.synthesis.migrator.tables import Tables, read_tables
+from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
+from reasoning.synthesis.migrator.verify import functions_of, verify_program
+
+MOST_STARTS = 5
+"""Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search, and how far to check."""
+
+    dialect: str = "sqlite"
+    """Of schemas and program: one of `tables.DIALECTS`."""
+    bound: int = 3
+    """Updates before the query in the sequences compared at the end."""
+    budget: float = 60.0
+    """Seconds in all."""
+    check_seconds: float = 20.0
+    """Of these, at most so many for the sequences at the end."""
+    seed: int = 0
+    """Of test databases, and of ties in the solver."""
+    keep_by_hand: bool = False
+    """Pass functions outside the fragment through, marked, instead of refusing them."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is installed."""
+    learning: Literal["mfi", "whole"] = "mfi"
+    """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
+    ranked: bool = True
+    """Likely options of a sketch first; else in an order drawn from the seed, to measure what learning is worth."""
+    most_correspondences: int = 200
+    """Looked at before giving up."""
+
+
+@dataclass(frozen=True)
+class Refactoring:
+    """The program for the new schema, and what is known of it."""
+
+    old: Program
+    """As given."""
+    new: Program
+    """The same functions over the new schema."""
+    source: Tables
+    """Old schema."""
+    target: Tables
+    """New schema."""
+    correspondence: Correspondence
+    """Where the columns went."""
+    mapping: DataMapping
+    """How the data goes along."""
+    rewritten: tuple[str, ...]
+    """Functions that had to be made anew; the others are as they were."""
+    by_hand: tuple[str, ...]
+    """Functions outside the fragment over tables that changed: left as they were, wrong until rewritten by hand."""
+    checked: Checked
+    """Sequences of calls compared."""
+    related: int
+    """Calls compared one by one from related databases."""
+    verified: str
+    """What the solver says for all arguments, or why it was not asked."""
+    effort: Effort = field(default_factory=Effort)
+    """What it took."""
+
+
+@dataclass(frozen=True)
+class NoProgram:
+    """There is no equivalent program in the fragment, as far as was looked."""
+
+    reason: str
+    """A sentence that names the function or column in the way."""
+    effort: Effort
+    """What it took."""
+
+
+@dataclass(frozen=True)
+class OutOfTime:
+    """The budget ran out."""
+
+    best: Program | None
+    """Functions made so far; those missing are as they were."""
+    missing: tuple[str, ...]
+    """Functions without a counterpart yet."""
+    reason: str
+    """What was in the way last."""
+    effort: Effort
+    """What was done."""
+
+
+class _Clock:
+    def __init__(self, budget):
+        self.start, self.budget = time.monotonic(), budget
+
+    def spent(self):
+        return time.monotonic() - self.start
+
+    def in_time(self):
+        return self.spent() < self.budget
+
+
+def refactor(
+    program: str,
+    source_ddl: str,
+    target_ddl: str,
+    options: Options | None = None,
+    *,
+    progress: Callable[[str], None] = lambda line: None,
+    names: tuple[str, str, str] = ("program", "source schema", "target schema"),
+) -> Refactoring | NoProgram | OutOfTime:
+    """Rewrite a program of named SQL functions for a new schema.
+
+    Args:
+      program: its text.
+      source_ddl: CREATE TABLE statements of the old schema.
+      target_ddl: those of the new one.
+      options: dialect, bound, budget, seed; None: the defaults.
+      progress: told what is going on, a line at a time.
+      names: what errors call the three texts.
+
+    Returns:
+      The new program with all that was checked; or why there is none; or, out of budget, the best so far.
+
+    Raises:
+      Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters without use or type, other bad options.
+    """
+    options = options or Options()
+    if options.bound < 0 or options.budget <= 0:
+        raise Refusal(f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the second positive")
+    clock, effort = _Clock(options.budget), Effort()
+    source = read_tables(source_ddl, options.dialect, names[1])
+    target = read_tables(target_ddl, options.dialect, names[2])
+    old = parse_program(program, source, options.dialect, names[0], options.keep_by_hand, same_tables(source, target))
+    effort.phases["parse"] = clock.spent()
+    found = _search(old, source, target, options, clock, effort, progress)
+    effort.seconds = clock.spent()
+    return found
+
+
+def _search(old, source, target, options, clock, effort, progress):
+    readers = read_places(old, source)
+    problem = make_problem(source, target, frozenset(readers))
+    if reason := why_none(problem, readers):
+        return NoProgram(reason, effort)
+    reason, best = "", (None, ())
+    for attempt in _attempts(problem, source, target, effort, clock, options):
+        if isinstance(attempt, str):
+            reason = reason or attempt
+            continue
+        outcome = _under(old, attempt, options, clock, effort, progress)
+        if isinstance(outcome, Refactoring):
+            return outcome
+        complaint, made, missing = outcome
+        reason = reason or complaint
+        if made is not None and (best[0] is None or len(missing) < len(best[1])):
+            best = (made, missing)
+        if not clock.in_time():
+            return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
+    if not clock.in_time():
+        return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
+    return NoProgram(reason or "no correspondence gives every column that is read a place", effort)
+
+
+def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Attempt | str"]:
+    """Views of the target, likeliest first; or why a correspondence gives none. The same view never comes twice."""
+    seen = set()
+    for found in correspondences(problem, clock.in_time):
+        if effort.correspondences >= options.most_correspondences:
+            return
+        effort.correspondences += 1
+        try:
+            for mapping in mappings(source, target, found):
+                view = view_of(mapping, found)
+                mark = repr((sorted(mapping.rules.items()), sorted(view.images.items())))
+                if mark not in seen:
+                    seen.add(mark)
+                    effort.mappings += 1
+                    yield _Attempt(view, found)
+        except Unfilled as unfilled:
+            yield str(unfilled)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    view: View
+    found: Correspondence
+
+
+def _under(old, attempt, options, clock, effort, progress):
+    """The refactoring under one mapping, or (why not, functions made, functions missing)."""
+    view, started = attempt.view, clock.spent()
+    concerned = [f for f in old.functions if f.statements and affected(f, view)]
+    by_hand = tuple(f.name for f in old.functions if not f.statements and affected(f, view))
+    sketches, complaint = [], ""
+    for function in concerned:
+        try:
+            sketches.append(make_sketch(function, view))
+        except Unrewritable as problem:
+            complaint = complaint or str(problem)
+    if complaint:
+        return complaint, None, ()
+    if not options.ranked:
+        sketches = [_shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}")) for sketch in sketches]
+    progress(f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} functions to rewrite")
+    try:
+        world = simulation(old, view.mapping, concerned, options.seed)
+    except Unrelated as problem:
+        return f"the data mapping breaks the new schema: {problem}", None, ()
+    _time(effort, "sketch", clock.spent() - started)
+    completion, started = Completion(sketches, options.seed, options.learning), clock.spent()
+    try:
+        return _completed(old, attempt, sketches, completion, world, by_hand, options, clock, effort, progress)
+    finally:
+        effort.tests += world.tests
+        completion.close()
+        world.source.close()
+        world.target.close()
+
+
+def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
+    return replace(sketch, holes=tuple(tuple(chance.sample(options, len(options))) for options in sketch.holes))
+
+
+def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand, options, clock, effort, progress):
+    passed: dict[str, Function] = {}
+
+    def fails(function, candidate):
+        failure = fail_of(world, function, candidate)
+        if failure is None:
+            passed[function.name] = candidate
+        return failure and f"{failure.function}: {failure.what} with {failure.arguments}"
+
+    while True:
+        started = clock.spent()
+        picks, complaints = complete(completion, fails, effort, clock.in_time)
+        _time(effort, "complete", clock.spent() - started)
+        if picks is None:
+            missing = [s.function.name for s in sketches if s.function.name not in passed]
+            what = next((complaints[name] for name in missing if name in complaints), "no completion is left")
+            return f"no equivalent for {what}", _with(old, passed), missing
+        new = _with(old, completion.build(picks))
+        progress(f"a program after {effort.iterations} proposals; comparing sequences of up to {options.bound} updates")
+        started = clock.spent()
+        comparison = Comparison(old, world.mapping.source, new, world.mapping.target, starts_of(old, world))
+        until = min(options.budget, clock.spent() + options.check_seconds)
+        checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
+        effort.sequences += checked.sequences
+        _time(effort, "check", clock.spent() - started)
+        failing = checked.failure.functions if checked.failure else ()
+        if not failing:
+            started = clock.spent()
+            verified = _verified(old, new, attempt, options, clock)
+            _time(effort, "verify", clock.spent() - started)
+            failing = functions_of(verified)
+        if not failing:
+            break
+        completion.block(picks, [name for name in failing if name in picks])
+    names = tuple(sketch.function.name for sketch in sketches)
+    return Refactoring(old, new, world.mapping.source, world.mapping.target, attempt.found, world.mapping, names, by_hand, checked,
+                       world.tests, verified, effort)  # fmt: skip
+
+
+def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
+    """The empty databases, and, if no function fills some table, related ones in which it is filled."""
+    filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
+    if set(world.source.names) <= filled:
+        return (EMPTY,)
+    return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[
+        : 1 + MOST_STARTS
+    ]
+
+
+def related_starts(program: Program, source: Tables, target: Tables, seed: int = 0) -> tuple[Start, ...]:
+    """The same for two programs of which the second is given: related by the likeliest data mapping, if there is one."""
+    problem = make_problem(source, target, frozenset(read_places(program, source)))
+    for found in itertools.islice(correspondences(problem), 3):
+        try:
+            for mapping in mappings(source, target, found):
+                concerned = [f for f in program.functions if f.statements and affected(f, view_of(mapping, found))]
+                world = simulation(program, mapping, concerned, seed)
+                world.source.close()
+                world.target.close()
+                return starts_of(program, world)
+        except (Unfilled, Unrelated):
+            continue
+    return (EMPTY,)
+
+
+def _verified(old, new, attempt, options, clock):
+    return verify_program(
+        old, attempt.view.mapping.source, new, attempt.view.mapping.target, options.verify, options.budget - clock.spent()
+    )
+
+
+def _time(effort, phase, seconds):
+    effort.phases[phase] = effort.phases.get(phase, 0.0) + seconds
+
+
+def _with(old: Program, made: dict[str, Function]) -> Program:
+    """The program with some functions replaced; those whose text did not change keep it as written."""
+    kept = lambda f: replace(f, statements=made[f.name].statements, tables=tables_named(made[f.name].statements),
+                             text=f.text if made[f.name].statements == f.statements else "")  # fmt: skip
+    return Program(tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect)

@@ -1,0 +1,172 @@
+"""The commands as a script uses them: exit codes, files, one sentence for what is refused."""
+
+import contextlib
+import importlib.util
+import json
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("sqlglot")
+pytest.importorskip("pysat")
+pytest.importorskip("z3")
+from benchmarks.migrator_scenarios.refused import REFUSED
+from benchmarks.migrator_scenarios.textbook import SPLIT_ONE
+from reasoning.synthesis.dynamite import load_mapping
+from reasoning.synthesis.migrator.__main__ import main
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write(tmp_path, SPLIT_ONE)
+    (tmp_path / "golden.sql").write_text(SPLIT_ONE.golden)
+    return tmp_path
+
+
+def write(folder, scenario):
+    for name, text in (("a", scenario.source), ("b", scenario.target), ("p", scenario.program)):
+        (folder / f"{name}.sql").write_text(text)
+
+
+def schemas(folder):
+    return ["--source-schema", f"{folder}/a.sql", "--target-schema", f"{folder}/b.sql"]
+
+
+def synthesize(folder, *more):
+    return main(
+        ["synthesize", *schemas(folder), "--program", f"{folder}/p.sql", "--out", f"{folder}/q.sql", "--bound", "2", *more]
+    )
+
+
+def check(folder, new, *more):
+    return main(
+        [
+            "check",
+            *schemas(folder),
+            "--source-program",
+            f"{folder}/p.sql",
+            "--target-program",
+            f"{folder}/{new}.sql",
+            "--bound",
+            "2",
+            *more,
+        ]
+    )
+
+
+def test_from_schemas_to_program_data_and_report(folder, capsys):
+    files = [
+        "--report",
+        f"{folder}/r.html",
+        "--data",
+        f"{folder}/d.sql",
+        "--mapping",
+        f"{folder}/m.json",
+        "--alembic",
+        f"{folder}/0001_split.py",
+    ]
+    assert synthesize(folder, *files) == 0
+    told = capsys.readouterr().out
+    assert "sequences: no difference within bound 2" in told and "for all arguments" in told
+    assert "DELETE FROM identification" in (folder / "q.sql").read_text()
+    page = (folder / "r.html").read_text()
+    assert "no difference within bound 2" in page and "forget_passport" in page and "http" not in page and "<script" not in page
+    assert check(folder, "q", "--verify", "off") == 0
+    with contextlib.closing(sqlite3.connect(":memory:")) as base:
+        base.executescript(SPLIT_ONE.source + "INSERT INTO person VALUES (1, 'n', 'b', 'p', 'i', 'c');")
+        base.executescript((folder / "d.sql").read_text())
+        assert base.execute("SELECT * FROM identification").fetchall() == [(1, "p", "i", "c")]
+    row = {"id": 1, "name": "n", "birth": "b", "passport": "p", "issued": "i", "country": "c"}
+    moved = load_mapping(folder / "m.json").apply({"person": [row]})
+    assert moved["identification"] == [{"person_id": 1, "passport": "p", "issued": "i", "country": "c"}]
+
+
+def test_an_alembic_file_runs_its_statements(folder, monkeypatch):
+    assert synthesize(folder, "--alembic", f"{folder}/0001_split.py", "--verify", "off") == 0
+    done = []
+    made = type(sys)("sqlalchemy")
+    made.text = lambda text: text
+    alembic = type(sys)("alembic")
+    alembic.op = type("op", (), {"execute": staticmethod(done.append)})
+    monkeypatch.setitem(sys.modules, "sqlalchemy", made)
+    monkeypatch.setitem(sys.modules, "alembic", alembic)
+    spec = importlib.util.spec_from_file_location("migration", folder / "0001_split.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.upgrade()
+    assert module.revision == "0001_split" and any(text.startswith("INSERT INTO identification") for text in done)
+    with pytest.raises(NotImplementedError):
+        module.downgrade()
+
+
+def test_a_difference_is_a_script_that_shows_it(folder, capsys):
+    (folder / "wrong.sql").write_text(
+        SPLIT_ONE.golden.replace("SET passport = :passport, issued", "SET country = :passport, issued")
+    )
+    assert check(folder, "golden", "--verify", "off") == 0
+    capsys.readouterr()
+    assert check(folder, "wrong", "--script", f"{folder}/s.sql") == 1
+    script = capsys.readouterr().out
+    assert script == (folder / "s.sql").read_text() and "-- register(" in script and "-- renew(" in script
+    answers = []
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
+        for statement in (line for line in "".join(x for x in script.splitlines(True) if not x.startswith("--")).split(";")):
+            rows = base.execute(statement).fetchall()
+            if statement.strip().startswith("SELECT"):
+                answers.append(rows)
+    assert len(answers) == 2 and answers[0] != answers[1]
+
+
+def test_explain_says_where_everything_goes(folder, capsys):
+    assert main(["explain", *schemas(folder), "--program", f"{folder}/p.sql"]) == 0
+    told = capsys.readouterr().out
+    assert "person.passport -> identification.passport" in told and "identification: one row for each of person" in told
+    assert "person.id -> person.id, identification.person_id" in told
+
+
+def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
+    assert synthesize(folder, "--budget", "1e-6") == 4
+    write(folder, REFUSED[0])
+    assert synthesize(folder) == 3
+    assert "email_of reads person.email" in capsys.readouterr().err and not (folder / "q.sql").exists()
+
+
+@pytest.mark.parametrize(
+    "name, text, complaint",
+    [
+        ("a", "CREATE TABLE person (id INT", "line 1, column"),
+        ("b", "SELECT 1;", "no CREATE TABLE"),
+        ("p", "-- name: f(x)\nSELECT id FROM person WHERE nam = :x;", "did you mean name"),
+        ("b", "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT NOT NULL, age INT NOT NULL);", ""),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_written(folder, name, text, complaint, capsys):
+    (folder / f"{name}.sql").write_text(text)
+    assert synthesize(folder) in (2, 3)
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert complaint in told and not (folder / "q.sql").exists() and not list(folder.glob("*.partial"))
+
+
+def test_a_missing_file_and_a_folder(folder, capsys):
+    assert synthesize(folder, "--out", str(folder)) == 2
+    (folder / "p.sql").unlink()
+    assert synthesize(folder) == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_nothing_of_jax_is_imported():
+    code = (
+        "import sys, reasoning.synthesis.migrator.__main__\nprint([m for m in sys.modules if m.split('.')[0] in ('jax', 'flax')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_mapping_says_what_it_leaves_out(folder):
+    from benchmarks.migrator_scenarios.textbook import MERGE
+
+    write(folder, MERGE)
+    assert synthesize(folder, "--mapping", f"{folder}/m.json", "--verify", "off") == 0
+    assert "rows without a partner" in json.loads((folder / "m.json").read_text())["notes"][0]

@@ -1,0 +1,211 @@
+"""Whole refactorings: the textbook ten, refusals, wrong programs, budgets, the solver's opinion."""
+
+import pytest
+
+pytest.importorskip("sqlglot")
+pytest.importorskip("pysat")
+pytest.importorskip("z3")
+from benchmarks.migrator_scenarios import APPLICATIONS, REFUSED, SCENARIOS, TEXTBOOK
+from benchmarks.migrator_scenarios.mutants import MUTANTS
+from benchmarks.migrator_scenarios.textbook import MERGE, RENAME, SPLIT, SPLIT_ONE
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator import (
+    Comparison,
+    NoProgram,
+    Options,
+    OutOfTime,
+    Refactoring,
+    parse_program,
+    read_tables,
+    refactor,
+    show_program,
+)
+from reasoning.synthesis.migrator.refactor import related_starts
+from reasoning.synthesis.migrator.verify import functions_of, verify_program
+
+QUICK = Options(bound=2, verify="off")
+SIZES = "4 2/8 1/6,19 3/17 7/25,10 1/6 2/7,10 2/7 1/6,7 2/5 2/5,5 1/2 1/2,8 2/5 3/6,10 2/9 2/8,8 2/7 2/8,14 3/10 3/13," \
+    "138 16/125 17/131,45 4/51 5/55,125 15/155 16/159,65 8/69 9/75,151 19/152 19/155,54 7/38 8/42,58 7/52 8/57,70 10/92 11/97," \
+    "263 26/248 27/252,85 12/83 11/78"  # fmt: skip
+"""Functions, tables/columns before and after of the paper's twenty programs."""
+
+
+def run(scenario, options=QUICK):
+    return refactor(scenario.program, scenario.source, scenario.target, options)
+
+
+def compared(scenario, text, bound=2, starts=True, **more):
+    """A program over the new schema against the scenario's own."""
+    source, target = read_tables(scenario.source), read_tables(scenario.target)
+    old, new = parse_program(scenario.program, source), parse_program(text, target)
+    begin = related_starts(old, source, target) if starts else ()
+    return Comparison(old, source, new, target, *((begin,) if begin else ()), **more).run(bound, lambda: True, longer=starts)
+
+
+@pytest.mark.parametrize("scenario", TEXTBOOK, ids=lambda s: s.name)
+def test_textbook_programs_are_rewritten_and_agree_with_the_answer_by_hand(scenario):
+    found = run(scenario)
+    assert isinstance(found, Refactoring), found
+    assert found.checked.failure is None and found.checked.bound == 2 and found.related > 0
+    assert compared(scenario, scenario.golden).failure is None, "the answer by hand is wrong"
+    golden, made = parse_program(scenario.golden, found.target), parse_program(show_program(found.new), found.target)
+    assert Comparison(golden, found.target, made, found.target).run(2, lambda: True).failure is None
+
+
+def test_the_scenarios_have_the_sizes_of_the_papers():
+    count = lambda tables: f"{len(tables.by_name)}/{sum(len(t.types) for t in tables.by_name.values())}"
+    found = []
+    for scenario in SCENARIOS:
+        found.append(
+            f"{scenario.program.count('-- name:')} {count(read_tables(scenario.source))} {count(read_tables(scenario.target))}"
+        )
+    assert ",".join(found) == SIZES
+
+
+@pytest.mark.parametrize("scenario", APPLICATIONS[5:7], ids=lambda s: s.name)
+def test_applications_are_rewritten_where_the_change_reaches_and_nowhere_else(scenario):
+    found = run(scenario, Options(bound=1, verify="off"))
+    assert isinstance(found, Refactoring), found
+    same = [old.text == new.text for old, new in zip(found.old.functions, found.new.functions, strict=True)]
+    assert 0 < same.count(False) <= len(found.rewritten) < len(same) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scenario", APPLICATIONS, ids=lambda s: s.name)
+def test_all_applications_are_rewritten(scenario):
+    found = run(scenario, Options(verify="off", budget=300))
+    assert isinstance(found, Refactoring) and found.checked.failure is None, found
+
+
+@pytest.mark.parametrize("scenario", REFUSED, ids=lambda s: s.name)
+def test_what_has_no_answer_is_refused_with_the_reason(scenario):
+    found = run(scenario)
+    assert isinstance(found, NoProgram) and scenario.refused in found.reason, found
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.scenario.name[:2]} {m.wrong[:40]}")
+def test_wrong_programs_are_found(mutant):
+    checked = compared(mutant.scenario, mutant.program, 3)
+    assert checked.failure is not None
+
+
+def test_some_wrong_programs_need_more_than_one_value():
+    survivors = [m for m in MUTANTS if compared(m.scenario, m.program, 1, False, values=1).failure is None]
+    assert len(survivors) >= 8, "one value for each parameter should not be enough"
+
+
+def test_the_first_difference_is_the_smallest():
+    """add, then find: dropping either hides it, and so does the value 1 everywhere but in one place."""
+    wrong = MERGE.golden.replace("street, city, zip FROM member", "street, city, street AS zip FROM member")
+    failure = compared(MERGE, wrong, 3).failure
+    assert failure.functions == ("add_member", "find_member")
+    (_, arguments), (_, asked) = failure.calls
+    assert arguments["mid"] == asked["mid"] and arguments["street"] != arguments["zip"]
+    assert [arguments[name] for name in ("name", "phone", "city")] == ["a", "a", "a"]
+
+
+def test_learning_from_failing_functions_needs_fewer_proposals():
+    proposals = {}
+    for learning in ("mfi", "whole"):
+        options = Options(bound=1, verify="off", ranked=False, learning=learning, most_correspondences=1)
+        found = run(SPLIT_ONE, options)
+        assert isinstance(found, Refactoring)
+        proposals[learning] = found.effort.iterations
+    assert 1 < proposals["mfi"] < proposals["whole"] / 5, proposals
+
+
+def test_a_seed_decides_everything():
+    one, other = (show_program(run(SPLIT).new) for _ in range(2))
+    assert one == other
+
+
+def test_no_time_gives_what_there_is():
+    found = run(SPLIT, Options(budget=1e-6))
+    assert isinstance(found, OutOfTime) and found.reason
+
+
+@pytest.mark.parametrize(
+    "options, complaint",
+    [(Options(dialect="oracle"), "is none of"), (Options(bound=-1), "0 or more"), (Options(budget=0), "positive")],
+)
+def test_bad_options(options, complaint):
+    with pytest.raises(Refusal, match=complaint):
+        run(RENAME, options)
+
+
+PEOPLE = "CREATE TABLE p (id INT PRIMARY KEY, name TEXT, boss INT REFERENCES p(id));"
+SPLIT_PEOPLE = """CREATE TABLE p (id INT PRIMARY KEY, boss INT REFERENCES p(id));
+CREATE TABLE label (p_id INT PRIMARY KEY REFERENCES p(id), name TEXT);"""
+BOSSES = """-- name: add(id, name, boss)
+INSERT INTO p VALUES (:id, :name, :boss);
+-- name: boss_of(name)
+SELECT b.name FROM p a JOIN p b ON a.boss = b.id WHERE a.name = :name;
+-- name: fire_under(name)
+DELETE FROM p WHERE boss IN (SELECT id FROM p WHERE name = :name);
+"""
+
+
+def test_a_table_joined_with_itself():
+    # Somebody is his own boss, or nobody could be the first.
+    found = refactor(BOSSES, PEOPLE, SPLIT_PEOPLE, QUICK)
+    assert isinstance(found, Refactoring), found
+    select = found.new.named("boss_of").statements[0]
+    assert sorted(source.table for source in select.sources) == ["label", "label", "p", "p"] or len(select.sources) == 3
+
+
+WIDE = "CREATE TABLE r (a INT, b INT, x TEXT, y TEXT, PRIMARY KEY (a, b));"
+NARROW = """CREATE TABLE r (a INT, b INT, x TEXT, PRIMARY KEY (a, b));
+CREATE TABLE s (a INT, b INT, y TEXT, PRIMARY KEY (a, b), FOREIGN KEY (a, b) REFERENCES r(a, b));"""
+KEYED = """-- name: put(a, b, x, y)
+INSERT INTO r VALUES (:a, :b, :x, :y);
+-- name: get(a, b)
+SELECT x, y FROM r WHERE a = :a AND b = :b;
+-- name: drop_y(y)
+DELETE FROM r WHERE y = :y;
+-- name: set_y(x, y)
+UPDATE r SET y = :y WHERE x = :x;
+"""
+
+
+def test_keys_of_two_columns_there_and_back():
+    there = refactor(KEYED, WIDE, NARROW, QUICK)
+    assert isinstance(there, Refactoring), there
+    back = refactor(show_program(there.new), NARROW, WIDE, QUICK)
+    assert isinstance(back, Refactoring), back
+    final = parse_program(show_program(back.new), back.target)
+    assert Comparison(there.old, there.source, final, back.target).run(2, lambda: True).failure is None
+
+
+def test_functions_by_hand_are_marked_and_left_alone():
+    text = RENAME.program + "-- name: odd(txt)\nSELECT a.id FROM note a LEFT JOIN note b ON a.id = b.id WHERE a.txt = :txt;\n"
+    with pytest.raises(Refusal, match="LEFT JOIN"):
+        refactor(text, RENAME.source, RENAME.target, QUICK)
+    found = refactor(text, RENAME.source, RENAME.target, Options(bound=1, verify="off", keep_by_hand=True))
+    assert isinstance(found, Refactoring) and found.by_hand == ("odd",) and "LEFT JOIN" in found.new.named("odd").text
+
+
+@pytest.mark.parametrize("scenario", [MERGE, SPLIT_ONE, TEXTBOOK[4], TEXTBOOK[8]], ids=lambda s: s.name)
+def test_the_solver_agrees_with_answers_by_hand_and_finds_wrong_ones(scenario):
+    source, target = read_tables(scenario.source), read_tables(scenario.target)
+    old = parse_program(scenario.program, source)
+    verify = lambda text: verify_program(old, source, parse_program(text, target), target, "on", 120)
+    assert verify(scenario.golden).startswith("no difference within bound 2 for all arguments")
+    wrong = next(m for m in MUTANTS if m.scenario is scenario and (scenario is not MERGE or "city, street" in m.wrong))
+    assert verify(wrong.program).startswith("different: "), wrong.wrong
+
+
+def test_what_the_solver_finds_is_told_by_function():
+    said = "different: register -> renew -> who gives other rows for some arguments"
+    assert functions_of(said) == ("register", "renew", "who") and functions_of("no difference within bound 2") == ()
+
+
+def test_a_new_program_must_have_the_same_functions():
+    with pytest.raises(Refusal, match="no function 'find_member'"):
+        compared(MERGE, MERGE.golden.replace("find_member", "found_member"))
+    with pytest.raises(Refusal, match="takes 'mids'"):
+        compared(
+            MERGE,
+            MERGE.golden.replace(
+                "drop_member(mid)\nDELETE FROM member WHERE mid = :mid", "drop_member(mids)\nDELETE FROM member WHERE mid = :mids"
+            ),
+        )
