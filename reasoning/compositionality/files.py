@@ -36,7 +36,12 @@ class Stored(NamedTuple):
 
     def with_params(self, params: dict) -> "Stored":
         """The same chain with other weights."""
-        return self._replace(layers=[Layer(np.asarray(params[f"layers_{i}"]["kernel"]), np.asarray(params[f"layers_{i}"]["bias"])) for i in range(len(self.layers))])
+        return self._replace(
+            layers=[
+                Layer(np.asarray(params[f"layers_{i}"]["kernel"]), np.asarray(params[f"layers_{i}"]["bias"]))
+                for i in range(len(self.layers))
+            ]
+        )
 
 
 def read_network(path: str | Path) -> Stored:
@@ -56,7 +61,9 @@ def read_network(path: str | Path) -> Stored:
     count = sum(name.startswith("kernel_") for name in arrays)
     activation = str(arrays.get("activation", "tanh"))
     if count < 2:
-        raise Refusal(f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two layers, and bias_0, ...")
+        raise Refusal(
+            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two layers, and bias_0, ..."
+        )
     if activation not in FUNCTIONS:
         raise Refusal(f"network {path} has the activation {activation!r}: those known are {', '.join(FUNCTIONS)}")
     layers = []
@@ -67,7 +74,9 @@ def read_network(path: str | Path) -> Stored:
         bias = np.asarray(arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1])), np.float32)
         fits = kernel.ndim == 2 and bias.shape == kernel.shape[1:] and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
         if not fits:
-            raise Refusal(f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does not fit the layer below")
+            raise Refusal(
+                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does not fit the layer below"
+            )
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
             raise Refusal(f"network {path}: layer {i} holds a NaN or infinity: save it before the training diverged")
         layers.append(Layer(kernel, bias))
@@ -88,7 +97,9 @@ def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:
     width, hidden = max(layer.kernel.shape[1] for layer in stored.layers[:-1]), stored.layers[1:-1]
     params = {
         "win": _padded(stored.layers[0].kernel, (stored.inputs, width)),
-        "wh": np.stack([_padded(layer.kernel, (width, width)) for layer in hidden]) if hidden else np.zeros((0, width, width), np.float32),
+        "wh": np.stack([_padded(layer.kernel, (width, width)) for layer in hidden])
+        if hidden
+        else np.zeros((0, width, width), np.float32),
         "wo": _padded(stored.layers[-1].kernel, (width, stored.layers[-1].kernel.shape[1])),
         "b": np.stack([_padded(layer.bias, (width,)) for layer in stored.layers[:-1]]),
         "bo": stored.layers[-1].bias,
@@ -116,7 +127,9 @@ def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise Refusal(f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with numpy.save") from None
     if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[1] != inputs or len(x) < 2:
-        raise Refusal(f"inputs {path} have shape {getattr(x, 'shape', '?')}: they must be [examples, {inputs}], two examples or more")
+        raise Refusal(
+            f"inputs {path} have shape {getattr(x, 'shape', '?')}: they must be [examples, {inputs}], two examples or more"
+        )
     if not np.isfinite(x).all():
         raise Refusal(f"inputs {path} hold a NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it")
     return x.astype(np.float32)

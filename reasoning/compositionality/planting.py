@@ -116,7 +116,10 @@ def _slots(until, level, layers, width, name, key) -> list[dict[Source, int]]:
 def _filled(target, graph, level, until, slots, outs, sizes) -> Planted:
     layers, most, width = sizes
     shape = network.Shape(target.inputs, len(outs), width, most)
-    params = {name: np.zeros(a.shape, np.float32) for name, a in jax.eval_shape(lambda k: network.init(k, shape), jax.random.key(0)).items()}
+    params = {
+        name: np.zeros(a.shape, np.float32)
+        for name, a in jax.eval_shape(lambda k: network.init(k, shape), jax.random.key(0)).items()
+    }
     codes = np.full((most, width), activations.code("tanh"), np.int32)
     for layer, here in enumerate(slots):
         weights = params["win"] if layer == 0 else params["wh"][layer - 1]

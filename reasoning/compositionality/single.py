@@ -78,7 +78,10 @@ def _net(activation: str):
 
 def describe(found: Prediction) -> str:
     """A prediction for people."""
-    lines = [f"depth {found.depth}" + (", ambiguous: overlapping sets of inputs are separable, so other trees fit as well" if found.ambiguous else "")]
+    lines = [
+        f"depth {found.depth}"
+        + (", ambiguous: overlapping sets of inputs are separable, so other trees fit as well" if found.ambiguous else "")
+    ]
     lines += [f"output {i}: {tree if tree else 'constant'}" for i, tree in enumerate(found.trees)]
     if found.ignored:
         lines.append(f"inputs without influence: {', '.join(map(str, found.ignored))}")
@@ -124,10 +127,16 @@ def _measured(stored: Stored, target, examples: int, seed: int, raw: bool):
         known = scale(target)
         std, mean = np.asarray(known.std, np.float32), np.asarray(known.mean, np.float32)
         last = stored.layers[-1]
-        stored = stored._replace(layers=[*stored.layers[:-1], last._replace(kernel=last.kernel / std, bias=(last.bias - mean) / std)])
+        stored = stored._replace(
+            layers=[*stored.layers[:-1], last._replace(kernel=last.kernel / std, bias=(last.bias - mean) / std)]
+        )
     params, masks = stacked(stored)
     probe = make_probe(target, jax.random.key(seed), examples)
-    return finish(jax.jit(structure, static_argnums=4)(params, masks, stored.depth, probe, FUNCTIONS[stored.activation]), stored.depth, False)
+    return finish(
+        jax.jit(structure, static_argnums=4)(params, masks, stored.depth, probe, FUNCTIONS[stored.activation]),
+        stored.depth,
+        False,
+    )
 
 
 class Chain(nn.Module):
@@ -161,7 +170,9 @@ def _prune_file(command) -> str:
     else:
         target = target_by_name(command.target)
         if target.inputs != stored.inputs:
-            raise Refusal(f"{target.name} has {target.inputs} inputs, the network {stored.inputs}: name the target that it was trained on")
+            raise Refusal(
+                f"{target.name} has {target.inputs} inputs, the network {stored.inputs}: name the target that it was trained on"
+            )
         x = np.asarray(draw(target, jax.random.key(command.seed), 1024))
     module = Chain(tuple(len(layer.bias) for layer in stored.layers), stored.activation)
     params, masks = _pruned(command, module.apply, stored.params(), x, FUNCTIONS[stored.activation])
@@ -183,7 +194,9 @@ def _prune_model(command) -> str:
     except (TypeError, ValueError) as error:
         raise Refusal(f"{command.model} must return (apply, params, inputs) of a Flax model ({error})") from error
     if command.mode == "node" or command.compact:
-        raise Refusal("--mode node and --compact are for --network; in Python, similarity_pruning(mode='node', layers=...) takes any chain")
+        raise Refusal(
+            "--mode node and --compact are for --network; in Python, similarity_pruning(mode='node', layers=...) takes any chain"
+        )
     _, masks = _pruned(command, apply, params, inputs, None)
     arrays = {name.replace("/", "."): np.asarray(mask) for name, mask in kernels(masks).items()}
     import io

@@ -79,7 +79,9 @@ class Structure(NamedTuple):
     """Units with a path from an input to an output."""
 
 
-def structure(params: network.Params, masks: network.Masks, depth: jax.Array, probe: Probe, activation=jnp.tanh, codes=None) -> Structure:
+def structure(
+    params: network.Params, masks: network.Masks, depth: jax.Array, probe: Probe, activation=jnp.tanh, codes=None
+) -> Structure:
     """Statistics of one network on a probe.
 
     Args:
@@ -99,7 +101,9 @@ def structure(params: network.Params, masks: network.Masks, depth: jax.Array, pr
     used = network.used_layers(depth, maps.h.shape[0])
     r, own, active = correlations(maps.h, probe.parts)
     active = active & used[:, None]
-    slopes = (jax.vmap(jax.jacfwd(lambda x: run(x[None]).h[:, 0]))(probe.x[:SLOPES]) ** 2).mean(0) * probe.input_var[None, None, :]
+    slopes = (jax.vmap(jax.jacfwd(lambda x: run(x[None]).h[:, 0]))(probe.x[:SLOPES]) ** 2).mean(0) * probe.input_var[
+        None, None, :
+    ]
     live = network.live_units(masks, depth)
     pure, realised = purity(masks, depth, live, probe.supports)
     return Structure(

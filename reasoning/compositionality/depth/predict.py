@@ -66,7 +66,9 @@ def predict_depth(
       Refusal: more inputs than the limit, or f does not take them.
     """
     if not 1 <= inputs <= MOST_INPUTS:
-        raise Refusal(f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some of them, or group them")
+        raise Refusal(
+            f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some of them, or group them"
+        )
     if most_arity < 2:
         raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
     call = _standard(f, data)
@@ -103,7 +105,9 @@ def _outputs(call, data, inputs) -> int:
     try:
         shape = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32)).shape
     except (TypeError, ValueError, IndexError) as error:
-        raise Refusal(f"the function does not take an array of {inputs} inputs ({str(error).splitlines()[0][:160]}): correct --inputs") from error
+        raise Refusal(
+            f"the function does not take an array of {inputs} inputs ({str(error).splitlines()[0][:160]}): correct --inputs"
+        ) from error
     if len(shape) != 1:
         raise Refusal(f"the function returns an array of shape {shape}: it must return one number or a vector")
     return shape[0]

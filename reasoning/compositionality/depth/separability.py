@@ -15,7 +15,9 @@ AT_ONCE = 128
 """Subsets that are computed at once."""
 
 
-def separability(f: Callable, key: jax.Array, subsets: jax.Array, low: jax.Array, high: jax.Array, draws=(INSIDE, OUTSIDE)) -> jax.Array:
+def separability(
+    f: Callable, key: jax.Array, subsets: jax.Array, low: jax.Array, high: jax.Array, draws=(INSIDE, OUTSIDE)
+) -> jax.Array:
     """s(A) in [0, 1] for many subsets of inputs, 1 where they act through one number.
 
     s(A) = sum |g . g'| / sum |g| |g'| over pairs of gradients g, g' over x_A at the same x_A and different x_B: the mean modulus of their

@@ -36,7 +36,15 @@ def snip(inner, *, density: float = 0.25, distribution: Distribution = "global",
     return saliency_pruning(inner, density=density, schedule=OneShot(0), distribution=distribution, prunable=prunable)
 
 
-def lottery_ticket(inner, *, density: float, rounds: int = 3, length: int = 1000, distribution: Distribution = "global", prunable: Prunable = weights_only):
+def lottery_ticket(
+    inner,
+    *,
+    density: float,
+    rounds: int = 3,
+    length: int = 1000,
+    distribution: Distribution = "global",
+    prunable: Prunable = weights_only,
+):
     """Iterative magnitude pruning (Frankle and Carbin 2019): `rounds` times train for `length` updates, prune, and rewind.
 
     The density falls geometrically from round to round.
@@ -74,9 +82,20 @@ def set_pruning(
     return pruning(inner, rule, density, schedule, prunable, begin=random_masks(density, distribution), seed=seed)
 
 
-def static_random(inner, *, density: float = 0.25, distribution: Distribution = "erk", prunable: Prunable = weights_only, seed: int = 0):
+def static_random(
+    inner, *, density: float = 0.25, distribution: Distribution = "erk", prunable: Prunable = weights_only, seed: int = 0
+):
     """Random masks from the beginning, which stay."""
-    return pruning(inner, lambda look: None, density, Never(), prunable, begin=random_masks(density, distribution), needs_activations=True, seed=seed)
+    return pruning(
+        inner,
+        lambda look: None,
+        density,
+        Never(),
+        prunable,
+        begin=random_masks(density, distribution),
+        needs_activations=True,
+        seed=seed,
+    )
 
 
 def l1_pruning(
@@ -85,7 +104,9 @@ def l1_pruning(
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     """An L1 penalty on the kernels until the masks are due, which keep the largest weights."""
     penalty = optax.GradientTransformation(lambda params: (), lambda g, s, p: (_with_penalty(g, p, strength, prunable), s))
-    return magnitude_pruning(optax.chain(penalty, inner), density=density, schedule=schedule, distribution=distribution, prunable=prunable)
+    return magnitude_pruning(
+        optax.chain(penalty, inner), density=density, schedule=schedule, distribution=distribution, prunable=prunable
+    )
 
 
 def _with_penalty(grads, params, strength, prunable):

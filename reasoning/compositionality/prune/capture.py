@@ -13,7 +13,9 @@ from reasoning.compositionality.prune.kernels import kernels
 from reasoning.compositionality.prune.moments import Activation, Moments, average, moments
 
 
-def capture(apply: Callable, params: Any, *arguments, after: Callable | None = None, axis_name: str | None = None, **options) -> dict[str, Any]:
+def capture(
+    apply: Callable, params: Any, *arguments, after: Callable | None = None, axis_name: str | None = None, **options
+) -> dict[str, Any]:
     """Statistics of every linear and convolution layer, keyed as the parameters.
 
     Args:
@@ -65,7 +67,10 @@ def layer_inputs(module: nn.Module, x: jax.Array, result: jax.Array, kernel: tup
     if len(kernel) != 4 or x.shape[-1] != kernel[2]:
         return None
     images = x.reshape(-1, *x.shape[-3:])
-    heights = [patch_starts(images.shape[1 + axis], result.shape[-3 + axis], kernel[axis], _padding(module), _stride(module, axis)) for axis in (0, 1)]
+    heights = [
+        patch_starts(images.shape[1 + axis], result.shape[-3 + axis], kernel[axis], _padding(module), _stride(module, axis))
+        for axis in (0, 1)
+    ]
     return patches(images, kernel[:2], heights)
 
 
@@ -82,7 +87,10 @@ def patches(images: jax.Array, window: tuple[int, int], axes: list[tuple[int, in
     """`[B, H, W, C]` to the neighbourhoods that a kernel `[k, k, C, D]` sees, `[B * H' * W', k * k * C]` in the kernel's order."""
     (top, down, rows), (left, right, columns) = axes
     pad = lambda zeros, stride, count, size, window: (zeros, max((count - 1) * stride + window - size - zeros, 0))
-    images = jnp.pad(images, ((0, 0), pad(top, down, rows, images.shape[1], window[0]), pad(left, right, columns, images.shape[2], window[1]), (0, 0)))
+    images = jnp.pad(
+        images,
+        ((0, 0), pad(top, down, rows, images.shape[1], window[0]), pad(left, right, columns, images.shape[2], window[1]), (0, 0)),
+    )
     shifted = lambda i, j: images[:, i : i + (rows - 1) * down + 1 : down, j : j + (columns - 1) * right + 1 : right]
     found = jnp.stack([shifted(i, j) for i in range(window[0]) for j in range(window[1])], axis=-2)
     return found.reshape(-1, window[0] * window[1] * images.shape[-1])

@@ -36,8 +36,13 @@ def compact(layers: list[Layer], masks: list[np.ndarray], activation: Callable =
     """
     wrong = [i for i, (layer, mask) in enumerate(zip(layers, masks, strict=False)) if layer.kernel.shape != mask.shape]
     if wrong or len(layers) != len(masks):
-        raise Refusal(f"the masks are of another network: {len(masks)} for {len(layers)} layers, layer {wrong[0] if wrong else '-'} differs")
-    kept = [Layer(np.asarray(layer.kernel) * np.asarray(mask), np.asarray(layer.bias)) for layer, mask in zip(layers, masks, strict=True)]
+        raise Refusal(
+            f"the masks are of another network: {len(masks)} for {len(layers)} layers, layer {wrong[0] if wrong else '-'} differs"
+        )
+    kept = [
+        Layer(np.asarray(layer.kernel) * np.asarray(mask), np.asarray(layer.bias))
+        for layer, mask in zip(layers, masks, strict=True)
+    ]
     kept = _fold_constants(kept, activation)
     needed = np.ones(kept[-1].kernel.shape[1], bool)
     found: list[Layer] = []

@@ -107,7 +107,9 @@ def check_density(density: float, shapes: dict[str, tuple[int, ...]]) -> None:
     smallest = min(shapes, key=lambda name: _size(shapes[name]), default=None)
     if smallest is not None and density * _size(shapes[smallest]) < 1:
         least = 1 / _size(shapes[smallest])
-        raise Refusal(f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: choose at least {least:.2g}")
+        raise Refusal(
+            f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: choose at least {least:.2g}"
+        )
 
 
 def _counts(present, name):

@@ -45,7 +45,11 @@ def from_jaxpruner(state: Any, params: Any, prunable: Prunable = weights_only) -
     chosen = kernels(params, prunable)
     for name, kernel in chosen.items():
         if name not in masks or jnp.shape(masks[name]) != kernel.shape:
-            raise Refusal(f"the state has no mask of shape {kernel.shape} for {name}: it is of another model, or its masks are packed")
-    full = jax.tree_util.tree_map_with_path(lambda p, leaf: jnp.asarray(masks.get(path_name(p), leaf), jnp.uint8), ones_like(params))
+            raise Refusal(
+                f"the state has no mask of shape {kernel.shape} for {name}: it is of another model, or its masks are packed"
+            )
+    full = jax.tree_util.tree_map_with_path(
+        lambda p, leaf: jnp.asarray(masks.get(path_name(p), leaf), jnp.uint8), ones_like(params)
+    )
     wanted = {name: jnp.float32(targets.get(name, 0.0)) for name in chosen}
     return PruneState(full, state.inner_state, wanted, jnp.asarray(state.count, jnp.int32), (), jnp.int32(-1), ())

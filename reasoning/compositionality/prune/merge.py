@@ -1,5 +1,6 @@
 """Node-level similarity: units of a layer with nearly the same map are merged into one, and the layer above is told."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +22,9 @@ class Merged(NamedTuple):
     """Of the layer above, `[J]`."""
 
 
-def merge_layer(mean: jax.Array, covariance: jax.Array, outgoing: jax.Array, bias: jax.Array, least: jax.Array, threshold: float, alive=None) -> Merged:
+def merge_layer(
+    mean: jax.Array, covariance: jax.Array, outgoing: jax.Array, bias: jax.Array, least: jax.Array, threshold: float, alive=None
+) -> Merged:
     """Greedily merge the most similar pair of units while it has |r| >= threshold and more than `least` units are left.
 
     The unit with the larger downstream saliency, sd * |outgoing|, stays; the other's outgoing weights are added to it with the slope of
@@ -78,7 +81,7 @@ def merge_similar_units(params: Any, known: dict, layers: tuple[str, ...], densi
         raise Refusal('mode "node" merges the units between layers: name at least two, layers=("layers_0", "layers_1")')
     flat = {"/".join(str(getattr(k, "key", k)) for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
     new, found = {}, dict(masks)
-    for lower, upper in zip(layers[:-1], layers[1:], strict=True):
+    for lower, upper in itertools.pairwise(layers):
         for name in (f"{lower}/kernel", f"{upper}/kernel", f"{upper}/bias", f"{lower}/bias"):
             if name not in flat:
                 raise Refusal(f'mode "node": the parameters have no {name}; name linear layers with bias, from input to output')

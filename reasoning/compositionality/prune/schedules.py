@@ -34,7 +34,9 @@ class Periodic:
     def __post_init__(self):
         """Refuse an empty interval."""
         if self.every < 1 or self.stop < self.start:
-            raise Refusal(f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must go forwards, every 1 or more")
+            raise Refusal(
+                f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must go forwards, every 1 or more"
+            )
 
     def due(self, count: jax.Array, last: jax.Array) -> jax.Array:
         """bool `[]`; a renewal that was missed, for want of activations, is made up for in the next update."""

@@ -63,7 +63,9 @@ def random(seen: Seen) -> jax.Array:
 
 def _moments(seen: Seen) -> Moments:
     if seen.moments is None:
-        raise Refusal(f"activations of {seen.name} were not captured: pass activations=capture(apply, params, x), or prune fewer kernels")
+        raise Refusal(
+            f"activations of {seen.name} were not captured: pass activations=capture(apply, params, x), or prune fewer kernels"
+        )
     if seen.moments.input_before.shape != seen.weight.shape:
         raise Refusal(
             f"activations of {seen.name} have {seen.moments.input_before.shape} inputs and units, the kernel {seen.weight.shape}: "

@@ -70,7 +70,9 @@ class Renewal(NamedTuple):
 Rule = Callable[[Look], Renewal]
 
 
-def scores(params: Any, activations: dict, score: Callable, grads: Any = None, key=None, prunable: Prunable = weights_only) -> dict:
+def scores(
+    params: Any, activations: dict, score: Callable, grads: Any = None, key=None, prunable: Prunable = weights_only
+) -> dict:
     """Scores by path, each of the kernel's shape.
 
     Args:
@@ -169,7 +171,9 @@ def pruning(
         key = jax.random.fold_in(jax.random.key(seed), state.count)
         if ema:
             fresh = _scores(weights, kernels(grads, prunable), known, averaged, key)
-            mixed = jax.tree.map(lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new), state.scores_ema, fresh)
+            mixed = jax.tree.map(
+                lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new), state.scores_ema, fresh
+            )
             state = state._replace(scores_ema=mixed)
         due = schedule.due(state.count, state.last)
         sparsity = schedule.sparsity(state.count, jnp.float32(1 - density))

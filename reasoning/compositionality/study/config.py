@@ -120,7 +120,9 @@ def check(config: SweepConfig) -> None:
 def _check_target(config, target):
     rho = min(config.densities)
     if rho * target.inputs * config.width < 1:
-        raise Refusal(f"density {rho} would empty the first layer of {target.name} ({target.inputs} inputs, width {config.width}): raise it")
+        raise Refusal(
+            f"density {rho} would empty the first layer of {target.name} ({target.inputs} inputs, width {config.width}): raise it"
+        )
     if "oracle" in config.pruners:
         from reasoning.compositionality.planting import layerize
 
@@ -132,7 +134,12 @@ def _check_target(config, target):
 def tiny() -> SweepConfig:
     """Two depths of target, some minutes on two cores."""
     return SweepConfig(
-        depths=(1, 2, 3, 4, 5, 6), densities=(1.0, 0.5, 0.25, 0.125), pruners=("share", "random", "oracle"), steps=600, finetune=600
+        depths=(1, 2, 3, 4, 5),
+        densities=(1.0, 0.5, 0.25),
+        pruners=("share", "random", "oracle"),
+        steps=1200,
+        finetune=1200,
+        chunk=80,
     )
 
 

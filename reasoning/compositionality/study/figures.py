@@ -16,7 +16,13 @@ COLOURS = {
     "saliency": "tab:purple", "random": "tab:gray", "snip": "tab:olive", "lottery": "tab:pink", "rigl": "gold", "set": "yellowgreen",
     "static_random": "silver", "l1": "teal", "oracle": "tab:green",
 }  # fmt: skip
-MAPS = {"score": "score C", "alignment": "alignment A", "support": "support S", "fracture": "fracture Fr", "fit": "R² (0 if below)"}
+MAPS = {
+    "score": "score C",
+    "alignment": "alignment A",
+    "support": "support S",
+    "fracture": "fracture Fr",
+    "fit": "R² (0 if below)",
+}
 
 
 def blank(width: float, height: float) -> Any:
@@ -34,7 +40,9 @@ def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str
     drawn["6_fit_and_fracture"] = scatter(rows, "mse", "fracture", "mean squared error", "fracture Fr: there, but split", "log")
     if config.withhold:
         fitting = [row for row in rows if row["fits"] and np.isfinite(row["gap"])]
-        drawn["7_gap"] = scatter(fitting, "score", "gap", "score C (networks that fit)", "R² − R² in the withheld corner", "linear")
+        drawn["7_gap"] = scatter(
+            fitting, "score", "gap", "score C (networks that fit)", "R² − R² in the withheld corner", "linear"
+        )
     drawn["8_counts"] = counts(config)
     for name, figure in drawn.items():
         figure.savefig(report / f"{name}.png", dpi=80)
@@ -49,7 +57,9 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     for row, (measure, label) in zip(panels, MAPS.items(), strict=True):
         for axes, pruner in zip(row, columns, strict=True):
             found = np.clip(grid(rows, config, name, pruner, measure), 0, 1)
-            means = np.where(np.isfinite(found).any(-1), np.nan_to_num(found).sum(-1) / np.maximum(np.isfinite(found).sum(-1), 1), np.nan)
+            means = np.where(
+                np.isfinite(found).any(-1), np.nan_to_num(found).sum(-1) / np.maximum(np.isfinite(found).sum(-1), 1), np.nan
+            )
             image = axes.imshow(means, vmin=0, vmax=1, aspect="auto", cmap="viridis")
             _annotate(axes, config, rows, name, pruner, target)
             axes.set_title(pruner if measure == "score" else "", fontsize=10)
@@ -57,16 +67,25 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
         figure.colorbar(image, ax=row[-1])
     for axes in panels[-1]:
         axes.set_xlabel("hidden layers")
-    figure.suptitle(f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; dots: largest volume)", fontsize=10)
+    figure.suptitle(
+        f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; dots: largest volume)",
+        fontsize=10,
+    )
     return figure
 
 
 def _annotate(axes, config, rows, name, pruner, target):
-    fan_in = np.nanmean(np.nan_to_num(grid(rows, config, name, pruner, "fan_in"), nan=np.nan).reshape(len(config.densities), -1), 1)
+    fan_in = np.nanmean(
+        np.nan_to_num(grid(rows, config, name, pruner, "fan_in"), nan=np.nan).reshape(len(config.densities), -1), 1
+    )
     axes.set_xticks(range(len(config.depths)), [str(d) for d in config.depths], fontsize=8)
-    axes.set_yticks(range(len(config.densities)), [f"{r:g} ({f:.1f})" for r, f in zip(config.densities, fan_in, strict=True)], fontsize=7)
+    axes.set_yticks(
+        range(len(config.densities)), [f"{r:g} ({f:.1f})" for r, f in zip(config.densities, fan_in, strict=True)], fontsize=7
+    )
     if target.layers in config.depths:
-        axes.plot(config.depths.index(target.layers), int(np.nanargmin(np.abs(fan_in - target.arity))), "x", color="white", markersize=9)
+        axes.plot(
+            config.depths.index(target.layers), int(np.nanargmin(np.abs(fan_in - target.arity))), "x", color="white", markersize=9
+        )
     ridge = [_ridge(target, config, rho) for rho in config.densities]
     axes.plot([r for r in ridge if r is not None], [i for i, r in enumerate(ridge) if r is not None], "w.", markersize=4)
 
@@ -104,7 +123,9 @@ def predicted(config: SweepConfig, known, depths) -> Any:
     axes.plot([0.5, most + 0.5], [0.5, most + 0.5], color="lightgray")
     marks = {"separability": "o", "interactions": "s", "volume": "^", "planted": "x"}
     for number, name in enumerate(config.targets):
-        chosen = next((p for p in ("share", DENSE, *depths[name]) if p in depths[name] and depths[name][p].answer != "nothing fits"), None)
+        chosen = next(
+            (p for p in ("share", DENSE, *depths[name]) if p in depths[name] and depths[name][p].answer != "nothing fits"), None
+        )
         if chosen is None:
             continue
         best = depths[name][chosen]
@@ -112,10 +133,24 @@ def predicted(config: SweepConfig, known, depths) -> Any:
             value = getattr(known[name], predictor)
             if value is not None:
                 x = value + 0.08 * (place - 1.5) + 0.03 * number
-                axes.errorbar(x, best.place, [[best.place - best.low], [best.high - best.place]], fmt=mark, color=f"C{number}", capsize=2, markersize=6)
+                axes.errorbar(
+                    x,
+                    best.place,
+                    [[best.place - best.low], [best.high - best.place]],
+                    fmt=mark,
+                    color=f"C{number}",
+                    capsize=2,
+                    markersize=6,
+                )
         axes.plot([], [], "-", color=f"C{number}", label=f"{name} ({chosen})")
     for predictor, mark in marks.items():
-        axes.plot([], [], mark, color="black", label={"separability": "E1", "interactions": "E2", "volume": "E3", "planted": "planted"}[predictor])
+        axes.plot(
+            [],
+            [],
+            mark,
+            color="black",
+            label={"separability": "E1", "interactions": "E2", "volume": "E3", "planted": "planted"}[predictor],
+        )
     axes.set(xlabel="predicted hidden layers", ylabel="best depth, 95 % interval")
     axes.legend(fontsize=7)
     return figure
@@ -128,7 +163,15 @@ def scatter(rows, x: str, y: str, x_label: str, y_label: str, scale: str) -> Any
     for axes, name in zip(figure.subplots(1, len(targets), squeeze=False)[0], targets, strict=True):
         for pruner in dict.fromkeys(row["pruner"] for row in rows):
             mine = [row for row in rows if row["target"] == name and row["pruner"] == pruner]
-            axes.plot([row[x] for row in mine], [row[y] for row in mine], ".", color=COLOURS[pruner], alpha=0.4, markersize=4, label=pruner)
+            axes.plot(
+                [row[x] for row in mine],
+                [row[y] for row in mine],
+                ".",
+                color=COLOURS[pruner],
+                alpha=0.4,
+                markersize=4,
+                label=pruner,
+            )
         axes.set(title=name, xlabel=x_label, ylabel=y_label, xscale=scale)
     if rows:
         axes.legend(fontsize=7, markerscale=2)
@@ -142,9 +185,22 @@ def counts(config: SweepConfig) -> Any:
     small, densities = target_by_name("tanh_tree:2"), np.linspace(0.1, 0.9, 9)
     for number, width in enumerate((3, 4)):
         where = theory.placement(small, 2, width)
-        left.plot(densities, [np.exp(theory.log_expected_count(where, d)) for d in densities], color=f"C{number}", label=f"closed form, W = {width}")
+        left.plot(
+            densities,
+            [np.exp(theory.log_expected_count(where, d)) for d in densities],
+            color=f"C{number}",
+            label=f"closed form, W = {width}",
+        )
         found = [theory.simulated_count(small, 2, width, d, 20_000) for d in densities]
-        left.errorbar(densities, [m for m, _ in found], [1.96 * e for _, e in found], fmt="o", color=f"C{number}", markersize=3, label="simulated")
+        left.errorbar(
+            densities,
+            [m for m, _ in found],
+            [1.96 * e for _, e in found],
+            fmt="o",
+            color=f"C{number}",
+            markersize=3,
+            label="simulated",
+        )
         left.axvline(theory.best_density(where), color=f"C{number}", linestyle=":")
     left.set(xlabel="density of a random mask", ylabel="exact placements of tanh_tree:2", yscale="log")
     left.legend(fontsize=7)

@@ -17,7 +17,9 @@ from reasoning.compositionality.study.train import Cells
 Scores = network.Masks
 
 
-def scores_of(params: network.Params, masks: network.Masks, depth: jax.Array, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
+def scores_of(
+    params: network.Params, masks: network.Masks, depth: jax.Array, grads, x: jax.Array, key: jax.Array, score: Callable
+) -> Scores:
     """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned weights get the least score."""
     params = network.masked(params, masks)
     maps = network.forward(params, x, depth)
@@ -48,7 +50,9 @@ def from_kernels(found: dict[str, jax.Array]) -> network.Masks:
     return {"win": found["win"].astype(jnp.float32), "wh": stacked, "wo": found["wo"].astype(jnp.float32)}
 
 
-def spread(found: Scores, density: jax.Array, depth: jax.Array, distribution: Distribution, output_density: float) -> network.Masks:
+def spread(
+    found: Scores, density: jax.Array, depth: jax.Array, distribution: Distribution, output_density: float
+) -> network.Masks:
     """Masks of one network: unused layers are kept whole, and outputs keep at least `output_density` where fan-ins are fixed."""
     kernels = as_kernels(found)
     layers = {name: i for i, name in enumerate(n for n in kernels if n != "wo")}
@@ -60,7 +64,17 @@ def spread(found: Scores, density: jax.Array, depth: jax.Array, distribution: Di
 
 
 @functools.partial(jax.jit, static_argnames=("score", "distribution", "output_density"))
-def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array, *, score: Callable, distribution: Distribution, output_density: float):
+def renew(
+    cells: Cells,
+    grads,
+    x: jax.Array,
+    key: jax.Array,
+    density: jax.Array,
+    *,
+    score: Callable,
+    distribution: Distribution,
+    output_density: float,
+):
     """Masks of all cells from a score; `x` is the probe of every seed `[S, N, n]`, `density` `[C]`."""
 
     def one(params, masks, depth, slope, which, rho, k):
@@ -121,6 +135,8 @@ def _merge_above(params, h, layer, depth, least):
     new["wo"] = keep(jnp.where(last, done.outgoing[:, width:], params["wo"]), params["wo"])
     new["bo"] = keep(params["bo"] + done.bias[width:], params["bo"])
     if layer + 1 < layers:
-        new["wh"] = params["wh"].at[layer].set(keep(jnp.where(last, params["wh"][layer], done.outgoing[:, :width]), params["wh"][layer]))
+        new["wh"] = (
+            params["wh"].at[layer].set(keep(jnp.where(last, params["wh"][layer], done.outgoing[:, :width]), params["wh"][layer]))
+        )
         new["b"] = params["b"].at[layer + 1].add(jnp.where(used, done.bias[:width], 0.0))
     return new, jnp.where(used, done.alive, True)

@@ -89,7 +89,13 @@ def _graph(axes, params, depth, order):
             for b, j in enumerate(ends[level + 1]):
                 if kernel[i, j]:
                     colour = "tab:red" if kernel[i, j] > 0 else "tab:blue"
-                    axes.plot([level, level + 1], [low[a], high[b]], color=colour, alpha=0.25 + 0.75 * abs(kernel[i, j]) / strongest, linewidth=1)
+                    axes.plot(
+                        [level, level + 1],
+                        [low[a], high[b]],
+                        color=colour,
+                        alpha=0.25 + 0.75 * abs(kernel[i, j]) / strongest,
+                        linewidth=1,
+                    )
     for level, units in enumerate(ends):
         axes.plot([level] * len(units), place(len(units)), "o", color="black", markersize=4)
     axes.set_xticks(range(len(ends)), ["inputs", *map(str, range(1, depth + 1)), "outputs"])

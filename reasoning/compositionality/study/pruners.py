@@ -131,7 +131,9 @@ def lottery(here: Setting, start: Start) -> Cells:
     """Iterative magnitude pruning with rewinding: the density falls by the same factor in every round."""
     config, cells = here.config, start.trained
     for done in range(1, TICKETS + 1):
-        masks = _renewed(here, cells, start.initial.params, start.key, start.density ** (done / TICKETS), scoring.magnitude, "global")
+        masks = _renewed(
+            here, cells, start.initial.params, start.key, start.density ** (done / TICKETS), scoring.magnitude, "global"
+        )
         cells = start.initial._replace(masks=masks)
         cells = here.train(jax.tree.map(jnp.copy, cells.params), cells, config.finetune, SECOND * done)
     return cells
@@ -139,7 +141,7 @@ def lottery(here: Setting, start: Start) -> Cells:
 
 def growing(by_gradient: bool, here: Setting, start: Start) -> Cells:
     """RigL or SET: random masks, of which the weakest weights move ten times on the way."""
-    config, total = here.config, here.config.steps + here.config.finetune
+    _config, total = here.config, here.config.steps + here.config.finetune
     cells = start.initial._replace(masks=_random(here, start, "erk"))
     cells = cells._replace(params=jax.tree.map(jnp.copy, cells.params))
     for turn in range(GROWTHS):

@@ -19,11 +19,16 @@ def write_report(folder: Path, config: SweepConfig) -> Path:
     report.mkdir(exist_ok=True)
     rows = read_rows(results, config)
     known = {name: predictions(config, results, name) for name in config.targets}
-    depths = {name: {p: peak(over_depth(rows, config, name, p), list(config.depths)) for p in pruners(config)} for name in config.targets}
+    depths = {
+        name: {p: peak(over_depth(rows, config, name, p), list(config.depths)) for p in pruners(config)}
+        for name in config.targets
+    }
     names = figures.draw_all(report, config, rows, known, depths) + pictures.draw_all(report, results, config)
     page = "\n".join(text(config, rows, known, depths)) + "\n" + "".join(f"\n![{name}]({name}.png)\n" for name in names)
     answers = {name: {p: found._asdict() for p, found in each.items()} for name, each in depths.items()}
-    write_atomically(report / "answers.json", json.dumps({"depth": answers, "predicted": {n: k._asdict() for n, k in known.items()}}, indent=1))
+    write_atomically(
+        report / "answers.json", json.dumps({"depth": answers, "predicted": {n: k._asdict() for n, k in known.items()}}, indent=1)
+    )
     write_atomically(report / "index.md", page)
     return report / "index.md"
 
@@ -65,7 +70,12 @@ def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]) -> 
         some = [p for p in config.pruners if p != "oracle"]
         lines += [f"- {p}: {peak(over_density(rows, config, name, p), list(config.densities))}." for p in some]
         lines += ["", "Does similarity-based pruning find it? Differences at equal depth and density, all settings together:", ""]
-        lines += [line for other in config.pruners if other != "share" and "share" in config.pruners for line in _compared(config, rows, name, other)]
+        lines += [
+            line
+            for other in config.pruners
+            if other != "share" and "share" in config.pruners
+            for line in _compared(config, rows, name, other)
+        ]
     return [*lines, "", "Do the predictors find it?", "", *_predicted(known, depths)]
 
 
@@ -88,16 +98,28 @@ def _compared(config, rows, name, other) -> list[str]:
 
 
 def _predicted(known: Predicted, depths: dict[str, Peak]) -> list[str]:
-    inside = lambda depth: ", ".join(p for p, found in depths.items() if found.answer != "nothing fits" and found.low <= depth <= found.high)
-    told = {"separability of the function (E1)": known.separability, "interactions (E2)": known.interactions, "volume (E3)": known.volume}
-    lines = [f"- planted depth: {known.planted} layers; inside the interval of the best depth of: {inside(known.planted) or 'no pruner'}."]
+    inside = lambda depth: ", ".join(
+        p for p, found in depths.items() if found.answer != "nothing fits" and found.low <= depth <= found.high
+    )
+    told = {
+        "separability of the function (E1)": known.separability,
+        "interactions (E2)": known.interactions,
+        "volume (E3)": known.volume,
+    }
+    lines = [
+        f"- planted depth: {known.planted} layers; inside the interval of the best depth of: {inside(known.planted) or 'no pruner'}."
+    ]
     for predictor, depth in told.items():
         if depth is None:
             lines.append(f"- {predictor}: does not apply to these inputs.")
         else:
-            lines.append(f"- {predictor}: {depth} layers; inside the interval of the best depth of: {inside(depth) or 'no pruner'}.")
+            lines.append(
+                f"- {predictor}: {depth} layers; inside the interval of the best depth of: {inside(depth) or 'no pruner'}."
+            )
     if known.ambiguous:
-        lines.append("- the separability is ambiguous: overlapping sets of inputs act through one number, so this is the least depth.")
+        lines.append(
+            "- the separability is ambiguous: overlapping sets of inputs act through one number, so this is the least depth."
+        )
     if known.trained:
         right = sum(d == known.separability for d in known.trained)
         lines.append(

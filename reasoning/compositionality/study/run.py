@@ -86,10 +86,14 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
     start = _start(config, here, full, _dense(config, name, results))
     cells = PRUNERS[chunk[0].pruner](here, start)
     found = jax.device_get(measured(cells, probe))
-    measures = [finish(jax.tree.map(lambda a, i=i: a[i], found), cell.depth, here.corner is not None) for i, cell in enumerate(chunk)]
+    measures = [
+        finish(jax.tree.map(lambda a, i=i: a[i], found), cell.depth, here.corner is not None) for i, cell in enumerate(chunk)
+    ]
     first = [i for i, cell in enumerate(chunk) if cell.seed == config.seed]
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
-    shown = {n: np.asarray(a)[first] for n, a in weights.items()} | {f"mask_{n}": np.asarray(a)[first] for n, a in cells.masks.items()}
+    shown = {n: np.asarray(a)[first] for n, a in weights.items()} | {
+        f"mask_{n}": np.asarray(a)[first] for n, a in cells.masks.items()
+    }
     return measures, shown | {"cell": np.array(first)}
 
 

@@ -41,7 +41,9 @@ def batch_of(target: Target, keys: jax.Array, step: jax.Array, count: int, corne
     return jax.vmap(draw)(keys)
 
 
-def loss(params: network.Params, masks: network.Masks, depth: jax.Array, data: Examples, l1: jax.Array | float = 0.0) -> jax.Array:
+def loss(
+    params: network.Params, masks: network.Masks, depth: jax.Array, data: Examples, l1: jax.Array | float = 0.0
+) -> jax.Array:
     """Mean squared error of one network, and an L1 penalty on its weights."""
     weights = network.masked(params, masks)
     error = ((network.outputs(weights, data.x, depth) - data.y) ** 2).mean()
@@ -84,7 +86,9 @@ def train(
 
 
 @functools.partial(jax.jit, static_argnames=("target", "batch", "corner"))
-def gradients(cells: Cells, keys: jax.Array, step: jax.Array, *, target: Target, batch: int, corner: Corner | None) -> network.Params:
+def gradients(
+    cells: Cells, keys: jax.Array, step: jax.Array, *, target: Target, batch: int, corner: Corner | None
+) -> network.Params:
     """Dense gradients of one batch, also of pruned weights: `[C, ...]`."""
     data = batch_of(target, keys, step, batch, corner)
     weights = jax.vmap(network.masked)(cells.params, cells.masks)

@@ -39,7 +39,9 @@ class Peak(NamedTuple):
 
     def __str__(self) -> str:
         ends = f"; gain over one end {self.over_first}, over the other {self.over_last}"
-        return f"{self.answer}: best at {self.place:g} [{self.low:g}, {self.high:g}]" + ("" if self.answer == "nothing fits" else ends)
+        return f"{self.answer}: best at {self.place:g} [{self.low:g}, {self.high:g}]" + (
+            "" if self.answer == "nothing fits" else ends
+        )
 
 
 def resample(seeds: int) -> np.ndarray:
@@ -150,7 +152,9 @@ def move(one: np.ndarray, other: np.ndarray, depths: tuple[int, ...], planted: i
     elif low * planted > 0 and high * planted > 0:
         answer = "yes"
     else:
-        answer = "no" if low == high == 0 or (change * planted <= 0 and (high * planted <= 0 or low * planted <= 0)) else "undecided"
+        answer = (
+            "no" if low == high == 0 or (change * planted <= 0 and (high * planted <= 0 or low * planted <= 0)) else "undecided"
+        )
     return Move(change, float(low), float(high), planted, answer)
 
 

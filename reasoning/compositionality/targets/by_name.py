@@ -32,7 +32,9 @@ def target_by_name(name: str) -> Target:
     if family in ("permuted", "distractor"):
         return getattr(controls, family)(target_by_name(rest))
     if family not in FAMILIES:
-        raise Refusal(f"there is no target {name!r}: choose {', '.join(FAMILIES)}, symbolic, genome, permuted or distractor, as in tanh_tree:3")
+        raise Refusal(
+            f"there is no target {name!r}: choose {', '.join(FAMILIES)}, symbolic, genome, permuted or distractor, as in tanh_tree:3"
+        )
     try:
         return FAMILIES[family](*(int(word) for word in rest.split(":") if word))
     except (TypeError, ValueError):

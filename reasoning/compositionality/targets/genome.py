@@ -17,7 +17,15 @@ from reasoning.compositionality.targets.graph import Node, Target, Unit, ordered
 
 PLANE = ("y", "x", "d", "b")
 """Inputs of a pattern network, in the order of `samples.plane`."""
-OTHER_NAMES = {"bias": "b", "distance": "d", "sigmoid": "sigmoid", "gauss": "gaussian", "sine": "sin", "cosine": "cos", "linear": "identity"}
+OTHER_NAMES = {
+    "bias": "b",
+    "distance": "d",
+    "sigmoid": "sigmoid",
+    "gauss": "gaussian",
+    "sine": "sin",
+    "cosine": "cos",
+    "linear": "identity",
+}
 
 
 def read_genome(path: str | Path) -> Target:
@@ -35,7 +43,9 @@ def read_genome(path: str | Path) -> Target:
         genome = _from_xml(path, data) if path.suffix in (".xml", ".zip") else json.loads(data)
         return to_target(str(path), genome)
     except (ValueError, KeyError, TypeError, AttributeError, ElementTree.ParseError, zipfile.BadZipFile) as error:
-        raise Refusal(f"genome {path} is damaged or of another layout ({type(error).__name__}: {error}): see docs/compositionality.md") from None
+        raise Refusal(
+            f"genome {path} is damaged or of another layout ({type(error).__name__}: {error}): see docs/compositionality.md"
+        ) from None
 
 
 def to_target(name: str, genome: dict) -> Target:

@@ -69,16 +69,18 @@ class Target:
         for place, node in enumerate(self.nodes):
             late = [p for p in node.parents if not 0 <= p < self.inputs + place]
             if late or not node.parents:
-                raise Refusal(f"target {self.name}: node {place} reads {late or 'nothing'}, which must be inputs or earlier nodes")
+                raise Refusal(
+                    f"target {self.name}: node {place} reads {late or 'nothing'}, which must be inputs or earlier nodes"
+                )
             last = len(node.hidden) or len(node.parents)
             if len(node.out.weights) != last or any(len(u.weights) != len(node.parents) for u in node.hidden):
                 raise Refusal(f"target {self.name}: node {place} has weights for another number of parents than it reads")
+        if not self.outputs or any(not self.inputs <= o < self.inputs + len(self.nodes) for o in self.outputs):
+            raise Refusal(f"target {self.name}: outputs {self.outputs} must be nodes of the graph")
         read = {p for node in self.nodes for p in node.parents} | set(self.outputs)
         unread = [v for v in range(len(self.nodes)) if self.inputs + v not in read]
         if unread:
             raise Refusal(f"target {self.name}: nothing reads node {unread[0]}: leave it out, or make it an output")
-        if not self.outputs or any(not self.inputs <= o < self.inputs + len(self.nodes) for o in self.outputs):
-            raise Refusal(f"target {self.name}: outputs {self.outputs} must be nodes of the graph")
 
     @property
     def arity(self) -> int:
@@ -157,7 +159,9 @@ def ordered(target_name: str, parents: dict[str, Iterable[str]], inputs: Iterabl
     while waiting:
         ready = [name for name, above in waiting.items() if above <= done]
         if not ready:
-            raise Refusal(f"{target_name} is not a directed acyclic graph: {sorted(waiting)} lie on a cycle or behind one; remove the cycle")
+            raise Refusal(
+                f"{target_name} is not a directed acyclic graph: {sorted(waiting)} lie on a cycle or behind one; remove the cycle"
+            )
         order += ready
         done |= set(ready)
         for name in ready:

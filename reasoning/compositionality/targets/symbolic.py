@@ -24,7 +24,9 @@ def symbolic(name: str) -> Target:
     total = lambda *parents: Node(parents, Unit((1.0,) * len(parents), 0.0, "identity"))
     if name == "independence":
         wave = Node((3,), Unit((math.pi,), 0.0, "sin"))
-        return Target("symbolic:independence", 4, (Node((0, 2), Unit((1.0, 1.0), 0.0, "cube")), square(1), wave, total(5, 6)), (4, 7))
+        return Target(
+            "symbolic:independence", 4, (Node((0, 2), Unit((1.0, 1.0), 0.0, "cube")), square(1), wave, total(5, 6)), (4, 7)
+        )
     if name == "sharing":
         return Target("symbolic:sharing", 3, (square(0), square(1), square(2), total(3, 4), total(6, 5)), (3, 6, 7))
     apart = lambda a, b: Node((a, b), Unit((1.0, -1.0), 0.0, "square"))
