@@ -5,7 +5,8 @@ import pytest
 from benchmarks.compositionality import claims, main
 
 FIGURES = {
-    "cells": 64, "updates_per_second_together": 600.0, "updates_per_second_loop": 100.0, "updates_per_second_torch": None, "compile_seconds": 25.0,
+    "cells": 64, "updates_per_second_together": 600.0, "updates_per_second_loop": 100.0, "updates_per_second_torch": None,
+    "compile_seconds": 25.0,
     "score_share_of_100_updates": 0.01, "predictor_seconds": 0.2, "heatmap_seconds": None,
 }  # fmt: skip
 

@@ -12,12 +12,12 @@ from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.prune.distributions import Distribution
 from reasoning.compositionality.prune.grow import growing, random_masks
 from reasoning.compositionality.prune.kernels import Prunable, check_same_tree, kernels, weights_only
-from reasoning.compositionality.prune.schedules import Never, OneShot, Periodic
-from reasoning.compositionality.prune.transform import Rewind, by_scores, pruning
+from reasoning.compositionality.prune.schedules import AT_ONCE, LATER, OFTEN, Never, OneShot, Periodic
+from reasoning.compositionality.prune.transform import Look, Renewal, Rewind, by_scores, pruning
 
 
 def _scored(
-    score, inner: optax.GradientTransformation, *, density: float = 0.25, schedule=OneShot(), distribution: Distribution = "fan_in",
+    score, inner: optax.GradientTransformation, *, density: float = 0.25, schedule=AT_ONCE, distribution: Distribution = "fan_in",
     rewind: Rewind = "none", prunable: Prunable = weights_only, seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     return pruning(inner, by_scores(score, distribution), density, schedule, prunable, rewind, seed=seed)
@@ -52,7 +52,8 @@ def lottery_ticket(
     if rounds < 1 or length < 1:
         raise Refusal(f"rounds is {rounds} and length {length}: both must be at least 1")
     return magnitude_pruning(
-        inner, density=density, schedule=_Geometric(length, rounds * length, length), distribution=distribution, rewind="init", prunable=prunable
+        inner, density=density, schedule=_Geometric(length, rounds * length, length), distribution=distribution, rewind="init",
+        prunable=prunable,
     )  # fmt: skip
 
 
@@ -65,7 +66,7 @@ class _Geometric(Periodic):
 
 
 def rigl(
-    inner, *, density: float = 0.25, schedule=Periodic(100, 7500, 100), distribution: Distribution = "erk", drop: float = 0.3,
+    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
     prunable: Prunable = weights_only, seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     """RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the largest gradient grown."""
@@ -74,7 +75,7 @@ def rigl(
 
 
 def set_pruning(
-    inner, *, density: float = 0.25, schedule=Periodic(100, 7500, 100), distribution: Distribution = "erk", drop: float = 0.3,
+    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
     prunable: Prunable = weights_only, seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     """SET (Mocanu et al. 2018): as RigL, but grown at random."""
@@ -88,7 +89,7 @@ def static_random(
     """Random masks from the beginning, which stay."""
     return pruning(
         inner,
-        lambda look: None,
+        _as_they_are,
         density,
         Never(),
         prunable,
@@ -98,8 +99,12 @@ def static_random(
     )
 
 
+def _as_they_are(look: Look) -> Renewal:
+    return Renewal(look.masks)
+
+
 def l1_pruning(
-    inner, *, density: float = 0.25, strength: float = 1e-4, schedule=OneShot(1000), distribution: Distribution = "fan_in",
+    inner, *, density: float = 0.25, strength: float = 1e-4, schedule=LATER, distribution: Distribution = "fan_in",
     prunable: Prunable = weights_only,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     """An L1 penalty on the kernels until the masks are due, which keep the largest weights."""
@@ -127,4 +132,4 @@ def oracle_pruning(inner, masks: Any, *, prunable: Prunable = weights_only) -> o
         check_same_tree(given, chosen)
         return given
 
-    return pruning(inner, lambda look: None, 1.0, Never(), prunable, begin=begin, needs_activations=True)
+    return pruning(inner, _as_they_are, 1.0, Never(), prunable, begin=begin, needs_activations=True)

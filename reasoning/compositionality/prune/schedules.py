@@ -72,3 +72,7 @@ class Never:
     def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
         """The final one."""
         return target
+
+
+AT_ONCE, LATER, OFTEN = OneShot(), OneShot(1000), Periodic(100, 7500, 100)
+"""Defaults."""

@@ -19,7 +19,7 @@ from reasoning.compositionality.prune.distributions import Distribution, check_d
 from reasoning.compositionality.prune.kernels import Prunable, check_same_tree, kernels, matrix, ones_like, replaced, weights_only
 from reasoning.compositionality.prune.merge import merge_similar_units
 from reasoning.compositionality.prune.moments import Activation, Moments, moments
-from reasoning.compositionality.prune.schedules import OneShot
+from reasoning.compositionality.prune.schedules import AT_ONCE
 from reasoning.compositionality.prune.score import Seen
 
 Rewind = Literal["none", "init"]
@@ -111,8 +111,9 @@ def by_scores(score: Callable, distribution: Distribution) -> Rule:
 
 
 def pruning(
-    inner: optax.GradientTransformation, rule: Rule, density: float, schedule=OneShot(), prunable: Prunable = weights_only,
-    rewind: Rewind = "none", ema: float = 0.0, averaged: Callable | None = None, needs_activations: bool = False, begin: Callable | None = None,
+    inner: optax.GradientTransformation, rule: Rule, density: float, schedule=AT_ONCE, prunable: Prunable = weights_only,
+    rewind: Rewind = "none", ema: float = 0.0, averaged: Callable | None = None,
+    needs_activations: bool = False, begin: Callable | None = None,
     seed: int = 0, axis_name: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip
     """A transformation that prunes by any rule.
@@ -193,7 +194,7 @@ def pruning(
 
 
 def similarity_pruning(
-    inner: optax.GradientTransformation, *, mode: Literal["share", "edge", "node"] = "share", density: float = 0.25, schedule=OneShot(),
+    inner: optax.GradientTransformation, *, mode: Literal["share", "edge", "node"] = "share", density: float = 0.25, schedule=AT_ONCE,
     distribution: Distribution = "fan_in", rewind: Rewind = "none", ema: float = 0.0, prunable: Prunable = weights_only,
     layers: tuple[str, ...] = (), threshold: float = 0.95, axis_name: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:  # fmt: skip

@@ -12,7 +12,8 @@ from reasoning.compositionality.study.verdict import grid, over_depth, resample
 from reasoning.compositionality.targets import target_by_name
 
 COLOURS = {
-    "dense": "black", "share": "tab:red", "edge": "tab:orange", "node": "tab:brown", "magnitude": "tab:blue", "global_magnitude": "tab:cyan",
+    "dense": "black", "share": "tab:red", "edge": "tab:orange", "node": "tab:brown", "magnitude": "tab:blue",
+    "global_magnitude": "tab:cyan",
     "saliency": "tab:purple", "random": "tab:gray", "snip": "tab:olive", "lottery": "tab:pink", "rigl": "gold", "set": "yellowgreen",
     "static_random": "silver", "l1": "teal", "oracle": "tab:green",
 }  # fmt: skip
@@ -50,7 +51,7 @@ def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str
 
 
 def heatmap(config: SweepConfig, rows, name: str) -> Any:
-    """F1: measures over depth and density, a column per pruner; a cross at the planted depth and arity, and the ridge of the volume (E3)."""
+    """F1: measures over depth and density, a column per pruner; a cross where the graph was planted, dots on the ridge of volume (E3)."""
     columns, target = list(config.pruners), target_of(config, name)
     figure = blank(2.1 + 2.5 * len(columns), 2.2 * len(MAPS))
     panels = figure.subplots(len(MAPS), len(columns), squeeze=False, sharex=True)

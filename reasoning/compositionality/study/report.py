@@ -60,7 +60,8 @@ def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]) -> 
     target = target_of(config, name)
     lines = [
         f"Planted: {target.depth} levels of nodes, {target.layers} layers, arity {target.arity}, {target.inputs} inputs, "
-        f"{len(target.nodes)} parts.", "", "| pruner | fits | best score | at depth | at density | mean fan-in there |", "|---|---|---|---|---|---|",
+        f"{len(target.nodes)} parts.", "",
+        "| pruner | fits | best score | at depth | at density | mean fan-in there |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     lines += [_best_row(config, rows, name, pruner) for pruner in depths]
     lines += ["", "Is there a sweet spot in depth?", ""]
@@ -123,7 +124,7 @@ def _predicted(known: Predicted, depths: dict[str, Peak]) -> list[str]:
     if known.trained:
         right = sum(d == known.separability for d in known.trained)
         lines.append(
-            f"- separability of {len(known.trained)} dense networks with R^2 >= 0.99 (of {known.asked}): {right} have the function's own depth "
+            f"- separability of {len(known.trained)} dense networks with R^2 >= 0.99 (of {known.asked}): {right} have its depth "
             f"({100 * right / len(known.trained):.0f} %)."
         )
     elif known.separability is not None:

@@ -124,11 +124,12 @@ def _dense(config: SweepConfig, name: str, results: Path | None) -> network.Para
     parts = []
     for i in range(0, len(cells), config.chunk):
         mine = cells[i : i + config.chunk]
-        full = mine + [mine[-1]] * (config.chunk - len(mine))
+        count = len(mine)
+        full = mine + [mine[-1]] * (config.chunk - count)
         which = jnp.array([cell.seed - config.seed for cell in full], jnp.int32)
         initial = begin(here.keys, which, jnp.array([cell.depth for cell in full], jnp.int32), config.shape(here.target))
         done = here.train(jax.tree.map(jnp.copy, initial.params), initial, config.steps)
-        parts.append(jax.tree.map(lambda a, n=len(mine): np.asarray(a)[:n], done.params))
+        parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], done.params))
     params = jax.tree.map(lambda *a: np.concatenate(a), *parts)
     if path is not None:
         write_atomically(path, _npz(params))

@@ -23,6 +23,13 @@ class Interval(NamedTuple):
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
+def average(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Mean over an axis without NaN; NaN where nothing else is, and no warning."""
+    there = np.isfinite(values)
+    count = there.sum(axis)
+    return np.where(count > 0, np.where(there, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
+
+
 class Peak(NamedTuple):
     """The best place on an axis (depth or density)."""
 
