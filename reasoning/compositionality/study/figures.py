@@ -8,7 +8,7 @@ import numpy as np
 from reasoning.compositionality import theory
 from reasoning.compositionality.study.config import DENSE, SweepConfig
 from reasoning.compositionality.study.run import target_of
-from reasoning.compositionality.study.verdict import grid, over_depth, resample
+from reasoning.compositionality.study.verdict import average, grid, over_depth, resample
 from reasoning.compositionality.targets import target_by_name
 
 COLOURS = {
@@ -58,9 +58,7 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     for row, (measure, label) in zip(panels, MAPS.items(), strict=True):
         for axes, pruner in zip(row, columns, strict=True):
             found = np.clip(grid(rows, config, name, pruner, measure), 0, 1)
-            means = np.where(
-                np.isfinite(found).any(-1), np.nan_to_num(found).sum(-1) / np.maximum(np.isfinite(found).sum(-1), 1), np.nan
-            )
+            means = average(found)
             image = axes.imshow(means, vmin=0, vmax=1, aspect="auto", cmap="viridis")
             _annotate(axes, config, rows, name, pruner, target)
             axes.set_title(pruner if measure == "score" else "", fontsize=10)
@@ -76,14 +74,11 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
 
 
 def _annotate(axes, config, rows, name, pruner, target):
-    fan_in = np.nanmean(
-        np.nan_to_num(grid(rows, config, name, pruner, "fan_in"), nan=np.nan).reshape(len(config.densities), -1), 1
-    )
+    fan_in = average(grid(rows, config, name, pruner, "fan_in").reshape(len(config.densities), -1))
+    label = lambda rho, mean: f"{rho:g} ({mean:.1f})" if np.isfinite(mean) else f"{rho:g}"
     axes.set_xticks(range(len(config.depths)), [str(d) for d in config.depths], fontsize=8)
-    axes.set_yticks(
-        range(len(config.densities)), [f"{r:g} ({f:.1f})" for r, f in zip(config.densities, fan_in, strict=True)], fontsize=7
-    )
-    if target.layers in config.depths:
+    axes.set_yticks(range(len(config.densities)), list(map(label, config.densities, fan_in)), fontsize=7)
+    if target.layers in config.depths and np.isfinite(fan_in).any():
         axes.plot(
             config.depths.index(target.layers), int(np.nanargmin(np.abs(fan_in - target.arity))), "x", color="white", markersize=9
         )

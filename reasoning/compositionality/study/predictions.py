@@ -5,13 +5,12 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from reasoning.compositionality import network, theory
 from reasoning.compositionality.depth import MOST_INPUTS, predict_by_interactions, predict_depth
 from reasoning.compositionality.depth.predict import TRAINED
-from reasoning.compositionality.study.config import SweepConfig
-from reasoning.compositionality.study.run import dense_networks, target_of
+from reasoning.compositionality.study.config import DENSE, SweepConfig
+from reasoning.compositionality.study.run import shown_networks, target_of
 from reasoning.compositionality.targets.samples import examples
 
 WELL = 0.99
@@ -57,15 +56,15 @@ def predictions(config: SweepConfig, results: Path, name: str) -> Predicted:
 
 
 def ask_networks(config: SweepConfig, results: Path, name: str) -> tuple[list[int], int]:
-    """E1's depth in nodes of every dense network that fits well, and how many were looked at."""
-    target, params = target_of(config, name), dense_networks(results, config, name)
-    place = min(range(len(config.depths)), key=lambda i: abs(config.depths[i] - target.layers - 1))
+    """E1's depth in nodes of every dense network that fits well, one layer deeper than planted, and how many were looked at."""
+    target = target_of(config, name)
+    nearest = min(config.depths, key=lambda depth: abs(depth - target.layers - 1))
+    trained = [w for cell, w in shown_networks(results, config, name) if cell.pruner == DENSE and cell.depth == nearest]
     x, y = examples(target, jax.random.key(11), 2048)
     found = []
-    for seed in range(config.seeds):
-        mine = {n: jnp.asarray(a[place * config.seeds + seed]) for n, a in params.items()}
-        error = np.mean((np.asarray(network.outputs(mine, x, config.depths[place])) - np.asarray(y)) ** 2)
+    for weights in trained:
+        mine = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}
+        error = float(((network.outputs(mine, x, nearest) - y) ** 2).mean())
         if 1 - error / float(jnp.var(y)) >= WELL:
-            data = (mine, jnp.int32(config.depths[place]))
-            found.append(predict_depth(net, target.inputs, data=data, tolerance=TRAINED).depth)
-    return found, config.seeds
+            found.append(predict_depth(net, target.inputs, data=(mine, jnp.int32(nearest)), tolerance=TRAINED).depth)
+    return found, len(trained)

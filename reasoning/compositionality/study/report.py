@@ -10,7 +10,18 @@ from reasoning.compositionality.study import figures, pictures
 from reasoning.compositionality.study.config import DENSE, SweepConfig
 from reasoning.compositionality.study.predictions import Predicted, predictions
 from reasoning.compositionality.study.run import read_rows, target_of
-from reasoning.compositionality.study.verdict import Peak, difference, grid, interval, move, over_density, over_depth, peak, sign
+from reasoning.compositionality.study.verdict import (
+    Peak,
+    average,
+    difference,
+    grid,
+    interval,
+    move,
+    over_density,
+    over_depth,
+    peak,
+    sign,
+)
 
 
 def write_report(folder: Path, config: SweepConfig) -> Path:
@@ -86,7 +97,7 @@ def _best_row(config, rows, name, pruner) -> str:
     fits = grid(rows, config, name, pruner, "fits")[np.isfinite(found)]
     means = np.nan_to_num(np.where(np.isfinite(found), found, 0).mean(-1))
     i, j = np.unravel_index(means.argmax(), means.shape)
-    fan_in = np.nanmean(grid(rows, config, name, pruner, "fan_in")[i, j])
+    fan_in = average(grid(rows, config, name, pruner, "fan_in")[i, j])
     score = interval(found[i, j])
     return f"| {pruner} | {100 * fits.mean():.0f} % | {score} | {config.depths[j]} | {config.densities[i]:g} | {fan_in:.2f} |"
 

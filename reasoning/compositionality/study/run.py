@@ -17,7 +17,7 @@ from jaxrl.train.rundir import open_run, write_atomically
 from reasoning.compositionality import network
 from reasoning.compositionality.measure import NAMES, finish
 from reasoning.compositionality.structure import Probe, make_probe, structure
-from reasoning.compositionality.study.config import Cell, SweepConfig, check
+from reasoning.compositionality.study.config import DENSE, Cell, SweepConfig, check
 from reasoning.compositionality.study.pruners import PRUNERS, Setting, Start, setting_of
 from reasoning.compositionality.study.train import Cells, begin
 from reasoning.compositionality.targets import Target, target_by_name
@@ -79,7 +79,7 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
     """Train and measure some cells of one target and pruner; missing ones fill up the chunk, so that one program serves all.
 
     Returns:
-      a `Measures` per cell, and `{"win", ...}` of the cells with the first seed, weights already masked, for the pictures.
+      a `Measures` per cell, and `{"win", ...}` of dense cells and those with the first seed, weights already masked.
     """
     here, probe = _setting(config, name)
     full = chunk + [chunk[-1]] * (config.chunk - len(chunk))
@@ -89,7 +89,7 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
     measures = [
         finish(jax.tree.map(lambda a, i=i: a[i], found), cell.depth, here.corner is not None) for i, cell in enumerate(chunk)
     ]
-    first = [i for i, cell in enumerate(chunk) if cell.seed == config.seed]
+    first = [i for i, cell in enumerate(chunk) if cell.seed == config.seed or cell.pruner == DENSE]
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
     shown = {n: np.asarray(a)[first] for n, a in weights.items()} | {
         f"mask_{n}": np.asarray(a)[first] for n, a in cells.masks.items()
@@ -150,7 +150,7 @@ def read_rows(results: Path, config: SweepConfig) -> list[dict]:
 
 
 def shown_networks(results: Path, config: SweepConfig, name: str) -> list[tuple[Cell, dict[str, np.ndarray]]]:
-    """Weights and masks of the networks of the first seed."""
+    """Weights and masks of the networks of the first seed, and of all dense ones."""
     found = []
     for number, chunk in enumerate(chunks(config, name)):
         with np.load(results / f"{_safe(name)}-{number:03d}.npz") as stored:
@@ -158,11 +158,6 @@ def shown_networks(results: Path, config: SweepConfig, name: str) -> list[tuple[
         rows = arrays.pop("cell")
         found += [(chunk[int(c)], {n: a[i] for n, a in arrays.items()}) for i, c in enumerate(rows)]
     return found
-
-
-def dense_networks(results: Path, config: SweepConfig, name: str) -> network.Params:
-    """Dense networks after the first phase, `[depths * seeds, ...]`."""
-    return _dense(config, name, results)
 
 
 def target_of(config: SweepConfig, name: str) -> Target:
@@ -184,4 +179,4 @@ def _npz(arrays: dict) -> bytes:
     return buffer.getvalue()
 
 
-__all__ = ["NAMES", "dense_networks", "read_rows", "run", "run_chunk", "shown_networks", "sweep", "target_of"]
+__all__ = ["NAMES", "read_rows", "run", "run_chunk", "shown_networks", "sweep", "target_of"]

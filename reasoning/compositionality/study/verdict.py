@@ -154,14 +154,10 @@ def move(one: np.ndarray, other: np.ndarray, depths: tuple[int, ...], planted: i
     low, high = np.quantile(changes, [0.025, 0.975])
     everyone = np.arange(seeds)[None]
     change = float((best(other, everyone) - best(one, everyone))[0])
+    nearest, furthest = sorted((low * np.sign(planted), high * np.sign(planted)))
+    answer: Answer = "yes" if nearest > 0 else "no" if furthest <= 0 else "undecided"
     if not np.nan_to_num(one).max() or not np.nan_to_num(other).max():
-        answer: Answer = "nothing fits"
-    elif low * planted > 0 and high * planted > 0:
-        answer = "yes"
-    else:
-        answer = (
-            "no" if low == high == 0 or (change * planted <= 0 and (high * planted <= 0 or low * planted <= 0)) else "undecided"
-        )
+        answer = "nothing fits"
     return Move(change, float(low), float(high), planted, answer)
 
 
