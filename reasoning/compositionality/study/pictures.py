@@ -20,12 +20,12 @@ SIDE = 48
 """Points of a map along each side."""
 
 
-def draw_all(report: Path, results: Path, config: SweepConfig) -> list[str]:
+def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict]) -> list[str]:
     """Draw and save, for every target; the names of the figures."""
     names = []
     for name in config.targets:
         target, shown = target_of(config, name), shown_networks(results, config, name)
-        chosen = best_shown(shown, target)
+        chosen = best_shown(shown, target, rows)
         if chosen is None:
             continue
         plain = "".join(c if c.isalnum() else "_" for c in name)
@@ -37,13 +37,14 @@ def draw_all(report: Path, results: Path, config: SweepConfig) -> list[str]:
     return names
 
 
-def best_shown(shown, target: Target) -> tuple[Cell, dict] | None:
-    """The share-pruned network of the first seed (any pruned one, without) nearest the planted depth and a fan-in of the arity."""
+def best_shown(shown, target: Target, rows: list[dict]) -> tuple[Cell, dict] | None:
+    """The share-pruned network of the first seed (any pruned one, without) nearest the planted depth that scores, or else fits, best."""
     pruned = [item for item in shown if item[0].pruner == "share"] or [item for item in shown if item[0].pruner != DENSE]
     if not pruned:
         return None
-    fan_in = lambda cell, weights: float(network.effective_fan_in({n: weights[f"mask_{n}"] for n in network.WEIGHTS}, cell.depth))
-    return min(pruned, key=lambda item: (abs(item[0].depth - target.layers), abs(fan_in(*item) - target.arity - 0.5)))
+    known = {Cell(*(row[name] for name in Cell._fields)): (row["score"], row["fit"]) for row in rows}
+    near = min(abs(cell.depth - target.layers) for cell, _ in pruned)
+    return max((item for item in pruned if abs(item[0].depth - target.layers) == near), key=lambda item: known[item[0]])
 
 
 def unit_order(h: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
@@ -64,9 +65,8 @@ def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
     figure = blank(10, 4)
     axes = figure.subplots(1, 2)
     planted = layerize(target, max(cell.depth, target.layers), max(width, 40))
-    used = max(planted.counts)
     plain = {n: np.asarray(a) for n, a in planted.params.items()}
-    _graph(axes[0], plain, planted.depth, [np.arange(used)] * planted.depth)
+    _graph(axes[0], plain, planted.depth, [np.arange(count) for count in planted.counts])
     axes[0].set_title(f"{target.name}, planted in {planted.depth} layers", fontsize=10)
     x = draw(target, jax.random.key(3), 512)
     arrays = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}

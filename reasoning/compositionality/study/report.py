@@ -34,7 +34,7 @@ def write_report(folder: Path, config: SweepConfig) -> Path:
         name: {p: peak(over_depth(rows, config, name, p), list(config.depths)) for p in pruners(config)}
         for name in config.targets
     }
-    names = figures.draw_all(report, config, rows, known, depths) + pictures.draw_all(report, results, config)
+    names = figures.draw_all(report, config, rows, known, depths) + pictures.draw_all(report, results, config, rows)
     page = "\n".join(text(config, rows, known, depths)) + "\n" + "".join(f"\n![{name}]({name}.png)\n" for name in names)
     answers = {name: {p: found._asdict() for p, found in each.items()} for name, each in depths.items()}
     write_atomically(
