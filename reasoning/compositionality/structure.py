@@ -1,5 +1,6 @@
 """What a network's maps have to do with the parts of its target: statistics of one network, for jit and vmap."""
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -41,6 +42,7 @@ class Probe(NamedTuple):
     corner_y: jax.Array
 
 
+@functools.partial(jax.jit, static_argnames=("target", "count", "corner"))
 def make_probe(target: Target, key: jax.Array, count: int, corner: Corner | None = None) -> Probe:
     """A probe of `count` examples outside the corner, and as many inside."""
     x, y = examples(target, key, count, without=corner)

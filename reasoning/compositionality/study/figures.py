@@ -187,7 +187,7 @@ def counts(config: SweepConfig) -> Any:
             color=f"C{number}",
             label=f"closed form, W = {width}",
         )
-        found = [theory.simulated_count(small, 2, width, d, 20_000) for d in densities]
+        found = [theory.simulated_count(small, 2, width, d, 8_000) for d in densities]
         left.errorbar(
             densities,
             [m for m, _ in found],

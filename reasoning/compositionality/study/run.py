@@ -160,9 +160,10 @@ def shown_networks(results: Path, config: SweepConfig, name: str) -> list[tuple[
     return found
 
 
+@functools.lru_cache(maxsize=64)
 def target_of(config: SweepConfig, name: str) -> Target:
     """A target of the sweep."""
-    return _setting(config, name)[0].target
+    return target_by_name(name)
 
 
 def _file(results: Path, name: str, number: int) -> Path:

@@ -28,6 +28,7 @@ class Cells(NamedTuple):
     """Which of the seeds a cell has, int32 `[C]`."""
 
 
+@functools.partial(jax.jit, static_argnames="shape")
 def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Shape) -> Cells:
     """Dense networks at their initial weights, one stream of random numbers per seed."""
     params = jax.vmap(lambda k: network.init(jax.random.fold_in(k, 0), shape))(keys)

@@ -97,6 +97,7 @@ class Examples(NamedTuple):
     y: jax.Array
 
 
+@functools.partial(jax.jit, static_argnames=("target", "count", "without", "only"))
 def examples(target: Target, key: jax.Array, count: int, without: Corner | None = None, only: Corner | None = None) -> Examples:
     """A fresh batch; `without` draws twice as many and leaves those of the corner out, `only` 16 times as many and keeps those.
 

@@ -60,6 +60,7 @@ def test_a_network_is_pruned_and_made_smaller(folder, capsys):
                 "--density",
                 "0.34",
                 "--compact",
+                "True",
                 "--out",
                 str(out),
             ]

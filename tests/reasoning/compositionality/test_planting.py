@@ -28,9 +28,9 @@ def test_a_planted_network_is_its_target(name, surplus):
     target = target_by_name(name)
     planted = layerize(target, target.layers + surplus, 16, key=jax.random.key(1))
     data = examples(target, jax.random.key(0), 64)
-    maps = compute(planted, data.x)
+    maps = jax.jit(lambda x: compute(planted, x))(data.x)
     assert np.asarray(maps.y) == pytest.approx(np.asarray(data.y), abs=2e-6)
-    parts = np.asarray(jax.vmap(target.parts)(data.x))
+    parts = np.asarray(jax.jit(jax.vmap(target.parts))(data.x))
     for part, (layer, unit) in enumerate(planted.places):
         assert np.asarray(maps.h[layer, :, unit]) == pytest.approx(parts[:, part], abs=1e-6)
 

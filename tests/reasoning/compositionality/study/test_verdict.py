@@ -7,6 +7,7 @@ import pytest
 
 from jaxrl.train.errors import Refusal
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
+from reasoning.compositionality.study.report import moves
 from reasoning.compositionality.study.verdict import chosen_on_others, difference, grid, interval, move, over_depth, peak, sign
 
 DEPTHS = (1, 2, 3, 4)
@@ -21,7 +22,7 @@ def scores(means, noise=0.02, seeds=16, seed=0):
     [((0.2, 0.9, 0.8, 0.3), "yes"), ((0.2, 0.5, 0.8, 0.9), "no"), ((0.9, 0.9, 0.9, 0.9), "no"), ((0, 0, 0, 0), "nothing fits")],
 )
 def test_a_peak_inside_is_one_and_an_end_is_none(means, answer):
-    values = scores(means, 0 if answer == "nothing fits" else 0.02)
+    values = scores(means, 0 if answer == "nothing fits" else 0.005)
     assert peak(values, DEPTHS).answer == answer
 
 
@@ -32,7 +33,7 @@ def test_noise_alone_is_no_peak():
 
 
 def test_a_peak_is_where_it_was_put_and_its_interval_holds_it():
-    found = peak(scores((0.1, 0.6, 0.9, 0.85), 0.2), DEPTHS)
+    found = peak(scores((0.1, 0.6, 0.9, 0.7), 0.2), DEPTHS)
     assert found.place == 3 and found.low <= 3 <= found.high and found.over_first.low > 0
 
 
@@ -74,6 +75,16 @@ def test_differences_are_paired_and_dense_stands_for_density_one():
     assert over_depth(rows, config, "tanh_tree:2", "dense").shape == (2, 4)
 
 
+def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
+    config = SweepConfig(
+        targets=("tanh_tree:1", "chain:1", "tanh_tree:2"), depths=(1, 2, 3), densities=(1.0,), pruners=(), seeds=4
+    )
+    best = {"tanh_tree:1": 1, "chain:1": 1, "tanh_tree:2": 2}
+    told = moves(config, rows_of(config, lambda c: 1.0 - 0.2 * abs(c.depth - best[c.target])))
+    assert [line.split(",")[0] for line in told] == ["- tanh_tree:1 to tanh_tree:2", "- chain:1 to tanh_tree:2"]
+    assert all("yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in told)
+
+
 def test_cells_are_what_the_presets_promise():
     config = paper()
     assert len(config.cells("tanh_tree:3")) == 6 * 8 + 4 * 5 * 6 * 8
@@ -92,7 +103,7 @@ def test_cells_are_what_the_presets_promise():
         ({"pruners": ()}, "pruners is empty"),
         ({"targets": ("no",)}, "there is no target"),
         ({"densities": (0.001,)}, "would empty the first layer"),
-        ({"pruners": ("oracle",), "width": 3}, "needs 4 units"),
+        ({"pruners": ("oracle",), "width": 3, "densities": (1.0, 0.5)}, "needs 4 units"),
         ({"distribution": "best"}, "choose one of"),
     ],
 )
