@@ -58,7 +58,7 @@ def test_one_layer_with_one_input_per_unit_is_no_better_than_the_best_additive_f
     left = y[:, 0] - basis @ np.linalg.lstsq(basis, y[:, 0], rcond=None)[0]
     config = dataclasses.replace(DEEP, targets=("tanh_tree:2",), depths=(1,), densities=(1.0, 0.25))
     found = errors(config, "share", 0.25)
-    assert found.min() >= 0.95 * left.var() and left.var() > 0.3
+    assert found.min() >= 0.95 * left.var() and left.var() > 0.15
 
 
 def test_trained_networks_tell_the_depth_of_their_target():
