@@ -19,6 +19,8 @@ SLOW = (
     "04_why_codebooks_collapse",
     "05_gradients_through_choices",
     "06_gm_vq",
+    "09_the_sweet_spot",
+    "09b_pruning_other_rooms",
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000

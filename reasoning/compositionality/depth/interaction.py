@@ -1,0 +1,55 @@
+"""Cheaper predictors: from the pairwise interactions of inputs, or from their number alone."""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+class ByInteractions(NamedTuple):
+    """What the interaction graph says."""
+
+    depth: int
+    matrix: np.ndarray
+    """Mean |d2f / dx_i dx_j|, `[n, n]`, zero on the diagonal."""
+    inputs: tuple[int, ...]
+    """Inputs that interact with some other."""
+
+
+@functools.partial(jax.jit, static_argnames=("f", "inputs", "count"))
+def interactions(f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0, count: int = 512) -> jax.Array:
+    """Mean |d2f / dx_i dx_j| of `f: [n] -> []` over a box: `[n, n]` with zero diagonal."""
+    x = jax.random.uniform(jax.random.key(seed), (count, inputs), minval=low, maxval=high)
+    mixed = jnp.abs(jax.vmap(jax.hessian(f))(x)).mean(0)
+    return mixed * (1 - jnp.eye(inputs))
+
+
+def predict_by_interactions(f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0) -> ByInteractions:
+    """Depth of the hierarchy that average linkage finds in the interaction graph.
+
+    That is the height of its dendrogram: log2 n for a balanced tree of equal parts, n - 1 for a chain. Our choice; it is a heuristic: it
+    sees which inputs interact strongly, not whether they act through one number.
+    """
+    matrix = np.asarray(interactions(f, inputs, low, high, seed))
+    used = tuple(i for i in range(inputs) if matrix[i].max() > 1e-2 * max(matrix.max(), 1e-12))
+    if len(used) < 2:
+        return ByInteractions(min(len(used), 1), matrix, used)
+    from scipy.cluster.hierarchy import linkage
+    from scipy.spatial.distance import squareform
+
+    near = matrix[np.ix_(used, used)]
+    apart = near.max() - near
+    np.fill_diagonal(apart, 0)
+    depths = [0] * len(used)
+    for a, b, *_ in linkage(squareform(apart, checks=False), "average"):
+        depths.append(1 + max(depths[int(a)], depths[int(b)]))
+    return ByInteractions(depths[-1], matrix, used)
+
+
+def depth_by_inputs(inputs: int, arity: int = 2) -> int:
+    """ceil(log_k n), the least depth of a tree of nodes with k inputs."""
+    return max(1, math.ceil(math.log(inputs) / math.log(arity) - 1e-9)) if inputs > 1 else 1

@@ -1,0 +1,162 @@
+"""Depth by recursion: inputs that act through one number are merged into one, until one is left."""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from reasoning.compositionality.depth.separability import INSIDE, OUTSIDE, influence_of_output, scores_of_output
+from reasoning.compositionality.depth.tree import Tree, join, leaf
+
+MOST_INPUTS = 24
+"""With more, triples alone are more than two thousand subsets per round."""
+EXACT = 5e-3
+"""Tolerance for functions that are known exactly."""
+TRAINED = 0.05
+"""Our choice: for trained networks, whose inner functions are learned only approximately."""
+
+
+class Prediction(NamedTuple):
+    """What the predictor says of a function."""
+
+    depth: int
+    """D, in nodes, of the deepest output; 0 for a constant."""
+    layers: int
+    """Hidden layers of a network: `layers_per_node * depth`."""
+    ambiguous: bool
+    """Overlapping sets of inputs are separable (sums and products are): many trees fit, and this is one of least depth."""
+    trees: tuple[Tree | None, ...]
+    """Per output; None for a constant."""
+    ignored: tuple[int, ...]
+    """Inputs without influence on any output."""
+    left_over: int
+    """Groups that the root of some output had to take together since nothing separated, at most; 2 or less is a complete tree."""
+    nearest: float
+    """The least distance of any decisive score from the threshold: small values mean a doubtful answer."""
+
+
+def predict_depth(
+    f: Callable, inputs: int, *, data=None, low=-1.0, high=1.0, tolerance: float = EXACT, most_arity: int = 3, layers_per_node: int = 1,
+    seed: int = 0, negligible: float = 1e-2, draws: tuple[int, int] = (INSIDE, OUTSIDE),
+) -> Prediction:  # fmt: skip
+    """Predict the depth of a function from its gradients.
+
+    Groups begin as single inputs. Repeat: of all pairs of groups those with s > 1 - tolerance are merged, shallowest first; if there are
+    none, triples and so on; if nothing separates, all that remain are one node.
+
+    Args:
+      f: `x [n] -> [] or [m]`, differentiable by JAX; with `data`, `f(data, x)`, and calls with other data of the same shapes (another
+        trained network) need no new compilation.
+      inputs: n, at most `MOST_INPUTS`.
+      data: parameters of f.
+      low: end of the box of inputs, a number or `[n]`.
+      high: the other.
+      tolerance: how far s may be below 1: `EXACT` for functions, `TRAINED` for networks.
+      most_arity: largest subsets that are tried, in groups, at least 2.
+      layers_per_node: layers that a network needs for one node: 1 if a node is one unit, 2 if it needs a hidden layer.
+      seed: of the draws.
+      negligible: inputs with an influence below this share of the largest are ignored.
+      draws: of x_A and x_B.
+
+    Raises:
+      Refusal: more inputs than the limit, or f does not take them.
+    """
+    if not 1 <= inputs <= MOST_INPUTS:
+        raise Refusal(
+            f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some of them, or group them"
+        )
+    if most_arity < 2:
+        raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
+    call = _standard(f, data)
+    low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
+    outputs = _outputs(call, data, inputs)
+    key = jax.random.key(seed)
+    felt = np.stack([np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)])
+    found = []
+    for output, strength in enumerate(felt):
+        alive = [i for i in range(inputs) if strength[i] > negligible * strength.max()] if strength.max() > 1e-9 else []
+        score = lambda subsets, o=output: np.asarray(scores_of_output(call, data, o, key, jnp.asarray(subsets), low, high, draws))
+        found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, most_arity))
+    depth = max(tree.depth if tree else 0 for tree, *_ in found)
+    used = {i for tree, *_ in found if tree for i in tree.inputs}
+    return Prediction(
+        depth, layers_per_node * depth, any(a for _, a, *_ in found), tuple(tree for tree, *_ in found),
+        tuple(i for i in range(inputs) if i not in used), max(left for *_, left, _ in found), min(near for *_, near in found),
+    )  # fmt: skip
+
+
+_WRAPPED: dict[Callable, Callable] = {}
+
+
+def _standard(f, data) -> Callable:
+    """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found again."""
+    if f not in _WRAPPED:
+        if len(_WRAPPED) > 64:
+            _WRAPPED.clear()
+        _WRAPPED[f] = (lambda _, x: jnp.atleast_1d(f(x))) if data is None else (lambda d, x: jnp.atleast_1d(f(d, x)))
+    return _WRAPPED[f]
+
+
+def _outputs(call, data, inputs) -> int:
+    try:
+        shape = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32)).shape
+    except (TypeError, ValueError, IndexError) as error:
+        raise Refusal(
+            f"the function does not take an array of {inputs} inputs ({str(error).splitlines()[0][:160]}): correct --inputs"
+        ) from error
+    if len(shape) != 1:
+        raise Refusal(f"the function returns an array of shape {shape}: it must return one number or a vector")
+    return shape[0]
+
+
+def _grow(groups: list[Tree], score: Callable, inputs: int, tolerance: float, most: int):
+    """`(tree or None, ambiguous, groups left over at the root, nearest score to the threshold)` of one output."""
+    ambiguous, nearest, rows = False, 1.0, _row_count(len(groups), most)
+    if not groups:
+        return None, False, 0, nearest
+    while len(groups) > 2:
+        merged = False
+        scored = _scored(groups, score, inputs, most, rows)
+        for size in range(2, min(most, len(groups) - 1) + 1):
+            mine = [(s, chosen) for s, chosen in scored if len(chosen) == size]
+            nearest = min([nearest, *(abs(s - 1 + tolerance) for s, _ in mine)])
+            good = [(s, chosen) for s, chosen in mine if s > 1 - tolerance]
+            if good:
+                ambiguous |= any(set(a) & set(b) for (_, a), (_, b) in combinations(good, 2))
+                groups, merged = _merge(groups, good), True
+                break
+        if not merged:
+            break
+    left = len(groups)
+    return (groups[0] if left == 1 else join(tuple(groups))), ambiguous, left, nearest
+
+
+def _scored(groups, score, inputs, most, rows) -> list[tuple[float, tuple[int, ...]]]:
+    """Scores of all subsets of 2 to `most` groups, always computed as the same number of rows."""
+    chosen = [c for size in range(2, min(most, len(groups) - 1) + 1) for c in combinations(range(len(groups)), size)]
+    subsets = np.zeros((rows, inputs), bool)
+    for row, members in enumerate(chosen):
+        subsets[row, [i for m in members for i in groups[m].inputs]] = True
+    return list(zip(score(subsets)[: len(chosen)].tolist(), chosen, strict=True))
+
+
+def _row_count(groups: int, most: int) -> int:
+    """Subsets of the first round, which has the most, rounded up to a multiple of 8."""
+    count = sum(len(list(combinations(range(groups), size))) for size in range(2, min(most, max(groups - 1, 2)) + 1))
+    return -(-max(count, 1) // 8) * 8
+
+
+def _merge(groups, good) -> list[Tree]:
+    """Merge disjoint separable sets, shallowest first, then the best separated; sets that overlap an earlier one wait."""
+    depth = lambda chosen: sorted((groups[m].depth for m in chosen), reverse=True)
+    taken: set[int] = set()
+    new = []
+    for s, chosen in sorted(good, key=lambda item: (depth(item[1]), -item[0])):
+        if not taken & set(chosen):
+            taken |= set(chosen)
+            new.append(join(tuple(groups[m] for m in chosen), s))
+    return [g for i, g in enumerate(groups) if i not in taken] + new

@@ -1,0 +1,139 @@
+"""Networks in files: `kernel_0`, `bias_0`, `kernel_1`, ... and the name of the activation, in one .npz."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+from reasoning.compositionality import network
+from reasoning.compositionality.activations import FUNCTIONS
+from reasoning.compositionality.prune.compact import Layer
+
+
+class Stored(NamedTuple):
+    """A chain of linear layers with one activation between them."""
+
+    layers: list[Layer]
+    activation: str = "tanh"
+
+    @property
+    def inputs(self) -> int:
+        """n."""
+        return self.layers[0].kernel.shape[0]
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers."""
+        return len(self.layers) - 1
+
+    def params(self) -> dict:
+        """As Flax has it: {"layers_0": {"kernel", "bias"}, ...}."""
+        return {f"layers_{i}": {"kernel": jnp.asarray(k), "bias": jnp.asarray(b)} for i, (k, b) in enumerate(self.layers)}
+
+    def with_params(self, params: dict) -> "Stored":
+        """The same chain with other weights."""
+        return self._replace(
+            layers=[
+                Layer(np.asarray(params[f"layers_{i}"]["kernel"]), np.asarray(params[f"layers_{i}"]["bias"]))
+                for i in range(len(self.layers))
+            ]
+        )
+
+
+def read_network(path: str | Path) -> Stored:
+    """Read a network.
+
+    Raises:
+      Refusal: the file cannot be read, lacks an array, or its layers do not fit each other.
+    """
+    path = Path(path).expanduser()
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+    except OSError as error:
+        raise Refusal(f"network {path} cannot be read ({error.strerror or error}): name an existing .npz file") from None
+    except ValueError as error:
+        raise Refusal(f"network {path} is no .npz file of arrays ({error}): see docs/compositionality.md") from None
+    count = sum(name.startswith("kernel_") for name in arrays)
+    activation = str(arrays.get("activation", "tanh"))
+    if count < 2:
+        raise Refusal(
+            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two layers, and bias_0, ..."
+        )
+    if activation not in FUNCTIONS:
+        raise Refusal(f"network {path} has the activation {activation!r}: those known are {', '.join(FUNCTIONS)}")
+    layers = []
+    for i in range(count):
+        if f"kernel_{i}" not in arrays:
+            raise Refusal(f"network {path} has no kernel_{i}: number the layers from 0 without gaps")
+        kernel = np.asarray(arrays[f"kernel_{i}"], np.float32)
+        bias = np.asarray(arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1])), np.float32)
+        fits = kernel.ndim == 2 and bias.shape == kernel.shape[1:] and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
+        if not fits:
+            raise Refusal(
+                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does not fit the layer below"
+            )
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise Refusal(f"network {path}: layer {i} holds a NaN or infinity: save it before the training diverged")
+        layers.append(Layer(kernel, bias))
+    return Stored(layers, activation)
+
+
+def write_network(path: str | Path, stored: Stored) -> None:
+    """The inverse, whole or not at all."""
+    arrays = {f"kernel_{i}": layer.kernel for i, layer in enumerate(stored.layers)}
+    arrays |= {f"bias_{i}": layer.bias for i, layer in enumerate(stored.layers)}
+    buffer = io.BytesIO()
+    np.savez(buffer, activation=np.array(stored.activation), **arrays)
+    write_atomically(Path(path).expanduser(), buffer.getvalue())
+
+
+def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:
+    """In the layout of `network`, layers padded to the widest with units that nothing reaches; zero weights are masked."""
+    width, hidden = max(layer.kernel.shape[1] for layer in stored.layers[:-1]), stored.layers[1:-1]
+    params = {
+        "win": _padded(stored.layers[0].kernel, (stored.inputs, width)),
+        "wh": np.stack([_padded(layer.kernel, (width, width)) for layer in hidden])
+        if hidden
+        else np.zeros((0, width, width), np.float32),
+        "wo": _padded(stored.layers[-1].kernel, (width, stored.layers[-1].kernel.shape[1])),
+        "b": np.stack([_padded(layer.bias, (width,)) for layer in stored.layers[:-1]]),
+        "bo": stored.layers[-1].bias,
+    }
+    masks = {name: jnp.asarray((params[name] != 0).astype(np.float32)) for name in network.WEIGHTS}
+    return {name: jnp.asarray(a) for name, a in params.items()}, masks
+
+
+def unstacked(params: network.Params, masks: network.Masks, depth: int) -> Stored:
+    """The used layers of one network of `network`'s layout."""
+    arrays = {name: np.asarray(a) for name, a in network.masked(params, masks).items()}
+    kernels = [arrays["win"], *arrays["wh"][: depth - 1], arrays["wo"]]
+    biases = [*arrays["b"][:depth], arrays["bo"]]
+    return Stored([Layer(k, b) for k, b in zip(kernels, biases, strict=True)])
+
+
+def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
+    """A probe batch `[N, n]` from .npy.
+
+    Raises:
+      Refusal: it cannot be read, or has another shape.
+    """
+    try:
+        x = np.load(Path(path).expanduser(), allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise Refusal(f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with numpy.save") from None
+    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[1] != inputs or len(x) < 2:
+        raise Refusal(
+            f"inputs {path} have shape {getattr(x, 'shape', '?')}: they must be [examples, {inputs}], two examples or more"
+        )
+    if not np.isfinite(x).all():
+        raise Refusal(f"inputs {path} hold a NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it")
+    return x.astype(np.float32)
+
+
+def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return np.pad(array, [(0, new - old) for old, new in zip(array.shape, shape, strict=True)]).astype(np.float32)

@@ -1,0 +1,135 @@
+"""The other prunings, each in the shape of `similarity_pruning`: `f(inner, density=..., schedule=..., distribution=...)`."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from jaxrl.train.errors import Refusal
+from reasoning.compositionality.prune import score as scoring
+from reasoning.compositionality.prune.distributions import Distribution
+from reasoning.compositionality.prune.grow import growing, random_masks
+from reasoning.compositionality.prune.kernels import Prunable, check_same_tree, kernels, weights_only
+from reasoning.compositionality.prune.schedules import AT_ONCE, LATER, OFTEN, Never, OneShot, Periodic
+from reasoning.compositionality.prune.transform import Look, Renewal, Rewind, by_scores, pruning
+
+
+def _scored(
+    score, inner: optax.GradientTransformation, *, density: float = 0.25, schedule=AT_ONCE, distribution: Distribution = "fan_in",
+    rewind: Rewind = "none", prunable: Prunable = weights_only, seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    return pruning(inner, by_scores(score, distribution), density, schedule, prunable, rewind, seed=seed)
+
+
+magnitude_pruning = functools.partial(_scored, scoring.magnitude)
+"""Keeps the largest weights; with distribution="global", the largest of all kernels together."""
+saliency_pruning = functools.partial(_scored, scoring.saliency)
+"""Keeps the largest |w dL/dw|."""
+random_pruning = functools.partial(_scored, scoring.random)
+"""Keeps weights at random."""
+
+
+def snip(inner, *, density: float = 0.25, distribution: Distribution = "global", prunable: Prunable = weights_only):
+    """SNIP (Lee et al. 2019): saliency in the very first update, before any training."""
+    return saliency_pruning(inner, density=density, schedule=OneShot(0), distribution=distribution, prunable=prunable)
+
+
+def lottery_ticket(
+    inner,
+    *,
+    density: float,
+    rounds: int = 3,
+    length: int = 1000,
+    distribution: Distribution = "global",
+    prunable: Prunable = weights_only,
+):
+    """Iterative magnitude pruning (Frankle and Carbin 2019): `rounds` times train for `length` updates, prune, and rewind.
+
+    The density falls geometrically from round to round.
+    """
+    if rounds < 1 or length < 1:
+        raise Refusal(f"rounds is {rounds} and length {length}: both must be at least 1")
+    return magnitude_pruning(
+        inner, density=density, schedule=_Geometric(length, rounds * length, length), distribution=distribution, rewind="init",
+        prunable=prunable,
+    )  # fmt: skip
+
+
+class _Geometric(Periodic):
+    """The density, not the sparsity, falls by the same factor at every renewal."""
+
+    def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
+        done = jnp.clip((count - self.start) // self.every + 1, 1, self.stop // self.every)
+        return 1 - (1 - target) ** (done / (self.stop // self.every))
+
+
+def rigl(
+    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
+    prunable: Prunable = weights_only, seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    """RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the largest gradient grown."""
+    rule = growing("gradient", drop, schedule.stop)
+    return pruning(inner, rule, density, schedule, prunable, begin=random_masks(density, distribution), seed=seed)
+
+
+def set_pruning(
+    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
+    prunable: Prunable = weights_only, seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    """SET (Mocanu et al. 2018): as RigL, but grown at random."""
+    rule = growing("random", drop, schedule.stop)
+    return pruning(inner, rule, density, schedule, prunable, begin=random_masks(density, distribution), seed=seed)
+
+
+def static_random(
+    inner, *, density: float = 0.25, distribution: Distribution = "erk", prunable: Prunable = weights_only, seed: int = 0
+):
+    """Random masks from the beginning, which stay."""
+    return pruning(
+        inner,
+        _as_they_are,
+        density,
+        Never(),
+        prunable,
+        begin=random_masks(density, distribution),
+        needs_activations=True,
+        seed=seed,
+    )
+
+
+def _as_they_are(look: Look) -> Renewal:
+    return Renewal(look.masks)
+
+
+def l1_pruning(
+    inner, *, density: float = 0.25, strength: float = 1e-4, schedule=LATER, distribution: Distribution = "fan_in",
+    prunable: Prunable = weights_only,
+) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    """An L1 penalty on the kernels until the masks are due, which keep the largest weights."""
+    penalty = optax.GradientTransformation(lambda params: (), lambda g, s, p: (_with_penalty(g, p, strength, prunable), s))
+    return magnitude_pruning(
+        optax.chain(penalty, inner), density=density, schedule=schedule, distribution=distribution, prunable=prunable
+    )
+
+
+def _with_penalty(grads, params, strength, prunable):
+    chosen = kernels(params, prunable)
+    leaf = lambda path, g, p: g + strength * jnp.sign(p) if "/".join(str(getattr(k, "key", k)) for k in path) in chosen else g
+    return jax.tree_util.tree_map_with_path(leaf, grads, params)
+
+
+def oracle_pruning(inner, masks: Any, *, prunable: Prunable = weights_only) -> optax.GradientTransformationExtraArgs:
+    """Given masks from the beginning, a tree like the parameters.
+
+    Raises:
+      Refusal: at `init`, if the masks are of another tree.
+    """
+    given = kernels(masks, prunable)
+
+    def begin(chosen, key):
+        check_same_tree(given, chosen)
+        return given
+
+    return pruning(inner, _as_they_are, 1.0, Never(), prunable, begin=begin, needs_activations=True)

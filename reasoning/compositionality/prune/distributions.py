@@ -1,0 +1,127 @@
+"""From scores to masks: how a density is spread over layers and units.
+
+Scores are a dictionary of kernels `[..., J]`, J units. Ties go to the lower flat index. Densities may be traced, so one program serves all.
+`present` says, per kernel, whether it counts (a traced bool; all by default): kernels that do not are kept whole and take no share.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.errors import Refusal
+
+Scores = dict[str, jax.Array]
+Distribution = Literal["fan_in", "uniform", "erk", "global"]
+
+
+def ranks(scores: jax.Array, axis: int = 0) -> jax.Array:
+    """Place of every score in descending order along an axis, 0 for the highest, ties by index: int32."""
+    order = jnp.argsort(scores, axis=axis, descending=True, stable=True)
+    return jnp.argsort(order, axis=axis, stable=True)
+
+
+def number(density: jax.Array, of: int | jax.Array) -> jax.Array:
+    """`round(density * of)`, halves up, at least 1."""
+    return jnp.maximum(jnp.floor(jnp.asarray(density) * of + 0.5), 1)
+
+
+def top_per_unit(scores: jax.Array, density: jax.Array) -> jax.Array:
+    """The same number of inputs for every unit: mask like `scores`, bool."""
+    rows = scores.reshape(-1, scores.shape[-1])
+    return (ranks(rows) < number(density, rows.shape[0])).reshape(scores.shape)
+
+
+def top_of_layer(scores: jax.Array, density: jax.Array) -> jax.Array:
+    """The highest of a whole kernel: mask like `scores`, bool."""
+    return (ranks(scores.reshape(-1)) < number(density, scores.size)).reshape(scores.shape)
+
+
+def fan_in(scores: Scores, density: jax.Array, present: dict | None = None) -> Scores:
+    """Fixed fan-in: every unit keeps its `round(density * inputs)` best, at least one."""
+    return _kept({name: top_per_unit(s, density) for name, s in scores.items()}, present)
+
+
+def uniform(scores: Scores, density: jax.Array, present: dict | None = None) -> Scores:
+    """Every kernel keeps the same share of its weights."""
+    return _kept({name: top_of_layer(s, density) for name, s in scores.items()}, present)
+
+
+def erk(scores: Scores, density: jax.Array, present: dict | None = None) -> Scores:
+    """Every kernel keeps a share by `erk_densities`."""
+    each = erk_densities({name: s.shape for name, s in scores.items()}, density, present)
+    return _kept({name: top_of_layer(s, each[name]) for name, s in scores.items()}, present)
+
+
+def global_(scores: Scores, density: jax.Array, present: dict | None = None) -> Scores:
+    """The best of all kernels together; the best of each is always kept."""
+    counts = {name: _counts(present, name) for name in scores}
+    flat = jnp.concatenate([jnp.where(counts[name], s.reshape(-1), -jnp.inf) for name, s in scores.items()])
+    total = sum(jnp.where(counts[name], s.size, 0) for name, s in scores.items())
+    kept, found, start = ranks(flat) < number(density, total), {}, 0
+    for name, s in scores.items():
+        best = ranks(s.reshape(-1)) == 0
+        found[name] = (kept[start : start + s.size] | best).reshape(s.shape)
+        start += s.size
+    return _kept(found, present)
+
+
+def erk_densities(shapes: dict[str, tuple[int, ...]], density: jax.Array, present: dict | None = None) -> dict[str, jax.Array]:
+    """Erdős-Rényi-Kernel (Mocanu et al. 2018, Evci et al. 2020): density of a kernel in proportion to sum(shape) / prod(shape).
+
+    Kernels that would get more than all their weights are kept whole, and the others share the rest.
+    """
+    names = list(shapes)
+    size = jnp.stack([jnp.where(_counts(present, n), _size(shapes[n]), 0) for n in names]).astype(jnp.float32)
+    raw = jnp.asarray([sum(shapes[n]) / _size(shapes[n]) for n in names], jnp.float32)
+    whole, wanted = jnp.zeros(len(names), bool), density * size.sum()
+    for _ in names:
+        rest = wanted - jnp.where(whole, size, 0).sum()
+        factor = rest / jnp.maximum(jnp.where(whole, 0, raw * size).sum(), 1e-9)
+        whole = whole | (raw * factor > 1)
+    found = jnp.where(whole, 1.0, jnp.clip(raw * factor, 0.0, 1.0))
+    return dict(zip(names, found, strict=True))
+
+
+DISTRIBUTIONS: dict[str, Callable] = {"fan_in": fan_in, "uniform": uniform, "erk": erk, "global": global_}
+
+
+def masks_from_scores(scores: Scores, density: jax.Array | float, distribution: Distribution = "fan_in", present=None) -> Scores:
+    """Masks (bool) like the scores.
+
+    Raises:
+      Refusal: an unknown distribution, or a density (if it is a number) outside (0, 1] or so small that a kernel would be empty.
+    """
+    if distribution not in DISTRIBUTIONS:
+        raise Refusal(f"distribution is {distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}")
+    if isinstance(density, int | float):
+        check_density(density, {name: s.shape for name, s in scores.items()})
+    return DISTRIBUTIONS[distribution](scores, density, present)
+
+
+def check_density(density: float, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Refuse a density that is none, or that leaves less than one weight in some kernel."""
+    if not 0 < density <= 1:
+        raise Refusal(f"density is {density}: it must be above 0 and at most 1")
+    smallest = min(shapes, key=lambda name: _size(shapes[name]), default=None)
+    if smallest is not None and density * _size(shapes[smallest]) < 1:
+        least = 1 / _size(shapes[smallest])
+        raise Refusal(
+            f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: choose at least {least:.2g}"
+        )
+
+
+def _counts(present, name):
+    return jnp.asarray(True if present is None else present[name])
+
+
+def _kept(masks, present) -> Scores:
+    return {name: mask | ~_counts(present, name) for name, mask in masks.items()}
+
+
+def _size(shape) -> int:
+    total = 1
+    for axis in shape:
+        total *= axis
+    return total

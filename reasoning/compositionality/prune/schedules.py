@@ -1,0 +1,78 @@
+"""When masks are renewed, and to which sparsity. `count` is the number of updates so far, `last` that of the last renewal (-1: none)."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.errors import Refusal
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """Once, in the first update from `at` on that can renew masks."""
+
+    at: int = 0
+
+    def due(self, count: jax.Array, last: jax.Array) -> jax.Array:
+        """bool `[]`."""
+        return (count >= self.at) & (last < self.at)
+
+    def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
+        """The final one."""
+        return target
+
+
+@dataclass(frozen=True)
+class Periodic:
+    """Every `every` updates from `start` to `stop`, always to the final sparsity."""
+
+    start: int = 0
+    stop: int = 10_000
+    every: int = 100
+
+    def __post_init__(self):
+        """Refuse an empty interval."""
+        if self.every < 1 or self.stop < self.start:
+            raise Refusal(
+                f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must go forwards, every 1 or more"
+            )
+
+    def due(self, count: jax.Array, last: jax.Array) -> jax.Array:
+        """bool `[]`; a renewal that was missed, for want of activations, is made up for in the next update."""
+        period = lambda c: jnp.where(c < self.start, -1, (c - self.start) // self.every)
+        latest = jnp.minimum(count, self.stop)
+        return (count >= self.start) & (period(latest) > jnp.where(last < 0, -1, period(last)))
+
+    def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
+        """The final one."""
+        return target
+
+
+@dataclass(frozen=True)
+class Cubic(Periodic):
+    """Periodic, with the sparsity rising as `target * (1 - (1 - t)^3)`, t from 0 to 1 (Zhu and Gupta 2017; jaxpruner's polynomial)."""
+
+    power: float = 3.0
+
+    def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
+        """On the way to `target`."""
+        t = jnp.clip((count - self.start) / max(self.stop - self.start, 1), 0.0, 1.0)
+        return target * (1 - (1 - t) ** self.power)
+
+
+@dataclass(frozen=True)
+class Never:
+    """Masks stay as they began."""
+
+    def due(self, count: jax.Array, last: jax.Array) -> jax.Array:
+        """False."""
+        return jnp.zeros_like(count, bool)
+
+    def sparsity(self, count: jax.Array, target: jax.Array) -> jax.Array:
+        """The final one."""
+        return target
+
+
+AT_ONCE, LATER, OFTEN = OneShot(), OneShot(1000), Periodic(100, 7500, 100)
+"""Defaults."""

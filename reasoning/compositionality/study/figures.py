@@ -1,0 +1,213 @@
+"""Figures 1, 2, 3, 6, 7 and 8: heat-maps, curves, scatters, and the counts of the theory."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from reasoning.compositionality import theory
+from reasoning.compositionality.study.config import DENSE, SweepConfig
+from reasoning.compositionality.study.run import target_of
+from reasoning.compositionality.study.verdict import average, grid, over_depth, resample
+from reasoning.compositionality.targets import target_by_name
+
+COLOURS = {
+    "dense": "black", "share": "tab:red", "edge": "tab:orange", "node": "tab:brown", "magnitude": "tab:blue",
+    "global_magnitude": "tab:cyan",
+    "saliency": "tab:purple", "random": "tab:gray", "snip": "tab:olive", "lottery": "tab:pink", "rigl": "gold", "set": "yellowgreen",
+    "static_random": "silver", "l1": "teal", "oracle": "tab:green",
+}  # fmt: skip
+MAPS = {
+    "score": "score C",
+    "alignment": "alignment A",
+    "support": "support S",
+    "fracture": "fracture Fr",
+    "fit": "R² (0 if below)",
+}
+
+
+def blank(width: float, height: float) -> Any:
+    """An empty figure, inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str]:
+    """Draw and save; the names of the figures."""
+    drawn = {f"1_heatmap_{_safe(name)}": heatmap(config, rows, name) for name in config.targets if min(config.densities) < 1}
+    drawn["2_depth"] = curves(config, rows)
+    drawn["3_predicted"] = predicted(config, known, depths)
+    drawn["6_fit_and_fracture"] = scatter(rows, "mse", "fracture", "mean squared error", "fracture Fr: there, but split", "log")
+    if config.withhold:
+        fitting = [row for row in rows if row["fits"] and np.isfinite(row["gap"])]
+        drawn["7_gap"] = scatter(
+            fitting, "score", "gap", "score C (networks that fit)", "R² − R² in the withheld corner", "linear"
+        )
+    drawn["8_counts"] = counts(config)
+    for name, figure in drawn.items():
+        figure.savefig(report / f"{name}.png", dpi=80)
+    return list(drawn)
+
+
+def heatmap(config: SweepConfig, rows, name: str) -> Any:
+    """F1: measures over depth and density, a column per pruner; a cross where the graph was planted, dots on the ridge of volume (E3)."""
+    columns, target = list(config.pruners), target_of(config, name)
+    figure = blank(2.1 + 2.5 * len(columns), 2.2 * len(MAPS))
+    panels = figure.subplots(len(MAPS), len(columns), squeeze=False, sharex=True)
+    for row, (measure, label) in zip(panels, MAPS.items(), strict=True):
+        for axes, pruner in zip(row, columns, strict=True):
+            found = np.clip(grid(rows, config, name, pruner, measure), 0, 1)
+            means = average(found)
+            image = axes.imshow(means, vmin=0, vmax=1, aspect="auto", cmap="viridis")
+            _annotate(axes, config, rows, name, pruner, target)
+            axes.set_title(pruner if measure == "score" else "", fontsize=10)
+        row[0].set_ylabel(f"{label}\ndensity (mean fan-in)", fontsize=8)
+        figure.colorbar(image, ax=row[-1])
+    for axes in panels[-1]:
+        axes.set_xlabel("hidden layers")
+    figure.suptitle(
+        f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; dots: largest volume)",
+        fontsize=10,
+    )
+    return figure
+
+
+def _annotate(axes, config, rows, name, pruner, target):
+    fan_in = average(grid(rows, config, name, pruner, "fan_in").reshape(len(config.densities), -1))
+    label = lambda rho, mean: f"{rho:g} ({mean:.1f})" if np.isfinite(mean) else f"{rho:g}"
+    axes.set_xticks(range(len(config.depths)), [str(d) for d in config.depths], fontsize=8)
+    axes.set_yticks(range(len(config.densities)), list(map(label, config.densities, fan_in)), fontsize=7)
+    if target.layers in config.depths and np.isfinite(fan_in).any():
+        axes.plot(
+            config.depths.index(target.layers), int(np.nanargmin(np.abs(fan_in - target.arity))), "x", color="white", markersize=9
+        )
+    ridge = [_ridge(target, config, rho) for rho in config.densities]
+    axes.plot([r for r in ridge if r is not None], [i for i, r in enumerate(ridge) if r is not None], "w.", markersize=4)
+
+
+def _ridge(target, config, density) -> int | None:
+    """Place on the axis of the depth with the largest volume at a density."""
+    if density >= 1:
+        return None
+    values = [theory.log_volume(target, depth, max(config.width, 40), density) for depth in config.depths]
+    return int(np.argmax(values)) if np.isfinite(values).any() else None
+
+
+def curves(config: SweepConfig, rows) -> Any:
+    """F2: score over depth at the best density, with 95 % bands."""
+    figure = blank(4.2 * len(config.targets), 3.4)
+    for axes, name in zip(figure.subplots(1, len(config.targets), squeeze=False)[0], config.targets, strict=True):
+        for pruner in ([DENSE] if 1.0 in config.densities else []) + list(config.pruners):
+            if pruner != DENSE and min(config.densities) == 1:
+                continue
+            values = over_depth(rows, config, name, pruner)
+            low, high = np.quantile(values[:, resample(config.seeds)].mean(-1), [0.025, 0.975], axis=1)
+            axes.plot(config.depths, values.mean(1), "o-", color=COLOURS[pruner], label=pruner, markersize=3)
+            axes.fill_between(config.depths, low, high, color=COLOURS[pruner], alpha=0.15)
+        axes.axvline(target_of(config, name).layers, color="gray", linestyle=":")
+        axes.set(title=name, xlabel="hidden layers (dotted: planted)", ylabel="score C at the best density", ylim=(-0.02, 1.02))
+    axes.legend(fontsize=7)
+    return figure
+
+
+def predicted(config: SweepConfig, known, depths) -> Any:
+    """F3: predicted depth and best depth of every target, with the interval of the best one."""
+    figure = blank(5.5, 4.2)
+    axes = figure.subplots()
+    most = max([*config.depths, *(k.planted for k in known.values())])
+    axes.plot([0.5, most + 0.5], [0.5, most + 0.5], color="lightgray")
+    marks = {"separability": "o", "interactions": "s", "volume": "^", "planted": "x"}
+    for number, name in enumerate(config.targets):
+        chosen = next(
+            (p for p in ("share", DENSE, *depths[name]) if p in depths[name] and depths[name][p].answer != "nothing fits"), None
+        )
+        if chosen is None:
+            continue
+        best = depths[name][chosen]
+        for place, (predictor, mark) in enumerate(marks.items()):
+            value = getattr(known[name], predictor)
+            if value is not None:
+                x = value + 0.08 * (place - 1.5) + 0.03 * number
+                axes.errorbar(
+                    x,
+                    best.place,
+                    [[best.place - best.low], [best.high - best.place]],
+                    fmt=mark,
+                    color=f"C{number}",
+                    capsize=2,
+                    markersize=6,
+                )
+        axes.plot([], [], "-", color=f"C{number}", label=f"{name} ({chosen})")
+    for predictor, mark in marks.items():
+        axes.plot(
+            [],
+            [],
+            mark,
+            color="black",
+            label={"separability": "E1", "interactions": "E2", "volume": "E3", "planted": "planted"}[predictor],
+        )
+    axes.set(xlabel="predicted hidden layers", ylabel="best depth, 95 % interval")
+    axes.legend(fontsize=7)
+    return figure
+
+
+def scatter(rows, x: str, y: str, x_label: str, y_label: str, scale: str) -> Any:
+    """F6 and F7: a dot per network, coloured by pruner, a panel per target."""
+    targets = list(dict.fromkeys(row["target"] for row in rows)) or ["no network fits"]
+    figure = blank(4.2 * len(targets), 3.4)
+    for axes, name in zip(figure.subplots(1, len(targets), squeeze=False)[0], targets, strict=True):
+        for pruner in dict.fromkeys(row["pruner"] for row in rows):
+            mine = [row for row in rows if row["target"] == name and row["pruner"] == pruner]
+            axes.plot(
+                [row[x] for row in mine],
+                [row[y] for row in mine],
+                ".",
+                color=COLOURS[pruner],
+                alpha=0.4,
+                markersize=4,
+                label=pruner,
+            )
+        axes.set(title=name, xlabel=x_label, ylabel=y_label, xscale=scale)
+    if rows:
+        axes.legend(fontsize=7, markerscale=2)
+    return figure
+
+
+def counts(config: SweepConfig) -> Any:
+    """F8: expected number of exact placements over density, closed form and simulated masks, and the volume over depth."""
+    figure = blank(9, 3.4)
+    left, right = figure.subplots(1, 2)
+    small, densities = target_by_name("tanh_tree:2"), np.linspace(0.1, 0.9, 9)
+    for number, width in enumerate((3, 4)):
+        where = theory.placement(small, 2, width)
+        left.plot(
+            densities,
+            [np.exp(theory.log_expected_count(where, d)) for d in densities],
+            color=f"C{number}",
+            label=f"closed form, W = {width}",
+        )
+        found = [theory.simulated_count(small, 2, width, d, 8_000) for d in densities]
+        left.errorbar(
+            densities,
+            [m for m, _ in found],
+            [1.96 * e for _, e in found],
+            fmt="o",
+            color=f"C{number}",
+            markersize=3,
+            label="simulated",
+        )
+        left.axvline(theory.best_density(where), color=f"C{number}", linestyle=":")
+    left.set(xlabel="density of a random mask", ylabel="exact placements of tanh_tree:2", yscale="log")
+    left.legend(fontsize=7)
+    for name in config.targets:
+        target, layers = target_of(config, name), range(1, max(config.depths) + 3)
+        values = np.array([theory.log_volume(target, n, max(config.width, 40)) for n in layers])
+        right.plot(np.array(layers)[np.isfinite(values)], values[np.isfinite(values)], "o-", markersize=3, label=name)
+    right.set(xlabel="hidden layers", ylabel=f"log volume at the best density, W = {max(config.width, 40)}")
+    right.legend(fontsize=7)
+    return figure
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in name)

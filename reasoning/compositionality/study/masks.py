@@ -1,0 +1,142 @@
+"""New masks for many networks at once, by the scores and distributions of `prune`."""
+
+import functools
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from reasoning.compositionality import network
+from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distribution, top_per_unit
+from reasoning.compositionality.prune.grow import drop_and_grow
+from reasoning.compositionality.prune.merge import merge_layer
+from reasoning.compositionality.prune.moments import Activation, moments
+from reasoning.compositionality.prune.score import Seen
+from reasoning.compositionality.study.train import Cells
+
+Scores = network.Masks
+
+
+def scores_of(
+    params: network.Params, masks: network.Masks, depth: jax.Array, grads, x: jax.Array, key: jax.Array, score: Callable
+) -> Scores:
+    """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned weights get the least score."""
+    params = network.masked(params, masks)
+    maps = network.forward(params, x, depth)
+    first, hidden, last = network.inputs_of_layers(maps, x)
+    keys = jax.random.split(key, 3)
+
+    def kernel(weight, slope, mask, inputs, before, after, k):
+        found = score(Seen(weight, slope, moments(Activation(inputs, before, after)), k))
+        return jnp.where(mask > 0, found, -1.0)
+
+    rows = jax.random.split(keys[1], hidden.shape[0])
+    return {
+        "win": kernel(params["win"], grads["win"], masks["win"], first, maps.z[0], maps.h[0], keys[0]),
+        "wh": jax.vmap(kernel)(params["wh"], grads["wh"], masks["wh"], hidden, maps.z[1:], maps.h[1:], rows),
+        "wo": kernel(params["wo"], grads["wo"], masks["wo"], last, maps.y, maps.y, keys[2]),
+    }  # fmt: skip
+
+
+def as_kernels(tree: Scores) -> dict[str, jax.Array]:
+    """Every layer by itself."""
+    return {"win": tree["win"], **{f"wh{i}": layer for i, layer in enumerate(tree["wh"])}, "wo": tree["wo"]}
+
+
+def from_kernels(found: dict[str, jax.Array]) -> network.Masks:
+    """The inverse, as float32 masks."""
+    hidden = [found[name] for name in found if name.startswith("wh")]
+    stacked = jnp.stack(hidden).astype(jnp.float32) if hidden else jnp.zeros((0, found["wo"].shape[0], found["wo"].shape[0]))
+    return {"win": found["win"].astype(jnp.float32), "wh": stacked, "wo": found["wo"].astype(jnp.float32)}
+
+
+def spread(
+    found: Scores, density: jax.Array, depth: jax.Array, distribution: Distribution, output_density: float
+) -> network.Masks:
+    """Masks of one network: unused layers are kept whole, and outputs keep at least `output_density` where fan-ins are fixed."""
+    kernels = as_kernels(found)
+    layers = {name: i for i, name in enumerate(n for n in kernels if n != "wo")}
+    present = {name: (layers[name] < depth) if name in layers else jnp.asarray(True) for name in kernels}
+    masks = DISTRIBUTIONS[distribution](kernels, density, present)
+    if distribution == "fan_in":
+        masks["wo"] = top_per_unit(kernels["wo"], jnp.maximum(density, output_density))
+    return from_kernels(masks)
+
+
+@functools.partial(jax.jit, static_argnames=("score", "distribution", "output_density"))
+def renew(
+    cells: Cells,
+    grads,
+    x: jax.Array,
+    key: jax.Array,
+    density: jax.Array,
+    *,
+    score: Callable,
+    distribution: Distribution,
+    output_density: float,
+):
+    """Masks of all cells from a score; `x` is the probe of every seed `[S, N, n]`, `density` `[C]`."""
+
+    def one(params, masks, depth, slope, which, rho, k):
+        found = scores_of(params, masks, depth, slope, x[which], k, score)
+        return spread(found, rho, depth, distribution, output_density)
+
+    keys = jax.random.split(key, cells.depth.shape[0])
+    return jax.vmap(one)(cells.params, cells.masks, cells.depth, grads, cells.which, density, keys)
+
+
+@functools.partial(jax.jit, static_argnames="by_gradient")
+def regrow(cells: Cells, grads, key: jax.Array, share: jax.Array, *, by_gradient: bool) -> network.Masks:
+    """Masks of all cells after dropping the weakest `share` of every layer and growing as many (RigL or SET)."""
+
+    def one(params, masks, slope, k):
+        draw = as_kernels(jax.tree.map(lambda a: jax.random.uniform(jax.random.fold_in(k, a.size), a.shape), masks))
+        growth = as_kernels(jax.tree.map(jnp.abs, {n: slope[n] for n in network.WEIGHTS})) if by_gradient else draw
+        weights, old = as_kernels(params), as_kernels(masks)
+        return from_kernels({n: drop_and_grow(old[n], weights[n], growth[n], share) for n in old})
+
+    return jax.vmap(one)(cells.params, cells.masks, grads, jax.random.split(key, cells.depth.shape[0]))
+
+
+@jax.jit
+def merge(cells: Cells, x: jax.Array, density: jax.Array) -> tuple[network.Params, network.Masks]:
+    """Merge the most similar units of every layer until `ceil(W sqrt(density))` are left: weights and masks of all cells."""
+
+    def one(params, masks, depth, which, rho):
+        params, width = network.masked(params, masks), params["wo"].shape[0]
+        h = network.forward(params, x[which], depth).h
+        least = jnp.ceil(width * jnp.sqrt(rho))
+        alive = []
+        for layer in range(h.shape[0]):
+            params, left = _merge_above(params, h[layer], layer, depth, least)
+            alive.append(left)
+        alive = jnp.stack(alive).astype(jnp.float32)
+        masks = {
+            "win": masks["win"] * alive[0][None, :],
+            "wh": masks["wh"] * alive[:-1, :, None] * alive[1:, None, :],
+            "wo": masks["wo"] * alive[depth - 1][:, None],
+        }
+        return params, masks
+
+    return jax.vmap(one)(cells.params, cells.masks, cells.depth, cells.which, density)
+
+
+def _merge_above(params, h, layer, depth, least):
+    """Merge the units of one layer; what reads them is the next layer, or the outputs if it is the last used one."""
+    layers, (width, outputs) = params["b"].shape[0], params["wo"].shape
+    centred = h - h.mean(0)[None, :]
+    last = layer == depth - 1
+    wide = jnp.zeros((width, width + outputs)).at[:, width:].set(jnp.where(last, params["wo"], 0.0))
+    if layer + 1 < layers:
+        wide = wide.at[:, :width].set(jnp.where(last, 0.0, params["wh"][layer]))
+    done = merge_layer(h.mean(0), centred.T @ centred / len(h), wide, jnp.zeros(width + outputs), least, 0.0)
+    used, new = layer < depth, dict(params)
+    keep = lambda changed, old: jnp.where(used, changed, old)
+    new["wo"] = keep(jnp.where(last, done.outgoing[:, width:], params["wo"]), params["wo"])
+    new["bo"] = keep(params["bo"] + done.bias[width:], params["bo"])
+    if layer + 1 < layers:
+        new["wh"] = (
+            params["wh"].at[layer].set(keep(jnp.where(last, params["wh"][layer], done.outgoing[:, :width]), params["wh"][layer]))
+        )
+        new["b"] = params["b"].at[layer + 1].add(jnp.where(used, done.bias[:width], 0.0))
+    return new, jnp.where(used, done.alive, True)

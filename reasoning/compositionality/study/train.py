@@ -1,0 +1,97 @@
+"""Training of many masked networks at once: one flat axis of cells, one program for all depths, masks and lengths."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from reasoning.compositionality import network
+from reasoning.compositionality.targets.graph import Target
+from reasoning.compositionality.targets.samples import Corner, Examples, examples
+
+FLOOR = 0.05
+"""Share of the learning rate that is left at the end of a phase."""
+
+
+class Cells(NamedTuple):
+    """C networks on a flat axis. A pytree."""
+
+    params: network.Params
+    """`[C, ...]`."""
+    masks: network.Masks
+    """`[C, ...]`."""
+    depth: jax.Array
+    """int32 `[C]`."""
+    which: jax.Array
+    """Which of the seeds a cell has, int32 `[C]`."""
+
+
+@functools.partial(jax.jit, static_argnames="shape")
+def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Shape) -> Cells:
+    """Dense networks at their initial weights, one stream of random numbers per seed."""
+    params = jax.vmap(lambda k: network.init(jax.random.fold_in(k, 0), shape))(keys)
+    masks = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(which), *a.shape)), network.full(shape))
+    return Cells(jax.tree.map(lambda a: a[which], params), masks, depth, which)
+
+
+def batch_of(target: Target, keys: jax.Array, step: jax.Array, count: int, corner: Corner | None) -> Examples:
+    """A fresh batch for every seed: `[S, B, n]` and `[S, B, m]`."""
+    draw = lambda key: examples(target, jax.random.fold_in(jax.random.fold_in(key, 1), step), count, without=corner)
+    return jax.vmap(draw)(keys)
+
+
+def loss(
+    params: network.Params, masks: network.Masks, depth: jax.Array, data: Examples, l1: jax.Array | float = 0.0
+) -> jax.Array:
+    """Mean squared error of one network, and an L1 penalty on its weights."""
+    weights = network.masked(params, masks)
+    error = ((network.outputs(weights, data.x, depth) - data.y) ** 2).mean()
+    return error + l1 * sum(jnp.abs(weights[name]).sum() for name in network.WEIGHTS)
+
+
+@functools.partial(jax.jit, static_argnames=("target", "batch", "corner"), donate_argnames="params")
+def train(
+    params: network.Params, cells: Cells, keys: jax.Array, first: jax.Array, steps: jax.Array, rate: jax.Array, l1: jax.Array, *,
+    target: Target, batch: int, corner: Corner | None,
+) -> network.Params:  # fmt: skip
+    """Train for `steps` updates of Adam with a cosine to 5 %, from fresh moments.
+
+    Args:
+      params: `[C, ...]`, donated; pruned weights stay zero, since their gradients are.
+      cells: masks, depths and seeds (its own params are not read).
+      keys: of all seeds, `[S]`.
+      first: number of the first batch: another phase sees other data.
+      steps: how many, traced: one program for all lengths.
+      rate: learning rate.
+      l1: penalty on weights, 0 for none.
+      target: what is learned.
+      batch: examples per update.
+      corner: withheld from the data.
+    """
+    moments = optax.scale_by_adam()
+    params = jax.vmap(network.masked)(params, cells.masks)
+    slope = jax.vmap(jax.grad(loss), in_axes=(0, 0, 0, 0, None))
+
+    def update(step, state):
+        params, adam = state
+        data = batch_of(target, keys, first + step, batch, corner)
+        mine = Examples(data.x[cells.which], data.y[cells.which])
+        grads = slope(params, cells.masks, cells.depth, mine, l1)
+        direction, adam = moments.update(grads, adam)
+        now = rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + jnp.cos(jnp.pi * step / steps)))
+        return jax.tree.map(lambda p, d: p - now * d, params, direction), adam
+
+    return jax.lax.fori_loop(0, steps, update, (params, moments.init(params)))[0]
+
+
+@functools.partial(jax.jit, static_argnames=("target", "batch", "corner"))
+def gradients(
+    cells: Cells, keys: jax.Array, step: jax.Array, *, target: Target, batch: int, corner: Corner | None
+) -> network.Params:
+    """Dense gradients of one batch, also of pruned weights: `[C, ...]`."""
+    data = batch_of(target, keys, step, batch, corner)
+    weights = jax.vmap(network.masked)(cells.params, cells.masks)
+    everything = jax.tree.map(jnp.ones_like, cells.masks)
+    return jax.vmap(jax.grad(loss))(weights, everything, cells.depth, Examples(data.x[cells.which], data.y[cells.which]))

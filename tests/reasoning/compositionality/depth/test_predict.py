@@ -1,0 +1,135 @@
+"""The depth predictor on planted targets, controls, products, and what it refuses."""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.train.errors import Refusal
+from reasoning.compositionality.depth import depth_by_inputs, interactions, predict_by_interactions, predict_depth, separability
+from reasoning.compositionality.depth.tree import join, leaf
+from reasoning.compositionality.targets import target_by_name
+
+LOW, HIGH = -jnp.ones(4), jnp.ones(4)
+
+
+def groups(found):
+    return {tuple(sorted(g)) for g in found.trees[0].groups()}
+
+
+@pytest.mark.parametrize(
+    ("name", "depth", "some"),
+    [
+        ("tanh_tree:3", 3, (4, 5, 6, 7)),
+        ("mix_tree:3", 3, (2, 3)),
+        ("chain:4", 4, (0, 1, 2, 3)),
+        ("nondecomposable:4", 1, (0, 1, 2, 3)),
+    ],
+)
+def test_planted_depths_are_found_exactly(name, depth, some):
+    target = target_by_name(name)
+    found = predict_depth(target, target.inputs)
+    assert found.depth == depth and not found.ambiguous and some in groups(found)
+    wanted = {tuple(np.flatnonzero(row)) for row in target.supports}
+    assert groups(found) == wanted
+
+
+def test_the_tree_of_permuted_inputs_has_the_permuted_pairs():
+    target = target_by_name("permuted:tanh_tree:2")
+    found = predict_depth(target, 4)
+    assert found.depth == 2 and groups(found) == {tuple(np.flatnonzero(row)) for row in target.supports}
+
+
+def test_inputs_that_do_nothing_are_ignored():
+    target = target_by_name("distractor:tanh_tree:2")
+    found = predict_depth(target, target.inputs)
+    assert found.depth == 2 and found.ignored == (4, 5)
+
+
+@pytest.mark.parametrize("f", [lambda x: jnp.prod(1.5 + x), lambda x: jnp.sin(x).sum()])
+def test_products_and_sums_are_ambiguous_and_as_shallow_as_can_be(f):
+    found = predict_depth(f, 8)
+    assert found.ambiguous and found.depth == 3 == depth_by_inputs(8)
+
+
+def test_nodes_of_three_inputs_are_found_as_such():
+    inner = lambda a, b, c: jnp.sin(2 * a + b) + a * b * c + jnp.cos(b + 1.3 * c)
+    found = predict_depth(lambda x: jnp.tanh(inner(x[0], x[1], x[2]) + 0.7 * x[3] * inner(x[0], x[1], x[2])), 4)
+    assert found.depth == 2 and (0, 1, 2) in groups(found)
+
+
+def test_several_outputs_and_constants():
+    found = predict_depth(
+        lambda x: jnp.stack([x[0] * jnp.exp(x[1]), jnp.float32(3.0), jnp.tanh(x[0] * x[1]) + x[2] ** 2 * jnp.sin(x[0] * x[1])]), 3
+    )
+    assert found.trees[1] is None and found.trees[0].depth == 1 and found.depth == 2 and found.ignored == ()
+    assert str(found.trees[2]) == "((0 1) 2)"
+
+
+def test_scores_by_finite_differences():
+    """s of one subset against a loop in float64 NumPy, with the draws of the function itself."""
+    f = lambda x: jnp.sin(x[0] + 2 * x[1]) * x[2] + x[1] * x[3]
+    subset = np.array([True, True, False, False])
+    key = jax.random.key(0)
+    got = float(jax.jit(lambda s: separability(f, key, s, LOW, HIGH, (6, 4)))(jnp.asarray(subset)[None])[0])
+    keys = jax.random.split(key)
+    xa, xb = (np.asarray(-1 + 2 * jax.random.uniform(k, (c, 4)), np.float64) for k, c in zip(keys, (6, 4), strict=True))
+    g = lambda x: np.array([np.cos(x[0] + 2 * x[1]) * x[2], 2 * np.cos(x[0] + 2 * x[1]) * x[2] + x[3]])
+    over, under = 0.0, 0.0
+    for a in xa:
+        rows = [g(np.where(subset, a, b)) for b in xb]
+        for i in range(4):
+            for j in range(4):
+                if i != j:
+                    over += abs(rows[i] @ rows[j])
+                    under += np.linalg.norm(rows[i]) * np.linalg.norm(rows[j])
+    assert got == pytest.approx(over / under, rel=1e-4) and got < 0.99
+
+
+def test_other_networks_of_the_same_shape_compile_nothing():
+    f = lambda w, x: jnp.tanh(w[0] * jnp.tanh(2 * x[0] - x[1]) + x[2])
+    predict_depth(f, 3, data=jnp.array([1.5]))
+    began = time.perf_counter()
+    from jaxrl.train.metrics import CompileCounter
+
+    counter = CompileCounter()
+    assert predict_depth(f, 3, data=jnp.array([0.7])).depth == 2
+    assert counter.count == 0 and time.perf_counter() - began < 20
+
+
+def test_interactions_of_a_polynomial_by_hand():
+    f = lambda x: 3 * x[0] * x[1] + x[2] ** 2 - 0.5 * x[1] * x[2]
+    assert np.asarray(interactions(f, 3)) == pytest.approx(np.array([[0, 3, 0], [3, 0, 0.5], [0, 0.5, 0]]), abs=1e-5)
+    found = predict_by_interactions(lambda x: x[0] * x[1] + x[2] * x[3] + 0.1 * (x[0] + x[1]) * (x[2] + x[3]), 4)
+    assert found.depth == 2 and found.inputs == (0, 1, 2, 3)
+
+
+def test_trees_by_hand():
+    tree = join((join((leaf(2), leaf(3))), leaf(0)))
+    assert str(tree) == "(0 (2 3))" and tree.depth == 2 and tree.arity() == 2
+    assert tree.groups() == {frozenset({2, 3}), frozenset({0, 2, 3})}
+
+
+@pytest.mark.parametrize(
+    ("f", "inputs", "sentence"),
+    [
+        (lambda x: x.sum(), 25, "takes 1 to 24"),
+        (lambda x: x.sum(), 0, "takes 1 to 24"),
+        (lambda x: x @ jnp.ones((3, 1)), 4, "does not take an array of 4"),
+        (lambda x: jnp.outer(x, x), 2, "must return one number or a vector"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(f, inputs, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        predict_depth(f, inputs)
+
+
+@pytest.mark.slow
+def test_eight_inputs_take_less_than_a_second_after_compilation():
+    target = target_by_name("tanh_tree:3")
+    predict_depth(target, 8)
+    began = time.perf_counter()
+    assert predict_depth(target, 8, seed=1).depth == 3
+    assert time.perf_counter() - began < 1

@@ -1,0 +1,108 @@
+"""What is captured from Flax models is what their layers read and compute; smaller networks stay the same function."""
+
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.nn.conv import Conv as OurConv
+from jaxrl.nn.mlp import Dense as OurDense
+from jaxrl.train.errors import Refusal
+from reasoning.compositionality.prune import capture, compact, prune_once, summarize_sparsity
+from reasoning.compositionality.prune.compact import Layer
+from reasoning.compositionality.prune.merge import merge_layer
+
+
+class Mixed(nn.Module):
+    """Convolutions and linear layers of Flax and of this library, one of them called twice."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.relu(nn.Conv(4, (3, 3), strides=2, name="flax")(x))
+        x = nn.relu(nn.Conv(3, (2, 2), padding="VALID", name="valid")(x))
+        x = nn.relu(OurConv(5, stride=2, name="ours")(x))
+        x = OurDense(6, name="linear")(x.reshape(len(x), -1))
+        twice = nn.Dense(6, name="twice")
+        return twice(jnp.tanh(twice(x)))
+
+
+@pytest.fixture(scope="module")
+def model():
+    x = jax.random.normal(jax.random.key(0), (8, 10, 10, 2))
+    module = Mixed()
+    params = module.init(jax.random.key(1), x)["params"]
+    return module, params, x, capture(module.apply, params, x)
+
+
+def test_inputs_times_kernel_are_the_sums(model):
+    """Cov(h, z) = Cov(h) w for every layer: no independent truth could be nearer to what the layer does."""
+    _, params, _, found = model
+    for name in ("flax", "valid", "ours", "linear"):
+        known, inputs = found[f"{name}/kernel"], np.asarray(found[f"{name}/inputs"])
+        kernel = np.asarray(params[name]["kernel"]).reshape(inputs.shape[0], -1)
+        assert np.asarray(known.input_before) == pytest.approx(inputs @ kernel, abs=1e-5)
+        assert np.asarray(known.before_var) == pytest.approx(np.diag(kernel.T @ inputs @ kernel), rel=1e-3, abs=1e-6)
+
+
+def test_a_linear_layer_by_numpy(model):
+    module, params, x, found = model
+    seen = module.apply({"params": params}, x, capture_intermediates=True)[1]["intermediates"]
+    z = np.asarray(seen["linear"]["__call__"][0])
+    assert np.asarray(found["linear/kernel"].before_mean) == pytest.approx(z.mean(0), abs=1e-5)
+    both = np.concatenate([np.asarray(v) for v in seen["twice"]["__call__"]])
+    assert np.asarray(found["twice/kernel"].before_var) == pytest.approx(both.var(0), rel=1e-4)
+
+
+def test_under_jit_it_is_the_same_and_models_can_be_pruned(model):
+    module, params, x, found = model
+    jitted = jax.jit(lambda p, x: capture(module.apply, p, x))(params, x)
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(jax.tree.leaves(jitted), jax.tree.leaves(found), strict=True))
+    pruned, masks = prune_once(params, found, 0.25)
+    assert summarize_sparsity(masks)["flax/kernel"].fan_in == (5, 5.0, 5)  # round(0.25 * 18), halves up
+    assert np.isfinite(np.asarray(module.apply({"params": pruned}, x))).all()
+
+
+def test_a_model_without_layers_is_refused():
+    with pytest.raises(Refusal, match="nothing was captured"):
+        capture(lambda variables, x: x, {"a": {"kernel": jnp.ones((2, 2))}}, jnp.ones((3, 2)))
+
+
+def run(layers, x):
+    for i, (kernel, bias) in enumerate(layers):
+        x = (x if i == 0 else np.tanh(x)) @ kernel + bias
+    return x
+
+
+def test_a_smaller_network_is_the_same_function():
+    random = np.random.default_rng(0)
+    sizes = (5, 9, 7, 2)
+    layers = [
+        Layer(random.normal(0, 1, s).astype(np.float32), random.normal(0, 1, s[1]).astype(np.float32))
+        for s in itertools.pairwise(sizes)
+    ]
+    masks = [random.random(layer.kernel.shape) < 0.25 for layer in layers]
+    masks[0][:, 3] = False  # a unit that nothing reaches
+    masks[1][4] = False  # one that nothing reads
+    small = compact(layers, masks)
+    x = random.normal(0, 1, (30, 5))
+    assert run(small, x) == pytest.approx(run([Layer(k * m, b) for (k, b), m in zip(layers, masks, strict=True)], x), abs=1e-5)
+    assert small[0].kernel.shape[0] == 5 and small[0].kernel.shape[1] < 8 and small[-1].kernel.shape[1] == 2
+    assert all((layer.kernel != 0).any(0).all() for layer in small[:-1])
+    with pytest.raises(Refusal, match="another network"):
+        compact(layers, masks[:2])
+
+
+def test_units_that_do_the_same_are_merged_without_a_change():
+    random = np.random.default_rng(1)
+    h = random.normal(0, 1, (500, 4)).astype(np.float32)
+    h = np.concatenate([h, 2 * h[:, :1] + 1, -h[:, 1:2]], 1)  # units 4 and 5 repeat 0 and 1
+    out, bias = random.normal(0, 1, (6, 3)).astype(np.float32), np.zeros(3, np.float32)
+    done = merge_layer(jnp.asarray(h.mean(0)), jnp.asarray(np.cov(h.T, bias=True)), jnp.asarray(out), jnp.asarray(bias), 1, 0.95)
+    assert int(done.alive.sum()) == 4 and done.alive[jnp.array([2, 3])].all()
+    assert h @ np.asarray(done.outgoing) + np.asarray(done.bias) == pytest.approx(h @ out + bias, abs=1e-3)
+    assert (np.asarray(done.outgoing)[~np.asarray(done.alive)] == 0).all()
+    kept = merge_layer(jnp.asarray(h.mean(0)), jnp.asarray(np.cov(h.T, bias=True)), jnp.asarray(out), jnp.asarray(bias), 3, 0.0)
+    assert int(kept.alive.sum()) == 3
