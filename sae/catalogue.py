@@ -13,7 +13,7 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 from sae import metrics
-from sae.matching import MatchConfig, edges, leaders
+from sae.matching import MatchConfig, edges, leaders, sparse
 
 CATEGORIES = ("cardiac", "pulmonary", "pleural", "structural", "device", "artifact", "unassigned")
 """The paper's six, and one for what fits none of them."""
@@ -27,6 +27,10 @@ CATEGORY_OF = {
     "Effusion": "pleural", "Pleural_Thickening": "pleural", "Pleural": "pleural", "Hernia": "structural",
 }  # fmt: skip
 """What category a finding belongs to."""
+
+
+NORMAL = "No Finding"
+"""The label of films without any finding; made up where the data lack it."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +94,21 @@ class Catalogue:
     """How many latents each filter left out."""
 
 
-def passing(z: np.ndarray, decoders: np.ndarray, config: CatalogueConfig) -> tuple[np.ndarray, dict[str, int]]:
-    """bool `[M, F]` of latents that may be patterns, and how many were not, by reason.
+def sparse_latents(z: np.ndarray):
+    """Activations `[M, N, F]` as a sparse matrix `[M F, N]`, latents by cases."""
+    return sparse(z.transpose(0, 2, 1).reshape(-1, z.shape[1]))
+
+
+def passing(signals, decoders: np.ndarray, config: CatalogueConfig) -> tuple[np.ndarray, dict[str, int]]:
+    """bool `[M F]` of latents that may be patterns, and how many were not, by reason.
 
     Args:
-      z: activations `[M, N, F]` on probe cases; decoders: `[M, F, E]`.
+      signals: sparse activations `[M F, N]` on probe cases; decoders: `[M F, E]`.
     """
-    active, cases = (z > 0).mean(1), z.shape[1]
+    cases = signals.shape[1]
+    active = np.diff(signals.indptr) / cases
     least = max(min(20, cases // 20) / cases, config.least_density)
-    gone, still = {}, np.ones(active.shape, bool)
+    gone, still = {}, np.ones(len(active), bool)
     for reason, bad in (
         ("never active", active == 0), ("no decoder", np.linalg.norm(decoders, axis=-1) == 0), ("too rare", active < least),
         ("too common", active > config.most_density),
@@ -108,28 +118,30 @@ def passing(z: np.ndarray, decoders: np.ndarray, config: CatalogueConfig) -> tup
     return still, gone
 
 
-def build(z: np.ndarray, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig) -> Catalogue:
+def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig) -> Catalogue:
     """Patterns without names, categories and measures (see `describe` in measures.py).
 
     Args:
-      z: activations `[M, N, F]` of all members on probe cases.
+      z: activations of all members on probe cases, `[M, N, F]`, or sparse `[M F, N]` (see `sparse_latents`).
       decoders: `[M, F, E]` of raw units.
       readout: `[E, C]`, how hidden activity becomes logits.
 
     Raises:
       Refusal: no latent passes the filter, or no pattern has the support.
     """
-    still, gone = passing(z, decoders, config)
-    own, latent = np.nonzero(still)
-    if not len(own):
+    total, width, _ = decoders.shape
+    signals = sparse_latents(z) if isinstance(z, np.ndarray) else sparse(z)
+    signals.eliminate_zeros()
+    flat = decoders.reshape(total * width, -1)
+    still, gone = passing(signals, flat, config)
+    place = np.flatnonzero(still)
+    if not len(place):
         raise Refusal(
             f"the catalogue is empty: of {still.size} latents none passes the filter ({gone}); train longer, or widen its limits"
         )
-    signals = z.transpose(1, 0, 2)[:, own, latent]
-    rows = decoders[own, latent]
+    own, signals, rows = place // width, signals[place], flat[place]
     found = edges(rows, signals, own, config.match)
     clusters = leaders(found, own, _order(found, own, signals))
-    total = len(z)
     sizes = np.array([len(group) for group in clusters])
     curve = [(round(m / total, 4), int((sizes >= m).sum())) for m in range(1, total + 1)]
     least = max(1, int(np.ceil(config.support * total - 1e-9)))
@@ -138,28 +150,33 @@ def build(z: np.ndarray, decoders: np.ndarray, readout: np.ndarray, config: Cata
         raise Refusal(
             f"the catalogue is empty: no pattern is shared by {least} of {total} members; ask for less support than {config.support:g}"
         )
-    strength = np.stack([signals[:, group].mean(1) for group in kept], 1)
-    density = (np.stack([(signals[:, group] > 0).mean(1) for group in kept], 1) >= 0.5).mean(0)
-    first = sorted(range(len(kept)), key=lambda p: (-len(kept[p]), -density[p], tuple(np.round(rows[kept[p][0]], 5))))
-    assignment, patterns = np.full(still.shape, -1, np.int32), []
+    return _patterns(kept, place, width, total, signals, rows, readout, curve, gone)
+
+
+def _patterns(kept, place, width, total, signals, rows, readout, curve, gone):
+    """The catalogue of clusters, best supported first."""
+    strength = np.stack([np.asarray(signals[group].mean(0)).reshape(-1) for group in kept], 1)
+    often = np.array([(np.asarray((signals[group] > 0).mean(0)).reshape(-1) >= 0.5).mean() for group in kept])
+    first = sorted(range(len(kept)), key=lambda p: (-len(kept[p]), -often[p], tuple(np.round(rows[kept[p][0]], 5))))
+    assignment, patterns = np.full(total * width, -1, np.int32), []
     for number, p in enumerate(first):
-        group = kept[p]
-        assignment[own[group], latent[group]] = number
-        pairs = tuple((int(own[i]), int(latent[i])) for i in group)
-        weights = tuple(float(w) for w in (rows[group] @ readout).mean(0))
-        patterns.append(
-            Pattern(number, pairs, len(group) / total, float(density[p]), weights, "unassigned", "", f"pattern {number}", {})
-        )
+        where = place[kept[p]]
+        assignment[where] = number
+        pairs = tuple((int(i // width), int(i % width)) for i in where)
+        weights = tuple(float(w) for w in (rows[kept[p]] @ readout).mean(0))
+        share = len(pairs) / total
+        patterns.append(Pattern(number, pairs, share, float(often[p]), weights, "unassigned", "", f"pattern {number}", {}))
+    assignment = assignment.reshape(total, width)
     return Catalogue(tuple(patterns), assignment, strength[:, first].astype(np.float32), curve, gone)
 
 
 def _order(found, own, signals):
     """Leaders first: most members around, then most active, then by their activations, which are the same wherever a member stands."""
-    pairs = np.unique(np.stack([found.source, own[found.target]], 1), axis=0)
-    around = np.bincount(pairs[:, 0], minlength=len(own)) if len(pairs) else np.zeros(len(own), int)
-    probe = np.random.default_rng(0).standard_normal(len(signals))
-    finger = np.round(signals.T.astype(np.float64) @ probe, 6)
-    return np.lexsort((finger, -np.round((signals > 0).mean(0), 6), -around))
+    pairs = np.unique(found.source.astype(np.int64) * (int(own.max()) + 1) + own[found.target])
+    around = np.bincount((pairs // (int(own.max()) + 1)).astype(np.int64), minlength=len(own))
+    probe = np.random.default_rng(0).standard_normal(signals.shape[1])
+    finger = np.round(signals.astype(np.float64) @ probe, 6)
+    return np.lexsort((finger, -np.diff(signals.indptr), -around))
 
 
 def save(catalogue: Catalogue, folder: Path) -> None:
@@ -198,8 +215,13 @@ def load(folder: Path) -> Catalogue:
 
 
 def purity(signal: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """How well an activation `[N]` tells each label `[N, C]` (1, 0, else ignored): the best AUROC, its average precision and name."""
-    best = {"finding": None, "auroc": 0.5, "precision": float("nan")}
+    """How well an activation `[N]` tells each label `[N, C]` (1, 0, else ignored), and films without any: the best one's name, AUROC and
+    average precision.
+    """
+    best = {"finding": None, "auroc": 0.5, "precision": None}
+    normal = np.where((labels == 0).all(1), 1.0, np.where((labels == 1).any(1), 0.0, np.nan))
+    if NORMAL not in names:
+        labels, names = np.concatenate([labels, normal[:, None]], 1), (*names, NORMAL)
     for column, name in enumerate(names):
         known = np.isin(labels[:, column], (0, 1))
         area = metrics.auc(signal, labels[:, column], known).value

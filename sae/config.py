@@ -68,7 +68,7 @@ def tiny() -> RunConfig:
     return RunConfig(
         phantom=PhantomConfig(films=1200, size=64),
         encoder=EncoderConfig(width=16, features=48, size=64, epochs=10),
-        classifier=ClassifierConfig(hidden=32, epochs=40),
+        classifier=ClassifierConfig(hidden=32, batch=64, epochs=60, learning_rate=5e-3),
         transcoder=TranscoderConfig(d_in=48, d_out=32, latents=48, k=5),
         loss=LossConfig(aux=0.0),
         learn=LearnConfig(learning_rate=3e-3, warmup=20),

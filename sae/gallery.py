@@ -87,7 +87,8 @@ def contact_sheet(films: list[np.ndarray], columns: int = 10, size: int = 96) ->
     sheet = np.full((rows * size, columns * size), 24, np.uint8)
     for number, film in enumerate(films):
         image = Image.fromarray(film).convert("L")
-        image.thumbnail((size - 2, size - 2), Image.Resampling.BICUBIC)
+        scale = (size - 2) / max(image.size)
+        image = image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC)
         top, left = number // columns * size, number % columns * size
         sheet[top + 1 : top + 1 + image.height, left + 1 : left + 1 + image.width] = np.asarray(image)
     return sheet

@@ -1,16 +1,18 @@
 """Which latents of different members are the same: cosine of decoders and correlation of activations, then clusters around leaders.
 
-Everything is a function of the latents alone; in which order members stand does not matter. Blocks of the table of similarities are
-computed one at a time, so that hundreds of thousands of latents fit.
+Everything is a function of the latents alone; in which order members stand does not matter. Cosines are computed tile by tile, and
+activations are sparse, so that hundreds of thousands of latents fit.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+PAIRS = 200_000
+"""Pairs whose correlations are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +23,12 @@ class MatchConfig:
     """Least cosine of their decoder rows."""
     correlation: float = 0.5
     """Least Pearson correlation of their activations on the probe cases. Our choice, as the paper does not say: both must hold."""
-    neighbours: int = 0
-    """Most neighbours of one latent that are looked at, nearest first; 0: two per other member, at least 20."""
-    block: int = 1024
-    """Latents compared at once."""
+    block: int = 2048
+    """Height and width of a tile."""
 
 
 class Edges(NamedTuple):
-    """Pairs of latents that match; each pair once from either side it was found from."""
+    """Pairs of latents that match, each in both directions."""
 
     source: np.ndarray
     """int32 `[n]`."""
@@ -40,44 +40,67 @@ class Edges(NamedTuple):
     """float32 `[n]`."""
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6))
-def _nearest(rows, signatures, members, start, limits, block, count):
-    """The best `count` latents for each of a block: indices, cosines, correlations; not allowed ones have cosine -1."""
-    mine = jax.lax.dynamic_slice_in_dim(rows, start, block)
-    sign = jax.lax.dynamic_slice_in_dim(signatures, start, block)
-    cosine, correlation = mine @ rows.T, sign @ signatures.T
-    other = jax.lax.dynamic_slice_in_dim(members, start, block)[:, None] != members[None]
-    allowed = other & (cosine >= limits[0]) & (correlation >= limits[1])
-    best, where = jax.lax.top_k(jnp.where(allowed, cosine, -1.0), count)
-    return where, best, jnp.take_along_axis(correlation, where, 1)
+def sparse(activations):
+    """Activations `[n, N]`, latents by cases, as a SciPy matrix of rows; those that are one already stay."""
+    from scipy.sparse import csr_array, issparse
+
+    return activations.tocsr() if issparse(activations) else csr_array(np.asarray(activations, np.float32))
 
 
-def edges(decoders: np.ndarray, activations: np.ndarray, members: np.ndarray, config: MatchConfig) -> Edges:
+@jax.jit
+def _alike(rows, columns, rows_of, columns_of, limit):
+    """Cosines of a tile, and where they are large enough between different members."""
+    cosine = rows @ columns.T
+    return cosine, (cosine >= limit) & (rows_of[:, None] != columns_of[None])
+
+
+def candidates(decoders: np.ndarray, members: np.ndarray, config: MatchConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs `i < j` of different members with a large enough cosine, and that cosine."""
+    count, block = len(members), min(config.block, len(members))
+    whole = -(-count // block) * block
+    rows = np.zeros((whole, decoders.shape[1]), np.float32)
+    rows[:count] = decoders / np.maximum(np.linalg.norm(decoders, axis=1, keepdims=True), 1e-12)
+    own = np.full(whole, -1, np.int32)  # the padding belongs to one member, and its cosines are 0
+    own[:count] = members
+    rows, own, found = jnp.asarray(rows), jnp.asarray(own), []
+    for top in range(0, whole, block):
+        for left in range(top, whole, block):
+            here, there = slice(top, top + block), slice(left, left + block)
+            cosine, alike = map(np.asarray, _alike(rows[here], rows[there], own[here], own[there], config.cosine))
+            i, j = np.nonzero(np.triu(alike, 1) if top == left else alike)
+            found.append((np.int32(top + i), np.int32(left + j), cosine[i, j]))
+    i, j, cosine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    real = (i < count) & (j < count)
+    return i[real], j[real], cosine[real]
+
+
+def correlations(signals, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+    """Pearson correlations of rows i and j of sparse signals `[n, N]`; 0 for a row that does not vary."""
+    cases = signals.shape[1]
+    mean = np.asarray(signals.mean(1)).reshape(-1)
+    square = np.asarray(signals.multiply(signals).mean(1)).reshape(-1)
+    spread = np.sqrt(np.maximum(square - mean**2, 0))
+    together = np.zeros(len(i), np.float64)
+    for start in range(0, len(i), PAIRS):
+        some = slice(start, start + PAIRS)
+        together[some] = np.asarray(signals[i[some]].multiply(signals[j[some]]).sum(1)).reshape(-1) / cases
+    scale = spread[i] * spread[j]
+    return np.where(scale > 1e-12, (together - mean[i] * mean[j]) / np.maximum(scale, 1e-12), 0).astype(np.float32)
+
+
+def edges(decoders: np.ndarray, activations, members: np.ndarray, config: MatchConfig) -> Edges:
     """All pairs that match.
 
     Args:
       decoders: `[n, E]`, any length.
-      activations: `[N, n]` on probe cases.
+      activations: `[n, N]` on probe cases, dense or sparse.
       members: int `[n]`: whose latent each is.
     """
-    count = len(members)
-    if count < 2:
-        return Edges(*(np.zeros(0, np.int32),) * 2, *(np.zeros(0, np.float32),) * 2)
-    block = min(config.block, count)
-    wanted = config.neighbours or max(20, 2 * (len(np.unique(members)) - 1))
-    centred = activations - activations.mean(0, keepdims=True)
-    unit = lambda a: a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
-    rows, signatures = jnp.asarray(unit(decoders), jnp.float32), jnp.asarray(unit(centred.T), jnp.float32)
-    limits, found = jnp.array([config.cosine, config.correlation], jnp.float32), []
-    for begin in range(0, count, block):
-        start = min(begin, count - block)  # the last block begins earlier and repeats some
-        where, cosine, correlation = map(
-            np.asarray, _nearest(rows, signatures, jnp.asarray(members), start, limits, block, min(wanted, count))
-        )
-        source = np.repeat(np.arange(start, start + block), where.shape[1]).reshape(where.shape)
-        keep = (cosine >= config.cosine) & (source >= begin)
-        found.append((source[keep], where[keep], cosine[keep], correlation[keep]))
-    return Edges(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+    i, j, cosine = candidates(decoders, members, config)
+    linked = correlations(sparse(activations), i, j)
+    keep = linked >= config.correlation
+    i, j, cosine, linked = i[keep], j[keep], cosine[keep], linked[keep]
+    return Edges(np.r_[i, j], np.r_[j, i], np.r_[cosine, cosine], np.r_[linked, linked])
 
 
 def leaders(found: Edges, members: np.ndarray, order: np.ndarray) -> list[np.ndarray]:

@@ -100,5 +100,7 @@ def _described(pattern: Pattern, signal, embeddings, labels, findings, acquisiti
         "stability": pattern.support,
         "acquisition": linked,
     }
-    subject = max(linked, key=linked.get) if kind == "artifact" else pure["finding"] if kind != "unassigned" else "unexplained"
+    subject = (
+        max(linked, key=linked.get) if kind == "artifact" else pure["finding"] if pure["auroc"] >= config.clear else "unexplained"
+    )
     return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})", measures=measures)

@@ -5,6 +5,7 @@ In path-only mode no pixel is written: pages name the films instead, for data th
 
 import base64
 import math
+import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -20,7 +21,7 @@ from sae.data.cases import Cases, Unreadable
 
 STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;max-width:1060px;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;margin:1em 0}th,td{padding:.25em .7em;border-bottom:1px solid #e2e8f0;text-align:left}
+table{border-collapse:collapse;margin:1em 0;font-size:14px}th,td{padding:.25em .7em;border-bottom:1px solid #e2e8f0;text-align:left}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}h1,h2{line-height:1.2}figure{display:inline-block;margin:2px;width:104px}
 figure img{width:104px;display:block;background:#000}figcaption{font-size:10px;color:#64748b;overflow:hidden;white-space:nowrap}
 .warn{background:#fff4e5;border-left:4px solid #d97706;padding:.6em 1em}.tag{padding:0 .5em;border-radius:.6em;background:#e2e8f0}
@@ -68,7 +69,8 @@ def _text(value):
 
 
 def _align(value):
-    return ' class="n"' if isinstance(value, int | float) or (isinstance(value, str) and value[:1] in "+-0123456789") else ""
+    number = isinstance(value, int | float) or re.fullmatch(r"[+-]?[\d.]+(e[+-]?\d+)?%?", value)
+    return ' class="n"' if number else ""
 
 
 def pattern_link(pattern: Pattern, folder: str = "patterns/") -> str:
@@ -108,7 +110,7 @@ def pattern_page(pattern: Pattern, found: gallery.Gallery, signal: np.ndarray, c
             "similarity of strongest cases above chance",
             f"{alike['value']:.3f} (95 %: {alike['low']:.3f} to {alike['high']:.3f}, {alike['cases']} cases)",
         ],
-        ["best finding", f"{pure['finding']}: AUROC {pure['auroc']:.3f}, average precision {pure['precision']:.3f}"],
+        ["best finding", f"{pure['finding']}: AUROC {pure['auroc']:.3f}, average precision {pure['precision'] or 0:.3f}"],
         ["entropy of the gallery's labels", f"{pure['entropy']:.2f} bits"],
         *[[f"correlation with {name}", f"{value:.2f}"] for name, value in measured["acquisition"].items()],
         *[[f"annotation: {name}", str(value)] for name, value in pattern.scores.items()],
@@ -197,8 +199,9 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
         *(f"to {n}" for n in site.findings),
     ]
     cases_list = "".join(f'<li><a href="cases/{i:05d}.html">{escape(cases.ids[i])}</a></li>' for i in case_rows)
-    body += f"<h2>Cases</h2><ul>{cases_list}</ul><h2>Catalogue</h2>" + table(
-        header, [line(p) for p in catalogue.patterns], html=True
+    body += (
+        f"<h2>Cases</h2><ul>{cases_list}</ul><h2>Catalogue</h2><p>The last columns: effect on the logits per unit of activation.</p>"
+        + table(header, [line(p) for p in catalogue.patterns], html=True)
     )
     if cases.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in cases.skipped)

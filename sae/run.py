@@ -206,15 +206,16 @@ def step_catalogue(run: Run, again: bool = False) -> Catalogue:
     if (folder / "catalogue.npz").exists() and not again:
         return catalogues.load(folder)
     began, rows, config = time.monotonic(), probe_rows(run), run.config.catalogue
-    z = activations_of(run, run.x[rows])
-    found = catalogues.build(z, np.asarray(run.members["W_dec"]), np.asarray(run.head.w2), config)
+    found = catalogues.build(
+        sparse_activations(run, run.x[rows]), np.asarray(run.members["W_dec"]), np.asarray(run.head.w2), config
+    )
     probe = take(run.embedded.cases, rows)
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
     found = measures.describe(
         found, seen[rows], select_findings(probe, run.config.findings), run.config.findings, probe.acquisition, config
     )
     catalogues.save(found, folder)
-    aloud(f"  {len(found.patterns)} patterns from {run.shape.latents * len(z)} latents in {duration(time.monotonic() - began)}")
+    aloud(f"  {len(found.patterns)} patterns from {found.assignment.size} latents in {duration(time.monotonic() - began)}")
     return found
 
 
@@ -224,6 +225,15 @@ def activations_of(run: Run, x: np.ndarray, block: int = 512) -> np.ndarray:
         np.asarray(ensemble.encode_all(run.members, jnp.asarray(x[i : i + block]), run.shape)) for i in range(0, len(x), block)
     ]
     return np.concatenate(pieces, 1)
+
+
+def sparse_activations(run: Run, x: np.ndarray, block: int = 256):
+    """The same, sparse `[M F, N]`: only what is active is kept in memory."""
+    from scipy.sparse import hstack
+
+    return hstack(
+        [catalogues.sparse_latents(activations_of(run, x[i : i + block], block)) for i in range(0, len(x), block)]
+    ).tocsr()
 
 
 def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribution, np.ndarray]:

@@ -36,7 +36,7 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
 
 
 def _below(path: str) -> str:
-    """ "CheXpert-v1.0-small/train/patient1/study1/view1.jpg" all but the name of the release."""
+    """A path of the table without the name of the release, which folders may lack."""
     parts = Path(path).parts
     start = next((i for i, part in enumerate(parts) if part in ("train", "valid", "test")), 0)
     return str(Path(*parts[start:]))

@@ -211,7 +211,12 @@ def test_dictionary_learning_steps(name):
         expected = lambda key, number=number: DICTIONARY[f"out/{name}/{number}/{key}"]
         tolerance = 1e-5 if number == 0 else 1e-4
         before = losses.parts(
-            learner.params, x, x, lambda f, s=learner.silent, n=len(x): jnp.where(f, 0, s + n) >= how.sleep_after, config, loss
+            learner.params,
+            x,
+            x,
+            lambda f, s=learner.silent: jnp.where(f, 0, s + batches.shape[1]) >= how.sleep_after,
+            config,
+            loss,
         )
         assert relative_error(before.error, expected("l2_loss")) < tolerance
         assert relative_error(before.aux, expected("auxk_loss")) < 10 * tolerance
