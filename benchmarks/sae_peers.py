@@ -1,13 +1,65 @@
 """The peers of `benchmarks.sae`, each as a TopK autoencoder with auxiliary latents that takes one update per call.
 
-Needs PyTorch, and whichever of sae-lens 6, eai-sparsify 1.3 and dictionary-learning 0.1 is there; one that is not, or that does not run,
-is named in the record and left out.
+Needs PyTorch, and whichever of sae-lens 6, eai-sparsify 1.3 and dictionary-learning 0.1 is there (`pip install --no-deps` is enough); one
+that is not, or that does not run, is named in the record and left out. What they import for language models, which nothing here uses, is
+replaced by empty stand-ins where it is not installed.
 """
 
+import importlib.machinery
+import sys
+import types
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+
+UNUSED = (
+    "nnsight", "transformer_lens", "datasets", "transformers", "wandb", "plotly", "babe", "nltk", "automated_interpretability",
+    "pandas", "matplotlib", "tqdm", "yaml", "dotenv", "einops", "accelerate", "natsort", "umap", "umap_learn", "zstandard", "schedulefree",
+    "simple_parsing", "huggingface_hub", "typer", "triton", "tenacity", "bitsandbytes",
+)  # fmt: skip
+"""Packages that the peers import and that training on arrays does not need."""
+
+
+class StandIns:
+    """Finds packages that are not there, and makes modules of them whose every name is an empty class."""
+
+    def find_spec(self, name, path=None, target=None):
+        """A specification for the unused ones, else None."""
+        if name.split(".")[0] in UNUSED:
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec):
+        """An empty module that has any name."""
+        module = types.ModuleType(spec.name)
+        module.__getattr__ = lambda name: _anything(name)
+        return module
+
+    def exec_module(self, module):
+        """Nothing to run."""
+
+
+def _anything(name):
+    if name.startswith("__"):
+        raise AttributeError(name)
+
+    class Empty:
+        """Can be called, subscripted and used as a decorator."""
+
+        def __new__(cls, *arguments, **_):
+            return arguments[0] if len(arguments) == 1 and callable(arguments[0]) else super().__new__(cls)
+
+        def __class_getitem__(cls, _):
+            return cls
+
+        def __call__(self, *arguments, **_):
+            return arguments[0] if arguments else self
+
+        def __iter__(self):
+            return iter(())
+
+    Empty.__name__ = name
+    return Empty
 
 
 class Model(Protocol):
@@ -145,6 +197,8 @@ ALL = {"dictionary-learning": dictionary_learning, "sparsify": sparsify, "sae-le
 
 def available(wanted: bool) -> tuple[dict[str, Peer], dict[str, str]]:
     """Those that make one update here, and why the others do not. PyTorch uses as many threads as there are cores."""
+    if wanted and not any(isinstance(finder, StandIns) for finder in sys.meta_path):
+        sys.meta_path.append(StandIns())
     found: dict[str, Peer] = {}
     missing: dict[str, Any] = {}
     rows = np.random.default_rng(0).standard_normal((64, 16)).astype(np.float32)

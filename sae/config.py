@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from sae.catalogue import CatalogueConfig
-from sae.classifier import ClassifierConfig
+from sae.classifier import ClassifierConfig, Modality
 from sae.data.phantom import FINDINGS, PhantomConfig
 from sae.encoder import EncoderConfig
 from sae.ensemble import EnsembleConfig
@@ -39,6 +39,8 @@ class RunConfig:
     """How many, and how they differ."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     """What counts as a pattern."""
+    member_modalities: tuple[Modality, ...] = ()
+    """With a head that sees both: grid of what members see of it, for instance image, text, both; empty: all see all."""
     cases: int = 12
     """Held-out cases that get a page in the report."""
     show_films: bool = True

@@ -4,6 +4,7 @@ A run folder holds config.json, embeddings.npz, encoder.npz (with the small imag
 metrics.jsonl, members.json and summary.json; checkpoints/ while the ensemble is being trained and after.
 """
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -68,8 +69,9 @@ def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lam
     folder = open_run(run_dir, to_dict(config), FREE)
     embedded = step_embed(folder, config)
     parts = split_by_patient(embedded.cases, config.seed)
+    masks = modality_masks(config, *head_width(config, embedded))
     head, x = step_classify(folder, config, embedded, parts)
-    if not step_ensemble(folder, config, head, x[parts["train"]], stop):
+    if not step_ensemble(folder, config, head, x[parts["train"]], masks, stop):
         return None
     run = load(folder)
     step_catalogue(run)
@@ -127,11 +129,12 @@ def step_embed(folder: Path, config: RunConfig) -> Embedded:
     """Embeddings of all films: read, or made with the small network."""
     if config.data != "phantom":
         return embeddings.load(config.data)
-    made, film = phantom.cases(config.phantom)
     path = folder / "embeddings.npz"
     if path.exists():
+        drawn = functools.cache(lambda: phantom.films(config.phantom)[0])  # only if a film is looked at
         stored = embeddings.load(path)
-        return replace(stored, cases=replace(stored.cases, read=made.read), has_films=True)
+        return replace(stored, cases=replace(stored.cases, read=lambda row: drawn()[row]), has_films=True)
+    made, film = phantom.cases(config.phantom)
     began = time.monotonic()
     films, _, _ = read_all(made, lambda pixels: encoder.prepared(pixels, config.encoder.size))
     rows = split_by_patient(made, config.seed)["train"]
@@ -158,6 +161,12 @@ def head_inputs(config: RunConfig, embedded: Embedded) -> tuple[np.ndarray, int 
     return x, None if modality == "image" else 0 if modality == "text" else embedded.image.shape[1]
 
 
+def head_width(config: RunConfig, embedded: Embedded) -> tuple[int, int | None]:
+    """Features that the head sees, and how many of them are the image's."""
+    x, image_width = head_inputs(config, embedded)
+    return x.shape[1], image_width
+
+
 def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) -> tuple[Head, np.ndarray]:
     """The head, trained or read; and what goes into it."""
     x, _ = head_inputs(config, embedded)
@@ -178,16 +187,29 @@ def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) ->
     return Head(**{name: jnp.asarray(a) for name, a in read_arrays(path).items()}), x
 
 
-def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, stop) -> bool:
+def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np.ndarray | None:
+    """The grid of masks over the head's input that members see, `[G, D]`; None: all see all.
+
+    Raises:
+      Refusal: members are to see parts of what the head does not see both parts of.
+    """
+    if not config.member_modalities:
+        return None
+    if not image_width:
+        raise Refusal("member_modalities needs a head that sees both: set --classifier.modality both")
+    image = np.arange(width) < image_width
+    return np.stack([{"image": image, "text": ~image, "both": np.ones(width, bool)}[name] for name in config.member_modalities])
+
+
+def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, masks: np.ndarray | None, stop) -> bool:
     """The members, trained from where they were; False if stopped before the end."""
     path = folder / "members.npz"
     if path.exists():
         return True
     hidden = np.asarray(jax.jit(classifier.hidden)(head, jnp.asarray(x)))
     shape = replace(config.transcoder, d_in=x.shape[1], d_out=hidden.shape[1])
-    members = train_ensemble(
-        folder, x, hidden, config.ensemble, shape, config.loss, config.learn, config.devices, config.form, stop
-    )
+    spread = {"devices": config.devices, "form": config.form, "stop": stop, "inputs": masks}
+    members = train_ensemble(folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread)
     if members is None:
         return False
     write_arrays(path, {"/".join(k): a for k, a in flatten_dict(members).items()})

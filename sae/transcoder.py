@@ -213,15 +213,16 @@ def nested(params: Params, z: jax.Array, config: TranscoderConfig, x: jax.Array 
     return found
 
 
-def fold_norms(params: Params) -> Params:
+def fold_norms(params: Params, rescale: bool = False) -> Params:
     """The same function with rows of W_dec of length 1: latents, encoder and thresholds take over their lengths.
 
-    Valid where scaling a latent commutes with the activation: all but `step`; a scalar threshold becomes one per latent.
+    Valid where scaling a latent commutes with the activation: all but `step`, and those that choose the largest only with `rescale`, as
+    in the configuration. Without it a scalar threshold becomes one per latent; with it, it is in these units already.
     """
     lengths = row_norms(params)
     safe = jnp.where(lengths > 0, lengths, 1)
     folded = dict(params, W_enc=params["W_enc"] * safe[None], b_enc=params["b_enc"] * safe, W_dec=params["W_dec"] / safe[:, None])
-    if "threshold" in params:
+    if "threshold" in params and not rescale:
         folded["threshold"] = params["threshold"] * safe
     if "gate_bias" in params:
         folded["gate_bias"] = params["gate_bias"] * safe

@@ -108,10 +108,13 @@ def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = 
       shares: of patients, for train and validate; the rest is for test.
 
     Raises:
-      Refusal: the source's split puts a patient on two sides, or a side would be empty.
+      Refusal: the source's split puts a patient on two sides or says something else, or a side would be empty.
     """
     sides = ("train", "validate", "test")
     if cases.split:
+        unknown = sorted(set(cases.split) - set(sides))
+        if unknown:
+            raise Refusal(f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, validate or test")
         parts = {side: np.flatnonzero(np.array(cases.split) == side) for side in sides}
         where = {}
         for side, rows in parts.items():

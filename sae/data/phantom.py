@@ -53,7 +53,7 @@ class Film(NamedTuple):
     heart: jax.Array
     """Width of the heart over that of the chest, 0.38 to 0.66."""
     fluid: jax.Array
-    """`[2]`: height of the effusion in the left and right lung as a share of it, 0 to 0.45."""
+    """`[2]`: height of the effusion in the left and right lung as a share of it, 0 to 0.3."""
     blobs: jax.Array
     """`[2, 2, 4]`: side, opacity, (sideways, up, radius, strength)."""
     exposure: jax.Array
@@ -73,7 +73,7 @@ def draw(key: jax.Array, body_key: jax.Array, shortcut: float) -> Film:
     present = present.at[8].set(marker).at[10].set(under)
     u = jax.random.uniform(keys[2], (5,))
     heart = jnp.where(present[0], 0.55 + 0.11 * u[0], 0.40 + 0.07 * u[0])
-    fluid = jnp.where(present[1:3], 0.14 + 0.26 * u[1:3], 0.0)
+    fluid = jnp.where(present[1:3], 0.06 + 0.24 * u[1:3], 0.0)
     shape = jax.random.uniform(keys[3], (2, 2, 4))
     low, high = jnp.array([-0.45, -0.5, 0.16, 0.14]), jnp.array([0.45, 0.45, 0.32, 0.3])
     blobs = low[None, None] + (high - low)[None, None] * shape
@@ -154,7 +154,7 @@ def _lung_fields(film, u, v):
         centre = lung_row[0]
         lung = _ellipses(u, v, lung_row[None])[0]
         level = 0.64 - 1.28 * fluid - 0.12 * jnp.square((u - centre) / 0.35)
-        water = jnp.where(fluid > 0, 0.36, 0.0) * _inside(level - v, 0.04)
+        water = jnp.where(fluid > 0, 0.24, 0.0) * _inside(level - v, 0.04)
         soft = jnp.full(len(blobs), 0.25)
         table = jnp.stack([centre + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft], 1)
         spots = jnp.tensordot(blobs[:, 3], _ellipses(u, v, table), 1)

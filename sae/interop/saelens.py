@@ -49,9 +49,7 @@ def tensors(
         raise Refusal(f"{reason}: export another format, or allow calibrated thresholds with --approximate True")
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
     if config.rescale:
-        params = transcoder.fold_norms(params)
-        if kind == "jumprelu" and jnp.ndim(params["threshold"]) == 1 and config.activation == "batchtopk":
-            params = dict(params, threshold=params["threshold"] / jnp.maximum(transcoder.row_norms(params), 1e-12))
+        params = transcoder.fold_norms(params, rescale=True)
     arrays = {name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
     if kind == "jumprelu":
         arrays["threshold"] = np.broadcast_to(np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape).copy()

@@ -70,6 +70,8 @@ def test_a_patient_on_both_sides_is_refused():
     cases = made(4, ("train", "test", "validate", "train"), ("a", "b", "c", "b"))
     with pytest.raises(Refusal, match="patient b is in both train and test"):
         split_by_patient(cases)
+    with pytest.raises(Refusal, match="says 'val' somewhere"):
+        split_by_patient(made(3, ("train", "val", "test")))
     with pytest.raises(Refusal, match="no film is left for"):
         split_by_patient(made(2))
 
