@@ -6,6 +6,7 @@ replaced by empty stand-ins where it is not installed.
 """
 
 import importlib.machinery
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 UNUSED = (
     "nnsight", "transformer_lens", "datasets", "transformers", "wandb", "plotly", "babe", "nltk", "automated_interpretability",
     "pandas", "matplotlib", "tqdm", "yaml", "dotenv", "einops", "accelerate", "natsort", "umap", "umap_learn", "zstandard", "schedulefree",
-    "simple_parsing", "huggingface_hub", "typer", "triton", "tenacity", "bitsandbytes",
+    "simple_parsing", "huggingface_hub", "typer", "requests", "tenacity", "bitsandbytes",
 )  # fmt: skip
 """Packages that the peers import and that training on arrays does not need."""
 
@@ -42,6 +43,10 @@ class StandIns:
 def _anything(name):
     if name.startswith("__"):
         raise AttributeError(name)
+    if name in ("HookedRootModule", "HookPoint"):
+        from torch import nn
+
+        return nn.Identity if name == "HookPoint" else type(name, (nn.Module,), {"setup": lambda self: None})
 
     class Empty:
         """Can be called, subscripted and used as a decorator."""
@@ -117,6 +122,7 @@ def dictionary_learning(d: int, latents: int, k: int, rate: float, updates: int)
 
 def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
     """Its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer keeps them."""
+    os.environ.setdefault("SPARSIFY_DISABLE_TRITON", "1")  # on a CPU it has no driver
     import torch
     from sparsify.config import SparseCoderConfig
     from sparsify.sparse_coder import SparseCoder

@@ -50,7 +50,7 @@ class CatalogueConfig:
     gallery: int = 20
     """Cases with the strongest activations that the measures look at."""
     clear: float = 0.65
-    """Least AUROC against a finding, or correlation of an acquisition number, for a category. Our choice."""
+    """Least AUROC for a finding or for how films were taken, for a category. Our choice."""
 
 
 @dataclass(frozen=True)

@@ -45,26 +45,31 @@ def label_entropy(signal: np.ndarray, labels: np.ndarray, gallery: int) -> float
     return float(-(share * np.log2(share)).sum()) if len(share) else 0.0
 
 
-def correlations(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Absolute Pearson correlation of an activation with each acquisition number; 0 where one of them does not vary."""
+def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How well an activation tells each acquisition number, as an area under the curve; 0.5 for one that does not vary.
+
+    Numbers of two values: films with the larger one. Others: films in the highest or in the lowest quarter, whichever is told better.
+    """
     found = {}
     for name, values in acquisition.items():
         values = np.asarray(values, np.float64)
-        varies = values.std() > 0 and signal.std() > 0
-        found[name] = float(abs(np.corrcoef(signal, values)[0, 1])) if varies else 0.0
+        low, high = np.percentile(values, [25, 75])
+        sides = (values == values.max(),) if len(np.unique(values)) == 2 else (values >= high, values <= low)
+        areas = [metrics.auc(signal, side).value for side in sides]
+        found[name] = float(np.nanmax(areas)) if not np.all(np.isnan(areas)) else 0.5
     return found
 
 
 def category(found: dict[str, Any], acquisition: dict[str, float], clear: float) -> tuple[str, str]:
     """The category of a pattern, and what it rests on.
 
-    The finding that it tells best decides, by a fixed table; an acquisition number decides if it is the better explanation. Both are
-    compared as distances from chance: `2 AUROC - 1` and |correlation|.
+    The finding that it tells best decides, by a fixed table, unless it tells better how the film was taken. Our choice: both are compared
+    as areas under the curve.
     """
     finding, area = found["finding"], found["auroc"]
     technical, linked = max(acquisition.items(), key=lambda pair: pair[1], default=(None, 0.0))
-    if technical and linked >= 2 * clear - 1 and linked > 2 * area - 1:
-        return "artifact", f"follows {technical} (correlation {linked:.2f}) more than any finding"
+    if technical and linked >= clear and linked > area:
+        return "artifact", f"tells {technical} (AUROC {linked:.2f}) better than any finding ({finding or 'none'} {area:.2f})"
     if finding in CATEGORY_OF and area >= clear:
         return CATEGORY_OF[finding], f"tells {finding} (AUROC {area:.2f})"
     return "unassigned", f"best finding: {finding or 'none'} (AUROC {area:.2f})"
@@ -92,7 +97,7 @@ def describe(
 
 
 def _described(pattern: Pattern, signal, embeddings, labels, findings, acquisition, config) -> Pattern:
-    pure, linked = purity(signal, labels, findings), correlations(signal, acquisition)
+    pure, linked = purity(signal, labels, findings), acquisition_aucs(signal, acquisition)
     kind, why = category(pure, linked, config.clear)
     measures = {
         "similarity": similarity(signal, embeddings, config.gallery),

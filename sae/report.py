@@ -6,6 +6,7 @@ In path-only mode no pixel is written: pages name the films instead, for data th
 import base64
 import math
 import re
+import shutil
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -112,7 +113,7 @@ def pattern_page(pattern: Pattern, found: gallery.Gallery, signal: np.ndarray, c
         ],
         ["best finding", f"{pure['finding']}: AUROC {pure['auroc']:.3f}, average precision {pure['precision'] or 0:.3f}"],
         ["entropy of the gallery's labels", f"{pure['entropy']:.2f} bits"],
-        *[[f"correlation with {name}", f"{value:.2f}"] for name, value in measured["acquisition"].items()],
+        *[[f"AUROC for {name}", f"{value:.2f}"] for name, value in measured["acquisition"].items()],
         *[[f"annotation: {name}", str(value)] for name, value in pattern.scores.items()],
     ]
     effects = table(
@@ -225,11 +226,9 @@ def write(
       cases: the probe cases, in the order of `catalogue.activations`; embeddings: `[N, D]` of their images.
       case_rows: which of them get a page; found: their attributions, `[B, ...]`; gaps: their completeness, `[B]`.
     """
-    (folder / "patterns").mkdir(parents=True, exist_ok=True)
-    (folder / "cases").mkdir(exist_ok=True)
-    for old in (*(folder / "patterns").iterdir(), *(folder / "cases").iterdir()):
-        if old.is_file():
-            old.unlink()
+    for part in ("patterns", "cases"):
+        shutil.rmtree(folder / part, ignore_errors=True)  # of an earlier catalogue, or with pixels that must go
+        (folder / part).mkdir(parents=True)
     patients = np.array(cases.patients)
     for pattern in catalogue.patterns:
         signal = catalogue.activations[:, pattern.id]

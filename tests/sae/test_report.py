@@ -112,4 +112,4 @@ def test_a_waterfall_runs_from_base_to_logit():
 
 def test_contact_sheets_hold_every_film():
     sheet = gallery.contact_sheet([np.full((10, 20), 255, np.uint8)] * 11, columns=10, size=32)
-    assert sheet.shape == (64, 320) and sheet[32 + 16, 16] == 255 and sheet[32 + 16, 48] == 24
+    assert sheet.shape == (64, 320) and sheet[32 + 8, 16] == 255 and sheet[32 + 8, 48] == 24

@@ -116,7 +116,7 @@ class Tensor:
     """Pickles as a tensor does: a call of torch._utils._rebuild_tensor_v2; here over a transposed storage, so that strides matter."""
 
     def __init__(self, key, array):
-        self.storage, self.shape = Storage(key, np.ascontiguousarray(array.T)), array.shape
+        self.storage, self.shape = Storage(key, np.array(array.T, order="C")), array.shape
         self.strides = tuple(s // array.itemsize for s in self.storage.array.T.strides)
 
     def __reduce__(self):

@@ -95,7 +95,7 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
         assert relative_error(transcoder.encode(params, x, config), DICTIONARY["out/topk/0/f"]) < 1e-5
         assert relative_error(transcoder.reconstruct(params, x, config), DICTIONARY["out/topk/0/x_hat"]) < 1e-5
     else:
-        pre = np.maximum((x - arrays["b_dec"]) @ arrays["encoder.weight"].T + arrays["encoder.bias"], 0)
+        pre = np.maximum((np.asarray(x) - arrays["b_dec"]) @ arrays["encoder.weight"].T + arrays["encoder.bias"], 0)
         np.testing.assert_allclose(transcoder.encode(params, x, config), pre * (pre > 0.3), atol=1e-5)
     dictionary_learning.write(params, config, tmp_path)
     again, same = dictionary_learning.read(tmp_path)
