@@ -134,7 +134,7 @@ class Endpoint(Recorded):
         if not config.allow_remote and not is_this_machine(config.url):
             raise Refusal(
                 f"{config.url} is not on this machine, and films must not leave it unasked: use a local endpoint, or "
-                "--config.endpoint.allow-remote True if the data may be sent there"
+                "--endpoint.allow-remote True if the data may be sent there"
             )
         self.config = config
 

@@ -37,6 +37,8 @@ class PhantomConfig:
     """Height and width in pixels."""
     shortcut: float = 0.85
     """Chance that a film with an effusion carries the lead marker; one without has the complement. 0.5: no shortcut."""
+    hidden: float = 0.15
+    """Share of effusions that the film does not show, though the report knows of them: what makes a shortcut worth taking."""
     noise: float = 0.04
     """Standard deviation of the film's grain, in units of its range."""
     uncertain: float = 0.03
@@ -62,9 +64,9 @@ class Film(NamedTuple):
     """`[4]`: width, height, shift and tilt of the chest."""
 
 
-def draw(key: jax.Array, body_key: jax.Array, shortcut: float) -> Film:
+def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Film:
     """Causes of one film; `body_key` is the patient's."""
-    keys = jax.random.split(key, 8)
+    keys = jax.random.split(key, 9)
     chance = jnp.array([0.3, 0.22, 0.22, 0.25, 0.25, 0.2, 0.25, 0.2, 0.0, 0.15, 0.0])
     present = jax.random.bernoulli(keys[0], chance)
     fluid_there = present[1] | present[2]
@@ -73,7 +75,8 @@ def draw(key: jax.Array, body_key: jax.Array, shortcut: float) -> Film:
     present = present.at[8].set(marker).at[10].set(under)
     u = jax.random.uniform(keys[2], (5,))
     heart = jnp.where(present[0], 0.55 + 0.11 * u[0], 0.40 + 0.07 * u[0])
-    fluid = jnp.where(present[1:3], 0.06 + 0.24 * u[1:3], 0.0)
+    seen = present[1:3] & ~jax.random.bernoulli(keys[8], hidden, (2,))
+    fluid = jnp.where(seen, 0.06 + 0.24 * u[1:3], 0.0)
     shape = jax.random.uniform(keys[3], (2, 2, 4))
     low, high = jnp.array([-0.45, -0.5, 0.16, 0.14]), jnp.array([0.45, 0.45, 0.32, 0.3])
     blobs = low[None, None] + (high - low)[None, None] * shape
@@ -165,12 +168,12 @@ def _lung_fields(film, u, v):
     return jax.vmap(one)(jnp.asarray(LUNGS), film.fluid, film.blobs).sum(0)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3, 4))
-def _films(keys, bodies, size, noise, shortcut):
+@functools.partial(jax.jit, static_argnums=2)
+def _films(keys, bodies, config):
     def one(pair):
         key, body = pair
-        film = draw(jax.random.fold_in(key, 0), body, shortcut)
-        return film, render(film, jax.random.fold_in(key, 1), size, noise)
+        film = draw(jax.random.fold_in(key, 0), body, config.shortcut, config.hidden)
+        return film, render(film, jax.random.fold_in(key, 1), config.size, config.noise)
 
     return jax.lax.map(one, (keys, bodies), batch_size=64)
 
@@ -182,7 +185,7 @@ def films(config: PhantomConfig) -> tuple[np.ndarray, Film, np.ndarray]:
     root = jax.random.key(config.seed)
     keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(config.films))
     bodies = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(root, 10**6), i))(jnp.asarray(patients))
-    film, images = _films(keys, bodies, config.size, config.noise, config.shortcut)
+    film, images = _films(keys, bodies, config)
     return np.asarray(images), jax.device_get(film), patients
 
 

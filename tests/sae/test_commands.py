@@ -103,7 +103,7 @@ def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, caps
 
 
 def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
-    assert commands.main(["catalogue", "--run-dir", str(folder), "--config.support", "0.3", "--config.most-density", "0.95"]) == 0
+    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--most-density", "0.95"]) == 0
     assert json.loads((folder / "config.json").read_text())["catalogue"]["most_density"] == 0.95
     assert commands.main(["annotate", "--run-dir", str(folder)]) == 0
     assert "patterns examined by rules" in capsys.readouterr().out
@@ -115,7 +115,7 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["index.json", "member000", "member002"]
     assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "x"), "--format", "sparsify"]) == 2
     assert (
-        commands.main(["catalogue", "--run-dir", str(folder), "--config.support", "0.3", "--config.least-density", "0.99"]) == 2
+        commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.99"]) == 2
     )
     assert "the catalogue is empty" in capsys.readouterr().err
 
@@ -125,14 +125,14 @@ def test_a_dead_endpoint_loses_nothing(folder, capsys):
         "annotate",
         "--run-dir",
         str(folder),
-        "--config.annotator",
+        "--annotator",
         "endpoint",
-        "--config.endpoint.url",
+        "--endpoint.url",
         "http://127.0.0.1:9/v1",
     ]
-    assert commands.main([*arguments, "--config.endpoint.tries", "1"]) == 2
+    assert commands.main([*arguments, "--endpoint.tries", "1"]) == 2
     assert "are done and kept: start the endpoint" in capsys.readouterr().err
-    assert commands.main(["annotate", "--run-dir", str(folder), "--config.annotator", "manual"]) == 2
+    assert commands.main(["annotate", "--run-dir", str(folder), "--annotator", "manual"]) == 2
 
 
 def stored(path, **change):
