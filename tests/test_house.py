@@ -33,8 +33,8 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "neo4j", "orbax", "psycopg", "pymongo", "pysat",
-    "rich", "rliable", "sklearn", "sqlglot", "tensorboardX", "tensorflow_datasets", "tyro", "z3",
+    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "neo4j", "orbax", "psycopg", "pydicom", "pymongo",
+    "pysat", "rich", "rliable", "safetensors", "sklearn", "sqlglot", "tensorboardX", "tensorflow_datasets", "tokenizers", "tyro", "z3",
 }  # fmt: skip
 """Slow or optional: imported inside the function that needs them, but for the files named below."""
 EAGER = ("__main__", "commands", "report")

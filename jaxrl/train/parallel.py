@@ -198,3 +198,32 @@ def data_parallel(step: Callable, mesh: Mesh, form: str = "jit") -> Callable:
     )  # fmt: skip
     split = lambda a: a.reshape(mesh.size, a.shape[0] // mesh.size, *a.shape[1:])
     return lambda state, batch, key: mapped(state, jax.tree.map(split, batch), key)
+
+
+def members_parallel(step: Callable, mesh: Mesh | None, form: str = "jit") -> Callable:
+    """A program `(state, own, given) -> (state, trace)` that shares the members of an ensemble among the devices of `mesh`.
+
+    Args:
+      step: of any number of members: `state` and `own` have a leading axis of members, `given` is the same for all; the arrays of the
+        `trace` it returns have the members on their second axis, behind one of time.
+      mesh: see `data_mesh`; its size must divide the number of members. None: one device.
+      form: "jit": arrays sharded along the members; `state` is donated. "pmap": every device runs the step on its share.
+    """
+    if form == "jit":
+        if mesh is None or mesh.size == 1:
+            return jax.jit(step, donate_argnums=0)
+        members, everywhere = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+        results = (members, NamedSharding(mesh, PartitionSpec(None, AXIS)))
+        return jax.jit(step, in_shardings=(members, members, everywhere), out_shardings=results, donate_argnums=0)
+    if form != "pmap":
+        raise ValueError(f'form is "jit" or "pmap", not {form!r}')
+    devices = list(mesh.devices.flat) if mesh is not None else jax.devices()[:1]
+    mapped = jax.pmap(step, AXIS, in_axes=(0, 0, None), out_axes=(0, 1), devices=devices)
+    split = lambda a: a.reshape(len(devices), a.shape[0] // len(devices), *a.shape[1:])
+
+    def run(state, own, given):
+        state, trace = mapped(jax.tree.map(split, state), jax.tree.map(split, own), given)
+        whole = lambda a: a.reshape(-1, *a.shape[2:])
+        return jax.tree.map(whole, state), jax.tree.map(lambda a: a.reshape(a.shape[0], -1, *a.shape[3:]), trace)
+
+    return run

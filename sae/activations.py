@@ -1,0 +1,141 @@
+"""What makes latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and groups, as pure functions.
+
+All take pre-activations and give activations of the same shape and dtype. The largest k are found by bisection on the bits of the
+numbers, which keeps their order for those that are not negative: k may then be traced and differ between the members of an ensemble,
+and nothing is sorted.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.nn.mlp import per_feature
+
+CHUNK = 64
+"""Numbers that are counted in eight bits before the counts are added; must stay below 128."""
+
+
+def relu(pre: jax.Array) -> jax.Array:
+    """`max(pre, 0)`."""
+    return jax.nn.relu(pre)
+
+
+def count_at_least(bits: jax.Array, level: jax.Array) -> jax.Array:
+    """How many entries of a flat integer array `[n]` are at least `level` (scalar); int32."""
+    whole = bits.size // CHUNK**2 * CHUNK**2
+    small = (bits[:whole].reshape(-1, CHUNK, CHUNK) >= level).astype(jnp.int8)
+    return small.sum(1, dtype=jnp.int8).sum(dtype=jnp.int32) + (bits[whole:] >= level).sum(dtype=jnp.int32)
+
+
+def kth_largest(values: jax.Array, k: jax.Array | float) -> jax.Array:
+    """The k-th largest number of an array of any shape that holds no negative ones; 0 if k exceeds its size.
+
+    Args:
+      values: float16, bfloat16, float32 or float64, not negative, not NaN.
+      k: at least 1; a fraction is rounded down. May be traced.
+    """
+    width = 8 * values.dtype.itemsize
+    whole = jnp.dtype(f"int{width}")
+    bits = jax.lax.bitcast_convert_type(values, whole).reshape(-1)
+    count = jnp.floor(jnp.asarray(k, jnp.float32) + 1e-4).astype(jnp.int32)
+
+    def narrow(step, low):
+        trial = low | jax.lax.shift_left(jnp.ones((), whole), (width - 2 - step).astype(whole))
+        return jnp.where(count_at_least(bits, trial) >= count, trial, low)
+
+    low = jax.lax.fori_loop(0, width - 1, narrow, jnp.zeros((), whole))
+    return jax.lax.bitcast_convert_type(low, values.dtype)
+
+
+def top_k_mask(scores: jax.Array, k: jax.Array | float) -> jax.Array:
+    """True for the k largest positive of `scores` (any shape, taken together); all that equal the k-th are kept."""
+    scores = jax.lax.stop_gradient(jax.nn.relu(scores))
+    return (scores >= kth_largest(scores, k)) & (scores > 0)
+
+
+def top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:
+    """`relu`, then the k largest of each example `[..., F]`.
+
+    Exactly k stay where more than k are positive and no two of them are equal; all that equal the k-th stay.
+    """
+    rows = pre.reshape(-1, pre.shape[-1])
+    mask = jax.vmap(top_k_mask, (0, None))(rows, k).reshape(pre.shape)
+    return jnp.where(mask, pre, 0)
+
+
+def batch_top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:
+    """`relu`, then the `floor(k B)` largest of a whole batch `[B, F]` (BatchTopK, arXiv 2412.06410); k may be a fraction."""
+    return jnp.where(top_k_mask(pre, jnp.asarray(k, jnp.float32) * pre.shape[0]), pre, 0)
+
+
+def above(pre: jax.Array, threshold: jax.Array) -> jax.Array:
+    """`relu(pre)` where it exceeds `threshold`, a scalar or `[F]`; no gradient reaches the threshold."""
+    positive = jax.nn.relu(pre)
+    level = threshold if jnp.ndim(threshold) == 0 else per_feature(threshold, pre)
+    return jnp.where(positive > jax.lax.stop_gradient(level), positive, 0)
+
+
+def group_max(pre: jax.Array, k: int) -> jax.Array:
+    """The largest of each of k equal groups of neighbouring latents `[..., F]`, after `relu` (sparsify's GroupMax)."""
+    groups = jax.nn.relu(pre).reshape(*pre.shape[:-1], k, -1)
+    first = jax.nn.one_hot(jnp.argmax(groups, -1), groups.shape[-1], dtype=pre.dtype)
+    return (groups * first).reshape(pre.shape)
+
+
+def step_plus_relu(pre: jax.Array, k: jax.Array | float, gap: float = 1.0) -> jax.Array:
+    """`relu(pre) + gap * [pre > gap]`, then the k largest of each example: the activation that LanSE's code calls JumpReLU."""
+    value = jax.nn.relu(pre) + gap * (pre > gap)
+    return top_k(value, k)
+
+
+def _window(pre, threshold, bandwidth):
+    """1 within half a bandwidth of the threshold: the derivative of the step, spread out."""
+    return (jnp.abs(pre - threshold) < bandwidth / 2).astype(pre.dtype)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def jump_relu(pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False) -> jax.Array:
+    """`pre * [pre > threshold]` with a straight-through gradient for the threshold (arXiv 2407.14435, section 5).
+
+    Args:
+      pre: `[..., F]`.
+      threshold: `[F]`, positive.
+      bandwidth: width of the window around the threshold in which it gets a gradient, in units of `pre`.
+      to_input: the window's gradient also reaches `pre`, as SAELens offers.
+    """
+    return pre * (pre > per_feature(threshold, pre))
+
+
+def _jump_relu_forward(pre, threshold, bandwidth, to_input):
+    return jump_relu(pre, threshold, bandwidth, to_input), (pre, threshold)
+
+
+def _jump_relu_backward(bandwidth, to_input, kept, cotangent):
+    pre, threshold = kept
+    level = per_feature(threshold, pre)
+    pull = level / bandwidth * _window(pre, level, bandwidth) * cotangent
+    to_pre = (pre > level) * cotangent + (pull if to_input else 0)
+    return to_pre, -pull.sum(tuple(range(pre.ndim - 1)))
+
+
+jump_relu.defvjp(_jump_relu_forward, _jump_relu_backward)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def step(pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False) -> jax.Array:
+    """`[pre > threshold]` as numbers, with the same straight-through gradient; the sum over F is an L0 that can be trained."""
+    return (pre > per_feature(threshold, pre)).astype(pre.dtype)
+
+
+def _step_forward(pre, threshold, bandwidth, to_input):
+    return step(pre, threshold, bandwidth, to_input), (pre, threshold)
+
+
+def _step_backward(bandwidth, to_input, kept, cotangent):
+    pre, threshold = kept
+    pull = _window(pre, per_feature(threshold, pre), bandwidth) / bandwidth * cotangent
+    return (pull if to_input else jnp.zeros_like(pre)), -pull.sum(tuple(range(pre.ndim - 1)))
+
+
+step.defvjp(_step_forward, _step_backward)

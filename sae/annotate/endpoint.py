@@ -1,0 +1,201 @@
+"""An annotator behind an OpenAI-compatible chat endpoint, and the record of what it said.
+
+Every answer is written down at once, under a hash of model, prompt version and films: what was asked is never asked again, and an
+interrupted annotation loses nothing. Hosts other than this machine are refused unless they are allowed: most data may not leave it.
+"""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import os
+import re
+import time
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jaxrl.train.errors import Refusal, writing
+from sae.annotate.protocol import Film
+from sae.gallery import png
+
+PROMPT_VERSION = "1"
+NAMING = (
+    "You are an expert radiologist. These chest films, some with reports, were picked because one computed feature is strong on all of "
+    "them. Name the ONE most prominent thing that they have in common and other films have not: a finding, a device, or something "
+    "technical. Answer in square brackets, in at most eight words."
+)
+VERIFYING = "You are an expert radiologist. Does this chest film show the following? Answer yes or no.\n\n{name}"
+
+
+@dataclass(frozen=True)
+class EndpointConfig:
+    """Where the model is, and how patient to be."""
+
+    url: str = "http://127.0.0.1:8000/v1"
+    """Base address; /chat/completions is added."""
+    model: str = "local"
+    """Name of the model there."""
+    allow_remote: bool = False
+    """Allow another host than this machine. Ask first whether the data's licence does."""
+    timeout: float = 60.0
+    """Seconds to wait for an answer."""
+    tries: int = 4
+    """Requests before giving up; between them 1, 2, 4, ... times `pause` seconds."""
+    pause: float = 1.0
+    """Seconds before the second try."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable with the key, if the endpoint wants one; it is sent to that host only and never written down."""
+
+
+def is_this_machine(url: str) -> bool:
+    """Whether an address is of the loopback device."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Silent(Exception):
+    """The endpoint gave no answer in all tries."""
+
+
+class Cassette:
+    """Answers by key, one JSON line each, on disk as soon as they are known."""
+
+    def __init__(self, path: Path):
+        """Open a file; it need not exist."""
+        self.path, self.answers = path, {}
+        if path.is_file():
+            whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+            self.answers = {entry["key"]: entry["answer"] for entry in map(json.loads, whole)}
+
+    def keep(self, key: str, answer: str, about: dict[str, Any]) -> None:
+        """Add an answer."""
+        self.answers[key] = answer
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(("\n" if torn else "") + json.dumps({"key": key, "answer": answer, **about}) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+
+
+def _key(model: str, task: str, films: list[Film]) -> str:
+    digest = hashlib.sha256(f"{model}\0{PROMPT_VERSION}\0{task}".encode())
+    for film in films:
+        digest.update(film.report.encode() + b"\0" + (b"" if film.pixels is None else film.pixels.tobytes()) + b"\1")
+    return digest.hexdigest()
+
+
+class Recorded:
+    """An annotator that only repeats what a cassette holds."""
+
+    def __init__(self, cassette: Cassette, model: str):
+        self.cassette, self.model = cassette, model
+
+    def name(self, films: list[Film]) -> str:
+        """See `Annotator`; Raises: Refusal if it was never asked."""
+        return in_brackets(self._answer(NAMING, films[:10], 200, 0.3, 500))
+
+    def verify(self, name: str, film: Film) -> bool:
+        """See `Annotator`; Raises: Refusal if it was never asked."""
+        return says_yes(self._answer(VERIFYING.format(name=name), [film], 50, 0.1, 1000))
+
+    def _answer(self, task, films, tokens, temperature, letters):
+        key = _key(self.model, task, films)
+        if key not in self.cassette.answers:
+            self.cassette.keep(
+                key, self._ask(task, films, tokens, temperature, letters), {"model": self.model, "films": [f.name for f in films]}
+            )
+        return self.cassette.answers[key]
+
+    def _ask(self, *_):
+        raise Refusal(f"{self.cassette.path} holds no answer to this question: record it with --annotator endpoint first")
+
+
+class Endpoint(Recorded):
+    """The same, but what is not on the cassette is asked."""
+
+    def __init__(self, config: EndpointConfig, cassette: Cassette):
+        """Args: where, and where answers are kept.
+
+        Raises:
+          Refusal: another host than this machine, without `allow_remote`; or no http address.
+        """
+        super().__init__(cassette, config.model)
+        if urlsplit(config.url).scheme not in ("http", "https"):
+            raise Refusal(f"{config.url} is no http address of an endpoint")
+        if not config.allow_remote and not is_this_machine(config.url):
+            raise Refusal(
+                f"{config.url} is not on this machine, and films must not leave it unasked: use a local endpoint, or "
+                "--endpoint.allow-remote True if the data may be sent there"
+            )
+        self.config = config
+
+    def _ask(self, task, films, tokens, temperature, letters):
+        content = [{"type": "text", "text": task}]
+        for film in films:
+            if film.report:
+                content.append({"type": "text", "text": f"Report: {film.report[:letters]}"})
+            if film.pixels is not None:
+                content.append({"type": "image_url", "image_url": {"url": data_url(film.pixels)}})
+        body = {
+            "model": self.model,
+            "messages": [{"role": "user", "content": content}],
+            "temperature": temperature,
+            "max_tokens": tokens,
+        }
+        trouble = "no try was made"
+        for attempt in range(self.config.tries):
+            if attempt:
+                time.sleep(self.config.pause * 2 ** (attempt - 1))
+            try:
+                return self._post(body)
+            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+                if isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404):
+                    raise Refusal(
+                        f"{self.config.url} refuses ({error.code} {error.reason}): check address, model and key"
+                    ) from None
+                trouble = str(error) or type(error).__name__
+        raise Silent(f"{self.config.url} gave no answer in {self.config.tries} tries ({trouble})")
+
+    def _post(self, body) -> str:
+        headers = {"Content-Type": "application/json"}
+        if os.environ.get(self.config.key_variable):
+            headers["Authorization"] = f"Bearer {os.environ[self.config.key_variable]}"
+        request = urllib.request.Request(self.config.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
+        opener = (
+            urllib.request.build_opener(urllib.request.ProxyHandler({}))
+            if is_this_machine(self.config.url)
+            else urllib.request.build_opener()
+        )
+        with opener.open(request, timeout=self.config.timeout) as answer:
+            return str(json.loads(answer.read())["choices"][0]["message"]["content"])
+
+
+def data_url(pixels) -> str:
+    """A film as a PNG of at most 512 pixels, in the form that chat endpoints take."""
+    import numpy as np
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((512, 512))
+    return "data:image/png;base64," + base64.b64encode(png(np.asarray(image))).decode()
+
+
+def in_brackets(answer: str) -> str:
+    """What stands between the first [ and the ] after it; the whole answer, shortened, if there are none."""
+    found = re.search(r"\[([^\]]*)\]", answer)
+    return " ".join((found[1] if found else answer).split())[:120]
+
+
+def says_yes(answer: str) -> bool:
+    """Whether the first word of yes and no is yes."""
+    found = re.search(r"\b(yes|no)\b", answer.lower())
+    return bool(found) and found[1] == "yes"

@@ -1,0 +1,78 @@
+"""What an annotator is, and how its names are verified."""
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from sae import metrics
+from sae.gallery import Gallery, halves
+
+
+class Film(NamedTuple):
+    """What an annotator is shown of one case."""
+
+    name: str
+    pixels: np.ndarray | None
+    """uint8; None in path-only mode."""
+    report: str
+    """"" if there is none."""
+    labels: dict[str, float]
+    """1, 0, -1 or NaN by finding."""
+
+
+class Annotator(Protocol):
+    """Names galleries, and says whether a film shows a name."""
+
+    def name(self, films: list[Film]) -> str:
+        """What these films have in common, in a few words."""
+
+    def verify(self, name: str, film: Film) -> bool:
+        """Whether the film shows it."""
+
+
+class Verdict(NamedTuple):
+    """How well a name tells films with the pattern from films without it."""
+
+    name: str
+    positives: int
+    """Films of the held-out half."""
+    accepted: int
+    """Of these, how many the annotator says show the name."""
+    negatives: int
+    rejected: int
+    """Of the negatives, how many it says do not."""
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of the two shares: 0.5 for a name that says nothing, whatever it is; NaN without films of both kinds."""
+        if not self.positives or not self.negatives:
+            return float("nan")
+        return 0.5 * (self.accepted / self.positives + self.rejected / self.negatives)
+
+    def record(self) -> dict[str, Any]:
+        """JSON-ready, with Wilson's interval of the share that is right, and LanSE's measure, which looks at positives only."""
+        right, total = self.accepted + self.rejected, self.positives + self.negatives
+        low, high = metrics.wilson(right, total)
+        accuracy = self.accuracy
+        return {
+            "accuracy": None if np.isnan(accuracy) else round(accuracy, 4), "right": right, "asked": total, "low": round(low, 4),
+            "high": round(high, 4), "lanse_accuracy": round(self.accepted / self.positives, 4) if self.positives else None,
+        }  # fmt: skip
+
+
+def examine(annotator: Annotator, found: Gallery, film) -> Verdict:
+    """Name one half of the strongest cases, verify on the other and on as many negatives.
+
+    Args:
+      annotator: see the protocol.
+      found: the gallery.
+      film: makes a `Film` of a row.
+    """
+    shown, held = halves(found)
+    name = annotator.name([film(row) for row in shown])
+    if not name:
+        return Verdict("", 0, 0, 0, 0)
+    against = found.negatives[: max(len(held), 1)]
+    accepted = sum(annotator.verify(name, film(row)) for row in held)
+    rejected = sum(not annotator.verify(name, film(row)) for row in against)
+    return Verdict(name, len(held), accepted, len(against), rejected)

@@ -1,0 +1,139 @@
+"""What every source of data gives: cases with patients, labels, reports, and films that are read when they are needed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+
+CHEXPERT = (
+    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia",
+    "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
+)  # fmt: skip
+"""The fourteen observations of the CheXpert labeler, in the order of its files."""
+
+
+@dataclass(frozen=True)
+class Cases:
+    """N studies. Labels: 1 present, 0 absent, -1 uncertain, NaN not mentioned."""
+
+    ids: tuple[str, ...]
+    """One name per film, all different."""
+    patients: tuple[str, ...]
+    """Whom each film shows."""
+    findings: tuple[str, ...]
+    """Names of the C labels."""
+    labels: np.ndarray
+    """float32 `[N, C]`."""
+    read: Callable[[int], np.ndarray]
+    """The film of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that is damaged."""
+    reports: tuple[str, ...] = ()
+    """Their texts; empty: there are none."""
+    acquisition: dict[str, np.ndarray] = field(default_factory=dict)
+    """Numbers `[N]` about how films were taken (view, device, exposure, ...), for telling artifacts."""
+    split: tuple[str, ...] = ()
+    """"train", "validate" or "test" per film, if the source decides; empty: it does not."""
+    skipped: tuple[tuple[str, str], ...] = ()
+    """Films that could not be used, with the reason."""
+    source: str = ""
+    """Where they come from, for people."""
+
+    def __len__(self):
+        return len(self.ids)
+
+    def __post_init__(self):
+        if not self.ids:
+            raise Refusal(f"{self.source or 'the data'} holds no usable film{self._why()}")
+        if len(set(self.ids)) != len(self.ids):
+            twice = next(name for name in self.ids if self.ids.count(name) > 1)
+            raise Refusal(
+                f"the name {twice} stands for several films of {self.source or 'the data'}: give each a name of its own"
+            )
+
+    def _why(self):
+        return f": all {len(self.skipped)} were skipped, the first because {self.skipped[0][1]}" if self.skipped else ""
+
+
+class Unreadable(Exception):
+    """A film that cannot be read; it is skipped, counted and listed."""
+
+
+def take(cases: Cases, rows: np.ndarray) -> Cases:
+    """The cases of these rows, in their order."""
+    rows = np.asarray(rows)
+    pick = lambda values: tuple(values[i] for i in rows) if values else ()
+    return Cases(
+        pick(cases.ids), pick(cases.patients), cases.findings, cases.labels[rows], lambda i: cases.read(int(rows[i])),
+        pick(cases.reports), {name: a[rows] for name, a in cases.acquisition.items()}, pick(cases.split), cases.skipped, cases.source,
+    )  # fmt: skip
+
+
+def read_all(
+    cases: Cases, prepare: Callable[[np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, tuple[tuple[str, str], ...]]:
+    """All films, prepared to one shape; `(films [n, ...], their rows, the skipped ones with reasons)`."""
+    films, rows, skipped = [], [], []
+    for number, name in enumerate(cases.ids):
+        try:
+            films.append(prepare(cases.read(number)))
+            rows.append(number)
+        except Unreadable as trouble:
+            skipped.append((name, str(trouble)))
+    if not films:
+        raise Refusal(f"none of the {len(cases)} films of {cases.source} could be read; the first: {skipped[0][1]}")
+    return np.stack(films), np.array(rows), tuple(skipped)
+
+
+def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
+    """Labels `[N, len(names)]` of the named findings.
+
+    Raises:
+      Refusal: some are not there (all of these are named).
+    """
+    missing = [name for name in names if name not in cases.findings]
+    if missing:
+        raise Refusal(
+            f"there is no label column {', '.join(missing)} in {cases.source or 'the data'}; it has {', '.join(cases.findings)}: "
+            "choose findings among these"
+        )
+    return cases.labels[:, [cases.findings.index(name) for name in names]]
+
+
+def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = (0.6, 0.2)) -> dict[str, np.ndarray]:
+    """Rows of "train", "validate" and "test"; every patient is on one side only. The source's own split has the last word.
+
+    Args:
+      seed: patients are shuffled with it.
+      shares: of patients, for train and validate; the rest is for test.
+
+    Raises:
+      Refusal: the source's split puts a patient on two sides or says something else, or a side would be empty.
+    """
+    sides = ("train", "validate", "test")
+    if cases.split:
+        unknown = sorted(set(cases.split) - set(sides))
+        if unknown:
+            raise Refusal(f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, validate or test")
+        parts = {side: np.flatnonzero(np.array(cases.split) == side) for side in sides}
+        where = {}
+        for side, rows in parts.items():
+            for row in rows:
+                other = where.setdefault(cases.patients[row], side)
+                if other != side:
+                    raise Refusal(
+                        f"patient {cases.patients[row]} is in both {other} and {side} of {cases.source}: split by patient"
+                    )
+    else:
+        people = sorted(set(cases.patients))
+        order = np.random.default_rng(seed).permutation(len(people))
+        first, second = round(shares[0] * len(people)), round((shares[0] + shares[1]) * len(people))
+        side_of = {people[p]: sides[(rank >= first) + (rank >= second)] for rank, p in enumerate(order)}
+        mine = np.array([side_of[person] for person in cases.patients])
+        parts = {side: np.flatnonzero(mine == side) for side in sides}
+    empty = [side for side, rows in parts.items() if not len(rows)]
+    if empty:
+        raise Refusal(
+            f"no film is left for {', '.join(empty)}: {len(set(cases.patients))} patients are too few, or the split has no such part"
+        )
+    return parts

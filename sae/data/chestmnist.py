@@ -1,0 +1,36 @@
+"""ChestMNIST: one .npz with small films of ChestX-ray14 and fourteen labels (MedMNIST; CC BY 4.0). It names no patients."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae.data.cases import Cases
+
+FINDINGS = (
+    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation", "Edema",
+    "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
+)  # fmt: skip
+SIDES = {"train": "train", "val": "validate", "test": "test"}
+
+
+def chestmnist(path: Path) -> Cases:
+    """All films of chestmnist.npz (or its 64, 128 and 224 forms), with the split of the file; every film counts as a patient.
+
+    Raises:
+      Refusal: no such file, or not with these arrays.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            films = [file[f"{side}_images"] for side in SIDES]
+            told = np.concatenate([file[f"{side}_labels"] for side in SIDES]).astype(np.float32)
+    except FileNotFoundError:
+        raise Refusal(f"there is no file {path}: download chestmnist.npz of MedMNIST") from None
+    except (KeyError, ValueError, OSError, EOFError) as error:
+        raise Refusal(f"{path} is no ChestMNIST file ({error})") from None
+    if told.ndim != 2 or told.shape[1] != len(FINDINGS):
+        raise Refusal(f"{path} has labels of shape {told.shape}, not [N, {len(FINDINGS)}]: is it another MedMNIST set?")
+    split = tuple(name for side, name in zip(films, SIDES.values(), strict=True) for _ in side)
+    together = np.concatenate(films)
+    ids = tuple(f"chestmnist-{i:06d}" for i in range(len(together)))
+    return Cases(ids, ids, FINDINGS, told, lambda i: together[i], split=split, source=f"ChestMNIST in {path}")

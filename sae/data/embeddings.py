@@ -1,0 +1,121 @@
+"""Embeddings on disk: one .npz that says everything training needs, so that films are embedded once.
+
+format       "latentax-embeddings-1"
+ids          [N] names of the films, all different         patients  [N] whom each shows
+image        float32 [N, D], and / or    text  float32 [N, E], as the head takes them (BiomedCLIP's are of length 1)
+findings     [C] names                   labels  float32 [N, C]: 1 present, 0 absent, -1 uncertain, NaN not mentioned
+optional: split [N] ("train", "validate", "test"), reports [N], paths [N] (films, for galleries), acquisition/NAME [N] numbers,
+skipped [K, 2] (film, reason), encoder (what made the embeddings, for people), source
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal, writing
+from sae.data.cases import Cases, Unreadable
+from sae.data.films import read_film
+
+FORMAT = "latentax-embeddings-1"
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Cases with their embeddings."""
+
+    cases: Cases
+    """Labels, patients, films."""
+    image: np.ndarray | None
+    """float32 `[N, D]`."""
+    text: np.ndarray | None
+    """float32 `[N, E]`."""
+    encoder: str
+    """What made them, a sentence for people."""
+    has_films: bool = True
+    """False if no film can be shown."""
+
+
+def save(embedded: Embedded, path: Path, paths: tuple[str, ...] = ()) -> None:
+    """Write the file, whole or not at all."""
+    cases = embedded.cases
+    text = lambda values: np.array(list(values), dtype=np.str_) if len(values) else None
+    arrays = {
+        "format": np.array(FORMAT), "ids": text(cases.ids), "patients": text(cases.patients), "findings": text(cases.findings),
+        "labels": cases.labels, "image": embedded.image, "text": embedded.text, "split": text(cases.split),
+        "reports": text(cases.reports), "paths": text(paths), "encoder": np.array(embedded.encoder), "source": np.array(cases.source),
+        "skipped": np.array(cases.skipped, dtype=np.str_) if cases.skipped else None,
+    }  # fmt: skip
+    arrays |= {f"acquisition/{name}": values for name, values in cases.acquisition.items()}
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp.npz")
+        np.savez(temporary, **{name: a for name, a in arrays.items() if a is not None})
+        temporary.replace(path)
+
+
+def load(path: str | Path) -> Embedded:
+    """Read a file.
+
+    Raises:
+      Refusal: it is not there, not of this format, its arrays do not fit together, or rows hold NaN.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file.items())
+    except FileNotFoundError:
+        raise Refusal(f"there is no file {path}: make one with python -m sae embed, or train on --data phantom") from None
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise Refusal(f"{path} is no embeddings file ({error}): make one with python -m sae embed") from None
+    missing = [name for name in ("format", "ids", "patients", "findings", "labels") if name not in arrays]
+    if missing or str(arrays.get("format")) != FORMAT:
+        raise Refusal(
+            f"{path} is no {FORMAT} file (it lacks {', '.join(missing) or 'the right format entry'}): see sae/data/embeddings.py"
+        )
+    if "image" not in arrays and "text" not in arrays:
+        raise Refusal(f"{path} holds neither image nor text embeddings")
+    count = len(arrays["ids"])
+    for name in ("patients", "labels", "image", "text", "split", "reports", "paths"):
+        if name in arrays and len(arrays[name]) != count:
+            raise Refusal(f"{path} has {count} ids but {len(arrays[name])} rows of {name}: write it again")
+    for name in ("image", "text"):
+        if name in arrays:
+            check_rows(arrays[name], f"{name} embeddings of {path}")
+    return _embedded(arrays, path)
+
+
+def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
+    """Refuse embeddings with NaN or infinity, or of another width than a model wants.
+
+    Raises:
+      Refusal: naming the first bad row, or both widths.
+    """
+    if rows.ndim != 2:
+        raise Refusal(f"the {what} have shape {rows.shape}, not [N, D]")
+    if width is not None and rows.shape[1] != width:
+        raise Refusal(
+            f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the same encoder and modality"
+        )
+    bad = np.flatnonzero(~np.isfinite(rows).all(1))
+    if len(bad):
+        raise Refusal(
+            f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed these films again or leave them out"
+        )
+
+
+def _embedded(arrays, path):
+    strings = lambda name: tuple(map(str, arrays[name])) if name in arrays else ()
+    paths = strings("paths")
+
+    def read(row):
+        if not paths:
+            raise Unreadable("the embeddings file names no films")
+        return read_film(Path(paths[row]))
+
+    cases = Cases(
+        strings("ids"), strings("patients"), strings("findings"), arrays["labels"].astype(np.float32), read, strings("reports"),
+        {name.removeprefix("acquisition/"): a for name, a in arrays.items() if name.startswith("acquisition/")}, strings("split"),
+        tuple((str(a), str(b)) for a, b in arrays.get("skipped", ())), str(arrays.get("source", path)),
+    )  # fmt: skip
+    return Embedded(cases, arrays.get("image"), arrays.get("text"), str(arrays.get("encoder", "unknown")), bool(paths))

@@ -1,0 +1,42 @@
+"""A folder of films with a table of your own: columns path and patient, findings, and perhaps report, split and acquisition numbers."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae.data.cases import Cases
+from sae.data.films import read_film
+from sae.data.tables import labels, read_table
+
+
+def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
+    """Cases and the paths of their films (JPEG, PNG, DICOM), which the table gives relative to itself.
+
+    Args:
+      table: a .csv with the columns path, patient, every finding (1, 0, -1 or blank), and perhaps report and split.
+      findings: names of label columns.
+      acquisition: names of columns with numbers about how films were taken.
+
+    Raises:
+      Refusal: columns are missing, or hold something else.
+    """
+    rows = read_table(table, ("path", "patient", *findings, *acquisition))
+    if not rows:
+        raise Refusal(f"{table} has no rows")
+    paths = [table.parent / row["path"] for row in rows]
+    has = lambda name: name in rows[0]
+    cases = Cases(
+        tuple(row["path"] for row in rows), tuple(row["patient"] for row in rows), findings, labels(rows, findings, table),
+        lambda i: read_film(paths[i]), tuple(row["report"] or "" for row in rows) if has("report") else (),
+        {name: _numbers(rows, name, table) for name in acquisition}, tuple(row["split"] for row in rows) if has("split") else (),
+        source=str(table),
+    )  # fmt: skip
+    return cases, paths
+
+
+def _numbers(rows, name, table):
+    try:
+        return np.array([float(row[name]) for row in rows], np.float32)
+    except ValueError as error:
+        raise Refusal(f"column {name} of {table} holds something that is no number ({error})") from None

@@ -1,0 +1,72 @@
+"""MIMIC-CXR-JPG (PhysioNet, credentialed), as it is laid out there: films, labels, metadata, the official split, reports beside it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae.data.cases import CHEXPERT, Cases
+from sae.data.films import read_film
+from sae.data.tables import labels, read_table
+
+FRONTAL = ("PA", "AP")
+
+
+def film_path(root: Path, subject: str, study: str, dicom: str) -> Path:
+    """files/p10/p10000032/s50414267/<dicom>.jpg."""
+    return root / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}" / f"{dicom}.jpg"
+
+
+def report_path(root: Path, subject: str, study: str) -> Path:
+    """files/p10/p10000032/s50414267.txt, as in MIMIC-CXR."""
+    return root / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}.txt"
+
+
+def mimic(
+    root: Path, reports: Path | None = None, views: tuple[str, ...] = FRONTAL, labeler: str = "chexpert"
+) -> tuple[Cases, list[Path]]:
+    """Cases and the paths of their films.
+
+    Args:
+      root: the folder with files/ and the tables mimic-cxr-2.0.0-*.csv[.gz].
+      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports.
+      views: values of ViewPosition that are kept; empty: all.
+      labeler: chexpert or negbio.
+
+    Raises:
+      Refusal: tables are missing, or lack columns.
+    """
+    if not root.is_dir():
+        raise Refusal(f"there is no folder {root}: name the folder of MIMIC-CXR-JPG")
+    start = root / "mimic-cxr-2.0.0-"
+    told_at = Path(f"{start}{labeler}.csv")
+    told = read_table(told_at, ("subject_id", "study_id", *CHEXPERT))
+    table = labels(told, CHEXPERT, told_at)
+    row_of = {(row["subject_id"], row["study_id"]): number for number, row in enumerate(told)}
+    side_of = {row["dicom_id"]: row["split"] for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))}
+    metadata = read_table(Path(f"{start}metadata.csv"), ("dicom_id", "subject_id", "study_id", "ViewPosition"))
+    kept, skipped = [], []
+    for row in metadata:
+        key = (row["subject_id"], row["study_id"])
+        if views and row["ViewPosition"] not in views:
+            continue
+        if key not in row_of or row["dicom_id"] not in side_of:
+            skipped.append((row["dicom_id"], "its study has no labels or no place in the split"))
+            continue
+        kept.append((row, row_of[key]))
+    paths = [film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, _ in kept]
+    texts = tuple(_text(report_path(reports, row["subject_id"], row["study_id"])) for row, _ in kept) if reports else ()
+    cases = Cases(
+        tuple(row["dicom_id"] for row, _ in kept), tuple(row["subject_id"] for row, _ in kept), CHEXPERT,
+        table[[number for _, number in kept]], lambda i: read_film(paths[i]), texts,
+        {"AP view": np.array([row["ViewPosition"] == "AP" for row, _ in kept], np.float32)},
+        tuple(side_of[row["dicom_id"]] for row, _ in kept), tuple(skipped), f"MIMIC-CXR-JPG in {root}",
+    )  # fmt: skip
+    return cases, paths
+
+
+def _text(path):
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

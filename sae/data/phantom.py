@@ -1,0 +1,238 @@
+"""Synthetic chest films whose causes are known: heart size, effusions, opacities, devices, a broken clavicle, a marker, exposure.
+
+Pure functions of keys, so that everything of this room runs and can be judged without a single patient's data. They look like films the
+way a diagram does; nothing learned from them says anything about people.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from sae.data.cases import Cases
+
+FINDINGS = ("Cardiomegaly", "Pleural Effusion", "Lung Opacity", "Fracture", "Support Devices")
+"""What the reports' labels are about, by their CheXpert names."""
+CATEGORY = {
+    "cardiomegaly": "cardiac", "effusion left": "pleural", "effusion right": "pleural", "opacity left": "pulmonary",
+    "opacity right": "pulmonary", "fracture": "structural", "central line": "device", "pacemaker": "device", "marker": "artifact",
+    "overexposed": "artifact", "underexposed": "artifact",
+}  # fmt: skip
+"""Planted factors, and the category that a pattern for each belongs to."""
+FACTORS = tuple(CATEGORY)
+
+
+@dataclass(frozen=True)
+class PhantomConfig:
+    """How many films, and how they are drawn."""
+
+    films: int = 5000
+    """Number of films."""
+    films_per_patient: float = 1.5
+    """On average; a patient keeps his body, and his findings vary."""
+    size: int = 96
+    """Height and width in pixels."""
+    shortcut: float = 0.85
+    """Chance that a film with an effusion carries the lead marker; one without has the complement. 0.5: no shortcut."""
+    hidden: float = 0.15
+    """Share of effusions that the film does not show, though the report knows of them: what makes a shortcut worth taking."""
+    noise: float = 0.04
+    """Standard deviation of the film's grain, in units of its range."""
+    uncertain: float = 0.03
+    """Share of labels that the report leaves uncertain."""
+    seed: int = 0
+    """Of everything random."""
+
+
+class Film(NamedTuple):
+    """Causes of one film; scalars, or arrays with a leading axis of films."""
+
+    present: jax.Array
+    """bool `[11]`: which of `FACTORS` are there."""
+    heart: jax.Array
+    """Width of the heart over that of the chest, 0.38 to 0.66."""
+    fluid: jax.Array
+    """`[2]`: height of the effusion in the left and right lung as a share of it, 0 to 0.3."""
+    blobs: jax.Array
+    """`[2, 2, 4]`: side, opacity, (sideways, up, radius, strength)."""
+    exposure: jax.Array
+    """-1 (dark, overexposed) to 1 (bright, underexposed)."""
+    body: jax.Array
+    """`[4]`: width, height, shift and tilt of the chest."""
+
+
+def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Film:
+    """Causes of one film; `body_key` is the patient's."""
+    keys = jax.random.split(key, 9)
+    chance = jnp.array([0.3, 0.22, 0.22, 0.25, 0.25, 0.2, 0.25, 0.2, 0.0, 0.15, 0.0])
+    present = jax.random.bernoulli(keys[0], chance)
+    fluid_there = present[1] | present[2]
+    marker = jax.random.bernoulli(keys[1], jnp.where(fluid_there, shortcut, 1 - shortcut))
+    under = jax.random.bernoulli(keys[7], 0.18) & ~present[9]
+    present = present.at[8].set(marker).at[10].set(under)
+    u = jax.random.uniform(keys[2], (5,))
+    heart = jnp.where(present[0], 0.55 + 0.11 * u[0], 0.40 + 0.07 * u[0])
+    seen = present[1:3] & ~jax.random.bernoulli(keys[8], hidden, (2,))
+    fluid = jnp.where(seen, 0.06 + 0.24 * u[1:3], 0.0)
+    shape = jax.random.uniform(keys[3], (2, 2, 4))
+    low, high = jnp.array([-0.45, -0.5, 0.16, 0.14]), jnp.array([0.45, 0.45, 0.32, 0.3])
+    blobs = low[None, None] + (high - low)[None, None] * shape
+    there = present[3:5, None] & jnp.stack([jnp.ones(2, bool), jax.random.bernoulli(keys[4], 0.5, (2,))], 1)
+    blobs = blobs.at[..., 3].multiply(there)
+    mild = jax.random.uniform(keys[5], minval=-0.12, maxval=0.12)
+    strong = jax.random.uniform(keys[6], minval=0.55, maxval=0.9)
+    exposure = jnp.where(present[9], -strong, jnp.where(present[10], strong, mild))
+    body = jax.random.uniform(body_key, (4,), minval=-1, maxval=1) * jnp.array([0.05, 0.05, 0.04, 0.05])
+    return Film(present, heart, fluid, blobs, exposure, body)
+
+
+def _inside(distance, softness):
+    """1 where a signed distance is negative, 0 where it is positive, a smooth step in between."""
+    ramp = jnp.clip(0.5 - distance / (4 * softness), 0, 1)
+    return ramp * ramp * (3 - 2 * ramp)
+
+
+def _ellipses(u, v, table):
+    """Soft ellipses `[n, H, W]` of a table `[n, 5]`: sideways, down, the two radii, softness."""
+    draw_one = lambda e: _inside(jnp.sqrt(jnp.square((u - e[0]) / e[2]) + jnp.square((v - e[1]) / e[3])) - 1, e[4])
+    return jax.vmap(draw_one)(table)
+
+
+def _lines(u, v, table):
+    """Soft lines `[n, H, W]` of a table `[n, 5]`: from (sideways, down) to (sideways, down), half width."""
+
+    def draw_one(e):
+        du, dv = e[2] - e[0], e[3] - e[1]
+        along = jnp.clip(((u - e[0]) * du + (v - e[1]) * dv) / (du * du + dv * dv), 0, 1)
+        away = jnp.sqrt(jnp.square(u - e[0] - along * du) + jnp.square(v - e[1] - along * dv))
+        return _inside(away - e[4], e[4] / 3)
+
+    return jax.vmap(draw_one)(table)
+
+
+LUNGS = np.array([[0.44, -0.02, 0.35, 0.66, 0.06], [-0.44, -0.02, 0.35, 0.66, 0.06]], np.float32)
+"""The patient's left lung is on the right of a film."""
+LINES = np.array(
+    [
+        [0.12, -0.66, 0.72, -0.80, 0.025],  # left clavicle
+        [-0.12, -0.66, -0.72, -0.80, 0.025],  # right clavicle
+        [-0.12, -0.62, -0.40, -0.60, 0.025],  # the same, broken: inner part
+        [-0.42, -0.86, -0.74, -0.90, 0.025],  # outer part
+        [-0.35, -0.95, -0.16, -0.50, 0.014],  # central line
+        [-0.16, -0.50, -0.12, 0.05, 0.014],
+        [0.55, -0.45, 0.12, 0.35, 0.014],  # lead of the pacemaker
+        [-0.88, -0.92, -0.88, -0.68, 0.025],  # marker, an L
+        [-0.88, -0.70, -0.74, -0.70, 0.025],
+    ],
+    np.float32,
+)
+
+
+def render(film: Film, key: jax.Array, size: int, noise: float) -> jax.Array:
+    """A film as uint8 `[size, size]`, bright where little radiation arrives. Patient's right is on the left, as films are shown."""
+    line = (jnp.arange(size) + 0.5) / size * 2 - 1
+    v, u = jnp.meshgrid(line, line, indexing="ij")
+    width, height, shift, tilt = film.body
+    u, v = (u - shift - tilt * v) / (1 + width), v / (1 + height)
+    has = dict(zip(FACTORS, film.present.astype(u.dtype), strict=True))
+    solid = jnp.array([[0.0, 0.25, 0.95, 1.25, 0.05], [0.1, 0.3, 0.0, 0.34, 0.08]]).at[1, 2].set(0.9 * film.heart)
+    trunk, heart = _ellipses(u, v, solid)
+    image = 0.12 + 0.5 * trunk + 0.16 * _inside(jnp.abs(u) - 0.09, 0.03) + _lung_fields(film, u, v) + 0.34 * heart
+    weights = 0.22 * jnp.stack([1.0, 1 - has["fracture"], has["fracture"], has["fracture"]])
+    devices = jnp.stack([0.35 * has["central line"]] * 2 + [0.3 * has["pacemaker"]] + [0.6 * has["marker"]] * 2)
+    image += jnp.tensordot(jnp.concatenate([weights, devices]), _lines(u, v, jnp.asarray(LINES)), 1)
+    image += 0.5 * has["pacemaker"] * _inside(jnp.maximum(jnp.abs(u - 0.62) - 0.12, jnp.abs(v + 0.52) - 0.09), 0.012)
+    image = jnp.clip(image + noise * jax.random.normal(key, image.shape), 0, 1)
+    image = image ** (2.0 ** (-film.exposure)) * (1 + 0.12 * film.exposure)
+    return jnp.round(255 * jnp.clip(image, 0, 1)).astype(jnp.uint8)
+
+
+def _lung_fields(film, u, v):
+    """Air, ribs, fluid and opacities: what the two lungs add to the brightness."""
+
+    def one(lung_row, fluid, blobs):
+        centre = lung_row[0]
+        lung = _ellipses(u, v, lung_row[None])[0]
+        level = 0.64 - 1.28 * fluid - 0.12 * jnp.square((u - centre) / 0.35)
+        water = jnp.where(fluid > 0, 0.24, 0.0) * _inside(level - v, 0.04)
+        soft = jnp.full(len(blobs), 0.25)
+        table = jnp.stack([centre + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft], 1)
+        spots = jnp.tensordot(blobs[:, 3], _ellipses(u, v, table), 1)
+        curve = (v - 0.5 * jnp.square(u - centre) + 0.55) / 0.2  # six ribs, 0.2 apart
+        rib = 0.05 * _inside(0.2 * jnp.abs(curve - jnp.clip(jnp.round(curve), 0, 5)) - 0.025, 0.015)
+        return lung * (water + spots + rib - 0.38)
+
+    return jax.vmap(one)(jnp.asarray(LUNGS), film.fluid, film.blobs).sum(0)
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _films(keys, bodies, config):
+    def one(pair):
+        key, body = pair
+        film = draw(jax.random.fold_in(key, 0), body, config.shortcut, config.hidden)
+        return film, render(film, jax.random.fold_in(key, 1), config.size, config.noise)
+
+    return jax.lax.map(one, (keys, bodies), batch_size=64)
+
+
+def films(config: PhantomConfig) -> tuple[np.ndarray, Film, np.ndarray]:
+    """`(uint8 [N, H, W], causes, patient numbers [N])`. The first N films do not depend on N, but for their patients."""
+    people = max(3, round(config.films / config.films_per_patient))
+    patients = np.random.default_rng(config.seed).integers(0, people, config.films)
+    root = jax.random.key(config.seed)
+    keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(config.films))
+    bodies = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(root, 10**6), i))(jnp.asarray(patients))
+    film, images = _films(keys, bodies, config)
+    return np.asarray(images), jax.device_get(film), patients
+
+
+def labels_of(present: np.ndarray) -> np.ndarray:
+    """Labels of `FINDINGS`, float32 `[N, 5]`, from factors `[N, 11]`."""
+    p = np.asarray(present, bool)
+    columns = (p[:, 0], p[:, 1] | p[:, 2], p[:, 3] | p[:, 4], p[:, 5], p[:, 6] | p[:, 7])
+    return np.stack(columns, 1).astype(np.float32)
+
+
+SENTENCES = {
+    "cardiomegaly": ("The heart is enlarged.", "Heart size is normal."),
+    "effusion left": ("There is a left pleural effusion.", "The left costophrenic angle is sharp."),
+    "effusion right": ("There is a right pleural effusion.", "The right costophrenic angle is sharp."),
+    "opacity left": ("An opacity is seen in the left lung.", ""),
+    "opacity right": ("An opacity is seen in the right lung.", ""),
+    "fracture": ("The right clavicle is fractured.", ""),
+    "central line": ("A central venous catheter is in place.", ""),
+    "pacemaker": ("A pacemaker is in place.", ""),
+    "marker": ("", ""),
+    "overexposed": ("The film is overexposed.", ""),
+    "underexposed": ("The film is underexposed.", ""),
+}
+"""What a report says of a factor that is there, and of one that is not. Nobody mentions the marker."""
+
+
+def report(present: np.ndarray) -> str:
+    """The report of one film with factors `[11]`."""
+    said = [SENTENCES[name][0 if there else 1] for name, there in zip(FACTORS, present, strict=True)]
+    if not any(there for name, there in zip(FACTORS, present, strict=True) if CATEGORY[name] != "artifact"):
+        said.append("No acute abnormality.")
+    return " ".join(sentence for sentence in said if sentence)
+
+
+def cases(config: PhantomConfig) -> tuple[Cases, Film]:
+    """All films as `Cases`, and their causes."""
+    images, film, patients = films(config)
+    labels = labels_of(film.present)
+    hesitant = np.random.default_rng(config.seed + 1).random(labels.shape) < config.uncertain
+    made = Cases(
+        ids=tuple(f"phantom-{i:06d}" for i in range(config.films)),
+        patients=tuple(f"person-{p:06d}" for p in patients),
+        findings=FINDINGS,
+        labels=np.where(hesitant, np.float32(-1), labels),
+        read=lambda i: images[i],
+        reports=tuple(report(p) for p in film.present),
+        acquisition={"marker": film.present[:, 8].astype(np.float32), "exposure": np.asarray(film.exposure, np.float32)},
+        source=f"phantom films (seed {config.seed})",
+    )
+    return made, film

@@ -1,0 +1,153 @@
+"""Embeddings without BiomedCLIP's weights: a small image network trained on the labels at hand, and hashed words for reports.
+
+They exist so that the whole way from film to explanation runs anywhere. They know nothing but what they were trained on; reports say so.
+"""
+
+import functools
+import itertools
+import re
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxrl.nn.conv import Conv, space_to_depth
+from jaxrl.nn.mlp import Dense
+from jaxrl.train.progress import Progress
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """The small image network and its training."""
+
+    width: int = 24
+    """Channels after the first convolution; doubled twice."""
+    features: int = 96
+    """Width of the embedding."""
+    size: int = 96
+    """Films are brought to this height and width."""
+    epochs: int = 8
+    """Passes over the training films."""
+    batch: int = 64
+    """Films per update."""
+    learning_rate: float = 2e-3
+    """Of Adam, falling to 0 along a cosine."""
+
+
+class SmallEncoder(nn.Module):
+    """Squares of 4 x 4 pixels, three convolutions of stride 2, all positions as one vector. `[..., H, W, 1] -> [..., features]`."""
+
+    width: int
+    features: int
+
+    @nn.compact
+    def __call__(self, x):
+        x = space_to_depth(x, 4)
+        x = nn.relu(Conv(self.width, name="conv_0")(x))
+        for level in (1, 2):
+            x = nn.relu(Conv(self.width * 2**level, stride=2, name=f"conv_{level}")(x))
+        x = nn.relu(Conv(self.width, size=1, name="squeeze")(x))
+        return Dense(self.features, name="out")(x.reshape(*x.shape[:-3], -1))
+
+
+def prepared(film: np.ndarray, size: int) -> np.ndarray:
+    """A film of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the middle."""
+    from PIL import Image
+
+    if film.shape == (size, size):
+        return film
+    image = Image.fromarray(film).convert("L")
+    scale = size / min(image.size)
+    image = image.resize(
+        (max(size, round(image.width * scale)), max(size, round(image.height * scale))), Image.Resampling.BICUBIC
+    )
+    left, top = (image.width - size) // 2, (image.height - size) // 2
+    return np.asarray(image.crop((left, top, left + size, top + size)))
+
+
+def to_input(films: jax.Array) -> jax.Array:
+    """uint8 `[..., H, W]` as float32 `[..., H, W, 1]` in [-1, 1]."""
+    return films.astype(jnp.float32)[..., None] / 127.5 - 1
+
+
+def embed(params, films: jax.Array, config: EncoderConfig) -> jax.Array:
+    """Embeddings of films `[B, size, size]`, of length 1 as BiomedCLIP's are used, `[B, features]`."""
+    h = SmallEncoder(config.width, config.features).apply({"params": params["encoder"]}, to_input(films))
+    return h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-6)
+
+
+def train_encoder(
+    films: np.ndarray, targets: np.ndarray, mask: np.ndarray, config: EncoderConfig, seed: int = 0, say: Callable = Progress
+) -> dict:
+    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias", "scale"}`.
+
+    Args:
+      films: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
+      config, seed: as they say.
+      say: makes the progress display.
+
+    Targets are read linearly from the embedding of length 1, so that what it tells apart lies along directions.
+    """
+    keys = jax.random.split(jax.random.key(seed), 3)
+    network = SmallEncoder(config.width, config.features)
+    params = {
+        "encoder": network.init(keys[0], to_input(jnp.asarray(films[:1])))["params"],
+        "weights": 0.1 * jax.random.normal(keys[1], (config.features, targets.shape[1])),
+        "bias": jnp.zeros(targets.shape[1]),
+        "scale": jnp.float32(10),
+    }
+    batch = min(config.batch, len(films))
+    per_epoch = len(films) // batch
+    optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.epochs * per_epoch))
+    opt_state = optimizer.init(params)
+    with say("image network", config.epochs) as bar:
+        for epoch in range(config.epochs):
+            order = np.random.default_rng((seed, epoch)).permutation(len(films))[: per_epoch * batch].reshape(per_epoch, batch)
+            params, opt_state, loss = _epoch(params, opt_state, films, targets, mask, order, config, optimizer)
+            bar.advance(1, loss=float(loss))
+    return params
+
+
+def _epoch(params, opt_state, films, targets, mask, order, config, optimizer):
+    for rows in order:
+        params, opt_state, loss = _update(params, opt_state, films[rows], targets[rows], mask[rows], config, optimizer)
+    return params, opt_state, loss
+
+
+@functools.partial(jax.jit, static_argnums=(5, 6), donate_argnums=(0, 1))
+def _update(params, opt_state, films, targets, mask, config, optimizer):
+    def objective(params):
+        logits = params["scale"] * (embed(params, films, config) @ params["weights"]) + params["bias"][None]
+        losses = optax.sigmoid_binary_cross_entropy(logits, targets) * mask
+        return losses.sum() / jnp.maximum(mask.sum(), 1)
+
+    loss, grads = jax.value_and_grad(objective)(params)
+    steps, opt_state = optimizer.update(grads, opt_state, params)
+    return optax.apply_updates(params, steps), opt_state, loss
+
+
+def embed_all(params, films: np.ndarray, config: EncoderConfig, batch: int = 256) -> np.ndarray:
+    """`embed` of any number of films, float32 `[N, features]`, in batches of one shape."""
+    run = jax.jit(functools.partial(embed, config=config))
+    found = []
+    for start in range(0, len(films), batch):
+        some = films[start : start + batch]
+        padded = np.concatenate([some, np.zeros((batch - len(some), *some.shape[1:]), some.dtype)])
+        found.append(np.asarray(run(params, padded))[: len(some)])
+    return np.concatenate(found)
+
+
+def hashed_words(reports: tuple[str, ...], features: int = 64) -> np.ndarray:
+    """Reports as float32 `[N, features]` of length 1: words and pairs of words, each at a place and with a sign that its name decides."""
+    out = np.zeros((len(reports), features), np.float32)
+    for row, text in enumerate(reports):
+        words = re.findall(r"[a-z]+", text.lower())
+        for term in words + [f"{a} {b}" for a, b in itertools.pairwise(words)]:
+            code = zlib.crc32(term.encode())
+            out[row, code % features] += 1.0 if code & 0x10000 else -1.0
+    return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-6)

@@ -1,0 +1,105 @@
+"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k, ReLU and JumpReLU.
+
+ae.pt itself is read without PyTorch. It is not written; with PyTorch at hand,
+`torch.save({k: torch.tensor(v) for k, v in numpy.load("ae.npz").items()}, "ae.pt")` turns the one into the other.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae.biomedclip.torch_file import read_torch
+from sae.transcoder import Params, TranscoderConfig
+
+CLASSES = {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE", "jumprelu": "JumpReluAutoEncoder"}
+
+
+def reason_against(config: TranscoderConfig) -> str | None:
+    """Why this layout cannot say what such a transcoder computes; None where it can."""
+    if not config.centred or config.skip:
+        return "dictionary-learning has autoencoders only, no transcoders"
+    if config.activation not in CLASSES or config.block_ks or config.separate or config.rescale:
+        return f"dictionary-learning has no such autoencoder ({config.activation})"
+    return None
+
+
+def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays under its names, and its configuration.
+
+    Raises:
+      Refusal: see `reason_against`.
+    """
+    reason = reason_against(config)
+    if reason:
+        raise Refusal(f"{reason}: export another format")
+    plain = lambda name: np.asarray(params[name], np.float32)
+    if config.activation == "jumprelu":
+        arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
+    else:
+        arrays = {
+            "encoder.weight": plain("W_enc").T.copy(), "encoder.bias": plain("b_enc"), "decoder.weight": plain("W_dec").T.copy(),
+            "b_dec": plain("b_dec"), "k": np.array(int(config.k)),
+        }  # fmt: skip
+        arrays["threshold"] = np.asarray(params.get("threshold", -1.0), np.float32)
+    named = {
+        "trainer": {
+            "dict_class": CLASSES[config.activation],
+            "activation_dim": config.d_in,
+            "dict_size": config.latents,
+            "k": int(config.k),
+        }
+    }
+    return arrays, named
+
+
+def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+    """ae.npz and config.json in `folder`."""
+    arrays, named = tensors(params, config)
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / ".ae.npz"
+    np.savez(temporary, **arrays)
+    temporary.replace(folder / "ae.npz")
+    (folder / "config.json").write_text(json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
+
+
+def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
+    """The inverse of `tensors`.
+
+    Raises:
+      Refusal: another class of dictionary.
+    """
+    kinds, found = {name: kind for kind, name in CLASSES.items()}, named.get("trainer", named).get("dict_class")
+    if found not in kinds:
+        raise Refusal(f"dictionary class {found!r} is not read here; {', '.join(kinds)} are")
+    kind = kinds[found]
+    if kind == "jumprelu":
+        params = {name: jnp.asarray(a) for name, a in arrays.items()}
+    else:
+        params = {
+            "W_enc": jnp.asarray(arrays["encoder.weight"].T), "b_enc": jnp.asarray(arrays["encoder.bias"]),
+            "W_dec": jnp.asarray(arrays["decoder.weight"].T), "b_dec": jnp.asarray(arrays["b_dec"]),
+        }  # fmt: skip
+    if kind == "batchtopk":
+        params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
+    d, latents = params["W_enc"].shape
+    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=True)
+
+
+def read(folder: Path) -> tuple[Params, TranscoderConfig]:
+    """An autoencoder of dictionary-learning, from ae.npz or ae.pt.
+
+    Raises:
+      Refusal: files are missing or damaged.
+    """
+    try:
+        named = json.loads((folder / "config.json").read_text())
+        if (folder / "ae.npz").is_file():
+            with np.load(folder / "ae.npz", allow_pickle=False) as file:
+                return from_tensors(dict(file.items()), named)
+        return from_tensors(read_torch(folder / "ae.pt"), named)
+    except FileNotFoundError as error:
+        raise Refusal(f"{error.filename} is missing: {folder} is no folder of dictionary-learning") from None

@@ -1,0 +1,111 @@
+"""SAELens (6.54): a folder with cfg.json and sae_weights.safetensors. Its transcoders are ReLU or JumpReLU; its autoencoders also TopK.
+
+ReLU is "transcoder", JumpReLU and BatchTopK with its threshold are "jumprelu_transcoder" (with "skip" for an affine path), all exactly.
+A transcoder that keeps the k largest of each example has no place there.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae import transcoder
+from sae.interop.safetensors import read_safetensors, write_safetensors
+from sae.transcoder import Params, TranscoderConfig
+
+NAMES = {
+    ("relu", False): "transcoder", ("relu", True): "skip_transcoder", ("jumprelu", False): "jumprelu_transcoder",
+    ("jumprelu", True): "jumprelu_skip_transcoder",
+}  # fmt: skip
+AUTOENCODERS = {"relu": "standard", "jumprelu": "jumprelu", "topk": "topk"}
+
+
+def reason_against(config: TranscoderConfig) -> str | None:
+    """Why this layout cannot say what such a transcoder computes; None where it can."""
+    if config.activation in ("gated", "groupmax", "step"):
+        return f"SAELens has no transcoder with the activation {config.activation}"
+    if config.separate or config.block_ks:
+        return "SAELens has no transcoder with a decoder or a k per block"
+    if config.activation == "topk" and not config.centred:
+        return "SAELens has no transcoder that keeps the k largest latents of each example"
+    if config.centred and config.skip:
+        return "SAELens has no autoencoder with an affine path"
+    return None
+
+
+def tensors(
+    params: Params, config: TranscoderConfig, metadata: dict[str, Any] | None = None
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Arrays under SAELens' names, and its configuration.
+
+    Raises:
+      Refusal: see `reason_against`.
+    """
+    reason = reason_against(config)
+    if reason:
+        raise Refusal(f"{reason}: export another format, or allow calibrated thresholds with --approximate True")
+    kind = "jumprelu" if config.activation == "batchtopk" else config.activation
+    if config.rescale:
+        params = transcoder.fold_norms(params, rescale=True)
+    arrays = {name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    if kind == "jumprelu":
+        arrays["threshold"] = np.broadcast_to(np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape).copy()
+    if config.skip:
+        arrays["W_skip"] = np.asarray(params["W_skip"], np.float32).T.copy()
+    named = {
+        "d_in": config.d_in, "d_sae": config.latents, "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": config.centred,
+        "normalize_activations": "none", "reshape_activations": "none", "metadata": metadata or {},
+    }  # fmt: skip
+    if config.centred:
+        named |= {"architecture": AUTOENCODERS[kind]}
+        if kind == "topk":
+            named |= {"k": int(config.k), "rescale_acts_by_decoder_norm": False}
+    else:
+        named |= {"d_out": config.d_out, "architecture": NAMES[kind, config.skip]}
+    return arrays, named
+
+
+def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+    """cfg.json and sae_weights.safetensors in `folder`."""
+    arrays, named = tensors(params, config, metadata)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_safetensors(folder / "sae_weights.safetensors", arrays)
+    (folder / "cfg.json").write_text(json.dumps(named, indent=1) + "\n")
+
+
+def read(folder: Path) -> tuple[Params, TranscoderConfig]:
+    """A transcoder or autoencoder of SAELens.
+
+    Raises:
+      Refusal: files are missing, or of an architecture that is not read here.
+    """
+    try:
+        named = json.loads((folder / "cfg.json").read_text())
+        arrays = read_safetensors(folder / "sae_weights.safetensors")
+    except FileNotFoundError as error:
+        raise Refusal(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
+    return from_tensors(arrays, named)
+
+
+def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
+    """The inverse of `tensors`.
+
+    Raises:
+      Refusal: an architecture or option that is not read here.
+    """
+    architecture = named.get("architecture")
+    kinds = {name: kind for (kind, _), name in NAMES.items()} | {name: kind for kind, name in AUTOENCODERS.items()}
+    if architecture not in kinds:
+        raise Refusal(f"architecture {architecture!r} of SAELens is not read here; {', '.join(kinds)} are")
+    for option in ("normalize_activations", "reshape_activations"):
+        if named.get(option, "none") != "none":
+            raise Refusal(f"{option} = {named[option]!r} of SAELens is not read here: fold it into the weights first")
+    params = {name: jnp.asarray(a.T if name == "W_skip" else a) for name, a in arrays.items()}
+    config = TranscoderConfig(
+        named["d_in"], named.get("d_out", named["d_in"]), named["d_sae"], kinds[architecture], float(named.get("k", named["d_sae"])),
+        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)), bool(named.get("rescale_acts_by_decoder_norm", False)),
+    )  # fmt: skip
+    return params, config

@@ -1,0 +1,60 @@
+"""The safetensors format, read and written with NumPy alone: eight bytes of length, a JSON header, the numbers."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+
+DTYPES = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "|i1",
+    "U8": "|u1",
+    "BOOL": "|b1",
+}
+
+
+def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A file of named arrays, whole or not at all."""
+    names = {np.dtype(code): name for name, code in DTYPES.items()}
+    header, bodies, offset = {}, [], 0
+    for name, array in arrays.items():
+        body = np.ascontiguousarray(array).tobytes()
+        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(body)]}
+        bodies.append(body)
+        offset += len(body)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    write_atomically(path, len(text).to_bytes(8, "little") + text + b"".join(bodies))
+
+
+def read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a file; bfloat16 becomes float32.
+
+    Raises:
+      Refusal: it is damaged.
+      FileNotFoundError: it is not there.
+    """
+    data = path.read_bytes()
+    try:
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])
+        return {name: _array(data, 8 + size, entry) for name, entry in header.items() if name != "__metadata__"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refusal(f"{path} is no safetensors file ({error}): write or download it again") from None
+
+
+def _array(data, start, entry):
+    low, high = entry["data_offsets"]
+    body = data[start + low : start + high]
+    if entry["dtype"] == "BF16":
+        wide = np.frombuffer(body, "<u2").astype(np.uint32) << 16
+        return wide.view(np.float32).reshape(entry["shape"])
+    return np.frombuffer(body, DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy()

@@ -1,0 +1,280 @@
+"""Layouts of data sets on small copies, label policies against hand tables, splits, DICOM, and everything that can be wrong with them."""
+
+import csv
+import gzip
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from jaxrl.train.errors import Refusal
+from sae.data import embeddings, labels, phantom
+from sae.data.cases import CHEXPERT, Cases, Unreadable, read_all, select_findings, split_by_patient, take
+from sae.data.chestmnist import chestmnist
+from sae.data.chexpert import chexpert
+from sae.data.films import read_film, windowed
+from sae.data.folder import folder
+from sae.data.mimic import film_path, mimic
+
+NAN = float("nan")
+
+
+def test_policies_against_a_hand_table():
+    told = np.array([[1, 0, -1, NAN]], np.float32)
+    check = lambda found, value, mask: (
+        np.testing.assert_allclose(found[0], [value]),
+        np.testing.assert_allclose(found[1], [mask]),
+    )
+    check(labels.targets(told), [1, 0, 0, 0], [1, 1, 0, 0])
+    check(labels.targets(told, "zeros", "zeros"), [1, 0, 0, 0], [1, 1, 1, 1])
+    check(labels.targets(told, "ones"), [1, 0, 1, 0], [1, 1, 1, 0])
+    names = ("Cardiomegaly", "Fracture", "Edema", "Pneumonia")
+    value, mask = labels.targets(np.full((500, 4), -1.0), "soft", findings=names)
+    assert mask.all() and value[:, 2].min() >= 0.55 and value[:, 2].max() <= 0.85 and value[:, 0].max() <= 0.3
+    classes, known = labels.three_classes(told)
+    np.testing.assert_array_equal(classes, [[0 + 1, 0, 2, 0]])
+    np.testing.assert_array_equal(known, [[1, 1, 1, 0]])
+    with pytest.raises(Refusal, match="label 2 at row 0, column 1"):
+        labels.targets(np.array([[0, 2.0]]))
+
+
+def test_no_finding_clears_what_is_not_mentioned():
+    told = np.array([[1, NAN, NAN, -1], [0, NAN, NAN, 1]], np.float32)
+    cleared = labels.clear_when_normal(told, ("No Finding", "Edema", "Support Devices", "Fracture"))
+    np.testing.assert_array_equal(cleared, np.array([[1, 0, NAN, -1], [0, NAN, NAN, 1]], np.float32))
+
+
+def made(count=10, split=(), patients=None):
+    names = tuple(f"f{i}" for i in range(count))
+    return Cases(
+        names,
+        patients or names,
+        ("Edema",),
+        np.zeros((count, 1), np.float32),
+        lambda i: np.full((4, 4), i, np.uint8),
+        split=split,
+    )
+
+
+def test_splits_are_by_patient_and_repeatable():
+    cases = made(60, patients=tuple(f"p{i % 20}" for i in range(60)))
+    parts = split_by_patient(cases, 3)
+    sides = [{cases.patients[r] for r in rows} for rows in parts.values()]
+    assert not sides[0] & sides[1] and not sides[1] & sides[2] and not sides[0] & sides[2]
+    assert sum(map(len, parts.values())) == 60
+    np.testing.assert_array_equal(split_by_patient(cases, 3)["test"], parts["test"])
+
+
+def test_a_patient_on_both_sides_is_refused():
+    cases = made(4, ("train", "test", "validate", "train"), ("a", "b", "c", "b"))
+    with pytest.raises(Refusal, match="patient b is in both train and test"):
+        split_by_patient(cases)
+    with pytest.raises(Refusal, match="says 'val' somewhere"):
+        split_by_patient(made(3, ("train", "val", "test")))
+    with pytest.raises(Refusal, match="no film is left for"):
+        split_by_patient(made(2))
+
+
+def test_missing_columns_and_repeated_names_are_refused():
+    with pytest.raises(Refusal, match=r"no label column Fracture, Mass .* it has Edema"):
+        select_findings(made(), ("Edema", "Fracture", "Mass"))
+    with pytest.raises(Refusal, match="the name f0 stands for several films"):
+        Cases(("f0", "f0"), ("a", "b"), (), np.zeros((2, 0)), lambda i: None)
+
+
+def test_unreadable_films_are_skipped_and_listed():
+    def read(row):
+        if row == 1:
+            raise Unreadable("torn")
+        return np.zeros((2, 2), np.uint8)
+
+    cases = Cases(("a", "b", "c"), ("a", "b", "c"), (), np.zeros((3, 0)), read)
+    films, rows, skipped = read_all(cases, lambda film: film)
+    assert films.shape == (2, 2, 2) and rows.tolist() == [0, 2] and skipped == (("b", "torn"),)
+    with pytest.raises(Refusal, match=r"none of the 1 films .* torn"):
+        read_all(take(cases, np.array([1])), lambda film: film)
+
+
+def table(path, rows):
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, rows[0])
+    writer.writeheader()
+    writer.writerows(rows)
+    data = text.getvalue().encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def film(path, value=100):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((6, 8), value, np.uint8)).save(path)
+
+
+@pytest.fixture
+def mimic_folder(tmp_path):
+    blank = dict.fromkeys(CHEXPERT, "")
+    table(tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz", [
+        {"subject_id": "10000032", "study_id": "501", **blank, "Edema": "1.0", "Pneumonia": "-1.0"},
+        {"subject_id": "10000033", "study_id": "502", **blank, "No Finding": "1.0"},
+    ])  # fmt: skip
+    rows = [
+        ("d1", "10000032", "501", "PA"),
+        ("d2", "10000032", "501", "LATERAL"),
+        ("d3", "10000033", "502", "AP"),
+        ("d4", "1", "9", "AP"),
+    ]
+    names = ("dicom_id", "subject_id", "study_id", "ViewPosition")
+    table(tmp_path / "mimic-cxr-2.0.0-metadata.csv", [dict(zip(names, row, strict=True)) for row in rows])
+    table(
+        tmp_path / "mimic-cxr-2.0.0-split.csv",
+        [{"dicom_id": d, "split": s} for d, s in (("d1", "train"), ("d3", "test"), ("d4", "test"))],
+    )
+    film(film_path(tmp_path, "10000032", "501", "d1"))
+    report = tmp_path / "reports" / "files" / "p10" / "p10000032" / "s501.txt"
+    report.parent.mkdir(parents=True)
+    report.write_text("Mild edema.")
+    return tmp_path
+
+
+def test_mimic(mimic_folder):
+    cases, _ = mimic(mimic_folder, mimic_folder / "reports")
+    assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ("Mild edema.", "")
+    np.testing.assert_array_equal(cases.labels[0, [CHEXPERT.index("Edema"), CHEXPERT.index("Pneumonia")]], [1, -1])
+    assert np.isnan(cases.labels[0]).sum() == 12 and cases.acquisition["AP view"].tolist() == [0, 1]
+    assert cases.skipped[0][0] == "d4" and cases.read(0).shape == (6, 8)
+    with pytest.raises(Unreadable, match="no such file"):
+        cases.read(1)
+    (mimic_folder / "mimic-cxr-2.0.0-split.csv").unlink()
+    with pytest.raises(Refusal, match=r"split\.csv"):
+        mimic(mimic_folder)
+
+
+def test_chexpert(tmp_path):
+    row = {"Path": "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg", "Frontal/Lateral": "Frontal", "AP/PA": "AP"}
+    blank = dict.fromkeys(CHEXPERT, "")
+    table(tmp_path / "train.csv", [row | blank | {"Edema": "-1.0"}, row | blank | {"Frontal/Lateral": "Lateral"}])
+    film(tmp_path / "train" / "patient00001" / "study1" / "view1_frontal.jpg")
+    cases, _ = chexpert(tmp_path)
+    assert (
+        cases.patients == ("patient00001",) and cases.read(0).shape == (6, 8) and cases.labels[0, CHEXPERT.index("Edema")] == -1
+    )
+    table(tmp_path / "train.csv", [{"Path": "x", "Edema": "1"}])
+    with pytest.raises(Refusal, match="has no column Frontal/Lateral, AP/PA, No Finding"):
+        chexpert(tmp_path)
+
+
+def test_chestmnist(tmp_path):
+    sides = {f"{s}_images": np.zeros((2, 28, 28), np.uint8) for s in ("train", "val", "test")}
+    sides |= {f"{s}_labels": np.eye(2, 14, dtype=np.uint8) for s in ("train", "val", "test")}
+    np.savez(tmp_path / "c.npz", **sides)
+    cases = chestmnist(tmp_path / "c.npz")
+    assert len(cases) == 6 and cases.split[2] == "validate" and cases.labels[1].tolist()[:3] == [0, 1, 0]
+    np.savez(tmp_path / "d.npz", **sides | {f"{s}_labels": np.zeros((2, 1)) for s in ("train", "val", "test")})
+    with pytest.raises(Refusal, match=r"not \[N, 14\]"):
+        chestmnist(tmp_path / "d.npz")
+    with pytest.raises(Refusal, match="there is no file"):
+        chestmnist(tmp_path / "none.npz")
+
+
+def test_a_folder_with_a_table(tmp_path):
+    film(tmp_path / "a.png", 7)
+    (tmp_path / "b.png").write_bytes(b"no film")
+    table(tmp_path / "t.csv", [
+        {"path": "a.png", "patient": "p", "Edema": "1", "report": "wet", "dose": "2.5"},
+        {"path": "b.png", "patient": "q", "Edema": "", "report": "", "dose": "1"},
+    ])  # fmt: skip
+    cases, _ = folder(tmp_path / "t.csv", ("Edema",), ("dose",))
+    assert (cases.read(0) == 7).all() and cases.reports == ("wet", "") and cases.acquisition["dose"].tolist() == [2.5, 1]
+    with pytest.raises(Unreadable):
+        cases.read(1)
+    with pytest.raises(Refusal, match="has no column Mass"):
+        folder(tmp_path / "t.csv", ("Mass",))
+    table(tmp_path / "t.csv", [{"path": "a.png", "patient": "p", "Edema": "yes"}])
+    with pytest.raises(Refusal, match="row 2 holds 'yes'"):
+        folder(tmp_path / "t.csv", ("Edema",))
+
+
+def test_windows_by_hand():
+    values = np.array([[0.0, 100, 200, 300]])
+    np.testing.assert_array_equal(windowed(values, None, None, False), [[0, 85, 170, 255]])
+    np.testing.assert_array_equal(windowed(values, None, None, True), [[255, 170, 85, 0]])
+    found = windowed(values, 150.0, 101.0, False)  # (x - 149.5) / 100 + 0.5, in bytes
+    np.testing.assert_array_equal(found, [[0, np.round(255 * 0.005), 255, 255]])
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_dicom(tmp_path, turned):
+    pydicom = pytest.importorskip("pydicom")
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    data = FileDataset(str(tmp_path / "x.dcm"), {}, file_meta=meta, preamble=b"\0" * 128)
+    pixels = (np.arange(12, dtype=np.uint16).reshape(3, 4)) * 300
+    data.Rows, data.Columns, data.BitsAllocated, data.BitsStored, data.HighBit = 3, 4, 16, 12, 11
+    data.SamplesPerPixel, data.PixelRepresentation = 1, 0
+    data.PhotometricInterpretation = "MONOCHROME1" if turned else "MONOCHROME2"
+    data.PixelData = pixels.tobytes()
+    data.save_as(tmp_path / "x.dcm", enforce_file_format=True)
+    shown = np.round(255 * np.arange(12).reshape(3, 4) / 11).astype(np.uint8)
+    np.testing.assert_array_equal(read_film(tmp_path / "x.dcm"), 255 - shown if turned else shown)
+    (tmp_path / "y.dcm").write_bytes((tmp_path / "x.dcm").read_bytes()[:200])
+    with pytest.raises(Unreadable, match="no readable DICOM"):
+        read_film(tmp_path / "y.dcm")
+
+
+def test_sixteen_bit_png_keeps_its_range(tmp_path):
+    Image.fromarray(np.array([[0, 1000], [2000, 4000]], np.uint16)).save(tmp_path / "x.png")
+    np.testing.assert_array_equal(read_film(tmp_path / "x.png"), [[0, 64], [128, 255]])
+
+
+def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
+    cases = made(5)
+    path = tmp_path / "e.npz"
+    embeddings.save(embeddings.Embedded(cases, np.ones((5, 3), np.float32), None, "mine"), path, ("x",) * 5)
+    again = embeddings.load(path)
+    assert again.cases.ids == cases.ids and again.text is None and again.encoder == "mine" and again.has_films
+    np.testing.assert_array_equal(again.image, np.ones((5, 3)))
+    rows = np.ones((5, 3), np.float32)
+    rows[2, 1] = np.inf
+    embeddings.save(embeddings.Embedded(cases, rows, None, "mine"), path)
+    with pytest.raises(Refusal, match="1 rows of the image embeddings .* first is row 2"):
+        embeddings.load(path)
+    with pytest.raises(Refusal, match="have width 3, but the model was trained on 7"):
+        embeddings.check_rows(rows, "embeddings", 7)
+    np.savez(path, ids=np.array(["a"]))
+    with pytest.raises(Refusal, match="lacks format, patients"):
+        embeddings.load(path)
+    path.write_bytes(b"zip")
+    with pytest.raises(Refusal, match="no embeddings file"):
+        embeddings.load(path)
+
+
+@pytest.fixture(scope="module")
+def films():
+    return phantom.films(phantom.PhantomConfig(films=300, size=48))
+
+
+def test_phantoms_are_repeatable_and_show_what_was_planted(films):
+    images, film, patients = films
+    assert images.dtype == np.uint8 and images.shape == (300, 48, 48)
+    marked = film.present[:, 8]
+    corner = images[:, :9, 2:7].astype(float).max((1, 2)) - np.median(images[:, :9, 2:7], (1, 2))
+    assert np.mean(corner[marked]) > 1.5 * np.mean(corner[~marked])
+    fluid = film.present[:, 1] | film.present[:, 2]
+    assert marked[fluid].mean() > 0.7 and marked[~fluid].mean() < 0.3  # the shortcut
+    again = phantom.films(phantom.PhantomConfig(films=300, size=48))[0]
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(film.heart > 0.5, film.present[:, 0])
+    assert len(set(patients)) < 250
+
+
+def test_reports_say_what_is_there_but_never_the_marker(films):
+    _, film, _ = films
+    for present in film.present[:50]:
+        text = phantom.report(present)
+        assert ("pacemaker" in text) == present[7] and ("left pleural effusion" in text) == present[1]
+        assert "marker" not in text
+    np.testing.assert_array_equal(phantom.labels_of(film.present)[:, 1], film.present[:, 1] | film.present[:, 2])

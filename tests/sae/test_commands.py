@@ -1,0 +1,211 @@
+"""The whole way from films to explanations by the command line, small; and what it refuses."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sae import commands, run
+from sae.data import embeddings
+from sae.data.cases import Cases
+
+SMALL = [
+    "--preset",
+    "tiny",
+    "--phantom.films",
+    "260",
+    "--phantom.size",
+    "32",
+    "--encoder.size",
+    "32",
+    "--encoder.width",
+    "6",
+    "--encoder.features",
+    "16",
+    "--encoder.epochs",
+    "3",
+    "--classifier.epochs",
+    "20",
+    "--classifier.hidden",
+    "12",
+    "--transcoder.latents",
+    "16",
+    "--transcoder.k",
+    "3",
+    "--ensemble.members",
+    "3",
+    "--ensemble.updates",
+    "60",
+    "--ensemble.batch",
+    "64",
+    "--ensemble.chunk",
+    "30",
+    "--catalogue.support",
+    "0.3",
+    "--catalogue.most-density",
+    "0.9",
+    "--cases",
+    "2",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "small"
+    assert commands.main(["train", *SMALL, "--run-dir", str(path)]) == 0
+    return path
+
+
+def test_a_run_leaves_everything_and_adds_up(folder):
+    for name in (
+        "config.json",
+        "embeddings.npz",
+        "head.npz",
+        "members.npz",
+        "metrics.jsonl",
+        "catalogue/patterns.jsonl",
+        "report/index.html",
+    ):
+        assert (folder / name).is_file(), name
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["largest_gap"] <= 1e-5 and summary["patterns"] >= 1
+    index = (folder / "report" / "index.html").read_text()
+    assert "synthetic" in index and "not BiomedCLIP" in index and "image" in index
+
+
+def test_the_same_command_does_nothing_twice_and_another_is_refused(folder, capsys):
+    before = (folder / "members.npz").stat().st_mtime_ns
+    assert commands.main(["train", *SMALL, "--run-dir", str(folder)]) == 0
+    assert (folder / "members.npz").stat().st_mtime_ns == before
+    assert commands.main(["train", *SMALL, "--seed", "3", "--run-dir", str(folder)]) == 2
+    assert "seed is 0 there and 3 here" in capsys.readouterr().err
+
+
+def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, capsys):
+    from PIL import Image
+
+    loaded = run.load(folder)
+    name = loaded.embedded.cases.ids[7]
+    assert commands.main(["explain", "--run-dir", str(folder), "--case", name]) == 0
+    own = capsys.readouterr().out
+    Image.fromarray(loaded.embedded.cases.read(7)).save(tmp_path / "film.png")
+    page = tmp_path / "page.html"
+    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "film.png"), "--out", str(page)]) == 0
+    other = capsys.readouterr().out
+    logits = lambda text: np.array([float(v) for v in re.findall(r": logit ([+-][\d.]+)", text)])
+    assert len(logits(own)) == 5
+    np.testing.assert_allclose(logits(own), logits(other), atol=2e-3)
+    assert "waterfall" in page.read_text() and float(re.search(r"a logit: (\S+)", own)[1]) <= 1e-5
+    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "none.png")]) == 2
+    assert "cannot be explained: there is no such file" in capsys.readouterr().err
+
+
+def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
+    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--most-density", "0.95"]) == 0
+    assert json.loads((folder / "config.json").read_text())["catalogue"]["most_density"] == 0.95
+    assert commands.main(["annotate", "--run-dir", str(folder)]) == 0
+    assert "patterns examined by rules" in capsys.readouterr().out
+    rows = [json.loads(line) for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()]
+    assert len(rows) == len(run.step_catalogue(run.load(folder)).patterns)
+    assert commands.main(["report", "--run-dir", str(folder), "--show-films", "False"]) == 0
+    assert "<img" not in "".join(path.read_text() for path in (folder / "report").rglob("*.html"))
+    assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "out"), "--members", "0", "2"]) == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["index.json", "member000", "member002"]
+    assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "x"), "--format", "sparsify"]) == 2
+    assert (
+        commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.99"]) == 2
+    )
+    assert "the catalogue is empty" in capsys.readouterr().err
+
+
+def test_a_dead_endpoint_loses_nothing(folder, capsys):
+    arguments = [
+        "annotate",
+        "--run-dir",
+        str(folder),
+        "--annotator",
+        "endpoint",
+        "--endpoint.url",
+        "http://127.0.0.1:9/v1",
+    ]
+    assert commands.main([*arguments, "--endpoint.tries", "1"]) == 2
+    assert "are done and kept: start the endpoint" in capsys.readouterr().err
+    assert commands.main(["annotate", "--run-dir", str(folder), "--annotator", "manual"]) == 2
+
+
+def stored(path, **change):
+    generator = np.random.default_rng(0)
+    names = tuple(f"f{i}" for i in range(90))
+    labels = generator.integers(0, 2, (90, 2)).astype(np.float32)
+    image = generator.standard_normal((90, 8)).astype(np.float32) + labels[:, :1]
+    fields = dict(ids=names, patients=names, findings=("Edema", "Fracture"), labels=labels, read=None, source="stored") | change
+    embeddings.save(embeddings.Embedded(Cases(**fields), image, None, "made up"), path)
+    return path
+
+
+def test_embeddings_of_ones_own(tmp_path, capsys):
+    data = stored(tmp_path / "e.npz")
+    options = [*SMALL, "--data", str(data), "--run-dir", str(tmp_path / "run"), "--findings", "Edema", "Fracture"]
+    assert commands.main(["train", *options]) == 0
+    assert "<img" not in (tmp_path / "run" / "report" / "patterns" / "00000.html").read_text()
+    assert commands.main(["explain", "--run-dir", str(tmp_path / "run"), "--case", str(data)]) == 0
+    wide = stored(tmp_path / "w.npz")
+    arrays = dict(np.load(wide)) | {"image": np.ones((90, 9), np.float32)}
+    np.savez(wide, **arrays)
+    assert commands.main(["explain", "--run-dir", str(tmp_path / "run"), "--case", str(wide)]) == 2
+    assert "have width 9, but the model was trained on 8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--data", "none.npz"], "there is no file none.npz"),
+        (["--transcoder.k", "200"], "k is 200"),
+        (["--findings", "Edema"], "no label column Edema"),
+        (["--classifier.modality", "both", "--data", "DATA", "--findings", "Edema"], "needs reports"),
+    ],
+)
+def test_what_cannot_work_is_refused(tmp_path, capsys, options, complaint):
+    data = stored(tmp_path / "e.npz")
+    films = ["--phantom.films", "40", "--encoder.epochs", "1"]
+    options = [str(data) if option == "DATA" else option for option in options]
+    assert commands.main(["train", *SMALL, *films, *options, "--run-dir", str(tmp_path / "run")]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_patients_on_both_sides_are_refused(tmp_path, capsys):
+    sides = ("train",) * 60 + ("validate",) * 10 + ("test",) * 20
+    data = stored(tmp_path / "e.npz", patients=("twice",) * 90, split=sides)
+    options = [*SMALL, "--data", str(data), "--findings", "Edema", "--run-dir", str(tmp_path / "run")]
+    assert commands.main(["train", *options]) == 2
+    assert "patient twice is in both" in capsys.readouterr().err
+
+
+def test_help_and_unknown_commands(capsys):
+    with pytest.raises(SystemExit) as left:
+        commands.main(["--help"])
+    assert left.value.code == 0 and "usage" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as left:
+        commands.main(["fly"])
+    assert left.value.code == 2
+    assert commands.main(["report", "--run-dir", str(Path("/nonexistent/run"))]) == 2
+
+
+@pytest.mark.slow
+def test_the_phantom_run_finds_what_was_planted(tmp_path):
+    """The acceptance of the whole room; some five minutes on two free cores."""
+    from sae.data.phantom import FACTORS, films
+    from sae.planted import judge_planted
+
+    assert commands.main(["train", "--preset", "phantom", "--run-dir", str(tmp_path)]) == 0
+    loaded = run.load(tmp_path)
+    scores = json.loads((tmp_path / "classifier.json").read_text())["scores"]
+    assert all(score["auc"] >= 0.95 for score in scores.values())
+    _, film, _ = films(loaded.config.phantom)
+    judged = judge_planted(loaded, film)
+    assert set(judged.best) == set(FACTORS)
+    assert min(found.auroc for found in judged.best.values()) >= 0.9
+    assert judged.shortcut.category == "artifact" and judged.shortcut.rank <= 20
+    assert abs(judged.shortcut.moved) > 0.1
