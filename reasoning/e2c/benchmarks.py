@@ -53,7 +53,7 @@ def latex_problem(record: Record) -> Task:
 
 def gsm8k_problem(record: Record) -> Task:
     """{question, answer}, the number behind the last ####."""
-    solution, mark, number = str(record["answer"]).rpartition("####")
+    _, mark, number = str(record["answer"]).rpartition("####")
     if not mark:
         raise ValueError("the answer has no ####")
     return Task(str(record["question"]), number.strip().replace(",", ""))

@@ -17,7 +17,7 @@ from jaxrl.train.errors import Refusal
 from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
 from reasoning.e2c.asking import Ask, Backend, Result, Sampling, solve
-from reasoning.e2c.format import E2CFormat, Prompt, titles
+from reasoning.e2c.format import DEFAULT, E2CFormat, Prompt, titles
 from reasoning.e2c.records import Appended, Record
 
 
@@ -201,8 +201,8 @@ def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, 
 def distil_prompt(question: str, solution: str) -> Prompt:
     """Asks for a plan that a solution follows."""
     return Prompt(
-        f"Problem:\n{question}\n\nA solution:\n{solution}\n\nWrite the plan that this solution follows, as a numbered list (1., 2., ...) of "
-        "short steps. Say what to do in each step, without any calculation, intermediate result or final answer."
+        f"Problem:\n{question}\n\nA solution:\n{solution}\n\nWrite the plan that this solution follows, as a numbered list (1., 2., ...) "
+        "of short steps. Say what to do in each step, without any calculation, intermediate result or final answer."
     )
 
 
@@ -233,7 +233,7 @@ def summary(records) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def training_texts(records: Sequence[Record], layout: E2CFormat = E2CFormat()) -> Iterator[tuple[Prompt, str]]:
+def training_texts(records: Sequence[Record], layout: E2CFormat = DEFAULT) -> Iterator[tuple[Prompt, str]]:
     """(prompt, response) of every row that was not rejected."""
     for record in records:
         if "rejected" not in record:

@@ -96,6 +96,10 @@ class E2CFormat:
         return "", False, text
 
 
+DEFAULT = E2CFormat()
+"""Tags with our sentences."""
+
+
 def _without_tags(text: str) -> str:
     return re.sub("|".join(map(re.escape, TAGS)), "", text)
 

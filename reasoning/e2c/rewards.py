@@ -8,7 +8,7 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
-from reasoning.e2c.format import E2CFormat
+from reasoning.e2c.format import DEFAULT, E2CFormat
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def reward(
     answer: str,
     tokens: int,
     config: RewardConfig,
-    layout: E2CFormat = E2CFormat(),
+    layout: E2CFormat = DEFAULT,
     check: answers.Checker | None = None,
 ) -> float:
     """One response's reward.

@@ -19,7 +19,7 @@ from reasoning.e2c.losses import ef_sft_mask, masked_nll, phase_entropy
 class SFTConfig:
     """One supervised training."""
 
-    steps: int = 1500
+    steps: int = 1400
     """Updates."""
     batch: int = 32
     """Rows of an update."""

@@ -1,7 +1,7 @@
 """The task: variables defined by others, `c: a 3` (c is a plus 3, modulo 10), two roots `a: # 4`, one query `? c`.
 
-The plan is the way from a root to the query, `a c`; the execution follows it, adding by counting (left, value): `a = 4 ; c 3 4 2 5 1 6 0 7
-= 7 ;`, and ends with `? 7`. Which root and which turns lead to the query must be known before the first step: that is the plan's
+The plan is the way from a root to the query, `a c`; the execution follows it, adding by counting (left, value): `a 4 = 4 ; c 3 4 2 5 1 6 0
+7 = 7 ;`, and ends with `? 7`. Which root and which turns lead to the query must be known before the first step: that is the plan's
 business, and hard for a small network, which has to guess at times. The execution only follows and counts. Every problem has exactly one
 answer, one right plan and one right execution.
 
@@ -57,7 +57,7 @@ class ChainConfig:
     @property
     def longest_execution(self) -> int:
         """Tokens from <EXECUTION> to <eos>."""
-        return 1 + 4 + (self.longest - 1) * (6 + 2 * LARGEST_STEP) + 4
+        return 1 + 5 + (self.longest - 1) * (6 + 2 * LARGEST_STEP) + 4
 
     @property
     def length(self) -> int:
@@ -118,10 +118,10 @@ def draw(rng: np.random.Generator, config: ChainConfig) -> Problem:
 
 
 def execute(plan: list[str], parents: dict[str, str | None], numbers: dict[str, int]) -> tuple[str, str]:
-    """`(execution, answer)` of following a plan from its first name, whose value counts as given if it is a root, else as 0."""
+    """`(execution, answer)` of following a plan from its first name, whose number counts as its value, to its last."""
     start = plan[0]
-    value = numbers[start] if parents[start] is None else 0
-    words = [start, "=", str(value), ";"]
+    value = numbers[start]
+    words = [start, str(value), "=", str(value), ";"]
     for name in plan[1:]:
         words.append(name)
         for left in range(numbers[name] if parents[name] else 0, -1, -1):

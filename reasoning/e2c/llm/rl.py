@@ -17,7 +17,7 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.datagen import Question, questions_from
-from reasoning.e2c.format import OPEN_PLAN, E2CFormat
+from reasoning.e2c.format import DEFAULT, OPEN_PLAN, E2CFormat
 from reasoning.e2c.llm import extra
 from reasoning.e2c.llm.config import LocalModel, RLTraining
 from reasoning.e2c.llm.load import Loaded, load_model
@@ -48,7 +48,7 @@ def weighted_learner(config: RLTraining, tags: Any):
     return Weighted
 
 
-def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = E2CFormat()):
+def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFAULT):
     """As Tunix calls it: `(prompts, completions, answer) -> rewards`.
 
     Raises:
@@ -67,9 +67,7 @@ def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = E2CF
     return rewards
 
 
-def questions(
-    config: RLTraining, tokenizer: Any, start: int = 0, layout: E2CFormat = E2CFormat()
-) -> Iterator[dict[str, np.ndarray]]:
+def questions(config: RLTraining, tokenizer: Any, start: int = 0, layout: E2CFormat = DEFAULT) -> Iterator[dict[str, np.ndarray]]:
     """Batches of prompts and answers from batch `start` on, epoch after epoch in orders of their own."""
     found: list[Question] = questions_from(read_records(config.data), str(config.data))
     texts = [prompt_text(tokenizer, layout.question_prompt(question.question)) for question in found]

@@ -20,8 +20,8 @@ def tag_ids(tokenizer: Any) -> dict[str, int]:
     """
     if lacking := missing_tags(tokenizer):
         raise Refusal(
-            f"the tokenizer does not know {', '.join(lacking)} as one token each: load the model with --model.add-tags True and train it, or "
-            "choose a checkpoint that was trained with the tags"
+            f"the tokenizer does not know {', '.join(lacking)} as one token each: load the model with --model.add-tags True and train "
+            "it, or choose a checkpoint that was trained with the tags"
         )
     return {tag: tokenizer.encode(tag, add_special_tokens=False)[0] for tag in TAGS}
 

@@ -17,7 +17,7 @@ BRANCHES = 2
 
 
 def tot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """A binary tree over fragments of plans, ceil(log2 k) deep; the most valuable half of each layer, at most, is kept; leaves are executed.
+    """A binary tree over fragments of plans, ceil(log2 k) deep; the better half of each layer is kept; leaves are executed.
 
     The value of a fragment is its mean log-probability per token. Our choice: it costs nothing to generate.
     """

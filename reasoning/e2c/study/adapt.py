@@ -1,4 +1,4 @@
-"""Part (ii): a new domain, in which only the first step of the plan is new. EF-SFT against full SFT and against base and domain together."""
+"""Part (ii): a new domain, in which only the query is written in new words: EF-SFT against full SFT, alone and with the base domain."""
 
 from dataclasses import replace
 from pathlib import Path

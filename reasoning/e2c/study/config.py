@@ -20,7 +20,7 @@ class StudyConfig:
     """The tiny model."""
     rows: int = 20_000
     """Training problems of the base models."""
-    sft: SFTConfig = SFTConfig(steps=1600)
+    sft: SFTConfig = SFTConfig(steps=1400)
     """Of the base models: plan and execution, or execution alone, with equally many trained tokens."""
     plain: bool = True
     """Whether a model without plans is trained too, as the other baseline."""
@@ -57,8 +57,11 @@ class StudyConfig:
 
 
 def demo() -> StudyConfig:
-    """About five minutes on two cores: one base model, policies, adherence, one stage of reinforcement learning."""
-    return StudyConfig()
+    """About five minutes on two cores: one base model, the policies, adherence, and a little reinforcement learning."""
+    return StudyConfig(
+        plain=False, ks=(1, 4, 8), adapt_rows=(), rl_seeds=1, stage_one=stage_one(updates=10), stage_two=stage_two(updates=0),
+        information_problems=25,
+    )  # fmt: skip
 
 
 def study() -> StudyConfig:
@@ -67,8 +70,13 @@ def study() -> StudyConfig:
 
 
 def smoke() -> StudyConfig:
-    """Seconds: that everything runs, with a model that has learned nothing."""
-    return StudyConfig()
+    """Seconds: that everything runs, with a model that has learned next to nothing."""
+    little = SFTConfig(steps=2, batch=4, every=1)
+    return StudyConfig(
+        task=ChainConfig(variables=4, longest=3), model=ModelConfig(len(WORDS), 1, 16, 2, 16), rows=16, sft=little, problems=4, ks=(2,),
+        adapt_rows=(4,), adapt=little, adapt_seeds=2, stage_one=stage_one(updates=1, prompts=2, group=4),
+        stage_two=stage_two(updates=1, prompts=2, group=4), rl_seeds=2, causal=little, information_problems=2, information_samples=2,
+    )  # fmt: skip
 
 
 PRESETS = {"demo": demo, "study": study, "smoke": smoke}

@@ -105,9 +105,9 @@ def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any
     lines = [
         "# Plan stochastically, execute deterministically: chains of definitions",
         "",
-        f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from nothing for {study.sft.steps} updates of "
-        f"{study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test problems; brackets are 95 % intervals over "
-        "problems, ± over draws or seeds.",
+        f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from nothing for {study.sft.steps} updates "
+        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test problems; brackets are 95 % intervals "
+        "over problems, ± over draws or seeds.",
         "",
         f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions exactly as planned {mean('follows')}. "
         f"Entropy per token: plan {quality['plan_entropy']:.3f}, execution {quality['execution_entropy']:.4f} nats.",
@@ -182,8 +182,8 @@ def _rl(found: dict[str, Any]) -> list[str]:
 def _adherence(found: dict[str, Any]) -> list[str]:
     lines = [
         "## Adherence", "",
-        "Executions of the right plan, and of a plan swapped for another chain of the same problem: how often they do exactly what the plan "
-        "says, the share of its variables executed in order, and how often the answer becomes that of the swapped plan.", "",
+        "Executions of the right plan, and of a plan swapped for another chain of the same problem: how often they do exactly what the "
+        "plan says, the share of its variables executed in order, and how often the answer becomes that of the swapped plan.", "",
         "| training | follows the right plan | follows the swapped plan | order | answer flips |", "|---|---|---|---|---|",
     ]  # fmt: skip
     for name, cell in found.items():
@@ -194,9 +194,10 @@ def _adherence(found: dict[str, Any]) -> list[str]:
 
 def _information(found: dict[str, Any]) -> list[str]:
     of = lambda name: str(bootstrap(found[name]))
+    plan, execution = f"{found['plan']:.3f}", f"{found['execution_given_plan']:.4f}"
     return [
         "## Informative plans, deterministic executions", "",
-        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')}. So a plan tells "
-        f"{of('informativeness')} nats of the answer. Entropy of a token: {found['plan']:.3f} in plans, {found['execution_given_plan']:.4f} in "
-        f"executions given their plans. Different plans per problem: {of('different_plans')}.", "",
+        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')}. So a plan "
+        f"tells {of('informativeness')} nats of the answer. Entropy of a token: {plan} in plans, {execution} in executions given their "
+        f"plans. Different plans per problem: {of('different_plans')}.", "",
     ]  # fmt: skip
