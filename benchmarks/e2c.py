@@ -116,7 +116,12 @@ def sampler(chosen: Settings, model: ModelConfig, params, task: ChainConfig) -> 
     full = lambda: generate(params, prompts, key, 1.0, Decoding(64, (), early_end=False), model)
     early = lambda: generate(params, prompts, key, 1.0, Decoding(64, every), model)
     seconds, ended = least_time(full, chosen.repeats), least_time(early, chosen.repeats)
-    return {"tokens_per_second": 256 * 64 / seconds, "seconds_full": seconds, "seconds_ended": ended, "early_end_ratio": seconds / ended}
+    return {
+        "tokens_per_second": 256 * 64 / seconds,
+        "seconds_full": seconds,
+        "seconds_ended": ended,
+        "early_end_ratio": seconds / ended,
+    }
 
 
 def compiled_programs(model: ModelConfig, params, study: StudyConfig) -> dict[str, int]:

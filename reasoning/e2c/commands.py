@@ -98,7 +98,7 @@ class GenData:
 class Sft:
     """Supervised training of a local model on E2C rows (extra `llm`)."""
 
-    training: Annotated[SFTTraining, tyro.conf.arg(name="")]
+    training: SFTTraining
     model: LocalModel
     run_dir: Path = Path("runs/e2c/sft")
     """Folder of the run."""
@@ -116,7 +116,7 @@ class EfSft(Sft):
 class Rl:
     """One stage of reinforcement learning of a local model (extra `llm`)."""
 
-    training: Annotated[RLTraining, tyro.conf.arg(name="")]
+    training: RLTraining
     model: LocalModel
     run_dir: Path = Path("runs/e2c/rl")
     """Folder of the run."""
@@ -129,5 +129,9 @@ def parse(arguments: list[str]):
     union = study("demo") | study("study") | study("smoke") | named(Tts, "tts") | named(GenData, "gen-data")
     union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")
     return tyro.cli(
-        union, args=arguments, prog="python -m reasoning.e2c", config=(tyro.conf.FlagConversionOff,), description=__doc__
+        union,
+        args=arguments,
+        prog="python -m reasoning.e2c",
+        config=(tyro.conf.FlagConversionOff,),
+        description="Explore-Execute Chain: plan stochastically, execute deterministically.",
     )

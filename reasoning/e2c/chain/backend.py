@@ -1,6 +1,7 @@
 """The tiny model as a backend of policies: words in, words out, fixed shapes, each question read once."""
 
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 
 import jax
@@ -23,8 +24,6 @@ class ChainBackend:
 
     def __init__(self, params, model: ModelConfig, task: ChainConfig, seed: int = 0):
         self.params, self.model, self.task, self.seed = params, model, task, seed
-        self.calls = 0
-        """Batches generated."""
 
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
         """All completions; asks with the same sampling and a branch of the same bucket share batches."""
@@ -68,8 +67,7 @@ class ChainBackend:
         prompts = np.concatenate([prompts, np.repeat(prompts[:1], _size(len(questions)) - len(questions), 0)])
         owner = np.array([place[ask.prompt.user] for ask, _, _ in part] + [0] * (size - len(part)), np.int32)
         branches = left_pad([branch for _, _, branch in part] + [[EOS]] * (size - len(part)), width)
-        self.calls += 1
-        key = jax.random.fold_in(jax.random.key(self.seed), (self.calls + part[0][0].seed) % 2**31)
+        key = jax.random.fold_in(jax.random.key(self.seed), stable_number(part))
         how = Decoding(sampling.max_tokens, (EOS, *(IDS[stop] for stop in sampling.stop)), sampling.top_p)
         temperature = jnp.float32(sampling.temperature)
         written = generate_shared(self.params, prompts, owner, branches, key, temperature, how, self.model)
@@ -79,9 +77,10 @@ class ChainBackend:
 
 
 def _completion(written, row: int, how: Decoding, read: int) -> Completion:
+    """Text begins with a blank, so that it can be put behind what it continues."""
     length, ended = int(written.length[row]), bool(written.ended[row])
     text = decode(written.ids[row, : length - ended])
-    return Completion(text, length, ended, float(written.logp[row].sum()), read)
+    return Completion(f" {text}" if text else "", length, ended, float(written.logp[row].sum()), read)
 
 
 @jax.jit
@@ -101,6 +100,11 @@ def words(text: str) -> list[int]:
 def branch_ids(ask: Ask) -> list[int]:
     """What is prefilled; where nothing is, the question's last word must do, so a chain without a plan gets no tag but its execution's."""
     return words(ask.prompt.prefill) or words("<EXECUTION>")
+
+
+def stable_number(part) -> int:
+    """Of a batch: the same asks are answered by the same samples, whatever was asked before."""
+    return zlib.crc32(repr([(ask.phase, ask.prompt, ask.seed) for ask, _, _ in part]).encode())
 
 
 def _size(count: int) -> int:

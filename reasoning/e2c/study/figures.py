@@ -9,8 +9,9 @@ from reasoning.e2c.scores import bootstrap, over_seeds
 from reasoning.e2c.study import adapt
 
 SHOWN = {
-    "sc": "self-consistency", "sc_plain": "self-consistency, no plans", "e2c_sc": "plans, all executed", 
-    "select_judge": "select: likeliest",     "select_clusters": "select: clusters", "random_plan": "random plan (control)", "tot": "tree", "fot": "forest",
+    "sc": "self-consistency", "sc_plain": "self-consistency, no plans", "e2c_sc": "plans, all executed",
+    "select_judge": "select: likeliest",     "select_clusters": "select: clusters", "random_plan": "random plan (control)",
+    "tot": "tree", "fot": "forest",
     "tot_official": "tree, official", "fot_official": "forest, official", "react": "ReAct loop",
 }  # fmt: skip
 

@@ -1,6 +1,7 @@
 """The models of the study: every training is a stage of its own in the run folder, found again by the next start."""
 
 import json
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,10 @@ def train_rows(
     begin = lambda: start if start is not None else init_params(jax.random.key(seed), study.model)
 
     def advance(learner: Learner, at: int, upto: int):
+        began = time.perf_counter()
         learner, seen = sft.updates(learner, table, where[at:upto], config, study.model)
-        return learner, {name: float(value) for name, value in jax.device_get(seen)._asdict().items()}
+        line = {name: float(value) for name, value in jax.device_get(seen)._asdict().items()}
+        return learner, line | {"tokens_per_second": line["tokens"] / (time.perf_counter() - began)}
 
     described = {
         "sft": to_dict(config),

@@ -38,8 +38,9 @@ def write_tokenizer(folder):
     fast.save_pretrained(folder)
 
 
-def write_checkpoint(folder, family="qwen3", rows=len(WORDS), tied=True):
+def write_checkpoint(folder, family="qwen3", spare=0, tied=True):
     """A tiny random checkpoint in the published layout."""
+    rows = len(WORDS) + spare
     from safetensors.numpy import save_file
 
     rng = np.random.default_rng(0)
@@ -135,7 +136,7 @@ def test_tags_are_added_and_their_rows_grow(loaded):
 def test_spare_rows_are_used_and_llama_is_loaded(tmp_path):
     from reasoning.e2c.llm.load import load_model
 
-    found = load_model(write_checkpoint(tmp_path / "llama", "llama", rows=len(WORDS) + 9, tied=False))
+    found = load_model(write_checkpoint(tmp_path / "llama", "llama", spare=9, tied=False))
     assert found.config.vocab_size == len(WORDS) + 9 and max(found.tags.values()) < found.config.vocab_size
     assert np.isfinite(forward(found, np.array([[4, 5, 6]]))).all()
 
@@ -172,7 +173,9 @@ def test_the_backend_samples_stops_and_weighs(local, loaded):
     ids = loaded.tokenizer.encode("what is the answer ?\n<EXPLORATION>", add_special_tokens=False)
     logits = forward(loaded, np.array([ids + loaded.tokenizer.encode("a b c", add_special_tokens=False)]))[0]
     logp = jax.nn.log_softmax(logits)
-    wanted = sum(logp[len(ids) - 1 + t, token] for t, token in enumerate(loaded.tokenizer.encode("a b c", add_special_tokens=False)))
+    wanted = sum(
+        logp[len(ids) - 1 + t, token] for t, token in enumerate(loaded.tokenizer.encode("a b c", add_special_tokens=False))
+    )
     np.testing.assert_allclose(weighed.logprob, wanted, atol=1e-3)
 
 
@@ -191,7 +194,9 @@ def test_our_policy_loss_is_tunixs(loaded, how, high, dual):
     tags = (loaded.tags[CLOSE_PLAN], loaded.tags["<EXECUTION>"])
     from reasoning.e2c.masks import Markers
 
-    advantages = jnp.asarray(rng.normal(size=(4, 1)), jnp.float32) * phase_weights(jnp.asarray(response), jnp.asarray(mask), Markers(*tags), 2.0)
+    advantages = jnp.asarray(rng.normal(size=(4, 1)), jnp.float32) * phase_weights(
+        jnp.asarray(response), jnp.asarray(mask), Markers(*tags), 2.0
+    )
     graph, state = nnx.split(loaded.model)
     logp = common.compute_per_token_logps(
         graph, state, prompt_tokens=jnp.asarray(prompt), completion_tokens=jnp.asarray(response), pad_id=0, eos_id=1, stop_gradient=False,

@@ -10,7 +10,7 @@ import pytest
 from jaxrl.train.errors import Refusal
 from reasoning.e2c.__main__ import main
 from reasoning.e2c.chain.task import ChainConfig, draw_many, read_question
-from reasoning.e2c.study import adapt, policies, quality
+from reasoning.e2c.study import adapt, models, policies, quality
 from reasoning.e2c.study.causal import post_hoc
 from reasoning.e2c.study.config import PRESETS, StudyConfig, smoke
 from reasoning.e2c.study.run import check, run
@@ -118,6 +118,33 @@ def test_a_second_start_does_nothing_anew_and_a_lost_result_is_measured_again(fo
         p for p, time in before.items() if p.stat().st_mtime_ns != time and p.name not in written and "tensorboard" not in p.parts
     ]
     assert not changed
+
+
+@pytest.mark.slow
+def test_a_study_that_is_broken_off_after_every_stage_equals_an_unbroken_one(folder, tmp_path, monkeypatch):
+    """SFT, EF-SFT, RL and the policies: each start finishes one more stage and dies."""
+    whole, finished = models.run_stage, []
+
+    def dies(path, *rest):
+        known = path in finished
+        result = whole(path, *rest)
+        if not known:
+            finished.append(path)
+            raise KeyboardInterrupt
+        return result
+
+    monkeypatch.setattr(models, "run_stage", dies)
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            run(smoke(), tmp_path / "run")
+            break
+        except KeyboardInterrupt:
+            continue
+    assert starts == len(finished) + 1 > 10
+    for file in (folder / "results").iterdir():
+        assert (tmp_path / "run" / "results" / file.name).read_text() == file.read_text(), file.name
 
 
 def test_the_command_refuses_in_one_sentence(tmp_path, capsys):
