@@ -48,7 +48,7 @@ class Tts:
     """How samples become an answer."""
     k: int = 8
     """Plans or chains."""
-    out: Path = Path("run.json")
+    out: Path = Path("runs/e2c/tts.json")
     """Summary; outcomes of single problems go to the same name with .jsonl, and are not asked for again."""
     samples: int = 1
     """Times that every problem is solved (the paper: 8 for pass@1)."""
@@ -79,7 +79,7 @@ class GenData:
 
     file: Path
     """Records with question and answer, maybe source and solution."""
-    out: Path = Path("e2c-sft.jsonl")
+    out: Path = Path("runs/e2c/e2c-sft.jsonl")
     """Rows; questions that are in it already are not asked again."""
     solutions: int = 4
     """Sampled per question without a reference solution."""
@@ -122,9 +122,19 @@ class Rl:
     """Folder of the run."""
 
 
+SIZES = {
+    "demo": "One base model, the policies, adherence, a little reinforcement learning: about five minutes on two free cores.",
+    "study": "All parts, with intervals: EF-SFT in a new domain, two-stage RL, causal against post-hoc data.",
+    "smoke": "All parts at their smallest, to see that everything runs.",
+}
+
+
 def parse(arguments: list[str]):
     """One of the commands above."""
-    study = lambda name: Annotated[Study, tyro.conf.subcommand(name, default=Study(PRESETS[name](), f"runs/e2c/{name}"))]
+    start = lambda name: Study(PRESETS[name](), f"runs/e2c/{name}")
+    study = lambda name: Annotated[
+        Study, tyro.conf.subcommand(name, default=start(name), description=f"{Study.__doc__} {SIZES[name]}")
+    ]
     named = lambda command, name: Annotated[command, tyro.conf.subcommand(name)]
     union = study("demo") | study("study") | study("smoke") | named(Tts, "tts") | named(GenData, "gen-data")
     union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")

@@ -177,7 +177,8 @@ def tells(plan: str, answer: str) -> bool:
     bare = re.escape(answer.strip().strip("$"))
     if len(answer.strip()) == 1:
         return re.search(rf"(?:=|\bis|\banswer:?)\s*\$?{bare}(?!\w)", text) is not None
-    return re.search(rf"(?<![\w.]){bare}(?![\w])", text) is not None
+    before, after = (r"(?<![\w.])" if answer.strip()[0].isalnum() else ""), (r"(?!\w)" if answer.strip()[-1].isalnum() else "")
+    return re.search(before + bare + after, text) is not None
 
 
 def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, rejects: Counter):

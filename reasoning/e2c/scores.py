@@ -19,8 +19,10 @@ class Interval(NamedTuple):
 
 
 def bootstrap(values, draws: int = 2000, seed: int = 0) -> Interval:
-    """Of the mean of `[P]`, by drawing problems anew; one problem gives an interval of no width."""
+    """Of the mean of `[P]`, by drawing problems anew; one problem gives an interval of no width, none gives NaN."""
     values = np.asarray(values, np.float64)
+    if not len(values):
+        return Interval(float("nan"), float("nan"), float("nan"))
     rng = np.random.default_rng(seed)
     means = values[rng.integers(0, len(values), (draws, len(values)))].mean(1)
     low, high = np.quantile(means, (0.025, 0.975))

@@ -45,7 +45,7 @@ class EndpointConfig:
     """Seconds."""
     concurrency: int = 16
     """Requests at a time."""
-    cache: str | None = ".e2c-cache"
+    cache: str | None = "runs/e2c/cache"
     """Folder of replies: what was once answered is never asked again, so that an interrupted run goes on where it was. None: no cache."""
 
 

@@ -55,9 +55,9 @@ class ChainBackend:
         return found
 
     def _bucket(self, length: int) -> int:
-        """Branches are one tag, or up to a whole plan with its tags, or longer."""
-        plan = self.task.longest_plan + 3
-        return 1 if length == 1 else plan if length <= plan else self.task.length
+        """Branches are one tag, or up to a whole plan with its tags, or longer: then the next power of two."""
+        plan = self.task.longest_plan + 5
+        return 1 if length == 1 else plan if length <= plan else 1 << (length - 1).bit_length()
 
     def _batch(self, part, sampling: Sampling, width: int) -> list[Completion]:
         questions = list(dict.fromkeys(ask.prompt.user for ask, _, _ in part))

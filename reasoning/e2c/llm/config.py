@@ -36,7 +36,7 @@ class LocalModel:
 class SFTTraining:
     """Supervised training. The defaults are those of the authors' script for Qwen3-8B."""
 
-    data: Path = Path("e2c-sft.jsonl")
+    data: Path = Path("runs/e2c/e2c-sft.jsonl")
     """Rows as `gen-data` writes them."""
     base_data: Path | None = None
     """Rows of the base domain that EF-SFT mixes in whole."""

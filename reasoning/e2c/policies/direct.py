@@ -50,9 +50,13 @@ def random_plan(question: str, settings: Settings, ledger: Ledger, rng) -> Steps
 
 
 def combine(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k plans as one renumbered plan, whose last step is to combine what the ways gave; one execution."""
+    """k plans as one renumbered plan, whose last step is to combine what the ways gave; one execution.
+
+    A model that reads no instructions gets the plans behind one another, and nothing else.
+    """
     plans = yield from plans_within_budget(question, settings, ledger, rng)
-    plan = fused(list(dict.fromkeys(plans)))
+    different = list(dict.fromkeys(plans))
+    plan = fused(different) if settings.layout.instructions else " ".join(different)
     (answer,) = yield from execute_all(question, [plan], settings)
     return answer, {"plans": plans, "fused": plan}
 

@@ -34,8 +34,9 @@ class StudyConfig:
     """Rows of the new domain; empty: this part is left out."""
     adapt: SFTConfig = SFTConfig(steps=150, learning_rate=1e-3, every=50)
     """Of domain adaptation."""
-    base_share: float = 0.1
-    """Rows of the base domain mixed into EF-SFT, as a share of the domain's rows."""
+    base_share: float = 0.03
+    """Rows of the base domain mixed into EF-SFT, as a share of the domain's rows. Such rows are
+    trained whole: a larger share would soon be most of EF-SFT's tokens."""
     adapt_seeds: int = 3
     """Draws of the domain's rows."""
     stage_one: RLConfig = stage_one(updates=25)

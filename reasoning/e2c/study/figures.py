@@ -10,7 +10,7 @@ from reasoning.e2c.study import adapt
 
 SHOWN = {
     "sc": "self-consistency", "sc_plain": "self-consistency, no plans", "e2c_sc": "plans, all executed",
-    "select_judge": "select: likeliest",     "select_clusters": "select: clusters", "random_plan": "random plan (control)",
+    "select_judge": "select: likeliest", "select_clusters": "select: clusters", "random_plan": "random plan (control)",
     "tot": "tree", "fot": "forest",
     "tot_official": "tree, official", "fot_official": "forest, official", "react": "ReAct loop",
 }  # fmt: skip

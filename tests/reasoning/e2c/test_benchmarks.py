@@ -114,3 +114,7 @@ def test_evaluation_counts_and_resumes(tmp_path):
     more = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=3)
     assert len(backend.asked) == 12 and more["samples"] == 3
     assert json.loads((tmp_path / "run.json").read_text())["policy"] == "greedy"
+    fewer = evaluate(tasks[:2], "greedy", backend, Settings(), exact, tmp_path / "run.json")
+    assert len(backend.asked) == 12 and fewer["problems"] == 2 and fewer["pass@1"]["mean"] == 1.0
+    with pytest.raises(Refusal, match="another policy"):
+        evaluate(tasks, "sc", backend, Settings(), exact, tmp_path / "run.json")
