@@ -14,6 +14,9 @@ import numpy as np
 from reasoning.e2c.chain.model import Cache, ModelConfig, Transformer, empty_cache
 from reasoning.e2c.chain.task import EOS, PAD
 
+NEVER = -1e30
+"""Logit of a token that is not written: a pad would be no token to those who read it."""
+
 
 @dataclass(frozen=True)
 class Decoding:
@@ -91,7 +94,7 @@ def continue_rows(params, logits, cache: Cache, key, temperature, how: Decoding,
 
     def step(carry):
         number, written, logits, cache = carry
-        token = pick(jax.random.fold_in(key, number), logits, temperature, how.top_p)
+        token = pick(jax.random.fold_in(key, number), logits.at[:, PAD].set(NEVER), temperature, how.top_p)
         token = jnp.where(written.ended, PAD, token)
         logp = jnp.take_along_axis(jax.nn.log_softmax(logits), token[:, None], -1)[:, 0]
         put = lambda table, column: jax.lax.dynamic_update_slice_in_dim(table, column[:, None], number, 1)

@@ -1,5 +1,6 @@
 """One stage of training: SFT, EF-SFT or RL, with checkpoints, metrics and progress; a stage that was broken off goes on where it was."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,8 @@ def run_stage(
         found = store.restore(learner)
         learner, record = found if found else (learner, {"updates": 0, "lines": 0})
         learner = jax.tree.map(jnp.asarray, learner)
-        log = MetricsLog(folder, record["lines"])
-        with stop_on_signals() as stop, Progress(what, total, record["updates"]) as bar:
-            at = record["updates"]
+        log, at = MetricsLog(folder, record["lines"]), record["updates"]
+        with contextlib.closing(log), stop_on_signals() as stop, Progress(what, total, at) as bar:
             while at < total:
                 upto = min(at + every, total)
                 learner, seen = advance(learner, at, upto)
@@ -56,7 +56,6 @@ def run_stage(
                 at = upto
                 if stop and at < total:
                     raise KeyboardInterrupt
-        log.close()
     finally:
         store.close()
     return learner, read_metrics(folder)
@@ -69,7 +68,10 @@ def finished_params(folder: Path, template) -> Any:
       Refusal: there is none.
     """
     store = Checkpoints(folder / "checkpoints", read_only=True)
-    found = store.restore(template)
+    try:
+        found = store.restore(template)
+    finally:
+        store.close()
     if found is None:
         raise Refusal(f"{folder} holds no checkpoint: train this stage first")
     return found[0].params

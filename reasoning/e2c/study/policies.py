@@ -1,5 +1,6 @@
 """Part (i): accuracy against generated tokens, for all policies."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,8 +63,17 @@ def run_policy(name: str, backend: ChainBackend, problems: list[Problem], chosen
     }  # fmt: skip
 
 
-def sweep(study: StudyConfig, base: ChainBackend, plain: ChainBackend | None, problems: list[Problem]) -> dict[str, dict]:
-    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model without plans."""
+def sweep(
+    study: StudyConfig,
+    base: ChainBackend,
+    plain: ChainBackend | None,
+    problems: list[Problem],
+    keep: Callable[[str, Callable], dict],
+) -> dict[str, dict]:
+    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model without plans.
+
+    `keep(name, compute)` computes, or finds what was computed before.
+    """
     cells = [("greedy", 1), *((name, k) for name in POLICIES for k in study.ks if name != "greedy")]
     if plain is not None:
         cells += [("greedy_plain", 1), *(("sc_plain", k) for k in study.ks)]
@@ -72,7 +82,10 @@ def sweep(study: StudyConfig, base: ChainBackend, plain: ChainBackend | None, pr
         for name, k in cells:
             backend, changes = (plain, {"chains": "plain"}) if name.endswith("_plain") else (base, {})
             chosen = settings(study, k, **changes)
-            found[f"{name}-{k}"] = run_policy(name.removesuffix("_plain"), backend, problems, chosen, study.seed)
+            once = lambda name=name, backend=backend, chosen=chosen: run_policy(
+                name.removesuffix("_plain"), backend, problems, chosen, study.seed
+            )
+            found[f"{name}-{k}"] = keep(f"policy-{name}-{k}", once)
             bar.advance(1)
     return found
 

@@ -37,7 +37,8 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
         plain = ChainBackend(other.params, study.model, study.task, study.seed)
         found["tokens"]["chain_of_thought"] = other.tokens
     aloud("3/6 policies: accuracy against tokens")
-    found["policies"] = models.measured(folder, "policies", lambda: policies.sweep(study, backend, plain, problems))
+    keep = lambda name, compute: models.measured(folder, name, compute)
+    found["policies"] = policies.sweep(study, backend, plain, problems, keep)
     if study.adapt_rows:
         aloud("4/6 a new domain: EF-SFT against full SFT")
         found["adapt"] = adapt.adapt(folder, base.params, study)

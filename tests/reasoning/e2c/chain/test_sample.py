@@ -65,7 +65,7 @@ def greedy(params, row, count):
     """Token by token without a cache."""
     written = []
     for _ in range(count):
-        written.append(int(full(params, row + written)[-1].argmax()))
+        written.append(1 + int(full(params, row + written)[-1, 1:].argmax()))
         if written[-1] == 2:
             break
     return written
