@@ -1,1 +1,1 @@
-"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. So far: `synthesis`."""
+"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. So far: `e2c`, `synthesis`."""

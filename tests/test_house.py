@@ -33,8 +33,9 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "matplotlib", "neo4j", "orbax", "psycopg", "pydicom", "pymongo",
-    "pysat", "rich", "rliable", "safetensors", "sklearn", "sqlglot", "tensorboardX", "tensorflow_datasets", "tokenizers", "tyro", "z3",
+    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "math_verify", "matplotlib", "neo4j", "orbax", "psycopg",
+    "pyarrow", "pydicom", "pymongo", "pysat", "qwix", "rich", "rliable", "safetensors", "sklearn", "sqlglot", "tensorboardX",
+    "tensorflow_datasets", "tokenizers", "transformers", "tunix", "tyro", "z3",
 }  # fmt: skip
 """Slow or optional: imported inside the function that needs them, but for the files named below."""
 EAGER = ("__main__", "commands", "report")

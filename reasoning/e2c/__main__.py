@@ -1,0 +1,98 @@
+"""`python -m reasoning.e2c demo | study | smoke | tts | gen-data | sft | ef-sft | rl`."""
+
+import json
+import sys
+from dataclasses import replace
+
+from jaxrl.train.compiled import keep_programs
+from jaxrl.train.errors import Refusal
+from reasoning.e2c.asking import Backend
+from reasoning.e2c.commands import EfSft, GenData, Rl, Sft, Source, Study, Tts, parse
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point: exit status 0; 2 if something was refused, 130 if interrupted."""
+    command = parse(sys.argv[1:] if arguments is None else arguments)
+    keep_programs()
+    try:
+        carry_out(command)
+    except Refusal as refusal:
+        print(f"error: {refusal}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def carry_out(command) -> None:
+    """Do it, and print what came out."""
+    match command:
+        case Study():
+            from reasoning.e2c.study.run import run
+
+            report = run(command.config, command.run_dir)
+            print(report.read_text())
+            print(f"report: {report}")
+        case Tts():
+            print(json.dumps(scale(command), indent=2))
+        case GenData():
+            print(json.dumps(generate_data(command), indent=2))
+        case Rl():
+            from reasoning.e2c.llm.rl import train
+
+            train(command.model, command.training, command.run_dir)
+        case EfSft():
+            from reasoning.e2c.llm.sft import train
+
+            train(command.model, replace(command.training, trained="plan"), command.run_dir)
+        case Sft():
+            from reasoning.e2c.llm.sft import train
+
+            train(command.model, command.training, command.run_dir)
+
+
+def backend_of(source: Source) -> Backend:
+    """The local model, if its folder is named; else the server."""
+    if source.local.path is not None:
+        from reasoning.e2c.backends.tunix_local import TunixBackend
+
+        return TunixBackend.load(source.local)
+    from reasoning.e2c.backends.endpoint import Endpoint
+
+    return Endpoint(source.endpoint)
+
+
+def scale(command: Tts) -> dict:
+    """A policy on a benchmark."""
+    from reasoning.e2c.benchmarks import BENCHMARKS, load
+    from reasoning.e2c.evaluate import evaluate
+    from reasoning.e2c.policies.settings import Settings, check
+
+    tasks = load(command.bench, command.file, command.fields)[: command.limit]
+    print(f"{command.bench}: {len(tasks)} problems, so one problem is {100 / len(tasks):.2g} points", file=sys.stderr)
+    default = Settings()
+    settings = replace(
+        default, k=command.k, chains=command.chains, judge=command.judge, budget=command.budget,
+        plan=replace(default.plan, max_tokens=command.max_plan_tokens),
+        execution=replace(default.execution, max_tokens=command.max_execution_tokens),
+        chain=replace(default.chain, max_tokens=command.max_execution_tokens),
+    )  # fmt: skip
+    check(settings)
+    checker = BENCHMARKS[command.bench].check
+    backend = backend_of(command.source)
+    return evaluate(tasks, command.policy, backend, settings, checker, command.out, command.samples, command.batch, command.seed)
+
+
+def generate_data(command: GenData) -> dict:
+    """Rows, and the yield."""
+    from reasoning.e2c.datagen import DataConfig, generate, questions_from
+    from reasoning.e2c.records import read_records
+
+    questions = questions_from(read_records(command.file), str(command.file))
+    config = DataConfig(solutions=command.solutions, adherence=command.adherence, post_hoc=command.post_hoc)
+    return generate(questions, backend_of(command.source), config, command.out, command.seed, command.batch)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""A local Tunix model as a backend (extra `llm`): fixed batch and prompt sizes, tags as stop tokens."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from reasoning.e2c.asking import Ask, Completion, Weigh
+from reasoning.e2c.format import TAGS
+from reasoning.e2c.llm import extra
+from reasoning.e2c.llm.config import LocalModel
+from reasoning.e2c.llm.load import Loaded, load_model
+from reasoning.e2c.llm.prompts import prompt_text
+from reasoning.e2c.losses import token_logprobs
+
+
+class TunixBackend:
+    """`Backend` for a loaded model. One sampler per cache size; batches are filled up with copies, so that shapes repeat."""
+
+    def __init__(self, loaded: Loaded, local: LocalModel):
+        self.loaded, self.local = loaded, local
+        self._samplers: dict[int, Any] = {}
+
+    @classmethod
+    def load(cls, local: LocalModel) -> "TunixBackend":
+        """From a folder."""
+        return cls(load_model(local), local)
+
+    def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
+        """All completions; asks with the same sampling share batches."""
+        found: list[list[Completion]] = [[] for _ in asks]
+        groups: dict = {}
+        for number, ask in enumerate(asks):
+            groups.setdefault(ask.sampling, []).extend([(ask, number)] * ask.n)
+        for sampling, group in groups.items():
+            for start in range(0, len(group), self.local.batch):
+                part = group[start : start + self.local.batch]
+                for (_, number), completion in zip(part, self._batch(part, sampling, start), strict=True):
+                    found[number].append(completion)
+        return found
+
+    def _batch(self, part, sampling, start: int) -> list[Completion]:
+        texts = [prompt_text(self.loaded.tokenizer, ask.prompt) for ask, _ in part]
+        lengths = [len(self.loaded.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+        room = self._room(max(lengths))
+        stops = [self.loaded.tags[stop] for stop in sampling.stop if stop in TAGS]
+        greedy = sampling.temperature == 0
+        with self.loaded.mesh:
+            out = self._sampler(room + sampling.max_tokens)(
+                texts + texts[:1] * (self.local.batch - len(texts)), max_generation_steps=sampling.max_tokens, max_prompt_length=room,
+                eos_tokens=[self.loaded.tokenizer.eos_token_id, *stops], temperature=sampling.temperature,
+                top_p=None if greedy else sampling.top_p, seed=(part[0][0].seed + start) % 2**31,
+            )  # fmt: skip
+        return [self._completion(np.asarray(out.tokens[row]), sampling, stops, lengths[row]) for row in range(len(part))]
+
+    def _completion(self, tokens: np.ndarray, sampling, stops: list[int], read: int) -> Completion:
+        """The sampler leaves out the stop token; the ledger counts it."""
+        finished = len(tokens) < sampling.max_tokens
+        text = self.loaded.tokenizer.decode(tokens.tolist())
+        for stop in (s for s in sampling.stop if s not in TAGS and s in text):
+            text = text[: text.index(stop)]
+        return Completion(text, len(tokens) + finished, finished, None, read)
+
+    def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
+        """Log-probabilities of continuations, one by one, padded to powers of two."""
+        return [self._weigh(weigh) for weigh in weighs]
+
+    def _weigh(self, weigh: Weigh) -> Completion:
+        encode = lambda text: self.loaded.tokenizer.encode(text, add_special_tokens=False)
+        before, after = encode(prompt_text(self.loaded.tokenizer, weigh.prompt)), encode(weigh.continuation)
+        ids = np.array([before + after], np.int32)
+        padded = np.zeros((1, self._room(ids.shape[1])), np.int32)
+        padded[:, : ids.shape[1]] = ids
+        with self.loaded.mesh:
+            logits = forward(self.loaded.model, jnp.asarray(padded), jnp.asarray(np.arange(padded.shape[1]) < ids.shape[1])[None])
+        logp = token_logprobs(logits[:, :-1], jnp.asarray(padded[:, 1:]))[0, len(before) - 1 : ids.shape[1] - 1]
+        return Completion(weigh.continuation, len(after), True, float(logp.sum()), len(before))
+
+    def _room(self, length: int) -> int:
+        """Prompt sizes: the configured one, else the next power of two."""
+        return self.local.max_prompt if length <= self.local.max_prompt else 1 << (length - 1).bit_length()
+
+    def _sampler(self, cache: int):
+        if cache not in self._samplers:
+            sampler, config = extra.load("tunix.generate.sampler"), self.loaded.config
+            sizes = sampler.CacheConfig(cache, config.num_layers, config.num_kv_heads, config.head_dim)
+            self._samplers[cache] = sampler.Sampler(self.loaded.model, self.loaded.tokenizer, sizes)
+        return self._samplers[cache]
+
+
+def forward(model: Any, ids: jax.Array, valid: jax.Array) -> jax.Array:
+    """Logits `[B, T, V]` of a Tunix model for right-padded `ids [B, T]`."""
+    positions = jnp.maximum(jnp.cumsum(valid, -1) - 1, 0)
+    causal = jnp.tril(jnp.ones((ids.shape[1],) * 2, bool))[None] & valid[:, None, :]
+    return model(ids, positions, None, causal)[0]

@@ -1,0 +1,170 @@
+"""Two-stage reinforcement learning of the tiny model: GRPO with a weight on the plan's tokens."""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.state import Learner, apply_gradients
+from reasoning.e2c.chain.model import ModelConfig, logits_of
+from reasoning.e2c.chain.rewards import judge, stage_rewards
+from reasoning.e2c.chain.rows import MARKERS, question_ids
+from reasoning.e2c.chain.sample import Decoding, generate_shared, left_pad
+from reasoning.e2c.chain.task import EOS, IDS, PAD, ChainConfig, Problem, decode
+from reasoning.e2c.format import CLOSE_EXECUTION
+from reasoning.e2c.losses import (
+    aggregate_tokens,
+    check_rewards,
+    clipped_policy_loss,
+    group_advantages,
+    k3_kl,
+    phase_entropy,
+    token_logprobs,
+)  # fmt: skip
+from reasoning.e2c.masks import Missing, phase_weights
+
+
+@dataclass(frozen=True)
+class RLConfig:
+    """One stage. Groups, temperatures, weights and clipping are the paper's; sizes and rates are ours, for a tiny model."""
+
+    stage: int = 1
+    """1: reward is correctness. 2: correctness times adherence."""
+    updates: int = 30
+    """Batches of rollouts."""
+    prompts: int = 16
+    """Questions of a batch."""
+    group: int = 16
+    """Responses to each, at least 2 (the paper: 32, then 8)."""
+    temperature: float = 1.3
+    """Of rollouts, for plan and execution alike (the paper: 1.3, then 1.0)."""
+    plan_weight: float = 1.0
+    """lambda: weight of the plan's tokens (the paper: 1, then 2)."""
+    missing: Missing = "one"
+    """Weight of responses without tags; see `phase_weights`."""
+    minibatches: int = 2
+    """Optimiser steps per batch."""
+    learning_rate: float = 3e-4
+    """Of AdamW, constant."""
+    eps_low: float = 0.2
+    eps_high: float = 0.2
+    """Clipping of the ratio."""
+    dual_clip: float = 3.0
+    """Bound for negative advantages."""
+    kl: float = 0.0
+    """Coefficient of the k3 KL to the policy that the stage began with."""
+
+
+def stage_one(**changes: Any) -> RLConfig:
+    """The warm-up."""
+    return RLConfig(**{"stage": 1, "group": 16, "temperature": 1.3, "plan_weight": 1.0} | changes)
+
+
+def stage_two(**changes: Any) -> RLConfig:
+    """The main stage."""
+    return RLConfig(**{"stage": 2, "group": 8, "temperature": 1.0, "plan_weight": 2.0} | changes)
+
+
+class Rollouts(NamedTuple):
+    """P questions, G responses each, as rows of T tokens."""
+
+    ids: np.ndarray
+    """int32 `[P*G, T]`, question and response, pads on both sides."""
+    mask: np.ndarray
+    """bool `[P*G, T]`: response tokens."""
+    rewards: np.ndarray
+    """float32 `[P, G]`."""
+    seen: dict[str, float]
+    """Averages: correct, plan_right, adherence, follows, length."""
+
+
+def check(config: RLConfig) -> None:
+    """Refuse what cannot be learned from.
+
+    Raises:
+      Refusal: a group of one, or a batch that minibatches cannot share.
+    """
+    if config.group < 2:
+        raise Refusal(f"group is {config.group}: an advantage compares the responses to a question, so it must be at least 2")
+    if (config.prompts * config.group) % config.minibatches:
+        raise Refusal(f"{config.prompts * config.group} responses cannot be parted into {config.minibatches} equal minibatches")
+
+
+def optimizer(config: RLConfig) -> optax.GradientTransformation:
+    """AdamW with the betas of SFT; gradients are clipped at norm 1."""
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(config.learning_rate, 0.9, 0.95, weight_decay=0.01))
+
+
+def roll_out(
+    params, problems: list[Problem], key: jax.Array, config: RLConfig, task: ChainConfig, model: ModelConfig
+) -> Rollouts:
+    """Sample G responses to each problem, and judge them."""
+    questions = left_pad([question_ids(problem.question) for problem in problems], task.question_length)
+    owner = np.repeat(np.arange(len(problems), dtype=np.int32), config.group)
+    how = Decoding(task.longest_plan + task.longest_execution, (EOS, IDS[CLOSE_EXECUTION]))
+    temperature = jnp.float32(config.temperature)
+    written = generate_shared(params, questions[:, :-1], owner, questions[owner][:, -1:], key, temperature, how, model)
+    response = np.asarray(written.ids)
+    texts = [decode(row) for row in response]
+    judged = [
+        [judge(problem, text) for text in texts[n * config.group : (n + 1) * config.group]] for n, problem in enumerate(problems)
+    ]
+    ids = np.concatenate([questions[owner], response], 1)
+    mask = np.concatenate([np.zeros((len(owner), questions.shape[1]), bool), response != PAD], 1)
+    flat = [one for group in judged for one in group]
+    seen = {name: float(np.mean([getattr(one, name) for one in flat])) for name in flat[0]._fields}
+    seen["length"] = float(mask.sum(1).mean())
+    return Rollouts(ids, mask, stage_rewards(judged, config.stage), seen)
+
+
+def logp_of(params, ids, temperature: float, model: ModelConfig) -> tuple[jax.Array, jax.Array]:
+    """Log-probabilities `[B, T-1]` of tokens 1.. at the rollout's temperature, as the authors compute them; and the raw logits."""
+    logits = logits_of(params, ids[:, :-1], ids[:, :-1] != PAD, model)
+    return token_logprobs(logits / temperature, ids[:, 1:]), logits
+
+
+def loss(params, reference, ids, mask, advantages, logp_old, config: RLConfig, model: ModelConfig):
+    """The weighted GRPO loss of rows `[B, T]`, and entropies of both phases."""
+    logp, logits = logp_of(params, ids, config.temperature, model)
+    target, counted = ids[:, 1:], mask[:, 1:]
+    weights = phase_weights(target, counted, MARKERS, config.plan_weight, config.missing)
+    value = clipped_policy_loss(
+        logp, logp_old, advantages[:, None] * weights, counted, config.eps_low, config.eps_high, config.dual_clip
+    )
+    if config.kl:
+        value += config.kl * aggregate_tokens(k3_kl(logp, logp_of(reference, ids, config.temperature, model)[0]), counted)
+    return value, phase_entropy(jax.lax.stop_gradient(logits), target, counted, MARKERS)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
+def improve(learner: Learner, reference, ids, mask, advantages, config: RLConfig, model: ModelConfig):
+    """The optimiser steps of one batch of rollouts: `(learner, (plan entropy, execution entropy))`."""
+    logp_old = jax.lax.stop_gradient(logp_of(learner.params, ids, config.temperature, model)[0])
+    split = lambda a: a.reshape(config.minibatches, -1, *a.shape[1:])
+
+    def step(learner, batch):
+        grads, entropies = jax.grad(loss, has_aux=True)(learner.params, reference, *batch, config, model)
+        return apply_gradients(learner, grads, optimizer(config))[0], entropies
+
+    learner, entropies = jax.lax.scan(step, learner, tuple(map(split, (ids, mask, advantages, logp_old))))
+    return learner, jax.tree.map(jnp.mean, entropies)
+
+
+def update(
+    learner: Learner, reference, problems: list[Problem], key: jax.Array, config: RLConfig, task: ChainConfig, model: ModelConfig
+):
+    """One batch: rollouts, rewards, advantages, optimiser steps. Returns the learner and what was seen."""
+    rollouts = roll_out(learner.params, problems, key, config, task, model)
+    check_rewards(rollouts.rewards)
+    advantages = np.asarray(group_advantages(jnp.asarray(rollouts.rewards))).reshape(-1)
+    order = np.random.default_rng(int(jax.random.bits(key))).permutation(len(advantages))
+    arrays = (rollouts.ids[order], rollouts.mask[order], advantages[order])
+    learner, (plan, execution) = improve(learner, reference, *arrays, config, model)
+    return learner, rollouts.seen | {
+        "reward": float(rollouts.rewards.mean()), "plan_entropy": float(plan), "execution_entropy": float(execution),
+    }  # fmt: skip

@@ -1,0 +1,90 @@
+"""Supervised training of the tiny model: SFT on whole rows, or EF-SFT on their plans."""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from jaxrl.train.state import Learner, apply_gradients
+from reasoning.e2c.chain.model import ModelConfig, logits_of
+from reasoning.e2c.chain.rows import MARKERS, Rows
+from reasoning.e2c.chain.task import PAD
+from reasoning.e2c.losses import ef_sft_mask, masked_nll, phase_entropy
+
+
+@dataclass(frozen=True)
+class SFTConfig:
+    """One supervised training."""
+
+    steps: int = 1400
+    """Updates."""
+    batch: int = 32
+    """Rows of an update."""
+    learning_rate: float = 4e-3
+    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a cosine."""
+    weight_decay: float = 0.01
+    """Of AdamW."""
+    clip_norm: float = 1.0
+    """Largest gradient norm."""
+    trained: Literal["all", "plan"] = "all"
+    """all: SFT. plan: EF-SFT; rows marked `whole` keep their execution."""
+    every: int = 100
+    """Updates of one call."""
+
+
+class Seen(NamedTuple):
+    """Means over the updates of a call."""
+
+    loss: jax.Array
+    tokens: jax.Array
+    """Trained, in all."""
+    plan_entropy: jax.Array
+    execution_entropy: jax.Array
+    """Nats per token, teacher-forced."""
+
+
+def optimizer(config: SFTConfig) -> optax.GradientTransformation:
+    """AdamW with warm-up and cosine; the betas of the authors' configuration."""
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, max(1, config.steps // 10), config.steps, 0.1 * config.learning_rate
+    )
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm), optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay)
+    )
+
+
+def trained_mask(ids, mask, whole, config: SFTConfig) -> jax.Array:
+    """Which tokens count."""
+    return mask if config.trained == "all" else ef_sft_mask(ids, mask, MARKERS, whole)
+
+
+def loss(params, ids, mask, whole, config: SFTConfig, model: ModelConfig):
+    """Mean NLL of the trained tokens of `[B, T]`, and what was seen."""
+    counted = trained_mask(ids, mask, whole, config)
+    logits = logits_of(params, ids[:, :-1], ids[:, :-1] != PAD, model)
+    value = masked_nll(logits, ids[:, 1:], counted[:, 1:])
+    entropies = phase_entropy(jax.lax.stop_gradient(logits), ids[:, 1:], mask[:, 1:], MARKERS)
+    return value, Seen(value, counted.sum(), *entropies)
+
+
+@functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
+def updates(learner: Learner, rows: Rows, places: jax.Array, config: SFTConfig, model: ModelConfig) -> tuple[Learner, Seen]:
+    """One update per line of `places [U, B]`, row numbers; what was seen is averaged, tokens are summed."""
+
+    def step(learner, place):
+        batch = jax.tree.map(lambda a: a[place], rows)
+        grads, seen = jax.grad(loss, has_aux=True)(learner.params, *batch, config, model)
+        return apply_gradients(learner, grads, optimizer(config))[0], seen
+
+    learner, seen = jax.lax.scan(step, learner, places)
+    return learner, Seen(seen.loss.mean(), seen.tokens.sum(), seen.plan_entropy.mean(), seen.execution_entropy.mean())
+
+
+def places(rows: int, config: SFTConfig, seed: int) -> np.ndarray:
+    """Row numbers of every update, `[steps, B]`: epoch after epoch, each in an order of its own."""
+    rng, needed = np.random.default_rng(seed), config.steps * config.batch
+    epochs = [rng.permutation(rows) for _ in range(-(-needed // rows))]
+    return np.concatenate(epochs)[:needed].reshape(config.steps, config.batch).astype(np.int32)

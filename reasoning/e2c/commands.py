@@ -1,0 +1,147 @@
+"""The options of `python -m reasoning.e2c`."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from reasoning.e2c.backends.endpoint import EndpointConfig
+from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
+from reasoning.e2c.study.config import PRESETS, StudyConfig
+
+PolicyName = Literal[
+    "greedy", "sc", "e2c_sc", "select_judge", "select_clusters", "random_plan", "combine", "tot", "fot", "tot_official", "fot_official",
+    "react",
+]  # fmt: skip
+BenchmarkName = Literal["aime", "math500", "gsm8k", "amc", "medqa", "medmcqa", "mmlu"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """Train a tiny model from nothing and measure what plans are good for. A folder that was begun is gone on with."""
+
+    config: Annotated[StudyConfig, tyro.conf.arg(name="")]
+    run_dir: str
+    """Folder of the run."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which language model is asked."""
+
+    endpoint: EndpointConfig = EndpointConfig()
+    """An OpenAI-compatible server."""
+    local: LocalModel = LocalModel()
+    """A folder with a Qwen3 or Llama checkpoint; if its path is given, it is used instead of the server (extra `llm`)."""
+
+
+@dataclass(frozen=True)
+class Tts:
+    """Test-time scaling of a real model: a policy on a benchmark, from local files."""
+
+    bench: BenchmarkName
+    """Which adapter reads the file."""
+    file: Path
+    """.jsonl, .json, .csv or .parquet; nothing is downloaded."""
+    policy: PolicyName = "select_judge"
+    """How samples become an answer."""
+    k: int = 8
+    """Plans or chains."""
+    out: Path = Path("runs/e2c/tts.json")
+    """Summary; outcomes of single problems go to the same name with .jsonl, and are not asked for again."""
+    samples: int = 1
+    """Times that every problem is solved (the paper: 8 for pass@1)."""
+    limit: int | None = None
+    """Problems, from the first."""
+    chains: Literal["e2c", "plain"] = "e2c"
+    """Whether whole chains begin with a plan."""
+    max_execution_tokens: int = 16_384
+    """Of an execution or a chain."""
+    max_plan_tokens: int = 512
+    """Of a plan."""
+    budget: int | None = None
+    """Generated tokens per problem after which sampling stops."""
+    judge: Literal["text", "likelihood"] = "text"
+    """Of plans."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Names of fields that differ: the adapter's, then the file's."""
+    seed: int = 42
+    """Of sampling."""
+    batch: int = 16
+    """Problems in step."""
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source()
+
+
+@dataclass(frozen=True)
+class GenData:
+    """Causal training data: solve, distil a plan, execute it anew, keep what is right and follows the plan."""
+
+    file: Path
+    """Records with question and answer, maybe source and solution."""
+    out: Path = Path("runs/e2c/e2c-sft.jsonl")
+    """Rows; questions that are in it already are not asked again."""
+    solutions: int = 4
+    """Sampled per question without a reference solution."""
+    adherence: float = 0.8
+    """Least adherence of an accepted execution."""
+    post_hoc: bool = False
+    """The ablation: plans beside the original solutions."""
+    seed: int = 0
+    """Of sampling."""
+    batch: int = 16
+    """Questions in step."""
+    source: Annotated[Source, tyro.conf.arg(name="")] = Source()
+
+
+@dataclass(frozen=True)
+class Sft:
+    """Supervised training of a local model on E2C rows (extra `llm`)."""
+
+    training: SFTTraining
+    model: LocalModel
+    run_dir: Path = Path("runs/e2c/sft")
+    """Folder of the run."""
+
+
+@dataclass(frozen=True)
+class EfSft(Sft):
+    """The same, on the tokens of plans only."""
+
+    run_dir: Path = Path("runs/e2c/ef-sft")
+    """Folder of the run."""
+
+
+@dataclass(frozen=True)
+class Rl:
+    """One stage of reinforcement learning of a local model (extra `llm`)."""
+
+    training: RLTraining
+    model: LocalModel
+    run_dir: Path = Path("runs/e2c/rl")
+    """Folder of the run."""
+
+
+SIZES = {
+    "demo": "One base model, the policies, adherence, a little reinforcement learning: about five minutes on two free cores.",
+    "study": "All parts, with intervals: EF-SFT in a new domain, two-stage RL, causal against post-hoc data.",
+    "smoke": "All parts at their smallest, to see that everything runs.",
+}
+
+
+def parse(arguments: list[str]):
+    """One of the commands above."""
+    start = lambda name: Study(PRESETS[name](), f"runs/e2c/{name}")
+    study = lambda name: Annotated[
+        Study, tyro.conf.subcommand(name, default=start(name), description=f"{Study.__doc__} {SIZES[name]}")
+    ]
+    named = lambda command, name: Annotated[command, tyro.conf.subcommand(name)]
+    union = study("demo") | study("study") | study("smoke") | named(Tts, "tts") | named(GenData, "gen-data")
+    union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")
+    return tyro.cli(
+        union,
+        args=arguments,
+        prog="python -m reasoning.e2c",
+        config=(tyro.conf.FlagConversionOff,),
+        description="Explore-Execute Chain: plan stochastically, execute deterministically.",
+    )

@@ -1,0 +1,85 @@
+"""A policy on a benchmark: answers, accuracy with intervals, tokens by phase."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import Progress
+from jaxrl.train.rundir import write_atomically
+from reasoning.e2c.answers import Checker
+from reasoning.e2c.asking import Backend, solve
+from reasoning.e2c.benchmarks import Task
+from reasoning.e2c.policies.by_name import POLICIES
+from reasoning.e2c.policies.settings import Settings, check
+from reasoning.e2c.records import Appended
+from reasoning.e2c.scores import bootstrap, mean_pass_at_k, pass_at_1
+from reasoning.e2c.votes import majority
+
+
+def evaluate(
+    tasks: Sequence[Task], policy: str, backend: Backend, settings: Settings, check_answer: Checker, out: str | Path,
+    samples: int = 1, batch: int = 16, seed: int = 0,
+) -> dict[str, Any]:  # fmt: skip
+    """Run a policy `samples` times on every task; returns the summary and writes it to `out`, a .json file.
+
+    Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and not asked for again.
+
+    Raises:
+      Refusal: settings that make no sense, or a file of outcomes of another policy.
+    """
+    check(settings)
+    file = Appended(Path(out).with_suffix(".jsonl"))
+    kind = {"policy": policy, "k": settings.k, "seed": seed}
+    for record in file:
+        if {name: record.get(name) for name in kind} != kind:
+            raise Refusal(f"{file.path} holds outcomes of another policy, k or seed: choose another --out")
+    done = {(record["problem"], record["sample"]) for record in file}
+    left = [(number, sample) for sample in range(samples) for number in range(len(tasks)) if (number, sample) not in done]
+    with Progress(policy, len(tasks) * samples, len(done)) as bar:
+        for start in range(0, len(left), batch):
+            part = left[start : start + batch]
+            _run(kind, tasks, part, backend, settings, check_answer, file)
+            bar.advance(len(part))
+    wanted = [record for record in file if record["problem"] < len(tasks) and record["sample"] < samples]
+    found = summarise(wanted, len(tasks), samples, check_answer, [task.answer for task in tasks])
+    write_atomically(Path(out), json.dumps({"policy": policy, "k": settings.k} | found, indent=2) + "\n")
+    return found
+
+
+def _run(kind, tasks, part, backend, settings, check_answer, file):
+    by_sample = sorted({sample for _, sample in part})
+    for sample in by_sample:
+        numbers = [number for number, other in part if other == sample]
+        questions = [tasks[number].question for number in numbers]
+        results = solve(POLICIES[kind["policy"]], questions, backend, settings, kind["seed"] * 1000 + sample, numbers)
+        for number, result in zip(numbers, results, strict=True):
+            right = result.answer is not None and check_answer(result.answer, tasks[number].answer)
+            phases = {name: vars(spent) for name, spent in result.ledger.phases.items()}
+            record = {"problem": number, "sample": sample, "answer": result.answer, "correct": bool(right), "phases": phases}
+            file.add(kind | record | {"generated": result.ledger.generated, "prefill": result.ledger.prefill})
+
+
+def summarise(records: list[dict], problems: int, samples: int, check_answer: Checker, truths: list[str]) -> dict[str, Any]:
+    """Accuracies, intervals over problems, and mean tokens per problem and sample."""
+    correct = [[False] * samples for _ in range(problems)]
+    answers: list[list[str | None]] = [[None] * samples for _ in range(problems)]
+    for record in records:
+        correct[record["problem"]][record["sample"]] = record["correct"]
+        answers[record["problem"]][record["sample"]] = record["answer"]
+    voted = [majority(row) for row in answers]
+    right = [vote is not None and check_answer(vote, truth) for vote, truth in zip(voted, truths, strict=True)]
+    phases: dict[str, float] = {}
+    for record in records:
+        for name, spent in record["phases"].items():
+            phases[name] = phases.get(name, 0.0) + spent["generated"] / len(records)
+    ks = [k for k in (1, 2, 4, 8, 16, 32) if k <= samples]
+    return {
+        "problems": problems, "samples": samples, "one_problem": 1 / problems, "pass@1": pass_at_1(correct)._asdict(),
+        **{f"pass@{k}": mean_pass_at_k(correct, k)._asdict() for k in ks if k > 1}, f"maj@{samples}": bootstrap(right)._asdict(),
+        "generated": float(np.mean([record["generated"] for record in records])),
+        "prefill": float(np.mean([record["prefill"] for record in records])), "generated_by_phase": phases,
+    }  # fmt: skip

@@ -1,0 +1,1 @@
+"""Real language models through google-tunix (extra `llm`): loading, tags, SFT, EF-SFT and reinforcement learning."""

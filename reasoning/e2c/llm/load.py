@@ -1,0 +1,165 @@
+"""Loading Qwen3 and Llama checkpoints in the published layout into Tunix models, with tags and, if asked for, LoRA."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh
+
+from jaxrl.train.errors import Refusal
+from reasoning.e2c.llm import extra
+from reasoning.e2c.llm.config import LocalModel
+from reasoning.e2c.llm.tags import add_tags, missing_tags, tag_ids
+
+ADAPTED = ".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
+"""Layers with LoRA adapters."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model, ready to be asked or trained."""
+
+    model: Any
+    """A Tunix (flax.nnx) module."""
+    config: Any
+    """Its sizes."""
+    tokenizer: Any
+    """With the tags."""
+    mesh: Mesh
+    tags: dict[str, int]
+    """Ids."""
+
+
+def load_model(local: LocalModel) -> Loaded:
+    """Everything from a folder of this machine; nothing is downloaded.
+
+    Raises:
+      Refusal: a folder or file is missing, the family is not supported, the devices do not suffice, or tags are missing.
+    """
+    folder = check_folder(local)
+    tokenizer = load_tokenizer(folder)
+    if missing_tags(tokenizer):
+        if not local.add_tags:
+            tag_ids(tokenizer)
+        add_tags(tokenizer)
+    sizes, mesh = model_config(folder, local), make_mesh(local)
+    room = _room(sizes["family"])
+    params = extra.load(f"tunix.models.{room}.params")
+    config = extra.load(f"tunix.models.{room}.model").ModelConfig(**sizes["config"])
+    with mesh:
+        model = params.create_model_from_safe_tensors(str(folder), config, mesh, jnp.dtype(local.dtype))
+        model, config = with_rows(model, config, len(tokenizer))
+        model = with_lora(model, local, mesh) if local.lora_rank else model
+    return Loaded(model, config, tokenizer, mesh, tag_ids(tokenizer))
+
+
+def check_folder(local: LocalModel) -> Path:
+    """The folder, if it holds a checkpoint.
+
+    Raises:
+      Refusal: naming what is missing.
+    """
+    if local.path is None:
+        raise Refusal("no model was named: give the folder of a checkpoint with --model.path")
+    folder = Path(local.path).expanduser().resolve()
+    if not (folder / "config.json").is_file():
+        raise Refusal(f"{folder} holds no config.json: name the folder of a Qwen3 or Llama checkpoint (nothing is downloaded)")
+    if not list(folder.glob("*.safetensors")):
+        raise Refusal(f"{folder} holds no *.safetensors: name the folder of a complete checkpoint")
+    return folder
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's tokenizer.
+
+    Raises:
+      Refusal: there is none, or it cannot be read.
+    """
+    transformers = extra.load("transformers")
+    try:
+        return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise Refusal(
+            f"the tokenizer in {folder} cannot be read ({reason}): copy tokenizer.json and tokenizer_config.json there"
+        ) from None
+
+
+def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
+    """{"family", "config"}: sizes for Tunix's ModelConfig, from the published config.json.
+
+    Raises:
+      Refusal: another family, or a field is missing.
+    """
+    stored = json.loads((folder / "config.json").read_text())
+    family = stored.get("model_type") if local.family == "auto" else local.family
+    if family not in ("qwen3", "llama"):
+        raise Refusal(f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded")
+    try:
+        heads = stored["num_attention_heads"]
+        sizes = {
+            "num_layers": stored["num_hidden_layers"], "vocab_size": stored["vocab_size"], "embed_dim": stored["hidden_size"],
+            "hidden_dim": stored["intermediate_size"], "num_heads": heads, "num_kv_heads": stored.get("num_key_value_heads", heads),
+            "head_dim": stored.get("head_dim") or stored["hidden_size"] // heads, "rope_theta": int(_theta(stored)),
+            "norm_eps": stored["rms_norm_eps"],
+        }  # fmt: skip
+    except KeyError as error:
+        raise Refusal(f"{folder / 'config.json'} has no {error.args[0]}: it is no {family} configuration") from None
+    tied = "use_tied_embedding" if family == "qwen3" else "weight_tying"
+    return {"family": family, "config": sizes | {tied: bool(stored.get("tie_word_embeddings", False))}}
+
+
+def _theta(stored: dict) -> float:
+    """Base of the rotary embedding: a field of its own, or, in newer files, one of rope_parameters."""
+    return stored.get("rope_theta") or stored["rope_parameters"]["rope_theta"]
+
+
+def _room(family: str) -> str:
+    return {"qwen3": "qwen3", "llama": "llama3"}[family]
+
+
+def make_mesh(local: LocalModel) -> Mesh:
+    """Devices in the shape (fsdp, tp).
+
+    Raises:
+      Refusal: there are too few.
+    """
+    needed = int(np.prod(local.mesh))
+    if needed > jax.device_count():
+        raise Refusal(
+            f"the mesh {local.mesh} needs {needed} devices, but there are {jax.device_count()}: choose a smaller --model.mesh"
+        )
+    return jax.make_mesh(local.mesh, ("fsdp", "tp"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:needed])
+
+
+def with_rows(model: Any, config: Any, rows: int) -> tuple[Any, Any]:
+    """The model with at least `rows` rows of embeddings: `(model, config)`.
+
+    Published Qwen3 checkpoints have spare rows, and stay as they are. New rows are the mean of the others. Our choice.
+    """
+    if rows <= config.vocab_size:
+        return model, config
+    nnx = extra.load("flax.nnx")
+    grown = lambda table, axis: jnp.concatenate(
+        [table, jnp.repeat(table.mean(axis, keepdims=True), rows - config.vocab_size, axis)], axis
+    )
+    embedding = model.embedder.input_embedding
+    embedding.set_value(grown(embedding.get_value(), 0))
+    if hasattr(model, "lm_head"):
+        head = model.lm_head.w
+        head.set_value(grown(head.get_value(), 1))
+    config.vocab_size = rows
+    nnx.split(model)
+    return model, config
+
+
+def with_lora(model: Any, local: LocalModel, mesh: Mesh) -> Any:
+    """With adapters on attention and perceptrons; only they are trained."""
+    qwix = extra.load("qwix")
+    provider = qwix.LoraProvider(module_path=ADAPTED, rank=local.lora_rank, alpha=local.lora_alpha)
+    with mesh:
+        return qwix.apply_lora_to_model(model, provider, **model.get_model_input())

@@ -1,0 +1,179 @@
+"""SFT and EF-SFT of a local model by Tunix's trainer, with our masks and loss."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import optax
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import MetricsLog, read_metrics
+from jaxrl.train.progress import aloud
+from jaxrl.train.rundir import open_run
+from reasoning.e2c.backends.tunix_local import forward
+from reasoning.e2c.datagen import training_texts
+from reasoning.e2c.llm import extra
+from reasoning.e2c.llm.config import LocalModel, SFTTraining
+from reasoning.e2c.llm.load import Loaded, load_model
+from reasoning.e2c.llm.prompts import prompt_text
+from reasoning.e2c.llm.tags import markers
+from reasoning.e2c.losses import ef_sft_mask, masked_nll, phase_entropy
+from reasoning.e2c.masks import Markers
+from reasoning.e2c.records import Record, read_records
+
+
+class Encoded(NamedTuple):
+    """R rows of T tokens."""
+
+    ids: np.ndarray
+    """int32 `[R, T]`, padded on the right."""
+    valid: np.ndarray
+    """bool `[R, T]`"""
+    trained: np.ndarray
+    """bool `[R, T]`"""
+    response: np.ndarray
+    """bool `[R, T]`: all response tokens, for entropies."""
+
+
+def encode_rows(records: list[Record], tokenizer: Any, config: SFTTraining, whole: bool, where: str) -> Encoded:
+    """Prompts and responses as tokens, rows longer than `max_length` left out.
+
+    Raises:
+      Refusal: nothing is left.
+    """
+    encode = lambda text: tokenizer.encode(text, add_special_tokens=False)
+    pairs = [
+        (encode(prompt_text(tokenizer, p)), [*encode(r), tokenizer.eos_token_id])
+        for p, r in training_texts(checked(records, where))
+    ]
+    kept = [(p, r) for p, r in pairs if len(p) + len(r) <= config.max_length]
+    if not kept:
+        raise Refusal(f"{where} has no row of at most {config.max_length} tokens: raise --training.max-length or generate data")
+    if len(kept) < len(pairs):
+        aloud(f"{len(pairs) - len(kept)} of {len(pairs)} rows of {where} are longer than {config.max_length} tokens and left out")
+    ids = np.full((len(kept), config.max_length), tokenizer.eos_token_id, np.int32)
+    valid, response = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
+    for number, (prompt, reply) in enumerate(kept):
+        ids[number, : len(prompt) + len(reply)] = prompt + reply
+        valid[number, : len(prompt) + len(reply)] = True
+        response[number, len(prompt) : len(prompt) + len(reply)] = True
+    ef = config.trained == "plan" and not whole
+    trained = np.asarray(ef_sft_mask(ids, response, markers(tokenizer))) if ef else response
+    return Encoded(ids, valid, trained, response)
+
+
+def checked(records: list[Record], where: str) -> list[Record]:
+    """Records with all that training needs.
+
+    Raises:
+      Refusal: a row lacks a field (its number is named).
+    """
+    for number, record in enumerate(records, 1):
+        for name in () if "rejected" in record else ("question", "answer", "exploration", "re_execution"):
+            if not str(record.get(name) or "").strip():
+                raise Refusal(f"{where}, row {number}, has no {name}: rows are written by gen-data")
+    return records
+
+
+def all_rows(config: SFTTraining, tokenizer: Any) -> Encoded:
+    """The rows of the data, and the share of base rows that EF-SFT mixes in."""
+    rows = encode_rows(read_records(config.data), tokenizer, config, False, str(config.data))
+    if config.trained == "all" or config.base_data is None:
+        return rows
+    base = encode_rows(read_records(config.base_data), tokenizer, config, True, str(config.base_data))
+    count = max(1, round(config.base_share * len(rows.ids)))
+    return Encoded(*(np.concatenate([a, b[:count]]) for a, b in zip(rows, base, strict=True)))
+
+
+def batches(rows: Encoded, config: SFTTraining, start: int) -> Iterator[Encoded]:
+    """Update `start` and the following ones: epoch after epoch, each in an order of its own."""
+    count = len(rows.ids)
+    order = lambda epoch: np.random.default_rng((config.seed, epoch)).permutation(count)
+    for step in range(start, config.steps):
+        places = [divmod(step * config.batch + i, count) for i in range(config.batch)]
+        orders = {epoch: order(epoch) for epoch in {epoch for epoch, _ in places}}
+        chosen = [orders[epoch][place] for epoch, place in places]
+        yield Encoded(*(a[chosen] for a in rows))
+
+
+def optimizer(config: SFTTraining) -> optax.GradientTransformation:
+    """AdamW with warm-up and cosine."""
+    warmup = max(1, config.steps // 10)
+    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1))
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm), optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay)
+    )
+
+
+def loss(model: Any, ids, valid, trained, response, tags: Markers):
+    """Mean NLL of trained tokens, and the entropies of both phases."""
+    logits = forward(model, ids, valid)[:, :-1]
+    entropies = phase_entropy(jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags)
+    return masked_nll(logits, ids[:, 1:], trained[:, 1:]), {"plan_entropy": entropies[0], "execution_entropy": entropies[1]}
+
+
+def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded:
+    """Train, with checkpoints; a folder that was begun is gone on with. Returns the trained model.
+
+    Raises:
+      Refusal: model, data or folder do not work.
+    """
+    loaded = load_model(local)
+    rows, folder = all_rows(config, loaded.tokenizer), open_run(run_dir, _described(local, config))
+    trainer = make_trainer(loaded, config, folder)
+    start = trainer.train_steps
+    aloud(f"{len(rows.ids)} rows, {int(rows.trained.sum())} trained tokens per epoch; from update {start} of {config.steps}")
+    with loaded.mesh:
+        trainer.train(batches(rows, config, start))
+    trainer.close()
+    (folder / "tags.json").write_text(json.dumps(loaded.tags) + "\n")
+    return loaded
+
+
+def _described(local: LocalModel, config: SFTTraining) -> dict:
+    plain = lambda c: {name: str(value) if isinstance(value, Path) else value for name, value in vars(c).items()}
+    return json.loads(json.dumps({"model": plain(local), "training": plain(config)}))
+
+
+def make_trainer(loaded: Loaded, config: SFTTraining, folder: Path):
+    """Tunix's trainer with our loss; it writes metrics.jsonl with tokens per second and the entropies of both phases."""
+    peft, ocp = extra.load("tunix.sft.peft_trainer"), extra.load("orbax.checkpoint")
+    options = peft.TrainingConfig(
+        eval_every_n_steps=config.steps + 1, max_steps=config.steps, checkpoint_root_directory=str(folder / "checkpoints"),
+        checkpointing_options=ocp.CheckpointManagerOptions(save_interval_steps=config.save_every, max_to_keep=2),
+    )  # fmt: skip
+    tags = markers(loaded.tokenizer)
+
+    class Trainer(peft.PeftTrainer):
+        def _post_process_train_step(self, aux):
+            self.seen(aux)
+
+    trainer = Trainer(loaded.model, optimizer(config), options)
+    watch = Watch(folder, config, trainer)
+    trainer.seen = watch.step
+    trainer.with_loss_fn(loss, has_aux=True)
+    trainer.with_gen_model_input_fn(lambda batch: {**batch._asdict(), "tags": tags})
+    return trainer
+
+
+class Watch:
+    """Lines of metrics.jsonl."""
+
+    def __init__(self, folder: Path, config: SFTTraining, trainer: Any):
+        lines = [line for line in read_metrics(folder) if line["step"] <= trainer.train_steps]
+        self.log, self.config, self.trainer = MetricsLog(folder, len(lines)), config, trainer
+        self.steps, self.since = trainer.train_steps, time.perf_counter()
+
+    def step(self, aux: dict) -> None:
+        """Called after every update."""
+        self.steps += 1
+        if self.steps % self.config.log_every == 0 or self.steps == self.config.steps:
+            seconds, self.since = time.perf_counter() - self.since, time.perf_counter()
+            tokens = self.config.batch * self.config.max_length * min(self.config.log_every, self.steps)
+            values = {name: float(value) for name, value in aux.items()} | {"tokens_per_second": tokens / seconds}
+            self.log.write(self.steps, values)
+            aloud(f"update {self.steps}: " + " ".join(f"{name} {value:.4g}" for name, value in values.items()))

@@ -1,0 +1,106 @@
+"""Lines of JSON as data sets: read with the line named in every complaint, appended to so that nothing finished is lost."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.rundir import write_atomically
+
+Record = dict[str, Any]
+
+
+def read_records(path: str | Path) -> list[Record]:
+    """All records of a .jsonl, .json (a list), .csv (with a header) or .parquet file.
+
+    Raises:
+      Refusal: the file is not there, of another kind, or damaged (the line is named).
+    """
+    path = Path(path)
+    readers = {".jsonl": _json_lines, ".json": _json_list, ".csv": _csv, ".parquet": _parquet}
+    if path.suffix not in readers:
+        raise Refusal(f"{path} is of an unknown kind: name a file that ends in {', '.join(readers)}")
+    try:
+        return readers[path.suffix](path)
+    except FileNotFoundError:
+        raise Refusal(f"{path} is not there: name a file of this machine (nothing is downloaded)") from None
+    except UnicodeDecodeError as error:
+        raise Refusal(f"{path} is not UTF-8 text ({error.reason}): convert it") from None
+
+
+def _json_lines(path: Path) -> list[Record]:
+    return [
+        _object(line, f"{path}, line {number}")
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if line.strip()
+    ]
+
+
+def _object(line: str, where: str) -> Record:
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise Refusal(f"{where}, is not JSON ({error.msg}): mend or remove it") from None
+    if not isinstance(found, dict):
+        raise Refusal(f"{where}, is no JSON object: every line needs one")
+    return found
+
+
+def _json_list(path: Path) -> list[Record]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise Refusal(f"{path}, line {error.lineno}, is not JSON ({error.msg}): mend it") from None
+    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+        raise Refusal(f"{path} is no list of JSON objects: it needs to be one")
+    return found
+
+
+def _csv(path: Path) -> list[Record]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _parquet(path: Path) -> list[Record]:
+    try:
+        import pyarrow.parquet as parquet
+    except ImportError:
+        raise Refusal(f"reading {path} needs pyarrow: pip install pyarrow (it also comes with 'latentax[data]')") from None
+    if not path.exists():
+        raise FileNotFoundError(path)
+    return parquet.read_table(path).to_pylist()
+
+
+def write_records(path: str | Path, records: Iterable[Record]) -> None:
+    """A whole .jsonl file."""
+    write_atomically(Path(path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+
+
+class Appended:
+    """A .jsonl file that grows record by record, each on disk before the next is begun; a line that a dying process left unfinished is
+    cut off.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path)
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = self.path.read_text("utf-8") if self.path.exists() else ""
+            whole = text[: text.rfind("\n") + 1]
+            if whole != text:
+                self.path.write_text(whole, "utf-8")
+        self.records = [
+            _object(line, f"{self.path}, line {number}") for number, line in enumerate(whole.splitlines(), 1) if line.strip()
+        ]
+
+    def add(self, record: Record) -> None:
+        """One more."""
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+            file.flush()
+        self.records.append(record)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)

@@ -1,0 +1,113 @@
+"""The models of the study: every training is a stage of its own in the run folder, found again by the next start."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.config import to_dict
+from jaxrl.train.rundir import write_atomically
+from jaxrl.train.state import Learner, init_learner
+from reasoning.e2c.chain import rl, sft
+from reasoning.e2c.chain.model import init_params
+from reasoning.e2c.chain.rows import Mixture, Rows, make_rows
+from reasoning.e2c.chain.stage import run_stage
+from reasoning.e2c.chain.task import Problem, draw_many
+from reasoning.e2c.study.config import StudyConfig
+
+TEST, DOMAIN, BASE_AGAIN, RL_PROBLEMS, SWAPS = 1_000_003, 2_000_003, 3_000_017, 4_000_037, 5_000_011
+"""Offsets of seeds, so that no two sets of problems share one."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model and how it was trained."""
+
+    params: Any
+    tokens: int
+    """Trained, in all."""
+    lines: tuple[dict, ...]
+    """Of its metrics."""
+
+
+def train_rows(
+    folder: Path, name: str, rows: Rows, config: sft.SFTConfig, study: StudyConfig, start=None, seed: int | None = None
+) -> Trained:
+    """SFT or EF-SFT on fixed rows, from `start` or from nothing."""
+    seed = study.seed if seed is None else seed
+    table, where = jax.tree.map(jnp.asarray, rows), sft.places(len(rows.ids), config, seed)
+    begin = lambda: start if start is not None else init_params(jax.random.key(seed), study.model)
+
+    def advance(learner: Learner, at: int, upto: int):
+        began = time.perf_counter()
+        learner, seen = sft.updates(learner, table, where[at:upto], config, study.model)
+        line = {name: float(value) for name, value in jax.device_get(seen)._asdict().items()}
+        return learner, line | {"tokens_per_second": line["tokens"] / (time.perf_counter() - began)}
+
+    described = {
+        "sft": to_dict(config),
+        "model": to_dict(study.model),
+        "task": to_dict(study.task),
+        "rows": len(rows.ids),
+        "seed": seed,
+    }
+    copy = lambda: jax.tree.map(jnp.array, begin())  # its buffers are donated
+    learner, lines = run_stage(
+        folder / name, name, described, lambda: init_learner(copy(), sft.optimizer(config)), advance, config.steps, config.every
+    )
+    return Trained(learner.params, int(sum(line["tokens"] for line in lines)), tuple(lines))
+
+
+def base_model(folder: Path, study: StudyConfig) -> Trained:
+    """Plan and execution, from nothing."""
+    problems = draw_many(study.rows, study.task, study.seed)
+    return train_rows(folder, "base", make_rows(problems, study.task), study.sft, study)
+
+
+def chain_of_thought_model(folder: Path, study: StudyConfig) -> Trained:
+    """Execution without a plan: as many updates, and about as many trained tokens, by larger batches."""
+    problems = draw_many(study.rows, study.task, study.seed)
+    with_plans, without = (make_rows(problems, study.task, mixture) for mixture in (Mixture(), Mixture(chain=0.0, execution=1.0)))
+    batch = round(study.sft.batch * with_plans.mask.sum() / without.mask.sum())
+    return train_rows(folder, "chain_of_thought", without, replace(study.sft, batch=batch), study)
+
+
+def reinforced(folder: Path, name: str, start, config: rl.RLConfig, study: StudyConfig, seed: int) -> Trained:
+    """One stage of reinforcement learning from `start`."""
+    rl.check(config)
+    reference = jax.tree.map(jnp.array, start)
+
+    def advance(learner: Learner, at: int, upto: int):
+        seen = []
+        for number in range(at, upto):
+            problems = draw_many(config.prompts, study.task, RL_PROBLEMS + 100_003 * seed + 1_009 * config.stage + number)
+            key = jax.random.fold_in(jax.random.key(seed), 7919 * config.stage + number)
+            learner, found = rl.update(learner, reference, problems, key, config, study.task, study.model)
+            seen.append(found)
+        return learner, {name: float(np.mean([one[name] for one in seen])) for name in ("reward", "correct", *seen[0])}
+
+    described = {"rl": to_dict(config), "model": to_dict(study.model), "task": to_dict(study.task), "seed": seed}
+    begin = lambda: init_learner(jax.tree.map(jnp.array, start), rl.optimizer(config))
+    learner, lines = run_stage(folder / name, name, described, begin, advance, config.updates, 5)
+    return Trained(learner.params, 0, tuple(lines))
+
+
+def held_out(study: StudyConfig, count: int | None = None, domain: str | None = None) -> list[Problem]:
+    """Test problems, fresh ones, the same for every model."""
+    task = study.task if domain is None else replace(study.task, domain=domain)
+    return draw_many(count or study.problems, task, TEST + study.seed)
+
+
+def measured(folder: Path, name: str, compute) -> Any:
+    """A measurement as JSON, computed once."""
+    file = folder / "results" / f"{name}.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps(compute(), indent=1) + "\n")
+    return json.loads(file.read_text())

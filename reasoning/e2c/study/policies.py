@@ -1,0 +1,115 @@
+"""Part (i): accuracy against generated tokens, for all policies."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from jaxrl.train.progress import Progress
+from reasoning.e2c.asking import Sampling, solve
+from reasoning.e2c.chain.backend import ChainBackend
+from reasoning.e2c.chain.rewards import LAYOUT, find_answer
+from reasoning.e2c.chain.task import NAMES, ChainConfig, Problem
+from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN
+from reasoning.e2c.policies.by_name import POLICIES
+from reasoning.e2c.policies.settings import Settings
+from reasoning.e2c.scores import bootstrap, paired
+from reasoning.e2c.study.config import StudyConfig
+
+GOAL = 0.25
+"""Share of self-consistency's tokens within which selection should reach its accuracy."""
+REFERENCE_K = 8
+"""Chains of the self-consistency that selection is compared with."""
+SELECTING = ("select_judge", "select_clusters")
+
+
+def bag_of_places(plans: list[str]) -> np.ndarray:
+    """One-hot of every name at every place of a plan, `[n, places * names]`: the embedding of plans, since no encoder is at hand."""
+    longest = max(1, *(len(plan.split()) for plan in plans))
+    table = np.zeros((len(plans), longest, len(NAMES)), np.float32)
+    for row, plan in zip(table, plans, strict=True):
+        for place, name in enumerate(plan.split()):
+            if name in NAMES:
+                row[place, NAMES.index(name)] = 1.0
+    return table.reshape(len(plans), -1)
+
+
+def settings(study: StudyConfig, k: int, **changes: Any) -> Settings:
+    """For the tiny model: the judge is the likelihood of a plan, since it reads no instructions."""
+    task: ChainConfig = study.task
+    chain = task.longest_plan + task.longest_execution
+    whole = {
+        "k": k, "layout": LAYOUT, "judge": "likelihood", "find_answer": find_answer, "embed": bag_of_places,
+        "plan": Sampling(task.longest_plan + 1, study.temperature, 1.0, (CLOSE_PLAN,)),
+        "thought": Sampling(2, study.temperature, 1.0, (CLOSE_PLAN,)),
+        "execution": Sampling(task.longest_execution, 0.0, 1.0, (CLOSE_EXECUTION,)),
+        "chain": Sampling(chain, study.temperature, 1.0, (CLOSE_EXECUTION,)),
+    }  # fmt: skip
+    return Settings(**whole | changes)
+
+
+def run_policy(name: str, backend: ChainBackend, problems: list[Problem], chosen: Settings, seed: int) -> dict[str, Any]:
+    """Every problem's outcome and the ledger's means."""
+    results = solve(POLICIES[name], [problem.question for problem in problems], backend, chosen, seed)
+    phases: dict[str, float] = {}
+    for result in results:
+        for phase, spent in result.ledger.phases.items():
+            phases[phase] = phases.get(phase, 0.0) + spent.generated / len(results)
+    return {
+        "correct": [int(result.answer == problem.answer) for result, problem in zip(results, problems, strict=True)],
+        "generated": float(np.mean([result.ledger.generated for result in results])),
+        "prefill": float(np.mean([result.ledger.prefill for result in results])),
+        "calls": float(np.mean([result.ledger.calls for result in results])), "phases": phases,
+    }  # fmt: skip
+
+
+def sweep(
+    study: StudyConfig,
+    base: ChainBackend,
+    plain: ChainBackend | None,
+    problems: list[Problem],
+    keep: Callable[[str, Callable], dict],
+) -> dict[str, dict]:
+    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model without plans.
+
+    `keep(name, compute)` computes, or finds what was computed before.
+    """
+    cells = [("greedy", 1), *((name, k) for name in POLICIES for k in study.ks if name != "greedy")]
+    if plain is not None:
+        cells += [("greedy_plain", 1), *(("sc_plain", k) for k in study.ks)]
+    found = {}
+    with Progress("policies", len(cells)) as bar:
+        for name, k in cells:
+            backend, changes = (plain, {"chains": "plain"}) if name.endswith("_plain") else (base, {})
+            chosen = settings(study, k, **changes)
+            once = lambda name=name, backend=backend, chosen=chosen: run_policy(
+                name.removesuffix("_plain"), backend, problems, chosen, study.seed
+            )
+            found[f"{name}-{k}"] = keep(f"policy-{name}-{k}", once)
+            bar.advance(1)
+    return found
+
+
+def verdict(found: dict[str, dict]) -> dict[str, Any]:
+    """Does the best selection policy reach self-consistency-8's accuracy with at most a quarter of its tokens, and the control not?
+
+    Reaching: the mean is at least as high. Of the cells within the budget, the most accurate one speaks for its policy.
+    """
+    reference = found.get(f"sc-{REFERENCE_K}")
+    if reference is None:
+        return {}
+    limit = GOAL * reference["generated"]
+    best = lambda names: max(
+        (cell for cell in found if cell.rpartition("-")[0] in names and found[cell]["generated"] <= limit),
+        key=lambda cell: np.mean(found[cell]["correct"]), default=None,
+    )  # fmt: skip
+    told = {"reference": bootstrap(reference["correct"])._asdict(), "reference_tokens": reference["generated"], "limit": limit}
+    for who, names in (("selection", SELECTING), ("control", ("random_plan",))):
+        cell = best(names)
+        if cell is not None:
+            gap = paired(found[cell]["correct"], reference["correct"])
+            told[who] = {
+                "cell": cell, "accuracy": bootstrap(found[cell]["correct"])._asdict(), "gap": gap._asdict(),
+                "share": found[cell]["generated"] / reference["generated"], "reaches": bool(gap.mean >= 0),
+            }  # fmt: skip
+    return told

@@ -1,0 +1,148 @@
+"""How good a model is on a set of problems: plans, executions, answers, adherence; and what its plans tell."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from reasoning.e2c.asking import Ask, Sampling
+from reasoning.e2c.chain import rewards
+from reasoning.e2c.chain.backend import ChainBackend, words
+from reasoning.e2c.chain.model import logits_of
+from reasoning.e2c.chain.rewards import LAYOUT, Judged, find_answer
+from reasoning.e2c.chain.rows import MARKERS, question_ids
+from reasoning.e2c.chain.sample import left_pad
+from reasoning.e2c.chain.task import NAMES, PAD, Problem, execute, read_question
+from reasoning.e2c.format import CLOSE_EXECUTION
+from reasoning.e2c.losses import phase_entropy
+from reasoning.e2c.scores import entropy_of
+from reasoning.e2c.study.config import StudyConfig
+from reasoning.e2c.study.policies import settings
+
+
+def respond(
+    backend: ChainBackend, problems: list[Problem], study: StudyConfig, temperature: float = 0.0, n: int = 1
+) -> list[list[str]]:
+    """n whole chains for each problem, behind the prefilled tag."""
+    longest = study.task.longest_plan + study.task.longest_execution
+    sampling = Sampling(longest, temperature, 1.0, (CLOSE_EXECUTION,))
+    asks = [Ask("chain", LAYOUT.question_prompt(problem.question), sampling, n) for problem in problems]
+    return [
+        [completion.text + f" {CLOSE_EXECUTION}" * completion.finished for completion in group]
+        for group in backend.complete(asks)
+    ]
+
+
+def judged(backend: ChainBackend, problems: list[Problem], study: StudyConfig, temperature: float = 0.0) -> list[Judged]:
+    """One chain for each problem."""
+    return [rewards.judge(p, group[0]) for p, group in zip(problems, respond(backend, problems, study, temperature), strict=True)]
+
+
+def quality(backend: ChainBackend, problems: list[Problem], study: StudyConfig) -> dict[str, Any]:
+    """Greedy outcomes problem by problem, and entropies per token of chains sampled at temperature 1."""
+    found = judged(backend, problems, study)
+    sampled = [group[0] for group in respond(backend, problems, study, 1.0)]
+    return {
+        "correct": [int(one.correct) for one in found], "plan_right": [int(one.plan_right) for one in found],
+        "adherence": [one.adherence for one in found], "follows": [int(one.follows) for one in found],
+        **entropies(backend, problems, sampled, study),
+    }  # fmt: skip
+
+
+def entropies(backend: ChainBackend, problems: list[Problem], chains: list[str], study: StudyConfig) -> dict[str, float]:
+    """Mean entropy of the next token in plans and in executions given their plans, nats."""
+    asked = [question_ids(problem.question) for problem in problems]
+    rows = [a + words(chain) for a, chain in zip(asked, chains, strict=True)]
+    ids = jnp.asarray(left_pad(rows, study.task.length + 2))
+    mask = np.zeros(ids.shape, bool)
+    for row, (question, tokens) in enumerate(zip(asked, rows, strict=True)):
+        mask[row, ids.shape[1] - len(tokens) + len(question) :] = True
+    logits = logits_of(backend.params, ids[:, :-1], ids[:, :-1] != PAD, study.model)
+    plan, execution = phase_entropy(logits, ids[:, 1:], jnp.asarray(mask[:, 1:]), MARKERS)
+    return {"plan_entropy": float(plan), "execution_entropy": float(execution)}
+
+
+def swapped_plans(problems: list[Problem], longest: int, seed: int) -> list[str]:
+    """For each problem, another chain of the same problem: the longest one of at most `longest` variables; ties by chance."""
+    rng, found = np.random.default_rng(seed), []
+    for problem in problems:
+        parents, _, query = read_question(problem.question)
+        others = [name for name in parents if name != query and len(chain_of(name, parents)) <= longest]
+        lengths = [len(chain_of(name, parents)) + rng.random() for name in others]
+        found.append(" ".join(chain_of(others[int(np.argmax(lengths))], parents)))
+    return found
+
+
+def chain_of(name: str, parents: dict[str, str | None]) -> list[str]:
+    """From its root to a name."""
+    chain = [name]
+    while (parent := parents[chain[0]]) is not None:
+        chain.insert(0, parent)
+    return chain
+
+
+def counterfactual(backend: ChainBackend, problems: list[Problem], study: StudyConfig, seed: int) -> dict[str, Any]:
+    """Executions of the right plan, and of another chain's: how often they do exactly what the plan says, and whether the answer flips.
+
+    Keys hold lists over problems: `follows_right`, `follows_swapped`; `flips` where the two plans lead to different answers.
+    """
+    swapped = swapped_plans(problems, study.task.longest, seed)
+    chosen = settings(study, 1)
+    own = backend.complete([chosen.asks_execution(problem.question, problem.plan) for problem in problems])
+    other = backend.complete(
+        [chosen.asks_execution(problem.question, plan) for problem, plan in zip(problems, swapped, strict=True)]
+    )
+    follow = lambda plans, runs: [
+        int(rewards.follows(p.question, plan, run[0].text)) for p, plan, run in zip(problems, plans, runs, strict=True)
+    ]
+    flips = []
+    for problem, plan, run in zip(problems, swapped, other, strict=True):
+        parents, numbers, _ = read_question(problem.question)
+        leads_to = execute(plan.split(), parents, numbers)[1]
+        if leads_to != problem.answer:
+            flips.append(int(find_answer(run[0].text) == leads_to))
+    order = [rewards.adherence(plan, run[0].text) for plan, run in zip(swapped, other, strict=True)]
+    return {
+        "follows_right": follow([p.plan for p in problems], own),
+        "follows_swapped": follow(swapped, other),
+        "flips": flips,
+        "order": order,
+    }
+
+
+def information(backend: ChainBackend, problems: list[Problem], study: StudyConfig) -> dict[str, Any]:
+    """Informativeness and determinism, in nats per problem, from M plans and M executions of each at temperature 1.
+
+    `answer`: entropy of the answer given the question; `answer_given_plan`: given question and plan, averaged over plans;
+    `informativeness`: their difference; `execution_given_plan`: mean entropy of an execution's token given its plan.
+    """
+    samples = study.information_samples
+    chosen = settings(study, samples)
+    plan = Sampling(chosen.plan.max_tokens, 1.0, 1.0, chosen.plan.stop)
+    execution = Sampling(chosen.execution.max_tokens, 1.0, 1.0, chosen.execution.stop)
+    plans = [
+        [LAYOUT.parse(c.text + "</EXPLORATION>").plan for c in group]
+        for group in backend.complete([Ask("plan", LAYOUT.question_prompt(p.question), plan, samples) for p in problems])
+    ]
+    asks = [
+        Ask("execution", LAYOUT.execution_prompt(problem.question, one), execution, samples)
+        for problem, group in zip(problems, plans, strict=True) for one in group
+    ]  # fmt: skip
+    answers = [[find_answer(completion.text) for completion in group] for group in backend.complete(asks)]
+    rows = [answers[n * samples : (n + 1) * samples] for n in range(len(problems))]
+    whole = [entropy_of([answer for group in row for answer in group]) for row in rows]
+    given = [float(np.mean([entropy_of(group) for group in row])) for row in rows]
+    chains = [group[0] for group in respond(backend, problems, study, 1.0)]
+    return {
+        "answer": whole, "answer_given_plan": given, "informativeness": [a - b for a, b in zip(whole, given, strict=True)],
+        "execution_given_plan": entropies(backend, problems, chains, study)["execution_entropy"],
+        "plan": entropies(backend, problems, chains, study)["plan_entropy"],
+        "different_plans": [len(set(group)) for group in plans],
+    }  # fmt: skip
+
+
+def random_chain(problem: Problem, rng: np.random.Generator) -> str:
+    """Another variable's chain, drawn at random."""
+    parents, _, query = read_question(problem.question)
+    others = [name for name in NAMES if name in parents and name != query]
+    return " ".join(chain_of(others[int(rng.integers(len(others)))], parents))

@@ -1,0 +1,203 @@
+"""The study's report: what was measured, with intervals, and what holds and what does not. Markdown with figures beside it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrl.train.rundir import write_atomically
+from reasoning.e2c.scores import Interval, bootstrap, over_seeds
+from reasoning.e2c.study import adapt, figures, policies
+from reasoning.e2c.study.config import StudyConfig
+
+LARGEST_SHARE = 0.15
+"""Of full SFT's tokens: what EF-SFT should stay below."""
+
+
+def write_report(folder: Path, study: StudyConfig, found: dict[str, Any]) -> Path:
+    """report/index.md, report/verdicts.json and the figures; the path of the text."""
+    report = folder / "report"
+    report.mkdir(exist_ok=True)
+    verdicts = verdicts_of(found)
+    drawn = figures.draw_all(report, found)
+    write_atomically(report / "verdicts.json", json.dumps(verdicts, indent=2) + "\n")
+    path = report / "index.md"
+    write_atomically(path, text(study, found, verdicts) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn))
+    return path
+
+
+def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every claim of the study with its goal, what was measured, and whether it holds."""
+    told = [*_of_policies(found["policies"])]
+    told += _of_adaptation(found["adapt"]) if "adapt" in found else []
+    told += _of_reinforcement(found["rl"]) if "rl" in found else []
+    return told + _of_adherence(found["adherence"])
+
+
+def _claim(claim: str, goal: str, measured: str, holds: bool | None, value: float) -> dict[str, Any]:
+    return {"claim": claim, "goal": goal, "measured": measured, "holds": holds, "value": value}
+
+
+def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
+    told, lines = policies.verdict(cells), []
+    if "selection" in told:
+        one = told["selection"]
+        lines.append(_claim(
+            f"selection ({one['cell']}) reaches self-consistency-8's accuracy with at most a quarter of its tokens", "gap >= 0",
+            f"{_signed(one['gap'])} at {one['share']:.0%} of the tokens", one["reaches"], one["gap"]["mean"],
+        ))  # fmt: skip
+    if "control" in told:
+        one = told["control"]
+        lines.append(_claim(
+            f"the control ({one['cell']}) does not", "gap < 0", f"{_signed(one['gap'])} at {one['share']:.0%} of the tokens",
+            not one["reaches"], one["gap"]["mean"],
+        ))  # fmt: skip
+    return lines
+
+
+def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
+    rows = adapt.table(found)
+    most = max(row["rows"] for row in rows)
+    ef, full = (next(r for r in rows if r["rows"] == most and r["method"] == m) for m in ("ef_sft", "full_sft"))
+    gap = over_seeds(np.array(ef["new"]) - np.array(full["new"]))
+    less = over_seeds(np.array(full["forgotten"]) - np.array(ef["forgotten"]))
+    return [
+        _claim(f"EF-SFT is at least as accurate as full SFT in the new domain ({most} rows)", ">= 0", _pm(gap), gap.mean >= 0, gap.mean),
+        _claim("EF-SFT's trained tokens, share of full SFT's", f"<= {LARGEST_SHARE:g}", f"{ef['share']:.3f}", ef["share"] <= LARGEST_SHARE,
+               ef["share"]),
+        _claim(f"EF-SFT forgets less of the old domain than full SFT ({most} rows; accuracy points)", "> 0", _pm(less), less.mean > 0,
+               less.mean),
+    ]  # fmt: skip
+
+
+def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
+    before = float(np.mean(found["before"]["correct"]))
+    gains = lambda start: [float(np.mean(cell["correct"])) - before for name, cell in found.items() if name.startswith(start)]
+    final = gains("rl-stage2-") or gains("rl-stage1-")
+    gain = over_seeds(final)
+    told = [_claim("reinforcement learning raises greedy pass@1", "> 0", _pm(gain), gain.mean > 0, gain.mean)]
+    one, two = gains("rl-stage2-1-"), gains("rl-stage2-2-")
+    if one and two:
+        gap = over_seeds(np.array(two) - np.array(one))
+        told.append(_claim("lambda 2 against lambda 1 in stage 2 (pass@1; reported, no goal)", "-", _pm(gap), None, gap.mean))
+    return told
+
+
+def _of_adherence(found: dict[str, Any]) -> list[dict[str, Any]]:
+    gap = bootstrap(np.array(found["causal"]["follows_swapped"]) - np.array(found["post_hoc"]["follows_swapped"]))
+    claim = "executions follow a swapped plan more often after causal than after post-hoc data"
+    return [_claim(claim, "> 0", str(gap), gap.low > 0, gap.mean)]
+
+
+def _signed(gap: dict[str, float]) -> str:
+    return f"{gap['mean']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+
+
+def _pm(gap: Interval) -> str:
+    return f"{gap.mean:+.3f} ± {gap.high - gap.mean:.3f}"
+
+
+def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any]]) -> str:
+    """The whole report but for the figures."""
+    quality = found["quality"]
+    mean = lambda name: str(bootstrap(quality[name]))
+    lines = [
+        "# Plan stochastically, execute deterministically: chains of definitions",
+        "",
+        f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from nothing for {study.sft.steps} updates "
+        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test problems; brackets are 95 % intervals "
+        "over problems, ± over draws or seeds.",
+        "",
+        f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions exactly as planned {mean('follows')}. "
+        f"Entropy per token: plan {quality['plan_entropy']:.3f}, execution {quality['execution_entropy']:.4f} nats.",
+        "",
+        "## What holds",
+        "",
+        "| claim | goal | measured | holds |",
+        "|---|---|---|---|",
+        *(f"| {v['claim']} | {v['goal']} | {v['measured']} | {_yes(v['holds'])} |" for v in verdicts),
+        "",
+        *_policies(found["policies"]),
+    ]
+    lines += _adapt(found["adapt"]) if "adapt" in found else []
+    lines += _rl(found["rl"]) if "rl" in found else []
+    lines += _adherence(found["adherence"])
+    lines += _information(found["information"]) if "information" in found else []
+    return "\n".join(lines) + "\n"
+
+
+def _yes(holds: bool | None) -> str:
+    return {True: "yes", False: "**no**", None: "reported"}[holds]
+
+
+def _policies(cells: dict[str, dict]) -> list[str]:
+    lines = [
+        "## Accuracy against tokens", "",
+        "Generated tokens per problem in all calls; what is read (prefill) stands apart. The judge is the likelihood of a plan: the tiny "
+        "model reads no instructions. sc_plain and greedy_plain are a model that never plans.", "",
+        "| policy | k | accuracy | generated | read | calls |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for cell, outcome in cells.items():
+        name, _, k = cell.rpartition("-")
+        numbers = f"{outcome['generated']:.1f} | {outcome['prefill']:.0f} | {outcome['calls']:.1f}"
+        lines.append(f"| {name} | {k} | {bootstrap(outcome['correct'])} | {numbers} |")
+    return [*lines, ""]
+
+
+def _adapt(found: dict[str, Any]) -> list[str]:
+    before = f"Before: new domain {np.mean(found['before']['new']):.3f}, old domain {np.mean(found['before']['old']):.3f}."
+    lines = [
+        "## A new domain", "", "Queries are code words that the model never saw; only the first step of the plan is new. " + before, "",
+        "| rows | method | new domain | old domain | trained tokens | share of full SFT's |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for row in adapt.table(found):
+        new, old = (_mean_pm(row[name]) for name in ("new", "old"))
+        lines.append(f"| {row['rows']} | {row['method']} | {new} | {old} | {row['tokens']:.0f} | {row['share']:.3f} |")
+    return [*lines, ""]
+
+
+def _mean_pm(values: list[float]) -> str:
+    found = over_seeds(values)
+    return f"{found.mean:.3f} ± {found.high - found.mean:.3f}" if len(values) > 1 else f"{found.mean:.3f}"
+
+
+def _rl(found: dict[str, Any]) -> list[str]:
+    groups = {"before": ["before"]}
+    for name in found:
+        if name != "before":
+            groups.setdefault(name.rpartition("-")[0], []).append(name)
+    lines = [
+        "## Reinforcement learning", "",
+        "Greedy pass@1 on the test problems. Entropies are per token, nats, of chains sampled at temperature 1.", "",
+        "| model | pass@1 | plans right | adherence | plan entropy | execution entropy |", "|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for group, names in groups.items():
+        over = lambda key, names=names: _mean_pm([float(np.mean(found[name][key])) for name in names])
+        cells = [over(key) for key in ("correct", "plan_right", "adherence", "plan_entropy", "execution_entropy")]
+        lines.append(f"| {group} | " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
+def _adherence(found: dict[str, Any]) -> list[str]:
+    lines = [
+        "## Adherence", "",
+        "Executions of the right plan, and of a plan swapped for another chain of the same problem: how often they do exactly what the "
+        "plan says, the share of its variables executed in order, and how often the answer becomes that of the swapped plan.", "",
+        "| training | follows the right plan | follows the swapped plan | order | answer flips |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, cell in found.items():
+        numbers = [str(bootstrap(cell[key])) for key in ("follows_right", "follows_swapped", "order", "flips")]
+        lines.append(f"| {name} | " + " | ".join(numbers) + " |")
+    return [*lines, ""]
+
+
+def _information(found: dict[str, Any]) -> list[str]:
+    of = lambda name: str(bootstrap(found[name]))
+    plan, execution = f"{found['plan']:.3f}", f"{found['execution_given_plan']:.4f}"
+    return [
+        "## Informative plans, deterministic executions", "",
+        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')}. So a plan "
+        f"tells {of('informativeness')} nats of the answer. Entropy of a token: {plan} in plans, {execution} in executions given their "
+        f"plans. Different plans per problem: {of('different_plans')}.", "",
+    ]  # fmt: skip

@@ -1,0 +1,70 @@
+"""The study from data to report. Every training and every measurement is kept, and found again by the next start."""
+
+from pathlib import Path
+from typing import Any
+
+from jaxrl.train.config import to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import aloud
+from jaxrl.train.rundir import open_run
+from reasoning.e2c.chain import rl, task
+from reasoning.e2c.chain.backend import ChainBackend
+from reasoning.e2c.study import adapt, causal, models, policies, reinforce
+from reasoning.e2c.study.config import StudyConfig
+from reasoning.e2c.study.quality import information, quality
+from reasoning.e2c.study.report import write_report
+
+
+def run(study: StudyConfig, run_dir: str | Path) -> Path:
+    """Train and measure what is not there yet, and write the report; the path of its text.
+
+    Raises:
+      Refusal: a configuration or a folder that does not work.
+    """
+    check(study)
+    folder = open_run(run_dir, to_dict(study))
+    stages = folder / "stages"
+    problems = models.held_out(study)
+    aloud("1/6 base model: plan, then execution")
+    base = models.base_model(stages, study)
+    backend = ChainBackend(base.params, study.model, study.task, study.seed)
+    found: dict[str, Any] = {"quality": models.measured(folder, "quality", lambda: quality(backend, problems, study))}
+    found["tokens"] = {"base": base.tokens}
+    plain = None
+    if study.plain:
+        aloud("2/6 the same without plans")
+        other = models.chain_of_thought_model(stages, study)
+        plain = ChainBackend(other.params, study.model, study.task, study.seed)
+        found["tokens"]["chain_of_thought"] = other.tokens
+    aloud("3/6 policies: accuracy against tokens")
+    keep = lambda name, compute: models.measured(folder, name, compute)
+    found["policies"] = policies.sweep(study, backend, plain, problems, keep)
+    if study.adapt_rows:
+        aloud("4/6 a new domain: EF-SFT against full SFT")
+        found["adapt"] = adapt.adapt(folder, base.params, study)
+    if study.rl_seeds:
+        aloud("5/6 reinforcement learning")
+        found["rl"] = reinforce.reinforce(folder, base.params, study)
+    aloud("6/6 adherence and information")
+    found["adherence"] = causal.causal_against_post_hoc(folder, base.params, study)
+    if study.information_problems:
+        few = models.held_out(study, study.information_problems)
+        found["information"] = models.measured(folder, "information", lambda: information(backend, few, study))
+    return write_report(folder, study, found)
+
+
+def check(study: StudyConfig) -> None:
+    """Refuse what cannot be run.
+
+    Raises:
+      Refusal: with the field.
+    """
+    task.check(study.task)
+    if study.model.vocabulary != len(task.WORDS):
+        raise Refusal(f"model.vocabulary is {study.model.vocabulary}, but the task has {len(task.WORDS)} words: leave it alone")
+    if study.model.width % (2 * study.model.heads):
+        raise Refusal(f"model.width {study.model.width} is no multiple of twice {study.model.heads} heads: choose another one")
+    if not study.ks or min(study.ks) < 1:
+        raise Refusal(f"ks is {study.ks}: name at least one number of plans, each at least 1")
+    for stage in (study.stage_one, study.stage_two) if study.rl_seeds else ():
+        rl.check(stage)

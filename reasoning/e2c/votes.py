@@ -1,0 +1,89 @@
+"""Votes on answers and clusters of plans."""
+
+import functools
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def majority(
+    answers: Sequence[str | None], weights: Sequence[float] | None = None, same: Callable[[str, str], bool] = lambda a, b: a == b
+) -> str | None:
+    """The answer with most votes; ties go to the one seen first; None never votes, and wins only if nothing else is there."""
+    weights = [1.0] * len(answers) if weights is None else weights
+    totals: list[list] = []
+    for answer, weight in zip(answers, weights, strict=True):
+        if answer is None or not answer.strip():
+            continue
+        entry = next((entry for entry in totals if same(entry[0], answer)), None)
+        if entry is None:
+            totals.append([answer, weight])
+        else:
+            entry[1] += weight
+    return max(totals, key=lambda entry: entry[1])[0] if totals else None
+
+
+def representatives(vectors: np.ndarray, clusters: int, seed: int = 42) -> tuple[list[int], list[int]]:
+    """Rows nearest to the centres of at most `clusters` clusters, and the clusters' sizes.
+
+    There are never more clusters than different rows, so that equal plans are one cluster.
+    """
+    vectors = np.asarray(vectors, np.float32)
+    vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+    count = min(clusters, len(np.unique(np.round(vectors, 5), axis=0)))
+    centres, labels, _ = jax.device_get(k_means(jax.random.key(seed), jnp.asarray(vectors), count))
+    chosen, sizes = [], []
+    for cluster in range(count):
+        members = np.flatnonzero(labels == cluster)
+        if len(members):
+            gaps = ((vectors[members] - centres[cluster]) ** 2).sum(-1)
+            chosen.append(int(members[np.argmin(gaps)]))
+            sizes.append(len(members))
+    return chosen, sizes
+
+
+@functools.partial(jax.jit, static_argnames=("clusters", "starts", "rounds"))
+def k_means(key: jax.Array, x: jax.Array, clusters: int, starts: int = 10, rounds: int = 20):
+    """Lloyd's algorithm from k-means++ starts: `(centres [M, D], labels [N], inertia)` of the best of `starts`.
+
+    Args:
+      key: for the starts.
+      x: rows `[N, D]`.
+      clusters: M, at most N.
+      starts: tried.
+      rounds: of Lloyd's algorithm.
+    """
+    found = jax.vmap(lambda k: _one_start(k, x, clusters, rounds))(jax.random.split(key, starts))
+    best = jnp.argmin(found[2])
+    return jax.tree.map(lambda a: a[best], found)
+
+
+def _one_start(key, x, clusters, rounds):
+    centres = _plus_plus(key, x, clusters)
+
+    def round_(centres, _):
+        labels = jnp.argmin(_gaps(x, centres), -1)
+        member = (labels[:, None] == jnp.arange(clusters)[None]).astype(x.dtype)
+        count = member.sum(0)[:, None]
+        return jnp.where(count > 0, member.T @ x / jnp.maximum(count, 1), centres), None
+
+    centres, _ = jax.lax.scan(round_, centres, None, rounds)
+    gaps = _gaps(x, centres)
+    return centres, jnp.argmin(gaps, -1), gaps.min(-1).sum()
+
+
+def _plus_plus(key, x, clusters):
+    """Starts far apart: each next one is drawn with probability proportional to its squared distance from those there are."""
+    keys = jax.random.split(key, clusters)
+    centres = jnp.zeros((clusters, x.shape[1]), x.dtype).at[0].set(x[jax.random.randint(keys[0], (), 0, x.shape[0])])
+    for number in range(1, clusters):
+        nearest = _gaps(x, centres[:number]).min(-1)
+        place = jax.random.categorical(keys[number], jnp.log(nearest + 1e-12))
+        centres = centres.at[number].set(x[place])
+    return centres
+
+
+def _gaps(x, centres):
+    return ((x[:, None] - centres[None]) ** 2).sum(-1)

@@ -1,0 +1,27 @@
+"""What the benchmark of e2c measures is the same computation twice, and a study's verdicts become claims."""
+
+import json
+
+import pytest
+
+from benchmarks import e2c
+from jaxrl.train.errors import Refusal
+
+
+def test_the_loop_computes_the_same_loss():
+    found = e2c.masks_and_loss(e2c.Settings(rows=4, tokens=16, repeats=1))
+    assert found["difference"] < 1e-6 and found["ratio"] > 0
+
+
+def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(e2c, "record", lambda name, figures, claims: seen.update(name=name, claims=claims))
+    with pytest.raises(Refusal, match="study first"):
+        e2c.study_claims(tmp_path)
+    (tmp_path / "report").mkdir()
+    verdict = {"claim": "c", "goal": "gap < 0", "measured": "m", "holds": False, "value": 0.1}
+    (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict, verdict | {"goal": "-"}]))
+    (tmp_path / "config.json").write_text(json.dumps({"rl_seeds": 3}))
+    e2c.study_claims(tmp_path)
+    (claim,) = seen["claims"]
+    assert claim.measured == 0.1 and not claim.holds and claim.seeds == 3

@@ -1,0 +1,184 @@
+"""The endpoint back-end against a server on this machine that can be slow, broken, garbled or down."""
+
+import contextlib
+import json
+import threading
+import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from jaxrl.train.errors import Refusal
+from reasoning.e2c.asking import Ask, Sampling, Weigh
+from reasoning.e2c.backends.endpoint import Endpoint, EndpointConfig
+from reasoning.e2c.format import Prompt
+
+
+class Server:
+    """A stub: `behave(body, number)` gives (status, reply)."""
+
+    def __init__(self, behave):
+        self.bodies, self.headers, stub = [], [], self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                stub.bodies.append(body | {"path": self.path})
+                stub.headers.append(dict(self.headers))
+                status, reply = behave(body, len(stub.bodies))
+                payload = reply if isinstance(reply, bytes) else json.dumps(reply).encode()
+                self.send_response(status)
+                self.end_headers()
+                with contextlib.suppress(OSError):  # the client gave up
+                    self.wfile.write(payload)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.daemon_threads = True
+        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+
+@pytest.fixture
+def serve():
+    started = []
+
+    def start(behave):
+        started.append(Server(behave))
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.close()
+
+
+def good(body, number=0):
+    text = f"reply to {body['prompt'][-3:]} {body['seed'] % 10}"
+    return 200, {
+        "choices": [{"text": text, "finish_reason": "stop", "logprobs": {"token_logprobs": [-0.5, -0.25]}}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 5},
+    }  # fmt: skip
+
+
+def endpoint(server, tmp_path, **changes):
+    config = EndpointConfig(
+        server.url, cache=str(tmp_path / "cache"), pause=0.01, retries=2, timeout=5.0, template="{user}|{prefill}"
+    )
+    return Endpoint(replace(config, **changes))
+
+
+ASKS = [
+    Ask("plan", Prompt("q1", "<A>"), Sampling(9, 0.9, 0.95, ("</A>",)), 2),
+    Ask("execution", Prompt("q2", "<B>"), Sampling(99)),
+]
+
+
+def test_completions_are_counted_as_the_server_says(serve, tmp_path):
+    server = serve(good)
+    found = endpoint(server, tmp_path).complete(ASKS)
+    assert [len(group) for group in found] == [2, 1]
+    first = found[0][0]
+    assert (first.tokens, first.prompt_tokens, first.finished, first.logprob) == (5, 11, True, -0.75)
+    body = next(b for b in server.bodies if b["max_tokens"] == 9)
+    assert body["prompt"] == "q1|<A>" and body["stop"] == ["</A>"] and body["path"] == "/v1/completions"
+    assert len({b["seed"] for b in server.bodies if b["max_tokens"] == 9}) == 2  # two different samples
+
+
+def test_what_was_answered_is_not_asked_again(serve, tmp_path):
+    server = serve(good)
+    first = endpoint(server, tmp_path).complete(ASKS)
+    again = endpoint(server, tmp_path)
+    assert again.complete(ASKS) == first and again.requests == 0 and len(server.bodies) == 3
+    assert endpoint(server, tmp_path).complete([ASKS[1]._replace(seed=5)]) != [first[1]] and len(server.bodies) == 4
+
+
+def test_failures_that_pass_are_retried(serve, tmp_path):
+    server = serve(lambda body, number: good(body) if number > 2 else (503, {"error": "busy"}))
+    assert endpoint(server, tmp_path).complete(ASKS[1:])[0][0].tokens == 5
+    assert len(server.bodies) == 3
+
+
+@pytest.mark.parametrize(
+    "reply, told",
+    [
+        ((500, {"error": "broken"}), "status 500"),
+        ((200, b"<html>not JSON"), "no completion"),
+        ((200, {"choices": []}), "no completion"),
+        ((200, {"choices": [{"text": None}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}), "no completion"),
+        ((200, {"choices": [{"text": "x"}]}), "no completion"),  # no usage: tokens could not be counted
+    ],
+)
+def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, told):
+    server = serve(lambda body, number: reply)
+    with pytest.raises(Refusal, match=told) as refused:
+        endpoint(server, tmp_path).complete(ASKS[1:])
+    assert "same command again" in str(refused.value) and len(server.bodies) == 3
+
+
+def test_a_wrong_request_is_not_repeated(serve, tmp_path):
+    server = serve(lambda body, number: (400, {"error": "no such model"}))
+    with pytest.raises(Refusal, match="no such model"):
+        endpoint(server, tmp_path).complete(ASKS[1:])
+    assert len(server.bodies) == 1
+
+
+def test_nothing_is_lost_when_some_requests_fail(serve, tmp_path):
+    broken = [True]
+    server = serve(lambda body, number: (500, {}) if broken[0] and body["prompt"].startswith("q2") else good(body))
+    with pytest.raises(Refusal, match="2 of 3 replies are kept"):
+        endpoint(server, tmp_path).complete(ASKS)
+    before, broken[0] = len(server.bodies), False
+    endpoint(server, tmp_path).complete(ASKS)
+    assert len(server.bodies) == before + 1  # only the one that failed
+
+
+def test_a_damaged_cache_file_is_asked_for_anew(serve, tmp_path):
+    server = serve(good)
+    first = endpoint(server, tmp_path).complete(ASKS[1:])
+    (file,) = (tmp_path / "cache").rglob("*.json")
+    file.write_text('{"choices": [')
+    assert endpoint(server, tmp_path).complete(ASKS[1:]) == first and len(server.bodies) == 2
+
+
+def test_a_server_that_is_down_or_slow_is_refused(serve, tmp_path):
+    server = serve(lambda body, number: (time.sleep(1.0), good(body))[1])
+    with pytest.raises(Refusal, match="timed out"):
+        endpoint(server, tmp_path, timeout=0.1, retries=1).complete(ASKS[1:])
+    down = endpoint(server, tmp_path, base_url="http://127.0.0.1:9", retries=1)
+    with pytest.raises(Refusal, match="did not answer"):
+        down.complete(ASKS[1:])
+
+
+def test_the_chat_api_asks_for_the_prefill_in_words(serve, tmp_path):
+    choice = {"message": {"content": "<A>1. go"}, "finish_reason": "length"}
+    reply = {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}
+    server = serve(lambda body, number: (200, reply))
+    found = endpoint(server, tmp_path, api="chat").complete(ASKS[:1])
+    assert found[0][0].text == "1. go" and not found[0][0].finished
+    assert server.bodies[0]["path"] == "/v1/chat/completions" and server.bodies[0]["messages"][0]["content"].endswith("<A>")
+    with pytest.raises(Refusal, match="cannot weigh"):
+        endpoint(server, tmp_path, api="chat").weigh([Weigh("judge", Prompt("q"), "x")])
+
+
+def test_continuations_are_weighed_by_echo(serve, tmp_path):
+    logprobs = {"text_offset": [0, 2, 4, 6], "token_logprobs": [None, -9.0, -0.5, -0.25]}
+    reply = {"choices": [{"text": "abcdefgh", "logprobs": logprobs}], "usage": {"prompt_tokens": 4, "completion_tokens": 0}}
+    server = serve(lambda body, number: (200, reply))
+    (found,) = endpoint(server, tmp_path, template="{user}{prefill}").weigh([Weigh("judge", Prompt("ab", "cd"), "efgh")])
+    assert (found.logprob, found.tokens, found.prompt_tokens) == (-0.75, 2, 2)
+    assert server.bodies[0]["echo"] and server.bodies[0]["max_tokens"] == 0
+
+
+def test_the_key_is_sent_if_the_environment_has_one(serve, tmp_path, monkeypatch):
+    server = serve(good)
+    monkeypatch.setenv("SOME_KEY", "word")
+    endpoint(server, tmp_path, key_variable="SOME_KEY").complete(ASKS[1:])
+    endpoint(server, tmp_path, key_variable="NO_SUCH_KEY", cache=None).complete(ASKS[1:])
+    assert [h.get("Authorization") for h in server.headers] == ["Bearer word", None]

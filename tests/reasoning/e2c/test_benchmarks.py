@@ -1,0 +1,120 @@
+"""Adapters on hand-made files in the published layouts, evaluation with resume, and files that do not fit."""
+
+import csv
+import json
+
+import pytest
+
+from jaxrl.train.errors import Refusal
+from reasoning.e2c.answers import exact
+from reasoning.e2c.backends.scripted import Scripted
+from reasoning.e2c.benchmarks import BENCHMARKS, load
+from reasoning.e2c.evaluate import evaluate
+from reasoning.e2c.policies.settings import Settings
+
+FOUR = {"opa": "kidney", "opb": "liver", "opc": "heart", "opd": "lung"}
+RECORDS = {
+    "aime": ({"id": 60, "problem": "Find it.", "answer": "033"}, "33"),
+    "amc": ({"question": "Find it.", "answer": 27.0}, "27"),
+    "math500": (
+        {"problem": "p", "answer": "\\frac{1}{2}", "level": 3, "subject": "Algebra", "unique_id": "a/1.json"},
+        "\\frac{1}{2}",
+    ),
+    "gsm8k": ({"question": "q", "answer": "48/2 = 24\n#### 1,072"}, "1072"),
+    "medqa": ({"question": "q", "options": {"A": "x", "B": "y"}, "answer_idx": "B"}, "B"),
+    "medmcqa": ({"question": "q", **FOUR, "cop": 2, "id": "e"}, "C"),
+    "mmlu": ({"question": "q", "choices": ["w", "x", "y", "z"], "answer": 3}, "D"),
+}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_records_become_problems_with_their_answers(tmp_path, name, suffix):
+    record, answer = RECORDS[name]
+    path = tmp_path / f"file{suffix}"
+    path.write_text(json.dumps(record) + "\n" if suffix == ".jsonl" else json.dumps([record]))
+    (task,) = load(name, path)
+    assert task.answer == answer and BENCHMARKS[name].check(answer, task.answer)
+    if name in ("medqa", "medmcqa", "mmlu"):
+        assert "\nB. " in task.question
+
+
+def test_tables_of_comma_separated_values(tmp_path):
+    path = tmp_path / "mmlu.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["question", "A", "B", "C", "D", "answer"], ["q, or r", "1", "2", "3", "4", "C"]])
+    (task,) = load("mmlu", path)
+    assert task.answer == "C" and "D. 4" in task.question
+
+
+def test_parquet(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pa.Table.from_pylist([RECORDS["mmlu"][0]]), tmp_path / "m.parquet")
+    assert load("mmlu", tmp_path / "m.parquet")[0].answer == "D"
+
+
+def test_other_field_names_are_mapped(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"Problem": "p", "Answer": "7"}) + "\n")
+    assert load("aime", path, {"problem": "Problem", "answer": "Answer"})[0] == ("p", "7", "")
+
+
+@pytest.mark.parametrize(
+    "name, text, told",
+    [
+        ("aime", '{"problem": "p"}\n', "record 1, does not fit aime: no field 'answer'"),
+        ("aime", '{"problem": "p", "answer": "x + 1"}\n', "is no number"),
+        ("gsm8k", '{"question": "q", "answer": "7"}\n', "no ####"),
+        ("medmcqa", json.dumps({"question": "q", **FOUR, "cop": 7}), "names none of 4 options"),
+        ("aime", '{"problem": "p", "answer": 1}\nnot JSON\n', "line 2, is not JSON"),
+        ("aime", "[1]\n", "line 1, is no JSON object"),
+        ("aime", "", "no problems"),
+        ("trivia", "{}", "is no benchmark"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, told):
+    path = tmp_path / "bad.jsonl"
+    path.write_text(text)
+    with pytest.raises(Refusal, match=told):
+        load(name, path)
+
+
+@pytest.mark.parametrize(
+    "name, told", [("none.jsonl", "is not there"), ("file.txt", "unknown kind"), ("none.parquet", "is not there")]
+)
+def test_files_that_are_not_there(tmp_path, name, told):
+    with pytest.raises(Refusal, match=told):
+        load("aime", tmp_path / name)
+
+
+def tasks_of(tmp_path, count=4):
+    path = tmp_path / "aime.jsonl"
+    path.write_text("".join(json.dumps({"problem": f"p{n}", "answer": n}) + "\n" for n in range(count)))
+    return load("aime", path)
+
+
+def script(ask, number):
+    """Right on p0 always, on p1 in every other sample, else wrong."""
+    place = int(ask.prompt.user[1])
+    right = place == 0 or (place == 1 and ask.seed % 2 == 0)
+    return f"so \\boxed{{{place if right else 99}}}"
+
+
+def test_evaluation_counts_and_resumes(tmp_path):
+    tasks, backend = tasks_of(tmp_path), Scripted(script)
+    found = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2, batch=3)
+    assert found["problems"] == 4 and found["one_problem"] == 0.25
+    assert found["pass@1"]["mean"] == pytest.approx(0.5)  # greedy asks have seed 0: p1 is right each time
+    assert found["pass@2"]["mean"] == 0.5 and found["maj@2"]["mean"] == 0.5
+    assert found["generated"] == 3.0 and found["generated_by_phase"] == {"chain": 3.0}
+    before = len(backend.asked)
+    assert evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2) == found
+    assert before == 8 == len(backend.asked)
+    more = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=3)
+    assert len(backend.asked) == 12 and more["samples"] == 3
+    assert json.loads((tmp_path / "run.json").read_text())["policy"] == "greedy"
+    fewer = evaluate(tasks[:2], "greedy", backend, Settings(), exact, tmp_path / "run.json")
+    assert len(backend.asked) == 12 and fewer["problems"] == 2 and fewer["pass@1"]["mean"] == 1.0
+    with pytest.raises(Refusal, match="another policy"):
+        evaluate(tasks, "sc", backend, Settings(), exact, tmp_path / "run.json")
