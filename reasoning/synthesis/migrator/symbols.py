@@ -105,10 +105,14 @@ class Symbols:
                 self._update(statement, state)
                 fine.append(self._unique(statement.table, state))
             elif isinstance(statement, Snapshot):
-                state[statement.name] = self.rows(statement.select)
+                state[statement.name] = self._kept(statement)
             elif isinstance(statement, Drop):
                 del state[statement.name]
         return state, self.z3.And(*fine)
+
+    def _kept(self, statement: Snapshot) -> list[Row]:
+        names = [out.name for out in statement.select.outs]
+        return [Row(row.there, dict(zip(names, row.cells.values(), strict=True))) for row in self.rows(statement.select)]
 
     def query(self, function: Function, arguments: dict[str, Cell], state: State) -> list[Row]:
         """The rows of a query."""

@@ -176,6 +176,32 @@ def test_keys_of_two_columns_there_and_back():
     assert Comparison(there.old, there.source, final, back.target).run(2, lambda: True).failure is None
 
 
+SEVERAL = """-- name: put(id, x, bid, y)
+INSERT INTO a VALUES (:id, :x);
+INSERT INTO b VALUES (:bid, :id, :y);
+-- name: zap(x)
+DELETE a, b FROM a JOIN b ON b.a_id = a.id WHERE a.x = :x AND b.y = :x;
+-- name: swap(x, y)
+UPDATE a JOIN b ON b.a_id = a.id SET a.x = :y, b.y = :x WHERE a.x = :x;
+-- name: get(id)
+SELECT a.x, b.y FROM a JOIN b ON b.a_id = a.id WHERE a.id = :id;
+"""
+WHOLE_B = "CREATE TABLE b (id INT PRIMARY KEY, a_id INT, y VARCHAR(10), FOREIGN KEY (a_id) REFERENCES a(id));"
+WHOLE_A = "CREATE TABLE a (id INT PRIMARY KEY, x VARCHAR(10));" + WHOLE_B
+APART = (
+    "CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE ax (a_id INT PRIMARY KEY, x VARCHAR(10), FOREIGN KEY (a_id) REFERENCES a(id));"
+    + WHOLE_B
+)
+
+
+def test_statements_over_several_tables_and_the_solver_on_snapshots():
+    found = refactor(SEVERAL, WHOLE_A, APART, Options(dialect="mysql", bound=2, verify="on"))
+    assert isinstance(found, Refactoring), found
+    assert found.verified.startswith("no difference within bound 2 for all arguments")
+    again = parse_program(show_program(found.new), found.target, "mysql")
+    assert [f.statements for f in again.functions] == [f.statements for f in found.new.functions]
+
+
 def test_functions_by_hand_are_marked_and_left_alone():
     text = RENAME.program + "-- name: odd(txt)\nSELECT a.id FROM note a LEFT JOIN note b ON a.id = b.id WHERE a.txt = :txt;\n"
     with pytest.raises(Refusal, match="LEFT JOIN"):
