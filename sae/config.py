@@ -57,7 +57,7 @@ def phantom() -> RunConfig:
     """100 members on 5000 synthetic films: about five minutes on two cores."""
     return RunConfig(
         classifier=ClassifierConfig(hidden=64),
-        transcoder=TranscoderConfig(d_in=96, d_out=64, latents=96, k=6, decoder_norm=0.1),
+        transcoder=TranscoderConfig(d_in=96, d_out=64, latents=96, k=8, decoder_norm=0.1),
         loss=LossConfig(aux=0.0),
         learn=LearnConfig(learning_rate=3e-3, warmup=50),
         ensemble=EnsembleConfig(members=100, updates=600, batch=256, chunk=50),

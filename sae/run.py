@@ -64,7 +64,7 @@ def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lam
     Raises:
       Refusal: the configuration, the data or the folder do not work.
     """
-    ensemble.check(config.ensemble, config.transcoder)
+    check(config)
     began = time.monotonic()
     folder = open_run(run_dir, to_dict(config), FREE)
     embedded = step_embed(folder, config)
@@ -78,6 +78,20 @@ def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lam
     index = step_report(run)
     aloud(f"  all done in {duration(time.monotonic() - began)}")
     return index
+
+
+def check(config: RunConfig) -> None:
+    """Refuse at once what would fail after minutes.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    ensemble.check(config.ensemble, config.transcoder)
+    missing = [name for name in config.findings if name not in phantom.FINDINGS]
+    if config.data == "phantom" and missing:
+        raise Refusal(f"there is no label column {', '.join(missing)} in phantom films; they have {', '.join(phantom.FINDINGS)}")
+    if config.member_modalities and config.classifier.modality != "both":
+        raise Refusal("member_modalities needs a head that sees both: set --classifier.modality both")
 
 
 def load(run_dir: str | Path) -> Run:
@@ -188,15 +202,9 @@ def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) ->
 
 
 def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np.ndarray | None:
-    """The grid of masks over the head's input that members see, `[G, D]`; None: all see all.
-
-    Raises:
-      Refusal: members are to see parts of what the head does not see both parts of.
-    """
+    """The grid of masks over the head's input that members see, `[G, D]`; None: all see all."""
     if not config.member_modalities:
         return None
-    if not image_width:
-        raise Refusal("member_modalities needs a head that sees both: set --classifier.modality both")
     image = np.arange(width) < image_width
     return np.stack([{"image": image, "text": ~image, "both": np.ones(width, bool)}[name] for name in config.member_modalities])
 

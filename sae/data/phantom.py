@@ -35,7 +35,7 @@ class PhantomConfig:
     """On average; a patient keeps his body, and his findings vary."""
     size: int = 96
     """Height and width in pixels."""
-    shortcut: float = 0.85
+    shortcut: float = 0.75
     """Chance that a film with an effusion carries the lead marker; one without has the complement. 0.5: no shortcut."""
     hidden: float = 0.15
     """Share of effusions that the film does not show, though the report knows of them: what makes a shortcut worth taking."""

@@ -66,7 +66,7 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
     assert trace.fvu[-1].max() < 0.7 * trace.fvu[0].max()
 
 
-@pytest.mark.parametrize(("devices", "form"), [(2, "jit"), (4, "jit"), (4, "pmap")])
+@pytest.mark.parametrize(("devices", "form"), [(2, "jit"), pytest.param(4, "jit", marks=pytest.mark.slow), (4, "pmap")])
 def test_devices_do_not_matter(rows, whole, devices, form):
     params, trace = trained(CONFIG, rows, data_mesh(devices), form)
     for name, array in whole[0].items():
@@ -132,6 +132,7 @@ def planted(examples=4096, features=32, d_in=32, d_out=16, active=2):
     return (strength @ here).astype(np.float32), (strength @ there).astype(np.float32), there
 
 
+@pytest.mark.slow
 def test_a_planted_dictionary_is_found_by_every_member_and_catalogued_once():
     x, y, there = planted()
     shape = TranscoderConfig(32, 16, 48, "topk", 4)

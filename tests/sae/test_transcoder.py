@@ -30,7 +30,10 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+QUICK = ("batchtopk", "jumprelu", "matryoshka", "skip")
+
+
+@pytest.mark.parametrize("kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
 def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     config = KINDS[kind]
     keys = jax.random.split(jax.random.key(0), 3)
