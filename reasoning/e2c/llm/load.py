@@ -80,6 +80,8 @@ def load_tokenizer(folder: Path) -> Any:
       Refusal: there is none, or it cannot be read.
     """
     transformers = extra.load("transformers")
+    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
+        raise Refusal(f"{folder} holds no tokenizer: copy tokenizer.json and tokenizer_config.json of the checkpoint there")
     try:
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:

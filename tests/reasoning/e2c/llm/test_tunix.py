@@ -26,6 +26,14 @@ WORDS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(autouse=True, scope="module")
+def promotion():
+    """Tunix's models broadcast over ranks; its rollouts run in a thread, so the setting is changed for all."""
+    jax.config.update("jax_numpy_rank_promotion", "allow")
+    yield
+    jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
 def write_tokenizer(folder):
     """A word tokenizer in the layout of tokenizer.json."""
     tokenizers = pytest.importorskip("tokenizers")
