@@ -11,18 +11,12 @@ from reasoning.compositionality.planting import compute, layerize, masks_for
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import examples
 
+QUICK = {"tanh_tree:2": 2, "mix_tree:2": 0, "cppn:0": 0}
+OTHERS = {"chain:3": 1, "reuse:2": 0, "boolean:2": 0, "symbolic:sharing": 0}
+
 
 @pytest.mark.parametrize(
-    ("name", "surplus"),
-    [
-        ("tanh_tree:2", 2),
-        ("mix_tree:2", 0),
-        ("chain:3", 1),
-        ("reuse:2", 0),
-        ("boolean:2", 0),
-        ("symbolic:sharing", 0),
-        ("cppn:0", 0),
-    ],
+    ("name", "surplus"), [*QUICK.items(), *(pytest.param(*o, marks=pytest.mark.slow) for o in OTHERS.items())]
 )
 def test_a_planted_network_is_its_target(name, surplus):
     target = target_by_name(name)

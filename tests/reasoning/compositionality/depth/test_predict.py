@@ -23,7 +23,7 @@ def groups(found):
     ("name", "depth", "some"),
     [
         ("tanh_tree:3", 3, (4, 5, 6, 7)),
-        ("mix_tree:3", 3, (2, 3)),
+        pytest.param("mix_tree:3", 3, (2, 3), marks=pytest.mark.slow),
         ("chain:4", 4, (0, 1, 2, 3)),
         ("nondecomposable:4", 1, (0, 1, 2, 3)),
     ],

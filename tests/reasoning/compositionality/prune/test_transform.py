@@ -62,7 +62,7 @@ SUBJECTS = {
 }
 
 
-QUICK = ("share", "node", "magnitude", "lottery", "rigl", "oracle")
+QUICK = ("share", "node", "lottery", "rigl")
 """Subjects of the default tests; the others compile for as long, and are slow ones."""
 BY_ACTIVATIONS = ("share", "share cubic erk", "edge average", "node")
 
