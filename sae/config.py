@@ -56,6 +56,7 @@ class RunConfig:
 def phantom() -> RunConfig:
     """100 members on 5000 synthetic films: about five minutes on two cores."""
     return RunConfig(
+        phantom=PhantomConfig(shortcut=0.75, hidden=0.15),
         classifier=ClassifierConfig(hidden=64),
         transcoder=TranscoderConfig(d_in=96, d_out=64, latents=96, k=8, decoder_norm=0.1),
         loss=LossConfig(aux=0.0),

@@ -35,9 +35,9 @@ class PhantomConfig:
     """On average; a patient keeps his body, and his findings vary."""
     size: int = 96
     """Height and width in pixels."""
-    shortcut: float = 0.75
+    shortcut: float = 0.85
     """Chance that a film with an effusion carries the lead marker; one without has the complement. 0.5: no shortcut."""
-    hidden: float = 0.15
+    hidden: float = 0.0
     """Share of effusions that the film does not show, though the report knows of them: what makes a shortcut worth taking."""
     noise: float = 0.04
     """Standard deviation of the film's grain, in units of its range."""
@@ -66,7 +66,7 @@ class Film(NamedTuple):
 
 def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Film:
     """Causes of one film; `body_key` is the patient's."""
-    keys = jax.random.split(key, 9)
+    keys = jax.random.split(key, 8)
     chance = jnp.array([0.3, 0.22, 0.22, 0.25, 0.25, 0.2, 0.25, 0.2, 0.0, 0.15, 0.0])
     present = jax.random.bernoulli(keys[0], chance)
     fluid_there = present[1] | present[2]
@@ -75,7 +75,7 @@ def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) ->
     present = present.at[8].set(marker).at[10].set(under)
     u = jax.random.uniform(keys[2], (5,))
     heart = jnp.where(present[0], 0.55 + 0.11 * u[0], 0.40 + 0.07 * u[0])
-    seen = present[1:3] & ~jax.random.bernoulli(keys[8], hidden, (2,))
+    seen = present[1:3] & ~jax.random.bernoulli(jax.random.fold_in(keys[7], 1), hidden, (2,))
     fluid = jnp.where(seen, 0.06 + 0.24 * u[1:3], 0.0)
     shape = jax.random.uniform(keys[3], (2, 2, 4))
     low, high = jnp.array([-0.45, -0.5, 0.16, 0.14]), jnp.array([0.45, 0.45, 0.32, 0.3])
