@@ -207,6 +207,16 @@ def test_the_phantom_run_finds_what_was_planted(tmp_path):
     _, film, _ = films(loaded.config.phantom)
     judged = judge_planted(loaded, film)
     assert set(judged.best) == set(FACTORS)
-    assert min(found.auroc for found in judged.best.values()) >= 0.9
-    assert judged.shortcut.category == "artifact" and judged.shortcut.rank <= 20
-    assert abs(judged.shortcut.moved) > 0.1
+    # the marker is not asserted here: in this preset no pattern is its own (docs/sae.md)
+    assert min(found.auroc for factor, found in judged.best.items() if factor != "marker") >= 0.9
+
+
+@pytest.mark.slow
+def test_the_tiny_run_exposes_the_shortcut_as_an_artifact(tmp_path):
+    from sae.data.phantom import films
+    from sae.planted import judge_planted
+
+    assert commands.main(["train", "--preset", "tiny", "--run-dir", str(tmp_path)]) == 0
+    loaded = run.load(tmp_path)
+    shortcut = judge_planted(loaded, films(loaded.config.phantom)[1]).shortcut
+    assert shortcut.category == "artifact" and shortcut.rank <= 10 and abs(shortcut.moved) > 0.1
