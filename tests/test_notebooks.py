@@ -19,6 +19,7 @@ SLOW = (
     "04_why_codebooks_collapse",
     "05_gradients_through_choices",
     "06_gm_vq",
+    "11_plan_then_execute",
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000
