@@ -36,7 +36,8 @@ def results(ef_tokens=140.0, gain=0.7):
     }
     return {
         "tokens": {"base": 1000}, "quality": quality(),
-        "policies": {"greedy-1": policy(5, 40.0), "sc-8": policy(6, 320.0), "select_judge-8": policy(7, 70.0), "random_plan-8": policy(4, 70.0)},
+        "policies": {"greedy-1": policy(5, 40.0), "sc-8": policy(6, 320.0), "select_judge-8": policy(7, 70.0),
+                     "random_plan-8": policy(4, 70.0)},
         "adapt": {"before": {"new": [0] * 10, "old": [1] * 5 + [0] * 5}}
         | {f"{m}-{d}": adapted(m, d, *s) for m, s in scores.items() for d in (0, 1)},
         "rl": {"before": quality(), "rl-stage1-0": trained(0.6), "rl-stage1-1": trained(0.6)}
