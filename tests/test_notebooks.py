@@ -22,6 +22,7 @@ SLOW = (
     "09_the_sweet_spot",
     "09b_pruning_other_rooms",
     "10_patterns_in_a_classifier",
+    "11_plan_then_execute",
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000

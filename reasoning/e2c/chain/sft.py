@@ -48,9 +48,8 @@ class Seen(NamedTuple):
 
 def optimizer(config: SFTConfig) -> optax.GradientTransformation:
     """AdamW with warm-up and cosine; the betas of the authors' configuration."""
-    rate = optax.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, max(1, config.steps // 10), config.steps, 0.1 * config.learning_rate
-    )
+    warmup, last = max(1, config.steps // 10), 0.1 * config.learning_rate
+    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1), last)
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm), optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay)
     )

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh
 
 from jaxrl.train.errors import Refusal
-from reasoning.e2c.llm import extra
+from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
 from reasoning.e2c.llm.tags import add_tags, missing_tags, tag_ids
 
@@ -49,7 +49,9 @@ def load_model(local: LocalModel) -> Loaded:
     sizes, mesh = model_config(folder, local), make_mesh(local)
     room = _room(sizes["family"])
     params = extra.load(f"tunix.models.{room}.params")
-    config = extra.load(f"tunix.models.{room}.model").ModelConfig(**sizes["config"])
+    module = extra.load(f"tunix.models.{room}.model")
+    config = module.ModelConfig(**sizes["config"])
+    rope.install(module, sizes["rope"])
     with mesh:
         model = params.create_model_from_safe_tensors(str(folder), config, mesh, jnp.dtype(local.dtype))
         model, config = with_rows(model, config, len(tokenizer))
@@ -92,7 +94,7 @@ def load_tokenizer(folder: Path) -> Any:
 
 
 def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
-    """{"family", "config"}: sizes for Tunix's ModelConfig, from the published config.json.
+    """{"family", "config", "rope"}: sizes for Tunix's ModelConfig, from the published config.json.
 
     Raises:
       Refusal: another family, or a field is missing.
@@ -106,18 +108,17 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
         sizes = {
             "num_layers": stored["num_hidden_layers"], "vocab_size": stored["vocab_size"], "embed_dim": stored["hidden_size"],
             "hidden_dim": stored["intermediate_size"], "num_heads": heads, "num_kv_heads": stored.get("num_key_value_heads", heads),
-            "head_dim": stored.get("head_dim") or stored["hidden_size"] // heads, "rope_theta": int(_theta(stored)),
+            "head_dim": stored.get("head_dim") or stored["hidden_size"] // heads, "rope_theta": int(rope.read_rope(stored).theta),
             "norm_eps": stored["rms_norm_eps"],
         }  # fmt: skip
     except KeyError as error:
         raise Refusal(f"{folder / 'config.json'} has no {error.args[0]}: it is no {family} configuration") from None
     tied = "use_tied_embedding" if family == "qwen3" else "weight_tying"
-    return {"family": family, "config": sizes | {tied: bool(stored.get("tie_word_embeddings", False))}}
-
-
-def _theta(stored: dict) -> float:
-    """Base of the rotary embedding: a field of its own, or, in newer files, one of rope_parameters."""
-    return stored.get("rope_theta") or stored["rope_parameters"]["rope_theta"]
+    return {
+        "family": family,
+        "config": sizes | {tied: bool(stored.get("tie_word_embeddings", False))},
+        "rope": rope.read_rope(stored),
+    }
 
 
 def _room(family: str) -> str:

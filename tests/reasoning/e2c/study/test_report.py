@@ -1,0 +1,85 @@
+"""The report on made-up results: every part is there, and what does not hold is said."""
+
+import pytest
+
+from reasoning.e2c.study import adapt
+from reasoning.e2c.study.config import StudyConfig
+from reasoning.e2c.study.report import verdicts_of, write_report
+
+
+def quality(right=0.5):
+    flags = [1] * int(10 * right) + [0] * (10 - int(10 * right))
+    return {
+        "correct": flags, "plan_right": flags, "adherence": [0.9] * 10, "follows": flags, "plan_entropy": 0.5, "execution_entropy": 0.01,
+    }  # fmt: skip
+
+
+def policy(right, generated):
+    return {"correct": [1] * right + [0] * (10 - right), "generated": generated, "prefill": 30.0, "calls": 2.0, "phases": {}}
+
+
+def adapted(method, draw, new, old, tokens):
+    flags = lambda share: [1] * round(10 * share) + [0] * (10 - round(10 * share))
+    return {"method": method, "rows": 32, "draw": draw, "tokens": tokens, "updates": 9, "new": flags(new), "old": flags(old)}
+
+
+def results(ef_tokens=140.0, gain=0.7):
+    scores = {"ef_sft": (0.6, 0.5, ef_tokens), "full_sft": (0.5, 0.3, 1000.0), "full_sft_equal_tokens": (0.2, 0.4, 140.0),
+              "base_and_domain_sft": (0.5, 0.5, 1000.0)}  # fmt: skip
+    curve = [{"step": s, "reward": 0.1, "correct": 0.1 * s, "plan_entropy": 0.5, "execution_entropy": 0.01} for s in (1, 2)]
+    trained = lambda right: quality(right) | {"curve": curve}
+    swap = lambda n: {
+        "follows_right": [1] * 10,
+        "follows_swapped": [1] * n + [0] * (10 - n),
+        "flips": [1] * n,
+        "order": [0.5] * 10,
+    }
+    return {
+        "tokens": {"base": 1000}, "quality": quality(),
+        "policies": {"greedy-1": policy(5, 40.0), "sc-8": policy(6, 320.0), "select_judge-8": policy(7, 70.0),
+                     "random_plan-8": policy(4, 70.0)},
+        "adapt": {"before": {"new": [0] * 10, "old": [1] * 5 + [0] * 5}}
+        | {f"{m}-{d}": adapted(m, d, *s) for m, s in scores.items() for d in (0, 1)},
+        "rl": {"before": quality(), "rl-stage1-0": trained(0.6), "rl-stage1-1": trained(0.6)}
+        | {f"rl-stage2-{w}-{s}": trained(gain) for w in (1, 2) for s in (0, 1)},
+        "adherence": {"base": swap(8), "causal": swap(9), "post_hoc": swap(2)},
+        "information": {"answer": [1.0, 2.0], "answer_given_plan": [0.0, 0.1], "informativeness": [1.0, 1.9], "plan": 0.5,
+                        "execution_given_plan": 0.01, "different_plans": [2, 3]},
+    }  # fmt: skip
+
+
+def test_verdicts_by_hand():
+    told = {v["claim"].split(" (")[0][:30]: v for v in verdicts_of(results())}
+    assert len(told) == 8
+    selection, control, new, share, less, rl, weights, swap = verdicts_of(results())
+    assert (
+        selection["holds"]
+        and selection["value"] == pytest.approx(0.1)
+        and control["holds"]
+        and control["value"] == pytest.approx(-0.2)
+    )
+    assert new["value"] == pytest.approx(0.1) and share["value"] == pytest.approx(0.14) and less["value"] == pytest.approx(0.2)
+    assert rl["value"] == pytest.approx(0.2) and weights["holds"] is None and swap["holds"]
+    worse = verdicts_of(results(ef_tokens=300.0, gain=0.4))
+    assert [v["holds"] for v in worse[3:6]] == [False, True, False]
+
+
+def test_tables_of_adaptation():
+    rows = {row["method"]: row for row in adapt.table(results()["adapt"])}
+    assert rows["ef_sft"]["share"] == pytest.approx(0.14) and rows["full_sft"]["forgotten"] == pytest.approx([0.2, 0.2])
+
+
+def test_the_report_has_every_part_and_says_what_does_not_hold(tmp_path):
+    text = write_report(tmp_path, StudyConfig(), results(ef_tokens=300.0, gain=0.4)).read_text()
+    for heading in (
+        "What holds",
+        "Accuracy against tokens",
+        "A new domain",
+        "Reinforcement learning",
+        "Adherence",
+        "Informative plans",
+    ):
+        assert f"## {heading}" in text
+    assert text.count("**no**") == 2
+    for name in ("tokens", "adaptation", "reinforcement", "adherence"):
+        assert (tmp_path / "report" / f"{name}.png").stat().st_size > 5000 and f"({name}.png)" in text
