@@ -199,7 +199,8 @@ def test_statements_over_several_tables_and_the_solver_on_snapshots():
     assert isinstance(found, Refactoring), found
     assert found.verified.startswith("no difference within bound 2 for all arguments")
     again = parse_program(show_program(found.new), found.target, "mysql")
-    assert [f.statements for f in again.functions] == [f.statements for f in found.new.functions]
+    assert again.functions == parse_program(show_program(again), found.target, "mysql").functions
+    assert show_program(again) == show_program(found.new)  # tables of a join may be listed in another order
 
 
 def test_functions_by_hand_are_marked_and_left_alone():
