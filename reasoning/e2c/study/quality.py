@@ -12,7 +12,7 @@ from reasoning.e2c.chain.model import logits_of
 from reasoning.e2c.chain.rewards import LAYOUT, Judged, find_answer
 from reasoning.e2c.chain.rows import MARKERS, question_ids
 from reasoning.e2c.chain.sample import left_pad
-from reasoning.e2c.chain.task import NAMES, PAD, Problem, execute, read_question
+from reasoning.e2c.chain.task import PAD, Problem, execute, read_question
 from reasoning.e2c.format import CLOSE_EXECUTION
 from reasoning.e2c.losses import phase_entropy
 from reasoning.e2c.scores import entropy_of
@@ -141,8 +141,8 @@ def information(backend: ChainBackend, problems: list[Problem], study: StudyConf
     }  # fmt: skip
 
 
-def random_chain(problem: Problem, rng: np.random.Generator) -> str:
-    """Another variable's chain, drawn at random."""
+def random_chain(problem: Problem, longest: int, rng: np.random.Generator) -> str:
+    """Another variable's chain of at most `longest` variables, drawn at random."""
     parents, _, query = read_question(problem.question)
-    others = [name for name in NAMES if name in parents and name != query]
+    others = [name for name in parents if name != query and len(chain_of(name, parents)) <= longest]
     return " ".join(chain_of(others[int(rng.integers(len(others)))], parents))
