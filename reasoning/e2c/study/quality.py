@@ -19,6 +19,9 @@ from reasoning.e2c.scores import entropy_of
 from reasoning.e2c.study.config import StudyConfig
 from reasoning.e2c.study.policies import settings
 
+SAMPLES = 8
+"""Chains per problem of a pass@1, as in the paper."""
+
 
 def respond(
     backend: ChainBackend, problems: list[Problem], study: StudyConfig, temperature: float = 0.0, n: int = 1
@@ -39,10 +42,15 @@ def judged(backend: ChainBackend, problems: list[Problem], study: StudyConfig, t
 
 
 def quality(backend: ChainBackend, problems: list[Problem], study: StudyConfig) -> dict[str, Any]:
-    """Greedy outcomes problem by problem, and entropies per token of chains sampled at temperature 1."""
+    """Greedy outcomes problem by problem; pass@1, the share of right ones among 8 chains sampled at temperature 1 (`pass_at_1`); and
+    entropies per token of such chains.
+    """
     found = judged(backend, problems, study)
-    sampled = [group[0] for group in respond(backend, problems, study, 1.0)]
+    chains = respond(backend, problems, study, 1.0, SAMPLES)
+    right = [[rewards.judge(problem, chain).correct for chain in group] for problem, group in zip(problems, chains, strict=True)]
+    sampled = [group[0] for group in chains]
     return {
+        "pass_at_1": [float(np.mean(row)) for row in right],
         "correct": [int(one.correct) for one in found], "plan_right": [int(one.plan_right) for one in found],
         "adherence": [one.adherence for one in found], "follows": [int(one.follows) for one in found],
         **entropies(backend, problems, sampled, study),
