@@ -13,10 +13,10 @@ from reasoning.e2c.study.models import SWAPS, held_out, measured, train_rows
 from reasoning.e2c.study.quality import counterfactual, quality, random_chain
 
 
-def post_hoc(problems: list[Problem], share: float, seed: int) -> list[Problem]:
+def post_hoc(problems: list[Problem], share: float, longest: int, seed: int) -> list[Problem]:
     """The same right executions, but in a share of rows beside another chain as plan: a plan that did not cause what follows it."""
     rng = np.random.default_rng(seed)
-    return [p._replace(plan=random_chain(p, rng)) if rng.random() < share else p for p in problems]
+    return [p._replace(plan=random_chain(p, longest, rng)) if rng.random() < share else p for p in problems]
 
 
 def causal_against_post_hoc(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def causal_against_post_hoc(folder: Path, start: Any, study: StudyConfig) -> dic
         return counterfactual(backend, problems, study, SWAPS) | {"quality": quality(backend, problems, study)}
 
     fresh = draw_many(study.causal.batch * study.causal.steps, study.task, SWAPS + study.seed)
-    data = {"causal": fresh, "post_hoc": post_hoc(fresh, study.wrong_plans, SWAPS)}
+    data = {"causal": fresh, "post_hoc": post_hoc(fresh, study.wrong_plans, study.task.longest, SWAPS)}
     found = {"base": measured(folder, "adherence-base", lambda: measure(start))}
     for name, problems_ in data.items():
         train = lambda name=name, rows=problems_: train_rows(

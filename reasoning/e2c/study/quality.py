@@ -12,12 +12,15 @@ from reasoning.e2c.chain.model import logits_of
 from reasoning.e2c.chain.rewards import LAYOUT, Judged, find_answer
 from reasoning.e2c.chain.rows import MARKERS, question_ids
 from reasoning.e2c.chain.sample import left_pad
-from reasoning.e2c.chain.task import NAMES, PAD, Problem, execute, read_question
+from reasoning.e2c.chain.task import PAD, Problem, execute, read_question
 from reasoning.e2c.format import CLOSE_EXECUTION
 from reasoning.e2c.losses import phase_entropy
 from reasoning.e2c.scores import entropy_of
 from reasoning.e2c.study.config import StudyConfig
 from reasoning.e2c.study.policies import settings
+
+SAMPLES = 8
+"""Chains per problem of a pass@1, as in the paper."""
 
 
 def respond(
@@ -39,10 +42,15 @@ def judged(backend: ChainBackend, problems: list[Problem], study: StudyConfig, t
 
 
 def quality(backend: ChainBackend, problems: list[Problem], study: StudyConfig) -> dict[str, Any]:
-    """Greedy outcomes problem by problem, and entropies per token of chains sampled at temperature 1."""
+    """Greedy outcomes problem by problem; pass@1, the share of right ones among 8 chains sampled at temperature 1 (`pass_at_1`); and
+    entropies per token of such chains.
+    """
     found = judged(backend, problems, study)
-    sampled = [group[0] for group in respond(backend, problems, study, 1.0)]
+    chains = respond(backend, problems, study, 1.0, SAMPLES)
+    right = [[rewards.judge(problem, chain).correct for chain in group] for problem, group in zip(problems, chains, strict=True)]
+    sampled = [group[0] for group in chains]
     return {
+        "pass_at_1": [float(np.mean(row)) for row in right],
         "correct": [int(one.correct) for one in found], "plan_right": [int(one.plan_right) for one in found],
         "adherence": [one.adherence for one in found], "follows": [int(one.follows) for one in found],
         **entropies(backend, problems, sampled, study),
@@ -141,8 +149,8 @@ def information(backend: ChainBackend, problems: list[Problem], study: StudyConf
     }  # fmt: skip
 
 
-def random_chain(problem: Problem, rng: np.random.Generator) -> str:
-    """Another variable's chain, drawn at random."""
+def random_chain(problem: Problem, longest: int, rng: np.random.Generator) -> str:
+    """Another variable's chain of at most `longest` variables, drawn at random."""
     parents, _, query = read_question(problem.question)
-    others = [name for name in NAMES if name in parents and name != query]
+    others = [name for name in parents if name != query and len(chain_of(name, parents)) <= longest]
     return " ".join(chain_of(others[int(rng.integers(len(others)))], parents))

@@ -10,7 +10,8 @@ from reasoning.e2c.study.report import verdicts_of, write_report
 def quality(right=0.5):
     flags = [1] * int(10 * right) + [0] * (10 - int(10 * right))
     return {
-        "correct": flags, "plan_right": flags, "adherence": [0.9] * 10, "follows": flags, "plan_entropy": 0.5, "execution_entropy": 0.01,
+        "correct": flags, "pass_at_1": [right] * 10, "plan_right": flags, "adherence": [0.9] * 10,
+        "follows": flags, "plan_entropy": 0.5, "execution_entropy": 0.01,
     }  # fmt: skip
 
 

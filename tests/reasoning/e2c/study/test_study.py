@@ -29,7 +29,8 @@ def test_swapped_plans_are_other_chains_of_the_same_problem():
 
 
 def test_post_hoc_rows_keep_executions_and_lose_a_share_of_plans():
-    found = post_hoc(PROBLEMS, 0.3, 0)
+    found = post_hoc(PROBLEMS, 0.3, TASK.longest, 0)
+    assert max(len(p.plan.split()) for p in found) == TASK.longest
     assert [p.execution for p in found] == [p.execution for p in PROBLEMS]
     changed = np.mean([a.plan != b.plan for a, b in zip(found, PROBLEMS, strict=True)])
     assert 0.2 < changed < 0.4
