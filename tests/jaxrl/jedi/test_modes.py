@@ -79,6 +79,7 @@ def total(tree):
     return sum(jax.tree.leaves(tree))
 
 
+@pytest.mark.slow
 def test_denoising_trains_the_encoder_of_jedi_only():
     for mode in MODES:
         grads, metrics = gradients(mode)

@@ -78,6 +78,7 @@ def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
     assert [r["env_steps"] for r in read_metrics(tmp_path)] == [r["env_steps"] for r in rows]
 
 
+@pytest.mark.slow
 def test_a_whole_epoch_in_one_program_gives_the_same(whole, tmp_path):
     _, state, _, rows = whole
     config = replace(small_run.CONFIG, program="epoch")

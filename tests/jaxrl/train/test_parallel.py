@@ -18,7 +18,7 @@ STEPS = {
 
 
 @pytest.mark.parametrize(
-    "name", ["world_model", *(pytest.param(n, marks=pytest.mark.slow) for n in ("heads", "behaviour")), "probe"]
+    "name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("world_model", "heads", "behaviour")), "probe"]
 )
 def test_four_devices_equal_one(name, key):
     step, leading, size = STEPS[name]

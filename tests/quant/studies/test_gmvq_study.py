@@ -130,6 +130,7 @@ def test_one_update_is_that_of_optax_on_the_loss():
     assert int(learners.step[0]) == 1
 
 
+@pytest.mark.slow
 def test_every_method_trains_with_finite_numbers():
     for method in METHODS:
         quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 16), 6, 4, 1)

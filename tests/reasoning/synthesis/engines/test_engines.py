@@ -48,7 +48,7 @@ def instances(draw):
     return {"R": draw(st.lists(row("R"), max_size=4)), "S": list(keyed.items())}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rules(), min_size=1, max_size=3), instances())
 def test_engines_agree_with_all_combinations(found, facts):
     program = Program(tuple(found))
