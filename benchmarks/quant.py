@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +40,10 @@ class Settings:
     """A way whose first call takes longer than this is called only twice more."""
     peer: bool = True
     """Also the peer, if it is installed."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of the rows; codes are float32, and both search in float32."""
+    label: str = ""
+    """Ends the result's name, so that other sizes stand beside the default ones."""
 
 
 Way = Callable[[], Any]
@@ -61,11 +65,11 @@ def training(config: vq.VQConfig, params: dict) -> Callable:
     return jax.grad(loss, has_aux=True)
 
 
-def ours(x: np.ndarray, codes: int) -> dict[str, Way]:
+def ours(x: np.ndarray, codes: int, dtype: str) -> dict[str, Way]:
     """Ways by name."""
     config = config_of(codes, x.shape[1])
     params, state = vq.init(jax.random.key(0), config)
-    held = {"state": state, "x": jnp.asarray(x)}
+    held = {"state": state, "x": jnp.asarray(x, dtype)}
     train = jax.jit(training(config, params), donate_argnums=1)
     encode = jax.jit(lambda x, state: vq.quantize(params, state, x, config, train=False)[0].quantized)
 
@@ -76,7 +80,7 @@ def ours(x: np.ndarray, codes: int) -> dict[str, Way]:
     return {"forward": lambda: encode(held["x"], held["state"]).block_until_ready(), "train": step}
 
 
-def theirs(x: np.ndarray, codes: int, compiled: bool) -> dict[str, Way]:
+def theirs(x: np.ndarray, codes: int, compiled: bool, dtype: str) -> dict[str, Way]:
     """The peer with the same settings: straight-through, EMA 0.8, commitment 1."""
     import torch
     from vector_quantize_pytorch import VectorQuantize
@@ -84,7 +88,7 @@ def theirs(x: np.ndarray, codes: int, compiled: bool) -> dict[str, Way]:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     module = VectorQuantize(dim=x.shape[1], codebook_size=codes, decay=0.8, commitment_weight=1.0, rotation_trick=False)
     called = torch.compile(module) if compiled else module
-    data = torch.from_numpy(x)[None]
+    data = torch.from_numpy(x)[None].to(getattr(torch, dtype))
     inputs = data.clone().requires_grad_(True)
 
     def forward():
@@ -201,9 +205,9 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
         for k in settings.codes:
             for d in settings.features:
                 x = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
-                ways = {f"ours {name}": way for name, way in ours(x, k).items()}
+                ways = {f"ours {name}": way for name, way in ours(x, k, settings.dtype).items()}
                 for form in forms:
-                    ways |= {f"{form} {name}": way for name, way in theirs(x, k, form == "compiled").items()}
+                    ways |= {f"{form} {name}": way for name, way in theirs(x, k, form == "compiled", settings.dtype).items()}
                 rows.append(
                     {"rows": n, "codes": k, "features": d, "ms": time_in_turns(ways, settings), "memory": memory(n, k, d)}
                     | ({"same_code": agreement(x, k)} if forms else {})
@@ -215,7 +219,7 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
     return rows
 
 
-def claims(rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], platform: str) -> list[Claim]:
+def claims(rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], where: str) -> list[Claim]:
     """What the figures say; without the peer the comparisons were not run."""
     ratio = lambda row, form, what: row["ms"][f"{form} {what}"]["ms"] / row["ms"][f"ours {what}"]["ms"]
     compared = [row for row in rows if "eager train" in row["ms"]]
@@ -228,11 +232,11 @@ def claims(rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], plat
     same = min((row["same_code"] for row in rows if "same_code" in row), default=None)
     spare = max((row["memory"]["temporary_bytes"] - 3 * row["memory"]["inputs_and_codes_bytes"]) / 2**20 for row in rows)
     return [
-        Claim(f"time of the eager peer's training step over ours, K >= 1024, {platform}", 3.0, ">=", min(large, default=None)),
-        Claim(f"time of the peer, eager or compiled, over ours, {platform} (least ratio)", 1.0, ">=", min(every, default=None)),
-        Claim(f"time of the eager peer's residual levels, FSQ and k-means over ours, {platform} (least ratio)", 1.0, ">=", slowest),
-        Claim("share of rows that get the peer's code of the same codebook (least)", 0.9999, ">=", same),
-        Claim("MiB of our training step beyond three times inputs and codes (one tile of scores is 32)", 32.0, "<=", spare),
+        Claim(f"time of the eager peer's training step over ours, K >= 1024, {where}", 3.0, ">=", min(large, default=None)),
+        Claim(f"time of the peer, eager or compiled, over ours, {where} (least ratio)", 1.0, ">=", min(every, default=None)),
+        Claim(f"time of the eager peer's residual levels, FSQ and k-means over ours, {where} (least ratio)", 1.0, ">=", slowest),
+        Claim(f"share of rows that get the peer's code of the same codebook, {where} (least)", 0.9999, ">=", same),
+        Claim(f"MiB of our training step beyond three times inputs and codes (one tile of scores is 32), {where}", 32.0, "<=", spare),
     ]  # fmt: skip
 
 
@@ -243,12 +247,17 @@ def main(arguments: list[str] | None = None) -> int:
     data = np.random.default_rng(0).standard_normal((max(settings.rows), max(settings.features))).astype(np.float32)
     beside = time_in_turns(others(data) | (their_others(data) if peers(settings) else {}), settings)
     print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in beside.items()))
-    found = claims(rows, beside, jax.default_backend())
+    where = ", ".join(filter(None, (jax.default_backend(), settings.label)))
+    found = claims(rows, beside, where)
     for claim in found:
         print(
             f"{claim.claim}: {'not run' if claim.measured is None else f'{claim.measured:.2f}'} (goal {claim.direction} {claim.goal})"
         )
-    print(record("quant", {"sizes": rows, "others": beside}, found))
+    print(
+        record(
+            "-".join(filter(None, ("quant", settings.label))), {"dtype": settings.dtype, "sizes": rows, "others": beside}, found
+        )
+    )
     return 0
 
 
