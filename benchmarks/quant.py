@@ -105,7 +105,7 @@ def theirs(x: np.ndarray, codes: int, compiled: bool, dtype: str) -> dict[str, W
     return {"forward": forward, "train": step}
 
 
-def agreement(x: np.ndarray, codes: int) -> float:
+def agreement(x: np.ndarray, codes: int, dtype: str) -> float:
     """Share of rows that the peer's search and ours give the same of the same codes."""
     import torch
     from vector_quantize_pytorch import VectorQuantize
@@ -115,8 +115,8 @@ def agreement(x: np.ndarray, codes: int) -> float:
     module = VectorQuantize(dim=x.shape[1], codebook_size=codes).eval()
     module._codebook.embed.data.copy_(torch.from_numpy(np.array(state.book.codes)))
     with torch.no_grad():
-        theirs = module(torch.from_numpy(x)[None])[1][0].numpy()
-    return float((np.asarray(vq.encode(params, state, jnp.asarray(x), config)) == theirs).mean())
+        theirs = module(torch.from_numpy(x)[None].to(getattr(torch, dtype)))[1][0].numpy()
+    return float((np.asarray(vq.encode(params, state, jnp.asarray(x, dtype), config)) == theirs).mean())
 
 
 def their_others(x: np.ndarray) -> dict[str, Way]:
@@ -177,12 +177,12 @@ def time_in_turns(ways: dict[str, Way], settings: Settings) -> dict[str, dict[st
     }
 
 
-def memory(rows: int, codes: int, features: int) -> dict[str, int]:
+def memory(rows: int, codes: int, features: int, dtype: str) -> dict[str, int]:
     """Bytes that our training step needs beside its arguments and results, and what one tile would be."""
     config = config_of(codes, features)
     params, state = vq.init(jax.random.key(0), config)
     step = jax.jit(training(config, params), donate_argnums=1)
-    found = step.lower(jax.ShapeDtypeStruct((rows, features), jnp.float32), state).compile().memory_analysis()
+    found = step.lower(jax.ShapeDtypeStruct((rows, features), dtype), state).compile().memory_analysis()
     return {"temporary_bytes": found.temp_size_in_bytes, "inputs_and_codes_bytes": 4 * (rows + codes) * features}
 
 
@@ -209,8 +209,14 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
                 for form in forms:
                     ways |= {f"{form} {name}": way for name, way in theirs(x, k, form == "compiled", settings.dtype).items()}
                 rows.append(
-                    {"rows": n, "codes": k, "features": d, "ms": time_in_turns(ways, settings), "memory": memory(n, k, d)}
-                    | ({"same_code": agreement(x, k)} if forms else {})
+                    {
+                        "rows": n,
+                        "codes": k,
+                        "features": d,
+                        "ms": time_in_turns(ways, settings),
+                        "memory": memory(n, k, d, settings.dtype),
+                    }
+                    | ({"same_code": agreement(x, k, settings.dtype)} if forms else {})
                 )
                 print(
                     f"N {n} K {k} D {d}: " + ", ".join(f"{name} {t['ms']:.2f} ms" for name, t in rows[-1]["ms"].items()),
@@ -245,7 +251,8 @@ def main(arguments: list[str] | None = None) -> int:
     settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.quant", description=__doc__)
     rows = measure(settings)
     data = np.random.default_rng(0).standard_normal((max(settings.rows), max(settings.features))).astype(np.float32)
-    beside = time_in_turns(others(data) | (their_others(data) if peers(settings) else {}), settings)
+    ways = others(data) | (their_others(data) if peers(settings) else {}) if settings.dtype == "float32" else {}
+    beside = time_in_turns(ways, settings)
     print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in beside.items()))
     where = ", ".join(filter(None, (jax.default_backend(), settings.label)))
     found = claims(rows, beside, where)
