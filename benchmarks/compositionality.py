@@ -36,6 +36,8 @@ class Settings:
 
     cells: int = 64
     """Networks together."""
+    seeds: int = 16
+    """Of these, as in a sweep: networks of one seed see the same data."""
     steps: int = 200
     """Updates per call."""
     repeats: int = 3
@@ -51,11 +53,12 @@ class Settings:
 
 
 def cells_of(settings: Settings, count: int) -> tuple[Setting, Cells]:
-    """`count` networks, a seed each."""
-    config = SweepConfig(depths=(settings.depth,), seeds=count)
+    """`count` networks of `settings.seeds` seeds in turn."""
+    seeds = min(count, settings.seeds)
+    config = SweepConfig(depths=(settings.depth,), seeds=seeds)
     here = setting_of(config, target_by_name(settings.target), None)
     depth = jnp.full(count, settings.depth, jnp.int32)
-    return here, begin(here.keys, jnp.arange(count), depth, config.shape(here.target))
+    return here, begin(here.keys, jnp.arange(count) % seeds, depth, config.shape(here.target))
 
 
 def seconds(work, repeats: int) -> tuple[float, float]:
@@ -155,8 +158,8 @@ def measure(settings: Settings) -> Path:
     Raises:
       Refusal: numbers below 1.
     """
-    if min(settings.cells, settings.steps, settings.repeats, settings.alone, settings.depth) < 1:
-        raise Refusal("--cells, --steps, --repeats, --alone and --depth must be at least 1")
+    if min(settings.cells, settings.seeds, settings.steps, settings.repeats, settings.alone, settings.depth) < 1:
+        raise Refusal("--cells, --seeds, --steps, --repeats, --alone and --depth must be at least 1")
     compile_seconds = compiling()
     together, loop, peer = training(settings, settings.cells), looped(settings), torch_updates(settings)
     figures = asdict(settings) | {

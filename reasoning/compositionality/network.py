@@ -75,29 +75,23 @@ def forward(params: Params, x: jax.Array, depth: jax.Array | int, activation: Ca
     act = (lambda z, c: activation(z)) if codes is None else activation
     codes = jnp.zeros(params["b"].shape, jnp.int32) if codes is None else codes
     add = lambda h, w, b: h @ w + b[None, :]
-    z_first = add(x, params["win"], params["b"][0])
-    first = act(z_first, codes[0])
-
-    def layer(h, row):
-        weights, bias, c, number = row
-        z = add(h, weights, bias)
-        h = jnp.where(number < depth, act(z, c), h)
-        return h, (z, h)
-
-    rows = (params["wh"], params["b"][1:], codes[1:], jnp.arange(1, params["b"].shape[0]))
-    last, (z, h) = jax.lax.scan(layer, first, rows)
-    return Maps(add(last, params["wo"], params["bo"]), jnp.concatenate([z_first[None], z]), jnp.concatenate([first[None], h]))
+    z = [add(x, params["win"], params["b"][0])]
+    h = [act(z[0], codes[0])]
+    for number, (weights, bias, c) in enumerate(zip(params["wh"], params["b"][1:], codes[1:], strict=True), 1):
+        z.append(add(h[-1], weights, bias))
+        h.append(jnp.where(number < depth, act(z[-1], c), h[-1]))
+    return Maps(add(h[-1], params["wo"], params["bo"]), jnp.stack(z), jnp.stack(h))
 
 
 def outputs(params: Params, x: jax.Array, depth: jax.Array | int) -> jax.Array:
-    """Only the outputs, `[B, n] -> [B, m]`: what training needs."""
+    """Only the outputs, `[B, n] -> [B, m]`: what training needs.
+
+    The layers are written out and not scanned: on a CPU a scan inside the loop of updates made them a third slower (measured: 64
+    networks, 4 layers of 12 units).
+    """
     h = jnp.tanh(x @ params["win"] + params["b"][0][None, :])
-
-    def layer(h, row):
-        weights, bias, number = row
-        return jnp.where(number < depth, jnp.tanh(h @ weights + bias[None, :]), h), None
-
-    h, _ = jax.lax.scan(layer, h, (params["wh"], params["b"][1:], jnp.arange(1, params["b"].shape[0])))
+    for number, (weights, bias) in enumerate(zip(params["wh"], params["b"][1:], strict=True), 1):
+        h = jnp.where(number < depth, jnp.tanh(h @ weights + bias[None, :]), h)
     return h @ params["wo"] + params["bo"][None, :]
 
 
