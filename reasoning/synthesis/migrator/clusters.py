@@ -108,7 +108,7 @@ def _named(function: Function, side: int, schemas) -> set[Place]:
     for tree in nodes(function.statements):
         found |= _places(tree, side)
         if isinstance(tree, Source):
-            found |= {(side, tree.table, key) for key in (schemas[side][tree.table].key if tree.table in schemas[side] else ())}
+            found |= {(side, tree.table, key) for key in (schemas[side][tree.table].keyed if tree.table in schemas[side] else ())}
             found |= {(side, tree.table, "")}
     return found
 
@@ -126,7 +126,7 @@ def _places(tree, side) -> set[Place]:
 
 def _keys(tables: set[str], side: int, schemas) -> set[Place]:
     """Columns that decide whether a change of these tables succeeds: keys, and references among them."""
-    found = {(side, name, key) for name in tables if name in schemas[side] for key in schemas[side][name].key}
+    found = {(side, name, key) for name in tables if name in schemas[side] for key in schemas[side][name].keyed}
     for edge in schemas[side].edges:
         if {edge.table, edge.to} <= tables:
             found |= {(side, edge.table, column) for column in edge.columns} | {

@@ -58,7 +58,7 @@ class Problem:
 
 def same_tables(source: Tables, target: Tables) -> frozenset[str]:
     """Tables with the same columns, types and keys in both schemas."""
-    alike = lambda a, b: (a.types, a.key, a.required) == (b.types, b.key, b.required)
+    alike = lambda a, b: (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
     return frozenset(name for name, table in source.by_name.items() if name in target and alike(table, target[name]))
 
 

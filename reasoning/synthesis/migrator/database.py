@@ -155,7 +155,7 @@ def _dangling(edge: Edge) -> str:
 
 
 def create_table(tables: Tables, name: str) -> str:
-    """A table whose columns have no affinity, so that values stay as they are; with key, NOT NULL and defaults."""
+    """A table whose columns have no affinity, so that values stay as they are; with keys, NOT NULL and defaults."""
     table, cells = tables[name], []
     for column in table.types:
         words = [name_of(column)]
@@ -163,4 +163,5 @@ def create_table(tables: Tables, name: str) -> str:
         words += [f"DEFAULT {literal(table.defaults[column])}"] if column in table.defaults else []
         cells.append(" ".join(words))
     key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
+    key += "".join(f", UNIQUE ({', '.join(map(name_of, columns))})" for columns in table.unique)
     return f"CREATE TABLE {name_of(name)} ({', '.join(cells)}{key})"

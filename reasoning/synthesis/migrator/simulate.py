@@ -159,11 +159,12 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
     made = {}
     for name in names:
         table = source.tables[name]
+        keys = table.keyed
         referring = {column for edge in source.edges if edge.table == name for column in edge.columns}
         rows = {}
         for n in range(2 + chance.randrange(2)):
             row = tuple(
-                DOMAINS[kind][n if column in table.key else chance.randrange(2 if column in referring else 3)]
+                DOMAINS[kind][n if column in keys else chance.randrange(2 if column in referring else 3)]
                 for column, kind in table.types.items()
             )
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row

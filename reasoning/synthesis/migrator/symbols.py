@@ -4,6 +4,7 @@ Every value is a pair (is NULL, integer); texts and other types are integers wit
 row may be absent. NULL behaves as in SQL: a comparison with it holds neither way.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,15 +133,17 @@ class Symbols:
     def _unique(self, table, state):
         """No two rows with the same key, and nothing NULL where it must not be."""
         z3, rows, key = self.z3, state[table], self.tables[table].key
+        keys = [key, *self.tables[table].unique] if key else self.tables[table].unique
         parts = [
             z3.Implies(row.there, z3.Not(row.cells[column].null))
             for row in rows
             for column in {*self.tables[table].required, *key}
         ]
-        for n, one in enumerate(rows if key else ()):
-            for other in rows[n + 1 :]:
-                same = z3.And(*(one.cells[c].value == other.cells[c].value for c in key))
-                parts.append(z3.Not(z3.And(one.there, other.there, same)))
+        for one, other in itertools.combinations(rows, 2):
+            for columns in keys:
+                same = [one.cells[c].value == other.cells[c].value for c in columns]
+                known = [z3.Not(row.cells[c].null) for row in (one, other) for c in columns if columns != key]
+                parts.append(z3.Not(z3.And(one.there, other.there, *same, *known)))
         return z3.And(*parts)
 
     def references(self, state: State, names):
