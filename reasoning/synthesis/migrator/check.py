@@ -83,6 +83,8 @@ class Checked:
     """Longer sequences at random."""
     starts: int = 1
     """Pairs of databases that sequences began in: the empty ones, and related ones where no function fills a table."""
+    never: tuple[str, ...] = ()
+    """Updates that failed on every try, in both programs, so that nothing was seen of them."""
 
     def text(self) -> str:
         """A sentence that claims no more than was done."""
@@ -94,6 +96,7 @@ class Checked:
         done = f"{self.functions} functions, {self.sequences} states, {self.queries} queries"
         done += f", {self.walks} longer sequences at random" if self.walks else ""
         done += f", from {self.starts} databases" if self.starts > 1 else ""
+        more += f"; every try failed in both programs: {', '.join(self.never)}" if self.never else ""
         return f"no difference within bound {self.bound} ({done}; tested values only){more}"
 
 
@@ -122,6 +125,7 @@ class Comparison:
         inside = {name: pair for name, pair in self.pairs.items() if all(f.statements for f in pair)}
         self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
         self.states = self.asked = self.walks = 0
+        self.succeeded: set[str] = set()
 
     def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
         """Compare on all sequences of up to `bound` updates, shortest first, until they differ or time is up.
@@ -150,7 +154,9 @@ class Comparison:
 
     def _done(self, finished, bound, failure):
         functions = {name for cluster in self.clusters for name in (*cluster.queries, *cluster.updates)}
-        return Checked(finished, bound, self.states, self.asked, len(functions), failure, self.walks, len(self.starts))
+        updates = {name for cluster in self.clusters for name in cluster.updates} if finished > 0 else set()
+        never = tuple(sorted(updates - self.succeeded))
+        return Checked(finished, bound, self.states, self.asked, len(functions), failure, self.walks, len(self.starts), never)
 
 
 class World:
@@ -243,6 +249,8 @@ class World:
                 found.append(None)
             except Broken as broken:
                 found.append(f"fails: {broken}")
+        if found == [None, None]:
+            self.comparison.succeeded.add(name)
         return found
 
     def _unseen(self, depth) -> bool:

@@ -108,7 +108,7 @@ def _named(function: Function, side: int, schemas) -> set[Place]:
     for tree in nodes(function.statements):
         found |= _places(tree, side)
         if isinstance(tree, Source):
-            found |= {(side, tree.table, key) for key in (schemas[side][tree.table].keyed if tree.table in schemas[side] else ())}
+            found |= {(side, tree.table, key) for key in (schemas[side][tree.table].key if tree.table in schemas[side] else ())}
             found |= {(side, tree.table, "")}
     return found
 

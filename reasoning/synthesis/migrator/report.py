@@ -38,7 +38,9 @@ def _claims(found: Refactoring) -> str:
         f"For all arguments, by solver: {found.verified}.",
         f"{effort.correspondences} correspondences, {effort.iterations} proposals, {effort.candidates} candidate functions, "
         f"{effort.seconds:.2f} s.",
-    ]
+        *(f"Not checked: {which} schema, {note}." for which, tables in (("old", found.source), ("new", found.target))
+          for note in tables.not_read),
+    ]  # fmt: skip
     return '<div class="claim">' + "".join(f"<p>{escape(line)}</p>" for line in lines) + "</div>"
 
 

@@ -72,6 +72,14 @@ class Simulation:
     """Calls compared."""
 
 
+@dataclass(frozen=True)
+class Fails:
+    """The outcome of a call that failed; one is like the other."""
+
+    why: str = field(compare=False)
+    """As the database says it."""
+
+
 class Unrelated(Exception):
     """The mapping relates no database of the source to one of the target."""
 
@@ -207,16 +215,17 @@ def query_of(rule: Rule, mapping: DataMapping) -> str:
     return f"SELECT {', '.join(cells)} FROM {joined(rule)}"
 
 
-def joined(rule: Rule, dialect: str = "sqlite") -> str:
-    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay."""
-    text, done, left = name_of(rule.anchor, dialect), {rule.anchor}, set(rule.tree)
+def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:
+    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay; `shown` is what a table is called."""
+    called = lambda table: name_of(shown(table), dialect)
+    text, done, left = called(rule.anchor), {rule.anchor}, set(rule.tree)
     while left:
         edge = min(e for e in left if (e.table in done) != (e.to in done))
         left.discard(edge)
         new = edge.to if edge.table in done else edge.table
-        column = lambda place: f"{name_of(place[0], dialect)}.{name_of(place[1], dialect)}"
+        column = lambda place: f"{called(place[0])}.{name_of(place[1], dialect)}"
         on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in condition(edge))
-        text += f" LEFT JOIN {name_of(new, dialect)} ON {on}"
+        text += f" LEFT JOIN {called(new)} ON {on}"
         done.add(new)
     return text
 
@@ -258,10 +267,15 @@ def _try_update(found, before, compiled, number, start):
         found.tests += 1
         got = _attempt(found.target, compiled, arguments, lambda: fingerprint(found.target.rows(tables), found.mapping))
         if got != found.expected[mark]:
-            return arguments, "the databases are no longer related" if got and found.expected[
-                mark
-            ] else "only one of them succeeds"
+            return arguments, _difference(found.expected[mark], got)
     return None
+
+
+def _difference(old, new) -> str:
+    for which, outcome in (("new", new), ("old", old)):
+        if isinstance(outcome, Fails):
+            return f"it fails in the {which} program alone ({outcome.why})"
+    return "the databases are no longer related"
 
 
 def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[str, ...]:
@@ -273,13 +287,13 @@ def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[
 
 
 def _attempt(base: Database, compiled: Compiled, arguments, look: Callable[[], Any]):
-    """What `look` sees after a call, which is undone; None if the call fails."""
+    """What `look` sees after a call, which is undone; `Fails` if the call fails."""
     base.mark()
     try:
         base.call(compiled, arguments, NOW)
         return look()
-    except Broken:
-        return None
+    except Broken as broken:
+        return Fails(str(broken))
     finally:
         base.back()
 

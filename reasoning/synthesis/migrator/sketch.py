@@ -8,8 +8,9 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reasoning.synthesis.migrator.changes import Options, delete_options, through_reference, update_options
+from reasoning.synthesis.migrator.changes import delete_options, through_reference, update_options
 from reasoning.synthesis.migrator.inserts import Run
+from reasoning.synthesis.migrator.order import Options
 from reasoning.synthesis.migrator.program import (
     Delete,
     Function,

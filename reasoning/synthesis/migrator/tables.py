@@ -1,6 +1,7 @@
 """The tables of a program: what `ddl.from_ddl` reads, with defaults, and the references that joins can follow."""
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,16 @@ def _defaults(statements):
                         cells[part.name] = literal.this if literal.is_string else literal.to_py()
             found[statement.this.this.name] = cells
     return found
+
+
+def ordered_by(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
+    """Tables in an order in which those referred to come before those that refer, as far as there is one."""
+    left, done = sorted(names), []
+    while left:
+        free = [n for n in left if not any(e.table == n and e.to in left and e.to != n for e in edges)]
+        done.append((free or left)[0])
+        left.remove(done[-1])
+    return done
 
 
 def spelled(name: str, names) -> str | None:

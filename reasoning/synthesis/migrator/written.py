@@ -43,7 +43,9 @@ def statements_of(ddl: str, dialect: str) -> list[Written]:
             trees = [sqlglot.exp.Command(this=text)]
         for tree in filter(None, trees):
             table = tree.find(sqlglot.exp.Table)
-            kind = str(tree.args.get("kind") or "").upper() if isinstance(tree, sqlglot.exp.Create) else type(tree).__name__.upper()
+            kind = (
+                str(tree.args.get("kind") or "").upper() if isinstance(tree, sqlglot.exp.Create) else type(tree).__name__.upper()
+            )
             found.append(Written(text, kind, table.name if table else "", tokens[0].line, tree))
     return found
 
