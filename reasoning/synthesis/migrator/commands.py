@@ -177,8 +177,8 @@ def _found(command, options, tell):
 
 def run_check(command: Check) -> int:
     """Compare, print the claim, or the difference as a script."""
-    if command.bound < 0:
-        raise Refusal(f"--bound is {command.bound}: 0 or more is needed")
+    if command.bound < 0 or not command.budget > 0:
+        raise Refusal(f"--bound is {command.bound} and --budget {command.budget}: the first is 0 or more, the second positive")
     started = time.monotonic()
     old_tables = read_tables(read_text(command.source_schema), command.dialect, str(command.source_schema))
     new_tables = read_tables(read_text(command.target_schema), command.dialect, str(command.target_schema))

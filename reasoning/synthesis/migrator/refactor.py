@@ -146,7 +146,7 @@ def refactor(
       Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters without use or type, other bad options.
     """
     options = options or Options()
-    if options.bound < 0 or options.budget <= 0:
+    if options.bound < 0 or not options.budget > 0:
         raise Refusal(f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the second positive")
     clock, effort = _Clock(options.budget), Effort()
     source = read_tables(source_ddl, options.dialect, names[1])

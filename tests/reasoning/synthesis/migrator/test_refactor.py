@@ -226,6 +226,40 @@ def test_what_the_solver_finds_is_told_by_function():
     assert functions_of(said) == ("register", "renew", "who") and functions_of("no difference within bound 2") == ()
 
 
+USER = "CREATE TABLE user_ (id INT PRIMARY KEY, name TEXT, mail TEXT UNIQUE);"
+MAIL = "CREATE TABLE user_ (id INT PRIMARY KEY, name TEXT); CREATE TABLE mail (user_id INT PRIMARY KEY REFERENCES user_(id), mail TEXT{});"
+USERS = """-- name: add(id, name, mail)
+INSERT INTO user_ VALUES (:id, :name, :mail);
+-- name: of(mail)
+SELECT name FROM user_ WHERE mail = :mail;
+"""
+
+
+def test_unique_columns_stay_unique_or_the_program_is_another():
+    kept = refactor(USERS, USER, MAIL.format(" UNIQUE"), Options(bound=2, verify="on"))
+    assert isinstance(kept, Refactoring) and "within bound 2 for all arguments" in kept.verified, kept
+    lost = refactor(USERS, USER, MAIL.format(""), QUICK)
+    assert (
+        isinstance(lost, NoProgram) and "it fails in the old program alone (UNIQUE constraint failed: user_.mail)" in lost.reason
+    )
+    source, target = read_tables(USER), read_tables(MAIL.format(""))
+    old, new = parse_program(USERS, source), parse_program(show_program(kept.new), target)
+    failure = Comparison(old, source, new, target).run(2, lambda: True).failure
+    assert failure.functions == ("add", "add") and failure.new == "succeeds"
+
+
+def test_a_key_that_is_missing_is_named():
+    bare = refactor(RENAME.program, RENAME.source.replace(" PRIMARY KEY", ""), RENAME.target, QUICK)
+    assert isinstance(bare, NoProgram) and "it fails in the new program alone (UNIQUE constraint failed" in bare.reason, bare
+
+
+def test_an_update_that_never_succeeds_is_told():
+    never = "CREATE TABLE t (id INT PRIMARY KEY, {} TEXT, at TEXT NOT NULL);"
+    program = "-- name: add(id, x)\nINSERT INTO t (id, x) VALUES (:id, :x);\n-- name: get(id)\nSELECT x FROM t WHERE id = :id;\n"
+    found = refactor(program, never.format("x"), never.format("y"), QUICK)
+    assert isinstance(found, Refactoring) and "every try failed in both programs: add" in found.checked.text()
+
+
 def test_a_new_program_must_have_the_same_functions():
     with pytest.raises(Refusal, match="no function 'find_member'"):
         compared(MERGE, MERGE.golden.replace("find_member", "found_member"))
