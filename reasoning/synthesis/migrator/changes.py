@@ -23,14 +23,11 @@ from reasoning.synthesis.migrator.program import (
     Source,
     Statement,
     Update,
-    change,
-    columns,
-    conjunction,
-    conjuncts,
 )
 from reasoning.synthesis.migrator.queries import flattened, placings, wheres
 from reasoning.synthesis.migrator.tables import Tables
 from reasoning.synthesis.migrator.target import Unrewritable, View
+from reasoning.synthesis.migrator.trees import change, columns, conjunction, conjuncts
 
 MOST = 6
 """Ways to choose the rows of one table."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Delete, Function, Insert, Select, Source, Update, columns, nodes, reads, writes
+from reasoning.synthesis.migrator.program import Delete, Function, Insert, Select, Source, Update
 from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.trees import columns, nodes, reads, writes
 from reasoning.synthesis.migrator.values import Domains, pairwise
 
 Pair = tuple[Function, Function]

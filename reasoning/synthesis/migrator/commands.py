@@ -13,11 +13,13 @@ from reasoning.synthesis.migrator.data import migration_sql
 from reasoning.synthesis.migrator.explain import explain
 from reasoning.synthesis.migrator.exports import alembic_file, dynamite_json
 from reasoning.synthesis.migrator.order import late_functions
+from reasoning.synthesis.migrator.outcome import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor, related_starts
+from reasoning.synthesis.migrator.refactor import refactor
 from reasoning.synthesis.migrator.report import page
 from reasoning.synthesis.migrator.scripts import scenario_script
 from reasoning.synthesis.migrator.show import show_program
+from reasoning.synthesis.migrator.starts import related_starts
 from reasoning.synthesis.migrator.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.verify import verify_program
 

@@ -18,8 +18,8 @@ from reasoning.synthesis.migrator.program import (
     Param,
     Pred,
     Select,
-    conjunction,
 )
+from reasoning.synthesis.migrator.trees import conjunction
 
 COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">=", "Like": "LIKE"}
 TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

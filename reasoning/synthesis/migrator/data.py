@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from reasoning.synthesis.migrator.images import joined
 from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Fixed, Made
 from reasoning.synthesis.migrator.show import literal, name_of
-from reasoning.synthesis.migrator.simulate import joined
 from reasoning.synthesis.migrator.tables import ordered_by
 from reasoning.synthesis.migrator.written import Written, statements_of
 

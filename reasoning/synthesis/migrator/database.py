@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.program import Fresh, Function, Insert, Param, Update, nodes, writes
+from reasoning.synthesis.migrator.program import Fresh, Function, Insert, Param, Update
 from reasoning.synthesis.migrator.show import literal, name_of, show_statement
 from reasoning.synthesis.migrator.tables import Edge, Tables
+from reasoning.synthesis.migrator.trees import nodes, writes
 
 FRESH_START = 1_000_000
 """Fresh integers are beyond every other value."""

@@ -1,8 +1,8 @@
 """What a refactoring does, in sentences."""
 
-from reasoning.synthesis.migrator.correspondence import score
+from reasoning.synthesis.migrator.likeness import score
 from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Made
-from reasoning.synthesis.migrator.refactor import Refactoring
+from reasoning.synthesis.migrator.outcome import Refactoring
 
 UNLIKELY = 60
 """A column whose place has a lower score than this was not found by its name."""

@@ -9,22 +9,10 @@ from dataclasses import dataclass
 
 from reasoning.synthesis.migrator.mapping import Copy, Fixed, Made, Rule, condition
 from reasoning.synthesis.migrator.order import Options
-from reasoning.synthesis.migrator.program import (
-    Cmp,
-    Col,
-    Fresh,
-    Insert,
-    Lit,
-    Lookup,
-    Out,
-    Select,
-    Source,
-    Update,
-    Value,
-    conjunction,
-)
+from reasoning.synthesis.migrator.program import Cmp, Col, Fresh, Insert, Lit, Lookup, Out, Select, Source, Update, Value
 from reasoning.synthesis.migrator.tables import ordered_by
 from reasoning.synthesis.migrator.target import Unrewritable, View
+from reasoning.synthesis.migrator.trees import conjunction
 
 
 @dataclass(frozen=True)

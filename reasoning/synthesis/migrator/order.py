@@ -21,11 +21,10 @@ from reasoning.synthesis.migrator.program import (
     Source,
     Statement,
     Update,
-    reads,
-    writes,
 )
 from reasoning.synthesis.migrator.tables import Edge, Tables, ordered_by
 from reasoning.synthesis.migrator.target import Unrewritable
+from reasoning.synthesis.migrator.trees import reads, writes
 
 Options = list[tuple[Statement, ...]]
 """Alternatives for one target table, likeliest first; the last is usually to do nothing."""

@@ -9,22 +9,9 @@ from dataclasses import replace
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.migrator.convert import convert
 from reasoning.synthesis.migrator.names import Outside
-from reasoning.synthesis.migrator.program import (
-    Arith,
-    Cmp,
-    Col,
-    Function,
-    InList,
-    Insert,
-    Param,
-    Program,
-    Select,
-    Source,
-    Update,
-    nodes,
-    parameters,
-)
+from reasoning.synthesis.migrator.program import Arith, Cmp, Col, Function, InList, Insert, Param, Program, Select, Source, Update
 from reasoning.synthesis.migrator.tables import DIALECTS, Tables, near, spelled
+from reasoning.synthesis.migrator.trees import nodes, parameters
 
 HEADER = re.compile(
     r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*)\s*$"

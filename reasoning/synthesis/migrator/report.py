@@ -4,8 +4,8 @@ import difflib
 from html import escape
 
 from reasoning.synthesis.migrator.explain import columns_in_words, functions_in_words, tables_in_words
+from reasoning.synthesis.migrator.outcome import Refactoring
 from reasoning.synthesis.migrator.program import Function
-from reasoning.synthesis.migrator.refactor import Refactoring
 from reasoning.synthesis.migrator.show import show_function
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; color: #222; background: #fff; padding: 0 1em }

@@ -3,7 +3,7 @@
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from reasoning.synthesis.migrator.check import Scenario
+from reasoning.synthesis.migrator.claims import Scenario
 from reasoning.synthesis.migrator.database import NOWHERE, compile_function, create_table, fresh_value
 from reasoning.synthesis.migrator.program import Fresh, Function, Lit, Param, Program
 from reasoning.synthesis.migrator.show import literal, name_of, show_statement

@@ -26,8 +26,8 @@ from reasoning.synthesis.migrator.program import (
     Snapshot,
     Statement,
     Update,
-    reads,
 )
+from reasoning.synthesis.migrator.trees import reads
 
 KEYWORDS = """
 add all alter and any as asc between by case check column constraint create cross current_date default delete desc

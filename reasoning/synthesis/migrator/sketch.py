@@ -11,23 +11,10 @@ from dataclasses import dataclass, replace
 from reasoning.synthesis.migrator.changes import delete_options, through_reference, update_options
 from reasoning.synthesis.migrator.inserts import Run
 from reasoning.synthesis.migrator.order import Options
-from reasoning.synthesis.migrator.program import (
-    Delete,
-    Function,
-    Insert,
-    Lookup,
-    Select,
-    Snapshot,
-    Source,
-    Statement,
-    Update,
-    fresh_numbers,
-    nodes,
-    reads,
-    writes,
-)
+from reasoning.synthesis.migrator.program import Delete, Function, Insert, Lookup, Select, Snapshot, Source, Statement, Update
 from reasoning.synthesis.migrator.queries import rewritten
 from reasoning.synthesis.migrator.target import View
+from reasoning.synthesis.migrator.trees import fresh_numbers, nodes, reads, writes
 
 
 @dataclass(frozen=True)

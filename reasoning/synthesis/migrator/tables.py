@@ -11,6 +11,8 @@ from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.migrator.written import deferred, not_read, statements_of, unique_keys
 from reasoning.synthesis.schema import Schema
 
+Place = tuple[str, str]
+"""A table and one of its columns."""
 DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
 """Those in which programs are read and printed."""
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from reasoning.synthesis.migrator.database import fresh_value
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Cmp, Col, Delete, Fresh, Function, Insert, Lit, Program, Select, Update, nodes
+from reasoning.synthesis.migrator.program import Cmp, Col, Delete, Fresh, Function, Insert, Lit, Program, Select, Update
 from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.trees import nodes
 
 DOMAINS: dict[str, tuple] = {
     "int": (1, 2, 3), "str": ("a", "b", "c"), "float": (0.5, 1.5, 2.5), "decimal": (0.25, 1.25, 2.25), "bool": (0, 1),

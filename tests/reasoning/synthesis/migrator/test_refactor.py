@@ -20,7 +20,7 @@ from reasoning.synthesis.migrator import (
     refactor,
     show_program,
 )
-from reasoning.synthesis.migrator.refactor import related_starts
+from reasoning.synthesis.migrator.starts import related_starts
 from reasoning.synthesis.migrator.verify import functions_of, verify_program
 
 QUICK = Options(bound=2, verify="off")
@@ -270,3 +270,9 @@ def test_a_new_program_must_have_the_same_functions():
                 "drop_member(mid)\nDELETE FROM member WHERE mid = :mid", "drop_member(mids)\nDELETE FROM member WHERE mid = :mids"
             ),
         )
+
+
+def test_the_solver_says_what_it_does_not_cover_in_subqueries():
+    program = RENAME.program + "-- name: last()\nSELECT txt FROM note WHERE id IN (SELECT MAX(id) FROM note);\n"
+    found = refactor(program, RENAME.source, RENAME.target, Options(bound=1, verify="on"))
+    assert isinstance(found, Refactoring) and "not covered: last (aggregates and LIMIT)" in found.verified, found
