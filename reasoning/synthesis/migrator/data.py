@@ -6,7 +6,7 @@ from reasoning.synthesis.migrator.images import joined
 from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Fixed, Made
 from reasoning.synthesis.migrator.show import literal, name_of
 from reasoning.synthesis.migrator.tables import ordered_by
-from reasoning.synthesis.migrator.written import Written, statements_of
+from reasoning.synthesis.migrator.written import Written, numbered, statements_of
 
 OLD = "old_"
 """Before the names of the old tables while both are there."""
@@ -49,7 +49,8 @@ def migration_steps(mapping: DataMapping, dialect: str) -> list[str]:
             steps.append(f"INSERT INTO {name_of(name, dialect)} ({names})\n{select_of(mapping, name, dialect, gone)}")
     cascade = " CASCADE" if dialect == "postgres" else ""
     steps += [f"DROP TABLE {name_of(OLD + name, dialect)}{cascade}" for name in last]
-    steps += _references_again(mapping, gone) if dialect == "postgres" else []
+    if dialect == "postgres":
+        steps += [*_references_again(mapping, gone), *_numbers_on(mapping, created)]
     return [*steps, *_indices(mapping, created, dialect)]
 
 
@@ -97,6 +98,15 @@ def _indices(mapping: DataMapping, created: list[str], dialect: str) -> Iterator
 
 def _index_name(one: Written) -> str:
     return one.tree.this.name
+
+
+def _numbers_on(mapping: DataMapping, created: list[str]) -> Iterator[str]:
+    """PostgreSQL's sequences know nothing of keys that were given: they go on behind the highest."""
+    for one in statements_of(mapping.target.ddl, mapping.target.dialect):
+        if one.kind == "TABLE" and one.table in created and one.table in mapping.rules:
+            for column in numbered(one):
+                sequence = f"pg_get_serial_sequence({literal(name_of(one.table))}, {literal(column)})"
+                yield f"SELECT setval({sequence}, (SELECT MAX({name_of(column)}) FROM {name_of(one.table)}))"
 
 
 def _references_again(mapping, gone) -> Iterator[str]:

@@ -20,7 +20,7 @@ from reasoning.synthesis.migrator.trees import fresh_numbers
 
 BOUND = 2
 """Updates before the query."""
-SMALL = 20
+SMALL = 60
 """Functions that can matter, at most, for `verify="auto"`."""
 AUTO_SECONDS = 3.0
 """For `verify="auto"`."""

@@ -117,3 +117,14 @@ def deferred(statements: list[Written]) -> set[tuple[str, tuple[str, ...]]]:
                     outer = reference.find_ancestor(exp.ForeignKey)
                     found.add((one.table, tuple(c.name for c in outer.expressions) if outer else (part.name,)))
     return found
+
+
+def numbered(statement: Written) -> list[str]:
+    """The columns of a table that the database numbers: SERIAL, or GENERATED AS IDENTITY."""
+    exp = need("sqlglot").exp
+    serial = lambda part: part.args.get("kind") is not None and part.args["kind"].this.name.endswith("SERIAL")
+    return [
+        part.name
+        for part in statement.tree.this.expressions
+        if isinstance(part, exp.ColumnDef) and (serial(part) or part.find(exp.GeneratedAsIdentityColumnConstraint))
+    ]

@@ -44,9 +44,10 @@ def compared(scenario, text, bound=2, starts=True, **more):
 
 @pytest.mark.parametrize("scenario", TEXTBOOK, ids=lambda s: s.name)
 def test_textbook_programs_are_rewritten_and_agree_with_the_answer_by_hand(scenario):
-    found = run(scenario)
+    found = run(scenario, Options(bound=2, verify="on"))
     assert isinstance(found, Refactoring), found
     assert found.checked.failure is None and found.checked.bound == 2 and found.related > 0
+    assert found.verified.startswith("no difference within bound 2 for all arguments")
     assert compared(scenario, scenario.golden).failure is None, "the answer by hand is wrong"
     golden, made = parse_program(scenario.golden, found.target), parse_program(show_program(found.new), found.target)
     assert Comparison(golden, found.target, made, found.target).run(2, lambda: True).failure is None
@@ -73,8 +74,9 @@ def test_applications_are_rewritten_where_the_change_reaches_and_nowhere_else(sc
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", APPLICATIONS, ids=lambda s: s.name)
 def test_all_applications_are_rewritten(scenario):
-    found = run(scenario, Options(verify="off", budget=300))
+    found = run(scenario, Options(verify="on", budget=300))
     assert isinstance(found, Refactoring) and found.checked.failure is None, found
+    assert found.verified.startswith("no difference within bound 2 for all arguments")
 
 
 @pytest.mark.parametrize("scenario", REFUSED, ids=lambda s: s.name)
