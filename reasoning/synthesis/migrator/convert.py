@@ -114,7 +114,8 @@ class _Reader(Selects):
         if bare := [alias for alias in aliases if not keys[alias]]:
             raise Outside(f"{by_alias[bare[0]].table} has no primary key to choose joined rows by", tree)
         where = conjunction(rest) if rest else TRUE
-        outs = tuple(Out(Col(alias, key), f"{alias}_{key}") for alias in aliases for key in keys[alias])
+        named = lambda alias, key: f"{alias}_{key}" if len(aliases) > 1 else key
+        outs = tuple(Out(Col(alias, key), named(alias, key)) for alias in aliases for key in keys[alias])
         whole = Select(outs, tuple(sources), tuple(joins), where)
         if len(aliases) == 1:
             source = by_alias[aliases[0]]

@@ -1,6 +1,6 @@
 """What is asked of the trees of `program`, and how they are changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from reasoning.synthesis.migrator.program import (
     Lookup,
     Param,
     Pred,
+    Select,
     Source,
     Statement,
     Update,
@@ -95,3 +96,26 @@ def parameters(tree: Any) -> list[str]:
 def fresh_numbers(tree: Any) -> set[int]:
     """The numbers of its fresh keys."""
     return {node.number for node in nodes(tree) if isinstance(node, Fresh)}
+
+
+def plainly_named(tree: Any, old: Container[str]) -> Any:
+    """The tree without names that say nothing: aliases of single tables that are names of old ones, and outputs of IN's subqueries.
+
+    Args:
+      tree: a statement.
+      old: names of the tables that the statement was rewritten from.
+    """
+    if isinstance(tree, tuple):
+        return tuple(plainly_named(part, old) for part in tree)
+    if not is_dataclass(tree):
+        return tree
+    tree = replace(tree, **{field.name: plainly_named(getattr(tree, field.name), old) for field in fields(tree)})
+    if isinstance(tree, InSelect):
+        outs = tuple(replace(out, name=out.value.name) if isinstance(out.value, Col) else out for out in tree.select.outs)
+        names = [out.name for out in outs]
+        return replace(tree, select=replace(tree.select, outs=outs)) if len(set(names)) == len(names) else tree
+    if isinstance(tree, Select) and len(tree.sources) == 1 and tree.sources[0].alias in old:
+        (source,) = tree.sources
+        renamed = change(tree, lambda column: Col(source.table, column.name) if column.alias == source.alias else column)
+        return replace(renamed, sources=(Source(source.table, source.table),))
+    return tree

@@ -7,11 +7,13 @@ import pytest
 
 pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
-from reasoning.synthesis.migrator import migration_sql, parse_program, read_tables
+from reasoning.synthesis.migrator import Options, migration_sql, parse_program, read_tables, refactor
 from reasoning.synthesis.migrator.correspondence import correspondences, make_problem
 from reasoning.synthesis.migrator.exports import alembic_file
 from reasoning.synthesis.migrator.mapping import mappings
 from reasoning.synthesis.migrator.reading import read_places
+from reasoning.synthesis.migrator.show import show_statement
+from reasoning.synthesis.migrator.trees import parameters
 from tests.reasoning.synthesis.migrator import clinic
 
 ROWS = """INSERT INTO patient VALUES (1, 'Ann', '11', 'AOK', 'p1'), (2, 'Bob', NULL, NULL, NULL);
@@ -133,3 +135,22 @@ def test_an_alembic_file_moves_the_data(monkeypatch):
         exec(compile(body, "0001.py", "exec"), space)
         space["upgrade"]()
         assert {asked: base.execute(asked).fetchall() for asked in ASKED} == ASKED
+
+
+def test_rewritten_deletions_in_duckdb():
+    """Every statement a transaction of its own, because DuckDB checks references against rows deleted in the same transaction."""
+    duckdb = pytest.importorskip("duckdb")
+    found = refactor(clinic.PROGRAM, clinic.SOURCE, clinic.TARGET, Options("duckdb", bound=1, verify="off"))
+    with duckdb.connect() as base:
+        base.execute(clinic.SOURCE + ROWS)
+        base.execute(migration_sql(found.mapping, "duckdb"))
+        for name, arguments in (("cancel_unpaid", {"insurer": None}), ("forget", {"id": 1})):
+            for statement in found.new.named(name).statements:
+                sql, wanted = show_statement(statement, "duckdb"), parameters(statement)
+                base.execute(sql.replace(":", "$"), {name: arguments[name] for name in wanted})
+        left = {
+            table: base.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("patient", "policy", "visit", "bill")
+        }
+        assert left == {"patient": 1, "policy": 1, "visit": 1, "bill": 1}, (
+            "Bob has no insurer, so that nothing of his is cancelled"
+        )
