@@ -16,7 +16,7 @@ from reasoning.synthesis.migrator.mapping import DataMapping
 from reasoning.synthesis.migrator.parse import placed
 from reasoning.synthesis.migrator.program import Function, Insert, Program
 from reasoning.synthesis.migrator.show import name_of
-from reasoning.synthesis.migrator.values import DOMAINS, Domains, domains_of, pairwise
+from reasoning.synthesis.migrator.values import Domains, domain, domains_of, pairwise
 
 WALKS, STEPS, TRIES = 12, 5, 40
 """Databases, the updates that lead to each, and calls tried to find so many that succeed."""
@@ -148,7 +148,7 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
         rows = {}
         for n in range(2 + chance.randrange(2)):
             row = tuple(
-                DOMAINS[kind][n if column in keys else chance.randrange(2 if column in referring else 3)]
+                domain(kind)[n if column in keys else chance.randrange(2 if column in referring else 3)]
                 for column, kind in table.types.items()
             )
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row

@@ -8,7 +8,7 @@ from typing import Any
 
 from reasoning.synthesis.ddl import from_ddl
 from reasoning.synthesis.errors import Refusal, need
-from reasoning.synthesis.migrator.written import deferred, not_read, statements_of, unique_keys
+from reasoning.synthesis.migrator.written import deferred, not_read, other_types, statements_of, unique_keys
 from reasoning.synthesis.schema import Schema
 
 Place = tuple[str, str]
@@ -24,7 +24,7 @@ class Table:
     name: str
     """As in the DDL."""
     types: dict[str, str]
-    """Of its columns, in order; see `schema.TYPES`."""
+    """Of its columns, in order; see `schema.TYPES`. Others are called as SQL calls them, and hold what texts hold."""
     key: tuple[str, ...]
     """The primary key, else a unique key that is never NULL; empty: none declared."""
     required: frozenset[str]
@@ -107,12 +107,12 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
     """
     if dialect not in DIALECTS:
         raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
-    schema = from_ddl(text, dialect, where)
+    schema = from_ddl(text, dialect, where, other="str")
     statements = statements_of(text, dialect)
-    defaults, unique = _defaults(statements), unique_keys(statements, where)
+    defaults, unique, rare = _defaults(statements), unique_keys(statements, where), other_types(statements)
     found = {}
     for collection in schema.collections:
-        types = {attr.name: attr.type for attr in collection.attrs}
+        types = {attr.name: rare.get((collection.name, attr.name), attr.type) for attr in collection.attrs}
         required = frozenset(attr.name for attr in collection.attrs if not attr.nullable)
         mine = tuple(sorted(set(_in_schema(unique.get(collection.name, ()), types, f"{where}: {collection.name}"))))
         key = collection.key or next((columns for columns in mine if required.issuperset(columns)), ())

@@ -20,6 +20,11 @@ DOMAINS: dict[str, tuple] = {
 """Values by type. Columns of one type share them, so that a wrong column of the same type meets equal and unequal values."""
 
 
+def domain(kind: str) -> tuple:
+    """The values of a type; those that are none of ours take texts."""
+    return DOMAINS.get(kind, DOMAINS["str"])
+
+
 @dataclass(frozen=True)
 class Domains:
     """The values that each parameter of each function takes."""
@@ -58,7 +63,7 @@ def _values(places, tables, fresh, literals):
             return tuple(made)
     known = [value for place in places for value in literals.get(place, ()) if not isinstance(value, bool)]
     known += [int(value) for place in places for value in literals.get(place, ()) if isinstance(value, bool)]
-    return tuple(dict.fromkeys([*known[:2], *DOMAINS[kind]]))[:4]
+    return tuple(dict.fromkeys([*known[:2], *domain(kind)]))[:4]
 
 
 def _fresh_columns(program: Program, tables: Tables) -> dict[tuple[str, str], list[int]]:

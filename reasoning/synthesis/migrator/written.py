@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from reasoning.synthesis.ddl import OF_SQL
 from reasoning.synthesis.errors import Refusal, need
 
 KEYED = "put it into CREATE TABLE"
@@ -128,3 +129,14 @@ def numbered(statement: Written) -> list[str]:
         for part in statement.tree.this.expressions
         if isinstance(part, exp.ColumnDef) and (serial(part) or part.find(exp.GeneratedAsIdentityColumnConstraint))
     ]
+
+
+def other_types(statements: list[Written]) -> dict[tuple[str, str], str]:
+    """The types of columns that are none of ours, in small letters: json, varbinary, time and others."""
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if one.kind == "TABLE" and isinstance(one.tree.this, exp.Schema) else ():
+            kind = part.args.get("kind") if isinstance(part, exp.ColumnDef) else None
+            if kind is not None and kind.this.name not in OF_SQL:
+                found[one.table, part.name] = kind.sql().lower()
+    return found
