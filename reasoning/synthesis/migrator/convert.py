@@ -23,7 +23,7 @@ from reasoning.synthesis.migrator.program import (
     Update,
 )
 from reasoning.synthesis.migrator.selects import Selects, split
-from reasoning.synthesis.migrator.tables import Tables, spelled
+from reasoning.synthesis.migrator.tables import Tables, ordered_by, spelled
 from reasoning.synthesis.migrator.trees import change, columns, conjunction
 
 
@@ -114,6 +114,8 @@ class _Reader(Selects):
         if bare := [alias for alias in aliases if not keys[alias]]:
             raise Outside(f"{by_alias[bare[0]].table} has no primary key to choose joined rows by", tree)
         where = conjunction(rest) if rest else TRUE
+        last = ordered_by({source.table for source in sources}, self.tables.edges)  # rows that refer change first
+        aliases = sorted(aliases, key=lambda alias: -last.index(by_alias[alias].table))
         named = lambda alias, key: f"{alias}_{key}" if len(aliases) > 1 else key
         outs = tuple(Out(Col(alias, key), named(alias, key)) for alias in aliases for key in keys[alias])
         whole = Select(outs, tuple(sources), tuple(joins), where)

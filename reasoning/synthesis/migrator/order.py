@@ -107,12 +107,12 @@ def at_once(order: Sequence[str], chosen: dict[str, Pred], make, target: Tables)
     made: list[Statement] = []
     for n, table in enumerate(order, 1):
         outs = tuple(Out(Col(table, key), key) for key in key_of(table, target))
-        made.append(Snapshot(f"chosen_{n}", Select(outs, (Source(table, table),), (), chosen[table])))
+        made.append(Snapshot(_unused(f"chosen_{n}", target), Select(outs, (Source(table, table),), (), chosen[table])))
     for n, table in enumerate(order, 1):
-        name, keys = f"chosen_{n}", key_of(table, target)
+        name, keys = _unused(f"chosen_{n}", target), key_of(table, target)
         kept = Select(tuple(Out(Col(name, key), key) for key in keys), (Source(name, name),))
         made.append(make(table, InSelect(tuple(Col(table, key) for key in keys), kept)))
-    return (*made, *(Drop(f"chosen_{n}") for n in range(1, len(order) + 1)))
+    return (*made, *(Drop(_unused(f"chosen_{n}", target)) for n in range(1, len(order) + 1)))
 
 
 def _through_root(order, chosen, make, target) -> tuple[Statement, ...] | None:
@@ -124,12 +124,20 @@ def _through_root(order, chosen, make, target) -> tuple[Statement, ...] | None:
         edges = {table: refers(table, root) for table in order if table != root}
         if not all(edges.values()) or not target[root].key:
             continue
-        keys = target[root].key
+        keys, name = target[root].key, _unused("chosen", target)
         chosen_keys = tuple(Out(Col(root, key), key) for key in keys)
-        kept = Select(tuple(Out(Col("chosen", key), key) for key in keys), (Source("chosen", "chosen"),))
-        made: list[Statement] = [Snapshot("chosen", Select(chosen_keys, (Source(root, root),), (), chosen[root]))]
+        kept = Select(tuple(Out(Col(name, key), key) for key in keys), (Source(name, name),))
+        made: list[Statement] = [Snapshot(name, Select(chosen_keys, (Source(root, root),), (), chosen[root]))]
         for table in [*edges, root]:
             columns_ = edges[table].columns if table != root else keys
             made.append(make(table, InSelect(tuple(Col(table, column) for column in columns_), kept)))
-        return (*made, Drop("chosen"))
+        return (*made, Drop(name))
     return None
+
+
+def _unused(name: str, target: Tables) -> str:
+    """The name, with as many more letters as make it no table's."""
+    taken = {table.lower() for table in target.by_name}
+    while name in taken:
+        name += "_"
+    return name

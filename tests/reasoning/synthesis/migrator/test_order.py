@@ -149,3 +149,20 @@ def test_sqlite_is_the_judge():
     with pytest.raises(sqlite3.IntegrityError):
         base.base.execute("INSERT INTO identification VALUES (1, 'x')")
     base.close()
+
+
+def test_a_table_of_the_schema_is_no_temporary_one():
+    names = lambda text: text.replace("identification", "chosen")
+    found = refactor(FORGET, PAIR, names(APART.format("")), QUICK)
+    assert isinstance(found, Refactoring), found
+    assert [s.name for s in found.new.named("forget").statements if isinstance(s, Snapshot)] == ["chosen_"]
+
+
+KEPT_APART = """CREATE TABLE person (id INT PRIMARY KEY, name VARCHAR(9));
+CREATE TABLE identification (person_id INT PRIMARY KEY, passport VARCHAR(9), FOREIGN KEY (person_id) REFERENCES person(id));"""
+
+
+def test_a_deletion_of_several_tables_takes_rows_that_refer_first():
+    text = "-- name: f(x)\nDELETE p, i FROM person p JOIN identification i ON i.person_id = p.id WHERE i.passport = :x;"
+    statements = parse_program(text, read_tables(KEPT_APART, "mysql"), "mysql").functions[0].statements
+    assert [s.table for s in statements if isinstance(s, Delete)] == ["identification", "person"]
