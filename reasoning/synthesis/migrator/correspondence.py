@@ -70,14 +70,18 @@ def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> 
 
 
 def _rank(source, target, column, places, required):
-    """Our choice: a column that has the same table, name and type in both schemas is nobody else's place."""
+    """Our choice: a column that has the same table, name and type in both schemas is nobody else's place.
+
+    A column that nobody reads may have no place; if it refers to a key, it may take one that refers, too, however that is called.
+    """
     stays = lambda place: place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
     scores = [(score(source, target, column, place), place) for place in places
               if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))]  # fmt: skip
     if _reference(source, column):
         scores.append((WORTH_REFERRED, REFERRED))
     if not required:
-        scores = [one for one in scores if one[0] > WORTH_NOWHERE] + [(WORTH_NOWHERE, NOWHERE)]
+        refers = lambda place: bool(_reference(source, column)) and bool(place[0]) and bool(_reference(target, place))
+        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [(WORTH_NOWHERE, NOWHERE)]
     return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
 
 

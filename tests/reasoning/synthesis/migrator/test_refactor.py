@@ -298,3 +298,13 @@ SELECT picture, facts, at FROM p WHERE id = :id;
     assert found.correspondence.images["p", "facts"] == (("more", "paper"),)
     lost = refactor(program, source, target.replace("photo BYTEA", "photo TEXT"), Options("postgres", bound=1, verify="off"))
     assert isinstance(lost, NoProgram) and "p.picture" in lost.reason, lost
+
+
+@pytest.mark.parametrize("table", ["p", "employee"])
+def test_a_reference_with_quite_another_name(table):
+    """Nothing but joins reads `boss`, so that no name says where it went."""
+    program = BOSSES.partition("-- name: fire_under")[0]
+    target = f"CREATE TABLE {table} (id INT PRIMARY KEY, name TEXT, manager INT REFERENCES {table}(id));"
+    found = refactor(program, PEOPLE, target, QUICK)
+    assert isinstance(found, Refactoring), found
+    assert found.correspondence.images["p", "boss"] == ((table, "manager"),)
