@@ -20,7 +20,7 @@ from reasoning.synthesis.migrator import Comparison, NoProgram, Options, Refacto
 from reasoning.synthesis.migrator.correspondence import assignments, make_problem
 from reasoning.synthesis.migrator.maxsat import assignments_by_maxsat
 from reasoning.synthesis.migrator.reading import read_places
-from reasoning.synthesis.migrator.refactor import related_starts
+from reasoning.synthesis.migrator.starts import related_starts
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,14 @@ SQL_TYPES = {
 OF_SQL = {name: ours for ours, names in SQL_TYPES.items() for name in names.split()}
 
 
-def from_ddl(text: str, dialect: str = "postgres", where: str = "schema") -> Schema:
+def from_ddl(text: str, dialect: str = "postgres", where: str = "schema", other: str | None = None) -> Schema:
     """The tables of CREATE TABLE statements with keys, foreign keys and NOT NULL; other statements are passed over.
 
     Args:
       text: SQL.
       dialect: one of sqlglot's, e.g. "postgres", "sqlite", "mysql", "duckdb".
       where: what an error calls the text.
+      other: our type for those SQL types that we cannot hold; None: they are refused.
 
     Raises:
       Refusal: it does not parse, holds no table, or a column has a type that we cannot hold.
@@ -36,7 +37,7 @@ def from_ddl(text: str, dialect: str = "postgres", where: str = "schema") -> Sch
     exp, tables, foreign = sqlglot.exp, [], []
     for statement in statements:
         if isinstance(statement, exp.Create) and statement.kind == "TABLE" and isinstance(statement.this, exp.Schema):
-            table, references = _table(exp, statement.this, where)
+            table, references = _table(exp, statement.this, where, other)
             tables.append(table)
             foreign += references
     if not tables:
@@ -46,11 +47,11 @@ def from_ddl(text: str, dialect: str = "postgres", where: str = "schema") -> Sch
     return checked(Schema("relational", tuple(tables), resolved), where)
 
 
-def _table(exp, node, where):
+def _table(exp, node, where, other):
     name, attrs, key, foreign = node.this.name, [], [], []
     for part in node.expressions:
         if isinstance(part, exp.ColumnDef):
-            attr, is_key, reference = _column(exp, part, f"{where}: {name}")
+            attr, is_key, reference = _column(exp, part, f"{where}: {name}", other)
             attrs.append(attr)
             key += [attr.name] if is_key else []
             foreign += [ForeignKey(name, (attr.name,), *reference)] if reference else []
@@ -64,9 +65,9 @@ def _table(exp, node, where):
     return Collection(name, tuple(attrs), key=tuple(dict.fromkeys(key))), list(dict.fromkeys(foreign))
 
 
-def _column(exp, part, where):
+def _column(exp, part, where, other):
     kind = part.args["kind"]
-    ours = OF_SQL.get(kind.this.name if kind else "")
+    ours = OF_SQL.get(kind.this.name if kind else "", other if kind else None)
     if ours is None:
         raise Refusal(
             f"{where}.{part.name} has the type {kind.sql() if kind else '(none)'}, which is none of {', '.join(SQL_TYPES)}"

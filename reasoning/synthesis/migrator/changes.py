@@ -5,39 +5,30 @@ subqueries, tables whose rows choose others change last, and where that is impos
 """
 
 import itertools
-from collections.abc import Callable
 from dataclasses import replace
 
 from reasoning.synthesis.migrator.joins import Tree, branches, steiner_trees, tables_of
 from reasoning.synthesis.migrator.mapping import Copy, condition
+from reasoning.synthesis.migrator.order import Options, in_order, key_of
 from reasoning.synthesis.migrator.program import (
     TRUE,
     Cmp,
     Col,
     Delete,
-    Drop,
     InSelect,
     Lit,
     Out,
     Pred,
     Select,
-    Snapshot,
     Source,
     Statement,
     Update,
-    change,
-    columns,
-    conjunction,
-    conjuncts,
-    reads,
-    writes,
 )
 from reasoning.synthesis.migrator.queries import flattened, placings, wheres
 from reasoning.synthesis.migrator.tables import Tables
 from reasoning.synthesis.migrator.target import Unrewritable, View
+from reasoning.synthesis.migrator.trees import change, columns, conjunction, conjuncts
 
-Options = list[tuple[Statement, ...]]
-"""Alternatives for one target table, likeliest first; the last is usually to do nothing."""
 MOST = 6
 """Ways to choose the rows of one table."""
 
@@ -152,70 +143,13 @@ def chosen(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
 
 def whole_rows(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
     """Rows chosen by their key out of the whole join, for conditions that compare columns of several tables."""
-    return InSelect(tuple(Col(table, key) for key in _key(table, target)), _joined([table], tree, where, target))
+    return InSelect(tuple(Col(table, key) for key in key_of(table, target)), _joined([table], tree, where, target))
 
 
 def _joined(tables, tree, where, target):
-    outs = tuple(Out(Col(table, key), f"{table}_{key}") for table in tables for key in _key(table, target))
+    outs = tuple(Out(Col(table, key), f"{table}_{key}") for table in tables for key in key_of(table, target))
     sources = tuple(Source(name, name) for name in tables_of(tree, tables))
     return Select(outs, sources, tuple((Col(*a), Col(*b)) for one in sorted(tree) for a, b in condition(one)), where)
-
-
-def _key(table, target):
-    if not target[table].key:
-        raise Unrewritable(f"{table} has no primary key to choose its rows by")
-    return target[table].key
-
-
-def in_order(plans: dict[str, list[Pred]], make: Callable[[str, Pred], Statement], target: Tables) -> list[Options]:
-    """Options for every table, in an order in which no statement reads what an earlier one changed.
-
-    Tables that refer to others come first. Where each reads the other, all rows are chosen in a snapshot before anything changes.
-    """
-    order = sorted(plans, key=lambda name: (sum(e.to in plans for e in target.edges if e.table == name) == 0, name))
-    first = {table: make(table, plans[table][0]) for table in order}
-    sound = lambda done: all(
-        not (reads(first[late]) - {late}) & writes(first[early]) for n, early in enumerate(done) for late in done[n + 1 :]
-    )
-    right = next((list(done) for done in itertools.islice(itertools.permutations(order), 720) if sound(done)), None)
-    if right is not None:
-        return [[*((make(table, where),) for where in plans[table]), ()] for table in right]
-    return [[_at_once(order, plans, make, target)]]
-
-
-def _at_once(order, plans, make, target) -> tuple[Statement, ...]:
-    """A snapshot of the keys of all rows for each table, then the changes."""
-    if (rooted := _through_root(order, plans, make, target)) is not None:
-        return rooted
-    made: list[Statement] = []
-    for n, table in enumerate(order, 1):
-        outs = tuple(Out(Col(table, key), key) for key in _key(table, target))
-        made.append(Snapshot(f"chosen_{n}", Select(outs, (Source(table, table),), (), plans[table][0])))
-    for n, table in enumerate(order, 1):
-        name, keys = f"chosen_{n}", _key(table, target)
-        kept = Select(tuple(Out(Col(name, key), key) for key in keys), (Source(name, name),))
-        made.append(make(table, InSelect(tuple(Col(table, key) for key in keys), kept)))
-    return (*made, *(Drop(f"chosen_{n}") for n in range(1, len(order) + 1)))
-
-
-def _through_root(order, plans, make, target) -> tuple[Statement, ...] | None:
-    """The same with one snapshot, of the keys of a table that all others refer to; None if there is none."""
-    refers = lambda table, root: next(
-        (e for e in target.edges if (e.table, e.to, e.to_columns) == (table, root, target[root].key)), None
-    )
-    for root in order:
-        edges = {table: refers(table, root) for table in order if table != root}
-        if not all(edges.values()) or not target[root].key:
-            continue
-        keys = target[root].key
-        chosen_keys = tuple(Out(Col(root, key), key) for key in keys)
-        kept = Select(tuple(Out(Col("chosen", key), key) for key in keys), (Source("chosen", "chosen"),))
-        made: list[Statement] = [Snapshot("chosen", Select(chosen_keys, (Source(root, root),), (), plans[root][0]))]
-        for table in [*edges, root]:
-            columns_ = edges[table].columns if table != root else keys
-            made.append(make(table, InSelect(tuple(Col(table, column) for column in columns_), kept)))
-        return (*made, Drop("chosen"))
-    return None
 
 
 def through_reference(statement: Statement, target: Tables) -> Statement:

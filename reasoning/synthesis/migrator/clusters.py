@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Delete, Function, Insert, Select, Source, Update, columns, nodes, reads, writes
+from reasoning.synthesis.migrator.program import Delete, Function, Insert, Select, Source, Update
 from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.trees import columns, nodes, reads, writes
 from reasoning.synthesis.migrator.values import Domains, pairwise
 
 Pair = tuple[Function, Function]
@@ -126,7 +127,7 @@ def _places(tree, side) -> set[Place]:
 
 def _keys(tables: set[str], side: int, schemas) -> set[Place]:
     """Columns that decide whether a change of these tables succeeds: keys, and references among them."""
-    found = {(side, name, key) for name in tables if name in schemas[side] for key in schemas[side][name].key}
+    found = {(side, name, key) for name in tables if name in schemas[side] for key in schemas[side][name].keyed}
     for edge in schemas[side].edges:
         if {edge.table, edge.to} <= tables:
             found |= {(side, edge.table, column) for column in edge.columns} | {

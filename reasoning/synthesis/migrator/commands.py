@@ -1,5 +1,6 @@
 """The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of them."""
 
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -8,14 +9,18 @@ from typing import Literal
 
 from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.migrator.check import Comparison
-from reasoning.synthesis.migrator.data import alembic_file, dynamite_json, migration_sql
+from reasoning.synthesis.migrator.data import migration_sql
 from reasoning.synthesis.migrator.explain import explain
+from reasoning.synthesis.migrator.exports import alembic_file, dynamite_json
+from reasoning.synthesis.migrator.order import late_functions
+from reasoning.synthesis.migrator.outcome import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.refactor import NoProgram, Options, OutOfTime, Refactoring, refactor, related_starts
+from reasoning.synthesis.migrator.refactor import refactor
 from reasoning.synthesis.migrator.report import page
 from reasoning.synthesis.migrator.scripts import scenario_script
 from reasoning.synthesis.migrator.show import show_program
-from reasoning.synthesis.migrator.tables import read_tables, read_text
+from reasoning.synthesis.migrator.starts import related_starts
+from reasoning.synthesis.migrator.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.verify import verify_program
 
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
@@ -133,7 +138,16 @@ def program_text(found: Refactoring) -> str:
     for name in found.by_hand:
         reason = found.old.named(name).outside
         text = text.replace(f"-- name: {name}(", f"-- KEPT BY HAND, not rewritten ({reason})\n-- name: {name}(")
+    for name, references in late(found).items():
+        header = re.compile(rf"^(-- name: {name}\(.*)$", re.MULTILINE)
+        text = header.sub(rf"\1\n-- Needs DEFERRABLE INITIALLY DEFERRED: {references}", text)
     return text
+
+
+def late(found: Refactoring) -> dict[str, str]:
+    """The rewritten functions that may break references of the new schema before their last statement, and which."""
+    edges = late_functions([found.new.named(name) for name in found.rewritten], found.target)
+    return {name: ", ".join(f"{e.table}({', '.join(e.columns)})" for e in some) for name, some in edges.items()}
 
 
 def summary(found: Refactoring) -> str:
@@ -143,7 +157,18 @@ def summary(found: Refactoring) -> str:
              f"{effort.iterations} proposals, {effort.seconds:.2f} s",
              f"one by one from related databases: no difference in {found.related} calls",
              f"sequences: {found.checked.text()}", f"solver: {found.verified}"]  # fmt: skip
+    lines += [
+        f"{name} needs references that are checked at the end of a transaction: {which}" for name, which in late(found).items()
+    ]
+    lines += unread(found.source, found.target)
     return "\n".join(lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else []))
+
+
+def unread(source: Tables, target: Tables) -> list[str]:
+    """What stands in the schemas and nothing was checked against."""
+    return [
+        f"not checked: {which} schema, {note}" for which, tables in (("old", source), ("new", target)) for note in tables.not_read
+    ]
 
 
 def _found(command, options, tell):
@@ -154,8 +179,8 @@ def _found(command, options, tell):
 
 def run_check(command: Check) -> int:
     """Compare, print the claim, or the difference as a script."""
-    if command.bound < 0:
-        raise Refusal(f"--bound is {command.bound}: 0 or more is needed")
+    if command.bound < 0 or not command.budget > 0:
+        raise Refusal(f"--bound is {command.bound} and --budget {command.budget}: the first is 0 or more, the second positive")
     started = time.monotonic()
     old_tables = read_tables(read_text(command.source_schema), command.dialect, str(command.source_schema))
     new_tables = read_tables(read_text(command.target_schema), command.dialect, str(command.target_schema))
@@ -170,7 +195,7 @@ def run_check(command: Check) -> int:
             write_whole(command.script, script)
         print(script, end="")
         return DIFFERENT
-    print(checked.text())
+    print("\n".join([checked.text(), *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
     said = verify_program(old, old_tables, new, new_tables, command.verify, left)
     print(f"solver: {said}")

@@ -5,15 +5,13 @@ of single columns, which is exact for the same weights; two columns that want on
 `maxsat.py` has the solver, for problems with so many conflicts that the search does not get through them.
 """
 
-import functools
 import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.likeness import _copy_score, likeness, score
+from reasoning.synthesis.migrator.tables import Place, Tables
 
-Place = tuple[str, str]
-"""A table and one of its columns."""
 NOWHERE, REFERRED = ("", ""), ("", "referred")
 """Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
 WORTH_NOWHERE, WORTH_REFERRED = 45, 50
@@ -58,7 +56,7 @@ class Problem:
 
 def same_tables(source: Tables, target: Tables) -> frozenset[str]:
     """Tables with the same columns, types and keys in both schemas."""
-    alike = lambda a, b: (a.types, a.key, a.required) == (b.types, b.key, b.required)
+    alike = lambda a, b: (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
     return frozenset(name for name, table in source.by_name.items() if name in target and alike(table, target[name]))
 
 
@@ -72,14 +70,18 @@ def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> 
 
 
 def _rank(source, target, column, places, required):
-    """Our choice: a column that has the same table, name and type in both schemas is nobody else's place."""
+    """Our choice: a column that has the same table, name and type in both schemas is nobody else's place.
+
+    A column that nobody reads may have no place; if it refers to a key, it may take one that refers, too, however that is called.
+    """
     stays = lambda place: place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
     scores = [(score(source, target, column, place), place) for place in places
               if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))]  # fmt: skip
     if _reference(source, column):
         scores.append((WORTH_REFERRED, REFERRED))
     if not required:
-        scores = [one for one in scores if one[0] > WORTH_NOWHERE] + [(WORTH_NOWHERE, NOWHERE)]
+        refers = lambda place: bool(_reference(source, column)) and bool(place[0]) and bool(_reference(target, place))
+        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [(WORTH_NOWHERE, NOWHERE)]
     return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
 
 
@@ -89,41 +91,6 @@ def _reference(source, column) -> Place | None:
         if edge.table == column[0] and column[1] in edge.columns:
             return edge.to, edge.to_columns[edge.columns.index(column[1])]
     return None
-
-
-@functools.lru_cache(maxsize=100_000)
-def likeness(one: str, other: str) -> float:
-    """1 for the same name, 0 for names without anything in common: one minus the edit distance over the longer length."""
-    a, b = one.lower(), other.lower()
-    if a == b:
-        return 1.0
-    before = list(range(len(b) + 1))
-    for n, letter in enumerate(a, 1):
-        row = [n]
-        for m, there in enumerate(b, 1):
-            row.append(min(before[m] + 1, row[-1] + 1, before[m - 1] + (letter != there)))
-        before = row
-    return 1 - before[-1] / max(len(a), len(b))
-
-
-def singular(name: str) -> str:
-    """A table's name as it stands before its columns' names: "cities" is "city", "users" is "user"."""
-    return name[:-3] + "y" if name.endswith("ies") else name[:-1] if name.endswith("s") and not name.endswith("ss") else name
-
-
-def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
-    """How likely two columns hold the same, 0 to 100, by their names, their tables' names and their roles as keys.
-
-    Our choice: 70 for the columns' names (with or without the table's in front), 25 for the tables', 5 for the same role.
-    """
-    (a, one), (b, other) = column, place
-    name = max(
-        likeness(one, other), 0.95 * likeness(f"{singular(a)}_{one}", other), 0.95 * likeness(one, f"{singular(b)}_{other}")
-    )
-    role = (one in source[a].key) == (other in target[b].key)
-    refers = any(other in edge.columns for edge in target.edges if edge.table == b)
-    stray = refers and one not in source[a].key and not any(one in e.columns for e in source.edges if e.table == a)
-    return max(0, round(70 * name + 25 * likeness(singular(a), singular(b)) + 5 * role) - 15 * stray)
 
 
 def correspondences(problem: Problem, in_time: Callable[[], bool] = lambda: True) -> Iterator[Correspondence]:
@@ -241,12 +208,6 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
             if best[0] >= COPY and not (column in table.key and best[1][1] not in source[best[1][0]].key):
                 images[best[1]] = (*images[best[1]], (name, column))
     return found if images == found.images else Correspondence(images, found.referred, found.loss)
-
-
-def _copy_score(column, place):
-    (table, one), (_, other) = column, place
-    full = likeness(f"{singular(table)}_{one}", other)
-    return round(100 * max(full, likeness(f"{table}_{one}", other), 0.95 * likeness(one, other) if len(one) > 4 else 0.0))
 
 
 def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:

@@ -1,94 +1,120 @@
-"""The data goes along: DDL and INSERT ... SELECT for the old database's rows, a mapping for Dynamite, a migration file for Alembic."""
+"""The data goes along: a script of DDL and INSERT ... SELECT that turns a database of the old schema into one of the new."""
 
-import datetime
-import json
-import re
+from collections.abc import Iterator
 
-from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, Wild
-from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Fixed, Made, condition
+from reasoning.synthesis.migrator.images import joined
+from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Fixed, Made
 from reasoning.synthesis.migrator.show import literal, name_of
-from reasoning.synthesis.migrator.simulate import joined
-from reasoning.synthesis.schema import to_json
-from reasoning.synthesis.syntax import show_program
+from reasoning.synthesis.migrator.tables import ordered_by
+from reasoning.synthesis.migrator.written import Written, numbered, statements_of
 
 OLD = "old_"
 """Before the names of the old tables while both are there."""
-BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF;", "PRAGMA legacy_alter_table = ON;"), "mysql": ("SET FOREIGN_KEY_CHECKS = 0;",)}
-AFTER = {"sqlite": ("PRAGMA legacy_alter_table = OFF;", "PRAGMA foreign_keys = ON;"), "mysql": ("SET FOREIGN_KEY_CHECKS = 1;",)}
+BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF", "PRAGMA legacy_alter_table = ON"), "mysql": ("SET FOREIGN_KEY_CHECKS = 0",)}
+AFTER = {"sqlite": ("PRAGMA legacy_alter_table = OFF", "PRAGMA foreign_keys = ON"), "mysql": ("SET FOREIGN_KEY_CHECKS = 1",)}
 """References of tables that stay must neither follow a renamed table nor be checked meanwhile."""
 
 
 def migration_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
-    """A script that turns a database of the old schema into one of the new: tables renamed, created, filled, old ones dropped.
+    """A script that turns a database of the old schema into one of the new, in a transaction.
 
     Tables that stay as they are are not touched. Keys that the new schema invents are the key of the source row they belong to, where
-    that is one column of the same type, else row numbers in the order of that key.
+    that is one column of the same type, else row numbers in the order of that key. What is neither a table nor an index is left to
+    the reader, as a comment.
     """
-    moved = sorted(name for name in mapping.source.by_name if not mapping.identity(name) or name not in mapping.target)
-    created = [name for name in parents_first(mapping) if not (name in mapping.source and mapping.identity(name))]
-    lines = [
-        "-- Data of the old schema into the new one; written by latentax Migrator.",
-        *BEFORE.get(dialect, ()),
-        _begin(dialect),
+    begin = "START TRANSACTION" if dialect == "mysql" else "BEGIN"
+    done = [*BEFORE.get(dialect, ()), begin, *migration_steps(mapping, dialect), "COMMIT", *AFTER.get(dialect, ())]
+    left = [
+        f"-- Not done here (the new schema, line {one.line}): {one.text.splitlines()[0]}"
+        for one in statements_of(mapping.target.ddl, mapping.target.dialect)
+        if one.kind not in ("TABLE", "INDEX")
     ]
-    lines += [f"ALTER TABLE {name_of(name, dialect)} RENAME TO {name_of(OLD + name, dialect)};" for name in moved]
-    statements = create_statements(mapping.target.ddl)
-    lines += [statements[name.lower()] + ";" for name in created]
+    lines = ["-- Data of the old schema into the new one; written by latentax Migrator.", *left, *(f"{one};" for one in done)]
+    return "\n".join(lines) + "\n"
+
+
+def migration_steps(mapping: DataMapping, dialect: str) -> list[str]:
+    """The statements of the script between BEGIN and COMMIT: tables set aside, created, filled, old ones dropped, indices."""
+    gone = rebuilt(mapping, dialect)
+    created = [
+        name for name in ordered_by(mapping.target.by_name, mapping.target.edges) if name in gone or name not in mapping.source
+    ]
+    last = ordered_by(gone, mapping.source.edges)[::-1]
+    texts = {one.table: one.text for one in statements_of(mapping.target.ddl, mapping.target.dialect) if one.kind == "TABLE"}
+    steps = [step for name in last for step in _set_aside(name, dialect)]
+    steps += [texts[name] for name in created]
     for name in created:
         if name in mapping.rules:
             names = ", ".join(name_of(column, dialect) for column in mapping.rules[name].cells)
-            lines.append(f"INSERT INTO {name_of(name, dialect)} ({names})\n{select_of(mapping, name, dialect, moved)};")
+            steps.append(f"INSERT INTO {name_of(name, dialect)} ({names})\n{select_of(mapping, name, dialect, gone)}")
     cascade = " CASCADE" if dialect == "postgres" else ""
-    lines += [f"DROP TABLE {name_of(OLD + name, dialect)}{cascade};" for name in _children_first(mapping, moved)]
-    lines += _references_again(mapping, moved) if dialect == "postgres" else []
-    return "\n".join([*lines, "COMMIT;", *AFTER.get(dialect, ())]) + "\n"
+    steps += [f"DROP TABLE {name_of(OLD + name, dialect)}{cascade}" for name in last]
+    if dialect == "postgres":
+        steps += [*_references_again(mapping, gone), *_numbers_on(mapping, created)]
+    return [*steps, *_indices(mapping, created, dialect)]
 
 
-def _begin(dialect):
-    return "START TRANSACTION;" if dialect == "mysql" else "BEGIN;"
+def rebuilt(mapping: DataMapping, dialect: str) -> list[str]:
+    """Source tables that do not stay as they are.
+
+    Our choice: in DuckDB and MySQL, whose references cannot be led from a table to its successor, those that refer to them, too.
+    """
+    source, target = mapping.source, mapping.target
+    edges = lambda tables, name: {edge for edge in tables.edges if edge.table == name}
+    stays = lambda name: name in target and mapping.identity(name) and source[name] == target[name]
+    gone = {name for name in source.by_name if not stays(name) or edges(source, name) != edges(target, name)}
+    while dialect in ("duckdb", "mysql"):
+        more = {edge.table for edge in source.edges if edge.to in gone} - gone
+        if not more:
+            break
+        gone |= more
+    return sorted(gone)
 
 
-def _references_again(mapping, moved):
+def _set_aside(name: str, dialect: str) -> Iterator[str]:
+    """Under another name; DuckDB renames no table that anything depends on, so that there it is copied and dropped."""
+    old, new = name_of(name, dialect), name_of(OLD + name, dialect)
+    if dialect == "duckdb":
+        yield f"CREATE TABLE {new} AS SELECT * FROM {old}"
+        yield f"DROP TABLE {old}"
+    else:
+        yield f"ALTER TABLE {old} RENAME TO {new}"
+
+
+def _indices(mapping: DataMapping, created: list[str], dialect: str) -> Iterator[str]:
+    """The indices of new tables, and what changed in those of tables that stay."""
+    before, after = (
+        [one for one in statements_of(tables.ddl, tables.dialect) if one.kind == "INDEX"]
+        for tables in (mapping.source, mapping.target)
+    )
+    same = {one.tree.sql() for one in before} & {one.tree.sql() for one in after}
+    for one in before:
+        if one.tree.sql() not in same and one.table in mapping.target and one.table not in created:
+            yield f"DROP INDEX {name_of(_index_name(one), dialect)}" + (
+                f" ON {name_of(one.table, dialect)}" if dialect == "mysql" else ""
+            )
+    yield from (one.text for one in after if one.table in created or one.tree.sql() not in same)
+
+
+def _index_name(one: Written) -> str:
+    return one.tree.this.name
+
+
+def _numbers_on(mapping: DataMapping, created: list[str]) -> Iterator[str]:
+    """PostgreSQL's sequences know nothing of keys that were given: they go on behind the highest."""
+    for one in statements_of(mapping.target.ddl, mapping.target.dialect):
+        if one.kind == "TABLE" and one.table in created and one.table in mapping.rules:
+            for column in numbered(one):
+                sequence = f"pg_get_serial_sequence({literal(name_of(one.table))}, {literal(column)})"
+                yield f"SELECT setval({sequence}, (SELECT MAX({name_of(column)}) FROM {name_of(one.table)}))"
+
+
+def _references_again(mapping, gone) -> Iterator[str]:
     """PostgreSQL's references follow a renamed table and go with it: those of tables that stay are declared anew."""
     for edge in mapping.target.edges:
-        if edge.to in moved and edge.table not in moved and edge.table in mapping.source:
+        if edge.to in gone and edge.table not in gone and edge.table in mapping.source:
             names, to = (", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns))
-            yield f"ALTER TABLE {name_of(edge.table)} ADD FOREIGN KEY ({names}) REFERENCES {name_of(edge.to)} ({to});"
-
-
-def create_statements(ddl: str) -> dict[str, str]:
-    """The CREATE TABLE statements of a DDL text by table in small letters, as written. Comments are left out."""
-    plain = re.sub(r"--[^\n]*|/\*.*?\*/", "", ddl, flags=re.DOTALL)
-    found = {}
-    for part in _statements(plain):
-        named = re.match(r'\s*CREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?["`]?([\w]+)["`]?', part, re.IGNORECASE)
-        if named:
-            found[named[1].lower()] = part.strip()
-    return found
-
-
-def _statements(text):
-    """Split at semicolons outside quotes."""
-    return [part for part in re.findall(r"(?:'[^']*'|\"[^\"]*\"|[^;'\"])+", text) if part.strip()]
-
-
-def parents_first(mapping: DataMapping) -> list[str]:
-    """Target tables, those referred to before those that refer."""
-    return _ordered(list(mapping.target.by_name), mapping.target.edges)
-
-
-def _children_first(mapping, names):
-    return _ordered(names, mapping.source.edges)[::-1]
-
-
-def _ordered(names, edges):
-    left, done = list(names), []
-    while left:
-        free = [n for n in left if not any(e.table == n and e.to in left and e.to != n for e in edges)]
-        done.append((free or left)[0])
-        left.remove(done[-1])
-    return done
+            yield f"ALTER TABLE {name_of(edge.table)} ADD FOREIGN KEY ({names}) REFERENCES {name_of(edge.to)} ({to})"
 
 
 def select_of(mapping: DataMapping, name: str, dialect: str, moved: list[str]) -> str:
@@ -103,10 +129,7 @@ def select_of(mapping: DataMapping, name: str, dialect: str, moved: list[str]) -
             cells.append(literal(cell.value, dialect))
         else:
             cells.append(_key_sql(mapping, cell, mapping.target[name].types[column], shown, dialect))
-    text = joined(rule, dialect)
-    for table in sorted(set(rule.body) & set(moved), key=len, reverse=True):
-        text = re.sub(rf"(?<![\w.]){re.escape(name_of(table, dialect))}(?![\w])", name_of(OLD + table, dialect), text)
-    return f"SELECT {', '.join(cells)} FROM {text}"
+    return f"SELECT {', '.join(cells)} FROM {joined(rule, dialect, shown)}"
 
 
 def _key_sql(mapping, cell: Made, kind, shown, dialect):
@@ -120,98 +143,3 @@ def _key_sql(mapping, cell: Made, kind, shown, dialect):
     )
     number = f"(SELECT k.n FROM (SELECT {order}, ROW_NUMBER() OVER (ORDER BY {order}) AS n FROM {table}) AS k WHERE {same})"
     return number if kind == "int" else f"CAST({number} AS CHAR)" if dialect == "mysql" else f"CAST({number} AS TEXT)"
-
-
-def datalog_of(mapping: DataMapping) -> Program:
-    """The mapping as rules that Dynamite runs.
-
-    Raises:
-      Refusal: a key is invented for rows whose own key is not one column of its type: no rule can make it.
-    """
-    return Program(tuple(_rule(mapping, name) for name in mapping.target.by_name if name in mapping.rules))
-
-
-def _rule(mapping, name):
-    rule = mapping.rules[name]
-    variables: dict[tuple[str, str], Var] = {}
-    taken: set[str] = set()
-
-    def variable(place):
-        if place not in variables:
-            base = place[1] if place[1] not in taken else f"{place[1]}_{len(taken)}"
-            variables[place] = Var(base)
-            taken.add(base)
-        return variables[place]
-
-    for edge in sorted(rule.tree):
-        for one, other in condition(edge):
-            variables[other] = variables[one] = variables.get(one) or variables.get(other) or variable(one)
-    head: list[Term] = []
-    for column, cell in rule.cells.items():
-        if isinstance(cell, Fixed):
-            head.append(Const(cell.value))
-            continue
-        place = (cell.table, cell.column) if isinstance(cell, Copy) else (cell.anchor, _only_key(mapping, cell, name, column))
-        head.append(variable(place))
-    body = tuple(
-        Atom(table, tuple(variables.get((table, c), Wild()) for c in mapping.source[table].types)) for table in rule.body
-    )
-    return Rule((Atom(name, tuple(head)),), body)
-
-
-def _only_key(mapping, cell: Made, name, column):
-    key = mapping.source[cell.anchor].key
-    if len(key) != 1 or mapping.source.type_of((cell.anchor, key[0])) != mapping.target[name].types[column]:
-        raise Refusal(
-            f"{name}.{column} is a new key, and {cell.anchor} has no key of one column of its type to make it from: use the SQL script"
-        )
-    return key[0]
-
-
-def dynamite_json(mapping: DataMapping) -> str:
-    """The mapping in the form that `python -m reasoning.synthesis.dynamite run --mapping` reads. Raises Refusal as `datalog_of`."""
-    partial = [rule.table for rule in mapping.rules.values() if rule.tree]
-    notes = [
-        f"{name}: rows without a partner in every joined table are left out here, and kept by the SQL script" for name in partial
-    ]
-    options = {"budget": 60.0, "seed": 0, "constants": [], "max_rules": 1, "learning": "directed"}
-    data = {"format": "latentax dynamite mapping 1", "datalog": show_program(datalog_of(mapping)),
-            "source_schema": to_json(mapping.source.schema), "target_schema": to_json(mapping.target.schema),
-            "options": options, "statistics": {}, "notes": notes, "examples": []}  # fmt: skip
-    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
-
-
-def alembic_file(mapping: DataMapping, dialect: str, revision: str, down_revision: str | None = None) -> str:
-    """A migration file as Alembic keeps them; going back is not offered, because dropped columns are gone."""
-    script = migration_sql(mapping, dialect)
-    bare = [one.strip() for one in _statements(re.sub(r"--[^\n]*", "", script))]
-    steps = [
-        one for one in bare if one.upper() not in ("BEGIN", "START TRANSACTION", "COMMIT")
-    ]  # Alembic has a transaction of its own
-    body = "\n".join(f"    op.execute(sa.text({_python(one)}))" for one in steps)
-    stamp = datetime.date.today().isoformat()
-    return (
-        f'"""Schema refactoring with its data, written by latentax Migrator.\n\nRevision ID: {revision}\nRevises: {down_revision or ""}\n'
-        f'Create Date: {stamp}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\nrevision = {revision!r}\n'
-        f"down_revision = {down_revision!r}\nbranch_labels = None\ndepends_on = None\n\n\ndef upgrade() -> None:\n"
-        f'    """Tables renamed, created, filled and dropped, in this order."""\n{body}\n\n\ndef downgrade() -> None:\n'
-        '    """Not offered: dropped columns are gone."""\n    raise NotImplementedError("restore a backup")\n'
-    )
-
-
-def _python(statement):
-    return '"""' + statement.replace("\\", "\\\\").replace('"""', '\\"""').replace(":", "\\\\:") + '"""'
-
-
-def in_words(mapping: DataMapping) -> dict[str, str]:
-    """For every target table a sentence on where its rows come from."""
-    found = {}
-    for name, rule in mapping.rules.items():
-        if name in mapping.source and mapping.identity(name):
-            found[name] = "as it is"
-            continue
-        joined_ = [table for table in rule.body if table != rule.anchor]
-        made = [column for column, cell in rule.cells.items() if isinstance(cell, Made)]
-        found[name] = f"one row for each of {rule.anchor}" + (f", joined with {', '.join(joined_)}" if joined_ else "")
-        found[name] += f"; {', '.join(made)} made for it" if made else ""
-    return found

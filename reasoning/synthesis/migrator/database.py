@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.program import Fresh, Function, Insert, Param, Update, nodes, writes
+from reasoning.synthesis.migrator.program import Fresh, Function, Insert, Param, Update
 from reasoning.synthesis.migrator.show import literal, name_of, show_statement
 from reasoning.synthesis.migrator.tables import Edge, Tables
+from reasoning.synthesis.migrator.trees import nodes, writes
 
 FRESH_START = 1_000_000
 """Fresh integers are beyond every other value."""
+NOWHERE = "a reference leads nowhere"
+"""Why a call fails at its end."""
 Rows = tuple[tuple, ...]
 
 
@@ -109,7 +112,7 @@ class Database:
                 values |= {f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n) for n in numbers}
                 self.base.execute(sql, values)
             if (check := self._check(compiled.writes)) and self.base.execute(check).fetchone():
-                raise Broken("a reference leads nowhere")
+                raise Broken(NOWHERE)
         except (sqlite3.IntegrityError, Broken) as error:
             self.base.execute("ROLLBACK TO call")
             self.base.execute("RELEASE call")
@@ -144,7 +147,7 @@ class Database:
         except sqlite3.IntegrityError as error:
             raise Broken(str(error)) from None
         if (check := self._check(frozenset(self.names))) and self.base.execute(check).fetchone():
-            raise Broken("a reference leads nowhere")
+            raise Broken(NOWHERE)
 
 
 def _dangling(edge: Edge) -> str:
@@ -154,8 +157,8 @@ def _dangling(edge: Edge) -> str:
     return f"SELECT 1 FROM {table} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {to} p WHERE {same})"
 
 
-def create_table(tables: Tables, name: str) -> str:
-    """A table whose columns have no affinity, so that values stay as they are; with key, NOT NULL and defaults."""
+def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str:
+    """A table without affinities, so that values stay as they are; with keys, NOT NULL, defaults, and references to some tables."""
     table, cells = tables[name], []
     for column in table.types:
         words = [name_of(column)]
@@ -163,4 +166,9 @@ def create_table(tables: Tables, name: str) -> str:
         words += [f"DEFAULT {literal(table.defaults[column])}"] if column in table.defaults else []
         cells.append(" ".join(words))
     key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
+    key += "".join(f", UNIQUE ({', '.join(map(name_of, columns))})" for columns in table.unique)
+    for edge in tables.edges:
+        if edge.table == name and edge.to in referred and edge.to_columns in (tables[edge.to].key, *tables[edge.to].unique):
+            mine, there = (", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns))
+            key += f", FOREIGN KEY ({mine}) REFERENCES {name_of(edge.to)} ({there}) DEFERRABLE INITIALLY DEFERRED"
     return f"CREATE TABLE {name_of(name)} ({', '.join(cells)}{key})"

@@ -1,9 +1,8 @@
 """What a refactoring does, in sentences."""
 
-from reasoning.synthesis.migrator.correspondence import score
-from reasoning.synthesis.migrator.data import in_words
-from reasoning.synthesis.migrator.mapping import Copy
-from reasoning.synthesis.migrator.refactor import Refactoring
+from reasoning.synthesis.migrator.likeness import score
+from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Made
+from reasoning.synthesis.migrator.outcome import Refactoring
 
 UNLIKELY = 60
 """A column whose place has a lower score than this was not found by its name."""
@@ -44,3 +43,17 @@ def functions_in_words(found: Refactoring) -> list[str]:
     new = [f.name for f in found.new.functions if not f.text]
     lines = [f"Functions: {len(new)} rewritten ({', '.join(new)}), {len(same)} as they were"]
     return lines + ([f"  by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
+
+
+def in_words(mapping: DataMapping) -> dict[str, str]:
+    """For every target table a sentence on where its rows come from."""
+    found = {}
+    for name, rule in mapping.rules.items():
+        if name in mapping.source and mapping.identity(name):
+            found[name] = "as it is"
+            continue
+        joined_ = [table for table in rule.body if table != rule.anchor]
+        made = [column for column, cell in rule.cells.items() if isinstance(cell, Made)]
+        found[name] = f"one row for each of {rule.anchor}" + (f", joined with {', '.join(joined_)}" if joined_ else "")
+        found[name] += f"; {', '.join(made)} made for it" if made else ""
+    return found

@@ -7,23 +7,12 @@ merged into a table whose row is there already become an UPDATE of it.
 
 from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.changes import Options
 from reasoning.synthesis.migrator.mapping import Copy, Fixed, Made, Rule, condition
-from reasoning.synthesis.migrator.program import (
-    Cmp,
-    Col,
-    Fresh,
-    Insert,
-    Lit,
-    Lookup,
-    Out,
-    Select,
-    Source,
-    Update,
-    Value,
-    conjunction,
-)
+from reasoning.synthesis.migrator.order import Options
+from reasoning.synthesis.migrator.program import Cmp, Col, Fresh, Insert, Lit, Lookup, Out, Select, Source, Update, Value
+from reasoning.synthesis.migrator.tables import ordered_by
 from reasoning.synthesis.migrator.target import Unrewritable, View
+from reasoning.synthesis.migrator.trees import conjunction
 
 
 @dataclass(frozen=True)
@@ -71,7 +60,7 @@ class Run:
                 for row in self.rows.get(table, ()):
                     if (merged := self.merge(rule, table, row)) is not None:
                         found.append((name, [(merged,), ()]))
-        names = _parents_first([name for name, _ in found], self.view)
+        names = ordered_by({name for name, _ in found}, self.view.mapping.target.edges)
         return [options for name in names for at, options in found if at == name]
 
     def insert(self, rule: Rule, row: New) -> Insert:
@@ -147,13 +136,3 @@ class Run:
     def _is_new(self, anchor, edge, row):
         for new in self.rows.get(anchor, ()):
             yield all(new.values[b[1]] == row.values[a[1]] for a, b in condition(edge))
-
-
-def _parents_first(names: list[str], view: View) -> list[str]:
-    """Target tables in an order in which those referred to come before those that refer, as far as there is one."""
-    left, done = sorted(set(names)), []
-    while left:
-        free = [n for n in left if not any(e.table == n and e.to in left and e.to != n for e in view.mapping.target.edges)]
-        done.append((free or left)[0])
-        left.remove(done[-1])
-    return done

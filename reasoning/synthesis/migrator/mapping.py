@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.migrator.correspondence import Correspondence, Place, likeness
+from reasoning.synthesis.migrator.correspondence import Correspondence
 from reasoning.synthesis.migrator.joins import Tree, steiner_trees
-from reasoning.synthesis.migrator.tables import Edge, Tables
+from reasoning.synthesis.migrator.likeness import likeness
+from reasoning.synthesis.migrator.tables import Edge, Place, Tables
 
 ALTERNATIVES = 6
 """Mappings tried for one correspondence: other joins of the source."""

@@ -6,7 +6,8 @@ Source: Migrator (arXiv 1904.05498), the value correspondence as a MaxSAT proble
 from collections.abc import Iterator
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence import Place, Problem
+from reasoning.synthesis.migrator.correspondence import Problem
+from reasoning.synthesis.migrator.tables import Place
 
 
 def assignments_by_maxsat(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]]]:

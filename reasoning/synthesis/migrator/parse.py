@@ -7,28 +7,18 @@ import re
 from dataclasses import replace
 
 from reasoning.synthesis.errors import Refusal, need
-from reasoning.synthesis.migrator.convert import Outside, convert
-from reasoning.synthesis.migrator.program import (
-    Arith,
-    Cmp,
-    Col,
-    Function,
-    InList,
-    Insert,
-    Param,
-    Program,
-    Select,
-    Source,
-    Update,
-    nodes,
-    parameters,
-)
-from reasoning.synthesis.migrator.tables import DIALECTS, Tables, near
+from reasoning.synthesis.migrator.convert import convert
+from reasoning.synthesis.migrator.names import Outside
+from reasoning.synthesis.migrator.program import Arith, Cmp, Col, Function, InList, Insert, Param, Program, Select, Source, Update
+from reasoning.synthesis.migrator.tables import DIALECTS, Tables, near, spelled
+from reasoning.synthesis.migrator.trees import nodes, parameters
 
 HEADER = re.compile(
     r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*)\s*$"
 )
 PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+SILENT = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""Texts, quoted names and comments, in which a colon begins no parameter."""
 
 
 def parse_program(
@@ -90,9 +80,12 @@ def _function(line, name, suffix, declared, body, tables, dialect, where):
     if not written:
         raise Refusal(f"{where}, {place} has no SQL: write some or remove it")
     trees, sqlglot = _trees("\n" * (first - 1) + written, dialect, where), need("sqlglot")
-    names = {node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)}
-    used = tuple(dict.fromkeys(PARAMETER.findall(re.sub(r"'[^']*'", "''", written))))
+    mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
+    names = {spelled(one, tables.by_name) or one for one in mentioned}
+    used = tuple(dict.fromkeys(PARAMETER.findall(SILENT.sub("''", written))))
     params = used if declared is None else declared
+    if twice := [one for n, one in enumerate(params) if one in params[:n]]:
+        raise Refusal(f"{where}, {place} has the parameter {twice[0]} twice: remove one")
     if missing := [one for one in used if one not in params]:
         raise Refusal(f"{where}, {place}: :{missing[0]} is not among its parameters{near(missing[0], params)}")
     if extra := [one for one in params if one not in used]:
@@ -113,8 +106,9 @@ def _trees(text, dialect, where):
         return [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:
         first = error.errors[0] if getattr(error, "errors", None) else {"line": "?", "col": "?", "description": str(error)}
+        what = re.sub(r"<Token .*?text: (.*?), line.*?>", r"\1", first["description"])
         raise Refusal(
-            f"{where}, line {first['line']}, column {first['col']}: {first['description']}: mend the SQL, or name its --dialect"
+            f"{where}, line {first['line']}, column {first['col']}: {what}: mend the SQL, or name its --dialect"
         ) from error
 
 

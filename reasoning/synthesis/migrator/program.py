@@ -4,8 +4,7 @@ Source: the language of Migrator (arXiv 1904.05498). Ours: IN with subqueries of
 tests, scalar subqueries as inserted values, and `Snapshot`, which keeps rows that a function with several deletions has chosen.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -276,80 +275,3 @@ class Program:
     def named(self, name: str) -> Function:
         """The function of a name. Raises KeyError."""
         return {function.name: function for function in self.functions}[name]
-
-
-def nodes(tree: Any) -> Iterator[Any]:
-    """All parts of a tree, itself included, subqueries too."""
-    if is_dataclass(tree):
-        yield tree
-        for field in fields(tree):
-            yield from nodes(getattr(tree, field.name))
-    elif isinstance(tree, tuple):
-        for part in tree:
-            yield from nodes(part)
-
-
-def here(tree: Any) -> Iterator[Any]:
-    """All parts of a tree without what lies inside subqueries, whose `InSelect` and `Lookup` are still there."""
-    if is_dataclass(tree):
-        yield tree
-        if not isinstance(tree, Lookup):
-            for field in fields(tree):
-                if not (isinstance(tree, InSelect) and field.name == "select"):
-                    yield from here(getattr(tree, field.name))
-    elif isinstance(tree, tuple):
-        for part in tree:
-            yield from here(part)
-
-
-def columns(tree: Any) -> list[Col]:
-    """The columns that a tree names, subqueries aside, each once."""
-    return list(dict.fromkeys(node for node in here(tree) if isinstance(node, Col)))
-
-
-def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
-    """The tree with every column outside subqueries replaced by `rule` (which may return the same)."""
-    if isinstance(tree, Col):
-        return rule(tree)
-    if isinstance(tree, InSelect):
-        return replace(tree, columns=tuple(map(rule, tree.columns)))
-    if isinstance(tree, Lookup):
-        return tree
-    if isinstance(tree, tuple):
-        return tuple(change(part, rule) for part in tree)
-    if is_dataclass(tree):
-        return replace(tree, **{field.name: change(getattr(tree, field.name), rule) for field in fields(tree)})
-    return tree
-
-
-def conjuncts(pred: Pred) -> tuple[Pred, ...]:
-    """The conditions that all must hold."""
-    if isinstance(pred, And):
-        return tuple(one for part in pred.parts for one in conjuncts(part))
-    return (pred,)
-
-
-def conjunction(parts) -> Pred:
-    """All of the conditions: one alone stays as it is."""
-    flat = tuple(one for part in parts for one in conjuncts(part))
-    return flat[0] if len(flat) == 1 else And(flat)
-
-
-def reads(statement: Statement) -> set[str]:
-    """Tables whose rows decide what a statement does."""
-    return {node.table for node in nodes(statement) if isinstance(node, Source | Update | Delete)}
-
-
-def writes(statement: Statement) -> set[str]:
-    """Tables that a statement changes."""
-    return {statement.table} if isinstance(statement, Insert | Delete | Update) else set()
-
-
-def parameters(tree: Any) -> list[str]:
-    """The parameters that a tree names, in order of first use."""
-    return list(dict.fromkeys(node.name for node in nodes(tree) if isinstance(node, Param)))
-
-
-def fresh_numbers(tree: Any) -> set[int]:
-    """The numbers of its fresh keys."""
-    return {node.number for node in nodes(tree) if isinstance(node, Fresh)}

@@ -11,24 +11,10 @@ from dataclasses import dataclass, replace
 
 from reasoning.synthesis.migrator.joins import Tree, cost, steiner_trees, tables_of
 from reasoning.synthesis.migrator.mapping import condition
-from reasoning.synthesis.migrator.program import (
-    And,
-    Col,
-    InSelect,
-    Lookup,
-    Out,
-    Pred,
-    Select,
-    Source,
-    change,
-    columns,
-    conjunction,
-    conjuncts,
-    here,
-    nodes,
-)
+from reasoning.synthesis.migrator.program import And, Col, InSelect, Lookup, Out, Pred, Select, Source
 from reasoning.synthesis.migrator.tables import Edge
 from reasoning.synthesis.migrator.target import Unrewritable, View
+from reasoning.synthesis.migrator.trees import change, columns, conjunction, conjuncts, here, nodes
 
 MOST = 12
 """Alternatives for one query."""

@@ -1,8 +1,8 @@
 """Which source columns a program cannot do without."""
 
-from reasoning.synthesis.migrator.correspondence import Place
-from reasoning.synthesis.migrator.program import Col, Delete, InSelect, Program, Select, Update, columns, here, nodes
-from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.program import Col, Delete, InSelect, Program, Select, Update
+from reasoning.synthesis.migrator.tables import Place, Tables
+from reasoning.synthesis.migrator.trees import columns, here, nodes
 
 Links = set[frozenset[Place]]
 """Pairs of columns that a reference ties."""

@@ -4,109 +4,27 @@ Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under 
 none, and a check by bounded testing at the end.
 """
 
-import itertools
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.check import EMPTY, Checked, Comparison, Start
+from reasoning.synthesis.migrator.check import Comparison
 from reasoning.synthesis.migrator.correspondence import Correspondence, correspondences, make_problem, same_tables, why_none
-from reasoning.synthesis.migrator.mapping import DataMapping, Unfilled, mappings
+from reasoning.synthesis.migrator.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.outcome import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.program import Function, Insert, Program
+from reasoning.synthesis.migrator.program import Function, Program
 from reasoning.synthesis.migrator.reading import read_places
 from reasoning.synthesis.migrator.search import Completion, Effort, complete
-from reasoning.synthesis.migrator.simulate import Simulation, Unrelated, fail_of, simulation
+from reasoning.synthesis.migrator.simulate import Unrelated, simulation
 from reasoning.synthesis.migrator.sketch import Sketch, affected, make_sketch, tables_named
-from reasoning.synthesis.migrator.tables import Tables, read_tables
+from reasoning.synthesis.migrator.starts import starts_of
+from reasoning.synthesis.migrator.tables import read_tables
 from reasoning.synthesis.migrator.target import Unrewritable, View, view_of
+from reasoning.synthesis.migrator.trials import fail_of
 from reasoning.synthesis.migrator.verify import functions_of, verify_program
-
-MOST_STARTS = 5
-"""Related databases that sequences begin in, beside the empty ones, where no function fills a table."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to search, and how far to check."""
-
-    dialect: str = "sqlite"
-    """Of schemas and program: one of `tables.DIALECTS`."""
-    bound: int = 3
-    """Updates before the query in the sequences compared at the end."""
-    budget: float = 60.0
-    """Seconds in all."""
-    check_seconds: float = 20.0
-    """Of these, at most so many for the sequences at the end."""
-    seed: int = 0
-    """Of test databases, and of ties in the solver."""
-    keep_by_hand: bool = False
-    """Pass functions outside the fragment through, marked, instead of refusing them."""
-    verify: Literal["auto", "on", "off"] = "auto"
-    """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is installed."""
-    learning: Literal["mfi", "whole"] = "mfi"
-    """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
-    ranked: bool = True
-    """Likely options of a sketch first; else in an order drawn from the seed, to measure what learning is worth."""
-    most_correspondences: int = 200
-    """Looked at before giving up."""
-
-
-@dataclass(frozen=True)
-class Refactoring:
-    """The program for the new schema, and what is known of it."""
-
-    old: Program
-    """As given."""
-    new: Program
-    """The same functions over the new schema."""
-    source: Tables
-    """Old schema."""
-    target: Tables
-    """New schema."""
-    correspondence: Correspondence
-    """Where the columns went."""
-    mapping: DataMapping
-    """How the data goes along."""
-    rewritten: tuple[str, ...]
-    """Functions that had to be made anew; the others are as they were."""
-    by_hand: tuple[str, ...]
-    """Functions outside the fragment over tables that changed: left as they were, wrong until rewritten by hand."""
-    checked: Checked
-    """Sequences of calls compared."""
-    related: int
-    """Calls compared one by one from related databases."""
-    verified: str
-    """What the solver says for all arguments, or why it was not asked."""
-    effort: Effort = field(default_factory=Effort)
-    """What it took."""
-
-
-@dataclass(frozen=True)
-class NoProgram:
-    """There is no equivalent program in the fragment, as far as was looked."""
-
-    reason: str
-    """A sentence that names the function or column in the way."""
-    effort: Effort
-    """What it took."""
-
-
-@dataclass(frozen=True)
-class OutOfTime:
-    """The budget ran out."""
-
-    best: Program | None
-    """Functions made so far; those missing are as they were."""
-    missing: tuple[str, ...]
-    """Functions without a counterpart yet."""
-    reason: str
-    """What was in the way last."""
-    effort: Effort
-    """What was done."""
 
 
 class _Clock:
@@ -146,7 +64,7 @@ def refactor(
       Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters without use or type, other bad options.
     """
     options = options or Options()
-    if options.bound < 0 or options.budget <= 0:
+    if options.bound < 0 or not options.budget > 0:
         raise Refusal(f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the second positive")
     clock, effort = _Clock(options.budget), Effort()
     source = read_tables(source_ddl, options.dialect, names[1])
@@ -279,32 +197,6 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
     names = tuple(sketch.function.name for sketch in sketches)
     return Refactoring(old, new, world.mapping.source, world.mapping.target, attempt.found, world.mapping, names, by_hand, checked,
                        world.tests, verified, effort)  # fmt: skip
-
-
-def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
-    """The empty databases, and, if no function fills some table, related ones in which it is filled."""
-    filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
-    if set(world.source.names) <= filled:
-        return (EMPTY,)
-    return (EMPTY, *(Start((start.source, start.target)) for start in world.starts if any(start.source.values())))[
-        : 1 + MOST_STARTS
-    ]
-
-
-def related_starts(program: Program, source: Tables, target: Tables, seed: int = 0) -> tuple[Start, ...]:
-    """The same for two programs of which the second is given: related by the likeliest data mapping, if there is one."""
-    problem = make_problem(source, target, frozenset(read_places(program, source)))
-    for found in itertools.islice(correspondences(problem), 3):
-        try:
-            for mapping in mappings(source, target, found):
-                concerned = [f for f in program.functions if f.statements and affected(f, view_of(mapping, found))]
-                world = simulation(program, mapping, concerned, seed)
-                world.source.close()
-                world.target.close()
-                return starts_of(program, world)
-        except (Unfilled, Unrelated):
-            continue
-    return (EMPTY,)
 
 
 def _verified(old, new, attempt, options, clock):

@@ -4,8 +4,8 @@ import difflib
 from html import escape
 
 from reasoning.synthesis.migrator.explain import columns_in_words, functions_in_words, tables_in_words
+from reasoning.synthesis.migrator.outcome import Refactoring
 from reasoning.synthesis.migrator.program import Function
-from reasoning.synthesis.migrator.refactor import Refactoring
 from reasoning.synthesis.migrator.show import show_function
 
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; color: #222; background: #fff; padding: 0 1em }
@@ -38,7 +38,9 @@ def _claims(found: Refactoring) -> str:
         f"For all arguments, by solver: {found.verified}.",
         f"{effort.correspondences} correspondences, {effort.iterations} proposals, {effort.candidates} candidate functions, "
         f"{effort.seconds:.2f} s.",
-    ]
+        *(f"Not checked: {which} schema, {note}." for which, tables in (("old", found.source), ("new", found.target))
+          for note in tables.not_read),
+    ]  # fmt: skip
     return '<div class="claim">' + "".join(f"<p>{escape(line)}</p>" for line in lines) + "</div>"
 
 

@@ -3,28 +3,37 @@
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
-from reasoning.synthesis.migrator.check import Scenario
-from reasoning.synthesis.migrator.database import compile_function, create_table, fresh_value
+from reasoning.synthesis.migrator.claims import Scenario
+from reasoning.synthesis.migrator.database import NOWHERE, compile_function, create_table, fresh_value
 from reasoning.synthesis.migrator.program import Fresh, Function, Lit, Param, Program
 from reasoning.synthesis.migrator.show import literal, name_of, show_statement
 from reasoning.synthesis.migrator.tables import Tables
+
+LOST = f"fails: {NOWHERE}"
+"""An answer that shows only where references are checked."""
 
 
 def scenario_script(scenario: Scenario, old: Program, old_tables: Tables, new: Program, new_tables: Tables) -> str:
     """Both programs' calls, one after the other, each on its own tables; the answers stand beside the last call.
 
-    The script is SQLite's; what the two halves print differs.
+    The script is SQLite's; what the two halves print differs. Where it is a reference that leads nowhere, COMMIT fails in one of them.
     """
     lines = [f"-- {' -> '.join(f'{name}({_shown(arguments)})' for name, arguments in scenario.calls)}"]
     halves = (("old", old, old_tables, scenario.old, 0), ("new", new, new_tables, scenario.new, 1))
     for word, program, tables, answer, side in halves:
         used = _tables(program, tables, scenario)
+        checking = LOST in (scenario.old, scenario.new)
+        if answer == LOST:
+            used = sorted({*used, *(edge.to for edge in tables.edges if edge.table in used)})
         lines += ["", f"-- The {word} program answers: {answer}"]
-        lines += [f"{create_table(tables, name)};" for name in used]
+        lines += ["PRAGMA foreign_keys = ON;"] if checking else []
+        lines += [f"{create_table(tables, name, used if checking else ())};" for name in used]
         lines += _before(scenario.start.rows[side], used)
         for number, (name, arguments) in enumerate(scenario.calls, scenario.first + 1):
             lines.append(f"-- {name}({_shown(arguments)})")
-            lines += [f"{show_statement(one)};" for one in bound(program.named(name), tables, arguments, number).statements]
+            called = [f"{show_statement(one)};" for one in bound(program.named(name), tables, arguments, number).statements]
+            lines += ["BEGIN;", *called, "COMMIT;"] if checking else called
+        lines += ["ROLLBACK;  -- because COMMIT failed"] if answer == LOST else []
         lines += [f"DROP TABLE {name_of(name)};" for name in used]
     return "\n".join(lines) + "\n"
 

@@ -102,7 +102,7 @@ def complete(
       in_time: the search ends once this says False.
 
     Returns:
-      The picks, or None; and the last complaint about each function that failed.
+      The picks, or None; and the first complaint about each function that failed, that of its likeliest candidate.
     """
     known: dict[tuple[str, tuple[int, ...]], str | None] = {}
     complaints: dict[str, str] = {}
@@ -120,7 +120,7 @@ def complete(
                 effort.candidates += 1
                 known[mark] = fails(sketch.function, sketch.complete(picks[name]))
             if known[mark]:
-                complaints[name] = known[mark]
+                complaints.setdefault(name, known[mark])
                 wrong.append(name)
                 if completion.learning != "mfi" or sketch.size == 1 or not in_time():
                     break

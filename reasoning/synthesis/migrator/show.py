@@ -26,8 +26,8 @@ from reasoning.synthesis.migrator.program import (
     Snapshot,
     Statement,
     Update,
-    reads,
 )
+from reasoning.synthesis.migrator.trees import reads
 
 KEYWORDS = """
 add all alter and any as asc between by case check column constraint create cross current_date default delete desc
@@ -124,7 +124,9 @@ class _Printer:
         if tree.group:
             parts.append("GROUP BY " + ", ".join(self.value(column, many) for column in tree.group))
         if tree.order:
-            keys = (self.value(column, many) + (" DESC" if down else "") for column, down in tree.order)
+            named = {out.name.lower(): out.value for out in tree.outs}  # a bare name would mean the output
+            clash = lambda column: named.get(column.name.lower(), column) != column
+            keys = (self.value(column, many or clash(column)) + (" DESC" if down else "") for column, down in tree.order)
             parts.append("ORDER BY " + ", ".join(keys))
         return parts + ([f"LIMIT {self.value(tree.limit, many)}"] if tree.limit is not None else [])
 

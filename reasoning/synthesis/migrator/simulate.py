@@ -6,24 +6,22 @@ reached by the program's own updates, so that what holds in them holds here. Inv
 """
 
 import random
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from reasoning.synthesis.migrator.database import Broken, Compiled, Database, compile_function
-from reasoning.synthesis.migrator.mapping import Copy, DataMapping, Fixed, Made, Rule, condition
+from reasoning.synthesis.migrator.images import query_of
+from reasoning.synthesis.migrator.mapping import DataMapping
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Function, Insert, Program, Select
-from reasoning.synthesis.migrator.show import literal, name_of
-from reasoning.synthesis.migrator.values import DOMAINS, Domains, domains_of, pairwise
+from reasoning.synthesis.migrator.program import Function, Insert, Program
+from reasoning.synthesis.migrator.show import name_of
+from reasoning.synthesis.migrator.values import Domains, domain, domains_of, pairwise
 
 WALKS, STEPS, TRIES = 12, 5, 40
 """Databases, the updates that lead to each, and calls tried to find so many that succeed."""
 NOW = 90
 """The number of the call under test: its fresh keys are none of those made before."""
-ROUNDS = 4
-"""How far fresh keys are told apart by the rows around them."""
 
 
 @dataclass(frozen=True)
@@ -36,20 +34,6 @@ class Start:
     """What the mapping makes of them."""
     arguments: dict[str, list[dict[str, Any]]]
     """Arguments to try, by function."""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call after which, or in which, the two programs differ."""
-
-    function: str
-    """That was called."""
-    start: int
-    """Number of the pair."""
-    arguments: dict[str, Any]
-    """Of the call."""
-    what: str
-    """The difference."""
 
 
 @dataclass
@@ -159,11 +143,12 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
     made = {}
     for name in names:
         table = source.tables[name]
+        keys = table.keyed
         referring = {column for edge in source.edges if edge.table == name for column in edge.columns}
         rows = {}
         for n in range(2 + chance.randrange(2)):
             row = tuple(
-                DOMAINS[kind][n if column in table.key else chance.randrange(2 if column in referring else 3)]
+                domain(kind)[n if column in keys else chance.randrange(2 if column in referring else 3)]
                 for column, kind in table.types.items()
             )
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
@@ -188,147 +173,3 @@ def map_rows(found: Simulation, names) -> dict[str, list[tuple]]:
     """The rows that the mapping makes of the source's present ones."""
     rules = found.mapping.rules
     return {name: found.source.base.execute(query_of(rules[name], found.mapping)).fetchall() for name in names if name in rules}
-
-
-def query_of(rule: Rule, mapping: DataMapping) -> str:
-    """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond all other values."""
-    cells = []
-    for column, cell in rule.cells.items():
-        if isinstance(cell, Copy):
-            cells.append(f"{name_of(cell.table)}.{name_of(cell.column)}")
-        elif isinstance(cell, Fixed):
-            cells.append(literal(cell.value))
-        else:
-            assert isinstance(cell, Made)
-            text = mapping.target[rule.table].types[column] == "str"
-            number = f"{name_of(cell.anchor)}.rowid"
-            cells.append(f"'m' || {number}" if text else f"{number} + 500000")
-    return f"SELECT {', '.join(cells)} FROM {joined(rule)}"
-
-
-def joined(rule: Rule, dialect: str = "sqlite") -> str:
-    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay."""
-    text, done, left = name_of(rule.anchor, dialect), {rule.anchor}, set(rule.tree)
-    while left:
-        edge = min(e for e in left if (e.table in done) != (e.to in done))
-        left.discard(edge)
-        new = edge.to if edge.table in done else edge.table
-        column = lambda place: f"{name_of(place[0], dialect)}.{name_of(place[1], dialect)}"
-        on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in condition(edge))
-        text += f" LEFT JOIN {name_of(new, dialect)} ON {on}"
-        done.add(new)
-    return text
-
-
-def fail_of(found: Simulation, old: Function, new: Function) -> Failure | None:
-    """The first call in which a candidate differs from the function that it stands for; None if there is none."""
-    compiled = compile_function(new, found.mapping.target)
-    before = compile_function(old, found.mapping.source)
-    try_one = _try_query if old.is_query else _try_update
-    for number, start in enumerate(found.starts):
-        what = try_one(found, before, compiled, number, start)
-        if what:
-            return Failure(old.name, number, *what)
-    return None
-
-
-def _try_query(found, before, compiled, number, start):
-    found.target.load(start.target)
-    for at, arguments in enumerate(start.arguments[before.function.name]):
-        mark = (before.function.name, number, at)
-        if mark not in found.expected:
-            found.source.load(start.source)
-            found.expected[mark] = found.source.call(before, arguments, NOW)
-        found.tests += 1
-        got = found.target.call(compiled, arguments, NOW)
-        if not same_rows(found.expected[mark], got, before.function.statements[0]):
-            return arguments, f"rows {found.expected[mark][:4]} became {got[:4]}"
-    return None
-
-
-def _try_update(found, before, compiled, number, start):
-    tables = _compared(found, before, compiled)
-    found.target.load(start.target)
-    found.source.load(start.source)
-    for at, arguments in enumerate(start.arguments[before.function.name]):
-        mark = (before.function.name, number, at, tables)
-        if mark not in found.expected:
-            found.expected[mark] = _attempt(found.source, before, arguments, lambda: _image(found, tables))
-        found.tests += 1
-        got = _attempt(found.target, compiled, arguments, lambda: fingerprint(found.target.rows(tables), found.mapping))
-        if got != found.expected[mark]:
-            return arguments, "the databases are no longer related" if got and found.expected[
-                mark
-            ] else "only one of them succeeds"
-    return None
-
-
-def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[str, ...]:
-    """The target tables that the call can change, and those that share invented keys."""
-    rules = found.mapping.rules
-    names = {name for name, rule in rules.items() if set(rule.body) & before.writes} | compiled.writes
-    made = {name for name, _ in found.mapping.made}
-    return tuple(sorted((names | made if names & made else names) & set(found.target.names)))
-
-
-def _attempt(base: Database, compiled: Compiled, arguments, look: Callable[[], Any]):
-    """What `look` sees after a call, which is undone; None if the call fails."""
-    base.mark()
-    try:
-        base.call(compiled, arguments, NOW)
-        return look()
-    except Broken:
-        return None
-    finally:
-        base.back()
-
-
-def _image(found: Simulation, tables):
-    rows = dict.fromkeys(tables, ()) | map_rows(found, tables)
-    return fingerprint(rows, found.mapping)
-
-
-def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple:
-    """The same for databases that are equal up to the names of invented keys (and, by chance, for few that are not).
-
-    Invented keys are coloured by the rows around them, round after round, as Weisfeiler and Leman colour graphs.
-    """
-    colours: dict[Any, int] = {}
-    made = {name: owners(mapping, name) for name in rows}
-    if not any(made.values()):
-        return tuple((name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name])
-
-    def coloured(name, row):
-        return (
-            name,
-            *(("key", colours.get((made[name][n], v), 0)) if n in made[name] and v is not None else v for n, v in enumerate(row)),
-        )
-
-    for _ in range(ROUNDS):
-        around: dict[Any, list] = {}
-        for name, found in rows.items():
-            for row in found:
-                shown = hash(coloured(name, row))
-                for n in made[name]:
-                    around.setdefault((made[name][n], row[n]), []).append((name, n, shown))
-        colours = {value: hash(frozenset(Counter(seen).items())) for value, seen in around.items()}
-    return (frozenset(Counter(coloured(name, row) for name, found in rows.items() for row in found).items()),)
-
-
-def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
-    """The positions of invented keys in a target table, and the column that each was invented for."""
-    cells = mapping.rules[table].cells if table in mapping.rules else {}
-    return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
-
-
-def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> bool:
-    """Whether two results agree: as multisets, and, where columns put out decide the order, in these columns' order.
-
-    Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and the ordered columns are compared.
-    """
-    names = {out.value: n for n, out in enumerate(select.outs)}
-    keys = [names[column] for column, _ in select.order if column in names]
-    ordered = lambda rows: [tuple(row[n] for n in keys) for row in rows]
-    if len(one) != len(other) or (keys and ordered(one) != ordered(other)):
-        return False
-    return select.limit is not None or Counter(one) == Counter(other)

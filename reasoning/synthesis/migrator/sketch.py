@@ -8,25 +8,13 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from reasoning.synthesis.migrator.changes import Options, delete_options, through_reference, update_options
+from reasoning.synthesis.migrator.changes import delete_options, through_reference, update_options
 from reasoning.synthesis.migrator.inserts import Run
-from reasoning.synthesis.migrator.program import (
-    Delete,
-    Function,
-    Insert,
-    Lookup,
-    Select,
-    Snapshot,
-    Source,
-    Statement,
-    Update,
-    fresh_numbers,
-    nodes,
-    reads,
-    writes,
-)
+from reasoning.synthesis.migrator.order import Options
+from reasoning.synthesis.migrator.program import Delete, Function, Insert, Lookup, Select, Snapshot, Source, Statement, Update
 from reasoning.synthesis.migrator.queries import rewritten
 from reasoning.synthesis.migrator.target import View
+from reasoning.synthesis.migrator.trees import fresh_numbers, nodes, plainly_named, reads, writes
 
 
 @dataclass(frozen=True)
@@ -77,7 +65,13 @@ def make_sketch(function: Function, view: View) -> Sketch:
             holes += _options(statement, view, function.name)
     target = view.mapping.target
     done = tuple(
-        tuple(dict.fromkeys(tuple(through_reference(s, target) for s in option) for option in options)) for options in holes
+        tuple(
+            dict.fromkeys(
+                tuple(plainly_named(through_reference(s, target), view.mapping.source.by_name) for s in option)
+                for option in options
+            )
+        )
+        for options in holes
     )
     return Sketch(function, done)
 

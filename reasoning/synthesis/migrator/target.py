@@ -3,9 +3,9 @@
 import itertools
 from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.correspondence import Correspondence, Place
+from reasoning.synthesis.migrator.correspondence import Correspondence
 from reasoning.synthesis.migrator.mapping import Cell, Copy, DataMapping, Made
-from reasoning.synthesis.migrator.tables import Edge
+from reasoning.synthesis.migrator.tables import Edge, Place
 
 
 class Unrewritable(Exception):

@@ -8,8 +8,9 @@ from typing import Any
 
 from reasoning.synthesis.migrator.database import fresh_value
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Cmp, Col, Delete, Fresh, Function, Insert, Lit, Program, Select, Update, nodes
+from reasoning.synthesis.migrator.program import Cmp, Col, Delete, Fresh, Function, Insert, Lit, Program, Select, Update
 from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.trees import nodes
 
 DOMAINS: dict[str, tuple] = {
     "int": (1, 2, 3), "str": ("a", "b", "c"), "float": (0.5, 1.5, 2.5), "decimal": (0.25, 1.25, 2.25), "bool": (0, 1),
@@ -17,6 +18,11 @@ DOMAINS: dict[str, tuple] = {
     "datetime": ("2024-01-01 10:00:00", "2024-02-02 10:00:00", "2024-03-03 10:00:00"),
 }  # fmt: skip
 """Values by type. Columns of one type share them, so that a wrong column of the same type meets equal and unequal values."""
+
+
+def domain(kind: str) -> tuple:
+    """The values of a type; those that are none of ours take texts."""
+    return DOMAINS.get(kind, DOMAINS["str"])
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ def _values(places, tables, fresh, literals):
             return tuple(made)
     known = [value for place in places for value in literals.get(place, ()) if not isinstance(value, bool)]
     known += [int(value) for place in places for value in literals.get(place, ()) if isinstance(value, bool)]
-    return tuple(dict.fromkeys([*known[:2], *DOMAINS[kind]]))[:4]
+    return tuple(dict.fromkeys([*known[:2], *domain(kind)]))[:4]
 
 
 def _fresh_columns(program: Program, tables: Tables) -> dict[tuple[str, str], list[int]]:

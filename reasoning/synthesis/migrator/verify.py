@@ -11,14 +11,16 @@ import time
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.migrator.check import Comparison
 from reasoning.synthesis.migrator.clusters import Cluster
+from reasoning.synthesis.migrator.formulas import Beyond, Cell, Row
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Insert, Program, fresh_numbers
-from reasoning.synthesis.migrator.symbols import Beyond, Cell, Row, Symbols
+from reasoning.synthesis.migrator.program import Insert, Program
+from reasoning.synthesis.migrator.symbols import Symbols
 from reasoning.synthesis.migrator.tables import Tables
+from reasoning.synthesis.migrator.trees import fresh_numbers
 
 BOUND = 2
 """Updates before the query."""
-SMALL = 20
+SMALL = 60
 """Functions that can matter, at most, for `verify="auto"`."""
 AUTO_SECONDS = 3.0
 """For `verify="auto"`."""

@@ -119,6 +119,25 @@ def test_a_difference_is_a_script_that_shows_it(folder, capsys):
     assert len(answers) == 2 and answers[0] != answers[1]
 
 
+def test_a_script_shows_a_reference_that_leads_nowhere(folder, capsys):
+    (folder / "wrong.sql").write_text(SPLIT_ONE.golden.replace("DELETE FROM identification WHERE passport = :passport;", ""))
+    assert check(folder, "wrong", "--script", f"{folder}/s.sql") == 1
+    script = (folder / "s.sql").read_text()
+    assert "answers: fails: a reference leads nowhere" in script
+    old, new = script.split("-- The new program")
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
+        base.executescript(old)
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            base.executescript("--" + new)
+
+
+def test_what_is_not_checked_is_told(folder, capsys):
+    (folder / "a.sql").write_text(SPLIT_ONE.source.replace("name TEXT", "name TEXT CHECK (name <> '')", 1))
+    assert synthesize(folder, "--verify", "off", "--report", f"{folder}/r.html") == 0
+    told = "old schema, line 1: CHECK of person is not read"
+    assert f"not checked: {told}" in capsys.readouterr().out and told in (folder / "r.html").read_text()
+
+
 def test_explain_says_where_everything_goes(folder, capsys):
     assert main(["explain", *schemas(folder), "--program", f"{folder}/p.sql"]) == 0
     told = capsys.readouterr().out

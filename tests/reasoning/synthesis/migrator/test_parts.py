@@ -9,13 +9,15 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 from benchmarks.migrator_scenarios.textbook import MERGE, SPLIT, SPLIT_ONE
 from reasoning.synthesis.migrator import parse_program, read_tables
-from reasoning.synthesis.migrator.correspondence import NOWHERE, assignments, correspondences, likeness, make_problem
-from reasoning.synthesis.migrator.data import datalog_of, migration_sql
+from reasoning.synthesis.migrator.correspondence import NOWHERE, assignments, correspondences, make_problem
+from reasoning.synthesis.migrator.data import migration_sql
+from reasoning.synthesis.migrator.exports import datalog_of
+from reasoning.synthesis.migrator.images import fingerprint, same_rows
 from reasoning.synthesis.migrator.joins import steiner_trees
+from reasoning.synthesis.migrator.likeness import likeness
 from reasoning.synthesis.migrator.mapping import Made, mappings
 from reasoning.synthesis.migrator.maxsat import assignments_by_maxsat
 from reasoning.synthesis.migrator.reading import read_places
-from reasoning.synthesis.migrator.simulate import fingerprint, same_rows
 from reasoning.synthesis.migrator.tables import Edge
 from reasoning.synthesis.syntax import show_program
 

@@ -113,6 +113,12 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
         ),
         ("-- name: f(x)\nSELECT id FROM (SELECT id, x FROM a) t WHERE x = :x;", "outside the fragment"),
         ("-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x;", "outside the fragment"),
+        ("-- name: f(x)\nSELECT id FROM a JOIN b USING (idd) WHERE x = :x;", "no column 'idd' (did you mean id"),
+        ("-- name: f(x)\nSELECT q.* FROM a WHERE x = :x;", "no table 'q' here"),
+        ("-- name: f(x, x)\nSELECT id FROM a WHERE x = :x;", "has the parameter x twice"),
+        ("-- name: f(x)\nINSERT INTO a (id, x, x) VALUES (1, :x, :x);", "names a column twice"),
+        ("-- name: f(x)\nINSERT INTO a (id, x) VALUES (FRESH('k'), :x);", "FRESH takes one whole number"),
+        ("-- name: f()\nSELECT x, COUNT(*) AS c FROM a GROUP BY x ORDER BY c;", "ORDER BY c, which is no column"),
         ("-- name: f(x)\n", "has no SQL"),
         ("-- name: f x\nSELECT 1;", "is no `-- name: function(parameter, ...)` line"),
         ("SELECT 1;", "SQL before the first"),
@@ -123,6 +129,93 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
     with pytest.raises(Refusal) as refusal:
         parse_program(text, TABLES, where="p.sql")
     assert complaint in str(refusal.value) and str(refusal.value).startswith("p.sql") and "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "dialect, sql, word",
+    [
+        ("sqlite", "INSERT OR REPLACE INTO a (id, x) VALUES (1, :x)", "INSERT OR REPLACE"),
+        ("sqlite", "INSERT OR IGNORE INTO a (id, x) VALUES (1, :x)", "INSERT OR IGNORE"),
+        ("mysql", "INSERT IGNORE INTO a (id, x) VALUES (1, :x)", "IGNORE"),
+        ("mysql", "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'", "CONFLICT"),
+        ("postgres", "INSERT INTO a (id, x) VALUES (1, :x) RETURNING id", "RETURNING"),
+        ("mysql", "DELETE FROM a WHERE x = :x ORDER BY id LIMIT 1", "ORDER"),
+        ("mysql", "DELETE FROM a WHERE x = :x LIMIT 1", "LIMIT"),
+        ("postgres", "DELETE FROM a WHERE x = :x RETURNING id", "RETURNING"),
+        ("postgres", "DELETE FROM ONLY a WHERE x = :x", "ONLY"),
+        ("mysql", "UPDATE a SET n = 1 WHERE x = :x LIMIT 1", "LIMIT"),
+        ("postgres", "UPDATE a SET n = 1 WHERE x = :x RETURNING id", "RETURNING"),
+        ("sqlite", "WITH c AS (SELECT id FROM b) DELETE FROM a WHERE x = :x", "WITH"),
+        ("sqlite", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS LAST", "NULLS LAST"),
+        ("postgres", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS FIRST", "NULLS FIRST"),
+        ("postgres", "SELECT id FROM a TABLESAMPLE BERNOULLI (10) WHERE x = :x", "SAMPLE"),
+        ("postgres", "SELECT id FROM a WHERE x = :x FETCH FIRST 3 ROWS ONLY", "FETCH"),
+        ("duckdb", "SELECT id FROM a WHERE x = :x LIMIT 10 PERCENT", "LIMIT OPTIONS"),
+        ("mysql", "SELECT n, COUNT(*) FROM a WHERE x = :x GROUP BY n WITH ROLLUP", "ROLLUP"),
+        ("duckdb", "SELECT COUNT(DISTINCT n, id) FROM a WHERE x = :x", "several columns"),
+        ("duckdb", "SELECT * EXCLUDE (n) FROM a WHERE x = :x", "EXCEPT"),
+        ("postgres", "SELECT id FROM a WHERE n BETWEEN SYMMETRIC 3 AND 1 AND x = :x", "SYMMETRIC"),
+    ],
+)
+def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
+    ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
+    with pytest.raises(Refusal, match="is outside the fragment|are outside the fragment") as refusal:
+        parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect)
+    assert word in str(refusal.value)
+
+
+def test_capitals_and_comments_tell_nothing_apart():
+    plain = "-- name: f(x)\nSELECT a.id AS id, b.y AS why FROM a JOIN b ON b.a_id = a.id WHERE a.x = :x ORDER BY b.y;"
+    loud = "-- name: f(x)\nSELECT A.ID AS id, B.Y AS why /* :no */ FROM A JOIN B ON B.A_ID = A.ID -- nor :this\n"
+    loud += "WHERE A.X = :x ORDER BY B.Y;"
+    one, other = (parse_program(text, TABLES).functions[0] for text in (plain, loud))
+    assert one.statements == other.statements and one.tables == other.tables == {"a", "b"}
+
+
+def test_an_order_names_outputs_first_and_is_printed_so():
+    """By hand, as SQL has it: `n` is the output, which holds x."""
+    text = "-- name: f()\nSELECT x AS n, n AS x, id FROM a ORDER BY n, id;"
+    select = parse_program(text, TABLES).functions[0].statements[0]
+    assert [column.name for column, _ in select.order] == ["x", "id"]
+    shown = show_statement(select)
+    assert shown == "SELECT x AS n, n AS x, id FROM a ORDER BY a.x, id"
+    base = sqlite3.connect(":memory:")
+    base.executescript(DDL + "INSERT INTO a VALUES (1, 'q', 1), (2, 'p', 2);")
+    assert base.execute(shown).fetchall() == base.execute(text.split("\n")[1]).fetchall() == [("p", 2, 2), ("q", 1, 1)]
+    base.close()
+
+
+KEYS = """CREATE TABLE t (a INT UNIQUE NOT NULL, b INT, c TEXT CHECK (c <> ''), d TIMESTAMP DEFAULT CURRENT_TIMESTAMP, UNIQUE (b, c));
+CREATE UNIQUE INDEX ti ON t (c, a DESC);
+CREATE UNIQUE INDEX tj ON t (b) WHERE b > 1;
+CREATE TABLE u (id INT PRIMARY KEY, t INT REFERENCES t(a) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, s TEXT DEFAULT ';--' UNIQUE);"""
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres", "duckdb"])
+def test_unique_keys_are_read_and_the_rest_is_named(dialect):
+    tables = read_tables(KEYS, dialect)
+    assert tables["t"].key == ("a",) and tables["t"].unique == (("b", "c"), ("c", "a"))
+    assert tables["u"].unique == (("s",),) and tables["u"].defaults == {"s": ";--"}
+    assert tables.deferred == {("u", ("t",))}
+    assert tables.not_read == (
+        "line 1: CHECK of t is not read",
+        "line 1: a computed DEFAULT of t is not read",
+        "line 3: a unique index over some rows or over expressions of t is not read",
+        "line 4: ON DELETE or ON UPDATE of u is not read",
+    )
+
+
+@pytest.mark.parametrize(
+    "ddl, complaint",
+    [
+        ("CREATE TABLE t (a INT);\nALTER TABLE t ADD CONSTRAINT k PRIMARY KEY (a);", "line 2: ALTER TABLE t adds a key"),
+        ("CREATE TABLE t (a INT, UNIQUE (aa));", "t is unique by aa, which it does not have (did you mean a?)"),
+    ],
+)
+def test_keys_that_cannot_be_read(ddl, complaint):
+    with pytest.raises(Refusal) as refusal:
+        read_tables(ddl, "postgres", "a.sql")
+    assert complaint in str(refusal.value)
 
 
 def test_functions_outside_the_fragment_pass_where_nothing_changes_or_by_option():
