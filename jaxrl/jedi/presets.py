@@ -77,15 +77,21 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         )
     elif mode == "separate":
         agent = as_separate(agent)
+    if env == "bricks":  # a game is longer and its rewards rarer: three times the play of `catch`, measured to be enough
+        schedule = Schedule(14_336, 6_144, 256, 8_192, 256, Updates(3000, 1000, 200, 100), Updates(60, 30, 80, 10), 0)
+        gate, evaluate_every = GateConfig(latest_epoch=6), 4
+    else:
+        schedule = Schedule(4_608, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0)
+        gate, evaluate_every = GateConfig(latest_epoch=4), 1
     if toy:
         return JediConfig(
             env,
             game=GameConfig(frame_size=32, num_envs=8),
             agent=agent,
             replay=ReplayConfig(capacity=20_000, episodes=4_000),
-            schedule=Schedule(4_608, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0),
-            gate=GateConfig(latest_epoch=4),
-            evaluation=EvaluationConfig(every=1, episodes=100, final_episodes=100, max_steps=500),
+            schedule=schedule,
+            gate=gate,
+            evaluation=EvaluationConfig(every=evaluate_every, episodes=100, final_episodes=100, max_steps=500),
             checkpoint=CheckpointConfig(minutes=1.0),
         )
     return JediConfig(
