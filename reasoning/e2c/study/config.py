@@ -18,9 +18,9 @@ class StudyConfig:
     """Problems that are trained on, and tested on."""
     model: ModelConfig = ModelConfig(vocabulary=len(WORDS))
     """The tiny model."""
-    rows: int = 20_000
+    rows: int = 60_000
     """Training problems of the base models."""
-    sft: SFTConfig = SFTConfig(steps=1400)
+    sft: SFTConfig = SFTConfig(steps=1800)
     """Of the base models: plan and execution, or execution alone, with equally many trained tokens."""
     plain: bool = True
     """Whether a model without plans is trained too, as the other baseline."""
@@ -51,7 +51,7 @@ class StudyConfig:
     """Training on causal or post-hoc data, from the base model."""
     wrong_plans: float = 0.3
     """Share of post-hoc rows whose plan is another chain of the same problem, beside the right execution."""
-    information_problems: int = 50
+    information_problems: int = 100
     """Problems of the entropies; 0: this part is left out."""
     information_samples: int = 8
     """Plans of each, and executions of each plan."""
