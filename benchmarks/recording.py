@@ -83,7 +83,7 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
 
 def _check(claim: Claim):
     if claim.direction not in SIDES:
-        raise ValueError(f"claim {claim.claim!r}: direction is {claim.direction!r}, not '>=' or '<='")
+        raise ValueError(f"claim {claim.claim!r}: direction is {claim.direction!r}, not one of {', '.join(SIDES)}")
     if claim.measured is not None and not math.isfinite(claim.measured):
         raise ValueError(f"claim {claim.claim!r}: the measured figure is {claim.measured}")
 

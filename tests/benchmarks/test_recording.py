@@ -45,7 +45,7 @@ def test_an_accelerator_is_part_of_the_file_name(tmp_path, monkeypatch):
         ("<", 3.0, False),
         ("<", 2.9, True),
         (">=", None, None),
-    ],  # fmt: skip
+    ],
 )
 def test_a_claim_holds_on_its_side_of_the_goal(direction, measured, holds):
     assert Claim("c", 3.0, direction, measured).holds is holds
@@ -57,7 +57,7 @@ def test_a_claim_holds_on_its_side_of_the_goal(direction, measured, holds):
         ("Two words", {}, CLAIM, "benchmark name"),
         ("../up", {}, CLAIM, "benchmark name"),
         ("n", {"loss": float("nan")}, CLAIM, "not JSON compliant"),
-        ("n", {}, Claim("c", 1.0, ">", 1.0), "direction"),
+        ("n", {}, Claim("c", 1.0, "==", 1.0), "direction"),
         ("n", {}, Claim("c", 1.0, ">=", float("inf")), "measured figure"),
     ],
 )

@@ -212,8 +212,8 @@ def _information(found: dict[str, Any]) -> list[str]:
     of = lambda name: str(bootstrap(found[name]))
     return [
         "## Informative plans, deterministic executions", "",
-        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')} (both corrected "
-        f"for few samples). So a plan tells {of('informativeness')} nats of the answer. Entropy of a whole plan given the question: "
-        f"{of('plan_total')} nats, {of('plan_entropy')} per token; of a whole execution given its plan: {of('execution_total')} nats, "
-        f"{of('execution_entropy')} per token. Different plans per problem: {of('different_plans')}.", "",
+        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')} (both "
+        f"corrected for few samples). So a plan tells {of('informativeness')} nats of the answer. Entropy of a whole plan given the "
+        f"question: {of('plan_total')} nats, {of('plan_entropy')} per token; of a whole execution given its plan: "
+        f"{of('execution_total')} nats, {of('execution_entropy')} per token. Different plans per problem: {of('different_plans')}.", "",
     ]  # fmt: skip
