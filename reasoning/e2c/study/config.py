@@ -78,7 +78,8 @@ def smoke() -> StudyConfig:
     return StudyConfig(
         task=ChainConfig(variables=4, longest=3), model=ModelConfig(len(WORDS), 1, 16, 2, 16), rows=16, sft=little, problems=4, ks=(2,),
         adapt_rows=(4,), adapt=little, adapt_seeds=2, stage_one=stage_one(updates=1, prompts=2, group=4),
-        stage_two=stage_two(updates=1, prompts=2, group=4), rl_seeds=2, rl_problems=4, causal=little, information_problems=2, information_samples=2,
+        stage_two=stage_two(updates=1, prompts=2, group=4), rl_seeds=2, rl_problems=4, causal=little,
+        information_problems=2, information_samples=2,
     )  # fmt: skip
 
 
