@@ -166,12 +166,16 @@ def study_claims(folder: Path) -> Path:
         raise Refusal(f"{file} is not there: run python -m reasoning.e2c study first")
     verdicts = json.loads(file.read_text())
     config = json.loads((folder / "config.json").read_text())
-    sides = {">= 0": (0.0, ">="), "> 0": (0.0, ">="), "gap >= 0": (0.0, ">="), "gap < 0": (0.0, "<="), "<= 0.15": (0.15, "<=")}
     claims = [
-        Claim(f"E2C study: {v['claim']} ({v['measured']})", *sides[v["goal"]], v["value"], config["rl_seeds"])
-        for v in verdicts if v["goal"] in sides
+        Claim(f"E2C study: {v['claim']} ({v['measured']})", v["goal"], v["direction"], v["value"], seeds_of(v["claim"], config))
+        for v in verdicts if v["direction"] is not None
     ]  # fmt: skip
     return record("e2c_study", {"verdicts": verdicts, "config": config}, claims)
+
+
+def seeds_of(claim: str, config: dict) -> int:
+    """Runs behind a claim: of reinforcement learning, draws of the new domain's rows, or the one base model."""
+    return config["rl_seeds"] if claim.startswith("reinforcement") else config["adapt_seeds"] if claim.startswith("EF-SFT") else 1
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 import datetime
 import json
 import math
+import operator
 import os
 import platform
 import re
@@ -19,6 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
+SIDES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+"""How a measured figure is held against its goal."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -28,7 +32,7 @@ class Claim:
     """The sentence, e.g. "world-model sampling is faster than the pixel baseline, times"."""
     goal: float
     """The figure to reach, in the unit that the sentence names."""
-    direction: Literal[">=", "<="]
+    direction: Literal[">=", "<=", ">", "<"]
     """On which side of the goal the measured figure should be."""
     measured: float | None
     """What came out; None: not run."""
@@ -40,7 +44,7 @@ class Claim:
         """Whether the goal was reached; None where nothing was run."""
         if self.measured is None:
             return None
-        return self.measured >= self.goal if self.direction == ">=" else self.measured <= self.goal
+        return SIDES[self.direction](self.measured, self.goal)
 
 
 def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path = RESULTS) -> Path:
@@ -53,7 +57,7 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
       folder: created if missing.
 
     Raises:
-      ValueError: a bad name, a direction other than ">=" and "<=", or a figure that is NaN or infinite.
+      ValueError: a bad name, an unknown direction, or a figure that is NaN or infinite.
     """
     if not re.fullmatch(r"[a-z0-9_-]+", name):
         raise ValueError(f"benchmark name {name!r}: use small letters, digits, '_' and '-'")
@@ -78,8 +82,8 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
 
 
 def _check(claim: Claim):
-    if claim.direction not in (">=", "<="):
-        raise ValueError(f"claim {claim.claim!r}: direction is {claim.direction!r}, not '>=' or '<='")
+    if claim.direction not in SIDES:
+        raise ValueError(f"claim {claim.claim!r}: direction is {claim.direction!r}, not one of {', '.join(SIDES)}")
     if claim.measured is not None and not math.isfinite(claim.measured):
         raise ValueError(f"claim {claim.claim!r}: the measured figure is {claim.measured}")
 

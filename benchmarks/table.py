@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.recording import RESULTS, ROOT
+from benchmarks.recording import RESULTS, ROOT, SIDES
 
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 COLUMNS = ("claim", "goal", "measured", "holds", "seeds", "hardware", "date, commit", "benchmark")
@@ -49,7 +49,7 @@ def _cells(claim):
     target = f"{claim['direction']} {number(goal)}"
     if measured is None:
         return text, target, "not run", "", ""
-    holds = measured >= goal if claim["direction"] == ">=" else measured <= goal
+    holds = SIDES[claim["direction"]](measured, goal)
     if holds != claim["holds"]:
         raise ValueError(
             f"the claim {claim['claim']!r} is marked holds={claim['holds']}, but {measured} against {target} says {holds}"

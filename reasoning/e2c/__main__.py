@@ -67,7 +67,8 @@ def scale(command: Tts) -> dict:
     """A policy on a benchmark."""
     from reasoning.e2c.benchmarks import BENCHMARKS, load
     from reasoning.e2c.evaluate import evaluate
-    from reasoning.e2c.policies.settings import Settings, check
+    from reasoning.e2c.policies.by_name import check_policy
+    from reasoning.e2c.policies.settings import Settings
 
     tasks = load(command.bench, command.file, command.fields)[: command.limit]
     print(f"{command.bench}: {len(tasks)} problems, so one problem is {100 / len(tasks):.2g} points", file=sys.stderr)
@@ -78,10 +79,12 @@ def scale(command: Tts) -> dict:
         execution=replace(default.execution, max_tokens=command.max_execution_tokens),
         chain=replace(default.chain, max_tokens=command.max_execution_tokens),
     )  # fmt: skip
-    check(settings)
+    check_policy(command.policy, settings)
     checker = BENCHMARKS[command.bench].check
     backend = backend_of(command.source)
-    return evaluate(tasks, command.policy, backend, settings, checker, command.out, command.samples, command.batch, command.seed)
+    model = command.source.endpoint.model if command.source.local.path is None else str(command.source.local.path)
+    sizes = (command.samples, command.batch, command.seed)
+    return evaluate(tasks, command.policy, backend, settings, checker, command.out, *sizes, f"{model}, {command.file.name}")
 
 
 def generate_data(command: GenData) -> dict:

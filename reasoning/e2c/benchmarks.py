@@ -74,9 +74,19 @@ def medmcqa_problem(record: Record) -> Task:
 
 
 def mmlu_problem(record: Record) -> Task:
-    """{question, choices: four, answer: 0 to 3 or a letter}; a CSV's choices may be columns A to D."""
+    """{question, choices: four, answer: 0 to 3 or a letter}; a CSV's choices may be columns A to D, and its header may be missing, as in
+    the published files.
+    """
     choices = record.get("choices") or [record[letter] for letter in "ABCD"]
     return Task(with_options(str(record["question"]), [str(choice) for choice in choices]), _letter(record["answer"], choices))
+
+
+def mmlu_records(path: str | Path) -> list[Record]:
+    """Records of any kind of file; a .csv may lack its header."""
+    if Path(path).suffix != ".csv":
+        return read_records(path)
+    named = read_records(path, ("question", *"ABCD", "answer"))
+    return read_records(path) if named and "question" in named[0].values() else named
 
 
 def _letter(value: Any, options: list) -> str:
@@ -113,7 +123,7 @@ def load(name: str, path: str | Path, fields: Mapping[str, str] = {}) -> list[Ta
     if name not in BENCHMARKS:
         raise Refusal(f"{name!r} is no benchmark: choose one of {', '.join(BENCHMARKS)}")
     tasks = []
-    for number, record in enumerate(read_records(path), 1):
+    for number, record in enumerate(mmlu_records(path) if name == "mmlu" else read_records(path), 1):
         try:
             tasks.append(BENCHMARKS[name].read(record | {ours: record[theirs] for ours, theirs in fields.items()}))
         except (KeyError, ValueError, TypeError, AttributeError) as error:

@@ -83,14 +83,15 @@ def generate(
     batch: int = 16,
     check: answers.Checker = answers.math_verify,
 ) -> dict[str, Any]:
-    """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already are not asked again.
+    """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already are not asked again, and one that
+    the data repeats is asked once.
 
     Every question leaves one line: a row, or `{"question", "rejected": reason}`.
     """
     file = Appended(path)
     done = {record["question"] for record in file}
     place = {question.question: number for number, question in enumerate(questions)}
-    left = [question for question in questions if question.question not in done]
+    left = [q for q in {question.question: question for question in questions}.values() if q.question not in done]
     for start in range(0, len(left), batch):
         part = left[start : start + batch]
         by_text = {question.question: question for question in part}

@@ -13,8 +13,8 @@ from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.answers import Checker
 from reasoning.e2c.asking import Backend, solve
 from reasoning.e2c.benchmarks import Task
-from reasoning.e2c.policies.by_name import POLICIES
-from reasoning.e2c.policies.settings import Settings, check
+from reasoning.e2c.policies.by_name import POLICIES, check_policy
+from reasoning.e2c.policies.settings import Settings
 from reasoning.e2c.records import Appended
 from reasoning.e2c.scores import bootstrap, mean_pass_at_k, pass_at_1
 from reasoning.e2c.votes import majority
@@ -22,21 +22,22 @@ from reasoning.e2c.votes import majority
 
 def evaluate(
     tasks: Sequence[Task], policy: str, backend: Backend, settings: Settings, check_answer: Checker, out: str | Path,
-    samples: int = 1, batch: int = 16, seed: int = 0,
+    samples: int = 1, batch: int = 16, seed: int = 0, source: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Run a policy `samples` times on every task; returns the summary and writes it to `out`, a .json file.
 
-    Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and not asked for again.
+    Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and not asked for again. `source` names
+    model and data.
 
     Raises:
-      Refusal: settings that make no sense, or a file of outcomes of another policy.
+      Refusal: settings that make no sense, or a file of other outcomes (what differs is named).
     """
-    check(settings)
+    check_policy(policy, settings)
     file = Appended(Path(out).with_suffix(".jsonl"))
-    kind = {"policy": policy, "k": settings.k, "seed": seed}
-    for record in file:
-        if {name: record.get(name) for name in kind} != kind:
-            raise Refusal(f"{file.path} holds outcomes of another policy, k or seed: choose another --out")
+    kind = {"policy": policy, "seed": seed, "source": source} | asked_for(settings)
+    for number, record in enumerate(file, 1):
+        if other := [name for name, value in kind.items() if record.get(name) != value]:
+            raise Refusal(f"{file.path}, line {number}, was found with another {', '.join(other)}: choose another --out")
     done = {(record["problem"], record["sample"]) for record in file}
     left = [(number, sample) for sample in range(samples) for number in range(len(tasks)) if (number, sample) not in done]
     with Progress(policy, len(tasks) * samples, len(done)) as bar:
@@ -48,6 +49,12 @@ def evaluate(
     found = summarise(wanted, len(tasks), samples, check_answer, [task.answer for task in tasks])
     write_atomically(Path(out), json.dumps({"policy": policy, "k": settings.k} | found, indent=2) + "\n")
     return found
+
+
+def asked_for(settings: Settings) -> dict[str, Any]:
+    """What outcomes depend on, but for the functions and sentences of a caller's own."""
+    limits = {f"max_{name}_tokens": getattr(settings, name).max_tokens for name in ("plan", "execution", "chain")}
+    return {"k": settings.k, "budget": settings.budget, "chains": settings.chains, "judge": settings.judge} | limits
 
 
 def _run(kind, tasks, part, backend, settings, check_answer, file):
@@ -70,16 +77,17 @@ def summarise(records: list[dict], problems: int, samples: int, check_answer: Ch
     for record in records:
         correct[record["problem"]][record["sample"]] = record["correct"]
         answers[record["problem"]][record["sample"]] = record["answer"]
-    voted = [majority(row) for row in answers]
-    right = [vote is not None and check_answer(vote, truth) for vote, truth in zip(voted, truths, strict=True)]
+    voted = lambda k: [majority(row[:k]) for row in answers]
+    right = lambda k: [vote is not None and check_answer(vote, truth) for vote, truth in zip(voted(k), truths, strict=True)]
     phases: dict[str, float] = {}
     for record in records:
         for name, spent in record["phases"].items():
             phases[name] = phases.get(name, 0.0) + spent["generated"] / len(records)
     ks = [k for k in (1, 2, 4, 8, 16, 32) if k <= samples]
+    majorities = {f"maj@{k}": bootstrap(right(k))._asdict() for k in sorted({*ks, samples})}
     return {
         "problems": problems, "samples": samples, "one_problem": 1 / problems, "pass@1": pass_at_1(correct)._asdict(),
-        **{f"pass@{k}": mean_pass_at_k(correct, k)._asdict() for k in ks if k > 1}, f"maj@{samples}": bootstrap(right)._asdict(),
+        **{f"pass@{k}": mean_pass_at_k(correct, k)._asdict() for k in ks if k > 1}, **majorities,
         "generated": float(np.mean([record["generated"] for record in records])),
         "prefill": float(np.mean([record["prefill"] for record in records])), "generated_by_phase": phases,
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from jaxrl.train.rundir import write_atomically
 Record = dict[str, Any]
 
 
-def read_records(path: str | Path) -> list[Record]:
-    """All records of a .jsonl, .json (a list), .csv (with a header) or .parquet file.
+def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list[Record]:
+    """All records of a .jsonl, .json (a list), .csv or .parquet file. `columns` are the names in a .csv that has no header.
 
     Raises:
       Refusal: the file is not there, of another kind, or damaged (the line is named).
@@ -23,7 +23,7 @@ def read_records(path: str | Path) -> list[Record]:
     if path.suffix not in readers:
         raise Refusal(f"{path} is of an unknown kind: name a file that ends in {', '.join(readers)}")
     try:
-        return readers[path.suffix](path)
+        return _csv(path, columns) if path.suffix == ".csv" else readers[path.suffix](path)
     except FileNotFoundError:
         raise Refusal(f"{path} is not there: name a file of this machine (nothing is downloaded)") from None
     except UnicodeDecodeError as error:
@@ -58,9 +58,9 @@ def _json_list(path: Path) -> list[Record]:
     return found
 
 
-def _csv(path: Path) -> list[Record]:
+def _csv(path: Path, columns: Sequence[str] | None = None) -> list[Record]:
     with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+        return list(csv.DictReader(file, columns))
 
 
 def _parquet(path: Path) -> list[Record]:

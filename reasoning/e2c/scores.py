@@ -66,8 +66,11 @@ def pass_at_1(correct: Sequence[Sequence[bool]]) -> Interval:
     return bootstrap([np.mean(row) for row in correct])
 
 
-def entropy_of(answers: Sequence[str | None]) -> float:
-    """Of the empirical distribution of answers, nats; no answer is an answer of its own. Biased low by about (kinds - 1) / 2n."""
+def entropy_of(answers: Sequence[str | None], corrected: bool = False) -> float:
+    """Of the empirical distribution of answers, nats; no answer is an answer of its own.
+
+    It is biased low by about (kinds - 1) / 2n, which `corrected` adds (Miller and Madow).
+    """
     _, counts = np.unique([str(answer) for answer in answers], return_counts=True)
     shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum())
+    return float(-(shares * np.log(shares)).sum() + corrected * (len(counts) - 1) / (2 * len(answers)))

@@ -19,9 +19,10 @@ def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
     with pytest.raises(Refusal, match="study first"):
         e2c.study_claims(tmp_path)
     (tmp_path / "report").mkdir()
-    verdict = {"claim": "c", "goal": "gap < 0", "measured": "m", "holds": False, "value": 0.1}
-    (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict, verdict | {"goal": "-"}]))
-    (tmp_path / "config.json").write_text(json.dumps({"rl_seeds": 3}))
+    verdict = {"claim": "reinforcement", "direction": ">", "goal": 0.0, "measured": "m", "holds": False, "value": 0.0}
+    others = [verdict | {"claim": "EF-SFT", "direction": ">="}, verdict | {"claim": "control"}, verdict | {"direction": None}]
+    (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict, *others]))
+    (tmp_path / "config.json").write_text(json.dumps({"rl_seeds": 3, "adapt_seeds": 2}))
     e2c.study_claims(tmp_path)
-    (claim,) = seen["claims"]
-    assert claim.measured == 0.1 and not claim.holds and claim.seeds == 3
+    assert [(claim.seeds, claim.holds) for claim in seen["claims"]] == [(3, False), (2, True), (1, False)]
+    assert "(m)" in seen["claims"][0].claim

@@ -35,7 +35,17 @@ def test_an_accelerator_is_part_of_the_file_name(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     "direction, measured, holds",
-    [(">=", 3.0, True), (">=", 2.9, False), ("<=", 3.0, True), ("<=", 3.1, False), (">=", None, None)],
+    [
+        (">=", 3.0, True),
+        (">=", 2.9, False),
+        ("<=", 3.0, True),
+        ("<=", 3.1, False),
+        (">", 3.0, False),
+        (">", 3.1, True),
+        ("<", 3.0, False),
+        ("<", 2.9, True),
+        (">=", None, None),
+    ],
 )
 def test_a_claim_holds_on_its_side_of_the_goal(direction, measured, holds):
     assert Claim("c", 3.0, direction, measured).holds is holds
@@ -47,7 +57,7 @@ def test_a_claim_holds_on_its_side_of_the_goal(direction, measured, holds):
         ("Two words", {}, CLAIM, "benchmark name"),
         ("../up", {}, CLAIM, "benchmark name"),
         ("n", {"loss": float("nan")}, CLAIM, "not JSON compliant"),
-        ("n", {}, Claim("c", 1.0, ">", 1.0), "direction"),
+        ("n", {}, Claim("c", 1.0, "==", 1.0), "direction"),
         ("n", {}, Claim("c", 1.0, ">=", float("inf")), "measured figure"),
     ],
 )

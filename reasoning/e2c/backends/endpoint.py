@@ -165,7 +165,7 @@ class Endpoint:
         text = choice["text"] if self.config.api == "completions" else choice["message"]["content"]
         if self.config.api == "chat":
             text = text.removeprefix(ask.prompt.prefill)
-        logprobs = (choice.get("logprobs") or {}).get("token_logprobs") if self.config.api == "completions" else None
+        logprobs = (choice["logprobs"] or {}).get("token_logprobs")
         total = sum(logprobs) if logprobs and all(value is not None for value in logprobs) else None
         return Completion(
             text, int(usage["completion_tokens"]), choice.get("finish_reason") == "stop", total, int(usage["prompt_tokens"])
@@ -182,10 +182,21 @@ class Endpoint:
 def _checked(reply: Any, body: dict) -> dict:
     """The parts of a reply that are used; raises where they are missing."""
     choice = reply["choices"][0]
-    if "messages" in body:
-        if not isinstance(choice["message"]["content"], str):
-            raise ValueError("content is no text")
-    elif not isinstance(choice["text"], str):
-        raise ValueError("text is no text")
-    usage = reply["usage"]
-    return {"choices": [choice], "usage": {name: int(usage[name]) for name in ("prompt_tokens", "completion_tokens")}}
+    if not isinstance(choice["message"]["content"] if "messages" in body else choice["text"], str):
+        raise ValueError("its text is no text")
+    usage = {name: int(reply["usage"][name]) for name in ("prompt_tokens", "completion_tokens")}
+    if min(usage.values()) < 0:
+        raise ValueError("it counts less than no tokens")
+    return {"choices": [{**choice, "logprobs": _numbers(choice, "echo" in body)}], "usage": usage}
+
+
+def _numbers(choice: dict, needed: bool) -> dict | None:
+    """Log-probabilities and offsets of tokens as plain numbers; None where a server gives none, or other things, and none are needed."""
+    found = choice.get("logprobs")
+    try:
+        logprobs = [None if value is None else float(value) for value in found["token_logprobs"]]
+        return {"token_logprobs": logprobs, "text_offset": [int(value) for value in found["text_offset"]] if needed else None}
+    except (TypeError, KeyError, ValueError):
+        if needed:
+            raise ValueError("it echoes no log-probabilities: this server cannot weigh, choose --judge text") from None
+        return None

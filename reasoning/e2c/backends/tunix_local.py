@@ -1,4 +1,9 @@
-"""A local Tunix model as a backend (extra `llm`): fixed batch and prompt sizes, tags as stop tokens."""
+"""A local Tunix model as a backend (extra `llm`): fixed batch and prompt sizes, tags as stop tokens.
+
+Tunix's sampler takes whole prompts and begins with an empty cache, so what prompts have in common is read for each of them; only equal
+greedy asks, whose replies would be word for word the same, are sampled once. A server that keeps prefixes (vLLM, SGLang), asked through
+`endpoint`, or the tiny model's sampler read a shared prompt once.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,16 +34,21 @@ class TunixBackend:
         return cls(load_model(local), local)
 
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
-        """All completions; asks with the same sampling share batches."""
+        """All completions; asks with the same sampling share batches, and equal greedy asks one completion."""
         found: list[list[Completion]] = [[] for _ in asks]
         groups: dict = {}
         for number, ask in enumerate(asks):
-            groups.setdefault(ask.sampling, []).extend([(ask, number)] * ask.n)
-        for sampling, group in groups.items():
+            rows = groups.setdefault(ask.sampling, {})
+            for copy in range(ask.n):
+                same = ask.prompt if ask.sampling.temperature == 0 else (number, copy)
+                rows.setdefault(same, (ask, []))[1].append(number)
+        for sampling, rows in groups.items():
+            group = list(rows.values())
             for start in range(0, len(group), self.local.batch):
                 part = group[start : start + self.local.batch]
-                for (_, number), completion in zip(part, self._batch(part, sampling, start), strict=True):
-                    found[number].append(completion)
+                for (_, numbers), completion in zip(part, self._batch(part, sampling, start), strict=True):
+                    for number in numbers:
+                        found[number].append(completion)
         return found
 
     def _batch(self, part, sampling, start: int) -> list[Completion]:

@@ -26,6 +26,9 @@ class LocalModel:
     add_tags: bool = True
     """Whether the four tags are added to a tokenizer that lacks them, and the embeddings grow if they have no spare rows. False: such a
     checkpoint is refused."""
+    trained: Path | None = None
+    """Run folder of `sft`, `ef-sft` or `rl`: the weights of its last checkpoint take the place of those in `path`. LoRA adapters are put on
+    as they were trained, so `lora_rank` must be the same."""
     max_prompt: int = 1024
     """Tokens of a prompt in generation; longer ones go to the next power of two."""
     batch: int = 8
@@ -78,6 +81,8 @@ class RLTraining:
     """Questions of a batch."""
     mini_batch: int = 32
     """Questions of an optimiser step."""
+    micro_batch: int | None = None
+    """Questions whose responses are sampled and trained on at once; gradients are summed up to a mini-batch. None: the mini-batch."""
     steps: int = 100
     """Batches."""
     temperature: float = 1.0
@@ -101,7 +106,9 @@ class RLTraining:
     dual_clip: float = 3.0
     """Bound for negative advantages."""
     beta: float = 0.0
-    """Coefficient of the KL to the first policy."""
+    """Coefficient of the KL (k3) to the first policy."""
+    entropy_rows: int = 4
+    """Responses of a batch whose entropies of both phases are measured, by one more forward pass each; 0: none."""
     reward: Literal["corrected", "official"] = "corrected"
     """official repeats the quirks of the authors' reward."""
     save_every: int = 20

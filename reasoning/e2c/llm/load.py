@@ -13,7 +13,7 @@ from jax.sharding import AxisType, Mesh
 from jaxrl.train.errors import Refusal
 from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
-from reasoning.e2c.llm.tags import add_tags, missing_tags, tag_ids
+from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, tag_ids
 
 ADAPTED = ".*(q_proj|k_proj|v_proj|o_proj|gate_proj|up_proj|down_proj)"
 """Layers with LoRA adapters."""
@@ -56,6 +56,8 @@ def load_model(local: LocalModel) -> Loaded:
         model = params.create_model_from_safe_tensors(str(folder), config, mesh, jnp.dtype(local.dtype))
         model, config = with_rows(model, config, len(tokenizer))
         model = with_lora(model, local, mesh) if local.lora_rank else model
+        if local.trained is not None:
+            put_trained(model, local, tag_ids(tokenizer))
     return Loaded(model, config, tokenizer, mesh, tag_ids(tokenizer))
 
 
@@ -166,3 +168,26 @@ def with_lora(model: Any, local: LocalModel, mesh: Mesh) -> Any:
     provider = qwix.LoraProvider(module_path=ADAPTED, rank=local.lora_rank, alpha=local.lora_alpha)
     with mesh:
         return qwix.apply_lora_to_model(model, provider, **model.get_model_input())
+
+
+def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
+    """Put the weights of a run's last checkpoint into the model.
+
+    Raises:
+      Refusal: the run has no checkpoint, other tags, or weights of another shape.
+    """
+    run = Path(local.trained).expanduser().resolve()
+    check_tags(run, tags)
+    folder = next((f for f in (run / "checkpoints" / "actor", run / "checkpoints") if f.is_dir()), None)
+    if folder is None:
+        raise Refusal(f"{run} holds no checkpoints: train there first")
+    store = extra.load("tunix.sft.checkpoint_manager").CheckpointManager(str(folder))
+    try:
+        step, _ = store.maybe_restore(model, restore_only_lora_params=bool(local.lora_rank))
+    except (ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise Refusal(f"the checkpoint in {run} does not fit this model ({reason}): name the same path and lora-rank") from None
+    finally:
+        store.close()
+    if not step:
+        raise Refusal(f"{run} holds no checkpoint yet: train there first")

@@ -4,8 +4,9 @@ Tunix's policy loss takes one advantage per token as well as one per response. T
 an underscore; a test fails loudly should it go.
 """
 
+import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,17 @@ from reasoning.e2c.llm import extra
 from reasoning.e2c.llm.config import LocalModel, RLTraining
 from reasoning.e2c.llm.load import Loaded, load_model
 from reasoning.e2c.llm.prompts import prompt_text
-from reasoning.e2c.llm.tags import markers
+from reasoning.e2c.llm.tags import markers, write_tags
+from reasoning.e2c.llm.watch import RolloutWatch, batch_entropies
 from reasoning.e2c.masks import phase_weights
 from reasoning.e2c.records import read_records
 from reasoning.e2c.rewards import RewardConfig, reward
 
 
-def weighted_learner(config: RLTraining, tags: Any):
-    """A subclass of Tunix's GRPOLearner that weighs the advantages of plan tokens.
+def weighted_learner(config: RLTraining, tags: Any, seen: Callable[[Any], None] = lambda example: None):
+    """A subclass of Tunix's GRPOLearner that weighs the advantages of plan tokens. `seen` is told of every batch of rollouts.
+
+    It also gives each batch random numbers of its own: Tunix alone would sample all of them with the same.
 
     Raises:
       Refusal: this version of Tunix has no such method any more.
@@ -41,15 +45,22 @@ def weighted_learner(config: RLTraining, tags: Any):
 
     class Weighted(grpo.GRPOLearner):
         def _generate_and_compute_advantage(self, *args, **kwargs):
+            self.rl_cluster.cluster_config.rollout_config.seed = seed_of_batch(config.seed, self._iter_steps)
             example = super()._generate_and_compute_advantage(*args, **kwargs)
+            seen(example)
             weights = phase_weights(example.completion_ids, example.completion_mask, tags, config.plan_weight, config.missing)
             return example.replace(advantages=jnp.asarray(example.advantages)[:, None] * weights)
 
     return Weighted
 
 
-def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFAULT):
-    """As Tunix calls it: `(prompts, completions, answer) -> rewards`.
+def seed_of_batch(seed: int, batch: int) -> int:
+    """Of the sampling of one batch; a resumed run draws what an unbroken one would."""
+    return int(np.random.SeedSequence((seed, batch)).generate_state(1)[0] >> 1)
+
+
+def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFAULT, seen: list[float] | None = None):
+    """As Tunix calls it: `(prompts, completions, answer) -> rewards`; they are added to `seen`, too.
 
     Raises:
       Refusal: a reward that is not finite (the row is named).
@@ -62,16 +73,18 @@ def reward_function(config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFA
         for number, value in enumerate(found):
             if not np.isfinite(value):
                 raise Refusal(f"the reward of response {number} is {value}: mend the reward function or leave out the row")
+        if seen is not None:
+            seen.extend(found)
         return found
 
     return rewards
 
 
-def questions(config: RLTraining, tokenizer: Any, start: int = 0, layout: E2CFormat = DEFAULT) -> Iterator[dict[str, np.ndarray]]:
-    """Batches of prompts and answers from batch `start` on, epoch after epoch in orders of their own."""
+def questions(config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFAULT) -> Iterator[dict[str, np.ndarray]]:
+    """All batches of prompts and answers, epoch after epoch in orders of their own. Tunix passes over those it has trained on."""
     found: list[Question] = questions_from(read_records(config.data), str(config.data))
     texts = [prompt_text(tokenizer, layout.question_prompt(question.question)) for question in found]
-    for batch in range(start, config.steps):
+    for batch in range(config.steps):
         places = [divmod(batch * config.prompts + i, len(found)) for i in range(config.prompts)]
         orders = {e: np.random.default_rng((config.seed, e)).permutation(len(found)) for e in {e for e, _ in places}}
         chosen = [int(orders[epoch][place]) for epoch, place in places]
@@ -79,14 +92,17 @@ def questions(config: RLTraining, tokenizer: Any, start: int = 0, layout: E2CFor
 
 
 def make_learner(loaded: Loaded, config: RLTraining, folder: Path):
-    """Cluster and learner; after training, the weights are in `learner.rl_cluster.actor_trainer.model`."""
+    """Cluster and learner; after training, the weights are in `learner.rl_cluster.actor_trainer.model`.
+
+    Tunix samples every micro-batch with the newest weights and trains on it once, so ratios are 1 and clipping is idle.
+    """
     cluster_lib, rollout = extra.load("tunix.rl.rl_cluster"), extra.load("tunix.rl.rollout.base_rollout")
-    grpo, ocp = extra.load("tunix.rl.grpo.grpo_learner"), extra.load("orbax.checkpoint")
+    ocp = extra.load("orbax.checkpoint")
     roles = cluster_lib.Role
     training = cluster_lib.RLTrainingConfig(
         actor_optimizer=optax.adamw(config.learning_rate, 0.9, 0.95), eval_every_n_steps=config.steps + 1,
         max_steps=config.steps * max(1, config.prompts // config.mini_batch), mini_batch_size=config.mini_batch,
-        train_micro_batch_size=config.mini_batch, checkpoint_root_directory=str(folder / "checkpoints"),
+        train_micro_batch_size=config.micro_batch or config.mini_batch, checkpoint_root_directory=str(folder / "checkpoints"),
         checkpointing_options=ocp.CheckpointManagerOptions(save_interval_steps=config.save_every, max_to_keep=2),
     )  # fmt: skip
     sampling = rollout.RolloutConfig(
@@ -100,12 +116,28 @@ def make_learner(loaded: Loaded, config: RLTraining, folder: Path):
             rollout_engine="vanilla", training_config=training, rollout_config=sampling,
         ),
     )  # fmt: skip
-    algorithm = grpo.GRPOConfig(
-        num_generations=config.group, num_iterations=1, beta=config.beta, epsilon=config.eps, loss_agg_mode="token-mean"
+    trainer, tags = cluster.actor_trainer, markers(loaded.tokenizer)
+    if trainer.train_steps:  # the checkpoint was put into the trainer's model alone
+        cluster.sync_weights()
+    watch = RolloutWatch(folder, trainer.iter_steps)
+    seen = lambda example: watch.write(
+        example.completion_mask, *batch_entropies(trainer.model, loaded.mesh, example, tags, config.entropy_rows)
     )
+    make, rewards = weighted_learner(config, tags, seen), reward_function(config, loaded.tokenizer, seen=watch.rewards)
+    learner = make(rl_cluster=cluster, algo_config=algorithm_of(config), reward_fns=rewards)
+    learner.watch = watch
+    return learner
+
+
+def algorithm_of(config: RLTraining) -> Any:
+    """Tunix's GRPO with the authors' aggregation, dual clip and KL estimator (k3; Tunix's own default has no gradient on average)."""
+    grpo = extra.load("tunix.rl.grpo.grpo_learner")
+    algorithm = grpo.GRPOConfig(
+        num_generations=config.group, num_iterations=1, beta=config.beta, epsilon=config.eps, loss_agg_mode="token-mean",
+        kl_loss_mode="low_var_kl",
+    )  # fmt: skip
     algorithm.epsilon_high, algorithm.epsilon_c = config.eps_high, config.dual_clip
-    make = weighted_learner(config, markers(loaded.tokenizer))
-    return make(rl_cluster=cluster, algo_config=algorithm, reward_fns=reward_function(config, loaded.tokenizer))
+    return algorithm
 
 
 def check(config: RLTraining) -> None:
@@ -117,7 +149,9 @@ def check(config: RLTraining) -> None:
     if config.group < 2:
         raise Refusal(f"group is {config.group}: an advantage compares the responses to a question, so it must be at least 2")
     if config.prompts % config.mini_batch:
-        raise Refusal(f"prompts {config.prompts} is no multiple of mini_batch {config.mini_batch}")
+        raise Refusal(f"prompts {config.prompts} is no multiple of mini_batch {config.mini_batch}: choose another one")
+    if config.micro_batch is not None and (config.micro_batch < 1 or config.mini_batch % config.micro_batch):
+        raise Refusal(f"mini_batch {config.mini_batch} is no multiple of micro_batch {config.micro_batch}: choose another one")
 
 
 def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
@@ -130,10 +164,11 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
     loaded = load_model(local)
     plain = lambda c: {name: str(value) if isinstance(value, Path) else value for name, value in vars(c).items()}
     folder = open_run(run_dir, json.loads(json.dumps({"model": plain(local), "training": plain(config)})))
+    write_tags(folder, loaded.tags)
     learner = make_learner(loaded, config, folder)
-    start = learner.rl_cluster.actor_trainer.train_steps // max(1, config.prompts // config.mini_batch)
-    aloud(f"stage {config.stage}: from batch {start} of {config.steps}; prompts begin with {OPEN_PLAN}")
-    with loaded.mesh:
-        learner.train(questions(config, loaded.tokenizer, start))
-    (folder / "tags.json").write_text(json.dumps(loaded.tags) + "\n")
-    return learner.rl_cluster.actor_trainer.model
+    trainer, total = learner.rl_cluster.actor_trainer, config.steps * (config.prompts // config.mini_batch)
+    aloud(f"stage {config.stage}: from update {trainer.train_steps} of {total}; responses begin with {OPEN_PLAN}")
+    if trainer.train_steps < total:
+        with contextlib.closing(learner.watch.log), loaded.mesh:
+            learner.train(questions(config, loaded.tokenizer))
+    return trainer.model

@@ -1,5 +1,6 @@
 """SFT and EF-SFT of a local model by Tunix's trainer, with our masks and loss."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from reasoning.e2c.llm import extra
 from reasoning.e2c.llm.config import LocalModel, SFTTraining
 from reasoning.e2c.llm.load import Loaded, load_model
 from reasoning.e2c.llm.prompts import prompt_text
-from reasoning.e2c.llm.tags import markers
+from reasoning.e2c.llm.tags import markers, write_tags
 from reasoning.e2c.losses import ef_sft_mask, masked_nll, phase_entropy
 from reasoning.e2c.masks import Markers
 from reasoning.e2c.records import Record, read_records
@@ -89,11 +90,11 @@ def all_rows(config: SFTTraining, tokenizer: Any) -> Encoded:
     return Encoded(*(np.concatenate([a, b[:count]]) for a, b in zip(rows, base, strict=True)))
 
 
-def batches(rows: Encoded, config: SFTTraining, start: int) -> Iterator[Encoded]:
-    """Update `start` and the following ones: epoch after epoch, each in an order of its own."""
+def batches(rows: Encoded, config: SFTTraining) -> Iterator[Encoded]:
+    """All updates from the first: epoch after epoch, each in an order of its own. Tunix passes over those it has made already."""
     count = len(rows.ids)
     order = lambda epoch: np.random.default_rng((config.seed, epoch)).permutation(count)
-    for step in range(start, config.steps):
+    for step in range(config.steps):
         places = [divmod(step * config.batch + i, count) for i in range(config.batch)]
         orders = {epoch: order(epoch) for epoch in {epoch for epoch, _ in places}}
         chosen = [orders[epoch][place] for epoch, place in places]
@@ -110,10 +111,11 @@ def optimizer(config: SFTTraining) -> optax.GradientTransformation:
 
 
 def loss(model: Any, ids, valid, trained, response, tags: Markers):
-    """Mean NLL of trained tokens, and the entropies of both phases."""
+    """Mean NLL of trained tokens; tokens read, pads apart, and the entropies of both phases."""
     logits = forward(model, ids, valid)[:, :-1]
-    entropies = phase_entropy(jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags)
-    return masked_nll(logits, ids[:, 1:], trained[:, 1:]), {"plan_entropy": entropies[0], "execution_entropy": entropies[1]}
+    plan, execution = phase_entropy(jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags)
+    value = masked_nll(logits, ids[:, 1:], trained[:, 1:])
+    return value, {"loss": value, "tokens": valid.sum(), "plan_entropy": plan, "execution_entropy": execution}
 
 
 def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded:
@@ -124,13 +126,13 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
     """
     loaded = load_model(local)
     rows, folder = all_rows(config, loaded.tokenizer), open_run(run_dir, _described(local, config))
+    write_tags(folder, loaded.tags)
     trainer = make_trainer(loaded, config, folder)
     start = trainer.train_steps
     aloud(f"{len(rows.ids)} rows, {int(rows.trained.sum())} trained tokens per epoch; from update {start} of {config.steps}")
-    with loaded.mesh:
-        trainer.train(batches(rows, config, start))
+    with contextlib.closing(trainer.watch.log), loaded.mesh:
+        trainer.train(batches(rows, config))
     trainer.close()
-    (folder / "tags.json").write_text(json.dumps(loaded.tags) + "\n")
     return loaded
 
 
@@ -150,11 +152,10 @@ def make_trainer(loaded: Loaded, config: SFTTraining, folder: Path):
 
     class Trainer(peft.PeftTrainer):
         def _post_process_train_step(self, aux):
-            self.seen(aux)
+            self.watch.step(aux)
 
     trainer = Trainer(loaded.model, optimizer(config), options)
-    watch = Watch(folder, config, trainer)
-    trainer.seen = watch.step
+    trainer.watch = Watch(folder, config, trainer)
     trainer.with_loss_fn(loss, has_aux=True)
     trainer.with_gen_model_input_fn(lambda batch: {**batch._asdict(), "tags": tags})
     return trainer
@@ -166,14 +167,18 @@ class Watch:
     def __init__(self, folder: Path, config: SFTTraining, trainer: Any):
         lines = [line for line in read_metrics(folder) if line["step"] <= trainer.train_steps]
         self.log, self.config, self.trainer = MetricsLog(folder, len(lines)), config, trainer
-        self.steps, self.since = trainer.train_steps, time.perf_counter()
+        self.steps, self.since, self.tokens = trainer.train_steps, time.perf_counter(), []
 
     def step(self, aux: dict) -> None:
         """Called after every update."""
         self.steps += 1
+        self.tokens.append(aux["tokens"])
         if self.steps % self.config.log_every == 0 or self.steps == self.config.steps:
             seconds, self.since = time.perf_counter() - self.since, time.perf_counter()
-            tokens = self.config.batch * self.config.max_length * min(self.config.log_every, self.steps)
-            values = {name: float(value) for name, value in aux.items()} | {"tokens_per_second": tokens / seconds}
+            tokens, self.tokens = sum(map(int, self.tokens)), []
+            values = {name: float(value) for name, value in aux.items()} | {
+                "tokens": tokens,
+                "tokens_per_second": tokens / seconds,
+            }
             self.log.write(self.steps, values)
             aloud(f"update {self.steps}: " + " ".join(f"{name} {value:.4g}" for name, value in values.items()))

@@ -1,8 +1,11 @@
 """The four tags in a tokenizer: their ids are looked up, never written into code."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.format import CLOSE_PLAN, OPEN_EXECUTION, TAGS
 from reasoning.e2c.masks import Markers
 
@@ -35,3 +38,24 @@ def markers(tokenizer: Any) -> Markers:
 def add_tags(tokenizer: Any) -> int:
     """Add the tags that are missing, in place; how many were added."""
     return tokenizer.add_special_tokens({"additional_special_tokens": list(TAGS)}) if missing_tags(tokenizer) else 0
+
+
+def write_tags(folder: Path, ids: dict[str, int]) -> None:
+    """The ids beside the checkpoints that are trained with them."""
+    write_atomically(folder / "tags.json", json.dumps(ids) + "\n")
+
+
+def check_tags(folder: Path, ids: dict[str, int]) -> None:
+    """Refuse a run that was trained with other ids.
+
+    Raises:
+      Refusal: it was, or it has none.
+    """
+    file = folder / "tags.json"
+    if not file.is_file():
+        raise Refusal(f"{folder} holds no tags.json: name the run folder of an sft, ef-sft or rl training")
+    stored = json.loads(file.read_text())
+    if stored != ids:
+        raise Refusal(
+            f"{folder} was trained with the tags {stored}, but this tokenizer has {ids}: use the checkpoint it began with"
+        )

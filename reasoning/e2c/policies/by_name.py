@@ -1,9 +1,11 @@
 """The policies by the names that command lines and reports use."""
 
+from jaxrl.train.errors import Refusal
 from reasoning.e2c.asking import Policy
 from reasoning.e2c.policies.direct import combine, greedy, plan_consistency, random_plan, self_consistency
 from reasoning.e2c.policies.react import react
 from reasoning.e2c.policies.selecting import select_by_clusters, select_by_judge
+from reasoning.e2c.policies.settings import Settings, check
 from reasoning.e2c.policies.trees import fot, fot_official, tot, tot_official
 
 POLICIES: dict[str, Policy] = {
@@ -20,3 +22,19 @@ POLICIES: dict[str, Policy] = {
     "fot_official": fot_official,
     "react": react,
 }
+
+BUDGETED = ("sc", "e2c_sc", "select_judge", "select_clusters", "random_plan", "combine")
+"""Policies that can stop at a number of tokens: they sample one thing after the other."""
+
+
+def check_policy(name: str, settings: Settings) -> None:
+    """Refuse settings that make no sense, or that the policy would not keep.
+
+    Raises:
+      Refusal: with the field.
+    """
+    if name not in POLICIES:
+        raise Refusal(f"{name!r} is no policy: choose one of {', '.join(POLICIES)}")
+    check(settings)
+    if settings.budget is not None and name not in BUDGETED:
+        raise Refusal(f"the policy {name} keeps no budget of tokens: leave it out, or choose one of {', '.join(BUDGETED)}")

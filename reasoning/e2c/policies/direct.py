@@ -34,6 +34,8 @@ def plan_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> 
         answers = yield from execute_all(question, plans, settings)
     while settings.budget is not None and ledger.generated < settings.budget:
         (plan,) = yield from sample_plans(question, settings, rng, 1)
+        if plans and ledger.generated >= settings.budget:  # a plan may be the last call, an execution behind it would be one more
+            break
         if settings.share_equal and plan in plans:
             plans, answers = [*plans, plan], [*answers, answers[plans.index(plan)]]
             continue
@@ -90,11 +92,12 @@ def plans_within_budget(question: str, settings: Settings, ledger: Ledger, rng):
     return [settings.plan_of(completion) for completion in found]
 
 
-def completions_within_budget(question: str, settings: Settings, ledger: Ledger, rng, executions: int = 1):
-    """The same as completions, with `executions` kept in reserve."""
+def completions_within_budget(question: str, settings: Settings, ledger: Ledger, rng, executions: int = 1, judged: bool = False):
+    """The same as completions, with `executions` kept in reserve, and a verdict's tokens if they will be `judged`."""
     if settings.budget is None:
         return (yield from sample_completions(question, settings, rng))
-    reserve, found = executions * settings.execution.max_tokens, []
+    reserve, found = executions * (settings.execution.max_tokens + settings.rescue), []
+    reserve += settings.judging.max_tokens if judged and settings.judge == "text" else 0
     while not found or ledger.generated < settings.budget - reserve:
         found += yield from sample_completions(question, settings, rng, 1)
     return found

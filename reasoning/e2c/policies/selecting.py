@@ -12,7 +12,7 @@ from reasoning.e2c.votes import majority, representatives
 
 def select_by_judge(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """k plans, one judged best, one execution."""
-    found = yield from completions_within_budget(question, settings, ledger, rng)
+    found = yield from completions_within_budget(question, settings, ledger, rng, judged=True)
     chosen = yield from judge(question, found, settings)
     (answer,) = yield from execute_all(question, [settings.plan_of(found[chosen])], settings)
     return answer, {"plans": [settings.plan_of(c) for c in found], "chosen": chosen}

@@ -97,6 +97,6 @@ def check(settings: Settings) -> None:
     """
     if settings.k < 1:
         raise Refusal(f"k is {settings.k}: at least one plan or chain is needed")
-    least = settings.execution.max_tokens
+    least = max(settings.execution.max_tokens, settings.plan.max_tokens)
     if settings.budget is not None and settings.budget < least:
         raise Refusal(f"budget is {settings.budget} tokens, less than one call may take ({least}): raise it or lower max_tokens")

@@ -10,7 +10,8 @@ from reasoning.e2c.study import adapt
 
 SHOWN = {
     "sc": "self-consistency", "sc_plain": "self-consistency, no plans", "e2c_sc": "plans, all executed",
-    "select_judge": "select: likeliest", "select_clusters": "select: clusters", "random_plan": "random plan (control)",
+    "select_judge": "select: likeliest", "select_clusters": "select: clusters",
+    "random_plan": "random plan (control)", "combine": "all plans as one",
     "tot": "tree", "fot": "forest",
     "tot_official": "tree, official", "fot_official": "forest, official", "react": "ReAct loop",
 }  # fmt: skip
@@ -43,6 +44,14 @@ def _axes(width=7.5, height=4.6, columns=1):
     return plt.subplots(1, columns, figsize=(width, height), squeeze=False)
 
 
+def _plain_ticks(axes, values):
+    """Whole numbers at these places of a logarithmic axis, as far as it reaches, and nothing between them."""
+    low, high = axes.get_xlim()
+    shown = [value for value in values if low <= value <= high]
+    axes.set_xticks(shown, [str(value) for value in shown])
+    axes.minorticks_off()
+
+
 def accuracy_against_tokens(cells: dict[str, dict]):
     """One line per policy over k; log tokens."""
     figure, ((axes,),) = _axes(8.5, 5)
@@ -53,6 +62,7 @@ def accuracy_against_tokens(cells: dict[str, dict]):
                 "marker": "os^vD"[number % 5],
                 "linestyle": "--" if "official" in name or name == "random_plan" else "-",
                 "markersize": 4,
+                "linewidth": 4 if name == "select_judge" else 1.5,  # the ReAct loop may cover it
             }
             x, y = [cells[c]["generated"] for c in own], [np.mean(cells[c]["correct"]) for c in own]
             axes.plot(x, y, label=label, color=f"C{number}" if number < 10 else "black", **style)
@@ -63,33 +73,28 @@ def accuracy_against_tokens(cells: dict[str, dict]):
             0.25 * cells["sc-8"]["generated"], color="grey", linewidth=0.8, linestyle=":", label="a quarter of its tokens"
         )
     axes.set(xscale="log", xlabel="generated tokens per problem", ylabel="accuracy", title="Accuracy against tokens")
+    _plain_ticks(axes, (20, 30, 50, 100, 200, 300, 500, 1000))
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 def adaptation(found: dict[str, Any]):
-    """Both domains over trained tokens."""
+    """Accuracy on both domains over the rows of the new one; the legend tells how many tokens were trained, against full SFT."""
     figure, (row,) = _axes(10, 4, 2)
     lines = adapt.table(found)
     for number, method in enumerate(adapt.METHODS):
         own = [line for line in lines if line["method"] == method]
+        label = f"{method.replace('_', ' ')} ({np.mean([line['share'] for line in own]):.0%} of the tokens)"
+        place = [line["rows"] * 1.06 ** (number - 1.5) for line in own]  # side by side
         for axes, side in zip(row, ("new", "old"), strict=True):
-            found_ = [over_seeds(line[side]) for line in own]
-            error = [[i.mean - i.low for i in found_], [i.high - i.mean for i in found_]]
-            means = [i.mean for i in found_]
-            axes.errorbar(
-                [line["tokens"] for line in own],
-                means,
-                error,
-                label=method.replace("_", " "),
-                marker="o",
-                capsize=2,
-                color=f"C{number}",
-            )
-    for axes, title in zip(row, ("new domain", "old domain"), strict=True):
-        axes.set(xscale="log", xlabel="trained tokens", ylabel="accuracy", title=title, ylim=(-0.03, 1.03))
-    row[1].axhline(np.mean(found["before"]["old"]), color="grey", linestyle=":", label="before")
-    row[1].legend(fontsize=7)
+            over = [over_seeds(line[side]) for line in own]
+            error = [[i.mean - i.low for i in over], [i.high - i.mean for i in over]]
+            axes.errorbar(place, [i.mean for i in over], error, label=label, marker="o", capsize=2, color=f"C{number}")
+    for axes, side in zip(row, ("new", "old"), strict=True):
+        axes.axhline(np.mean(found["before"][side]), color="grey", linestyle=":", label="before")
+        axes.set(xscale="log", xlabel="rows of the new domain", ylabel="accuracy", title=f"{side} domain", ylim=(-0.03, 1.03))
+        _plain_ticks(axes, sorted({line["rows"] for line in lines}))
+    row[0].legend(fontsize=7)
     return figure
 
 

@@ -14,7 +14,8 @@ from reasoning.e2c.chain.rows import MARKERS, question_ids
 from reasoning.e2c.chain.sample import left_pad
 from reasoning.e2c.chain.task import PAD, Problem, execute, read_question
 from reasoning.e2c.format import CLOSE_EXECUTION
-from reasoning.e2c.losses import phase_entropy
+from reasoning.e2c.losses import entropy
+from reasoning.e2c.masks import has_boundary, phase_masks
 from reasoning.e2c.scores import entropy_of
 from reasoning.e2c.study.config import StudyConfig
 from reasoning.e2c.study.policies import settings
@@ -57,8 +58,11 @@ def quality(backend: ChainBackend, problems: list[Problem], study: StudyConfig) 
     }  # fmt: skip
 
 
-def entropies(backend: ChainBackend, problems: list[Problem], chains: list[str], study: StudyConfig) -> dict[str, float]:
-    """Mean entropy of the next token in plans and in executions given their plans, nats."""
+def entropies(backend: ChainBackend, problems: list[Problem], chains: list[str], study: StudyConfig) -> dict[str, list[float]]:
+    """Entropy of the next token in the plan of each chain, and in its execution given the plan, nats: means over tokens (`plan_entropy`,
+    `execution_entropy`) and sums (`plan_total`, `execution_total`: one sample's estimate of the whole text's entropy). Chains without a
+    tag are left out.
+    """
     asked = [question_ids(problem.question) for problem in problems]
     rows = [a + words(chain) for a, chain in zip(asked, chains, strict=True)]
     ids = jnp.asarray(left_pad(rows, study.task.length + 2))
@@ -66,8 +70,14 @@ def entropies(backend: ChainBackend, problems: list[Problem], chains: list[str],
     for row, (question, tokens) in enumerate(zip(asked, rows, strict=True)):
         mask[row, ids.shape[1] - len(tokens) + len(question) :] = True
     logits = logits_of(backend.params, ids[:, :-1], ids[:, :-1] != PAD, study.model)
-    plan, execution = phase_entropy(logits, ids[:, 1:], jnp.asarray(mask[:, 1:]), MARKERS)
-    return {"plan_entropy": float(plan), "execution_entropy": float(execution)}
+    target, mask = ids[:, 1:], jnp.asarray(mask[:, 1:])
+    marked = np.asarray(has_boundary(target, MARKERS, mask))
+    nats, found = np.asarray(entropy(logits)), {}
+    for name, part in zip(("plan", "execution"), map(np.asarray, phase_masks(target, mask, MARKERS)), strict=True):
+        sums, lengths = (nats * part).sum(1), part.sum(1)
+        kept = marked & (lengths > 0)
+        found |= {f"{name}_entropy": (sums[kept] / lengths[kept]).tolist(), f"{name}_total": sums[kept].tolist()}
+    return found
 
 
 def swapped_plans(problems: list[Problem], longest: int, seed: int) -> list[str]:
@@ -121,8 +131,8 @@ def counterfactual(backend: ChainBackend, problems: list[Problem], study: StudyC
 def information(backend: ChainBackend, problems: list[Problem], study: StudyConfig) -> dict[str, Any]:
     """Informativeness and determinism, in nats per problem, from M plans and M executions of each at temperature 1.
 
-    `answer`: entropy of the answer given the question; `answer_given_plan`: given question and plan, averaged over plans;
-    `informativeness`: their difference; `execution_given_plan`: mean entropy of an execution's token given its plan.
+    `answer`: entropy of the answer given the question; `answer_given_plan`: given question and plan, averaged over plans, both corrected
+    for the bias of few samples; `informativeness`: their difference; and what `entropies` tells of plans and executions.
     """
     samples = study.information_samples
     chosen = settings(study, samples)
@@ -138,14 +148,12 @@ def information(backend: ChainBackend, problems: list[Problem], study: StudyConf
     ]  # fmt: skip
     answers = [[find_answer(completion.text) for completion in group] for group in backend.complete(asks)]
     rows = [answers[n * samples : (n + 1) * samples] for n in range(len(problems))]
-    whole = [entropy_of([answer for group in row for answer in group]) for row in rows]
-    given = [float(np.mean([entropy_of(group) for group in row])) for row in rows]
+    whole = [entropy_of([answer for group in row for answer in group], corrected=True) for row in rows]
+    given = [float(np.mean([entropy_of(group, corrected=True) for group in row])) for row in rows]
     chains = [group[0] for group in respond(backend, problems, study, 1.0)]
     return {
         "answer": whole, "answer_given_plan": given, "informativeness": [a - b for a, b in zip(whole, given, strict=True)],
-        "execution_given_plan": entropies(backend, problems, chains, study)["execution_entropy"],
-        "plan": entropies(backend, problems, chains, study)["plan_entropy"],
-        "different_plans": [len(set(group)) for group in plans],
+        "different_plans": [len(set(group)) for group in plans], **entropies(backend, problems, chains, study),
     }  # fmt: skip
 
 

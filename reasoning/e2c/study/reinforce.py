@@ -12,7 +12,7 @@ from reasoning.e2c.study.quality import quality
 
 def reinforce(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
     """Greedy outcomes and entropies before, after stage 1 and after stage 2, for every seed and lambda."""
-    problems = held_out(study)
+    problems = held_out(study, study.rl_problems)
     look = lambda params: quality(ChainBackend(params, study.model, study.task), problems, study)
     found: dict[str, Any] = {"before": measured(folder, "rl-before", lambda: look(start))}
     stages = folder / "stages"

@@ -1,6 +1,7 @@
 """The study's report: what was measured, with intervals, and what holds and what does not. Markdown with figures beside it."""
 
 import json
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from reasoning.e2c.study.config import StudyConfig
 
 LARGEST_SHARE = 0.15
 """Of full SFT's tokens: what EF-SFT should stay below."""
+SIDES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
 def write_report(folder: Path, study: StudyConfig, found: dict[str, Any]) -> Path:
@@ -35,72 +37,83 @@ def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     return told + _of_adherence(found["adherence"])
 
 
-def _claim(claim: str, goal: str, measured: str, holds: bool | None, value: float) -> dict[str, Any]:
-    return {"claim": claim, "goal": goal, "measured": measured, "holds": holds, "value": value}
+def _claim(claim: str, direction: str | None, goal: float, value: float, measured: str) -> dict[str, Any]:
+    """`direction` is None where there is no goal and the figure is only reported."""
+    holds = None if direction is None else bool(SIDES[direction](value, goal))
+    return {"claim": claim, "direction": direction, "goal": goal, "value": value, "measured": measured, "holds": holds}
 
 
 def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
     told, lines = policies.verdict(cells), []
-    if "selection" in told:
-        one = told["selection"]
-        lines.append(_claim(
-            f"selection ({one['cell']}) reaches self-consistency-8's accuracy with at most a quarter of its tokens", "gap >= 0",
-            f"{_signed(one['gap'])} at {one['share']:.0%} of the tokens", one["reaches"], one["gap"]["mean"],
-        ))  # fmt: skip
-    if "control" in told:
-        one = told["control"]
-        lines.append(_claim(
-            f"the control ({one['cell']}) does not", "gap < 0", f"{_signed(one['gap'])} at {one['share']:.0%} of the tokens",
-            not one["reaches"], one["gap"]["mean"],
-        ))  # fmt: skip
+    for who, claim, direction in (
+        (
+            "selection",
+            "selection ({}) reaches self-consistency-8's accuracy with at most a quarter of its tokens: difference",
+            ">=",
+        ),
+        ("control", "the control ({}) does not: difference", "<"),
+    ):
+        if who in told:
+            one = told[who]
+            measured = f"{_signed(Interval(**one['gap']))} at {one['share']:.0%} of the tokens"
+            lines.append(_claim(claim.format(one["cell"]), direction, 0.0, one["gap"]["mean"], measured))
     return lines
 
 
 def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
-    rows = adapt.table(found)
-    most = max(row["rows"] for row in rows)
-    ef, full = (next(r for r in rows if r["rows"] == most and r["method"] == m) for m in ("ef_sft", "full_sft"))
-    gap = over_seeds(np.array(ef["new"]) - np.array(full["new"]))
-    less = over_seeds(np.array(full["forgotten"]) - np.array(ef["forgotten"]))
-    return [
-        _claim(f"EF-SFT is at least as accurate as full SFT in the new domain ({most} rows)", ">= 0", _pm(gap), gap.mean >= 0, gap.mean),
-        _claim("EF-SFT's trained tokens, share of full SFT's", f"<= {LARGEST_SHARE:g}", f"{ef['share']:.3f}", ef["share"] <= LARGEST_SHARE,
-               ef["share"]),
-        _claim(f"EF-SFT forgets less of the old domain than full SFT ({most} rows; accuracy points)", "> 0", _pm(less), less.mean > 0,
-               less.mean),
-    ]  # fmt: skip
+    """EF-SFT against the others with most rows. Intervals are over problems, each one's outcomes averaged over draws."""
+    most = max(cell["rows"] for name, cell in found.items() if name != "before")
+    over_draws = lambda method, side: np.mean(
+        [cell[side] for name, cell in found.items() if name != "before" and (cell["method"], cell["rows"]) == (method, most)], 0
+    )
+    gap = lambda method, side: bootstrap(over_draws("ef_sft", side) - over_draws(method, side))
+    others = {
+        "full_sft": "full SFT",
+        "full_sft_equal_tokens": "full SFT at equal trained tokens",
+        "base_and_domain_sft": "base and domain SFT",
+    }
+    lines = []
+    for method, name in others.items():
+        new = gap(method, "new")
+        claim = f"EF-SFT is at least as accurate in the new domain as {name} ({most} rows): difference"
+        lines.append(_claim(claim, ">=", 0.0, new.mean, _signed(new)))
+    share = next(row["share"] for row in adapt.table(found) if (row["method"], row["rows"]) == ("ef_sft", most))
+    lines.append(_claim("EF-SFT's trained tokens, share of full SFT's", "<=", LARGEST_SHARE, share, f"{share:.3f}"))
+    for method in ("full_sft", "base_and_domain_sft"):
+        old = gap(method, "old")
+        claim = (
+            f"EF-SFT forgets less of the old domain than {others[method]} ({most} rows): lower end of the difference in accuracy"
+        )
+        lines.append(_claim(claim, ">", 0.0, old.low, _signed(old)))
+    return lines
 
 
 def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
-    before = float(np.mean(found["before"]["pass_at_1"]))
-    gains = lambda start: [float(np.mean(cell["pass_at_1"])) - before for name, cell in found.items() if name.startswith(start)]
-    final = gains("rl-stage2-") or gains("rl-stage1-")
-    one = np.array(_last(found)["pass_at_1"]) - np.array(found["before"]["pass_at_1"])
-    gain = over_seeds(final) if len(final) > 1 else bootstrap(one)  # over seeds, or over the problems of the only one
-    told = [_claim("reinforcement learning raises pass@1 (mean of 8 samples)", "> 0", _pm(gain), gain.low > 0, gain.mean)]
-    one, two = gains("rl-stage2-1-"), gains("rl-stage2-2-")
-    if one and two:
-        gap = over_seeds(np.array(two) - np.array(one))
-        told.append(_claim("lambda 2 against lambda 1 in stage 2 (pass@1; reported, no goal)", "-", _pm(gap), None, gap.mean))
+    """Intervals are over problems, each one's outcomes averaged over runs."""
+    over_runs = lambda start: np.mean([cell["pass_at_1"] for name, cell in found.items() if name.startswith(start)], 0)
+    runs = lambda start: sum(name.startswith(start) for name in found)
+    last = "rl-stage2-" if runs("rl-stage2-") else "rl-stage1-"
+    gain = bootstrap(over_runs(last) - over_runs("before"))
+    claim = "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
+    told = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
+    if runs("rl-stage2-1-") and runs("rl-stage2-2-"):
+        gap = bootstrap(over_runs("rl-stage2-2-") - over_runs("rl-stage2-1-"))
+        told.append(_claim("lambda 2 against lambda 1 in stage 2, pass@1 (reported, no goal)", None, 0.0, gap.mean, _signed(gap)))
     return told
-
-
-def _last(found: dict[str, Any]) -> dict[str, Any]:
-    return next(cell for name, cell in reversed(found.items()) if name != "before")
 
 
 def _of_adherence(found: dict[str, Any]) -> list[dict[str, Any]]:
     gap = bootstrap(np.array(found["causal"]["follows_swapped"]) - np.array(found["post_hoc"]["follows_swapped"]))
-    claim = "executions follow a swapped plan more often after causal than after post-hoc data"
-    return [_claim(claim, "> 0", str(gap), gap.low > 0, gap.mean)]
+    claim = "executions follow a swapped plan more often after causal than after post-hoc data: lower end of the interval"
+    return [_claim(claim, ">", 0.0, gap.low, _signed(gap))]
 
 
-def _signed(gap: dict[str, float]) -> str:
-    return f"{gap['mean']:+.3f} [{gap['low']:+.3f}, {gap['high']:+.3f}]"
+def _signed(gap: Interval) -> str:
+    return f"{gap.mean:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
 
 
-def _pm(gap: Interval) -> str:
-    return f"{gap.mean:+.3f} ± {gap.high - gap.mean:.3f}"
+def _goal(verdict: dict[str, Any]) -> str:
+    return "none" if verdict["direction"] is None else f"{verdict['direction']} {verdict['goal']:g}"
 
 
 def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any]]) -> str:
@@ -115,13 +128,13 @@ def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any
         "over problems, ± over draws or seeds.",
         "",
         f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions exactly as planned {mean('follows')}. "
-        f"Entropy per token: plan {quality['plan_entropy']:.3f}, execution {quality['execution_entropy']:.4f} nats.",
+        f"Entropy per token: plan {mean('plan_entropy')}, execution {mean('execution_entropy')} nats.",
         "",
         "## What holds",
         "",
         "| claim | goal | measured | holds |",
         "|---|---|---|---|",
-        *(f"| {v['claim']} | {v['goal']} | {v['measured']} | {_yes(v['holds'])} |" for v in verdicts),
+        *(f"| {v['claim']} | {_goal(v)} | {v['measured']} | {_yes(v['holds'])} |" for v in verdicts),
         "",
         *_policies(found["policies"]),
     ]
@@ -174,7 +187,8 @@ def _rl(found: dict[str, Any]) -> list[str]:
             groups.setdefault(name.rpartition("-")[0], []).append(name)
     lines = [
         "## Reinforcement learning", "",
-        "pass@1 is the mean of 8 chains per problem, sampled at temperature 1, as the entropies (per token, nats); the rest is greedy.", "",
+        "pass@1 is the mean of 8 chains per problem, sampled at temperature 1, as the entropies (per token, nats); the rest is greedy. "
+        f"{len(found['before']['correct'])} test problems.", "",
         "| model | pass@1 | greedy | plans right | adherence | plan entropy | execution entropy |", "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for group, names in groups.items():
@@ -199,10 +213,10 @@ def _adherence(found: dict[str, Any]) -> list[str]:
 
 def _information(found: dict[str, Any]) -> list[str]:
     of = lambda name: str(bootstrap(found[name]))
-    plan, execution = f"{found['plan']:.3f}", f"{found['execution_given_plan']:.4f}"
     return [
         "## Informative plans, deterministic executions", "",
-        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')}. So a plan "
-        f"tells {of('informativeness')} nats of the answer. Entropy of a token: {plan} in plans, {execution} in executions given their "
-        f"plans. Different plans per problem: {of('different_plans')}.", "",
+        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')} (both "
+        f"corrected for few samples). So a plan tells {of('informativeness')} nats of the answer. Entropy of a whole plan given the "
+        f"question: {of('plan_total')} nats, {of('plan_entropy')} per token; of a whole execution given its plan: "
+        f"{of('execution_total')} nats, {of('execution_entropy')} per token. Different plans per problem: {of('different_plans')}.", "",
     ]  # fmt: skip

@@ -118,3 +118,35 @@ def test_evaluation_counts_and_resumes(tmp_path):
     assert len(backend.asked) == 12 and fewer["problems"] == 2 and fewer["pass@1"]["mean"] == 1.0
     with pytest.raises(Refusal, match="another policy"):
         evaluate(tasks, "sc", backend, Settings(), exact, tmp_path / "run.json")
+
+
+def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
+    path = tmp_path / "mmlu.csv"
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["q1", "1", "1", "3", "A", "D"], ["q2", "w", "x", "y", "z", "B"]])
+    first, second = load("mmlu", path)
+    assert first.answer == "D" and first.question.startswith("q1\nA. 1\nB. 1\nC. 3\nD. A") and second.answer == "B"
+
+
+def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
+    tasks, backend, out = tasks_of(tmp_path, 1), Scripted(script), tmp_path / "run.json"
+    evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="one")
+    for changed, told in (({"budget": 20_000}, "budget"), ({"chains": "plain"}, "chains"), ({"judge": "likelihood"}, "judge")):
+        with pytest.raises(Refusal, match=f"line 1, was found with another {told}"):
+            evaluate(tasks, "sc", backend, Settings(k=2, **changed), exact, out, source="one")
+    with pytest.raises(Refusal, match="another source"):
+        evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="other")
+    for name, told in (("react", "keeps no budget"), ("guess", "is no policy")):
+        with pytest.raises(Refusal, match=told):
+            evaluate(tasks, name, backend, Settings(budget=20_000), exact, tmp_path / "b.json")
+
+
+def test_votes_are_counted_over_the_first_samples(tmp_path):
+    turn = [0]
+
+    def alternating(ask, number):
+        turn[0] += 1
+        return f"so \\boxed{{{0 if turn[0] % 4 != 2 else 9}}}"  # right, wrong, right, right
+
+    found = evaluate(tasks_of(tmp_path, 1), "greedy", Scripted(alternating), Settings(), exact, tmp_path / "r.json", 4, batch=1)
+    assert [found[f"maj@{k}"]["mean"] for k in (1, 2, 4)] == [1.0, 1.0, 1.0] and found["pass@1"]["mean"] == 0.75

@@ -87,6 +87,11 @@ def test_an_interrupted_generation_goes_on_and_equals_an_unbroken_one(tmp_path):
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
 
 
+def test_a_question_that_the_data_repeats_is_asked_once(tmp_path):
+    found = make(tmp_path, model(), [QUESTIONS[0], QUESTIONS[1], QUESTIONS[0]])
+    assert (found["questions"], found["rows"]) == (2, 2)
+
+
 def test_a_reference_solution_is_taken_as_it_is(tmp_path):
     backend = model()
     make(tmp_path, backend, [QUESTIONS[0]._replace(solution="By hand: \\boxed{13}")])

@@ -45,6 +45,8 @@ def test_over_seeds_is_students_interval():
 def test_entropies_of_answers():
     assert scores.entropy_of(["1", "1", "2", "2"]) == pytest.approx(np.log(2))
     assert scores.entropy_of(["1"] * 5) == 0.0
+    assert scores.entropy_of(["1", "1", "2", "2"], corrected=True) == pytest.approx(np.log(2) + 1 / 8)
+    assert scores.entropy_of(["1"] * 5, corrected=True) == 0.0
     assert scores.entropy_of([None, "1"]) == pytest.approx(np.log(2))
 
 

@@ -112,6 +112,8 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
         ((200, b"<html>not JSON"), "no completion"),
         ((200, {"choices": []}), "no completion"),
         ((200, {"choices": [{"text": None}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}), "no completion"),
+        ((200, {"choices": [{"text": "x"}], "usage": {"prompt_tokens": 1, "completion_tokens": -1}}), "no completion"),
+        ((200, [1]), "no completion"),
         ((200, {"choices": [{"text": "x"}]}), "no completion"),  # no usage: tokens could not be counted
     ],
 )
@@ -174,6 +176,15 @@ def test_continuations_are_weighed_by_echo(serve, tmp_path):
     (found,) = endpoint(server, tmp_path, template="{user}{prefill}").weigh([Weigh("judge", Prompt("ab", "cd"), "efgh")])
     assert (found.logprob, found.tokens, found.prompt_tokens) == (-0.75, 2, 2)
     assert server.bodies[0]["echo"] and server.bodies[0]["max_tokens"] == 0
+
+
+@pytest.mark.parametrize("given", ["nonsense", {"token_logprobs": "x"}, {"token_logprobs": [1, "y"]}, None, 7])
+def test_log_probabilities_that_are_none_are_left_out_but_needed_by_weighing(serve, tmp_path, given):
+    choice = {"text": "x", "finish_reason": "stop", "logprobs": given}
+    server = serve(lambda body, number: (200, {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}))
+    assert endpoint(server, tmp_path).complete(ASKS[1:])[0][0].logprob is None
+    with pytest.raises(Refusal, match="choose --judge text"):
+        endpoint(server, tmp_path).weigh([Weigh("judge", Prompt("q"), "x")])
 
 
 def test_the_key_is_sent_if_the_environment_has_one(serve, tmp_path, monkeypatch):

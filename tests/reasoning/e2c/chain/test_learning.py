@@ -104,8 +104,15 @@ def test_rollouts_hold_question_and_response(rollouts):
 def test_equal_rewards_leave_only_the_decay(rollouts):
     config = replace(RL, learning_rate=1e-2)
     learner, _ = rl.improve(fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, jnp.zeros(8), config, MODEL)
-    decayed = jax.tree.map(lambda a: a * (1 - 1e-4) ** 2, fresh(config, rl).params)
+    left = np.prod([1 - rl.DECAY * float(rl.learning_rates(config)(step)) for step in range(config.minibatches)])
+    decayed = jax.tree.map(lambda a: a * left, fresh(config, rl).params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), learner.params, decayed)
+
+
+def test_learning_rates_rise_and_fall():
+    rates = [float(rl.learning_rates(replace(RL, updates=10, minibatches=2))(step)) for step in range(21)]
+    assert rates[2] == max(rates) == pytest.approx(1e-2) and rates[0] == pytest.approx(1e-2 / 3) and rates[20] == 0.0
+    assert rates[11] == pytest.approx(1e-2 / 2) and min(rates[:20]) > 0
 
 
 def test_responses_with_an_advantage_become_more_probable(rollouts):

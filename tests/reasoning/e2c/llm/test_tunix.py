@@ -1,6 +1,7 @@
 """Real models through Tunix (extra llm): loading, tags, sampling, SFT, RL, and parity of the losses. Skipped without the extra."""
 
 import json
+import shutil
 import warnings
 from dataclasses import replace
 
@@ -169,6 +170,16 @@ def test_bad_checkpoints_are_refused(local, tmp_path):
         load_model(LocalModel(tmp_path))
 
 
+def three_of_one(backend, prompt, greedy):
+    """Rows of the batches that four equal greedy asks take."""
+    rows, real = [], backend._batch
+    backend._batch = lambda part, *rest: (rows.append(len(part)), real(part, *rest))[1]
+    found = backend.complete([Ask("plan", prompt, greedy, 3), Ask("plan", prompt, greedy, 1, 5)])
+    backend._batch = real
+    assert [len(group) for group in found] == [3, 1] and len({c for group in found for c in group}) == 1
+    return rows
+
+
 def test_the_backend_samples_stops_and_weighs(local, loaded):
     from reasoning.e2c.backends.tunix_local import TunixBackend
 
@@ -176,7 +187,9 @@ def test_the_backend_samples_stops_and_weighs(local, loaded):
     prompt = Prompt("what is the answer ?", "<EXPLORATION>")
     greedy = Sampling(5, 0.0, 1.0, (CLOSE_PLAN,))
     (one, two), (three,) = backend.complete([Ask("plan", prompt, greedy, 2), Ask("plan", prompt, Sampling(5, 1.0, 0.9), 1, 7)])
-    assert one == two and 1 <= one.tokens <= 5 and one.prompt_tokens > 3 and 1 <= three.tokens <= 5
+    assert one == two and three_of_one(backend, prompt, greedy) == [1]
+    assert 1 <= one.tokens <= 5 and one.prompt_tokens > 3 and 1 <= three.tokens <= 5
+
     (weighed,) = backend.weigh([Weigh("judge", prompt, "a b c")])
     ids = loaded.tokenizer.encode("what is the answer ?\n<EXPLORATION>", add_special_tokens=False)
     logits = forward(loaded, np.array([ids + loaded.tokenizer.encode("a b c", add_special_tokens=False)]))[0]
@@ -188,10 +201,10 @@ def test_the_backend_samples_stops_and_weighs(local, loaded):
 
 
 @pytest.mark.parametrize("how", ["token-mean", "sequence-mean-token-mean"])
-@pytest.mark.parametrize("high, dual", [(0.2, None), (0.28, 3.0)])
-def test_our_policy_loss_is_tunixs(loaded, how, high, dual):
+@pytest.mark.parametrize("high, dual, beta", [(0.2, None, 0.0), (0.28, 3.0, 0.04)])
+def test_our_policy_loss_is_tunixs(loaded, how, high, dual, beta):
     core = extra.load("tunix.rl.algo_core")
-    grpo, common = extra.load("tunix.rl.grpo.grpo_learner"), extra.load("tunix.rl.common")
+    common = extra.load("tunix.rl.common")
     from flax import nnx
 
     rng = np.random.default_rng(0)
@@ -212,14 +225,18 @@ def test_our_policy_loss_is_tunixs(loaded, how, high, dual):
     )  # fmt: skip
     logp = logp[0] if isinstance(logp, tuple) else logp
     old = logp + jnp.asarray(rng.normal(0, 0.3, logp.shape), jnp.float32)
-    config = grpo.GRPOConfig(num_generations=2, beta=0.0, epsilon=0.2, loss_agg_mode=how)
-    config.temperature, config.epsilon_high, config.epsilon_c = 1.0, high, dual
+    reference = logp + jnp.asarray(rng.normal(0, 0.3, logp.shape), jnp.float32)
+    from reasoning.e2c.llm.rl import algorithm_of
+
+    config = algorithm_of(RLTraining(group=2, eps=0.2, eps_high=high, dual_clip=dual, beta=beta))
+    config.temperature, config.loss_agg_mode = 1.0, how
     example = common.TrainExample(
         prompt_ids=jnp.asarray(prompt), prompt_mask=jnp.ones((4, 5), bool), completion_ids=jnp.asarray(response),
-        completion_mask=jnp.asarray(mask), advantages=advantages, ref_per_token_logps=None, old_per_token_logps=old,
+        completion_mask=jnp.asarray(mask), advantages=advantages, ref_per_token_logps=reference if beta else None, old_per_token_logps=old,
     )  # fmt: skip
     theirs, _ = core.grpo_loss_fn(loaded.model, example, config, 0, 1)
     ours = losses.clipped_policy_loss(logp, old, advantages, jnp.asarray(mask), 0.2, high, dual, how)
+    ours += beta * losses.aggregate_tokens(losses.k3_kl(logp, reference), jnp.asarray(mask), how)
     np.testing.assert_allclose(ours, theirs, atol=2e-6)
 
 
@@ -232,21 +249,49 @@ def write_rows(path, count=6):
     return path
 
 
+def forget(run, *steps):
+    """As if the process had died before these checkpoints."""
+    for step in steps:
+        (folder,) = (run / "checkpoints").rglob(str(step))
+        shutil.rmtree(folder)
+
+
+def arrays(model):
+    from flax import nnx
+
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(nnx.state(model))]
+
+
 @pytest.mark.parametrize("trained, lora", [("all", 0), ("plan", 4)])
-def test_sft_lowers_the_loss_and_resumes(local, tmp_path, trained, lora):
+def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(local, tmp_path, trained, lora):
+    from reasoning.e2c.llm.load import load_model
     from reasoning.e2c.llm.sft import train
 
-    data = write_rows(tmp_path / "rows.jsonl")
+    data, run = write_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
     config = SFTTraining(
         data=data, base_data=data, steps=4, batch=3, max_length=96, learning_rate=1e-2, save_every=2, log_every=2, trained=trained
     )
-    train(replace(local, lora_rank=lora), config, tmp_path / "run")
-    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    model = replace(local, lora_rank=lora)
+    whole = arrays(train(model, config, run).model)
+    read = lambda: [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = read()
     assert [line["step"] for line in lines] == [2, 4] and lines[0]["tokens_per_second"] > 0
-    assert {"plan_entropy", "execution_entropy"} <= set(lines[0])
-    assert set(json.loads((tmp_path / "run" / "tags.json").read_text())) == set(TAGS)
-    train(replace(local, lora_rank=lora), config, tmp_path / "run")  # finished: nothing more is done
-    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 2
+    assert {"loss", "plan_entropy", "execution_entropy"} <= set(lines[0]) and 0 < lines[0]["tokens"] < 2 * 3 * 96
+    assert set(json.loads((run / "tags.json").read_text())) == set(TAGS)
+    for before, after in zip(arrays(load_model(replace(model, trained=run)).model), whole, strict=True):
+        np.testing.assert_array_equal(before, after)
+    forget(run, 4)
+    resumed = arrays(train(model, config, run).model)
+    for one, other in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+    assert [{**line, "tokens_per_second": 0} for line in read()] == [{**line, "tokens_per_second": 0} for line in lines]
+    train(model, config, run)  # finished: nothing more is done
+    assert read()[:2] == read() and len(read()) == 2
+    with pytest.raises(Refusal, match="tags"):
+        (run / "tags.json").write_text(json.dumps(dict.fromkeys(TAGS, 1)))
+        load_model(replace(model, trained=run))
+    with pytest.raises(Refusal, match=r"holds no tags\.json"):
+        load_model(replace(model, trained=tmp_path))
 
 
 def test_rows_that_lack_something_are_named(local, loaded, tmp_path):
@@ -260,22 +305,66 @@ def test_rows_that_lack_something_are_named(local, loaded, tmp_path):
         all_rows(SFTTraining(data=write_rows(tmp_path / "b.jsonl"), max_length=3), loaded.tokenizer)
 
 
-def test_reinforcement_learning_runs_with_the_plans_weight(local, tmp_path):
+def test_reinforcement_learning_goes_on_as_if_it_had_never_stopped(local, tmp_path):
     from reasoning.e2c.llm.load import load_model
     from reasoning.e2c.llm.rl import check, train
 
-    data = tmp_path / "rl.jsonl"
+    data, run = tmp_path / "rl.jsonl", tmp_path / "run"
     data.write_text("".join(json.dumps({"question": f"what is {n} ?", "answer": str(n)}) + "\n" for n in range(4)))
     config = RLTraining(
-        data=data, stage=1, group=2, prompts=2, mini_batch=2, steps=2, temperature=1.3, max_prompt=64, max_response=12, overlong_buffer=6,
-        learning_rate=1e-2, save_every=1,
+        data=data, stage=1, group=2, prompts=2, mini_batch=2, micro_batch=1, steps=2, temperature=1.3, max_prompt=64, max_response=12,
+        overlong_buffer=11, learning_rate=1e-2, save_every=1, beta=0.1,
     )  # fmt: skip
-    before = np.asarray(load_model(local).model.embedder.input_embedding.get_value())
-    trained = train(local, config, tmp_path / "run")
-    after = np.asarray(trained.embedder.input_embedding.get_value())
-    assert np.abs(after - before).max() > 1e-6
-    with pytest.raises(Refusal, match="at least 2"):
-        check(replace(config, group=1))
+    before = arrays(load_model(local).model)
+    whole = arrays(train(local, config, run))
+    assert max(np.abs(a - b).max() for a, b in zip(before, whole, strict=True)) > 1e-3
+    read = lambda: [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = read()
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]  # two micro-batches of each batch
+    assert all({"reward", "length", "tokens_per_second"} <= set(line) for line in lines)
+    forget(run, 2)
+    for one, other in zip(whole, arrays(train(local, config, run)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    plain = lambda line: {**line, "tokens_per_second": 0}
+    assert [plain(line) for line in read()] == [pytest.approx(plain(line), abs=1e-4) for line in lines]
+    for one, other in zip(whole, arrays(load_model(replace(local, trained=run)).model), strict=True):
+        np.testing.assert_array_equal(one, other)
+    train(local, config, run)  # finished: nothing more is done
+    assert len(read()) == 4
+    for bad, told in (({"group": 1}, "at least 2"), ({"micro_batch": 3}, "micro_batch"), ({"prompts": 3}, "mini_batch")):
+        with pytest.raises(Refusal, match=told):
+            check(replace(config, **bad))
+
+
+def test_batches_of_rollouts_have_random_numbers_of_their_own():
+    from reasoning.e2c.llm.rl import seed_of_batch
+
+    assert len({seed_of_batch(seed, batch) for seed in range(3) for batch in range(50)}) == 150
+    assert seed_of_batch(1, 2) == seed_of_batch(1, 2) < 2**31
+
+
+def test_entropies_of_rollouts_are_those_of_all_rows_at_once(loaded):
+    from types import SimpleNamespace
+
+    from reasoning.e2c.backends.tunix_local import forward as run
+    from reasoning.e2c.llm.tags import markers
+    from reasoning.e2c.llm.watch import batch_entropies
+
+    rng, tags = np.random.default_rng(0), markers(loaded.tokenizer)
+    ids = rng.integers(3, 40, (3, 11))
+    ids[0, 7], ids[2, 6] = tags.close_plan, tags.close_plan  # the second response has no tag
+    valid = np.ones(ids.shape, bool)
+    valid[0, :2], valid[2, 9:] = False, False
+    example = SimpleNamespace(
+        prompt_ids=jnp.asarray(ids[:, :5]), completion_ids=jnp.asarray(ids[:, 5:]), prompt_mask=jnp.asarray(valid[:, :5]),
+        completion_mask=jnp.asarray(valid[:, 5:]),
+    )  # fmt: skip
+    found = batch_entropies(loaded.model, loaded.mesh, example, tags, 3)
+    response = valid & (np.arange(11) >= 5)
+    logits = run(loaded.model, jnp.asarray(ids), jnp.asarray(valid))[:, :-1]
+    wanted = losses.phase_entropy(logits, jnp.asarray(ids[:, 1:]), jnp.asarray(response[:, 1:]), tags)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4)
+    assert np.isnan(batch_entropies(loaded.model, loaded.mesh, example, tags, 0)).all()
 
 
 def test_a_learner_without_the_hook_is_refused(monkeypatch):

@@ -9,7 +9,7 @@ from jaxrl.train.errors import Refusal
 from reasoning.e2c.asking import Ask, Sampling, solve
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, E2CFormat
-from reasoning.e2c.policies.by_name import POLICIES
+from reasoning.e2c.policies.by_name import BUDGETED, POLICIES
 from reasoning.e2c.policies.direct import fused
 from reasoning.e2c.policies.react import accepted, overlap
 from reasoning.e2c.policies.selecting import read_verdict
@@ -217,13 +217,18 @@ def test_a_rescue_asks_for_the_box_alone():
     assert result.answer == "9" and spent(result)["rescue"] == (2, 1)
 
 
-@pytest.mark.parametrize("name", ["sc", "e2c_sc", "random_plan", "select_judge", "select_clusters"])
-def test_a_budget_is_overshot_by_less_than_one_call(name):
-    for budget in (20, 33, 60, 100):
-        result, _ = run(name, budget=budget, share_equal=False, execution=replace(SETTINGS.execution, max_tokens=7))
-        most = 3 * EXECUTION if name == "select_clusters" else EXECUTION
-        assert result.ledger.generated <= max(budget, PLAN + most) + max(CHAIN, PLAN + EXECUTION), (name, budget)
-        assert result.ledger.generated > budget - 2 * CHAIN - most
+@pytest.mark.parametrize("judge", ["text", "likelihood"])
+@pytest.mark.parametrize("name", BUDGETED)
+def test_a_budget_is_overshot_by_less_than_one_call(name, judge):
+    limits = {
+        "execution": replace(SETTINGS.execution, max_tokens=7),
+        "plan": replace(SETTINGS.plan, max_tokens=4),
+        "judging": Sampling(5),
+    }
+    one_call = CHAIN if name == "sc" else EXECUTION
+    for budget in range(20, 61):
+        result, _ = run(name, budget=budget, share_equal=False, judge=judge, **limits)
+        assert budget - 3 * EXECUTION - 5 - PLAN <= result.ledger.generated < budget + one_call, (name, budget)
 
 
 def test_a_budget_below_one_call_is_refused():

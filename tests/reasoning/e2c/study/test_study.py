@@ -98,7 +98,7 @@ def test_the_report_has_every_part_and_says_what_does_not_hold(folder):
     ):
         assert f"## {heading}" in text
     verdicts = json.loads((folder / "report" / "verdicts.json").read_text())
-    assert len(verdicts) == 6 and text.count("**no**") == sum(verdict["holds"] is False for verdict in verdicts)
+    assert len(verdicts) == 9 and text.count("**no**") == sum(verdict["holds"] is False for verdict in verdicts)
     for name in ("tokens", "adaptation", "reinforcement", "adherence"):
         assert (folder / "report" / f"{name}.png").stat().st_size > 5000
 
