@@ -146,6 +146,7 @@ def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return parts | {
         "time/epoch": wall, "time/total": session.counters.epoch_began + wall,
+        "time/processor": time.process_time() - session.processor_began,
         "compile/count": compiled, "compile/cached": cached, "compile/seconds": compile_seconds, "memory/process_bytes": memory,
     }  # fmt: skip
 

@@ -143,7 +143,8 @@ def open_offline(config: OfflineConfig, contents: datasets.Contents, run_dir: st
         config=common, folder=folder, env=game, make_env=lambda: game, agent=fresh, store=store, players=NoPlayers(), exam=None,
         counters=Counters(stage=STAGES.index("collect") + 1), partial=empty_epoch(),
         checkpoints=Checkpoints(folder / "checkpoints", common.checkpoint.keep), log=None, compiled=CompileCounter(),
-        began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(1, -1), files={}, static=True,
+        began=time.monotonic(), processor_began=time.process_time(),
+        saved_at=time.monotonic(), saved_heads=np.full(1, -1), files={}, static=True,
     )  # fmt: skip
     return resume(session)
 

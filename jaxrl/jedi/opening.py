@@ -54,7 +54,8 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
         store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh, config.parallel if mesh.size > 1 else "jit"),
         players=_fresh_players(config, env, make_env, fresh), exam=_exam(config, env),
         counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
-        began=time.monotonic(), saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
+        began=time.monotonic(), processor_began=time.process_time(),
+        saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
     )  # fmt: skip
     return resume(session)
 
@@ -65,6 +66,7 @@ def resume(session: Session) -> Session:
     lines = session.counters.lines
     session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
     session.began -= session.counters.seconds
+    session.processor_began -= session.counters.processor
     return session
 
 

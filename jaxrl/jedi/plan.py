@@ -17,6 +17,7 @@ from jaxrl.jedi.phases import Phase, phases_of
 from jaxrl.jedi.session import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
+from jaxrl.train.errors import Refusal
 from jaxrl.train.flops import count_flops, peak_flops
 from jaxrl.train.parallel import compute_dtype, device_name, platform
 from jaxrl.train.progress import duration
@@ -101,7 +102,10 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     check(config)
     parts = phases_of(config.agent)
     env = make(config.env, config.game.frame_size)
-    shapes = jax.eval_shape(lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0)))
+    try:
+        shapes = jax.eval_shape(lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0)))
+    except ValueError as error:
+        raise Refusal(str(error)) from None
     epochs, updates = total_updates(config)
     schedule = config.schedule
     sizes = {

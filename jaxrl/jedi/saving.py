@@ -29,7 +29,7 @@ from jaxrl.train.rundir import place, write_atomically
 def save(session: Session, score: float | None = None) -> None:
     """Write a checkpoint: new frames and games first, then (atomically, in the background) the arrays with the record."""
     counters = session.counters
-    counters.seconds = time.monotonic() - session.began
+    counters.seconds, counters.processor = time.monotonic() - session.began, time.process_time() - session.processor_began
     counters.lines = session.log.lines
     step = counters.step
     if step in session.files:

@@ -51,6 +51,8 @@ class Counters:
     """Lines of metrics.jsonl."""
     seconds: float = 0.0
     """Wall time of all sessions, up to the last save."""
+    processor: float = 0.0
+    """Processor time of all sessions, all threads together, up to the last save."""
     epoch_began: float = 0.0
     """Wall time of all sessions when the present epoch began."""
     pace: dict[str, float] = field(default_factory=dict)
@@ -84,6 +86,8 @@ class Session:
     compiled: CompileCounter
     began: float
     """`time.monotonic()` when this session began, moved back by the sessions before."""
+    processor_began: float
+    """`time.process_time()` then, moved back likewise."""
     saved_at: float
     saved_heads: np.ndarray
     """Newest row of each lane that is on disk."""
