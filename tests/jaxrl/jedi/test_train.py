@@ -11,6 +11,7 @@ import pytest
 from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi import train as training
+from jaxrl.jedi.plan import plan
 from jaxrl.jedi.train import train
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
@@ -35,6 +36,7 @@ def test_it_runs_the_schedule(whole):
     assert rows[0]["world_model/updates"] == 3 and rows[1]["heads/updates"] == 2 and rows[1]["behaviour/updates"] == 2
     assert counters.updates == sum(row[f"{p}/updates"] for row in rows for p in ("world_model", "heads", "behaviour", "probe"))
     assert state["['agent'].world.updates"] == sum(row["world_model/updates"] for row in rows)
+    assert 0 < rows[0]["time/processor"] < rows[1]["time/processor"]
     for row in rows:
         assert {"monitor/latent_std", "monitor/participation_ratio", "monitor/context_gain", "monitor/probe ball x"} <= row.keys()
         assert {"gate/end_recall", "evaluate/return", "time/collect", "time/world_model", "replay/episodes"} <= row.keys()
@@ -165,6 +167,11 @@ def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change,
     with pytest.raises(Refusal, match=message):
         train(change(small_run.CONFIG), tmp_path / "run", say=silent)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_refuses_sizes_that_do_not_fit():
+    with pytest.raises(Refusal, match="cannot be halved 2 times"):
+        plan(replace(small_run.CONFIG, game=replace(small_run.CONFIG.game, frame_size=18)))
 
 
 def test_a_folder_of_another_configuration_is_refused(whole):
