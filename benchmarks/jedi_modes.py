@@ -5,8 +5,8 @@ can be cut into several calls, or spread over cores with `--modes`. When all run
 of steps and after equal processor time are recorded. Processor time, not wall time: on a core of its own they are the same, and a
 neighbour on the machine does not change it by much.
 
-Modes jedi and separate have the preset's frames, 32 pixels a side; the pixel mode has frames of 12, which still show every one of the game's
-10 x 10 cells, and seven times fewer numbers: at 32 pixels it needs hours on a core. This favours it.
+Modes jedi and separate have the preset's frames, 32 pixels a side; the pixel mode has frames of 12, which still show every one of the
+game's 10 x 10 cells, and seven times fewer numbers: at 32 pixels it needs hours on a core. This favours it.
 """
 
 import argparse
