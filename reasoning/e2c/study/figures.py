@@ -136,6 +136,6 @@ def adherence(found: dict[str, Any]):
             np.arange(len(found)) + 0.27 * (number - 1), [i.mean for i in intervals], 0.25, yerr=error, capsize=2, label=label
         )
     axes.set_xticks(range(len(found)), [name.replace("_", "-") for name in found])
-    axes.set(ylabel="share of problems", ylim=(0, 1.05), title="Executions that do exactly what the plan says")
-    axes.legend(fontsize=7)
+    axes.set(ylabel="share of problems", ylim=(0, 1.2), title="Executions that do exactly what the plan says")
+    axes.legend(fontsize=7, loc="upper center", ncols=3)
     return figure
