@@ -71,8 +71,12 @@ def predict_depth(
         )
     if most_arity < 2:
         raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
-    call = _standard(f, data)
+    if not 0 < tolerance < 1:
+        raise Refusal(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
     low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
+    if not bool((jnp.isfinite(low) & jnp.isfinite(high) & (low < high)).all()):
+        raise Refusal(f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and both finite")
+    call = _standard(f, data)
     outputs = _outputs(call, data, inputs)
     key = jax.random.key(seed)
     felt = np.stack([np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)])
@@ -89,28 +93,43 @@ def predict_depth(
     )  # fmt: skip
 
 
-_WRAPPED: dict[Callable, Callable] = {}
+_WRAPPED: dict[tuple[Callable, bool], Callable] = {}
 
 
 def _standard(f, data) -> Callable:
     """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found again."""
-    if f not in _WRAPPED:
+    alone = data is None
+    if (f, alone) not in _WRAPPED:
         if len(_WRAPPED) > 64:
             _WRAPPED.clear()
-        _WRAPPED[f] = (lambda _, x: jnp.atleast_1d(f(x))) if data is None else (lambda d, x: jnp.atleast_1d(f(d, x)))
-    return _WRAPPED[f]
+        _WRAPPED[f, alone] = (lambda _, x: jnp.atleast_1d(f(x))) if alone else (lambda d, x: jnp.atleast_1d(f(d, x)))
+    return _WRAPPED[f, alone]
 
 
 def _outputs(call, data, inputs) -> int:
     try:
-        shape = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32)).shape
+        result = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32))
+    except (
+        jax.errors.TracerArrayConversionError,
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerBoolConversionError,
+    ) as error:
+        raise Refusal(
+            f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with jax.numpy, without if or float() on inputs"
+        ) from error
     except (TypeError, ValueError, IndexError) as error:
         raise Refusal(
-            f"the function does not take an array of {inputs} inputs ({str(error).splitlines()[0][:160]}): correct --inputs"
+            f"the function does not take an array of {inputs} inputs ({_first_line(error)}): correct --inputs"
         ) from error
-    if len(shape) != 1:
-        raise Refusal(f"the function returns an array of shape {shape}: it must return one number or a vector")
-    return shape[0]
+    if len(result.shape) != 1 or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise Refusal(
+            f"the function returns an array of shape {result.shape} and type {result.dtype}: it must return one real number or a vector"
+        )
+    return result.shape[0]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def _grow(groups: list[Tree], score: Callable, inputs: int, tolerance: float, most: int):

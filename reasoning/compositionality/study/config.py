@@ -67,6 +67,8 @@ class SweepConfig:
     """Whether a corner of two sub-functions' values is kept from training, for the compositional gap."""
     probe: int = 512
     """Examples that structure is measured on."""
+    scored: int = 256
+    """Examples, of every seed's own, that scores are computed from."""
     chunk: int = 96
     """Networks in one call."""
 
@@ -96,7 +98,7 @@ def check(config: SweepConfig) -> None:
     Raises:
       Refusal: naming the field.
     """
-    for name in ("seeds", "width", "batch", "steps", "finetune", "probe", "chunk", "rounds"):
+    for name in ("seeds", "width", "batch", "steps", "finetune", "probe", "scored", "chunk", "rounds"):
         if getattr(config, name) < 1:
             raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
     for name in ("targets", "depths", "densities"):
