@@ -179,9 +179,14 @@ def _prune_file(command) -> str:
             )
         x = np.asarray(draw(target, jax.random.key(command.seed), 1024))
     module = Chain(tuple(len(layer.bias) for layer in stored.layers), stored.activation)
+    before = module.apply({"params": stored.params()}, x)
+    if float(before.var(0).max()) < 1e-12:
+        raise Refusal(
+            "the outputs of the network are constant on these inputs (it is dead, or they are all alike): there is nothing to keep"
+        )
     params, masks = _pruned(command, module.apply, stored.params(), x, FUNCTIONS[stored.activation])
-    before, after = (module.apply({"params": p}, x) for p in (stored.params(), params))
-    change = float(((before - after) ** 2).mean() / jnp.maximum(before.var(), 1e-12))
+    after = module.apply({"params": params}, x)
+    change = float(((before - after) ** 2).mean() / before.var(0).mean())
     result = stored.with_params(params)
     if command.compact:
         flat = [np.asarray(masks[f"layers_{i}"]["kernel"]) for i in range(len(stored.layers))]

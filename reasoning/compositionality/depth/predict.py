@@ -80,6 +80,11 @@ def predict_depth(
     outputs = _outputs(call, data, inputs)
     key = jax.random.key(seed)
     felt = np.stack([np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)])
+    if not np.isfinite(felt).all():
+        output, wrong = np.argwhere(~np.isfinite(felt))[0]
+        raise Refusal(
+            f"the derivative of output {output} with respect to input {wrong} is not finite in the box: narrow it with low and high"
+        )
     found = []
     for output, strength in enumerate(felt):
         alive = [i for i in range(inputs) if strength[i] > negligible * strength.max()] if strength.max() > 1e-9 else []
@@ -117,15 +122,26 @@ def _outputs(call, data, inputs) -> int:
         raise Refusal(
             f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with jax.numpy, without if or float() on inputs"
         ) from error
-    except (TypeError, ValueError, IndexError) as error:
+    except Exception as error:  # whatever a user's function raises
         raise Refusal(
-            f"the function does not take an array of {inputs} inputs ({_first_line(error)}): correct --inputs"
+            f"the function fails on an array of {inputs} inputs ({_first_line(error)}): correct it, or --inputs"
         ) from error
     if len(result.shape) != 1 or not jnp.issubdtype(result.dtype, jnp.floating):
         raise Refusal(
             f"the function returns an array of shape {result.shape} and type {result.dtype}: it must return one real number or a vector"
         )
+    _check_reads(call, data, inputs)
     return result.shape[0]
+
+
+def _check_reads(call, data, inputs) -> None:
+    """Refuse a function that reads past its inputs: JAX gives it the last one, NumPy an error."""
+    try:
+        call(data, np.zeros(inputs, np.float32))
+    except IndexError as error:
+        raise Refusal(f"the function reads more than {inputs} inputs ({_first_line(error)}): correct --inputs") from error
+    except Exception:  # what works on JAX arrays alone; indices were not what failed
+        return
 
 
 def _first_line(error: Exception) -> str:

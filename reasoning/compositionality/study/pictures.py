@@ -93,6 +93,7 @@ def _graph(axes, params, depth, order):
     place = lambda count: (np.arange(count) + 0.5) / max(count, 1)
     for level, kernel in enumerate(layers):
         low, high = place(len(ends[level])), place(len(ends[level + 1]))
+        kernel = np.nan_to_num(kernel, posinf=0.0, neginf=0.0)  # of networks that diverged
         strongest = max(np.abs(kernel).max(), 1e-9)
         for a, i in enumerate(ends[level]):
             for b, j in enumerate(ends[level + 1]):

@@ -177,11 +177,12 @@ def test_statistics_of_devices_are_those_of_all_to_a_millionth():
 
 def test_without_activations_masks_wait():
     tx = SUBJECTS["share"]
-    params, state, grads = PARAMS, tx.init(PARAMS), jax.grad(loss)(PARAMS, X)
+    params, state, grads = PARAMS, tx.init(PARAMS), jax.tree.map(jnp.ones_like, PARAMS)
+    update, seen = jax.jit(tx.update), jax.jit(lambda p: capture(MODULE.apply, p, X))(params)
     for _ in range(4):
-        _updates, state = tx.update(grads, state, params)
+        _updates, state = update(grads, state, params)
     assert all(bool(m.all()) for m in jax.tree.leaves(state.masks)) and int(state.last) == -1
-    _, state = tx.update(grads, state, params, activations=capture(MODULE.apply, params, X))
+    _, state = update(grads, state, params, activations=seen)
     assert int(state.last) == 4 and not all(bool(m.all()) for m in jax.tree.leaves(state.masks))
 
 
