@@ -52,7 +52,10 @@ def read_network(path: str | Path) -> Stored:
     """
     path = Path(path).expanduser()
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with loaded as stored:
             arrays = {name: stored[name] for name in stored.files}
     except OSError as error:
         raise Refusal(f"network {path} cannot be read ({error.strerror or error}): name an existing .npz file") from None
@@ -70,8 +73,13 @@ def read_network(path: str | Path) -> Stored:
     for i in range(count):
         if f"kernel_{i}" not in arrays:
             raise Refusal(f"network {path} has no kernel_{i}: number the layers from 0 without gaps")
-        kernel = np.asarray(arrays[f"kernel_{i}"], np.float32)
-        bias = np.asarray(arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1])), np.float32)
+        kernel = arrays[f"kernel_{i}"]
+        bias = arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1:]))
+        if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
+            raise Refusal(
+                f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it must be of real numbers"
+            )
+        kernel, bias = kernel.astype(np.float32), bias.astype(np.float32)
         fits = kernel.ndim == 2 and bias.shape == kernel.shape[1:] and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
         if not fits:
             raise Refusal(
@@ -93,8 +101,11 @@ def write_network(path: str | Path, stored: Stored) -> None:
 
 
 def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:
-    """In the layout of `network`, layers padded to the widest with units that nothing reaches; zero weights are masked."""
-    width, hidden = max(layer.kernel.shape[1] for layer in stored.layers[:-1]), stored.layers[1:-1]
+    """In the layout of `network`, layers padded to the widest with units that nothing reaches; zero weights are masked.
+
+    A dead network that was made smaller may have layers without units: they get one that nothing reaches.
+    """
+    width, hidden = max(1, *(layer.kernel.shape[1] for layer in stored.layers[:-1])), stored.layers[1:-1]
     params = {
         "win": _padded(stored.layers[0].kernel, (stored.inputs, width)),
         "wh": np.stack([_padded(layer.kernel, (width, width)) for layer in hidden])
@@ -126,10 +137,9 @@ def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
         x = np.load(Path(path).expanduser(), allow_pickle=False)
     except (OSError, ValueError) as error:
         raise Refusal(f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with numpy.save") from None
-    if not isinstance(x, np.ndarray) or x.ndim != 2 or x.shape[1] != inputs or len(x) < 2:
-        raise Refusal(
-            f"inputs {path} have shape {getattr(x, 'shape', '?')}: they must be [examples, {inputs}], two examples or more"
-        )
+    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu" or x.ndim != 2 or x.shape[1] != inputs or len(x) < 2:
+        found = f"shape {x.shape} and type {x.dtype}" if isinstance(x, np.ndarray) else "several arrays"
+        raise Refusal(f"inputs {path} have {found}: they must be real numbers [examples, {inputs}], two examples or more")
     if not np.isfinite(x).all():
         raise Refusal(f"inputs {path} hold a NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it")
     return x.astype(np.float32)

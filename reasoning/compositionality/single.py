@@ -42,13 +42,16 @@ def named(path: str):
         raise Refusal(f"{path!r} is no Python path: write module:name, such as my_package.my_file:f")
     sys.path.insert(0, "")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise Refusal(f"{path}: there is no module {error.name!r}: run the command in the folder that holds it") from None
-    except AttributeError:
-        raise Refusal(f"{path}: module {module} has no {attribute!r}") from None
+    except (ImportError, SyntaxError) as error:
+        raise Refusal(f"{path}: module {module} cannot be imported ({error}): correct it") from None
     finally:
         sys.path.remove("")
+    if not callable(getattr(loaded, attribute, None)):
+        raise Refusal(f"{path}: module {module} has no function {attribute!r}: name one that it has")
+    return getattr(loaded, attribute)
 
 
 def predict(command) -> str:
@@ -56,7 +59,7 @@ def predict(command) -> str:
     given = [kind for kind in ("target", "function", "network") if getattr(command, kind)]
     if len(given) != 1:
         raise Refusal(f"name one of --target, --function and --network; given were {given or 'none'}")
-    tolerance, data = command.tolerance or EXACT, None
+    tolerance, data = EXACT, None
     if command.target:
         f = target_by_name(command.target)
         inputs = f.inputs
@@ -67,7 +70,8 @@ def predict(command) -> str:
     else:
         stored = read_network(command.network)
         f, data, inputs = _net(stored.activation), stacked(stored)[0], stored.inputs
-        tolerance = command.tolerance or TRAINED
+        tolerance = TRAINED
+    tolerance = tolerance if command.tolerance is None else command.tolerance
     options = {"data": data, "low": command.low, "high": command.high, "tolerance": tolerance, "most_arity": command.most_arity}
     return describe(predict_depth(f, inputs, **options))
 
@@ -175,9 +179,14 @@ def _prune_file(command) -> str:
             )
         x = np.asarray(draw(target, jax.random.key(command.seed), 1024))
     module = Chain(tuple(len(layer.bias) for layer in stored.layers), stored.activation)
+    before = module.apply({"params": stored.params()}, x)
+    if float(before.var(0).max()) < 1e-12:
+        raise Refusal(
+            "the outputs of the network are constant on these inputs (it is dead, or they are all alike): there is nothing to keep"
+        )
     params, masks = _pruned(command, module.apply, stored.params(), x, FUNCTIONS[stored.activation])
-    before, after = (module.apply({"params": p}, x) for p in (stored.params(), params))
-    change = float(((before - after) ** 2).mean() / jnp.maximum(before.var(), 1e-12))
+    after = module.apply({"params": params}, x)
+    change = float(((before - after) ** 2).mean() / before.var(0).mean())
     result = stored.with_params(params)
     if command.compact:
         flat = [np.asarray(masks[f"layers_{i}"]["kernel"]) for i in range(len(stored.layers))]

@@ -71,11 +71,20 @@ def predict_depth(
         )
     if most_arity < 2:
         raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
-    call = _standard(f, data)
+    if not 0 < tolerance < 1:
+        raise Refusal(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
     low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
+    if not bool((jnp.isfinite(low) & jnp.isfinite(high) & (low < high)).all()):
+        raise Refusal(f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and both finite")
+    call = _standard(f, data)
     outputs = _outputs(call, data, inputs)
     key = jax.random.key(seed)
     felt = np.stack([np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)])
+    if not np.isfinite(felt).all():
+        output, wrong = np.argwhere(~np.isfinite(felt))[0]
+        raise Refusal(
+            f"the derivative of output {output} with respect to input {wrong} is not finite in the box: narrow it with low and high"
+        )
     found = []
     for output, strength in enumerate(felt):
         alive = [i for i in range(inputs) if strength[i] > negligible * strength.max()] if strength.max() > 1e-9 else []
@@ -89,28 +98,54 @@ def predict_depth(
     )  # fmt: skip
 
 
-_WRAPPED: dict[Callable, Callable] = {}
+_WRAPPED: dict[tuple[Callable, bool], Callable] = {}
 
 
 def _standard(f, data) -> Callable:
     """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found again."""
-    if f not in _WRAPPED:
+    alone = data is None
+    if (f, alone) not in _WRAPPED:
         if len(_WRAPPED) > 64:
             _WRAPPED.clear()
-        _WRAPPED[f] = (lambda _, x: jnp.atleast_1d(f(x))) if data is None else (lambda d, x: jnp.atleast_1d(f(d, x)))
-    return _WRAPPED[f]
+        _WRAPPED[f, alone] = (lambda _, x: jnp.atleast_1d(f(x))) if alone else (lambda d, x: jnp.atleast_1d(f(d, x)))
+    return _WRAPPED[f, alone]
 
 
 def _outputs(call, data, inputs) -> int:
     try:
-        shape = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32)).shape
-    except (TypeError, ValueError, IndexError) as error:
+        result = jax.eval_shape(call, data, jax.ShapeDtypeStruct((inputs,), jnp.float32))
+    except (
+        jax.errors.TracerArrayConversionError,
+        jax.errors.ConcretizationTypeError,
+        jax.errors.TracerBoolConversionError,
+    ) as error:
         raise Refusal(
-            f"the function does not take an array of {inputs} inputs ({str(error).splitlines()[0][:160]}): correct --inputs"
+            f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with jax.numpy, without if or float() on inputs"
         ) from error
-    if len(shape) != 1:
-        raise Refusal(f"the function returns an array of shape {shape}: it must return one number or a vector")
-    return shape[0]
+    except Exception as error:  # whatever a user's function raises
+        raise Refusal(
+            f"the function fails on an array of {inputs} inputs ({_first_line(error)}): correct it, or --inputs"
+        ) from error
+    if len(result.shape) != 1 or not jnp.issubdtype(result.dtype, jnp.floating):
+        raise Refusal(
+            f"the function returns an array of shape {result.shape} and type {result.dtype}: it must return one real number or a vector"
+        )
+    _check_reads(call, data, inputs)
+    return result.shape[0]
+
+
+def _check_reads(call, data, inputs) -> None:
+    """Refuse a function that reads past its inputs: JAX gives it the last one, NumPy an error."""
+    try:
+        call(data, np.zeros(inputs, np.float32))
+    except IndexError as error:
+        raise Refusal(f"the function reads more than {inputs} inputs ({_first_line(error)}): correct --inputs") from error
+    except Exception:  # what works on JAX arrays alone; indices were not what failed
+        return
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:160]
 
 
 def _grow(groups: list[Tree], score: Callable, inputs: int, tolerance: float, most: int):

@@ -1,5 +1,6 @@
 """What a sweep runs."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -67,6 +68,8 @@ class SweepConfig:
     """Whether a corner of two sub-functions' values is kept from training, for the compositional gap."""
     probe: int = 512
     """Examples that structure is measured on."""
+    scored: int = 256
+    """Examples, of every seed's own, that scores are computed from."""
     chunk: int = 96
     """Networks in one call."""
 
@@ -96,7 +99,13 @@ def check(config: SweepConfig) -> None:
     Raises:
       Refusal: naming the field.
     """
-    for name in ("seeds", "width", "batch", "steps", "finetune", "probe", "chunk", "rounds"):
+    if config.seeds < 2:
+        raise Refusal(f"seeds is {config.seeds}: intervals are over seeds, so it must be at least 2")
+    if not (0 < config.learning_rate < math.inf and 0 <= config.l1 < math.inf):
+        raise Refusal(
+            f"learning_rate is {config.learning_rate} and l1 {config.l1}: the first must be above 0, the second not below"
+        )
+    for name in ("width", "batch", "steps", "finetune", "probe", "scored", "chunk", "rounds"):
         if getattr(config, name) < 1:
             raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
     for name in ("targets", "depths", "densities"):

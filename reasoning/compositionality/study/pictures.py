@@ -20,6 +20,15 @@ SIDE = 48
 """Points of a map along each side."""
 
 
+_maps_of = jax.jit(lambda params, x, depth: network.forward(params, x, depth).h)
+_correlations = jax.jit(correlations)
+
+
+def _likeness(h: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """|r| of units and parts, `[L, N, W]` and `[N, V] -> [L, W, V]`."""
+    return np.asarray(_correlations(jnp.asarray(h), jnp.asarray(parts))[0])
+
+
 def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict]) -> list[str]:
     """Draw and save, for every target; the names of the figures."""
     names = []
@@ -51,7 +60,7 @@ def unit_order(h: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
     """Units of every layer, those matched to parts first and in their order; from maps `[L, N, W]` and parts `[N, V]`."""
     from scipy.optimize import linear_sum_assignment
 
-    r = np.asarray(correlations(jnp.asarray(h), jnp.asarray(parts))[0])
+    r = _likeness(h, parts)
     orders = []
     for layer in r:
         units, to = linear_sum_assignment(-layer)
@@ -70,7 +79,7 @@ def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
     axes[0].set_title(f"{target.name}, planted in {planted.depth} layers", fontsize=10)
     x = draw(target, jax.random.key(3), 512)
     arrays = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}
-    h = np.asarray(network.forward(arrays, x, cell.depth).h)[: cell.depth]
+    h = np.asarray(_maps_of(arrays, x, cell.depth))[: cell.depth]
     live = np.asarray(network.live_units({n: jnp.asarray(weights[f"mask_{n}"]) for n in network.WEIGHTS}, cell.depth))
     order = [np.array([u for u in o if live[i, u]]) for i, o in enumerate(unit_order(h, np.asarray(jax.vmap(target.parts)(x))))]
     _graph(axes[1], weights, cell.depth, order)
@@ -84,6 +93,7 @@ def _graph(axes, params, depth, order):
     place = lambda count: (np.arange(count) + 0.5) / max(count, 1)
     for level, kernel in enumerate(layers):
         low, high = place(len(ends[level])), place(len(ends[level + 1]))
+        kernel = np.nan_to_num(kernel, posinf=0.0, neginf=0.0)  # of networks that diverged
         strongest = max(np.abs(kernel).max(), 1e-9)
         for a, i in enumerate(ends[level]):
             for b, j in enumerate(ends[level + 1]):
@@ -135,8 +145,8 @@ def grid_points(target: Target) -> jax.Array:
 
 def _unit_like(weights, depth, x, part, points) -> tuple[np.ndarray, float]:
     arrays = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}
-    h = np.asarray(network.forward(arrays, x, depth).h)
-    r = np.asarray(correlations(jnp.asarray(h), jnp.asarray(part[:, None]))[0])[:, :, 0]
+    h = np.asarray(_maps_of(arrays, x, depth))
+    r = _likeness(h, part[:, None])[:, :, 0]
     layer, unit = np.unravel_index(r.argmax(), r.shape)
     sign = np.sign(np.cov(h[layer, :, unit], part)[0, 1]) or 1.0
-    return sign * np.asarray(network.forward(arrays, points, depth).h)[layer, :, unit], float(r.max())
+    return sign * np.asarray(_maps_of(arrays, points, depth))[layer, :, unit], float(r.max())

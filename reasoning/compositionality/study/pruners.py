@@ -64,7 +64,7 @@ class Start(NamedTuple):
 def setting_of(config: SweepConfig, target: Target, corner: Corner | None) -> Setting:
     """Keys and probes of all seeds."""
     keys = jnp.stack([jax.random.key(seed) for seed in range(config.seed, config.seed + config.seeds)])
-    probe = jax.jit(jax.vmap(lambda k: draw(target, jax.random.fold_in(k, 2), config.probe)))(keys)
+    probe = jax.jit(jax.vmap(lambda k: draw(target, jax.random.fold_in(k, 2), config.scored)))(keys)
     return Setting(config, target, corner, keys, probe)
 
 

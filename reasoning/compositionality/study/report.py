@@ -118,7 +118,13 @@ def _predicted(known: Predicted, depths: dict[str, Peak]) -> list[str]:
         "interactions (E2)": known.interactions,
         "volume (E3)": known.volume,
     }
-    lines = [
+    lines = []
+    if not any(found.answer == "yes" for found in depths.values()):
+        lines = [
+            "No pruner has a clear sweet spot in depth (see above): there is none to find, and lying in an interval says little.",
+            "",
+        ]
+    lines += [
         f"- planted depth: {known.planted} layers; inside the interval of the best depth of: {inside(known.planted) or 'no pruner'}."
     ]
     for predictor, depth in told.items():

@@ -7,6 +7,7 @@ after a description of that layout, and tried on files of our own only.
 """
 
 import json
+import math
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -53,12 +54,20 @@ def to_target(name: str, genome: dict) -> Target:
     strange = [i for i in genome["inputs"] if i not in PLANE]
     if strange:
         raise Refusal(f"genome {name}: input {strange[0]!r} is not one of {', '.join(PLANE)}: rename it")
+    names = [str(node["id"]) for node in genome["nodes"]]
+    twice = [n for n in names if names.count(n) > 1 or n in PLANE]
+    if twice:
+        raise Refusal(f"genome {name}: {twice[0]!r} names two nodes, or a node and an input: give every node a name of its own")
     functions = {str(node["id"]): _function(name, node.get("activation", "identity")) for node in genome["nodes"]}
     links: dict[str, dict[str, float]] = {node: {} for node in functions}
     for link in genome["links"]:
         end = str(link["to"])
         if end not in links:
             raise Refusal(f"genome {name}: a link leads to {end!r}, which is no node: add it or remove the link")
+        if not math.isfinite(float(link["weight"])):
+            raise Refusal(
+                f"genome {name}: the link from {link['from']} to {end} has the weight {link['weight']}: give it a number"
+            )
         links[end][str(link["from"])] = links[end].get(str(link["from"]), 0.0) + float(link["weight"])
     order = ordered(f"genome {name}", {node: set(above) for node, above in links.items()}, PLANE)
     outputs = [str(o) for o in genome["outputs"]]
@@ -93,9 +102,13 @@ def _from_xml(path, data) -> dict:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path) as archive:
             inner = [n for n in archive.namelist() if n.endswith(".xml")] or archive.namelist()
+            if not inner:
+                raise ValueError("the archive is empty")
             data = archive.read(inner[0])
     tree = ElementTree.fromstring(data)
-    tree = tree if tree.find("nodes") is not None else next(e for e in tree.iter() if e.find("nodes") is not None)
+    tree = next((e for e in tree.iter() if e.find("nodes") is not None and e.find("links") is not None), None)
+    if tree is None:
+        raise ValueError("no element has <nodes> and <links>")
     known = {_mark(node.find("marking")): node for node in tree.find("nodes")}
     label = lambda node: OTHER_NAMES.get(node.get("label", "").lower(), node.get("label", "").lower())
     inputs = {mark: label(node) for mark, node in known.items() if node.get("type") == "in"}

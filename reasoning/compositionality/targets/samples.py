@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.train.errors import Refusal
 from reasoning.compositionality.targets.graph import Target
 
 SCALE_SAMPLES = 8192
@@ -72,9 +73,20 @@ def _known(target: Target) -> np.ndarray:
 
 @functools.lru_cache
 def scale(target: Target) -> Scale:
-    """Of a target, from `SCALE_SAMPLES` examples."""
+    """Of a target, from `SCALE_SAMPLES` examples.
+
+    Raises:
+      Refusal: an output is constant or not finite: there would be nothing to fit, and R^2 no meaning.
+    """
     y = _known(target)[:, list(target.outputs)].astype(np.float64)
-    return Scale(tuple(map(float, y.mean(0))), tuple(float(s) if s > 1e-6 else 1.0 for s in y.std(0)))
+    if not np.isfinite(y).all():
+        raise Refusal(
+            f"target {target.name}: output {int(np.argwhere(~np.isfinite(y))[0, 1])} is not finite on some inputs: correct its weights"
+        )
+    flat = [number for number, sd in enumerate(y.std(0)) if sd <= 1e-6]
+    if flat:
+        raise Refusal(f"target {target.name}: output {flat[0]} is constant, so there is nothing to learn: leave it out")
+    return Scale(tuple(map(float, y.mean(0))), tuple(map(float, y.std(0))))
 
 
 @functools.lru_cache

@@ -138,6 +138,17 @@ def damaged(folder, **arrays):
     return str(folder / "bad.npz")
 
 
+def test_dead_networks_are_unfit_also_without_any_unit(tmp_path, capsys):
+    """Never called compositional: neither with weights of which none leads on, nor after those have been removed."""
+    alone = np.ones((2, 1), np.float32), np.zeros((1, 1), np.float32)
+    gone = np.zeros((2, 0), np.float32), np.zeros((0, 1), np.float32)
+    for kernels in (alone, gone):
+        path = damaged(tmp_path, kernel_0=kernels[0], kernel_1=kernels[1])
+        assert main(["measure", "--network", path, "--target", "tanh_tree:1", "--examples", "64"]) == 0
+        text = capsys.readouterr().out
+        assert "unfit (no unit lies on a path" in text and json.loads(text[: text.index("}") + 1])["score"] == 0
+
+
 ONE, TWO = np.ones((2, 3), np.float32), np.ones((3, 1), np.float32)
 
 
@@ -147,6 +158,8 @@ ONE, TWO = np.ones((2, 3), np.float32), np.ones((3, 1), np.float32)
         ({"kernel_0": ONE}, "at least two layers"),
         ({"kernel_0": ONE, "kernel_2": TWO}, "has no kernel_1"),
         ({"kernel_0": ONE, "kernel_1": ONE}, "does not fit"),
+        ({"kernel_0": np.array([["a"]]), "kernel_1": TWO}, "must be of real numbers"),
+        ({"kernel_0": np.float32(1), "kernel_1": TWO}, "does not fit"),
         ({"kernel_0": ONE * np.nan, "kernel_1": TWO}, "holds a NaN"),
         ({"kernel_0": ONE, "kernel_1": TWO, "activation": np.array("swish")}, "'swish'"),
     ],
@@ -170,9 +183,17 @@ def test_files_that_are_no_network_are_refused(arrays, sentence, tmp_path, capsy
         (["prune", "--out", "o", "--network", "NET", "--target", "tanh_tree:1", "--density", "2"], "at most 1"),
         (["prune", "--out", "o", "--network", "NET", "--target", "tanh_tree:1", "--density", "0.01"], "would empty"),
         (["train", "--target", "tanh_tree:1", "--out", "o", "--depth", "0"], "at least 1"),
+        (["predict", "--function", "math:pi", "--inputs", "1"], "has no function 'pi'"),
+        (["predict", "--target", "tanh_tree:1", "--tolerance", "0"], "tolerance is 0.0"),
+        (["prune", "--out", "o", "--network", "NET", "--data", "ALIKE"], "constant on these inputs"),
+        (["prune", "--out", "o", "--network", "NET", "--data", "WORDS"], "must be real numbers"),
+        (["measure", "--network", "ALIKE", "--target", "tanh_tree:1"], "holds a single array"),
     ],
 )
 def test_bad_commands_are_one_sentence_and_status_2(arguments, sentence, folder, capsys):
-    assert main([str(folder / "net.npz") if a == "NET" else a for a in arguments]) == 2
+    np.save(folder / "alike.npy", np.ones((4, 2)))
+    np.save(folder / "words.npy", np.array([["a", "b"]] * 4))
+    files = {"NET": "net.npz", "ALIKE": "alike.npy", "WORDS": "words.npy"}
+    assert main([str(folder / files[a]) if a in files else a for a in arguments]) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.startswith("error: ")

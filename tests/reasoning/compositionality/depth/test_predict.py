@@ -117,13 +117,32 @@ def test_trees_by_hand():
     [
         (lambda x: x.sum(), 25, "takes 1 to 24"),
         (lambda x: x.sum(), 0, "takes 1 to 24"),
-        (lambda x: x @ jnp.ones((3, 1)), 4, "does not take an array of 4"),
-        (lambda x: jnp.outer(x, x), 2, "must return one number or a vector"),
+        (lambda x: x @ jnp.ones((3, 1)), 4, "fails on an array of 4 inputs"),
+        (lambda x: jnp.outer(x, x), 2, "must return one real number or a vector"),
+        (lambda x: x[0] * x[5], 3, "reads more than 3 inputs"),
+        (lambda x: jnp.log(x[0] - 5) * x[1], 2, "of output 0 with respect to input 1 is not finite"),
+        (lambda x: jnp.argmax(x), 2, "must return one real number or a vector"),
+        (lambda x: np.sin(np.asarray(x)).sum(), 2, "cannot be differentiated by JAX"),
+        (lambda x: x[0] if x[1] > 0 else x[1], 2, "cannot be differentiated by JAX"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(f, inputs, sentence):
     with pytest.raises(Refusal, match=sentence):
         predict_depth(f, inputs)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"tolerance": 0.0}, "tolerance is 0.0"),
+        ({"low": 1.0, "high": -1.0}, "low must be below high"),
+        ({"high": float("nan")}, "low must be below high"),
+        ({"most_arity": 1}, "at least 2"),
+    ],
+)
+def test_options_that_mean_nothing_are_refused(options, sentence):
+    with pytest.raises(Refusal, match=sentence):
+        predict_depth(lambda x: x.sum(), 2, **options)
 
 
 @pytest.mark.slow

@@ -33,8 +33,8 @@ class Mixed(nn.Module):
 def model():
     x = jax.random.normal(jax.random.key(0), (8, 10, 10, 2))
     module = Mixed()
-    params = module.init(jax.random.key(1), x)["params"]
-    return module, params, x, capture(module.apply, params, x)
+    params = jax.jit(module.init)(jax.random.key(1), x)["params"]
+    return module, params, x, jax.jit(lambda p, x: capture(module.apply, p, x))(params, x)
 
 
 def test_inputs_times_kernel_are_the_sums(model):
@@ -56,13 +56,59 @@ def test_a_linear_layer_by_numpy(model):
     assert np.asarray(found["twice/kernel"].before_var) == pytest.approx(both.var(0), rel=1e-4)
 
 
-def test_under_jit_it_is_the_same_and_models_can_be_pruned(model):
+@pytest.mark.slow
+def test_without_jit_it_is_the_same(model):
     module, params, x, found = model
-    jitted = jax.jit(lambda p, x: capture(module.apply, p, x))(params, x)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(jax.tree.leaves(jitted), jax.tree.leaves(found), strict=True))
-    pruned, masks = prune_once(params, found, 0.25)
+    plain = capture(module.apply, params, x)
+    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(found), strict=True))
+
+
+def test_models_with_convolutions_can_be_pruned(model):
+    module, params, x, found = model
+    pruned, masks = jax.jit(lambda p, k: prune_once(p, k, 0.25))(params, found)
     assert summarize_sparsity(masks)["flax/kernel"].fan_in == (5, 5.0, 5)  # round(0.25 * 18), halves up
-    assert np.isfinite(np.asarray(module.apply({"params": pruned}, x))).all()
+    assert np.isfinite(np.asarray(jax.jit(module.apply)({"params": pruned}, x))).all()
+
+
+@pytest.mark.parametrize(
+    ("layer", "axes"),
+    [
+        (nn.Conv(3, (3, 2), strides=(2, 1), kernel_dilation=2, padding=((1, 2), (0, 1))), 2),
+        (nn.Conv(4, (5,), strides=2), 1),
+        pytest.param(nn.Conv(2, (2, 2, 2), padding=1), 3, marks=pytest.mark.slow),
+    ],
+)
+def test_convolutions_are_read_by_their_own_settings(layer, axes):
+    x = jax.random.normal(jax.random.key(2), (3, *(7, 6, 5)[:axes], 2))
+    params = jax.jit(layer.init)(jax.random.key(1), x)["params"]
+    found = jax.jit(lambda p: capture(layer.apply, p, x))(params)
+    kernel = np.asarray(params["kernel"]).reshape(-1, params["kernel"].shape[-1])
+    assert np.asarray(found["kernel"].input_before) == pytest.approx(np.asarray(found["inputs"]) @ kernel, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv(3, (3, 3), padding="CIRCULAR"), nn.Conv(4, (3, 3), feature_group_count=2), nn.ConvTranspose(2, (3, 3))],
+)
+def test_layers_whose_inputs_are_not_known_are_left_out_and_not_guessed(layer):
+    x = jnp.ones((1, 4, 4, 2))
+    params = jax.eval_shape(layer.init, jax.random.key(1), x)["params"]
+    with pytest.raises(Refusal, match="nothing was captured"):
+        jax.eval_shape(lambda p: capture(layer.apply, p, x), params)
+
+
+class Hidden(nn.Module):
+    """A layer inside a transformation."""
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.remat(nn.Dense)(3, name="inner")(x)
+
+
+def test_layers_inside_transformations_are_refused_by_name():
+    params = {"inner": {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)}}
+    with pytest.raises(Refusal, match="inner/kernel is called inside nn.jit, nn.remat"):
+        capture(Hidden().apply, params, jnp.ones((4, 2)))
 
 
 def test_a_model_without_layers_is_refused():

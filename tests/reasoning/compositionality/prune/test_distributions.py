@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxrl.train.errors import Refusal
-from reasoning.compositionality.prune.distributions import erk_densities, masks_from_scores, top_of_layer, top_per_unit
+from reasoning.compositionality.prune.distributions import erk_densities, masks_from_scores, ranks, top_of_layer, top_per_unit
 from reasoning.compositionality.prune.schedules import Cubic, OneShot, Periodic
 
 
@@ -14,6 +14,17 @@ def test_the_highest_are_kept_and_ties_go_to_the_lower_index():
     scores = jnp.array([[3.0, 1.0], [1.0, 1.0], [2.0, 1.0], [2.0, 0.0]])
     assert top_of_layer(scores, 0.5).astype(int).tolist() == [[1, 1], [0, 0], [1, 0], [1, 0]]
     assert top_per_unit(scores, 0.5).astype(int).tolist() == [[1, 1], [0, 1], [1, 0], [0, 0]]
+
+
+@pytest.mark.parametrize("length", [7, 40])
+def test_places_are_those_of_a_stable_sort_and_nan_is_last(length):
+    """Short axes are compared, long ones sorted: the same places."""
+    scores = np.random.default_rng(0).integers(0, 5, (length, 3)).astype(np.float32)
+    for axis in (0, 1):
+        order = np.argsort(-scores, axis, kind="stable")
+        assert (np.asarray(ranks(jnp.asarray(scores), axis)) == np.argsort(order, axis, kind="stable")).all()
+    scores[2, 1] = np.nan
+    assert int(ranks(jnp.asarray(scores))[2, 1]) == length - 1
 
 
 def test_counts_are_rounded_and_never_zero():

@@ -121,16 +121,28 @@ def test_the_density_is_the_one_asked_for(name):
     assert summarize_sparsity(after(name)[1].masks)["total"].density == pytest.approx(DENSITIES[name], abs=0.03)
 
 
-def test_without_jit_and_under_vmap_all_is_the_same():
+def assert_same(found, wanted):
+    """Parameters to 1e-5, masks exactly."""
+    for one, other in zip(jax.tree.leaves(found[0]), jax.tree.leaves(wanted[0]), strict=True):
+        assert np.asarray(one) == pytest.approx(np.asarray(other), abs=1e-5)
+    for one, other in zip(jax.tree.leaves(found[1].masks), jax.tree.leaves(wanted[1].masks), strict=True):
+        assert (np.asarray(one) == np.asarray(other)).all()
+
+
+def test_under_vmap_all_is_the_same():
     tx = SUBJECTS["share"]
-    plain, state = steps(tx, PARAMS, tx.init(PARAMS), X, 3)
-    many = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p]), PARAMS)
-    both = jax.jit(jax.vmap(lambda p: steps(tx, p, tx.init(p), X, 3)))(many)
-    assert all(np.allclose(a[0], b, atol=1e-5) for a, b in zip(jax.tree.leaves(both[0]), jax.tree.leaves(plain), strict=True))
-    assert all(
-        (np.asarray(a[0]) == np.asarray(b)).all()
-        for a, b in zip(jax.tree.leaves(both[1].masks), jax.tree.leaves(state.masks), strict=True)
-    )
+    params = jax.tree.map(lambda p: jnp.stack([p, 0.5 * p]), PARAMS)
+    state = jax.tree.map(lambda s: jnp.stack([s, s]), tx.init(PARAMS))
+    step = jax.jit(jax.vmap(lambda p, s: steps(tx, p, s, X, 1)))
+    for _ in range(6):
+        params, state = step(params, state)
+    assert_same(jax.tree.map(lambda a: a[0], (params, state)), after("share"))
+
+
+@pytest.mark.slow
+def test_without_jit_all_is_the_same():
+    tx = SUBJECTS["share"]
+    assert_same(steps(tx, PARAMS, tx.init(PARAMS), X, 6), after("share"))
 
 
 def test_devices_with_other_examples_find_the_masks_of_all():
@@ -145,7 +157,8 @@ def test_devices_with_other_examples_find_the_masks_of_all():
 
     shares = skewed.reshape(4, 16, 4)
     spread = jax.pmap(lambda x: renew(x, tx, "d"), "d", devices=jax.devices()[:4])(shares)
-    whole, alone = renew(skewed, one, None), renew(shares[0], one, None)
+    single = jax.jit(lambda x: renew(x, one, None))
+    whole, alone = single(skewed), single(shares[0])
     same = lambda a, b: all(
         (np.asarray(m) == np.asarray(n)).all() for m, n in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
     )
@@ -164,11 +177,12 @@ def test_statistics_of_devices_are_those_of_all_to_a_millionth():
 
 def test_without_activations_masks_wait():
     tx = SUBJECTS["share"]
-    params, state, grads = PARAMS, tx.init(PARAMS), jax.grad(loss)(PARAMS, X)
+    params, state, grads = PARAMS, tx.init(PARAMS), jax.tree.map(jnp.ones_like, PARAMS)
+    update, seen = jax.jit(tx.update), jax.jit(lambda p: capture(MODULE.apply, p, X))(params)
     for _ in range(4):
-        _updates, state = tx.update(grads, state, params)
+        _updates, state = update(grads, state, params)
     assert all(bool(m.all()) for m in jax.tree.leaves(state.masks)) and int(state.last) == -1
-    _, state = tx.update(grads, state, params, activations=capture(MODULE.apply, params, X))
+    _, state = update(grads, state, params, activations=seen)
     assert int(state.last) == 4 and not all(bool(m.all()) for m in jax.tree.leaves(state.masks))
 
 

@@ -7,7 +7,8 @@ import pytest
 
 from jaxrl.train.errors import Refusal
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
-from reasoning.compositionality.study.report import moves
+from reasoning.compositionality.study.predictions import Predicted
+from reasoning.compositionality.study.report import _predicted, moves
 from reasoning.compositionality.study.verdict import chosen_on_others, difference, grid, interval, move, over_depth, peak, sign
 
 DEPTHS = (1, 2, 3, 4)
@@ -85,6 +86,13 @@ def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
     assert all("yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in told)
 
 
+def test_where_no_peak_is_clear_the_page_says_that_predictors_find_none():
+    known = Predicted(2, 2, False, 2, 2, (), 0)
+    flat, high = (peak(scores(means, 0.005), DEPTHS) for means in ((0.9, 0.9, 0.9, 0.9), (0.2, 0.9, 0.8, 0.3)))
+    assert "there is none to find" in "\n".join(_predicted(known, {"share": flat}))
+    assert "there is none to find" not in "\n".join(_predicted(known, {"share": flat, "random": high}))
+
+
 def test_cells_are_what_the_presets_promise():
     config = paper()
     assert len(config.cells("tanh_tree:3")) == 6 * 8 + 4 * 5 * 6 * 8
@@ -95,7 +103,9 @@ def test_cells_are_what_the_presets_promise():
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"seeds": 0}, "seeds is 0"),
+        ({"seeds": 1}, "seeds is 1: intervals are over seeds"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"scored": 0}, "scored is 0"),
         ({"depths": ()}, "depths is empty"),
         ({"depths": (0, 1)}, "at least 1 hidden layer"),
         ({"densities": (1.0, 0.0)}, "density 0.0 must"),

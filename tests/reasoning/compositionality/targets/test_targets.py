@@ -161,7 +161,11 @@ def changed(**new):
         (changed(inputs=["x", "z"]), "'z' is not one of"),
         (changed(nodes=[{"id": "h", "activation": "wavelet"}]), "'wavelet' is unknown"),
         (changed(links=GENOME["links"][1:2]), "lost"),
+        (changed(nodes=[*GENOME["nodes"], GENOME["nodes"][0]]), "names two nodes"),
+        (changed(nodes=[*GENOME["nodes"], {"id": "x"}]), "names two nodes, or a node and an input"),
+        (changed(links=[*GENOME["links"], {"from": "x", "to": "h", "weight": float("nan")}]), "has the weight nan"),
         ("{", "is damaged"),
+        ("[1, 2]", "is damaged"),
     ],
 )
 def test_genomes_that_are_none_are_refused(text, sentence, tmp_path):
@@ -172,6 +176,23 @@ def test_genomes_that_are_none_are_refused(text, sentence, tmp_path):
     path.write_text(text)
     with pytest.raises(Refusal, match=sentence):
         target_by_name(f"genome:{path}")
+
+
+def test_archives_and_xml_without_a_genome_are_refused(tmp_path):
+    (tmp_path / "a.xml").write_text("<genome><other/></genome>")
+    with zipfile.ZipFile(tmp_path / "b.zip", "w"):
+        pass
+    for name in ("a.xml", "b.zip"):
+        with pytest.raises(Refusal, match="is damaged"):
+            target_by_name(f"genome:{tmp_path / name}")
+
+
+@pytest.mark.parametrize(("weight", "sentence"), [(0.0, "output 0 is constant"), (float("inf"), "output 0 is not finite")])
+def test_targets_that_cannot_be_learned_are_refused(weight, sentence):
+    """R^2 of a constant output would mean nothing, and must not pass for a fit."""
+    target = Target("flat", 1, (Node((0,), Unit((weight,), 0.5, "identity")),), (1,))
+    with pytest.raises(Refusal, match=sentence):
+        scale(target)
 
 
 @pytest.mark.parametrize(
