@@ -5,12 +5,11 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from reasoning.compositionality import network
 from reasoning.compositionality.prune.moments import safe_ratio
 from reasoning.compositionality.targets.graph import Target
-from reasoning.compositionality.targets.samples import Corner, draw, examples
+from reasoning.compositionality.targets.samples import Corner, examples
 
 ALIKE = 0.95
 """|r| above which two units of a layer count as one thing twice."""
@@ -195,8 +194,3 @@ def _shares(x: jax.Array) -> jax.Array:
 
 def _entropy(shares: jax.Array) -> jax.Array:
     return -(shares * jnp.log(jnp.maximum(shares, 1e-12))).sum(-1)
-
-
-def probe_inputs(target: Target, count: int, seed: int = 0) -> np.ndarray:
-    """Inputs of a target for a user who has none, float32 `[count, n]`."""
-    return np.asarray(draw(target, jax.random.key(seed), count))

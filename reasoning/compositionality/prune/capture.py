@@ -78,8 +78,3 @@ def layer_inputs(module: nn.Module, x: jax.Array, kernel: tuple[int, ...]) -> ja
         return x.reshape(-1, kernel[0])
     window = window_of(module, kernel[:-2])
     return patches(x, kernel[:-2], window) if window and x.shape[-1] == kernel[-2] else None
-
-
-def all_moments(captured: dict[str, Any]) -> dict[str, Moments]:
-    """Only the moments of what `capture` returned."""
-    return {name: value for name, value in captured.items() if isinstance(value, Moments)}
