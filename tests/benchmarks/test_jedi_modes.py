@@ -1,11 +1,6 @@
 """The comparison of the three modes on bricks, on curves written by hand."""
 
-import jax
-import pytest
-
-from benchmarks.jedi_modes import claims_of, config_of, curve_of, draw, return_at
-from jaxrl.envs.make import make
-from jaxrl.jedi.agent import init
+from benchmarks.jedi_modes import claims_of, curve_of, draw, return_at
 
 
 def curve(*points):
@@ -43,14 +38,6 @@ def test_claims():
         "bricks: mean return of jedi minus that of separate after equal environment steps": (-1.0, False),
         "bricks: mean return of jedi minus that of separate after equal processor time": (-3.0, False),
     }
-
-
-@pytest.mark.parametrize(("mode", "side"), [("jedi", 32), ("separate", 32), ("pixel", 12)])
-def test_sizes_fit_the_frames(mode, side):
-    config = config_of(mode, 7)
-    env = make(config.env, config.game.frame_size)
-    shapes = jax.eval_shape(lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0)))
-    assert env.frame_shape == (side, side, 3) and config.seed == 7 and shapes.world.params
 
 
 def test_picture(tmp_path):
