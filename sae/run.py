@@ -36,7 +36,10 @@ from sae.transcoder import TranscoderConfig
 
 FREE = ("cases", "show_films", "devices", "form")
 """Fields that may differ when a run is gone on with."""
-SMALL_ENCODER = "a small image network trained on the labels of these very films, and hashed words for reports; not BiomedCLIP"
+SMALL_ENCODER = (
+    "a small image network trained on the labels and the planted factors of the training films, as a stand-in for a pretrained one that "
+    "knows what films show, and hashed words for reports; not BiomedCLIP"
+)
 
 
 class Run(NamedTuple):
@@ -153,7 +156,7 @@ def step_embed(folder: Path, config: RunConfig) -> Embedded:
     films, _, _ = read_all(made, lambda pixels: encoder.prepared(pixels, config.encoder.size))
     rows = split_by_patient(made, config.seed)["train"]
     told, mask = targets(made.labels, "ignore", "zeros")
-    factors = film.present.astype(np.float32)  # the network also learns to tell how films were taken, as a report may
+    factors = film.present.astype(np.float32)  # a pretrained network would know them, labelled or not
     told, mask = np.concatenate([told, factors], 1), np.concatenate([mask, np.ones_like(factors)], 1)
     params = encoder.train_encoder(films[rows], told[rows], mask[rows], config.encoder, config.seed)
     write_arrays(folder / "encoder.npz", {"/".join(k): a for k, a in flatten_dict(params).items()})
