@@ -4,8 +4,9 @@ Every network here accepts any number of leading axes: `[..., H, W, C]`.
 
 Why `conv2d` has its own derivative rule: on XLA's CPU backend the *gradient* of a convolution inside a `scan` or
 `while_loop` runs 15 to 35 times slower than outside it (benchmarks/conv_in_scan.py, results in benchmarks/results/), which
-would forbid "one program per epoch" on a laptop. On CPU the derivative is therefore written as patches times matrix, whose
-transpose is again a matrix product; the forward pass, and everything on GPU and TPU, stays XLA's own convolution.
+would forbid "one program per epoch" on a laptop. On CPU the derivative is therefore written so that its transpose is fast there: with
+respect to the input a plain convolution, with respect to the kernel one matrix product for each of its positions. The forward pass,
+and everything on GPU and TPU, stays XLA's own convolution.
 """
 
 import functools
@@ -50,10 +51,11 @@ def _conv_jvp(stride, primals, tangents):
     def xla(x, kernel, dx, dkernel):
         return _conv_xla(dx, kernel, stride) + _conv_xla(x, dkernel, stride)
 
-    # checkpoint: without it the patches (k*k times the activations) would be kept for the backward pass.
+    # checkpoint: without it the shifted maps (k*k times the activations) would be kept for the backward pass.
     @jax.checkpoint
     def cpu(x, kernel, dx, dkernel):
-        return _conv_matmul(dx, kernel, stride) + _conv_matmul(x, dkernel, stride)
+        along_x = _conv_to_transpose(dx, kernel) if stride == 1 else _conv_taps(dx, kernel, stride)
+        return along_x + _conv_taps(x, dkernel, stride)
 
     tangent = lax.platform_dependent(x, kernel, *tangents, cpu=cpu, default=xla)
     return _conv_xla(x, kernel, stride), tangent
@@ -66,24 +68,27 @@ def _conv_xla(x, kernel, stride):
     )
 
 
-def _conv_matmul(x, kernel, stride):
-    size, _, channels, features = kernel.shape
-    patches = _patches(x, size, stride)
-    return patches @ kernel.reshape(size * size * channels, features)
+def _conv_to_transpose(x, kernel):
+    """`_conv_xla(x, kernel, 1)`, written so that its transpose with respect to x is a convolution that XLA's CPU backend runs quickly in
+    loops: the kernel is stored as `[k, k, D, C]`, which makes that of the transpose the usual HWIO.
+    """
+    pad = kernel.shape[0] // 2
+    stored = jnp.swapaxes(kernel, 2, 3)
+    return lax.conv_general_dilated(x, stored, (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWOI", "NHWC"))
 
 
-def _patches(x, size, stride):
-    """`[B, H, W, C] -> [B, Ho, Wo, k*k*C]`, the neighbourhood of every output position in kernel order."""
+def _conv_taps(x, kernel, stride):
+    """`_conv_xla` as a sum over the kernel's k*k positions; the transpose with respect to it is one matrix product for each."""
+    size, pad = kernel.shape[0], kernel.shape[0] // 2
     batch, height, width, channels = x.shape
-    pad = size // 2
     rows, columns = -(-height // stride), -(-width // stride)
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
-    def shifted(i, j):
+    def under(i, j):
         stop = (batch, i + (rows - 1) * stride + 1, j + (columns - 1) * stride + 1, channels)
         return lax.slice(padded, (0, i, j, 0), stop, (1, stride, stride, 1))
 
-    return jnp.concatenate([shifted(i, j) for i in range(size) for j in range(size)], axis=-1)
+    return sum(under(i, j) @ kernel[i, j] for i in range(size) for j in range(size))
 
 
 class Conv(nn.Module):

@@ -74,7 +74,7 @@ def test_gradients_equal_those_of_xla(size, stride, height, width, inside_scan):
     close(gradients(conv2d), gradients(xla))
 
 
-@pytest.mark.parametrize("size, stride, height, width", [(3, 2, 7, 6), (1, 1, 3, 3)])
+@pytest.mark.parametrize("size, stride, height, width", [(3, 2, 7, 6), (1, 1, 3, 3), (3, 1, 5, 4)])
 def test_forward_mode_equals_xla(size, stride, height, width):
     x, kernel = arrays(size, height, width)
     dx, dkernel = arrays(size, height, width)
