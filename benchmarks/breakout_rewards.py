@@ -1,0 +1,129 @@
+"""Does imagination know when Breakout rewards? `python -m benchmarks.breakout_rewards --folder RUN`.
+
+Plays Breakout with a script that follows the ball (it reads the emulator's memory; a share of its actions is random), learns a world model from
+the recorded episodes without a policy (`python -m jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games along
+their real actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer in hindsight, at every
+imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun is gone on with.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.recording import Claim, record
+from jaxrl.envs.atari import Atari
+from jaxrl.jedi.encoder import EncoderConfig
+from jaxrl.jedi.horizon import Record, count, draw_starts, with_bands
+from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig
+from jaxrl.replay.episode_files import save_episode
+
+SIDE = 48
+"""Pixels of a frame's side, as in preset `tiny`."""
+RANDOM = 0.3
+"""Share of random actions: not every ball is caught."""
+PADDLE, BALL, HEIGHT = 72, 99, 101
+"""Where the emulator's memory holds the paddle's and the ball's column, and the ball's row (0: there is no ball)."""
+
+
+def follow(game: Atari, generator: np.random.Generator) -> int:
+    """An action: towards the ball, a serve if there is none, or any at all."""
+    noop, fire, right, left = (game.action_names.index(name) for name in ("noop", "fire", "right", "left"))
+    memory = game._ale.getRAM()
+    if generator.random() < RANDOM:
+        return int(generator.integers(game.num_actions))
+    if memory[HEIGHT] == 0:
+        return fire
+    apart = int(memory[BALL]) - int(memory[PADDLE]) - 8
+    return noop if abs(apart) < 4 else right if apart > 0 else left
+
+
+def play(steps: int, seed: int) -> tuple[np.ndarray, ...]:
+    """`steps` steps of one game after the other: frames before and after, actions, rewards, ends (of a life), game over."""
+    game, generator, rows = Atari("Breakout", SIDE), np.random.default_rng(seed), []
+    frame = game.reset(seed)
+    for number in range(steps):
+        action = follow(game, generator)
+        after = game.step(action)
+        rows.append((frame, after.frame, action, after.reward, after.end, after.game_over))
+        frame = game.reset(seed + number + 1) if after.game_over else after.frame
+    return tuple(np.stack(column) for column in zip(*rows, strict=True))
+
+
+def save_games(folder: Path, steps: int, seed: int) -> None:
+    """The same as episode files, one per life."""
+    before, after, action, reward, end, over = play(steps, seed)
+    first = 0
+    for last in [*np.flatnonzero(end | over), steps - 1]:
+        if last >= first:
+            part = slice(first, last + 1)
+            obs = np.concatenate([before[part], after[last : last + 1]])
+            save_episode(folder, obs, action[part].astype(np.int32), reward[part], np.append(np.zeros(last - first, bool), end[last]))
+        first = last + 1
+
+
+def lanes(games: int, steps: int, seed: int) -> Record:
+    """Fresh games, as `horizon` wants them."""
+    played = [play(steps, seed + 1000 * number) for number in range(games)]
+    before, after, action, reward, end, over = (np.stack(column) for column in zip(*played, strict=True))
+    done = end | over
+    episode = np.cumsum(done, axis=1, dtype=np.int32) - done
+    return Record(before, after, action.astype(np.int32), reward.astype(np.float32), end, episode)
+
+
+def config_for(data: Path, epochs: int) -> OfflineConfig:
+    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and rewards that reach the encoder."""
+    from jaxrl.jedi.config import Updates
+
+    tiny = OFFLINE_PRESETS["tiny"]("jedi")
+    agent = replace(
+        tiny.agent,
+        encoder=EncoderConfig("local", (32, 64), channels=16, norm="position"),
+        probe=replace(tiny.agent.probe, widths=(32, 32)),
+        world_model=replace(tiny.agent.world_model, heads_gradient=0.5),
+        heads=replace(tiny.agent.heads, batch=32),
+    )
+    return replace(tiny, data=str(data), epochs=epochs, updates=Updates(150, 60, 0, 20), agent=agent)
+
+
+def main() -> None:
+    """Play, learn, imagine, record."""
+    import jax
+
+    from jaxrl.jedi.offline import learn
+    from jaxrl.jedi.recorded import restore
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="of the recordings and the run")
+    parser.add_argument("--steps", type=int, default=40_000, help="recorded to learn from")
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--horizon", type=int, default=15)
+    parser.add_argument("--games", type=int, default=24, help="fresh ones, of 400 steps each")
+    parser.add_argument("--starts", type=int, default=4096, help="of imagination, in all games together")
+    options = parser.parse_args()
+    data, run = options.folder / "episodes", options.folder / "run"
+    if not (options.folder / "recorded").exists():
+        save_games(data, options.steps, seed=0)
+        (options.folder / "recorded").touch()
+    if not learn(config_for(data, options.epochs), run).finished:
+        raise SystemExit("stopped; the same command goes on, nothing is recorded")
+    agent, games = restore(run), lanes(options.games, 400, seed=10**6)
+    lane, t = draw_starts(games, options.starts, seed=0)
+    sums = count(agent, jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), options.horizon, False)
+    found = with_bands({name: np.asarray(value) for name, value in sums.items()})
+    shown = ("reward_nats_gain", "reward_recall", "reward_precision", "reward_rate", "reward_accuracy_gain", "end_nats_gain")
+    table = {name: {k: np.round(v, 5).tolist() for k, v in found[name].items()} for name in shown}
+    for name, band in table.items():
+        print(name, [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*band.values(), strict=True)])
+    gains = found["reward_nats_gain"]["low"]
+    what = "Breakout, imagined rewards from recorded play: nats below the best constant answer"
+    claims = [
+        Claim(f"{what}, first imagined step, lower end of the interval", 0.0, ">", float(gains[0])),
+        Claim(f"{what}, worst of {options.horizon} imagined steps, lower end of the interval", 0.0, ">", float(gains.min())),
+    ]
+    record("breakout_rewards", {"settings": {k: str(v) for k, v in vars(options).items() if k != "folder"}} | table, claims)
+
+
+if __name__ == "__main__":
+    main()
