@@ -5,12 +5,14 @@ precision, prints one table with ratios to "pixel", and writes `results/world_mo
 
 `--target cuda` compiles for an H100 that need not be there and reports memory and kernels of the GPU programs; nothing is timed. On a
 CPU, `--batch` and `--horizon` are small by default, so that a pixel rollout ends; the ratios are what matters.
-`--external FILE` adds a row measured elsewhere (say, a PyTorch program on the same machine), a JSON object with any of the keys
-"memory_bytes", "imagination_frames_per_s", "seconds_per_triple", "name" and "hardware".
+`--external FILE` adds a column measured elsewhere (say, by a PyTorch program on the same machine), a JSON object with any of the figures
+"memory_bytes", "imagination_frames_per_s" and "seconds_per_triple", and the texts "name" and "hardware", which head the column. Its batch,
+horizon and precision are for you to keep equal.
 """
 
 import dataclasses
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -60,6 +62,7 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
     from benchmarks.programs import agent_config, agent_shapes, compile_for, programs
     from jaxrl.jedi.presets import PRESETS
     from jaxrl.replay.buffer import frame_bytes
+    from jaxrl.train.flops import peak_flops
     from jaxrl.train.state import count_params
 
     jax.config.update("jax_enable_compilation_cache", False)
@@ -84,8 +87,9 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
         found["programs"][name] = figures
         print(f"{mode}: {name} {json.dumps(figures)}", file=sys.stderr, flush=True)
     found["memory_bytes"] = max(found["programs"][name]["memory_bytes"] for name in UPDATES)
-    peak = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
-    return found | {"peak_bytes": peak}
+    device = jax.devices()[0]
+    most = peak_flops(device.device_kind, settings.precision) if settings.target == "here" else None
+    return found | {"peak_bytes": (device.memory_stats() or {}).get("peak_bytes_in_use"), "peak_flops": most}
 
 
 def timed(program, config, batch, settings: Settings, donate: bool, side: int) -> float:
@@ -139,7 +143,9 @@ def summary(found: dict[str, Any], settings: Settings) -> dict[str, float | None
     frames = settings.batch * settings.horizon
     timing = settings.target == "here"
     per_s = lambda name: frames / programs[name]["seconds"] if timing else None
-    epoch = found["updates_per_epoch"]
+    epoch, most = found["updates_per_epoch"], found["peak_flops"]
+    used = lambda flops, seconds: flops / seconds / most if timing and most else None
+    imagination = programs["imagination"]
     return {
         "parameters": sum(found["parameters"].values()),
         "memory_bytes": found["memory_bytes"],
@@ -150,9 +156,11 @@ def summary(found: dict[str, Any], settings: Settings) -> dict[str, float | None
         "seconds_per_triple": sum_of("seconds") if timing else None,
         "seconds_per_epoch": sum(epoch[name] * programs[name]["seconds"] for name in UPDATES) if timing else None,
         "flops_per_triple": sum_of("flops"),
-        "flops_of_imagination": programs["imagination"]["flops"],
+        "flops_of_imagination": imagination["flops"],
+        "flops_utilisation_of_triple": used(sum_of("flops"), sum_of("seconds") if timing else None),
+        "flops_utilisation_of_imagination": used(imagination["flops"], imagination.get("seconds")),
         "kernels_per_triple": None if timing else sum_of("kernels"),
-        "kernels_of_imagination": programs["imagination"]["kernels"],
+        "kernels_of_imagination": imagination["kernels"],
         "compile_seconds": sum(part["compile_seconds"] for part in programs.values()),
     }
 
@@ -168,15 +176,20 @@ def ratios(rows: dict[str, dict], to: str = "pixel") -> dict[str, dict[str, floa
         mode: {
             name: value / rows[to][name] if name in HIGHER_IS_BETTER else rows[to][name] / value
             for name, value in row.items()
-            if value and rows[to].get(name)
+            if value and rows[to].get(name) and not name.startswith("flops_utilisation")
         }
         for mode, row in rows.items()
         if mode != to
     }
 
 
-def claims(relative: dict[str, dict[str, float]], settings: Settings) -> list[Claim]:
-    """The goals for the benchmark's sizes; what was not measured is not claimed."""
+SPEED_GOALS = {"cpu": (15, 10), "float32": (8, 5), "bfloat16": (4, 5)}
+"""Times pixel diffusion, in imagination and in one update of each part, of one seed: on a CPU, which computes all the time; and on an
+accelerator by precision, where the small programs of latents wait for their launches."""
+
+
+def claims(relative: dict[str, dict[str, float]], settings: Settings, platform: str = "cpu") -> list[Claim]:
+    """The goals for the benchmark's sizes on a platform ("cpu", "gpu", "tpu"); what was not measured is not claimed."""
     what = f"{settings.precision}, batch {settings.batch}, horizon {settings.horizon}, 1 seed"
     target = "GPU programs compiled for an H100" if settings.target == "cuda" else "this machine"
     found = []
@@ -190,12 +203,13 @@ def claims(relative: dict[str, dict[str, float]], settings: Settings) -> list[Cl
         if key in row:
             found.append(Claim(f"{text}, times pixel diffusion ({target}; {what})", goal, ">=", round(row[key], 3)))
 
-    if settings.target == "cuda":
+    if settings.target == "cuda" or platform != "cpu":
         share(jedi, "memory_bytes", "JEDI, memory of the worst update and the state", 0.30)
         share(jedi, "memory_with_replay_bytes", "JEDI, the same with the replay on the device", 0.45)
         share(patch, "memory_bytes", "JEDI with the patch encoder, memory of the worst update and the state", 0.15)
-    times(jedi, "imagination_frames_per_s", "JEDI, imagined frames per second with policy", 15)
-    times(jedi, "seconds_per_triple", "JEDI, speed of one update of each part", 10)
+    imagination, triple = SPEED_GOALS["cpu" if platform == "cpu" else settings.precision]
+    times(jedi, "imagination_frames_per_s", "JEDI, imagined frames per second with policy", imagination)
+    times(jedi, "seconds_per_triple", "JEDI, speed of one update of each part", triple)
     return found
 
 
@@ -237,32 +251,40 @@ def settled(settings: Settings) -> Settings:
     return chosen
 
 
-def external_row(path: Path) -> dict[str, float]:
-    """The figures of a measurement made elsewhere.
+EXTERNAL = ("memory_bytes", "imagination_frames_per_s", "seconds_per_triple")
+"""Figures that a measurement made elsewhere may hold."""
+
+
+def external_column(path: Path) -> tuple[str, dict[str, float]]:
+    """What heads a measurement made elsewhere, and its figures.
 
     Raises:
       Refusal: the file is not such a JSON object.
     """
     try:
         given = json.loads(path.read_text())
-        known = {
-            key: float(given[key]) for key in ("memory_bytes", "imagination_frames_per_s", "seconds_per_triple") if key in given
-        }
+        known = {key: float(given[key]) for key in EXTERNAL if key in given}
     except (OSError, ValueError, TypeError) as error:
         raise Refusal(f"--external {path} cannot be read ({error}): give a JSON object of numbers") from None
     if not known:
-        raise Refusal(f'--external {path} has none of "memory_bytes", "imagination_frames_per_s", "seconds_per_triple"')
-    return known
+        raise Refusal(f"--external {path} has none of {', '.join(EXTERNAL)}")
+    wrong = [key for key, value in known.items() if not (value > 0 and math.isfinite(value))]
+    if wrong:
+        raise Refusal(f"--external {path}: {wrong[0]} is {given[wrong[0]]}: it must be a positive number")
+    name = str(given.get("name", path.stem))
+    return (f"{name}, {given['hardware']}" if "hardware" in given else name), known
 
 
 def measure(settings: Settings) -> Path:
     """Measure all modes, print, and write the result; returns its path."""
+    from jaxrl.train.parallel import platform
+
     settings = settled(settings)
-    extra = {} if settings.external is None else {f"external ({settings.external.stem})": external_row(settings.external)}
+    extra = {} if settings.external is None else dict([external_column(settings.external)])
     found = {mode: in_own_process(settings, mode) for mode in settings.modes}
     rows = {mode: summary(figures, settings) for mode, figures in found.items()} | extra
     relative = ratios(rows)
-    made = claims(relative, settings)
+    made = claims(relative, settings, platform())
     show(rows, relative)
     for claim in made:
         print(f"{claim.claim}: {claim.measured:.3g} (goal {claim.direction} {claim.goal:g})")
@@ -282,6 +304,7 @@ def main(arguments: list[str] | None = None) -> int:
         import tyro
 
         settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.world_model", description=__doc__)
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process must not take the memory of those that measure
     try:
         print(measure(settings))
     except Refusal as refusal:

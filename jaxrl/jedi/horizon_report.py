@@ -168,6 +168,7 @@ PANELS = (
 def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
     """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over games."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     drawing = Figure(figsize=(13, 6.4), layout="constrained")
     step = np.arange(1, result["horizon"] + 1)
@@ -176,6 +177,7 @@ def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
             if key in run["figures"]:
                 _draw(axis, step, run["figures"], key, beside, f"C{number % 10}", name, number == 0)
         axis.set(title=title, xlabel="imagined step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(fontsize=7)

@@ -26,14 +26,14 @@ from jaxrl.jedi.offline_config import (
 )
 from jaxrl.jedi.opening import resume
 from jaxrl.jedi.saving import save
-from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, empty_epoch, fresh_agent
+from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, batch_sizes, empty_epoch, fresh_agent
 from jaxrl.jedi.store import make_store
 from jaxrl.jedi.train import STAGES, Result, carry_on, run_stage
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter
-from jaxrl.train.parallel import data_mesh, replicate
+from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.progress import aloud, duration
 from jaxrl.train.rundir import open_run
 
@@ -132,6 +132,7 @@ def open_offline(config: OfflineConfig, contents: datasets.Contents, run_dir: st
     common, game = shared(config, contents.found), no_game(config, contents.found)
     try:
         mesh = data_mesh(common.devices)
+        check_shares(batch_sizes(common), mesh)
         fresh = replicate(fresh_agent(common, game), mesh)
     except ValueError as error:
         raise Refusal(str(error)) from None

@@ -22,7 +22,7 @@ from jaxrl.jedi.config import (
 from jaxrl.replay.episodes import room_for
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import read_config
+from jaxrl.train.rundir import place, read_config, stored_config
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,8 @@ def stored(config: OfflineConfig, found: Found) -> dict:
 
 def learned_from_data(run_dir: str | Path) -> bool:
     """Whether the run in a folder learned from recorded episodes."""
-    return (Path(run_dir).expanduser() / "config.json").is_file() and "found" in read_config(run_dir)
+    config = stored_config(place(run_dir))
+    return config is not None and "found" in config
 
 
 def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:

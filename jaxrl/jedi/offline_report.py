@@ -12,10 +12,10 @@ from jaxrl.jedi.offline_config import Found, OfflineConfig, data_name, read_offl
 from jaxrl.jedi.pictures import Comparison
 from jaxrl.jedi.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report import DRAWN, NAMES, STEPS, document, picture, times, verdict
-from jaxrl.train.errors import Refusal
+from jaxrl.train.errors import Refusal, is_remote
 from jaxrl.train.metrics import read_metrics
 from jaxrl.train.progress import duration
-from jaxrl.train.rundir import write_atomically
+from jaxrl.train.rundir import place, write_atomically
 
 
 def write_offline_report(run_dir: str | Path) -> Path:
@@ -24,7 +24,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
     Raises:
       Refusal: the folder holds no such run, or one without a finished epoch, or the data are gone.
     """
-    folder = Path(run_dir).expanduser().resolve()
+    folder = place(run_dir)
     config, found = read_offline(folder)
     rows = read_metrics(folder)
     if not rows:
@@ -124,7 +124,8 @@ def imagination(mode: str, comparison: Comparison) -> str:
 
 def going_on(config: OfflineConfig, folder: Path) -> str:
     """Commands for the next steps."""
-    shown = shlex.quote(str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder))
+    near = not is_remote(folder) and folder.is_relative_to(Path.cwd())
+    shown = shlex.quote(str(folder.relative_to(Path.cwd()) if near else folder))
     commands = f"""# watch another held-out episode
 python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif
 

@@ -123,13 +123,15 @@ def restore_agent(
         report, take the last.
 
     Raises:
-      Refusal: there is no checkpoint, or it is damaged.
+      Refusal: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
     """
     folder = place(run_dir) / "checkpoints"
     checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None
+    if which == "best" and step is None:
+        raise Refusal(f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then takes the last one")
     template = {"agent": fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()

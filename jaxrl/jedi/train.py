@@ -75,7 +75,10 @@ def train(
     if profile is None:
         return carry_on(open_run, announce, run_stage, say)
     with contextlib.closing(EpochTrace(profile, place(run_dir) / "profile")) as trace:
-        return carry_on(open_run, announce, functools.partial(traced, trace, run_stage), say)
+        result = carry_on(open_run, announce, functools.partial(traced, trace, run_stage), say)
+    if result.finished and not trace.made:
+        say(f"epoch {profile} was not traced: this call did not come by it")
+    return result
 
 
 def carry_on(open_run: Callable[[], Session], announce: Callable, one_stage: Callable, say: Callable[[str], None]) -> Result:

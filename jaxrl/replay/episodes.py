@@ -14,6 +14,9 @@ import numpy as np
 from jaxrl.replay.buffer import Replay, ReplayConfig, ReplayIndex
 from jaxrl.train.errors import Refusal
 
+MOST_ACTIONS = 2**16
+"""A number at least so large is a mistake: the networks have a row for every action. Our choice."""
+
 
 class Episode(NamedTuple):
     """T steps of a game, on the host."""
@@ -72,6 +75,7 @@ def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
     """Flat arrays as a list of episodes, unchecked but for their number and lengths."""
     end = _flags(end, "end", "the data")
     trunc = np.zeros_like(end) if trunc is None else _flags(trunc, "trunc", "the data")
+    obs, act, rew = (_array(array, name, "the data") for name, array in {"obs": obs, "act": act, "rew": rew}.items())
     for name, array in {"act": act, "rew": rew, "trunc": trunc}.items():
         if len(array) != len(end):
             raise Refusal(f"end has {len(end)} steps but {name} has {len(array)}: give one entry per step in each")
@@ -98,14 +102,14 @@ def check_episode(
     Raises:
       Refusal: a dtype, shape, length, range or flag is wrong.
     """
-    obs = _frames(np.asarray(obs), where)
-    act = _actions(np.asarray(act), where, num_actions)
+    obs = _frames(_array(obs, "obs", where), where)
+    act = _actions(_array(act, "act", where), where, num_actions)
     steps = len(act)
     if len(obs) != steps + 1:
         raise Refusal(
             f"{where}: obs has {len(obs)} frames for {steps} steps, not {steps + 1}: one before each step and the last reached"
         )
-    rew = np.asarray(rew)
+    rew = _array(rew, "rew", where)
     if rew.dtype.kind not in "fiu" or rew.shape != (steps,) or not np.isfinite(rew).all():
         raise Refusal(f"{where}: rew is {_kind(rew)}: it must be {steps} finite numbers, one per step")
     end = _last_only(_flags(end, "end", where), "end", where, steps)
@@ -113,11 +117,23 @@ def check_episode(
     trunc = trunc.copy()
     trunc[-1] |= not end[-1]  # the data stop here
     if truth is not None:
-        truth = np.asarray(truth)
+        truth = _array(truth, "truth", where)
         if truth.dtype.kind not in "fiub" or truth.ndim != 2 or len(truth) != steps + 1 or not np.isfinite(truth).all():
             raise Refusal(f"{where}: truth is {_kind(truth)}: it must be finite numbers [{steps + 1}, D], one row per frame")
         truth = truth.astype(np.float32)
     return Episode(obs, act.astype(np.int32), rew.astype(np.float32), end, trunc, truth)
+
+
+def _array(values, name: str, where: str) -> np.ndarray:
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise Refusal(
+            f"{where}: {name} is no array, its parts have different shapes: give all columns as lists or all flat"
+        ) from None
+    if array.ndim == 0:
+        raise Refusal(f"{where}: {name} is a single {type(values).__name__}: it must be an array")
+    return array
 
 
 def _kind(array: np.ndarray) -> str:
@@ -145,6 +161,8 @@ def _actions(act: np.ndarray, where: str, num_actions: int | None) -> np.ndarray
         raise Refusal(f"{where}: act is {act.dtype} {list(act.shape)}: it must be whole numbers [T], one per step")
     if len(act) == 0:
         raise Refusal(f"{where}: it has no step: leave out episodes that are shorter than one step")
+    if act.max() >= MOST_ACTIONS:
+        raise Refusal(f"{where}: act holds {act.max()}: actions are numbered from 0, below {MOST_ACTIONS}")
     if act.min() < 0 or (num_actions is not None and act.max() >= num_actions):
         wrong = act[(act < 0) | (act >= (act.max() + 1 if num_actions is None else num_actions))][0]
         known = "from 0" if num_actions is None else f"0 to {num_actions - 1}"
@@ -153,7 +171,7 @@ def _actions(act: np.ndarray, where: str, num_actions: int | None) -> np.ndarray
 
 
 def _flags(array, name: str, where: str) -> np.ndarray:
-    array = np.asarray(array)
+    array = _array(array, name, where)
     if array.dtype != bool or array.ndim != 1:
         raise Refusal(f"{where}: {name} is {array.dtype} {list(array.shape)}: it must be bool [T], one per step")
     return array

@@ -14,16 +14,17 @@ FOLDER, SHORTEST = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPIL
 
 
 def keep_programs() -> str | None:
-    """Let every program of this process that took a tenth of a second to compile be kept; call it before the first is compiled.
+    """Let every program of this process be kept, however small; call it before the first is compiled.
 
     The folder is latentax/programs in the user's cache directory (XDG_CACHE_HOME, or ~/.cache). JAX's own variables have the last word:
-    JAX_COMPILATION_CACHE_DIR names another folder (gs:// with the extra "gcs"), and empty switches the keeping off.
+    JAX_COMPILATION_CACHE_DIR names another folder (gs:// with the extra "gcs"), and empty switches the keeping off;
+    JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS leaves out programs that took less.
 
     Returns:
       The folder; None if nothing is kept.
     """
     if SHORTEST not in os.environ:
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if FOLDER in os.environ:
         return os.environ[FOLDER] or None
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentax" / "programs"

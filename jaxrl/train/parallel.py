@@ -58,7 +58,13 @@ def device_memory() -> int | None:
 
 
 def compute_dtype(precision: str) -> jnp.dtype:
-    """The dtype that a precision names: "float32", "bfloat16", or "auto", which is bfloat16 on accelerators and float32 on CPUs."""
+    """The dtype that a precision names: "float32", "bfloat16", or "auto", which is bfloat16 on accelerators and float32 on CPUs.
+
+    Raises:
+      ValueError: another name.
+    """
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise ValueError(f"precision is {precision!r}: choose auto, float32 or bfloat16")
     if precision == "auto":
         precision = "float32" if platform() == "cpu" else "bfloat16"
     return jnp.dtype(precision)

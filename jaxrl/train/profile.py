@@ -25,12 +25,14 @@ class EpochTrace:
         if is_remote(folder):
             raise Refusal(f"--profile writes to this machine, not to {folder}: choose a local --run-dir")
         self._number, self.folder, self._running = number, Path(folder), False
+        self.made = False
+        """Whether the epoch was traced, or a part of it."""
 
     def before(self, epoch: int) -> None:
         """Call it before anything is done for an epoch (from 1)."""
         if epoch == self._number and not self._running:
             jax.profiler.start_trace(self.folder, create_perfetto_trace=True)
-            self._running = True
+            self._running = self.made = True
 
     def after(self, epoch: int) -> bool:
         """Call it with the epoch that is next; True if that ended the trace."""

@@ -5,6 +5,7 @@ Opening a folder that already holds a run resumes it, if the configuration is th
 
 import importlib.util
 import json
+import logging
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -26,6 +27,7 @@ def place(path: str | Path) -> Path:
         raise Refusal(f"{path} is no run folder: name a folder of this machine, or gs://bucket/folder")
     if any(importlib.util.find_spec(name) is None for name in ("etils", "gcsfs")):
         raise Refusal(f"{path} lies in a bucket, and what reads buckets is not installed: pip install 'latentax[gcs]'")
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # failures are raised; gcsfs prints them as well, with tracebacks
     from etils import epath
 
     return epath.Path(str(path))
@@ -44,7 +46,7 @@ def open_run(path: str | Path, config: dict[str, Any], free: Collection[str] = (
       Refusal: the folder cannot be written, or holds a run of another configuration (the fields are named).
     """
     folder = place(path)
-    stored = _stored_config(folder)
+    stored = stored_config(folder)
     if stored is not None:
         changed = {name: pair for name, pair in differences(stored, config).items() if name not in free}
         if changed:
@@ -63,14 +65,18 @@ def read_config(path: str | Path) -> dict[str, Any]:
     Raises:
       Refusal: there is none, or it is damaged.
     """
-    stored = _stored_config(place(path))
+    stored = stored_config(place(path))
     if stored is None:
         raise Refusal(f"{path} holds no run (there is no config.json): name the folder of a run with --run-dir")
     return stored
 
 
-def _stored_config(folder: Path) -> dict[str, Any] | None:
-    """None only if there certainly is none; that a bucket cannot be reached is another matter."""
+def stored_config(folder: Path) -> dict[str, Any] | None:
+    """The configuration of the run in a folder (from `place`); None only if there certainly is none.
+
+    Raises:
+      Refusal: it is damaged, or the bucket cannot be reached.
+    """
     file = folder / "config.json"
     try:
         with reaching(file):

@@ -6,7 +6,7 @@ import pytest
 
 import benchmarks.world_model as subject
 from benchmarks.programs import count_kernels
-from benchmarks.world_model import Settings, claims, external_row, main, ratios, settled, summary
+from benchmarks.world_model import Settings, claims, external_column, main, ratios, settled, summary
 from jaxrl.train.errors import Refusal
 
 HLO = """HloModule jit_f, is_scheduled=true
@@ -58,8 +58,8 @@ def mode(scale):
     parts = {name: part(scale, int(100 * scale)) for name in ("world_model", "heads", "behaviour")}
     parts |= {"imagination": part(2 * scale, 1), "imagination without policy": part(scale, 1)}
     return {
-        "parameters": {"world": 1, "heads": 2, "policy": 3}, "replay_bytes": 50, "peak_bytes": None, "programs": parts,
-        "memory_bytes": int(100 * scale), "updates_per_epoch": {"world_model": 1, "heads": 2, "behaviour": 3},
+        "parameters": {"world": 1, "heads": 2, "policy": 3}, "replay_bytes": 50, "peak_bytes": None, "peak_flops": None,
+        "programs": parts, "memory_bytes": int(100 * scale), "updates_per_epoch": {"world_model": 1, "heads": 2, "behaviour": 3},
     }  # fmt: skip
 
 
@@ -82,14 +82,41 @@ def test_figures_and_ratios_by_hand():
     assert [(c.goal, c.measured, c.holds) for c in compiled] == [(0.30, 0.125, True), (0.45, 0.2222, True)]
 
 
-def test_an_external_measurement_is_a_row(tmp_path):
+def test_the_use_of_a_device_is_its_arithmetic_over_its_peak():
+    """Three updates of 10 operations in 3 x 0.5 s, a rollout of 10 in 1 s, on a device that could do 40 in a second."""
+    known = summary(mode(0.5) | {"peak_flops": 40.0}, Settings(batch=4, horizon=6))
+    assert known["flops_utilisation_of_triple"] == pytest.approx(30 / 1.5 / 40)
+    assert known["flops_utilisation_of_imagination"] == pytest.approx(10 / 1.0 / 40)
+    unknown = summary(mode(0.5), Settings(batch=4, horizon=6))
+    assert unknown["flops_utilisation_of_triple"] is None
+    compiled = mode(0.5)
+    for each in compiled["programs"].values():
+        each.pop("seconds")
+        each["kernels"] = 2
+    compiled = summary(compiled, Settings(target="cuda", batch=4, horizon=6))
+    assert compiled["flops_utilisation_of_triple"] is None and compiled["kernels_per_triple"] == 6
+    assert not [name for name in ratios({"pixel": known, "jedi": known})["jedi"] if "utilisation" in name]
+
+
+@pytest.mark.parametrize("precision, goals", [("float32", (8, 5)), ("bfloat16", (4, 5))])
+def test_goals_on_an_accelerator_are_those_of_one_seed_there(precision, goals):
+    relative = {"jedi": {"memory_bytes": 4.0, "imagination_frames_per_s": 6.0, "seconds_per_triple": 6.0}}
+    made = claims(relative, Settings(precision=precision, batch=32, horizon=15), "gpu")
+    assert [(c.goal, c.direction) for c in made] == [(0.30, "<="), (goals[0], ">="), (goals[1], ">=")]
+    assert [c.holds for c in made] == [True, precision == "bfloat16", True]
+
+
+def test_an_external_measurement_is_a_column(tmp_path):
     path = tmp_path / "torch.json"
-    path.write_text(json.dumps({"name": "torch", "seconds_per_triple": 3}))
-    assert external_row(path) == {"seconds_per_triple": 3.0}
-    for text in ("{", "[]", '{"other": 1}', '{"memory_bytes": "many"}'):
+    path.write_text(json.dumps({"seconds_per_triple": 3}))
+    assert external_column(path) == ("torch", {"seconds_per_triple": 3.0})
+    path.write_text(json.dumps({"name": "DIAMOND", "hardware": "RTX 4090", "memory_bytes": 5, "other": 1}))
+    assert external_column(path) == ("DIAMOND, RTX 4090", {"memory_bytes": 5.0})
+    texts = ("{", "[]", '{"other": 1}', '{"memory_bytes": "many"}', '{"memory_bytes": NaN}', '{"memory_bytes": 0}')
+    for text in texts:
         path.write_text(text)
         with pytest.raises(Refusal, match="--external .*torch.json"):
-            external_row(path)
+            external_column(path)
 
 
 @pytest.mark.parametrize(

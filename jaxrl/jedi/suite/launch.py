@@ -15,7 +15,7 @@ from typing import Literal
 
 from jaxrl.jedi.suite.board import Board, failures
 from jaxrl.jedi.suite.logbook import commit, last_sentence, note, noted
-from jaxrl.jedi.suite.runs import Run, State, games_named, runs_of
+from jaxrl.jedi.suite.runs import Run, State, games_named, on_this_machine, runs_of
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.progress import aloud
 from jaxrl.train.signals import StopRequest, stop_on_signals
@@ -107,6 +107,7 @@ def launch(settings: Launch, options: list[str], say=aloud) -> int:
       Refusal: see `planned`; or the folder cannot be written.
     """
     runs = planned(settings, options)
+    on_this_machine(settings.out)
     if settings.dry_run:
         for run in runs:
             say(shlex.join(command(settings, run, options)))

@@ -9,6 +9,7 @@ OUT/scores.json          the final scores, once they were collected
 import difflib
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,15 @@ def runs_in(out: Path) -> list[Run]:
     if not named:
         raise Refusal(f"{out} holds no runs of a suite: begin with suite launch --out {out}, or name another folder with --out")
     return sorted(named, key=lambda run: (run.seed, run.game))
+
+
+def on_this_machine(path: Path) -> None:
+    """Refuse a path in a bucket: the logs that lie beside the runs are appended to and locked, which no bucket can do."""
+    if path.parts and re.fullmatch(r"[a-z][a-z0-9+.-]+:", path.parts[0]):
+        raise Refusal(
+            f"{path.parts[0]}//{'/'.join(path.parts[1:])} is no folder of this machine, where a suite must lie: choose one on its disk "
+            "(single runs may lie in a bucket: train --run-dir)"
+        )
 
 
 # ---- where a run stands --------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxrl.envs.atari100k import GAMES, PROTOCOL, human_normalized
 from jaxrl.jedi.suite.logbook import noted
-from jaxrl.jedi.suite.runs import Run, State, first_and_last, games_named, runs_of, states
+from jaxrl.jedi.suite.runs import Run, State, first_and_last, games_named, on_this_machine, runs_of, states
 from jaxrl.train.config import differences, flatten
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import read_config, write_atomically
@@ -147,6 +147,7 @@ def collect(settings: Collect) -> Path:
     Raises:
       Refusal: the folder is missing, or runs are (they are named, unless `partial`), or none is finished.
     """
+    on_this_machine(settings.out)
     if not settings.out.is_dir():
         raise Refusal(f"there is no folder {settings.out}: name the suite's folder with --out")
     runs = runs_of(games_named(settings.games, "--games"), settings.seeds, settings.first_seed)

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxrl.jedi.suite.board import print_board
 from jaxrl.jedi.suite.comparison import NOTES, Rows, aggregate_table, per_game
 from jaxrl.jedi.suite.figures import per_game_bars, performance_profile
-from jaxrl.jedi.suite.runs import runs_in, states
+from jaxrl.jedi.suite.runs import on_this_machine, runs_in, states
 from jaxrl.jedi.suite.scores import Scores, read_scores
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
@@ -39,6 +39,8 @@ def show(settings: Table) -> None:
     if settings.repetitions < 0:
         raise Refusal(f"--repetitions is {settings.repetitions}: give some hundreds or more, or 0 for no intervals")
     path = settings.scores or settings.out / "scores.json"
+    for place in (path, settings.comparison or path):
+        on_this_machine(place)
     if settings.scores is None and not (path.exists() and not any(settings.out.glob("*/seed*"))):
         print_board(states(runs_in(settings.out), settings.out), settings.out)
         if not path.exists():

@@ -5,6 +5,7 @@ import pytest
 
 from jaxrl.jedi import update_behaviour, update_heads, update_world_model
 from tests.jaxrl.jedi import small_agent
+from tests.jaxrl.jedi.test_modes import agent
 
 STEPS = {
     "world_model": (update_world_model, (4,), 4),
@@ -13,10 +14,18 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("name", STEPS)
-def test_steps_export_for_tpu_and_cuda(name, key):
+@pytest.mark.parametrize(
+    "name, mode",
+    [
+        *((name, "jedi") for name in STEPS),
+        ("world_model", "separate"),
+        pytest.param("world_model", "pixel", marks=pytest.mark.slow),
+        ("behaviour", "pixel"),
+    ],
+)
+def test_steps_export_for_tpu_and_cuda(name, mode, key):
     step, leading, size = STEPS[name]
-    state, batch = small_agent.agent(), small_agent.segments(key, leading, size)
+    state, batch = agent(mode), small_agent.segments(key, leading, size)
     structure = jax.tree.structure((state, batch, key))
 
     def flat(*leaves):

@@ -36,6 +36,12 @@ def runs(tmp_path_factory):
     }  # fmt: skip
 
 
+def test_there_is_no_best_checkpoint_without_an_evaluation(runs, capsys):
+    assert main(["evaluate", "--run-dir", str(runs["a"]), "--checkpoint", "best"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "has no evaluated checkpoint yet" in line
+
+
 def test_several_runs_imagine_the_same_stretch(runs, tmp_path, capsys):
     out = tmp_path / "both.npz"
     assert main(["imagine", "--run-dir", str(runs["a"]), "--run-dir", str(runs["b"]), "--out", str(out),

@@ -110,6 +110,7 @@ def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_
         (lambda c: replace(c, monitor=replace(c.monitor, segments=0)), "monitor.segments is 0"),
         (lambda c: replace(c, frame_size=18), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
+        (lambda c: replace(c, devices=3), "agent.world_model.batch is 4, which 3 devices cannot share equally"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change, sentence, data, tmp_path):

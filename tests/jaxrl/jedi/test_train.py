@@ -154,6 +154,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
         (lambda c: replace(c, env="cach"), "did you mean catch"),
         (lambda c: replace(c, game=replace(c.game, frame_size=18)), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
+        (lambda c: replace(c, agent=replace(c.agent, precision="fp16")), "precision is 'fp16': choose auto, float32 or bfloat16"),
         (lambda c: replace(c, devices=3), "agent.world_model.batch is 4, which 3 devices cannot share equally"),
         (lambda c: replace(c, game=replace(c.game, num_envs=0)), "game.num_envs is 0: it must be at least 1"),
         (

@@ -111,6 +111,9 @@ def changed(column, episode, change):
         ("act", lambda a: a[:, None], "act is int64"),
         ("act", lambda a: a - 9, "act holds -[789]: actions are numbered 0 to 2"),
         ("act", lambda a: a * 0 + 3, "act holds 3: actions are numbered 0 to 2"),
+        ("act", lambda a: a + 2**40, "act holds 10995116277.*: actions are numbered from 0, below 65536"),
+        ("obs", lambda a: [a[:2], a[2:]], "episode 2: obs is no array, its parts have different shapes"),
+        ("rew", lambda a: 0.5, "episode 2: rew is a single float"),
         ("act", lambda a: a[:0], "it has no step"),
         ("rew", lambda a: a[:-1], r"rew is float64 \[4\]: it must be 5 finite numbers"),
         ("rew", lambda a: a * np.nan, "with NaN or infinity: it must be 5 finite"),
@@ -130,6 +133,7 @@ def test_a_mismatch_is_refused_by_name(column, change, sentence):
         (lambda o, a, r, e: (o[:-1], a, r, e), "obs has 19 frames, but 15 steps in 5 episodes .* need 20"),
         (lambda o, a, r, e: (o, a[:-1], r, e), "end has 15 steps but act has 14"),
         (lambda o, a, r, e: (o, a, r, e.astype(np.float32)), "end is float32"),
+        (lambda o, a, r, e: (o, 3, r, e), "the data: act is a single int"),
         (lambda o, a, r, e: (o[:0], a[:0], r[:0], e[:0]), "0 episodes"),
     ],
 )
@@ -149,6 +153,8 @@ def test_lists_of_other_lengths_or_kinds_are_refused():
         from_arrays(obs, act, rew[:-1], end)
     with pytest.raises(Refusal, match="obs is a list of episodes but act is a ndarray"):
         from_arrays(obs, np.concatenate(act), rew, end)
+    with pytest.raises(Refusal, match="the data: end is no array, .* give all columns as lists or all flat"):
+        from_arrays(np.concatenate(obs), act, rew, end)
     with pytest.raises(Refusal, match="at least one"):
         from_arrays([], [], [], [])
 

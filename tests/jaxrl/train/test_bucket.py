@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import sys
 
 import jax.numpy as jnp
@@ -11,6 +12,8 @@ import pytest
 if importlib.util.find_spec("gcsfs") is None:
     pytest.skip("the extra gcs is not installed", allow_module_level=True)
 
+from jaxrl.jedi.__main__ import main
+from jaxrl.jedi.offline_config import learned_from_data
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.replay.disk import read_shards, remove_orphans, still_needed, write_shard
@@ -19,6 +22,7 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
 from jaxrl.train.rundir import open_run, place, read_config, write_atomically
 from tests.bucket import bucket_on_this_machine
+from tests.jaxrl.jedi.command import SMALL
 
 CONFIG = {"seed": 1, "schedule": {"steps": 100}}
 
@@ -129,6 +133,23 @@ def test_a_bucket_that_does_not_exist_is_one_sentence(bucket):
         open_run("gs://no-such-bucket/x", CONFIG)
 
 
+def test_the_command_prints_one_sentence(bucket, capsys):
+    bucket.closed = True
+    try:
+        assert main(["train", *SMALL, "--run-dir", "gs://bucket/closed"]) == 2
+    finally:
+        bucket.closed = False
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: gs://bucket/closed/config.json cannot be reached")
+
+
+def test_failures_are_raised_and_not_printed_as_well(caplog):
+    """Without a network gcsfs logs a traceback, besides raising."""
+    place("gs://bucket/run")
+    logging.getLogger("gcsfs").exception("out of retries")
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("path", ["s3://bucket/run", "http://example.org/run", "gs://"])
 def test_other_addresses_are_refused(path):
     with pytest.raises(Refusal, match="name a folder of this machine, or gs://bucket/folder"):
@@ -165,3 +186,25 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
     replay = {key for key in bucket.objects if key.startswith("whole/replay/games")}
     steps = {key.split("/")[2] for key in bucket.objects if key.startswith("whole/checkpoints/")}
     assert len(replay) == len(steps) > 0
+
+
+def test_which_kind_a_run_in_a_bucket_is(bucket):
+    for name, config, expected in (("played", CONFIG, False), ("learned", CONFIG | {"found": {}}, True)):
+        open_run(f"gs://bucket/kinds/{name}", config)
+        assert learned_from_data(f"gs://bucket/kinds/{name}") is expected
+    assert learned_from_data("gs://bucket/kinds/none") is False
+
+
+@pytest.mark.slow
+def test_what_learned_from_data_reports_in_a_bucket(bucket, tmp_path, monkeypatch):
+    from jaxrl.jedi.offline import learn
+    from jaxrl.jedi.offline_report import write_offline_report
+    from tests.jaxrl.jedi import small_data
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    config = small_data.on(small_data.record(tmp_path / "data"), epochs=1)
+    assert learn(config, "gs://bucket/offline", say=lambda line: None).finished
+    assert str(write_offline_report("gs://bucket/offline")) == "gs://bucket/offline/report/index.html"
+    assert b"gs://bucket/offline" in bucket.objects["offline/report/index.html"].data
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]  # nothing on this machine

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxrl.jedi import train as training
 from jaxrl.jedi.train import traced
 from jaxrl.train.errors import Refusal
 from jaxrl.train.profile import EpochTrace
@@ -42,7 +43,14 @@ def test_it_ends_with_a_run_that_is_stopped(tmp_path):
     trace = EpochTrace(1, tmp_path)
     trace.before(1)
     trace.close()
-    assert len(list(tmp_path.rglob("*.xplane.pb"))) == 1
+    assert len(list(tmp_path.rglob("*.xplane.pb"))) == 1 and trace.made
+
+
+def test_an_epoch_that_never_came_is_said_to_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "carry_on", lambda *_: training.Result(tmp_path, True, None, {}))
+    said = []
+    training.train(None, tmp_path, say=said.append, profile=99)
+    assert said == ["epoch 99 was not traced: this call did not come by it"]
 
 
 @pytest.mark.parametrize(("number", "folder", "sentence"), [(0, "x", "numbered from 1"), (1, "gs://bucket/x", "local --run-dir")])

@@ -110,6 +110,9 @@ def test_collect_and_table_on_a_folder(tmp_path, capsys):
         (("collect", "--games", "Tennis", "--out", "."), "'Tennis', which is not one of the 26"),
         (("launch", "--games", "Tennis"), "'Tennis', which is not one of the 26"),
         (("launch", "--env", "Pong"), "--env is set by launch"),
+        (("launch", "--dry-run", "--out", "gs://bucket/suite"), "gs://bucket/suite is no folder of this machine"),
+        (("collect", "--out", "gs://bucket/suite"), "gs://bucket/suite is no folder of this machine"),
+        (("table", "--scores", "gs://bucket/scores.json"), "gs://bucket/scores.json is no folder of this machine"),
         (("launch", "--replay.capacity", "0"), "replay.capacity is 0"),
     ],
 )
