@@ -1,4 +1,6 @@
-"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k, ReLU and JumpReLU.
+"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k and JumpReLU.
+
+Its JumpReLU autoencoder does not subtract b_dec from the input; where ours does, b_enc takes that over.
 
 ae.pt itself is read without PyTorch. It is not written; with PyTorch at hand,
 `torch.save({k: torch.tensor(v) for k, v in numpy.load("ae.npz").items()}, "ae.pt")` turns the one into the other.
@@ -20,7 +22,8 @@ CLASSES = {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE", "jumprelu": "
 
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
-    if not config.centred or config.skip:
+    square = config.d_in == config.d_out and config.activation == "jumprelu"
+    if not (config.centred or square) or config.skip:
         return "dictionary-learning has autoencoders only, no transcoders"
     if config.activation not in CLASSES or config.block_ks or config.separate or config.rescale:
         return f"dictionary-learning has no such autoencoder ({config.activation})"
@@ -39,6 +42,8 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
     plain = lambda name: np.asarray(params[name], np.float32)
     if config.activation == "jumprelu":
         arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
+        if config.centred:
+            arrays["b_enc"] = arrays["b_enc"] - arrays["b_dec"] @ arrays["W_enc"]
     else:
         arrays = {
             "encoder.weight": plain("W_enc").T.copy(), "encoder.bias": plain("b_enc"), "decoder.weight": plain("W_dec").T.copy(),
@@ -86,7 +91,7 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
     if kind == "batchtopk":
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
-    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=True)
+    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=kind != "jumprelu")
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:

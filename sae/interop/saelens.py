@@ -106,6 +106,7 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
     params = {name: jnp.asarray(a.T if name == "W_skip" else a) for name, a in arrays.items()}
     config = TranscoderConfig(
         named["d_in"], named.get("d_out", named["d_in"]), named["d_sae"], kinds[architecture], float(named.get("k", named["d_sae"])),
-        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)), bool(named.get("rescale_acts_by_decoder_norm", False)),
+        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)),
+        kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
     )  # fmt: skip
     return params, config
