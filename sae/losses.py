@@ -14,7 +14,6 @@ from jaxrl.train.errors import Refusal
 from sae import activations, transcoder
 from sae.transcoder import Params, TranscoderConfig
 
-
 ABSENT = -1e9
 """Pre-activation of a latent that a member does not have: far from every threshold, so that nothing sends it a gradient."""
 

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
 from sae.transcoder import Params, TranscoderConfig
 
@@ -64,11 +66,8 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
 def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
     """ae.npz and config.json in `folder`."""
     arrays, named = tensors(params, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".ae.npz"
-    np.savez(temporary, **arrays)
-    temporary.replace(folder / "ae.npz")
-    (folder / "config.json").write_text(json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
+    write_arrays(folder / "ae.npz", arrays)
+    write_atomically(folder / "config.json", json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
 
 
 def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
@@ -103,8 +102,11 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     try:
         named = json.loads((folder / "config.json").read_text())
         if (folder / "ae.npz").is_file():
-            with np.load(folder / "ae.npz", allow_pickle=False) as file:
-                return from_tensors(dict(file.items()), named)
+            return from_tensors(read_arrays(folder / "ae.npz"), named)
         return from_tensors(read_torch(folder / "ae.pt"), named)
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of dictionary-learning") from None
+    except (ValueError, KeyError, AttributeError) as error:
+        raise Refusal(
+            f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): write it again"
+        ) from None

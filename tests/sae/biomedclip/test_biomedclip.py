@@ -217,7 +217,7 @@ def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
     tokens = np.array([[5, 7, 9, 0, 0, 0, 0, 0]])
     short, long = (model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens))
     np.testing.assert_allclose(short, long, atol=1e-5)
-    with pytest.raises(ValueError, match="token 300"):
+    with pytest.raises(Refusal, match="token 300"):
         check_tokens(jnp.array([[300]]), config.text)
 
 
