@@ -41,7 +41,7 @@ class CatalogueConfig:
     match: MatchConfig = field(default_factory=MatchConfig)
     """When latents are the same."""
     least_density: float = 1e-4
-    """Share of probe cases on which a latent must be active; at least 20 cases, too."""
+    """Share of probe cases on which a latent must be active; at least 20 cases, too (of less than 400: a twentieth of them)."""
     most_density: float = 0.3
     """Latents that are active on more cases are left out."""
     support: float = 0.03
@@ -93,6 +93,21 @@ class Catalogue:
     """(support asked for, patterns that have it)."""
     filtered: dict[str, int]
     """How many latents each filter left out."""
+
+
+def check(config: CatalogueConfig) -> None:
+    """Refuse limits that nothing can pass.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    if not 0 <= config.support <= 1:
+        raise Refusal(f"support is {config.support:g}: it is a share of the members, from 0 to 1")
+    if not 0 <= config.least_density < config.most_density <= 1:
+        between = f"{config.least_density:g} to {config.most_density:g}"
+        raise Refusal(f"densities go from {between}: both are shares of cases, and least_density must be the smaller")
+    if min(config.probes, config.gallery, config.match.block) < 1:
+        raise Refusal("probes, gallery and block of a catalogue must each be at least 1")
 
 
 def sparse_latents(z: np.ndarray):

@@ -21,7 +21,7 @@ from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import aloud, duration
 from jaxrl.train.rundir import open_run, read_config, write_atomically
-from sae import arrays, classifier, encoder, ensemble, measures, report
+from sae import arrays, classifier, encoder, ensemble, losses, measures, report
 from sae import catalogue as catalogues
 from sae.attribution import Attribution, explain, faithfulness, gap, replaced, strongest
 from sae.catalogue import Catalogue
@@ -67,6 +67,8 @@ def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lam
     Raises:
       Refusal: the configuration, the data or the folder do not work.
     """
+    if config.data != "phantom":  # commands on the run may be given elsewhere
+        config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     check(config)
     began = time.monotonic()
     folder = open_run(run_dir, to_dict(config), FREE)
@@ -92,6 +94,17 @@ def check(config: RunConfig) -> None:
       Refusal: naming the field.
     """
     ensemble.check(config.ensemble, config.transcoder)
+    losses.check(config.loss, config.transcoder)
+    catalogues.check(config.catalogue)
+    counts = {
+        "classifier.hidden": config.classifier.hidden, "classifier.epochs": config.classifier.epochs,
+        "classifier.batch": config.classifier.batch, "encoder.epochs": config.encoder.epochs, "encoder.batch": config.encoder.batch,
+        "encoder.width": config.encoder.width, "encoder.features": config.encoder.features, "phantom.films": config.phantom.films,
+        "findings": len(config.findings),
+    }  # fmt: skip
+    for name, count in counts.items():
+        if count < 1:
+            raise Refusal(f"{name} is {count}: choose at least 1")
     missing = [name for name in config.findings if name not in phantom.FINDINGS]
     if config.data == "phantom" and missing:
         raise Refusal(f"there is no label column {', '.join(missing)} in phantom films; they have {', '.join(phantom.FINDINGS)}")
@@ -200,7 +213,7 @@ def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) ->
     if not path.exists():
         began = time.monotonic()
         of = lambda side: (x[parts[side]], told[parts[side]], mask[parts[side]])
-        head, history = classifier.train_head(of("train"), of("validate"), config.classifier, config.seed)
+        head, history = classifier.train_head(of("train"), of("validate"), config.classifier, config.seed, config.findings)
         judged_on = parts["test"]
         sure, known = targets(labels, "ignore", config.classifier.unmentioned)
         scores = classifier.judge(head, x[judged_on], sure[judged_on], known[judged_on], config.findings)
