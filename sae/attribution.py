@@ -156,7 +156,10 @@ def strongest(amounts: np.ndarray, share: float = 0.9, least: int = 20, most: in
 
 
 def faithfulness(found: Attribution) -> np.ndarray:
-    """`1 - |error| / sum of |all other parts|` per finding, `[..., C]`: 1 where the transcoders miss nothing."""
+    """`1 - |error| / sum of |all parts|` per finding, `[..., C]`: 1 where the transcoders miss nothing, 0 where they say nothing.
+
+    Our choice: base, uncatalogued part and error belong to that sum, so that it lies in [0, 1].
+    """
     parts = np.abs(found.patterns).sum(-2) + np.abs(found.uncatalogued) + np.abs(found.skip) + np.abs(found.base)
     return 1 - np.abs(found.error) / np.maximum(parts + np.abs(found.error), 1e-12)
 
@@ -172,7 +175,7 @@ def without(found: Attribution, patterns) -> np.ndarray:
 
 
 def deletion_curve(found: Attribution, finding: int, insert: bool = False, steps: int = 50) -> np.ndarray:
-    """The logit of one finding while patterns are taken out one by one, strongest first: `[B, steps + 1]`.
+    """The logit of one finding while patterns are taken out one by one, strongest first: `[B, min(steps, P) + 1]`.
 
     With `insert` they are put in instead, starting from the sum without any pattern.
     """

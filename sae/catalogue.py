@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
 from sae import metrics
+from sae.arrays import read_arrays, write_arrays
 from sae.matching import MatchConfig, edges, leaders, sparse
 
 CATEGORIES = ("cardiac", "pulmonary", "pleural", "structural", "device", "artifact", "unassigned")
@@ -40,7 +41,7 @@ class CatalogueConfig:
     match: MatchConfig = field(default_factory=MatchConfig)
     """When latents are the same."""
     least_density: float = 1e-4
-    """Share of probe cases on which a latent must be active; at least 20 cases, too."""
+    """Share of probe cases on which a latent must be active; at least 20 cases, too (of less than 400: a twentieth of them)."""
     most_density: float = 0.3
     """Latents that are active on more cases are left out."""
     support: float = 0.03
@@ -92,6 +93,21 @@ class Catalogue:
     """(support asked for, patterns that have it)."""
     filtered: dict[str, int]
     """How many latents each filter left out."""
+
+
+def check(config: CatalogueConfig) -> None:
+    """Refuse limits that nothing can pass.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    if not 0 <= config.support <= 1:
+        raise Refusal(f"support is {config.support:g}: it is a share of the members, from 0 to 1")
+    if not 0 <= config.least_density < config.most_density <= 1:
+        between = f"{config.least_density:g} to {config.most_density:g}"
+        raise Refusal(f"densities go from {between}: both are shares of cases, and least_density must be the smaller")
+    if min(config.probes, config.gallery, config.match.block) < 1:
+        raise Refusal("probes, gallery and block of a catalogue must each be at least 1")
 
 
 def sparse_latents(z: np.ndarray):
@@ -180,13 +196,13 @@ def _order(found, own, signals):
 
 
 def save(catalogue: Catalogue, folder: Path) -> None:
-    """patterns.jsonl, one line per pattern; catalogue.npz with the arrays; curve.json."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """patterns.jsonl, one line per pattern; curve.json; and last, as it stands for the whole, catalogue.npz with the arrays."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "patterns.jsonl", "".join(json.dumps(asdict(p)) + "\n" for p in catalogue.patterns))
-    temporary = folder / ".catalogue.npz"
-    np.savez_compressed(temporary, assignment=catalogue.assignment, activations=catalogue.activations)
-    temporary.replace(folder / "catalogue.npz")
     write_atomically(folder / "curve.json", json.dumps({"curve": catalogue.curve, "filtered": catalogue.filtered}) + "\n")
+    arrays = {"assignment": catalogue.assignment, "activations": catalogue.activations}
+    write_arrays(folder / "catalogue.npz", arrays, packed=True)
 
 
 def load(folder: Path) -> Catalogue:
@@ -198,11 +214,12 @@ def load(folder: Path) -> Catalogue:
     try:
         rows = [json.loads(line) for line in (folder / "patterns.jsonl").read_text().splitlines()]
         rest = json.loads((folder / "curve.json").read_text())
-        with np.load(folder / "catalogue.npz", allow_pickle=False) as file:
-            arrays = dict(file.items())
+        arrays = read_arrays(folder / "catalogue.npz")
         patterns = [
             Pattern(**row | {"latents": tuple(map(tuple, row["latents"])), "weights": tuple(row["weights"])}) for row in rows
         ]
+        if arrays["activations"].shape[1] != len(patterns):
+            raise ValueError(f"{len(patterns)} patterns, but arrays of {arrays['activations'].shape[1]}")
         return Catalogue(
             tuple(patterns), arrays["assignment"], arrays["activations"], [tuple(p) for p in rest["curve"]], rest["filtered"]
         )

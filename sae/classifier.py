@@ -5,6 +5,7 @@ Labels may be masked. The step of lowest validation loss is kept, and logits are
 
 import functools
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -98,11 +99,14 @@ def masked_loss(head: Head, x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.
     return losses.sum() / jnp.maximum(mask.sum(), 1)
 
 
-def train_head(train: tuple, validate: tuple, config: ClassifierConfig, seed: int = 0) -> tuple[Head, dict[str, Any]]:
+def train_head(
+    train: tuple, validate: tuple, config: ClassifierConfig, seed: int = 0, names: Sequence[str] = ()
+) -> tuple[Head, dict[str, Any]]:
     """The head of lowest validation loss, calibrated; and the losses by epoch.
 
     Args:
       train, validate: `(x [N, D], targets [N, C], mask [N, C])`.
+      names: of the findings, for refusals.
 
     Raises:
       Refusal: a finding has no case, or no case without it, among the training labels.
@@ -111,8 +115,9 @@ def train_head(train: tuple, validate: tuple, config: ClassifierConfig, seed: in
     for column in range(y.shape[1]):
         known = np.asarray(mask[:, column]) > 0
         if len(np.unique(np.asarray(y[known, column]) > 0.5)) < 2:
+            which = names[column] if names else column
             raise Refusal(
-                f"finding {column} has only one kind of label among {known.sum()} training cases: choose other findings, or more cases"
+                f"finding {which} has only one kind of label among {known.sum()} training cases: choose other findings, or more cases"
             )
     keys = jax.random.split(jax.random.key(seed), 4)
     width = config.hidden

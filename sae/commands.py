@@ -9,16 +9,17 @@ import numpy as np
 import tyro
 
 from jaxrl.train.compiled import keep_programs
-from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal
+from jaxrl.train.config import from_dict, to_dict
+from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.progress import aloud
-from jaxrl.train.rundir import open_run, write_atomically
+from jaxrl.train.rundir import open_run, read_config, write_atomically
 from jaxrl.train.signals import stop_on_signals
 from sae import report as pages
 from sae import run as runs
 from sae.annotate.run import AnnotateConfig, annotate_run
 from sae.attribution import strongest
 from sae.catalogue import CatalogueConfig
+from sae.catalogue import check as check_catalogue
 from sae.config import PRESETS, RunConfig
 from sae.data.cases import Unreadable
 from sae.data.embeddings import load as load_embeddings
@@ -57,8 +58,16 @@ class Embed:
 
 
 @dataclass(frozen=True)
+class Where:
+    """What the other defaults of catalogue depend on."""
+
+    run_dir: str | None = None
+    """The run."""
+
+
+@dataclass(frozen=True)
 class MakeCatalogue:
-    """Make the catalogue of a trained run again, with other limits."""
+    """Make the catalogue of a trained run again, with other limits; what is not given stays as it was."""
 
     run_dir: str
     """The run."""
@@ -73,6 +82,8 @@ class Explain:
     """The run."""
     case: str
     """A film (.png, .jpg, .dcm), an embeddings file, or the name of a film of the run's own data."""
+    name: str | None = None
+    """Which film of an embeddings file; its first if not given."""
     report: str | None = None
     """A file with the film's report, where the head sees text."""
     out: str | None = None
@@ -88,9 +99,9 @@ class Report:
     run_dir: str
     """The run."""
     cases: int | None = None
-    """Cases with a page of their own; as trained if not given."""
-    show_films: bool = True
-    """False: path-only mode, no pixel and no report text is written."""
+    """Cases with a page of their own; as before if not given."""
+    show_films: bool | None = None
+    """False: path-only mode, no pixel and no report text is written; as before if not given. The run remembers both."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +165,7 @@ def embed(command: Embed) -> int:
 def make_catalogue(command: MakeCatalogue) -> int:
     """See `MakeCatalogue`."""
     run = runs.load(command.run_dir)
+    check_catalogue(command.config)
     config = replace(run.config, catalogue=command.config)
     found = runs.step_catalogue(run._replace(config=config), again=True)
     open_run(command.run_dir, to_dict(config), free=tuple(_catalogue_fields(config)))
@@ -189,7 +201,8 @@ def explain(command: Explain) -> int:
     aloud(f"largest gap between the parts and a logit: {gaps[0]:.1e}")
     site = runs.site_of(run, runs.summarise(run, catalogue, run.parts["test"][:50]), {})
     page = Path(command.out) if command.out else run.folder / "explained" / "case.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
+    with writing(page):
+        page.parent.mkdir(parents=True, exist_ok=True)
     text = pages.case_page(0, type(found)(*(a[0] for a in found)), catalogue, case, site, float(gaps[0]))
     up = f"{(run.folder / 'report').resolve()}/"
     write_atomically(page, text.replace('href="../', f'href="{up}'))
@@ -207,23 +220,39 @@ def _case(run, command: Explain):
         given = load_embeddings(path)
         x, _ = runs.head_inputs(run.config, given)
         runs.embeddings.check_rows(x, f"embeddings of {path}", run.x.shape[1])
-        return runs.take(given.cases, np.array([0])), x[:1]
+        row = _row_of(given.cases, command.name, path)
+        if given.encoder != run.embedded.encoder:
+            aloud(f"warning: {path} was made by {given.encoder}, the run's embeddings by {run.embedded.encoder}")
+        return runs.take(given.cases, np.array([row])), x[[row]]
     try:
         pixels = read_film(path)
     except Unreadable as trouble:
         raise Refusal(
             f"{path} cannot be explained: {trouble}; name a film, an embeddings file, or one of the run's films"
         ) from None
-    text = Path(command.report).read_text() if command.report else ""
+    try:
+        text = Path(command.report).read_text(errors="replace") if command.report else ""
+    except OSError as error:
+        raise Refusal(f"the report {command.report} cannot be read ({error.strerror}): name a file with its text") from None
     return runs.case_of(path.name, pixels, run.config, text), runs.embed_film(run, pixels, text)
+
+
+def _row_of(cases, name, path):
+    if name is None:
+        if len(cases) > 1:
+            aloud(f"{path} holds {len(cases)} films; the first, {cases.ids[0]}, is explained (--name chooses another)")
+        return 0
+    if name not in cases.ids:
+        raise Refusal(f"{path} holds no film {name}; it holds {', '.join(cases.ids[:5])}{', ...' if len(cases) > 5 else ''}")
+    return cases.ids.index(name)
 
 
 def report(command: Report) -> int:
     """See `Report`."""
     run = runs.load(command.run_dir)
-    config = replace(
-        run.config, show_films=command.show_films, cases=run.config.cases if command.cases is None else command.cases
-    )
+    given = {name: value for name in ("show_films", "cases") if (value := getattr(command, name)) is not None}
+    config = replace(run.config, **given)
+    open_run(command.run_dir, to_dict(config), runs.FREE)  # so that annotate, catalogue and explain keep to it
     aloud(f"report: {runs.step_report(run._replace(config=config))}")
     return 0
 
@@ -267,6 +296,13 @@ def parse(arguments: list[str]):
         raise SystemExit(2)
     kind, function = COMMANDS[arguments[0]]
     program, rest = f"python -m sae {arguments[0]}", arguments[1:]
+    if kind is MakeCatalogue:
+        plain = [argument for argument in rest if argument not in ("-h", "--help")]
+        where, _ = tyro.cli(Where, args=plain, return_unknown_args=True, add_help=False, prog=program)
+        if where.run_dir is not None and len(plain) == len(rest):
+            stored = from_dict(RunConfig, read_config(where.run_dir)).catalogue
+            default = MakeCatalogue(where.run_dir, stored)
+            return tyro.cli(kind, args=rest, default=default, prog=program, config=(tyro.conf.FlagConversionOff,)), function
     if kind is not Train:
         return tyro.cli(kind, args=rest, prog=program, config=(tyro.conf.FlagConversionOff,)), function
     plain = [argument for argument in rest if argument not in ("-h", "--help")]
@@ -277,9 +313,9 @@ def parse(arguments: list[str]):
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0; 2 if refused, 130 if interrupted."""
-    command, function = parse(sys.argv[1:] if arguments is None else arguments)
-    keep_programs()
     try:
+        command, function = parse(sys.argv[1:] if arguments is None else arguments)
+        keep_programs()
         return function(command)
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)

@@ -18,12 +18,14 @@ from jaxrl.train.parallel import AXIS, data_mesh
 from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically
 from sae import encoder
+from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip import model
+from sae.biomedclip.bert import check_tokens
 from sae.biomedclip.config import ClipConfig
 from sae.biomedclip.preprocess import normalised, prepared
 from sae.biomedclip.tokenize import ReportTokenizer
 from sae.data import embeddings
-from sae.data.cases import CHEXPERT, Cases, Unreadable, read_all, split_by_patient, take
+from sae.data.cases import CHEXPERT, Cases, Unreadable, check_split, read_all, split_by_patient, take
 from sae.data.chestmnist import chestmnist
 from sae.data.chexpert import chexpert
 from sae.data.embeddings import Embedded
@@ -80,13 +82,18 @@ def embed_source(config: EmbedConfig, stop: Callable[[], bool] = lambda: False) 
       Refusal: data, weights or the file to write do not work.
     """
     cases, paths = cases_of(config)
+    check_split(cases)
+    pieces = Path(f"{config.out}.pieces")
+    with writing(config.out):  # known before hours of work
+        if Path(config.out).is_dir():
+            raise Refusal(f"{config.out} is a folder: name the file to write with --out")
+        pieces.mkdir(parents=True, exist_ok=True)
     if config.weights is None:
-        return True, _with_small_network(config, cases, paths)
+        pieces.rmdir()
+        skipped = _with_small_network(config, cases, paths, stop)
+        return skipped is not None, skipped or ()
     params, clip = model.load(config.weights)
     tokenizer = ReportTokenizer(Path(config.weights) / "tokenizer.json", clip.text.context) if cases.reports else None
-    pieces = Path(f"{config.out}.pieces")
-    with writing(pieces):
-        pieces.mkdir(parents=True, exist_ok=True)
     _same_job(pieces, config, cases)
     image_of, text_of = programs(params, clip)
     with Progress("films", len(cases)) as bar:
@@ -152,34 +159,43 @@ def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
     if films:
         arrays["image"] = image_of(np.stack(films), batch)
         if tokenizer is not None:
-            arrays["text"] = text_of(tokenizer([cases.reports[row] for row in kept]), batch)
-    temporary = file.with_name(f".{file.name}.tmp.npz")
-    with writing(file):
-        np.savez(temporary, **arrays)
-        temporary.replace(file)
+            tokens = tokenizer([cases.reports[row] for row in kept])
+            check_tokens(tokens, clip.text)
+            arrays["text"] = text_of(tokens, batch)
+    write_arrays(file, arrays)
 
 
 def _joined(pieces):
     parts = []
     for file in sorted(pieces.glob("[0-9]*.npz")):
-        with np.load(file, allow_pickle=False) as held:
-            parts.append(dict(held.items()))
+        try:
+            parts.append(read_arrays(file))
+        except ValueError as error:
+            raise Refusal(f"{file} is damaged ({error}): delete it and run the same command again") from None
     together = lambda name: np.concatenate([p[name] for p in parts if name in p]) if any(name in p for p in parts) else None
     skipped = tuple((str(a), str(b)) for p in parts for a, b in p["skipped"])
     return together("image"), together("text"), together("kept"), skipped
 
 
-def _with_small_network(config, cases, paths):
-    """No weights: the small network, trained on the training side of these very labels. The file says so."""
+def _with_small_network(config, cases, paths, stop):
+    """No weights: the small network, trained on the training side of these very labels. The file says so, and holds it.
+
+    Gives the films that were skipped, or None if it was stopped.
+    """
+    if not cases.findings:
+        raise Refusal(f"{cases.source} has no labels to train the small network on: name --findings, or --weights of BiomedCLIP")
     small = EncoderConfig()
     films, rows, skipped = read_all(cases, lambda pixels: encoder.prepared(pixels, small.size))
     done = replace(take(cases, rows), skipped=(*cases.skipped, *skipped))
     told, mask = targets(done.labels, "ignore", "zeros")
     train = split_by_patient(done, config.seed)["train"]
-    params = encoder.train_encoder(films[train], told[train], mask[train], small, config.seed)
+    params = encoder.train_encoder(films[train], told[train], mask[train], small, config.seed, stop=stop)
+    if params is None:
+        return None
     text = encoder.hashed_words(done.reports) if done.reports else None
     image = encoder.embed_all(params, films, small)
     what = "a small image network trained on the labels of these very films, and hashed words for reports; not BiomedCLIP"
     chosen = tuple(str(paths[i].resolve()) for i in rows) if paths else ()
-    embeddings.save(Embedded(done, image, text, what), Path(config.out), chosen)
+    embedded = Embedded(done, image, text, what, network=encoder.to_arrays(params, small))
+    embeddings.save(embedded, Path(config.out), chosen)
     return done.skipped

@@ -5,9 +5,10 @@ They exist so that the whole way from film to explanation runs anywhere. They kn
 
 import functools
 import itertools
+import json
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import flax.linen as nn
@@ -15,9 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.nn.conv import Conv, space_to_depth
 from jaxrl.nn.mlp import Dense
+from jaxrl.train.config import from_dict, to_dict
+from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress
 
 
@@ -82,14 +86,21 @@ def embed(params, films: jax.Array, config: EncoderConfig) -> jax.Array:
 
 
 def train_encoder(
-    films: np.ndarray, targets: np.ndarray, mask: np.ndarray, config: EncoderConfig, seed: int = 0, say: Callable = Progress
-) -> dict:
-    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias", "scale"}`.
+    films: np.ndarray,
+    targets: np.ndarray,
+    mask: np.ndarray,
+    config: EncoderConfig,
+    seed: int = 0,
+    say: Callable = Progress,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict | None:
+    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias", "scale"}`; None if `stop` said so.
 
     Args:
       films: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
       config, seed: as they say.
       say: makes the progress display.
+      stop: asked after every pass.
 
     Targets are read linearly from the embedding of length 1, so that what it tells apart lies along directions.
     """
@@ -110,7 +121,34 @@ def train_encoder(
             order = np.random.default_rng((seed, epoch)).permutation(len(films))[: per_epoch * batch].reshape(per_epoch, batch)
             params, opt_state, loss = _epoch(params, opt_state, films, targets, mask, order, config, optimizer)
             bar.advance(1, loss=float(loss))
+            if stop():
+                return None
     return params
+
+
+def to_arrays(params: dict, config: EncoderConfig) -> dict[str, np.ndarray]:
+    """Parameters and configuration as named arrays, for a file."""
+    return {"/".join(path): np.asarray(a) for path, a in flatten_dict(params).items()} | {
+        "config": np.array(json.dumps(to_dict(config)))
+    }
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
+    """The inverse of `to_arrays`.
+
+    Raises:
+      Refusal: they hold no such network.
+    """
+    try:
+        config = from_dict(EncoderConfig, json.loads(str(arrays["config"])))
+        params = unflatten_dict({tuple(name.split("/")): jnp.asarray(a) for name, a in arrays.items() if name != "config"})
+        blank, network = jnp.zeros((1, config.size, config.size, 1)), SmallEncoder(config.width, config.features)
+        wanted = jax.eval_shape(lambda: network.init(jax.random.key(0), blank))
+        if jax.tree.map(jnp.shape, params["encoder"]) != jax.tree.map(jnp.shape, wanted["params"]):
+            raise ValueError("its shapes do not fit its sizes")
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refusal(f"the stored image network is damaged ({error}): make it again") from None
+    return params, config
 
 
 def _epoch(params, opt_state, films, targets, mask, order, config, optimizer):

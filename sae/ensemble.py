@@ -127,11 +127,13 @@ def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples
     """
     if config.sampling == "shared":
         key = jax.random.key(config.seed)
-    drawn = jax.random.randint(jax.random.fold_in(jax.random.fold_in(key, 1), update), (config.batch,), 0, examples)
-    if config.sampling != "bootstrap":
+    resampled = config.sampling == "bootstrap"
+    size = max(1, round(config.fraction * examples)) if resampled else examples
+    drawn = jax.random.randint(jax.random.fold_in(jax.random.fold_in(key, 1), update), (config.batch,), 0, size)
+    if not resampled:
         return drawn
-    size, own = max(1, round(config.fraction * examples)), jax.random.fold_in(key, 2)
-    return jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, examples))(drawn % size)
+    own = jax.random.fold_in(key, 2)
+    return jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, examples))(drawn)
 
 
 def program(
@@ -171,7 +173,7 @@ def _step(learner, knob, x, y, config, shape, loss, how):
 
 def finish(learners: Learner, knobs: Knobs, shape: TranscoderConfig, scale: Scaling) -> Params:
     """Parameters of all members for raw x and y, `[M, ...]`."""
-    done = lambda learner, knob: learn.fold_scaling(learn.trained(learner, knob, shape), scale)
+    done = lambda learner, knob: learn.fold_scaling(learn.trained(learner, knob, shape), scale, shape.rescale)
     return jax.jit(jax.vmap(done))(learners, knobs)
 
 

@@ -1,7 +1,8 @@
 """One training step of one transcoder, as a pure function that an ensemble vmaps.
 
 Gradient, its part along the decoder's rows removed, clipped, Adam, rows of the decoder brought back to length 1, thresholds and counters
-renewed: the order of dictionary-learning and of OpenAI's sparse_autoencoder.
+renewed: the order of dictionary-learning and of OpenAI's sparse_autoencoder. Our choice: thresholds of JumpReLU stay at 0 or above, below
+which latents in training would be negative and latents in use not.
 """
 
 from dataclasses import dataclass
@@ -156,6 +157,8 @@ def update(
     params = jax.tree.map(lambda p, s: p + size * s, learner.params, steps)
     if learn.unit_rows:
         params |= {"W_dec": transcoder.unit(params["W_dec"])}
+    if "threshold" in params:
+        params |= {"threshold": jnp.maximum(params["threshold"], 0.0)}
     threshold = next_threshold(learner.threshold, found.floor, learner.updates, learn)
     return Learner(params, opt_state, learner.updates + 1, silent(found.fired), threshold), found
 
@@ -168,7 +171,7 @@ def next_threshold(average: jax.Array, floor: jax.Array, updates: jax.Array, lea
 
 
 def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
-    """Parameters for use: with the threshold that batchtopk compares with, and with what the knobs hide set to zero."""
+    """Parameters for use: with the threshold that batchtopk compares with, the member's own k, and what the knobs hide set to zero."""
     active = (jnp.arange(config.latents) < knob.width).astype(jnp.float32)
     params = dict(learner.params)
     params["W_enc"] = params["W_enc"] * knob.inputs[:, None] * active[None]
@@ -178,6 +181,8 @@ def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
         params["W_skip"] = params["W_skip"] * knob.inputs[:, None]
     if config.activation == "batchtopk":
         params["threshold"] = jnp.maximum(learner.threshold, 0.0)
+    if config.activation in ("topk", "batchtopk", "step") and not config.block_ks:
+        params["k"] = knob.k
     return params
 
 
@@ -206,13 +211,20 @@ def per_mean(a: jax.Array) -> jax.Array:
     return a.mean(0, keepdims=True)
 
 
-def fold_scaling(params: Params, scale: Scaling) -> Params:
-    """A transcoder of raw x and y from one of scaled ones: the same latents, without the scaling."""
+def fold_scaling(params: Params, scale: Scaling, rescale: bool = False) -> Params:
+    """A transcoder of raw x and y from one of scaled ones: the same latents, without the scaling.
+
+    `rescale` is the configuration's: a threshold is then in units of the rows of W_dec, whose lengths change.
+    """
     folded = dict(params)
     folded["W_enc"] = params["W_enc"] * scale.scale_x
     folded["b_enc"] = params["b_enc"] - scale.shift_x @ folded["W_enc"]
     folded["W_dec"] = params["W_dec"] / scale.scale_y
     folded["b_dec"] = params["b_dec"] / scale.scale_y
+    if "gate_bias" in params:  # magnitudes look at the encoder's directions without b_enc
+        folded["gate_bias"] = params["gate_bias"] - (scale.shift_x @ folded["W_enc"]) * jnp.exp(params["gate_scale"])
+    if "threshold" in params and rescale:
+        folded["threshold"] = params["threshold"] / scale.scale_y
     if "W_skip" in params:
         folded["W_skip"] = params["W_skip"] * scale.scale_x / scale.scale_y
         folded["b_dec"] = folded["b_dec"] - scale.shift_x @ folded["W_skip"]

@@ -10,8 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.nn.mlp import per_feature
+from jaxrl.train.errors import Refusal
 from sae import activations, transcoder
 from sae.transcoder import Params, TranscoderConfig
+
+ABSENT = -1e9
+"""Pre-activation of a latent that a member does not have: far from every threshold, so that nothing sends it a gradient."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,20 @@ class Parts(NamedTuple):
     """bool [F]: active for some example."""
     floor: jax.Array
     """The smallest activation that was kept (scalar), as latents are compared; what thresholds are learned from."""
+
+
+def check(loss: LossConfig, config: TranscoderConfig) -> None:
+    """Refuse a loss that does not fit the transcoder.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    if loss.prefix_weights and len(loss.prefix_weights) != max(len(config.prefixes), 1):
+        raise Refusal(
+            f"prefix_weights has {len(loss.prefix_weights)} entries for {len(config.prefixes)} prefixes: give one for each, or none"
+        )
+    if loss.l0_form in ("quadratic", "target") and loss.l0_target <= 0:
+        raise Refusal(f"l0_target is {loss.l0_target:g}: it must be more than 0")
 
 
 def squared_error(y: jax.Array, estimate: jax.Array) -> jax.Array:
@@ -150,7 +168,7 @@ def parts(
     """
     pre = transcoder.pre_activations(params, x, config)
     if active is not None:
-        pre = jnp.where(active[None], pre, 0)
+        pre = jnp.where(active[None], pre, ABSENT)
     z = transcoder.activate(params, pre, config, k)
     if active is not None:
         z = jnp.where(active[None], z, 0)

@@ -98,14 +98,19 @@ def describe(
 
 def _described(pattern: Pattern, signal, embeddings, labels, findings, acquisition, config) -> Pattern:
     pure, linked = purity(signal, labels, findings), acquisition_aucs(signal, acquisition)
-    kind, why = category(pure, linked, config.clear)
-    measures = {
+    measured = {
         "similarity": similarity(signal, embeddings, config.gallery),
         "purity": pure | {"entropy": label_entropy(signal, labels, config.gallery)},
         "stability": pattern.support,
         "acquisition": linked,
     }
-    subject = (
-        max(linked, key=linked.get) if kind == "artifact" else pure["finding"] if pure["auroc"] >= config.clear else "unexplained"
-    )
-    return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})", measures=measures)
+    return titled(replace(pattern, measures=measured), config.clear)
+
+
+def titled(pattern: Pattern, clear: float) -> Pattern:
+    """The pattern with the category and the name that follow from its measures."""
+    pure, linked = pattern.measures["purity"], pattern.measures["acquisition"]
+    kind, why = category(pure, linked, clear)
+    known = pure["finding"] if pure["auroc"] >= clear else "unexplained"
+    subject = max(linked, key=linked.get) if kind == "artifact" else known
+    return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})")

@@ -30,12 +30,15 @@ def lanse(d_in: int = 1024, d_out: int = 1024) -> Setting:
 
 
 def matryoshka_tang(d_in: int = 768, d_out: int = 256) -> Setting:
-    """Matryoshka transcoders (arXiv 2511.10094 and its code): five levels with decoders of their own, top-k in every block."""
+    """Matryoshka transcoders (arXiv 2511.10094 and its code): five levels with decoders of their own, top-k in every block.
+
+    Its code adds 0.01 of the mean |z| to the mean squared error; here both are sums, and |z| counts by the lengths of decoder rows.
+    """
     shape = TranscoderConfig(
         d_in, d_out, 2048, "topk", 496, prefixes=(128, 256, 512, 1024, 2048), block_ks=(16, 32, 64, 128, 256), separate=True,
         decoder_norm=1.0,
     )  # fmt: skip
-    loss = LossConfig(by_variance=False, aux=0.0, l1=0.01, prefix_weights=(0.1, 0.15, 0.2, 0.25, 0.3))
+    loss = LossConfig(by_variance=False, aux=0.0, l1=0.01 * d_out / 2048, prefix_weights=(0.1, 0.15, 0.2, 0.25, 0.3))
     return Setting(shape, loss, LearnConfig(1e-4, 0, 1.0, "cosine", weight_decay=1e-5, unit_rows=False))
 
 

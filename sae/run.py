@@ -1,7 +1,7 @@
 """From films to explanations: embeddings, head, ensemble, catalogue, report. Every step leaves a file, and is not done again.
 
-A run folder holds config.json, embeddings.npz, encoder.npz (with the small image network), head.npz, members.npz, catalogue/, report/,
-metrics.jsonl, members.json and summary.json; checkpoints/ while the ensemble is being trained and after.
+A run folder holds config.json, embeddings.npz (with the small image network; not where embeddings were given), head.npz, members.npz,
+catalogue/, report/, metrics.jsonl, members.json and summary.json; checkpoints/ while the ensemble is being trained and after.
 """
 
 import functools
@@ -18,11 +18,11 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import aloud, duration
 from jaxrl.train.rundir import open_run, read_config, write_atomically
+from sae import arrays, classifier, encoder, ensemble, losses, measures, report
 from sae import catalogue as catalogues
-from sae import classifier, encoder, ensemble, measures, report
 from sae.attribution import Attribution, explain, faithfulness, gap, replaced, strongest
 from sae.catalogue import Catalogue
 from sae.classifier import Head
@@ -67,10 +67,14 @@ def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lam
     Raises:
       Refusal: the configuration, the data or the folder do not work.
     """
+    if config.data != "phantom":  # commands on the run may be given elsewhere
+        config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     check(config)
     began = time.monotonic()
     folder = open_run(run_dir, to_dict(config), FREE)
-    embedded = step_embed(folder, config)
+    embedded = step_embed(folder, config, stop)
+    if embedded is None or stop():
+        return None
     parts = split_by_patient(embedded.cases, config.seed)
     masks = modality_masks(config, *head_width(config, embedded))
     head, x = step_classify(folder, config, embedded, parts)
@@ -90,6 +94,17 @@ def check(config: RunConfig) -> None:
       Refusal: naming the field.
     """
     ensemble.check(config.ensemble, config.transcoder)
+    losses.check(config.loss, config.transcoder)
+    catalogues.check(config.catalogue)
+    counts = {
+        "classifier.hidden": config.classifier.hidden, "classifier.epochs": config.classifier.epochs,
+        "classifier.batch": config.classifier.batch, "encoder.epochs": config.encoder.epochs, "encoder.batch": config.encoder.batch,
+        "encoder.width": config.encoder.width, "encoder.features": config.encoder.features, "phantom.films": config.phantom.films,
+        "findings": len(config.findings),
+    }  # fmt: skip
+    for name, count in counts.items():
+        if count < 1:
+            raise Refusal(f"{name} is {count}: choose at least 1")
     missing = [name for name in config.findings if name not in phantom.FINDINGS]
     if config.data == "phantom" and missing:
         raise Refusal(f"there is no label column {', '.join(missing)} in phantom films; they have {', '.join(phantom.FINDINGS)}")
@@ -107,15 +122,14 @@ def load(run_dir: str | Path) -> Run:
     folder = Path(run_dir)
     embedded = step_embed(folder, config)
     x, image_width = head_inputs(config, embedded)
-    head = Head(**{name: jnp.asarray(a) for name, a in read_arrays(folder / "head.npz").items()})
+    head = read_head(folder / "head.npz")
     members = unflatten_dict({tuple(k.split("/")): jnp.asarray(a) for k, a in read_arrays(folder / "members.npz").items()})
     embeddings.check_rows(x, "embeddings", head.w1.shape[0])
     shape = replace(config.transcoder, d_in=head.w1.shape[0], d_out=head.w1.shape[1])
-    if members["W_enc"].shape[1:] != (shape.d_in, shape.latents):
-        raise Refusal(
-            f"{folder / 'members.npz'} holds members of shape {members['W_enc'].shape[1:]}, not "
-            f"{(shape.d_in, shape.latents)}: delete it and train again"
-        )
+    for name, wanted in (("W_enc", (shape.d_in, shape.latents)), ("W_dec", (shape.latents, shape.d_out))):
+        found = members[name].shape[1:] if name in members else None
+        if found != wanted:
+            raise Refusal(f"{folder / 'members.npz'} holds {name} of shape {found}, not {wanted}: delete it and train again")
     return Run(folder, config, embedded, split_by_patient(embedded.cases, config.seed), x, head, members, shape, image_width)
 
 
@@ -126,24 +140,28 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
       Refusal: it is not there, or damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file.items())
+        return arrays.read_arrays(path)
     except FileNotFoundError:
         raise Refusal(f"there is no {path}: finish this run with python -m sae train") from None
-    except (ValueError, OSError, EOFError) as error:
+    except ValueError as error:
         raise Refusal(f"{path} is damaged ({error}): delete it and train again") from None
 
 
-def write_arrays(path: Path, arrays: dict[str, Any]) -> None:
-    """A file of arrays, whole or not at all."""
-    with writing(path):
-        temporary = path.with_name(f".{path.name}.tmp.npz")
-        np.savez(temporary, **{name: np.asarray(a) for name, a in arrays.items()})
-        temporary.replace(path)
+def read_head(path: Path) -> Head:
+    """The head of a run.
+
+    Raises:
+      Refusal: it is not there, damaged, or its shapes do not fit together.
+    """
+    held = read_arrays(path)
+    fits = set(held) == set(Head._fields) and held["w1"].shape[1:] == held["b1"].shape == held["w2"].shape[:1]
+    if not fits or held["w2"].shape[1:] != held["b2"].shape:
+        raise Refusal(f"{path} holds no head of this kind: delete it and train again")
+    return Head(**{name: jnp.asarray(a) for name, a in held.items()})
 
 
-def step_embed(folder: Path, config: RunConfig) -> Embedded:
-    """Embeddings of all films: read, or made with the small network."""
+def step_embed(folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False) -> Embedded | None:
+    """Embeddings of all films: read, or made with the small network; None if `stop` said so in between."""
     if config.data != "phantom":
         return embeddings.load(config.data)
     path = folder / "embeddings.npz"
@@ -158,10 +176,12 @@ def step_embed(folder: Path, config: RunConfig) -> Embedded:
     told, mask = targets(made.labels, "ignore", "zeros")
     factors = film.present.astype(np.float32)  # a pretrained network would know them, labelled or not
     told, mask = np.concatenate([told, factors], 1), np.concatenate([mask, np.ones_like(factors)], 1)
-    params = encoder.train_encoder(films[rows], told[rows], mask[rows], config.encoder, config.seed)
-    write_arrays(folder / "encoder.npz", {"/".join(k): a for k, a in flatten_dict(params).items()})
+    params = encoder.train_encoder(films[rows], told[rows], mask[rows], config.encoder, config.seed, stop=stop)
+    if params is None:
+        return None
     image = encoder.embed_all(params, films, config.encoder)
-    embedded = Embedded(made, image, encoder.hashed_words(made.reports), SMALL_ENCODER)
+    network = encoder.to_arrays(params, config.encoder)
+    embedded = Embedded(made, image, encoder.hashed_words(made.reports), SMALL_ENCODER, network=network)
     embeddings.save(embedded, path)
     aloud(f"  {len(films)} films embedded in {duration(time.monotonic() - began)}")
     return embedded
@@ -193,15 +213,15 @@ def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) ->
     if not path.exists():
         began = time.monotonic()
         of = lambda side: (x[parts[side]], told[parts[side]], mask[parts[side]])
-        head, history = classifier.train_head(of("train"), of("validate"), config.classifier, config.seed)
+        head, history = classifier.train_head(of("train"), of("validate"), config.classifier, config.seed, config.findings)
         judged_on = parts["test"]
         sure, known = targets(labels, "ignore", config.classifier.unmentioned)
         scores = classifier.judge(head, x[judged_on], sure[judged_on], known[judged_on], config.findings)
         write_atomically(folder / "classifier.json", json.dumps({"scores": scores, "history": history}, indent=1) + "\n")
-        write_arrays(path, head._asdict())
+        arrays.write_arrays(path, head._asdict())
         listed = ", ".join(f"{n} {s['auc']:.3f}" if s["auc"] is not None else f"{n} -" for n, s in scores.items())
         aloud(f"  head trained in {duration(time.monotonic() - began)}; AUC on {len(judged_on)} cases kept apart: {listed}")
-    return Head(**{name: jnp.asarray(a) for name, a in read_arrays(path).items()}), x
+    return read_head(path), x
 
 
 def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np.ndarray | None:
@@ -223,7 +243,7 @@ def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, ma
     members = train_ensemble(folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread)
     if members is None:
         return False
-    write_arrays(path, {"/".join(k): a for k, a in flatten_dict(members).items()})
+    arrays.write_arrays(path, {"/".join(k): a for k, a in flatten_dict(members).items()})
     return True
 
 
@@ -345,18 +365,18 @@ def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> repor
 
 
 def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
-    """What goes into the head for a new film, `[1, D]`, by the run's own small network.
+    """What goes into the head for a new film, `[1, D]`, by the small network that made the run's embeddings.
 
     Raises:
-      Refusal: the run was trained on embeddings from elsewhere.
+      Refusal: something else made them.
     """
-    if not (run.folder / "encoder.npz").exists():
+    if not run.embedded.network:
         raise Refusal(
             f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): embed the film with "
-            "python -m sae embed, and name that file"
+            "python -m sae embed and the same --weights, and name that file"
         )
-    params = unflatten_dict({tuple(k.split("/")): jnp.asarray(a) for k, a in read_arrays(run.folder / "encoder.npz").items()})
-    image = encoder.embed_all(params, encoder.prepared(pixels, run.config.encoder.size)[None], run.config.encoder, batch=1)
+    params, small = encoder.from_arrays(run.embedded.network)
+    image = encoder.embed_all(params, encoder.prepared(pixels, small.size)[None], small, batch=1)
     modality = run.config.classifier.modality
     if modality != "image" and not text:
         raise Refusal(f"this run's head sees {modality}: give the report, too (--report FILE)")

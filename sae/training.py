@@ -14,7 +14,7 @@ from jaxrl.train.metrics import MetricsLog
 from jaxrl.train.parallel import check_shares, data_mesh
 from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically
-from sae import ensemble
+from sae import ensemble, losses
 from sae.ensemble import EnsembleConfig, Trace
 from sae.learn import LearnConfig
 from sae.losses import LossConfig
@@ -49,6 +49,7 @@ def train_ensemble(
       Refusal: rows, shape or devices do not fit.
     """
     ensemble.check(config, shape)
+    losses.check(loss, shape)
     mesh = _mesh(devices, config.members)
     store, scale = ensemble.store_of(x, y, shape)
     knobs, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)

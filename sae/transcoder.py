@@ -3,7 +3,8 @@
     pre = x W_enc + b_enc        latents z = activation(pre)        estimate = z W_dec + b_dec (+ x W_skip)
 
 Parameters are a dictionary of arrays: W_enc [D, F], b_enc [F], W_dec [F, E], b_dec [E], and where the configuration asks for them
-W_skip [D, E], threshold [F], gate_scale and gate_bias [F], and `levels`, the further decoders of a Matryoshka transcoder.
+W_skip [D, E], threshold [F], gate_scale and gate_bias [F], and `levels`, the further decoders of a Matryoshka transcoder. Training
+adds the threshold of batchtopk (a scalar) and k.
 """
 
 from dataclasses import dataclass
@@ -66,14 +67,27 @@ def check(config: TranscoderConfig) -> None:
         raise Refusal(f"a transcoder of {config.d_in} -> {config.latents} -> {config.d_out}: every width must be at least 1")
     if not 0 < config.k <= config.latents:
         raise Refusal(f"k is {config.k:g}, but there are {config.latents} latents: choose k between 1 and that, or more latents")
+    if config.k < 1 and config.activation in ("topk", "groupmax", "step"):
+        raise Refusal(f"k is {config.k:g}, but {config.activation} keeps whole latents of each example: choose k of at least 1")
     if config.centred and config.d_in != config.d_out:
         raise Refusal(f"centred needs d_in = d_out, not {config.d_in} and {config.d_out}: only autoencoders subtract b_dec")
-    if config.activation == "groupmax" and config.latents % int(config.k):
+    if config.rescale and (config.activation not in ("topk", "batchtopk") or config.block_ks):
+        raise Refusal("rescale is about choosing the largest latents: only for topk without block_ks, and for batchtopk")
+    if config.activation == "groupmax" and config.latents % config.k:
         raise Refusal(f"groupmax needs equal groups, but {config.latents} latents are no multiple of k = {config.k:g}")
-    if config.prefixes and (list(config.prefixes) != sorted(set(config.prefixes)) or config.prefixes[-1] != config.latents):
-        raise Refusal(f"prefixes {config.prefixes} must grow and end with the number of latents, {config.latents}")
-    if config.block_ks and len(config.block_ks) != len(config.prefixes):
-        raise Refusal(f"block_ks {config.block_ks} and prefixes {config.prefixes} must have the same length")
+    growing = list(config.prefixes) == sorted({*config.prefixes} - {0})
+    if config.prefixes and (not growing or config.prefixes[-1] != config.latents):
+        raise Refusal(
+            f"prefixes {config.prefixes} must grow from at least 1 and end with the number of latents, {config.latents}"
+        )
+    if config.separate and not config.prefixes:
+        raise Refusal("separate decoders belong to prefixes: name these, too")
+    if config.block_ks and (
+        config.activation != "topk" or len(config.block_ks) != len(config.prefixes) or min(config.block_ks) < 1
+    ):
+        raise Refusal(
+            f"block_ks {config.block_ks} need activation topk and a k of at least 1 for each of the prefixes {config.prefixes}"
+        )
 
 
 def init(key: jax.Array, config: TranscoderConfig, mean_y: jax.Array | None = None) -> Params:
@@ -176,7 +190,8 @@ def _by_blocks(pre, config):
 def encode(params: Params, x: jax.Array, config: TranscoderConfig) -> jax.Array:
     """Latents of a trained transcoder, `[..., D] -> [..., F]`, every example by itself.
 
-    A batchtopk transcoder compares with `params["threshold"]`, a scalar that its training kept (see learn.py).
+    A batchtopk transcoder compares with `params["threshold"]`, a scalar that its training kept (see learn.py). topk and step keep
+    `params["k"]` latents where training left it there, as members of an ensemble may differ in it; else the configuration's.
     """
     pre = pre_activations(params, x, config)
     if config.activation == "batchtopk":
@@ -184,7 +199,7 @@ def encode(params: Params, x: jax.Array, config: TranscoderConfig) -> jax.Array:
         return jnp.where(activations.above(chosen_by, params["threshold"]) > 0, pre, 0)
     if config.activation == "jumprelu":
         return activations.above(pre, params["threshold"])
-    return activate(params, pre, config)
+    return activate(params, pre, config, params.get("k"))
 
 
 def decode(params: Params, z: jax.Array, x: jax.Array | None = None) -> jax.Array:
@@ -226,4 +241,7 @@ def fold_norms(params: Params, rescale: bool = False) -> Params:
         folded["threshold"] = params["threshold"] * safe
     if "gate_bias" in params:
         folded["gate_bias"] = params["gate_bias"] * safe
+    if "levels" in params:
+        shorter = lambda level: dict(level, W_dec=level["W_dec"] / safe[: len(level["W_dec"]), None])
+        folded["levels"] = {width: shorter(level) for width, level in params["levels"].items()}
     return folded

@@ -6,6 +6,7 @@ interrupted annotation loses nothing. Hosts other than this machine are refused 
 
 import base64
 import hashlib
+import http.client
 import ipaddress
 import json
 import os
@@ -68,11 +69,20 @@ class Cassette:
     """Answers by key, one JSON line each, on disk as soon as they are known."""
 
     def __init__(self, path: Path):
-        """Open a file; it need not exist."""
-        self.path, self.answers = path, {}
-        if path.is_file():
-            whole = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-            self.answers = {entry["key"]: entry["answer"] for entry in map(json.loads, whole)}
+        """Open a file; it need not exist. What a dying process left half-written does not count.
+
+        Raises:
+          Refusal: most lines are something else.
+        """
+        self.path, self.answers, torn = path, {}, 0
+        for line in path.read_text(errors="replace").split("\n") if path.is_file() else []:
+            try:
+                entry = json.loads(line)
+                self.answers[entry["key"]] = str(entry["answer"])
+            except (ValueError, KeyError, TypeError):
+                torn += bool(line)
+        if torn > len(self.answers) + 1:
+            raise Refusal(f"{path} is no file of answers: {torn} of its lines hold none; name another with --cassette")
 
     def keep(self, key: str, answer: str, about: dict[str, Any]) -> None:
         """Add an answer."""
@@ -157,7 +167,7 @@ class Endpoint(Recorded):
                 time.sleep(self.config.pause * 2 ** (attempt - 1))
             try:
                 return self._post(body)
-            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404):
                     raise Refusal(
                         f"{self.config.url} refuses ({error.code} {error.reason}): check address, model and key"
@@ -170,13 +180,19 @@ class Endpoint(Recorded):
         if os.environ.get(self.config.key_variable):
             headers["Authorization"] = f"Bearer {os.environ[self.config.key_variable]}"
         request = urllib.request.Request(self.config.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
-        opener = (
-            urllib.request.build_opener(urllib.request.ProxyHandler({}))
-            if is_this_machine(self.config.url)
-            else urllib.request.build_opener()
-        )
-        with opener.open(request, timeout=self.config.timeout) as answer:
-            return str(json.loads(answer.read())["choices"][0]["message"]["content"])
+        direct = (urllib.request.ProxyHandler({}),) if is_this_machine(self.config.url) else ()
+        with urllib.request.build_opener(_NoWayOut, *direct).open(request, timeout=self.config.timeout) as answer:
+            said = json.loads(answer.read())["choices"][0]["message"]["content"]
+        if not isinstance(said, str):
+            raise TypeError(f"its answer holds no text, but {said!r}")
+        return said
+
+
+class _NoWayOut(urllib.request.HTTPRedirectHandler):
+    """Redirections are failures: films and keys go to the host that was named, and nowhere else."""
+
+    def redirect_request(self, *_):
+        return None
 
 
 def data_url(pixels) -> str:

@@ -26,8 +26,8 @@ class Annotator(Protocol):
     def name(self, films: list[Film]) -> str:
         """What these films have in common, in a few words."""
 
-    def verify(self, name: str, film: Film) -> bool:
-        """Whether the film shows it."""
+    def verify(self, name: str, film: Film) -> bool | None:
+        """Whether the film shows it; None where the annotator cannot say, which then does not count."""
 
 
 class Verdict(NamedTuple):
@@ -35,7 +35,7 @@ class Verdict(NamedTuple):
 
     name: str
     positives: int
-    """Films of the held-out half."""
+    """Films of the held-out half that it was said of."""
     accepted: int
     """Of these, how many the annotator says show the name."""
     negatives: int
@@ -73,6 +73,6 @@ def examine(annotator: Annotator, found: Gallery, film) -> Verdict:
     if not name:
         return Verdict("", 0, 0, 0, 0)
     against = found.negatives[: max(len(held), 1)]
-    accepted = sum(annotator.verify(name, film(row)) for row in held)
-    rejected = sum(not annotator.verify(name, film(row)) for row in against)
-    return Verdict(name, len(held), accepted, len(against), rejected)
+    answers = lambda rows: [said for said in (annotator.verify(name, film(row)) for row in rows) if said is not None]
+    here, there = answers(held), answers(against)
+    return Verdict(name, len(here), sum(here), len(there), len(there) - sum(there))

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Collection
 from pathlib import Path
 
 from jaxrl.train.errors import Refusal
@@ -67,25 +68,36 @@ class Rules:
 
 
 class Manual:
-    """Names and verdicts that people wrote into a table: pattern, name, and perhaps film and shows (1 or 0)."""
+    """What people wrote into a table about one pattern: its name, and perhaps which films show it."""
 
-    def __init__(self, path: Path, pattern: int):
-        """Read the rows of one pattern.
-
-        Raises:
-          Refusal: no such file, or columns are missing.
-        """
-        rows = [row for row in read_table(path, ("pattern", "name")) if row["pattern"].strip() == str(pattern)]
-        self._name = next((row["name"] for row in rows if row["name"]), "")
-        try:
-            self._shows = {row["film"]: bool(int(row["shows"])) for row in rows if row.get("film") and row.get("shows")}
-        except ValueError as error:
-            raise Refusal(f"column shows of {path} holds something else than 0 and 1 ({error})") from None
+    def __init__(self, name: str = "", shows: dict[str, bool] | None = None):
+        """Args: see `read_manual`."""
+        self._name, self._shows = name, shows or {}
 
     def name(self, films: list[Film]) -> str:
         """What the table says; "" where it says nothing."""
         return self._name
 
-    def verify(self, name: str, film: Film) -> bool:
-        """What the table says of the film; False where it says nothing."""
-        return self._shows.get(film.name, False)
+    def verify(self, name: str, film: Film) -> bool | None:
+        """What the table says of the film; None where it says nothing."""
+        return self._shows.get(film.name)
+
+
+def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
+    """Annotators by pattern, of a table with the columns pattern, name, and perhaps film and shows (1 or 0).
+
+    Raises:
+      Refusal: no such file, columns are missing, a pattern is none of `patterns`, or shows says something else.
+    """
+    names, shows = {}, {}
+    for number, row in enumerate(read_table(path, ("pattern", "name")), 2):
+        text, verdict = (row["pattern"] or "").strip(), (row.get("shows") or "").strip()
+        if not text.isdecimal() or int(text) not in patterns:
+            raise Refusal(f"row {number} of {path} is about pattern {text!r}, which the catalogue does not have: mend the table")
+        if verdict not in ("", "0", "1"):
+            raise Refusal(f"row {number} of {path} says {verdict!r} in the column shows: write 1, 0 or nothing")
+        if row["name"]:
+            names.setdefault(int(text), row["name"].strip())
+        if row.get("film") and verdict:
+            shows.setdefault(int(text), {})[row["film"]] = verdict == "1"
+    return {pattern: Manual(names.get(pattern, ""), shows.get(pattern)) for pattern in patterns}

@@ -8,12 +8,13 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
 from sae import catalogue as catalogues
+from sae import measures
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent
 from sae.annotate.protocol import Annotator, Film, examine
-from sae.annotate.rules import Manual, Rules
+from sae.annotate.rules import Rules, read_manual
 from sae.data.cases import Unreadable, take
 from sae.gallery import gallery
 
@@ -24,6 +25,8 @@ KEYWORDS = (
     ("pulmonary", ("opacity", "lung", "consolidation", "edema", "atelectasis", "pneumonia", "nodule", "infiltrat")),
 )  # fmt: skip
 """Words of a verified name that decide on the category, the first match first."""
+ASKING = ("endpoint", "recorded")
+"""Annotators that look at films."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class AnnotateConfig:
     annotator: Literal["rules", "manual", "endpoint", "recorded"] = "rules"
     """rules: labels and reports, without a model. manual: a table. endpoint: a chat model. recorded: only answers that were kept."""
     table: str | None = None
-    """Of the manual annotator: a .csv with pattern, name, and perhaps film and shows."""
+    """Of the manual annotator: a .csv with pattern, name, and perhaps film and shows (1 or 0). A name without verdicts stands unverified.
+    Films to judge are every other one of "strongest", from the second on, and "negatives" in a gallery's index.json."""
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     """Of the chat model."""
     cassette: str | None = None
@@ -43,7 +47,7 @@ class AnnotateConfig:
     accept: float = 0.8
     """Least accuracy for a name to replace the pattern's own and decide on its category. Our choice."""
     reports: bool = True
-    """Show reports to the annotator, too."""
+    """Show reports to the annotator, too. Not to rules where the run shows no films, as its names are sentences of reports."""
 
 
 def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
@@ -57,32 +61,32 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
     from sae.run import probe_rows, step_catalogue
 
     found, rows = step_catalogue(run), probe_rows(run)
-    cases = take(run.embedded.cases, rows)
-    film = _filmer(cases, config.reports, run.config.show_films)
+    cases, shown = take(run.embedded.cases, rows), run.config.show_films
+    film = _filmer(cases, config.reports and (shown or config.annotator != "rules"), shown and config.annotator in ASKING)
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
-    make = _maker(config, run.folder, cases, film)
+    make = _maker(config, run.folder, found, cases, film)
     file = run.folder / "annotations" / f"{config.annotator}.jsonl"
-    file.parent.mkdir(exist_ok=True)
-    done = {entry["pattern"]: entry for entry in map(json.loads, file.read_text().splitlines())} if file.is_file() else {}
+    with writing(file):
+        file.parent.mkdir(exist_ok=True)
     wanted = found.patterns[: config.patterns or None]
+    done = _kept(file, {pattern.id: _subject(pattern, config) for pattern in wanted}, config)
     for pattern in wanted:
-        subject = _subject(pattern, config)
-        if pattern.id in done and done[pattern.id]["of"] == subject:
+        if pattern.id in done:
             continue
         signal = found.activations[:, pattern.id]
-        shown = gallery(signal, np.array(cases.patients), seen[rows], seed=pattern.id)
+        around = gallery(signal, np.array(cases.patients), seen[rows], seed=pattern.id)
         try:
-            verdict = examine(make(pattern.id), shown, film)
+            verdict = examine(make(pattern.id), around, film)
         except Silent as trouble:
             raise Refusal(
                 f"{trouble}; {len(done)} of {len(wanted)} patterns are done and kept: start the endpoint and run the same command again"
             ) from None
-        done[pattern.id] = {"pattern": pattern.id, "of": subject, "name": verdict.name, **verdict.record()}
+        done[pattern.id] = {"pattern": pattern.id, "of": _subject(pattern, config), "name": verdict.name, **verdict.record()}
         write_atomically(file, "".join(json.dumps(entry) + "\n" for entry in done.values()))
-    named = tuple(_named(p, done.get(p.id), config) for p in found.patterns)
+    named = tuple(_named(p, done.get(p.id), config, run.config.catalogue.clear) for p in found.patterns)
     catalogues.save(replace(found, patterns=named), run.folder / "catalogue")
     right = [entry["accuracy"] for entry in done.values() if entry["accuracy"] is not None]
-    named_ones, accepted = sum(bool(e["name"]) for e in done.values()), sum(a >= config.accept for a in right)
+    named_ones, accepted = sum(bool(e["name"]) for e in done.values()), sum(_accepted(e, config) for e in done.values())
     yield f"{len(done)} patterns examined by {config.annotator}, {named_ones} named, {accepted} names accepted"
     if right:
         alone = np.mean([entry["lanse_accuracy"] for entry in done.values() if entry["accuracy"] is not None])
@@ -90,8 +94,21 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
 
 
 def _subject(pattern, config) -> str:
-    """What an annotation is of: it does not hold for another catalogue or annotator."""
-    return json.dumps([pattern.latents[:3], config.table, config.endpoint.model, config.reports])
+    """What an annotation is of: it does not hold for another catalogue or model."""
+    return json.dumps([pattern.latents[:3], config.endpoint.model, config.reports])
+
+
+def _kept(file, subjects, config) -> dict[int, dict]:
+    """What an interrupted annotation of the same patterns has found. Only endpoints are slow enough to go on; others begin again."""
+    if config.annotator != "endpoint" or not file.is_file():
+        return {}
+    try:
+        entries = [json.loads(line) for line in file.read_text().splitlines()]
+        return {entry["pattern"]: entry for entry in entries if subjects.get(entry["pattern"]) == entry["of"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refusal(
+            f"{file} is damaged ({error!r}): remove it; what the endpoint said is kept in its file of answers"
+        ) from None
 
 
 def _filmer(cases, with_reports, with_pixels) -> Callable[[int], Film]:
@@ -108,15 +125,15 @@ def _filmer(cases, with_reports, with_pixels) -> Callable[[int], Film]:
     return film
 
 
-def _maker(config, folder, cases, film) -> Callable[[int], Annotator]:
+def _maker(config, folder, found, cases, film) -> Callable[[int], Annotator]:
     """The annotator of a pattern."""
     if config.annotator == "rules":
-        rules = Rules([film(row)._replace(pixels=None) for row in range(len(cases))])
+        rules = Rules([film(row) for row in range(len(cases))])
         return lambda _: rules
     if config.annotator == "manual":
         if not config.table:
             raise Refusal("the manual annotator needs --table: a .csv with the columns pattern, name, and perhaps film and shows")
-        return lambda pattern: Manual(Path(config.table), pattern)
+        return read_manual(Path(config.table), [pattern.id for pattern in found.patterns]).__getitem__
     cassette = Cassette(Path(config.cassette) if config.cassette else folder / "annotations" / "answers.jsonl")
     if config.annotator == "recorded":
         recorded = Recorded(cassette, config.endpoint.model)
@@ -125,17 +142,25 @@ def _maker(config, folder, cases, film) -> Callable[[int], Annotator]:
     return lambda _: asked
 
 
-def _named(pattern, entry, config):
-    """The pattern with what the annotator found; its name and category change only if the name was verified."""
+def _accepted(entry, config) -> bool:
+    """Whether the name was verified. What people wrote stands if they judged no film."""
+    if entry["accuracy"] is None:
+        return bool(entry["name"]) and config.annotator == "manual" and not entry["asked"]
+    return bool(entry["name"]) and entry["accuracy"] >= config.accept
+
+
+def _named(pattern, entry, config, clear):
+    """The pattern with what the annotator found; its own name and category change only if the annotator's name is accepted."""
     if entry is None:
         return pattern
     scores = {key: value for key, value in entry.items() if key not in ("pattern", "of")} | {"annotator": config.annotator}
-    if not entry["name"] or entry["accuracy"] is None or entry["accuracy"] < config.accept:
-        return replace(pattern, scores=scores)
+    pattern = replace(measures.titled(pattern, clear), scores=scores)
+    if not _accepted(entry, config):
+        return pattern
     lower = entry["name"].lower()
     kind = next((kind for kind, words in KEYWORDS if any(word in lower for word in words)), None)
-    sure = kind is not None and pattern.category != "artifact"
-    why = f"its name, verified with accuracy {entry['accuracy']:.2f}" if sure else pattern.why
-    return replace(
-        pattern, name=f"{entry['name']} ({pattern.id})", scores=scores, category=kind if sure else pattern.category, why=why
-    )
+    pattern = replace(pattern, name=f"{entry['name']} ({pattern.id})")
+    if kind is None or pattern.category == "artifact":
+        return pattern
+    how = "given by people" if entry["accuracy"] is None else f"verified with accuracy {entry['accuracy']:.2f}"
+    return replace(pattern, category=kind, why=f"its name, {how}")

@@ -1,8 +1,8 @@
 """The text tower: BERT with post-norm layers (PubMedBERT), its first token through a two-layer projection."""
 
 import flax.linen as nn
-import jax.numpy as jnp
 
+from jaxrl.train.errors import Refusal
 from sae.biomedclip.config import TextConfig
 from sae.biomedclip.layers import attention, gelu, norm, split_heads
 
@@ -45,7 +45,9 @@ def check_tokens(tokens, config: TextConfig) -> None:
     """Refuse token numbers that the table of words does not have.
 
     Raises:
-      ValueError: naming the largest one.
+      Refusal: naming the largest one; JAX would silently read the last row.
     """
-    if tokens.size and (int(jnp.max(tokens)) >= config.vocabulary or int(jnp.min(tokens)) < 0):
-        raise ValueError(f"token {int(jnp.max(tokens))} is not among the {config.vocabulary} words of this model")
+    if tokens.size and (int(tokens.max()) >= config.vocabulary or int(tokens.min()) < 0):
+        raise Refusal(
+            f"token {int(tokens.max())} is not among the {config.vocabulary} words of this model: its tokenizer.json belongs to another"
+        )

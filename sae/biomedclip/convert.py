@@ -136,11 +136,17 @@ def convert(source: Path, target: Path) -> ClipConfig:
     named = source / "open_clip_config.json"
     if not named.is_file():
         raise Refusal(f"there is no {named}: download it from the model's page")
-    described = json.loads(named.read_text())
+    try:
+        described = json.loads(named.read_text())
+    except ValueError as error:
+        raise Refusal(f"{named} is damaged ({error}): download it again") from None
     shape, seen = described.get("model_cfg", {}), described.get("preprocess_cfg", {})
     params = converted(read_tensors(source))
     heads = shape.get("heads")
-    config = sizes(params, tuple(heads) if heads else None, shape.get("text_cfg", {}).get("context_length", 256))
+    try:
+        config = sizes(params, tuple(heads) if heads else None, shape.get("text_cfg", {}).get("context_length", 256))
+    except KeyError as error:
+        raise Refusal(f"the tensors in {source} lack {error}: these are not all of BiomedCLIP's, download them again") from None
     config = ClipConfig(config.vision, config.text, tuple(seen.get("mean", config.mean)), tuple(seen.get("std", config.std)))
     with writing(target):
         model.save(params, to_dict(config), target)

@@ -6,11 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.bert import TextTower
 from sae.biomedclip.config import ClipConfig
 from sae.biomedclip.vit import VisionTower
@@ -52,11 +53,8 @@ def similarity(params: Params, image: jax.Array, text: jax.Array) -> jax.Array:
 
 def save(params: Params, config: dict[str, Any], folder: Path) -> None:
     """model.npz and config.json; the latter last, so that a folder with one is whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".model.npz"
-    np.savez(temporary, **{"/".join(path): np.asarray(a) for path, a in flatten_dict(params).items()})
-    temporary.replace(folder / "model.npz")
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_arrays(folder / "model.npz", {"/".join(path): a for path, a in flatten_dict(params).items()})
+    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def load(folder: str | Path) -> tuple[Params, ClipConfig]:
@@ -68,14 +66,13 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
     folder = Path(folder)
     try:
         config = from_dict(ClipConfig, json.loads((folder / "config.json").read_text()))
-        with np.load(folder / "model.npz", allow_pickle=False) as file:
-            params = unflatten_dict({tuple(name.split("/")): jnp.asarray(a) for name, a in file.items()})
+        params = unflatten_dict({tuple(name.split("/")): jnp.asarray(a) for name, a in read_arrays(folder / "model.npz").items()})
     except FileNotFoundError as error:
         raise Refusal(
             f"there is no converted model in {folder} ({error.filename} is missing): "
             f"python -m sae.biomedclip.convert --from FILES --to {folder}"
         ) from None
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError) as error:
         raise Refusal(f"the model in {folder} is damaged ({error}): convert it again") from None
     wanted = flatten_dict(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     found = flatten_dict(params)

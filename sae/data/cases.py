@@ -1,5 +1,6 @@
 """What every source of data gives: cases with patients, labels, reports, and films that are read when they are needed."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -46,7 +47,7 @@ class Cases:
         if not self.ids:
             raise Refusal(f"{self.source or 'the data'} holds no usable film{self._why()}")
         if len(set(self.ids)) != len(self.ids):
-            twice = next(name for name in self.ids if self.ids.count(name) > 1)
+            twice = Counter(self.ids).most_common(1)[0][0]
             raise Refusal(
                 f"the name {twice} stands for several films of {self.source or 'the data'}: give each a name of its own"
             )
@@ -100,6 +101,26 @@ def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
     return cases.labels[:, [cases.findings.index(name) for name in names]]
 
 
+SIDES = ("train", "validate", "test")
+
+
+def check_split(cases: Cases) -> None:
+    """Refuse a source's split that says something else than `SIDES`, or puts a patient on two of them.
+
+    Raises:
+      Refusal: naming the word or the patient.
+    """
+    unknown = sorted(set(cases.split) - set(SIDES))
+    if unknown:
+        raise Refusal(f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, validate or test")
+    where = {}
+    for patient, side in zip(cases.patients, cases.split, strict=False):  # without a split there is nothing to see
+        other = where.setdefault(patient, side)
+        if other != side:
+            both = " and ".join(sorted((other, side), key=SIDES.index))
+            raise Refusal(f"patient {patient} is in both {both} of {cases.source}: split by patient")
+
+
 def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = (0.6, 0.2)) -> dict[str, np.ndarray]:
     """Rows of "train", "validate" and "test"; every patient is on one side only. The source's own split has the last word.
 
@@ -110,27 +131,16 @@ def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = 
     Raises:
       Refusal: the source's split puts a patient on two sides or says something else, or a side would be empty.
     """
-    sides = ("train", "validate", "test")
+    check_split(cases)
     if cases.split:
-        unknown = sorted(set(cases.split) - set(sides))
-        if unknown:
-            raise Refusal(f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, validate or test")
-        parts = {side: np.flatnonzero(np.array(cases.split) == side) for side in sides}
-        where = {}
-        for side, rows in parts.items():
-            for row in rows:
-                other = where.setdefault(cases.patients[row], side)
-                if other != side:
-                    raise Refusal(
-                        f"patient {cases.patients[row]} is in both {other} and {side} of {cases.source}: split by patient"
-                    )
+        mine = np.array(cases.split)
     else:
         people = sorted(set(cases.patients))
         order = np.random.default_rng(seed).permutation(len(people))
         first, second = round(shares[0] * len(people)), round((shares[0] + shares[1]) * len(people))
-        side_of = {people[p]: sides[(rank >= first) + (rank >= second)] for rank, p in enumerate(order)}
+        side_of = {people[p]: SIDES[(rank >= first) + (rank >= second)] for rank, p in enumerate(order)}
         mine = np.array([side_of[person] for person in cases.patients])
-        parts = {side: np.flatnonzero(mine == side) for side in sides}
+    parts = {side: np.flatnonzero(mine == side) for side in SIDES}
     empty = [side for side, rows in parts.items() if not len(rows)]
     if empty:
         raise Refusal(

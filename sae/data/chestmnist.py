@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.train.errors import Refusal
+from sae.arrays import read_arrays
 from sae.data.cases import Cases
 
 FINDINGS = (
@@ -21,15 +22,18 @@ def chestmnist(path: Path) -> Cases:
       Refusal: no such file, or not with these arrays.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            films = [file[f"{side}_images"] for side in SIDES]
-            told = np.concatenate([file[f"{side}_labels"] for side in SIDES]).astype(np.float32)
+        held = read_arrays(path)
+        films = [held[f"{side}_images"] for side in SIDES]
+        told = np.concatenate([held[f"{side}_labels"] for side in SIDES]).astype(np.float32)
     except FileNotFoundError:
         raise Refusal(f"there is no file {path}: download chestmnist.npz of MedMNIST") from None
-    except (KeyError, ValueError, OSError, EOFError) as error:
+    except (KeyError, ValueError) as error:
         raise Refusal(f"{path} is no ChestMNIST file ({error})") from None
     if told.ndim != 2 or told.shape[1] != len(FINDINGS):
         raise Refusal(f"{path} has labels of shape {told.shape}, not [N, {len(FINDINGS)}]: is it another MedMNIST set?")
+    wrong = [side for side, rows in zip(SIDES, films, strict=True) if len(rows) != len(held[f"{side}_labels"]) or rows.ndim < 3]
+    if wrong:
+        raise Refusal(f"{path} has other numbers of films than of labels for {wrong[0]}: download it again")
     split = tuple(name for side, name in zip(films, SIDES.values(), strict=True) for _ in side)
     together = np.concatenate(films)
     ids = tuple(f"chestmnist-{i:06d}" for i in range(len(together)))

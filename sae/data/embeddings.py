@@ -5,15 +5,17 @@ ids          [N] names of the films, all different         patients  [N] whom ea
 image        float32 [N, D], and / or    text  float32 [N, E], as the head takes them (BiomedCLIP's are of length 1)
 findings     [C] names                   labels  float32 [N, C]: 1 present, 0 absent, -1 uncertain, NaN not mentioned
 optional: split [N] ("train", "validate", "test"), reports [N], paths [N] (films, for galleries), acquisition/NAME [N] numbers,
-skipped [K, 2] (film, reason), encoder (what made the embeddings, for people), source
+skipped [K, 2] (film, reason), encoder (what made the embeddings, for people), source, network/NAME (arrays of the small image
+network, where that made them, so that new films can be embedded)
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.train.errors import Refusal
+from sae.arrays import read_arrays, write_arrays
 from sae.data.cases import Cases, Unreadable
 from sae.data.films import read_film
 
@@ -34,6 +36,8 @@ class Embedded:
     """What made them, a sentence for people."""
     has_films: bool = True
     """False if no film can be shown."""
+    network: dict[str, np.ndarray] = field(default_factory=dict)
+    """Arrays of the small image network that made the image embeddings (see encoder.py), if it did."""
 
 
 def save(embedded: Embedded, path: Path, paths: tuple[str, ...] = ()) -> None:
@@ -47,11 +51,8 @@ def save(embedded: Embedded, path: Path, paths: tuple[str, ...] = ()) -> None:
         "skipped": np.array(cases.skipped, dtype=np.str_) if cases.skipped else None,
     }  # fmt: skip
     arrays |= {f"acquisition/{name}": values for name, values in cases.acquisition.items()}
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp.npz")
-        np.savez(temporary, **{name: a for name, a in arrays.items() if a is not None})
-        temporary.replace(path)
+    arrays |= {f"network/{name}": values for name, values in embedded.network.items()}
+    write_arrays(path, {name: a for name, a in arrays.items() if a is not None})
 
 
 def load(path: str | Path) -> Embedded:
@@ -62,11 +63,10 @@ def load(path: str | Path) -> Embedded:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = dict(file.items())
+        arrays = read_arrays(path)
     except FileNotFoundError:
         raise Refusal(f"there is no file {path}: make one with python -m sae embed, or train on --data phantom") from None
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    except ValueError as error:
         raise Refusal(f"{path} is no embeddings file ({error}): make one with python -m sae embed") from None
     missing = [name for name in ("format", "ids", "patients", "findings", "labels") if name not in arrays]
     if missing or str(arrays.get("format")) != FORMAT:
@@ -79,6 +79,14 @@ def load(path: str | Path) -> Embedded:
     for name in ("patients", "labels", "image", "text", "split", "reports", "paths"):
         if name in arrays and len(arrays[name]) != count:
             raise Refusal(f"{path} has {count} ids but {len(arrays[name])} rows of {name}: write it again")
+    if arrays["labels"].shape != (count, len(arrays["findings"])) or arrays["labels"].dtype.kind not in "fiub":
+        raise Refusal(
+            f"{path} has {len(arrays['findings'])} findings but labels of shape {arrays['labels'].shape} and type "
+            f"{arrays['labels'].dtype}: write numbers [N, C]"
+        )
+    for name in arrays:
+        if name.startswith("acquisition/") and (arrays[name].shape != (count,) or arrays[name].dtype.kind not in "fiub"):
+            raise Refusal(f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one number per film")
     for name in ("image", "text"):
         if name in arrays:
             check_rows(arrays[name], f"{name} embeddings of {path}")
@@ -91,8 +99,8 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
     Raises:
       Refusal: naming the first bad row, or both widths.
     """
-    if rows.ndim != 2:
-        raise Refusal(f"the {what} have shape {rows.shape}, not [N, D]")
+    if rows.ndim != 2 or rows.dtype.kind not in "fiu":
+        raise Refusal(f"the {what} have shape {rows.shape} and type {rows.dtype}, not numbers [N, D]: write them again")
     if width is not None and rows.shape[1] != width:
         raise Refusal(
             f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the same encoder and modality"
@@ -118,4 +126,5 @@ def _embedded(arrays, path):
         {name.removeprefix("acquisition/"): a for name, a in arrays.items() if name.startswith("acquisition/")}, strings("split"),
         tuple((str(a), str(b)) for a, b in arrays.get("skipped", ())), str(arrays.get("source", path)),
     )  # fmt: skip
-    return Embedded(cases, arrays.get("image"), arrays.get("text"), str(arrays.get("encoder", "unknown")), bool(paths))
+    network = {name.removeprefix("network/"): a for name, a in arrays.items() if name.startswith("network/")}
+    return Embedded(cases, arrays.get("image"), arrays.get("text"), str(arrays.get("encoder", "unknown")), bool(paths), network)

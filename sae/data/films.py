@@ -57,17 +57,16 @@ def read_dicom(path: Path) -> np.ndarray:
     try:
         data = pydicom.dcmread(path)
         values = data.pixel_array.astype(np.float64)
+        values = values * float(data.get("RescaleSlope", 1) or 1) + float(data.get("RescaleIntercept", 0) or 0)
+        window = _first(data.get("WindowCenter")), _first(data.get("WindowWidth"))
+        turned = data.get("PhotometricInterpretation", "MONOCHROME2") == "MONOCHROME1"
     except Exception as error:  # pydicom and its decoders raise their own kinds
         raise Unreadable(
             f"no readable DICOM ({str(error).splitlines()[0][:150] if str(error) else type(error).__name__})"
         ) from None
     if values.ndim != 2:
         raise Unreadable(f"its pixels have shape {values.shape}: colour or several frames")
-    turned = data.get("PhotometricInterpretation", "MONOCHROME2") == "MONOCHROME1"
-    return windowed(
-        values * float(data.get("RescaleSlope", 1) or 1) + float(data.get("RescaleIntercept", 0) or 0),
-        _first(data.get("WindowCenter")), _first(data.get("WindowWidth")), turned,
-    )  # fmt: skip
+    return windowed(values, *window, turned)
 
 
 def _first(value):

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.train.errors import Refusal
-from sae.data.cases import Cases
+from sae.data.cases import Cases, check_split
 from sae.data.films import read_film
 from sae.data.tables import labels, read_table
 
@@ -15,7 +15,7 @@ def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] 
 
     Args:
       table: a .csv with the columns path, patient, every finding (1, 0, -1 or blank), and perhaps report and split.
-      findings: names of label columns.
+      findings: names of label columns; none: films without labels, for explaining them.
       acquisition: names of columns with numbers about how films were taken.
 
     Raises:
@@ -24,6 +24,10 @@ def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] 
     rows = read_table(table, ("path", "patient", *findings, *acquisition))
     if not rows:
         raise Refusal(f"{table} has no rows")
+    for number, row in enumerate(rows, 2):
+        for name in ("path", "patient"):
+            if not (row[name] or "").strip():
+                raise Refusal(f"row {number} of {table} names no {name}: every film needs a path and a patient")
     paths = [table.parent / row["path"] for row in rows]
     has = lambda name: name in rows[0]
     cases = Cases(
@@ -32,11 +36,12 @@ def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] 
         {name: _numbers(rows, name, table) for name in acquisition}, tuple(row["split"] for row in rows) if has("split") else (),
         source=str(table),
     )  # fmt: skip
+    check_split(cases)
     return cases, paths
 
 
 def _numbers(rows, name, table):
     try:
         return np.array([float(row[name]) for row in rows], np.float32)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise Refusal(f"column {name} of {table} holds something that is no number ({error})") from None

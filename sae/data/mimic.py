@@ -29,7 +29,7 @@ def mimic(
 
     Args:
       root: the folder with files/ and the tables mimic-cxr-2.0.0-*.csv[.gz].
-      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports.
+      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports. Films whose report is missing are skipped.
       views: values of ViewPosition that are kept; empty: all.
       labeler: chexpert or negbio.
 
@@ -38,6 +38,10 @@ def mimic(
     """
     if not root.is_dir():
         raise Refusal(f"there is no folder {root}: name the folder of MIMIC-CXR-JPG")
+    if reports is not None and not (reports / "files").is_dir():
+        raise Refusal(
+            f"there is no folder {reports / 'files'}: name the folder of MIMIC-CXR with the reports, or leave reports out"
+        )
     start = root / "mimic-cxr-2.0.0-"
     told_at = Path(f"{start}{labeler}.csv")
     told = read_table(told_at, ("subject_id", "study_id", *CHEXPERT))
@@ -53,14 +57,18 @@ def mimic(
         if key not in row_of or row["dicom_id"] not in side_of:
             skipped.append((row["dicom_id"], "its study has no labels or no place in the split"))
             continue
-        kept.append((row, row_of[key]))
-    paths = [film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, _ in kept]
-    texts = tuple(_text(report_path(reports, row["subject_id"], row["study_id"])) for row, _ in kept) if reports else ()
+        text = _text(report_path(reports, row["subject_id"], row["study_id"])) if reports else ""
+        if text is None:
+            skipped.append((row["dicom_id"], "its report is missing or cannot be read"))
+            continue
+        kept.append((row, row_of[key], text))
+    paths = [film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, *_ in kept]
+    texts = tuple(text for *_, text in kept) if reports else ()
     cases = Cases(
-        tuple(row["dicom_id"] for row, _ in kept), tuple(row["subject_id"] for row, _ in kept), CHEXPERT,
-        table[[number for _, number in kept]], lambda i: read_film(paths[i]), texts,
-        {"AP view": np.array([row["ViewPosition"] == "AP" for row, _ in kept], np.float32)},
-        tuple(side_of[row["dicom_id"]] for row, _ in kept), tuple(skipped), f"MIMIC-CXR-JPG in {root}",
+        tuple(row["dicom_id"] for row, *_ in kept), tuple(row["subject_id"] for row, *_ in kept), CHEXPERT,
+        table[[number for _, number, _ in kept]], lambda i: read_film(paths[i]), texts,
+        {"AP view": np.array([row["ViewPosition"] == "AP" for row, *_ in kept], np.float32)},
+        tuple(side_of[row["dicom_id"]] for row, *_ in kept), tuple(skipped), f"MIMIC-CXR-JPG in {root}",
     )  # fmt: skip
     return cases, paths
 
@@ -69,4 +77,4 @@ def _text(path):
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return None

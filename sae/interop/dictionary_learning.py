@@ -1,4 +1,6 @@
-"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k, ReLU and JumpReLU.
+"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k and JumpReLU.
+
+Its JumpReLU autoencoder does not subtract b_dec from the input; where ours does, b_enc takes that over.
 
 ae.pt itself is read without PyTorch. It is not written; with PyTorch at hand,
 `torch.save({k: torch.tensor(v) for k, v in numpy.load("ae.npz").items()}, "ae.pt")` turns the one into the other.
@@ -12,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
 from sae.transcoder import Params, TranscoderConfig
 
@@ -20,7 +24,8 @@ CLASSES = {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE", "jumprelu": "
 
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
-    if not config.centred or config.skip:
+    square = config.d_in == config.d_out and config.activation == "jumprelu"
+    if not (config.centred or square) or config.skip:
         return "dictionary-learning has autoencoders only, no transcoders"
     if config.activation not in CLASSES or config.block_ks or config.separate or config.rescale:
         return f"dictionary-learning has no such autoencoder ({config.activation})"
@@ -39,6 +44,8 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
     plain = lambda name: np.asarray(params[name], np.float32)
     if config.activation == "jumprelu":
         arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
+        if config.centred:
+            arrays["b_enc"] = arrays["b_enc"] - arrays["b_dec"] @ arrays["W_enc"]
     else:
         arrays = {
             "encoder.weight": plain("W_enc").T.copy(), "encoder.bias": plain("b_enc"), "decoder.weight": plain("W_dec").T.copy(),
@@ -59,11 +66,8 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
 def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
     """ae.npz and config.json in `folder`."""
     arrays, named = tensors(params, config)
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / ".ae.npz"
-    np.savez(temporary, **arrays)
-    temporary.replace(folder / "ae.npz")
-    (folder / "config.json").write_text(json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
+    write_arrays(folder / "ae.npz", arrays)
+    write_atomically(folder / "config.json", json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
 
 
 def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
@@ -86,7 +90,7 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
     if kind == "batchtopk":
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
-    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=True)
+    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=kind != "jumprelu")
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -98,8 +102,11 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     try:
         named = json.loads((folder / "config.json").read_text())
         if (folder / "ae.npz").is_file():
-            with np.load(folder / "ae.npz", allow_pickle=False) as file:
-                return from_tensors(dict(file.items()), named)
+            return from_tensors(read_arrays(folder / "ae.npz"), named)
         return from_tensors(read_torch(folder / "ae.pt"), named)
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of dictionary-learning") from None
+    except (ValueError, KeyError, AttributeError) as error:
+        raise Refusal(
+            f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): write it again"
+        ) from None

@@ -60,6 +60,8 @@ def export_run(
 ) -> list[str]:
     """One folder per member below `out` (or `ensemble`), and index.json; lines for people. Nothing is written if one must be refused.
 
+    `together` writes the mean of the members that `which` names (none: all) as one transcoder.
+
     Raises:
       Refusal: the layout cannot say what members compute, and approximating was not allowed; or there is no such member.
     """
@@ -70,15 +72,10 @@ def export_run(
     if together:
         if config.activation not in ("relu", "jumprelu", "batchtopk") or config.centred or layout != "saelens":
             raise Refusal("the ensemble as one transcoder needs relu, jumprelu or batchtopk members and the format saelens")
-        shape = replace(
-            config,
-            latents=config.latents * count,
-            k=min(config.k * count, config.latents * count),
-            activation="jumprelu" if config.activation == "batchtopk" else config.activation,
-        )
-        jobs = [("ensemble", ensemble.concatenated(members), shape)]
+        jobs = [("ensemble", *_as_one(jax.tree.map(lambda a: a[np.array(which)], members), config))]
     else:
-        jobs = [(f"member{m:03d}", jax.tree.map(lambda a, m=m: a[m], members), config) for m in which]
+        alone = [(m, jax.tree.map(lambda a, m=m: a[m], members)) for m in which]
+        jobs = [(f"member{m:03d}", one, replace(config, k=float(one.get("k", config.k)))) for m, one in alone]
     reason, records = module.reason_against(jobs[0][2]), []
     if reason and not approximate:
         raise Refusal(f"{reason}: choose another --format, or --approximate True for calibrated thresholds with their mismatch")
@@ -93,9 +90,20 @@ def export_run(
             module.write(params, shape, out / name, about)
             records.append({"folder": name, "approximation": mismatch})
         write_atomically(out / "index.json", json.dumps({"format": layout, "members": records}, indent=1) + "\n")
+    return [_told(len(jobs), out, layout, records)]
+
+
+def _told(count, out, layout, records):
     worst = max((r["approximation"]["relative_error"] for r in records if r["approximation"]), default=None)
-    lines = [
-        f"{len(jobs)} transcoders written to {out} as {layout}, "
-        + ("exactly" if worst is None else f"approximately: relative error up to {worst:.3f}, see index.json")
-    ]
-    return lines
+    how = "exactly" if worst is None else f"approximately: relative error up to {worst:.3f}, see index.json"
+    return f"{count} transcoders written to {out} as {layout}, {how}"
+
+
+def _as_one(members, config):
+    """The mean of members as one transcoder, and its configuration."""
+    if config.rescale:  # lengths change when decoders are divided: thresholds must not depend on them any more
+        members = jax.vmap(lambda one: transcoder.fold_norms(one, rescale=True))(members)
+    count = len(members["W_enc"])
+    kind = "jumprelu" if config.activation == "batchtopk" else config.activation
+    shape = replace(config, latents=config.latents * count, k=config.k * count, activation=kind, rescale=False)
+    return ensemble.concatenated(members), shape

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
 from sae import transcoder
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoder import Params, TranscoderConfig
@@ -73,7 +74,7 @@ def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict
     arrays, named = tensors(params, config, metadata)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae_weights.safetensors", arrays)
-    (folder / "cfg.json").write_text(json.dumps(named, indent=1) + "\n")
+    write_atomically(folder / "cfg.json", json.dumps(named, indent=1) + "\n")
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -87,6 +88,8 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
         arrays = read_safetensors(folder / "sae_weights.safetensors")
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
+    except ValueError as error:
+        raise Refusal(f"{folder / 'cfg.json'} is damaged ({error}): write or download it again") from None
     return from_tensors(arrays, named)
 
 
@@ -103,9 +106,16 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
     for option in ("normalize_activations", "reshape_activations"):
         if named.get(option, "none") != "none":
             raise Refusal(f"{option} = {named[option]!r} of SAELens is not read here: fold it into the weights first")
+    missing = [name for name in ("W_enc", "b_enc", "W_dec", "b_dec") if name not in arrays]
+    missing += ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
+    if missing or arrays["W_enc"].shape != (named.get("d_in"), named.get("d_sae")):
+        raise Refusal(
+            f"the arrays do not fit their cfg.json (missing: {', '.join(missing) or 'none'}): write or download them again"
+        )
     params = {name: jnp.asarray(a.T if name == "W_skip" else a) for name, a in arrays.items()}
     config = TranscoderConfig(
         named["d_in"], named.get("d_out", named["d_in"]), named["d_sae"], kinds[architecture], float(named.get("k", named["d_sae"])),
-        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)), bool(named.get("rescale_acts_by_decoder_norm", False)),
+        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)),
+        kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
     )  # fmt: skip
     return params, config

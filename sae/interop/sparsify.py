@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoder import Params, TranscoderConfig
 
@@ -54,7 +55,7 @@ def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae.safetensors", arrays)
-    (folder / "cfg.json").write_text(json.dumps(named) + "\n")
+    write_atomically(folder / "cfg.json", json.dumps(named) + "\n")
 
 
 def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
@@ -83,3 +84,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
         return from_tensors(read_safetensors(folder / "sae.safetensors"), json.loads((folder / "cfg.json").read_text()))
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of sparsify") from None
+    except (ValueError, KeyError) as error:
+        raise Refusal(
+            f"{folder} is damaged, or of another layout than sparsify's ({error!r}): write or download it again"
+        ) from None

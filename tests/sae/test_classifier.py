@@ -67,3 +67,5 @@ def test_a_finding_with_one_kind_of_label_is_refused(data):
     y[:, 1] = 0
     with pytest.raises(Refusal, match="finding 1 has only one kind of label"):
         classifier.train_head((x, y, mask), (x, y, mask), CONFIG)
+    with pytest.raises(Refusal, match="finding Fracture has only"):
+        classifier.train_head((x, y, mask), (x, y, mask), CONFIG, names=("Edema", "Fracture"))

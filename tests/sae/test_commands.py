@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,27 @@ def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, caps
     assert "cannot be explained: there is no such file" in capsys.readouterr().err
 
 
+def test_what_explain_cannot_read_or_write_is_refused(folder, tmp_path, capsys):
+    case = ["explain", "--run-dir", str(folder), "--case", "phantom-000007"]
+    (tmp_path / "file").write_text("")
+    assert commands.main([*case, "--out", str(tmp_path / "file" / "page.html")]) == 2
+    assert "choose another folder" in capsys.readouterr().err
+    from PIL import Image
+
+    Image.fromarray(run.load(folder).embedded.cases.read(7)).save(tmp_path / "f.png")
+    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "f.png"), "--report", "none.txt"]) == 2
+    assert "the report none.txt cannot be read" in capsys.readouterr().err
+
+
+def test_catalogue_changes_only_what_is_given(folder, capsys):
+    stored = run.load(folder).config.catalogue
+    command, _ = commands.parse(["catalogue", "--run-dir", str(folder), "--support", "0.9"])
+    assert command.config == replace(stored, support=0.9) and stored.most_density >= 0.9
+    assert commands.main(["catalogue", "--run-dir", "/nonexistent/run"]) == 2
+    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "9"]) == 2
+    assert "support is 9" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
     assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--most-density", "0.95"]) == 0
@@ -111,11 +133,17 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
     rows = [json.loads(line) for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()]
     assert len(rows) == len(run.step_catalogue(run.load(folder)).patterns)
     assert commands.main(["report", "--run-dir", str(folder), "--show-films", "False"]) == 0
-    assert "<img" not in "".join(path.read_text() for path in (folder / "report").rglob("*.html"))
+    written = lambda: [p for p in (folder / "report").rglob("*") if p.is_file()]
+    pixels = lambda: [p for p in written() if p.suffix == ".png" or b"<img" in p.read_bytes()]
+    assert not pixels()
+    assert commands.main(["annotate", "--run-dir", str(folder)]) == 0 and not pixels()  # it stays so
+    sentences = {s.strip(" .").lower() for text in run.load(folder).embedded.cases.reports for s in text.split(". ")}
+    assert len(sentences) > 5 and not any(s in p.read_text().lower() for p in written() for s in sentences)
+    assert commands.main(["report", "--run-dir", str(folder), "--show-films", "True"]) == 0 and pixels()
     assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "out"), "--members", "0", "2"]) == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["index.json", "member000", "member002"]
     assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "x"), "--format", "sparsify"]) == 2
-    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.99"]) == 2
+    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.94"]) == 2
     assert "the catalogue is empty" in capsys.readouterr().err
 
 
@@ -162,7 +190,10 @@ def test_embeddings_of_ones_own(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--data", "none.npz"], "there is no file none.npz"),
+        (["--data", "none.npz"], "none.npz: make one with python -m sae embed"),
+        (["--catalogue.support", "2"], "support is 2"),
+        (["--classifier.batch", "0"], "classifier.batch is 0"),
+        (["--loss.prefix-weights", "0.5", "0.5"], "2 entries for 0 prefixes"),
         (["--transcoder.k", "200"], "k is 200"),
         (["--findings", "Edema"], "no label column Edema"),
         (["--classifier.modality", "both", "--data", "DATA", "--findings", "Edema"], "needs reports"),

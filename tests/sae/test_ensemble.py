@@ -92,6 +92,26 @@ def test_a_bootstrap_leaves_out_its_share_of_examples():
     assert len(np.unique(ensemble.rows_for(key, small, jnp.int32(0), 500))) <= 50
 
 
+def test_a_part_of_the_examples_is_resampled_evenly():
+    config = replace(CONFIG, batch=30_000, fraction=0.6)
+    key = ensemble.member_keys(config)[0]
+    own = jax.random.fold_in(key, 2)
+    entries = jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, 500))(jnp.arange(300))
+    often = np.bincount(np.asarray(entries), minlength=500)
+    drawn = np.bincount(np.asarray(ensemble.rows_for(key, config, jnp.int32(0), 500)), minlength=500)
+    np.testing.assert_allclose(drawn[often > 0] / often[often > 0], 100, rtol=0.5)
+
+
+def test_members_use_the_k_that_they_were_trained_with(rows):
+    shape = replace(SHAPE, activation="topk", k=5)
+    config = replace(CONFIG, updates=2, chunk=2, widths=())
+    store, scale = ensemble.store_of(*rows, shape)
+    knobs = ensemble.grid(config, shape, LOSS, HOW)
+    params = ensemble.finish(ensemble.start(config, shape, HOW, store.y.mean(0)), knobs, shape, scale)
+    active = np.asarray((ensemble.encode_all(params, jnp.asarray(rows[0]), shape) > 0).sum(-1))
+    assert active.max(1).tolist() == [2, 3, 2, 3]
+
+
 def test_modalities_are_hidden_from_members(rows):
     config = replace(CONFIG, updates=5, chunk=5, widths=(), ks=())
     masks = np.array([[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]])

@@ -54,6 +54,8 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     assert all(np.isfinite(a).all() for a in jax.tree.leaves(after.params))
     if how.unit_rows:
         np.testing.assert_allclose(transcoder.row_norms(after.params), 1, rtol=1e-5)
+    if kind == "jumprelu":  # below 0 latents would be negative in training, but not in use
+        assert (after.params["threshold"] >= 0).all() and (after.params["threshold"] == 0).any()
     used = learn.trained(after, knob, config)
     z = transcoder.encode(used, x, config)
     assert z.shape == (64, 12) and (z >= 0).all()
@@ -110,16 +112,48 @@ def test_nobody_asleep_costs_nothing_and_shapes_stay():
     np.testing.assert_allclose(half, 0.5 * np.square(1 - chosen).sum(1).mean(), rtol=1e-5)
 
 
-def test_scaling_is_folded_away():
-    config = KINDS["skip"]
-    keys = jax.random.split(jax.random.key(0), 4)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "autoencoder"])
+def test_scaling_is_folded_away(kind):
+    config = KINDS[kind]
+    keys = jax.random.split(jax.random.key(0), 5)
     x, y = 3 + 5 * jax.random.normal(keys[0], (40, 5)), 0.01 * jax.random.normal(keys[1], (40, 3))
     scale = learn.scaling(x, y)
     np.testing.assert_allclose(jnp.square((x - scale.shift_x[None]) * scale.scale_x).sum(-1).mean(), 5, rtol=1e-4)
-    params = transcoder.init(keys[2], config) | {"W_skip": jax.random.normal(keys[3], (5, 3))}
-    scaled = transcoder.reconstruct(params, (x - scale.shift_x[None]) * scale.scale_x, config) / scale.scale_y
-    raw = transcoder.reconstruct(learn.fold_scaling(params, scale), x, config)
-    np.testing.assert_allclose(raw, scaled, rtol=1e-4, atol=1e-6)
+    params = transcoder.init(keys[2], config)
+    params |= {name: 0.3 * jax.random.normal(keys[3], params[name].shape) for name in ("b_enc", "gate_bias") if name in params}
+    if config.skip:
+        params["W_skip"] = jax.random.normal(keys[3], (5, 3))
+    if config.activation == "gated":
+        params["gate_scale"] = 0.3 * jax.random.normal(keys[4], (12,))
+    if config.activation == "batchtopk":
+        params["threshold"] = jnp.float32(0.05)
+    small, folded = (x - scale.shift_x[None]) * scale.scale_x, learn.fold_scaling(params, scale, config.rescale)
+    z = transcoder.encode(params, small, config)
+    assert 0 < (z > 0).mean() < 1
+    np.testing.assert_allclose(transcoder.encode(folded, x, config), z, atol=1e-4)
+    estimates = transcoder.nested(params, z, config, small), transcoder.nested(folded, z, config, x)
+    for scaled, raw in zip(*estimates, strict=True):
+        np.testing.assert_allclose(raw, scaled / scale.scale_y, rtol=1e-4, atol=1e-6)
+
+
+def test_folding_row_lengths_keeps_every_level_of_its_own():
+    config = replace(KINDS["separate"], activation="relu", block_ks=())
+    params = transcoder.init(jax.random.key(1), config)
+    params["W_dec"] *= jnp.linspace(0.5, 3, 12)[:, None]
+    x = jax.random.normal(jax.random.key(2), (9, 5))
+    every = lambda p: transcoder.nested(p, transcoder.encode(p, x, config), config)
+    for mine, other in zip(every(params), every(transcoder.fold_norms(params)), strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-5)
+
+
+def test_latents_that_a_member_lacks_get_no_gradient():
+    config = KINDS["jumprelu"]
+    params = transcoder.init(jax.random.key(1), config)
+    x, there = jax.random.normal(jax.random.key(2), (30, 5)), jnp.arange(12) < 7
+    of = lambda p: losses.parts(p, x, x[:, :3], jnp.zeros(12, bool), config, LossConfig(l0=1.0), active=there).total
+    grads = jax.grad(of)(params)
+    assert (grads["threshold"][7:] == 0).all() and (grads["threshold"][:7] != 0).any()
+    assert (grads["W_enc"][:, 7:] == 0).all()
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
@@ -158,8 +192,21 @@ def test_warm_up_plateau_and_decay():
         (dict(activation="groupmax", k=5), "no multiple"),
         (dict(prefixes=(6, 3)), "must grow"),
         (dict(latents=0), "at least 1"),
+        (dict(activation="topk", k=0.5), "whole latents"),
+        (dict(activation="groupmax", k=2.5), "no multiple"),
+        (dict(activation="relu", rescale=True), "rescale is about"),
+        (dict(prefixes=(0, 12)), "from at least 1"),
+        (dict(separate=True), "belong to prefixes"),
+        (dict(prefixes=(6, 12), block_ks=(1, 2)), "need activation topk"),
     ],
 )
 def test_impossible_shapes_are_refused(change, complaint):
     with pytest.raises(Refusal, match=complaint):
         transcoder.init(jax.random.key(0), replace(SHAPE, **change))
+
+
+def test_a_loss_that_does_not_fit_is_refused():
+    with pytest.raises(Refusal, match="prefix_weights has 2 entries for 3 prefixes"):
+        losses.check(LossConfig(prefix_weights=(0.5, 0.5)), KINDS["matryoshka"])
+    with pytest.raises(Refusal, match="l0_target is 0"):
+        losses.check(LossConfig(l0_form="target", l0_target=0), SHAPE)

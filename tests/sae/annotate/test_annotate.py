@@ -11,7 +11,7 @@ import pytest
 from jaxrl.train.errors import Refusal
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent, in_brackets, is_this_machine, says_yes
 from sae.annotate.protocol import Film, Verdict, examine
-from sae.annotate.rules import Manual, Rules
+from sae.annotate.rules import Manual, Rules, read_manual
 from sae.gallery import Gallery
 
 
@@ -59,13 +59,25 @@ def test_rules_find_what_the_shown_films_share():
 
 
 def test_a_table_of_people(tmp_path):
-    (tmp_path / "t.csv").write_text("pattern,name,film,shows\n3,catheter,a,1\n3,catheter,b,0\n4,heart,,\n")
-    manual = Manual(tmp_path / "t.csv", 3)
-    assert manual.name([]) == "catheter" and manual.verify("catheter", film("a")) and not manual.verify("catheter", film("b"))
-    assert Manual(tmp_path / "t.csv", 9).name([]) == ""
-    with pytest.raises(Refusal, match="has no column pattern, name"):
-        (tmp_path / "u.csv").write_text("x\n1\n")
-        Manual(tmp_path / "u.csv", 1)
+    (tmp_path / "t.csv").write_text("pattern,name,film,shows\n3,catheter,0,1\n3,catheter,101,0\n4,heart,,\n")
+    read = read_manual(tmp_path / "t.csv", [3, 4, 9])
+    manual = read[3]
+    assert manual.name([]) == "catheter" and manual.verify("catheter", film("0")) and manual.verify("catheter", film("7")) is None
+    assert read[9].name([]) == ""
+    judged = examine(Manual("catheter", {"1": True, "3": False, "101": False}), GALLERY, lambda row: film(str(row)))
+    assert (judged.positives, judged.accepted, judged.negatives, judged.rejected) == (
+        2,
+        1,
+        1,
+        1,
+    )  # what is not judged does not count
+    for text, complaint in (
+        ("x\n1\n", "has no column pattern, name"), ("pattern,name\n12,heart\n", "row 2 .* pattern '12'"),
+        ("pattern,name,film,shows\n3,heart,a,2\n", "says '2'"),
+    ):  # fmt: skip
+        (tmp_path / "u.csv").write_text(text)
+        with pytest.raises(Refusal, match=complaint):
+            read_manual(tmp_path / "u.csv", [3])
 
 
 class Server:
@@ -87,7 +99,14 @@ class Server:
                 status, text = (answer, "") if isinstance(answer, int) else (200, answer)
                 body = json.dumps({"choices": [{"message": {"content": text}}]}).encode() if text != "garbage" else b"<html>"
                 try:
+                    if text == "no http":
+                        self.wfile.write(b"what?\r\n\r\n")
+                        return
                     self.send_response(status)
+                    if text == "torn":
+                        self.send_header("Content-Length", str(len(body) + 10))
+                    if status == 302:
+                        self.send_header("Location", outer.elsewhere)
                     self.end_headers()
                     self.wfile.write(body)
                 except OSError:
@@ -140,6 +159,9 @@ def test_failures_are_tried_again_and_then_reported(tmp_path):
     with Server([500, "garbage", "[heart]"]) as server:
         endpoint = Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl"))
         assert endpoint.name([film("a")]) == "heart" and len(server.requests) == 3
+    with Server(["no http", "torn", None, "[heart]"]) as server:
+        endpoint = Endpoint(config(server.url, tries=4), Cassette(tmp_path / "e.jsonl"))
+        assert endpoint.name([film("a")]) == "heart" and len(server.requests) == 4
     with Server([0.6, "yes"]) as server:  # too slow at first
         endpoint = Endpoint(config(server.url, timeout=0.3), Cassette(tmp_path / "b.jsonl"))
         assert endpoint.verify("x", film("a")) and len(server.requests) == 2
@@ -148,6 +170,15 @@ def test_failures_are_tried_again_and_then_reported(tmp_path):
     gone = Endpoint(config("http://127.0.0.1:9/v1"), Cassette(tmp_path / "d.jsonl"))
     with pytest.raises(Silent, match="no answer in 3 tries"):
         gone.verify("x", film("a"))
+
+
+def test_redirections_are_not_followed(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
+    with Server([]) as other, Server([302] * 3) as server:
+        server.elsewhere = other.url
+        with pytest.raises(Silent, match="302"):
+            Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl")).verify("x", film("a"))
+        assert len(server.requests) == 3 and not other.requests
 
 
 def test_other_hosts_are_refused_unless_allowed(tmp_path):
@@ -168,7 +199,10 @@ def test_a_torn_cassette_keeps_its_whole_lines(tmp_path):
     torn = Cassette(path)
     assert torn.answers == {"k": "v"}
     torn.keep("l", "w", {})
-    assert json.loads(path.read_text().splitlines()[-1])["key"] == "l"
+    assert Cassette(path).answers == {"k": "v", "l": "w"}
+    path.write_text("pattern,name\n1,heart\n2,lung\n")
+    with pytest.raises(Refusal, match="no file of answers"):
+        Cassette(path)
 
 
 def test_reading_answers():

@@ -172,6 +172,14 @@ def test_published_files_are_converted(tmp_path, writer, tiny, capsys):
 def test_bad_files_are_refused(tmp_path, capsys):
     assert convert.main(["--from", str(tmp_path), "--to", str(tmp_path / "to")]) == 2
     assert "open_clip_config.json" in capsys.readouterr().err
+    (tmp_path / "open_clip_config.json").write_text("{")
+    with pytest.raises(Refusal, match="is damaged"):
+        convert.convert(tmp_path, tmp_path / "to")
+    (tmp_path / "open_clip_config.json").write_text("{}")
+    write_safetensors(tmp_path / "model.safetensors", {"logit_scale": np.zeros(1, np.float32)})
+    with pytest.raises(Refusal, match="lack 'visual'"):
+        convert.convert(tmp_path, tmp_path / "to")
+    (tmp_path / "model.safetensors").unlink()
     with pytest.raises(Refusal, match=r"visual\.trunk\.blocks_0 is not BiomedCLIP's"):
         convert.converted({"visual.trunk.blocks_0": np.zeros(2)})
     with pytest.raises(Refusal, match="no converted model"):
@@ -217,7 +225,7 @@ def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
     tokens = np.array([[5, 7, 9, 0, 0, 0, 0, 0]])
     short, long = (model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens))
     np.testing.assert_allclose(short, long, atol=1e-5)
-    with pytest.raises(ValueError, match="token 300"):
+    with pytest.raises(Refusal, match="token 300"):
         check_tokens(jnp.array([[300]]), config.text)
 
 

@@ -138,7 +138,12 @@ def mimic_folder(tmp_path):
 
 def test_mimic(mimic_folder):
     cases, _ = mimic(mimic_folder, mimic_folder / "reports")
-    assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ("Mild edema.", "")
+    assert cases.ids == ("d1",) and cases.reports == ("Mild edema.",)
+    assert dict(cases.skipped)["d3"] == "its report is missing or cannot be read"
+    with pytest.raises(Refusal, match="there is no folder .*with the reports"):
+        mimic(mimic_folder, mimic_folder / "report")
+    cases, _ = mimic(mimic_folder)
+    assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ()
     np.testing.assert_array_equal(cases.labels[0, [CHEXPERT.index("Edema"), CHEXPERT.index("Pneumonia")]], [1, -1])
     assert np.isnan(cases.labels[0]).sum() == 12 and cases.acquisition["AP view"].tolist() == [0, 1]
     assert cases.skipped[0][0] == "d4" and cases.read(0).shape == (6, 8)
@@ -158,6 +163,16 @@ def test_chexpert(tmp_path):
     assert (
         cases.patients == ("patient00001",) and cases.read(0).shape == (6, 8) and cases.labels[0, CHEXPERT.index("Edema")] == -1
     )
+    rows = [row | blank | {"Path": f"c/train/patient{i:05d}/study1/view{j}_frontal.jpg"} for i in range(20) for j in (1, 2)]
+    table(tmp_path / "train.csv", rows)
+    assert chexpert(tmp_path)[0].split == ()
+    table(tmp_path / "valid.csv", [row | blank | {"Path": "c/valid/patient90000/study1/view1_frontal.jpg", "Edema": "1"}])
+    cases, _ = chexpert(tmp_path)
+    parts = {side: {cases.patients[r] for r in rows} for side, rows in split_by_patient(cases).items()}
+    assert parts["test"] == {"patient90000"} and len(parts["validate"]) == 2 and len(parts["train"]) == 18
+    table(tmp_path / "valid.csv", [row | blank | {"Edema": "often"}])
+    with pytest.raises(Refusal, match=r"valid\.csv, row 2, holds|valid\.csv, row 2 holds"):
+        chexpert(tmp_path)
     table(tmp_path / "train.csv", [{"Path": "x", "Edema": "1"}])
     with pytest.raises(Refusal, match="has no column Frontal/Lateral, AP/PA, No Finding"):
         chexpert(tmp_path)
@@ -194,6 +209,18 @@ def test_a_folder_with_a_table(tmp_path):
         folder(tmp_path / "t.csv", ("Edema",))
 
 
+@pytest.mark.parametrize(("text", "complaint"), [
+    ("path,patient,Edema\na.png,p,1\nb.png", "row 3 .* names no patient"),
+    ("path,patient,Edema\n,p,1", "row 2 .* names no path"),
+    ("path,patient,Edema,split\na.png,p,1,val", "says 'val' somewhere"),
+    ("path,patient,Edema,split\na.png,p,1,train\nb.png,p,1,test", "patient p is in both train and test"),
+])  # fmt: skip
+def test_tables_with_holes_are_refused(tmp_path, text, complaint):
+    (tmp_path / "t.csv").write_text(text + "\n")
+    with pytest.raises(Refusal, match=complaint):
+        folder(tmp_path / "t.csv", ("Edema",))
+
+
 def test_windows_by_hand():
     values = np.array([[0.0, 100, 200, 300]])
     np.testing.assert_array_equal(windowed(values, None, None, False), [[0, 85, 170, 255]])
@@ -220,6 +247,11 @@ def test_dicom(tmp_path, turned):
     data.save_as(tmp_path / "x.dcm", enforce_file_format=True)
     shown = np.round(255 * np.arange(12).reshape(3, 4) / 11).astype(np.uint8)
     np.testing.assert_array_equal(read_film(tmp_path / "x.dcm"), 255 - shown if turned else shown)
+    data.RescaleSlope, data.RescaleIntercept = "1.5", "0"
+    data.save_as(tmp_path / "z.dcm", enforce_file_format=True)
+    (tmp_path / "z.dcm").write_bytes((tmp_path / "z.dcm").read_bytes().replace(b"1.5 ", b"x.y "))
+    with pytest.raises(Unreadable, match="could not convert"):
+        read_film(tmp_path / "z.dcm")
     (tmp_path / "y.dcm").write_bytes((tmp_path / "x.dcm").read_bytes()[:200])
     with pytest.raises(Unreadable, match="no readable DICOM"):
         read_film(tmp_path / "y.dcm")
@@ -247,9 +279,44 @@ def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
     np.savez(path, ids=np.array(["a"]))
     with pytest.raises(Refusal, match="lacks format, patients"):
         embeddings.load(path)
-    path.write_bytes(b"zip")
-    with pytest.raises(Refusal, match="no embeddings file"):
+    embeddings.save(embeddings.Embedded(cases, np.ones((5, 3), np.float32), None, "mine"), path)
+    whole = path.read_bytes()
+    for bad in (b"zip", whole[: len(whole) // 2], b"PK\x03\x04" + whole[40:]):
+        path.write_bytes(bad)
+        with pytest.raises(Refusal, match="no embeddings file"):
+            embeddings.load(path)
+    np.save(tmp_path / "one.npy", np.ones(3))
+    with pytest.raises(Refusal, match="a single array"):
+        embeddings.load(tmp_path / "one.npy")
+
+
+@pytest.mark.parametrize(("change", "complaint"), [
+    (dict(labels=np.zeros((5, 2), np.float32)), r"1 findings but labels of shape \(5, 2\)"),
+    (dict(labels=np.array([["x"]] * 5)), "labels of shape .* and type <U1"),
+    (dict(image=np.array([["x"]] * 5)), "type <U1, not numbers"),
+    ({"acquisition/dose": np.zeros(4)}, r"5 ids but acquisition/dose of shape \(4,\)"),
+    (dict(patients=np.array(["a"])), "5 ids but 1 rows of patients"),
+])  # fmt: skip
+def test_embedding_files_that_do_not_fit_together_are_refused(tmp_path, change, complaint):
+    path = tmp_path / "e.npz"
+    embeddings.save(embeddings.Embedded(made(5), np.ones((5, 3), np.float32), None, "mine"), path)
+    np.savez(path, **dict(np.load(path)) | change)
+    with pytest.raises(Refusal, match=complaint):
         embeddings.load(path)
+
+
+def test_nothing_half_written_stays(tmp_path, monkeypatch):
+    from sae.arrays import write_arrays
+
+    def full(file, **_):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    write_arrays(tmp_path / "x.npz", {"a": np.ones(2)})
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(Refusal, match="no space is left"):
+        write_arrays(tmp_path / "x.npz", {"a": np.zeros(2)})
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npz"] and np.load(tmp_path / "x.npz")["a"][0] == 1
 
 
 @pytest.fixture(scope="module")

@@ -103,6 +103,33 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
     jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
+def test_jumprelu_of_dictionary_learning_does_not_subtract_the_bias(tmp_path):
+    """Its encoder, in NumPy: relu(pre * [pre > threshold]) of pre = x W_enc + b_enc."""
+    config = TranscoderConfig(5, 5, 9, "jumprelu", 9, centred=True)
+    draw = lambda key, a: jax.random.normal(jax.random.key(key), a.shape)
+    params = transcoder.init(jax.random.key(0), config)
+    params |= {"b_enc": draw(1, params["b_enc"]), "b_dec": draw(2, params["b_dec"]), "threshold": jnp.full(9, 0.3)}
+    x = np.asarray(jax.random.normal(jax.random.key(3), (20, 5)))
+    dictionary_learning.write(params, config, tmp_path)
+    held = dict(np.load(tmp_path / "ae.npz"))
+    pre = x @ held["W_enc"] + held["b_enc"]
+    theirs = np.maximum(pre * (pre > held["threshold"]), 0) @ held["W_dec"] + held["b_dec"]
+    np.testing.assert_allclose(theirs, transcoder.reconstruct(params, jnp.asarray(x), config), atol=1e-5)
+    np.testing.assert_allclose(theirs, transcoder.reconstruct(*_with(dictionary_learning.read(tmp_path), x)), atol=1e-5)
+
+
+def _with(read, x):
+    return read[0], jnp.asarray(x), read[1]
+
+
+def test_members_of_a_grid_are_written_with_their_own_k(tmp_path):
+    config = TranscoderConfig(6, 6, 12, "topk", 5, centred=True)
+    params = jax.vmap(lambda key: transcoder.init(key, config))(jax.random.split(jax.random.key(0), 2))
+    params["k"] = jnp.array([2.0, 3.0])
+    export.export_run(params, config, np.ones((4, 6), np.float32), "sparsify", tmp_path, (), False, False)
+    assert [json.loads((tmp_path / f"member00{m}" / "cfg.json").read_text())["k"] for m in (0, 1)] == [2, 3]
+
+
 def test_openai_and_gemma_scope_are_read():
     generator = np.random.default_rng(0)
     draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)
@@ -138,10 +165,13 @@ def test_batchtopk_members_are_exported_exactly(tmp_path, rescale):
     np.testing.assert_allclose(transcoder.reconstruct(read, x, other), transcoder.reconstruct(mine, x, config), atol=1e-5)
 
 
-def test_the_whole_ensemble_is_exported_as_one(tmp_path):
-    params, config, x = members("batchtopk")
-    export.export_run(params, config, x, "saelens", tmp_path, (), False, True)
+@pytest.mark.parametrize(("rescale", "which"), [(False, ()), (True, ()), (False, (0, 2))])
+def test_the_whole_ensemble_is_exported_as_one(tmp_path, rescale, which):
+    params, config, x = members("batchtopk", rescale=rescale)
+    params["W_dec"] = params["W_dec"] * jnp.linspace(1, 3, 12)[None, :, None]
+    export.export_run(params, config, x, "saelens", tmp_path, which, False, True)
     read, other = saelens.read(tmp_path / "ensemble")
+    params = jax.tree.map(lambda a: a[np.array(which)], params) if which else params
     mean = jax.vmap(lambda one: transcoder.reconstruct(one, x, config))(params).mean(0)
     np.testing.assert_allclose(transcoder.reconstruct(read, x, other), mean, atol=1e-5)
 
