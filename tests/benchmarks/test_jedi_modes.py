@@ -1,6 +1,10 @@
 """The comparison of the three modes on bricks, on curves written by hand."""
 
-from benchmarks.jedi_modes import claims_of, curve_of, draw, return_at
+import json
+from functools import partial
+
+from benchmarks import jedi_modes, recording
+from benchmarks.jedi_modes import claims_of, curve_of, draw, finished_run, recorded, return_at, write
 
 
 def curve(*points):
@@ -25,7 +29,7 @@ def test_return_is_that_of_the_last_evaluation_in_time():
 
 
 def test_claims():
-    figures, claims = claims_of(CURVES, -2.0)
+    figures, claims = claims_of(CURVES, -2.0, seeds=2)
     assert figures["minutes"] == {"jedi": 5.0, "pixel": 10.5, "separate": 5.0}
     assert figures["return_after_jedis_time"] == {"jedi": [3.0, 1.0], "pixel": [2.0, -2.0], "separate": [4.5, 5.5]}
     measured = {claim.claim: (claim.measured, claim.holds) for claim in claims}
@@ -38,6 +42,28 @@ def test_claims():
         "bricks: mean return of jedi minus that of separate after equal environment steps": (-1.0, False),
         "bricks: mean return of jedi minus that of separate after equal processor time": (-3.0, False),
     }
+
+
+def test_nothing_is_claimed_before_all_runs_are_there():
+    some = CURVES | {"pixel": {0: CURVES["pixel"][0]}, "separate": {}}
+    figures, claims = claims_of(some, -2.0, seeds=2, several=True)
+    assert figures["return_after_all_steps"] == {"jedi": [3.0, 5.0], "pixel": [6.0], "separate": []}
+    assert [claim.measured for claim in claims] == [2, None, None, None, None, None, None]
+    assert sum("of several machines or commits" in claim.claim for claim in claims) == 2
+
+
+def test_finished_runs_stay_recorded_without_their_folders(tmp_path, monkeypatch):
+    monkeypatch.setattr(jedi_modes, "RESULTS", tmp_path)
+    monkeypatch.setattr(jedi_modes, "record", partial(recording.record, folder=tmp_path))
+    rows = [{"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},
+            {"env_steps": 90, "time/processor": 120.0, "evaluate/return": 4.0}]  # fmt: skip
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert finished_run(tmp_path / "run", 91) is None and finished_run(tmp_path / "none", 90) is None
+    runs = recorded("settings") | {"jedi": {"1": finished_run(tmp_path / "run", 90)}}
+    write(runs, "settings")
+    assert recorded("settings") == runs and recorded("others")["jedi"] == {}
+    assert runs["jedi"]["1"]["curve"] == [{"env_steps": 90, "minutes": 2.0, "return": 4.0}]
 
 
 def test_picture(tmp_path):
