@@ -6,6 +6,7 @@ left unexplained (FVU) after as many updates on the same rows. The last parts bu
 explain one case at a time.
 """
 
+import multiprocessing
 import random
 import resource
 import statistics
@@ -186,6 +187,12 @@ def building(count: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def apart(function: Callable, *arguments) -> Any:
+    """The function's result from a fresh process, whose peak of memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
+
+
 def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -239,8 +246,8 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
     if "catalogue" in figures:
         made = figures["catalogue"]
         found.append(Claim(f"sae: catalogue of {made['latents']} latents, minutes", 10, "<=", made["seconds"] / 60))
-        apart = abs(made["patterns"] - made["planted"]) / made["planted"]
-        found.append(Claim("sae: its patterns, away from those planted, share", 0.01, "<=", apart))
+        missed = abs(made["patterns"] - made["planted"]) / made["planted"]
+        found.append(Claim("sae: its patterns, away from those planted, share", 0.01, "<=", missed))
     return found
 
 
@@ -256,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     figures["explain"] = explaining(settings)
     print(figures["explain"], flush=True)
     if settings.catalogue:
-        figures["catalogue"] = building(settings.catalogue)
+        figures["catalogue"] = apart(building, settings.catalogue)
         print(figures["catalogue"], flush=True)
     for claim in claims(figures):
         print(f"{claim.claim}: {claim.measured} (goal {claim.direction} {claim.goal}): {claim.holds}")
