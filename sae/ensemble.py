@@ -101,7 +101,7 @@ def grid(config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how:
     cycle = lambda values, default: jnp.asarray(np.resize(values or (default,), config.members), jnp.asarray(default).dtype)
     masks = np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
     return Knobs(
-        cycle(config.ks, alike.k),
+        cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
         cycle(config.learning_rates, alike.learning_rate),
         cycle(config.l1s, alike.l1),
         cycle(config.widths, alike.width),
