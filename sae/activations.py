@@ -1,8 +1,8 @@
 """What makes latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and groups, as pure functions.
 
-All take pre-activations and give activations of the same shape and dtype. The largest k are found by bisection on the bits of the
-numbers, which keeps their order for those that are not negative: k may then be traced and differ between the members of an ensemble,
-and nothing is sorted.
+All take pre-activations and give activations of the same shape and dtype. The largest k of rows are found by XLA's TopK where k is a
+Python number, else, and among all of a batch, by bisection on the bits of the numbers, which keeps their order for those that are not
+negative: k may then be traced and differ between the members of an ensemble, and nothing is sorted.
 """
 
 import functools
