@@ -67,7 +67,7 @@ def phantom() -> RunConfig:
         loss=LossConfig(aux=0.0),
         learn=LearnConfig(learning_rate=3e-3, warmup=50),
         ensemble=EnsembleConfig(members=100, updates=600, batch=256, chunk=50),
-        catalogue=CatalogueConfig(MatchConfig(cosine=0.8, correlation=0.7), support=0.1, most_density=0.6),
+        catalogue=CatalogueConfig(support=0.05, most_density=0.6),
     )
 
 
