@@ -141,6 +141,7 @@ def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]
         for sampling in ("shared", "own"):
             config = EnsembleConfig(members=members, updates=10**6, batch=256, chunk=steps, sampling=sampling)
             ways[f"one program, {sampling} batches"] = _running(config, x, y)
+            ways[f"one program, vmapped, {sampling} batches"] = _running(config, x, y, True)
         one = _running(replace(config, members=1), x, y)
         ways["a loop over one member"] = lambda one=one, members=members: [one() for _ in range(members)]
         seconds = {name: value / steps for name, value in in_turns(ways, settings.repeats).items()}
@@ -149,11 +150,11 @@ def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]
     return found
 
 
-def _running(config: EnsembleConfig, x, y) -> Callable[[], None]:
+def _running(config: EnsembleConfig, x, y, at_once: bool | None = None) -> Callable[[], None]:
     store, _ = ensemble.store_of(x, y, SMALL)
     knobs, keys = ensemble.grid(config, SMALL, LossConfig(), HOW), ensemble.member_keys(config)
     state = {"learners": ensemble.start(config, SMALL, HOW, store.y.mean(0))}
-    run = ensemble.program(config, SMALL, LossConfig(), HOW)
+    run = ensemble.program(config, SMALL, LossConfig(), HOW, at_once=at_once)
 
     def call():
         state["learners"], trace = run(state["learners"], (knobs, keys), (store, jnp.int32(0)))
