@@ -6,6 +6,7 @@ left unexplained (FVU) after as many updates on the same rows. The last parts bu
 explain one case at a time.
 """
 
+import multiprocessing
 import random
 import resource
 import statistics
@@ -140,6 +141,7 @@ def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]
         for sampling in ("shared", "own"):
             config = EnsembleConfig(members=members, updates=10**6, batch=256, chunk=steps, sampling=sampling)
             ways[f"one program, {sampling} batches"] = _running(config, x, y)
+            ways[f"one program, vmapped, {sampling} batches"] = _running(config, x, y, True)
         one = _running(replace(config, members=1), x, y)
         ways["a loop over one member"] = lambda one=one, members=members: [one() for _ in range(members)]
         seconds = {name: value / steps for name, value in in_turns(ways, settings.repeats).items()}
@@ -148,11 +150,11 @@ def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]
     return found
 
 
-def _running(config: EnsembleConfig, x, y) -> Callable[[], None]:
+def _running(config: EnsembleConfig, x, y, at_once: bool | None = None) -> Callable[[], None]:
     store, _ = ensemble.store_of(x, y, SMALL)
     knobs, keys = ensemble.grid(config, SMALL, LossConfig(), HOW), ensemble.member_keys(config)
     state = {"learners": ensemble.start(config, SMALL, HOW, store.y.mean(0))}
-    run = ensemble.program(config, SMALL, LossConfig(), HOW)
+    run = ensemble.program(config, SMALL, LossConfig(), HOW, at_once=at_once)
 
     def call():
         state["learners"], trace = run(state["learners"], (knobs, keys), (store, jnp.int32(0)))
@@ -184,6 +186,12 @@ def building(count: int) -> dict[str, Any]:
         "latents": count, "seconds": time.perf_counter() - began, "patterns": len(made.patterns), "planted": shared,
         "peak_MiB": _peak(), "peak_MiB_before": before,
     }  # fmt: skip
+
+
+def apart(function: Callable, *arguments) -> Any:
+    """The function's result from a fresh process, whose peak of memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, arguments)
 
 
 def _peak() -> float:
@@ -239,8 +247,8 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
     if "catalogue" in figures:
         made = figures["catalogue"]
         found.append(Claim(f"sae: catalogue of {made['latents']} latents, minutes", 10, "<=", made["seconds"] / 60))
-        apart = abs(made["patterns"] - made["planted"]) / made["planted"]
-        found.append(Claim("sae: its patterns, away from those planted, share", 0.01, "<=", apart))
+        missed = abs(made["patterns"] - made["planted"]) / made["planted"]
+        found.append(Claim("sae: its patterns, away from those planted, share", 0.01, "<=", missed))
     return found
 
 
@@ -256,7 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
     figures["explain"] = explaining(settings)
     print(figures["explain"], flush=True)
     if settings.catalogue:
-        figures["catalogue"] = building(settings.catalogue)
+        figures["catalogue"] = apart(building, settings.catalogue)
         print(figures["catalogue"], flush=True)
     for claim in claims(figures):
         print(f"{claim.claim}: {claim.measured} (goal {claim.direction} {claim.goal}): {claim.holds}")

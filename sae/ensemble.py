@@ -1,4 +1,4 @@
-"""A hundred transcoders in one program: members stacked on a leading axis M, one step vmapped over it, members spread over devices.
+"""A hundred transcoders in one program: members stacked on a leading axis M, one step mapped over it, members spread over devices.
 
 Members differ by their initial parameters, by the examples they see, and by whatever `Knobs` hold: k, step size, L1, number of latents,
 modality. A member's numbers depend on its own number and the seed alone, so it does not matter how many members or devices there are.
@@ -101,7 +101,7 @@ def grid(config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how:
     cycle = lambda values, default: jnp.asarray(np.resize(values or (default,), config.members), jnp.asarray(default).dtype)
     masks = np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
     return Knobs(
-        cycle(config.ks, alike.k),
+        cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
         cycle(config.learning_rates, alike.learning_rate),
         cycle(config.l1s, alike.l1),
         cycle(config.widths, alike.width),
@@ -137,13 +137,15 @@ def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples
 
 
 def program(
-    config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, mesh=None, form="jit"
+    config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, mesh=None, form="jit", at_once=None
 ) -> Callable:
     """The compiled program `(learners, (knobs, keys), (store, first)) -> (learners, Trace)` of `config.chunk` updates.
 
     Args:
       mesh: devices that share the members (see `jaxrl.train.parallel.data_mesh`); None: one device.
       form: "jit" or "pmap".
+      at_once: True: one step vmapped over the members. False: members after one another within the program; not with form jit and several
+        devices. None: that on CPUs, where a member's arrays then stay in the cache and no time goes into auxiliary losses that are 0.
 
     Learners are donated in the form jit. Members never talk to each other, so the program has no communication.
     """
@@ -162,7 +164,25 @@ def program(
 
         return jax.lax.scan(one, learners, first + jnp.arange(config.chunk))
 
-    return members_parallel(together, mesh, form)
+    def in_turn(learners: Learner, own, given):
+        store, first = given
+
+        def alone(pair):
+            learner, (knob, key) = pair
+
+            def one(learner, number):
+                rows = rows_for(key, config, number, store.x.shape[0])
+                return _step(learner, knob, store.x[rows], store.y[rows], config, shape, loss, how)
+
+            return jax.lax.scan(one, learner, first + jnp.arange(config.chunk))
+
+        learners, trace = jax.lax.map(alone, (learners, own))
+        return learners, jax.tree.map(lambda a: a.swapaxes(0, 1), trace)
+
+    spread = form == "jit" and mesh is not None and mesh.size > 1  # the compiler divides the members among devices
+    if at_once is None:
+        at_once = spread or jax.default_backend() != "cpu"
+    return members_parallel(together if at_once else in_turn, mesh, form)
 
 
 def _step(learner, knob, x, y, config, shape, loss, how):

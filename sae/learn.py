@@ -54,8 +54,8 @@ class LearnConfig:
 class Knobs(NamedTuple):
     """What may differ between the members of an ensemble; scalars that may be traced."""
 
-    k: jax.Array
-    """float32: see `TranscoderConfig.k`."""
+    k: jax.Array | None
+    """float32: see `TranscoderConfig.k`. None: the configuration's, which is known when the step is compiled and so faster."""
     learning_rate: jax.Array
     """float32: after warm-up."""
     l1: jax.Array
@@ -83,7 +83,7 @@ def knobs(config: TranscoderConfig, loss: LossConfig, learn: LearnConfig) -> Kno
     """What the configurations say, for one member."""
     rate = learn.learning_rate or 2e-4 * (2**14 / config.latents) ** 0.5
     scalar = jnp.float32
-    return Knobs(scalar(config.k), scalar(rate), scalar(loss.l1), jnp.int32(config.latents), jnp.ones(config.d_in))
+    return Knobs(None, scalar(rate), scalar(loss.l1), jnp.int32(config.latents), jnp.ones(config.d_in))
 
 
 def optimizer(learn: LearnConfig) -> optax.GradientTransformation:

@@ -3,6 +3,7 @@
 The error is `sum over features, mean over the batch`, as it is or divided by the variance of y (then it is the FVU).
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -103,8 +104,13 @@ def auxiliary(
       dead: bool `[F]`, who sleeps. Nobody: the result is 0. Shapes do not depend on how many do.
       config, loss: see `LossConfig`; `aux_by="variance"` divides by the variance of y, so that is left to the caller.
     """
-    width = loss.aux_k or params["W_dec"].shape[-1] // 2
     count = dead.sum()
+    found = functools.partial(_auxiliary, params, pre, residual, dead, count, config, loss)
+    return jax.lax.cond(count > 0, found, lambda: jnp.zeros((), pre.dtype))  # vmapped, both sides are computed
+
+
+def _auxiliary(params, pre, residual, dead, count, config, loss):
+    width = loss.aux_k or params["W_dec"].shape[-1] // 2
     score = jax.lax.stop_gradient(transcoder.score(params, pre, config))
     if not loss.aux_relu:  # negative ones may be chosen, too: moved up, in the same order
         score = score - score.min(-1, where=dead[None], initial=jnp.inf)[:, None] + 1

@@ -16,20 +16,25 @@ import numpy as np
 
 from jaxrl.train.rundir import write_atomically
 from sae import gallery, svg
-from sae.attribution import Attribution, faithfulness, strongest
+from sae.attribution import Attribution, deletion_curve, faithfulness, strongest
 from sae.catalogue import CATEGORIES, Catalogue, Pattern
 from sae.data.cases import Cases, Unreadable
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;max-width:1060px;margin:2em auto;padding:0 1em}
+body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;max-width:1090px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;margin:1em 0;font-size:14px}th,td{padding:.25em .7em;border-bottom:1px solid #e2e8f0;text-align:left}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}h1,h2{line-height:1.2}figure{display:inline-block;margin:2px;width:104px}
+td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}th{vertical-align:bottom}
+table.wide th,table.wide td{padding:.25em .45em}table.wide{font-size:13px}
+.side{display:flex;flex-wrap:wrap;gap:0 8px;align-items:flex-start}
+h1,h2{line-height:1.2}figure{display:inline-block;margin:2px;width:104px}
 figure img{width:104px;display:block;background:#000}figcaption{font-size:10px;color:#64748b;overflow:hidden;white-space:nowrap}
 .warn{background:#fff4e5;border-left:4px solid #d97706;padding:.6em 1em}.tag{padding:0 .5em;border-radius:.6em;background:#e2e8f0}
 a{color:#1d4f80}small{color:#64748b}
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Browsers enforce that nothing is loaded."""
+COLUMNS = 6
+"""With more findings than this, the catalogue names each pattern's three largest effects instead of giving each a column."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +63,19 @@ def page(title: str, body: str, up: str | None = None) -> str:
     return f'<!doctype html><html lang="en">{whole}</html>\n'
 
 
-def table(header: list[str], rows: list[list[Any]], html: bool = False) -> str:
-    """Cells are escaped unless `html`; numbers stand right."""
+def table(header: list[str], rows: list[list[Any]], html: bool = False, kind: str = "") -> str:
+    """Cells are escaped unless `html`; numbers stand right, and so do their headings. `kind` is a class of the style."""
     cell = lambda value: f"<td{_align(value)}>{value if html else escape(_text(value))}</td>"
     body = "".join(f"<tr>{''.join(map(cell, row))}</tr>" for row in rows)
-    return f"<table><tr>{''.join(f'<th>{escape(name)}</th>' for name in header)}</tr>{body}</table>"
+    first = rows[0] if rows else [""] * len(header)
+    heads = "".join(f"<th{_align(value)}>{escape(name)}</th>" for name, value in zip(header, first, strict=True))
+    return f"<table{f' class={kind}' if kind else ''}><tr>{heads}</tr>{body}</table>"
+
+
+def facts(rows: list[tuple[str, Any]]) -> str:
+    """What was measured, one fact a line, without headings."""
+    lines = "".join(f"<tr><td>{escape(name)}</td><td>{escape(_text(value))}</td></tr>" for name, value in rows)
+    return f"<table>{lines}</table>"
 
 
 def _text(value):
@@ -130,12 +143,15 @@ def pattern_page(pattern: Pattern, found: gallery.Gallery, signal: np.ndarray, c
         f"<h2>{name}</h2>{_films(cases, rows_, map(caption, rows_), site.with_images)}" for name, rows_ in parts if len(rows_)
     )
     members = ", ".join(f"{m}:{i}" for m, i in pattern.latents)
-    body = table(["", ""], rows) + effects + svg.histogram(signal) + shown + f"<p><small>member:latent {members}</small></p>"
+    body = facts(rows) + effects + svg.histogram(signal) + shown + f"<p><small>member:latent {members}</small></p>"
     return page(pattern.name, body, "../index.html")
 
 
 def case_page(row: int, found: Attribution, catalogue: Catalogue, cases: Cases, site: Site, residual: float) -> str:
-    """Logits, and for every finding a waterfall from the base to the logit. `found` is of this case alone."""
+    """Logits, and for every finding a waterfall from the base to the logit, beside the logit as patterns go and come.
+
+    `found` is of this case alone.
+    """
     body = _films(cases, [row], [""], site.with_images)
     probability = lambda logit: f"{1 / (1 + math.exp(-float(logit))):.3f}"
     labels = [
@@ -149,7 +165,8 @@ def case_page(row: int, found: Attribution, catalogue: Catalogue, cases: Cases, 
     if cases.reports:
         body += f"<details><summary>report</summary><p>{escape(cases.reports[row])}</p></details>" if site.with_images else ""
     for column, name in enumerate(site.findings):
-        body += f"<h2>{escape(name)}</h2>" + waterfall_of(found, column, catalogue)
+        text, picture = waterfall_of(found, column, catalogue)
+        body += f'<h2>{escape(name)}</h2>{text}<div class="side">{picture}{curves_of(found, column)}</div>'
     return page(f"Case {cases.ids[row]}", body, "../index.html")
 
 
@@ -157,24 +174,66 @@ def _labels(cases, row, site):
     return [cases.labels[row, cases.findings.index(name)] if name in cases.findings else float("nan") for name in site.findings]
 
 
-def waterfall_of(found: Attribution, column: int, catalogue: Catalogue) -> str:
-    """The picture of one finding, with a sentence about how many patterns it takes."""
+def curves_of(found: Attribution, column: int) -> str:
+    """Deletion and insertion: the logit of one finding as patterns are taken out of its sum, or put into it, strongest first."""
+    steps = max(int((found.patterns[:, column] != 0).sum()), 1)
+    alone = Attribution(*(np.asarray(part)[None] for part in found))
+    out, back = (deletion_curve(alone, column, insert, steps)[0] for insert in (False, True))
+    named = {"patterns taken out, strongest first": out, "patterns put in, strongest first": back}
+    return svg.curves(named, x_label="patterns", y_label="logit")
+
+
+def waterfall_of(found: Attribution, column: int, catalogue: Catalogue) -> tuple[str, str]:
+    """A sentence about how many patterns one finding takes, and the picture."""
     shown = strongest(found.patterns[:, column])
     share = lambda p: "" if found.image_share[p] > 0.999 else f", {found.image_share[p]:.0%} image"
     label = lambda p: f"{catalogue.patterns[p].name} [{catalogue.patterns[p].category}{share(p)}]"
     rows = [(label(p), float(a), f"../patterns/{p:05d}.html") for p, a in zip(shown.patterns, shown.amounts, strict=True)]
     others = int((found.patterns[:, column] != 0).sum()) - len(shown.patterns)
-    rows += [(f"{others} other patterns", shown.remaining, None), ("in no pattern", float(found.uncatalogued[column]), None)]
+    rows += [(f"{others} other patterns", shown.remaining, None)] if others else []
+    rows += [("in no pattern", float(found.uncatalogued[column]), None)]
     rows += [("affine path", float(found.skip[column]), None)] if found.skip[column] else []
     rows += [("missed by the transcoders", float(found.error[column]), None)]
     text = f"<p>{len(shown.patterns)} patterns carry {shown.covered:.0%} of all contributions; 90 % takes {shown.needed}.</p>"
-    return text + svg.waterfall(rows, float(found.base[column]), float(found.logit[column]))
+    return text, svg.waterfall(rows, float(found.base[column]), float(found.logit[column]))
+
+
+def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]) -> str:
+    """A line per pattern, narrow enough for a window: what it tells best, and how it moves the logits."""
+    many = len(findings) > COLUMNS
+
+    def effects(pattern: Pattern) -> list[str]:
+        if not many:
+            return [f"{w:+.2f}" for w in pattern.weights]
+        largest = sorted(range(len(findings)), key=lambda c: -abs(pattern.weights[c]))[:3]
+        return [", ".join(f"{escape(findings[c])} {pattern.weights[c]:+.2f}" for c in largest)]
+
+    line = lambda p: [
+        pattern_link(p), f'<span class="tag">{p.category}</span>', f"{p.support:.0%}", f"{p.density:.1%}", *map(escape, _told(p)),
+        f"{p.measures['similarity']['value']:.2f}", *effects(p),
+    ]  # fmt: skip
+    header = ["pattern", "category", "support", "active", "tells best", "AUROC", "similarity"]
+    header += ["largest effects"] if many else findings
+    where = "The last column" if many else "The columns named after findings"
+    note = "give" if not many else "gives"
+    text = f"<p>{where} {note} the effect on the logits per unit of activation.</p>"
+    return text + table(header, [line(p) for p in catalogue.patterns], html=True, kind="wide")
+
+
+def _told(pattern: Pattern) -> tuple[str, str]:
+    """What a pattern tells best, by its category: how the film was taken, or a finding; and the area under its curve."""
+    measured = pattern.measures
+    if pattern.category == "artifact":
+        name, area = max(measured["acquisition"].items(), key=lambda pair: pair[1])
+    else:
+        name, area = measured["purity"]["finding"] or "-", measured["purity"]["auroc"]
+    return name, f"{area:.2f}"
 
 
 def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[int]) -> str:
     """What was done, how good the classifier is, the catalogue, and the cases."""
     notes = "".join(f'<p class="warn">{escape(note)}</p>' for note in site.notes)
-    body = notes + table(["", ""], [[k, v] for k, v in site.facts.items()])
+    body = notes + facts(list(site.facts.items()))
     interval = lambda s: "-" if s["auc"] is None else f"{s['auc']:.3f} ({s['low']:.3f} to {s['high']:.3f})"
     rows = [[n, interval(s), s["present"], s["cases"], f"{s['calibration_error']:.3f}"] for n, s in site.scores.items()]
     body += "<h2>Classifier, on cases kept apart</h2>" + table(
@@ -185,25 +244,8 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
     body += f"<h2>{len(catalogue.patterns)} patterns</h2><p>{', '.join(f'{n} {kind}' for kind, n in counted.items())}. "
     body += f"Left out: {', '.join(f'{n} latents {why}' for why, n in catalogue.filtered.items())}.</p>"
     body += svg.line(supports, counts, x_label="share of members that must have a pattern", y_label="patterns")
-    line = lambda p: [
-        pattern_link(p), f'<span class="tag">{p.category}</span>', f"{p.support:.0%}", f"{p.density:.1%}",
-        f"{p.measures['purity']['finding']} {p.measures['purity']['auroc']:.2f}", f"{p.measures['similarity']['value']:.2f}",
-        *(f"{w:+.2f}" for w in p.weights),
-    ]  # fmt: skip
-    header = [
-        "pattern",
-        "category",
-        "support",
-        "active",
-        "best finding, AUROC",
-        "similarity",
-        *(f"to {n}" for n in site.findings),
-    ]
-    cases_list = "".join(f'<li><a href="cases/{i:05d}.html">{escape(cases.ids[i])}</a></li>' for i in case_rows)
-    body += (
-        f"<h2>Cases</h2><ul>{cases_list}</ul><h2>Catalogue</h2><p>The last columns: effect on the logits per unit of activation.</p>"
-        + table(header, [line(p) for p in catalogue.patterns], html=True)
-    )
+    cases_list = ", ".join(f'<a href="cases/{i:05d}.html">{escape(cases.ids[i])}</a>' for i in case_rows)
+    body += f"<h2>Cases</h2><p>{cases_list}</p><h2>Catalogue</h2>" + catalogue_table(catalogue, site.findings)
     if cases.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in cases.skipped)
         body += f"<h2>{len(cases.skipped)} films were skipped</h2><ul>{listed}</ul>"

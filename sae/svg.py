@@ -34,6 +34,7 @@ def line(
     """One curve with its extremes written at the axes."""
     xs, ys = np.asarray(xs, float), np.asarray(ys, float)
     left, bottom, right, top = 48, height - 28, width - 10, 10
+    short = lambda value: f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     spread = lambda values: max(values.max() - values.min(), 1e-9)
     px = left + (xs - xs.min()) / spread(xs) * (right - left)
     py = bottom - (ys - ys.min()) / spread(ys) * (bottom - top)
@@ -42,16 +43,46 @@ def line(
         f'<text x="{x}" y="{y}" font-size="11" text-anchor="{anchor}" fill="{INK}">{escape(text)}</text>'
     )
     axes = f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{PALE}"/>'
-    texts = mark(left - 4, top + 8, f"{ys.max():.3g}", "end") + mark(left - 4, bottom, f"{ys.min():.3g}", "end")
-    texts += mark(left, bottom + 13, f"{xs.min():.3g}", "middle") + mark(right, bottom + 13, f"{xs.max():.3g}", "end")
+    texts = mark(left - 4, top + 8, short(ys.max()), "end") + mark(left - 4, bottom, short(ys.min()), "end")
+    texts += mark(left, bottom + 13, short(xs.min()), "middle") + mark(right, bottom + 13, short(xs.max()), "end")
     texts += mark((left + right) / 2, bottom + 24, x_label, "middle") + mark(left + 6, top + 8, y_label, "start")
     curve = f'<polyline points="{points}" fill="none" stroke="{UP}" stroke-width="2"/>'
     return f'<svg width="{width}" height="{height}" role="img" aria-label="{escape(y_label)}">{axes}{curve}{texts}</svg>'
 
 
-def waterfall(rows: Sequence[tuple[str, float, str | None]], start: float, end: float, width: int = 860) -> str:
+def curves(named: dict[str, Sequence[float]], width: int = 330, height: int = 234, x_label: str = "", y_label: str = "") -> str:
+    """Up to two curves over 0, 1, 2, ..., each with a dashed straight line between its ends, and a line at 0; names stand below."""
+    left, bottom, right, top = 42, height - 76, width - 8, 16
+    values = np.concatenate([np.asarray(v, float) for v in named.values()])
+    low, high = min(values.min(), 0.0), max(values.max(), 0.0)
+    last = max(max(len(v) for v in named.values()) - 1, 1)
+    at_x = lambda step: left + step / last * (right - left)
+    at_y = lambda value: bottom - (value - low) / max(high - low, 1e-9) * (bottom - top)
+    mark = lambda x, y, text, anchor="start", colour=INK: (
+        f'<text x="{x:.1f}" y="{y:.1f}" font-size="11" text-anchor="{anchor}" fill="{colour}">{escape(text)}</text>'
+    )
+    out = [
+        f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{PALE}"/>',
+        f'<line x1="{left}" x2="{right}" y1="{at_y(0):.1f}" y2="{at_y(0):.1f}" stroke="{PALE}"/>',
+        *(mark(left - 4, at_y(v) + 4, f"{v:.3g}", "end") for v in (low, high) if v),
+        mark(left - 4, at_y(0) + 4, "0", "end"),
+        *(mark(at_x(step), bottom + 14, str(step), "middle") for step in (0, last)),
+        mark((left + right) / 2, bottom + 14, x_label, "middle"),
+        mark(left + 4, top - 5, y_label),
+    ]
+    for number, (colour, (name, ys)) in enumerate(zip((DOWN, UP), named.items(), strict=False)):
+        points = " ".join(f"{at_x(i):.1f},{at_y(y):.1f}" for i, y in enumerate(ys))
+        ends = f'x1="{at_x(0):.1f}" x2="{at_x(len(ys) - 1):.1f}" y1="{at_y(ys[0]):.1f}" y2="{at_y(ys[-1]):.1f}"'
+        out.append(f'<line {ends} stroke="{colour}" stroke-dasharray="3 3" stroke-width="0.8"/>')
+        out.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.8"/>')
+        out.append(mark(left, bottom + 32 + 14 * number, name, colour=colour))
+    out.append(mark(left, bottom + 32 + 14 * len(named), "dashed: in any order, on average"))
+    return f'<svg width="{width}" height="{height}" role="img" aria-label="{escape(", ".join(named))}">{"".join(out)}</svg>'
+
+
+def waterfall(rows: Sequence[tuple[str, float, str | None]], start: float, end: float, width: int = 740) -> str:
     """Bars that lead from `start` to `end`, one per row `(label, amount, link or None)`, labelled with amount and running sum."""
-    names, bar, edge = 300, 17, 60
+    names, bar, edge = 270, 17, 60
     reached = np.concatenate([[start], start + np.cumsum([amount for _, amount, _ in rows])])
     low, high = min(reached.min(), 0.0, end), max(reached.max(), 0.0, end)
     at = lambda value: names + (value - low) / max(high - low, 1e-9) * (width - names - edge)

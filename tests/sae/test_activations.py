@@ -22,8 +22,19 @@ def test_top_k_keeps_exactly_the_k_largest_positive(pre, k):
         np.testing.assert_array_equal(found[found > 0], row[found > 0])
 
 
-def test_equal_values_at_the_edge_all_stay():
-    out = activations.top_k(jnp.array([[3.0, 1.0, 1.0, 1.0, -2.0]]), 2)
+@pytest.mark.parametrize("k", [1, 7, 150])
+def test_a_traced_k_keeps_the_same_with_any_axes_in_front_and_the_same_gradient(pre, k):
+    stacked = pre.reshape(2, 3, 200)
+    cube = lambda keep: jax.value_and_grad(lambda a: (jax.vmap(jax.vmap(keep))(a) ** 3).sum())
+    known = jax.jit(cube(lambda row: activations.top_k(row, k)))(stacked)
+    traced = jax.jit(lambda a, k: cube(lambda row: activations.top_k(row, k))(a))(stacked, jnp.float32(k))
+    jax.tree.map(np.testing.assert_array_equal, known, traced)
+    np.testing.assert_array_equal(known[1].reshape(6, 200), 3 * activations.top_k(pre, k) ** 2)
+
+
+@pytest.mark.parametrize("k", [2, jnp.float32(2)])
+def test_equal_values_at_the_edge_all_stay(k):
+    out = activations.top_k(jnp.array([[3.0, 1.0, 1.0, 1.0, -2.0]]), k)
     np.testing.assert_array_equal(out, [[3.0, 1.0, 1.0, 1.0, 0.0]])
 
 

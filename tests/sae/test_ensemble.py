@@ -29,10 +29,10 @@ def rows():
     return np.asarray(x), np.asarray(jax.nn.relu(x @ jax.random.normal(keys[1], (8, 6))))
 
 
-def trained(config, rows, mesh=None, form="jit"):
+def trained(config, rows, mesh=None, form="jit", at_once=None):
     store, scale = ensemble.store_of(*rows, SHAPE)
     knobs, keys = ensemble.grid(config, SHAPE, LOSS, HOW), ensemble.member_keys(config)
-    run = ensemble.program(config, SHAPE, LOSS, HOW, mesh, form)
+    run = ensemble.program(config, SHAPE, LOSS, HOW, mesh, form, at_once)
     learners = ensemble.start(config, SHAPE, HOW, store.y.mean(0))
     learners, trace = run(learners, (knobs, keys), (store, jnp.int32(0)))
     return ensemble.finish(learners, knobs, SHAPE, scale), trace
@@ -64,6 +64,16 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
         np.testing.assert_allclose(params[name][3], array, atol=1e-5, err_msg=name)
     assert (np.asarray(params["W_dec"][3][12:]) == 0).all()
     assert trace.fvu[-1].max() < 0.7 * trace.fvu[0].max()
+
+
+@pytest.mark.parametrize("sampling", ["shared", "bootstrap"])
+def test_members_in_turn_are_members_at_once(rows, sampling):
+    config = replace(CONFIG, sampling=sampling, updates=40, chunk=40)
+    (params, trace), (others, other_trace) = (trained(config, rows, at_once=at_once) for at_once in (False, True))
+    for name, array in params.items():
+        np.testing.assert_allclose(others[name], array, atol=1e-5, err_msg=name)
+    assert trace.fvu.shape == (40, 4)
+    np.testing.assert_allclose(other_trace.fvu, trace.fvu, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("devices", "form"), [(2, "jit"), pytest.param(4, "jit", marks=pytest.mark.slow), (4, "pmap")])

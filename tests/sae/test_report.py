@@ -1,6 +1,7 @@
 """Galleries and pages: distinct patients, disjoint halves, everything inside, no pixel in path-only mode."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,38 @@ def test_path_only_mode_writes_no_pixel_and_no_report(tmp_path, cases, made):
         text = path.read_text()
         assert "<img" not in text and "data:image" not in text and "a secret report" not in text
     assert "film&lt;" in (tmp_path / "patterns" / "00000.html").read_text()
+
+
+def test_case_pages_show_the_logit_as_patterns_go_and_come(tmp_path, cases, made):
+    written(tmp_path, cases, made, True)
+    case = (tmp_path / "cases" / "00000.html").read_text()
+    assert (
+        case.count("patterns taken out") == case.count("patterns put in") == 2 * 2
+    )  # per finding: a name, and the picture's label
+    both = svg.curves({"out": [3.0, 1.0, 2.0], "back": [-1.0, 1.0, 0.0]}, width=150, height=176)
+    # from 42 to 142 across, from 16 (3) to 100 (-1) down
+    assert 'points="42.0,16.0 92.0,58.0 142.0,37.0"' in both and 'points="42.0,100.0 92.0,58.0 142.0,79.0"' in both
+    assert 'y1="79.0" y2="79.0"' in both  # the line at 0
+
+
+def test_deletion_and_insertion_end_where_the_other_begins():
+    generator = np.random.default_rng(0)
+    parts, rest = generator.standard_normal((7, 2)), generator.standard_normal((4, 2))
+    found = Attribution(parts.sum(0) + rest.sum(0), rest[0], parts, rest[1], rest[2], rest[3], np.ones(7), np.ones(7))
+    lines = re.findall(r'points="([^"]+)"', report.curves_of(found, 1))
+    heights = [[float(point.split(",")[1]) for point in line.split()] for line in lines]
+    assert [len(line) for line in heights] == [8, 8]
+    assert heights[0][0] == heights[1][-1] and heights[0][-1] == heights[1][0]
+
+
+def test_catalogues_of_many_findings_name_the_largest_effects(made):
+    narrow = report.catalogue_table(made, ("Cardiomegaly", "Fracture"))
+    assert "<th" in narrow and "largest effects" not in narrow and narrow.count("<th") == 9
+    names = tuple(f"finding {c}" for c in range(14))
+    weights = tuple(float(c - 3) for c in range(14))
+    many = replace(made, patterns=tuple(replace(p, weights=weights) for p in made.patterns))
+    wide = report.catalogue_table(many, names)
+    assert wide.count("<th") == 8 and "finding 13 +10.00, finding 12 +9.00, finding 11 +8.00" in wide and "finding 10" not in wide
 
 
 def test_a_waterfall_runs_from_base_to_logit():
