@@ -1,9 +1,9 @@
 """Does imagination know when Breakout rewards? `python -m benchmarks.breakout_rewards --folder RUN`.
 
-Plays Breakout with a script that follows the ball (it reads the emulator's memory; a share of its actions is random), learns a world model from
-the recorded episodes without a policy (`python -m jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games along
-their real actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer in hindsight, at every
-imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun is gone on with.
+Plays Breakout with a script that follows the ball (it reads the emulator's memory; a share of its actions is random), learns a world model
+from the recorded episodes without a policy (`python -m jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games
+along their real actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer in hindsight, at
+every imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun is gone on with.
 """
 
 import argparse
@@ -59,7 +59,9 @@ def save_games(folder: Path, steps: int, seed: int) -> None:
         if last >= first:
             part = slice(first, last + 1)
             obs = np.concatenate([before[part], after[last : last + 1]])
-            save_episode(folder, obs, action[part].astype(np.int32), reward[part], np.append(np.zeros(last - first, bool), end[last]))
+            save_episode(
+                folder, obs, action[part].astype(np.int32), reward[part], np.append(np.zeros(last - first, bool), end[last])
+            )
         first = last + 1
 
 

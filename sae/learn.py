@@ -171,7 +171,8 @@ def next_threshold(average: jax.Array, floor: jax.Array, updates: jax.Array, lea
 
 
 def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
-    """Parameters for use: with the threshold that batchtopk compares with, the member's own k, and what the knobs hide set to zero."""
+    """Parameters for use: with the threshold that batchtopk compares with, the member's own k (if a knob says it), and what the knobs
+    hide set to zero."""
     active = (jnp.arange(config.latents) < knob.width).astype(jnp.float32)
     params = dict(learner.params)
     params["W_enc"] = params["W_enc"] * knob.inputs[:, None] * active[None]
@@ -181,7 +182,7 @@ def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
         params["W_skip"] = params["W_skip"] * knob.inputs[:, None]
     if config.activation == "batchtopk":
         params["threshold"] = jnp.maximum(learner.threshold, 0.0)
-    if config.activation in ("topk", "batchtopk", "step") and not config.block_ks:
+    if knob.k is not None and config.activation in ("topk", "batchtopk", "step") and not config.block_ks:
         params["k"] = knob.k
     return params
 
