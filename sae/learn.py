@@ -172,7 +172,8 @@ def next_threshold(average: jax.Array, floor: jax.Array, updates: jax.Array, lea
 
 def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
     """Parameters for use: with the threshold that batchtopk compares with, the member's own k (if a knob says it), and what the knobs
-    hide set to zero."""
+    hide set to zero.
+    """
     active = (jnp.arange(config.latents) < knob.width).astype(jnp.float32)
     params = dict(learner.params)
     params["W_enc"] = params["W_enc"] * knob.inputs[:, None] * active[None]
