@@ -2,7 +2,7 @@
 
 `python -m benchmarks.sae` times ours alone, and beside it every peer that is installed (benchmarks/sae_peers.py). Ways take turns in an
 order drawn anew each time, with the same number of threads; medians count. Quality stands beside speed: the fraction of variance that is
-left unexplained (FVU) after as many updates on the same rows. The last parts build a catalogue from 204 800 latents of 100 members, and
+left unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last parts build a catalogue from 204 800 latents of 100 members, and
 explain one case at a time.
 """
 
@@ -30,6 +30,10 @@ from sae.learn import LearnConfig
 from sae.losses import LossConfig
 from sae.matching import MatchConfig
 from sae.transcoder import TranscoderConfig
+
+
+RATES = (1e-3, 4e-3)
+"""Step sizes that each library's single model is trained with."""
 
 
 @dataclass(frozen=True)
@@ -104,20 +108,23 @@ class Ours:
 
 
 def single(settings: Settings, peers: dict[str, Peer]) -> dict[str, Any]:
-    """One model: rows per second and FVU, ours and the peers'."""
-    s, rate = settings, 1e-3
+    """One model: rows per second, ours and the peers', and the least FVU over the step sizes, which mean different things to each."""
+    s = settings
     x, _ = planted(s.batch * 16, s.features, s.features, 2 * s.features, 8)
     held = x[-2048:]
-    models = {"ours": Ours(s.features, s.latents, s.k, rate, s.quality)}
-    models |= {name: peer(s.features, s.latents, s.k, rate, s.quality) for name, peer in peers.items()}
     batches = [x[i * s.batch : (i + 1) * s.batch] for i in range(14)]
-    left = {}
-    for name, model in models.items():
-        for number in range(s.quality):
-            model.update(batches[number % len(batches)])
-        left[name] = model.fvu(held)
+    models, left = {}, {}
+    for name, make in ({"ours": Ours} | peers).items():
+        for rate in RATES:
+            models[name] = model = make(s.features, s.latents, s.k, rate, s.quality)
+            for number in range(s.quality):
+                model.update(batches[number % len(batches)])
+            left.setdefault(name, {})[f"{rate:g}"] = model.fvu(held)
     seconds = in_turns({name: (lambda m=model: [m.update(b) for b in batches[:4]]) for name, model in models.items()}, s.repeats)
-    return {name: {"rows_per_second": 4 * s.batch / seconds[name], "fvu": left[name]} for name in models}
+    return {
+        name: {"rows_per_second": 4 * s.batch / seconds[name], "fvu": min(left[name].values()), "fvu_by_step_size": left[name]}
+        for name in models
+    }
 
 
 SMALL = TranscoderConfig(32, 16, 48, "topk", 4)
@@ -226,7 +233,7 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
     own = seconds["one program, own batches"]
     found = [
         Claim("sae: rows/s of one TopK model (256 -> 2048, k 32) over the best peer's", 1.5, ">=", best),
-        Claim("sae: its FVU after as many updates, over the best peer's", 1.0, "<=", fvu),
+        Claim("sae: its FVU after as many updates at the better of two step sizes, over the best peer's", 1.0, "<=", fvu),
         Claim(
             f"sae: {size} small members in one program, times a loop of the fastest peer",
             5,
