@@ -2,8 +2,8 @@
 
 `python -m benchmarks.sae` times ours alone, and beside it every peer that is installed (benchmarks/sae_peers.py). Ways take turns in an
 order drawn anew each time, with the same number of threads; medians count. Quality stands beside speed: the fraction of variance that is
-left unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last parts build a catalogue from 204 800 latents of 100 members, and
-explain one case at a time.
+left unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last parts build a catalogue from
+204 800 latents of 100 members, and explain one case at a time.
 """
 
 import multiprocessing
@@ -30,7 +30,6 @@ from sae.learn import LearnConfig
 from sae.losses import LossConfig
 from sae.matching import MatchConfig
 from sae.transcoder import TranscoderConfig
-
 
 RATES = (1e-3, 4e-3)
 """Step sizes that each library's single model is trained with."""
