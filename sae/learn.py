@@ -51,6 +51,10 @@ class LearnConfig:
     """The average starts at 0 (SAELens) instead of its first value (dictionary-learning)."""
 
 
+MOST_SILENT = 2**30
+"""Where the count of examples without an activation stops, so that it never overflows."""
+
+
 class Knobs(NamedTuple):
     """What may differ between the members of an ensemble; scalars that may be traced."""
 
@@ -142,7 +146,7 @@ def update(
     """
     x = x * knob.inputs[None]
     active = jnp.arange(config.latents) < knob.width
-    silent = lambda fired: jnp.where(fired, 0, learner.silent + x.shape[0])
+    silent = lambda fired: jnp.where(fired, 0, jnp.minimum(learner.silent, MOST_SILENT) + x.shape[0])
     sleeping = lambda fired: (silent(fired) >= learn.sleep_after) & active
 
     def objective(params):

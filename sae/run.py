@@ -31,7 +31,7 @@ from sae.data import embeddings, phantom
 from sae.data.cases import Cases, read_all, select_findings, split_by_patient, take
 from sae.data.embeddings import Embedded
 from sae.data.labels import targets
-from sae.training import train_ensemble
+from sae.training import mesh_for, train_ensemble
 from sae.transcoder import TranscoderConfig
 
 FREE = ("cases", "show_films", "devices", "form")
@@ -94,6 +94,7 @@ def check(config: RunConfig) -> None:
       Refusal: naming the field.
     """
     ensemble.check(config.ensemble, config.transcoder)
+    mesh_for(config.devices, config.ensemble.members)
     losses.check(config.loss, config.transcoder)
     catalogues.check(config.catalogue)
     counts = {

@@ -50,7 +50,7 @@ def train_ensemble(
     """
     ensemble.check(config, shape)
     losses.check(loss, shape)
-    mesh = _mesh(devices, config.members)
+    mesh = mesh_for(devices, config.members)
     store, scale = ensemble.store_of(x, y, shape)
     knobs, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
@@ -90,7 +90,12 @@ def _program(config, size, shape, loss, how, mesh, form):
     return ensemble.program(replace(config, chunk=size), shape, loss, how, mesh, form)
 
 
-def _mesh(devices: int, members: int):
+def mesh_for(devices: int, members: int):
+    """Devices that share the members.
+
+    Raises:
+      Refusal: there are not so many, or their number does not divide the members.
+    """
     try:
         mesh = data_mesh(devices)
         check_shares({"members": members}, mesh)

@@ -27,7 +27,7 @@ def calibrated(params: Params, config: TranscoderConfig, x: np.ndarray) -> tuple
     Raises:
       Refusal: an activation for which this makes no sense.
     """
-    if config.activation != "topk" or config.block_ks or config.rescale:
+    if not _has_thresholds(config):
         raise Refusal(f"a threshold cannot stand for the activation {config.activation} here: only for topk")
     rows = jnp.asarray(x)
     exact = transcoder.encode(params, rows, config)
@@ -46,6 +46,11 @@ def calibrated(params: Params, config: TranscoderConfig, x: np.ndarray) -> tuple
         "relative_error": float(jnp.linalg.norm(y - other) / jnp.maximum(jnp.linalg.norm(y), 1e-12)), "cases": len(x),
     }  # fmt: skip
     return near, shape, mismatch
+
+
+def _has_thresholds(config: TranscoderConfig) -> bool:
+    """Whether thresholds can stand for what the members compute."""
+    return config.activation == "topk" and not config.block_ks and not config.rescale
 
 
 def export_run(
@@ -78,7 +83,12 @@ def export_run(
         jobs = [(f"member{m:03d}", one, replace(config, k=float(one.get("k", config.k)))) for m, one in alone]
     reason, records = module.reason_against(jobs[0][2]), []
     if reason and not approximate:
-        raise Refusal(f"{reason}: choose another --format, or --approximate True for calibrated thresholds with their mismatch")
+        way = (
+            ", or --approximate True for calibrated thresholds with their mismatch"
+            if layout != "sparsify" and _has_thresholds(config)
+            else ""
+        )
+        raise Refusal(f"{reason}: choose another --format{way}")
     with writing(out):
         for name, params, shape in jobs:
             mismatch = None

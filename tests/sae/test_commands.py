@@ -252,3 +252,9 @@ def test_the_tiny_run_exposes_the_shortcut_as_an_artifact(tmp_path):
     loaded = run.load(tmp_path)
     shortcut = judge_planted(loaded, films(loaded.config.phantom)[1]).shortcut
     assert shortcut.category == "artifact" and shortcut.rank <= 10 and abs(shortcut.moved) > 0.1
+
+
+def test_devices_that_do_not_divide_the_members_are_refused_before_any_film_is_drawn(tmp_path, capsys):
+    assert commands.main(["train", "--preset", "tiny", "--devices", "3", "--run-dir", str(tmp_path / "run")]) == 2
+    assert "8, which 3 devices cannot share equally" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()

@@ -210,3 +210,12 @@ def test_a_loss_that_does_not_fit_is_refused():
         losses.check(LossConfig(prefix_weights=(0.5, 0.5)), KINDS["matryoshka"])
     with pytest.raises(Refusal, match="l0_target is 0"):
         losses.check(LossConfig(l0_form="target", l0_target=0), SHAPE)
+
+
+def test_the_count_of_silent_examples_never_overflows():
+    how, loss = LearnConfig(1e-3, 0, 0.0), LossConfig()
+    learner = learn.start(transcoder.init(jax.random.key(0), SHAPE), how)
+    asleep = learner._replace(silent=jnp.full(12, 2**31 - 5, jnp.int32))
+    x, y = jnp.zeros((64, 5)), jnp.ones((64, 3))  # with zero inputs and biases nothing fires
+    after, _ = learn.update(asleep, learn.knobs(SHAPE, loss, how), x, y, SHAPE, loss, how, 10)
+    assert (after.silent > how.sleep_after).all()

@@ -193,8 +193,9 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
         ("gated", "saelens", "gated"), ("relu", "sparsify", "topk and groupmax"), ("topk", "dictionary-learning", "autoencoders only"),
     ):  # fmt: skip
         params, config, x = members(kind)
-        with pytest.raises(Refusal, match=complaint):
+        with pytest.raises(Refusal, match=complaint) as refused:
             export.export_run(params, config, x, layout, tmp_path / "b", (), False, False)
+        assert ("--approximate" in str(refused.value)) == (kind == "topk")  # offered only where it would help
     with pytest.raises(Refusal, match="members 0 to 2"):
         export.export_run(params, config, x, "saelens", tmp_path / "b", (5,), False, False)
 
