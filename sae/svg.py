@@ -64,7 +64,7 @@ def curves(named: dict[str, Sequence[float]], width: int = 330, height: int = 23
     out = [
         f'<path d="M{left} {top}V{bottom}H{right}" fill="none" stroke="{PALE}"/>',
         f'<line x1="{left}" x2="{right}" y1="{at_y(0):.1f}" y2="{at_y(0):.1f}" stroke="{PALE}"/>',
-        *(mark(left - 4, at_y(v) + 4, f"{v:.3g}", "end") for v in (low, high) if v),
+        *(mark(left - 4, at_y(v) + 4, f"{v:.3g}", "end") for v in (low, high) if abs(at_y(v) - at_y(0)) > 12),
         mark(left - 4, at_y(0) + 4, "0", "end"),
         *(mark(at_x(step), bottom + 14, str(step), "middle") for step in (0, last)),
         mark((left + right) / 2, bottom + 14, x_label, "middle"),
