@@ -74,6 +74,11 @@ def lanes(games: int, steps: int, seed: int) -> Record:
     return Record(before, after, action.astype(np.int32), reward.astype(np.float32), end, episode)
 
 
+def plain(values: np.ndarray) -> list[float | None]:
+    """For JSON; None where nothing was counted."""
+    return [None if np.isnan(v) else round(float(v), 5) for v in values]
+
+
 def config_for(data: Path, epochs: int) -> OfflineConfig:
     """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and rewards that reach the encoder."""
     from jaxrl.jedi.config import Updates
@@ -115,9 +120,9 @@ def main() -> None:
     sums = count(agent, jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), options.horizon, False)
     found = with_bands({name: np.asarray(value) for name, value in sums.items()})
     shown = ("reward_nats_gain", "reward_recall", "reward_precision", "reward_rate", "reward_accuracy_gain", "end_nats_gain")
-    table = {name: {k: np.round(v, 5).tolist() for k, v in found[name].items()} for name in shown}
-    for name, band in table.items():
-        print(name, [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*band.values(), strict=True)])
+    for name in shown:
+        print(name, [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*found[name].values(), strict=True)])
+    table = {name: {k: plain(v) for k, v in found[name].items()} for name in shown}
     gains = found["reward_nats_gain"]["low"]
     what = "Breakout, imagined rewards from recorded play: nats below the best constant answer"
     claims = [
