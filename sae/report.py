@@ -26,8 +26,8 @@ table{border-collapse:collapse;margin:1em 0;font-size:14px}th,td{padding:.25em .
 td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}th{vertical-align:bottom}
 table.wide th,table.wide td{padding:.25em .45em}table.wide{font-size:13px}
 .side{display:flex;flex-wrap:wrap;gap:0 8px;align-items:flex-start}
-h1,h2{line-height:1.2}figure{display:inline-block;margin:2px;width:104px}
-figure img{width:104px;display:block;background:#000}figcaption{font-size:10px;color:#64748b;overflow:hidden;white-space:nowrap}
+h1,h2{line-height:1.2}figure{display:inline-block;vertical-align:top;margin:2px;width:104px}
+figure img{width:104px;display:block;background:#000}figcaption{font-size:10px;line-height:1.2;color:#64748b;overflow-wrap:anywhere}
 .warn{background:#fff4e5;border-left:4px solid #d97706;padding:.6em 1em}.tag{padding:0 .5em;border-radius:.6em;background:#e2e8f0}
 a{color:#1d4f80}small{color:#64748b}
 """
