@@ -12,33 +12,18 @@ All modes have the preset's frames of 12 pixels a side (the game has 10 x 10 cel
 """
 
 import argparse
-import datetime
-import hashlib
-import json
-from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from benchmarks.recording import RESULTS, Claim, commit, hardware, record
+from benchmarks.recording import Claim, record
+from benchmarks.run_by_run import Curve, Runs, curves_of, random_return, settings_of, train_missing
 from jaxrl.jedi.config import Mode
 from jaxrl.jedi.presets import tiny
-from jaxrl.train.config import to_dict
 
 MODES = get_args(Mode)
 SEEDS = (0, 1, 2)
 GAIN = 2.0
 """Rewards above random play that count as having learned; our choice. Random play has -1.9, an untouched wall 0 or less."""
-Curve = list[dict[str, float]]
-
-
-def curve_of(rows: Iterable[dict]) -> Curve:
-    """Evaluations of a run: environment steps, minutes of processor time, mean return."""
-    return [
-        {"env_steps": row["env_steps"], "minutes": row["time/processor"] / 60, "return": row["evaluate/return"]}
-        for row in rows
-        if row.get("evaluate/return") is not None
-    ]
 
 
 def return_at(curve: Curve, axis: str, limit: float, before: float) -> float:
@@ -79,36 +64,13 @@ def claims_of(curves: dict[str, dict[int, Curve]], random: float, seeds: int, se
     return figures, learned + ahead
 
 
-def finished_run(folder: Path, steps: int) -> dict | None:
-    """A run as it is recorded, if it is at its end."""
-    from jaxrl.train.metrics import read_metrics
-
-    rows = read_metrics(folder) if folder.is_dir() else []
-    if not rows or rows[-1]["env_steps"] < steps:
-        return None
-    made = {"cpu": hardware()["cpu"], "commit": commit(), "date": datetime.date.today().isoformat()}
-    return made | {"random_return": rows[0]["collect/return"], "curve": curve_of(rows)}
-
-
-def recorded(config: str) -> dict[str, dict[str, dict]]:
-    """The runs that the record holds, by mode and seed; none if they had other settings."""
-    try:
-        figures = json.loads((RESULTS / "jedi_modes.json").read_text())["figures"]
-    except FileNotFoundError:
-        return {mode: {} for mode in MODES}
-    return figures["runs"] if figures["settings"] == config else {mode: {} for mode in MODES}
-
-
-def write(runs: dict[str, dict[str, dict]], config: str) -> None:
+def write(runs: Runs, settings: str) -> None:
     """The record of what there is."""
-    runs = {mode: dict(sorted(by_seed.items())) for mode, by_seed in runs.items()}
-    all_runs = [run for by_seed in runs.values() for run in by_seed.values()]
-    random = sum(run["random_return"] for run in all_runs) / len(all_runs)
-    several = len({(run["cpu"], run["commit"]) for run in all_runs}) > 1
-    curves = {mode: {int(seed): run["curve"] for seed, run in by_seed.items()} for mode, by_seed in runs.items()}
-    figures, claims = claims_of(curves, random, len(SEEDS), several)
+    runs = {mode: runs.get(mode, {}) for mode in MODES}
+    several = len({(run["cpu"], run["commit"]) for by_seed in runs.values() for run in by_seed.values()}) > 1
+    figures, claims = claims_of(curves_of(runs), random_return(runs), len(SEEDS), several)
     print(figures)
-    print(record("jedi_modes", {"settings": config, **figures, "runs": runs}, claims))
+    print(record("jedi_modes", {"settings": settings, **figures, "runs": runs}, claims))
 
 
 def draw(curves: dict[str, dict[int, Curve]], random: float, path: Path) -> None:
@@ -137,35 +99,20 @@ def draw(curves: dict[str, dict[int, Curve]], random: float, path: Path) -> None
 
 def main() -> None:
     """Train what is missing, record what is there, draw."""
-    from jaxrl.jedi.train import train
-
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="of the runs")
     parser.add_argument("--modes", nargs="+", default=MODES, choices=MODES, help="those to train in this call")
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, choices=SEEDS, help="those to train in this call")
     parser.add_argument("--draw", type=Path, help="draw the curves into this PNG file")
     options = parser.parse_args()
-    config = hashlib.sha256(json.dumps([to_dict(tiny("bricks", mode)) for mode in MODES], sort_keys=True).encode()).hexdigest()[
-        :16
-    ]
-    steps = tiny("bricks").schedule.env_steps
-    for seed in options.seeds:
-        for mode in options.modes:
-            if str(seed) in recorded(config)[mode]:
-                continue
-            folder = options.folder / f"{mode}-{seed}"
-            if not train(replace(tiny("bricks", mode), seed=seed), folder).finished:
-                raise SystemExit("stopped; the same command goes on, what was finished is recorded")
-            runs = recorded(config)  # read anew: another process may have added its own
-            runs[mode][str(seed)] = finished_run(folder, steps)
-            write(runs, config)
-    runs = recorded(config)
-    missing = [f"{mode}-{seed}" for mode in MODES for seed in SEEDS if str(seed) not in runs[mode]]
+    configs = {mode: tiny("bricks", mode) for mode in MODES}
+    settings = settings_of(list(configs.values()))
+    chosen = {mode: configs[mode] for mode in options.modes}
+    runs = train_missing("jedi_modes", settings, chosen, options.seeds, options.folder, lambda runs: write(runs, settings))
+    missing = [f"{mode}-{seed}" for mode in MODES for seed in SEEDS if str(seed) not in runs.get(mode, {})]
     print("missing:", ", ".join(missing) or "nothing")
     if options.draw:
-        curves = {mode: {int(seed): run["curve"] for seed, run in by_seed.items()} for mode, by_seed in runs.items()}
-        every = [run["random_return"] for by_seed in runs.values() for run in by_seed.values()]
-        draw(curves, sum(every) / len(every), options.draw)
+        draw(curves_of(runs), random_return(runs), options.draw)
 
 
 if __name__ == "__main__":

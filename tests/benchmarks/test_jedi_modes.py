@@ -1,10 +1,6 @@
 """The comparison of the three modes on bricks, on curves written by hand."""
 
-import json
-from functools import partial
-
-from benchmarks import jedi_modes, recording
-from benchmarks.jedi_modes import claims_of, curve_of, draw, finished_run, recorded, return_at, write
+from benchmarks.jedi_modes import claims_of, draw, return_at
 
 
 def curve(*points):
@@ -16,11 +12,6 @@ CURVES = {
     "pixel": {0: curve((100, 4.0, 2.0), (200, 9.0, 6.0)), 1: curve((100, 6.0, 0.5), (200, 12.0, 0.0))},
     "separate": {0: curve((100, 1.0, 4.0), (200, 5.0, 4.5)), 1: curve((100, 1.0, 4.0), (200, 5.0, 5.5))},
 }
-
-
-def test_only_epochs_with_an_evaluation_are_points():
-    rows = [{"env_steps": 5, "time/processor": 30.0}, {"env_steps": 9, "time/processor": 90.0, "evaluate/return": 2.5}]
-    assert curve_of(rows) == [{"env_steps": 9, "minutes": 1.5, "return": 2.5}]
 
 
 def test_return_is_that_of_the_last_evaluation_in_time():
@@ -50,20 +41,6 @@ def test_nothing_is_claimed_before_all_runs_are_there():
     assert figures["return_after_all_steps"] == {"jedi": [3.0, 5.0], "pixel": [6.0], "separate": []}
     assert [claim.measured for claim in claims] == [2, None, None, None, None, None, None]
     assert sum("of several machines or commits" in claim.claim for claim in claims) == 2
-
-
-def test_finished_runs_stay_recorded_without_their_folders(tmp_path, monkeypatch):
-    monkeypatch.setattr(jedi_modes, "RESULTS", tmp_path)
-    monkeypatch.setattr(jedi_modes, "record", partial(recording.record, folder=tmp_path))
-    rows = [{"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},
-            {"env_steps": 90, "time/processor": 120.0, "evaluate/return": 4.0}]  # fmt: skip
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert finished_run(tmp_path / "run", 91) is None and finished_run(tmp_path / "none", 90) is None
-    runs = recorded("settings") | {"jedi": {"1": finished_run(tmp_path / "run", 90)}}
-    write(runs, "settings")
-    assert recorded("settings") == runs and recorded("others")["jedi"] == {}
-    assert runs["jedi"]["1"]["curve"] == [{"env_steps": 90, "minutes": 2.0, "return": 4.0}]
 
 
 def test_picture(tmp_path):

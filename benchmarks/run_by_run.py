@@ -1,0 +1,92 @@
+"""Long training runs recorded one by one, so that a benchmark of many can be made over several days and machines."""
+
+import datetime
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.recording import RESULTS, commit, hardware
+from jaxrl.jedi.config import JediConfig
+from jaxrl.train.config import to_dict
+
+Curve = list[dict[str, float]]
+Runs = dict[str, dict[str, dict]]
+"""What is known of a run, by variant and seed."""
+
+
+def settings_of(configs: list[JediConfig]) -> str:
+    """A fingerprint: runs of other settings do not belong to the same record."""
+    return hashlib.sha256(json.dumps([to_dict(config) for config in configs], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def curve_of(rows: Iterable[dict]) -> Curve:
+    """Evaluations of a run: environment steps, minutes of processor time, mean return."""
+    return [
+        {"env_steps": row["env_steps"], "minutes": row["time/processor"] / 60, "return": row["evaluate/return"]}
+        for row in rows
+        if row.get("evaluate/return") is not None
+    ]
+
+
+def finished_run(folder: Path, steps: int) -> dict | None:
+    """A run as it is recorded, if it is at its end."""
+    from jaxrl.train.metrics import read_metrics
+
+    rows = read_metrics(folder) if folder.is_dir() else []
+    if not rows or rows[-1]["env_steps"] < steps:
+        return None
+    made = {"cpu": hardware()["cpu"], "commit": commit(), "date": datetime.date.today().isoformat()}
+    return made | {"random_return": rows[0]["collect/return"], "curve": curve_of(rows)}
+
+
+def recorded(name: str, settings: str) -> Runs:
+    """The runs that the record called `name` holds; none if there is no record, or of other settings."""
+    try:
+        figures = json.loads((RESULTS / f"{name}.json").read_text())["figures"]
+    except FileNotFoundError:
+        return {}
+    return figures["runs"] if figures["settings"] == settings else {}
+
+
+def train_missing(
+    name: str, settings: str, configs: dict[str, JediConfig], seeds: list[int], folder: Path, write: Callable
+) -> Runs:
+    """Train every variant with every seed, but not those that the record holds; returns all that is known then.
+
+    Args:
+      name: of the record.
+      settings: see `settings_of`; the record may hold more variants than are trained in this call.
+      configs: of the variants to train.
+      seeds: those to train.
+      folder: of the runs; one that was begun is gone on with.
+      write: `write(runs)` writes the record, called after every run.
+
+    Raises:
+      SystemExit: a run was stopped before its end.
+    """
+    from jaxrl.jedi.train import train
+
+    for seed in seeds:
+        for variant, config in configs.items():
+            if str(seed) in recorded(name, settings).get(variant, {}):
+                continue
+            run = folder / f"{variant}-{seed}"
+            if not train(replace(config, seed=seed), run).finished:
+                raise SystemExit("stopped; the same command goes on, what was finished is recorded")
+            runs = recorded(name, settings)  # read anew: another process may have added its own
+            runs.setdefault(variant, {})[str(seed)] = finished_run(run, config.schedule.env_steps)
+            write({variant: dict(sorted(by_seed.items())) for variant, by_seed in sorted(runs.items())})
+    return recorded(name, settings)
+
+
+def curves_of(runs: Runs) -> dict[str, dict[int, Curve]]:
+    """Only the curves."""
+    return {variant: {int(seed): run["curve"] for seed, run in by_seed.items()} for variant, by_seed in runs.items()}
+
+
+def random_return(runs: Runs) -> float:
+    """Mean return of random play, over all runs."""
+    returns = [run["random_return"] for by_seed in runs.values() for run in by_seed.values()]
+    return sum(returns) / len(returns)
