@@ -19,6 +19,8 @@ from jaxrl.jedi.horizon import Record, count, draw_starts, with_bands
 from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.replay.episode_files import save_episode
 
+REWARD_PRIOR, END_PRIOR = (0.001, 0.976, 0.023), (0.994, 0.006)
+"""Shares of the classes in recorded play; no reward of Breakout is negative, but a class needs some share."""
 SIDE = 48
 """Pixels of a frame's side, as in preset `tiny`."""
 RANDOM = 0.3
@@ -80,18 +82,25 @@ def plain(values: np.ndarray) -> list[float | None]:
 
 
 def config_for(data: Path, epochs: int) -> OfflineConfig:
-    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and rewards that reach the encoder."""
+    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and heads for rewards that come once in forty steps.
+
+    The heads see mostly segments with a reward and begin at the base rate (docs/jedi.md, "Rare rewards"); their gradient reaches the
+    encoder.
+    """
     from jaxrl.jedi.config import Updates
 
     tiny = OFFLINE_PRESETS["tiny"]("jedi")
     agent = replace(
         tiny.agent,
         encoder=EncoderConfig("local", (32, 64), channels=16, norm="position"),
+        reward_end=replace(
+            tiny.agent.reward_end, depths=(1, 1, 1), widths=(16, 32, 32), reward_prior=REWARD_PRIOR, end_prior=END_PRIOR
+        ),
         probe=replace(tiny.agent.probe, widths=(32, 32)),
         world_model=replace(tiny.agent.world_model, heads_gradient=0.5),
-        heads=replace(tiny.agent.heads, batch=32),
+        heads=replace(tiny.agent.heads, batch=32, candidates=8, sampled_share=0.25, noise=0.05),
     )
-    return replace(tiny, data=str(data), epochs=epochs, updates=Updates(150, 60, 0, 20), agent=agent)
+    return replace(tiny, data=str(data), epochs=epochs, updates=Updates(100, 100, 0, 10), agent=agent)
 
 
 def main() -> None:
@@ -104,7 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="of the recordings and the run")
     parser.add_argument("--steps", type=int, default=40_000, help="recorded to learn from")
-    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--horizon", type=int, default=15)
     parser.add_argument("--games", type=int, default=24, help="fresh ones, of 400 steps each")
     parser.add_argument("--starts", type=int, default=4096, help="of imagination, in all games together")

@@ -13,7 +13,7 @@ from jaxrl.jedi import encoder as seeing
 from jaxrl.jedi.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.denoiser import Denoiser
-from jaxrl.jedi.reward_end import RewardEnd
+from jaxrl.jedi.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
 from jaxrl.nn.encoder import RMS, ConvDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
@@ -155,6 +155,14 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} gives, is {config.edm.sigma_data}"
         )
+    if config.heads.candidates < 1 or config.heads.preference < 1:
+        raise ValueError(
+            f"heads.candidates ({config.heads.candidates}) and heads.preference ({config.heads.preference}) must be at least 1"
+        )
+    for name, classes in (("reward_prior", REWARD_CLASSES), ("end_prior", END_CLASSES)):
+        prior = getattr(config.reward_end, name)
+        if prior and (len(prior) != classes or min(prior) <= 0):
+            raise ValueError(f"reward_end.{name} must be empty or {classes} shares above 0, is {prior}")
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(f"denoiser.cond_width must be a multiple of 2 x context, is {config.denoiser.cond_width}")
 

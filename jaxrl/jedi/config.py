@@ -76,6 +76,10 @@ class HeadsLearning:
     """Share of the steps whose next latent is sampled by the current denoiser instead of encoded. Our choice; see learn_heads.py."""
     noise: float = 0.15
     """Largest standard deviation of the noise on the current latent. Our choice."""
+    candidates: int = 1
+    """Segments drawn for each that is learned from; above 1, those with a reward or an end are preferred (replay/eventful.py)."""
+    preference: float = 16.0
+    """How many times likelier such a segment is to be chosen from the candidates; its losses count the less. At least 1. Our choice."""
 
 
 @dataclass(frozen=True)

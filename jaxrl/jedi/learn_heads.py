@@ -81,14 +81,19 @@ def add_random_noise(key, z, largest: float):
 
 
 def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=None):
-    """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, in nats."""
+    """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by its weight, in nats."""
     reward = cross_entropy(reward_logits, reward_class(steps.reward))
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
-    return tuple(parallel.masked_mean(loss, steps.step_mask, axis_name=axis_name) for loss in (reward, end))
+    return tuple(parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end))
+
+
+def counted(steps: Segment) -> jax.Array:
+    """How much each step counts: `step_mask`, times the weight of the draw if it has one."""
+    return steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
 
 
 def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
-    """Shares of real steps whose most likely (reward class, end) is the true one."""
+    """Shares (by weight) of real steps whose most likely (reward class, end) is the true one."""
     reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
     end = jnp.argmax(end_logits, -1) == steps.end
-    return tuple(parallel.masked_mean(hit.astype(jnp.float32), steps.step_mask, axis_name=axis_name) for hit in (reward, end))
+    return tuple(parallel.masked_mean(hit.astype(jnp.float32), counted(steps), axis_name=axis_name) for hit in (reward, end))

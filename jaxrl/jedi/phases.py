@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.config import AgentConfig, GateConfig
+from jaxrl.jedi.config import AgentConfig, GateConfig, HeadsLearning
 from jaxrl.jedi.judge import Judgement, draw_endings, judge, passes
 from jaxrl.jedi.learn_behaviour import update_behaviour
 from jaxrl.jedi.learn_heads import update_heads
@@ -20,6 +20,7 @@ from jaxrl.jedi.learn_probe import update_probe
 from jaxrl.jedi.learn_world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
+from jaxrl.replay.eventful import preferring
 from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import example_keys, share, spread, together
 
@@ -29,30 +30,39 @@ class Phase(NamedTuple):
 
     name: str
     update: Callable
-    drawer: Drawer
+    drawer: Callable[[AgentSpec], Drawer]
+    """How its segments are drawn."""
     batch: Callable[[AgentSpec], tuple[int, ...]]
     """Leading axes of the segments of a batch."""
     size: Callable[[AgentSpec], int]
     """Rows of a segment."""
 
 
+def drawer_of_heads(learning: HeadsLearning) -> Drawer:
+    """Segments around a step, with a preference for rewards and ends if one is asked for."""
+    plain = learning.candidates == 1 or learning.preference == 1
+    return buffer.draw_around if plain else preferring(buffer.draw_around, learning.candidates, learning.preference)
+
+
 PHASES = {
     "world_model": Phase(
-        "world_model", update_world_model, buffer.draw_frames,
+        "world_model", update_world_model, lambda spec: buffer.draw_frames,
         lambda spec: (spec.config.world_model.batch,),
         lambda spec: spec.config.context + spec.config.world_model.autoregressive_steps,
     ),
     "heads": Phase(
-        "heads", update_heads, buffer.draw_around,
+        "heads", update_heads, lambda spec: drawer_of_heads(spec.config.heads),
         lambda spec: (spec.config.heads.batch,),
         lambda spec: spec.config.heads.length,
     ),
     "behaviour": Phase(
-        "behaviour", update_behaviour, buffer.draw_start,
+        "behaviour", update_behaviour, lambda spec: buffer.draw_start,
         lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.spare_starts),
         lambda spec: spec.config.context,
     ),
-    "probe": Phase("probe", update_probe, buffer.draw_frames, lambda spec: (spec.config.probe.batch,), lambda spec: 1),
+    "probe": Phase(
+        "probe", update_probe, lambda spec: buffer.draw_frames, lambda spec: (spec.config.probe.batch,), lambda spec: 1
+    ),
 }  # fmt: skip
 
 
@@ -80,7 +90,7 @@ def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, 
     keys = example_keys(key, count)
     if inner:
         keys = jax.vmap(lambda k: jax.random.split(k, tuple(inner)))(keys)
-    return buffer.draw_batch(index, phase.drawer, keys, phase.size(spec), age_weights)
+    return buffer.draw_batch(index, phase.drawer(spec), keys, phase.size(spec), age_weights)
 
 
 class Tally(NamedTuple):

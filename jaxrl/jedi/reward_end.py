@@ -32,6 +32,12 @@ class RewardEndConfig:
     """Width of the action embedding that modulates the blocks."""
     lstm_width: int = 512
     """LSTM units, and hidden width of the head."""
+    reward_prior: tuple[float, ...] = ()
+    """Expected shares of the reward classes -1, 0, +1, all above 0: an untrained model then says so much. Empty: one third each. Where
+    rewards are rare, learning the base rate alone drives the LSTM into saturation first; RetinaNet (arXiv 1708.02002, section 4.1)
+    begins at the prior for the same reason. Our choice."""
+    end_prior: tuple[float, ...] = ()
+    """The same for "goes on" and "ends". Empty: one half each."""
 
 
 class PairEncoder(nn.Module):
@@ -81,7 +87,13 @@ class RewardEnd(nn.Module):
         classes = REWARD_CLASSES + END_CLASSES
         head = MLP(self.config.lstm_width, classes, use_final_bias=False, name="head")  # in float32, like the LSTM's state
         logits = head(states.hidden).astype(jnp.float32)
-        return state, logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
+        reward, end = logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
+        return state, beginning_at(self.config.reward_prior, reward), beginning_at(self.config.end_prior, end)
+
+
+def beginning_at(prior: tuple[float, ...], logits: jax.Array) -> jax.Array:
+    """Logits `[..., K]` that are those of `prior` (K shares; empty: untouched) where the network says nothing."""
+    return logits + jnp.broadcast_to(jnp.log(jnp.asarray(prior)), logits.shape) if prior else logits
 
 
 def flatten_chw(x: jax.Array) -> jax.Array:

@@ -101,6 +101,8 @@ class Draw(NamedTuple):
     """bool `[..., T]`."""
     frame_mask: jax.Array
     """bool `[..., T]`."""
+    weight: jax.Array | None = None
+    """float32 `[..., T]`, the same along a segment; None: all 1."""
 
 
 def init_index(config: ReplayConfig, lanes: int) -> ReplayIndex:
@@ -250,8 +252,9 @@ def complete(index: ReplayIndex, draw: Draw, frame: jax.Array) -> Segment:
     """The segment of a draw, given its frames uint8 `[..., T, H, W, C]`."""
     blank = lambda values: jnp.where(draw.step_mask, values[draw.row], jnp.zeros((), values.dtype))
     return Segment(
-        frame, blank(index.action), blank(index.reward), blank(index.end), blank(index.trunc), draw.step_mask, draw.frame_mask
-    )
+        frame, blank(index.action), blank(index.reward), blank(index.end), blank(index.trunc), draw.step_mask, draw.frame_mask,
+        draw.weight,
+    )  # fmt: skip
 
 
 @flax.struct.dataclass
@@ -288,7 +291,7 @@ def gather(replay: Replay, draw: Draw) -> Segment:
 
 
 Drawer = Callable[[ReplayIndex, jax.Array, int, tuple[float, ...]], Draw]
-"""`draw_frames`, `draw_start` or `draw_around`."""
+"""`draw_frames`, `draw_start`, `draw_around`, or one made by `eventful.preferring`."""
 
 
 def sample(replay: Replay, drawer: Drawer, keys: jax.Array, size: int) -> Segment:

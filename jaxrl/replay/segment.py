@@ -27,6 +27,8 @@ class Segment:
     """bool `[..., T]`, the step was really taken."""
     frame_mask: jax.Array
     """bool `[..., T]`, the frame was really seen."""
+    weight: jax.Array | None = None
+    """float32 `[..., T]`, how much a step counts in a mean over steps if segments were not drawn alike; None: all the same."""
 
     def window(self, start: int, stop: int) -> "Segment":
         """Steps start..stop-1 of the time axis (the last axis of `action`)."""

@@ -37,9 +37,10 @@ def total(tree, axis_name: str | None = None):
 
 
 def masked_mean(x: jax.Array, mask: jax.Array, axis=None, axis_name: str | None = None) -> jax.Array:
-    """Mean of `x` where `mask` (same shape) is true, over `axis` and devices; 0 where nothing is."""
+    """Mean of `x` where `mask` (same shape) is true, over `axis` and devices; 0 where nothing is. A float mask, >= 0, weighs."""
     weight = mask.astype(x.dtype)
-    return total((x * weight).sum(axis), axis_name) / jnp.maximum(total(weight.sum(axis), axis_name), 1)
+    weights = total(weight.sum(axis), axis_name)
+    return total((x * weight).sum(axis), axis_name) / jnp.where(weights > 0, weights, 1)
 
 
 def platform() -> str:

@@ -1,0 +1,101 @@
+"""What helps where rewards are rare: logits that begin at a prior, and batches in which something happens, weighted back."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.jedi.agent import init
+from jaxrl.jedi.learn_heads import accuracies, classification_loss, update_heads
+from jaxrl.jedi.phases import PHASES, draw_for
+from jaxrl.jedi.reward_end import RewardEnd, RewardEndConfig, beginning_at
+from jaxrl.nn.recurrent import LSTMState
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import ReplayConfig
+from jaxrl.replay.eventful import eventful
+from tests.jaxrl.jedi import small_agent
+from tests.jaxrl.replay.slow_replay import FRAME, Game
+
+PRIOR = (0.01, 0.96, 0.03)
+
+
+def test_a_silent_network_says_the_prior():
+    config = RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8)
+    z, action = jax.random.normal(jax.random.key(0), (2, 3, 4, 4, 5)), jnp.zeros((2, 3), jnp.int32)
+    arguments = (LSTMState.zeros((2,), 8), z, z[::-1], action)
+    params = RewardEnd(config, 4).init(jax.random.key(1), *arguments)
+    _, *plain = RewardEnd(config, 4).apply(params, *arguments)
+    _, *shifted = RewardEnd(replace(config, reward_prior=PRIOR, end_prior=(0.9, 0.1)), 4).apply(params, *arguments)
+    for logits, before, prior in zip(shifted, plain, (PRIOR, (0.9, 0.1)), strict=True):
+        np.testing.assert_allclose(logits - before, np.broadcast_to(np.log(prior), before.shape), atol=1e-5)
+    np.testing.assert_allclose(jax.nn.softmax(beginning_at(PRIOR, jnp.zeros(3))), PRIOR, rtol=1e-5)
+
+
+def test_losses_and_accuracies_are_weighted_means():
+    steps = small_agent.segments(jax.random.key(0), (4,), 3)
+    steps = steps.replace(step_mask=steps.step_mask.at[1, 2].set(False))
+    weight = jnp.broadcast_to(jnp.array([[0.5], [2.0], [0.0], [1.0]]), (4, 3))
+    reward, end = (jax.random.normal(jax.random.key(number), (4, 3, number)) for number in (3, 2))
+    found = classification_loss(reward, end, steps.replace(weight=weight)) + accuracies(reward, end, steps.replace(weight=weight))
+    counts = np.asarray(weight * steps.step_mask)
+    wanted = []
+    for logits, label in ((reward, np.sign(steps.reward) + 1), (end, steps.end)):
+        nats = -np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), np.asarray(label, int)[..., None], -1)[..., 0]
+        wanted.append(((nats * counts).sum() / counts.sum(), ((logits.argmax(-1) == label) * counts).sum() / counts.sum()))
+    np.testing.assert_allclose(found, [*(loss for loss, _ in wanted), *(hit for _, hit in wanted)], rtol=1e-5)
+    np.testing.assert_allclose(
+        classification_loss(reward, end, steps),
+        classification_loss(reward, end, steps.replace(weight=jnp.ones((4, 3)))),
+        rtol=1e-6,
+    )
+
+
+def test_the_heads_learn_from_preferred_segments_and_the_others_do_not():
+    replay = buffer.init(ReplayConfig(capacity=96, episodes=12), 2, FRAME)
+    game = Game(2, 0, p_end=0.04)
+    for _ in range(4):
+        chunk = game.chunk(8)
+        replay = buffer.append(replay, chunk._replace(reward=chunk.reward * (chunk.reward == 1)))
+    config = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, batch=64, candidates=5, preference=20.0))
+    agent = init(config, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
+    drawn = {
+        name: draw_for(phase, agent.spec, replay.index, jax.random.key(1), replay.age_weights) for name, phase in PHASES.items()
+    }
+    assert [name for name, draw in drawn.items() if draw.weight is not None] == ["heads"]
+    assert drawn["heads"].weight.shape == (64, 5) and len(np.unique(drawn["heads"].weight)) > 1
+    many = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, batch=64))
+    usual = draw_for(PHASES["heads"], replace(agent.spec, config=many), replay.index, jax.random.key(1), replay.age_weights)
+    assert usual.weight is None
+    assert eventful(replay.index, drawn["heads"]).mean() > eventful(replay.index, usual).mean() + 0.15
+
+
+def test_an_update_with_weights_moves_the_heads_alone():
+    batch = small_agent.segments(jax.random.key(5), (4,), 5)
+    batch = batch.replace(weight=jnp.broadcast_to(jnp.array([[2.0], [0.5], [1.0], [0.0]]), (4, 5)))
+    agent, key = small_agent.agent(), jax.random.key(6)
+    update = jax.jit(update_heads)
+    changed, metrics = update(agent, batch, key)
+    other, _ = update(agent, batch.replace(reward=batch.reward.at[3].set(1.0)), key)  # what counts for nothing changes nothing
+    for a, b in zip(jax.tree.leaves(changed.heads.params), jax.tree.leaves(other.heads.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert np.isfinite(list(map(float, metrics.values()))).all()
+    assert changed.world is not agent.world and jax.tree.all(
+        jax.tree.map(lambda a, b: bool((a == b).all()), changed.world.params, agent.world.params)
+    )
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "sentence"),
+    [
+        ("heads", {"candidates": 0}, r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1"),
+        ("heads", {"preference": 0.5}, r"heads.preference \(0.5\) must be at least 1"),
+        ("reward_end", {"reward_prior": (0.5, 0.5)}, "reward_end.reward_prior must be empty or 3 shares above 0"),
+        ("reward_end", {"end_prior": (1.0, 0.0)}, "reward_end.end_prior must be empty or 2 shares above 0"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(part, change, sentence):
+    config = replace(small_agent.CONFIG, **{part: replace(getattr(small_agent.CONFIG, part), **change)})
+    with pytest.raises(ValueError, match=sentence):
+        init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))

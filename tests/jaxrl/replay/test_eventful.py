@@ -1,0 +1,55 @@
+"""Preferring eventful segments: more of them are seen, and weighted means stay those of the usual law."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import ReplayConfig, Transitions
+from jaxrl.replay.eventful import eventful, preferring
+
+STEPS, SIZE, KEYS, AGES = 30, 4, 20_000, (0.25, 0.25, 0.25, 0.25)
+
+
+@pytest.fixture(scope="module")
+def index():
+    """One episode of 30 steps with a reward at step 12 (negative) and an end at its last."""
+    game = Transitions(
+        frame=None, next_frame=None, action=jnp.zeros((STEPS, 1), jnp.int32),
+        reward=jnp.zeros((STEPS, 1)).at[12].set(-2.0), end=jnp.zeros((STEPS, 1), bool).at[-1].set(True),
+        trunc=jnp.zeros((STEPS, 1), bool),
+    )  # fmt: skip
+    return buffer.append_index(buffer.init_index(ReplayConfig(80, 4), 1), game)[0]
+
+
+def drawn(index, drawer):
+    draw = jax.jit(lambda keys: buffer.draw_batch(index, drawer, keys, SIZE, AGES))
+    return draw(jax.random.split(jax.random.key(3), KEYS))
+
+
+def test_eventful_segments_are_those_with_a_reward_or_an_end(index):
+    found = drawn(index, buffer.draw_around)
+    first_real = np.where(np.asarray(found.step_mask), np.asarray(found.row), 10**6).min(-1)
+    last_real = np.where(np.asarray(found.step_mask), np.asarray(found.row), -1).max(-1)
+    expected = ((first_real <= 12) & (last_real >= 12)) | (last_real == STEPS - 1)
+    np.testing.assert_array_equal(np.asarray(eventful(index, found)), expected)
+    assert 0.1 < expected.mean() < 0.4
+
+
+def test_weighted_means_are_those_of_the_usual_law(index):
+    """By the step that a segment shows first: counted frequency times weight is the usual frequency, within 5 deviations."""
+    plain, chosen = drawn(index, buffer.draw_around), drawn(index, preferring(buffer.draw_around, 6, 10.0))
+    which = lambda draw: np.asarray(draw.row[:, 1] + 100 * draw.step_mask[:, 0] + 200 * draw.step_mask[:, -1])
+    weight = np.asarray(chosen.weight[:, 0])
+    for kind in np.unique(which(plain)):
+        usual, weighted = (which(plain) == kind).astype(float), weight * (which(chosen) == kind)
+        error = np.sqrt((usual.var() + weighted.var()) / KEYS)
+        assert abs(usual.mean() - weighted.mean()) < 5 * error
+    assert np.asarray(eventful(index, plain)).mean() < 0.25 and np.asarray(eventful(index, chosen)).mean() > 0.55
+    assert (weight >= 0.1 - 1e-6).all() and (weight <= 10.0 + 1e-6).all() and (chosen.weight == chosen.weight[:, :1]).all()
+
+
+def test_without_preference_nothing_weighs(index):
+    np.testing.assert_allclose(drawn(index, preferring(buffer.draw_around, 3, 1.0)).weight, 1.0)
+    assert drawn(index, buffer.draw_around).weight is None
