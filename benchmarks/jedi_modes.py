@@ -93,7 +93,7 @@ def draw(curves: dict[str, dict[int, Curve]], random: float, path: Path) -> None
         axes.set(xlabel=label, title="bricks: mean return of 100 games")
         axes.title.set_size(10)
         axes.grid(alpha=0.3)
-    axes.legend(fontsize=8, loc="lower right")
+    axes.legend(fontsize=8, loc="upper left")
     figure.savefig(path, dpi=110)
 
 
