@@ -19,7 +19,7 @@ from jaxrl.jedi.horizon import Record, count, draw_starts, with_bands
 from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.replay.episode_files import save_episode
 
-REWARD_PRIOR, END_PRIOR = (0.001, 0.976, 0.023), (0.994, 0.006)
+REWARD_PRIOR, END_PRIOR = (0.001, 0.976, 0.023), (0.993, 0.007)
 """Shares of the classes in recorded play; no reward of Breakout is negative, but a class needs some share."""
 SIDE = 48
 """Pixels of a frame's side, as in preset `tiny`."""

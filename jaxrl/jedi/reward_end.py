@@ -34,8 +34,8 @@ class RewardEndConfig:
     """LSTM units, and hidden width of the head."""
     reward_prior: tuple[float, ...] = ()
     """Expected shares of the reward classes -1, 0, +1, all above 0: an untrained model then says so much. Empty: one third each. Where
-    rewards are rare, learning the base rate alone drives the LSTM into saturation first; RetinaNet (arXiv 1708.02002, section 4.1)
-    begins at the prior for the same reason. Our choice."""
+    rewards are rare, the base rate need not be learned first then; RetinaNet (arXiv 1708.02002, section 4.1) begins at the prior too.
+    Our choice."""
     end_prior: tuple[float, ...] = ()
     """The same for "goes on" and "ends". Empty: one half each."""
 
