@@ -84,8 +84,8 @@ def plain(values: np.ndarray) -> list[float | None]:
 def config_for(data: Path, epochs: int) -> OfflineConfig:
     """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and heads for rewards that come once in forty steps.
 
-    The heads see mostly segments with a reward and begin at the base rate (docs/jedi.md, "Rare rewards"); their gradient reaches the
-    encoder.
+    The heads see mostly segments with a reward, begin at the base rate and read what a step changes (docs/jedi.md, "Rare rewards");
+    their gradient reaches the encoder.
     """
     from jaxrl.jedi.config import Updates
 
@@ -94,7 +94,12 @@ def config_for(data: Path, epochs: int) -> OfflineConfig:
         tiny.agent,
         encoder=EncoderConfig("local", (32, 64), channels=16, norm="position"),
         reward_end=replace(
-            tiny.agent.reward_end, depths=(1, 1, 1), widths=(16, 32, 32), reward_prior=REWARD_PRIOR, end_prior=END_PRIOR
+            tiny.agent.reward_end,
+            depths=(1, 1, 1),
+            widths=(16, 32, 32),
+            reward_prior=REWARD_PRIOR,
+            end_prior=END_PRIOR,
+            change_width=32,
         ),
         probe=replace(tiny.agent.probe, widths=(32, 32)),
         world_model=replace(tiny.agent.world_model, heads_gradient=0.5),

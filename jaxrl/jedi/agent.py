@@ -163,6 +163,8 @@ def check_shapes(spec: AgentSpec) -> None:
         prior = getattr(config.reward_end, name)
         if prior and (len(prior) != classes or min(prior) <= 0):
             raise ValueError(f"reward_end.{name} must be empty or {classes} shares above 0, is {prior}")
+    if config.reward_end.change_width < 0:
+        raise ValueError(f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}")
     if config.denoiser.cond_width % (2 * config.context):
         raise ValueError(f"denoiser.cond_width must be a multiple of 2 x context, is {config.denoiser.cond_width}")
 

@@ -6,9 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.nn import initializers
 from jaxrl.nn.conv import Conv, Downsample
 from jaxrl.nn.embed import Embedding
-from jaxrl.nn.mlp import MLP
+from jaxrl.nn.mlp import MLP, Dense
 from jaxrl.nn.recurrent import LSTM, LSTMState
 from jaxrl.nn.residual import ResBlocks
 
@@ -38,6 +39,8 @@ class RewardEndConfig:
     Our choice."""
     end_prior: tuple[float, ...] = ()
     """The same for "goes on" and "ends". Empty: one half each."""
+    change_width: int = 0
+    """Features of a second reading of the step, from what changes on the map; see `ChangeReader`. 0: none, as in DIAMOND. Our choice."""
 
 
 class PairEncoder(nn.Module):
@@ -57,6 +60,29 @@ class PairEncoder(nn.Module):
             x = ResBlocks((width,) * depth, attention[level], self.dtype, name=f"blocks_{level}")(x, cond)[-1]
         final = ResBlocks((config.widths[-1],) * 2, True, self.dtype, name=f"blocks_{len(config.depths)}")
         return final(x, cond)[-1]
+
+
+class ChangeReader(nn.Module):
+    """Logits of what a step changes somewhere on the map. `2 x [..., H, W, C] -> [..., classes]`, float32.
+
+    Two 3x3 convolutions see the map and its change; the largest value and the mean of each of their features are read linearly, from
+    weights that begin at zero. A brick that goes is so the same event wherever it goes. The pair of maps itself is nearly the same
+    before and after any step, and what is common hides what is not: on Breakout's latents the network on pairs needs some hundred
+    updates to leave the base rate, this one some ten (docs/jedi.md, "Rare rewards"). Our choice.
+    """
+
+    features: int
+    classes: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z, z_next):
+        x = jnp.concatenate([z, z_next - z], axis=-1)
+        for layer in range(2):
+            x = nn.silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
+        over_space = (-3, -2)
+        read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1).astype(jnp.float32)
+        return Dense(self.classes, kernel_init=initializers.zeros, bias_init=initializers.zeros, name="readout")(read)
 
 
 class RewardEnd(nn.Module):
@@ -87,6 +113,8 @@ class RewardEnd(nn.Module):
         classes = REWARD_CLASSES + END_CLASSES
         head = MLP(self.config.lstm_width, classes, use_final_bias=False, name="head")  # in float32, like the LSTM's state
         logits = head(states.hidden).astype(jnp.float32)
+        if self.config.change_width > 0:
+            logits = logits + ChangeReader(self.config.change_width, classes, self.dtype, name="changes")(z, z_next)
         reward, end = logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
         return state, beginning_at(self.config.reward_prior, reward), beginning_at(self.config.end_prior, end)
 

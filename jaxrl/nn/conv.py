@@ -3,7 +3,7 @@
 Every network here accepts any number of leading axes: `[..., H, W, C]`.
 
 Why `conv2d` has its own derivative rule: on XLA's CPU backend the *gradient* of a convolution inside a `scan` or
-`while_loop` runs 15 to 35 times slower than outside it (benchmarks/conv_in_scan.py, results in benchmarks/results/), which
+`while_loop` runs 12 to 34 times slower than outside it (benchmarks/conv_in_scan.py, results in benchmarks/results/), which
 would forbid "one program per epoch" on a laptop. On CPU the derivative is therefore written so that its transpose is fast there: with
 respect to the input a plain convolution, with respect to the kernel one matrix product for each of its positions. The forward pass,
 and everything on GPU and TPU, stays XLA's own convolution.

@@ -5,12 +5,13 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.learn_heads import accuracies, classification_loss, update_heads
 from jaxrl.jedi.phases import PHASES, draw_for
-from jaxrl.jedi.reward_end import RewardEnd, RewardEndConfig, beginning_at
+from jaxrl.jedi.reward_end import ChangeReader, RewardEnd, RewardEndConfig, beginning_at
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
@@ -31,6 +32,73 @@ def test_a_silent_network_says_the_prior():
     for logits, before, prior in zip(shifted, plain, (PRIOR, (0.9, 0.1)), strict=True):
         np.testing.assert_allclose(logits - before, np.broadcast_to(np.log(prior), before.shape), atol=1e-5)
     np.testing.assert_allclose(jax.nn.softmax(beginning_at(PRIOR, jnp.zeros(3))), PRIOR, rtol=1e-5)
+
+
+def test_a_reader_of_changes_says_nothing_before_it_has_learned():
+    config = RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8)
+    z, action = jax.random.normal(jax.random.key(0), (2, 3, 4, 4, 5)), jnp.zeros((2, 3), jnp.int32)
+    arguments = (LSTMState.zeros((2,), 8), z, z[::-1], action)
+    with_reader = RewardEnd(replace(config, change_width=6), 4)
+    params = with_reader.init(jax.random.key(1), *arguments)["params"]
+    assert params["changes"]["conv_0"]["kernel"].shape == (3, 3, 10, 6) and params["changes"]["readout"]["kernel"].shape == (
+        12,
+        5,
+    )
+    plain = {name: value for name, value in params.items() if name != "changes"}
+    for a, b in zip(
+        with_reader.apply({"params": params}, *arguments)[1:],
+        RewardEnd(config, 4).apply({"params": plain}, *arguments)[1:],
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_change_is_read_the_same_wherever_it_happens():
+    reader = ChangeReader(6, 5)
+    spot = jax.random.normal(jax.random.key(2), (3,))
+    at = lambda row, column: jnp.zeros((11, 11, 3)).at[row, column].set(spot)
+    params = reader.init(jax.random.key(3), at(4, 4), at(4, 4))
+    params["params"]["readout"]["kernel"] = jax.random.normal(jax.random.key(4), (12, 5))
+    goes = [np.asarray(reader.apply(params, at(row, column), jnp.zeros((11, 11, 3)))) for row, column in ((4, 4), (3, 6), (7, 5))]
+    np.testing.assert_allclose(goes[1:], [goes[0]] * 2, rtol=1e-4, atol=1e-5)
+    stays = np.asarray(reader.apply(params, at(4, 4), at(4, 4)))
+    assert np.abs(stays - goes[0]).max() > 5e-3
+
+
+def test_heads_with_a_reader_learn_what_it_alone_sees():
+    """Spots come and go on a busy, constant background; a spot that goes is a reward, one that comes is none."""
+    config = RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8, reward_prior=PRIOR, change_width=8)
+    background = jax.random.normal(jax.random.key(5), (8, 8, 4))
+    model, optimizer = RewardEnd(config, 2), optax.adam(1e-2)
+
+    def batch(key):
+        keys = jax.random.split(key, 3)
+        spots = jax.nn.one_hot(jax.random.randint(keys[0], (64,), 0, 64), 64).reshape(64, 1, 8, 8, 1) * 2.0
+        goes = jax.random.bernoulli(keys[1], 0.2, (64, 1))
+        before = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(goes[..., None, None, None], spots, 0.0)
+        comes = jax.random.bernoulli(keys[2], 0.2, (64, 1)) & ~goes
+        after = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(comes[..., None, None, None], spots, 0.0)
+        return before, after, goes
+
+    def loss(params, before, after, goes):
+        action = jnp.zeros((64, 1), jnp.int32)
+        _, reward, _ = model.apply({"params": params}, LSTMState.zeros((64,), 8), before, after, action)
+        return -jnp.take_along_axis(jax.nn.log_softmax(reward), goes[..., None] + 1, -1).mean()
+
+    @jax.jit
+    def learn(params):
+        def step(carry, key):
+            value, grads = jax.value_and_grad(loss)(carry[0], *batch(key))
+            updates, state = optimizer.update(grads, carry[1])
+            return (optax.apply_updates(carry[0], updates), state), value
+
+        return jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(jax.random.key(6), 80))
+
+    before, after, _ = batch(jax.random.key(7))
+    params = model.init(jax.random.key(8), LSTMState.zeros((64,), 8), before, after, jnp.zeros((64, 1), jnp.int32))["params"]
+    _, losses = learn(params)
+    base_rate = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
+    assert losses[0] > base_rate and losses[-10:].mean() < 0.3 * base_rate, losses[::10]
 
 
 def test_losses_and_accuracies_are_weighted_means():
@@ -92,6 +160,7 @@ def test_an_update_with_weights_moves_the_heads_alone():
         ("heads", {"candidates": 0}, r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1"),
         ("heads", {"preference": 0.5}, r"heads.preference \(0.5\) must be at least 1"),
         ("reward_end", {"reward_prior": (0.5, 0.5)}, "reward_end.reward_prior must be empty or 3 shares above 0"),
+        ("reward_end", {"change_width": -1}, r"reward_end.change_width must be 0 or more, is -1"),
         ("reward_end", {"end_prior": (1.0, 0.0)}, "reward_end.end_prior must be empty or 2 shares above 0"),
     ],
 )
