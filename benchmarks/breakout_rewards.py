@@ -7,6 +7,7 @@ every imagined step. Bands: 95 % of a bootstrap over games. A folder that was be
 """
 
 import argparse
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -124,9 +125,11 @@ def main() -> None:
     parser.add_argument("--starts", type=int, default=4096, help="of imagination, in all games together")
     options = parser.parse_args()
     data, run = options.folder / "episodes", options.folder / "run"
-    if not (options.folder / "recorded").exists():
-        save_games(data, options.steps, seed=0)
-        (options.folder / "recorded").touch()
+    if not data.exists():
+        unfinished = options.folder / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        save_games(unfinished, options.steps, seed=0)
+        unfinished.rename(data)
     if not learn(config_for(data, options.epochs), run).finished:
         raise SystemExit("stopped; the same command goes on, nothing is recorded")
     agent, games = restore(run), lanes(options.games, 400, seed=10**6)
@@ -138,6 +141,8 @@ def main() -> None:
         print(name, [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*found[name].values(), strict=True)])
     table = {name: {k: plain(v) for k, v in found[name].items()} for name in shown}
     gains = found["reward_nats_gain"]["low"]
+    if np.isnan(gains).any():
+        raise SystemExit(f"not every one of {options.horizon} imagined steps was reached: take more --games or --starts")
     what = "Breakout, imagined rewards from recorded play: nats below the best constant answer"
     claims = [
         Claim(f"{what}, first imagined step, lower end of the interval", 0.0, ">", float(gains[0])),

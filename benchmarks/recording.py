@@ -63,7 +63,7 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
         raise ValueError(f"benchmark name {name!r}: use small letters, digits, '_' and '-'")
     for claim in claims:
         _check(claim)
-    machine = hardware()
+    machine, path = hardware(), path_of(name, folder)
     result = {
         "name": name,
         "date": datetime.date.today().isoformat(),
@@ -74,11 +74,16 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
         "claims": [asdict(claim) | {"holds": claim.holds} for claim in claims],
     }
     text = json.dumps(result, indent=2, allow_nan=False) + "\n"
-    suffix = "" if machine["platform"] == "cpu" else "-" + slug(machine["device"])
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{name}{suffix}.json"
     write_atomically(path, text)
     return path
+
+
+def path_of(name: str, folder: Path = RESULTS) -> Path:
+    """Where `record` writes what is measured on this machine's device."""
+    machine = hardware()
+    suffix = "" if machine["platform"] == "cpu" else "-" + slug(machine["device"])
+    return folder / f"{name}{suffix}.json"
 
 
 def _check(claim: Claim):

@@ -1,24 +1,44 @@
 """Long training runs recorded one by one, so that a benchmark of many can be made over several days and machines."""
 
+import dataclasses
 import datetime
 import hashlib
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from benchmarks.recording import RESULTS, commit, hardware
+from benchmarks.recording import RESULTS, commit, hardware, path_of
 from jaxrl.jedi.config import JediConfig
-from jaxrl.train.config import to_dict
+from jaxrl.train.config import has_default
+from jaxrl.train.rundir import write_atomically
 
 Curve = list[dict[str, float]]
 Runs = dict[str, dict[str, dict]]
 """What is known of a run, by variant and seed."""
+BEGUN = "begun.json"
+"""In a run's folder: processor, commit and date of its beginning."""
 
 
 def settings_of(configs: list[JediConfig]) -> str:
-    """A fingerprint: runs of other settings do not belong to the same record."""
-    return hashlib.sha256(json.dumps([to_dict(config) for config in configs], sort_keys=True).encode()).hexdigest()[:16]
+    """A fingerprint: runs of other settings do not belong to the same record.
+
+    Of the fields that differ from their defaults, so that a field that comes later, with a default that changes nothing, changes nothing.
+    """
+    return hashlib.sha256(json.dumps([chosen(config) for config in configs], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def chosen(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass, and of those in it, that differ from their own class's defaults (or have none)."""
+    found = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            found[field.name] = {"": type(value).__name__} | chosen(value)
+        elif not has_default(field) or value != field.default:
+            found[field.name] = value
+    return found
 
 
 def curve_of(rows: Iterable[dict]) -> Curve:
@@ -37,17 +57,35 @@ def finished_run(folder: Path, steps: int) -> dict | None:
     rows = read_metrics(folder) if folder.is_dir() else []
     if not rows or rows[-1]["env_steps"] < steps:
         return None
-    made = {"cpu": hardware()["cpu"], "commit": commit(), "date": datetime.date.today().isoformat()}
+    made = json.loads((folder / BEGUN).read_text())
     return made | {"random_return": rows[0]["collect/return"], "curve": curve_of(rows)}
 
 
+def note_beginning(folder: Path) -> None:
+    """What the runs of a folder are made by, written once, before the first update."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = {"cpu": hardware()["cpu"], "commit": commit(), "date": datetime.date.today().isoformat()}
+    if not (folder / BEGUN).exists():
+        write_atomically(folder / BEGUN, json.dumps(made) + "\n")
+
+
 def recorded(name: str, settings: str) -> Runs:
-    """The runs that the record called `name` holds; none if there is no record, or of other settings."""
+    """The runs that the record called `name` holds; none if there is no record.
+
+    Raises:
+      SystemExit: the record is of other settings, or no record; what it holds took hours, so nothing is written over it.
+    """
+    path = path_of(name, RESULTS)
     try:
-        figures = json.loads((RESULTS / f"{name}.json").read_text())["figures"]
+        figures = json.loads(path.read_text())["figures"]
+        known, runs = figures["settings"], figures["runs"]
     except FileNotFoundError:
         return {}
-    return figures["runs"] if figures["settings"] == settings else {}
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise SystemExit(f"{path} is damaged ({error!r}): restore it or move it away") from None
+    if known != settings:
+        raise SystemExit(f"{path} holds runs of other settings: move it away to begin a new record")
+    return runs
 
 
 def train_missing(
@@ -73,6 +111,7 @@ def train_missing(
             if str(seed) in recorded(name, settings).get(variant, {}):
                 continue
             run = folder / f"{variant}-{seed}"
+            note_beginning(run)
             if not train(replace(config, seed=seed), run).finished:
                 raise SystemExit("stopped; the same command goes on, what was finished is recorded")
             runs = recorded(name, settings)  # read anew: another process may have added its own

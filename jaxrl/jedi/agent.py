@@ -1,6 +1,7 @@
 """The agent: its networks, its state, how it sees and how it acts. All functions are pure; `AgentState.spec` is static under jit."""
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -101,7 +102,8 @@ def init(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int
     """A fresh agent for a game with `num_actions` actions and uint8 frames of `frame_shape` (H, W, 3).
 
     Raises:
-      ValueError: if the frame cannot be halved as often as the encoder has levels.
+      ValueError: sizes, shares or modes that do not go together (`check_shapes` names the field), such as a frame that cannot be halved
+        as often as the encoder has levels.
     """
     spec = AgentSpec(config, num_actions, tuple(frame_shape))
     check_shapes(spec)
@@ -155,14 +157,18 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} gives, is {config.edm.sigma_data}"
         )
-    if config.heads.candidates < 1 or config.heads.preference < 1:
+    if config.heads.candidates < 1 or not 1 <= config.heads.preference < math.inf:
         raise ValueError(
-            f"heads.candidates ({config.heads.candidates}) and heads.preference ({config.heads.preference}) must be at least 1"
+            f"heads.candidates ({config.heads.candidates}) and heads.preference ({config.heads.preference}) must be at least 1, and finite"
+        )
+    if not 0 <= config.heads.sampled_share <= 1 or not 0 <= config.heads.noise < math.inf:
+        raise ValueError(
+            f"heads.sampled_share ({config.heads.sampled_share}) must be from 0 to 1, heads.noise ({config.heads.noise}) 0 or more"
         )
     for name, classes in (("reward_prior", REWARD_CLASSES), ("end_prior", END_CLASSES)):
         prior = getattr(config.reward_end, name)
-        if prior and (len(prior) != classes or min(prior) <= 0):
-            raise ValueError(f"reward_end.{name} must be empty or {classes} shares above 0, is {prior}")
+        if prior and (len(prior) != classes or not all(share > 0 for share in prior) or not abs(sum(prior) - 1) < 0.01):
+            raise ValueError(f"reward_end.{name} must be empty or {classes} shares above 0 that sum to 1, is {prior}")
     if config.reward_end.change_width < 0:
         raise ValueError(f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}")
     if config.denoiser.cond_width % (2 * config.context):

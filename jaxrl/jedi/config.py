@@ -79,7 +79,8 @@ class HeadsLearning:
     candidates: int = 1
     """Segments drawn for each that is learned from; above 1, those with a reward or an end are preferred (replay/eventful.py)."""
     preference: float = 16.0
-    """How many times likelier such a segment is to be chosen from the candidates; its losses count the less. At least 1. Our choice."""
+    """How many times likelier such a segment is to be chosen from the candidates; its losses count the less (their sum is
+    unbiased, a batch divides it by its weights). At least 1. Our choice."""
 
 
 @dataclass(frozen=True)

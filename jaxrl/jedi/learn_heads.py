@@ -23,7 +23,8 @@ def update_heads(
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on a batch of segments `[B, heads.length]`.
 
-    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy", "gradient_norm".
+    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by the weights of the draw),
+    "gradient_norm".
     """
     z, z_next = training_pairs(state, batch, key, axis_name)
     steps = batch.window(0, batch.action.shape[1] - 1)

@@ -18,6 +18,7 @@ from jaxrl.jedi.offline_config import (
     MAY_CHANGE,
     Found,
     OfflineConfig,
+    completed,
     data_name,
     read_offline,
     shared,
@@ -137,7 +138,8 @@ def open_offline(config: OfflineConfig, contents: datasets.Contents, run_dir: st
     except ValueError as error:
         raise Refusal(str(error)) from None
     description = stored(config, contents.found)
-    folder = open_run(run_dir, description, [name for name in flatten(description) if name.startswith(MAY_CHANGE)])
+    free = [name for name in flatten(description) if name.startswith(MAY_CHANGE)]
+    folder = open_run(run_dir, description, free, complete=completed)
     store = make_store(common.replay, 1, fresh.spec, mesh)
     store.load(contents.index, contents.frames.reshape(len(contents.frames), -1))
     session = Session(

@@ -137,6 +137,14 @@ def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
     return from_dict(OfflineConfig, data), from_dict(Found, found)
 
 
+def completed(data: dict) -> dict:
+    """What config.json of a run of either kind holds, with the fields that came after it at their defaults."""
+    if "found" not in data:
+        return to_dict(from_dict(JediConfig, data))
+    own = {name: value for name, value in data.items() if name != "found"}
+    return stored(from_dict(OfflineConfig, own), from_dict(Found, data["found"]))
+
+
 def any_config(run_dir: str | Path) -> JediConfig:
     """The configuration of the run in a folder, whichever kind it is, as the shared parts know it."""
     if learned_from_data(run_dir):

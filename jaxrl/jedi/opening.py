@@ -13,6 +13,7 @@ from jaxrl.jedi.collect import JaxPlayers
 from jaxrl.jedi.collect_host import HostPlayers
 from jaxrl.jedi.config import MAY_CHANGE, JediConfig
 from jaxrl.jedi.monitor import Exam, make_exam
+from jaxrl.jedi.offline_config import completed
 from jaxrl.jedi.saving import restore
 from jaxrl.jedi.session import Counters, MakeEnv, Session, batch_sizes, check, empty_epoch, fresh_agent
 from jaxrl.jedi.store import make_store
@@ -46,7 +47,7 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     except ValueError as error:
         raise Refusal(str(error)) from None
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
-    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first())
+    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
     checkpoints = _open_checkpoints(folder, config)
 
     session = Session(

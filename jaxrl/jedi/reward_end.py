@@ -34,9 +34,9 @@ class RewardEndConfig:
     lstm_width: int = 512
     """LSTM units, and hidden width of the head."""
     reward_prior: tuple[float, ...] = ()
-    """Expected shares of the reward classes -1, 0, +1, all above 0: an untrained model then says so much. Empty: one third each. Where
-    rewards are rare, the base rate need not be learned first then; RetinaNet (arXiv 1708.02002, section 4.1) begins at the prior too.
-    Our choice."""
+    """Expected shares of the reward classes -1, 0, +1, all above 0, sum 1: an untrained model then says about so much. Empty: one third
+    each. Where rewards are rare, the base rate need not be learned first then; RetinaNet (arXiv 1708.02002, section 4.1) begins at the
+    prior too. Our choice."""
     end_prior: tuple[float, ...] = ()
     """The same for "goes on" and "ends". Empty: one half each."""
     change_width: int = 0
@@ -80,8 +80,8 @@ class ChangeReader(nn.Module):
         x = jnp.concatenate([z, z_next - z], axis=-1)
         for layer in range(2):
             x = nn.silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
-        over_space = (-3, -2)
-        read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1).astype(jnp.float32)
+        x, over_space = x.astype(jnp.float32), (-3, -2)
+        read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1)
         return Dense(self.classes, kernel_init=initializers.zeros, bias_init=initializers.zeros, name="readout")(read)
 
 

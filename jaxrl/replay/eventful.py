@@ -1,4 +1,4 @@
-"""Segments in which something happens, drawn more often than chance would, and weighted so that means stay what they were.
+"""Segments in which something happens, drawn more often than chance would, and weighted so that sums stay what they were.
 
 Where a reward comes once in forty steps, a batch drawn by chance holds hardly any, and a classifier of rewards stays for long at the
 base rate. UNREAL (Jaderberg et al., arXiv 1611.05397, section 3.2) therefore shows rewarded moments as often as others, and pays with
@@ -34,5 +34,10 @@ def preferring(drawer: Drawer, candidates: int, preference: float) -> Drawer:
 
 
 def eventful(index: ReplayIndex, draw: Draw) -> jax.Array:
-    """bool `[...]`: a real step of the segment `[..., T]` brings a reward other than 0, or an end."""
-    return (draw.step_mask & ((index.reward[draw.row] != 0) | index.end[draw.row])).any(-1)
+    """bool `[...]`: a real step of the segment `[..., T]` brings a reward other than 0, or an end.
+
+    The last row does not count if there are others: its frame is only what the step before leads to.
+    """
+    steps = slice(0, max(1, draw.row.shape[-1] - 1))
+    row, real = draw.row[..., steps], draw.step_mask[..., steps]
+    return (real & ((index.reward[row] != 0) | index.end[row])).any(-1)

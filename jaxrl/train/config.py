@@ -19,15 +19,24 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     """The inverse of `to_dict`.
 
+    A field that is not there takes its default: what was stored before the field existed was made without it, and new fields come with
+    defaults that change nothing.
+
     Raises:
-      Refusal: for a field that `cls` does not have, or one that is missing.
+      Refusal: for a field that `cls` does not have, or one that is missing and has no default.
     """
     hints = typing.get_type_hints(cls)
-    names = {field.name for field in dataclasses.fields(cls)}
-    for name in sorted(names ^ set(data)):
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for name in sorted(set(fields) ^ set(data)):
         trouble = "is unknown" if name in data else "is missing"
-        raise Refusal(f"the stored configuration was written by another version: field {where}{name} {trouble}")
-    return cls(**{name: _from_json(hints[name], data[name], f"{where}{name}.") for name in names})
+        if name in data or not has_default(fields[name]):
+            raise Refusal(f"the stored configuration was written by another version: field {where}{name} {trouble}")
+    return cls(**{name: _from_json(hints[name], data[name], f"{where}{name}.") for name in fields if name in data})
+
+
+def has_default(field: dataclasses.Field) -> bool:
+    """Whether a field of a dataclass may be left out."""
+    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
 
 
 def _from_json(hint, value, where):

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,13 @@ def place(path: str | Path) -> Path:
     return epath.Path(str(path))
 
 
-def open_run(path: str | Path, config: dict[str, Any], free: Collection[str] = (), write: bool = True) -> Path:
+def open_run(
+    path: str | Path,
+    config: dict[str, Any],
+    free: Collection[str] = (),
+    write: bool = True,
+    complete: Callable[[dict[str, Any]], dict[str, Any]] = lambda stored: stored,
+) -> Path:
     """Create the folder, or check that it belongs to the same configuration; returns its absolute path.
 
     Args:
@@ -41,6 +47,7 @@ def open_run(path: str | Path, config: dict[str, Any], free: Collection[str] = (
       config: the configuration as JSON-ready dictionaries.
       free: dotted fields that may differ from the stored ones (the new values are then stored).
       write: False only checks.
+      complete: gives a stored configuration of an earlier version the fields that it lacks.
 
     Raises:
       Refusal: the folder cannot be written, or holds a run of another configuration (the fields are named).
@@ -48,7 +55,7 @@ def open_run(path: str | Path, config: dict[str, Any], free: Collection[str] = (
     folder = place(path)
     stored = stored_config(folder)
     if stored is not None:
-        changed = {name: pair for name, pair in differences(stored, config).items() if name not in free}
+        changed = {name: pair for name, pair in differences(complete(stored), config).items() if name not in free}
         if changed:
             listed = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, (old, new) in changed.items())
             raise Refusal(f"{folder} holds a run of another configuration ({listed}): choose another --run-dir")

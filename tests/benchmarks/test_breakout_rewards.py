@@ -1,23 +1,39 @@
-"""The script that plays Breakout, and what is made of its games."""
+"""The script that follows the ball, what it records, and the configuration that learns from it."""
 
+import jax
 import numpy as np
+import pytest
 
-from benchmarks.breakout_rewards import lanes, plain, save_games
-from jaxrl.replay.episode_files import load_episodes
-
-
-def test_recorded_games_are_the_fresh_ones_cut_at_lost_lives(tmp_path):
-    save_games(tmp_path / "episodes", 250, seed=3)
-    found = list(load_episodes(tmp_path / "episodes"))
-    fresh = lanes(1, 250, seed=3)
-    assert sum(len(episode.act) for episode in found) == 250
-    np.testing.assert_array_equal(np.concatenate([episode.act for episode in found]), fresh.action[0])
-    np.testing.assert_array_equal(np.concatenate([episode.rew for episode in found]), fresh.reward[0])
-    assert [len(episode.act) for episode in found] == np.bincount(fresh.episode[0]).tolist()
-    assert all(episode.end[-1] for episode in found[:-1]) and not any(episode.end[:-1].any() for episode in found)
-    assert fresh.reward.sum() >= 3  # random play has 1.7 in a whole game
-    np.testing.assert_array_equal(found[0].obs[:-1], fresh.frame[0, : len(found[0].act)])
+from benchmarks import breakout_rewards
+from jaxrl.jedi import init
+from jaxrl.replay.episode_files import read_episode
 
 
-def test_what_was_never_counted_is_none():
-    assert plain(np.array([0.25, np.nan])) == [0.25, None]
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("breakout") / "episodes"
+    breakout_rewards.save_games(folder, 500, seed=0)
+    return folder
+
+
+def test_recorded_steps_are_whole_episodes_one_per_life(folder):
+    frame, *_, reward, end, over = breakout_rewards.play(500, seed=0)
+    episodes = [read_episode(file) for file in sorted(folder.glob("*.npz"))]
+    assert sum(len(episode.act) for episode in episodes) == 500
+    assert sum(bool(episode.end[-1]) for episode in episodes) == end.sum() > 0
+    assert not any(episode.end[:-1].any() for episode in episodes)
+    np.testing.assert_array_equal(np.concatenate([episode.obs[:-1] for episode in episodes]), frame)
+    np.testing.assert_array_equal(np.concatenate([episode.rew for episode in episodes]), reward)
+    assert not over.any() and reward.sum() > 0
+
+
+def test_lanes_number_their_episodes():
+    record = breakout_rewards.lanes(2, 80, seed=3)
+    assert record.action.shape == (2, 80) and record.episode[:, 0].tolist() == [0, 0]
+    np.testing.assert_array_equal(np.diff(record.episode, axis=1), record.end[:, :-1].astype(int))
+
+
+def test_the_configuration_is_one_that_can_be_trained(folder):
+    agent = breakout_rewards.config_for(folder, 1).agent
+    state = jax.eval_shape(lambda key: init(agent, 4, (breakout_rewards.SIDE, breakout_rewards.SIDE, 3), key), jax.random.key(0))
+    assert "changes" in state.heads.params and agent.heads.candidates > 1

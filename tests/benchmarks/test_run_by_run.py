@@ -1,13 +1,15 @@
 """Records that grow run by run, with training replaced by what it leaves behind."""
 
+import dataclasses
 import json
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks import encoder_quality, jedi_modes, recording, run_by_run
-from benchmarks.run_by_run import curve_of, finished_run, recorded, settings_of, train_missing
+from benchmarks.run_by_run import curve_of, finished_run, note_beginning, recorded, settings_of, train_missing
 from jaxrl.jedi import train as training
 from jaxrl.jedi.presets import tiny
 
@@ -22,7 +24,6 @@ def trained(monkeypatch, tmp_path):
 
     def train(config, folder):
         names.append(folder.name)
-        folder.mkdir(parents=True)
         rows = [row | {"env_steps": row["env_steps"] * config.schedule.env_steps // 90} for row in ROWS]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return SimpleNamespace(finished=config.seed < 2)
@@ -42,9 +43,19 @@ def test_only_epochs_with_an_evaluation_are_points():
 def test_a_run_counts_when_it_is_at_its_end(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    note_beginning(tmp_path / "run")
     assert finished_run(tmp_path / "run", 91) is None and finished_run(tmp_path / "none", 90) is None
     found = finished_run(tmp_path / "run", 90)
     assert found["curve"] == [{"env_steps": 90, "minutes": 2.0, "return": 4.0}] and found["random_return"] == -2.0
+
+
+def test_a_run_keeps_the_commit_that_began_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_by_run, "commit", lambda: "first")
+    note_beginning(tmp_path)
+    monkeypatch.setattr(run_by_run, "commit", lambda: "second")
+    note_beginning(tmp_path)
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    assert finished_run(tmp_path, 90)["commit"] == "first"
 
 
 @pytest.mark.parametrize(("script", "name"), [(jedi_modes, "jedi_modes"), (encoder_quality, "encoder_quality")])
@@ -61,9 +72,45 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
         train_missing(name, settings, variants, [2], tmp_path / "b", write)
     runs = recorded(name, settings)
     assert {variant: list(runs[variant]) for variant in variants} == {first: ["0", "1"], second: ["0", "1"]}
-    assert recorded(name, "others") == {}
+    before = (tmp_path / f"{name}.json").read_bytes()
+    with pytest.raises(SystemExit, match=f"{name}.json holds runs of other settings: move it away"):
+        train_missing(name, "others", variants, [0], tmp_path / "c", write)
+    assert (tmp_path / f"{name}.json").read_bytes() == before and len(trained) == 5
     claims = json.loads((tmp_path / f"{name}.json").read_text())["claims"]
     assert claims and all(claim["measured"] is None for claim in claims)
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"figures": []}'])
+def test_a_damaged_record_is_refused(content, trained, tmp_path):
+    (tmp_path / "jedi_modes.json").write_text(content)
+    with pytest.raises(SystemExit, match=r"jedi_modes.json is damaged \(.*\): restore it or move it away"):
+        recorded("jedi_modes", "some")
+
+
+def test_an_accelerator_has_a_record_of_its_own(trained, monkeypatch, tmp_path):
+    (tmp_path / "jedi_modes.json").write_text("{}")
+    monkeypatch.setattr(recording, "hardware", lambda: {"platform": "gpu", "device": "NVIDIA H100"})
+    assert recording.path_of("jedi_modes", tmp_path).name == "jedi_modes-nvidia-h100.json"
+    assert recorded("jedi_modes", "some") == {}
+
+
+def test_a_fingerprint_sees_what_was_chosen_and_not_what_came_later():
+    config = tiny("catch")
+    later = dataclasses.make_dataclass("Later", [("new", int, 0)], bases=(type(config.game),), frozen=True)
+    values = {field.name: getattr(config.game, field.name) for field in dataclasses.fields(config.game)}
+    later.__name__ = type(config.game).__name__
+    assert settings_of([replace(config, game=later(**values))]) == settings_of([config])
+    assert settings_of([replace(config, game=later(**values, new=1))]) != settings_of([config])
+    assert settings_of([replace(config, seed=1)]) != settings_of([config]) != settings_of([config, config])
+
+
+@pytest.mark.parametrize(("script", "configs"), [
+    (jedi_modes, {mode: tiny("bricks", mode) for mode in jedi_modes.MODES}),
+    (encoder_quality, {kind: encoder_quality.config_for(kind) for kind in encoder_quality.KINDS}),
+])  # fmt: skip
+def test_what_is_recorded_is_of_the_present_settings(script, configs):
+    """Else the runs would have to be made again."""
+    assert recorded(script.__name__.split(".")[-1], settings_of(list(configs.values())))
 
 
 def test_patches_are_held_against_the_others():

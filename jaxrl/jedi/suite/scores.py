@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.envs.atari100k import GAMES, PROTOCOL, human_normalized
+from jaxrl.jedi.offline_config import completed
 from jaxrl.jedi.suite.logbook import noted
 from jaxrl.jedi.suite.runs import Run, State, first_and_last, games_named, on_this_machine, runs_of, states
 from jaxrl.train.config import differences, flatten
@@ -195,7 +196,7 @@ def gathered(runs: Iterable[Run], settings: Collect, missing: str) -> dict[str, 
                 "hours": last["time/total"] / 3600, "commits": list(dict.fromkeys(commits)),
             }
         )  # fmt: skip
-    configs = [read_config(run.folder(settings.out)) for run in runs]
+    configs = [completed(read_config(run.folder(settings.out))) for run in runs]
     games = list(dict.fromkeys(entry["game"] for entry in details))
     return {
         "about": "Atari 100k: mean raw return of the final evaluation of every run, one number per seed",

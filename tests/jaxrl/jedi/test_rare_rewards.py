@@ -45,11 +45,9 @@ def test_a_reader_of_changes_says_nothing_before_it_has_learned():
         5,
     )
     plain = {name: value for name, value in params.items() if name != "changes"}
-    for a, b in zip(
-        with_reader.apply({"params": params}, *arguments)[1:],
-        RewardEnd(config, 4).apply({"params": plain}, *arguments)[1:],
-        strict=True,
-    ):
+    _, *found = with_reader.apply({"params": params}, *arguments)
+    _, *wanted = RewardEnd(config, 4).apply({"params": plain}, *arguments)
+    for a, b in zip(found, wanted, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
@@ -120,7 +118,7 @@ def test_losses_and_accuracies_are_weighted_means():
     )
 
 
-def test_the_heads_learn_from_preferred_segments_and_the_others_do_not():
+def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
     replay = buffer.init(ReplayConfig(capacity=96, episodes=12), 2, FRAME)
     game = Game(2, 0, p_end=0.04)
     for _ in range(4):
@@ -149,9 +147,8 @@ def test_an_update_with_weights_moves_the_heads_alone():
     for a, b in zip(jax.tree.leaves(changed.heads.params), jax.tree.leaves(other.heads.params), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.isfinite(list(map(float, metrics.values()))).all()
-    assert changed.world is not agent.world and jax.tree.all(
-        jax.tree.map(lambda a, b: bool((a == b).all()), changed.world.params, agent.world.params)
-    )
+    same = lambda new, old: jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), new.params, old.params))
+    assert same(changed.world, agent.world) and same(changed.policy, agent.policy) and not same(changed.heads, agent.heads)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +157,11 @@ def test_an_update_with_weights_moves_the_heads_alone():
         ("heads", {"candidates": 0}, r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1"),
         ("heads", {"preference": 0.5}, r"heads.preference \(0.5\) must be at least 1"),
         ("reward_end", {"reward_prior": (0.5, 0.5)}, "reward_end.reward_prior must be empty or 3 shares above 0"),
+        ("heads", {"preference": float("nan")}, r"heads.preference \(nan\) must be at least 1, and finite"),
+        ("heads", {"sampled_share": 1.5}, r"heads.sampled_share \(1.5\) must be from 0 to 1"),
+        ("heads", {"noise": -1.0}, r"heads.noise \(-1.0\) 0 or more"),
+        ("reward_end", {"reward_prior": (float("nan"), 0.9, 0.1)}, "reward_end.reward_prior must be empty or 3 shares"),
+        ("reward_end", {"reward_prior": (5.0, 90.0, 5.0)}, "3 shares above 0 that sum to 1"),
         ("reward_end", {"change_width": -1}, r"reward_end.change_width must be 0 or more, is -1"),
         ("reward_end", {"end_prior": (1.0, 0.0)}, "reward_end.end_prior must be empty or 2 shares above 0"),
     ],

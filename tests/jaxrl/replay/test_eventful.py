@@ -38,16 +38,24 @@ def test_eventful_segments_are_those_with_a_reward_or_an_end(index):
 
 
 def test_weighted_means_are_those_of_the_usual_law(index):
-    """By the step that a segment shows first: counted frequency times weight is the usual frequency, within 5 deviations."""
+    """By the step that a segment shows second: counted frequency times weight is the usual frequency, within 5 deviations."""
     plain, chosen = drawn(index, buffer.draw_around), drawn(index, preferring(buffer.draw_around, 6, 10.0))
     which = lambda draw: np.asarray(draw.row[:, 1] + 100 * draw.step_mask[:, 0] + 200 * draw.step_mask[:, -1])
     weight = np.asarray(chosen.weight[:, 0])
-    for kind in np.unique(which(plain)):
+    assert abs(weight.mean() - 1) < 5 * weight.std() / np.sqrt(KEYS)
+    for kind in np.union1d(which(plain), which(chosen)):
         usual, weighted = (which(plain) == kind).astype(float), weight * (which(chosen) == kind)
         error = np.sqrt((usual.var() + weighted.var()) / KEYS)
         assert abs(usual.mean() - weighted.mean()) < 5 * error
     assert np.asarray(eventful(index, plain)).mean() < 0.25 and np.asarray(eventful(index, chosen)).mean() > 0.55
     assert (weight >= 0.1 - 1e-6).all() and (weight <= 10.0 + 1e-6).all() and (chosen.weight == chosen.weight[:, :1]).all()
+
+
+def test_an_event_of_the_last_row_alone_does_not_count(index):
+    draw = drawn(index, buffer.draw_around)
+    happens = np.asarray(draw.step_mask & ((index.reward[draw.row] != 0) | index.end[draw.row]))
+    assert (happens[:, -1] & ~happens[:, :-1].any(-1)).any()
+    np.testing.assert_array_equal(eventful(index, draw), happens[:, :-1].any(-1))
 
 
 def test_without_preference_nothing_weighs(index):

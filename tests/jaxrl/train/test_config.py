@@ -11,6 +11,7 @@ from jaxrl.train.errors import Refusal
 
 @dataclass(frozen=True)
 class Inner:
+    must: int
     rate: float = 0.1
     widths: tuple[int, ...] = (1, 2)
 
@@ -18,13 +19,13 @@ class Inner:
 @dataclass(frozen=True)
 class Outer:
     name: str = "a"
-    inner: Inner = Inner()
+    inner: Inner = Inner(3)
     extra: Inner | None = None
     grid: tuple[tuple[int, int], ...] = ((1, 2), (3, 4))
     limit: int | None = None
 
 
-CONFIGS = [Outer(), Outer("b", Inner(0.3, ()), Inner(2.0), (), 5), Outer(inner=Inner(rate=float("inf")))]
+CONFIGS = [Outer(), Outer("b", Inner(1, 0.3, ()), Inner(1, 2.0), (), 5), Outer(inner=Inner(2, rate=float("inf")))]
 
 
 @pytest.mark.parametrize("config", CONFIGS)
@@ -36,14 +37,20 @@ def test_a_round_trip_through_a_file_gives_an_equal_hashable_configuration(confi
 
 def test_fields_that_do_not_fit_are_named_with_their_place():
     data = to_dict(Outer())
-    del data["inner"]["rate"]
-    with pytest.raises(Refusal, match=r"field inner\.rate is missing"):
+    del data["inner"]["must"]
+    with pytest.raises(Refusal, match=r"field inner\.must is missing"):
         from_dict(Outer, data)
-    data["inner"] = {**to_dict(Inner()), "speed": 1}
+    data["inner"] = {**to_dict(Inner(3)), "speed": 1}
     with pytest.raises(Refusal, match=r"field inner\.speed is unknown"):
         from_dict(Outer, data)
-    with pytest.raises(Refusal, match=r"field extra\.rate is missing"):
+    with pytest.raises(Refusal, match=r"field extra\.must is missing"):
         from_dict(Outer, {**to_dict(Outer()), "extra": {"widths": [1]}})
+
+
+def test_a_field_that_is_not_there_has_its_default():
+    data = to_dict(Outer("b", Inner(1, 0.3, (7,))))
+    del data["grid"], data["inner"]["rate"]
+    assert from_dict(Outer, data) == Outer("b", Inner(1, 0.1, (7,)))
 
 
 def test_dotted_names():
@@ -51,13 +58,14 @@ def test_dotted_names():
 
 
 def test_differences_show_both_values():
-    old, new = to_dict(Outer()), to_dict(Outer("z", Inner(0.2)))
+    old, new = to_dict(Outer()), to_dict(Outer("z", Inner(3, 0.2)))
     assert differences(old, new) == {"inner.rate": (0.1, 0.2), "name": ("a", "z")}
     assert differences(old, old) == {}
 
 
 def test_a_part_that_is_absent_on_one_side_shows_as_none():
-    assert differences(to_dict(Outer()), to_dict(Outer(extra=Inner()))) == {
+    assert differences(to_dict(Outer()), to_dict(Outer(extra=Inner(3)))) == {
+        "extra.must": (None, 3),
         "extra.rate": (None, 0.1),
         "extra.widths": (None, [1, 2]),
     }

@@ -44,6 +44,17 @@ def test_free_fields_may_change_and_are_stored(tmp_path):
     assert read_config(tmp_path) == changed(steps=500)
 
 
+def test_a_run_of_an_earlier_version_lacks_fields_and_goes_on(tmp_path):
+    open_run(tmp_path, {"seed": 1})
+    complete = lambda stored: {"width": 0} | stored
+    with pytest.raises(Refusal, match=r"\(width is None there and 0 here\)"):
+        open_run(tmp_path, {"seed": 1, "width": 0})
+    with pytest.raises(Refusal, match=r"\(width is 0 there and 2 here\)"):
+        open_run(tmp_path, {"seed": 1, "width": 2}, complete=complete)
+    open_run(tmp_path, {"seed": 1, "width": 0}, complete=complete)
+    assert read_config(tmp_path) == {"seed": 1, "width": 0}
+
+
 def test_a_folder_without_a_run_is_refused_when_reading(tmp_path):
     with pytest.raises(Refusal, match="holds no run"):
         read_config(tmp_path)
