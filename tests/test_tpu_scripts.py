@@ -25,7 +25,7 @@ def call(name, *arguments, **settings):
         ("create.sh", ["gcloud compute tpus queued-resources create a --node-id=a --zone=z --accelerator-type=t"]),
         (
             "setup.sh",
-            ["gcloud compute tpus tpu-vm scp --recurse . a:latentax --zone=z --worker=all", "gcloud compute tpus tpu-vm ssh a"],
+            ["gcloud compute tpus tpu-vm scp ", *["gcloud compute tpus tpu-vm ssh a --zone=z --worker=all"] * 2],
         ),
         ("run.sh", ["gcloud compute tpus tpu-vm ssh a --zone=z --worker=all"]),
         ("delete.sh", ["gcloud compute tpus queued-resources delete a --zone=z --force"]),

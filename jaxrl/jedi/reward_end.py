@@ -67,8 +67,7 @@ class ChangeReader(nn.Module):
 
     Two 3x3 convolutions see the map and its change; the largest value and the mean of each of their features are read linearly, from
     weights that begin at zero. A brick that goes is so the same event wherever it goes. The pair of maps itself is nearly the same
-    before and after any step, and what is common hides what is not: on Breakout's latents the network on pairs needs some hundred
-    updates to leave the base rate, this one some ten (docs/jedi.md, "Rare rewards"). Our choice.
+    before and after any step, and what is common hides what is not (figures: docs/jedi.md, "Rare rewards"). Our choice.
     """
 
     features: int

@@ -1,6 +1,7 @@
 """The training loop: exact resume, the same results however it is cut into programs, no recompilation, refusals."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import jax
@@ -50,6 +51,17 @@ def test_two_and_two_epochs_equal_four(whole, tmp_path):
     train(small_run.CONFIG, tmp_path, say=silent)
     assert_same(state, final_state(small_run.CONFIG, tmp_path)[0])
     assert_same_rows(read_metrics(tmp_path)[-1:], rows[-1:])
+
+
+def test_a_run_of_a_version_with_fewer_fields_goes_on(whole, tmp_path):
+    folder, state, _, rows = whole
+    shutil.copytree(folder, tmp_path / "run")
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    del config["agent"]["encode_chunk"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    assert train(small_run.CONFIG, tmp_path / "run", say=silent).finished
+    assert_same(state, final_state(small_run.CONFIG, tmp_path / "run")[0])
+    assert len(read_metrics(tmp_path / "run")) == len(rows)
 
 
 def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
