@@ -61,15 +61,19 @@ def run_train(command: Train) -> int:
     """Train, then write the report."""
     from jaxrl.jedi.report import write_report
     from jaxrl.jedi.report_seeds import write_seeds_report
-    from jaxrl.jedi.seeds import train_seeds
+    from jaxrl.jedi.seeds import game_folder, train_games, train_seeds
     from jaxrl.jedi.train import train
 
     config, last = settled(command.config), command.config.seed + command.seeds - 1
-    name = f"{file_name(config.env)}-{command.preset}"
+    games = [config.env, *map(canonical, command.also)]
+    name = f"{file_name(config.env)}{f'-and-{len(command.also)}-more' if command.also else ''}-{command.preset}"
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
     folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{ending}")
-    if command.seeds > 1 and command.profile is not None:
-        raise Refusal("--profile traces one agent: leave out --seeds")
+    if (command.seeds > 1 or command.also) and command.profile is not None:
+        raise Refusal("--profile traces one agent: leave out --seeds and --also")
+    if command.also:
+        results = train_games(config, folder, games, command.seeds)
+        return ended(results, lambda: ", ".join(str(write_seeds_report(game_folder(folder, game))) for game in games))
     results = (
         [train(config, folder, profile=command.profile)] if command.seeds == 1 else train_seeds(config, folder, command.seeds)
     )
@@ -87,7 +91,7 @@ def run_learn(command: Learn) -> int:
     return ended([learn(config, folder)], lambda: write_offline_report(folder))
 
 
-def ended(results: list, write: Callable[[], Path]) -> int:
+def ended(results: list, write: Callable[[], object]) -> int:
     """Say how a training ended, with its report if it is finished; the exit status."""
     if not all(result.finished for result in results):
         signal = next(result.signal for result in results if not result.finished)

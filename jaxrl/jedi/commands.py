@@ -51,9 +51,12 @@ class Train:
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default: runs/<mode>/<env>-<preset>-seed<seed>, or
-    -seeds<first>-<last>."""
+    -seeds<first>-<last>, with -and-<n>-more after the game if there are others."""
     seeds: int = 1
     """Independent agents, trained by one program: --seed and the numbers after it, each in a folder of its own in the run's."""
+    also: tuple[str, ...] = ()
+    """More games for the same program, beside --env's: with as many actions. The run's folder then has a folder for each game, and
+    that one for each seed."""
     profile: int | None = None
     """Trace the epoch of this number with jax.profiler, into profile/ in the run's folder. From the third on nothing
     compiles."""

@@ -1,19 +1,21 @@
-"""Several seeds of one configuration at once: their updates share one program, everything else is theirs.
+"""Several seeds of one configuration at once, or several games: their updates share one program, everything else is theirs.
 
-Each seed is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report` look at it alone, and it can be
+Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report` look at it alone, and it can be
 resumed alone. Here the runs are only kept in step: what is due in the one that is furthest behind is done for all that stand there.
 """
 
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.envs.make import file_name, make
+from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi import phases, together
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
@@ -38,17 +40,63 @@ def train_seeds(
     Raises:
       Refusal: see `train`; fewer than one seed; more than one device.
     """
+    return train_runs(runs_of(config, run_dir, seeds), f"{seeds} seeds", make_env, say)
+
+
+def train_games(
+    config: JediConfig, run_dir: str | Path, games: Sequence[str], seeds: int = 1, say: Callable[[str], None] = aloud
+) -> list[Result]:
+    """As `train_seeds`, for every one of `games`, in the folders `run_dir/<game>/seed<k>`.
+
+    The agents are one array of agents, so their networks must have the same shapes.
+
+    Raises:
+      Refusal: as there; a game named twice; games that differ in the number of actions or the size of frames.
+    """
+    if len(set(games)) < len(games):
+        raise Refusal(
+            f"games in one program are named once each, not {', '.join(games)}: for several agents of one game use --seeds"
+        )
+    check_alike(games, config.game.frame_size)
+    runs = []
+    for game in games:
+        runs += runs_of(dataclasses.replace(config, env=game), game_folder(run_dir, game), seeds)
+    return train_runs(runs, f"{len(games)} games with {seeds} seeds each", None, say)
+
+
+def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[JediConfig, Path]]:
+    """Configuration and folder of every seed."""
     if seeds < 1:
         raise Refusal(f"seeds is {seeds}: at least one agent must be trained")
     if config.devices > 1:
         raise Refusal(f"{seeds} seeds on {config.devices} devices: train them on one device together, or one seed on several")
+    numbers = range(config.seed, config.seed + seeds)
+    return [(dataclasses.replace(config, seed=seed, devices=1), seed_folder(run_dir, seed)) for seed in numbers]
+
+
+def check_alike(games: Sequence[str], frame_size: int) -> None:
+    """Refuse games whose agents would have different shapes."""
+    found = {}
+    for game in games:
+        env = make(game, frame_size)
+        found[game] = (env.num_actions, tuple(env.frame_shape))
+        if not isinstance(env, JaxEnv):
+            env.close()
+    if len(set(found.values())) > 1:
+        listed = "; ".join(f"{game} has {actions} actions and frames {shape}" for game, (actions, shape) in found.items())
+        raise Refusal(f"games in one program need equally many actions and frames of one size ({listed}): train them one by one")
+
+
+def train_runs(
+    runs: list[tuple[JediConfig, Path]], what: str, make_env: MakeEnv | None, say: Callable[[str], None]
+) -> list[Result]:
+    """Train configurations of equal agents in step, each in its folder."""
     with stop_on_signals() as stop, contextlib.ExitStack() as stack:
         sessions = []
-        for seed in range(config.seed, config.seed + seeds):
-            own = dataclasses.replace(config, seed=seed, devices=1)
-            sessions.append(open_session(own, seed_folder(run_dir, seed), make_env))
+        for config, folder in runs:
+            sessions.append(open_session(config, folder, make_env))
             stack.callback(close, sessions[-1])
-        announce(sessions[0], lambda line: say(f"{seeds} seeds in one program; the first is {line}"))
+        announce(sessions[0], lambda line: say(f"{what} in one program; the first is {line}"))
         group = Group(sessions)
         while not stop and (members := furthest_behind(sessions)):
             advance(group, members, stop, say)
@@ -62,6 +110,11 @@ def train_seeds(
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
     """Where the run of a seed lies."""
     return place(run_dir) / f"seed{seed}"
+
+
+def game_folder(run_dir: str | Path, game: str) -> Path:
+    """Where the seeds of a game lie, if several games are trained together."""
+    return place(run_dir) / file_name(game)
 
 
 def seed_folders(run_dir: str | Path) -> list[Path]:
@@ -142,7 +195,15 @@ def advance(group: Group, members: list[Session], stop: StopRequest, say) -> Non
     for session in members:
         if stop:
             return
-        run_stage(session, stop, lambda line, seed=session.config.seed: say(f"seed {seed}: {line}"))
+        name = name_of(session, group.sessions)
+        run_stage(session, stop, lambda line, name=name: say(f"{name}: {line}"))
+
+
+def name_of(session: Session, sessions: list[Session]) -> str:
+    """What a run is called beside the others."""
+    games = {session.config.env for session in sessions}
+    seed = f"seed {session.config.seed}"
+    return seed if len(games) == 1 else f"{session.config.env}, {seed}"
 
 
 def learn_together(group: Group, members: list[Session], phase: Phase, stop: StopRequest) -> None:

@@ -14,7 +14,7 @@ from jaxrl.jedi.opening import open_session
 from jaxrl.jedi.phases import PHASES, run_phase
 from jaxrl.jedi.plan import made_up_replay
 from jaxrl.jedi.report_seeds import mean_interval, sentence, write_seeds_report
-from jaxrl.jedi.seeds import seed_folders, train_seeds
+from jaxrl.jedi.seeds import check_alike, game_folder, seed_folders, train_games, train_seeds
 from jaxrl.jedi.session import close
 from jaxrl.jedi.train import train
 from jaxrl.train import parallel
@@ -69,6 +69,34 @@ def test_together_they_learn_what_each_learns_alone(alone, both):
                 assert row[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4)
     leaves = zip(jax.tree.leaves(first), jax.tree.leaves(mine), strict=True)
     assert any(np.abs(a - b).max() > 1e-2 for a, b in leaves)  # the seeds differ
+
+
+@pytest.mark.slow
+def test_games_together_learn_what_each_learns_alone(alone, tmp_path):
+    """The toy and its drifting sister: the first is the run of the fixture, the second is trained alone here."""
+    said = []
+    results = train_games(CONFIG, tmp_path / "games", ["catch", "catch-drift"], say=said.append)
+    assert all(result.finished for result in results)
+    drift = replace(CONFIG, env="catch-drift")
+    train(drift, tmp_path / "alone", say=silent)
+    for config, own in ((CONFIG, alone[0]), (drift, tmp_path / "alone")):
+        folder = game_folder(tmp_path / "games", config.env)
+        assert [path.name for path in seed_folders(folder)] == ["seed0"]
+        assert_close(agent_of(config, folder / "seed0"), agent_of(config, own))
+    assert any(line.startswith("catch-drift, seed 0: ") for line in said) and said[0].startswith("2 games with 1 seeds each")
+    assert (game_folder(tmp_path / "games", "catch") / "seed0" / "metrics.jsonl").is_file()
+
+
+def test_games_of_different_shapes_are_refused(tmp_path):
+    sentence = (
+        r"equally many actions and frames of one size \(catch has 3 actions and frames \(16, 16, 3\); Boxing has 18 actions"
+    )
+    with pytest.raises(Refusal, match=sentence):
+        train_games(CONFIG, tmp_path / "games", ["catch", "Boxing"], say=silent)
+    with pytest.raises(Refusal, match="named once each, not catch, catch: for several agents of one game use --seeds"):
+        train_games(CONFIG, tmp_path / "games", ["catch", "catch"], say=silent)
+    assert not (tmp_path / "games").exists()
+    check_alike(["Boxing", "Hero", "Seaquest"], 16)
 
 
 @pytest.mark.slow
