@@ -30,8 +30,8 @@ def drawn(index, drawer):
 
 def test_eventful_segments_are_those_with_a_reward_or_an_end(index):
     found = drawn(index, buffer.draw_around)
-    first_real = np.where(np.asarray(found.step_mask), np.asarray(found.row), 10**6).min(-1)
-    last_real = np.where(np.asarray(found.step_mask), np.asarray(found.row), -1).max(-1)
+    row, real = np.asarray(found.row)[:, :-1], np.asarray(found.step_mask)[:, :-1]  # without what comes after the last step
+    first_real, last_real = np.where(real, row, 10**6).min(-1), np.where(real, row, -1).max(-1)
     expected = ((first_real <= 12) & (last_real >= 12)) | (last_real == STEPS - 1)
     np.testing.assert_array_equal(np.asarray(eventful(index, found)), expected)
     assert 0.1 < expected.mean() < 0.4
@@ -47,7 +47,7 @@ def test_weighted_means_are_those_of_the_usual_law(index):
         usual, weighted = (which(plain) == kind).astype(float), weight * (which(chosen) == kind)
         error = np.sqrt((usual.var() + weighted.var()) / KEYS)
         assert abs(usual.mean() - weighted.mean()) < 5 * error
-    assert np.asarray(eventful(index, plain)).mean() < 0.25 and np.asarray(eventful(index, chosen)).mean() > 0.55
+    assert np.asarray(eventful(index, plain)).mean() < 0.25 and np.asarray(eventful(index, chosen)).mean() > 0.4
     assert (weight >= 0.1 - 1e-6).all() and (weight <= 10.0 + 1e-6).all() and (chosen.weight == chosen.weight[:, :1]).all()
 
 
