@@ -1,4 +1,4 @@
-"""Strictness for every test: four fake CPU devices, exact matrix products, no implicit rank promotion, warnings are errors."""
+"""Strictness for every test: four fake CPU devices (or JAX_NUM_CPU_DEVICES), exact products, no rank promotion, warnings are errors."""
 
 import gc
 import os
@@ -12,7 +12,7 @@ import jax
 import pytest
 
 if os.environ["JAX_PLATFORMS"] == "cpu":
-    jax.config.update("jax_num_cpu_devices", 4)
+    jax.config.update("jax_num_cpu_devices", int(os.environ.get("JAX_NUM_CPU_DEVICES", "4")))
 jax.config.update("jax_default_matmul_precision", "highest")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 

@@ -1,4 +1,8 @@
-"""One device, four devices by jit, four devices by pmap: the same step."""
+"""One device, several devices by jit, several devices by pmap: the same step."""
+
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -10,23 +14,26 @@ from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_agent
 
 STEPS = {
-    "world_model": (update_world_model, (4,), 4),
-    "heads": (update_heads, (4,), 5),
-    "behaviour": (update_behaviour, (4, 2), 2),
-    "probe": (update_probe, (4,), 1),
+    "world_model": (update_world_model, (8,), 4),
+    "heads": (update_heads, (8,), 5),
+    "behaviour": (update_behaviour, (8, 2), 2),
+    "probe": (update_probe, (8,), 1),
 }
 
 
 @pytest.mark.parametrize(
     "name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("world_model", "heads", "behaviour")), "probe"]
 )
-def test_four_devices_equal_one(name, key):
+@pytest.mark.parametrize("devices", [2, 4, 8])
+def test_several_devices_equal_one(name, devices, key):
+    if devices > jax.device_count():
+        pytest.skip("needs JAX_NUM_CPU_DEVICES=8; see test_eight_devices")
     step, leading, size = STEPS[name]
     batch = small_agent.segments(key, leading, size)
     state = small_agent.agent()
     copy = lambda: jax.tree.map(lambda a: a.copy(), state)
     one = jax.jit(lambda s, b, k: step(s, b, k))
-    mesh = parallel.data_mesh(4)
+    mesh = parallel.data_mesh(devices)
     programs = [one, parallel.data_parallel(step, mesh, "jit"), parallel.data_parallel(step, mesh, "pmap")]
     results = []
     for program in programs:  # two steps: the first has learning rate 0
@@ -39,9 +46,18 @@ def test_four_devices_equal_one(name, key):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[0][1], metrics_n)
 
 
+@pytest.mark.slow
+def test_eight_devices():
+    """The test above once more, in a process that has so many."""
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "slow or not slow", "-k", "equal_one and 8", __file__]
+    environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "4 passed" in done.stdout and "skipped" not in done.stdout, done.stdout + done.stderr
+
+
 def test_too_many_devices_are_refused():
-    with pytest.raises(ValueError, match="only 4"):
-        parallel.data_mesh(5)
+    with pytest.raises(ValueError, match=f"only {jax.device_count()}"):
+        parallel.data_mesh(jax.device_count() + 1)
 
 
 def test_a_mesh_of_cpus_has_one_device_unless_asked():
