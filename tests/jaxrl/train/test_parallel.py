@@ -49,7 +49,7 @@ def test_several_devices_equal_one(name, devices, key):
 @pytest.mark.slow
 def test_eight_devices():
     """The test above once more, in a process that has so many."""
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "slow or not slow", "-k", "equal_one and 8", __file__]
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "slow or not slow", "-k", "equal_one and 8", __file__]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0 and "4 passed" in done.stdout and "skipped" not in done.stdout, done.stdout + done.stderr
