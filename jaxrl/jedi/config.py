@@ -76,6 +76,8 @@ class HeadsLearning:
     """Share of the steps whose next latent is sampled by the current denoiser instead of encoded. Our choice; see learn_heads.py."""
     noise: float = 0.15
     """Largest standard deviation of the noise on the current latent. Our choice."""
+    carry_sampled: bool = False
+    """A sampled latent is also the one from which the next step begins, as in imagination, instead of the encoded one. Our choice."""
     candidates: int = 1
     """Segments drawn for each that is learned from; above 1, those with a reward or an end are preferred (replay/eventful.py)."""
     preference: float = 16.0

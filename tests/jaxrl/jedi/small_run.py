@@ -17,7 +17,7 @@ from tests.jaxrl.jedi import small_agent
 
 AGENT = replace(
     small_agent.CONFIG,
-    heads=replace(small_agent.CONFIG.heads, candidates=3),
+    heads=replace(small_agent.CONFIG.heads, candidates=3, carry_sampled=True),
     reward_end=replace(small_agent.CONFIG.reward_end, reward_prior=(0.2, 0.6, 0.2), end_prior=(0.8, 0.2), change_width=4),
 )
 """With all that is off by default in the heads."""

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.learn_heads import accuracies, classification_loss, update_heads
+from jaxrl.jedi.learn_heads import accuracies, classification_loss, training_pairs, update_heads
 from jaxrl.jedi.phases import PHASES, draw_for
 from jaxrl.jedi.reward_end import ChangeReader, RewardEnd, RewardEndConfig, beginning_at
 from jaxrl.nn.recurrent import LSTMState
@@ -135,6 +135,23 @@ def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
     usual = draw_for(PHASES["heads"], replace(agent.spec, config=many), replay.index, jax.random.key(1), replay.age_weights)
     assert usual.weight is None
     assert eventful(replay.index, drawn["heads"]).mean() > eventful(replay.index, usual).mean() + 0.15
+
+
+def test_a_sampled_latent_is_carried_into_the_next_step():
+    config = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, sampled_share=1.0, noise=0.0))
+    batch, key = small_agent.segments(jax.random.key(5), (4,), 5), jax.random.key(6)
+    batch = batch.replace(step_mask=batch.step_mask.at[0, 1].set(False))
+    pairs = {}
+    for carry in (False, True):
+        own = replace(config, heads=replace(config.heads, carry_sampled=carry))
+        agent = init(own, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
+        pairs[carry] = tuple(map(np.asarray, jax.jit(training_pairs)(agent, batch, key)))
+    (encoded, after), (before, same) = pairs[False], pairs[True]
+    np.testing.assert_array_equal(after, same)
+    wanted = np.where(np.asarray(batch.step_mask)[:, :3, None, None, None], after[:, :-1], encoded[:, 1:])
+    np.testing.assert_array_equal(before[:, 1:], wanted)
+    np.testing.assert_array_equal(before[:, 0], encoded[:, 0])
+    assert np.abs(before[1] - encoded[1]).max() > 0.01
 
 
 def test_an_update_with_weights_moves_the_heads_alone():
