@@ -17,7 +17,7 @@ from jaxrl.jedi.offline_config import OFFLINE_PRESETS, read_offline, shared
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
-from tests.jaxrl.jedi import small_data, small_run
+from tests.jaxrl.jedi import small_agent, small_data
 from tests.jaxrl.jedi.compare import assert_same
 from tests.jaxrl.jedi.test_train import silent
 
@@ -176,4 +176,4 @@ def test_the_stored_configuration_comes_back(whole, data):
         assert from_dict(type(config), to_dict(preset())) == preset()
     with pytest.raises(Refusal, match="holds no run"):
         read_offline(data)
-    assert small_run.CONFIG.agent == config.agent
+    assert config.agent == small_agent.CONFIG
