@@ -61,7 +61,8 @@ def train_games(
     runs = []
     for game in games:
         runs += runs_of(dataclasses.replace(config, env=game), game_folder(run_dir, game), seeds)
-    return train_runs(runs, f"{len(games)} games with {seeds} seeds each", None, say)
+    each = f" with {seeds} seeds each" if seeds > 1 else ""
+    return train_runs(runs, f"{len(games)} games{each}", None, say)
 
 
 def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[JediConfig, Path]]:
