@@ -83,7 +83,8 @@ def test_games_together_learn_what_each_learns_alone(alone, tmp_path):
         folder = game_folder(tmp_path / "games", config.env)
         assert [path.name for path in seed_folders(folder)] == ["seed0"]
         assert_close(agent_of(config, folder / "seed0"), agent_of(config, own))
-    assert any(line.startswith("catch-drift, seed 0: ") for line in said) and said[0].startswith("2 games in one program; the first is ")
+    assert said[0].startswith("2 games in one program; the first is ")
+    assert any(line.startswith("catch-drift, seed 0: ") for line in said)
     assert (game_folder(tmp_path / "games", "catch") / "seed0" / "metrics.jsonl").is_file()
 
 
