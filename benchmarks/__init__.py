@@ -1,1 +1,3 @@
-"""One script per claim: `python -m benchmarks.NAME` measures and writes `results/NAME[-HARDWARE].json`."""
+"""One script per claim: `python -m benchmarks.NAME` measures and writes
+`results/NAME[-HARDWARE].json`.
+"""

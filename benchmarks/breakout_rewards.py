@@ -1,9 +1,12 @@
-"""Does imagination know when Breakout rewards? `python -m benchmarks.breakout_rewards --folder RUN`.
+"""Does imagination know when Breakout rewards? `python -m benchmarks.breakout_rewards --folder
+RUN`.
 
-Plays Breakout with a script that follows the ball (it reads the emulator's memory; a share of its actions is random), learns a world model
-from the recorded episodes without a policy (`python -m jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games
-along their real actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer in hindsight, at
-every imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun is gone on with.
+Plays Breakout with a script that follows the ball (it reads the emulator's memory; a share of its
+actions is random), learns a world model from the recorded episodes without a policy (`python -m
+jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games along their real
+actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer
+in hindsight, at every imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun
+is gone on with.
 """
 
 import argparse
@@ -21,18 +24,24 @@ from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.replay.episode_files import save_episode
 
 REWARD_PRIOR, END_PRIOR = (0.001, 0.976, 0.023), (0.993, 0.007)
-"""Shares of the classes in recorded play; no reward of Breakout is negative, but a class needs some share."""
+"""Shares of the classes in recorded play; no reward of Breakout is negative, but a class needs some
+share.
+"""
 SIDE = 48
 """Pixels of a frame's side, as in preset `tiny`."""
 RANDOM = 0.3
 """Share of random actions: not every ball is caught."""
 PADDLE, BALL, HEIGHT = 72, 99, 101
-"""Where the emulator's memory holds the paddle's and the ball's column, and the ball's row (0: there is no ball)."""
+"""Where the emulator's memory holds the paddle's and the ball's column, and the ball's row (0:
+there is no ball).
+"""
 
 
 def follow(game: Atari, generator: np.random.Generator) -> int:
     """An action: towards the ball, a serve if there is none, or any at all."""
-    noop, fire, right, left = (game.action_names.index(name) for name in ("noop", "fire", "right", "left"))
+    noop, fire, right, left = (
+        game.action_names.index(name) for name in ("noop", "fire", "right", "left")
+    )
     memory = game._ale.getRAM()
     if generator.random() < RANDOM:
         return int(generator.integers(game.num_actions))
@@ -43,7 +52,9 @@ def follow(game: Atari, generator: np.random.Generator) -> int:
 
 
 def play(steps: int, seed: int) -> tuple[np.ndarray, ...]:
-    """`steps` steps of one game after the other: frames before and after, actions, rewards, ends (of a life), game over."""
+    """`steps` steps of one game after the other: frames before and after, actions, rewards, ends
+    (of a life), game over.
+    """
     game, generator, rows = Atari("Breakout", SIDE), np.random.default_rng(seed), []
     frame = game.reset(seed)
     for number in range(steps):
@@ -63,7 +74,11 @@ def save_games(folder: Path, steps: int, seed: int) -> None:
             part = slice(first, last + 1)
             obs = np.concatenate([before[part], after[last : last + 1]])
             save_episode(
-                folder, obs, action[part].astype(np.int32), reward[part], np.append(np.zeros(last - first, bool), end[last])
+                folder,
+                obs,
+                action[part].astype(np.int32),
+                reward[part],
+                np.append(np.zeros(last - first, bool), end[last]),
             )
         first = last + 1
 
@@ -71,7 +86,9 @@ def save_games(folder: Path, steps: int, seed: int) -> None:
 def lanes(games: int, steps: int, seed: int) -> Record:
     """Fresh games, as `horizon` wants them."""
     played = [play(steps, seed + 1000 * number) for number in range(games)]
-    before, after, action, reward, end, over = (np.stack(column) for column in zip(*played, strict=True))
+    before, after, action, reward, end, over = (
+        np.stack(column) for column in zip(*played, strict=True)
+    )
     done = end | over
     episode = np.cumsum(done, axis=1, dtype=np.int32) - done
     return Record(before, after, action.astype(np.int32), reward.astype(np.float32), end, episode)
@@ -83,10 +100,11 @@ def plain(values: np.ndarray) -> list[float | None]:
 
 
 def config_for(data: Path, epochs: int) -> OfflineConfig:
-    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and heads for rewards that come once in forty steps.
+    """Preset `tiny` with latents that keep the ball, which is about a pixel wide, and heads for
+    rewards that come once in forty steps.
 
-    The heads see mostly segments with a reward, begin at the base rate and read what a step changes (docs/jedi.md, "Rare rewards");
-    their gradient reaches the encoder.
+    The heads see mostly segments with a reward, begin at the base rate and read what a step changes
+    (docs/jedi.md, "Rare rewards"); their gradient reaches the encoder.
     """
     from jaxrl.jedi.config import Updates
 
@@ -106,7 +124,9 @@ def config_for(data: Path, epochs: int) -> OfflineConfig:
         world_model=replace(tiny.agent.world_model, heads_gradient=0.5),
         heads=replace(tiny.agent.heads, batch=32, candidates=8, sampled_share=0.25, noise=0.05),
     )
-    return replace(tiny, data=str(data), epochs=epochs, updates=Updates(100, 100, 0, 10), agent=agent)
+    return replace(
+        tiny, data=str(data), epochs=epochs, updates=Updates(100, 100, 0, 10), agent=agent
+    )
 
 
 def main() -> None:
@@ -122,7 +142,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--horizon", type=int, default=15)
     parser.add_argument("--games", type=int, default=24, help="fresh ones, of 400 steps each")
-    parser.add_argument("--starts", type=int, default=4096, help="of imagination, in all games together")
+    parser.add_argument(
+        "--starts", type=int, default=4096, help="of imagination, in all games together"
+    )
     options = parser.parse_args()
     data, run = options.folder / "episodes", options.folder / "run"
     if not data.exists():
@@ -134,21 +156,45 @@ def main() -> None:
         raise SystemExit("stopped; the same command goes on, nothing is recorded")
     agent, games = restore(run), lanes(options.games, 400, seed=10**6)
     lane, t = draw_starts(games, options.starts, seed=0)
-    sums = count(agent, jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), options.horizon, False)
+    sums = count(
+        agent, jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), options.horizon, False
+    )
     found = with_bands({name: np.asarray(value) for name, value in sums.items()})
-    shown = ("reward_nats_gain", "reward_recall", "reward_precision", "reward_rate", "reward_accuracy_gain", "end_nats_gain")
+    shown = (
+        "reward_nats_gain",
+        "reward_recall",
+        "reward_precision",
+        "reward_rate",
+        "reward_accuracy_gain",
+        "end_nats_gain",
+    )
     for name in shown:
-        print(name, [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*found[name].values(), strict=True)])
+        print(
+            name,
+            [f"{m:.4f} [{a:.4f}, {b:.4f}]" for m, a, b in zip(*found[name].values(), strict=True)],
+        )
     table = {name: {k: plain(v) for k, v in found[name].items()} for name in shown}
     gains = found["reward_nats_gain"]["low"]
     if np.isnan(gains).any():
-        raise SystemExit(f"not every one of {options.horizon} imagined steps was reached: take more --games or --starts")
+        raise SystemExit(
+            f"not every one of {options.horizon} imagined steps was reached: take more --games or "
+            "--starts"
+        )
     what = "Breakout, imagined rewards from recorded play: nats below the best constant answer"
     claims = [
         Claim(f"{what}, first imagined step, lower end of the interval", 0.0, ">", float(gains[0])),
-        Claim(f"{what}, worst of {options.horizon} imagined steps, lower end of the interval", 0.0, ">", float(gains.min())),
+        Claim(
+            f"{what}, worst of {options.horizon} imagined steps, lower end of the interval",
+            0.0,
+            ">",
+            float(gains.min()),
+        ),
     ]
-    record("breakout_rewards", {"settings": {k: str(v) for k, v in vars(options).items() if k != "folder"}} | table, claims)
+    record(
+        "breakout_rewards",
+        {"settings": {k: str(v) for k, v in vars(options).items() if k != "folder"}} | table,
+        claims,
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""What many networks in one program cost: `python -m benchmarks.compositionality` writes `results/compositionality.json`.
+"""What many networks in one program cost: `python -m benchmarks.compositionality` writes
+`results/compositionality.json`.
 
-Updates per second of all cells together, against a Python loop of jitted single runs and against PyTorch (if it is installed) at the same
-width, batch and depth; seconds of compiling all programs of a sweep; what scores cost; what the depth predictor takes; and, with
-`--heatmap`, the wall time of the preset `paper`.
+Updates per second of all cells together, against a Python loop of jitted single runs and against
+PyTorch (if it is installed) at the same width, batch and depth; seconds of compiling all programs
+of a sweep; what scores cost; what the depth predictor takes; and, with `--heatmap`, the wall time
+of the preset `paper`.
 """
 
 import dataclasses
@@ -47,7 +49,9 @@ class Settings:
     target: str = "tanh_tree:3"
     """What they learn."""
     depth: int = 4
-    """Hidden layers of every network; also the most, so that nothing is computed in vain on either side."""
+    """Hidden layers of every network; also the most, so that nothing is computed in vain on either
+    side.
+    """
     heatmap: bool = False
     """Also run the preset `paper` from the beginning."""
 
@@ -74,27 +78,41 @@ def seconds(work, repeats: int) -> tuple[float, float]:
 def training(settings: Settings, count: int) -> float:
     """Updates per second, all `count` networks in one call."""
     here, cells = cells_of(settings, count)
-    work = lambda: here.train(jax.tree.map(jnp.copy, cells.params), cells, settings.steps).params
+
+    def work():
+        return here.train(jax.tree.map(jnp.copy, cells.params), cells, settings.steps).params
+
     return count * settings.steps / seconds(work, settings.repeats)[1]
 
 
 def looped(settings: Settings) -> float:
-    """Updates per second of a Python loop over jitted runs of one network; each has been compiled before."""
+    """Updates per second of a Python loop over jitted runs of one network; each has been compiled
+    before.
+    """
     here, cells = cells_of(settings, 1)
-    run = lambda: here.train(jax.tree.map(jnp.copy, cells.params), cells, settings.steps).params
-    work = lambda: [jax.block_until_ready(run()) for _ in range(settings.alone)]
+
+    def run():
+        return here.train(jax.tree.map(jnp.copy, cells.params), cells, settings.steps).params
+
+    def work():
+        return [jax.block_until_ready(run()) for _ in range(settings.alone)]
+
     return settings.alone * settings.steps / seconds(work, settings.repeats)[1]
 
 
 def torch_updates(settings: Settings) -> float | None:
-    """Updates per second of PyTorch in eager mode, one network after the other; None if it is not installed."""
+    """Updates per second of PyTorch in eager mode, one network after the other; None if it is not
+    installed.
+    """
     try:
         import torch
     except ImportError:
         return None
     config, target = SweepConfig(), target_by_name(settings.target)
     widths = [target.inputs, *[config.width] * settings.depth, 1]
-    layers = [m for a, b in itertools.pairwise(widths) for m in (torch.nn.Linear(a, b), torch.nn.Tanh())][:-1]
+    layers = [
+        m for a, b in itertools.pairwise(widths) for m in (torch.nn.Linear(a, b), torch.nn.Tanh())
+    ][:-1]
     net = torch.nn.Sequential(*layers)
     adam = torch.optim.Adam(net.parameters(), config.learning_rate)
 
@@ -124,14 +142,33 @@ def score_share(settings: Settings) -> float:
     here, cells = cells_of(settings, settings.cells)
     density, key = jnp.full(settings.cells, 0.25), jax.random.key(0)
     grads = here.gradients(cells, 0)
-    work = lambda: renew(cells, grads, here.probe, key, density, score=scoring.share, distribution="fan_in", output_density=0.25)
-    updates = seconds(lambda: here.train(jax.tree.map(jnp.copy, cells.params), cells, 100).params, settings.repeats)[1]
+
+    def work():
+        return renew(
+            cells,
+            grads,
+            here.probe,
+            key,
+            density,
+            score=scoring.share,
+            distribution="fan_in",
+            output_density=0.25,
+        )
+
+    updates = seconds(
+        lambda: here.train(jax.tree.map(jnp.copy, cells.params), cells, 100).params,
+        settings.repeats,
+    )[1]
     return seconds(work, 10 * settings.repeats)[1] / updates  # a renewal takes milliseconds
 
 
 def compiling() -> float:
-    """Seconds that compiling all programs of one target of the preset `tiny` takes, measured on a sweep with hardly any updates."""
-    config = dataclasses.replace(tiny(), targets=("tanh_tree:3",), steps=1, finetune=1, depths=(3, 6), densities=(1.0, 0.25))
+    """Seconds that compiling all programs of one target of the preset `tiny` takes, measured on a
+    sweep with hardly any updates.
+    """
+    config = dataclasses.replace(
+        tiny(), targets=("tanh_tree:3",), steps=1, finetune=1, depths=(3, 6), densities=(1.0, 0.25)
+    )
     counter = CompileCounter()
     with tempfile.TemporaryDirectory() as folder:
         sweep(config, Path(folder))
@@ -158,15 +195,35 @@ def measure(settings: Settings) -> Path:
     Raises:
       Refusal: numbers below 1.
     """
-    if min(settings.cells, settings.seeds, settings.steps, settings.repeats, settings.alone, settings.depth) < 1:
-        raise Refusal("--cells, --seeds, --steps, --repeats, --alone and --depth must be at least 1")
+    if (
+        min(
+            settings.cells,
+            settings.seeds,
+            settings.steps,
+            settings.repeats,
+            settings.alone,
+            settings.depth,
+        )
+        < 1
+    ):
+        raise Refusal(
+            "--cells, --seeds, --steps, --repeats, --alone and --depth must be at least 1"
+        )
     compile_seconds = compiling()
-    together, loop, peer = training(settings, settings.cells), looped(settings), torch_updates(settings)
+    together, loop, peer = (
+        training(settings, settings.cells),
+        looped(settings),
+        torch_updates(settings),
+    )
     figures = asdict(settings) | {
-        "compile_seconds": compile_seconds, "updates_per_second_together": together, "updates_per_second_loop": loop,
-        "updates_per_second_torch": peer, "score_share_of_100_updates": score_share(settings), "predictor_seconds": predicting(),
+        "compile_seconds": compile_seconds,
+        "updates_per_second_together": together,
+        "updates_per_second_loop": loop,
+        "updates_per_second_torch": peer,
+        "score_share_of_100_updates": score_share(settings),
+        "predictor_seconds": predicting(),
         "heatmap_seconds": heatmap() if settings.heatmap else None,
-    }  # fmt: skip
+    }
     for name, value in figures.items():
         print(f"{name}: {value}")
     return record("compositionality", figures, claims(figures))
@@ -174,25 +231,56 @@ def measure(settings: Settings) -> Path:
 
 def claims(figures: dict) -> list[Claim]:
     """What the figures say."""
-    together, peer, count = figures["updates_per_second_together"], figures["updates_per_second_torch"], figures["cells"]
+    together, peer, count = (
+        figures["updates_per_second_together"],
+        figures["updates_per_second_torch"],
+        figures["cells"],
+    )
     ratio = round(together / figures["updates_per_second_loop"], 3)
     compiled, renewed, asked = (
-        round(figures[name], 4) for name in ("compile_seconds", "score_share_of_100_updates", "predictor_seconds")
+        round(figures[name], 4)
+        for name in ("compile_seconds", "score_share_of_100_updates", "predictor_seconds")
     )
     found = [
-        Claim(f"compositionality: updates/s of {count} networks in one program, times a loop of jitted runs", 5.0, ">=", ratio),
-        Claim("compositionality: compiling all programs of a sweep of one target, s", 20.0, "<=", compiled),
-        Claim("compositionality: renewing masks by share, share of 100 updates' time", 0.02, "<=", renewed),
-        Claim("compositionality: depth predictor, 8 inputs, after compilation, s", 1.0, "<=", asked),
         Claim(
-            "compositionality: heat-map of 6 x 6 x 4 x 8 networks, 3000 updates, s", 600.0, "<=",
+            f"compositionality: updates/s of {count} networks in one program, times a loop of "
+            "jitted runs",
+            5.0,
+            ">=",
+            ratio,
+        ),
+        Claim(
+            "compositionality: compiling all programs of a sweep of one target, s",
+            20.0,
+            "<=",
+            compiled,
+        ),
+        Claim(
+            "compositionality: renewing masks by share, share of 100 updates' time",
+            0.02,
+            "<=",
+            renewed,
+        ),
+        Claim(
+            "compositionality: depth predictor, 8 inputs, after compilation, s", 1.0, "<=", asked
+        ),
+        Claim(
+            "compositionality: heat-map of 6 x 6 x 4 x 8 networks, 3000 updates, s",
+            600.0,
+            "<=",
             None if figures["heatmap_seconds"] is None else round(figures["heatmap_seconds"], 1),
         ),
-    ]  # fmt: skip
+    ]
     against = None if peer is None else round(together / peer, 2)
     return [
         *found,
-        Claim(f"compositionality: updates/s of {count} networks in one program, times PyTorch's eager loop", 5.0, ">=", against),
+        Claim(
+            f"compositionality: updates/s of {count} networks in one program, times PyTorch's "
+            "eager loop",
+            5.0,
+            ">=",
+            against,
+        ),
     ]
 
 
@@ -203,7 +291,12 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments:
         import tyro
 
-        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.compositionality", description=__doc__)
+        settings = tyro.cli(
+            Settings,
+            args=arguments,
+            prog="python -m benchmarks.compositionality",
+            description=__doc__,
+        )
     try:
         print(measure(settings))
     except Refusal as refusal:

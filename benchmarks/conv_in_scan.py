@@ -1,7 +1,9 @@
-"""The gradient of convolutions inside and outside a scan: XLA's own convolution in both places, and `jaxrl.nn.conv` inside.
+"""The gradient of convolutions inside and outside a scan: XLA's own convolution in both places, and
+`jaxrl.nn.conv` inside.
 
-`python -m benchmarks.conv_in_scan` measures what the docstring of `jaxrl/nn/conv.py` says. One step is a step of gradient descent
-on a stack of 3x3 convolutions, so that no step can be computed before the one before it.
+`python -m benchmarks.conv_in_scan` measures what the docstring of `jaxrl/nn/conv.py` says. One step
+is a step of gradient descent on a stack of 3x3 convolutions, so that no step can be computed before
+the one before it.
 """
 
 import functools
@@ -30,7 +32,12 @@ class Size(NamedTuple):
     convs: int
 
 
-SIZES = (Size(32, 8, 8, 32, 6), Size(32, 4, 4, 64, 6), Size(64, 4, 4, 32, 6), Size(128, 16, 16, 16, 2))
+SIZES = (
+    Size(32, 8, 8, 32, 6),
+    Size(32, 4, 4, 64, 6),
+    Size(64, 4, 4, 32, 6),
+    Size(128, 16, 16, 16, 2),
+)
 """Those of `tiny` denoisers and policies, and larger maps with few channels."""
 
 
@@ -41,7 +48,9 @@ class Settings:
     steps: int = 20
     """Steps in one scan, and calls in one loop."""
     rounds: int = 7
-    """Measurements of each way, in turn; their median counts, so that other work on the machine matters little."""
+    """Measurements of each way, in turn; their median counts, so that other work on the machine
+    matters little.
+    """
 
 
 Convolution = Callable[[jax.Array, jax.Array], jax.Array]
@@ -50,7 +59,9 @@ Convolution = Callable[[jax.Array, jax.Array], jax.Array]
 
 def plain(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """XLA's convolution with XLA's derivative."""
-    return lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(
+        x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def made_up(size: Size) -> tuple[jax.Array, jax.Array]:
@@ -62,7 +73,9 @@ def made_up(size: Size) -> tuple[jax.Array, jax.Array]:
 
 
 def step(convolve: Convolution, kernels: jax.Array, x: jax.Array) -> jax.Array:
-    """One step of gradient descent on the mean square of what the stack computes; the new kernels."""
+    """One step of gradient descent on the mean square of what the stack computes; the new
+    kernels.
+    """
 
     def loss(kernels):
         y = x
@@ -119,27 +132,52 @@ def measure(size: Size, settings: Settings) -> dict[str, Any]:
 
 
 def claims(rows: list[dict[str, Any]], platform: str) -> list[Claim]:
-    """What the figures say; speed-ups are claimed on CPU only: elsewhere it is the same convolution."""
+    """What the figures say; speed-ups are claimed on CPU only: elsewhere it is the same
+    convolution.
+    """
     slower = max(row["conv2d_in_scan_over_outside"] for row in rows)
-    found = [Claim("time of jaxrl.nn.conv's gradient in a scan over XLA's outside (largest ratio)", 1.5, "<=", slower)]
+    found = [
+        Claim(
+            "time of jaxrl.nn.conv's gradient in a scan over XLA's outside (largest ratio)",
+            1.5,
+            "<=",
+            slower,
+        )
+    ]
     if platform == "cpu":
         gain = min(row["plain_in_scan_over_conv2d"] for row in rows)
         loss = min(row["plain_in_scan_over_outside"] for row in rows)
         found += [
-            Claim("time of XLA's gradient of a convolution in a scan over jaxrl.nn.conv's (least ratio)", 5.0, ">=", gain),
-            Claim("time of XLA's gradient of a convolution in a scan over XLA's outside (least ratio)", 10.0, ">=", loss),
+            Claim(
+                "time of XLA's gradient of a convolution in a scan over jaxrl.nn.conv's (least "
+                "ratio)",
+                5.0,
+                ">=",
+                gain,
+            ),
+            Claim(
+                "time of XLA's gradient of a convolution in a scan over XLA's outside (least "
+                "ratio)",
+                10.0,
+                ">=",
+                loss,
+            ),
         ]
     return found
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure all sizes and write the result. Without options, nothing but the packages that compute is needed."""
+    """Measure all sizes and write the result. Without options, nothing but the packages that
+    compute is needed.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     settings = Settings()
     if arguments:
         import tyro
 
-        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.conv_in_scan", description=__doc__)
+        settings = tyro.cli(
+            Settings, args=arguments, prog="python -m benchmarks.conv_in_scan", description=__doc__
+        )
     rows = []
     for size in SIZES:
         rows.append(measure(size, settings))
@@ -148,7 +186,13 @@ def main(arguments: list[str] | None = None) -> None:
     found = claims(rows, jax.default_backend())
     for claim in found:
         print(f"{claim.claim}: {claim.measured:.2f} (goal {claim.direction} {claim.goal:g})")
-    print(record("conv_in_scan", {"steps": settings.steps, "rounds": settings.rounds, "sizes": rows}, found))
+    print(
+        record(
+            "conv_in_scan",
+            {"steps": settings.steps, "rounds": settings.rounds, "sizes": rows},
+            found,
+        )
+    )
 
 
 if __name__ == "__main__":

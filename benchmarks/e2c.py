@@ -1,7 +1,8 @@
 """Speed of reasoning.e2c on this machine: `python -m benchmarks.e2c` writes `results/e2c.json`.
 
-Masks and loss against a loop over rows; executions that share their question's prefill against reading it for each; the early end of the
-sampler; programs compiled by policies; tokens per second. With `--study FOLDER`, also the claims of a finished study.
+Masks and loss against a loop over rows; executions that share their question's prefill against
+reading it for each; the early end of the sampler; programs compiled by policies; tokens per second.
+With `--study FOLDER`, also the claims of a finished study.
 """
 
 import json
@@ -86,12 +87,24 @@ def masks_and_loss(chosen: Settings) -> dict[str, float]:
     shape = (chosen.rows, chosen.tokens)
     ids = rng.integers(10, 100, shape)
     ids[np.arange(chosen.rows), rng.integers(1, chosen.tokens, chosen.rows)] = TAGS.close_plan
-    arrays = [jnp.asarray(ids), jnp.ones(shape, bool), *(jnp.asarray(rng.normal(-1, 0.1, shape), jnp.float32) for _ in range(2))]
+    arrays = [
+        jnp.asarray(ids),
+        jnp.ones(shape, bool),
+        *(jnp.asarray(rng.normal(-1, 0.1, shape), jnp.float32) for _ in range(2)),
+    ]
     arrays.append(jnp.asarray(rng.normal(size=chosen.rows), jnp.float32))
     together = jax.jit(weighted_loss)
     apart = abs(float(together(*arrays)) - float(loop_loss(*arrays)))
-    fast, slow = least_time(lambda: together(*arrays), chosen.repeats), least_time(lambda: loop_loss(*arrays), 2)
-    return {"vectorised_seconds": fast, "loop_seconds": slow, "ratio": slow / fast, "difference": apart}
+    fast, slow = (
+        least_time(lambda: together(*arrays), chosen.repeats),
+        least_time(lambda: loop_loss(*arrays), 2),
+    )
+    return {
+        "vectorised_seconds": fast,
+        "loop_seconds": slow,
+        "ratio": slow / fast,
+        "difference": apart,
+    }
 
 
 def prefix_reuse(chosen: Settings, model: ModelConfig, params) -> dict[str, float]:
@@ -100,21 +113,42 @@ def prefix_reuse(chosen: Settings, model: ModelConfig, params) -> dict[str, floa
     prompt = rng.integers(11, len(WORDS), (1, chosen.prompt)).astype(np.int32)
     branches = rng.integers(11, len(WORDS), (chosen.branches, 8)).astype(np.int32)
     whole = np.concatenate([np.repeat(prompt, chosen.branches, 0), branches], 1)
-    owner, how, key = np.zeros(chosen.branches, np.int32), Decoding(16, (2,), early_end=False), jax.random.key(0)
-    shared = lambda: generate_shared(params, prompt, owner, branches, key, 0.0, how, model)
-    alone = lambda: generate(params, whole, key, 0.0, how, model)
+    owner, how, key = (
+        np.zeros(chosen.branches, np.int32),
+        Decoding(16, (2,), early_end=False),
+        jax.random.key(0),
+    )
+
+    def shared():
+        return generate_shared(params, prompt, owner, branches, key, 0.0, how, model)
+
+    def alone():
+        return generate(params, whole, key, 0.0, how, model)
+
     same = bool((np.asarray(shared().ids) == np.asarray(alone().ids)).all())
     fast, slow = least_time(shared, chosen.repeats), least_time(alone, chosen.repeats)
-    return {"shared_seconds": fast, "alone_seconds": slow, "ratio": slow / fast, "same_tokens": same}
+    return {
+        "shared_seconds": fast,
+        "alone_seconds": slow,
+        "ratio": slow / fast,
+        "same_tokens": same,
+    }
 
 
 def sampler(chosen: Settings, model: ModelConfig, params, task: ChainConfig) -> dict[str, float]:
     """Tokens per second, and what an early end saves where all rows end early."""
-    prompts = left_pad([question_ids(p.question) for p in draw_many(256, task, 0)], task.question_length)
+    prompts = left_pad(
+        [question_ids(p.question) for p in draw_many(256, task, 0)], task.question_length
+    )
     key = jax.random.key(0)
     every = tuple(range(len(WORDS)))  # each token ends its row: the earliest possible end
-    full = lambda: generate(params, prompts, key, 1.0, Decoding(64, (), early_end=False), model)
-    early = lambda: generate(params, prompts, key, 1.0, Decoding(64, every), model)
+
+    def full():
+        return generate(params, prompts, key, 1.0, Decoding(64, (), early_end=False), model)
+
+    def early():
+        return generate(params, prompts, key, 1.0, Decoding(64, every), model)
+
     seconds, ended = least_time(full, chosen.repeats), least_time(early, chosen.repeats)
     return {
         "tokens_per_second": 256 * 64 / seconds,
@@ -131,7 +165,13 @@ def compiled_programs(model: ModelConfig, params, study: StudyConfig) -> dict[st
         questions = [problem.question for problem in draw_many(20, study.task, seed)]
         before = counter.count
         for name in ("sc", "e2c_sc", "select_judge", "select_clusters", "random_plan"):
-            solve(POLICIES[name], questions, ChainBackend(params, model, study.task), settings(study, 4), seed)
+            solve(
+                POLICIES[name],
+                questions,
+                ChainBackend(params, model, study.task),
+                settings(study, 4),
+                seed,
+            )
         counts.append(counter.count - before)
     return {"first_round": counts[0], "second_round": counts[1]}
 
@@ -142,16 +182,41 @@ def measure(chosen: Settings) -> Path:
     model = study.model
     params = init_params(jax.random.key(0), model)
     figures = {
-        "masks_and_loss": masks_and_loss(chosen), "prefix_reuse": prefix_reuse(chosen, model, params),
-        "sampler": sampler(chosen, model, params, study.task), "compiled": compiled_programs(model, params, study),
-    }  # fmt: skip
-    shape, branches = f"{chosen.rows} x {chosen.tokens}", f"{chosen.branches} executions of a question of {chosen.prompt} tokens"
+        "masks_and_loss": masks_and_loss(chosen),
+        "prefix_reuse": prefix_reuse(chosen, model, params),
+        "sampler": sampler(chosen, model, params, study.task),
+        "compiled": compiled_programs(model, params, study),
+    }
+    shape, branches = (
+        f"{chosen.rows} x {chosen.tokens}",
+        f"{chosen.branches} executions of a question of {chosen.prompt} tokens",
+    )
     claims = [
-        Claim(f"E2C: masks and loss of {shape} tokens, time of a loop over rows over ours", 10.0, ">=", figures["masks_and_loss"]["ratio"]),
-        Claim(f"E2C: {branches}, time of a prefill each over one shared", 2.0, ">=", figures["prefix_reuse"]["ratio"]),
-        Claim("E2C: programs compiled by five policies on new problems", 0.0, "<=", float(figures["compiled"]["second_round"])),
-        Claim("E2C: sampler, tokens/s of 256 rows, tiny model", 10_000.0, ">=", figures["sampler"]["tokens_per_second"]),
-    ]  # fmt: skip
+        Claim(
+            f"E2C: masks and loss of {shape} tokens, time of a loop over rows over ours",
+            10.0,
+            ">=",
+            figures["masks_and_loss"]["ratio"],
+        ),
+        Claim(
+            f"E2C: {branches}, time of a prefill each over one shared",
+            2.0,
+            ">=",
+            figures["prefix_reuse"]["ratio"],
+        ),
+        Claim(
+            "E2C: programs compiled by five policies on new problems",
+            0.0,
+            "<=",
+            float(figures["compiled"]["second_round"]),
+        ),
+        Claim(
+            "E2C: sampler, tokens/s of 256 rows, tiny model",
+            10_000.0,
+            ">=",
+            figures["sampler"]["tokens_per_second"],
+        ),
+    ]
     return record("e2c", figures, claims)
 
 
@@ -167,20 +232,37 @@ def study_claims(folder: Path) -> Path:
     verdicts = json.loads(file.read_text())
     config = json.loads((folder / "config.json").read_text())
     claims = [
-        Claim(f"E2C study: {v['claim']} ({v['measured']})", v["goal"], v["direction"], v["value"], seeds_of(v["claim"], config))
-        for v in verdicts if v["direction"] is not None
-    ]  # fmt: skip
+        Claim(
+            f"E2C study: {v['claim']} ({v['measured']})",
+            v["goal"],
+            v["direction"],
+            v["value"],
+            seeds_of(v["claim"], config),
+        )
+        for v in verdicts
+        if v["direction"] is not None
+    ]
     return record("e2c_study", {"verdicts": verdicts, "config": config}, claims)
 
 
 def seeds_of(claim: str, config: dict) -> int:
-    """Runs behind a claim: of reinforcement learning, draws of the new domain's rows, or the one base model."""
-    return config["rl_seeds"] if claim.startswith("reinforcement") else config["adapt_seeds"] if claim.startswith("EF-SFT") else 1
+    """Runs behind a claim: of reinforcement learning, draws of the new domain's rows, or the one
+    base model.
+    """
+    return (
+        config["rl_seeds"]
+        if claim.startswith("reinforcement")
+        else config["adapt_seeds"]
+        if claim.startswith("EF-SFT")
+        else 1
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    chosen = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.e2c", description=__doc__)
+    chosen = tyro.cli(
+        Settings, args=arguments, prog="python -m benchmarks.e2c", description=__doc__
+    )
     try:
         print(study_claims(chosen.study) if chosen.study else measure(chosen))
     except Refusal as refusal:

@@ -1,8 +1,10 @@
-"""What do cheaper encoders cost in return? `python -m benchmarks.encoder_quality --folder RUNS [--kinds patch] [--seeds 0 1]`.
+"""What do cheaper encoders cost in return? `python -m benchmarks.encoder_quality --folder RUNS
+[--kinds patch] [--seeds 0 1]`.
 
-Trains preset `tiny` on `catch` with each kind of encoder and every seed, all else equal, and compares the returns (100 games) after the
-same number of environment steps: at the end, and averaged over all evaluations, which also sees who learns first. Finished runs are
-recorded one by one, as in `jedi_modes`.
+Trains preset `tiny` on `catch` with each kind of encoder and every seed, all else equal, and
+compares the returns (100 games) after the same number of environment steps: at the end, and
+averaged over all evaluations, which also sees who learns first. Finished runs are recorded one by
+one, as in `jedi_modes`.
 """
 
 import argparse
@@ -18,34 +20,54 @@ KINDS = ("local", "patch", "conv")
 """Of the preset; the one that is cheap in memory; the one of `atari100k`."""
 SEEDS = (0, 1, 2)
 LOSS = 0.1
-"""Return that a cheaper encoder may lose and still count as equal: returns go from -1 to 1; our choice."""
+"""Return that a cheaper encoder may lose and still count as equal: returns go from -1 to 1; our
+choice.
+"""
 
 
 def config_for(kind: str) -> JediConfig:
     """The preset with another encoder."""
     config = tiny("catch")
-    return replace(config, agent=replace(config.agent, encoder=replace(config.agent.encoder, kind=kind)))
+    return replace(
+        config, agent=replace(config.agent, encoder=replace(config.agent.encoder, kind=kind))
+    )
 
 
 def summary(curves: dict[int, Curve]) -> dict[str, list[float]]:
     """By seed: return at the end, mean over the evaluations, minutes of processor time."""
     return {
         "last_return": [curve[-1]["return"] for curve in curves.values()],
-        "mean_return": [sum(point["return"] for point in curve) / len(curve) for curve in curves.values()],
+        "mean_return": [
+            sum(point["return"] for point in curve) / len(curve) for curve in curves.values()
+        ],
         "minutes": [curve[-1]["minutes"] for curve in curves.values()],
     }
 
 
 def claims_of(figures: dict[str, dict[str, list[float]]], seeds: int) -> list[Claim]:
     """Patches against each of the others, once all seeds are there."""
-    mean = lambda kind, name: sum(figures[kind][name]) / seeds
-    whole = lambda kind: len(figures[kind]["last_return"]) == seeds
+
+    def mean(kind, name):
+        return sum(figures[kind][name]) / seeds
+
+    def whole(kind):
+        return len(figures[kind]["last_return"]) == seeds
+
     return [
-        Claim(f"catch: {what} with encoder patch minus that with {other}", -LOSS, ">=",
-              mean("patch", name) - mean(other, name) if whole("patch") and whole(other) else None, seeds)
-        for other in KINDS if other != "patch"
-        for name, what in (("last_return", "return at the end"), ("mean_return", "mean return of all evaluations"))
-    ]  # fmt: skip
+        Claim(
+            f"catch: {what} with encoder patch minus that with {other}",
+            -LOSS,
+            ">=",
+            mean("patch", name) - mean(other, name) if whole("patch") and whole(other) else None,
+            seeds,
+        )
+        for other in KINDS
+        if other != "patch"
+        for name, what in (
+            ("last_return", "return at the end"),
+            ("mean_return", "mean return of all evaluations"),
+        )
+    ]
 
 
 def write(runs: Runs, settings: str) -> None:
@@ -61,14 +83,32 @@ def main() -> None:
     """Train what is missing, record what is there."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="of the runs")
-    parser.add_argument("--kinds", nargs="+", default=KINDS, choices=KINDS, help="those to train in this call")
-    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, choices=SEEDS, help="those to train in this call")
+    parser.add_argument(
+        "--kinds", nargs="+", default=KINDS, choices=KINDS, help="those to train in this call"
+    )
+    parser.add_argument(
+        "--seeds",
+        nargs="+",
+        type=int,
+        default=SEEDS,
+        choices=SEEDS,
+        help="those to train in this call",
+    )
     options = parser.parse_args()
     configs = {kind: config_for(kind) for kind in KINDS}
     settings = settings_of(list(configs.values()))
     chosen = {kind: configs[kind] for kind in options.kinds}
-    runs = train_missing("encoder_quality", settings, chosen, options.seeds, options.folder, lambda runs: write(runs, settings))
-    missing = [f"{kind}-{seed}" for kind in KINDS for seed in SEEDS if str(seed) not in runs.get(kind, {})]
+    runs = train_missing(
+        "encoder_quality",
+        settings,
+        chosen,
+        options.seeds,
+        options.folder,
+        lambda runs: write(runs, settings),
+    )
+    missing = [
+        f"{kind}-{seed}" for kind in KINDS for seed in SEEDS if str(seed) not in runs.get(kind, {})
+    ]
     print("missing:", ", ".join(missing) or "nothing")
 
 

@@ -1,9 +1,12 @@
-"""Where the time of an epoch of JEDI goes, measured by running the trainer for a few epochs in a temporary folder.
+"""Where the time of an epoch of JEDI goes, measured by running the trainer for a few epochs in a
+temporary folder.
 
-`python -m benchmarks.jedi_epoch --preset tiny --env catch` writes `results/jedi_epoch-tiny-catch.json`. The run is a short one of
-the preset: it begins with few random steps and steady numbers of updates, its gate is open, and it evaluates after every epoch, so
-that all programs are compiled at once and each epoch has all parts. `--updates` makes the epochs of a large preset short enough for
-a slow machine; the time of a whole epoch is then extrapolated from the time per update.
+`python -m benchmarks.jedi_epoch --preset tiny --env catch` writes
+`results/jedi_epoch-tiny-catch.json`. The run is a short one of the preset: it begins with few
+random steps and steady numbers of updates, its gate is open, and it evaluates after every epoch, so
+that all programs are compiled at once and each epoch has all parts. `--updates` makes the epochs of
+a large preset short enough for a slow machine; the time of a whole epoch is then extrapolated from
+the time per update.
 """
 
 import dataclasses
@@ -27,9 +30,13 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 
 OTHER_PARTS = ("collect", "judge", "monitor", "evaluate", "host")
-"""Parts of an epoch beside the `PHASES`; "host" is what no part accounts for: bookkeeping, logging, saving."""
+"""Parts of an epoch beside the `PHASES`; "host" is what no part accounts for: bookkeeping, logging,
+saving.
+"""
 SETTLING = 2
-"""Epochs before those that are measured: the first, and the first steady one, in which the last programs are compiled."""
+"""Epochs before those that are measured: the first, and the first steady one, in which the last
+programs are compiled.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,16 +54,32 @@ class Settings:
 
 
 def short_run(config: JediConfig, epochs: int, most: int | None) -> JediConfig:
-    """A run of `SETTLING + epochs` epochs with at most `most` updates of each kind, from little experience, with an open gate."""
+    """A run of `SETTLING + epochs` epochs with at most `most` updates of each kind, from little
+    experience, with an open gate.
+    """
     schedule, evaluation = config.schedule, config.evaluation
-    steady = Updates(**{name: min(count, most or count) for name, count in dataclasses.asdict(schedule.steady).items()})
-    longest = max(config.agent.heads.length, config.agent.context + config.gate.horizon) * config.game.num_envs
+    steady = Updates(
+        **{
+            name: min(count, most or count)
+            for name, count in dataclasses.asdict(schedule.steady).items()
+        }
+    )
+    longest = (
+        max(config.agent.heads.length, config.agent.context + config.gate.horizon)
+        * config.game.num_envs
+    )
     initial = -(-longest // schedule.steps_per_epoch) * schedule.steps_per_epoch
     steps = initial + (SETTLING + epochs - 1) * schedule.steps_per_epoch
     return replace(
         config,
         schedule=replace(
-            schedule, env_steps=steps, initial_steps=initial, initial_limit=initial, first=steady, steady=steady, final_epochs=0
+            schedule,
+            env_steps=steps,
+            initial_steps=initial,
+            initial_limit=initial,
+            first=steady,
+            steady=steady,
+            final_epochs=0,
         ),
         gate=replace(config.gate, end_recall=0.0),
         evaluation=replace(evaluation, every=1, final_episodes=evaluation.episodes),
@@ -67,16 +90,22 @@ def summarize(rows: list[dict[str, Any]], config: JediConfig) -> dict[str, Any]:
     """Figures from the metrics of the measured epochs, for the steady epoch that `config` asks for.
 
     Returns:
-      "parts": seconds per measured epoch; "seconds_per_update" and "updates_per_second" of the `PHASES`; "epoch_seconds": what an
-      epoch of `config` takes, all parts together; "host_share" of it; "compilations" in all measured epochs.
+      "parts": seconds per measured epoch; "seconds_per_update" and "updates_per_second" of the
+      `PHASES`; "epoch_seconds": what an epoch of `config` takes, all parts together; "host_share"
+      of it; "compilations" in all measured epochs.
     """
-    average = lambda name: sum(row.get(name, 0.0) for row in rows) / len(rows)
+
+    def average(name):
+        return sum(row.get(name, 0.0) for row in rows) / len(rows)
+
     parts = {name: average(f"time/{name}") for name in (*PHASES, *OTHER_PARTS)}
     done = {name: average(f"{name}/updates") for name in PHASES}
     pace = {name: parts[name] / done[name] for name in PHASES if done[name]}
     wanted = dataclasses.asdict(config.schedule.steady)
     every = max(config.evaluation.every, 1)
-    epoch = {name: pace.get(name, 0.0) * wanted[name] for name in PHASES} | {name: parts[name] for name in OTHER_PARTS}
+    epoch = {name: pace.get(name, 0.0) * wanted[name] for name in PHASES} | {
+        name: parts[name] for name in OTHER_PARTS
+    }
     epoch["evaluate"] /= every
     return {
         "parts": parts,
@@ -100,11 +129,27 @@ def compile_seconds(config: JediConfig) -> dict[str, float]:
 
 
 def claims(figures: dict[str, Any], settings: Settings) -> list[Claim]:
-    """What the figures say. Small games leave the host the least time, so its share is claimed for them."""
+    """What the figures say. Small games leave the host the least time, so its share is claimed for
+    them.
+    """
     where = f"JEDI, {settings.preset} on {settings.env}: "
-    found = [Claim(where + "programs compiled after the first steady epoch", 0, "<=", figures["compilations"])]
+    found = [
+        Claim(
+            where + "programs compiled after the first steady epoch",
+            0,
+            "<=",
+            figures["compilations"],
+        )
+    ]
     if settings.env in TOYS and settings.updates is None:
-        found.append(Claim(where + "share of a steady epoch spent between its parts", 0.05, "<=", figures["host_share"]))
+        found.append(
+            Claim(
+                where + "share of a steady epoch spent between its parts",
+                0.05,
+                "<=",
+                figures["host_share"],
+            )
+        )
     return found
 
 
@@ -115,7 +160,9 @@ def measure(settings: Settings) -> Path:
       Refusal: there is no such game, or something is not installed.
     """
     if settings.epochs < 1 or (settings.updates is not None and settings.updates < 1):
-        raise Refusal(f"--epochs ({settings.epochs}) and --updates ({settings.updates}) must be at least 1")
+        raise Refusal(
+            f"--epochs ({settings.epochs}) and --updates ({settings.updates}) must be at least 1"
+        )
     jax.config.update("jax_enable_compilation_cache", False)
     config = PRESETS[settings.preset](settings.env)
     with tempfile.TemporaryDirectory() as folder:
@@ -142,9 +189,15 @@ def show(figures: dict[str, Any], found: list[Claim]) -> None:
     total = figures["epoch_seconds"]
     print(f"{'part':<12}{'s/epoch':>10}{'share':>8}{'updates/s':>11}{'compile s':>11}")
     for name, seconds in figures["epoch_parts"].items():
-        pace, compiling = figures["updates_per_second"].get(name), figures["compile_seconds"].get(name)
+        pace, compiling = (
+            figures["updates_per_second"].get(name),
+            figures["compile_seconds"].get(name),
+        )
         columns = (f"{value:.1f}" if value is not None else "" for value in (pace, compiling))
-        print(f"{name:<12}{seconds:>10.3f}{seconds / total:>8.1%}" + "".join(f"{text:>11}" for text in columns))
+        print(
+            f"{name:<12}{seconds:>10.3f}{seconds / total:>8.1%}"
+            + "".join(f"{text:>11}" for text in columns)
+        )
     print(f"{'epoch':<12}{total:>10.3f}")
     for claim in found:
         print(f"{claim.claim}: {claim.measured:.3g} (goal {claim.direction} {claim.goal:g})")
@@ -157,7 +210,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments:
         import tyro
 
-        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.jedi_epoch", description=__doc__)
+        settings = tyro.cli(
+            Settings, args=arguments, prog="python -m benchmarks.jedi_epoch", description=__doc__
+        )
     try:
         print(measure(settings))
     except Refusal as refusal:

@@ -1,6 +1,8 @@
-"""Does JEDI learn the toy games? `python -m benchmarks.jedi_learning [--envs catch catch-drift] [--seeds 3]`.
+"""Does JEDI learn the toy games? `python -m benchmarks.jedi_learning [--envs catch catch-drift]
+[--seeds 3]`.
 
-Runs the trainer with the tiny preset, one seed after the other, and records every evaluation (100 games) with the minute it was made.
+Runs the trainer with the tiny preset, one seed after the other, and records every evaluation (100
+games) with the minute it was made.
 """
 
 import argparse
@@ -17,7 +19,9 @@ MINUTES = 10.0
 
 
 def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
-    """Evaluations of one run: steps, minutes of wall time, mean return over 100 games, and the monitors beside it."""
+    """Evaluations of one run: steps, minutes of wall time, mean return over 100 games, and the
+    monitors beside it.
+    """
     from jaxrl.jedi.presets import tiny
     from jaxrl.jedi.train import train
     from jaxrl.train.metrics import read_metrics
@@ -34,13 +38,21 @@ def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
         "entropy": "behaviour/entropy",
     }
     rows = [row for row in read_metrics(folder) if row.get("evaluate/return") is not None]
-    curve = [{short: row.get(name) for short, name in kept.items()} | {"minutes": row["time/total"] / 60} for row in rows]
-    return [{"random_return": read_metrics(folder)[0].get("collect/return"), **point} for point in curve]
+    curve = [
+        {short: row.get(name) for short, name in kept.items()} | {"minutes": row["time/total"] / 60}
+        for row in rows
+    ]
+    return [
+        {"random_return": read_metrics(folder)[0].get("collect/return"), **point} for point in curve
+    ]
 
 
 def last_in_time(curve: list[dict[str, float]]) -> float:
     """The last evaluation made within `MINUTES`; -inf if there is none."""
-    return max(((p["minutes"], p["return"]) for p in curve if p["minutes"] <= MINUTES), default=(0, float("-inf")))[1]
+    return max(
+        ((p["minutes"], p["return"]) for p in curve if p["minutes"] <= MINUTES),
+        default=(0, float("-inf")),
+    )[1]
 
 
 def draw(path: Path) -> None:
@@ -48,14 +60,23 @@ def draw(path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    for axis, (env, (goal, _)) in zip(figure.subplots(1, len(GOALS), sharey=True), GOALS.items(), strict=True):
+    for axis, (env, (goal, _)) in zip(
+        figure.subplots(1, len(GOALS), sharey=True), GOALS.items(), strict=True
+    ):
         result = json.loads((RESULTS / f"{_name(env)}.json").read_text())
         for seed, curve in result["figures"]["curves"].items():
-            axis.plot([p["env_steps"] for p in curve], [p["return"] for p in curve], marker=".", label=f"seed {seed}")
+            axis.plot(
+                [p["env_steps"] for p in curve],
+                [p["return"] for p in curve],
+                marker=".",
+                label=f"seed {seed}",
+            )
         random = [curve[0]["random_return"] for curve in result["figures"]["curves"].values()]
         axis.axhline(sum(random) / len(random), color="gray", linestyle=":", label="random play")
         axis.axhline(goal, color="gray", linestyle="--", label=f"goal {goal}")
-        axis.set(title=f"{env}: mean return of 100 games", xlabel="environment steps", ylim=(-1, 1.05))
+        axis.set(
+            title=f"{env}: mean return of 100 games", xlabel="environment steps", ylim=(-1, 1.05)
+        )
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8, loc="lower right")
     figure.savefig(path, dpi=110)
@@ -70,7 +91,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envs", nargs="+", default=list(GOALS), choices=list(GOALS))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--draw", type=Path, help="only draw the recorded curves into this PNG file")
+    parser.add_argument(
+        "--draw", type=Path, help="only draw the recorded curves into this PNG file"
+    )
     options = parser.parse_args()
     if options.draw:
         draw(options.draw)
@@ -84,7 +107,8 @@ def main() -> None:
         scores = {seed: last_in_time(curve) for seed, curve in curves.items()}
         print(env, scores)
         claim = Claim(
-            f"{env}: seeds whose last evaluation (100 games) within {MINUTES:.0f} minutes is at least {goal}",
+            f"{env}: seeds whose last evaluation (100 games) within {MINUTES:.0f} minutes is at "
+            f"least {goal}",
             needed,
             ">=",
             sum(score >= goal for score in scores.values()),

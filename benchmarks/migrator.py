@@ -1,8 +1,10 @@
-"""Migrator on twenty refactorings with known kinds and sizes, five that must be refused, and wrong programs that must be found.
+"""Migrator on twenty refactorings with known kinds and sizes, five that must be refused, and wrong
+programs that must be found.
 
-`python -m benchmarks.migrator` rewrites every scenario of `benchmarks.migrator_scenarios` on several seeds, compares the results of the
-textbook ones with answers written by hand, completes shuffled sketches with minimum failing inputs and with whole assignments blocked,
-and looks for correspondences by k-best search and by MaxSAT.
+`python -m benchmarks.migrator` rewrites every scenario of `benchmarks.migrator_scenarios` on
+several seeds, compares the results of the textbook ones with answers written by hand, completes
+shuffled sketches with minimum failing inputs and with whole assignments blocked, and looks for
+correspondences by k-best search and by MaxSAT.
 """
 
 import itertools
@@ -16,7 +18,15 @@ from benchmarks.migrator_scenarios import REFUSED, SCENARIOS
 from benchmarks.migrator_scenarios.mutants import MUTANTS, Mutant
 from benchmarks.migrator_scenarios.scenario import Scenario
 from benchmarks.recording import Claim, record
-from reasoning.synthesis.migrator import Comparison, NoProgram, Options, Refactoring, parse_program, read_tables, refactor
+from reasoning.synthesis.migrator import (
+    Comparison,
+    NoProgram,
+    Options,
+    Refactoring,
+    parse_program,
+    read_tables,
+    refactor,
+)
 from reasoning.synthesis.migrator.correspondence import assignments, make_problem
 from reasoning.synthesis.migrator.maxsat import assignments_by_maxsat
 from reasoning.synthesis.migrator.reading import read_places
@@ -42,22 +52,44 @@ class Settings:
 
 
 def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
-    """One scenario with one seed: seconds by the clock and of this process, and what was claimed."""
+    """One scenario with one seed: seconds by the clock and of this process, and what was
+    claimed.
+    """
     before = time.process_time()
-    found = refactor(scenario.program, scenario.source, scenario.target, Options(budget=settings.budget, seed=seed))
+    found = refactor(
+        scenario.program,
+        scenario.source,
+        scenario.target,
+        Options(budget=settings.budget, seed=seed),
+    )
     spent = time.process_time() - before
     effort = found.effort
-    line = {"solved": isinstance(found, Refactoring), "seconds": effort.seconds, "cpu_seconds": spent, "iterations": effort.iterations,
-            "correspondences": effort.correspondences, "candidates": effort.candidates, "calls": effort.tests,
-            "states": effort.sequences, "phases": effort.phases}  # fmt: skip
+    line = {
+        "solved": isinstance(found, Refactoring),
+        "seconds": effort.seconds,
+        "cpu_seconds": spent,
+        "iterations": effort.iterations,
+        "correspondences": effort.correspondences,
+        "candidates": effort.candidates,
+        "calls": effort.tests,
+        "states": effort.sequences,
+        "phases": effort.phases,
+    }
     if isinstance(found, Refactoring):
-        line |= {"rewritten": len(found.rewritten), "functions": len(found.new.functions), "bound": found.checked.bound,
-                 "verified": found.verified, "agrees": agrees(scenario, found)}  # fmt: skip
+        line |= {
+            "rewritten": len(found.rewritten),
+            "functions": len(found.new.functions),
+            "bound": found.checked.bound,
+            "verified": found.verified,
+            "agrees": agrees(scenario, found),
+        }
     return line
 
 
 def agrees(scenario: Scenario, found: Refactoring) -> bool | None:
-    """Whether the answer written by hand and the one found show no difference within bound 2; None if none was written."""
+    """Whether the answer written by hand and the one found show no difference within bound 2; None
+    if none was written.
+    """
     if not scenario.golden:
         return None
     golden = parse_program(scenario.golden, found.target)
@@ -67,36 +99,63 @@ def agrees(scenario: Scenario, found: Refactoring) -> bool | None:
 
 
 def catch(mutant: Mutant) -> dict[str, Any]:
-    """Whether a wrong program is found: by our tests, and by sequences of two updates with one value for each parameter."""
+    """Whether a wrong program is found: by our tests, and by sequences of two updates with one
+    value for each parameter.
+    """
     scenario = mutant.scenario
     source, target = read_tables(scenario.source), read_tables(scenario.target)
     old, new = parse_program(scenario.program, source), parse_program(mutant.program, target)
     starts = related_starts(old, source, target)
     ours = Comparison(old, source, new, target, starts).run(3, lambda: True)
     single = Comparison(old, source, new, target, values=1).run(2, lambda: True, longer=False)
-    return {"scenario": scenario.name, "wrong": mutant.wrong, "caught": ours.failure is not None,
-            "caught_by_single_values": single.failure is not None,
-            "scenario_calls": len(ours.failure.calls) if ours.failure else None}  # fmt: skip
+    return {
+        "scenario": scenario.name,
+        "wrong": mutant.wrong,
+        "caught": ours.failure is not None,
+        "caught_by_single_values": single.failure is not None,
+        "scenario_calls": len(ours.failure.calls) if ours.failure else None,
+    }
 
 
 def refuse(scenario: Scenario) -> dict[str, Any]:
     """Whether a refactoring without an answer is refused for the right reason."""
     found = refactor(scenario.program, scenario.source, scenario.target, Options(budget=60.0))
     right = isinstance(found, NoProgram) and scenario.refused in found.reason
-    return {"scenario": scenario.name, "refused": right, "reason": getattr(found, "reason", ""), "seconds": found.effort.seconds}
+    return {
+        "scenario": scenario.name,
+        "refused": right,
+        "reason": getattr(found, "reason", ""),
+        "seconds": found.effort.seconds,
+    }
 
 
 def learn(scenario: Scenario, seed: int, learning: str, budget: float) -> dict[str, Any]:
     """Proposals until sketches with their options in random order are completed."""
-    options = Options(budget=budget, seed=seed, learning=learning, ranked=False, bound=1, verify="off", most_correspondences=1)
+    options = Options(
+        budget=budget,
+        seed=seed,
+        learning=learning,
+        ranked=False,
+        bound=1,
+        verify="off",
+        most_correspondences=1,
+    )
     found = refactor(scenario.program, scenario.source, scenario.target, options)
-    return {"solved": isinstance(found, Refactoring), "iterations": found.effort.iterations, "seconds": found.effort.seconds}
+    return {
+        "solved": isinstance(found, Refactoring),
+        "iterations": found.effort.iterations,
+        "seconds": found.effort.seconds,
+    }
 
 
 def search(scenario: Scenario, number: int) -> dict[str, Any]:
-    """Seconds of both searches for the likeliest correspondences, and whether they lose the same."""
+    """Seconds of both searches for the likeliest correspondences, and whether they lose
+    the same.
+    """
     source, target = read_tables(scenario.source), read_tables(scenario.target)
-    problem = make_problem(source, target, frozenset(read_places(parse_program(scenario.program, source), source)))
+    problem = make_problem(
+        source, target, frozenset(read_places(parse_program(scenario.program, source), source))
+    )
     line: dict[str, Any] = {"scenario": scenario.name, "columns": len(problem.columns)}
     losses = []
     for name, method in (("k_best", assignments), ("rc2", assignments_by_maxsat)):
@@ -109,13 +168,25 @@ def search(scenario: Scenario, number: int) -> dict[str, Any]:
 
 def summary(scenario: Scenario, runs: list[dict]) -> dict[str, Any]:
     """One line of the table: medians and ranges over the seeds."""
-    spread = lambda key: {
-        "median": statistics.median(r[key] for r in runs),
-        "min": min(r[key] for r in runs),
-        "max": max(r[key] for r in runs),
-    }
+
+    def spread(key):
+        return {
+            "median": statistics.median(r[key] for r in runs),
+            "min": min(r[key] for r in runs),
+            "max": max(r[key] for r in runs),
+        }
+
     line = {
-        key: spread(key) for key in ("seconds", "cpu_seconds", "iterations", "correspondences", "candidates", "calls", "states")
+        key: spread(key)
+        for key in (
+            "seconds",
+            "cpu_seconds",
+            "iterations",
+            "correspondences",
+            "candidates",
+            "calls",
+            "states",
+        )
     }
     solved = [run for run in runs if run["solved"]]
     line |= {
@@ -124,7 +195,11 @@ def summary(scenario: Scenario, runs: list[dict]) -> dict[str, Any]:
         "phases": runs[0]["phases"],
         "complete": sum(r["bound"] == 3 for r in solved),
     }
-    line |= {key: solved[0][key] for key in ("functions", "rewritten", "verified", "agrees")} if solved else {}
+    line |= (
+        {key: solved[0][key] for key in ("functions", "rewritten", "verified", "agrees")}
+        if solved
+        else {}
+    )
     return {"scenario": scenario.name, **line}
 
 
@@ -140,14 +215,29 @@ def claims(table: list[dict], mutants: list[dict], refused: list[dict], seeds: i
             statistics.median(x["seconds"]["median"] for x in table),
             seeds,
         ),
-        Claim("Migrator: slowest of all runs, s", 60, "<=", max(x["seconds"]["max"] for x in table), seeds),
+        Claim(
+            "Migrator: slowest of all runs, s",
+            60,
+            "<=",
+            max(x["seconds"]["max"] for x in table),
+            seeds,
+        ),
     ]
     if mutants:
         missed = sum(not line["caught"] for line in mutants)
-        found.append(Claim(f"Migrator: wrong programs not found, of {len(mutants)}", 0, "<=", missed))
+        found.append(
+            Claim(f"Migrator: wrong programs not found, of {len(mutants)}", 0, "<=", missed)
+        )
     if refused:
         kept = sum(not line["refused"] for line in refused)
-        found.append(Claim(f"Migrator: refactorings without an answer not refused, of {len(refused)}", 0, "<=", kept))
+        found.append(
+            Claim(
+                f"Migrator: refactorings without an answer not refused, of {len(refused)}",
+                0,
+                "<=",
+                kept,
+            )
+        )
     return found
 
 
@@ -156,20 +246,31 @@ def main(arguments: list[str] | None = None) -> None:
     import tyro
 
     arguments = sys.argv[1:] if arguments is None else arguments
-    settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.migrator", description=__doc__)
+    settings = tyro.cli(
+        Settings, args=arguments, prog="python -m benchmarks.migrator", description=__doc__
+    )
     chosen = [s for s in SCENARIOS if not settings.only or s.name.startswith(tuple(settings.only))]
     read_tables(chosen[0].source)  # what is imported late is not part of any scenario's time
     table = []
     for scenario in chosen:
-        table.append(line := summary(scenario, [solve(scenario, seed, settings) for seed in range(settings.seeds)]))
-        print(f"{scenario.name}: {line['solved']}/{line['runs']}, {line['seconds']['median']:.2f} s, "
-              f"processor {line['cpu_seconds']['median']:.2f} s",
-              flush=True)  # fmt: skip
+        table.append(
+            line := summary(
+                scenario, [solve(scenario, seed, settings) for seed in range(settings.seeds)]
+            )
+        )
+        print(
+            f"{scenario.name}: {line['solved']}/{line['runs']}, {line['seconds']['median']:.2f} s, "
+            f"processor {line['cpu_seconds']['median']:.2f} s",
+            flush=True,
+        )
     refused = [refuse(scenario) for scenario in REFUSED]
     mutants = [catch(mutant) for mutant in MUTANTS]
-    print(f"refused {sum(r['refused'] for r in refused)}/{len(refused)}, "
-          f"wrong programs found {sum(m['caught'] for m in mutants)}/{len(mutants)}, "
-          f"with single values {sum(m['caught_by_single_values'] for m in mutants)}", flush=True)  # fmt: skip
+    print(
+        f"refused {sum(r['refused'] for r in refused)}/{len(refused)}, "
+        f"wrong programs found {sum(m['caught'] for m in mutants)}/{len(mutants)}, "
+        f"with single values {sum(m['caught_by_single_values'] for m in mutants)}",
+        flush=True,
+    )
     blocking = [
         {
             "scenario": s.name,

@@ -1,7 +1,10 @@
-"""The programs that make up training a world model, and what can be said of each without running it: memory, kernels, arithmetic.
+"""The programs that make up training a world model, and what can be said of each without running
+it: memory, kernels, arithmetic.
 
-A program can be compiled for the machine at hand, or ahead of time for an NVIDIA H100 that is not there: only the CUDA plugin of JAX
-must be installed (`pip install "jax[cuda12]"`). Memory and kernels are then those of the real GPU program, before autotuning.
+A program can be compiled for the machine at hand, or ahead of time for an NVIDIA H100 that is not
+there: only the CUDA plugin of JAX
+must be installed (`pip install "jax[cuda12]"`). Memory and kernels are then those of the real GPU
+program, before autotuning.
 """
 
 import re
@@ -56,21 +59,35 @@ class Compiled:
 
 def agent_config(config: AgentConfig, batch: int, horizon: int, precision: str) -> AgentConfig:
     """The same agent with other batches, horizon and precision."""
-    parts = {name: replace(getattr(config, name), batch=batch) for name in ("world_model", "heads", "behaviour", "probe")}
+    parts = {
+        name: replace(getattr(config, name), batch=batch)
+        for name in ("world_model", "heads", "behaviour", "probe")
+    }
     parts["behaviour"] = replace(parts["behaviour"], horizon=horizon)
     return replace(config, precision=precision, **parts)
 
 
-def agent_shapes(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int]) -> AgentState:
+def agent_shapes(
+    config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int]
+) -> AgentState:
     """The agent without numbers."""
     return jax.eval_shape(lambda: init(config, num_actions, frame_shape, jax.random.key(0)))
 
 
 def segment_shapes(leading: tuple[int, ...], frame_shape: tuple[int, int, int]) -> Segment:
     """A batch of segments without numbers."""
-    of = lambda dtype, *more: jax.ShapeDtypeStruct((*leading, *more), dtype)
+
+    def of(dtype, *more):
+        return jax.ShapeDtypeStruct((*leading, *more), dtype)
+
     return Segment(
-        of(jnp.uint8, *frame_shape), of(jnp.int32), of(jnp.float32), of(jnp.bool_), of(jnp.bool_), of(jnp.bool_), of(jnp.bool_)
+        of(jnp.uint8, *frame_shape),
+        of(jnp.int32),
+        of(jnp.float32),
+        of(jnp.bool_),
+        of(jnp.bool_),
+        of(jnp.bool_),
+        of(jnp.bool_),
     )
 
 
@@ -95,7 +112,9 @@ def roll(agent: AgentState, batch: Segment, key: jax.Array) -> jax.Array:
         return world, outcome.reward_logits
 
     start = jax.tree.map(lambda a: a[:, 0], batch)
-    world, rewards = jax.lax.scan(step, begin(agent, start), (actions, jax.random.split(key_noise, horizon)))
+    world, rewards = jax.lax.scan(
+        step, begin(agent, start), (actions, jax.random.split(key_noise, horizon))
+    )
     return world.z[:, -1], rewards
 
 
@@ -104,16 +123,30 @@ def rollout(agent: AgentState, batch: Segment, key: jax.Array):
     return imagine(agent, batch, key)[0]
 
 
-def programs(agent: AgentState, frame_shape: tuple[int, int, int]) -> dict[str, tuple[Callable, Segment, bool]]:
-    """Name to function, shapes of its batch, and whether it gives the agent back (and may take its memory)."""
-    batch = lambda phase: segment_shapes((*phase.batch(agent.spec), phase.size(agent.spec)), frame_shape)
-    phases: dict[str, Phase] = {name: phase for name, phase in phases_of(agent.spec.config).items() if name != "probe"}
+def programs(
+    agent: AgentState, frame_shape: tuple[int, int, int]
+) -> dict[str, tuple[Callable, Segment, bool]]:
+    """Name to function, shapes of its batch, and whether it gives the agent back (and may take its
+    memory).
+    """
+
+    def batch(phase):
+        return segment_shapes((*phase.batch(agent.spec), phase.size(agent.spec)), frame_shape)
+
+    phases: dict[str, Phase] = {
+        name: phase for name, phase in phases_of(agent.spec.config).items() if name != "probe"
+    }
     updates = {name: (phase.update, batch(phase), True) for name, phase in phases.items()}
     starts = batch(phases["behaviour"])
-    return updates | {"imagination": (rollout, starts, False), "imagination without policy": (roll, starts, False)}
+    return updates | {
+        "imagination": (rollout, starts, False),
+        "imagination without policy": (roll, starts, False),
+    }
 
 
-def compile_for(target: str, function: Callable, agent: AgentState, batch: Segment, donate: bool) -> Compiled:
+def compile_for(
+    target: str, function: Callable, agent: AgentState, batch: Segment, donate: bool
+) -> Compiled:
     """Compile `function(agent, batch, key)` for "here" or "cuda"; the arguments are shapes.
 
     Raises:
@@ -126,15 +159,28 @@ def compile_for(target: str, function: Callable, agent: AgentState, batch: Segme
         options |= {"in_shardings": place, "out_shardings": place}
     began = time.perf_counter()
     lowered = jax.jit(function, **options).lower(agent, batch, key)
-    settings = {"xla_gpu_autotune_level": "0", "xla_gpu_enable_triton_gemm": False} if target == "cuda" else None
+    settings = (
+        {"xla_gpu_autotune_level": "0", "xla_gpu_enable_triton_gemm": False}
+        if target == "cuda"
+        else None
+    )
     program = lowered.compile(compiler_options=settings)
     seconds = time.perf_counter() - began
     memory = program.memory_analysis()
-    total = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes - memory.alias_size_in_bytes
+    total = (
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+        - memory.alias_size_in_bytes
+    )
     return Compiled(
-        program, total, memory.temp_size_in_bytes, count_kernels(program.as_text()) if target == "cuda" else None,
-        count_flops(partial(function), agent, batch, key), seconds,
-    )  # fmt: skip
+        program,
+        total,
+        memory.temp_size_in_bytes,
+        count_kernels(program.as_text()) if target == "cuda" else None,
+        count_flops(partial(function), agent, batch, key),
+        seconds,
+    )
 
 
 def h100() -> jax.Device:
@@ -142,21 +188,38 @@ def h100() -> jax.Device:
     from jax.experimental import topologies
 
     try:
-        topology = topologies.get_topology_desc("1x1x1", platform="cuda", topology="1x1x1", target_config=H100)
+        topology = topologies.get_topology_desc(
+            "1x1x1", platform="cuda", topology="1x1x1", target_config=H100
+        )
     except Exception as error:
-        raise RuntimeError(f'JAX cannot compile for CUDA here ({error}): pip install "jax[cuda12]" first') from error
+        raise RuntimeError(
+            f'JAX cannot compile for CUDA here ({error}): pip install "jax[cuda12]" first'
+        ) from error
     return topology.devices[0]
 
 
 QUIET = (
-    "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id", "copy-done", "async-done",
-    "async-update", "opt-barrier", "iota",
-)  # fmt: skip
+    "parameter",
+    "constant",
+    "tuple",
+    "get-tuple-element",
+    "bitcast",
+    "after-all",
+    "partition-id",
+    "replica-id",
+    "copy-done",
+    "async-done",
+    "async-update",
+    "opt-barrier",
+    "iota",
+)
 """HLO instructions that launch nothing."""
 
 
 def count_kernels(text: str) -> int:
-    """Kernels of one call of a scheduled GPU program, from its HLO text: fusions, library calls and copies, loops as often as they run."""
+    """Kernels of one call of a scheduled GPU program, from its HLO text: fusions, library calls and
+    copies, loops as often as they run.
+    """
     computations, entry, name = {}, None, None
     for line in text.splitlines():
         header = re.match(r"^(ENTRY )?%?([\w.\-]+) .*\{$", line)
@@ -188,7 +251,11 @@ def _kernels_in(line: str, computations) -> int:
         return _kernels_of(body, computations) * (int(turns[1]) if turns else 1)
     if kind == "conditional":
         branches = re.search(r"branch_computations=\{([^}]*)\}", line)
-        names = branches[1].split(",") if branches else re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", line)
+        names = (
+            branches[1].split(",")
+            if branches
+            else re.findall(r"(?:true|false)_computation=%?([\w.\-]+)", line)
+        )
         return max(_kernels_of(branch.strip().lstrip("%"), computations) for branch in names)
     if kind in ("call", "async-start"):
         inner = re.search(r"(?:to_apply|calls)=%?([\w.\-]+)", line)

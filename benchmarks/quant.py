@@ -1,8 +1,10 @@
-"""Vector quantization beside vector-quantize-pytorch, in one run: search, training step, residual levels, FSQ, k-means, memory.
+"""Vector quantization beside vector-quantize-pytorch, in one run: search, training step, residual
+levels, FSQ, k-means, memory.
 
-`python -m benchmarks.quant` times ours alone, and beside it the peer's eager and compiled form where it is installed
-(`pip install -e ".[bench]"`). All ways take turns, in an order drawn anew each time, with the same number of threads; medians count. A
-training step is forward, backward to the input, and the codebook's moving average. Also the share of rows that get the same code.
+`python -m benchmarks.quant` times ours alone, and beside it the peer's eager and compiled form
+where it is installed (`pip install -e ".[bench]"`). All ways take turns, in an order drawn anew
+each time, with the same number of threads; medians count. A training step is forward, backward to
+the input, and the codebook's moving average. Also the share of rows that get the same code.
 """
 
 import os
@@ -56,7 +58,9 @@ def config_of(codes: int, features: int) -> vq.VQConfig:
 
 
 def training(config: vq.VQConfig, params: dict) -> Callable:
-    """A training step, `(x, state) -> (gradient to x, state)`, which is what is timed and whose memory is measured."""
+    """A training step, `(x, state) -> (gradient to x, state)`, which is what is timed and whose
+    memory is measured.
+    """
 
     def loss(x, state):
         out, after = vq.quantize(params, state, x, config)
@@ -71,7 +75,9 @@ def ours(x: np.ndarray, codes: int, dtype: str) -> dict[str, Way]:
     params, state = vq.init(jax.random.key(0), config)
     held = {"state": state, "x": jnp.asarray(x, dtype)}
     train = jax.jit(training(config, params), donate_argnums=1)
-    encode = jax.jit(lambda x, state: vq.quantize(params, state, x, config, train=False)[0].quantized)
+    encode = jax.jit(
+        lambda x, state: vq.quantize(params, state, x, config, train=False)[0].quantized
+    )
 
     def step():
         grads, held["state"] = train(held["x"], held["state"])
@@ -86,7 +92,9 @@ def theirs(x: np.ndarray, codes: int, compiled: bool, dtype: str) -> dict[str, W
     from vector_quantize_pytorch import VectorQuantize
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    module = VectorQuantize(dim=x.shape[1], codebook_size=codes, decay=0.8, commitment_weight=1.0, rotation_trick=False)
+    module = VectorQuantize(
+        dim=x.shape[1], codebook_size=codes, decay=0.8, commitment_weight=1.0, rotation_trick=False
+    )
     called = torch.compile(module) if compiled else module
     data = torch.from_numpy(x)[None].to(getattr(torch, dtype))
     inputs = data.clone().requires_grad_(True)
@@ -116,7 +124,9 @@ def agreement(x: np.ndarray, codes: int, dtype: str) -> float:
     module._codebook.embed.data.copy_(torch.from_numpy(np.array(state.book.codes)))
     with torch.no_grad():
         theirs = module(torch.from_numpy(x)[None].to(getattr(torch, dtype)))[1][0].numpy()
-    return float((np.asarray(vq.encode(params, state, jnp.asarray(x, dtype), config)) == theirs).mean())
+    return float(
+        (np.asarray(vq.encode(params, state, jnp.asarray(x, dtype), config)) == theirs).mean()
+    )
 
 
 def their_others(x: np.ndarray) -> dict[str, Way]:
@@ -126,7 +136,10 @@ def their_others(x: np.ndarray) -> dict[str, Way]:
     from vector_quantize_pytorch.vector_quantize_pytorch import kmeans as their_kmeans
 
     data = torch.from_numpy(x)[None]
-    levels, fsq = ResidualVQ(dim=x.shape[1], num_quantizers=8, codebook_size=1024).eval(), FSQ(list(LEVELS)).eval()
+    levels, fsq = (
+        ResidualVQ(dim=x.shape[1], num_quantizers=8, codebook_size=1024).eval(),
+        FSQ(list(LEVELS)).eval(),
+    )
 
     def quiet(way):
         def call():
@@ -150,7 +163,9 @@ def others(x: np.ndarray) -> dict[str, Way]:
     data = jnp.asarray(x)
     config = residual.ResidualConfig(vq.VQConfig(1024, x.shape[1]), 8)
     params, state = residual.init(jax.random.key(0), config)
-    levels = jax.jit(lambda x: residual.quantize(params, state, x, config, train=False)[0].quantized)
+    levels = jax.jit(
+        lambda x: residual.quantize(params, state, x, config, train=False)[0].quantized
+    )
     fsq = scalar.FSQConfig(LEVELS)
     rounded = jax.jit(lambda x: scalar.quantize({}, {}, x[:, : len(LEVELS)], fsq)[0].quantized)
     centres = jax.jit(lambda x: kmeans(jax.random.key(0), x, 1024)[0])
@@ -170,20 +185,34 @@ def time_in_turns(ways: dict[str, Way], settings: Settings) -> dict[str, dict[st
             began = time.perf_counter()
             way()
             times[name].append(time.perf_counter() - began)
-    ms = lambda values: round(1e3 * values, 4)
+
+    def ms(values):
+        return round(1e3 * values, 4)
+
     return {
-        name: {"ms": ms(statistics.median(own[1:])), "least_ms": ms(min(own[1:])), "first_ms": ms(own[0])}
+        name: {
+            "ms": ms(statistics.median(own[1:])),
+            "least_ms": ms(min(own[1:])),
+            "first_ms": ms(own[0]),
+        }
         for name, own in times.items()
     }
 
 
 def memory(rows: int, codes: int, features: int, dtype: str) -> dict[str, int]:
-    """Bytes that our training step needs beside its arguments and results, and what one tile would be."""
+    """Bytes that our training step needs beside its arguments and results, and what one tile would
+    be.
+    """
     config = config_of(codes, features)
     params, state = vq.init(jax.random.key(0), config)
     step = jax.jit(training(config, params), donate_argnums=1)
-    found = step.lower(jax.ShapeDtypeStruct((rows, features), dtype), state).compile().memory_analysis()
-    return {"temporary_bytes": found.temp_size_in_bytes, "inputs_and_codes_bytes": 4 * (rows + codes) * features}
+    found = (
+        step.lower(jax.ShapeDtypeStruct((rows, features), dtype), state).compile().memory_analysis()
+    )
+    return {
+        "temporary_bytes": found.temp_size_in_bytes,
+        "inputs_and_codes_bytes": 4 * (rows + codes) * features,
+    }
 
 
 def peers(settings: Settings) -> list[str]:
@@ -207,7 +236,10 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
                 x = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
                 ways = {f"ours {name}": way for name, way in ours(x, k, settings.dtype).items()}
                 for form in forms:
-                    ways |= {f"{form} {name}": way for name, way in theirs(x, k, form == "compiled", settings.dtype).items()}
+                    ways |= {
+                        f"{form} {name}": way
+                        for name, way in theirs(x, k, form == "compiled", settings.dtype).items()
+                    }
                 rows.append(
                     {
                         "rows": n,
@@ -219,50 +251,106 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
                     | ({"same_code": agreement(x, k, settings.dtype)} if forms else {})
                 )
                 print(
-                    f"N {n} K {k} D {d}: " + ", ".join(f"{name} {t['ms']:.2f} ms" for name, t in rows[-1]["ms"].items()),
+                    f"N {n} K {k} D {d}: "
+                    + ", ".join(f"{name} {t['ms']:.2f} ms" for name, t in rows[-1]["ms"].items()),
                     flush=True,
                 )
     return rows
 
 
-def claims(rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], where: str) -> list[Claim]:
+def claims(
+    rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], where: str
+) -> list[Claim]:
     """What the figures say; without the peer the comparisons were not run."""
-    ratio = lambda row, form, what: row["ms"][f"{form} {what}"]["ms"] / row["ms"][f"ours {what}"]["ms"]
+
+    def ratio(row, form, what):
+        return row["ms"][f"{form} {what}"]["ms"] / row["ms"][f"ours {what}"]["ms"]
+
     compared = [row for row in rows if "eager train" in row["ms"]]
     large = [ratio(row, "eager", "train") for row in compared if row["codes"] >= 1024]
-    every = [ratio(row, form, what) for row in compared for form in ("eager", "compiled") for what in ("forward", "train")]
+    every = [
+        ratio(row, form, what)
+        for row in compared
+        for form in ("eager", "compiled")
+        for what in ("forward", "train")
+    ]
     each = [
-        beside[f"eager {n}"]["ms"] / beside[f"ours {n}"]["ms"] for n in ("residual", "fsq", "kmeans") if f"eager {n}" in beside
+        beside[f"eager {n}"]["ms"] / beside[f"ours {n}"]["ms"]
+        for n in ("residual", "fsq", "kmeans")
+        if f"eager {n}" in beside
     ]
     slowest = min(each, default=None)
     same = min((row["same_code"] for row in rows if "same_code" in row), default=None)
-    spare = max((row["memory"]["temporary_bytes"] - 3 * row["memory"]["inputs_and_codes_bytes"]) / 2**20 for row in rows)
+    spare = max(
+        (row["memory"]["temporary_bytes"] - 3 * row["memory"]["inputs_and_codes_bytes"]) / 2**20
+        for row in rows
+    )
     return [
-        Claim(f"time of the eager peer's training step over ours, K >= 1024, {where}", 3.0, ">=", min(large, default=None)),
-        Claim(f"time of the peer, eager or compiled, over ours, {where} (least ratio)", 1.0, ">=", min(every, default=None)),
-        Claim(f"time of the eager peer's residual levels, FSQ and k-means over ours, {where} (least ratio)", 1.0, ">=", slowest),
-        Claim(f"share of rows that get the peer's code of the same codebook, {where} (least)", 0.9999, ">=", same),
-        Claim(f"MiB of our training step beyond three times inputs and codes (one tile of scores is 32), {where}", 32.0, "<=", spare),
-    ]  # fmt: skip
+        Claim(
+            f"time of the eager peer's training step over ours, K >= 1024, {where}",
+            3.0,
+            ">=",
+            min(large, default=None),
+        ),
+        Claim(
+            f"time of the peer, eager or compiled, over ours, {where} (least ratio)",
+            1.0,
+            ">=",
+            min(every, default=None),
+        ),
+        Claim(
+            f"time of the eager peer's residual levels, FSQ and k-means over ours, {where} (least "
+            "ratio)",
+            1.0,
+            ">=",
+            slowest,
+        ),
+        Claim(
+            f"share of rows that get the peer's code of the same codebook, {where} (least)",
+            0.9999,
+            ">=",
+            same,
+        ),
+        Claim(
+            "MiB of our training step beyond three times inputs and codes (one tile of scores is "
+            f"32), {where}",
+            32.0,
+            "<=",
+            spare,
+        ),
+    ]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
-    settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.quant", description=__doc__)
+    settings = tyro.cli(
+        Settings, args=arguments, prog="python -m benchmarks.quant", description=__doc__
+    )
     rows = measure(settings)
-    data = np.random.default_rng(0).standard_normal((max(settings.rows), max(settings.features))).astype(np.float32)
-    ways = others(data) | (their_others(data) if peers(settings) else {}) if settings.dtype == "float32" else {}
+    data = (
+        np.random.default_rng(0)
+        .standard_normal((max(settings.rows), max(settings.features)))
+        .astype(np.float32)
+    )
+    ways = (
+        others(data) | (their_others(data) if peers(settings) else {})
+        if settings.dtype == "float32"
+        else {}
+    )
     beside = time_in_turns(ways, settings)
     print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in beside.items()))
     where = ", ".join(filter(None, (jax.default_backend(), settings.label)))
     found = claims(rows, beside, where)
     for claim in found:
         print(
-            f"{claim.claim}: {'not run' if claim.measured is None else f'{claim.measured:.2f}'} (goal {claim.direction} {claim.goal})"
+            f"{claim.claim}: {'not run' if claim.measured is None else f'{claim.measured:.2f}'} "
+            f"(goal {claim.direction} {claim.goal})"
         )
     print(
         record(
-            "-".join(filter(None, ("quant", settings.label))), {"dtype": settings.dtype, "sizes": rows, "others": beside}, found
+            "-".join(filter(None, ("quant", settings.label))),
+            {"dtype": settings.dtype, "sizes": rows, "others": beside},
+            found,
         )
     )
     return 0

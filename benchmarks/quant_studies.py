@@ -1,7 +1,8 @@
-"""What the collapse and the GM-VQ study say, as claims: `python -m benchmarks.quant_studies` writes `results/quant_studies.json`.
+"""What the collapse and the GM-VQ study say, as claims: `python -m benchmarks.quant_studies` writes
+`results/quant_studies.json`.
 
-Runs both studies with their presets `mixture` (5 seeds) and `digits` (3 seeds), some ten minutes on two cores; cells that lie finished in
-`--folder` are not run again.
+Runs both studies with their presets `mixture` (5 seeds) and `digits` (3 seeds), some ten minutes on
+two cores; cells that lie finished in `--folder` are not run again.
 """
 
 import dataclasses
@@ -35,40 +36,101 @@ Found = dict[str, dict[str, float]]
 
 def means(folder: Path, names: list[str]) -> Found:
     """Of the cells of a finished study."""
-    read = lambda name: json.loads((folder / "results" / f"{name}.json").read_text())
-    number = lambda values: isinstance(values, list) and values and all(isinstance(value, float) for value in values)
-    return {name: {key: float(np.mean(values)) for key, values in read(name).items() if number(values)} for name in names}
+
+    def read(name):
+        return json.loads((folder / "results" / f"{name}.json").read_text())
+
+    def number(values):
+        return (
+            isinstance(values, list)
+            and values
+            and all(isinstance(value, float) for value in values)
+        )
+
+    return {
+        name: {key: float(np.mean(values)) for key, values in read(name).items() if number(values)}
+        for name in names
+    }
 
 
 def collapse_claims(wide: Found, narrow: Found, seeds: int) -> list[Claim]:
     """Of cells named after their recipes; `narrow` has an encoder of width 2."""
     by_recipe = {name.rpartition("-")[2]: measures for name, measures in wide.items()}
-    ratio = lambda measure, of, to: by_recipe[of][measure] / by_recipe[to][measure]
+
+    def ratio(measure, of, to):
+        return by_recipe[of][measure] / by_recipe[to][measure]
+
     rank = max(measures["effective_rank"] for measures in narrow.values())
     what = "8-dimensional mixture, 256 codes"
     return [
-        Claim(f"collapse, {what}: perplexity, deferred over untrained", 5.0, ">=", ratio("perplexity", "deferred", "untrained"), seeds),
-        Claim(f"collapse, {what}: MSE, deferred over untrained", 0.5, "<=", ratio("mse", "deferred", "untrained"), seeds),
-        Claim(f"collapse, {what}: perplexity, step-matched control over untrained", 1.5, "<=",
-              ratio("perplexity", "control", "untrained"), seeds),
-        Claim("collapse: effective rank of four features behind an encoder of width 2", 2.01, "<=", rank, seeds),
-    ]  # fmt: skip
+        Claim(
+            f"collapse, {what}: perplexity, deferred over untrained",
+            5.0,
+            ">=",
+            ratio("perplexity", "deferred", "untrained"),
+            seeds,
+        ),
+        Claim(
+            f"collapse, {what}: MSE, deferred over untrained",
+            0.5,
+            "<=",
+            ratio("mse", "deferred", "untrained"),
+            seeds,
+        ),
+        Claim(
+            f"collapse, {what}: perplexity, step-matched control over untrained",
+            1.5,
+            "<=",
+            ratio("perplexity", "control", "untrained"),
+            seeds,
+        ),
+        Claim(
+            "collapse: effective rank of four features behind an encoder of width 2",
+            2.01,
+            "<=",
+            rank,
+            seeds,
+        ),
+    ]
 
 
 def gmvq_claims(config: GMVQStudyConfig, found: Found) -> list[Claim]:
-    """The paper's claim against all baselines, and the two bounds against each other where the KL weighs most."""
+    """The paper's claim against all baselines, and the two bounds against each other where the KL
+    weighs most.
+    """
     cells = config.cells()
-    of = lambda method, beta=config.betas[0]: found[next(c.name for c in cells if c.method == method and c.beta == beta)]
-    best = lambda measure, choose: choose(of(method)[measure] for method in config.baselines)
+
+    def of(method, beta=config.betas[0]):
+        return found[next(c.name for c in cells if c.method == method and c.beta == beta)]
+
+    def best(measure, choose):
+        return choose(of(method)[measure] for method in config.baselines)
+
     strong = max(config.betas)
     what = f"{config.data}, {config.codes} codes"
     return [
-        Claim(f"GM-VQ, {what}: MSE over the best baseline's", 1.0, "<=", of("gm-vq")["mse"] / best("mse", min), config.seeds),
-        Claim(f"GM-VQ, {what}: perplexity over the best baseline's", 1.0, ">=",
-              of("gm-vq")["perplexity"] / best("perplexity", max), config.seeds),
-        Claim(f"GM-VQ, {what}, beta {strong:g}: perplexity with the ALBO over the ELBO's", 1.0, ">=",
-              of("gm-vq", strong)["perplexity"] / of("gm-vq-elbo", strong)["perplexity"], config.seeds),
-    ]  # fmt: skip
+        Claim(
+            f"GM-VQ, {what}: MSE over the best baseline's",
+            1.0,
+            "<=",
+            of("gm-vq")["mse"] / best("mse", min),
+            config.seeds,
+        ),
+        Claim(
+            f"GM-VQ, {what}: perplexity over the best baseline's",
+            1.0,
+            ">=",
+            of("gm-vq")["perplexity"] / best("perplexity", max),
+            config.seeds,
+        ),
+        Claim(
+            f"GM-VQ, {what}, beta {strong:g}: perplexity with the ALBO over the ELBO's",
+            1.0,
+            ">=",
+            of("gm-vq", strong)["perplexity"] / of("gm-vq-elbo", strong)["perplexity"],
+            config.seeds,
+        ),
+    ]
 
 
 def names_of(config: CollapseConfig | GMVQStudyConfig) -> list[str]:
@@ -80,13 +142,19 @@ def measure(settings: Settings) -> Path:
     """Run what is missing, and record."""
     wide, study = mixture(), digits()
     narrow = dataclasses.replace(wide, widths=(2,), recipes=("untrained",))
-    for room, config, name in ((collapse, wide, "collapse"), (collapse, narrow, "collapse-narrow"), (gmvq, study, "gmvq")):
+    for room, config, name in (
+        (collapse, wide, "collapse"),
+        (collapse, narrow, "collapse-narrow"),
+        (gmvq, study, "gmvq"),
+    ):
         room.run(config, settings.folder / name)
     found = {
         name: means(settings.folder / name, names_of(config))
         for name, config in (("collapse", wide), ("collapse-narrow", narrow), ("gmvq", study))
     }
-    claims = collapse_claims(found["collapse"], found["collapse-narrow"], wide.seeds) + gmvq_claims(study, found["gmvq"])
+    claims = collapse_claims(found["collapse"], found["collapse-narrow"], wide.seeds) + gmvq_claims(
+        study, found["gmvq"]
+    )
     for claim in claims:
         print(f"{claim.claim}: {claim.measured:.3g} (goal {claim.direction} {claim.goal:g})")
     return record("quant_studies", found, claims)
@@ -94,7 +162,9 @@ def measure(settings: Settings) -> Path:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point."""
-    settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.quant_studies", description=__doc__)
+    settings = tyro.cli(
+        Settings, args=arguments, prog="python -m benchmarks.quant_studies", description=__doc__
+    )
     try:
         print(measure(settings))
     except Refusal as refusal:

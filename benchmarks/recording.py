@@ -1,4 +1,6 @@
-"""How a measurement is written down: figures and claims beside the hardware, date, commit and versions they belong to."""
+"""How a measurement is written down: figures and claims beside the hardware, date, commit and
+versions they belong to.
+"""
 
 import datetime
 import json
@@ -48,7 +50,8 @@ class Claim:
 
 
 def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path = RESULTS) -> Path:
-    """Write `folder/NAME.json`, or `NAME-DEVICE.json` if JAX computes on an accelerator; returns the path.
+    """Write `folder/NAME.json`, or `NAME-DEVICE.json` if JAX computes on an accelerator; returns
+    the path.
 
     Args:
       name: the benchmark, in small letters, digits, "_" and "-".
@@ -88,13 +91,18 @@ def path_of(name: str, folder: Path = RESULTS) -> Path:
 
 def _check(claim: Claim):
     if claim.direction not in SIDES:
-        raise ValueError(f"claim {claim.claim!r}: direction is {claim.direction!r}, not one of {', '.join(SIDES)}")
+        raise ValueError(
+            f"claim {claim.claim!r}: direction is {claim.direction!r}, not one of "
+            f"{', '.join(SIDES)}"
+        )
     if claim.measured is not None and not math.isfinite(claim.measured):
         raise ValueError(f"claim {claim.claim!r}: the measured figure is {claim.measured}")
 
 
 def hardware() -> dict[str, Any]:
-    """What this process computes on: CPU model, cores it may use, and the kind, platform and number of JAX devices."""
+    """What this process computes on: CPU model, cores it may use, and the kind, platform and number
+    of JAX devices.
+    """
     import jax
 
     device = jax.devices()[0]
@@ -129,17 +137,30 @@ def versions() -> dict[str, str]:
 
 
 def commit(root: Path = ROOT) -> str:
-    """The checked-out commit, with "+changes" if tracked files differ; LATENTAX_COMMIT where there is no git; else "unknown"."""
+    """The checked-out commit, with "+changes" if tracked files differ; LATENTAX_COMMIT where there
+    is no git; else "unknown".
+    """
     try:
         head = _git(root, "rev-parse", "--short=12", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/results", ":!README.md")
+        changed = _git(
+            root,
+            "status",
+            "--porcelain",
+            "--untracked-files=no",
+            "--",
+            ".",
+            ":!benchmarks/results",
+            ":!README.md",
+        )
     except (OSError, subprocess.CalledProcessError):
         return os.environ.get("LATENTAX_COMMIT", "unknown")
     return f"{head}+changes" if changed else head
 
 
 def _git(root, *arguments):
-    done = subprocess.run(["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
+    )
     return done.stdout.strip()
 
 

@@ -1,4 +1,6 @@
-"""Long training runs recorded one by one, so that a benchmark of many can be made over several days and machines."""
+"""Long training runs recorded one by one, so that a benchmark of many can be made over several days
+and machines.
+"""
 
 import dataclasses
 import datetime
@@ -24,13 +26,18 @@ BEGUN = "begun.json"
 def settings_of(configs: list[JediConfig]) -> str:
     """A fingerprint: runs of other settings do not belong to the same record.
 
-    Of the fields that differ from their defaults, so that a field that comes later, with a default that changes nothing, changes nothing.
+    Of the fields that differ from their defaults, so that a field that comes later, with a default
+    that changes nothing, changes nothing.
     """
-    return hashlib.sha256(json.dumps([chosen(config) for config in configs], sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        json.dumps([chosen(config) for config in configs], sort_keys=True).encode()
+    ).hexdigest()[:16]
 
 
 def chosen(config: Any) -> dict[str, Any]:
-    """The fields of a dataclass, and of those in it, that differ from their own class's defaults (or have none)."""
+    """The fields of a dataclass, and of those in it, that differ from their own class's defaults
+    (or have none).
+    """
     found = {}
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -44,7 +51,11 @@ def chosen(config: Any) -> dict[str, Any]:
 def curve_of(rows: Iterable[dict]) -> Curve:
     """Evaluations of a run: environment steps, minutes of processor time, mean return."""
     return [
-        {"env_steps": row["env_steps"], "minutes": row["time/processor"] / 60, "return": row["evaluate/return"]}
+        {
+            "env_steps": row["env_steps"],
+            "minutes": row["time/processor"] / 60,
+            "return": row["evaluate/return"],
+        }
         for row in rows
         if row.get("evaluate/return") is not None
     ]
@@ -73,7 +84,8 @@ def recorded(name: str, settings: str) -> Runs:
     """The runs that the record called `name` holds; none if there is no record.
 
     Raises:
-      SystemExit: the record is of other settings, or no record; what it holds took hours, so nothing is written over it.
+      SystemExit: the record is of other settings, or no record; what it holds took hours, so
+        nothing is written over it.
     """
     path = path_of(name, RESULTS)
     try:
@@ -89,9 +101,15 @@ def recorded(name: str, settings: str) -> Runs:
 
 
 def train_missing(
-    name: str, settings: str, configs: dict[str, JediConfig], seeds: list[int], folder: Path, write: Callable
+    name: str,
+    settings: str,
+    configs: dict[str, JediConfig],
+    seeds: list[int],
+    folder: Path,
+    write: Callable,
 ) -> Runs:
-    """Train every variant with every seed, but not those that the record holds; returns all that is known then.
+    """Train every variant with every seed, but not those that the record holds; returns all that is
+    known then.
 
     Args:
       name: of the record.
@@ -116,13 +134,21 @@ def train_missing(
                 raise SystemExit("stopped; the same command goes on, what was finished is recorded")
             runs = recorded(name, settings)  # read anew: another process may have added its own
             runs.setdefault(variant, {})[str(seed)] = finished_run(run, config.schedule.env_steps)
-            write({variant: dict(sorted(by_seed.items())) for variant, by_seed in sorted(runs.items())})
+            write(
+                {
+                    variant: dict(sorted(by_seed.items()))
+                    for variant, by_seed in sorted(runs.items())
+                }
+            )
     return recorded(name, settings)
 
 
 def curves_of(runs: Runs) -> dict[str, dict[int, Curve]]:
     """Only the curves."""
-    return {variant: {int(seed): run["curve"] for seed, run in by_seed.items()} for variant, by_seed in runs.items()}
+    return {
+        variant: {int(seed): run["curve"] for seed, run in by_seed.items()}
+        for variant, by_seed in runs.items()
+    }
 
 
 def random_return(runs: Runs) -> float:

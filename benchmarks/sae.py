@@ -1,9 +1,11 @@
-"""Sparse transcoders: one model beside SAELens, sparsify and dictionary-learning; ensembles beside loops; catalogue; attribution.
+"""Sparse transcoders: one model beside SAELens, sparsify and dictionary-learning; ensembles beside
+loops; catalogue; attribution.
 
-`python -m benchmarks.sae` times ours alone, and beside it every peer that is installed (benchmarks/sae_peers.py). Ways take turns in an
-order drawn anew each time, with the same number of threads; medians count. Quality stands beside speed: the fraction of variance that is
-left unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last parts build a catalogue from
-204 800 latents of 100 members, and explain one case at a time.
+`python -m benchmarks.sae` times ours alone, and beside it every peer that is installed
+(benchmarks/sae_peers.py). Ways take turns in an order drawn anew each time, with the same number of
+threads; medians count. Quality stands beside speed: the fraction of variance that is left
+unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last
+parts build a catalogue from 204 800 latents of 100 members, and explain one case at a time.
 """
 
 import multiprocessing
@@ -61,13 +63,22 @@ class Settings:
     """Record the figures; false only prints them."""
 
 
-def planted(rows: int, d_in: int, d_out: int, causes: int, active: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that sparse causes make, with a direction for each at either end; equal ends where the widths are equal."""
+def planted(
+    rows: int, d_in: int, d_out: int, causes: int, active: float, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that sparse causes make, with a direction for each at either end; equal ends where the
+    widths are equal.
+    """
     generator = np.random.default_rng(seed)
-    unit = lambda a: (a / np.linalg.norm(a, axis=1, keepdims=True)).astype(np.float32)
+
+    def unit(a):
+        return (a / np.linalg.norm(a, axis=1, keepdims=True)).astype(np.float32)
+
     here = unit(generator.standard_normal((causes, d_in)))
     there = here if d_in == d_out else unit(generator.standard_normal((causes, d_out)))
-    strength = (generator.random((rows, causes), np.float32) < active / causes) * generator.random((rows, causes), np.float32)
+    strength = (generator.random((rows, causes), np.float32) < active / causes) * generator.random(
+        (rows, causes), np.float32
+    )
     return strength @ here, strength @ there
 
 
@@ -91,8 +102,14 @@ class Ours:
         self.shape = TranscoderConfig(d, d, latents, "topk", k, centred=True, decoder_norm=1.0)
         self.loss, self.how = LossConfig(aux=1 / 32), LearnConfig(rate, 0, 0.0)
         params = transcoder.init(jax.random.key(0), self.shape)
-        self.learner, self.knob = learn.start(params, self.how), learn.knobs(self.shape, self.loss, self.how)
-        step = lambda learner, x: learn.update(learner, self.knob, x, x, self.shape, self.loss, self.how, updates)
+        self.learner, self.knob = (
+            learn.start(params, self.how),
+            learn.knobs(self.shape, self.loss, self.how),
+        )
+
+        def step(learner, x):
+            return learn.update(learner, self.knob, x, x, self.shape, self.loss, self.how, updates)
+
         self._step = jax.jit(step, donate_argnums=0)
 
     def update(self, x: np.ndarray) -> float:
@@ -107,7 +124,9 @@ class Ours:
 
 
 def single(settings: Settings, peers: dict[str, Peer]) -> dict[str, Any]:
-    """One model: rows per second, ours and the peers', and the least FVU over the step sizes, which mean different things to each."""
+    """One model: rows per second, ours and the peers', and the least FVU over the step sizes, which
+    mean different things to each.
+    """
     s = settings
     x, _ = planted(s.batch * 16, s.features, s.features, 2 * s.features, 8)
     held = x[-2048:]
@@ -119,9 +138,19 @@ def single(settings: Settings, peers: dict[str, Peer]) -> dict[str, Any]:
             for number in range(s.quality):
                 model.update(batches[number % len(batches)])
             left.setdefault(name, {})[f"{rate:g}"] = model.fvu(held)
-    seconds = in_turns({name: (lambda m=model: [m.update(b) for b in batches[:4]]) for name, model in models.items()}, s.repeats)
+    seconds = in_turns(
+        {
+            name: (lambda m=model: [m.update(b) for b in batches[:4]])
+            for name, model in models.items()
+        },
+        s.repeats,
+    )
     return {
-        name: {"rows_per_second": 4 * s.batch / seconds[name], "fvu": min(left[name].values()), "fvu_by_step_size": left[name]}
+        name: {
+            "rows_per_second": 4 * s.batch / seconds[name],
+            "fvu": min(left[name].values()),
+            "fvu_by_step_size": left[name],
+        }
         for name in models
     }
 
@@ -131,27 +160,39 @@ HOW = LearnConfig(4e-3, 0, 0.0)
 
 
 def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]]:
-    """Seconds per update of all members: one program, a loop over the program of one, and the peers' loops (one member, times M)."""
+    """Seconds per update of all members: one program, a loop over the program of one, and the
+    peers' loops (one member, times M).
+    """
     x, y = planted(8192, 32, 16, 32, 2)
     found = []
     steps = 20
     alone = {name: peer(32, 48, 4, 4e-3, 1000) for name, peer in peers.items()}
     square = [x[i * 256 : (i + 1) * 256] for i in range(steps)]
     of_peers = (
-        in_turns({name: (lambda m=m: [m.update(b) for b in square]) for name, m in alone.items()}, settings.repeats)
+        in_turns(
+            {name: (lambda m=m: [m.update(b) for b in square]) for name, m in alone.items()},
+            settings.repeats,
+        )
         if alone
         else {}
     )
     for members in settings.members:
         ways = {}
         for sampling in ("shared", "own"):
-            config = EnsembleConfig(members=members, updates=10**6, batch=256, chunk=steps, sampling=sampling)
+            config = EnsembleConfig(
+                members=members, updates=10**6, batch=256, chunk=steps, sampling=sampling
+            )
             ways[f"one program, {sampling} batches"] = _running(config, x, y)
             ways[f"one program, vmapped, {sampling} batches"] = _running(config, x, y, True)
         one = _running(replace(config, members=1), x, y)
-        ways["a loop over one member"] = lambda one=one, members=members: [one() for _ in range(members)]
+        ways["a loop over one member"] = lambda one=one, members=members: [
+            one() for _ in range(members)
+        ]
         seconds = {name: value / steps for name, value in in_turns(ways, settings.repeats).items()}
-        seconds |= {f"a loop over {name} (times M)": value / steps * members for name, value in of_peers.items()}
+        seconds |= {
+            f"a loop over {name} (times M)": value / steps * members
+            for name, value in of_peers.items()
+        }
         found.append({"members": members, "seconds_per_update": seconds})
     return found
 
@@ -170,7 +211,9 @@ def _running(config: EnsembleConfig, x, y, at_once: bool | None = None) -> Calla
 
 
 def building(count: int) -> dict[str, Any]:
-    """A catalogue of `count` latents of 100 members: half of them noisy copies of shared patterns, half of no one's."""
+    """A catalogue of `count` latents of 100 members: half of them noisy copies of shared patterns,
+    half of no one's.
+    """
     from scipy.sparse import random as random_sparse
     from scipy.sparse import vstack
 
@@ -181,17 +224,33 @@ def building(count: int) -> dict[str, Any]:
     signals, decoders = [], np.empty((members, width, 256), np.float32)
     for m in range(members):
         noisy = common.copy()
-        noisy.data = noisy.data * (1 + 0.1 * generator.standard_normal(len(noisy.data), np.float32)).clip(0.5)
-        signals += [noisy, random_sparse(width - shared, cases, 0.015, "csr", np.float32, generator)]
-        decoders[m, :shared] = directions + 0.3 * generator.standard_normal((shared, 256), np.float32)
+        noisy.data = noisy.data * (
+            1 + 0.1 * generator.standard_normal(len(noisy.data), np.float32)
+        ).clip(0.5)
+        signals += [
+            noisy,
+            random_sparse(width - shared, cases, 0.015, "csr", np.float32, generator),
+        ]
+        decoders[m, :shared] = directions + 0.3 * generator.standard_normal(
+            (shared, 256), np.float32
+        )
         decoders[m, shared:] = generator.standard_normal((width - shared, 256), np.float32)
     stacked, before = vstack(signals).tocsr(), _peak()
     began = time.perf_counter()
-    made = catalogue.build(stacked, decoders, np.ones((256, 5), np.float32), catalogue.CatalogueConfig(MatchConfig(block=4096)))
+    made = catalogue.build(
+        stacked,
+        decoders,
+        np.ones((256, 5), np.float32),
+        catalogue.CatalogueConfig(MatchConfig(block=4096)),
+    )
     return {
-        "latents": count, "seconds": time.perf_counter() - began, "patterns": len(made.patterns), "planted": shared,
-        "peak_MiB": _peak(), "peak_MiB_before": before,
-    }  # fmt: skip
+        "latents": count,
+        "seconds": time.perf_counter() - began,
+        "patterns": len(made.patterns),
+        "planted": shared,
+        "peak_MiB": _peak(),
+        "peak_MiB_before": before,
+    }
 
 
 def apart(function: Callable, *arguments) -> Any:
@@ -205,19 +264,37 @@ def _peak() -> float:
 
 
 def explaining(settings: Settings) -> dict[str, Any]:
-    """Seconds to explain one case with 100 members of the paper's size (512 -> 2048 -> 256), and the largest gap of the sum."""
-    members, shape = 100 if settings.catalogue else 4, TranscoderConfig(512, 256, 2048, "batchtopk", 32)
+    """Seconds to explain one case with 100 members of the paper's size (512 -> 2048 -> 256), and
+    the largest gap of the sum.
+    """
+    members, shape = (
+        100 if settings.catalogue else 4,
+        TranscoderConfig(512, 256, 2048, "batchtopk", 32),
+    )
     keys = jax.random.split(jax.random.key(0), 4)
     head = Head(
-        jax.random.normal(keys[0], (512, 256)) / 16, jnp.zeros(256), jax.random.normal(keys[1], (256, 5)) / 16, jnp.zeros(5)
+        jax.random.normal(keys[0], (512, 256)) / 16,
+        jnp.zeros(256),
+        jax.random.normal(keys[1], (256, 5)) / 16,
+        jnp.zeros(5),
     )
-    params = jax.lax.map(lambda key: transcoder.init(key, shape), jax.random.split(keys[2], members))
+    params = jax.lax.map(
+        lambda key: transcoder.init(key, shape), jax.random.split(keys[2], members)
+    )
     params["threshold"] = jnp.full(members, 2.0)
     assignment = np.random.default_rng(0).integers(-1, 5000, (members, 2048))
     x = np.asarray(jax.random.normal(keys[3], (1, 512)))
-    call = lambda: attribution.explain(head, params, assignment, 5000, x, shape)
+
+    def call():
+        return attribution.explain(head, params, assignment, 5000, x, shape)
+
     seconds = in_turns({"explain": call}, settings.repeats)["explain"]
-    return {"members": members, "latents": 2048, "seconds": seconds, "largest_gap": float(attribution.gap(call()).max())}
+    return {
+        "members": members,
+        "latents": 2048,
+        "seconds": seconds,
+        "largest_gap": float(attribution.gap(call()).max()),
+    }
 
 
 def claims(figures: dict[str, Any]) -> list[Claim]:
@@ -226,13 +303,32 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
     others = {name: of["rows_per_second"] for name, of in one.items() if name != "ours"}
     if others:
         best = one["ours"]["rows_per_second"] / max(others.values())
-    fvu = None if not others else one["ours"]["fvu"] / min(of["fvu"] for name, of in one.items() if name != "ours")
+    fvu = (
+        None
+        if not others
+        else one["ours"]["fvu"] / min(of["fvu"] for name, of in one.items() if name != "ours")
+    )
     seconds, size = many["seconds_per_update"], many["members"]
-    loops = [value for name, value in seconds.items() if name.startswith("a loop over") and "times M" in name]
+    loops = [
+        value
+        for name, value in seconds.items()
+        if name.startswith("a loop over") and "times M" in name
+    ]
     own = seconds["one program, own batches"]
     found = [
-        Claim("sae: rows/s of one TopK model (256 -> 2048, k 32) over the best peer's", 1.5, ">=", best),
-        Claim("sae: its FVU after as many updates at the better of two step sizes, over the best peer's", 1.0, "<=", fvu),
+        Claim(
+            "sae: rows/s of one TopK model (256 -> 2048, k 32) over the best peer's",
+            1.5,
+            ">=",
+            best,
+        ),
+        Claim(
+            "sae: its FVU after as many updates at the better of two step sizes, over the best "
+            "peer's",
+            1.0,
+            "<=",
+            fvu,
+        ),
         Claim(
             f"sae: {size} small members in one program, times a loop of the fastest peer",
             5,
@@ -245,14 +341,29 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
             ">=",
             seconds["a loop over one member"] / own,
         ),
-        Claim("sae: explaining one case with 100 members of 2048 latents, s", 1, "<=", figures["explain"]["seconds"]),
         Claim(
-            "sae: largest gap between a logit and the sum of its parts (float32)", 1e-5, "<=", figures["explain"]["largest_gap"]
+            "sae: explaining one case with 100 members of 2048 latents, s",
+            1,
+            "<=",
+            figures["explain"]["seconds"],
+        ),
+        Claim(
+            "sae: largest gap between a logit and the sum of its parts (float32)",
+            1e-5,
+            "<=",
+            figures["explain"]["largest_gap"],
         ),
     ]
     if "catalogue" in figures:
         made = figures["catalogue"]
-        found.append(Claim(f"sae: catalogue of {made['latents']} latents, minutes", 10, "<=", made["seconds"] / 60))
+        found.append(
+            Claim(
+                f"sae: catalogue of {made['latents']} latents, minutes",
+                10,
+                "<=",
+                made["seconds"] / 60,
+            )
+        )
         missed = abs(made["patterns"] - made["planted"]) / made["planted"]
         found.append(Claim("sae: its patterns, away from those planted, share", 0.01, "<=", missed))
     return found
@@ -260,7 +371,12 @@ def claims(figures: dict[str, Any]) -> list[Claim]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure and record."""
-    settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.sae", config=(tyro.conf.FlagConversionOff,))
+    settings = tyro.cli(
+        Settings,
+        args=arguments,
+        prog="python -m benchmarks.sae",
+        config=(tyro.conf.FlagConversionOff,),
+    )
     peers, missing = available(settings.peers)
     figures: dict[str, Any] = {"settings": settings.__dict__, "peers_that_did_not_run": missing}
     figures["single"] = single(settings, peers)
@@ -273,7 +389,9 @@ def main(arguments: list[str] | None = None) -> int:
         figures["catalogue"] = apart(building, settings.catalogue)
         print(figures["catalogue"], flush=True)
     for claim in claims(figures):
-        print(f"{claim.claim}: {claim.measured} (goal {claim.direction} {claim.goal}): {claim.holds}")
+        print(
+            f"{claim.claim}: {claim.measured} (goal {claim.direction} {claim.goal}): {claim.holds}"
+        )
     if settings.write:
         print(record("sae", figures, claims(figures)))
     return 0

@@ -1,8 +1,10 @@
-"""The peers of `benchmarks.sae`, each as a TopK autoencoder with auxiliary latents that takes one update per call.
+"""The peers of `benchmarks.sae`, each as a TopK autoencoder with auxiliary latents that takes one
+update per call.
 
-Needs PyTorch, and whichever of sae-lens 6, eai-sparsify 1.3 and dictionary-learning 0.1 is there (`pip install --no-deps` is enough); one
-that is not, or that does not run, is named in the record and left out. What they import for language models, which nothing here uses, is
-replaced by empty stand-ins where it is not installed.
+Needs PyTorch, and whichever of sae-lens 6, eai-sparsify 1.3 and dictionary-learning 0.1 is there
+(`pip install --no-deps` is enough); one that is not, or that does not run, is named in the record
+and left out. What they import for language models, which nothing here uses, is replaced by empty
+stand-ins where it is not installed.
 """
 
 import importlib.machinery
@@ -15,15 +17,41 @@ from typing import Any, Protocol
 import numpy as np
 
 UNUSED = (
-    "nnsight", "transformer_lens", "datasets", "transformers", "wandb", "plotly", "babe", "nltk", "automated_interpretability",
-    "pandas", "matplotlib", "tqdm", "yaml", "dotenv", "einops", "accelerate", "natsort", "umap", "umap_learn", "zstandard", "schedulefree",
-    "simple_parsing", "huggingface_hub", "typer", "requests", "tenacity", "bitsandbytes",
-)  # fmt: skip
+    "nnsight",
+    "transformer_lens",
+    "datasets",
+    "transformers",
+    "wandb",
+    "plotly",
+    "babe",
+    "nltk",
+    "automated_interpretability",
+    "pandas",
+    "matplotlib",
+    "tqdm",
+    "yaml",
+    "dotenv",
+    "einops",
+    "accelerate",
+    "natsort",
+    "umap",
+    "umap_learn",
+    "zstandard",
+    "schedulefree",
+    "simple_parsing",
+    "huggingface_hub",
+    "typer",
+    "requests",
+    "tenacity",
+    "bitsandbytes",
+)
 """Packages that the peers import and that training on arrays does not need."""
 
 
 class StandIns:
-    """Finds packages that are not there, and makes modules of them whose every name is an empty class."""
+    """Finds packages that are not there, and makes modules of them whose every name is an empty
+    class.
+    """
 
     def find_spec(self, name, path=None, target=None):
         """A specification for the unused ones, else None."""
@@ -46,13 +74,21 @@ def _anything(name):
     if name in ("HookedRootModule", "HookPoint"):
         from torch import nn
 
-        return nn.Identity if name == "HookPoint" else type(name, (nn.Module,), {"setup": lambda self: None})
+        return (
+            nn.Identity
+            if name == "HookPoint"
+            else type(name, (nn.Module,), {"setup": lambda self: None})
+        )
 
     class Empty:
         """Can be called, subscripted and used as a decorator."""
 
         def __new__(cls, *arguments, **_):
-            return arguments[0] if len(arguments) == 1 and callable(arguments[0]) else super().__new__(cls)
+            return (
+                arguments[0]
+                if len(arguments) == 1 and callable(arguments[0])
+                else super().__new__(cls)
+            )
 
         def __class_getitem__(cls, _):
             return cls
@@ -121,13 +157,17 @@ def dictionary_learning(d: int, latents: int, k: int, rate: float, updates: int)
 
 
 def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
-    """Its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer keeps them."""
+    """Its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer
+    keeps them.
+    """
     os.environ.setdefault("SPARSIFY_DISABLE_TRITON", "1")  # on a CPU it has no driver
     import torch
     from sparsify.config import SparseCoderConfig
     from sparsify.sparse_coder import SparseCoder
 
-    coder = SparseCoder(d, SparseCoderConfig(num_latents=latents, k=k), device="cpu", dtype=torch.float32)
+    coder = SparseCoder(
+        d, SparseCoderConfig(num_latents=latents, k=k), device="cpu", dtype=torch.float32
+    )
     optimizer = torch.optim.Adam(coder.parameters(), lr=rate)
     silent = torch.zeros(latents, dtype=torch.long)
 
@@ -169,7 +209,10 @@ def saelens(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
         def update(self, x):
             rows = torch.from_numpy(x)
             given = dict(
-                sae_in=rows, coefficients=coder.get_coefficients(), dead_neuron_mask=silent > 100, n_training_steps=Running.step
+                sae_in=rows,
+                coefficients=coder.get_coefficients(),
+                dead_neuron_mask=silent > 100,
+                n_training_steps=Running.step,
             )
             try:
                 step_input = TrainStepInput(**given, is_logging_step=False)
@@ -202,7 +245,9 @@ ALL = {"dictionary-learning": dictionary_learning, "sparsify": sparsify, "sae-le
 
 
 def available(wanted: bool) -> tuple[dict[str, Peer], dict[str, str]]:
-    """Those that make one update here, and why the others do not. PyTorch uses as many threads as there are cores."""
+    """Those that make one update here, and why the others do not. PyTorch uses as many threads as
+    there are cores.
+    """
     if wanted and not any(isinstance(finder, StandIns) for finder in sys.meta_path):
         sys.meta_path.append(StandIns())
     found: dict[str, Peer] = {}
@@ -217,6 +262,10 @@ def available(wanted: bool) -> tuple[dict[str, Peer], dict[str, str]]:
             model.update(rows)
             model.fvu(rows)
             found[name] = make
-        except Exception as error:  # whatever a peer raises: it is left out, and the record says why
-            missing[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+        except (
+            Exception
+        ) as error:  # whatever a peer raises: it is left out, and the record says why
+            missing[name] = (
+                f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+            )
     return found, missing

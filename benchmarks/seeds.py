@@ -1,7 +1,9 @@
-"""What several seeds in one program cost: seconds of an update for S = 1, 2, 4, 8 agents together, over one alone.
+"""What several seeds in one program cost: seconds of an update for S = 1, 2, 4, 8 agents together,
+over one alone.
 
-`python -m benchmarks.seeds` writes `results/seeds-PRESET.json`. On an accelerator, where one small agent leaves the device idle, five
-seeds should cost at most 1.5 times one; on a CPU nothing idles, and S seeds cost about S.
+`python -m benchmarks.seeds` writes `results/seeds-PRESET.json`. On an accelerator, where one small
+agent leaves the device idle, five seeds should cost at most 1.5 times one; on a CPU nothing idles,
+and S seeds cost about S.
 """
 
 import statistics
@@ -46,7 +48,12 @@ def seconds_per_update(settings: Settings, count: int) -> dict[str, float]:
     """Seconds of one update of all `count` agents, by phase."""
     config = PRESETS[settings.preset](settings.env)
     env = make(config.env, config.game.frame_size)
-    agents = stack([init(config.agent, env.num_actions, env.frame_shape, jax.random.key(seed)) for seed in range(count)])
+    agents = stack(
+        [
+            init(config.agent, env.num_actions, env.frame_shape, jax.random.key(seed))
+            for seed in range(count)
+        ]
+    )
     replays = (made_up_replay(config, env.num_actions, env.frame_shape),) * count
     keys = jax.random.split(jax.random.key(0), count)
     starts, stops = jnp.zeros(count, jnp.int32), jnp.full(count, settings.updates, jnp.int32)
@@ -75,13 +82,19 @@ def measure(settings: Settings) -> Path:
     relative = {count: total[count] / total[1] for count in settings.seeds}
     for count in settings.seeds:
         parts = ", ".join(f"{name} {1e3 * value:.1f}" for name, value in seconds[count].items())
-        print(f"{count} seeds: {1e3 * total[count]:.1f} ms for one update of each part ({parts}), {relative[count]:.2f} x one")
+        print(
+            f"{count} seeds: {1e3 * total[count]:.1f} ms for one update of each part ({parts}), "
+            f"{relative[count]:.2f} x one"
+        )
     cpu, most = jax.default_backend() == "cpu", max(settings.seeds)
     goal = 1.1 * most if cpu else 1.5 if most <= 5 else 0.3 * most
     claim = Claim(
-        f"{settings.preset} on {settings.env}: one update of each part for {most} seeds together, times the seconds for one",
-        goal, "<=", round(relative[most], 3),
-    )  # fmt: skip
+        f"{settings.preset} on {settings.env}: one update of each part for {most} seeds together, "
+        "times the seconds for one",
+        goal,
+        "<=",
+        round(relative[most], 3),
+    )
     figures = asdict(settings) | {
         "seconds": {str(k): v for k, v in seconds.items()},
         "relative": {str(k): v for k, v in relative.items()},
@@ -96,7 +109,9 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments:
         import tyro
 
-        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.seeds", description=__doc__)
+        settings = tyro.cli(
+            Settings, args=arguments, prog="python -m benchmarks.seeds", description=__doc__
+        )
     try:
         print(measure(settings))
     except Refusal as refusal:

@@ -1,6 +1,7 @@
 """The README's results table, made from `results/*.json`.
 
-`python -m benchmarks.table` prints it; `--write` puts it between the README's markers; `--check` fails if it is not there.
+`python -m benchmarks.table` prints it; `--write` puts it between the README's markers; `--check`
+fails if it is not there.
 """
 
 import argparse
@@ -19,12 +20,15 @@ def table(folder: Path = RESULTS) -> str:
     """The Markdown table of all claims, in the order of the file names.
 
     Raises:
-      ValueError: a file is not a result, or says that a claim holds when its figures do not (the file is named).
+      ValueError: a file is not a result, or says that a claim holds when its figures do not (the
+        file is named).
     """
     rows = [row for path in sorted(folder.glob("*.json")) for row in _rows(path)]
     if not rows:
         return EMPTY
-    return "\n".join(["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows)])
+    return "\n".join(
+        ["| " + " | ".join(cells) + " |" for cells in (COLUMNS, ("---",) * len(COLUMNS), *rows)]
+    )
 
 
 def _rows(path):
@@ -33,12 +37,19 @@ def _rows(path):
         machine = result["hardware"]
         device = machine["cpu"] if machine["platform"] == "cpu" else machine["device"]
         count = machine["cores"] if machine["platform"] == "cpu" else machine["devices"]
-        where = f"{device}, {count} core{'s' if count != 1 else ''}" if machine["platform"] == "cpu" else f"{count} x {device}"
+        where = (
+            f"{device}, {count} core{'s' if count != 1 else ''}"
+            if machine["platform"] == "cpu"
+            else f"{count} x {device}"
+        )
         when = f"{result['date']}, {result['commit']}"
         link = f"[{result['name']}](benchmarks/results/{path.name})"
         return [(*_cells(claim), where, when, link) for claim in result["claims"]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a benchmark result ({error!r}): write it with benchmarks.recording.record") from None
+        raise ValueError(
+            f"{path} is not a benchmark result ({error!r}): write it with "
+            "benchmarks.recording.record"
+        ) from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
@@ -52,7 +63,8 @@ def _cells(claim):
     holds = SIDES[claim["direction"]](measured, goal)
     if holds != claim["holds"]:
         raise ValueError(
-            f"the claim {claim['claim']!r} is marked holds={claim['holds']}, but {measured} against {target} says {holds}"
+            f"the claim {claim['claim']!r} is marked holds={claim['holds']}, but {measured} "
+            f"against {target} says {holds}"
         )
     return text, target, number(measured), "yes" if holds else "no", seeds
 
@@ -86,11 +98,17 @@ def with_table(text: str, content: str) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.table", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.table", description=__doc__.splitlines()[0]
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="put the table into the README")
-    what.add_argument("--check", action="store_true", help="exit with 1 if the README's table is out of date")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="another file than the README")
+    what.add_argument(
+        "--check", action="store_true", help="exit with 1 if the README's table is out of date"
+    )
+    parser.add_argument(
+        "--readme", type=Path, default=ROOT / "README.md", help="another file than the README"
+    )
     parser.add_argument("--results", type=Path, default=RESULTS, help="another folder of results")
     options = parser.parse_args(arguments)
     try:
@@ -107,7 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"benchmarks.table: {error}", file=sys.stderr)
         return 2
     if not current:
-        print(f"{options.readme} is out of date: run python -m benchmarks.table --write", file=sys.stderr)
+        print(
+            f"{options.readme} is out of date: run python -m benchmarks.table --write",
+            file=sys.stderr,
+        )
     return 0 if current else 1
 
 

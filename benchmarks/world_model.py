@@ -1,13 +1,16 @@
-"""JEDI beside pixel diffusion and separately trained latents: memory, imagination, training, in one run.
+"""JEDI beside pixel diffusion and separately trained latents: memory, imagination, training, in one
+run.
 
-`python -m benchmarks.world_model` measures each mode in a process of its own, with the same batch, horizon, denoising passes and
-precision, prints one table with ratios to "pixel", and writes `results/world_model-PRESET.json`.
+`python -m benchmarks.world_model` measures each mode in a process of its own, with the same batch,
+horizon, denoising passes and precision, prints one table with ratios to "pixel", and writes
+`results/world_model-PRESET.json`.
 
-`--target cuda` compiles for an H100 that need not be there and reports memory and kernels of the GPU programs; nothing is timed. On a
-CPU, `--batch` and `--horizon` are small by default, so that a pixel rollout ends; the ratios are what matters.
-`--external FILE` adds a column measured elsewhere (say, by a PyTorch program on the same machine), a JSON object with any of the figures
-"memory_bytes", "imagination_frames_per_s" and "seconds_per_triple", and the texts "name" and "hardware", which head the column. Its batch,
-horizon and precision are for you to keep equal.
+`--target cuda` compiles for an H100 that need not be there and reports memory and kernels of the
+GPU programs; nothing is timed. On a CPU, `--batch` and `--horizon` are small by default, so that a
+pixel rollout ends; the ratios are what matters. `--external FILE` adds a column measured elsewhere
+(say, by a PyTorch program on the same machine), a JSON object with any of the figures
+"memory_bytes", "imagination_frames_per_s" and "seconds_per_triple", and the texts "name" and
+"hardware", which head the column. Its batch, horizon and precision are for you to keep equal.
 """
 
 import dataclasses
@@ -73,7 +76,9 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
         own = replace(own, encoder=replace(own.encoder, kind="patch"))
     agent = agent_shapes(own, settings.actions, (side, side, 3))
     found: dict[str, Any] = {
-        "parameters": {name: count_params(getattr(agent, name).params) for name in ("world", "heads", "policy")},
+        "parameters": {
+            name: count_params(getattr(agent, name).params) for name in ("world", "heads", "policy")
+        },
         "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(agent)),
         "replay_bytes": frame_bytes(config.replay, (side, side, 3)),
         "updates_per_epoch": {name: getattr(config.schedule.steady, name) for name in UPDATES},
@@ -81,7 +86,11 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
     }
     for name, (function, batch, donate) in programs(agent, (side, side, 3)).items():
         compiled = compile_for(settings.target, function, agent, batch, donate)
-        figures = {f.name: getattr(compiled, f.name) for f in dataclasses.fields(compiled) if f.name != "run"}
+        figures = {
+            f.name: getattr(compiled, f.name)
+            for f in dataclasses.fields(compiled)
+            if f.name != "run"
+        }
         if settings.target == "here":
             figures["seconds"] = timed(compiled.run, own, batch, settings, donate, side)
         found["programs"][name] = figures
@@ -89,7 +98,10 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
     found["memory_bytes"] = max(found["programs"][name]["memory_bytes"] for name in UPDATES)
     device = jax.devices()[0]
     most = peak_flops(device.device_kind, settings.precision) if settings.target == "here" else None
-    return found | {"peak_bytes": (device.memory_stats() or {}).get("peak_bytes_in_use"), "peak_flops": most}
+    return found | {
+        "peak_bytes": (device.memory_stats() or {}).get("peak_bytes_in_use"),
+        "peak_flops": most,
+    }
 
 
 def timed(program, config, batch, settings: Settings, donate: bool, side: int) -> float:
@@ -110,16 +122,32 @@ def timed(program, config, batch, settings: Settings, donate: bool, side: int) -
 
 
 def in_own_process(settings: Settings, mode: str) -> dict[str, Any]:
-    """`measured_mode` in a fresh process, so that no mode finds the memory or programs of another."""
+    """`measured_mode` in a fresh process, so that no mode finds the memory or programs of
+    another.
+    """
     with tempfile.TemporaryDirectory() as folder:
         asked, answer = Path(folder) / "asked.json", Path(folder) / "answer.json"
-        plain = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()}
+        plain = {
+            k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()
+        }
         asked.write_text(json.dumps(plain | {"mode": mode}))
-        command = [sys.executable, "-m", "benchmarks.world_model", "--child", str(asked), str(answer)]
-        here = {"JAX_PLATFORMS": "cpu"} if settings.target == "cuda" else {}  # the plugin compiles, but finds no GPU to start
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.world_model",
+            "--child",
+            str(asked),
+            str(answer),
+        ]
+        here = (
+            {"JAX_PLATFORMS": "cpu"} if settings.target == "cuda" else {}
+        )  # the plugin compiles, but finds no GPU to start
         done = subprocess.run(command, check=False, env=os.environ | here)
         if done.returncode:
-            raise Refusal(f"measuring mode {mode} failed (exit status {done.returncode}); its message stands above")
+            raise Refusal(
+                f"measuring mode {mode} failed (exit status {done.returncode}); its message stands "
+                "above"
+            )
         return json.loads(answer.read_text())
 
 
@@ -139,12 +167,21 @@ def child(asked: str, answer: str) -> int:
 def summary(found: dict[str, Any], settings: Settings) -> dict[str, float | None]:
     """The figures that are compared."""
     programs = found["programs"]
-    sum_of = lambda key: sum(programs[name][key] for name in UPDATES)
+
+    def sum_of(key):
+        return sum(programs[name][key] for name in UPDATES)
+
     frames = settings.batch * settings.horizon
     timing = settings.target == "here"
-    per_s = lambda name: frames / programs[name]["seconds"] if timing else None
+
+    def per_s(name):
+        return frames / programs[name]["seconds"] if timing else None
+
     epoch, most = found["updates_per_epoch"], found["peak_flops"]
-    used = lambda flops, seconds: flops / seconds / most if timing and most else None
+
+    def used(flops, seconds):
+        return flops / seconds / most if timing and most else None
+
     imagination = programs["imagination"]
     return {
         "parameters": sum(found["parameters"].values()),
@@ -154,7 +191,9 @@ def summary(found: dict[str, Any], settings: Settings) -> dict[str, float | None
         "imagination_frames_per_s": per_s("imagination"),
         "imagination_without_policy_frames_per_s": per_s("imagination without policy"),
         "seconds_per_triple": sum_of("seconds") if timing else None,
-        "seconds_per_epoch": sum(epoch[name] * programs[name]["seconds"] for name in UPDATES) if timing else None,
+        "seconds_per_epoch": sum(epoch[name] * programs[name]["seconds"] for name in UPDATES)
+        if timing
+        else None,
         "flops_per_triple": sum_of("flops"),
         "flops_of_imagination": imagination["flops"],
         "flops_utilisation_of_triple": used(sum_of("flops"), sum_of("seconds") if timing else None),
@@ -184,12 +223,18 @@ def ratios(rows: dict[str, dict], to: str = "pixel") -> dict[str, dict[str, floa
 
 
 SPEED_GOALS = {"cpu": (15, 10), "float32": (8, 5), "bfloat16": (4, 5)}
-"""Times pixel diffusion, in imagination and in one update of each part, of one seed: on a CPU, which computes all the time; and on an
-accelerator by precision, where the small programs of latents wait for their launches."""
+"""Times pixel diffusion, in imagination and in one update of each part, of one seed: on a CPU,
+which computes all the time; and on an accelerator by precision, where the small programs of latents
+wait for their launches.
+"""
 
 
-def claims(relative: dict[str, dict[str, float]], settings: Settings, platform: str = "cpu") -> list[Claim]:
-    """The goals for the benchmark's sizes on a platform ("cpu", "gpu", "tpu"); what was not measured is not claimed."""
+def claims(
+    relative: dict[str, dict[str, float]], settings: Settings, platform: str = "cpu"
+) -> list[Claim]:
+    """The goals for the benchmark's sizes on a platform ("cpu", "gpu", "tpu"); what was not
+    measured is not claimed.
+    """
     what = f"{settings.precision}, batch {settings.batch}, horizon {settings.horizon}, 1 seed"
     target = "GPU programs compiled for an H100" if settings.target == "cuda" else "this machine"
     found = []
@@ -197,18 +242,44 @@ def claims(relative: dict[str, dict[str, float]], settings: Settings, platform: 
 
     def share(row, key, text, goal):
         if key in row:
-            found.append(Claim(f"{text}, share of pixel diffusion's ({target}; {what})", goal, "<=", round(1 / row[key], 4)))
+            found.append(
+                Claim(
+                    f"{text}, share of pixel diffusion's ({target}; {what})",
+                    goal,
+                    "<=",
+                    round(1 / row[key], 4),
+                )
+            )
 
     def times(row, key, text, goal):
         if key in row:
-            found.append(Claim(f"{text}, times pixel diffusion ({target}; {what})", goal, ">=", round(row[key], 3)))
+            found.append(
+                Claim(
+                    f"{text}, times pixel diffusion ({target}; {what})",
+                    goal,
+                    ">=",
+                    round(row[key], 3),
+                )
+            )
 
     if settings.target == "cuda" or platform != "cpu":
         share(jedi, "memory_bytes", "JEDI, memory of the worst update and the state", 0.30)
-        share(jedi, "memory_with_replay_bytes", "JEDI, the same with the replay on the device", 0.45)
-        share(patch, "memory_bytes", "JEDI with the patch encoder, memory of the worst update and the state", 0.15)
+        share(
+            jedi, "memory_with_replay_bytes", "JEDI, the same with the replay on the device", 0.45
+        )
+        share(
+            patch,
+            "memory_bytes",
+            "JEDI with the patch encoder, memory of the worst update and the state",
+            0.15,
+        )
     imagination, triple = SPEED_GOALS["cpu" if platform == "cpu" else settings.precision]
-    times(jedi, "imagination_frames_per_s", "JEDI, imagined frames per second with policy", imagination)
+    times(
+        jedi,
+        "imagination_frames_per_s",
+        "JEDI, imagined frames per second with policy",
+        imagination,
+    )
     times(jedi, "seconds_per_triple", "JEDI, speed of one update of each part", triple)
     return found
 
@@ -240,11 +311,17 @@ def settled(settings: Settings) -> Settings:
     if unknown or not settings.modes:
         raise Refusal(f"--modes {' '.join(unknown) or 'is empty'}: choose among {', '.join(MODES)}")
     learning = PRESETS[settings.preset]("Breakout").agent.behaviour
-    slow = settings.target == "here" and jax.default_backend() == "cpu" and settings.preset != "tiny"
+    slow = (
+        settings.target == "here" and jax.default_backend() == "cpu" and settings.preset != "tiny"
+    )
     chosen = replace(
         settings,
         batch=settings.batch if settings.batch is not None else 4 if slow else learning.batch,
-        horizon=settings.horizon if settings.horizon is not None else 3 if slow else learning.horizon,
+        horizon=settings.horizon
+        if settings.horizon is not None
+        else 3
+        if slow
+        else learning.horizon,
     )
     if min(chosen.batch, chosen.horizon, chosen.repeats, chosen.actions) < 1:
         raise Refusal("--batch, --horizon, --repeats and --actions must be at least 1")
@@ -265,12 +342,16 @@ def external_column(path: Path) -> tuple[str, dict[str, float]]:
         given = json.loads(path.read_text())
         known = {key: float(given[key]) for key in EXTERNAL if key in given}
     except (OSError, ValueError, TypeError) as error:
-        raise Refusal(f"--external {path} cannot be read ({error}): give a JSON object of numbers") from None
+        raise Refusal(
+            f"--external {path} cannot be read ({error}): give a JSON object of numbers"
+        ) from None
     if not known:
         raise Refusal(f"--external {path} has none of {', '.join(EXTERNAL)}")
     wrong = [key for key, value in known.items() if not (value > 0 and math.isfinite(value))]
     if wrong:
-        raise Refusal(f"--external {path}: {wrong[0]} is {given[wrong[0]]}: it must be a positive number")
+        raise Refusal(
+            f"--external {path}: {wrong[0]} is {given[wrong[0]]}: it must be a positive number"
+        )
     name = str(given.get("name", path.stem))
     return (f"{name}, {given['hardware']}" if "hardware" in given else name), known
 
@@ -288,10 +369,14 @@ def measure(settings: Settings) -> Path:
     show(rows, relative)
     for claim in made:
         print(f"{claim.claim}: {claim.measured:.3g} (goal {claim.direction} {claim.goal:g})")
-    asked = {k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()}
+    asked = {
+        k: str(v) if isinstance(v, Path) else v for k, v in dataclasses.asdict(settings).items()
+    }
     target = "" if settings.target == "here" else f"-{settings.target}"
     name = f"world_model-{settings.preset}-{settings.precision}{target}"
-    return record(name, {"settings": asked, "summary": rows, "ratios": relative, "modes": found}, made)
+    return record(
+        name, {"settings": asked, "summary": rows, "ratios": relative, "modes": found}, made
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -303,8 +388,12 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments:
         import tyro
 
-        settings = tyro.cli(Settings, args=arguments, prog="python -m benchmarks.world_model", description=__doc__)
-    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # this process must not take the memory of those that measure
+        settings = tyro.cli(
+            Settings, args=arguments, prog="python -m benchmarks.world_model", description=__doc__
+        )
+    os.environ.setdefault(
+        "XLA_PYTHON_CLIENT_PREALLOCATE", "false"
+    )  # this process must not take the memory of those that measure
     try:
         print(measure(settings))
     except Refusal as refusal:

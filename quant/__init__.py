@@ -1,6 +1,8 @@
-"""Discrete representations: quantizers, gradient estimators, their diagnostics, and the studies they exist for.
+"""Discrete representations: quantizers, gradient estimators, their diagnostics, and the studies
+they exist for.
 
-Quantizers are rooms of pure functions with one shape: `init(key, config, sample)`, `quantize(params, state, x, config, ...)`, `encode`,
+Quantizers are rooms of pure functions with one shape: `init(key, config, sample)`,
+`quantize(params, state, x, config, ...)`, `encode`,
 `decode`, all giving and taking `Quantized`:
 
   vq                 nearest of K learned codes (EMA or gradient; heads, projection, restart, affine, masks)
@@ -13,7 +15,8 @@ Quantizers are rooms of pure functions with one shape: `init(key, config, sample
   gumbel_vq          stochastic codes by logits
   modules            any of them as a Flax module
 
-Beside them: `nearest`, `initialize`, `gradients`, `estimators`, `oracle`, `fidelity`, `diagnostics`, `interop`, `presets`.
+Beside them: `nearest`, `initialize`, `gradients`, `estimators`, `oracle`, `fidelity`,
+`diagnostics`, `interop`, `presets`.
 """
 
 from quant.codebook import Restart

@@ -1,6 +1,8 @@
-"""Affine reparametrisation: codes that follow mean and spread of the embeddings at once (Huh et al. 2023).
+"""Affine reparametrisation: codes that follow mean and spread of the embeddings at once (Huh et al.
+2023).
 
-A code is moved by gradients or averages only when it is chosen; the shift and scale of the whole codebook reach it always.
+A code is moved by gradients or averages only when it is chosen; the shift and scale of the whole
+codebook reach it always.
 """
 
 import jax
@@ -32,7 +34,9 @@ def neutral(features: int) -> Moments:
 
 def scale_of(moments: Moments) -> jax.Array:
     """What codes are multiplied by, `[1, D]`."""
-    return jnp.sqrt(jnp.maximum(moments.var_x, VARIANCE_FLOOR) / jnp.maximum(moments.var_codes, VARIANCE_FLOOR))[None]
+    return jnp.sqrt(
+        jnp.maximum(moments.var_x, VARIANCE_FLOOR) / jnp.maximum(moments.var_codes, VARIANCE_FLOOR)
+    )[None]
 
 
 def to_embeddings(moments: Moments, codes: jax.Array) -> jax.Array:
@@ -54,13 +58,21 @@ def follow(
     decay_codes: float = 0.9,
     axis_name: str | None = None,
 ) -> Moments:
-    """One step of the moving moments (decays as in the peers' code). A batch without usable rows changes nothing."""
+    """One step of the moving moments (decays as in the peers' code). A batch without usable rows
+    changes nothing.
+    """
     weight = usable.astype(jnp.float32)[:, None]
     count = total(weight.sum(), axis_name)
     mean = total((weight * x).sum(0), axis_name) / jnp.maximum(count, 1)
     var = total((weight * (x - mean[None]) ** 2).sum(0), axis_name) / jnp.maximum(count, 1)
-    keep_x, keep_codes = jnp.where(moments.seen, decay_x, 0.0), jnp.where(moments.seen, decay_codes, 0.0)
-    towards = lambda old, new, keep: jnp.where(count > 0, keep * old + (1 - keep) * new, old)
+    keep_x, keep_codes = (
+        jnp.where(moments.seen, decay_x, 0.0),
+        jnp.where(moments.seen, decay_codes, 0.0),
+    )
+
+    def towards(old, new, keep):
+        return jnp.where(count > 0, keep * old + (1 - keep) * new, old)
+
     return Moments(
         towards(moments.mean_x, mean, keep_x),
         towards(moments.var_x, var, keep_x),

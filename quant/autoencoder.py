@@ -1,4 +1,6 @@
-"""Plain autoencoders for quantizers to sit in: a perceptron for vectors and small images, and the convolutions of `jaxrl.nn`."""
+"""Plain autoencoders for quantizers to sit in: a perceptron for vectors and small images, and the
+convolutions of `jaxrl.nn`.
+"""
 
 from collections.abc import Sequence
 
@@ -25,7 +27,8 @@ class Perceptron(nn.Module):
 
 
 class VectorAutoencoder(nn.Module):
-    """din - h - h - L and L - 64 - 64 - din (Our choice, after the prototype of the collapse study); examples are flattened.
+    """din - h - h - L and L - 64 - 64 - din (Our choice, after the prototype of the collapse
+    study); examples are flattened.
 
     Attributes:
       shape: of one example.
@@ -113,6 +116,9 @@ def autoencoder_for(
     """
     if len(shape) == 3 and shape[0] >= 16:
         if shape[0] % 2**levels or shape[1] % 2**levels:
-            raise Refusal(f"images of {shape[0]} x {shape[1]} cannot be halved {levels} times: crop them, or choose fewer levels")
+            raise Refusal(
+                f"images of {shape[0]} x {shape[1]} cannot be halved {levels} times: crop them, or "
+                "choose fewer levels"
+            )
         return ImageAutoencoder(shape, latent, width, levels)
     return VectorAutoencoder(shape, latent, width)

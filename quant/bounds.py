@@ -1,9 +1,11 @@
 """The lower bounds behind GM-VQ in closed form, and why the aggregated one is none.
 
-ALBO (Yan et al. 2024): E_{q(c) q(z|x)}[log p(x, z, c) - log q(c)], with the mean posterior q(c). It lacks the entropy of q(z|x): where
-that is negative (a narrow q(z|x)), it can exceed log p(x). The ELBO has it.
+ALBO (Yan et al. 2024): E_{q(c) q(z|x)}[log p(x, z, c) - log q(c)], with the mean posterior q(c). It
+lacks the entropy of q(z|x): where that is negative (a narrow q(z|x)), it can exceed log p(x). The
+ELBO has it.
 
-Everything here is for the simplest model, one code: z ~ N(0, I), x | z ~ N(z, variance I), q(z|x) = N(mean, spread I). All arrays `[L]`.
+Everything here is for the simplest model, one code: z ~ N(0, I), x | z ~ N(z, variance I), q(z|x) =
+N(mean, spread I). All arrays `[L]`.
 """
 
 import jax
@@ -20,7 +22,9 @@ def log_evidence(x: jax.Array, variance: jax.Array | float) -> jax.Array:
     return log_normal(x, jnp.zeros_like(x), 1 + variance)
 
 
-def albo(x: jax.Array, mean: jax.Array, spread: jax.Array | float, variance: jax.Array | float) -> jax.Array:
+def albo(
+    x: jax.Array, mean: jax.Array, spread: jax.Array | float, variance: jax.Array | float
+) -> jax.Array:
     """E_q[log p(x|z) + log p(z)]; with one code the codes' part is 0."""
     likelihood = log_normal(x, mean, variance) - 0.5 * x.size * spread / variance
     prior = log_normal(mean, jnp.zeros_like(mean), 1.0) - 0.5 * x.size * spread
@@ -32,6 +36,10 @@ def entropy(features: int, spread: jax.Array | float) -> jax.Array:
     return 0.5 * features * jnp.log(2 * jnp.pi * jnp.e * spread)
 
 
-def elbo(x: jax.Array, mean: jax.Array, spread: jax.Array | float, variance: jax.Array | float) -> jax.Array:
-    """ALBO with the entropy of q(z|x): never above log p(x), and equal to it at the true posterior."""
+def elbo(
+    x: jax.Array, mean: jax.Array, spread: jax.Array | float, variance: jax.Array | float
+) -> jax.Array:
+    """ALBO with the entropy of q(z|x): never above log p(x), and equal to it at the true
+    posterior.
+    """
     return albo(x, mean, spread, variance) + entropy(x.size, spread)

@@ -1,4 +1,6 @@
-"""Optional checks of what goes into a quantizer: numbers that are not finite would reach the codes and stay there."""
+"""Optional checks of what goes into a quantizer: numbers that are not finite would reach the codes
+and stay there.
+"""
 
 import functools
 from collections.abc import Callable
@@ -11,14 +13,18 @@ from quant.errors import require
 
 
 def require_finite(x: jax.Array, mask: jax.Array | None = None, name: str = "x") -> None:
-    """Inside `jax.experimental.checkify.checkify`, where it may be traced: an error that names the first bad row of `x [..., D]`.
+    """Inside `jax.experimental.checkify.checkify`, where it may be traced: an error that names the
+    first bad row of `x [..., D]`.
 
     Rows that are masked out are not looked at.
     """
     bad = ~jnp.isfinite(x).all(-1).reshape(-1)
     if mask is not None:
         bad &= mask.reshape(-1)
-    message = f"{name} {x.shape}: row {{row}} holds numbers that are not finite, as do {{count}} rows in all"
+    message = (
+        f"{name} {x.shape}: row {{row}} holds numbers that are not finite, as do {{count}} "
+        "rows in all"
+    )
     checkify.check(~bad.any(), message, row=bad.argmax(), count=bad.sum())
 
 
@@ -27,10 +33,11 @@ def checked(quantize: Callable) -> Callable:
 
         out, state = checked(vq.quantize)(params, state, x, config, key=key)
 
-    It waits for the result, so keep it for finding out. In a jitted step of your own, call `require_finite` and wrap the step by checkify.
+    It waits for the result, so keep it for finding out. In a jitted step of your own, call
+    `require_finite` and wrap the step by checkify.
 
-    Raises (the function that is returned):
-      QuantError: naming the first row with a number that is not finite; and whatever `quantize` raises.
+    Raises (the function that is returned): QuantError: naming the first row with a number that is
+      not finite; and whatever `quantize` raises.
     """
 
     @functools.partial(jax.jit, static_argnames=("config", "train"))

@@ -1,6 +1,8 @@
-"""Codebooks that follow the data: moving averages, restart of dead codes, and the reductions both need.
+"""Codebooks that follow the data: moving averages, restart of dead codes, and the reductions both
+need.
 
-Everything traces under jit, works across devices through `axis_name`, and never builds a one-hot of rows by codes.
+Everything traces under jit, works across devices through `axis_name`, and never builds a one-hot of
+rows by codes.
 """
 
 from dataclasses import dataclass
@@ -36,7 +38,8 @@ class Restart:
     """When a code counts as dead, and what takes its place: a row of the batch."""
 
     kind: Literal["count", "idle"] = "count"
-    """count: its moving average falls below `threshold`; idle: it was unused for `patience` steps."""
+    """count: its moving average falls below `threshold`; idle: it was unused for `patience` steps.
+    """
     threshold: float = 1.0
     """Rows per step."""
     patience: int = 100
@@ -46,13 +49,17 @@ class Restart:
 
 
 def make_codebook(codes: jax.Array) -> Codebook:
-    """A codebook that has seen nothing: every code counts one row, itself. `[K, D]` -> Codebook, whose buffers can be donated."""
+    """A codebook that has seen nothing: every code counts one row, itself. `[K, D]` -> Codebook,
+    whose buffers can be donated.
+    """
     codes = codes.astype(jnp.float32)
     zeros = jnp.zeros(codes.shape[0], jnp.int32)
     return Codebook(jnp.copy(codes), jnp.ones(codes.shape[0]), jnp.copy(codes), zeros, jnp.int32(0))
 
 
-def count_rows(index: jax.Array, codes: int, weight: jax.Array | None = None, axis_name: str | None = None) -> jax.Array:
+def count_rows(
+    index: jax.Array, codes: int, weight: jax.Array | None = None, axis_name: str | None = None
+) -> jax.Array:
     """Rows per code over all devices, float32 `[K]`.
 
     Args:
@@ -65,30 +72,42 @@ def count_rows(index: jax.Array, codes: int, weight: jax.Array | None = None, ax
 
 
 def sum_rows(
-    x: jax.Array, index: jax.Array, codes: int, weight: jax.Array | None = None, axis_name: str | None = None
+    x: jax.Array,
+    index: jax.Array,
+    codes: int,
+    weight: jax.Array | None = None,
+    axis_name: str | None = None,
 ) -> jax.Array:
-    """Sum of the rows `[N, D]` of each code over all devices, float32 `[K, D]`; see `count_rows`."""
+    """Sum of the rows `[N, D]` of each code over all devices, float32 `[K, D]`; see
+    `count_rows`.
+    """
     weight = jnp.ones(x.shape[0]) if weight is None else weight.astype(jnp.float32)
     rows = jnp.where(weight[:, None] > 0, x.astype(jnp.float32) * weight[:, None], 0)
     return total(jax.ops.segment_sum(rows, jnp.where(index < 0, codes, index), codes), axis_name)
 
 
-def move(book: Codebook, count: jax.Array, summed: jax.Array, decay: float, smoothing: float) -> Codebook:
-    """One step of the moving averages; codes are the smoothed means (VQ-VAE appendix A.1, Laplace smoothing as in its code).
+def move(
+    book: Codebook, count: jax.Array, summed: jax.Array, decay: float, smoothing: float
+) -> Codebook:
+    """One step of the moving averages; codes are the smoothed means (VQ-VAE appendix A.1, Laplace
+    smoothing as in its code).
 
     Args:
       book: before.
       count: float32 `[K]`, rows of this step per code.
       summed: float32 `[K, D]`.
       decay: share of the past that is kept, 0..1.
-      smoothing: added to every count (times the share), so that an unused code does not divide by zero.
+      smoothing: added to every count (times the share), so that an unused code does not divide by
+        zero.
     """
     kept = decay * book.count + (1 - decay) * count
     moved = decay * book.total + (1 - decay) * summed
     whole = kept.sum()
     smooth = (kept + smoothing) / (whole + kept.size * smoothing) * whole
     # With decay and smoothing both 0 an unused code would be 0/0: it stays where it is.
-    codes = jnp.where(smooth[:, None] > 0, moved / jnp.where(smooth > 0, smooth, 1)[:, None], book.codes)
+    codes = jnp.where(
+        smooth[:, None] > 0, moved / jnp.where(smooth > 0, smooth, 1)[:, None], book.codes
+    )
     return book.replace(codes=codes, count=kept, total=moved)
 
 
@@ -98,9 +117,15 @@ def age(book: Codebook, count: jax.Array) -> Codebook:
 
 
 def restart(
-    book: Codebook, rule: Restart, x: jax.Array, usable: jax.Array, key: jax.Array, axis_name: str | None = None
+    book: Codebook,
+    rule: Restart,
+    x: jax.Array,
+    usable: jax.Array,
+    key: jax.Array,
+    axis_name: str | None = None,
 ) -> tuple[Codebook, jax.Array]:
-    """Put rows of the batch in the place of dead codes, and reset their averages so that the next step does not undo it.
+    """Put rows of the batch in the place of dead codes, and reset their averages so that the next
+    step does not undo it.
 
     The same key must be given on every device: all draw the same rows from what all devices offer.
 
@@ -123,11 +148,16 @@ def restart(
     dead = dead & (chance.sum() > 0)
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
     below = jnp.cumsum(chance)
-    place = jnp.minimum(below[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(below[-1], 0.0))
+    place = jnp.minimum(
+        below[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(below[-1], 0.0)
+    )
     picked = rows[jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)]
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
     amount = jnp.float32(max(rule.threshold, 1.0) if rule.kind == "count" else 1.0)
-    over = lambda new, old: jnp.where(dead.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
+    def over(new, old):
+        return jnp.where(dead.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+
     book = book.replace(
         codes=over(picked, book.codes),
         count=over(amount, book.count),

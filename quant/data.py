@@ -1,4 +1,6 @@
-"""Data sets as NumPy arrays, whatever they come from. Nothing here touches the network, and the same call gives the same split."""
+"""Data sets as NumPy arrays, whatever they come from. Nothing here touches the network, and the
+same call gives the same split.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +14,9 @@ class Split(NamedTuple):
     """Examples in a fixed order."""
 
     x: np.ndarray
-    """float32: images `[N, H, W, C]` in [0, 1], or vectors `[N, D]`; uint8 images if bytes were asked for (see `as_shares`)."""
+    """float32: images `[N, H, W, C]` in [0, 1], or vectors `[N, D]`; uint8 images if bytes were
+    asked for (see `as_shares`).
+    """
     y: np.ndarray | None = None
     """int32 `[N]`: labels, if there are any."""
 
@@ -39,28 +43,40 @@ def from_arrays(
     """Images or vectors from memory.
 
     Args:
-      x: `[N, H, W, C]`, `[N, H, W]` or `[N, D]`; uint8 is divided by 255, other numbers become float32 as they are.
+      x: `[N, H, W, C]`, `[N, H, W]` or `[N, D]`; uint8 is divided by 255, other numbers become
+        float32 as they are.
       y: integer `[N]`.
       name: for reports.
-      test_share: share of the examples, drawn without replacement, that is held out; at least one, and one stays.
+      test_share: share of the examples, drawn without replacement, that is held out; at least one,
+        and one stays.
       test: held-out examples of the same shape instead.
       seed: of the split.
       keep_bytes: leave uint8 as it is: a quarter of the memory.
 
     Raises:
-      Refusal: there are fewer than two examples, another number of labels, an unknown shape, or numbers that are not finite.
+      Refusal: there are fewer than two examples, another number of labels, an unknown shape, or
+        numbers that are not finite.
     """
     x, y = _checked(x, y, name, keep_bytes)
     if test is not None:
         other = Split(*_checked(test.x, test.y, f"{name}, test", keep_bytes))
         if other.x.shape[1:] != x.shape[1:]:
-            raise Refusal(f"{name}: examples to test on have shape {other.x.shape[1:]}, those to learn from {x.shape[1:]}")
+            raise Refusal(
+                f"{name}: examples to test on have shape {other.x.shape[1:]}, those to learn from "
+                f"{x.shape[1:]}"
+            )
         return Data(name, Split(x, y), other)
     if len(x) < 2:
-        raise Refusal(f"{name} holds {len(x)} examples: at least 2 are needed, to learn from one and test on the other")
+        raise Refusal(
+            f"{name} holds {len(x)} examples: at least 2 are needed, to learn from one and test on "
+            "the other"
+        )
     order = np.random.default_rng(seed).permutation(len(x))
     held = min(max(1, round(test_share * len(x))), len(x) - 1)
-    part = lambda rows: Split(x[rows], None if y is None else y[rows])
+
+    def part(rows):
+        return Split(x[rows], None if y is None else y[rows])
+
     return Data(name, part(np.sort(order[held:])), part(np.sort(order[:held])))
 
 
@@ -70,31 +86,54 @@ def as_shares(x):
 
 
 def gaussian_mixture(
-    dim: int = 8, modes: int = 10, per_mode: int = 1000, std: float = 0.3, spread: float = 5.0, seed: int = 0
+    dim: int = 8,
+    modes: int = 10,
+    per_mode: int = 1000,
+    std: float = 0.3,
+    spread: float = 5.0,
+    seed: int = 0,
 ) -> Data:
-    """Equally many points of several Gaussians (Zhao et al. 2024, arXiv 2411.16550: 10 modes, 1000 points each).
+    """Equally many points of several Gaussians (Zhao et al. 2024, arXiv 2411.16550: 10 modes, 1000
+    points each).
 
     Our choice: means uniform in [-spread, spread], a fifth of the points held out.
     """
     if min(dim, modes, per_mode) < 1:
-        raise Refusal(f"a mixture needs at least 1 dimension, mode and point per mode, not {dim}, {modes} and {per_mode}")
+        raise Refusal(
+            f"a mixture needs at least 1 dimension, mode and point per mode, not {dim}, {modes} "
+            f"and {per_mode}"
+        )
     rng = np.random.default_rng(seed)
     centres = rng.uniform(-spread, spread, (modes, dim)).astype(np.float32)
     label = np.repeat(np.arange(modes, dtype=np.int32), per_mode)
     x = centres[label] + std * rng.standard_normal((len(label), dim)).astype(np.float32)
-    return from_arrays(x, label, f"mixture of {modes} in {dim} dimensions", seed=seed)._replace(centres=centres)
+    return from_arrays(x, label, f"mixture of {modes} in {dim} dimensions", seed=seed)._replace(
+        centres=centres
+    )
 
 
 def digits() -> Data:
-    """1797 handwritten digits of 8 x 8 pixels that come with scikit-learn (extra `offline`): 1437 to learn from, 360 to test on."""
+    """1797 handwritten digits of 8 x 8 pixels that come with scikit-learn (extra `offline`): 1437
+    to learn from, 360 to test on.
+    """
     images = _sklearn("the digits").load_digits()
-    return from_arrays((images.images[..., None] / 16).astype(np.float32), images.target, "digits", test_share=360 / 1797)
+    return from_arrays(
+        (images.images[..., None] / 16).astype(np.float32),
+        images.target,
+        "digits",
+        test_share=360 / 1797,
+    )
 
 
 def photo_patches(size: int = 8) -> Data:
-    """Colour squares, next to each other, of the two photos that come with scikit-learn (extra `offline`): 8480 of 8 x 8 pixels."""
+    """Colour squares, next to each other, of the two photos that come with scikit-learn (extra
+    `offline`): 8480 of 8 x 8 pixels.
+    """
     if not 1 <= size <= 427:
-        raise Refusal(f"patches of {size} pixels cannot be cut from photos of 427 x 640: choose a size from 1 to 427")
+        raise Refusal(
+            f"patches of {size} pixels cannot be cut from photos of 427 x 640: choose a size from "
+            "1 to 427"
+        )
     patches = [_cut(photo, size) for photo in _sklearn("the photos").load_sample_images().images]
     return from_arrays(np.concatenate(patches), name=f"photo patches of {size} x {size}")
 
@@ -109,7 +148,10 @@ def _sklearn(what):
     try:
         from sklearn import datasets
     except ImportError:
-        raise Refusal(f'{what} come with scikit-learn, which is not installed: pip install "latentax[offline]"') from None
+        raise Refusal(
+            f"{what} come with scikit-learn, which is not installed: pip install "
+            '"latentax[offline]"'
+        ) from None
     return datasets
 
 
@@ -118,7 +160,8 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def image_folder(path: str | Path, size: int = 32, keep_bytes: bool = False) -> Data:
-    """All images below a folder, centre-cropped to squares and resized. Subfolders, if all files lie in some, name the classes.
+    """All images below a folder, centre-cropped to squares and resized. Subfolders, if all files
+    lie in some, name the classes.
 
     Subfolders called train and test, if both are there, are the split.
 
@@ -146,7 +189,11 @@ def _read_folder(folder, size):
         raise Refusal(f"{folder} holds no images ({', '.join(sorted(IMAGES))})")
     classes = sorted({file.relative_to(folder).parts[0] for file in files})
     labelled = all(len(file.relative_to(folder).parts) > 1 for file in files)
-    y = np.array([classes.index(file.relative_to(folder).parts[0]) for file in files], np.int32) if labelled else None
+    y = (
+        np.array([classes.index(file.relative_to(folder).parts[0]) for file in files], np.int32)
+        if labelled
+        else None
+    )
     return Split(np.stack([_read_image(file, size) for file in files]), y)
 
 
@@ -157,11 +204,15 @@ def _read_image(file, size):
         with Image.open(file) as image:
             return square(image.convert("RGB"), size)
     except OSError as error:
-        raise Refusal(f"{file} cannot be read as an image ({error}): remove or replace it") from None
+        raise Refusal(
+            f"{file} cannot be read as an image ({error}): remove or replace it"
+        ) from None
 
 
 def square(image, size: int, crop: int | None = None) -> np.ndarray:
-    """The middle of a picture of PIL, `crop` x `crop` pixels or all that is square, brought to `size` x `size`; uint8."""
+    """The middle of a picture of PIL, `crop` x `crop` pixels or all that is square, brought to
+    `size` x `size`; uint8.
+    """
     from PIL import Image, ImageOps
 
     if crop is not None and min(image.size) > crop:
@@ -191,15 +242,23 @@ def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
 def _checked(x, y, name, keep_bytes=False):
     x = np.asarray(x)
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
-        raise Refusal(f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, D]")
+        raise Refusal(
+            f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, "
+            "D]"
+        )
     x = x[..., None] if x.ndim == 3 else x
     bytes_stay = keep_bytes and x.dtype == np.uint8
     x = x if bytes_stay else as_shares(x).astype(np.float32, copy=False)
     if not bytes_stay and not np.isfinite(x).all():
-        raise Refusal(f"{name}: example {int(np.argwhere(~np.isfinite(x))[0][0])} holds numbers that are not finite")
+        raise Refusal(
+            f"{name}: example {int(np.argwhere(~np.isfinite(x))[0][0])} holds numbers that are not "
+            "finite"
+        )
     if y is not None:
         y = np.asarray(y)
         if y.shape != (len(x),) or y.dtype.kind not in "iu":
-            raise Refusal(f"{name}: labels must be {len(x)} integers, not {y.dtype} of shape {y.shape}")
+            raise Refusal(
+                f"{name}: labels must be {len(x)} integers, not {y.dtype} of shape {y.shape}"
+            )
         y = y.astype(np.int32)
     return x, y

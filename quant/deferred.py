@@ -1,4 +1,5 @@
-"""Deferred quantization: learn to encode first, put the codes on what was learned, then learn with them (Zhao et al. 2024).
+"""Deferred quantization: learn to encode first, put the codes on what was learned, then learn with
+them (Zhao et al. 2024).
 
 The whole training of one seed is one traced function: three scans and a k-means. vmap it over keys.
 """
@@ -46,7 +47,9 @@ class Trained(NamedTuple):
     """`[steps / every]` each: "loss", "mse", "perplexity", "usage" of the last batch."""
 
 
-def train(key: jax.Array, x: jax.Array, module: nn.Module, config: VQConfig, schedule: Schedule) -> Trained:
+def train(
+    key: jax.Array, x: jax.Array, module: nn.Module, config: VQConfig, schedule: Schedule
+) -> Trained:
     """Pretrain, put the codes, train.
 
     Args:
@@ -62,7 +65,9 @@ def train(key: jax.Array, x: jax.Array, module: nn.Module, config: VQConfig, sch
     few = x[jax.random.permutation(key_sample, x.shape[0])[: schedule.sample]]
     z = module.apply({"params": params}, few, method="encode")
     quantizer = vq.init(key_codes, config, z)
-    params, quantizer, curves = learn_codes(key_after, params, quantizer, x, module, config, schedule)
+    params, quantizer, curves = learn_codes(
+        key_after, params, quantizer, x, module, config, schedule
+    )
     return Trained(params, quantizer, z.reshape(-1, z.shape[-1]), curves)
 
 
@@ -73,7 +78,10 @@ def pretrain(key: jax.Array, params, x: jax.Array, module: nn.Module, schedule: 
     def update(carry, key):
         params, moments = carry
         batch = x[jax.random.randint(key, (schedule.batch,), 0, x.shape[0])]
-        loss = lambda p: ((module.apply({"params": p}, batch) - batch) ** 2).mean()
+
+        def loss(p):
+            return ((module.apply({"params": p}, batch) - batch) ** 2).mean()
+
         changes, moments = optimizer.update(jax.grad(loss)(params), moments)
         return (optax.apply_updates(params, changes), moments), None
 
@@ -81,31 +89,56 @@ def pretrain(key: jax.Array, params, x: jax.Array, module: nn.Module, schedule: 
     return jax.lax.scan(update, (params, optimizer.init(params)), keys)[0][0]
 
 
-def learn_codes(key: jax.Array, params, quantizer, x: jax.Array, module: nn.Module, config: VQConfig, schedule: Schedule):
+def learn_codes(
+    key: jax.Array,
+    params,
+    quantizer,
+    x: jax.Array,
+    module: nn.Module,
+    config: VQConfig,
+    schedule: Schedule,
+):
     """Updates of encoder, decoder and quantizer together: parameters, quantizer, curves."""
     optimizer = optax.adam(schedule.learning_rate)
 
     def loss_of(learned, state, batch, key):
         params, codes = learned
-        out, after = vq.quantize(codes, state, module.apply({"params": params}, batch, method="encode"), config, key=key)
-        error = ((module.apply({"params": params}, out.quantized, method="decode") - batch) ** 2).mean()
-        return error + out.loss, (after, {"mse": error, "perplexity": out.metrics["perplexity"], "usage": out.metrics["usage"]})
+        out, after = vq.quantize(
+            codes, state, module.apply({"params": params}, batch, method="encode"), config, key=key
+        )
+        error = (
+            (module.apply({"params": params}, out.quantized, method="decode") - batch) ** 2
+        ).mean()
+        return error + out.loss, (
+            after,
+            {"mse": error, "perplexity": out.metrics["perplexity"], "usage": out.metrics["usage"]},
+        )
 
     def update(carry, key):
         learned, state, moments = carry
         key_batch, key_quantize = jax.random.split(key)
         batch = x[jax.random.randint(key_batch, (schedule.batch,), 0, x.shape[0])]
-        (loss, (state, seen)), grads = jax.value_and_grad(loss_of, has_aux=True)(learned, state, batch, key_quantize)
+        (loss, (state, seen)), grads = jax.value_and_grad(loss_of, has_aux=True)(
+            learned, state, batch, key_quantize
+        )
         changes, moments = optimizer.update(grads, moments)
         return (optax.apply_updates(learned, changes), state, moments), seen | {"loss": loss}
 
     learned = (params, quantizer[0])
     keys = jax.random.split(key, schedule.steps)
-    (learned, state, _), curves = jax.lax.scan(update, (learned, quantizer[1], optimizer.init(learned)), keys)
-    return learned[0], (learned[1], state), jax.tree.map(lambda a: a[schedule.every - 1 :: schedule.every], curves)
+    (learned, state, _), curves = jax.lax.scan(
+        update, (learned, quantizer[1], optimizer.init(learned)), keys
+    )
+    return (
+        learned[0],
+        (learned[1], state),
+        jax.tree.map(lambda a: a[schedule.every - 1 :: schedule.every], curves),
+    )
 
 
-def reconstruct(trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig) -> tuple[jax.Array, jax.Array, Quantized]:
+def reconstruct(
+    trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig
+) -> tuple[jax.Array, jax.Array, Quantized]:
     """Embeddings, what comes back, and what the quantizer said, in evaluation."""
     z = module.apply({"params": trained.params}, x, method="encode")
     out, _ = vq.quantize(*trained.quantizer, z, config, train=False)

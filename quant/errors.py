@@ -6,7 +6,9 @@ from jaxrl.train.errors import Refusal
 
 
 class QuantError(Refusal, ValueError):
-    """A size, level or array that a quantizer cannot work with. The message says which, and what would do."""
+    """A size, level or array that a quantizer cannot work with. The message says which, and what
+    would do.
+    """
 
 
 def require(condition: bool, message: str) -> None:

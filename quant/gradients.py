@@ -1,4 +1,5 @@
-"""How a gradient gets past the choice of a code: wrappers `(x, q) -> value` whose value is q (DiVeQ: near it).
+"""How a gradient gets past the choice of a code: wrappers `(x, q) -> value` whose value is q
+(DiVeQ: near it).
 
 Each is written for one row, `[D]`; vmap it over rows.
 """
@@ -13,7 +14,9 @@ from jaxrl.train.parallel import example_keys
 Wrapper = Literal["straight_through", "rotation", "diveq"]
 
 OPPOSITE = 1e-3
-"""Length of u + v below which x and q count as opposite, and the rotation falls back to the straight-through gradient (Our choice)."""
+"""Length of u + v below which x and q count as opposite, and the rotation falls back to the
+straight-through gradient (Our choice).
+"""
 TINY = 1e-6
 """Norms are not taken smaller, as in the peer's code."""
 
@@ -29,9 +32,11 @@ def exactly(value: jax.Array, carrier: jax.Array) -> jax.Array:
 
 
 def rotation(x: jax.Array, q: jax.Array) -> jax.Array:
-    """The value of q; the gradient is rotated and scaled as x would have to be to become q (Fifty et al. 2024, section 4).
+    """The value of q; the gradient is rotated and scaled as x would have to be to become q (Fifty
+    et al. 2024, section 4).
 
-    Where x and q point in opposite directions, or x is 0, the rotation is not defined, and its formula divides by zero: the
+    Where x and q point in opposite directions, or x is 0, the rotation is not defined, and its
+      formula divides by zero: the
     straight-through gradient is taken there.
     """
     x0, q = jax.lax.stop_gradient((x, q))
@@ -46,8 +51,8 @@ def rotation(x: jax.Array, q: jax.Array) -> jax.Array:
 
 
 def diveq(x: jax.Array, q: jax.Array, noise: jax.Array, variance: float = 5e-3) -> jax.Array:
-    """x moved by the distance to q along a noisy direction towards q: value near q, gradient to x and q through the distance
-    (DiVeQ, Vali et al. 2025).
+    """x moved by the distance to q along a noisy direction towards q: value near q, gradient to x
+    and q through the distance (DiVeQ, Vali et al. 2025).
 
     Args:
       noise: standard normal `[D]`.
@@ -62,15 +67,27 @@ def diveq(x: jax.Array, q: jax.Array, noise: jax.Array, variance: float = 5e-3) 
 
 
 def synchronous(value: jax.Array, q: jax.Array, nu: float) -> jax.Array:
-    """`value`, with nu times the incoming gradient also to the code q (Huh et al. 2023, synchronised update)."""
+    """`value`, with nu times the incoming gradient also to the code q (Huh et al. 2023,
+    synchronised update).
+    """
     return value + nu * (q - jax.lax.stop_gradient(q))
 
 
-def wrap_rows(wrapper: Wrapper, x: jax.Array, q: jax.Array, key: jax.Array | None, axis_name: str | None = None) -> jax.Array:
-    """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`, row by row; without one it has none."""
+def wrap_rows(
+    wrapper: Wrapper,
+    x: jax.Array,
+    q: jax.Array,
+    key: jax.Array | None,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`, row by row; without
+    one it has none.
+    """
     if wrapper != "diveq":
         return jax.vmap({"straight_through": straight_through, "rotation": rotation}[wrapper])(x, q)
     noise = jnp.zeros_like(x)
     if key is not None:
-        noise = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(example_keys(key, x.shape[0], axis_name))
+        noise = jax.vmap(lambda k: jax.random.normal(k, x.shape[1:], x.dtype))(
+            example_keys(key, x.shape[0], axis_name)
+        )
     return jax.vmap(diveq)(x, q, noise)

@@ -1,4 +1,6 @@
-"""Gumbel-VQ: the encoder says the probability of every code, a relaxed draw mixes them (Jang et al. 2017; Ramesh et al. 2021)."""
+"""Gumbel-VQ: the encoder says the probability of every code, a relaxed draw mixes them (Jang et al.
+2017; Ramesh et al. 2021).
+"""
 
 from dataclasses import dataclass
 
@@ -35,8 +37,12 @@ class GumbelVQConfig:
         require(self.temperature > 0, "temperature must be above 0")
 
 
-def init(key: jax.Array, config: GumbelVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
-    """params "codes" `[K, D]`, "weight" `[D, K]` and "bias" `[K]` of the linear map to logits; no state."""
+def init(
+    key: jax.Array, config: GumbelVQConfig, sample: jax.Array | None = None
+) -> tuple[dict, dict]:
+    """params "codes" `[K, D]`, "weight" `[D, K]` and "bias" `[K]` of the linear map to logits; no
+    state.
+    """
     key_codes, key_weight = jax.random.split(key)
     return {
         "codes": initial_codes(key_codes, config.init, config.num_codes, config.dim, sample),
@@ -47,7 +53,10 @@ def init(key: jax.Array, config: GumbelVQConfig, sample: jax.Array | None = None
 
 def log_posterior(params: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Array:
     """log of the probabilities of the codes, float32 `[N, K]`, of rows `[N, D]`."""
-    logits = jnp.einsum("nd,dk->nk", x.astype(jnp.float32), params["weight"], precision="highest") + params["bias"][None]
+    logits = (
+        jnp.einsum("nd,dk->nk", x.astype(jnp.float32), params["weight"], precision="highest")
+        + params["bias"][None]
+    )
     return jax.nn.log_softmax(logits, -1)
 
 
@@ -63,10 +72,12 @@ def quantize(
     axis_name: str | None = None,
     temperature: jax.Array | float | None = None,
 ) -> tuple[Quantized, dict]:
-    """A mix of codes in training, the most probable in evaluation. Arguments, shapes and refusals as `gmvq.quantize`.
+    """A mix of codes in training, the most probable in evaluation. Arguments, shapes and refusals
+    as `gmvq.quantize`.
 
     Returns:
-      A `Quantized` with loss "kl"; metrics "perplexity" and "usage" of the most probable codes and "entropy_row"; and the state.
+      A `Quantized` with loss "kl"; metrics "perplexity" and "usage" of the most probable codes and
+      "entropy_row"; and the state.
     """
     of = opened(x, config.dim, mask, key, train)
     log_q = log_posterior(params, of.z, config)
@@ -76,8 +87,14 @@ def quantize(
     if train:
         tau = config.temperature if temperature is None else temperature
         keys = example_keys(key, log_q.shape[0], axis_name)
-        value = jax.vmap(lambda k, logits: relaxed_choice(k, logits, tau, config.hard))(keys, log_q) @ params["codes"]
-        mean = lambda a: masked_mean(a, of.usable, None, axis_name)
+        value = (
+            jax.vmap(lambda k, logits: relaxed_choice(k, logits, tau, config.hard))(keys, log_q)
+            @ params["codes"]
+        )
+
+        def mean(a):
+            return masked_mean(a, of.usable, None, axis_name)
+
         metrics["entropy_row"] = mean(entropy(log_q))
         losses["kl"] = config.beta * mean(jnp.log(config.num_codes) - entropy(log_q))
     return closed(value, index, x, of, losses, metrics), state
@@ -90,4 +107,6 @@ def encode(params: dict, state: dict, x: jax.Array, config: GumbelVQConfig) -> j
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GumbelVQConfig) -> jax.Array:
     """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
-    return jnp.take(params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill")
+    return jnp.take(
+        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
+    )

@@ -1,4 +1,6 @@
-"""Where codes begin: at random, on rows of the data, at k-means centres, or where somebody else's ended."""
+"""Where codes begin: at random, on rows of the data, at k-means centres, or where somebody else's
+ended.
+"""
 
 from typing import Literal
 
@@ -35,13 +37,20 @@ def initial_codes(
     """
     if how in ("uniform", "normal"):
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
-    require(sample is not None, f"init {how!r} looks at data: give a sample of rows [N, {features}]")
-    require(sample.shape[-1] == features, f"the sample has {sample.shape[-1]} features, the codes have {features}")
+    require(
+        sample is not None, f"init {how!r} looks at data: give a sample of rows [N, {features}]"
+    )
+    require(
+        sample.shape[-1] == features,
+        f"the sample has {sample.shape[-1]} features, the codes have {features}",
+    )
     sample = sample.reshape(-1, features).astype(jnp.float32)
     if how == "data":
         return from_data(key, sample, codes)
     own = "cosine" if metric == "cosine" else "l2"
-    return kmeans(key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data", metric=own)[0]
+    return kmeans(
+        key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data", metric=own
+    )[0]
 
 
 def uniform(key: jax.Array, codes: int, features: int) -> jax.Array:
@@ -55,8 +64,8 @@ def normal(key: jax.Array, codes: int, features: int) -> jax.Array:
 
 
 def from_data(key: jax.Array, x: jax.Array, codes: int) -> jax.Array:
-    """Random rows without repetition. With fewer rows than codes they repeat, with noise of a thousandth (Our choice) of the data's
-    standard deviation, so that no two codes are the same.
+    """Random rows without repetition. With fewer rows than codes they repeat, with noise of a
+    thousandth (Our choice) of the data's standard deviation, so that no two codes are the same.
     """
     key_pick, key_noise = jax.random.split(key)
     rows = x.shape[0]
@@ -68,15 +77,18 @@ def from_data(key: jax.Array, x: jax.Array, codes: int) -> jax.Array:
 
 
 def kmeans_plus_plus(key: jax.Array, x: jax.Array, codes: int, metric: Metric = "l2") -> jax.Array:
-    """Rows drawn one after another, each with probability proportional to its distance from those drawn before (Arthur &
-    Vassilvitskii 2007; squared distance, or one minus the cosine).
+    """Rows drawn one after another, each with probability proportional to its distance from those
+    drawn before (Arthur & Vassilvitskii 2007; squared distance, or one minus the cosine).
 
     Raises:
       QuantError: no rows.
     """
     require(x.shape[0] >= 1, "the sample has no rows")
     x = unit(x) if metric == "cosine" else x
-    distance = lambda code: nearest(x, code[None], metric, "xla")[1]
+
+    def distance(code):
+        return nearest(x, code[None], metric, "xla")[1]
+
     key_first, key = jax.random.split(key)
     first = x[jax.random.randint(key_first, (), 0, x.shape[0])]
 
@@ -102,7 +114,8 @@ def kmeans(
 ) -> tuple[jax.Array, jax.Array]:
     """Lloyd's algorithm.
 
-    With fewer rows than codes, the codes are the rows, and repetitions of them with a little noise (`from_data`).
+    With fewer rows than codes, the codes are the rows, and repetitions of them with a little noise
+    (`from_data`).
 
     Args:
       key: PRNG key.
@@ -110,21 +123,29 @@ def kmeans(
       codes: K.
       iterations: Lloyd steps.
       begin: random rows, or `kmeans_plus_plus`.
-      empty: what becomes of a centre without rows: it stays, or moves to the row farthest from its centre (the k-th such centre to the
-        k-th farthest).
+      empty: what becomes of a centre without rows: it stays, or moves to the row farthest from its
+        centre (the k-th such centre to the k-th farthest).
       metric: "l2", or "cosine" (spherical k-means: centres of length one).
       axis_name: devices that hold the other rows. The centres begin from the first device's rows.
 
     Returns:
-      float32 `[K, D]`, and `[iterations]`, the mean distance before every step; with "l2" it never rises if empty is "keep".
+      float32 `[K, D]`, and `[iterations]`, the mean distance before every step; with "l2" it never
+      rises if empty is "keep".
 
     Raises:
       QuantError: no rows; "farthest" over several devices, which would each choose their own.
     """
-    require(empty == "keep" or axis_name is None, 'empty="farthest" looks at the rows of one device: use "keep" with axis_name')
+    require(
+        empty == "keep" or axis_name is None,
+        'empty="farthest" looks at the rows of one device: use "keep" with axis_name',
+    )
     x = x.astype(jnp.float32)
     x = unit(x) if metric == "cosine" else x
-    centres = kmeans_plus_plus(key, x, codes, metric) if begin == "++" and x.shape[0] >= codes else from_data(key, x, codes)
+    centres = (
+        kmeans_plus_plus(key, x, codes, metric)
+        if begin == "++" and x.shape[0] >= codes
+        else from_data(key, x, codes)
+    )
     if axis_name is not None:
         centres = jax.lax.all_gather(centres, axis_name)[0]
 
@@ -133,9 +154,15 @@ def kmeans(
         count = count_rows(index, codes, axis_name=axis_name)
         summed = sum_rows(x, index, codes, axis_name=axis_name)
         mean = summed / jnp.maximum(count, 1)[:, None]
-        away = x[jnp.argsort(-distance)[_rank(count == 0) % x.shape[0]]] if empty == "farthest" else centres
+        away = (
+            x[jnp.argsort(-distance)[_rank(count == 0) % x.shape[0]]]
+            if empty == "farthest"
+            else centres
+        )
         moved = jnp.where((count > 0)[:, None], mean, away)
-        inertia = distance.mean() if axis_name is None else jax.lax.pmean(distance.mean(), axis_name)
+        inertia = (
+            distance.mean() if axis_name is None else jax.lax.pmean(distance.mean(), axis_name)
+        )
         return (unit(moved) if metric == "cosine" else moved), inertia
 
     return jax.lax.scan(step, centres, length=iterations)

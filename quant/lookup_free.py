@@ -1,4 +1,6 @@
-"""Lookup-free and binary spherical quantization: one bit per feature (Yu et al. 2023; Zhao et al. 2024)."""
+"""Lookup-free and binary spherical quantization: one bit per feature (Yu et al. 2023; Zhao et al.
+2024).
+"""
 
 from dataclasses import dataclass
 
@@ -14,7 +16,8 @@ from quant.rows import flatten
 from quant.types import Quantized
 
 EXACT_BITS = 14
-"""Features up to which the entropy of the mean assignment is exact; it takes 2^D numbers per row."""
+"""Features up to which the entropy of the mean assignment is exact; it takes 2^D numbers per row.
+"""
 
 
 @dataclass(frozen=True)
@@ -24,13 +27,17 @@ class LFQConfig:
     dim: int
     """D, bits of a code."""
     spherical: bool = False
-    """Rows and codes have length one (binary spherical quantization); else codes are +-1 per feature."""
+    """Rows and codes have length one (binary spherical quantization); else codes are +-1 per
+    feature.
+    """
     scale: float = 1.0
     """What codes (and, if spherical, rows) are multiplied by."""
     commitment: float = 0.0
     """Weight of the mean squared distance to the code."""
     entropy: float = 0.1
-    """Weight of: mean entropy of the soft assignment of each row, minus `diversity` times the entropy of the mean assignment."""
+    """Weight of: mean entropy of the soft assignment of each row, minus `diversity` times the
+    entropy of the mean assignment.
+    """
     diversity: float = 1.0
     """See `entropy`."""
     inverse_temperature: float = 100.0
@@ -80,14 +87,16 @@ def quantize(
       axis_name: devices that hold the other rows.
 
     Returns:
-      A `Quantized` with losses "commitment" and "entropy" (those with a weight), metrics "perplexity", "usage", "row_entropy" and
-      "mean_entropy" (nats; the latter of the mean assignment, above `EXACT_BITS` features as if bits were independent); and the state.
+      A `Quantized` with losses "commitment" and "entropy" (those with a weight), metrics
+      "perplexity", "usage", "row_entropy" and "mean_entropy" (nats; the latter of the mean
+      assignment, above `EXACT_BITS` features as if bits were independent); and the state.
 
     Raises:
       QuantError: another number of features.
     """
     require(
-        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
     )
     rows, usable = flatten(x, mask)
     z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
@@ -100,7 +109,9 @@ def quantize(
         metrics = usage_metrics(count_rows(index, config.num_codes, axis_name=axis_name))
     if train and config.commitment:
         far = (z - q) ** 2
-        losses["commitment"] = config.commitment * masked_mean(far, jnp.broadcast_to(usable[:, None], far.shape), None, axis_name)
+        losses["commitment"] = config.commitment * masked_mean(
+            far, jnp.broadcast_to(usable[:, None], far.shape), None, axis_name
+        )
     if train and config.entropy:
         each, whole = entropies(z, usable, config, axis_name)
         losses["entropy"] = config.entropy * (each - config.diversity * whole)
@@ -110,19 +121,28 @@ def quantize(
     return Quantized(out, index, losses, jax.lax.stop_gradient(metrics)), state
 
 
-def entropies(z: jax.Array, usable: jax.Array, config: LFQConfig, axis_name: str | None = None) -> tuple[jax.Array, jax.Array]:
+def entropies(
+    z: jax.Array, usable: jax.Array, config: LFQConfig, axis_name: str | None = None
+) -> tuple[jax.Array, jax.Array]:
     """Mean entropy of the rows' soft assignments, and entropy of their mean, in nats.
 
-    The soft assignment of a row is a product over its bits, so its entropy is the sum of theirs, without 2^D numbers. The mean over
-    rows is no product: up to `EXACT_BITS` features it is built, above it is taken for one.
+    The soft assignment of a row is a product over its bits, so its entropy is the sum of theirs,
+    without 2^D numbers. The mean over rows is no product: up to `EXACT_BITS` features it is built,
+    above it is taken for one.
     """
-    # softmax over all codes of 2 x.c / temperature: a bit is one with probability sigmoid(4 x size / temperature).
+    # softmax over all codes of 2 x.c / temperature: a bit is one with probability sigmoid(4 x size
+    # / temperature).
     logits = 4 * config.inverse_temperature * config.size * z
     each = masked_mean(_bit_entropy(logits).sum(-1), usable, None, axis_name)
-    weight = lambda a: jnp.broadcast_to(usable[:, None], a.shape)
+
+    def weight(a):
+        return jnp.broadcast_to(usable[:, None], a.shape)
+
     if config.dim > EXACT_BITS:
         share = masked_mean(jax.nn.sigmoid(logits), weight(logits), 0, axis_name)
-        return each, -(jax.scipy.special.xlogy(share, share) + jax.scipy.special.xlogy(1 - share, 1 - share)).sum()
+        return each, -(
+            jax.scipy.special.xlogy(share, share) + jax.scipy.special.xlogy(1 - share, 1 - share)
+        ).sum()
     soft = jax.vmap(_all_codes)(logits)
     share = masked_mean(soft, weight(soft), 0, axis_name)
     return each, -jax.scipy.special.xlogy(share, share).sum()

@@ -1,4 +1,6 @@
-"""A thin Flax module around any quantizer: parameters in "params", what it learns by itself in "codebook"."""
+"""A thin Flax module around any quantizer: parameters in "params", what it learns by itself in
+"codebook".
+"""
 
 from types import ModuleType
 from typing import Any
@@ -10,7 +12,8 @@ from quant.types import Quantized
 
 
 class Quantizer(nn.Module):
-    """`[..., D]` -> `Quantized`, by one of the rooms `vq`, `residual`, `scalar`, `lookup_free`, `simvq`, `gmvq`, ....
+    """`[..., D]` -> `Quantized`, by one of the rooms `vq`, `residual`, `scalar`, `lookup_free`,
+    `simvq`, `gmvq`, ....
 
         quantizer = Quantizer(vq, vq.VQConfig(512, 64))
         variables = quantizer.init(key, x)
@@ -26,19 +29,38 @@ class Quantizer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: jax.Array, *, train: bool = False, key: jax.Array | None = None, mask=None, axis_name=None, **more
+        self,
+        x: jax.Array,
+        *,
+        train: bool = False,
+        key: jax.Array | None = None,
+        mask=None,
+        axis_name=None,
+        **more,
     ) -> Quantized:
-        """See the room's `quantize`, which also takes `more`, such as a temperature. The state changes only if "codebook" is mutable.
+        """See the room's `quantize`, which also takes `more`, such as a temperature. The state
+        changes only if "codebook" is mutable.
 
         At initialisation `x` is the sample for inits that look at data.
         """
-        make = lambda: self.room.init(self.make_rng("params"), self.config, x)
+
+        def make():
+            return self.room.init(self.make_rng("params"), self.config, x)
+
         made = make() if self.is_initializing() else (None, None)
-        params = {name: self.param(name, lambda _, n=name: made[0][n]) for name in self._names(made[0])}
+        params = {
+            name: self.param(name, lambda _, n=name: made[0][n]) for name in self._names(made[0])
+        }
         state = self.variable("codebook", "state", lambda: made[1])
         more |= {"mask": mask, "axis_name": axis_name}
         out, after = self.room.quantize(
-            params, state.value, x, self.config, key=key, train=train and not self.is_initializing(), **more
+            params,
+            state.value,
+            x,
+            self.config,
+            key=key,
+            train=train and not self.is_initializing(),
+            **more,
         )
         if train and not self.is_initializing() and self.is_mutable_collection("codebook"):
             state.value = after

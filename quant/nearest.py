@@ -1,10 +1,12 @@
 """The search for the nearest code, chosen by size.
 
-All ways give the lowest index among equal distances, work in float32 whatever the inputs' dtype, and never build a one-hot. They may
-differ between codes whose distances differ by rounding only: compare distances, not indices, across hardware.
+All ways give the lowest index among equal distances, work in float32 whatever the inputs' dtype,
+and never build a one-hot. They may differ between codes whose distances differ by rounding only:
+compare distances, not indices, across hardware.
 
-The distance is computed as |e|^2 - 2 x.e, up to |x|^2, which does not change the order; both sides are shifted by the mean code first,
-so that a common offset much larger than the spread of the codes does not eat the digits.
+The distance is computed as |e|^2 - 2 x.e, up to |x|^2, which does not change the order; both sides
+are shifted by the mean code first, so that a common offset much larger than the spread of the codes
+does not eat the digits.
 """
 
 from typing import Literal
@@ -18,11 +20,16 @@ Metric = Literal["l2", "cosine", "dot"]
 Way = Literal["auto", "xla", "scan", "pallas"]
 
 LARGEST_SCORES = {"cpu": 4 * 2**20, "gpu": 32 * 2**20, "tpu": 32 * 2**20}
-"""Bytes of an N x K score matrix up to which it is simply built (Our choice: about a cache of the device)."""
+"""Bytes of an N x K score matrix up to which it is simply built (Our choice: about a cache of the
+device).
+"""
 WIDEST = 128
-"""Features that the kernel takes (Our choice: a block of 256 codes is then 128 KiB, which a GPU's shared memory holds)."""
+"""Features that the kernel takes (Our choice: a block of 256 codes is then 128 KiB, which a GPU's
+shared memory holds).
+"""
 LARGEST_ON_CHIP = 8 * 2**20
-"""Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it)."""
+"""Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it).
+"""
 TILE = 512
 """Codes that are scored at a time beyond that (Our choice; 512 to 2048 were alike)."""
 ROWS = 1024
@@ -38,19 +45,26 @@ def nearest(
       x: float `[N, D]`.
       codebook: float `[K, D]`.
       metric: "l2" (Euclidean), "cosine", or "dot" (the largest inner product).
-      way: "xla" builds all scores, "scan" a tile of codes at a time, "pallas" in one fused kernel (GPU and TPU; elsewhere interpreted,
-        for tests only); "auto" takes xla for small problems and scan for larger ones, pallas for larger ones on accelerators.
+      way: "xla" builds all scores, "scan" a tile of codes at a time, "pallas" in one fused kernel
+        (GPU and TPU; elsewhere interpreted, for tests only); "auto" takes xla for small problems
+        and scan for larger ones, pallas for larger ones on accelerators.
       tile: codes at a time, for scan and pallas.
 
     Returns:
-      int32 `[N]` in 0..K-1, and float32 `[N]`: the squared Euclidean distance, one minus the cosine, or minus the inner product. No
-      gradient flows through either.
+      int32 `[N]` in 0..K-1, and float32 `[N]`: the squared Euclidean distance, one minus the
+      cosine, or minus the inner product. No gradient flows through either.
 
     Raises:
       QuantError: shapes that do not fit.
     """
-    require(x.ndim == 2 and codebook.ndim == 2, f"nearest wants [N, D] and [K, D], not {x.shape} and {codebook.shape}")
-    require(x.shape[1] == codebook.shape[1], f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree")
+    require(
+        x.ndim == 2 and codebook.ndim == 2,
+        f"nearest wants [N, D] and [K, D], not {x.shape} and {codebook.shape}",
+    )
+    require(
+        x.shape[1] == codebook.shape[1],
+        f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
+    )
     require(codebook.shape[0] >= 1, "a codebook must have at least one code")
     x, codebook = jax.lax.stop_gradient((x.astype(jnp.float32), codebook.astype(jnp.float32)))
     if metric == "cosine":
@@ -59,7 +73,9 @@ def nearest(
         offset = codebook.mean(0, keepdims=True)
         x, codebook = x - offset, codebook - offset
     halves = 0.5 * (codebook**2).sum(1) if metric == "l2" else jnp.zeros(codebook.shape[0])
-    search = {"xla": _all_at_once, "scan": _by_tiles, "pallas": _fused}[choose(way, x.shape[0], codebook)]
+    search = {"xla": _all_at_once, "scan": _by_tiles, "pallas": _fused}[
+        choose(way, x.shape[0], codebook)
+    ]
     index, score = search(x, codebook, halves, tile)
     if metric == "l2":
         return index, jnp.maximum((x**2).sum(1) + 2 * score, 0)
@@ -90,11 +106,15 @@ def unit(x: jax.Array) -> jax.Array:
 
 def _scores(x, codebook, halves):
     """Half the squared distance less half of |x|^2, `[N, K]`."""
-    return halves[None] - jnp.einsum("nd,kd->nk", x, codebook, precision="highest", preferred_element_type=jnp.float32)
+    return halves[None] - jnp.einsum(
+        "nd,kd->nk", x, codebook, precision="highest", preferred_element_type=jnp.float32
+    )
 
 
 def _all_at_once(x, codebook, halves, tile):
-    """Two minima, of the scores and of the places that have it: two to five times quicker than one argmin on a CPU."""
+    """Two minima, of the scores and of the places that have it: two to five times quicker than one
+    argmin on a CPU.
+    """
     scores, codes = _scores(x, codebook, halves), codebook.shape[0]
     least = scores.min(1)
     places = jnp.where(scores == least[:, None], jnp.arange(codes, dtype=jnp.int32)[None], codes)

@@ -1,7 +1,9 @@
-"""Exact expectations and gradients of functions of a few categorical variables, by visiting every configuration.
+"""Exact expectations and gradients of functions of a few categorical variables, by visiting every
+configuration.
 
-N independent variables with K categories have K^N configurations: 8^4 = 4096 take a fraction of a second, 2^16 are the usual limit.
-Configurations are numbered with the last variable running fastest.
+N independent variables with K categories have K^N configurations: 8^4 = 4096 take a fraction of a
+second, 2^16 are the usual limit. Configurations are numbered with the last variable running
+fastest.
 """
 
 import math
@@ -18,12 +20,15 @@ MAX_CONFIGS = 2**16
 """Configurations that are visited unless more are asked for."""
 
 
-def tabulate(f: Loss, like: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096) -> jax.Array:
+def tabulate(
+    f: Loss, like: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096
+) -> jax.Array:
     """f at every configuration.
 
     Args:
-      f: of one-hot values with the shape and dtype of `like`, to a scalar or any array. Differentiable through what it closes over;
-        only one chunk of its inner values is kept in memory.
+      f: of one-hot values with the shape and dtype of `like`, to a scalar or any array.
+        Differentiable through what it closes over; only one chunk of its inner values is kept in
+        memory.
       like: `[..., K]`, for its shape and dtype.
       max_configs: the limit, for protection.
       chunk: configurations that are computed together.
@@ -38,7 +43,8 @@ def tabulate(f: Loss, like: jax.Array, max_configs: int = MAX_CONFIGS, chunk: in
     count = categories**variables
     if count > max_configs:
         raise ValueError(
-            f"{variables} variables with {categories} categories have {count} configurations, more than {max_configs}: "
+            f"{variables} variables with {categories} categories have {count} configurations, more "
+            f"than {max_configs}: "
             "raise max_configs, or use the oracle on fewer variables"
         )
 
@@ -71,7 +77,9 @@ def expectation_of_table(table: jax.Array, logits: jax.Array) -> jax.Array:
     return jnp.tensordot(jnp.exp(joint_log_prob(logits)).astype(table.dtype), table, axes=1)
 
 
-def enumerate_expectation(f: Loss, logits: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096) -> jax.Array:
+def enumerate_expectation(
+    f: Loss, logits: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096
+) -> jax.Array:
     """E f(D) for independent D from softmax(logits), exactly; arguments and errors as `tabulate`.
 
     Differentiable in the logits and in what f closes over.
@@ -79,8 +87,12 @@ def enumerate_expectation(f: Loss, logits: jax.Array, max_configs: int = MAX_CON
     return expectation_of_table(tabulate(f, logits, max_configs, chunk), logits)
 
 
-def exact_gradient(f: Loss, logits: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096) -> jax.Array:
-    """d E f(D) / d logits, `[..., K]`, exactly; f returns a scalar and its own dependence on the logits, if any, is left out."""
+def exact_gradient(
+    f: Loss, logits: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096
+) -> jax.Array:
+    """d E f(D) / d logits, `[..., K]`, exactly; f returns a scalar and its own dependence on the
+    logits, if any, is left out.
+    """
     return gradient_of_table(tabulate(f, logits, max_configs, chunk), logits)
 
 
@@ -90,9 +102,11 @@ def gradient_of_table(table: jax.Array, logits: jax.Array) -> jax.Array:
 
 
 def local_expectation() -> ScoreFunction:
-    """Every variable summed over exactly, the others drawn: unbiased (Titsias and Lázaro-Gredilla 2015, NeurIPS, section 3).
+    """Every variable summed over exactly, the others drawn: unbiased (Titsias and Lázaro-Gredilla
+    2015, NeurIPS, section 3).
 
-    N K evaluations of f per draw. A quiet reference where there are too many configurations to visit.
+    N K evaluations of f per draw. A quiet reference where there are too many configurations to
+    visit.
     """
 
     def gradients(f, key, logits, n):
@@ -105,10 +119,17 @@ def local_expectation() -> ScoreFunction:
 def _local(f: Callable, hard: jax.Array, logits: jax.Array) -> jax.Array:
     """Row n: sum_k f(D with variable n set to k) p_nk (e_k - p_n)."""
     rows, categories = hard.reshape(-1, hard.shape[-1]), hard.shape[-1]
-    swapped = lambda n, k: rows.at[n].set(one_hot(k, rows)).reshape(hard.shape)
-    value = lambda n, k: f(swapped(n, k))
+
+    def swapped(n, k):
+        return rows.at[n].set(one_hot(k, rows)).reshape(hard.shape)
+
+    def value(n, k):
+        return f(swapped(n, k))
+
     numbers = jnp.arange(rows.shape[0]), jnp.arange(categories)
-    table = jax.vmap(lambda n: jax.vmap(lambda k: value(n, k))(numbers[1]))(numbers[0]).reshape(logits.shape)
+    table = jax.vmap(lambda n: jax.vmap(lambda k: value(n, k))(numbers[1]))(numbers[0]).reshape(
+        logits.shape
+    )
     probs = jax.nn.softmax(widened(logits), axis=-1)
     mean = (probs * table).sum(-1, keepdims=True)
     return (probs * (table - mean)).astype(logits.dtype)

@@ -8,20 +8,29 @@ from quant.nearest import Metric, unit
 
 
 def diversity(
-    x: jax.Array, codes: jax.Array, usable: jax.Array, metric: Metric, temperature: float = 1.0, axis_name: str | None = None
+    x: jax.Array,
+    codes: jax.Array,
+    usable: jax.Array,
+    metric: Metric,
+    temperature: float = 1.0,
+    axis_name: str | None = None,
 ) -> jax.Array:
-    """Minus the entropy (nats) of the mean soft assignment: -log K if all codes are used alike, 0 if one is.
+    """Minus the entropy (nats) of the mean soft assignment: -log K if all codes are used alike, 0
+    if one is.
 
     Args:
       x: `[N, D]`.
       codes: `[K, D]`.
       usable: bool `[N]`.
-      metric: "l2" assigns by softmax of minus the Euclidean distance over the temperature, the others by the similarity.
+      metric: "l2" assigns by softmax of minus the Euclidean distance over the temperature, the
+        others by the similarity.
       temperature: see above.
     """
     product = jnp.einsum("nd,kd->nk", x.astype(jnp.float32), codes, precision="highest")
     if metric == "l2":
-        squared = (x.astype(jnp.float32) ** 2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
+        squared = (
+            (x.astype(jnp.float32) ** 2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
+        )
         product = -jnp.sqrt(jnp.maximum(squared, 1e-12))
     soft = jax.nn.softmax(product / temperature, 1)
     share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)

@@ -12,7 +12,10 @@ def flatten(x: jax.Array, mask: jax.Array | None) -> tuple[jax.Array, jax.Array]
     Raises:
       QuantError: a mask that is not one truth value per row.
     """
-    require(mask is None or mask.shape == x.shape[:-1], f"the mask of x {x.shape} must have shape {x.shape[:-1]}")
+    require(
+        mask is None or mask.shape == x.shape[:-1],
+        f"the mask of x {x.shape} must have shape {x.shape[:-1]}",
+    )
     rows = x.reshape(-1, x.shape[-1])
     return rows, jnp.ones(rows.shape[0], bool) if mask is None else mask.reshape(-1).astype(bool)
 

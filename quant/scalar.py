@@ -1,4 +1,6 @@
-"""Finite scalar quantization: every feature is rounded to one of a few levels, and no codebook is learned (Mentzer et al. 2023)."""
+"""Finite scalar quantization: every feature is rounded to one of a few levels, and no codebook is
+learned (Mentzer et al. 2023).
+"""
 
 import math
 from dataclasses import dataclass
@@ -35,7 +37,9 @@ class FSQConfig:
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
         size = math.prod(self.levels)
         require(
-            size < 2**31, f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: split the features"
+            size < 2**31,
+            f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: "
+            "split the features",
         )
 
     @property
@@ -55,7 +59,9 @@ def init(key: jax.Array, config: FSQConfig, sample: jax.Array | None = None) -> 
 
 
 def bound(x: jax.Array, config: FSQConfig) -> jax.Array:
-    """Features `[..., D]` squashed so that rounding gives exactly the levels, still in units of a level."""
+    """Features `[..., D]` squashed so that rounding gives exactly the levels, still in units of a
+    level.
+    """
     levels = _along(config.levels, x)
     if config.symmetric:
         return (levels - 1) * (jnp.tanh(x) + 1) / 2
@@ -76,7 +82,8 @@ def quantize(
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> tuple[Quantized, dict]:
-    """Round every feature; the gradient goes straight through the rounding, not through the squashing.
+    """Round every feature; the gradient goes straight through the rounding, not through the
+    squashing.
 
     Args:
       params, state: empty, as from `init`.
@@ -93,7 +100,8 @@ def quantize(
       QuantError: another number of features.
     """
     require(
-        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}"
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}",
     )
     rows, usable = flatten(x, mask)
     bounded = bound(jnp.where(usable[:, None], rows, 0).astype(jnp.float32), config)
@@ -129,13 +137,17 @@ def _steps(bounded: jax.Array, config: FSQConfig) -> jax.Array:
     """Number of the level, 0..L-1, as floats. Halves round to even, in the symmetric form up."""
     levels = _along(config.levels, bounded)
     steps = jnp.floor(bounded + 0.5) if config.symmetric else jnp.round(bounded) + levels // 2
-    return jnp.clip(steps, 0, levels - 1)  # with a thousand levels the squashing reaches beyond the last one
+    return jnp.clip(
+        steps, 0, levels - 1
+    )  # with a thousand levels the squashing reaches beyond the last one
 
 
 def _values(steps: jax.Array, config: FSQConfig) -> jax.Array:
     """Levels as numbers in -1..1."""
     levels = _along(config.levels, steps)
-    return 2 / (levels - 1) * steps - 1 if config.symmetric else (steps - levels // 2) / (levels // 2)
+    return (
+        2 / (levels - 1) * steps - 1 if config.symmetric else (steps - levels // 2) / (levels // 2)
+    )
 
 
 def _along(levels: tuple[int, ...], x: jax.Array) -> jax.Array:
@@ -144,5 +156,7 @@ def _along(levels: tuple[int, ...], x: jax.Array) -> jax.Array:
 
 
 def _basis(config: FSQConfig) -> jax.Array:
-    """What the number of each feature's level counts in the index: the first feature runs fastest."""
+    """What the number of each feature's level counts in the index: the first feature runs
+    fastest.
+    """
     return jnp.asarray([math.prod(config.levels[:i]) for i in range(config.dim)], jnp.int32)

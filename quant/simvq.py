@@ -1,4 +1,6 @@
-"""SimVQ: a frozen random codebook seen through one learned linear map, so that every code moves with every step (Zhu et al. 2024)."""
+"""SimVQ: a frozen random codebook seen through one learned linear map, so that every code moves
+with every step (Zhu et al. 2024).
+"""
 
 from dataclasses import dataclass
 
@@ -25,7 +27,8 @@ class SimVQConfig:
     frozen_dim: int | None = None
     """Features of the frozen codes; D if absent."""
     commitment: float = 0.25
-    """Weight of the mean squared distance that pulls embeddings to codes, times `codebook_weight`."""
+    """Weight of the mean squared distance that pulls embeddings to codes, times `codebook_weight`.
+    """
     codebook_weight: float = 1.0
     """Weight of the one that pulls codes to embeddings."""
     wrapper: Wrapper = "rotation"
@@ -38,16 +41,25 @@ class SimVQConfig:
 
 
 def init(key: jax.Array, config: SimVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
-    """params "map" `[F, D]`, normal with standard deviation F^-1/2; state "frozen" `[K, F]`, the same."""
+    """params "map" `[F, D]`, normal with standard deviation F^-1/2; state "frozen" `[K, F]`, the
+    same.
+    """
     key_map, key_frozen = jax.random.split(key)
     features = config.frozen_dim or config.dim
-    draw = lambda key, rows, columns: jax.random.normal(key, (rows, columns)) * features**-0.5
-    return {"map": draw(key_map, features, config.dim)}, {"frozen": draw(key_frozen, config.num_codes, features)}
+
+    def draw(key, rows, columns):
+        return jax.random.normal(key, (rows, columns)) * features**-0.5
+
+    return {"map": draw(key_map, features, config.dim)}, {
+        "frozen": draw(key_frozen, config.num_codes, features)
+    }
 
 
 def codes_of(params: dict, state: dict) -> jax.Array:
     """The codes, float32 `[K, D]`."""
-    return jnp.einsum("kf,fd->kd", jax.lax.stop_gradient(state["frozen"]), params["map"], precision="highest")
+    return jnp.einsum(
+        "kf,fd->kd", jax.lax.stop_gradient(state["frozen"]), params["map"], precision="highest"
+    )
 
 
 def quantize(
@@ -63,14 +75,20 @@ def quantize(
 ) -> tuple[Quantized, dict]:
     """As `vq.quantize`, with losses "commitment" and "codebook"; the state never changes."""
     require(
-        x.shape[-1:] == (config.dim,), f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features"
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
     )
     rows, usable = flatten(x, mask)
     z = jnp.where(usable[:, None], rows, 0)
     codes = codes_of(params, state)
     index, distance = nearest(z, codes, "l2", config.way)
     q = codes[index].astype(z.dtype)
-    over = lambda a: masked_mean(a.astype(jnp.float32), jnp.broadcast_to(usable[:, None], a.shape), None, axis_name)
+
+    def over(a):
+        return masked_mean(
+            a.astype(jnp.float32), jnp.broadcast_to(usable[:, None], a.shape), None, axis_name
+        )
+
     stop = jax.lax.stop_gradient
     losses = {
         "commitment": config.codebook_weight * config.commitment * over((z - stop(q)) ** 2),

@@ -8,17 +8,22 @@ from flax import struct
 class Quantized:
     """Result of a quantizer on `x`, `[..., D]`.
 
-    Leading axes are those of `x`. With heads (or residual levels) the indices have one more axis at the end.
+    Leading axes are those of `x`. With heads (or residual levels) the indices have one more axis at
+    the end.
     """
 
     quantized: jax.Array
-    """`[..., D]`, dtype of `x`; a gradient with respect to `x` flows as the quantizer's gradient wrapper says. Masked rows are `x`."""
+    """`[..., D]`, dtype of `x`; a gradient with respect to `x` flows as the quantizer's gradient
+    wrapper says. Masked rows are `x`.
+    """
     indices: jax.Array
     """int32 `[...]`, `[..., heads]` or `[..., levels]`, codes in 0..K-1; -1 where masked."""
     losses: dict[str, jax.Array]
     """float32 scalars, each already times its weight; the sum is to be added to the task's loss."""
     metrics: dict[str, jax.Array]
-    """float32 scalars that no gradient flows through: "perplexity" (1..K) and "usage" (0..1) of this batch, "distance" and others."""
+    """float32 scalars that no gradient flows through: "perplexity" (1..K) and "usage" (0..1) of
+    this batch, "distance" and others.
+    """
 
     @property
     def loss(self) -> jax.Array:

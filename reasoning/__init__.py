@@ -1,1 +1,3 @@
-"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. So far: `e2c`, `synthesis`."""
+"""Reasoning systems: plan-then-execute language models, program synthesis, compositionality. So
+far: `e2c`, `synthesis`.
+"""

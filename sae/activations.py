@@ -1,8 +1,10 @@
-"""What makes latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and groups, as pure functions.
+"""What makes latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and groups, as
+pure functions.
 
-All take pre-activations and give activations of the same shape and dtype. The largest k of rows are found by XLA's TopK where k is a
-Python number, else, and among all of a batch, by bisection on the bits of the numbers, which keeps their order for those that are not
-negative: k may then be traced and differ between the members of an ensemble, and nothing is sorted.
+All take pre-activations and give activations of the same shape and dtype. The largest k of rows are
+found by XLA's TopK where k is a Python number, else, and among all of a batch, by bisection on the
+bits of the numbers, which keeps their order for those that are not negative: k may then be traced
+and differ between the members of an ensemble, and nothing is sorted.
 """
 
 import functools
@@ -25,11 +27,14 @@ def count_at_least(bits: jax.Array, level: jax.Array) -> jax.Array:
     """How many entries of a flat integer array `[n]` are at least `level` (scalar); int32."""
     whole = bits.size // CHUNK**2 * CHUNK**2
     small = (bits[:whole].reshape(-1, CHUNK, CHUNK) >= level).astype(jnp.int8)
-    return small.sum(1, dtype=jnp.int8).sum(dtype=jnp.int32) + (bits[whole:] >= level).sum(dtype=jnp.int32)
+    return small.sum(1, dtype=jnp.int8).sum(dtype=jnp.int32) + (bits[whole:] >= level).sum(
+        dtype=jnp.int32
+    )
 
 
 def kth_largest(values: jax.Array, k: jax.Array | float) -> jax.Array:
-    """The k-th largest number of an array of any shape that holds no negative ones; 0 if k exceeds its size.
+    """The k-th largest number of an array of any shape that holds no negative ones; 0 if k exceeds
+    its size.
 
     Args:
       values: float16, bfloat16, float32 or float64, not negative, not NaN.
@@ -49,16 +54,19 @@ def kth_largest(values: jax.Array, k: jax.Array | float) -> jax.Array:
 
 
 def top_k_mask(scores: jax.Array, k: jax.Array | float) -> jax.Array:
-    """True for the k largest positive of `scores` (any shape, taken together); all that equal the k-th are kept."""
+    """True for the k largest positive of `scores` (any shape, taken together); all that equal the
+    k-th are kept.
+    """
     scores = jax.lax.stop_gradient(jax.nn.relu(scores))
     return (scores >= kth_largest(scores, k)) & (scores > 0)
 
 
 def kth_of_rows(rows: jax.Array, k: int) -> jax.Array:
-    """The k-th largest of each row `[n, F]`, for a k that is known when the program is compiled: XLA's TopK, `[n]`.
+    """The k-th largest of each row `[n, F]`, for a k that is known when the program is compiled:
+    XLA's TopK, `[n]`.
 
-    XLA computes TopK by sorting where there are more axes than two, or where only the values are used (on CPUs, ten times as slow):
-    so all axes in front become one, and the places are kept.
+    XLA computes TopK by sorting where there are more axes than two, or where only the values are
+    used (on CPUs, ten times as slow): so all axes in front become one, and the places are kept.
     """
 
     @jax.custom_batching.custom_vmap
@@ -75,8 +83,8 @@ def kth_of_rows(rows: jax.Array, k: int) -> jax.Array:
 def top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:
     """`relu`, then the k largest of each example `[..., F]`.
 
-    Exactly k stay where more than k are positive and no two of them are equal; all that equal the k-th stay. A k that is a Python number
-    is faster than an array, which may be traced.
+    Exactly k stay where more than k are positive and no two of them are equal; all that equal the
+    k-th stay. A k that is a Python number is faster than an array, which may be traced.
     """
     rows = pre.reshape(-1, pre.shape[-1])
     if isinstance(k, int | float) and 1 <= k < rows.shape[-1]:
@@ -88,26 +96,34 @@ def top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:
 
 
 def batch_top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:
-    """`relu`, then the `floor(k B)` largest of a whole batch `[B, F]` (BatchTopK, arXiv 2412.06410); k may be a fraction."""
+    """`relu`, then the `floor(k B)` largest of a whole batch `[B, F]` (BatchTopK, arXiv
+    2412.06410); k may be a fraction.
+    """
     return jnp.where(top_k_mask(pre, jnp.asarray(k, jnp.float32) * pre.shape[0]), pre, 0)
 
 
 def above(pre: jax.Array, threshold: jax.Array) -> jax.Array:
-    """`relu(pre)` where it exceeds `threshold`, a scalar or `[F]`; no gradient reaches the threshold."""
+    """`relu(pre)` where it exceeds `threshold`, a scalar or `[F]`; no gradient reaches the
+    threshold.
+    """
     positive = jax.nn.relu(pre)
     level = threshold if jnp.ndim(threshold) == 0 else per_feature(threshold, pre)
     return jnp.where(positive > jax.lax.stop_gradient(level), positive, 0)
 
 
 def group_max(pre: jax.Array, k: int) -> jax.Array:
-    """The largest of each of k equal groups of neighbouring latents `[..., F]`, after `relu` (sparsify's GroupMax)."""
+    """The largest of each of k equal groups of neighbouring latents `[..., F]`, after `relu`
+    (sparsify's GroupMax).
+    """
     groups = jax.nn.relu(pre).reshape(*pre.shape[:-1], k, -1)
     first = jax.nn.one_hot(jnp.argmax(groups, -1), groups.shape[-1], dtype=pre.dtype)
     return (groups * first).reshape(pre.shape)
 
 
 def step_plus_relu(pre: jax.Array, k: jax.Array | float, gap: float = 1.0) -> jax.Array:
-    """`relu(pre) + gap * [pre > gap]`, then the k largest of each example: the activation that LanSE's code calls JumpReLU."""
+    """`relu(pre) + gap * [pre > gap]`, then the k largest of each example: the activation that
+    LanSE's code calls JumpReLU.
+    """
     value = jax.nn.relu(pre) + gap * (pre > gap)
     return top_k(value, k)
 
@@ -118,13 +134,17 @@ def _window(pre, threshold, bandwidth):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def jump_relu(pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False) -> jax.Array:
-    """`pre * [pre > threshold]` with a straight-through gradient for the threshold (arXiv 2407.14435, section 5).
+def jump_relu(
+    pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False
+) -> jax.Array:
+    """`pre * [pre > threshold]` with a straight-through gradient for the threshold (arXiv
+    2407.14435, section 5).
 
     Args:
       pre: `[..., F]`.
       threshold: `[F]`, positive.
-      bandwidth: width of the window around the threshold in which it gets a gradient, in units of `pre`.
+      bandwidth: width of the window around the threshold in which it gets a gradient, in units of
+        `pre`.
       to_input: the window's gradient also reaches `pre`, as SAELens offers.
     """
     return pre * (pre > per_feature(threshold, pre))
@@ -146,8 +166,12 @@ jump_relu.defvjp(_jump_relu_forward, _jump_relu_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def step(pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False) -> jax.Array:
-    """`[pre > threshold]` as numbers, with the same straight-through gradient; the sum over F is an L0 that can be trained."""
+def step(
+    pre: jax.Array, threshold: jax.Array, bandwidth: float, to_input: bool = False
+) -> jax.Array:
+    """`[pre > threshold]` as numbers, with the same straight-through gradient; the sum over F is an
+    L0 that can be trained.
+    """
     return (pre > per_feature(threshold, pre)).astype(pre.dtype)
 
 

@@ -1,4 +1,6 @@
-"""Files of named arrays (.npz): written whole or not at all, read with one kind of error for all that can be wrong with them."""
+"""Files of named arrays (.npz): written whole or not at all, read with one kind of error for all
+that can be wrong with them.
+"""
 
 import contextlib
 import zipfile
@@ -22,7 +24,9 @@ def write_arrays(path: Path, arrays: Mapping[str, Any], packed: bool = False) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp.npz")
         try:
-            (np.savez_compressed if packed else np.savez)(temporary, **{name: np.asarray(a) for name, a in arrays.items()})
+            (np.savez_compressed if packed else np.savez)(
+                temporary, **{name: np.asarray(a) for name, a in arrays.items()}
+            )
             temporary.replace(path)
         finally:
             with contextlib.suppress(OSError):
@@ -44,5 +48,12 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return dict(held.items())
     except FileNotFoundError:
         raise
-    except (OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except (
+        OSError,
+        EOFError,
+        KeyError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
         raise ValueError(str(error) or type(error).__name__) from None

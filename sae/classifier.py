@@ -1,6 +1,8 @@
-"""The diagnostic head: embedding -> Linear -> ReLU -> Linear, one logit per finding. Attribution rests on what follows the ReLU: a line.
+"""The diagnostic head: embedding -> Linear -> ReLU -> Linear, one logit per finding. Attribution
+rests on what follows the ReLU: a line.
 
-Labels may be masked. The step of lowest validation loss is kept, and logits are divided by a temperature found on validation data.
+Labels may be masked. The step of lowest validation loss is kept, and logits are divided by a
+temperature found on validation data.
 """
 
 import functools
@@ -28,7 +30,9 @@ class ClassifierConfig:
     """The head and its training."""
 
     modality: Modality = "image"
-    """Embeddings that go in. text and both see the report that the labels were read from: their AUC is no diagnosis from films."""
+    """Embeddings that go in. text and both see the report that the labels were read from: their AUC
+    is no diagnosis from films.
+    """
     hidden: int = 256
     """Width of the hidden layer, which transcoders explain."""
     epochs: int = 60
@@ -84,11 +88,14 @@ def inputs(image: np.ndarray | None, text: np.ndarray | None, modality: Modality
     parts = {"image": (image,), "text": (text,), "both": (image, text)}[modality]
     if any(part is None for part in parts):
         raise Refusal(
-            f"modality {modality} needs {'reports' if image is not None else 'images'}, which these embeddings lack: choose another"
+            f"modality {modality} needs {'reports' if image is not None else 'images'}, which "
+            "these embeddings lack: choose another"
         )
     if modality != "image":
         warnings.warn(
-            f"modality {modality}: the labels were read from the reports, so this AUC is not diagnosis from images", stacklevel=2
+            f"modality {modality}: the labels were read from the reports, so this AUC is not "
+            "diagnosis from images",
+            stacklevel=2,
         )
     return np.concatenate([np.asarray(part, np.float32) for part in parts], 1)
 
@@ -100,7 +107,11 @@ def masked_loss(head: Head, x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.
 
 
 def train_head(
-    train: tuple, validate: tuple, config: ClassifierConfig, seed: int = 0, names: Sequence[str] = ()
+    train: tuple,
+    validate: tuple,
+    config: ClassifierConfig,
+    seed: int = 0,
+    names: Sequence[str] = (),
 ) -> tuple[Head, dict[str, Any]]:
     """The head of lowest validation loss, calibrated; and the losses by epoch.
 
@@ -117,16 +128,25 @@ def train_head(
         if len(np.unique(np.asarray(y[known, column]) > 0.5)) < 2:
             which = names[column] if names else column
             raise Refusal(
-                f"finding {which} has only one kind of label among {known.sum()} training cases: choose other findings, or more cases"
+                f"finding {which} has only one kind of label among {known.sum()} training cases: "
+                "choose other findings, or more cases"
             )
     keys = jax.random.split(jax.random.key(seed), 4)
     width = config.hidden
-    weights = lambda key, shape: initializers.fan_in_uniform(shape[0])(key, shape)
-    bias = lambda key, size, fan: initializers.fan_in_uniform(fan)(key, (size,))
+
+    def weights(key, shape):
+        return initializers.fan_in_uniform(shape[0])(key, shape)
+
+    def bias(key, size, fan):
+        return initializers.fan_in_uniform(fan)(key, (size,))
+
     head = Head(
-        weights(keys[0], (x.shape[1], width)) * jnp.sqrt(x.shape[1] / 3),  # embeddings have length 1
-        bias(keys[1], width, x.shape[1]), weights(keys[2], (width, y.shape[1])), bias(keys[3], y.shape[1], width),
-    )  # fmt: skip
+        weights(keys[0], (x.shape[1], width))
+        * jnp.sqrt(x.shape[1] / 3),  # embeddings have length 1
+        bias(keys[1], width, x.shape[1]),
+        weights(keys[2], (width, y.shape[1])),
+        bias(keys[3], y.shape[1], width),
+    )
     held = tuple(jnp.asarray(a, jnp.float32) for a in validate)
     best, losses = _train(head, (x, y, mask), held, jax.random.key(seed + 1), config)
     temperature = _temperature(best, held)
@@ -170,21 +190,40 @@ def _temperature(head, held):
     x, y, mask = held
     raw = logits(head, x)
     tried = 2.0 ** jnp.linspace(-2, 2, 81)
-    loss = lambda t: (optax.sigmoid_binary_cross_entropy(raw / t, y) * mask).sum()
+
+    def loss(t):
+        return (optax.sigmoid_binary_cross_entropy(raw / t, y) * mask).sum()
+
     return tried[jnp.argmin(jax.vmap(loss)(tried))]
 
 
-def judge(head: Head, x: np.ndarray, labels: np.ndarray, mask: np.ndarray, findings: tuple[str, ...]) -> dict[str, dict]:
-    """AUC with interval and calibration of every finding on cases that were not trained on; JSON-ready."""
+def judge(
+    head: Head, x: np.ndarray, labels: np.ndarray, mask: np.ndarray, findings: tuple[str, ...]
+) -> dict[str, dict]:
+    """AUC with interval and calibration of every finding on cases that were not trained on;
+    JSON-ready.
+    """
     raw = np.asarray(logits(head, jnp.asarray(x, jnp.float32)))
     return {name: judged(raw[:, c], labels[:, c], mask[:, c]) for c, name in enumerate(findings)}
 
 
 def judged(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict:
     """Of one finding: logits, labels and mask `[N]`."""
-    area, sure = metrics.auc(raw, label, mask), metrics.calibration(1 / (1 + np.exp(-raw)), label, mask)
-    plain = lambda value: None if np.isnan(value) else value
+    area, sure = (
+        metrics.auc(raw, label, mask),
+        metrics.calibration(1 / (1 + np.exp(-raw)), label, mask),
+    )
+
+    def plain(value):
+        return None if np.isnan(value) else value
+
     return {
-        "auc": plain(area.value), "low": plain(area.low), "high": plain(area.high), "cases": int(np.sum(mask > 0)),
-        "present": int(np.sum((label > 0.5) & (mask > 0))), "calibration_error": sure.error, "brier": sure.brier, "bins": sure.bins,
-    }  # fmt: skip
+        "auc": plain(area.value),
+        "low": plain(area.low),
+        "high": plain(area.high),
+        "cases": int(np.sum(mask > 0)),
+        "present": int(np.sum((label > 0.5) & (mask > 0))),
+        "calibration_error": sure.error,
+        "brier": sure.brier,
+        "bins": sure.bins,
+    }

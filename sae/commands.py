@@ -1,4 +1,6 @@
-"""The command line: train, embed, catalogue, explain, report, annotate, export. Options are made from dataclasses."""
+"""The command line: train, embed, catalogue, explain, report, annotate, export. Options are made
+from dataclasses.
+"""
 
 import sys
 from dataclasses import dataclass, replace
@@ -36,15 +38,21 @@ class Start:
     """What the other defaults of train depend on."""
 
     preset: PresetName = "phantom"
-    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your embeddings, on an accelerator."""
+    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your
+    embeddings, on an accelerator.
+    """
 
 
 @dataclass(frozen=True)
 class Train:
-    """Everything from films (or embeddings) to the report. A folder that was begun is gone on with."""
+    """Everything from films (or embeddings) to the report. A folder that was begun is
+    gone on with.
+    """
 
     preset: PresetName
-    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your embeddings, on an accelerator."""
+    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your
+    embeddings, on an accelerator.
+    """
     config: Annotated[RunConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run. Default: runs/sae/<data>-<preset>-seed<seed>."""
@@ -52,7 +60,9 @@ class Train:
 
 @dataclass(frozen=True)
 class Embed:
-    """Embed films and reports with BiomedCLIP, on all devices; what is done is kept, and the same command goes on."""
+    """Embed films and reports with BiomedCLIP, on all devices; what is done is kept, and the same
+    command goes on.
+    """
 
     config: Annotated[EmbedConfig, tyro.conf.arg(name="")]
 
@@ -67,7 +77,9 @@ class Where:
 
 @dataclass(frozen=True)
 class MakeCatalogue:
-    """Make the catalogue of a trained run again, with other limits; what is not given stays as it was."""
+    """Make the catalogue of a trained run again, with other limits; what is not given stays as it
+    was.
+    """
 
     run_dir: str
     """The run."""
@@ -81,7 +93,8 @@ class Explain:
     run_dir: str
     """The run."""
     case: str
-    """A film (.png, .jpg, .dcm), an embeddings file, or the name of a film of the run's own data."""
+    """A film (.png, .jpg, .dcm), an embeddings file, or the name of a film of the run's own data.
+    """
     name: str | None = None
     """Which film of an embeddings file; its first if not given."""
     report: str | None = None
@@ -101,12 +114,16 @@ class Report:
     cases: int | None = None
     """Cases with a page of their own; as before if not given."""
     show_films: bool | None = None
-    """False: path-only mode, no pixel and no report text is written; as before if not given. The run remembers both."""
+    """False: path-only mode, no pixel and no report text is written; as before if not given. The
+    run remembers both.
+    """
 
 
 @dataclass(frozen=True)
 class Annotate:
-    """Name patterns from one half of their galleries, and verify the names on the other half and on negatives."""
+    """Name patterns from one half of their galleries, and verify the names on the other half and on
+    negatives.
+    """
 
     run_dir: str
     """The run."""
@@ -126,7 +143,9 @@ class Export:
     members: tuple[int, ...] = ()
     """Which members; none given: all."""
     approximate: bool = False
-    """Where the layout cannot say what the member computes, write calibrated thresholds, with the measured mismatch."""
+    """Where the layout cannot say what the member computes, write calibrated thresholds, with the
+    measured mismatch.
+    """
     together: bool = False
     """Write the whole ensemble as one transcoder instead (saelens)."""
 
@@ -138,7 +157,8 @@ def train(command: Train) -> int:
     folder = command.run_dir or f"runs/sae/{name}-{command.preset}-seed{config.seed}"
     if config.classifier.modality != "image":
         aloud(
-            f"warning: modality {config.classifier.modality}: labels come from the reports; its AUC is no diagnosis from images"
+            f"warning: modality {config.classifier.modality}: labels come from the reports; its "
+            "AUC is no diagnosis from images"
         )
     with stop_on_signals() as stop:
         index = runs.train(config, folder, lambda: bool(stop))
@@ -178,7 +198,9 @@ def make_catalogue(command: MakeCatalogue) -> int:
 def _catalogue_fields(config):
     from jaxrl.train.config import flatten
 
-    return [name for name in flatten(to_dict(config)) if name.startswith("catalogue.")] + list(runs.FREE)
+    return [name for name in flatten(to_dict(config)) if name.startswith("catalogue.")] + list(
+        runs.FREE
+    )
 
 
 def explain(command: Explain) -> int:
@@ -189,9 +211,13 @@ def explain(command: Explain) -> int:
     found, gaps = runs.explain_rows(run, catalogue, x)
     for column, finding in enumerate(run.config.findings):
         one = strongest(found.patterns[0, :, column])
-        aloud(f"{finding}: logit {found.logit[0, column]:+.4f}, probability {1 / (1 + np.exp(-found.logit[0, column])):.3f}")
         aloud(
-            f"  base {found.base[0, column]:+.4f}, in no pattern {found.uncatalogued[0, column]:+.4f}, missed {found.error[0, column]:+.4f}"
+            f"{finding}: logit {found.logit[0, column]:+.4f}, probability "
+            f"{1 / (1 + np.exp(-found.logit[0, column])):.3f}"
+        )
+        aloud(
+            f"  base {found.base[0, column]:+.4f}, in no pattern "
+            f"{found.uncatalogued[0, column]:+.4f}, missed {found.error[0, column]:+.4f}"
         )
         for pattern, amount in list(zip(one.patterns, one.amounts, strict=True))[: command.shown]:
             entry = catalogue.patterns[pattern]
@@ -203,7 +229,9 @@ def explain(command: Explain) -> int:
     page = Path(command.out) if command.out else run.folder / "explained" / "case.html"
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-    text = pages.case_page(0, type(found)(*(a[0] for a in found)), catalogue, case, site, float(gaps[0]))
+    text = pages.case_page(
+        0, type(found)(*(a[0] for a in found)), catalogue, case, site, float(gaps[0])
+    )
     up = f"{(run.folder / 'report').resolve()}/"
     write_atomically(page, text.replace('href="../', f'href="{up}'))
     aloud(f"page: {page}")
@@ -222,37 +250,56 @@ def _case(run, command: Explain):
         runs.embeddings.check_rows(x, f"embeddings of {path}", run.x.shape[1])
         row = _row_of(given.cases, command.name, path)
         if given.encoder != run.embedded.encoder:
-            aloud(f"warning: {path} was made by {given.encoder}, the run's embeddings by {run.embedded.encoder}")
+            aloud(
+                f"warning: {path} was made by {given.encoder}, the run's embeddings by "
+                f"{run.embedded.encoder}"
+            )
         return runs.take(given.cases, np.array([row])), x[[row]]
     try:
         pixels = read_film(path)
     except Unreadable as trouble:
         raise Refusal(
-            f"{path} cannot be explained: {trouble}; name a film, an embeddings file, or one of the run's films"
+            f"{path} cannot be explained: {trouble}; name a film, an embeddings file, or one of "
+            "the run's films"
         ) from None
     try:
         text = Path(command.report).read_text(errors="replace") if command.report else ""
     except OSError as error:
-        raise Refusal(f"the report {command.report} cannot be read ({error.strerror}): name a file with its text") from None
+        raise Refusal(
+            f"the report {command.report} cannot be read ({error.strerror}): name a file with its "
+            "text"
+        ) from None
     return runs.case_of(path.name, pixels, run.config, text), runs.embed_film(run, pixels, text)
 
 
 def _row_of(cases, name, path):
     if name is None:
         if len(cases) > 1:
-            aloud(f"{path} holds {len(cases)} films; the first, {cases.ids[0]}, is explained (--name chooses another)")
+            aloud(
+                f"{path} holds {len(cases)} films; the first, {cases.ids[0]}, is explained (--name "
+                "chooses another)"
+            )
         return 0
     if name not in cases.ids:
-        raise Refusal(f"{path} holds no film {name}; it holds {', '.join(cases.ids[:5])}{', ...' if len(cases) > 5 else ''}")
+        raise Refusal(
+            f"{path} holds no film {name}; it holds "
+            f"{', '.join(cases.ids[:5])}{', ...' if len(cases) > 5 else ''}"
+        )
     return cases.ids.index(name)
 
 
 def report(command: Report) -> int:
     """See `Report`."""
     run = runs.load(command.run_dir)
-    given = {name: value for name in ("show_films", "cases") if (value := getattr(command, name)) is not None}
+    given = {
+        name: value
+        for name in ("show_films", "cases")
+        if (value := getattr(command, name)) is not None
+    }
     config = replace(run.config, **given)
-    open_run(command.run_dir, to_dict(config), runs.FREE)  # so that annotate, catalogue and explain keep to it
+    open_run(
+        command.run_dir, to_dict(config), runs.FREE
+    )  # so that annotate, catalogue and explain keep to it
     aloud(f"report: {runs.step_report(run._replace(config=config))}")
     return 0
 
@@ -271,16 +318,28 @@ def export(command: Export) -> int:
     run = runs.load(command.run_dir)
     x = run.x[run.parts["validate"]]
     for line in export_run(
-        run.members, run.shape, x, command.format, Path(command.out), command.members, command.approximate, command.together
+        run.members,
+        run.shape,
+        x,
+        command.format,
+        Path(command.out),
+        command.members,
+        command.approximate,
+        command.together,
     ):
         aloud(f"  {line}")
     return 0
 
 
 COMMANDS = {
-    "train": (Train, train), "embed": (Embed, embed), "catalogue": (MakeCatalogue, make_catalogue), "explain": (Explain, explain),
-    "report": (Report, report), "annotate": (Annotate, annotate), "export": (Export, export),
-}  # fmt: skip
+    "train": (Train, train),
+    "embed": (Embed, embed),
+    "catalogue": (MakeCatalogue, make_catalogue),
+    "explain": (Explain, explain),
+    "report": (Report, report),
+    "annotate": (Annotate, annotate),
+    "export": (Export, export),
+}
 USAGE = f"usage: python -m sae {{{','.join(COMMANDS)}}} [options]\n\n" + "\n".join(
     f"  {name:10} {kind.__doc__.splitlines()[0]}" for name, (kind, _) in COMMANDS.items()
 )
@@ -298,17 +357,29 @@ def parse(arguments: list[str]):
     program, rest = f"python -m sae {arguments[0]}", arguments[1:]
     if kind is MakeCatalogue:
         plain = [argument for argument in rest if argument not in ("-h", "--help")]
-        where, _ = tyro.cli(Where, args=plain, return_unknown_args=True, add_help=False, prog=program)
+        where, _ = tyro.cli(
+            Where, args=plain, return_unknown_args=True, add_help=False, prog=program
+        )
         if where.run_dir is not None and len(plain) == len(rest):
             stored = from_dict(RunConfig, read_config(where.run_dir)).catalogue
             default = MakeCatalogue(where.run_dir, stored)
-            return tyro.cli(kind, args=rest, default=default, prog=program, config=(tyro.conf.FlagConversionOff,)), function
+            return tyro.cli(
+                kind,
+                args=rest,
+                default=default,
+                prog=program,
+                config=(tyro.conf.FlagConversionOff,),
+            ), function
     if kind is not Train:
-        return tyro.cli(kind, args=rest, prog=program, config=(tyro.conf.FlagConversionOff,)), function
+        return tyro.cli(
+            kind, args=rest, prog=program, config=(tyro.conf.FlagConversionOff,)
+        ), function
     plain = [argument for argument in rest if argument not in ("-h", "--help")]
     first, _ = tyro.cli(Start, args=plain, return_unknown_args=True, add_help=False, prog=program)
     default = Train(first.preset, PRESETS[first.preset]())
-    return tyro.cli(Train, args=rest, default=default, prog=program, config=(tyro.conf.FlagConversionOff,)), function
+    return tyro.cli(
+        Train, args=rest, default=default, prog=program, config=(tyro.conf.FlagConversionOff,)
+    ), function
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -321,5 +392,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        print(
+            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+        )
         return 130

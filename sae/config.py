@@ -19,10 +19,13 @@ class RunConfig:
     """Everything that decides what a run computes."""
 
     data: str = "phantom"
-    """phantom: synthetic films. Else a file of embeddings (see sae/data/embeddings.py and `python -m sae embed`)."""
+    """phantom: synthetic films. Else a file of embeddings (see sae/data/embeddings.py and `python
+    -m sae embed`).
+    """
     findings: tuple[str, ...] = FINDINGS
-    """What the head tells. The paper's five are not known; of CheXpert's one would take Atelectasis, Cardiomegaly, Consolidation, Edema,
-    Pleural Effusion."""
+    """What the head tells. The paper's five are not known; of CheXpert's one would take
+    Atelectasis, Cardiomegaly, Consolidation, Edema, Pleural Effusion.
+    """
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
     """The synthetic films."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -40,13 +43,17 @@ class RunConfig:
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     """What counts as a pattern."""
     member_modalities: tuple[Modality, ...] = ()
-    """With a head that sees both: grid of what members see of it, for instance image, text, both; empty: all see all."""
+    """With a head that sees both: grid of what members see of it, for instance image, text, both;
+    empty: all see all.
+    """
     cases: int = 12
     """Held-out cases that get a page in the report."""
     show_films: bool = True
     """False: the report names films and holds no pixels or reports."""
     devices: int = 1
-    """Devices that share the members, 0 for all; their number must divide the members. Results do not depend on it."""
+    """Devices that share the members, 0 for all; their number must divide the members. Results do
+    not depend on it.
+    """
     form: Literal["jit", "pmap"] = "jit"
     """How the program is spread over them."""
     seed: int = 0
@@ -56,9 +63,11 @@ class RunConfig:
 def phantom() -> RunConfig:
     """100 members on 5000 synthetic films: about five minutes on two cores.
 
-    Our choice, by measurement: a wide head that is trained briefly keeps much of its random mixtures, so that causes which it needs for
-    the same finding (the marker and the effusions) stay apart in its hidden layer. Trained long or narrow, their directions become one,
-    and no transcoder of that layer can tell them. More latents than about three per cause are split among mixtures of causes.
+    Our choice, by measurement: a wide head that is trained briefly keeps much of its random
+      mixtures, so that causes which it needs for
+    the same finding (the marker and the effusions) stay apart in its hidden layer. Trained long or
+    narrow, their directions become one, and no transcoder of that layer can tell them. More latents
+    than about three per cause are split among mixtures of causes.
     """
     return RunConfig(
         phantom=PhantomConfig(shortcut=0.85, hidden=0.1),
@@ -81,13 +90,17 @@ def tiny() -> RunConfig:
         loss=LossConfig(aux=0.0),
         learn=LearnConfig(learning_rate=3e-3, warmup=20),
         ensemble=EnsembleConfig(members=8, updates=300, batch=128, chunk=50),
-        catalogue=CatalogueConfig(MatchConfig(cosine=0.8, correlation=0.7), support=0.25, most_density=0.6),
+        catalogue=CatalogueConfig(
+            MatchConfig(cosine=0.8, correlation=0.7), support=0.25, most_density=0.6
+        ),
         cases=4,
     )
 
 
 def paper() -> RunConfig:
-    """100 members of 2048 latents on embeddings that are given: for an accelerator. What the paper leaves open is our choice."""
+    """100 members of 2048 latents on embeddings that are given: for an accelerator. What the paper
+    leaves open is our choice.
+    """
     five = ("Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Pleural Effusion")
     return RunConfig(
         data="embeddings.npz",

@@ -1,4 +1,6 @@
-"""Embedding films and reports with BiomedCLIP: in pieces that are kept, on all devices, with what could not be read listed."""
+"""Embedding films and reports with BiomedCLIP: in pieces that are kept, on all devices, with what
+could not be read listed.
+"""
 
 import functools
 import json
@@ -25,7 +27,15 @@ from sae.biomedclip.config import ClipConfig
 from sae.biomedclip.preprocess import normalised, prepared
 from sae.biomedclip.tokenize import ReportTokenizer
 from sae.data import embeddings
-from sae.data.cases import CHEXPERT, Cases, Unreadable, check_split, read_all, split_by_patient, take
+from sae.data.cases import (
+    CHEXPERT,
+    Cases,
+    Unreadable,
+    check_split,
+    read_all,
+    split_by_patient,
+    take,
+)
 from sae.data.chestmnist import chestmnist
 from sae.data.chexpert import chexpert
 from sae.data.embeddings import Embedded
@@ -46,7 +56,9 @@ class EmbedConfig:
     out: str = "embeddings.npz"
     """The file to write."""
     weights: str | None = None
-    """Folder of a converted BiomedCLIP (python -m sae.biomedclip.convert); without one, a small network is trained on the labels."""
+    """Folder of a converted BiomedCLIP (python -m sae.biomedclip.convert); without one, a small
+    network is trained on the labels.
+    """
     reports: str | None = None
     """Folder with the reports of MIMIC-CXR."""
     findings: tuple[str, ...] = CHEXPERT
@@ -75,7 +87,9 @@ def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:
     return replace(cases, labels=clear_when_normal(cases.labels, cases.findings)), paths
 
 
-def embed_source(config: EmbedConfig, stop: Callable[[], bool] = lambda: False) -> tuple[bool, tuple[tuple[str, str], ...]]:
+def embed_source(
+    config: EmbedConfig, stop: Callable[[], bool] = lambda: False
+) -> tuple[bool, tuple[tuple[str, str], ...]]:
     """Write `config.out`; whether it is finished, and the films that were skipped, with reasons.
 
     Raises:
@@ -93,7 +107,11 @@ def embed_source(config: EmbedConfig, stop: Callable[[], bool] = lambda: False) 
         skipped = _with_small_network(config, cases, paths, stop)
         return skipped is not None, skipped or ()
     params, clip = model.load(config.weights)
-    tokenizer = ReportTokenizer(Path(config.weights) / "tokenizer.json", clip.text.context) if cases.reports else None
+    tokenizer = (
+        ReportTokenizer(Path(config.weights) / "tokenizer.json", clip.text.context)
+        if cases.reports
+        else None
+    )
     _same_job(pieces, config, cases)
     image_of, text_of = programs(params, clip)
     with Progress("films", len(cases)) as bar:
@@ -107,10 +125,15 @@ def embed_source(config: EmbedConfig, stop: Callable[[], bool] = lambda: False) 
                 return False, ()
     image, text, kept, skipped = _joined(pieces)
     if not len(kept):
-        raise Refusal(f"none of the {len(cases)} films of {cases.source} could be read; the first: {skipped[0][1]}")
+        raise Refusal(
+            f"none of the {len(cases)} films of {cases.source} could be read; the first: "
+            f"{skipped[0][1]}"
+        )
     done = replace(take(cases, kept), skipped=(*cases.skipped, *skipped))
     chosen = tuple(str(paths[i].resolve()) for i in kept) if paths else ()
-    embeddings.save(Embedded(done, image, text, f"BiomedCLIP from {config.weights}"), Path(config.out), chosen)
+    embeddings.save(
+        Embedded(done, image, text, f"BiomedCLIP from {config.weights}"), Path(config.out), chosen
+    )
     for file in pieces.iterdir():
         file.unlink()
     pieces.rmdir()
@@ -119,22 +142,43 @@ def embed_source(config: EmbedConfig, stop: Callable[[], bool] = lambda: False) 
 
 def _same_job(pieces, config, cases):
     """Pieces of another job must not be mixed in."""
-    job = to_dict(replace(config, batch=0)) | {"films": len(cases), "first": cases.ids[0], "last": cases.ids[-1]}
+    job = to_dict(replace(config, batch=0)) | {
+        "films": len(cases),
+        "first": cases.ids[0],
+        "last": cases.ids[-1],
+    }
     file = pieces / "job.json"
     if file.exists() and json.loads(file.read_text()) != job:
-        raise Refusal(f"{pieces} holds pieces of another embedding job: remove that folder, or choose another --out")
+        raise Refusal(
+            f"{pieces} holds pieces of another embedding job: remove that folder, or choose "
+            "another --out"
+        )
     write_atomically(file, json.dumps(job))
 
 
 def programs(params, clip: ClipConfig) -> tuple[Callable, Callable]:
-    """`uint8 [B, H, W, 3] -> [B, D]` and `int32 [B, T] -> [B, D]`, of length 1, the batch shared by all devices."""
+    """`uint8 [B, H, W, 3] -> [B, D]` and `int32 [B, T] -> [B, D]`, of length 1, the batch shared by
+    all devices.
+    """
     mesh = data_mesh()
-    shared, everywhere = NamedSharding(mesh, PartitionSpec(AXIS)), NamedSharding(mesh, PartitionSpec())
+    shared, everywhere = (
+        NamedSharding(mesh, PartitionSpec(AXIS)),
+        NamedSharding(mesh, PartitionSpec()),
+    )
     params = jax.device_put(params, everywhere)
-    see = lambda params, films: model.of_length_one(model.image_features(params, normalised(films, clip), clip))
-    read = lambda params, tokens: model.of_length_one(model.text_features(params, tokens, clip))
-    compiled = [jax.jit(f, in_shardings=(everywhere, shared), out_shardings=shared) for f in (see, read)]
-    return tuple(functools.partial(_in_batches, functools.partial(f, params), mesh.size) for f in compiled)
+
+    def see(params, films):
+        return model.of_length_one(model.image_features(params, normalised(films, clip), clip))
+
+    def read(params, tokens):
+        return model.of_length_one(model.text_features(params, tokens, clip))
+
+    compiled = [
+        jax.jit(f, in_shardings=(everywhere, shared), out_shardings=shared) for f in (see, read)
+    ]
+    return tuple(
+        functools.partial(_in_batches, functools.partial(f, params), mesh.size) for f in compiled
+    )
 
 
 def _in_batches(function, devices, rows, batch):
@@ -155,7 +199,10 @@ def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
             kept.append(row)
         except Unreadable as trouble:
             skipped.append((cases.ids[row], str(trouble)))
-    arrays = {"kept": np.array(kept, np.int64), "skipped": np.array(skipped, np.str_).reshape(-1, 2)}
+    arrays = {
+        "kept": np.array(kept, np.int64),
+        "skipped": np.array(skipped, np.str_).reshape(-1, 2),
+    }
     if films:
         arrays["image"] = image_of(np.stack(films), batch)
         if tokenizer is not None:
@@ -171,30 +218,48 @@ def _joined(pieces):
         try:
             parts.append(read_arrays(file))
         except ValueError as error:
-            raise Refusal(f"{file} is damaged ({error}): delete it and run the same command again") from None
-    together = lambda name: np.concatenate([p[name] for p in parts if name in p]) if any(name in p for p in parts) else None
+            raise Refusal(
+                f"{file} is damaged ({error}): delete it and run the same command again"
+            ) from None
+
+    def together(name):
+        return (
+            np.concatenate([p[name] for p in parts if name in p])
+            if any(name in p for p in parts)
+            else None
+        )
+
     skipped = tuple((str(a), str(b)) for p in parts for a, b in p["skipped"])
     return together("image"), together("text"), together("kept"), skipped
 
 
 def _with_small_network(config, cases, paths, stop):
-    """No weights: the small network, trained on the training side of these very labels. The file says so, and holds it.
+    """No weights: the small network, trained on the training side of these very labels. The file
+    says so, and holds it.
 
     Gives the films that were skipped, or None if it was stopped.
     """
     if not cases.findings:
-        raise Refusal(f"{cases.source} has no labels to train the small network on: name --findings, or --weights of BiomedCLIP")
+        raise Refusal(
+            f"{cases.source} has no labels to train the small network on: name --findings, or "
+            "--weights of BiomedCLIP"
+        )
     small = EncoderConfig()
     films, rows, skipped = read_all(cases, lambda pixels: encoder.prepared(pixels, small.size))
     done = replace(take(cases, rows), skipped=(*cases.skipped, *skipped))
     told, mask = targets(done.labels, "ignore", "zeros")
     train = split_by_patient(done, config.seed)["train"]
-    params = encoder.train_encoder(films[train], told[train], mask[train], small, config.seed, stop=stop)
+    params = encoder.train_encoder(
+        films[train], told[train], mask[train], small, config.seed, stop=stop
+    )
     if params is None:
         return None
     text = encoder.hashed_words(done.reports) if done.reports else None
     image = encoder.embed_all(params, films, small)
-    what = "a small image network trained on the labels of these very films, and hashed words for reports; not BiomedCLIP"
+    what = (
+        "a small image network trained on the labels of these very films, and hashed words for "
+        "reports; not BiomedCLIP"
+    )
     chosen = tuple(str(paths[i].resolve()) for i in rows) if paths else ()
     embedded = Embedded(done, image, text, what, network=encoder.to_arrays(params, small))
     embeddings.save(embedded, Path(config.out), chosen)

@@ -1,6 +1,8 @@
-"""Embeddings without BiomedCLIP's weights: a small image network trained on the labels at hand, and hashed words for reports.
+"""Embeddings without BiomedCLIP's weights: a small image network trained on the labels at hand, and
+hashed words for reports.
 
-They exist so that the whole way from film to explanation runs anywhere. They know nothing but what they were trained on; reports say so.
+They exist so that the whole way from film to explanation runs anywhere. They know nothing but what
+they were trained on; reports say so.
 """
 
 import functools
@@ -44,7 +46,9 @@ class EncoderConfig:
 
 
 class SmallEncoder(nn.Module):
-    """Squares of 4 x 4 pixels, three convolutions of stride 2, all positions as one vector. `[..., H, W, 1] -> [..., features]`."""
+    """Squares of 4 x 4 pixels, three convolutions of stride 2, all positions as one vector. `[...,
+    H, W, 1] -> [..., features]`.
+    """
 
     width: int
     features: int
@@ -60,7 +64,9 @@ class SmallEncoder(nn.Module):
 
 
 def prepared(film: np.ndarray, size: int) -> np.ndarray:
-    """A film of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the middle."""
+    """A film of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the
+    middle.
+    """
     from PIL import Image
 
     if film.shape == (size, size):
@@ -68,7 +74,8 @@ def prepared(film: np.ndarray, size: int) -> np.ndarray:
     image = Image.fromarray(film).convert("L")
     scale = size / min(image.size)
     image = image.resize(
-        (max(size, round(image.width * scale)), max(size, round(image.height * scale))), Image.Resampling.BICUBIC
+        (max(size, round(image.width * scale)), max(size, round(image.height * scale))),
+        Image.Resampling.BICUBIC,
     )
     left, top = (image.width - size) // 2, (image.height - size) // 2
     return np.asarray(image.crop((left, top, left + size, top + size)))
@@ -80,8 +87,12 @@ def to_input(films: jax.Array) -> jax.Array:
 
 
 def embed(params, films: jax.Array, config: EncoderConfig) -> jax.Array:
-    """Embeddings of films `[B, size, size]`, of length 1 as BiomedCLIP's are used, `[B, features]`."""
-    h = SmallEncoder(config.width, config.features).apply({"params": params["encoder"]}, to_input(films))
+    """Embeddings of films `[B, size, size]`, of length 1 as BiomedCLIP's are used, `[B,
+    features]`.
+    """
+    h = SmallEncoder(config.width, config.features).apply(
+        {"params": params["encoder"]}, to_input(films)
+    )
     return h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-6)
 
 
@@ -94,7 +105,8 @@ def train_encoder(
     say: Callable = Progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict | None:
-    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias", "scale"}`; None if `stop` said so.
+    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias",
+    "scale"}`; None if `stop` said so.
 
     Args:
       films: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
@@ -102,7 +114,8 @@ def train_encoder(
       say: makes the progress display.
       stop: asked after every pass.
 
-    Targets are read linearly from the embedding of length 1, so that what it tells apart lies along directions.
+    Targets are read linearly from the embedding of length 1, so that what it tells apart lies along
+    directions.
     """
     keys = jax.random.split(jax.random.key(seed), 3)
     network = SmallEncoder(config.width, config.features)
@@ -114,12 +127,20 @@ def train_encoder(
     }
     batch = min(config.batch, len(films))
     per_epoch = len(films) // batch
-    optimizer = optax.adam(optax.cosine_decay_schedule(config.learning_rate, config.epochs * per_epoch))
+    optimizer = optax.adam(
+        optax.cosine_decay_schedule(config.learning_rate, config.epochs * per_epoch)
+    )
     opt_state = optimizer.init(params)
     with say("image network", config.epochs) as bar:
         for epoch in range(config.epochs):
-            order = np.random.default_rng((seed, epoch)).permutation(len(films))[: per_epoch * batch].reshape(per_epoch, batch)
-            params, opt_state, loss = _epoch(params, opt_state, films, targets, mask, order, config, optimizer)
+            order = (
+                np.random.default_rng((seed, epoch))
+                .permutation(len(films))[: per_epoch * batch]
+                .reshape(per_epoch, batch)
+            )
+            params, opt_state, loss = _epoch(
+                params, opt_state, films, targets, mask, order, config, optimizer
+            )
             bar.advance(1, loss=float(loss))
             if stop():
                 return None
@@ -141,8 +162,17 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
     """
     try:
         config = from_dict(EncoderConfig, json.loads(str(arrays["config"])))
-        params = unflatten_dict({tuple(name.split("/")): jnp.asarray(a) for name, a in arrays.items() if name != "config"})
-        blank, network = jnp.zeros((1, config.size, config.size, 1)), SmallEncoder(config.width, config.features)
+        params = unflatten_dict(
+            {
+                tuple(name.split("/")): jnp.asarray(a)
+                for name, a in arrays.items()
+                if name != "config"
+            }
+        )
+        blank, network = (
+            jnp.zeros((1, config.size, config.size, 1)),
+            SmallEncoder(config.width, config.features),
+        )
         wanted = jax.eval_shape(lambda: network.init(jax.random.key(0), blank))
         if jax.tree.map(jnp.shape, params["encoder"]) != jax.tree.map(jnp.shape, wanted["params"]):
             raise ValueError("its shapes do not fit its sizes")
@@ -153,14 +183,19 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
 
 def _epoch(params, opt_state, films, targets, mask, order, config, optimizer):
     for rows in order:
-        params, opt_state, loss = _update(params, opt_state, films[rows], targets[rows], mask[rows], config, optimizer)
+        params, opt_state, loss = _update(
+            params, opt_state, films[rows], targets[rows], mask[rows], config, optimizer
+        )
     return params, opt_state, loss
 
 
 @functools.partial(jax.jit, static_argnums=(5, 6), donate_argnums=(0, 1))
 def _update(params, opt_state, films, targets, mask, config, optimizer):
     def objective(params):
-        logits = params["scale"] * (embed(params, films, config) @ params["weights"]) + params["bias"][None]
+        logits = (
+            params["scale"] * (embed(params, films, config) @ params["weights"])
+            + params["bias"][None]
+        )
         losses = optax.sigmoid_binary_cross_entropy(logits, targets) * mask
         return losses.sum() / jnp.maximum(mask.sum(), 1)
 
@@ -181,7 +216,9 @@ def embed_all(params, films: np.ndarray, config: EncoderConfig, batch: int = 256
 
 
 def hashed_words(reports: tuple[str, ...], features: int = 64) -> np.ndarray:
-    """Reports as float32 `[N, features]` of length 1: words and pairs of words, each at a place and with a sign that its name decides."""
+    """Reports as float32 `[N, features]` of length 1: words and pairs of words, each at a place and
+    with a sign that its name decides.
+    """
     out = np.zeros((len(reports), features), np.float32)
     for row, text in enumerate(reports):
         words = re.findall(r"[a-z]+", text.lower())

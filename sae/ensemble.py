@@ -1,7 +1,9 @@
-"""A hundred transcoders in one program: members stacked on a leading axis M, one step mapped over it, members spread over devices.
+"""A hundred transcoders in one program: members stacked on a leading axis M, one step mapped over
+it, members spread over devices.
 
-Members differ by their initial parameters, by the examples they see, and by whatever `Knobs` hold: k, step size, L1, number of latents,
-modality. A member's numbers depend on its own number and the seed alone, so it does not matter how many members or devices there are.
+Members differ by their initial parameters, by the examples they see, and by whatever `Knobs` hold:
+k, step size, L1, number of latents, modality. A member's numbers depend on its own number and the
+seed alone, so it does not matter how many members or devices there are.
 """
 
 import functools
@@ -23,7 +25,9 @@ from sae.transcoder import Params, TranscoderConfig
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """How many members, how they differ, and what they see. Grids are gone through round by round."""
+    """How many members, how they differ, and what they see. Grids are gone through round
+    by round.
+    """
 
     members: int = 100
     """Number M of transcoders."""
@@ -32,8 +36,9 @@ class EnsembleConfig:
     batch: int = 1024
     """Examples per update."""
     sampling: Literal["shared", "own", "bootstrap"] = "bootstrap"
-    """shared: all members see the same batch, whose encoding is one large product. own: every member draws its own. bootstrap: and from
-    a resampling of the examples, drawn once per member."""
+    """shared: all members see the same batch, whose encoding is one large product. own: every
+    member draws its own. bootstrap: and from a resampling of the examples, drawn once per member.
+    """
     fraction: float = 1.0
     """With bootstrap: size of the resampling, as a share of all examples."""
     ks: tuple[float, ...] = ()
@@ -45,13 +50,17 @@ class EnsembleConfig:
     widths: tuple[int, ...] = ()
     """Grid of numbers of latents, at most the configuration's; empty: all have that."""
     chunk: int = 100
-    """Updates per call of the program; between calls there is progress, a line of metrics, and perhaps a checkpoint."""
+    """Updates per call of the program; between calls there is progress, a line of metrics, and
+    perhaps a checkpoint.
+    """
     seed: int = 0
     """Of everything random."""
 
 
 class Store(NamedTuple):
-    """What the members learn from, resident on the devices, in the size that scaling.py's functions give it."""
+    """What the members learn from, resident on the devices, in the size that scaling.py's functions
+    give it.
+    """
 
     x: jax.Array
     """`[N, D]`."""
@@ -79,27 +88,48 @@ def check(config: EnsembleConfig, shape: TranscoderConfig) -> None:
     if min(config.members, config.updates, config.batch, config.chunk) < 1:
         raise Refusal("members, updates, batch and chunk of an ensemble must each be at least 1")
     if not 0 < config.fraction <= 1:
-        raise Refusal(f"fraction is {config.fraction:g}: it is a share of the examples, more than 0 and at most 1")
+        raise Refusal(
+            f"fraction is {config.fraction:g}: it is a share of the examples, more than 0 and at "
+            "most 1"
+        )
     if any(not 1 <= width <= shape.latents for width in config.widths):
-        raise Refusal(f"widths {config.widths} must lie between 1 and the number of latents, {shape.latents}")
+        raise Refusal(
+            f"widths {config.widths} must lie between 1 and the number of latents, {shape.latents}"
+        )
     if config.widths and (shape.prefixes or shape.activation == "groupmax"):
-        raise Refusal("widths cannot vary where latents are grouped (prefixes, groupmax): leave widths empty")
+        raise Refusal(
+            "widths cannot vary where latents are grouped (prefixes, groupmax): leave widths empty"
+        )
     for k in config.ks or (shape.k,):
         if not 0 < k <= (min(config.widths) if config.widths else shape.latents):
-            raise Refusal(f"k is {k:g}, larger than the number of latents of some member: choose smaller ks or larger widths")
+            raise Refusal(
+                f"k is {k:g}, larger than the number of latents of some member: choose smaller ks "
+                "or larger widths"
+            )
     if config.ks and (shape.activation == "groupmax" or shape.block_ks):
-        raise Refusal("ks cannot vary with groupmax or block_ks, whose shapes depend on them: leave ks empty")
+        raise Refusal(
+            "ks cannot vary with groupmax or block_ks, whose shapes depend on them: leave ks empty"
+        )
 
 
-def grid(config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, inputs=None) -> Knobs:
+def grid(
+    config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, inputs=None
+) -> Knobs:
     """Knobs of all members, `[M]` each: member m takes entry m (modulo its length) of every grid.
 
     Args:
       inputs: float `[G, D]`, a grid of masks over the features of x; None: every member sees all.
     """
     alike = learn.knobs(shape, loss, how)
-    cycle = lambda values, default: jnp.asarray(np.resize(values or (default,), config.members), jnp.asarray(default).dtype)
-    masks = np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
+
+    def cycle(values, default):
+        return jnp.asarray(
+            np.resize(values or (default,), config.members), jnp.asarray(default).dtype
+        )
+
+    masks = (
+        np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
+    )
     return Knobs(
         cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
         cycle(config.learning_rates, alike.learning_rate),
@@ -111,17 +141,25 @@ def grid(config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how:
 
 def member_keys(config: EnsembleConfig) -> jax.Array:
     """One key per member, `[M]`; member m has the same one in every ensemble of this seed."""
-    return jax.vmap(lambda m: jax.random.fold_in(jax.random.key(config.seed), m))(jnp.arange(config.members))
+    return jax.vmap(lambda m: jax.random.fold_in(jax.random.key(config.seed), m))(
+        jnp.arange(config.members)
+    )
 
 
-def start(config: EnsembleConfig, shape: TranscoderConfig, how: LearnConfig, mean_y: jax.Array) -> Learner:
+def start(
+    config: EnsembleConfig, shape: TranscoderConfig, how: LearnConfig, mean_y: jax.Array
+) -> Learner:
     """All members before their first update; arrays have a leading axis M."""
-    make = lambda key: learn.start(transcoder.init(jax.random.fold_in(key, 0), shape, mean_y), how)
+
+    def make(key):
+        return learn.start(transcoder.init(jax.random.fold_in(key, 0), shape, mean_y), how)
+
     return jax.vmap(make)(member_keys(config))
 
 
 def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples: int) -> jax.Array:
-    """Which examples a member sees at an update: int32 `[B]`, drawn with replacement. Depends on the key and the update alone.
+    """Which examples a member sees at an update: int32 `[B]`, drawn with replacement. Depends on
+    the key and the update alone.
 
     A resampling is never stored: entry j of it is itself drawn from a key made of j.
     """
@@ -129,25 +167,38 @@ def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples
         key = jax.random.key(config.seed)
     resampled = config.sampling == "bootstrap"
     size = max(1, round(config.fraction * examples)) if resampled else examples
-    drawn = jax.random.randint(jax.random.fold_in(jax.random.fold_in(key, 1), update), (config.batch,), 0, size)
+    drawn = jax.random.randint(
+        jax.random.fold_in(jax.random.fold_in(key, 1), update), (config.batch,), 0, size
+    )
     if not resampled:
         return drawn
     own = jax.random.fold_in(key, 2)
-    return jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, examples))(drawn)
+    return jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, examples))(
+        drawn
+    )
 
 
 def program(
-    config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, mesh=None, form="jit", at_once=None
+    config: EnsembleConfig,
+    shape: TranscoderConfig,
+    loss: LossConfig,
+    how: LearnConfig,
+    mesh=None,
+    form="jit",
+    at_once=None,
 ) -> Callable:
-    """The compiled program `(learners, (knobs, keys), (store, first)) -> (learners, Trace)` of `config.chunk` updates.
+    """The compiled program `(learners, (knobs, keys), (store, first)) -> (learners, Trace)` of
+    `config.chunk` updates.
 
     Args:
       mesh: devices that share the members (see `jaxrl.train.parallel.data_mesh`); None: one device.
       form: "jit" or "pmap".
-      at_once: True: one step vmapped over the members. False: members after one another within the program; not with form jit and several
-        devices. None: that on CPUs, where a member's arrays then stay in the cache and no time goes into auxiliary losses that are 0.
+      at_once: True: one step vmapped over the members. False: members after one another within the
+        program; not with form jit and several devices. None: that on CPUs, where a member's arrays
+        then stay in the cache and no time goes into auxiliary losses that are 0.
 
-    Learners are donated in the form jit. Members never talk to each other, so the program has no communication.
+    Learners are donated in the form jit. Members never talk to each other, so the program has no
+    communication.
     """
 
     def together(learners: Learner, own, given):
@@ -156,10 +207,18 @@ def program(
         def one(learners, number):
             if config.sampling == "shared":
                 rows = rows_for(keys[0], config, number, store.x.shape[0])
-                step = lambda learner, knob: _step(learner, knob, store.x[rows], store.y[rows], config, shape, loss, how)
+
+                def step(learner, knob):
+                    return _step(
+                        learner, knob, store.x[rows], store.y[rows], config, shape, loss, how
+                    )
+
                 return jax.vmap(step)(learners, knobs)
             rows = jax.vmap(lambda key: rows_for(key, config, number, store.x.shape[0]))(keys)
-            step = lambda learner, knob, r: _step(learner, knob, store.x[r], store.y[r], config, shape, loss, how)
+
+            def step(learner, knob, r):
+                return _step(learner, knob, store.x[r], store.y[r], config, shape, loss, how)
+
             return jax.vmap(step)(learners, knobs, rows)
 
         return jax.lax.scan(one, learners, first + jnp.arange(config.chunk))
@@ -179,7 +238,9 @@ def program(
         learners, trace = jax.lax.map(alone, (learners, own))
         return learners, jax.tree.map(lambda a: a.swapaxes(0, 1), trace)
 
-    spread = form == "jit" and mesh is not None and mesh.size > 1  # the compiler divides the members among devices
+    spread = (
+        form == "jit" and mesh is not None and mesh.size > 1
+    )  # the compiler divides the members among devices
     if at_once is None:
         at_once = spread or jax.default_backend() != "cpu"
     return members_parallel(together if at_once else in_turn, mesh, form)
@@ -193,7 +254,10 @@ def _step(learner, knob, x, y, config, shape, loss, how):
 
 def finish(learners: Learner, knobs: Knobs, shape: TranscoderConfig, scale: Scaling) -> Params:
     """Parameters of all members for raw x and y, `[M, ...]`."""
-    done = lambda learner, knob: learn.fold_scaling(learn.trained(learner, knob, shape), scale, shape.rescale)
+
+    def done(learner, knob):
+        return learn.fold_scaling(learn.trained(learner, knob, shape), scale, shape.rescale)
+
     return jax.jit(jax.vmap(done))(learners, knobs)
 
 
@@ -206,11 +270,15 @@ def store_of(x: np.ndarray, y: np.ndarray, shape: TranscoderConfig) -> tuple[Sto
     for name, rows, width in (("x", x, shape.d_in), ("y", y, shape.d_out)):
         if rows.ndim != 2 or rows.shape[1] != width:
             raise Refusal(
-                f"the rows of {name} have shape {rows.shape}, but the transcoder wants [N, {width}]: use embeddings of that width"
+                f"the rows of {name} have shape {rows.shape}, but the transcoder wants [N, "
+                f"{width}]: use embeddings of that width"
             )
         bad = np.flatnonzero(~np.isfinite(rows).all(1))
         if len(bad):
-            raise Refusal(f"{len(bad)} rows of {name} hold NaN or infinity, the first at row {bad[0]}: remove them")
+            raise Refusal(
+                f"{len(bad)} rows of {name} hold NaN or infinity, the first at row {bad[0]}: "
+                "remove them"
+            )
     x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
     scale = learn.scaling(x, y, shape.centred)
     return Store((x - scale.shift_x[None]) * scale.scale_x, y * scale.scale_y), scale
@@ -223,9 +291,11 @@ def encode_all(params: Params, x: jax.Array, shape: TranscoderConfig) -> jax.Arr
 
 
 def concatenated(params: Params) -> Params:
-    """The ensemble's mean as one transcoder of M F latents (arXiv 2505.16077): codes side by side, decoders divided by M.
+    """The ensemble's mean as one transcoder of M F latents (arXiv 2505.16077): codes side by side,
+    decoders divided by M.
 
-    For activations that look at one latent at a time (relu, jumprelu, and batchtopk with its threshold).
+    For activations that look at one latent at a time (relu, jumprelu, and batchtopk with its
+    threshold).
     """
     members, _, latents = params["W_enc"].shape
     flat = {
@@ -235,7 +305,11 @@ def concatenated(params: Params) -> Params:
         "b_dec": params["b_dec"].mean(0),
     }
     if "threshold" in params:
-        each = params["threshold"] if params["threshold"].ndim == 2 else jnp.repeat(params["threshold"], latents)
+        each = (
+            params["threshold"]
+            if params["threshold"].ndim == 2
+            else jnp.repeat(params["threshold"], latents)
+        )
         flat["threshold"] = each.reshape(-1)
     if "W_skip" in params:
         flat["W_skip"] = params["W_skip"].mean(0)

@@ -1,4 +1,6 @@
-"""Galleries: the cases that show what a pattern is. Strongest, from four bins below, and matched ones where it is silent."""
+"""Galleries: the cases that show what a pattern is. Strongest, from four bins below, and matched
+ones where it is silent.
+"""
 
 import json
 from pathlib import Path
@@ -33,23 +35,33 @@ def one_per_patient(rows: np.ndarray, patients: np.ndarray, most: int) -> np.nda
 
 
 def gallery(
-    signal: np.ndarray, patients: np.ndarray, embeddings: np.ndarray, seed: int = 0, most: int = 20, per_bin: int = 10
+    signal: np.ndarray,
+    patients: np.ndarray,
+    embeddings: np.ndarray,
+    seed: int = 0,
+    most: int = 20,
+    per_bin: int = 10,
 ) -> Gallery:
     """Choose cases for one pattern.
 
     Args:
-      signal: activations `[N]`; patients: `[N]`; embeddings: `[N, D]`, to find negatives that look alike.
+      signal: activations `[N]`; patients: `[N]`; embeddings: `[N, D]`, to find negatives that look
+        alike.
       seed: of the draws within bins.
       most: strongest cases; per_bin: cases from each quarter, and negatives.
 
-    All cases of one gallery show different patients within each of its parts; negatives are of no patient among the strongest.
+    All cases of one gallery show different patients within each of its parts; negatives are of no
+    patient among the strongest.
     """
     order = np.argsort(-signal, kind="stable")
     active = order[signal[order] > 0]
     strongest = one_per_patient(active, patients, most)
     rest = active[~np.isin(patients[active], patients[strongest])]
     generator = np.random.default_rng(seed)
-    quarters = tuple(one_per_patient(generator.permutation(part), patients, per_bin) for part in np.array_split(rest, 4))
+    quarters = tuple(
+        one_per_patient(generator.permutation(part), patients, per_bin)
+        for part in np.array_split(rest, 4)
+    )
     silent = order[(signal[order] <= 0) & ~np.isin(patients[order], patients[strongest])]
     return Gallery(strongest, quarters, _alike(silent, strongest, embeddings, patients, per_bin))
 
@@ -69,7 +81,10 @@ def halves(found: Gallery) -> tuple[np.ndarray, np.ndarray]:
 
 def write_index(found: Gallery, signal: np.ndarray, ids: tuple[str, ...], folder: Path) -> None:
     """index.json of a pattern: which cases, in which part, how active."""
-    entry = lambda row: {"id": ids[row], "activation": float(signal[row])}
+
+    def entry(row):
+        return {"id": ids[row], "activation": float(signal[row])}
+
     record = {
         "strongest": [entry(r) for r in found.strongest],
         "bins": [[entry(r) for r in part] for part in found.bins],
@@ -88,9 +103,13 @@ def contact_sheet(films: list[np.ndarray], columns: int = 10, size: int = 96) ->
     for number, film in enumerate(films):
         image = Image.fromarray(film).convert("L")
         scale = (size - 2) / max(image.size)
-        image = image.resize([max(1, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC)
+        image = image.resize(
+            [max(1, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC
+        )
         top, left = number // columns * size, number % columns * size
-        sheet[top + 1 : top + 1 + image.height, left + 1 : left + 1 + image.width] = np.asarray(image)
+        sheet[top + 1 : top + 1 + image.height, left + 1 : left + 1 + image.width] = np.asarray(
+            image
+        )
     return sheet
 
 

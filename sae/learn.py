@@ -1,8 +1,9 @@
 """One training step of one transcoder, as a pure function that an ensemble vmaps.
 
-Gradient, its part along the decoder's rows removed, clipped, Adam, rows of the decoder brought back to length 1, thresholds and counters
-renewed: the order of dictionary-learning and of OpenAI's sparse_autoencoder. Our choice: thresholds of JumpReLU stay at 0 or above, below
-which latents in training would be negative and latents in use not.
+Gradient, its part along the decoder's rows removed, clipped, Adam, rows of the decoder brought back
+to length 1, thresholds and counters renewed: the order of dictionary-learning and of OpenAI's
+sparse_autoencoder. Our choice: thresholds of JumpReLU stay at 0 or above, below which latents in
+training would be negative and latents in use not.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ class LearnConfig:
     """The optimiser, and what is kept beside the parameters."""
 
     learning_rate: float = 0.0
-    """Step size after warm-up; 0: 2e-4 sqrt(2^14 / F), the rule of sparsify and dictionary-learning."""
+    """Step size after warm-up; 0: 2e-4 sqrt(2^14 / F), the rule of sparsify and
+    dictionary-learning.
+    """
     warmup: int = 1000
     """Updates of linear warm-up from 0."""
     decay: float = 0.2
@@ -42,7 +45,9 @@ class LearnConfig:
     unit_rows: bool = True
     """Keep the rows of W_dec at length 1, so that latents are in units of y."""
     sleep_after: int = 100_000
-    """Examples without an activation after which a latent counts as sleeping. Our choice; the peers wait for ten million tokens."""
+    """Examples without an activation after which a latent counts as sleeping. Our choice; the peers
+    wait for ten million tokens.
+    """
     threshold_decay: float = 0.99
     """Of the moving average of the smallest activation that was kept."""
     threshold_start: int = 0
@@ -59,7 +64,9 @@ class Knobs(NamedTuple):
     """What may differ between the members of an ensemble; scalars that may be traced."""
 
     k: jax.Array | None
-    """float32: see `TranscoderConfig.k`. None: the configuration's, which is known when the step is compiled and so faster."""
+    """float32: see `TranscoderConfig.k`. None: the configuration's, which is known when the step is
+    compiled and so faster.
+    """
     learning_rate: jax.Array
     """float32: after warm-up."""
     l1: jax.Array
@@ -87,13 +94,19 @@ def knobs(config: TranscoderConfig, loss: LossConfig, learn: LearnConfig) -> Kno
     """What the configurations say, for one member."""
     rate = learn.learning_rate or 2e-4 * (2**14 / config.latents) ** 0.5
     scalar = jnp.float32
-    return Knobs(None, scalar(rate), scalar(loss.l1), jnp.int32(config.latents), jnp.ones(config.d_in))
+    return Knobs(
+        None, scalar(rate), scalar(loss.l1), jnp.int32(config.latents), jnp.ones(config.d_in)
+    )
 
 
 def optimizer(learn: LearnConfig) -> optax.GradientTransformation:
-    """Clipping and Adam; the step size, which may differ between members, is multiplied on later."""
+    """Clipping and Adam; the step size, which may differ between members, is multiplied
+    on later.
+    """
     adam = optax.scale_by_adam(learn.beta1, learn.beta2, learn.epsilon)
-    decay = optax.add_decayed_weights(learn.weight_decay) if learn.weight_decay else optax.identity()
+    decay = (
+        optax.add_decayed_weights(learn.weight_decay) if learn.weight_decay else optax.identity()
+    )
     return optax.chain(optax.clip_by_global_norm(learn.clip_norm), adam, decay)
 
 
@@ -108,7 +121,9 @@ def start(params: Params, learn: LearnConfig) -> Learner:
 
 
 def rate_factor(updates: jax.Array, total: int, learn: LearnConfig) -> jax.Array:
-    """Share of the full step size at update `updates` (from 0) of `total`: warm-up, plateau, decay."""
+    """Share of the full step size at update `updates` (from 0) of `total`: warm-up,
+    plateau, decay.
+    """
     warm = jnp.minimum(updates / learn.warmup, 1.0) if learn.warmup else jnp.float32(1)
     span = learn.decay * total
     if not span:
@@ -119,7 +134,9 @@ def rate_factor(updates: jax.Array, total: int, learn: LearnConfig) -> jax.Array
 
 
 def without_parallel(rows: jax.Array, grads: jax.Array) -> jax.Array:
-    """Gradients of rows `[F, E]` without their parts along the rows, which a renormalisation would undo anyway."""
+    """Gradients of rows `[F, E]` without their parts along the rows, which a renormalisation would
+    undo anyway.
+    """
     direction = transcoder.unit(rows)
     return grads - (grads * direction).sum(-1, keepdims=True) * direction
 
@@ -146,8 +163,12 @@ def update(
     """
     x = x * knob.inputs[None]
     active = jnp.arange(config.latents) < knob.width
-    silent = lambda fired: jnp.where(fired, 0, jnp.minimum(learner.silent, MOST_SILENT) + x.shape[0])
-    sleeping = lambda fired: (silent(fired) >= learn.sleep_after) & active
+
+    def silent(fired):
+        return jnp.where(fired, 0, jnp.minimum(learner.silent, MOST_SILENT) + x.shape[0])
+
+    def sleeping(fired):
+        return (silent(fired) >= learn.sleep_after) & active
 
     def objective(params):
         found = losses.parts(params, x, y, sleeping, config, loss, knob.k, knob.l1, active)
@@ -167,16 +188,20 @@ def update(
     return Learner(params, opt_state, learner.updates + 1, silent(found.fired), threshold), found
 
 
-def next_threshold(average: jax.Array, floor: jax.Array, updates: jax.Array, learn: LearnConfig) -> jax.Array:
-    """The moving average with the smallest kept activation of this batch; unchanged where nothing was active."""
+def next_threshold(
+    average: jax.Array, floor: jax.Array, updates: jax.Array, learn: LearnConfig
+) -> jax.Array:
+    """The moving average with the smallest kept activation of this batch; unchanged where nothing
+    was active.
+    """
     mixed = learn.threshold_decay * average + (1 - learn.threshold_decay) * floor
     renewed = jnp.where(average < 0, floor, mixed)
     return jnp.where((updates >= learn.threshold_start) & (floor > 0), renewed, average)
 
 
 def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
-    """Parameters for use: with the threshold that batchtopk compares with, the member's own k (if a knob says it), and what the knobs
-    hide set to zero.
+    """Parameters for use: with the threshold that batchtopk compares with, the member's own k (if a
+    knob says it), and what the knobs hide set to zero.
     """
     active = (jnp.arange(config.latents) < knob.width).astype(jnp.float32)
     params = dict(learner.params)
@@ -187,7 +212,11 @@ def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
         params["W_skip"] = params["W_skip"] * knob.inputs[:, None]
     if config.activation == "batchtopk":
         params["threshold"] = jnp.maximum(learner.threshold, 0.0)
-    if knob.k is not None and config.activation in ("topk", "batchtopk", "step") and not config.block_ks:
+    if (
+        knob.k is not None
+        and config.activation in ("topk", "batchtopk", "step")
+        and not config.block_ks
+    ):
         params["k"] = knob.k
     return params
 
@@ -204,11 +233,16 @@ class Scaling(NamedTuple):
 
 
 def scaling(x: jax.Array, y: jax.Array, centred: bool = False) -> Scaling:
-    """Measured on rows `[N, D]` and `[N, E]`; `centred` transcoders subtract b_dec themselves, so x and y keep their size."""
+    """Measured on rows `[N, D]` and `[N, E]`; `centred` transcoders subtract b_dec themselves, so x
+    and y keep their size.
+    """
     if centred:
         return Scaling(jnp.zeros(x.shape[-1]), jnp.float32(1), jnp.float32(1))
     middle = x.mean(0)
-    size = lambda a, width: jnp.sqrt(width / jnp.maximum(jnp.square(a - per_mean(a)).sum(-1).mean(), 1e-12))
+
+    def size(a, width):
+        return jnp.sqrt(width / jnp.maximum(jnp.square(a - per_mean(a)).sum(-1).mean(), 1e-12))
+
     return Scaling(middle, size(x, x.shape[-1]), size(y, y.shape[-1]))
 
 
@@ -220,7 +254,8 @@ def per_mean(a: jax.Array) -> jax.Array:
 def fold_scaling(params: Params, scale: Scaling, rescale: bool = False) -> Params:
     """A transcoder of raw x and y from one of scaled ones: the same latents, without the scaling.
 
-    `rescale` is the configuration's: a threshold is then in units of the rows of W_dec, whose lengths change.
+    `rescale` is the configuration's: a threshold is then in units of the rows of W_dec, whose
+    lengths change.
     """
     folded = dict(params)
     folded["W_enc"] = params["W_enc"] * scale.scale_x
@@ -228,7 +263,9 @@ def fold_scaling(params: Params, scale: Scaling, rescale: bool = False) -> Param
     folded["W_dec"] = params["W_dec"] / scale.scale_y
     folded["b_dec"] = params["b_dec"] / scale.scale_y
     if "gate_bias" in params:  # magnitudes look at the encoder's directions without b_enc
-        folded["gate_bias"] = params["gate_bias"] - (scale.shift_x @ folded["W_enc"]) * jnp.exp(params["gate_scale"])
+        folded["gate_bias"] = params["gate_bias"] - (scale.shift_x @ folded["W_enc"]) * jnp.exp(
+            params["gate_scale"]
+        )
     if "threshold" in params and rescale:
         folded["threshold"] = params["threshold"] / scale.scale_y
     if "W_skip" in params:

@@ -1,6 +1,8 @@
-"""What a transcoder is trained on: error of the estimate, price of activity, and work for latents that sleep.
+"""What a transcoder is trained on: error of the estimate, price of activity, and work for latents
+that sleep.
 
-The error is `sum over features, mean over the batch`, as it is or divided by the variance of y (then it is the FVU).
+The error is `sum over features, mean over the batch`, as it is or divided by the variance of y
+(then it is the FVU).
 """
 
 import functools
@@ -16,7 +18,9 @@ from sae import activations, transcoder
 from sae.transcoder import Params, TranscoderConfig
 
 ABSENT = -1e9
-"""Pre-activation of a latent that a member does not have: far from every threshold, so that nothing sends it a gradient."""
+"""Pre-activation of a latent that a member does not have: far from every threshold, so that nothing
+sends it a gradient.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class LossConfig:
     l0: float = 0.0
     """Weight of the L0 price of JumpReLU."""
     l0_form: Literal["step", "tanh", "quadratic", "target"] = "step"
-    """step: L0 itself; tanh: sum tanh(4 z |row|); quadratic: 2/t (L0 - t)^2; target: (L0/t - 1)^2 of the batch's mean L0."""
+    """step: L0 itself; tanh: sum tanh(4 z |row|); quadratic: 2/t (L0 - t)^2; target: (L0/t - 1)^2
+    of the batch's mean L0.
+    """
     l0_target: float = 20.0
     """The t of quadratic and target."""
     aux: float = 1 / 32
@@ -38,15 +44,21 @@ class LossConfig:
     aux_k: int = 0
     """Sleeping latents that take part per example; 0: half of d_out."""
     aux_relu: bool = True
-    """Only positive pre-activations of sleeping latents count (dictionary-learning, sparsify); False: the raw ones (SAELens)."""
+    """Only positive pre-activations of sleeping latents count (dictionary-learning, sparsify);
+    False: the raw ones (SAELens).
+    """
     aux_by: Literal["variance", "residual", "none"] = "variance"
-    """What the auxiliary error is divided by: the variance of y, that of the residual, or nothing."""
+    """What the auxiliary error is divided by: the variance of y, that of the residual, or nothing.
+    """
     aux_scaled: bool = True
     """Multiply the auxiliary error by min(sleeping / aux_k, 1)."""
     wake: float = 0.0
-    """Weight of `mean sum relu(threshold - pre) |row|` over sleeping latents (SAELens, JumpReLU)."""
+    """Weight of `mean sum relu(threshold - pre) |row|` over sleeping latents (SAELens, JumpReLU).
+    """
     multi_k: int = 0
-    """Also reconstruct with this many times k latents, at an eighth of the weight (sparsify's multi-TopK); 0: do not."""
+    """Also reconstruct with this many times k latents, at an eighth of the weight (sparsify's
+    multi-TopK); 0: do not.
+    """
     prefix_weights: tuple[float, ...] = ()
     """Weights of the prefixes of a Matryoshka transcoder; empty: equal, adding up to 1."""
 
@@ -65,7 +77,9 @@ class Parts(NamedTuple):
     fired: jax.Array
     """bool [F]: active for some example."""
     floor: jax.Array
-    """The smallest activation that was kept (scalar), as latents are compared; what thresholds are learned from."""
+    """The smallest activation that was kept (scalar), as latents are compared; what thresholds are
+    learned from.
+    """
 
 
 def check(loss: LossConfig, config: TranscoderConfig) -> None:
@@ -76,7 +90,8 @@ def check(loss: LossConfig, config: TranscoderConfig) -> None:
     """
     if loss.prefix_weights and len(loss.prefix_weights) != max(len(config.prefixes), 1):
         raise Refusal(
-            f"prefix_weights has {len(loss.prefix_weights)} entries for {len(config.prefixes)} prefixes: give one for each, or none"
+            f"prefix_weights has {len(loss.prefix_weights)} entries for {len(config.prefixes)} "
+            "prefixes: give one for each, or none"
         )
     if loss.l0_form in ("quadratic", "target") and loss.l0_target <= 0:
         raise Refusal(f"l0_target is {loss.l0_target:g}: it must be more than 0")
@@ -93,20 +108,29 @@ def variance(y: jax.Array) -> jax.Array:
 
 
 def auxiliary(
-    params: Params, pre: jax.Array, residual: jax.Array, dead: jax.Array, config: TranscoderConfig, loss: LossConfig
+    params: Params,
+    pre: jax.Array,
+    residual: jax.Array,
+    dead: jax.Array,
+    config: TranscoderConfig,
+    loss: LossConfig,
 ) -> jax.Array:
-    """How badly the most eager sleeping latents explain the residual (arXiv 2406.04093, appendix A.2), before its weight.
+    """How badly the most eager sleeping latents explain the residual (arXiv 2406.04093, appendix
+    A.2), before its weight.
 
     Args:
       params: W_dec is used without b_dec.
       pre: pre-activations `[B, F]`.
       residual: `[B, E]`, y minus the estimate; no gradient reaches it.
       dead: bool `[F]`, who sleeps. Nobody: the result is 0. Shapes do not depend on how many do.
-      config, loss: see `LossConfig`; `aux_by="variance"` divides by the variance of y, so that is left to the caller.
+      config, loss: see `LossConfig`; `aux_by="variance"` divides by the variance of y, so that is
+        left to the caller.
     """
     count = dead.sum()
     found = functools.partial(_auxiliary, params, pre, residual, dead, count, config, loss)
-    return jax.lax.cond(count > 0, found, lambda: jnp.zeros((), pre.dtype))  # vmapped, both sides are computed
+    return jax.lax.cond(
+        count > 0, found, lambda: jnp.zeros((), pre.dtype)
+    )  # vmapped, both sides are computed
 
 
 def _auxiliary(params, pre, residual, dead, count, config, loss):
@@ -124,8 +148,18 @@ def _auxiliary(params, pre, residual, dead, count, config, loss):
     return jnp.where(count > 0, scale * error, 0.0)
 
 
-def sparsity(params: Params, pre: jax.Array, z: jax.Array, dead: jax.Array, config: TranscoderConfig, loss: LossConfig, l1):
-    """The price of activity, with its weights; a scalar. `l1` overrides `loss.l1` and may be traced."""
+def sparsity(
+    params: Params,
+    pre: jax.Array,
+    z: jax.Array,
+    dead: jax.Array,
+    config: TranscoderConfig,
+    loss: LossConfig,
+    l1,
+):
+    """The price of activity, with its weights; a scalar. `l1` overrides `loss.l1` and may be
+    traced.
+    """
     lengths = per_feature(transcoder.row_norms(params), z)
     price = jnp.float32(0)
     active = jax.nn.relu(pre) if config.activation == "gated" else z
@@ -141,11 +175,17 @@ def sparsity(params: Params, pre: jax.Array, z: jax.Array, dead: jax.Array, conf
 def _l0_price(params, pre, z, lengths, config, loss):
     if loss.l0_form == "tanh":
         return jnp.tanh(4 * z * lengths).sum(-1).mean()
-    compared = z if loss.l0_form == "target" else pre  # dictionary-learning puts the step behind the jump
-    count = activations.step(compared, params["threshold"], config.bandwidth, config.to_input).sum(-1)
+    compared = (
+        z if loss.l0_form == "target" else pre
+    )  # dictionary-learning puts the step behind the jump
+    count = activations.step(compared, params["threshold"], config.bandwidth, config.to_input).sum(
+        -1
+    )
     if loss.l0_form == "quadratic":
         return (2 / loss.l0_target * jnp.square(count - loss.l0_target)).mean()
-    return jnp.square(count.mean() / loss.l0_target - 1) if loss.l0_form == "target" else count.mean()
+    return (
+        jnp.square(count.mean() / loss.l0_target - 1) if loss.l0_form == "target" else count.mean()
+    )
 
 
 def parts(
@@ -164,7 +204,8 @@ def parts(
     Args:
       params: see transcoder.py.
       x: `[B, D]`, y: `[B, E]`.
-      dead: bool `[F]` of latents that have not fired for long, or a function that makes it of `fired`.
+      dead: bool `[F]` of latents that have not fired for long, or a function that makes it of
+        `fired`.
       config, loss: static.
       k, l1: override the configurations' and may be traced.
       active: bool `[F]`, False for latents that this member of an ensemble does not have.
@@ -189,7 +230,12 @@ def parts(
         error += squared_error(y, transcoder.decode(frozen, jax.nn.relu(pre), x))
     if loss.multi_k:
         k_more = loss.multi_k * (config.k if k is None else k)
-        error += squared_error(y, transcoder.decode(params, transcoder.activate(params, pre, config, k_more), x)) / 8
+        error += (
+            squared_error(
+                y, transcoder.decode(params, transcoder.activate(params, pre, config, k_more), x)
+            )
+            / 8
+        )
     rest = jax.lax.stop_gradient(y - estimates[-1])
     aux = auxiliary(params, pre, rest, dead, config, loss) if loss.aux else jnp.float32(0)
     error = error / spread if loss.by_variance else error
@@ -197,11 +243,22 @@ def parts(
     price = sparsity(params, pre, z, dead, config, loss, loss.l1 if l1 is None else l1)
     floor = _smallest_kept(params, z, config)
     fvu = jnp.square(rest).sum(-1).mean() / spread
-    return Parts(error + loss.aux * aux + price, error, aux, price, fvu, (z > 0).sum(-1).mean(dtype=jnp.float32), fired, floor)
+    return Parts(
+        error + loss.aux * aux + price,
+        error,
+        aux,
+        price,
+        fvu,
+        (z > 0).sum(-1).mean(dtype=jnp.float32),
+        fired,
+        floor,
+    )
 
 
 def _smallest_kept(params, z, config):
-    """Of the whole batch (batchtopk), or the mean over examples of each one's (topk); 0 where nothing is active."""
+    """Of the whole batch (batchtopk), or the mean over examples of each one's (topk); 0 where
+    nothing is active.
+    """
     score = jax.lax.stop_gradient(transcoder.score(params, z, config))
     low = jnp.where(score > 0, score, jnp.inf)
     if config.activation == "batchtopk":

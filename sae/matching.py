@@ -1,7 +1,8 @@
-"""Which latents of different members are the same: cosine of decoders and correlation of activations, then clusters around leaders.
+"""Which latents of different members are the same: cosine of decoders and correlation of
+activations, then clusters around leaders.
 
-Everything is a function of the latents alone; in which order members stand does not matter. Cosines are computed tile by tile, and
-activations are sparse, so that hundreds of thousands of latents fit.
+Everything is a function of the latents alone; in which order members stand does not matter. Cosines
+are computed tile by tile, and activations are sparse, so that hundreds of thousands of latents fit.
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,9 @@ class MatchConfig:
     cosine: float = 0.7
     """Least cosine of their decoder rows."""
     correlation: float = 0.5
-    """Least Pearson correlation of their activations on the probe cases. Our choice, as the paper does not say: both must hold."""
+    """Least Pearson correlation of their activations on the probe cases. Our choice, as the paper
+    does not say: both must hold.
+    """
     block: int = 2048
     """Height and width of a tile."""
 
@@ -41,10 +44,16 @@ class Edges(NamedTuple):
 
 
 def sparse(activations):
-    """Activations `[n, N]`, latents by cases, as a SciPy matrix of rows; those that are one already stay."""
+    """Activations `[n, N]`, latents by cases, as a SciPy matrix of rows; those that are one already
+    stay.
+    """
     from scipy.sparse import csr_array, issparse
 
-    return activations.tocsr() if issparse(activations) else csr_array(np.asarray(activations, np.float32))
+    return (
+        activations.tocsr()
+        if issparse(activations)
+        else csr_array(np.asarray(activations, np.float32))
+    )
 
 
 @jax.jit
@@ -54,7 +63,9 @@ def _alike(rows, columns, rows_of, columns_of, limit):
     return cosine, (cosine >= limit) & (rows_of[:, None] != columns_of[None])
 
 
-def candidates(decoders: np.ndarray, members: np.ndarray, config: MatchConfig) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def candidates(
+    decoders: np.ndarray, members: np.ndarray, config: MatchConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs `i < j` of different members with a large enough cosine, and that cosine."""
     count, block = len(members), min(config.block, len(members))
     whole = -(-count // block) * block
@@ -66,7 +77,9 @@ def candidates(decoders: np.ndarray, members: np.ndarray, config: MatchConfig) -
     for top in range(0, whole, block):
         for left in range(top, whole, block):
             here, there = slice(top, top + block), slice(left, left + block)
-            cosine, alike = map(np.asarray, _alike(rows[here], rows[there], own[here], own[there], config.cosine))
+            cosine, alike = map(
+                np.asarray, _alike(rows[here], rows[there], own[here], own[there], config.cosine)
+            )
             i, j = np.nonzero(np.triu(alike, 1) if top == left else alike)
             found.append((np.int32(top + i), np.int32(left + j), cosine[i, j]))
     i, j, cosine = (np.concatenate(parts) for parts in zip(*found, strict=True))
@@ -75,7 +88,9 @@ def candidates(decoders: np.ndarray, members: np.ndarray, config: MatchConfig) -
 
 
 def correlations(signals, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-    """Pearson correlations of rows i and j of sparse signals `[n, N]`; 0 for a row that does not vary."""
+    """Pearson correlations of rows i and j of sparse signals `[n, N]`; 0 for a row that does not
+    vary.
+    """
     cases = signals.shape[1]
     mean = np.asarray(signals.mean(1)).reshape(-1)
     square = np.asarray(signals.multiply(signals).mean(1)).reshape(-1)
@@ -83,9 +98,13 @@ def correlations(signals, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     together = np.zeros(len(i), np.float64)
     for start in range(0, len(i), PAIRS):
         some = slice(start, start + PAIRS)
-        together[some] = np.asarray(signals[i[some]].multiply(signals[j[some]]).sum(1)).reshape(-1) / cases
+        together[some] = (
+            np.asarray(signals[i[some]].multiply(signals[j[some]]).sum(1)).reshape(-1) / cases
+        )
     scale = spread[i] * spread[j]
-    return np.where(scale > 1e-12, (together - mean[i] * mean[j]) / np.maximum(scale, 1e-12), 0).astype(np.float32)
+    return np.where(
+        scale > 1e-12, (together - mean[i] * mean[j]) / np.maximum(scale, 1e-12), 0
+    ).astype(np.float32)
 
 
 def edges(decoders: np.ndarray, activations, members: np.ndarray, config: MatchConfig) -> Edges:
@@ -104,20 +123,26 @@ def edges(decoders: np.ndarray, activations, members: np.ndarray, config: MatchC
 
 
 def leaders(found: Edges, members: np.ndarray, order: np.ndarray) -> list[np.ndarray]:
-    """Clusters of latents, the leader of each first; a latent is in at most one, and a cluster has at most one of each member.
+    """Clusters of latents, the leader of each first; a latent is in at most one, and a cluster has
+    at most one of each member.
 
-    A leader takes those of its neighbours that no earlier leader took, nearest first: there is no chaining, as in connected
+    A leader takes those of its neighbours that no earlier leader took, nearest first: there is no
+      chaining, as in connected
     components. Latents without matches lead clusters of their own.
 
     Args:
       found: see `edges`.
       members: int `[n]`.
-      order: latents from the first leader to the last. It must come from the latents, not from their numbers.
+      order: latents from the first leader to the last. It must come from the latents, not from
+        their numbers.
     """
     count, rank = len(members), np.empty(len(members), np.int64)
     rank[order] = np.arange(count)
     by_source = np.lexsort((rank[found.target], -np.round(found.cosine, 4), found.source))
-    target, bounds = found.target[by_source], np.searchsorted(found.source[by_source], np.arange(count + 1))
+    target, bounds = (
+        found.target[by_source],
+        np.searchsorted(found.source[by_source], np.arange(count + 1)),
+    )
     taken, clusters = np.zeros(count, bool), []
     for leader in order:
         if taken[leader]:
@@ -140,11 +165,17 @@ def agreement(a: np.ndarray, b: np.ndarray) -> float:
     return recovery(large, small).mcc
 
 
-def sinkhorn(a: np.ndarray, b: np.ndarray, temperature: float = 0.05, rounds: int = 100) -> np.ndarray:
-    """Soft matching of two members' rows: non-negative `[n, n]` whose rows and columns each add up to 1."""
+def sinkhorn(
+    a: np.ndarray, b: np.ndarray, temperature: float = 0.05, rounds: int = 100
+) -> np.ndarray:
+    """Soft matching of two members' rows: non-negative `[n, n]` whose rows and columns each add up
+    to 1.
+    """
     from scipy.special import logsumexp
 
-    unit = lambda rows: rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    def unit(rows):
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
     table = unit(np.asarray(a, np.float64)) @ unit(np.asarray(b, np.float64)).T / temperature
     for _ in range(rounds):
         table = table - logsumexp(table, 1, keepdims=True)

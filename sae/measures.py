@@ -1,4 +1,6 @@
-"""Whether a pattern means one thing: similarity of its strongest cases, purity of their labels, stability; and its category."""
+"""Whether a pattern means one thing: similarity of its strongest cases, purity of their labels,
+stability; and its category.
+"""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,8 +12,11 @@ from sae import metrics
 from sae.catalogue import CATEGORY_OF, Catalogue, CatalogueConfig, Pattern, purity
 
 
-def similarity(signal: np.ndarray, embeddings: np.ndarray, gallery: int, draws: int = 200, seed: int = 0) -> dict[str, float]:
-    """Weighted mean cosine between the strongest cases, minus that of random cases, with a 95 % bootstrap interval.
+def similarity(
+    signal: np.ndarray, embeddings: np.ndarray, gallery: int, draws: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Weighted mean cosine between the strongest cases, minus that of random cases, with a 95 %
+    bootstrap interval.
 
     Args:
       signal: activations `[N]`; embeddings: `[N, D]` of images.
@@ -35,26 +40,39 @@ def similarity(signal: np.ndarray, embeddings: np.ndarray, gallery: int, draws: 
 
     values = [mean(generator.integers(0, len(top), len(top))) for _ in range(draws)]
     low, high = np.percentile(values, [2.5, 97.5])
-    return {"value": float(mean(np.arange(len(top)))), "low": float(low), "high": float(high), "cases": len(top)}
+    return {
+        "value": float(mean(np.arange(len(top)))),
+        "low": float(low),
+        "high": float(high),
+        "cases": len(top),
+    }
 
 
 def label_entropy(signal: np.ndarray, labels: np.ndarray, gallery: int) -> float:
-    """Entropy, in bits, of which label the strongest cases have (1s only); 0 where all share one, or none has any."""
+    """Entropy, in bits, of which label the strongest cases have (1s only); 0 where all share one,
+    or none has any.
+    """
     counts = (labels[np.argsort(-signal, kind="stable")[:gallery]] == 1).sum(0).astype(np.float64)
     share = counts[counts > 0] / max(counts.sum(), 1)
     return float(-(share * np.log2(share)).sum()) if len(share) else 0.0
 
 
 def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How well an activation tells each acquisition number, as an area under the curve; 0.5 for one that does not vary.
+    """How well an activation tells each acquisition number, as an area under the curve; 0.5 for one
+    that does not vary.
 
-    Numbers of two values: films with the larger one. Others: films in the highest or in the lowest quarter, whichever is told better.
+    Numbers of two values: films with the larger one. Others: films in the highest or in the lowest
+      quarter, whichever is told better.
     """
     found = {}
     for name, values in acquisition.items():
         values = np.asarray(values, np.float64)
         low, high = np.percentile(values, [25, 75])
-        sides = (values == values.max(),) if len(np.unique(values)) == 2 else (values >= high, values <= low)
+        sides = (
+            (values == values.max(),)
+            if len(np.unique(values)) == 2
+            else (values >= high, values <= low)
+        )
         areas = [metrics.auc(signal, side).value for side in sides]
         found[name] = float(np.nanmax(areas)) if not np.all(np.isnan(areas)) else 0.5
     return found
@@ -63,13 +81,17 @@ def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) 
 def category(found: dict[str, Any], acquisition: dict[str, float], clear: float) -> tuple[str, str]:
     """The category of a pattern, and what it rests on.
 
-    The finding that it tells best decides, by a fixed table, unless it tells better how the film was taken. Our choice: both are compared
-    as areas under the curve.
+    The finding that it tells best decides, by a fixed table, unless it tells better how the film
+    was taken. Our choice: both are compared as areas under the curve.
     """
     finding, area = found["finding"], found["auroc"]
     technical, linked = max(acquisition.items(), key=lambda pair: pair[1], default=(None, 0.0))
     if technical and linked >= clear and linked > area:
-        return "artifact", f"tells {technical} (AUROC {linked:.2f}) better than any finding ({finding or 'none'} {area:.2f})"
+        return (
+            "artifact",
+            f"tells {technical} (AUROC {linked:.2f}) better than any finding ({finding or 'none'} "
+            f"{area:.2f})",
+        )
     if finding in CATEGORY_OF and area >= clear:
         return CATEGORY_OF[finding], f"tells {finding} (AUROC {area:.2f})"
     return "unassigned", f"best finding: {finding or 'none'} (AUROC {area:.2f})"
@@ -90,13 +112,17 @@ def describe(
       embeddings: `[N, D]` of the probe cases' images; labels: `[N, C]`; acquisition: `[N]` each.
     """
     done = [
-        _described(p, catalogue.activations[:, p.id], embeddings, labels, findings, acquisition, config)
+        _described(
+            p, catalogue.activations[:, p.id], embeddings, labels, findings, acquisition, config
+        )
         for p in catalogue.patterns
     ]
     return replace(catalogue, patterns=tuple(done))
 
 
-def _described(pattern: Pattern, signal, embeddings, labels, findings, acquisition, config) -> Pattern:
+def _described(
+    pattern: Pattern, signal, embeddings, labels, findings, acquisition, config
+) -> Pattern:
     pure, linked = purity(signal, labels, findings), acquisition_aucs(signal, acquisition)
     measured = {
         "similarity": similarity(signal, embeddings, config.gallery),

@@ -1,4 +1,6 @@
-"""How good transcoders, classifiers and patterns are: explained variance, density, recovery of known features, AUC with intervals."""
+"""How good transcoders, classifiers and patterns are: explained variance, density, recovery of
+known features, AUC with intervals.
+"""
 
 from typing import NamedTuple
 
@@ -6,7 +8,9 @@ import numpy as np
 
 
 def fvu(y: np.ndarray, estimate: np.ndarray) -> float:
-    """Fraction of the variance of y `[N, E]` that an estimate leaves unexplained; 1 minus this is the explained variance."""
+    """Fraction of the variance of y `[N, E]` that an estimate leaves unexplained; 1 minus this is
+    the explained variance.
+    """
     return float(np.square(y - estimate).sum() / max(np.square(y - y.mean(0)).sum(), 1e-12))
 
 
@@ -24,7 +28,8 @@ class Recovery(NamedTuple):
     """How well known directions were found."""
 
     mcc: float
-    """Mean of the cosines of the best one-to-one matching (Hungarian), over the known directions."""
+    """Mean of the cosines of the best one-to-one matching (Hungarian), over the known directions.
+    """
     share: float
     """Share of known directions whose match has a cosine above 0.9."""
     matches: np.ndarray
@@ -37,7 +42,9 @@ def recovery(found: np.ndarray, known: np.ndarray) -> Recovery:
     """Match rows `[F, E]` with known directions `[K, E]`, K <= F, by absolute cosine."""
     from scipy.optimize import linear_sum_assignment
 
-    cosine = np.abs(unit_rows(np.asarray(known, np.float64)) @ unit_rows(np.asarray(found, np.float64)).T)
+    cosine = np.abs(
+        unit_rows(np.asarray(known, np.float64)) @ unit_rows(np.asarray(found, np.float64)).T
+    )
     rows, columns = linear_sum_assignment(-cosine)
     best = cosine[rows, columns]
     return Recovery(float(best.mean()), float((best > 0.9).mean()), columns, best)
@@ -59,7 +66,8 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def auc(score: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None) -> Auc:
-    """Of scores `[N]` against labels `[N]` of 0 and 1, where `mask` is true; NaN if a class is missing.
+    """Of scores `[N]` against labels `[N]` of 0 and 1, where `mask` is true; NaN if a class is
+    missing.
 
     A tie counts half. The interval is DeLong's (Biometrics 1988), cut to [0, 1].
     """
@@ -70,7 +78,9 @@ def auc(score: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None) ->
     if not m or not n:
         return Auc(float("nan"), float("nan"), float("nan"))
     together = ranks(np.concatenate([with_it, without]))
-    above = (together[:m] - ranks(with_it)) / n  # share of cases without that each case with exceeds
+    above = (
+        together[:m] - ranks(with_it)
+    ) / n  # share of cases without that each case with exceeds
     below = 1 - (together[m:] - ranks(without)) / m
     value = above.mean()
     spread = (above.var(ddof=1) / m if m > 1 else 0) + (below.var(ddof=1) / n if n > 1 else 0)
@@ -79,7 +89,9 @@ def auc(score: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None) ->
 
 
 def aucs(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Area under the curve of every score against every label: `[N, F], [N, C] -> [F, C]`; 0.5 where a class is missing."""
+    """Area under the curve of every score against every label: `[N, F], [N, C] -> [F, C]`; 0.5
+    where a class is missing.
+    """
     order = ranks(np.ascontiguousarray(np.asarray(scores, np.float32).T))  # [F, N]
     with_it = (np.asarray(labels) > 0.5).astype(np.float64)
     m, n = with_it.sum(0), (1 - with_it).sum(0)
@@ -88,7 +100,9 @@ def aucs(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def average_precision(score: np.ndarray, label: np.ndarray) -> float:
-    """Area under the precision-recall curve as a sum of steps; ties are taken together. NaN without positives."""
+    """Area under the precision-recall curve as a sum of steps; ties are taken together. NaN without
+    positives.
+    """
     label = np.asarray(label) > 0.5
     if not label.any():
         return float("nan")
@@ -104,8 +118,13 @@ def wilson(right: int, total: int) -> tuple[float, float]:
     if not total:
         return 0.0, 1.0
     z, p = 1.959964, right / total
-    middle, half = p + z * z / (2 * total), z * np.sqrt(p * (1 - p) / total + z * z / (4 * total * total))
-    return float((middle - half) / (1 + z * z / total)), float((middle + half) / (1 + z * z / total))
+    middle, half = (
+        p + z * z / (2 * total),
+        z * np.sqrt(p * (1 - p) / total + z * z / (4 * total * total)),
+    )
+    return float((middle - half) / (1 + z * z / total)), float(
+        (middle + half) / (1 + z * z / total)
+    )
 
 
 class Calibration(NamedTuple):
@@ -119,7 +138,9 @@ class Calibration(NamedTuple):
     """(mean probability, frequency, count) of the bins that hold anything."""
 
 
-def calibration(probability: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None, bins: int = 10) -> Calibration:
+def calibration(
+    probability: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None, bins: int = 10
+) -> Calibration:
     """Of probabilities `[N]` against labels `[N]`, where `mask` is true."""
     keep = np.ones(len(probability), bool) if mask is None else np.asarray(mask, bool)
     p, y = np.asarray(probability, np.float64)[keep], np.asarray(label, np.float64)[keep]
@@ -130,4 +151,6 @@ def calibration(probability: np.ndarray, label: np.ndarray, mask: np.ndarray | N
         if (which == b).any()
     ]
     error = sum(abs(a - b) * n for a, b, n in found) / max(len(p), 1)
-    return Calibration(float(error), float(np.square(p - y).mean()) if len(p) else float("nan"), found)
+    return Calibration(
+        float(error), float(np.square(p - y).mean()) if len(p) else float("nan"), found
+    )

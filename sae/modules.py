@@ -8,7 +8,9 @@ from sae.transcoder import TranscoderConfig
 
 
 class Transcoder(nn.Module):
-    """`x [B, D] -> (estimate [B, E], latents [B, F])`, as in training; the parameters are those of `transcoder.init`."""
+    """`x [B, D] -> (estimate [B, E], latents [B, F])`, as in training; the parameters are those of
+    `transcoder.init`.
+    """
 
     config: TranscoderConfig
 

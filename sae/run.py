@@ -1,7 +1,9 @@
-"""From films to explanations: embeddings, head, ensemble, catalogue, report. Every step leaves a file, and is not done again.
+"""From films to explanations: embeddings, head, ensemble, catalogue, report. Every step leaves a
+file, and is not done again.
 
-A run folder holds config.json, embeddings.npz (with the small image network; not where embeddings were given), head.npz, members.npz,
-catalogue/, report/, metrics.jsonl, members.json and summary.json; checkpoints/ while the ensemble is being trained and after.
+A run folder holds config.json, embeddings.npz (with the small image network; not where embeddings
+were given), head.npz, members.npz, catalogue/, report/, metrics.jsonl, members.json and
+summary.json; checkpoints/ while the ensemble is being trained and after.
 """
 
 import functools
@@ -37,7 +39,8 @@ from sae.transcoder import TranscoderConfig
 FREE = ("cases", "show_films", "devices", "form")
 """Fields that may differ when a run is gone on with."""
 SMALL_ENCODER = (
-    "a small image network trained on the labels and the planted factors of the training films, as a stand-in for a pretrained one that "
+    "a small image network trained on the labels and the planted factors of the training films, as "
+    "a stand-in for a pretrained one that "
     "knows what films show, and hashed words for reports; not BiomedCLIP"
 )
 
@@ -61,7 +64,9 @@ class Run(NamedTuple):
     """How many features of x are the image's; None: all."""
 
 
-def train(config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lambda: False) -> Path | None:
+def train(
+    config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lambda: False
+) -> Path | None:
     """Do all steps that are not done; the path of the report, None if `stop` said so in between.
 
     Raises:
@@ -98,19 +103,29 @@ def check(config: RunConfig) -> None:
     losses.check(config.loss, config.transcoder)
     catalogues.check(config.catalogue)
     counts = {
-        "classifier.hidden": config.classifier.hidden, "classifier.epochs": config.classifier.epochs,
-        "classifier.batch": config.classifier.batch, "encoder.epochs": config.encoder.epochs, "encoder.batch": config.encoder.batch,
-        "encoder.width": config.encoder.width, "encoder.features": config.encoder.features, "phantom.films": config.phantom.films,
+        "classifier.hidden": config.classifier.hidden,
+        "classifier.epochs": config.classifier.epochs,
+        "classifier.batch": config.classifier.batch,
+        "encoder.epochs": config.encoder.epochs,
+        "encoder.batch": config.encoder.batch,
+        "encoder.width": config.encoder.width,
+        "encoder.features": config.encoder.features,
+        "phantom.films": config.phantom.films,
         "findings": len(config.findings),
-    }  # fmt: skip
+    }
     for name, count in counts.items():
         if count < 1:
             raise Refusal(f"{name} is {count}: choose at least 1")
     missing = [name for name in config.findings if name not in phantom.FINDINGS]
     if config.data == "phantom" and missing:
-        raise Refusal(f"there is no label column {', '.join(missing)} in phantom films; they have {', '.join(phantom.FINDINGS)}")
+        raise Refusal(
+            f"there is no label column {', '.join(missing)} in phantom films; they have "
+            f"{', '.join(phantom.FINDINGS)}"
+        )
     if config.member_modalities and config.classifier.modality != "both":
-        raise Refusal("member_modalities needs a head that sees both: set --classifier.modality both")
+        raise Refusal(
+            "member_modalities needs a head that sees both: set --classifier.modality both"
+        )
 
 
 def load(run_dir: str | Path) -> Run:
@@ -124,14 +139,35 @@ def load(run_dir: str | Path) -> Run:
     embedded = step_embed(folder, config)
     x, image_width = head_inputs(config, embedded)
     head = read_head(folder / "head.npz")
-    members = unflatten_dict({tuple(k.split("/")): jnp.asarray(a) for k, a in read_arrays(folder / "members.npz").items()})
+    members = unflatten_dict(
+        {
+            tuple(k.split("/")): jnp.asarray(a)
+            for k, a in read_arrays(folder / "members.npz").items()
+        }
+    )
     embeddings.check_rows(x, "embeddings", head.w1.shape[0])
     shape = replace(config.transcoder, d_in=head.w1.shape[0], d_out=head.w1.shape[1])
-    for name, wanted in (("W_enc", (shape.d_in, shape.latents)), ("W_dec", (shape.latents, shape.d_out))):
+    for name, wanted in (
+        ("W_enc", (shape.d_in, shape.latents)),
+        ("W_dec", (shape.latents, shape.d_out)),
+    ):
         found = members[name].shape[1:] if name in members else None
         if found != wanted:
-            raise Refusal(f"{folder / 'members.npz'} holds {name} of shape {found}, not {wanted}: delete it and train again")
-    return Run(folder, config, embedded, split_by_patient(embedded.cases, config.seed), x, head, members, shape, image_width)
+            raise Refusal(
+                f"{folder / 'members.npz'} holds {name} of shape {found}, not {wanted}: delete it "
+                "and train again"
+            )
+    return Run(
+        folder,
+        config,
+        embedded,
+        split_by_patient(embedded.cases, config.seed),
+        x,
+        head,
+        members,
+        shape,
+        image_width,
+    )
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -155,34 +191,54 @@ def read_head(path: Path) -> Head:
       Refusal: it is not there, damaged, or its shapes do not fit together.
     """
     held = read_arrays(path)
-    fits = set(held) == set(Head._fields) and held["w1"].shape[1:] == held["b1"].shape == held["w2"].shape[:1]
+    fits = (
+        set(held) == set(Head._fields)
+        and held["w1"].shape[1:] == held["b1"].shape == held["w2"].shape[:1]
+    )
     if not fits or held["w2"].shape[1:] != held["b2"].shape:
         raise Refusal(f"{path} holds no head of this kind: delete it and train again")
     return Head(**{name: jnp.asarray(a) for name, a in held.items()})
 
 
-def step_embed(folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False) -> Embedded | None:
-    """Embeddings of all films: read, or made with the small network; None if `stop` said so in between."""
+def step_embed(
+    folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False
+) -> Embedded | None:
+    """Embeddings of all films: read, or made with the small network; None if `stop` said so in
+    between.
+    """
     if config.data != "phantom":
         return embeddings.load(config.data)
     path = folder / "embeddings.npz"
     if path.exists():
-        drawn = functools.cache(lambda: phantom.films(config.phantom)[0])  # only if a film is looked at
+        drawn = functools.cache(
+            lambda: phantom.films(config.phantom)[0]
+        )  # only if a film is looked at
         stored = embeddings.load(path)
-        return replace(stored, cases=replace(stored.cases, read=lambda row: drawn()[row]), has_films=True)
+        return replace(
+            stored, cases=replace(stored.cases, read=lambda row: drawn()[row]), has_films=True
+        )
     made, film = phantom.cases(config.phantom)
     began = time.monotonic()
     films, _, _ = read_all(made, lambda pixels: encoder.prepared(pixels, config.encoder.size))
     rows = split_by_patient(made, config.seed)["train"]
     told, mask = targets(made.labels, "ignore", "zeros")
-    factors = film.present.astype(np.float32)  # a pretrained network would know them, labelled or not
-    told, mask = np.concatenate([told, factors], 1), np.concatenate([mask, np.ones_like(factors)], 1)
-    params = encoder.train_encoder(films[rows], told[rows], mask[rows], config.encoder, config.seed, stop=stop)
+    factors = film.present.astype(
+        np.float32
+    )  # a pretrained network would know them, labelled or not
+    told, mask = (
+        np.concatenate([told, factors], 1),
+        np.concatenate([mask, np.ones_like(factors)], 1),
+    )
+    params = encoder.train_encoder(
+        films[rows], told[rows], mask[rows], config.encoder, config.seed, stop=stop
+    )
     if params is None:
         return None
     image = encoder.embed_all(params, films, config.encoder)
     network = encoder.to_arrays(params, config.encoder)
-    embedded = Embedded(made, image, encoder.hashed_words(made.reports), SMALL_ENCODER, network=network)
+    embedded = Embedded(
+        made, image, encoder.hashed_words(made.reports), SMALL_ENCODER, network=network
+    )
     embeddings.save(embedded, path)
     aloud(f"  {len(films)} films embedded in {duration(time.monotonic() - began)}")
     return embedded
@@ -205,23 +261,46 @@ def head_width(config: RunConfig, embedded: Embedded) -> tuple[int, int | None]:
     return x.shape[1], image_width
 
 
-def step_classify(folder: Path, config: RunConfig, embedded: Embedded, parts) -> tuple[Head, np.ndarray]:
+def step_classify(
+    folder: Path, config: RunConfig, embedded: Embedded, parts
+) -> tuple[Head, np.ndarray]:
     """The head, trained or read; and what goes into it."""
     x, _ = head_inputs(config, embedded)
     labels = select_findings(embedded.cases, config.findings)
-    told, mask = targets(labels, config.classifier.uncertain, config.classifier.unmentioned, config.findings, config.seed)
+    told, mask = targets(
+        labels,
+        config.classifier.uncertain,
+        config.classifier.unmentioned,
+        config.findings,
+        config.seed,
+    )
     path = folder / "head.npz"
     if not path.exists():
         began = time.monotonic()
-        of = lambda side: (x[parts[side]], told[parts[side]], mask[parts[side]])
-        head, history = classifier.train_head(of("train"), of("validate"), config.classifier, config.seed, config.findings)
+
+        def of(side):
+            return (x[parts[side]], told[parts[side]], mask[parts[side]])
+
+        head, history = classifier.train_head(
+            of("train"), of("validate"), config.classifier, config.seed, config.findings
+        )
         judged_on = parts["test"]
         sure, known = targets(labels, "ignore", config.classifier.unmentioned)
-        scores = classifier.judge(head, x[judged_on], sure[judged_on], known[judged_on], config.findings)
-        write_atomically(folder / "classifier.json", json.dumps({"scores": scores, "history": history}, indent=1) + "\n")
+        scores = classifier.judge(
+            head, x[judged_on], sure[judged_on], known[judged_on], config.findings
+        )
+        write_atomically(
+            folder / "classifier.json",
+            json.dumps({"scores": scores, "history": history}, indent=1) + "\n",
+        )
         arrays.write_arrays(path, head._asdict())
-        listed = ", ".join(f"{n} {s['auc']:.3f}" if s["auc"] is not None else f"{n} -" for n, s in scores.items())
-        aloud(f"  head trained in {duration(time.monotonic() - began)}; AUC on {len(judged_on)} cases kept apart: {listed}")
+        listed = ", ".join(
+            f"{n} {s['auc']:.3f}" if s["auc"] is not None else f"{n} -" for n, s in scores.items()
+        )
+        aloud(
+            f"  head trained in {duration(time.monotonic() - began)}; AUC on {len(judged_on)} "
+            f"cases kept apart: {listed}"
+        )
     return read_head(path), x
 
 
@@ -230,10 +309,17 @@ def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np
     if not config.member_modalities:
         return None
     image = np.arange(width) < image_width
-    return np.stack([{"image": image, "text": ~image, "both": np.ones(width, bool)}[name] for name in config.member_modalities])
+    return np.stack(
+        [
+            {"image": image, "text": ~image, "both": np.ones(width, bool)}[name]
+            for name in config.member_modalities
+        ]
+    )
 
 
-def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, masks: np.ndarray | None, stop) -> bool:
+def step_ensemble(
+    folder: Path, config: RunConfig, head: Head, x: np.ndarray, masks: np.ndarray | None, stop
+) -> bool:
     """The members, trained from where they were; False if stopped before the end."""
     path = folder / "members.npz"
     if path.exists():
@@ -241,7 +327,9 @@ def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, ma
     hidden = np.asarray(jax.jit(classifier.hidden)(head, jnp.asarray(x)))
     shape = replace(config.transcoder, d_in=x.shape[1], d_out=hidden.shape[1])
     spread = {"devices": config.devices, "form": config.form, "stop": stop, "inputs": masks}
-    members = train_ensemble(folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread)
+    members = train_ensemble(
+        folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread
+    )
     if members is None:
         return False
     arrays.write_arrays(path, {"/".join(k): a for k, a in flatten_dict(members).items()})
@@ -249,7 +337,9 @@ def step_ensemble(folder: Path, config: RunConfig, head: Head, x: np.ndarray, ma
 
 
 def probe_rows(run: Run) -> np.ndarray:
-    """Cases that the catalogue is made from: the validation side, which members were not trained on; at most `probes`."""
+    """Cases that the catalogue is made from: the validation side, which members were not trained
+    on; at most `probes`.
+    """
     rows = run.parts["validate"]
     return rows[: run.config.catalogue.probes]
 
@@ -261,22 +351,34 @@ def step_catalogue(run: Run, again: bool = False) -> Catalogue:
         return catalogues.load(folder)
     began, rows, config = time.monotonic(), probe_rows(run), run.config.catalogue
     found = catalogues.build(
-        sparse_activations(run, run.x[rows]), np.asarray(run.members["W_dec"]), np.asarray(run.head.w2), config
+        sparse_activations(run, run.x[rows]),
+        np.asarray(run.members["W_dec"]),
+        np.asarray(run.head.w2),
+        config,
     )
     probe = take(run.embedded.cases, rows)
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
     found = measures.describe(
-        found, seen[rows], select_findings(probe, run.config.findings), run.config.findings, probe.acquisition, config
+        found,
+        seen[rows],
+        select_findings(probe, run.config.findings),
+        run.config.findings,
+        probe.acquisition,
+        config,
     )
     catalogues.save(found, folder)
-    aloud(f"  {len(found.patterns)} patterns from {found.assignment.size} latents in {duration(time.monotonic() - began)}")
+    aloud(
+        f"  {len(found.patterns)} patterns from {found.assignment.size} latents in "
+        f"{duration(time.monotonic() - began)}"
+    )
     return found
 
 
 def activations_of(run: Run, x: np.ndarray, block: int = 512) -> np.ndarray:
     """Latents of all members, float32 `[M, N, F]`, in blocks."""
     pieces = [
-        np.asarray(ensemble.encode_all(run.members, jnp.asarray(x[i : i + block]), run.shape)) for i in range(0, len(x), block)
+        np.asarray(ensemble.encode_all(run.members, jnp.asarray(x[i : i + block]), run.shape))
+        for i in range(0, len(x), block)
     ]
     return np.concatenate(pieces, 1)
 
@@ -286,13 +388,24 @@ def sparse_activations(run: Run, x: np.ndarray, block: int = 256):
     from scipy.sparse import hstack
 
     return hstack(
-        [catalogues.sparse_latents(activations_of(run, x[i : i + block], block)) for i in range(0, len(x), block)]
+        [
+            catalogues.sparse_latents(activations_of(run, x[i : i + block], block))
+            for i in range(0, len(x), block)
+        ]
     ).tocsr()
 
 
 def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribution, np.ndarray]:
     """Attributions of embeddings `[B, D]`, checked, and by how much each misses its logits."""
-    found = explain(run.head, run.members, catalogue.assignment, len(catalogue.patterns), x, run.shape, run.image_width)
+    found = explain(
+        run.head,
+        run.members,
+        catalogue.assignment,
+        len(catalogue.patterns),
+        x,
+        run.shape,
+        run.image_width,
+    )
     return found, np.asarray(gap(found))
 
 
@@ -310,10 +423,15 @@ def summarise(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any
         "cases": len(rows),
         "largest_gap": float(gaps.max()),
         "faithfulness": float(faithfulness(found).mean()),
-        "patterns_for_90_percent": {"median": float(np.median(needed)), "largest": int(np.max(needed))},
+        "patterns_for_90_percent": {
+            "median": float(np.median(needed)),
+            "largest": int(np.max(needed)),
+        },
         "auc_of_the_sum_without_error": short,
         "patterns": len(catalogue.patterns),
-        "categories": {k: sum(p.category == k for p in catalogue.patterns) for k in catalogues.CATEGORIES},
+        "categories": {
+            k: sum(p.category == k for p in catalogue.patterns) for k in catalogues.CATEGORIES
+        },
     }
 
 
@@ -328,8 +446,13 @@ def step_report(run: Run) -> Path:
     scores = json.loads((run.folder / "classifier.json").read_text())["scores"]
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
     site = site_of(run, summary, scores)
-    index = report.write(run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps)
-    aloud(f"  largest gap of a sum {summary['largest_gap']:.1e}, faithfulness {summary['faithfulness']:.3f}")
+    index = report.write(
+        run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps
+    )
+    aloud(
+        f"  largest gap of a sum {summary['largest_gap']:.1e}, faithfulness "
+        f"{summary['faithfulness']:.3f}"
+    )
     return index
 
 
@@ -341,19 +464,28 @@ def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> repor
         "This is a research tool. It is no medical device and must not be used for diagnosis.",
     ]
     if config.data == "phantom":
-        notes.insert(0, "These films are synthetic: drawn by a program, with causes that are known.")
+        notes.insert(
+            0, "These films are synthetic: drawn by a program, with causes that are known."
+        )
     if modality != "image":
-        notes.append(f"The head sees {modality}: labels were read from the reports, so its AUC is not diagnosis from images.")
+        notes.append(
+            f"The head sees {modality}: labels were read from the reports, so its AUC is not "
+            "diagnosis from images."
+        )
     members = len(run.members["W_dec"])
     facts = {
         "source": run.embedded.cases.source,
-        "cases": ", ".join(f"{len(rows)} {side}" for side, rows in run.parts.items()) + " (by patient)",
+        "cases": ", ".join(f"{len(rows)} {side}" for side, rows in run.parts.items())
+        + " (by patient)",
         "modality of the head": modality,
-        "ensemble": f"{members} transcoders {run.shape.d_in} -> {run.shape.latents} -> {run.shape.d_out}, {run.shape.activation}, "
+        "ensemble": f"{members} transcoders {run.shape.d_in} -> {run.shape.latents} -> "
+        f"{run.shape.d_out}, {run.shape.activation}, "
         f"k = {run.shape.k:g}",
         "largest gap of a sum of parts, held-out cases": f"{summary['largest_gap']:.1e}",
         "mean faithfulness": f"{summary['faithfulness']:.3f}",
-        "patterns for 90 % of a logit, median and largest": "{median:g}, {largest}".format(**summary["patterns_for_90_percent"]),
+        "patterns for 90 % of a logit, median and largest": "{median:g}, {largest}".format(
+            **summary["patterns_for_90_percent"]
+        ),
     }
     return report.Site(
         "Patterns in a classifier of chest films",
@@ -366,14 +498,16 @@ def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> repor
 
 
 def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
-    """What goes into the head for a new film, `[1, D]`, by the small network that made the run's embeddings.
+    """What goes into the head for a new film, `[1, D]`, by the small network that made the run's
+    embeddings.
 
     Raises:
       Refusal: something else made them.
     """
     if not run.embedded.network:
         raise Refusal(
-            f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): embed the film with "
+            f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): "
+            "embed the film with "
             "python -m sae embed and the same --weights, and name that file"
         )
     params, small = encoder.from_arrays(run.embedded.network)
@@ -388,4 +522,12 @@ def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
 def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") -> Cases:
     """One film that has no labels, as `Cases`."""
     blank = np.full((1, len(config.findings)), np.nan, np.float32)
-    return Cases((name,), (name,), config.findings, blank, lambda _: pixels, (text,) if text else (), source=name)
+    return Cases(
+        (name,),
+        (name,),
+        config.findings,
+        blank,
+        lambda _: pixels,
+        (text,) if text else (),
+        source=name,
+    )

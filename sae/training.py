@@ -1,4 +1,6 @@
-"""Training an ensemble in a run folder: progress, metrics of every member, checkpoints, exact resumption."""
+"""Training an ensemble in a run folder: progress, metrics of every member, checkpoints, exact
+resumption.
+"""
 
 import json
 from collections.abc import Callable
@@ -37,12 +39,15 @@ def train_ensemble(
     stop: Callable[[], bool] = lambda: False,
     inputs: np.ndarray | None = None,
 ) -> Params | None:
-    """Train from scratch or from the last checkpoint below `folder`; parameters of all members for raw x and y.
+    """Train from scratch or from the last checkpoint below `folder`; parameters of all members for
+    raw x and y.
 
     Args:
-      x: `[N, D]`, y: `[N, E]`: what to explain, in the order that it will have when the run is resumed.
+      x: `[N, D]`, y: `[N, E]`: what to explain, in the order that it will have when the run is
+        resumed.
       devices, form: see `RunConfig`.
-      stop: asked between calls of the program; if it says so, a checkpoint is written and the result is None.
+      stop: asked between calls of the program; if it says so, a checkpoint is written and the
+        result is None.
       inputs: see `ensemble.grid`.
 
     Raises:
@@ -67,7 +72,9 @@ def train_ensemble(
         with Progress(f"{config.members} transcoders", config.updates, first) as bar:
             while first < config.updates:
                 size = min(config.chunk, config.updates - first)
-                run = programs.setdefault(size, _program(config, size, shape, loss, how, mesh, form))
+                run = programs.setdefault(
+                    size, _program(config, size, shape, loss, how, mesh, form)
+                )
                 learners, trace = run(learners, (knobs, keys), (store, jnp.int32(first)))
                 first += size
                 shown = _write(log, folder, first, jax.device_get(trace))
@@ -109,6 +116,8 @@ def _write(log: MetricsLog, folder: Path, updates: int, trace: Trace) -> dict[st
     last = {name: np.asarray(values)[-1] for name, values in trace._asdict().items()}
     shown = {name: float(values.mean()) for name, values in last.items()}
     log.write(updates, shown | {"fvu_worst": float(last["fvu"].max())})
-    table = {"updates": updates} | {name: np.round(values.astype(float), 6).tolist() for name, values in last.items()}
+    table = {"updates": updates} | {
+        name: np.round(values.astype(float), 6).tolist() for name, values in last.items()
+    }
     write_atomically(folder / "members.json", json.dumps(table) + "\n")
     return {"fvu": shown["fvu"], "l0": shown["l0"]}

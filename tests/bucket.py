@@ -1,7 +1,9 @@
-"""A bucket on this machine: the part of Google Cloud Storage's JSON interface that gcsfs, google-cloud-storage and tensorstore use.
+"""A bucket on this machine: the part of Google Cloud Storage's JSON interface that gcsfs,
+google-cloud-storage and tensorstore use.
 
-The real clients speak to it over HTTP, so what is tested is what runs on a real bucket, but for credentials and network. Objects live
-in memory. Written after https://cloud.google.com/storage/docs/json_api.
+The real clients speak to it over HTTP, so what is tested is what runs on a real bucket, but for
+credentials and network. Objects live in memory. Written after
+https://cloud.google.com/storage/docs/json_api.
 """
 
 import base64
@@ -43,11 +45,20 @@ class Bucket:
         stored = self.objects[key]
         checksum = base64.b64encode(google_crc32c.Checksum(stored.data).digest()).decode()
         return {
-            "kind": "storage#object", "name": key, "bucket": self.name, "id": f"{self.name}/{key}", "size": str(len(stored.data)),
-            "generation": str(stored.generation), "metageneration": "1", "crc32c": checksum, "contentType": "application/octet-stream",
-            "timeCreated": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "storageClass": "STANDARD",
+            "kind": "storage#object",
+            "name": key,
+            "bucket": self.name,
+            "id": f"{self.name}/{key}",
+            "size": str(len(stored.data)),
+            "generation": str(stored.generation),
+            "metageneration": "1",
+            "crc32c": checksum,
+            "contentType": "application/octet-stream",
+            "timeCreated": "2026-01-01T00:00:00Z",
+            "updated": "2026-01-01T00:00:00Z",
+            "storageClass": "STANDARD",
             "mediaLink": f"{base}/download/storage/v1/b/{self.name}/o/{quote(key, safe='')}?alt=media",
-        }  # fmt: skip
+        }
 
     def listing(self, query: dict, base: str) -> dict:
         prefix, delimiter = query.get("prefix", ""), query.get("delimiter", "")
@@ -73,11 +84,17 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, body: object = b"", headers: dict | None = None) -> None:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(data)), **(headers or {})}.items():
+        for name, value in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(data)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
-            with contextlib.suppress(ConnectionError):  # clients cancel what they no longer want to know
+            with contextlib.suppress(
+                ConnectionError
+            ):  # clients cancel what they no longer want to know
                 self.wfile.write(data)
 
     def body(self) -> bytes:
@@ -90,10 +107,20 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-        match = re.fullmatch(r"(/upload|/download)?/storage/v1/b/([^/]+)(/o(?:/(.+))?)?/?", parts.path)
+        match = re.fullmatch(
+            r"(/upload|/download)?/storage/v1/b/([^/]+)(/o(?:/(.+))?)?/?", parts.path
+        )
         body = self.body()
         if self.bucket.closed:
-            return self.answer(403, {"error": {"code": 403, "message": "the caller does not have storage.objects.list access"}})
+            return self.answer(
+                403,
+                {
+                    "error": {
+                        "code": 403,
+                        "message": "the caller does not have storage.objects.list access",
+                    }
+                },
+            )
         if parts.path.startswith("/batch"):
             return self.batch(body)
         if match is None or match[2] != self.bucket.name:
@@ -102,7 +129,9 @@ class Handler(BaseHTTPRequestHandler):
         if where == "/upload":
             return self.upload(query, body)
         if below is None:
-            return self.answer(200, {"kind": "storage#bucket", "name": self.bucket.name, "id": self.bucket.name})
+            return self.answer(
+                200, {"kind": "storage#bucket", "name": self.bucket.name, "id": self.bucket.name}
+            )
         if key is None:
             return self.answer(200, self.bucket.listing(query, self.base))
         status, answer, headers = self.on_object(self.command, key, query)
@@ -126,7 +155,11 @@ class Handler(BaseHTTPRequestHandler):
             return 204, b"", {}
         if query.get("alt") != "media":
             return 200, self.bucket.about(key, self.base), {}
-        headers = {"Content-Type": "application/octet-stream", "x-goog-generation": str(stored.generation), "ETag": "x"}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "x-goog-generation": str(stored.generation),
+            "ETag": "x",
+        }
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if wanted is None:
             return 200, stored.data, headers
@@ -134,7 +167,11 @@ class Handler(BaseHTTPRequestHandler):
         last = min(int(wanted[2] or size - 1), size - 1)
         if first >= size:
             return 416, b"", {}
-        return 206, stored.data[first : last + 1], headers | {"Content-Range": f"bytes {first}-{last}/{size}"}
+        return (
+            206,
+            stored.data[first : last + 1],
+            headers | {"Content-Range": f"bytes {first}-{last}/{size}"},
+        )
 
     def upload(self, query: dict, body: bytes) -> None:
         kind = query.get("uploadType")
@@ -168,7 +205,8 @@ class Handler(BaseHTTPRequestHandler):
             status, _, _ = self.on_object(method, key, {})
             number = part["Content-ID"].strip("<>")
             answers.append(
-                f"--end\r\nContent-Type: application/http\r\nContent-ID: <response-{number}>\r\n\r\nHTTP/1.1 {status} OK\r\n\r\n\r\n"
+                "--end\r\nContent-Type: application/http\r\nContent-ID: "
+                f"<response-{number}>\r\n\r\nHTTP/1.1 {status} OK\r\n\r\n\r\n"
             )
         text = "".join(answers) + "--end--\r\n"
         self.answer(200, text.encode(), {"Content-Type": "multipart/mixed; boundary=end"})
@@ -176,16 +214,21 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def bucket_on_this_machine(name: str = "bucket") -> Iterator[Bucket]:
-    """A bucket that `gs://NAME` reaches, in this process and in children with its environment, until the block ends."""
+    """A bucket that `gs://NAME` reaches, in this process and in children with its environment,
+    until the block ends.
+    """
     bucket = Bucket(name)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Here", (Handler,), {"bucket": bucket}))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
     settings = {
-        "STORAGE_EMULATOR_HOST": address, "TENSORSTORE_GCS_HTTP_URL": address, "GOOGLE_AUTH_TOKEN_FOR_TESTING": "none",
-        "GOOGLE_CLOUD_PROJECT": "none", "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
-    }  # fmt: skip
+        "STORAGE_EMULATOR_HOST": address,
+        "TENSORSTORE_GCS_HTTP_URL": address,
+        "GOOGLE_AUTH_TOKEN_FOR_TESTING": "none",
+        "GOOGLE_CLOUD_PROJECT": "none",
+        "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT": "false",
+    }
     before = {key: os.environ.get(key) for key in settings}
     os.environ.update(settings)
     try:

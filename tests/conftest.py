@@ -1,4 +1,6 @@
-"""Strictness for every test: four fake CPU devices (or JAX_NUM_CPU_DEVICES), exact products, no rank promotion, warnings are errors."""
+"""Strictness for every test: four fake CPU devices (or JAX_NUM_CPU_DEVICES), exact products, no
+rank promotion, warnings are errors.
+"""
 
 import gc
 import os
@@ -6,7 +8,9 @@ from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Compiled programs are shared by the processes of a test run, and found again by the next one.
-os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs"))
+os.environ.setdefault(
+    "JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".pytest_cache" / "programs")
+)
 
 import jax
 import pytest
@@ -18,7 +22,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """The default suite compiles far more than it computes, so its programs are compiled without optimization, in half the time."""
+    """The default suite compiles far more than it computes, so its programs are compiled without
+    optimization, in half the time.
+    """
     flags = os.environ.get("XLA_FLAGS", "")
     quick = config.getoption("markexpr") == "not slow" and os.environ["JAX_PLATFORMS"] == "cpu"
     if quick and "xla_backend_optimization_level" not in flags:
@@ -32,13 +38,16 @@ def key():
 
 
 MOST_MAPS = 15_000
-"""Linux lets a process map 65 530 regions of memory, and every compiled program takes several: a test process that keeps thousands of
-programs aborts in the compiler."""
+"""Linux lets a process map 65 530 regions of memory, and every compiled program takes several: a
+test process that keeps thousands of programs aborts in the compiler.
+"""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs():
-    """Compiled programs are let go of when they have become many; those needed again are found in the folder above."""
+    """Compiled programs are let go of when they have become many; those needed again are found in
+    the folder above.
+    """
     yield
     maps = Path("/proc/self/maps")
     if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:

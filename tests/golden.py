@@ -26,11 +26,17 @@ class Golden:
     def params(self, prefix: str = "") -> dict[str, np.ndarray]:
         """Weights below a module name, with that name cut off."""
         start = "param/" + prefix
-        return {key[len(start) :]: value for key, value in self.arrays.items() if key.startswith(start)}
+        return {
+            key[len(start) :]: value for key, value in self.arrays.items() if key.startswith(start)
+        }
 
     def under(self, prefix: str) -> dict[str, np.ndarray]:
         """All arrays whose key starts with `prefix`, by the rest of the key."""
-        return {key[len(prefix) :]: value for key, value in self.arrays.items() if key.startswith(prefix)}
+        return {
+            key[len(prefix) :]: value
+            for key, value in self.arrays.items()
+            if key.startswith(prefix)
+        }
 
 
 def relative_error(actual, expected) -> float:

@@ -13,10 +13,14 @@ GUARD = re.compile(r'^if __name__ == "__main__":', re.MULTILINE)
 
 
 def entries() -> list[str]:
-    """What can stand after `python -m`: packages with a __main__.py, and modules that end in a __main__ guard."""
+    """What can stand after `python -m`: packages with a __main__.py, and modules that end in a
+    __main__ guard.
+    """
     found = []
     for path in sorted(
-        path for place in ("jaxrl", "quant", "sae", "reasoning", "benchmarks") for path in (ROOT / place).rglob("*.py")
+        path
+        for place in ("jaxrl", "quant", "sae", "reasoning", "benchmarks")
+        for path in (ROOT / place).rglob("*.py")
     ):
         dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if path.name == "__main__.py":
@@ -32,7 +36,9 @@ ENTRIES = entries()
 def run(entry, *arguments):
     environment = os.environ | {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", entry, *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
 
 
 def test_the_known_commands_are_found():

@@ -1,4 +1,6 @@
-"""The house rules, read from the source: who may import whom, what is imported late, names, docstrings, the places of tests."""
+"""The house rules, read from the source: who may import whom, what is imported late, names,
+docstrings, the places of tests.
+"""
 
 import ast
 import os
@@ -33,10 +35,36 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
-    "ale_py", "cv2", "duckdb", "etils", "gcsfs", "grain", "gymnasium", "math_verify", "matplotlib", "neo4j", "orbax", "psycopg",
-    "pyarrow", "pydicom", "pymongo", "pysat", "qwix", "rich", "rliable", "safetensors", "sklearn", "sqlglot", "tensorboardX",
-    "tensorflow_datasets", "tokenizers", "transformers", "tunix", "tyro", "z3",
-}  # fmt: skip
+    "ale_py",
+    "cv2",
+    "duckdb",
+    "etils",
+    "gcsfs",
+    "grain",
+    "gymnasium",
+    "math_verify",
+    "matplotlib",
+    "neo4j",
+    "orbax",
+    "psycopg",
+    "pyarrow",
+    "pydicom",
+    "pymongo",
+    "pysat",
+    "qwix",
+    "rich",
+    "rliable",
+    "safetensors",
+    "sklearn",
+    "sqlglot",
+    "tensorboardX",
+    "tensorflow_datasets",
+    "tokenizers",
+    "transformers",
+    "tunix",
+    "tyro",
+    "z3",
+}
 """Slow or optional: imported inside the function that needs them, but for the files named below."""
 EAGER = ("__main__", "commands", "report")
 """The command line of a room, its options, and its report."""
@@ -56,7 +84,11 @@ class Import(NamedTuple):
 def imports(source: str, module: str, is_package: bool = False) -> list[Import]:
     """All imports of a source text, relative ones resolved; those inside functions are late."""
     tree = ast.parse(source)
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
+    functions = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    ]
     inner = {id(node) for function in functions for node in ast.walk(function)}
     found = []
     for node in ast.walk(tree):
@@ -66,7 +98,9 @@ def imports(source: str, module: str, is_package: bool = False) -> list[Import]:
             start = node.module or ""
             if node.level:
                 above = module.split(".") if is_package else module.split(".")[:-1]
-                start = ".".join([*above[: len(above) - node.level + 1], *start.split(".")]).rstrip(".")
+                start = ".".join([*above[: len(above) - node.level + 1], *start.split(".")]).rstrip(
+                    "."
+                )
             names = [f"{start}.{alias.name}" for alias in node.names]
         else:
             continue
@@ -77,7 +111,9 @@ def imports(source: str, module: str, is_package: bool = False) -> list[Import]:
 def room(name: str) -> str | None:
     """The room that a dotted name lies in; None outside the house."""
     parts = name.split(".")
-    return next((here for n in range(len(parts), 0, -1) if (here := ".".join(parts[:n])) in SEES), None)
+    return next(
+        (here for n in range(len(parts), 0, -1) if (here := ".".join(parts[:n])) in SEES), None
+    )
 
 
 def breaches(source: str, module: str, is_package: bool = False) -> list[str]:
@@ -94,7 +130,10 @@ def breaches(source: str, module: str, is_package: bool = False) -> list[str]:
         if here in SYMBOLIC and top in NUMERIC:
             found.append(f"line {line} imports {target}: {here} is plain Python")
         if top in LATE and not late and name not in EAGER:
-            found.append(f"line {line} imports {target} at the top: import it inside the function that needs it")
+            found.append(
+                f"line {line} imports {target} at the top: import it inside the function that "
+                "needs it"
+            )
         if any(target == name or target.startswith(name + ".") for name in PRIVATE):
             found.append(f"line {line} imports {target}: it is private to JAX and changes with it")
     return found
@@ -121,13 +160,19 @@ def test_imports_keep_to_the_floors(module):
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_module_says_what_it_is(module):
-    assert ast.get_docstring(ast.parse(MODULES[module].read_text())), f"{MODULES[module].relative_to(ROOT)} has no docstring"
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text())), (
+        f"{MODULES[module].relative_to(ROOT)} has no docstring"
+    )
 
 
 def test_every_folder_is_a_room_or_lies_in_one():
     """So that a new folder is entered into the table above before it is used."""
     folders = {name for name, path in MODULES.items() if path.name == "__init__.py"}
-    assert {name for name in folders if name.count(".") <= 1 and name.split(".")[0] in ("jaxrl", "reasoning")} <= set(SEES)
+    assert {
+        name
+        for name in folders
+        if name.count(".") <= 1 and name.split(".")[0] in ("jaxrl", "reasoning")
+    } <= set(SEES)
     holding = {str(path.parent.relative_to(ROOT)).replace("/", ".") for path in MODULES.values()}
     assert holding == folders, f"no __init__.py in {holding - folders}"
 
@@ -139,13 +184,17 @@ def attics(paths) -> list[Path]:
 
 def test_no_attics():
     places = [*PACKAGES, "tests", "benchmarks", "notebooks"]
-    assert not attics(path.relative_to(ROOT) for place in places for path in (ROOT / place).rglob("*.py"))
+    assert not attics(
+        path.relative_to(ROOT) for place in places for path in (ROOT / place).rglob("*.py")
+    )
 
 
 def test_tests_lie_where_the_code_lies():
     for path in (ROOT / "tests").rglob("test_*.py"):
         folder = path.parent.relative_to(ROOT / "tests")
-        assert (ROOT / folder).is_dir(), f"{path.relative_to(ROOT)} tests a folder that does not exist"
+        assert (ROOT / folder).is_dir(), (
+            f"{path.relative_to(ROOT)} tests a folder that does not exist"
+        )
 
 
 IMPORT_ALL = """
@@ -158,13 +207,20 @@ for module in sys.argv[2].split(","):
 
 
 def test_importing_needs_no_extra_and_starts_no_device():
-    """All modules at once, without what may be missing, on a platform that does not exist: a device started here would raise."""
+    """All modules at once, without what may be missing, on a platform that does not exist: a device
+    started here would raise.
+    """
     names = [name for name in MODULES if name.split(".")[-1] not in EAGER]
-    missing = sorted(LATE - {"etils", "orbax", "matplotlib", "rich"})  # flax itself needs rich, etils and orbax
+    missing = sorted(
+        LATE - {"etils", "orbax", "matplotlib", "rich"}
+    )  # flax itself needs rich, etils and orbax
     done = subprocess.run(
         [sys.executable, "-c", IMPORT_ALL, ",".join(missing), ",".join(names)],
-        cwd=ROOT, env=os.environ | {"JAX_PLATFORMS": "no_such_platform", "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=os.environ | {"JAX_PLATFORMS": "no_such_platform", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -177,20 +233,48 @@ def test_importing_needs_no_extra_and_starts_no_device():
         ("jaxrl.nn.conv", "from jaxrl.train.errors import Refusal", "does not see jaxrl.train"),
         ("jaxrl.nn.conv", "from jaxrl import train", "does not see jaxrl.train"),
         ("jaxrl.nn.conv", "from ..train import errors", "does not see jaxrl.train"),
-        ("jaxrl.train.config", "def f():\n    import jaxrl.nn.conv", "line 2 imports jaxrl.nn.conv"),
-        ("jaxrl.rl.losses", "from jaxrl.replay.segment import Segment", "does not see jaxrl.replay"),
+        (
+            "jaxrl.train.config",
+            "def f():\n    import jaxrl.nn.conv",
+            "line 2 imports jaxrl.nn.conv",
+        ),
+        (
+            "jaxrl.rl.losses",
+            "from jaxrl.replay.segment import Segment",
+            "does not see jaxrl.replay",
+        ),
         ("jaxrl.envs.atari", "import jaxrl.jedi.agent", "does not see jaxrl.jedi"),
         ("jaxrl.jedi.agent", "from quant.vq import quantize", "does not see quant"),
         ("quant.vq", "from jaxrl.rl import losses", "does not see jaxrl.rl"),
         ("sae.train", "import quant", "does not see quant"),
-        ("reasoning.e2c.sft", "import reasoning.compositionality.prune", "does not see reasoning.compositionality"),
-        ("reasoning.synthesis.schema", "from reasoning.synthesis.dynamite import sketch", "does not see"),
-        ("reasoning.synthesis.migrator.sketch", "from reasoning.synthesis.dynamite.sketch import Sketch", "does not see"),
+        (
+            "reasoning.e2c.sft",
+            "import reasoning.compositionality.prune",
+            "does not see reasoning.compositionality",
+        ),
+        (
+            "reasoning.synthesis.schema",
+            "from reasoning.synthesis.dynamite import sketch",
+            "does not see",
+        ),
+        (
+            "reasoning.synthesis.migrator.sketch",
+            "from reasoning.synthesis.dynamite.sketch import Sketch",
+            "does not see",
+        ),
         ("reasoning.synthesis.sat", "import jax.numpy as jnp", "is plain Python"),
-        ("reasoning.synthesis.sat", "from jaxrl.train.errors import Refusal", "does not see jaxrl.train"),
+        (
+            "reasoning.synthesis.sat",
+            "from jaxrl.train.errors import Refusal",
+            "does not see jaxrl.train",
+        ),
         ("jaxrl.rl.losses", "from tests.golden import Golden", "packages do not see tests"),
         ("jaxrl.train.progress", "from rich.progress import Progress", "at the top"),
-        ("quant.data", "try:\n    import tensorflow_datasets as tfds\nexcept ImportError:\n    pass", "at the top"),
+        (
+            "quant.data",
+            "try:\n    import tensorflow_datasets as tfds\nexcept ImportError:\n    pass",
+            "at the top",
+        ),
         ("quant.vq", "from jax.experimental.hijax import HiPrimitive", "private to JAX"),
         ("quant.vq", "def f():\n    from jax._src import core", "private to JAX"),
     ],
@@ -206,9 +290,15 @@ def test_a_breach_is_seen(module, source, complaint):
         ("jaxrl.jedi.__main__", "import tyro, quant"),
         ("jaxrl.jedi.report", "import matplotlib"),
         ("jaxrl.jedi.commands", "import tyro\nfrom jaxrl.jedi import config"),
-        ("jaxrl.jedi.agent", "from jaxrl.nn.conv import Conv\nfrom jaxrl.replay import buffer\nfrom . import world"),
+        (
+            "jaxrl.jedi.agent",
+            "from jaxrl.nn.conv import Conv\nfrom jaxrl.replay import buffer\nfrom . import world",
+        ),
         ("jaxrl.train.progress", "def f():\n    from rich.progress import Progress"),
-        ("reasoning.synthesis.dynamite.sketch", "from reasoning.synthesis import datalog\nimport sqlite3"),
+        (
+            "reasoning.synthesis.dynamite.sketch",
+            "from reasoning.synthesis import datalog\nimport sqlite3",
+        ),
         ("quant.vq", "import jax.numpy as jnp\nfrom jax import lax\nfrom jaxrl.nn import mlp"),
     ],
 )

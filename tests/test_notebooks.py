@@ -1,4 +1,6 @@
-"""Notebooks run from top to bottom, ask one question, hold no method code and only small outputs."""
+"""Notebooks run from top to bottom, ask one question, hold no method code and only small
+outputs.
+"""
 
 import ast
 import json
@@ -26,7 +28,9 @@ SLOW = (
 )
 """Names of notebooks that take more than a minute on two cores with LATENTAX_FAST=1."""
 LARGEST_OUTPUT = 400_000
-"""Characters of all stored outputs of one notebook; a picture of 1000 x 600 pixels takes some 60 000."""
+"""Characters of all stored outputs of one notebook; a picture of 1000 x 600 pixels takes some 60
+000.
+"""
 LONGEST_FUNCTION = 6
 """Lines. A notebook may hold a small plotting function; what is longer belongs into a package."""
 
@@ -39,7 +43,11 @@ def source(cell) -> str:
 def faults(notebook: dict) -> list[str]:
     """Sentences about what a notebook should not be."""
     found, cells = [], notebook["cells"]
-    title = source(cells[0]).splitlines()[0] if cells and cells[0]["cell_type"] == "markdown" and source(cells[0]) else ""
+    title = (
+        source(cells[0]).splitlines()[0]
+        if cells and cells[0]["cell_type"] == "markdown" and source(cells[0])
+        else ""
+    )
     if not re.fullmatch(r"# .*\?", title):
         found.append("the first line is not a question (# ...?)")
     for number, cell in enumerate(cells):
@@ -49,7 +57,10 @@ def faults(notebook: dict) -> list[str]:
                 found.append(f"cell {number} holds an error")
     size = sum(len(json.dumps(cell.get("outputs", []))) for cell in cells)
     if size > LARGEST_OUTPUT:
-        found.append(f"its outputs take {size} characters, more than {LARGEST_OUTPUT}: clear them or make the pictures smaller")
+        found.append(
+            f"its outputs take {size} characters, more than {LARGEST_OUTPUT}: clear them or make "
+            "the pictures smaller"
+        )
     return found
 
 
@@ -58,20 +69,43 @@ def _methods(code):
     for node in ast.walk(ast.parse(plain)):
         if isinstance(node, ast.ClassDef):
             yield f"defines the class {node.name}"
-        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION:
+        if (
+            isinstance(node, ast.FunctionDef)
+            and node.end_lineno - node.lineno + 1 > LONGEST_FUNCTION
+        ):
             yield f"defines {node.name} in more than {LONGEST_FUNCTION} lines"
 
 
 def execute(path: Path) -> subprocess.CompletedProcess:
     """Run a notebook in a kernel of its own through nbmake; nothing is written back."""
-    command = [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-timeout=600", "-p", "no:xdist", "-p", "no:cacheprovider"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbmake",
+        "--nbmake-timeout=600",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+    ]
     alone = ["-o", "addopts=", "-o", "filterwarnings=", "--rootdir", str(path.parent), str(path)]
-    environment = os.environ | {"LATENTAX_FAST": "1", "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT), "MPLBACKEND": "agg"}
-    return subprocess.run(command + alone, cwd=ROOT, env=environment, capture_output=True, text=True)
+    environment = os.environ | {
+        "LATENTAX_FAST": "1",
+        "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": str(ROOT),
+        "MPLBACKEND": "agg",
+    }
+    return subprocess.run(
+        command + alone, cwd=ROOT, env=environment, capture_output=True, text=True
+    )
 
 
 def each():
-    return [pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in NOTEBOOKS]
+    return [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] * (path.stem in SLOW))
+        for path in NOTEBOOKS
+    ]
 
 
 @pytest.mark.parametrize("path", each())
@@ -89,7 +123,16 @@ def test_a_notebook_is_a_question_with_small_outputs_and_no_method_code(path):
 
 
 def notebook(*cells, title="# Does it fail?"):
-    code = [{"cell_type": "code", "source": text, "outputs": [], "execution_count": None, "metadata": {}} for text in cells]
+    code = [
+        {
+            "cell_type": "code",
+            "source": text,
+            "outputs": [],
+            "execution_count": None,
+            "metadata": {},
+        }
+        for text in cells
+    ]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     first = {"cell_type": "markdown", "source": [title + "\n", "More."], "metadata": {}}
     return {"cells": [first, *code], "metadata": kernel, "nbformat": 4, "nbformat_minor": 4}
@@ -125,7 +168,9 @@ def test_large_outputs_and_stored_errors_are_seen():
 
 def test_a_notebook_that_raises_is_seen_and_one_that_does_not_passes(tmp_path):
     good, bad = tmp_path / "good.ipynb", tmp_path / "bad.ipynb"
-    good.write_text(json.dumps(notebook("import jaxrl, os\nassert os.environ['LATENTAX_FAST'] == '1'")))
+    good.write_text(
+        json.dumps(notebook("import jaxrl, os\nassert os.environ['LATENTAX_FAST'] == '1'"))
+    )
     bad.write_text(json.dumps(notebook("1 / 0")))
     done = execute(good)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,6 @@
-"""The README tells the truth: its commands can be typed, its links lead somewhere, its table is the measured one."""
+"""The README tells the truth: its commands can be typed, its links lead somewhere, its table is the
+measured one.
+"""
 
 import re
 import tomllib
@@ -10,7 +12,10 @@ from benchmarks.table import between_markers, table
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
-FIRST = 'python3 -m venv .venv && .venv/bin/pip install -e ".[atari]" && .venv/bin/python -m jaxrl.jedi train'
+FIRST = (
+    'python3 -m venv .venv && .venv/bin/pip install -e ".[atari]" && .venv/bin/python -m '
+    "jaxrl.jedi train"
+)
 SECOND = 'python3 -m venv .venv && .venv/bin/pip install -e ".[dev]" && .venv/bin/python -m pytest'
 ELSEWHERE = ("http://", "https://", "mailto:")
 NOT_OURS = {"ipykernel", "jupyter", "pip", "pytest", "tensorboard", "venv"}
@@ -19,7 +24,9 @@ NOT_OURS = {"ipykernel", "jupyter", "pip", "pytest", "tensorboard", "venv"}
 
 def commands(text: str) -> list[str]:
     """The lines of all bash blocks, continued lines joined, comments and prompts cut off."""
-    blocks = re.findall(r"^ *```(?:bash|sh|shell|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(
+        r"^ *```(?:bash|sh|shell|console)\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL
+    )
     lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     lines = [re.sub(r"(^|\s)#.*", "", line).strip().removeprefix("$ ") for line in lines]
     return [line for line in lines if line]
@@ -33,10 +40,15 @@ def untrue(command: str, root: Path = ROOT) -> list[str]:
         runs = place.with_suffix(".py").is_file() or (place / "__main__.py").is_file()
         if not runs and module not in NOT_OURS:
             found.append(f"module {module}")
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     for listed in re.findall(r"(?:\.|latentax)\[([\w,]+)\]", command):
         found += [f"extra {extra}" for extra in listed.split(",") if extra not in extras]
-    for word in re.findall(r"(?<![\w/.=-])(?:\.ci|jaxrl|quant|sae|reasoning|tests|notebooks|benchmarks)/[\w./-]*", command):
+    for word in re.findall(
+        r"(?<![\w/.=-])(?:\.ci|jaxrl|quant|sae|reasoning|tests|notebooks|benchmarks)/[\w./-]*",
+        command,
+    ):
         if not (root / word).exists():
             found.append(f"file {word}")
     return found
@@ -46,12 +58,18 @@ def links(text: str) -> list[str]:
     """Targets of Markdown links and images, and of HTML src and href, outside code."""
     text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
     inline = re.findall(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)", text)
-    return inline + re.findall(r"^\[[^\]]+\]: *(\S+)", text, re.MULTILINE) + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
+    return (
+        inline
+        + re.findall(r"^\[[^\]]+\]: *(\S+)", text, re.MULTILINE)
+        + re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
+    )
 
 
 def anchors(text: str) -> set[str]:
     """The names under which headings can be linked to."""
-    headings = re.findall(r"^#+ +(.+?) *#*$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    headings = re.findall(
+        r"^#+ +(.+?) *#*$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE
+    )
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -92,12 +110,16 @@ def test_commands_name_what_exists(readme):
     assert not [missing for command in commands(readme) for missing in untrue(command)]
 
 
-PAGES = [page for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md") if (ROOT / page).is_file()]
+PAGES = [
+    page for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md") if (ROOT / page).is_file()
+]
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    assert not [target for target in links((ROOT / page).read_text()) if broken(target, ROOT / page)]
+    assert not [
+        target for target in links((ROOT / page).read_text()) if broken(target, ROOT / page)
+    ]
 
 
 def test_the_results_table_is_the_measured_one(readme):
@@ -105,7 +127,11 @@ def test_the_results_table_is_the_measured_one(readme):
 
 
 def test_contributing_commands_name_what_exists():
-    assert not [missing for command in commands((ROOT / "CONTRIBUTING.md").read_text()) for missing in untrue(command)]
+    assert not [
+        missing
+        for command in commands((ROOT / "CONTRIBUTING.md").read_text())
+        for missing in untrue(command)
+    ]
 
 
 # The checks above must be able to fail.
@@ -139,7 +165,14 @@ def test_broken_links_are_seen(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# A title, with signs!\n\n## Second\n")
     (tmp_path / "pictures").mkdir()
-    good = ["page.md", "#second", "#a-title-with-signs", "page.md#second", "pictures", "https://example.org/none"]
+    good = [
+        "page.md",
+        "#second",
+        "#a-title-with-signs",
+        "page.md#second",
+        "pictures",
+        "https://example.org/none",
+    ]
     bad = ["none.md", "#third", "page.md#third", "pictures/none.png"]
     assert [target for target in good + bad if broken(target, page)] == bad
 

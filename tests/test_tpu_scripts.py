@@ -1,4 +1,6 @@
-"""The scripts for Cloud TPU, as far as they go without one: what they would do, and that nothing is done in a dry run."""
+"""The scripts for Cloud TPU, as far as they go without one: what they would do, and that nothing is
+done in a dry run.
+"""
 
 import os
 import shlex
@@ -15,17 +17,28 @@ SCRIPTS = Path(__file__).parents[1] / "scripts" / "tpu"
 def call(name, *arguments, **settings):
     """Run a script: status, output lines, errors."""
     environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/")} | settings
-    done = subprocess.run(["bash", SCRIPTS / name, *arguments], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", SCRIPTS / name, *arguments], env=environment, capture_output=True, text=True
+    )
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
 @pytest.mark.parametrize(
     ("name", "beginnings"),
     [
-        ("create.sh", ["gcloud compute tpus queued-resources create a --node-id=a --zone=z --accelerator-type=t"]),
+        (
+            "create.sh",
+            [
+                "gcloud compute tpus queued-resources create a --node-id=a --zone=z "
+                "--accelerator-type=t"
+            ],
+        ),
         (
             "setup.sh",
-            ["gcloud compute tpus tpu-vm scp ", *["gcloud compute tpus tpu-vm ssh a --zone=z --worker=all"] * 2],
+            [
+                "gcloud compute tpus tpu-vm scp ",
+                *["gcloud compute tpus tpu-vm ssh a --zone=z --worker=all"] * 2,
+            ],
         ),
         ("run.sh", ["gcloud compute tpus tpu-vm ssh a --zone=z --worker=all"]),
         ("delete.sh", ["gcloud compute tpus queued-resources delete a --zone=z --force"]),
@@ -53,7 +66,11 @@ def test_what_is_started_on_the_workers_is_a_command_of_ours():
     words = shlex.split(remote.split(" nohup ")[1].split(" > ")[0])
     assert words[:4] == [".venv/bin/python", "-m", "jaxrl.jedi", "train"]
     command = parse(words[3:])
-    assert isinstance(command, Train) and command.run_dir == "gs://b/my pong" and command.config.env == "Pong"
+    assert (
+        isinstance(command, Train)
+        and command.run_dir == "gs://b/my pong"
+        and command.config.env == "Pong"
+    )
 
 
 def test_without_a_bucket_it_fails():

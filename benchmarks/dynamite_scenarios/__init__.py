@@ -1,7 +1,13 @@
-"""Migrations of our own with known answers: twelve domains, 28 scenarios, and some that must be refused."""
+"""Migrations of our own with known answers: twelve domains, 28 scenarios, and some that must be
+refused.
+"""
 
 from benchmarks.dynamite_scenarios.scenario import Scenario
-from benchmarks.dynamite_scenarios.to_graphs_and_tables import DOCUMENTS_TO_GRAPHS, TABLES_TO_GRAPHS, TABLES_TO_TABLES
+from benchmarks.dynamite_scenarios.to_graphs_and_tables import (
+    DOCUMENTS_TO_GRAPHS,
+    TABLES_TO_GRAPHS,
+    TABLES_TO_TABLES,
+)
 from benchmarks.dynamite_scenarios.to_tables_and_documents import (
     DOCUMENTS_TO_TABLES,
     GRAPHS_TO_DOCUMENTS,

@@ -2,7 +2,16 @@
 
 import re
 
-from reasoning.synthesis.datalog import Atom, Connector, Const, Program, Rule, Var, Wild, check_program
+from reasoning.synthesis.datalog import (
+    Atom,
+    Connector,
+    Const,
+    Program,
+    Rule,
+    Var,
+    Wild,
+    check_program,
+)
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.schema import Schema, ancestors, columns, find
 
@@ -11,8 +20,13 @@ ATOM = re.compile(r"([\w?]+)\(([^()]*)\)")
 
 
 def schema(kind: str, **collections: str) -> Schema:
-    """A schema from lines such as `film="fid:int! title crew{person role}"`; "str" where no type stands."""
-    return parse_schema({"kind": kind, "collections": {name: _fields(text) for name, text in collections.items()}}, "target")
+    """A schema from lines such as `film="fid:int! title crew{person role}"`; "str" where no type
+    stands.
+    """
+    return parse_schema(
+        {"kind": kind, "collections": {name: _fields(text) for name, text in collections.items()}},
+        "target",
+    )
 
 
 def _fields(text):
@@ -29,22 +43,34 @@ def _fields(text):
 
 
 def graph(nodes: dict[str, str], edges: dict[str, str]) -> Schema:
-    """A graph from lines such as `Film="_id:int title"` and `ACTED="Person Film part"` (the labels joined, then properties)."""
-    kinds = lambda text: {field: kind.removesuffix("!") for field, kind in _fields(text)["fields"].items()}
+    """A graph from lines such as `Film="_id:int title"` and `ACTED="Person Film part"` (the labels
+    joined, then properties).
+    """
+
+    def kinds(text):
+        return {field: kind.removesuffix("!") for field, kind in _fields(text)["fields"].items()}
+
     joined = {}
     for label, text in edges.items():
         start, end, *rest = text.split()
         joined[label] = {"from": start, "to": end, "properties": kinds(" ".join(rest))}
-    return parse_schema({"nodes": {label: kinds(text) for label, text in nodes.items()}, "edges": joined}, "target")
+    return parse_schema(
+        {"nodes": {label: kinds(text) for label, text in nodes.items()}, "edges": joined}, "target"
+    )
 
 
 def golden(text: str, source: Schema, target: Schema) -> Program:
     """A program from lines `path(attr, attr=var) :- relation(column=var, column="text").`.
 
-    Arguments not named are `_`. `x` alone means `x=x`. A nested head names its own attributes and those of its ancestors, the latter
-    as `ancestor.attr=var`. `__id` and `__parent` name identities.
+    Arguments not named are `_`. `x` alone means `x=x`. A nested head names its own attributes and
+    those of its ancestors, the latter as `ancestor.attr=var`. `__id` and `__parent` name
+    identities.
     """
-    rules = [_rule(line, source, target) for line in re.split(r"\.\s*\n", text.strip().removesuffix(".") + ".\n") if line.strip()]
+    rules = [
+        _rule(line, source, target)
+        for line in re.split(r"\.\s*\n", text.strip().removesuffix(".") + ".\n")
+        if line.strip()
+    ]
     return check_program(Program(tuple(rules)), source, target)
 
 

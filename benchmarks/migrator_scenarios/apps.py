@@ -1,11 +1,20 @@
-"""Ten applications of 45 to 263 functions: a refactoring of a few tables, written by hand, inside a generated program around it.
+"""Ten applications of 45 to 263 functions: a refactoring of a few tables, written by hand, inside a
+generated program around it.
 
-The sizes are those that the paper's evaluation reports for real applications; names, tables and functions are made up here.
+The sizes are those that the paper's evaluation reports for real applications; names, tables and
+functions are made up here.
 """
 
 import random
 
-from benchmarks.migrator_scenarios.cores import CATEGORIES, ENROLMENTS, FILTERS, LOCATIONS, REGIONS, Core
+from benchmarks.migrator_scenarios.cores import (
+    CATEGORIES,
+    ENROLMENTS,
+    FILTERS,
+    LOCATIONS,
+    REGIONS,
+    Core,
+)
 from benchmarks.migrator_scenarios.cores_more import ADDRESSES, FEES, HOODS, PHOTOS, UNITS
 from benchmarks.migrator_scenarios.scenario import Scenario
 
@@ -32,11 +41,15 @@ KINDS = ("TEXT", "TEXT", "INT", "TEXT", "INT", "FLOAT")
 def application(core: Core) -> Scenario:
     """The scenario around a core: tables and functions are added until the sizes are reached."""
     chance = random.Random(core.name)
-    names = chance.sample([noun for noun in NOUNS if noun not in core.used], core.tables - core.source.count("CREATE TABLE"))
+    names = chance.sample(
+        [noun for noun in NOUNS if noun not in core.used],
+        core.tables - core.source.count("CREATE TABLE"),
+    )
     left = core.columns - core.source_columns
     shares = _shares(left, len(names), chance)
     tables = {
-        name: _columns(name, share, names[:n], core, chance) for n, (name, share) in enumerate(zip(names, shares, strict=True))
+        name: _columns(name, share, names[:n], core, chance)
+        for n, (name, share) in enumerate(zip(names, shares, strict=True))
     }
     ddl = "\n".join(_ddl(name, columns) for name, columns in tables.items())
     wanted = core.functions - core.program.count("-- name:")
@@ -54,21 +67,34 @@ def _shares(total, count, chance):
 
 
 def _columns(name, share, before, core, chance):
-    """(column, type, table referred to or None): the key, now and then a reference, plain columns."""
+    """(column, type, table referred to or None): the key, now and then a reference, plain
+    columns.
+    """
     found = [("id", "INT", None)]
-    parents = [core.parent] if chance.random() < core.tied else before[-1:] if chance.random() < 0.3 else []
+    parents = (
+        [core.parent]
+        if chance.random() < core.tied
+        else before[-1:]
+        if chance.random() < 0.3
+        else []
+    )
     found += [(f"{parent}_id", "INT", parent) for parent in parents]
     words = chance.sample(ADJECTIVES, share - len(found))
     return found + [(word, chance.choice(KINDS), None) for word in words]
 
 
 def _ddl(name, columns):
-    cells = [f"{c} {kind}" + (" PRIMARY KEY" if c == "id" else f" REFERENCES {to}(id)" if to else "") for c, kind, to in columns]
+    cells = [
+        f"{c} {kind}" + (" PRIMARY KEY" if c == "id" else f" REFERENCES {to}(id)" if to else "")
+        for c, kind, to in columns
+    ]
     return f"CREATE TABLE {name} ({', '.join(cells)});"
 
 
 def _functions(tables, core: Core, wanted: int, chance):
-    """Functions in rounds over all tables: first what every table needs, then more and more special ones."""
+    """Functions in rounds over all tables: first what every table needs, then more and more special
+    ones.
+    """
     made, rounds = [], 0
     while len(made) < wanted:
         for name, columns in tables.items():
@@ -92,13 +118,25 @@ def _function(number, name, columns, core, chance):
         return f"-- name: remove_{name}(id)\nDELETE FROM {name} WHERE id = :id;\n"
     if number == 3 and parent == core.parent:
         shown = core.parent_column
-        return (f"-- name: {name}_of_{parent}({shown})\nSELECT {name}.{one} FROM {name} JOIN {parent} ON {name}.{parent}_id = {parent}.id "
-                f"WHERE {parent}.{shown} = :{shown};\n")  # fmt: skip
+        return (
+            f"-- name: {name}_of_{parent}({shown})\nSELECT {name}.{one} FROM {name} JOIN {parent} "
+            f"ON {name}.{parent}_id = {parent}.id "
+            f"WHERE {parent}.{shown} = :{shown};\n"
+        )
     if number % 3 == 0:
-        return f"-- name: set_{name}_{number}(id, {one})\nUPDATE {name} SET {one} = :{one} WHERE id = :id;\n"
+        return (
+            f"-- name: set_{name}_{number}(id, {one})\nUPDATE {name} SET {one} = :{one} WHERE "
+            "id = :id;\n"
+        )
     if number % 3 == 1:
-        return f"-- name: list_{name}_{number}({one})\nSELECT id, {other} FROM {name} WHERE {one} = :{one} ORDER BY id;\n"
-    return f"-- name: count_{name}_{number}({one})\nSELECT COUNT(*) AS number FROM {name} WHERE {one} > :{one};\n"
+        return (
+            f"-- name: list_{name}_{number}({one})\nSELECT id, {other} FROM {name} WHERE {one} "
+            f"= :{one} ORDER BY id;\n"
+        )
+    return (
+        f"-- name: count_{name}_{number}({one})\nSELECT COUNT(*) AS number FROM {name} WHERE "
+        f"{one} > :{one};\n"
+    )
 
 
 CORES = (FILTERS, LOCATIONS, REGIONS, CATEGORIES, ENROLMENTS, UNITS, ADDRESSES, HOODS, PHOTOS, FEES)

@@ -1,4 +1,6 @@
-"""The refactorings inside the generated applications: the tables that change, and the functions that touch them, by hand."""
+"""The refactorings inside the generated applications: the tables that change, and the functions
+that touch them, by hand.
+"""
 
 import re
 from dataclasses import dataclass
@@ -39,7 +41,11 @@ class Core:
         """Columns of the old core tables."""
         return sum(
             part.count(",") + 1
-            for part in re.findall(r"CREATE TABLE \w+ \((.*?)\);", re.sub(r", PRIMARY KEY \(.*?\)\)", ")", self.source), re.S)
+            for part in re.findall(
+                r"CREATE TABLE \w+ \((.*?)\);",
+                re.sub(r", PRIMARY KEY \(.*?\)\)", ")", self.source),
+                re.S,
+            )
         )
 
 
@@ -50,13 +56,22 @@ INSERT INTO users VALUES (:id, :login, :email);
 SELECT email FROM users WHERE login = :login;
 """
 FILTERS = Core(
-    "11 rename a column, extract filters", 138, 16, 125, "project", "title",
-    USERS + "CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), txt TEXT, "
+    "11 rename a column, extract filters",
+    138,
+    16,
+    125,
+    "project",
+    "title",
+    USERS
+    + "CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), txt "
+    "TEXT, "
     "filter_name TEXT, filter_query TEXT, stars INT);",
-    USERS + """CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), description TEXT, stars INT);
+    USERS
+    + """CREATE TABLE project (id INT PRIMARY KEY, title TEXT, user_id INT REFERENCES users(id), description TEXT, stars INT);
 CREATE TABLE filters (id INT PRIMARY KEY, project_id INT REFERENCES project(id), filter_name TEXT,
   filter_query TEXT, created TEXT, shared INT, usage INT, hint TEXT);""",
-    USER_FUNCTIONS + """-- name: add_project(id, title, user_id, txt, filter_name, filter_query, stars)
+    USER_FUNCTIONS
+    + """-- name: add_project(id, title, user_id, txt, filter_name, filter_query, stars)
 INSERT INTO project VALUES (:id, :title, :user_id, :txt, :filter_name, :filter_query, :stars);
 -- name: get_project(id)
 SELECT title, txt, stars FROM project WHERE id = :id;
@@ -77,10 +92,16 @@ SELECT p.title, p.filter_name FROM project p JOIN users u ON p.user_id = u.id WH
 -- name: popular(stars)
 SELECT title, txt FROM project WHERE stars > :stars ORDER BY title;
 """,
-)  # fmt: skip
+)
 LOCATIONS = Core(
-    "12 extract locations", 45, 4, 51, "coach", "name",
-    "CREATE TABLE coach (id INT PRIMARY KEY, name TEXT, sport TEXT, fee INT, street TEXT, town TEXT, postcode TEXT);",
+    "12 extract locations",
+    45,
+    4,
+    51,
+    "coach",
+    "name",
+    "CREATE TABLE coach (id INT PRIMARY KEY, name TEXT, sport TEXT, fee INT, street TEXT, town "
+    "TEXT, postcode TEXT);",
     """CREATE TABLE coach (id INT PRIMARY KEY, name TEXT, sport TEXT, fee INT, location_id INT REFERENCES locations(id));
 CREATE TABLE locations (id INT PRIMARY KEY, street TEXT, town TEXT, postcode TEXT, lat FLOAT, lng FLOAT);""",
     """-- name: add_coach(id, name, sport, fee, street, town, postcode)
@@ -101,10 +122,16 @@ SELECT name, fee FROM coach WHERE town = :town AND sport = :sport;
 SELECT DISTINCT town FROM coach WHERE sport = :sport;
 -- name: address_of(name)
 SELECT street, town, postcode FROM coach WHERE name = :name;
-""", 0.7,
-)  # fmt: skip
+""",
+    0.7,
+)
 REGIONS = Core(
-    "13 column to lookup table", 125, 15, 155, "club", "title",
+    "13 column to lookup table",
+    125,
+    15,
+    155,
+    "club",
+    "title",
     "CREATE TABLE club (id INT PRIMARY KEY, title TEXT, region TEXT, founded INT, fee INT);",
     """CREATE TABLE club (id INT PRIMARY KEY, title TEXT, region_id INT REFERENCES regions(id), founded INT, fee INT);
 CREATE TABLE regions (id INT PRIMARY KEY, region TEXT, country TEXT, zone INT);""",
@@ -127,9 +154,14 @@ SELECT title, region FROM club WHERE founded < :founded;
 -- name: set_club_fee(id, fee)
 UPDATE club SET fee = :fee WHERE id = :id;
 """,
-)  # fmt: skip
+)
 CATEGORIES = Core(
-    "14 column to lookup table, add a column", 65, 8, 69, "product", "title",
+    "14 column to lookup table, add a column",
+    65,
+    8,
+    69,
+    "product",
+    "title",
     "CREATE TABLE product (id INT PRIMARY KEY, title TEXT, category TEXT, price INT, stock INT);",
     """CREATE TABLE product (id INT PRIMARY KEY, title TEXT, category_id INT REFERENCES categories(id), price INT, stock INT, sku TEXT);
 CREATE TABLE categories (id INT PRIMARY KEY, category TEXT, margin FLOAT, shelf TEXT, tax INT);""",
@@ -151,10 +183,16 @@ DELETE FROM product WHERE id = :id;
 SELECT title, price FROM product WHERE category = :category ORDER BY price;
 -- name: stock_of(category)
 SELECT SUM(stock) AS total FROM product WHERE category = :category;
-""", 0.5,
-)  # fmt: skip
+""",
+    0.5,
+)
 ENROLMENTS = Core(
-    "15 association table to a richer one", 151, 19, 152, "member", "name",
+    "15 association table to a richer one",
+    151,
+    19,
+    152,
+    "member",
+    "name",
     """CREATE TABLE member (id INT PRIMARY KEY, name TEXT, mail TEXT);
 CREATE TABLE crew (id INT PRIMARY KEY, title TEXT);
 CREATE TABLE crew_member (member_id INT REFERENCES member(id), crew_id INT REFERENCES crew(id));""",
@@ -183,4 +221,4 @@ SELECT COUNT(*) AS number FROM crew_member WHERE crew_id = :crew_id;
 -- name: mail_of(id)
 SELECT mail FROM member WHERE id = :id;
 """,
-)  # fmt: skip
+)

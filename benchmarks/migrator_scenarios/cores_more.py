@@ -3,7 +3,12 @@
 from benchmarks.migrator_scenarios.cores import Core
 
 UNITS = Core(
-    "16 insert an intermediate table, re-key", 54, 7, 38, "course", "title",
+    "16 insert an intermediate table, re-key",
+    54,
+    7,
+    38,
+    "course",
+    "title",
     """CREATE TABLE course (id INT PRIMARY KEY, title TEXT, subject TEXT);
 CREATE TABLE lesson (id INT PRIMARY KEY, heading TEXT, course_id INT NOT NULL REFERENCES course(id), minutes INT);""",
     """CREATE TABLE course (id INT PRIMARY KEY, title TEXT, subject TEXT);
@@ -27,10 +32,16 @@ SELECT l.heading, l.minutes FROM lesson l JOIN course c ON l.course_id = c.id WH
 SELECT c.title FROM lesson l JOIN course c ON l.course_id = c.id WHERE l.heading = :heading;
 -- name: get_lesson(id)
 SELECT heading, minutes FROM lesson WHERE id = :id;
-""", 0.3,
-)  # fmt: skip
+""",
+    0.3,
+)
 ADDRESSES = Core(
-    "17 extract addresses", 58, 7, 52, "visitor", "name",
+    "17 extract addresses",
+    58,
+    7,
+    52,
+    "visitor",
+    "name",
     "CREATE TABLE visitor (id INT PRIMARY KEY, name TEXT, mail TEXT, street TEXT, town TEXT);",
     """CREATE TABLE visitor (id INT PRIMARY KEY, name TEXT, mail TEXT);
 CREATE TABLE address (id INT PRIMARY KEY, visitor_id INT REFERENCES visitor(id), street TEXT, town TEXT,
@@ -53,11 +64,18 @@ SELECT mail FROM visitor WHERE town = :town;
 SELECT name FROM visitor WHERE street = :street AND town = :town ORDER BY name;
 -- name: same_name(name)
 SELECT a.town, b.town AS other FROM visitor a JOIN visitor b ON a.name = b.name WHERE a.name = :name;
-""", 0.4,
-)  # fmt: skip
+""",
+    0.4,
+)
 HOODS = Core(
-    "18 rename, extract neighbourhoods", 70, 10, 92, "venue", "name",
-    "CREATE TABLE venue (id INT PRIMARY KEY, name TEXT, seats INT, hood TEXT, hood_rating INT, tel TEXT);",
+    "18 rename, extract neighbourhoods",
+    70,
+    10,
+    92,
+    "venue",
+    "name",
+    "CREATE TABLE venue (id INT PRIMARY KEY, name TEXT, seats INT, hood TEXT, hood_rating INT, tel "
+    "TEXT);",
     """CREATE TABLE venue (id INT PRIMARY KEY, name TEXT, capacity INT, neighbourhood_id INT REFERENCES neighbourhoods(id), tel TEXT);
 CREATE TABLE neighbourhoods (id INT PRIMARY KEY, hood TEXT, hood_rating INT, city TEXT, noise FLOAT, note TEXT);""",
     """-- name: add_venue(name, seats, hood, hood_rating, tel)
@@ -79,10 +97,16 @@ SELECT name FROM venue WHERE hood_rating < :hood_rating AND NOT (seats > :seats)
 -- name: big(seats)
 SELECT name, hood FROM venue WHERE seats >= :seats;
 """,
-)  # fmt: skip
+)
 PHOTOS = Core(
-    "19 split photos from stored items", 263, 26, 248, "item", "label_text",
-    "CREATE TABLE item (id INT PRIMARY KEY, label_text TEXT, worth INT, photo_url TEXT, photo_caption TEXT, box INT);",
+    "19 split photos from stored items",
+    263,
+    26,
+    248,
+    "item",
+    "label_text",
+    "CREATE TABLE item (id INT PRIMARY KEY, label_text TEXT, worth INT, photo_url TEXT, "
+    "photo_caption TEXT, box INT);",
     """CREATE TABLE item (id INT PRIMARY KEY, label_text TEXT, worth INT, box INT);
 CREATE TABLE photos (id INT PRIMARY KEY, item_id INT REFERENCES item(id), photo_url TEXT, photo_caption TEXT, taken TEXT, width INT);""",
     """-- name: store(id, label_text, worth, photo_url, photo_caption, box)
@@ -110,12 +134,18 @@ SELECT SUM(worth) AS total, COUNT(*) AS items FROM item WHERE box = :box;
 -- name: shown_as(photo_url)
 SELECT id, label_text FROM item WHERE photo_url = :photo_url;
 """,
-)  # fmt: skip
+)
 FEES = Core(
-    "20 merge fee schedules, rename columns", 85, 12, 83, "service", "title",
+    "20 merge fee schedules, rename columns",
+    85,
+    12,
+    83,
+    "service",
+    "title",
     """CREATE TABLE service (id INT PRIMARY KEY, title TEXT, mins INT, schedule_id INT REFERENCES fee_schedule(id));
 CREATE TABLE fee_schedule (id INT PRIMARY KEY, base INT, cap INT, currency TEXT, legacy_note TEXT, legacy_code INT, legacy_flag INT);""",
-    "CREATE TABLE service (id INT PRIMARY KEY, title TEXT, minutes INT, base INT, fee_cap INT, currency TEXT);",
+    "CREATE TABLE service (id INT PRIMARY KEY, title TEXT, minutes INT, base INT, fee_cap INT, "
+    "currency TEXT);",
     """-- name: add_service(id, title, mins, base, cap, currency, legacy_note)
 INSERT INTO fee_schedule (id, base, cap, currency, legacy_note) VALUES (FRESH(1), :base, :cap, :currency, :legacy_note);
 INSERT INTO service VALUES (:id, :title, :mins, FRESH(1));
@@ -138,4 +168,4 @@ SELECT s.title FROM service s JOIN fee_schedule f ON s.schedule_id = f.id WHERE 
 -- name: long_services(mins)
 SELECT title FROM service WHERE mins > :mins ORDER BY title;
 """,
-)  # fmt: skip
+)

@@ -1,4 +1,6 @@
-"""Refactorings after which no equivalent program exists: each must be refused with a reason that names what is in the way."""
+"""Refactorings after which no equivalent program exists: each must be refused with a reason that
+names what is in the way.
+"""
 
 from benchmarks.migrator_scenarios.scenario import Scenario
 
@@ -14,13 +16,15 @@ REFUSED = (
         "21 a column that a query reads is dropped",
         "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, email TEXT);",
         "CREATE TABLE person (id INT PRIMARY KEY, name TEXT);",
-        PEOPLE, refused="email_of",
+        PEOPLE,
+        refused="email_of",
     ),
     Scenario(
         "22 a column changes its type",
         "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, email TEXT);",
         "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, email INT);",
-        PEOPLE, refused="person.email is int",
+        PEOPLE,
+        refused="person.email is int",
     ),
     Scenario(
         "23 two columns become one",
@@ -30,7 +34,8 @@ REFUSED = (
 INSERT INTO person VALUES (:id, :first, :last);
 -- name: named(id)
 SELECT first_name, last_name FROM person WHERE id = :id;
-""", refused="named",
+""",
+        refused="named",
     ),
     Scenario(
         "24 many-to-many becomes one-to-many",
@@ -48,7 +53,8 @@ INSERT INTO course VALUES (:code, :title);
 INSERT INTO takes VALUES (:student_id, :course_code);
 -- name: courses(name)
 SELECT c.title FROM student s JOIN takes t ON t.student_id = s.id JOIN course c ON t.course_code = c.code WHERE s.name = :name;
-""", refused="student",
+""",
+        refused="student",
     ),
     Scenario(
         "25 rows of a table have nowhere to go",
@@ -61,6 +67,7 @@ INSERT INTO person VALUES (:id, :name);
 INSERT INTO pet VALUES (:id, :owner, :call);
 -- name: pets(owner)
 SELECT call FROM pet WHERE owner = :owner;
-""", refused="p",
+""",
+        refused="p",
     ),
-)  # fmt: skip
+)

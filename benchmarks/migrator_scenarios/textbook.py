@@ -6,7 +6,8 @@ MERGE = Scenario(
     "01 merge ADDRESS into MEMBER",
     """CREATE TABLE member (mid INT PRIMARY KEY, name TEXT, phone TEXT, aid INT REFERENCES address(aid));
 CREATE TABLE address (aid INT PRIMARY KEY, street TEXT, city TEXT, zip TEXT);""",
-    "CREATE TABLE member (mid INT PRIMARY KEY, name TEXT, phone TEXT, street TEXT, city TEXT, zip TEXT);",
+    "CREATE TABLE member (mid INT PRIMARY KEY, name TEXT, phone TEXT, street TEXT, city TEXT, zip "
+    "TEXT);",
     """-- name: add_member(mid, name, phone, street, city, zip)
 INSERT INTO address (aid, street, city, zip) VALUES (FRESH(1), :street, :city, :zip);
 INSERT INTO member (mid, name, phone, aid) VALUES (:mid, :name, :phone, FRESH(1));
@@ -46,12 +47,14 @@ SELECT title FROM project WHERE budget < :budget ORDER BY title;
 SPLIT = Scenario(
     "02 split EMPLOYEE in five",
     """CREATE TABLE employee (id INT PRIMARY KEY, name TEXT, street TEXT, city TEXT, zip TEXT, phone TEXT, email TEXT, job TEXT, salary INT,
-  dept_id INT REFERENCES dept(id));\n""" + OTHERS,
+  dept_id INT REFERENCES dept(id));\n"""
+    + OTHERS,
     """CREATE TABLE employee (id INT PRIMARY KEY, name TEXT, dept_id INT REFERENCES dept(id));
 CREATE TABLE address (address_id INT PRIMARY KEY, employee_id INT REFERENCES employee(id), street TEXT, city TEXT, zip TEXT);
 CREATE TABLE phone (phone_id INT PRIMARY KEY, employee_id INT REFERENCES employee(id), phone TEXT);
 CREATE TABLE email (email_id INT PRIMARY KEY, employee_id INT REFERENCES employee(id), email TEXT);
-CREATE TABLE job (job_id INT PRIMARY KEY, employee_id INT REFERENCES employee(id), job TEXT, salary INT);\n""" + OTHERS,
+CREATE TABLE job (job_id INT PRIMARY KEY, employee_id INT REFERENCES employee(id), job TEXT, salary INT);\n"""
+    + OTHERS,
     """-- name: hire(id, name, street, city, zip, phone, email, job, salary, dept_id)
 INSERT INTO employee VALUES (:id, :name, :street, :city, :zip, :phone, :email, :job, :salary, :dept_id);
 -- name: hire_quickly(id, name, job)
@@ -78,7 +81,8 @@ SELECT id, name FROM employee WHERE city = :city;
 SELECT e.name, e.phone FROM employee e JOIN dept d ON e.dept_id = d.id WHERE d.title = :title;
 -- name: payroll(dept_id)
 SELECT COUNT(*) AS people, SUM(salary) AS total FROM employee WHERE dept_id = :dept_id;
-""" + OTHER_FUNCTIONS,
+"""
+    + OTHER_FUNCTIONS,
     """-- name: hire(id, name, street, city, zip, phone, email, job, salary, dept_id)
 INSERT INTO employee VALUES (:id, :name, :dept_id);
 INSERT INTO address VALUES (FRESH(1), :id, :street, :city, :zip);
@@ -121,10 +125,14 @@ SELECT e.id, e.name FROM employee e JOIN address a ON a.employee_id = e.id WHERE
 SELECT e.name, p.phone FROM employee e JOIN phone p ON p.employee_id = e.id JOIN dept d ON e.dept_id = d.id WHERE d.title = :title;
 -- name: payroll(dept_id)
 SELECT COUNT(*) AS people, SUM(j.salary) AS total FROM employee e JOIN job j ON j.employee_id = e.id WHERE e.dept_id = :dept_id;
-""" + OTHER_FUNCTIONS,
-)  # fmt: skip
+"""
+    + OTHER_FUNCTIONS,
+)
 
-ONE_PERSON = "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT, passport TEXT, issued TEXT, country TEXT);"
+ONE_PERSON = (
+    "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT, passport TEXT, "
+    "issued TEXT, country TEXT);"
+)
 TWO_PERSON = """CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT);
 CREATE TABLE identification (person_id INT PRIMARY KEY REFERENCES person(id), passport TEXT, issued TEXT, country TEXT);"""
 ONE_PROGRAM = """-- name: register(id, name, birth, passport, issued, country)

@@ -101,9 +101,12 @@ SELECT SUM(amount) AS total FROM paycheck WHERE month = :month;
 CUSTOMER = "CREATE TABLE customer (id INT PRIMARY KEY, name TEXT, email TEXT);\n"
 COPIED = Scenario(
     "09 add a copied column",
-    CUSTOMER + "CREATE TABLE orders (id INT PRIMARY KEY, customer_id INT REFERENCES customer(id), item TEXT, price INT);",
     CUSTOMER
-    + "CREATE TABLE orders (id INT PRIMARY KEY, customer_id INT REFERENCES customer(id), item TEXT, price INT, customer_name TEXT);",
+    + "CREATE TABLE orders (id INT PRIMARY KEY, customer_id INT REFERENCES customer(id), item "
+    "TEXT, price INT);",
+    CUSTOMER
+    + "CREATE TABLE orders (id INT PRIMARY KEY, customer_id INT REFERENCES customer(id), item "
+    "TEXT, price INT, customer_name TEXT);",
     """-- name: add_customer(id, name, email)
 INSERT INTO customer VALUES (:id, :name, :email);
 -- name: order(id, customer_id, item, price)
@@ -159,12 +162,15 @@ SELECT COUNT(*) AS number FROM review WHERE stars >= :stars;
 """
 DENORMALISED = Scenario(
     "10 denormalise",
-    AUTHOR + """CREATE TABLE book (id INT PRIMARY KEY, title TEXT, author_id INT NOT NULL REFERENCES author(id));
+    AUTHOR
+    + """CREATE TABLE book (id INT PRIMARY KEY, title TEXT, author_id INT NOT NULL REFERENCES author(id));
 CREATE TABLE review (id INT PRIMARY KEY, book_id INT NOT NULL REFERENCES book(id), stars INT, body TEXT);""",
-    AUTHOR + """CREATE TABLE book (id INT PRIMARY KEY, title TEXT, author_id INT NOT NULL REFERENCES author(id), author_name TEXT);
+    AUTHOR
+    + """CREATE TABLE book (id INT PRIMARY KEY, title TEXT, author_id INT NOT NULL REFERENCES author(id), author_name TEXT);
 CREATE TABLE review (id INT PRIMARY KEY, book_id INT NOT NULL REFERENCES book(id), stars INT, body TEXT, book_title TEXT,
   author_id INT NOT NULL REFERENCES author(id));""",
-    SAME + """-- name: publish(id, title, author_id)
+    SAME
+    + """-- name: publish(id, title, author_id)
 INSERT INTO book VALUES (:id, :title, :author_id);
 -- name: retitle(id, title)
 UPDATE book SET title = :title WHERE id = :id;
@@ -179,7 +185,8 @@ SELECT r.stars, r.body FROM review r JOIN book b ON r.book_id = b.id WHERE b.tit
 -- name: reviewed(name)
 SELECT b.title, r.stars FROM review r JOIN book b ON r.book_id = b.id JOIN author a ON b.author_id = a.id WHERE a.name = :name;
 """,
-    SAME + """-- name: publish(id, title, author_id)
+    SAME
+    + """-- name: publish(id, title, author_id)
 INSERT INTO book VALUES (:id, :title, :author_id, (SELECT name FROM author WHERE id = :author_id));
 -- name: retitle(id, title)
 UPDATE review SET book_title = :title WHERE book_id = :id;
@@ -197,4 +204,4 @@ SELECT stars, body FROM review WHERE book_title = :title;
 -- name: reviewed(name)
 SELECT r.book_title AS title, r.stars FROM review r JOIN author a ON r.author_id = a.id WHERE a.name = :name;
 """,
-)  # fmt: skip
+)

@@ -1,13 +1,16 @@
-"""What a denoising loss knows about the past: the predictive-information identity, with closed forms for a Gaussian pair.
+"""What a denoising loss knows about the past: the predictive-information identity, with closed
+forms for a Gaussian pair.
 
-C is what is known (past latents and actions), Z the next latent, Z_s = sqrt(s) Z + N with N ~ N(0, I) its noisy version at
-signal-to-noise ratio s = 1 / sigma^2. Conditional I-MMSE (Guo, Shamai, Verdu 2005) says d/ds I(Z; Z_s | C) = mmse(Z | Z_s, C) / 2.
-Because C - Z - Z_s is a Markov chain, integrating to S gives
+C is what is known (past latents and actions), Z the next latent, Z_s = sqrt(s) Z + N with N ~ N(0,
+I) its noisy version at signal-to-noise ratio s = 1 / sigma^2. Conditional I-MMSE (Guo, Shamai,
+Verdu 2005) says d/ds I(Z; Z_s | C) = mmse(Z | Z_s, C) / 2. Because C - Z - Z_s is a Markov chain,
+integrating to S gives
 
     1/2 INT_0^S mmse(Z | Z_s, C) ds  =  I(Z; Z_S | C)  =  I(Z; Z_S) - I(C; Z_S).
 
-The loss of the best conditional denoiser, weighted by SNR, is what the latent keeps (compression) less what the past says about
-it (prediction). All informations are in nats; our derivation, tests check both sides.
+The loss of the best conditional denoiser, weighted by SNR, is what the latent keeps (compression)
+less what the past says about it (prediction). All informations are in nats; our derivation, tests
+check both sides.
 """
 
 from collections.abc import Callable
@@ -19,7 +22,9 @@ import numpy as np
 
 
 class GaussianPair(NamedTuple):
-    """C ~ N(0, context) in K dimensions, Z = gain C + E with E ~ N(0, noise) independent of C, in D dimensions."""
+    """C ~ N(0, context) in K dimensions, Z = gain C + E with E ~ N(0, noise) independent of C, in D
+    dimensions.
+    """
 
     gain: jax.Array
     """`[D, K]`."""
@@ -44,7 +49,9 @@ def kept(pair: GaussianPair, snr: jax.Array) -> jax.Array:
 
 
 def predicted(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """I(C; Z_S), nats: how much the past says about the noisy latent. From the joint covariance of C and Z_S."""
+    """I(C; Z_S), nats: how much the past says about the noisy latent. From the joint covariance of
+    C and Z_S.
+    """
     cross = jnp.sqrt(snr) * pair.gain @ pair.context
     noisy = jnp.eye(len(pair.noise)) + snr * pair.covariance
     joint = jnp.block([[pair.context, cross.T], [cross, noisy]])
@@ -56,47 +63,65 @@ def left_over(pair: GaussianPair, snr: jax.Array) -> jax.Array:
     return _logdet(jnp.eye(len(pair.noise)) + snr * pair.noise) / 2
 
 
-def best_denoiser(pair: GaussianPair, noisy: jax.Array, context: jax.Array, snr: jax.Array) -> jax.Array:
-    """E[Z | Z_s, C], linear: `noisy [D]` is Z_s = sqrt(snr) Z + N, `context [K]` is C; result `[D]`."""
+def best_denoiser(
+    pair: GaussianPair, noisy: jax.Array, context: jax.Array, snr: jax.Array
+) -> jax.Array:
+    """E[Z | Z_s, C], linear: `noisy [D]` is Z_s = sqrt(snr) Z + N, `context [K]` is C; result
+    `[D]`.
+    """
     prior = pair.gain @ context
     surprise = noisy - jnp.sqrt(snr) * prior
     gain = jnp.linalg.solve(jnp.eye(len(pair.noise)) + snr * pair.noise, jnp.sqrt(snr) * pair.noise)
     return prior + gain.T @ surprise
 
 
-def blind_denoiser(pair: GaussianPair, noisy: jax.Array, context: jax.Array, snr: jax.Array) -> jax.Array:
+def blind_denoiser(
+    pair: GaussianPair, noisy: jax.Array, context: jax.Array, snr: jax.Array
+) -> jax.Array:
     """E[Z | Z_s]: the same for somebody who does not see the past."""
     blind = GaussianPair(jnp.zeros_like(pair.gain), pair.covariance, pair.context)
     return best_denoiser(blind, noisy, context, snr)
 
 
 def mmse(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """E |Z - E[Z | Z_s, C]|^2, summed over dimensions: the loss of the best conditional denoiser, trace((noise^-1 + s)^-1)."""
+    """E |Z - E[Z | Z_s, C]|^2, summed over dimensions: the loss of the best conditional denoiser,
+    trace((noise^-1 + s)^-1).
+    """
     return jnp.trace(jnp.linalg.solve(jnp.eye(len(pair.noise)) + snr * pair.noise, pair.noise))
 
 
 def blind_mmse(pair: GaussianPair, snr: jax.Array) -> jax.Array:
     """The same without the past: E |Z - E[Z | Z_s]|^2."""
-    return jnp.trace(jnp.linalg.solve(jnp.eye(len(pair.noise)) + snr * pair.covariance, pair.covariance))
+    return jnp.trace(
+        jnp.linalg.solve(jnp.eye(len(pair.noise)) + snr * pair.covariance, pair.covariance)
+    )
 
 
 Denoiser = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 """`(noisy [D], context [K], snr) -> [D]`."""
 
 
-def denoising_loss(pair: GaussianPair, denoiser: Denoiser, snr: jax.Array, key: jax.Array, samples: int) -> jax.Array:
-    """Mean of |Z - denoiser(Z_s, C, s)|^2 over draws from the pair, scalar: what one would measure in training."""
+def denoising_loss(
+    pair: GaussianPair, denoiser: Denoiser, snr: jax.Array, key: jax.Array, samples: int
+) -> jax.Array:
+    """Mean of |Z - denoiser(Z_s, C, s)|^2 over draws from the pair, scalar: what one would measure
+    in training.
+    """
     key_context, key_own, key_noise = jax.random.split(key, 3)
     dimensions, known = pair.gain.shape
     context = jax.random.normal(key_context, (samples, known)) @ jnp.linalg.cholesky(pair.context).T
-    clean = context @ pair.gain.T + jax.random.normal(key_own, (samples, dimensions)) @ jnp.linalg.cholesky(pair.noise).T
+    clean = (
+        context @ pair.gain.T
+        + jax.random.normal(key_own, (samples, dimensions)) @ jnp.linalg.cholesky(pair.noise).T
+    )
     noisy = jnp.sqrt(snr) * clean + jax.random.normal(key_noise, clean.shape)
     denoised = jax.vmap(denoiser, (0, 0, None))(noisy, context, snr)
     return jnp.square(clean - denoised).sum(-1).mean()
 
 
 def snr_nodes(largest: float, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
-    """Signal-to-noise ratios in (0, largest) and weights for an integral over them, float32 `[count]`.
+    """Signal-to-noise ratios in (0, largest) and weights for an integral over them, float32
+    `[count]`.
 
     Gauss-Legendre in ln(1 + s), in which such losses are smooth.
 
@@ -111,7 +136,11 @@ def snr_nodes(largest: float, count: int = 40) -> tuple[np.ndarray, np.ndarray]:
     return snr.astype(np.float32), (weights * span * (1 + snr)).astype(np.float32)
 
 
-def integrated_loss(loss: Callable[[jax.Array], jax.Array], largest: float, count: int = 40) -> jax.Array:
-    """`1/2 INT_0^largest loss(s) ds`, nats, for a loss that maps a scalar signal-to-noise ratio to a scalar (it is vmapped)."""
+def integrated_loss(
+    loss: Callable[[jax.Array], jax.Array], largest: float, count: int = 40
+) -> jax.Array:
+    """`1/2 INT_0^largest loss(s) ds`, nats, for a loss that maps a scalar signal-to-noise ratio to
+    a scalar (it is vmapped).
+    """
     snr, weights = snr_nodes(largest, count)
     return (jax.vmap(loss)(jnp.asarray(snr)) * weights).sum() / 2

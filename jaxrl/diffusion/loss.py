@@ -1,4 +1,6 @@
-"""Denoising loss over autoregressive steps (DIAMOND, src/models/diffusion/denoiser.py), for one example or with leading axes."""
+"""Denoising loss over autoregressive steps (DIAMOND, src/models/diffusion/denoiser.py), for one
+example or with leading axes.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +12,9 @@ from jaxrl.diffusion.noise import Draws, add_noise, training_sigma
 from jaxrl.diffusion.precondition import EDM, combine, conditioners, network_target, over_space
 
 Network = Callable[[jax.Array, jax.Array, jax.Array, object], jax.Array]
-"""`F(c_in * noisy [..., H, W, C], c_noise [...], context / sigma_data [n, ..., H, W, C], condition) -> [..., H, W, C]`."""
+"""`F(c_in * noisy [..., H, W, C], c_noise [...], context / sigma_data [n, ..., H, W, C], condition)
+-> [..., H, W, C]`.
+"""
 
 
 class DenoisingSteps(NamedTuple):
@@ -37,17 +41,20 @@ def autoregressive_loss(
     edm: EDM,
     postprocess: Callable[[jax.Array], jax.Array] = lambda x: x,
 ) -> DenoisingSteps:
-    """Denoise S successive targets; after each, the one-pass denoised map replaces the true one in the context.
+    """Denoise S successive targets; after each, the one-pass denoised map replaces the true one in
+    the context.
 
     Args:
       network: see `Network`.
       context: `[n, ..., H, W, C]` clean maps, oldest first.
-      targets: `[S, ..., H, W, C]` clean next maps (apply `stop_gradient` before, if they should receive none).
-      conditions: pytree with leading axis S; slice i is handed to the network at step i (actions, masks).
+      targets: `[S, ..., H, W, C]` clean next maps (apply `stop_gradient` before, if they should
+        receive none).
+      conditions: pytree with leading axis S; slice i is handed to the network at step i (actions,
+        masks).
       draws: standard normal draws with leading axis S.
       edm: the constants.
-      postprocess: applied to the denoised map before it enters the context (clamp and quantise, or fix the scale); no
-        gradient flows through the context.
+      postprocess: applied to the denoised map before it enters the context (clamp and quantise, or
+        fix the scale); no gradient flows through the context.
     """
 
     def step(context, inputs):

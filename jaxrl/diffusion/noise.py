@@ -10,7 +10,9 @@ from jaxrl.diffusion.precondition import EDM, over_space
 
 
 class Draws(NamedTuple):
-    """Standard normal draws of one noising step, kept apart so that tests and references can supply their own."""
+    """Standard normal draws of one noising step, kept apart so that tests and references can supply
+    their own.
+    """
 
     level: jax.Array
     """`[...]`, becomes ln(sigma)."""
@@ -31,24 +33,31 @@ def draw(key: jax.Array, shape: tuple[int, int, int]) -> Draws:
 
 
 def training_sigma(level: jax.Array, edm: EDM) -> jax.Array:
-    """Noise level `exp(mean + std * level)`, clipped (EDM, section 5); `level` standard normal, any shape."""
+    """Noise level `exp(mean + std * level)`, clipped (EDM, section 5); `level` standard normal, any
+    shape.
+    """
     sigma = jnp.exp(edm.log_sigma_mean + edm.log_sigma_std * level)
     return jnp.clip(sigma, edm.sigma_train_min, edm.sigma_train_max)
 
 
 def add_noise(clean: jax.Array, sigma: jax.Array, draws: Draws, edm: EDM) -> jax.Array:
-    """`clean + sigma_offset * e_offset + sigma * e_pixel`; clean `[..., H, W, C]`, sigma `[...]`."""
+    """`clean + sigma_offset * e_offset + sigma * e_pixel`; clean `[..., H, W, C]`, sigma
+    `[...]`.
+    """
     return clean + edm.sigma_offset * draws.offset + over_space(sigma) * draws.pixel
 
 
 def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) -> np.ndarray:
-    """Decreasing noise levels for sampling, float32 `[steps + 1]`, the last one 0 (EDM, equation 5).
+    """Decreasing noise levels for sampling, float32 `[steps + 1]`, the last one 0 (EDM, equation
+    5).
 
     Raises:
       ValueError: for steps < 1 or levels not 0 < sigma_min <= sigma_max.
     """
     if steps < 1 or not 0 < sigma_min <= sigma_max:
-        raise ValueError(f"need steps >= 1 and 0 < sigma_min <= sigma_max, got {steps}, {sigma_min}, {sigma_max}")
+        raise ValueError(
+            f"need steps >= 1 and 0 < sigma_min <= sigma_max, got {steps}, {sigma_min}, {sigma_max}"
+        )
     ramp = np.linspace(0.0, 1.0, steps)
     low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
     return np.append((high + ramp * (low - high)) ** rho, 0.0).astype(np.float32)

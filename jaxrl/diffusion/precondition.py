@@ -1,4 +1,6 @@
-"""Preconditioning of EDM (arXiv 2206.00364, table 1) with DIAMOND's offset noise in the noise level (arXiv 2405.12399, code)."""
+"""Preconditioning of EDM (arXiv 2206.00364, table 1) with DIAMOND's offset noise in the noise level
+(arXiv 2405.12399, code).
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,9 +14,13 @@ class EDM:
     """The constants of the diffusion process."""
 
     sigma_data: float = 0.5
-    """Standard deviation of clean data, in data units (frames in [-1, 1], latents of fixed RMS 0.5)."""
+    """Standard deviation of clean data, in data units (frames in [-1, 1], latents of fixed RMS
+    0.5).
+    """
     sigma_offset: float = 0.0
-    """Standard deviation of the noise that is constant over space (DIAMOND: 0.3 for frames; 0 for latents, our choice)."""
+    """Standard deviation of the noise that is constant over space (DIAMOND: 0.3 for frames; 0 for
+    latents, our choice).
+    """
     log_sigma_mean: float = -0.4
     """Mean of ln(sigma) in training."""
     log_sigma_std: float = 1.2
@@ -26,7 +32,9 @@ class EDM:
 
 
 class Conditioners(NamedTuple):
-    """`D(x) = c_skip x + c_out F(c_in x; c_noise)`: the four scalars of EDM, each with sigma's shape."""
+    """`D(x) = c_skip x + c_out F(c_in x; c_noise)`: the four scalars of EDM, each with sigma's
+    shape.
+    """
 
     c_in: jax.Array
     c_skip: jax.Array
@@ -37,8 +45,9 @@ class Conditioners(NamedTuple):
 def conditioners(sigma: jax.Array, edm: EDM) -> Conditioners:
     """The four scalars at noise level `sigma` (> 0, any shape, data units).
 
-    With s = sqrt(sigma^2 + sigma_offset^2): c_in = 1/sqrt(s^2 + sd^2), c_skip = sd^2/(s^2 + sd^2), c_out = s sqrt(c_skip),
-    c_noise = ln(s)/4. DIAMOND uses s also in sampling, where no offset noise is added.
+    With s = sqrt(sigma^2 + sigma_offset^2): c_in = 1/sqrt(s^2 + sd^2), c_skip = sd^2/(s^2 + sd^2),
+    c_out = s sqrt(c_skip), c_noise = ln(s)/4. DIAMOND uses s also in sampling, where no offset
+    noise is added.
     """
     s = jnp.sqrt(jnp.square(sigma) + edm.sigma_offset**2)
     total = jnp.square(s) + edm.sigma_data**2
@@ -52,7 +61,9 @@ def over_space(scalar: jax.Array) -> jax.Array:
 
 
 def combine(output: jax.Array, noisy: jax.Array, c: Conditioners) -> jax.Array:
-    """The denoised map `D = c_skip * noisy + c_out * F`; maps `[..., H, W, C]`, conditioners `[...]`; computed in float32."""
+    """The denoised map `D = c_skip * noisy + c_out * F`; maps `[..., H, W, C]`, conditioners
+    `[...]`; computed in float32.
+    """
     return over_space(c.c_skip) * noisy + over_space(c.c_out) * output.astype(jnp.float32)
 
 

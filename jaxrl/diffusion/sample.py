@@ -1,4 +1,6 @@
-"""Samplers of the probability-flow equation (EDM, algorithms 1 and 2), as DIAMOND calls them for next frames."""
+"""Samplers of the probability-flow equation (EDM, algorithms 1 and 2), as DIAMOND calls them for
+next frames.
+"""
 
 import math
 from collections.abc import Callable
@@ -15,7 +17,9 @@ Denoise = Callable[[jax.Array, jax.Array], jax.Array]
 
 @dataclass(frozen=True)
 class Churn:
-    """Stochasticity of EDM's algorithm 2; `s_churn = 0` (the default, and DIAMOND's) makes the sampler deterministic."""
+    """Stochasticity of EDM's algorithm 2; `s_churn = 0` (the default, and DIAMOND's) makes the
+    sampler deterministic.
+    """
 
     s_churn: float = 0.0
     """Amount of noise put back per run, shared by all steps."""
@@ -47,8 +51,10 @@ def sample(
     """Integrate from noise to a sample by Euler (order 1) or Heun (order 2) steps.
 
     Args:
-      denoise: the denoiser. DIAMOND calls it at sigma also where churn has raised the level to sigma_hat; so do we.
-      x0: start, standard normal. DIAMOND does not scale it by the first sigma; scale it before calling if you want to.
+      denoise: the denoiser. DIAMOND calls it at sigma also where churn has raised the level to
+        sigma_hat; so do we.
+      x0: start, standard normal. DIAMOND does not scale it by the first sigma; scale it before
+        calling if you want to.
       sigmas: concrete decreasing levels `[steps + 1]`, the last 0 (`noise.karras_sigmas`).
       order: 1 or 2; a Heun step that ends at sigma 0 is an Euler step.
       churn: see `Churn`.
@@ -60,13 +66,18 @@ def sample(
     if order not in (1, 2):
         raise ValueError(f"order must be 1 (Euler) or 2 (Heun), got {order}")
     if churn.s_churn < 0 or churn.s_noise < 0:
-        raise ValueError(f"s_churn and s_noise must be at least 0, are {churn.s_churn} and {churn.s_noise}")
+        raise ValueError(
+            f"s_churn and s_noise must be at least 0, are {churn.s_churn} and {churn.s_noise}"
+        )
     if churn.s_churn > 0 and churn_noise is None:
         raise ValueError("churn needs churn_noise, one standard normal array per step")
     sigmas = np.asarray(sigmas, np.float32)
     sigma_hat = raised_sigmas(sigmas[:-1], churn)
-    # In float64 before the scan: in float32, a fused multiply-add can make the difference of equal squares negative.
-    added = churn.s_noise * np.sqrt(np.square(sigma_hat, dtype=np.float64) - np.square(sigmas[:-1], dtype=np.float64))
+    # In float64 before the scan: in float32, a fused multiply-add can make the difference of equal
+    # squares negative.
+    added = churn.s_noise * np.sqrt(
+        np.square(sigma_hat, dtype=np.float64) - np.square(sigmas[:-1], dtype=np.float64)
+    )
 
     def euler_step(x, cur, hat, nxt):
         denoised = denoise(x, cur)
@@ -88,7 +99,12 @@ def sample(
 
         return step
 
-    levels = (jnp.asarray(sigmas[:-1]), jnp.asarray(sigma_hat), jnp.asarray(sigmas[1:]), jnp.asarray(added, jnp.float32))
+    levels = (
+        jnp.asarray(sigmas[:-1]),
+        jnp.asarray(sigma_hat),
+        jnp.asarray(sigmas[1:]),
+        jnp.asarray(added, jnp.float32),
+    )
     inputs = (*levels, churn_noise if churn.s_churn > 0 else None)
     if order == 1:
         x, path = jax.lax.scan(scan_step(euler_step), x0, inputs)
@@ -100,7 +116,9 @@ def sample(
 
 
 def raised_sigmas(sigmas: np.ndarray, churn: Churn) -> np.ndarray:
-    """Noise levels after churn: `sigma * (1 + gamma)`, gamma = min(s_churn / steps, sqrt(2) - 1) inside [s_min, s_max]."""
+    """Noise levels after churn: `sigma * (1 + gamma)`, gamma = min(s_churn / steps, sqrt(2) - 1)
+    inside [s_min, s_max].
+    """
     gamma = min(churn.s_churn / len(sigmas), math.sqrt(2) - 1)
     inside = (sigmas >= churn.s_min) & (sigmas <= churn.s_max)
     return (sigmas * (1 + gamma * inside)).astype(np.float32)

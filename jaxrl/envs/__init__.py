@@ -1,1 +1,3 @@
-"""Games: pure-JAX toys, the Arcade Learning Environment, and any Gymnasium game with image observations."""
+"""Games: pure-JAX toys, the Arcade Learning Environment, and any Gymnasium game with image
+observations.
+"""

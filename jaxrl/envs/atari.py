@@ -1,7 +1,7 @@
 """A real Atari 2600 game in the Arcade Learning Environment, with the protocol of Atari 100k.
 
-The emulator and its ROMs come with ale-py (GPL-2.0, hence an extra). We talk to the emulator itself, below Gymnasium, because its
-state can be taken and put back exactly.
+The emulator and its ROMs come with ale-py (GPL-2.0, hence an extra). We talk to the emulator
+itself, below Gymnasium, because its state can be taken and put back exactly.
 """
 
 import numpy as np
@@ -28,16 +28,22 @@ def emulator():
 
 def game_names() -> dict[str, str]:
     """ROM ids by game name, e.g. {"MsPacman": "ms_pacman"}; all that the emulator ships."""
-    return {"".join(map(str.capitalize, rom.split("_"))): rom for rom in emulator().roms.get_all_rom_ids()}
+    return {
+        "".join(map(str.capitalize, rom.split("_"))): rom
+        for rom in emulator().roms.get_all_rom_ids()
+    }
 
 
 class Atari:
     """A `HostEnv` on one game, e.g. `Atari("Breakout")`. Minimal action set, raw rewards.
 
-    `end` is a lost life or the end of the game; `trunc` the frame limit; `game_over` either end of the game.
+    `end` is a lost life or the end of the game; `trunc` the frame limit; `game_over` either end of
+    the game.
     """
 
-    def __init__(self, game: str, frame_size: int = PROTOCOL.frame_size, protocol: Protocol = PROTOCOL):
+    def __init__(
+        self, game: str, frame_size: int = PROTOCOL.frame_size, protocol: Protocol = PROTOCOL
+    ):
         """Open the game (a key of `game_names`) with RGB frames of `frame_size` pixels."""
         ale_py = emulator()
         ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
@@ -58,7 +64,9 @@ class Atari:
         self._ale.loadROM(self._rom)
 
     def reset(self, seed: int) -> np.ndarray:
-        """A new game after 1 to 30 random frames of doing nothing; both the emulator and that number follow the seed."""
+        """A new game after 1 to 30 random frames of doing nothing; both the emulator and that
+        number follow the seed.
+        """
         noops = int(np.random.default_rng(seed).integers(1, self.protocol.noop_max + 1))
         self._open(seed % 2**31)
         for _ in range(noops):
@@ -81,7 +89,9 @@ class Atari:
         lost_life = self._ale.lives() < self._lives
         self._lives = self._ale.lives()
         frame = resize_area(np.max(screens, axis=0), self.frame_shape[0])
-        return Transition(frame, np.float32(reward), dead or lost_life, trunc and not dead, dead or trunc)
+        return Transition(
+            frame, np.float32(reward), dead or lost_life, trunc and not dead, dead or trunc
+        )
 
     def save(self) -> dict[str, np.ndarray]:
         """The emulator's state, its random numbers included."""

@@ -1,4 +1,6 @@
-"""Atari 100k: the 26 games, their random and human scores, and the protocol's constants in one place."""
+"""Atari 100k: the 26 games, their random and human scores, and the protocol's constants in one
+place.
+"""
 
 from dataclasses import dataclass
 
@@ -36,12 +38,16 @@ GAMES = tuple(SCORES)
 
 @dataclass(frozen=True)
 class Protocol:
-    """How DIAMOND and its predecessors set up an Atari 100k game (arXiv 2405.12399, code: src/envs)."""
+    """How DIAMOND and its predecessors set up an Atari 100k game (arXiv 2405.12399, code:
+    src/envs).
+    """
 
     sticky: float = 0.0
     """Probability that the emulator repeats the last action."""
     frame_skip: int = 4
-    """Emulator frames per step; the action is held, rewards are summed, the last two frames are joined by maximum."""
+    """Emulator frames per step; the action is held, rewards are summed, the last two frames are
+    joined by maximum.
+    """
     noop_max: int = 30
     """A game begins with 1 to this many emulator frames of doing nothing."""
     max_frames: int = 108_000
@@ -54,7 +60,9 @@ PROTOCOL = Protocol()
 
 
 def human_normalized(game: str, score: float) -> float | None:
-    """`(score - random) / (human - random)`: 0 is random play, 1 a human tester; None for a game outside the 26."""
+    """`(score - random) / (human - random)`: 0 is random play, 1 a human tester; None for a game
+    outside the 26.
+    """
     if game not in SCORES:
         return None
     random, human = SCORES[game]

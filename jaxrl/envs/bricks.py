@@ -1,4 +1,6 @@
-"""Bricks: a small brick-breaking game with lives. Pure JAX, RGB frames; the toy cousin of Breakout."""
+"""Bricks: a small brick-breaking game with lives. Pure JAX, RGB frames; the toy cousin of
+Breakout.
+"""
 
 import functools
 from typing import NamedTuple
@@ -37,9 +39,11 @@ class BricksState(NamedTuple):
 def bricks(size: int = 32) -> JaxEnv:
     """The game with square frames of `size` pixels.
 
-    Actions: 0 left, 1 stay, 2 right. The ball moves one cell diagonally per step. A brick gives +1 and turns the ball back. A
-    ball that passes the paddle costs one of 3 lives and -1, and a new ball is served. The game ends with the last life or the
-    last brick, and is cut after 300 steps. The lives left are shown in the top row.
+    Actions: 0 left, 1 stay, 2 right. The ball moves one cell diagonally per step. A brick gives +1
+      and turns the ball back. A
+    ball that passes the paddle costs one of 3 lives and -1, and a new ball is served. The game ends
+    with the last life or the last brick, and is cut after 300 steps. The lives left are shown in
+    the top row.
     """
     if size < CELLS:
         raise ValueError(f"bricks needs frames of at least {CELLS} pixels, not {size}")
@@ -47,7 +51,14 @@ def bricks(size: int = 32) -> JaxEnv:
     def reset(key):
         x, y, way = serve(key)
         state = BricksState(
-            x, y, way, jnp.int32(1), jnp.int32(CELLS // 2), jnp.ones((WALL_ROWS, CELLS), bool), jnp.int32(LIVES), jnp.int32(0)
+            x,
+            y,
+            way,
+            jnp.int32(1),
+            jnp.int32(CELLS // 2),
+            jnp.ones((WALL_ROWS, CELLS), bool),
+            jnp.int32(LIVES),
+            jnp.int32(0),
         )
         return state, render(state, size)
 
@@ -67,7 +78,16 @@ def bricks(size: int = 32) -> JaxEnv:
         values = (state.ball_x, state.ball_y, state.paddle, state.bricks.sum(), state.lives)
         return jnp.stack([jnp.float32(value) for value in values])
 
-    return JaxEnv("bricks", 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle", "bricks", "lives"), ACTIONS)
+    return JaxEnv(
+        "bricks",
+        3,
+        (size, size, 3),
+        reset,
+        step,
+        truth,
+        ("ball x", "ball y", "paddle", "bricks", "lives"),
+        ACTIONS,
+    )
 
 
 def serve(key):
@@ -78,7 +98,9 @@ def serve(key):
 
 
 def move_ball(state: BricksState) -> tuple[BricksState, jax.Array]:
-    """One cell diagonally; walls and bricks turn the ball. Returns the state and whether a brick was hit."""
+    """One cell diagonally; walls and bricks turn the ball. Returns the state and whether a brick
+    was hit.
+    """
     x = state.ball_x + state.way_x
     way_x = jnp.where((x < 0) | (x >= CELLS), -state.way_x, state.way_x)
     x = state.ball_x + way_x
@@ -92,17 +114,23 @@ def move_ball(state: BricksState) -> tuple[BricksState, jax.Array]:
     way_y = jnp.where(hit, -way_y, way_y)
     return state._replace(
         ball_x=x, ball_y=jnp.where(hit, state.ball_y, y), way_x=way_x, way_y=way_y, bricks=wall
-    ), hit  # fmt: skip
+    ), hit
 
 
 def bounce_or_serve(state: BricksState, missed: jax.Array, key) -> BricksState:
-    """At the bottom row: off the paddle, sideways by where it was hit; or lose a life and serve anew."""
+    """At the bottom row: off the paddle, sideways by where it was hit; or lose a life and serve
+    anew.
+    """
     at_bottom = state.ball_y == CELLS - 1
     offset = state.ball_x - state.paddle
-    bounced = state._replace(way_y=jnp.where(at_bottom, -1, state.way_y),
-                             way_x=jnp.where(at_bottom & (offset != 0), jnp.sign(offset), state.way_x))  # fmt: skip
+    bounced = state._replace(
+        way_y=jnp.where(at_bottom, -1, state.way_y),
+        way_x=jnp.where(at_bottom & (offset != 0), jnp.sign(offset), state.way_x),
+    )
     x, y, way = serve(key)
-    served = state._replace(ball_x=x, ball_y=y, way_x=way, way_y=jnp.int32(1), lives=state.lives - 1)
+    served = state._replace(
+        ball_x=x, ball_y=y, way_x=way, way_y=jnp.int32(1), lives=state.lives - 1
+    )
     return jax.tree.map(lambda new, old: jnp.where(missed, new, old), served, bounced)
 
 

@@ -1,4 +1,6 @@
-"""Catch: a ball falls, a paddle at the bottom must be under it. 9 steps, +1 or -1 at the end. Pure JAX, RGB frames."""
+"""Catch: a ball falls, a paddle at the bottom must be under it. 9 steps, +1 or -1 at the end. Pure
+JAX, RGB frames.
+"""
 
 import functools
 from typing import NamedTuple
@@ -28,9 +30,11 @@ class CatchState(NamedTuple):
 
 @functools.cache  # one object per setting, so that programs compiled for it are found again
 def catch(size: int = 32, drift: bool = False) -> JaxEnv:
-    """The game with square frames of `size` pixels (at least one per cell); `drift` lets the ball move sideways too.
+    """The game with square frames of `size` pixels (at least one per cell); `drift` lets the ball
+    move sideways too.
 
-    Actions: 0 left, 1 stay, 2 right. The ball falls one cell per step; at the last row the game ends with reward +1 if the ball
+    Actions: 0 left, 1 stay, 2 right. The ball falls one cell per step; at the last row the game
+      ends with reward +1 if the ball
     lies on the paddle (3 cells wide), else -1.
     """
     if size < CELLS:
@@ -40,9 +44,11 @@ def catch(size: int = 32, drift: bool = False) -> JaxEnv:
         key_x, key_paddle, key_drift = jax.random.split(key, 3)
         way = jax.random.randint(key_drift, (), -1, 2) if drift else jnp.int32(0)
         state = CatchState(
-            jax.random.randint(key_x, (), 0, CELLS), jnp.int32(0), way,
+            jax.random.randint(key_x, (), 0, CELLS),
+            jnp.int32(0),
+            way,
             CELLS // 2 + jax.random.randint(key_paddle, (), -1, 2),
-        )  # fmt: skip
+        )
         return state, render(state, size)
 
     def step(state, action, key):
@@ -50,9 +56,11 @@ def catch(size: int = 32, drift: bool = False) -> JaxEnv:
         x = state.ball_x + state.drift
         way = jnp.where((x < 0) | (x >= CELLS), -state.drift, state.drift)
         state = CatchState(
-            state.ball_x + way, state.ball_y + 1, way,
+            state.ball_x + way,
+            state.ball_y + 1,
+            way,
             jnp.clip(state.paddle + action - 1, HALF_PADDLE, CELLS - 1 - HALF_PADDLE),
-        )  # fmt: skip
+        )
         over = state.ball_y == CELLS - 1
         caught = jnp.abs(state.ball_x - state.paddle) <= HALF_PADDLE
         reward = jnp.where(over, jnp.where(caught, 1.0, -1.0), 0.0)
@@ -62,7 +70,9 @@ def catch(size: int = 32, drift: bool = False) -> JaxEnv:
         return jnp.stack([state.ball_x, state.ball_y, state.paddle]).astype(jnp.float32)
 
     name = "catch-drift" if drift else "catch"
-    return JaxEnv(name, 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle"), ACTIONS)
+    return JaxEnv(
+        name, 3, (size, size, 3), reset, step, truth, ("ball x", "ball y", "paddle"), ACTIONS
+    )
 
 
 def render(state: CatchState, size: int) -> jax.Array:

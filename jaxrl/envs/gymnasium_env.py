@@ -10,15 +10,17 @@ from jaxrl.train.errors import Refusal
 class GymnasiumEnv:
     """`gymnasium.make(id)` with uint8 RGB frames of one size. Grey images become RGB.
 
-    A Gymnasium environment cannot be copied in general, so it is saved as the seed and the actions of the current game, and
-    restored by playing them again. If the game does not come out the same, `restore` says so.
+    A Gymnasium environment cannot be copied in general, so it is saved as the seed and the actions
+    of the current game, and restored by playing them again. If the game does not come out the same,
+    `restore` says so.
     """
 
     def __init__(self, env_id: str, frame_size: int = 64, env=None):
         """Make the environment, or take `env`, one that somebody else made and calls `env_id`.
 
         Raises:
-          Refusal: Gymnasium or the environment is missing, or its observations or actions are of another kind.
+          Refusal: Gymnasium or the environment is missing, or its observations or actions are of
+            another kind.
         """
         self.name = env_id
         self._env = _made(env_id) if env is None else env
@@ -33,12 +35,15 @@ class GymnasiumEnv:
         from gymnasium.spaces import Box, Discrete
 
         seen, acts = self._env.observation_space, self._env.action_space
-        image = isinstance(seen, Box) and seen.dtype == np.uint8 and (
-            len(seen.shape) == 2 or (len(seen.shape) == 3 and seen.shape[-1] in (1, 3))
-        )  # fmt: skip
+        image = (
+            isinstance(seen, Box)
+            and seen.dtype == np.uint8
+            and (len(seen.shape) == 2 or (len(seen.shape) == 3 and seen.shape[-1] in (1, 3)))
+        )
         if not image:
             raise Refusal(
-                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with gymnasium's "
+                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with "
+                "gymnasium's "
                 "AddRenderObservation under an id of your own, or choose another environment"
             )
         if not isinstance(acts, Discrete):
@@ -62,12 +67,20 @@ class GymnasiumEnv:
         start = int(getattr(self._env.action_space, "start", 0))
         observation, reward, terminated, truncated, _ = self._env.step(start + int(action))
         return Transition(
-            self._see(observation), np.float32(reward), bool(terminated), bool(truncated), bool(terminated or truncated)
+            self._see(observation),
+            np.float32(reward),
+            bool(terminated),
+            bool(truncated),
+            bool(terminated or truncated),
         )
 
     def save(self) -> dict[str, np.ndarray]:
         """Seed and actions of the current game, and the frame it has come to."""
-        return {"seed": np.int64(self._seed), "actions": np.asarray(self._actions, np.int64), "frame": self._frame.copy()}
+        return {
+            "seed": np.int64(self._seed),
+            "actions": np.asarray(self._actions, np.int64),
+            "frame": self._frame.copy(),
+        }
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Play the saved game again.
@@ -80,7 +93,8 @@ class GymnasiumEnv:
             self.step(int(action))
         if not np.array_equal(self._frame, saved["frame"]):
             raise Refusal(
-                f"{self.name} does not play the same game from the same seed, so this run cannot be resumed exactly: "
+                f"{self.name} does not play the same game from the same seed, so this run cannot "
+                "be resumed exactly: "
                 "remove env.* from its checkpoint or start a new run"
             )
 
@@ -105,6 +119,11 @@ def _made(env_id: str):
     try:
         return gymnasium.make(env_id)
     except gymnasium.error.Error as error:
-        raise Refusal(f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its package") from None
+        raise Refusal(
+            f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its "
+            "package"
+        ) from None
     except ImportError as error:
-        raise Refusal(f"{env_id} needs a package that is not installed ({_first_line(error)})") from None
+        raise Refusal(
+            f"{env_id} needs a package that is not installed ({_first_line(error)})"
+        ) from None

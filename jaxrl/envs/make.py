@@ -18,7 +18,9 @@ TOYS = {
 
 
 def canonical(name: str) -> str:
-    """The proper spelling of a game's name: capitals and underscores of Atari games do not matter. Others stay as they are."""
+    """The proper spelling of a game's name: capitals and underscores of Atari games do not matter.
+    Others stay as they are.
+    """
     if is_python_path(name):
         return name
     plain = name.replace("_", "").lower()
@@ -34,15 +36,19 @@ def canonical(name: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """A game's name as part of a file name: "ALE/Pong-v5" becomes "ale-pong-v5", "games.mine:make" "games.mine-make"."""
+    """A game's name as part of a file name: "ALE/Pong-v5" becomes "ale-pong-v5", "games.mine:make"
+    "games.mine-make".
+    """
     return re.sub(r"[^\w.-]+", "-", name).strip("-.").lower() or "game"
 
 
 def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
     """A game by name, with frames of `frame_size` pixels.
 
-    Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and underscores do not matter), or a
-    Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), or the Python path of a factory of your own ("my_package.my_game:make").
+    Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
+      underscores do not matter), or a
+    Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), or the Python path of a factory of your own
+    ("my_package.my_game:make").
 
     Raises:
       Refusal: nothing of that name (names near to it are listed), or something is not installed.
@@ -64,7 +70,9 @@ def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
 def _atari(name, frame_size):
     from jaxrl.envs.atari import Atari, game_names
 
-    plain = lambda text: text.replace("_", "").lower()
+    def plain(text):
+        return text.replace("_", "").lower()
+
     known = {plain(game): game for game in GAMES}
     if plain(name) in known or plain(name) not in TOYS:
         try:
@@ -75,6 +83,12 @@ def _atari(name, frame_size):
     if plain(name) in known:
         return Atari(known[plain(name)], frame_size)
     spelled = {**known, **{plain(toy): toy for toy in TOYS}}
-    near = [spelled[match] for match in difflib.get_close_matches(plain(name), spelled, n=4, cutoff=0.5)]
-    hint = f"did you mean {', '.join(near)}?" if near else f"toys are {', '.join(TOYS)}; Atari games are named like Breakout"
+    near = [
+        spelled[match] for match in difflib.get_close_matches(plain(name), spelled, n=4, cutoff=0.5)
+    ]
+    hint = (
+        f"did you mean {', '.join(near)}?"
+        if near
+        else f"toys are {', '.join(TOYS)}; Atari games are named like Breakout"
+    )
     raise Refusal(f"there is no game called {name!r}: {hint}")

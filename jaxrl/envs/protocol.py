@@ -1,11 +1,12 @@
 """What a game is. Two kinds, with the same words.
 
-`JaxEnv`: pure functions over a state, one game at a time; batch it with `vmap`, run it inside `jit` and `scan`.
-`HostEnv`: an object outside JAX (an emulator, a Gymnasium environment) that can be saved and restored exactly.
+`JaxEnv`: pure functions over a state, one game at a time; batch it with `vmap`, run it inside `jit`
+and `scan`. `HostEnv`: an object outside JAX (an emulator, a Gymnasium environment) that can be
+saved and restored exactly.
 
-Words. `end`: the episode is over *for learning*: no value flows back from what follows. A lost life ends it too. `trunc`: the
-episode was cut although it would go on. `game_over`: the game must be reset before the next step (implied by trunc). Evaluation
-counts whole games, up to game_over.
+Words. `end`: the episode is over *for learning*: no value flows back from what follows. A lost life
+ends it too. `trunc`: the episode was cut although it would go on. `game_over`: the game must be
+reset before the next step (implied by trunc). Evaluation counts whole games, up to game_over.
 """
 
 from collections.abc import Callable
@@ -39,7 +40,9 @@ class JaxEnv(NamedTuple):
     reset: Callable
     """`key -> (state, frame)`."""
     step: Callable
-    """`(state, action int32 scalar, key) -> (state, Transition)`; the caller resets after `game_over`."""
+    """`(state, action int32 scalar, key) -> (state, Transition)`; the caller resets after
+    `game_over`.
+    """
     truth: Callable
     """`state -> float32 [D]`, the game's true variables, for probes."""
     truth_names: tuple[str, ...]

@@ -1,4 +1,6 @@
-"""What others published on Atari 100k, read from references.json beside this file, where every figure has its source."""
+"""What others published on Atari 100k, read from references.json beside this file, where every
+figure has its source.
+"""
 
 import functools
 import json
@@ -14,18 +16,24 @@ class Reference:
 
     name: str
     kind: str
-    """Either "world model" (learns in imagination only), "look-ahead search" or "model-free": quote the latter two apart."""
+    """Either "world model" (learns in imagination only), "look-ahead search" or "model-free": quote
+    the latter two apart.
+    """
     scores: dict[str, float] | None
     """Mean raw score by game, all 26; None where only aggregates are known."""
     aggregates: dict[str, float]
-    """Of human-normalised scores, over single runs where they are published; names as in `jaxrl.rl.aggregates`, some may be missing."""
+    """Of human-normalised scores, over single runs where they are published; names as in
+    `jaxrl.rl.aggregates`, some may be missing.
+    """
     source: str
     """Where scores and aggregates come from."""
 
 
 @functools.cache
 def _data() -> dict:
-    return json.loads(resources.files("jaxrl.envs").joinpath("references.json").read_text(encoding="utf-8"))
+    return json.loads(
+        resources.files("jaxrl.envs").joinpath("references.json").read_text(encoding="utf-8")
+    )
 
 
 def references() -> dict[str, Reference]:
@@ -35,14 +43,18 @@ def references() -> dict[str, Reference]:
         aggregates = dict(entry["aggregates"])
         from_aggregates = aggregates.pop("source")
         sources = [entry["source"], from_aggregates] if "source" in entry else [from_aggregates]
-        found[name] = Reference(name, entry["kind"], entry.get("scores"), aggregates, "; ".join(sources))
+        found[name] = Reference(
+            name, entry["kind"], entry.get("scores"), aggregates, "; ".join(sources)
+        )
     return dict(sorted(found.items(), key=lambda item: item[1].aggregates["mean"]))
 
 
 def agent_optimal() -> frozenset[str]:
-    """The 13 games of the 26 on which agents do well against humans; the others are "human-optimal".
+    """The 13 games of the 26 on which agents do well against humans; the others are
+    "human-optimal".
 
-    Our choice: the split of arXiv 2605.13013 reconstructed from published scores; references.json says how.
+    Our choice: the split of arXiv 2605.13013 reconstructed from published scores; references.json
+      says how.
     """
     return frozenset(_data()["agent_optimal"]["games"])
 

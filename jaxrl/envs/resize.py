@@ -6,7 +6,9 @@ from jaxrl.train.errors import Refusal
 
 
 def resize_area(frame: np.ndarray, size: int) -> np.ndarray:
-    """uint8 `[H, W, 3]` to `[size, size, 3]`: every pixel is the mean of the area it covers (`cv2.INTER_AREA`)."""
+    """uint8 `[H, W, 3]` to `[size, size, 3]`: every pixel is the mean of the area it covers
+    (`cv2.INTER_AREA`).
+    """
     if frame.shape[:2] == (size, size):
         return np.ascontiguousarray(frame)
     try:

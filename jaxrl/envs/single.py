@@ -31,19 +31,28 @@ class SingleGame:
     def step(self, action: int) -> Transition:
         """One step."""
         self._time += 1
-        self._state, after = self._step(self._state, np.int32(action), jax.random.fold_in(self._key, self._time))
+        self._state, after = self._step(
+            self._state, np.int32(action), jax.random.fold_in(self._key, self._time)
+        )
         return jax.tree.map(np.asarray, after)
 
     def save(self) -> dict[str, np.ndarray]:
         """State and time as arrays."""
-        leaves = {f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))}
-        return leaves | {"key": np.asarray(jax.random.key_data(self._key)), "time": np.int64(self._time)}
+        leaves = {
+            f"state.{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(self._state))
+        }
+        return leaves | {
+            "key": np.asarray(jax.random.key_data(self._key)),
+            "time": np.int64(self._time),
+        }
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Go on from `saved`."""
         self._key, self._time = jax.random.wrap_key_data(saved["key"]), int(saved["time"])
         structure = jax.tree.structure(jax.eval_shape(self._reset, self._key)[0])
-        self._state = structure.unflatten([saved[f"state.{i}"] for i in range(structure.num_leaves)])
+        self._state = structure.unflatten(
+            [saved[f"state.{i}"] for i in range(structure.num_leaves)]
+        )
 
     def close(self) -> None:
         """Nothing to let go of."""

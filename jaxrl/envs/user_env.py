@@ -20,16 +20,19 @@ _given = weakref.WeakValueDictionary()
 
 
 def is_python_path(name: str) -> bool:
-    """Whether a game's name has the form `module:attribute` (Gymnasium's `module:Game-v0` has not)."""
+    """Whether a game's name has the form `module:attribute` (Gymnasium's `module:Game-v0`
+    has not).
+    """
     return re.fullmatch(r"[\w.]+:[\w.]+", name) is not None
 
 
 def load(path: str, frame_size: int) -> JaxEnv | HostEnv:
-    """Call the factory at `path` and make sure that it returned a game with frames of `frame_size` pixels.
+    """Call the factory at `path` and make sure that it returned a game with frames of `frame_size`
+    pixels.
 
-    The module is looked for in the current directory too. The factory is given `frame_size` if it has an argument of that name. It
-    returns a `JaxEnv`, something with the methods of `HostEnv`, or a `gymnasium.Env` (its images are resized), a new one at
-    every call.
+    The module is looked for in the current directory too. The factory is given `frame_size` if it
+    has an argument of that name. It returns a `JaxEnv`, something with the methods of `HostEnv`, or
+    a `gymnasium.Env` (its images are resized), a new one at every call.
 
     Raises:
       Refusal: there is no such module or attribute, or what it returns is no game with such frames.
@@ -60,11 +63,18 @@ def _find(path: str):
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise Refusal(f"{path}: there is no module {error.name} in {os.getcwd()} or among the installed packages") from None
-        raise Refusal(f"{path}: {module} needs the module {error.name}, which is not installed") from None
+            raise Refusal(
+                f"{path}: there is no module {error.name} in {os.getcwd()} or among the installed "
+                "packages"
+            ) from None
+        raise Refusal(
+            f"{path}: {module} needs the module {error.name}, which is not installed"
+        ) from None
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise Refusal(f"{path}: {module} has no {attribute}: name a function there that returns the game")
+            raise Refusal(
+                f"{path}: {module} has no {attribute}: name a function there that returns the game"
+            )
         found = getattr(found, name)
     if not callable(found):
         raise Refusal(f"{path} is a {type(found).__name__}: name a function that returns the game")
@@ -76,7 +86,10 @@ def _takes(factory, name: str) -> bool:
         parameters = inspect.signature(factory).parameters.values()
     except (TypeError, ValueError):
         return False
-    return any(parameter.name == name or parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    return any(
+        parameter.name == name or parameter.kind is parameter.VAR_KEYWORD
+        for parameter in parameters
+    )
 
 
 def _is_gymnasium(game) -> bool:
@@ -101,7 +114,8 @@ def _check_host(path: str, game, frame_size: int) -> None:
     missing = [name for name in ("name", *HOST) if not hasattr(game, name)]
     if missing:
         raise Refusal(
-            f"{path} returned a {type(game).__name__} without {missing[0]}, which is no game: return a JaxEnv, a HostEnv "
+            f"{path} returned a {type(game).__name__} without {missing[0]}, which is no game: "
+            "return a JaxEnv, a HostEnv "
             "(jaxrl/envs/protocol.py) or a gymnasium.Env"
         )
     frame = np.asarray(game.reset(0))
@@ -114,21 +128,37 @@ def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
     _check_frame(path, game, frame.shape, frame.dtype, frame_size)
     action = jax.ShapeDtypeStruct((), np.int32)
     after_state, after = jax.eval_shape(game.step, state, action, key)
-    shapes = lambda tree: jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
-    if shapes(after_state) != shapes(state) or jax.tree.structure(after_state) != jax.tree.structure(state):
-        raise Refusal(f"{path}: step returns a state of another structure, shape or dtype than reset: they must be alike")
+
+    def shapes(tree):
+        return jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), tree)
+
+    if shapes(after_state) != shapes(state) or jax.tree.structure(
+        after_state
+    ) != jax.tree.structure(state):
+        raise Refusal(
+            f"{path}: step returns a state of another structure, shape or dtype than reset: they "
+            "must be alike"
+        )
     _check_frame(path, game, after.frame.shape, after.frame.dtype, frame_size)
 
 
 def _check_frame(path: str, game, shape, dtype, frame_size: int) -> None:
     if not isinstance(game.num_actions, int | np.integer) or game.num_actions < 1:
-        raise Refusal(f"{path}: num_actions is {game.num_actions!r}: it must be a number of discrete actions")
+        raise Refusal(
+            f"{path}: num_actions is {game.num_actions!r}: it must be a number of discrete actions"
+        )
     if dtype != np.uint8 or len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
-        raise Refusal(f"{path}: frames are {dtype} {list(shape)}: they must be uint8 [size, size, 3]")
+        raise Refusal(
+            f"{path}: frames are {dtype} {list(shape)}: they must be uint8 [size, size, 3]"
+        )
     if tuple(game.frame_shape) != tuple(shape):
-        raise Refusal(f"{path}: frame_shape is {tuple(game.frame_shape)}, but frames have shape {tuple(shape)}: make them agree")
+        raise Refusal(
+            f"{path}: frame_shape is {tuple(game.frame_shape)}, but frames have shape "
+            f"{tuple(shape)}: make them agree"
+        )
     if shape[0] != frame_size:
         raise Refusal(
-            f"{path}: frames are {shape[0]}x{shape[0]}, not {frame_size}x{frame_size}: give the factory an argument frame_size, or set "
+            f"{path}: frames are {shape[0]}x{shape[0]}, not {frame_size}x{frame_size}: give the "
+            "factory an argument frame_size, or set "
             f"--game.frame-size {shape[0]}"
         )

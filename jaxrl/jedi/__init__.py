@@ -1,6 +1,8 @@
-"""JEDI: an online, end-to-end latent diffusion world model (arXiv 2605.13013), its policy learned in imagination.
+"""JEDI: an online, end-to-end latent diffusion world model (arXiv 2605.13013), its policy learned
+in imagination.
 
-The library in six pure functions, each `(state, batch, key) -> (result, metrics)`, to be jitted by the caller:
+The library in six pure functions, each `(state, batch, key) -> (result, metrics)`, to be jitted by
+the caller:
 
   init                 a fresh `AgentState`
   update_world_model   one step on encoder and denoiser

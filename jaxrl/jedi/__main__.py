@@ -73,11 +73,18 @@ def run_train(command: Train) -> int:
         raise Refusal("--profile traces one agent: leave out --seeds and --also")
     if command.also:
         results = train_games(config, folder, games, command.seeds)
-        return ended(results, lambda: ", ".join(str(write_seeds_report(game_folder(folder, game))) for game in games))
+        return ended(
+            results,
+            lambda: ", ".join(str(write_seeds_report(game_folder(folder, game))) for game in games),
+        )
     results = (
-        [train(config, folder, profile=command.profile)] if command.seeds == 1 else train_seeds(config, folder, command.seeds)
+        [train(config, folder, profile=command.profile)]
+        if command.seeds == 1
+        else train_seeds(config, folder, command.seeds)
     )
-    return ended(results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder))
+    return ended(
+        results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder)
+    )
 
 
 def run_learn(command: Learn) -> int:
@@ -87,7 +94,9 @@ def run_learn(command: Learn) -> int:
 
     config = command.config
     name = file_name(data_name(config.data))
-    folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}")
+    folder = command.run_dir or str(
+        Path("runs") / config.agent.mode / f"{name}-{command.preset}-seed{config.seed}"
+    )
     return ended([learn(config, folder)], lambda: write_offline_report(folder))
 
 
@@ -111,8 +120,14 @@ def run_evaluate(command: Evaluate) -> int:
     if not seeds:
         evaluate_one(command, command.run_dir, command.out)
         return 0
-    outs = [command.out and command.out.with_stem(f"{command.out.stem}-{folder.name}") for folder in seeds]
-    means = [evaluate_one(command, folder, out, f"{folder.name}, ") for folder, out in zip(seeds, outs, strict=True)]
+    outs = [
+        command.out and command.out.with_stem(f"{command.out.stem}-{folder.name}")
+        for folder in seeds
+    ]
+    means = [
+        evaluate_one(command, folder, out, f"{folder.name}, ")
+        for folder, out in zip(seeds, outs, strict=True)
+    ]
     print(f"mean return {sentence(means)}")
     return 0
 
@@ -129,13 +144,19 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
     config = replace(config, env=canonical(command.env)) if command.env else config
     summary = evaluate_run(
         run_dir, config, command.episodes, command.seed, command.checkpoint, out, make_env
-    )  # fmt: skip
+    )
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
-    cut = f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps" if summary["cut"] else ""
+    cut = (
+        f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps"
+        if summary["cut"]
+        else ""
+    )
     print(
-        f"{label}{config.env}: mean return {summary['return']:.2f} (standard deviation {summary['std']:.2f}, from {summary['min']:.2f} to "
-        f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} environment steps of training{normalised}{cut}"
+        f"{label}{config.env}: mean return {summary['return']:.2f} (standard deviation "
+        f"{summary['std']:.2f}, from {summary['min']:.2f} to "
+        f"{summary['max']:.2f}) over {summary['episodes']} games, {summary['env_steps']} "
+        f"environment steps of training{normalised}{cut}"
     )
     return summary["return"]
 
@@ -148,12 +169,20 @@ def run_imagine(command: Imagine) -> str:
     if not any(map(learned_from_data, command.run_dir)):
         scene = (command.actions, command.steps, command.horizon, command.warm_up, command.seed)
         return imagine_runs(command.run_dir, command.out, *scene, command.sampler)
-    if command.actions or len(command.run_dir) > 1 or command.sampler != AS_TRAINED or command.horizon is not None:
+    if (
+        command.actions
+        or len(command.run_dir) > 1
+        or command.sampler != AS_TRAINED
+        or command.horizon is not None
+    ):
         raise Refusal(
-            "a run that learned from data is shown alone, along the recorded actions: leave out --actions, --horizon, the sampler's "
+            "a run that learned from data is shown alone, along the recorded actions: leave out "
+            "--actions, --horizon, the sampler's "
             "options and other runs"
         )
-    return imagine_recorded(command.run_dir[0], command.out, command.steps, command.warm_up, command.seed)
+    return imagine_recorded(
+        command.run_dir[0], command.out, command.steps, command.warm_up, command.seed
+    )
 
 
 def run_suite(suite: Suite) -> int:

@@ -1,4 +1,6 @@
-"""Policy and value on latents (or frames): convolutions, an LSTM, two linear heads (DIAMOND, actor_critic.py)."""
+"""Policy and value on latents (or frames): convolutions, an LSTM, two linear heads (DIAMOND,
+actor_critic.py).
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -37,7 +39,9 @@ class PolicyOutput(NamedTuple):
 
 
 class ActorCritic(nn.Module):
-    """Methods: `features` on maps, `unroll` over time from features, `step` for one map, `__call__` = both over a sequence."""
+    """Methods: `features` on maps, `unroll` over time from features, `step` for one map, `__call__`
+    = both over a sequence.
+    """
 
     config: ActorCriticConfig
     num_actions: int
@@ -60,7 +64,8 @@ class ActorCritic(nn.Module):
         return flatten_chw(x)
 
     def unroll(self, state: LSTMState, features, reset=None, restart=None):
-        """Run `features [..., T, F]` from `state`; where `reset [..., T]` the state becomes `restart[t]` before step t.
+        """Run `features [..., T, F]` from `state`; where `reset [..., T]` the state becomes
+        `restart[t]` before step t.
 
         Returns:
           `(state after the last step, PolicyOutput with axis T, states after every step)`.

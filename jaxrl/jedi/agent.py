@@ -1,4 +1,6 @@
-"""The agent: its networks, its state, how it sees and how it acts. All functions are pure; `AgentState.spec` is static under jit."""
+"""The agent: its networks, its state, how it sees and how it acts. All functions are pure;
+`AgentState.spec` is static under jit.
+"""
 
 import functools
 import math
@@ -36,7 +38,11 @@ class AgentSpec:
     def latent_shape(self) -> tuple[int, int, int]:
         """h, w, channels of a latent."""
         shrink = 2 ** len(self.config.encoder.widths)
-        return self.frame_shape[0] // shrink, self.frame_shape[1] // shrink, self.config.encoder.channels
+        return (
+            self.frame_shape[0] // shrink,
+            self.frame_shape[1] // shrink,
+            self.config.encoder.channels,
+        )
 
 
 class Networks(NamedTuple):
@@ -47,7 +53,9 @@ class Networks(NamedTuple):
     reward_end: RewardEnd
     actor_critic: ActorCritic
     decoder: ConvDecoder
-    """Latents to pictures: trained by the probe, or in mode "separate" by the world model. Not used in mode "pixel"."""
+    """Latents to pictures: trained by the probe, or in mode "separate" by the world model. Not used
+    in mode "pixel".
+    """
 
 
 @functools.cache
@@ -87,8 +95,10 @@ class AgentState:
     world: Learner
     """Parameters {"encoder", "denoiser"}, in mode "separate" also "decoder"."""
     target: dict
-    """Moving average of the encoder. Rewards, ends, policy and start states see the world through it, because it is what the
-    denoiser learns to predict: imagined and real latents are then of the same kind. Our choice."""
+    """Moving average of the encoder. Rewards, ends, policy and start states see the world through
+    it, because it is what the denoiser learns to predict: imagined and real latents are then of the
+    same kind. Our choice.
+    """
     heads: Learner
     """Reward and end model."""
     policy: Learner
@@ -98,12 +108,15 @@ class AgentState:
     spec: AgentSpec = flax.struct.field(pytree_node=False)
 
 
-def init(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int], key: jax.Array) -> AgentState:
-    """A fresh agent for a game with `num_actions` actions and uint8 frames of `frame_shape` (H, W, 3).
+def init(
+    config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int], key: jax.Array
+) -> AgentState:
+    """A fresh agent for a game with `num_actions` actions and uint8 frames of `frame_shape` (H, W,
+    3).
 
     Raises:
-      ValueError: sizes, shares or modes that do not go together (`check_shapes` names the field), such as a frame that cannot be halved
-        as often as the encoder has levels.
+      ValueError: sizes, shares or modes that do not go together (`check_shapes` names the field),
+        such as a frame that cannot be halved as often as the encoder has levels.
     """
     spec = AgentSpec(config, num_actions, tuple(frame_shape))
     check_shapes(spec)
@@ -116,11 +129,17 @@ def init(config: AgentConfig, num_actions: int, frame_shape: tuple[int, int, int
 
     encoder = nets.encoder.init(keys[0], frame).get("params", {})
     past = jnp.zeros((n, *spec.latent_shape))
-    denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))["params"]
-    heads = nets.reward_end.init(keys[2], heads_memory(spec, ()), sequence, sequence, action)["params"]
+    denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))[
+        "params"
+    ]
+    heads = nets.reward_end.init(keys[2], heads_memory(spec, ()), sequence, sequence, action)[
+        "params"
+    ]
     policy = nets.actor_critic.init(keys[3], policy_memory(spec, ()), sequence)["params"]
     decoder = nets.decoder.init(keys[4], latent)["params"] if config.mode != "pixel" else {}
-    world = {"encoder": encoder, "denoiser": denoiser} | ({"decoder": decoder} if config.mode == "separate" else {})
+    world = {"encoder": encoder, "denoiser": denoiser} | (
+        {"decoder": decoder} if config.mode == "separate" else {}
+    )
     return AgentState(
         world=init_learner(world, optim.world),
         target=jax.tree.map(jnp.copy, encoder),
@@ -137,42 +156,65 @@ def check_shapes(spec: AgentSpec) -> None:
     levels = len(config.encoder.widths)
     if (config.mode == "pixel") != (config.encoder.kind == "identity"):
         raise ValueError(
-            f'agent.mode {config.mode} does not go with encoder.kind {config.encoder.kind} ("identity" belongs to pixel, and only to '
+            f"agent.mode {config.mode} does not go with encoder.kind {config.encoder.kind} "
+            '("identity" belongs to pixel, and only to '
             "it): choose the mode by --mode, which brings the sizes that fit"
         )
     if config.mode == "pixel" and (levels or config.encoder.channels != spec.frame_shape[-1]):
         raise ValueError(
-            f"in mode pixel encoder.widths must be empty and encoder.channels {spec.frame_shape[-1]}, as in the frames"
+            "in mode pixel encoder.widths must be empty and encoder.channels "
+            f"{spec.frame_shape[-1]}, as in the frames"
         )
     if any(side % 2**levels for side in spec.frame_shape[:2]):
         raise ValueError(
-            f"frames of {spec.frame_shape[0]}x{spec.frame_shape[1]} cannot be halved {levels} times; choose a frame size that is "
+            f"frames of {spec.frame_shape[0]}x{spec.frame_shape[1]} cannot be halved {levels} "
+            "times; choose a frame size that is "
             f"a multiple of {2**levels} or fewer encoder.widths"
         )
     if config.mode != "pixel" and len(config.probe.widths) != levels:
-        raise ValueError(f"probe.widths needs as many levels as encoder.widths ({levels}), has {len(config.probe.widths)}")
+        raise ValueError(
+            f"probe.widths needs as many levels as encoder.widths ({levels}), has "
+            f"{len(config.probe.widths)}"
+        )
     if config.heads.length < config.context + 1:
-        raise ValueError(f"heads.length must exceed context ({config.context}), is {config.heads.length}")
+        raise ValueError(
+            f"heads.length must exceed context ({config.context}), is {config.heads.length}"
+        )
     if config.encoder.norm in ("rms", "layer", "position") and config.edm.sigma_data != RMS:
         raise ValueError(
-            f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} gives, is {config.edm.sigma_data}"
+            f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} "
+            f"gives, is {config.edm.sigma_data}"
         )
     if config.heads.candidates < 1 or not 1 <= config.heads.preference < math.inf:
         raise ValueError(
-            f"heads.candidates ({config.heads.candidates}) and heads.preference ({config.heads.preference}) must be at least 1, and finite"
+            f"heads.candidates ({config.heads.candidates}) and heads.preference "
+            f"({config.heads.preference}) must be at least 1, and finite"
         )
     if not 0 <= config.heads.sampled_share <= 1 or not 0 <= config.heads.noise < math.inf:
         raise ValueError(
-            f"heads.sampled_share ({config.heads.sampled_share}) must be from 0 to 1, heads.noise ({config.heads.noise}) 0 or more"
+            f"heads.sampled_share ({config.heads.sampled_share}) must be from 0 to 1, heads.noise "
+            f"({config.heads.noise}) 0 or more"
         )
     for name, classes in (("reward_prior", REWARD_CLASSES), ("end_prior", END_CLASSES)):
         prior = getattr(config.reward_end, name)
-        if prior and (len(prior) != classes or not all(share > 0 for share in prior) or not abs(sum(prior) - 1) < 0.01):
-            raise ValueError(f"reward_end.{name} must be empty or {classes} shares above 0 that sum to 1, is {prior}")
+        if prior and (
+            len(prior) != classes
+            or not all(share > 0 for share in prior)
+            or not abs(sum(prior) - 1) < 0.01
+        ):
+            raise ValueError(
+                f"reward_end.{name} must be empty or {classes} shares above 0 that sum to 1, is "
+                f"{prior}"
+            )
     if config.reward_end.change_width < 0:
-        raise ValueError(f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}")
+        raise ValueError(
+            f"reward_end.change_width must be 0 or more, is {config.reward_end.change_width}"
+        )
     if config.denoiser.cond_width % (2 * config.context):
-        raise ValueError(f"denoiser.cond_width must be a multiple of 2 x context, is {config.denoiser.cond_width}")
+        raise ValueError(
+            "denoiser.cond_width must be a multiple of 2 x context, is "
+            f"{config.denoiser.cond_width}"
+        )
 
 
 def policy_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
@@ -186,7 +228,8 @@ def heads_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
 
 
 def encode(state: AgentState, frame: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """Latents `[..., h, w, C]` of uint8 frames `[..., H, W, 3]` by the target encoder; zero where `mask [...]` is False.
+    """Latents `[..., h, w, C]` of uint8 frames `[..., H, W, 3]` by the target encoder; zero where
+    `mask [...]` is False.
 
     Chunk by chunk, if the configuration has `encode_chunk`.
     """
@@ -195,7 +238,8 @@ def encode(state: AgentState, frame: jax.Array, mask: jax.Array | None = None) -
 
 
 def decode(state: AgentState, z: jax.Array) -> jax.Array:
-    """Pictures float `[..., H, W, 3]`, about [-1, 1], of latents by the decoder; no gradient flows to the latents.
+    """Pictures float `[..., H, W, 3]`, about [-1, 1], of latents by the decoder; no gradient flows
+    to the latents.
 
     In mode "pixel" the latents themselves.
     """
@@ -219,7 +263,9 @@ class Observation(NamedTuple):
     """Probability of a uniformly random action, in [0, 1]."""
 
 
-def act(state: AgentState, batch: Observation, key: jax.Array) -> tuple[LSTMState, dict[str, jax.Array]]:
+def act(
+    state: AgentState, batch: Observation, key: jax.Array
+) -> tuple[LSTMState, dict[str, jax.Array]]:
     """Look at one frame per environment and choose actions.
 
     Returns:
@@ -233,6 +279,10 @@ def act(state: AgentState, batch: Observation, key: jax.Array) -> tuple[LSTMStat
     return memory, {"action": action, "logits": out.logits, "value": out.value}
 
 
-def policy_step(state: AgentState, memory: LSTMState, z: jax.Array) -> tuple[LSTMState, PolicyOutput]:
+def policy_step(
+    state: AgentState, memory: LSTMState, z: jax.Array
+) -> tuple[LSTMState, PolicyOutput]:
     """Policy and value at latents `[..., h, w, C]`, with the memory after seeing them."""
-    return networks(state.spec).actor_critic.apply({"params": state.policy.params}, memory, z, method="step")
+    return networks(state.spec).actor_critic.apply(
+        {"params": state.policy.params}, memory, z, method="step"
+    )

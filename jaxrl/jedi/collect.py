@@ -62,14 +62,21 @@ def play(
         env_state, after = jax.vmap(env.step)(players.env_state, choice["action"], keys)
         fresh_state, fresh_frame = jax.vmap(env.reset)(jax.random.split(key_reset, count))
         over = after.game_over
-        chosen = lambda new, old: jnp.where(over.reshape(over.shape + (1,) * (old.ndim - 1)), new, old)
+
+        def chosen(new, old):
+            return jnp.where(over.reshape(over.shape + (1,) * (old.ndim - 1)), new, old)
 
         game_return = players.game_return + after.reward
         following = Players(
-            jax.tree.map(chosen, fresh_state, env_state), chosen(fresh_frame, after.frame),
-            after.end | after.trunc | over, memory, jnp.where(over, 0.0, game_return),
-        )  # fmt: skip
-        transition = Transitions(players.frame, choice["action"], after.reward, after.end, after.trunc, after.frame)
+            jax.tree.map(chosen, fresh_state, env_state),
+            chosen(fresh_frame, after.frame),
+            after.end | after.trunc | over,
+            memory,
+            jnp.where(over, 0.0, game_return),
+        )
+        transition = Transitions(
+            players.frame, choice["action"], after.reward, after.end, after.trunc, after.frame
+        )
         return following, (transition, Games(over, game_return))
 
     players, (transitions, games) = jax.lax.scan(step, players, jax.random.split(key, steps))
@@ -88,7 +95,12 @@ class JaxPlayers:
         self.players = _new_players(env, agent, count, jax.random.key(seed))
 
     def play(
-        self, agent: AgentState, key: jax.Array, steps: int, epsilon: float, tick: Callable[[int], None] = lambda n: None
+        self,
+        agent: AgentState,
+        key: jax.Array,
+        steps: int,
+        epsilon: float,
+        tick: Callable[[int], None] = lambda n: None,
     ) -> tuple[Transitions, list[float]]:
         """As `HostPlayers.play`; the experience stays on the device."""
         arguments = (self.env, agent, self.players, key, steps, jnp.float32(epsilon))

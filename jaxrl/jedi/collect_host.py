@@ -1,4 +1,6 @@
-"""Playing games that live outside JAX: emulators and Gymnasium environments, several side by side."""
+"""Playing games that live outside JAX: emulators and Gymnasium environments, several side
+by side.
+"""
 
 from collections.abc import Callable
 
@@ -32,11 +34,18 @@ class HostPlayers:
         return self.envs[lane].reset(int(seed) % 2**31)
 
     def play(
-        self, agent: AgentState, key: jax.Array, steps: int, epsilon: float, tick: Callable[[int], None] = lambda n: None
+        self,
+        agent: AgentState,
+        key: jax.Array,
+        steps: int,
+        epsilon: float,
+        tick: Callable[[int], None] = lambda n: None,
     ) -> tuple[Transitions, list[float]]:
-        """`steps` steps in every game; games that are over begin anew. Returns the experience and the returns of finished games.
+        """`steps` steps in every game; games that are over begin anew. Returns the experience and
+        the returns of finished games.
 
-        Args: agent; key; steps per game; epsilon, the share of random actions; `tick` is called with L after every step.
+        Args: agent; key; steps per game; epsilon, the share of random actions; `tick` is called
+          with L after every step.
         """
         rows, finished = [], []
         for t in range(steps):
@@ -50,7 +59,9 @@ class HostPlayers:
     def _step(self, actions, finished):
         outcomes = [env.step(int(action)) for env, action in zip(self.envs, actions, strict=True)]
         reward = np.array([o.reward for o in outcomes], np.float32)
-        end, trunc = (np.array([getattr(o, name) for o in outcomes], bool) for name in ("end", "trunc"))
+        end, trunc = (
+            np.array([getattr(o, name) for o in outcomes], bool) for name in ("end", "trunc")
+        )
         reached = np.stack([o.frame for o in outcomes])
         self.game_return = self.game_return + reward
         self.frame, self.first = reached.copy(), end | trunc
@@ -64,15 +75,27 @@ class HostPlayers:
     def save(self) -> dict[str, np.ndarray]:
         """All arrays that `restore` needs, games included."""
         mine = {
-            "games": self.games, "frame": self.frame, "first": self.first, "game_return": self.game_return,
-            "hidden": np.asarray(self.memory.hidden), "cell": np.asarray(self.memory.cell),
-        }  # fmt: skip
-        theirs = {f"env.{lane}.{k}": v for lane, env in enumerate(self.envs) for k, v in env.save().items()}
+            "games": self.games,
+            "frame": self.frame,
+            "first": self.first,
+            "game_return": self.game_return,
+            "hidden": np.asarray(self.memory.hidden),
+            "cell": np.asarray(self.memory.cell),
+        }
+        theirs = {
+            f"env.{lane}.{k}": v
+            for lane, env in enumerate(self.envs)
+            for k, v in env.save().items()
+        }
         return mine | theirs
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Go on from `saved`, exactly."""
-        self.games, self.frame, self.first = saved["games"].copy(), saved["frame"].copy(), saved["first"].copy()
+        self.games, self.frame, self.first = (
+            saved["games"].copy(),
+            saved["frame"].copy(),
+            saved["first"].copy(),
+        )
         self.game_return = saved["game_return"].copy()
         self.memory = LSTMState(saved["hidden"], saved["cell"])
         for lane, env in enumerate(self.envs):

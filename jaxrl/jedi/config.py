@@ -1,6 +1,7 @@
 """Everything that can be set, composed from the parts. The presets are in presets.py.
 
-Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399, code commit 5bcd159), which JEDI is compared with;
+Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399, code commit
+5bcd159), which JEDI is compared with;
 "our choice" = not known from the JEDI papers (2505.19698, 2605.13013), chosen and measured here.
 """
 
@@ -17,7 +18,9 @@ from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.optim import OptimConfig
 
 Mode = Literal["jedi", "pixel", "separate"]
-"""Which world model: latents that the denoising loss shapes; none, but frames (DIAMOND); latents trained apart, by reconstruction."""
+"""Which world model: latents that the denoising loss shapes; none, but frames (DIAMOND); latents
+trained apart, by reconstruction.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,9 @@ class SamplerConfig:
     order: Literal[1, 2] = 1
     """1 Euler, 2 Heun."""
     churn: Churn = Churn(s_max=1e9)
-    """Noise put back while sampling (EDM, algorithm 2). Off, as in DIAMOND; a finite s_max keeps config.json plain JSON."""
+    """Noise put back while sampling (EDM, algorithm 2). Off, as in DIAMOND; a finite s_max keeps
+    config.json plain JSON.
+    """
 
 
 @dataclass(frozen=True)
@@ -47,19 +52,28 @@ class WorldModelLearning:
     batch: int = 32
     """Segments per update."""
     autoregressive_steps: int = 2
-    """Targets per segment; from the second on, the context holds the model's own denoised latents."""
+    """Targets per segment; from the second on, the context holds the model's own denoised latents.
+    """
     target: Literal["ema", "sg", "grad"] = "ema"
-    """Encoder of the targets: a moving average without gradient, the encoder itself without gradient, or with (collapses)."""
+    """Encoder of the targets: a moving average without gradient, the encoder itself without
+    gradient, or with (collapses).
+    """
     ema_decay: float = 0.99
     """Decay of the moving average, per update. Our choice."""
     hinge_weight: float = 0.1
     """Weight of the variance hinge; 0 lets the latents collapse. Our choice."""
     hinge_floor: float = 0.25
-    """Standard deviation over the batch below which a latent dimension is pushed apart. Our choice: half of the latents' RMS."""
+    """Standard deviation over the batch below which a latent dimension is pushed apart. Our choice:
+    half of the latents' RMS.
+    """
     reconstruction_weight: float = 1.0
-    """Weight of the squared error of pixels in mode "separate", where it alone trains encoder and decoder. Our choice."""
+    """Weight of the squared error of pixels in mode "separate", where it alone trains encoder and
+    decoder. Our choice.
+    """
     heads_gradient: float = 0.0
-    """Weight of the (frozen) reward and end model's loss in the encoder's gradient; 0: latents learn from denoising alone."""
+    """Weight of the (frozen) reward and end model's loss in the encoder's gradient; 0: latents
+    learn from denoising alone.
+    """
 
 
 @dataclass(frozen=True)
@@ -73,16 +87,23 @@ class HeadsLearning:
     length: int = 19
     """Frames per segment (DIAMOND: horizon + context)."""
     sampled_share: float = 0.5
-    """Share of the steps whose next latent is sampled by the current denoiser instead of encoded. Our choice; see learn_heads.py."""
+    """Share of the steps whose next latent is sampled by the current denoiser instead of encoded.
+    Our choice; see learn_heads.py.
+    """
     noise: float = 0.15
     """Largest standard deviation of the noise on the current latent. Our choice."""
     carry_sampled: bool = False
-    """A sampled latent is also the one from which the next step begins, as in imagination, instead of the encoded one. Our choice."""
+    """A sampled latent is also the one from which the next step begins, as in imagination, instead
+    of the encoded one. Our choice.
+    """
     candidates: int = 1
-    """Segments drawn for each that is learned from; above 1, those with a reward or an end are preferred (replay/eventful.py)."""
+    """Segments drawn for each that is learned from; above 1, those with a reward or an end are
+    preferred (replay/eventful.py).
+    """
     preference: float = 16.0
-    """How many times likelier such a segment is to be chosen from the candidates; its losses count the less (their sum is
-    unbiased, a batch divides it by its weights). At least 1. Our choice."""
+    """How many times likelier such a segment is to be chosen from the candidates; its losses count
+    the less (their sum is unbiased, a batch divides it by its weights). At least 1. Our choice.
+    """
 
 
 @dataclass(frozen=True)
@@ -104,7 +125,9 @@ class BehaviourLearning:
     entropy_weight: float = 0.001
     """Weight of the entropy bonus, per nat."""
     spare_starts: int = 1
-    """Start states prepared per trajectory beyond the first, for going on after an imagined end. Our choice."""
+    """Start states prepared per trajectory beyond the first, for going on after an imagined end.
+    Our choice.
+    """
 
 
 @dataclass(frozen=True)
@@ -124,7 +147,9 @@ class AgentConfig:
     """One agent: its networks, its diffusion and the training of its parts. Static under jit."""
 
     mode: Mode = "jedi"
-    """The world model: "jedi", or one of the baselines. The sizes must fit, so choose it by `--mode`, which brings its preset."""
+    """The world model: "jedi", or one of the baselines. The sizes must fit, so choose it by
+    `--mode`, which brings its preset.
+    """
     context: int = 4
     """Past latents and actions that the denoiser sees (DIAMOND)."""
     encoder: EncoderConfig = EncoderConfig()
@@ -138,11 +163,14 @@ class AgentConfig:
     behaviour: BehaviourLearning = BehaviourLearning()
     probe: ProbeLearning = ProbeLearning()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and LSTM state stay float32. "auto": bfloat16
-    on accelerators, float32 on CPUs."""
+    """Arithmetic of convolutions and linear layers; parameters, statistics, softmax, losses and
+    LSTM state stay float32. "auto": bfloat16 on accelerators, float32 on CPUs.
+    """
     encode_chunk: int = 0
-    """Frames that are encoded together where no gradient is needed; 0: all. Else the encoder's finest maps, of all frames of a batch,
-    are the largest memory of the update of rewards and ends. Our choice."""
+    """Frames that are encoded together where no gradient is needed; 0: all. Else the encoder's
+    finest maps, of all frames of a batch, are the largest memory of the update of rewards and ends.
+    Our choice.
+    """
 
 
 @dataclass(frozen=True)
@@ -170,14 +198,18 @@ class Updates:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When to play and when to learn. Steps are counted over all games together (DIAMOND's values)."""
+    """When to play and when to learn. Steps are counted over all games together
+    (DIAMOND's values).
+    """
 
     env_steps: int = 100_000
     """Environment steps of the whole run."""
     initial_steps: int = 5_000
     """Steps with random actions before the first update."""
     initial_extra: int = 100
-    """More such steps, again and again, while the two rarest of the rewards -1, 0, +1 were seen fewer than 10 times together."""
+    """More such steps, again and again, while the two rarest of the rewards -1, 0, +1 were seen
+    fewer than 10 times together.
+    """
     initial_limit: int = 10_000
     """But never more than this in all."""
     steps_per_epoch: int = 100
@@ -192,10 +224,14 @@ class Schedule:
 
 @dataclass(frozen=True)
 class GateConfig:
-    """Behaviour is learned only once imagination is worth it: it must end where the real game ended. Our choice."""
+    """Behaviour is learned only once imagination is worth it: it must end where the real game
+    ended. Our choice.
+    """
 
     end_recall: float = 0.9
-    """Share of real ends that open-loop imagination must predict at the right step. 0 opens the gate at once."""
+    """Share of real ends that open-loop imagination must predict at the right step. 0 opens the
+    gate at once.
+    """
     false_alarms: float = 0.1
     """Largest share of imagined steps that end although the real game went on."""
     horizon: int = 8
@@ -245,17 +281,24 @@ class JediConfig:
     """A whole run."""
 
     env: str = "Breakout"
-    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium id, or my_package.my_game:make."""
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
+    id, or my_package.my_game:make.
+    """
     seed: int = 0
     """Fixes all randomness of the run."""
     devices: int = 0
-    """Devices that share every batch; 0 for all accelerators (one on CPU), and for all devices if several processes train."""
+    """Devices that share every batch; 0 for all accelerators (one on CPU), and for all devices if
+    several processes train.
+    """
     parallel: Literal["jit", "pmap"] = "jit"
-    """How they share it: one program over sharded arrays, or one program per device with a named axis. The results are the same but
-    for rounding; on one device there is no difference."""
+    """How they share it: one program over sharded arrays, or one program per device with a named
+    axis. The results are the same but for rounding; on one device there is no difference.
+    """
     program: Literal["auto", "epoch", "phase"] = "auto"
-    """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of one phase, 1 to 2 seconds long, so
-    that progress shows and Ctrl-C answers (auto: on CPU, and in the long first epoch). The results are the same."""
+    """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of
+    one phase, 1 to 2 seconds long, so that progress shows and Ctrl-C answers (auto: on CPU, and in
+    the long first epoch). The results are the same.
+    """
     game: GameConfig = GameConfig()
     agent: AgentConfig = AgentConfig()
     replay: ReplayConfig = ReplayConfig()
@@ -267,6 +310,15 @@ class JediConfig:
 
 
 MAY_CHANGE = (
-    "schedule.env_steps", "schedule.final_epochs", "evaluation.", "checkpoint.", "devices", "parallel", "program", "replay.storage",
-)  # fmt: skip
-"""Fields (or their beginnings) that a resumed run may set anew: none of them touches what was learned so far."""
+    "schedule.env_steps",
+    "schedule.final_epochs",
+    "evaluation.",
+    "checkpoint.",
+    "devices",
+    "parallel",
+    "program",
+    "replay.storage",
+)
+"""Fields (or their beginnings) that a resumed run may set anew: none of them touches what was
+learned so far.
+"""

@@ -1,4 +1,6 @@
-"""Recorded episodes, from a folder of `.npz` files or an RLDS dataset, made ready for training: some of them held out."""
+"""Recorded episodes, from a folder of `.npz` files or an RLDS dataset, made ready for training:
+some of them held out.
+"""
 
 import hashlib
 from collections.abc import Iterator
@@ -53,12 +55,16 @@ class Dataset:
     @property
     def room(self) -> ReplayConfig:
         """Exactly room for the episodes to learn from."""
-        return room_for(sum(self.source.lengths[i] for i in self.learned_from), len(self.learned_from))
+        return room_for(
+            sum(self.source.lengths[i] for i in self.learned_from), len(self.learned_from)
+        )
 
     def __getitem__(self, number: int) -> Episode:
         obs, *rest = self.source.read(number)
         where = self.source.where(number)
-        return check_episode(to_size(to_rgb(np.asarray(obs), where), self.frame_size), *rest, where=where)
+        return check_episode(
+            to_size(to_rgb(np.asarray(obs), where), self.frame_size), *rest, where=where
+        )
 
     def episodes(self, numbers: list[int]) -> Iterator[Episode]:
         """Some episodes, one in memory at a time."""
@@ -77,13 +83,21 @@ def open_dataset(config: OfflineConfig) -> Dataset:
     source = Rlds(folder, config.split, config.observation) if is_rlds(folder) else Files(folder)
     count = len(source.lengths)
     if count < 2:
-        raise Refusal(f"{folder} holds {count} episode: one is held out and one learned from, so cut it into several")
+        raise Refusal(
+            f"{folder} holds {count} episode: one is held out and one learned from, so cut it into "
+            "several"
+        )
     if not 0 < config.held_out < 1:
         raise Refusal(f"held_out is {config.held_out}: it must lie between 0 and 1")
-    held_out = np.random.default_rng(0).permutation(count)[: min(max(round(config.held_out * count), 1), count - 1)]
+    held_out = np.random.default_rng(0).permutation(count)[
+        : min(max(round(config.held_out * count), 1), count - 1)
+    ]
     shape = np.shape(source.read(0)[0])
     if config.frame_size is None and (len(shape) < 3 or shape[1] != shape[2]):
-        raise Refusal(f"frames of {source.where(0)} have shape {list(shape[1:])}, not square: name a size with --frame-size")
+        raise Refusal(
+            f"frames of {source.where(0)} have shape {list(shape[1:])}, not square: name a size "
+            "with --frame-size"
+        )
     size = config.frame_size or shape[1]
     chosen = {int(i) for i in held_out}
     return Dataset(source, size, sorted(chosen), [i for i in range(count) if i not in chosen])
@@ -93,13 +107,20 @@ def to_rgb(obs: np.ndarray, where: str) -> np.ndarray:
     """Grey frames `[T, H, W]` or `[T, H, W, 1]` as RGB; RGB as it is."""
     obs = obs[..., None] if obs.ndim == 3 else obs
     if obs.ndim != 4 or obs.shape[-1] not in (1, 3) or obs.dtype != np.uint8:
-        raise Refusal(f"{where}: frames are {obs.dtype} {list(obs.shape[1:])}: they must be uint8, height x width, grey or RGB")
+        raise Refusal(
+            f"{where}: frames are {obs.dtype} {list(obs.shape[1:])}: they must be uint8, height x "
+            "width, grey or RGB"
+        )
     return np.repeat(obs, 3, axis=-1) if obs.shape[-1] == 1 else obs
 
 
 def to_size(obs: np.ndarray, size: int) -> np.ndarray:
     """Frames resized by area to `[T, size, size, 3]`."""
-    return obs if obs.shape[1:3] == (size, size) else np.stack([resize_area(frame, size) for frame in obs])
+    return (
+        obs
+        if obs.shape[1:3] == (size, size)
+        else np.stack([resize_area(frame, size) for frame in obs])
+    )
 
 
 class Contents(NamedTuple):
@@ -132,8 +153,16 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
     held_out = list(seen(dataset.held_out))
     known = config.num_actions or most + 1
     if most >= known:
-        raise Refusal(f"{config.data} holds the action {most}, but num_actions is {known}: actions are numbered 0 to {known - 1}")
+        raise Refusal(
+            f"{config.data} holds the action {most}, but num_actions is {known}: actions are "
+            f"numbered 0 to {known - 1}"
+        )
     found = Found(
-        len(dataset.learned_from), len(held_out), int(index.steps), known, dataset.frame_size, digest.hexdigest()
-    )  # fmt: skip
+        len(dataset.learned_from),
+        len(held_out),
+        int(index.steps),
+        known,
+        dataset.frame_size,
+        digest.hexdigest(),
+    )
     return Contents(index, frames, held_out, found)

@@ -1,4 +1,6 @@
-"""The network that predicts the next latent (or frame) from a noisy one, the past and the actions (DIAMOND, inner_model.py)."""
+"""The network that predicts the next latent (or frame) from a noisy one, the past and the actions
+(DIAMOND, inner_model.py).
+"""
 
 from dataclasses import dataclass
 
@@ -29,7 +31,9 @@ class DenoiserConfig:
 
 
 class Denoiser(nn.Module):
-    """F of EDM. Conditioned on the noise level and n actions by modulation, on n past maps by concatenation."""
+    """F of EDM. Conditioned on the noise level and n actions by modulation, on n past maps by
+    concatenation.
+    """
 
     config: DenoiserConfig
     num_actions: int
@@ -44,8 +48,8 @@ class Denoiser(nn.Module):
           c_noise: `[...]`, ln(sigma)/4.
           context: `[..., n, H, W, C]`, oldest first, already divided by sigma_data.
           action: int `[..., n]`, the action taken at each context map.
-          action_mask: bool `[..., n]`, False where the step lies before the episode: its embedding is then zero. Our choice;
-            DIAMOND pads with action 0.
+          action_mask: bool `[..., n]`, False where the step lies before the episode: its embedding
+            is then zero. Our choice; DIAMOND pads with action 0.
 
         Returns:
           F, `[..., H, W, C]`.
@@ -61,7 +65,9 @@ class Denoiser(nn.Module):
 
         x = jnp.concatenate([stack_channels(context), noisy], axis=-1)
         x = Conv(self.config.widths[0], dtype=self.dtype, name="conv_in")(x)
-        x = UNet(self.config.depths, self.config.widths, self.config.attention, self.dtype, name="unet")(x, cond)
+        x = UNet(
+            self.config.depths, self.config.widths, self.config.attention, self.dtype, name="unet"
+        )(x, cond)
         x = nn.silu(GroupNorm(name="norm_out")(x))
         return Conv(noisy.shape[-1], dtype=self.dtype, kernel_init=zeros, name="conv_out")(x)
 

@@ -21,13 +21,20 @@ from jaxrl.train.signals import StopRequest
 
 
 def total_epochs(session: Session) -> int:
-    """Epochs of the whole run; before the initial steps are known to be enough, the smallest number."""
+    """Epochs of the whole run; before the initial steps are known to be enough, the smallest
+    number.
+    """
     schedule, counters = session.config.schedule, session.counters
     begun = counters.epoch + (counters.stage > 0)
     left = max(schedule.env_steps - counters.env_steps, 0)
     if begun == 0:
         left, begun = max(schedule.env_steps - schedule.initial_steps, 0), 1
-    return begun + math.ceil(left / schedule.steps_per_epoch) + schedule.final_epochs - counters.idle_epochs
+    return (
+        begun
+        + math.ceil(left / schedule.steps_per_epoch)
+        + schedule.final_epochs
+        - counters.idle_epochs
+    )
 
 
 def note_time(session: Session, stage: str, seconds: float) -> None:
@@ -45,7 +52,8 @@ _linear_probe = jax.jit(linear_probe)
 
 
 def look(session: Session, began: float, stop: StopRequest, say) -> None:
-    """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then the next epoch.
+    """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then
+    the next epoch.
 
     If `stop` comes during the evaluation, all of this is left to the next session.
     """
@@ -59,7 +67,10 @@ def look(session: Session, began: float, stop: StopRequest, say) -> None:
         return
     line |= {f"evaluate/{name}": value for name, value in evaluation.items()}
     evaluated_at = time.monotonic()
-    seconds = session.partial["seconds"] | {"monitor": looked - began, "evaluate": evaluated_at - looked}
+    seconds = session.partial["seconds"] | {
+        "monitor": looked - began,
+        "evaluate": evaluated_at - looked,
+    }
     line |= accounted(session, seconds)
     session.log.write(counters.env_steps, line)
     say(summary_line(line, total_epochs(session)))
@@ -75,7 +86,12 @@ def look(session: Session, began: float, stop: StopRequest, say) -> None:
 def next_epoch(session: Session, line: dict[str, Any]) -> None:
     """Go on to the next epoch; `line` is what the log says of this one."""
     counters = session.counters
-    counters.epoch, counters.stage, counters.done, counters.stages = counters.epoch + 1, 0, 0, counters.stages + 1
+    counters.epoch, counters.stage, counters.done, counters.stages = (
+        counters.epoch + 1,
+        0,
+        0,
+        counters.stages + 1,
+    )
     counters.epoch_began += line["time/epoch"]
     session.partial = empty_epoch() | {"last_line": line}
 
@@ -96,22 +112,37 @@ def means(partial: dict[str, Any]) -> dict[str, float]:
 def collected(session: Session) -> dict[str, Any]:
     """What play in this epoch brought, and how full the replay is."""
     returns, index, counters = session.partial["returns"], session.store.index, session.counters
-    line = {"collect/games": len(returns), "gate/open": int(counters.opened >= 0), "gate/forced": int(counters.forced)}
+    line = {
+        "collect/games": len(returns),
+        "gate/open": int(counters.opened >= 0),
+        "gate/forced": int(counters.forced),
+    }
     if returns:
         line["collect/return"] = float(np.mean(returns))
     first, episodes = jax.device_get((index.first, index.count))
-    return line | {"replay/episodes": int(episodes - first), "replay/bytes": int(session.store.frames.nbytes)}
+    return line | {
+        "replay/episodes": int(episodes - first),
+        "replay/bytes": int(session.store.frames.nbytes),
+    }
 
 
 def monitored(session: Session) -> dict[str, float]:
     """Statistics that show a collapse."""
     key_draw, key = jax.random.split(purpose_key(session.epoch_key, "monitor"))
     count, context = session.config.monitor.segments, session.agent.spec.config.context
-    segments = session.store.gather(draw_for_monitor(session.store.index, count, context + 1, key_draw))
-    found = {f"monitor/{name}": float(value) for name, value in jax.device_get(_monitor(session.agent, segments, key)).items()}
+    segments = session.store.gather(
+        draw_for_monitor(session.store.index, count, context + 1, key_draw)
+    )
+    found = {
+        f"monitor/{name}": float(value)
+        for name, value in jax.device_get(_monitor(session.agent, segments, key)).items()
+    }
     if session.exam is not None:
         scores = np.asarray(_linear_probe(session.agent, session.exam))
-        found |= {f"monitor/probe {name}": float(r2) for name, r2 in zip(session.env.truth_names, scores, strict=True)}
+        found |= {
+            f"monitor/probe {name}": float(r2)
+            for name, r2 in zip(session.env.truth_names, scores, strict=True)
+        }
     return found
 
 
@@ -124,12 +155,22 @@ def evaluated(session: Session, last: bool, stop: StopRequest) -> dict[str, Any]
         return {}
     key, game = purpose_key(session.epoch_key, "evaluate"), session.env.name
     if isinstance(session.env, JaxEnv):
-        played = jax.device_get(play_games_at_once(session.env, session.agent, key, episodes, settings.max_steps))
+        played = jax.device_get(
+            play_games_at_once(session.env, session.agent, key, episodes, settings.max_steps)
+        )
     else:
         while len(session.eval_envs) < EVALUATION_LANES:
             session.eval_envs.append(session.make_env())
         with Progress("evaluation", episodes) as bar:
-            played = play_host_games(session.eval_envs, session.agent, key, episodes, settings.max_steps, bar.advance, stop)
+            played = play_host_games(
+                session.eval_envs,
+                session.agent,
+                key,
+                episodes,
+                settings.max_steps,
+                bar.advance,
+                stop,
+            )
     return None if played is None else summarize(game, *played, settings.max_steps)
 
 
@@ -143,17 +184,28 @@ def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
     compiled, session.compiled.count = session.compiled.count, 0
     cached, session.compiled.cached = session.compiled.cached, 0
     compile_seconds, session.compiled.seconds = session.compiled.seconds, 0.0
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
+        1 if sys.platform == "darwin" else 1024
+    )
     return parts | {
-        "time/epoch": wall, "time/total": session.counters.epoch_began + wall,
+        "time/epoch": wall,
+        "time/total": session.counters.epoch_began + wall,
         "time/processor": time.process_time() - session.processor_began,
-        "compile/count": compiled, "compile/cached": cached, "compile/seconds": compile_seconds, "memory/process_bytes": memory,
-    }  # fmt: skip
+        "compile/count": compiled,
+        "compile/cached": cached,
+        "compile/seconds": compile_seconds,
+        "memory/process_bytes": memory,
+    }
 
 
 def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
-    """The time of a whole-epoch call split among its parts, by the pace that the first epoch measured for each."""
-    weights = {name: count * session.counters.pace.get(name, 1.0) for name, count in session.partial["counts"].items()}
+    """The time of a whole-epoch call split among its parts, by the pace that the first epoch
+    measured for each.
+    """
+    weights = {
+        name: count * session.counters.pace.get(name, 1.0)
+        for name, count in session.partial["counts"].items()
+    }
     total = sum(weights.values()) or 1.0
     return {name: seconds * weight / total for name, weight in weights.items()}
 
@@ -162,15 +214,24 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     """The epoch for people."""
     left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
-        ("return", "evaluate/return"), ("played", "collect/return"), ("loss", "world_model/denoising"),
-        ("std", "monitor/latent_std"), ("rank", "monitor/participation_ratio"), ("gain", "monitor/context_gain"),
-        ("end recall", "gate/end_recall"), ("reward acc", "heads/reward_accuracy"), ("entropy", "behaviour/entropy"),
-    ]  # fmt: skip
-    values = "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
+        ("return", "evaluate/return"),
+        ("played", "collect/return"),
+        ("loss", "world_model/denoising"),
+        ("std", "monitor/latent_std"),
+        ("rank", "monitor/participation_ratio"),
+        ("gain", "monitor/context_gain"),
+        ("end recall", "gate/end_recall"),
+        ("reward acc", "heads/reward_accuracy"),
+        ("entropy", "behaviour/entropy"),
+    ]
+    values = "  ".join(
+        f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
+    )
     waiting = "" if line["gate/open"] else "  (behaviour waits for its gate)"
     if line["gate/forced"] and line.get("gate/end_recall", 1.0) < 0.5:
         waiting = "  (gate opened by time, not by its test)"
     rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
     return (
-        f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  {duration(line['time/epoch'])}{rest}"
+        f"epoch {line['epoch'] + 1}/{epochs}  {line['env_steps']} steps  {values}{waiting}  "
+        f"{duration(line['time/epoch'])}{rest}"
     )

@@ -25,8 +25,14 @@ def figure_bytes(figure) -> bytes:
 
 
 def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
-    """Environment steps (updates, where nothing was played) and values of a metric, where it was logged."""
-    found = [(row["env_steps"] if "env_steps" in row else row["updates"], row[name]) for row in rows if row.get(name) is not None]
+    """Environment steps (updates, where nothing was played) and values of a metric, where it was
+    logged.
+    """
+    found = [
+        (row["env_steps"] if "env_steps" in row else row["updates"], row[name])
+        for row in rows
+        if row.get(name) is not None
+    ]
     return [x for x, _ in found], [y for _, y in found]
 
 
@@ -44,19 +50,27 @@ def plot(axis, rows, names: dict[str, str], title: str) -> None:
 
 
 def curves(rows, game: str) -> bytes:
-    """Returns over environment steps and over time, with the random and human scores of an Atari 100k game."""
+    """Returns over environment steps and over time, with the random and human scores of an Atari
+    100k game.
+    """
     figure, (by_step, by_time) = new_figure(2)
     x, y = series(rows, "evaluate/return")
     spread = series(rows, "evaluate/std")[1]
     count = series(rows, "evaluate/episodes")[1]
     error = [s / np.sqrt(max(n, 1)) for s, n in zip(spread, count, strict=True)]
     if x:
-        by_step.errorbar(x, y, yerr=error, marker="o", capsize=3, label="evaluation (bars: standard error)")
+        by_step.errorbar(
+            x, y, yerr=error, marker="o", capsize=3, label="evaluation (bars: standard error)"
+        )
     plot(by_step, rows, {"collect/return": "while collecting"}, "return per game")
     for value, label, style in references(rows, game):
         by_step.axhline(value, linestyle=style, color="gray", label=label)
     by_step.legend(fontsize=8)
-    minutes = [(row["time/total"] / 60, row["evaluate/return"]) for row in rows if row.get("evaluate/return") is not None]
+    minutes = [
+        (row["time/total"] / 60, row["evaluate/return"])
+        for row in rows
+        if row.get("evaluate/return") is not None
+    ]
     if minutes:
         by_time.plot(*zip(*minutes, strict=True), marker="o")
     by_time.set_title("evaluation over wall time")
@@ -66,7 +80,9 @@ def curves(rows, game: str) -> bytes:
 
 
 def references(rows, game: str) -> list[tuple[float, str, str]]:
-    """Levels worth comparing with: random and human scores if published, else random play as it was in the first epoch."""
+    """Levels worth comparing with: random and human scores if published, else random play as it was
+    in the first epoch.
+    """
     if game in SCORES:
         random, human = SCORES[game]
         return [(random, "random (published)", ":"), (human, "human (published)", "--")]
@@ -77,13 +93,23 @@ def references(rows, game: str) -> list[tuple[float, str, str]]:
 def monitors(rows, config: JediConfig) -> bytes:
     """What shows whether the latents have collapsed and whether imagination can be trusted."""
     figure, axes = new_figure(3, 2)
-    plot(axes[0], rows, {"monitor/latent_std": "mean over dimensions"}, "standard deviation of latents")
+    plot(
+        axes[0],
+        rows,
+        {"monitor/latent_std": "mean over dimensions"},
+        "standard deviation of latents",
+    )
     axes[0].axhline(config.agent.world_model.hinge_floor, color="gray", linestyle=":")
     axes[0].set_ylim(bottom=0)
     plot(axes[1], rows, {"monitor/participation_ratio": "effective rank"}, "participation ratio")
     plot(axes[2], rows, {"monitor/context_gain": "loss, wrong minus right past"}, "context gain")
     axes[2].axhline(0, color="gray", linestyle=":")
-    plot(axes[3], rows, {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"}, "imagined ends, open loop")
+    plot(
+        axes[3],
+        rows,
+        {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"},
+        "imagined ends, open loop",
+    )
     axes[3].set_ylim(-0.05, 1.05)
     plot(
         axes[4],
@@ -92,7 +118,11 @@ def monitors(rows, config: JediConfig) -> bytes:
         "imagined rewards, open loop",
     )
     axes[4].set_ylim(-0.05, 1.05)
-    probes = {name: name.removeprefix("monitor/probe ") for name in rows[-1] if name.startswith("monitor/probe ")}
+    probes = {
+        name: name.removeprefix("monitor/probe ")
+        for name in rows[-1]
+        if name.startswith("monitor/probe ")
+    }
     if probes:
         plot(axes[5], rows, probes, "linear probe of the true state, R2")
         axes[5].set_ylim(-0.05, 1.05)
@@ -104,17 +134,47 @@ def monitors(rows, config: JediConfig) -> bytes:
 def losses(rows) -> bytes:
     """Losses and what the policy sees in imagination."""
     figure, axes = new_figure(3, 2)
-    plot(axes[0], rows, {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}, "world model")
+    plot(
+        axes[0],
+        rows,
+        {"world_model/denoising": "denoising", "world_model/hinge": "hinge"},
+        "world model",
+    )
     axes[0].set_yscale("log")
-    plot(axes[1], rows, {"heads/reward_loss": "reward", "heads/end_loss": "end"}, "reward and end model, nats")
-    plot(axes[2], rows, {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"}, "reward and end model, accuracy")
-    plot(axes[3], rows, {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}, "imagined")
+    plot(
+        axes[1],
+        rows,
+        {"heads/reward_loss": "reward", "heads/end_loss": "end"},
+        "reward and end model, nats",
+    )
+    plot(
+        axes[2],
+        rows,
+        {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"},
+        "reward and end model, accuracy",
+    )
+    plot(
+        axes[3],
+        rows,
+        {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"},
+        "imagined",
+    )
     plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
     plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
     return figure_bytes(figure)
 
 
-PARTS = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "monitor", "evaluate", "host")
+PARTS = (
+    "collect",
+    "world_model",
+    "heads",
+    "judge",
+    "behaviour",
+    "probe",
+    "monitor",
+    "evaluate",
+    "host",
+)
 
 
 def seconds_by_part(rows) -> dict[str, float]:
@@ -125,7 +185,10 @@ def seconds_by_part(rows) -> dict[str, float]:
 def time_bars(rows) -> bytes:
     """Where the wall time went, first epoch and later ones apart."""
     figure, axes = new_figure(2)
-    for axis, title, some in ((axes[0], "first epoch (compiles)", rows[:1]), (axes[1], "later epochs, together", rows[1:])):
+    for axis, title, some in (
+        (axes[0], "first epoch (compiles)", rows[:1]),
+        (axes[1], "later epochs, together", rows[1:]),
+    ):
         parts = seconds_by_part(some)
         axis.barh([part.replace("_", " ") for part in parts][::-1], list(parts.values())[::-1])
         axis.set_title(title)

@@ -1,4 +1,6 @@
-"""Drawing: one real stretch of a game, and what one or several runs imagined of it, as a film strip or an animation."""
+"""Drawing: one real stretch of a game, and what one or several runs imagined of it, as a film strip
+or an animation.
+"""
 
 import textwrap
 from typing import NamedTuple
@@ -9,7 +11,9 @@ from jaxrl.jedi.pictures import Comparison
 
 BACK, INK, GOOD, BAD = (250, 250, 250), (30, 30, 30), (20, 130, 60), (200, 40, 40)
 GAP, TOP, CAPTION, WORDS = 3, 18, 16, 96
-"""Pixels between pictures, above them, and for a line of text below a row: its height, and the width of its longest words."""
+"""Pixels between pictures, above them, and for a line of text below a row: its height, and the
+width of its longest words.
+"""
 
 
 class Row(NamedTuple):
@@ -25,9 +29,10 @@ class Row(NamedTuple):
 def film_strip(shown: Comparison | dict[str, Comparison], columns: int = 12, size: int = 96):
     """A PIL image, evenly spaced in time.
 
-    Of one comparison: the real frames, the probe's view of them and the imagined frames. Of several, by name (all of the same
-    real stretch): the real frames, and a row of imagined frames for each. Below a row that was imagined stand rewards and ends,
-    real / imagined, since the column before.
+    Of one comparison: the real frames, the probe's view of them and the imagined frames. Of
+      several, by name (all of the same
+    real stretch): the real frames, and a row of imagined frames for each. Below a row that was
+    imagined stand rewards and ends, real / imagined, since the column before.
     """
     from PIL import Image, ImageDraw
 
@@ -48,7 +53,9 @@ def film_strip(shown: Comparison | dict[str, Comparison], columns: int = 12, siz
             x = left + column * (size + GAP)
             sheet.paste(enlarge(row.frames[t], size), (x, y))
             if row.events is not None:
-                caption, colour = _events(row.events, int(t), int(times[column - 1]) if column else int(t))
+                caption, colour = _events(
+                    row.events, int(t), int(times[column - 1]) if column else int(t)
+                )
                 draw.text((x + 2, y + size + GAP), caption, fill=colour)
         y += height
     return sheet
@@ -56,9 +63,16 @@ def film_strip(shown: Comparison | dict[str, Comparison], columns: int = 12, siz
 
 def _rows(shown):
     if isinstance(shown, Comparison):
-        return [Row("real", shown.real), Row("probe", shown.seen), Row("imagined", shown.imagined, shown)]
+        return [
+            Row("real", shown.real),
+            Row("probe", shown.seen),
+            Row("imagined", shown.imagined, shown),
+        ]
     first = next(iter(shown.values()))
-    return [Row("real", first.real), *(Row(name, each.imagined, each) for name, each in shown.items())]
+    return [
+        Row("real", first.real),
+        *(Row(name, each.imagined, each) for name, each in shown.items()),
+    ]
 
 
 def _events(comparison: Comparison, t: int, since: int) -> tuple[str, tuple[int, int, int]]:
@@ -81,7 +95,9 @@ def enlarge(frame: np.ndarray, size: int):
 
 
 def animation(shown: Comparison | dict[str, Comparison], size: int = 192) -> list:
-    """PIL images, one per step: real on the left, what was imagined beside it, with rewards so far."""
+    """PIL images, one per step: real on the left, what was imagined beside it, with
+    rewards so far.
+    """
     from PIL import Image, ImageDraw
 
     each = {"imagined": shown} if isinstance(shown, Comparison) else shown

@@ -1,8 +1,11 @@
-"""How far can imagination be trusted? Its errors over the horizon, from many starts in freshly played real games.
+"""How far can imagination be trusted? Its errors over the horizon, from many starts in freshly
+played real games.
 
-From every start the model is run open loop along the real actions, and compared at each step with what really came: reward
-class, end, the probe's picture, the latent. Steps after the end of the real episode do not count, so there are fewer at larger
-horizons. Beside every figure stands what one gets for nothing: always the most frequent class, or a world that stands still.
+From every start the model is run open loop along the real actions, and compared at each step with
+what really came: reward
+class, end, the probe's picture, the latent. Steps after the end of the real episode do not count,
+so there are fewer at larger horizons. Beside every figure stands what one gets for nothing: always
+the most frequent class, or a world that stands still.
 """
 
 import functools
@@ -44,8 +47,12 @@ class Record(NamedTuple):
     """int32 `[L, T]`, number of the episode within the lane."""
 
 
-def play_real(env, make_env: MakeEnv, agent: AgentState, games: int, steps: int, epsilon: float, seed: int) -> Record:
-    """Play `steps` steps in each of `games` games by the agent's policy, with a share `epsilon` of random actions."""
+def play_real(
+    env, make_env: MakeEnv, agent: AgentState, games: int, steps: int, epsilon: float, seed: int
+) -> Record:
+    """Play `steps` steps in each of `games` games by the agent's policy, with a share `epsilon` of
+    random actions.
+    """
     if isinstance(env, JaxEnv):
         players = JaxPlayers(env, agent, games, seed)
     else:
@@ -57,7 +64,9 @@ def play_real(env, make_env: MakeEnv, agent: AgentState, games: int, steps: int,
     played = jax.tree.map(lambda a: np.swapaxes(np.asarray(a), 0, 1), played)
     over = played.end | played.trunc
     episode = np.cumsum(over, axis=1, dtype=np.int32) - over
-    return Record(played.frame, played.next_frame, played.action, played.reward, played.end, episode)
+    return Record(
+        played.frame, played.next_frame, played.action, played.reward, played.end, episode
+    )
 
 
 def steps_left(record: Record) -> np.ndarray:
@@ -74,7 +83,9 @@ def draw_starts(record: Record, count: int, seed: int) -> tuple[np.ndarray, np.n
 
 
 def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
-    """The n frames up to frame t of a lane as a segment `[n]`; what lies before the episode is padding."""
+    """The n frames up to frame t of a lane as a segment `[n]`; what lies before the episode is
+    padding.
+    """
     rows = t + jnp.arange(1 - n, 1)
     safe = jnp.maximum(rows, 0)
     mask = (rows >= 0) & (record.episode[lane, safe] == record.episode[lane, t])
@@ -84,11 +95,19 @@ def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
 
 
 def follow(
-    agent: AgentState, record: Record, lane: jax.Array, t: jax.Array, key: jax.Array, horizon: int, pictures: bool
+    agent: AgentState,
+    record: Record,
+    lane: jax.Array,
+    t: jax.Array,
+    key: jax.Array,
+    horizon: int,
+    pictures: bool,
 ) -> dict[str, jax.Array]:
-    """Imagine `horizon` steps from frame t of a lane along its real actions; what to count, `[horizon]` each, 0 after the end.
+    """Imagine `horizon` steps from frame t of a lane along its real actions; what to count,
+    `[horizon]` each, 0 after the end.
 
-    "reward_class" is `[horizon, 3]`, one-hot. Errors are means of squares: of pixels in [-1, 1], or of latents.
+    "reward_class" is `[horizon, 3]`, one-hot. Errors are means of squares: of pixels in [-1, 1], or
+    of latents.
     """
     length = record.action.shape[1]
     steps = t + jnp.arange(horizon)
@@ -104,42 +123,69 @@ def follow(
     _, dreamt = jax.lax.scan(step, world, (actions, jax.random.split(key, horizon)))
     reward, end = reward_class(record.reward[lane, safe]), record.end[lane, safe]
     found = judge_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
-    found |= compare_latents(agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures)
-    counted = {"count": jnp.ones(horizon)} | {name: value.astype(jnp.float32) for name, value in found.items()}
-    return jax.tree.map(lambda a: jnp.where(live.reshape(-1, *(1,) * (a.ndim - 1)), a, 0.0), counted)
+    found |= compare_latents(
+        agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures
+    )
+    counted = {"count": jnp.ones(horizon)} | {
+        name: value.astype(jnp.float32) for name, value in found.items()
+    }
+    return jax.tree.map(
+        lambda a: jnp.where(live.reshape(-1, *(1,) * (a.ndim - 1)), a, 0.0), counted
+    )
 
 
 def judge_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Array]:
-    """Hits and surprises of imagined rewards (logits `[H, 3]`, class `[H]`) and ends (logits `[H, 2]`, bool `[H]`)."""
+    """Hits and surprises of imagined rewards (logits `[H, 3]`, class `[H]`) and ends (logits `[H,
+    2]`, bool `[H]`).
+    """
     said, ends = jnp.argmax(reward_logits, -1), jnp.argmax(end_logits, -1) == 1
     zero = REWARD_CLASSES // 2
     return {
-        "reward_class": jax.nn.one_hot(reward, REWARD_CLASSES), "reward_right": said == reward,
-        "reward_claimed": said != zero, "reward_found": (said == reward) & (reward != zero),
+        "reward_class": jax.nn.one_hot(reward, REWARD_CLASSES),
+        "reward_right": said == reward,
+        "reward_claimed": said != zero,
+        "reward_found": (said == reward) & (reward != zero),
         "reward_nats": cross_entropy(reward_logits, reward),
-        "end": end, "end_right": ends == end, "end_claimed": ends, "end_found": ends & end,
+        "end": end,
+        "end_right": ends == end,
+        "end_claimed": ends,
+        "end_found": ends & end,
         "end_nats": cross_entropy(end_logits, end.astype(jnp.int32)),
-    }  # fmt: skip
+    }
 
 
 def compare_latents(agent: AgentState, z, frame, start, pictures: bool) -> dict[str, jax.Array]:
-    """Errors of imagined latents `[H, h, w, C]` against real frames `[H, ...]`, and of standing still at the frame `start`."""
-    error = lambda a, b: jnp.square(a - b).mean((-3, -2, -1))
+    """Errors of imagined latents `[H, h, w, C]` against real frames `[H, ...]`, and of standing
+    still at the frame `start`.
+    """
+
+    def error(a, b):
+        return jnp.square(a - b).mean((-3, -2, -1))
+
     real, still = encode(agent, frame), encode(agent, start)
     found = {"latent": error(z, real), "latent_still": error(still[None], real)}
     if not pictures:
         return found
-    see = lambda z: jnp.clip(decode(agent, z), -1, 1)
+
+    def see(z):
+        return jnp.clip(decode(agent, z), -1, 1)
+
     shown, seen, pixels = see(z), see(real), frame_to_float(frame)
     return found | {
-        "frame": error(shown, pixels), "frame_still": error(frame_to_float(start)[None], pixels),
-        "frame_probe": error(seen, pixels), "seen": error(shown, seen),
-    }  # fmt: skip
+        "frame": error(shown, pixels),
+        "frame_still": error(frame_to_float(start)[None], pixels),
+        "frame_probe": error(seen, pixels),
+        "seen": error(shown, seen),
+    }
 
 
 @functools.partial(jax.jit, static_argnums=(5, 6))
-def count(agent: AgentState, record: Record, lane, t, key, horizon: int, pictures: bool) -> dict[str, jax.Array]:
-    """`follow` from every start (`lane`, `t` int32 `[B]`), summed by lane: `[L, horizon]` each. One program."""
+def count(
+    agent: AgentState, record: Record, lane, t, key, horizon: int, pictures: bool
+) -> dict[str, jax.Array]:
+    """`follow` from every start (`lane`, `t` int32 `[B]`), summed by lane: `[L, horizon]` each. One
+    program.
+    """
 
     def one(start):
         lane, t, number = start
@@ -149,11 +195,17 @@ def count(agent: AgentState, record: Record, lane, t, key, horizon: int, picture
     return jax.tree.map(lambda a: jax.ops.segment_sum(a, lane, len(record.action)), each)
 
 
-# ---- from counts to figures ----------------------------------------------------------------------------------------------------
+# ---- from counts to figures
+# ------------------------------------------------------------
 
 
 def _share(part, whole):
-    return np.divide(part, whole, out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan), where=whole > 0)
+    return np.divide(
+        part,
+        whole,
+        out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan),
+        where=whole > 0,
+    )
 
 
 def _entropy(shares):
@@ -161,26 +213,33 @@ def _entropy(shares):
 
 
 def figures(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Shares and means from sums `[..., H]` ("reward_class" `[..., H, 3]`), float64 `[..., H]`, NaN where nothing was counted.
+    """Shares and means from sums `[..., H]` ("reward_class" `[..., H, 3]`), float64 `[..., H]`, NaN
+    where nothing was counted.
 
-    "..._base": accuracy and nats of the best constant answer *in hindsight*, by the real shares at that horizon; "..._gain" is
-    what imagination has above it. "recall" of rewards: nonzero ones whose class was imagined; "precision": imagined nonzero
-    ones that were right.
+    "..._base": accuracy and nats of the best constant answer *in hindsight*, by the real shares at
+    that horizon; "..._gain" is what imagination has above it. "recall" of rewards: nonzero ones
+    whose class was imagined; "precision": imagined nonzero ones that were right.
     """
     n, end = sums["count"], sums["end"]
     classes = _share(sums["reward_class"], n[..., None])
     ends = np.stack([_share(end, n), _share(n - end, n)], -1)
     nonzero = n - sums["reward_class"][..., REWARD_CLASSES // 2]
     found = {
-        "reward_accuracy": _share(sums["reward_right"], n), "reward_accuracy_base": classes.max(-1),
+        "reward_accuracy": _share(sums["reward_right"], n),
+        "reward_accuracy_base": classes.max(-1),
         "reward_recall": _share(sums["reward_found"], nonzero),
-        "reward_precision": _share(sums["reward_found"], sums["reward_claimed"]), "reward_rate": _share(nonzero, n),
-        "reward_nats": _share(sums["reward_nats"], n), "reward_nats_base": _entropy(classes),
-        "end_accuracy": _share(sums["end_right"], n), "end_accuracy_base": ends.max(-1),
+        "reward_precision": _share(sums["reward_found"], sums["reward_claimed"]),
+        "reward_rate": _share(nonzero, n),
+        "reward_nats": _share(sums["reward_nats"], n),
+        "reward_nats_base": _entropy(classes),
+        "end_accuracy": _share(sums["end_right"], n),
+        "end_accuracy_base": ends.max(-1),
         "end_recall": _share(sums["end_found"], end),
-        "end_false_alarms": _share(sums["end_claimed"] - sums["end_found"], n - end), "end_rate": ends[..., 0],
-        "end_nats": _share(sums["end_nats"], n), "end_nats_base": _entropy(ends),
-    }  # fmt: skip
+        "end_false_alarms": _share(sums["end_claimed"] - sums["end_found"], n - end),
+        "end_rate": ends[..., 0],
+        "end_nats": _share(sums["end_nats"], n),
+        "end_nats_base": _entropy(ends),
+    }
     for what in ("reward", "end"):
         found[f"{what}_accuracy_gain"] = found[f"{what}_accuracy"] - found[f"{what}_accuracy_base"]
         found[f"{what}_nats_gain"] = found[f"{what}_nats_base"] - found[f"{what}_nats"]
@@ -188,17 +247,27 @@ def figures(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found | {f"{name}_error": _share(sums[name], n) for name in errors if name in sums}
 
 
-def with_bands(sums: dict[str, np.ndarray], seed: int = 0, draws: int = 400) -> dict[str, dict[str, np.ndarray]]:
+def with_bands(
+    sums: dict[str, np.ndarray], seed: int = 0, draws: int = 400
+) -> dict[str, dict[str, np.ndarray]]:
     """`figures` of sums by lane `[L, H]`, each {"mean", "low", "high"} `[H]`.
 
-    The band holds 95 % of a bootstrap over lanes: what happens in one game hangs together, so whole games are drawn.
+    The band holds 95 % of a bootstrap over lanes: what happens in one game hangs together, so whole
+    games are drawn.
     """
     sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
     lanes = len(sums["count"])
-    weights = np.random.default_rng(seed).multinomial(lanes, np.full(lanes, 1 / lanes), draws).astype(np.float64)
+    weights = (
+        np.random.default_rng(seed)
+        .multinomial(lanes, np.full(lanes, 1 / lanes), draws)
+        .astype(np.float64)
+    )
     mean = figures({name: value.sum(0) for name, value in sums.items()})
     drawn = figures({name: np.tensordot(weights, value, 1) for name, value in sums.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all NaN where no draw counted anything
-        low, high = ({name: np.nanpercentile(value, q, axis=0) for name, value in drawn.items()} for q in (2.5, 97.5))
+        low, high = (
+            {name: np.nanpercentile(value, q, axis=0) for name, value in drawn.items()}
+            for q in (2.5, 97.5)
+        )
     return {name: {"mean": mean[name], "low": low[name], "high": high[name]} for name in mean}

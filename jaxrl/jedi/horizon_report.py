@@ -1,4 +1,6 @@
-"""The command `horizon`: table, JSON and figure of the error of imagination over the horizon, for one or several runs."""
+"""The command `horizon`: table, JSON and figure of the error of imagination over the horizon, for
+one or several runs.
+"""
 
 import io
 import json
@@ -28,7 +30,9 @@ class HorizonConfig:
     steps: int | None = None
     """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
     games: int = 32
-    """Real games played side by side by the first run's policy; the bands tell how much figures differ between them."""
+    """Real games played side by side by the first run's policy; the bands tell how much figures
+    differ between them.
+    """
     game_steps: int = 128
     """Steps in each of them; a game that is over begins anew."""
     starts: int = 1024
@@ -40,10 +44,14 @@ class HorizonConfig:
 
 
 def measure_runs(
-    run_dirs: Sequence[str | Path], config: HorizonConfig = HorizonConfig(), out: Path | None = None,
-    choice: SamplerChoice = AS_TRAINED, make_env: MakeEnv | None = None,
-) -> str:  # fmt: skip
-    """Play, imagine, write `out` (.png; default: report/horizon.png of the first run) and the same as .json; returns the table.
+    run_dirs: Sequence[str | Path],
+    config: HorizonConfig = HorizonConfig(),
+    out: Path | None = None,
+    choice: SamplerChoice = AS_TRAINED,
+    make_env: MakeEnv | None = None,
+) -> str:
+    """Play, imagine, write `out` (.png; default: report/horizon.png of the first run) and the same
+    as .json; returns the table.
 
     All runs imagine the same stretches of the same games.
 
@@ -71,29 +79,56 @@ def check(config: HorizonConfig) -> None:
         value = getattr(config, name)
         if value is not None and value < least:
             why = ": the bands come from comparing games" if name == "games" else ""
-            raise Refusal(f"--{name.replace('_', '-')} is {value}: it must be at least {least}{why}")
+            raise Refusal(
+                f"--{name.replace('_', '-')} is {value}: it must be at least {least}{why}"
+            )
     if not 0 <= config.epsilon <= 1:
         raise Refusal(f"--epsilon is {config.epsilon}: it is a share, from 0 to 1")
 
 
-def measure(runs: Runs, config: HorizonConfig, choice: SamplerChoice = AS_TRAINED) -> dict[str, Any]:
-    """All figures, JSON-ready: {"game", "horizon", "starts", ..., "runs": {name: {"figures": {name: {"mean", "low", "high"}}}}}."""
+def measure(
+    runs: Runs, config: HorizonConfig, choice: SamplerChoice = AS_TRAINED
+) -> dict[str, Any]:
+    """All figures, JSON-ready: {"game", "horizon", "starts", ..., "runs": {name: {"figures": {name:
+    {"mean", "low", "high"}}}}}.
+    """
     player = next(iter(runs.agents.values()))
-    record = play_real(runs.env, runs.make_env, player, config.games, config.game_steps, config.epsilon, config.seed)
+    record = play_real(
+        runs.env,
+        runs.make_env,
+        player,
+        config.games,
+        config.game_steps,
+        config.epsilon,
+        config.seed,
+    )
     lane, t = draw_starts(record, config.starts, config.seed)
     horizon = settled_horizon(config, record, lane, t)
     found = {}
     for name, agent in runs.agents.items():
         agent = with_sampler(agent, choice)
-        sums = jax.device_get(count(agent, record, lane, t, jax.random.key(config.seed), horizon, draws_pictures(agent)))
+        sums = jax.device_get(
+            count(
+                agent, record, lane, t, jax.random.key(config.seed), horizon, draws_pictures(agent)
+            )
+        )
         found[name] = {
-            "mode": getattr(agent.spec.config, "mode", "jedi"), "env_steps": runs.env_steps[name],
-            "sampler": describe_sampler(agent.spec.config.sampler), "figures": _json_ready(with_bands(sums)),
-        }  # fmt: skip
+            "mode": getattr(agent.spec.config, "mode", "jedi"),
+            "env_steps": runs.env_steps[name],
+            "sampler": describe_sampler(agent.spec.config.sampler),
+            "figures": _json_ready(with_bands(sums)),
+        }
     return {
-        "game": runs.env.name, "horizon": horizon, "counted": sums["count"].sum(0).astype(int).tolist(), "starts": len(t),
-        "games": config.games, "game_steps": config.game_steps, "epsilon": config.epsilon, "seed": config.seed, "runs": found,
-    }  # fmt: skip
+        "game": runs.env.name,
+        "horizon": horizon,
+        "counted": sums["count"].sum(0).astype(int).tolist(),
+        "starts": len(t),
+        "games": config.games,
+        "game_steps": config.game_steps,
+        "epsilon": config.epsilon,
+        "seed": config.seed,
+        "runs": found,
+    }
 
 
 def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: np.ndarray) -> int:
@@ -107,7 +142,8 @@ def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: 
         return min(STEPS, longest)
     if config.steps > longest:
         raise Refusal(
-            f"--steps is {config.steps}, but no game went on for more than {longest} steps after a start: choose at most "
+            f"--steps is {config.steps}, but no game went on for more than {longest} steps after a "
+            "start: choose at most "
             f"{longest}, or play longer with --game-steps"
         )
     return config.steps
@@ -115,30 +151,55 @@ def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: 
 
 def _json_ready(bands):
     """Lists of floats rounded to six digits; None for NaN."""
-    number = lambda x: None if np.isnan(x) else float(f"{x:.6g}")
-    return {name: {key: [number(x) for x in value] for key, value in band.items()} for name, band in bands.items()}
+
+    def number(x):
+        return None if np.isnan(x) else float(f"{x:.6g}")
+
+    return {
+        name: {key: [number(x) for x in value] for key, value in band.items()}
+        for name, band in bands.items()
+    }
 
 
-# ---- table ---------------------------------------------------------------------------------------------------------------------
+# ---- table
+# ------------------------------------------------------------
 
 COLUMNS = (
-    ("reward right", "reward_accuracy"), ("base", "reward_accuracy_base"), ("recall", "reward_recall"), ("rate", "reward_rate"),
-    ("nats gain", "reward_nats_gain"), ("end recall", "end_recall"), ("false", "end_false_alarms"), ("rate", "end_rate"),
-    ("frame mse", "frame_error"), ("probe", "frame_probe_error"), ("still", "frame_still_error"),
-    ("latent mse", "latent_error"), ("still", "latent_still_error"),
-)  # fmt: skip
+    ("reward right", "reward_accuracy"),
+    ("base", "reward_accuracy_base"),
+    ("recall", "reward_recall"),
+    ("rate", "reward_rate"),
+    ("nats gain", "reward_nats_gain"),
+    ("end recall", "end_recall"),
+    ("false", "end_false_alarms"),
+    ("rate", "end_rate"),
+    ("frame mse", "frame_error"),
+    ("probe", "frame_probe_error"),
+    ("still", "frame_still_error"),
+    ("latent mse", "latent_error"),
+    ("still", "latent_still_error"),
+)
 """Heading and figure."""
 
 
 def table(result: dict[str, Any]) -> str:
-    """For a terminal, one block per run. "base": the most frequent class; "rate": nonzero rewards, or ends; "still": no motion."""
+    """For a terminal, one block per run. "base": the most frequent class; "rate": nonzero rewards,
+    or ends; "still": no motion.
+    """
     lines = [
-        f"{result['game']}: {result['starts']} starts in {result['games']} games of {result['game_steps']} steps; base is the most "
-        "frequent class, rate the share of nonzero rewards (of ends), still a world in which nothing moves"
+        f"{result['game']}: {result['starts']} starts in {result['games']} games of "
+        f"{result['game_steps']} steps; base is the most "
+        "frequent class, rate the share of nonzero rewards (of ends), still a world in which "
+        "nothing moves"
     ]
     for name, run in result["runs"].items():
-        shown = [(head, run["figures"][key]["mean"]) for head, key in COLUMNS if key in run["figures"]]
-        lines += ["", f"{name} (mode {run['mode']}, {run['env_steps']} steps of training, {run['sampler']})"]
+        shown = [
+            (head, run["figures"][key]["mean"]) for head, key in COLUMNS if key in run["figures"]
+        ]
+        lines += [
+            "",
+            f"{name} (mode {run['mode']}, {run['env_steps']} steps of training, {run['sampler']})",
+        ]
         lines.append("step  counted  " + "  ".join(f"{head:>7}" for head, _ in shown))
         for h in range(result["horizon"]):
             cells = (f"{_cell(values[h]):>{max(7, len(head))}}" for head, values in shown)
@@ -152,21 +213,40 @@ def _cell(value):
     return "-" if value is None else f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
 
 
-# ---- figure --------------------------------------------------------------------------------------------------------------------
+# ---- figure
+# ------------------------------------------------------------
 
 PANELS = (
-    ("imagined reward right", "reward_accuracy", (("reward_accuracy_base", "most frequent class"),)),
-    ("surprise at rewards, nats", "reward_nats", (("reward_nats_base", "knowing only the shares"),)),
+    (
+        "imagined reward right",
+        "reward_accuracy",
+        (("reward_accuracy_base", "most frequent class"),),
+    ),
+    (
+        "surprise at rewards, nats",
+        "reward_nats",
+        (("reward_nats_base", "knowing only the shares"),),
+    ),
     ("nonzero rewards found", "reward_recall", ()),
     ("ends found", "end_recall", (("end_false_alarms", "false alarms"),)),
-    ("picture against real frame, mse", "frame_error", (("frame_probe_error", "probe alone"), ("frame_still_error", "standing still"))),
-    ("latent against real latent, mse", "latent_error", (("latent_still_error", "standing still"),)),
-)  # fmt: skip
+    (
+        "picture against real frame, mse",
+        "frame_error",
+        (("frame_probe_error", "probe alone"), ("frame_still_error", "standing still")),
+    ),
+    (
+        "latent against real latent, mse",
+        "latent_error",
+        (("latent_still_error", "standing still"),),
+    ),
+)
 """Title, figure with its band, and what is drawn beside it, dashed or dotted."""
 
 
 def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
-    """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over games."""
+    """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over
+    games.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -195,7 +275,13 @@ def _draw(axis, step, figures, key, beside, colour, name, is_first):
         own = other in OWN
         if own or is_first:
             values = np.array(figures[other]["mean"], float)
-            axis.plot(step, values, style, color=colour if own else "gray", label=f"{name}: {label}" if own else label)
+            axis.plot(
+                step,
+                values,
+                style,
+                color=colour if own else "gray",
+                label=f"{name}: {label}" if own else label,
+            )
 
 
 OWN = ("end_false_alarms", "frame_probe_error", "latent_still_error")

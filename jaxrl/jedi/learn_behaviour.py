@@ -1,4 +1,6 @@
-"""One update of policy and value: imagine, then learn from what was imagined (DIAMOND, sections 2.6-2.7 of its code's logic)."""
+"""One update of policy and value: imagine, then learn from what was imagined (DIAMOND, sections
+2.6-2.7 of its code's logic).
+"""
 
 import jax
 import jax.numpy as jnp
@@ -15,22 +17,29 @@ from jaxrl.train.state import apply_gradients
 def update_behaviour(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
-    """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the recorded latents.
+    """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the
+    recorded latents.
 
-    Metrics: those of `imagine`, and "loss", "policy_loss", "value_loss", "entropy" (nats), "gradient_norm".
+    Metrics: those of `imagine`, and "loss", "policy_loss", "value_loss", "entropy" (nats),
+      "gradient_norm".
     """
     rollout, imagined = imagine(state, batch, key, axis_name)
-    (_, metrics), grads = jax.value_and_grad(behaviour_loss, has_aux=True)(state.policy.params, state, rollout)
-    policy, norm = apply_gradients(state.policy, parallel.mean(grads, axis_name), optimizers(state.spec).policy)
+    (_, metrics), grads = jax.value_and_grad(behaviour_loss, has_aux=True)(
+        state.policy.params, state, rollout
+    )
+    policy, norm = apply_gradients(
+        state.policy, parallel.mean(grads, axis_name), optimizers(state.spec).policy
+    )
     metrics = parallel.mean({**imagined, **metrics}, axis_name)
     return state.replace(policy=policy), {**metrics, "gradient_norm": norm}
 
 
 def behaviour_loss(params, state: AgentState, rollout: Rollout):
-    """Actor-critic loss of a rollout; the policy is run again over the recorded latents, now with gradient.
+    """Actor-critic loss of a rollout; the policy is run again over the recorded latents, now with
+    gradient.
 
-    The convolutions see all steps at once, only the LSTM is scanned. The returns use the values recorded while imagining:
-    they are those of the same parameters.
+    The convolutions see all steps at once, only the LSTM is scanned. The returns use the values
+    recorded while imagining: they are those of the same parameters.
     """
     learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
     memory = jax.tree.map(lambda m: m[:, 0], rollout.before)
@@ -40,8 +49,18 @@ def behaviour_loss(params, state: AgentState, rollout: Rollout):
         rollout.reward, rollout.end, never, rollout.value_next, learning.gamma, learning.lambda_
     )
     losses = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None))(
-        out.logits, out.value, rollout.action, returns, learning.value_weight, learning.entropy_weight
+        out.logits,
+        out.value,
+        rollout.action,
+        returns,
+        learning.value_weight,
+        learning.entropy_weight,
     )
     loss = jax.tree.map(jnp.mean, losses)
-    metrics = {"loss": loss.total, "policy_loss": loss.policy, "value_loss": loss.value, "entropy": loss.entropy}
+    metrics = {
+        "loss": loss.total,
+        "policy_loss": loss.policy,
+        "value_loss": loss.value,
+        "entropy": loss.entropy,
+    }
     return loss.total, metrics

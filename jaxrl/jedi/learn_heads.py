@@ -1,8 +1,10 @@
-"""One update of the reward and end model, on real latents and on latents that the current denoiser made.
+"""One update of the reward and end model, on real latents and on latents that the current denoiser
+made.
 
-In imagination the model judges sampled latents. Trained on encoded ones only it reads them poorly, and the policy then optimises a
-wrong reward; so part of its training pairs get a next latent sampled from the real context (label from the real transition), and
-the current latent gets some noise. Our choice.
+In imagination the model judges sampled latents. Trained on encoded ones only it reads them poorly,
+and the policy then optimises a wrong reward; so part of its training pairs get a next latent
+sampled from the real context (label from the real transition), and the current latent gets some
+noise. Our choice.
 """
 
 import jax
@@ -23,7 +25,8 @@ def update_heads(
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on a batch of segments `[B, heads.length]`.
 
-    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by the weights of the draw),
+    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by
+      the weights of the draw),
     "gradient_norm".
     """
     z, z_next = training_pairs(state, batch, key, axis_name)
@@ -31,21 +34,33 @@ def update_heads(
 
     def loss_of(params):
         memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
-        _, reward, end = model.apply({"params": params}, memory, z, z_next, steps.action, steps.step_mask)
+        _, reward, end = model.apply(
+            {"params": params}, memory, z, z_next, steps.action, steps.step_mask
+        )
         losses = classification_loss(reward, end, steps, axis_name)
         return sum(losses), (losses, accuracies(reward, end, steps, axis_name))
 
-    (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.heads.params)
-    heads, norm = apply_gradients(state.heads, parallel.mean(grads, axis_name), optimizers(state.spec).heads)
+    (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(
+        state.heads.params
+    )
+    heads, norm = apply_gradients(
+        state.heads, parallel.mean(grads, axis_name), optimizers(state.spec).heads
+    )
     metrics = {
-        "loss": loss, "reward_loss": losses[0], "end_loss": losses[1],
-        "reward_accuracy": accuracy[0], "end_accuracy": accuracy[1], "gradient_norm": norm,
-    }  # fmt: skip
+        "loss": loss,
+        "reward_loss": losses[0],
+        "end_loss": losses[1],
+        "reward_accuracy": accuracy[0],
+        "end_accuracy": accuracy[1],
+        "gradient_norm": norm,
+    }
     return state.replace(heads=heads), metrics
 
 
 def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
-    """Latents before and after each of the T - 1 steps of segments `[B, T]`, partly sampled, partly noisy; no gradient."""
+    """Latents before and after each of the T - 1 steps of segments `[B, T]`, partly sampled, partly
+    noisy; no gradient.
+    """
     spec, learning = state.spec, state.spec.config.heads
     z = encode(state, batch.frame, batch.frame_mask)
     keys = jax.vmap(lambda k: jax.random.split(k, 3))(parallel.example_keys(key, len(z), axis_name))
@@ -56,12 +71,16 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
     z_before = carried(z, z_next, batch.step_mask) if learning.carry_sampled else z[:, :-1]
     if learning.noise > 0:
         noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
-        z_before = jnp.where(batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0)
+        z_before = jnp.where(
+            batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0
+        )
     return jax.lax.stop_gradient((z_before, z_next))
 
 
 def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):
-    """`z_next [B, T-1, ...]` with `chosen` random steps per segment (those with a whole context in it) sampled by the denoiser."""
+    """`z_next [B, T-1, ...]` with `chosen` random steps per segment (those with a whole context in
+    it) sampled by the denoiser.
+    """
     n = state.spec.config.context
     candidates = z.shape[1] - n  # steps n-1 .. T-2
     pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys_choice) + n - 1
@@ -75,10 +94,11 @@ def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise
 
 
 def carried(z, z_next, live):
-    """`[B, T-1, ...]`: what each step begins from, `z_next` of the step before it; the encoded latent after padding and at the beginning.
+    """`[B, T-1, ...]`: what each step begins from, `z_next` of the step before it; the encoded
+    latent after padding and at the beginning.
 
-    In imagination both sides of a step are sampled. A model that reads the difference of an encoded and a sampled latent, and never that
-    of two sampled ones, takes their errors for events.
+    In imagination both sides of a step are sampled. A model that reads the difference of an encoded
+    and a sampled latent, and never that of two sampled ones, takes their errors for events.
     """
     later = jnp.where(live[:, : z.shape[1] - 2, None, None, None], z_next[:, :-1], z[:, 1:-1])
     return jnp.concatenate([z[:, :1], later], axis=1)
@@ -92,10 +112,14 @@ def add_random_noise(key, z, largest: float):
 
 
 def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=None):
-    """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by its weight, in nats."""
+    """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by
+    its weight, in nats.
+    """
     reward = cross_entropy(reward_logits, reward_class(steps.reward))
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
-    return tuple(parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end))
+    return tuple(
+        parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end)
+    )
 
 
 def counted(steps: Segment) -> jax.Array:
@@ -107,4 +131,7 @@ def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
     """Shares (by weight) of real steps whose most likely (reward class, end) is the true one."""
     reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
     end = jnp.argmax(end_logits, -1) == steps.end
-    return tuple(parallel.masked_mean(hit.astype(jnp.float32), counted(steps), axis_name=axis_name) for hit in (reward, end))
+    return tuple(
+        parallel.masked_mean(hit.astype(jnp.float32), counted(steps), axis_name=axis_name)
+        for hit in (reward, end)
+    )

@@ -1,4 +1,6 @@
-"""One update of the probe decoder: pictures of latents, for people only. It never trains the encoder."""
+"""One update of the probe decoder: pictures of latents, for people only. It never trains the
+encoder.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +14,9 @@ from jaxrl.train.state import apply_gradients
 def update_probe(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
-    """One gradient step on frames `[B, T]` of segments. Metrics: "loss" (squared error of pixels in [-1, 1]), "gradient_norm"."""
+    """One gradient step on frames `[B, T]` of segments. Metrics: "loss" (squared error of pixels in
+    [-1, 1]), "gradient_norm".
+    """
     del key
     z = jax.lax.stop_gradient(encode(state, batch.frame, batch.frame_mask))
     frame = frame_to_float(batch.frame)
@@ -23,5 +27,7 @@ def update_probe(
         return parallel.masked_mean(jnp.square(decoded - frame), weight, axis_name=axis_name)
 
     loss, grads = jax.value_and_grad(loss_of)(state.probe.params)
-    probe, norm = apply_gradients(state.probe, parallel.mean(grads, axis_name), optimizers(state.spec).probe)
+    probe, norm = apply_gradients(
+        state.probe, parallel.mean(grads, axis_name), optimizers(state.spec).probe
+    )
     return state.replace(probe=probe), {"loss": loss, "gradient_norm": norm}

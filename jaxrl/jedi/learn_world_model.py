@@ -13,9 +13,11 @@ from jaxrl.train.state import apply_gradients, ema
 def update_world_model(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
-    """One gradient step on a batch of segments `[B, context + autoregressive_steps]`; also moves the target encoder.
+    """One gradient step on a batch of segments `[B, context + autoregressive_steps]`; also moves
+    the target encoder.
 
-    Metrics: "loss", "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode "hinge" or "reconstruction".
+    Metrics: "loss", "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode
+      "hinge" or "reconstruction".
     """
     compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
     (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)

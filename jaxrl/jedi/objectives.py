@@ -26,7 +26,9 @@ from jaxrl.replay.segment import Segment, frame_to_float
 from jaxrl.train import parallel
 
 
-def jedi_loss(params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
+def jedi_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
     """Denoising shapes the latents, for parameters {"encoder", "denoiser"}: `(loss, metrics)`."""
     spec, learning = state.spec, state.spec.config.world_model
     n = spec.config.context
@@ -43,25 +45,42 @@ def jedi_loss(params, state: AgentState, batch: Segment, key: jax.Array, axis_na
     return loss, {"loss": loss, **metrics}
 
 
-def separate_loss(params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
-    """Reconstruction shapes the latents, for parameters {"encoder", "decoder", "denoiser"}: `(loss, metrics)`."""
+def separate_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
+    """Reconstruction shapes the latents, for parameters {"encoder", "decoder", "denoiser"}: `(loss,
+    metrics)`.
+    """
     spec, learning = state.spec, state.spec.config.world_model
     n = spec.config.context
     z = encode_context(spec, params, batch)
     reconstruction = reconstruction_loss(spec, params["decoder"], z, batch, axis_name)
     targets = encode_targets(state, params, batch.window(n, n + learning.autoregressive_steps))
     past = jax.lax.stop_gradient(z[:, :n])
-    denoising = denoising_loss(spec, params["denoiser"], past, jax.lax.stop_gradient(targets), batch, key, axis_name)
+    denoising = denoising_loss(
+        spec, params["denoiser"], past, jax.lax.stop_gradient(targets), batch, key, axis_name
+    )
     loss = denoising + learning.reconstruction_weight * reconstruction
     std = batch_std(past, batch.frame_mask[:, :n], axis_name)
-    return loss, {"loss": loss, "denoising": denoising, "reconstruction": reconstruction, "latent_std": std.mean()}
+    return loss, {
+        "loss": loss,
+        "denoising": denoising,
+        "reconstruction": reconstruction,
+        "latent_std": std.mean(),
+    }
 
 
-def pixel_loss(params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
-    """Denoising of frames, for parameters {"denoiser"} (and an empty "encoder"): `(loss, metrics)`."""
+def pixel_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
+    """Denoising of frames, for parameters {"denoiser"} (and an empty "encoder"): `(loss,
+    metrics)`.
+    """
     n = state.spec.config.context
     frames = encode_context(state.spec, params, batch)
-    denoising = denoising_loss(state.spec, params["denoiser"], frames[:, :n], frames[:, n:], batch, key, axis_name)
+    denoising = denoising_loss(
+        state.spec, params["denoiser"], frames[:, :n], frames[:, n:], batch, key, axis_name
+    )
     std = batch_std(frames[:, :n], batch.frame_mask[:, :n], axis_name)
     return denoising, {"loss": denoising, "denoising": denoising, "latent_std": std.mean()}
 
@@ -71,12 +90,16 @@ OBJECTIVES = {"jedi": jedi_loss, "separate": separate_loss, "pixel": pixel_loss}
 
 
 def encode_context(spec: AgentSpec, params, context: Segment) -> jax.Array:
-    """Latents `[B, T, h, w, C]` of segments `[B, T]`, with gradient to the encoder; zero in padding."""
+    """Latents `[B, T, h, w, C]` of segments `[B, T]`, with gradient to the encoder; zero in
+    padding.
+    """
     return encode(networks(spec).encoder, params["encoder"], context.frame, context.frame_mask)
 
 
 def encode_targets(state: AgentState, params, future: Segment) -> jax.Array:
-    """Latents `[B, S, h, w, C]` that the denoiser should find, by the kind of target that the configuration names."""
+    """Latents `[B, S, h, w, C]` that the denoiser should find, by the kind of target that the
+    configuration names.
+    """
     encoder, kind = networks(state.spec).encoder, state.spec.config.world_model.target
     if kind == "ema":
         return encode(encoder, state.target, future.frame, future.frame_mask)
@@ -84,15 +107,21 @@ def encode_targets(state: AgentState, params, future: Segment) -> jax.Array:
     return jax.lax.stop_gradient(z) if kind == "sg" else z
 
 
-def reconstruction_loss(spec: AgentSpec, decoder_params, z: jax.Array, batch: Segment, axis_name: str | None = None) -> jax.Array:
-    """Mean squared error of the decoded latents `[B, T, h, w, C]` against the real frames, in [-1, 1]; padding does not count."""
+def reconstruction_loss(
+    spec: AgentSpec, decoder_params, z: jax.Array, batch: Segment, axis_name: str | None = None
+) -> jax.Array:
+    """Mean squared error of the decoded latents `[B, T, h, w, C]` against the real frames, in [-1,
+    1]; padding does not count.
+    """
     picture = networks(spec).decoder.apply({"params": decoder_params}, z).astype(jnp.float32)
     error = jnp.square(picture - frame_to_float(batch.frame)).mean((-3, -2, -1))
     return parallel.masked_mean(error, batch.frame_mask, axis_name=axis_name)
 
 
 def batch_std(z: jax.Array, mask: jax.Array, axis_name: str | None = None) -> jax.Array:
-    """Standard deviation `[h, w, C]` of every latent dimension over the frames `[B, n]` of the batch that are real."""
+    """Standard deviation `[h, w, C]` of every latent dimension over the frames `[B, n]` of the
+    batch that are real.
+    """
     weight = jnp.broadcast_to(mask[..., None, None, None], z.shape)
     average = parallel.masked_mean(z, weight, (0, 1), axis_name)
     variance = parallel.masked_mean(jnp.square(z - average[None, None]), weight, (0, 1), axis_name)
@@ -100,11 +129,15 @@ def batch_std(z: jax.Array, mask: jax.Array, axis_name: str | None = None) -> ja
 
 
 def frozen_heads_loss(state: AgentState, z, targets, batch: Segment, axis_name=None) -> jax.Array:
-    """Loss of the reward and end model, its parameters fixed, as a function of the context latents."""
+    """Loss of the reward and end model, its parameters fixed, as a function of the
+    context latents.
+    """
     n = z.shape[1]
     sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)
     memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
     params = jax.lax.stop_gradient(state.heads.params)
     steps = batch.window(0, n)
-    _, reward, end = model.apply({"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask)
+    _, reward, end = model.apply(
+        {"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask
+    )
     return sum(classification_loss(reward, end, steps, axis_name))

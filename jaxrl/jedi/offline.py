@@ -1,4 +1,6 @@
-"""Learning from recorded episodes: the training loop without play, looked at through episodes that were held out."""
+"""Learning from recorded episodes: the training loop without play, looked at through episodes that
+were held out.
+"""
 
 import time
 from collections.abc import Callable
@@ -27,7 +29,15 @@ from jaxrl.jedi.offline_config import (
 )
 from jaxrl.jedi.opening import resume
 from jaxrl.jedi.saving import save
-from jaxrl.jedi.session import COUNTS, Counters, MakeEnv, Session, batch_sizes, empty_epoch, fresh_agent
+from jaxrl.jedi.session import (
+    COUNTS,
+    Counters,
+    MakeEnv,
+    Session,
+    batch_sizes,
+    empty_epoch,
+    fresh_agent,
+)
 from jaxrl.jedi.store import make_store
 from jaxrl.jedi.train import STAGES, Result, carry_on, run_stage
 from jaxrl.train.checkpoint import Checkpoints
@@ -49,28 +59,38 @@ class NoGame(NamedTuple):
 
 def no_game(config: OfflineConfig, found: Found) -> NoGame:
     """The game behind the data."""
-    return NoGame(data_name(config.data), found.num_actions, (found.frame_size, found.frame_size, 3))
+    return NoGame(
+        data_name(config.data), found.num_actions, (found.frame_size, found.frame_size, 3)
+    )
 
 
 def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
     """Makes the game called `env` for the policy of a run that learned from data.
 
     Raises:
-      Refusal: none was named, no policy was learned, or the game has another number of actions than the data.
+      Refusal: none was named, no policy was learned, or the game has another number of actions than
+        the data.
     """
     if env is None:
-        raise Refusal(f"{run_dir} holds a run that learned from data, so there is no game to play: name one with --env")
+        raise Refusal(
+            f"{run_dir} holds a run that learned from data, so there is no game to play: name one "
+            "with --env"
+        )
     config, found = read_offline(run_dir)
     if config.updates.behaviour == 0:
         raise Refusal(f"{run_dir} learned no policy: start a run with --updates.behaviour above 0")
-    make_env = lambda: make(env, found.frame_size)
+
+    def make_env():
+        return make(env, found.frame_size)
+
     game = make_env()
     actions = game.num_actions
     if not isinstance(game, JaxEnv):
         game.close()
     if actions != found.num_actions:
         raise Refusal(
-            f"{env} has {actions} actions and the data of {run_dir} {found.num_actions}: name the game that was recorded"
+            f"{env} has {actions} actions and the data of {run_dir} {found.num_actions}: name the "
+            "game that was recorded"
         )
     return make_env
 
@@ -83,9 +103,11 @@ class NoPlayers:
 
 
 def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None] = aloud) -> Result:
-    """Learn a world model (and, if updates of behaviour are asked for, a policy inside it) from recorded episodes.
+    """Learn a world model (and, if updates of behaviour are asked for, a policy inside it) from
+    recorded episodes.
 
-    Begins, or goes on from where the folder stands, until all epochs are done or SIGTERM or Ctrl-C asks to stop.
+    Begins, or goes on from where the folder stands, until all epochs are done or SIGTERM or Ctrl-C
+    asks to stop.
 
     Args:
       config: everything that can be set.
@@ -93,7 +115,8 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
       say: takes lines for people.
 
     Raises:
-      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint is kept.
+      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint
+        is kept.
     """
     config = with_absolute_path(config)
     check(config)
@@ -103,7 +126,8 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
     names = dataset.truth_names
     if seen.exam is not None and seen.exam.truth.shape[1] != len(names):
         raise Refusal(
-            f"{config.data}: truth has {seen.exam.truth.shape[1]} columns and truth_names {len(names)}: name every column"
+            f"{config.data}: truth has {seen.exam.truth.shape[1]} columns and truth_names "
+            f"{len(names)}: name every column"
         )
 
     def one_stage(session, stop, say):
@@ -112,7 +136,12 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
         else:
             run_stage(session, stop, say)
 
-    return carry_on(lambda: open_offline(config, contents, run_dir), partial(announce, contents.found), one_stage, say)
+    return carry_on(
+        lambda: open_offline(config, contents, run_dir),
+        partial(announce, contents.found),
+        one_stage,
+        say,
+    )
 
 
 def check(config: OfflineConfig) -> None:
@@ -125,10 +154,14 @@ def check(config: OfflineConfig) -> None:
         if name.startswith("updates.") and values[name] < 0:
             raise Refusal(f"{name} is {values[name]}: it must be at least 0")
     if config.devices < 0:
-        raise Refusal(f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators")
+        raise Refusal(
+            f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
+        )
 
 
-def open_offline(config: OfflineConfig, contents: datasets.Contents, run_dir: str | Path) -> Session:
+def open_offline(
+    config: OfflineConfig, contents: datasets.Contents, run_dir: str | Path
+) -> Session:
     """Begin a run in a folder, or restore the one that it holds; see `open_session`."""
     common, game = shared(config, contents.found), no_game(config, contents.found)
     try:
@@ -143,12 +176,26 @@ def open_offline(config: OfflineConfig, contents: datasets.Contents, run_dir: st
     store = make_store(common.replay, 1, fresh.spec, mesh)
     store.load(contents.index, contents.frames.reshape(len(contents.frames), -1))
     session = Session(
-        config=common, folder=folder, env=game, make_env=lambda: game, agent=fresh, store=store, players=NoPlayers(), exam=None,
-        counters=Counters(stage=STAGES.index("collect") + 1), partial=empty_epoch(),
-        checkpoints=Checkpoints(folder / "checkpoints", common.checkpoint.keep), log=None, compiled=CompileCounter(),
-        began=time.monotonic(), processor_began=time.process_time(),
-        saved_at=time.monotonic(), saved_heads=np.full(1, -1), files={}, static=True,
-    )  # fmt: skip
+        config=common,
+        folder=folder,
+        env=game,
+        make_env=lambda: game,
+        agent=fresh,
+        store=store,
+        players=NoPlayers(),
+        exam=None,
+        counters=Counters(stage=STAGES.index("collect") + 1),
+        partial=empty_epoch(),
+        checkpoints=Checkpoints(folder / "checkpoints", common.checkpoint.keep),
+        log=None,
+        compiled=CompileCounter(),
+        began=time.monotonic(),
+        processor_began=time.process_time(),
+        saved_at=time.monotonic(),
+        saved_heads=np.full(1, -1),
+        files={},
+        static=True,
+    )
     return resume(session)
 
 
@@ -157,17 +204,25 @@ def announce(found: Found, session: Session, say) -> None:
     counters, spec, device = session.counters, session.agent.spec, jax.devices()[0]
     begun = f"resuming at epoch {counters.epoch + 1}" if counters.updates else "starting"
     say(
-        f"{begun}: {session.config.env}, {found.episodes} episodes with {found.steps} steps, {found.held_out} held out, "
+        f"{begun}: {session.config.env}, {found.episodes} episodes with {found.steps} steps, "
+        f"{found.held_out} held out, "
         f"{found.num_actions} actions, frames {found.frame_size}x{found.frame_size}, latents "
-        f"{'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, on {device.platform} ({device.device_kind}); "
+        f"{'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, on "
+        f"{device.platform} ({device.device_kind}); "
         f"run folder {session.folder}"
     )
 
 
 def look(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say) -> None:
-    """Measures on held-out episodes, one line of metrics, and a checkpoint if it is time; then the next epoch."""
+    """Measures on held-out episodes, one line of metrics, and a checkpoint if it is time; then the
+    next epoch.
+    """
     began, counters, last = time.monotonic(), session.counters, session.schedule_done
-    line = {"epoch": counters.epoch, "updates": counters.updates} | means(session.partial) | collected(session)
+    line = (
+        {"epoch": counters.epoch, "updates": counters.updates}
+        | means(session.partial)
+        | collected(session)
+    )
     line |= measured(session.agent, seen, session.config.gate, truth_names)
     line |= accounted(session, session.partial["seconds"] | {"monitor": time.monotonic() - began})
     session.log.write(counters.updates, line)
@@ -181,10 +236,18 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     """The epoch for people."""
     left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
-        ("loss", "world_model/denoising"), ("held out", "held_out/denoising"), ("std", "monitor/latent_std"),
-        ("rank", "monitor/participation_ratio"), ("gain", "monitor/context_gain"), ("reward acc", "held_out/reward_accuracy"),
-        ("end acc", "held_out/end_accuracy"), ("end recall", "imagined/end_recall"), ("imagined", "behaviour/imagined_return"),
-    ]  # fmt: skip
-    values = "  ".join(f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None)
+        ("loss", "world_model/denoising"),
+        ("held out", "held_out/denoising"),
+        ("std", "monitor/latent_std"),
+        ("rank", "monitor/participation_ratio"),
+        ("gain", "monitor/context_gain"),
+        ("reward acc", "held_out/reward_accuracy"),
+        ("end acc", "held_out/end_accuracy"),
+        ("end recall", "imagined/end_recall"),
+        ("imagined", "behaviour/imagined_return"),
+    ]
+    values = "  ".join(
+        f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
+    )
     rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
     return f"epoch {line['epoch'] + 1}/{epochs}  {values}  {duration(line['time/epoch'])}{rest}"

@@ -1,4 +1,6 @@
-"""What can be set for learning from recorded episodes, its presets, and the configuration that the shared loop works with."""
+"""What can be set for learning from recorded episodes, its presets, and the configuration that the
+shared loop works with.
+"""
 
 import re
 from collections.abc import Callable
@@ -30,17 +32,23 @@ class OfflineConfig:
     """A run that learns from recorded episodes; no game is played."""
 
     data: str = ""
-    """Folder of episode files (.npz, docs/your_data.md), or of a prepared tensorflow-datasets dataset in the RLDS form."""
+    """Folder of episode files (.npz, docs/your_data.md), or of a prepared tensorflow-datasets
+    dataset in the RLDS form.
+    """
     split: str = "train"
     """Split of an RLDS dataset."""
     observation: str = ""
     """The image among the observations of an RLDS dataset, if these are dictionaries."""
     frame_size: int | None = None
-    """Side of the square frames, pixels; others are resized by area. Absent: as they are in the data."""
+    """Side of the square frames, pixels; others are resized by area. Absent: as they are in the
+    data.
+    """
     num_actions: int | None = None
     """Number of actions. Absent: one more than the largest in the data."""
     held_out: float = 0.1
-    """Share of the episodes (at least one) that nothing is learned from; the same ones whatever the seed."""
+    """Share of the episodes (at least one) that nothing is learned from; the same ones whatever the
+    seed.
+    """
     seed: int = 0
     """Fixes all randomness of the run."""
     devices: int = 0
@@ -48,11 +56,15 @@ class OfflineConfig:
     program: Literal["auto", "epoch", "phase"] = "auto"
     """What is one compiled call, see `train`."""
     storage: Literal["auto", "device", "host"] = "auto"
-    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more than half filled)."""
+    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more
+    than half filled).
+    """
     epochs: int = 10
     """Epochs; each ends with a look at the held-out episodes."""
     updates: Updates = Updates(behaviour=0)
-    """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the world model, once its gate is open."""
+    """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the
+    world model, once its gate is open.
+    """
     agent: AgentConfig = AgentConfig()
     gate: GateConfig = GateConfig()
     monitor: MonitorConfig = MonitorConfig()
@@ -60,12 +72,16 @@ class OfflineConfig:
 
 
 MAY_CHANGE = ("data", "epochs", "checkpoint.", "devices", "program", "storage")
-"""Fields (or their beginnings) that a resumed run may set anew. The folder may have moved: its contents are compared."""
+"""Fields (or their beginnings) that a resumed run may set anew. The folder may have moved: its
+contents are compared.
+"""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the data turned out to be; stored with the configuration, so that a run goes on with the same data only."""
+    """What the data turned out to be; stored with the configuration, so that a run goes on with the
+    same data only.
+    """
 
     episodes: int
     """To learn from."""
@@ -81,7 +97,13 @@ class Found:
 
 def _preset(name: str, mode: Mode, updates: Updates, epochs: int) -> OfflineConfig:
     whole = presets.PRESETS[name]("data", mode)
-    return OfflineConfig(epochs=epochs, updates=updates, agent=whole.agent, gate=whole.gate, checkpoint=whole.checkpoint)
+    return OfflineConfig(
+        epochs=epochs,
+        updates=updates,
+        agent=whole.agent,
+        gate=whole.gate,
+        checkpoint=whole.checkpoint,
+    )
 
 
 OFFLINE_PRESETS: dict[str, Callable[[Mode], OfflineConfig]] = {
@@ -89,28 +111,44 @@ OFFLINE_PRESETS: dict[str, Callable[[Mode], OfflineConfig]] = {
     "small": lambda mode="jedi": _preset("small", mode, Updates(400, 200, 0, 50), 50),
     "atari100k": lambda mode="jedi": _preset("atari100k", mode, Updates(4_000, 4_000, 0, 400), 100),
 }
-"""For the command line, by the names of `train`'s presets, whose networks they take. Numbers of updates are our choice."""
+"""For the command line, by the names of `train`'s presets, whose networks they take. Numbers of
+updates are our choice.
+"""
 
 
 def data_name(folder: str) -> str:
-    """What a data set is called: its folder's name, without the version that tensorflow-datasets puts below it."""
+    """What a data set is called: its folder's name, without the version that tensorflow-datasets
+    puts below it.
+    """
     path = Path(folder).expanduser().resolve()
     return path.parent.name if re.fullmatch(r"\d+\.\d+\.\d+", path.name) else path.name
 
 
 def shared(config: OfflineConfig, found: Found) -> JediConfig:
-    """The configuration for what is shared with `train`: a schedule without play, and a replay with room for the data."""
+    """The configuration for what is shared with `train`: a schedule without play, and a replay with
+    room for the data.
+    """
     return JediConfig(
-        env=data_name(config.data), seed=config.seed, devices=config.devices, program=config.program,
-        game=GameConfig(found.frame_size, num_envs=1), agent=config.agent,
+        env=data_name(config.data),
+        seed=config.seed,
+        devices=config.devices,
+        program=config.program,
+        game=GameConfig(found.frame_size, num_envs=1),
+        agent=config.agent,
         replay=room_for(found.steps, found.episodes, config.storage),
         schedule=Schedule(
-            env_steps=0, initial_steps=0, initial_limit=0, first=config.updates, steady=config.updates,
+            env_steps=0,
+            initial_steps=0,
+            initial_limit=0,
+            first=config.updates,
+            steady=config.updates,
             final_epochs=config.epochs - 1,
         ),
-        gate=config.gate, monitor=config.monitor, evaluation=EvaluationConfig(every=0, final_episodes=0),
+        gate=config.gate,
+        monitor=config.monitor,
+        evaluation=EvaluationConfig(every=0, final_episodes=0),
         checkpoint=config.checkpoint,
-    )  # fmt: skip
+    )
 
 
 def stored(config: OfflineConfig, found: Found) -> dict:
@@ -132,13 +170,18 @@ def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
     """
     data = read_config(run_dir)
     if "found" not in data:
-        raise Refusal(f"{run_dir} holds a run that played a game, not one that learned from data: name another --run-dir")
+        raise Refusal(
+            f"{run_dir} holds a run that played a game, not one that learned from data: name "
+            "another --run-dir"
+        )
     found = data.pop("found")
     return from_dict(OfflineConfig, data), from_dict(Found, found)
 
 
 def completed(data: dict) -> dict:
-    """What config.json of a run of either kind holds, with the fields that came after it at their defaults."""
+    """What config.json of a run of either kind holds, with the fields that came after it at their
+    defaults.
+    """
     if "found" not in data:
         return to_dict(from_dict(JediConfig, data))
     own = {name: value for name, value in data.items() if name != "found"}
@@ -146,7 +189,9 @@ def completed(data: dict) -> dict:
 
 
 def any_config(run_dir: str | Path) -> JediConfig:
-    """The configuration of the run in a folder, whichever kind it is, as the shared parts know it."""
+    """The configuration of the run in a folder, whichever kind it is, as the shared parts
+    know it.
+    """
     if learned_from_data(run_dir):
         return shared(*read_offline(run_dir))
     return from_dict(JediConfig, read_config(run_dir))
@@ -154,4 +199,8 @@ def any_config(run_dir: str | Path) -> JediConfig:
 
 def with_absolute_path(config: OfflineConfig) -> OfflineConfig:
     """The folder of the data named so that it is found from anywhere."""
-    return replace(config, data=str(Path(config.data).expanduser().resolve())) if config.data else config
+    return (
+        replace(config, data=str(Path(config.data).expanduser().resolve()))
+        if config.data
+        else config
+    )

@@ -15,7 +15,15 @@ from jaxrl.jedi.config import MAY_CHANGE, JediConfig
 from jaxrl.jedi.monitor import Exam, make_exam
 from jaxrl.jedi.offline_config import completed
 from jaxrl.jedi.saving import restore
-from jaxrl.jedi.session import Counters, MakeEnv, Session, batch_sizes, check, empty_epoch, fresh_agent
+from jaxrl.jedi.session import (
+    Counters,
+    MakeEnv,
+    Session,
+    batch_sizes,
+    check,
+    empty_epoch,
+    fresh_agent,
+)
 from jaxrl.jedi.store import make_store
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
@@ -26,7 +34,9 @@ from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.rundir import open_run
 
 
-def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None) -> Session:
+def open_session(
+    config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None
+) -> Session:
     """Begin a run in a folder, or restore the one that it holds.
 
     Args:
@@ -51,18 +61,38 @@ def open_session(config: JediConfig, run_dir: str | Path, make_env: MakeEnv | No
     checkpoints = _open_checkpoints(folder, config)
 
     session = Session(
-        config=config, folder=folder, env=env, make_env=make_env, agent=fresh,
-        store=make_store(config.replay, config.game.num_envs, fresh.spec, mesh, config.parallel if mesh.size > 1 else "jit"),
-        players=_fresh_players(config, env, make_env, fresh), exam=_exam(config, env),
-        counters=Counters(), partial=empty_epoch(), checkpoints=checkpoints, log=None, compiled=CompileCounter(),
-        began=time.monotonic(), processor_began=time.process_time(),
-        saved_at=time.monotonic(), saved_heads=np.full(config.game.num_envs, -1), files={},
-    )  # fmt: skip
+        config=config,
+        folder=folder,
+        env=env,
+        make_env=make_env,
+        agent=fresh,
+        store=make_store(
+            config.replay,
+            config.game.num_envs,
+            fresh.spec,
+            mesh,
+            config.parallel if mesh.size > 1 else "jit",
+        ),
+        players=_fresh_players(config, env, make_env, fresh),
+        exam=_exam(config, env),
+        counters=Counters(),
+        partial=empty_epoch(),
+        checkpoints=checkpoints,
+        log=None,
+        compiled=CompileCounter(),
+        began=time.monotonic(),
+        processor_began=time.process_time(),
+        saved_at=time.monotonic(),
+        saved_heads=np.full(config.game.num_envs, -1),
+        files={},
+    )
     return resume(session)
 
 
 def resume(session: Session) -> Session:
-    """Restore the last checkpoint of the session's folder, if there is one, and open the log where it stood."""
+    """Restore the last checkpoint of the session's folder, if there is one, and open the log where
+    it stood.
+    """
     restore(session)
     lines = session.counters.lines
     session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
@@ -73,10 +103,15 @@ def resume(session: Session) -> Session:
 
 def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
     """The first process makes the folder and writes to it; all others must see what it made."""
-    checkpoints = Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
+    checkpoints = (
+        Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
+    )
     hosts.any_of(False)  # wait for the first
     if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
-        raise Refusal(f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) or on a shared disk")
+        raise Refusal(
+            f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) "
+            "or on a shared disk"
+        )
     return checkpoints or Checkpoints(folder / "checkpoints", read_only=True)
 
 
@@ -90,4 +125,6 @@ def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState
 def _exam(config: JediConfig, env) -> Exam | None:
     if not isinstance(env, JaxEnv):
         return None
-    return jax.jit(make_exam, static_argnums=(0, 1))(env, config.monitor.probe_states, jax.random.key(1))
+    return jax.jit(make_exam, static_argnums=(0, 1))(
+        env, config.monitor.probe_states, jax.random.key(1)
+    )

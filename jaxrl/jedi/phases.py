@@ -1,7 +1,8 @@
-"""The four kinds of update as loops over the replay, each one compiled program, and an epoch made of them.
+"""The four kinds of update as loops over the replay, each one compiled program, and an epoch made
+of them.
 
-The key of an update depends only on (seed, epoch, phase, number of the update), so an epoch gives the same result whether it runs in
-one piece, in several, or is resumed in the middle.
+The key of an update depends only on (seed, epoch, phase, number of the update), so an epoch gives
+the same result whether it runs in one piece, in several, or is resumed in the middle.
 """
 
 from collections.abc import Callable
@@ -41,34 +42,50 @@ class Phase(NamedTuple):
 def drawer_of_heads(learning: HeadsLearning) -> Drawer:
     """Segments around a step, with a preference for rewards and ends if one is asked for."""
     plain = learning.candidates == 1 or learning.preference == 1
-    return buffer.draw_around if plain else preferring(buffer.draw_around, learning.candidates, learning.preference)
+    return (
+        buffer.draw_around
+        if plain
+        else preferring(buffer.draw_around, learning.candidates, learning.preference)
+    )
 
 
 PHASES = {
     "world_model": Phase(
-        "world_model", update_world_model, lambda spec: buffer.draw_frames,
+        "world_model",
+        update_world_model,
+        lambda spec: buffer.draw_frames,
         lambda spec: (spec.config.world_model.batch,),
         lambda spec: spec.config.context + spec.config.world_model.autoregressive_steps,
     ),
     "heads": Phase(
-        "heads", update_heads, lambda spec: drawer_of_heads(spec.config.heads),
+        "heads",
+        update_heads,
+        lambda spec: drawer_of_heads(spec.config.heads),
         lambda spec: (spec.config.heads.batch,),
         lambda spec: spec.config.heads.length,
     ),
     "behaviour": Phase(
-        "behaviour", update_behaviour, lambda spec: buffer.draw_start,
+        "behaviour",
+        update_behaviour,
+        lambda spec: buffer.draw_start,
         lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.spare_starts),
         lambda spec: spec.config.context,
     ),
     "probe": Phase(
-        "probe", update_probe, lambda spec: buffer.draw_frames, lambda spec: (spec.config.probe.batch,), lambda spec: 1
+        "probe",
+        update_probe,
+        lambda spec: buffer.draw_frames,
+        lambda spec: (spec.config.probe.batch,),
+        lambda spec: 1,
     ),
-}  # fmt: skip
+}
 
 
 def phases_of(config: AgentConfig) -> dict[str, Phase]:
     """The phases that an agent goes through. Only jedi's latents need a probe to be seen."""
-    return {name: phase for name, phase in PHASES.items() if name != "probe" or config.mode == "jedi"}
+    return {
+        name: phase for name, phase in PHASES.items() if name != "probe" or config.mode == "jedi"
+    }
 
 
 PURPOSES = (*PHASES, "judge", "monitor", "evaluate", "collect")
@@ -84,7 +101,9 @@ def update_key(epoch_key: jax.Array, phase: Phase, number: jax.Array) -> jax.Arr
     return jax.random.fold_in(purpose_key(epoch_key, phase.name), number)
 
 
-def draw_for(phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights) -> Draw:
+def draw_for(
+    phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights
+) -> Draw:
     """Which rows make the batch of one update."""
     count, *inner = phase.batch(spec)
     keys = example_keys(key, count)
@@ -99,7 +118,9 @@ class Tally(NamedTuple):
     sums: dict[str, jax.Array]
     """Metrics, summed over the updates."""
     first_bad: jax.Array
-    """int32 scalar, number of the first update with a metric that is not finite; `NEVER` if all were."""
+    """int32 scalar, number of the first update with a metric that is not finite; `NEVER` if all
+    were.
+    """
 
 
 NEVER = 2**31 - 1
@@ -110,9 +131,15 @@ def join(a: Tally, b: Tally) -> Tally:
     return Tally(jax.tree.map(jnp.add, a.sums, b.sums), jnp.minimum(a.first_bad, b.first_bad))
 
 
-def run_updates(one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array) -> tuple[AgentState, Tally]:
-    """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with traced bounds."""
-    one = jax.jit(one, inline=True)  # so that it is traced once, not for its shapes and again for the loop
+def run_updates(
+    one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array
+) -> tuple[AgentState, Tally]:
+    """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with
+    traced bounds.
+    """
+    one = jax.jit(
+        one, inline=True
+    )  # so that it is traced once, not for its shapes and again for the loop
 
     def body(number, carry):
         agent, tally = carry
@@ -136,7 +163,8 @@ def run_phase(
     mesh: Mesh | None = None,
     axis_name: str | None = None,
 ) -> tuple[AgentState, Tally]:
-    """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a traced bound.
+    """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a
+    traced bound.
 
     Several devices share each batch by their `mesh` under jit, or by `axis_name` under pmap.
 
@@ -146,16 +174,26 @@ def run_phase(
 
     def one(agent, number):
         key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
-        draw = share(draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights), axis_name)
+        draw = share(
+            draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights), axis_name
+        )
         return phase.update(agent, spread(buffer.gather(replay, draw), mesh), key_update, axis_name)
 
     return together(run_updates(one, agent, start, stop), mesh)
 
 
 def draw_many(
-    phase: Phase, spec: AgentSpec, index: ReplayIndex, epoch_key: jax.Array, start: jax.Array, count: int, age_weights
+    phase: Phase,
+    spec: AgentSpec,
+    index: ReplayIndex,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    count: int,
+    age_weights,
 ) -> Draw:
-    """The draws of updates start..start+count-1, `[count, ...]`, for a replay whose frames live on the host."""
+    """The draws of updates start..start+count-1, `[count, ...]`, for a replay whose frames live on
+    the host.
+    """
 
     def one(number):
         key_draw, _ = jax.random.split(update_key(epoch_key, phase, number))
@@ -174,7 +212,9 @@ def run_batches(
     mesh: Mesh | None = None,
     axis_name: str | None = None,
 ) -> tuple[AgentState, Tally]:
-    """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond `stop` is ignored."""
+    """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond
+    `stop` is ignored.
+    """
 
     def one(agent, number):
         _, key_update = jax.random.split(update_key(epoch_key, phase, number))
@@ -194,9 +234,16 @@ class Counts(NamedTuple):
 
 
 def run_epoch(
-    agent: AgentState, replay: Replay, epoch_key: jax.Array, counts: Counts, gate: GateConfig, is_open: jax.Array,
-    at_opening: jax.Array, mesh: Mesh | None = None, axis_name: str | None = None,
-) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:  # fmt: skip
+    agent: AgentState,
+    replay: Replay,
+    epoch_key: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    is_open: jax.Array,
+    at_opening: jax.Array,
+    mesh: Mesh | None = None,
+    axis_name: str | None = None,
+) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:
     """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
 
     Args:
@@ -208,7 +255,12 @@ def run_epoch(
     Returns:
       The agent, tallies by phase, what the gate saw, and whether it is open.
     """
-    run = lambda name, agent, count: run_phase(PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name)
+
+    def run(name, agent, count):
+        return run_phase(
+            PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name
+        )
+
     tallies = {}
     agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
     agent, tallies["heads"] = run("heads", agent, counts.heads)
@@ -221,7 +273,9 @@ def run_epoch(
     return agent, tallies, judgement, now_open
 
 
-def judge_replay(agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array) -> Judgement:
+def judge_replay(
+    agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
+) -> Judgement:
     """The gate's test on endings from a replay on the device."""
     key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)

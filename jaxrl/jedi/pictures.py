@@ -1,4 +1,6 @@
-"""Real against imagined: the same actions in the real game and, open loop, inside the world model. `film.py` draws it."""
+"""Real against imagined: the same actions in the real game and, open loop, inside the world model.
+`film.py` draws it.
+"""
 
 from dataclasses import dataclass
 
@@ -36,7 +38,9 @@ class Comparison:
     real: np.ndarray
     """uint8 `[T + 1, H, W, 3]`."""
     seen: np.ndarray
-    """uint8 `[T + 1, H, W, 3]`: the probe's picture of the latents of the real frames; the best that imagination can look like."""
+    """uint8 `[T + 1, H, W, 3]`: the probe's picture of the latents of the real frames; the best
+    that imagination can look like.
+    """
     imagined: np.ndarray
     """uint8 `[T + 1, H, W, 3]`: the probe's picture of the imagined latents."""
     action: np.ndarray
@@ -51,12 +55,23 @@ class Comparison:
     """bool `[T]`, more likely than not."""
 
 
-def play_game(agent: AgentState, env: HostEnv, seed: int, steps: int, actions: tuple[int, ...] = (), before: int = 0) -> Game:
-    """Up to `steps` steps of one game by the policy; from step `before` on by `actions`, if there are any."""
+def play_game(
+    agent: AgentState,
+    env: HostEnv,
+    seed: int,
+    steps: int,
+    actions: tuple[int, ...] = (),
+    before: int = 0,
+) -> Game:
+    """Up to `steps` steps of one game by the policy; from step `before` on by `actions`, if there
+    are any.
+    """
     frames, taken, rewards, ends = [np.array(env.reset(seed))], [], [], []
     memory, first, key = policy_memory(agent.spec, (1,)), np.ones(1, bool), jax.random.key(seed)
     for t in range(steps):
-        memory, choice = act_on_device(agent, Observation(memory, frames[-1][None], first), jax.random.fold_in(key, t))
+        memory, choice = act_on_device(
+            agent, Observation(memory, frames[-1][None], first), jax.random.fold_in(key, t)
+        )
         action = int(choice["action"][0])
         if actions and t >= before:
             action = actions[t - before]
@@ -68,11 +83,15 @@ def play_game(agent: AgentState, env: HostEnv, seed: int, steps: int, actions: t
         first = np.array([bool(after.end or after.trunc)])
         if after.game_over:
             break
-    return Game(np.stack(frames), np.array(taken, np.int32), np.array(rewards, np.float32), np.array(ends))
+    return Game(
+        np.stack(frames), np.array(taken, np.int32), np.array(rewards, np.float32), np.array(ends)
+    )
 
 
 def eventful_stretch(game: Game, steps: int) -> tuple[int, int]:
-    """First step and length (at most `steps`, cut after an end) of the stretch with the most rewards and then the most movement."""
+    """First step and length (at most `steps`, cut after an end) of the stretch with the most
+    rewards and then the most movement.
+    """
     moved = np.abs(np.diff(game.frame.astype(np.int16), axis=0)).mean((1, 2, 3))
     best, found = -1.0, (0, min(steps, len(game.action)))
     for start in range(max(len(game.action) - steps // 2, 1)):
@@ -85,32 +104,52 @@ def eventful_stretch(game: Game, steps: int) -> tuple[int, int]:
     return found
 
 
-def compare(agent: AgentState, game: Game, start: int, steps: int, key: jax.Array, horizon: int | None = None) -> Comparison:
-    """Imagine along the actions of a game from step `start`, open loop, and show it beside what really happened.
+def compare(
+    agent: AgentState,
+    game: Game,
+    start: int,
+    steps: int,
+    key: jax.Array,
+    horizon: int | None = None,
+) -> Comparison:
+    """Imagine along the actions of a game from step `start`, open loop, and show it beside what
+    really happened.
 
-    The context is the frames up to `start`; imagination goes on to the end of the stretch whatever it predicts, or begins again
-    from the real frames after every `horizon` steps. Row t + 1 of the frames is what step t led to.
+    The context is the frames up to `start`; imagination goes on to the end of the stretch whatever
+    it predicts, or begins again from the real frames after every `horizon` steps. Row t + 1 of the
+    frames is what step t led to.
     """
     n = agent.spec.config.context
     stop = min(start + steps, len(game.action))
     length = min(horizon or stop - start, stop - start)
     begins = np.arange(start, stop, length)
-    contexts = jax.tree.map(lambda *rows: np.concatenate(rows), *(context_at(game, int(t), n) for t in begins))
+    contexts = jax.tree.map(
+        lambda *rows: np.concatenate(rows), *(context_at(game, int(t), n) for t in begins)
+    )
     along = np.minimum(begins[:, None] + np.arange(length), stop - 1)
     found = _imagine_along(agent, contexts, jnp.asarray(game.action[along]), key)
     z, reward, end = (
-        np.asarray(found[name]).reshape(-1, *found[name].shape[2:])[: stop - start] for name in ("z", "reward", "end")
+        np.asarray(found[name]).reshape(-1, *found[name].shape[2:])[: stop - start]
+        for name in ("z", "reward", "end")
     )
     real = game.frame[start : stop + 1]
     seen = _see(agent, real)
     return Comparison(
-        real, seen, np.concatenate([seen[:1], to_uint8(_decode(agent, z))]), game.action[start:stop], game.reward[start:stop],
-        reward, game.end[start:stop], end,
-    )  # fmt: skip
+        real,
+        seen,
+        np.concatenate([seen[:1], to_uint8(_decode(agent, z))]),
+        game.action[start:stop],
+        game.reward[start:stop],
+        reward,
+        game.end[start:stop],
+        end,
+    )
 
 
 def context_at(game: Game, t: int, n: int) -> Segment:
-    """The n frames up to frame t as a segment `[1, n]`; what lies before the game, or before the last end, is padding."""
+    """The n frames up to frame t as a segment `[1, n]`; what lies before the game, or before the
+    last end, is padding.
+    """
     rows = np.arange(t - n + 1, t + 1)
     ended_before = [bool(game.end[max(row, 0) : t].any()) for row in rows]
     mask = (rows >= 0) & ~np.array(ended_before)
@@ -118,7 +157,13 @@ def context_at(game: Game, t: int, n: int) -> Segment:
     past = np.where(mask & (rows < t), game.action[np.minimum(safe, len(game.action) - 1)], 0)
     blank = np.zeros((1, n), bool)
     return Segment(
-        game.frame[safe][None], past[None].astype(np.int32), np.zeros((1, n), np.float32), blank, blank, mask[None], mask[None]
+        game.frame[safe][None],
+        past[None].astype(np.int32),
+        np.zeros((1, n), np.float32),
+        blank,
+        blank,
+        mask[None],
+        mask[None],
     )
 
 
@@ -130,9 +175,15 @@ def _imagine_along(agent: AgentState, segments: Segment, actions, key):
         action, key = inputs
         world, outcome = advance(agent, world, action, *draw_noise(agent.spec, key, action.shape))
         reward = class_reward(jnp.argmax(outcome.reward_logits, -1))
-        return world, {"z": outcome.z, "reward": reward, "end": jnp.argmax(outcome.end_logits, -1) == 1}
+        return world, {
+            "z": outcome.z,
+            "reward": reward,
+            "end": jnp.argmax(outcome.end_logits, -1) == 1,
+        }
 
-    _, found = jax.lax.scan(step, begin(agent, segments), (actions.T, jax.random.split(key, actions.shape[1])))
+    _, found = jax.lax.scan(
+        step, begin(agent, segments), (actions.T, jax.random.split(key, actions.shape[1]))
+    )
     return jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), found)
 
 
@@ -149,17 +200,23 @@ def to_uint8(picture) -> np.ndarray:
 
 
 def compare_agents(
-    agents: dict[str, AgentState], env: HostEnv, steps: int, warm_up: int | None, seed: int, actions: tuple[int, ...] = (),
+    agents: dict[str, AgentState],
+    env: HostEnv,
+    steps: int,
+    warm_up: int | None,
+    seed: int,
+    actions: tuple[int, ...] = (),
     horizon: int | None = None,
-) -> dict[str, Comparison]:  # fmt: skip
-    """Play a real game (by the first agent's policy, then by `actions` if given), and let every agent imagine a stretch of it.
+) -> dict[str, Comparison]:
+    """Play a real game (by the first agent's policy, then by `actions` if given), and let every
+    agent imagine a stretch of it.
 
     Args:
       agents: by name.
       env: the game.
       steps: length of the stretch, if there are no `actions`.
-      warm_up: steps of the policy before it. None: `actions` begin at once; without them the policy's most eventful stretch
-        within 20 times as many steps is shown.
+      warm_up: steps of the policy before it. None: `actions` begin at once; without them the
+        policy's most eventful stretch within 20 times as many steps is shown.
       seed: of game, policy and imagination.
       actions: what to do.
       horizon: see `compare`.
@@ -176,14 +233,22 @@ def compare_agents(
         start, length = eventful_stretch(game, length)
     if start >= len(game.action):
         raise Refusal(
-            f"the real game was over after {len(game.action)} steps, before the warm-up of {before}: choose a shorter one"
+            f"the real game was over after {len(game.action)} steps, before the warm-up of "
+            f"{before}: choose a shorter one"
         )
     key = jax.random.key(seed)
-    return {name: compare(agent, game, start, length, key, horizon) for name, agent in agents.items()}
+    return {
+        name: compare(agent, game, start, length, key, horizon) for name, agent in agents.items()
+    }
 
 
 def compare_policy(
-    agent: AgentState, env: HostEnv, steps: int, warm_up: int | None, seed: int, actions: tuple[int, ...] = ()
+    agent: AgentState,
+    env: HostEnv,
+    steps: int,
+    warm_up: int | None,
+    seed: int,
+    actions: tuple[int, ...] = (),
 ) -> Comparison:
     """`compare_agents` with one."""
     return compare_agents({"": agent}, env, steps, warm_up, seed, actions)[""]

@@ -1,7 +1,8 @@
-"""Whole configurations by name, game and mode: `tiny` for two CPU cores, `small` for one modest GPU, `atari100k` for the benchmark.
+"""Whole configurations by name, game and mode: `tiny` for two CPU cores, `small` for one modest
+GPU, `atari100k` for the benchmark.
 
-The modes of one preset share schedule, batches, horizon and optimisers; they differ in the networks' sizes, which must fit frames or
-latents.
+The modes of one preset share schedule, batches, horizon and optimisers; they differ in the
+networks' sizes, which must fit frames or latents.
 """
 
 from dataclasses import replace
@@ -43,18 +44,31 @@ def as_separate(agent: AgentConfig) -> AgentConfig:
 
 
 def as_pixel(
-    agent: AgentConfig, denoiser: DenoiserConfig, reward_end: RewardEndConfig, actor_critic: ActorCriticConfig
+    agent: AgentConfig,
+    denoiser: DenoiserConfig,
+    reward_end: RewardEndConfig,
+    actor_critic: ActorCriticConfig,
 ) -> AgentConfig:
-    """The same agent on frames, with networks that fit them; rewards and ends are learned from real frames only, as in DIAMOND."""
+    """The same agent on frames, with networks that fit them; rewards and ends are learned from real
+    frames only, as in DIAMOND.
+    """
     heads = replace(agent.heads, sampled_share=0.0, noise=0.0)
     return replace(
-        agent, mode="pixel", encoder=FRAMES, edm=OFFSET, denoiser=denoiser, reward_end=reward_end, actor_critic=actor_critic,
+        agent,
+        mode="pixel",
+        encoder=FRAMES,
+        edm=OFFSET,
+        denoiser=denoiser,
+        reward_end=reward_end,
+        actor_critic=actor_critic,
         heads=heads,
-    )  # fmt: skip
+    )
 
 
 def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
-    """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on `catch` (docs/jedi.md)."""
+    """A few minutes on two CPU cores (mode "pixel": longer). All values are our choice, measured on
+    `catch` (docs/jedi.md).
+    """
     toy = env in TOYS
     agent = AgentConfig(
         context=2,
@@ -64,7 +78,9 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         actor_critic=ActorCriticConfig((32,), (False,) if toy else (True,), lstm_width=128),
         world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
         heads=HeadsLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
-        behaviour=BehaviourLearning(OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, spare_starts=2),
+        behaviour=BehaviourLearning(
+            OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, spare_starts=2
+        ),
         probe=ProbeLearning(widths=(32, 32, 16)),
         precision="float32",
     )
@@ -78,14 +94,30 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
     elif mode == "separate":
         agent = as_separate(agent)
     if env == "bricks":
-        # a game is longer and its rewards rarer: three times the play of `catch`, measured to be enough; and with patches of 8 pixels
-        # the latents lose the ball (return 4.6 instead of 20), so frames are small and halved once
+        # a game is longer and its rewards rarer: three times the play of `catch`, measured to be
+        # enough; and with patches of 8 pixels the latents lose the ball (return 4.6 instead of 20),
+        # so frames are small and halved once
         if mode != "pixel":
-            agent = replace(agent, encoder=replace(agent.encoder, widths=(64,)), probe=replace(agent.probe, widths=(32,)))
-        schedule = Schedule(14_336, 6_144, 256, 8_192, 256, Updates(3000, 1000, 200, 100), Updates(60, 30, 80, 10), 0)
+            agent = replace(
+                agent,
+                encoder=replace(agent.encoder, widths=(64,)),
+                probe=replace(agent.probe, widths=(32,)),
+            )
+        schedule = Schedule(
+            14_336,
+            6_144,
+            256,
+            8_192,
+            256,
+            Updates(3000, 1000, 200, 100),
+            Updates(60, 30, 80, 10),
+            0,
+        )
         gate, evaluate_every = GateConfig(latest_epoch=6), 4
     else:
-        schedule = Schedule(4_608, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0)
+        schedule = Schedule(
+            4_608, 2_048, 256, 4_096, 256, Updates(1000, 300, 100, 100), Updates(60, 30, 80, 10), 0
+        )
         gate, evaluate_every = GateConfig(latest_epoch=4), 1
     if toy:
         return JediConfig(
@@ -95,7 +127,9 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
             replay=ReplayConfig(capacity=20_000, episodes=4_000),
             schedule=schedule,
             gate=gate,
-            evaluation=EvaluationConfig(every=evaluate_every, episodes=100, final_episodes=100, max_steps=500),
+            evaluation=EvaluationConfig(
+                every=evaluate_every, episodes=100, final_episodes=100, max_steps=500
+            ),
             checkpoint=CheckpointConfig(minutes=1.0),
         )
     return JediConfig(
@@ -103,7 +137,9 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         game=GameConfig(frame_size=48, num_envs=4),
         agent=agent,
         replay=ReplayConfig(capacity=50_000, episodes=4_000),
-        schedule=Schedule(3_072, 2_048, 256, 4_096, 256, Updates(600, 150, 60, 150), Updates(80, 40, 40, 20), 0),
+        schedule=Schedule(
+            3_072, 2_048, 256, 4_096, 256, Updates(600, 150, 60, 150), Updates(80, 40, 40, 20), 0
+        ),
         gate=GateConfig(latest_epoch=1),
         evaluation=EvaluationConfig(every=2, episodes=4, final_episodes=8, max_steps=1_000),
         checkpoint=CheckpointConfig(minutes=1.0),
@@ -111,7 +147,9 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
 
 
 def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
-    """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells how long. Our choice, not run."""
+    """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells
+    how long. Our choice, not run.
+    """
     agent = AgentConfig(
         denoiser=DenoiserConfig((2, 2), (64, 64)),
         reward_end=RewardEndConfig((2,), (32,), lstm_width=512),
@@ -135,15 +173,23 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
         agent=agent,
         replay=ReplayConfig(capacity=60_000),
         schedule=Schedule(
-            50_000, 5_000, 100, 10_000, 200, Updates(4_000, 4_000, 2_000, 500), Updates(160, 160, 160, 20), final_epochs=10
+            50_000,
+            5_000,
+            100,
+            10_000,
+            200,
+            Updates(4_000, 4_000, 2_000, 500),
+            Updates(160, 160, 160, 20),
+            final_epochs=10,
         ),
         evaluation=EvaluationConfig(final_episodes=32),
     )
 
 
 def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
-    """The benchmark: 100 000 steps of one game, DIAMOND's schedule. Mode "pixel" has exactly DIAMOND's networks (4.4, 5.9 and 3.2
-    million parameters at 4 actions); the sizes for latents are our choice.
+    """The benchmark: 100 000 steps of one game, DIAMOND's schedule. Mode "pixel" has exactly
+    DIAMOND's networks (4.4, 5.9 and 3.2 million parameters at 4 actions); the sizes for latents are
+    our choice.
     """
     agent = AgentConfig(heads=HeadsLearning(sampled_share=0.125), encode_chunk=64)
     if mode == "pixel":
@@ -163,11 +209,22 @@ PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
 
 
 def options_for(config: JediConfig) -> list[str]:
-    """Options of `train` that give this configuration again: the nearest preset, and what differs from it."""
+    """Options of `train` that give this configuration again: the nearest preset, and what differs
+    from it.
+    """
     mode = config.agent.mode
-    changes = {name: differences(to_dict(preset(config.env, mode)), to_dict(config)) for name, preset in PRESETS.items()}
+    changes = {
+        name: differences(to_dict(preset(config.env, mode)), to_dict(config))
+        for name, preset in PRESETS.items()
+    }
     nearest = min(changes, key=lambda name: len(changes[name]))
-    options = ["--preset", nearest, "--env", config.env, *(["--mode", mode] if mode != "jedi" else [])]
+    options = [
+        "--preset",
+        nearest,
+        "--env",
+        config.env,
+        *(["--mode", mode] if mode != "jedi" else []),
+    ]
     for name, (_, value) in changes[nearest].items():
         values = value if isinstance(value, list) else [value]
         options += ["--" + name.replace("_", "-"), *map(str, values)]

@@ -17,7 +17,9 @@ from jaxrl.jedi.session import Session
 
 
 class Compiling:
-    """A pool of two threads that compile. The programs are found again by the calls that need them; an error shows there."""
+    """A pool of two threads that compile. The programs are found again by the calls that need them;
+    an error shows there.
+    """
 
     def __init__(self):
         self._pool = ThreadPoolExecutor(2)
@@ -36,19 +38,31 @@ def prepare_programs(session: Session, compiling: Compiling) -> None:
     store, settings = session.store, session.config.evaluation
     if not isinstance(store, stores.DeviceStore) or store.mesh.size > 1:
         return
-    shapes = lambda tree: jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
+
+    def shapes(tree):
+        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), tree)
+
     agent, replay, key = shapes(session.agent), shapes(store.replay), shapes(session.epoch_key)
     zero, mesh = jax.ShapeDtypeStruct((), jnp.int32), store.mesh
     first, steady = session.config.schedule.first, session.config.schedule.steady
     for name, phase in phases_of(session.config.agent).items():
         if not getattr(first, name) and not getattr(steady, name):
             continue
-        compiling.submit(lambda phase=phase: stores.run_phase.lower(phase, agent, replay, key, zero, zero, mesh).compile())
+        compiling.submit(
+            lambda phase=phase: stores.run_phase.lower(
+                phase, agent, replay, key, zero, zero, mesh
+            ).compile()
+        )
     if session.static:
         return
     if isinstance(session.env, JaxEnv):
         for episodes in sorted({settings.episodes, settings.final_episodes} - {0}):
-            job = lambda n=episodes: play_games_at_once.lower(session.env, agent, key, n, settings.max_steps).compile()
+
+            def job(n=episodes):
+                return play_games_at_once.lower(
+                    session.env, agent, key, n, settings.max_steps
+                ).compile()
+
             compiling.submit(job)
     else:
         lanes = EVALUATION_LANES

@@ -27,7 +27,9 @@ def held_out_episode(config: OfflineConfig, number: int) -> Episode:
     return dataset[dataset.held_out[number % len(dataset.held_out)]]
 
 
-def compare_recorded(agent: AgentState, episode: Episode, steps: int, warm_up: int | None, seed: int) -> Comparison:
+def compare_recorded(
+    agent: AgentState, episode: Episode, steps: int, warm_up: int | None, seed: int
+) -> Comparison:
     """Imagine a stretch of an episode: from step `warm_up` on, or (None) where most happens.
 
     Raises:
@@ -36,7 +38,10 @@ def compare_recorded(agent: AgentState, episode: Episode, steps: int, warm_up: i
     game = as_game(episode)
     start, length = (warm_up, steps) if warm_up is not None else eventful_stretch(game, steps)
     if start >= len(game.action):
-        raise Refusal(f"the episode has {len(game.action)} steps, not more than the warm-up of {start}: choose a shorter one")
+        raise Refusal(
+            f"the episode has {len(game.action)} steps, not more than the warm-up of {start}: "
+            "choose a shorter one"
+        )
     return compare(agent, game, start, length, jax.random.key(seed))
 
 
@@ -47,14 +52,24 @@ def restore(run_dir: Path) -> AgentState:
 
 
 def imagine_recorded(run_dir: Path, out: Path, steps: int, warm_up: int | None, seed: int) -> str:
-    """The command `imagine` for such a run: held-out episode number `seed`, and one sentence on what was written."""
+    """The command `imagine` for such a run: held-out episode number `seed`, and one sentence on
+    what was written.
+    """
     if out.suffix not in (".gif", ".png", ".npz"):
         raise Refusal(f"--out {out} must end in .gif, .png or .npz")
     if steps < 1 or (warm_up or 0) < 0:
-        raise Refusal(f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at least 0")
+        raise Refusal(
+            f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
+            "least 0"
+        )
     config, _ = read_offline(run_dir)
-    comparison = compare_recorded(restore(run_dir), held_out_episode(config, seed), steps, warm_up, seed)
+    comparison = compare_recorded(
+        restore(run_dir), held_out_episode(config, seed), steps, warm_up, seed
+    )
     write_comparisons({"recorded": comparison}, out)
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     ends = "right" if (comparison.end == comparison.imagined_end).all() else "wrong"
-    return f"{out}: {len(comparison.action)} steps of a held-out episode, rewards right at {right:.0%} of them, ends {ends}"
+    return (
+        f"{out}: {len(comparison.action)} steps of a held-out episode, rewards right at "
+        f"{right:.0%} of them, ends {ends}"
+    )

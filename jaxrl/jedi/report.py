@@ -1,4 +1,6 @@
-"""The report of a run: one HTML page that needs nothing else, and its pictures as files beside it."""
+"""The report of a run: one HTML page that needs nothing else, and its pictures as files
+beside it.
+"""
 
 import base64
 import html
@@ -13,7 +15,16 @@ from jaxrl.envs.atari100k import human_normalized
 from jaxrl.envs.make import make
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.figures import curves, gif_bytes, losses, monitors, png_bytes, references, seconds_by_part, time_bars
+from jaxrl.jedi.figures import (
+    curves,
+    gif_bytes,
+    losses,
+    monitors,
+    png_bytes,
+    references,
+    seconds_by_part,
+    time_bars,
+)
 from jaxrl.jedi.film import animation, film_strip
 from jaxrl.jedi.pictures import Comparison, compare_policy
 from jaxrl.jedi.presets import options_for
@@ -28,9 +39,11 @@ from jaxrl.train.rundir import place, read_config, write_atomically
 NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
 """By mode."""
 DRAWN = {
-    "jedi": "Imagined latents are drawn by a probe decoder that never trains the encoder; the middle row is its view of the real ones.",
+    "jedi": "Imagined latents are drawn by a probe decoder that never trains the encoder; the "
+    "middle row is its view of the real ones.",
     "pixel": "The latents are the frames themselves.",
-    "separate": "Imagined latents are drawn by the decoder they were trained with; the middle row is its view of the real ones.",
+    "separate": "Imagined latents are drawn by the decoder they were trained with; the middle row "
+    "is its view of the real ones.",
 }
 """How latents become pictures, by mode."""
 STEPS = 40
@@ -38,7 +51,8 @@ STEPS = 40
 
 
 def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
-    """Write `report/index.html` and its pictures from what lies in the run folder; returns the page's path.
+    """Write `report/index.html` and its pictures from what lies in the run folder; returns the
+    page's path.
 
     `make_env` makes the game, if the run's `config.env` cannot name it.
 
@@ -54,26 +68,45 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     agent, env_steps = restore_agent(folder, config, env)
     comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
     pictures = {
-        "curves.png": curves(rows, env.name), "monitors.png": monitors(rows, config), "losses.png": losses(rows),
-        "time.png": time_bars(rows), "film.png": png_bytes(film_strip(comparison)), "imagined.gif": gif_bytes(animation(comparison)),
-    }  # fmt: skip
+        "curves.png": curves(rows, env.name),
+        "monitors.png": monitors(rows, config),
+        "losses.png": losses(rows),
+        "time.png": time_bars(rows),
+        "film.png": png_bytes(film_strip(comparison)),
+        "imagined.gif": gif_bytes(animation(comparison)),
+    }
     out = folder / "report"
     out.mkdir(exist_ok=True)
-    if (out / "horizon.png").exists() and (out / "horizon.json").exists():  # from the command horizon
+    if (out / "horizon.png").exists() and (
+        out / "horizon.json"
+    ).exists():  # from the command horizon
         pictures["horizon.png"] = (out / "horizon.png").read_bytes()
     for name, data in pictures.items():
         write_atomically(out / name, data)
-    write_atomically(out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures))
+    write_atomically(
+        out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures)
+    )
     return out / "index.html"
 
 
 def page(
-    config: JediConfig, game: str, folder: Path, rows, env_steps: int, comparison: Comparison, pictures: dict[str, bytes]
+    config: JediConfig,
+    game: str,
+    folder: Path,
+    rows,
+    env_steps: int,
+    comparison: Comparison,
+    pictures: dict[str, bytes],
 ) -> str:
     """The HTML."""
-    show = lambda name, text: picture(pictures, name, text)
+
+    def show(name, text):
+        return picture(pictures, name, text)
+
     title = f"{NAMES[config.agent.mode]} on {html.escape(config.env)}"
-    return document(title, f"""
+    return document(
+        title,
+        f"""
 <p class="note">{summary(config, rows)}</p>
 {scores(game, rows)}
 <h2>Learning curves</h2>{show("curves.png", "learning curves")}
@@ -86,7 +119,8 @@ def page(
 <h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
 <h2>Going on</h2>{going_on(config, folder)}
 <h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
-""")  # fmt: skip
+""",
+    )
 
 
 def picture(pictures: dict[str, bytes], name: str, text: str) -> str:
@@ -112,13 +146,22 @@ img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 
 
 def over_the_horizon(folder: Path, show) -> str:
-    """What the command `horizon` has left in the folder, with the number of steps at which it was measured."""
+    """What the command `horizon` has left in the folder, with the number of steps at which it was
+    measured.
+    """
     told = json.loads((folder / "report" / "horizon.json").read_text())
     measured = ", ".join(
-        f"{html.escape(name)} after {run['env_steps']:,} environment steps" for name, run in told["runs"].items()
+        f"{html.escape(name)} after {run['env_steps']:,} environment steps"
+        for name, run in told["runs"].items()
     )
-    note = f"Error over the imagined steps, from {told['starts']:,} starts in {told['games']} real games: {measured}."
-    return f"<h3>How far can it be trusted?</h3><p>{note}</p>{show('horizon.png', 'error of imagination over the horizon')}"
+    note = (
+        f"Error over the imagined steps, from {told['starts']:,} starts in {told['games']} "
+        f"real games: {measured}."
+    )
+    return (
+        "<h3>How far can it be "
+        f"trusted?</h3><p>{note}</p>{show('horizon.png', 'error of imagination over the horizon')}"
+    )
 
 
 def summary(config: JediConfig, rows) -> str:
@@ -129,8 +172,10 @@ def summary(config: JediConfig, rows) -> str:
         for part in ("world_model", "heads", "behaviour")
     )
     return (
-        f"Seed {config.seed}, {last['env_steps']:,} environment steps, {len(rows)} epochs, updates: {updates}; "
-        f"{duration(last['time/total'])} of wall time, peak memory of the process {last['memory/process_bytes'] / 2**30:.1f} GiB, "
+        f"Seed {config.seed}, {last['env_steps']:,} environment steps, {len(rows)} epochs, "
+        f"updates: {updates}; "
+        f"{duration(last['time/total'])} of wall time, peak memory of the process "
+        f"{last['memory/process_bytes'] / 2**30:.1f} GiB, "
         f"replay {last['replay/bytes'] / 2**20:.0f} MiB."
     )
 
@@ -144,19 +189,33 @@ def scores(game: str, rows) -> str:
     for row in found:
         normalised = human_normalized(game, row["evaluate/return"])
         cells = (
-            f"{row['env_steps']:,}", f"{row['evaluate/return']:.2f}", f"{row['evaluate/std']:.2f}", f"{row['evaluate/min']:.1f}",
-            f"{row['evaluate/max']:.1f}", str(row["evaluate/episodes"]), "" if normalised is None else f"{normalised:.3f}",
-        )  # fmt: skip
+            f"{row['env_steps']:,}",
+            f"{row['evaluate/return']:.2f}",
+            f"{row['evaluate/std']:.2f}",
+            f"{row['evaluate/min']:.1f}",
+            f"{row['evaluate/max']:.1f}",
+            str(row["evaluate/episodes"]),
+            "" if normalised is None else f"{normalised:.3f}",
+        )
         lines.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
     heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalised")
     cut = sum(row.get("evaluate/cut") or 0 for row in found)
     known = "; ".join(f"{label} {value:.2f}" for value, label, _ in references(rows, game))
-    table = f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
-    return f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}. {_cut(cut)}</p>"
+    table = (
+        f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
+    )
+    return (
+        f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}. "
+        f"{_cut(cut)}</p>"
+    )
 
 
 def _cut(games: int) -> str:
-    return f"{games} games were cut after evaluation.max_steps; their returns count as they stood." if games else ""
+    return (
+        f"{games} games were cut after evaluation.max_steps; their returns count as they stood."
+        if games
+        else ""
+    )
 
 
 def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
@@ -164,8 +223,10 @@ def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     rewards = int(np.abs(np.sign(comparison.reward)).sum())
     return (
-        f"The same {len(comparison.action)} actions in the real game and, without looking at it again, inside the world model (agent after "
-        f"{env_steps:,} steps). {DRAWN[mode]} Imagined rewards were right at {right:.0%} of the steps; {rewards} of the real ones were "
+        f"The same {len(comparison.action)} actions in the real game and, without looking at it "
+        "again, inside the world model (agent after "
+        f"{env_steps:,} steps). {DRAWN[mode]} Imagined rewards were right at {right:.0%} of the "
+        f"steps; {rewards} of the real ones were "
         "not zero."
     )
 
@@ -173,20 +234,40 @@ def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
 def verdict(config: JediConfig, rows) -> str:
     """A sentence on collapse from the last epoch's monitors."""
     last = rows[-1]
-    std, rank, gain = (last.get(f"monitor/{name}") or 0.0 for name in ("latent_std", "participation_ratio", "context_gain"))
+    std, rank, gain = (
+        last.get(f"monitor/{name}") or 0.0
+        for name in ("latent_std", "participation_ratio", "context_gain")
+    )
     healthy = std > 0.4 * config.agent.world_model.hinge_floor and rank > 2 and gain > 0.01
-    judged = "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
-    floor = f"; the hinge's floor is {config.agent.world_model.hinge_floor}" if config.agent.mode == "jedi" else ""
+    judged = (
+        "No sign of collapse" if healthy else "The latents look collapsed, or the past is not used"
+    )
+    floor = (
+        f"; the hinge's floor is {config.agent.world_model.hinge_floor}"
+        if config.agent.mode == "jedi"
+        else ""
+    )
     if config.agent.mode == "pixel":
-        judged, floor = ("The past is used" if gain > 0.01 else "The past is not used"), "; of frames, not of latents"
+        judged, floor = (
+            ("The past is used" if gain > 0.01 else "The past is not used"),
+            "; of frames, not of latents",
+        )
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
-    gate = "The behaviour gate never opened." if opened is None else f"The behaviour gate opened in epoch {opened + 1}"
+    gate = (
+        "The behaviour gate never opened."
+        if opened is None
+        else f"The behaviour gate opened in epoch {opened + 1}"
+    )
     if opened is not None:
-        by_time = ", because its latest epoch had come: imagination does not yet end where the game does."
+        by_time = (
+            ", because its latest epoch had come: imagination does not yet end where the game does."
+        )
         gate += by_time if last.get("gate/forced") else ", when imagination passed its test."
     return (
-        f"{judged}: standard deviation {std:.3f} (0 when collapsed{floor if config.agent.mode != 'separate' else ''}), "
-        f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is ignored). {gate} "
+        f"{judged}: standard deviation {std:.3f} (0 when "
+        f"collapsed{floor if config.agent.mode != 'separate' else ''}), "
+        f"participation ratio {rank:.1f} directions, context gain {gain:.3f} (0 when the past is "
+        f"ignored). {gate} "
         f"Open-loop end recall {last['gate/end_recall']:.2f}."
     )
 
@@ -196,13 +277,15 @@ def times(rows) -> str:
     parts = seconds_by_part(rows)
     total = sum(parts.values()) or 1.0
     lines = "".join(
-        f'<tr><td>{part.replace("_", " ")}</td><td class="n">{value:.1f} s</td><td class="n">{value / total:.0%}</td></tr>'
+        f'<tr><td>{part.replace("_", " ")}</td><td class="n">{value:.1f} s</td><td '
+        f'class="n">{value / total:.0%}</td></tr>'
         for part, value in parts.items()
     )
     compiled = sum(row["compile/count"] for row in rows)
     later = sum(row["compile/count"] for row in rows[2:])
     return (
-        f"<table>{lines}</table><p class='note'>{compiled} programs were compiled, {later} of them after the second epoch. "
+        f"<table>{lines}</table><p class='note'>{compiled} programs were compiled, {later} of them "
+        "after the second epoch. "
         "Compiling and waiting for it count to the part that needed the program.</p>"
     )
 
@@ -211,7 +294,9 @@ def going_on(config: JediConfig, folder: Path) -> str:
     """Commands for the next steps."""
     near = not is_remote(folder) and folder.is_relative_to(Path.cwd())
     shown = folder.relative_to(Path.cwd()) if near else folder
-    longer = replace(config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps))
+    longer = replace(
+        config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps)
+    )
     options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
     commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
 python -m jaxrl.jedi plan --preset atari100k --mode {config.agent.mode} --env {config.env}

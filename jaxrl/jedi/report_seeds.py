@@ -1,4 +1,6 @@
-"""Several seeds side by side: one figure of their evaluations with intervals, and a page that leads to the report of each."""
+"""Several seeds side by side: one figure of their evaluations with intervals, and a page that leads
+to the report of each.
+"""
 
 import html
 import math
@@ -17,19 +19,25 @@ from jaxrl.train.rundir import place, read_config, write_atomically
 
 
 def mean_interval(values, level: float = 0.95) -> tuple[float, float]:
-    """Mean of independent values and the half width of its confidence interval by Student's t; infinite for a single value."""
+    """Mean of independent values and the half width of its confidence interval by Student's t;
+    infinite for a single value.
+    """
     values = np.asarray(values, np.float64)
     if len(values) < 2:
         return float(values.mean()), math.inf
     from scipy.stats import t
 
-    return float(values.mean()), float(t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values)))
+    return float(values.mean()), float(
+        t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
+    )
 
 
 def sentence(values) -> str:
     """Mean and interval in words."""
     mean, half = mean_interval(values)
-    spread = f" +- {half:.2f} (95 % interval of the mean, Student's t)" if math.isfinite(half) else ""
+    spread = (
+        f" +- {half:.2f} (95 % interval of the mean, Student's t)" if math.isfinite(half) else ""
+    )
     return f"{mean:.2f}{spread} over {len(values)} seed{'s' if len(values) != 1 else ''}"
 
 
@@ -54,9 +62,13 @@ def write_seeds_report(run_dir: str | Path) -> Path:
 
 
 def returns(rows: dict[str, list[dict]]) -> bytes:
-    """Evaluations of every seed over environment steps, and their mean with its interval where all seeds were evaluated."""
+    """Evaluations of every seed over environment steps, and their mean with its interval where all
+    seeds were evaluated.
+    """
     figure, (axis,) = new_figure(1)
-    curves = {name: dict(zip(*series(own, "evaluate/return"), strict=True)) for name, own in rows.items()}
+    curves = {
+        name: dict(zip(*series(own, "evaluate/return"), strict=True)) for name, own in rows.items()
+    }
     for name, curve in curves.items():
         axis.plot(list(curve), list(curve.values()), marker=".", alpha=0.5, label=name)
     shared = sorted(set.intersection(*(set(curve) for curve in curves.values())))
@@ -64,7 +76,9 @@ def returns(rows: dict[str, list[dict]]) -> bytes:
         middle = [mean_interval([curve[x] for curve in curves.values()]) for x in shared]
         mean, half = map(np.array, zip(*middle, strict=True))
         axis.plot(shared, mean, color="black", linewidth=2, label="mean")
-        axis.fill_between(shared, mean - half, mean + half, color="black", alpha=0.15, label="95 % interval")
+        axis.fill_between(
+            shared, mean - half, mean + half, color="black", alpha=0.15, label="95 % interval"
+        )
     axis.set_title("return per game in evaluation")
     axis.set_xlabel("environment steps")
     axis.grid(alpha=0.3)
@@ -74,7 +88,10 @@ def returns(rows: dict[str, list[dict]]) -> bytes:
 
 def page(config: JediConfig, folder: Path, rows: dict[str, list[dict]], pages: list[Path]) -> str:
     """The HTML."""
-    last = {name: [row["evaluate/return"] for row in own if row.get("evaluate/return") is not None] for name, own in rows.items()}
+    last = {
+        name: [row["evaluate/return"] for row in own if row.get("evaluate/return") is not None]
+        for name, own in rows.items()
+    }
     final = [values[-1] for values in last.values() if values]
     lines = "".join(
         f'<tr><td><a href="../{link.relative_to(folder)}">{name}</a></td><td>{rows[name][-1]["env_steps"]:,}</td>'

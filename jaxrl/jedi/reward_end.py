@@ -1,4 +1,6 @@
-"""The model of rewards and ends: convolutions on a pair of maps, an LSTM over time (DIAMOND, rew_end_model.py)."""
+"""The model of rewards and ends: convolutions on a pair of maps, an LSTM over time (DIAMOND,
+rew_end_model.py).
+"""
 
 from dataclasses import dataclass
 
@@ -34,17 +36,23 @@ class RewardEndConfig:
     lstm_width: int = 512
     """LSTM units, and hidden width of the head."""
     reward_prior: tuple[float, ...] = ()
-    """Expected shares of the reward classes -1, 0, +1, all above 0, sum 1: an untrained model then says about so much. Empty: one third
-    each. Where rewards are rare, the base rate need not be learned first then; RetinaNet (arXiv 1708.02002, section 4.1) begins at the
-    prior too. Our choice."""
+    """Expected shares of the reward classes -1, 0, +1, all above 0, sum 1: an untrained model then
+    says about so much. Empty: one third each. Where rewards are rare, the base rate need not be
+    learned first then; RetinaNet (arXiv 1708.02002, section 4.1) begins at the prior too. Our
+    choice.
+    """
     end_prior: tuple[float, ...] = ()
     """The same for "goes on" and "ends". Empty: one half each."""
     change_width: int = 0
-    """Features of a second reading of the step, from what changes on the map; see `ChangeReader`. 0: none, as in DIAMOND. Our choice."""
+    """Features of a second reading of the step, from what changes on the map; see `ChangeReader`.
+    0: none, as in DIAMOND. Our choice.
+    """
 
 
 class PairEncoder(nn.Module):
-    """Features of the step from one map to the next. `2 x [..., H, W, C], cond [..., E] -> [..., h, w, D]`."""
+    """Features of the step from one map to the next. `2 x [..., H, W, C], cond [..., E] -> [..., h,
+    w, D]`.
+    """
 
     config: RewardEndConfig
     dtype: jnp.dtype = jnp.float32
@@ -53,21 +61,29 @@ class PairEncoder(nn.Module):
     def __call__(self, z, z_next, cond):
         config = self.config
         attention = config.attention or (False,) * len(config.depths)
-        x = Conv(config.widths[0], dtype=self.dtype, name="conv_in")(jnp.concatenate([z, z_next], axis=-1))
+        x = Conv(config.widths[0], dtype=self.dtype, name="conv_in")(
+            jnp.concatenate([z, z_next], axis=-1)
+        )
         for level, (depth, width) in enumerate(zip(config.depths, config.widths, strict=True)):
             if level > 0:
                 x = Downsample(self.dtype, name=f"downsamples_{level}")(x)
-            x = ResBlocks((width,) * depth, attention[level], self.dtype, name=f"blocks_{level}")(x, cond)[-1]
-        final = ResBlocks((config.widths[-1],) * 2, True, self.dtype, name=f"blocks_{len(config.depths)}")
+            x = ResBlocks((width,) * depth, attention[level], self.dtype, name=f"blocks_{level}")(
+                x, cond
+            )[-1]
+        final = ResBlocks(
+            (config.widths[-1],) * 2, True, self.dtype, name=f"blocks_{len(config.depths)}"
+        )
         return final(x, cond)[-1]
 
 
 class ChangeReader(nn.Module):
-    """Logits of what a step changes somewhere on the map. `2 x [..., H, W, C] -> [..., classes]`, float32.
+    """Logits of what a step changes somewhere on the map. `2 x [..., H, W, C] -> [..., classes]`,
+    float32.
 
-    Two 3x3 convolutions see the map and its change; the largest value and the mean of each of their features are read linearly, from
-    weights that begin at zero. A brick that goes is so the same event wherever it goes. The pair of maps itself is nearly the same
-    before and after any step, and what is common hides what is not (figures: docs/jedi.md, "Rare rewards"). Our choice.
+    Two 3x3 convolutions see the map and its change; the largest value and the mean of each of their
+    features are read linearly, from weights that begin at zero. A brick that goes is so the same
+    event wherever it goes. The pair of maps itself is nearly the same before and after any step,
+    and what is common hides what is not (figures: docs/jedi.md, "Rare rewards"). Our choice.
     """
 
     features: int
@@ -81,7 +97,12 @@ class ChangeReader(nn.Module):
             x = nn.silu(Conv(self.features, dtype=self.dtype, name=f"conv_{layer}")(x))
         x, over_space = x.astype(jnp.float32), (-3, -2)
         read = jnp.concatenate([x.max(over_space), x.mean(over_space)], axis=-1)
-        return Dense(self.classes, kernel_init=initializers.zeros, bias_init=initializers.zeros, name="readout")(read)
+        return Dense(
+            self.classes,
+            kernel_init=initializers.zeros,
+            bias_init=initializers.zeros,
+            name="readout",
+        )(read)
 
 
 class RewardEnd(nn.Module):
@@ -99,32 +120,48 @@ class RewardEnd(nn.Module):
           state: LSTM state `[..., D]` before the first step.
           z, z_next: `[..., T, H, W, C]`, the maps before and after each step.
           action: int `[..., T]`.
-          live: bool `[..., T]`, False at padded steps, after which the state is zero (our choice; DIAMOND runs through padding).
+          live: bool `[..., T]`, False at padded steps, after which the state is zero (our choice;
+            DIAMOND runs through padding).
 
         Returns:
-          `(state after the last step, reward logits [..., T, 3], end logits [..., T, 2])`, logits float32.
+          `(state after the last step, reward logits [..., T, 3], end logits [..., T, 2])`, logits
+          float32.
         """
         cond = Embedding(self.num_actions, self.config.cond_width, name="act_emb")(action)
-        features = flatten_chw(PairEncoder(self.config, self.dtype, name="encoder")(z, z_next, cond))
+        features = flatten_chw(
+            PairEncoder(self.config, self.dtype, name="encoder")(z, z_next, cond)
+        )
         starts_fresh = None if live is None else preceded_by_padding(live)
         lstm = LSTM(self.config.lstm_width, self.dtype, name="lstm")
         state, states = lstm(state, features, reset=starts_fresh)
         classes = REWARD_CLASSES + END_CLASSES
-        head = MLP(self.config.lstm_width, classes, use_final_bias=False, name="head")  # in float32, like the LSTM's state
+        head = MLP(
+            self.config.lstm_width, classes, use_final_bias=False, name="head"
+        )  # in float32, like the LSTM's state
         logits = head(states.hidden).astype(jnp.float32)
         if self.config.change_width > 0:
-            logits = logits + ChangeReader(self.config.change_width, classes, self.dtype, name="changes")(z, z_next)
+            logits = logits + ChangeReader(
+                self.config.change_width, classes, self.dtype, name="changes"
+            )(z, z_next)
         reward, end = logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
-        return state, beginning_at(self.config.reward_prior, reward), beginning_at(self.config.end_prior, end)
+        return (
+            state,
+            beginning_at(self.config.reward_prior, reward),
+            beginning_at(self.config.end_prior, end),
+        )
 
 
 def beginning_at(prior: tuple[float, ...], logits: jax.Array) -> jax.Array:
-    """Logits `[..., K]` that are those of `prior` (K shares; empty: untouched) where the network says nothing."""
+    """Logits `[..., K]` that are those of `prior` (K shares; empty: untouched) where the network
+    says nothing.
+    """
     return logits + jnp.broadcast_to(jnp.log(jnp.asarray(prior)), logits.shape) if prior else logits
 
 
 def flatten_chw(x: jax.Array) -> jax.Array:
-    """`[..., H, W, C] -> [..., C*H*W]` in the order of the torch references, so that their weights load unchanged."""
+    """`[..., H, W, C] -> [..., C*H*W]` in the order of the torch references, so that their weights
+    load unchanged.
+    """
     return jnp.moveaxis(x, -1, -3).reshape(*x.shape[:-3], -1)
 
 

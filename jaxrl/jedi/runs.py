@@ -37,19 +37,30 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
     """
     if not run_dirs:
         raise Refusal("name at least one run with --run-dir")
-    configs = {name: from_dict(JediConfig, read_config(folder)) for name, folder in named(run_dirs).items()}
+    configs = {
+        name: from_dict(JediConfig, read_config(folder)) for name, folder in named(run_dirs).items()
+    }
     (first, config), *others = configs.items()
     for name, other in others:
         if other.env != config.env:
-            raise Refusal(f"{first} plays {config.env} and {name} plays {other.env}: only runs of one game can be compared")
+            raise Refusal(
+                f"{first} plays {config.env} and {name} plays {other.env}: only runs of one game "
+                "can be compared"
+            )
         if other.game.frame_size != config.game.frame_size:
-            sizes = f"{config.game.frame_size} pixels in {first} and {other.game.frame_size} in {name}"
+            sizes = (
+                f"{config.game.frame_size} pixels in {first} and {other.game.frame_size} in {name}"
+            )
             raise Refusal(f"frames have {sizes}: only runs with frames of one size can be compared")
     make_env = make_env or (lambda: make(config.env, config.game.frame_size))
     env = make_env()
-    restored = {name: restore_agent(folder, configs[name], env) for name, folder in named(run_dirs).items()}
+    restored = {
+        name: restore_agent(folder, configs[name], env) for name, folder in named(run_dirs).items()
+    }
     agents = {name: agent for name, (agent, _) in restored.items()}
-    return Runs(config, env, make_env, agents, {name: steps for name, (_, steps) in restored.items()})
+    return Runs(
+        config, env, make_env, agents, {name: steps for name, (_, steps) in restored.items()}
+    )
 
 
 def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
@@ -65,7 +76,9 @@ def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def draws_pictures(agent: AgentState) -> bool:
-    """Whether `decode` gives pictures: the probe of mode "jedi" must have been trained; other modes have their own decoder."""
+    """Whether `decode` gives pictures: the probe of mode "jedi" must have been trained; other modes
+    have their own decoder.
+    """
     return agent.spec.config.mode != "jedi" or int(agent.probe.updates) > 0
 
 
@@ -74,6 +87,7 @@ def need_pictures(agents: dict[str, AgentState]) -> None:
     for name, agent in agents.items():
         if not draws_pictures(agent):
             raise Refusal(
-                f"{name} was trained without the probe decoder (its probe updates are 0), so its latents cannot be shown: train "
+                f"{name} was trained without the probe decoder (its probe updates are 0), so its "
+                "latents cannot be shown: train "
                 "with --schedule.steady.probe above 0"
             )

@@ -1,4 +1,6 @@
-"""Another sampler for an agent that is already trained: speed against quality, without touching what it learned."""
+"""Another sampler for an agent that is already trained: speed against quality, without touching
+what it learned.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -39,10 +41,18 @@ def chosen_sampler(sampler: SamplerConfig, choice: SamplerChoice) -> SamplerConf
         raise Refusal(f"--denoising-steps is {choice.denoising_steps}: it must be at least 1")
     if choice.order not in (None, 1, 2):
         raise Refusal(f"--order is {choice.order}: it must be 1 (Euler) or 2 (Heun)")
-    churn = _given(s_churn=choice.churn, s_noise=choice.churn_noise, s_min=choice.churn_min, s_max=choice.churn_max)
+    churn = _given(
+        s_churn=choice.churn,
+        s_noise=choice.churn_noise,
+        s_min=choice.churn_min,
+        s_max=choice.churn_max,
+    )
     for name, value in churn.items():
         if not value >= 0:
-            raise Refusal(f"--churn{name[1:].replace('_churn', '').replace('_', '-')} is {value}: it must be at least 0")
+            raise Refusal(
+                f"--churn{name[1:].replace('_churn', '').replace('_', '-')} is {value}: it must be "
+                "at least 0"
+            )
     changed = _given(steps=choice.denoising_steps, order=choice.order)
     return replace(sampler, **changed, churn=replace(sampler.churn, **churn))
 

@@ -1,7 +1,9 @@
 """How a run is saved and restored.
 
-Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle of play with the policy's
-memory; and the counters. Random numbers need no saving: every key is made from the seed and the counters.
+Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle
+of play with the policy's
+memory; and the counters. Random numbers need no saving: every key is made from the seed and the
+counters.
 """
 
 import dataclasses
@@ -27,9 +29,14 @@ from jaxrl.train.rundir import place, write_atomically
 
 
 def save(session: Session, score: float | None = None) -> None:
-    """Write a checkpoint: new frames and games first, then (atomically, in the background) the arrays with the record."""
+    """Write a checkpoint: new frames and games first, then (atomically, in the background) the
+    arrays with the record.
+    """
     counters = session.counters
-    counters.seconds, counters.processor = time.monotonic() - session.began, time.process_time() - session.processor_began
+    counters.seconds, counters.processor = (
+        time.monotonic() - session.began,
+        time.process_time() - session.processor_began,
+    )
     counters.lines = session.log.lines
     step = counters.step
     if step in session.files:
@@ -40,7 +47,12 @@ def save(session: Session, score: float | None = None) -> None:
     session.log.flush()
     index = jax.tree.map(np.array, session.store.index)
     names, games = ([], None) if session.static else _save_play(session, step, index)
-    record = {"counters": dataclasses.asdict(counters), "partial": session.partial, "frames": names, "games": games}
+    record = {
+        "counters": dataclasses.asdict(counters),
+        "partial": session.partial,
+        "frames": names,
+        "games": games,
+    }
     session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
     session.files[step] = _files_of(record)
     session.saved_heads = index.head
@@ -48,10 +60,14 @@ def save(session: Session, score: float | None = None) -> None:
 
 
 def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
-    """Write what is new in the replay, and the games in the middle of play; the names of all shards needed, and of the games."""
+    """Write what is new in the replay, and the games in the middle of play; the names of all shards
+    needed, and of the games.
+    """
     folder = session.folder / "replay"
     names = disk.still_needed(folder, _frames_before(session), index)
-    names.append(disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads))
+    names.append(
+        disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads)
+    )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **session.players.save())
     write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
@@ -77,8 +93,14 @@ def settle(session: Session) -> None:
 def _tidy(session: Session) -> None:
     """Forget checkpoints that orbax removed, and delete the files that only they needed."""
     newest, folder = max(session.files), session.checkpoints.folder
-    session.files = {step: names for step, names in session.files.items() if step == newest or (folder / str(step)).exists()}
-    disk.remove_orphans(session.folder / "replay", {name for names in session.files.values() for name in names})
+    session.files = {
+        step: names
+        for step, names in session.files.items()
+        if step == newest or (folder / str(step)).exists()
+    }
+    disk.remove_orphans(
+        session.folder / "replay", {name for names in session.files.values() for name in names}
+    )
 
 
 def restore(session: Session) -> None:
@@ -96,7 +118,9 @@ def restore(session: Session) -> None:
     session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
     if not session.static:
         folder, size = session.folder / "replay", int(np.prod(session.agent.spec.frame_shape))
-        session.store.load(tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size))
+        session.store.load(
+            tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size)
+        )
         session.players.restore(_read_games(folder / record["games"]))
     session.counters, session.partial = Counters(**record["counters"]), record["partial"]
     session.saved_heads = np.array(tree["index"].head)
@@ -108,19 +132,21 @@ def _read_games(path: Path) -> dict[str, np.ndarray]:
             return dict(saved)
     except Exception as error:
         raise Refusal(
-            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the checkpoints that need it"
+            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the "
+            "checkpoints that need it"
         ) from error
 
 
 def restore_agent(
     run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
 ) -> tuple[AgentState, int]:
-    """Only the agent of a run, and the environment steps it has seen; a training that is going on there is not disturbed.
+    """Only the agent of a run, and the environment steps it has seen; a training that is going on
+    there is not disturbed.
 
     Args:
       run_dir, config, env: the run, its configuration and its game.
-      which: the last checkpoint, or the best evaluated one. The best of many small evaluations is a lucky one: for scores to
-        report, take the last.
+      which: the last checkpoint, or the best evaluated one. The best of many small evaluations is a
+        lucky one: for scores to report, take the last.
 
     Raises:
       Refusal: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
@@ -131,8 +157,14 @@ def restore_agent(
         raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None
     if which == "best" and step is None:
-        raise Refusal(f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then takes the last one")
-    template = {"agent": fresh_agent(config, env), "index": init_index(config.replay, config.game.num_envs)}
+        raise Refusal(
+            f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then "
+            "takes the last one"
+        )
+    template = {
+        "agent": fresh_agent(config, env),
+        "index": init_index(config.replay, config.game.num_envs),
+    }
     tree, record = checkpoints.restore(template, step)
     checkpoints.close()
     return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]

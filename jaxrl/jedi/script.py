@@ -9,7 +9,8 @@ from jaxrl.train.errors import Refusal
 
 
 def read_actions(words: Sequence[str], env: JaxEnv | HostEnv) -> tuple[int, ...]:
-    """Action numbers from words: `2`, `left`, `left*4` (four times), `2*10`. Capitals do not matter.
+    """Action numbers from words: `2`, `left`, `left*4` (four times), `2*10`. Capitals do not
+    matter.
 
     Names are the game's `action_names`, if it has any.
 
@@ -33,4 +34,6 @@ def _number(word, env):
     named = f", named {', '.join(names)}" if names else ""
     near = difflib.get_close_matches(word.lower(), names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise Refusal(f"{env.name} has actions 0 to {env.num_actions - 1}{named}; --actions holds {word!r}{hint}")
+    raise Refusal(
+        f"{env.name} has actions 0 to {env.num_actions - 1}{named}; --actions holds {word!r}{hint}"
+    )

@@ -1,7 +1,10 @@
-"""Several seeds of one configuration at once, or several games: their updates share one program, everything else is theirs.
+"""Several seeds of one configuration at once, or several games: their updates share one program,
+everything else is theirs.
 
-Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report` look at it alone, and it can be
-resumed alone. Here the runs are only kept in step: what is due in the one that is furthest behind is done for all that stand there.
+Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report`
+look at it alone, and it can be
+resumed alone. Here the runs are only kept in step: what is due in the one that is furthest behind
+is done for all that stand there.
 """
 
 import contextlib
@@ -25,7 +28,16 @@ from jaxrl.jedi.phases import PHASES, Phase
 from jaxrl.jedi.saving import save, settle
 from jaxrl.jedi.session import MakeEnv, Session, close
 from jaxrl.jedi.store import GROUP, DeviceStore, prefetch
-from jaxrl.jedi.train import STAGES, Result, announce, call_size, count, counts, next_stage, run_stage
+from jaxrl.jedi.train import (
+    STAGES,
+    Result,
+    announce,
+    call_size,
+    count,
+    counts,
+    next_stage,
+    run_stage,
+)
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress, aloud
 from jaxrl.train.rundir import place
@@ -33,9 +45,14 @@ from jaxrl.train.signals import StopRequest, stop_on_signals
 
 
 def train_seeds(
-    config: JediConfig, run_dir: str | Path, seeds: int, make_env: MakeEnv | None = None, say: Callable[[str], None] = aloud
+    config: JediConfig,
+    run_dir: str | Path,
+    seeds: int,
+    make_env: MakeEnv | None = None,
+    say: Callable[[str], None] = aloud,
 ) -> list[Result]:
-    """As `train`, for the seeds `config.seed` .. `config.seed + seeds - 1`, in the folders `run_dir/seed<k>`.
+    """As `train`, for the seeds `config.seed` .. `config.seed + seeds - 1`, in the folders
+    `run_dir/seed<k>`.
 
     Raises:
       Refusal: see `train`; fewer than one seed; more than one device.
@@ -44,18 +61,24 @@ def train_seeds(
 
 
 def train_games(
-    config: JediConfig, run_dir: str | Path, games: Sequence[str], seeds: int = 1, say: Callable[[str], None] = aloud
+    config: JediConfig,
+    run_dir: str | Path,
+    games: Sequence[str],
+    seeds: int = 1,
+    say: Callable[[str], None] = aloud,
 ) -> list[Result]:
     """As `train_seeds`, for every one of `games`, in the folders `run_dir/<game>/seed<k>`.
 
     The agents are one array of agents, so their networks must have the same shapes.
 
     Raises:
-      Refusal: as there; a game named twice; games that differ in the number of actions or the size of frames.
+      Refusal: as there; a game named twice; games that differ in the number of actions or the size
+        of frames.
     """
     if len(set(games)) < len(games):
         raise Refusal(
-            f"games in one program are named once each, not {', '.join(games)}: for several agents of one game use --seeds"
+            f"games in one program are named once each, not {', '.join(games)}: for several agents "
+            "of one game use --seeds"
         )
     check_alike(games, config.game.frame_size)
     runs = []
@@ -70,9 +93,15 @@ def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[J
     if seeds < 1:
         raise Refusal(f"seeds is {seeds}: at least one agent must be trained")
     if config.devices > 1:
-        raise Refusal(f"{seeds} seeds on {config.devices} devices: train them on one device together, or one seed on several")
+        raise Refusal(
+            f"{seeds} seeds on {config.devices} devices: train them on one device together, or one "
+            "seed on several"
+        )
     numbers = range(config.seed, config.seed + seeds)
-    return [(dataclasses.replace(config, seed=seed, devices=1), seed_folder(run_dir, seed)) for seed in numbers]
+    return [
+        (dataclasses.replace(config, seed=seed, devices=1), seed_folder(run_dir, seed))
+        for seed in numbers
+    ]
 
 
 def check_alike(games: Sequence[str], frame_size: int) -> None:
@@ -84,12 +113,21 @@ def check_alike(games: Sequence[str], frame_size: int) -> None:
         if not isinstance(env, JaxEnv):
             env.close()
     if len(set(found.values())) > 1:
-        listed = "; ".join(f"{game} has {actions} actions and frames {shape}" for game, (actions, shape) in found.items())
-        raise Refusal(f"games in one program need equally many actions and frames of one size ({listed}): train them one by one")
+        listed = "; ".join(
+            f"{game} has {actions} actions and frames {shape}"
+            for game, (actions, shape) in found.items()
+        )
+        raise Refusal(
+            f"games in one program need equally many actions and frames of one size ({listed}): "
+            "train them one by one"
+        )
 
 
 def train_runs(
-    runs: list[tuple[JediConfig, Path]], what: str, make_env: MakeEnv | None, say: Callable[[str], None]
+    runs: list[tuple[JediConfig, Path]],
+    what: str,
+    make_env: MakeEnv | None,
+    say: Callable[[str], None],
 ) -> list[Result]:
     """Train configurations of equal agents in step, each in its folder."""
     with stop_on_signals() as stop, contextlib.ExitStack() as stack:
@@ -105,7 +143,9 @@ def train_runs(
         for session in sessions:
             save(session)
             settle(session)
-    return [Result(s.folder, s.finished, stop.signal, s.partial.get("last_line", {})) for s in sessions]
+    return [
+        Result(s.folder, s.finished, stop.signal, s.partial.get("last_line", {})) for s in sessions
+    ]
 
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
@@ -120,7 +160,11 @@ def game_folder(run_dir: str | Path, game: str) -> Path:
 
 def seed_folders(run_dir: str | Path) -> list[Path]:
     """The runs below a common folder, by seed; [] if it is not one."""
-    found = [path for path in place(run_dir).glob("seed*") if path.name[4:].isdigit() and (path / "config.json").is_file()]
+    found = [
+        path
+        for path in place(run_dir).glob("seed*")
+        if path.name[4:].isdigit() and (path / "config.json").is_file()
+    ]
     return sorted(found, key=lambda path: int(path.name[4:]))
 
 
@@ -141,7 +185,9 @@ class Group:
     def take_apart(self) -> None:
         """Give every session its agent back."""
         if self.agents is not None:
-            for session, agent in zip(self.sessions, together.unstack(self.agents, len(self.sessions)), strict=True):
+            for session, agent in zip(
+                self.sessions, together.unstack(self.agents, len(self.sessions)), strict=True
+            ):
                 session.agent = agent
             self.agents = None
 
@@ -152,7 +198,9 @@ class Group:
         stores = [session.store for session in self.sessions]
         if all(isinstance(store, DeviceStore) for store in stores):
             replays = tuple(store.replay for store in stores)
-            self.agents, tally = _run_phase(phase, self.agents, replays, keys, jnp.array(starts), jnp.array(stops))
+            self.agents, tally = _run_phase(
+                phase, self.agents, replays, keys, jnp.array(starts), jnp.array(stops)
+            )
             return together.unstack(jax.device_get(tally), len(stores))
         return self._run_on_host(phase, keys, np.array(starts), np.array(stops))
 
@@ -168,9 +216,15 @@ class Group:
         for offset, batches in prefetch(load, range(0, int((stops - starts).max()), GROUP)):
             first = np.minimum(starts + offset, stops)
             last = np.minimum(first + GROUP, stops)
-            self.agents, tally = _run_batches(phase, self.agents, batches, keys, jnp.array(first), jnp.array(last))
+            self.agents, tally = _run_batches(
+                phase, self.agents, batches, keys, jnp.array(first), jnp.array(last)
+            )
             tally = together.unstack(jax.device_get(tally), len(self.sessions))
-            total = tally if total is None else [phases.join(a, b) for a, b in zip(total, tally, strict=True)]
+            total = (
+                tally
+                if total is None
+                else [phases.join(a, b) for a, b in zip(total, tally, strict=True)]
+            )
         return total
 
 
@@ -180,14 +234,19 @@ _run_batches = jax.jit(together.run_batches_of_seeds, static_argnums=0, donate_a
 
 def furthest_behind(sessions: list[Session]) -> list[Session]:
     """The unfinished runs that stand at the earliest stage; [] if all are finished."""
-    position = lambda session: (session.counters.epoch, session.counters.stage)
+
+    def position(session):
+        return (session.counters.epoch, session.counters.stage)
+
     unfinished = [session for session in sessions if not session.finished]
     earliest = min(map(position, unfinished), default=None)
     return [session for session in unfinished if position(session) == earliest]
 
 
 def advance(group: Group, members: list[Session], stop: StopRequest, say) -> None:
-    """The stage that is due for `members`: learning all at once, everything else one after the other."""
+    """The stage that is due for `members`: learning all at once, everything else one after the
+    other.
+    """
     stage = STAGES[members[0].counters.stage]
     if stage in PHASES:
         learn_together(group, members, PHASES[stage], stop)
@@ -208,9 +267,14 @@ def name_of(session: Session, sessions: list[Session]) -> str:
 
 
 def learn_together(group: Group, members: list[Session], phase: Phase, stop: StopRequest) -> None:
-    """The updates of one phase, or as many as were made when `stop` came. A seed may owe more than another, or none."""
+    """The updates of one phase, or as many as were made when `stop` came. A seed may owe more than
+    another, or none.
+    """
     owed = {id(session): getattr(counts(session), phase.name) for session in members}
-    left = lambda session: owed.get(id(session), 0) - session.counters.done if id(session) in owed else 0
+
+    def left(session):
+        return owed.get(id(session), 0) - session.counters.done if id(session) in owed else 0
+
     total, began = max(owed.values()), time.monotonic()
     with Progress(phase.name.replace("_", " "), total, total - max(map(left, members))) as bar:
         while not stop and max(map(left, members)) > 0:
@@ -218,7 +282,9 @@ def learn_together(group: Group, members: list[Session], phase: Phase, stop: Sto
             chunks = [min(chunk, left(session)) for session in group.sessions]
             starts = [session.counters.done for session in group.sessions]
             called = time.monotonic()
-            tallies = group.run(phase, starts, [start + n for start, n in zip(starts, chunks, strict=True)])
+            tallies = group.run(
+                phase, starts, [start + n for start, n in zip(starts, chunks, strict=True)]
+            )
             for session, tally, made in zip(group.sessions, tallies, chunks, strict=True):
                 if made:
                     count(session, phase, tally, made)

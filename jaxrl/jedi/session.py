@@ -101,7 +101,10 @@ class Session:
     def schedule_done(self) -> bool:
         """No more play and no more idle epochs are due (the present epoch may have stages left)."""
         schedule, counters = self.config.schedule, self.counters
-        return counters.env_steps >= schedule.env_steps and counters.idle_epochs >= schedule.final_epochs
+        return (
+            counters.env_steps >= schedule.env_steps
+            and counters.idle_epochs >= schedule.final_epochs
+        )
 
     @property
     def finished(self) -> bool:
@@ -120,11 +123,27 @@ def empty_epoch() -> dict[str, Any]:
 
 
 COUNTS = (
-    "game.num_envs", "game.frame_size", "agent.context", "agent.sampler.steps", "agent.world_model.batch",
-    "agent.world_model.autoregressive_steps", "agent.heads.batch", "agent.behaviour.batch", "agent.behaviour.horizon",
-    "agent.behaviour.spare_starts", "agent.probe.batch", "replay.capacity", "replay.episodes", "schedule.steps_per_epoch",
-    "gate.horizon", "gate.segments", "monitor.segments", "monitor.probe_states", "evaluation.max_steps", "checkpoint.keep",
-)  # fmt: skip
+    "game.num_envs",
+    "game.frame_size",
+    "agent.context",
+    "agent.sampler.steps",
+    "agent.world_model.batch",
+    "agent.world_model.autoregressive_steps",
+    "agent.heads.batch",
+    "agent.behaviour.batch",
+    "agent.behaviour.horizon",
+    "agent.behaviour.spare_starts",
+    "agent.probe.batch",
+    "replay.capacity",
+    "replay.episodes",
+    "schedule.steps_per_epoch",
+    "gate.horizon",
+    "gate.segments",
+    "monitor.segments",
+    "monitor.probe_states",
+    "evaluation.max_steps",
+    "checkpoint.keep",
+)
 """Fields that must be at least 1."""
 
 
@@ -135,40 +154,55 @@ def check(config: JediConfig) -> None:
         if values[name] < 1:
             raise Refusal(f"{name} is {values[name]}: it must be at least 1")
     if config.devices < 0:
-        raise Refusal(f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators")
+        raise Refusal(
+            f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
+        )
     for name in ("s_churn", "s_noise"):
         if values[f"agent.sampler.churn.{name}"] < 0:
-            raise Refusal(f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must be at least 0")
+            raise Refusal(
+                f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must "
+                "be at least 0"
+            )
     schedule, lanes = config.schedule, config.game.num_envs
     for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
         steps = getattr(schedule, name)
         if steps < 1 or steps % lanes:
-            raise Refusal(f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs ({lanes})")
+            raise Refusal(
+                f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs "
+                f"({lanes})"
+            )
     longest = max(
-        config.agent.context + config.agent.world_model.autoregressive_steps, config.agent.heads.length,
+        config.agent.context + config.agent.world_model.autoregressive_steps,
+        config.agent.heads.length,
         config.agent.context + config.gate.horizon,
-    )  # fmt: skip
+    )
     if config.replay.capacity // lanes < 2 * longest:
         raise Refusal(
-            f"replay.capacity ({config.replay.capacity}) gives each of {lanes} games fewer than {2 * longest} rows, but training cuts "
+            f"replay.capacity ({config.replay.capacity}) gives each of {lanes} games fewer than "
+            f"{2 * longest} rows, but training cuts "
             f"segments of {longest}: raise it to {2 * longest * lanes} or more"
         )
     if schedule.initial_steps // lanes < longest:
         raise Refusal(
-            f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one segment of {longest} steps per game: "
+            f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one "
+            f"segment of {longest} steps per game: "
             f"raise it to at least {longest * lanes}"
         )
     chunk = max(schedule.steps_per_epoch, schedule.initial_extra) // lanes
     if 2 * chunk > config.replay.capacity // lanes:
         raise Refusal(
-            f"replay.capacity ({config.replay.capacity}) is less than twice what is played at once ({chunk} steps in each of {lanes} "
+            f"replay.capacity ({config.replay.capacity}) is less than twice what is played at once "
+            f"({chunk} steps in each of {lanes} "
             f"games): raise it to at least {2 * chunk * lanes}, or lower schedule.steps_per_epoch"
         )
 
 
 def batch_sizes(config: JediConfig) -> dict[str, int]:
     """What several devices share."""
-    return {f"agent.{name}.batch": getattr(config.agent, name).batch for name in ("world_model", "heads", "behaviour", "probe")}
+    return {
+        f"agent.{name}.batch": getattr(config.agent, name).batch
+        for name in ("world_model", "heads", "behaviour", "probe")
+    }
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:

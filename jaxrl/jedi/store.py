@@ -1,7 +1,8 @@
-"""The replay as the training loop uses it: take in experience, run updates on it. Frames on the device, or on the host.
+"""The replay as the training loop uses it: take in experience, run updates on it. Frames on the
+device, or on the host.
 
-With frames on the host (when the device's memory is short) the device still decides which rows a batch needs; the host gathers
-them, one group of updates ahead. Both give the same results.
+With frames on the host (when the device's memory is short) the device still decides which rows a
+batch needs; the host gathers them, one group of updates ahead. Both give the same results.
 """
 
 import functools
@@ -26,7 +27,9 @@ GROUP = 16
 
 
 def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
-    """Whether the frames take at most half of a device's memory (True where the device does not tell)."""
+    """Whether the frames take at most half of a device's memory (True where the device does not
+    tell).
+    """
     limit = device_memory()
     return limit is None or 2 * buffer.frame_bytes(config, frame_shape) <= limit
 
@@ -34,7 +37,14 @@ def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
 class DeviceStore:
     """Index and frames on the device; a phase is one program, and so is a whole epoch."""
 
-    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"):
+    def __init__(
+        self,
+        config: ReplayConfig,
+        lanes: int,
+        spec: AgentSpec,
+        mesh: Mesh | None = None,
+        form: str = "jit",
+    ):
         self.replay, self.mesh = replicate(buffer.init(config, lanes, spec.frame_shape), mesh), mesh
         self.form = form
 
@@ -50,7 +60,9 @@ class DeviceStore:
     def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
         """Take over saved contents."""
         self.replay.frames.delete()  # before the new ones arrive: both together may not fit
-        index, frames = replicate((jax.tree.map(jnp.asarray, index), jnp.asarray(frames)), self.mesh)
+        index, frames = replicate(
+            (jax.tree.map(jnp.asarray, index), jnp.asarray(frames)), self.mesh
+        )
         self.replay = self.replay.replace(index=index, frames=frames)
 
     def append(self, chunk: Transitions) -> None:
@@ -68,7 +80,9 @@ class DeviceStore:
             return _phase_on_each(phase, self.mesh)(*arguments)
         return run_phase(phase, *arguments, self.mesh)
 
-    def run_epoch(self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]):
+    def run_epoch(
+        self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]
+    ):
         """All of an epoch's learning in one program; see `phases.run_epoch`."""
         is_open, at_opening = opening
         arguments = (agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)))
@@ -93,7 +107,9 @@ def _phase_on_each(phase: Phase, mesh: Mesh) -> Callable:
 @functools.cache
 def _epoch_on_each(gate, mesh: Mesh) -> Callable:
     def epoch(agent, replay, epoch_key, counts, is_open, at_opening, axis_name):
-        return phases.run_epoch(agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name)
+        return phases.run_epoch(
+            agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name
+        )
 
     return on_each(epoch, mesh)
 
@@ -104,12 +120,28 @@ def _batches_on_each(phase: Phase, mesh: Mesh) -> Callable:
 
 
 class HostStore:
-    """Index on the device, frames in host memory; batches are gathered by a second thread while the device computes."""
+    """Index on the device, frames in host memory; batches are gathered by a second thread while the
+    device computes.
+    """
 
-    def __init__(self, config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"):
+    def __init__(
+        self,
+        config: ReplayConfig,
+        lanes: int,
+        spec: AgentSpec,
+        mesh: Mesh | None = None,
+        form: str = "jit",
+    ):
         self.index = buffer.init_index(config, lanes)
-        self.frames = np.zeros((self.index.action.shape[0], int(np.prod(spec.frame_shape))), np.uint8)
-        self.frame_shape, self.age_weights, self.mesh, self.form = spec.frame_shape, config.age_weights, mesh, form
+        self.frames = np.zeros(
+            (self.index.action.shape[0], int(np.prod(spec.frame_shape))), np.uint8
+        )
+        self.frame_shape, self.age_weights, self.mesh, self.form = (
+            spec.frame_shape,
+            config.age_weights,
+            mesh,
+            form,
+        )
 
     def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
         """Take over saved contents."""
@@ -117,7 +149,10 @@ class HostStore:
 
     def append(self, chunk: Transitions) -> None:
         """Store experience."""
-        flat = lambda frame: np.asarray(frame).reshape(-1, self.frames.shape[1])
+
+        def flat(frame):
+            return np.asarray(frame).reshape(-1, self.frames.shape[1])
+
         blank = chunk._replace(frame=None, next_frame=None)
         self.index, rows, rows_next = _append_index(self.index, blank)
         self.frames[np.asarray(rows_next).reshape(-1)] = flat(chunk.next_frame)
@@ -130,7 +165,9 @@ class HostStore:
 
     def gather_for(self, phase: Phase, spec: AgentSpec, epoch_key, first: int) -> Segment:
         """The batches of the `GROUP` updates from number `first` on."""
-        return self.gather(_draw_many(phase, spec, self.index, epoch_key, first, GROUP, self.age_weights))
+        return self.gather(
+            _draw_many(phase, spec, self.index, epoch_key, first, GROUP, self.age_weights)
+        )
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
         """Updates start..stop-1 of a phase: `(agent, tally)`."""
@@ -167,9 +204,15 @@ def prefetch(load: Callable, items) -> Iterator[tuple]:
 Store = DeviceStore | HostStore
 
 
-def make_store(config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit") -> Store:
-    """The store that `config.storage` asks for ("auto": on the device if the frames fit); `form` is that of its programs."""
-    on_device = config.storage == "device" or (config.storage == "auto" and frames_fit(config, spec.frame_shape))
+def make_store(
+    config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"
+) -> Store:
+    """The store that `config.storage` asks for ("auto": on the device if the frames fit); `form` is
+    that of its programs.
+    """
+    on_device = config.storage == "device" or (
+        config.storage == "auto" and frames_fit(config, spec.frame_shape)
+    )
     return (DeviceStore if on_device else HostStore)(config, lanes, spec, mesh, form)
 
 

@@ -1,7 +1,9 @@
-"""Updates of several independent agents (seeds) in one program: each on batches from its own replay, all in step.
+"""Updates of several independent agents (seeds) in one program: each on batches from its own
+replay, all in step.
 
-The agents are one `AgentState` with a leading axis of seeds. The replays stay apart, because they are large and hardly touched; every
-seed draws from its own with its own keys, so that it learns exactly what it would learn alone.
+The agents are one `AgentState` with a leading axis of seeds. The replays stay apart, because they
+are large and hardly touched; every seed draws from its own with its own keys, so that it learns
+exactly what it would learn alone.
 """
 
 import jax
@@ -26,7 +28,12 @@ def unstack(tree, count: int) -> list:
 
 
 def run_phase_of_seeds(
-    phase: Phase, agents: AgentState, replays: tuple[Replay, ...], epoch_keys: jax.Array, starts: jax.Array, stops: jax.Array
+    phase: Phase,
+    agents: AgentState,
+    replays: tuple[Replay, ...],
+    epoch_keys: jax.Array,
+    starts: jax.Array,
+    stops: jax.Array,
 ) -> tuple[AgentState, Tally]:
     """What `phases.run_phase` does, for S agents at once.
 
@@ -35,15 +42,21 @@ def run_phase_of_seeds(
       agents: leading axis S.
       replays: S of them, frames on the device.
       epoch_keys: `[S]`.
-      starts, stops: int32 `[S]`, each agent makes its updates starts..stops-1; none if they are equal.
+      starts, stops: int32 `[S]`, each agent makes its updates starts..stops-1; none if they are
+        equal.
 
     Returns:
       The agents, and the tally of each (leading axis S).
     """
 
     def batches(keys_draw):
-        draws = [draw_for(phase, agents.spec, r.index, k, r.age_weights) for r, k in zip(replays, keys_draw, strict=True)]
-        return stack([buffer.gather(replay, draw) for replay, draw in zip(replays, draws, strict=True)])
+        draws = [
+            draw_for(phase, agents.spec, r.index, k, r.age_weights)
+            for r, k in zip(replays, keys_draw, strict=True)
+        ]
+        return stack(
+            [buffer.gather(replay, draw) for replay, draw in zip(replays, draws, strict=True)]
+        )
 
     def one(agents, numbers):
         keys = _split(phase, epoch_keys, numbers)
@@ -53,9 +66,16 @@ def run_phase_of_seeds(
 
 
 def run_batches_of_seeds(
-    phase: Phase, agents: AgentState, batches: Segment, epoch_keys: jax.Array, starts: jax.Array, stops: jax.Array
+    phase: Phase,
+    agents: AgentState,
+    batches: Segment,
+    epoch_keys: jax.Array,
+    starts: jax.Array,
+    stops: jax.Array,
 ) -> tuple[AgentState, Tally]:
-    """The same on batches prepared on the host, `[G, S, ...]`: slice i is for the updates number starts + i."""
+    """The same on batches prepared on the host, `[G, S, ...]`: slice i is for the updates number
+    starts + i.
+    """
 
     def one(agents, numbers):
         batch = jax.tree.map(lambda a: a[numbers[0] - starts[0]], batches)
@@ -66,7 +86,9 @@ def run_batches_of_seeds(
 
 def _split(phase: Phase, epoch_keys, numbers):
     """Keys `[S, 2]` for drawing and updating; the same as `phases.run_phase` uses."""
-    return jax.vmap(lambda key, number: jax.random.split(update_key(key, phase, number)))(epoch_keys, numbers)
+    return jax.vmap(lambda key, number: jax.random.split(update_key(key, phase, number)))(
+        epoch_keys, numbers
+    )
 
 
 def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
@@ -77,10 +99,15 @@ def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
         numbers = starts + i
         active = numbers < stops
         moved, metrics = one(agents, numbers)
-        agents = jax.tree.map(lambda new, old: jnp.where(_like(active, new), new, old), moved, agents)
+        agents = jax.tree.map(
+            lambda new, old: jnp.where(_like(active, new), new, old), moved, agents
+        )
         fine = jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))).all(0) | ~active
         first_bad = jnp.where(fine, tally.first_bad, jnp.minimum(tally.first_bad, numbers))
-        return agents, Tally(jax.tree.map(lambda sums, new: sums + jnp.where(active, new, 0.0), tally.sums, metrics), first_bad)
+        return agents, Tally(
+            jax.tree.map(lambda sums, new: sums + jnp.where(active, new, 0.0), tally.sums, metrics),
+            first_bad,
+        )
 
     shapes = jax.eval_shape(one, agents, starts)[1]
     sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)

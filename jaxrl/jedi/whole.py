@@ -1,4 +1,6 @@
-"""The whole loop inside one jitted program, for games in pure JAX: play, store, learn; the host only starts it."""
+"""The whole loop inside one jitted program, for games in pure JAX: play, store, learn; the host
+only starts it.
+"""
 
 from functools import partial
 
@@ -17,9 +19,18 @@ from jaxrl.train.parallel import over_members
 
 
 def play_and_learn(
-    env: JaxEnv, agent: AgentState, players: Players, replay: Replay, epoch_key: jax.Array, counts: Counts, gate: GateConfig,
-    is_open: jax.Array, at_opening: jax.Array, steps: int, epsilon: jax.Array,
-) -> tuple[AgentState, Players, Replay, dict[str, Tally], Judgement, jax.Array, Games]:  # fmt: skip
+    env: JaxEnv,
+    agent: AgentState,
+    players: Players,
+    replay: Replay,
+    epoch_key: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    is_open: jax.Array,
+    at_opening: jax.Array,
+    steps: int,
+    epsilon: jax.Array,
+) -> tuple[AgentState, Players, Replay, dict[str, Tally], Judgement, jax.Array, Games]:
     """One epoch: `steps` steps in every game, into the replay, then all learning.
 
     Args:
@@ -31,24 +42,40 @@ def play_and_learn(
       epsilon: share of random actions.
 
     Returns:
-      The run after the epoch, what the learning amounted to, what the gate saw, whether it is open, and the finished games.
+      The run after the epoch, what the learning amounted to, what the gate saw, whether it is open,
+      and the finished games.
     """
-    players, chunk, games = play(env, agent, players, purpose_key(epoch_key, "collect"), steps, epsilon)
+    players, chunk, games = play(
+        env, agent, players, purpose_key(epoch_key, "collect"), steps, epsilon
+    )
     replay = buffer.append(replay, chunk)
-    agent, tallies, judgement, is_open = run_epoch(agent, replay, epoch_key, counts, gate, is_open, at_opening)
+    agent, tallies, judgement, is_open = run_epoch(
+        agent, replay, epoch_key, counts, gate, is_open, at_opening
+    )
     return agent, players, replay, tallies, judgement, is_open, games
 
 
 def run_epochs(
-    env: JaxEnv, agent: AgentState, players: Players, replay: Replay, key: jax.Array, counts: Counts, gate: GateConfig,
-    at_opening: int, steps: int, epochs: int, epsilon: float = 0.01,
-) -> tuple[AgentState, Players, Replay, Judgement, Games]:  # fmt: skip
+    env: JaxEnv,
+    agent: AgentState,
+    players: Players,
+    replay: Replay,
+    key: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    at_opening: int,
+    steps: int,
+    epochs: int,
+    epsilon: float = 0.01,
+) -> tuple[AgentState, Players, Replay, Judgement, Games]:
     """`epochs` epochs of `play_and_learn` in one scan: a whole training run as a single program.
 
-    jit with `static_argnames=("env", "gate", "steps", "epochs")`. The replay must already hold an episode (random play).
+    jit with `static_argnames=("env", "gate", "steps", "epochs")`. The replay must already hold an
+    episode (random play).
 
     Returns:
-      The run at its end, and for every epoch what the gate saw and which games finished (leading axis `epochs`).
+      The run at its end, and for every epoch what the gate saw and which games finished (leading
+      axis `epochs`).
     """
     epoch = partial(play_and_learn, env)
 
@@ -56,7 +83,16 @@ def run_epochs(
         agent, players, replay, is_open = carry
         epoch_key = jax.random.fold_in(key, number)
         agent, players, replay, _, judgement, is_open, games = epoch(
-            agent, players, replay, epoch_key, counts, gate, is_open, jnp.int32(at_opening), steps, jnp.float32(epsilon)
+            agent,
+            players,
+            replay,
+            epoch_key,
+            counts,
+            gate,
+            is_open,
+            jnp.int32(at_opening),
+            steps,
+            jnp.float32(epsilon),
         )
         return (agent, players, replay, is_open), (judgement, games)
 
@@ -66,12 +102,27 @@ def run_epochs(
 
 
 def run_epochs_of_seeds(
-    env: JaxEnv, agents: AgentState, players: Players, replays: Replay, keys: jax.Array, counts: Counts, gate: GateConfig,
-    at_opening: int, steps: int, epochs: int, epsilon: float = 0.01, how: str = "auto",
-) -> tuple[AgentState, Players, Replay, Judgement, Games]:  # fmt: skip
-    """`run_epochs` for several seeds in the same program, games included: every state and `keys` have a leading axis of seeds.
+    env: JaxEnv,
+    agents: AgentState,
+    players: Players,
+    replays: Replay,
+    keys: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    at_opening: int,
+    steps: int,
+    epochs: int,
+    epsilon: float = 0.01,
+    how: str = "auto",
+) -> tuple[AgentState, Players, Replay, Judgement, Games]:
+    """`run_epochs` for several seeds in the same program, games included: every state and `keys`
+    have a leading axis of seeds.
 
-    jit with `static_argnames=("env", "gate", "steps", "epochs", "how")`; `how` as in `jaxrl.train.parallel.over_members`.
+    jit with `static_argnames=("env", "gate", "steps", "epochs", "how")`; `how` as in
+    `jaxrl.train.parallel.over_members`.
     """
-    one = lambda *own: run_epochs(env, *own, counts, gate, at_opening, steps, epochs, epsilon)
+
+    def one(*own):
+        return run_epochs(env, *own, counts, gate, at_opening, steps, epochs, epsilon)
+
     return over_members(one, how)(agents, players, replays, keys)

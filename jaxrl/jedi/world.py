@@ -1,4 +1,6 @@
-"""Imagination: the learned world as something one can step, and whole imagined trajectories in one scan."""
+"""Imagination: the learned world as something one can step, and whole imagined trajectories in one
+scan.
+"""
 
 from typing import NamedTuple
 
@@ -8,7 +10,15 @@ import jax.numpy as jnp
 from jaxrl.diffusion.noise import karras_sigmas
 from jaxrl.diffusion.precondition import combine, conditioners, over_space
 from jaxrl.diffusion.sample import sample
-from jaxrl.jedi.agent import AgentSpec, AgentState, encode, heads_memory, networks, policy_memory, policy_step
+from jaxrl.jedi.agent import (
+    AgentSpec,
+    AgentState,
+    encode,
+    heads_memory,
+    networks,
+    policy_memory,
+    policy_step,
+)
 from jaxrl.jedi.encoder import fix_scale
 from jaxrl.jedi.reward_end import class_reward, preceded_by_padding
 from jaxrl.nn.recurrent import LSTMState
@@ -47,16 +57,25 @@ class Noise(NamedTuple):
     x0: jax.Array
     """`[..., h, w, C]`, where sampling starts."""
     churn: jax.Array | None = None
-    """`[..., S, h, w, C]`, put back before each of the S denoising steps; None unless the sampler churns."""
+    """`[..., S, h, w, C]`, put back before each of the S denoising steps; None unless the sampler
+    churns.
+    """
 
 
 def draw_noise(spec: AgentSpec, key: jax.Array, leading: tuple[int, ...] = ()) -> Noise:
-    """Noise for latents `[*leading, h, w, C]`. The start does not depend on whether the sampler churns."""
+    """Noise for latents `[*leading, h, w, C]`. The start does not depend on whether the sampler
+    churns.
+    """
     sampler = spec.config.sampler
     x0 = jax.random.normal(key, (*leading, *spec.latent_shape))
     if sampler.churn.s_churn == 0:
         return Noise(x0)
-    return Noise(x0, jax.random.normal(jax.random.fold_in(key, 1), (*leading, sampler.steps, *spec.latent_shape)))
+    return Noise(
+        x0,
+        jax.random.normal(
+            jax.random.fold_in(key, 1), (*leading, sampler.steps, *spec.latent_shape)
+        ),
+    )
 
 
 def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
@@ -65,12 +84,13 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
     Args:
       spec: sizes and sampler.
       denoiser_params: parameters of the denoiser.
-      z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in the last place.
+      z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in
+        the last place.
       x0, churn: the fields of `Noise`; churn is needed if the sampler churns.
 
     Returns:
-      `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after every pass, as in DIAMOND; the
-      last Euler step returns them as they are.
+      `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after
+      every pass, as in DIAMOND; the last Euler step returns them as they are.
     """
     config, denoiser = spec.config, networks(spec).denoiser
     sampler = config.sampler
@@ -79,7 +99,9 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
     def denoise(x, sigma):
         c = conditioners(jnp.broadcast_to(sigma, x.shape[:-3]), config.edm)
         noisy = over_space(c.c_in) * x
-        output = denoiser.apply({"params": denoiser_params}, noisy, c.c_noise, z / config.edm.sigma_data, action, mask)
+        output = denoiser.apply(
+            {"params": denoiser_params}, noisy, c.c_noise, z / config.edm.sigma_data, action, mask
+        )
         denoised = combine(output, x, c)
         return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
 
@@ -89,15 +111,25 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
 
 
 def advance(
-    state: AgentState, world: WorldState, action: jax.Array, x0: jax.Array, churn: jax.Array | None = None
+    state: AgentState,
+    world: WorldState,
+    action: jax.Array,
+    x0: jax.Array,
+    churn: jax.Array | None = None,
 ) -> tuple[WorldState, Outcome]:
-    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from `draw_noise`. Deterministic given these:
-    rewards and ends come as logits.
+    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from
+    `draw_noise`. Deterministic given these: rewards and ends come as logits.
     """
     actions = world.action.at[..., -1].set(action)
-    z_next = predict(state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn)
+    z_next = predict(
+        state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn
+    )
     memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
-        {"params": state.heads.params}, world.memory, world.z[..., -1:, :, :, :], z_next[..., None, :, :, :], action[..., None]
+        {"params": state.heads.params},
+        world.memory,
+        world.z[..., -1:, :, :, :],
+        z_next[..., None, :, :, :],
+        action[..., None],
     )
     following = WorldState(
         jnp.concatenate([world.z[..., 1:, :, :, :], z_next[..., None, :, :, :]], axis=-4),
@@ -109,13 +141,19 @@ def advance(
 
 
 def begin(state: AgentState, start: Segment) -> WorldState:
-    """The imagined world at the last frame of segments `[..., n]`; the reward and end model has seen the transitions so far."""
+    """The imagined world at the last frame of segments `[..., n]`; the reward and end model has
+    seen the transitions so far.
+    """
     z = encode(state, start.frame, start.frame_mask)
     live = start.frame_mask[..., :-1]
     memory, *_ = networks(state.spec).reward_end.apply(
-        {"params": state.heads.params}, heads_memory(state.spec, start.action.shape[:-1]),
-        z[..., :-1, :, :, :], z[..., 1:, :, :, :], start.action[..., :-1], live,
-    )  # fmt: skip
+        {"params": state.heads.params},
+        heads_memory(state.spec, start.action.shape[:-1]),
+        z[..., :-1, :, :, :],
+        z[..., 1:, :, :, :],
+        start.action[..., :-1],
+        live,
+    )
     memory = forget(memory, ~live[..., -1])
     return WorldState(z, start.action, start.frame_mask, memory)
 
@@ -138,7 +176,9 @@ class Start(NamedTuple):
 
 
 def prepare(state: AgentState, start: Segment) -> Start:
-    """Begin at segments `[..., n]` and let the policy look at them: burn-in on the past, then the current latent."""
+    """Begin at segments `[..., n]` and let the policy look at them: burn-in on the past, then the
+    current latent.
+    """
     world = begin(state, start)
     before = policy_memory(state.spec, start.action.shape[:-1])
     if state.spec.config.context > 1:
@@ -166,9 +206,12 @@ class Rollout(NamedTuple):
     z_next: jax.Array
     """`[B, H, h, w, C]`, the latent reached, before any reset."""
     reset: jax.Array
-    """bool `[B, H]`: the trajectory began anew before this step, because the one before ended the episode."""
+    """bool `[B, H]`: the trajectory began anew before this step, because the one before ended the
+    episode.
+    """
     before: LSTMState
-    """`[B, H, D]`: the policy's memory before step t where `reset`; at t = 0, of every trajectory."""
+    """`[B, H, D]`: the policy's memory before step t where `reset`; at t = 0, of every trajectory.
+    """
 
 
 def imagine(
@@ -178,8 +221,8 @@ def imagine(
 
     Args:
       state: the agent.
-      batch: start segments `[B, S, n]`: each trajectory begins at its first and, after each imagined end, goes on at the
-        next of its S (round and round).
+      batch: start segments `[B, S, n]`: each trajectory begins at its first and, after each
+        imagined end, goes on at the next of its S (round and round).
       key: PRNG key.
       axis_name: device axis, if the batch is spread over one.
 
@@ -189,7 +232,9 @@ def imagine(
     config = state.spec.config
     count, starts_each, _ = batch.action.shape
     starts = prepare(state, batch)
-    pick = lambda i: jax.tree.map(lambda a: jax.vmap(lambda own, j: own[j])(a, i), starts)
+
+    def pick(i):
+        return jax.tree.map(lambda a: jax.vmap(lambda own, j: own[j])(a, i), starts)
 
     def step(carry, t):
         now, uses, reset = carry
@@ -203,8 +248,12 @@ def imagine(
 
         uses = uses + end
         anew = pick(uses % starts_each)
-        following = jax.tree.map(lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on)
-        record = Rollout(now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before)
+        following = jax.tree.map(
+            lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on
+        )
+        record = Rollout(
+            now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before
+        )
         return (following, uses, end), (record, categorical.entropy(now.logits))
 
     keys = example_keys(key, count, axis_name)
@@ -230,11 +279,16 @@ class _Draws(NamedTuple):
 
 
 def _draws(key, spec):
-    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and the noise of sampling."""
+    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and
+    the noise of sampling.
+    """
     a, r, e, x = jax.random.split(key, 4)
     return _Draws(
-        jax.random.gumbel(a, (spec.num_actions,)), jax.random.gumbel(r, (3,)), jax.random.gumbel(e, (2,)), draw_noise(spec, x)
-    )  # fmt: skip
+        jax.random.gumbel(a, (spec.num_actions,)),
+        jax.random.gumbel(r, (3,)),
+        jax.random.gumbel(e, (2,)),
+        draw_noise(spec, x),
+    )
 
 
 def _like(flag, array):

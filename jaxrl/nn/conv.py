@@ -2,11 +2,12 @@
 
 Every network here accepts any number of leading axes: `[..., H, W, C]`.
 
-Why `conv2d` has its own derivative rule: on XLA's CPU backend the *gradient* of a convolution inside a `scan` or
-`while_loop` runs 12 to 34 times slower than outside it (benchmarks/conv_in_scan.py, results in benchmarks/results/), which
-would forbid "one program per epoch" on a laptop. On CPU the derivative is therefore written so that its transpose is fast there: with
-respect to the input a plain convolution, with respect to the kernel one matrix product for each of its positions. The forward pass,
-and everything on GPU and TPU, stays XLA's own convolution.
+Why `conv2d` has its own derivative rule: on XLA's CPU backend the *gradient* of a convolution
+inside a `scan` or `while_loop` runs 12 to 34 times slower than outside it
+(benchmarks/conv_in_scan.py, results in benchmarks/results/), which would forbid "one program per
+epoch" on a laptop. On CPU the derivative is therefore written so that its transpose is fast there:
+with respect to the input a plain convolution, with respect to the kernel one matrix product for
+each of its positions. The forward pass, and everything on GPU and TPU, stays XLA's own convolution.
 """
 
 import functools
@@ -21,10 +22,12 @@ from jaxrl.nn.mlp import per_feature
 
 
 def conv2d(x: jax.Array, kernel: jax.Array, stride: int = 1) -> jax.Array:
-    """Cross-correlation with zero padding `k // 2` on every side (torch `padding=1` for 3x3, none for 1x1).
+    """Cross-correlation with zero padding `k // 2` on every side (torch `padding=1` for 3x3, none
+    for 1x1).
 
     Args:
-      x: `[..., H, W, C]`, any float dtype, any number of leading axes (they become one batch; prefer this to `vmap`).
+      x: `[..., H, W, C]`, any float dtype, any number of leading axes (they become one batch;
+        prefer this to `vmap`).
       kernel: `[k, k, C, D]`, odd k, same dtype as `x`.
       stride: 1 or more; the output has `ceil(H / stride)` rows.
 
@@ -51,7 +54,8 @@ def _conv_jvp(stride, primals, tangents):
     def xla(x, kernel, dx, dkernel):
         return _conv_xla(dx, kernel, stride) + _conv_xla(x, dkernel, stride)
 
-    # checkpoint: without it the shifted maps (k*k times the activations) would be kept for the backward pass.
+    # checkpoint: without it the shifted maps (k*k times the activations) would be kept for the
+    # backward pass.
     @jax.checkpoint
     def cpu(x, kernel, dx, dkernel):
         along_x = _conv_to_transpose(dx, kernel) if stride == 1 else _conv_taps(dx, kernel, stride)
@@ -64,21 +68,30 @@ def _conv_jvp(stride, primals, tangents):
 def _conv_xla(x, kernel, stride):
     pad = kernel.shape[0] // 2
     return lax.conv_general_dilated(
-        x, kernel, (stride, stride), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+        x,
+        kernel,
+        (stride, stride),
+        ((pad, pad), (pad, pad)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
 
 
 def _conv_to_transpose(x, kernel):
-    """`_conv_xla(x, kernel, 1)`, written so that its transpose with respect to x is a convolution that XLA's CPU backend runs quickly in
-    loops: the kernel is stored as `[k, k, D, C]`, which makes that of the transpose the usual HWIO.
+    """`_conv_xla(x, kernel, 1)`, written so that its transpose with respect to x is a convolution
+    that XLA's CPU backend runs quickly in loops: the kernel is stored as `[k, k, D, C]`, which
+    makes that of the transpose the usual HWIO.
     """
     pad = kernel.shape[0] // 2
     stored = jnp.swapaxes(kernel, 2, 3)
-    return lax.conv_general_dilated(x, stored, (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWOI", "NHWC"))
+    return lax.conv_general_dilated(
+        x, stored, (1, 1), ((pad, pad), (pad, pad)), dimension_numbers=("NHWC", "HWOI", "NHWC")
+    )
 
 
 def _conv_taps(x, kernel, stride):
-    """`_conv_xla` as a sum over the kernel's k*k positions; the transpose with respect to it is one matrix product for each."""
+    """`_conv_xla` as a sum over the kernel's k*k positions; the transpose with respect to it is one
+    matrix product for each.
+    """
     size, pad = kernel.shape[0], kernel.shape[0] // 2
     batch, height, width, channels = x.shape
     rows, columns = -(-height // stride), -(-width // stride)
@@ -92,7 +105,9 @@ def _conv_taps(x, kernel, stride):
 
 
 class Conv(nn.Module):
-    """3x3 (or 1x1) convolution with bias; parameters float32, arithmetic in `dtype`. `[..., H, W, C] -> [..., H', W', D]`."""
+    """3x3 (or 1x1) convolution with bias; parameters float32, arithmetic in `dtype`. `[..., H, W,
+    C] -> [..., H', W', D]`.
+    """
 
     features: int
     size: int = 3
@@ -112,7 +127,9 @@ class Conv(nn.Module):
 
 
 class Downsample(nn.Module):
-    """3x3 convolution with stride 2, orthogonal weights. `[..., H, W, C] -> [..., ceil(H/2), ceil(W/2), C]`."""
+    """3x3 convolution with stride 2, orthogonal weights. `[..., H, W, C] -> [..., ceil(H/2),
+    ceil(W/2), C]`.
+    """
 
     dtype: jnp.dtype = jnp.float32
 
@@ -134,14 +151,18 @@ class Upsample(nn.Module):
 
 
 def max_pool2(x: jax.Array) -> jax.Array:
-    """Maximum over 2x2 windows; an odd last row or column is dropped, as in torch. `[..., H, W, C] -> [..., H//2, W//2, C]`."""
+    """Maximum over 2x2 windows; an odd last row or column is dropped, as in torch. `[..., H, W, C]
+    -> [..., H//2, W//2, C]`.
+    """
     *leading, height, width, channels = x.shape
     x = x[..., : height // 2 * 2, : width // 2 * 2, :]
     return x.reshape(*leading, height // 2, 2, width // 2, 2, channels).max(axis=(-4, -2))
 
 
 def space_to_depth(x: jax.Array, block: int) -> jax.Array:
-    """Fold `block` x `block` squares into channels. `[..., H, W, C] -> [..., H/block, W/block, block*block*C]`."""
+    """Fold `block` x `block` squares into channels. `[..., H, W, C] -> [..., H/block, W/block,
+    block*block*C]`.
+    """
     *leading, height, width, channels = x.shape
     x = x.reshape(*leading, height // block, block, width // block, block, channels)
     x = jnp.moveaxis(x, -4, -3)

@@ -1,4 +1,6 @@
-"""Frame encoders, a decoder, and the ways to fix the scale of a latent map. Shared by world models and quantizers."""
+"""Frame encoders, a decoder, and the ways to fix the scale of a latent map. Shared by world models
+and quantizers.
+"""
 
 from collections.abc import Sequence
 
@@ -36,7 +38,9 @@ class ConvEncoder(nn.Module):
 
 
 class StridedEncoder(nn.Module):
-    """Only stride-2 convolutions and one residual block: the cheap encoder for CPUs. Shapes as `ConvEncoder`."""
+    """Only stride-2 convolutions and one residual block: the cheap encoder for CPUs. Shapes as
+    `ConvEncoder`.
+    """
 
     widths: Sequence[int]
     features: int
@@ -55,8 +59,8 @@ class StridedEncoder(nn.Module):
 class LocalEncoder(nn.Module):
     """Stride-2 convolutions and pointwise layers, no statistics over the map.
 
-    Every latent position sees only its own patch of the frame (15 x 15 pixels for 3 levels). Small moving things then cannot be
-    drowned by the rest. Shapes as `ConvEncoder`.
+    Every latent position sees only its own patch of the frame (15 x 15 pixels for 3 levels). Small
+    moving things then cannot be drowned by the rest. Shapes as `ConvEncoder`.
     """
 
     widths: Sequence[int]
@@ -66,16 +70,19 @@ class LocalEncoder(nn.Module):
     @nn.compact
     def __call__(self, x):
         for level, width in enumerate(self.widths):
-            x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(x if level == 0 else nn.silu(x))
+            x = Conv(width, stride=2, dtype=self.dtype, name=f"conv_{level}")(
+                x if level == 0 else nn.silu(x)
+            )
         x = x + Conv(self.widths[-1], size=1, dtype=self.dtype, name="pointwise")(nn.silu(x))
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(nn.silu(x))
 
 
 class PatchEncoder(nn.Module):
-    """Squares folded into channels, then convolutions at the two coarsest resolutions only; the finest maps never exist.
+    """Squares folded into channels, then convolutions at the two coarsest resolutions only; the
+    finest maps never exist.
 
-    Four times cheaper than `ConvEncoder` in arithmetic, and in memory more. Only the last of `widths` is used. Shapes as
-    `ConvEncoder`.
+    Four times cheaper than `ConvEncoder` in arithmetic, and in memory more. Only the last of
+    `widths` is used. Shapes as `ConvEncoder`.
     """
 
     widths: Sequence[int]
@@ -95,7 +102,8 @@ class PatchEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """Mirror of an encoder: a residual block and an upsampling per level. `[..., h, w, D] -> [..., h 2^L, w 2^L, channels]`.
+    """Mirror of an encoder: a residual block and an upsampling per level. `[..., h, w, D] -> [...,
+    h 2^L, w 2^L, channels]`.
 
     Attributes:
       widths: channels of the L levels, from the latent map outwards.
@@ -117,7 +125,9 @@ class ConvDecoder(nn.Module):
 
 
 RMS = 0.5
-"""Root mean square that `rms` and its kin give a latent map; equals EDM's sigma_data, so that its constants carry over."""
+"""Root mean square that `rms` and its kin give a latent map; equals EDM's sigma_data, so that its
+constants carry over.
+"""
 
 _TINY = 1e-6
 

@@ -1,4 +1,6 @@
-"""Load a PyTorch state dict into Flax parameters: names are matched, layouts turned, and every difference is reported."""
+"""Load a PyTorch state dict into Flax parameters: names are matched, layouts turned, and every
+difference is reported.
+"""
 
 import re
 from collections.abc import Mapping
@@ -15,8 +17,14 @@ RENAMES = (
     (r"\b(cond_proj|head)\.0\.", r"\1.layers.0."),
     (r"\b(cond_proj|head)\.2\.", r"\1.layers.1."),
     (r"\bact_emb\.0\.", "act_emb."),
-    (r"^(.*\.)?encoder\.encoder\.0\.", r"\1conv_in."),  # ActorCriticEncoder = Sequential(conv, block, pool, block, pool, ...)
-    (r"^(.*\.)?encoder\.encoder\.(\d+)\.", lambda match: f"{match[1] or ''}blocks.{int(match[2]) // 2}."),
+    (
+        r"^(.*\.)?encoder\.encoder\.0\.",
+        r"\1conv_in.",
+    ),  # ActorCriticEncoder = Sequential(conv, block, pool, block, pool, ...)
+    (
+        r"^(.*\.)?encoder\.encoder\.(\d+)\.",
+        lambda match: f"{match[1] or ''}blocks.{int(match[2]) // 2}.",
+    ),
     (r"_l0$", ""),  # LSTM and LSTMCell
 )
 
@@ -34,8 +42,10 @@ def from_torch(weights: Mapping[str, np.ndarray], template: dict, renames=RENAME
     """Flax parameters with the values of a PyTorch state dict.
 
     Args:
-      weights: parameter name -> array in torch layout: convolutions OIHW, linear layers [out, in], LSTM [4D, in] and [4D, D].
-      template: parameters (or their shapes, `jax.eval_shape`) as `module.init` makes them, without the "params" level.
+      weights: parameter name -> array in torch layout: convolutions OIHW, linear layers [out, in],
+        LSTM [4D, in] and [4D, D].
+      template: parameters (or their shapes, `jax.eval_shape`) as `module.init` makes them, without
+        the "params" level.
       renames: pairs (regular expression, replacement) applied to every torch name.
 
     Returns:
@@ -55,7 +65,9 @@ def from_torch(weights: Mapping[str, np.ndarray], template: dict, renames=RENAME
         if value.shape != flat[path].shape:
             problems.append(f"{name} has shape {np.shape(array)}, {path} wants {flat[path].shape}")
         loaded[path] = jnp.asarray(value, jnp.float32)
-    problems += [f"nothing for {path} {leaf.shape}" for path, leaf in flat.items() if path not in loaded]
+    problems += [
+        f"nothing for {path} {leaf.shape}" for path, leaf in flat.items() if path not in loaded
+    ]
     if problems:
         raise ValueError("the weights do not fit the network: " + "; ".join(problems))
     return unflatten_dict({tuple(path.split("/")): value for path, value in loaded.items()})

@@ -1,4 +1,6 @@
-"""Linear layers with PyTorch's default initialisation, and the two-layer perceptron that conditions the denoiser."""
+"""Linear layers with PyTorch's default initialisation, and the two-layer perceptron that conditions
+the denoiser.
+"""
 
 import flax.linen as nn
 import jax
@@ -8,7 +10,9 @@ from jaxrl.nn import initializers
 
 
 def per_feature(vector: jax.Array, like: jax.Array) -> jax.Array:
-    """`[C] -> [1, ..., 1, C]` with the rank and dtype of `like`, so that adding it promotes no ranks."""
+    """`[C] -> [1, ..., 1, C]` with the rank and dtype of `like`, so that adding it promotes no
+    ranks.
+    """
     return vector.astype(like.dtype).reshape((1,) * (like.ndim - 1) + (-1,))
 
 
@@ -34,7 +38,9 @@ class Dense(nn.Module):
 
 
 class MLP(nn.Module):
-    """Linear, SiLU, Linear. `[..., in] -> [..., features]`, hidden width `hidden`; the last bias is optional."""
+    """Linear, SiLU, Linear. `[..., in] -> [..., features]`, hidden width `hidden`; the last bias is
+    optional.
+    """
 
     hidden: int
     features: int

@@ -1,4 +1,6 @@
-"""Group normalisation, plain and modulated by a conditioning vector (specs: DIAMOND src/models/blocks.py)."""
+"""Group normalisation, plain and modulated by a conditioning vector (specs: DIAMOND
+src/models/blocks.py).
+"""
 
 import flax.linen as nn
 import jax
@@ -12,7 +14,8 @@ EPSILON = 1e-5
 
 
 def normalize_groups(x: jax.Array, epsilon: float = EPSILON) -> jax.Array:
-    """Zero mean and unit (biased) variance over H, W and the channels of each group; statistics in float32.
+    """Zero mean and unit (biased) variance over H, W and the channels of each group; statistics in
+    float32.
 
     Args:
       x: `[..., H, W, C]`; C is split into `max(1, C // 32)` groups.
@@ -43,15 +46,19 @@ class GroupNorm(nn.Module):
 
 
 class AdaGroupNorm(nn.Module):
-    """Group norm whose scale and shift come from a conditioning vector: `norm(x) * (1 + scale) + shift`.
+    """Group norm whose scale and shift come from a conditioning vector: `norm(x) * (1 + scale) +
+    shift`.
 
-    `x [..., H, W, C]`, `cond [..., D]` with the same leading axes; one linear layer gives [scale | shift].
+    `x [..., H, W, C]`, `cond [..., D]` with the same leading axes; one linear layer gives [scale |
+    shift].
     """
 
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
     def __call__(self, x, cond):
-        scale, shift = jnp.split(Dense(2 * x.shape[-1], dtype=self.dtype, name="linear")(cond), 2, axis=-1)
+        scale, shift = jnp.split(
+            Dense(2 * x.shape[-1], dtype=self.dtype, name="linear")(cond), 2, axis=-1
+        )
         over_space = (..., None, None, slice(None))
         return normalize_groups(x) * (1 + scale[over_space]) + shift[over_space]

@@ -1,4 +1,6 @@
-"""LSTM in PyTorch's parametrisation (gate order i, f, g, o; two bias vectors), one step and a scan over time."""
+"""LSTM in PyTorch's parametrisation (gate order i, f, g, o; two bias vectors), one step and a scan
+over time.
+"""
 
 from typing import NamedTuple
 
@@ -39,14 +41,23 @@ def _orthogonal_rows(key, shape, dtype=jnp.float32):
 
 
 class LSTM(nn.Module):
-    """Long short-term memory with `features` units. Input weights Xavier uniform, recurrent weights orthogonal."""
+    """Long short-term memory with `features` units. Input weights Xavier uniform, recurrent weights
+    orthogonal.
+    """
 
     features: int
     dtype: jnp.dtype = jnp.float32
 
     @nn.compact
-    def __call__(self, state: LSTMState, x: jax.Array, reset: jax.Array | None = None, restart: LSTMState | None = None):
-        """Run over time: `x [..., T, F]` from `state [..., D]` gives `(last state, hidden [..., T, D], states)`.
+    def __call__(
+        self,
+        state: LSTMState,
+        x: jax.Array,
+        reset: jax.Array | None = None,
+        restart: LSTMState | None = None,
+    ):
+        """Run over time: `x [..., T, F]` from `state [..., D]` gives `(last state, hidden [..., T,
+        D], states)`.
 
         Args:
           state: state before the first step.
@@ -55,7 +66,8 @@ class LSTM(nn.Module):
           restart: replacement states `[..., T, D]`, zeros when None.
 
         Returns:
-          The state after the last step and the states after every step, `LSTMState` of `[..., T, D]`; `.hidden` is the output.
+          The state after the last step and the states after every step, `LSTMState` of `[..., T,
+          D]`; `.hidden` is the output.
         """
         width = 4 * self.features
         kernel_ih = self.param("kernel_ih", _xavier_rows, (x.shape[-1], width))
@@ -71,7 +83,9 @@ class LSTM(nn.Module):
         def step(state, inputs):
             drive, reset, restart = inputs
             if reset is not None:
-                state = jax.tree.map(lambda new, old: jnp.where(reset[..., None], new, old), restart, state)
+                state = jax.tree.map(
+                    lambda new, old: jnp.where(reset[..., None], new, old), restart, state
+                )
             recurrent = (state.hidden.astype(self.dtype) @ kernel_hh).astype(jnp.float32)
             state = _gates(drive + recurrent, state.cell)
             return state, state

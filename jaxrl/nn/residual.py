@@ -1,7 +1,9 @@
-"""Residual blocks: a small plain one for encoders and policies, a conditioned one for U-Nets (DIAMOND blocks.py).
+"""Residual blocks: a small plain one for encoders and policies, a conditioned one for U-Nets
+(DIAMOND blocks.py).
 
-For the backward pass only the input of every norm-SiLU-convolution is kept; norm and SiLU, which are cheap, are computed again.
-Without this a loop over autoregressive steps keeps each of their intermediate maps, several times the memory of the convolutions.
+For the backward pass only the input of every norm-SiLU-convolution is kept; norm and SiLU, which
+are cheap, are computed again. Without this a loop over autoregressive steps keeps each of their
+intermediate maps, several times the memory of the convolutions.
 """
 
 from collections.abc import Sequence
@@ -16,7 +18,9 @@ from jaxrl.nn.modulate import AdaGroupNorm, GroupNorm
 
 
 class SmallResBlock(nn.Module):
-    """`skip(x) + Conv3x3(SiLU(GroupNorm(x)))`, `[..., H, W, C] -> [..., H, W, D]`; skip is a 1x1 convolution where C is not D."""
+    """`skip(x) + Conv3x3(SiLU(GroupNorm(x)))`, `[..., H, W, C] -> [..., H, W, D]`; skip is a 1x1
+    convolution where C is not D.
+    """
 
     features: int
     dtype: jnp.dtype = jnp.float32
@@ -24,7 +28,9 @@ class SmallResBlock(nn.Module):
     @nn.compact
     def __call__(self, x):
         def branch(self, x):
-            return Conv(self.features, dtype=self.dtype, name="conv")(nn.silu(GroupNorm(name="norm")(x)))
+            return Conv(self.features, dtype=self.dtype, name="conv")(
+                nn.silu(GroupNorm(name="norm")(x))
+            )
 
         h = nn.remat(branch)(self, x)
         if x.shape[-1] != self.features:
@@ -33,9 +39,11 @@ class SmallResBlock(nn.Module):
 
 
 class ResBlock(nn.Module):
-    """Two modulated 3x3 convolutions around a skip, then attention if asked. `x [..., H, W, C], cond [..., E] -> [..., H, W, D]`.
+    """Two modulated 3x3 convolutions around a skip, then attention if asked. `x [..., H, W, C],
+    cond [..., E] -> [..., H, W, D]`.
 
-    The second convolution's weight starts at zero (its bias does not), so a new block is nearly its skip.
+    The second convolution's weight starts at zero (its bias does not), so a new block is nearly its
+    skip.
     """
 
     features: int
@@ -50,7 +58,9 @@ class ResBlock(nn.Module):
 
         def second(self, h, cond):
             h = nn.silu(AdaGroupNorm(dtype=self.dtype, name="norm2")(h, cond))
-            return Conv(self.features, dtype=self.dtype, kernel_init=initializers.zeros, name="conv2")(h)
+            return Conv(
+                self.features, dtype=self.dtype, kernel_init=initializers.zeros, name="conv2"
+            )(h)
 
         h = nn.remat(second)(self, nn.remat(first)(self, x, cond), cond)
         if x.shape[-1] != self.features:
@@ -60,7 +70,8 @@ class ResBlock(nn.Module):
 
 
 class ResBlocks(nn.Module):
-    """A chain of conditioned residual blocks, one width per block; returns the output of every block.
+    """A chain of conditioned residual blocks, one width per block; returns the output of every
+    block.
 
     With `skips` given, block i first receives `concat(x, skips[i])` on the channel axis.
     """

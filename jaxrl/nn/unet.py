@@ -1,4 +1,6 @@
-"""The conditioned U-Net of DIAMOND (src/models/blocks.py, class UNet), for frames and for latents alike."""
+"""The conditioned U-Net of DIAMOND (src/models/blocks.py, class UNet), for frames and for latents
+alike.
+"""
 
 from collections.abc import Sequence
 
@@ -12,10 +14,11 @@ from jaxrl.nn.residual import ResBlocks
 class UNet(nn.Module):
     """`x [..., H, W, widths[0]], cond [..., E] -> [..., H, W, widths[0]]`.
 
-    Level l has `depths[l]` residual blocks of width `widths[l]`; a downsampling opens every level but the first, an upsampling
-    every level of the way up but the deepest. The two middle blocks always attend. On the way up, level l runs
-    `depths[l] + 1` blocks on `concat(x, skip)`, where the skips are the level's outputs in reverse and, last, its input.
-    H and W are zero-padded at the bottom and right to a multiple of `2 ** (levels - 1)` and cropped at the end.
+    Level l has `depths[l]` residual blocks of width `widths[l]`; a downsampling opens every level
+    but the first, an upsampling every level of the way up but the deepest. The two middle blocks
+    always attend. On the way up, level l runs `depths[l] + 1` blocks on `concat(x, skip)`, where
+    the skips are the level's outputs in reverse and, last, its input. H and W are zero-padded at
+    the bottom and right to a multiple of `2 ** (levels - 1)` and cropped at the end.
 
     Attributes:
       depths: blocks per level.
@@ -40,7 +43,9 @@ class UNet(nn.Module):
         for level, (depth, channels) in enumerate(zip(self.depths, self.widths, strict=True)):
             if level > 0:
                 x = Downsample(self.dtype, name=f"downsamples_{level}")(x)
-            blocks = ResBlocks((channels,) * depth, attention[level], self.dtype, name=f"d_blocks_{level}")
+            blocks = ResBlocks(
+                (channels,) * depth, attention[level], self.dtype, name=f"d_blocks_{level}"
+            )
             outputs = blocks(x, cond)
             skips_of_level.append([x, *outputs])
             x = outputs[-1]

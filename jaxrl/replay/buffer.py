@@ -1,16 +1,18 @@
 """Replay: a ring of uint8 frames with an index of episodes, written and sampled inside jit.
 
-Two parts. `ReplayIndex` is small and always on the device: actions, rewards, flags and the table of episodes, from which the
-segments of a batch are *drawn* (which rows, which of them are padding). The frames are one uint8 matrix, a row per frame, on the
-device or on the host; a drawn batch is completed by *gathering* its rows there.
+Two parts. `ReplayIndex` is small and always on the device: actions, rewards, flags and the table of
+episodes, from which the segments of a batch are *drawn* (which rows, which of them are padding).
+The frames are one uint8 matrix, a row per frame, on the device or on the host; a drawn batch is
+completed by *gathering* its rows there.
 
-Rows. Each of the L environments owns a lane of R rows and fills it as a ring. An episode of n steps takes n + 1 rows: the frame
-before each step, and the frame that the last step reached. Episodes are cut where a life is lost, as in DIAMOND, or where the
-game ends or is cut. What is overwritten disappears from the table, oldest episode first.
+Rows. Each of the L environments owns a lane of R rows and fills it as a ring. An episode of n steps
+takes n + 1 rows: the frame before each step, and the frame that the last step reached. Episodes are
+cut where a life is lost, as in DIAMOND, or where the game ends or is cut. What is overwritten
+disappears from the table, oldest episode first.
 
-Sampling (DIAMOND, src/data/batch_sampler.py): with fewer than 4 episodes, in proportion to their length; else the episodes in
-order of age form 4 groups of floor(N/4) (the last takes the remainder), drawn with probabilities .1, .1, .1, .7, and uniformly
-within.
+Sampling (DIAMOND, src/data/batch_sampler.py): with fewer than 4 episodes, in proportion to their
+length; else the episodes in order of age form 4 groups of floor(N/4) (the last takes the
+remainder), drawn with probabilities .1, .1, .1, .7, and uniformly within.
 """
 
 from collections.abc import Callable
@@ -36,7 +38,9 @@ class ReplayConfig:
     age_weights: tuple[float, float, float, float] = (0.1, 0.1, 0.1, 0.7)
     """Probability of each quarter of the episodes, oldest first."""
     storage: Literal["auto", "device", "host"] = "auto"
-    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more than half filled)."""
+    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more
+    than half filled).
+    """
 
 
 class Transitions(NamedTuple):
@@ -58,7 +62,9 @@ class Transitions(NamedTuple):
 
 @flax.struct.dataclass
 class ReplayIndex:
-    """Everything but the frames. Row and episode numbers count from the beginning of the run; storage is modulo capacity."""
+    """Everything but the frames. Row and episode numbers count from the beginning of the run;
+    storage is modulo capacity.
+    """
 
     action: jax.Array
     """int32 `[L * R]`."""
@@ -109,11 +115,20 @@ def init_index(config: ReplayConfig, lanes: int) -> ReplayIndex:
     """An empty index for `lanes` environments."""
     rows, episodes = config.capacity // lanes * lanes, config.episodes
     return ReplayIndex(
-        action=jnp.zeros(rows, jnp.int32), reward=jnp.zeros(rows), end=jnp.zeros(rows, bool), trunc=jnp.zeros(rows, bool),
-        head=jnp.full(lanes, -1), open=jnp.zeros(lanes, bool), current=jnp.full(lanes, -1),
-        start=jnp.zeros(episodes, jnp.int32), length=jnp.zeros(episodes, jnp.int32), lane=jnp.zeros(episodes, jnp.int32),
-        first=jnp.int32(0), count=jnp.int32(0), steps=jnp.int32(0),
-    )  # fmt: skip
+        action=jnp.zeros(rows, jnp.int32),
+        reward=jnp.zeros(rows),
+        end=jnp.zeros(rows, bool),
+        trunc=jnp.zeros(rows, bool),
+        head=jnp.full(lanes, -1),
+        open=jnp.zeros(lanes, bool),
+        current=jnp.full(lanes, -1),
+        start=jnp.zeros(episodes, jnp.int32),
+        length=jnp.zeros(episodes, jnp.int32),
+        lane=jnp.zeros(episodes, jnp.int32),
+        first=jnp.int32(0),
+        count=jnp.int32(0),
+        steps=jnp.int32(0),
+    )
 
 
 def frame_bytes(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> int:
@@ -121,24 +136,31 @@ def frame_bytes(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> int:
     return config.capacity * int(np.prod(frame_shape))
 
 
-def append_index(index: ReplayIndex, chunk: Transitions) -> tuple[ReplayIndex, jax.Array, jax.Array]:
+def append_index(
+    index: ReplayIndex, chunk: Transitions
+) -> tuple[ReplayIndex, jax.Array, jax.Array]:
     """Write everything but the frames of a chunk.
 
     Returns:
-      The new index, and the storage rows int32 `[T, L]` where `frame` and `next_frame` belong. Write `next_frame` first:
-      where an episode goes on, the next step's `frame` takes the same row.
+      The new index, and the storage rows int32 `[T, L]` where `frame` and `next_frame` belong.
+      Write `next_frame` first: where an episode goes on, the next step's `frame` takes the same
+      row.
 
     Raises:
-      ValueError: the chunk has more steps than half a lane has rows; an episode could then overwrite its own beginning.
+      ValueError: the chunk has more steps than half a lane has rows; an episode could then
+        overwrite its own beginning.
     """
     steps, lanes = chunk.action.shape
     rows, table = index.rows_per_lane, index.start.shape[0]
     if steps > rows // 2:
-        raise ValueError(f"a chunk of {steps} steps needs at least {2 * steps} rows per lane, the replay has {rows}")
+        raise ValueError(
+            f"a chunk of {steps} steps needs at least {2 * steps} rows per lane, the replay has "
+            f"{rows}"
+        )
     done = chunk.end | chunk.trunc
     first = jnp.concatenate([~index.open[None], done[:-1]])
-    # An episode that fills half a lane is split, so that it can be drawn at all once the ring has wrapped; so is one that
-    # fell out of the table while other lanes began many.
+    # An episode that fills half a lane is split, so that it can be drawn at all once the ring has
+    # wrapped; so is one that fell out of the table while other lanes began many.
     too_long = index.length[index.current % table] >= rows // 2
     forgotten = index.current < index.count - table
     first = first.at[0].set(first[0] | too_long | forgotten)
@@ -151,7 +173,9 @@ def append_index(index: ReplayIndex, chunk: Transitions) -> tuple[ReplayIndex, j
     episode = index.count + jnp.cumsum(first.reshape(-1)).reshape(first.shape) - 1
     episode = jax.lax.cummax(jnp.where(first, episode, index.current[None]), axis=0)
     count = index.count + first.sum()
-    slot = jnp.where(episode >= count - table, episode % table, table)  # writes to slot `table` are dropped
+    slot = jnp.where(
+        episode >= count - table, episode % table, table
+    )  # writes to slot `table` are dropped
     new_slot = jnp.where(first, slot, table)
     lane = jnp.broadcast_to(jnp.arange(lanes), first.shape)
     length = index.length.at[new_slot].set(0, mode="drop").at[slot].add(1, mode="drop")
@@ -185,7 +209,9 @@ def _oldest_intact(index: ReplayIndex) -> jax.Array:
 
 
 def draw_episode(index: ReplayIndex, key: jax.Array, age_weights: tuple[float, ...]) -> jax.Array:
-    """Slot of one episode in the table, drawn by age group; the replay must hold at least one episode."""
+    """Slot of one episode in the table, drawn by age group; the replay must hold at least one
+    episode.
+    """
     table = index.start.shape[0]
     key_group, key_member = jax.random.split(key)
     total = index.count - index.first
@@ -209,24 +235,34 @@ def _draw(index: ReplayIndex, slot: jax.Array, start: jax.Array, size: int) -> D
     return Draw(storage, frame_mask & (row < length), frame_mask)
 
 
-def draw_frames(index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]) -> Draw:
-    """`size` rows that end at or before the frame reached by the last step; left padding only. For the denoiser.
+def draw_frames(
+    index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
+) -> Draw:
+    """`size` rows that end at or before the frame reached by the last step; left padding only. For
+    the denoiser.
 
-    Our choice: DIAMOND never shows its denoiser the frame that ends an episode; we do, since rewards and ends arrive there.
+    Our choice: DIAMOND never shows its denoiser the frame that ends an episode; we do, since
+      rewards and ends arrive there.
     """
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
     return _draw(index, slot, bounds_ending_near(key_bounds, index.length[slot] + 1, size), size)
 
 
-def draw_start(index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]) -> Draw:
-    """`size` rows whose last is a step (never the frame that ends an episode); left padding only. For imagination."""
+def draw_start(
+    index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
+) -> Draw:
+    """`size` rows whose last is a step (never the frame that ends an episode); left padding only.
+    For imagination.
+    """
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
     return _draw(index, slot, bounds_ending_near(key_bounds, index.length[slot], size), size)
 
 
-def draw_around(index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]) -> Draw:
+def draw_around(
+    index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
+) -> Draw:
     """`size` rows around a step; padding on both sides. For the reward and end model."""
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
@@ -234,7 +270,8 @@ def draw_around(index: ReplayIndex, key: jax.Array, size: int, age_weights: tupl
 
 
 def draw_ending(index: ReplayIndex, key: jax.Array, size: int) -> tuple[Draw, jax.Array]:
-    """`size` rows that finish with the frame an *end* reached, from a uniformly drawn ended episode; left padding only.
+    """`size` rows that finish with the frame an *end* reached, from a uniformly drawn ended
+    episode; left padding only.
 
     Returns:
       The draw, and a bool scalar: False if no episode has ended yet (the draw is then meaningless).
@@ -242,7 +279,9 @@ def draw_ending(index: ReplayIndex, key: jax.Array, size: int) -> tuple[Draw, ja
     table = index.start.shape[0]
     slots = jnp.arange(table)
     age = (slots - index.first) % table
-    last_row = index.lane * index.rows_per_lane + (index.start + index.length - 1) % index.rows_per_lane
+    last_row = (
+        index.lane * index.rows_per_lane + (index.start + index.length - 1) % index.rows_per_lane
+    )
     ended = (age < index.count - index.first) & (index.length > 0) & index.end[last_row]
     slot = jax.random.categorical(key, jnp.where(ended, 0.0, -jnp.inf))
     return _draw(index, slot, index.length[slot] + 1 - size, size), ended.any()
@@ -250,11 +289,20 @@ def draw_ending(index: ReplayIndex, key: jax.Array, size: int) -> tuple[Draw, ja
 
 def complete(index: ReplayIndex, draw: Draw, frame: jax.Array) -> Segment:
     """The segment of a draw, given its frames uint8 `[..., T, H, W, C]`."""
-    blank = lambda values: jnp.where(draw.step_mask, values[draw.row], jnp.zeros((), values.dtype))
+
+    def blank(values):
+        return jnp.where(draw.step_mask, values[draw.row], jnp.zeros((), values.dtype))
+
     return Segment(
-        frame, blank(index.action), blank(index.reward), blank(index.end), blank(index.trunc), draw.step_mask, draw.frame_mask,
+        frame,
+        blank(index.action),
+        blank(index.reward),
+        blank(index.end),
+        blank(index.trunc),
+        draw.step_mask,
+        draw.frame_mask,
         draw.weight,
-    )  # fmt: skip
+    )
 
 
 @flax.struct.dataclass
@@ -278,7 +326,10 @@ def init(config: ReplayConfig, lanes: int, frame_shape: tuple[int, int, int]) ->
 def append(replay: Replay, chunk: Transitions) -> Replay:
     """Store a chunk; jit this with the replay donated, so that it happens in place."""
     index, rows, rows_next = append_index(replay.index, chunk)
-    flat = lambda frame: frame.reshape(-1, replay.frames.shape[1])
+
+    def flat(frame):
+        return frame.reshape(-1, replay.frames.shape[1])
+
     frames = replay.frames.at[rows_next.reshape(-1)].set(flat(chunk.next_frame))
     frames = frames.at[rows.reshape(-1)].set(flat(chunk.frame))
     return replay.replace(index=index, frames=frames)

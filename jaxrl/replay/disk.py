@@ -1,7 +1,8 @@
 """Frames on disk: append-only shards, so that a checkpoint costs only what is new since the last.
 
-A shard `frames-<step>.npz` holds the rows that were written since the shard before it. A checkpoint's record lists the shards it
-stands on; shards that no checkpoint lists any more are removed. Every shard is written whole or not at all.
+A shard `frames-<step>.npz` holds the rows that were written since the shard before it. A
+checkpoint's record lists the shards it stands on; shards that no checkpoint lists any more are
+removed. Every shard is written whole or not at all.
 """
 
 import io
@@ -15,18 +16,27 @@ from jaxrl.train.parallel import platform
 from jaxrl.train.rundir import write_atomically
 
 
-def rows_since(head: np.ndarray, saved: np.ndarray, rows_per_lane: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of every lane from the newest saved one (whose step has been filled in since) to the newest: `(lane [n], number [n])`.
+def rows_since(
+    head: np.ndarray, saved: np.ndarray, rows_per_lane: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of every lane from the newest saved one (whose step has been filled in since) to the
+    newest: `(lane [n], number [n])`.
 
-    Args: newest row numbers now and when last saved, int `[L]`, -1 for an empty lane; rows already overwritten are left out.
+    Args: newest row numbers now and when last saved, int `[L]`, -1 for an empty lane; rows already
+      overwritten are left out.
     """
-    numbers = [np.arange(max(old, new - rows_per_lane + 1, 0), new + 1) for old, new in zip(saved, head, strict=True)]
+    numbers = [
+        np.arange(max(old, new - rows_per_lane + 1, 0), new + 1)
+        for old, new in zip(saved, head, strict=True)
+    ]
     lanes = [np.full(len(number), lane) for lane, number in enumerate(numbers)]
     return np.concatenate(lanes), np.concatenate(numbers)
 
 
 def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.ndarray) -> str:
-    """Write what is new in `frames [L * R, D]` (on the device or host) since `saved`; returns the shard's name."""
+    """Write what is new in `frames [L * R, D]` (on the device or host) since `saved`; returns the
+    shard's name.
+    """
     lane, number = rows_since(np.asarray(index.head), saved, index.rows_per_lane)
     storage = lane * index.rows_per_lane + number % index.rows_per_lane
     buffer = io.BytesIO()
@@ -38,7 +48,9 @@ def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.n
 
 
 def _take(frames, rows: np.ndarray) -> np.ndarray:
-    """`frames[rows]` on the host; on an accelerator in few different sizes, each of which is compiled once."""
+    """`frames[rows]` on the host; on an accelerator in few different sizes, each of which is
+    compiled once.
+    """
     if isinstance(frames, np.ndarray):
         return frames[rows]
     if platform() == "cpu":
@@ -49,7 +61,8 @@ def _take(frames, rows: np.ndarray) -> np.ndarray:
 
 
 def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: int) -> np.ndarray:
-    """The frames uint8 `[L * R, D]` that the shards hold, later ones over earlier ones; zeros where nothing was written.
+    """The frames uint8 `[L * R, D]` that the shards hold, later ones over earlier ones; zeros where
+    nothing was written.
 
     Raises:
       Refusal: a shard is missing or damaged.
@@ -58,11 +71,14 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
     for name in names:
         try:
             with (folder / name).open("rb") as file, np.load(file) as shard:
-                storage = shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
+                storage = (
+                    shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
+                )
                 frames[storage] = shard["frames"]
         except Exception as error:
             raise Refusal(
-                f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): restore it, or remove the "
+                f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): "
+                "restore it, or remove the "
                 "checkpoints that need it"
             ) from error
     return frames
@@ -75,7 +91,11 @@ def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str
 
     def alive(name):
         with (folder / name).open("rb") as file, np.load(file) as shard:
-            return bool((shard["number"] > np.asarray(index.head)[shard["lane"]] - index.rows_per_lane).any())
+            return bool(
+                (
+                    shard["number"] > np.asarray(index.head)[shard["lane"]] - index.rows_per_lane
+                ).any()
+            )
 
     return [name for name in names if alive(name)]
 

@@ -1,7 +1,10 @@
-"""Episodes in a folder, one `.npz` file each, in the order of their names. The format is described in docs/your_data.md.
+"""Episodes in a folder, one `.npz` file each, in the order of their names. The format is described
+in docs/your_data.md.
 
-Arrays of a file: `version` (1), `obs` uint8 `[T + 1, H, W, 3]`, `act` integer `[T]`, `rew` numbers `[T]`, `end` bool `[T]`; and, if
-there are any, `trunc` bool `[T]`, `truth` numbers `[T + 1, D]`, `truth_names` strings `[D]`. Other arrays are ignored.
+Arrays of a file: `version` (1), `obs` uint8 `[T + 1, H, W, 3]`, `act` integer `[T]`, `rew` numbers
+`[T]`, `end` bool `[T]`; and, if
+there are any, `trunc` bool `[T]`, `truth` numbers `[T + 1, D]`, `truth_names` strings `[D]`. Other
+arrays are ignored.
 """
 
 import io
@@ -20,15 +23,25 @@ NEEDED, OPTIONAL = ("obs", "act", "rew", "end"), ("trunc", "truth")
 
 
 def save_episode(
-    folder: str | Path, obs, act, rew, end, trunc=None, truth=None, truth_names: Sequence[str] = (), number: int | None = None
+    folder: str | Path,
+    obs,
+    act,
+    rew,
+    end,
+    trunc=None,
+    truth=None,
+    truth_names: Sequence[str] = (),
+    number: int | None = None,
 ) -> Path:
-    """Check an episode and write it as `episode-<number>.npz`, whole or not at all; returns the file's path.
+    """Check an episode and write it as `episode-<number>.npz`, whole or not at all; returns the
+    file's path.
 
     Args:
       folder: is made if it does not exist.
       obs, act, rew, end, trunc, truth: see `Episode`; `trunc` and `truth` may be left out.
       truth_names: a name for each column of `truth`.
-      number: place among the episodes; by default behind the last one there (for one writer at a time).
+      number: place among the episodes; by default behind the last one there (for one writer at a
+        time).
 
     Raises:
       Refusal: the arrays do not fit together, or the folder cannot be written.
@@ -36,7 +49,10 @@ def save_episode(
     folder = Path(folder)
     episode = check_episode(obs, act, rew, end, trunc, truth)
     if episode.truth is not None and len(truth_names) != episode.truth.shape[1]:
-        raise Refusal(f"truth has {episode.truth.shape[1]} columns and {len(truth_names)} truth_names: name every column")
+        raise Refusal(
+            f"truth has {episode.truth.shape[1]} columns and {len(truth_names)} truth_names: name "
+            "every column"
+        )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     arrays = {name: value for name, value in episode._asdict().items() if value is not None}
@@ -51,7 +67,9 @@ def save_episode(
 
 def _next(folder: Path) -> int:
     numbers = [
-        int(found[1]) for path in folder.glob("episode-*.npz") if (found := re.fullmatch(r"episode-(\d+)\.npz", path.name))
+        int(found[1])
+        for path in folder.glob("episode-*.npz")
+        if (found := re.fullmatch(r"episode-(\d+)\.npz", path.name))
     ]
     return max(numbers, default=-1) + 1
 
@@ -67,7 +85,10 @@ def episode_files(folder: str | Path) -> list[Path]:
         raise Refusal(f"there is no folder {folder}: name one that holds episodes")
     files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
     if not files:
-        raise Refusal(f"{folder} holds no episodes (.npz files): write some with jaxrl.replay.episode_files.save_episode")
+        raise Refusal(
+            f"{folder} holds no episodes (.npz files): write some with "
+            "jaxrl.replay.episode_files.save_episode"
+        )
     return files
 
 
@@ -93,11 +114,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """
     found = read_fields(path, ("version", *NEEDED), OPTIONAL)
     if found.pop("version").tolist() != VERSION:
-        raise Refusal(f"{path} is of another version of the episode format, not {VERSION}: write it again with save_episode")
+        raise Refusal(
+            f"{path} is of another version of the episode format, not {VERSION}: write it again "
+            "with save_episode"
+        )
     return found
 
 
-def read_fields(path: Path, needed: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+def read_fields(
+    path: Path, needed: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, np.ndarray]:
     """Some arrays of a file; the others are not read.
 
     Raises:
@@ -108,7 +134,12 @@ def read_fields(path: Path, needed: Sequence[str], optional: Sequence[str] = ())
             missing = [name for name in needed if name not in file.files]
             found = {name: file[name] for name in (*needed, *optional) if name in file.files}
     except Exception as error:  # zip, zlib, format and system errors
-        raise Refusal(f"{path} is missing or damaged ({type(error).__name__}): restore or remove it") from error
+        raise Refusal(
+            f"{path} is missing or damaged ({type(error).__name__}): restore or remove it"
+        ) from error
     if missing:
-        raise Refusal(f"{path} has no array {missing[0]}: an episode file holds version, obs, act, rew and end")
+        raise Refusal(
+            f"{path} has no array {missing[0]}: an episode file holds version, obs, act, rew and "
+            "end"
+        )
     return found

@@ -1,7 +1,9 @@
-"""Episodes that somebody recorded elsewhere: checked one by one, then laid into a replay that is ready for training.
+"""Episodes that somebody recorded elsewhere: checked one by one, then laid into a replay that is
+ready for training.
 
-An episode of T steps has T + 1 frames: the one before each step, and the one that its last step reached. `act[t]` was taken at
-`obs[t]`; `rew[t]` and `end[t]` came with `obs[t + 1]`. It ends (`end`), or is cut (`trunc`), with its last step and no earlier.
+An episode of T steps has T + 1 frames: the one before each step, and the one that its last step
+reached. `act[t]` was taken at `obs[t]`; `rew[t]` and `end[t]` came with `obs[t + 1]`. It ends
+(`end`), or is cut (`trunc`), with its last step and no earlier.
 """
 
 from collections.abc import Iterable
@@ -30,44 +32,76 @@ class Episode(NamedTuple):
     end: np.ndarray
     """bool `[T]`, True at most at the last step: no value flows back from what would follow."""
     trunc: np.ndarray
-    """bool `[T]`, True at most at the last step: the episode was cut although it would have gone on."""
+    """bool `[T]`, True at most at the last step: the episode was cut although it would have gone
+    on.
+    """
     truth: np.ndarray | None = None
-    """float32 `[T + 1, D]`, true variables behind each frame, for linear probes; nothing learns from them."""
+    """float32 `[T + 1, D]`, true variables behind each frame, for linear probes; nothing learns
+    from them.
+    """
 
 
-def from_arrays(obs, act, rew, end, trunc=None, *, num_actions: int | None = None, config: ReplayConfig | None = None) -> Replay:
+def from_arrays(
+    obs,
+    act,
+    rew,
+    end,
+    trunc=None,
+    *,
+    num_actions: int | None = None,
+    config: ReplayConfig | None = None,
+) -> Replay:
     """Your arrays as a filled replay on the default device.
 
-    Two forms. *Lists* with one array per episode: `obs[i]` uint8 `[T + 1, S, S, 3]`, `act[i]` integer `[T]`, `rew[i]` numbers
-    `[T]`, `end[i]` bool `[T]`, `trunc[i]` likewise. Or *flat* arrays, episode after episode: `act`, `rew`, `end`, `trunc` `[N]`, and
-    `obs [N + E, S, S, 3]` with E the number of episodes: each has one frame more than steps. In the flat form `end` and `trunc` say
-    where episodes finish; steps after the last of these form an episode too. An episode that neither ends nor is cut counts as cut.
+    Two forms. *Lists* with one array per episode: `obs[i]` uint8 `[T + 1, S, S, 3]`, `act[i]`
+    integer `[T]`, `rew[i]` numbers `[T]`, `end[i]` bool `[T]`, `trunc[i]` likewise. Or *flat*
+    arrays, episode after episode: `act`, `rew`, `end`, `trunc` `[N]`, and `obs [N + E, S, S, 3]`
+    with E the number of episodes: each has one frame more than steps. In the flat form `end` and
+    `trunc` say where episodes finish; steps after the last of these form an episode too. An episode
+    that neither ends nor is cut counts as cut.
 
     Args:
       obs, act, rew, end, trunc: as above; `trunc` may be left out.
       num_actions: if given, actions must lie below it.
-      config: room and age weights of the replay, if more is to be appended later. By default there is exactly room for the data,
-        and every episode is drawn equally often (our choice).
+      config: room and age weights of the replay, if more is to be appended later. By default there
+        is exactly room for the data, and every episode is drawn equally often (our choice).
 
     Raises:
       Refusal: something does not fit; the sentence names the episode and the array.
     """
     listed = isinstance(obs, list | tuple)
-    parts = per_episode(obs, act, rew, end, trunc) if listed else split_flat(obs, act, rew, end, trunc)
-    return fill([check_episode(*part, where=f"episode {i}", num_actions=num_actions) for i, part in enumerate(parts)], config)
+    parts = (
+        per_episode(obs, act, rew, end, trunc) if listed else split_flat(obs, act, rew, end, trunc)
+    )
+    return fill(
+        [
+            check_episode(*part, where=f"episode {i}", num_actions=num_actions)
+            for i, part in enumerate(parts)
+        ],
+        config,
+    )
 
 
-# ---- checks --------------------------------------------------------------------------------------------------------------------
+# ---- checks
+# ------------------------------------------------------------
 
 
 def per_episode(obs, act, rew, end, trunc) -> list[tuple]:
     """Lists with one entry per episode as a list of episodes, unchecked."""
-    columns = {"obs": obs, "act": act, "rew": rew, "end": end} | ({} if trunc is None else {"trunc": trunc})
+    columns = {"obs": obs, "act": act, "rew": rew, "end": end} | (
+        {} if trunc is None else {"trunc": trunc}
+    )
     for name, column in columns.items():
         if not isinstance(column, list | tuple):
-            raise Refusal(f"obs is a list of episodes but {name} is a {type(column).__name__}: give lists, one array per episode")
+            raise Refusal(
+                f"obs is a list of episodes but {name} is a {type(column).__name__}: give lists, "
+                "one array per episode"
+            )
         if len(column) != len(obs):
-            raise Refusal(f"obs has {len(obs)} episodes but {name} has {len(column)}: give one array per episode in each")
+            raise Refusal(
+                f"obs has {len(obs)} episodes but {name} has {len(column)}: give one array per "
+                "episode in each"
+            )
     return list(zip(obs, act, rew, end, trunc or [None] * len(obs), strict=True))
 
 
@@ -75,27 +109,46 @@ def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
     """Flat arrays as a list of episodes, unchecked but for their number and lengths."""
     end = _flags(end, "end", "the data")
     trunc = np.zeros_like(end) if trunc is None else _flags(trunc, "trunc", "the data")
-    obs, act, rew = (_array(array, name, "the data") for name, array in {"obs": obs, "act": act, "rew": rew}.items())
+    obs, act, rew = (
+        _array(array, name, "the data")
+        for name, array in {"obs": obs, "act": act, "rew": rew}.items()
+    )
     for name, array in {"act": act, "rew": rew, "trunc": trunc}.items():
         if len(array) != len(end):
-            raise Refusal(f"end has {len(end)} steps but {name} has {len(array)}: give one entry per step in each")
+            raise Refusal(
+                f"end has {len(end)} steps but {name} has {len(array)}: give one entry per step in "
+                "each"
+            )
     stops = np.flatnonzero(end | trunc) + 1
     if len(end) and (not len(stops) or stops[-1] < len(end)):
         stops = np.append(stops, len(end))
     if len(obs) != len(end) + len(stops):
         raise Refusal(
-            f"obs has {len(obs)} frames, but {len(end)} steps in {len(stops)} episodes (counted by end and trunc) need "
-            f"{len(end) + len(stops)}: put the frame that an episode's last step reached behind the others of that episode"
+            f"obs has {len(obs)} frames, but {len(end)} steps in {len(stops)} episodes (counted by "
+            "end and trunc) need "
+            f"{len(end) + len(stops)}: put the frame that an episode's last step reached behind "
+            "the others of that episode"
         )
     starts = [0, *stops][:-1]
-    cut = lambda array, more: [
-        array[a + more * i : b + more * (i + 1)] for i, (a, b) in enumerate(zip(starts, stops, strict=True))
-    ]
+
+    def cut(array, more):
+        return [
+            array[a + more * i : b + more * (i + 1)]
+            for i, (a, b) in enumerate(zip(starts, stops, strict=True))
+        ]
+
     return list(zip(cut(obs, 1), *(cut(array, 0) for array in (act, rew, end, trunc)), strict=True))
 
 
 def check_episode(
-    obs, act, rew, end, trunc=None, truth=None, where: str = "the episode", num_actions: int | None = None
+    obs,
+    act,
+    rew,
+    end,
+    trunc=None,
+    truth=None,
+    where: str = "the episode",
+    num_actions: int | None = None,
 ) -> Episode:
     """An `Episode` of arrays that fit together; `where` names it in refusals.
 
@@ -107,19 +160,34 @@ def check_episode(
     steps = len(act)
     if len(obs) != steps + 1:
         raise Refusal(
-            f"{where}: obs has {len(obs)} frames for {steps} steps, not {steps + 1}: one before each step and the last reached"
+            f"{where}: obs has {len(obs)} frames for {steps} steps, not {steps + 1}: one before "
+            "each step and the last reached"
         )
     rew = _array(rew, "rew", where)
     if rew.dtype.kind not in "fiu" or rew.shape != (steps,) or not np.isfinite(rew).all():
-        raise Refusal(f"{where}: rew is {_kind(rew)}: it must be {steps} finite numbers, one per step")
+        raise Refusal(
+            f"{where}: rew is {_kind(rew)}: it must be {steps} finite numbers, one per step"
+        )
     end = _last_only(_flags(end, "end", where), "end", where, steps)
-    trunc = np.zeros(steps, bool) if trunc is None else _last_only(_flags(trunc, "trunc", where), "trunc", where, steps)
+    trunc = (
+        np.zeros(steps, bool)
+        if trunc is None
+        else _last_only(_flags(trunc, "trunc", where), "trunc", where, steps)
+    )
     trunc = trunc.copy()
     trunc[-1] |= not end[-1]  # the data stop here
     if truth is not None:
         truth = _array(truth, "truth", where)
-        if truth.dtype.kind not in "fiub" or truth.ndim != 2 or len(truth) != steps + 1 or not np.isfinite(truth).all():
-            raise Refusal(f"{where}: truth is {_kind(truth)}: it must be finite numbers [{steps + 1}, D], one row per frame")
+        if (
+            truth.dtype.kind not in "fiub"
+            or truth.ndim != 2
+            or len(truth) != steps + 1
+            or not np.isfinite(truth).all()
+        ):
+            raise Refusal(
+                f"{where}: truth is {_kind(truth)}: it must be finite numbers [{steps + 1}, D], "
+                "one row per frame"
+            )
         truth = truth.astype(np.float32)
     return Episode(obs, act.astype(np.int32), rew.astype(np.float32), end, trunc, truth)
 
@@ -129,7 +197,8 @@ def _array(values, name: str, where: str) -> np.ndarray:
         array = np.asarray(values)
     except ValueError:
         raise Refusal(
-            f"{where}: {name} is no array, its parts have different shapes: give all columns as lists or all flat"
+            f"{where}: {name} is no array, its parts have different shapes: give all columns as "
+            "lists or all flat"
         ) from None
     if array.ndim == 0:
         raise Refusal(f"{where}: {name} is a single {type(values).__name__}: it must be an array")
@@ -137,7 +206,9 @@ def _array(values, name: str, where: str) -> np.ndarray:
 
 
 def _kind(array: np.ndarray) -> str:
-    return f"{array.dtype} {list(array.shape)}" + (" with NaN or infinity" if _has_nan(array) else "")
+    return f"{array.dtype} {list(array.shape)}" + (
+        " with NaN or infinity" if _has_nan(array) else ""
+    )
 
 
 def _has_nan(array):
@@ -146,23 +217,34 @@ def _has_nan(array):
 
 def _frames(obs: np.ndarray, where: str) -> np.ndarray:
     if obs.dtype != np.uint8:
-        raise Refusal(f"{where}: obs is {obs.dtype}, not uint8: scale its pixels to 0..255 and round them")
+        raise Refusal(
+            f"{where}: obs is {obs.dtype}, not uint8: scale its pixels to 0..255 and round them"
+        )
     if obs.ndim != 4 or obs.shape[-1] != 3:
         raise Refusal(
-            f"{where}: obs has shape {list(obs.shape)}, not [T + 1, size, size, 3]: stack RGB frames along a first axis"
+            f"{where}: obs has shape {list(obs.shape)}, not [T + 1, size, size, 3]: stack RGB "
+            "frames along a first axis"
         )
     if obs.shape[1] != obs.shape[2]:
-        raise Refusal(f"{where}: frames are {obs.shape[1]}x{obs.shape[2]}, not square: pad, cut or resize them")
+        raise Refusal(
+            f"{where}: frames are {obs.shape[1]}x{obs.shape[2]}, not square: pad, cut or resize "
+            "them"
+        )
     return obs
 
 
 def _actions(act: np.ndarray, where: str, num_actions: int | None) -> np.ndarray:
     if act.dtype.kind not in "iu" or act.ndim != 1:
-        raise Refusal(f"{where}: act is {act.dtype} {list(act.shape)}: it must be whole numbers [T], one per step")
+        raise Refusal(
+            f"{where}: act is {act.dtype} {list(act.shape)}: it must be whole numbers [T], one per "
+            "step"
+        )
     if len(act) == 0:
         raise Refusal(f"{where}: it has no step: leave out episodes that are shorter than one step")
     if act.max() >= MOST_ACTIONS:
-        raise Refusal(f"{where}: act holds {act.max()}: actions are numbered from 0, below {MOST_ACTIONS}")
+        raise Refusal(
+            f"{where}: act holds {act.max()}: actions are numbered from 0, below {MOST_ACTIONS}"
+        )
     if act.min() < 0 or (num_actions is not None and act.max() >= num_actions):
         wrong = act[(act < 0) | (act >= (act.max() + 1 if num_actions is None else num_actions))][0]
         known = "from 0" if num_actions is None else f"0 to {num_actions - 1}"
@@ -173,20 +255,29 @@ def _actions(act: np.ndarray, where: str, num_actions: int | None) -> np.ndarray
 def _flags(array, name: str, where: str) -> np.ndarray:
     array = _array(array, name, where)
     if array.dtype != bool or array.ndim != 1:
-        raise Refusal(f"{where}: {name} is {array.dtype} {list(array.shape)}: it must be bool [T], one per step")
+        raise Refusal(
+            f"{where}: {name} is {array.dtype} {list(array.shape)}: it must be bool [T], one per "
+            "step"
+        )
     return array
 
 
 def _last_only(flags: np.ndarray, name: str, where: str, steps: int) -> np.ndarray:
     if len(flags) != steps:
-        raise Refusal(f"{where}: {name} has {len(flags)} entries for {steps} steps: give one per step")
+        raise Refusal(
+            f"{where}: {name} has {len(flags)} entries for {steps} steps: give one per step"
+        )
     if flags[:-1].any():
         early = int(np.argmax(flags))
-        raise Refusal(f"{where}: {name} is True at step {early} of {steps}: cut the episode there, it goes on as a new one")
+        raise Refusal(
+            f"{where}: {name} is True at step {early} of {steps}: cut the episode there, it goes "
+            "on as a new one"
+        )
     return flags
 
 
-# ---- into a replay -------------------------------------------------------------------------------------------------------------
+# ---- into a replay
+# ------------------------------------------------------------
 
 
 def fill(episodes: list[Episode], config: ReplayConfig | None = None) -> Replay:
@@ -198,20 +289,25 @@ def fill(episodes: list[Episode], config: ReplayConfig | None = None) -> Replay:
 
 
 def room_for(steps: int, episodes: int, storage: str = "auto") -> ReplayConfig:
-    """A replay with exactly room for so many steps in so many episodes, each of which is drawn equally often.
+    """A replay with exactly room for so many steps in so many episodes, each of which is drawn
+    equally often.
 
     Raises:
       Refusal: there is no episode, or there are more frames than row numbers (int32).
     """
     rows = steps + episodes
     if episodes == 0 or rows >= 2**31:
-        raise Refusal(f"the data hold {episodes} episodes with {rows} frames: give at least one, and at most 2147483647 frames")
+        raise Refusal(
+            f"the data hold {episodes} episodes with {rows} frames: give at least one, and at most "
+            "2147483647 frames"
+        )
     share = episodes // 4 / episodes  # the groups of `draw_episode`
     return ReplayConfig(rows, episodes, (share, share, share, 1 - 3 * share), storage)
 
 
 def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex, np.ndarray]:
-    """Episodes, read one after the other, as an index of one lane and its frames uint8 `[rows, H, W, 3]`, on the host.
+    """Episodes, read one after the other, as an index of one lane and its frames uint8 `[rows, H,
+    W, 3]`, on the host.
 
     Raises:
       Refusal: the frames differ in size, or there is not enough room.
@@ -219,7 +315,12 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
     rows, table = config.capacity, config.episodes
     steps = {
         name: np.zeros(rows, kind)
-        for name, kind in (("action", np.int32), ("reward", np.float32), ("end", bool), ("trunc", bool))
+        for name, kind in (
+            ("action", np.int32),
+            ("reward", np.float32),
+            ("end", bool),
+            ("trunc", bool),
+        )
     }
     start, length = np.zeros(table, np.int32), np.zeros(table, np.int32)
     frames, row, count = None, 0, 0
@@ -228,11 +329,15 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
         frames = np.zeros((rows, *shape), np.uint8) if frames is None else frames
         if shape != frames.shape[1:]:
             raise Refusal(
-                f"episode {count}: its frames are {shape[0]}x{shape[1]}, those before {frames.shape[1]}x{frames.shape[2]}: resize them"
+                f"episode {count}: its frames are {shape[0]}x{shape[1]}, those before "
+                f"{frames.shape[1]}x{frames.shape[2]}: resize them"
             )
         n = len(episode.act)
         if count >= table or row + n + 1 > rows:
-            raise Refusal(f"the replay has room for {table} episodes and {rows} frames, the data are more: raise its capacity")
+            raise Refusal(
+                f"the replay has room for {table} episodes and {rows} frames, the data are more: "
+                "raise its capacity"
+            )
         frames[row : row + n + 1] = episode.obs
         for name, values in zip(steps, episode[1:5], strict=True):
             steps[name][row : row + n] = values
@@ -241,8 +346,15 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
     if frames is None:
         raise Refusal("the data hold no episode: give at least one")
     index = ReplayIndex(
-        **steps, head=np.array([row - 1], np.int32), open=np.zeros(1, bool), current=np.array([count - 1], np.int32),
-        start=start, length=length, lane=np.zeros(table, np.int32), first=np.int32(0), count=np.int32(count),
+        **steps,
+        head=np.array([row - 1], np.int32),
+        open=np.zeros(1, bool),
+        current=np.array([count - 1], np.int32),
+        start=start,
+        length=length,
+        lane=np.zeros(table, np.int32),
+        first=np.int32(0),
+        count=np.int32(count),
         steps=np.int32(row - count),
-    )  # fmt: skip
+    )
     return index, frames

@@ -1,13 +1,16 @@
-"""Segments in which something happens, drawn more often than chance would, and weighted so that sums stay what they were.
+"""Segments in which something happens, drawn more often than chance would, and weighted so that
+sums stay what they were.
 
-Where a reward comes once in forty steps, a batch drawn by chance holds hardly any, and a classifier of rewards stays for long at the
-base rate. UNREAL (Jaderberg et al., arXiv 1611.05397, section 3.2) therefore shows rewarded moments as often as others, and pays with
-a biased rate. Here several candidates are drawn by the usual law and one is chosen,
+Where a reward comes once in forty steps, a batch drawn by chance holds hardly any, and a classifier
+of rewards stays for long at the base rate. UNREAL (Jaderberg et al., arXiv 1611.05397, section 3.2)
+therefore shows rewarded moments as often as others, and pays with a biased rate. Here several
+candidates are drawn by the usual law and one is chosen,
 
     i ~ w_i / sum_k w_k,    w_i = preference if candidate i holds a reward or an end, else 1
 
-and counts (1/K sum_k w_k) / w_i times. This is sampling-importance-resampling: the expectation of a weighted sum over chosen segments
-is exactly that of the plain sum over segments drawn by the usual law. Our choice.
+and counts (1/K sum_k w_k) / w_i times. This is sampling-importance-resampling: the expectation of a
+weighted sum over chosen segments is exactly that of the plain sum over segments drawn by the usual
+law. Our choice.
 """
 
 import jax
@@ -17,14 +20,17 @@ from jaxrl.replay.buffer import Draw, Drawer, ReplayIndex
 
 
 def preferring(drawer: Drawer, candidates: int, preference: float) -> Drawer:
-    """`drawer` with a choice among `candidates` segments (at least 1), eventful ones `preference` (at least 1) times as likely.
+    """`drawer` with a choice among `candidates` segments (at least 1), eventful ones `preference`
+    (at least 1) times as likely.
 
     The draw has a `weight`, between 1 / preference and preference.
     """
 
     def draw(index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]) -> Draw:
         key_draw, key_choice = jax.random.split(key)
-        found = jax.vmap(lambda key: drawer(index, key, size, age_weights))(jax.random.split(key_draw, candidates))
+        found = jax.vmap(lambda key: drawer(index, key, size, age_weights))(
+            jax.random.split(key_draw, candidates)
+        )
         chance = jnp.where(eventful(index, found), preference, 1.0)
         chosen = jax.random.categorical(key_choice, jnp.log(chance))
         weight = jnp.broadcast_to(chance.mean() / chance[chosen], (size,))
@@ -36,7 +42,8 @@ def preferring(drawer: Drawer, candidates: int, preference: float) -> Drawer:
 def eventful(index: ReplayIndex, draw: Draw) -> jax.Array:
     """bool `[...]`: a real step of the segment `[..., T]` brings a reward other than 0, or an end.
 
-    The last row does not count if there are others: its frame is only what the step before leads to.
+    The last row does not count if there are others: its frame is only what the step before leads
+      to.
     """
     steps = slice(0, max(1, draw.row.shape[-1] - 1))
     row, real = draw.row[..., steps], draw.step_mask[..., steps]

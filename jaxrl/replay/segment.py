@@ -1,4 +1,6 @@
-"""Segments: what a training batch is made of, how their bounds are drawn and cut, and how frames become numbers."""
+"""Segments: what a training batch is made of, how their bounds are drawn and cut, and how frames
+become numbers.
+"""
 
 import flax.struct
 import jax
@@ -7,10 +9,12 @@ import jax.numpy as jnp
 
 @flax.struct.dataclass
 class Segment:
-    """T consecutive steps of one episode, padded where the episode has none. Any leading axes may stand before T.
+    """T consecutive steps of one episode, padded where the episode has none. Any leading axes may
+    stand before T.
 
-    Row t holds the frame *before* step t, what was done there and what came of it; the frame reached by step t is row t + 1.
-    The frame reached by an episode's last step is a row of its own: `frame_mask` is true there and `step_mask` false.
+    Row t holds the frame *before* step t, what was done there and what came of it; the frame
+    reached by step t is row t + 1. The frame reached by an episode's last step is a row of its own:
+    `frame_mask` is true there and `step_mask` false.
     """
 
     frame: jax.Array
@@ -28,7 +32,9 @@ class Segment:
     frame_mask: jax.Array
     """bool `[..., T]`, the frame was really seen."""
     weight: jax.Array | None = None
-    """float32 `[..., T]`, how much a step counts in a mean over steps if segments were not drawn alike; None: all the same."""
+    """float32 `[..., T]`, how much a step counts in a mean over steps if segments were not drawn
+    alike; None: all the same.
+    """
 
     def window(self, start: int, stop: int) -> "Segment":
         """Steps start..stop-1 of the time axis (the last axis of `action`)."""
@@ -42,19 +48,25 @@ def frame_to_float(frame: jax.Array) -> jax.Array:
 
 
 def float_to_frame(x: jax.Array) -> jax.Array:
-    """float [-1, 1] to uint8, clamped and rounded to nearest (exact inverse of `frame_to_float`)."""
+    """float [-1, 1] to uint8, clamped and rounded to nearest (exact inverse of
+    `frame_to_float`).
+    """
     return jnp.round((jnp.clip(x, -1, 1) + 1) / 2 * 255).astype(jnp.uint8)
 
 
 def quantize_frame(x: jax.Array) -> jax.Array:
-    """Clamp to [-1, 1] and cut to the 8-bit grid by truncation, as DIAMOND does to every denoised frame; float32."""
+    """Clamp to [-1, 1] and cut to the 8-bit grid by truncation, as DIAMOND does to every denoised
+    frame; float32.
+    """
     return jnp.floor((jnp.clip(x, -1, 1) + 1) / 2 * 255) / 255 * 2 - 1
 
 
 def bounds_ending_near(key: jax.Array, count: jax.Array, size: int) -> jax.Array:
-    """Start of a segment of `size` rows that ends at or before row `count`: left padding only (denoiser, behaviour starts).
+    """Start of a segment of `size` rows that ends at or before row `count`: left padding only
+    (denoiser, behaviour starts).
 
-    t ~ U{0..count-1}, stop = min(count, t + 1 + U{0..size-1}), start = stop - size (DIAMOND, src/data/batch_sampler.py).
+    t ~ U{0..count-1}, stop = min(count, t + 1 + U{0..size-1}), start = stop - size (DIAMOND,
+    src/data/batch_sampler.py).
     """
     key_t, key_shift = jax.random.split(key)
     t = jax.random.randint(key_t, (), 0, count)

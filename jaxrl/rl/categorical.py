@@ -30,9 +30,13 @@ def epsilon_sample(key: jax.Array, logits: jax.Array, epsilon: float) -> jax.Arr
     """A draw from `logits [K]`, replaced by a uniform one with probability `epsilon` in [0, 1]."""
     draw, coin, uniform = jax.random.split(key, 3)
     explore = jax.random.bernoulli(coin, epsilon)
-    return jnp.where(explore, jax.random.randint(uniform, (), 0, logits.shape[-1]), sample(draw, logits))
+    return jnp.where(
+        explore, jax.random.randint(uniform, (), 0, logits.shape[-1]), sample(draw, logits)
+    )
 
 
 def sample_gumbel(logits: jax.Array, gumbel: jax.Array) -> jax.Array:
-    """A draw by the Gumbel-max trick with the noise given; logits and standard Gumbel noise `[..., K]`, result int32 `[...]`."""
+    """A draw by the Gumbel-max trick with the noise given; logits and standard Gumbel noise `[...,
+    K]`, result int32 `[...]`.
+    """
     return jnp.argmax(logits.astype(jnp.float32) + gumbel, axis=-1).astype(jnp.int32)

@@ -19,12 +19,18 @@ class ActorCriticLoss(NamedTuple):
 
 
 def actor_critic_loss(
-    logits: jax.Array, value: jax.Array, action: jax.Array, returns: jax.Array, value_weight: float, entropy_weight: float
+    logits: jax.Array,
+    value: jax.Array,
+    action: jax.Array,
+    returns: jax.Array,
+    value_weight: float,
+    entropy_weight: float,
 ) -> ActorCriticLoss:
-    """REINFORCE with a learned baseline, value regression and an entropy bonus (DIAMOND, src/models/actor_critic.py).
+    """REINFORCE with a learned baseline, value regression and an entropy bonus (DIAMOND,
+    src/models/actor_critic.py).
 
-    total = mean(-ln pi(a_t) sg(R_t - V_t)) + value_weight mean((V_t - R_t)^2) - entropy_weight mean H(pi_t); no normalisation
-    of advantages or returns.
+    total = mean(-ln pi(a_t) sg(R_t - V_t)) + value_weight mean((V_t - R_t)^2) - entropy_weight mean
+    H(pi_t); no normalisation of advantages or returns.
 
     Args:
       logits: `[T, A]`.

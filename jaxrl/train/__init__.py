@@ -1,1 +1,3 @@
-"""Running an experiment: config, optimiser, devices, checkpoints, metrics, run folders. Knows pytrees, no method."""
+"""Running an experiment: config, optimiser, devices, checkpoints, metrics, run folders. Knows
+pytrees, no method.
+"""

@@ -1,8 +1,9 @@
 """Checkpoints by orbax: atomic, asynchronous, the latest few and the best one kept.
 
-A checkpoint is a tree of arrays, stored as nested dictionaries by the names of its fields (readable by any orbax), and a JSON
-record. Arrays are copied to the host before the training goes on, so the caller may donate them at once. A process that dies
-while saving leaves a temporary folder that is never taken for a checkpoint.
+A checkpoint is a tree of arrays, stored as nested dictionaries by the names of its fields (readable
+by any orbax), and a JSON record. Arrays are copied to the host before the training goes on, so the
+caller may donate them at once. A process that dies while saving leaves a temporary folder that is
+never taken for a checkpoint.
 """
 
 import json
@@ -21,7 +22,9 @@ from jaxrl.train.rundir import place
 
 
 def to_host(tree) -> Any:
-    """A tree with every array copied to host memory (also on CPU, where a view would see donated buffers change)."""
+    """A tree with every array copied to host memory (also on CPU, where a view would see donated
+    buffers change).
+    """
     return jax.tree.map(lambda a: np.array(a, copy=True), jax.device_get(tree))
 
 
@@ -42,11 +45,19 @@ def from_names(template, named: dict[str, Any], where: str = "the checkpoint") -
     wanted = {_names(path): leaf for path, leaf in leaves}
     for name in sorted(set(wanted) ^ set(flat)):
         trouble = "has no" if name in wanted else "has an unknown"
-        raise Refusal(f"{where} {trouble} array {'/'.join(name)}: it was written by another version or configuration")
+        raise Refusal(
+            f"{where} {trouble} array {'/'.join(name)}: it was written by another version or "
+            "configuration"
+        )
     for name, leaf in wanted.items():
         if np.shape(flat[name]) != np.shape(leaf):
-            raise Refusal(f"{where} holds {'/'.join(name)} of shape {np.shape(flat[name])}, not {np.shape(leaf)}")
-    return treedef.unflatten([np.asarray(flat[name]).astype(leaf.dtype) for name, leaf in wanted.items()])
+            raise Refusal(
+                f"{where} holds {'/'.join(name)} of shape {np.shape(flat[name])}, not "
+                f"{np.shape(leaf)}"
+            )
+    return treedef.unflatten(
+        [np.asarray(flat[name]).astype(leaf.dtype) for name, leaf in wanted.items()]
+    )
 
 
 def _names(path) -> tuple[str, ...]:
@@ -63,12 +74,15 @@ class Checkpoints:
     def __init__(self, folder: Path, keep: int = 2, read_only: bool = False):
         """Open or create `folder`; `keep` latest checkpoints stay, and the best scored one.
 
-        With `read_only` nothing is touched: a training that is writing there is not disturbed. Of several processes, each opens by
-        itself, and all but one `read_only`: what is saved is on every one of them.
+        With `read_only` nothing is touched: a training that is writing there is not disturbed. Of
+        several processes, each opens by itself, and all but one `read_only`: what is saved is on
+        every one of them.
         """
         import orbax.checkpoint as ocp  # slow to import
 
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # failures are raised; orbax prints them as well
+        logging.getLogger("absl").setLevel(
+            logging.CRITICAL
+        )  # failures are raised; orbax prints them as well
         policies = ocp.checkpoint_managers
         self._ocp, self.folder = ocp, place(folder)
         alone = None
@@ -85,13 +99,16 @@ class Checkpoints:
             else ocp.CheckpointManagerOptions(
                 preservation_policy=policies.AnyPreservationPolicy([policies.LatestN(keep), best]),
                 cleanup_tmp_directories=True,
-                best_fn=_score,  # without it orbax writes no metrics, and a reopened store would forget the best
+                # without it orbax writes no metrics, and a reopened store would forget the best
+                best_fn=_score,
                 **separate,
             )
         )
         with writing(self.folder):
             if separate and not read_only:
-                self.folder.mkdir(parents=True, exist_ok=True)  # orbax makes no folder for some of several processes
+                self.folder.mkdir(
+                    parents=True, exist_ok=True
+                )  # orbax makes no folder for some of several processes
             self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def steps(self) -> list[int]:
@@ -109,13 +126,19 @@ class Checkpoints:
         return json.loads(file.read_text()) if file.exists() else {}
 
     def save(self, step: int, tree, record: dict[str, Any], score: float | None = None) -> None:
-        """Copy `tree` to the host and write it, with `record`, in the background. A step already stored is not written again."""
+        """Copy `tree` to the host and write it, with `record`, in the background. A step already
+        stored is not written again.
+        """
         ocp = self._ocp
         if step in self._manager.all_steps():
             return
-        items = ocp.args.Composite(arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record))
+        items = ocp.args.Composite(
+            arrays=ocp.args.StandardSave(to_names(to_host(tree))), record=ocp.args.JsonSave(record)
+        )
         with writing(self.folder):
-            self._manager.save(step, args=items, metrics={} if score is None else {"score": float(score)})
+            self._manager.save(
+                step, args=items, metrics={} if score is None else {"score": float(score)}
+            )
 
     def wait(self) -> None:
         """Until everything is on disk; failures of background writing surface here."""
@@ -127,7 +150,8 @@ class Checkpoints:
         return self._restore(step, record=self._ocp.args.JsonRestore())["record"]
 
     def restore(self, template, step: int | None = None) -> tuple[Any, dict[str, Any]] | None:
-        """`(tree like template, record)` of a checkpoint, the latest by default; None if there is none.
+        """`(tree like template, record)` of a checkpoint, the latest by default; None if there is
+        none.
 
         Raises:
           Refusal: it is damaged, or of another configuration.
@@ -137,8 +161,12 @@ class Checkpoints:
             return None
         ocp = self._ocp
         named = to_names(jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), template))
-        stored = self._restore(step, arrays=ocp.args.StandardRestore(named), record=ocp.args.JsonRestore())
-        return from_names(template, stored["arrays"], f"checkpoint {self.folder / str(step)}"), stored["record"]
+        stored = self._restore(
+            step, arrays=ocp.args.StandardRestore(named), record=ocp.args.JsonRestore()
+        )
+        return from_names(
+            template, stored["arrays"], f"checkpoint {self.folder / str(step)}"
+        ), stored["record"]
 
     def _restore(self, step, **items):
         try:
@@ -147,10 +175,20 @@ class Checkpoints:
             raise
         except Exception as error:
             others = [s for s in self.steps() if s != step]
-            remedy = f"remove that folder to go on from step {others[-1]}" if others else "start a new run with another --run-dir"
-            reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+            remedy = (
+                f"remove that folder to go on from step {others[-1]}"
+                if others
+                else "start a new run with another --run-dir"
+            )
+            reason = (
+                str(error).strip().splitlines()[0][:200]
+                if str(error).strip()
+                else type(error).__name__
+            )
             where = self.folder / str(step)
-            raise Refusal(f"checkpoint {where} is damaged or of another configuration ({reason}): {remedy}") from error
+            raise Refusal(
+                f"checkpoint {where} is damaged or of another configuration ({reason}): {remedy}"
+            ) from error
 
     def close(self) -> None:
         """Wait, then let go."""

@@ -1,7 +1,8 @@
 """Keeping compiled programs on disk, so that the second start of a command compiles nothing anew.
 
-JAX does the keeping. A program is found again by its contents, the compiler's version and options and the kind of device, so a warm
-start runs the same machine code as a cold one. Whoever can write to the folder can run code in later processes: keep it private.
+JAX does the keeping. A program is found again by its contents, the compiler's version and options
+and the kind of device, so a warm start runs the same machine code as a cold one. Whoever can write
+to the folder can run code in later processes: keep it private.
 """
 
 import contextlib
@@ -14,10 +15,12 @@ FOLDER, SHORTEST = "JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPIL
 
 
 def keep_programs() -> str | None:
-    """Let every program of this process be kept, however small; call it before the first is compiled.
+    """Let every program of this process be kept, however small; call it before the first is
+    compiled.
 
-    The folder is latentax/programs in the user's cache directory (XDG_CACHE_HOME, or ~/.cache). JAX's own variables have the last word:
-    JAX_COMPILATION_CACHE_DIR names another folder (gs:// with the extra "gcs"), and empty switches the keeping off;
+    The folder is latentax/programs in the user's cache directory (XDG_CACHE_HOME, or ~/.cache).
+    JAX's own variables have the last word: JAX_COMPILATION_CACHE_DIR names another folder (gs://
+    with the extra "gcs"), and empty switches the keeping off;
     JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS leaves out programs that took less.
 
     Returns:
@@ -27,7 +30,9 @@ def keep_programs() -> str | None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     if FOLDER in os.environ:
         return os.environ[FOLDER] or None
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentax" / "programs"
+    folder = (
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "latentax" / "programs"
+    )
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if os.access(folder, os.W_OK):

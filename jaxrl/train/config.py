@@ -1,4 +1,6 @@
-"""Configurations are frozen dataclasses; here they become JSON, come back, and are compared field by field."""
+"""Configurations are frozen dataclasses; here they become JSON, come back, and are compared field
+by field.
+"""
 
 import dataclasses
 import json
@@ -19,7 +21,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     """The inverse of `to_dict`.
 
-    A field that is not there takes its default: what was stored before the field existed was made without it, and new fields come with
+    A field that is not there takes its default: what was stored before the field existed was made
+      without it, and new fields come with
     defaults that change nothing.
 
     Raises:
@@ -30,13 +33,24 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     for name in sorted(set(fields) ^ set(data)):
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):
-            raise Refusal(f"the stored configuration was written by another version: field {where}{name} {trouble}")
-    return cls(**{name: _from_json(hints[name], data[name], f"{where}{name}.") for name in fields if name in data})
+            raise Refusal(
+                f"the stored configuration was written by another version: field {where}{name} "
+                f"{trouble}"
+            )
+    return cls(
+        **{
+            name: _from_json(hints[name], data[name], f"{where}{name}.")
+            for name in fields
+            if name in data
+        }
+    )
 
 
 def has_default(field: dataclasses.Field) -> bool:
     """Whether a field of a dataclass may be left out."""
-    return field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    return (
+        field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    )
 
 
 def _from_json(hint, value, where):
@@ -57,11 +71,21 @@ def flatten(data: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested dictionaries as one with dotted names."""
     flat = {}
     for name, value in data.items():
-        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        flat |= (
+            flatten(value, f"{prefix}{name}.")
+            if isinstance(value, dict)
+            else {prefix + name: value}
+        )
     return flat
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Dotted names of the fields that differ between two `to_dict` results, with both values (None where absent)."""
+    """Dotted names of the fields that differ between two `to_dict` results, with both values (None
+    where absent).
+    """
     old, new = flatten(old), flatten(new)
-    return {name: (old.get(name), new.get(name)) for name in sorted(old | new) if old.get(name) != new.get(name)}
+    return {
+        name: (old.get(name), new.get(name))
+        for name in sorted(old | new)
+        if old.get(name) != new.get(name)
+    }

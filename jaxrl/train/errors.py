@@ -5,7 +5,9 @@ import errno
 
 
 class Refusal(Exception):
-    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and leave with exit code 2."""
+    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and
+    leave with exit code 2.
+    """
 
 
 @contextlib.contextmanager
@@ -24,9 +26,14 @@ def writing(path):
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise Refusal(_full(path)) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            raise Refusal(f"{path} cannot be written ({error.strerror}): choose another folder or its permissions") from error
+            raise Refusal(
+                f"{path} cannot be written ({error.strerror}): choose another folder or its "
+                "permissions"
+            ) from error
         if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            raise Refusal(f"{path} cannot be created ({error.strerror}): choose another folder") from error
+            raise Refusal(
+                f"{path} cannot be created ({error.strerror}): choose another folder"
+            ) from error
         raise
     except Exception as error:  # storage libraries raise their own kinds
         if "No space left on device" in str(error):
@@ -41,7 +48,9 @@ def is_remote(path) -> bool:
 
 @contextlib.contextmanager
 def reaching(path):
-    """Turn all failures of a bucket, but for files that are not there, into a `Refusal`; local paths are let through."""
+    """Turn all failures of a bucket, but for files that are not there, into a `Refusal`; local
+    paths are let through.
+    """
     try:
         yield
     except (Refusal, FileNotFoundError):
@@ -55,7 +64,8 @@ def reaching(path):
 def _unreachable(path, error) -> Refusal:
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return Refusal(
-        f"{path} cannot be reached ({reason}): check the bucket's name, the network and your credentials (gcloud auth "
+        f"{path} cannot be reached ({reason}): check the bucket's name, the network and your "
+        "credentials (gcloud auth "
         "application-default login), then run the same command again"
     )
 

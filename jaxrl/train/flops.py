@@ -1,21 +1,33 @@
-"""Arithmetic of a function, counted from its jaxpr: matrix products and convolutions, loops taken as often as they run.
+"""Arithmetic of a function, counted from its jaxpr: matrix products and convolutions, loops taken
+as often as they run.
 
-The compiler's own count takes the body of a loop once, which is useless for a rollout inside a scan.
+The compiler's own count takes the body of a loop once, which is useless for a rollout inside a
+scan.
 """
 
 import math
 from collections.abc import Callable
 
 PEAKS = {
-    "H200": (989e12, 495e12), "H100": (989e12, 495e12), "A100": (312e12, 156e12), "L4": (121e12, 60e12), "RTX 4090": (165e12, 83e12),
-    "TPU v4": (275e12, None), "TPU v5 lite": (197e12, None), "TPU v5p": (459e12, None), "TPU v6 lite": (918e12, None),
-}  # fmt: skip
-"""Peak arithmetic of one device by a part of its name, from the makers' data sheets: bfloat16 and TF32 (what float32 runs as on these
-GPUs), dense, floating-point operations per second."""
+    "H200": (989e12, 495e12),
+    "H100": (989e12, 495e12),
+    "A100": (312e12, 156e12),
+    "L4": (121e12, 60e12),
+    "RTX 4090": (165e12, 83e12),
+    "TPU v4": (275e12, None),
+    "TPU v5 lite": (197e12, None),
+    "TPU v5p": (459e12, None),
+    "TPU v6 lite": (918e12, None),
+}
+"""Peak arithmetic of one device by a part of its name, from the makers' data sheets: bfloat16 and
+TF32 (what float32 runs as on these GPUs), dense, floating-point operations per second.
+"""
 
 
 def peak_flops(device_kind: str, precision: str) -> float | None:
-    """Peak operations per second of a device in "bfloat16" or "float32"; None where it is not known."""
+    """Peak operations per second of a device in "bfloat16" or "float32"; None where it is not
+    known.
+    """
     for name, (half, single) in PEAKS.items():
         if name in device_kind:
             return half if precision == "bfloat16" else single
@@ -23,9 +35,11 @@ def peak_flops(device_kind: str, precision: str) -> float | None:
 
 
 def count_flops(function: Callable, *arguments) -> int:
-    """Floating-point operations (2 per multiply-add) of matrix products and convolutions in `function(*arguments)`.
+    """Floating-point operations (2 per multiply-add) of matrix products and convolutions in
+    `function(*arguments)`.
 
-    Args: arrays or `jax.ShapeDtypeStruct`s; nothing is computed. A `while` loop counts as one turn, a `cond` as its dearest branch.
+    Args: arrays or `jax.ShapeDtypeStruct`s; nothing is computed. A `while` loop counts as one turn,
+      a `cond` as its dearest branch.
     """
     import jax
 
@@ -41,7 +55,11 @@ def _of_equation(equation) -> int:
     if name == "dot_general":
         (contracted, _), _ = params["dimension_numbers"]
         left = equation.invars[0].aval.shape
-        return 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(left[axis] for axis in contracted)
+        return (
+            2
+            * math.prod(equation.outvars[0].aval.shape)
+            * math.prod(left[axis] for axis in contracted)
+        )
     if name == "conv_general_dilated":
         kernel = equation.invars[1].aval.shape
         outputs = params["dimension_numbers"].rhs_spec[0]

@@ -1,8 +1,10 @@
 """Several processes, one per machine, as one training: the only file that knows of them.
 
-All processes run the same program in step: they play the same games from the same seeds, hold the same replay, and share every batch
-among all devices. What depends on a clock or a signal is therefore agreed on here. Only the first process writes the run folder and
-speaks. Every function is the identity, or nothing, in a single process.
+All processes run the same program in step: they play the same games from the same seeds, hold the
+same replay, and share every batch
+among all devices. What depends on a clock or a signal is therefore agreed on here. Only the first
+process writes the run folder and speaks. Every function is the identity, or nothing, in a single
+process.
 """
 
 import os
@@ -19,17 +21,22 @@ When = Literal["auto", "on", "off"]
 
 
 def wanted(when: When, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether to join other processes; "auto": if the environment names a coordinator, or Slurm or Open MPI started several."""
+    """Whether to join other processes; "auto": if the environment names a coordinator, or Slurm or
+    Open MPI started several.
+    """
     tasks = (environment.get("SLURM_NTASKS", "1"), environment.get("OMPI_COMM_WORLD_SIZE", "1"))
-    several = "JAX_COORDINATOR_ADDRESS" in environment or any(task.isdigit() and int(task) > 1 for task in tasks)
+    several = "JAX_COORDINATOR_ADDRESS" in environment or any(
+        task.isdigit() and int(task) > 1 for task in tasks
+    )
     return when == "on" or (when == "auto" and several)
 
 
 def join(when: When = "auto") -> None:
     """Meet the other processes, if there are to be any. Before anything touches a device.
 
-    With JAX_COORDINATOR_ADDRESS ("host:port" of the first process), JAX_NUM_PROCESSES and JAX_PROCESS_ID in the environment, those
-    hold. Without them JAX finds out by itself on Cloud TPU, Slurm and Open MPI.
+    With JAX_COORDINATOR_ADDRESS ("host:port" of the first process), JAX_NUM_PROCESSES and
+    JAX_PROCESS_ID in the environment, those hold. Without them JAX finds out by itself on Cloud
+    TPU, Slurm and Open MPI.
 
     Raises:
       Refusal: they cannot be found.
@@ -47,7 +54,8 @@ def join(when: When = "auto") -> None:
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Refusal(
-            f"the other processes were not found ({reason}): set {', '.join(named)} in each, or choose --distributed off"
+            f"the other processes were not found ({reason}): set {', '.join(named)} in each, or "
+            "choose --distributed off"
         ) from error
 
 
@@ -80,7 +88,9 @@ def any_of(flag: bool) -> bool:
 
 
 class SharedStop:
-    """A stop request (jaxrl/train/signals.py) that is true as soon as any process has got its own; asking it is a meeting of all."""
+    """A stop request (jaxrl/train/signals.py) that is true as soon as any process has got its own;
+    asking it is a meeting of all.
+    """
 
     def __init__(self, own):
         self.own, self.agreed = own, False

@@ -1,4 +1,6 @@
-"""Metrics: one JSON line per epoch, the same numbers for TensorBoard, and a count of compilations."""
+"""Metrics: one JSON line per epoch, the same numbers for TensorBoard, and a count of
+compilations.
+"""
 
 import contextlib
 import json
@@ -15,16 +17,20 @@ from jaxrl.train.tensorboard import EventFile
 
 
 class MetricsLog:
-    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is installed.
+    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is
+    installed.
 
-    On this machine a line is in the file when `write` returns. An object of a bucket cannot be appended to: it is written anew, with
-    all lines, by `flush` and at most every `PATIENCE` seconds; and there are no TensorBoard files.
+    On this machine a line is in the file when `write` returns. An object of a bucket cannot be
+    appended to: it is written anew, with all lines, by `flush` and at most every `PATIENCE`
+    seconds; and there are no TensorBoard files.
     """
 
     PATIENCE = 30.0
 
     def __init__(self, folder: Path, lines: int | None = None):
-        """Open for appending; with `lines` given, what a resumed run had written beyond that line is cut off first."""
+        """Open for appending; with `lines` given, what a resumed run had written beyond that line
+        is cut off first.
+        """
         self.path, self.remote = folder / "metrics.jsonl", is_remote(folder)
         with writing(self.path):
             kept = _complete_lines(self.path)[:lines]
@@ -98,7 +104,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise Refusal(f"{path}, line {number}, is not JSON ({error.msg}): remove that line") from None
+            raise Refusal(
+                f"{path}, line {number}, is not JSON ({error.msg}): remove that line"
+            ) from None
     return rows
 
 
@@ -120,9 +128,13 @@ def _plain(value):
 
 
 def _tensorboard(folder: Path, kept: list[str]) -> EventFile | None:
-    """An event file that goes on after the last line kept: TensorBoard hides what an earlier one wrote beyond it."""
+    """An event file that goes on after the last line kept: TensorBoard hides what an earlier one
+    wrote beyond it.
+    """
     forget_from = None
-    with contextlib.suppress(IndexError, ValueError, KeyError):  # nothing kept, or a line that `read_metrics` will refuse
+    with contextlib.suppress(
+        IndexError, ValueError, KeyError
+    ):  # nothing kept, or a line that `read_metrics` will refuse
         forget_from = json.loads(kept[-1])["step"] + 1
     try:
         return EventFile(folder, forget_from)

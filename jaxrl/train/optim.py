@@ -1,4 +1,6 @@
-"""The optimiser of all systems: AdamW with weight decay on weights only, linear warm-up, clipping by global norm."""
+"""The optimiser of all systems: AdamW with weight decay on weights only, linear warm-up, clipping
+by global norm.
+"""
 
 from dataclasses import dataclass
 
@@ -6,7 +8,9 @@ import jax
 import optax
 
 DECAYED = ("kernel", "kernel_ih", "kernel_hh")
-"""Parameter names that receive weight decay: weights of linear, convolution and LSTM layers; no biases, norms, embeddings."""
+"""Parameter names that receive weight decay: weights of linear, convolution and LSTM layers; no
+biases, norms, embeddings.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,14 @@ def adamw(config: OptimConfig) -> optax.GradientTransformation:
         rate = config.learning_rate
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(rate, config.beta1, config.beta2, config.epsilon, weight_decay=config.weight_decay, mask=decay_mask),
+        optax.adamw(
+            rate,
+            config.beta1,
+            config.beta2,
+            config.epsilon,
+            weight_decay=config.weight_decay,
+            mask=decay_mask,
+        ),
     )
 
 

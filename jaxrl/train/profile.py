@@ -10,8 +10,8 @@ from jaxrl.train.errors import Refusal, is_remote
 class EpochTrace:
     """Records one epoch with jax.profiler.
 
-    In the folder lie afterwards `plugins/profile/<time>/`: `*.xplane.pb` for TensorBoard's or XProf's profile page, and
-    `perfetto_trace.json.gz` for https://ui.perfetto.dev.
+    In the folder lie afterwards `plugins/profile/<time>/`: `*.xplane.pb` for TensorBoard's or
+    XProf's profile page, and `perfetto_trace.json.gz` for https://ui.perfetto.dev.
     """
 
     def __init__(self, number: int, folder: str | Path):
@@ -23,7 +23,9 @@ class EpochTrace:
         if number < 1:
             raise Refusal(f"--profile {number}: epochs are numbered from 1")
         if is_remote(folder):
-            raise Refusal(f"--profile writes to this machine, not to {folder}: choose a local --run-dir")
+            raise Refusal(
+                f"--profile writes to this machine, not to {folder}: choose a local --run-dir"
+            )
         self._number, self.folder, self._running = number, Path(folder), False
         self.made = False
         """Whether the epoch was traced, or a part of it."""

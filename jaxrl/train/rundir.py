@@ -1,6 +1,8 @@
-"""A run is a folder: config.json, metrics.jsonl, checkpoints/, replay/, report/. On this machine, or in a bucket (gs://bucket/run).
+"""A run is a folder: config.json, metrics.jsonl, checkpoints/, replay/, report/. On this machine,
+or in a bucket (gs://bucket/run).
 
-Opening a folder that already holds a run resumes it, if the configuration is the same but for fields that do not touch the past.
+Opening a folder that already holds a run resumes it, if the configuration is the same but for
+fields that do not touch the past.
 """
 
 import importlib.util
@@ -16,7 +18,8 @@ from jaxrl.train.errors import Refusal, is_remote, reaching, writing
 
 
 def place(path: str | Path) -> Path:
-    """An absolute path: pathlib's on this machine; for gs://, etils' with the same methods (reading, writing, listing, deleting).
+    """An absolute path: pathlib's on this machine; for gs://, etils' with the same methods
+    (reading, writing, listing, deleting).
 
     Raises:
       Refusal: another kind of address, or what reads buckets is not installed.
@@ -24,10 +27,17 @@ def place(path: str | Path) -> Path:
     if not is_remote(path):
         return Path(path).expanduser().resolve()
     if not str(path).startswith("gs://") or len(str(path)) == len("gs://"):
-        raise Refusal(f"{path} is no run folder: name a folder of this machine, or gs://bucket/folder")
+        raise Refusal(
+            f"{path} is no run folder: name a folder of this machine, or gs://bucket/folder"
+        )
     if any(importlib.util.find_spec(name) is None for name in ("etils", "gcsfs")):
-        raise Refusal(f"{path} lies in a bucket, and what reads buckets is not installed: pip install 'latentax[gcs]'")
-    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # failures are raised; gcsfs prints them as well, with tracebacks
+        raise Refusal(
+            f"{path} lies in a bucket, and what reads buckets is not installed: pip install "
+            "'latentax[gcs]'"
+        )
+    logging.getLogger("gcsfs").setLevel(
+        logging.CRITICAL
+    )  # failures are raised; gcsfs prints them as well, with tracebacks
     from etils import epath
 
     return epath.Path(str(path))
@@ -40,7 +50,8 @@ def open_run(
     write: bool = True,
     complete: Callable[[dict[str, Any]], dict[str, Any]] = lambda stored: stored,
 ) -> Path:
-    """Create the folder, or check that it belongs to the same configuration; returns its absolute path.
+    """Create the folder, or check that it belongs to the same configuration; returns its absolute
+    path.
 
     Args:
       path: the folder.
@@ -50,15 +61,25 @@ def open_run(
       complete: gives a stored configuration of an earlier version the fields that it lacks.
 
     Raises:
-      Refusal: the folder cannot be written, or holds a run of another configuration (the fields are named).
+      Refusal: the folder cannot be written, or holds a run of another configuration (the fields are
+        named).
     """
     folder = place(path)
     stored = stored_config(folder)
     if stored is not None:
-        changed = {name: pair for name, pair in differences(complete(stored), config).items() if name not in free}
+        changed = {
+            name: pair
+            for name, pair in differences(complete(stored), config).items()
+            if name not in free
+        }
         if changed:
-            listed = "; ".join(f"{name} is {old!r} there and {new!r} here" for name, (old, new) in changed.items())
-            raise Refusal(f"{folder} holds a run of another configuration ({listed}): choose another --run-dir")
+            listed = "; ".join(
+                f"{name} is {old!r} there and {new!r} here" for name, (old, new) in changed.items()
+            )
+            raise Refusal(
+                f"{folder} holds a run of another configuration ({listed}): choose another "
+                "--run-dir"
+            )
     if write:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -74,12 +95,16 @@ def read_config(path: str | Path) -> dict[str, Any]:
     """
     stored = stored_config(place(path))
     if stored is None:
-        raise Refusal(f"{path} holds no run (there is no config.json): name the folder of a run with --run-dir")
+        raise Refusal(
+            f"{path} holds no run (there is no config.json): name the folder of a run with "
+            "--run-dir"
+        )
     return stored
 
 
 def stored_config(folder: Path) -> dict[str, Any] | None:
-    """The configuration of the run in a folder (from `place`); None only if there certainly is none.
+    """The configuration of the run in a folder (from `place`); None only if there certainly is
+    none.
 
     Raises:
       Refusal: it is damaged, or the bucket cannot be reached.
@@ -91,11 +116,15 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise Refusal(f"{file} is damaged ({error}): restore it or choose another --run-dir") from None
+        raise Refusal(
+            f"{file} is damaged ({error}): restore it or choose another --run-dir"
+        ) from None
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a whole file or nothing: to a temporary name in the same folder, then rename. An object of a bucket is whole anyway."""
+    """Write a whole file or nothing: to a temporary name in the same folder, then rename. An object
+    of a bucket is whole anyway.
+    """
     data = content.encode() if isinstance(content, str) else content
     if is_remote(path):
         with writing(path):

@@ -1,4 +1,6 @@
-"""Leaving in good order: SIGTERM (preemption) and Ctrl-C ask the loop to save and stop; a second one stops at once."""
+"""Leaving in good order: SIGTERM (preemption) and Ctrl-C ask the loop to save and stop; a second
+one stops at once.
+"""
 
 import contextlib
 import signal
@@ -17,7 +19,9 @@ class StopRequest:
 
 @contextlib.contextmanager
 def stop_on_signals():
-    """A `StopRequest` that SIGTERM and SIGINT set within the block. Outside the main thread nothing is caught."""
+    """A `StopRequest` that SIGTERM and SIGINT set within the block. Outside the main thread nothing
+    is caught.
+    """
     request = StopRequest()
 
     def handle(number, frame):

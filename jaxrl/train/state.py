@@ -21,7 +21,9 @@ def init_learner(params, optimizer: optax.GradientTransformation) -> Learner:
     return Learner(params, optimizer.init(params), jnp.int32(0))
 
 
-def apply_gradients(learner: Learner, grads, optimizer: optax.GradientTransformation) -> tuple[Learner, jax.Array]:
+def apply_gradients(
+    learner: Learner, grads, optimizer: optax.GradientTransformation
+) -> tuple[Learner, jax.Array]:
     """One optimiser step. Returns the new learner and the global gradient norm before clipping."""
     updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
     params = optax.apply_updates(learner.params, updates)

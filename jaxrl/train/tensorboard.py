@@ -1,7 +1,9 @@
-"""TensorBoard event files. They are a convenience: where one cannot be written (a full disk, say), it stays as it is, and work goes on.
+"""TensorBoard event files. They are a convenience: where one cannot be written (a full disk, say),
+it stays as it is, and work goes on.
 
-tensorboardX's own writer hands events to a thread, which dies of a full disk and then hangs or spoils the exit of the process; so its
-record files are written here directly, once per line of metrics.
+tensorboardX's own writer hands events to a thread, which dies of a full disk and then hangs or
+spoils the exit of the process; so its record files are written here directly, once per line of
+metrics.
 """
 
 import contextlib
@@ -16,7 +18,8 @@ class EventFile:
     """A new event file in a folder."""
 
     def __init__(self, folder: Path, forget_from: int | None = None):
-        """Open it; TensorBoard hides what earlier files of the folder hold from step `forget_from` on.
+        """Open it; TensorBoard hides what earlier files of the folder hold from step `forget_from`
+        on.
 
         Raises:
           ImportError: tensorboardX is not installed.
@@ -27,21 +30,36 @@ class EventFile:
         self._event, self._records, now = Event, None, time.time()
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._records = RecordWriter(str(folder / f"events.out.tfevents.{int(now)}.{socket.gethostname()}"))
+            self._records = RecordWriter(
+                str(folder / f"events.out.tfevents.{int(now)}.{socket.gethostname()}")
+            )
         except OSError:
             return
         events = [Event(wall_time=now, file_version="brain.Event:2")]
         if forget_from is not None:
-            events.append(Event(wall_time=now, step=forget_from, session_log=SessionLog(status=SessionLog.START)))
+            events.append(
+                Event(
+                    wall_time=now, step=forget_from, session_log=SessionLog(status=SessionLog.START)
+                )
+            )
         self._put(events)
 
     def add(self, step: int, values: dict[str, Any]) -> None:
         """The finite numbers among `values`, as scalars."""
         from tensorboardX.summary import scalar
 
-        finite = {name: value for name, value in values.items() if isinstance(value, int | float) and math.isfinite(value)}
+        finite = {
+            name: value
+            for name, value in values.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
         now = time.time()
-        self._put([self._event(wall_time=now, step=step, summary=scalar(name, value)) for name, value in finite.items()])
+        self._put(
+            [
+                self._event(wall_time=now, step=step, summary=scalar(name, value))
+                for name, value in finite.items()
+            ]
+        )
 
     def _put(self, events: list) -> None:
         if self._records is None:

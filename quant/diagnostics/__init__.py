@@ -1,4 +1,6 @@
-"""Is a codebook alive? Usage, spread and fit of codes and embeddings, and rules that say what collapses."""
+"""Is a codebook alive? Usage, spread and fit of codes and embeddings, and rules that say what
+collapses.
+"""
 
 from quant.diagnostics.alerts import Alert, Rules, Signs, alerts
 from quant.diagnostics.fit import affine_mismatch, drift, relative_error, token_modes

@@ -1,4 +1,6 @@
-"""Rules that say in words what collapses, from which number, and what to try. Plain numbers in, sentences out."""
+"""Rules that say in words what collapses, from which number, and what to try. Plain numbers in,
+sentences out.
+"""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +20,8 @@ class Rules:
     rank: float = 0.5
     """Embeddings collapse if their effective rank is below this share of what it could be."""
     variance: float = 0.1
-    """Embeddings collapse if their variance is below this share of a trained plain autoencoder's."""
+    """Embeddings collapse if their variance is below this share of a trained plain autoencoder's.
+    """
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ class Alert(NamedTuple):
 
 
 TOKENS = (
-    "train the autoencoder without quantisation first, initialise the codes by k-means on its embeddings, then fine-tune; or restart "
+    "train the autoencoder without quantisation first, initialise the codes by k-means on its "
+    "embeddings, then fine-tune; or restart "
     "dead codes"
 )
 EMBEDDINGS = "give the encoder more width or depth, or lower the weight of the commitment loss"
@@ -69,14 +73,21 @@ EMBEDDINGS = "give the encoder more width or depth, or lower the weight of the c
 
 def alerts(signs: Signs, rules: Rules = Rules()) -> list[Alert]:
     """Everything that the rules complain about; empty if nothing."""
-    tokens = [sentence for check in (_perplexity, _modes, _cosine) if (sentence := check(signs, rules))]
+    tokens = [
+        sentence for check in (_perplexity, _modes, _cosine) if (sentence := check(signs, rules))
+    ]
     embeddings = [sentence for check in (_rank, _variance) if (sentence := check(signs, rules))]
-    return [Alert("tokens", s, TOKENS) for s in tokens] + [Alert("embeddings", s, EMBEDDINGS) for s in embeddings]
+    return [Alert("tokens", s, TOKENS) for s in tokens] + [
+        Alert("embeddings", s, EMBEDDINGS) for s in embeddings
+    ]
 
 
 def _perplexity(signs, rules):
     if signs.perplexity is not None and signs.perplexity < rules.perplexity * signs.codes:
-        return f"tokens collapse: usage has the perplexity of {signs.perplexity:.3g} codes out of {signs.codes}"
+        return (
+            f"tokens collapse: usage has the perplexity of {signs.perplexity:.3g} codes out of "
+            f"{signs.codes}"
+        )
     return None
 
 
@@ -85,7 +96,8 @@ def _modes(signs, rules):
         return None
     if signs.mode_entropy < rules.mode_entropy * math.log(signs.modes):
         return (
-            f"tokens collapse: they decode to few of the {signs.modes} modes of the data (entropy {signs.mode_entropy:.3g} of at "
+            f"tokens collapse: they decode to few of the {signs.modes} modes of the data (entropy "
+            f"{signs.mode_entropy:.3g} of at "
             f"most {math.log(signs.modes):.3g} nats)"
         )
     return None
@@ -96,7 +108,8 @@ def _cosine(signs, rules):
         return None
     if signs.code_cosine < rules.code_cosine * signs.embedding_cosine:
         return (
-            f"tokens collapse: codes are clustered, their mean cosine distance is {signs.code_cosine:.3g} where that of the "
+            "tokens collapse: codes are clustered, their mean cosine distance is "
+            f"{signs.code_cosine:.3g} where that of the "
             f"embeddings is {signs.embedding_cosine:.3g}"
         )
     return None
@@ -107,7 +120,10 @@ def _rank(signs, rules):
         return None
     possible = min(signs.features, signs.latent_rank or signs.features)
     if signs.effective_rank < rules.rank * possible:
-        return f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} out of {possible}"
+        return (
+            f"embeddings collapse: they have an effective rank of {signs.effective_rank:.3g} "
+            f"out of {possible}"
+        )
     return None
 
 
@@ -115,5 +131,8 @@ def _variance(signs, rules):
     if signs.variance is None or signs.reference_variance is None:
         return None
     if signs.variance < rules.variance * signs.reference_variance:
-        return f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain autoencoder's {signs.reference_variance:.3g}"
+        return (
+            f"embeddings collapse: their variance is {signs.variance:.3g}, that of a plain "
+            f"autoencoder's {signs.reference_variance:.3g}"
+        )
     return None

@@ -1,4 +1,6 @@
-"""How codes fit the embeddings and the data they stand for. Rows are `[N, D]`, results float32 scalars."""
+"""How codes fit the embeddings and the data they stand for. Rows are `[N, D]`, results float32
+scalars.
+"""
 
 from typing import NamedTuple
 
@@ -10,12 +12,18 @@ from quant.diagnostics.usage import entropy_of_counts
 
 
 def relative_error(z: jax.Array, quantized: jax.Array) -> jax.Array:
-    """sum |z - q|^2 / sum |z - mean z|^2: 0 for no loss, 1 if one code at the mean would do as well."""
-    return jnp.square(z - quantized).sum() / jnp.maximum(jnp.square(z - z.mean(0, keepdims=True)).sum(), TINY)
+    """sum |z - q|^2 / sum |z - mean z|^2: 0 for no loss, 1 if one code at the mean would do as
+    well.
+    """
+    return jnp.square(z - quantized).sum() / jnp.maximum(
+        jnp.square(z - z.mean(0, keepdims=True)).sum(), TINY
+    )
 
 
 class Mismatch(NamedTuple):
-    """Differences that a shift and a scale of the codebook would remove (arXiv 2305.08842, section 4)."""
+    """Differences that a shift and a scale of the codebook would remove (arXiv 2305.08842, section
+    4).
+    """
 
     mean: jax.Array
     """|mean z - mean codes| / std of z; 0 is best."""
@@ -24,8 +32,13 @@ class Mismatch(NamedTuple):
 
 
 def affine_mismatch(z: jax.Array, codes: jax.Array) -> Mismatch:
-    """Compare the first two moments of embeddings `[N, D]` and codes `[K, D]`; std is the root of the features' mean variance."""
-    std = lambda x: jnp.sqrt(x.var(0).mean())
+    """Compare the first two moments of embeddings `[N, D]` and codes `[K, D]`; std is the root of
+    the features' mean variance.
+    """
+
+    def std(x):
+        return jnp.sqrt(x.var(0).mean())
+
     scale = jnp.maximum(std(z), TINY)
     return Mismatch(jnp.linalg.norm(z.mean(0) - codes.mean(0)) / scale, std(codes) / scale)
 
@@ -40,7 +53,9 @@ class Modes(NamedTuple):
     """Where decoded tokens lie among the known modes of the data."""
 
     entropy: jax.Array
-    """-sum_k p_k ln p_k over modes, p_k the share of tokens nearest to mode k; ln M if they are shared out evenly."""
+    """-sum_k p_k ln p_k over modes, p_k the share of tokens nearest to mode k; ln M if they are
+    shared out evenly.
+    """
     covered: jax.Array
     """Share of modes with at least one token."""
     count: jax.Array
@@ -48,7 +63,11 @@ class Modes(NamedTuple):
 
 
 def token_modes(decoded: jax.Array, modes: jax.Array) -> Modes:
-    """Assign every decoded token `[S, D]` to its nearest mode `[M, D]` (the diversity H of Zhao et al. 2024, arXiv 2411.16550)."""
-    nearest = jax.lax.map(lambda row: jnp.argmin(jnp.square(modes - row[None]).sum(-1)), decoded, batch_size=256)
+    """Assign every decoded token `[S, D]` to its nearest mode `[M, D]` (the diversity H of Zhao et
+    al. 2024, arXiv 2411.16550).
+    """
+    nearest = jax.lax.map(
+        lambda row: jnp.argmin(jnp.square(modes - row[None]).sum(-1)), decoded, batch_size=256
+    )
     count = jnp.zeros(modes.shape[0], jnp.int32).at[nearest].add(1)
     return Modes(entropy_of_counts(count), (count > 0).mean(), count)

@@ -1,4 +1,6 @@
-"""How far codes or embeddings are spread: distances, spectra, effective ranks. For rows `[N, D]`, computed in float32 or wider."""
+"""How far codes or embeddings are spread: distances, spectra, effective ranks. For rows `[N, D]`,
+computed in float32 or wider.
+"""
 
 from typing import NamedTuple
 
@@ -14,7 +16,8 @@ TINY = 1e-12
 def mean_cosine_distance(rows: jax.Array) -> jax.Array:
     """Mean of 1 - cos over all pairs of rows, in [0, N / (N - 1)]; low if they are clustered.
 
-    In closed form, 1 - (|sum_i u_i|^2 - N) / (N (N - 1)) with u_i the rows' directions; rows of length 0 have none.
+    In closed form, 1 - (|sum_i u_i|^2 - N) / (N (N - 1)) with u_i the rows' directions; rows of
+    length 0 have none.
 
     Raises:
       ValueError: there are fewer than two rows.
@@ -26,14 +29,21 @@ def mean_cosine_distance(rows: jax.Array) -> jax.Array:
 
 
 def mean_euclidean_distance(rows: jax.Array, block: int = 256) -> jax.Array:
-    """Mean distance over all pairs of rows. No N x N matrix: `block` rows at a time are compared with all."""
+    """Mean distance over all pairs of rows. No N x N matrix: `block` rows at a time are compared
+    with all.
+    """
     rows, count = _rows(rows, 2), rows.shape[0]
-    one = lambda row: jnp.linalg.norm(rows - row[None], axis=-1).sum()
+
+    def one(row):
+        return jnp.linalg.norm(rows - row[None], axis=-1).sum()
+
     return jax.lax.map(one, rows, batch_size=min(block, count)).sum() / (count * (count - 1))
 
 
 def code_margin(rows: jax.Array, codes: jax.Array, block: int = 256) -> jax.Array:
-    """`[N]`: distance of each row to its second nearest code minus that to its nearest; near 0 where choices are brittle."""
+    """`[N]`: distance of each row to its second nearest code minus that to its nearest; near 0
+    where choices are brittle.
+    """
     rows, codes = _rows(rows, 1), _rows(codes, 2)
 
     def one(row):
@@ -44,7 +54,9 @@ def code_margin(rows: jax.Array, codes: jax.Array, block: int = 256) -> jax.Arra
 
 
 class Moments(NamedTuple):
-    """Mean and scatter of embeddings, accumulated over batches and devices. A pytree; the same on every device."""
+    """Mean and scatter of embeddings, accumulated over batches and devices. A pytree; the same on
+    every device.
+    """
 
     count: jax.Array
     """float32 scalar."""
@@ -59,8 +71,12 @@ def moments_init(features: int) -> Moments:
     return Moments(jnp.zeros(()), jnp.zeros(features), jnp.zeros((features, features)))
 
 
-def moments_update(moments: Moments, x: jax.Array, mask: jax.Array | None = None, axis_name: str | None = None) -> Moments:
-    """Take in a batch `x [..., D]` (where `mask [...]` is True), by the pairwise rule of Chan et al. 1983, which keeps precision."""
+def moments_update(
+    moments: Moments, x: jax.Array, mask: jax.Array | None = None, axis_name: str | None = None
+) -> Moments:
+    """Take in a batch `x [..., D]` (where `mask [...]` is True), by the pairwise rule of Chan et
+    al. 1983, which keeps precision.
+    """
     x = x.reshape(-1, x.shape[-1]).astype(moments.mean.dtype)
     weight = jnp.ones(x.shape[0], x.dtype) if mask is None else mask.reshape(-1).astype(x.dtype)
     count = total(weight.sum(), axis_name)
@@ -70,7 +86,11 @@ def moments_update(moments: Moments, x: jax.Array, mask: jax.Array | None = None
     scatter = total(centred.T @ centred, axis_name)
     both, shift = jnp.maximum(moments.count + count, 1), mean - moments.mean
     cross = jnp.outer(shift, shift) * (moments.count * count / both)
-    return Moments(moments.count + count, moments.mean + shift * (count / both), moments.scatter + scatter + cross)
+    return Moments(
+        moments.count + count,
+        moments.mean + shift * (count / both),
+        moments.scatter + scatter + cross,
+    )
 
 
 class EmbeddingSummary(NamedTuple):
@@ -93,31 +113,41 @@ def embedding_summary(moments: Moments) -> EmbeddingSummary:
     singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance), 0))
     features = moments.mean.shape[0]
     return EmbeddingSummary(
-        jnp.sqrt(variance / features), centre / jnp.maximum(centre + variance, TINY),
-        effective_rank(singular), participation_ratio(singular),
-    )  # fmt: skip
+        jnp.sqrt(variance / features),
+        centre / jnp.maximum(centre + variance, TINY),
+        effective_rank(singular),
+        participation_ratio(singular),
+    )
 
 
 def singular_values(rows: jax.Array, centre: bool = True) -> jax.Array:
-    """Singular values of rows `[N, D]`. Our choice: centred, since a common offset is no direction that carries information."""
+    """Singular values of rows `[N, D]`. Our choice: centred, since a common offset is no direction
+    that carries information.
+    """
     rows = _rows(rows, 1)
     return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if centre else rows, compute_uv=False)
 
 
 def effective_rank(singular: jax.Array) -> jax.Array:
-    """exp of the entropy of singular values over their sum (Roy and Vetterli 2007, EUSIPCO, definition 1); 0 if all are 0."""
+    """exp of the entropy of singular values over their sum (Roy and Vetterli 2007, EUSIPCO,
+    definition 1); 0 if all are 0.
+    """
     p = singular / jnp.maximum(singular.sum(), TINY)
     entropy = -jnp.where(p > 0, p * jnp.log(jnp.where(p > 0, p, 1)), 0).sum()
     return jnp.where(singular.sum() > TINY, jnp.exp(entropy), 0)
 
 
 def participation_ratio(singular: jax.Array) -> jax.Array:
-    """(sum v)^2 / sum v^2 of the variances v = singular^2; between 1 and the rank, 0 if all are 0."""
+    """(sum v)^2 / sum v^2 of the variances v = singular^2; between 1 and the rank, 0 if
+    all are 0.
+    """
     variance = jnp.square(singular)
     return jnp.square(variance.sum()) / jnp.maximum(jnp.square(variance).sum(), TINY**2)
 
 
 def _rows(rows, least):
     if rows.ndim != 2 or rows.shape[0] < least:
-        raise ValueError(f"expected [N, D] with N at least {least}, not an array of shape {rows.shape}")
+        raise ValueError(
+            f"expected [N, D] with N at least {least}, not an array of shape {rows.shape}"
+        )
     return rows.astype(jnp.promote_types(rows.dtype, jnp.float32))

@@ -1,6 +1,7 @@
 """How often each code is used: counted over batches and devices, then summarised.
 
-Perplexity of a batch depends on the batch's size; that of a whole data set does not. So `Usage` accumulates.
+Perplexity of a batch depends on the batch's size; that of a whole data set does not. So `Usage`
+accumulates.
 """
 
 from typing import NamedTuple
@@ -44,12 +45,15 @@ def usage_init(codes: int) -> Usage:
     return Usage(jnp.zeros(codes, jnp.int32), jnp.zeros(codes, jnp.int32))
 
 
-def usage_update(usage: Usage, indices: jax.Array, mask: jax.Array | None = None, axis_name: str | None = None) -> Usage:
+def usage_update(
+    usage: Usage, indices: jax.Array, mask: jax.Array | None = None, axis_name: str | None = None
+) -> Usage:
     """Count one batch.
 
     Args:
       usage: so far.
-      indices: integer, any shape; those outside [0, K), such as -1 for a dropped level, are not counted.
+      indices: integer, any shape; those outside [0, K), such as -1 for a dropped level, are not
+        counted.
       mask: bool, the shape of `indices`; where False nothing is counted.
       axis_name: devices to sum over.
     """
@@ -75,12 +79,16 @@ def entropy_of_counts(count: jax.Array) -> jax.Array:
 
 
 def perplexity(count: jax.Array) -> jax.Array:
-    """exp of the entropy of the shares: K if all codes are used alike, 1 if only one is (or nothing was counted)."""
+    """exp of the entropy of the shares: K if all codes are used alike, 1 if only one is (or nothing
+    was counted).
+    """
     return jnp.exp(entropy_of_counts(count))
 
 
 def gini(count: jax.Array) -> jax.Array:
-    """Gini coefficient of counts `[K]`: 0 if all codes are used alike, 1 - 1/K if only one is; 0 if nothing was counted."""
+    """Gini coefficient of counts `[K]`: 0 if all codes are used alike, 1 - 1/K if only one is; 0 if
+    nothing was counted.
+    """
     ordered = jnp.sort(count.astype(jnp.float32))
     codes = ordered.shape[0]
     rank = jnp.arange(1, codes + 1, dtype=jnp.float32)

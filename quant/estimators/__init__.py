@@ -1,4 +1,6 @@
-"""Gradients through discrete choices: one estimator per function, all with one signature (docs/estimators.md)."""
+"""Gradients through discrete choices: one estimator per function, all with one signature
+(docs/estimators.md).
+"""
 
 from quant.estimators.bernoulli import (
     as_bernoulli,
@@ -14,7 +16,14 @@ from quant.estimators.gumbel_rao import conditional_scores, gr_mck
 from quant.estimators.hard_concrete import hard_concrete, hard_concrete_at_rest
 from quant.estimators.reinmax import reinmax
 from quant.estimators.sample import Sample
-from quant.estimators.score_function import Estimate, ScoreFunction, ema_baseline, estimate_gradient, reinforce, rloo
+from quant.estimators.score_function import (
+    Estimate,
+    ScoreFunction,
+    ema_baseline,
+    estimate_gradient,
+    reinforce,
+    rloo,
+)
 from quant.estimators.straight_through import ste_identity, ste_softmax
 
 __all__ = [

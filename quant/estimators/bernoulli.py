@@ -1,8 +1,9 @@
 """Estimators of binary units, given by the logit of the probability of a 1.
 
-A unit is a categorical variable over (0, 1) with logits (0, l), so `as_bernoulli` turns every estimator into one of units. Those used
-most are also written out here, with the sigmoid, at half the memory. Here `logits` and all fields of the `Sample` are `[...]`:
-`value` the bit, `index` the bit as an integer, `probs` the probability of a 1, `soft` the relaxed bit.
+A unit is a categorical variable over (0, 1) with logits (0, l), so `as_bernoulli` turns every
+estimator into one of units. Those used most are also written out here, with the sigmoid, at half
+the memory. Here `logits` and all fields of the `Sample` are `[...]`: `value` the bit, `index` the
+bit as an integer, `probs` the probability of a 1, `soft` the relaxed bit.
 """
 
 from collections.abc import Callable
@@ -14,25 +15,35 @@ from quant.estimators.sample import Sample, check_positive, widened, zero_like
 
 
 def as_bernoulli(estimator: Callable[..., Sample]) -> Callable[..., Sample]:
-    """The estimator of binary units that is `estimator` on the logits (0, l). It takes the same options."""
+    """The estimator of binary units that is `estimator` on the logits (0, l). It takes the same
+    options.
+    """
 
     def of_units(key: jax.Array, logits: jax.Array, **options) -> Sample:
         logits = jnp.asarray(logits)
         pair = estimator(key, jnp.stack([jnp.zeros_like(logits), logits], axis=-1), **options)
-        return pair._replace(value=pair.value[..., 1], probs=pair.probs[..., 1], soft=pair.soft[..., 1])
+        return pair._replace(
+            value=pair.value[..., 1], probs=pair.probs[..., 1], soft=pair.soft[..., 1]
+        )
 
     return of_units
 
 
 def bernoulli_ste_identity(key: jax.Array, logits: jax.Array) -> Sample:
-    """A bit with probability sigmoid(l); the gradient passes as it is (Bengio et al. 2013, arXiv 1308.3432, section 3)."""
+    """A bit with probability sigmoid(l); the gradient passes as it is (Bengio et al. 2013, arXiv
+    1308.3432, section 3).
+    """
     wide = _units(logits)
     bit = wide + logistic(key, wide) > 0
     return _assemble(logits, wide, bit, zero_like(wide), jax.nn.sigmoid(wide))
 
 
-def bernoulli_ste_sigmoid(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
-    """A bit with probability sigmoid(l); gradient s (1 - s) G / tau with s = sigmoid(l / tau). `ste_softmax` for units."""
+def bernoulli_ste_sigmoid(
+    key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0
+) -> Sample:
+    """A bit with probability sigmoid(l); gradient s (1 - s) G / tau with s = sigmoid(l / tau).
+    `ste_softmax` for units.
+    """
     check_positive(tau=tau)
     wide = _units(logits)
     soft = jax.nn.sigmoid(wide / tau)
@@ -46,21 +57,26 @@ def bernoulli_decoupled_st_gs(
     tau_b: float | jax.Array = 1.0,
     normalize_backward: bool | jax.Array = False,
 ) -> Sample:
-    """A bit with probability sigmoid(l / tau_f); gradient s (1 - s) G / tau_b with s = sigmoid(l / tau_b + the same noise).
+    """A bit with probability sigmoid(l / tau_f); gradient s (1 - s) G / tau_b with s = sigmoid(l /
+    tau_b + the same noise).
 
-    `decoupled_st_gs` for units, form "after"; with both temperatures 1 it is the straight-through binary Concrete estimator.
-    `normalize_backward` multiplies the gradient by tau_b.
+    `decoupled_st_gs` for units, form "after"; with both temperatures 1 it is the straight-through
+    binary Concrete estimator. `normalize_backward` multiplies the gradient by tau_b.
     """
     check_positive(tau_f=tau_f, tau_b=tau_b)
     wide = _units(logits)
     noise = logistic(key, wide)
     soft = jax.nn.sigmoid(wide / tau_b + noise)
-    gradient = _slope(soft, wide / tau_b) * jnp.where(normalize_backward, tau_b, 1.0).astype(wide.dtype)
+    gradient = _slope(soft, wide / tau_b) * jnp.where(normalize_backward, tau_b, 1.0).astype(
+        wide.dtype
+    )
     return _assemble(logits, wide / tau_f, wide / tau_f + noise > 0, gradient, soft)
 
 
 def bernoulli_reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
-    """A bit b with probability p = sigmoid(l); gradient [2 m (1 - m) - p (1 - p) / 2] G, m = (sigmoid(l / tau) + b) / 2."""
+    """A bit b with probability p = sigmoid(l); gradient [2 m (1 - m) - p (1 - p) / 2] G, m =
+    (sigmoid(l / tau) + b) / 2.
+    """
     check_positive(tau=tau)
     wide = _units(logits)
     bit = wide + logistic(key, wide) > 0
@@ -70,7 +86,9 @@ def bernoulli_reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array 
 
 
 def logistic(key: jax.Array, logits: jax.Array) -> jax.Array:
-    """Standard logistic noise like the logits: the difference of the two Gumbel numbers that `as_bernoulli` would draw."""
+    """Standard logistic noise like the logits: the difference of the two Gumbel numbers that
+    `as_bernoulli` would draw.
+    """
     pair = jax.random.gumbel(key, (*logits.shape, 2), logits.dtype)
     return pair[..., 1] - pair[..., 0]
 
@@ -89,4 +107,10 @@ def _assemble(logits, law, bit, gradient, soft):
     dtype = jnp.asarray(logits).dtype
     value = (bit.astype(law.dtype) + gradient).astype(dtype)
     log_prob = jnp.where(bit, jax.nn.log_sigmoid(law), jax.nn.log_sigmoid(-law))
-    return Sample(value, bit.astype(jnp.int32), jax.nn.sigmoid(law).astype(dtype), log_prob, soft.astype(dtype))
+    return Sample(
+        value,
+        bit.astype(jnp.int32),
+        jax.nn.sigmoid(law).astype(dtype),
+        log_prob,
+        soft.astype(dtype),
+    )

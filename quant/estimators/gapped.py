@@ -1,21 +1,37 @@
-"""Gapped straight-through: logits moved without noise so that the drawn one is largest by a margin."""
+"""Gapped straight-through: logits moved without noise so that the drawn one is largest by
+a margin.
+"""
 
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
-from quant.estimators.sample import Sample, argmax, assemble, check_positive, gumbel, one_hot, widened, zero_with_softmax_jacobian
+from quant.estimators.sample import (
+    Sample,
+    argmax,
+    assemble,
+    check_positive,
+    gumbel,
+    one_hot,
+    widened,
+    zero_with_softmax_jacobian,
+)
 
 NEAREST_TO_ONE = 1e-5
-"""Our choice: probabilities are kept this far below 1 in the gap "p", whose logarithm diverges there."""
+"""Our choice: probabilities are kept this far below 1 in the gap "p", whose logarithm diverges
+there.
+"""
 
 
-def gst(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, gap: float | Literal["p"] = 1.0) -> Sample:
+def gst(
+    key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, gap: float | Literal["p"] = 1.0
+) -> Sample:
     """Gapped straight-through (Fan et al. 2022, arXiv 2206.07235, section 4).
 
-    Draw D from softmax(l). Backward J(softmax(l' / tau)) G / tau at logits l' that agree with the draw: l'_D is raised to the largest
-    logit m, and all others are lowered to at most m - gap. The moves take no gradient.
+    Draw D from softmax(l). Backward J(softmax(l' / tau)) G / tau at logits l' that agree with the
+    draw: l'_D is raised to the largest logit m, and all others are lowered to at most m - gap. The
+    moves take no gradient.
 
     Args:
       key: typed PRNG key.
@@ -27,7 +43,12 @@ def gst(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, gap: fl
     return gst_at(logits, argmax(wide + gumbel(key, wide)), tau, gap)
 
 
-def gst_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0, gap: float | Literal["p"] = 1.0) -> Sample:
+def gst_at(
+    logits: jax.Array,
+    index: jax.Array,
+    tau: float | jax.Array = 1.0,
+    gap: float | Literal["p"] = 1.0,
+) -> Sample:
     """`gst` with the draw given: `index`, int32 `[...]`."""
     check_positive(tau=tau, gap=gap)
     wide = widened(logits)
@@ -39,8 +60,12 @@ def moved(logits: jax.Array, index: jax.Array, gap: float | Literal["p"]) -> jax
     """The logits l' of `gst`, `[..., K]`, without gradient."""
     logits = jax.lax.stop_gradient(logits)
     chosen, broken = one_hot(index, logits), jnp.isnan(logits).any(-1, keepdims=True)
-    largest = jnp.where(broken, jnp.nan, logits.max(-1, keepdims=True))  # XLA's maximum may lose a NaN
+    largest = jnp.where(
+        broken, jnp.nan, logits.max(-1, keepdims=True)
+    )  # XLA's maximum may lose a NaN
     if gap == "p":
         p = (chosen * jax.nn.softmax(logits, axis=-1)).sum(-1, keepdims=True)
         gap = -jnp.log1p(-jnp.minimum(p, 1 - NEAREST_TO_ONE)) / jnp.maximum(p, NEAREST_TO_ONE)
-    return jnp.where(chosen > 0, jnp.broadcast_to(largest, logits.shape), jnp.minimum(logits, largest - gap))
+    return jnp.where(
+        chosen > 0, jnp.broadcast_to(largest, logits.shape), jnp.minimum(logits, largest - gap)
+    )

@@ -1,16 +1,28 @@
-"""Gumbel-Rao: straight-through Gumbel-softmax, averaged over the noise that leaves the draw as it is."""
+"""Gumbel-Rao: straight-through Gumbel-softmax, averaged over the noise that leaves the draw as it
+is.
+"""
 
 import jax
 import jax.numpy as jnp
 
-from quant.estimators.sample import Sample, argmax, assemble, check_positive, gumbel, one_hot, widened, zero_with_softmax_jacobian
+from quant.estimators.sample import (
+    Sample,
+    argmax,
+    assemble,
+    check_positive,
+    gumbel,
+    one_hot,
+    widened,
+    zero_with_softmax_jacobian,
+)
 
 
 def conditional_scores(noise: jax.Array, logits: jax.Array, index: jax.Array) -> jax.Array:
-    """Perturbed logits l + g, given that `index` is the largest of them (Paulus et al. 2021, arXiv 2010.04838, section 3).
+    """Perturbed logits l + g, given that `index` is the largest of them (Paulus et al. 2021, arXiv
+    2010.04838, section 3).
 
-    With Z = sum exp l and independent standard Gumbel numbers: the largest is T = noise + ln Z; another one is
-    -ln(exp(-noise - l) + exp(-T)). Differentiable in the logits.
+    With Z = sum exp l and independent standard Gumbel numbers: the largest is T = noise + ln Z;
+    another one is -ln(exp(-noise - l) + exp(-T)). Differentiable in the logits.
 
     Args:
       noise: standard Gumbel numbers `[..., K]`.
@@ -18,16 +30,21 @@ def conditional_scores(noise: jax.Array, logits: jax.Array, index: jax.Array) ->
       index: int32 `[...]`.
     """
     chosen = one_hot(index, logits)
-    largest = (chosen * noise).sum(-1, keepdims=True) + jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+    largest = (chosen * noise).sum(-1, keepdims=True) + jax.nn.logsumexp(
+        logits, axis=-1, keepdims=True
+    )
     others = -jnp.logaddexp(-noise - logits, jnp.broadcast_to(-largest, logits.shape))
     return jnp.where(chosen > 0, jnp.broadcast_to(largest, logits.shape), others)
 
 
-def gr_mck(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, draws: int = 10) -> Sample:
-    """Gumbel-Rao, Monte Carlo with `draws` draws (Paulus et al. 2021, arXiv 2010.04838, equation 9).
+def gr_mck(
+    key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, draws: int = 10
+) -> Sample:
+    """Gumbel-Rao, Monte Carlo with `draws` draws (Paulus et al. 2021, arXiv 2010.04838, equation
+    9).
 
-    One index from softmax(l); then the gradient of straight-through Gumbel-softmax, averaged over noise drawn given that index. Its
-    expectation is that of `st_gs`, its variance at most as large.
+    One index from softmax(l); then the gradient of straight-through Gumbel-softmax, averaged over
+    noise drawn given that index. Its expectation is that of `st_gs`, its variance at most as large.
 
     Args:
       key: typed PRNG key.
@@ -40,7 +57,10 @@ def gr_mck(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, draw
     first, rest = jax.random.split(key)
     index = argmax(wide + gumbel(first, wide))
     fixed = jax.lax.stop_gradient(wide)
-    relaxed = lambda k: jax.nn.softmax(conditional_scores(gumbel(k, fixed), fixed, index) / tau, axis=-1)
+
+    def relaxed(k):
+        return jax.nn.softmax(conditional_scores(gumbel(k, fixed), fixed, index) / tau, axis=-1)
+
     softs = jax.vmap(relaxed)(jax.random.split(rest, draws))
     gradient = jax.vmap(zero_with_softmax_jacobian, in_axes=(0, None))(softs, wide / tau).mean(0)
     return assemble(logits, wide, index, gradient, softs.mean(0))

@@ -1,4 +1,6 @@
-"""Hard concrete gates: numbers in [0, 1] that are exactly 0 or 1 with positive probability, and differentiable in between."""
+"""Hard concrete gates: numbers in [0, 1] that are exactly 0 or 1 with positive probability, and
+differentiable in between.
+"""
 
 import math
 
@@ -9,11 +11,20 @@ from quant.estimators.bernoulli import logistic
 from quant.estimators.sample import Sample, check_positive, widened
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1
-"""Temperature and the interval that the concrete variable is stretched to (Louizos et al. 2018, arXiv 1712.01312, section 4.1)."""
+"""Temperature and the interval that the concrete variable is stretched to (Louizos et al. 2018,
+arXiv 1712.01312, section 4.1).
+"""
 
 
-def hard_concrete(key: jax.Array, log_alpha: jax.Array, beta: float = BETA, gamma: float = GAMMA, zeta: float = ZETA) -> Sample:
-    """clip(s (zeta - gamma) + gamma, 0, 1) with s = sigmoid((log_alpha + logistic noise) / beta) (arXiv 1712.01312, equation 10, 11).
+def hard_concrete(
+    key: jax.Array,
+    log_alpha: jax.Array,
+    beta: float = BETA,
+    gamma: float = GAMMA,
+    zeta: float = ZETA,
+) -> Sample:
+    """clip(s (zeta - gamma) + gamma, 0, 1) with s = sigmoid((log_alpha + logistic noise) / beta)
+    (arXiv 1712.01312, equation 10, 11).
 
     The gradient is that of the formula: none where the clip is active.
 
@@ -25,8 +36,8 @@ def hard_concrete(key: jax.Array, log_alpha: jax.Array, beta: float = BETA, gamm
       zeta: upper end, above 1.
 
     Returns:
-      All fields `[...]`: `value` the gate in [0, 1], `index` 1 where it is not 0, `probs` the probability of that, `log_prob` of
-      `index`, `soft` the gate before clipping.
+      All fields `[...]`: `value` the gate in [0, 1], `index` 1 where it is not 0, `probs` the
+      probability of that, `log_prob` of `index`, `soft` the gate before clipping.
     """
     _check(beta, gamma, zeta)
     wide = widened(jnp.asarray(log_alpha)[..., None])[..., 0]
@@ -35,28 +46,47 @@ def hard_concrete(key: jax.Array, log_alpha: jax.Array, beta: float = BETA, gamm
     log_prob = jnp.where(open_, jax.nn.log_sigmoid(law), jax.nn.log_sigmoid(-law))
     dtype = jnp.asarray(log_alpha).dtype
     value = jnp.clip(stretched, 0, 1).astype(dtype)
-    return Sample(value, open_.astype(jnp.int32), jax.nn.sigmoid(law).astype(dtype), log_prob, stretched.astype(dtype))
+    return Sample(
+        value,
+        open_.astype(jnp.int32),
+        jax.nn.sigmoid(law).astype(dtype),
+        log_prob,
+        stretched.astype(dtype),
+    )
 
 
-def open_logit(log_alpha: jax.Array, beta: float = BETA, gamma: float = GAMMA, zeta: float = ZETA) -> jax.Array:
-    """Logit of the probability that a gate is not 0, `[...]` (arXiv 1712.01312, equation 12): log_alpha - beta ln(-gamma / zeta).
+def open_logit(
+    log_alpha: jax.Array, beta: float = BETA, gamma: float = GAMMA, zeta: float = ZETA
+) -> jax.Array:
+    """Logit of the probability that a gate is not 0, `[...]` (arXiv 1712.01312, equation 12):
+    log_alpha - beta ln(-gamma / zeta).
 
     The sum of its sigmoids is the expected number of open gates, the penalty of L0 regularisation.
     """
     return log_alpha - beta * math.log(-gamma / zeta)
 
 
-def shut_logit(log_alpha: jax.Array, beta: float = BETA, gamma: float = GAMMA, zeta: float = ZETA) -> jax.Array:
-    """Logit of the probability that a gate is less than 1: beta ln((1 - gamma) / (zeta - 1)) - log_alpha."""
+def shut_logit(
+    log_alpha: jax.Array, beta: float = BETA, gamma: float = GAMMA, zeta: float = ZETA
+) -> jax.Array:
+    """Logit of the probability that a gate is less than 1: beta ln((1 - gamma) / (zeta - 1)) -
+    log_alpha.
+    """
     return beta * math.log((1 - gamma) / (zeta - 1)) - log_alpha
 
 
-def hard_concrete_at_rest(log_alpha: jax.Array, gamma: float = GAMMA, zeta: float = ZETA) -> jax.Array:
-    """The gate without noise, for use after training, `[...]` in [0, 1] (arXiv 1712.01312, equation 13)."""
+def hard_concrete_at_rest(
+    log_alpha: jax.Array, gamma: float = GAMMA, zeta: float = ZETA
+) -> jax.Array:
+    """The gate without noise, for use after training, `[...]` in [0, 1] (arXiv 1712.01312, equation
+    13).
+    """
     return jnp.clip(jax.nn.sigmoid(log_alpha) * (zeta - gamma) + gamma, 0, 1)
 
 
 def _check(beta, gamma, zeta):
     check_positive(beta=beta)
     if not gamma < 0 or not zeta > 1:
-        raise ValueError(f"the stretched interval must contain [0, 1] in its inside, not [{gamma}, {zeta}]")
+        raise ValueError(
+            f"the stretched interval must contain [0, 1] in its inside, not [{gamma}, {zeta}]"
+        )

@@ -2,13 +2,24 @@
 
 import jax
 
-from quant.estimators.sample import Sample, argmax, assemble, check_positive, gumbel, one_hot, widened, zero_with_softmax_jacobian
+from quant.estimators.sample import (
+    Sample,
+    argmax,
+    assemble,
+    check_positive,
+    gumbel,
+    one_hot,
+    widened,
+    zero_with_softmax_jacobian,
+)
 
 
 def reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
-    """Draw D from p = softmax(l); gradient 2 J((q + D) / 2) G - J(p) G / 2 with q = softmax(l / tau).
+    """Draw D from p = softmax(l); gradient 2 J((q + D) / 2) G - J(p) G / 2 with q = softmax(l /
+    tau).
 
-    Liu et al. 2023, arXiv 2304.08612, algorithm 2. With tau = 1 it is exact in expectation for losses quadratic in the value.
+    Liu et al. 2023, arXiv 2304.08612, algorithm 2. With tau = 1 it is exact in expectation for
+    losses quadratic in the value.
 
     Args:
       key: typed PRNG key.

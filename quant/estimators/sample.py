@@ -1,8 +1,10 @@
 """What an estimator returns, and the few pieces that all of them are made of.
 
-An estimator is a function `(key, logits [..., K], options) -> Sample` of independent categorical variables, one per leading index. Its
-`value` is exactly one-hot in the forward pass (but for relaxations), and brings its own rule for the backward pass: the gradient to
-the logits is A(logits, noise) G, where G is the loss's gradient at `value` and the matrix A is what the estimators differ in.
+An estimator is a function `(key, logits [..., K], options) -> Sample` of independent categorical
+variables, one per leading index. Its `value` is exactly one-hot in the forward pass (but for
+relaxations), and brings its own rule for the backward pass: the gradient to the logits is A(logits,
+noise) G, where G is the loss's gradient at `value` and the matrix A is what the estimators differ
+in.
 """
 
 from typing import NamedTuple
@@ -19,11 +21,15 @@ class Sample(NamedTuple):
     index: jax.Array
     """int32 `[...]`: the category drawn."""
     probs: jax.Array
-    """`[..., K]`, dtype of the logits: the law that `index` follows, differentiable in the ordinary way."""
+    """`[..., K]`, dtype of the logits: the law that `index` follows, differentiable in the ordinary
+    way.
+    """
     log_prob: jax.Array
     """`[...]`, float32 or wider: ln probs[index], in nats; differentiable."""
     soft: jax.Array
-    """`[..., K]`, dtype of the logits: the point of the simplex that the backward pass looks at; for gradient gaps."""
+    """`[..., K]`, dtype of the logits: the point of the simplex that the backward pass looks at;
+    for gradient gaps.
+    """
 
 
 def widened(logits: jax.Array) -> jax.Array:
@@ -36,12 +42,15 @@ def widened(logits: jax.Array) -> jax.Array:
     if not jnp.issubdtype(logits.dtype, jnp.floating):
         raise ValueError(f"logits must be floating-point numbers, not {logits.dtype}")
     if logits.ndim == 0 or logits.shape[-1] == 0:
-        raise ValueError(f"logits of shape {logits.shape} hold no categories: give [..., K] with K at least 1")
+        raise ValueError(
+            f"logits of shape {logits.shape} hold no categories: give [..., K] with K at least 1"
+        )
     return logits.astype(jnp.promote_types(logits.dtype, jnp.float32))
 
 
 def check_positive(**numbers) -> None:
-    """Refuse numbers, by name, that are not above 0. Traced values cannot be looked at and are let through.
+    """Refuse numbers, by name, that are not above 0. Traced values cannot be looked at and are let
+    through.
 
     Raises:
       ValueError: naming the first such number.
@@ -67,22 +76,27 @@ def one_hot(index: jax.Array, like: jax.Array) -> jax.Array:
 
 
 def zero_with_softmax_jacobian(probs: jax.Array, logits: jax.Array) -> jax.Array:
-    """Zeros `[..., K]` whose Jacobian with respect to the logits is J(probs) = diag(probs) - probs probs^T.
+    """Zeros `[..., K]` whose Jacobian with respect to the logits is J(probs) = diag(probs) - probs
+    probs^T.
 
-    Adding it to a constant gives that constant this gradient, and no rounding error. No gradient flows into `probs`. Logits of
-    minus infinity (categories that are forbidden) get none.
+    Adding it to a constant gives that constant this gradient, and no rounding error. No gradient
+    flows into `probs`. Logits of minus infinity (categories that are forbidden) get none.
     """
     probs, zero = jax.lax.stop_gradient(probs), zero_like(logits)
     return probs * (zero - (probs * zero).sum(-1, keepdims=True))
 
 
 def zero_like(logits: jax.Array) -> jax.Array:
-    """Zeros whose Jacobian with respect to the logits is the identity; logits of minus infinity get no gradient."""
+    """Zeros whose Jacobian with respect to the logits is the identity; logits of minus infinity get
+    no gradient.
+    """
     finite = jnp.where(jnp.isneginf(logits), jnp.zeros_like(logits), logits)
     return finite - jax.lax.stop_gradient(finite)
 
 
-def assemble(logits: jax.Array, law: jax.Array, index: jax.Array, gradient: jax.Array, soft: jax.Array) -> Sample:
+def assemble(
+    logits: jax.Array, law: jax.Array, index: jax.Array, gradient: jax.Array, soft: jax.Array
+) -> Sample:
     """A `Sample` of the one-hot `index` with a zero that carries the gradient.
 
     Args:
@@ -96,4 +110,6 @@ def assemble(logits: jax.Array, law: jax.Array, index: jax.Array, gradient: jax.
     log_prob = jnp.take_along_axis(log_p, index[..., None], axis=-1)[..., 0]
     value = one_hot(index, law) + gradient
     dtype = jnp.asarray(logits).dtype
-    return Sample(value.astype(dtype), index, jnp.exp(log_p).astype(dtype), log_prob, soft.astype(dtype))
+    return Sample(
+        value.astype(dtype), index, jnp.exp(log_p).astype(dtype), log_prob, soft.astype(dtype)
+    )

@@ -1,9 +1,10 @@
-"""One interface for the gradient of E f(D), whatever the estimator; and those that weight scores by values of f.
+"""One interface for the gradient of E f(D), whatever the estimator; and those that weight scores by
+values of f.
 
     d/dl E f(D) = E f(D) (D - p)        p = softmax(l), D one-hot
 
-An estimator of `estimate_gradient` is either a function `(key, logits) -> Sample`, whose draw carries its gradient, or a
-`ScoreFunction`, which calls f itself and needs no gradient of it.
+An estimator of `estimate_gradient` is either a function `(key, logits) -> Sample`, whose draw
+carries its gradient, or a `ScoreFunction`, which calls f itself and needs no gradient of it.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,9 @@ class ScoreFunction(NamedTuple):
     """An estimator that evaluates the loss itself."""
 
     gradients: Callable[[Loss, jax.Array, jax.Array, int], tuple[jax.Array, jax.Array]]
-    """`(f, key, logits, n) -> (gradients [n, ..., K], values [n])`; the estimate is the mean of the gradients."""
+    """`(f, key, logits, n) -> (gradients [n, ..., K], values [n])`; the estimate is the mean of the
+    gradients.
+    """
     least: int = 1
     """The smallest n that it works with."""
 
@@ -37,12 +40,17 @@ class Estimate(NamedTuple):
 
 
 def estimate_gradient(
-    estimator: Callable[..., Sample] | ScoreFunction, f: Loss, key: jax.Array, logits: jax.Array, n: int = 1
+    estimator: Callable[..., Sample] | ScoreFunction,
+    f: Loss,
+    key: jax.Array,
+    logits: jax.Array,
+    n: int = 1,
 ) -> Estimate:
     """Estimate d E f(D) / d logits from `n` draws.
 
     Args:
-      estimator: a function `(key, logits) -> Sample` (bind its options with functools.partial), or a `ScoreFunction`.
+      estimator: a function `(key, logits) -> Sample` (bind its options with functools.partial), or
+        a `ScoreFunction`.
       f: see `Loss`. Values between one-hot ones are met by relaxations only.
       key: typed PRNG key.
       logits: floating `[..., K]`.
@@ -66,9 +74,13 @@ def estimate_gradient(
 
 
 def draws(key: jax.Array, logits: jax.Array, n: int) -> jax.Array:
-    """`n` independent one-hot draws `[n, ..., K]` from softmax(logits), by the Gumbel-max trick, in their widened dtype."""
+    """`n` independent one-hot draws `[n, ..., K]` from softmax(logits), by the Gumbel-max trick, in
+    their widened dtype.
+    """
     wide = widened(logits)
-    return jax.vmap(lambda k: one_hot(argmax(wide + gumbel(k, wide)), wide))(jax.random.split(key, n))
+    return jax.vmap(lambda k: one_hot(argmax(wide + gumbel(k, wide)), wide))(
+        jax.random.split(key, n)
+    )
 
 
 def score(hard: jax.Array, logits: jax.Array) -> jax.Array:
@@ -77,25 +89,34 @@ def score(hard: jax.Array, logits: jax.Array) -> jax.Array:
 
 
 def reinforce(baseline: float | jax.Array = 0.0) -> ScoreFunction:
-    """(f(D) - baseline) (D - p): unbiased (Williams 1992, Machine Learning 8, section 4; the score-function estimator).
+    """(f(D) - baseline) (D - p): unbiased (Williams 1992, Machine Learning 8, section 4; the
+    score-function estimator).
 
     Args:
-      baseline: a scalar that does not depend on the draws, such as a running mean of earlier values: see `ema_baseline`.
+      baseline: a scalar that does not depend on the draws, such as a running mean of earlier
+        values: see `ema_baseline`.
     """
-    return ScoreFunction(lambda f, key, logits, n: _weighted(f, key, logits, n, lambda values: values - baseline))
+    return ScoreFunction(
+        lambda f, key, logits, n: _weighted(f, key, logits, n, lambda values: values - baseline)
+    )
 
 
 def ema_baseline(baseline: jax.Array, values: jax.Array, decay: float = 0.99) -> jax.Array:
-    """The baseline after a step that saw `values [n]`: decay * baseline + (1 - decay) * their mean."""
+    """The baseline after a step that saw `values [n]`: decay * baseline + (1 - decay) *
+    their mean.
+    """
     return decay * baseline + (1 - decay) * jax.lax.stop_gradient(values).mean()
 
 
 def rloo() -> ScoreFunction:
-    """REINFORCE with the mean of the other draws' values as each draw's baseline: unbiased, needs n >= 2.
+    """REINFORCE with the mean of the other draws' values as each draw's baseline: unbiased, needs n
+    >= 2.
 
     Kool et al. 2019, "Buy 4 REINFORCE Samples, Get a Baseline for Free!", equation 8.
     """
-    return ScoreFunction(lambda f, key, logits, n: _weighted(f, key, logits, n, leave_one_out), least=2)
+    return ScoreFunction(
+        lambda f, key, logits, n: _weighted(f, key, logits, n, leave_one_out), least=2
+    )
 
 
 def leave_one_out(values: jax.Array) -> jax.Array:

@@ -15,7 +15,8 @@ from quant.estimators.sample import (
 
 
 def ste_identity(key: jax.Array, logits: jax.Array) -> Sample:
-    """Draw from softmax(logits); the gradient passes to the logits as it is (Bengio et al. 2013, arXiv 1308.3432, section 3).
+    """Draw from softmax(logits); the gradient passes to the logits as it is (Bengio et al. 2013,
+    arXiv 1308.3432, section 3).
 
     Args:
       key: typed PRNG key.
@@ -29,7 +30,8 @@ def ste_identity(key: jax.Array, logits: jax.Array) -> Sample:
 def ste_softmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
     """Draw from softmax(logits); gradient J(p) G / tau with p = softmax(logits / tau).
 
-    In expectation exact for losses that are linear in the value, if tau is 1 (Liu et al. 2023, arXiv 2304.08612, section 3).
+    In expectation exact for losses that are linear in the value, if tau is 1 (Liu et al. 2023,
+    arXiv 2304.08612, section 3).
 
     Args:
       key: typed PRNG key.

@@ -1,1 +1,3 @@
-"""Small networks with discrete choices inside. The estimator is a function `(key, logits [..., K]) -> Sample`, given by the caller."""
+"""Small networks with discrete choices inside. The estimator is a function `(key, logits [..., K])
+-> Sample`, given by the caller.
+"""

@@ -17,7 +17,8 @@ class BinaryAutoencoder(nn.Module):
     Attributes:
       shape: (H, W, C).
       bits: units of the code; with convolutions, per place of the map.
-      hidden: widths of the hidden layers; with convolutions, of the levels, each of which halves the map.
+      hidden: widths of the hidden layers; with convolutions, of the levels, each of which halves
+        the map.
       convolutions: use the house's convolutional encoder and decoder instead of perceptrons.
     """
 
@@ -49,7 +50,11 @@ class BinaryAutoencoder(nn.Module):
 
 
 def reconstruction_loss(
-    module: BinaryAutoencoder, params, x: jax.Array, key: jax.Array, estimator: Callable[..., Sample]
+    module: BinaryAutoencoder,
+    params,
+    x: jax.Array,
+    key: jax.Array,
+    estimator: Callable[..., Sample],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean over the batch of the cross-entropy in nats per image.
 

@@ -1,4 +1,6 @@
-"""The variational autoencoder with L categorical latents of K categories that estimators are usually compared on."""
+"""The variational autoencoder with L categorical latents of K categories that estimators are
+usually compared on.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -11,7 +13,8 @@ from quant.models.dense import Stack, binary_cross_entropy
 
 
 class CategoricalVAE(nn.Module):
-    """Two perceptrons around L variables with K categories (github.com/LiyuanLucasLiu/ReinMax, mnist_vae: 512, 256 hidden units).
+    """Two perceptrons around L variables with K categories (github.com/LiyuanLucasLiu/ReinMax,
+    mnist_vae: 512, 256 hidden units).
 
     Attributes:
       pixels: D, numbers in [0, 1] per image.
@@ -43,7 +46,9 @@ class CategoricalVAE(nn.Module):
 
 
 def kl_to_uniform(probs: jax.Array) -> jax.Array:
-    """KL from probabilities `[..., L, K]` to the uniform law, summed over variables: `[...]`, in nats."""
+    """KL from probabilities `[..., L, K]` to the uniform law, summed over variables: `[...]`, in
+    nats.
+    """
     safe = jnp.where(probs > 0, probs, 1)
     return (probs * jnp.log(safe)).sum((-2, -1)) + probs.shape[-2] * jnp.log(float(probs.shape[-1]))
 
@@ -51,9 +56,11 @@ def kl_to_uniform(probs: jax.Array) -> jax.Array:
 def negative_elbo(
     module: CategoricalVAE, params, x: jax.Array, key: jax.Array, estimator: Callable[..., Sample]
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the batch of the reconstruction's cross-entropy (summed over pixels) plus KL to the uniform prior, in nats.
+    """Mean over the batch of the reconstruction's cross-entropy (summed over pixels) plus KL to the
+    uniform prior, in nats.
 
-    Our choice: KL is that of the law which the estimator draws from, so that the sum bounds -ln p(x) at every forward temperature.
+    Our choice: KL is that of the law which the estimator draws from, so that the sum bounds -ln
+      p(x) at every forward temperature.
 
     Args:
       module: the network.
@@ -63,11 +70,17 @@ def negative_elbo(
       estimator: `(key, logits [B, L, K]) -> Sample`.
     """
     sample = estimator(key, module.apply(params, x, method="encode"))
-    reconstruction = binary_cross_entropy(module.apply(params, sample.value, method="decode"), x).mean()
+    reconstruction = binary_cross_entropy(
+        module.apply(params, sample.value, method="decode"), x
+    ).mean()
     kl = kl_to_uniform(sample.probs).mean()
     return reconstruction + kl, {"reconstruction": reconstruction, "kl": kl}
 
 
-def reconstruction_of(module: CategoricalVAE, params, x: jax.Array) -> Callable[[jax.Array], jax.Array]:
-    """f for the oracle: cross-entropy of one image `[D]` as a function of its latent value `[L, K]`."""
+def reconstruction_of(
+    module: CategoricalVAE, params, x: jax.Array
+) -> Callable[[jax.Array], jax.Array]:
+    """f for the oracle: cross-entropy of one image `[D]` as a function of its latent value `[L,
+    K]`.
+    """
     return lambda z: binary_cross_entropy(module.apply(params, z, method="decode"), x)

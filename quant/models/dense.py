@@ -22,5 +22,7 @@ class Stack(nn.Module):
 
 
 def binary_cross_entropy(logits: jax.Array, target: jax.Array) -> jax.Array:
-    """-sum of target ln s + (1 - target) ln(1 - s), s = sigmoid(logits), over the last axis: nats, `[..., D] -> [...]`."""
+    """-sum of target ln s + (1 - target) ln(1 - s), s = sigmoid(logits), over the last axis: nats,
+    `[..., D] -> [...]`.
+    """
     return (jnp.maximum(logits, 0) - logits * target + jnp.log1p(jnp.exp(-jnp.abs(logits)))).sum(-1)

@@ -1,4 +1,6 @@
-"""Differentiable logic gate networks: every neuron is one of the 16 gates of two bits, and training chooses which."""
+"""Differentiable logic gate networks: every neuron is one of the 16 gates of two bits, and training
+chooses which.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,25 +12,32 @@ import numpy as np
 from quant.estimators.sample import Sample, argmax, one_hot, widened
 
 TRUTH = ((np.arange(16)[:, None] >> np.arange(4)[None, :]) & 1).astype(np.float32)
-"""`[16, 4]`: output of gate k for the inputs (a, b) = 00, 01, 10, 11; bit i of k is the output for the i-th of them."""
+"""`[16, 4]`: output of gate k for the inputs (a, b) = 00, 01, 10, 11; bit i of k is the output for
+the i-th of them.
+"""
 PASS_A = 12
 """The gate whose output is a."""
 
 
 def corners(a: jax.Array, b: jax.Array) -> jax.Array:
-    """`[..., 4]`: how much of 00, 01, 10, 11 two numbers in [0, 1] are; exactly one-hot for bits, and bilinear in between."""
+    """`[..., 4]`: how much of 00, 01, 10, 11 two numbers in [0, 1] are; exactly one-hot for bits,
+    and bilinear in between.
+    """
     return jnp.stack([(1 - a) * (1 - b), (1 - a) * b, a * (1 - b), a * b], axis=-1)
 
 
 class LogicGates(nn.Module):
-    """Layers of gates on randomly wired pairs, and votes per class (Petersen et al. 2022, arXiv 2210.08277, section 3).
+    """Layers of gates on randomly wired pairs, and votes per class (Petersen et al. 2022, arXiv
+    2210.08277, section 3).
 
     Attributes:
       classes: C; the last layer's gates are shared out equally, and the ones of a class counted.
       gates: gates per layer; the last number must be a multiple of the classes.
       wiring: seed of the fixed wires.
-      lean: first logit of passing the first input on. Our choice: 1, since deep networks of uniformly drawn gates forget their input.
-      vote: votes that weigh as much as a factor e. Our choice: the paper scales it with the number of gates per class.
+      lean: first logit of passing the first input on. Our choice: 1, since deep networks of
+        uniformly drawn gates forget their input.
+      vote: votes that weigh as much as a factor e. Our choice: the paper scales it with the number
+        of gates per class.
     """
 
     classes: int
@@ -38,7 +47,9 @@ class LogicGates(nn.Module):
     vote: float = 3.0
 
     @nn.compact
-    def __call__(self, bits: jax.Array, key: jax.Array, estimator: Callable[..., Sample]) -> jax.Array:
+    def __call__(
+        self, bits: jax.Array, key: jax.Array, estimator: Callable[..., Sample]
+    ) -> jax.Array:
         """Class logits `[B, C]` of bits `[B, D]`; one draw of all gates serves the whole batch."""
         rng, x = np.random.default_rng(self.wiring), bits
         for level, count in enumerate(self.gates):
@@ -49,7 +60,10 @@ class LogicGates(nn.Module):
         return x.reshape(len(x), self.classes, -1).sum(-1) / self.vote
 
     def _start(self, key, shape):
-        return 0.1 * jax.random.normal(key, shape) + self.lean * jnp.asarray(np.eye(16)[PASS_A], jnp.float32)[None]
+        return (
+            0.1 * jax.random.normal(key, shape)
+            + self.lean * jnp.asarray(np.eye(16)[PASS_A], jnp.float32)[None]
+        )
 
 
 def wires(rng: np.random.Generator, inputs: int, gates: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,9 +80,16 @@ def most_likely(key: jax.Array, logits: jax.Array) -> Sample:
 
 
 def classification_loss(
-    module: LogicGates, params, x: jax.Array, y: jax.Array, key: jax.Array, estimator: Callable[..., Sample]
+    module: LogicGates,
+    params,
+    x: jax.Array,
+    y: jax.Array,
+    key: jax.Array,
+    estimator: Callable[..., Sample],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean cross-entropy in nats of the classes `y [B]`, and the accuracy; inputs `x [B, D]` are bits."""
+    """Mean cross-entropy in nats of the classes `y [B]`, and the accuracy; inputs `x [B, D]` are
+    bits.
+    """
     log_p = jax.nn.log_softmax(module.apply(params, x, key, estimator))
     loss = -jnp.take_along_axis(log_p, y[:, None], axis=-1).mean()
     return loss, {"accuracy": (jnp.argmax(log_p, axis=-1) == y).mean()}

@@ -1,4 +1,6 @@
-"""A stochastic binary network: layers of drawn bits between the upper half of an image and the prediction of its lower half."""
+"""A stochastic binary network: layers of drawn bits between the upper half of an image and the
+prediction of its lower half.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +14,8 @@ from quant.models.dense import binary_cross_entropy
 
 
 class StochasticBinaryNetwork(nn.Module):
-    """Bits given bits (Raiko et al. 2015, arXiv 1406.2989, section 5: two layers of 200 units, upper half of MNIST to the lower).
+    """Bits given bits (Raiko et al. 2015, arXiv 1406.2989, section 5: two layers of 200 units,
+    upper half of MNIST to the lower).
 
     Attributes:
       outputs: numbers in [0, 1] that are predicted.
@@ -32,15 +35,22 @@ class StochasticBinaryNetwork(nn.Module):
 
 
 def halves(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Upper and lower half of images `[B, H, W, C]`, flat; of an odd height the lower one has a row more."""
+    """Upper and lower half of images `[B, H, W, C]`, flat; of an odd height the lower one has a row
+    more.
+    """
     middle = x.shape[1] // 2
     return x[:, :middle].reshape(len(x), -1), x[:, middle:].reshape(len(x), -1)
 
 
 def prediction_loss(
-    module: StochasticBinaryNetwork, params, x: jax.Array, key: jax.Array, estimator: Callable[..., Sample]
+    module: StochasticBinaryNetwork,
+    params,
+    x: jax.Array,
+    key: jax.Array,
+    estimator: Callable[..., Sample],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean over the batch of -ln p(lower half | bits) with the bits drawn once: in expectation a bound on -ln p(lower | upper).
+    """Mean over the batch of -ln p(lower half | bits) with the bits drawn once: in expectation a
+    bound on -ln p(lower | upper).
 
     Args:
       module: the network.

@@ -1,4 +1,6 @@
-"""What the studies share: a folder in which every finished cell is kept, and found again by the next start."""
+"""What the studies share: a folder in which every finished cell is kept, and found again by the
+next start.
+"""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -33,7 +35,9 @@ def missing(results: Path, cells: Sequence[Any], seeds: int) -> Iterator[Any]:
 
 
 def keep(results: Path, name: str, found: dict, shown: dict[str, np.ndarray]) -> None:
-    """Numbers as NAME.json, arrays for figures as NAME.npz; the numbers come last, and say that the cell is finished."""
+    """Numbers as NAME.json, arrays for figures as NAME.npz; the numbers come last, and say that the
+    cell is finished.
+    """
     np.savez_compressed(results / f"{name}.npz", **shown)
     write_atomically(results / f"{name}.json", json.dumps(found))
 

@@ -1,4 +1,6 @@
-"""What the command lines of the studies share: the preset first, then its fields; one sentence for what is refused."""
+"""What the command lines of the studies share: the preset first, then its fields; one sentence for
+what is refused.
+"""
 
 import sys
 from collections.abc import Callable
@@ -11,12 +13,26 @@ from jaxrl.train.compiled import keep_programs
 from jaxrl.train.errors import Refusal
 
 
-def parse(arguments: list[str], program: str, start: type, command: type, presets: dict[str, Callable[[], Any]]):
-    """A `command(preset, config)`: what `start` says of the preset decides on the defaults of everything else."""
+def parse(
+    arguments: list[str],
+    program: str,
+    start: type,
+    command: type,
+    presets: dict[str, Callable[[], Any]],
+):
+    """A `command(preset, config)`: what `start` says of the preset decides on the defaults of
+    everything else.
+    """
     rest = [argument for argument in arguments if argument not in ("-h", "--help")]
     first, _ = tyro.cli(start, args=rest, return_unknown_args=True, add_help=False, prog=program)
     default = command(first.preset, presets[first.preset]())
-    return tyro.cli(command, args=arguments, default=default, config=(tyro.conf.FlagConversionOff,), prog=program)
+    return tyro.cli(
+        command,
+        args=arguments,
+        default=default,
+        config=(tyro.conf.FlagConversionOff,),
+        prog=program,
+    )
 
 
 def carry_out(command, room: str, run: Callable[[Any, str], Path]) -> int:
@@ -28,12 +44,16 @@ def carry_out(command, room: str, run: Callable[[Any, str], Path]) -> int:
     data = "".join(letter if letter.isalnum() else "_" for letter in config.data)
     keep_programs()
     try:
-        report = run(config, command.run_dir or f"runs/{room}/{data}-{command.preset}-seed{config.seed}")
+        report = run(
+            config, command.run_dir or f"runs/{room}/{data}-{command.preset}-seed{config.seed}"
+        )
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        print(
+            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+        )
         return 130
     print(report.read_text())
     print(f"report: {report}")

@@ -1,6 +1,8 @@
-"""When networks become compositional: pruning by similarity, a depth predictor, measures of structure, and a sweep (arXiv 2606.19941).
+"""When networks become compositional: pruning by similarity, a depth predictor, measures of
+structure, and a sweep (arXiv 2606.19941).
 
-Only the abstract of the paper is known to us, so targets, scores, measures and theory are our own design.
+Only the abstract of the paper is known to us, so targets, scores, measures and theory are our own
+design.
 
   targets     functions whose composition is known, and controls
   network     masked stacks of layers, one program for all depths

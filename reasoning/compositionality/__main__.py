@@ -38,7 +38,9 @@ def _preset(arguments: list[str]) -> str:
     given = "tiny"
     for place, argument in enumerate(arguments):
         if argument.startswith("--preset"):
-            given = argument.partition("=")[2] or (arguments[place + 1] if place + 1 < len(arguments) else given)
+            given = argument.partition("=")[2] or (
+                arguments[place + 1] if place + 1 < len(arguments) else given
+            )
     return given if given in PRESETS else "tiny"
 
 
@@ -49,11 +51,19 @@ def carry_out(command) -> None:
       Refusal: what a user can correct.
     """
     if isinstance(command, Sweep):
-        page = run(command.config, command.run_dir or f"runs/compositionality/{command.preset}-seed{command.config.seed}")
+        page = run(
+            command.config,
+            command.run_dir or f"runs/compositionality/{command.preset}-seed{command.config.seed}",
+        )
         print(page.read_text())
         print(f"report: {page}")
         return
-    work = {Predict: single.predict, Prune: single.prune, Measure: single.measure, Train: single.train}
+    work = {
+        Predict: single.predict,
+        Prune: single.prune,
+        Measure: single.measure,
+        Train: single.train,
+    }
     print(work[type(command)](command))
 
 
@@ -67,7 +77,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        print(
+            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+        )
         return 130
     return 0
 

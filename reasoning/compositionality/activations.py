@@ -1,4 +1,6 @@
-"""Activation functions by name: of targets, of planted networks, and of compositional pattern networks."""
+"""Activation functions by name: of targets, of planted networks, and of compositional pattern
+networks.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +20,10 @@ FUNCTIONS = {
     "cube": lambda z: z * z * z,
     "root": lambda z: jnp.sqrt(jnp.abs(z) + ROOT_SHIFT),
 }
-"""Elementwise functions. "sigmoid" and "gaussian" are scaled to (-1, 1) as compositional pattern networks have them (code of arXiv
-2505.11581). Our choice: "square", "cube" and "root", with which products and the symbolic targets are exact networks."""
+"""Elementwise functions. "sigmoid" and "gaussian" are scaled to (-1, 1) as compositional pattern
+networks have them (code of arXiv 2505.11581). Our choice: "square", "cube" and "root", with which
+products and the symbolic targets are exact networks.
+"""
 
 NAMES = tuple(FUNCTIONS)
 """In the order of the codes that `by_code` takes."""
@@ -31,7 +35,9 @@ def code(name: str) -> int:
 
 
 def by_code(z: jax.Array, codes: jax.Array) -> jax.Array:
-    """Every unit's own function: `z[..., W]`, int32 `codes[W]` -> `[..., W]`. All functions are computed, and one is taken."""
+    """Every unit's own function: `z[..., W]`, int32 `codes[W]` -> `[..., W]`. All functions are
+    computed, and one is taken.
+    """
     codes = jnp.broadcast_to(codes, z.shape)
     found = jnp.zeros_like(z)
     for number, function in enumerate(FUNCTIONS.values()):

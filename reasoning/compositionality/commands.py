@@ -12,13 +12,15 @@ PresetName = Literal["tiny", "paper", "families", "moonshot"]
 
 @dataclass(frozen=True)
 class Sweep:
-    """Train networks of many depths and densities, by several pruners, with many seeds, and answer in words where they become
-    compositional. A folder that was begun is gone on with, chunk by chunk.
+    """Train networks of many depths and densities, by several pruners, with many seeds, and answer
+    in words where they become compositional. A folder that was begun is gone on with, chunk by
+    chunk.
     """
 
     preset: PresetName = "tiny"
-    """tiny (two targets, minutes), paper (one heat-map of 6 x 6 x 4 x 8 networks), families (seven targets, 16 seeds), moonshot (more
-    than ten thousand networks in a call, for an accelerator)."""
+    """tiny (two targets, minutes), paper (one heat-map of 6 x 6 x 4 x 8 networks), families (seven
+    targets, 16 seeds), moonshot (more than ten thousand networks in a call, for an accelerator).
+    """
     config: Annotated[SweepConfig, tyro.conf.arg(name="")] = tiny()
     run_dir: str | None = None
     """Folder of the run. Default: runs/compositionality/<preset>-seed<seed>."""
@@ -26,12 +28,16 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Predict:
-    """Predict the depth of a function: of a named target, of a function of yours, or of a network in a file."""
+    """Predict the depth of a function: of a named target, of a function of yours, or of a network
+    in a file.
+    """
 
     target: str | None = None
     """Such as tanh_tree:3."""
     function: str | None = None
-    """Python path of a function of an array [n], such as my_package.my_file:f; differentiable by JAX."""
+    """Python path of a function of an array [n], such as my_package.my_file:f; differentiable by
+    JAX.
+    """
     network: str | None = None
     """A network file (.npz with kernel_0, bias_0, ...)."""
     inputs: int | None = None

@@ -1,4 +1,6 @@
-"""Networks in files: `kernel_0`, `bias_0`, `kernel_1`, ... and the name of the activation, in one .npz."""
+"""Networks in files: `kernel_0`, `bias_0`, `kernel_1`, ... and the name of the activation, in one
+.npz.
+"""
 
 import io
 from pathlib import Path
@@ -32,13 +34,19 @@ class Stored(NamedTuple):
 
     def params(self) -> dict:
         """As Flax has it: {"layers_0": {"kernel", "bias"}, ...}."""
-        return {f"layers_{i}": {"kernel": jnp.asarray(k), "bias": jnp.asarray(b)} for i, (k, b) in enumerate(self.layers)}
+        return {
+            f"layers_{i}": {"kernel": jnp.asarray(k), "bias": jnp.asarray(b)}
+            for i, (k, b) in enumerate(self.layers)
+        }
 
     def with_params(self, params: dict) -> "Stored":
         """The same chain with other weights."""
         return self._replace(
             layers=[
-                Layer(np.asarray(params[f"layers_{i}"]["kernel"]), np.asarray(params[f"layers_{i}"]["bias"]))
+                Layer(
+                    np.asarray(params[f"layers_{i}"]["kernel"]),
+                    np.asarray(params[f"layers_{i}"]["bias"]),
+                )
                 for i in range(len(self.layers))
             ]
         )
@@ -58,35 +66,54 @@ def read_network(path: str | Path) -> Stored:
         with loaded as stored:
             arrays = {name: stored[name] for name in stored.files}
     except OSError as error:
-        raise Refusal(f"network {path} cannot be read ({error.strerror or error}): name an existing .npz file") from None
+        raise Refusal(
+            f"network {path} cannot be read ({error.strerror or error}): name an existing .npz file"
+        ) from None
     except ValueError as error:
-        raise Refusal(f"network {path} is no .npz file of arrays ({error}): see docs/compositionality.md") from None
+        raise Refusal(
+            f"network {path} is no .npz file of arrays ({error}): see docs/compositionality.md"
+        ) from None
     count = sum(name.startswith("kernel_") for name in arrays)
     activation = str(arrays.get("activation", "tanh"))
     if count < 2:
         raise Refusal(
-            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two layers, and bias_0, ..."
+            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two "
+            "layers, and bias_0, ..."
         )
     if activation not in FUNCTIONS:
-        raise Refusal(f"network {path} has the activation {activation!r}: those known are {', '.join(FUNCTIONS)}")
+        raise Refusal(
+            f"network {path} has the activation {activation!r}: those known are "
+            f"{', '.join(FUNCTIONS)}"
+        )
     layers = []
     for i in range(count):
         if f"kernel_{i}" not in arrays:
-            raise Refusal(f"network {path} has no kernel_{i}: number the layers from 0 without gaps")
+            raise Refusal(
+                f"network {path} has no kernel_{i}: number the layers from 0 without gaps"
+            )
         kernel = arrays[f"kernel_{i}"]
         bias = arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1:]))
         if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
             raise Refusal(
-                f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it must be of real numbers"
+                f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it "
+                "must be of real numbers"
             )
         kernel, bias = kernel.astype(np.float32), bias.astype(np.float32)
-        fits = kernel.ndim == 2 and bias.shape == kernel.shape[1:] and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
+        fits = (
+            kernel.ndim == 2
+            and bias.shape == kernel.shape[1:]
+            and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
+        )
         if not fits:
             raise Refusal(
-                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does not fit the layer below"
+                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does "
+                "not fit the layer below"
             )
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-            raise Refusal(f"network {path}: layer {i} holds a NaN or infinity: save it before the training diverged")
+            raise Refusal(
+                f"network {path}: layer {i} holds a NaN or infinity: save it before the training "
+                "diverged"
+            )
         layers.append(Layer(kernel, bias))
     return Stored(layers, activation)
 
@@ -101,11 +128,16 @@ def write_network(path: str | Path, stored: Stored) -> None:
 
 
 def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:
-    """In the layout of `network`, layers padded to the widest with units that nothing reaches; zero weights are masked.
+    """In the layout of `network`, layers padded to the widest with units that nothing reaches; zero
+    weights are masked.
 
-    A dead network that was made smaller may have layers without units: they get one that nothing reaches.
+    A dead network that was made smaller may have layers without units: they get one that nothing
+      reaches.
     """
-    width, hidden = max(1, *(layer.kernel.shape[1] for layer in stored.layers[:-1])), stored.layers[1:-1]
+    width, hidden = (
+        max(1, *(layer.kernel.shape[1] for layer in stored.layers[:-1])),
+        stored.layers[1:-1],
+    )
     params = {
         "win": _padded(stored.layers[0].kernel, (stored.inputs, width)),
         "wh": np.stack([_padded(layer.kernel, (width, width)) for layer in hidden])
@@ -136,14 +168,33 @@ def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
     try:
         x = np.load(Path(path).expanduser(), allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise Refusal(f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with numpy.save") from None
-    if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiu" or x.ndim != 2 or x.shape[1] != inputs or len(x) < 2:
-        found = f"shape {x.shape} and type {x.dtype}" if isinstance(x, np.ndarray) else "several arrays"
-        raise Refusal(f"inputs {path} have {found}: they must be real numbers [examples, {inputs}], two examples or more")
+        raise Refusal(
+            f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with "
+            "numpy.save"
+        ) from None
+    if (
+        not isinstance(x, np.ndarray)
+        or x.dtype.kind not in "fiu"
+        or x.ndim != 2
+        or x.shape[1] != inputs
+        or len(x) < 2
+    ):
+        found = (
+            f"shape {x.shape} and type {x.dtype}" if isinstance(x, np.ndarray) else "several arrays"
+        )
+        raise Refusal(
+            f"inputs {path} have {found}: they must be real numbers [examples, {inputs}], two "
+            "examples or more"
+        )
     if not np.isfinite(x).all():
-        raise Refusal(f"inputs {path} hold a NaN or infinity in row {int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it")
+        raise Refusal(
+            f"inputs {path} hold a NaN or infinity in row "
+            f"{int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it"
+        )
     return x.astype(np.float32)
 
 
 def _padded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    return np.pad(array, [(0, new - old) for old, new in zip(array.shape, shape, strict=True)]).astype(np.float32)
+    return np.pad(
+        array, [(0, new - old) for old, new in zip(array.shape, shape, strict=True)]
+    ).astype(np.float32)

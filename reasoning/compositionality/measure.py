@@ -1,4 +1,6 @@
-"""How compositional is a network? A vector of measures, of which the structural ones count only if the network fits."""
+"""How compositional is a network? A vector of measures, of which the structural ones count only if
+the network fits.
+"""
 
 from typing import NamedTuple
 
@@ -36,7 +38,9 @@ class Measures(NamedTuple):
     realised: float
     """Share of parts whose inputs some unit sees exactly."""
     gap: float
-    """R^2 minus R^2 in the withheld corner of two sub-functions' values; NaN if nothing was withheld."""
+    """R^2 minus R^2 in the withheld corner of two sub-functions' values; NaN if nothing was
+    withheld.
+    """
     score: float
     """C = A (1 - Fr) S if it fits, else 0."""
     fan_in: float
@@ -49,8 +53,8 @@ NAMES = Measures._fields
 
 
 def matched(r: np.ndarray) -> np.ndarray:
-    """Best |r| of every part with a unit, `[L, W, V] -> [V]`: units and parts are matched one to one inside every layer (so that the sum
-    is largest), and every part takes its best layer.
+    """Best |r| of every part with a unit, `[L, W, V] -> [V]`: units and parts are matched one to
+    one inside every layer (so that the sum is largest), and every part takes its best layer.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -72,18 +76,36 @@ def finish(found: Structure, depth: int, withheld: bool, least_fit: float = FIT)
     fits = bool(np.isfinite(fit) and fit >= least_fit and int(found.live) > 0)
     gap = fit - float(found.corner_fit) if withheld else float("nan")
     return Measures(
-        float(found.mse), fit, fits, alignment, float(read_out.mean()), fracture, support, float(found.redundancy),
-        float(found.entanglement), float(found.purity), float(found.realised), gap,
-        alignment * (1 - fracture) * support if fits else 0.0, float(found.fan_in), int(found.live),
-    )  # fmt: skip
+        float(found.mse),
+        fit,
+        fits,
+        alignment,
+        float(read_out.mean()),
+        fracture,
+        support,
+        float(found.redundancy),
+        float(found.entanglement),
+        float(found.purity),
+        float(found.realised),
+        gap,
+        alignment * (1 - fracture) * support if fits else 0.0,
+        float(found.fan_in),
+        int(found.live),
+    )
 
 
 def sentence(found: Measures) -> str:
     """For people: unfit networks are called that, and nothing else."""
     if not found.fits:
-        why = "no unit lies on a path from an input to an output" if not found.live else f"R^2 is {found.fit:.3f}, below {FIT}"
+        why = (
+            "no unit lies on a path from an input to an output"
+            if not found.live
+            else f"R^2 is {found.fit:.3f}, below {FIT}"
+        )
         return f"unfit ({why}): its structure says nothing, and its score is 0"
     return (
-        f"fits (R^2 {found.fit:.4f}); compositionality score {found.score:.3f} = alignment {found.alignment:.3f} x (1 - fracture "
-        f"{found.fracture:.3f}) x support {found.support:.3f}; mean fan-in {found.fan_in:.2f}, {found.live} live units"
+        f"fits (R^2 {found.fit:.4f}); compositionality score {found.score:.3f} = alignment "
+        f"{found.alignment:.3f} x (1 - fracture "
+        f"{found.fracture:.3f}) x support {found.support:.3f}; mean fan-in {found.fan_in:.2f}, "
+        f"{found.live} live units"
     )

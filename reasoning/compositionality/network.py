@@ -1,4 +1,6 @@
-"""Stacks of masked layers, of which a number decides how many are used: one program for all depths."""
+"""Stacks of masked layers, of which a number decides how many are used: one program for
+all depths.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +10,9 @@ import jax
 import jax.numpy as jnp
 
 Params = dict[str, jax.Array]
-"""{"win": [n, W], "wh": [L - 1, W, W], "wo": [W, m], "b": [L, W], "bo": [m]}; masks have the first three."""
+"""{"win": [n, W], "wh": [L - 1, W, W], "wo": [W, m], "b": [L, W], "bo": [m]}; masks have the first
+three.
+"""
 Masks = dict[str, jax.Array]
 WEIGHTS = ("win", "wh", "wo")
 
@@ -39,7 +43,9 @@ class Maps(NamedTuple):
 
 
 def init(key: jax.Array, shape: Shape) -> Params:
-    """Normal weights of variance 1 / fan-in, and small biases (Our choice: standard deviation 0.1, so that units differ)."""
+    """Normal weights of variance 1 / fan-in, and small biases (Our choice: standard deviation 0.1,
+    so that units differ).
+    """
     keys = jax.random.split(key, 4)
     n, m, width, layers = shape.inputs, shape.outputs, shape.width, shape.layers
     return {
@@ -54,15 +60,27 @@ def init(key: jax.Array, shape: Shape) -> Params:
 def full(shape: Shape) -> Masks:
     """Masks that keep every weight, float32."""
     n, m, width, layers = shape.inputs, shape.outputs, shape.width, shape.layers
-    return {"win": jnp.ones((n, width)), "wh": jnp.ones((layers - 1, width, width)), "wo": jnp.ones((width, m))}
+    return {
+        "win": jnp.ones((n, width)),
+        "wh": jnp.ones((layers - 1, width, width)),
+        "wo": jnp.ones((width, m)),
+    }
 
 
 def masked(params: Params, masks: Masks) -> Params:
     """Weights times masks; biases as they are."""
-    return params | {name: params[name] * masks[name].astype(params[name].dtype) for name in WEIGHTS}
+    return params | {
+        name: params[name] * masks[name].astype(params[name].dtype) for name in WEIGHTS
+    }
 
 
-def forward(params: Params, x: jax.Array, depth: jax.Array | int, activation: Callable = jnp.tanh, codes=None) -> Maps:
+def forward(
+    params: Params,
+    x: jax.Array,
+    depth: jax.Array | int,
+    activation: Callable = jnp.tanh,
+    codes=None,
+) -> Maps:
     """A network of `depth` hidden layers on a batch.
 
     Args:
@@ -74,10 +92,15 @@ def forward(params: Params, x: jax.Array, depth: jax.Array | int, activation: Ca
     """
     act = (lambda z, c: activation(z)) if codes is None else activation
     codes = jnp.zeros(params["b"].shape, jnp.int32) if codes is None else codes
-    add = lambda h, w, b: h @ w + b[None, :]
+
+    def add(h, w, b):
+        return h @ w + b[None, :]
+
     z = [add(x, params["win"], params["b"][0])]
     h = [act(z[0], codes[0])]
-    for number, (weights, bias, c) in enumerate(zip(params["wh"], params["b"][1:], codes[1:], strict=True), 1):
+    for number, (weights, bias, c) in enumerate(
+        zip(params["wh"], params["b"][1:], codes[1:], strict=True), 1
+    ):
         z.append(add(h[-1], weights, bias))
         h.append(jnp.where(number < depth, act(z[-1], c), h[-1]))
     return Maps(add(h[-1], params["wo"], params["bo"]), jnp.stack(z), jnp.stack(h))
@@ -86,7 +109,8 @@ def forward(params: Params, x: jax.Array, depth: jax.Array | int, activation: Ca
 def outputs(params: Params, x: jax.Array, depth: jax.Array | int) -> jax.Array:
     """Only the outputs, `[B, n] -> [B, m]`: what training needs.
 
-    The layers are written out and not scanned: on a CPU a scan inside the loop of updates made them a third slower (measured: 64
+    The layers are written out and not scanned: on a CPU a scan inside the loop of updates made them
+      a third slower (measured: 64
     networks, 4 layers of 12 units).
     """
     h = jnp.tanh(x @ params["win"] + params["b"][0][None, :])
@@ -106,7 +130,9 @@ def inputs_of_layers(maps: Maps, x: jax.Array) -> tuple[jax.Array, jax.Array, ja
 
 
 def live_units(masks: Masks, depth: jax.Array | int) -> jax.Array:
-    """Units with a path from some input and to some output through the masks, bool `[L, W]`; none in layers that are not used."""
+    """Units with a path from some input and to some output through the masks, bool `[L, W]`; none
+    in layers that are not used.
+    """
     layers = masks["wh"].shape[0] + 1
     hidden = masks["wh"] > 0
 
@@ -124,14 +150,20 @@ def live_units(masks: Masks, depth: jax.Array | int) -> jax.Array:
         below = jnp.where(number < depth, (mask & needed[None, :]).any(1), needed)
         return below, needed
 
-    first, above = jax.lax.scan(backwards, (masks["wo"] > 0).any(1), (hidden, jnp.arange(1, layers)), reverse=True)
+    first, above = jax.lax.scan(
+        backwards, (masks["wo"] > 0).any(1), (hidden, jnp.arange(1, layers)), reverse=True
+    )
     needed = jnp.concatenate([first[None], above])
     return forwards & needed & used_layers(depth, layers)[:, None]
 
 
 def effective_fan_in(masks: Masks, depth: jax.Array | int) -> jax.Array:
-    """Mean number of live weights into a live hidden unit, inputs and live units below counted: `[]`; 0 if all are dead."""
+    """Mean number of live weights into a live hidden unit, inputs and live units below counted:
+    `[]`; 0 if all are dead.
+    """
     live = live_units(masks, depth).astype(jnp.float32)
     into_first = (masks["win"] > 0).sum(0) * live[0]
-    into_rest = jnp.einsum("li,lij->lj", live[:-1], (masks["wh"] > 0).astype(jnp.float32)) * live[1:]
+    into_rest = (
+        jnp.einsum("li,lij->lj", live[:-1], (masks["wh"] > 0).astype(jnp.float32)) * live[1:]
+    )
     return (into_first.sum() + into_rest.sum()) / jnp.maximum(live.sum(), 1.0)

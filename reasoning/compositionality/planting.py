@@ -1,4 +1,6 @@
-"""From the graph of a target to a network that computes it exactly: layers by longest path, relays for values that are needed later."""
+"""From the graph of a target to a network that computes it exactly: layers by longest path, relays
+for values that are needed later.
+"""
 
 from typing import NamedTuple
 
@@ -45,7 +47,10 @@ def _expand(target: Target) -> _Graph:
     """Nodes with hidden blocks become several units."""
     sources, units, of_node = [], [], []
     for node in target.nodes:
-        named = lambda p: ("input", p) if p < target.inputs else ("unit", of_node[p - target.inputs])
+
+        def named(p):
+            return ("input", p) if p < target.inputs else ("unit", of_node[p - target.inputs])
+
         read = tuple(named(p) for p in node.parents)
         for unit in node.hidden:
             sources.append(read)
@@ -65,11 +70,14 @@ def _levels(graph: _Graph) -> list[int]:
     return found
 
 
-def layerize(target: Target, layers: int, width: int, most: int | None = None, key: jax.Array | None = None) -> Planted:
+def layerize(
+    target: Target, layers: int, width: int, most: int | None = None, key: jax.Array | None = None
+) -> Planted:
     """Plant a target in a network of `layers` hidden layers.
 
-    Every unit stands as early as it can; identity units carry values on to where they are read (after the code of arXiv 2505.11581),
-    and outputs to the last layer. The output weights standardise.
+    Every unit stands as early as it can; identity units carry values on to where they are read
+    (after the code of arXiv 2505.11581), and outputs to the last layer. The output weights
+    standardise.
 
     Args:
       target: what to plant.
@@ -83,7 +91,10 @@ def layerize(target: Target, layers: int, width: int, most: int | None = None, k
     """
     graph, most = _expand(target), most or layers
     if not target.layers <= layers <= most:
-        raise Refusal(f"{target.name} needs {target.layers} layers, and {layers} of at most {most} were asked for: give it more")
+        raise Refusal(
+            f"{target.name} needs {target.layers} layers, and {layers} of at most {most} were "
+            "asked for: give it more"
+        )
     level = _levels(graph)
     outs = [graph.of_node[o - target.inputs] for o in target.outputs]
     until = _needed_until(graph, level, outs, layers)
@@ -104,11 +115,19 @@ def _slots(until, level, layers, width, name, key) -> list[dict[Source, int]]:
     """Per layer, the unit that every value stands in."""
     found = []
     for layer in range(1, layers + 1):
-        begins = lambda source: 0 if source[0] == "input" else level[source[1]]
+
+        def begins(source):
+            return 0 if source[0] == "input" else level[source[1]]
+
         here = [s for s in sorted(until) if begins(s) <= layer <= until[s]]
         if len(here) > width:
-            raise Refusal(f"{name} needs {len(here)} units in layer {layer}, and the width is {width}: make it wider")
-        random = None if key is None else jax.random.permutation(jax.random.fold_in(key, layer), width)
+            raise Refusal(
+                f"{name} needs {len(here)} units in layer {layer}, and the width is {width}: make "
+                "it wider"
+            )
+        random = (
+            None if key is None else jax.random.permutation(jax.random.fold_in(key, layer), width)
+        )
         found.append({s: i if random is None else int(random[i]) for i, s in enumerate(here)})
     return found
 
@@ -130,7 +149,10 @@ def _filled(target, graph, level, until, slots, outs, sizes) -> Planted:
             unit = graph.units[source[1]] if new else Unit((1.0,), 0.0, "identity")
             for start, weight in zip(read, unit.weights, strict=True):
                 weights[below[start], slot] += weight
-            params["b"][layer, slot], codes[layer, slot] = unit.bias, activations.code(unit.activation)
+            params["b"][layer, slot], codes[layer, slot] = (
+                unit.bias,
+                activations.code(unit.activation),
+            )
     known = scale(target)
     for number, unit in enumerate(outs):
         params["wo"][slots[-1]["unit", unit], number] = 1 / known.std[number]
@@ -138,13 +160,27 @@ def _filled(target, graph, level, until, slots, outs, sizes) -> Planted:
     masks = {name: jnp.asarray((params[name] != 0).astype(np.float32)) for name in network.WEIGHTS}
     places = np.array([[level[u] - 1, slots[level[u] - 1]["unit", u]] for u in graph.of_node])
     counts = tuple(map(len, slots))
-    edges = [int(masks["win"].sum()), *(int(masks["wh"][layer].sum()) for layer in range(layers - 1))]
+    edges = [
+        int(masks["win"].sum()),
+        *(int(masks["wh"][layer].sum()) for layer in range(layers - 1)),
+    ]
     arrays = {name: jnp.asarray(a) for name, a in params.items()}
-    return Planted(arrays, masks, jnp.asarray(codes), layers, places, counts, tuple(edges), sum(counts) - len(graph.units))
+    return Planted(
+        arrays,
+        masks,
+        jnp.asarray(codes),
+        layers,
+        places,
+        counts,
+        tuple(edges),
+        sum(counts) - len(graph.units),
+    )
 
 
 def masks_for(target: Target, layers: int, shape: network.Shape, key: jax.Array) -> network.Masks:
-    """The planted connectivity at random places, with all weights of unused layers kept: what the oracle pruner keeps."""
+    """The planted connectivity at random places, with all weights of unused layers kept: what the
+    oracle pruner keeps.
+    """
     return layerize(target, layers, shape.width, shape.layers, key).masks
 
 

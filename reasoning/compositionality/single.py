@@ -16,7 +16,14 @@ from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
 from reasoning.compositionality.depth import predict_depth
 from reasoning.compositionality.depth.predict import EXACT, TRAINED, Prediction
-from reasoning.compositionality.files import Stored, read_inputs, read_network, stacked, unstacked, write_network
+from reasoning.compositionality.files import (
+    Stored,
+    read_inputs,
+    read_network,
+    stacked,
+    unstacked,
+    write_network,
+)
 from reasoning.compositionality.measure import finish, sentence
 from reasoning.compositionality.prune import capture, compact, prune_once, summarize_sparsity
 from reasoning.compositionality.prune import score as scoring
@@ -39,18 +46,25 @@ def named(path: str):
     """
     module, _, attribute = path.partition(":")
     if not module or not attribute:
-        raise Refusal(f"{path!r} is no Python path: write module:name, such as my_package.my_file:f")
+        raise Refusal(
+            f"{path!r} is no Python path: write module:name, such as my_package.my_file:f"
+        )
     sys.path.insert(0, "")
     try:
         loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise Refusal(f"{path}: there is no module {error.name!r}: run the command in the folder that holds it") from None
+        raise Refusal(
+            f"{path}: there is no module {error.name!r}: run the command in the folder that holds "
+            "it"
+        ) from None
     except (ImportError, SyntaxError) as error:
         raise Refusal(f"{path}: module {module} cannot be imported ({error}): correct it") from None
     finally:
         sys.path.remove("")
     if not callable(getattr(loaded, attribute, None)):
-        raise Refusal(f"{path}: module {module} has no function {attribute!r}: name one that it has")
+        raise Refusal(
+            f"{path}: module {module} has no function {attribute!r}: name one that it has"
+        )
     return getattr(loaded, attribute)
 
 
@@ -58,7 +72,9 @@ def predict(command) -> str:
     """The depth of a target, a function or a network."""
     given = [kind for kind in ("target", "function", "network") if getattr(command, kind)]
     if len(given) != 1:
-        raise Refusal(f"name one of --target, --function and --network; given were {given or 'none'}")
+        raise Refusal(
+            f"name one of --target, --function and --network; given were {given or 'none'}"
+        )
     tolerance, data = EXACT, None
     if command.target:
         f = target_by_name(command.target)
@@ -72,25 +88,39 @@ def predict(command) -> str:
         f, data, inputs = _net(stored.activation), stacked(stored)[0], stored.inputs
         tolerance = TRAINED
     tolerance = tolerance if command.tolerance is None else command.tolerance
-    options = {"data": data, "low": command.low, "high": command.high, "tolerance": tolerance, "most_arity": command.most_arity}
+    options = {
+        "data": data,
+        "low": command.low,
+        "high": command.high,
+        "tolerance": tolerance,
+        "most_arity": command.most_arity,
+    }
     return describe(predict_depth(f, inputs, **options))
 
 
 def _net(activation: str):
-    return lambda params, x: network.forward(params, x[None], params["b"].shape[0], FUNCTIONS[activation]).y[0]
+    return lambda params, x: network.forward(
+        params, x[None], params["b"].shape[0], FUNCTIONS[activation]
+    ).y[0]
 
 
 def describe(found: Prediction) -> str:
     """A prediction for people."""
     lines = [
         f"depth {found.depth}"
-        + (", ambiguous: overlapping sets of inputs are separable, so other trees fit as well" if found.ambiguous else "")
+        + (
+            ", ambiguous: overlapping sets of inputs are separable, so other trees fit as well"
+            if found.ambiguous
+            else ""
+        )
     ]
     lines += [f"output {i}: {tree if tree else 'constant'}" for i, tree in enumerate(found.trees)]
     if found.ignored:
         lines.append(f"inputs without influence: {', '.join(map(str, found.ignored))}")
     if found.left_over > 2:
-        lines.append(f"nothing separates {found.left_over} groups at the top: they were taken as one node")
+        lines.append(
+            f"nothing separates {found.left_over} groups at the top: they were taken as one node"
+        )
     return "\n".join([*lines, f"nearest decision: {found.nearest:.4f} from the threshold"])
 
 
@@ -99,11 +129,25 @@ def train(command) -> str:
     target = target_by_name(command.target)
     if min(command.depth, command.width, command.steps) < 1:
         raise Refusal("--depth, --width and --steps must be at least 1")
-    config = SweepConfig(seeds=1, seed=command.seed, width=command.width, depths=(command.depth,), steps=command.steps)
+    config = SweepConfig(
+        seeds=1,
+        seed=command.seed,
+        width=command.width,
+        depths=(command.depth,),
+        steps=command.steps,
+    )
     here = setting_of(config, target, None)
-    cells = begin(here.keys, jnp.zeros(1, jnp.int32), jnp.full(1, command.depth, jnp.int32), config.shape(target))
+    cells = begin(
+        here.keys,
+        jnp.zeros(1, jnp.int32),
+        jnp.full(1, command.depth, jnp.int32),
+        config.shape(target),
+    )
     done = here.train(jax.tree.map(jnp.copy, cells.params), cells, command.steps)
-    first = lambda tree: jax.tree.map(lambda a: a[0], tree)
+
+    def first(tree):
+        return jax.tree.map(lambda a: a[0], tree)
+
     stored = unstacked(first(done.params), first(done.masks), command.depth)
     write_network(command.out, stored)
     found = _measured(stored, target, 2048, command.seed, False)
@@ -116,7 +160,8 @@ def measure(command) -> str:
     outputs = stored.layers[-1].kernel.shape[1]
     if (stored.inputs, outputs) != (target.inputs, len(target.outputs)):
         raise Refusal(
-            f"the network has {stored.inputs} inputs and {outputs} outputs, {target.name} has {target.inputs} and {len(target.outputs)}: "
+            f"the network has {stored.inputs} inputs and {outputs} outputs, {target.name} has "
+            f"{target.inputs} and {len(target.outputs)}: "
             "name the target that it was trained on"
         )
     if command.examples < 32:
@@ -132,12 +177,17 @@ def _measured(stored: Stored, target, examples: int, seed: int, raw: bool):
         std, mean = np.asarray(known.std, np.float32), np.asarray(known.mean, np.float32)
         last = stored.layers[-1]
         stored = stored._replace(
-            layers=[*stored.layers[:-1], last._replace(kernel=last.kernel / std, bias=(last.bias - mean) / std)]
+            layers=[
+                *stored.layers[:-1],
+                last._replace(kernel=last.kernel / std, bias=(last.bias - mean) / std),
+            ]
         )
     params, masks = stacked(stored)
     probe = make_probe(target, jax.random.key(seed), examples)
     return finish(
-        jax.jit(structure, static_argnums=4)(params, masks, stored.depth, probe, FUNCTIONS[stored.activation]),
+        jax.jit(structure, static_argnums=4)(
+            params, masks, stored.depth, probe, FUNCTIONS[stored.activation]
+        ),
         stored.depth,
         False,
     )
@@ -175,14 +225,16 @@ def _prune_file(command) -> str:
         target = target_by_name(command.target)
         if target.inputs != stored.inputs:
             raise Refusal(
-                f"{target.name} has {target.inputs} inputs, the network {stored.inputs}: name the target that it was trained on"
+                f"{target.name} has {target.inputs} inputs, the network {stored.inputs}: name the "
+                "target that it was trained on"
             )
         x = np.asarray(draw(target, jax.random.key(command.seed), 1024))
     module = Chain(tuple(len(layer.bias) for layer in stored.layers), stored.activation)
     before = module.apply({"params": stored.params()}, x)
     if float(before.var(0).max()) < 1e-12:
         raise Refusal(
-            "the outputs of the network are constant on these inputs (it is dead, or they are all alike): there is nothing to keep"
+            "the outputs of the network are constant on these inputs (it is dead, or they are all "
+            "alike): there is nothing to keep"
         )
     params, masks = _pruned(command, module.apply, stored.params(), x, FUNCTIONS[stored.activation])
     after = module.apply({"params": params}, x)
@@ -193,18 +245,26 @@ def _prune_file(command) -> str:
         result = result._replace(layers=compact(result.layers, flat, FUNCTIONS[stored.activation]))
     write_network(command.out, result)
     widths = " - ".join(map(str, [result.inputs, *(len(layer.bias) for layer in result.layers)]))
-    told = "mean squared change of the outputs, as a share of their variance, before any more training"
-    return f"{table(summarize_sparsity(masks))}\n{told}: {change:.4g}\nlayers: {widths}\nnetwork: {command.out}"
+    told = (
+        "mean squared change of the outputs, as a share of their variance, before any more training"
+    )
+    return (
+        f"{table(summarize_sparsity(masks))}\n{told}: {change:.4g}\nlayers: {widths}\nnetwork: "
+        f"{command.out}"
+    )
 
 
 def _prune_model(command) -> str:
     try:
         apply, params, inputs = named(command.model)()
     except (TypeError, ValueError) as error:
-        raise Refusal(f"{command.model} must return (apply, params, inputs) of a Flax model ({error})") from error
+        raise Refusal(
+            f"{command.model} must return (apply, params, inputs) of a Flax model ({error})"
+        ) from error
     if command.mode == "node" or command.compact:
         raise Refusal(
-            "--mode node and --compact are for --network; in Python, similarity_pruning(mode='node', layers=...) takes any chain"
+            "--mode node and --compact are for --network; in Python, "
+            "similarity_pruning(mode='node', layers=...) takes any chain"
         )
     _, masks = _pruned(command, apply, params, inputs, None)
     arrays = {name.replace("/", "."): np.asarray(mask) for name, mask in kernels(masks).items()}
@@ -225,4 +285,11 @@ def _pruned(command, apply, params, x, activation):
         full = replaced(ones_like(params), {name: m.astype(jnp.uint8) for name, m in masks.items()})
         return replaced(merged, {n: kernels(merged)[n] * m for n, m in masks.items()}), full
     score = getattr(scoring, command.mode)
-    return prune_once(params, known, command.density, score, command.distribution, key=jax.random.key(command.seed))
+    return prune_once(
+        params,
+        known,
+        command.density,
+        score,
+        command.distribution,
+        key=jax.random.key(command.seed),
+    )

@@ -1,6 +1,8 @@
-"""Closed forms about planted graphs: how many networks hold them, which density holds most, and how much surplus inputs disturb.
+"""Closed forms about planted graphs: how many networks hold them, which density holds most, and how
+much surplus inputs disturb.
 
-All of these are our own arguments (the paper's theorems are not known to us); every one is tested by enumeration or simulation.
+All of these are our own arguments (the paper's theorems are not known to us); every one is tested
+by enumeration or simulation.
 """
 
 import math
@@ -26,7 +28,9 @@ class Placement(NamedTuple):
 
 
 def placement(target: Target, layers: int, width: int) -> Placement:
-    """Of a target in a network with fan-ins n, W, ..., W, W; raises `Refusal` if it does not fit."""
+    """Of a target in a network with fan-ins n, W, ..., W, W; raises `Refusal` if it does
+    not fit.
+    """
     found = layerize(target, layers, width)
     outputs = len(target.outputs)
     edges = sum(found.edges) + outputs
@@ -37,8 +41,8 @@ def placement(target: Target, layers: int, width: int) -> Placement:
 def log_expected_count(where: Placement, density: float) -> float:
     """Log of the expected number of exact placements in a Bernoulli(density) mask.
 
-    E# = prod_l W! / (W - n_l)! * density^E * (1 - density)^F: the ways to choose different units for the planted ones of every layer,
-    times the probability that each has exactly its weights.
+    E# = prod_l W! / (W - n_l)! * density^E * (1 - density)^F: the ways to choose different units
+    for the planted ones of every layer, times the probability that each has exactly its weights.
     """
     if not 0 < density < 1:
         return -math.inf if where.absent or density <= 0 else 0.0
@@ -47,19 +51,27 @@ def log_expected_count(where: Placement, density: float) -> float:
 
 
 def best_density(where: Placement) -> float:
-    """E / (E + F), the maximiser of the expected count: mean arity over mean fan-in, k / W for a tree in its hidden layers."""
+    """E / (E + F), the maximiser of the expected count: mean arity over mean fan-in, k / W for a
+    tree in its hidden layers.
+    """
     return where.edges / (where.edges + where.absent)
 
 
 def log_volume(target: Target, layers: int, width: int, density: float | None = None) -> float:
-    """log V(L): the expected count at `density` (the best one by default); -inf if the target does not fit in `layers`.
+    """log V(L): the expected count at `density` (the best one by default); -inf if the target does
+    not fit in `layers`.
 
-    Relays stand where `layerize` puts them, after their values; other positions of surplus layers are counted by log C(L, D).
+    Relays stand where `layerize` puts them, after their values; other positions of surplus layers
+    are counted by log C(L, D).
     """
     if layers < target.layers:
         return -math.inf
     where = placement(target, layers, width)
-    spots = math.lgamma(layers + 1) - math.lgamma(target.layers + 1) - math.lgamma(layers - target.layers + 1)
+    spots = (
+        math.lgamma(layers + 1)
+        - math.lgamma(target.layers + 1)
+        - math.lgamma(layers - target.layers + 1)
+    )
     return log_expected_count(where, best_density(where) if density is None else density) + spots
 
 
@@ -69,12 +81,15 @@ def depth_by_volume(target: Target, width: int, most: int = 8, density: float | 
 
 
 def relay_cost(arity: int) -> float:
-    """log k - k: about what every relayed value adds to log E# per surplus layer at density k / W and large W; -1.31 for k = 2."""
+    """log k - k: about what every relayed value adds to log E# per surplus layer at density k / W
+    and large W; -1.31 for k = 2.
+    """
     return math.log(arity) - arity
 
 
 def interference(weights: np.ndarray, covariance: np.ndarray, wanted: np.ndarray) -> float:
-    """I_j: the share of a unit's variance that comes through unwanted inputs, Var(off) / (Var(on) + Var(off)).
+    """I_j: the share of a unit's variance that comes through unwanted inputs, Var(off) / (Var(on) +
+    Var(off)).
 
     Our choice: the cross term is left out of the sum, which makes the bound below exact.
 
@@ -83,7 +98,10 @@ def interference(weights: np.ndarray, covariance: np.ndarray, wanted: np.ndarray
       covariance: of its inputs, `[m, m]`.
       wanted: bool `[m]`.
     """
-    power = lambda part: float((weights * part) @ covariance @ (weights * part))
+
+    def power(part):
+        return float((weights * part) @ covariance @ (weights * part))
+
     on, off = power(wanted), power(~wanted)
     return off / (on + off) if on + off > 0 else 0.0
 
@@ -104,7 +122,9 @@ def interference_bound(arity: int, surplus: int, ratio: float, coherence: float)
 
 
 def most_fan_in(arity: int, tolerance: float) -> float:
-    """k (1 + tau): the largest fan-in with I / (1 - I) <= tau for equal weights and uncorrelated inputs."""
+    """k (1 + tau): the largest fan-in with I / (1 - I) <= tau for equal weights and uncorrelated
+    inputs.
+    """
     return arity * (1 + tolerance)
 
 
@@ -119,33 +139,50 @@ class Sparsity(NamedTuple):
 
 def compositional_sparsity(target: Target) -> Sparsity:
     """|V|, |E|, k and D."""
-    return Sparsity(len(target.nodes), sum(len(n.parents) for n in target.nodes), target.arity, target.depth)
+    return Sparsity(
+        len(target.nodes), sum(len(n.parents) for n in target.nodes), target.arity, target.depth
+    )
 
 
 def units_needed(target: Target, error: float, smoothness: float) -> tuple[float, float]:
-    """Orders of the numbers of units for an error: shallow eps^(-n/m), and of matching depth |V| eps^(-k/m).
+    """Orders of the numbers of units for an error: shallow eps^(-n/m), and of matching depth |V|
+    eps^(-k/m).
 
     The classical rates of Mhaskar and Poggio, without their constants.
     """
-    return error ** (-target.inputs / smoothness), len(target.nodes) * error ** (-target.arity / smoothness)
+    return error ** (-target.inputs / smoothness), len(target.nodes) * error ** (
+        -target.arity / smoothness
+    )
 
 
-def simulated_count(target: Target, layers: int, width: int, density: float, samples: int, seed: int = 0) -> tuple[float, float]:
-    """Mean number of exact placements in random masks, and its standard error: what `log_expected_count` is tested with.
+def simulated_count(
+    target: Target, layers: int, width: int, density: float, samples: int, seed: int = 0
+) -> tuple[float, float]:
+    """Mean number of exact placements in random masks, and its standard error: what
+    `log_expected_count` is tested with.
 
     All choices of units are tried, so widths up to 5 and small targets only.
     """
     from itertools import permutations, product
 
     planted, random = layerize(target, layers, width), np.random.default_rng(seed)
-    hidden = [np.asarray(planted.masks["win"]), *np.asarray(planted.masks["wh"])[: layers - 1], np.asarray(planted.masks["wo"])]
+    hidden = [
+        np.asarray(planted.masks["win"]),
+        *np.asarray(planted.masks["wh"])[: layers - 1],
+        np.asarray(planted.masks["wo"]),
+    ]
     drawn = [random.random((samples, *mask.shape)) < density for mask in hidden]
     outputs, total = np.arange(len(target.outputs)), np.zeros(samples)
-    below = lambda mask, rows: mask[: len(rows)] > 0
+
+    def below(mask, rows):
+        return mask[: len(rows)] > 0
+
     for chosen in product(*(permutations(range(width), n) for n in planted.counts)):
         ends = [np.arange(target.inputs), *map(np.array, chosen)]
         found = np.ones(samples, bool)
-        for mask, sample, rows, columns in zip(hidden, drawn, ends, [*ends[1:], outputs], strict=True):
+        for mask, sample, rows, columns in zip(
+            hidden, drawn, ends, [*ends[1:], outputs], strict=True
+        ):
             wanted = np.zeros((mask.shape[0], len(columns)), bool)
             wanted[rows] = below(mask, rows)[:, : len(columns)]
             found &= (sample[:, :, columns] == wanted[None]).all((1, 2))

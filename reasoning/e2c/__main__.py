@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted; what is finished is kept, and the same command goes on", file=sys.stderr)
+        print(
+            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+        )
         return 130
     return 0
 
@@ -71,20 +73,40 @@ def scale(command: Tts) -> dict:
     from reasoning.e2c.policies.settings import Settings
 
     tasks = load(command.bench, command.file, command.fields)[: command.limit]
-    print(f"{command.bench}: {len(tasks)} problems, so one problem is {100 / len(tasks):.2g} points", file=sys.stderr)
+    print(
+        f"{command.bench}: {len(tasks)} problems, so one problem is {100 / len(tasks):.2g} points",
+        file=sys.stderr,
+    )
     default = Settings()
     settings = replace(
-        default, k=command.k, chains=command.chains, judge=command.judge, budget=command.budget,
+        default,
+        k=command.k,
+        chains=command.chains,
+        judge=command.judge,
+        budget=command.budget,
         plan=replace(default.plan, max_tokens=command.max_plan_tokens),
         execution=replace(default.execution, max_tokens=command.max_execution_tokens),
         chain=replace(default.chain, max_tokens=command.max_execution_tokens),
-    )  # fmt: skip
+    )
     check_policy(command.policy, settings)
     checker = BENCHMARKS[command.bench].check
     backend = backend_of(command.source)
-    model = command.source.endpoint.model if command.source.local.path is None else str(command.source.local.path)
+    model = (
+        command.source.endpoint.model
+        if command.source.local.path is None
+        else str(command.source.local.path)
+    )
     sizes = (command.samples, command.batch, command.seed)
-    return evaluate(tasks, command.policy, backend, settings, checker, command.out, *sizes, f"{model}, {command.file.name}")
+    return evaluate(
+        tasks,
+        command.policy,
+        backend,
+        settings,
+        checker,
+        command.out,
+        *sizes,
+        f"{model}, {command.file.name}",
+    )
 
 
 def generate_data(command: GenData) -> dict:
@@ -93,8 +115,12 @@ def generate_data(command: GenData) -> dict:
     from reasoning.e2c.records import read_records
 
     questions = questions_from(read_records(command.file), str(command.file))
-    config = DataConfig(solutions=command.solutions, adherence=command.adherence, post_hoc=command.post_hoc)
-    return generate(questions, backend_of(command.source), config, command.out, command.seed, command.batch)
+    config = DataConfig(
+        solutions=command.solutions, adherence=command.adherence, post_hoc=command.post_hoc
+    )
+    return generate(
+        questions, backend_of(command.source), config, command.out, command.seed, command.batch
+    )
 
 
 if __name__ == "__main__":

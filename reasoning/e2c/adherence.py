@@ -1,4 +1,6 @@
-"""Does an execution follow its plan? The authors' score with its quirks, and a stricter one. Host-side: these are strings."""
+"""Does an execution follow its plan? The authors' score with its quirks, and a stricter one.
+Host-side: these are strings.
+"""
 
 from collections.abc import Callable
 from typing import Literal
@@ -9,15 +11,21 @@ Mode = Literal["strict", "official"]
 THRESHOLD = 0.3
 
 
-def adherence(plan: str, execution: str, mode: Mode = "strict", threshold: float = THRESHOLD) -> float:
+def adherence(
+    plan: str, execution: str, mode: Mode = "strict", threshold: float = THRESHOLD
+) -> float:
     """Share of the plan's steps that the execution has, in [0, 1].
 
-    official: a title of the plan counts if it is part of a title of the execution, or their longest common subsequence of words
-    exceeds `threshold` times the shorter one's length; order does not matter; a plan without titles scores 0 (reward_score/e2c.py).
+    official: a title of the plan counts if it is part of a title of the execution, or their longest
+      common subsequence of words
+    exceeds `threshold` times the shorter one's length; order does not matter; a plan without titles
+    scores 0 (reward_score/e2c.py).
 
-    strict: numbers count at the start of a line only; titles are matched in order, each one used once; a match needs half of the
-    words of the longer title in common, and two words at least where both have two; a plan whose steps are not numbered is read line
-    by line. Our choice, all of it: one common word of a short title is no adherence.
+    strict: numbers count at the start of a line only; titles are matched in order, each one used
+      once; a match needs half of the
+    words of the longer title in common, and two words at least where both have two; a plan whose
+    steps are not numbered is read line by line. Our choice, all of it: one common word of a short
+    title is no adherence.
     """
     return official(plan, execution, threshold) if mode == "official" else strict(plan, execution)
 
@@ -25,7 +33,9 @@ def adherence(plan: str, execution: str, mode: Mode = "strict", threshold: float
 def official(plan: str, execution: str, threshold: float = THRESHOLD) -> float:
     """See `adherence`."""
     planned, done = titles_official(plan), titles_official(execution)
-    matched = sum(any(_alike_officially(one, other, threshold) for other in done) for one in planned)
+    matched = sum(
+        any(_alike_officially(one, other, threshold) for other in done) for one in planned
+    )
     return matched / max(len(planned), 1)
 
 
@@ -60,14 +70,23 @@ def _alike_strictly(one: str, other: str) -> bool:
 
 
 def _words(title: str) -> list[str]:
-    return [word for word in ("".join(c for c in part if c.isalnum()) for part in title.lower().split()) if word]
+    return [
+        word
+        for word in ("".join(c for c in part if c.isalnum()) for part in title.lower().split())
+        if word
+    ]
 
 
-def common_subsequence(a: list[str], b: list[str], same: Callable[[str, str], bool] = lambda x, y: x == y) -> int:
+def common_subsequence(
+    a: list[str], b: list[str], same: Callable[[str, str], bool] = lambda x, y: x == y
+) -> int:
     """Length of the longest common subsequence."""
     row = [0] * (len(b) + 1)
     for x in a:
         diagonal = 0
         for column, y in enumerate(b, 1):
-            diagonal, row[column] = row[column], diagonal + 1 if same(x, y) else max(row[column], row[column - 1])
+            diagonal, row[column] = (
+                row[column],
+                diagonal + 1 if same(x, y) else max(row[column], row[column - 1]),
+            )
     return row[-1]

@@ -1,7 +1,7 @@
 """Finding the answer of a response and checking it against the right one.
 
-A checker is a function `(candidate, answer) -> bool`. Integers and plain fractions are compared exactly and at once; what is left goes to
-math-verify (extra `llm`), which loads sympy.
+A checker is a function `(candidate, answer) -> bool`. Integers and plain fractions are compared
+exactly and at once; what is left goes to math-verify (extra `llm`), which loads sympy.
 """
 
 import math
@@ -28,22 +28,33 @@ def last_box(text: str) -> str | None:
 
 
 def official_box(text: str) -> str | None:
-    """The last box, if it begins within the last 300 characters; else None (the authors' rule: long conclusions score 0)."""
+    """The last box, if it begins within the last 300 characters; else None (the authors' rule: long
+    conclusions score 0).
+    """
     return last_box(text[-OFFICIAL_TAIL:])
 
 
 def plain(text: str) -> str:
-    r"""Without what changes no value: blanks, $, \left, \right, \text{}, units of degrees, a final point, thousands' commas."""
-    text = re.sub(r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text.strip().strip("$").strip())
+    r"""Without what changes no value: blanks, $, \left, \right, \text{}, units of degrees, a final
+    point, thousands' commas.
+    """
+    text = re.sub(
+        r"\\(?:text|mathrm|textbf|mathbf)\s*\{([^{}]*)\}", r"\1", text.strip().strip("$").strip()
+    )
     text = (
-        re.sub(r"\\(?:left|right|,|!|;|:|\s)", "", text).replace("^\\circ", "").replace("^{\\circ}", "").replace("dfrac", "frac")
+        re.sub(r"\\(?:left|right|,|!|;|:|\s)", "", text)
+        .replace("^\\circ", "")
+        .replace("^{\\circ}", "")
+        .replace("dfrac", "frac")
     )
     text = text.replace("tfrac", "frac").rstrip(".").strip()
     return re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)
 
 
 def as_number(text: str) -> Fraction | None:
-    r"""The exact value of an integer, decimal, percentage, a/b or \frac{a}{b}; None for anything else."""
+    r"""The exact value of an integer, decimal, percentage, a/b or \frac{a}{b}; None for anything
+    else.
+    """
     text = re.sub(r"\s+", "", plain(text))
     if match := re.fullmatch(r"(-?)\\frac\{?(-?\d+)\}?\{?(-?\d+)\}?", text):
         sign, over, under = match[1], int(match[2]), int(match[3])
@@ -62,7 +73,10 @@ def exact(candidate: str, answer: str) -> bool:
     one, other = as_number(candidate), as_number(answer)
     if one is not None and other is not None:
         return one == other
-    bare = lambda text: re.sub(r"\s+", "", plain(text))
+
+    def bare(text):
+        return re.sub(r"\s+", "", plain(text))
+
     return bare(candidate) == bare(answer)
 
 
@@ -81,23 +95,37 @@ def math_verify(candidate: str, answer: str) -> bool:
         from math_verify import parse, verify
     except ImportError:
         raise Refusal(
-            f"comparing {candidate!r} with {answer!r} needs math-verify: pip install 'latentax[llm]', or choose the checker exact"
+            f"comparing {candidate!r} with {answer!r} needs math-verify: pip install "
+            "'latentax[llm]', or choose the checker exact"
         ) from None
     try:  # no time limits: they are signals, which threads cannot have
-        read = lambda text: parse(f"${plain(text)}$", parsing_timeout=None)
+
+        def read(text):
+            return parse(f"${plain(text)}$", parsing_timeout=None)
+
         return bool(verify(read(answer), read(candidate), timeout_seconds=None))
     except Exception:  # sympy raises anything on malformed input: such an answer is not right
         return False
 
 
 def multiple_choice(candidate: str, answer: str) -> bool:
-    """Letters of options, with or without brackets, a point, or the option's text behind: "(B) liver" is "B"."""
-    letter = lambda text: match[1].upper() if (match := re.match(r"\s*\(?([A-Za-z])\)?(?:[\s.:,)]|$)", plain(text))) else None
+    """Letters of options, with or without brackets, a point, or the option's text behind: "(B)
+    liver" is "B".
+    """
+
+    def letter(text):
+        return (
+            match[1].upper()
+            if (match := re.match(r"\s*\(?([A-Za-z])\)?(?:[\s.:,)]|$)", plain(text)))
+            else None
+        )
+
     return letter(candidate) is not None and letter(candidate) == letter(answer)
 
 
 def official(candidate: str, answer: str) -> bool:
-    r"""The authors' comparison: anything with `frac` keeps its digits only, so \frac{12}{1} equals \frac{1}{21}.
+    r"""The authors' comparison: anything with `frac` keeps its digits only, so \frac{12}{1} equals
+    \frac{1}{21}.
 
     Otherwise strings without blanks are compared, or a/b as floats.
     """

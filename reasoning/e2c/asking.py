@@ -1,7 +1,9 @@
 """What a policy asks of a language model, what it is told, and what that cost.
 
-A policy is a generator: it yields lists of asks and is sent the replies, so it is written for one problem, and `solve` runs many problems
-in step, with all their asks in one batch. `solve` alone writes the ledger: no policy can forget to count.
+A policy is a generator: it yields lists of asks and is sent the replies, so it is written for one
+problem, and `solve` runs many problems
+in step, with all their asks in one batch. `solve` alone writes the ledger: no policy can forget to
+count.
 """
 
 from collections.abc import Callable, Generator, Sequence
@@ -128,16 +130,26 @@ Policy = Callable[[str, Any, Ledger, np.random.Generator], Steps]
 
 
 def solve(
-    policy: Policy, questions: Sequence[str], backend: Backend, settings: Any, seed: int = 0, numbers: Sequence[int] | None = None
+    policy: Policy,
+    questions: Sequence[str],
+    backend: Backend,
+    settings: Any,
+    seed: int = 0,
+    numbers: Sequence[int] | None = None,
 ) -> list[Result]:
-    """Run a policy on all questions in step: at every step, all their asks go to the backend together.
+    """Run a policy on all questions in step: at every step, all their asks go to the backend
+    together.
 
-    Random numbers depend on `seed` and the question's number (its place, or `numbers`), not on what is solved beside it.
+    Random numbers depend on `seed` and the question's number (its place, or `numbers`), not on what
+    is solved beside it.
     """
     ledgers = [Ledger() for _ in questions]
     streams = [np.random.default_rng((seed, number)) for number in numbers or range(len(questions))]
     runs = [
-        policy(*each, ledger, rng) for each, ledger, rng in zip(((q, settings) for q in questions), ledgers, streams, strict=True)
+        policy(*each, ledger, rng)
+        for each, ledger, rng in zip(
+            ((q, settings) for q in questions), ledgers, streams, strict=True
+        )
     ]
     results: list[Result | None] = [None] * len(runs)
     replies: dict[int, Any] = dict.fromkeys(range(len(runs)))
@@ -155,11 +167,16 @@ def solve(
 def _answered(asked: dict[int, list], backend: Backend, ledgers: list[Ledger]) -> dict[int, list]:
     """Replies to all asks, entered into the ledgers."""
     places = [(number, place) for number, asks in asked.items() for place in range(len(asks))]
-    kinds = {kind: [at for at in places if isinstance(asked[at[0]][at[1]], kind)] for kind in (Ask, Weigh)}
+    kinds = {
+        kind: [at for at in places if isinstance(asked[at[0]][at[1]], kind)]
+        for kind in (Ask, Weigh)
+    }
     replies = {number: [None] * len(asks) for number, asks in asked.items()}
     for kind, answer in ((Ask, backend.complete), (Weigh, backend.weigh)):
         at = kinds[kind]
-        for (number, place), reply in zip(at, answer([asked[n][p] for n, p in at]) if at else [], strict=True):
+        for (number, place), reply in zip(
+            at, answer([asked[n][p] for n, p in at]) if at else [], strict=True
+        ):
             replies[number][place] = reply
             _enter(ledgers[number], asked[number][place], reply)
     return replies
@@ -169,4 +186,9 @@ def _enter(ledger: Ledger, ask: Ask | Weigh, reply) -> None:
     if isinstance(ask, Weigh):
         ledger.add(ask.phase, 0, reply.prompt_tokens + reply.tokens, 1)
     else:
-        ledger.add(ask.phase, sum(c.tokens for c in reply), reply[0].prompt_tokens if reply else 0, len(reply))
+        ledger.add(
+            ask.phase,
+            sum(c.tokens for c in reply),
+            reply[0].prompt_tokens if reply else 0,
+            len(reply),
+        )

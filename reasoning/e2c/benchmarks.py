@@ -1,6 +1,8 @@
-"""Benchmarks from local files: AIME, MATH-500, GSM8K, AMC, MedQA, MedMCQA, MMLU. Nothing is downloaded.
+"""Benchmarks from local files: AIME, MATH-500, GSM8K, AMC, MedQA, MedMCQA, MMLU. Nothing is
+downloaded.
 
-An adapter is a function from a record to a problem, by the commonly published field names; other names are mapped by the caller.
+An adapter is a function from a record to a problem, by the commonly published field names; other
+names are mapped by the caller.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,16 +36,22 @@ LETTERS = "ABCDEFGHIJ"
 
 def with_options(question: str, options: list[str]) -> str:
     """A multiple-choice question in words."""
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+    listed = "\n".join(
+        f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False)
+    )
     return f"{question}\n{listed}\nAnswer with the letter of one option."
 
 
 def integer_problem(record: Record) -> Task:
-    """AIME {problem, answer} and AMC {question or problem, answer}: the answer is a number, 33 as good as 033 or 33.0."""
+    """AIME {problem, answer} and AMC {question or problem, answer}: the answer is a number, 33 as
+    good as 033 or 33.0.
+    """
     value = answers.as_number(str(record["answer"]))
     if value is None:
         raise ValueError(f"the answer {record['answer']!r} is no number")
-    return Task(str(record.get("problem") or record["question"]), str(value), str(record.get("id", "")))
+    return Task(
+        str(record.get("problem") or record["question"]), str(value), str(record.get("id", ""))
+    )
 
 
 def latex_problem(record: Record) -> Task:
@@ -63,22 +71,30 @@ def medqa_problem(record: Record) -> Task:
     """{question, options: {A: ..., B: ...}, answer_idx}."""
     options = record["options"]
     return Task(
-        with_options(str(record["question"]), [str(options[letter]) for letter in sorted(options)]), str(record["answer_idx"])
+        with_options(str(record["question"]), [str(options[letter]) for letter in sorted(options)]),
+        str(record["answer_idx"]),
     )
 
 
 def medmcqa_problem(record: Record) -> Task:
     """{question, opa, opb, opc, opd, cop: 0 to 3}."""
     options = [str(record[name]) for name in ("opa", "opb", "opc", "opd")]
-    return Task(with_options(str(record["question"]), options), _letter(record["cop"], options), str(record.get("id", "")))
+    return Task(
+        with_options(str(record["question"]), options),
+        _letter(record["cop"], options),
+        str(record.get("id", "")),
+    )
 
 
 def mmlu_problem(record: Record) -> Task:
-    """{question, choices: four, answer: 0 to 3 or a letter}; a CSV's choices may be columns A to D, and its header may be missing, as in
-    the published files.
+    """{question, choices: four, answer: 0 to 3 or a letter}; a CSV's choices may be columns A to D,
+    and its header may be missing, as in the published files.
     """
     choices = record.get("choices") or [record[letter] for letter in "ABCD"]
-    return Task(with_options(str(record["question"]), [str(choice) for choice in choices]), _letter(record["answer"], choices))
+    return Task(
+        with_options(str(record["question"]), [str(choice) for choice in choices]),
+        _letter(record["answer"], choices),
+    )
 
 
 def mmlu_records(path: str | Path) -> list[Record]:
@@ -118,18 +134,26 @@ def load(name: str, path: str | Path, fields: Mapping[str, str] = {}) -> list[Ta
       fields: the adapter's name of a field -> its name in the file, where they differ.
 
     Raises:
-      Refusal: an unknown benchmark, a file that cannot be read, or a record that does not fit (its number is named).
+      Refusal: an unknown benchmark, a file that cannot be read, or a record that does not fit (its
+        number is named).
     """
     if name not in BENCHMARKS:
         raise Refusal(f"{name!r} is no benchmark: choose one of {', '.join(BENCHMARKS)}")
     tasks = []
-    for number, record in enumerate(mmlu_records(path) if name == "mmlu" else read_records(path), 1):
+    for number, record in enumerate(
+        mmlu_records(path) if name == "mmlu" else read_records(path), 1
+    ):
         try:
-            tasks.append(BENCHMARKS[name].read(record | {ours: record[theirs] for ours, theirs in fields.items()}))
+            tasks.append(
+                BENCHMARKS[name].read(
+                    record | {ours: record[theirs] for ours, theirs in fields.items()}
+                )
+            )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             missing = f"no field {error}" if isinstance(error, KeyError) else str(error)
             raise Refusal(
-                f"{path}, record {number}, does not fit {name}: {missing}; its fields are {', '.join(map(str, record))}; other names are "
+                f"{path}, record {number}, does not fit {name}: {missing}; its fields are "
+                f"{', '.join(map(str, record))}; other names are "
                 "given by --fields"
             ) from None
     if not tasks:

@@ -11,15 +11,27 @@ from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
 from reasoning.e2c.study.config import PRESETS, StudyConfig
 
 PolicyName = Literal[
-    "greedy", "sc", "e2c_sc", "select_judge", "select_clusters", "random_plan", "combine", "tot", "fot", "tot_official", "fot_official",
+    "greedy",
+    "sc",
+    "e2c_sc",
+    "select_judge",
+    "select_clusters",
+    "random_plan",
+    "combine",
+    "tot",
+    "fot",
+    "tot_official",
+    "fot_official",
     "react",
-]  # fmt: skip
+]
 BenchmarkName = Literal["aime", "math500", "gsm8k", "amc", "medqa", "medmcqa", "mmlu"]
 
 
 @dataclass(frozen=True)
 class Study:
-    """Train a tiny model from nothing and measure what plans are good for. A folder that was begun is gone on with."""
+    """Train a tiny model from nothing and measure what plans are good for. A folder that was begun
+    is gone on with.
+    """
 
     config: Annotated[StudyConfig, tyro.conf.arg(name="")]
     run_dir: str
@@ -33,7 +45,9 @@ class Source:
     endpoint: EndpointConfig = EndpointConfig()
     """An OpenAI-compatible server."""
     local: LocalModel = LocalModel()
-    """A folder with a Qwen3 or Llama checkpoint; if its path is given, it is used instead of the server (extra `llm`)."""
+    """A folder with a Qwen3 or Llama checkpoint; if its path is given, it is used instead of the
+    server (extra `llm`).
+    """
 
 
 @dataclass(frozen=True)
@@ -49,7 +63,9 @@ class Tts:
     k: int = 8
     """Plans or chains."""
     out: Path = Path("runs/e2c/tts.json")
-    """Summary; outcomes of single problems go to the same name with .jsonl, and are not asked for again."""
+    """Summary; outcomes of single problems go to the same name with .jsonl, and are not asked for
+    again.
+    """
     samples: int = 1
     """Times that every problem is solved (the paper: 8 for pass@1)."""
     limit: int | None = None
@@ -75,7 +91,9 @@ class Tts:
 
 @dataclass(frozen=True)
 class GenData:
-    """Causal training data: solve, distil a plan, execute it anew, keep what is right and follows the plan."""
+    """Causal training data: solve, distil a plan, execute it anew, keep what is right and follows
+    the plan.
+    """
 
     file: Path
     """Records with question and answer, maybe source and solution."""
@@ -123,20 +141,38 @@ class Rl:
 
 
 SIZES = {
-    "demo": "One base model, the policies, adherence, a little reinforcement learning: about five minutes on two free cores.",
-    "study": "All parts, with intervals: EF-SFT in a new domain, two-stage RL, causal against post-hoc data.",
+    "demo": "One base model, the policies, adherence, a little reinforcement learning: about five "
+    "minutes on two free cores.",
+    "study": "All parts, with intervals: EF-SFT in a new domain, two-stage RL, causal against "
+    "post-hoc data.",
     "smoke": "All parts at their smallest, to see that everything runs.",
 }
 
 
 def parse(arguments: list[str]):
     """One of the commands above."""
-    start = lambda name: Study(PRESETS[name](), f"runs/e2c/{name}")
-    study = lambda name: Annotated[
-        Study, tyro.conf.subcommand(name, default=start(name), description=f"{Study.__doc__} {SIZES[name]}")
-    ]
-    named = lambda command, name: Annotated[command, tyro.conf.subcommand(name)]
-    union = study("demo") | study("study") | study("smoke") | named(Tts, "tts") | named(GenData, "gen-data")
+
+    def start(name):
+        return Study(PRESETS[name](), f"runs/e2c/{name}")
+
+    def study(name):
+        return Annotated[
+            Study,
+            tyro.conf.subcommand(
+                name, default=start(name), description=f"{Study.__doc__} {SIZES[name]}"
+            ),
+        ]
+
+    def named(command, name):
+        return Annotated[command, tyro.conf.subcommand(name)]
+
+    union = (
+        study("demo")
+        | study("study")
+        | study("smoke")
+        | named(Tts, "tts")
+        | named(GenData, "gen-data")
+    )
     union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")
     return tyro.cli(
         union,

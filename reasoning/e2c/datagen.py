@@ -1,7 +1,9 @@
-"""Causal data: solve, distil a plan, carry the plan out anew, keep what is right and follows the plan (the paper's Algorithm 2).
+"""Causal data: solve, distil a plan, carry the plan out anew, keep what is right and follows the
+plan (the paper's Algorithm 2).
 
-Training on a plan and the *old* solution would be post-hoc: the plan is a summary, and a model learns that it may ignore it. Executing
-anew makes the plan a cause. Prompts and thresholds are ours; the paper's are not known.
+Training on a plan and the *old* solution would be post-hoc: the plan is a summary, and a model
+learns that it may ignore it. Executing anew makes the plan a cause. Prompts and thresholds are
+ours; the paper's are not known.
 """
 
 import re
@@ -67,9 +69,17 @@ def questions_from(records: Sequence[Record], where: str = "the data") -> list[Q
     for number, record in enumerate(records, 1):
         for field in ("question", "answer"):
             if not str(record.get(field) or "").strip():
-                raise Refusal(f"{where}, row {number}, has no {field}: every row needs a question and its answer")
+                raise Refusal(
+                    f"{where}, row {number}, has no {field}: every row needs a question and its "
+                    "answer"
+                )
         found.append(
-            Question(str(record["question"]), str(record["answer"]), str(record.get("source", "")), record.get("solution"))
+            Question(
+                str(record["question"]),
+                str(record["answer"]),
+                str(record.get("source", "")),
+                record.get("solution"),
+            )
         )
     return found
 
@@ -83,33 +93,51 @@ def generate(
     batch: int = 16,
     check: answers.Checker = answers.math_verify,
 ) -> dict[str, Any]:
-    """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already are not asked again, and one that
-    the data repeats is asked once.
+    """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already
+    are not asked again, and one that the data repeats is asked once.
 
     Every question leaves one line: a row, or `{"question", "rejected": reason}`.
     """
     file = Appended(path)
     done = {record["question"] for record in file}
     place = {question.question: number for number, question in enumerate(questions)}
-    left = [q for q in {question.question: question for question in questions}.values() if q.question not in done]
+    left = [
+        q
+        for q in {question.question: question for question in questions}.values()
+        if q.question not in done
+    ]
     for start in range(0, len(left), batch):
         part = left[start : start + batch]
         by_text = {question.question: question for question in part}
-        policy = lambda text, settings, ledger, rng, by=by_text: make_row(by[text], settings, rng, check)
+
+        def policy(text, settings, ledger, rng, by=by_text):
+            return make_row(by[text], settings, rng, check)
+
         numbers = [place[question.question] for question in part]
-        for question, result in zip(part, solve(policy, list(by_text), backend, config, seed, numbers), strict=True):
+        for question, result in zip(
+            part, solve(policy, list(by_text), backend, config, seed, numbers), strict=True
+        ):
             file.add(_record(question, result))
     return summary(file)
 
 
 def _record(question: Question, result: Result) -> Record:
-    record = {"question": question.question, "answer": question.answer, "source": question.source, **result.trace}
+    record = {
+        "question": question.question,
+        "answer": question.answer,
+        "source": question.source,
+        **result.trace,
+    }
     phases = {name: spent.generated for name, spent in result.ledger.phases.items()}
     return record | {"generated": phases}
 
 
-def make_row(question: Question, config: DataConfig, rng: np.random.Generator, check: answers.Checker):
-    """The steps for one question, as a policy: a trace with the row, or with the reason of rejection."""
+def make_row(
+    question: Question, config: DataConfig, rng: np.random.Generator, check: answers.Checker
+):
+    """The steps for one question, as a policy: a trace with the row, or with the reason of
+    rejection.
+    """
     rejects: Counter[str] = Counter()
     outcome: dict[str, Any] = {"rejected": "no right solution"}
     solution = yield from right_solution(question, config, rng, check)
@@ -133,22 +161,41 @@ def make_row(question: Question, config: DataConfig, rng: np.random.Generator, c
 
 
 def row(
-    question: Question, plan: str, plan_tokens: int, solution: str, execution: str, tokens: int | None, score: float | None
+    question: Question,
+    plan: str,
+    plan_tokens: int,
+    solution: str,
+    execution: str,
+    tokens: int | None,
+    score: float | None,
 ) -> Record:
     """A finished row; `exploration` and `re_execution` are what is trained on."""
     score = adherence(plan, execution) if score is None else score
     return {
-        "execution": solution, "exploration": plan, "re_execution": execution, "adherence": round(score, 4), "plan_tokens": plan_tokens,
-        "execution_tokens": tokens, "kind": "chain",
-    }  # fmt: skip
+        "execution": solution,
+        "exploration": plan,
+        "re_execution": execution,
+        "adherence": round(score, 4),
+        "plan_tokens": plan_tokens,
+        "execution_tokens": tokens,
+        "kind": "chain",
+    }
 
 
 def right_solution(question: Question, config: DataConfig, rng, check):
-    """The reference solution, or the first sampled one whose answer is right; None if there is none."""
+    """The reference solution, or the first sampled one whose answer is right; None if there is
+    none.
+    """
     if question.solution:
         return question.solution
     sampling = Sampling(config.max_tokens, config.solve_temperature, 0.95)
-    ask = Ask("solution", config.layout.plain_prompt(question.question), sampling, config.solutions, _seed(rng))
+    ask = Ask(
+        "solution",
+        config.layout.plain_prompt(question.question),
+        sampling,
+        config.solutions,
+        _seed(rng),
+    )
     (found,) = yield [ask]
     return next((c.text for c in found if _is_right(c.text, question.answer, check)), None)
 
@@ -156,12 +203,16 @@ def right_solution(question: Question, config: DataConfig, rng, check):
 def distil(question: Question, solution: str, config: DataConfig, attempt: int, rng):
     """A plan as text, and its tokens: greedy at first, then sampled."""
     sampling = Sampling(config.max_plan_tokens, 0.0 if attempt == 0 else 0.7, 0.95)
-    ((reply,),) = yield [Ask("distil", distil_prompt(question.question, solution), sampling, 1, _seed(rng))]
+    ((reply,),) = yield [
+        Ask("distil", distil_prompt(question.question, solution), sampling, 1, _seed(rng))
+    ]
     return reply.text.strip(), reply.tokens
 
 
 def faults(plan: str, answer: str, config: DataConfig) -> str | None:
-    """Why a plan is rejected: it tells the answer, or has too few or too many steps. None: it is not."""
+    """Why a plan is rejected: it tells the answer, or has too few or too many steps. None: it is
+    not.
+    """
     if "\\boxed" in plan or tells(plan, answer):
         return "the plan tells the answer"
     fewest, most = config.steps
@@ -171,19 +222,24 @@ def faults(plan: str, answer: str, config: DataConfig) -> str | None:
 
 
 def tells(plan: str, answer: str) -> bool:
-    """Whether a plan holds the answer as a word of its own; the numbers of its steps do not count. Answers of one sign are let through
-    as long as no equality leads to them.
+    """Whether a plan holds the answer as a word of its own; the numbers of its steps do not count.
+    Answers of one sign are let through as long as no equality leads to them.
     """
     text = re.sub(r"^\s*\d+\.\s", "", plan, flags=re.MULTILINE)
     bare = re.escape(answer.strip().strip("$"))
     if len(answer.strip()) == 1:
         return re.search(rf"(?:=|\bis|\banswer:?)\s*\$?{bare}(?!\w)", text) is not None
-    before, after = (r"(?<![\w.])" if answer.strip()[0].isalnum() else ""), (r"(?!\w)" if answer.strip()[-1].isalnum() else "")
+    before, after = (
+        (r"(?<![\w.])" if answer.strip()[0].isalnum() else ""),
+        (r"(?!\w)" if answer.strip()[-1].isalnum() else ""),
+    )
     return re.search(before + bare + after, text) is not None
 
 
 def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, rejects: Counter):
-    """`(execution, tokens, adherence)` of the first accepted execution of a plan; None after the last retry."""
+    """`(execution, tokens, adherence)` of the first accepted execution of a plan; None after the
+    last retry.
+    """
     prompt = execute_prompt(question.question, plan)
     for attempt in range(config.retries + 1):
         sampling = Sampling(config.max_tokens, 0.0 if attempt == 0 else 0.5, 0.95)
@@ -203,15 +259,18 @@ def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, 
 def distil_prompt(question: str, solution: str) -> Prompt:
     """Asks for a plan that a solution follows."""
     return Prompt(
-        f"Problem:\n{question}\n\nA solution:\n{solution}\n\nWrite the plan that this solution follows, as a numbered list (1., 2., ...) "
-        "of short steps. Say what to do in each step, without any calculation, intermediate result or final answer."
+        f"Problem:\n{question}\n\nA solution:\n{solution}\n\nWrite the plan that this solution "
+        "follows, as a numbered list (1., 2., ...) "
+        "of short steps. Say what to do in each step, without any calculation, intermediate result "
+        "or final answer."
     )
 
 
 def execute_prompt(question: str, plan: str) -> Prompt:
     """Asks for a solution that follows a plan."""
     return Prompt(
-        f"Problem:\n{question}\n\nPlan:\n{plan}\n\nSolve the problem by following every step of the plan in order, and nothing else. Begin "
+        f"Problem:\n{question}\n\nPlan:\n{plan}\n\nSolve the problem by following every step of "
+        "the plan in order, and nothing else. Begin "
         "each step with its number and its title from the plan. Put the final answer in \\boxed{}."
     )
 
@@ -226,20 +285,31 @@ def summary(records) -> dict[str, Any]:
     for record in records:
         inner.update(record.get("rejects", {}))
         generated.update(record.get("generated", {}))
-    lengths = [(row["plan_tokens"], row["execution_tokens"]) for row in rows if row.get("execution_tokens")]
+    lengths = [
+        (row["plan_tokens"], row["execution_tokens"]) for row in rows if row.get("execution_tokens")
+    ]
     return {
-        "questions": len(records), "rows": len(rows), "yield": len(rows) / max(1, len(records)), "rejected": dict(reasons),
-        "attempts_rejected": dict(inner), "generated": dict(generated),
+        "questions": len(records),
+        "rows": len(rows),
+        "yield": len(rows) / max(1, len(records)),
+        "rejected": dict(reasons),
+        "attempts_rejected": dict(inner),
+        "generated": dict(generated),
         "plan_share": sum(p for p, _ in lengths) / max(1, sum(p + e for p, e in lengths)),
         "adherence": float(np.mean([row["adherence"] for row in rows])) if rows else None,
-    }  # fmt: skip
+    }
 
 
-def training_texts(records: Sequence[Record], layout: E2CFormat = DEFAULT) -> Iterator[tuple[Prompt, str]]:
+def training_texts(
+    records: Sequence[Record], layout: E2CFormat = DEFAULT
+) -> Iterator[tuple[Prompt, str]]:
     """(prompt, response) of every row that was not rejected."""
     for record in records:
         if "rejected" not in record:
-            yield layout.question_prompt(record["question"]), layout.response(record["exploration"], record["re_execution"])
+            yield (
+                layout.question_prompt(record["question"]),
+                layout.response(record["exploration"], record["re_execution"]),
+            )
 
 
 def _is_right(text: str, answer: str, check: answers.Checker) -> bool:

@@ -21,13 +21,22 @@ from reasoning.e2c.votes import majority
 
 
 def evaluate(
-    tasks: Sequence[Task], policy: str, backend: Backend, settings: Settings, check_answer: Checker, out: str | Path,
-    samples: int = 1, batch: int = 16, seed: int = 0, source: str = "",
-) -> dict[str, Any]:  # fmt: skip
-    """Run a policy `samples` times on every task; returns the summary and writes it to `out`, a .json file.
+    tasks: Sequence[Task],
+    policy: str,
+    backend: Backend,
+    settings: Settings,
+    check_answer: Checker,
+    out: str | Path,
+    samples: int = 1,
+    batch: int = 16,
+    seed: int = 0,
+    source: str = "",
+) -> dict[str, Any]:
+    """Run a policy `samples` times on every task; returns the summary and writes it to `out`, a
+    .json file.
 
-    Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and not asked for again. `source` names
-    model and data.
+    Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and
+    not asked for again. `source` names model and data.
 
     Raises:
       Refusal: settings that make no sense, or a file of other outcomes (what differs is named).
@@ -37,24 +46,44 @@ def evaluate(
     kind = {"policy": policy, "seed": seed, "source": source} | asked_for(settings)
     for number, record in enumerate(file, 1):
         if other := [name for name, value in kind.items() if record.get(name) != value]:
-            raise Refusal(f"{file.path}, line {number}, was found with another {', '.join(other)}: choose another --out")
+            raise Refusal(
+                f"{file.path}, line {number}, was found with another {', '.join(other)}: choose "
+                "another --out"
+            )
     done = {(record["problem"], record["sample"]) for record in file}
-    left = [(number, sample) for sample in range(samples) for number in range(len(tasks)) if (number, sample) not in done]
+    left = [
+        (number, sample)
+        for sample in range(samples)
+        for number in range(len(tasks))
+        if (number, sample) not in done
+    ]
     with Progress(policy, len(tasks) * samples, len(done)) as bar:
         for start in range(0, len(left), batch):
             part = left[start : start + batch]
             _run(kind, tasks, part, backend, settings, check_answer, file)
             bar.advance(len(part))
-    wanted = [record for record in file if record["problem"] < len(tasks) and record["sample"] < samples]
+    wanted = [
+        record for record in file if record["problem"] < len(tasks) and record["sample"] < samples
+    ]
     found = summarise(wanted, len(tasks), samples, check_answer, [task.answer for task in tasks])
-    write_atomically(Path(out), json.dumps({"policy": policy, "k": settings.k} | found, indent=2) + "\n")
+    write_atomically(
+        Path(out), json.dumps({"policy": policy, "k": settings.k} | found, indent=2) + "\n"
+    )
     return found
 
 
 def asked_for(settings: Settings) -> dict[str, Any]:
     """What outcomes depend on, but for the functions and sentences of a caller's own."""
-    limits = {f"max_{name}_tokens": getattr(settings, name).max_tokens for name in ("plan", "execution", "chain")}
-    return {"k": settings.k, "budget": settings.budget, "chains": settings.chains, "judge": settings.judge} | limits
+    limits = {
+        f"max_{name}_tokens": getattr(settings, name).max_tokens
+        for name in ("plan", "execution", "chain")
+    }
+    return {
+        "k": settings.k,
+        "budget": settings.budget,
+        "chains": settings.chains,
+        "judge": settings.judge,
+    } | limits
 
 
 def _run(kind, tasks, part, backend, settings, check_answer, file):
@@ -62,23 +91,50 @@ def _run(kind, tasks, part, backend, settings, check_answer, file):
     for sample in by_sample:
         numbers = [number for number, other in part if other == sample]
         questions = [tasks[number].question for number in numbers]
-        results = solve(POLICIES[kind["policy"]], questions, backend, settings, kind["seed"] * 1000 + sample, numbers)
+        results = solve(
+            POLICIES[kind["policy"]],
+            questions,
+            backend,
+            settings,
+            kind["seed"] * 1000 + sample,
+            numbers,
+        )
         for number, result in zip(numbers, results, strict=True):
             right = result.answer is not None and check_answer(result.answer, tasks[number].answer)
             phases = {name: vars(spent) for name, spent in result.ledger.phases.items()}
-            record = {"problem": number, "sample": sample, "answer": result.answer, "correct": bool(right), "phases": phases}
-            file.add(kind | record | {"generated": result.ledger.generated, "prefill": result.ledger.prefill})
+            record = {
+                "problem": number,
+                "sample": sample,
+                "answer": result.answer,
+                "correct": bool(right),
+                "phases": phases,
+            }
+            file.add(
+                kind
+                | record
+                | {"generated": result.ledger.generated, "prefill": result.ledger.prefill}
+            )
 
 
-def summarise(records: list[dict], problems: int, samples: int, check_answer: Checker, truths: list[str]) -> dict[str, Any]:
+def summarise(
+    records: list[dict], problems: int, samples: int, check_answer: Checker, truths: list[str]
+) -> dict[str, Any]:
     """Accuracies, intervals over problems, and mean tokens per problem and sample."""
     correct = [[False] * samples for _ in range(problems)]
     answers: list[list[str | None]] = [[None] * samples for _ in range(problems)]
     for record in records:
         correct[record["problem"]][record["sample"]] = record["correct"]
         answers[record["problem"]][record["sample"]] = record["answer"]
-    voted = lambda k: [majority(row[:k]) for row in answers]
-    right = lambda k: [vote is not None and check_answer(vote, truth) for vote, truth in zip(voted(k), truths, strict=True)]
+
+    def voted(k):
+        return [majority(row[:k]) for row in answers]
+
+    def right(k):
+        return [
+            vote is not None and check_answer(vote, truth)
+            for vote, truth in zip(voted(k), truths, strict=True)
+        ]
+
     phases: dict[str, float] = {}
     for record in records:
         for name, spent in record["phases"].items():
@@ -86,8 +142,13 @@ def summarise(records: list[dict], problems: int, samples: int, check_answer: Ch
     ks = [k for k in (1, 2, 4, 8, 16, 32) if k <= samples]
     majorities = {f"maj@{k}": bootstrap(right(k))._asdict() for k in sorted({*ks, samples})}
     return {
-        "problems": problems, "samples": samples, "one_problem": 1 / problems, "pass@1": pass_at_1(correct)._asdict(),
-        **{f"pass@{k}": mean_pass_at_k(correct, k)._asdict() for k in ks if k > 1}, **majorities,
+        "problems": problems,
+        "samples": samples,
+        "one_problem": 1 / problems,
+        "pass@1": pass_at_1(correct)._asdict(),
+        **{f"pass@{k}": mean_pass_at_k(correct, k)._asdict() for k in ks if k > 1},
+        **majorities,
         "generated": float(np.mean([record["generated"] for record in records])),
-        "prefill": float(np.mean([record["prefill"] for record in records])), "generated_by_phase": phases,
-    }  # fmt: skip
+        "prefill": float(np.mean([record["prefill"] for record in records])),
+        "generated_by_phase": phases,
+    }

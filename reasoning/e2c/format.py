@@ -1,6 +1,8 @@
-"""The format of an Explore-Execute chain: tags, prompts, and a parser that survives truncation and repetition.
+"""The format of an Explore-Execute chain: tags, prompts, and a parser that survives truncation and
+repetition.
 
-A response is `<EXPLORATION>` plan `</EXPLORATION><EXECUTION>` steps `</EXECUTION>`; its first tag is prefilled (the authors' e2c_rl.sh).
+A response is `<EXPLORATION>` plan `</EXPLORATION><EXECUTION>` steps `</EXECUTION>`; its first tag
+is prefilled (the authors' e2c_rl.sh).
 """
 
 import re
@@ -13,7 +15,9 @@ TAGS = (OPEN_PLAN, CLOSE_PLAN, OPEN_EXECUTION, CLOSE_EXECUTION)
 
 
 class Prompt(NamedTuple):
-    """What a language model is asked: a user's turn, and the beginning of the assistant's, which it goes on with."""
+    """What a language model is asked: a user's turn, and the beginning of the assistant's, which it
+    goes on with.
+    """
 
     user: str
     prefill: str = ""
@@ -48,10 +52,14 @@ class E2CFormat:
     plan_opening: str = "Let me lay out a plan, step by step."
     """First sentence of every plan in training data."""
     execution_opening: str = "Now I carry out the plan, one step after the other."
-    """First sentence of every execution in training data; it also parts plan and execution where the tags are missing."""
+    """First sentence of every execution in training data; it also parts plan and execution where
+    the tags are missing.
+    """
     instructions: bool = True
-    """Whether the model reads instructions in the user's turn. An execution's prompt then names the plan there as well, as the authors'
-    does, and judges and refinements are asked for in words. False: only the prefilled text speaks."""
+    """Whether the model reads instructions in the user's turn. An execution's prompt then names the
+    plan there as well, as the authors' does, and judges and refinements are asked for in words.
+    False: only the prefilled text speaks.
+    """
 
     def question_prompt(self, question: str) -> Prompt:
         """Asks for a whole chain, or for its plan if generation stops at </EXPLORATION>."""
@@ -70,23 +78,35 @@ class E2CFormat:
 
     def response(self, plan: str, execution: str) -> str:
         """The training target behind the prefilled tag, without the end-of-sequence token."""
-        opened = lambda opening, text: f"{opening}\n{text}" if opening and not text.startswith(opening) else text
-        plan, execution = opened(self.plan_opening, plan.strip()), opened(self.execution_opening, execution.strip())
+
+        def opened(opening, text):
+            return f"{opening}\n{text}" if opening and not text.startswith(opening) else text
+
+        plan, execution = (
+            opened(self.plan_opening, plan.strip()),
+            opened(self.execution_opening, execution.strip()),
+        )
         return f"{plan}{CLOSE_PLAN}{OPEN_EXECUTION}{execution}{CLOSE_EXECUTION}"
 
     def parse(self, text: str) -> Parsed:
         """Take a response apart, with or without its prefilled tag.
 
-        The boundary is the first </EXPLORATION>, else the first <EXECUTION>, else the execution's opening sentence. What follows the
-        first </EXECUTION> is dropped; a missing end is no obstacle.
+        The boundary is the first </EXPLORATION>, else the first <EXECUTION>, else the execution's
+        opening sentence. What follows the first </EXECUTION> is dropped; a missing end is no
+        obstacle.
         """
         text = text.strip().removeprefix(OPEN_PLAN)
         repeated = any(text.count(tag) > 1 for tag in TAGS[1:]) or OPEN_PLAN in text
         before, boundary, after = self._split(text)
         execution, closed, _ = after.partition(CLOSE_EXECUTION)
-        strip = lambda part, opening: _without_tags(part).strip().removeprefix(opening).strip()
+
+        def strip(part, opening):
+            return _without_tags(part).strip().removeprefix(opening).strip()
+
         plan = strip(before, self.plan_opening) if boundary else ""
-        return Parsed(plan, strip(execution, self.execution_opening), boundary, bool(closed), repeated)
+        return Parsed(
+            plan, strip(execution, self.execution_opening), boundary, bool(closed), repeated
+        )
 
     def _split(self, text: str) -> tuple[str, bool, str]:
         for mark in (CLOSE_PLAN, OPEN_EXECUTION, self.execution_opening):
@@ -108,10 +128,22 @@ TITLE = re.compile(r"^[ \t]*(?:\*\*|#+ *)?(\d+)\.[ \t]+(.*)$", re.MULTILINE)
 
 
 def titles(text: str) -> list[str]:
-    """Titles of a numbered list whose numbers stand at the start of a line: what follows `N.` up to the end of the line, no asterisks."""
-    return [match[2].replace("*", "").strip() for match in TITLE.finditer(text) if match[2].replace("*", "").strip()]
+    """Titles of a numbered list whose numbers stand at the start of a line: what follows `N.` up to
+    the end of the line, no asterisks.
+    """
+    return [
+        match[2].replace("*", "").strip()
+        for match in TITLE.finditer(text)
+        if match[2].replace("*", "").strip()
+    ]
 
 
 def titles_official(text: str) -> list[str]:
-    """The authors' rule: whatever follows a number, a point and a blank anywhere, also inside a sentence ("... is 3. Then ...")."""
-    return [title.replace("*", "").strip() for title in re.findall(r"\d+\.\s*([^\n]+)", text) if title.replace("*", "").strip()]
+    """The authors' rule: whatever follows a number, a point and a blank anywhere, also inside a
+    sentence ("... is 3. Then ...").
+    """
+    return [
+        title.replace("*", "").strip()
+        for title in re.findall(r"\d+\.\s*([^\n]+)", text)
+        if title.replace("*", "").strip()
+    ]

@@ -4,10 +4,12 @@ import re
 
 
 def is_loop(text: str, block: int = 40, times: int = 4) -> bool:
-    """Whether the end of a text repeats itself: a block of up to 400 characters `times` times in a row (ABAB counts as a block AB), or one
-    paragraph of at least `block` characters as often anywhere.
+    """Whether the end of a text repeats itself: a block of up to 400 characters `times` times in a
+    row (ABAB counts as a block AB), or one paragraph of at least `block` characters as often
+    anywhere.
 
-    Blocks need `block` characters in all their repetitions together times two, so that short counting is no loop.
+    Blocks need `block` characters in all their repetitions together times two, so that short
+    counting is no loop.
     """
     return _repeats_at_the_end(text, block, times) or _repeats_paragraphs(text, block, times)
 

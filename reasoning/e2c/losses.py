@@ -1,7 +1,9 @@
-"""Losses of supervised and reinforcement learning, as pure functions of logits or log-probabilities.
+"""Losses of supervised and reinforcement learning, as pure functions of logits or
+log-probabilities.
 
-Everywhere `logits[..., t, :]` and `logp[..., t]` belong to the token `ids[..., t]`: the caller shifts by one. What reduces over a
-batch takes `axis_name`, the name of a device axis that holds other rows.
+Everywhere `logits[..., t, :]` and `logp[..., t]` belong to the token `ids[..., t]`: the caller
+shifts by one. What reduces over a batch takes `axis_name`, the name of a device axis that holds
+other rows.
 """
 
 from typing import Literal
@@ -26,47 +28,77 @@ def token_logprobs(logits: jax.Array, ids: jax.Array) -> jax.Array:
 
 
 def masked_nll(
-    logits: jax.Array, ids: jax.Array, mask: jax.Array, weights: jax.Array | None = None, axis_name: str | None = None
+    logits: jax.Array,
+    ids: jax.Array,
+    mask: jax.Array,
+    weights: jax.Array | None = None,
+    axis_name: str | None = None,
 ) -> jax.Array:
-    """`sum(weights mask nll) / sum(mask)` over the whole batch, a scalar; 0 if nothing is masked in.
+    """`sum(weights mask nll) / sum(mask)` over the whole batch, a scalar; 0 if nothing is masked
+    in.
 
     The denominator holds no weights, so a weight scales the gradient of its tokens.
     """
     mask = mask.astype(jnp.float32)
     weighted = mask if weights is None else mask * weights
-    return total((-token_logprobs(logits, ids) * weighted).sum(), axis_name) / jnp.maximum(total(mask.sum(), axis_name), 1.0)
+    return total((-token_logprobs(logits, ids) * weighted).sum(), axis_name) / jnp.maximum(
+        total(mask.sum(), axis_name), 1.0
+    )
 
 
 def e2c_sft_loss(
-    logits: jax.Array, ids: jax.Array, mask: jax.Array, markers: Markers,
-    plan_weight: float = 1.0, execution_weight: float = 1.0, axis_name: str | None = None,
-) -> jax.Array:  # fmt: skip
-    """Token NLL with one weight per phase. With both 1 it is `masked_nll`: the authors weigh no phase in SFT."""
+    logits: jax.Array,
+    ids: jax.Array,
+    mask: jax.Array,
+    markers: Markers,
+    plan_weight: float = 1.0,
+    execution_weight: float = 1.0,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Token NLL with one weight per phase. With both 1 it is `masked_nll`: the authors weigh no
+    phase in SFT.
+    """
     plan, execution = phase_masks(ids, mask, markers, include_close=True)
-    weights = plan_weight * plan.astype(jnp.float32) + execution_weight * execution.astype(jnp.float32)
+    weights = plan_weight * plan.astype(jnp.float32) + execution_weight * execution.astype(
+        jnp.float32
+    )
     return masked_nll(logits, ids, mask, weights, axis_name)
 
 
-def ef_sft_mask(ids: jax.Array, mask: jax.Array, markers: Markers, whole_rows: jax.Array | None = None) -> jax.Array:
+def ef_sft_mask(
+    ids: jax.Array, mask: jax.Array, markers: Markers, whole_rows: jax.Array | None = None
+) -> jax.Array:
     """Tokens that exploration-focused SFT trains on, bool `[..., T]`: the plan and its closing tag.
 
-    `whole_rows` (bool `[...]`) marks rows that keep their whole mask: the share of the base domain's rows mixed in against forgetting.
+    `whole_rows` (bool `[...]`) marks rows that keep their whole mask: the share of the base
+    domain's rows mixed in against forgetting.
     """
     plan, _ = phase_masks(ids, mask, markers, include_close=True)
     return plan if whole_rows is None else jnp.where(whole_rows[..., None], mask.astype(bool), plan)
 
 
 def ef_sft_loss(
-    logits: jax.Array, ids: jax.Array, mask: jax.Array, markers: Markers, whole_rows: jax.Array | None = None,
+    logits: jax.Array,
+    ids: jax.Array,
+    mask: jax.Array,
+    markers: Markers,
+    whole_rows: jax.Array | None = None,
     axis_name: str | None = None,
-) -> jax.Array:  # fmt: skip
-    """EF-SFT (the paper's abstract): mean NLL of the tokens of `ef_sft_mask`. The execution gets no gradient."""
+) -> jax.Array:
+    """EF-SFT (the paper's abstract): mean NLL of the tokens of `ef_sft_mask`. The execution gets no
+    gradient.
+    """
     return masked_nll(logits, ids, ef_sft_mask(ids, mask, markers, whole_rows), axis_name=axis_name)
 
 
 def reference_kl(logits: jax.Array, reference: jax.Array, mask: jax.Array) -> jax.Array:
-    """`KL(reference || model)` per masked token, a scalar; both `[..., T, V]`. The optional term on plan-free SFT rows."""
-    log_ref, log_p = jax.nn.log_softmax(reference.astype(jnp.float32)), jax.nn.log_softmax(logits.astype(jnp.float32))
+    """`KL(reference || model)` per masked token, a scalar; both `[..., T, V]`. The optional term on
+    plan-free SFT rows.
+    """
+    log_ref, log_p = (
+        jax.nn.log_softmax(reference.astype(jnp.float32)),
+        jax.nn.log_softmax(logits.astype(jnp.float32)),
+    )
     kl = (jnp.exp(log_ref) * (log_ref - log_p)).sum(-1)
     return (kl * mask).sum() / jnp.maximum(mask.astype(jnp.float32).sum(), 1.0)
 
@@ -82,12 +114,16 @@ def check_rewards(rewards) -> None:
         prompt, response = bad[0].tolist()
         value = np.asarray(rewards)[prompt, response]
         raise Refusal(
-            f"the reward of prompt {prompt}, response {response} is {value}: mend the reward function or leave out the row"
+            f"the reward of prompt {prompt}, response {response} is {value}: mend the reward "
+            "function or leave out the row"
         )
 
 
-def group_advantages(rewards: jax.Array, eps: float = 1e-6, normalise: Literal["std", "none"] = "std") -> jax.Array:
-    """`(r - mean) / (std + eps)` within each group, `[P, G]`; the standard deviation has ddof 1 (GRPO as in verl).
+def group_advantages(
+    rewards: jax.Array, eps: float = 1e-6, normalise: Literal["std", "none"] = "std"
+) -> jax.Array:
+    """`(r - mean) / (std + eps)` within each group, `[P, G]`; the standard deviation has ddof 1
+    (GRPO as in verl).
 
     "none" leaves out the division (Dr. GRPO). A group of equal rewards gives exact zeros.
 
@@ -96,7 +132,8 @@ def group_advantages(rewards: jax.Array, eps: float = 1e-6, normalise: Literal["
     """
     if rewards.shape[-1] < 2:
         raise Refusal(
-            f"groups have {rewards.shape[-1]} response: an advantage compares responses, so the group size must be at least 2"
+            f"groups have {rewards.shape[-1]} response: an advantage compares responses, so the "
+            "group size must be at least 2"
         )
     centred = rewards - rewards.mean(-1, keepdims=True)
     if normalise == "std":
@@ -106,52 +143,81 @@ def group_advantages(rewards: jax.Array, eps: float = 1e-6, normalise: Literal["
 
 
 def clipped_token_loss(
-    logp: jax.Array, logp_old: jax.Array, advantages: jax.Array, eps_low: float, eps_high: float, dual_clip: float | None
+    logp: jax.Array,
+    logp_old: jax.Array,
+    advantages: jax.Array,
+    eps_low: float,
+    eps_high: float,
+    dual_clip: float | None,
 ) -> jax.Array:
-    """The clipped surrogate per token, elementwise: `max(-A rho, -A clip(rho))`, and at most `-dual_clip A` where A < 0."""
+    """The clipped surrogate per token, elementwise: `max(-A rho, -A clip(rho))`, and at most
+    `-dual_clip A` where A < 0.
+    """
     ratio = jnp.exp(jnp.clip(logp - logp_old, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
-    loss = jnp.maximum(-advantages * ratio, -advantages * jnp.clip(ratio, 1 - eps_low, 1 + eps_high))
+    loss = jnp.maximum(
+        -advantages * ratio, -advantages * jnp.clip(ratio, 1 - eps_low, 1 + eps_high)
+    )
     if dual_clip is None:
         return loss
     return jnp.where(advantages < 0, jnp.minimum(loss, -dual_clip * advantages), loss)
 
 
 def clipped_policy_loss(
-    logp: jax.Array, logp_old: jax.Array, advantages: jax.Array, mask: jax.Array, eps_low: float = 0.2, eps_high: float = 0.2,
-    dual_clip: float | None = 3.0, aggregate: Aggregate = "token-mean", axis_name: str | None = None,
-) -> jax.Array:  # fmt: skip
+    logp: jax.Array,
+    logp_old: jax.Array,
+    advantages: jax.Array,
+    mask: jax.Array,
+    eps_low: float = 0.2,
+    eps_high: float = 0.2,
+    dual_clip: float | None = 3.0,
+    aggregate: Aggregate = "token-mean",
+    axis_name: str | None = None,
+) -> jax.Array:
     """PPO's loss with GRPO's advantages and verl's dual clip, a scalar.
 
     Args:
       logp, logp_old: of the tokens, `[B, T]`.
-      advantages: one per response `[B]`, or one per token `[B, T]` (times the weights of `phase_weights`).
+      advantages: one per response `[B]`, or one per token `[B, T]` (times the weights of
+        `phase_weights`).
       mask: response tokens, `[B, T]`.
-      eps_low, eps_high: clipping of the ratio (.2/.2 in the paper's script, .2/.28 in its DAPO variant).
-      dual_clip: bound of the loss for negative advantages, more than 1 (3, or 10 for DAPO); None: none.
+      eps_low, eps_high: clipping of the ratio (.2/.2 in the paper's script, .2/.28 in its DAPO
+        variant).
+      dual_clip: bound of the loss for negative advantages, more than 1 (3, or 10 for DAPO); None:
+        none.
       aggregate: see `aggregate_tokens`. The denominator holds no phase weights.
       axis_name: of devices.
     """
     advantages = advantages[:, None] if advantages.ndim == 1 else advantages
-    loss = clipped_token_loss(logp, logp_old, jnp.broadcast_to(advantages, logp.shape), eps_low, eps_high, dual_clip)
+    loss = clipped_token_loss(
+        logp, logp_old, jnp.broadcast_to(advantages, logp.shape), eps_low, eps_high, dual_clip
+    )
     return aggregate_tokens(loss, mask, aggregate, axis_name)
 
 
 def aggregate_tokens(
     values: jax.Array, mask: jax.Array, how: Aggregate = "token-mean", axis_name: str | None = None
 ) -> jax.Array:
-    """One number of `[B, T]`: the mean over all tokens, or the mean over responses of their token mean or token sum."""
+    """One number of `[B, T]`: the mean over all tokens, or the mean over responses of their token
+    mean or token sum.
+    """
     mask = mask.astype(jnp.float32)
     if how == "token-mean":
-        return total((values * mask).sum(), axis_name) / jnp.maximum(total(mask.sum(), axis_name), 1.0)
+        return total((values * mask).sum(), axis_name) / jnp.maximum(
+            total(mask.sum(), axis_name), 1.0
+        )
     rows = (values * mask).sum(-1)
     if how == "sequence-mean-token-mean":
         rows = rows / jnp.maximum(mask.sum(-1), 1.0)
     filled = (mask.sum(-1) > 0).astype(jnp.float32)
-    return total((rows * filled).sum(), axis_name) / jnp.maximum(total(filled.sum(), axis_name), 1.0)
+    return total((rows * filled).sum(), axis_name) / jnp.maximum(
+        total(filled.sum(), axis_name), 1.0
+    )
 
 
 def k3_kl(logp: jax.Array, logp_ref: jax.Array) -> jax.Array:
-    """Schulman's estimator of `KL(p || ref)` per token, `exp(d) - d - 1` with `d = logp_ref - logp`; never negative."""
+    """Schulman's estimator of `KL(p || ref)` per token, `exp(d) - d - 1` with `d = logp_ref -
+    logp`; never negative.
+    """
     difference = jnp.clip(logp_ref - logp, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
     return jnp.exp(difference) - difference - 1.0
 
@@ -162,8 +228,12 @@ def entropy(logits: jax.Array) -> jax.Array:
     return -(jnp.exp(logp) * logp).sum(-1)
 
 
-def phase_entropy(logits: jax.Array, ids: jax.Array, mask: jax.Array, markers: Markers) -> tuple[jax.Array, jax.Array]:
-    """Mean entropy of plan tokens and of execution tokens, nats; rows without a tag are left out, as the authors do."""
+def phase_entropy(
+    logits: jax.Array, ids: jax.Array, mask: jax.Array, markers: Markers
+) -> tuple[jax.Array, jax.Array]:
+    """Mean entropy of plan tokens and of execution tokens, nats; rows without a tag are left out,
+    as the authors do.
+    """
     found = entropy(logits)
     marked = mask.astype(bool) & has_boundary(ids, markers, mask)[..., None]
     plan, execution = phase_masks(ids, marked, markers)

@@ -1,6 +1,8 @@
-"""Which token belongs to the plan and which to its execution: masks and weights, without a loop over rows.
+"""Which token belongs to the plan and which to its execution: masks and weights, without a loop
+over rows.
 
-A response is `plan </EXPLORATION> <EXECUTION> steps </EXECUTION>`; the opening tag of the plan stands in the prompt.
+A response is `plan </EXPLORATION> <EXECUTION> steps </EXECUTION>`; the opening tag of the plan
+stands in the prompt.
 """
 
 from typing import Literal, NamedTuple
@@ -23,8 +25,8 @@ class Markers(NamedTuple):
 def phase_boundary(ids: jax.Array, markers: Markers, mask: jax.Array | None = None) -> jax.Array:
     """Index of the first token after the plan: int `[..., T]` gives int32 `[...]`.
 
-    It is that of the first `</EXPLORATION>`, else of the first `<EXECUTION>`, else T (the authors' code, dp_actor.py). With `mask`
-    (`[..., T]`), tags outside of it (a prompt's) do not count.
+    It is that of the first `</EXPLORATION>`, else of the first `<EXECUTION>`, else T (the authors'
+    code, dp_actor.py). With `mask` (`[..., T]`), tags outside of it (a prompt's) do not count.
     """
     counted = jnp.ones(ids.shape, bool) if mask is None else mask.astype(bool)
     close, opened = (_first(counted & (ids == marker)) for marker in markers)
@@ -41,15 +43,18 @@ def has_boundary(ids: jax.Array, markers: Markers, mask: jax.Array | None = None
     return phase_boundary(ids, markers, mask) < ids.shape[-1]
 
 
-def phase_masks(ids: jax.Array, mask: jax.Array, markers: Markers, include_close: bool = False) -> tuple[jax.Array, jax.Array]:
+def phase_masks(
+    ids: jax.Array, mask: jax.Array, markers: Markers, include_close: bool = False
+) -> tuple[jax.Array, jax.Array]:
     """`(plan, execution)`: two bool masks `[..., T]`, disjoint, whose union is `mask`.
 
     Args:
       ids: tokens.
       mask: true for tokens that are trained on.
       markers: the tags.
-      include_close: False: the tag at the boundary belongs to the execution (reinforcement learning, as the authors); True: it
-        belongs to the plan (EF-SFT, where the closing tag is a target).
+      include_close: False: the tag at the boundary belongs to the execution (reinforcement
+        learning, as the authors); True: it belongs to the plan (EF-SFT, where the closing tag is a
+        target).
     """
     boundary = phase_boundary(ids, markers, mask)[..., None]
     place = jnp.arange(ids.shape[-1]).reshape((1,) * (ids.ndim - 1) + (-1,))
@@ -58,11 +63,16 @@ def phase_masks(ids: jax.Array, mask: jax.Array, markers: Markers, include_close
     return plan & mask, ~plan & mask
 
 
-def phase_weights(ids: jax.Array, mask: jax.Array, markers: Markers, plan_weight: float, missing: Missing = "one") -> jax.Array:
-    """Weights of the policy gradient, float32 `[..., T]`: `plan_weight` (the paper's lambda) before the boundary, 1 after it.
+def phase_weights(
+    ids: jax.Array, mask: jax.Array, markers: Markers, plan_weight: float, missing: Missing = "one"
+) -> jax.Array:
+    """Weights of the policy gradient, float32 `[..., T]`: `plan_weight` (the paper's lambda) before
+    the boundary, 1 after it.
 
-    Rows without any tag: "one" weighs them like an execution, "weighted" gives the whole row lambda, as the authors' code does,
-    "zero" leaves them out. Our choice: "one", since the authors' rule pulls twice as hard on malformed rows.
+    Rows without any tag: "one" weighs them like an execution, "weighted" gives the whole row
+      lambda, as the authors' code does,
+    "zero" leaves them out. Our choice: "one", since the authors' rule pulls twice as hard on
+    malformed rows.
     """
     plan, _ = phase_masks(ids, mask, markers)
     weights = jnp.where(plan, jnp.float32(plan_weight), jnp.float32(1.0))
@@ -73,16 +83,26 @@ def phase_weights(ids: jax.Array, mask: jax.Array, markers: Markers, plan_weight
 
 
 def phase_coefficients(
-    ids: jax.Array, mask: jax.Array, markers: Markers, before: float, after: float, official: bool = False, shortest: int = 5
+    ids: jax.Array,
+    mask: jax.Array,
+    markers: Markers,
+    before: float,
+    after: float,
+    official: bool = False,
+    shortest: int = 5,
 ) -> jax.Array:
-    """Coefficients of an entropy bonus or a KL term before and after the boundary, `[..., T]`; 0 outside `mask`.
+    """Coefficients of an entropy bonus or a KL term before and after the boundary, `[..., T]`; 0
+    outside `mask`.
 
-    Rows without a tag, or with a plan of fewer than `shortest` tokens, get 0 (the authors' code). `official` also repeats their cast
-    to the mask's integer type, which turns fractional coefficients into 0.
+    Rows without a tag, or with a plan of fewer than `shortest` tokens, get 0 (the authors' code).
+    `official` also repeats their cast to the mask's integer type, which turns fractional
+    coefficients into 0.
     """
     plan, execution = phase_masks(ids, mask, markers)
     boundary = phase_boundary(ids, markers, mask)
-    counted = has_boundary(ids, markers, mask) & (boundary - jnp.argmax(mask.astype(bool), -1) >= shortest)
+    counted = has_boundary(ids, markers, mask) & (
+        boundary - jnp.argmax(mask.astype(bool), -1) >= shortest
+    )
     values = jnp.where(plan, before, 0.0) + jnp.where(execution, after, 0.0)
     values = jnp.where(counted[..., None], values, 0.0)
     return values.astype(jnp.int32) if official else values.astype(jnp.float32)

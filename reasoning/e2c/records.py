@@ -1,4 +1,6 @@
-"""Lines of JSON as data sets: read with the line named in every complaint, appended to so that nothing finished is lost."""
+"""Lines of JSON as data sets: read with the line named in every complaint, appended to so that
+nothing finished is lost.
+"""
 
 import csv
 import json
@@ -13,7 +15,8 @@ Record = dict[str, Any]
 
 
 def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list[Record]:
-    """All records of a .jsonl, .json (a list), .csv or .parquet file. `columns` are the names in a .csv that has no header.
+    """All records of a .jsonl, .json (a list), .csv or .parquet file. `columns` are the names in a
+    .csv that has no header.
 
     Raises:
       Refusal: the file is not there, of another kind, or damaged (the line is named).
@@ -21,11 +24,15 @@ def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list
     path = Path(path)
     readers = {".jsonl": _json_lines, ".json": _json_list, ".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
-        raise Refusal(f"{path} is of an unknown kind: name a file that ends in {', '.join(readers)}")
+        raise Refusal(
+            f"{path} is of an unknown kind: name a file that ends in {', '.join(readers)}"
+        )
     try:
         return _csv(path, columns) if path.suffix == ".csv" else readers[path.suffix](path)
     except FileNotFoundError:
-        raise Refusal(f"{path} is not there: name a file of this machine (nothing is downloaded)") from None
+        raise Refusal(
+            f"{path} is not there: name a file of this machine (nothing is downloaded)"
+        ) from None
     except UnicodeDecodeError as error:
         raise Refusal(f"{path} is not UTF-8 text ({error.reason}): convert it") from None
 
@@ -67,7 +74,10 @@ def _parquet(path: Path) -> list[Record]:
     try:
         import pyarrow.parquet as parquet
     except ImportError:
-        raise Refusal(f"reading {path} needs pyarrow: pip install pyarrow (it also comes with 'latentax[data]')") from None
+        raise Refusal(
+            f"reading {path} needs pyarrow: pip install pyarrow (it also comes with "
+            "'latentax[data]')"
+        ) from None
     if not path.exists():
         raise FileNotFoundError(path)
     return parquet.read_table(path).to_pylist()
@@ -75,12 +85,14 @@ def _parquet(path: Path) -> list[Record]:
 
 def write_records(path: str | Path, records: Iterable[Record]) -> None:
     """A whole .jsonl file."""
-    write_atomically(Path(path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    write_atomically(
+        Path(path), "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
+    )
 
 
 class Appended:
-    """A .jsonl file that grows record by record, each on disk before the next is begun; a line that a dying process left unfinished is
-    cut off.
+    """A .jsonl file that grows record by record, each on disk before the next is begun; a line that
+    a dying process left unfinished is cut off.
     """
 
     def __init__(self, path: str | Path):
@@ -92,7 +104,9 @@ class Appended:
             if whole != text:
                 self.path.write_text(whole, "utf-8")
         self.records = [
-            _object(line, f"{self.path}, line {number}") for number, line in enumerate(whole.splitlines(), 1) if line.strip()
+            _object(line, f"{self.path}, line {number}")
+            for number, line in enumerate(whole.splitlines(), 1)
+            if line.strip()
         ]
 
     def add(self, record: Record) -> None:

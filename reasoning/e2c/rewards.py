@@ -1,4 +1,6 @@
-"""Rewards of reinforcement learning: correctness, times adherence in the second stage, minus a penalty for length."""
+"""Rewards of reinforcement learning: correctness, times adherence in the second stage, minus a
+penalty for length.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -28,16 +30,22 @@ class RewardConfig:
 
 
 def overlong(length: int, longest: int = 8192, buffer: int = 4096, penalty: float = 1.0) -> float:
-    """`min(-penalty (length - (longest - buffer)) / buffer, 0)`: 0 up to `longest - buffer` tokens, then falling linearly."""
+    """`min(-penalty (length - (longest - buffer)) / buffer, 0)`: 0 up to `longest - buffer` tokens,
+    then falling linearly.
+    """
     return min(-penalty * (length - (longest - buffer)) / buffer, 0.0) if buffer else 0.0
 
 
 def correctness(
-    response: str, answer: str, check: answers.Checker, mode: Literal["corrected", "official"] = "corrected"
+    response: str,
+    answer: str,
+    check: answers.Checker,
+    mode: Literal["corrected", "official"] = "corrected",
 ) -> float:
     """1.0 if the response's last box is right, else 0.0.
 
-    official: a box that begins more than 300 characters before the end does not count. corrected: any complete box does.
+    official: a box that begins more than 300 characters before the end does not count. corrected:
+      any complete box does.
     """
     found = answers.official_box(response) if mode == "official" else answers.last_box(response)
     return float(found is not None and check(found, answer))
@@ -61,23 +69,33 @@ def reward(
       layout: tags and sentences.
       check: compares answers; by default math-verify, or the authors' comparison in mode official.
 
-    In stage 2 a right answer without any numbered plan scores 0 in mode official. Our choice otherwise: such a plan is read line by
-    line, and only an empty one scores 0.
+    In stage 2 a right answer without any numbered plan scores 0 in mode official. Our choice
+    otherwise: such a plan is read line by line, and only an empty one scores 0.
     """
     if not answer.strip():
-        raise Refusal("a row has no answer: every row of the data needs one that responses can be compared with")
+        raise Refusal(
+            "a row has no answer: every row of the data needs one that responses can be compared "
+            "with"
+        )
     check = check or (answers.official if config.mode == "official" else answers.math_verify)
     value = correctness(response, answer, check, config.mode)
     if config.stage == 2 and value:
         parsed = layout.parse(response)
-        value *= adherence(parsed.plan, parsed.execution, "official" if config.mode == "official" else "strict")
+        value *= adherence(
+            parsed.plan, parsed.execution, "official" if config.mode == "official" else "strict"
+        )
     return value + overlong(tokens, config.longest, config.buffer, config.penalty)
 
 
-def rewards(responses: list[list[str]], answers_: list[str], tokens: np.ndarray, config: RewardConfig, **how) -> np.ndarray:
+def rewards(
+    responses: list[list[str]], answers_: list[str], tokens: np.ndarray, config: RewardConfig, **how
+) -> np.ndarray:
     """float32 `[P, G]` of G responses to each of P questions."""
     table = [
-        [reward(text, answer, int(length), config, **how) for text, length in zip(group, lengths, strict=True)]
+        [
+            reward(text, answer, int(length), config, **how)
+            for text, length in zip(group, lengths, strict=True)
+        ]
         for group, answer, lengths in zip(responses, answers_, tokens, strict=True)
     ]
     return np.asarray(table, np.float32)

@@ -1,4 +1,6 @@
-"""Accuracy over problems and samples: pass@1, pass@k, maj@k, tokens, and intervals over problems."""
+"""Accuracy over problems and samples: pass@1, pass@k, maj@k, tokens, and intervals over
+problems.
+"""
 
 from collections.abc import Sequence
 from math import comb
@@ -19,7 +21,9 @@ class Interval(NamedTuple):
 
 
 def bootstrap(values, draws: int = 2000, seed: int = 0) -> Interval:
-    """Of the mean of `[P]`, by drawing problems anew; one problem gives an interval of no width, none gives NaN."""
+    """Of the mean of `[P]`, by drawing problems anew; one problem gives an interval of no width,
+    none gives NaN.
+    """
     values = np.asarray(values, np.float64)
     if not len(values):
         return Interval(float("nan"), float("nan"), float("nan"))
@@ -46,7 +50,8 @@ def over_seeds(values) -> Interval:
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:
-    """Probability that one of k samples, drawn without replacement from `samples`, is right: `1 - C(n - c, k) / C(n, k)`.
+    """Probability that one of k samples, drawn without replacement from `samples`, is right: `1 -
+    C(n - c, k) / C(n, k)`.
 
     Raises:
       ValueError: k exceeds the samples.
@@ -73,4 +78,6 @@ def entropy_of(answers: Sequence[str | None], corrected: bool = False) -> float:
     """
     _, counts = np.unique([str(answer) for answer in answers], return_counts=True)
     shares = counts / counts.sum()
-    return float(-(shares * np.log(shares)).sum() + corrected * (len(counts) - 1) / (2 * len(answers)))
+    return float(
+        -(shares * np.log(shares)).sum() + corrected * (len(counts) - 1) / (2 * len(answers))
+    )

@@ -9,9 +9,13 @@ import numpy as np
 
 
 def majority(
-    answers: Sequence[str | None], weights: Sequence[float] | None = None, same: Callable[[str, str], bool] = lambda a, b: a == b
+    answers: Sequence[str | None],
+    weights: Sequence[float] | None = None,
+    same: Callable[[str, str], bool] = lambda a, b: a == b,
 ) -> str | None:
-    """The answer with most votes; ties go to the one seen first; None never votes, and wins only if nothing else is there."""
+    """The answer with most votes; ties go to the one seen first; None never votes, and wins only if
+    nothing else is there.
+    """
     weights = [1.0] * len(answers) if weights is None else weights
     totals: list[list] = []
     for answer, weight in zip(answers, weights, strict=True):
@@ -25,7 +29,9 @@ def majority(
     return max(totals, key=lambda entry: entry[1])[0] if totals else None
 
 
-def representatives(vectors: np.ndarray, clusters: int, seed: int = 42) -> tuple[list[int], list[int]]:
+def representatives(
+    vectors: np.ndarray, clusters: int, seed: int = 42
+) -> tuple[list[int], list[int]]:
     """Rows nearest to the centres of at most `clusters` clusters, and the clusters' sizes.
 
     There are never more clusters than different rows, so that equal plans are one cluster.
@@ -46,7 +52,8 @@ def representatives(vectors: np.ndarray, clusters: int, seed: int = 42) -> tuple
 
 @functools.partial(jax.jit, static_argnames=("clusters", "starts", "rounds"))
 def k_means(key: jax.Array, x: jax.Array, clusters: int, starts: int = 10, rounds: int = 20):
-    """Lloyd's algorithm from k-means++ starts: `(centres [M, D], labels [N], inertia)` of the best of `starts`.
+    """Lloyd's algorithm from k-means++ starts: `(centres [M, D], labels [N], inertia)` of the best
+    of `starts`.
 
     Args:
       key: for the starts.
@@ -75,9 +82,15 @@ def _one_start(key, x, clusters, rounds):
 
 
 def _plus_plus(key, x, clusters):
-    """Starts far apart: each next one is drawn with probability proportional to its squared distance from those there are."""
+    """Starts far apart: each next one is drawn with probability proportional to its squared
+    distance from those there are.
+    """
     keys = jax.random.split(key, clusters)
-    centres = jnp.zeros((clusters, x.shape[1]), x.dtype).at[0].set(x[jax.random.randint(keys[0], (), 0, x.shape[0])])
+    centres = (
+        jnp.zeros((clusters, x.shape[1]), x.dtype)
+        .at[0]
+        .set(x[jax.random.randint(keys[0], (), 0, x.shape[0])])
+    )
     for number in range(1, clusters):
         nearest = _gaps(x, centres[:number]).min(-1)
         place = jax.random.categorical(keys[number], jnp.log(nearest + 1e-12))

@@ -1,4 +1,6 @@
-"""Whether one rule makes everything that another makes: a containment mapping between their bodies (Chandra and Merlin, 1977)."""
+"""Whether one rule makes everything that another makes: a containment mapping between their bodies
+(Chandra and Merlin, 1977).
+"""
 
 from reasoning.synthesis.datalog import Const, Rule, Term, Var, Wild, variables
 
@@ -11,13 +13,17 @@ def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term
       wider: with `wider_terms`.
 
     Returns:
-      True if the variables of `wider` can be replaced by terms of `rule` so that its head becomes the other head and every atom
-      becomes, or is implied by, an atom of `rule`. A variable that joins, and so is never NULL, goes only to one that is never NULL.
+      True if the variables of `wider` can be replaced by terms of `rule` so that its head becomes
+      the other head and every atom becomes, or is implied by, an atom of `rule`. A variable that
+      joins, and so is never NULL, goes only to one that is never NULL.
     """
     if len(terms) != len(wider_terms):
         return False
     used, wider_used = variables(rule.body), variables(wider.body)
-    firm = lambda old, new: wider_used[old] < 2 or isinstance(new, Const) or used[new] >= 2
+
+    def firm(old, new):
+        return wider_used[old] < 2 or isinstance(new, Const) or used[new] >= 2
+
     start: dict[Var, Term] = {}
     for old, new in zip(wider_terms, terms, strict=True):
         if isinstance(old, Var):

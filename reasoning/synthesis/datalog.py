@@ -1,6 +1,8 @@
-"""Datalog without recursion or negation: immutable terms, atoms, rules and programs, and what can be asked of them.
+"""Datalog without recursion or negation: immutable terms, atoms, rules and programs, and what can
+be asked of them.
 
-Source: the target language of Dynamite (arXiv 2003.01331): rules with several heads, and connectors that identify nested records.
+Source: the target language of Dynamite (arXiv 2003.01331): rules with several heads, and connectors
+that identify nested records.
 """
 
 from collections import Counter
@@ -48,7 +50,9 @@ class Atom:
 
 @dataclass(frozen=True)
 class Connector:
-    """`var = id(terms)`: the identity of a target record is a function of its parent and its values."""
+    """`var = id(terms)`: the identity of a target record is a function of its parent and its
+    values.
+    """
 
     var: Var
     """Used in the heads."""
@@ -83,7 +87,9 @@ def variables(atoms: tuple[Atom, ...]) -> Counter[Var]:
 
 def head_variables(rule: Rule) -> set[Var]:
     """The variables that the heads take from the body: all but the connectors."""
-    inside = {term for connector in rule.connectors for term in connector.terms if isinstance(term, Var)}
+    inside = {
+        term for connector in rule.connectors for term in connector.terms if isinstance(term, Var)
+    }
     return (set(variables(rule.heads)) | inside) - {connector.var for connector in rule.connectors}
 
 
@@ -92,7 +98,9 @@ def components(body: tuple[Atom, ...]) -> list[set[int]]:
     groups: list[set[int]] = []
     for n, atom in enumerate(body):
         mine = {term for term in atom.terms if isinstance(term, Var)}
-        touching = [group for group in groups if any(mine & set(body[other].terms) for other in group)]
+        touching = [
+            group for group in groups if any(mine & set(body[other].terms) for other in group)
+        ]
         groups = [group for group in groups if group not in touching] + [{n}.union(*touching)]
     return groups
 
@@ -103,13 +111,19 @@ def map_terms(rule: Rule, change: Callable[[Term], Term]) -> Rule:
     def atoms(found):
         return tuple(Atom(atom.relation, tuple(map(change, atom.terms))) for atom in found)
 
-    connectors = tuple(Connector(change(c.var), tuple(map(change, c.terms))) for c in rule.connectors)  # type: ignore[arg-type]
+    connectors = tuple(
+        Connector(change(c.var), tuple(map(change, c.terms))) for c in rule.connectors
+    )  # type: ignore[arg-type]
     return Rule(atoms(rule.heads), atoms(rule.body), connectors)
 
 
 def renamed(rule: Rule) -> Rule:
-    """The rule with variables called x0, x1, ... in order of first use: equal for rules that differ in names only."""
-    order = dict.fromkeys(term for atom in rule.body + rule.heads for term in atom.terms if isinstance(term, Var))
+    """The rule with variables called x0, x1, ... in order of first use: equal for rules that differ
+    in names only.
+    """
+    order = dict.fromkeys(
+        term for atom in rule.body + rule.heads for term in atom.terms if isinstance(term, Var)
+    )
     names = {var: Var(f"x{n}") for n, var in enumerate(order)}
     return map_terms(rule, lambda term: names.get(term, term) if isinstance(term, Var) else term)
 
@@ -118,8 +132,9 @@ def check_program(program: Program, source: Schema, target: Schema) -> Program:
     """The program itself, if it can be run from one schema to the other.
 
     Raises:
-      Refusal: an unknown relation, another number of arguments, a head variable without a source, `_` in a head, an empty body, a
-        variable over columns of unlike types, a nested head without its parent and connector.
+      Refusal: an unknown relation, another number of arguments, a head variable without a source,
+        `_` in a head, an empty body, a variable over columns of unlike types, a nested head without
+        its parent and connector.
     """
     plans = layout(source), layout(target)
     for n, rule in enumerate(program.rules):
@@ -132,20 +147,32 @@ def _check_rule(rule, plans, where):
         raise Refusal(f"{where}: a rule needs at least one head and one atom in its body")
     kinds: dict[Var, str] = {}
     made = {connector.var for connector in rule.connectors}
-    for atom, plan in [(atom, plans[0]) for atom in rule.body] + [(atom, plans[1]) for atom in rule.heads]:
+    for atom, plan in [(atom, plans[0]) for atom in rule.body] + [
+        (atom, plans[1]) for atom in rule.heads
+    ]:
         if atom.relation not in plan:
             raise Refusal(f"{where}: there is no relation {atom.relation!r} in the schema")
         if len(atom.terms) != len(plan[atom.relation]):
-            raise Refusal(f"{where}: {atom.relation} has {len(plan[atom.relation])} columns, not {len(atom.terms)}")
+            raise Refusal(
+                f"{where}: {atom.relation} has {len(plan[atom.relation])} columns, not "
+                f"{len(atom.terms)}"
+            )
         for term, column in zip(atom.terms, plan[atom.relation], strict=True):
             if isinstance(term, Var) and kinds.setdefault(term, column.type) != column.type:
-                raise Refusal(f"{where}: {term.name} is {kinds[term]} and, in {atom.relation}.{column.name}, {column.type}")
+                raise Refusal(
+                    f"{where}: {term.name} is {kinds[term]} and, in {atom.relation}.{column.name}, "
+                    f"{column.type}"
+                )
             if column.is_id and plan is plans[1] and term not in made:
-                raise Refusal(f"{where}: {atom.relation}.{column.name} needs a connector, _v = id(...)")
+                raise Refusal(
+                    f"{where}: {atom.relation}.{column.name} needs a connector, _v = id(...)"
+                )
     if any(isinstance(term, Wild) for atom in rule.heads for term in atom.terms):
         raise Refusal(f"{where}: `_` in a head: name the variable")
     if unbound := head_variables(rule) - set(variables(rule.body)):
-        raise Refusal(f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body")
+        raise Refusal(
+            f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body"
+        )
 
 
 def outputs(program: Program) -> Iterator[tuple[Rule, Atom]]:

@@ -1,4 +1,6 @@
-"""Schemas out of files: our own JSON form, JSON Schema, descriptions of graphs, and SQL DDL by way of `ddl.py`."""
+"""Schemas out of files: our own JSON form, JSON Schema, descriptions of graphs, and SQL DDL by way
+of `ddl.py`.
+"""
 
 import json
 from pathlib import Path
@@ -16,7 +18,8 @@ def read_schema(path: str | Path) -> Schema:
     """A schema from a file: `.sql` is DDL, `.json` is told apart by its keys.
 
     Args:
-      path: JSON with "collections" is our own form, with "nodes" a graph, with "properties" JSON Schema.
+      path: JSON with "collections" is our own form, with "nodes" a graph, with "properties" JSON
+        Schema.
 
     Raises:
       Refusal: no such file, malformed, or none of these.
@@ -31,7 +34,10 @@ def read_schema(path: str | Path) -> Schema:
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Refusal(f"{path}, line {error.lineno}, column {error.colno}: malformed JSON ({error.msg}): mend it") from error
+        raise Refusal(
+            f"{path}, line {error.lineno}, column {error.colno}: malformed JSON ({error.msg}): "
+            "mend it"
+        ) from error
     return parse_schema(data, str(path))
 
 
@@ -43,11 +49,15 @@ def parse_schema(data: Any, where: str = "schema") -> Schema:
         return from_graph(data, where)
     if isinstance(data, dict) and "properties" in data:
         return from_json_schema(data, where)
-    raise Refusal(f'{where}: expected an object with "collections" (ours), "nodes" (a graph) or "properties" (JSON Schema)')
+    raise Refusal(
+        f'{where}: expected an object with "collections" (ours), "nodes" (a graph) or "properties" '
+        "(JSON Schema)"
+    )
 
 
 def from_json(data: dict, where: str = "schema") -> Schema:
-    """Our own form: `{"kind": ..., "collections": {name: {"fields": {...}, "key": [...]}}, "foreign_keys": [...]}`.
+    """Our own form: `{"kind": ..., "collections": {name: {"fields": {...}, "key": [...]}},
+    "foreign_keys": [...]}`.
 
     A field is a type ("int", "str!" for one that is never null) or another `{"fields": ...}`.
 
@@ -56,7 +66,10 @@ def from_json(data: dict, where: str = "schema") -> Schema:
     """
     collections = data["collections"]
     if not isinstance(collections, dict):
-        raise Refusal(f'{where}: "collections" is {_kind_of(collections)}, not an object from names to collections')
+        raise Refusal(
+            f'{where}: "collections" is {_kind_of(collections)}, not an object from names to '
+            "collections"
+        )
     tops = tuple(_collection(name, body, f"{where}: {name}") for name, body in collections.items())
     references = data.get("foreign_keys", [])
     if not isinstance(references, list):
@@ -69,8 +82,14 @@ def _collection(name, body, where):
     if not isinstance(body, dict) or not isinstance(body.get("fields"), dict):
         raise Refusal(f'{where}: expected {{"fields": {{...}}}}, not {_kind_of(body)}')
     fields = body["fields"].items()
-    attrs = tuple(_attr(field, value, where) for field, value in fields if not isinstance(value, dict))
-    children = tuple(_collection(field, value, f"{where}.{field}") for field, value in fields if isinstance(value, dict))
+    attrs = tuple(
+        _attr(field, value, where) for field, value in fields if not isinstance(value, dict)
+    )
+    children = tuple(
+        _collection(field, value, f"{where}.{field}")
+        for field, value in fields
+        if isinstance(value, dict)
+    )
     return Collection(name, attrs, children, tuple(body.get("key", ())))
 
 
@@ -82,15 +101,24 @@ def _attr(name, value, where):
 
 def _foreign_key(reference, where):
     try:
-        return ForeignKey(reference["from"], tuple(reference["attrs"]), reference["to"], tuple(reference["to_attrs"]))
+        return ForeignKey(
+            reference["from"],
+            tuple(reference["attrs"]),
+            reference["to"],
+            tuple(reference["to_attrs"]),
+        )
     except (KeyError, TypeError) as error:
-        raise Refusal(f'{where}: a foreign key needs "from", "attrs", "to" and "to_attrs", not {reference!r}') from error
+        raise Refusal(
+            f'{where}: a foreign key needs "from", "attrs", "to" and "to_attrs", not {reference!r}'
+        ) from error
 
 
 def from_graph(data: dict, where: str = "schema") -> Schema:
-    """A graph: `{"nodes": {label: {property: type}}, "edges": {label: {"from": label, "to": label, "properties": {...}}}}`.
+    """A graph: `{"nodes": {label: {property: type}}, "edges": {label: {"from": label, "to": label,
+    "properties": {...}}}}`.
 
-    Nodes get `_id` (its type under "_id", else "int"), edges `_start` and `_end` of the types of the nodes that they join.
+    Nodes get `_id` (its type under "_id", else "int"), edges `_start` and `_end` of the types of
+    the nodes that they join.
 
     Raises:
       Refusal: another shape, or an edge between labels that are not there.
@@ -98,24 +126,42 @@ def from_graph(data: dict, where: str = "schema") -> Schema:
     ids, collections, foreign = {}, [], []
     for label, properties in data["nodes"].items():
         if not isinstance(properties, dict):
-            raise Refusal(f"{where}: the node {label} is {_kind_of(properties)}, not an object of properties")
+            raise Refusal(
+                f"{where}: the node {label} is {_kind_of(properties)}, not an object of properties"
+            )
         ids[label] = properties.get("_id", "int").removesuffix("!")
-        inner = {"_id": ids[label] + "!"} | {name: kind for name, kind in properties.items() if name != "_id"}
-        collections.append(_collection(label, {"fields": inner, "key": ["_id"]}, f"{where}: {label}"))
+        inner = {"_id": ids[label] + "!"} | {
+            name: kind for name, kind in properties.items() if name != "_id"
+        }
+        collections.append(
+            _collection(label, {"fields": inner, "key": ["_id"]}, f"{where}: {label}")
+        )
     for label, edge in data.get("edges", {}).items():
         ends = [edge.get("from"), edge.get("to")] if isinstance(edge, dict) else [None]
         if unknown := [end for end in ends if end not in ids]:
-            raise Refusal(f'{where}: the edge {label} joins {unknown[0]!r}: "from" and "to" must be labels of nodes')
+            raise Refusal(
+                f'{where}: the edge {label} joins {unknown[0]!r}: "from" and "to" must be labels '
+                "of nodes"
+            )
         if other := sorted(set(edge) - {"from", "to", "properties"}):
-            raise Refusal(f'{where}: the edge {label} has {other[0]!r}: its properties stand under "properties"')
-        fields = {"_start": ids[ends[0]] + "!", "_end": ids[ends[1]] + "!"} | edge.get("properties", {})
+            raise Refusal(
+                f"{where}: the edge {label} has {other[0]!r}: its properties stand under "
+                '"properties"'
+            )
+        fields = {"_start": ids[ends[0]] + "!", "_end": ids[ends[1]] + "!"} | edge.get(
+            "properties", {}
+        )
         collections.append(_collection(label, {"fields": fields}, f"{where}: {label}"))
-        foreign += [ForeignKey(label, (side,), end, ("_id",)) for side, end in zip(("_start", "_end"), ends, strict=True)]
+        foreign += [
+            ForeignKey(label, (side,), end, ("_id",))
+            for side, end in zip(("_start", "_end"), ends, strict=True)
+        ]
     return checked(Schema("graph", tuple(collections), tuple(foreign)), where)
 
 
 def from_json_schema(data: dict, where: str = "schema") -> Schema:
-    """JSON Schema of an instance: an object whose properties are arrays of objects, nested likewise; `$ref` within the file.
+    """JSON Schema of an instance: an object whose properties are arrays of objects, nested
+    likewise; `$ref` within the file.
 
     Raises:
       Refusal: a property that is neither a scalar nor an array of objects.
@@ -137,14 +183,23 @@ def _json_schema_collection(root, name, node, where):
         kinds = [kinds] if isinstance(kinds, str) else list(kinds)
         plain = [kind for kind in kinds if kind != "null"]
         if plain == ["array"] and isinstance(value.get("items"), dict):
-            children.append(_json_schema_collection(root, field, _resolved(root, value["items"]), f"{where}.{field}"))
+            children.append(
+                _json_schema_collection(
+                    root, field, _resolved(root, value["items"]), f"{where}.{field}"
+                )
+            )
         elif len(plain) == 1 and plain[0] in JSON_TYPES:
             kind = (
-                JSON_FORMATS.get(value.get("format", ""), JSON_TYPES[plain[0]]) if plain == ["string"] else JSON_TYPES[plain[0]]
+                JSON_FORMATS.get(value.get("format", ""), JSON_TYPES[plain[0]])
+                if plain == ["string"]
+                else JSON_TYPES[plain[0]]
             )
             attrs.append(Attr(field, kind, field not in required or "null" in kinds))  # type: ignore[arg-type]
         else:
-            raise Refusal(f"{where}.{field}: type {kinds} is neither one scalar nor an array of objects: make it one")
+            raise Refusal(
+                f"{where}.{field}: type {kinds} is neither one scalar nor an array of objects: "
+                "make it one"
+            )
     return Collection(name, tuple(attrs), tuple(children))
 
 
@@ -163,4 +218,6 @@ def _resolved(root, node):
 
 
 def _kind_of(value) -> str:
-    return {dict: "an object", list: "a list", str: "a string", type(None): "null"}.get(type(value), f"a {type(value).__name__}")
+    return {dict: "an object", list: "a list", str: "a string", type(None): "null"}.get(
+        type(value), f"a {type(value).__name__}"
+    )

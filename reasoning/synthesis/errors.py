@@ -1,4 +1,6 @@
-"""What users of the symbolic rooms are meant to see when something is wrong; free of JAX, unlike `jaxrl.train.errors`."""
+"""What users of the symbolic rooms are meant to see when something is wrong; free of JAX, unlike
+`jaxrl.train.errors`.
+"""
 
 import contextlib
 import errno
@@ -7,11 +9,15 @@ from pathlib import Path
 
 
 class Refusal(Exception):
-    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and leave with exit code 2."""
+    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and
+    leave with exit code 2.
+    """
 
 
 class ConnectionLost(Refusal):
-    """A database went away in the middle of a migration: what is done is kept, and the same command goes on."""
+    """A database went away in the middle of a migration: what is done is kept, and the same command
+    goes on.
+    """
 
 
 def need(module: str, extra: str = "synthesis"):
@@ -28,7 +34,9 @@ def need(module: str, extra: str = "synthesis"):
         return importlib.import_module(module)
     except ImportError as error:
         what = f'"latentax[{extra}]"' if extra in ("synthesis", "servers") else extra
-        raise Refusal(f"{module.split('.')[0]} is needed here and not installed: pip install {what}") from error
+        raise Refusal(
+            f"{module.split('.')[0]} is needed here and not installed: pip install {what}"
+        ) from error
 
 
 @contextlib.contextmanager
@@ -38,12 +46,19 @@ def writing(path):
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Refusal(f"no space is left to write {path}: free some and run the same command with --resume") from error
-        raise Refusal(f"{path} cannot be written ({error.strerror}): choose another place or its permissions") from error
+            raise Refusal(
+                f"no space is left to write {path}: free some and run the same command with "
+                "--resume"
+            ) from error
+        raise Refusal(
+            f"{path} cannot be written ({error.strerror}): choose another place or its permissions"
+        ) from error
 
 
 def write_whole(path: str | Path, text: str):
-    """Write a small file whole or not at all, under another name first. Raises Refusal if the place cannot be written."""
+    """Write a small file whole or not at all, under another name first. Raises Refusal if the place
+    cannot be written.
+    """
     path = Path(path)
     if path.is_dir() or not path.name:
         raise Refusal(f"{path} is a folder: give the path of a file")

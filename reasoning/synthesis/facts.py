@@ -1,6 +1,7 @@
 """Instances as facts and back: one relation per collection, one fact per record.
 
-Source: Dynamite (arXiv 2003.01331), facts of documents. Ours: typed values, a NULL of its own, and identities that cannot collide.
+Source: Dynamite (arXiv 2003.01331), facts of documents. Ours: typed values, a NULL of its own, and
+identities that cannot collide.
 """
 
 import datetime
@@ -11,14 +12,24 @@ from typing import Any, NamedTuple
 
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import PARENT, Collection, Schema, flat_columns, is_edge, layout, walk
+from reasoning.synthesis.schema import (
+    PARENT,
+    Collection,
+    Schema,
+    flat_columns,
+    is_edge,
+    layout,
+    walk,
+)
 
 Facts = dict[str, list[tuple]]
 """Relations by path: facts in the order of the records, arguments as in `schema.columns`."""
 
 
 class Id(NamedTuple):
-    """The identity of a source record: where it stands. Two records never share one, whatever they hold."""
+    """The identity of a source record: where it stands. Two records never share one, whatever they
+    hold.
+    """
 
     path: str
     number: int
@@ -27,7 +38,9 @@ class Id(NamedTuple):
 INT64 = 2**63
 
 
-def to_facts(schema: Schema, instance: Instance, where: str = "instance", loose: bool = False) -> Facts:
+def to_facts(
+    schema: Schema, instance: Instance, where: str = "instance", loose: bool = False
+) -> Facts:
     """The facts of an instance.
 
     Args:
@@ -40,12 +53,19 @@ def to_facts(schema: Schema, instance: Instance, where: str = "instance", loose:
       A list for every relation of the schema, possibly empty.
 
     Raises:
-      Refusal: an unknown collection or attribute, a value of another type, NULL where none may be, a key twice, a dangling edge.
+      Refusal: an unknown collection or attribute, a value of another type, NULL where none may be,
+        a key twice, a dangling edge.
     """
     if not isinstance(instance, dict):
-        raise Refusal(f"{where}: expected an object from names of collections to lists of records, not {type(instance).__name__}")
+        raise Refusal(
+            f"{where}: expected an object from names of collections to lists of records, not "
+            f"{type(instance).__name__}"
+        )
     if unknown := set(instance) - {collection.name for collection in schema.collections}:
-        raise Refusal(f"{where}: the collection {sorted(unknown)[0]!r} is not in the schema: remove it or add it there")
+        raise Refusal(
+            f"{where}: the collection {sorted(unknown)[0]!r} is not in the schema: remove it or "
+            "add it there"
+        )
     facts: Facts = {path: [] for path, _ in walk(schema)}
     for collection in schema.collections:
         _add(facts, collection, collection.name, instance.get(collection.name, []), None, where)
@@ -64,7 +84,10 @@ def _add(facts, collection, path, records, parent, where):
         if not isinstance(record, dict):
             raise Refusal(f"{place} is {type(record).__name__}, not an object")
         if unknown := set(record) - names:
-            raise Refusal(f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add it there")
+            raise Refusal(
+                f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add "
+                "it there"
+            )
         values = tuple(cast(record.get(attr.name), attr, place) for attr in collection.attrs)
         _check_key(collection, values, seen, place)
         own = (Id(path, len(facts[path])),) if collection.children else ()
@@ -81,7 +104,9 @@ def _check_key(collection: Collection, values, seen, place):
     if None in key:
         raise Refusal(f"{place} has NULL in its key ({', '.join(collection.key)}): give it a value")
     if key in seen:
-        shown = ", ".join(f"{name} = {value!r}" for name, value in zip(collection.key, key, strict=True))
+        shown = ", ".join(
+            f"{name} = {value!r}" for name, value in zip(collection.key, key, strict=True)
+        )
         raise Refusal(f"{place} repeats the key {shown}: keys must be unique")
     seen.add(key)
 
@@ -90,10 +115,20 @@ def check_edges(schema: Schema, facts: Facts, where: str = "instance"):
     """Refuse an edge of a graph that starts or ends at a node that is not there."""
     if schema.kind != "graph":
         return
-    named = {(f.path, f.attrs[0]): f.to_path for f in schema.foreign_keys if f.attrs in (("_start",), ("_end",))}
+    named = {
+        (f.path, f.attrs[0]): f.to_path
+        for f in schema.foreign_keys
+        if f.attrs in (("_start",), ("_end",))
+    }
     plan = layout(schema)
-    position = {(path, column.name): n for path, columns in plan.items() for n, column in enumerate(columns)}
-    nodes = {path: {fact[position[path, "_id"]] for fact in facts[path]} for path in plan if (path, "_id") in position}
+    position = {
+        (path, column.name): n for path, columns in plan.items() for n, column in enumerate(columns)
+    }
+    nodes = {
+        path: {fact[position[path, "_id"]] for fact in facts[path]}
+        for path in plan
+        if (path, "_id") in position
+    }
     everywhere = set().union(*nodes.values())
     for edge in (collection for collection in schema.collections if is_edge(collection)):
         for side in ("_start", "_end"):
@@ -101,12 +136,14 @@ def check_edges(schema: Schema, facts: Facts, where: str = "instance"):
             for n, fact in enumerate(facts[edge.name]):
                 if (end := fact[position[edge.name, side]]) not in allowed:
                     raise Refusal(
-                        f"{where}: {edge.name}, record {n + 1}: {side} is {end!r}, and there is no such node: a dangling edge"
+                        f"{where}: {edge.name}, record {n + 1}: {side} is {end!r}, and there is no "
+                        "such node: a dangling edge"
                     )
 
 
 def cast(value: Any, attr, place: str = "value") -> Any:
-    """A value as the type of its attribute holds it: dates and decimals as their own Python types, integers as floats in a "float".
+    """A value as the type of its attribute holds it: dates and decimals as their own Python types,
+    integers as floats in a "float".
 
     Raises:
       Refusal: it is of another type, out of range, or NULL where none may be.
@@ -114,19 +151,30 @@ def cast(value: Any, attr, place: str = "value") -> Any:
     if value is None:
         if attr.nullable:
             return None
-        raise Refusal(f"{place}: {attr.name} is null or absent, and the schema says that it never is")
+        raise Refusal(
+            f"{place}: {attr.name} is null or absent, and the schema says that it never is"
+        )
     made = _CASTS[attr.type](value)
     if made is None:
-        raise Refusal(f"{place}: {attr.name} is {value!r}, which is no {attr.type}: mend the record or the schema")
+        raise Refusal(
+            f"{place}: {attr.name} is {value!r}, which is no {attr.type}: mend the record or the "
+            "schema"
+        )
     return made
 
 
 def _int(value):
-    return value if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64 else None
+    return (
+        value
+        if isinstance(value, int) and not isinstance(value, bool) and -INT64 <= value < INT64
+        else None
+    )
 
 
 def _float(value):
-    made = float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    made = (
+        float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    )
     return made + 0.0 if math.isfinite(made) else None
 
 
@@ -171,7 +219,8 @@ def plain(value: Any) -> Any:
 
 
 def from_facts(schema: Schema, facts: Facts) -> Instance:
-    """The instance with these facts: children are found by their parent's identity in a hash table, in order.
+    """The instance with these facts: children are found by their parent's identity in a hash table,
+    in order.
 
     Args:
       schema: the schema of the facts; identities may be anything hashable.
@@ -184,15 +233,20 @@ def from_facts(schema: Schema, facts: Facts) -> Instance:
         for fact in facts.get(path, []):
             row = dict(zip((column.name for column in columns), fact, strict=True))
             record = {attr.name: plain(row[attr.name]) for attr in collection.attrs}
-            record |= {child.name: inside.pop((f"{path}?{child.name}", fact[-1]), []) for child in collection.children}
+            record |= {
+                child.name: inside.pop((f"{path}?{child.name}", fact[-1]), [])
+                for child in collection.children
+            }
             (inside[path, row[PARENT]] if PARENT in row else tops[path]).append(record)
     return tops
 
 
 def flatten(schema: Schema, facts: Facts) -> dict[str, list[tuple]]:
-    """Every relation with the attributes of its ancestors in place of identities, columns as in `schema.flat_columns`.
+    """Every relation with the attributes of its ancestors in place of identities, columns as in
+    `schema.flat_columns`.
 
-    Two instances mean the same data exactly if these hold the same tuples (or, with repetitions, the same counts).
+    Two instances mean the same data exactly if these hold the same tuples (or, with repetitions,
+    the same counts).
     """
     above: dict[Any, tuple] = {}
     found: dict[str, list[tuple]] = {}
@@ -200,7 +254,9 @@ def flatten(schema: Schema, facts: Facts) -> dict[str, list[tuple]]:
         found[path] = []
         start = 0 if "?" not in path else 1
         for fact in facts.get(path, []):
-            values = (above[path.rpartition("?")[0], fact[0]] if start else ()) + fact[start : start + len(collection.attrs)]
+            values = (above[path.rpartition("?")[0], fact[0]] if start else ()) + fact[
+                start : start + len(collection.attrs)
+            ]
             if collection.children:
                 above[path, fact[-1]] = values
             found[path].append(values)
@@ -215,5 +271,10 @@ def same_data(schema: Schema, one: Facts, other: Facts) -> bool:
 
 
 def repetitions(schema: Schema, facts: Facts) -> dict[str, int]:
-    """How many records of each relation repeat another one of the same parent in all values; such records become one."""
-    return {path: sum(count - 1 for count in Counter(rows).values()) for path, rows in flatten(schema, facts).items()}
+    """How many records of each relation repeat another one of the same parent in all values; such
+    records become one.
+    """
+    return {
+        path: sum(count - 1 for count in Counter(rows).values())
+        for path, rows in flatten(schema, facts).items()
+    }

@@ -7,31 +7,43 @@ from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.schema import Attr, Collection, Kind, Schema, checked
 
 Instance = dict[str, list[dict[str, Any]]]
-"""Collections by name: lists of records; a list of records inside a record is a nested collection."""
+"""Collections by name: lists of records; a list of records inside a record is a nested collection.
+"""
 GRAPH_FIELDS = {"_id", "_start", "_end"}
 
 
 def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "instance") -> Schema:
     """The narrowest schema that an instance fits.
 
-    Integers beside floats are "float"; an attribute that is NULL or absent somewhere is nullable; one that is NULL everywhere is
-    "str". Text that looks like a date stays "str": a guess that a schema can correct. Our choice: keys are not guessed, but for
-    `_id` of nodes.
+    Integers beside floats are "float"; an attribute that is NULL or absent somewhere is nullable;
+    one that is NULL everywhere is "str". Text that looks like a date stays "str": a guess that a
+    schema can correct. Our choice: keys are not guessed, but for `_id` of nodes.
 
     Args:
       instance: at least one collection; empty collections need a schema and are refused.
-      kind: None: graph if every collection has `_id` or `_start`, relational if nothing is nested, else document.
+      kind: None: graph if every collection has `_id` or `_start`, relational if nothing is nested,
+        else document.
 
     Raises:
-      Refusal: values of unlike types under one name, or something that is neither a scalar nor a list of records.
+      Refusal: values of unlike types under one name, or something that is neither a scalar nor a
+        list of records.
     """
     if not isinstance(instance, dict) or not instance:
-        raise Refusal(f"{where}: expected an object whose keys are collections and whose values are lists of records")
-    tops = tuple(_collection(name, records, f"{where}: {name}") for name, records in instance.items())
+        raise Refusal(
+            f"{where}: expected an object whose keys are collections and whose values are lists of "
+            "records"
+        )
+    tops = tuple(
+        _collection(name, records, f"{where}: {name}") for name, records in instance.items()
+    )
     names = [{attr.name for attr in top.attrs} for top in tops]
     if kind is None:
         kind = (
-            "graph" if all(n & GRAPH_FIELDS for n in names) else "document" if any(top.children for top in tops) else "relational"
+            "graph"
+            if all(n & GRAPH_FIELDS for n in names)
+            else "document"
+            if any(top.children for top in tops)
+            else "relational"
         )
     return checked(Schema(kind, tops), where)
 
@@ -40,7 +52,9 @@ def _collection(name, records, where):
     if not isinstance(records, list):
         raise Refusal(f"{where}: expected a list of records, not {type(records).__name__}")
     if not records:
-        raise Refusal(f"{where}: it has no record, so its attributes are unknown: add one or give a schema")
+        raise Refusal(
+            f"{where}: it has no record, so its attributes are unknown: add one or give a schema"
+        )
     values: dict[str, list] = {}
     for n, record in enumerate(records):
         if not isinstance(record, dict):
@@ -69,7 +83,10 @@ def _type(values, where):
     if kinds == {"int", "float"}:
         return "float"
     if len(kinds) > 1:
-        raise Refusal(f"{where}: values of the types {' and '.join(sorted(kinds))} under one name: give them one type")
+        raise Refusal(
+            f"{where}: values of the types {' and '.join(sorted(kinds))} under one name: give them "
+            "one type"
+        )
     return kinds.pop() if kinds else "str"
 
 
@@ -83,4 +100,7 @@ def type_of(value: Any, where: str = "value") -> str:
         return "float"
     if isinstance(value, str):
         return "str"
-    raise Refusal(f"{where}: {value!r} is neither text, a finite number, true, false, null nor a list of records")
+    raise Refusal(
+        f"{where}: {value!r} is neither text, a finite number, true, false, null nor a list of "
+        "records"
+    )

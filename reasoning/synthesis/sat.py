@@ -1,4 +1,6 @@
-"""An incremental SAT solver with one-hot choices, weighted bounds and a budget: python-sat behind a few methods."""
+"""An incremental SAT solver with one-hot choices, weighted bounds and a budget: python-sat behind a
+few methods.
+"""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -64,7 +66,9 @@ class Sat:
           most: the largest bound that can be asked for.
         """
         literals = [literal for literal, weight in weights.items() for _ in range(weight)]
-        counter = need("pysat.card").ITotalizer(lits=literals, ubound=min(most, len(literals)), top_id=self.top)
+        counter = need("pysat.card").ITotalizer(
+            lits=literals, ubound=min(most, len(literals)), top_id=self.top
+        )
         for clause in counter.cnf.clauses:
             self.solver.add_clause(clause)
         self.top = max(self.top, counter.top_id)
@@ -72,7 +76,9 @@ class Sat:
         counter.delete()
 
     def at_most(self, bound: int) -> list[int]:
-        """Assumptions that hold the weighted sum at or below a bound; none if the bound is beyond what was prepared."""
+        """Assumptions that hold the weighted sum at or below a bound; none if the bound is beyond
+        what was prepared.
+        """
         return [-self.bounds[bound]] if bound < len(self.bounds) else []
 
     def solve(self, assumptions: Sequence[int], in_time) -> bool | None:

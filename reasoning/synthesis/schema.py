@@ -1,7 +1,10 @@
-"""Schemas as nested collections of typed attributes: one form for relational, document and graph databases.
+"""Schemas as nested collections of typed attributes: one form for relational, document and graph
+databases.
 
-Source: Dynamite (arXiv 2003.01331), the language of schemas. A table is a top-level collection without nested ones; a node label has
-the attribute `_id`, an edge label `_start` and `_end`. Types, keys, foreign keys and nullability are ours.
+Source: Dynamite (arXiv 2003.01331), the language of schemas. A table is a top-level collection
+without nested ones; a node label has
+the attribute `_id`, an edge label `_start` and `_end`. Types, keys, foreign keys and nullability
+are ours.
 """
 
 from collections.abc import Iterator
@@ -15,7 +18,9 @@ TYPES: tuple[str, ...] = ("int", "float", "str", "bool", "date", "datetime", "de
 Kind = Literal["relational", "document", "graph"]
 KINDS: tuple[str, ...] = ("relational", "document", "graph")
 PARENT, SELF = "__parent", "__id"
-"""The columns of a relation that tie nested records to the one that holds them; no attribute may be called so."""
+"""The columns of a relation that tie nested records to the one that holds them; no attribute may be
+called so.
+"""
 NEST = "?"
 """Joins the names of a path: "film?crew" is the collection "crew" inside "film"."""
 
@@ -43,7 +48,9 @@ class Collection:
     children: tuple["Collection", ...] = ()
     """Collections nested in every record."""
     key: tuple[str, ...] = ()
-    """Attributes that together are unique: among all records, or among those of one parent; empty: unknown."""
+    """Attributes that together are unique: among all records, or among those of one parent; empty:
+    unknown.
+    """
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,9 @@ class Column:
     name: str
     """The attribute, or `PARENT`, or `SELF`."""
     type: str
-    """The attribute's type; for `PARENT` and `SELF` "id:PATH" with the path of the collection identified."""
+    """The attribute's type; for `PARENT` and `SELF` "id:PATH" with the path of the collection
+    identified.
+    """
 
     @property
     def is_id(self) -> bool:
@@ -113,9 +122,11 @@ def ancestors(path: str) -> tuple[str, ...]:
 
 
 def columns(schema: Schema, path: str) -> tuple[Column, ...]:
-    """The arguments of a collection's facts: the parent's identity, the attributes, the record's own identity if it holds others.
+    """The arguments of a collection's facts: the parent's identity, the attributes, the record's
+    own identity if it holds others.
 
-    Our choice: one identity column at the end, where the paper repeats it for every nested collection.
+    Our choice: one identity column at the end, where the paper repeats it for every nested
+      collection.
     """
     collection, above = find(schema, path), parent_of(path)
     first = (Column(PARENT, f"id:{above}"),) if above else ()
@@ -129,7 +140,9 @@ def layout(schema: Schema) -> dict[str, tuple[Column, ...]]:
 
 
 def flat_columns(schema: Schema, path: str) -> tuple[tuple[str, Attr], ...]:
-    """The attributes of all ancestors and of the collection itself, each with the path it belongs to."""
+    """The attributes of all ancestors and of the collection itself, each with the path it belongs
+    to.
+    """
     return tuple((above, attr) for above in ancestors(path) for attr in find(schema, above).attrs)
 
 
@@ -142,8 +155,9 @@ def checked(schema: Schema, where: str = "schema") -> Schema:
     """The schema itself, if it makes sense.
 
     Raises:
-      Refusal: an unknown kind or type, a name twice, a key of unknown attributes, nesting in a relational schema, a graph's
-        collection with neither `_id` nor `_start` and `_end`, a foreign key to nowhere.
+      Refusal: an unknown kind or type, a name twice, a key of unknown attributes, nesting in a
+        relational schema, a graph's collection with neither `_id` nor `_start` and `_end`, a
+        foreign key to nowhere.
     """
     if schema.kind not in KINDS:
         raise Refusal(f"{where}: kind {schema.kind!r} is none of {', '.join(KINDS)}")
@@ -164,29 +178,56 @@ def _check_collection(schema, path, collection, where):
     names = [attr.name for attr in collection.attrs] + [child.name for child in collection.children]
     if twice := {name for name in names if names.count(name) > 1}:
         raise Refusal(f"{where}: {path} has {sorted(twice)[0]!r} twice: rename one")
-    if bad := [name for name in [collection.name, *names] if not name or NEST in name or name in (PARENT, SELF)]:
-        raise Refusal(f"{where}: {path}: {bad[0]!r} cannot be a name (empty, reserved, or with {NEST!r}): rename it")
+    if bad := [
+        name
+        for name in [collection.name, *names]
+        if not name or NEST in name or name in (PARENT, SELF)
+    ]:
+        raise Refusal(
+            f"{where}: {path}: {bad[0]!r} cannot be a name (empty, reserved, or with {NEST!r}): "
+            "rename it"
+        )
     for attr in collection.attrs:
         if attr.type not in TYPES:
-            raise Refusal(f"{where}: {path}.{attr.name} has type {attr.type!r}, none of {', '.join(TYPES)}")
+            raise Refusal(
+                f"{where}: {path}.{attr.name} has type {attr.type!r}, none of {', '.join(TYPES)}"
+            )
     if missing := set(collection.key) - {attr.name for attr in collection.attrs}:
-        raise Refusal(f"{where}: the key of {path} names {sorted(missing)[0]!r}, which is none of its attributes")
+        raise Refusal(
+            f"{where}: the key of {path} names {sorted(missing)[0]!r}, which is none of its "
+            "attributes"
+        )
     if schema.kind == "relational" and collection.children:
-        raise Refusal(f"{where}: {path} is a table and cannot hold {collection.children[0].name!r}: use kind document")
-    if schema.kind == "graph" and NEST not in path and "_id" not in names and not is_edge(collection):
-        raise Refusal(f"{where}: {path} has neither _id (a node) nor _start and _end (an edge): add them")
+        raise Refusal(
+            f"{where}: {path} is a table and cannot hold {collection.children[0].name!r}: use kind "
+            "document"
+        )
+    if (
+        schema.kind == "graph"
+        and NEST not in path
+        and "_id" not in names
+        and not is_edge(collection)
+    ):
+        raise Refusal(
+            f"{where}: {path} has neither _id (a node) nor _start and _end (an edge): add them"
+        )
 
 
 def _check_foreign_key(schema, foreign, where):
     collections = dict(walk(schema))
     for path, attrs in ((foreign.path, foreign.attrs), (foreign.to_path, foreign.to_attrs)):
         if path not in collections:
-            raise Refusal(f"{where}: a foreign key names the collection {path!r}, which is not there")
+            raise Refusal(
+                f"{where}: a foreign key names the collection {path!r}, which is not there"
+            )
         if missing := set(attrs) - {attr.name for attr in collections[path].attrs}:
-            raise Refusal(f"{where}: a foreign key names {path}.{sorted(missing)[0]}, which is not there")
+            raise Refusal(
+                f"{where}: a foreign key names {path}.{sorted(missing)[0]}, which is not there"
+            )
     if len(foreign.attrs) != len(foreign.to_attrs):
         raise Refusal(
-            f"{where}: the foreign key of {foreign.path} has {len(foreign.attrs)} attributes and refers to another number"
+            f"{where}: the foreign key of {foreign.path} has {len(foreign.attrs)} attributes and "
+            "refers to another number"
         )
 
 
@@ -194,14 +235,21 @@ def to_json(schema: Schema) -> dict:
     """A JSON-ready form that `describe.from_json` reads back."""
 
     def one(collection: Collection) -> dict:
-        fields: dict = {attr.name: attr.type + ("" if attr.nullable else "!") for attr in collection.attrs}
+        fields: dict = {
+            attr.name: attr.type + ("" if attr.nullable else "!") for attr in collection.attrs
+        }
         fields |= {child.name: one(child) for child in collection.children}
         return {"fields": fields} | ({"key": list(collection.key)} if collection.key else {})
 
     references = [
-        {"from": f.path, "attrs": list(f.attrs), "to": f.to_path, "to_attrs": list(f.to_attrs)} for f in schema.foreign_keys
+        {"from": f.path, "attrs": list(f.attrs), "to": f.to_path, "to_attrs": list(f.to_attrs)}
+        for f in schema.foreign_keys
     ]
-    return {"kind": schema.kind, "collections": {c.name: one(c) for c in schema.collections}, "foreign_keys": references}
+    return {
+        "kind": schema.kind,
+        "collections": {c.name: one(c) for c in schema.collections},
+        "foreign_keys": references,
+    }
 
 
 def with_kind(schema: Schema, kind: Kind) -> Schema:

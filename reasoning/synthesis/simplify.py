@@ -1,18 +1,31 @@
 """Rules without what they do not need."""
 
-from reasoning.synthesis.datalog import Atom, Program, Rule, Term, Var, Wild, head_variables, map_terms, variables
+from reasoning.synthesis.datalog import (
+    Atom,
+    Program,
+    Rule,
+    Term,
+    Var,
+    Wild,
+    head_variables,
+    map_terms,
+    variables,
+)
 
 
 def simplify(program: Program) -> Program:
-    """Every rule simplified, and rules that repeat another left out. The meaning stays the same on all data."""
+    """Every rule simplified, and rules that repeat another left out. The meaning stays the same on
+    all data.
+    """
     return Program(tuple(dict.fromkeys(simplify_rule(rule) for rule in program.rules)))
 
 
 def simplify_rule(rule: Rule) -> Rule:
-    """Variables used once become `_`, and atoms that another atom implies are dropped, to a fixpoint.
+    """Variables used once become `_`, and atoms that another atom implies are dropped, to a
+    fixpoint.
 
-    The paper's prototype also drops an atom that is all `_`. Our choice: only where another atom of its relation stays, since the
-    atom asks that the relation is not empty.
+    The paper's prototype also drops an atom that is all `_`. Our choice: only where another atom of
+    its relation stays, since the atom asks that the relation is not empty.
     """
     while True:
         once = _wild_once(rule)
@@ -24,7 +37,12 @@ def simplify_rule(rule: Rule) -> Rule:
 
 def _wild_once(rule):
     used, kept = variables(rule.body), head_variables(rule)
-    return map_terms(rule, lambda term: Wild() if isinstance(term, Var) and used[term] == 1 and term not in kept else term)
+    return map_terms(
+        rule,
+        lambda term: (
+            Wild() if isinstance(term, Var) and used[term] == 1 and term not in kept else term
+        ),
+    )
 
 
 def _without_implied(body: tuple[Atom, ...]) -> tuple[Atom, ...]:
@@ -37,12 +55,16 @@ def _without_implied(body: tuple[Atom, ...]) -> tuple[Atom, ...]:
 
 
 def _stays_joined(atom, used):
-    """Whether every variable of the atom stays in two places without it: one in a single place may be NULL."""
+    """Whether every variable of the atom stays in two places without it: one in a single place may
+    be NULL.
+    """
     return all(used[term] - count >= 2 for term, count in variables((atom,)).items())
 
 
 def _implies(stronger: Atom, weaker: Atom) -> bool:
-    """Whether the weaker atom holds for every fact that the stronger one holds for, whatever the variables are."""
+    """Whether the weaker atom holds for every fact that the stronger one holds for, whatever the
+    variables are.
+    """
     return stronger.relation == weaker.relation and all(map(_covers, stronger.terms, weaker.terms))
 
 

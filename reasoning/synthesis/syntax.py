@@ -15,7 +15,11 @@ TOKEN = re.compile(
     | (?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?) | (?P<mark>:-|[(),.=@])""",
     re.VERBOSE,
 )
-TAGS = {"date": datetime.date.fromisoformat, "datetime": datetime.datetime.fromisoformat, "decimal": decimal.Decimal}
+TAGS = {
+    "date": datetime.date.fromisoformat,
+    "datetime": datetime.datetime.fromisoformat,
+    "decimal": decimal.Decimal,
+}
 
 
 def show_program(program: Program) -> str:
@@ -26,7 +30,10 @@ def show_program(program: Program) -> str:
 def show_rule(rule: Rule) -> str:
     """A rule as text: `head, head :- atom, atom, _v = id(x).` is the shape."""
     made = [f"{_name(c.var.name)} = id({_terms(c.terms)})" for c in rule.connectors]
-    return f"{', '.join(map(show_atom, rule.heads))} :- {', '.join([*map(show_atom, rule.body), *made])}."
+    return (
+        f"{', '.join(map(show_atom, rule.heads))} :- "
+        f"{', '.join([*map(show_atom, rule.body), *made])}."
+    )
 
 
 def show_atom(atom: Atom) -> str:
@@ -54,7 +61,11 @@ def show_value(value: Any) -> str:
     for tag, kind in (("datetime", datetime.datetime), ("date", datetime.date)):
         if isinstance(value, kind):
             return f'@{tag}("{value.isoformat()}")'
-    return f'@decimal("{value}")' if isinstance(value, decimal.Decimal) else json.dumps(value, ensure_ascii=False)
+    return (
+        f'@decimal("{value}")'
+        if isinstance(value, decimal.Decimal)
+        else json.dumps(value, ensure_ascii=False)
+    )
 
 
 def parse_program(text: str, where: str = "program") -> Program:

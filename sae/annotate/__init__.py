@@ -1,1 +1,3 @@
-"""Names for patterns, and whether they hold: annotators that name one half of a gallery and are verified on the other and on negatives."""
+"""Names for patterns, and whether they hold: annotators that name one half of a gallery and are
+verified on the other and on negatives.
+"""

@@ -1,7 +1,9 @@
 """An annotator behind an OpenAI-compatible chat endpoint, and the record of what it said.
 
-Every answer is written down at once, under a hash of model, prompt version and films: what was asked is never asked again, and an
-interrupted annotation loses nothing. Hosts other than this machine are refused unless they are allowed: most data may not leave it.
+Every answer is written down at once, under a hash of model, prompt version and films: what was
+asked is never asked again, and an
+interrupted annotation loses nothing. Hosts other than this machine are refused unless they are
+allowed: most data may not leave it.
 """
 
 import base64
@@ -25,11 +27,16 @@ from sae.gallery import png
 
 PROMPT_VERSION = "1"
 NAMING = (
-    "You are an expert radiologist. These chest films, some with reports, were picked because one computed feature is strong on all of "
-    "them. Name the ONE most prominent thing that they have in common and other films have not: a finding, a device, or something "
+    "You are an expert radiologist. These chest films, some with reports, were picked because one "
+    "computed feature is strong on all of "
+    "them. Name the ONE most prominent thing that they have in common and other films have not: a "
+    "finding, a device, or something "
     "technical. Answer in square brackets, in at most eight words."
 )
-VERIFYING = "You are an expert radiologist. Does this chest film show the following? Answer yes or no.\n\n{name}"
+VERIFYING = (
+    "You are an expert radiologist. Does this chest film show the following? Answer yes "
+    "or no.\n\n{name}"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,9 @@ class EndpointConfig:
     pause: float = 1.0
     """Seconds before the second try."""
     key_variable: str = "OPENAI_API_KEY"
-    """Environment variable with the key, if the endpoint wants one; it is sent to that host only and never written down."""
+    """Environment variable with the key, if the endpoint wants one; it is sent to that host only
+    and never written down.
+    """
 
 
 def is_this_machine(url: str) -> bool:
@@ -82,7 +91,10 @@ class Cassette:
             except (ValueError, KeyError, TypeError):
                 torn += bool(line)
         if torn > len(self.answers) + 1:
-            raise Refusal(f"{path} is no file of answers: {torn} of its lines hold none; name another with --cassette")
+            raise Refusal(
+                f"{path} is no file of answers: {torn} of its lines hold none; name another with "
+                "--cassette"
+            )
 
     def keep(self, key: str, answer: str, about: dict[str, Any]) -> None:
         """Add an answer."""
@@ -91,7 +103,11 @@ class Cassette:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
             with open(self.path, "a", encoding="utf-8") as file:
-                file.write(("\n" if torn else "") + json.dumps({"key": key, "answer": answer, **about}) + "\n")
+                file.write(
+                    ("\n" if torn else "")
+                    + json.dumps({"key": key, "answer": answer, **about})
+                    + "\n"
+                )
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -99,7 +115,12 @@ class Cassette:
 def _key(model: str, task: str, films: list[Film]) -> str:
     digest = hashlib.sha256(f"{model}\0{PROMPT_VERSION}\0{task}".encode())
     for film in films:
-        digest.update(film.report.encode() + b"\0" + (b"" if film.pixels is None else film.pixels.tobytes()) + b"\1")
+        digest.update(
+            film.report.encode()
+            + b"\0"
+            + (b"" if film.pixels is None else film.pixels.tobytes())
+            + b"\1"
+        )
     return digest.hexdigest()
 
 
@@ -121,12 +142,17 @@ class Recorded:
         key = _key(self.model, task, films)
         if key not in self.cassette.answers:
             self.cassette.keep(
-                key, self._ask(task, films, tokens, temperature, letters), {"model": self.model, "films": [f.name for f in films]}
+                key,
+                self._ask(task, films, tokens, temperature, letters),
+                {"model": self.model, "films": [f.name for f in films]},
             )
         return self.cassette.answers[key]
 
     def _ask(self, *_):
-        raise Refusal(f"{self.cassette.path} holds no answer to this question: record it with --annotator endpoint first")
+        raise Refusal(
+            f"{self.cassette.path} holds no answer to this question: record it with --annotator "
+            "endpoint first"
+        )
 
 
 class Endpoint(Recorded):
@@ -143,7 +169,8 @@ class Endpoint(Recorded):
             raise Refusal(f"{config.url} is no http address of an endpoint")
         if not config.allow_remote and not is_this_machine(config.url):
             raise Refusal(
-                f"{config.url} is not on this machine, and films must not leave it unasked: use a local endpoint, or "
+                f"{config.url} is not on this machine, and films must not leave it unasked: use a "
+                "local endpoint, or "
                 "--endpoint.allow-remote True if the data may be sent there"
             )
         self.config = config
@@ -167,10 +194,18 @@ class Endpoint(Recorded):
                 time.sleep(self.config.pause * 2 ** (attempt - 1))
             try:
                 return self._post(body)
-            except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
+            except (
+                OSError,
+                http.client.HTTPException,
+                ValueError,
+                KeyError,
+                IndexError,
+                TypeError,
+            ) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404):
                     raise Refusal(
-                        f"{self.config.url} refuses ({error.code} {error.reason}): check address, model and key"
+                        f"{self.config.url} refuses ({error.code} {error.reason}): check address, "
+                        "model and key"
                     ) from None
                 trouble = str(error) or type(error).__name__
         raise Silent(f"{self.config.url} gave no answer in {self.config.tries} tries ({trouble})")
@@ -179,9 +214,13 @@ class Endpoint(Recorded):
         headers = {"Content-Type": "application/json"}
         if os.environ.get(self.config.key_variable):
             headers["Authorization"] = f"Bearer {os.environ[self.config.key_variable]}"
-        request = urllib.request.Request(self.config.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers)
+        request = urllib.request.Request(
+            self.config.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
+        )
         direct = (urllib.request.ProxyHandler({}),) if is_this_machine(self.config.url) else ()
-        with urllib.request.build_opener(_NoWayOut, *direct).open(request, timeout=self.config.timeout) as answer:
+        with urllib.request.build_opener(_NoWayOut, *direct).open(
+            request, timeout=self.config.timeout
+        ) as answer:
             said = json.loads(answer.read())["choices"][0]["message"]["content"]
         if not isinstance(said, str):
             raise TypeError(f"its answer holds no text, but {said!r}")
@@ -206,7 +245,9 @@ def data_url(pixels) -> str:
 
 
 def in_brackets(answer: str) -> str:
-    """What stands between the first [ and the ] after it; the whole answer, shortened, if there are none."""
+    """What stands between the first [ and the ] after it; the whole answer, shortened, if there are
+    none.
+    """
     found = re.search(r"\[([^\]]*)\]", answer)
     return " ".join((found[1] if found else answer).split())[:120]
 

@@ -27,7 +27,9 @@ class Annotator(Protocol):
         """What these films have in common, in a few words."""
 
     def verify(self, name: str, film: Film) -> bool | None:
-        """Whether the film shows it; None where the annotator cannot say, which then does not count."""
+        """Whether the film shows it; None where the annotator cannot say, which then does not
+        count.
+        """
 
 
 class Verdict(NamedTuple):
@@ -44,20 +46,28 @@ class Verdict(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Mean of the two shares: 0.5 for a name that says nothing, whatever it is; NaN without films of both kinds."""
+        """Mean of the two shares: 0.5 for a name that says nothing, whatever it is; NaN without
+        films of both kinds.
+        """
         if not self.positives or not self.negatives:
             return float("nan")
         return 0.5 * (self.accepted / self.positives + self.rejected / self.negatives)
 
     def record(self) -> dict[str, Any]:
-        """JSON-ready, with Wilson's interval of the share that is right, and LanSE's measure, which looks at positives only."""
+        """JSON-ready, with Wilson's interval of the share that is right, and LanSE's measure, which
+        looks at positives only.
+        """
         right, total = self.accepted + self.rejected, self.positives + self.negatives
         low, high = metrics.wilson(right, total)
         accuracy = self.accuracy
         return {
-            "accuracy": None if np.isnan(accuracy) else round(accuracy, 4), "right": right, "asked": total, "low": round(low, 4),
-            "high": round(high, 4), "lanse_accuracy": round(self.accepted / self.positives, 4) if self.positives else None,
-        }  # fmt: skip
+            "accuracy": None if np.isnan(accuracy) else round(accuracy, 4),
+            "right": right,
+            "asked": total,
+            "low": round(low, 4),
+            "high": round(high, 4),
+            "lanse_accuracy": round(self.accepted / self.positives, 4) if self.positives else None,
+        }
 
 
 def examine(annotator: Annotator, found: Gallery, film) -> Verdict:
@@ -73,6 +83,11 @@ def examine(annotator: Annotator, found: Gallery, film) -> Verdict:
     if not name:
         return Verdict("", 0, 0, 0, 0)
     against = found.negatives[: max(len(held), 1)]
-    answers = lambda rows: [said for said in (annotator.verify(name, film(row)) for row in rows) if said is not None]
+
+    def answers(rows):
+        return [
+            said for said in (annotator.verify(name, film(row)) for row in rows) if said is not None
+        ]
+
     here, there = answers(held), answers(against)
     return Verdict(name, len(here), sum(here), len(there), len(there) - sum(there))

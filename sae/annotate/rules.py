@@ -1,4 +1,6 @@
-"""Annotators without a model: by labels and words of reports, and by a table that people have filled in."""
+"""Annotators without a model: by labels and words of reports, and by a table that people have
+filled in.
+"""
 
 import re
 from collections import Counter
@@ -40,15 +42,23 @@ TRIVIAL = frozenset(
 
 
 def terms(film: Film) -> set[str]:
-    """Findings that are present, and sentences of the report that deny nothing, in small letters."""
+    """Findings that are present, and sentences of the report that deny nothing, in small
+    letters.
+    """
     present = {name.lower() for name, value in film.labels.items() if value == 1}
-    sentences = (re.sub(r"[^a-z ]", "", part.lower()).strip() for part in re.split(r"[.\n;]", film.report))
-    said = {s for s in sentences if s and not re.search(r"\b(no|not|without|normal|sharp|clear)\b", s)}
+    sentences = (
+        re.sub(r"[^a-z ]", "", part.lower()).strip() for part in re.split(r"[.\n;]", film.report)
+    )
+    said = {
+        s for s in sentences if s and not re.search(r"\b(no|not|without|normal|sharp|clear)\b", s)
+    }
     return present | {s for s in said if set(s.split()) - TRIVIAL}
 
 
 class Rules:
-    """The term that tells shown films best from all films; a film shows a name if it is among its terms."""
+    """The term that tells shown films best from all films; a film shows a name if it is among its
+    terms.
+    """
 
     def __init__(self, background: list[Film]):
         """Args: films that say how common terms are anyway."""
@@ -56,9 +66,14 @@ class Rules:
         self._usual = {term: count / max(len(background), 1) for term, count in counts.items()}
 
     def name(self, films: list[Film]) -> str:
-        """The term with the largest excess of its share here over its share everywhere; "" where none exceeds a quarter."""
+        """The term with the largest excess of its share here over its share everywhere; "" where
+        none exceeds a quarter.
+        """
         counts = Counter(term for film in films for term in terms(film))
-        excess = {term: count / max(len(films), 1) - self._usual.get(term, 0.0) for term, count in counts.items()}
+        excess = {
+            term: count / max(len(films), 1) - self._usual.get(term, 0.0)
+            for term, count in counts.items()
+        }
         best = max(sorted(excess), key=excess.get, default="")
         return best if excess.get(best, 0.0) > 0.25 else ""
 
@@ -68,7 +83,9 @@ class Rules:
 
 
 class Manual:
-    """What people wrote into a table about one pattern: its name, and perhaps which films show it."""
+    """What people wrote into a table about one pattern: its name, and perhaps which films
+    show it.
+    """
 
     def __init__(self, name: str = "", shows: dict[str, bool] | None = None):
         """Args: see `read_manual`."""
@@ -84,18 +101,26 @@ class Manual:
 
 
 def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
-    """Annotators by pattern, of a table with the columns pattern, name, and perhaps film and shows (1 or 0).
+    """Annotators by pattern, of a table with the columns pattern, name, and perhaps film and shows
+    (1 or 0).
 
     Raises:
-      Refusal: no such file, columns are missing, a pattern is none of `patterns`, or shows says something else.
+      Refusal: no such file, columns are missing, a pattern is none of `patterns`, or shows says
+        something else.
     """
     names, shows = {}, {}
     for number, row in enumerate(read_table(path, ("pattern", "name")), 2):
         text, verdict = (row["pattern"] or "").strip(), (row.get("shows") or "").strip()
         if not text.isdecimal() or int(text) not in patterns:
-            raise Refusal(f"row {number} of {path} is about pattern {text!r}, which the catalogue does not have: mend the table")
+            raise Refusal(
+                f"row {number} of {path} is about pattern {text!r}, which the catalogue does not "
+                "have: mend the table"
+            )
         if verdict not in ("", "0", "1"):
-            raise Refusal(f"row {number} of {path} says {verdict!r} in the column shows: write 1, 0 or nothing")
+            raise Refusal(
+                f"row {number} of {path} says {verdict!r} in the column shows: write 1, 0 or "
+                "nothing"
+            )
         if row["name"]:
             names.setdefault(int(text), row["name"].strip())
         if row.get("film") and verdict:

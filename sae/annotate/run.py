@@ -1,4 +1,6 @@
-"""Annotating the catalogue of a run: every pattern is examined, kept at once, and gone on with after an interruption."""
+"""Annotating the catalogue of a run: every pattern is examined, kept at once, and gone on with
+after an interruption.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,11 +21,28 @@ from sae.data.cases import Unreadable, take
 from sae.gallery import gallery
 
 KEYWORDS = (
-    ("device", ("catheter", "pacemaker", "tube", "line", "device", "wire", "port")), ("pleural", ("effusion", "pleural", "pneumothorax")),
-    ("cardiac", ("heart", "cardio", "cardiac", "mediastin")), ("structural", ("fracture", "rib", "clavicle", "spine", "scoliosis")),
-    ("artifact", ("marker", "exposed", "exposure", "rotation", "artifact", "artefact", "letter", "view")),
-    ("pulmonary", ("opacity", "lung", "consolidation", "edema", "atelectasis", "pneumonia", "nodule", "infiltrat")),
-)  # fmt: skip
+    ("device", ("catheter", "pacemaker", "tube", "line", "device", "wire", "port")),
+    ("pleural", ("effusion", "pleural", "pneumothorax")),
+    ("cardiac", ("heart", "cardio", "cardiac", "mediastin")),
+    ("structural", ("fracture", "rib", "clavicle", "spine", "scoliosis")),
+    (
+        "artifact",
+        ("marker", "exposed", "exposure", "rotation", "artifact", "artefact", "letter", "view"),
+    ),
+    (
+        "pulmonary",
+        (
+            "opacity",
+            "lung",
+            "consolidation",
+            "edema",
+            "atelectasis",
+            "pneumonia",
+            "nodule",
+            "infiltrat",
+        ),
+    ),
+)
 """Words of a verified name that decide on the category, the first match first."""
 ASKING = ("endpoint", "recorded")
 """Annotators that look at films."""
@@ -34,10 +53,14 @@ class AnnotateConfig:
     """Who names."""
 
     annotator: Literal["rules", "manual", "endpoint", "recorded"] = "rules"
-    """rules: labels and reports, without a model. manual: a table. endpoint: a chat model. recorded: only answers that were kept."""
+    """rules: labels and reports, without a model. manual: a table. endpoint: a chat model.
+    recorded: only answers that were kept.
+    """
     table: str | None = None
-    """Of the manual annotator: a .csv with pattern, name, and perhaps film and shows (1 or 0). A name without verdicts stands unverified.
-    Films to judge are every other one of "strongest", from the second on, and "negatives" in a gallery's index.json."""
+    """Of the manual annotator: a .csv with pattern, name, and perhaps film and shows (1 or 0). A
+    name without verdicts stands unverified. Films to judge are every other one of "strongest", from
+    the second on, and "negatives" in a gallery's index.json.
+    """
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     """Of the chat model."""
     cassette: str | None = None
@@ -45,15 +68,21 @@ class AnnotateConfig:
     patterns: int = 0
     """Only the first so many patterns; 0: all."""
     accept: float = 0.8
-    """Least accuracy for a name to replace the pattern's own and decide on its category. Our choice."""
+    """Least accuracy for a name to replace the pattern's own and decide on its category. Our
+    choice.
+    """
     reports: bool = True
-    """Show reports to the annotator, too. Not to rules where the run shows no films, as its names are sentences of reports."""
+    """Show reports to the annotator, too. Not to rules where the run shows no films, as its names
+    are sentences of reports.
+    """
 
 
 def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
-    """Examine the patterns of a run one by one; lines for people. The catalogue is written after the last one.
+    """Examine the patterns of a run one by one; lines for people. The catalogue is written after
+    the last one.
 
-    What is done is kept in annotations/<annotator>.jsonl, so that an interrupted annotation goes on.
+    What is done is kept in annotations/<annotator>.jsonl, so that an interrupted annotation goes
+    on.
 
     Raises:
       Refusal: the annotator cannot work; the endpoint stays silent (what is done is kept).
@@ -62,7 +91,11 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
 
     found, rows = step_catalogue(run), probe_rows(run)
     cases, shown = take(run.embedded.cases, rows), run.config.show_films
-    film = _filmer(cases, config.reports and (shown or config.annotator != "rules"), shown and config.annotator in ASKING)
+    film = _filmer(
+        cases,
+        config.reports and (shown or config.annotator != "rules"),
+        shown and config.annotator in ASKING,
+    )
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
     make = _maker(config, run.folder, found, cases, film)
     file = run.folder / "annotations" / f"{config.annotator}.jsonl"
@@ -79,18 +112,37 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
             verdict = examine(make(pattern.id), around, film)
         except Silent as trouble:
             raise Refusal(
-                f"{trouble}; {len(done)} of {len(wanted)} patterns are done and kept: start the endpoint and run the same command again"
+                f"{trouble}; {len(done)} of {len(wanted)} patterns are done and kept: start the "
+                "endpoint and run the same command again"
             ) from None
-        done[pattern.id] = {"pattern": pattern.id, "of": _subject(pattern, config), "name": verdict.name, **verdict.record()}
+        done[pattern.id] = {
+            "pattern": pattern.id,
+            "of": _subject(pattern, config),
+            "name": verdict.name,
+            **verdict.record(),
+        }
         write_atomically(file, "".join(json.dumps(entry) + "\n" for entry in done.values()))
-    named = tuple(_named(p, done.get(p.id), config, run.config.catalogue.clear) for p in found.patterns)
+    named = tuple(
+        _named(p, done.get(p.id), config, run.config.catalogue.clear) for p in found.patterns
+    )
     catalogues.save(replace(found, patterns=named), run.folder / "catalogue")
     right = [entry["accuracy"] for entry in done.values() if entry["accuracy"] is not None]
-    named_ones, accepted = sum(bool(e["name"]) for e in done.values()), sum(_accepted(e, config) for e in done.values())
-    yield f"{len(done)} patterns examined by {config.annotator}, {named_ones} named, {accepted} names accepted"
+    named_ones, accepted = (
+        sum(bool(e["name"]) for e in done.values()),
+        sum(_accepted(e, config) for e in done.values()),
+    )
+    yield (
+        f"{len(done)} patterns examined by {config.annotator}, {named_ones} named, {accepted} "
+        "names accepted"
+    )
     if right:
-        alone = np.mean([entry["lanse_accuracy"] for entry in done.values() if entry["accuracy"] is not None])
-        yield f"mean balanced accuracy {np.mean(right):.3f}; by positives alone (LanSE's measure) {alone:.3f}"
+        alone = np.mean(
+            [entry["lanse_accuracy"] for entry in done.values() if entry["accuracy"] is not None]
+        )
+        yield (
+            f"mean balanced accuracy {np.mean(right):.3f}; by positives alone (LanSE's measure) "
+            f"{alone:.3f}"
+        )
 
 
 def _subject(pattern, config) -> str:
@@ -99,15 +151,22 @@ def _subject(pattern, config) -> str:
 
 
 def _kept(file, subjects, config) -> dict[int, dict]:
-    """What an interrupted annotation of the same patterns has found. Only endpoints are slow enough to go on; others begin again."""
+    """What an interrupted annotation of the same patterns has found. Only endpoints are slow enough
+    to go on; others begin again.
+    """
     if config.annotator != "endpoint" or not file.is_file():
         return {}
     try:
         entries = [json.loads(line) for line in file.read_text().splitlines()]
-        return {entry["pattern"]: entry for entry in entries if subjects.get(entry["pattern"]) == entry["of"]}
+        return {
+            entry["pattern"]: entry
+            for entry in entries
+            if subjects.get(entry["pattern"]) == entry["of"]
+        }
     except (ValueError, KeyError, TypeError) as error:
         raise Refusal(
-            f"{file} is damaged ({error!r}): remove it; what the endpoint said is kept in its file of answers"
+            f"{file} is damaged ({error!r}): remove it; what the endpoint said is kept in its file "
+            "of answers"
         ) from None
 
 
@@ -120,7 +179,12 @@ def _filmer(cases, with_reports, with_pixels) -> Callable[[int], Film]:
             except Unreadable:
                 pixels = None
         told = dict(zip(cases.findings, map(float, cases.labels[row]), strict=True))
-        return Film(cases.ids[row], pixels, cases.reports[row] if with_reports and cases.reports else "", told)
+        return Film(
+            cases.ids[row],
+            pixels,
+            cases.reports[row] if with_reports and cases.reports else "",
+            told,
+        )
 
     return film
 
@@ -132,9 +196,16 @@ def _maker(config, folder, found, cases, film) -> Callable[[int], Annotator]:
         return lambda _: rules
     if config.annotator == "manual":
         if not config.table:
-            raise Refusal("the manual annotator needs --table: a .csv with the columns pattern, name, and perhaps film and shows")
-        return read_manual(Path(config.table), [pattern.id for pattern in found.patterns]).__getitem__
-    cassette = Cassette(Path(config.cassette) if config.cassette else folder / "annotations" / "answers.jsonl")
+            raise Refusal(
+                "the manual annotator needs --table: a .csv with the columns pattern, name, and "
+                "perhaps film and shows"
+            )
+        return read_manual(
+            Path(config.table), [pattern.id for pattern in found.patterns]
+        ).__getitem__
+    cassette = Cassette(
+        Path(config.cassette) if config.cassette else folder / "annotations" / "answers.jsonl"
+    )
     if config.annotator == "recorded":
         recorded = Recorded(cassette, config.endpoint.model)
         return lambda _: recorded
@@ -150,10 +221,14 @@ def _accepted(entry, config) -> bool:
 
 
 def _named(pattern, entry, config, clear):
-    """The pattern with what the annotator found; its own name and category change only if the annotator's name is accepted."""
+    """The pattern with what the annotator found; its own name and category change only if the
+    annotator's name is accepted.
+    """
     if entry is None:
         return pattern
-    scores = {key: value for key, value in entry.items() if key not in ("pattern", "of")} | {"annotator": config.annotator}
+    scores = {key: value for key, value in entry.items() if key not in ("pattern", "of")} | {
+        "annotator": config.annotator
+    }
     pattern = replace(measures.titled(pattern, clear), scores=scores)
     if not _accepted(entry, config):
         return pattern
@@ -162,5 +237,9 @@ def _named(pattern, entry, config, clear):
     pattern = replace(pattern, name=f"{entry['name']} ({pattern.id})")
     if kind is None or pattern.category == "artifact":
         return pattern
-    how = "given by people" if entry["accuracy"] is None else f"verified with accuracy {entry['accuracy']:.2f}"
+    how = (
+        "given by people"
+        if entry["accuracy"] is None
+        else f"verified with accuracy {entry['accuracy']:.2f}"
+    )
     return replace(pattern, category=kind, why=f"its name, {how}")

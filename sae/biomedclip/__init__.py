@@ -1,1 +1,3 @@
-"""BiomedCLIP in Flax: the two towers, exact preprocessing, the tokenizer, and a converter from the published files."""
+"""BiomedCLIP in Flax: the two towers, exact preprocessing, the tokenizer, and a converter from the
+published files.
+"""

@@ -1,4 +1,6 @@
-"""The text tower: BERT with post-norm layers (PubMedBERT), its first token through a two-layer projection."""
+"""The text tower: BERT with post-norm layers (PubMedBERT), its first token through a two-layer
+projection.
+"""
 
 import flax.linen as nn
 
@@ -18,20 +20,32 @@ class Layer(nn.Module):
     @nn.compact
     def __call__(self, x, mask):
         width = x.shape[-1]
-        q, k, v = (split_heads(nn.Dense(width, name=name)(x), self.heads) for name in ("query", "key", "value"))
-        x = norm(EPSILON, "norm_attention")(x + nn.Dense(width, name="out")(attention(q, k, v, mask).reshape(x.shape)))
-        return norm(EPSILON, "norm_output")(x + nn.Dense(width, name="fc2")(gelu(nn.Dense(self.hidden, name="fc1")(x))))
+        q, k, v = (
+            split_heads(nn.Dense(width, name=name)(x), self.heads)
+            for name in ("query", "key", "value")
+        )
+        x = norm(EPSILON, "norm_attention")(
+            x + nn.Dense(width, name="out")(attention(q, k, v, mask).reshape(x.shape))
+        )
+        return norm(EPSILON, "norm_output")(
+            x + nn.Dense(width, name="fc2")(gelu(nn.Dense(self.hidden, name="fc1")(x)))
+        )
 
 
 class TextTower(nn.Module):
-    """Token numbers `[..., T]` (0 pads) `-> [..., features]`, not of length 1. Padded places are masked; positions are not moved."""
+    """Token numbers `[..., T]` (0 pads) `-> [..., features]`, not of length 1. Padded places are
+    masked; positions are not moved.
+    """
 
     config: TextConfig
 
     @nn.compact
     def __call__(self, tokens):
         c = self.config
-        table = lambda name, rows: self.param(name, nn.initializers.normal(0.02), (rows, c.width))
+
+        def table(name, rows):
+            return self.param(name, nn.initializers.normal(0.02), (rows, c.width))
+
         places = table("positions", c.positions)[: tokens.shape[-1]] + table("types", c.types)[:1]
         x = table("words", c.vocabulary)[tokens]
         x = norm(EPSILON, "norm")(x + places.reshape((1,) * (x.ndim - 2) + places.shape))
@@ -49,5 +63,6 @@ def check_tokens(tokens, config: TextConfig) -> None:
     """
     if tokens.size and (int(tokens.max()) >= config.vocabulary or int(tokens.min()) < 0):
         raise Refusal(
-            f"token {int(tokens.max())} is not among the {config.vocabulary} words of this model: its tokenizer.json belongs to another"
+            f"token {int(tokens.max())} is not among the {config.vocabulary} words of this model: "
+            "its tokenizer.json belongs to another"
         )

@@ -1,7 +1,9 @@
-"""`python -m sae.biomedclip.convert --from DIR --to DIR`: the published files of BiomedCLIP as ours. PyTorch is not needed.
+"""`python -m sae.biomedclip.convert --from DIR --to DIR`: the published files of BiomedCLIP as
+ours. PyTorch is not needed.
 
-DIR holds open_clip_pytorch_model.bin or a .safetensors file, open_clip_config.json and tokenizer.json, as published under
-microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224. The result holds model.npz, config.json and tokenizer.json.
+DIR holds open_clip_pytorch_model.bin or a .safetensors file, open_clip_config.json and
+tokenizer.json, as published under microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224. The
+result holds model.npz, config.json and tokenizer.json.
 """
 
 import argparse
@@ -35,11 +37,20 @@ NAMES = (
     (r"^text\.transformer\.embeddings\.token_type_embeddings\.weight$", "text/types"),
     (r"^text\.transformer\.embeddings\.LayerNorm\.", "text/norm/"),
     (r"^text\.transformer\.encoder\.layer\.(\d+)\.attention\.self\.(\w+)\.", r"text/layer_\1/\2/"),
-    (r"^text\.transformer\.encoder\.layer\.(\d+)\.attention\.output\.dense\.", r"text/layer_\1/out/"),
-    (r"^text\.transformer\.encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\.", r"text/layer_\1/norm_attention/"),
+    (
+        r"^text\.transformer\.encoder\.layer\.(\d+)\.attention\.output\.dense\.",
+        r"text/layer_\1/out/",
+    ),
+    (
+        r"^text\.transformer\.encoder\.layer\.(\d+)\.attention\.output\.LayerNorm\.",
+        r"text/layer_\1/norm_attention/",
+    ),
     (r"^text\.transformer\.encoder\.layer\.(\d+)\.intermediate\.dense\.", r"text/layer_\1/fc1/"),
     (r"^text\.transformer\.encoder\.layer\.(\d+)\.output\.dense\.", r"text/layer_\1/fc2/"),
-    (r"^text\.transformer\.encoder\.layer\.(\d+)\.output\.LayerNorm\.", r"text/layer_\1/norm_output/"),
+    (
+        r"^text\.transformer\.encoder\.layer\.(\d+)\.output\.LayerNorm\.",
+        r"text/layer_\1/norm_output/",
+    ),
     (r"^text\.proj\.0\.", "text/project_0/"),
     (r"^text\.proj\.2\.", "text/project_1/"),
 )
@@ -47,7 +58,8 @@ NAMES = (
 
 
 def converted(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Parameters of ours from the published tensors; dense kernels are transposed, the patch convolution becomes a matrix.
+    """Parameters of ours from the published tensors; dense kernels are transposed, the patch
+    convolution becomes a matrix.
 
     Raises:
       Refusal: a tensor whose name is not known.
@@ -70,9 +82,14 @@ def _our_name(name):
         path, count = re.subn(pattern, ours, name)
         if count:
             path = path.removesuffix("weight") + "kernel" if path.endswith("/weight") else path
-            return path.removesuffix("kernel") + "scale" if re.search(r"/norm\w*/kernel$", path) else path
+            return (
+                path.removesuffix("kernel") + "scale"
+                if re.search(r"/norm\w*/kernel$", path)
+                else path
+            )
     raise Refusal(
-        f"the tensor {name} is not BiomedCLIP's: convert the files of microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
+        f"the tensor {name} is not BiomedCLIP's: convert the files of "
+        "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
     )
 
 
@@ -81,29 +98,56 @@ def _turned(array, path):
         return array.transpose(2, 3, 1, 0).reshape(-1, array.shape[0])
     if path.endswith("/kernel"):
         return array.T
-    return array.reshape(-1) if path.endswith("cls_token") else array[0] if path.endswith("pos_embed") else array
+    return (
+        array.reshape(-1)
+        if path.endswith("cls_token")
+        else array[0]
+        if path.endswith("pos_embed")
+        else array
+    )
 
 
 def sizes(
-    params: dict[str, Any], heads: tuple[int, int] | None = None, context: int = 256, patch: int | None = None
+    params: dict[str, Any],
+    heads: tuple[int, int] | None = None,
+    context: int = 256,
+    patch: int | None = None,
 ) -> ClipConfig:
-    """Sizes read from the shapes of parameters; heads (vision, text) default to width / 64, as in BiomedCLIP."""
+    """Sizes read from the shapes of parameters; heads (vision, text) default to width / 64, as in
+    BiomedCLIP.
+    """
     visual, text = params["visual"], params["text"]
     width, wide = visual["cls_token"].size, text["words"].shape[1]
     patch = patch or round((visual["patch_embed"]["kernel"].shape[0] / 3) ** 0.5)
     side = round((visual["pos_embed"].shape[0] - 1) ** 0.5)
-    count = lambda tree, prefix: sum(name.startswith(prefix) for name in tree)
+
+    def count(tree, prefix):
+        return sum(name.startswith(prefix) for name in tree)
+
     heads = heads or (width // 64, wide // 64)
     return ClipConfig(
         VisionConfig(
-            side * patch, patch, width, count(visual, "block_"), heads[0], visual["block_0"]["fc1"]["kernel"].shape[1],
+            side * patch,
+            patch,
+            width,
+            count(visual, "block_"),
+            heads[0],
+            visual["block_0"]["fc1"]["kernel"].shape[1],
             visual["head"]["kernel"].shape[1],
         ),
         TextConfig(
-            text["words"].shape[0], text["positions"].shape[0], text["types"].shape[0], context, wide, count(text, "layer_"), heads[1],
-            text["layer_0"]["fc1"]["kernel"].shape[1], text["project_0"]["kernel"].shape[1], text["project_1"]["kernel"].shape[1],
+            text["words"].shape[0],
+            text["positions"].shape[0],
+            text["types"].shape[0],
+            context,
+            wide,
+            count(text, "layer_"),
+            heads[1],
+            text["layer_0"]["fc1"]["kernel"].shape[1],
+            text["project_0"]["kernel"].shape[1],
+            text["project_1"]["kernel"].shape[1],
         ),
-    )  # fmt: skip
+    )
 
 
 def read_tensors(folder: Path) -> dict[str, np.ndarray]:
@@ -117,14 +161,19 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
         try:
             from safetensors.numpy import load_file
         except ImportError:
-            raise Refusal("reading .safetensors needs the package safetensors: pip install 'latentax[films]'") from None
+            raise Refusal(
+                "reading .safetensors needs the package safetensors: pip install 'latentax[films]'"
+            ) from None
         try:
             return load_file(safe[0])
         except Exception as error:
             raise Refusal(f"{safe[0]} cannot be read ({error}): download it again") from None
     if torch:
         return read_torch(torch[0])
-    raise Refusal(f"{folder} holds no .safetensors and no .bin file: download open_clip_pytorch_model.bin there")
+    raise Refusal(
+        f"{folder} holds no .safetensors and no .bin file: download open_clip_pytorch_model.bin "
+        "there"
+    )
 
 
 def convert(source: Path, target: Path) -> ClipConfig:
@@ -144,10 +193,22 @@ def convert(source: Path, target: Path) -> ClipConfig:
     params = converted(read_tensors(source))
     heads = shape.get("heads")
     try:
-        config = sizes(params, tuple(heads) if heads else None, shape.get("text_cfg", {}).get("context_length", 256))
+        config = sizes(
+            params,
+            tuple(heads) if heads else None,
+            shape.get("text_cfg", {}).get("context_length", 256),
+        )
     except KeyError as error:
-        raise Refusal(f"the tensors in {source} lack {error}: these are not all of BiomedCLIP's, download them again") from None
-    config = ClipConfig(config.vision, config.text, tuple(seen.get("mean", config.mean)), tuple(seen.get("std", config.std)))
+        raise Refusal(
+            f"the tensors in {source} lack {error}: these are not all of BiomedCLIP's, download "
+            "them again"
+        ) from None
+    config = ClipConfig(
+        config.vision,
+        config.text,
+        tuple(seen.get("mean", config.mean)),
+        tuple(seen.get("std", config.std)),
+    )
     with writing(target):
         model.save(params, to_dict(config), target)
         if (source / "tokenizer.json").is_file():
@@ -158,8 +219,12 @@ def convert(source: Path, target: Path) -> ClipConfig:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m sae.biomedclip.convert", description=__doc__.splitlines()[0])
-    parser.add_argument("--from", dest="source", type=Path, required=True, help="folder with the published files")
+    parser = argparse.ArgumentParser(
+        prog="python -m sae.biomedclip.convert", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--from", dest="source", type=Path, required=True, help="folder with the published files"
+    )
     parser.add_argument("--to", dest="target", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     try:
@@ -168,7 +233,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     print(
-        f"wrote {options.target}: images of {config.vision.size} pixels, texts of {config.text.context} tokens, "
+        f"wrote {options.target}: images of {config.vision.size} pixels, texts of "
+        f"{config.text.context} tokens, "
         f"{config.vision.features} features"
     )
     if not (options.target / "tokenizer.json").exists():

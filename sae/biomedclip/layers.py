@@ -1,4 +1,6 @@
-"""What the two towers share. Numbers stay in the precision of the parameters, so that float64 checks are possible."""
+"""What the two towers share. Numbers stay in the precision of the parameters, so that float64
+checks are possible.
+"""
 
 import flax.linen as nn
 import jax
@@ -6,7 +8,9 @@ import jax.numpy as jnp
 
 
 def attention(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None = None) -> jax.Array:
-    """`softmax(q k^T / sqrt(d)) v` with `[..., tokens, heads, d]`; keys where `mask` `[..., tokens]` is false are not seen."""
+    """`softmax(q k^T / sqrt(d)) v` with `[..., tokens, heads, d]`; keys where `mask` `[...,
+    tokens]` is false are not seen.
+    """
     scores = jnp.einsum("...qhd,...khd->...hqk", q, k) / q.shape[-1] ** 0.5
     if mask is not None:
         scores = jnp.where(mask[..., None, None, :], scores, jnp.finfo(scores.dtype).min)

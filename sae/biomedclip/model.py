@@ -47,13 +47,17 @@ def of_length_one(features: jax.Array) -> jax.Array:
 
 
 def similarity(params: Params, image: jax.Array, text: jax.Array) -> jax.Array:
-    """Logits `[B, T]` of every image for every text, from raw features: `exp(logit_scale) * cosine`."""
+    """Logits `[B, T]` of every image for every text, from raw features: `exp(logit_scale) *
+    cosine`.
+    """
     return jnp.exp(params["logit_scale"]) * of_length_one(image) @ of_length_one(text).T
 
 
 def save(params: Params, config: dict[str, Any], folder: Path) -> None:
     """model.npz and config.json; the latter last, so that a folder with one is whole."""
-    write_arrays(folder / "model.npz", {"/".join(path): a for path, a in flatten_dict(params).items()})
+    write_arrays(
+        folder / "model.npz", {"/".join(path): a for path, a in flatten_dict(params).items()}
+    )
     write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
@@ -66,7 +70,12 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
     folder = Path(folder)
     try:
         config = from_dict(ClipConfig, json.loads((folder / "config.json").read_text()))
-        params = unflatten_dict({tuple(name.split("/")): jnp.asarray(a) for name, a in read_arrays(folder / "model.npz").items()})
+        params = unflatten_dict(
+            {
+                tuple(name.split("/")): jnp.asarray(a)
+                for name, a in read_arrays(folder / "model.npz").items()
+            }
+        )
     except FileNotFoundError as error:
         raise Refusal(
             f"there is no converted model in {folder} ({error.filename} is missing): "
@@ -77,8 +86,13 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
     wanted = flatten_dict(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     found = flatten_dict(params)
     wrong = [
-        path for path in set(wanted) | set(found) if getattr(wanted.get(path), "shape", 0) != getattr(found.get(path), "shape", 1)
+        path
+        for path in set(wanted) | set(found)
+        if getattr(wanted.get(path), "shape", 0) != getattr(found.get(path), "shape", 1)
     ]
     if wrong:
-        raise Refusal(f"the model in {folder} does not fit its config.json at {'/'.join(sorted(wrong)[0])}: convert it again")
+        raise Refusal(
+            f"the model in {folder} does not fit its config.json at {'/'.join(sorted(wrong)[0])}: "
+            "convert it again"
+        )
     return params, config

@@ -1,4 +1,6 @@
-"""Films as BiomedCLIP sees them: shorter side to 224 (bicubic, antialiased), the middle, RGB, normalised."""
+"""Films as BiomedCLIP sees them: shorter side to 224 (bicubic, antialiased), the middle, RGB,
+normalised.
+"""
 
 import numpy as np
 
@@ -6,7 +8,9 @@ from sae.biomedclip.config import ClipConfig
 
 
 def prepared(film: np.ndarray, config: ClipConfig) -> np.ndarray:
-    """uint8 `[H, W]` or `[H, W, 3]` as uint8 `[size, size, 3]`. Resized and cropped before grey becomes RGB, as torchvision does."""
+    """uint8 `[H, W]` or `[H, W, 3]` as uint8 `[size, size, 3]`. Resized and cropped before grey
+    becomes RGB, as torchvision does.
+    """
     from PIL import Image
 
     image, size = Image.fromarray(film), config.vision.size
@@ -14,7 +18,9 @@ def prepared(film: np.ndarray, config: ClipConfig) -> np.ndarray:
     short, long = min(wide, high), max(wide, high)
     if short != size:
         grown = int(size * long / short)
-        image = image.resize((size, grown) if wide <= high else (grown, size), Image.Resampling.BICUBIC)
+        image = image.resize(
+            (size, grown) if wide <= high else (grown, size), Image.Resampling.BICUBIC
+        )
     left, top = (round((n - size) / 2) for n in image.size)
     return np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
 
@@ -22,5 +28,7 @@ def prepared(film: np.ndarray, config: ClipConfig) -> np.ndarray:
 def normalised(pixels, config: ClipConfig):
     """uint8 `[..., 3]` as float32, `(pixels / 255 - mean) / std`; NumPy's or JAX's arrays."""
     shape = (1,) * (pixels.ndim - 1) + (3,)
-    mean, std = (np.array(values, np.float32).reshape(shape) for values in (config.mean, config.std))
+    mean, std = (
+        np.array(values, np.float32).reshape(shape) for values in (config.mean, config.std)
+    )
     return (pixels.astype(np.float32) / np.float32(255) - mean) / std

@@ -1,4 +1,6 @@
-"""Reports as token numbers, with the tokenizer.json of the model. Needs the package tokenizers (extra "films")."""
+"""Reports as token numbers, with the tokenizer.json of the model. Needs the package tokenizers
+(extra "films").
+"""
 
 import html
 from pathlib import Path
@@ -20,7 +22,9 @@ class ReportTokenizer:
         try:
             from tokenizers import Tokenizer
         except ImportError:
-            raise Refusal("reports need the package tokenizers: pip install 'latentax[films]'") from None
+            raise Refusal(
+                "reports need the package tokenizers: pip install 'latentax[films]'"
+            ) from None
         if not Path(path).is_file():
             raise Refusal(f"there is no {path}: convert the model together with its tokenizer.json")
         try:
@@ -34,13 +38,19 @@ class ReportTokenizer:
         self._tokenizer.enable_truncation(context)
 
     def __call__(self, texts: list[str]) -> np.ndarray:
-        """Special tokens are set by the tokenizer; longer texts lose their end, but not the closing token."""
+        """Special tokens are set by the tokenizer; longer texts lose their end, but not the closing
+        token.
+        """
         out = np.zeros((len(texts), self.context), np.int32)
-        for row, encoding in enumerate(self._tokenizer.encode_batch([clean(text) for text in texts])):
+        for row, encoding in enumerate(
+            self._tokenizer.encode_batch([clean(text) for text in texts])
+        ):
             out[row, : len(encoding.ids)] = encoding.ids
         return out
 
 
 def clean(text: str) -> str:
-    """Character references resolved, white space made single, as open_clip does (but for ftfy's repairs of broken encodings)."""
+    """Character references resolved, white space made single, as open_clip does (but for ftfy's
+    repairs of broken encodings).
+    """
     return " ".join(html.unescape(html.unescape(text)).split())

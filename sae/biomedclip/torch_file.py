@@ -1,6 +1,8 @@
-"""Tensors of a file that `torch.save` wrote, without PyTorch: a zip archive with a pickle of names and one file per storage.
+"""Tensors of a file that `torch.save` wrote, without PyTorch: a zip archive with a pickle of names
+and one file per storage.
 
-The pickle may name only what state dictionaries need; anything else is refused, so that a file cannot run code.
+The pickle may name only what state dictionaries need; anything else is refused, so that a file
+cannot run code.
 """
 
 import collections
@@ -14,9 +16,16 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 
 STORAGES = {
-    "FloatStorage": np.float32, "DoubleStorage": np.float64, "HalfStorage": np.float16, "LongStorage": np.int64,
-    "IntStorage": np.int32, "ShortStorage": np.int16, "CharStorage": np.int8, "ByteStorage": np.uint8, "BoolStorage": np.bool_,
-}  # fmt: skip
+    "FloatStorage": np.float32,
+    "DoubleStorage": np.float64,
+    "HalfStorage": np.float16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
 """Names of PyTorch's storages, and what their bytes are."""
 
 
@@ -28,23 +37,45 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = next((name for name in archive.namelist() if name.endswith("/data.pkl") or name == "data.pkl"), None)
+            inside = next(
+                (
+                    name
+                    for name in archive.namelist()
+                    if name.endswith("/data.pkl") or name == "data.pkl"
+                ),
+                None,
+            )
             if inside is None:
-                raise Refusal(f"{path} is no file of torch.save (there is no data.pkl inside): download it again")
+                raise Refusal(
+                    f"{path} is no file of torch.save (there is no data.pkl inside): download it "
+                    "again"
+                )
             found = _Reader(archive, inside.removesuffix("data.pkl")).load()
-    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        pickle.UnpicklingError,
+        EOFError,
+        KeyError,
+        ValueError,
+        OSError,
+    ) as error:
         raise Refusal(
-            f"{path} cannot be read as a file of torch.save ({error}): download it again, or use its .safetensors form"
+            f"{path} cannot be read as a file of torch.save ({error}): download it again, or use "
+            "its .safetensors form"
         ) from None
     tensors = found.get("state_dict", found)
     return {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
 
 
-def rebuilt(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> np.ndarray:
+def rebuilt(
+    storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
+) -> np.ndarray:
     """A tensor of a storage, as torch._utils._rebuild_tensor_v2 takes it."""
     last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if size else offset
     if min((*size, 1)) > 0 and last >= len(storage):
-        raise ValueError(f"a tensor of size {tuple(size)} reaches beyond its storage of {len(storage)} numbers")
+        raise ValueError(
+            f"a tensor of size {tuple(size)} reaches beyond its storage of {len(storage)} numbers"
+        )
     steps = tuple(s * storage.itemsize for s in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()
 

@@ -1,4 +1,6 @@
-"""What every source of data gives: cases with patients, labels, reports, and films that are read when they are needed."""
+"""What every source of data gives: cases with patients, labels, reports, and films that are read
+when they are needed.
+"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,9 +11,21 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 
 CHEXPERT = (
-    "No Finding", "Enlarged Cardiomediastinum", "Cardiomegaly", "Lung Opacity", "Lung Lesion", "Edema", "Consolidation", "Pneumonia",
-    "Atelectasis", "Pneumothorax", "Pleural Effusion", "Pleural Other", "Fracture", "Support Devices",
-)  # fmt: skip
+    "No Finding",
+    "Enlarged Cardiomediastinum",
+    "Cardiomegaly",
+    "Lung Opacity",
+    "Lung Lesion",
+    "Edema",
+    "Consolidation",
+    "Pneumonia",
+    "Atelectasis",
+    "Pneumothorax",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Fracture",
+    "Support Devices",
+)
 """The fourteen observations of the CheXpert labeler, in the order of its files."""
 
 
@@ -28,11 +42,15 @@ class Cases:
     labels: np.ndarray
     """float32 `[N, C]`."""
     read: Callable[[int], np.ndarray]
-    """The film of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that is damaged."""
+    """The film of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that is
+    damaged.
+    """
     reports: tuple[str, ...] = ()
     """Their texts; empty: there are none."""
     acquisition: dict[str, np.ndarray] = field(default_factory=dict)
-    """Numbers `[N]` about how films were taken (view, device, exposure, ...), for telling artifacts."""
+    """Numbers `[N]` about how films were taken (view, device, exposure, ...), for telling
+    artifacts.
+    """
     split: tuple[str, ...] = ()
     """"train", "validate" or "test" per film, if the source decides; empty: it does not."""
     skipped: tuple[tuple[str, str], ...] = ()
@@ -49,11 +67,16 @@ class Cases:
         if len(set(self.ids)) != len(self.ids):
             twice = Counter(self.ids).most_common(1)[0][0]
             raise Refusal(
-                f"the name {twice} stands for several films of {self.source or 'the data'}: give each a name of its own"
+                f"the name {twice} stands for several films of {self.source or 'the data'}: give "
+                "each a name of its own"
             )
 
     def _why(self):
-        return f": all {len(self.skipped)} were skipped, the first because {self.skipped[0][1]}" if self.skipped else ""
+        return (
+            f": all {len(self.skipped)} were skipped, the first because {self.skipped[0][1]}"
+            if self.skipped
+            else ""
+        )
 
 
 class Unreadable(Exception):
@@ -63,17 +86,30 @@ class Unreadable(Exception):
 def take(cases: Cases, rows: np.ndarray) -> Cases:
     """The cases of these rows, in their order."""
     rows = np.asarray(rows)
-    pick = lambda values: tuple(values[i] for i in rows) if values else ()
+
+    def pick(values):
+        return tuple(values[i] for i in rows) if values else ()
+
     return Cases(
-        pick(cases.ids), pick(cases.patients), cases.findings, cases.labels[rows], lambda i: cases.read(int(rows[i])),
-        pick(cases.reports), {name: a[rows] for name, a in cases.acquisition.items()}, pick(cases.split), cases.skipped, cases.source,
-    )  # fmt: skip
+        pick(cases.ids),
+        pick(cases.patients),
+        cases.findings,
+        cases.labels[rows],
+        lambda i: cases.read(int(rows[i])),
+        pick(cases.reports),
+        {name: a[rows] for name, a in cases.acquisition.items()},
+        pick(cases.split),
+        cases.skipped,
+        cases.source,
+    )
 
 
 def read_all(
     cases: Cases, prepare: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[str, str], ...]]:
-    """All films, prepared to one shape; `(films [n, ...], their rows, the skipped ones with reasons)`."""
+    """All films, prepared to one shape; `(films [n, ...], their rows, the skipped ones with
+    reasons)`.
+    """
     films, rows, skipped = [], [], []
     for number, name in enumerate(cases.ids):
         try:
@@ -82,7 +118,10 @@ def read_all(
         except Unreadable as trouble:
             skipped.append((name, str(trouble)))
     if not films:
-        raise Refusal(f"none of the {len(cases)} films of {cases.source} could be read; the first: {skipped[0][1]}")
+        raise Refusal(
+            f"none of the {len(cases)} films of {cases.source} could be read; the first: "
+            f"{skipped[0][1]}"
+        )
     return np.stack(films), np.array(rows), tuple(skipped)
 
 
@@ -95,7 +134,8 @@ def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
     missing = [name for name in names if name not in cases.findings]
     if missing:
         raise Refusal(
-            f"there is no label column {', '.join(missing)} in {cases.source or 'the data'}; it has {', '.join(cases.findings)}: "
+            f"there is no label column {', '.join(missing)} in {cases.source or 'the data'}; it "
+            f"has {', '.join(cases.findings)}: "
             "choose findings among these"
         )
     return cases.labels[:, [cases.findings.index(name) for name in names]]
@@ -105,31 +145,43 @@ SIDES = ("train", "validate", "test")
 
 
 def check_split(cases: Cases) -> None:
-    """Refuse a source's split that says something else than `SIDES`, or puts a patient on two of them.
+    """Refuse a source's split that says something else than `SIDES`, or puts a patient on two of
+    them.
 
     Raises:
       Refusal: naming the word or the patient.
     """
     unknown = sorted(set(cases.split) - set(SIDES))
     if unknown:
-        raise Refusal(f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, validate or test")
+        raise Refusal(
+            f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, "
+            "validate or test"
+        )
     where = {}
-    for patient, side in zip(cases.patients, cases.split, strict=False):  # without a split there is nothing to see
+    for patient, side in zip(
+        cases.patients, cases.split, strict=False
+    ):  # without a split there is nothing to see
         other = where.setdefault(patient, side)
         if other != side:
             both = " and ".join(sorted((other, side), key=SIDES.index))
-            raise Refusal(f"patient {patient} is in both {both} of {cases.source}: split by patient")
+            raise Refusal(
+                f"patient {patient} is in both {both} of {cases.source}: split by patient"
+            )
 
 
-def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = (0.6, 0.2)) -> dict[str, np.ndarray]:
-    """Rows of "train", "validate" and "test"; every patient is on one side only. The source's own split has the last word.
+def split_by_patient(
+    cases: Cases, seed: int = 0, shares: tuple[float, float] = (0.6, 0.2)
+) -> dict[str, np.ndarray]:
+    """Rows of "train", "validate" and "test"; every patient is on one side only. The source's own
+    split has the last word.
 
     Args:
       seed: patients are shuffled with it.
       shares: of patients, for train and validate; the rest is for test.
 
     Raises:
-      Refusal: the source's split puts a patient on two sides or says something else, or a side would be empty.
+      Refusal: the source's split puts a patient on two sides or says something else, or a side
+        would be empty.
     """
     check_split(cases)
     if cases.split:
@@ -138,12 +190,15 @@ def split_by_patient(cases: Cases, seed: int = 0, shares: tuple[float, float] = 
         people = sorted(set(cases.patients))
         order = np.random.default_rng(seed).permutation(len(people))
         first, second = round(shares[0] * len(people)), round((shares[0] + shares[1]) * len(people))
-        side_of = {people[p]: SIDES[(rank >= first) + (rank >= second)] for rank, p in enumerate(order)}
+        side_of = {
+            people[p]: SIDES[(rank >= first) + (rank >= second)] for rank, p in enumerate(order)
+        }
         mine = np.array([side_of[person] for person in cases.patients])
     parts = {side: np.flatnonzero(mine == side) for side in SIDES}
     empty = [side for side, rows in parts.items() if not len(rows)]
     if empty:
         raise Refusal(
-            f"no film is left for {', '.join(empty)}: {len(set(cases.patients))} patients are too few, or the split has no such part"
+            f"no film is left for {', '.join(empty)}: {len(set(cases.patients))} patients are too "
+            "few, or the split has no such part"
         )
     return parts

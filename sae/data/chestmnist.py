@@ -1,4 +1,6 @@
-"""ChestMNIST: one .npz with small films of ChestX-ray14 and fourteen labels (MedMNIST; CC BY 4.0). It names no patients."""
+"""ChestMNIST: one .npz with small films of ChestX-ray14 and fourteen labels (MedMNIST; CC BY 4.0).
+It names no patients.
+"""
 
 from pathlib import Path
 
@@ -9,14 +11,27 @@ from sae.arrays import read_arrays
 from sae.data.cases import Cases
 
 FINDINGS = (
-    "Atelectasis", "Cardiomegaly", "Effusion", "Infiltration", "Mass", "Nodule", "Pneumonia", "Pneumothorax", "Consolidation", "Edema",
-    "Emphysema", "Fibrosis", "Pleural_Thickening", "Hernia",
-)  # fmt: skip
+    "Atelectasis",
+    "Cardiomegaly",
+    "Effusion",
+    "Infiltration",
+    "Mass",
+    "Nodule",
+    "Pneumonia",
+    "Pneumothorax",
+    "Consolidation",
+    "Edema",
+    "Emphysema",
+    "Fibrosis",
+    "Pleural_Thickening",
+    "Hernia",
+)
 SIDES = {"train": "train", "val": "validate", "test": "test"}
 
 
 def chestmnist(path: Path) -> Cases:
-    """All films of chestmnist.npz (or its 64, 128 and 224 forms), with the split of the file; every film counts as a patient.
+    """All films of chestmnist.npz (or its 64, 128 and 224 forms), with the split of the file; every
+    film counts as a patient.
 
     Raises:
       Refusal: no such file, or not with these arrays.
@@ -30,11 +45,22 @@ def chestmnist(path: Path) -> Cases:
     except (KeyError, ValueError) as error:
         raise Refusal(f"{path} is no ChestMNIST file ({error})") from None
     if told.ndim != 2 or told.shape[1] != len(FINDINGS):
-        raise Refusal(f"{path} has labels of shape {told.shape}, not [N, {len(FINDINGS)}]: is it another MedMNIST set?")
-    wrong = [side for side, rows in zip(SIDES, films, strict=True) if len(rows) != len(held[f"{side}_labels"]) or rows.ndim < 3]
+        raise Refusal(
+            f"{path} has labels of shape {told.shape}, not [N, {len(FINDINGS)}]: is it another "
+            "MedMNIST set?"
+        )
+    wrong = [
+        side
+        for side, rows in zip(SIDES, films, strict=True)
+        if len(rows) != len(held[f"{side}_labels"]) or rows.ndim < 3
+    ]
     if wrong:
-        raise Refusal(f"{path} has other numbers of films than of labels for {wrong[0]}: download it again")
+        raise Refusal(
+            f"{path} has other numbers of films than of labels for {wrong[0]}: download it again"
+        )
     split = tuple(name for side, name in zip(films, SIDES.values(), strict=True) for _ in side)
     together = np.concatenate(films)
     ids = tuple(f"chestmnist-{i:06d}" for i in range(len(together)))
-    return Cases(ids, ids, FINDINGS, told, lambda i: together[i], split=split, source=f"ChestMNIST in {path}")
+    return Cases(
+        ids, ids, FINDINGS, told, lambda i: together[i], split=split, source=f"ChestMNIST in {path}"
+    )

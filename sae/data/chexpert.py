@@ -15,8 +15,9 @@ COLUMNS = ("Path", "Frontal/Lateral", "AP/PA", *CHEXPERT)
 def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
     """Cases and the paths of their films.
 
-    With valid.csv, its films are the test side, and a tenth of the patients of train.csv, drawn once and for all, are the validation side.
-    Our choice, as CheXpert's own test films are not public. Without it the split is made later.
+    With valid.csv, its films are the test side, and a tenth of the patients of train.csv, drawn
+    once and for all, are the validation side. Our choice, as CheXpert's own test films are not
+    public. Without it the split is made later.
 
     Raises:
       Refusal: there is no table, or it lacks columns.
@@ -27,25 +28,42 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
     rows, told, sides = [], [], []
     for file, side in zip(tables, ("train", "test"), strict=False):
         found = read_table(file, COLUMNS)
-        numbers = [i for i, row in enumerate(found) if not frontal_only or row["Frontal/Lateral"] == "Frontal"]
+        numbers = [
+            i
+            for i, row in enumerate(found)
+            if not frontal_only or row["Frontal/Lateral"] == "Frontal"
+        ]
         rows += [found[i] for i in numbers]
         told.append(labels(found, CHEXPERT, file)[numbers])
         sides += [side] * len(numbers)
     if not rows:
         raise Refusal(f"the tables in {root} list no {'frontal ' if frontal_only else ''}film")
-    paths, patients = [root / _below(row["Path"]) for row in rows], tuple(_patient(row["Path"]) for row in rows)
+    paths, patients = (
+        [root / _below(row["Path"]) for row in rows],
+        tuple(_patient(row["Path"]) for row in rows),
+    )
     cases = Cases(
-        tuple(_below(row["Path"]) for row in rows), patients, CHEXPERT, np.concatenate(told), lambda i: read_film(paths[i]),
+        tuple(_below(row["Path"]) for row in rows),
+        patients,
+        CHEXPERT,
+        np.concatenate(told),
+        lambda i: read_film(paths[i]),
         acquisition={"AP view": np.array([row["AP/PA"] == "AP" for row in rows], np.float32)},
-        split=_with_validation(patients, sides) if len(tables) > 1 else (), source=f"CheXpert in {root}",
-    )  # fmt: skip
+        split=_with_validation(patients, sides) if len(tables) > 1 else (),
+        source=f"CheXpert in {root}",
+    )
     return cases, paths
 
 
 def _with_validation(patients, sides):
-    people = sorted({patient for patient, side in zip(patients, sides, strict=True) if side == "train"})
+    people = sorted(
+        {patient for patient, side in zip(patients, sides, strict=True) if side == "train"}
+    )
     held = set(np.random.default_rng(0).permutation(people)[: max(1, len(people) // 10)].tolist())
-    return tuple("validate" if side == "train" and p in held else side for p, side in zip(patients, sides, strict=True))
+    return tuple(
+        "validate" if side == "train" and p in held else side
+        for p, side in zip(patients, sides, strict=True)
+    )
 
 
 def _below(path: str) -> str:

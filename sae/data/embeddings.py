@@ -1,4 +1,5 @@
-"""Embeddings on disk: one .npz that says everything training needs, so that films are embedded once.
+"""Embeddings on disk: one .npz that says everything training needs, so that films are embedded
+once.
 
 format       "latentax-embeddings-1"
 ids          [N] names of the films, all different         patients  [N] whom each shows
@@ -37,19 +38,32 @@ class Embedded:
     has_films: bool = True
     """False if no film can be shown."""
     network: dict[str, np.ndarray] = field(default_factory=dict)
-    """Arrays of the small image network that made the image embeddings (see encoder.py), if it did."""
+    """Arrays of the small image network that made the image embeddings (see encoder.py), if it did.
+    """
 
 
 def save(embedded: Embedded, path: Path, paths: tuple[str, ...] = ()) -> None:
     """Write the file, whole or not at all."""
     cases = embedded.cases
-    text = lambda values: np.array(list(values), dtype=np.str_) if len(values) else None
+
+    def text(values):
+        return np.array(list(values), dtype=np.str_) if len(values) else None
+
     arrays = {
-        "format": np.array(FORMAT), "ids": text(cases.ids), "patients": text(cases.patients), "findings": text(cases.findings),
-        "labels": cases.labels, "image": embedded.image, "text": embedded.text, "split": text(cases.split),
-        "reports": text(cases.reports), "paths": text(paths), "encoder": np.array(embedded.encoder), "source": np.array(cases.source),
+        "format": np.array(FORMAT),
+        "ids": text(cases.ids),
+        "patients": text(cases.patients),
+        "findings": text(cases.findings),
+        "labels": cases.labels,
+        "image": embedded.image,
+        "text": embedded.text,
+        "split": text(cases.split),
+        "reports": text(cases.reports),
+        "paths": text(paths),
+        "encoder": np.array(embedded.encoder),
+        "source": np.array(cases.source),
         "skipped": np.array(cases.skipped, dtype=np.str_) if cases.skipped else None,
-    }  # fmt: skip
+    }
     arrays |= {f"acquisition/{name}": values for name, values in cases.acquisition.items()}
     arrays |= {f"network/{name}": values for name, values in embedded.network.items()}
     write_arrays(path, {name: a for name, a in arrays.items() if a is not None})
@@ -59,34 +73,54 @@ def load(path: str | Path) -> Embedded:
     """Read a file.
 
     Raises:
-      Refusal: it is not there, not of this format, its arrays do not fit together, or rows hold NaN.
+      Refusal: it is not there, not of this format, its arrays do not fit together, or rows hold
+        NaN.
     """
     path = Path(path)
     try:
         arrays = read_arrays(path)
     except FileNotFoundError:
-        raise Refusal(f"there is no file {path}: make one with python -m sae embed, or train on --data phantom") from None
+        raise Refusal(
+            f"there is no file {path}: make one with python -m sae embed, or train on --data "
+            "phantom"
+        ) from None
     except ValueError as error:
-        raise Refusal(f"{path} is no embeddings file ({error}): make one with python -m sae embed") from None
-    missing = [name for name in ("format", "ids", "patients", "findings", "labels") if name not in arrays]
+        raise Refusal(
+            f"{path} is no embeddings file ({error}): make one with python -m sae embed"
+        ) from None
+    missing = [
+        name for name in ("format", "ids", "patients", "findings", "labels") if name not in arrays
+    ]
     if missing or str(arrays.get("format")) != FORMAT:
         raise Refusal(
-            f"{path} is no {FORMAT} file (it lacks {', '.join(missing) or 'the right format entry'}): see sae/data/embeddings.py"
+            f"{path} is no {FORMAT} file (it lacks "
+            f"{', '.join(missing) or 'the right format entry'}): see sae/data/embeddings.py"
         )
     if "image" not in arrays and "text" not in arrays:
         raise Refusal(f"{path} holds neither image nor text embeddings")
     count = len(arrays["ids"])
     for name in ("patients", "labels", "image", "text", "split", "reports", "paths"):
         if name in arrays and len(arrays[name]) != count:
-            raise Refusal(f"{path} has {count} ids but {len(arrays[name])} rows of {name}: write it again")
-    if arrays["labels"].shape != (count, len(arrays["findings"])) or arrays["labels"].dtype.kind not in "fiub":
+            raise Refusal(
+                f"{path} has {count} ids but {len(arrays[name])} rows of {name}: write it again"
+            )
+    if (
+        arrays["labels"].shape != (count, len(arrays["findings"]))
+        or arrays["labels"].dtype.kind not in "fiub"
+    ):
         raise Refusal(
-            f"{path} has {len(arrays['findings'])} findings but labels of shape {arrays['labels'].shape} and type "
+            f"{path} has {len(arrays['findings'])} findings but labels of shape "
+            f"{arrays['labels'].shape} and type "
             f"{arrays['labels'].dtype}: write numbers [N, C]"
         )
     for name in arrays:
-        if name.startswith("acquisition/") and (arrays[name].shape != (count,) or arrays[name].dtype.kind not in "fiub"):
-            raise Refusal(f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one number per film")
+        if name.startswith("acquisition/") and (
+            arrays[name].shape != (count,) or arrays[name].dtype.kind not in "fiub"
+        ):
+            raise Refusal(
+                f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one "
+                "number per film"
+            )
     for name in ("image", "text"):
         if name in arrays:
             check_rows(arrays[name], f"{name} embeddings of {path}")
@@ -100,20 +134,27 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
       Refusal: naming the first bad row, or both widths.
     """
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
-        raise Refusal(f"the {what} have shape {rows.shape} and type {rows.dtype}, not numbers [N, D]: write them again")
+        raise Refusal(
+            f"the {what} have shape {rows.shape} and type {rows.dtype}, not numbers [N, D]: write "
+            "them again"
+        )
     if width is not None and rows.shape[1] != width:
         raise Refusal(
-            f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the same encoder and modality"
+            f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the "
+            "same encoder and modality"
         )
     bad = np.flatnonzero(~np.isfinite(rows).all(1))
     if len(bad):
         raise Refusal(
-            f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed these films again or leave them out"
+            f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed "
+            "these films again or leave them out"
         )
 
 
 def _embedded(arrays, path):
-    strings = lambda name: tuple(map(str, arrays[name])) if name in arrays else ()
+    def strings(name):
+        return tuple(map(str, arrays[name])) if name in arrays else ()
+
     paths = strings("paths")
 
     def read(row):
@@ -122,9 +163,31 @@ def _embedded(arrays, path):
         return read_film(Path(paths[row]))
 
     cases = Cases(
-        strings("ids"), strings("patients"), strings("findings"), arrays["labels"].astype(np.float32), read, strings("reports"),
-        {name.removeprefix("acquisition/"): a for name, a in arrays.items() if name.startswith("acquisition/")}, strings("split"),
-        tuple((str(a), str(b)) for a, b in arrays.get("skipped", ())), str(arrays.get("source", path)),
-    )  # fmt: skip
-    network = {name.removeprefix("network/"): a for name, a in arrays.items() if name.startswith("network/")}
-    return Embedded(cases, arrays.get("image"), arrays.get("text"), str(arrays.get("encoder", "unknown")), bool(paths), network)
+        strings("ids"),
+        strings("patients"),
+        strings("findings"),
+        arrays["labels"].astype(np.float32),
+        read,
+        strings("reports"),
+        {
+            name.removeprefix("acquisition/"): a
+            for name, a in arrays.items()
+            if name.startswith("acquisition/")
+        },
+        strings("split"),
+        tuple((str(a), str(b)) for a, b in arrays.get("skipped", ())),
+        str(arrays.get("source", path)),
+    )
+    network = {
+        name.removeprefix("network/"): a
+        for name, a in arrays.items()
+        if name.startswith("network/")
+    }
+    return Embedded(
+        cases,
+        arrays.get("image"),
+        arrays.get("text"),
+        str(arrays.get("encoder", "unknown")),
+        bool(paths),
+        network,
+    )

@@ -1,4 +1,6 @@
-"""Reading one film from a file: JPEG, PNG and the like with Pillow, DICOM with pydicom, as bytes with bright bone."""
+"""Reading one film from a file: JPEG, PNG and the like with Pillow, DICOM with pydicom, as bytes
+with bright bone.
+"""
 
 from pathlib import Path
 
@@ -30,7 +32,9 @@ def read_film(path: Path) -> np.ndarray:
                 return to_bytes(np.asarray(image, np.float64))
             return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise Unreadable(str(error).splitlines()[0][:200] if str(error) else type(error).__name__) from None
+        raise Unreadable(
+            str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        ) from None
 
 
 def to_bytes(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
@@ -43,8 +47,9 @@ def to_bytes(values: np.ndarray, low: float | None = None, high: float | None = 
 def read_dicom(path: Path) -> np.ndarray:
     """The film of a DICOM file as uint8 `[H, W]`, bone bright.
 
-    The rescale is applied, then the first linear window (centre and width, by the formula of DICOM PS3.3 C.11.2.1.2.1), or else the
-    whole range of the stored numbers; MONOCHROME1 is turned over, as its small numbers are bright.
+    The rescale is applied, then the first linear window (centre and width, by the formula of DICOM
+    PS3.3 C.11.2.1.2.1), or else the whole range of the stored numbers; MONOCHROME1 is turned over,
+    as its small numbers are bright.
 
     Raises:
       Unreadable: no pixels, several frames, colour, or damage.
@@ -57,7 +62,9 @@ def read_dicom(path: Path) -> np.ndarray:
     try:
         data = pydicom.dcmread(path)
         values = data.pixel_array.astype(np.float64)
-        values = values * float(data.get("RescaleSlope", 1) or 1) + float(data.get("RescaleIntercept", 0) or 0)
+        values = values * float(data.get("RescaleSlope", 1) or 1) + float(
+            data.get("RescaleIntercept", 0) or 0
+        )
         window = _first(data.get("WindowCenter")), _first(data.get("WindowWidth"))
         turned = data.get("PhotometricInterpretation", "MONOCHROME2") == "MONOCHROME1"
     except Exception as error:  # pydicom and its decoders raise their own kinds
@@ -79,10 +86,16 @@ def _first(value):
         return float(value[0]) if len(value) else None
 
 
-def windowed(values: np.ndarray, centre: float | None, width: float | None, turned: bool) -> np.ndarray:
-    """Numbers as uint8 through a window; without one (or with a width of at most 1) through their whole range."""
+def windowed(
+    values: np.ndarray, centre: float | None, width: float | None, turned: bool
+) -> np.ndarray:
+    """Numbers as uint8 through a window; without one (or with a width of at most 1) through their
+    whole range.
+    """
     if centre is None or width is None or width <= 1:
         shown = to_bytes(values)
     else:
-        shown = np.round(255 * np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)).astype(np.uint8)
+        shown = np.round(255 * np.clip((values - (centre - 0.5)) / (width - 1) + 0.5, 0, 1)).astype(
+            np.uint8
+        )
     return 255 - shown if turned else shown

@@ -1,4 +1,6 @@
-"""A folder of films with a table of your own: columns path and patient, findings, and perhaps report, split and acquisition numbers."""
+"""A folder of films with a table of your own: columns path and patient, findings, and perhaps
+report, split and acquisition numbers.
+"""
 
 from pathlib import Path
 
@@ -10,11 +12,15 @@ from sae.data.films import read_film
 from sae.data.tables import labels, read_table
 
 
-def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
-    """Cases and the paths of their films (JPEG, PNG, DICOM), which the table gives relative to itself.
+def folder(
+    table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] = ()
+) -> tuple[Cases, list[Path]]:
+    """Cases and the paths of their films (JPEG, PNG, DICOM), which the table gives relative to
+    itself.
 
     Args:
-      table: a .csv with the columns path, patient, every finding (1, 0, -1 or blank), and perhaps report and split.
+      table: a .csv with the columns path, patient, every finding (1, 0, -1 or blank), and perhaps
+        report and split.
       findings: names of label columns; none: films without labels, for explaining them.
       acquisition: names of columns with numbers about how films were taken.
 
@@ -27,15 +33,26 @@ def folder(table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] 
     for number, row in enumerate(rows, 2):
         for name in ("path", "patient"):
             if not (row[name] or "").strip():
-                raise Refusal(f"row {number} of {table} names no {name}: every film needs a path and a patient")
+                raise Refusal(
+                    f"row {number} of {table} names no {name}: every film needs a path and a "
+                    "patient"
+                )
     paths = [table.parent / row["path"] for row in rows]
-    has = lambda name: name in rows[0]
+
+    def has(name):
+        return name in rows[0]
+
     cases = Cases(
-        tuple(row["path"] for row in rows), tuple(row["patient"] for row in rows), findings, labels(rows, findings, table),
-        lambda i: read_film(paths[i]), tuple(row["report"] or "" for row in rows) if has("report") else (),
-        {name: _numbers(rows, name, table) for name in acquisition}, tuple(row["split"] for row in rows) if has("split") else (),
+        tuple(row["path"] for row in rows),
+        tuple(row["patient"] for row in rows),
+        findings,
+        labels(rows, findings, table),
+        lambda i: read_film(paths[i]),
+        tuple(row["report"] or "" for row in rows) if has("report") else (),
+        {name: _numbers(rows, name, table) for name in acquisition},
+        tuple(row["split"] for row in rows) if has("split") else (),
         source=str(table),
-    )  # fmt: skip
+    )
     check_split(cases)
     return cases, paths
 
@@ -44,4 +61,6 @@ def _numbers(rows, name, table):
     try:
         return np.array([float(row[name]) for row in rows], np.float32)
     except (TypeError, ValueError) as error:
-        raise Refusal(f"column {name} of {table} holds something that is no number ({error})") from None
+        raise Refusal(
+            f"column {name} of {table} holds something that is no number ({error})"
+        ) from None

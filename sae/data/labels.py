@@ -8,7 +8,9 @@ from jaxrl.train.errors import Refusal
 
 Policy = Literal["ignore", "zeros", "ones", "soft"]
 SOFT_ONES, SOFT_ZEROS = (0.55, 0.85), (0.0, 0.3)
-"""Ranges that soft targets are drawn from, for findings that are usually present where a report hesitates, and for the others."""
+"""Ranges that soft targets are drawn from, for findings that are usually present where a report
+hesitates, and for the others.
+"""
 USUALLY_PRESENT = ("Atelectasis", "Edema")
 """Findings for which an uncertain label is usually taken as present."""
 
@@ -24,7 +26,8 @@ def targets(
 
     Args:
       labels: 1, 0, -1 (uncertain) or NaN (not mentioned), `[N, C]`.
-      uncertain: ignore (masked out), zeros, ones, or soft: drawn uniformly from `SOFT_ONES` for `USUALLY_PRESENT`, else `SOFT_ZEROS`.
+      uncertain: ignore (masked out), zeros, ones, or soft: drawn uniformly from `SOFT_ONES` for
+        `USUALLY_PRESENT`, else `SOFT_ZEROS`.
       unmentioned: ignore, or zeros.
       findings: names of the columns; only soft needs them.
       seed: of the draws.
@@ -37,7 +40,8 @@ def targets(
     if len(bad):
         row, column = bad[0]
         raise Refusal(
-            f"label {labels[row, column]:g} at row {row}, column {column}, is none of 1, 0, -1 and blank: mend the table"
+            f"label {labels[row, column]:g} at row {row}, column {column}, is none of 1, 0, -1 and "
+            "blank: mend the table"
         )
     doubtful, silent = labels == -1, np.isnan(labels)
     value = np.where(doubtful | silent, 0, labels).astype(np.float32)
@@ -48,9 +52,12 @@ def targets(
         value[doubtful] = 1
     elif uncertain == "soft":
         ranges = np.array(
-            [SOFT_ONES if name in USUALLY_PRESENT else SOFT_ZEROS for name in findings] or [SOFT_ZEROS] * labels.shape[1]
+            [SOFT_ONES if name in USUALLY_PRESENT else SOFT_ZEROS for name in findings]
+            or [SOFT_ZEROS] * labels.shape[1]
         )
-        drawn = np.random.default_rng(seed).uniform(ranges[:, 0][None], ranges[:, 1][None], labels.shape)
+        drawn = np.random.default_rng(seed).uniform(
+            ranges[:, 0][None], ranges[:, 1][None], labels.shape
+        )
         value[doubtful] = drawn[doubtful]
     if unmentioned == "ignore":
         mask[silent] = 0
@@ -58,14 +65,20 @@ def targets(
 
 
 def three_classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The policy "multiclass": int32 classes 0 absent, 1 present, 2 uncertain, and a float32 mask of what is mentioned, `[N, C]` each."""
+    """The policy "multiclass": int32 classes 0 absent, 1 present, 2 uncertain, and a float32 mask
+    of what is mentioned, `[N, C]` each.
+    """
     labels = np.asarray(labels, np.float32)
     known = ~np.isnan(labels)
-    return np.where(known, np.where(labels == -1, 2, labels), 0).astype(np.int32), known.astype(np.float32)
+    return np.where(known, np.where(labels == -1, 2, labels), 0).astype(np.int32), known.astype(
+        np.float32
+    )
 
 
 def clear_when_normal(labels: np.ndarray, findings: tuple[str, ...]) -> np.ndarray:
-    """Labels with everything not mentioned set to 0 where "No Finding" is 1, but for support devices."""
+    """Labels with everything not mentioned set to 0 where "No Finding" is 1, but for support
+    devices.
+    """
     if "No Finding" not in findings:
         return labels
     cleared, normal = labels.copy(), labels[:, findings.index("No Finding")] == 1

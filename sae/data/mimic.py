@@ -1,4 +1,6 @@
-"""MIMIC-CXR-JPG (PhysioNet, credentialed), as it is laid out there: films, labels, metadata, the official split, reports beside it."""
+"""MIMIC-CXR-JPG (PhysioNet, credentialed), as it is laid out there: films, labels, metadata, the
+official split, reports beside it.
+"""
 
 from pathlib import Path
 
@@ -23,13 +25,17 @@ def report_path(root: Path, subject: str, study: str) -> Path:
 
 
 def mimic(
-    root: Path, reports: Path | None = None, views: tuple[str, ...] = FRONTAL, labeler: str = "chexpert"
+    root: Path,
+    reports: Path | None = None,
+    views: tuple[str, ...] = FRONTAL,
+    labeler: str = "chexpert",
 ) -> tuple[Cases, list[Path]]:
     """Cases and the paths of their films.
 
     Args:
       root: the folder with files/ and the tables mimic-cxr-2.0.0-*.csv[.gz].
-      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports. Films whose report is missing are skipped.
+      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports. Films whose
+        report is missing are skipped.
       views: values of ViewPosition that are kept; empty: all.
       labeler: chexpert or negbio.
 
@@ -40,15 +46,21 @@ def mimic(
         raise Refusal(f"there is no folder {root}: name the folder of MIMIC-CXR-JPG")
     if reports is not None and not (reports / "files").is_dir():
         raise Refusal(
-            f"there is no folder {reports / 'files'}: name the folder of MIMIC-CXR with the reports, or leave reports out"
+            f"there is no folder {reports / 'files'}: name the folder of MIMIC-CXR with the "
+            "reports, or leave reports out"
         )
     start = root / "mimic-cxr-2.0.0-"
     told_at = Path(f"{start}{labeler}.csv")
     told = read_table(told_at, ("subject_id", "study_id", *CHEXPERT))
     table = labels(told, CHEXPERT, told_at)
     row_of = {(row["subject_id"], row["study_id"]): number for number, row in enumerate(told)}
-    side_of = {row["dicom_id"]: row["split"] for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))}
-    metadata = read_table(Path(f"{start}metadata.csv"), ("dicom_id", "subject_id", "study_id", "ViewPosition"))
+    side_of = {
+        row["dicom_id"]: row["split"]
+        for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))
+    }
+    metadata = read_table(
+        Path(f"{start}metadata.csv"), ("dicom_id", "subject_id", "study_id", "ViewPosition")
+    )
     kept, skipped = [], []
     for row in metadata:
         key = (row["subject_id"], row["study_id"])
@@ -62,14 +74,22 @@ def mimic(
             skipped.append((row["dicom_id"], "its report is missing or cannot be read"))
             continue
         kept.append((row, row_of[key], text))
-    paths = [film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, *_ in kept]
+    paths = [
+        film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, *_ in kept
+    ]
     texts = tuple(text for *_, text in kept) if reports else ()
     cases = Cases(
-        tuple(row["dicom_id"] for row, *_ in kept), tuple(row["subject_id"] for row, *_ in kept), CHEXPERT,
-        table[[number for _, number, _ in kept]], lambda i: read_film(paths[i]), texts,
+        tuple(row["dicom_id"] for row, *_ in kept),
+        tuple(row["subject_id"] for row, *_ in kept),
+        CHEXPERT,
+        table[[number for _, number, _ in kept]],
+        lambda i: read_film(paths[i]),
+        texts,
         {"AP view": np.array([row["ViewPosition"] == "AP" for row, *_ in kept], np.float32)},
-        tuple(side_of[row["dicom_id"]] for row, *_ in kept), tuple(skipped), f"MIMIC-CXR-JPG in {root}",
-    )  # fmt: skip
+        tuple(side_of[row["dicom_id"]] for row, *_ in kept),
+        tuple(skipped),
+        f"MIMIC-CXR-JPG in {root}",
+    )
     return cases, paths
 
 

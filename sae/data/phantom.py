@@ -1,7 +1,9 @@
-"""Synthetic chest films whose causes are known: heart size, effusions, opacities, devices, a broken clavicle, a marker, exposure.
+"""Synthetic chest films whose causes are known: heart size, effusions, opacities, devices, a broken
+clavicle, a marker, exposure.
 
-Pure functions of keys, so that everything of this room runs and can be judged without a single patient's data. They look like films the
-way a diagram does; nothing learned from them says anything about people.
+Pure functions of keys, so that everything of this room runs and can be judged without a single
+patient's data. They look like films the way a diagram does; nothing learned from them says anything
+about people.
 """
 
 import functools
@@ -17,10 +19,18 @@ from sae.data.cases import Cases
 FINDINGS = ("Cardiomegaly", "Pleural Effusion", "Lung Opacity", "Fracture", "Support Devices")
 """What the reports' labels are about, by their CheXpert names."""
 CATEGORY = {
-    "cardiomegaly": "cardiac", "effusion left": "pleural", "effusion right": "pleural", "opacity left": "pulmonary",
-    "opacity right": "pulmonary", "fracture": "structural", "central line": "device", "pacemaker": "device", "marker": "artifact",
-    "overexposed": "artifact", "underexposed": "artifact",
-}  # fmt: skip
+    "cardiomegaly": "cardiac",
+    "effusion left": "pleural",
+    "effusion right": "pleural",
+    "opacity left": "pulmonary",
+    "opacity right": "pulmonary",
+    "fracture": "structural",
+    "central line": "device",
+    "pacemaker": "device",
+    "marker": "artifact",
+    "overexposed": "artifact",
+    "underexposed": "artifact",
+}
 """Planted factors, and the category that a pattern for each belongs to."""
 FACTORS = tuple(CATEGORY)
 
@@ -36,9 +46,13 @@ class PhantomConfig:
     size: int = 96
     """Height and width in pixels."""
     shortcut: float = 0.85
-    """Chance that a film with an effusion carries the lead marker; one without has the complement. 0.5: no shortcut."""
+    """Chance that a film with an effusion carries the lead marker; one without has the complement.
+    0.5: no shortcut.
+    """
     hidden: float = 0.0
-    """Share of effusions that the film does not show, though the report knows of them: what makes a shortcut worth taking."""
+    """Share of effusions that the film does not show, though the report knows of them: what makes a
+    shortcut worth taking.
+    """
     noise: float = 0.04
     """Standard deviation of the film's grain, in units of its range."""
     uncertain: float = 0.03
@@ -80,12 +94,16 @@ def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) ->
     shape = jax.random.uniform(keys[3], (2, 2, 4))
     low, high = jnp.array([-0.45, -0.5, 0.16, 0.14]), jnp.array([0.45, 0.45, 0.32, 0.3])
     blobs = low[None, None] + (high - low)[None, None] * shape
-    there = present[3:5, None] & jnp.stack([jnp.ones(2, bool), jax.random.bernoulli(keys[4], 0.5, (2,))], 1)
+    there = present[3:5, None] & jnp.stack(
+        [jnp.ones(2, bool), jax.random.bernoulli(keys[4], 0.5, (2,))], 1
+    )
     blobs = blobs.at[..., 3].multiply(there)
     mild = jax.random.uniform(keys[5], minval=-0.12, maxval=0.12)
     strong = jax.random.uniform(keys[6], minval=0.55, maxval=0.9)
     exposure = jnp.where(present[9], -strong, jnp.where(present[10], strong, mild))
-    body = jax.random.uniform(body_key, (4,), minval=-1, maxval=1) * jnp.array([0.05, 0.05, 0.04, 0.05])
+    body = jax.random.uniform(body_key, (4,), minval=-1, maxval=1) * jnp.array(
+        [0.05, 0.05, 0.04, 0.05]
+    )
     return Film(present, heart, fluid, blobs, exposure, body)
 
 
@@ -97,12 +115,19 @@ def _inside(distance, softness):
 
 def _ellipses(u, v, table):
     """Soft ellipses `[n, H, W]` of a table `[n, 5]`: sideways, down, the two radii, softness."""
-    draw_one = lambda e: _inside(jnp.sqrt(jnp.square((u - e[0]) / e[2]) + jnp.square((v - e[1]) / e[3])) - 1, e[4])
+
+    def draw_one(e):
+        return _inside(
+            jnp.sqrt(jnp.square((u - e[0]) / e[2]) + jnp.square((v - e[1]) / e[3])) - 1, e[4]
+        )
+
     return jax.vmap(draw_one)(table)
 
 
 def _lines(u, v, table):
-    """Soft lines `[n, H, W]` of a table `[n, 5]`: from (sideways, down) to (sideways, down), half width."""
+    """Soft lines `[n, H, W]` of a table `[n, 5]`: from (sideways, down) to (sideways, down), half
+    width.
+    """
 
     def draw_one(e):
         du, dv = e[2] - e[0], e[3] - e[1]
@@ -132,19 +157,37 @@ LINES = np.array(
 
 
 def render(film: Film, key: jax.Array, size: int, noise: float) -> jax.Array:
-    """A film as uint8 `[size, size]`, bright where little radiation arrives. Patient's right is on the left, as films are shown."""
+    """A film as uint8 `[size, size]`, bright where little radiation arrives. Patient's right is on
+    the left, as films are shown.
+    """
     line = (jnp.arange(size) + 0.5) / size * 2 - 1
     v, u = jnp.meshgrid(line, line, indexing="ij")
     width, height, shift, tilt = film.body
     u, v = (u - shift - tilt * v) / (1 + width), v / (1 + height)
     has = dict(zip(FACTORS, film.present.astype(u.dtype), strict=True))
-    solid = jnp.array([[0.0, 0.25, 0.95, 1.25, 0.05], [0.1, 0.3, 0.0, 0.34, 0.08]]).at[1, 2].set(0.9 * film.heart)
+    solid = (
+        jnp.array([[0.0, 0.25, 0.95, 1.25, 0.05], [0.1, 0.3, 0.0, 0.34, 0.08]])
+        .at[1, 2]
+        .set(0.9 * film.heart)
+    )
     trunk, heart = _ellipses(u, v, solid)
-    image = 0.12 + 0.5 * trunk + 0.16 * _inside(jnp.abs(u) - 0.09, 0.03) + _lung_fields(film, u, v) + 0.34 * heart
+    image = (
+        0.12
+        + 0.5 * trunk
+        + 0.16 * _inside(jnp.abs(u) - 0.09, 0.03)
+        + _lung_fields(film, u, v)
+        + 0.34 * heart
+    )
     weights = 0.22 * jnp.stack([1.0, 1 - has["fracture"], has["fracture"], has["fracture"]])
-    devices = jnp.stack([0.35 * has["central line"]] * 2 + [0.3 * has["pacemaker"]] + [0.6 * has["marker"]] * 2)
+    devices = jnp.stack(
+        [0.35 * has["central line"]] * 2 + [0.3 * has["pacemaker"]] + [0.6 * has["marker"]] * 2
+    )
     image += jnp.tensordot(jnp.concatenate([weights, devices]), _lines(u, v, jnp.asarray(LINES)), 1)
-    image += 0.5 * has["pacemaker"] * _inside(jnp.maximum(jnp.abs(u - 0.62) - 0.12, jnp.abs(v + 0.52) - 0.09), 0.012)
+    image += (
+        0.5
+        * has["pacemaker"]
+        * _inside(jnp.maximum(jnp.abs(u - 0.62) - 0.12, jnp.abs(v + 0.52) - 0.09), 0.012)
+    )
     image = jnp.clip(image + noise * jax.random.normal(key, image.shape), 0, 1)
     image = image ** (2.0 ** (-film.exposure)) * (1 + 0.12 * film.exposure)
     return jnp.round(255 * jnp.clip(image, 0, 1)).astype(jnp.uint8)
@@ -159,7 +202,10 @@ def _lung_fields(film, u, v):
         level = 0.64 - 1.28 * fluid - 0.12 * jnp.square((u - centre) / 0.35)
         water = jnp.where(fluid > 0, 0.24, 0.0) * _inside(level - v, 0.04)
         soft = jnp.full(len(blobs), 0.25)
-        table = jnp.stack([centre + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft], 1)
+        table = jnp.stack(
+            [centre + 0.35 * blobs[:, 0], 0.66 * blobs[:, 1], blobs[:, 2], 0.9 * blobs[:, 2], soft],
+            1,
+        )
         spots = jnp.tensordot(blobs[:, 3], _ellipses(u, v, table), 1)
         curve = (v - 0.5 * jnp.square(u - centre) + 0.55) / 0.2  # six ribs, 0.2 apart
         rib = 0.05 * _inside(0.2 * jnp.abs(curve - jnp.clip(jnp.round(curve), 0, 5)) - 0.025, 0.015)
@@ -179,12 +225,16 @@ def _films(keys, bodies, config):
 
 
 def films(config: PhantomConfig) -> tuple[np.ndarray, Film, np.ndarray]:
-    """`(uint8 [N, H, W], causes, patient numbers [N])`. The first N films do not depend on N, but for their patients."""
+    """`(uint8 [N, H, W], causes, patient numbers [N])`. The first N films do not depend on N, but
+    for their patients.
+    """
     people = max(3, round(config.films / config.films_per_patient))
     patients = np.random.default_rng(config.seed).integers(0, people, config.films)
     root = jax.random.key(config.seed)
     keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(config.films))
-    bodies = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(root, 10**6), i))(jnp.asarray(patients))
+    bodies = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(root, 10**6), i))(
+        jnp.asarray(patients)
+    )
     film, images = _films(keys, bodies, config)
     return np.asarray(images), jax.device_get(film), patients
 
@@ -199,7 +249,10 @@ def labels_of(present: np.ndarray) -> np.ndarray:
 SENTENCES = {
     "cardiomegaly": ("The heart is enlarged.", "Heart size is normal."),
     "effusion left": ("There is a left pleural effusion.", "The left costophrenic angle is sharp."),
-    "effusion right": ("There is a right pleural effusion.", "The right costophrenic angle is sharp."),
+    "effusion right": (
+        "There is a right pleural effusion.",
+        "The right costophrenic angle is sharp.",
+    ),
     "opacity left": ("An opacity is seen in the left lung.", ""),
     "opacity right": ("An opacity is seen in the right lung.", ""),
     "fracture": ("The right clavicle is fractured.", ""),
@@ -209,13 +262,18 @@ SENTENCES = {
     "overexposed": ("The film is overexposed.", ""),
     "underexposed": ("The film is underexposed.", ""),
 }
-"""What a report says of a factor that is there, and of one that is not. Nobody mentions the marker."""
+"""What a report says of a factor that is there, and of one that is not. Nobody mentions the marker.
+"""
 
 
 def report(present: np.ndarray) -> str:
     """The report of one film with factors `[11]`."""
-    said = [SENTENCES[name][0 if there else 1] for name, there in zip(FACTORS, present, strict=True)]
-    if not any(there for name, there in zip(FACTORS, present, strict=True) if CATEGORY[name] != "artifact"):
+    said = [
+        SENTENCES[name][0 if there else 1] for name, there in zip(FACTORS, present, strict=True)
+    ]
+    if not any(
+        there for name, there in zip(FACTORS, present, strict=True) if CATEGORY[name] != "artifact"
+    ):
         said.append("No acute abnormality.")
     return " ".join(sentence for sentence in said if sentence)
 
@@ -232,7 +290,10 @@ def cases(config: PhantomConfig) -> tuple[Cases, Film]:
         labels=np.where(hesitant, np.float32(-1), labels),
         read=lambda i: images[i],
         reports=tuple(report(p) for p in film.present),
-        acquisition={"marker": film.present[:, 8].astype(np.float32), "exposure": np.asarray(film.exposure, np.float32)},
+        acquisition={
+            "marker": film.present[:, 8].astype(np.float32),
+            "exposure": np.asarray(film.exposure, np.float32),
+        },
         source=f"phantom films (seed {config.seed})",
     )
     return made, film

@@ -15,7 +15,8 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     """All rows of a table; `path` may also lie there with .gz behind it.
 
     Raises:
-      Refusal: there is no such file, it cannot be read, or columns are missing (all of these are named).
+      Refusal: there is no such file, it cannot be read, or columns are missing (all of these are
+        named).
     """
     packed = path.with_name(path.name + ".gz")
     file = path if path.is_file() else packed
@@ -55,6 +56,7 @@ def label(text: str | None, where: str) -> float:
 def labels(rows: list[dict[str, str]], names: Sequence[str], where: Path) -> np.ndarray:
     """float32 `[N, C]` of the named columns."""
     table = [
-        [label(row[name], f"column {name} of {where}, row {number}") for name in names] for number, row in enumerate(rows, 2)
+        [label(row[name], f"column {name} of {where}, row {number}") for name in names]
+        for number, row in enumerate(rows, 2)
     ]
     return np.array(table, np.float32).reshape(len(rows), len(names))

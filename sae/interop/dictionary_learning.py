@@ -1,9 +1,11 @@
-"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only: top-k, batch top-k and JumpReLU.
+"""dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only:
+top-k, batch top-k and JumpReLU.
 
-Its JumpReLU autoencoder does not subtract b_dec from the input; where ours does, b_enc takes that over.
+Its JumpReLU autoencoder does not subtract b_dec from the input; where ours does, b_enc takes that
+over.
 
-ae.pt itself is read without PyTorch. It is not written; with PyTorch at hand,
-`torch.save({k: torch.tensor(v) for k, v in numpy.load("ae.npz").items()}, "ae.pt")` turns the one into the other.
+ae.pt itself is read without PyTorch. It is not written; with PyTorch at hand, `torch.save({k:
+torch.tensor(v) for k, v in numpy.load("ae.npz").items()}, "ae.pt")` turns the one into the other.
 """
 
 import json
@@ -19,7 +21,11 @@ from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
 from sae.transcoder import Params, TranscoderConfig
 
-CLASSES = {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE", "jumprelu": "JumpReluAutoEncoder"}
+CLASSES = {
+    "topk": "AutoEncoderTopK",
+    "batchtopk": "BatchTopKSAE",
+    "jumprelu": "JumpReluAutoEncoder",
+}
 
 
 def reason_against(config: TranscoderConfig) -> str | None:
@@ -32,7 +38,9 @@ def reason_against(config: TranscoderConfig) -> str | None:
     return None
 
 
-def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def tensors(
+    params: Params, config: TranscoderConfig
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays under its names, and its configuration.
 
     Raises:
@@ -41,16 +49,22 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
     reason = reason_against(config)
     if reason:
         raise Refusal(f"{reason}: export another format")
-    plain = lambda name: np.asarray(params[name], np.float32)
+
+    def plain(name):
+        return np.asarray(params[name], np.float32)
+
     if config.activation == "jumprelu":
         arrays = {name: plain(name) for name in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
         if config.centred:
             arrays["b_enc"] = arrays["b_enc"] - arrays["b_dec"] @ arrays["W_enc"]
     else:
         arrays = {
-            "encoder.weight": plain("W_enc").T.copy(), "encoder.bias": plain("b_enc"), "decoder.weight": plain("W_dec").T.copy(),
-            "b_dec": plain("b_dec"), "k": np.array(int(config.k)),
-        }  # fmt: skip
+            "encoder.weight": plain("W_enc").T.copy(),
+            "encoder.bias": plain("b_enc"),
+            "decoder.weight": plain("W_dec").T.copy(),
+            "b_dec": plain("b_dec"),
+            "k": np.array(int(config.k)),
+        }
         arrays["threshold"] = np.asarray(params.get("threshold", -1.0), np.float32)
     named = {
         "trainer": {
@@ -63,20 +77,29 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
     return arrays, named
 
 
-def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+def write(
+    params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
+) -> None:
     """ae.npz and config.json in `folder`."""
     arrays, named = tensors(params, config)
     write_arrays(folder / "ae.npz", arrays)
-    write_atomically(folder / "config.json", json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n")
+    write_atomically(
+        folder / "config.json", json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n"
+    )
 
 
-def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
+def from_tensors(
+    arrays: dict[str, np.ndarray], named: dict[str, Any]
+) -> tuple[Params, TranscoderConfig]:
     """The inverse of `tensors`.
 
     Raises:
       Refusal: another class of dictionary.
     """
-    kinds, found = {name: kind for kind, name in CLASSES.items()}, named.get("trainer", named).get("dict_class")
+    kinds, found = (
+        {name: kind for kind, name in CLASSES.items()},
+        named.get("trainer", named).get("dict_class"),
+    )
     if found not in kinds:
         raise Refusal(f"dictionary class {found!r} is not read here; {', '.join(kinds)} are")
     kind = kinds[found]
@@ -84,13 +107,17 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
         params = {name: jnp.asarray(a) for name, a in arrays.items()}
     else:
         params = {
-            "W_enc": jnp.asarray(arrays["encoder.weight"].T), "b_enc": jnp.asarray(arrays["encoder.bias"]),
-            "W_dec": jnp.asarray(arrays["decoder.weight"].T), "b_dec": jnp.asarray(arrays["b_dec"]),
-        }  # fmt: skip
+            "W_enc": jnp.asarray(arrays["encoder.weight"].T),
+            "b_enc": jnp.asarray(arrays["encoder.bias"]),
+            "W_dec": jnp.asarray(arrays["decoder.weight"].T),
+            "b_dec": jnp.asarray(arrays["b_dec"]),
+        }
     if kind == "batchtopk":
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)
     d, latents = params["W_enc"].shape
-    return params, TranscoderConfig(d, d, latents, kind, float(arrays.get("k", latents)), centred=kind != "jumprelu")
+    return params, TranscoderConfig(
+        d, d, latents, kind, float(arrays.get("k", latents)), centred=kind != "jumprelu"
+    )
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -105,8 +132,11 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
             return from_tensors(read_arrays(folder / "ae.npz"), named)
         return from_tensors(read_torch(folder / "ae.pt"), named)
     except FileNotFoundError as error:
-        raise Refusal(f"{error.filename} is missing: {folder} is no folder of dictionary-learning") from None
+        raise Refusal(
+            f"{error.filename} is missing: {folder} is no folder of dictionary-learning"
+        ) from None
     except (ValueError, KeyError, AttributeError) as error:
         raise Refusal(
-            f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): write it again"
+            f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): "
+            "write it again"
         ) from None

@@ -17,34 +17,46 @@ from sae.transcoder import Params, TranscoderConfig
 LAYOUTS = {"saelens": saelens, "sparsify": sparsify, "dictionary-learning": dictionary_learning}
 
 
-def calibrated(params: Params, config: TranscoderConfig, x: np.ndarray) -> tuple[Params, TranscoderConfig, dict[str, float]]:
-    """A JumpReLU transcoder that comes near a top-k one: one threshold, such that as many latents are active on average on `x`.
+def calibrated(
+    params: Params, config: TranscoderConfig, x: np.ndarray
+) -> tuple[Params, TranscoderConfig, dict[str, float]]:
+    """A JumpReLU transcoder that comes near a top-k one: one threshold, such that as many latents
+    are active on average on `x`.
 
     Returns:
-      Parameters, configuration, and the measured mismatch on `x`: mean L0 of both, share of active latents that differ, and the
-      relative error of the estimate.
+      Parameters, configuration, and the measured mismatch on `x`: mean L0 of both, share of active
+      latents that differ, and the relative error of the estimate.
 
     Raises:
       Refusal: an activation for which this makes no sense.
     """
     if not _has_thresholds(config):
-        raise Refusal(f"a threshold cannot stand for the activation {config.activation} here: only for topk")
+        raise Refusal(
+            f"a threshold cannot stand for the activation {config.activation} here: only for topk"
+        )
     rows = jnp.asarray(x)
     exact = transcoder.encode(params, rows, config)
     pre = jax.nn.relu(transcoder.pre_activations(params, rows, config))
     active = int((exact > 0).sum())
     ordered = jnp.sort(pre.reshape(-1))
-    level = (ordered[-active] + ordered[-active - 1]) / 2 if active < ordered.size else ordered[0] / 2
+    level = (
+        (ordered[-active] + ordered[-active - 1]) / 2 if active < ordered.size else ordered[0] / 2
+    )
     level = jnp.maximum(level, 0.0)
     near = dict(params, threshold=jnp.full(config.latents, level))
     shape = replace(config, activation="jumprelu")
     z = transcoder.encode(near, rows, shape)
     y, other = transcoder.decode(params, exact, rows), transcoder.decode(near, z, rows)
     mismatch = {
-        "threshold": float(level), "mean_l0": float((z > 0).sum(-1).mean()), "mean_l0_exact": float((exact > 0).sum(-1).mean()),
+        "threshold": float(level),
+        "mean_l0": float((z > 0).sum(-1).mean()),
+        "mean_l0_exact": float((exact > 0).sum(-1).mean()),
         "share_of_active_that_differ": float(((z > 0) != (exact > 0)).sum() / max(active, 1)),
-        "relative_error": float(jnp.linalg.norm(y - other) / jnp.maximum(jnp.linalg.norm(y), 1e-12)), "cases": len(x),
-    }  # fmt: skip
+        "relative_error": float(
+            jnp.linalg.norm(y - other) / jnp.maximum(jnp.linalg.norm(y), 1e-12)
+        ),
+        "cases": len(x),
+    }
     return near, shape, mismatch
 
 
@@ -63,24 +75,36 @@ def export_run(
     approximate: bool,
     together: bool,
 ) -> list[str]:
-    """One folder per member below `out` (or `ensemble`), and index.json; lines for people. Nothing is written if one must be refused.
+    """One folder per member below `out` (or `ensemble`), and index.json; lines for people. Nothing
+    is written if one must be refused.
 
     `together` writes the mean of the members that `which` names (none: all) as one transcoder.
 
     Raises:
-      Refusal: the layout cannot say what members compute, and approximating was not allowed; or there is no such member.
+      Refusal: the layout cannot say what members compute, and approximating was not allowed; or
+        there is no such member.
     """
     count, module = len(members["W_enc"]), LAYOUTS[layout]
     which = which or tuple(range(count))
     if any(not 0 <= m < count for m in which):
         raise Refusal(f"members {which}: this run has members 0 to {count - 1}")
     if together:
-        if config.activation not in ("relu", "jumprelu", "batchtopk") or config.centred or layout != "saelens":
-            raise Refusal("the ensemble as one transcoder needs relu, jumprelu or batchtopk members and the format saelens")
+        if (
+            config.activation not in ("relu", "jumprelu", "batchtopk")
+            or config.centred
+            or layout != "saelens"
+        ):
+            raise Refusal(
+                "the ensemble as one transcoder needs relu, jumprelu or batchtopk members and the "
+                "format saelens"
+            )
         jobs = [("ensemble", *_as_one(jax.tree.map(lambda a: a[np.array(which)], members), config))]
     else:
         alone = [(m, jax.tree.map(lambda a, m=m: a[m], members)) for m in which]
-        jobs = [(f"member{m:03d}", one, replace(config, k=float(one.get("k", config.k)))) for m, one in alone]
+        jobs = [
+            (f"member{m:03d}", one, replace(config, k=float(one.get("k", config.k))))
+            for m, one in alone
+        ]
     reason, records = module.reason_against(jobs[0][2]), []
     if reason and not approximate:
         way = (
@@ -96,24 +120,40 @@ def export_run(
                 params, shape, mismatch = calibrated(params, shape, x)
                 if module.reason_against(shape):
                     raise Refusal(f"{module.reason_against(shape)}: choose another --format")
-            about = {"written_by": "latentax", "approximation": mismatch} if mismatch else {"written_by": "latentax"}
+            about = (
+                {"written_by": "latentax", "approximation": mismatch}
+                if mismatch
+                else {"written_by": "latentax"}
+            )
             module.write(params, shape, out / name, about)
             records.append({"folder": name, "approximation": mismatch})
-        write_atomically(out / "index.json", json.dumps({"format": layout, "members": records}, indent=1) + "\n")
+        write_atomically(
+            out / "index.json", json.dumps({"format": layout, "members": records}, indent=1) + "\n"
+        )
     return [_told(len(jobs), out, layout, records)]
 
 
 def _told(count, out, layout, records):
-    worst = max((r["approximation"]["relative_error"] for r in records if r["approximation"]), default=None)
-    how = "exactly" if worst is None else f"approximately: relative error up to {worst:.3f}, see index.json"
+    worst = max(
+        (r["approximation"]["relative_error"] for r in records if r["approximation"]), default=None
+    )
+    how = (
+        "exactly"
+        if worst is None
+        else f"approximately: relative error up to {worst:.3f}, see index.json"
+    )
     return f"{count} transcoders written to {out} as {layout}, {how}"
 
 
 def _as_one(members, config):
     """The mean of members as one transcoder, and its configuration."""
-    if config.rescale:  # lengths change when decoders are divided: thresholds must not depend on them any more
+    if (
+        config.rescale
+    ):  # lengths change when decoders are divided: thresholds must not depend on them any more
         members = jax.vmap(lambda one: transcoder.fold_norms(one, rescale=True))(members)
     count = len(members["W_enc"])
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
-    shape = replace(config, latents=config.latents * count, k=config.k * count, activation=kind, rescale=False)
+    shape = replace(
+        config, latents=config.latents * count, k=config.k * count, activation=kind, rescale=False
+    )
     return ensemble.concatenated(members), shape

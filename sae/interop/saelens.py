@@ -1,7 +1,9 @@
-"""SAELens (6.54): a folder with cfg.json and sae_weights.safetensors. Its transcoders are ReLU or JumpReLU; its autoencoders also TopK.
+"""SAELens (6.54): a folder with cfg.json and sae_weights.safetensors. Its transcoders are ReLU or
+JumpReLU; its autoencoders also TopK.
 
-ReLU is "transcoder", JumpReLU and BatchTopK with its threshold are "jumprelu_transcoder" (with "skip" for an affine path), all exactly.
-A transcoder that keeps the k largest of each example has no place there.
+ReLU is "transcoder", JumpReLU and BatchTopK with its threshold are "jumprelu_transcoder" (with
+"skip" for an affine path), all exactly. A transcoder that keeps the k largest of each example has
+no place there.
 """
 
 import json
@@ -18,9 +20,11 @@ from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoder import Params, TranscoderConfig
 
 NAMES = {
-    ("relu", False): "transcoder", ("relu", True): "skip_transcoder", ("jumprelu", False): "jumprelu_transcoder",
+    ("relu", False): "transcoder",
+    ("relu", True): "skip_transcoder",
+    ("jumprelu", False): "jumprelu_transcoder",
     ("jumprelu", True): "jumprelu_skip_transcoder",
-}  # fmt: skip
+}
 AUTOENCODERS = {"relu": "standard", "jumprelu": "jumprelu", "topk": "topk"}
 
 
@@ -47,19 +51,32 @@ def tensors(
     """
     reason = reason_against(config)
     if reason:
-        raise Refusal(f"{reason}: export another format, or allow calibrated thresholds with --approximate True")
+        raise Refusal(
+            f"{reason}: export another format, or allow calibrated thresholds with --approximate "
+            "True"
+        )
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
     if config.rescale:
         params = transcoder.fold_norms(params, rescale=True)
-    arrays = {name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    arrays = {
+        name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")
+    }
     if kind == "jumprelu":
-        arrays["threshold"] = np.broadcast_to(np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape).copy()
+        arrays["threshold"] = np.broadcast_to(
+            np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape
+        ).copy()
     if config.skip:
         arrays["W_skip"] = np.asarray(params["W_skip"], np.float32).T.copy()
     named = {
-        "d_in": config.d_in, "d_sae": config.latents, "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": config.centred,
-        "normalize_activations": "none", "reshape_activations": "none", "metadata": metadata or {},
-    }  # fmt: skip
+        "d_in": config.d_in,
+        "d_sae": config.latents,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": config.centred,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": metadata or {},
+    }
     if config.centred:
         named |= {"architecture": AUTOENCODERS[kind]}
         if kind == "topk":
@@ -69,7 +86,9 @@ def tensors(
     return arrays, named
 
 
-def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+def write(
+    params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
+) -> None:
     """cfg.json and sae_weights.safetensors in `folder`."""
     arrays, named = tensors(params, config, metadata)
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,33 +108,52 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
     except ValueError as error:
-        raise Refusal(f"{folder / 'cfg.json'} is damaged ({error}): write or download it again") from None
+        raise Refusal(
+            f"{folder / 'cfg.json'} is damaged ({error}): write or download it again"
+        ) from None
     return from_tensors(arrays, named)
 
 
-def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
+def from_tensors(
+    arrays: dict[str, np.ndarray], named: dict[str, Any]
+) -> tuple[Params, TranscoderConfig]:
     """The inverse of `tensors`.
 
     Raises:
       Refusal: an architecture or option that is not read here.
     """
     architecture = named.get("architecture")
-    kinds = {name: kind for (kind, _), name in NAMES.items()} | {name: kind for kind, name in AUTOENCODERS.items()}
+    kinds = {name: kind for (kind, _), name in NAMES.items()} | {
+        name: kind for kind, name in AUTOENCODERS.items()
+    }
     if architecture not in kinds:
-        raise Refusal(f"architecture {architecture!r} of SAELens is not read here; {', '.join(kinds)} are")
+        raise Refusal(
+            f"architecture {architecture!r} of SAELens is not read here; {', '.join(kinds)} are"
+        )
     for option in ("normalize_activations", "reshape_activations"):
         if named.get(option, "none") != "none":
-            raise Refusal(f"{option} = {named[option]!r} of SAELens is not read here: fold it into the weights first")
+            raise Refusal(
+                f"{option} = {named[option]!r} of SAELens is not read here: fold it into the "
+                "weights first"
+            )
     missing = [name for name in ("W_enc", "b_enc", "W_dec", "b_dec") if name not in arrays]
-    missing += ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
+    missing += (
+        ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
+    )
     if missing or arrays["W_enc"].shape != (named.get("d_in"), named.get("d_sae")):
         raise Refusal(
-            f"the arrays do not fit their cfg.json (missing: {', '.join(missing) or 'none'}): write or download them again"
+            f"the arrays do not fit their cfg.json (missing: {', '.join(missing) or 'none'}): "
+            "write or download them again"
         )
     params = {name: jnp.asarray(a.T if name == "W_skip" else a) for name, a in arrays.items()}
     config = TranscoderConfig(
-        named["d_in"], named.get("d_out", named["d_in"]), named["d_sae"], kinds[architecture], float(named.get("k", named["d_sae"])),
-        "W_skip" in params, bool(named.get("apply_b_dec_to_input", False)),
+        named["d_in"],
+        named.get("d_out", named["d_in"]),
+        named["d_sae"],
+        kinds[architecture],
+        float(named.get("k", named["d_sae"])),
+        "W_skip" in params,
+        bool(named.get("apply_b_dec_to_input", False)),
         kinds[architecture] == "topk" and bool(named.get("rescale_acts_by_decoder_norm", False)),
-    )  # fmt: skip
+    )
     return params, config

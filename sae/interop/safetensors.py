@@ -1,4 +1,6 @@
-"""The safetensors format, read and written with NumPy alone: eight bytes of length, a JSON header, the numbers."""
+"""The safetensors format, read and written with NumPy alone: eight bytes of length, a JSON header,
+the numbers.
+"""
 
 import json
 from pathlib import Path
@@ -27,7 +29,11 @@ def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
     header, bodies, offset = {}, [], 0
     for name, array in arrays.items():
         body = np.ascontiguousarray(array).tobytes()
-        header[name] = {"dtype": names[array.dtype], "shape": list(array.shape), "data_offsets": [offset, offset + len(body)]}
+        header[name] = {
+            "dtype": names[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + len(body)],
+        }
         bodies.append(body)
         offset += len(body)
     text = json.dumps(header).encode()
@@ -46,9 +52,15 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])
-        return {name: _array(data, 8 + size, entry) for name, entry in header.items() if name != "__metadata__"}
+        return {
+            name: _array(data, 8 + size, entry)
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     except (ValueError, KeyError, TypeError) as error:
-        raise Refusal(f"{path} is no safetensors file ({error}): write or download it again") from None
+        raise Refusal(
+            f"{path} is no safetensors file ({error}): write or download it again"
+        ) from None
 
 
 def _array(data, start, entry):

@@ -1,4 +1,5 @@
-"""sparsify (1.3): a folder with cfg.json and sae.safetensors. Top-k or GroupMax; its transcoders map a width to the same width.
+"""sparsify (1.3): a folder with cfg.json and sae.safetensors. Top-k or GroupMax; its transcoders
+map a width to the same width.
 
 A narrower d_out is padded with outputs that are always 0, which is exact on the others.
 """
@@ -19,15 +20,23 @@ from sae.transcoder import Params, TranscoderConfig
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
     if config.activation not in ("topk", "groupmax") or config.block_ks or config.separate:
-        return f"sparsify knows topk and groupmax, not {config.activation}{' by blocks' if config.block_ks else ''}"
+        return (
+            "sparsify knows topk and groupmax, not "
+            f"{config.activation}{' by blocks' if config.block_ks else ''}"
+        )
     if config.rescale:
         return "sparsify compares bare pre-activations, without the lengths of decoder rows"
     if config.d_out > config.d_in:
-        return f"sparsify's transcoders are square; {config.d_in} features cannot become {config.d_out}"
+        return (
+            f"sparsify's transcoders are square; {config.d_in} features cannot become "
+            f"{config.d_out}"
+        )
     return None
 
 
-def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def tensors(
+    params: Params, config: TranscoderConfig
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Arrays under sparsify's names, and its configuration.
 
     Raises:
@@ -36,21 +45,38 @@ def tensors(params: Params, config: TranscoderConfig) -> tuple[dict[str, np.ndar
     reason = reason_against(config)
     if reason:
         raise Refusal(f"{reason}: export another format")
-    wide = lambda a: np.pad(np.asarray(a, np.float32), [(0, 0)] * (np.ndim(a) - 1) + [(0, config.d_in - config.d_out)])
+
+    def wide(a):
+        return np.pad(
+            np.asarray(a, np.float32),
+            [(0, 0)] * (np.ndim(a) - 1) + [(0, config.d_in - config.d_out)],
+        )
+
     arrays = {
-        "encoder.weight": np.asarray(params["W_enc"], np.float32).T.copy(), "encoder.bias": np.asarray(params["b_enc"], np.float32),
-        "W_dec": wide(params["W_dec"]), "b_dec": wide(params["b_dec"]),
-    }  # fmt: skip
+        "encoder.weight": np.asarray(params["W_enc"], np.float32).T.copy(),
+        "encoder.bias": np.asarray(params["b_enc"], np.float32),
+        "W_dec": wide(params["W_dec"]),
+        "b_dec": wide(params["b_dec"]),
+    }
     if config.skip:
         arrays["W_skip"] = wide(params["W_skip"]).T.copy()
     named = {
-        "activation": config.activation, "expansion_factor": 32, "normalize_decoder": True, "num_latents": config.latents,
-        "k": int(config.k), "multi_topk": False, "skip_connection": config.skip, "transcode": not config.centred, "d_in": config.d_in,
-    }  # fmt: skip
+        "activation": config.activation,
+        "expansion_factor": 32,
+        "normalize_decoder": True,
+        "num_latents": config.latents,
+        "k": int(config.k),
+        "multi_topk": False,
+        "skip_connection": config.skip,
+        "transcode": not config.centred,
+        "d_in": config.d_in,
+    }
     return arrays, named
 
 
-def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None) -> None:
+def write(
+    params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
+) -> None:
     """cfg.json and sae.safetensors in `folder`; the layout has no room for metadata."""
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +84,9 @@ def write(params: Params, config: TranscoderConfig, folder: Path, metadata: dict
     write_atomically(folder / "cfg.json", json.dumps(named) + "\n")
 
 
-def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[Params, TranscoderConfig]:
+def from_tensors(
+    arrays: dict[str, np.ndarray], named: dict[str, Any]
+) -> tuple[Params, TranscoderConfig]:
     """The inverse of `tensors`, with square outputs."""
     turned = {"encoder.weight": "W_enc", "W_skip": "W_skip"}
     params = {turned[name]: jnp.asarray(a.T) for name, a in arrays.items() if name in turned}
@@ -69,7 +97,13 @@ def from_tensors(arrays: dict[str, np.ndarray], named: dict[str, Any]) -> tuple[
     }
     kind, latents = named.get("activation", "topk"), params["b_enc"].size
     config = TranscoderConfig(
-        named["d_in"], named["d_in"], latents, kind, float(named["k"]), "W_skip" in params, not named.get("transcode", False)
+        named["d_in"],
+        named["d_in"],
+        latents,
+        kind,
+        float(named["k"]),
+        "W_skip" in params,
+        not named.get("transcode", False),
     )
     return params, config
 
@@ -81,10 +115,14 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
       Refusal: files are missing or damaged.
     """
     try:
-        return from_tensors(read_safetensors(folder / "sae.safetensors"), json.loads((folder / "cfg.json").read_text()))
+        return from_tensors(
+            read_safetensors(folder / "sae.safetensors"),
+            json.loads((folder / "cfg.json").read_text()),
+        )
     except FileNotFoundError as error:
         raise Refusal(f"{error.filename} is missing: {folder} is no folder of sparsify") from None
     except (ValueError, KeyError) as error:
         raise Refusal(
-            f"{folder} is damaged, or of another layout than sparsify's ({error!r}): write or download it again"
+            f"{folder} is damaged, or of another layout than sparsify's ({error!r}): write or "
+            "download it again"
         ) from None

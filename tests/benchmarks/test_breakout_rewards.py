@@ -35,5 +35,8 @@ def test_lanes_number_their_episodes():
 
 def test_the_configuration_is_one_that_can_be_trained(folder):
     agent = breakout_rewards.config_for(folder, 1).agent
-    state = jax.eval_shape(lambda key: init(agent, 4, (breakout_rewards.SIDE, breakout_rewards.SIDE, 3), key), jax.random.key(0))
+    state = jax.eval_shape(
+        lambda key: init(agent, 4, (breakout_rewards.SIDE, breakout_rewards.SIDE, 3), key),
+        jax.random.key(0),
+    )
     assert "changes" in state.heads.params and agent.heads.candidates > 1

@@ -1,4 +1,6 @@
-"""The benchmark of Dynamite: shorthand by hand, one scenario and one migration measured, claims that can fail."""
+"""The benchmark of Dynamite: shorthand by hand, one scenario and one migration measured, claims
+that can fail.
+"""
 
 import pytest
 
@@ -15,12 +17,22 @@ NEURONS = next(scenario for scenario in SCENARIOS if scenario.name == "neurons g
 
 
 def test_shorthand_by_hand():
-    source = parse_schema({"collections": {"f": {"fields": {"a": "int", "b": "str", "c": {"fields": {"d": "str"}}}}}})
+    source = parse_schema(
+        {"collections": {"f": {"fields": {"a": "int", "b": "str", "c": {"fields": {"d": "str"}}}}}}
+    )
     target = schema("document", t="x:int! u{y}")
-    assert target.collections[0].attrs[0].nullable is False and target.collections[0].children[0].attrs[0].type == "str"
-    program = golden('t(x=a) :- f(a).\nt?u(t.x=a, y=d) :- f(a, b="k", __id=i), f?c(__parent=i, d).', source, target)
+    assert (
+        target.collections[0].attrs[0].nullable is False
+        and target.collections[0].children[0].attrs[0].type == "str"
+    )
+    program = golden(
+        't(x=a) :- f(a).\nt?u(t.x=a, y=d) :- f(a, b="k", __id=i), f?c(__parent=i, d).',
+        source,
+        target,
+    )
     assert show_program(program) == (
-        't(a, _t) :- f(a, _, _), _t = id(a).\nt(a, _t), t?u(_t, d) :- f(a, "k", i), f?c(i, d), _t = id(a).\n'
+        't(a, _t) :- f(a, _, _), _t = id(a).\nt(a, _t), t?u(_t, d) :- f(a, "k", i), f?c(i, d), _t '
+        "= id(a).\n"
     )
 
 
@@ -41,8 +53,19 @@ def test_migrations_are_measured(tmp_path):
 
 def test_claims_take_the_worst():
     line = {"runs": 7, "agree_after_questions": 7, "seconds": {"median": 0.5, "max": 3.0}}
-    moved = [{"kind": kind, "source_rows": rows, "rows_per_second": rate} for kind, rows, rate in
-             (("flat", 100_000, 1.0), ("flat", 1_000_000, 2e6), ("flat", 10_000_000, 9e5), ("join", 1_000_000, 5.0))]  # fmt: skip
-    found = claims([line, line | {"agree_after_questions": 6, "seconds": {"median": 2.5, "max": 40.0}}], moved, 7)
+    moved = [
+        {"kind": kind, "source_rows": rows, "rows_per_second": rate}
+        for kind, rows, rate in (
+            ("flat", 100_000, 1.0),
+            ("flat", 1_000_000, 2e6),
+            ("flat", 10_000_000, 9e5),
+            ("join", 1_000_000, 5.0),
+        )
+    ]
+    found = claims(
+        [line, line | {"agree_after_questions": 6, "seconds": {"median": 2.5, "max": 40.0}}],
+        moved,
+        7,
+    )
     assert [claim.measured for claim in found] == [1, pytest.approx(100 * 13 / 14), 1.5, 40.0, 9e5]
     assert [claim.holds for claim in found] == [False, False, True, False, False]

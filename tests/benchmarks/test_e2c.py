@@ -1,4 +1,6 @@
-"""What the benchmark of e2c measures is the same computation twice, and a study's verdicts become claims."""
+"""What the benchmark of e2c measures is the same computation twice, and a study's verdicts become
+claims.
+"""
 
 import json
 
@@ -15,14 +17,31 @@ def test_the_loop_computes_the_same_loss():
 
 def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
     seen = {}
-    monkeypatch.setattr(e2c, "record", lambda name, figures, claims: seen.update(name=name, claims=claims))
+    monkeypatch.setattr(
+        e2c, "record", lambda name, figures, claims: seen.update(name=name, claims=claims)
+    )
     with pytest.raises(Refusal, match="study first"):
         e2c.study_claims(tmp_path)
     (tmp_path / "report").mkdir()
-    verdict = {"claim": "reinforcement", "direction": ">", "goal": 0.0, "measured": "m", "holds": False, "value": 0.0}
-    others = [verdict | {"claim": "EF-SFT", "direction": ">="}, verdict | {"claim": "control"}, verdict | {"direction": None}]
+    verdict = {
+        "claim": "reinforcement",
+        "direction": ">",
+        "goal": 0.0,
+        "measured": "m",
+        "holds": False,
+        "value": 0.0,
+    }
+    others = [
+        verdict | {"claim": "EF-SFT", "direction": ">="},
+        verdict | {"claim": "control"},
+        verdict | {"direction": None},
+    ]
     (tmp_path / "report" / "verdicts.json").write_text(json.dumps([verdict, *others]))
     (tmp_path / "config.json").write_text(json.dumps({"rl_seeds": 3, "adapt_seeds": 2}))
     e2c.study_claims(tmp_path)
-    assert [(claim.seeds, claim.holds) for claim in seen["claims"]] == [(3, False), (2, True), (1, False)]
+    assert [(claim.seeds, claim.holds) for claim in seen["claims"]] == [
+        (3, False),
+        (2, True),
+        (1, False),
+    ]
     assert "(m)" in seen["claims"][0].claim

@@ -13,7 +13,13 @@ from benchmarks.migrator_scenarios.textbook import MOVE, RENAME
 
 def test_a_scenario_is_measured():
     run = solve(RENAME, 0, Settings())
-    assert run["solved"] and run["agrees"] and run["bound"] == 3 and run["seconds"] > 0 and run["functions"] == 5
+    assert (
+        run["solved"]
+        and run["agrees"]
+        and run["bound"] == 3
+        and run["seconds"] > 0
+        and run["functions"] == 5
+    )
     line = summary(RENAME, [run, run | {"seconds": 9.0, "solved": False}])
     assert (line["solved"], line["runs"], line["seconds"]["max"]) == (1, 2, 9.0)
 
@@ -30,11 +36,9 @@ def test_claims_take_the_worst():
     line = {"solved": 7, "runs": 7, "agrees": True, "seconds": {"median": 0.5, "max": 3.0}}
     other = line | {"solved": 6, "seconds": {"median": 2.5, "max": 70.0}}
     wrong = line | {"agrees": False}
-    found = claims([line, other, wrong], [{"caught": True}, {"caught": False}], [{"refused": True}], 7)
-    assert [claim.measured for claim in found] == [1, 0.5, 70.0, 1, 0] and [claim.holds for claim in found] == [
-        False,
-        True,
-        False,
-        False,
-        True,
-    ]
+    found = claims(
+        [line, other, wrong], [{"caught": True}, {"caught": False}], [{"refused": True}], 7
+    )
+    assert [claim.measured for claim in found] == [1, 0.5, 70.0, 1, 0] and [
+        claim.holds for claim in found
+    ] == [False, True, False, False, True]

@@ -9,7 +9,13 @@ import pytest
 from benchmarks import recording
 from benchmarks.recording import Claim, record
 
-CLAIM = Claim("sampling is faster than the pixel baseline, times", goal=3.0, direction=">=", measured=4.1, seeds=5)
+CLAIM = Claim(
+    "sampling is faster than the pixel baseline, times",
+    goal=3.0,
+    direction=">=",
+    measured=4.1,
+    seeds=5,
+)
 
 
 def test_a_record_says_what_where_when_and_with_what(tmp_path):
@@ -19,9 +25,18 @@ def test_a_record_says_what_where_when_and_with_what(tmp_path):
     assert result["name"] == "sampling"
     assert result["figures"] == {"seconds": [0.5, 0.25]}
     assert result["claims"] == [
-        {"claim": CLAIM.claim, "goal": 3.0, "direction": ">=", "measured": 4.1, "seeds": 5, "holds": True}
+        {
+            "claim": CLAIM.claim,
+            "goal": 3.0,
+            "direction": ">=",
+            "measured": 4.1,
+            "seeds": 5,
+            "holds": True,
+        }
     ]
-    assert abs(datetime.date.fromisoformat(result["date"]) - datetime.date.today()) <= datetime.timedelta(days=1)
+    assert abs(
+        datetime.date.fromisoformat(result["date"]) - datetime.date.today()
+    ) <= datetime.timedelta(days=1)
     assert result["hardware"]["platform"] == "cpu" and result["hardware"]["devices"] == 4
     assert {"python", "jax", "numpy"} <= set(result["versions"])
     assert [file.name for file in path.parent.iterdir()] == ["sampling.json"]
@@ -76,7 +91,9 @@ def test_the_processor_is_named(tmp_path):
 
 def git(folder, *arguments):
     identity = ("-c", "user.name=n", "-c", "user.email=n@example.org")
-    subprocess.run(["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True)
+    subprocess.run(
+        ["git", "-C", str(folder), *identity, *arguments], check=True, capture_output=True
+    )
 
 
 def test_the_commit_tells_of_changes_but_not_of_results(tmp_path, monkeypatch):

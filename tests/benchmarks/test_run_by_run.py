@@ -9,12 +9,21 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks import encoder_quality, jedi_modes, recording, run_by_run
-from benchmarks.run_by_run import curve_of, finished_run, note_beginning, recorded, settings_of, train_missing
+from benchmarks.run_by_run import (
+    curve_of,
+    finished_run,
+    note_beginning,
+    recorded,
+    settings_of,
+    train_missing,
+)
 from jaxrl.jedi import train as training
 from jaxrl.jedi.presets import tiny
 
-ROWS = [{"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},
-        {"env_steps": 90, "time/processor": 120.0, "evaluate/return": 4.0}]  # fmt: skip
+ROWS = [
+    {"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},
+    {"env_steps": 90, "time/processor": 120.0, "evaluate/return": 4.0},
+]
 
 
 @pytest.fixture
@@ -24,7 +33,9 @@ def trained(monkeypatch, tmp_path):
 
     def train(config, folder):
         names.append(folder.name)
-        rows = [row | {"env_steps": row["env_steps"] * config.schedule.env_steps // 90} for row in ROWS]
+        rows = [
+            row | {"env_steps": row["env_steps"] * config.schedule.env_steps // 90} for row in ROWS
+        ]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         return SimpleNamespace(finished=config.seed < 2)
 
@@ -36,7 +47,10 @@ def trained(monkeypatch, tmp_path):
 
 
 def test_only_epochs_with_an_evaluation_are_points():
-    rows = [{"env_steps": 5, "time/processor": 30.0}, {"env_steps": 9, "time/processor": 90.0, "evaluate/return": 2.5}]
+    rows = [
+        {"env_steps": 5, "time/processor": 30.0},
+        {"env_steps": 9, "time/processor": 90.0, "evaluate/return": 2.5},
+    ]
     assert curve_of(rows) == [{"env_steps": 9, "minutes": 1.5, "return": 2.5}]
 
 
@@ -44,9 +58,14 @@ def test_a_run_counts_when_it_is_at_its_end(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     note_beginning(tmp_path / "run")
-    assert finished_run(tmp_path / "run", 91) is None and finished_run(tmp_path / "none", 90) is None
+    assert (
+        finished_run(tmp_path / "run", 91) is None and finished_run(tmp_path / "none", 90) is None
+    )
     found = finished_run(tmp_path / "run", 90)
-    assert found["curve"] == [{"env_steps": 90, "minutes": 2.0, "return": 4.0}] and found["random_return"] == -2.0
+    assert (
+        found["curve"] == [{"env_steps": 90, "minutes": 2.0, "return": 4.0}]
+        and found["random_return"] == -2.0
+    )
 
 
 def test_a_run_keeps_the_commit_that_began_it(tmp_path, monkeypatch):
@@ -58,11 +77,21 @@ def test_a_run_keeps_the_commit_that_began_it(tmp_path, monkeypatch):
     assert finished_run(tmp_path, 90)["commit"] == "first"
 
 
-@pytest.mark.parametrize(("script", "name"), [(jedi_modes, "jedi_modes"), (encoder_quality, "encoder_quality")])
-def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_again(script, name, trained, tmp_path):
-    variants = {variant: tiny("catch") for variant in (script.MODES if script is jedi_modes else script.KINDS)[:2]}
+@pytest.mark.parametrize(
+    ("script", "name"), [(jedi_modes, "jedi_modes"), (encoder_quality, "encoder_quality")]
+)
+def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_again(
+    script, name, trained, tmp_path
+):
+    variants = {
+        variant: tiny("catch")
+        for variant in (script.MODES if script is jedi_modes else script.KINDS)[:2]
+    }
     settings = settings_of(list(variants.values()))
-    write = lambda runs: script.write(runs, settings)
+
+    def write(runs):
+        return script.write(runs, settings)
+
     first, second = variants
     train_missing(name, settings, {first: variants[first]}, [1], tmp_path / "a", write)
     assert trained == [f"{first}-1"]
@@ -71,7 +100,10 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
     with pytest.raises(SystemExit, match="the same command goes on, what was finished is recorded"):
         train_missing(name, settings, variants, [2], tmp_path / "b", write)
     runs = recorded(name, settings)
-    assert {variant: list(runs[variant]) for variant in variants} == {first: ["0", "1"], second: ["0", "1"]}
+    assert {variant: list(runs[variant]) for variant in variants} == {
+        first: ["0", "1"],
+        second: ["0", "1"],
+    }
     before = (tmp_path / f"{name}.json").read_bytes()
     with pytest.raises(SystemExit, match=f"{name}.json holds runs of other settings: move it away"):
         train_missing(name, "others", variants, [0], tmp_path / "c", write)
@@ -83,7 +115,9 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
 @pytest.mark.parametrize("content", ["{", "{}", '{"figures": []}'])
 def test_a_damaged_record_is_refused(content, trained, tmp_path):
     (tmp_path / "jedi_modes.json").write_text(content)
-    with pytest.raises(SystemExit, match=r"jedi_modes.json is damaged \(.*\): restore it or move it away"):
+    with pytest.raises(
+        SystemExit, match=r"jedi_modes.json is damaged \(.*\): restore it or move it away"
+    ):
         recorded("jedi_modes", "some")
 
 
@@ -96,36 +130,63 @@ def test_an_accelerator_has_a_record_of_its_own(trained, monkeypatch, tmp_path):
 
 def test_a_fingerprint_sees_what_was_chosen_and_not_what_came_later():
     config = tiny("catch")
-    later = dataclasses.make_dataclass("Later", [("new", int, 0)], bases=(type(config.game),), frozen=True)
-    values = {field.name: getattr(config.game, field.name) for field in dataclasses.fields(config.game)}
+    later = dataclasses.make_dataclass(
+        "Later", [("new", int, 0)], bases=(type(config.game),), frozen=True
+    )
+    values = {
+        field.name: getattr(config.game, field.name) for field in dataclasses.fields(config.game)
+    }
     later.__name__ = type(config.game).__name__
     assert settings_of([replace(config, game=later(**values))]) == settings_of([config])
     assert settings_of([replace(config, game=later(**values, new=1))]) != settings_of([config])
-    assert settings_of([replace(config, seed=1)]) != settings_of([config]) != settings_of([config, config])
+    assert (
+        settings_of([replace(config, seed=1)])
+        != settings_of([config])
+        != settings_of([config, config])
+    )
 
 
-@pytest.mark.parametrize(("script", "configs"), [
-    (jedi_modes, {mode: tiny("bricks", mode) for mode in jedi_modes.MODES}),
-    (encoder_quality, {kind: encoder_quality.config_for(kind) for kind in encoder_quality.KINDS}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("script", "configs"),
+    [
+        (jedi_modes, {mode: tiny("bricks", mode) for mode in jedi_modes.MODES}),
+        (
+            encoder_quality,
+            {kind: encoder_quality.config_for(kind) for kind in encoder_quality.KINDS},
+        ),
+    ],
+)
 def test_what_is_recorded_is_of_the_present_settings(script, configs):
     """Else the runs would have to be made again."""
     assert recorded(script.__name__.split(".")[-1], settings_of(list(configs.values())))
 
 
 def test_patches_are_held_against_the_others():
-    made = lambda last, mean: {"last_return": [last, last], "mean_return": [mean, mean - 0.2], "minutes": [1.0, 1.0]}
+    def made(last, mean):
+        return {
+            "last_return": [last, last],
+            "mean_return": [mean, mean - 0.2],
+            "minutes": [1.0, 1.0],
+        }
+
     figures = {
         "local": made(0.75, 0.5),
         "patch": made(0.5, 0.75),
         "conv": {"last_return": [0.5], "mean_return": [], "minutes": []},
     }
     claims = encoder_quality.claims_of(figures, seeds=2)
-    assert [(claim.measured, claim.holds) for claim in claims] == [(-0.25, False), (0.25, True), (None, None), (None, None)]
+    assert [(claim.measured, claim.holds) for claim in claims] == [
+        (-0.25, False),
+        (0.25, True),
+        (None, None),
+        (None, None),
+    ]
     assert "return at the end with encoder patch minus that with local" in claims[0].claim
 
 
 def test_kinds_differ_in_the_encoder_alone():
     configs = {kind: encoder_quality.config_for(kind) for kind in encoder_quality.KINDS}
-    assert {kind: config.agent.encoder.kind for kind, config in configs.items()} == {kind: kind for kind in encoder_quality.KINDS}
+    assert {kind: config.agent.encoder.kind for kind, config in configs.items()} == {
+        kind: kind for kind in encoder_quality.KINDS
+    }
     assert configs["local"] == tiny("catch")

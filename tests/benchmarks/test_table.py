@@ -11,8 +11,21 @@ GPU = {"cpu": "Some CPU", "cores": 16, "device": "NVIDIA H200", "platform": "gpu
 
 
 def result(name, hardware, **claim):
-    whole = {"claim": "it is faster, times", "goal": 3.0, "direction": ">=", "measured": 4.125, "holds": True, "seeds": 5} | claim
-    return {"name": name, "date": "DAY", "commit": "0123456789ab", "hardware": hardware, "claims": [whole]}
+    whole = {
+        "claim": "it is faster, times",
+        "goal": 3.0,
+        "direction": ">=",
+        "measured": 4.125,
+        "holds": True,
+        "seeds": 5,
+    } | claim
+    return {
+        "name": name,
+        "date": "DAY",
+        "commit": "0123456789ab",
+        "hardware": hardware,
+        "claims": [whole],
+    }
 
 
 def write(folder, file, content):
@@ -55,7 +68,15 @@ def test_a_claim_that_contradicts_its_figures_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "value, text", [(3.0, "3"), (0.123456, "0.123"), (12345.678, "12346"), (-2.5, "-2.5"), (1e-7, "1e-07"), (99.96, "100")]
+    "value, text",
+    [
+        (3.0, "3"),
+        (0.123456, "0.123"),
+        (12345.678, "12346"),
+        (-2.5, "-2.5"),
+        (1e-7, "1e-07"),
+        (99.96, "100"),
+    ],
 )
 def test_numbers(value, text):
     assert number(value) == text
@@ -76,7 +97,9 @@ def test_write_then_check(tmp_path, capsys):
     assert readme.read_text() == text
 
 
-@pytest.mark.parametrize("text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->", README.format("") * 2])
+@pytest.mark.parametrize(
+    "text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->", README.format("") * 2]
+)
 def test_a_readme_without_its_markers_is_refused(tmp_path, capsys, text):
     readme = tmp_path / "README.md"
     readme.write_text(text)

@@ -1,4 +1,6 @@
-"""Every source gives the same kind of arrays, the same split each time, and a sentence for what it cannot read."""
+"""Every source gives the same kind of arrays, the same split each time, and a sentence for what it
+cannot read.
+"""
 
 import io
 
@@ -7,7 +9,15 @@ import pytest
 from PIL import Image
 
 from jaxrl.train.errors import Refusal
-from quant.data import Split, array_file, as_shares, from_arrays, gaussian_mixture, image_folder, square
+from quant.data import (
+    Split,
+    array_file,
+    as_shares,
+    from_arrays,
+    gaussian_mixture,
+    image_folder,
+    square,
+)
 from quant.data_by_name import load
 
 X = np.arange(20 * 4 * 4 * 3, dtype=np.uint8).reshape(20, 4, 4, 3)
@@ -34,7 +44,9 @@ def test_the_split_follows_its_seed_alone():
 
 def test_bytes_become_shares_and_other_numbers_stay():
     assert together(from_arrays(X)).max() <= 1
-    np.testing.assert_allclose(np.sort(together(from_arrays(X)).reshape(-1)), np.sort(X.reshape(-1) / 255), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.sort(together(from_arrays(X)).reshape(-1)), np.sort(X.reshape(-1) / 255), rtol=1e-6
+    )
     assert together(from_arrays(X.astype(float))).max() == X.max()
     assert from_arrays(X[..., 0]).train.x.shape[1:] == (4, 4, 1)
 
@@ -61,16 +73,25 @@ def test_a_mixture_has_the_spread_it_was_asked_for():
     residual = data.train.x - data.centres[data.train.y]
     np.testing.assert_allclose(residual.std(), 0.3, rtol=0.05)
     assert np.abs(data.centres).max() <= 5 and data.centres.shape == (4, 3)
-    np.testing.assert_array_equal(np.bincount(np.concatenate([data.train.y, data.test.y])), [500] * 4)
+    np.testing.assert_array_equal(
+        np.bincount(np.concatenate([data.train.y, data.test.y])), [500] * 4
+    )
 
 
 def test_digits_and_photos():
     pytest.importorskip("sklearn")
     data = load("digits")
     assert data.train.x.shape == (1437, 8, 8, 1) and data.test.x.shape == (360, 8, 8, 1)
-    assert together(data).min() == 0 and together(data).max() == 1 and set(data.train.y) == set(range(10))
+    assert (
+        together(data).min() == 0
+        and together(data).max() == 1
+        and set(data.train.y) == set(range(10))
+    )
     patches = load("patches")
-    assert together(patches).shape == (2 * 53 * 80, 8, 8, 3) and 0 <= together(patches).min() < together(patches).max() <= 1
+    assert (
+        together(patches).shape == (2 * 53 * 80, 8, 8, 3)
+        and 0 <= together(patches).min() < together(patches).max() <= 1
+    )
 
 
 def picture(path, colour, size=(6, 10)):
@@ -119,7 +140,10 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
 
         def _info(self):
             features = tfds.features.FeaturesDict(
-                {"image": tfds.features.Image(shape=(4, 4, 3)), "label": tfds.features.ClassLabel(num_classes=5)}
+                {
+                    "image": tfds.features.Image(shape=(4, 4, 3)),
+                    "label": tfds.features.ClassLabel(num_classes=5),
+                }
             )
             return tfds.core.DatasetInfo(builder=self, description="squares", features=features)
 
@@ -131,7 +155,9 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
                 yield i, {"image": png(X[i]), "label": i}
 
     builder = Squares(data_dir=tmp_path, file_format="array_record")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
     data = load("squares", tmp_path)
     assert (len(data.train.x), len(data.test.x)) == (5, 2)
     for split in (data.train, data.test):
@@ -146,7 +172,10 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
         (lambda _: from_arrays(X[:1]), "holds 1 examples"),
         (lambda _: from_arrays(np.zeros(3)), r"shape \(3,\) are neither"),
         (lambda _: from_arrays(np.zeros((0, 3))), "neither images"),
-        (lambda _: from_arrays(np.array([[0.0], [np.nan]])), "example 1 holds numbers that are not finite"),
+        (
+            lambda _: from_arrays(np.array([[0.0], [np.nan]])),
+            "example 1 holds numbers that are not finite",
+        ),
         (lambda _: from_arrays(X, np.zeros(3, int)), "labels must be 20 integers"),
         (lambda _: from_arrays(X, np.zeros(20)), "labels must be 20 integers, not float64"),
         (lambda _: from_arrays(X, test=Split(X[:, :2])), "examples to test on have shape"),

@@ -26,10 +26,17 @@ def linear(z):
 
 def test_the_measures_by_hand():
     """Three estimates in the plane, exact gradient (3, 4)."""
-    found = _compare(jnp.array([[3.0, 4.0], [5.0, 4.0], [4.0, 7.0]]), jnp.array([3.0, 4.0]), _gap(), jnp.float32(0.5))
+    found = _compare(
+        jnp.array([[3.0, 4.0], [5.0, 4.0], [4.0, 7.0]]),
+        jnp.array([3.0, 4.0]),
+        _gap(),
+        jnp.float32(0.5),
+    )
     variance = (1 + 1 + 0 + 1 + 1 + 4) / 2
     np.testing.assert_allclose(found.bias_rel, np.sqrt(2) / 5, rtol=1e-6)
-    np.testing.assert_allclose(found.bias_rel_debiased, np.sqrt(max(2 - variance / 3, 0)) / 5, rtol=1e-5)
+    np.testing.assert_allclose(
+        found.bias_rel_debiased, np.sqrt(max(2 - variance / 3, 0)) / 5, rtol=1e-5
+    )
     np.testing.assert_allclose(found.std_rel, np.sqrt(variance) / 5, rtol=1e-6)
     np.testing.assert_allclose(found.cosine, (4 * 3 + 5 * 4) / (np.sqrt(41) * 5), rtol=1e-6)
     np.testing.assert_allclose(found.mse_rel, (0 + 4 + 10) / 3 / 25, rtol=1e-6)
@@ -49,12 +56,19 @@ def test_an_unbiased_estimator_has_no_bias_once_noise_is_subtracted(key):
 
 def test_second_order_has_less_bias_than_first_order(key):
     """The loss is quadratic."""
-    run = lambda estimator: jax.jit(lambda k: fidelity(estimator, f, k, LOGITS, 4000))(key)
+
+    def run(estimator):
+        return jax.jit(lambda k: fidelity(estimator, f, k, LOGITS, 4000))(key)
+
     first, second = run(ste_softmax), run(reinmax)
     assert second.bias_rel_debiased < 0.1 < first.bias_rel_debiased
     for found in (first, second):
-        np.testing.assert_allclose(found.mse_rel, found.bias_rel**2 + found.std_rel**2 * (1 - 1 / 4000), rtol=1e-3)
-    np.testing.assert_allclose(first.grad_norm, np.linalg.norm(exact_gradient(f, LOGITS)), rtol=1e-5)
+        np.testing.assert_allclose(
+            found.mse_rel, found.bias_rel**2 + found.std_rel**2 * (1 - 1 / 4000), rtol=1e-3
+        )
+    np.testing.assert_allclose(
+        first.grad_norm, np.linalg.norm(exact_gradient(f, LOGITS)), rtol=1e-5
+    )
     p = softmax(np.float64(LOGITS))
     np.testing.assert_allclose(first.entropy, -(p * np.log(p)).sum(-1).mean(), rtol=1e-5)
 
@@ -66,18 +80,29 @@ def test_linear_losses_have_no_gap(key):
 
 def test_the_gaps_are_their_definitions(key):
     """f = |z|^2 / 2 has the gradient z."""
-    half_square = lambda z: jnp.square(z).sum() / 2
+
+    def half_square(z):
+        return jnp.square(z).sum() / 2
+
     estimator = partial(decoupled_st_gs, tau_b=2.0)
     gap = jax.jit(lambda k: gradient_gap(estimator, half_square, k, LOGITS, 50))(key)
     z, theta, soft_z, soft_theta = [], [], [], []
     sample = jax.jit(jax.vmap(lambda k: estimator(k, LOGITS)))(jax.random.split(key, 50))
     for hard, soft in zip(np.float64(sample.value), np.float64(sample.soft), strict=True):
-        pull = lambda g, soft=soft: np.stack([jacobian(p) @ row / 2.0 for p, row in zip(soft, g, strict=True)])
+
+        def pull(g, soft=soft):
+            return np.stack([jacobian(p) @ row / 2.0 for p, row in zip(soft, g, strict=True)])
+
         z.append(np.linalg.norm(hard - soft))
         theta.append(np.linalg.norm(pull(hard - soft)))
         soft_z.append(np.linalg.norm(soft))
         soft_theta.append(np.linalg.norm(pull(soft)))
-    wanted = [np.mean(z), np.mean(z) / np.mean(soft_z), np.mean(theta), np.mean(theta) / np.mean(soft_theta)]
+    wanted = [
+        np.mean(z),
+        np.mean(z) / np.mean(soft_z),
+        np.mean(theta),
+        np.mean(theta) / np.mean(soft_theta),
+    ]
     np.testing.assert_allclose(gap, wanted, rtol=1e-4)
 
 
@@ -87,7 +112,9 @@ def test_a_cell_of_the_grid_is_the_estimator_alone(law, key):
     grid = jax.jit(lambda k: fidelity_grid(f, k, LOGITS, taus_f, taus_b, 64, law=law))(key)
     assert grid.bias_rel.shape == (2, 3)
     exact = exact_gradient(f, LOGITS / 0.5) / 0.5 if law == "drawn" else exact_gradient(f, LOGITS)
-    alone = jax.jit(lambda k: fidelity(partial(decoupled_st_gs, tau_f=0.5, tau_b=3.0), f, k, LOGITS, 64, exact))(key)
+    alone = jax.jit(
+        lambda k: fidelity(partial(decoupled_st_gs, tau_f=0.5, tau_b=3.0), f, k, LOGITS, 64, exact)
+    )(key)
     for field, other in zip(grid, alone, strict=True):
         np.testing.assert_allclose(field[0, 2], other, rtol=1e-3, atol=1e-5)
     assert len(np.unique(np.asarray(grid.std_rel).round(4))) == 6

@@ -38,7 +38,9 @@ def test_without_variety_there_is_no_information(made):
     assert gmvq.mixture_terms(log_q, jnp.ones(7, bool))["information"] == pytest.approx(0, abs=1e-5)
     sure = jnp.log(jnp.tile(jnp.eye(5), (3, 1)) + 1e-30)
     terms = gmvq.mixture_terms(sure, jnp.ones(15, bool))
-    assert terms["kl_mean"] == pytest.approx(0, abs=1e-5) and terms["kl_row"] == pytest.approx(np.log(5), rel=1e-5)
+    assert terms["kl_mean"] == pytest.approx(0, abs=1e-5) and terms["kl_row"] == pytest.approx(
+        np.log(5), rel=1e-5
+    )
 
 
 def test_the_mean_posterior_survives_the_smallest_probabilities_and_several_devices():
@@ -48,12 +50,16 @@ def test_the_mean_posterior_survives_the_smallest_probabilities_and_several_devi
     one = mean_posterior(log_q, usable)
     reachable = exact > -80
     np.testing.assert_allclose(one[reachable], exact[reachable], rtol=1e-5)
-    four = jax.vmap(lambda a, u: mean_posterior(a, u, "data"), axis_name="data")(log_q.reshape(4, 2, 6), usable.reshape(4, 2))
+    four = jax.vmap(lambda a, u: mean_posterior(a, u, "data"), axis_name="data")(
+        log_q.reshape(4, 2, 6), usable.reshape(4, 2)
+    )
     np.testing.assert_allclose(four, jnp.broadcast_to(one, (4, 6)), rtol=1e-5)
 
 
 def test_the_expected_log_prior_is_the_soft_commitment():
-    """E_{q(z|x,c)} log N(z; mu, sigma^2) = -L/2 log(2 pi sigma^2) - |e - mu|^2 / (4 sigma^4), by Monte Carlo."""
+    """E_{q(z|x,c)} log N(z; mu, sigma^2) = -L/2 log(2 pi sigma^2) - |e - mu|^2 / (4 sigma^4), by
+    Monte Carlo.
+    """
     config = GMVQConfig(1, 3, sigma=1.3)
     e, mu = jnp.array([0.5, -1.0, 2.0]), jnp.array([0.1, 0.2, 0.3])
     distance = squared_distances(e[None], mu[None])
@@ -71,12 +77,20 @@ def test_the_literal_term_is_that_of_samples():
     log_q = gmvq.log_posterior(params, X, config)
     log_mean = mean_posterior(log_q, jnp.ones(16, bool))
     spread = gmvq.deviations(params, squared_distances(X, params["codes"]), config)
-    ours = gmvq.latent_term(params["codes"], squared_distances(X, params["codes"]), spread, log_q, log_mean, config)[0]
+    ours = gmvq.latent_term(
+        params["codes"], squared_distances(X, params["codes"]), spread, log_q, log_mean, config
+    )[0]
     rng = np.random.default_rng(0)
-    codes, q, s = (np.asarray(a, np.float64) for a in (params["codes"], jnp.exp(log_q[0]), spread[0]))
+    codes, q, s = (
+        np.asarray(a, np.float64) for a in (params["codes"], jnp.exp(log_q[0]), spread[0])
+    )
     c = rng.choice(5, 100_000, p=q / q.sum())
     z = codes[c] + s[c, None] * rng.standard_normal((100_000, 3))
-    drawn = 2 * 0.8**2 * (((z[:, None] - codes[None]) ** 2).sum(-1) @ np.exp(np.asarray(log_mean, np.float64)))
+    drawn = (
+        2
+        * 0.8**2
+        * (((z[:, None] - codes[None]) ** 2).sum(-1) @ np.exp(np.asarray(log_mean, np.float64)))
+    )
     assert abs(drawn.mean() - float(ours)) < 5 * drawn.std() / np.sqrt(100_000)
 
 
@@ -108,7 +122,9 @@ def test_gradients_are_finite(made, objective, where):
         out, _ = gmvq.quantize(params, {}, x, config, key=jax.random.key(0))
         return out.loss + out.quantized.sum()
 
-    assert all(jnp.isfinite(g).all() for g in jax.tree.leaves(jax.grad(loss, argnums=(0, 1))(made[0], x)))
+    assert all(
+        jnp.isfinite(g).all() for g in jax.tree.leaves(jax.grad(loss, argnums=(0, 1))(made[0], x))
+    )
 
 
 def test_the_kl_of_the_mean_pushes_rare_codes_up(made):
@@ -128,8 +144,13 @@ def test_entropy_regularisation_evens_out_the_codes():
     reached = {}
     for beta in (0.0, 5.0):
         own = dataclasses.replace(config, beta=beta)
-        step = jax.jit(lambda p, c=own: jax.tree.map(
-            lambda a, g: a - 0.1 * g, p, jax.grad(lambda p: gmvq.quantize(p, {}, x, c, key=jax.random.key(2))[0].loss)(p)))  # fmt: skip
+        step = jax.jit(
+            lambda p, c=own: jax.tree.map(
+                lambda a, g: a - 0.1 * g,
+                p,
+                jax.grad(lambda p: gmvq.quantize(p, {}, x, c, key=jax.random.key(2))[0].loss)(p),
+            )
+        )
         params = start
         for _ in range(200):
             params = step(params)

@@ -9,11 +9,15 @@ from quant.errors import QuantError
 from quant.initialize import from_data, initial_codes, kmeans, kmeans_plus_plus, normal, uniform
 
 X = jax.random.normal(jax.random.key(1), (60, 3))
-lloyd = jax.jit(kmeans, static_argnames=("codes", "iterations", "begin", "empty", "metric", "axis_name"))
+lloyd = jax.jit(
+    kmeans, static_argnames=("codes", "iterations", "begin", "empty", "metric", "axis_name")
+)
 
 
 def test_laws():
-    assert float(jnp.abs(uniform(jax.random.key(0), 50, 40)).max()) == pytest.approx(1 / 50, rel=0.01)
+    assert float(jnp.abs(uniform(jax.random.key(0), 50, 40)).max()) == pytest.approx(
+        1 / 50, rel=0.01
+    )
     assert float(normal(jax.random.key(0), 500, 16).std()) == pytest.approx(0.25, rel=0.05)
 
 
@@ -38,8 +42,12 @@ def test_the_error_of_kmeans_never_rises_and_ends_at_a_fixed_point(begin):
 @pytest.mark.parametrize("empty", ["keep", "farthest"])
 def test_as_many_distinct_points_as_codes_leave_no_error(empty):
     points = jnp.array([[0.0, 0], [10, 0], [0, 10], [10, 10]])
-    centres, _ = lloyd(jax.random.key(3), jnp.tile(points, (5, 1)), 4, iterations=20, begin="++", empty=empty)
-    np.testing.assert_allclose(np.unique(np.round(centres, 4), axis=0), np.unique(points, axis=0), atol=1e-4)
+    centres, _ = lloyd(
+        jax.random.key(3), jnp.tile(points, (5, 1)), 4, iterations=20, begin="++", empty=empty
+    )
+    np.testing.assert_allclose(
+        np.unique(np.round(centres, 4), axis=0), np.unique(points, axis=0), atol=1e-4
+    )
 
 
 def test_centres_without_rows_move_to_the_farthest_rows():
@@ -49,7 +57,9 @@ def test_centres_without_rows_move_to_the_farthest_rows():
 
 
 def test_plus_plus_spreads_out():
-    clusters = jnp.concatenate([jax.random.normal(jax.random.key(k), (20, 2)) * 0.01 + 10 * k for k in range(5)])
+    clusters = jnp.concatenate(
+        [jax.random.normal(jax.random.key(k), (20, 2)) * 0.01 + 10 * k for k in range(5)]
+    )
     drawn = np.round(np.asarray(kmeans_plus_plus(jax.random.key(1), clusters, 5))[:, 0] / 10)
     assert sorted(drawn) == [0, 1, 2, 3, 4]
 
@@ -62,14 +72,22 @@ def test_spherical_centres_have_length_one():
 def test_devices_agree_and_equal_one():
     x = jax.random.normal(jax.random.key(2), (40, 3))
     parts = x.reshape(4, 10, 3)
-    run = lambda x: kmeans(jax.random.key(0), x, 4, iterations=5, axis_name="data")[0]
+
+    def run(x):
+        return kmeans(jax.random.key(0), x, 4, iterations=5, axis_name="data")[0]
+
     four = jax.pmap(run, axis_name="data")(parts)
     assert (four == four[:1]).all()
     first = from_data(jax.random.key(0), parts[0], 4)
     for _ in range(5):
         nearest = ((np.asarray(x)[:, None] - np.asarray(first)[None]) ** 2).sum(-1).argmin(1)
         first = np.stack(
-            [np.asarray(x)[nearest == k].mean(0) if (nearest == k).any() else np.asarray(first)[k] for k in range(4)]
+            [
+                np.asarray(x)[nearest == k].mean(0)
+                if (nearest == k).any()
+                else np.asarray(first)[k]
+                for k in range(4)
+            ]
         )
     np.testing.assert_allclose(four[0], first, atol=1e-4)
 
@@ -83,7 +101,11 @@ def test_fewer_points_than_codes_give_every_point_a_code():
 
 @pytest.mark.parametrize(
     ("how", "sample", "sentence"),
-    [("kmeans", None, "give a sample"), ("data", X[:, :2], "2 features"), ("data", X[:0], "no rows")],
+    [
+        ("kmeans", None, "give a sample"),
+        ("data", X[:, :2], "2 features"),
+        ("data", X[:0], "no rows"),
+    ],
 )
 def test_refusals(how, sample, sentence):
     with pytest.raises(QuantError, match=sentence):

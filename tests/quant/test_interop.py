@@ -14,20 +14,35 @@ from tests.golden import FOLDER, Golden, relative_error
 
 def test_a_codebook_of_vector_quantize_pytorch_gives_the_same_indices(tmp_path):
     golden = Golden("quantizers/vq_ema")
-    held = {f"quantizer._codebook.{name}": golden[f"in/0/{name}"][None] for name in ("embed", "embed_avg", "cluster_size")}
+    held = {
+        f"quantizer._codebook.{name}": golden[f"in/0/{name}"][None]
+        for name in ("embed", "embed_avg", "cluster_size")
+    }
     np.savez(tmp_path / "codes.npz", **held)
-    params, state, config = from_vector_quantize_pytorch(read_arrays(tmp_path / "codes.npz"), "quantizer.")
+    params, state, config = from_vector_quantize_pytorch(
+        read_arrays(tmp_path / "codes.npz"), "quantizer."
+    )
     x = jnp.asarray(golden["in/0/x"])
     out, after = vq.quantize(params, state, x, config)
     np.testing.assert_array_equal(out.indices, golden["out/0/indices"])
     assert relative_error(after.book.codes[0], golden["out/0/embed_after"]) < 1e-5
 
 
-@pytest.mark.parametrize(("name", "heads"), [("projected", 1), ("separate", 1), ("separate", 3), ("shared", 2)])
+@pytest.mark.parametrize(
+    ("name", "heads"), [("projected", 1), ("separate", 1), ("separate", 3), ("shared", 2)]
+)
 def test_projections_and_heads_come_along(name, heads):
     with np.load(FOLDER / "quantizers" / "projections.npz") as file:
-        own = {key.removeprefix(f"{name}/"): file[key] for key in file.files if key.startswith(f"{name}/")}
-    held = {key.replace("param/", "quantizer."): array for key, array in own.items() if key.startswith("param/")}
+        own = {
+            key.removeprefix(f"{name}/"): file[key]
+            for key in file.files
+            if key.startswith(f"{name}/")
+        }
+    held = {
+        key.replace("param/", "quantizer."): array
+        for key, array in own.items()
+        if key.startswith("param/")
+    }
     params, state, config = from_vector_quantize_pytorch(held, "quantizer.", heads)
     out, _ = vq.quantize(params, state, jnp.asarray(own["in/x"]), config, train=False)
     np.testing.assert_array_equal(out.indices, own["out/indices"])
@@ -86,11 +101,17 @@ def test_arrays_that_are_no_codebook_are_refused():
 
 
 def test_presets_differ_where_the_libraries_do():
-    assert presets.lucidrains(8, 4).wrapper == "rotation" and presets.lucidrains(8, 1).wrapper == "straight_through"
+    assert (
+        presets.lucidrains(8, 4).wrapper == "rotation"
+        and presets.lucidrains(8, 1).wrapper == "straight_through"
+    )
     assert presets.lucidrains(8, 4, decay=0.5).decay == 0.5
     torch = presets.vqtorch(8, 4, beta=0.9)
     assert torch.codebook_weight == 0.9 and torch.commitment == pytest.approx(0.1)
-    assert presets.haiku(8, 4).update == "gradient" and presets.with_restart(8, 4, 2.0).restart.threshold == 2.0
+    assert (
+        presets.haiku(8, 4).update == "gradient"
+        and presets.with_restart(8, 4, 2.0).restart.threshold == 2.0
+    )
     assert presets.lucidrains_residual(8, 4, 3).straight_through_all
 
 
@@ -106,7 +127,9 @@ def test_the_module_is_the_functions(room, config):
     quantizer = Quantizer(room, config)
     x = jax.random.normal(jax.random.key(1), (5, 4))
     variables = quantizer.init(jax.random.key(0), x)
-    out, changed = quantizer.apply(variables, x, train=True, key=jax.random.key(2), mutable=["codebook"])
+    out, changed = quantizer.apply(
+        variables, x, train=True, key=jax.random.key(2), mutable=["codebook"]
+    )
     params, state = variables.get("params", {}), variables["codebook"]["state"]
     ours, after = room.quantize(params, state, x, config, key=jax.random.key(2))
     np.testing.assert_array_equal(out.quantized, ours.quantized)

@@ -53,24 +53,36 @@ def test_a_common_offset_costs_no_digits(way):
 def test_it_searches_in_float32_and_gives_no_gradient():
     codebook = 1 + jnp.arange(64.0)[:, None] * 1e-3  # bfloat16 cannot tell them apart
     index, _ = nearest(jnp.asarray(codebook, jnp.bfloat16), codebook)
-    np.testing.assert_array_equal(index, jnp.round((jnp.asarray(codebook, jnp.bfloat16).astype(jnp.float32)[:, 0] - 1) * 1000))
+    np.testing.assert_array_equal(
+        index, jnp.round((jnp.asarray(codebook, jnp.bfloat16).astype(jnp.float32)[:, 0] - 1) * 1000)
+    )
     grads = jax.grad(lambda x, c: nearest(x, c)[1].sum(), argnums=(0, 1))(codebook, codebook)
     assert all((g == 0).all() for g in grads)
 
 
-@pytest.mark.parametrize(("device", "tiled"), [("cpu", "scan"), ("gpu", "pallas"), ("tpu", "pallas")])
+@pytest.mark.parametrize(
+    ("device", "tiled"), [("cpu", "scan"), ("gpu", "pallas"), ("tpu", "pallas")]
+)
 def test_small_problems_are_built_whole_and_large_ones_in_tiles(monkeypatch, device, tiled):
     monkeypatch.setattr(jax, "default_backend", lambda: device)
     codebook, small = jnp.zeros((1024, 64)), LARGEST_SCORES[device] // 4 // 1024
     assert choose("auto", small, codebook) == "xla" and choose("auto", small + 1, codebook) == tiled
-    assert choose("auto", small + 1, jnp.zeros((1024, 256))) == "scan"  # wider than the kernel takes
+    assert (
+        choose("auto", small + 1, jnp.zeros((1024, 256))) == "scan"
+    )  # wider than the kernel takes
     if device == "tpu":
-        assert choose("auto", small, jnp.zeros((2**16, 64))) == "scan"  # more codes than fit its memory
+        assert (
+            choose("auto", small, jnp.zeros((2**16, 64))) == "scan"
+        )  # more codes than fit its memory
 
 
 @pytest.mark.parametrize(
     ("x", "codebook", "sentence"),
-    [((3, 2), (4, 3), "must agree"), ((3, 2), (0, 2), "at least one code"), ((3,), (4, 3), r"not \(3,\)")],
+    [
+        ((3, 2), (4, 3), "must agree"),
+        ((3, 2), (0, 2), "at least one code"),
+        ((3,), (4, 3), r"not \(3,\)"),
+    ],
 )
 def test_refusals(x, codebook, sentence):
     with pytest.raises(QuantError, match=sentence):

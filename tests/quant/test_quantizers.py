@@ -1,4 +1,6 @@
-"""The other quantizers against the golden files, and one table of promises that every quantizer keeps."""
+"""The other quantizers against the golden files, and one table of promises that every quantizer
+keeps.
+"""
 
 import dataclasses
 import functools
@@ -8,7 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quant import gmvq, gumbel_vq, lookup_free, random_projection, residual, scalar, simvq, sqvae, vq
+from quant import (
+    gmvq,
+    gumbel_vq,
+    lookup_free,
+    random_projection,
+    residual,
+    scalar,
+    simvq,
+    sqvae,
+    vq,
+)
 from quant.checks import checked
 from quant.codebook import Restart
 from quant.errors import QuantError
@@ -20,24 +32,35 @@ QUANTIZERS = {
     "vq": (vq, LEVEL),
     "vq cosine rotation": (vq, dataclasses.replace(LEVEL, metric="cosine", wrapper="rotation")),
     "vq dot": (vq, dataclasses.replace(LEVEL, metric="dot")),
-    "vq gradient synchronous": (vq, vq.VQConfig(7, 6, update="gradient", nu=1.0, diversity=0.1, orthogonal=0.1)),
+    "vq gradient synchronous": (
+        vq,
+        vq.VQConfig(7, 6, update="gradient", nu=1.0, diversity=0.1, orthogonal=0.1),
+    ),
     "vq heads projected restart": (vq, vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart())),
     "vq affine diveq": (vq, dataclasses.replace(LEVEL, affine=True, wrapper="diveq")),
     "residual": (residual, residual.ResidualConfig(LEVEL, 3)),
-    "residual shared dropout": (residual, residual.ResidualConfig(LEVEL, 3, dropout=True, share=True)),
+    "residual shared dropout": (
+        residual,
+        residual.ResidualConfig(LEVEL, 3, dropout=True, share=True),
+    ),
     "fsq": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3))),
     "fsq symmetric": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3), symmetric=True)),
     "lfq": (lookup_free, lookup_free.LFQConfig(6, commitment=0.25, inverse_temperature=2.0)),
     "bsq": (lookup_free, lookup_free.LFQConfig(6, spherical=True, inverse_temperature=2.0)),
     "simvq": (simvq, simvq.SimVQConfig(7, 6)),
-    "random projection": (random_projection, random_projection.RandomProjectionConfig(7, 6, code_dim=5, heads=2)),
+    "random projection": (
+        random_projection,
+        random_projection.RandomProjectionConfig(7, 6, code_dim=5, heads=2),
+    ),
     "gm-vq": (gmvq, gmvq.GMVQConfig(7, 6)),
     "gumbel-vq": (gumbel_vq, gumbel_vq.GumbelVQConfig(7, 6)),
     "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
-}  # fmt: skip
+}
 each = pytest.mark.parametrize("name", QUANTIZERS)
 FEW = ("vq", "vq heads projected restart", "residual", "gm-vq")
-few = pytest.mark.parametrize("name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS])
+few = pytest.mark.parametrize(
+    "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS]
+)
 """The others are as likely to break as these, but take long together."""
 X = jax.random.normal(jax.random.key(1), (3, 5, 6))
 
@@ -65,9 +88,13 @@ def test_shapes_dtypes_and_ranges(name, shape):
     features = room.decode(params, state, out.indices, config).shape[-1]
     assert out.quantized.shape == (*shape[:-1], features) and out.quantized.dtype == jnp.float32
     assert out.indices.dtype == jnp.int32 and out.indices.shape[: len(shape) - 1] == shape[:-1]
-    assert (out.indices < config.num_codes).all() and (out.indices >= (-1 if "dropout" in name else 0)).all()
+    assert (out.indices < config.num_codes).all() and (
+        out.indices >= (-1 if "dropout" in name else 0)
+    ).all()
     assert out.loss.shape == () and out.loss.dtype == jnp.float32
-    assert 1 <= out.metrics["perplexity"] <= config.num_codes + 1e-3 and 0 < out.metrics["usage"] <= 1
+    assert (
+        1 <= out.metrics["perplexity"] <= config.num_codes + 1e-3 and 0 < out.metrics["usage"] <= 1
+    )
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((out, after)))
 
@@ -76,7 +103,9 @@ def test_shapes_dtypes_and_ranges(name, shape):
 def test_decode_of_encode_is_what_evaluation_gives_bit_for_bit(name):
     room, config, params, state = made(name)
     out, after = run(name, params, state, X, None, train=False)
-    np.testing.assert_array_equal(room.decode(params, state, room.encode(params, state, X, config), config), out.quantized)
+    np.testing.assert_array_equal(
+        room.decode(params, state, room.encode(params, state, X, config), config), out.quantized
+    )
     jax.tree.map(np.testing.assert_array_equal, after, state)
 
 
@@ -111,16 +140,21 @@ def test_masked_rows_change_nothing(name):
     mask = jnp.arange(15).reshape(3, 5) % 3 > 0
     poisoned = jnp.where(mask[..., None], X, jnp.nan)
     ours, ours_after = run(name, params, state, poisoned, jax.random.key(3), mask=mask)
-    theirs, theirs_after = run(name, params, state, jnp.where(mask[..., None], X, 7.0), jax.random.key(3), mask=mask)
+    theirs, theirs_after = run(
+        name, params, state, jnp.where(mask[..., None], X, 7.0), jax.random.key(3), mask=mask
+    )
     assert (ours.indices[~mask] == -1).all()
     np.testing.assert_array_equal(ours.indices, theirs.indices)
     np.testing.assert_array_equal(ours.quantized[mask], theirs.quantized[mask])
     jax.tree.map(
-        np.testing.assert_array_equal, (ours.losses, ours.metrics, ours_after), (theirs.losses, theirs.metrics, theirs_after)
+        np.testing.assert_array_equal,
+        (ours.losses, ours.metrics, ours_after),
+        (theirs.losses, theirs.metrics, theirs_after),
     )
     alone = run(name, params, state, X[mask], None, train=False)[0]
     np.testing.assert_array_equal(
-        alone.indices, run(name, params, state, poisoned, None, train=False, mask=mask)[0].indices[mask]
+        alone.indices,
+        run(name, params, state, poisoned, None, train=False, mask=mask)[0].indices[mask],
     )
 
 
@@ -136,30 +170,45 @@ def test_all_rows_masked(name):
 @each
 def test_gradients_reach_the_input_and_never_the_state(name):
     room, config, params, state = made(name)
-    floats = lambda tree: [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def floats(tree):
+        return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
     def total(params, state, x):
         out, _ = room.quantize(params, state, x, config, key=jax.random.key(3))
-        return (out.quantized * jnp.arange(1.0, 1 + out.quantized.size).reshape(out.quantized.shape)).sum() + out.loss
+        return (
+            out.quantized * jnp.arange(1.0, 1 + out.quantized.size).reshape(out.quantized.shape)
+        ).sum() + out.loss
 
-    of_params, of_state, of_x = jax.jit(jax.grad(total, argnums=(0, 1, 2), allow_int=True))(params, state, X)
+    of_params, of_state, of_x = jax.jit(jax.grad(total, argnums=(0, 1, 2), allow_int=True))(
+        params, state, X
+    )
     assert all(jnp.isfinite(g).all() for g in floats((of_params, of_x)))
     assert all((g == 0).all() for g in floats(of_state))
     assert (of_x == 0).all() == (name == "random projection")
     assert all((g != 0).any() for g in floats(of_params))
 
 
-@pytest.mark.parametrize("name", [*FEW, "vq affine diveq", "residual shared dropout", "gumbel-vq", "sq-vae"])
+@pytest.mark.parametrize(
+    "name", [*FEW, "vq affine diveq", "residual shared dropout", "gumbel-vq", "sq-vae"]
+)
 def test_four_devices_learn_what_one_does(name):
     room, config, params, state = made(name)
     x = jax.random.normal(jax.random.key(4), (8, 5, 6))
     key = jax.random.key(3)
-    step = lambda x, axis_name=None: room.quantize(params, state, x, config, key=key, axis_name=axis_name)
+
+    def step(x, axis_name=None):
+        return room.quantize(params, state, x, config, key=key, axis_name=axis_name)
+
     one, one_after = jax.jit(step)(x)
     four, four_after = jax.pmap(lambda x: step(x, "data"), axis_name="data")(x.reshape(4, 2, 5, 6))
     np.testing.assert_array_equal(four.indices.reshape(one.indices.shape), one.indices)
     close = functools.partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
-    jax.tree.map(lambda a, b: [close(part, b) for part in a], (four.losses, four.metrics), (one.losses, one.metrics))
+    jax.tree.map(
+        lambda a, b: [close(part, b) for part in a],
+        (four.losses, four.metrics),
+        (one.losses, one.metrics),
+    )
     if "restart" not in name:
         jax.tree.map(lambda a, b: [close(part, b) for part in a], four_after, one_after)
 
@@ -175,7 +224,11 @@ def test_orbax_keeps_the_state(name, tmp_path):
     with ocp.StandardCheckpointer() as checkpointer:
         checkpointer.save(tmp_path / "kept", (params, after))
         checkpointer.wait_until_finished()
-        jax.tree.map(np.testing.assert_array_equal, checkpointer.restore(tmp_path / "kept", (params, after)), (params, after))
+        jax.tree.map(
+            np.testing.assert_array_equal,
+            checkpointer.restore(tmp_path / "kept", (params, after)),
+            (params, after),
+        )
 
 
 @each
@@ -193,7 +246,9 @@ def test_no_array_is_as_large_as_a_one_hot(name):
     if name in ("gm-vq", "gumbel-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
         pytest.skip("a soft assignment is rows by codes")
     if name.startswith("residual"):
-        config = dataclasses.replace(config, level=dataclasses.replace(config.level, num_codes=4096))
+        config = dataclasses.replace(
+            config, level=dataclasses.replace(config.level, num_codes=4096)
+        )
     elif "fsq" not in name:
         config = dataclasses.replace(config, num_codes=4096)
     rows = 100_003
@@ -201,8 +256,14 @@ def test_no_array_is_as_large_as_a_one_hot(name):
     traced = jax.make_jaxpr(lambda p, s, x: room.quantize(p, s, x, config, key=jax.random.key(0)))(
         *shapes, jax.ShapeDtypeStruct((rows, 6), jnp.float32)
     )
-    largest = max(variable.aval.size for variable in _variables(traced.jaxpr) if hasattr(variable.aval, "size"))
-    assert largest <= max(3 * 4096 * 512, rows * 6 * 4)  # a tile of every head, or a few copies of the input
+    largest = max(
+        variable.aval.size
+        for variable in _variables(traced.jaxpr)
+        if hasattr(variable.aval, "size")
+    )
+    assert largest <= max(
+        3 * 4096 * 512, rows * 6 * 4
+    )  # a tile of every head, or a few copies of the input
 
 
 def _variables(jaxpr):
@@ -221,7 +282,8 @@ def test_another_number_of_features_is_refused(name):
         room.quantize(params, state, jnp.ones((2, 7)), config, key=jax.random.key(0))
 
 
-# ---- goldens -------------------------------------------------------------------------------------------------------------------
+# ---- goldens
+# ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("case", ["8x5x5", "7x5x5x5", "8x5x5_sym", "4x3"])
@@ -233,11 +295,14 @@ def test_fsq_equals_the_reference_program(case):
     out, _ = scalar.quantize({}, {}, z, config)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     np.testing.assert_allclose(out.quantized, golden[f"out/{case}/codes"], atol=1e-6)
-    grad = jax.grad(lambda z: (scalar.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(z)
+    grad = jax.grad(lambda z: (scalar.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(
+        z
+    )
     assert relative_error(grad, golden[f"out/{case}/grad_z"]) < 1e-5
     book = scalar.decode({}, {}, jnp.arange(config.num_codes), config)
     np.testing.assert_allclose(book, golden[f"out/{case}/codebook"], atol=1e-6)
-    # Every code is its own image, and the squashing of extreme inputs reaches the outermost levels only.
+    # Every code is its own image, and the squashing of extreme inputs reaches the outermost levels
+    # only.
     far = scalar.quantize({}, {}, jnp.array([[50.0] * config.dim, [-50.0] * config.dim]), config)[0]
     np.testing.assert_array_equal(far.indices, [config.num_codes - 1, 0])
 
@@ -247,17 +312,27 @@ def test_lfq_equals_the_reference_program(case):
     golden = Golden("quantizers/lfq")
     (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
     config = lookup_free.LFQConfig(
-        spec["dim"], spec.get("spherical", False), spec.get("codebook_scale", 1.0), spec.get("commitment_loss_weight", 0.0),
-        spec["entropy_loss_weight"], spec.get("diversity_gamma", 1.0), spec["inv_temperature"],
-    )  # fmt: skip
+        spec["dim"],
+        spec.get("spherical", False),
+        spec.get("codebook_scale", 1.0),
+        spec.get("commitment_loss_weight", 0.0),
+        spec["entropy_loss_weight"],
+        spec.get("diversity_gamma", 1.0),
+        spec["inv_temperature"],
+    )
     x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
-    one = lambda x: lookup_free.quantize({}, {}, x, config)[0]
+
+    def one(x):
+        return lookup_free.quantize({}, {}, x, config)[0]
+
     out = one(x)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     assert relative_error(out.quantized, golden[f"out/{case}/quantized"]) < 1e-5
     # The reference clamps the logarithm of probabilities at 1e-5, which ours need not.
     for ours, theirs in (("row_entropy", "per_sample_entropy"), ("mean_entropy", "batch_entropy")):
-        np.testing.assert_allclose(out.metrics[ours], golden[f"out/{case}/{theirs}"], rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            out.metrics[ours], golden[f"out/{case}/{theirs}"], rtol=2e-3, atol=1e-4
+        )
     np.testing.assert_allclose(out.loss, golden[f"out/{case}/aux_loss"], rtol=2e-3, atol=1e-4)
     through = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
     assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-4
@@ -267,23 +342,40 @@ def test_lfq_equals_the_reference_program(case):
 
 def test_residual_equals_the_reference_program():
     golden = Golden("quantizers/residual_vq")
-    config = residual.ResidualConfig(vq.VQConfig(16, 8, decay=0.8, commitment=1.0), 3, straight_through_all=True)
+    config = residual.ResidualConfig(
+        vq.VQConfig(16, 8, decay=0.8, commitment=1.0), 3, straight_through_all=True
+    )
     params, state = residual.init(jax.random.key(0), config)
     codes = jnp.stack([golden[f"in/embed/{level}"] for level in range(3)])[:, None]
-    state = state.replace(book=state.book.replace(codes=codes, count=jnp.full((3, 1, 16), 2.0), total=2 * codes))
+    state = state.replace(
+        book=state.book.replace(codes=codes, count=jnp.full((3, 1, 16), 2.0), total=2 * codes)
+    )
     x, cotangent = jnp.asarray(golden["in/x"]), jnp.asarray(golden["in/cotangent"])
-    one = lambda x: residual.quantize(params, state, x, config)[0]
+
+    def one(x):
+        return residual.quantize(params, state, x, config)[0]
+
     out, after = residual.quantize(params, state, x, config)
     np.testing.assert_array_equal(out.indices, golden["out/train/indices"])
     assert relative_error(out.quantized, golden["out/train/quantized"]) < 1e-5
     np.testing.assert_allclose(out.loss, golden["out/train/losses"].mean(), rtol=1e-5)
     grad = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
     assert relative_error(grad, golden["out/train/grad_x_from_quantized"]) < 1e-5
-    assert relative_error(jax.grad(lambda x: 3 * one(x).loss)(x), golden["out/train/grad_x_from_losses_sum"]) < 1e-5
+    assert (
+        relative_error(
+            jax.grad(lambda x: 3 * one(x).loss)(x), golden["out/train/grad_x_from_losses_sum"]
+        )
+        < 1e-5
+    )
     for level in range(3):
-        assert relative_error(after.book.codes[level, 0], golden[f"out/train/embed_after/{level}"]) < 1e-5
+        assert (
+            relative_error(after.book.codes[level, 0], golden[f"out/train/embed_after/{level}"])
+            < 1e-5
+        )
     once = dataclasses.replace(config, straight_through_all=False)
-    grad = jax.grad(lambda x: (residual.quantize(params, state, x, once)[0].quantized * cotangent).sum())(x)
+    grad = jax.grad(
+        lambda x: (residual.quantize(params, state, x, once)[0].quantized * cotangent).sum()
+    )(x)
     np.testing.assert_allclose(grad, cotangent, rtol=1e-6)
 
 
@@ -291,12 +383,22 @@ def test_residual_equals_the_reference_program():
 def test_simvq_equals_the_reference_program(case):
     golden = Golden("quantizers/simvq")
     weights = golden.params(f"{case}/")
-    params, state = {"map": weights["code_transform.weight"].T}, {"frozen": weights["frozen_codebook"]}
+    params, state = (
+        {"map": weights["code_transform.weight"].T},
+        {"frozen": weights["frozen_codebook"]},
+    )
     config = simvq.SimVQConfig(
-        32, 8, weights["frozen_codebook"].shape[1], 0.25, wrapper="rotation" if case == "rotation" else "straight_through"
+        32,
+        8,
+        weights["frozen_codebook"].shape[1],
+        0.25,
+        wrapper="rotation" if case == "rotation" else "straight_through",
     )
     x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
-    one = lambda params, x: simvq.quantize(params, state, x, config)[0]
+
+    def one(params, x):
+        return simvq.quantize(params, state, x, config)[0]
+
     out = one(params, x)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     assert relative_error(out.quantized, golden[f"out/{case}/quantized"]) < 1e-5
@@ -324,10 +426,13 @@ def test_rotation_of_opposite_rows_is_straight_through():
         value, back = jax.vjp(lambda x, q=q: rotation(x, q), x)
         np.testing.assert_array_equal(value, q)
         assert jnp.isfinite(back(jnp.ones(3))[0]).all()
-    np.testing.assert_array_equal(jax.vjp(lambda x: rotation(x, -x), x)[1](jnp.ones(3))[0], jnp.ones(3))
+    np.testing.assert_array_equal(
+        jax.vjp(lambda x: rotation(x, -x), x)[1](jnp.ones(3))[0], jnp.ones(3)
+    )
 
 
-# ---- refusals ------------------------------------------------------------------------------------------------------------------
+# ---- refusals
+# ------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -342,8 +447,14 @@ def test_rotation_of_opposite_rows_is_straight_through():
         (lambda: residual.ResidualConfig(dataclasses.replace(LEVEL, heads=2), 2), "one head each"),
         (lambda: random_projection.RandomProjectionConfig(3, 3, heads=0), "at least one"),
         (lambda: gmvq.GMVQConfig(0, 3), "at least one code"),
-        (lambda: gmvq.GMVQConfig(5, 3, objective="ELBO"), "objective is 'ELBO': choose among 'albo', 'literal', 'elbo'"),
-        (lambda: vq.VQConfig(5, 4, update="grad"), "update is 'grad': choose among 'ema', 'gradient'"),
+        (
+            lambda: gmvq.GMVQConfig(5, 3, objective="ELBO"),
+            "objective is 'ELBO': choose among 'albo', 'literal', 'elbo'",
+        ),
+        (
+            lambda: vq.VQConfig(5, 4, update="grad"),
+            "update is 'grad': choose among 'ema', 'gradient'",
+        ),
         (lambda: vq.VQConfig(5, 4, metric="cos"), "metric is 'cos'"),
         (lambda: vq.VQConfig(5, 4, wrapper="ste"), "wrapper is 'ste'"),
         (lambda: vq.VQConfig(5, 4, init="random"), "init is 'random'"),
@@ -358,10 +469,13 @@ def test_configurations_that_cannot_work_are_refused(make, sentence):
         make()
 
 
-@pytest.mark.parametrize("config", [
-    residual.ResidualConfig(LEVEL, 2, dropout=True),
-    residual.ResidualConfig(dataclasses.replace(LEVEL, restart=Restart()), 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        residual.ResidualConfig(LEVEL, 2, dropout=True),
+        residual.ResidualConfig(dataclasses.replace(LEVEL, restart=Restart()), 2),
+    ],
+)
 def test_levels_that_draw_want_a_key_in_training(config):
     made = residual.init(jax.random.key(0), config)
     with pytest.raises(QuantError, match="give quantize a key"):
@@ -382,11 +496,16 @@ def test_one_level_is_the_vector_quantizer():
     config = residual.ResidualConfig(LEVEL, 1)
     params, state = residual.init(jax.random.key(0), config)
     ours, ours_after = residual.quantize(params, state, X, config)
-    pick = lambda tree: jax.tree.map(lambda a: a[0], tree)
+
+    def pick(tree):
+        return jax.tree.map(lambda a: a[0], tree)
+
     theirs, theirs_after = vq.quantize(pick(params), pick(state), X, LEVEL)
     np.testing.assert_allclose(ours.quantized, theirs.quantized, rtol=1e-6)
     np.testing.assert_array_equal(ours.indices[..., 0], theirs.indices)
-    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), pick(ours_after), theirs_after)
+    jax.tree.map(
+        functools.partial(np.testing.assert_allclose, rtol=1e-6), pick(ours_after), theirs_after
+    )
 
 
 @pytest.mark.parametrize("name", ["vq", "residual", "fsq", "gm-vq"])
@@ -398,7 +517,10 @@ def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
     np.testing.assert_array_equal(out.indices, expected.indices)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=1e-6), after, expected_after)
     bad = X.at[1, 2, 0].set(jnp.nan).at[2, 4, 3].set(jnp.inf)
-    with pytest.raises(QuantError, match=r"^x \(3, 5, 6\): row 7 holds numbers that are not finite, as do 2 rows in all$"):
+    with pytest.raises(
+        QuantError,
+        match=r"^x \(3, 5, 6\): row 7 holds numbers that are not finite, as do 2 rows in all$",
+    ):
         ask(params, state, bad, config, key=key)
     mask = jnp.isfinite(bad).all(-1)
     assert (ask(params, state, bad, config, key=key, mask=mask)[0].indices[~mask] == -1).all()
@@ -425,7 +547,9 @@ def test_cosine_codes_begin_at_the_centres_of_directions():
     angle = jnp.concatenate([jnp.full(50, 0.1), jnp.full(50, 1.4)])
     length = jnp.concatenate([jnp.full(50, 1e-3), jnp.linspace(1, 1000, 50)])
     sample = jnp.stack([jnp.cos(angle), jnp.sin(angle)], 1) * length[:, None]
-    _, state = vq.init(jax.random.key(0), vq.VQConfig(2, 2, metric="cosine", init="kmeans++"), sample)
+    _, state = vq.init(
+        jax.random.key(0), vq.VQConfig(2, 2, metric="cosine", init="kmeans++"), sample
+    )
     found = jnp.sort(jnp.arctan2(state.book.codes[0, :, 1], state.book.codes[0, :, 0]))
     np.testing.assert_allclose(found, [0.1, 1.4], atol=1e-3)
 

@@ -19,7 +19,10 @@ CONFIG = VQConfig(num_codes=6, dim=4)
 
 def book_of(golden, case):
     """A codebook as the golden file has it, with the axis of the heads."""
-    codes, total, count = (jnp.asarray(golden[f"in/{case}/{name}"])[None] for name in ("embed", "embed_avg", "cluster_size"))
+    codes, total, count = (
+        jnp.asarray(golden[f"in/{case}/{name}"])[None]
+        for name in ("embed", "embed_avg", "cluster_size")
+    )
     return Codebook(codes, count, total, jnp.zeros(count.shape, jnp.int32), jnp.zeros(1, jnp.int32))
 
 
@@ -33,8 +36,13 @@ def start(config, key=0, sample=None):
 @functools.partial(jax.jit, static_argnames="config")
 def gradients(params, state, x, cotangent, config):
     """With respect to x: of the output against a cotangent, and of the loss."""
-    one = lambda x: vq.quantize(params, state, x, config)[0]
-    return jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x), jax.grad(lambda x: one(x).loss)(x)
+
+    def one(x):
+        return vq.quantize(params, state, x, config)[0]
+
+    return jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x), jax.grad(
+        lambda x: one(x).loss
+    )(x)
 
 
 GOLDENS = {
@@ -57,9 +65,14 @@ def test_training_equals_the_reference_program(name):
         through, of_loss = gradients(params, state, x, cotangent, config)
         np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
         for ours, theirs in {
-            "quantized": out.quantized, "loss": out.loss, "grad_x_from_quantized": through, "grad_x_from_loss": of_loss,
-            "embed_after": after.book.codes[0], "embed_avg_after": after.book.total[0], "cluster_size_after": after.book.count[0],
-        }.items():  # fmt: skip
+            "quantized": out.quantized,
+            "loss": out.loss,
+            "grad_x_from_quantized": through,
+            "grad_x_from_loss": of_loss,
+            "embed_after": after.book.codes[0],
+            "embed_avg_after": after.book.total[0],
+            "cluster_size_after": after.book.count[0],
+        }.items():
             assert relative_error(theirs, golden[f"out/{case}/{ours}"]) < 1e-5, ours
     out, same = quantize(params, after, jnp.asarray(golden[f"in/{case}/x"]), config, train=False)
     np.testing.assert_array_equal(out.indices, golden["out/eval/indices"])
@@ -78,8 +91,13 @@ def test_dead_codes_come_back_where_the_reference_program_replaces_them():
         rows_per_code = np.bincount(golden[f"out/{case}/indices"].reshape(-1), minlength=24)
         alive = 0.8 * golden[f"in/{case}/cluster_size"] + 0.2 * rows_per_code >= 2
         assert 0 < alive.sum() < 24
-        assert relative_error(after.book.codes[0][alive], golden[f"out/{case}/embed_after"][alive]) < 1e-5
-        np.testing.assert_allclose(after.book.count[0], golden[f"out/{case}/cluster_size_after"], rtol=1e-5)
+        assert (
+            relative_error(after.book.codes[0][alive], golden[f"out/{case}/embed_after"][alive])
+            < 1e-5
+        )
+        np.testing.assert_allclose(
+            after.book.count[0], golden[f"out/{case}/cluster_size_after"], rtol=1e-5
+        )
         reborn = np.asarray(after.book.codes[0])[~alive]
         rows = np.asarray(x).reshape(-1, 8)
         assert all((row == rows).all(1).any() for row in reborn)
@@ -92,7 +110,9 @@ def test_a_restarted_code_survives_the_next_step():
     config = VQConfig(8, 2, restart=Restart(threshold=1.0))
     x = jax.random.normal(jax.random.key(1), (40, 2))
     params, state = start(config, sample=x)
-    far = state.book.replace(codes=state.book.codes.at[0, 3].set(100.0), count=state.book.count.at[0, 3].set(0.0))
+    far = state.book.replace(
+        codes=state.book.codes.at[0, 3].set(100.0), count=state.book.count.at[0, 3].set(0.0)
+    )
     _, state = quantize(params, state.replace(book=far), x, config, key=jax.random.key(2))
     reborn = state.book.codes[0, 3]
     assert jnp.abs(reborn).max() < 10
@@ -127,12 +147,24 @@ def test_one_step_without_memory_is_a_step_of_lloyd():
 def test_with_fixed_assignments_codes_converge_at_the_rate_of_the_decay():
     config = VQConfig(2, 1, decay=0.5, smoothing=0.0)
     params, state = start(config)
-    book = Codebook(*(jnp.asarray(a)[None] for a in (
-        [[0.0], [10.0]], [2.0, 2.0], [[0.0], [20.0]], np.zeros(2, np.int32), np.int32(0))))  # fmt: skip
+    book = Codebook(
+        *(
+            jnp.asarray(a)[None]
+            for a in (
+                [[0.0], [10.0]],
+                [2.0, 2.0],
+                [[0.0], [20.0]],
+                np.zeros(2, np.int32),
+                np.int32(0),
+            )
+        )
+    )
     state, x = state.replace(book=book), jnp.array([[1.0], [1.0], [9.0], [9.0]])
     for step in range(1, 6):
         _, state = quantize(params, state, x, config)
-        np.testing.assert_allclose(state.book.codes[0, :, 0], [1 - 0.5**step, 9 + 0.5**step], rtol=1e-5)
+        np.testing.assert_allclose(
+            state.book.codes[0, :, 0], [1 - 0.5**step, 9 + 0.5**step], rtol=1e-5
+        )
 
 
 def test_masked_rows_change_nothing():
@@ -141,16 +173,23 @@ def test_masked_rows_change_nothing():
     mask = jax.random.bernoulli(jax.random.key(2), 0.6, (3, 7))
     params, state = start(config)
     poisoned = jnp.where(mask[..., None], x, jnp.nan)
-    loss = lambda x: quantize(params, state, x, config, key=jax.random.key(3), mask=mask)[0].loss
+
+    def loss(x):
+        return quantize(params, state, x, config, key=jax.random.key(3), mask=mask)[0].loss
+
     ours, after = quantize(params, state, poisoned, config, key=jax.random.key(3), mask=mask)
-    theirs, theirs_after = quantize(params, state, x[mask], dataclasses.replace(config, restart=None))
+    theirs, theirs_after = quantize(
+        params, state, x[mask], dataclasses.replace(config, restart=None)
+    )
     np.testing.assert_array_equal(ours.indices[mask], theirs.indices)
     np.testing.assert_array_equal(ours.quantized[mask], theirs.quantized)
     assert (ours.indices[~mask] == -1).all() and jnp.isnan(ours.quantized[~mask]).all()
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-6)
     np.testing.assert_allclose(ours.metrics["perplexity"], theirs.metrics["perplexity"], rtol=1e-6)
     kept = after.book.count[0] == theirs_after.book.count[0]
-    np.testing.assert_allclose(after.book.codes[0][kept], theirs_after.book.codes[0][kept], rtol=1e-5)
+    np.testing.assert_allclose(
+        after.book.codes[0][kept], theirs_after.book.codes[0][kept], rtol=1e-5
+    )
     assert jnp.isfinite(after.book.codes).all()
     grads = jax.grad(loss)(x)
     assert (grads[~mask] == 0).all() and (grads[mask] != 0).any()
@@ -176,7 +215,9 @@ def test_heads_are_quantizers_of_their_parts():
     losses = []
     for head in range(3):
         alone = jax.tree.map(lambda a, h=head: a[h : h + 1], state)
-        part, part_after = quantize(params, alone, x[..., 2 * head : 2 * head + 2], VQConfig(5, 2, commitment=1.0))
+        part, part_after = quantize(
+            params, alone, x[..., 2 * head : 2 * head + 2], VQConfig(5, 2, commitment=1.0)
+        )
         np.testing.assert_array_equal(out.quantized[..., 2 * head : 2 * head + 2], part.quantized)
         np.testing.assert_array_equal(out.indices[..., head], part.indices)
         np.testing.assert_allclose(after.book.codes[head], part_after.book.codes[0], rtol=1e-6)
@@ -205,14 +246,19 @@ def test_a_gradient_codebook_gets_the_gradients_of_its_losses():
         expected[k] += 0.5 * 2 * (np.asarray(params["codes"])[0, k] - row) / x.size
     grads = jax.grad(lambda p: quantize(p, state, x, config)[0].loss)(params)
     np.testing.assert_allclose(grads["codes"][0], expected, rtol=1e-4, atol=1e-7)
-    value = lambda p, c=config: quantize(p, state, x, c)[0].quantized.sum()
+
+    def value(p, c=config):
+        return quantize(p, state, x, c)[0].quantized.sum()
+
     assert (jax.grad(value)(params)["codes"] == 0).all()
     both = dataclasses.replace(config, nu=2.0)
     assert jax.grad(value)(params, both)["codes"].sum() == pytest.approx(2.0 * x.size)
 
 
 def test_the_affine_codebook_follows_a_shift_that_moves_no_code():
-    """Embeddings go away by 5; moving averages reach only the chosen code, mean and spread reach all."""
+    """Embeddings go away by 5; moving averages reach only the chosen code, mean and spread reach
+    all.
+    """
     x = jax.random.normal(jax.random.key(1), (200, 2)) * 0.1 + 5
     used = {}
     for follows in (True, False):
@@ -230,7 +276,10 @@ def test_the_diversity_term_pushes_towards_even_use_and_orthogonality_codes_apar
     for name in ("diversity", "orthogonal"):
         config = VQConfig(6, 4, update="gradient", **{name: 1.0})
         params, state = start(config)
-        term = lambda p, s=state, c=config, n=name: quantize(p, s, x, c)[0].losses[n]
+
+        def term(p, s=state, c=config, n=name):
+            return quantize(p, s, x, c)[0].losses[n]
+
         before = term(params)
         after = term(jax.tree.map(lambda p, g: p - 0.1 * g, params, jax.grad(term)(params)))
         assert after < before
@@ -258,13 +307,24 @@ def test_indices_out_of_range_do_not_look_like_codes():
         (lambda: VQConfig(4, 5, heads=2), "cannot be cut into 2 heads"),
         (lambda: VQConfig(4, 4, decay=1.5), "decay is 1.5"),
         (lambda: VQConfig(4, 4, nu=1.0), "need update='gradient'"),
-        (lambda: VQConfig(4, 4, update="gradient", restart=Restart()), "restart needs update='ema'"),
-        (lambda: start(VQConfig(4, 4, init="kmeans")), "give a sample"),
-        (lambda: start(VQConfig(4, 4, init="kmeans"), sample=jnp.ones((9, 3))), "3 features, not 4"),
-        (lambda: vq.quantize(*start(CONFIG), jnp.ones((3, 5)), CONFIG), "quantizer's 4 features"),
-        (lambda: vq.quantize(*start(CONFIG), jnp.ones((3, 4)), CONFIG, mask=jnp.ones((3, 4))), "must have shape (3,)"),
         (
-            lambda: quantize(*start(CONFIG), jnp.ones((3, 4)), dataclasses.replace(CONFIG, restart=Restart())),
+            lambda: VQConfig(4, 4, update="gradient", restart=Restart()),
+            "restart needs update='ema'",
+        ),
+        (lambda: start(VQConfig(4, 4, init="kmeans")), "give a sample"),
+        (
+            lambda: start(VQConfig(4, 4, init="kmeans"), sample=jnp.ones((9, 3))),
+            "3 features, not 4",
+        ),
+        (lambda: vq.quantize(*start(CONFIG), jnp.ones((3, 5)), CONFIG), "quantizer's 4 features"),
+        (
+            lambda: vq.quantize(*start(CONFIG), jnp.ones((3, 4)), CONFIG, mask=jnp.ones((3, 4))),
+            "must have shape (3,)",
+        ),
+        (
+            lambda: quantize(
+                *start(CONFIG), jnp.ones((3, 4)), dataclasses.replace(CONFIG, restart=Restart())
+            ),
             "give quantize a key",
         ),
     ],

@@ -25,9 +25,14 @@ def test_top_k_keeps_exactly_the_k_largest_positive(pre, k):
 @pytest.mark.parametrize("k", [1, 7, 150])
 def test_a_traced_k_keeps_the_same_with_any_axes_in_front_and_the_same_gradient(pre, k):
     stacked = pre.reshape(2, 3, 200)
-    cube = lambda keep: jax.value_and_grad(lambda a: (jax.vmap(jax.vmap(keep))(a) ** 3).sum())
+
+    def cube(keep):
+        return jax.value_and_grad(lambda a: (jax.vmap(jax.vmap(keep))(a) ** 3).sum())
+
     known = jax.jit(cube(lambda row: activations.top_k(row, k)))(stacked)
-    traced = jax.jit(lambda a, k: cube(lambda row: activations.top_k(row, k))(a))(stacked, jnp.float32(k))
+    traced = jax.jit(lambda a, k: cube(lambda row: activations.top_k(row, k))(a))(
+        stacked, jnp.float32(k)
+    )
     jax.tree.map(np.testing.assert_array_equal, known, traced)
     np.testing.assert_array_equal(known[1].reshape(6, 200), 3 * activations.top_k(pre, k) ** 2)
 
@@ -39,7 +44,10 @@ def test_equal_values_at_the_edge_all_stay(k):
 
 
 def test_batch_top_k_counts_over_the_batch_and_takes_fractions(pre):
-    out, flat = np.asarray(activations.batch_top_k(pre, 2.5)), np.sort(np.asarray(pre).ravel())[::-1]
+    out, flat = (
+        np.asarray(activations.batch_top_k(pre, 2.5)),
+        np.sort(np.asarray(pre).ravel())[::-1],
+    )
     np.testing.assert_array_equal(np.sort(out[out > 0])[::-1], flat[:15])
 
 
@@ -80,7 +88,9 @@ def test_above_sends_no_gradient_to_the_threshold():
 
 
 def test_the_straight_through_gradient_is_that_of_a_smoothed_l0():
-    """Over many pre-activations the window's gradient is the derivative of the expected count, a density."""
+    """Over many pre-activations the window's gradient is the derivative of the expected count, a
+    density.
+    """
     pre = jax.random.uniform(jax.random.key(0), (200_000, 1))
     slope = jax.grad(lambda t: activations.step(pre, t, 0.1).mean())(jnp.array([0.5]))
     np.testing.assert_allclose(slope, [-1.0], rtol=0.02)

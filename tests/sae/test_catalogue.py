@@ -15,7 +15,9 @@ CONFIG = CatalogueConfig(MatchConfig(block=16), support=0.5)
 
 @pytest.fixture(scope="module")
 def latents():
-    """Four members that share six features, each in an order of its own, and two latents of noise each."""
+    """Four members that share six features, each in an order of its own, and two latents of noise
+    each.
+    """
     generator, cases = np.random.default_rng(0), 600
     truth = (generator.random((cases, 6)) < 0.15) * generator.uniform(0.5, 1.5, (cases, 6))
     directions = generator.standard_normal((6, 8))
@@ -38,7 +40,9 @@ def test_planted_features_become_patterns_with_full_support(latents):
         assert len(features) == 1 and len(pattern.latents) == 4
         (feature,) = features
         assert np.corrcoef(made.activations[:, pattern.id], truth[:, feature])[0, 1] > 0.99
-        np.testing.assert_allclose(pattern.weights, np.mean([rows[m, i, :2] for m, i in pattern.latents], 0), rtol=1e-5)
+        np.testing.assert_allclose(
+            pattern.weights, np.mean([rows[m, i, :2] for m, i in pattern.latents], 0), rtol=1e-5
+        )
     assert (made.assignment >= 0).sum() == 24
     assert made.filtered["never active"] == 4
     assert made.curve[-1] == (1.0, 6) and made.curve[0][1] == 6 + 8
@@ -47,19 +51,36 @@ def test_planted_features_become_patterns_with_full_support(latents):
 def test_the_order_of_members_does_not_matter(latents):
     z, rows, *_ = latents
     order = [2, 0, 3, 1]
-    one, other = (catalogue.build(a, b, np.eye(8)[:, :2], CONFIG) for a, b in ((z, rows), (z[order], rows[order])))
-    back = lambda pairs: {(order[m], i) for m, i in pairs}
+    one, other = (
+        catalogue.build(a, b, np.eye(8)[:, :2], CONFIG)
+        for a, b in ((z, rows), (z[order], rows[order]))
+    )
+
+    def back(pairs):
+        return {(order[m], i) for m, i in pairs}
+
     assert [set(p.latents) for p in one.patterns] == [back(p.latents) for p in other.patterns]
     np.testing.assert_allclose(one.activations, other.activations, atol=1e-6)
 
 
 def test_edges_equal_brute_force_whatever_the_block(latents):
     z, rows, *_ = latents
-    flat, signals, own = rows.reshape(36, 8), z.transpose(1, 0, 2).reshape(600, 36), np.repeat(np.arange(4), 9)
-    unit = lambda a: a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
+    flat, signals, own = (
+        rows.reshape(36, 8),
+        z.transpose(1, 0, 2).reshape(600, 36),
+        np.repeat(np.arange(4), 9),
+    )
+
+    def unit(a):
+        return a / np.maximum(np.linalg.norm(a, axis=1, keepdims=True), 1e-12)
+
     cosine = unit(flat) @ unit(flat).T
     correlation = unit((signals - signals.mean(0)).T) @ unit((signals - signals.mean(0)).T).T
-    expected = set(zip(*np.nonzero((cosine >= 0.7) & (correlation >= 0.5) & (own[:, None] != own)), strict=True))
+    expected = set(
+        zip(
+            *np.nonzero((cosine >= 0.7) & (correlation >= 0.5) & (own[:, None] != own)), strict=True
+        )
+    )
     for block in (5, 16, 64):
         found = matching.edges(flat, signals.T, own, MatchConfig(block=block))
         assert set(zip(found.source, found.target, strict=True)) == expected
@@ -68,16 +89,24 @@ def test_edges_equal_brute_force_whatever_the_block(latents):
 
 def test_leaders_do_not_chain():
     """a - b - c, with a and c apart: b leads and takes both, or a leads and takes b alone."""
-    edges = matching.Edges(np.array([0, 1, 1, 2]), np.array([1, 0, 2, 1]), np.full(4, 0.9), np.full(4, 0.9))
+    edges = matching.Edges(
+        np.array([0, 1, 1, 2]), np.array([1, 0, 2, 1]), np.full(4, 0.9), np.full(4, 0.9)
+    )
     members = np.array([0, 1, 2])
-    groups = lambda order: [sorted(g.tolist()) for g in matching.leaders(edges, members, np.array(order))]
+
+    def groups(order):
+        return [sorted(g.tolist()) for g in matching.leaders(edges, members, np.array(order))]
+
     assert groups([1, 0, 2]) == [[0, 1, 2]]
     assert groups([0, 1, 2]) == [[0, 1], [2]]
 
 
 def test_at_most_one_latent_of_a_member():
     edges = matching.Edges(np.array([0, 0]), np.array([1, 2]), np.array([0.8, 0.9]), np.ones(2))
-    assert [g.tolist() for g in matching.leaders(edges, np.array([0, 1, 1]), np.arange(3))] == [[0, 2], [1]]
+    assert [g.tolist() for g in matching.leaders(edges, np.array([0, 1, 1]), np.arange(3))] == [
+        [0, 2],
+        [1],
+    ]
 
 
 def test_an_empty_catalogue_is_refused_with_the_reason(latents):
@@ -85,14 +114,21 @@ def test_an_empty_catalogue_is_refused_with_the_reason(latents):
     with pytest.raises(Refusal, match=r"none passes the filter .*'never active': 36"):
         catalogue.build(np.zeros_like(z), rows, np.eye(8), CONFIG)
     with pytest.raises(Refusal, match="no pattern is shared by 4 of 4 members"):
-        catalogue.build(z, rows, np.eye(8), replace(CONFIG, support=1.0, match=MatchConfig(cosine=0.99999, block=16)))
+        catalogue.build(
+            z,
+            rows,
+            np.eye(8),
+            replace(CONFIG, support=1.0, match=MatchConfig(cosine=0.99999, block=16)),
+        )
 
 
 def test_saved_and_loaded_it_is_the_same(latents, tmp_path):
     z, rows, _, truth = latents
     made = catalogue.build(z, rows, np.eye(8)[:, :2], CONFIG)
     labels = (truth[:, :2] > 0).astype(np.float32)
-    made = measures.describe(made, z[0], labels, ("Cardiomegaly", "Fracture"), {"marker": truth[:, 5]}, CONFIG)
+    made = measures.describe(
+        made, z[0], labels, ("Cardiomegaly", "Fracture"), {"marker": truth[:, 5]}, CONFIG
+    )
     catalogue.save(made, tmp_path / "c")
     again = catalogue.load(tmp_path / "c")
     assert again.patterns == made.patterns and again.curve == made.curve
@@ -109,10 +145,14 @@ def test_categories_follow_findings_and_acquisition(latents):
     made = catalogue.build(z, rows, np.eye(8)[:, :2], CONFIG)
     labels = (truth[:, :3] > 0).astype(np.float32)
     findings = ("Cardiomegaly", "Fracture", "Support Devices")
-    made = measures.describe(made, z[0], labels, findings, {"marker": (truth[:, 5] > 0).astype(float)}, CONFIG)
+    made = measures.describe(
+        made, z[0], labels, findings, {"marker": (truth[:, 5] > 0).astype(float)}, CONFIG
+    )
     kinds = {}
     for pattern in made.patterns:
-        feature = int(np.argmax([np.corrcoef(made.activations[:, pattern.id], t)[0, 1] for t in truth.T]))
+        feature = int(
+            np.argmax([np.corrcoef(made.activations[:, pattern.id], t)[0, 1] for t in truth.T])
+        )
         kinds[feature] = pattern.category
         assert pattern.measures["stability"] == 1
     assert [kinds[f] for f in (0, 1, 2, 5)] == ["cardiac", "structural", "device", "artifact"]

@@ -23,7 +23,9 @@ def data():
 
 def test_it_learns_and_says_how_well(data):
     x, y, mask = data
-    head, history = classifier.train_head((x[:500], y[:500], mask[:500]), (x[500:600], y[500:600], mask[500:600]), CONFIG)
+    head, history = classifier.train_head(
+        (x[:500], y[:500], mask[:500]), (x[500:600], y[500:600], mask[500:600]), CONFIG
+    )
     scores = classifier.judge(head, x[600:], y[600:], mask[600:], ("product", "line"))
     assert scores["line"]["auc"] > 0.95 and scores["product"]["auc"] > 0.9
     assert scores["line"]["low"] <= scores["line"]["auc"] <= scores["line"]["high"]
@@ -36,9 +38,17 @@ def test_masked_labels_have_no_influence(data):
     hidden = mask.copy()
     hidden[::2, 1] = 0
     other = np.where(hidden > 0, y, 0.7)
-    loss = lambda y: classifier.masked_loss(head, jnp.asarray(x), jnp.asarray(y), jnp.asarray(hidden))
+
+    def loss(y):
+        return classifier.masked_loss(head, jnp.asarray(x), jnp.asarray(y), jnp.asarray(hidden))
+
     np.testing.assert_allclose(loss(y), loss(other), rtol=1e-6)
-    assert jax.grad(lambda h: classifier.masked_loss(h, jnp.asarray(x), jnp.asarray(y), jnp.zeros((700, 2))))(head).w1.sum() == 0
+    assert (
+        jax.grad(
+            lambda h: classifier.masked_loss(h, jnp.asarray(x), jnp.asarray(y), jnp.zeros((700, 2)))
+        )(head).w1.sum()
+        == 0
+    )
 
 
 def test_temperature_undoes_a_wrong_scale(data):

@@ -93,13 +93,32 @@ def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, caps
     own = capsys.readouterr().out
     Image.fromarray(loaded.embedded.cases.read(7)).save(tmp_path / "film.png")
     page = tmp_path / "page.html"
-    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "film.png"), "--out", str(page)]) == 0
+    assert (
+        commands.main(
+            [
+                "explain",
+                "--run-dir",
+                str(folder),
+                "--case",
+                str(tmp_path / "film.png"),
+                "--out",
+                str(page),
+            ]
+        )
+        == 0
+    )
     other = capsys.readouterr().out
-    logits = lambda text: np.array([float(v) for v in re.findall(r": logit ([+-][\d.]+)", text)])
+
+    def logits(text):
+        return np.array([float(v) for v in re.findall(r": logit ([+-][\d.]+)", text)])
+
     assert len(logits(own)) == 5
     np.testing.assert_allclose(logits(own), logits(other), atol=2e-3)
     assert "waterfall" in page.read_text() and float(re.search(r"a logit: (\S+)", own)[1]) <= 1e-5
-    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "none.png")]) == 2
+    assert (
+        commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "none.png")])
+        == 2
+    )
     assert "cannot be explained: there is no such file" in capsys.readouterr().err
 
 
@@ -111,7 +130,20 @@ def test_what_explain_cannot_read_or_write_is_refused(folder, tmp_path, capsys):
     from PIL import Image
 
     Image.fromarray(run.load(folder).embedded.cases.read(7)).save(tmp_path / "f.png")
-    assert commands.main(["explain", "--run-dir", str(folder), "--case", str(tmp_path / "f.png"), "--report", "none.txt"]) == 2
+    assert (
+        commands.main(
+            [
+                "explain",
+                "--run-dir",
+                str(folder),
+                "--case",
+                str(tmp_path / "f.png"),
+                "--report",
+                "none.txt",
+            ]
+        )
+        == 2
+    )
     assert "the report none.txt cannot be read" in capsys.readouterr().err
 
 
@@ -126,24 +158,84 @@ def test_catalogue_changes_only_what_is_given(folder, capsys):
 
 @pytest.mark.slow
 def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
-    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--most-density", "0.95"]) == 0
+    assert (
+        commands.main(
+            ["catalogue", "--run-dir", str(folder), "--support", "0.3", "--most-density", "0.95"]
+        )
+        == 0
+    )
     assert json.loads((folder / "config.json").read_text())["catalogue"]["most_density"] == 0.95
     assert commands.main(["annotate", "--run-dir", str(folder)]) == 0
     assert "patterns examined by rules" in capsys.readouterr().out
-    rows = [json.loads(line) for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()
+    ]
     assert len(rows) == len(run.step_catalogue(run.load(folder)).patterns)
     assert commands.main(["report", "--run-dir", str(folder), "--show-films", "False"]) == 0
-    written = lambda: [p for p in (folder / "report").rglob("*") if p.is_file()]
-    pixels = lambda: [p for p in written() if p.suffix == ".png" or b"<img" in p.read_bytes()]
+
+    def written():
+        return [p for p in (folder / "report").rglob("*") if p.is_file()]
+
+    def pixels():
+        return [p for p in written() if p.suffix == ".png" or b"<img" in p.read_bytes()]
+
     assert not pixels()
-    assert commands.main(["annotate", "--run-dir", str(folder)]) == 0 and not pixels()  # it stays so
-    sentences = {s.strip(" .").lower() for text in run.load(folder).embedded.cases.reports for s in text.split(". ")}
-    assert len(sentences) > 5 and not any(s in p.read_text().lower() for p in written() for s in sentences)
-    assert commands.main(["report", "--run-dir", str(folder), "--show-films", "True"]) == 0 and pixels()
-    assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "out"), "--members", "0", "2"]) == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["index.json", "member000", "member002"]
-    assert commands.main(["export", "--run-dir", str(folder), "--out", str(tmp_path / "x"), "--format", "sparsify"]) == 2
-    assert commands.main(["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.94"]) == 2
+    assert (
+        commands.main(["annotate", "--run-dir", str(folder)]) == 0 and not pixels()
+    )  # it stays so
+    sentences = {
+        s.strip(" .").lower()
+        for text in run.load(folder).embedded.cases.reports
+        for s in text.split(". ")
+    }
+    assert len(sentences) > 5 and not any(
+        s in p.read_text().lower() for p in written() for s in sentences
+    )
+    assert (
+        commands.main(["report", "--run-dir", str(folder), "--show-films", "True"]) == 0
+        and pixels()
+    )
+    assert (
+        commands.main(
+            [
+                "export",
+                "--run-dir",
+                str(folder),
+                "--out",
+                str(tmp_path / "out"),
+                "--members",
+                "0",
+                "2",
+            ]
+        )
+        == 0
+    )
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "index.json",
+        "member000",
+        "member002",
+    ]
+    assert (
+        commands.main(
+            [
+                "export",
+                "--run-dir",
+                str(folder),
+                "--out",
+                str(tmp_path / "x"),
+                "--format",
+                "sparsify",
+            ]
+        )
+        == 2
+    )
+    assert (
+        commands.main(
+            ["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.94"]
+        )
+        == 2
+    )
     assert "the catalogue is empty" in capsys.readouterr().err
 
 
@@ -168,7 +260,17 @@ def stored(path, **change):
     names = tuple(f"f{i}" for i in range(90))
     labels = generator.integers(0, 2, (90, 2)).astype(np.float32)
     image = generator.standard_normal((90, 8)).astype(np.float32) + labels[:, :1]
-    fields = dict(ids=names, patients=names, findings=("Edema", "Fracture"), labels=labels, read=None, source="stored") | change
+    fields = (
+        dict(
+            ids=names,
+            patients=names,
+            findings=("Edema", "Fracture"),
+            labels=labels,
+            read=None,
+            source="stored",
+        )
+        | change
+    )
     embeddings.save(embeddings.Embedded(Cases(**fields), image, None, "made up"), path)
     return path
 
@@ -176,7 +278,16 @@ def stored(path, **change):
 @pytest.mark.slow
 def test_embeddings_of_ones_own(tmp_path, capsys):
     data = stored(tmp_path / "e.npz")
-    options = [*SMALL, "--data", str(data), "--run-dir", str(tmp_path / "run"), "--findings", "Edema", "Fracture"]
+    options = [
+        *SMALL,
+        "--data",
+        str(data),
+        "--run-dir",
+        str(tmp_path / "run"),
+        "--findings",
+        "Edema",
+        "Fracture",
+    ]
     assert commands.main(["train", *options]) == 0
     assert "<img" not in (tmp_path / "run" / "report" / "patterns" / "00000.html").read_text()
     assert commands.main(["explain", "--run-dir", str(tmp_path / "run"), "--case", str(data)]) == 0
@@ -196,7 +307,10 @@ def test_embeddings_of_ones_own(tmp_path, capsys):
         (["--loss.prefix-weights", "0.5", "0.5"], "2 entries for 0 prefixes"),
         (["--transcoder.k", "200"], "k is 200"),
         (["--findings", "Edema"], "no label column Edema"),
-        (["--classifier.modality", "both", "--data", "DATA", "--findings", "Edema"], "needs reports"),
+        (
+            ["--classifier.modality", "both", "--data", "DATA", "--findings", "Edema"],
+            "needs reports",
+        ),
         (["--member-modalities", "image"], "needs a head that sees both"),
     ],
 )
@@ -210,7 +324,15 @@ def test_what_cannot_work_is_refused(tmp_path, capsys, options, complaint):
 def test_patients_on_both_sides_are_refused(tmp_path, capsys):
     sides = ("train",) * 60 + ("validate",) * 10 + ("test",) * 20
     data = stored(tmp_path / "e.npz", patients=("twice",) * 90, split=sides)
-    options = [*SMALL, "--data", str(data), "--findings", "Edema", "--run-dir", str(tmp_path / "run")]
+    options = [
+        *SMALL,
+        "--data",
+        str(data),
+        "--findings",
+        "Edema",
+        "--run-dir",
+        str(tmp_path / "run"),
+    ]
     assert commands.main(["train", *options]) == 2
     assert "patient twice is in both" in capsys.readouterr().err
 
@@ -240,7 +362,11 @@ def test_the_phantom_run_finds_what_was_planted(tmp_path):
     assert set(judged.best) == set(FACTORS)
     assert min(found.auroc for found in judged.best.values()) >= 0.9
     assert judged.best["marker"].category == "artifact"
-    assert judged.shortcut.category == "artifact" and judged.shortcut.rank <= 5 and judged.shortcut.moved < -0.1
+    assert (
+        judged.shortcut.category == "artifact"
+        and judged.shortcut.rank <= 5
+        and judged.shortcut.moved < -0.1
+    )
 
 
 @pytest.mark.slow
@@ -254,7 +380,14 @@ def test_the_tiny_run_exposes_the_shortcut_as_an_artifact(tmp_path):
     assert shortcut.category == "artifact" and shortcut.rank <= 10 and abs(shortcut.moved) > 0.1
 
 
-def test_devices_that_do_not_divide_the_members_are_refused_before_any_film_is_drawn(tmp_path, capsys):
-    assert commands.main(["train", "--preset", "tiny", "--devices", "3", "--run-dir", str(tmp_path / "run")]) == 2
+def test_devices_that_do_not_divide_the_members_are_refused_before_any_film_is_drawn(
+    tmp_path, capsys
+):
+    assert (
+        commands.main(
+            ["train", "--preset", "tiny", "--devices", "3", "--run-dir", str(tmp_path / "run")]
+        )
+        == 2
+    )
     assert "8, which 3 devices cannot share equally" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -20,7 +20,10 @@ def test_it_comes_back_from_arrays_and_stops_when_told():
     assert config == CONFIG
     jax.tree.map(np.testing.assert_array_equal, again, params)
     asked = []
-    assert encoder.train_encoder(films, told, mask, CONFIG, stop=lambda: not asked.append(1)) is None and len(asked) == 1
+    assert (
+        encoder.train_encoder(films, told, mask, CONFIG, stop=lambda: not asked.append(1)) is None
+        and len(asked) == 1
+    )
     for bad in ({}, held | {"encoder/out/kernel": np.zeros((2, 2))}):
         with pytest.raises(Refusal, match="image network is damaged"):
             encoder.from_arrays(bad)

@@ -1,4 +1,6 @@
-"""Ensembles: a member in company is the member alone, devices do not matter, grids, a planted dictionary, resumption."""
+"""Ensembles: a member in company is the member alone, devices do not matter, grids, a planted
+dictionary, resumption.
+"""
 
 from dataclasses import replace
 
@@ -55,7 +57,9 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
     @jax.jit
     def one(learner, number):
         seen = ensemble.rows_for(key, CONFIG, number, len(store.x))
-        return learn.update(learner, knob, store.x[seen], store.y[seen], SHAPE, LOSS, HOW, CONFIG.updates)[0]
+        return learn.update(
+            learner, knob, store.x[seen], store.y[seen], SHAPE, LOSS, HOW, CONFIG.updates
+        )[0]
 
     for number in range(100):
         learner = one(learner, number)
@@ -69,14 +73,18 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
 @pytest.mark.parametrize("sampling", ["shared", "bootstrap"])
 def test_members_in_turn_are_members_at_once(rows, sampling):
     config = replace(CONFIG, sampling=sampling, updates=40, chunk=40)
-    (params, trace), (others, other_trace) = (trained(config, rows, at_once=at_once) for at_once in (False, True))
+    (params, trace), (others, other_trace) = (
+        trained(config, rows, at_once=at_once) for at_once in (False, True)
+    )
     for name, array in params.items():
         np.testing.assert_allclose(others[name], array, atol=1e-5, err_msg=name)
     assert trace.fvu.shape == (40, 4)
     np.testing.assert_allclose(other_trace.fvu, trace.fvu, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("devices", "form"), [(2, "jit"), pytest.param(4, "jit", marks=pytest.mark.slow), (4, "pmap")])
+@pytest.mark.parametrize(
+    ("devices", "form"), [(2, "jit"), pytest.param(4, "jit", marks=pytest.mark.slow), (4, "pmap")]
+)
 def test_devices_do_not_matter(rows, whole, devices, form):
     params, trace = trained(CONFIG, rows, data_mesh(devices), form)
     for name, array in whole[0].items():
@@ -86,7 +94,10 @@ def test_devices_do_not_matter(rows, whole, devices, form):
 
 def test_members_see_different_examples_and_all_of_them_the_same_if_shared():
     keys = ensemble.member_keys(CONFIG)
-    seen = lambda config, m, update: np.asarray(ensemble.rows_for(keys[m], config, jnp.int32(update), 1000))
+
+    def seen(config, m, update):
+        return np.asarray(ensemble.rows_for(keys[m], config, jnp.int32(update), 1000))
+
     assert (seen(CONFIG, 0, 0) != seen(CONFIG, 1, 0)).any()
     assert (seen(CONFIG, 0, 0) != seen(CONFIG, 0, 1)).any()
     shared = replace(CONFIG, sampling="shared")
@@ -96,7 +107,9 @@ def test_members_see_different_examples_and_all_of_them_the_same_if_shared():
 def test_a_bootstrap_leaves_out_its_share_of_examples():
     config = replace(CONFIG, batch=4000)
     key = ensemble.member_keys(config)[0]
-    drawn = np.concatenate([np.asarray(ensemble.rows_for(key, config, jnp.int32(i), 500)) for i in range(4)])
+    drawn = np.concatenate(
+        [np.asarray(ensemble.rows_for(key, config, jnp.int32(i), 500)) for i in range(4)]
+    )
     assert len(np.unique(drawn)) == pytest.approx(500 * (1 - np.exp(-1)), rel=0.06)
     small = replace(config, fraction=0.1)
     assert len(np.unique(ensemble.rows_for(key, small, jnp.int32(0), 500))) <= 50
@@ -106,9 +119,13 @@ def test_a_part_of_the_examples_is_resampled_evenly():
     config = replace(CONFIG, batch=30_000, fraction=0.6)
     key = ensemble.member_keys(config)[0]
     own = jax.random.fold_in(key, 2)
-    entries = jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, 500))(jnp.arange(300))
+    entries = jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, 500))(
+        jnp.arange(300)
+    )
     often = np.bincount(np.asarray(entries), minlength=500)
-    drawn = np.bincount(np.asarray(ensemble.rows_for(key, config, jnp.int32(0), 500)), minlength=500)
+    drawn = np.bincount(
+        np.asarray(ensemble.rows_for(key, config, jnp.int32(0), 500)), minlength=500
+    )
     np.testing.assert_allclose(drawn[often > 0] / often[often > 0], 100, rtol=0.5)
 
 
@@ -117,7 +134,9 @@ def test_members_use_the_k_that_they_were_trained_with(rows):
     config = replace(CONFIG, updates=2, chunk=2, widths=())
     store, scale = ensemble.store_of(*rows, shape)
     knobs = ensemble.grid(config, shape, LOSS, HOW)
-    params = ensemble.finish(ensemble.start(config, shape, HOW, store.y.mean(0)), knobs, shape, scale)
+    params = ensemble.finish(
+        ensemble.start(config, shape, HOW, store.y.mean(0)), knobs, shape, scale
+    )
     active = np.asarray((ensemble.encode_all(params, jnp.asarray(rows[0]), shape) > 0).sum(-1))
     assert active.max(1).tolist() == [2, 3, 2, 3]
 
@@ -129,12 +148,17 @@ def test_modalities_are_hidden_from_members(rows):
     learners = ensemble.start(config, SHAPE, HOW, jnp.zeros(6))
     _, scale = ensemble.store_of(*rows, SHAPE)
     params = ensemble.finish(learners, knobs, SHAPE, scale)
-    assert (np.asarray(params["W_enc"][0, 4:]) == 0).all() and (np.asarray(params["W_enc"][1, :4]) == 0).all()
+    assert (np.asarray(params["W_enc"][0, 4:]) == 0).all() and (
+        np.asarray(params["W_enc"][1, :4]) == 0
+    ).all()
 
 
 def test_training_resumes_exactly_where_it_was_stopped(rows, tmp_path):
     config = replace(CONFIG, members=2, updates=40, chunk=10, ks=(), widths=())
-    make = lambda folder, stop=lambda: False: train_ensemble(folder, *rows, config, SHAPE, LOSS, HOW, stop=stop)
+
+    def make(folder, stop=lambda: False):
+        return train_ensemble(folder, *rows, config, SHAPE, LOSS, HOW, stop=stop)
+
     whole = make(tmp_path / "whole")
     calls = iter([False, True])
     assert make(tmp_path / "parts", lambda: next(calls)) is None
@@ -156,9 +180,17 @@ def test_concatenated_members_are_their_mean(rows, whole):
 def planted(examples=4096, features=32, d_in=32, d_out=16, active=2):
     """Sparse causes with a direction at either end."""
     generator = np.random.default_rng(0)
-    unit = lambda a: a / np.linalg.norm(a, axis=1, keepdims=True)
-    here, there = unit(generator.standard_normal((features, d_in))), unit(generator.standard_normal((features, d_out)))
-    strength = (generator.random((examples, features)) < active / features) * generator.uniform(0.5, 1.5, (examples, features))
+
+    def unit(a):
+        return a / np.linalg.norm(a, axis=1, keepdims=True)
+
+    here, there = (
+        unit(generator.standard_normal((features, d_in))),
+        unit(generator.standard_normal((features, d_out))),
+    )
+    strength = (generator.random((examples, features)) < active / features) * generator.uniform(
+        0.5, 1.5, (examples, features)
+    )
     return (strength @ here).astype(np.float32), (strength @ there).astype(np.float32), there
 
 
@@ -171,7 +203,9 @@ def test_a_planted_dictionary_is_found_by_every_member_and_catalogued_once():
     store, scale = ensemble.store_of(x, y, shape)
     knobs, keys = ensemble.grid(config, shape, LossConfig(), how), ensemble.member_keys(config)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
-    learners, trace = ensemble.program(config, shape, LossConfig(), how)(learners, (knobs, keys), (store, jnp.int32(0)))
+    learners, trace = ensemble.program(config, shape, LossConfig(), how)(
+        learners, (knobs, keys), (store, jnp.int32(0))
+    )
     params = ensemble.finish(learners, knobs, shape, scale)
     for member in np.asarray(params["W_dec"]):
         found = metrics.recovery(member, there)

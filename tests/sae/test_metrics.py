@@ -20,13 +20,17 @@ def test_auc_equals_scikit_learn_with_ties_and_masks(scored):
     score, label = scored
     assert metrics.auc(score, label).value == pytest.approx(sklearn.roc_auc_score(label, score))
     mask = np.arange(200) % 3 > 0
-    assert metrics.auc(score, label, mask).value == pytest.approx(sklearn.roc_auc_score(label[mask], score[mask]))
+    assert metrics.auc(score, label, mask).value == pytest.approx(
+        sklearn.roc_auc_score(label[mask], score[mask])
+    )
     assert np.isnan(metrics.auc(score, np.ones(200)).value)
 
 
 def test_many_aucs_at_once(scored):
     score, label = scored
-    found = metrics.aucs(np.stack([score, -score], 1), np.stack([label, 1 - label, np.zeros(200)], 1))
+    found = metrics.aucs(
+        np.stack([score, -score], 1), np.stack([label, 1 - label, np.zeros(200)], 1)
+    )
     area = sklearn.roc_auc_score(label, score)
     np.testing.assert_allclose(found, [[area, 1 - area, 0.5], [1 - area, area, 0.5]], atol=1e-6)
 
@@ -43,7 +47,9 @@ def test_the_interval_of_auc_covers_as_often_as_it_says():
 
 def test_average_precision_equals_scikit_learn(scored):
     score, label = scored
-    assert metrics.average_precision(score, label) == pytest.approx(sklearn.average_precision_score(label, score))
+    assert metrics.average_precision(score, label) == pytest.approx(
+        sklearn.average_precision_score(label, score)
+    )
 
 
 def test_wilson_and_calibration_by_hand():
@@ -51,7 +57,9 @@ def test_wilson_and_calibration_by_hand():
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
     assert metrics.wilson(0, 0) == (0.0, 1.0)
     found = metrics.calibration(np.array([0.1, 0.1, 0.9, 0.9]), np.array([0, 0, 1, 0]))
-    assert found.error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4) and found.brier == pytest.approx((0.01 + 0.01 + 0.01 + 0.81) / 4)
+    assert found.error == pytest.approx(0.5 * 0.1 + 0.5 * 0.4) and found.brier == pytest.approx(
+        (0.01 + 0.01 + 0.01 + 0.81) / 4
+    )
 
 
 def test_recovery_of_permuted_and_scaled_directions():

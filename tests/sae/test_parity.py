@@ -15,13 +15,21 @@ SPARSIFY = Golden("transcoders/sparsify")
 DICTIONARY = Golden("transcoders/dictionary_learning")
 SAELENS = Golden("transcoders/saelens_training")
 SAVED = Golden("transcoders/saelens_transcoders")
-RENAMED = {"encoder.weight": "W_enc", "encoder.bias": "b_enc", "decoder.weight": "W_dec", "W_skip": "W_skip"}
+RENAMED = {
+    "encoder.weight": "W_enc",
+    "encoder.bias": "b_enc",
+    "decoder.weight": "W_dec",
+    "W_skip": "W_skip",
+}
 
 
 def ours(weights):
     """Parameters of the peers under our names, in our layout."""
     turned = {"encoder.weight", "decoder.weight", "W_skip"}
-    return {RENAMED.get(name, name): jnp.asarray(a.T if name in turned else a) for name, a in weights.items()}
+    return {
+        RENAMED.get(name, name): jnp.asarray(a.T if name in turned else a)
+        for name, a in weights.items()
+    }
 
 
 def by_name(golden, name):
@@ -37,7 +45,9 @@ def test_sparsify(case):
     dead = jnp.asarray(SPARSIFY[f"in/{name}/dead_mask"])
     kind = "groupmax" if name == "groupmax" else "topk"
     width = params["b_enc"].shape[0]
-    config = TranscoderConfig(x.shape[1], y.shape[1], width, kind, case["k"], "W_skip" in params, name == "autoencoder")
+    config = TranscoderConfig(
+        x.shape[1], y.shape[1], width, kind, case["k"], "W_skip" in params, name == "autoencoder"
+    )
     pre = transcoder.pre_activations(params, x, config)
     z = transcoder.encode(params, x, config)
     assert relative_error(jax.nn.relu(pre), SPARSIFY[f"out/{name}/pre_acts"]) < 1e-5
@@ -53,13 +63,19 @@ def test_sparsify(case):
         apart = (with_more.error - found.error) * 8
         assert relative_error(apart, SPARSIFY[f"out/{name}/multi_topk_fvu"]) < 1e-4
     else:
-        assert relative_error(transcoder.reconstruct(params, x, config), SPARSIFY[f"out/{name}/sae_out"]) < 1e-5
+        assert (
+            relative_error(
+                transcoder.reconstruct(params, x, config), SPARSIFY[f"out/{name}/sae_out"]
+            )
+            < 1e-5
+        )
     grads = jax.grad(lambda p: losses.parts(p, x, y, dead, config, loss).error)(params)
     for key, expected in ours(SPARSIFY.under(f"out/{name}/grad_fvu/")).items():
         assert relative_error(grads[key], expected) < 1e-4, key
     assert (
         relative_error(
-            learn.without_parallel(params["W_dec"], grads["W_dec"]), SPARSIFY[f"out/{name}/grad_fvu_W_dec_without_parallel"]
+            learn.without_parallel(params["W_dec"], grads["W_dec"]),
+            SPARSIFY[f"out/{name}/grad_fvu_W_dec_without_parallel"],
         )
         < 1e-4
     )
@@ -71,7 +87,9 @@ def test_sparsify(case):
         ("W_dec",) if config.centred else ("W_dec", "b_dec")
     ):  # its auxiliary loss gives the encoder no gradient; ours does
         expected = SPARSIFY[f"out/{name}/grad_auxk/{key}"]
-        np.testing.assert_allclose(grads[key], expected, atol=1e-4 * max(np.abs(expected).max(), 1e-8))
+        np.testing.assert_allclose(
+            grads[key], expected, atol=1e-4 * max(np.abs(expected).max(), 1e-8)
+        )
 
 
 @pytest.mark.parametrize("golden", [DICTIONARY, SAELENS], ids=["dictionary_learning", "saelens"])
@@ -81,11 +99,16 @@ def test_straight_through_primitives(golden):
     if threshold.ndim == 2:
         forms, apply = (
             [("", False)],
-            lambda f, to_input: lambda x, t: jax.vmap(lambda a, b: f(a[None], b, 0.3, to_input)[0])(x, t),
+            lambda f, to_input: (
+                lambda x, t: jax.vmap(lambda a, b: f(a[None], b, 0.3, to_input)[0])(x, t)
+            ),
         )
     else:
         forms = [("ste_to_input_False/", False), ("ste_to_input_True/", True)]
-        apply = lambda f, to_input: lambda x, t: f(x, t, 0.3, to_input)
+
+        def apply(f, to_input):
+            return lambda x, t: f(x, t, 0.3, to_input)
+
     for name, function in (("jumprelu_fn", activations.jump_relu), ("step_fn", activations.step)):
         for form, to_input in forms:
             value, back = jax.vjp(apply(function, to_input), x, threshold)
@@ -98,9 +121,18 @@ def test_straight_through_primitives(golden):
 @pytest.mark.parametrize("case", SAVED.config["cases"], ids=lambda case: case["name"])
 def test_saelens_transcoders_and_folding(case):
     name = case["name"]
-    params = {key: jnp.asarray(a.T if key == "W_skip" else a) for key, a in SAVED.params(f"{name}/").items()}
+    params = {
+        key: jnp.asarray(a.T if key == "W_skip" else a)
+        for key, a in SAVED.params(f"{name}/").items()
+    }
     kind = "jumprelu" if "jumprelu" in name else "relu"
-    config = TranscoderConfig(*params["W_enc"].shape[:1], params["b_dec"].size, params["b_enc"].size, kind, skip="skip" in name)
+    config = TranscoderConfig(
+        *params["W_enc"].shape[:1],
+        params["b_dec"].size,
+        params["b_enc"].size,
+        kind,
+        skip="skip" in name,
+    )
     x = jnp.asarray(SAVED[f"in/{name}/x"])
     z = transcoder.encode(params, x, config)
     assert relative_error(z, SAVED[f"out/{name}/feature_acts"]) < 1e-5
@@ -110,8 +142,18 @@ def test_saelens_transcoders_and_folding(case):
     folded = transcoder.fold_norms(params)
     for key, expected in SAVED.under(f"out/{name}/folded/").items():
         assert relative_error(folded[key], expected.T if key == "W_skip" else expected) < 1e-5, key
-    assert relative_error(transcoder.encode(folded, x, config), SAVED[f"out/{name}/folded_feature_acts"]) < 1e-5
-    assert relative_error(transcoder.reconstruct(folded, x, config), SAVED[f"out/{name}/folded_forward"]) < 1e-5
+    assert (
+        relative_error(
+            transcoder.encode(folded, x, config), SAVED[f"out/{name}/folded_feature_acts"]
+        )
+        < 1e-5
+    )
+    assert (
+        relative_error(
+            transcoder.reconstruct(folded, x, config), SAVED[f"out/{name}/folded_forward"]
+        )
+        < 1e-5
+    )
 
 
 def saelens_setting(name):
@@ -121,11 +163,25 @@ def saelens_setting(name):
     aux = dict(aux_relu=False, aux_by="none", by_variance=False)
     if name.startswith("jumprelu"):
         config = TranscoderConfig(
-            d, d, width, "jumprelu", centred=True, bandwidth=0.3, to_input=case.get("jumprelu_ste_to_input", False)
+            d,
+            d,
+            width,
+            "jumprelu",
+            centred=True,
+            bandwidth=0.3,
+            to_input=case.get("jumprelu_ste_to_input", False),
         )
         return config, case, aux
     kind = "batchtopk" if name == "batchtopk" else "topk"
-    config = TranscoderConfig(d, d, width, kind, case["k"], centred=True, rescale=case.get("rescale_acts_by_decoder_norm", True))
+    config = TranscoderConfig(
+        d,
+        d,
+        width,
+        kind,
+        case["k"],
+        centred=True,
+        rescale=case.get("rescale_acts_by_decoder_norm", True),
+    )
     return config, case, aux | {"aux": case.get("aux_loss_coefficient", 1.0)}
 
 
@@ -134,7 +190,10 @@ def test_saelens_topk_training(name):
     config, case, fields = saelens_setting(name)
     loss = LossConfig(**fields)
     params = {key: jnp.asarray(a) for key, a in SAELENS.params(f"{name}/").items()}
-    batches, dead = jnp.asarray(SAELENS[f"in/{name}/x"]), jnp.asarray(SAELENS[f"in/{name}/dead_mask"])
+    batches, dead = (
+        jnp.asarray(SAELENS[f"in/{name}/x"]),
+        jnp.asarray(SAELENS[f"in/{name}/dead_mask"]),
+    )
     lengths = transcoder.row_norms(params)[None] if config.rescale else 1
     z = transcoder.activate(params, transcoder.pre_activations(params, batches[0], config), config)
     assert relative_error(z * lengths, SAELENS[f"out/{name}/feature_acts"]) < 1e-5
@@ -143,16 +202,27 @@ def test_saelens_topk_training(name):
     for number, x in enumerate(batches):
         found = losses.parts(params, x, x, dead, config, loss)
         assert relative_error(found.error, SAELENS[f"out/{name}/{number}/mse_loss"]) < 1e-5
-        assert relative_error(found.aux * loss.aux, SAELENS[f"out/{name}/{number}/auxiliary_reconstruction_loss"]) < 2e-5
+        assert (
+            relative_error(
+                found.aux * loss.aux, SAELENS[f"out/{name}/{number}/auxiliary_reconstruction_loss"]
+            )
+            < 2e-5
+        )
         assert relative_error(found.total, SAELENS[f"out/{name}/{number}/loss"]) < 1e-5
         if name == "batchtopk":
-            average = LearnConfig(threshold_decay=1 - case["topk_threshold_lr"], threshold_from_zero=True)
+            average = LearnConfig(
+                threshold_decay=1 - case["topk_threshold_lr"], threshold_from_zero=True
+            )
             threshold = learn.next_threshold(threshold, found.floor, jnp.int32(number), average)
             assert relative_error(threshold, SAELENS[f"out/{name}/{number}/topk_threshold"]) < 1e-5
-    grads = jax.grad(lambda p: losses.parts(p, batches[0], batches[0], dead, config, loss).total)(params)
+    grads = jax.grad(lambda p: losses.parts(p, batches[0], batches[0], dead, config, loss).total)(
+        params
+    )
     for key, expected in SAELENS.under(f"out/{name}/grad/").items():
         if config.rescale and key == "W_dec":
-            continue  # SAELens differentiates through the lengths of rows, which choose but cancel in the estimate
+            # SAELens differentiates through the lengths of rows, which choose but cancel in the
+            # estimate
+            continue
         assert relative_error(grads[key], expected) < 1e-4, key
 
 
@@ -162,17 +232,31 @@ def test_saelens_jumprelu_training(name):
     coefficients = by_name(SAELENS, name)["coefficients"]
     form = name.removeprefix("jumprelu_")
     loss = LossConfig(
-        **fields, aux=0.0, l0=coefficients["l0"], l0_form=form, l0_target=case.get("target_l0") or 20.0,
+        **fields,
+        aux=0.0,
+        l0=coefficients["l0"],
+        l0_form=form,
+        l0_target=case.get("target_l0") or 20.0,
         wake=case.get("pre_act_loss_coefficient") or 0.0,
-    )  # fmt: skip
+    )
     params = {key: jnp.asarray(a) for key, a in SAELENS.params(f"{name}/").items()}
-    batches, dead = jnp.asarray(SAELENS[f"in/{name}/x"]), jnp.asarray(SAELENS[f"in/{name}/dead_mask"])
-    assert relative_error(transcoder.encode(params, batches[0], config), SAELENS[f"out/{name}/inference_acts"]) < 1e-5
+    batches, dead = (
+        jnp.asarray(SAELENS[f"in/{name}/x"]),
+        jnp.asarray(SAELENS[f"in/{name}/dead_mask"]),
+    )
+    assert (
+        relative_error(
+            transcoder.encode(params, batches[0], config), SAELENS[f"out/{name}/inference_acts"]
+        )
+        < 1e-5
+    )
     for number, x in enumerate(batches):
         found = losses.parts(params, x, x, dead, config, loss)
         assert relative_error(found.error, SAELENS[f"out/{name}/{number}/mse_loss"]) < 1e-5
         assert relative_error(found.total, SAELENS[f"out/{name}/{number}/loss"]) < 1e-5
-    grads = jax.grad(lambda p: losses.parts(p, batches[0], batches[0], dead, config, loss).total)(params)
+    grads = jax.grad(lambda p: losses.parts(p, batches[0], batches[0], dead, config, loss).total)(
+        params
+    )
     for key, expected in SAELENS.under(f"out/{name}/grad/").items():
         assert relative_error(grads[key], expected) < 1e-4, key
 
@@ -195,20 +279,38 @@ def test_dictionary_learning_steps(name):
     params = ours(DICTIONARY.params(f"{name}/"))
     batches = DICTIONARY[f"in/{name}/x"]
     width = params["b_enc"].size
-    config = TranscoderConfig(batches.shape[2], batches.shape[2], width, name, case["k"], centred=True)
-    loss = LossConfig(by_variance=False, aux=case["auxk_alpha"], aux_k=case["top_k_aux"], aux_by="residual", aux_scaled=False)
+    config = TranscoderConfig(
+        batches.shape[2], batches.shape[2], width, name, case["k"], centred=True
+    )
+    loss = LossConfig(
+        by_variance=False,
+        aux=case["auxk_alpha"],
+        aux_k=case["top_k_aux"],
+        aux_by="residual",
+        aux_scaled=False,
+    )
     how = LearnConfig(
-        learning_rate=case["lr"], warmup=case["warmup_steps"], decay=0.0, clip_norm=case["grad_clip"],
-        sleep_after=case["dead_feature_threshold"], threshold_decay=case["threshold_beta"],
+        learning_rate=case["lr"],
+        warmup=case["warmup_steps"],
+        decay=0.0,
+        clip_norm=case["grad_clip"],
+        sleep_after=case["dead_feature_threshold"],
+        threshold_decay=case["threshold_beta"],
         threshold_start=case["threshold_start_step"] + 1,
-    )  # fmt: skip
+    )
     knob = learn.knobs(config, loss, how)
     learner = learn.start(params, how)._replace(
-        silent=jnp.asarray(DICTIONARY[f"in/{name}/num_tokens_since_fired"], jnp.int32), params=params
+        silent=jnp.asarray(DICTIONARY[f"in/{name}/num_tokens_since_fired"], jnp.int32),
+        params=params,
     )
-    one = jax.jit(lambda learner, x: learn.update(learner, knob, x, x, config, loss, how, total=10**6))
+    one = jax.jit(
+        lambda learner, x: learn.update(learner, knob, x, x, config, loss, how, total=10**6)
+    )
     for number, x in enumerate(jnp.asarray(batches)):
-        expected = lambda key, number=number: DICTIONARY[f"out/{name}/{number}/{key}"]
+
+        def expected(key, number=number):
+            return DICTIONARY[f"out/{name}/{number}/{key}"]
+
         tolerance = 1e-5 if number == 0 else 1e-4
         before = losses.parts(
             learner.params,
@@ -223,7 +325,8 @@ def test_dictionary_learning_steps(name):
         assert relative_error(before.total, expected("loss")) < tolerance
         if number == 0:
             learner = learner._replace(
-                params=learner.params | {"b_dec": jnp.asarray(geometric_median(np.asarray(x, np.float64)), jnp.float32)}
+                params=learner.params
+                | {"b_dec": jnp.asarray(geometric_median(np.asarray(x, np.float64)), jnp.float32)}
             )
         learner, found = one(learner, x)
         assert relative_error(found.total, expected("update_loss")) < tolerance * 3
@@ -231,16 +334,31 @@ def test_dictionary_learning_steps(name):
             np.testing.assert_array_equal(learner.silent, expected("tokens_since_fired_after"))
         else:  # recorded before b_dec became the median
             since = DICTIONARY[f"in/{name}/num_tokens_since_fired"] + len(x)
-            np.testing.assert_array_equal(np.where(before.fired, 0, since), expected("tokens_since_fired_after"))
-        assert float(learner.threshold) == pytest.approx(float(expected("threshold_after")), rel=1e-4)
+            np.testing.assert_array_equal(
+                np.where(before.fired, 0, since), expected("tokens_since_fired_after")
+            )
+        assert float(learner.threshold) == pytest.approx(
+            float(expected("threshold_after")), rel=1e-4
+        )
         if f"out/{name}/{number}/param_after_update/b_dec" in DICTIONARY.arrays:
-            for key, value in ours(DICTIONARY.under(f"out/{name}/{number}/param_after_update/")).items():
-                np.testing.assert_allclose(learner.params[key], value, atol=1e-5, err_msg=f"{key} after step {number}")
+            for key, value in ours(
+                DICTIONARY.under(f"out/{name}/{number}/param_after_update/")
+            ).items():
+                np.testing.assert_allclose(
+                    learner.params[key], value, atol=1e-5, err_msg=f"{key} after step {number}"
+                )
     used = learn.trained(learner, knob, config)
     first = jnp.asarray(batches[0])
     by_threshold = activations.above(
-        transcoder.pre_activations(used, first, config), jnp.float32(DICTIONARY[f"out/{name}/infer/threshold"])
+        transcoder.pre_activations(used, first, config),
+        jnp.float32(DICTIONARY[f"out/{name}/infer/threshold"]),
     )
     assert relative_error(by_threshold, DICTIONARY[f"out/{name}/infer/encode_threshold"]) < 1e-4
     chosen = transcoder.encode(used, first, config)
-    assert relative_error(chosen, DICTIONARY[f"out/{name}/infer/encode_{'topk' if name == 'topk' else 'threshold'}"]) < 1e-4
+    assert (
+        relative_error(
+            chosen,
+            DICTIONARY[f"out/{name}/infer/encode_{'topk' if name == 'topk' else 'threshold'}"],
+        )
+        < 1e-4
+    )

@@ -1,4 +1,6 @@
-"""Galleries and pages: distinct patients, disjoint halves, everything inside, no pixel in path-only mode."""
+"""Galleries and pages: distinct patients, disjoint halves, everything inside, no pixel in path-only
+mode.
+"""
 
 import re
 from dataclasses import replace
@@ -24,9 +26,15 @@ def cases():
 
     labels = generator.integers(0, 2, (120, 2)).astype(np.float32)
     return Cases(
-        tuple(f"film<{i}>" for i in range(120)), tuple(f"p{i // 2}" for i in range(120)), ("Cardiomegaly", "Fracture"), labels, read,
-        tuple("a secret report" for _ in range(120)), skipped=(("film-x", "torn & lost"),), source="made up",
-    )  # fmt: skip
+        tuple(f"film<{i}>" for i in range(120)),
+        tuple(f"p{i // 2}" for i in range(120)),
+        ("Cardiomegaly", "Fracture"),
+        labels,
+        read,
+        tuple("a secret report" for _ in range(120)),
+        skipped=(("film-x", "torn & lost"),),
+        source="made up",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +44,10 @@ def signal():
 
 
 def test_galleries_show_distinct_patients_and_matched_silence(cases, signal):
-    patients, embeddings = np.array(cases.patients), np.random.default_rng(2).standard_normal((120, 4))
+    patients, embeddings = (
+        np.array(cases.patients),
+        np.random.default_rng(2).standard_normal((120, 4)),
+    )
     found = gallery.gallery(signal, patients, embeddings)
     assert len(found.strongest) == 20 and (np.diff(signal[found.strongest]) <= 0).all()
     for part in (found.strongest, *found.bins, found.negatives):
@@ -61,20 +72,51 @@ def made(cases, signal):
     z = np.stack([signal[:, None]] * 2)
     config = CatalogueConfig(most_density=1.0)
     found = catalogue.build(z, np.ones((2, 1, 3)), np.ones((3, 2)), config)
-    return measures.describe(found, np.random.default_rng(2).standard_normal((120, 4)), cases.labels, cases.findings, {}, config)
+    return measures.describe(
+        found,
+        np.random.default_rng(2).standard_normal((120, 4)),
+        cases.labels,
+        cases.findings,
+        {},
+        config,
+    )
 
 
 def site(shown):
-    scores = {"Cardiomegaly": {"auc": 0.9, "low": 0.8, "high": 1.0, "present": 3, "cases": 9, "calibration_error": 0.1}}
-    return report.Site("Title & more", ("A note.",), ("Cardiomegaly", "Fracture"), scores, {"source": "made up"}, shown)
+    scores = {
+        "Cardiomegaly": {
+            "auc": 0.9,
+            "low": 0.8,
+            "high": 1.0,
+            "present": 3,
+            "cases": 9,
+            "calibration_error": 0.1,
+        }
+    }
+    return report.Site(
+        "Title & more",
+        ("A note.",),
+        ("Cardiomegaly", "Fracture"),
+        scores,
+        {"source": "made up"},
+        shown,
+    )
 
 
 def written(folder, cases, made, shown):
-    two = lambda *values: np.array([values, values])
+    def two(*values):
+        return np.array([values, values])
+
     found = Attribution(
-        two(1.5, -1.0), two(0.5, 0.0), np.array([[[0.7, -0.4]]] * 2), two(0.2, -0.4), two(0.0, 0.0), two(0.1, -0.2), np.ones((2, 1)),
+        two(1.5, -1.0),
+        two(0.5, 0.0),
+        np.array([[[0.7, -0.4]]] * 2),
+        two(0.2, -0.4),
+        two(0.0, 0.0),
+        two(0.1, -0.2),
+        np.ones((2, 1)),
         np.full((2, 1), 0.25),
-    )  # fmt: skip
+    )
     embeddings = np.random.default_rng(2).standard_normal((120, 4))
     return report.write(folder, site(shown), made, cases, embeddings, [0, 3], found, [1e-7, 2e-7])
 
@@ -88,9 +130,15 @@ def test_the_site_is_whole_escaped_and_loads_nothing(tmp_path, cases, made):
         for link in re.findall(r'href="([^"]+)"', text):
             assert (path.parent / link).exists(), link
         assert "film<" not in text
-    assert "Title &amp; more" in pages[index] and "torn &amp; lost" in pages[index] and "0.900 (0.800 to 1.000)" in pages[index]
+    assert (
+        "Title &amp; more" in pages[index]
+        and "torn &amp; lost" in pages[index]
+        and "0.900 (0.800 to 1.000)" in pages[index]
+    )
     case = pages[tmp_path / "cases" / "00000.html"]
-    assert "+0.700" in case and "25% image" in case and "1.0e-07" in case and "a secret report" in case
+    assert (
+        "+0.700" in case and "25% image" in case and "1.0e-07" in case and "a secret report" in case
+    )
     assert "could not be read" in pages[tmp_path / "cases" / "00003.html"]
     assert (tmp_path / "patterns" / "00000" / "strongest.png").exists()
 
@@ -113,14 +161,26 @@ def test_case_pages_show_the_logit_as_patterns_go_and_come(tmp_path, cases, made
     )  # per finding: a name, and the picture's label
     both = svg.curves({"out": [3.0, 1.0, 2.0], "back": [-1.0, 1.0, 0.0]}, width=150, height=176)
     # from 42 to 142 across, from 16 (3) to 100 (-1) down
-    assert 'points="42.0,16.0 92.0,58.0 142.0,37.0"' in both and 'points="42.0,100.0 92.0,58.0 142.0,79.0"' in both
+    assert (
+        'points="42.0,16.0 92.0,58.0 142.0,37.0"' in both
+        and 'points="42.0,100.0 92.0,58.0 142.0,79.0"' in both
+    )
     assert 'y1="79.0" y2="79.0"' in both  # the line at 0
 
 
 def test_deletion_and_insertion_end_where_the_other_begins():
     generator = np.random.default_rng(0)
     parts, rest = generator.standard_normal((7, 2)), generator.standard_normal((4, 2))
-    found = Attribution(parts.sum(0) + rest.sum(0), rest[0], parts, rest[1], rest[2], rest[3], np.ones(7), np.ones(7))
+    found = Attribution(
+        parts.sum(0) + rest.sum(0),
+        rest[0],
+        parts,
+        rest[1],
+        rest[2],
+        rest[3],
+        np.ones(7),
+        np.ones(7),
+    )
     lines = re.findall(r'points="([^"]+)"', report.curves_of(found, 1))
     heights = [[float(point.split(",")[1]) for point in line.split()] for line in lines]
     assert [len(line) for line in heights] == [8, 8]
@@ -134,12 +194,21 @@ def test_catalogues_of_many_findings_name_the_largest_effects(made):
     weights = tuple(float(c - 3) for c in range(14))
     many = replace(made, patterns=tuple(replace(p, weights=weights) for p in made.patterns))
     wide = report.catalogue_table(many, names)
-    assert wide.count("<th") == 8 and "finding 13 +10.00, finding 12 +9.00, finding 11 +8.00" in wide and "finding 10" not in wide
+    assert (
+        wide.count("<th") == 8
+        and "finding 13 +10.00, finding 12 +9.00, finding 11 +8.00" in wide
+        and "finding 10" not in wide
+    )
 
 
 def test_a_waterfall_runs_from_base_to_logit():
     text = svg.waterfall([("up", 2.0, None), ("down", -0.5, "x.html")], 1.0, 2.5)
-    assert text.count("<rect") == 4 and "+2.000" in text and "-0.500" in text and 'href="x.html"' in text
+    assert (
+        text.count("<rect") == 4
+        and "+2.000" in text
+        and "-0.500" in text
+        and 'href="x.html"' in text
+    )
     assert "never active" in svg.histogram(np.zeros(4))
 
 

@@ -25,7 +25,9 @@ KINDS = {
     "step": replace(SHAPE, activation="step"),
     "skip": replace(SHAPE, activation="topk", skip=True),
     "matryoshka": replace(SHAPE, activation="topk", prefixes=(3, 6, 12)),
-    "separate": replace(SHAPE, activation="topk", prefixes=(3, 6, 12), block_ks=(1, 1, 2), separate=True),
+    "separate": replace(
+        SHAPE, activation="topk", prefixes=(3, 6, 12), block_ks=(1, 1, 2), separate=True
+    ),
     "autoencoder": TranscoderConfig(5, 5, 12, "topk", 4, centred=True),
 }
 
@@ -33,7 +35,10 @@ KINDS = {
 QUICK = ("batchtopk", "jumprelu", "matryoshka", "skip")
 
 
-@pytest.mark.parametrize("kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS],
+)
 def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     config = KINDS[kind]
     keys = jax.random.split(jax.random.key(0), 3)
@@ -45,7 +50,9 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     learner, knob = learn.start(params, how), learn.knobs(config, loss, how)
 
     def many(learner):
-        step = lambda state, _: learn.update(state, knob, x, y, config, loss, how, 40)
+        def step(state, _):
+            return learn.update(state, knob, x, y, config, loss, how, 40)
+
         return jax.lax.scan(step, learner, None, 40)
 
     after, found = jax.jit(many)(learner)
@@ -65,27 +72,50 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
         assert int((z > 0).sum(-1).max()) <= 4
 
 
-@pytest.mark.parametrize("kind", ["relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax", "skip"])
+@pytest.mark.parametrize(
+    "kind", ["relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax", "skip"]
+)
 def test_folding_row_lengths_leaves_the_function(kind):
-    config = replace(KINDS[kind], rescale=False) if kind in ("topk", "groupmax", "skip") else KINDS[kind]
+    config = (
+        replace(KINDS[kind], rescale=False) if kind in ("topk", "groupmax", "skip") else KINDS[kind]
+    )
     params = transcoder.init(jax.random.key(1), config)
-    params |= {"W_dec": params["W_dec"] * jnp.linspace(0.5, 3, 12)[:, None], "b_enc": jnp.linspace(-1, 1, 12)}
-    if kind in ("topk", "groupmax", "skip"):  # which are the largest must not depend on lengths: give all the same
+    params |= {
+        "W_dec": params["W_dec"] * jnp.linspace(0.5, 3, 12)[:, None],
+        "b_enc": jnp.linspace(-1, 1, 12),
+    }
+    if kind in (
+        "topk",
+        "groupmax",
+        "skip",
+    ):  # which are the largest must not depend on lengths: give all the same
         params["W_dec"] = 2.5 * transcoder.unit(params["W_dec"])
     if kind == "batchtopk":
         params["threshold"] = jnp.float32(0.4)
     x = jax.random.normal(jax.random.key(2), (50, 5))
     folded = transcoder.fold_norms(params, config.rescale)
     np.testing.assert_allclose(transcoder.row_norms(folded), 1, rtol=1e-5)
-    np.testing.assert_allclose(transcoder.reconstruct(folded, x, config), transcoder.reconstruct(params, x, config), atol=1e-5)
+    np.testing.assert_allclose(
+        transcoder.reconstruct(folded, x, config),
+        transcoder.reconstruct(params, x, config),
+        atol=1e-5,
+    )
 
 
 def test_permuting_latents_changes_nothing():
     config, order = KINDS["topk"], np.random.default_rng(0).permutation(12)
     params = transcoder.init(jax.random.key(1), config)
-    other = params | {"W_enc": params["W_enc"][:, order], "b_enc": params["b_enc"][order], "W_dec": params["W_dec"][order]}
+    other = params | {
+        "W_enc": params["W_enc"][:, order],
+        "b_enc": params["b_enc"][order],
+        "W_dec": params["W_dec"][order],
+    }
     x = jax.random.normal(jax.random.key(2), (20, 5))
-    np.testing.assert_allclose(transcoder.reconstruct(other, x, config), transcoder.reconstruct(params, x, config), atol=1e-6)
+    np.testing.assert_allclose(
+        transcoder.reconstruct(other, x, config),
+        transcoder.reconstruct(params, x, config),
+        atol=1e-6,
+    )
 
 
 def test_nested_estimates_are_those_of_cut_transcoders():
@@ -98,14 +128,18 @@ def test_nested_estimates_are_those_of_cut_transcoders():
     own = transcoder.init(jax.random.key(1), KINDS["separate"])
     own["levels"]["3"]["W_dec"] = jnp.ones((3, 3))
     first = transcoder.nested(own, z, KINDS["separate"])[0]
-    np.testing.assert_allclose(first, np.broadcast_to(np.asarray(z)[:, :3].sum(1, keepdims=True), (4, 3)), atol=1e-5)
+    np.testing.assert_allclose(
+        first, np.broadcast_to(np.asarray(z)[:, :3].sum(1, keepdims=True), (4, 3)), atol=1e-5
+    )
 
 
 def test_nobody_asleep_costs_nothing_and_shapes_stay():
     config = KINDS["topk"]
     params = transcoder.init(jax.random.key(1), config)
     pre, rest = jax.random.normal(jax.random.key(2), (8, 12)), jnp.ones((8, 3))
-    of = jax.jit(lambda dead: losses.auxiliary(params, pre, rest, dead, config, LossConfig(aux_k=4)))
+    of = jax.jit(
+        lambda dead: losses.auxiliary(params, pre, rest, dead, config, LossConfig(aux_k=4))
+    )
     assert of(jnp.zeros(12, bool)) == 0
     half = of(jnp.arange(12) < 2)  # two of four asleep: half the weight
     chosen = np.maximum(np.asarray(pre)[:, :2], 0) @ np.asarray(params["W_dec"])[:2]
@@ -118,16 +152,25 @@ def test_scaling_is_folded_away(kind):
     keys = jax.random.split(jax.random.key(0), 5)
     x, y = 3 + 5 * jax.random.normal(keys[0], (40, 5)), 0.01 * jax.random.normal(keys[1], (40, 3))
     scale = learn.scaling(x, y)
-    np.testing.assert_allclose(jnp.square((x - scale.shift_x[None]) * scale.scale_x).sum(-1).mean(), 5, rtol=1e-4)
+    np.testing.assert_allclose(
+        jnp.square((x - scale.shift_x[None]) * scale.scale_x).sum(-1).mean(), 5, rtol=1e-4
+    )
     params = transcoder.init(keys[2], config)
-    params |= {name: 0.3 * jax.random.normal(keys[3], params[name].shape) for name in ("b_enc", "gate_bias") if name in params}
+    params |= {
+        name: 0.3 * jax.random.normal(keys[3], params[name].shape)
+        for name in ("b_enc", "gate_bias")
+        if name in params
+    }
     if config.skip:
         params["W_skip"] = jax.random.normal(keys[3], (5, 3))
     if config.activation == "gated":
         params["gate_scale"] = 0.3 * jax.random.normal(keys[4], (12,))
     if config.activation == "batchtopk":
         params["threshold"] = jnp.float32(0.05)
-    small, folded = (x - scale.shift_x[None]) * scale.scale_x, learn.fold_scaling(params, scale, config.rescale)
+    small, folded = (
+        (x - scale.shift_x[None]) * scale.scale_x,
+        learn.fold_scaling(params, scale, config.rescale),
+    )
     z = transcoder.encode(params, small, config)
     assert 0 < (z > 0).mean() < 1
     np.testing.assert_allclose(transcoder.encode(folded, x, config), z, atol=1e-4)
@@ -141,7 +184,10 @@ def test_folding_row_lengths_keeps_every_level_of_its_own():
     params = transcoder.init(jax.random.key(1), config)
     params["W_dec"] *= jnp.linspace(0.5, 3, 12)[:, None]
     x = jax.random.normal(jax.random.key(2), (9, 5))
-    every = lambda p: transcoder.nested(p, transcoder.encode(p, x, config), config)
+
+    def every(p):
+        return transcoder.nested(p, transcoder.encode(p, x, config), config)
+
     for mine, other in zip(every(params), every(transcoder.fold_norms(params)), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-5)
 
@@ -150,7 +196,12 @@ def test_latents_that_a_member_lacks_get_no_gradient():
     config = KINDS["jumprelu"]
     params = transcoder.init(jax.random.key(1), config)
     x, there = jax.random.normal(jax.random.key(2), (30, 5)), jnp.arange(12) < 7
-    of = lambda p: losses.parts(p, x, x[:, :3], jnp.zeros(12, bool), config, LossConfig(l0=1.0), active=there).total
+
+    def of(p):
+        return losses.parts(
+            p, x, x[:, :3], jnp.zeros(12, bool), config, LossConfig(l0=1.0), active=there
+        ).total
+
     grads = jax.grad(of)(params)
     assert (grads["threshold"][7:] == 0).all() and (grads["threshold"][:7] != 0).any()
     assert (grads["W_enc"][:, 7:] == 0).all()
@@ -163,7 +214,12 @@ def test_presets_are_trainable(name):
     transcoder.check(config)
     params = jax.eval_shape(lambda: transcoder.init(jax.random.key(0), config))
     rows = jax.ShapeDtypeStruct((16, 6), jnp.float32)
-    found = jax.eval_shape(lambda p, x, y: losses.parts(p, x, y, jnp.zeros(64, bool), config, setting.loss), params, rows, rows)
+    found = jax.eval_shape(
+        lambda p, x, y: losses.parts(p, x, y, jnp.zeros(64, bool), config, setting.loss),
+        params,
+        rows,
+        rows,
+    )
     assert found.total.shape == ()
 
 

@@ -1,1 +1,3 @@
-"""Atari 100k as a benchmark: many runs as one suite, their scores, and the comparison with published ones."""
+"""Atari 100k as a benchmark: many runs as one suite, their scores, and the comparison with
+published ones.
+"""

@@ -1,4 +1,6 @@
-"""The suite for people: a grid of games and seeds, redrawn in place on a terminal, a line now and then elsewhere."""
+"""The suite for people: a grid of games and seeds, redrawn in place on a terminal, a line now and
+then elsewhere.
+"""
 
 import sys
 import time
@@ -36,7 +38,9 @@ def grid(known: Mapping[Run, State], running: Collection[Run] = ()):
     table = Table("game", *(f"seed {seed}" for seed in seeds), box=None)
     for game in sorted({run.game for run in known}):
         runs = [Run(game, seed) for seed in seeds]
-        table.add_row(game, *(cell(known[run], run in running) if run in known else "" for run in runs))
+        table.add_row(
+            game, *(cell(known[run], run in running) if run in known else "" for run in runs)
+        )
     return Group(summary(known, running), table)
 
 
@@ -46,12 +50,19 @@ def summary(known: Mapping[Run, State], running: Collection[Run] = ()) -> str:
     waiting = f", {kinds.count('begun')} begun" if kinds.count("begun") else ""
     failed = f", {kinds.count('failed')} failed" if kinds.count("failed") else ""
     going = f", {len(running)} running" if running else ""
-    return f"{kinds.count('done')} of {len(known)} runs done{going}{waiting}, {kinds.count('waiting')} waiting{failed} (epochs done/in all)"
+    return (
+        f"{kinds.count('done')} of {len(known)} runs done{going}{waiting}, "
+        f"{kinds.count('waiting')} waiting{failed} (epochs done/in all)"
+    )
 
 
 def failures(known: Mapping[Run, State], out: Path) -> list[str]:
     """A line for every failed run: what it said last, and where all of it is."""
-    return [f"{run} failed: {now.sentence}  ({run.log(out)})" for run, now in known.items() if now.kind == "failed"]
+    return [
+        f"{run} failed: {now.sentence}  ({run.log(out)})"
+        for run, now in known.items()
+        if now.kind == "failed"
+    ]
 
 
 def print_board(known: Mapping[Run, State], out: Path) -> None:
@@ -78,7 +89,9 @@ class Board:
             from rich.console import Console
             from rich.live import Live
 
-            self._live = Live(grid(self.known), console=Console(file=self.stream), auto_refresh=False)
+            self._live = Live(
+                grid(self.known), console=Console(file=self.stream), auto_refresh=False
+            )
             self._live.start()
         return self
 
@@ -111,5 +124,9 @@ class Board:
             self._live.update(grid(self.known, running), refresh=True)
         elif now - self.spoke > HEARTBEAT:
             self.spoke = now
-            where = ", ".join(f"{run} {self.known[run].epoch}/{self.known[run].epochs or '?'}" for run in running)
-            self.say(f"  after {duration(now - self.began)}: {summary(self.known, running)}: {where}")
+            where = ", ".join(
+                f"{run} {self.known[run].epoch}/{self.known[run].epochs or '?'}" for run in running
+            )
+            self.say(
+                f"  after {duration(now - self.began)}: {summary(self.known, running)}: {where}"
+            )

@@ -1,4 +1,6 @@
-"""The comparison in pictures: every game against published methods, and the performance profile with its interval."""
+"""The comparison in pictures: every game against published methods, and the performance profile
+with its interval.
+"""
 
 import io
 
@@ -11,9 +13,14 @@ from jaxrl.jedi.suite.scores import Scores
 
 OURS, PALE = "#1f4e9c", "#a9c2e8"
 STYLES = {
-    "DIAMOND": ("D", "#d1495b"), "IRIS": ("o", "#66a182"), "TWM": ("^", "#8d6cab"), "DreamerV3": ("s", "#edae49"),
-    "STORM": ("v", "#2e8b9a"), "Simulus": ("P", "#a0522d"), "EfficientZero": ("x", "#777777"),
-}  # fmt: skip
+    "DIAMOND": ("D", "#d1495b"),
+    "IRIS": ("o", "#66a182"),
+    "TWM": ("^", "#8d6cab"),
+    "DreamerV3": ("s", "#edae49"),
+    "STORM": ("v", "#2e8b9a"),
+    "Simulus": ("P", "#a0522d"),
+    "EfficientZero": ("x", "#777777"),
+}
 """Marker and colour of each reference."""
 THRESHOLDS = np.linspace(0.0, 4.0, 161)
 """Of the performance profile, in units of human-normalised score."""
@@ -30,7 +37,9 @@ def _style(name: str) -> tuple[str, str]:
 
 
 def per_game_bars(scores: Scores, name: str) -> bytes:
-    """A PNG: one bar per game (mean HNS; whiskers: standard deviation over the seeds), marks for the references, best game first."""
+    """A PNG: one bar per game (mean HNS; whiskers: standard deviation over the seeds), marks for
+    the references, best game first.
+    """
     from matplotlib.figure import Figure
 
     hns = scores.human_normalized()
@@ -54,12 +63,27 @@ def per_game_bars(scores: Scores, name: str) -> bytes:
     for other, reference in with_scores().items():
         marker, color = _style(other)
         edge = {} if marker == "x" else {"edgecolors": "white", "linewidths": 0.6}
-        axis.scatter(normalized(reference, games), heights, marker=marker, s=34, color=color, label=other, zorder=3, **edge)
+        axis.scatter(
+            normalized(reference, games),
+            heights,
+            marker=marker,
+            s=34,
+            color=color,
+            label=other,
+            zorder=3,
+            **edge,
+        )
     _human_scale(axis)
-    axis.set_yticks(heights, [game + " *" * (game in agent_optimal()) for game in games], fontsize=9)
+    axis.set_yticks(
+        heights, [game + " *" * (game in agent_optimal()) for game in games], fontsize=9
+    )
     axis.set_ylim(-0.7, len(games) - 0.3)
-    axis.set_title(f"Atari 100k, {name}: human-normalised score, {seeds_of(scores)} per game", loc="left")
-    axis.set_xlabel("human-normalised score (linear up to 1, logarithmic beyond; * agent-optimal game)")
+    axis.set_title(
+        f"Atari 100k, {name}: human-normalised score, {seeds_of(scores)} per game", loc="left"
+    )
+    axis.set_xlabel(
+        "human-normalised score (linear up to 1, logarithmic beyond; * agent-optimal game)"
+    )
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(
         handles[-1:] + handles[:-1],
@@ -92,9 +116,11 @@ def _human_scale(axis) -> None:
 
 
 def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
-    """A PNG: the share of runs above every score, with its 95 % band, and the share of games of the references.
+    """A PNG: the share of runs above every score, with its 95 % band, and the share of games of the
+    references.
 
-    Of the references only the means of games are published: their lines are over 26 means, ours is over all runs.
+    Of the references only the means of games are published: their lines are over 26 means, ours is
+      over all runs.
 
     Args:
       scores, name: what to draw.
@@ -110,16 +136,31 @@ def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
     axis = figure.subplots()
     for other, reference in with_scores().items():
         above = (normalized(reference, scores.games)[:, None] > THRESHOLDS).mean(axis=0)
-        axis.step(THRESHOLDS, above, where="post", color=_style(other)[1], lw=1.0, alpha=0.8, label=f"{other} (game means)")
+        axis.step(
+            THRESHOLDS,
+            above,
+            where="post",
+            color=_style(other)[1],
+            lw=1.0,
+            alpha=0.8,
+            label=f"{other} (game means)",
+        )
     if repetitions > 0 and scores.seeds > 1:
         share, low, high = profile(hns, THRESHOLDS, repetitions)
-        axis.fill_between(THRESHOLDS, low, high, color=OURS, alpha=0.22, lw=0, label="95 % interval")
+        axis.fill_between(
+            THRESHOLDS, low, high, color=OURS, alpha=0.22, lw=0, label="95 % interval"
+        )
     else:
         share = (hns[..., None] > THRESHOLDS).mean(axis=(0, 1))
     axis.plot(THRESHOLDS, share, color=OURS, lw=2.4, label=f"{name} ({seeds_of(scores)}, all runs)")
     axis.axvline(1.0, color="#444444", lw=1.0, ls="--")
     axis.annotate(
-        "human", (1.0, 1.0), xycoords=("data", "axes fraction"), xytext=(3, -10), textcoords="offset points", fontsize=8
+        "human",
+        (1.0, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(3, -10),
+        textcoords="offset points",
+        fontsize=8,
     )
     axis.set_xlim(THRESHOLDS[0], THRESHOLDS[-1])
     axis.set_ylim(0.0, 1.02)

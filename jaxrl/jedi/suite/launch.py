@@ -1,4 +1,6 @@
-"""Many runs as processes of their own, some at a time. What is finished is passed over, what was stopped goes on, what fails is noted."""
+"""Many runs as processes of their own, some at a time. What is finished is passed over, what was
+stopped goes on, what fails is noted.
+"""
 
 import contextlib
 import fcntl
@@ -25,15 +27,20 @@ POLL = 0.2
 PATIENCE = 20.0
 """Seconds that processes get to leave after a second Ctrl-C or SIGTERM, before they are killed."""
 OURS = {
-    "--env": "choose games with --games", "--seed": "choose seeds with --seeds and --first-seed", "--preset": "give it before any --",
-    "--mode": "give it before any --", "--run-dir": "choose the suite's folder with --out",
-}  # fmt: skip
+    "--env": "choose games with --games",
+    "--seed": "choose seeds with --seeds and --first-seed",
+    "--preset": "give it before any --",
+    "--mode": "give it before any --",
+    "--run-dir": "choose the suite's folder with --out",
+}
 """Options of `train` that `launch` sets itself, and what to do instead."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """Train on the 26 games with several seeds, or go on with it. Further options are handed to `train`."""
+    """Train on the 26 games with several seeds, or go on with it. Further options are handed to
+    `train`.
+    """
 
     out: Path = Path("runs/atari100k")
     """Folder of the suite; the runs are OUT/<game>/seed<k>."""
@@ -50,7 +57,9 @@ class Launch:
     jobs: int = 1
     """Runs at a time. They share the accelerators' memory in equal parts."""
     gpus: tuple[str, ...] = ()
-    """CUDA device numbers that jobs take in turn, one each, e.g. 0 1 2 3. Without it every run sees all devices."""
+    """CUDA device numbers that jobs take in turn, one each, e.g. 0 1 2 3. Without it every run sees
+    all devices.
+    """
     dry_run: bool = False
     """Only print the commands."""
 
@@ -59,16 +68,29 @@ def command(settings: Launch, run: Run, options: list[str]) -> list[str]:
     """The training of one run as a command."""
     mode = [] if settings.mode is None else ["--mode", settings.mode]
     return [
-        sys.executable, "-m", "jaxrl.jedi", "train", "--preset", settings.preset, *mode, "--env", run.game, "--seed", str(run.seed),
-        "--run-dir", str(run.folder(settings.out)), *options,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "jaxrl.jedi",
+        "train",
+        "--preset",
+        settings.preset,
+        *mode,
+        "--env",
+        run.game,
+        "--seed",
+        str(run.seed),
+        "--run-dir",
+        str(run.folder(settings.out)),
+        *options,
+    ]
 
 
 def planned(settings: Launch, options: list[str]) -> list[Run]:
     """The runs to be made.
 
     Raises:
-      Refusal: an unknown game, too few seeds or jobs, or an option for `train` that `launch` sets itself.
+      Refusal: an unknown game, too few seeds or jobs, or an option for `train` that `launch` sets
+        itself.
     """
     runs = runs_of(games_named(settings.games, "--games"), settings.seeds, settings.first_seed)
     if settings.jobs < 1:
@@ -81,9 +103,11 @@ def planned(settings: Launch, options: list[str]) -> list[Run]:
 
 
 def environment(settings: Launch, slot: int) -> dict[str, str]:
-    """Of the `slot`-th job at a time: its GPU, and its share of the GPU's memory, unless the user has set one.
+    """Of the `slot`-th job at a time: its GPU, and its share of the GPU's memory, unless the user
+    has set one.
 
-    Our choice: nine tenths of the memory in equal parts; JAX alone would take three quarters for the first job.
+    Our choice: nine tenths of the memory in equal parts; JAX alone would take three quarters for
+      the first job.
     """
     found = dict(os.environ)
     sharing = settings.jobs
@@ -96,7 +120,8 @@ def environment(settings: Launch, slot: int) -> dict[str, str]:
 
 
 def launch(settings: Launch, options: list[str], say=aloud) -> int:
-    """The command `suite launch`; the exit status: 0 all done, 1 something failed, 128 + signal if one stopped it.
+    """The command `suite launch`; the exit status: 0 all done, 1 something failed, 128 + signal if
+    one stopped it.
 
     Args:
       settings: what to run.
@@ -135,12 +160,14 @@ def ended(settings: Launch, board: Board, stop: StopRequest, elsewhere: list[Run
     also = f", {len(elsewhere)} are run by another launch" if elsewhere else ""
     again = f", {failed} failed (the same command tries them again)" if failed else ""
     board.say(
-        f"{done} of {len(board.known)} runs done{also}{again}; scores: suite collect --out {shlex.quote(str(settings.out))}"
+        f"{done} of {len(board.known)} runs done{also}{again}; scores: suite collect --out "
+        f"{shlex.quote(str(settings.out))}"
     )
     return 1 if failed else 0
 
 
-# ---- processes -----------------------------------------------------------------------------------------------------------------
+# ---- processes
+# ------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -155,8 +182,12 @@ class Child:
     """Bytes that its log had before."""
 
 
-def work(settings: Launch, options: list[str], runs: list[Run], board: Board, stop: StopRequest) -> list[Run]:
-    """Keep `jobs` processes going until all is done or `stop` comes; the runs that another launch is busy with."""
+def work(
+    settings: Launch, options: list[str], runs: list[Run], board: Board, stop: StopRequest
+) -> list[Run]:
+    """Keep `jobs` processes going until all is done or `stop` comes; the runs that another launch
+    is busy with.
+    """
     waiting = deque(run for run in runs if not complete(run, board.known[run], settings.out))
     children: list[Child] = []
     elsewhere: list[Run] = []
@@ -168,7 +199,9 @@ def work(settings: Launch, options: list[str], runs: list[Run], board: Board, st
             if stop and children:
                 pass_on(children, stop.signal)
                 wait_for(children, board, stop)
-            children = [child for child in children if not has_ended(child, settings.out, board, stop)]
+            children = [
+                child for child in children if not has_ended(child, settings.out, board, stop)
+            ]
             board.show([child.run for child in children])
     finally:  # only after an error here, or a second signal, is anything left
         end_now(children)
@@ -180,8 +213,17 @@ def complete(run: Run, now: State, out: Path) -> bool:
     return now.kind == "done" and (run.folder(out) / "report" / "index.html").is_file()
 
 
-def begin(settings: Launch, options: list[str], run: Run, children: list[Child], elsewhere: list[Run], board: Board) -> None:
-    """Start a run, unless another launch is busy with it. Its log is its lock: the process holds it for as long as it lives."""
+def begin(
+    settings: Launch,
+    options: list[str],
+    run: Run,
+    children: list[Child],
+    elsewhere: list[Run],
+    board: Board,
+) -> None:
+    """Start a run, unless another launch is busy with it. Its log is its lock: the process holds it
+    for as long as it lives.
+    """
     path = run.log(settings.out)
     slot = min(set(range(settings.jobs)) - {child.slot for child in children})
     with contextlib.ExitStack() as stack:
@@ -197,15 +239,24 @@ def begin(settings: Launch, options: list[str], run: Run, children: list[Child],
         words = command(settings, run, options)
         note(settings.out, run, "started", commit=commit(), command=shlex.join(words[1:]))
         process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment(settings, slot), start_new_session=True
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment(settings, slot),
+            start_new_session=True,
         )
         children.append(Child(run, process, slot, log.tell()))
     now = board.known[run]
-    board.say(f"{run} " + (f"goes on after epoch {now.epoch}" if now.epoch else "starts") + f" ({path})")
+    board.say(
+        f"{run} " + (f"goes on after epoch {now.epoch}" if now.epoch else "starts") + f" ({path})"
+    )
 
 
 def pass_on(children: list[Child], number: signal.Signals) -> None:
-    """A signal to all children; they lead process groups of their own, so that Ctrl-C reaches them once, from here."""
+    """A signal to all children; they lead process groups of their own, so that Ctrl-C reaches them
+    once, from here.
+    """
     for child in children:
         if child.process.poll() is None:
             child.process.send_signal(number)
@@ -213,7 +264,10 @@ def pass_on(children: list[Child], number: signal.Signals) -> None:
 
 def wait_for(children: list[Child], board: Board, stop: StopRequest) -> None:
     """Until all have saved and left."""
-    board.say(f"{stop.signal.name}: waiting for {len(children)} run(s) to save; once more stops them at once")
+    board.say(
+        f"{stop.signal.name}: waiting for {len(children)} run(s) to save; once more stops them at "
+        "once"
+    )
     for child in children:
         child.process.wait()
 

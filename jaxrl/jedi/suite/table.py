@@ -1,4 +1,6 @@
-"""The command `suite table`: where the runs stand, the comparison with published scores, and its pictures."""
+"""The command `suite table`: where the runs stand, the comparison with published scores, and its
+pictures.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,16 @@ from jaxrl.train.rundir import write_atomically
 
 @dataclass(frozen=True)
 class Table:
-    """Show where the runs of a suite stand and, once scores are collected, how they compare with published ones."""
+    """Show where the runs of a suite stand and, once scores are collected, how they compare with
+    published ones.
+    """
 
     out: Path = Path("runs/atari100k")
     """Folder of the suite, as given to launch. Nothing that trains there is disturbed."""
     scores: Path | None = None
-    """Compare this scores file instead: one that collect wrote, or {"Alien": [812.0, 760.5, ...], ...}. Default: OUT/scores.json."""
+    """Compare this scores file instead: one that collect wrote, or {"Alien": [812.0, 760.5, ...],
+    ...}. Default: OUT/scores.json.
+    """
     name: str = "this suite"
     """What to call the scores in tables and pictures."""
     partial: bool = False
@@ -34,10 +40,14 @@ def show(settings: Table) -> None:
     """Print, and write the comparison if there are scores.
 
     Raises:
-      Refusal: the folder holds neither runs nor scores; the scores are bad or incomplete; rliable is missing.
+      Refusal: the folder holds neither runs nor scores; the scores are bad or incomplete; rliable
+        is missing.
     """
     if settings.repetitions < 0:
-        raise Refusal(f"--repetitions is {settings.repetitions}: give some hundreds or more, or 0 for no intervals")
+        raise Refusal(
+            f"--repetitions is {settings.repetitions}: give some hundreds or more, or 0 for no "
+            "intervals"
+        )
     path = settings.scores or settings.out / "scores.json"
     for place in (path, settings.comparison or path):
         on_this_machine(place)
@@ -72,7 +82,10 @@ def print_rows(title: str, rows: Rows) -> None:
         table.add_row(*(cell.replace("[", "\\[") for cell in row))
     console = Console()
     if console.is_terminal:
-        console.width = max(console.width, console.measure(table, options=console.options.update(max_width=1000)).maximum)
+        console.width = max(
+            console.width,
+            console.measure(table, options=console.options.update(max_width=1000)).maximum,
+        )
         console.print(table)
     else:
         print(f"{title}\n\n{rows.markdown()}")
@@ -89,7 +102,9 @@ def write_comparison(settings: Table, scores: Scores, tables: dict[str, Rows], p
     }
     parts = [f"# {settings.name} on Atari 100k", "", *(f"{line}\n" for line in scores.remarks)]
     parts += [f"## {title}\n\n{rows.markdown()}" for title, rows in tables.items()]
-    parts += [f"![{picture}]({picture})\n" for picture in pictures] + [f"{line}\n" for line in NOTES]
+    parts += [f"![{picture}]({picture})\n" for picture in pictures] + [
+        f"{line}\n" for line in NOTES
+    ]
     for picture, data in pictures.items():
         write_atomically(folder / picture, data)
     write_atomically(folder / "comparison.md", "\n".join(parts))

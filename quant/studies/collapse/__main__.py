@@ -1,4 +1,6 @@
-"""`python -m quant.studies.collapse`: when codebooks collapse, and what cures them, with figures and a report."""
+"""`python -m quant.studies.collapse`: when codebooks collapse, and what cures them, with figures
+and a report.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -18,17 +20,21 @@ class Start:
     """What the other defaults depend on."""
 
     preset: PresetName = "tiny"
-    """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an hour or more on a CPU)."""
+    """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an
+    hour or more on a CPU).
+    """
 
 
 @dataclass(frozen=True)
 class Command:
-    """Train vector-quantized autoencoders by several recipes, and say which of them collapse. A folder that was begun is gone on with,
-    cell by cell.
+    """Train vector-quantized autoencoders by several recipes, and say which of them collapse. A
+    folder that was begun is gone on with, cell by cell.
     """
 
     preset: PresetName
-    """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an hour or more on a CPU)."""
+    """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an
+    hour or more on a CPU).
+    """
     config: Annotated[CollapseConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run. Default: runs/collapse/<data>-<preset>-seed<seed>."""
@@ -41,7 +47,9 @@ def parse(arguments: list[str]) -> Command:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; see `carry_out`."""
-    return commands.carry_out(parse(sys.argv[1:] if arguments is None else arguments), "collapse", run)
+    return commands.carry_out(
+        parse(sys.argv[1:] if arguments is None else arguments), "collapse", run
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ class Recipe:
     init: Init
     pretrained: bool = False
     longer: bool = False
-    """As many updates with codes as the deferred recipe has in all: what more training alone would do."""
+    """As many updates with codes as the deferred recipe has in all: what more training alone would
+    do.
+    """
 
 
 RECIPES: dict[str, Recipe] = {
@@ -33,10 +35,14 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass(frozen=True)
 class CollapseConfig:
-    """Which data, which cells, how long. Sizes are the prototype's (Our choice: the paper's are in a supplement we have not seen)."""
+    """Which data, which cells, how long. Sizes are the prototype's (Our choice: the paper's are in
+    a supplement we have not seen).
+    """
 
     data: str = "mixture"
-    """mixture, digits, patches, folder:PATH, FILE.npz, or a prepared tensorflow-datasets name such as cifar10."""
+    """mixture, digits, patches, folder:PATH, FILE.npz, or a prepared tensorflow-datasets name such
+    as cifar10.
+    """
     data_dir: str | None = None
     """Folder of tensorflow-datasets."""
     dims: tuple[int, ...] = (8,)
@@ -44,8 +50,10 @@ class CollapseConfig:
     latent: int = 4
     """Features of a token (half the input dimensions, if that is less)."""
     recipes: tuple[RecipeName, ...] = ("untrained", "control", "deferred")
-    """untrained: k-means on an untrained encoder; control: the same with as many updates as deferred has; deferred: pretrained encoder,
-    then k-means; uniform, normal, data: codes from there."""
+    """untrained: k-means on an untrained encoder; control: the same with as many updates as
+    deferred has; deferred: pretrained encoder, then k-means; uniform, normal, data: codes from
+    there.
+    """
     codes: tuple[int, ...] = (256,)
     """Codebook sizes."""
     widths: tuple[int, ...] = (64,)
@@ -66,7 +74,13 @@ class CollapseConfig:
     def cells(self) -> list["Cell"]:
         """All combinations, recipes fastest."""
         dims = self.dims if self.data == "mixture" else (0,)
-        return [Cell(d, k, w, r) for d in dims for k in self.codes for w in self.widths for r in self.recipes]
+        return [
+            Cell(d, k, w, r)
+            for d in dims
+            for k in self.codes
+            for w in self.widths
+            for r in self.recipes
+        ]
 
 
 @dataclass(frozen=True)
@@ -89,7 +103,9 @@ def settings_of(config: CollapseConfig, cell: Cell, features: int) -> tuple[VQCo
     """Quantizer and schedule of a cell whose tokens have `features` features."""
     recipe = RECIPES[cell.recipe]
     steps = config.steps + (config.pretrain if recipe.longer else 0)
-    schedule = replace(config.train, pretrain=config.pretrain if recipe.pretrained else 0, steps=steps)
+    schedule = replace(
+        config.train, pretrain=config.pretrain if recipe.pretrained else 0, steps=steps
+    )
     return replace(config.vq, num_codes=cell.codes, dim=features, init=recipe.init), schedule
 
 
@@ -105,15 +121,25 @@ def check(config: CollapseConfig) -> None:
     for name in ("dims", "codes", "widths", "recipes"):
         if not getattr(config, name):
             raise Refusal(f"{name} is empty: name at least one")
-    small = [value for name in ("dims", "codes", "widths") for value in getattr(config, name) if value < 1]
+    small = [
+        value
+        for name in ("dims", "codes", "widths")
+        for value in getattr(config, name)
+        if value < 1
+    ]
     if small:
         raise Refusal(f"dims, codes and widths must be at least 1, not {small[0]}")
     if config.steps < config.train.every:
-        raise Refusal(f"steps is {config.steps}, fewer than train.every ({config.train.every}): curves would be empty")
+        raise Refusal(
+            f"steps is {config.steps}, fewer than train.every ({config.train.every}): curves would "
+            "be empty"
+        )
 
 
 def tiny() -> CollapseConfig:
-    """A look at the machinery: the 8-dimensional mixture, two seeds, too few updates for the full effect."""
+    """A look at the machinery: the 8-dimensional mixture, two seeds, too few updates for the full
+    effect.
+    """
     return CollapseConfig(seeds=2, steps=300, pretrain=600, codes=(64,))
 
 

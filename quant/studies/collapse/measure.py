@@ -7,11 +7,19 @@ import jax.numpy as jnp
 from quant import vq
 from quant.codebook import count_rows
 from quant.deferred import Trained, reconstruct
-from quant.diagnostics import effective_rank, mean_cosine_distance, perplexity, singular_values, token_modes
+from quant.diagnostics import (
+    effective_rank,
+    mean_cosine_distance,
+    perplexity,
+    singular_values,
+    token_modes,
+)
 from quant.vq import VQConfig
 
 
-def measure(trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig, modes: jax.Array | None) -> dict[str, jax.Array]:
+def measure(
+    trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig, modes: jax.Array | None
+) -> dict[str, jax.Array]:
     """Scalars on held-out examples `[N, ...]`.
 
     Args:
@@ -19,11 +27,13 @@ def measure(trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig,
       x: examples.
       module: the autoencoder.
       config: the quantizer.
-      modes: `[M, D]`, true modes of a mixture; without, "mode_entropy" and "modes_covered" are left out.
+      modes: `[M, D]`, true modes of a mixture; without, "mode_entropy" and "modes_covered" are left
+        out.
 
     Returns:
-      "mse", "perplexity" (over all examples), "usage", "code_cosine" and "embedding_cosine" (mean pairwise cosine distance),
-      "effective_rank" and "std" of the embeddings, "std_at_start" (of those that the codes were put on).
+      "mse", "perplexity" (over all examples), "usage", "code_cosine" and "embedding_cosine" (mean
+      pairwise cosine distance), "effective_rank" and "std" of the embeddings, "std_at_start" (of
+      those that the codes were put on).
     """
     z, back, out = reconstruct(trained, x, module, config)
     count = count_rows(out.indices.reshape(-1), config.num_codes)

@@ -1,4 +1,6 @@
-"""The study from data to files: every cell's numbers are kept as soon as they are there, and found again by the next start."""
+"""The study from data to files: every cell's numbers are kept as soon as they are there, and found
+again by the next start.
+"""
 
 import functools
 from pathlib import Path
@@ -20,7 +22,9 @@ from quant.studies.collapse.report import write_report
 from quant.vq import VQConfig
 
 SHOWN = 1000
-"""Held-out examples, evenly spaced, whose embeddings and reconstructions are kept for the figures, of the first seed."""
+"""Held-out examples, evenly spaced, whose embeddings and reconstructions are kept for the figures,
+of the first seed.
+"""
 
 
 def run(config: CollapseConfig, run_dir: str | Path) -> Path:
@@ -34,7 +38,11 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
     data: dict[int, Data] = {}
     for cell in missing(results, config.cells(), config.seeds):
         if cell.dim not in data:
-            data[cell.dim] = gaussian_mixture(cell.dim) if config.data == "mixture" else load(config.data, config.data_dir)
+            data[cell.dim] = (
+                gaussian_mixture(cell.dim)
+                if config.data == "mixture"
+                else load(config.data, config.data_dir)
+            )
         found, shown = run_cell(config, cell, data[cell.dim])
         keep(results, cell.name, found, shown)
         aloud(f"  {summary(found)}")
@@ -45,8 +53,8 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     """All seeds of a cell in one program.
 
     Returns:
-      {"seeds", "every", "features" of a token, true "modes" or null, "curves": {name: [seeds][points]}, and every measure: [seeds]};
-      and arrays of the first seed for the figures.
+      {"seeds", "every", "features" of a token, true "modes" or null, "curves": {name:
+      [seeds][points]}, and every measure: [seeds]}; and arrays of the first seed for the figures.
     """
     shape = data.train.x.shape[1:]
     latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent
@@ -56,15 +64,26 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     modes = None if data.centres is None else jnp.asarray(data.centres)
     train_x, test_x = jnp.asarray(data.train.x), jnp.asarray(data.test.x)
-    curves, measures, shown = _train_and_measure(keys, train_x, test_x, modes, module, quantizer, schedule)
-    plain = lambda tree: {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
+    curves, measures, shown = _train_and_measure(
+        keys, train_x, test_x, modes, module, quantizer, schedule
+    )
+
+    def plain(tree):
+        return {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
+
     sizes = {"features": module.latent, "modes": None if modes is None else len(modes)}
-    found = {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)} | sizes | plain(measures)
+    found = (
+        {"seeds": list(seeds), "every": schedule.every, "curves": plain(curves)}
+        | sizes
+        | plain(measures)
+    )
     return found, {name: np.asarray(a) for name, a in shown.items()}
 
 
 @functools.partial(jax.jit, static_argnames=("module", "quantizer", "schedule"))
-def _train_and_measure(keys, train_x, test_x, modes, module: nn.Module, quantizer: VQConfig, schedule: Schedule):
+def _train_and_measure(
+    keys, train_x, test_x, modes, module: nn.Module, quantizer: VQConfig, schedule: Schedule
+):
     def one(key):
         trained = train(key, train_x, module, quantizer, schedule)
         return trained, measure(trained, test_x, module, quantizer, modes)
@@ -74,14 +93,26 @@ def _train_and_measure(keys, train_x, test_x, modes, module: nn.Module, quantize
     few = test_x[:: -(-test_x.shape[0] // SHOWN)]
     z, back, _ = reconstruct(first, few, module, quantizer)
     rows = z.reshape(-1, z.shape[-1])[:SHOWN]
-    codes = first.quantizer[1].book.codes[0] if quantizer.update == "ema" else first.quantizer[0]["codes"][0]
-    return trained.curves, measures, {"x": few, "z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]}
+    codes = (
+        first.quantizer[1].book.codes[0]
+        if quantizer.update == "ema"
+        else first.quantizer[0]["codes"][0]
+    )
+    return (
+        trained.curves,
+        measures,
+        {"x": few, "z": rows, "back": back, "codes": codes, "at_start": first.at_start[:SHOWN]},
+    )
 
 
 def summary(found: dict) -> str:
     """One line of means over seeds."""
-    mean = lambda name: float(np.mean(found[name]))
+
+    def mean(name):
+        return float(np.mean(found[name]))
+
     line = (
-        f"mse {mean('mse'):.4g}  perplexity {mean('perplexity'):.1f}  used {mean('usage'):.2f}  rank {mean('effective_rank'):.2f}"
+        f"mse {mean('mse'):.4g}  perplexity {mean('perplexity'):.1f}  used {mean('usage'):.2f} "
+        f" rank {mean('effective_rank'):.2f}"
     )
     return line + (f"  mode entropy {mean('mode_entropy'):.2f}" if "mode_entropy" in found else "")

@@ -1,1 +1,3 @@
-"""Which temperatures, which estimator? Four tasks with discrete choices inside (after Shah et al. 2024, arXiv 2410.13331)."""
+"""Which temperatures, which estimator? Four tasks with discrete choices inside (after Shah et al.
+2024, arXiv 2410.13331).
+"""

@@ -1,4 +1,6 @@
-"""`python -m quant.studies.estimators`: the temperature grid and the estimators on four tasks, with a report."""
+"""`python -m quant.studies.estimators`: the temperature grid and the estimators on four tasks, with
+a report.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -18,17 +20,22 @@ class Start:
     """What the other defaults depend on."""
 
     preset: PresetName = "tiny"
-    """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU), paper (MNIST, an accelerator)."""
+    """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU),
+    paper (MNIST, an accelerator).
+    """
 
 
 @dataclass(frozen=True)
 class Command:
-    """Train networks with discrete choices at every pair of forward and backward temperatures, and with other estimators; say with
-    intervals over seeds whether unequal temperatures are better. A folder that was begun is gone on with, task by task.
+    """Train networks with discrete choices at every pair of forward and backward temperatures, and
+    with other estimators; say with intervals over seeds whether unequal temperatures are better. A
+    folder that was begun is gone on with, task by task.
     """
 
     preset: PresetName
-    """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU), paper (MNIST, an accelerator)."""
+    """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU),
+    paper (MNIST, an accelerator).
+    """
     config: Annotated[StudyConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run. Default: runs/estimators/<data>-<preset>-seed<seed>."""
@@ -41,7 +48,9 @@ def parse(arguments: list[str]) -> Command:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point; see `carry_out`."""
-    return commands.carry_out(parse(sys.argv[1:] if arguments is None else arguments), "estimators", run)
+    return commands.carry_out(
+        parse(sys.argv[1:] if arguments is None else arguments), "estimators", run
+    )
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ class Training:
     batch: int = 100
     """Examples per update (100 in ReinMax's code, mnist_vae)."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam does not see the scale of a gradient, so with it normalised and plain gradients differ only where they meet other ones."""
+    """Adam does not see the scale of a gradient, so with it normalised and plain gradients differ
+    only where they meet other ones.
+    """
     learning_rate: float = 5e-4
     """Adam's for ReinMax on the 8 x 4 autoencoder in that code; our choice elsewhere."""
 
@@ -74,7 +76,9 @@ class Gates:
 
 @dataclass(frozen=True)
 class Measure:
-    """Fidelity of the gradients in the trained autoencoder with categorical latents, against the exact ones."""
+    """Fidelity of the gradients in the trained autoencoder with categorical latents, against the
+    exact ones.
+    """
 
     examples: int = 8
     """Test images whose gradients are measured, and averaged over. 0: leave fidelity out."""
@@ -83,7 +87,9 @@ class Measure:
     grid_repeats: int = 256
     """Estimates per image and cell of the grid."""
     unbiased: tuple[UnbiasedName, ...] = ("reinforce", "rloo", "rebar", "local")
-    """Estimators that evaluate the loss themselves, measured beside the others. local sums over every variable exactly."""
+    """Estimators that evaluate the loss themselves, measured beside the others. local sums over
+    every variable exactly.
+    """
 
 
 @dataclass(frozen=True)
@@ -91,14 +97,16 @@ class StudyConfig:
     """The whole study."""
 
     data: str = "digits"
-    """digits, patches (not for gates), folder:PATH, an .npz file, or a set that tensorflow-datasets prepared: mnist, cifar10,
-    svhn_cropped."""
+    """digits, patches (not for gates), folder:PATH, an .npz file, or a set that tensorflow-datasets
+    prepared: mnist, cifar10, svhn_cropped.
+    """
     data_dir: str | None = None
     """Folder of tensorflow-datasets. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     tasks: tuple[TaskName, ...] = ("autoencoder", "vae", "network", "gates")
     """What is trained, in this order."""
     taus: tuple[float, ...] = TAUS
-    """Temperatures of both passes; every pair is trained, with plain and with normalised gradients."""
+    """Temperatures of both passes; every pair is trained, with plain and with normalised gradients.
+    """
     rows: tuple[RowName, ...] = ("identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinmax")
     """Estimators with one temperature that stand beside the grid."""
     row_taus: tuple[float, ...] = (0.5, 1.0, 1.3)
@@ -123,49 +131,74 @@ def check(config: StudyConfig) -> None:
       Refusal: naming the field.
     """
     if config.seeds < 3:
-        raise Refusal(f"--seeds is {config.seeds}: an interval over seeds, chosen on other seeds, needs at least 3")
+        raise Refusal(
+            f"--seeds is {config.seeds}: an interval over seeds, chosen on other seeds, needs at "
+            "least 3"
+        )
     if len(set(config.taus)) < 2 or min(config.taus + config.row_taus, default=0) <= 0:
-        raise Refusal("--taus needs two or more different temperatures, and all temperatures must be above 0")
+        raise Refusal(
+            "--taus needs two or more different temperatures, and all temperatures must be above 0"
+        )
     if not config.tasks or not config.row_taus:
         raise Refusal("--tasks and --row-taus must not be empty")
     if config.fidelity.examples and config.vae.categories**config.vae.variables > 2**16:
         raise Refusal(
-            f"{config.vae.categories} categories and {config.vae.variables} variables have too many configurations for exact "
+            f"{config.vae.categories} categories and {config.vae.variables} variables have too "
+            "many configurations for exact "
             "gradients (65536 at most): set --fidelity.examples 0, or make --vae smaller"
         )
     for name in config.tasks:
         training = getattr(config, name).training
         if min(training.steps, training.batch) < 1 or training.learning_rate <= 0:
-            raise Refusal(f"--{name}.training needs steps and batch of at least 1 and a learning rate above 0")
+            raise Refusal(
+                f"--{name}.training needs steps and batch of at least 1 and a learning rate above 0"
+            )
 
 
 def tiny() -> StudyConfig:
     """About a minute on two CPU cores: shows that everything runs, decides little."""
     brief = Training(steps=100, batch=32, learning_rate=3e-3)
     return StudyConfig(
-        taus=(0.5, 1.0, 2.0), rows=("gumbel_rao", "reinmax"), row_taus=(0.5, 1.0), seeds=3, test_draws=1,
-        autoencoder=Autoencoder(16, (32,), training=brief), vae=Vae(2, 8, (32,), brief), network=Network((24, 24), brief),
-        gates=Gates((60, 60), dataclasses.replace(brief, learning_rate=0.05)), fidelity=Measure(2, 128, 32, ("rloo",)),
-    )  # fmt: skip
+        taus=(0.5, 1.0, 2.0),
+        rows=("gumbel_rao", "reinmax"),
+        row_taus=(0.5, 1.0),
+        seeds=3,
+        test_draws=1,
+        autoencoder=Autoencoder(16, (32,), training=brief),
+        vae=Vae(2, 8, (32,), brief),
+        network=Network((24, 24), brief),
+        gates=Gates((60, 60), dataclasses.replace(brief, learning_rate=0.05)),
+        fidelity=Measure(2, 128, 32, ("rloo",)),
+    )
 
 
 def small() -> StudyConfig:
-    """The 8 x 4 autoencoder and its companions on the digits: some tens of minutes on two CPU cores."""
+    """The 8 x 4 autoencoder and its companions on the digits: some tens of minutes on two CPU
+    cores.
+    """
     longer = Training(steps=1500, batch=64, learning_rate=2e-3)
     return StudyConfig(
-        taus=(0.3, 0.5, 1.0, 1.6, 3.0), seeds=5, autoencoder=Autoencoder(24, (64,), training=longer),
-        vae=Vae(4, 8, (64,), longer), network=Network((64, 64), longer),
+        taus=(0.3, 0.5, 1.0, 1.6, 3.0),
+        seeds=5,
+        autoencoder=Autoencoder(24, (64,), training=longer),
+        vae=Vae(4, 8, (64,), longer),
+        network=Network((64, 64), longer),
         gates=Gates((200, 200), dataclasses.replace(longer, learning_rate=0.02)),
-    )  # fmt: skip
+    )
 
 
 def paper() -> StudyConfig:
-    """Sizes of the papers, for an accelerator and MNIST. Our choice: 20 000 updates (ReinMax's code: 160 epochs, which are 96 000)."""
+    """Sizes of the papers, for an accelerator and MNIST. Our choice: 20 000 updates (ReinMax's
+    code: 160 epochs, which are 96 000).
+    """
     long = Training(steps=20_000)
     return StudyConfig(
-        data="mnist", autoencoder=Autoencoder(32, (64, 128), True, long), vae=Vae(training=long), network=Network(training=long),
+        data="mnist",
+        autoencoder=Autoencoder(32, (64, 128), True, long),
+        vae=Vae(training=long),
+        network=Network(training=long),
         gates=Gates((8000, 8000, 8000), dataclasses.replace(long, learning_rate=0.01)),
-    )  # fmt: skip
+    )
 
 
 PRESETS = {"tiny": tiny, "small": small, "paper": paper}

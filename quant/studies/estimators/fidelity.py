@@ -1,4 +1,6 @@
-"""Gradients inside the trained autoencoder against the exact ones, for every estimator and every pair of temperatures."""
+"""Gradients inside the trained autoencoder against the exact ones, for every estimator and every
+pair of temperatures.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,7 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from quant import oracle
-from quant.estimators import gr_mck, gst, rebar, reinforce, reinmax, rloo, st_gs, ste_identity, ste_softmax
+from quant.estimators import (
+    gr_mck,
+    gst,
+    rebar,
+    reinforce,
+    reinmax,
+    rloo,
+    st_gs,
+    ste_identity,
+    ste_softmax,
+)
 from quant.fidelity import Fidelity, fidelity, fidelity_grid
 from quant.models.categorical_vae import CategoricalVAE, reconstruction_of
 from quant.studies.estimators.config import Measure, RowName, UnbiasedName
@@ -28,7 +40,9 @@ UNBIASED: dict[UnbiasedName, tuple] = {
     "rebar": (rebar(), 1),
     "local": (oracle.local_expectation(), 1),
 }
-"""Estimators that evaluate the loss themselves, and draws per estimate. `local` evaluates it for every variable and category."""
+"""Estimators that evaluate the loss themselves, and draws per estimate. `local` evaluates it for
+every variable and category.
+"""
 
 
 def measure(
@@ -40,7 +54,8 @@ def measure(
     row_taus: tuple[float, ...],
     names: tuple[RowName, ...] = tuple(ROWS),
 ) -> dict:
-    """Everything about the gradient of the reconstruction term with respect to the encoder's logits.
+    """Everything about the gradient of the reconstruction term with respect to the encoder's
+    logits.
 
     Args:
       settings: how many estimates.
@@ -52,20 +67,36 @@ def measure(
       names: which of `ROWS`.
 
     Returns:
-      {"rows": {name: {tau: {measure: list [E]}}}, "grid": {measure: list [T][T], mean over images}}, ready for JSON.
+      {"rows": {name: {tau: {measure: list [E]}}}, "grid": {measure: list [T][T], mean over
+      images}}, ready for JSON.
     """
     x, key = jnp.asarray(x), jax.random.key(0)
     logits = module.apply(params, x, method="encode")
-    tables = jax.jit(jax.vmap(lambda image: oracle.tabulate(reconstruction_of(module, params, image), logits[0])))(x)
+    tables = jax.jit(
+        jax.vmap(lambda image: oracle.tabulate(reconstruction_of(module, params, image), logits[0]))
+    )(x)
     exact = jax.vmap(oracle.gradient_of_table)(tables, logits)
 
     def of(make, taus, draws=1):
-        one = lambda tau, image, row, truth: fidelity(
-            make(tau), reconstruction_of(module, params, image), key, row, settings.repeats, truth, draws
-        )
-        images = lambda tau: jax.lax.map(lambda each: one(tau, *each), (x, logits, exact))
+        def one(tau, image, row, truth):
+            return fidelity(
+                make(tau),
+                reconstruction_of(module, params, image),
+                key,
+                row,
+                settings.repeats,
+                truth,
+                draws,
+            )
+
+        def images(tau):
+            return jax.lax.map(lambda each: one(tau, *each), (x, logits, exact))
+
         found = jax.jit(lambda taus: jax.lax.map(images, taus))(jnp.array(taus))
-        return [dict(zip(Fidelity._fields, map(_plain, row), strict=True)) for row in zip(*found, strict=True)]
+        return [
+            dict(zip(Fidelity._fields, map(_plain, row), strict=True))
+            for row in zip(*found, strict=True)
+        ]
 
     rows = {}
     for name in names:
@@ -79,10 +110,20 @@ def measure(
 
 def _grid(settings, module, params, x, logits, taus, key):
     def one(image, row):
-        return fidelity_grid(reconstruction_of(module, params, image), key, row, taus, taus, settings.grid_repeats, chunk=32)
+        return fidelity_grid(
+            reconstruction_of(module, params, image),
+            key,
+            row,
+            taus,
+            taus,
+            settings.grid_repeats,
+            chunk=32,
+        )
 
     found = jax.jit(lambda *inputs: jax.lax.map(lambda each: one(*each), inputs))(x, logits)
-    return {name: _plain(values.mean(0)) for name, values in zip(Fidelity._fields, found, strict=True)}
+    return {
+        name: _plain(values.mean(0)) for name, values in zip(Fidelity._fields, found, strict=True)
+    }
 
 
 def _plain(values) -> list:
@@ -92,4 +133,8 @@ def _plain(values) -> list:
 
 def json_numbers(values: np.ndarray):
     """Nested lists with None for what is not finite."""
-    return [json_numbers(row) for row in values] if values.ndim else (float(values) if np.isfinite(values) else None)
+    return (
+        [json_numbers(row) for row in values]
+        if values.ndim
+        else (float(values) if np.isfinite(values) else None)
+    )

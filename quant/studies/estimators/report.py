@@ -1,4 +1,6 @@
-"""Tables, heat-maps and sentences from the numbers of the study; everything lies in report/ of the run folder."""
+"""Tables, heat-maps and sentences from the numbers of the study; everything lies in report/ of the
+run folder.
+"""
 
 import csv
 import io
@@ -8,18 +10,30 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxrl.train.rundir import write_atomically
-from quant.studies.estimators.verdict import Interval, chosen_on_others, diagonal_verdict, finite, interval
+from quant.studies.estimators.verdict import (
+    Interval,
+    chosen_on_others,
+    diagonal_verdict,
+    finite,
+    interval,
+)
 
 KINDS = {"plain": "gradients as they are", "normalized": "gradients times tau_b"}
 SHOWN = {
-    "bias_rel_debiased": "bias", "std_rel": "spread", "cosine": "cosine", "mse_rel": "squared error",
-    "gap_z_rel": "gap at the value", "gap_theta_rel": "gap at the logits",
-}  # fmt: skip
+    "bias_rel_debiased": "bias",
+    "std_rel": "spread",
+    "cosine": "cosine",
+    "mse_rel": "squared error",
+    "gap_z_rel": "gap at the value",
+    "gap_theta_rel": "gap at the logits",
+}
 """Measures of fidelity that are drawn and tabled, by what they are called there."""
 
 
 def write_report(folder: Path, found: dict[str, dict]) -> Path:
-    """Write report/report.md, its pictures and its .csv files from results by task; returns the path of the text."""
+    """Write report/report.md, its pictures and its .csv files from results by task; returns the
+    path of the text.
+    """
     out = folder / "report"
     out.mkdir(exist_ok=True)
     files = {"grid.csv": grid_table(found), "rows.csv": rows_table(found)}
@@ -45,12 +59,22 @@ def text(found: dict[str, dict]) -> str:
     for name, result in found.items():
         seeds = len(result["seeds"])
         lines += ["", f"## {name}", "", f"Test loss: {result['measure']}; {seeds} seeds.", ""]
-        lines += [f"- {label}: {verdict_of(result, kind).sentence()}" for kind, label in KINDS.items()]
+        lines += [
+            f"- {label}: {verdict_of(result, kind).sentence()}" for kind, label in KINDS.items()
+        ]
         lines += ["", "| estimator | test loss | interval | temperature |", "|---|---|---|---|"]
-        lines += [f"| {row} | {i.mean:.4g} | {i.low:.4g} to {i.high:.4g} | {tau} |" for row, i, tau in ranking(result)]
+        lines += [
+            f"| {row} | {i.mean:.4g} | {i.low:.4g} to {i.high:.4g} | {tau} |"
+            for row, i, tau in ranking(result)
+        ]
         lines += ["", f"![{name}]({name}.png)"]
     if "fidelity" in found.get("vae", {}):
-        lines += ["", "## Fidelity of gradients in the trained VAE", "", *fidelity_lines(found["vae"]["fidelity"])]
+        lines += [
+            "",
+            "## Fidelity of gradients in the trained VAE",
+            "",
+            *fidelity_lines(found["vae"]["fidelity"]),
+        ]
         lines += ["", "![fidelity](fidelity.png)"]
     return "\n".join(lines) + "\n"
 
@@ -75,7 +99,13 @@ def ranking(result: dict) -> list[tuple[str, Interval, str]]:
         name = "decoupled" if kind == "plain" else "decoupled, normalised"
         rows.append((name, interval(chosen_on_others(flat)[0]), f"{taus[f]:g}, {taus[b]:g}"))
     equal = losses_of(result, "plain")[:, np.eye(len(taus), dtype=bool)]
-    rows.append(("st_gs, noise after", interval(chosen_on_others(equal)[0]), f"{taus[finite(equal).mean(0).argmin()]:g}"))
+    rows.append(
+        (
+            "st_gs, noise after",
+            interval(chosen_on_others(equal)[0]),
+            f"{taus[finite(equal).mean(0).argmin()]:g}",
+        )
+    )
     for name, row in result["rows"].items():
         losses = np.array(row["test_loss"], np.float64)
         tau = "" if name == "identity" else f"{row['taus'][int(finite(losses).mean(0).argmin())]:g}"
@@ -87,12 +117,22 @@ def fidelity_rows(fidelity: dict):
     """`(estimator, tau, {measure: mean over images})`; None where a measure has no meaning."""
     for name, by_tau in fidelity["rows"].items():
         for tau, measures in by_tau.items():
-            yield name, tau, {key: None if None in values else float(np.mean(values)) for key, values in measures.items()}
+            yield (
+                name,
+                tau,
+                {
+                    key: None if None in values else float(np.mean(values))
+                    for key, values in measures.items()
+                },
+            )
 
 
 def fidelity_lines(fidelity: dict) -> list[str]:
     """A table in Markdown."""
-    lines = ["| estimator | temperature | " + " | ".join(SHOWN.values()) + " |", "|---|---|" + "---|" * len(SHOWN)]
+    lines = [
+        "| estimator | temperature | " + " | ".join(SHOWN.values()) + " |",
+        "|---|---|" + "---|" * len(SHOWN),
+    ]
     for name, tau, measures in fidelity_rows(fidelity):
         cells = ["" if measures[key] is None else f"{measures[key]:.3g}" for key in SHOWN]
         lines.append(f"| {name} | {tau} | " + " | ".join(cells) + " |")
@@ -111,9 +151,18 @@ def table(header: list[str], rows) -> str:
 def grid_table(found: dict[str, dict]) -> str:
     """One line per task, scale, seed and pair of temperatures."""
     rows = (
-        (task, kind, result["seeds"][s], result["taus"][f], result["taus"][b], losses_of(result, kind)[s, f, b])
-        for task, result in found.items() for kind in KINDS for s, f, b in np.ndindex(losses_of(result, kind).shape)
-    )  # fmt: skip
+        (
+            task,
+            kind,
+            result["seeds"][s],
+            result["taus"][f],
+            result["taus"][b],
+            losses_of(result, kind)[s, f, b],
+        )
+        for task, result in found.items()
+        for kind in KINDS
+        for s, f, b in np.ndindex(losses_of(result, kind).shape)
+    )
     return table(["task", "gradients", "seed", "tau_f", "tau_b", "test_loss"], rows)
 
 
@@ -121,9 +170,10 @@ def rows_table(found: dict[str, dict]) -> str:
     """One line per task, estimator, temperature and seed."""
     rows = (
         (task, name, row["taus"][t], result["seeds"][s], row["test_loss"][s][t])
-        for task, result in found.items() for name, row in result["rows"].items()
+        for task, result in found.items()
+        for name, row in result["rows"].items()
         for s, t in np.ndindex(len(result["seeds"]), len(row["taus"]))
-    )  # fmt: skip
+    )
     return table(["task", "estimator", "tau", "seed", "test_loss"], rows)
 
 
@@ -131,17 +181,34 @@ def fidelity_table(fidelity: dict) -> str:
     """One line per estimator and temperature."""
     rows = list(fidelity_rows(fidelity))
     names = list(rows[0][2])
-    return table(["estimator", "tau", *names], [(name, tau, *(measures[key] for key in names)) for name, tau, measures in rows])
+    return table(
+        ["estimator", "tau", *names],
+        [(name, tau, *(measures[key] for key in names)) for name, tau, measures in rows],
+    )
 
 
-def heat_map(figure, axes, values: np.ndarray, taus: list[float], title: str, low_is_good: bool = True) -> None:
-    """Draw `[F, B]` with tau_f upwards and tau_b to the right; a cross marks the best cell, a line the equal temperatures."""
+def heat_map(
+    figure, axes, values: np.ndarray, taus: list[float], title: str, low_is_good: bool = True
+) -> None:
+    """Draw `[F, B]` with tau_f upwards and tau_b to the right; a cross marks the best cell, a line
+    the equal temperatures.
+    """
     image = axes.imshow(values, origin="lower", cmap="viridis_r" if low_is_good else "viridis")
-    axes.plot([-0.5, len(taus) - 0.5], [-0.5, len(taus) - 0.5], color="white", linewidth=0.8, alpha=0.7)
+    axes.plot(
+        [-0.5, len(taus) - 0.5], [-0.5, len(taus) - 0.5], color="white", linewidth=0.8, alpha=0.7
+    )
     f, b = np.unravel_index(values.argmin() if low_is_good else values.argmax(), values.shape)
     axes.plot(b, f, "x", color="red", markersize=9, markeredgewidth=2)
     ticks, labels = range(len(taus)), [f"{tau:g}" for tau in taus]
-    axes.set(title=title, xlabel="tau_b", ylabel="tau_f", xticks=ticks, yticks=ticks, xticklabels=labels, yticklabels=labels)
+    axes.set(
+        title=title,
+        xlabel="tau_b",
+        ylabel="tau_f",
+        xticks=ticks,
+        yticks=ticks,
+        xticklabels=labels,
+        yticklabels=labels,
+    )
     figure.colorbar(image, ax=axes, shrink=0.8)
 
 
@@ -158,7 +225,9 @@ def fidelity_figure(grid: dict, taus: list[float]) -> Figure:
     """The measures of fidelity over both temperatures."""
     figure = Figure(figsize=(13.5, 7.6), layout="constrained")
     for axes, (key, label) in zip(figure.subplots(2, 3).reshape(-1), SHOWN.items(), strict=True):
-        heat_map(figure, axes, np.array(grid[key], np.float64), taus, label, low_is_good=key != "cosine")
+        heat_map(
+            figure, axes, np.array(grid[key], np.float64), taus, label, low_is_good=key != "cosine"
+        )
     return figure
 
 

@@ -1,4 +1,6 @@
-"""The study from data to files: every task's numbers are kept as soon as they are there, and found again by the next start."""
+"""The study from data to files: every task's numbers are kept as soon as they are there, and found
+again by the next start.
+"""
 
 import functools
 import json
@@ -35,7 +37,9 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
         if not file.exists():
             data = data or load(config.data, config.data_dir)
             aloud(f"{name}: {_amount(config)}")
-            write_atomically(file, json.dumps(run_task(config, make_task(name, config, data), data)))
+            write_atomically(
+                file, json.dumps(run_task(config, make_task(name, config, data), data))
+            )
     found = {name: json.loads((results / f"{name}.json").read_text()) for name in config.tasks}
     return write_report(folder, found)
 
@@ -48,46 +52,80 @@ def _amount(config):
 def run_task(config: StudyConfig, task: Task, data: Data) -> dict:
     """The numbers of one task, ready for JSON.
 
-    {"measure", "taus", "seeds", "grid": {"plain" and "normalized": {"test_loss" and parts: [S][F][B]}}, "rows": {name: {"taus",
-    "test_loss" and parts: [S][T]}}, and for the VAE "fidelity"}
+    {"measure", "taus", "seeds", "grid": {"plain" and "normalized": {"test_loss" and parts:
+    [S][F][B]}}, "rows": {name: {"taus", "test_loss" and parts: [S][T]}}, and for the VAE
+    "fidelity"}
     """
     seeds = range(config.seed, config.seed + config.seeds)
     grid = train_grid(config, task, seeds)
     shape = (config.seeds, 2, len(config.taus), len(config.taus))
-    kinds = {kind: _numbers(grid, lambda a, i=i: a.reshape(shape)[:, i]) for i, kind in enumerate(("plain", "normalized"))}
+    kinds = {
+        kind: _numbers(grid, lambda a, i=i: a.reshape(shape)[:, i])
+        for i, kind in enumerate(("plain", "normalized"))
+    }
     rows = {}
     for name in config.rows:
         taus = config.row_taus[:1] if name == "identity" else config.row_taus
-        trained = train_runs(task, ROWS[name], jnp.array(taus), seeds, config.test_draws, f"{task.name}, {name}")
+        trained = train_runs(
+            task, ROWS[name], jnp.array(taus), seeds, config.test_draws, f"{task.name}, {name}"
+        )
         rows[name] = {"taus": list(taus)} | _numbers(trained, lambda a: a)
-    result = {"measure": task.measure, "taus": list(config.taus), "seeds": list(seeds), "grid": kinds, "rows": rows}
+    result = {
+        "measure": task.measure,
+        "taus": list(config.taus),
+        "seeds": list(seeds),
+        "grid": kinds,
+        "rows": rows,
+    }
     if task.name == "vae" and config.fidelity.examples:
         result["fidelity"] = _fidelity(config, data, task, grid)
     return result
 
 
 def train_grid(config: StudyConfig, task: Task, seeds: range) -> Runs:
-    """Decoupled straight-through Gumbel-softmax at every pair of temperatures, plain then normalised, in one program.
+    """Decoupled straight-through Gumbel-softmax at every pair of temperatures, plain then
+    normalised, in one program.
 
     Settings are numbered with tau_b running fastest, then tau_f, then the two scales.
     """
     taus = np.array(config.taus, np.float32)
-    normalized, tau_f, tau_b = (a.reshape(-1) for a in np.meshgrid([False, True], taus, taus, indexing="ij"))
-    settings = {"tau_f": jnp.asarray(tau_f), "tau_b": jnp.asarray(tau_b), "normalize_backward": jnp.asarray(normalized)}
-    make = lambda setting: functools.partial(decoupled_st_gs, **setting)
+    normalized, tau_f, tau_b = (
+        a.reshape(-1) for a in np.meshgrid([False, True], taus, taus, indexing="ij")
+    )
+    settings = {
+        "tau_f": jnp.asarray(tau_f),
+        "tau_b": jnp.asarray(tau_b),
+        "normalize_backward": jnp.asarray(normalized),
+    }
+
+    def make(setting):
+        return functools.partial(decoupled_st_gs, **setting)
+
     return train_runs(task, make, settings, seeds, config.test_draws, f"{task.name}, grid")
 
 
 def _numbers(runs: Runs, pick) -> dict:
     named = {"test_loss": runs.test_loss, "train_loss": runs.train_loss} | runs.parts
-    return {name: json_numbers(np.asarray(pick(values), np.float64)) for name, values in named.items()}
+    return {
+        name: json_numbers(np.asarray(pick(values), np.float64)) for name, values in named.items()
+    }
 
 
 def _fidelity(config, data, task, grid: Runs) -> dict:
-    """Measured in the network that the first seed trained with both temperatures nearest to 1, gradients plain."""
+    """Measured in the network that the first seed trained with both temperatures nearest to 1,
+    gradients plain.
+    """
     nearest = int(np.abs(np.log(config.taus)).argmin())
     cell = nearest * len(config.taus) + nearest
     params = jax.tree.map(lambda a: a[0, cell], grid.params)
     aloud("vae: fidelity of the gradients")
     images = task.test[0][: config.fidelity.examples]
-    return measure(config.fidelity, vae_module(config.vae, data), params, images, config.taus, config.row_taus, config.rows)
+    return measure(
+        config.fidelity,
+        vae_module(config.vae, data),
+        params,
+        images,
+        config.taus,
+        config.row_taus,
+        config.rows,
+    )

@@ -1,4 +1,6 @@
-"""The four tasks as pairs of functions, `init(key)` and `loss(params, batch, key, estimator)`, with their data on the device."""
+"""The four tasks as pairs of functions, `init(key)` and `loss(params, batch, key, estimator)`, with
+their data on the device.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -46,11 +48,17 @@ def make_task(name: str, config: StudyConfig, data: Data) -> Task:
       Refusal: the data are no images, hold too few, or have no labels where they are needed.
     """
     if data.train.x.ndim != 4:
-        raise Refusal(f"the estimator study needs images, and {data.name} holds vectors: choose another --data")
+        raise Refusal(
+            f"the estimator study needs images, and {data.name} holds vectors: choose another "
+            "--data"
+        )
     makers = {"autoencoder": autoencoder, "vae": vae, "network": network, "gates": gates}
     task = makers[name](getattr(config, name), data)
     if len(task.train[0]) < task.training.batch:
-        raise Refusal(f"{data.name} has {len(task.train[0])} examples, fewer than one batch: lower --{name}.training.batch")
+        raise Refusal(
+            f"{data.name} has {len(task.train[0])} examples, fewer than one batch: lower "
+            f"--{name}.training.batch"
+        )
     return task
 
 
@@ -60,52 +68,121 @@ def autoencoder(config: Autoencoder, data: Data) -> Task:
     places = 2 ** len(config.hidden)
     if config.convolutions and (shape[0] % places or shape[1] % places):
         raise Refusal(
-            f"images of {shape[0]} x {shape[1]} cannot be halved {len(config.hidden)} times: shorten --autoencoder.hidden"
+            f"images of {shape[0]} x {shape[1]} cannot be halved {len(config.hidden)} times: "
+            "shorten --autoencoder.hidden"
         )
     module = BinaryAutoencoder(shape, config.bits, config.hidden, config.convolutions)
-    loss = lambda params, batch, key, estimator: reconstruction_loss(module, params, batch[0], key, estimator)
-    init = lambda key: module.init(key, jnp.zeros((1, *shape)))
-    return Task("autoencoder", "nats per image", config.training, init, loss, loss, (data.train.x,), (data.test.x,))
+
+    def loss(params, batch, key, estimator):
+        return reconstruction_loss(module, params, batch[0], key, estimator)
+
+    def init(key):
+        return module.init(key, jnp.zeros((1, *shape)))
+
+    return Task(
+        "autoencoder",
+        "nats per image",
+        config.training,
+        init,
+        loss,
+        loss,
+        (data.train.x,),
+        (data.test.x,),
+    )
 
 
 def vae_module(config: Vae, data: Data) -> CategoricalVAE:
     """The network of the task `vae`."""
-    return CategoricalVAE(int(np.prod(data.train.x.shape[1:])), config.variables, config.categories, config.hidden)
+    return CategoricalVAE(
+        int(np.prod(data.train.x.shape[1:])), config.variables, config.categories, config.hidden
+    )
 
 
 def vae(config: Vae, data: Data) -> Task:
     """Negative evidence lower bound with categorical latents."""
     module = vae_module(config, data)
-    flat = lambda x: x.reshape(len(x), -1)
-    loss = lambda params, batch, key, estimator: negative_elbo(module, params, batch[0], key, estimator)
-    init = lambda key: module.init(key, jnp.zeros((1, module.pixels)))
-    return Task("vae", "-ELBO, nats per image", config.training, init, loss, loss, (flat(data.train.x),), (flat(data.test.x),))
+
+    def flat(x):
+        return x.reshape(len(x), -1)
+
+    def loss(params, batch, key, estimator):
+        return negative_elbo(module, params, batch[0], key, estimator)
+
+    def init(key):
+        return module.init(key, jnp.zeros((1, module.pixels)))
+
+    return Task(
+        "vae",
+        "-ELBO, nats per image",
+        config.training,
+        init,
+        loss,
+        loss,
+        (flat(data.train.x),),
+        (flat(data.test.x),),
+    )
 
 
 def network(config: Network, data: Data) -> Task:
     """Lower half from upper half through layers of drawn bits."""
     upper, lower = halves(data.train.x[:1])
     module = StochasticBinaryNetwork(lower.shape[1], config.hidden)
-    loss = lambda params, batch, key, estimator: prediction_loss(module, params, batch[0], key, estimator)
-    init = lambda key: module.init(key, jnp.zeros((1, upper.shape[1])), key, ste_softmax)
-    return Task("network", "nats per lower half", config.training, init, loss, loss, (data.train.x,), (data.test.x,))
+
+    def loss(params, batch, key, estimator):
+        return prediction_loss(module, params, batch[0], key, estimator)
+
+    def init(key):
+        return module.init(key, jnp.zeros((1, upper.shape[1])), key, ste_softmax)
+
+    return Task(
+        "network",
+        "nats per lower half",
+        config.training,
+        init,
+        loss,
+        loss,
+        (data.train.x,),
+        (data.test.x,),
+    )
 
 
 def gates(config: Gates, data: Data) -> Task:
-    """Classification by logic gates; tested with the most likely gates, as such a network is used."""
+    """Classification by logic gates; tested with the most likely gates, as such a network
+    is used.
+    """
     if data.train.y is None or data.test.y is None:
-        raise Refusal(f"logic gates learn labels, and {data.name} has none: leave gates out of --tasks")
+        raise Refusal(
+            f"logic gates learn labels, and {data.name} has none: leave gates out of --tasks"
+        )
     classes = int(max(data.train.y.max(), data.test.y.max())) + 1
     if config.gates[-1] % classes:
         raise Refusal(
-            f"{config.gates[-1]} gates cannot be shared out to {classes} classes: make the last of --gates.gates a multiple"
+            f"{config.gates[-1]} gates cannot be shared out to {classes} classes: make the last of "
+            "--gates.gates a multiple"
         )
     module = LogicGates(classes, config.gates)
-    bits = lambda x: (x.reshape(len(x), -1) > 0.5).astype(np.float32)
-    loss = lambda params, batch, key, estimator: classification_loss(module, params, *batch, key, estimator)
-    test_loss = lambda params, batch, key, _: classification_loss(module, params, *batch, key, most_likely)
-    init = lambda key: module.init(key, jnp.zeros((1, int(np.prod(data.train.x.shape[1:])))), key, most_likely)
+
+    def bits(x):
+        return (x.reshape(len(x), -1) > 0.5).astype(np.float32)
+
+    def loss(params, batch, key, estimator):
+        return classification_loss(module, params, *batch, key, estimator)
+
+    def test_loss(params, batch, key, _):
+        return classification_loss(module, params, *batch, key, most_likely)
+
+    def init(key):
+        return module.init(
+            key, jnp.zeros((1, int(np.prod(data.train.x.shape[1:])))), key, most_likely
+        )
+
     return Task(
-        "gates", "cross-entropy of the chosen gates, nats", config.training, init, loss, test_loss,
-        (bits(data.train.x), data.train.y), (bits(data.test.x), data.test.y),
-    )  # fmt: skip
+        "gates",
+        "cross-entropy of the chosen gates, nats",
+        config.training,
+        init,
+        loss,
+        test_loss,
+        (bits(data.train.x), data.train.y),
+        (bits(data.test.x), data.test.y),
+    )

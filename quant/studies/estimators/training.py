@@ -37,10 +37,13 @@ def optimizer(training: Training) -> optax.GradientTransformation:
     return {"adam": optax.adam, "sgd": optax.sgd}[training.optimizer](training.learning_rate)
 
 
-def train_runs(task: Task, make: Callable, settings, seeds: range, test_draws: int, what: str = "") -> Runs:
+def train_runs(
+    task: Task, make: Callable, settings, seeds: range, test_draws: int, what: str = ""
+) -> Runs:
     """Train every setting with every seed, all in one program.
 
-    Settings share the initial parameters, batches and random numbers of a seed, so that they are compared in pairs.
+    Settings share the initial parameters, batches and random numbers of a seed, so that they are
+    compared in pairs.
 
     Args:
       task: what to train.
@@ -70,10 +73,17 @@ def _initializer(init):
 
 
 def _start(task, keys, count):
-    """`(params, optimiser's state)` of all runs, `[S, R, ...]`: one initialisation per seed, repeated."""
+    """`(params, optimiser's state)` of all runs, `[S, R, ...]`: one initialisation per seed,
+    repeated.
+    """
     params = _initializer(task.init)(keys)
-    repeat = lambda a: jnp.repeat(a[:, None], count, axis=1)
-    return jax.jit(lambda p: jax.tree.map(repeat, (p, jax.vmap(optimizer(task.training).init)(p))))(params)
+
+    def repeat(a):
+        return jnp.repeat(a[:, None], count, axis=1)
+
+    return jax.jit(lambda p: jax.tree.map(repeat, (p, jax.vmap(optimizer(task.training).init)(p))))(
+        params
+    )
 
 
 def _segment(task, make):
@@ -86,7 +96,9 @@ def _segment(task, make):
             rows, draw = jax.random.split(jax.random.fold_in(jax.random.fold_in(key, 1), number))
             chosen = jax.random.randint(rows, (task.training.batch,), 0, data[0].shape[0])
             batch = tuple(a[chosen] for a in data)
-            (loss, _), gradient = jax.value_and_grad(task.loss, has_aux=True)(params, batch, draw, make(setting))
+            (loss, _), gradient = jax.value_and_grad(task.loss, has_aux=True)(
+                params, batch, draw, make(setting)
+            )
             change, inner = update(gradient, inner, params)
             return (optax.apply_updates(params, change), inner), loss
 
@@ -105,7 +117,9 @@ def _tester(task, make, draws):
         return jax.tree.map(lambda a: a.mean(0), results)
 
     def all_(params, keys, settings, data):
-        per_seed = lambda p, k: jax.lax.map(lambda both: one(both[0], k, both[1], data), (p, settings))
+        def per_seed(p, k):
+            return jax.lax.map(lambda both: one(both[0], k, both[1], data), (p, settings))
+
         return jax.lax.map(lambda both: per_seed(*both), (params, keys))
 
     return jax.jit(all_)

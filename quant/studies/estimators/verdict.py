@@ -1,4 +1,6 @@
-"""Statements over seeds: intervals, the best setting chosen fairly, and whether equal temperatures are best."""
+"""Statements over seeds: intervals, the best setting chosen fairly, and whether equal temperatures
+are best.
+"""
 
 from typing import NamedTuple
 
@@ -9,7 +11,8 @@ from quant.studies.intervals import Interval, interval
 
 
 def finite(losses: np.ndarray) -> np.ndarray:
-    """Losses with those that are not finite (the training diverged) replaced by the worst of the others.
+    """Losses with those that are not finite (the training diverged) replaced by the worst of the
+    others.
 
     Raises:
       Refusal: there are no others.
@@ -21,9 +24,11 @@ def finite(losses: np.ndarray) -> np.ndarray:
 
 
 def chosen_on_others(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For every seed, the setting with the least mean loss on all other seeds, and its loss on this one.
+    """For every seed, the setting with the least mean loss on all other seeds, and its loss on this
+    one.
 
-    Without this the best of many noisy settings would look better than it is, the more so the more there are.
+    Without this the best of many noisy settings would look better than it is, the more so the more
+    there are.
 
     Args:
       losses: `[S, R]`, S >= 2.
@@ -41,7 +46,9 @@ class Verdict(NamedTuple):
     """Whether the best pair of temperatures has equal ones."""
 
     gain: Interval
-    """Loss of the best equal pair minus that of the best unequal one, both chosen on other seeds; above 0: unequal is better."""
+    """Loss of the best equal pair minus that of the best unequal one, both chosen on other seeds;
+    above 0: unequal is better.
+    """
     equal: float
     """Temperature of the best equal pair over all seeds."""
     unequal: tuple[float, float]
@@ -54,15 +61,18 @@ class Verdict(NamedTuple):
         f, b = self.unequal
         side = "tau_f < tau_b" if f < b else "tau_f > tau_b"
         return (
-            f"{self.answer}: unequal temperatures gain {self.gain.mean:.3g} [{self.gain.low:.3g}, {self.gain.high:.3g}]; the best "
+            f"{self.answer}: unequal temperatures gain {self.gain.mean:.3g} [{self.gain.low:.3g}, "
+            f"{self.gain.high:.3g}]; the best "
             f"unequal pair is tau_f {f:g}, tau_b {b:g} ({side}), the best equal one {self.equal:g}"
         )
 
 
 def diagonal_verdict(losses: np.ndarray, taus: np.ndarray) -> Verdict:
-    """Judge a grid of losses `[S, F, B]` with the temperatures `taus` on both axes, F = B >= 2, S >= 3.
+    """Judge a grid of losses `[S, F, B]` with the temperatures `taus` on both axes, F = B >= 2, S
+    >= 3.
 
-    The interval treats seeds as independent; that they share each other's choices makes it a little too narrow.
+    The interval treats seeds as independent; that they share each other's choices makes it a little
+    too narrow.
     """
     count, losses = len(taus), finite(losses)
     equal = np.eye(count, dtype=bool)
@@ -70,5 +80,7 @@ def diagonal_verdict(losses: np.ndarray, taus: np.ndarray) -> Verdict:
     gain = interval(chosen_on_others(on)[0] - chosen_on_others(off)[0])
     pairs = np.argwhere(~equal)
     f, b = pairs[off.mean(0).argmin()]
-    answer = "off the diagonal" if gain.low > 0 else "on the diagonal" if gain.high < 0 else "undecided"
+    answer = (
+        "off the diagonal" if gain.low > 0 else "on the diagonal" if gain.high < 0 else "undecided"
+    )
     return Verdict(gain, float(taus[on.mean(0).argmin()]), (float(taus[f]), float(taus[b])), answer)

@@ -1,1 +1,3 @@
-"""GM-VQ and its aggregated bound against other quantizers, in use of codes and in reconstruction (arXiv 2410.10180)."""
+"""GM-VQ and its aggregated bound against other quantizers, in use of codes and in reconstruction
+(arXiv 2410.10180).
+"""

@@ -1,4 +1,6 @@
-"""`python -m quant.studies.gmvq`: GM-VQ and its bound beside other quantizers, with figures and a report."""
+"""`python -m quant.studies.gmvq`: GM-VQ and its bound beside other quantizers, with figures and a
+report.
+"""
 
 import sys
 from dataclasses import dataclass
@@ -18,19 +20,21 @@ class Start:
     """What the other defaults depend on."""
 
     preset: PresetName = "tiny"
-    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the paper's sizes, for an accelerator),
-    generated (speed only)."""
+    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the
+    paper's sizes, for an accelerator), generated (speed only).
+    """
 
 
 @dataclass(frozen=True)
 class Command:
-    """Train the same autoencoder with several quantizers between encoder and decoder, and compare what comes back and which codes are
-    used. A folder that was begun is gone on with, cell by cell.
+    """Train the same autoencoder with several quantizers between encoder and decoder, and compare
+    what comes back and which codes are used. A folder that was begun is gone on with, cell by cell.
     """
 
     preset: PresetName
-    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the paper's sizes, for an accelerator),
-    generated (speed only)."""
+    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the
+    paper's sizes, for an accelerator), generated (speed only).
+    """
     config: Annotated[GMVQStudyConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run. Default: runs/gmvq/<data>-<preset>-seed<seed>."""

@@ -1,7 +1,9 @@
-"""Are Gumbel-softmax gradients the more biased, the less decided q(c|x) is? The paper's figure, on random networks with exact gradients.
+"""Are Gumbel-softmax gradients the more biased, the less decided q(c|x) is? The paper's figure, on
+random networks with exact gradients.
 
-The paper finds a correlation of 0.77. Our choice: the law of the networks and logits, which it does not give; and bias with the noise of
-the mean subtracted beside bias as measured, since the noise grows with the entropy too.
+The paper finds a correlation of 0.77. Our choice: the law of the networks and logits, which it does
+not give; and bias with the noise of the mean subtracted beside bias as measured, since the noise
+grows with the entropy too.
 """
 
 from typing import NamedTuple
@@ -29,16 +31,30 @@ class Biases(NamedTuple):
 
 
 def biases(key: jax.Array, networks: int, draws: int = 2048) -> Biases:
-    """Random networks tanh(y W V) u with codebook W; logits are normal with a deviation between 1/8 and 8."""
+    """Random networks tanh(y W V) u with codebook W; logits are normal with a deviation between 1/8
+    and 8.
+    """
     keys = jax.random.split(key, networks)
-    over_networks = lambda tau: jax.lax.map(lambda k: _one(k, tau, draws), keys)
+
+    def over_networks(tau):
+        return jax.lax.map(lambda k: _one(k, tau, draws), keys)
+
     return jax.lax.map(over_networks, jnp.array(TEMPERATURES))
 
 
 def correlations(found: Biases) -> dict[str, list[float]]:
-    """Pearson's coefficient of entropy and bias, for every temperature: "measured" and "debiased"."""
-    pearson = lambda x, y: float(np.corrcoef(x, y)[0, 1])
-    over = lambda bias: [pearson(x, y) for x, y in zip(np.asarray(found.entropy), np.asarray(bias), strict=True)]
+    """Pearson's coefficient of entropy and bias, for every temperature: "measured" and
+    "debiased".
+    """
+
+    def pearson(x, y):
+        return float(np.corrcoef(x, y)[0, 1])
+
+    def over(bias):
+        return [
+            pearson(x, y) for x, y in zip(np.asarray(found.entropy), np.asarray(bias), strict=True)
+        ]
+
     return {"measured": over(found.measured), "debiased": over(found.debiased)}
 
 
@@ -49,6 +65,11 @@ def _one(key, temperature, draws):
     outer = jax.random.normal(keys[2], (HIDDEN,)) / jnp.sqrt(HIDDEN)
     scale = 2.0 ** jax.random.uniform(keys[3], (), minval=-3, maxval=3)
     logits = scale * jax.random.normal(keys[4], (CODES,))
-    f = lambda y: jnp.tanh(y @ codes @ inner) @ outer
+
+    def f(y):
+        return jnp.tanh(y @ codes @ inner) @ outer
+
     seen = fidelity(lambda k, at: gumbel_softmax(k, at, temperature), f, keys[5], logits, draws)
-    return Biases(seen.entropy, seen.bias_rel * seen.grad_norm, seen.bias_rel_debiased * seen.grad_norm)
+    return Biases(
+        seen.entropy, seen.bias_rel * seen.grad_norm, seen.bias_rel_debiased * seen.grad_norm
+    )

@@ -1,4 +1,6 @@
-"""The closed-form demonstration that the ALBO is no bound, as a table: one code, z ~ N(0, 1), x = 0, x | z ~ N(z, 0.01)."""
+"""The closed-form demonstration that the ALBO is no bound, as a table: one code, z ~ N(0, 1), x =
+0, x | z ~ N(z, 0.01).
+"""
 
 from typing import NamedTuple
 
@@ -24,9 +26,19 @@ class Bounds(NamedTuple):
 def bounds_over_spread() -> Bounds:
     """ALBO, ELBO and log p(x) at x = 0 for q(z|x) = N(0, spread)."""
     zero = jnp.zeros(1)
-    spread = jnp.concatenate([jnp.logspace(-6, 0, 49), jnp.array([VARIANCE / (1 + VARIANCE)])]).sort()
-    over = lambda bound: np.asarray(jax.vmap(lambda v: bound(zero, zero, v, VARIANCE))(spread))
-    return Bounds(np.asarray(spread), over(bounds.albo), over(bounds.elbo), float(bounds.log_evidence(zero, VARIANCE)))
+    spread = jnp.concatenate(
+        [jnp.logspace(-6, 0, 49), jnp.array([VARIANCE / (1 + VARIANCE)])]
+    ).sort()
+
+    def over(bound):
+        return np.asarray(jax.vmap(lambda v: bound(zero, zero, v, VARIANCE))(spread))
+
+    return Bounds(
+        np.asarray(spread),
+        over(bounds.albo),
+        over(bounds.elbo),
+        float(bounds.log_evidence(zero, VARIANCE)),
+    )
 
 
 def table_of_bounds() -> list[str]:
@@ -35,7 +47,8 @@ def table_of_bounds() -> list[str]:
     above = found.spread[found.albo > found.evidence].max()
     narrow, best = 0, int(found.elbo.argmax())
     return [
-        f"One code, z ~ N(0, 1), x given z ~ N(z, {VARIANCE}), x = 0: log p(x) = {found.evidence:.3f}.",
+        f"One code, z ~ N(0, 1), x given z ~ N(z, {VARIANCE}), x = 0: log p(x) = "
+        f"{found.evidence:.3f}.",
         "",
         "| spread of q(z given x) | ALBO | ELBO |",
         "|---|---|---|",
@@ -44,5 +57,6 @@ def table_of_bounds() -> list[str]:
             for i in (narrow, best, len(found.spread) - 1)
         ),
         "",
-        f"The ALBO lies above log p(x) for every spread up to {above:.2g}; the ELBO never does, and meets it at the true posterior.",
+        f"The ALBO lies above log p(x) for every spread up to {above:.2g}; the ELBO never does, "
+        "and meets it at the true posterior.",
     ]

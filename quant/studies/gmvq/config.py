@@ -11,7 +11,13 @@ from quant.codebook import Restart
 
 BaselineName = Literal["vq", "vq-restart", "sq-vae", "gumbel-vq"]
 VariantName = Literal[
-    "gm-vq", "gm-vq-literal", "gm-vq-elbo", "gm-vq-quiet", "gm-vq-learned-spread", "gm-vq-even-weights", "gm-vq-hard"
+    "gm-vq",
+    "gm-vq-literal",
+    "gm-vq-elbo",
+    "gm-vq-quiet",
+    "gm-vq-learned-spread",
+    "gm-vq-even-weights",
+    "gm-vq-hard",
 ]
 MethodName = BaselineName | VariantName
 
@@ -30,8 +36,8 @@ class Quantizer(NamedTuple):
 
 @dataclass(frozen=True)
 class Learning:
-    """Updates of encoder, decoder and quantizer. Optimiser and schedule follow Huh et al. 2023, as the paper does; but for the presets,
-    lengths and rates are ours.
+    """Updates of encoder, decoder and quantizer. Optimiser and schedule follow Huh et al. 2023, as
+    the paper does; but for the presets, lengths and rates are ours.
     """
 
     steps: int = 3000
@@ -47,7 +53,9 @@ class Learning:
     cold: float = 0.1
     """And in the end."""
     cooling: float = 0.5
-    """Share of the updates over which it falls, exponentially. Our choice: the paper's schedule is not known."""
+    """Share of the updates over which it falls, exponentially. Our choice: the paper's schedule is
+    not known.
+    """
     every: int = 100
     """Updates of one call, and between two points of the curves."""
     sample: int = 4096
@@ -61,21 +69,32 @@ class GMVQStudyConfig:
     """Which data, which methods, how long."""
 
     data: str = "digits"
-    """digits, patches, mixture, folder:PATH, FILE.npz, generated (pictures of noise: for speed only), or a prepared
-    tensorflow-datasets name such as cifar10."""
+    """digits, patches, mixture, folder:PATH, FILE.npz, generated (pictures of noise: for speed
+    only), or a prepared tensorflow-datasets name such as cifar10.
+    """
     data_dir: str | None = None
     """Folder of tensorflow-datasets."""
     crop: int | None = None
-    """Pixels of the middle square that prepared images are cut to, before they are brought to `size`."""
+    """Pixels of the middle square that prepared images are cut to, before they are brought to
+    `size`.
+    """
     size: int = 32
     """Pixels of the sides, of folders, cropped and generated images."""
     baselines: tuple[BaselineName, ...] = ("vq", "vq-restart", "sq-vae", "gumbel-vq")
     """vq and vq-restart: EMA codebook; sq-vae; gumbel-vq: logits by a linear layer. Once each."""
     variants: tuple[VariantName, ...] = (
-        "gm-vq", "gm-vq-literal", "gm-vq-elbo", "gm-vq-quiet", "gm-vq-learned-spread", "gm-vq-even-weights", "gm-vq-hard"
-    )  # fmt: skip
-    """gm-vq: ALBO as sampled; literal: as written; elbo: the true bound; quiet: without noise; learned-spread: its width learned, not
-    the distance; even-weights: features weigh the same; hard: one code in training too. Once each at the first beta, gamma, batch."""
+        "gm-vq",
+        "gm-vq-literal",
+        "gm-vq-elbo",
+        "gm-vq-quiet",
+        "gm-vq-learned-spread",
+        "gm-vq-even-weights",
+        "gm-vq-hard",
+    )
+    """gm-vq: ALBO as sampled; literal: as written; elbo: the true bound; quiet: without noise;
+    learned-spread: its width learned, not the distance; even-weights: features weigh the same;
+    hard: one code in training too. Once each at the first beta, gamma, batch.
+    """
     betas: tuple[float, ...] = (1e-3, 0.0, 1e-2, 1e-1)
     """Weight of the KL: the entropy regularisation. gm-vq and gm-vq-elbo are run with each."""
     gammas: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
@@ -128,7 +147,9 @@ class Cell:
 
 
 class Method(NamedTuple):
-    """How a cell's quantizer is made: `(cell, codes, features, tokens of an example) -> Quantizer`."""
+    """How a cell's quantizer is made: `(cell, codes, features, tokens of an example) ->
+    Quantizer`.
+    """
 
     make: Callable[[Cell, int, int, int], Quantizer]
     baseline: bool
@@ -136,23 +157,34 @@ class Method(NamedTuple):
 
 def _gmvq(**changes) -> Method:
     def make(cell, codes, features, tokens):
-        config = gmvq.GMVQConfig(codes, features, beta=cell.beta, gamma=cell.gamma, init="kmeans", **changes)
+        config = gmvq.GMVQConfig(
+            codes, features, beta=cell.beta, gamma=cell.gamma, init="kmeans", **changes
+        )
         return Quantizer(gmvq, config)
 
     return Method(make, False)
 
 
 def _sqvae(codes, features, tokens):
-    """The authors' settings, but for a smaller first variance where a token has few features (Our choice)."""
+    """The authors' settings, but for a smaller first variance where a token has few features (Our
+    choice).
+    """
     few = {"log_variance": -2.0} if features < 32 else {}
     return sqvae.SQVAEConfig(codes, features, weight=tokens, **few)
 
 
 METHODS: dict[str, Method] = {
     "vq": Method(lambda cell, k, d, tokens: Quantizer(vq, vq.VQConfig(k, d, init="kmeans")), True),
-    "vq-restart": Method(lambda cell, k, d, tokens: Quantizer(vq, vq.VQConfig(k, d, init="kmeans", restart=Restart())), True),
+    "vq-restart": Method(
+        lambda cell, k, d, tokens: Quantizer(
+            vq, vq.VQConfig(k, d, init="kmeans", restart=Restart())
+        ),
+        True,
+    ),
     "sq-vae": Method(lambda cell, k, d, tokens: Quantizer(sqvae, _sqvae(k, d, tokens)), True),
-    "gumbel-vq": Method(lambda cell, k, d, tokens: Quantizer(gumbel_vq, gumbel_vq.GumbelVQConfig(k, d)), True),
+    "gumbel-vq": Method(
+        lambda cell, k, d, tokens: Quantizer(gumbel_vq, gumbel_vq.GumbelVQConfig(k, d)), True
+    ),
     "gm-vq": _gmvq(),
     "gm-vq-literal": _gmvq(objective="literal"),
     "gm-vq-elbo": _gmvq(objective="elbo"),
@@ -181,11 +213,20 @@ def check(config: GMVQStudyConfig) -> None:
         raise Refusal("betas and gammas must be at least 0, and batches at least 1")
     learn = config.learn
     if learn.every < 1 or learn.steps < learn.every:
-        raise Refusal(f"learn.steps is {learn.steps}, fewer than learn.every ({learn.every}): curves would be empty")
+        raise Refusal(
+            f"learn.steps is {learn.steps}, fewer than learn.every ({learn.every}): curves would "
+            "be empty"
+        )
     if not 0 < learn.cold <= learn.temperature:
-        raise Refusal(f"learn.cold is {learn.cold}: it must lie above 0 and not above learn.temperature ({learn.temperature})")
+        raise Refusal(
+            f"learn.cold is {learn.cold}: it must lie above 0 and not above learn.temperature "
+            f"({learn.temperature})"
+        )
     if not (0 <= learn.warmup < 1 and 0 < learn.cooling <= 1):
-        raise Refusal(f"learn.warmup ({learn.warmup}) and learn.cooling ({learn.cooling}) are shares of the updates")
+        raise Refusal(
+            f"learn.warmup ({learn.warmup}) and learn.cooling ({learn.cooling}) are shares of the "
+            "updates"
+        )
 
 
 def tiny() -> GMVQStudyConfig:
@@ -213,8 +254,9 @@ def patches() -> GMVQStudyConfig:
 
 
 def cifar10() -> GMVQStudyConfig:
-    """CIFAR-10 at the paper's sizes, as far as known: 32 x 32 to 8 x 8 tokens of 64 features, 1024 codes, AdamW 1e-4, 90 epochs of which 10
-    warm up. Batch, temperatures and weights are ours, and so are the blocks of encoder and decoder (JEDI's). For an accelerator.
+    """CIFAR-10 at the paper's sizes, as far as known: 32 x 32 to 8 x 8 tokens of 64 features, 1024
+    codes, AdamW 1e-4, 90 epochs of which 10 warm up. Batch, temperatures and weights are ours, and
+    so are the blocks of encoder and decoder (JEDI's). For an accelerator.
     """
     epoch = 50_000 // 128
     learn = Learning(steps=90 * epoch, learning_rate=1e-4, warmup=1 / 9, every=epoch)
@@ -222,20 +264,37 @@ def cifar10() -> GMVQStudyConfig:
 
 
 def celeba128() -> GMVQStudyConfig:
-    """CelebA, cut to 140 x 140 and brought to 128 x 128; otherwise as cifar10. Our choice: three halvings, so 16 x 16 tokens."""
+    """CelebA, cut to 140 x 140 and brought to 128 x 128; otherwise as cifar10. Our choice: three
+    halvings, so 16 x 16 tokens.
+    """
     epoch = 162_770 // 128
-    learn = Learning(steps=90 * epoch, learning_rate=1e-4, warmup=1 / 9, every=epoch // 4, sample=512)
-    return GMVQStudyConfig(data="celeb_a", crop=140, size=128, codes=1024, latent=64, levels=3, seeds=1, learn=learn)
+    learn = Learning(
+        steps=90 * epoch, learning_rate=1e-4, warmup=1 / 9, every=epoch // 4, sample=512
+    )
+    return GMVQStudyConfig(
+        data="celeb_a", crop=140, size=128, codes=1024, latent=64, levels=3, seeds=1, learn=learn
+    )
 
 
 def generated() -> GMVQStudyConfig:
     """Images of noise in CIFAR-10's sizes: what a device trains per second, and nothing else."""
     return replace(
-        cifar10(), data="generated", variants=("gm-vq",), betas=(1e-3,), gammas=(1e-5,), batches=(128,), draws=0,
+        cifar10(),
+        data="generated",
+        variants=("gm-vq",),
+        betas=(1e-3,),
+        gammas=(1e-5,),
+        batches=(128,),
+        draws=0,
         learn=Learning(steps=300, learning_rate=1e-4, every=50),
-    )  # fmt: skip
+    )
 
 
 PRESETS = {
-    "tiny": tiny, "digits": digits, "patches": patches, "cifar10": cifar10, "celeba128": celeba128, "generated": generated,
-}  # fmt: skip
+    "tiny": tiny,
+    "digits": digits,
+    "patches": patches,
+    "cifar10": cifar10,
+    "celeba128": celeba128,
+    "generated": generated,
+}

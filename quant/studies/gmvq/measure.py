@@ -18,13 +18,16 @@ DRAWS = 16
 """Of z per row, for the entropy of q(z|x)."""
 
 
-def measure(learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer) -> dict[str, jax.Array]:
+def measure(
+    learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer
+) -> dict[str, jax.Array]:
     """Scalars on examples `[N, ...]`.
 
     Returns:
-      "mse"; "perplexity" and "usage" of the most probable codes over all examples; "code_cosine", mean pairwise cosine distance of the
-      codes; in nats: "entropy_row" mean H(q(c|x)), "information" I(x; c); and for GM-VQ "entropy_z", the entropy of q(z|x), the mixture,
-      by Monte Carlo: what the ALBO lacks (the bound exceeds the ELBO by minus this, and by I).
+      "mse"; "perplexity" and "usage" of the most probable codes over all examples; "code_cosine",
+      mean pairwise cosine distance of the codes; in nats: "entropy_row" mean H(q(c|x)),
+      "information" I(x; c); and for GM-VQ "entropy_z", the entropy of q(z|x), the mixture, by Monte
+      Carlo: what the ALBO lacks (the bound exceeds the ELBO by minus this, and by I).
     """
     sums = _over_chunks(lambda some, keep: _sums(learner, some, keep, module, quantizer), x)
     rows = sums["rows"]
@@ -49,7 +52,9 @@ def codes_of(learner: Learner, quantizer: Quantizer) -> jax.Array:
     return learner.codes["codes"]
 
 
-def reconstruct(learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer) -> jax.Array:
+def reconstruct(
+    learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer
+) -> jax.Array:
     """What comes back, in evaluation."""
     z = module.apply({"params": learner.params}, x, method="encode")
     out, _ = quantizer.room.quantize(learner.codes, learner.state, z, quantizer.config, train=False)
@@ -69,15 +74,24 @@ def _sums(learner, x, keep, module, quantizer):
     if not quantizer.soft:
         return sums | {"entropy": jnp.float32(0), "posterior": count}
     log_q = quantizer.room.log_posterior(learner.codes, rows, quantizer.config)
-    over = lambda a: jnp.where(usable.reshape(-1, *[1] * (a.ndim - 1)), a, 0).sum(0)
+
+    def over(a):
+        return jnp.where(usable.reshape(-1, *[1] * (a.ndim - 1)), a, 0).sum(0)
+
     sums |= {"entropy": over(entropy(log_q)), "posterior": over(jnp.exp(log_q))}
     if quantizer.room is gmvq:
-        sums["entropy_z"] = over(mixture_entropy(jax.random.key(0), learner.codes, rows, log_q, quantizer.config))
+        sums["entropy_z"] = over(
+            mixture_entropy(jax.random.key(0), learner.codes, rows, log_q, quantizer.config)
+        )
     return sums
 
 
-def mixture_entropy(key: jax.Array, codes: dict, rows: jax.Array, log_q: jax.Array, config: gmvq.GMVQConfig) -> jax.Array:
-    """Differential entropy of q(z|x) = sum_c q(c|x) N(mu_c, s_c^2 I) of every row `[N]`, in nats, by `DRAWS` samples each."""
+def mixture_entropy(
+    key: jax.Array, codes: dict, rows: jax.Array, log_q: jax.Array, config: gmvq.GMVQConfig
+) -> jax.Array:
+    """Differential entropy of q(z|x) = sum_c q(c|x) N(mu_c, s_c^2 I) of every row `[N]`, in nats,
+    by `DRAWS` samples each.
+    """
     spread = gmvq.deviations(codes, squared_distances(rows, codes["codes"]), config)
 
     def log_density(key):
@@ -98,5 +112,8 @@ def _over_chunks(sums, x: jax.Array):
     size = min(CHUNK, x.shape[0])
     chunks = -(-x.shape[0] // size)
     places = jnp.arange(chunks * size).reshape(chunks, size)
-    one = lambda rows: sums(as_shares(x[jnp.minimum(rows, x.shape[0] - 1)]), rows < x.shape[0])
+
+    def one(rows):
+        return sums(as_shares(x[jnp.minimum(rows, x.shape[0] - 1)]), rows < x.shape[0])
+
     return jax.tree.map(lambda a: a.sum(0), jax.lax.map(one, places))

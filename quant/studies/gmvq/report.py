@@ -1,4 +1,6 @@
-"""The text of the study: a table of all cells, what the sweeps and ablations say, and what the bound is."""
+"""The text of the study: a table of all cells, what the sweeps and ablations say, and what the
+bound is.
+"""
 
 import json
 from pathlib import Path
@@ -14,9 +16,14 @@ from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig
 from quant.studies.intervals import mean_and_interval
 
 COLUMNS = {
-    "mse": "MSE", "perplexity": "perplexity", "usage": "used", "information": "I(x; c)", "entropy_row": "H(c given x)",
-    "entropy_z": "h(z given x)", "code_cosine": "cosine distance",
-}  # fmt: skip
+    "mse": "MSE",
+    "perplexity": "perplexity",
+    "usage": "used",
+    "information": "I(x; c)",
+    "entropy_row": "H(c given x)",
+    "entropy_z": "h(z given x)",
+    "code_cosine": "cosine distance",
+}
 
 
 def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
@@ -27,7 +34,9 @@ def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
     bias = Biases(**json.loads((results / "bias.json").read_text())) if config.draws else None
     drawn = figures.draw_all(results, report, config, found, bias)
     path = report / "index.md"
-    write_atomically(path, text(config, found, bias) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn))
+    write_atomically(
+        path, text(config, found, bias) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn)
+    )
     return path
 
 
@@ -36,18 +45,32 @@ def text(config: GMVQStudyConfig, found: dict[Cell, dict], bias: Biases | None) 
     lines = [
         f"# GM-VQ beside other quantizers, on {config.data}",
         "",
-        f"{config.codes} codes of {config.latent} features, on held-out examples. Means over {config.seeds} seeds, with the half-width of "
+        f"{config.codes} codes of {config.latent} features, on held-out examples. Means over "
+        f"{config.seeds} seeds, with the half-width of "
         "a 95 % interval; I, H and h in nats.",
         "",
-        "| " + " | ".join(["method", "beta", "gamma", "batch", *COLUMNS.values(), "examples/s"]) + " |",
+        "| "
+        + " | ".join(["method", "beta", "gamma", "batch", *COLUMNS.values(), "examples/s"])
+        + " |",
         "|" + "---|" * (5 + len(COLUMNS)),
     ]
     for cell, numbers in found.items():
-        weights = ["-", "-"] if METHODS[cell.method].baseline else [f"{cell.beta:g}", f"{cell.gamma:g}"]
+        weights = (
+            ["-", "-"] if METHODS[cell.method].baseline else [f"{cell.beta:g}", f"{cell.gamma:g}"]
+        )
         values = [mean_and_interval(numbers[name]) if name in numbers else "-" for name in COLUMNS]
         speed = f"{numbers['examples_per_second']:.0f}" if numbers["examples_per_second"] else "-"
-        lines.append("| " + " | ".join([cell.method, *weights, str(cell.batch), *values, speed]) + " |")
-    lines += ["", *comparisons(found), "", "## The aggregated bound is none", "", *table_of_bounds()]
+        lines.append(
+            "| " + " | ".join([cell.method, *weights, str(cell.batch), *values, speed]) + " |"
+        )
+    lines += [
+        "",
+        *comparisons(found),
+        "",
+        "## The aggregated bound is none",
+        "",
+        *table_of_bounds(),
+    ]
     if bias:
         lines += ["", "## Bias of Gumbel-softmax gradients", "", *bias_table(bias)]
     return "\n".join(lines) + "\n"
@@ -62,8 +85,14 @@ def comparisons(found: dict[Cell, dict]) -> list[str]:
     for cell, numbers in found.items():
         if cell == first:
             continue
-        apart = lambda name, a=numbers: mean_and_interval(list(np.array(a[name]) - np.array(found[first][name])))
-        lines.append(f"- {cell.name}: MSE {apart('mse')}, perplexity {apart('perplexity')}, I(x; c) {apart('information')}.")
+
+        def apart(name, a=numbers):
+            return mean_and_interval(list(np.array(a[name]) - np.array(found[first][name])))
+
+        lines.append(
+            f"- {cell.name}: MSE {apart('mse')}, perplexity {apart('perplexity')}, I(x; c) "
+            f"{apart('information')}."
+        )
     return lines
 
 
@@ -72,7 +101,8 @@ def bias_table(bias: Biases) -> list[str]:
     found = correlations(bias)
     rows = zip(TEMPERATURES, found["measured"], found["debiased"], strict=True)
     return [
-        f"Correlation of the entropy of the choice with the bias of the gradient, over {len(bias.entropy[0])} random networks with exact "
+        "Correlation of the entropy of the choice with the bias of the gradient, over "
+        f"{len(bias.entropy[0])} random networks with exact "
         "gradients. The paper finds 0.77, on networks that it does not describe.",
         "",
         "| temperature | bias as measured | without the noise of the mean |",

@@ -44,17 +44,23 @@ class History(NamedTuple):
 def optimizer(learn: Learning) -> optax.GradientTransformation:
     """AdamW with warm-up and cosine."""
     warmup = int(learn.warmup * learn.steps)
-    rate = optax.warmup_cosine_decay_schedule(0.0 if warmup else learn.learning_rate, learn.learning_rate, warmup, learn.steps)
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0 if warmup else learn.learning_rate, learn.learning_rate, warmup, learn.steps
+    )
     return optax.adamw(rate, b1=0.9, b2=0.95, weight_decay=learn.weight_decay)
 
 
 def temperature(step: jax.Array, learn: Learning) -> jax.Array:
-    """Falls exponentially from `temperature` to `cold` over the share `cooling` of the updates, and stays."""
+    """Falls exponentially from `temperature` to `cold` over the share `cooling` of the updates, and
+    stays.
+    """
     progress = jnp.minimum(step / (learn.cooling * learn.steps), 1.0)
     return learn.temperature * (learn.cold / learn.temperature) ** progress
 
 
-def start(key: jax.Array, sample: jax.Array, module: nn.Module, quantizer: Quantizer, learn: Learning) -> Learner:
+def start(
+    key: jax.Array, sample: jax.Array, module: nn.Module, quantizer: Quantizer, learn: Learning
+) -> Learner:
     """Random weights; codes on the embeddings of `sample`, `[n, ...]`."""
     key_params, key_codes = jax.random.split(key)
     params = module.init(key_params, sample[:1])["params"]
@@ -63,14 +69,26 @@ def start(key: jax.Array, sample: jax.Array, module: nn.Module, quantizer: Quant
     return Learner(params, codes, state, optimizer(learn).init((params, codes)), jnp.int32(0))
 
 
-def quantize(key, codes, state, z, quantizer: Quantizer, warmth: jax.Array) -> tuple[Quantized, Any]:
+def quantize(
+    key, codes, state, z, quantizer: Quantizer, warmth: jax.Array
+) -> tuple[Quantized, Any]:
     """In training; only soft ones feel the temperature."""
     more = {"temperature": warmth} if quantizer.soft else {}
     return quantizer.room.quantize(codes, state, z, quantizer.config, key=key, **more)
 
 
-def loss(learned, state, x: jax.Array, key: jax.Array, warmth: jax.Array, module: nn.Module, quantizer: Quantizer):
-    """Squared error (SQ-VAE: its fitted likelihood) and the quantizer's losses: `(loss, (state, curves))`."""
+def loss(
+    learned,
+    state,
+    x: jax.Array,
+    key: jax.Array,
+    warmth: jax.Array,
+    module: nn.Module,
+    quantizer: Quantizer,
+):
+    """Squared error (SQ-VAE: its fitted likelihood) and the quantizer's losses: `(loss, (state,
+    curves))`.
+    """
     params, codes = learned
     z = module.apply({"params": params}, x, method="encode")
     out, state = quantize(key, codes, state, z, quantizer, warmth)
@@ -79,16 +97,33 @@ def loss(learned, state, x: jax.Array, key: jax.Array, warmth: jax.Array, module
     return fit + out.loss, (state, {"mse": error} | out.metrics)
 
 
-def update(learner: Learner, x: jax.Array, key: jax.Array, module: nn.Module, quantizer: Quantizer, learn: Learning):
+def update(
+    learner: Learner,
+    x: jax.Array,
+    key: jax.Array,
+    module: nn.Module,
+    quantizer: Quantizer,
+    learn: Learning,
+):
     """One update of one seed on a batch `[B, ...]`: `(learner, curves)`."""
     learned, warmth = (learner.params, learner.codes), temperature(learner.step, learn)
-    grads, (state, seen) = jax.grad(loss, has_aux=True)(learned, learner.state, x, key, warmth, module, quantizer)
+    grads, (state, seen) = jax.grad(loss, has_aux=True)(
+        learned, learner.state, x, key, warmth, module, quantizer
+    )
     changes, moments = optimizer(learn).update(grads, learner.moments, learned)
     params, codes = optax.apply_updates(learned, changes)
     return Learner(params, codes, state, moments, learner.step + 1), seen
 
 
-def train(keys: jax.Array, x: np.ndarray, module: nn.Module, quantizer: Quantizer, batch: int, learn: Learning, what: str):
+def train(
+    keys: jax.Array,
+    x: np.ndarray,
+    module: nn.Module,
+    quantizer: Quantizer,
+    batch: int,
+    learn: Learning,
+    what: str,
+):
     """Train every seed: `(Learner [S, ...], History)`.
 
     Args:
@@ -101,13 +136,20 @@ def train(keys: jax.Array, x: np.ndarray, module: nn.Module, quantizer: Quantize
       what: for the progress bar.
     """
     few = jnp.asarray(as_shares(x[np.random.default_rng(0).permutation(len(x))[: learn.sample]]))
-    begin = jax.jit(jax.vmap(lambda key: start(jax.random.fold_in(key, 0), few, module, quantizer, learn)))
+    begin = jax.jit(
+        jax.vmap(lambda key: start(jax.random.fold_in(key, 0), few, module, quantizer, learn))
+    )
     learners, points, seconds = begin(keys), [], []
     with Progress(what, learn.steps) as bar:
         for number, source in enumerate(pieces(x, len(keys), batch, learn)):
             began = time.perf_counter()
             learners, seen = _call(
-                learners, jax.vmap(jax.random.fold_in, (0, None))(keys, 1 + number), source, module, quantizer, learn
+                learners,
+                jax.vmap(jax.random.fold_in, (0, None))(keys, 1 + number),
+                source,
+                module,
+                quantizer,
+                learn,
             )
             points.append(jax.device_get(seen))
             seconds.append(time.perf_counter() - began)
@@ -117,8 +159,12 @@ def train(keys: jax.Array, x: np.ndarray, module: nn.Module, quantizer: Quantize
     return learners, History(curves, shown / sum(seconds[1:]) if seconds[1:] else float("nan"))
 
 
-def pieces(x: np.ndarray, seeds: int, batch: int, learn: Learning) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """Examples and, for every call, places in them `[S, every, B]`. All examples, if they fit the device, else those of the call."""
+def pieces(
+    x: np.ndarray, seeds: int, batch: int, learn: Learning
+) -> Iterator[tuple[jax.Array, jax.Array]]:
+    """Examples and, for every call, places in them `[S, every, B]`. All examples, if they fit the
+    device, else those of the call.
+    """
     resident = jnp.asarray(x) if x.nbytes <= learn.resident_gib * 2**30 else None
     rng = np.random.default_rng(1)
     for _ in range(learn.steps // learn.every):
@@ -126,16 +172,28 @@ def pieces(x: np.ndarray, seeds: int, batch: int, learn: Learning) -> Iterator[t
         if resident is not None:
             yield resident, jnp.asarray(places)
         else:
-            yield jnp.asarray(x[places.reshape(-1)]), jnp.arange(places.size, dtype=jnp.int32).reshape(places.shape)
+            yield (
+                jnp.asarray(x[places.reshape(-1)]),
+                jnp.arange(places.size, dtype=jnp.int32).reshape(places.shape),
+            )
 
 
 @functools.partial(jax.jit, static_argnames=("module", "quantizer", "learn"), donate_argnums=0)
-def _call(learners: Learner, keys: jax.Array, source, module: nn.Module, quantizer: Quantizer, learn: Learning):
+def _call(
+    learners: Learner,
+    keys: jax.Array,
+    source,
+    module: nn.Module,
+    quantizer: Quantizer,
+    learn: Learning,
+):
     """`every` updates of every seed, and the means of what was seen."""
     x, places = source
 
     def one(learner, key, rows):
-        body = lambda carry, both: update(carry, as_shares(x[both[0]]), both[1], module, quantizer, learn)
+        def body(carry, both):
+            return update(carry, as_shares(x[both[0]]), both[1], module, quantizer, learn)
+
         learner, seen = jax.lax.scan(body, learner, (rows, jax.random.split(key, rows.shape[0])))
         return learner, jax.tree.map(lambda a: a.mean(0), seen)
 

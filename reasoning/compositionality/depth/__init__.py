@@ -1,6 +1,12 @@
-"""How deep is a function? Predictors from the function, or from a network that was trained on it."""
+"""How deep is a function? Predictors from the function, or from a network that was
+trained on it.
+"""
 
-from reasoning.compositionality.depth.interaction import depth_by_inputs, interactions, predict_by_interactions
+from reasoning.compositionality.depth.interaction import (
+    depth_by_inputs,
+    interactions,
+    predict_by_interactions,
+)
 from reasoning.compositionality.depth.predict import MOST_INPUTS, Prediction, predict_depth
 from reasoning.compositionality.depth.separability import separability
 from reasoning.compositionality.depth.tree import Tree

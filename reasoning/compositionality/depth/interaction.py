@@ -21,17 +21,22 @@ class ByInteractions(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=("f", "inputs", "count"))
-def interactions(f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0, count: int = 512) -> jax.Array:
+def interactions(
+    f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0, count: int = 512
+) -> jax.Array:
     """Mean |d2f / dx_i dx_j| of `f: [n] -> []` over a box: `[n, n]` with zero diagonal."""
     x = jax.random.uniform(jax.random.key(seed), (count, inputs), minval=low, maxval=high)
     mixed = jnp.abs(jax.vmap(jax.hessian(f))(x)).mean(0)
     return mixed * (1 - jnp.eye(inputs))
 
 
-def predict_by_interactions(f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0) -> ByInteractions:
+def predict_by_interactions(
+    f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0
+) -> ByInteractions:
     """Depth of the hierarchy that average linkage finds in the interaction graph.
 
-    That is the height of its dendrogram: log2 n for a balanced tree of equal parts, n - 1 for a chain. Our choice; it is a heuristic: it
+    That is the height of its dendrogram: log2 n for a balanced tree of equal parts, n - 1 for a
+      chain. Our choice; it is a heuristic: it
     sees which inputs interact strongly, not whether they act through one number.
     """
     matrix = np.asarray(interactions(f, inputs, low, high, seed))

@@ -9,7 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
-from reasoning.compositionality.depth.separability import INSIDE, OUTSIDE, influence_of_output, scores_of_output
+from reasoning.compositionality.depth.separability import (
+    INSIDE,
+    OUTSIDE,
+    influence_of_output,
+    scores_of_output,
+)
 from reasoning.compositionality.depth.tree import Tree, join, leaf
 
 MOST_INPUTS = 24
@@ -28,36 +33,54 @@ class Prediction(NamedTuple):
     layers: int
     """Hidden layers of a network: `layers_per_node * depth`."""
     ambiguous: bool
-    """Overlapping sets of inputs are separable (sums and products are): many trees fit, and this is one of least depth."""
+    """Overlapping sets of inputs are separable (sums and products are): many trees fit, and this is
+    one of least depth.
+    """
     trees: tuple[Tree | None, ...]
     """Per output; None for a constant."""
     ignored: tuple[int, ...]
     """Inputs without influence on any output."""
     left_over: int
-    """Groups that the root of some output had to take together since nothing separated, at most; 2 or less is a complete tree."""
+    """Groups that the root of some output had to take together since nothing separated, at most; 2
+    or less is a complete tree.
+    """
     nearest: float
-    """The least distance of any decisive score from the threshold: small values mean a doubtful answer."""
+    """The least distance of any decisive score from the threshold: small values mean a doubtful
+    answer.
+    """
 
 
 def predict_depth(
-    f: Callable, inputs: int, *, data=None, low=-1.0, high=1.0, tolerance: float = EXACT, most_arity: int = 3, layers_per_node: int = 1,
-    seed: int = 0, negligible: float = 1e-2, draws: tuple[int, int] = (INSIDE, OUTSIDE),
-) -> Prediction:  # fmt: skip
+    f: Callable,
+    inputs: int,
+    *,
+    data=None,
+    low=-1.0,
+    high=1.0,
+    tolerance: float = EXACT,
+    most_arity: int = 3,
+    layers_per_node: int = 1,
+    seed: int = 0,
+    negligible: float = 1e-2,
+    draws: tuple[int, int] = (INSIDE, OUTSIDE),
+) -> Prediction:
     """Predict the depth of a function from its gradients.
 
-    Groups begin as single inputs. Repeat: of all pairs of groups those with s > 1 - tolerance are merged, shallowest first; if there are
-    none, triples and so on; if nothing separates, all that remain are one node.
+    Groups begin as single inputs. Repeat: of all pairs of groups those with s > 1 - tolerance are
+    merged, shallowest first; if there are none, triples and so on; if nothing separates, all that
+    remain are one node.
 
     Args:
-      f: `x [n] -> [] or [m]`, differentiable by JAX; with `data`, `f(data, x)`, and calls with other data of the same shapes (another
-        trained network) need no new compilation.
+      f: `x [n] -> [] or [m]`, differentiable by JAX; with `data`, `f(data, x)`, and calls with
+        other data of the same shapes (another trained network) need no new compilation.
       inputs: n, at most `MOST_INPUTS`.
       data: parameters of f.
       low: end of the box of inputs, a number or `[n]`.
       high: the other.
       tolerance: how far s may be below 1: `EXACT` for functions, `TRAINED` for networks.
       most_arity: largest subsets that are tried, in groups, at least 2.
-      layers_per_node: layers that a network needs for one node: 1 if a node is one unit, 2 if it needs a hidden layer.
+      layers_per_node: layers that a network needs for one node: 1 if a node is one unit, 2 if it
+        needs a hidden layer.
       seed: of the draws.
       negligible: inputs with an influence below this share of the largest are ignored.
       draws: of x_A and x_B.
@@ -67,7 +90,8 @@ def predict_depth(
     """
     if not 1 <= inputs <= MOST_INPUTS:
         raise Refusal(
-            f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some of them, or group them"
+            f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some "
+            "of them, or group them"
         )
     if most_arity < 2:
         raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
@@ -75,39 +99,63 @@ def predict_depth(
         raise Refusal(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
     low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
     if not bool((jnp.isfinite(low) & jnp.isfinite(high) & (low < high)).all()):
-        raise Refusal(f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and both finite")
+        raise Refusal(
+            f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and "
+            "both finite"
+        )
     call = _standard(f, data)
     outputs = _outputs(call, data, inputs)
     key = jax.random.key(seed)
-    felt = np.stack([np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)])
+    felt = np.stack(
+        [np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)]
+    )
     if not np.isfinite(felt).all():
         output, wrong = np.argwhere(~np.isfinite(felt))[0]
         raise Refusal(
-            f"the derivative of output {output} with respect to input {wrong} is not finite in the box: narrow it with low and high"
+            f"the derivative of output {output} with respect to input {wrong} is not finite in the "
+            "box: narrow it with low and high"
         )
     found = []
     for output, strength in enumerate(felt):
-        alive = [i for i in range(inputs) if strength[i] > negligible * strength.max()] if strength.max() > 1e-9 else []
-        score = lambda subsets, o=output: np.asarray(scores_of_output(call, data, o, key, jnp.asarray(subsets), low, high, draws))
+        alive = (
+            [i for i in range(inputs) if strength[i] > negligible * strength.max()]
+            if strength.max() > 1e-9
+            else []
+        )
+
+        def score(subsets, o=output):
+            return np.asarray(
+                scores_of_output(call, data, o, key, jnp.asarray(subsets), low, high, draws)
+            )
+
         found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, most_arity))
     depth = max(tree.depth if tree else 0 for tree, *_ in found)
     used = {i for tree, *_ in found if tree for i in tree.inputs}
     return Prediction(
-        depth, layers_per_node * depth, any(a for _, a, *_ in found), tuple(tree for tree, *_ in found),
-        tuple(i for i in range(inputs) if i not in used), max(left for *_, left, _ in found), min(near for *_, near in found),
-    )  # fmt: skip
+        depth,
+        layers_per_node * depth,
+        any(a for _, a, *_ in found),
+        tuple(tree for tree, *_ in found),
+        tuple(i for i in range(inputs) if i not in used),
+        max(left for *_, left, _ in found),
+        min(near for *_, near in found),
+    )
 
 
 _WRAPPED: dict[tuple[Callable, bool], Callable] = {}
 
 
 def _standard(f, data) -> Callable:
-    """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found again."""
+    """`(data, x) -> [m]`; the same object for the same f, so that compiled programs are found
+    again.
+    """
     alone = data is None
     if (f, alone) not in _WRAPPED:
         if len(_WRAPPED) > 64:
             _WRAPPED.clear()
-        _WRAPPED[f, alone] = (lambda _, x: jnp.atleast_1d(f(x))) if alone else (lambda d, x: jnp.atleast_1d(f(d, x)))
+        _WRAPPED[f, alone] = (
+            (lambda _, x: jnp.atleast_1d(f(x))) if alone else (lambda d, x: jnp.atleast_1d(f(d, x)))
+        )
     return _WRAPPED[f, alone]
 
 
@@ -120,15 +168,18 @@ def _outputs(call, data, inputs) -> int:
         jax.errors.TracerBoolConversionError,
     ) as error:
         raise Refusal(
-            f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with jax.numpy, without if or float() on inputs"
+            f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with "
+            "jax.numpy, without if or float() on inputs"
         ) from error
     except Exception as error:  # whatever a user's function raises
         raise Refusal(
-            f"the function fails on an array of {inputs} inputs ({_first_line(error)}): correct it, or --inputs"
+            f"the function fails on an array of {inputs} inputs ({_first_line(error)}): correct "
+            "it, or --inputs"
         ) from error
     if len(result.shape) != 1 or not jnp.issubdtype(result.dtype, jnp.floating):
         raise Refusal(
-            f"the function returns an array of shape {result.shape} and type {result.dtype}: it must return one real number or a vector"
+            f"the function returns an array of shape {result.shape} and type {result.dtype}: it "
+            "must return one real number or a vector"
         )
     _check_reads(call, data, inputs)
     return result.shape[0]
@@ -139,7 +190,9 @@ def _check_reads(call, data, inputs) -> None:
     try:
         call(data, np.zeros(inputs, np.float32))
     except IndexError as error:
-        raise Refusal(f"the function reads more than {inputs} inputs ({_first_line(error)}): correct --inputs") from error
+        raise Refusal(
+            f"the function reads more than {inputs} inputs ({_first_line(error)}): correct --inputs"
+        ) from error
     except Exception:  # what works on JAX arrays alone; indices were not what failed
         return
 
@@ -149,7 +202,9 @@ def _first_line(error: Exception) -> str:
 
 
 def _grow(groups: list[Tree], score: Callable, inputs: int, tolerance: float, most: int):
-    """`(tree or None, ambiguous, groups left over at the root, nearest score to the threshold)` of one output."""
+    """`(tree or None, ambiguous, groups left over at the root, nearest score to the threshold)` of
+    one output.
+    """
     ambiguous, nearest, rows = False, 1.0, _row_count(len(groups), most)
     if not groups:
         return None, False, 0, nearest
@@ -172,7 +227,11 @@ def _grow(groups: list[Tree], score: Callable, inputs: int, tolerance: float, mo
 
 def _scored(groups, score, inputs, most, rows) -> list[tuple[float, tuple[int, ...]]]:
     """Scores of all subsets of 2 to `most` groups, always computed as the same number of rows."""
-    chosen = [c for size in range(2, min(most, len(groups) - 1) + 1) for c in combinations(range(len(groups)), size)]
+    chosen = [
+        c
+        for size in range(2, min(most, len(groups) - 1) + 1)
+        for c in combinations(range(len(groups)), size)
+    ]
     subsets = np.zeros((rows, inputs), bool)
     for row, members in enumerate(chosen):
         subsets[row, [i for m in members for i in groups[m].inputs]] = True
@@ -181,13 +240,21 @@ def _scored(groups, score, inputs, most, rows) -> list[tuple[float, tuple[int, .
 
 def _row_count(groups: int, most: int) -> int:
     """Subsets of the first round, which has the most, rounded up to a multiple of 8."""
-    count = sum(len(list(combinations(range(groups), size))) for size in range(2, min(most, max(groups - 1, 2)) + 1))
+    count = sum(
+        len(list(combinations(range(groups), size)))
+        for size in range(2, min(most, max(groups - 1, 2)) + 1)
+    )
     return -(-max(count, 1) // 8) * 8
 
 
 def _merge(groups, good) -> list[Tree]:
-    """Merge disjoint separable sets, shallowest first, then the best separated; sets that overlap an earlier one wait."""
-    depth = lambda chosen: sorted((groups[m].depth for m in chosen), reverse=True)
+    """Merge disjoint separable sets, shallowest first, then the best separated; sets that overlap
+    an earlier one wait.
+    """
+
+    def depth(chosen):
+        return sorted((groups[m].depth for m in chosen), reverse=True)
+
     taken: set[int] = set()
     new = []
     for s, chosen in sorted(good, key=lambda item: (depth(item[1]), -item[0])):

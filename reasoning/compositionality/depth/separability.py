@@ -1,6 +1,8 @@
-"""Does a set of inputs act through one number? The condition of Leontief and Sono, measured by gradients.
+"""Does a set of inputs act through one number? The condition of Leontief and Sono, measured by
+gradients.
 
-f(x_A, x_B) = F(g(x_A), x_B) with a scalar g if and only if the direction of the gradient over x_A, at a fixed x_A, does not depend on x_B.
+f(x_A, x_B) = F(g(x_A), x_B) with a scalar g if and only if the direction of the gradient over x_A,
+at a fixed x_A, does not depend on x_B.
 """
 
 import functools
@@ -16,12 +18,17 @@ AT_ONCE = 128
 
 
 def separability(
-    f: Callable, key: jax.Array, subsets: jax.Array, low: jax.Array, high: jax.Array, draws=(INSIDE, OUTSIDE)
+    f: Callable,
+    key: jax.Array,
+    subsets: jax.Array,
+    low: jax.Array,
+    high: jax.Array,
+    draws=(INSIDE, OUTSIDE),
 ) -> jax.Array:
     """s(A) in [0, 1] for many subsets of inputs, 1 where they act through one number.
 
-    s(A) = sum |g . g'| / sum |g| |g'| over pairs of gradients g, g' over x_A at the same x_A and different x_B: the mean modulus of their
-    cosine, weighted with their lengths.
+    s(A) = sum |g . g'| / sum |g| |g'| over pairs of gradients g, g' over x_A at the same x_A and
+    different x_B: the mean modulus of their cosine, weighted with their lengths.
 
     Args:
       f: `[n] -> []`, differentiable.
@@ -33,7 +40,10 @@ def separability(
     """
     inside, outside = draws
     keys = jax.random.split(key)
-    box = lambda k, count: low[None, :] + (high - low)[None, :] * jax.random.uniform(k, (count, low.shape[0]))
+
+    def box(k, count):
+        return low[None, :] + (high - low)[None, :] * jax.random.uniform(k, (count, low.shape[0]))
+
     xa, xb = box(keys[0], inside), box(keys[1], outside)
     slope = jax.vmap(jax.vmap(jax.grad(f)))
 
@@ -49,15 +59,23 @@ def separability(
     return jax.lax.map(one, subsets, batch_size=min(AT_ONCE, subsets.shape[0]))
 
 
-def influence(f: Callable, key: jax.Array, low: jax.Array, high: jax.Array, count: int = 256) -> jax.Array:
-    """Root mean square of the derivative with respect to every input, times the side of the box, `[n]`."""
+def influence(
+    f: Callable, key: jax.Array, low: jax.Array, high: jax.Array, count: int = 256
+) -> jax.Array:
+    """Root mean square of the derivative with respect to every input, times the side of the box,
+    `[n]`.
+    """
     x = low[None, :] + (high - low)[None, :] * jax.random.uniform(key, (count, low.shape[0]))
     return jnp.sqrt((jax.vmap(jax.grad(f))(x) ** 2).mean(0)) * (high - low)
 
 
 @functools.partial(jax.jit, static_argnames=("f", "draws"))
-def scores_of_output(f: Callable, data, output, key, subsets, low, high, draws=(INSIDE, OUTSIDE)) -> jax.Array:
-    """`separability` of one output of `f(data, x) -> [m]`; `data` and `output` are traced, so one program serves all networks."""
+def scores_of_output(
+    f: Callable, data, output, key, subsets, low, high, draws=(INSIDE, OUTSIDE)
+) -> jax.Array:
+    """`separability` of one output of `f(data, x) -> [m]`; `data` and `output` are traced, so one
+    program serves all networks.
+    """
     return separability(lambda x: f(data, x)[output], key, subsets, low, high, draws)
 
 

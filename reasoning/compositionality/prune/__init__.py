@@ -1,10 +1,12 @@
-"""Pruning as a gradient transformation of optax, for any Flax model: by similarity of activations, and by the usual baselines.
+"""Pruning as a gradient transformation of optax, for any Flax model: by similarity of activations,
+and by the usual baselines.
 
     tx = similarity_pruning(optax.adam(1e-3), density=0.25, schedule=OneShot(at=1000))
     state = tx.init(params)
     updates, state = tx.update(grads, state, params, activations=capture(module.apply, params, x))
 
-`state.masks` is a tree like the parameters. `activations` may be left out of every step in which no mask is due.
+`state.masks` is a tree like the parameters. `activations` may be left out of every step in which no
+mask is due.
 """
 
 from reasoning.compositionality.prune.baselines import (

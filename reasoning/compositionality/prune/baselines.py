@@ -1,4 +1,6 @@
-"""The other prunings, each in the shape of `similarity_pruning`: `f(inner, density=..., schedule=..., distribution=...)`."""
+"""The other prunings, each in the shape of `similarity_pruning`: `f(inner, density=...,
+schedule=..., distribution=...)`.
+"""
 
 import functools
 from typing import Any
@@ -11,16 +13,37 @@ from jaxrl.train.errors import Refusal
 from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.prune.distributions import Distribution
 from reasoning.compositionality.prune.grow import growing, random_masks
-from reasoning.compositionality.prune.kernels import Prunable, check_same_tree, kernels, weights_only
-from reasoning.compositionality.prune.schedules import AT_ONCE, LATER, OFTEN, Never, OneShot, Periodic
+from reasoning.compositionality.prune.kernels import (
+    Prunable,
+    check_same_tree,
+    kernels,
+    weights_only,
+)
+from reasoning.compositionality.prune.schedules import (
+    AT_ONCE,
+    LATER,
+    OFTEN,
+    Never,
+    OneShot,
+    Periodic,
+)
 from reasoning.compositionality.prune.transform import Look, Renewal, Rewind, by_scores, pruning
 
 
 def _scored(
-    score, inner: optax.GradientTransformation, *, density: float = 0.25, schedule=AT_ONCE, distribution: Distribution = "fan_in",
-    rewind: Rewind = "none", prunable: Prunable = weights_only, seed: int = 0,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
-    return pruning(inner, by_scores(score, distribution), density, schedule, prunable, rewind, seed=seed)
+    score,
+    inner: optax.GradientTransformation,
+    *,
+    density: float = 0.25,
+    schedule=AT_ONCE,
+    distribution: Distribution = "fan_in",
+    rewind: Rewind = "none",
+    prunable: Prunable = weights_only,
+    seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:
+    return pruning(
+        inner, by_scores(score, distribution), density, schedule, prunable, rewind, seed=seed
+    )
 
 
 magnitude_pruning = functools.partial(_scored, scoring.magnitude)
@@ -31,9 +54,17 @@ random_pruning = functools.partial(_scored, scoring.random)
 """Keeps weights at random."""
 
 
-def snip(inner, *, density: float = 0.25, distribution: Distribution = "global", prunable: Prunable = weights_only):
+def snip(
+    inner,
+    *,
+    density: float = 0.25,
+    distribution: Distribution = "global",
+    prunable: Prunable = weights_only,
+):
     """SNIP (Lee et al. 2019): saliency in the very first update, before any training."""
-    return saliency_pruning(inner, density=density, schedule=OneShot(0), distribution=distribution, prunable=prunable)
+    return saliency_pruning(
+        inner, density=density, schedule=OneShot(0), distribution=distribution, prunable=prunable
+    )
 
 
 def lottery_ticket(
@@ -45,16 +76,21 @@ def lottery_ticket(
     distribution: Distribution = "global",
     prunable: Prunable = weights_only,
 ):
-    """Iterative magnitude pruning (Frankle and Carbin 2019): `rounds` times train for `length` updates, prune, and rewind.
+    """Iterative magnitude pruning (Frankle and Carbin 2019): `rounds` times train for `length`
+    updates, prune, and rewind.
 
     The density falls geometrically from round to round.
     """
     if rounds < 1 or length < 1:
         raise Refusal(f"rounds is {rounds} and length {length}: both must be at least 1")
     return magnitude_pruning(
-        inner, density=density, schedule=_Geometric(length, rounds * length, length), distribution=distribution, rewind="init",
+        inner,
+        density=density,
+        schedule=_Geometric(length, rounds * length, length),
+        distribution=distribution,
+        rewind="init",
         prunable=prunable,
-    )  # fmt: skip
+    )
 
 
 class _Geometric(Periodic):
@@ -66,25 +102,60 @@ class _Geometric(Periodic):
 
 
 def rigl(
-    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
-    prunable: Prunable = weights_only, seed: int = 0,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
-    """RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the largest gradient grown."""
+    inner,
+    *,
+    density: float = 0.25,
+    schedule=OFTEN,
+    distribution: Distribution = "erk",
+    drop: float = 0.3,
+    prunable: Prunable = weights_only,
+    seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:
+    """RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the
+    largest gradient grown.
+    """
     rule = growing("gradient", drop, schedule.stop)
-    return pruning(inner, rule, density, schedule, prunable, begin=random_masks(density, distribution), seed=seed)
+    return pruning(
+        inner,
+        rule,
+        density,
+        schedule,
+        prunable,
+        begin=random_masks(density, distribution),
+        seed=seed,
+    )
 
 
 def set_pruning(
-    inner, *, density: float = 0.25, schedule=OFTEN, distribution: Distribution = "erk", drop: float = 0.3,
-    prunable: Prunable = weights_only, seed: int = 0,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    inner,
+    *,
+    density: float = 0.25,
+    schedule=OFTEN,
+    distribution: Distribution = "erk",
+    drop: float = 0.3,
+    prunable: Prunable = weights_only,
+    seed: int = 0,
+) -> optax.GradientTransformationExtraArgs:
     """SET (Mocanu et al. 2018): as RigL, but grown at random."""
     rule = growing("random", drop, schedule.stop)
-    return pruning(inner, rule, density, schedule, prunable, begin=random_masks(density, distribution), seed=seed)
+    return pruning(
+        inner,
+        rule,
+        density,
+        schedule,
+        prunable,
+        begin=random_masks(density, distribution),
+        seed=seed,
+    )
 
 
 def static_random(
-    inner, *, density: float = 0.25, distribution: Distribution = "erk", prunable: Prunable = weights_only, seed: int = 0
+    inner,
+    *,
+    density: float = 0.25,
+    distribution: Distribution = "erk",
+    prunable: Prunable = weights_only,
+    seed: int = 0,
 ):
     """Random masks from the beginning, which stay."""
     return pruning(
@@ -104,23 +175,43 @@ def _as_they_are(look: Look) -> Renewal:
 
 
 def l1_pruning(
-    inner, *, density: float = 0.25, strength: float = 1e-4, schedule=LATER, distribution: Distribution = "fan_in",
+    inner,
+    *,
+    density: float = 0.25,
+    strength: float = 1e-4,
+    schedule=LATER,
+    distribution: Distribution = "fan_in",
     prunable: Prunable = weights_only,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+) -> optax.GradientTransformationExtraArgs:
     """An L1 penalty on the kernels until the masks are due, which keep the largest weights."""
-    penalty = optax.GradientTransformation(lambda params: (), lambda g, s, p: (_with_penalty(g, p, strength, prunable), s))
+    penalty = optax.GradientTransformation(
+        lambda params: (), lambda g, s, p: (_with_penalty(g, p, strength, prunable), s)
+    )
     return magnitude_pruning(
-        optax.chain(penalty, inner), density=density, schedule=schedule, distribution=distribution, prunable=prunable
+        optax.chain(penalty, inner),
+        density=density,
+        schedule=schedule,
+        distribution=distribution,
+        prunable=prunable,
     )
 
 
 def _with_penalty(grads, params, strength, prunable):
     chosen = kernels(params, prunable)
-    leaf = lambda path, g, p: g + strength * jnp.sign(p) if "/".join(str(getattr(k, "key", k)) for k in path) in chosen else g
+
+    def leaf(path, g, p):
+        return (
+            g + strength * jnp.sign(p)
+            if "/".join(str(getattr(k, "key", k)) for k in path) in chosen
+            else g
+        )
+
     return jax.tree_util.tree_map_with_path(leaf, grads, params)
 
 
-def oracle_pruning(inner, masks: Any, *, prunable: Prunable = weights_only) -> optax.GradientTransformationExtraArgs:
+def oracle_pruning(
+    inner, masks: Any, *, prunable: Prunable = weights_only
+) -> optax.GradientTransformationExtraArgs:
     """Given masks from the beginning, a tree like the parameters.
 
     Raises:

@@ -15,12 +15,18 @@ from reasoning.compositionality.prune.patches import patches, window_of
 
 
 def capture(
-    apply: Callable, params: Any, *arguments, after: Callable | None = None, axis_name: str | None = None, **options
+    apply: Callable,
+    params: Any,
+    *arguments,
+    after: Callable | None = None,
+    axis_name: str | None = None,
+    **options,
 ) -> dict[str, Any]:
     """Statistics of every linear and convolution layer, keyed as the parameters.
 
     Args:
-      apply: a Flax module's `apply`, or any function of `({"params": params}, *arguments)` that calls Flax modules.
+      apply: a Flax module's `apply`, or any function of `({"params": params}, *arguments)` that
+        calls Flax modules.
       params: of the model.
       arguments: a probe batch; some hundred examples do.
       after: activation function after the layers, for the score "edge"; without, sums are compared.
@@ -28,8 +34,9 @@ def capture(
       options: of `apply`, such as method="encode".
 
     Returns:
-      {"path/kernel": Moments, "path/inputs": covariance of the inputs `[I, I]`} for every layer whose kernel and input are known. Layers
-      that are called several times are averaged. Under jit or not.
+      {"path/kernel": Moments, "path/inputs": covariance of the inputs `[I, I]`} for every layer
+      whose kernel and input are known. Layers that are called several times are averaged. Under jit
+      or not.
 
     Raises:
       Refusal: nothing was captured.
@@ -44,20 +51,28 @@ def capture(
             rows = layer_inputs(context.module, arguments[0], chosen[name].shape)
             if rows is not None:
                 sums = result.reshape(-1, result.shape[-1]).astype(jnp.float32)
-                calls.setdefault(name, []).append(Activation(rows, sums, None if after is None else after(sums)))
+                calls.setdefault(name, []).append(
+                    Activation(rows, sums, None if after is None else after(sums))
+                )
         return result
 
     with nn.intercept_methods(watch):
         apply({"params": params}, *arguments, **options)
     if not calls:
-        raise Refusal("nothing was captured: no linear layer or convolution that can be read was called on this batch")
+        raise Refusal(
+            "nothing was captured: no linear layer or convolution that can be read was called on "
+            "this batch"
+        )
     found: dict[str, Any] = {}
     for name, several in calls.items():
         try:
-            found[name], found[name.removesuffix("kernel") + "inputs"] = _statistics(several, axis_name)
+            found[name], found[name.removesuffix("kernel") + "inputs"] = _statistics(
+                several, axis_name
+            )
         except jax.errors.UnexpectedTracerError as error:
             raise Refusal(
-                f"{name} is called inside nn.jit, nn.remat or another transformation, out of which its inputs cannot be taken: "
+                f"{name} is called inside nn.jit, nn.remat or another transformation, out of which "
+                "its inputs cannot be taken: "
                 "capture from the same model without it"
             ) from error
     return found
@@ -72,7 +87,9 @@ def _statistics(several: list[Activation], axis_name: str | None) -> tuple[Momen
 
 
 def layer_inputs(module: nn.Module, x: jax.Array, kernel: tuple[int, ...]) -> jax.Array | None:
-    """What a kernel is multiplied with, `[N, I]`: features of a linear layer, patches of a convolution; None for other layers."""
+    """What a kernel is multiplied with, `[N, I]`: features of a linear layer, patches of a
+    convolution; None for other layers.
+    """
     x = x.astype(jnp.float32)
     if len(kernel) == 2 and x.shape[-1] == kernel[0]:
         return x.reshape(-1, kernel[0])

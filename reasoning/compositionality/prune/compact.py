@@ -1,4 +1,6 @@
-"""From masks to a smaller dense network: units that nothing reaches or reads are removed, and the function stays the same."""
+"""From masks to a smaller dense network: units that nothing reaches or reads are removed, and the
+function stays the same.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,10 +20,13 @@ class Layer(NamedTuple):
     """`[J]`."""
 
 
-def compact(layers: list[Layer], masks: list[np.ndarray], activation: Callable = jnp.tanh) -> list[Layer]:
+def compact(
+    layers: list[Layer], masks: list[np.ndarray], activation: Callable = jnp.tanh
+) -> list[Layer]:
     """Remove hidden units without a live path; pruned weights of the units that stay are zero.
 
-    Units that nothing reaches are constants: `activation(bias)` times their outgoing weights goes to the bias above.
+    Units that nothing reaches are constants: `activation(bias)` times their outgoing weights goes
+      to the bias above.
 
     Args:
       layers: a chain of linear layers with `activation` between them.
@@ -34,10 +39,15 @@ def compact(layers: list[Layer], masks: list[np.ndarray], activation: Callable =
     Raises:
       Refusal: masks of other shapes.
     """
-    wrong = [i for i, (layer, mask) in enumerate(zip(layers, masks, strict=False)) if layer.kernel.shape != mask.shape]
+    wrong = [
+        i
+        for i, (layer, mask) in enumerate(zip(layers, masks, strict=False))
+        if layer.kernel.shape != mask.shape
+    ]
     if wrong or len(layers) != len(masks):
         raise Refusal(
-            f"the masks are of another network: {len(masks)} for {len(layers)} layers, layer {wrong[0] if wrong else '-'} differs"
+            f"the masks are of another network: {len(masks)} for {len(layers)} layers, layer "
+            f"{wrong[0] if wrong else '-'} differs"
         )
     kept = [
         Layer(np.asarray(layer.kernel) * np.asarray(mask), np.asarray(layer.bias))
@@ -48,7 +58,11 @@ def compact(layers: list[Layer], masks: list[np.ndarray], activation: Callable =
     found: list[Layer] = []
     for layer in reversed(kept):
         narrowed = Layer(layer.kernel[:, needed], layer.bias[needed])
-        needed = (narrowed.kernel != 0).any(1) if layer is not kept[0] else np.ones(len(layer.kernel), bool)
+        needed = (
+            (narrowed.kernel != 0).any(1)
+            if layer is not kept[0]
+            else np.ones(len(layer.kernel), bool)
+        )
         found.append(Layer(narrowed.kernel[needed], narrowed.bias))
     return found[::-1]
 
@@ -60,5 +74,7 @@ def _fold_constants(layers: list[Layer], activation) -> list[Layer]:
         below = found[-1]
         constant = ~(below.kernel != 0).any(0)
         value = np.where(constant, np.asarray(activation(jnp.asarray(below.bias))), 0.0)
-        found.append(Layer(np.where(constant[:, None], 0.0, layer.kernel), layer.bias + value @ layer.kernel))
+        found.append(
+            Layer(np.where(constant[:, None], 0.0, layer.kernel), layer.bias + value @ layer.kernel)
+        )
     return found

@@ -1,7 +1,8 @@
 """From scores to masks: how a density is spread over layers and units.
 
-Scores are a dictionary of kernels `[..., J]`, J units. Ties go to the lower flat index. Densities may be traced, so one program serves all.
-`present` says, per kernel, whether it counts (a traced bool; all by default): kernels that do not are kept whole and take no share.
+Scores are a dictionary of kernels `[..., J]`, J units. Ties go to the lower flat index. Densities
+may be traced, so one program serves all. `present` says, per kernel, whether it counts (a traced
+bool; all by default): kernels that do not are kept whole and take no share.
 """
 
 from collections.abc import Callable
@@ -17,11 +18,15 @@ Distribution = Literal["fan_in", "uniform", "erk", "global"]
 
 
 SHORT = 32
-"""Lengths up to which places are counted by comparing all pairs: many tiny sorts are slow (measured: half of a renewal's time)."""
+"""Lengths up to which places are counted by comparing all pairs: many tiny sorts are slow
+(measured: half of a renewal's time).
+"""
 
 
 def ranks(scores: jax.Array, axis: int = 0) -> jax.Array:
-    """Place of every score in descending order along an axis, 0 for the highest, ties by index, NaN last: int32."""
+    """Place of every score in descending order along an axis, 0 for the highest, ties by index, NaN
+    last: int32.
+    """
     scores = jnp.where(jnp.isnan(scores), -jnp.inf, scores)
     if scores.shape[axis] <= SHORT:
         rows = jnp.moveaxis(scores, axis, 0)
@@ -68,7 +73,9 @@ def erk(scores: Scores, density: jax.Array, present: dict | None = None) -> Scor
 def global_(scores: Scores, density: jax.Array, present: dict | None = None) -> Scores:
     """The best of all kernels together; the best of each is always kept."""
     counts = {name: _counts(present, name) for name in scores}
-    flat = jnp.concatenate([jnp.where(counts[name], s.reshape(-1), -jnp.inf) for name, s in scores.items()])
+    flat = jnp.concatenate(
+        [jnp.where(counts[name], s.reshape(-1), -jnp.inf) for name, s in scores.items()]
+    )
     total = sum(jnp.where(counts[name], s.size, 0) for name, s in scores.items())
     kept, found, start = ranks(flat) < number(density, total), {}, 0
     for name, s in scores.items():
@@ -78,13 +85,19 @@ def global_(scores: Scores, density: jax.Array, present: dict | None = None) -> 
     return _kept(found, present)
 
 
-def erk_densities(shapes: dict[str, tuple[int, ...]], density: jax.Array, present: dict | None = None) -> dict[str, jax.Array]:
-    """Erdős-Rényi-Kernel (Mocanu et al. 2018, Evci et al. 2020): density of a kernel in proportion to sum(shape) / prod(shape).
+def erk_densities(
+    shapes: dict[str, tuple[int, ...]], density: jax.Array, present: dict | None = None
+) -> dict[str, jax.Array]:
+    """Erdős-Rényi-Kernel (Mocanu et al. 2018, Evci et al. 2020): density of a kernel in proportion
+    to sum(shape) / prod(shape).
 
-    Kernels that would get more than all their weights are kept whole, and the others share the rest.
+    Kernels that would get more than all their weights are kept whole, and the others share the
+    rest.
     """
     names = list(shapes)
-    size = jnp.stack([jnp.where(_counts(present, n), _size(shapes[n]), 0) for n in names]).astype(jnp.float32)
+    size = jnp.stack([jnp.where(_counts(present, n), _size(shapes[n]), 0) for n in names]).astype(
+        jnp.float32
+    )
     raw = jnp.asarray([sum(shapes[n]) / _size(shapes[n]) for n in names], jnp.float32)
     whole, wanted = jnp.zeros(len(names), bool), density * size.sum()
     for _ in names:
@@ -95,14 +108,22 @@ def erk_densities(shapes: dict[str, tuple[int, ...]], density: jax.Array, presen
     return dict(zip(names, found, strict=True))
 
 
-DISTRIBUTIONS: dict[str, Callable] = {"fan_in": fan_in, "uniform": uniform, "erk": erk, "global": global_}
+DISTRIBUTIONS: dict[str, Callable] = {
+    "fan_in": fan_in,
+    "uniform": uniform,
+    "erk": erk,
+    "global": global_,
+}
 
 
-def masks_from_scores(scores: Scores, density: jax.Array | float, distribution: Distribution = "fan_in", present=None) -> Scores:
+def masks_from_scores(
+    scores: Scores, density: jax.Array | float, distribution: Distribution = "fan_in", present=None
+) -> Scores:
     """Masks (bool) like the scores.
 
     Raises:
-      Refusal: an unknown distribution, or a density (if it is a number) outside (0, 1] or so small that a kernel would be empty.
+      Refusal: an unknown distribution, or a density (if it is a number) outside (0, 1] or so small
+        that a kernel would be empty.
     """
     if distribution not in DISTRIBUTIONS:
         raise Refusal(f"distribution is {distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}")
@@ -119,7 +140,8 @@ def check_density(density: float, shapes: dict[str, tuple[int, ...]]) -> None:
     if smallest is not None and density * _size(shapes[smallest]) < 1:
         least = 1 / _size(shapes[smallest])
         raise Refusal(
-            f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: choose at least {least:.2g}"
+            f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: "
+            f"choose at least {least:.2g}"
         )
 
 

@@ -9,10 +9,14 @@ from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distri
 from reasoning.compositionality.prune.transform import Look, Renewal, Rule
 
 
-def drop_and_grow(mask: jax.Array, weight: jax.Array, growth: jax.Array, share: jax.Array) -> jax.Array:
-    """Drop the weakest `share` of a kernel's active weights, and grow as many of the others by `growth`; bool like `mask`.
+def drop_and_grow(
+    mask: jax.Array, weight: jax.Array, growth: jax.Array, share: jax.Array
+) -> jax.Array:
+    """Drop the weakest `share` of a kernel's active weights, and grow as many of the others by
+    `growth`; bool like `mask`.
 
-    The number of active weights stays. A weight that was just dropped may grow again if its growth is among the highest (as in RigL).
+    The number of active weights stays. A weight that was just dropped may grow again if its growth
+    is among the highest (as in RigL).
     """
     active, flat = mask.reshape(-1) > 0, lambda a: a.reshape(-1)
     count = active.sum()
@@ -23,7 +27,8 @@ def drop_and_grow(mask: jax.Array, weight: jax.Array, growth: jax.Array, share: 
 
 
 def growing(by: Literal["gradient", "random"], first_share: float, stop: int) -> Rule:
-    """RigL (by the modulus of the dense gradient, Evci et al. 2020) or SET (at random, Mocanu et al. 2018).
+    """RigL (by the modulus of the dense gradient, Evci et al. 2020) or SET (at random, Mocanu et
+    al. 2018).
 
     The share that moves falls as `first_share / 2 * (1 + cos(pi t / stop))`.
     """
@@ -44,7 +49,11 @@ def random_masks(density: float, distribution: Distribution):
     """Masks at random, for `pruning(begin=...)`: `(kernels, key) -> masks`."""
 
     def begin(chosen, key):
-        draw = lambda number, kernel: jax.random.uniform(jax.random.fold_in(key, number), kernel.shape)
-        return DISTRIBUTIONS[distribution]({n: draw(i, k) for i, (n, k) in enumerate(chosen.items())}, jnp.float32(density))
+        def draw(number, kernel):
+            return jax.random.uniform(jax.random.fold_in(key, number), kernel.shape)
+
+        return DISTRIBUTIONS[distribution](
+            {n: draw(i, k) for i, (n, k) in enumerate(chosen.items())}, jnp.float32(density)
+        )
 
     return begin

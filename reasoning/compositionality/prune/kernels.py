@@ -1,4 +1,6 @@
-"""Which leaves of a tree of parameters are pruned, and moving between trees and dictionaries of kernels by path."""
+"""Which leaves of a tree of parameters are pruned, and moving between trees and dictionaries of
+kernels by path.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,9 +36,14 @@ def kernels(tree: Any, prunable: Prunable = weights_only) -> dict[str, jax.Array
       Refusal: there are none.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
-    found = {path_name(p): leaf for p, leaf in leaves if prunable(tuple(path_name(p).split("/")), leaf)}
+    found = {
+        path_name(p): leaf for p, leaf in leaves if prunable(tuple(path_name(p).split("/")), leaf)
+    }
     if not found:
-        raise Refusal("nothing to prune: no leaf of the parameters is a kernel; pass prunable=any_matrix, or a rule of your own")
+        raise Refusal(
+            "nothing to prune: no leaf of the parameters is a kernel; pass prunable=any_matrix, or "
+            "a rule of your own"
+        )
     return found
 
 
@@ -61,11 +68,17 @@ def check_same_tree(masks: Any, params: Any) -> None:
     Raises:
       Refusal: naming the first leaf that differs.
     """
-    shapes = lambda tree: {path_name(p): jnp.shape(leaf) for p, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+    def shapes(tree):
+        return {
+            path_name(p): jnp.shape(leaf) for p, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        }
+
     ours, theirs = shapes(masks), shapes(params)
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name):
             raise Refusal(
-                f"the masks are of another tree: {name} is {ours.get(name, 'missing')} there and {theirs.get(name, 'missing')} in the "
+                f"the masks are of another tree: {name} is {ours.get(name, 'missing')} there and "
+                f"{theirs.get(name, 'missing')} in the "
                 "parameters; call init with these parameters"
             )

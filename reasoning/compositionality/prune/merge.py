@@ -1,4 +1,6 @@
-"""Node-level similarity: units of a layer with nearly the same map are merged into one, and the layer above is told."""
+"""Node-level similarity: units of a layer with nearly the same map are merged into one, and the
+layer above is told.
+"""
 
 import itertools
 from typing import Any, NamedTuple
@@ -23,12 +25,20 @@ class Merged(NamedTuple):
 
 
 def merge_layer(
-    mean: jax.Array, covariance: jax.Array, outgoing: jax.Array, bias: jax.Array, least: jax.Array, threshold: float, alive=None
+    mean: jax.Array,
+    covariance: jax.Array,
+    outgoing: jax.Array,
+    bias: jax.Array,
+    least: jax.Array,
+    threshold: float,
+    alive=None,
 ) -> Merged:
-    """Greedily merge the most similar pair of units while it has |r| >= threshold and more than `least` units are left.
+    """Greedily merge the most similar pair of units while it has |r| >= threshold and more than
+    `least` units are left.
 
-    The unit with the larger downstream saliency, sd * |outgoing|, stays; the other's outgoing weights are added to it with the slope of
-    the regression between them, and the rest of its mean goes to the bias.
+    The unit with the larger downstream saliency, sd * |outgoing|, stays; the other's outgoing
+    weights are added to it with the slope of the regression between them, and the rest of its mean
+    goes to the bias.
 
     Args:
       mean: of the units, `[W]`.
@@ -49,7 +59,10 @@ def merge_layer(
         alike = jnp.where(pairs, jnp.abs(r), -1.0)
         i, j = jnp.unravel_index(alike.argmax(), alike.shape)
         weight = sd * jnp.linalg.norm(state.outgoing, axis=1)
-        keep, drop = jnp.where(weight[i] >= weight[j], i, j), jnp.where(weight[i] >= weight[j], j, i)
+        keep, drop = (
+            jnp.where(weight[i] >= weight[j], i, j),
+            jnp.where(weight[i] >= weight[j], j, i),
+        )
         slope = r[keep, drop] * sd[drop] / jnp.maximum(sd[keep], 1e-12)
         moved = state.outgoing[drop]
         merged = Merged(
@@ -63,12 +76,15 @@ def merge_layer(
     return jax.lax.fori_loop(0, width - 1, step, Merged(alive, outgoing, bias))
 
 
-def merge_similar_units(params: Any, known: dict, layers: tuple[str, ...], density: float, threshold: float, masks: dict):
+def merge_similar_units(
+    params: Any, known: dict, layers: tuple[str, ...], density: float, threshold: float, masks: dict
+):
     """Merge in all hidden layers of a chain of linear layers: `(masks by path, params)`.
 
     Args:
       params: with "<layer>/kernel" and "<layer>/bias" for every layer.
-      known: what `capture` returned: moments, and the covariance of every layer's inputs as "<layer>/inputs".
+      known: what `capture` returned: moments, and the covariance of every layer's inputs as
+        "<layer>/inputs".
       layers: paths of the modules, from input to output.
       density: the least share of units that is left in a layer.
       threshold: the least |r| of units that are merged.
@@ -78,20 +94,45 @@ def merge_similar_units(params: Any, known: dict, layers: tuple[str, ...], densi
       Refusal: no layers are named, or one is not in the parameters or was not captured.
     """
     if len(layers) < 2:
-        raise Refusal('mode "node" merges the units between layers: name at least two, layers=("layers_0", "layers_1")')
-    flat = {"/".join(str(getattr(k, "key", k)) for k in path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
+        raise Refusal(
+            'mode "node" merges the units between layers: name at least two, layers=("layers_0", '
+            '"layers_1")'
+        )
+    flat = {
+        "/".join(str(getattr(k, "key", k)) for k in path): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
     new, found = {}, dict(masks)
     for lower, upper in itertools.pairwise(layers):
         for name in (f"{lower}/kernel", f"{upper}/kernel", f"{upper}/bias", f"{lower}/bias"):
             if name not in flat:
-                raise Refusal(f'mode "node": the parameters have no {name}; name linear layers with bias, from input to output')
+                raise Refusal(
+                    f'mode "node": the parameters have no {name}; name linear layers with bias, '
+                    "from input to output"
+                )
         if f"{upper}/inputs" not in known:
-            raise Refusal(f"activations of {upper} were not captured: pass activations=capture(apply, params, x)")
-        kernel, bias = (new.get(f"{upper}/{leaf}", flat[f"{upper}/{leaf}"]) for leaf in ("kernel", "bias"))
+            raise Refusal(
+                f"activations of {upper} were not captured: pass activations=capture(apply, "
+                "params, x)"
+            )
+        kernel, bias = (
+            new.get(f"{upper}/{leaf}", flat[f"{upper}/{leaf}"]) for leaf in ("kernel", "bias")
+        )
         alive = (found[f"{upper}/kernel"] > 0).any(1)
         least = jnp.ceil(density * kernel.shape[0])
-        done = merge_layer(known[f"{upper}/kernel"].input_mean, known[f"{upper}/inputs"], kernel, bias, least, threshold, alive)
+        done = merge_layer(
+            known[f"{upper}/kernel"].input_mean,
+            known[f"{upper}/inputs"],
+            kernel,
+            bias,
+            least,
+            threshold,
+            alive,
+        )
         below = (found[f"{lower}/kernel"] > 0) & done.alive[None, :]
         new |= {f"{upper}/kernel": done.outgoing, f"{upper}/bias": done.bias}
-        found |= {f"{lower}/kernel": below, f"{upper}/kernel": (found[f"{upper}/kernel"] > 0) & done.alive[:, None]}
+        found |= {
+            f"{lower}/kernel": below,
+            f"{upper}/kernel": (found[f"{upper}/kernel"] > 0) & done.alive[:, None],
+        }
     return found, replaced(params, new)

@@ -1,4 +1,6 @@
-"""Means and covariances of what one layer reads and computes: sufficient for every score by activations, and averaged over devices."""
+"""Means and covariances of what one layer reads and computes: sufficient for every score by
+activations, and averaged over devices.
+"""
 
 from typing import NamedTuple
 
@@ -41,31 +43,48 @@ class Moments(NamedTuple):
 def moments(activation: Activation, axis_name: str | None = None) -> Moments:
     """Over all examples, and over devices: statistics are reduced, never correlations.
 
-    Means are reduced first, and second moments taken about them, which keeps float32 exact to some 1e-6.
+    Means are reduced first, and second moments taken about them, which keeps float32 exact to some
+    1e-6.
     """
     h, z = activation.inputs, activation.before
     a = z if activation.after is None else activation.after
     centre = mean((h.mean(0), z.mean(0), a.mean(0)), axis_name)
     h, z, a = (v - m[None, :] for v, m in zip((h, z, a), centre, strict=True))
-    square = lambda v: (v * v).mean(0)
+
+    def square(v):
+        return (v * v).mean(0)
+
     second = (square(h), square(z), square(a), h.T @ z / len(h), h.T @ a / len(h))
     h_var, z_var, a_var, hz, ha = mean(second, axis_name)
     return Moments(centre[0], h_var, centre[1], z_var, a_var, hz, ha)
 
 
 def average(parts: list[Moments]) -> Moments:
-    """Of a layer that is called several times, as if the calls were one larger batch of equal parts."""
+    """Of a layer that is called several times, as if the calls were one larger batch of equal
+    parts.
+    """
     if len(parts) == 1:
         return parts[0]
-    over = lambda name: sum(getattr(p, name) for p in parts) / len(parts)
+
+    def over(name):
+        return sum(getattr(p, name) for p in parts) / len(parts)
+
     h, z = over("input_mean"), over("before_mean")
-    shift = lambda p: (p.input_mean - h, p.before_mean - z)
+
+    def shift(p):
+        return (p.input_mean - h, p.before_mean - z)
+
     spread = [(dh * dh, dz * dz, dh[:, None] * dz[None, :]) for dh, dz in map(shift, parts)]
     hh, zz, hz = (sum(s[i] for s in spread) / len(parts) for i in range(3))
     return Moments(
-        h, over("input_var") + hh, z, over("before_var") + zz, over("after_var") + zz,
-        over("input_before") + hz, over("input_after") + hz,
-    )  # fmt: skip
+        h,
+        over("input_var") + hh,
+        z,
+        over("before_var") + zz,
+        over("after_var") + zz,
+        over("input_before") + hz,
+        over("input_after") + hz,
+    )
 
 
 def safe_ratio(x: jax.Array, y: jax.Array) -> jax.Array:

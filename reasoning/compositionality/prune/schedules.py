@@ -1,4 +1,6 @@
-"""When masks are renewed, and to which sparsity. `count` is the number of updates so far, `last` that of the last renewal (-1: none)."""
+"""When masks are renewed, and to which sparsity. `count` is the number of updates so far, `last`
+that of the last renewal (-1: none).
+"""
 
 from dataclasses import dataclass
 
@@ -35,12 +37,18 @@ class Periodic:
         """Refuse an empty interval."""
         if self.every < 1 or self.stop < self.start:
             raise Refusal(
-                f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must go forwards, every 1 or more"
+                f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must "
+                "go forwards, every 1 or more"
             )
 
     def due(self, count: jax.Array, last: jax.Array) -> jax.Array:
-        """bool `[]`; a renewal that was missed, for want of activations, is made up for in the next update."""
-        period = lambda c: jnp.where(c < self.start, -1, (c - self.start) // self.every)
+        """bool `[]`; a renewal that was missed, for want of activations, is made up for in the next
+        update.
+        """
+
+        def period(c):
+            return jnp.where(c < self.start, -1, (c - self.start) // self.every)
+
         latest = jnp.minimum(count, self.stop)
         return (count >= self.start) & (period(latest) > jnp.where(last < 0, -1, period(last)))
 
@@ -51,7 +59,9 @@ class Periodic:
 
 @dataclass(frozen=True)
 class Cubic(Periodic):
-    """Periodic, with the sparsity rising as `target * (1 - (1 - t)^3)`, t from 0 to 1 (Zhu and Gupta 2017; jaxpruner's polynomial)."""
+    """Periodic, with the sparsity rising as `target * (1 - (1 - t)^3)`, t from 0 to 1 (Zhu and
+    Gupta 2017; jaxpruner's polynomial).
+    """
 
     power: float = 3.0
 

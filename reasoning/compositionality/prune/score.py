@@ -22,10 +22,12 @@ class Seen(NamedTuple):
 
 
 def share(seen: Seen) -> jax.Array:
-    """Contribution similarity: |Cov(w_ij h_i, z_j)| / Var(z_j), the share of a unit's variance that comes through a weight.
+    """Contribution similarity: |Cov(w_ij h_i, z_j)| / Var(z_j), the share of a unit's variance that
+    comes through a weight.
 
-    Without the modulus, the scores of a unit sum to 1 over its inputs. Rescaling a unit's output, and the weights that read it by the
-    inverse, changes nothing. Our choice: what the paper's similarity-based pruning compares is not known.
+    Without the modulus, the scores of a unit sum to 1 over its inputs. Rescaling a unit's output,
+    and the weights that read it by the inverse, changes nothing. Our choice: what the paper's
+    similarity-based pruning compares is not known.
     """
     return jnp.abs(signed_share(seen))
 
@@ -33,13 +35,20 @@ def share(seen: Seen) -> jax.Array:
 def signed_share(seen: Seen) -> jax.Array:
     """`share` with its sign: the summands of a decomposition of 1."""
     known = _moments(seen)
-    return safe_ratio(seen.weight * known.input_before, jnp.broadcast_to(known.before_var[None, :], seen.weight.shape))
+    return safe_ratio(
+        seen.weight * known.input_before,
+        jnp.broadcast_to(known.before_var[None, :], seen.weight.shape),
+    )
 
 
 def edge(seen: Seen) -> jax.Array:
-    """|r(h_i, a_j)|: weights between units whose maps are alike (the most literal reading of similarity)."""
+    """|r(h_i, a_j)|: weights between units whose maps are alike (the most literal reading of
+    similarity).
+    """
     known = _moments(seen)
-    return jnp.abs(safe_ratio(known.input_after, jnp.sqrt(known.input_var[:, None] * known.after_var[None, :])))
+    return jnp.abs(
+        safe_ratio(known.input_after, jnp.sqrt(known.input_var[:, None] * known.after_var[None, :]))
+    )
 
 
 def magnitude(seen: Seen) -> jax.Array:
@@ -64,11 +73,13 @@ def random(seen: Seen) -> jax.Array:
 def _moments(seen: Seen) -> Moments:
     if seen.moments is None:
         raise Refusal(
-            f"activations of {seen.name} were not captured: pass activations=capture(apply, params, x), or prune fewer kernels"
+            f"activations of {seen.name} were not captured: pass activations=capture(apply, "
+            "params, x), or prune fewer kernels"
         )
     if seen.moments.input_before.shape != seen.weight.shape:
         raise Refusal(
-            f"activations of {seen.name} have {seen.moments.input_before.shape} inputs and units, the kernel {seen.weight.shape}: "
+            f"activations of {seen.name} have {seen.moments.input_before.shape} inputs and units, "
+            f"the kernel {seen.weight.shape}: "
             "capture them from the same model"
         )
     return seen.moments

@@ -26,7 +26,11 @@ def summarize_sparsity(masks: Any, prunable: Prunable = weights_only) -> dict[st
     counts = np.concatenate([mask.sum(0) for mask in chosen.values()])
     weights, kept = sum(m.size for m in chosen.values()), int(counts.sum())
     total = Sparsity(
-        weights, kept, kept / weights, (int(counts.min()), float(counts.mean()), int(counts.max())), int((counts == 0).sum())
+        weights,
+        kept,
+        kept / weights,
+        (int(counts.min()), float(counts.mean()), int(counts.max())),
+        int((counts == 0).sum()),
     )
     return found | {"total": total}
 
@@ -39,9 +43,13 @@ def _of(mask: np.ndarray) -> Sparsity:
 
 def table(found: dict[str, Sparsity]) -> str:
     """For people, in Markdown."""
-    lines = ["| kernel | weights | kept | density | fan-in (least, mean, most) | empty units |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| kernel | weights | kept | density | fan-in (least, mean, most) | empty units |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, s in found.items():
         lines.append(
-            f"| {name} | {s.weights} | {s.kept} | {s.density:.3g} | {s.fan_in[0]}, {s.fan_in[1]:.3g}, {s.fan_in[2]} | {s.empty} |"
+            f"| {name} | {s.weights} | {s.kept} | {s.density:.3g} | {s.fan_in[0]}, "
+            f"{s.fan_in[1]:.3g}, {s.fan_in[2]} | {s.empty} |"
         )
     return "\n".join(lines)

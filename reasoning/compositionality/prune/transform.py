@@ -1,8 +1,8 @@
-"""Pruning as an optax transformation around another one; what is pruned, and when, is given as functions.
+"""Pruning as an optax transformation around another one; what is pruned, and when, is given as
+functions.
 
-In every update:
-  1. gradients of pruned weights are zeroed before the inner optimiser sees them,
-  2. if a renewal is due, new masks come from the rule (scores, density of the moment, distribution),
+In every update: 1. gradients of pruned weights are zeroed before the inner optimiser sees them, 2.
+  if a renewal is due, new masks come from the rule (scores, density of the moment, distribution),
   3. pruned weights are moved to exactly zero, their moments in the inner optimiser too.
 """
 
@@ -15,8 +15,20 @@ import optax
 
 from jaxrl.train.errors import Refusal
 from reasoning.compositionality.prune import score as score_functions
-from reasoning.compositionality.prune.distributions import Distribution, check_density, masks_from_scores
-from reasoning.compositionality.prune.kernels import Prunable, check_same_tree, kernels, matrix, ones_like, replaced, weights_only
+from reasoning.compositionality.prune.distributions import (
+    Distribution,
+    check_density,
+    masks_from_scores,
+)
+from reasoning.compositionality.prune.kernels import (
+    Prunable,
+    check_same_tree,
+    kernels,
+    matrix,
+    ones_like,
+    replaced,
+    weights_only,
+)
 from reasoning.compositionality.prune.merge import merge_similar_units
 from reasoning.compositionality.prune.moments import Activation, Moments, moments
 from reasoning.compositionality.prune.schedules import AT_ONCE
@@ -26,7 +38,9 @@ Rewind = Literal["none", "init"]
 
 
 class PruneState(NamedTuple):
-    """Of a pruning transformation; the first four have jaxpruner's names and order. A pytree for checkpoints, vmap and pmap."""
+    """Of a pruning transformation; the first four have jaxpruner's names and order. A pytree for
+    checkpoints, vmap and pmap.
+    """
 
     masks: Any
     """Like the parameters, uint8; ones where nothing is pruned."""
@@ -71,13 +85,19 @@ Rule = Callable[[Look], Renewal]
 
 
 def scores(
-    params: Any, activations: dict, score: Callable, grads: Any = None, key=None, prunable: Prunable = weights_only
+    params: Any,
+    activations: dict,
+    score: Callable,
+    grads: Any = None,
+    key=None,
+    prunable: Prunable = weights_only,
 ) -> dict:
     """Scores by path, each of the kernel's shape.
 
     Args:
       params: any tree.
-      activations: by path, `Activation` or `Moments` (from `capture`); {} for scores that need none.
+      activations: by path, `Activation` or `Moments` (from `capture`); {} for scores that need
+        none.
       score: a function of `score.py`.
       grads: like `params`, for saliency.
       key: for random scores.
@@ -87,7 +107,9 @@ def scores(
       Refusal: activations, gradients or a key are missing.
     """
     slopes = {} if grads is None else kernels(grads, prunable)
-    known = {name: moments(a) if isinstance(a, Activation) else a for name, a in activations.items()}
+    known = {
+        name: moments(a) if isinstance(a, Activation) else a for name, a in activations.items()
+    }
     return _scores(kernels(params, prunable), slopes, known, score, key)
 
 
@@ -96,12 +118,16 @@ def _scores(weights, slopes, known, score, key) -> dict[str, jax.Array]:
     for number, (name, kernel) in enumerate(weights.items()):
         slope = matrix(slopes[name]) if name in slopes else None
         own = None if key is None else jax.random.fold_in(key, number)
-        found[name] = score(Seen(matrix(kernel), slope, known.get(name), own, name)).reshape(kernel.shape)
+        found[name] = score(Seen(matrix(kernel), slope, known.get(name), own, name)).reshape(
+            kernel.shape
+        )
     return found
 
 
 def by_scores(score: Callable, distribution: Distribution) -> Rule:
-    """The rule of one-shot and gradual pruning: the best-scored weights are kept; a weight once pruned may come back."""
+    """The rule of one-shot and gradual pruning: the best-scored weights are kept; a weight once
+    pruned may come back.
+    """
 
     def rule(look: Look) -> Renewal:
         found = look.scores or _scores(look.weights, look.gradients, look.moments, score, look.key)
@@ -111,11 +137,19 @@ def by_scores(score: Callable, distribution: Distribution) -> Rule:
 
 
 def pruning(
-    inner: optax.GradientTransformation, rule: Rule, density: float, schedule=AT_ONCE, prunable: Prunable = weights_only,
-    rewind: Rewind = "none", ema: float = 0.0, averaged: Callable | None = None,
-    needs_activations: bool = False, begin: Callable | None = None,
-    seed: int = 0, axis_name: str | None = None,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
+    inner: optax.GradientTransformation,
+    rule: Rule,
+    density: float,
+    schedule=AT_ONCE,
+    prunable: Prunable = weights_only,
+    rewind: Rewind = "none",
+    ema: float = 0.0,
+    averaged: Callable | None = None,
+    needs_activations: bool = False,
+    begin: Callable | None = None,
+    seed: int = 0,
+    axis_name: str | None = None,
+) -> optax.GradientTransformationExtraArgs:
     """A transformation that prunes by any rule.
 
     Args:
@@ -124,19 +158,23 @@ def pruning(
       density: final share of weights that is kept, in (0, 1].
       schedule: when, and how the sparsity rises; see schedules.py.
       prunable: which leaves are pruned.
-      rewind: "init": at every renewal the weights that are kept go back to where they began, and the inner optimiser starts anew.
+      rewind: "init": at every renewal the weights that are kept go back to where they began, and
+        the inner optimiser starts anew.
       ema: decay of a moving average of `averaged` scores, 0 to 1 exclusive; 0: no average.
       averaged: the score that is averaged.
       needs_activations: whether a renewal waits for an update that is given activations.
       begin: masks by path of the first parameters, `(kernels, key) -> masks`; all ones without.
       seed: of random scores and masks.
-      axis_name: of devices, over which the statistics of activations are averaged. Gradients are the caller's to average.
+      axis_name: of devices, over which the statistics of activations are averaged. Gradients are
+        the caller's to average.
 
     Returns:
-      `update(grads, state, params, activations=None)`: activations by path (see `scores`), or None for no renewal by activations.
+      `update(grads, state, params, activations=None)`: activations by path (see `scores`), or None
+      for no renewal by activations.
 
     Raises:
-      Refusal: at `init` for a density that empties a kernel; at `update` for masks of another tree or missing activations.
+      Refusal: at `init` for a density that empties a kernel; at `update` for masks of another tree
+        or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
     if not 0 <= ema < 1:
@@ -146,34 +184,47 @@ def pruning(
         chosen = kernels(params, prunable)
         check_density(density, {name: kernel.shape for name, kernel in chosen.items()})
         first = {} if begin is None else begin(chosen, jax.random.key(seed))
-        masks = replaced(ones_like(params), {name: m.astype(jnp.uint8) for name, m in first.items()})
+        masks = replaced(
+            ones_like(params), {name: m.astype(jnp.uint8) for name, m in first.items()}
+        )
         averages = {name: jnp.zeros(kernel.shape) for name, kernel in chosen.items()} if ema else ()
         copies = jax.tree.map(jnp.copy, params) if rewind == "init" else ()
         targets = {name: jnp.float32(1 - density) for name in chosen}
-        return PruneState(masks, inner.init(params), targets, jnp.int32(0), averages, jnp.int32(-1), copies)
+        return PruneState(
+            masks, inner.init(params), targets, jnp.int32(0), averages, jnp.int32(-1), copies
+        )
 
     def update(grads, state, params=None, *, activations=None, **more):
         if params is None:
             raise Refusal("pruning needs the parameters: call update(grads, state, params)")
         check_same_tree(state.masks, params)
-        updates, inner_state = inner.update(apply_masks(grads, state.masks), state.inner_state, params, **more)
+        updates, inner_state = inner.update(
+            apply_masks(grads, state.masks), state.inner_state, params, **more
+        )
         aim = optax.apply_updates(params, updates)
         after = state._replace(inner_state=inner_state)
         if activations is not None or not needs_activations:
             after, aim = _renewed(after, aim, params, grads, activations or {})
         aim = apply_masks(aim, after.masks)
-        inner_state = optax.tree_map_params(inner, lambda m, mask: m * mask.astype(m.dtype), after.inner_state, after.masks)
+        inner_state = optax.tree_map_params(
+            inner, lambda m, mask: m * mask.astype(m.dtype), after.inner_state, after.masks
+        )
         updates = jax.tree.map(lambda new, old: (new - old).astype(old.dtype), aim, params)
         return updates, after._replace(inner_state=inner_state, count=state.count + 1)
 
     def _renewed(state, aim, params, grads, activations):
         weights = kernels(params, prunable)
-        known = {n: moments(a, axis_name) if isinstance(a, Activation) else a for n, a in activations.items()}
+        known = {
+            n: moments(a, axis_name) if isinstance(a, Activation) else a
+            for n, a in activations.items()
+        }
         key = jax.random.fold_in(jax.random.key(seed), state.count)
         if ema:
             fresh = _scores(weights, kernels(grads, prunable), known, averaged, key)
             mixed = jax.tree.map(
-                lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new), state.scores_ema, fresh
+                lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new),
+                state.scores_ema,
+                fresh,
             )
             state = state._replace(scores_ema=mixed)
         due = schedule.due(state.count, state.last)
@@ -181,30 +232,60 @@ def pruning(
 
         def renew():
             old, slopes = kernels(state.masks, prunable), kernels(grads, prunable)
-            found = rule(Look(weights, slopes, known, old, sparsity, state.count, key, state.scores_ema or {}, params))
+            found = rule(
+                Look(
+                    weights,
+                    slopes,
+                    known,
+                    old,
+                    sparsity,
+                    state.count,
+                    key,
+                    state.scores_ema or {},
+                    params,
+                )
+            )
             masks = replaced(state.masks, {n: m.astype(jnp.uint8) for n, m in found.masks.items()})
             if rewind == "init":
                 return masks, state.beginning, inner.init(params), state.count
-            return masks, aim if found.params is None else found.params, state.inner_state, state.count
+            return (
+                masks,
+                aim if found.params is None else found.params,
+                state.inner_state,
+                state.count,
+            )
 
-        masks, aim, inner_state, last = jax.lax.cond(due, renew, lambda: (state.masks, aim, state.inner_state, state.last))
+        masks, aim, inner_state, last = jax.lax.cond(
+            due, renew, lambda: (state.masks, aim, state.inner_state, state.last)
+        )
         return state._replace(masks=masks, inner_state=inner_state, last=last), aim
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def similarity_pruning(
-    inner: optax.GradientTransformation, *, mode: Literal["share", "edge", "node"] = "share", density: float = 0.25, schedule=AT_ONCE,
-    distribution: Distribution = "fan_in", rewind: Rewind = "none", ema: float = 0.0, prunable: Prunable = weights_only,
-    layers: tuple[str, ...] = (), threshold: float = 0.95, axis_name: str | None = None,
-) -> optax.GradientTransformationExtraArgs:  # fmt: skip
-    """Similarity-based pruning, in three readings of "similarity" (see score.py and merge.py; which is the paper's is not known).
+    inner: optax.GradientTransformation,
+    *,
+    mode: Literal["share", "edge", "node"] = "share",
+    density: float = 0.25,
+    schedule=AT_ONCE,
+    distribution: Distribution = "fan_in",
+    rewind: Rewind = "none",
+    ema: float = 0.0,
+    prunable: Prunable = weights_only,
+    layers: tuple[str, ...] = (),
+    threshold: float = 0.95,
+    axis_name: str | None = None,
+) -> optax.GradientTransformationExtraArgs:
+    """Similarity-based pruning, in three readings of "similarity" (see score.py and merge.py; which
+    is the paper's is not known).
 
     Args:
       inner: the optimiser.
-      mode: "share": weights by the share of their unit's variance that comes through them; "edge": weights between units with similar
-        maps; "node": similar units are merged.
-      density: share of weights that is kept; for "node", the least share of units that is left in a layer.
+      mode: "share": weights by the share of their unit's variance that comes through them; "edge":
+        weights between units with similar maps; "node": similar units are merged.
+      density: share of weights that is kept; for "node", the least share of units that is left in a
+        layer.
       schedule: OneShot(at), Periodic(...) or Cubic(...).
       distribution: "fan_in" (every unit keeps as many inputs), "uniform", "erk" or "global".
       rewind: "none" goes on from the weights, "init" from where they began.
@@ -215,15 +296,40 @@ def similarity_pruning(
       axis_name: of devices that hold other examples.
     """
     if mode == "node":
-        rule = lambda look: Renewal(*merge_similar_units(look.params, look.moments, layers, density, threshold, look.masks))
-        return pruning(inner, rule, density, schedule, prunable, rewind, needs_activations=True, axis_name=axis_name)
+
+        def rule(look):
+            return Renewal(
+                *merge_similar_units(
+                    look.params, look.moments, layers, density, threshold, look.masks
+                )
+            )
+
+        return pruning(
+            inner,
+            rule,
+            density,
+            schedule,
+            prunable,
+            rewind,
+            needs_activations=True,
+            axis_name=axis_name,
+        )
     if mode not in ("share", "edge"):
         raise Refusal(f'mode is {mode!r}: choose "share", "edge" or "node"')
     score = getattr(score_functions, mode)
     rule = by_scores(score, distribution)
     return pruning(
-        inner, rule, density, schedule, prunable, rewind, ema, averaged=score, needs_activations=True, axis_name=axis_name
-    )  # fmt: skip
+        inner,
+        rule,
+        density,
+        schedule,
+        prunable,
+        rewind,
+        ema,
+        averaged=score,
+        needs_activations=True,
+        axis_name=axis_name,
+    )
 
 
 def apply_masks(tree: Any, masks: Any) -> Any:
@@ -232,9 +338,15 @@ def apply_masks(tree: Any, masks: Any) -> Any:
 
 
 def prune_once(
-    params: Any, activations: dict, density: float, score: Callable = score_functions.share, distribution: Distribution = "fan_in",
-    grads: Any = None, key=None, prunable: Prunable = weights_only,
-) -> tuple[Any, Any]:  # fmt: skip
+    params: Any,
+    activations: dict,
+    density: float,
+    score: Callable = score_functions.share,
+    distribution: Distribution = "fan_in",
+    grads: Any = None,
+    key=None,
+    prunable: Prunable = weights_only,
+) -> tuple[Any, Any]:
     """Prune at once, without an optimiser: `(params with zeros, masks)`, both trees like `params`.
 
     Raises:
@@ -242,5 +354,7 @@ def prune_once(
     """
     found = scores(params, activations, score, grads, key, prunable)
     new = masks_from_scores(found, density, distribution)
-    masks = replaced(ones_like(params), {name: mask.astype(jnp.uint8) for name, mask in new.items()})
+    masks = replaced(
+        ones_like(params), {name: mask.astype(jnp.uint8) for name, mask in new.items()}
+    )
     return apply_masks(params, masks), masks

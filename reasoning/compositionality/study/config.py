@@ -10,9 +10,21 @@ from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distri
 from reasoning.compositionality.targets import Target, target_by_name
 
 PrunerName = Literal[
-    "share", "edge", "node", "magnitude", "global_magnitude", "saliency", "random", "snip", "lottery", "rigl", "set", "static_random",
-    "l1", "oracle",
-]  # fmt: skip
+    "share",
+    "edge",
+    "node",
+    "magnitude",
+    "global_magnitude",
+    "saliency",
+    "random",
+    "snip",
+    "lottery",
+    "rigl",
+    "set",
+    "static_random",
+    "l1",
+    "oracle",
+]
 DENSE = "dense"
 """The pruner of cells with density 1."""
 
@@ -30,7 +42,9 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Which networks, and how they are trained. Sizes are our prototype's; the paper's are not known."""
+    """Which networks, and how they are trained. Sizes are our prototype's; the paper's are not
+    known.
+    """
 
     targets: tuple[str, ...] = ("tanh_tree:2", "tanh_tree:3")
     """Names, see `targets.by_name`."""
@@ -65,7 +79,9 @@ class SweepConfig:
     l1: float = 1e-4
     """Penalty of the pruner "l1"."""
     withhold: bool = True
-    """Whether a corner of two sub-functions' values is kept from training, for the compositional gap."""
+    """Whether a corner of two sub-functions' values is kept from training, for the compositional
+    gap.
+    """
     probe: int = 512
     """Examples that structure is measured on."""
     scored: int = 256
@@ -74,9 +90,15 @@ class SweepConfig:
     """Networks in one call."""
 
     def cells(self, target: str) -> list[Cell]:
-        """All of one target: the dense ones first, seeds fastest, so that chunks hold all seeds of a setting."""
+        """All of one target: the dense ones first, seeds fastest, so that chunks hold all seeds of
+        a setting.
+        """
         seeds = range(self.seed, self.seed + self.seeds)
-        dense = [Cell(target, DENSE, 1.0, d, s) for d in self.depths for s in seeds] if 1.0 in self.densities else []
+        dense = (
+            [Cell(target, DENSE, 1.0, d, s) for d in self.depths for s in seeds]
+            if 1.0 in self.densities
+            else []
+        )
         sparse = [p for p in self.densities if p < 1]
         once = sparse[:1]
         return dense + [
@@ -86,7 +108,7 @@ class SweepConfig:
             for d in self.depths
             for s in seeds
             if pruner != "oracle" or d >= target_by_name(target).layers
-        ]  # fmt: skip
+        ]
 
     def shape(self, target: Target) -> Shape:
         """Of all its networks."""
@@ -100,10 +122,13 @@ def check(config: SweepConfig) -> None:
       Refusal: naming the field.
     """
     if config.seeds < 2:
-        raise Refusal(f"seeds is {config.seeds}: intervals are over seeds, so it must be at least 2")
+        raise Refusal(
+            f"seeds is {config.seeds}: intervals are over seeds, so it must be at least 2"
+        )
     if not (0 < config.learning_rate < math.inf and 0 <= config.l1 < math.inf):
         raise Refusal(
-            f"learning_rate is {config.learning_rate} and l1 {config.l1}: the first must be above 0, the second not below"
+            f"learning_rate is {config.learning_rate} and l1 {config.l1}: the first must be above "
+            "0, the second not below"
         )
     for name in ("width", "batch", "steps", "finetune", "probe", "scored", "chunk", "rounds"):
         if getattr(config, name) < 1:
@@ -119,9 +144,13 @@ def check(config: SweepConfig) -> None:
     if bad:
         raise Refusal(f"density {bad[0]} must be above 0 and at most 1")
     if not config.pruners and min(config.densities) < 1:
-        raise Refusal("pruners is empty, but there are densities below 1: name a pruner, or --densities 1")
+        raise Refusal(
+            "pruners is empty, but there are densities below 1: name a pruner, or --densities 1"
+        )
     if config.distribution not in DISTRIBUTIONS:
-        raise Refusal(f"distribution is {config.distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}")
+        raise Refusal(
+            f"distribution is {config.distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}"
+        )
     for name in config.targets:
         _check_target(config, target_by_name(name))
 
@@ -130,7 +159,8 @@ def _check_target(config, target):
     rho = min(config.densities)
     if rho * target.inputs * config.width < 1:
         raise Refusal(
-            f"density {rho} would empty the first layer of {target.name} ({target.inputs} inputs, width {config.width}): raise it"
+            f"density {rho} would empty the first layer of {target.name} ({target.inputs} inputs, "
+            f"width {config.width}): raise it"
         )
     if "oracle" in config.pruners:
         from reasoning.compositionality.planting import layerize
@@ -141,8 +171,15 @@ def _check_target(config, target):
 
 
 def tiny() -> SweepConfig:
-    """Two depths of target, 1488 networks, some minutes on two cores; short training, so sparse networks of the deeper one suffer."""
-    return SweepConfig(densities=(1.0, 0.5, 0.25, 0.125), pruners=("share", "random", "oracle"), steps=600, finetune=600)
+    """Two depths of target, 1488 networks, some minutes on two cores; short training, so sparse
+    networks of the deeper one suffer.
+    """
+    return SweepConfig(
+        densities=(1.0, 0.5, 0.25, 0.125),
+        pruners=("share", "random", "oracle"),
+        steps=600,
+        finetune=600,
+    )
 
 
 def paper() -> SweepConfig:
@@ -153,7 +190,15 @@ def paper() -> SweepConfig:
 def families() -> SweepConfig:
     """Five families of targets and two controls, 16 seeds."""
     return SweepConfig(
-        targets=("tanh_tree:2", "tanh_tree:3", "mix_tree:2", "chain:3", "reuse:3", "symbolic:distance", "nondecomposable:4"),
+        targets=(
+            "tanh_tree:2",
+            "tanh_tree:3",
+            "mix_tree:2",
+            "chain:3",
+            "reuse:3",
+            "symbolic:distance",
+            "nondecomposable:4",
+        ),
         densities=(1.0, 0.5, 0.25, 0.125),
         pruners=("share", "magnitude", "random", "oracle"),
     )
@@ -162,9 +207,11 @@ def families() -> SweepConfig:
 def moonshot() -> SweepConfig:
     """More than forty thousand networks per target, 10 080 in a call: for an accelerator."""
     return SweepConfig(
-        targets=("tanh_tree:2", "tanh_tree:3", "mix_tree:2", "chain:4", "reuse:3"), pruners=("share", "magnitude", "edge", "random"),
-        seeds=336, chunk=10_080,
-    )  # fmt: skip
+        targets=("tanh_tree:2", "tanh_tree:3", "mix_tree:2", "chain:4", "reuse:3"),
+        pruners=("share", "magnitude", "edge", "random"),
+        seeds=336,
+        chunk=10_080,
+    )
 
 
 PRESETS = {"tiny": tiny, "paper": paper, "families": families, "moonshot": moonshot}

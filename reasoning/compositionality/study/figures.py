@@ -12,11 +12,22 @@ from reasoning.compositionality.study.verdict import average, grid, over_depth, 
 from reasoning.compositionality.targets import target_by_name
 
 COLOURS = {
-    "dense": "black", "share": "tab:red", "edge": "tab:orange", "node": "tab:brown", "magnitude": "tab:blue",
+    "dense": "black",
+    "share": "tab:red",
+    "edge": "tab:orange",
+    "node": "tab:brown",
+    "magnitude": "tab:blue",
     "global_magnitude": "tab:cyan",
-    "saliency": "tab:purple", "random": "tab:gray", "snip": "tab:olive", "lottery": "tab:pink", "rigl": "gold", "set": "yellowgreen",
-    "static_random": "silver", "l1": "teal", "oracle": "tab:green",
-}  # fmt: skip
+    "saliency": "tab:purple",
+    "random": "tab:gray",
+    "snip": "tab:olive",
+    "lottery": "tab:pink",
+    "rigl": "gold",
+    "set": "yellowgreen",
+    "static_random": "silver",
+    "l1": "teal",
+    "oracle": "tab:green",
+}
 MAPS = {
     "score": "score C",
     "alignment": "alignment A",
@@ -35,14 +46,25 @@ def blank(width: float, height: float) -> Any:
 
 def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str]:
     """Draw and save; the names of the figures."""
-    drawn = {f"1_heatmap_{_safe(name)}": heatmap(config, rows, name) for name in config.targets if min(config.densities) < 1}
+    drawn = {
+        f"1_heatmap_{_safe(name)}": heatmap(config, rows, name)
+        for name in config.targets
+        if min(config.densities) < 1
+    }
     drawn["2_depth"] = curves(config, rows)
     drawn["3_predicted"] = predicted(config, known, depths)
-    drawn["6_fit_and_fracture"] = scatter(rows, "mse", "fracture", "mean squared error", "fracture Fr: there, but split", "log")
+    drawn["6_fit_and_fracture"] = scatter(
+        rows, "mse", "fracture", "mean squared error", "fracture Fr: there, but split", "log"
+    )
     if config.withhold:
         fitting = [row for row in rows if row["fits"] and np.isfinite(row["gap"])]
         drawn["7_gap"] = scatter(
-            fitting, "score", "gap", "score C (networks that fit)", "R² − R² in the withheld corner", "linear"
+            fitting,
+            "score",
+            "gap",
+            "score C (networks that fit)",
+            "R² − R² in the withheld corner",
+            "linear",
         )
     drawn["8_counts"] = counts(config)
     for name, figure in drawn.items():
@@ -51,7 +73,9 @@ def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str
 
 
 def heatmap(config: SweepConfig, rows, name: str) -> Any:
-    """F1: measures over depth and density, a column per pruner; a cross where the graph was planted, dots on the ridge of volume (E3)."""
+    """F1: measures over depth and density, a column per pruner; a cross where the graph was
+    planted, dots on the ridge of volume (E3).
+    """
     columns, target = list(config.pruners), target_of(config, name)
     figure = blank(2.1 + 2.5 * len(columns), 2.2 * len(MAPS))
     panels = figure.subplots(len(MAPS), len(columns), squeeze=False, sharex=True)
@@ -67,7 +91,8 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     for axes in panels[-1]:
         axes.set_xlabel("hidden layers")
     figure.suptitle(
-        f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; dots: largest volume)",
+        f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; "
+        "dots: largest volume)",
         fontsize=10,
     )
     return figure
@@ -75,38 +100,70 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
 
 def _annotate(axes, config, rows, name, pruner, target):
     fan_in = average(grid(rows, config, name, pruner, "fan_in").reshape(len(config.densities), -1))
-    label = lambda rho, mean: f"{rho:g} ({mean:.1f})" if np.isfinite(mean) else f"{rho:g}"
+
+    def label(rho, mean):
+        return f"{rho:g} ({mean:.1f})" if np.isfinite(mean) else f"{rho:g}"
+
     axes.set_xticks(range(len(config.depths)), [str(d) for d in config.depths], fontsize=8)
-    axes.set_yticks(range(len(config.densities)), list(map(label, config.densities, fan_in)), fontsize=7)
+    axes.set_yticks(
+        range(len(config.densities)), list(map(label, config.densities, fan_in)), fontsize=7
+    )
     if target.layers in config.depths and np.isfinite(fan_in).any():
         axes.plot(
-            config.depths.index(target.layers), int(np.nanargmin(np.abs(fan_in - target.arity))), "x", color="white", markersize=9
+            config.depths.index(target.layers),
+            int(np.nanargmin(np.abs(fan_in - target.arity))),
+            "x",
+            color="white",
+            markersize=9,
         )
     ridge = [_ridge(target, config, rho) for rho in config.densities]
-    axes.plot([r for r in ridge if r is not None], [i for i, r in enumerate(ridge) if r is not None], "w.", markersize=4)
+    axes.plot(
+        [r for r in ridge if r is not None],
+        [i for i, r in enumerate(ridge) if r is not None],
+        "w.",
+        markersize=4,
+    )
 
 
 def _ridge(target, config, density) -> int | None:
     """Place on the axis of the depth with the largest volume at a density."""
     if density >= 1:
         return None
-    values = [theory.log_volume(target, depth, max(config.width, 40), density) for depth in config.depths]
+    values = [
+        theory.log_volume(target, depth, max(config.width, 40), density) for depth in config.depths
+    ]
     return int(np.argmax(values)) if np.isfinite(values).any() else None
 
 
 def curves(config: SweepConfig, rows) -> Any:
     """F2: score over depth at the best density, with 95 % bands."""
     figure = blank(4.2 * len(config.targets), 3.4)
-    for axes, name in zip(figure.subplots(1, len(config.targets), squeeze=False)[0], config.targets, strict=True):
+    for axes, name in zip(
+        figure.subplots(1, len(config.targets), squeeze=False)[0], config.targets, strict=True
+    ):
         for pruner in ([DENSE] if 1.0 in config.densities else []) + list(config.pruners):
             if pruner != DENSE and min(config.densities) == 1:
                 continue
             values = over_depth(rows, config, name, pruner)
-            low, high = np.quantile(values[:, resample(config.seeds)].mean(-1), [0.025, 0.975], axis=1)
-            axes.plot(config.depths, values.mean(1), "o-", color=COLOURS[pruner], label=pruner, markersize=3)
+            low, high = np.quantile(
+                values[:, resample(config.seeds)].mean(-1), [0.025, 0.975], axis=1
+            )
+            axes.plot(
+                config.depths,
+                values.mean(1),
+                "o-",
+                color=COLOURS[pruner],
+                label=pruner,
+                markersize=3,
+            )
             axes.fill_between(config.depths, low, high, color=COLOURS[pruner], alpha=0.15)
         axes.axvline(target_of(config, name).layers, color="gray", linestyle=":")
-        axes.set(title=name, xlabel="hidden layers (dotted: planted)", ylabel="score C at the best density", ylim=(-0.02, 1.02))
+        axes.set(
+            title=name,
+            xlabel="hidden layers (dotted: planted)",
+            ylabel="score C at the best density",
+            ylim=(-0.02, 1.02),
+        )
     axes.legend(fontsize=7)
     return figure
 
@@ -120,7 +177,12 @@ def predicted(config: SweepConfig, known, depths) -> Any:
     marks = {"separability": "o", "interactions": "s", "volume": "^", "planted": "x"}
     for number, name in enumerate(config.targets):
         chosen = next(
-            (p for p in ("share", DENSE, *depths[name]) if p in depths[name] and depths[name][p].answer != "nothing fits"), None
+            (
+                p
+                for p in ("share", DENSE, *depths[name])
+                if p in depths[name] and depths[name][p].answer != "nothing fits"
+            ),
+            None,
         )
         if chosen is None:
             continue
@@ -145,7 +207,12 @@ def predicted(config: SweepConfig, known, depths) -> Any:
             [],
             mark,
             color="black",
-            label={"separability": "E1", "interactions": "E2", "volume": "E3", "planted": "planted"}[predictor],
+            label={
+                "separability": "E1",
+                "interactions": "E2",
+                "volume": "E3",
+                "planted": "planted",
+            }[predictor],
         )
     axes.set(xlabel="predicted hidden layers", ylabel="best depth, 95 % interval")
     axes.legend(fontsize=7)
@@ -175,7 +242,9 @@ def scatter(rows, x: str, y: str, x_label: str, y_label: str, scale: str) -> Any
 
 
 def counts(config: SweepConfig) -> Any:
-    """F8: expected number of exact placements over density, closed form and simulated masks, and the volume over depth."""
+    """F8: expected number of exact placements over density, closed form and simulated masks, and
+    the volume over depth.
+    """
     figure = blank(9, 3.4)
     left, right = figure.subplots(1, 2)
     small, densities = target_by_name("tanh_tree:2"), np.linspace(0.1, 0.9, 9)
@@ -198,13 +267,24 @@ def counts(config: SweepConfig) -> Any:
             label="simulated",
         )
         left.axvline(theory.best_density(where), color=f"C{number}", linestyle=":")
-    left.set(xlabel="density of a random mask", ylabel="exact placements of tanh_tree:2", yscale="log")
+    left.set(
+        xlabel="density of a random mask", ylabel="exact placements of tanh_tree:2", yscale="log"
+    )
     left.legend(fontsize=7)
     for name in config.targets:
         target, layers = target_of(config, name), range(1, max(config.depths) + 3)
         values = np.array([theory.log_volume(target, n, max(config.width, 40)) for n in layers])
-        right.plot(np.array(layers)[np.isfinite(values)], values[np.isfinite(values)], "o-", markersize=3, label=name)
-    right.set(xlabel="hidden layers", ylabel=f"log volume at the best density, W = {max(config.width, 40)}")
+        right.plot(
+            np.array(layers)[np.isfinite(values)],
+            values[np.isfinite(values)],
+            "o-",
+            markersize=3,
+            label=name,
+        )
+    right.set(
+        xlabel="hidden layers",
+        ylabel=f"log volume at the best density, W = {max(config.width, 40)}",
+    )
     right.legend(fontsize=7)
     return figure
 

@@ -18,9 +18,17 @@ Scores = network.Masks
 
 
 def scores_of(
-    params: network.Params, masks: network.Masks, depth: jax.Array, grads, x: jax.Array, key: jax.Array, score: Callable
+    params: network.Params,
+    masks: network.Masks,
+    depth: jax.Array,
+    grads,
+    x: jax.Array,
+    key: jax.Array,
+    score: Callable,
 ) -> Scores:
-    """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned weights get the least score."""
+    """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned
+    weights get the least score.
+    """
     params = network.masked(params, masks)
     maps = network.forward(params, x, depth)
     first, hidden, last = network.inputs_of_layers(maps, x)
@@ -32,31 +40,55 @@ def scores_of(
 
     rows = jax.random.split(keys[1], hidden.shape[0])
     return {
-        "win": kernel(params["win"], grads["win"], masks["win"], first, maps.z[0], maps.h[0], keys[0]),
-        "wh": jax.vmap(kernel)(params["wh"], grads["wh"], masks["wh"], hidden, maps.z[1:], maps.h[1:], rows),
+        "win": kernel(
+            params["win"], grads["win"], masks["win"], first, maps.z[0], maps.h[0], keys[0]
+        ),
+        "wh": jax.vmap(kernel)(
+            params["wh"], grads["wh"], masks["wh"], hidden, maps.z[1:], maps.h[1:], rows
+        ),
         "wo": kernel(params["wo"], grads["wo"], masks["wo"], last, maps.y, maps.y, keys[2]),
-    }  # fmt: skip
+    }
 
 
 def as_kernels(tree: Scores) -> dict[str, jax.Array]:
     """Every layer by itself."""
-    return {"win": tree["win"], **{f"wh{i}": layer for i, layer in enumerate(tree["wh"])}, "wo": tree["wo"]}
+    return {
+        "win": tree["win"],
+        **{f"wh{i}": layer for i, layer in enumerate(tree["wh"])},
+        "wo": tree["wo"],
+    }
 
 
 def from_kernels(found: dict[str, jax.Array]) -> network.Masks:
     """The inverse, as float32 masks."""
     hidden = [found[name] for name in found if name.startswith("wh")]
-    stacked = jnp.stack(hidden).astype(jnp.float32) if hidden else jnp.zeros((0, found["wo"].shape[0], found["wo"].shape[0]))
-    return {"win": found["win"].astype(jnp.float32), "wh": stacked, "wo": found["wo"].astype(jnp.float32)}
+    stacked = (
+        jnp.stack(hidden).astype(jnp.float32)
+        if hidden
+        else jnp.zeros((0, found["wo"].shape[0], found["wo"].shape[0]))
+    )
+    return {
+        "win": found["win"].astype(jnp.float32),
+        "wh": stacked,
+        "wo": found["wo"].astype(jnp.float32),
+    }
 
 
 def spread(
-    found: Scores, density: jax.Array, depth: jax.Array, distribution: Distribution, output_density: float
+    found: Scores,
+    density: jax.Array,
+    depth: jax.Array,
+    distribution: Distribution,
+    output_density: float,
 ) -> network.Masks:
-    """Masks of one network: unused layers are kept whole, and outputs keep at least `output_density` where fan-ins are fixed."""
+    """Masks of one network: unused layers are kept whole, and outputs keep at least
+    `output_density` where fan-ins are fixed.
+    """
     kernels = as_kernels(found)
     layers = {name: i for i, name in enumerate(n for n in kernels if n != "wo")}
-    present = {name: (layers[name] < depth) if name in layers else jnp.asarray(True) for name in kernels}
+    present = {
+        name: (layers[name] < depth) if name in layers else jnp.asarray(True) for name in kernels
+    }
     masks = DISTRIBUTIONS[distribution](kernels, density, present)
     if distribution == "fan_in":
         masks["wo"] = top_per_unit(kernels["wo"], jnp.maximum(density, output_density))
@@ -75,7 +107,9 @@ def renew(
     distribution: Distribution,
     output_density: float,
 ):
-    """Masks of all cells from a score; `x` is the probe of every seed `[S, N, n]`, `density` `[C]`."""
+    """Masks of all cells from a score; `x` is the probe of every seed `[S, N, n]`,
+    `density` `[C]`.
+    """
 
     def one(params, masks, depth, slope, which, rho, k):
         found = scores_of(params, masks, depth, slope, x[which], k, score)
@@ -86,21 +120,37 @@ def renew(
 
 
 @functools.partial(jax.jit, static_argnames="by_gradient")
-def regrow(cells: Cells, grads, key: jax.Array, share: jax.Array, *, by_gradient: bool) -> network.Masks:
-    """Masks of all cells after dropping the weakest `share` of every layer and growing as many (RigL or SET)."""
+def regrow(
+    cells: Cells, grads, key: jax.Array, share: jax.Array, *, by_gradient: bool
+) -> network.Masks:
+    """Masks of all cells after dropping the weakest `share` of every layer and growing as many
+    (RigL or SET).
+    """
 
     def one(params, masks, slope, k):
-        draw = as_kernels(jax.tree.map(lambda a: jax.random.uniform(jax.random.fold_in(k, a.size), a.shape), masks))
-        growth = as_kernels(jax.tree.map(jnp.abs, {n: slope[n] for n in network.WEIGHTS})) if by_gradient else draw
+        draw = as_kernels(
+            jax.tree.map(
+                lambda a: jax.random.uniform(jax.random.fold_in(k, a.size), a.shape), masks
+            )
+        )
+        growth = (
+            as_kernels(jax.tree.map(jnp.abs, {n: slope[n] for n in network.WEIGHTS}))
+            if by_gradient
+            else draw
+        )
         weights, old = as_kernels(params), as_kernels(masks)
         return from_kernels({n: drop_and_grow(old[n], weights[n], growth[n], share) for n in old})
 
-    return jax.vmap(one)(cells.params, cells.masks, grads, jax.random.split(key, cells.depth.shape[0]))
+    return jax.vmap(one)(
+        cells.params, cells.masks, grads, jax.random.split(key, cells.depth.shape[0])
+    )
 
 
 @jax.jit
 def merge(cells: Cells, x: jax.Array, density: jax.Array) -> tuple[network.Params, network.Masks]:
-    """Merge the most similar units of every layer until `ceil(W sqrt(density))` are left: weights and masks of all cells."""
+    """Merge the most similar units of every layer until `ceil(W sqrt(density))` are left: weights
+    and masks of all cells.
+    """
 
     def one(params, masks, depth, which, rho):
         params, width = network.masked(params, masks), params["wo"].shape[0]
@@ -122,21 +172,35 @@ def merge(cells: Cells, x: jax.Array, density: jax.Array) -> tuple[network.Param
 
 
 def _merge_above(params, h, layer, depth, least):
-    """Merge the units of one layer; what reads them is the next layer, or the outputs if it is the last used one."""
+    """Merge the units of one layer; what reads them is the next layer, or the outputs if it is the
+    last used one.
+    """
     layers, (width, outputs) = params["b"].shape[0], params["wo"].shape
     centred = h - h.mean(0)[None, :]
     last = layer == depth - 1
     wide = jnp.zeros((width, width + outputs)).at[:, width:].set(jnp.where(last, params["wo"], 0.0))
     if layer + 1 < layers:
         wide = wide.at[:, :width].set(jnp.where(last, 0.0, params["wh"][layer]))
-    done = merge_layer(h.mean(0), centred.T @ centred / len(h), wide, jnp.zeros(width + outputs), least, 0.0)
+    done = merge_layer(
+        h.mean(0), centred.T @ centred / len(h), wide, jnp.zeros(width + outputs), least, 0.0
+    )
     used, new = layer < depth, dict(params)
-    keep = lambda changed, old: jnp.where(used, changed, old)
+
+    def keep(changed, old):
+        return jnp.where(used, changed, old)
+
     new["wo"] = keep(jnp.where(last, done.outgoing[:, width:], params["wo"]), params["wo"])
     new["bo"] = keep(params["bo"] + done.bias[width:], params["bo"])
     if layer + 1 < layers:
         new["wh"] = (
-            params["wh"].at[layer].set(keep(jnp.where(last, params["wh"][layer], done.outgoing[:, :width]), params["wh"][layer]))
+            params["wh"]
+            .at[layer]
+            .set(
+                keep(
+                    jnp.where(last, params["wh"][layer], done.outgoing[:, :width]),
+                    params["wh"][layer],
+                )
+            )
         )
         new["b"] = params["b"].at[layer + 1].add(jnp.where(used, done.bias[:width], 0.0))
     return new, jnp.where(used, done.alive, True)

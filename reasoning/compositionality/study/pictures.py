@@ -1,4 +1,6 @@
-"""Figures 4 and 5: the planted graph beside what was recovered, and maps of units beside maps of parts."""
+"""Figures 4 and 5: the planted graph beside what was recovered, and maps of units beside maps of
+parts.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -38,8 +40,18 @@ def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict])
         if chosen is None:
             continue
         plain = "".join(c if c.isalnum() else "_" for c in name)
-        dense = next((weights for cell, weights in shown if cell.pruner == DENSE and cell.depth == chosen[0].depth), None)
-        drawn = {f"4_masks_{plain}": graphs(target, *chosen, config.width), f"5_maps_{plain}": maps(target, *chosen, dense)}
+        dense = next(
+            (
+                weights
+                for cell, weights in shown
+                if cell.pruner == DENSE and cell.depth == chosen[0].depth
+            ),
+            None,
+        )
+        drawn = {
+            f"4_masks_{plain}": graphs(target, *chosen, config.width),
+            f"5_maps_{plain}": maps(target, *chosen, dense),
+        }
         for figure_name, figure in drawn.items():
             figure.savefig(report / f"{figure_name}.png", dpi=80)
         names += drawn
@@ -47,30 +59,47 @@ def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict])
 
 
 def best_shown(shown, target: Target, rows: list[dict]) -> tuple[Cell, dict] | None:
-    """The share-pruned network of the first seed (any pruned one, without) nearest the planted depth that scores, or else fits, best."""
-    pruned = [item for item in shown if item[0].pruner == "share"] or [item for item in shown if item[0].pruner != DENSE]
+    """The share-pruned network of the first seed (any pruned one, without) nearest the planted
+    depth that scores, or else fits, best.
+    """
+    pruned = [item for item in shown if item[0].pruner == "share"] or [
+        item for item in shown if item[0].pruner != DENSE
+    ]
     if not pruned:
         return None
-    known = {Cell(*(row[name] for name in Cell._fields)): (row["score"], row["fit"]) for row in rows}
+    known = {
+        Cell(*(row[name] for name in Cell._fields)): (row["score"], row["fit"]) for row in rows
+    }
     near = min(abs(cell.depth - target.layers) for cell, _ in pruned)
-    return max((item for item in pruned if abs(item[0].depth - target.layers) == near), key=lambda item: known[item[0]])
+    return max(
+        (item for item in pruned if abs(item[0].depth - target.layers) == near),
+        key=lambda item: known[item[0]],
+    )
 
 
 def unit_order(h: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
-    """Units of every layer, those matched to parts first and in their order; from maps `[L, N, W]` and parts `[N, V]`."""
+    """Units of every layer, those matched to parts first and in their order; from maps `[L, N, W]`
+    and parts `[N, V]`.
+    """
     from scipy.optimize import linear_sum_assignment
 
     r = _likeness(h, parts)
     orders = []
     for layer in r:
         units, to = linear_sum_assignment(-layer)
-        strong = [u for u, v in sorted(zip(units, to, strict=True), key=lambda pair: pair[1]) if layer[u, v] > 0.5]
+        strong = [
+            u
+            for u, v in sorted(zip(units, to, strict=True), key=lambda pair: pair[1])
+            if layer[u, v] > 0.5
+        ]
         orders.append(np.array(strong + [u for u in range(layer.shape[0]) if u not in strong]))
     return orders
 
 
 def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
-    """F4: weights of the planted and of the recovered network; units matched to parts stand lowest."""
+    """F4: weights of the planted and of the recovered network; units matched to parts
+    stand lowest.
+    """
     figure = blank(10, 4)
     axes = figure.subplots(1, 2)
     planted = layerize(target, max(cell.depth, target.layers), max(width, 40))
@@ -80,17 +109,29 @@ def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
     x = draw(target, jax.random.key(3), 512)
     arrays = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}
     h = np.asarray(_maps_of(arrays, x, cell.depth))[: cell.depth]
-    live = np.asarray(network.live_units({n: jnp.asarray(weights[f"mask_{n}"]) for n in network.WEIGHTS}, cell.depth))
-    order = [np.array([u for u in o if live[i, u]]) for i, o in enumerate(unit_order(h, np.asarray(jax.vmap(target.parts)(x))))]
+    live = np.asarray(
+        network.live_units(
+            {n: jnp.asarray(weights[f"mask_{n}"]) for n in network.WEIGHTS}, cell.depth
+        )
+    )
+    order = [
+        np.array([u for u in o if live[i, u]])
+        for i, o in enumerate(unit_order(h, np.asarray(jax.vmap(target.parts)(x))))
+    ]
     _graph(axes[1], weights, cell.depth, order)
-    axes[1].set_title(f"{cell.pruner}, density {cell.density:g}, {cell.depth} layers: live units", fontsize=10)
+    axes[1].set_title(
+        f"{cell.pruner}, density {cell.density:g}, {cell.depth} layers: live units", fontsize=10
+    )
     return figure
 
 
 def _graph(axes, params, depth, order):
     layers = [params["win"], *params["wh"][: depth - 1], params["wo"]]
     ends = [np.arange(params["win"].shape[0]), *order, np.arange(params["wo"].shape[1])]
-    place = lambda count: (np.arange(count) + 0.5) / max(count, 1)
+
+    def place(count):
+        return (np.arange(count) + 0.5) / max(count, 1)
+
     for level, kernel in enumerate(layers):
         low, high = place(len(ends[level])), place(len(ends[level + 1]))
         kernel = np.nan_to_num(kernel, posinf=0.0, neginf=0.0)  # of networks that diverged
@@ -113,7 +154,9 @@ def _graph(axes, params, depth, order):
 
 
 def maps(target: Target, cell: Cell, weights: dict, dense: dict | None) -> Any:
-    """F5: every part as a map over two inputs, and the unit that resembles it most in the dense and in the pruned network."""
+    """F5: every part as a map over two inputs, and the unit that resembles it most in the dense and
+    in the pruned network.
+    """
     points, rows = grid_points(target), {"planted": None, "dense": dense, cell.pruner: weights}
     parts = np.asarray(jax.vmap(target.parts)(points))
     x = draw(target, jax.random.key(3), 1024)
@@ -121,7 +164,9 @@ def maps(target: Target, cell: Cell, weights: dict, dense: dict | None) -> Any:
     rows = {name: w for name, w in rows.items() if name == "planted" or w is not None}
     count = min(parts.shape[1], 8)
     figure = blank(1.5 * count, 1.7 * len(rows))
-    for row, (name, w) in zip(figure.subplots(len(rows), count, squeeze=False), rows.items(), strict=True):
+    for row, (name, w) in zip(
+        figure.subplots(len(rows), count, squeeze=False), rows.items(), strict=True
+    ):
         for part in range(count):
             picture, title = parts[:, part], f"part {part}"
             if w is not None:
@@ -135,7 +180,9 @@ def maps(target: Target, cell: Cell, weights: dict, dense: dict | None) -> Any:
 
 
 def grid_points(target: Target) -> jax.Array:
-    """Inputs over a square, `[SIDE * SIDE, n]`: the plane itself, or the first and last input with the others at 0.3."""
+    """Inputs over a square, `[SIDE * SIDE, n]`: the plane itself, or the first and last input with
+    the others at 0.3.
+    """
     a, b = jnp.meshgrid(jnp.linspace(-1, 1, SIDE), jnp.linspace(-1, 1, SIDE), indexing="ij")
     if target.draws == "plane":
         return plane(jnp.stack([a.reshape(-1), b.reshape(-1)], -1))

@@ -1,4 +1,6 @@
-"""What the predictors say of the targets of a sweep, and of the networks that were trained on them."""
+"""What the predictors say of the targets of a sweep, and of the networks that were
+trained on them.
+"""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +31,9 @@ class Predicted(NamedTuple):
     volume: int
     """E3."""
     trained: tuple[int, ...]
-    """E1 on every dense network with R^2 >= 0.99, of the depth in layers next to the planted one that was trained."""
+    """E1 on every dense network with R^2 >= 0.99, of the depth in layers next to the planted one
+    that was trained.
+    """
     asked: int
     """How many networks there were."""
 
@@ -48,23 +52,42 @@ def predictions(config: SweepConfig, results: Path, name: str) -> Predicted:
     if target.inputs > MOST_INPUTS or target.draws == "plane":
         return Predicted(target.layers, None, False, None, volume, (), 0)
     known = predict_depth(target, target.inputs, layers_per_node=cost)
-    pairs = [predict_by_interactions(lambda x, o=o: target(x)[o], target.inputs).depth for o in range(len(target.outputs))]
+    pairs = [
+        predict_by_interactions(lambda x, o=o: target(x)[o], target.inputs).depth
+        for o in range(len(target.outputs))
+    ]
     found, asked = ask_networks(config, results, name)
     return Predicted(
-        target.layers, known.layers, known.ambiguous, cost * max(pairs), volume, tuple(cost * d for d in found), asked
-    )  # fmt: skip
+        target.layers,
+        known.layers,
+        known.ambiguous,
+        cost * max(pairs),
+        volume,
+        tuple(cost * d for d in found),
+        asked,
+    )
 
 
 def ask_networks(config: SweepConfig, results: Path, name: str) -> tuple[list[int], int]:
-    """E1's depth in nodes of every dense network that fits well, one layer deeper than planted, and how many were looked at."""
+    """E1's depth in nodes of every dense network that fits well, one layer deeper than planted, and
+    how many were looked at.
+    """
     target = target_of(config, name)
     nearest = min(config.depths, key=lambda depth: abs(depth - target.layers - 1))
-    trained = [w for cell, w in shown_networks(results, config, name) if cell.pruner == DENSE and cell.depth == nearest]
+    trained = [
+        w
+        for cell, w in shown_networks(results, config, name)
+        if cell.pruner == DENSE and cell.depth == nearest
+    ]
     x, y = examples(target, jax.random.key(11), 2048)
     found = []
     for weights in trained:
         mine = {n: jnp.asarray(weights[n]) for n in ("win", "wh", "wo", "b", "bo")}
         error = float(((network.outputs(mine, x, nearest) - y) ** 2).mean())
         if 1 - error / float(jnp.var(y)) >= WELL:
-            found.append(predict_depth(net, target.inputs, data=(mine, jnp.int32(nearest)), tolerance=TRAINED).depth)
+            found.append(
+                predict_depth(
+                    net, target.inputs, data=(mine, jnp.int32(nearest)), tolerance=TRAINED
+                ).depth
+            )
     return found, len(trained)

@@ -1,4 +1,6 @@
-"""How every pruner of the sweep gets from initial weights to pruned, trained networks: one small function each."""
+"""How every pruner of the sweep gets from initial weights to pruned, trained networks: one small
+function each.
+"""
 
 import functools
 from collections.abc import Callable
@@ -41,12 +43,24 @@ class Setting:
         """One phase."""
         config = self.config
         sizes = {"target": self.target, "batch": config.batch, "corner": self.corner}
-        arguments = (jnp.int32(first), jnp.int32(steps), jnp.float32(config.learning_rate), jnp.float32(l1))
+        arguments = (
+            jnp.int32(first),
+            jnp.int32(steps),
+            jnp.float32(config.learning_rate),
+            jnp.float32(l1),
+        )
         return cells._replace(params=train(params, cells, self.keys, *arguments, **sizes))
 
     def gradients(self, cells: Cells, step: int) -> network.Params:
         """Of one batch."""
-        return gradients(cells, self.keys, jnp.int32(step), target=self.target, batch=self.config.batch, corner=self.corner)
+        return gradients(
+            cells,
+            self.keys,
+            jnp.int32(step),
+            target=self.target,
+            batch=self.config.batch,
+            corner=self.corner,
+        )
 
 
 class Start(NamedTuple):
@@ -63,7 +77,9 @@ class Start(NamedTuple):
 
 def setting_of(config: SweepConfig, target: Target, corner: Corner | None) -> Setting:
     """Keys and probes of all seeds."""
-    keys = jnp.stack([jax.random.key(seed) for seed in range(config.seed, config.seed + config.seeds)])
+    keys = jnp.stack(
+        [jax.random.key(seed) for seed in range(config.seed, config.seed + config.seeds)]
+    )
     probe = jax.jit(jax.vmap(lambda k: draw(target, jax.random.fold_in(k, 2), config.scored)))(keys)
     return Setting(config, target, corner, keys, probe)
 
@@ -73,22 +89,40 @@ def dense(here: Setting, start: Start) -> Cells:
     return here.train(start.trained.params, start.trained, here.config.finetune, SECOND)
 
 
-def by_score(score: Callable, distribution: str | None, here: Setting, start: Start, trained: Cells | None = None) -> Cells:
-    """After training: masks by score, in one round or several on the cubic schedule, then more training."""
+def by_score(
+    score: Callable,
+    distribution: str | None,
+    here: Setting,
+    start: Start,
+    trained: Cells | None = None,
+) -> Cells:
+    """After training: masks by score, in one round or several on the cubic schedule, then more
+    training.
+    """
     config, cells = here.config, trained or start.trained
     for done in range(1, config.rounds + 1):
         density = 1 - (1 - start.density) * (1 - (1 - done / config.rounds) ** 3)
         grads = here.gradients(cells, SECOND - done)
-        masks = _renewed(here, cells, grads, jax.random.fold_in(start.key, done), density, score, distribution)
-        cells = cells._replace(masks=masks, params=start.initial.params if config.rewind else cells.params)
-        length = config.finetune // config.rounds + (config.finetune % config.rounds if done == config.rounds else 0)
+        masks = _renewed(
+            here, cells, grads, jax.random.fold_in(start.key, done), density, score, distribution
+        )
+        cells = cells._replace(
+            masks=masks, params=start.initial.params if config.rewind else cells.params
+        )
+        length = config.finetune // config.rounds + (
+            config.finetune % config.rounds if done == config.rounds else 0
+        )
         cells = here.train(jax.tree.map(jnp.copy, cells.params), cells, length, SECOND * done)
     return cells
 
 
 def _renewed(here, cells, grads, key, density, score, distribution) -> network.Masks:
     config = here.config
-    chosen = {"score": score, "distribution": distribution or config.distribution, "output_density": config.output_density}
+    chosen = {
+        "score": score,
+        "distribution": distribution or config.distribution,
+        "output_density": config.output_density,
+    }
     return renew(cells, grads, here.probe, key, density, **chosen)
 
 
@@ -108,7 +142,11 @@ def from_beginning(here: Setting, start: Start, masks: network.Masks) -> Cells:
 def snip(here: Setting, start: Start) -> Cells:
     """Saliency at the initial weights, all kernels together."""
     grads = here.gradients(start.initial, THIRD)
-    return from_beginning(here, start, _renewed(here, start.initial, grads, start.key, start.density, scoring.saliency, "global"))
+    return from_beginning(
+        here,
+        start,
+        _renewed(here, start.initial, grads, start.key, start.density, scoring.saliency, "global"),
+    )
 
 
 def static_random(here: Setting, start: Start) -> Cells:
@@ -117,25 +155,45 @@ def static_random(here: Setting, start: Start) -> Cells:
 
 
 def _random(here, start, distribution) -> network.Masks:
-    return _renewed(here, start.initial, start.initial.params, start.key, start.density, scoring.random, distribution)
+    return _renewed(
+        here,
+        start.initial,
+        start.initial.params,
+        start.key,
+        start.density,
+        scoring.random,
+        distribution,
+    )
 
 
 def oracle(here: Setting, start: Start) -> Cells:
     """The planted graph from the beginning, at random places."""
     shape = here.config.shape(here.target)
-    each = [masks_for(here.target, cell.depth, shape, jax.random.key(cell.seed)) for cell in start.cells]
+    each = [
+        masks_for(here.target, cell.depth, shape, jax.random.key(cell.seed)) for cell in start.cells
+    ]
     return from_beginning(here, start, jax.tree.map(lambda *a: jnp.stack(a), *each))
 
 
 def lottery(here: Setting, start: Start) -> Cells:
-    """Iterative magnitude pruning with rewinding: the density falls by the same factor in every round."""
+    """Iterative magnitude pruning with rewinding: the density falls by the same factor in every
+    round.
+    """
     config, cells = here.config, start.trained
     for done in range(1, TICKETS + 1):
         masks = _renewed(
-            here, cells, start.initial.params, start.key, start.density ** (done / TICKETS), scoring.magnitude, "global"
+            here,
+            cells,
+            start.initial.params,
+            start.key,
+            start.density ** (done / TICKETS),
+            scoring.magnitude,
+            "global",
         )
         cells = start.initial._replace(masks=masks)
-        cells = here.train(jax.tree.map(jnp.copy, cells.params), cells, config.finetune, SECOND * done)
+        cells = here.train(
+            jax.tree.map(jnp.copy, cells.params), cells, config.finetune, SECOND * done
+        )
     return cells
 
 
@@ -148,13 +206,24 @@ def growing(by_gradient: bool, here: Setting, start: Start) -> Cells:
         cells = here.train(cells.params, cells, total // (GROWTHS + 1), turn * total)
         share = DROP / 2 * (1 + jnp.cos(jnp.pi * turn / GROWTHS))
         grads = here.gradients(cells, THIRD + turn)
-        cells = cells._replace(masks=regrow(cells, grads, jax.random.fold_in(start.key, turn), share, by_gradient=by_gradient))
-    return here.train(cells.params, cells, total - GROWTHS * (total // (GROWTHS + 1)), GROWTHS * total)
+        cells = cells._replace(
+            masks=regrow(
+                cells, grads, jax.random.fold_in(start.key, turn), share, by_gradient=by_gradient
+            )
+        )
+    return here.train(
+        cells.params, cells, total - GROWTHS * (total // (GROWTHS + 1)), GROWTHS * total
+    )
 
 
 def l1(here: Setting, start: Start) -> Cells:
     """Dense training with a penalty, then masks by magnitude."""
-    first = here.train(jax.tree.map(jnp.copy, start.initial.params), start.initial, here.config.steps, l1=here.config.l1)
+    first = here.train(
+        jax.tree.map(jnp.copy, start.initial.params),
+        start.initial,
+        here.config.steps,
+        l1=here.config.l1,
+    )
     return by_score(scoring.magnitude, None, here, start, first)
 
 

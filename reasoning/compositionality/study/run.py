@@ -1,4 +1,6 @@
-"""The sweep from configuration to files: every chunk of networks is kept as soon as it is there, and found again by the next start."""
+"""The sweep from configuration to files: every chunk of networks is kept as soon as it is there,
+and found again by the next start.
+"""
 
 import functools
 import io
@@ -45,7 +47,9 @@ def run(config: SweepConfig, run_dir: str | Path) -> Path:
 def sweep(config: SweepConfig, results: Path) -> None:
     """All chunks of all targets that are missing."""
     counter, began = CompileCounter(), time.monotonic()
-    plan = [(name, n, chunk) for name in config.targets for n, chunk in enumerate(chunks(config, name))]
+    plan = [
+        (name, n, chunk) for name in config.targets for n, chunk in enumerate(chunks(config, name))
+    ]
     waiting = [(name, n, chunk) for name, n, chunk in plan if not _file(results, name, n).exists()]
     done = sum(len(chunk) for *_, chunk in plan) - sum(len(chunk) for *_, chunk in waiting)
     with Progress("networks", sum(len(chunk) for *_, chunk in plan), done) as bar:
@@ -56,7 +60,10 @@ def sweep(config: SweepConfig, results: Path) -> None:
     if waiting:
         count = sum(len(chunk) for *_, chunk in waiting)
         spent = duration(time.monotonic() - began)
-        aloud(f"{count} networks in {spent}, of which {counter.seconds:.0f} s compiling {counter.count} programs")
+        aloud(
+            f"{count} networks in {spent}, of which {counter.seconds:.0f} s compiling "
+            f"{counter.count} programs"
+        )
 
 
 def chunks(config: SweepConfig, target: str) -> list[list[Cell]]:
@@ -72,14 +79,18 @@ def chunks(config: SweepConfig, target: str) -> list[list[Cell]]:
 def _setting(config: SweepConfig, name: str) -> tuple[Setting, Probe]:
     target = target_by_name(name)
     kept = corner(target) if config.withhold else None
-    return setting_of(config, target, kept), make_probe(target, jax.random.key(PROBE_KEY), config.probe, kept)
+    return setting_of(config, target, kept), make_probe(
+        target, jax.random.key(PROBE_KEY), config.probe, kept
+    )
 
 
 def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path | None = None):
-    """Train and measure some cells of one target and pruner; missing ones fill up the chunk, so that one program serves all.
+    """Train and measure some cells of one target and pruner; missing ones fill up the chunk, so
+    that one program serves all.
 
     Returns:
-      a `Measures` per cell, and `{"win", ...}` of dense cells and those with the first seed, weights already masked.
+      a `Measures` per cell, and `{"win", ...}` of dense cells and those with the first seed,
+      weights already masked.
     """
     here, probe = _setting(config, name)
     full = chunk + [chunk[-1]] * (config.chunk - len(chunk))
@@ -87,7 +98,8 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
     cells = PRUNERS[chunk[0].pruner](here, start)
     found = jax.device_get(measured(cells, probe))
     measures = [
-        finish(jax.tree.map(lambda a, i=i: a[i], found), cell.depth, here.corner is not None) for i, cell in enumerate(chunk)
+        finish(jax.tree.map(lambda a, i=i: a[i], found), cell.depth, here.corner is not None)
+        for i, cell in enumerate(chunk)
     ]
     first = [i for i, cell in enumerate(chunk) if cell.seed == config.seed or cell.pruner == DENSE]
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
@@ -100,34 +112,51 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
 @jax.jit
 def measured(cells: Cells, probe: Probe):
     """`Structure` of all cells."""
-    return jax.vmap(structure, in_axes=(0, 0, 0, None))(cells.params, cells.masks, cells.depth, probe)
+    return jax.vmap(structure, in_axes=(0, 0, 0, None))(
+        cells.params, cells.masks, cells.depth, probe
+    )
 
 
 def _start(config: SweepConfig, here: Setting, chunk: list[Cell], trained: network.Params) -> Start:
     which = jnp.array([cell.seed - config.seed for cell in chunk], jnp.int32)
     depth = jnp.array([cell.depth for cell in chunk], jnp.int32)
     initial = begin(here.keys, which, depth, config.shape(here.target))
-    place = jnp.array([config.depths.index(cell.depth) * config.seeds + cell.seed - config.seed for cell in chunk])
+    place = jnp.array(
+        [config.depths.index(cell.depth) * config.seeds + cell.seed - config.seed for cell in chunk]
+    )
     dense = initial._replace(params=jax.tree.map(lambda a: jnp.asarray(a)[place], trained))
     key = jax.random.fold_in(jax.random.key(config.seed), sum(map(ord, chunk[0].pruner)))
-    return Start(initial, dense, jnp.array([cell.density for cell in chunk], jnp.float32), chunk, key)
+    return Start(
+        initial, dense, jnp.array([cell.density for cell in chunk], jnp.float32), chunk, key
+    )
 
 
 def _dense(config: SweepConfig, name: str, results: Path | None) -> network.Params:
-    """Dense networks of every depth and seed after the first phase, `[depths * seeds, ...]`; kept in a file for the other chunks."""
+    """Dense networks of every depth and seed after the first phase, `[depths * seeds, ...]`; kept
+    in a file for the other chunks.
+    """
     path = None if results is None else results / f"{_safe(name)}-dense.npz"
     if path is not None and path.exists():
         with np.load(path) as stored:
             return dict(stored)
     here, _ = _setting(config, name)
-    cells = [Cell(name, "dense", 1.0, d, s) for d in config.depths for s in range(config.seed, config.seed + config.seeds)]
+    cells = [
+        Cell(name, "dense", 1.0, d, s)
+        for d in config.depths
+        for s in range(config.seed, config.seed + config.seeds)
+    ]
     parts = []
     for i in range(0, len(cells), config.chunk):
         mine = cells[i : i + config.chunk]
         count = len(mine)
         full = mine + [mine[-1]] * (config.chunk - count)
         which = jnp.array([cell.seed - config.seed for cell in full], jnp.int32)
-        initial = begin(here.keys, which, jnp.array([cell.depth for cell in full], jnp.int32), config.shape(here.target))
+        initial = begin(
+            here.keys,
+            which,
+            jnp.array([cell.depth for cell in full], jnp.int32),
+            config.shape(here.target),
+        )
         done = here.train(jax.tree.map(jnp.copy, initial.params), initial, config.steps)
         parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], done.params))
     params = jax.tree.map(lambda *a: np.concatenate(a), *parts)
@@ -138,18 +167,24 @@ def _dense(config: SweepConfig, name: str, results: Path | None) -> network.Para
 
 def _keep(results, name, number, chunk, found, shown):
     """The numbers come last, and say that the chunk is finished."""
-    rows = [cell._asdict() | measures._asdict() for cell, measures in zip(chunk, found, strict=True)]
+    rows = [
+        cell._asdict() | measures._asdict() for cell, measures in zip(chunk, found, strict=True)
+    ]
     write_atomically(results / f"{_safe(name)}-{number:03d}.npz", _npz(shown))
     write_atomically(_file(results, name, number), json.dumps(rows))
 
 
 def read_rows(results: Path, config: SweepConfig) -> list[dict]:
     """All rows of a finished sweep: the fields of `Cell` and of `Measures`."""
-    files = [_file(results, name, n) for name in config.targets for n in range(len(chunks(config, name)))]
+    files = [
+        _file(results, name, n) for name in config.targets for n in range(len(chunks(config, name)))
+    ]
     return [row for file in files for row in json.loads(file.read_text())]
 
 
-def shown_networks(results: Path, config: SweepConfig, name: str) -> list[tuple[Cell, dict[str, np.ndarray]]]:
+def shown_networks(
+    results: Path, config: SweepConfig, name: str
+) -> list[tuple[Cell, dict[str, np.ndarray]]]:
     """Weights and masks of the networks of the first seed, and of all dense ones."""
     found = []
     for number, chunk in enumerate(chunks(config, name)):

@@ -1,4 +1,6 @@
-"""Training of many masked networks at once: one flat axis of cells, one program for all depths, masks and lengths."""
+"""Training of many masked networks at once: one flat axis of cells, one program for all depths,
+masks and lengths.
+"""
 
 import functools
 from typing import NamedTuple
@@ -36,14 +38,25 @@ def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Sh
     return Cells(jax.tree.map(lambda a: a[which], params), masks, depth, which)
 
 
-def batch_of(target: Target, keys: jax.Array, step: jax.Array, count: int, corner: Corner | None) -> Examples:
+def batch_of(
+    target: Target, keys: jax.Array, step: jax.Array, count: int, corner: Corner | None
+) -> Examples:
     """A fresh batch for every seed: `[S, B, n]` and `[S, B, m]`."""
-    draw = lambda key: examples(target, jax.random.fold_in(jax.random.fold_in(key, 1), step), count, without=corner)
+
+    def draw(key):
+        return examples(
+            target, jax.random.fold_in(jax.random.fold_in(key, 1), step), count, without=corner
+        )
+
     return jax.vmap(draw)(keys)
 
 
 def loss(
-    params: network.Params, masks: network.Masks, depth: jax.Array, data: Examples, l1: jax.Array | float = 0.0
+    params: network.Params,
+    masks: network.Masks,
+    depth: jax.Array,
+    data: Examples,
+    l1: jax.Array | float = 0.0,
 ) -> jax.Array:
     """Mean squared error of one network, and an L1 penalty on its weights."""
     weights = network.masked(params, masks)
@@ -53,9 +66,18 @@ def loss(
 
 @functools.partial(jax.jit, static_argnames=("target", "batch", "corner"), donate_argnames="params")
 def train(
-    params: network.Params, cells: Cells, keys: jax.Array, first: jax.Array, steps: jax.Array, rate: jax.Array, l1: jax.Array, *,
-    target: Target, batch: int, corner: Corner | None,
-) -> network.Params:  # fmt: skip
+    params: network.Params,
+    cells: Cells,
+    keys: jax.Array,
+    first: jax.Array,
+    steps: jax.Array,
+    rate: jax.Array,
+    l1: jax.Array,
+    *,
+    target: Target,
+    batch: int,
+    corner: Corner | None,
+) -> network.Params:
     """Train for `steps` updates of Adam with a cosine to 5 %, from fresh moments.
 
     Args:
@@ -88,10 +110,18 @@ def train(
 
 @functools.partial(jax.jit, static_argnames=("target", "batch", "corner"))
 def gradients(
-    cells: Cells, keys: jax.Array, step: jax.Array, *, target: Target, batch: int, corner: Corner | None
+    cells: Cells,
+    keys: jax.Array,
+    step: jax.Array,
+    *,
+    target: Target,
+    batch: int,
+    corner: Corner | None,
 ) -> network.Params:
     """Dense gradients of one batch, also of pruned weights: `[C, ...]`."""
     data = batch_of(target, keys, step, batch, corner)
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
     everything = jax.tree.map(jnp.ones_like, cells.masks)
-    return jax.vmap(jax.grad(loss))(weights, everything, cells.depth, Examples(data.x[cells.which], data.y[cells.which]))
+    return jax.vmap(jax.grad(loss))(
+        weights, everything, cells.depth, Examples(data.x[cells.which], data.y[cells.which])
+    )

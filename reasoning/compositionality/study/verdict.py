@@ -1,4 +1,6 @@
-"""What a sweep says, with intervals over seeds: where the peak is, whether it is one, and who finds it. "No" is an answer."""
+"""What a sweep says, with intervals over seeds: where the peak is, whether it is one, and who finds
+it. "No" is an answer.
+"""
 
 from typing import Literal, NamedTuple
 
@@ -27,7 +29,9 @@ def average(values: np.ndarray, axis: int = -1) -> np.ndarray:
     """Mean over an axis without NaN; NaN where nothing else is, and no warning."""
     there = np.isfinite(values)
     count = there.sum(axis)
-    return np.where(count > 0, np.where(there, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan)
+    return np.where(
+        count > 0, np.where(there, values, 0.0).sum(axis) / np.maximum(count, 1), np.nan
+    )
 
 
 class Peak(NamedTuple):
@@ -39,7 +43,9 @@ class Peak(NamedTuple):
     """The 95 % bootstrap interval of the best place."""
     high: float
     over_first: Interval
-    """Score at the peak minus that at the first place of the axis; the peak is chosen on the other seeds."""
+    """Score at the peak minus that at the first place of the axis; the peak is chosen on the other
+    seeds.
+    """
     over_last: Interval
     answer: Answer
     """yes: higher than at both ends; no: at some end it is as high."""
@@ -66,21 +72,29 @@ def interval(values: np.ndarray) -> Interval:
     return Interval(float(values.mean()), *(float(q) for q in np.quantile(means, [0.025, 0.975])))
 
 
-def grid(rows: list[dict], config: SweepConfig, target: str, pruner: str, name: str = "score") -> np.ndarray:
-    """A measure over `[densities, depths, seeds]`, densities as in the configuration; NaN where there is no network.
+def grid(
+    rows: list[dict], config: SweepConfig, target: str, pruner: str, name: str = "score"
+) -> np.ndarray:
+    """A measure over `[densities, depths, seeds]`, densities as in the configuration; NaN where
+    there is no network.
 
     The dense networks stand in for density 1 of every pruner.
     """
     found = np.full((len(config.densities), len(config.depths), config.seeds), np.nan)
     for row in rows:
         if row["target"] == target and row["pruner"] in (pruner, DENSE):
-            where = config.densities.index(row["density"]), config.depths.index(row["depth"]), row["seed"] - config.seed
+            where = (
+                config.densities.index(row["density"]),
+                config.depths.index(row["depth"]),
+                row["seed"] - config.seed,
+            )
             found[where] = np.nan if row[name] is None else row[name]
     return found
 
 
 def chosen_on_others(values: np.ndarray) -> np.ndarray:
-    """Best of the first axis for every place and seed, chosen by the mean over all other seeds: `[Q, P, S] -> [P, S]`.
+    """Best of the first axis for every place and seed, chosen by the mean over all other seeds:
+    `[Q, P, S] -> [P, S]`.
 
     Without this the best of many noisy settings would look better than it is.
     """
@@ -94,7 +108,10 @@ def peak(values: np.ndarray, axis: list[float]) -> Peak:
     values = np.where(np.isfinite(values), values, 0.0)
     best = values[:, resample(values.shape[1])].mean(-1).argmax(0)
     places = np.sort(np.asarray(axis, float)[best])
-    low, high = places[int(0.025 * len(places))], places[min(int(0.975 * len(places)), len(places) - 1)]
+    low, high = (
+        places[int(0.025 * len(places))],
+        places[min(int(0.975 * len(places)), len(places) - 1)],
+    )
     others = (values.sum(-1, keepdims=True) - values) / max(values.shape[1] - 1, 1)
     mine = np.take_along_axis(values, others.argmax(0)[None], 0)[0]
     first, last = interval(mine - values[0]), interval(mine - values[-1])
@@ -110,7 +127,9 @@ def _answer(values, first: Interval, last: Interval) -> Answer:
     return "no" if min(first.high, last.high) <= MARGIN else "undecided"
 
 
-def over_depth(rows, config: SweepConfig, target: str, pruner: str, name: str = "score") -> np.ndarray:
+def over_depth(
+    rows, config: SweepConfig, target: str, pruner: str, name: str = "score"
+) -> np.ndarray:
     """A pruner's score `[depths, S]` at its best density (for "dense", at density 1)."""
     found = grid(rows, config, target, pruner, name)
     sparse = [i for i, rho in enumerate(config.densities) if (rho == 1) == (pruner == DENSE)]
@@ -122,10 +141,17 @@ def over_density(rows, config: SweepConfig, target: str, pruner: str) -> np.ndar
     return chosen_on_others(np.swapaxes(grid(rows, config, target, pruner), 0, 1))
 
 
-def difference(rows, config: SweepConfig, target: str, one: str, other: str, name: str = "score") -> Interval:
-    """Mean difference of a measure between two pruners over all sparse settings that both have, per seed."""
+def difference(
+    rows, config: SweepConfig, target: str, one: str, other: str, name: str = "score"
+) -> Interval:
+    """Mean difference of a measure between two pruners over all sparse settings that both have, per
+    seed.
+    """
     sparse = [i for i, rho in enumerate(config.densities) if rho < 1]
-    apart = grid(rows, config, target, one, name)[sparse] - grid(rows, config, target, other, name)[sparse]
+    apart = (
+        grid(rows, config, target, one, name)[sparse]
+        - grid(rows, config, target, other, name)[sparse]
+    )
     apart = apart.reshape(-1, apart.shape[-1])
     kept = apart[np.isfinite(apart).all(1)]
     return interval(kept.mean(0) if len(kept) else np.array([]))
@@ -142,14 +168,25 @@ class Move(NamedTuple):
     answer: Answer
 
     def __str__(self) -> str:
-        return f"{self.answer}: the best depth changes by {self.change:g} [{self.low:g}, {self.high:g}], the planted one by {self.planted}"
+        return (
+            f"{self.answer}: the best depth changes by {self.change:g} [{self.low:g}, "
+            f"{self.high:g}], the planted one by {self.planted}"
+        )
 
 
 def move(one: np.ndarray, other: np.ndarray, depths: tuple[int, ...], planted: int) -> Move:
-    """Compare scores `[depths, S]` of two targets whose planted depths differ by `planted` layers (other minus one)."""
-    best = lambda v, order: np.asarray(depths)[np.nan_to_num(v)[:, order].mean(-1).argmax(0)]
+    """Compare scores `[depths, S]` of two targets whose planted depths differ by `planted` layers
+    (other minus one).
+    """
+
+    def best(v, order):
+        return np.asarray(depths)[np.nan_to_num(v)[:, order].mean(-1).argmax(0)]
+
     seeds = one.shape[1]
-    order, shuffled = resample(seeds), np.random.default_rng(1).integers(seeds, size=(RESAMPLES, seeds))
+    order, shuffled = (
+        resample(seeds),
+        np.random.default_rng(1).integers(seeds, size=(RESAMPLES, seeds)),
+    )
     changes = best(other, shuffled) - best(one, order)
     low, high = np.quantile(changes, [0.025, 0.975])
     everyone = np.arange(seeds)[None]

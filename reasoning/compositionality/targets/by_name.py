@@ -14,12 +14,15 @@ FAMILIES = {
     "cppn": cppn.random_cppn,
     "nondecomposable": controls.nondecomposable,
 }
-"""Families whose arguments are integers, beside `symbolic:NAME`, `genome:FILE`, `permuted:TARGET` and `distractor:TARGET`."""
+"""Families whose arguments are integers, beside `symbolic:NAME`, `genome:FILE`, `permuted:TARGET`
+and `distractor:TARGET`.
+"""
 
 
 def target_by_name(name: str) -> Target:
-    """A target such as "tanh_tree:3", "mix_tree:2", "chain:4", "reuse:3", "boolean:3", "cmsp", "cppn:0", "symbolic:distance",
-    "genome:skull.zip", "nondecomposable:4", "permuted:tanh_tree:2", "distractor:tanh_tree:2".
+    """A target such as "tanh_tree:3", "mix_tree:2", "chain:4", "reuse:3", "boolean:3", "cmsp",
+    "cppn:0", "symbolic:distance", "genome:skull.zip", "nondecomposable:4", "permuted:tanh_tree:2",
+    "distractor:tanh_tree:2".
 
     Raises:
       Refusal: there is no such family, or its arguments do not fit.
@@ -33,9 +36,12 @@ def target_by_name(name: str) -> Target:
         return getattr(controls, family)(target_by_name(rest))
     if family not in FAMILIES:
         raise Refusal(
-            f"there is no target {name!r}: choose {', '.join(FAMILIES)}, symbolic, genome, permuted or distractor, as in tanh_tree:3"
+            f"there is no target {name!r}: choose {', '.join(FAMILIES)}, symbolic, genome, "
+            "permuted or distractor, as in tanh_tree:3"
         )
     try:
         return FAMILIES[family](*(int(word) for word in rest.split(":") if word))
     except (TypeError, ValueError):
-        raise Refusal(f"target {name!r}: {family} takes integers after colons, as in tanh_tree:3") from None
+        raise Refusal(
+            f"target {name!r}: {family} takes integers after colons, as in tanh_tree:3"
+        ) from None

@@ -1,4 +1,6 @@
-"""Compositional pattern networks: images as functions of a point, by small random graphs or by genomes that a user has."""
+"""Compositional pattern networks: images as functions of a point, by small random graphs or by
+genomes that a user has.
+"""
 
 import numpy as np
 
@@ -9,7 +11,8 @@ RANDOM = ("tanh", "sin", "cos", "gaussian", "sigmoid")
 
 
 def random_cppn(seed: int = 0, levels: int = 4, per_level: int = 3, outputs: int = 1) -> Target:
-    """A sparse random pattern network: every node reads two of the level below, or one of those and an older one.
+    """A sparse random pattern network: every node reads two of the level below, or one of those and
+    an older one.
 
     Args:
       seed: of graph, functions and weights.
@@ -18,7 +21,9 @@ def random_cppn(seed: int = 0, levels: int = 4, per_level: int = 3, outputs: int
       outputs: nodes of the last level.
     """
     if levels < 2 or per_level < 2:
-        raise Refusal(f"cppn: levels is {levels} and per_level {per_level}, both must be at least 2")
+        raise Refusal(
+            f"cppn: levels is {levels} and per_level {per_level}, both must be at least 2"
+        )
     random = np.random.default_rng(seed)
     nodes, below, older = [], [0, 1, 2], [3]
     for level in range(levels):

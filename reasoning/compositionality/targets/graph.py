@@ -1,6 +1,8 @@
-"""A target: a directed acyclic graph of small functions, each of one unit, or of a block of hidden units and a unit that reads them.
+"""A target: a directed acyclic graph of small functions, each of one unit, or of a block of hidden
+units and a unit that reads them.
 
-Since every part is written as units, a target is evaluated, differentiated and planted in a network from the same numbers.
+Since every part is written as units, a target is evaluated, differentiated and planted in a network
+from the same numbers.
 """
 
 from collections.abc import Iterable
@@ -27,7 +29,9 @@ class Unit(NamedTuple):
 
     def __call__(self, v: jax.Array) -> jax.Array:
         """`[K] -> []`."""
-        return FUNCTIONS[self.activation](jnp.dot(jnp.asarray(self.weights, v.dtype), v) + self.bias)
+        return FUNCTIONS[self.activation](
+            jnp.dot(jnp.asarray(self.weights, v.dtype), v) + self.bias
+        )
 
 
 class Node(NamedTuple):
@@ -47,12 +51,16 @@ class Node(NamedTuple):
 
     def __call__(self, values: jax.Array) -> jax.Array:
         """Values of the parents, `[K] -> []`."""
-        return self.out(jnp.stack([unit(values) for unit in self.hidden]) if self.hidden else values)
+        return self.out(
+            jnp.stack([unit(values) for unit in self.hidden]) if self.hidden else values
+        )
 
 
 @dataclass(frozen=True)
 class Target:
-    """A function of `inputs` numbers with known parts. Hashable, so it may be a static argument of jit."""
+    """A function of `inputs` numbers with known parts. Hashable, so it may be a static argument of
+    jit.
+    """
 
     name: str
     inputs: int
@@ -70,17 +78,28 @@ class Target:
             late = [p for p in node.parents if not 0 <= p < self.inputs + place]
             if late or not node.parents:
                 raise Refusal(
-                    f"target {self.name}: node {place} reads {late or 'nothing'}, which must be inputs or earlier nodes"
+                    f"target {self.name}: node {place} reads {late or 'nothing'}, which must be "
+                    "inputs or earlier nodes"
                 )
             last = len(node.hidden) or len(node.parents)
-            if len(node.out.weights) != last or any(len(u.weights) != len(node.parents) for u in node.hidden):
-                raise Refusal(f"target {self.name}: node {place} has weights for another number of parents than it reads")
-        if not self.outputs or any(not self.inputs <= o < self.inputs + len(self.nodes) for o in self.outputs):
+            if len(node.out.weights) != last or any(
+                len(u.weights) != len(node.parents) for u in node.hidden
+            ):
+                raise Refusal(
+                    f"target {self.name}: node {place} has weights for another number of parents "
+                    "than it reads"
+                )
+        if not self.outputs or any(
+            not self.inputs <= o < self.inputs + len(self.nodes) for o in self.outputs
+        ):
             raise Refusal(f"target {self.name}: outputs {self.outputs} must be nodes of the graph")
         read = {p for node in self.nodes for p in node.parents} | set(self.outputs)
         unread = [v for v in range(len(self.nodes)) if self.inputs + v not in read]
         if unread:
-            raise Refusal(f"target {self.name}: nothing reads node {unread[0]}: leave it out, or make it an output")
+            raise Refusal(
+                f"target {self.name}: nothing reads node {unread[0]}: leave it out, or make it an "
+                "output"
+            )
 
     @property
     def arity(self) -> int:
@@ -99,7 +118,9 @@ class Target:
 
     @property
     def layers(self) -> int:
-        """Layers of the shallowest network that holds it: as `depth`, but a node with a hidden block counts twice."""
+        """Layers of the shallowest network that holds it: as `depth`, but a node with a hidden
+        block counts twice.
+        """
         return max(self._longest(lambda node: node.layers)[o - self.inputs] for o in self.outputs)
 
     def _longest(self, cost) -> tuple[int, ...]:
@@ -128,11 +149,15 @@ class Target:
         return self.values(x)[self.inputs :]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The outputs of one example, as they are (see `samples.Scale` for standardised ones), `[n] -> [m]`."""
+        """The outputs of one example, as they are (see `samples.Scale` for standardised ones), `[n]
+        -> [m]`.
+        """
         return self.values(x)[jnp.asarray(self.outputs)]
 
 
-def without_unread(inputs: int, nodes: Iterable[Node], outputs: Iterable[int]) -> tuple[tuple[Node, ...], tuple[int, ...]]:
+def without_unread(
+    inputs: int, nodes: Iterable[Node], outputs: Iterable[int]
+) -> tuple[tuple[Node, ...], tuple[int, ...]]:
     """Nodes with a path to an output, renumbered, and the outputs."""
     nodes, outputs = list(nodes), list(outputs)
     needed, waiting = set(), list(outputs)
@@ -143,10 +168,14 @@ def without_unread(inputs: int, nodes: Iterable[Node], outputs: Iterable[int]) -
             waiting += nodes[number - inputs].parents
     new = {old: inputs + i for i, old in enumerate(sorted(needed))} | {i: i for i in range(inputs)}
     kept = [nodes[old - inputs] for old in sorted(needed)]
-    return tuple(n._replace(parents=tuple(new[p] for p in n.parents)) for n in kept), tuple(new[o] for o in outputs)
+    return tuple(n._replace(parents=tuple(new[p] for p in n.parents)) for n in kept), tuple(
+        new[o] for o in outputs
+    )
 
 
-def ordered(target_name: str, parents: dict[str, Iterable[str]], inputs: Iterable[str]) -> list[str]:
+def ordered(
+    target_name: str, parents: dict[str, Iterable[str]], inputs: Iterable[str]
+) -> list[str]:
     """Names of nodes in an order in which parents come first.
 
     Raises:
@@ -155,12 +184,15 @@ def ordered(target_name: str, parents: dict[str, Iterable[str]], inputs: Iterabl
     done, order, waiting = set(inputs), [], {name: set(above) for name, above in parents.items()}
     unknown = {p for above in waiting.values() for p in above} - done - set(waiting)
     if unknown:
-        raise Refusal(f"{target_name}: nodes read {sorted(unknown)}, which do not exist: correct the links")
+        raise Refusal(
+            f"{target_name}: nodes read {sorted(unknown)}, which do not exist: correct the links"
+        )
     while waiting:
         ready = [name for name, above in waiting.items() if above <= done]
         if not ready:
             raise Refusal(
-                f"{target_name} is not a directed acyclic graph: {sorted(waiting)} lie on a cycle or behind one; remove the cycle"
+                f"{target_name} is not a directed acyclic graph: {sorted(waiting)} lie on a cycle "
+                "or behind one; remove the cycle"
             )
         order += ready
         done |= set(ready)

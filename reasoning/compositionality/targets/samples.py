@@ -1,4 +1,6 @@
-"""Fresh inputs of a target, its scale, and a corner of its sub-functions' space that can be withheld."""
+"""Fresh inputs of a target, its scale, and a corner of its sub-functions' space that can be
+withheld.
+"""
 
 import functools
 from typing import NamedTuple
@@ -19,9 +21,9 @@ CORNER = 0.65
 def draw(target: Target, key: jax.Array, count: int) -> jax.Array:
     """Fresh inputs, float32 `[count, n]`.
 
-    "uniform": U(-1, 1). "bits": -1 or 1. "codes": bits, of which the last four are one of five control patterns (after arXiv
-    2505.15811: one of four subsets, or all). "plane": (y, x, d, 1) of a point of the square, d = 1.4 sqrt(x^2 + y^2) (code of arXiv
-    2505.11581).
+    "uniform": U(-1, 1). "bits": -1 or 1. "codes": bits, of which the last four are one of five
+    control patterns (after arXiv 2505.15811: one of four subsets, or all). "plane": (y, x, d, 1) of
+    a point of the square, d = 1.4 sqrt(x^2 + y^2) (code of arXiv 2505.11581).
     """
     n = target.inputs
     if target.draws == "uniform":
@@ -37,7 +39,9 @@ def draw(target: Target, key: jax.Array, count: int) -> jax.Array:
 
 
 def plane(points: jax.Array) -> jax.Array:
-    """`(y, x)` in [-1, 1] to the four inputs of a compositional pattern network: `[..., 2] -> [..., 4]`."""
+    """`(y, x)` in [-1, 1] to the four inputs of a compositional pattern network: `[..., 2] -> [...,
+    4]`.
+    """
     distance = 1.4 * jnp.sqrt((points**2).sum(-1, keepdims=True))
     return jnp.concatenate([points, distance, jnp.ones_like(distance)], -1)
 
@@ -54,7 +58,9 @@ class Scale(NamedTuple):
 
 
 class Corner(NamedTuple):
-    """Two sub-functions, as numbers of `Target.values`, and the thresholds that both exceed in the corner. Hashable."""
+    """Two sub-functions, as numbers of `Target.values`, and the thresholds that both exceed in the
+    corner. Hashable.
+    """
 
     parts: tuple[int, int]
     thresholds: tuple[float, float]
@@ -76,22 +82,29 @@ def scale(target: Target) -> Scale:
     """Of a target, from `SCALE_SAMPLES` examples.
 
     Raises:
-      Refusal: an output is constant or not finite: there would be nothing to fit, and R^2 no meaning.
+      Refusal: an output is constant or not finite: there would be nothing to fit, and R^2 no
+        meaning.
     """
     y = _known(target)[:, list(target.outputs)].astype(np.float64)
     if not np.isfinite(y).all():
         raise Refusal(
-            f"target {target.name}: output {int(np.argwhere(~np.isfinite(y))[0, 1])} is not finite on some inputs: correct its weights"
+            f"target {target.name}: output {int(np.argwhere(~np.isfinite(y))[0, 1])} is not finite "
+            "on some inputs: correct its weights"
         )
     flat = [number for number, sd in enumerate(y.std(0)) if sd <= 1e-6]
     if flat:
-        raise Refusal(f"target {target.name}: output {flat[0]} is constant, so there is nothing to learn: leave it out")
+        raise Refusal(
+            f"target {target.name}: output {flat[0]} is constant, so there is nothing to learn: "
+            "leave it out"
+        )
     return Scale(tuple(map(float, y.mean(0))), tuple(map(float, y.std(0))))
 
 
 @functools.lru_cache
 def corner(target: Target) -> Corner | None:
-    """Of the first two parts that the last output reads; None if it reads but one, or if the corner is empty."""
+    """Of the first two parts that the last output reads; None if it reads but one, or if the corner
+    is empty.
+    """
     parents = target.nodes[target.outputs[-1] - target.inputs].parents
     if len(parents) < 2:
         return None
@@ -110,10 +123,18 @@ class Examples(NamedTuple):
 
 
 @functools.partial(jax.jit, static_argnames=("target", "count", "without", "only"))
-def examples(target: Target, key: jax.Array, count: int, without: Corner | None = None, only: Corner | None = None) -> Examples:
-    """A fresh batch; `without` draws twice as many and leaves those of the corner out, `only` 16 times as many and keeps those.
+def examples(
+    target: Target,
+    key: jax.Array,
+    count: int,
+    without: Corner | None = None,
+    only: Corner | None = None,
+) -> Examples:
+    """A fresh batch; `without` draws twice as many and leaves those of the corner out, `only` 16
+    times as many and keeps those.
 
-    Where too few are left, the last ones are repeated from the other side, which the sizes make improbable.
+    Where too few are left, the last ones are repeated from the other side, which the sizes make
+    improbable.
     """
     times = 2 if without else 16 if only else 1
     x = draw(target, key, times * count)

@@ -19,15 +19,38 @@ def symbolic(name: str) -> Target:
       Refusal: there is no such formula.
     """
     if name not in FORMULAS:
-        raise Refusal(f"symbolic:{name}: there is no such formula; choose one of {', '.join(FORMULAS)}")
-    square = lambda parent: Node((parent,), Unit((1.0,), 0.0, "square"))
-    total = lambda *parents: Node(parents, Unit((1.0,) * len(parents), 0.0, "identity"))
+        raise Refusal(
+            f"symbolic:{name}: there is no such formula; choose one of {', '.join(FORMULAS)}"
+        )
+
+    def square(parent):
+        return Node((parent,), Unit((1.0,), 0.0, "square"))
+
+    def total(*parents):
+        return Node(parents, Unit((1.0,) * len(parents), 0.0, "identity"))
+
     if name == "independence":
         wave = Node((3,), Unit((math.pi,), 0.0, "sin"))
         return Target(
-            "symbolic:independence", 4, (Node((0, 2), Unit((1.0, 1.0), 0.0, "cube")), square(1), wave, total(5, 6)), (4, 7)
+            "symbolic:independence",
+            4,
+            (Node((0, 2), Unit((1.0, 1.0), 0.0, "cube")), square(1), wave, total(5, 6)),
+            (4, 7),
         )
     if name == "sharing":
-        return Target("symbolic:sharing", 3, (square(0), square(1), square(2), total(3, 4), total(6, 5)), (3, 6, 7))
-    apart = lambda a, b: Node((a, b), Unit((1.0, -1.0), 0.0, "square"))
-    return Target("symbolic:distance", 4, (apart(0, 1), apart(2, 3), Node((4, 5), Unit((1.0, 1.0), 0.0, "root"))), (6,))
+        return Target(
+            "symbolic:sharing",
+            3,
+            (square(0), square(1), square(2), total(3, 4), total(6, 5)),
+            (3, 6, 7),
+        )
+
+    def apart(a, b):
+        return Node((a, b), Unit((1.0, -1.0), 0.0, "square"))
+
+    return Target(
+        "symbolic:distance",
+        4,
+        (apart(0, 1), apart(2, 3), Node((4, 5), Unit((1.0, 1.0), 0.0, "root"))),
+        (6,),
+    )

@@ -1,1 +1,3 @@
-"""Language models behind one protocol (`reasoning.e2c.asking.Backend`): scripted, an OpenAI-compatible server, a local Tunix model."""
+"""Language models behind one protocol (`reasoning.e2c.asking.Backend`): scripted, an
+OpenAI-compatible server, a local Tunix model.
+"""

@@ -1,4 +1,6 @@
-"""An OpenAI-compatible server as a backend: cached on disk, retried, several requests at a time. Standard library only."""
+"""An OpenAI-compatible server as a backend: cached on disk, retried, several requests at a time.
+Standard library only.
+"""
 
 import hashlib
 import http.client
@@ -31,8 +33,10 @@ class EndpointConfig:
     model: str = "default"
     """The server's name of the model."""
     api: Literal["completions", "chat"] = "completions"
-    """completions: the prompt is raw text with the chat template applied here, so that tags can be prefilled. chat: the server applies
-    its template, and what should be prefilled is asked for in the user's turn."""
+    """completions: the prompt is raw text with the chat template applied here, so that tags can be
+    prefilled. chat: the server applies its template, and what should be prefilled is asked for in
+    the user's turn.
+    """
     template: str = "<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{prefill}"
     """Of raw prompts; the default is Qwen's."""
     key_variable: str = "OPENAI_API_KEY"
@@ -46,11 +50,15 @@ class EndpointConfig:
     concurrency: int = 16
     """Requests at a time."""
     cache: str | None = "runs/e2c/cache"
-    """Folder of replies: what was once answered is never asked again, so that an interrupted run goes on where it was. None: no cache."""
+    """Folder of replies: what was once answered is never asked again, so that an interrupted run
+    goes on where it was. None: no cache.
+    """
 
 
 class Endpoint:
-    """The backend. Every completion is a request of its own, so nothing is lost when one of them fails."""
+    """The backend. Every completion is a request of its own, so nothing is lost when one of them
+    fails.
+    """
 
     def __init__(self, config: EndpointConfig):
         self.config = config
@@ -61,7 +69,8 @@ class Endpoint:
         """All completions of all asks, from the cache or the server.
 
         Raises:
-          Refusal: the server is down, or replies with nonsense, after all retries. What was answered is in the cache.
+          Refusal: the server is down, or replies with nonsense, after all retries. What was
+            answered is in the cache.
         """
         bodies = [self._body(ask, number) for ask in asks for number in range(ask.n)]
         replies = iter(self._all(bodies))
@@ -70,22 +79,41 @@ class Endpoint:
     def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
         """Log-probabilities of continuations, by echoing prompts (the completions API only)."""
         if self.config.api != "completions":
-            raise Refusal("a chat endpoint cannot weigh continuations: choose --endpoint.api completions, or the judge text")
+            raise Refusal(
+                "a chat endpoint cannot weigh continuations: choose --endpoint.api completions, or "
+                "the judge text"
+            )
         bodies = []
         for weigh in weighs:
             text = self._raw(weigh.prompt) + weigh.continuation
             bodies.append(
-                {"model": self.config.model, "prompt": text, "max_tokens": 0, "echo": True, "logprobs": 1, "temperature": 0}
+                {
+                    "model": self.config.model,
+                    "prompt": text,
+                    "max_tokens": 0,
+                    "echo": True,
+                    "logprobs": 1,
+                    "temperature": 0,
+                }
             )
-        return [self._weighed(reply, weigh) for reply, weigh in zip(self._all(bodies), weighs, strict=True)]
+        return [
+            self._weighed(reply, weigh)
+            for reply, weigh in zip(self._all(bodies), weighs, strict=True)
+        ]
 
     def _all(self, bodies: list[dict]) -> list[dict]:
-        """Replies in order. All are tried even if one fails, so that the cache keeps whatever came."""
+        """Replies in order. All are tried even if one fails, so that the cache keeps
+        whatever came.
+        """
         with ThreadPoolExecutor(self.config.concurrency) as pool:
             jobs = [pool.submit(self._one, body) for body in bodies]
         failures = [job.exception() for job in jobs if job.exception() is not None]
         if failures:
-            kept = f"{len(jobs) - len(failures)} of {len(jobs)} replies are kept" if self.config.cache else "nothing was kept"
+            kept = (
+                f"{len(jobs) - len(failures)} of {len(jobs)} replies are kept"
+                if self.config.cache
+                else "nothing was kept"
+            )
             if isinstance(failures[0], Refusal):
                 raise Refusal(f"{failures[0]}; {kept}") from failures[0]
             raise failures[0]
@@ -127,7 +155,8 @@ class Endpoint:
             except (ValueError, KeyError, IndexError, TypeError) as error:
                 reason = f"a reply that is no completion ({error!r})"
         raise Refusal(
-            f"the server at {self.config.base_url} did not answer ({reason}, {attempt + 1} attempts): check that it runs and --base-url, "
+            f"the server at {self.config.base_url} did not answer ({reason}, {attempt + 1} "
+            "attempts): check that it runs and --base-url, "
             "then run the same command again to go on"
         )
 
@@ -148,9 +177,12 @@ class Endpoint:
     def _body(self, ask: Ask, number: int) -> dict:
         sampling = ask.sampling
         body = {
-            "model": self.config.model, "max_tokens": sampling.max_tokens, "temperature": sampling.temperature, "top_p": sampling.top_p,
+            "model": self.config.model,
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
             "seed": ask.seed * 1_000_003 % 2**31 + number,
-        }  # fmt: skip
+        }
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if self.config.api == "completions":
@@ -168,7 +200,11 @@ class Endpoint:
         logprobs = (choice["logprobs"] or {}).get("token_logprobs")
         total = sum(logprobs) if logprobs and all(value is not None for value in logprobs) else None
         return Completion(
-            text, int(usage["completion_tokens"]), choice.get("finish_reason") == "stop", total, int(usage["prompt_tokens"])
+            text,
+            int(usage["completion_tokens"]),
+            choice.get("finish_reason") == "stop",
+            total,
+            int(usage["prompt_tokens"]),
         )
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
@@ -176,7 +212,13 @@ class Endpoint:
         start = len(self._raw(weigh.prompt))
         pairs = zip(logprobs["text_offset"], logprobs["token_logprobs"], strict=True)
         values = [value for offset, value in pairs if offset >= start and value is not None]
-        return Completion(weigh.continuation, len(values), True, sum(values), len(logprobs["token_logprobs"]) - len(values))
+        return Completion(
+            weigh.continuation,
+            len(values),
+            True,
+            sum(values),
+            len(logprobs["token_logprobs"]) - len(values),
+        )
 
 
 def _checked(reply: Any, body: dict) -> dict:
@@ -191,12 +233,19 @@ def _checked(reply: Any, body: dict) -> dict:
 
 
 def _numbers(choice: dict, needed: bool) -> dict | None:
-    """Log-probabilities and offsets of tokens as plain numbers; None where a server gives none, or other things, and none are needed."""
+    """Log-probabilities and offsets of tokens as plain numbers; None where a server gives none, or
+    other things, and none are needed.
+    """
     found = choice.get("logprobs")
     try:
         logprobs = [None if value is None else float(value) for value in found["token_logprobs"]]
-        return {"token_logprobs": logprobs, "text_offset": [int(value) for value in found["text_offset"]] if needed else None}
+        return {
+            "token_logprobs": logprobs,
+            "text_offset": [int(value) for value in found["text_offset"]] if needed else None,
+        }
     except (TypeError, KeyError, ValueError):
         if needed:
-            raise ValueError("it echoes no log-probabilities: this server cannot weigh, choose --judge text") from None
+            raise ValueError(
+                "it echoes no log-probabilities: this server cannot weigh, choose --judge text"
+            ) from None
         return None

@@ -1,4 +1,6 @@
-"""A backend that replies by a function of the ask: for tests, dry runs and replays of recorded completions."""
+"""A backend that replies by a function of the ask: for tests, dry runs and replays of recorded
+completions.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,7 +11,9 @@ from reasoning.e2c.asking import Ask, Completion, Weigh
 
 @dataclass
 class Scripted:
-    """`reply(ask, number)` is the text of the ask's completion `number`; a token is a word, and the stop is one more."""
+    """`reply(ask, number)` is the text of the ask's completion `number`; a token is a word, and the
+    stop is one more.
+    """
 
     reply: Callable[[Ask, int], str]
     weight: Callable[[Weigh], float] = lambda weigh: 0.0
@@ -20,7 +24,9 @@ class Scripted:
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
         """Completions, cut at `max_tokens` words and at the first stop."""
         self.asked += asks
-        return [[self._cut(ask, self.reply(ask, number)) for number in range(ask.n)] for ask in asks]
+        return [
+            [self._cut(ask, self.reply(ask, number)) for number in range(ask.n)] for ask in asks
+        ]
 
     def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
         """What `weight` says."""
@@ -40,7 +46,9 @@ class Scripted:
         room = ask.sampling.max_tokens
         if len(words) + 1 <= room:
             return Completion(text, len(words) + 1, True, None, _words(ask.prompt))
-        return Completion(" ".join(words[:room]), min(len(words), room), False, None, _words(ask.prompt))
+        return Completion(
+            " ".join(words[:room]), min(len(words), room), False, None, _words(ask.prompt)
+        )
 
 
 def _words(prompt) -> int:

@@ -1,8 +1,10 @@
-"""A local Tunix model as a backend (extra `llm`): fixed batch and prompt sizes, tags as stop tokens.
+"""A local Tunix model as a backend (extra `llm`): fixed batch and prompt sizes, tags as stop
+tokens.
 
-Tunix's sampler takes whole prompts and begins with an empty cache, so what prompts have in common is read for each of them; only equal
-greedy asks, whose replies would be word for word the same, are sampled once. A server that keeps prefixes (vLLM, SGLang), asked through
-`endpoint`, or the tiny model's sampler read a shared prompt once.
+Tunix's sampler takes whole prompts and begins with an empty cache, so what prompts have in common
+is read for each of them; only equal greedy asks, whose replies would be word for word the same, are
+sampled once. A server that keeps prefixes (vLLM, SGLang), asked through `endpoint`, or the tiny
+model's sampler read a shared prompt once.
 """
 
 from collections.abc import Sequence
@@ -22,7 +24,9 @@ from reasoning.e2c.losses import token_logprobs
 
 
 class TunixBackend:
-    """`Backend` for a loaded model. One sampler per cache size; batches are filled up with copies, so that shapes repeat."""
+    """`Backend` for a loaded model. One sampler per cache size; batches are filled up with copies,
+    so that shapes repeat.
+    """
 
     def __init__(self, loaded: Loaded, local: LocalModel):
         self.loaded, self.local = loaded, local
@@ -34,7 +38,9 @@ class TunixBackend:
         return cls(load_model(local), local)
 
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
-        """All completions; asks with the same sampling share batches, and equal greedy asks one completion."""
+        """All completions; asks with the same sampling share batches, and equal greedy asks one
+        completion.
+        """
         found: list[list[Completion]] = [[] for _ in asks]
         groups: dict = {}
         for number, ask in enumerate(asks):
@@ -46,24 +52,35 @@ class TunixBackend:
             group = list(rows.values())
             for start in range(0, len(group), self.local.batch):
                 part = group[start : start + self.local.batch]
-                for (_, numbers), completion in zip(part, self._batch(part, sampling, start), strict=True):
+                for (_, numbers), completion in zip(
+                    part, self._batch(part, sampling, start), strict=True
+                ):
                     for number in numbers:
                         found[number].append(completion)
         return found
 
     def _batch(self, part, sampling, start: int) -> list[Completion]:
         texts = [prompt_text(self.loaded.tokenizer, ask.prompt) for ask, _ in part]
-        lengths = [len(self.loaded.tokenizer.encode(text, add_special_tokens=False)) for text in texts]
+        lengths = [
+            len(self.loaded.tokenizer.encode(text, add_special_tokens=False)) for text in texts
+        ]
         room = self._room(max(lengths))
         stops = [self.loaded.tags[stop] for stop in sampling.stop if stop in TAGS]
         greedy = sampling.temperature == 0
         with self.loaded.mesh:
             out = self._sampler(room + sampling.max_tokens)(
-                texts + texts[:1] * (self.local.batch - len(texts)), max_generation_steps=sampling.max_tokens, max_prompt_length=room,
-                eos_tokens=[self.loaded.tokenizer.eos_token_id, *stops], temperature=sampling.temperature,
-                top_p=None if greedy else sampling.top_p, seed=(part[0][0].seed + start) % 2**31,
-            )  # fmt: skip
-        return [self._completion(np.asarray(out.tokens[row]), sampling, stops, lengths[row]) for row in range(len(part))]
+                texts + texts[:1] * (self.local.batch - len(texts)),
+                max_generation_steps=sampling.max_tokens,
+                max_prompt_length=room,
+                eos_tokens=[self.loaded.tokenizer.eos_token_id, *stops],
+                temperature=sampling.temperature,
+                top_p=None if greedy else sampling.top_p,
+                seed=(part[0][0].seed + start) % 2**31,
+            )
+        return [
+            self._completion(np.asarray(out.tokens[row]), sampling, stops, lengths[row])
+            for row in range(len(part))
+        ]
 
     def _completion(self, tokens: np.ndarray, sampling, stops: list[int], read: int) -> Completion:
         """The sampler leaves out the stop token; the ledger counts it."""
@@ -78,24 +95,41 @@ class TunixBackend:
         return [self._weigh(weigh) for weigh in weighs]
 
     def _weigh(self, weigh: Weigh) -> Completion:
-        encode = lambda text: self.loaded.tokenizer.encode(text, add_special_tokens=False)
-        before, after = encode(prompt_text(self.loaded.tokenizer, weigh.prompt)), encode(weigh.continuation)
+        def encode(text):
+            return self.loaded.tokenizer.encode(text, add_special_tokens=False)
+
+        before, after = (
+            encode(prompt_text(self.loaded.tokenizer, weigh.prompt)),
+            encode(weigh.continuation),
+        )
         ids = np.array([before + after], np.int32)
         padded = np.zeros((1, self._room(ids.shape[1])), np.int32)
         padded[:, : ids.shape[1]] = ids
         with self.loaded.mesh:
-            logits = forward(self.loaded.model, jnp.asarray(padded), jnp.asarray(np.arange(padded.shape[1]) < ids.shape[1])[None])
-        logp = token_logprobs(logits[:, :-1], jnp.asarray(padded[:, 1:]))[0, len(before) - 1 : ids.shape[1] - 1]
+            logits = forward(
+                self.loaded.model,
+                jnp.asarray(padded),
+                jnp.asarray(np.arange(padded.shape[1]) < ids.shape[1])[None],
+            )
+        logp = token_logprobs(logits[:, :-1], jnp.asarray(padded[:, 1:]))[
+            0, len(before) - 1 : ids.shape[1] - 1
+        ]
         return Completion(weigh.continuation, len(after), True, float(logp.sum()), len(before))
 
     def _room(self, length: int) -> int:
         """Prompt sizes: the configured one, else the next power of two."""
-        return self.local.max_prompt if length <= self.local.max_prompt else 1 << (length - 1).bit_length()
+        return (
+            self.local.max_prompt
+            if length <= self.local.max_prompt
+            else 1 << (length - 1).bit_length()
+        )
 
     def _sampler(self, cache: int):
         if cache not in self._samplers:
             sampler, config = extra.load("tunix.generate.sampler"), self.loaded.config
-            sizes = sampler.CacheConfig(cache, config.num_layers, config.num_kv_heads, config.head_dim)
+            sizes = sampler.CacheConfig(
+                cache, config.num_layers, config.num_kv_heads, config.head_dim
+            )
             self._samplers[cache] = sampler.Sampler(self.loaded.model, self.loaded.tokenizer, sizes)
         return self._samplers[cache]
 

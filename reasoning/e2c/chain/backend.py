@@ -1,4 +1,6 @@
-"""The tiny model as a backend of policies: words in, words out, fixed shapes, each question read once."""
+"""The tiny model as a backend of policies: words in, words out, fixed shapes, each question read
+once.
+"""
 
 import re
 import zlib
@@ -20,23 +22,31 @@ TAG = re.compile("|".join(map(re.escape, TAGS)))
 
 
 class ChainBackend:
-    """`Backend` for a tiny model's parameters. Asks of one kind form batches of few sizes, so that little is ever compiled."""
+    """`Backend` for a tiny model's parameters. Asks of one kind form batches of few sizes, so that
+    little is ever compiled.
+    """
 
     def __init__(self, params, model: ModelConfig, task: ChainConfig, seed: int = 0):
         self.params, self.model, self.task, self.seed = params, model, task, seed
 
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
-        """All completions; asks with the same sampling and a branch of the same bucket share batches."""
+        """All completions; asks with the same sampling and a branch of the same bucket share
+        batches.
+        """
         rows = [(ask, number) for number, ask in enumerate(asks) for _ in range(ask.n)]
         found: list[list[Completion]] = [[] for _ in asks]
         groups: dict = {}
         for ask, number in rows:
             branch = branch_ids(ask)
-            groups.setdefault((ask.sampling, self._bucket(len(branch))), []).append((ask, number, branch))
+            groups.setdefault((ask.sampling, self._bucket(len(branch))), []).append(
+                (ask, number, branch)
+            )
         for (sampling, width), group in groups.items():
             group.sort(key=lambda each: each[0].prompt.user)
             for part in _pieces(group, LARGEST_BATCH):
-                for (_, number, _), completion in zip(part, self._batch(part, sampling, width), strict=True):
+                for (_, number, _), completion in zip(
+                    part, self._batch(part, sampling, width), strict=True
+                ):
                     found[number].append(completion)
         return found
 
@@ -55,7 +65,9 @@ class ChainBackend:
         return found
 
     def _bucket(self, length: int) -> int:
-        """Branches are one tag, or up to a whole plan with its tags, or longer: then the next power of two."""
+        """Branches are one tag, or up to a whole plan with its tags, or longer: then the next power
+        of two.
+        """
         plan = self.task.longest_plan + 5
         return 1 if length == 1 else plan if length <= plan else 1 << (length - 1).bit_length()
 
@@ -63,14 +75,24 @@ class ChainBackend:
         questions = list(dict.fromkeys(ask.prompt.user for ask, _, _ in part))
         place = {question: number for number, question in enumerate(questions)}
         size = _size(len(part))
-        prompts = left_pad([[IDS["<bos>"], *words(q)] for q in questions], self.task.question_length - 1)
-        prompts = np.concatenate([prompts, np.repeat(prompts[:1], _size(len(questions)) - len(questions), 0)])
-        owner = np.array([place[ask.prompt.user] for ask, _, _ in part] + [0] * (size - len(part)), np.int32)
+        prompts = left_pad(
+            [[IDS["<bos>"], *words(q)] for q in questions], self.task.question_length - 1
+        )
+        prompts = np.concatenate(
+            [prompts, np.repeat(prompts[:1], _size(len(questions)) - len(questions), 0)]
+        )
+        owner = np.array(
+            [place[ask.prompt.user] for ask, _, _ in part] + [0] * (size - len(part)), np.int32
+        )
         branches = left_pad([branch for _, _, branch in part] + [[EOS]] * (size - len(part)), width)
         key = jax.random.fold_in(jax.random.key(self.seed), stable_number(part))
-        how = Decoding(sampling.max_tokens, (EOS, *(IDS[stop] for stop in sampling.stop)), sampling.top_p)
+        how = Decoding(
+            sampling.max_tokens, (EOS, *(IDS[stop] for stop in sampling.stop)), sampling.top_p
+        )
         temperature = jnp.float32(sampling.temperature)
-        written = generate_shared(self.params, prompts, owner, branches, key, temperature, how, self.model)
+        written = generate_shared(
+            self.params, prompts, owner, branches, key, temperature, how, self.model
+        )
         written = jax.tree.map(np.asarray, written)
         read = len(prompts[0]) + width
         return [_completion(written, row, how, read) for row in range(len(part))]
@@ -80,7 +102,9 @@ def _completion(written, row: int, how: Decoding, read: int) -> Completion:
     """Text begins with a blank, so that it can be put behind what it continues."""
     length, ended = int(written.length[row]), bool(written.ended[row])
     text = decode(written.ids[row, : length - ended])
-    return Completion(f" {text}" if text else "", length, ended, float(written.logp[row].sum()), read)
+    return Completion(
+        f" {text}" if text else "", length, ended, float(written.logp[row].sum()), read
+    )
 
 
 @jax.jit
@@ -98,7 +122,9 @@ def words(text: str) -> list[int]:
 
 
 def branch_ids(ask: Ask) -> list[int]:
-    """What is prefilled; where nothing is, the question's last word must do, so a chain without a plan gets no tag but its execution's."""
+    """What is prefilled; where nothing is, the question's last word must do, so a chain without a
+    plan gets no tag but its execution's.
+    """
     return words(ask.prompt.prefill) or words("<EXECUTION>")
 
 

@@ -1,6 +1,8 @@
-"""A small decoder-only transformer of `jaxrl.nn` blocks: rotary positions, normed queries and keys, a cache for sampling.
+"""A small decoder-only transformer of `jaxrl.nn` blocks: rotary positions, normed queries and keys,
+a cache for sampling.
 
-Our choice: a model of our own instead of a language-model library's, so that training and sampling are one compiled program each with
+Our choice: a model of our own instead of a language-model library's, so that training and sampling
+are one compiled program each with
 static shapes, and need no extra.
 """
 
@@ -32,7 +34,9 @@ class ModelConfig:
 
 
 class Cache(NamedTuple):
-    """Keys and values seen so far, in S slots common to all rows; L layers, H heads of D features."""
+    """Keys and values seen so far, in S slots common to all rows; L layers, H heads of D
+    features.
+    """
 
     keys: tuple[jax.Array, ...]
     """L of `[B, S, H, D]`"""
@@ -70,7 +74,9 @@ def rotate(x: jax.Array, positions: jax.Array) -> jax.Array:
 
 
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
-    """Attention of `q [B, T, H, D]` to `k, v [B, S, H, D]` where `seen [B, T, S]`; rows that see nothing get the mean of all."""
+    """Attention of `q [B, T, H, D]` to `k, v [B, S, H, D]` where `seen [B, T, S]`; rows that see
+    nothing get the mean of all.
+    """
     scores = jnp.einsum("bthd,bshd->bhts", q, k) / jnp.sqrt(jnp.float32(q.shape[-1]))
     weights = jax.nn.softmax(jnp.where(seen[:, None], scores, -1e30), -1)
     return jnp.einsum("bhts,bshd->bthd", weights, v)
@@ -85,11 +91,17 @@ class Block(nn.Module):
     def __call__(self, x, positions, seen, cached, slot):
         config, shape = self.config, (*x.shape[:2], self.config.heads, -1)
         normed = RMSNorm(name="norm_attention")(x)
-        q, k, v = (Dense(config.width, use_bias=False, name=name)(normed).reshape(shape) for name in ("query", "key", "value"))
+        q, k, v = (
+            Dense(config.width, use_bias=False, name=name)(normed).reshape(shape)
+            for name in ("query", "key", "value")
+        )
         q = rotate(RMSNorm(name="norm_query")(q), positions)
         k = rotate(RMSNorm(name="norm_key")(k), positions)
         if cached is not None:
-            k, v = (jax.lax.dynamic_update_slice_in_dim(old, new, slot, 1) for old, new in zip(cached, (k, v), strict=True))
+            k, v = (
+                jax.lax.dynamic_update_slice_in_dim(old, new, slot, 1)
+                for old, new in zip(cached, (k, v), strict=True)
+            )
         mixed = attend(q, k, v, seen).reshape(x.shape)
         x = x + Dense(config.width, use_bias=False, name="out")(mixed)
         return x + MLP(config.hidden, config.width, name="mlp")(RMSNorm(name="norm_mlp")(x)), (k, v)
@@ -102,9 +114,11 @@ class Transformer(nn.Module):
 
     @nn.compact
     def __call__(self, ids, valid, cache: Cache | None = None):
-        """Run over `ids [B, T]`: float32 logits `[B, T, V]`, and the cache with these tokens in it (None without one).
+        """Run over `ids [B, T]`: float32 logits `[B, T, V]`, and the cache with these tokens in it
+        (None without one).
 
-        A token's position is the number of valid tokens before it, so pads change nothing wherever they stand.
+        A token's position is the number of valid tokens before it, so pads change nothing wherever
+        they stand.
 
         Args:
           ids: tokens.
@@ -114,16 +128,24 @@ class Transformer(nn.Module):
         before = jnp.zeros((ids.shape[0], 0), bool) if cache is None else cache.valid
         slot = jnp.int32(0) if cache is None else cache.slot
         held = before.sum(-1, keepdims=True) + jnp.cumsum(valid, -1)
-        all_valid = valid if cache is None else jax.lax.dynamic_update_slice_in_dim(before, valid, slot, 1)
+        all_valid = (
+            valid if cache is None else jax.lax.dynamic_update_slice_in_dim(before, valid, slot, 1)
+        )
         here = slot + jnp.arange(ids.shape[1])
-        seen = all_valid[:, None, :] & (jnp.arange(all_valid.shape[1])[None, None, :] <= here[None, :, None])
+        seen = all_valid[:, None, :] & (
+            jnp.arange(all_valid.shape[1])[None, None, :] <= here[None, :, None]
+        )
         table = Embedding(self.config.vocabulary, self.config.width, name="embed")
         x, pairs = table(ids), []
         for number in range(self.config.layers):
             cached = None if cache is None else (cache.keys[number], cache.values[number])
-            x, pair = Block(self.config, name=f"block_{number}")(x, jnp.maximum(held - 1, 0), seen, cached, slot)
+            x, pair = Block(self.config, name=f"block_{number}")(
+                x, jnp.maximum(held - 1, 0), seen, cached, slot
+            )
             pairs.append(pair)
-        logits = Dense(self.config.vocabulary, use_bias=False, name="head")(RMSNorm(name="norm_head")(x))
+        logits = Dense(self.config.vocabulary, use_bias=False, name="head")(
+            RMSNorm(name="norm_head")(x)
+        )
         if cache is None:
             return logits, None
         keys, values = zip(*pairs, strict=True)

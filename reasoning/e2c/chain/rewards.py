@@ -38,7 +38,9 @@ def executed(execution: str) -> list[str]:
 
 
 def adherence(plan: str, execution: str) -> float:
-    """Longest common subsequence of the plan and the executed variables, over the longer one's length; 0 without a plan."""
+    """Longest common subsequence of the plan and the executed variables, over the longer one's
+    length; 0 without a plan.
+    """
     planned, done = plan.split(), executed(execution)
     return common_subsequence(planned, done) / max(len(planned), len(done)) if planned else 0.0
 
@@ -57,12 +59,17 @@ def judge(problem: Problem, response: str) -> Judged:
     parsed: Parsed = LAYOUT.parse(response)
     answer = find_answer(parsed.execution)
     return Judged(
-        answer == problem.answer, parsed.plan == problem.plan, adherence(parsed.plan, parsed.execution),
+        answer == problem.answer,
+        parsed.plan == problem.plan,
+        adherence(parsed.plan, parsed.execution),
         follows(problem.question, parsed.plan, parsed.execution),
-    )  # fmt: skip
+    )
 
 
 def stage_rewards(judged: list[list[Judged]], stage: int) -> np.ndarray:
     """float32 `[P, G]`: correctness in stage 1, times adherence in stage 2."""
-    value = lambda one: float(one.correct) * (1.0 if stage == 1 else one.adherence)
+
+    def value(one):
+        return float(one.correct) * (1.0 if stage == 1 else one.adherence)
+
     return np.array([[value(one) for one in group] for group in judged], np.float32)

@@ -25,7 +25,7 @@ from reasoning.e2c.losses import (
     k3_kl,
     phase_entropy,
     token_logprobs,
-)  # fmt: skip
+)
 from reasoning.e2c.masks import Missing, phase_weights
 
 DECAY = 0.01
@@ -33,7 +33,9 @@ DECAY = 0.01
 
 @dataclass(frozen=True)
 class RLConfig:
-    """One stage. Groups, temperatures, weights and clipping are the paper's; sizes and rates are ours, for a tiny model."""
+    """One stage. Groups, temperatures, weights and clipping are the paper's; sizes and rates are
+    ours, for a tiny model.
+    """
 
     stage: int = 1
     """1: reward is correctness. 2: correctness times adherence."""
@@ -42,7 +44,9 @@ class RLConfig:
     prompts: int = 64
     """Questions of a batch."""
     group: int = 8
-    """Responses to each, at least 2 (the paper: 32, then 8; our choice: 8, since other questions teach more than other responses)."""
+    """Responses to each, at least 2 (the paper: 32, then 8; our choice: 8, since other questions
+    teach more than other responses).
+    """
     temperature: float = 1.3
     """Of rollouts, for plan and execution alike (the paper: 1.3, then 1.0)."""
     plan_weight: float = 1.0
@@ -52,8 +56,10 @@ class RLConfig:
     minibatches: int = 2
     """Optimiser steps per batch."""
     learning_rate: float = 5e-4
-    """Of AdamW, after a warm-up over a tenth of the steps; it falls to 0 along a line. Our choice: the authors' is constant, and far
-    smaller. Without the warm-up Adam's first steps, all of full size, harm the model; without the fall the noise of the last ones stays."""
+    """Of AdamW, after a warm-up over a tenth of the steps; it falls to 0 along a line. Our choice:
+    the authors' is constant, and far smaller. Without the warm-up Adam's first steps, all of full
+    size, harm the model; without the fall the noise of the last ones stays.
+    """
     eps_low: float = 0.2
     eps_high: float = 0.2
     """Clipping of the ratio."""
@@ -93,37 +99,59 @@ def check(config: RLConfig) -> None:
       Refusal: a group of one, or a batch that minibatches cannot share.
     """
     if config.group < 2:
-        raise Refusal(f"group is {config.group}: an advantage compares the responses to a question, so it must be at least 2")
+        raise Refusal(
+            f"group is {config.group}: an advantage compares the responses to a question, so it "
+            "must be at least 2"
+        )
     if (config.prompts * config.group) % config.minibatches:
-        raise Refusal(f"{config.prompts * config.group} responses cannot be parted into {config.minibatches} equal minibatches")
+        raise Refusal(
+            f"{config.prompts * config.group} responses cannot be parted into {config.minibatches} "
+            "equal minibatches"
+        )
 
 
 def learning_rates(config: RLConfig) -> optax.Schedule:
     """Step number to learning rate: up along a line for a tenth of the steps, then down to 0."""
     steps, peak = config.updates * config.minibatches, config.learning_rate
     warmup = max(1, steps // 10)
-    up, down = optax.linear_schedule(peak / (warmup + 1), peak, warmup), optax.linear_schedule(peak, 0.0, max(1, steps - warmup))
+    up, down = (
+        optax.linear_schedule(peak / (warmup + 1), peak, warmup),
+        optax.linear_schedule(peak, 0.0, max(1, steps - warmup)),
+    )
     return optax.join_schedules([up, down], [warmup])
 
 
 def optimizer(config: RLConfig) -> optax.GradientTransformation:
     """AdamW with the betas of SFT; gradients are clipped at norm 1."""
-    return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(learning_rates(config), 0.9, 0.95, weight_decay=DECAY))
+    return optax.chain(
+        optax.clip_by_global_norm(1.0),
+        optax.adamw(learning_rates(config), 0.9, 0.95, weight_decay=DECAY),
+    )
 
 
 def roll_out(
-    params, problems: list[Problem], key: jax.Array, config: RLConfig, task: ChainConfig, model: ModelConfig
+    params,
+    problems: list[Problem],
+    key: jax.Array,
+    config: RLConfig,
+    task: ChainConfig,
+    model: ModelConfig,
 ) -> Rollouts:
     """Sample G responses to each problem, and judge them."""
-    questions = left_pad([question_ids(problem.question) for problem in problems], task.question_length)
+    questions = left_pad(
+        [question_ids(problem.question) for problem in problems], task.question_length
+    )
     owner = np.repeat(np.arange(len(problems), dtype=np.int32), config.group)
     how = Decoding(task.longest_plan + task.longest_execution, (EOS, IDS[CLOSE_EXECUTION]))
     temperature = jnp.float32(config.temperature)
-    written = generate_shared(params, questions[:, :-1], owner, questions[owner][:, -1:], key, temperature, how, model)
+    written = generate_shared(
+        params, questions[:, :-1], owner, questions[owner][:, -1:], key, temperature, how, model
+    )
     response = np.asarray(written.ids)
     texts = [decode(row) for row in response]
     judged = [
-        [judge(problem, text) for text in texts[n * config.group : (n + 1) * config.group]] for n, problem in enumerate(problems)
+        [judge(problem, text) for text in texts[n * config.group : (n + 1) * config.group]]
+        for n, problem in enumerate(problems)
     ]
     ids = np.concatenate([questions[owner], response], 1)
     mask = np.concatenate([np.zeros((len(owner), questions.shape[1]), bool), response != PAD], 1)
@@ -134,7 +162,9 @@ def roll_out(
 
 
 def logp_of(params, ids, temperature: float, model: ModelConfig) -> tuple[jax.Array, jax.Array]:
-    """Log-probabilities `[B, T-1]` of tokens 1.. at the rollout's temperature, as the authors compute them; and the raw logits."""
+    """Log-probabilities `[B, T-1]` of tokens 1.. at the rollout's temperature, as the authors
+    compute them; and the raw logits.
+    """
     logits = logits_of(params, ids[:, :-1], ids[:, :-1] != PAD, model)
     return token_logprobs(logits / temperature, ids[:, 1:]), logits
 
@@ -145,31 +175,57 @@ def loss(params, reference, ids, mask, advantages, logp_old, config: RLConfig, m
     target, counted = ids[:, 1:], mask[:, 1:]
     weights = phase_weights(target, counted, MARKERS, config.plan_weight, config.missing)
     value = clipped_policy_loss(
-        logp, logp_old, advantages[:, None] * weights, counted, config.eps_low, config.eps_high, config.dual_clip
+        logp,
+        logp_old,
+        advantages[:, None] * weights,
+        counted,
+        config.eps_low,
+        config.eps_high,
+        config.dual_clip,
     )
     if config.kl:
-        value += config.kl * aggregate_tokens(k3_kl(logp, logp_of(reference, ids, config.temperature, model)[0]), counted)
+        value += config.kl * aggregate_tokens(
+            k3_kl(logp, logp_of(reference, ids, config.temperature, model)[0]), counted
+        )
     return value, phase_entropy(jax.lax.stop_gradient(logits), target, counted, MARKERS)
 
 
 @functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
-def improve(learner: Learner, reference, ids, mask, advantages, config: RLConfig, model: ModelConfig):
-    """The optimiser steps of one batch of rollouts: `(learner, (plan entropy, execution entropy))`."""
+def improve(
+    learner: Learner, reference, ids, mask, advantages, config: RLConfig, model: ModelConfig
+):
+    """The optimiser steps of one batch of rollouts: `(learner, (plan entropy, execution
+    entropy))`.
+    """
     logp_old = jax.lax.stop_gradient(logp_of(learner.params, ids, config.temperature, model)[0])
-    split = lambda a: a.reshape(config.minibatches, -1, *a.shape[1:])
+
+    def split(a):
+        return a.reshape(config.minibatches, -1, *a.shape[1:])
 
     def step(learner, batch):
-        grads, entropies = jax.grad(loss, has_aux=True)(learner.params, reference, *batch, config, model)
+        grads, entropies = jax.grad(loss, has_aux=True)(
+            learner.params, reference, *batch, config, model
+        )
         return apply_gradients(learner, grads, optimizer(config))[0], entropies
 
-    learner, entropies = jax.lax.scan(step, learner, tuple(map(split, (ids, mask, advantages, logp_old))))
+    learner, entropies = jax.lax.scan(
+        step, learner, tuple(map(split, (ids, mask, advantages, logp_old)))
+    )
     return learner, jax.tree.map(jnp.mean, entropies)
 
 
 def update(
-    learner: Learner, reference, problems: list[Problem], key: jax.Array, config: RLConfig, task: ChainConfig, model: ModelConfig
+    learner: Learner,
+    reference,
+    problems: list[Problem],
+    key: jax.Array,
+    config: RLConfig,
+    task: ChainConfig,
+    model: ModelConfig,
 ):
-    """One batch: rollouts, rewards, advantages, optimiser steps. Returns the learner and what was seen."""
+    """One batch: rollouts, rewards, advantages, optimiser steps. Returns the learner and what was
+    seen.
+    """
     rollouts = roll_out(learner.params, problems, key, config, task, model)
     check_rewards(rollouts.rewards)
     advantages = np.asarray(group_advantages(jnp.asarray(rollouts.rewards))).reshape(-1)
@@ -177,5 +233,7 @@ def update(
     arrays = (rollouts.ids[order], rollouts.mask[order], advantages[order])
     learner, (plan, execution) = improve(learner, reference, *arrays, config, model)
     return learner, rollouts.seen | {
-        "reward": float(rollouts.rewards.mean()), "plan_entropy": float(plan), "execution_entropy": float(execution),
-    }  # fmt: skip
+        "reward": float(rollouts.rewards.mean()),
+        "plan_entropy": float(plan),
+        "execution_entropy": float(execution),
+    }

@@ -16,7 +16,9 @@ MARKERS = Markers(IDS[CLOSE_PLAN], IDS[OPEN_EXECUTION])
 
 @dataclass(frozen=True)
 class Mixture:
-    """Shares of the kinds of rows; they need not sum to 1. The authors' data set has the same kinds (sft_dataset.py)."""
+    """Shares of the kinds of rows; they need not sum to 1. The authors' data set has the same kinds
+    (sft_dataset.py).
+    """
 
     chain: float = 1.0
     """Question, then plan and execution, both trained."""
@@ -57,7 +59,11 @@ def row(problem: Problem, kind: Kind) -> tuple[list[int], int]:
 
 
 def make_rows(
-    problems: list[Problem], config: ChainConfig, mixture: Mixture = Mixture(), seed: int = 0, whole: bool = False
+    problems: list[Problem],
+    config: ChainConfig,
+    mixture: Mixture = Mixture(),
+    seed: int = 0,
+    whole: bool = False,
 ) -> Rows:
     """One row per problem, its kind drawn by the shares.
 
@@ -66,7 +72,9 @@ def make_rows(
     """
     shares = {field.name: getattr(mixture, field.name) for field in fields(mixture)}
     if min(shares.values()) < 0 or not sum(shares.values()):
-        raise Refusal(f"the mixture is {shares}: shares must not be negative, and one at least above 0")
+        raise Refusal(
+            f"the mixture is {shares}: shares must not be negative, and one at least above 0"
+        )
     kinds = np.random.default_rng(seed).choice(
         list(shares), len(problems), p=np.array(list(shares.values())) / sum(shares.values())
     )
@@ -82,8 +90,12 @@ def make_rows(
 def join(*parts: Rows) -> Rows:
     """All rows of several sets, of one length or padded to the longest."""
     longest = max(part.ids.shape[1] for part in parts)
-    wide = lambda a, fill: np.pad(a, ((0, 0), (0, longest - a.shape[1])), constant_values=fill)
+
+    def wide(a, fill):
+        return np.pad(a, ((0, 0), (0, longest - a.shape[1])), constant_values=fill)
+
     return Rows(
-        np.concatenate([wide(part.ids, PAD) for part in parts]), np.concatenate([wide(part.mask, False) for part in parts]),
+        np.concatenate([wide(part.ids, PAD) for part in parts]),
+        np.concatenate([wide(part.mask, False) for part in parts]),
         np.concatenate([part.whole for part in parts]),
-    )  # fmt: skip
+    )

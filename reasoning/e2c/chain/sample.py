@@ -1,6 +1,8 @@
-"""Sampling with a cache: one compiled program per shape, many continuations of one prompt for one prefill, an early end.
+"""Sampling with a cache: one compiled program per shape, many continuations of one prompt for one
+prefill, an early end.
 
-Prompts are padded on the left to a common length, so that all rows write to the same slot of the cache.
+Prompts are padded on the left to a common length, so that all rows write to the same slot of the
+cache.
 """
 
 import functools
@@ -46,7 +48,9 @@ class Written(NamedTuple):
 
 
 def prefill(params, ids: jax.Array, config: ModelConfig, slots: int) -> tuple[jax.Array, Cache]:
-    """Read left-padded prompts `[B, P]` into a cache of `slots`: logits of the next token `[B, V]`, and the cache."""
+    """Read left-padded prompts `[B, P]` into a cache of `slots`: logits of the next token `[B, V]`,
+    and the cache.
+    """
     cache = empty_cache(config, ids.shape[0], slots)
     logits, cache = Transformer(config).apply({"params": params}, ids, ids != PAD, cache)
     return logits[:, -1], cache
@@ -68,24 +72,32 @@ def pick(key: jax.Array, logits: jax.Array, temperature: jax.Array, top_p: float
     scaled = logits / jnp.maximum(temperature, 1e-6)
     if top_p < 1:
         scaled = jnp.where(in_nucleus(scaled, top_p), scaled, -jnp.inf)
-    return jnp.where(temperature > 0, jax.random.categorical(key, scaled), jnp.argmax(logits, -1)).astype(jnp.int32)
+    return jnp.where(
+        temperature > 0, jax.random.categorical(key, scaled), jnp.argmax(logits, -1)
+    ).astype(jnp.int32)
 
 
 def in_nucleus(logits: jax.Array, top_p: float) -> jax.Array:
-    """bool like `[B, V]`: tokens such that the more probable ones together have less than `top_p`; never none."""
+    """bool like `[B, V]`: tokens such that the more probable ones together have less than `top_p`;
+    never none.
+    """
     order = jnp.argsort(-logits, -1)
     mass = jnp.cumsum(jnp.take_along_axis(jax.nn.softmax(logits), order, -1), -1)
     before = jnp.concatenate([jnp.zeros_like(mass[:, :1]), mass[:, :-1]], -1)
     return jnp.take_along_axis(before, jnp.argsort(order, -1), -1) < top_p
 
 
-def continue_rows(params, logits, cache: Cache, key, temperature, how: Decoding, config: ModelConfig) -> Written:
+def continue_rows(
+    params, logits, cache: Cache, key, temperature, how: Decoding, config: ModelConfig
+) -> Written:
     """Write up to `how.longest` tokens behind the cache, given the logits of the first one."""
     batch, model = logits.shape[0], Transformer(config)
     written = Written(
-        jnp.full((batch, how.longest), PAD, jnp.int32), jnp.zeros((batch, how.longest)), jnp.zeros(batch, jnp.int32),
+        jnp.full((batch, how.longest), PAD, jnp.int32),
+        jnp.zeros((batch, how.longest)),
+        jnp.zeros(batch, jnp.int32),
         jnp.zeros(batch, bool),
-    )  # fmt: skip
+    )
     stops = jnp.asarray(how.stop, jnp.int32)
 
     def going(carry):
@@ -94,15 +106,22 @@ def continue_rows(params, logits, cache: Cache, key, temperature, how: Decoding,
 
     def step(carry):
         number, written, logits, cache = carry
-        token = pick(jax.random.fold_in(key, number), logits.at[:, PAD].set(NEVER), temperature, how.top_p)
+        token = pick(
+            jax.random.fold_in(key, number), logits.at[:, PAD].set(NEVER), temperature, how.top_p
+        )
         token = jnp.where(written.ended, PAD, token)
         logp = jnp.take_along_axis(jax.nn.log_softmax(logits), token[:, None], -1)[:, 0]
-        put = lambda table, column: jax.lax.dynamic_update_slice_in_dim(table, column[:, None], number, 1)
+
+        def put(table, column):
+            return jax.lax.dynamic_update_slice_in_dim(table, column[:, None], number, 1)
+
         alive = ~written.ended
         written = Written(
-            put(written.ids, token), put(written.logp, jnp.where(alive, logp, 0.0)), written.length + alive,
+            put(written.ids, token),
+            put(written.logp, jnp.where(alive, logp, 0.0)),
+            written.length + alive,
             written.ended | (alive & (token[:, None] == stops[None]).any(-1)),
-        )  # fmt: skip
+        )
         logits, cache = model.apply({"params": params}, token[:, None], alive[:, None], cache)
         return number + 1, written, logits[:, 0], cache
 
@@ -117,14 +136,25 @@ def generate(params, prompts, key, temperature, how: Decoding, config: ModelConf
 
 
 @functools.partial(jax.jit, static_argnames=("how", "config"))
-def generate_shared(params, prompts, owner, branches, key, temperature, how: Decoding, config: ModelConfig) -> Written:
-    """Continuations of `branches [B, E]`, each behind the prompt `owner [B]` of `prompts [Q, P]`, which is read once for all of them.
+def generate_shared(
+    params, prompts, owner, branches, key, temperature, how: Decoding, config: ModelConfig
+) -> Written:
+    """Continuations of `branches [B, E]`, each behind the prompt `owner [B]` of `prompts [Q, P]`,
+    which is read once for all of them.
 
-    A branch is what follows the prompt in this row, at least one token, left-padded: an opening tag, or a whole plan to execute.
+    A branch is what follows the prompt in this row, at least one token, left-padded: an opening
+    tag, or a whole plan to execute.
     """
     slots = prompts.shape[1] + branches.shape[1] + how.longest
     _, cache = prefill(params, prompts, config, slots)
-    return continue_rows(params, *extend(params, branches, owned(cache, owner), config), key, temperature, how, config)
+    return continue_rows(
+        params,
+        *extend(params, branches, owned(cache, owner), config),
+        key,
+        temperature,
+        how,
+        config,
+    )
 
 
 def left_pad(rows: list[list[int]], length: int) -> np.ndarray:

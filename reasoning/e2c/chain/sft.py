@@ -24,7 +24,9 @@ class SFTConfig:
     batch: int = 32
     """Rows of an update."""
     learning_rate: float = 4e-3
-    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a cosine."""
+    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a
+    cosine.
+    """
     weight_decay: float = 0.01
     """Of AdamW."""
     clip_norm: float = 1.0
@@ -49,9 +51,12 @@ class Seen(NamedTuple):
 def optimizer(config: SFTConfig) -> optax.GradientTransformation:
     """AdamW with warm-up and cosine; the betas of the authors' configuration."""
     warmup, last = max(1, config.steps // 10), 0.1 * config.learning_rate
-    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1), last)
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, warmup, max(config.steps, warmup + 1), last
+    )
     return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm), optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay)
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay),
     )
 
 
@@ -70,8 +75,12 @@ def loss(params, ids, mask, whole, config: SFTConfig, model: ModelConfig):
 
 
 @functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
-def updates(learner: Learner, rows: Rows, places: jax.Array, config: SFTConfig, model: ModelConfig) -> tuple[Learner, Seen]:
-    """One update per line of `places [U, B]`, row numbers; what was seen is averaged, tokens are summed."""
+def updates(
+    learner: Learner, rows: Rows, places: jax.Array, config: SFTConfig, model: ModelConfig
+) -> tuple[Learner, Seen]:
+    """One update per line of `places [U, B]`, row numbers; what was seen is averaged, tokens are
+    summed.
+    """
 
     def step(learner, place):
         batch = jax.tree.map(lambda a: a[place], rows)
@@ -79,7 +88,9 @@ def updates(learner: Learner, rows: Rows, places: jax.Array, config: SFTConfig, 
         return apply_gradients(learner, grads, optimizer(config))[0], seen
 
     learner, seen = jax.lax.scan(step, learner, places)
-    return learner, Seen(seen.loss.mean(), seen.tokens.sum(), seen.plan_entropy.mean(), seen.execution_entropy.mean())
+    return learner, Seen(
+        seen.loss.mean(), seen.tokens.sum(), seen.plan_entropy.mean(), seen.execution_entropy.mean()
+    )
 
 
 def places(rows: int, config: SFTConfig, seed: int) -> np.ndarray:

@@ -1,4 +1,6 @@
-"""One stage of training: SFT, EF-SFT or RL, with checkpoints, metrics and progress; a stage that was broken off goes on where it was."""
+"""One stage of training: SFT, EF-SFT or RL, with checkpoints, metrics and progress; a stage that
+was broken off goes on where it was.
+"""
 
 import contextlib
 from collections.abc import Callable
@@ -21,16 +23,24 @@ Advance = Callable[[Learner, int, int], tuple[Learner, dict[str, float]]]
 
 
 def run_stage(
-    folder: Path, what: str, config: dict[str, Any], start: Callable[[], Learner], advance: Advance, total: int, every: int
+    folder: Path,
+    what: str,
+    config: dict[str, Any],
+    start: Callable[[], Learner],
+    advance: Advance,
+    total: int,
+    every: int,
 ) -> tuple[Learner, list[dict]]:
-    """Carry a learner from update 0 to `total`, `every` updates at a time; returns it with the lines of its metrics.
+    """Carry a learner from update 0 to `total`, `every` updates at a time; returns it with the
+    lines of its metrics.
 
     Args:
       folder: of this stage alone; what is finished there is not done again.
       what: for the progress bar.
       config: of the stage, JSON-ready; a folder of another configuration is refused.
       start: the learner before the first update.
-      advance: some updates; must depend on nothing but its arguments, so that a resumed stage equals an unbroken one.
+      advance: some updates; must depend on nothing but its arguments, so that a resumed stage
+        equals an unbroken one.
       total: updates.
       every: updates between two checkpoints.
 

@@ -1,11 +1,14 @@
-"""The task: variables defined by others, `c: a 3` (c is a plus 3, modulo 10), two roots `a: # 4`, one query `? c`.
+"""The task: variables defined by others, `c: a 3` (c is a plus 3, modulo 10), two roots `a: # 4`,
+one query `? c`.
 
-The plan is the way from a root to the query, `a c`; the execution follows it, adding by counting (left, value): `a 4 = 4 ; c 3 4 2 5 1 6 0
-7 = 7 ;`, and ends with `? 7`. Which root and which turns lead to the query must be known before the first step: that is the plan's
-business, and hard for a small network, which has to guess at times. The execution only follows and counts. Every problem has exactly one
-answer, one right plan and one right execution.
+The plan is the way from a root to the query, `a c`; the execution follows it, adding by counting
+(left, value): `a 4 = 4 ; c 3 4 2 5 1 6 0 7 = 7 ;`, and ends with `? 7`. Which root and which turns
+lead to the query must be known before the first step: that is the plan's business, and hard for a
+small network, which has to guess at times. The execution only follows and counts. Every problem has
+exactly one answer, one right plan and one right execution.
 
-Our choice: plans run forwards. Walked backwards, from parent to parent, a plan needs no foresight, is right 99 times in 100 as soon as it
+Our choice: plans run forwards. Walked backwards, from parent to parent, a plan needs no foresight,
+is right 99 times in 100 as soon as it
 is learned at all, and leaves nothing to explore.
 """
 
@@ -21,10 +24,25 @@ NAMES = tuple("abcdefghijkl")
 MODULUS = 10
 LARGEST_STEP = 4
 WORDS = (
-    "<pad>", "<bos>", "<eos>", OPEN_PLAN, CLOSE_PLAN, OPEN_EXECUTION, CLOSE_EXECUTION, "?", "#", ";", "=",
-    *NAMES, *(f"{name}:" for name in NAMES), *(f"Q{i}" for i in range(len(NAMES))), *map(str, range(MODULUS)),
-)  # fmt: skip
-"""The vocabulary; a word's place is its id. `c:` is the name where it is defined, `Q3` a code word for one."""
+    "<pad>",
+    "<bos>",
+    "<eos>",
+    OPEN_PLAN,
+    CLOSE_PLAN,
+    OPEN_EXECUTION,
+    CLOSE_EXECUTION,
+    "?",
+    "#",
+    ";",
+    "=",
+    *NAMES,
+    *(f"{name}:" for name in NAMES),
+    *(f"Q{i}" for i in range(len(NAMES))),
+    *map(str, range(MODULUS)),
+)
+"""The vocabulary; a word's place is its id. `c:` is the name where it is defined, `Q3` a code word
+for one.
+"""
 IDS = {word: number for number, word in enumerate(WORDS)}
 PAD, EOS = IDS["<pad>"], IDS["<eos>"]
 Domain = Literal["names", "codes"]
@@ -41,8 +59,9 @@ class ChainConfig:
     longest: int = 4
     """The same, at most; smaller than `variables`, since a second root takes one."""
     domain: Domain = "names"
-    """names: the query is a name. codes: it is a code word for one, by a permutation that never changes: a new domain in which only
-    the first step of the plan is new."""
+    """names: the query is a name. codes: it is a code word for one, by a permutation that never
+    changes: a new domain in which only the first step of the plan is new.
+    """
 
     @property
     def question_length(self) -> int:
@@ -86,7 +105,8 @@ def check(config: ChainConfig) -> None:
     """
     if not 2 <= config.shortest <= config.longest < config.variables <= len(NAMES):
         raise Refusal(
-            f"shortest {config.shortest}, longest {config.longest}, variables {config.variables}: choose 2 <= shortest <= longest < "
+            f"shortest {config.shortest}, longest {config.longest}, variables {config.variables}: "
+            "choose 2 <= shortest <= longest < "
             f"variables <= {len(NAMES)}"
         )
 
@@ -98,7 +118,9 @@ def code_words(seed: int = 20250928) -> dict[str, str]:
 
 
 def draw(rng: np.random.Generator, config: ChainConfig) -> Problem:
-    """One random problem: a chain from a root to the query, a second root, and others that hang on any of them."""
+    """One random problem: a chain from a root to the query, a second root, and others that hang on
+    any of them.
+    """
     length = int(rng.integers(config.shortest, config.longest + 1))
     names = [NAMES[i] for i in rng.permutation(len(NAMES))[: config.variables]]
     parents: dict[str, str | None] = {names[0]: None, names[length]: None}
@@ -107,9 +129,13 @@ def draw(rng: np.random.Generator, config: ChainConfig) -> Problem:
     for number, name in enumerate(names[length + 1 :], length + 1):
         parents[name] = names[int(rng.integers(number))]
     numbers = {
-        name: int(rng.integers(1, LARGEST_STEP + 1) if parent else rng.integers(MODULUS)) for name, parent in parents.items()
+        name: int(rng.integers(1, LARGEST_STEP + 1) if parent else rng.integers(MODULUS))
+        for name, parent in parents.items()
     }
-    defined = [f"{name}: {parents[name] or '#'} {numbers[name]}" for name in rng.permutation(names).tolist()]
+    defined = [
+        f"{name}: {parents[name] or '#'} {numbers[name]}"
+        for name in rng.permutation(names).tolist()
+    ]
     query = names[length - 1]
     asked = code_words()[query] if config.domain == "codes" else query
     plan = names[:length]
@@ -117,8 +143,12 @@ def draw(rng: np.random.Generator, config: ChainConfig) -> Problem:
     return Problem(" ".join([*defined, "?", asked]), answer, " ".join(plan), execution)
 
 
-def execute(plan: list[str], parents: dict[str, str | None], numbers: dict[str, int]) -> tuple[str, str]:
-    """`(execution, answer)` of following a plan from its first name, whose number counts as its value, to its last."""
+def execute(
+    plan: list[str], parents: dict[str, str | None], numbers: dict[str, int]
+) -> tuple[str, str]:
+    """`(execution, answer)` of following a plan from its first name, whose number counts as its
+    value, to its last.
+    """
     start = plan[0]
     value = numbers[start]
     words = [start, str(value), "=", str(value), ";"]
@@ -159,7 +189,8 @@ def encode(text: str) -> list[int]:
         return [IDS[word] for word in text.split()]
     except KeyError as error:
         raise Refusal(
-            f"{error.args[0]!r} is no word of the chain task, whose words are {' '.join(WORDS[:11])}, names, codes, digits"
+            f"{error.args[0]!r} is no word of the chain task, whose words are "
+            f"{' '.join(WORDS[:11])}, names, codes, digits"
         ) from None
 
 

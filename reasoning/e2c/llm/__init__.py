@@ -1,1 +1,3 @@
-"""Real language models through google-tunix (extra `llm`): loading, tags, SFT, EF-SFT and reinforcement learning."""
+"""Real language models through google-tunix (extra `llm`): loading, tags, SFT, EF-SFT and
+reinforcement learning.
+"""

@@ -9,26 +9,34 @@ from reasoning.e2c.masks import Missing
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A Qwen3 or Llama checkpoint in the published layout: config.json, *.safetensors and the tokenizer's files."""
+    """A Qwen3 or Llama checkpoint in the published layout: config.json, *.safetensors and the
+    tokenizer's files.
+    """
 
     path: Path | None = None
     """Its folder."""
     family: Literal["auto", "qwen3", "llama"] = "auto"
     """auto: what config.json says."""
     mesh: tuple[int, int] = (1, 1)
-    """Devices for parameters (fsdp) and for tensors (tp); their product is the number of devices. On Cloud TPU, for example, (4, 2)."""
+    """Devices for parameters (fsdp) and for tensors (tp); their product is the number of devices.
+    On Cloud TPU, for example, (4, 2).
+    """
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
     """Of parameters; float32 on CPUs."""
     lora_rank: int = 0
-    """Rank of LoRA adapters on attention and perceptrons; 0: all parameters are trained (the authors: 32 for Qwen3-32B)."""
+    """Rank of LoRA adapters on attention and perceptrons; 0: all parameters are trained (the
+    authors: 32 for Qwen3-32B).
+    """
     lora_alpha: float = 16.0
     """Scale of the adapters."""
     add_tags: bool = True
-    """Whether the four tags are added to a tokenizer that lacks them, and the embeddings grow if they have no spare rows. False: such a
-    checkpoint is refused."""
+    """Whether the four tags are added to a tokenizer that lacks them, and the embeddings grow if
+    they have no spare rows. False: such a checkpoint is refused.
+    """
     trained: Path | None = None
-    """Run folder of `sft`, `ef-sft` or `rl`: the weights of its last checkpoint take the place of those in `path`. LoRA adapters are put on
-    as they were trained, so `lora_rank` must be the same."""
+    """Run folder of `sft`, `ef-sft` or `rl`: the weights of its last checkpoint take the place of
+    those in `path`. LoRA adapters are put on as they were trained, so `lora_rank` must be the same.
+    """
     max_prompt: int = 1024
     """Tokens of a prompt in generation; longer ones go to the next power of two."""
     batch: int = 8
@@ -54,7 +62,9 @@ class SFTTraining:
     max_length: int = 1300
     """Tokens of a row; longer rows are left out, and counted."""
     learning_rate: float = 1e-5
-    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a cosine."""
+    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a
+    cosine.
+    """
     weight_decay: float = 0.01
     """Of AdamW."""
     clip_norm: float = 1.0
@@ -69,7 +79,9 @@ class SFTTraining:
 
 @dataclass(frozen=True)
 class RLTraining:
-    """One stage of reinforcement learning. The defaults are the authors' stage 2; stage 1 has group 32, temperature 1.3, plan_weight 1."""
+    """One stage of reinforcement learning. The defaults are the authors' stage 2; stage 1 has group
+    32, temperature 1.3, plan_weight 1.
+    """
 
     data: Path = Path("e2c-rl.jsonl")
     """Records with question and answer."""
@@ -82,7 +94,9 @@ class RLTraining:
     mini_batch: int = 32
     """Questions of an optimiser step."""
     micro_batch: int | None = None
-    """Questions whose responses are sampled and trained on at once; gradients are summed up to a mini-batch. None: the mini-batch."""
+    """Questions whose responses are sampled and trained on at once; gradients are summed up to a
+    mini-batch. None: the mini-batch.
+    """
     steps: int = 100
     """Batches."""
     temperature: float = 1.0
@@ -108,7 +122,9 @@ class RLTraining:
     beta: float = 0.0
     """Coefficient of the KL (k3) to the first policy."""
     entropy_rows: int = 4
-    """Responses of a batch whose entropies of both phases are measured, by one more forward pass each; 0: none."""
+    """Responses of a batch whose entropies of both phases are measured, by one more forward pass
+    each; 0: none.
+    """
     reward: Literal["corrected", "official"] = "corrected"
     """official repeats the quirks of the authors' reward."""
     save_every: int = 20

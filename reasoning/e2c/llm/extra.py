@@ -16,6 +16,7 @@ def load(module: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise Refusal(
-            f"local language models need {error.name}, which is not installed: pip install 'latentax[llm]', or ask a server by "
+            f"local language models need {error.name}, which is not installed: pip install "
+            "'latentax[llm]', or ask a server by "
             "--endpoint.base-url"
         ) from None

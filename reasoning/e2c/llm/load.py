@@ -1,4 +1,6 @@
-"""Loading Qwen3 and Llama checkpoints in the published layout into Tunix models, with tags and, if asked for, LoRA."""
+"""Loading Qwen3 and Llama checkpoints in the published layout into Tunix models, with tags and, if
+asked for, LoRA.
+"""
 
 import json
 from dataclasses import dataclass
@@ -38,7 +40,8 @@ def load_model(local: LocalModel) -> Loaded:
     """Everything from a folder of this machine; nothing is downloaded.
 
     Raises:
-      Refusal: a folder or file is missing, the family is not supported, the devices do not suffice, or tags are missing.
+      Refusal: a folder or file is missing, the family is not supported, the devices do not suffice,
+        or tags are missing.
     """
     folder = check_folder(local)
     tokenizer = load_tokenizer(folder)
@@ -53,7 +56,9 @@ def load_model(local: LocalModel) -> Loaded:
     config = module.ModelConfig(**sizes["config"])
     rope.install(module, sizes["rope"])
     with mesh:
-        model = params.create_model_from_safe_tensors(str(folder), config, mesh, jnp.dtype(local.dtype))
+        model = params.create_model_from_safe_tensors(
+            str(folder), config, mesh, jnp.dtype(local.dtype)
+        )
         model, config = with_rows(model, config, len(tokenizer))
         model = with_lora(model, local, mesh) if local.lora_rank else model
         if local.trained is not None:
@@ -71,7 +76,10 @@ def check_folder(local: LocalModel) -> Path:
         raise Refusal("no model was named: give the folder of a checkpoint with --model.path")
     folder = Path(local.path).expanduser().resolve()
     if not (folder / "config.json").is_file():
-        raise Refusal(f"{folder} holds no config.json: name the folder of a Qwen3 or Llama checkpoint (nothing is downloaded)")
+        raise Refusal(
+            f"{folder} holds no config.json: name the folder of a Qwen3 or Llama checkpoint "
+            "(nothing is downloaded)"
+        )
     if not list(folder.glob("*.safetensors")):
         raise Refusal(f"{folder} holds no *.safetensors: name the folder of a complete checkpoint")
     return folder
@@ -84,14 +92,20 @@ def load_tokenizer(folder: Path) -> Any:
       Refusal: there is none, or it cannot be read.
     """
     transformers = extra.load("transformers")
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")):
-        raise Refusal(f"{folder} holds no tokenizer: copy tokenizer.json and tokenizer_config.json of the checkpoint there")
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")
+    ):
+        raise Refusal(
+            f"{folder} holds no tokenizer: copy tokenizer.json and tokenizer_config.json of the "
+            "checkpoint there"
+        )
     try:
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise Refusal(
-            f"the tokenizer in {folder} cannot be read ({reason}): copy tokenizer.json and tokenizer_config.json there"
+            f"the tokenizer in {folder} cannot be read ({reason}): copy tokenizer.json and "
+            "tokenizer_config.json there"
         ) from None
 
 
@@ -104,17 +118,26 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
     stored = json.loads((folder / "config.json").read_text())
     family = stored.get("model_type") if local.family == "auto" else local.family
     if family not in ("qwen3", "llama"):
-        raise Refusal(f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded")
+        raise Refusal(
+            f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded"
+        )
     try:
         heads = stored["num_attention_heads"]
         sizes = {
-            "num_layers": stored["num_hidden_layers"], "vocab_size": stored["vocab_size"], "embed_dim": stored["hidden_size"],
-            "hidden_dim": stored["intermediate_size"], "num_heads": heads, "num_kv_heads": stored.get("num_key_value_heads", heads),
-            "head_dim": stored.get("head_dim") or stored["hidden_size"] // heads, "rope_theta": int(rope.read_rope(stored).theta),
+            "num_layers": stored["num_hidden_layers"],
+            "vocab_size": stored["vocab_size"],
+            "embed_dim": stored["hidden_size"],
+            "hidden_dim": stored["intermediate_size"],
+            "num_heads": heads,
+            "num_kv_heads": stored.get("num_key_value_heads", heads),
+            "head_dim": stored.get("head_dim") or stored["hidden_size"] // heads,
+            "rope_theta": int(rope.read_rope(stored).theta),
             "norm_eps": stored["rms_norm_eps"],
-        }  # fmt: skip
+        }
     except KeyError as error:
-        raise Refusal(f"{folder / 'config.json'} has no {error.args[0]}: it is no {family} configuration") from None
+        raise Refusal(
+            f"{folder / 'config.json'} has no {error.args[0]}: it is no {family} configuration"
+        ) from None
     tied = "use_tied_embedding" if family == "qwen3" else "weight_tying"
     return {
         "family": family,
@@ -136,22 +159,30 @@ def make_mesh(local: LocalModel) -> Mesh:
     needed = int(np.prod(local.mesh))
     if needed > jax.device_count():
         raise Refusal(
-            f"the mesh {local.mesh} needs {needed} devices, but there are {jax.device_count()}: choose a smaller --model.mesh"
+            f"the mesh {local.mesh} needs {needed} devices, but there are {jax.device_count()}: "
+            "choose a smaller --model.mesh"
         )
-    return jax.make_mesh(local.mesh, ("fsdp", "tp"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:needed])
+    return jax.make_mesh(
+        local.mesh, ("fsdp", "tp"), axis_types=(AxisType.Auto,) * 2, devices=jax.devices()[:needed]
+    )
 
 
 def with_rows(model: Any, config: Any, rows: int) -> tuple[Any, Any]:
     """The model with at least `rows` rows of embeddings: `(model, config)`.
 
-    Published Qwen3 checkpoints have spare rows, and stay as they are. New rows are the mean of the others. Our choice.
+    Published Qwen3 checkpoints have spare rows, and stay as they are. New rows are the mean of the
+    others. Our choice.
     """
     if rows <= config.vocab_size:
         return model, config
     nnx = extra.load("flax.nnx")
-    grown = lambda table, axis: jnp.concatenate(
-        [table, jnp.repeat(table.mean(axis, keepdims=True), rows - config.vocab_size, axis)], axis
-    )
+
+    def grown(table, axis):
+        return jnp.concatenate(
+            [table, jnp.repeat(table.mean(axis, keepdims=True), rows - config.vocab_size, axis)],
+            axis,
+        )
+
     embedding = model.embedder.input_embedding
     embedding.set_value(grown(embedding.get_value(), 0))
     if hasattr(model, "lm_head"):
@@ -178,7 +209,9 @@ def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
     """
     run = Path(local.trained).expanduser().resolve()
     check_tags(run, tags)
-    folder = next((f for f in (run / "checkpoints" / "actor", run / "checkpoints") if f.is_dir()), None)
+    folder = next(
+        (f for f in (run / "checkpoints" / "actor", run / "checkpoints") if f.is_dir()), None
+    )
     if folder is None:
         raise Refusal(f"{run} holds no checkpoints: train there first")
     store = extra.load("tunix.sft.checkpoint_manager").CheckpointManager(str(folder))
@@ -186,7 +219,10 @@ def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
         step, _ = store.maybe_restore(model, restore_only_lora_params=bool(local.lora_rank))
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise Refusal(f"the checkpoint in {run} does not fit this model ({reason}): name the same path and lora-rank") from None
+        raise Refusal(
+            f"the checkpoint in {run} does not fit this model ({reason}): name the same path and "
+            "lora-rank"
+        ) from None
     finally:
         store.close()
     if not step:

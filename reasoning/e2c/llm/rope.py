@@ -1,7 +1,8 @@
 """Rotary positions as config.json says.
 
-google-tunix 0.1.7 reads `rope_theta` into its configuration and then computes with 1 000 000 whatever it says, and knows no scaling:
-right for published Qwen3, wrong for Llama. So its function is replaced by ours when a model is loaded.
+google-tunix 0.1.7 reads `rope_theta` into its configuration and then computes with 1 000 000
+whatever it says, and knows no scaling: right for published Qwen3, wrong for Llama. So its function
+is replaced by ours when a model is loaded.
 """
 
 from collections.abc import Callable
@@ -26,7 +27,9 @@ class Rope:
     low: float = 1.0
     """Wavelengths longer than `original / low` tokens are stretched fully."""
     high: float = 4.0
-    """Wavelengths shorter than `original / high` tokens are left alone; between the two, it is interpolated."""
+    """Wavelengths shorter than `original / high` tokens are left alone; between the two, it is
+    interpolated.
+    """
     original: int = 8192
     """Context of the model before it was stretched."""
 
@@ -40,14 +43,17 @@ def read_rope(stored: dict) -> Rope:
     newer = stored.get("rope_parameters") or {}
     theta = stored.get("rope_theta") or newer.get("rope_theta")
     if theta is None:
-        raise Refusal("config.json has no rope_theta: it is no configuration of a Qwen3 or Llama model")
+        raise Refusal(
+            "config.json has no rope_theta: it is no configuration of a Qwen3 or Llama model"
+        )
     scaling = stored.get("rope_scaling") or newer
     kind = scaling.get("rope_type") or scaling.get("type") or "default"
     if kind == "default":
         return Rope(float(theta))
     if kind != "llama3":
         raise Refusal(
-            f"config.json asks for rope_scaling of the kind {kind!r}, which is not supported: remove it, or choose another model"
+            f"config.json asks for rope_scaling of the kind {kind!r}, which is not supported: "
+            "remove it, or choose another model"
         )
     names = ("factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings")
     return Rope(float(theta), *(scaling[name] for name in names))
@@ -62,16 +68,24 @@ def frequencies(rope: Rope, head_dim: int) -> np.ndarray:
 
 
 def install(module: ModuleType, rope: Rope) -> None:
-    """Let a Tunix model module rotate as `rope` says: for all its models in this process, so load no two of different kinds."""
+    """Let a Tunix model module rotate as `rope` says: for all its models in this process, so load
+    no two of different kinds.
+    """
     module.apply_rope = rotation(rope)
 
 
 def rotation(rope: Rope) -> Callable:
-    """A function with the signature of Tunix's `apply_rope`; `inputs [B, T, H, D]`, `positions [B, T]`."""
+    """A function with the signature of Tunix's `apply_rope`; `inputs [B, T, H, D]`, `positions [B,
+    T]`.
+    """
 
-    def apply_rope(inputs: jax.Array, positions: jax.Array, head_dim: int, rope_theta: float = 0.0) -> jax.Array:
+    def apply_rope(
+        inputs: jax.Array, positions: jax.Array, head_dim: int, rope_theta: float = 0.0
+    ) -> jax.Array:
         rates = jnp.asarray(frequencies(rope, head_dim), jnp.float32)
-        angle = (positions[..., None].astype(jnp.float32) * rates.reshape((1,) * positions.ndim + (-1,)))[..., None, :]
+        angle = (
+            positions[..., None].astype(jnp.float32) * rates.reshape((1,) * positions.ndim + (-1,))
+        )[..., None, :]
         cos, sin = jnp.cos(angle).astype(inputs.dtype), jnp.sin(angle).astype(inputs.dtype)
         one, other = jnp.split(inputs, 2, axis=-1)
         return jnp.concatenate([one * cos - other * sin, other * cos + one * sin], axis=-1)

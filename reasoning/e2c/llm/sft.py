@@ -40,22 +40,33 @@ class Encoded(NamedTuple):
     """bool `[R, T]`: all response tokens, for entropies."""
 
 
-def encode_rows(records: list[Record], tokenizer: Any, config: SFTTraining, whole: bool, where: str) -> Encoded:
+def encode_rows(
+    records: list[Record], tokenizer: Any, config: SFTTraining, whole: bool, where: str
+) -> Encoded:
     """Prompts and responses as tokens, rows longer than `max_length` left out.
 
     Raises:
       Refusal: nothing is left.
     """
-    encode = lambda text: tokenizer.encode(text, add_special_tokens=False)
+
+    def encode(text):
+        return tokenizer.encode(text, add_special_tokens=False)
+
     pairs = [
         (encode(prompt_text(tokenizer, p)), [*encode(r), tokenizer.eos_token_id])
         for p, r in training_texts(checked(records, where))
     ]
     kept = [(p, r) for p, r in pairs if len(p) + len(r) <= config.max_length]
     if not kept:
-        raise Refusal(f"{where} has no row of at most {config.max_length} tokens: raise --training.max-length or generate data")
+        raise Refusal(
+            f"{where} has no row of at most {config.max_length} tokens: raise "
+            "--training.max-length or generate data"
+        )
     if len(kept) < len(pairs):
-        aloud(f"{len(pairs) - len(kept)} of {len(pairs)} rows of {where} are longer than {config.max_length} tokens and left out")
+        aloud(
+            f"{len(pairs) - len(kept)} of {len(pairs)} rows of {where} are longer than "
+            f"{config.max_length} tokens and left out"
+        )
     ids = np.full((len(kept), config.max_length), tokenizer.eos_token_id, np.int32)
     valid, response = np.zeros(ids.shape, bool), np.zeros(ids.shape, bool)
     for number, (prompt, reply) in enumerate(kept):
@@ -74,7 +85,9 @@ def checked(records: list[Record], where: str) -> list[Record]:
       Refusal: a row lacks a field (its number is named).
     """
     for number, record in enumerate(records, 1):
-        for name in () if "rejected" in record else ("question", "answer", "exploration", "re_execution"):
+        for name in (
+            () if "rejected" in record else ("question", "answer", "exploration", "re_execution")
+        ):
             if not str(record.get(name) or "").strip():
                 raise Refusal(f"{where}, row {number}, has no {name}: rows are written by gen-data")
     return records
@@ -85,15 +98,22 @@ def all_rows(config: SFTTraining, tokenizer: Any) -> Encoded:
     rows = encode_rows(read_records(config.data), tokenizer, config, False, str(config.data))
     if config.trained == "all" or config.base_data is None:
         return rows
-    base = encode_rows(read_records(config.base_data), tokenizer, config, True, str(config.base_data))
+    base = encode_rows(
+        read_records(config.base_data), tokenizer, config, True, str(config.base_data)
+    )
     count = max(1, round(config.base_share * len(rows.ids)))
     return Encoded(*(np.concatenate([a, b[:count]]) for a, b in zip(rows, base, strict=True)))
 
 
 def batches(rows: Encoded, config: SFTTraining) -> Iterator[Encoded]:
-    """All updates from the first: epoch after epoch, each in an order of its own. Tunix passes over those it has made already."""
+    """All updates from the first: epoch after epoch, each in an order of its own. Tunix passes over
+    those it has made already.
+    """
     count = len(rows.ids)
-    order = lambda epoch: np.random.default_rng((config.seed, epoch)).permutation(count)
+
+    def order(epoch):
+        return np.random.default_rng((config.seed, epoch)).permutation(count)
+
     for step in range(config.steps):
         places = [divmod(step * config.batch + i, count) for i in range(config.batch)]
         orders = {epoch: order(epoch) for epoch in {epoch for epoch, _ in places}}
@@ -104,18 +124,28 @@ def batches(rows: Encoded, config: SFTTraining) -> Iterator[Encoded]:
 def optimizer(config: SFTTraining) -> optax.GradientTransformation:
     """AdamW with warm-up and cosine."""
     warmup = max(1, config.steps // 10)
-    rate = optax.warmup_cosine_decay_schedule(0.0, config.learning_rate, warmup, max(config.steps, warmup + 1))
+    rate = optax.warmup_cosine_decay_schedule(
+        0.0, config.learning_rate, warmup, max(config.steps, warmup + 1)
+    )
     return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm), optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay)
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(rate, 0.9, 0.95, weight_decay=config.weight_decay),
     )
 
 
 def loss(model: Any, ids, valid, trained, response, tags: Markers):
     """Mean NLL of trained tokens; tokens read, pads apart, and the entropies of both phases."""
     logits = forward(model, ids, valid)[:, :-1]
-    plan, execution = phase_entropy(jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags)
+    plan, execution = phase_entropy(
+        jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags
+    )
     value = masked_nll(logits, ids[:, 1:], trained[:, 1:])
-    return value, {"loss": value, "tokens": valid.sum(), "plan_entropy": plan, "execution_entropy": execution}
+    return value, {
+        "loss": value,
+        "tokens": valid.sum(),
+        "plan_entropy": plan,
+        "execution_entropy": execution,
+    }
 
 
 def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded:
@@ -129,7 +159,10 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
     write_tags(folder, loaded.tags)
     trainer = make_trainer(loaded, config, folder)
     start = trainer.train_steps
-    aloud(f"{len(rows.ids)} rows, {int(rows.trained.sum())} trained tokens per epoch; from update {start} of {config.steps}")
+    aloud(
+        f"{len(rows.ids)} rows, {int(rows.trained.sum())} trained tokens per epoch; from update "
+        f"{start} of {config.steps}"
+    )
     with contextlib.closing(trainer.watch.log), loaded.mesh:
         trainer.train(batches(rows, config))
     trainer.close()
@@ -137,17 +170,28 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
 
 
 def _described(local: LocalModel, config: SFTTraining) -> dict:
-    plain = lambda c: {name: str(value) if isinstance(value, Path) else value for name, value in vars(c).items()}
+    def plain(c):
+        return {
+            name: str(value) if isinstance(value, Path) else value
+            for name, value in vars(c).items()
+        }
+
     return json.loads(json.dumps({"model": plain(local), "training": plain(config)}))
 
 
 def make_trainer(loaded: Loaded, config: SFTTraining, folder: Path):
-    """Tunix's trainer with our loss; it writes metrics.jsonl with tokens per second and the entropies of both phases."""
+    """Tunix's trainer with our loss; it writes metrics.jsonl with tokens per second and the
+    entropies of both phases.
+    """
     peft, ocp = extra.load("tunix.sft.peft_trainer"), extra.load("orbax.checkpoint")
     options = peft.TrainingConfig(
-        eval_every_n_steps=config.steps + 1, max_steps=config.steps, checkpoint_root_directory=str(folder / "checkpoints"),
-        checkpointing_options=ocp.CheckpointManagerOptions(save_interval_steps=config.save_every, max_to_keep=2),
-    )  # fmt: skip
+        eval_every_n_steps=config.steps + 1,
+        max_steps=config.steps,
+        checkpoint_root_directory=str(folder / "checkpoints"),
+        checkpointing_options=ocp.CheckpointManagerOptions(
+            save_interval_steps=config.save_every, max_to_keep=2
+        ),
+    )
     tags = markers(loaded.tokenizer)
 
     class Trainer(peft.PeftTrainer):
@@ -181,4 +225,7 @@ class Watch:
                 "tokens_per_second": tokens / seconds,
             }
             self.log.write(self.steps, values)
-            aloud(f"update {self.steps}: " + " ".join(f"{name} {value:.4g}" for name, value in values.items()))
+            aloud(
+                f"update {self.steps}: "
+                + " ".join(f"{name} {value:.4g}" for name, value in values.items())
+            )

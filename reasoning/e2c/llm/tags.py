@@ -23,7 +23,8 @@ def tag_ids(tokenizer: Any) -> dict[str, int]:
     """
     if lacking := missing_tags(tokenizer):
         raise Refusal(
-            f"the tokenizer does not know {', '.join(lacking)} as one token each: load the model with --model.add-tags True and train "
+            f"the tokenizer does not know {', '.join(lacking)} as one token each: load the model "
+            "with --model.add-tags True and train "
             "it, or choose a checkpoint that was trained with the tags"
         )
     return {tag: tokenizer.encode(tag, add_special_tokens=False)[0] for tag in TAGS}
@@ -37,7 +38,11 @@ def markers(tokenizer: Any) -> Markers:
 
 def add_tags(tokenizer: Any) -> int:
     """Add the tags that are missing, in place; how many were added."""
-    return tokenizer.add_special_tokens({"additional_special_tokens": list(TAGS)}) if missing_tags(tokenizer) else 0
+    return (
+        tokenizer.add_special_tokens({"additional_special_tokens": list(TAGS)})
+        if missing_tags(tokenizer)
+        else 0
+    )
 
 
 def write_tags(folder: Path, ids: dict[str, int]) -> None:
@@ -53,9 +58,12 @@ def check_tags(folder: Path, ids: dict[str, int]) -> None:
     """
     file = folder / "tags.json"
     if not file.is_file():
-        raise Refusal(f"{folder} holds no tags.json: name the run folder of an sft, ef-sft or rl training")
+        raise Refusal(
+            f"{folder} holds no tags.json: name the run folder of an sft, ef-sft or rl training"
+        )
     stored = json.loads(file.read_text())
     if stored != ids:
         raise Refusal(
-            f"{folder} was trained with the tags {stored}, but this tokenizer has {ids}: use the checkpoint it began with"
+            f"{folder} was trained with the tags {stored}, but this tokenizer has {ids}: use the "
+            "checkpoint it began with"
         )

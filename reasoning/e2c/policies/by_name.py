@@ -2,7 +2,13 @@
 
 from jaxrl.train.errors import Refusal
 from reasoning.e2c.asking import Policy
-from reasoning.e2c.policies.direct import combine, greedy, plan_consistency, random_plan, self_consistency
+from reasoning.e2c.policies.direct import (
+    combine,
+    greedy,
+    plan_consistency,
+    random_plan,
+    self_consistency,
+)
 from reasoning.e2c.policies.react import react
 from reasoning.e2c.policies.selecting import select_by_clusters, select_by_judge
 from reasoning.e2c.policies.settings import Settings, check
@@ -37,4 +43,7 @@ def check_policy(name: str, settings: Settings) -> None:
         raise Refusal(f"{name!r} is no policy: choose one of {', '.join(POLICIES)}")
     check(settings)
     if settings.budget is not None and name not in BUDGETED:
-        raise Refusal(f"the policy {name} keeps no budget of tokens: leave it out, or choose one of {', '.join(BUDGETED)}")
+        raise Refusal(
+            f"the policy {name} keeps no budget of tokens: leave it out, or choose one of "
+            f"{', '.join(BUDGETED)}"
+        )

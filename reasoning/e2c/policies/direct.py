@@ -1,4 +1,6 @@
-"""Policies without selection: greedy, self-consistency of chains, of plans, a random plan, all plans in one."""
+"""Policies without selection: greedy, self-consistency of chains, of plans, a random plan, all
+plans in one.
+"""
 
 import re
 
@@ -15,7 +17,9 @@ def greedy(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def self_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k sampled chains, majority vote; chains in a loop do not vote. With a budget: chains until it is spent."""
+    """k sampled chains, majority vote; chains in a loop do not vote. With a budget: chains until it
+    is spent.
+    """
     chains: list[Completion] = []
     if settings.budget is None:
         (chains,) = yield [settings.asks_chain(question, settings.k, seed=_seed(rng))]
@@ -27,19 +31,26 @@ def self_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> 
 
 
 def plan_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """E2C-SC: k plans, each executed greedily, majority vote. With a budget: plan and execution in turn until it is spent."""
+    """E2C-SC: k plans, each executed greedily, majority vote. With a budget: plan and execution in
+    turn until it is spent.
+    """
     plans, answers = [], []
     if settings.budget is None:
         plans = yield from sample_plans(question, settings, rng)
         answers = yield from execute_all(question, plans, settings)
     while settings.budget is not None and ledger.generated < settings.budget:
         (plan,) = yield from sample_plans(question, settings, rng, 1)
-        if plans and ledger.generated >= settings.budget:  # a plan may be the last call, an execution behind it would be one more
+        if (
+            plans and ledger.generated >= settings.budget
+        ):  # a plan may be the last call, an execution behind it would be one more
             break
         if settings.share_equal and plan in plans:
             plans, answers = [*plans, plan], [*answers, answers[plans.index(plan)]]
             continue
-        plans, answers = [*plans, plan], answers + (yield from execute_all(question, [plan], settings))
+        plans, answers = (
+            [*plans, plan],
+            answers + (yield from execute_all(question, [plan], settings)),
+        )
     return majority(answers), {"plans": plans, "answers": answers}
 
 
@@ -52,7 +63,8 @@ def random_plan(question: str, settings: Settings, ledger: Ledger, rng) -> Steps
 
 
 def combine(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k plans as one renumbered plan, whose last step is to combine what the ways gave; one execution.
+    """k plans as one renumbered plan, whose last step is to combine what the ways gave; one
+    execution.
 
     A model that reads no instructions gets the plans behind one another, and nothing else.
     """
@@ -70,14 +82,18 @@ def fused(plans: list[str]) -> str:
     steps = []
     for number, plan in enumerate(plans):
         steps += ["Try another way."] * (number > 0)
-        steps += [re.sub(r"^\s*\d+\.\s*", "", line).strip() for line in plan.splitlines() if line.strip()]
+        steps += [
+            re.sub(r"^\s*\d+\.\s*", "", line).strip() for line in plan.splitlines() if line.strip()
+        ]
     steps.append("Combine what the ways gave and decide on one answer.")
     return "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
 
 
 def sample_plans(question: str, settings: Settings, rng, n: int | None = None):
     """k plans as text."""
-    return [settings.plan_of(c) for c in (yield from sample_completions(question, settings, rng, n))]
+    return [
+        settings.plan_of(c) for c in (yield from sample_completions(question, settings, rng, n))
+    ]
 
 
 def sample_completions(question: str, settings: Settings, rng, n: int | None = None):
@@ -92,8 +108,17 @@ def plans_within_budget(question: str, settings: Settings, ledger: Ledger, rng):
     return [settings.plan_of(completion) for completion in found]
 
 
-def completions_within_budget(question: str, settings: Settings, ledger: Ledger, rng, executions: int = 1, judged: bool = False):
-    """The same as completions, with `executions` kept in reserve, and a verdict's tokens if they will be `judged`."""
+def completions_within_budget(
+    question: str,
+    settings: Settings,
+    ledger: Ledger,
+    rng,
+    executions: int = 1,
+    judged: bool = False,
+):
+    """The same as completions, with `executions` kept in reserve, and a verdict's tokens if they
+    will be `judged`.
+    """
     if settings.budget is None:
         return (yield from sample_completions(question, settings, rng))
     reserve, found = executions * (settings.execution.max_tokens + settings.rescue), []
@@ -104,7 +129,9 @@ def completions_within_budget(question: str, settings: Settings, ledger: Ledger,
 
 
 def execute_all(question: str, plans: list[str], settings: Settings):
-    """The answers of greedy executions of all plans; equal ones are executed once, if the settings say so."""
+    """The answers of greedy executions of all plans; equal ones are executed once, if the settings
+    say so.
+    """
     deterministic = settings.share_equal and settings.execution.temperature == 0
     different = list(dict.fromkeys(plans)) if deterministic else plans
     replies = yield [settings.asks_execution(question, plan) for plan in different]
@@ -115,7 +142,9 @@ def execute_all(question: str, plans: list[str], settings: Settings):
 
 
 def _answered(question: str, plan: str, execution: Completion, settings: Settings):
-    """The answer, after one more call for the box alone if there is none and the settings allow it."""
+    """The answer, after one more call for the box alone if there is none and the settings
+    allow it.
+    """
     answer = settings.answer_of(execution)
     if answer is not None or not settings.rescue:
         return answer

@@ -1,4 +1,6 @@
-"""The ReAct loop (the paper's third version): select, execute, look, and refine the plan where the execution reached no accepted answer."""
+"""The ReAct loop (the paper's third version): select, execute, look, and refine the plan where the
+execution reached no accepted answer.
+"""
 
 import re
 
@@ -15,12 +17,21 @@ OVERLAP = 0.85
 """Share of common words from which on a refined plan is no new one."""
 SHORTEST_LEAD, LONGEST_REST = 300, 500
 """Characters before an accepted box, at least, and after it, at most."""
-NEGATIONS = ("this approach fails", "does not work", "contradiction", "this is wrong", "i made a mistake", "cannot be right")
+NEGATIONS = (
+    "this approach fails",
+    "does not work",
+    "contradiction",
+    "this is wrong",
+    "i made a mistake",
+    "cannot be right",
+)
 """Sentences by which an execution says that its plan is no good."""
 
 
 def react(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """Judge one of k plans, execute it; up to `rounds` times, if its answer is not accepted, try another plan; at last, vote."""
+    """Judge one of k plans, execute it; up to `rounds` times, if its answer is not accepted, try
+    another plan; at last, vote.
+    """
     found = yield from sample_completions(question, settings, rng)
     plans = [settings.plan_of(completion) for completion in found]
     plan = plans[(yield from judge(question, found, settings))]
@@ -40,7 +51,8 @@ def react(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def accepted(execution: Completion, settings: Settings) -> bool:
-    """Whether an execution ended with an answer: a box with a text before it and no long one after it.
+    """Whether an execution ended with an answer: a box with a text before it and no long one after
+    it.
 
     A layout without instructions (no words) only needs an answer and an end.
     """
@@ -52,8 +64,16 @@ def accepted(execution: Completion, settings: Settings) -> bool:
     return len(before) >= SHORTEST_LEAD and len(after) <= LONGEST_REST
 
 
-def next_plan(question: str, plans: list[str], tried: list[str], execution: Completion, settings: Settings, rng):
-    """A refined plan; an unused one if the refinement is no new one, or if the execution denied itself; None if nothing is left.
+def next_plan(
+    question: str,
+    plans: list[str],
+    tried: list[str],
+    execution: Completion,
+    settings: Settings,
+    rng,
+):
+    """A refined plan; an unused one if the refinement is no new one, or if the execution denied
+    itself; None if nothing is left.
 
     Where the model reads no instructions there is no refinement: the next unused plan is taken.
     """
@@ -72,21 +92,30 @@ def next_plan(question: str, plans: list[str], tried: list[str], execution: Comp
 def refine(question: str, plan: str, execution: Completion, settings: Settings, rng):
     """A better plan, written with the end of the failed execution in sight."""
     user = (
-        f"{question}\n\nThis plan was carried out:\n{plan}\n\nThe end of what came of it:\n{execution.text[-TAIL:]}\n\n"
-        "It reached no accepted answer. Write a corrected plan of numbered steps, without calculations."
+        f"{question}\n\nThis plan was carried out:\n{plan}\n\nThe end of what came of "
+        f"it:\n{execution.text[-TAIL:]}\n\n"
+        "It reached no accepted answer. Write a corrected plan of numbered steps, without "
+        "calculations."
     )
-    return (yield from _plan_after(user, Sampling(1024, 0.3, 0.95, settings.plan.stop), settings, rng))
+    return (
+        yield from _plan_after(user, Sampling(1024, 0.3, 0.95, settings.plan.stop), settings, rng)
+    )
 
 
 def explore_again(question: str, plan: str, settings: Settings, rng):
     """A plan that avoids the last one."""
-    user = f"{question}\n\nDo not use this approach, it failed:\n{plan}\n\nWrite a different plan of numbered steps."
+    user = (
+        f"{question}\n\nDo not use this approach, it failed:\n{plan}\n\nWrite a different plan "
+        "of numbered steps."
+    )
     sampling = Sampling(settings.plan.max_tokens, 0.95, settings.plan.top_p, settings.plan.stop)
     return (yield from _plan_after(user, sampling, settings, rng))
 
 
 def _plan_after(user, sampling, settings, rng):
-    ((reply,),) = yield [Ask("refine", Prompt(user, OPEN_PLAN), sampling, 1, int(rng.integers(2**31)))]
+    ((reply,),) = yield [
+        Ask("refine", Prompt(user, OPEN_PLAN), sampling, 1, int(rng.integers(2**31)))
+    ]
     return settings.plan_of(reply)
 
 

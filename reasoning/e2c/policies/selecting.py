@@ -19,12 +19,19 @@ def select_by_judge(question: str, settings: Settings, ledger: Ledger, rng) -> S
 
 
 def select_by_clusters(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k plans, those nearest to the centres of at most 3 clusters are executed, votes weighted by the clusters' sizes."""
+    """k plans, those nearest to the centres of at most 3 clusters are executed, votes weighted by
+    the clusters' sizes.
+    """
     found = yield from completions_within_budget(question, settings, ledger, rng, settings.clusters)
     plans = [settings.plan_of(completion) for completion in found]
     chosen, sizes = representatives(settings.embed(plans), settings.clusters)
     answers = yield from execute_all(question, [plans[i] for i in chosen], settings)
-    return majority(answers, sizes), {"plans": plans, "chosen": chosen, "sizes": sizes, "answers": answers}
+    return majority(answers, sizes), {
+        "plans": plans,
+        "chosen": chosen,
+        "sizes": sizes,
+        "answers": answers,
+    }
 
 
 def judge(question: str, found: list[Completion], settings: Settings):
@@ -39,10 +46,14 @@ def judge(question: str, found: list[Completion], settings: Settings):
 
 
 def most_probable(question: str, found: list[Completion], settings: Settings):
-    """By the log-probabilities that came with the plans; a backend that gave none is asked to weigh them."""
+    """By the log-probabilities that came with the plans; a backend that gave none is asked to weigh
+    them.
+    """
     if any(completion.logprob is None for completion in found):
         prompt = settings.layout.question_prompt(question)
-        found = yield [Weigh("judge", prompt, completion.text + settings.plan.stop[0]) for completion in found]
+        found = yield [
+            Weigh("judge", prompt, completion.text + settings.plan.stop[0]) for completion in found
+        ]
     values = [completion.logprob for completion in found]
     return values.index(max(values))
 
@@ -51,15 +62,22 @@ def judge_prompt(question: str, plans: list[str]) -> Prompt:
     """Asks for the number of the best plan. Our choice: the authors ask for its full text."""
     listed = "\n\n".join(f"Plan {number}:\n{plan}" for number, plan in enumerate(plans, 1))
     return Prompt(
-        f"Problem:\n{question}\n\n{listed}\n\nWhich plan is most likely to lead to the right answer? Reply with its number, as in "
+        f"Problem:\n{question}\n\n{listed}\n\nWhich plan is most likely to lead to the right "
+        "answer? Reply with its number, as in "
         '"Plan 1".'
     )
 
 
 def read_verdict(verdict: str, plans: list[str]) -> int:
-    """The place that a judge names; else the plan that shares most words in order with the reply; else the first."""
+    """The place that a judge names; else the plan that shares most words in order with the reply;
+    else the first.
+    """
     for number in re.findall(r"[Pp]lan\s*#?\s*(\d+)", verdict) or re.findall(r"^\s*(\d+)", verdict):
         if 1 <= int(number) <= len(plans):
             return int(number) - 1
-    shared = [common_subsequence(plan.lower().split(), verdict.lower().split()) / max(1, len(plan.split())) for plan in plans]
+    shared = [
+        common_subsequence(plan.lower().split(), verdict.lower().split())
+        / max(1, len(plan.split()))
+        for plan in plans
+    ]
     return shared.index(max(shared))

@@ -1,4 +1,6 @@
-"""What all policies share: sampling of plans and executions, how answers are found, and checks of their numbers."""
+"""What all policies share: sampling of plans and executions, how answers are found, and checks of
+their numbers.
+"""
 
 import re
 from collections.abc import Callable
@@ -20,7 +22,10 @@ Embedder = Callable[[list[str]], np.ndarray]
 def bag_of_words(texts: list[str]) -> np.ndarray:
     """Counts of words, `[n, words]`, rows of length 1: an embedding where no encoder is at hand."""
     split = [re.findall(r"[\w']+", text.lower()) for text in texts]
-    places = {word: place for place, word in enumerate(sorted({word for words in split for word in words}))}
+    places = {
+        word: place
+        for place, word in enumerate(sorted({word for words in split for word in words}))
+    }
     table = np.zeros((len(texts), max(1, len(places))), np.float32)
     for row, words in zip(table, split, strict=True):
         for word in words:
@@ -45,22 +50,29 @@ class Settings:
     chain: Sampling = Sampling(16_384, 0.9, 0.95, (CLOSE_EXECUTION,))
     """Of whole chains."""
     judge: Literal["text", "likelihood"] = "text"
-    """text: one call that names the best plan. likelihood: the most probable plan; generates nothing."""
+    """text: one call that names the best plan. likelihood: the most probable plan; generates
+    nothing.
+    """
     judging: Sampling = Sampling(512, 0.0)
     """Of a judge's call."""
     clusters: int = 3
     """Of plans, at most."""
     share_equal: bool = True
-    """Whether equal prompts of greedy executions are executed once and count for all: they would be word for word the same. Our choice;
-    the authors execute each."""
+    """Whether equal prompts of greedy executions are executed once and count for all: they would be
+    word for word the same. Our choice; the authors execute each.
+    """
     thought: Sampling = Sampling(256, 0.9, 0.95, (CLOSE_PLAN,))
     """Of a thought in a tree: a fragment of a plan."""
     rounds: int = 3
     """Refinements of the ReAct loop, at most."""
     rescue: int = 0
-    """Tokens of one more call for the box alone, where an execution broke off without an answer; 0: none."""
+    """Tokens of one more call for the box alone, where an execution broke off without an answer; 0:
+    none.
+    """
     budget: int | None = None
-    """Generated tokens after which sampling stops (equal-token comparison); overshoots by less than one call. None: `k` decides."""
+    """Generated tokens after which sampling stops (equal-token comparison); overshoots by less than
+    one call. None: `k` decides.
+    """
     find_answer: Callable[[str], str | None] = last_box
     """The answer in an execution."""
     embed: Embedder = bag_of_words
@@ -69,7 +81,9 @@ class Settings:
     def asks_chain(self, question: str, n: int = 1, seed: int = 0, greedy: bool = False) -> Ask:
         """Whole chains."""
         make = self.layout.question_prompt if self.chains == "e2c" else self.layout.plain_prompt
-        sampling = Sampling(self.chain.max_tokens, 0.0, 1.0, self.chain.stop) if greedy else self.chain
+        sampling = (
+            Sampling(self.chain.max_tokens, 0.0, 1.0, self.chain.stop) if greedy else self.chain
+        )
         return Ask("chain", make(question), sampling, n, seed)
 
     def asks_plans(self, question: str, n: int, seed: int = 0) -> Ask:
@@ -78,7 +92,9 @@ class Settings:
 
     def asks_execution(self, question: str, plan: str, seed: int = 0) -> Ask:
         """One execution of a plan."""
-        return Ask("execution", self.layout.execution_prompt(question, plan), self.execution, 1, seed)
+        return Ask(
+            "execution", self.layout.execution_prompt(question, plan), self.execution, 1, seed
+        )
 
     def answer_of(self, completion: Completion) -> str | None:
         """None if there is none, or if the text runs in a loop."""
@@ -99,4 +115,7 @@ def check(settings: Settings) -> None:
         raise Refusal(f"k is {settings.k}: at least one plan or chain is needed")
     least = max(settings.execution.max_tokens, settings.plan.max_tokens)
     if settings.budget is not None and settings.budget < least:
-        raise Refusal(f"budget is {settings.budget} tokens, less than one call may take ({least}): raise it or lower max_tokens")
+        raise Refusal(
+            f"budget is {settings.budget} tokens, less than one call may take ({least}): raise it "
+            "or lower max_tokens"
+        )

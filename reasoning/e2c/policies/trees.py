@@ -1,7 +1,9 @@
-"""Tree and forest of thoughts: real ones, with a value of thoughts, and the authors' baselines, which have none.
+"""Tree and forest of thoughts: real ones, with a value of thoughts, and the authors' baselines,
+which have none.
 
-A thought is a fragment of a plan. `tot` and `fot` are ours: the baselines of the authors' repository keep the first nodes of a tree, and
-never use a forest's thoughts, which makes self-consistency with wasted tokens of it.
+A thought is a fragment of a plan. `tot` and `fot` are ours: the baselines of the authors'
+repository keep the first nodes of a tree, and never use a forest's thoughts, which makes
+self-consistency with wasted tokens of it.
 """
 
 import math
@@ -17,9 +19,11 @@ BRANCHES = 2
 
 
 def tot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """A binary tree over fragments of plans, ceil(log2 k) deep; the better half of each layer is kept; leaves are executed.
+    """A binary tree over fragments of plans, ceil(log2 k) deep; the better half of each layer is
+    kept; leaves are executed.
 
-    The value of a fragment is its mean log-probability per token. Our choice: it costs nothing to generate.
+    The value of a fragment is its mean log-probability per token. Our choice: it costs nothing to
+    generate.
     """
     nodes = [""]
     for _ in range(depth(settings.k)):
@@ -31,7 +35,9 @@ def tot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def fot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k trees of two thoughts each (whole plans); the better one, by the judge, is executed; majority vote."""
+    """k trees of two thoughts each (whole plans); the better one, by the judge, is executed;
+    majority vote.
+    """
     seeds = [int(rng.integers(2**31)) for _ in range(settings.k)]
     pairs = yield [settings.asks_plans(question, BRANCHES, seed) for seed in seeds]
     plans = []
@@ -43,22 +49,36 @@ def fot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def tot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """The authors' baseline: the same tree without values; the first k nodes are kept, each ends in a sampled completion; vote."""
+    """The authors' baseline: the same tree without values; the first k nodes are kept, each ends in
+    a sampled completion; vote.
+    """
     nodes = [""]
     for _ in range(depth(settings.k)):
         grown = yield from grow(question, nodes, settings, rng)
         nodes = [text for text, _ in grown][: settings.k]
-    asks = [_after(question, node, settings, settings.chain, "chain", int(rng.integers(2**31))) for node in nodes]
+    asks = [
+        _after(question, node, settings, settings.chain, "chain", int(rng.integers(2**31)))
+        for node in nodes
+    ]
     answers = [settings.answer_of(chain) for (chain,) in (yield asks)]
     return majority(answers), {"thoughts": nodes, "answers": answers}
 
 
 def fot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """The authors' baseline: two thoughts for each of k trees, which nobody reads, then k fresh chains; vote."""
+    """The authors' baseline: two thoughts for each of k trees, which nobody reads, then k fresh
+    chains; vote.
+    """
     thoughts = Ask(
-        "thought", settings.layout.question_prompt(question), settings.thought, BRANCHES * settings.k, int(rng.integers(2**31))
+        "thought",
+        settings.layout.question_prompt(question),
+        settings.thought,
+        BRANCHES * settings.k,
+        int(rng.integers(2**31)),
     )
-    _, chains = yield [thoughts, settings.asks_chain(question, settings.k, int(rng.integers(2**31)))]
+    _, chains = yield [
+        thoughts,
+        settings.asks_chain(question, settings.k, int(rng.integers(2**31))),
+    ]
     answers = [settings.answer_of(chain) for chain in chains]
     return majority(answers), {"answers": answers}
 
@@ -71,11 +91,24 @@ def depth(k: int) -> int:
 def grow(question: str, nodes: list[str], settings: Settings, rng):
     """Two children of every open node: `(text so far, its last completion)`; closed nodes stay."""
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
-    asks = [_after(question, node, settings, settings.thought, "thought", int(rng.integers(2**31)), BRANCHES) for node in still]
+    asks = [
+        _after(
+            question,
+            node,
+            settings,
+            settings.thought,
+            "thought",
+            int(rng.integers(2**31)),
+            BRANCHES,
+        )
+        for node in still
+    ]
     replies = dict(zip(still, (yield asks), strict=True)) if asks else {}
     grown: list[tuple[str, Completion | None]] = []
     for node in nodes:
-        grown += [(node + _ending(child), child) for child in replies.get(node, [])] or [(node, None)]
+        grown += [(node + _ending(child), child) for child in replies.get(node, [])] or [
+            (node, None)
+        ]
     return list({text: (text, child) for text, child in grown}.values())
 
 
@@ -91,10 +124,15 @@ def most_valuable(question: str, grown: list[tuple[str, Completion | None]], set
 def close(question: str, nodes: list[str], settings: Settings, rng):
     """Plans of all nodes, those still open brought to their end."""
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
-    asks = [_after(question, node, settings, settings.plan, "plan", int(rng.integers(2**31))) for node in still]
+    asks = [
+        _after(question, node, settings, settings.plan, "plan", int(rng.integers(2**31)))
+        for node in still
+    ]
     replies = dict(zip(still, (yield asks), strict=True)) if asks else {}
     whole = [node + (_ending(replies[node][0]) if node in replies else "") for node in nodes]
-    return [settings.layout.parse(text.removesuffix(CLOSE_PLAN) + CLOSE_PLAN).plan for text in whole]
+    return [
+        settings.layout.parse(text.removesuffix(CLOSE_PLAN) + CLOSE_PLAN).plan for text in whole
+    ]
 
 
 def _ending(child: Completion) -> str:

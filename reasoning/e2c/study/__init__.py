@@ -1,1 +1,3 @@
-"""The study without downloads: a tiny model, trained from nothing on chains of definitions, and what plans are good for there."""
+"""The study without downloads: a tiny model, trained from nothing on chains of definitions, and
+what plans are good for there.
+"""

@@ -1,4 +1,6 @@
-"""Part (ii): a new domain, in which only the query is written in new words: EF-SFT against full SFT, alone and with the base domain."""
+"""Part (ii): a new domain, in which only the query is written in new words: EF-SFT against full
+SFT, alone and with the base domain.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +27,11 @@ def domain_rows(study: StudyConfig, count: int, draw: int) -> tuple[Rows, Rows]:
     return make_rows(new, study.task), make_rows(old, study.task, whole=True)
 
 
-def plan_of_training(method: str, study: StudyConfig, new: Rows, old: Rows, ef_tokens: float) -> tuple[Rows, SFTConfig]:
-    """Rows and lengths of a method. All take the same number of updates but the one with equal tokens, which stops when it has trained as
-    many tokens as EF-SFT.
+def plan_of_training(
+    method: str, study: StudyConfig, new: Rows, old: Rows, ef_tokens: float
+) -> tuple[Rows, SFTConfig]:
+    """Rows and lengths of a method. All take the same number of updates but the one with equal
+    tokens, which stops when it has trained as many tokens as EF-SFT.
     """
     share = max(1, round(study.base_share * len(new.ids)))
     mixed = join(new, Rows(*(part[:share] for part in old)))
@@ -43,13 +47,23 @@ def plan_of_training(method: str, study: StudyConfig, new: Rows, old: Rows, ef_t
 
 
 def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
-    """Every method for every number of rows and draw: accuracy on both domains, problem by problem, and trained tokens."""
+    """Every method for every number of rows and draw: accuracy on both domains, problem by problem,
+    and trained tokens.
+    """
     old_problems, new_problems = held_out(study), held_out(study, domain="codes")
-    score = lambda params, problems: [
-        int(j.correct) for j in judged(ChainBackend(params, study.model, study.task), problems, study)
-    ]
+
+    def score(params, problems):
+        return [
+            int(j.correct)
+            for j in judged(ChainBackend(params, study.model, study.task), problems, study)
+        ]
+
     found: dict[str, Any] = {
-        "before": measured(folder, "adapt-before", lambda: {"old": score(start, old_problems), "new": score(start, new_problems)})
+        "before": measured(
+            folder,
+            "adapt-before",
+            lambda: {"old": score(start, old_problems), "new": score(start, new_problems)},
+        )
     }
     for count in study.adapt_rows:
         for draw in range(study.adapt_seeds):
@@ -58,12 +72,19 @@ def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
                 name = f"adapt-{method}-{count}-{draw}"
 
                 def one(method=method, name=name, count=count, draw=draw, ef_tokens=ef_tokens):
-                    rows, config = plan_of_training(method, study, *domain_rows(study, count, draw), ef_tokens)
+                    rows, config = plan_of_training(
+                        method, study, *domain_rows(study, count, draw), ef_tokens
+                    )
                     trained = train_rows(folder / "stages", name, rows, config, study, start, draw)
                     return {
-                        "method": method, "rows": count, "draw": draw, "tokens": trained.tokens, "updates": config.steps,
-                        "new": score(trained.params, new_problems), "old": score(trained.params, old_problems),
-                    }  # fmt: skip
+                        "method": method,
+                        "rows": count,
+                        "draw": draw,
+                        "tokens": trained.tokens,
+                        "updates": config.steps,
+                        "new": score(trained.params, new_problems),
+                        "old": score(trained.params, old_problems),
+                    }
 
                 found[name] = measured(folder, name, one)
                 ef_tokens = found[name]["tokens"] if method == "ef_sft" else ef_tokens
@@ -71,18 +92,33 @@ def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
 
 
 def table(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Means over draws for every method and number of rows, with the share of full SFT's tokens and what was forgotten."""
+    """Means over draws for every method and number of rows, with the share of full SFT's tokens and
+    what was forgotten.
+    """
     cells = [cell for name, cell in found.items() if name != "before"]
     before = float(np.mean(found["before"]["old"]))
     lines = []
     for count in sorted({cell["rows"] for cell in cells}):
-        full = np.mean([cell["tokens"] for cell in cells if cell["rows"] == count and cell["method"] == "full_sft"])
+        full = np.mean(
+            [
+                cell["tokens"]
+                for cell in cells
+                if cell["rows"] == count and cell["method"] == "full_sft"
+            ]
+        )
         for method in METHODS:
             own = [cell for cell in cells if cell["rows"] == count and cell["method"] == method]
             new, old = ([float(np.mean(cell[side])) for cell in own] for side in ("new", "old"))
             tokens = float(np.mean([cell["tokens"] for cell in own]))
-            lines.append({
-                "rows": count, "method": method, "new": new, "old": old, "forgotten": [before - value for value in old], "tokens": tokens,
-                "share": tokens / float(full),
-            })  # fmt: skip
+            lines.append(
+                {
+                    "rows": count,
+                    "method": method,
+                    "new": new,
+                    "old": old,
+                    "forgotten": [before - value for value in old],
+                    "tokens": tokens,
+                    "share": tokens / float(full),
+                }
+            )
     return lines

@@ -14,25 +14,42 @@ from reasoning.e2c.study.quality import counterfactual, quality, random_chain
 
 
 def post_hoc(problems: list[Problem], share: float, longest: int, seed: int) -> list[Problem]:
-    """The same right executions, but in a share of rows beside another chain as plan: a plan that did not cause what follows it."""
+    """The same right executions, but in a share of rows beside another chain as plan: a plan that
+    did not cause what follows it.
+    """
     rng = np.random.default_rng(seed)
-    return [p._replace(plan=random_chain(p, longest, rng)) if rng.random() < share else p for p in problems]
+    return [
+        p._replace(plan=random_chain(p, longest, rng)) if rng.random() < share else p
+        for p in problems
+    ]
 
 
 def causal_against_post_hoc(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
-    """The base model, and what becomes of it by more training on causal data and on post-hoc data, equally long."""
+    """The base model, and what becomes of it by more training on causal data and on post-hoc data,
+    equally long.
+    """
     problems = held_out(study)
 
     def measure(params):
         backend = ChainBackend(params, study.model, study.task)
-        return counterfactual(backend, problems, study, SWAPS) | {"quality": quality(backend, problems, study)}
+        return counterfactual(backend, problems, study, SWAPS) | {
+            "quality": quality(backend, problems, study)
+        }
 
     fresh = draw_many(study.causal.batch * study.causal.steps, study.task, SWAPS + study.seed)
-    data = {"causal": fresh, "post_hoc": post_hoc(fresh, study.wrong_plans, study.task.longest, SWAPS)}
+    data = {
+        "causal": fresh,
+        "post_hoc": post_hoc(fresh, study.wrong_plans, study.task.longest, SWAPS),
+    }
     found = {"base": measured(folder, "adherence-base", lambda: measure(start))}
     for name, problems_ in data.items():
-        train = lambda name=name, rows=problems_: train_rows(
-            folder / "stages", name, make_rows(rows, study.task), study.causal, study, start
+
+        def train(name=name, rows=problems_):
+            return train_rows(
+                folder / "stages", name, make_rows(rows, study.task), study.causal, study, start
+            )
+
+        found[name] = measured(
+            folder, f"adherence-{name}", lambda train=train: measure(train().params)
         )
-        found[name] = measured(folder, f"adherence-{name}", lambda train=train: measure(train().params))
     return found

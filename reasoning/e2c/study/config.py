@@ -10,7 +10,9 @@ from reasoning.e2c.chain.task import WORDS, ChainConfig
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """All parts of the study. Our choice, all of it: the paper's experiments need models that cannot be trained here."""
+    """All parts of the study. Our choice, all of it: the paper's experiments need models that
+    cannot be trained here.
+    """
 
     seed: int = 0
     """Of everything."""
@@ -21,7 +23,8 @@ class StudyConfig:
     rows: int = 60_000
     """Training problems of the base models."""
     sft: SFTConfig = SFTConfig(steps=1800)
-    """Of the base models: plan and execution, or execution alone, with equally many trained tokens."""
+    """Of the base models: plan and execution, or execution alone, with equally many trained tokens.
+    """
     plain: bool = True
     """Whether a model without plans is trained too, as the other baseline."""
     problems: int = 200
@@ -48,11 +51,15 @@ class StudyConfig:
     rl_seeds: int = 3
     """Runs of reinforcement learning; 0: this part is left out."""
     rl_problems: int = 1000
-    """Test problems of its pass@1, the `problems` among them: its gains are smaller than other differences."""
+    """Test problems of its pass@1, the `problems` among them: its gains are smaller than other
+    differences.
+    """
     causal: SFTConfig = SFTConfig(steps=300, learning_rate=2e-3, every=100)
     """Training on causal or post-hoc data, from the base model."""
     wrong_plans: float = 0.3
-    """Share of post-hoc rows whose plan is another chain of the same problem, beside the right execution."""
+    """Share of post-hoc rows whose plan is another chain of the same problem, beside the right
+    execution.
+    """
     information_problems: int = 100
     """Problems of the entropies; 0: this part is left out."""
     information_samples: int = 8
@@ -60,11 +67,18 @@ class StudyConfig:
 
 
 def demo() -> StudyConfig:
-    """About five minutes on two cores: one base model, the policies, adherence, and a little reinforcement learning."""
+    """About five minutes on two cores: one base model, the policies, adherence, and a little
+    reinforcement learning.
+    """
     return StudyConfig(
-        plain=False, ks=(1, 4, 8), adapt_rows=(), rl_seeds=1, stage_one=stage_one(updates=20), stage_two=stage_two(updates=0),
+        plain=False,
+        ks=(1, 4, 8),
+        adapt_rows=(),
+        rl_seeds=1,
+        stage_one=stage_one(updates=20),
+        stage_two=stage_two(updates=0),
         information_problems=25,
-    )  # fmt: skip
+    )
 
 
 def study() -> StudyConfig:
@@ -76,11 +90,23 @@ def smoke() -> StudyConfig:
     """Seconds: that everything runs, with a model that has learned next to nothing."""
     little = SFTConfig(steps=2, batch=4, every=1)
     return StudyConfig(
-        task=ChainConfig(variables=4, longest=3), model=ModelConfig(len(WORDS), 1, 16, 2, 16), rows=16, sft=little, problems=4, ks=(2,),
-        adapt_rows=(4,), adapt=little, adapt_seeds=2, stage_one=stage_one(updates=1, prompts=2, group=4),
-        stage_two=stage_two(updates=1, prompts=2, group=4), rl_seeds=2, rl_problems=4, causal=little,
-        information_problems=2, information_samples=2,
-    )  # fmt: skip
+        task=ChainConfig(variables=4, longest=3),
+        model=ModelConfig(len(WORDS), 1, 16, 2, 16),
+        rows=16,
+        sft=little,
+        problems=4,
+        ks=(2,),
+        adapt_rows=(4,),
+        adapt=little,
+        adapt_seeds=2,
+        stage_one=stage_one(updates=1, prompts=2, group=4),
+        stage_two=stage_two(updates=1, prompts=2, group=4),
+        rl_seeds=2,
+        rl_problems=4,
+        causal=little,
+        information_problems=2,
+        information_samples=2,
+    )
 
 
 PRESETS = {"demo": demo, "study": study, "smoke": smoke}

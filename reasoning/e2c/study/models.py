@@ -1,4 +1,6 @@
-"""The models of the study: every training is a stage of its own in the run folder, found again by the next start."""
+"""The models of the study: every training is a stage of its own in the run folder, found again by
+the next start.
+"""
 
 import json
 import time
@@ -36,12 +38,20 @@ class Trained:
 
 
 def train_rows(
-    folder: Path, name: str, rows: Rows, config: sft.SFTConfig, study: StudyConfig, start=None, seed: int | None = None
+    folder: Path,
+    name: str,
+    rows: Rows,
+    config: sft.SFTConfig,
+    study: StudyConfig,
+    start=None,
+    seed: int | None = None,
 ) -> Trained:
     """SFT or EF-SFT on fixed rows, from `start` or from nothing."""
     seed = study.seed if seed is None else seed
     table, where = jax.tree.map(jnp.asarray, rows), sft.places(len(rows.ids), config, seed)
-    begin = lambda: start if start is not None else init_params(jax.random.key(seed), study.model)
+
+    def begin():
+        return start if start is not None else init_params(jax.random.key(seed), study.model)
 
     def advance(learner: Learner, at: int, upto: int):
         began = time.perf_counter()
@@ -56,9 +66,18 @@ def train_rows(
         "rows": len(rows.ids),
         "seed": seed,
     }
-    copy = lambda: jax.tree.map(jnp.array, begin())  # its buffers are donated
+
+    def copy():
+        return jax.tree.map(jnp.array, begin())  # its buffers are donated
+
     learner, lines = run_stage(
-        folder / name, name, described, lambda: init_learner(copy(), sft.optimizer(config)), advance, config.steps, config.every
+        folder / name,
+        name,
+        described,
+        lambda: init_learner(copy(), sft.optimizer(config)),
+        advance,
+        config.steps,
+        config.every,
     )
     return Trained(learner.params, int(sum(line["tokens"] for line in lines)), tuple(lines))
 
@@ -70,14 +89,21 @@ def base_model(folder: Path, study: StudyConfig) -> Trained:
 
 
 def chain_of_thought_model(folder: Path, study: StudyConfig) -> Trained:
-    """Execution without a plan: as many updates, and about as many trained tokens, by larger batches."""
+    """Execution without a plan: as many updates, and about as many trained tokens, by larger
+    batches.
+    """
     problems = draw_many(study.rows, study.task, study.seed)
-    with_plans, without = (make_rows(problems, study.task, mixture) for mixture in (Mixture(), Mixture(chain=0.0, execution=1.0)))
+    with_plans, without = (
+        make_rows(problems, study.task, mixture)
+        for mixture in (Mixture(), Mixture(chain=0.0, execution=1.0))
+    )
     batch = round(study.sft.batch * with_plans.mask.sum() / without.mask.sum())
     return train_rows(folder, "chain_of_thought", without, replace(study.sft, batch=batch), study)
 
 
-def reinforced(folder: Path, name: str, start, config: rl.RLConfig, study: StudyConfig, seed: int) -> Trained:
+def reinforced(
+    folder: Path, name: str, start, config: rl.RLConfig, study: StudyConfig, seed: int
+) -> Trained:
     """One stage of reinforcement learning from `start`."""
     rl.check(config)
     reference = jax.tree.map(jnp.array, start)
@@ -85,19 +111,38 @@ def reinforced(folder: Path, name: str, start, config: rl.RLConfig, study: Study
     def advance(learner: Learner, at: int, upto: int):
         seen = []
         for number in range(at, upto):
-            problems = draw_many(config.prompts, study.task, RL_PROBLEMS + 100_003 * seed + 1_009 * config.stage + number)
+            problems = draw_many(
+                config.prompts,
+                study.task,
+                RL_PROBLEMS + 100_003 * seed + 1_009 * config.stage + number,
+            )
             key = jax.random.fold_in(jax.random.key(seed), 7919 * config.stage + number)
-            learner, found = rl.update(learner, reference, problems, key, config, study.task, study.model)
+            learner, found = rl.update(
+                learner, reference, problems, key, config, study.task, study.model
+            )
             seen.append(found)
-        return learner, {name: float(np.mean([one[name] for one in seen])) for name in ("reward", "correct", *seen[0])}
+        return learner, {
+            name: float(np.mean([one[name] for one in seen]))
+            for name in ("reward", "correct", *seen[0])
+        }
 
-    described = {"rl": to_dict(config), "model": to_dict(study.model), "task": to_dict(study.task), "seed": seed}
-    begin = lambda: init_learner(jax.tree.map(jnp.array, start), rl.optimizer(config))
+    described = {
+        "rl": to_dict(config),
+        "model": to_dict(study.model),
+        "task": to_dict(study.task),
+        "seed": seed,
+    }
+
+    def begin():
+        return init_learner(jax.tree.map(jnp.array, start), rl.optimizer(config))
+
     learner, lines = run_stage(folder / name, name, described, begin, advance, config.updates, 5)
     return Trained(learner.params, 0, tuple(lines))
 
 
-def held_out(study: StudyConfig, count: int | None = None, domain: str | None = None) -> list[Problem]:
+def held_out(
+    study: StudyConfig, count: int | None = None, domain: str | None = None
+) -> list[Problem]:
     """Test problems, fresh ones, the same for every model."""
     task = study.task if domain is None else replace(study.task, domain=domain)
     return draw_many(count or study.problems, task, TEST + study.seed)

@@ -24,7 +24,9 @@ SELECTING = ("select_judge", "select_clusters")
 
 
 def bag_of_places(plans: list[str]) -> np.ndarray:
-    """One-hot of every name at every place of a plan, `[n, places * names]`: the embedding of plans, since no encoder is at hand."""
+    """One-hot of every name at every place of a plan, `[n, places * names]`: the embedding of
+    plans, since no encoder is at hand.
+    """
     longest = max(1, *(len(plan.split()) for plan in plans))
     table = np.zeros((len(plans), longest, len(NAMES)), np.float32)
     for row, plan in zip(table, plans, strict=True):
@@ -39,28 +41,40 @@ def settings(study: StudyConfig, k: int, **changes: Any) -> Settings:
     task: ChainConfig = study.task
     chain = task.longest_plan + task.longest_execution
     whole = {
-        "k": k, "layout": LAYOUT, "judge": "likelihood", "find_answer": find_answer, "embed": bag_of_places,
+        "k": k,
+        "layout": LAYOUT,
+        "judge": "likelihood",
+        "find_answer": find_answer,
+        "embed": bag_of_places,
         "plan": Sampling(task.longest_plan + 1, study.temperature, 1.0, (CLOSE_PLAN,)),
         "thought": Sampling(2, study.temperature, 1.0, (CLOSE_PLAN,)),
         "execution": Sampling(task.longest_execution, 0.0, 1.0, (CLOSE_EXECUTION,)),
         "chain": Sampling(chain, study.temperature, 1.0, (CLOSE_EXECUTION,)),
-    }  # fmt: skip
+    }
     return Settings(**whole | changes)
 
 
-def run_policy(name: str, backend: ChainBackend, problems: list[Problem], chosen: Settings, seed: int) -> dict[str, Any]:
+def run_policy(
+    name: str, backend: ChainBackend, problems: list[Problem], chosen: Settings, seed: int
+) -> dict[str, Any]:
     """Every problem's outcome and the ledger's means."""
-    results = solve(POLICIES[name], [problem.question for problem in problems], backend, chosen, seed)
+    results = solve(
+        POLICIES[name], [problem.question for problem in problems], backend, chosen, seed
+    )
     phases: dict[str, float] = {}
     for result in results:
         for phase, spent in result.ledger.phases.items():
             phases[phase] = phases.get(phase, 0.0) + spent.generated / len(results)
     return {
-        "correct": [int(result.answer == problem.answer) for result, problem in zip(results, problems, strict=True)],
+        "correct": [
+            int(result.answer == problem.answer)
+            for result, problem in zip(results, problems, strict=True)
+        ],
         "generated": float(np.mean([result.ledger.generated for result in results])),
         "prefill": float(np.mean([result.ledger.prefill for result in results])),
-        "calls": float(np.mean([result.ledger.calls for result in results])), "phases": phases,
-    }  # fmt: skip
+        "calls": float(np.mean([result.ledger.calls for result in results])),
+        "phases": phases,
+    }
 
 
 def sweep(
@@ -70,7 +84,8 @@ def sweep(
     problems: list[Problem],
     keep: Callable[[str, Callable], dict],
 ) -> dict[str, dict]:
-    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model without plans.
+    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model
+    without plans.
 
     `keep(name, compute)` computes, or finds what was computed before.
     """
@@ -80,36 +95,58 @@ def sweep(
     found = {}
     with Progress("policies", len(cells)) as bar:
         for name, k in cells:
-            backend, changes = (plain, {"chains": "plain"}) if name.endswith("_plain") else (base, {})
-            chosen = settings(study, k, **changes)
-            once = lambda name=name, backend=backend, chosen=chosen: run_policy(
-                name.removesuffix("_plain"), backend, problems, chosen, study.seed
+            backend, changes = (
+                (plain, {"chains": "plain"}) if name.endswith("_plain") else (base, {})
             )
+            chosen = settings(study, k, **changes)
+
+            def once(name=name, backend=backend, chosen=chosen):
+                return run_policy(
+                    name.removesuffix("_plain"), backend, problems, chosen, study.seed
+                )
+
             found[f"{name}-{k}"] = keep(f"policy-{name}-{k}", once)
             bar.advance(1)
     return found
 
 
 def verdict(found: dict[str, dict]) -> dict[str, Any]:
-    """Does the best selection policy reach self-consistency-8's accuracy with at most a quarter of its tokens, and the control not?
+    """Does the best selection policy reach self-consistency-8's accuracy with at most a quarter of
+    its tokens, and the control not?
 
-    Reaching: the mean is at least as high. Of the cells within the budget, the most accurate one speaks for its policy.
+    Reaching: the mean is at least as high. Of the cells within the budget, the most accurate one
+      speaks for its policy.
     """
     reference = found.get(f"sc-{REFERENCE_K}")
     if reference is None:
         return {}
     limit = GOAL * reference["generated"]
-    best = lambda names: max(
-        (cell for cell in found if cell.rpartition("-")[0] in names and found[cell]["generated"] <= limit),
-        key=lambda cell: np.mean(found[cell]["correct"]), default=None,
-    )  # fmt: skip
-    told = {"reference": bootstrap(reference["correct"])._asdict(), "reference_tokens": reference["generated"], "limit": limit}
+
+    def best(names):
+        return max(
+            (
+                cell
+                for cell in found
+                if cell.rpartition("-")[0] in names and found[cell]["generated"] <= limit
+            ),
+            key=lambda cell: np.mean(found[cell]["correct"]),
+            default=None,
+        )
+
+    told = {
+        "reference": bootstrap(reference["correct"])._asdict(),
+        "reference_tokens": reference["generated"],
+        "limit": limit,
+    }
     for who, names in (("selection", SELECTING), ("control", ("random_plan",))):
         cell = best(names)
         if cell is not None:
             gap = paired(found[cell]["correct"], reference["correct"])
             told[who] = {
-                "cell": cell, "accuracy": bootstrap(found[cell]["correct"])._asdict(), "gap": gap._asdict(),
-                "share": found[cell]["generated"] / reference["generated"], "reaches": bool(gap.mean >= 0),
-            }  # fmt: skip
+                "cell": cell,
+                "accuracy": bootstrap(found[cell]["correct"])._asdict(),
+                "gap": gap._asdict(),
+                "share": found[cell]["generated"] / reference["generated"],
+                "reaches": bool(gap.mean >= 0),
+            }
     return told

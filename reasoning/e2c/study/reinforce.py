@@ -11,28 +11,40 @@ from reasoning.e2c.study.quality import quality
 
 
 def reinforce(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
-    """Greedy outcomes and entropies before, after stage 1 and after stage 2, for every seed and lambda."""
+    """Greedy outcomes and entropies before, after stage 1 and after stage 2, for every seed and
+    lambda.
+    """
     problems = held_out(study, study.rl_problems)
-    look = lambda params: quality(ChainBackend(params, study.model, study.task), problems, study)
+
+    def look(params):
+        return quality(ChainBackend(params, study.model, study.task), problems, study)
+
     found: dict[str, Any] = {"before": measured(folder, "rl-before", lambda: look(start))}
     stages = folder / "stages"
     for seed in range(study.rl_seeds):
         name = f"rl-stage1-{seed}"
-        first = lambda name=name, seed=seed: reinforced(stages, name, start, study.stage_one, study, seed)
+
+        def first(name=name, seed=seed):
+            return reinforced(stages, name, start, study.stage_one, study, seed)
+
         found[name] = measured(folder, name, lambda first=first: _told(first(), look))
         for weight in study.plan_weights if study.stage_two.updates else ():
             name = f"rl-stage2-{weight:g}-{seed}"
             config = replace(study.stage_two, plan_weight=weight)
-            second = lambda name=name, first=first, config=config, seed=seed: reinforced(
-                stages, name, first().params, config, study, seed
-            )
+
+            def second(name=name, first=first, config=config, seed=seed):
+                return reinforced(stages, name, first().params, config, study, seed)
+
             found[name] = measured(folder, name, lambda second=second: _told(second(), look))
     return found
 
 
 def _told(trained: Trained, look) -> dict[str, Any]:
     curve = [
-        {name: line[name] for name in ("step", "reward", "correct", "plan_entropy", "execution_entropy")}
+        {
+            name: line[name]
+            for name in ("step", "reward", "correct", "plan_entropy", "execution_entropy")
+        }
         for line in trained.lines
     ]
     return look(trained.params) | {"curve": curve}

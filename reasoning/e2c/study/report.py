@@ -1,4 +1,6 @@
-"""The study's report: what was measured, with intervals, and what holds and what does not. Markdown with figures beside it."""
+"""The study's report: what was measured, with intervals, and what holds and what does not. Markdown
+with figures beside it.
+"""
 
 import json
 import operator
@@ -25,7 +27,9 @@ def write_report(folder: Path, study: StudyConfig, found: dict[str, Any]) -> Pat
     drawn = figures.draw_all(report, found)
     write_atomically(report / "verdicts.json", json.dumps(verdicts, indent=2) + "\n")
     path = report / "index.md"
-    write_atomically(path, text(study, found, verdicts) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn))
+    write_atomically(
+        path, text(study, found, verdicts) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn)
+    )
     return path
 
 
@@ -37,10 +41,19 @@ def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     return told + _of_adherence(found["adherence"])
 
 
-def _claim(claim: str, direction: str | None, goal: float, value: float, measured: str) -> dict[str, Any]:
+def _claim(
+    claim: str, direction: str | None, goal: float, value: float, measured: str
+) -> dict[str, Any]:
     """`direction` is None where there is no goal and the figure is only reported."""
     holds = None if direction is None else bool(SIDES[direction](value, goal))
-    return {"claim": claim, "direction": direction, "goal": goal, "value": value, "measured": measured, "holds": holds}
+    return {
+        "claim": claim,
+        "direction": direction,
+        "goal": goal,
+        "value": value,
+        "measured": measured,
+        "holds": holds,
+    }
 
 
 def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
@@ -48,7 +61,8 @@ def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
     for who, claim, direction in (
         (
             "selection",
-            "selection ({}) reaches self-consistency-8's accuracy with at most a quarter of its tokens: difference",
+            "selection ({}) reaches self-consistency-8's accuracy with at most a quarter of its "
+            "tokens: difference",
             ">=",
         ),
         ("control", "the control ({}) does not: difference", "<"),
@@ -56,17 +70,31 @@ def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
         if who in told:
             one = told[who]
             measured = f"{_signed(Interval(**one['gap']))} at {one['share']:.0%} of the tokens"
-            lines.append(_claim(claim.format(one["cell"]), direction, 0.0, one["gap"]["mean"], measured))
+            lines.append(
+                _claim(claim.format(one["cell"]), direction, 0.0, one["gap"]["mean"], measured)
+            )
     return lines
 
 
 def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """EF-SFT against the others with most rows. Intervals are over problems, each one's outcomes averaged over draws."""
+    """EF-SFT against the others with most rows. Intervals are over problems, each one's outcomes
+    averaged over draws.
+    """
     most = max(cell["rows"] for name, cell in found.items() if name != "before")
-    over_draws = lambda method, side: np.mean(
-        [cell[side] for name, cell in found.items() if name != "before" and (cell["method"], cell["rows"]) == (method, most)], 0
-    )
-    gap = lambda method, side: bootstrap(over_draws("ef_sft", side) - over_draws(method, side))
+
+    def over_draws(method, side):
+        return np.mean(
+            [
+                cell[side]
+                for name, cell in found.items()
+                if name != "before" and (cell["method"], cell["rows"]) == (method, most)
+            ],
+            0,
+        )
+
+    def gap(method, side):
+        return bootstrap(over_draws("ef_sft", side) - over_draws(method, side))
+
     others = {
         "full_sft": "full SFT",
         "full_sft_equal_tokens": "full SFT at equal trained tokens",
@@ -75,14 +103,29 @@ def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for method, name in others.items():
         new = gap(method, "new")
-        claim = f"EF-SFT is at least as accurate in the new domain as {name} ({most} rows): difference"
+        claim = (
+            f"EF-SFT is at least as accurate in the new domain as {name} ({most} rows): difference"
+        )
         lines.append(_claim(claim, ">=", 0.0, new.mean, _signed(new)))
-    share = next(row["share"] for row in adapt.table(found) if (row["method"], row["rows"]) == ("ef_sft", most))
-    lines.append(_claim("EF-SFT's trained tokens, share of full SFT's", "<=", LARGEST_SHARE, share, f"{share:.3f}"))
+    share = next(
+        row["share"]
+        for row in adapt.table(found)
+        if (row["method"], row["rows"]) == ("ef_sft", most)
+    )
+    lines.append(
+        _claim(
+            "EF-SFT's trained tokens, share of full SFT's",
+            "<=",
+            LARGEST_SHARE,
+            share,
+            f"{share:.3f}",
+        )
+    )
     for method in ("full_sft", "base_and_domain_sft"):
         old = gap(method, "old")
         claim = (
-            f"EF-SFT forgets less of the old domain than {others[method]} ({most} rows): lower end of the difference in accuracy"
+            f"EF-SFT forgets less of the old domain than {others[method]} ({most} rows): "
+            "lower end of the difference in accuracy"
         )
         lines.append(_claim(claim, ">", 0.0, old.low, _signed(old)))
     return lines
@@ -90,21 +133,44 @@ def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Intervals are over problems, each one's outcomes averaged over runs."""
-    over_runs = lambda start: np.mean([cell["pass_at_1"] for name, cell in found.items() if name.startswith(start)], 0)
-    runs = lambda start: sum(name.startswith(start) for name in found)
+
+    def over_runs(start):
+        return np.mean(
+            [cell["pass_at_1"] for name, cell in found.items() if name.startswith(start)], 0
+        )
+
+    def runs(start):
+        return sum(name.startswith(start) for name in found)
+
     last = "rl-stage2-" if runs("rl-stage2-") else "rl-stage1-"
     gain = bootstrap(over_runs(last) - over_runs("before"))
-    claim = "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
+    claim = (
+        "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
+    )
     told = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
     if runs("rl-stage2-1-") and runs("rl-stage2-2-"):
         gap = bootstrap(over_runs("rl-stage2-2-") - over_runs("rl-stage2-1-"))
-        told.append(_claim("lambda 2 against lambda 1 in stage 2, pass@1 (reported, no goal)", None, 0.0, gap.mean, _signed(gap)))
+        told.append(
+            _claim(
+                "lambda 2 against lambda 1 in stage 2, pass@1 (reported, no goal)",
+                None,
+                0.0,
+                gap.mean,
+                _signed(gap),
+            )
+        )
     return told
 
 
 def _of_adherence(found: dict[str, Any]) -> list[dict[str, Any]]:
-    gap = bootstrap(np.array(found["causal"]["follows_swapped"]) - np.array(found["post_hoc"]["follows_swapped"]))
-    claim = "executions follow a swapped plan more often after causal than after post-hoc data: lower end of the interval"
+    gap = bootstrap(
+        np.array(found["causal"]["follows_swapped"])
+        - np.array(found["post_hoc"]["follows_swapped"])
+    )
+    claim = (
+        "executions follow a swapped plan more often after causal than after post-hoc data: "
+        "lower end of the interval"
+    )
     return [_claim(claim, ">", 0.0, gap.low, _signed(gap))]
 
 
@@ -119,22 +185,32 @@ def _goal(verdict: dict[str, Any]) -> str:
 def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any]]) -> str:
     """The whole report but for the figures."""
     quality = found["quality"]
-    mean = lambda name: str(bootstrap(quality[name]))
+
+    def mean(name):
+        return str(bootstrap(quality[name]))
+
     lines = [
         "# Plan stochastically, execute deterministically: chains of definitions",
         "",
-        f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from nothing for {study.sft.steps} updates "
-        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test problems; brackets are 95 % intervals "
+        f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from "
+        f"nothing for {study.sft.steps} updates "
+        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test "
+        "problems; brackets are 95 % intervals "
         "over problems, ± over draws or seeds.",
         "",
-        f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions exactly as planned {mean('follows')}. "
-        f"Entropy per token: plan {mean('plan_entropy')}, execution {mean('execution_entropy')} nats.",
+        f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions "
+        f"exactly as planned {mean('follows')}. "
+        f"Entropy per token: plan {mean('plan_entropy')}, execution {mean('execution_entropy')} "
+        "nats.",
         "",
         "## What holds",
         "",
         "| claim | goal | measured | holds |",
         "|---|---|---|---|",
-        *(f"| {v['claim']} | {_goal(v)} | {v['measured']} | {_yes(v['holds'])} |" for v in verdicts),
+        *(
+            f"| {v['claim']} | {_goal(v)} | {v['measured']} | {_yes(v['holds'])} |"
+            for v in verdicts
+        ),
         "",
         *_policies(found["policies"]),
     ]
@@ -151,11 +227,15 @@ def _yes(holds: bool | None) -> str:
 
 def _policies(cells: dict[str, dict]) -> list[str]:
     lines = [
-        "## Accuracy against tokens", "",
-        "Generated tokens per problem in all calls; what is read (prefill) stands apart. The judge is the likelihood of a plan: the tiny "
-        "model reads no instructions. sc_plain and greedy_plain are a model that never plans.", "",
-        "| policy | k | accuracy | generated | read | calls |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        "## Accuracy against tokens",
+        "",
+        "Generated tokens per problem in all calls; what is read (prefill) stands apart. The judge "
+        "is the likelihood of a plan: the tiny "
+        "model reads no instructions. sc_plain and greedy_plain are a model that never plans.",
+        "",
+        "| policy | k | accuracy | generated | read | calls |",
+        "|---|---|---|---|---|---|",
+    ]
     for cell, outcome in cells.items():
         name, _, k = cell.rpartition("-")
         numbers = f"{outcome['generated']:.1f} | {outcome['prefill']:.0f} | {outcome['calls']:.1f}"
@@ -164,20 +244,35 @@ def _policies(cells: dict[str, dict]) -> list[str]:
 
 
 def _adapt(found: dict[str, Any]) -> list[str]:
-    before = f"Before: new domain {np.mean(found['before']['new']):.3f}, old domain {np.mean(found['before']['old']):.3f}."
+    before = (
+        f"Before: new domain {np.mean(found['before']['new']):.3f}, old domain "
+        f"{np.mean(found['before']['old']):.3f}."
+    )
     lines = [
-        "## A new domain", "", "Queries are code words that the model never saw; only the first step of the plan is new. " + before, "",
-        "| rows | method | new domain | old domain | trained tokens | share of full SFT's |", "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        "## A new domain",
+        "",
+        "Queries are code words that the model never saw; only the first step of the plan is new. "
+        + before,
+        "",
+        "| rows | method | new domain | old domain | trained tokens | share of full SFT's |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in adapt.table(found):
         new, old = (_mean_pm(row[name]) for name in ("new", "old"))
-        lines.append(f"| {row['rows']} | {row['method']} | {new} | {old} | {row['tokens']:.0f} | {row['share']:.3f} |")
+        lines.append(
+            f"| {row['rows']} | {row['method']} | {new} | {old} | {row['tokens']:.0f} | "
+            f"{row['share']:.3f} |"
+        )
     return [*lines, ""]
 
 
 def _mean_pm(values: list[float]) -> str:
     found = over_seeds(values)
-    return f"{found.mean:.3f} ± {found.high - found.mean:.3f}" if len(values) > 1 else f"{found.mean:.3f}"
+    return (
+        f"{found.mean:.3f} ± {found.high - found.mean:.3f}"
+        if len(values) > 1
+        else f"{found.mean:.3f}"
+    )
 
 
 def _rl(found: dict[str, Any]) -> list[str]:
@@ -186,37 +281,70 @@ def _rl(found: dict[str, Any]) -> list[str]:
         if name != "before":
             groups.setdefault(name.rpartition("-")[0], []).append(name)
     lines = [
-        "## Reinforcement learning", "",
-        "pass@1 is the mean of 8 chains per problem, sampled at temperature 1, as the entropies (per token, nats); the rest is greedy. "
-        f"{len(found['before']['correct'])} test problems.", "",
-        "| model | pass@1 | greedy | plans right | adherence | plan entropy | execution entropy |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        "## Reinforcement learning",
+        "",
+        "pass@1 is the mean of 8 chains per problem, sampled at temperature 1, as the entropies "
+        "(per token, nats); the rest is greedy. "
+        f"{len(found['before']['correct'])} test problems.",
+        "",
+        "| model | pass@1 | greedy | plans right | adherence | plan entropy | execution entropy |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for group, names in groups.items():
-        over = lambda key, names=names: _mean_pm([float(np.mean(found[name][key])) for name in names])
-        cells = [over(key) for key in ("pass_at_1", "correct", "plan_right", "adherence", "plan_entropy", "execution_entropy")]
+
+        def over(key, names=names):
+            return _mean_pm([float(np.mean(found[name][key])) for name in names])
+
+        cells = [
+            over(key)
+            for key in (
+                "pass_at_1",
+                "correct",
+                "plan_right",
+                "adherence",
+                "plan_entropy",
+                "execution_entropy",
+            )
+        ]
         lines.append(f"| {group} | " + " | ".join(cells) + " |")
     return [*lines, ""]
 
 
 def _adherence(found: dict[str, Any]) -> list[str]:
     lines = [
-        "## Adherence", "",
-        "Executions of the right plan, and of a plan swapped for another chain of the same problem: how often they do exactly what the "
-        "plan says, the share of its variables executed in order, and how often the answer becomes that of the swapped plan.", "",
-        "| training | follows the right plan | follows the swapped plan | order | answer flips |", "|---|---|---|---|---|",
-    ]  # fmt: skip
+        "## Adherence",
+        "",
+        "Executions of the right plan, and of a plan swapped for another chain of the same "
+        "problem: how often they do exactly what the "
+        "plan says, the share of its variables executed in order, and how often the answer becomes "
+        "that of the swapped plan.",
+        "",
+        "| training | follows the right plan | follows the swapped plan | order | answer flips |",
+        "|---|---|---|---|---|",
+    ]
     for name, cell in found.items():
-        numbers = [str(bootstrap(cell[key])) for key in ("follows_right", "follows_swapped", "order", "flips")]
+        numbers = [
+            str(bootstrap(cell[key]))
+            for key in ("follows_right", "follows_swapped", "order", "flips")
+        ]
         lines.append(f"| {name} | " + " | ".join(numbers) + " |")
     return [*lines, ""]
 
 
 def _information(found: dict[str, Any]) -> list[str]:
-    of = lambda name: str(bootstrap(found[name]))
+    def of(name):
+        return str(bootstrap(found[name]))
+
     return [
-        "## Informative plans, deterministic executions", "",
-        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: {of('answer_given_plan')} (both "
-        f"corrected for few samples). So a plan tells {of('informativeness')} nats of the answer. Entropy of a whole plan given the "
-        f"question: {of('plan_total')} nats, {of('plan_entropy')} per token; of a whole execution given its plan: "
-        f"{of('execution_total')} nats, {of('execution_entropy')} per token. Different plans per problem: {of('different_plans')}.", "",
-    ]  # fmt: skip
+        "## Informative plans, deterministic executions",
+        "",
+        f"Entropy of the answer given the question: {of('answer')} nats; given question and plan: "
+        f"{of('answer_given_plan')} (both "
+        f"corrected for few samples). So a plan tells {of('informativeness')} nats of the answer. "
+        "Entropy of a whole plan given the "
+        f"question: {of('plan_total')} nats, {of('plan_entropy')} per token; of a whole execution "
+        "given its plan: "
+        f"{of('execution_total')} nats, {of('execution_entropy')} per token. Different plans per "
+        f"problem: {of('different_plans')}.",
+        "",
+    ]

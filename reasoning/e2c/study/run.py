@@ -1,4 +1,6 @@
-"""The study from data to report. Every training and every measurement is kept, and found again by the next start."""
+"""The study from data to report. Every training and every measurement is kept, and found again by
+the next start.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
     aloud("1/6 base model: plan, then execution")
     base = models.base_model(stages, study)
     backend = ChainBackend(base.params, study.model, study.task, study.seed)
-    found: dict[str, Any] = {"quality": models.measured(folder, "quality", lambda: quality(backend, problems, study))}
+    found: dict[str, Any] = {
+        "quality": models.measured(folder, "quality", lambda: quality(backend, problems, study))
+    }
     found["tokens"] = {"base": base.tokens}
     plain = None
     if study.plain:
@@ -37,7 +41,10 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
         plain = ChainBackend(other.params, study.model, study.task, study.seed)
         found["tokens"]["chain_of_thought"] = other.tokens
     aloud("3/6 policies: accuracy against tokens")
-    keep = lambda name, compute: models.measured(folder, name, compute)
+
+    def keep(name, compute):
+        return models.measured(folder, name, compute)
+
     found["policies"] = policies.sweep(study, backend, plain, problems, keep)
     if study.adapt_rows:
         aloud("4/6 a new domain: EF-SFT against full SFT")
@@ -49,7 +56,9 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
     found["adherence"] = causal.causal_against_post_hoc(folder, base.params, study)
     if study.information_problems:
         few = models.held_out(study, study.information_problems)
-        found["information"] = models.measured(folder, "information", lambda: information(backend, few, study))
+        found["information"] = models.measured(
+            folder, "information", lambda: information(backend, few, study)
+        )
     return write_report(folder, study, found)
 
 
@@ -61,9 +70,15 @@ def check(study: StudyConfig) -> None:
     """
     task.check(study.task)
     if study.model.vocabulary != len(task.WORDS):
-        raise Refusal(f"model.vocabulary is {study.model.vocabulary}, but the task has {len(task.WORDS)} words: leave it alone")
+        raise Refusal(
+            f"model.vocabulary is {study.model.vocabulary}, but the task has {len(task.WORDS)} "
+            "words: leave it alone"
+        )
     if study.model.width % (2 * study.model.heads):
-        raise Refusal(f"model.width {study.model.width} is no multiple of twice {study.model.heads} heads: choose another one")
+        raise Refusal(
+            f"model.width {study.model.width} is no multiple of twice {study.model.heads} heads: "
+            "choose another one"
+        )
     if not study.ks or min(study.ks) < 1:
         raise Refusal(f"ks is {study.ks}: name at least one number of plans, each at least 1")
     for stage in (study.stage_one, study.stage_two) if study.rl_seeds else ():

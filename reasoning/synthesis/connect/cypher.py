@@ -8,7 +8,11 @@ from reasoning.synthesis.schema import Collection, Schema, is_edge
 def cypher_of(collection: Collection, record: dict, schema: Schema) -> str:
     """One record as a Cypher statement: CREATE for nodes, MATCH and CREATE for edges."""
     properties = {k: v for k, v in record.items() if v is not None and k not in ("_start", "_end")}
-    shown = "{" + ", ".join(f"`{k}`: {json.dumps(v, ensure_ascii=False)}" for k, v in properties.items()) + "}"
+    shown = (
+        "{"
+        + ", ".join(f"`{k}`: {json.dumps(v, ensure_ascii=False)}" for k, v in properties.items())
+        + "}"
+    )
     if not is_edge(collection):
         return f"CREATE (:`{collection.name}` {shown});"
     ends = {f.attrs[0]: f":`{f.to_path}`" for f in schema.foreign_keys if f.path == collection.name}
@@ -19,16 +23,24 @@ def cypher_of(collection: Collection, record: dict, schema: Schema) -> str:
 
 def load_script(schema: Schema) -> str:
     """Cypher that loads the CSV files beside it."""
-    made = {"int": "toInteger({0})", "float": "toFloat({0})", "bool": "toBoolean({0})", "date": "date({0})"}
+    made = {
+        "int": "toInteger({0})",
+        "float": "toFloat({0})",
+        "bool": "toBoolean({0})",
+        "date": "date({0})",
+    }
     lines = []
     for c in sorted(schema.collections, key=is_edge):
         cells = [(a.name, made.get(a.type, "{0}").format(f"row.`{a.name}`")) for a in c.attrs]
-        shown = "{" + ", ".join(f"`{k}`: {v}" for k, v in cells if k not in ("_start", "_end")) + "}"
+        shown = (
+            "{" + ", ".join(f"`{k}`: {v}" for k, v in cells if k not in ("_start", "_end")) + "}"
+        )
         start = f"LOAD CSV WITH HEADERS FROM 'file:///{c.name}.csv' AS row"
         if is_edge(c):
             ends = {k: v for k, v in cells if k in ("_start", "_end")}
             lines.append(
-                f"{start} MATCH (a {{_id: {ends['_start']}}}), (b {{_id: {ends['_end']}}}) CREATE (a)-[:`{c.name}` {shown}]->(b);"
+                f"{start} MATCH (a {{_id: {ends['_start']}}}), (b {{_id: {ends['_end']}}}) CREATE "
+                f"(a)-[:`{c.name}` {shown}]->(b);"
             )
         else:
             lines.append(f"{start} CREATE (:`{c.name}` {shown});")

@@ -1,4 +1,6 @@
-"""Records out of database servers and SQLite files, streamed through their drivers, opened for reading only."""
+"""Records out of database servers and SQLite files, streamed through their drivers, opened for
+reading only.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -18,12 +20,15 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
     Args:
       schema: tables, or collections of MongoDB, or labels of Neo4j, with those names.
       url: where it is.
-      kind: "sqlite", "postgres", "mongodb" or "neo4j". The last two have not been run against a server by us.
+      kind: "sqlite", "postgres", "mongodb" or "neo4j". The last two have not been run against a
+        server by us.
 
     Raises:
       Refusal: no connection, no such table, or the driver is missing.
     """
-    return {"sqlite": _sqlite, "postgres": _postgres, "mongodb": _mongodb, "neo4j": _neo4j}[kind](schema, url)
+    return {"sqlite": _sqlite, "postgres": _postgres, "mongodb": _mongodb, "neo4j": _neo4j}[kind](
+        schema, url
+    )
 
 
 def _sqlite(schema, url):
@@ -34,7 +39,13 @@ def _sqlite(schema, url):
             rows = base.execute(f"SELECT {_cells(collection)} FROM {_quoted(collection.name)}")
             while batch := rows.fetchmany(BATCH):
                 for row in batch:
-                    yield collection.name, {a.name: _lite(v, a.type) for a, v in zip(collection.attrs, row, strict=True)}
+                    yield (
+                        collection.name,
+                        {
+                            a.name: _lite(v, a.type)
+                            for a, v in zip(collection.attrs, row, strict=True)
+                        },
+                    )
         base.close()
     except sqlite3.Error as error:
         raise Refusal(f"{path}: {error}: check the schema against the database") from error
@@ -42,7 +53,13 @@ def _sqlite(schema, url):
 
 def _lite(value, kind):
     """SQLite has no truth values, and decimals of its own are numbers."""
-    return bool(value) if kind == "bool" and value in (0, 1) else str(value) if kind == "decimal" and value is not None else value
+    return (
+        bool(value)
+        if kind == "bool" and value in (0, 1)
+        else str(value)
+        if kind == "decimal" and value is not None
+        else value
+    )
 
 
 def _postgres(schema, url):
@@ -55,29 +72,40 @@ def _postgres(schema, url):
                     cursor.itersize = BATCH
                     cursor.execute(f"SELECT {_cells(collection)} FROM {_quoted(collection.name)}")
                     names = [field.name for field in [*collection.attrs, *collection.children]]
-                    yield from ((collection.name, dict(zip(names, row, strict=True))) for row in cursor)
+                    yield from (
+                        (collection.name, dict(zip(names, row, strict=True))) for row in cursor
+                    )
     except psycopg.OperationalError as error:
         raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same command again"
+            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
+            "command again"
         ) from error
     except psycopg.Error as error:
-        raise Refusal(f"{_shown(url)}: {_first(error)}: check the schema against the database") from error
+        raise Refusal(
+            f"{_shown(url)}: {_first(error)}: check the schema against the database"
+        ) from error
 
 
 def _mongodb(schema, url):
-    """Untested by us: needs a server. Every document's `_id` is left out unless the schema names it."""
+    """Untested by us: needs a server. Every document's `_id` is left out unless the schema names
+    it.
+    """
     pymongo = need("pymongo", "pymongo")
     client = pymongo.MongoClient(url)
     try:
         for collection in schema.collections:
-            fields = dict.fromkeys([a.name for a in collection.attrs] + [c.name for c in collection.children], 1) | {"_id": 0}
+            fields = dict.fromkeys(
+                [a.name for a in collection.attrs] + [c.name for c in collection.children], 1
+            ) | {"_id": 0}
             fields |= {"_id": 1} if any(attr.name == "_id" for attr in collection.attrs) else {}
             yield from (
-                (collection.name, document) for document in client.get_default_database()[collection.name].find({}, fields)
+                (collection.name, document)
+                for document in client.get_default_database()[collection.name].find({}, fields)
             )
     except pymongo.errors.PyMongoError as error:
         raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same command again"
+            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
+            "command again"
         ) from error
     finally:
         client.close()
@@ -87,27 +115,39 @@ def _neo4j(schema, url):
     """Untested by us: needs a server. The property `_id` of nodes must hold the identity."""
     neo4j = need("neo4j", "neo4j")
     try:
-        with neo4j.GraphDatabase.driver(url) as driver, driver.session(default_access_mode="READ") as session:
+        with (
+            neo4j.GraphDatabase.driver(url) as driver,
+            driver.session(default_access_mode="READ") as session,
+        ):
             for collection in schema.collections:
                 for row in session.run(_cypher(collection)):
                     yield collection.name, {attr.name: row[attr.name] for attr in collection.attrs}
     except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
         raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same command again"
+            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
+            "command again"
         ) from error
 
 
 def _cypher(collection: Collection) -> str:
-    cell = lambda name: {"_start": "a._id", "_end": "b._id"}.get(name, f"x.`{name}`")
+    def cell(name):
+        return {"_start": "a._id", "_end": "b._id"}.get(name, f"x.`{name}`")
+
     cells = ", ".join(f"{cell(attr.name)} AS `{attr.name}`" for attr in collection.attrs)
-    pattern = f"(a)-[x:`{collection.name}`]->(b)" if is_edge(collection) else f"(x:`{collection.name}`)"
+    pattern = (
+        f"(a)-[x:`{collection.name}`]->(b)" if is_edge(collection) else f"(x:`{collection.name}`)"
+    )
     return f"MATCH {pattern} RETURN {cells}"
 
 
 def _cells(collection):
-    """The columns by table and name: SQLite takes a name in quotes that it does not know, and that stands alone, for text."""
+    """The columns by table and name: SQLite takes a name in quotes that it does not know, and that
+    stands alone, for text.
+    """
     table = _quoted(collection.name)
-    return ", ".join(f"{table}.{_quoted(field.name)}" for field in [*collection.attrs, *collection.children])
+    return ", ".join(
+        f"{table}.{_quoted(field.name)}" for field in [*collection.attrs, *collection.children]
+    )
 
 
 def _quoted(name):

@@ -1,4 +1,6 @@
-"""Instance files read record by record: a JSON object from names of collections to lists of records, of any length."""
+"""Instance files read record by record: a JSON object from names of collections to lists of
+records, of any length.
+"""
 
 import contextlib
 import json
@@ -13,7 +15,9 @@ CHUNK = 1 << 20
 """Characters read at a time."""
 SPACE = " \t\n\r"
 LONGEST_WORD = 16
-"""More letters than any name or escape of JSON: a mistake so far from the end of what was read does not come from stopping there."""
+"""More letters than any name or escape of JSON: a mistake so far from the end of what was read does
+not come from stopping there.
+"""
 
 
 def read_instance(path: str | Path) -> Instance:
@@ -33,14 +37,17 @@ def stream_instance(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | No
       (name, record); (name, None) when a collection begins, so that empty ones are seen.
 
     Raises:
-      Refusal: the file cannot be read, is malformed, or is no object of lists of objects; with line and column.
+      Refusal: the file cannot be read, is malformed, or is no object of lists of objects; with line
+        and column.
     """
     with _opened(path) as stream:
         yield from stream.collections()
 
 
 def stream_lines(path: str | Path) -> Iterator[Any]:
-    """The values of a file of JSON lines, one in memory at a time. Raises Refusal, as `stream_instance` does."""
+    """The values of a file of JSON lines, one in memory at a time. Raises Refusal, as
+    `stream_instance` does.
+    """
     with _opened(path) as stream:
         while stream.peek():
             yield stream.value()
@@ -52,7 +59,9 @@ def _opened(path):
         with Path(path).open(encoding="utf-8-sig") as file:
             yield _Stream(file, str(path))
     except OSError as error:
-        raise Refusal(f"{path} cannot be read ({error.strerror}): give the path of an instance file") from error
+        raise Refusal(
+            f"{path} cannot be read ({error.strerror}): give the path of an instance file"
+        ) from error
     except UnicodeDecodeError as error:
         raise Refusal(f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
 
@@ -63,13 +72,18 @@ class _Stream:
     def __init__(self, file, where):
         self.file, self.where = file, where
         self.buffer, self.place, self.line, self.column, self.ended = "", 0, 1, 1, False
-        self.decode = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=self._constant).raw_decode
+        self.decode = json.JSONDecoder(
+            object_pairs_hook=self._object, parse_constant=self._constant
+        ).raw_decode
 
     def _object(self, pairs):
         found = dict(pairs)
         if len(found) < len(pairs):
             names = [name for name, _ in pairs]
-            raise self.refuse(f"the name {next(n for n in names if names.count(n) > 1)!r} is there twice in one object")
+            raise self.refuse(
+                f"the name {next(n for n in names if names.count(n) > 1)!r} is there twice in one "
+                "object"
+            )
         return found
 
     def _constant(self, word):
@@ -109,7 +123,10 @@ class _Stream:
     def take(self, marks: str) -> str:
         found = self.peek()
         if not found or found not in marks:
-            raise self.refuse(f"{' or '.join(repr(mark) for mark in marks)} was expected, not {found or 'the end of the file'!r}")
+            raise self.refuse(
+                f"{' or '.join(repr(mark) for mark in marks)} was expected, not "
+                f"{found or 'the end of the file'!r}"
+            )
         self.place += 1
         return found
 
@@ -123,7 +140,10 @@ class _Stream:
                     self.place = end
                     return found
             except json.JSONDecodeError as error:
-                if self.ended or (error.pos + LONGEST_WORD < len(self.buffer) and not error.msg.startswith("Unterminated")):
+                if self.ended or (
+                    error.pos + LONGEST_WORD < len(self.buffer)
+                    and not error.msg.startswith("Unterminated")
+                ):
                     raise self.refuse(f"malformed JSON ({error.msg})", error.pos) from error
             except RecursionError as error:
                 raise self.refuse("lists and objects lie too deep in one another") from error
@@ -137,7 +157,9 @@ class _Stream:
             name = self.value()
             if not isinstance(name, str) or name in seen:
                 raise self.refuse(
-                    f"the collection {name!r} is there twice" if name in seen else f"{name!r} is no name of a collection"
+                    f"the collection {name!r} is there twice"
+                    if name in seen
+                    else f"{name!r} is no name of a collection"
                 )
             seen.add(name)
             self.take(":")

@@ -10,26 +10,55 @@ SERVERS = ("postgres", "mongodb", "neo4j")
 
 
 def kind_of(url: str) -> str:
-    """What a source or target is, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres, mongodb, neo4j, cypher or folder."""
+    """What a source or target is, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres,
+    mongodb, neo4j, cypher or folder.
+    """
     scheme = url.partition("://")[0] if "://" in url else ""
-    known = {"postgresql": "postgres", "postgres": "postgres", "mongodb": "mongodb", "mongodb+srv": "mongodb", "neo4j": "neo4j"}
-    known |= {"bolt": "neo4j", "neo4j+s": "neo4j", "sqlite": "sqlite", "duckdb": "duckdb", "jsonl": "folder", "csv": "folder"}
+    known = {
+        "postgresql": "postgres",
+        "postgres": "postgres",
+        "mongodb": "mongodb",
+        "mongodb+srv": "mongodb",
+        "neo4j": "neo4j",
+    }
+    known |= {
+        "bolt": "neo4j",
+        "neo4j+s": "neo4j",
+        "sqlite": "sqlite",
+        "duckdb": "duckdb",
+        "jsonl": "folder",
+        "csv": "folder",
+    }
     known |= {"parquet": "folder", "json": "json", "xml": "xml"}
     if scheme:
         if scheme not in known:
             raise Refusal(f"{url}: {scheme}:// is none of {', '.join(sorted(set(known)))}")
         return known[scheme]
-    endings = {".json": "json", ".xml": "xml", ".db": "sqlite", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".duckdb": "duckdb"}
+    endings = {
+        ".json": "json",
+        ".xml": "xml",
+        ".db": "sqlite",
+        ".sqlite": "sqlite",
+        ".sqlite3": "sqlite",
+        ".duckdb": "duckdb",
+    }
     return (endings | {".cypher": "cypher"}).get(Path(url).suffix, "folder")
 
 
 def path_of(url: str) -> Path:
     """The file or folder behind a path or a URL.
 
-    sqlite:///data/a.db is relative and sqlite:////data/a.db absolute, as database libraries have it, and duckdb:// likewise; the path
-    of other schemes is all that stands behind them: csv://data or csv:///home/me/data.
+    sqlite:///data/a.db is relative and sqlite:////data/a.db absolute, as database libraries have
+    it, and duckdb:// likewise; the path of other schemes is all that stands behind them: csv://data
+    or csv:///home/me/data.
     """
     scheme, mark, rest = url.partition("://")
     if not mark:
         return Path(url)
-    return Path(unquote(rest.removeprefix("/") if scheme in ("sqlite", "duckdb") or rest.startswith("//") else rest))
+    return Path(
+        unquote(
+            rest.removeprefix("/")
+            if scheme in ("sqlite", "duckdb") or rest.startswith("//")
+            else rest
+        )
+    )

@@ -1,4 +1,6 @@
-"""PostgreSQL as a target: rows go into a staging schema, each range in one transaction, and move into place in a last one."""
+"""PostgreSQL as a target: rows go into a staging schema, each range in one transaction, and move
+into place in a last one.
+"""
 
 import json
 from typing import Any
@@ -29,10 +31,13 @@ class PostgresSink:
                 return work(cursor)
         except self.psycopg.OperationalError as error:
             first = str(error).strip().splitlines()[0]
-            raise ConnectionLost(f"{shown}: {first}: what is written is kept; run the same command with --resume") from error
+            raise ConnectionLost(
+                f"{shown}: {first}: what is written is kept; run the same command with --resume"
+            ) from error
         except self.psycopg.Error as error:
             raise Refusal(
-                f"{shown}: {str(error).strip().splitlines()[0]}: mend the target or the schema, then --resume"
+                f"{shown}: {str(error).strip().splitlines()[0]}: mend the target or the schema, "
+                "then --resume"
             ) from error
 
     def _prepare(self, cursor):
@@ -40,32 +45,46 @@ class PostgresSink:
             cursor.execute("SELECT to_regclass(%s)", [f"public.{quoted(collection.name)}"])
             if cursor.fetchone()[0] and not self.overwrite:
                 raise Refusal(
-                    f"the table {collection.name} is there already: choose another database, or --overwrite to replace it"
+                    f"the table {collection.name} is there already: choose another database, or "
+                    "--overwrite to replace it"
                 )
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {STAGING}")
-        cursor.execute(f"CREATE TABLE IF NOT EXISTS {STAGING}.progress__ (name text PRIMARY KEY, rows bigint)")
+        cursor.execute(
+            f"CREATE TABLE IF NOT EXISTS {STAGING}.progress__ (name text PRIMARY KEY, rows bigint)"
+        )
         for collection in self.schema.collections:
-            cursor.execute(create_table(collection, f"{STAGING}.{quoted(collection.name)}", "IF NOT EXISTS"))
+            cursor.execute(
+                create_table(collection, f"{STAGING}.{quoted(collection.name)}", "IF NOT EXISTS")
+            )
 
     def reset(self):
         """Forget an earlier, unfinished run."""
-        self._in_transaction(lambda cursor: cursor.execute(f"DROP SCHEMA IF EXISTS {STAGING} CASCADE"))
+        self._in_transaction(
+            lambda cursor: cursor.execute(f"DROP SCHEMA IF EXISTS {STAGING} CASCADE")
+        )
         self._in_transaction(self._prepare)
 
     def done(self, name: str) -> int:
         query = f"SELECT rows FROM {STAGING}.progress__ WHERE name = %s"
-        return self._in_transaction(lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0])
+        return self._in_transaction(
+            lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0]
+        )
 
     def write(self, base, table: str, name: str, start: int, stop: int):
         collection = next(c for c in self.schema.collections if c.name == name)
-        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
+        rows = base.execute(
+            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+        )
 
         def work(cursor):
             with cursor.copy(f"COPY {STAGING}.{quoted(name)} FROM STDIN") as copy:
                 while batch := rows.fetchmany(BATCH):
                     for row in batch:
                         copy.write_row([_cell(value) for value in row])
-            upsert = f"INSERT INTO {STAGING}.progress__ VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET rows = excluded.rows"
+            upsert = (
+                f"INSERT INTO {STAGING}.progress__ VALUES (%s, %s) ON CONFLICT (name) DO "
+                "UPDATE SET rows = excluded.rows"
+            )
             cursor.execute(upsert, [name, stop])
 
         self._in_transaction(work)
@@ -82,4 +101,6 @@ class PostgresSink:
 
 
 def _cell(value):
-    return json.dumps(value, default=plain, ensure_ascii=False) if isinstance(value, list) else value
+    return (
+        json.dumps(value, default=plain, ensure_ascii=False) if isinstance(value, list) else value
+    )

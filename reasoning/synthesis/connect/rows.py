@@ -1,4 +1,6 @@
-"""Records streamed as rows of relations, and rows brought into DuckDB by way of one JSON-lines file for each relation."""
+"""Records streamed as rows of relations, and rows brought into DuckDB by way of one JSON-lines file
+for each relation.
+"""
 
 import contextlib
 import json
@@ -16,22 +18,28 @@ Row = tuple[str, list]
 """The path of a relation and the values of one of its facts; identities are numbers."""
 
 
-def rows_of(schema: Schema, records: Iterable[tuple[str, dict[str, Any] | None]], where: str) -> Iterator[Row]:
+def rows_of(
+    schema: Schema, records: Iterable[tuple[str, dict[str, Any] | None]], where: str
+) -> Iterator[Row]:
     """The facts of a stream of records, in constant memory.
 
     Args:
       schema: that the records must fit.
-      records: pairs of (top-level collection, record), as `json_stream.stream_instance` yields them.
+      records: pairs of (top-level collection, record), as `json_stream.stream_instance` yields
+        them.
       where: what an error calls the stream.
 
     Raises:
-      Refusal: an unknown collection or attribute, or a value of another type; with the number of the record.
+      Refusal: an unknown collection or attribute, or a value of another type; with the number of
+        the record.
     """
     tops = {collection.name: collection for collection in schema.collections}
     counts: dict[str, int] = {}
     for name, record in records:
         if name not in tops:
-            raise Refusal(f"{where}: the collection {name!r} is not in the schema: remove it or add it there")
+            raise Refusal(
+                f"{where}: the collection {name!r} is not in the schema: remove it or add it there"
+            )
         if record is not None:
             yield from _rows(tops[name], name, record, None, counts, where)
 
@@ -43,9 +51,15 @@ def _rows(collection: Collection, path, record, parent, counts, where):
         raise Refusal(f"{place} is {type(record).__name__}, not an object")
     names = {attr.name for attr in collection.attrs} | {child.name for child in collection.children}
     if unknown := set(record) - names:
-        raise Refusal(f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add it there")
+        raise Refusal(
+            f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add it "
+            "there"
+        )
     values = [plain(cast(record.get(attr.name), attr, place)) for attr in collection.attrs]
-    yield path, ([] if parent is None else [parent]) + values + ([number] if collection.children else [])
+    yield (
+        path,
+        ([] if parent is None else [parent]) + values + ([number] if collection.children else []),
+    )
     for child in collection.children:
         inner = record.get(child.name) or []
         if not isinstance(inner, list):
@@ -69,15 +83,27 @@ def load_rows(base, schema: Schema, rows: Iterable[Row], folder: Path, name=tabl
     paths = {path: folder / f"relation{n}.jsonl" for n, path in enumerate(plan)}
     try:
         with writing(folder), contextlib.ExitStack() as stack:
-            files = {path: stack.enter_context(file.open("w", encoding="utf-8")) for path, file in paths.items()}
+            files = {
+                path: stack.enter_context(file.open("w", encoding="utf-8"))
+                for path, file in paths.items()
+            }
             for path, values in rows:
                 cells = {f"c{n}": value for n, value in enumerate(values)}
                 files[path].write(json.dumps(cells, ensure_ascii=False) + "\n")
         for path, columns in plan.items():
-            kinds = "{" + ", ".join(f"c{n}: '{SQL_TYPES.get(c.type, 'BIGINT')}'" for n, c in enumerate(columns)) + "}"
+            kinds = (
+                "{"
+                + ", ".join(
+                    f"c{n}: '{SQL_TYPES.get(c.type, 'BIGINT')}'" for n, c in enumerate(columns)
+                )
+                + "}"
+            )
             cells = ", ".join(f"c{n} AS {quoted(c.name)}" for n, c in enumerate(columns))
             read = f"read_json(?, format = 'newline_delimited', columns = {kinds})"
-            base.execute(f"CREATE TABLE {quoted(name(path))} AS SELECT {cells} FROM {read}", [str(paths[path])])
+            base.execute(
+                f"CREATE TABLE {quoted(name(path))} AS SELECT {cells} FROM {read}",
+                [str(paths[path])],
+            )
     finally:
         for file in paths.values():
             file.unlink(missing_ok=True)

@@ -1,4 +1,6 @@
-"""Where finished tables are written: in ranges, each whole or not at all, under another name until the last one is there."""
+"""Where finished tables are written: in ranges, each whole or not at all, under another name until
+the last one is there.
+"""
 
 import json
 import os
@@ -24,7 +26,9 @@ class Sink(Protocol):
         ...
 
     def write(self, base, table: str, name: str, start: int, stop: int):
-        """Add the rows `start` to `stop` of a DuckDB table, in the order of its rowid; all of them are there afterwards, or none."""
+        """Add the rows `start` to `stop` of a DuckDB table, in the order of its rowid; all of them
+        are there afterwards, or none.
+        """
         ...
 
     def finish(self, base):
@@ -37,8 +41,8 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
 
     Args:
       schema: the target's.
-      url: see `places.kind_of`; a folder gets JSON lines for documents and CSV for tables and graphs, unless csv://, jsonl:// or
-        parquet:// says otherwise.
+      url: see `places.kind_of`; a folder gets JSON lines for documents and CSV for tables and
+        graphs, unless csv://, jsonl:// or parquet:// says otherwise.
       work: a folder for what is not finished.
       overwrite: whether something that is there may be replaced.
 
@@ -51,7 +55,9 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
         return PostgresSink(schema, url, overwrite)
     if kind == "sqlite":
         return SqliteSink(schema, path_of(url), work)
-    ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(schema, url)
+    ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(
+        schema, url
+    )
     return PartsSink(schema, path_of(url), work, ending, kind)
 
 
@@ -59,23 +65,38 @@ def check_target(schema: Schema, url: str, overwrite: bool):
     """Refuse a target that cannot be, before anything is written. Raises Refusal."""
     kind = kind_of(url)
     if kind in ("mongodb", "neo4j", "xml"):
-        raise Refusal(f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import it")
+        raise Refusal(
+            f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import "
+            "it"
+        )
     if kind != "postgres" and path_of(url).exists():
         if not overwrite:
-            raise Refusal(f"{url} is there already: choose another target, or --overwrite to replace it")
+            raise Refusal(
+                f"{url} is there already: choose another target, or --overwrite to replace it"
+            )
         _check_replaceable(schema, url, path_of(url), kind == "folder")
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
-        raise Refusal(f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or PostgreSQL")
+        raise Refusal(
+            f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or "
+            "PostgreSQL"
+        )
 
 
 def _check_replaceable(schema, url, path: Path, folder: bool):
-    """Only what a migration could have written is replaced: a file by a file, a folder without anything else in it by a folder."""
+    """Only what a migration could have written is replaced: a file by a file, a folder without
+    anything else in it by a folder.
+    """
     if path.is_dir() != folder:
         what = ("file", "folder") if folder else ("folder", "file")
-        raise Refusal(f"{url} is a {what[0]} and a {what[1]} is to be written there: choose another target")
+        raise Refusal(
+            f"{url} is a {what[0]} and a {what[1]} is to be written there: choose another target"
+        )
     ours = {f"{c.name}.{ending}" for c in schema.collections for ending in COPY} | {"load.cypher"}
     if folder and (other := sorted({file.name for file in path.iterdir()} - ours)):
-        raise Refusal(f"{url} holds {other[0]!r}, which no migration wrote, and would be replaced: choose another target")
+        raise Refusal(
+            f"{url} holds {other[0]!r}, which no migration wrote, and would be replaced: choose "
+            "another target"
+        )
 
 
 def _folder_format(schema, url):
@@ -91,7 +112,9 @@ COPY = {
 
 
 class PartsSink:
-    """One file per range, put together at the end: folders, instance files, Cypher, DuckDB files."""
+    """One file per range, put together at the end: folders, instance files, Cypher,
+    DuckDB files.
+    """
 
     def __init__(self, schema: Schema, path: Path, work: Path, ending: str, kind: str):
         self.schema, self.path, self.work, self.ending, self.kind = schema, path, work, ending, kind
@@ -102,7 +125,10 @@ class PartsSink:
     def _files(self, name: str) -> list[tuple[int, Path]]:
         """The finished parts of a collection, as (rows up to there, file), in order."""
         number = [collection.name for collection in self.schema.collections].index(name)
-        files = [(int(file.stem.split("-")[1]), file) for file in self.parts.glob(f"{number}-*.{self.ending}")]
+        files = [
+            (int(file.stem.split("-")[1]), file)
+            for file in self.parts.glob(f"{number}-*.{self.ending}")
+        ]
         return sorted(files)
 
     def done(self, name: str) -> int:
@@ -115,7 +141,9 @@ class PartsSink:
         collection = next(c for c in self.schema.collections if c.name == name)
         words = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
         force = f", FORCE_QUOTE ({words})" if self.ending == "csv" and words else ""
-        query = f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+        query = (
+            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+        )
         base.execute(f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})")
         partial.replace(part)
 
@@ -147,7 +175,10 @@ class PartsSink:
         parts = [part for _, part in self._files(collection.name)]
         if self.ending == "parquet":
             listed = ", ".join(text(str(part)) for part in parts)
-            base.execute(f"COPY (SELECT * FROM read_parquet([{listed}])) TO {text(str(file))} (FORMAT parquet)")
+            base.execute(
+                f"COPY (SELECT * FROM read_parquet([{listed}])) TO {text(str(file))} (FORMAT "
+                "parquet)"
+            )
             return
         with file.open("wb") as out:
             if self.ending == "csv":
@@ -183,7 +214,10 @@ class PartsSink:
         base.execute(f"ATTACH {text(str(file))} AS target_file")
         for collection in self.schema.collections:
             listed = ", ".join(text(str(part)) for _, part in self._files(collection.name))
-            base.execute(f"CREATE TABLE target_file.{quoted(collection.name)} AS SELECT * FROM read_parquet([{listed}])")
+            base.execute(
+                f"CREATE TABLE target_file.{quoted(collection.name)} AS SELECT * FROM "
+                f"read_parquet([{listed}])"
+            )
         base.execute("DETACH target_file")
         return file
 

@@ -1,4 +1,6 @@
-"""Every kind of source, loaded into DuckDB: files that DuckDB reads itself, and streams of records."""
+"""Every kind of source, loaded into DuckDB: files that DuckDB reads itself, and streams
+of records.
+"""
 
 import csv
 import re
@@ -21,7 +23,18 @@ from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
 
 TABLES = (".csv", ".parquet")
-WHOLE = {"tinyint", "smallint", "integer", "bigint", "hugeint", "utinyint", "usmallint", "uinteger", "ubigint", "uhugeint"}
+WHOLE = {
+    "tinyint",
+    "smallint",
+    "integer",
+    "bigint",
+    "hugeint",
+    "utinyint",
+    "usmallint",
+    "uinteger",
+    "ubigint",
+    "uhugeint",
+}
 HOLDS = {
     "int": WHOLE,
     "float": {"float", "double"} | WHOLE,
@@ -31,12 +44,19 @@ HOLDS = {
     "date": {"date"},
     "datetime": {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"},
 }
-"""Our types, and DuckDB's types whose values they hold; any other would be rounded, cut or guessed by a cast, and is refused."""
+"""Our types, and DuckDB's types whose values they hold; any other would be rounded, cut or guessed
+by a cast, and is refused.
+"""
 
 
 def load(
-    base, schema: Schema, url: str, folder: Path, name: Callable[[str], str] = table_name, check: bool = True
-):  # fmt: skip
+    base,
+    schema: Schema,
+    url: str,
+    folder: Path,
+    name: Callable[[str], str] = table_name,
+    check: bool = True,
+):
     """Bring all relations of a schema into tables of DuckDB. The source is opened for reading only.
 
     Args:
@@ -68,7 +88,9 @@ def load(
 
 
 def read_whole(schema: Schema, url: str) -> Instance:
-    """A small source of any kind as an instance. Raises Refusal if it cannot be read, or does not fit the schema."""
+    """A small source of any kind as an instance. Raises Refusal if it cannot be read, or does not
+    fit the schema.
+    """
     with tempfile.TemporaryDirectory() as folder, connect() as base:
         load(base, schema, url, Path(folder))
         return from_facts(schema, facts_of(base, schema, table_name))
@@ -81,19 +103,31 @@ def facts_of(base, schema: Schema, name: Callable[[str], str]) -> Facts:
         owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
         cells = ", ".join(quoted(column.name) for column in columns)
         for row in base.execute(f"SELECT {cells} FROM {quoted(name(path))}").fetchall():
-            facts[path].append(tuple(Id(owner, value) if owner else value for owner, value in zip(owners, row, strict=True)))
+            facts[path].append(
+                tuple(
+                    Id(owner, value) if owner else value
+                    for owner, value in zip(owners, row, strict=True)
+                )
+            )
     return facts
 
 
 def refusal_of(error: Exception, what: str) -> Refusal:
     """A sentence for what DuckDB complains about."""
     if place := re.search(r"CSV Error on Line: (\d+)", str(error)):
-        said = re.search(r"^(Value with|Expected Number|Error when|Invalid unicode|Could not).*", str(error), re.MULTILINE)
+        said = re.search(
+            r"^(Value with|Expected Number|Error when|Invalid unicode|Could not).*",
+            str(error),
+            re.MULTILINE,
+        )
         told = said[0].strip().rstrip(".") if said else "malformed CSV"
         return Refusal(f"{what}, line {place[1]}: {told}: mend the file or the schema")
     first = ", ".join(filter(None, (line.strip() for line in str(error).strip().splitlines()[:3])))
     if "No space left" in first or "out of disk" in first.lower():
-        return Refusal(f"no space is left while working on {what}: free some and run the same command with --resume")
+        return Refusal(
+            f"no space is left while working on {what}: free some and run the same command with "
+            "--resume"
+        )
     return Refusal(f"{what}: {first}: check the data against the schema")
 
 
@@ -107,12 +141,17 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
     if kind == "folder":
         return _folder_records(schema, path_of(url))
     if kind == "cypher":
-        raise Refusal(f"{url}: Cypher can be written and not read: give node and edge files as a folder of CSV")
+        raise Refusal(
+            f"{url}: Cypher can be written and not read: give node and edge files as a folder of "
+            "CSV"
+        )
     return databases.records(schema, url, kind)
 
 
 def _load_duckdb(base, schema, path, name):
-    """The file stays attached, under its path, as long as the connection: within a transaction it cannot be detached."""
+    """The file stays attached, under its path, as long as the connection: within a transaction it
+    cannot be detached.
+    """
     base.execute(f"ATTACH IF NOT EXISTS {text(str(path))} AS {quoted(str(path))} (READ_ONLY)")
     for collection in schema.collections:
         relation = f"{quoted(str(path))}.{quoted(collection.name)}"
@@ -121,18 +160,30 @@ def _load_duckdb(base, schema, path, name):
 
 
 def _load_folder(base, schema, path, folder, name):
-    """One file for each top-level collection; nested ones lie inside JSON lines or Parquet lists."""
+    """One file for each top-level collection; nested ones lie inside JSON lines or
+    Parquet lists.
+    """
     duckdb = need("duckdb")
     for collection in schema.collections:
         file = next(
-            (path / f"{collection.name}{end}" for end in (".jsonl", *TABLES) if (path / f"{collection.name}{end}").exists()), None
+            (
+                path / f"{collection.name}{end}"
+                for end in (".jsonl", *TABLES)
+                if (path / f"{collection.name}{end}").exists()
+            ),
+            None,
         )
         if file is None:
-            raise Refusal(f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or {collection.name}.parquet")
+            raise Refusal(
+                f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or "
+                f"{collection.name}.parquet"
+            )
         try:
             if file.suffix == ".jsonl":
                 part = Schema("document", (collection,))
-                load_rows(base, part, rows_of(part, _lines(collection, file), str(file)), folder, name)
+                load_rows(
+                    base, part, rows_of(part, _lines(collection, file), str(file)), folder, name
+                )
             elif file.suffix == ".csv":
                 _check_header(file, collection)
                 _from_query(base, collection, _csv_query(file, collection), name)
@@ -166,27 +217,50 @@ def _check_fields(found: dict, collection: Collection, where: str):
         kind = found[attr.name]
         scale = dict(kind.children).get("scale", 0) if kind.id == "decimal" else 0
         if kind.id not in HOLDS[attr.type] or scale > 10:
-            raise Refusal(f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: mend the data or the schema")
+            raise Refusal(
+                f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: mend the data or "
+                "the schema"
+            )
     for child in collection.children:
         kind = found[child.name]
         inner = dict(kind.children).get("child") if kind.id == "list" else None
         if inner is None or inner.id != "struct":
-            raise Refusal(f"{where}.{child.name} is {kind}, not a list of records: mend the data or the schema")
+            raise Refusal(
+                f"{where}.{child.name} is {kind}, not a list of records: mend the data or the "
+                "schema"
+            )
         _check_fields(dict(inner.children), child, f"{where}.{child.name}")
 
 
 def _view(base, collection: Collection, file: Path, table: str):
     """Flat Parquet is not copied: a view numbers its rows as a table does."""
-    cells = [f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in collection.attrs]
+    cells = [
+        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+        for attr in collection.attrs
+    ]
     read = f"read_parquet({text(str(file))}, file_row_number = true)"
-    base.execute(f"CREATE VIEW {quoted(table)} AS SELECT {', '.join(cells)}, file_row_number AS rowid FROM {read}")
+    base.execute(
+        f"CREATE VIEW {quoted(table)} AS SELECT {', '.join(cells)}, file_row_number AS rowid FROM "
+        f"{read}"
+    )
 
 
 def _csv_query(file: Path, collection: Collection) -> str:
-    """A SELECT in parentheses that reads CSV, with nothing guessed. Integers are read as text: DuckDB would round 1.5 to 2."""
-    fields = ", ".join(f"{quoted(a.name)}: '{'TEXT' if a.type == 'int' else SQL_TYPES[a.type]}'" for a in collection.attrs)
-    form = "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', strict_mode = true"
-    read = f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, columns = {{{fields}}})"
+    """A SELECT in parentheses that reads CSV, with nothing guessed. Integers are read as text:
+    DuckDB would round 1.5 to 2.
+    """
+    fields = ", ".join(
+        f"{quoted(a.name)}: '{'TEXT' if a.type == 'int' else SQL_TYPES[a.type]}'"
+        for a in collection.attrs
+    )
+    form = (
+        "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
+        "strict_mode = true"
+    )
+    read = (
+        f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, "
+        f"columns = {{{fields}}})"
+    )
     return f"(SELECT {', '.join(map(_csv_cell, collection.attrs))} FROM {read})"
 
 
@@ -195,11 +269,16 @@ def _csv_cell(attr) -> str:
     if attr.type != "int":
         return cell
     wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no int')"
-    return f"CASE WHEN regexp_full_match({cell}, '[-+]?[0-9]+') OR {cell} IS NULL THEN {cell}::BIGINT ELSE {wrong} END AS {cell}"
+    return (
+        f"CASE WHEN regexp_full_match({cell}, '[-+]?[0-9]+') OR {cell} IS NULL THEN "
+        f"{cell}::BIGINT ELSE {wrong} END AS {cell}"
+    )
 
 
 def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
-    """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not tell."""
+    """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not
+    tell.
+    """
     places = [(n, attr.name) for n, attr in enumerate(collection.attrs) if attr.type == "int"]
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
         rows = csv.reader(lines)
@@ -207,9 +286,12 @@ def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
         for row in rows:
             for n, name in places:
                 cell = row[n] if n < len(row) else ""
-                if cell and not (re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64):
+                if cell and not (
+                    re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64
+                ):
                     return Refusal(
-                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: mend the file or the schema"
+                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: mend "
+                        "the file or the schema"
                     )
     return None
 
@@ -222,13 +304,23 @@ def _check_header(file: Path, collection: Collection):
         raise Refusal(f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
     if header != [attr.name for attr in collection.attrs]:
         wanted = ", ".join(attr.name for attr in collection.attrs)
-        raise Refusal(f"{file}, line 1: the header is {', '.join(header)!r} and the schema says {wanted!r}: they must agree")
+        raise Refusal(
+            f"{file}, line 1: the header is {', '.join(header)!r} and the schema says {wanted!r}: "
+            "they must agree"
+        )
 
 
 def _from_query(base, collection, relation, name):
-    """The relation of a top-level collection, with numbers as identities where it holds others, then those inside it."""
-    cells = [f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in collection.attrs]
-    lists = [f"{quoted(child.name)} AS {quoted('__' + child.name)}" for child in collection.children]
+    """The relation of a top-level collection, with numbers as identities where it holds others,
+    then those inside it.
+    """
+    cells = [
+        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+        for attr in collection.attrs
+    ]
+    lists = [
+        f"{quoted(child.name)} AS {quoted('__' + child.name)}" for child in collection.children
+    ]
     own = ["row_number() OVER () - 1 AS __id"] if collection.children else []
     table = quoted(name(collection.name))
     base.execute(f"CREATE TABLE {table} AS SELECT {', '.join(cells + own + lists)} FROM {relation}")
@@ -239,8 +331,13 @@ def _unnest(base, collection, path, name):
     table = quoted(name(path))
     for child in collection.children:
         inner_path, column = f"{path}{NEST}{child.name}", quoted("__" + child.name)
-        cells = [f"CAST(r.{quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}" for attr in child.attrs]
-        lists = [f"r.{quoted(inner.name)} AS {quoted('__' + inner.name)}" for inner in child.children]
+        cells = [
+            f"CAST(r.{quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+            for attr in child.attrs
+        ]
+        lists = [
+            f"r.{quoted(inner.name)} AS {quoted('__' + inner.name)}" for inner in child.children
+        ]
         own = ["row_number() OVER () - 1 AS __id"] if child.children else []
         unnested = f"SELECT __id AS __parent, unnest({column}) AS r FROM {table}"
         query = f"SELECT {', '.join(['__parent', *cells, *own, *lists])} FROM ({unnested})"
@@ -254,7 +351,9 @@ def _folder_records(schema, path):
     for collection in schema.collections:
         file = path / f"{collection.name}.jsonl"
         if not file.exists():
-            raise Refusal(f"{file} is not there: only a folder of JSON lines can be read record by record")
+            raise Refusal(
+                f"{file} is not there: only a folder of JSON lines can be read record by record"
+            )
         yield from _lines(collection, file)
 
 
@@ -272,20 +371,32 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
             for column, count in zip(firm, counts, strict=True):
                 if count:
                     what = f"{where}: {path}.{column} is NULL in {count:,} records"
-                    raise Refusal(f"{what}, and the schema says that it never is: mend the data or the schema")
+                    raise Refusal(
+                        f"{what}, and the schema says that it never is: mend the data or the schema"
+                    )
     for collection in schema.collections:
         if collection.key:
             columns = ", ".join(map(quoted, collection.key))
             query = (
-                f"SELECT {columns}, count(*) FROM {quoted(name(collection.name))} GROUP BY {columns} HAVING count(*) > 1 LIMIT 1"
+                f"SELECT {columns}, count(*) FROM {quoted(name(collection.name))} GROUP BY "
+                f"{columns} HAVING count(*) > 1 LIMIT 1"
             )
             if found := base.execute(query).fetchone():
-                shown = ", ".join(f"{k} = {v!r}" for k, v in zip(collection.key, found, strict=False))
-                raise Refusal(f"{where}: {collection.name} has the key {shown} {found[-1]} times: keys must be unique")
+                shown = ", ".join(
+                    f"{k} = {v!r}" for k, v in zip(collection.key, found, strict=False)
+                )
+                raise Refusal(
+                    f"{where}: {collection.name} has the key {shown} {found[-1]} times: keys must "
+                    "be unique"
+                )
     for foreign in schema.foreign_keys if schema.kind == "graph" else ():
         side, to = quoted(foreign.attrs[0]), quoted(name(foreign.to_path))
-        query = f"SELECT {side} FROM {quoted(name(foreign.path))} WHERE {side} NOT IN (SELECT _id FROM {to}) LIMIT 1"
+        query = (
+            f"SELECT {side} FROM {quoted(name(foreign.path))} WHERE {side} NOT IN (SELECT _id "
+            f"FROM {to}) LIMIT 1"
+        )
         if found := base.execute(query).fetchone():
             raise Refusal(
-                f"{where}: {foreign.path}: {foreign.attrs[0]} is {found[0]!r}, and there is no such node: a dangling edge"
+                f"{where}: {foreign.path}: {foreign.attrs[0]} is {found[0]!r}, and there is no "
+                "such node: a dangling edge"
             )

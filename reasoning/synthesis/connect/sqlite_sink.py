@@ -17,10 +17,15 @@ BATCH = 10_000
 
 def create_table(collection: Collection, name: str, mode: str = "", nested: str = "jsonb") -> str:
     """CREATE TABLE with key and NOT NULL."""
-    cells = [f"{quoted(a.name)} {SQL_TYPES[a.type]}{'' if a.nullable else ' NOT NULL'}" for a in collection.attrs]
+    cells = [
+        f"{quoted(a.name)} {SQL_TYPES[a.type]}{'' if a.nullable else ' NOT NULL'}"
+        for a in collection.attrs
+    ]
     cells += [f"{quoted(child.name)} {nested} NOT NULL" for child in collection.children]
     cells += [f"PRIMARY KEY ({', '.join(map(quoted, collection.key))})"] if collection.key else []
-    return f"CREATE TABLE {mode} {name} ({', '.join(cells)})".replace(" DOUBLE", " DOUBLE PRECISION")
+    return f"CREATE TABLE {mode} {name} ({', '.join(cells)})".replace(
+        " DOUBLE", " DOUBLE PRECISION"
+    )
 
 
 def fields(collection: Collection) -> str:
@@ -34,7 +39,9 @@ class SqliteSink:
     def __init__(self, schema: Schema, path: Path, work: Path):
         self.schema, self.path, self.file = schema, path, work / "target.sqlite"
         with self._open() as base:
-            base.execute("CREATE TABLE IF NOT EXISTS __progress (name TEXT PRIMARY KEY, rows INTEGER)")
+            base.execute(
+                "CREATE TABLE IF NOT EXISTS __progress (name TEXT PRIMARY KEY, rows INTEGER)"
+            )
             for collection in schema.collections:
                 base.execute(create_table(collection, quoted(collection.name), "IF NOT EXISTS"))
 
@@ -45,20 +52,29 @@ class SqliteSink:
                 yield base
         except sqlite3.Error as error:
             raise Refusal(
-                f"{self.path}: {error}: free space or mend the target, then run the same command with --resume"
+                f"{self.path}: {error}: free space or mend the target, then run the same command "
+                "with --resume"
             ) from error
 
     def done(self, name: str) -> int:
         with self._open() as base:
-            return (base.execute("SELECT rows FROM __progress WHERE name = ?", [name]).fetchone() or (0,))[0]
+            return (
+                base.execute("SELECT rows FROM __progress WHERE name = ?", [name]).fetchone()
+                or (0,)
+            )[0]
 
     def write(self, base, table: str, name: str, start: int, stop: int):
         collection = next(c for c in self.schema.collections if c.name == name)
-        rows = base.execute(f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}")
+        rows = base.execute(
+            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+        )
         with self._open() as target:
             while batch := rows.fetchmany(BATCH):
                 marks = ", ".join("?" for _ in batch[0])
-                target.executemany(f"INSERT INTO {quoted(name)} VALUES ({marks})", [tuple(map(plain, row)) for row in batch])
+                target.executemany(
+                    f"INSERT INTO {quoted(name)} VALUES ({marks})",
+                    [tuple(map(plain, row)) for row in batch],
+                )
             target.execute("INSERT OR REPLACE INTO __progress VALUES (?, ?)", [name, stop])
 
     def finish(self, base):

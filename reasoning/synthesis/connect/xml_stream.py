@@ -14,11 +14,13 @@ TRUTH = {"true": True, "1": True, "false": False, "0": False}
 def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]]]:
     """The records of an XML file: children of the root whose names are top-level collections.
 
-    An attribute of the schema is an XML attribute or a child element with text; an element of the name "#text" of the schema is the
-    record's own text. A nested collection is every child element of its name. What the schema does not name is refused.
+    An attribute of the schema is an XML attribute or a child element with text; an element of the
+    name "#text" of the schema is the record's own text. A nested collection is every child element
+    of its name. What the schema does not name is refused.
 
     Raises:
-      Refusal: malformed XML, with line and column; an unknown element or attribute; a value of another type.
+      Refusal: malformed XML, with line and column; an unknown element or attribute; a value of
+        another type.
     """
     tops = {collection.name: collection for collection in schema.collections}
     depth, root = 0, None
@@ -29,15 +31,20 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
                 root = element if root is None else root
             elif depth == 1:
                 if element.tag not in tops:
-                    raise Refusal(f"{path}: the element {element.tag!r} is no collection of the schema")
+                    raise Refusal(
+                        f"{path}: the element {element.tag!r} is no collection of the schema"
+                    )
                 yield element.tag, _record(element, tops[element.tag], f"{path}: {element.tag}")
                 root.clear()  # type: ignore[union-attr]
     except OSError as error:
-        raise Refusal(f"{path} cannot be read ({error.strerror}): give the path of an XML file") from error
+        raise Refusal(
+            f"{path} cannot be read ({error.strerror}): give the path of an XML file"
+        ) from error
     except Tree.ParseError as error:
         line, column = error.position
         raise Refusal(
-            f"{path}, line {line}, column {column + 1}: malformed XML ({str(error).partition(':')[0]}): mend it"
+            f"{path}, line {line}, column {column + 1}: malformed XML "
+            f"({str(error).partition(':')[0]}): mend it"
         ) from error
 
 
@@ -55,7 +62,10 @@ def _record(element, collection: Collection, where) -> dict[str, Any]:
         if name not in attrs:
             raise Refusal(f"{where}: {name!r} is not in the schema: remove it or add it there")
         if name in record:
-            raise Refusal(f"{where}: {name!r} is there twice in one record: make it a nested collection in the schema")
+            raise Refusal(
+                f"{where}: {name!r} is there twice in one record: make it a nested collection in "
+                "the schema"
+            )
         record[name] = _value(text, attrs[name].type, f"{where}/{name}")
     return record
 

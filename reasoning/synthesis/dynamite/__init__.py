@@ -1,4 +1,6 @@
-"""Dynamite (arXiv 2003.01331): a Datalog program that migrates data, synthesised from one small example."""
+"""Dynamite (arXiv 2003.01331): a Datalog program that migrates data, synthesised from one small
+example.
+"""
 
 from reasoning.synthesis.dynamite.ambiguity import Question, alternatives, next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping

@@ -18,7 +18,10 @@ RUN = {
     Ask: ask,
     Show: commands.show,
 }
-DESCRIPTION = "Migrate data by example: learn a Datalog program from one small pair of instances, then run it on everything."
+DESCRIPTION = (
+    "Migrate data by example: learn a Datalog program from one small pair of instances, "
+    "then run it on everything."
+)
 
 
 def parse(arguments: list[str]):
@@ -29,12 +32,18 @@ def parse(arguments: list[str]):
         union = union | kind
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(
-        union, args=arguments, prog="python -m reasoning.synthesis.dynamite", description=DESCRIPTION, config=settings
+        union,
+        args=arguments,
+        prog="python -m reasoning.synthesis.dynamite",
+        description=DESCRIPTION,
+        config=settings,
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it; the exit code: 0 done, 1 a report names problems, 2 bad input, 3 no program exists, 4 out of time."""
+    """Do it; the exit code: 0 done, 1 a report names problems, 2 bad input, 3 no program exists, 4
+    out of time.
+    """
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         return RUN[type(command)](command)

@@ -1,7 +1,10 @@
-"""What an example leaves open: other programs that agree with it, and the smallest input that tells two of them apart.
+"""What an example leaves open: other programs that agree with it, and the smallest input that tells
+two of them apart.
 
-Source: arXiv 2003.01331, interactive mode. The paper's prototype tries subsets of a sample in the order of bit masks. Ours needs no
-such search: rules without negation are monotone, so a smallest distinguishing input is always the set of source records behind one
+Source: arXiv 2003.01331, interactive mode. The paper's prototype tries subsets of a sample in the
+order of bit masks. Ours needs no
+such search: rules without negation are monotone, so a smallest distinguishing input is always the
+set of source records behind one
 record that only one of the programs makes.
 """
 
@@ -20,11 +23,21 @@ from reasoning.synthesis.engines.compile import flat_terms
 from reasoning.synthesis.engines.memory import evaluate, matches
 from reasoning.synthesis.facts import Facts, flatten, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import PARENT, Schema, columns, flat_columns, is_edge, parent_of, walk
+from reasoning.synthesis.schema import (
+    PARENT,
+    Schema,
+    columns,
+    flat_columns,
+    is_edge,
+    parent_of,
+    walk,
+)
 from reasoning.synthesis.simplify import simplify
 
 SLACK = 8
-"""Programs up to so much dearer than the cheapest count as alternatives: about one more atom and join."""
+"""Programs up to so much dearer than the cheapest count as alternatives: about one more atom and
+join.
+"""
 TRIES = 100
 """Right rules looked at for one collection; many of them make the same records."""
 MOST_DERIVATIONS = 20_000
@@ -48,7 +61,9 @@ class Question:
     """The other program."""
 
 
-def alternatives(mapping: Mapping, k: int, data: Instance | None = None, seconds: float = 20.0) -> list[Program]:
+def alternatives(
+    mapping: Mapping, k: int, data: Instance | None = None, seconds: float = 20.0
+) -> list[Program]:
     """Up to k programs that agree with the examples and make something else of other data.
 
     Args:
@@ -79,10 +94,17 @@ def sample_facts(mapping: Mapping, data: Instance | None) -> Facts:
     return to_facts(mapping.source, data, "sample")
 
 
-def _other_rules(mapping: Mapping, facts: Facts, clock: Clock) -> Iterator[tuple[str, tuple[Rule, ...]]]:
-    """For every collection, the right rules that differ on the facts, from each other and from the mapping's; cheapest first."""
+def _other_rules(
+    mapping: Mapping, facts: Facts, clock: Clock
+) -> Iterator[tuple[str, tuple[Rule, ...]]]:
+    """For every collection, the right rules that differ on the facts, from each other and from the
+    mapping's; cheapest first.
+    """
     sources = mapping.source_facts()
-    targets = [to_facts(mapping.target, target, "target example", loose=True) for _, target in mapping.examples]
+    targets = [
+        to_facts(mapping.target, target, "target example", loose=True)
+        for _, target in mapping.examples
+    ]
     wanted = [flatten(mapping.target, target) for target in targets]
     values = source_values(mapping.source, sources)
     first: dict[str, tuple[Candidate, Sketch]] = {}
@@ -92,7 +114,9 @@ def _other_rules(mapping: Mapping, facts: Facts, clock: Clock) -> Iterator[tuple
             continue
         parent = first.get(parent_of(path) or "")
         seen = [{record for record, _ in made_by(mapping.program, path, mapping.target, facts)}]
-        for candidate, sketch in _narrow_or_wide(mapping, path, (values, sources, rows), parent, clock):
+        for candidate, sketch in _narrow_or_wide(
+            mapping, path, (values, sources, rows), parent, clock
+        ):
             first.setdefault(path, (candidate, sketch))
             rule = to_rule(sketch, candidate, mapping.target, mapping.source)
             made = {record for record, _ in made_by(Program((rule,)), path, mapping.target, facts)}
@@ -105,10 +129,17 @@ def _narrow_or_wide(mapping, path, known, parent, clock) -> Iterator[tuple[Candi
     """Right candidates of the narrow sketch; if it has none, of the wide one."""
     values, sources, rows = known
     for wide in (False, True):
-        sketch = make_sketch(values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide)
+        sketch = make_sketch(
+            values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide
+        )
         if isinstance(sketch, NoSource):
             return
-        search, right = Search(Task(sketch, sources, rows), mapping.options.seed, "directed", clock, Statistics()), False
+        search, right = (
+            Search(
+                Task(sketch, sources, rows), mapping.options.seed, "directed", clock, Statistics()
+            ),
+            False,
+        )
         if parent is not None:
             search.start_from(extending(*parent, sketch))
         for candidate in _right_ones(search):
@@ -131,19 +162,32 @@ def _right_ones(search: Search) -> Iterator[Candidate]:
         search.block(candidate)
 
 
-def made_by(program: Program, path: str, target: Schema, facts: Facts) -> Iterator[tuple[tuple, frozenset[Row]]]:
-    """The flattened records of one collection by the rules that are meant for it, each with the source records behind it."""
+def made_by(
+    program: Program, path: str, target: Schema, facts: Facts
+) -> Iterator[tuple[tuple, frozenset[Row]]]:
+    """The flattened records of one collection by the rules that are meant for it, each with the
+    source records behind it.
+    """
     for rule in program.rules:
         if rule.heads[-1].relation == path:
             terms = flat_terms(rule, len(rule.heads) - 1, target)
             for n, (binding, rows) in enumerate(matches(rule.body, facts)):
                 if n == MOST_DERIVATIONS:
                     break
-                record = tuple(term.value if isinstance(term, Const) else binding[term] for term in terms)  # type: ignore[index]
-                yield record, frozenset((atom.relation, row) for atom, row in zip(rule.body, rows, strict=True))
+                record = tuple(
+                    term.value if isinstance(term, Const) else binding[term] for term in terms
+                )  # type: ignore[index]
+                yield (
+                    record,
+                    frozenset(
+                        (atom.relation, row) for atom, row in zip(rule.body, rows, strict=True)
+                    ),
+                )
 
 
-def next_question(mapping: Mapping, data: Instance | None = None, k: int = 5, seconds: float = 20.0) -> Question | None:
+def next_question(
+    mapping: Mapping, data: Instance | None = None, k: int = 5, seconds: float = 20.0
+) -> Question | None:
     """The smallest input, in records, on which the mapping and one of up to k alternatives differ.
 
     Args:
@@ -166,7 +210,10 @@ def next_question(mapping: Mapping, data: Instance | None = None, k: int = 5, se
         return None
     _, path, part, other = best
     kept = tuple(rule for rule in mapping.program.rules if rule.heads[-1].relation != path)
-    both = [from_facts(mapping.target, evaluate(p, part)) for p in (mapping.program, Program(kept + other.rules))]
+    both = [
+        from_facts(mapping.target, evaluate(p, part))
+        for p in (mapping.program, Program(kept + other.rules))
+    ]
     return Question(path, from_facts(mapping.source, part), (both[0], both[1]), simplify(other))
 
 
@@ -175,18 +222,25 @@ def _first(items, k):
         yield item
 
 
-def smallest_difference(mapping: Mapping, other: Program, path: str, facts: Facts) -> tuple[int, Facts] | None:
-    """The fewest source records on which two programs make different records of a collection; None if they never do.
+def smallest_difference(
+    mapping: Mapping, other: Program, path: str, facts: Facts
+) -> tuple[int, Facts] | None:
+    """The fewest source records on which two programs make different records of a collection; None
+    if they never do.
 
     Returns:
       Their number, and the facts of them.
     """
     sides = [(mapping.program, other), (other, mapping.program)]
     support = {
-        (n, record, rows) for n, (one, _) in enumerate(sides) for record, rows in made_by(one, path, mapping.target, facts)
+        (n, record, rows)
+        for n, (one, _) in enumerate(sides)
+        for record, rows in made_by(one, path, mapping.target, facts)
     }
     closed = [(_closure(mapping.source, rows, facts), n, record) for n, record, rows in support]
-    for rows, n, record in sorted(closed, key=lambda item: (len(item[0]), sorted(item[0]), item[1])):
+    for rows, n, record in sorted(
+        closed, key=lambda item: (len(item[0]), sorted(item[0]), item[1])
+    ):
         part = restricted(facts, rows)
         if record not in {made for made, _ in made_by(sides[n][1], path, mapping.target, part)}:
             return len(rows), part
@@ -194,7 +248,9 @@ def smallest_difference(mapping: Mapping, other: Program, path: str, facts: Fact
 
 
 def _closure(schema: Schema, rows: frozenset[Row], facts: Facts) -> frozenset[Row]:
-    """With the records around nested ones, and the nodes that edges join: an instance that can be shown."""
+    """With the records around nested ones, and the nodes that edges join: an instance that can be
+    shown.
+    """
     found, todo = set(rows), list(rows)
     while todo:
         path, number = todo.pop()
@@ -213,10 +269,20 @@ def _needed(schema, path, fact, facts):
     if schema.kind == "graph" and is_edge(collection):
         for foreign in schema.foreign_keys:
             if foreign.path == path and foreign.attrs[0] in ("_start", "_end"):
-                end, place = fact[names.index(foreign.attrs[0])], [c.name for c in columns(schema, foreign.to_path)].index("_id")
-                yield next((foreign.to_path, n) for n, node in enumerate(facts[foreign.to_path]) if node[place] == end)
+                end, place = (
+                    fact[names.index(foreign.attrs[0])],
+                    [c.name for c in columns(schema, foreign.to_path)].index("_id"),
+                )
+                yield next(
+                    (foreign.to_path, n)
+                    for n, node in enumerate(facts[foreign.to_path])
+                    if node[place] == end
+                )
 
 
 def restricted(facts: Facts, rows: frozenset[Row]) -> Facts:
     """Only some of the facts."""
-    return {path: [fact for n, fact in enumerate(found) if (path, n) in rows] for path, found in facts.items()}
+    return {
+        path: [fact for n, fact in enumerate(found) if (path, n) in rows]
+        for path, found in facts.items()
+    }

@@ -1,4 +1,6 @@
-"""The command `ask`: on a terminal until nothing is open, or one question and one answer at a time for a script."""
+"""The command `ask`: on a terminal until nothing is open, or one question and one answer at a time
+for a script.
+"""
 
 import json
 import sys
@@ -20,14 +22,18 @@ FOUND, WRONG, IMPOSSIBLE, SPENT = 0, 1, 3, 4
 
 @dataclass(frozen=True)
 class Ask:
-    """Put the smallest question that the examples leave open, and learn from the answer; on a terminal until nothing is open."""
+    """Put the smallest question that the examples leave open, and learn from the answer; on a
+    terminal until nothing is open.
+    """
 
     mapping: Path
     """What `learn` wrote; it is replaced when something was learned."""
     sample: str | None = None
     """Path or URL of a small source instance to take records from; made up if absent."""
     question: Path | None = None
-    """For scripts: write the question there as JSON and stop; with --answer, the question that is answered."""
+    """For scripts: write the question there as JSON and stop; with --answer, the question that is
+    answered.
+    """
     answer: str | None = None
     """1 or 2, or the path of a target instance."""
     rounds: int = 10
@@ -38,7 +44,11 @@ def read_sample(path: str | None, mapping: Path) -> Instance | None:
     """A source instance of any kind, whole; None if there is no path."""
     if path is None:
         return None
-    return read_instance(path) if kind_of(path) == "json" else read_whole(load_mapping(mapping).source, path)
+    return (
+        read_instance(path)
+        if kind_of(path) == "json"
+        else read_whole(load_mapping(mapping).source, path)
+    )
 
 
 def ask(command: Ask) -> int:
@@ -58,9 +68,13 @@ def ask(command: Ask) -> int:
 
 
 def _write_question(command: Ask) -> int:
-    question = next_question(load_mapping(command.mapping), read_sample(command.sample, command.mapping))
+    question = next_question(
+        load_mapping(command.mapping), read_sample(command.sample, command.mapping)
+    )
     data = (
-        {"source": None} if question is None else {"path": question.path, "source": question.source, "answers": question.answers}
+        {"source": None}
+        if question is None
+        else {"path": question.path, "source": question.source, "answers": question.answers}
     )
     write_whole(command.question, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
     print("nothing is open" if question is None else f"{question.path} is open: {command.question}")
@@ -80,7 +94,11 @@ def _learn_more(command: Ask, source: Instance, target: Instance) -> int:
     found = synthesize_mapping(mapping.source, mapping.target, examples, mapping.options)
     if not isinstance(found, Mapping):
         reason = found.reason if isinstance(found, Unsat) else "out of time"
-        print(f"no program fits this answer beside the examples: {reason}; the mapping stays as it was", file=sys.stderr)
+        print(
+            f"no program fits this answer beside the examples: {reason}; the mapping stays as it "
+            "was",
+            file=sys.stderr,
+        )
         return IMPOSSIBLE if isinstance(found, Unsat) else SPENT
     save_mapping(found, command.mapping)
     print(found.datalog, end="")
@@ -89,7 +107,9 @@ def _learn_more(command: Ask, source: Instance, target: Instance) -> int:
 
 def _converse(command: Ask) -> int:
     for _ in range(command.rounds):
-        question = next_question(load_mapping(command.mapping), read_sample(command.sample, command.mapping))
+        question = next_question(
+            load_mapping(command.mapping), read_sample(command.sample, command.mapping)
+        )
         if question is None:
             print("nothing is open")
             return FOUND
@@ -104,7 +124,10 @@ def _converse(command: Ask) -> int:
 
 def _put(question: Question) -> str | None:
     """Print the question and read the reply; None: the user leaves."""
-    show_json = lambda value: json.dumps(value, indent=1, ensure_ascii=False)
+
+    def show_json(value):
+        return json.dumps(value, indent=1, ensure_ascii=False)
+
     print(f"{question.path}: what should become of\n{show_json(question.source)}")
     for n, answer in enumerate(question.answers, 1):
         print(f"{n}: {show_json(answer)}")

@@ -1,4 +1,6 @@
-"""A completed sketch: which copies take part, which positions are equal, what they equal, and where the head comes from."""
+"""A completed sketch: which copies take part, which positions are equal, what they equal, and where
+the head comes from.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from reasoning.synthesis.schema import Schema, ancestors, find, layout
 
 @dataclass(frozen=True)
 class Candidate:
-    """A completion of a sketch, free of the names of variables: two are the same program exactly if they are equal."""
+    """A completion of a sketch, free of the names of variables: two are the same program exactly if
+    they are equal.
+    """
 
     copies: frozenset[int]
     """The copies that take part."""
@@ -30,16 +34,27 @@ def body_of(sketch: Sketch, candidate: Candidate) -> tuple[tuple[Atom, ...], dic
     named = {p: Var(f"v{min(group)}") for group in candidate.classes for p in group}
     named |= {p: Var(f"v{p}") for p in candidate.head if p is not None and p not in named}
     fixed = dict(candidate.constants)
-    term = lambda p: named.get(p) or (Const(fixed[p]) if p in fixed else Wild())
-    body = tuple(Atom(sketch.copies[copy], tuple(map(term, sketch.of_copy(copy)))) for copy in sorted(candidate.copies))
+
+    def term(p):
+        return named.get(p) or (Const(fixed[p]) if p in fixed else Wild())
+
+    body = tuple(
+        Atom(sketch.copies[copy], tuple(map(term, sketch.of_copy(copy))))
+        for copy in sorted(candidate.copies)
+    )
     return body, named
 
 
 def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[tuple[tuple, Rows]]:
-    """Every flattened target record that the candidate makes, with the facts behind it, in the order of the sorted copies."""
+    """Every flattened target record that the candidate makes, with the facts behind it, in the
+    order of the sorted copies.
+    """
     body, named = body_of(sketch, candidate)
     for binding, rows in matches(body, facts):
-        made = (v if p is None else binding[named[p]] for p, v in zip(candidate.head, sketch.literals, strict=True))
+        made = (
+            v if p is None else binding[named[p]]
+            for p, v in zip(candidate.head, sketch.literals, strict=True)
+        )
         yield tuple(made), rows
 
 
@@ -47,8 +62,14 @@ def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema
     """The candidate as a rule, its variables named after the columns they stand for."""
     body, named = body_of(sketch, candidate)
     nice = _names(sketch, candidate, named, source)
-    body = tuple(Atom(a.relation, tuple(nice.get(t, t) if isinstance(t, Var) else t for t in a.terms)) for a in body)
-    terms: list[Term] = [Const(v) if p is None else nice[named[p]] for p, v in zip(candidate.head, sketch.literals, strict=True)]
+    body = tuple(
+        Atom(a.relation, tuple(nice.get(t, t) if isinstance(t, Var) else t for t in a.terms))
+        for a in body
+    )
+    terms: list[Term] = [
+        Const(v) if p is None else nice[named[p]]
+        for p, v in zip(candidate.head, sketch.literals, strict=True)
+    ]
     heads, connectors, above = [], [], ()
     for path in ancestors(sketch.path):
         collection = find(target, path)
@@ -59,11 +80,15 @@ def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema
         heads.append(Atom(path, above + own + ((identity,) if collection.children else ())))
         above = (identity,)
     used = {term for head in heads for term in head.terms}
-    return Rule(tuple(heads), body, tuple(connector for connector in connectors if connector.var in used))
+    return Rule(
+        tuple(heads), body, tuple(connector for connector in connectors if connector.var in used)
+    )
 
 
 def _names(sketch, candidate, named, source) -> dict[Var, Var]:
-    """A readable name for every variable, none of them twice: the head column's, or the source column's."""
+    """A readable name for every variable, none of them twice: the head column's, or the source
+    column's.
+    """
     wanted: dict[Var, str] = {}
     for (_, attr), p in zip(sketch.head, candidate.head, strict=True):
         if p is not None:
@@ -76,7 +101,12 @@ def _names(sketch, candidate, named, source) -> dict[Var, Var]:
     taken: set[str] = {"_", "id", "true", "false", "null"}
     found = {}
     for var, name in wanted.items():
-        name = "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in name).strip("_") or "x"
+        name = (
+            "".join(
+                letter if letter.isalnum() and letter.isascii() else "_" for letter in name
+            ).strip("_")
+            or "x"
+        )
         name = name if name[0].isalpha() else f"x{name}"
         while name in taken:
             stem, _, number = name.rpartition("_")

@@ -1,4 +1,6 @@
-"""The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of them."""
+"""The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of
+them.
+"""
 
 import json
 import sys
@@ -24,7 +26,9 @@ from reasoning.synthesis.syntax import show_program
 
 @dataclass(frozen=True)
 class Learn:
-    """Learn a mapping from one small source instance and what it should become. Exit code 3: no program exists; 4: out of time."""
+    """Learn a mapping from one small source instance and what it should become. Exit code 3: no
+    program exists; 4: out of time.
+    """
 
     source_example: Path
     """An instance file: a JSON object from names of collections to lists of records."""
@@ -33,7 +37,9 @@ class Learn:
     out: Path
     """The mapping, as JSON."""
     source_schema: Path | None = None
-    """SQL DDL, JSON Schema, a graph description or our own form; inferred from the example if absent."""
+    """SQL DDL, JSON Schema, a graph description or our own form; inferred from the example if
+    absent.
+    """
     target_schema: Path | None = None
     """Likewise."""
     budget: float = 60.0
@@ -41,8 +47,10 @@ class Learn:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[str, ...] = ()
-    """Values that a rule may compare a column with, or fill a target column with that has no source, as JSON: '"actor"', 3, true.
-    Columns with few values give theirs for comparing by themselves."""
+    """Values that a rule may compare a column with, or fill a target column with that has no
+    source, as JSON: '"actor"', 3, true. Columns with few values give theirs for comparing by
+    themselves.
+    """
     max_rules: int = 1
     """Rules for one collection where one is not enough."""
 
@@ -68,9 +76,13 @@ class Run:
     mapping: Path
     """What `learn` wrote."""
     source: str
-    """A path or URL: instance .json, .xml, .db, .duckdb, a folder of CSV, Parquet or JSON lines, postgresql://..."""
+    """A path or URL: instance .json, .xml, .db, .duckdb, a folder of CSV, Parquet or JSON lines,
+    postgresql://...
+    """
     target: str
-    """Likewise; a folder gets JSON lines or CSV, parquet://FOLDER Parquet, a .cypher file statements."""
+    """Likewise; a folder gets JSON lines or CSV, parquet://FOLDER Parquet, a .cypher file
+    statements.
+    """
     engine: Literal["duckdb", "sqlite", "memory"] = "duckdb"
     """What applies the rules; the other two hold everything in memory."""
     resume: bool = False
@@ -89,7 +101,9 @@ class Run:
 
 @dataclass(frozen=True)
 class Verify:
-    """Compare a target with what the mapping makes of the source, record by record. Exit code 1: they differ."""
+    """Compare a target with what the mapping makes of the source, record by record. Exit code 1:
+    they differ.
+    """
 
     mapping: Path
     """What `learn` wrote."""
@@ -123,13 +137,19 @@ def learn(command: Learn) -> int:
         print(f"no program: {found.reason}", file=sys.stderr)
         return IMPOSSIBLE
     if isinstance(found, Timeout):
-        print(f"out of time at {found.path} after {command.budget:g} s; the best so far, not right:", file=sys.stderr)
+        print(
+            f"out of time at {found.path} after {command.budget:g} s; the best so far, not right:",
+            file=sys.stderr,
+        )
         print(show_program(found.best), end="")
         return SPENT
     save_mapping(found, command.out)
     print(found.datalog, end="")
-    print(f"{found.statistics['candidates']} candidates, {found.statistics['conflicts']} conflicts, "
-          f"{found.statistics['seconds']:.2f} s: {command.out}", file=sys.stderr)  # fmt: skip
+    print(
+        f"{found.statistics['candidates']} candidates, {found.statistics['conflicts']} conflicts, "
+        f"{found.statistics['seconds']:.2f} s: {command.out}",
+        file=sys.stderr,
+    )
     return FOUND
 
 
@@ -159,8 +179,17 @@ def run_explain(command: Explain) -> int:
 
 def run(command: Run) -> int:
     """Migrate and print the report; 1 if it names problems."""
-    plan = Plan(load_mapping(command.mapping), command.source, command.target, command.engine, command.resume, command.overwrite,
-                command.childless, command.chunk, command.memory)  # fmt: skip
+    plan = Plan(
+        load_mapping(command.mapping),
+        command.source,
+        command.target,
+        command.engine,
+        command.resume,
+        command.overwrite,
+        command.childless,
+        command.chunk,
+        command.memory,
+    )
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
     status = _told(report)
     if command.report:
@@ -170,7 +199,9 @@ def run(command: Run) -> int:
 
 def run_verify(command: Verify) -> int:
     """Compare and print the report; 1 if the target is not what it should be."""
-    return _told(verify(load_mapping(command.mapping), command.source, command.target, command.round_trip))
+    return _told(
+        verify(load_mapping(command.mapping), command.source, command.target, command.round_trip)
+    )
 
 
 def _told(report: Report) -> int:
@@ -184,5 +215,9 @@ def show(command: Show) -> int:
     if command.dialect == "datalog":
         print(mapping.datalog, end="")
     else:
-        print("\n\n".join(f"-- {name}\n{query};" for name, query in mapping.to_sql(command.dialect).items()))
+        print(
+            "\n\n".join(
+                f"-- {name}\n{query};" for name, query in mapping.to_sql(command.dialect).items()
+            )
+        )
     return FOUND

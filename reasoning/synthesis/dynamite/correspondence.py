@@ -1,4 +1,5 @@
-"""Which source attributes can fill which target attributes, by containment of values: the first step of Dynamite.
+"""Which source attributes can fill which target attributes, by containment of values: the first
+step of Dynamite.
 
 Source: arXiv 2003.01331, attribute mapping; typed values and the choice of constants are ours.
 """
@@ -18,7 +19,9 @@ Place = tuple[str, int]
 MOST_CONSTANTS = 8
 """A column with more different values than this gives no constants."""
 DECLARED, AKIN, KEY, COINCIDENCE = 1, 2, 3, 6
-"""Prices of equalities: a declared reference; one to a column without repetitions, by name too; or not by name; any other."""
+"""Prices of equalities: a declared reference; one to a column without repetitions, by name too; or
+not by name; any other.
+"""
 UNDECLARED = 2
 """Added to the price of a reference that is not declared in a schema that declares some."""
 UNJOINED = ("float", "bool")
@@ -37,7 +40,11 @@ class Values:
     @functools.cached_property
     def columns(self) -> dict[Place, Column]:
         """The columns themselves."""
-        return {(path, p): column for path, found in layout(self.schema).items() for p, column in enumerate(found)}
+        return {
+            (path, p): column
+            for path, found in layout(self.schema).items()
+            for p, column in enumerate(found)
+        }
 
     def type(self, place: Place) -> str:
         return self.columns[place].type
@@ -47,20 +54,32 @@ class Values:
 
     @functools.cached_property
     def first(self) -> dict[Place, frozenset]:
-        """The values in the first example, which alone tells references: later ones may be fragments in which they dangle."""
+        """The values in the first example, which alone tells references: later ones may be
+        fragments in which they dangle.
+        """
         return {place: frozenset(counters[0]) for place, counters in self.by_place.items()}
 
     @functools.cached_property
     def unique(self) -> frozenset[Place]:
         """The columns that hold something, and nothing twice, in the first example."""
-        return frozenset(place for place, found in self.by_place.items() if found[0] and found[0].total() == len(found[0]))
+        return frozenset(
+            place
+            for place, found in self.by_place.items()
+            if found[0] and found[0].total() == len(found[0])
+        )
 
     @functools.cached_property
     def referred(self) -> dict[Place, frozenset[Place]]:
-        """For every column, those without repetitions that hold all its values: what a reference looks like."""
+        """For every column, those without repetitions that hold all its values: what a reference
+        looks like.
+        """
         keys = sorted(self.unique)
         return {
-            place: frozenset(key for key in keys if self.type(key) == self.type(place) and found <= self.first[key])
+            place: frozenset(
+                key
+                for key in keys
+                if self.type(key) == self.type(place) and found <= self.first[key]
+            )
             for place, found in self.first.items()
         }
 
@@ -75,11 +94,15 @@ def source_values(schema: Schema, examples: tuple[Facts, ...]) -> Values:
     found = {}
     for path, columns in layout(schema).items():
         for p in range(len(columns)):
-            found[path, p] = tuple(Counter(f[p] for f in facts[path] if f[p] is not None) for facts in examples)
+            found[path, p] = tuple(
+                Counter(f[p] for f in facts[path] if f[p] is not None) for facts in examples
+            )
     return Values(schema, found)
 
 
-def sources_of(values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False) -> list[Place]:
+def sources_of(
+    values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False
+) -> list[Place]:
     """The columns that hold all values of a target attribute, in every example.
 
     Args:
@@ -88,26 +111,40 @@ def sources_of(values: Values, kind: str, wanted: tuple[set, ...], partial: bool
       wanted: the target attribute's values in each example, NULL left out.
       partial: one of the values is enough, for rules that make some of the records only.
     """
-    enough = (lambda pairs: any(a & b for a, b in pairs)) if partial else (lambda pairs: all(a <= b for a, b in pairs))
+    enough = (
+        (lambda pairs: any(a & b for a, b in pairs))
+        if partial
+        else (lambda pairs: all(a <= b for a, b in pairs))
+    )
     return [
         place
         for place, counters in values.by_place.items()
-        if values.type(place) == kind and enough([(a, b.keys()) for a, b in zip(wanted, counters, strict=True)])
+        if values.type(place) == kind
+        and enough([(a, b.keys()) for a, b in zip(wanted, counters, strict=True)])
     ]
 
 
 def joins(values: Values) -> dict[tuple[Place, Place], int]:
-    """The pairs of columns that a rule may equate, both ways round, with the price of such an equality.
+    """The pairs of columns that a rule may equate, both ways round, with the price of such an
+    equality.
 
-    A pair may be equated if one column's values contain the other's, if a declared foreign key says so, or if the values overlap and
-    a third column contains both. Identities join only those of the same collection.
+    A pair may be equated if one column's values contain the other's, if a declared foreign key says
+    so, or if the values overlap and a third column contains both. Identities join only those of the
+    same collection.
     """
-    places = [place for place in values.by_place if values.type(place) not in UNJOINED and any(values.by_place[place])]
+    places = [
+        place
+        for place in values.by_place
+        if values.type(place) not in UNJOINED and any(values.by_place[place])
+    ]
     declared = declared_joins(values.schema)
     by_type: dict[str, list[Place]] = {}
     for place in places:
         by_type.setdefault(values.type(place), []).append(place)
-    above = {a: frozenset(b for b in by_type[values.type(a)] if values.first[a] <= values.first[b]) for a in places}
+    above = {
+        a: frozenset(b for b in by_type[values.type(a)] if values.first[a] <= values.first[b])
+        for a in places
+    }
     return {
         (a, b): _cost(values, a, b, (a, b) in declared)
         for group in by_type.values()
@@ -118,13 +155,21 @@ def joins(values: Values) -> dict[tuple[Place, Place], int]:
 
 
 def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
-    """Pairs of columns tied by foreign keys, by nesting, or by referring to the same column; both ways round."""
+    """Pairs of columns tied by foreign keys, by nesting, or by referring to the same column; both
+    ways round.
+    """
     plan = layout(schema)
-    at = {(path, column.name): (path, p) for path, columns in plan.items() for p, column in enumerate(columns)}
+    at = {
+        (path, column.name): (path, p)
+        for path, columns in plan.items()
+        for p, column in enumerate(columns)
+    }
     groups: dict[Any, set[Place]] = {}
     for foreign in schema.foreign_keys:
         for attr, to_attr in zip(foreign.attrs, foreign.to_attrs, strict=True):
-            groups.setdefault((foreign.to_path, to_attr), {at[foreign.to_path, to_attr]}).add(at[foreign.path, attr])
+            groups.setdefault((foreign.to_path, to_attr), {at[foreign.to_path, to_attr]}).add(
+                at[foreign.path, attr]
+            )
     for path, columns in plan.items():
         for p, column in enumerate(columns):
             if column.is_id:
@@ -133,7 +178,10 @@ def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
 
 
 def _overlap(values, a, b):
-    return any(one.keys() & other.keys() for one, other in zip(values.by_place[a], values.by_place[b], strict=True))
+    return any(
+        one.keys() & other.keys()
+        for one, other in zip(values.by_place[a], values.by_place[b], strict=True)
+    )
 
 
 def _cost(values, a, b, declared):
@@ -146,7 +194,9 @@ def _cost(values, a, b, declared):
 
 
 def akin(values: Values, a: Place, b: Place) -> bool:
-    """Whether the names of two columns suggest that they hold the same thing: "id" of "person" and "person_id"."""
+    """Whether the names of two columns suggest that they hold the same thing: "id" of "person" and
+    "person_id".
+    """
     first, second = words(values.name(a)), words(values.name(b))
     wide = words(a[0].rpartition("?")[2]) | first, words(b[0].rpartition("?")[2]) | second
     return bool(first) and bool(second) and (first <= wide[1] or second <= wide[0])
@@ -159,24 +209,43 @@ def words(name: str) -> set[str]:
 
 
 def likeness(path: str, name: str, other_path: str, other_name: str) -> float:
-    """How alike two attributes are called, from 0 to 1: the attribute's name counts more than its collection's."""
-    ratio = lambda a, b: difflib.SequenceMatcher(None, a.lower(), b.lower()).ratio()
+    """How alike two attributes are called, from 0 to 1: the attribute's name counts more than its
+    collection's.
+    """
+
+    def ratio(a, b):
+        return difflib.SequenceMatcher(None, a.lower(), b.lower()).ratio()
+
     return 0.75 * ratio(name, other_name) + 0.25 * ratio(path, other_path)
 
 
 def constants(values: Values, given: tuple[Any, ...]) -> dict[Place, list[Any]]:
     """The constants that each column may be compared with.
 
-    The published prototype has a fixed list of words. Our choice: the values of a column in which few values repeat, that is no
-    reference and no identity; and those that the user gives, wherever they occur.
+    The published prototype has a fixed list of words. Our choice: the values of a column in which
+    few values repeat, that is no reference and no identity; and those that the user gives, wherever
+    they occur.
     """
-    named = {place for pair in declared_joins(values.schema) if pair[0] != pair[1] for place in pair}
-    named |= {place for pair, price in values.joins.items() if price <= AKIN and pair[0] != pair[1] for place in pair}
+    named = {
+        place for pair in declared_joins(values.schema) if pair[0] != pair[1] for place in pair
+    }
+    named |= {
+        place
+        for pair, price in values.joins.items()
+        if price <= AKIN and pair[0] != pair[1]
+        for place in pair
+    }
     found = {}
     for place, counters in values.by_place.items():
         total = sum(counters, Counter())
-        asked = [value for value in total if any(value == c and type(value) is type(c) for c in given)]
-        few = values.type(place) in ("str", "int", "bool") and 0 < len(total) <= MOST_CONSTANTS and place not in named
+        asked = [
+            value for value in total if any(value == c and type(value) is type(c) for c in given)
+        ]
+        few = (
+            values.type(place) in ("str", "int", "bool")
+            and 0 < len(total) <= MOST_CONSTANTS
+            and place not in named
+        )
         repeated = any(0 < len(counter) < counter.total() for counter in counters)
         found[place] = sorted(total, key=repr) if few and repeated else asked
     return {place: list(options) for place, options in found.items() if options}

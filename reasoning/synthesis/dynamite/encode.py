@@ -1,7 +1,9 @@
 """Sketches as SAT: one-hot holes, equalities between them, and a price for every completion.
 
-Source: arXiv 2003.01331 encodes holes as integers for an SMT solver. Ours is propositional and knows no names of variables: a hole
-chooses the first position that it equals, or a constant, so that renamed programs are one solution. Programs come cheapest first.
+Source: arXiv 2003.01331 encodes holes as integers for an SMT solver. Ours is propositional and
+knows no names of variables: a hole
+chooses the first position that it equals, or a constant, so that renamed programs are one solution.
+Programs come cheapest first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,7 +14,9 @@ from reasoning.synthesis.dynamite.sketch import Sketch
 from reasoning.synthesis.sat import Sat
 
 ATOM, CONSTANT, RENAMED = 4, 3, 1
-"""Prices: an atom in the body, a constant, a head column from a source of another name; equalities have theirs in the sketch."""
+"""Prices: an atom in the body, a constant, a head column from a source of another name; equalities
+have theirs in the sketch.
+"""
 MOST_COST = 60
 """Bounds beyond this are not counted any more: the search then takes any program."""
 
@@ -21,7 +25,9 @@ class Fact(NamedTuple):
     """Something that is true or false of a completion: the literals of clauses that are learned."""
 
     kind: Literal["equal", "constant", "head", "copy"]
-    """Two positions are equal; a position equals a constant; a head column comes from a position; a copy takes part."""
+    """Two positions are equal; a position equals a constant; a head column comes from a position; a
+    copy takes part.
+    """
     one: int
     """A position; for "head" the number of the column, for "copy" that of the copy."""
     other: Any = None
@@ -54,10 +60,14 @@ class Encoding:
         self._prices()
 
     def _holes(self):
-        """Every position is the first of its class, equals an earlier first, or equals a constant."""
+        """Every position is the first of its class, equals an earlier first, or equals a
+        constant.
+        """
         partners = self.sketch.partners
         for p in range(len(self.sketch.positions)):
-            options = {p: self.sat.new()} | {q: self.sat.new() for q in range(p) if (q, p) in partners}
+            options = {p: self.sat.new()} | {
+                q: self.sat.new() for q in range(p) if (q, p) in partners
+            }
             values = [self.sat.new() for _ in self.sketch.constants.get(p, ())]
             self.fixed |= {(p, n): literal for n, literal in enumerate(values)}
             self.sat.one_hot([*options.values(), *values])
@@ -85,7 +95,9 @@ class Encoding:
             self.sat.add((-same, -self.fixed[position, n]))
 
     def _heads(self):
-        """A head column comes from one class, which lies within its sources; `named` picks the member that the price goes by."""
+        """A head column comes from one class, which lies within its sources; `named` picks the
+        member that the price goes by.
+        """
         for literals, names in zip(self.head, self.named, strict=True):
             if not literals:
                 continue
@@ -104,14 +116,26 @@ class Encoding:
         for (p, q), same in self.same.items():
             for a, b in ((p, q), (q, p)):
                 if a in literals:
-                    self.sat.add((-literals[a], -same, literals[b]) if b in literals else (-literals[a], -same))
+                    self.sat.add(
+                        (-literals[a], -same, literals[b])
+                        if b in literals
+                        else (-literals[a], -same)
+                    )
         for p in literals:
             for q in literals:
                 if p < q:
-                    self.sat.add((-literals[p], -literals[q], *([self.same[p, q]] if (p, q) in self.same else [])))
+                    self.sat.add(
+                        (
+                            -literals[p],
+                            -literals[q],
+                            *([self.same[p, q]] if (p, q) in self.same else []),
+                        )
+                    )
 
     def _copies(self):
-        """A copy that takes no part constrains nothing; of several copies of a relation the first ones are used."""
+        """A copy that takes no part constrains nothing; of several copies of a relation the first
+        ones are used.
+        """
         for copy, active in enumerate(self.copy):
             for p in self.sketch.of_copy(copy):
                 self.sat.add((active, self.chosen[p][p]))
@@ -122,7 +146,9 @@ class Encoding:
         self.sat.add(self.copy)
 
     def _prices(self):
-        """Weights of copies, equalities, constants and names. An equality is priced at the cheapest way into its class."""
+        """Weights of copies, equalities, constants and names. An equality is priced at the cheapest
+        way into its class.
+        """
         weights = dict.fromkeys(self.copy, ATOM) | dict.fromkeys(self.fixed.values(), CONSTANT)
         for p, options in enumerate(self.chosen):
             for q, literal in options.items():
@@ -140,7 +166,11 @@ class Encoding:
                 found = self.same.get((min(fact.one, fact.other), max(fact.one, fact.other)))
             case "constant":
                 options = self.sketch.constants.get(fact.one, ())
-                found = self.fixed[fact.one, options.index(fact.other)] if fact.other in options else None
+                found = (
+                    self.fixed[fact.one, options.index(fact.other)]
+                    if fact.other in options
+                    else None
+                )
             case "head":
                 found = self.head[fact.one].get(fact.other)
             case _:
@@ -148,18 +178,24 @@ class Encoding:
         return found if found is None or fact.holds else -found
 
     def learn(self, clause: Clause, selector: int | None = None) -> bool:
-        """Add a clause; with a selector it holds only while that is assumed. Returns False if it was known."""
+        """Add a clause; with a selector it holds only while that is assumed. Returns False if it
+        was known.
+        """
         if clause in self.seen:
             return False
         self.seen.add(clause)
         literals = [(self.literal(fact), fact.holds) for fact in clause]
         if any(literal is None and not holds for literal, holds in literals):
             return True
-        self.sat.add([lit for lit, _ in literals if lit is not None] + ([-selector] if selector else []))
+        self.sat.add(
+            [lit for lit, _ in literals if lit is not None] + ([-selector] if selector else [])
+        )
         return True
 
     def tie(self, groups: Sequence[set[int]]):
-        """Forbid a body that falls into groups of copies: they are to be joined, or one side left out, while `tied` is assumed."""
+        """Forbid a body that falls into groups of copies: they are to be joined, or one side left
+        out, while `tied` is assumed.
+        """
         group, rest = groups[0], set().union(*groups[1:])
         across = [
             literal
@@ -167,7 +203,9 @@ class Encoding:
             if (self.sketch.positions[p][0] in group) != (self.sketch.positions[q][0] in group)
         ]
         for other in rest:
-            self.sat.add([-self.tied, *across, *(-self.copy[copy] for copy in group), -self.copy[other]])
+            self.sat.add(
+                [-self.tied, *across, *(-self.copy[copy] for copy in group), -self.copy[other]]
+            )
 
     def solve(self, assumptions: Iterable[int], bound: int, in_time) -> bool | None:
         """Look for a completion of at most this price. See `Sat.solve`."""
@@ -182,8 +220,14 @@ class Encoding:
                 if literal in true:
                     groups.setdefault(first, set()).add(p)
         classes = tuple(frozenset(group) for _, group in sorted(groups.items()) if len(group) > 1)
-        fixed = tuple((p, self.sketch.constants[p][n]) for (p, n), literal in self.fixed.items() if literal in true)
-        head = tuple(next((p for p, lit in literals.items() if lit in true), None) for literals in self.named)
+        fixed = tuple(
+            (p, self.sketch.constants[p][n])
+            for (p, n), literal in self.fixed.items()
+            if literal in true
+        )
+        head = tuple(
+            next((p for p, lit in literals.items() if lit in true), None) for literals in self.named
+        )
         copies = frozenset(copy for copy, literal in enumerate(self.copy) if literal in true)
         return Candidate(copies, classes, fixed, head)
 

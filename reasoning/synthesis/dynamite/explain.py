@@ -1,4 +1,6 @@
-"""A mapping in words: a sentence for every rule, where every target column comes from, one record followed through, what is open."""
+"""A mapping in words: a sentence for every rule, where every target column comes from, one record
+followed through, what is open.
+"""
 
 from reasoning.synthesis.datalog import Const, Rule, Var
 from reasoning.synthesis.dynamite.ambiguity import Question, next_question
@@ -21,7 +23,11 @@ def explain(mapping: Mapping, data: Instance | None = None, questions: bool = Tr
     """
     parts = []
     for rule in mapping.program.rules:
-        parts.append("\n".join([sentence(rule, mapping.source), f"    {show_rule(rule)}", *worked(rule, mapping)]))
+        parts.append(
+            "\n".join(
+                [sentence(rule, mapping.source), f"    {show_rule(rule)}", *worked(rule, mapping)]
+            )
+        )
     parts.append("Where the columns come from:\n" + table(lineage(mapping)))
     if left := unmapped(mapping):
         parts.append("Nothing is made of: " + ", ".join(left))
@@ -33,21 +39,36 @@ def explain(mapping: Mapping, data: Instance | None = None, questions: bool = Tr
 
 
 def atoms_in_order(rule: Rule) -> list[int]:
-    """The atoms of a body so that each is tied to one before it, if that can be; the first is the one that shares most."""
+    """The atoms of a body so that each is tied to one before it, if that can be; the first is the
+    one that shares most.
+    """
     terms = [{term for term in atom.terms if isinstance(term, Var)} for atom in rule.body]
-    shared = lambda n, known: len(terms[n] & known)
-    everything = lambda n: set().union(*(found for m, found in enumerate(terms) if m != n))
+
+    def shared(n, known):
+        return len(terms[n] & known)
+
+    def everything(n):
+        return set().union(*(found for m, found in enumerate(terms) if m != n))
+
     order = [max(range(len(terms)), key=lambda n: (shared(n, everything(n)), -n))]
     while len(order) < len(terms):
         known = set().union(*(terms[n] for n in order))
-        order.append(max((n for n in range(len(terms)) if n not in order), key=lambda n: (shared(n, known), -n)))
+        order.append(
+            max(
+                (n for n in range(len(terms)) if n not in order),
+                key=lambda n: (shared(n, known), -n),
+            )
+        )
     return order
 
 
 def labels(rule: Rule) -> list[str]:
     """A name for every atom: its relation, numbered where it comes twice."""
     names = [atom.relation for atom in rule.body]
-    return [f"{name} ({names[: n + 1].count(name)})" if names.count(name) > 1 else name for n, name in enumerate(names)]
+    return [
+        f"{name} ({names[: n + 1].count(name)})" if names.count(name) > 1 else name
+        for n, name in enumerate(names)
+    ]
 
 
 def sentence(rule: Rule, source: Schema) -> str:
@@ -55,7 +76,9 @@ def sentence(rule: Rule, source: Schema) -> str:
     names, seen, parts = labels(rule), {}, []
     for n in atoms_in_order(rule):
         tests = []
-        for term, column in zip(rule.body[n].terms, columns(source, rule.body[n].relation), strict=True):
+        for term, column in zip(
+            rule.body[n].terms, columns(source, rule.body[n].relation), strict=True
+        ):
             place = f"{names[n]}.{column.name}"
             if isinstance(term, Const):
                 tests.append(f"its {column.name} is {show_value(term.value)}")
@@ -74,7 +97,11 @@ def _tie(column, known) -> str:
     if not (column.is_id and is_id):
         return f"its {column.name} is {place}"
     if column.name == "__parent":
-        return f"it lies in the same record as {label}" if name == "__parent" else f"it lies in {label}"
+        return (
+            f"it lies in the same record as {label}"
+            if name == "__parent"
+            else f"it lies in {label}"
+        )
     return f"{label} lies in it"
 
 
@@ -88,10 +115,17 @@ def lineage(mapping: Mapping) -> list[tuple[str, str]]:
             places = [
                 f"{names[n]}.{column.name}"
                 for n, atom in enumerate(rule.body)
-                for one, column in zip(atom.terms, layout(mapping.source)[atom.relation], strict=True)
+                for one, column in zip(
+                    atom.terms, layout(mapping.source)[atom.relation], strict=True
+                )
                 if one == term and isinstance(term, Var)
             ]
-            found.append((f"{path}.{name}", " = ".join(places) if places else show_value(getattr(term, "value", None))))
+            found.append(
+                (
+                    f"{path}.{name}",
+                    " = ".join(places) if places else show_value(getattr(term, "value", None)),
+                )
+            )
     return found
 
 
@@ -107,24 +141,40 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
         for binding, rows in matches(rule.body, facts):
             lines = ["  For example"]
             for label, atom, row in zip(labels(rule), rule.body, rows, strict=True):
-                cells = zip(columns(mapping.source, atom.relation), facts[atom.relation][row], strict=True)
-                lines.append(f"    {label}: " + ", ".join(f"{c.name} = {show_value(v)}" for c, v in cells if not c.is_id))
+                cells = zip(
+                    columns(mapping.source, atom.relation), facts[atom.relation][row], strict=True
+                )
+                lines.append(
+                    f"    {label}: "
+                    + ", ".join(f"{c.name} = {show_value(v)}" for c, v in cells if not c.is_id)
+                )
             terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
-            values = [show_value(binding[term] if isinstance(term, Var) else getattr(term, "value", None)) for term in terms]
+            values = [
+                show_value(binding[term] if isinstance(term, Var) else getattr(term, "value", None))
+                for term in terms
+            ]
             path = rule.heads[-1].relation
             pairs = zip(flat_names(mapping.target, path), values, strict=True)
-            return [*lines, f"    -> {path}: " + ", ".join(f"{name} = {value}" for name, value in pairs)]
+            return [
+                *lines,
+                f"    -> {path}: " + ", ".join(f"{name} = {value}" for name, value in pairs),
+            ]
     return []
 
 
 def open_questions(mapping: Mapping, question: Question | None) -> str:
     """What the examples leave open, and what would settle it."""
     if question is None:
-        return "No open question was found: the programs near this one that fit the examples make the same of the data looked at."
+        return (
+            "No open question was found: the programs near this one that fit the examples make "
+            "the same of the data looked at."
+        )
     rules = [rule for rule in question.other.rules if rule.heads[-1].relation == question.path]
     other = "\n".join(f"    {show_rule(rule)}" for rule in rules)
     return (
-        f"Open: {question.path} could be made in another way that fits the examples as well:\n{other}\n"
-        f"  This source would tell them apart:\n    {question.source}\n  Should it become\n    1: {question.answers[0]}\n"
+        f"Open: {question.path} could be made in another way that fits the examples as "
+        f"well:\n{other}\n"
+        f"  This source would tell them apart:\n    {question.source}\n  Should it become\n    1: "
+        f"{question.answers[0]}\n"
         f"    2: {question.answers[1]}\n  `ask` puts the question and learns from the answer."
     )

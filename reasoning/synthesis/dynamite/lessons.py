@@ -1,9 +1,11 @@
 """What a wrong candidate teaches: clauses that no right program breaks.
 
-Source: arXiv 2003.01331 blocks every completion with the same pattern of equalities and the same use of a *minimal distinguishing
-projection* (MDP), a smallest set of target columns on which the output is wrong. `blocking.paper` does that. `lessons` goes further, our
-choice: rules without negation are monotone, so a record too many is blamed only on equalities that are missing, and a record that is
-missing only on those that are there.
+Source: arXiv 2003.01331 blocks every completion with the same pattern of equalities and the same
+use of a *minimal distinguishing
+projection* (MDP), a smallest set of target columns on which the output is wrong. `blocking.paper`
+does that. `lessons` goes further, our choice: rules without negation are monotone, so a record too
+many is blamed only on equalities that are missing, and a record that is missing only on those that
+are there.
 """
 
 import itertools
@@ -32,7 +34,9 @@ class Mistake(NamedTuple):
     """Records it fails to make; empty if the search for them was cut short by `extra`."""
 
 
-def mistake(sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple], partial: bool = False) -> Mistake | None:
+def mistake(
+    sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple], partial: bool = False
+) -> Mistake | None:
     """Run a candidate on an example.
 
     Args:
@@ -57,8 +61,11 @@ def mistake(sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple]
     return Mistake(extra, missing[:MOST_PROJECTIONS]) if extra or missing else None
 
 
-def projections(record: tuple, others: Iterable[tuple], limit: int = MOST_PROJECTIONS) -> list[frozenset[int]]:
-    """Smallest sets of columns on which a record differs from every other one: breadth first, supersets left out.
+def projections(
+    record: tuple, others: Iterable[tuple], limit: int = MOST_PROJECTIONS
+) -> list[frozenset[int]]:
+    """Smallest sets of columns on which a record differs from every other one: breadth first,
+    supersets left out.
 
     Args:
       record: not among the others.
@@ -66,7 +73,10 @@ def projections(record: tuple, others: Iterable[tuple], limit: int = MOST_PROJEC
       limit: how many sets at most; beyond three columns the rest is shrunk one by one.
     """
     others = list(others)
-    differs = lambda columns: all(any(record[c] != other[c] for c in columns) for other in others)
+
+    def differs(columns):
+        return all(any(record[c] != other[c] for c in columns) for other in others)
+
     if differs(()):
         return [frozenset()]
     found: list[frozenset[int]] = []
@@ -86,11 +96,14 @@ def _shrunk(columns, differs):
     return columns
 
 
-def lessons(sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple], wrong: Mistake) -> Iterator[tuple[Clause, Any]]:
+def lessons(
+    sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple], wrong: Mistake
+) -> Iterator[tuple[Clause, Any]]:
     """Clauses from a mistake.
 
     Yields:
-      A clause, and what it rests on: a record of the example that must be made, or None: that nothing else is.
+      A clause, and what it rests on: a record of the example that must be made, or None: that
+        nothing else is.
     """
     for record, used in wrong.extra.items():
         witness = _extended(sketch, candidate, facts, used)
@@ -102,8 +115,11 @@ def lessons(sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple]
             yield clause, record
 
 
-def too_many(sketch: Sketch, witness: tuple[Any, ...], record: tuple, columns: frozenset[int]) -> Clause:
-    """Whatever is true of these source rows lets the record through: ask something of them that is not, or take the head elsewhere.
+def too_many(
+    sketch: Sketch, witness: tuple[Any, ...], record: tuple, columns: frozenset[int]
+) -> Clause:
+    """Whatever is true of these source rows lets the record through: ask something of them that is
+    not, or take the head elsewhere.
 
     Args:
       sketch: of the rule.
@@ -111,17 +127,27 @@ def too_many(sketch: Sketch, witness: tuple[Any, ...], record: tuple, columns: f
       record: what they wrongly make.
       columns: on which it is wrong.
     """
-    differ = lambda a, b: a is None or b is None or a != b
+
+    def differ(a, b):
+        return a is None or b is None or a != b
+
     found = {Fact("equal", p, q) for p, q in sketch.partners if differ(witness[p], witness[q])}
     found |= {
-        Fact("constant", p, value) for p, values in sketch.constants.items() for value in values if differ(witness[p], value)
+        Fact("constant", p, value)
+        for p, values in sketch.constants.items()
+        for value in values
+        if differ(witness[p], value)
     }
-    found |= {Fact("head", t, p) for t in columns for p in sketch.sources[t] if witness[p] != record[t]}
+    found |= {
+        Fact("head", t, p) for t in columns for p in sketch.sources[t] if witness[p] != record[t]
+    }
     return frozenset(found)
 
 
 def _extended(sketch, candidate, facts, used) -> tuple[Any, ...]:
-    """The values at all positions: rows of the copies that take part, and for the others the rows that agree best with them."""
+    """The values at all positions: rows of the copies that take part, and for the others the rows
+    that agree best with them.
+    """
     row_of = dict(zip(sorted(candidate.copies), used, strict=True))
     values: dict[int, Any] = {}
     for copy in sorted(range(len(sketch.copies)), key=lambda n: n not in row_of):
@@ -129,7 +155,11 @@ def _extended(sketch, candidate, facts, used) -> tuple[Any, ...]:
         if copy in row_of:
             fact = relation[row_of[copy]]
         else:
-            fact = min(relation, key=lambda row: _strife(sketch, values, positions, row), default=(None,) * len(positions))
+            fact = min(
+                relation,
+                key=lambda row: _strife(sketch, values, positions, row),
+                default=(None,) * len(positions),
+            )
         values |= dict(zip(positions, fact, strict=True))
     return tuple(values[p] for p in range(len(sketch.positions)))
 
@@ -142,8 +172,14 @@ def _strife(sketch, values, positions, row):
 
 
 def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -> Clause:
-    """A smallest set of the candidate's own demands that no source rows meet for a record: one of them must go."""
-    demands = [Fact("equal", min(group), p) for group in candidate.classes for p in sorted(group - {min(group)})]
+    """A smallest set of the candidate's own demands that no source rows meet for a record: one of
+    them must go.
+    """
+    demands = [
+        Fact("equal", min(group), p)
+        for group in candidate.classes
+        for p in sorted(group - {min(group)})
+    ]
     demands += [Fact("constant", p, value) for p, value in candidate.constants]
     demands += [Fact("head", t, p) for t, p in enumerate(candidate.head) if p is not None]
     for demand in list(demands):
@@ -154,14 +190,20 @@ def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -
 
 
 def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -> bool:
-    """Whether some source rows meet all demands and give the record's values to the head columns among them."""
+    """Whether some source rows meet all demands and give the record's values to the head columns
+    among them.
+    """
     values: dict[int, Any] = {}
     empty: set[int] = set()
     for demand in demands:
         if demand.kind == "head" and record[demand.one] is None:
             empty.add(demand.other)
         elif demand.kind != "equal":
-            place, value = (demand.other, record[demand.one]) if demand.kind == "head" else (demand.one, demand.other)
+            place, value = (
+                (demand.other, record[demand.one])
+                if demand.kind == "head"
+                else (demand.one, demand.other)
+            )
             if values.setdefault(place, value) != value:
                 return False
     groups = _groups([(d.one, d.other) for d in demands if d.kind == "equal"])
@@ -173,11 +215,17 @@ def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -
         names |= {p: Const(value) for value in fixed for p in group}
     names |= {p: Const(value) for p, value in values.items()}
     touched = {sketch.positions[p][0] for p in [*names, *empty]}
-    body = tuple(Atom(sketch.copies[c], tuple(names.get(p, Wild()) for p in sketch.of_copy(c))) for c in sorted(touched))
+    body = tuple(
+        Atom(sketch.copies[c], tuple(names.get(p, Wild()) for p in sketch.of_copy(c)))
+        for c in sorted(touched)
+    )
     if not empty:
         return next(matches(body, facts), None) is not None
     spots = [(sorted(touched).index(sketch.positions[p][0]), sketch.positions[p][1]) for p in empty]
-    met = lambda rows: all(facts[body[n].relation][rows[n]][argument] is None for n, argument in spots)
+
+    def met(rows):
+        return all(facts[body[n].relation][rows[n]][argument] is None for n, argument in spots)
+
     return any(met(rows) for _, rows in matches(body, facts))
 
 
@@ -190,23 +238,37 @@ def _groups(pairs) -> list[set[int]]:
 
 
 def lifted(sketch: Sketch, clause: Clause) -> Iterator[Clause]:
-    """A clause with the copies of each relation in other orders: what holds for one copy holds for its twin."""
+    """A clause with the copies of each relation in other orders: what holds for one copy holds for
+    its twin.
+    """
     touched = {sketch.positions[p][0] for fact in clause for p in _positions(fact)}
     twins = [
         [c for c, name in enumerate(sketch.copies) if name == relation]
         for relation in sorted({sketch.copies[c] for c in touched})
     ]
-    orders = itertools.product(*(itertools.permutations(group) for group in twins if len(group) > 1))
+    orders = itertools.product(
+        *(itertools.permutations(group) for group in twins if len(group) > 1)
+    )
     moved = [group for group in twins if len(group) > 1]
     found = set()
     for order in itertools.islice(orders, MOST_LIFTS):
-        to = {a: b for group, new in zip(moved, order, strict=True) for a, b in zip(group, new, strict=True)}
+        to = {
+            a: b
+            for group, new in zip(moved, order, strict=True)
+            for a, b in zip(group, new, strict=True)
+        }
         found.add(frozenset(_moved(sketch, fact, to) for fact in clause))
     yield from sorted(found, key=lambda one: sorted(map(repr, one)))
 
 
 def _positions(fact):
-    return [fact.one, fact.other] if fact.kind == "equal" else [fact.other] if fact.kind == "head" else [fact.one]
+    return (
+        [fact.one, fact.other]
+        if fact.kind == "equal"
+        else [fact.other]
+        if fact.kind == "head"
+        else [fact.one]
+    )
 
 
 def _moved(sketch, fact, to):
@@ -216,4 +278,8 @@ def _moved(sketch, fact, to):
 
     if fact.kind == "equal":
         return fact._replace(one=min(a := move(fact.one), b := move(fact.other)), other=max(a, b))
-    return fact._replace(other=move(fact.other)) if fact.kind == "head" else fact._replace(one=move(fact.one))
+    return (
+        fact._replace(other=move(fact.other))
+        if fact.kind == "head"
+        else fact._replace(one=move(fact.one))
+    )

@@ -27,11 +27,15 @@ class Options:
     seed: int = 0
     """Decides ties between programs of equal price."""
     constants: tuple[Any, ...] = ()
-    """Values that a rule may compare a column with, besides those of columns with few values, or fill a column without source with."""
+    """Values that a rule may compare a column with, besides those of columns with few values, or
+    fill a column without source with.
+    """
     max_rules: int = 1
     """Rules for one target collection, where one is not enough; 1: as in the paper."""
     learning: str = "directed"
-    """What is learned from a mistake: "directed" (ours), "paper" (minimal distinguishing projections), "enumerate" (nothing)."""
+    """What is learned from a mistake: "directed" (ours), "paper" (minimal distinguishing
+    projections), "enumerate" (nothing).
+    """
 
 
 @dataclass(frozen=True)
@@ -81,20 +85,28 @@ class Mapping:
         return explain(self)
 
     def alternatives(self, k: int, data: Instance | None = None) -> list[Program]:
-        """Up to k other programs that agree with the examples and differ on `data`; see `ambiguity.alternatives`."""
+        """Up to k other programs that agree with the examples and differ on `data`; see
+        `ambiguity.alternatives`.
+        """
         from reasoning.synthesis.dynamite.ambiguity import alternatives
 
         return alternatives(self, k, data)
 
     def apply(self, instance: Instance) -> Instance:
-        """The target instance of a small source instance, by the reference engine. Raises Refusal if it does not fit the schema."""
+        """The target instance of a small source instance, by the reference engine. Raises Refusal
+        if it does not fit the schema.
+        """
         from reasoning.synthesis.engines.memory import evaluate
 
-        return from_facts(self.target, evaluate(self.program, to_facts(self.source, instance, "source")))
+        return from_facts(
+            self.target, evaluate(self.program, to_facts(self.source, instance, "source"))
+        )
 
 
 def save_mapping(mapping: Mapping, path: str | Path):
-    """Write a mapping as JSON, whole or not at all. Raises Refusal if the place cannot be written."""
+    """Write a mapping as JSON, whole or not at all. Raises Refusal if the place cannot be
+    written.
+    """
     data = {
         "format": FORMAT,
         "datalog": mapping.datalog,
@@ -123,8 +135,11 @@ def load_mapping(path: str | Path) -> Mapping:
         program = check_program(parse_program(data["datalog"], f"{path}: datalog"), source, target)
         options = Options(**data["options"] | {"constants": tuple(data["options"]["constants"])})
         examples = tuple((pair["source"], pair["target"]) for pair in data["examples"])
-        return Mapping(source, target, program, examples, options, data["statistics"], tuple(data["notes"]))
+        return Mapping(
+            source, target, program, examples, options, data["statistics"], tuple(data["notes"])
+        )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise Refusal(
-            f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the path of its --out"
+            f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the "
+            "path of its --out"
         ) from error

@@ -1,4 +1,6 @@
-"""Run a mapping on all the data: load, apply the rules, nest, write in ranges, rename; each step once, also after a crash."""
+"""Run a mapping on all the data: load, apply the rules, nest, write in ranges, rename; each step
+once, also after a crash.
+"""
 
 import hashlib
 import shutil
@@ -17,7 +19,12 @@ from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
-from reasoning.synthesis.engines.compile import compile_program, needed_rules, repeats_nothing, table_name
+from reasoning.synthesis.engines.compile import (
+    compile_program,
+    needed_rules,
+    repeats_nothing,
+    table_name,
+)
 from reasoning.synthesis.engines.duck import connect, quoted
 from reasoning.synthesis.engines.nest import text
 from reasoning.synthesis.errors import Refusal, need, writing
@@ -28,7 +35,8 @@ CHUNK = 1_000_000
 WRITTEN = "written"
 """A file in the folder of a run: there as soon as the target has its first range."""
 SOURCE = "s__"
-"""Before the names of the source's tables; those of the target have the prefixes of `nesting.py`."""
+"""Before the names of the source's tables; those of the target have the prefixes of `nesting.py`.
+"""
 
 
 @dataclass(frozen=True)
@@ -52,7 +60,9 @@ class Plan:
     chunk: int = CHUNK
     """Rows in one range."""
     memory: str | None = None
-    """The most that DuckDB may hold, e.g. "2GB"; None: most of the machine's memory. Beyond that it uses the disk."""
+    """The most that DuckDB may hold, e.g. "2GB"; None: most of the machine's memory. Beyond that it
+    uses the disk.
+    """
     work: Path | None = None
     """Folder for what is unfinished; None: beside the target."""
 
@@ -65,11 +75,13 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
       progress: gets a line after each range, with the rate.
 
     Returns:
-      The report of `report.report_of`: counts, dropped rows, keys, nulls, checksums, unmapped columns.
+      The report of `report.report_of`: counts, dropped rows, keys, nulls, checksums, unmapped
+      columns.
 
     Raises:
-      Refusal: the source cannot be read or does not fit; the target is there; an unfinished run is there and neither `resume` nor
-        `overwrite` is given; no space. What is written stays for `resume`.
+      Refusal: the source cannot be read or does not fit; the target is there; an unfinished run is
+        there and neither `resume` nor `overwrite` is given; no space. What is written stays for
+        `resume`.
     """
     duckdb = need("duckdb")
     _check(plan)
@@ -83,7 +95,12 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
             base.execute(f"SET temp_directory = {text(str(work / 'spill'))}")
             _limit(base, plan.memory)
             steps = _Steps(base)
-            steps.once("load", lambda: sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table))
+            steps.once(
+                "load",
+                lambda: sources.load(
+                    base, plan.mapping.source, plan.source, work / "load", _source_table
+                ),
+            )
             loaded = True
             _transform(plan, base, steps, work)
             written = _write(plan, base, sink, progress, work / WRITTEN)
@@ -93,31 +110,48 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
     except (duckdb.Error, Refusal) as error:
         if fresh and not loaded:
             shutil.rmtree(work)
-        raise error if isinstance(error, Refusal) else sources.refusal_of(error, plan.target) from error
+        raise (
+            error if isinstance(error, Refusal) else sources.refusal_of(error, plan.target)
+        ) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
 
 
 def _check(plan: Plan):
-    """Refuse what cannot be, before anything is written: above all a target whose writing would destroy the source."""
+    """Refuse what cannot be, before anything is written: above all a target whose writing would
+    destroy the source.
+    """
     if plan.chunk < 1:
         raise Refusal(f"the chunk is {plan.chunk} rows: give at least 1")
     check_target(plan.mapping.target, plan.target, plan.overwrite)
     if kind_of(plan.source) in SERVERS or kind_of(plan.target) in SERVERS:
-        names = {c.name for c in plan.mapping.source.collections} & {c.name for c in plan.mapping.target.collections}
+        names = {c.name for c in plan.mapping.source.collections} & {
+            c.name for c in plan.mapping.target.collections
+        }
         clash = plan.source == plan.target and bool(names)
     else:
         source, target = path_of(plan.source).resolve(), path_of(plan.target).resolve()
-        clash = target == source or target in source.parents or (source in target.parents and target.exists())
+        clash = (
+            target == source
+            or target in source.parents
+            or (source in target.parents and target.exists())
+        )
     if clash:
-        raise Refusal(f"{plan.target} is, or holds, the source, which would be replaced: choose another target")
+        raise Refusal(
+            f"{plan.target} is, or holds, the source, which would be replaced: choose another "
+            "target"
+        )
 
 
 def _work_folder(plan: Plan) -> tuple[Path, bool]:
-    """The folder of this run, and whether it is new. A run of another mapping or source is never resumed; one that wrote nothing yet
-    is begun anew.
+    """The folder of this run, and whether it is new. A run of another mapping or source is never
+    resumed; one that wrote nothing yet is begun anew.
     """
-    beside = path_of(plan.target).resolve() if kind_of(plan.target) not in SERVERS else Path("postgres-target")
+    beside = (
+        path_of(plan.target).resolve()
+        if kind_of(plan.target) not in SERVERS
+        else Path("postgres-target")
+    )
     work = plan.work or beside.with_name(beside.name + ".partial")
     mark = work / "plan"
     said = _fingerprint(plan)
@@ -125,10 +159,15 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
         if work.exists() and plan.overwrite and not plan.resume:
             shutil.rmtree(work)
         if work.exists() and not plan.resume:
-            raise Refusal(f"{work} holds an unfinished run: --resume goes on with it, --overwrite begins anew")
+            raise Refusal(
+                f"{work} holds an unfinished run: --resume goes on with it, --overwrite begins anew"
+            )
         if work.exists() and (not mark.exists() or mark.read_text() != said):
             if (work / WRITTEN).exists() or not mark.exists():
-                raise Refusal(f"{work} holds a run of another mapping or of a source that has changed: --overwrite begins anew")
+                raise Refusal(
+                    f"{work} holds a run of another mapping or of a source that has changed: "
+                    "--overwrite begins anew"
+                )
             shutil.rmtree(work)
         fresh = not work.exists()
         work.mkdir(parents=True, exist_ok=True)
@@ -137,11 +176,26 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
 
 
 def _fingerprint(plan: Plan) -> str:
-    said = [plan.mapping.datalog, plan.source, plan.target, plan.engine, repr(plan.mapping.source), repr(plan.mapping.target)]
+    said = [
+        plan.mapping.datalog,
+        plan.source,
+        plan.target,
+        plan.engine,
+        repr(plan.mapping.source),
+        repr(plan.mapping.target),
+    ]
     place = path_of(plan.source) if kind_of(plan.source) not in SERVERS else None
     names = {c.name for c in plan.mapping.source.collections}
-    files = sorted(f for f in place.iterdir() if f.stem in names) if place and place.is_dir() else [place] if place else []
-    said += [f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.exists()]
+    files = (
+        sorted(f for f in place.iterdir() if f.stem in names)
+        if place and place.is_dir()
+        else [place]
+        if place
+        else []
+    )
+    said += [
+        f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files if file.exists()
+    ]
     return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
@@ -154,7 +208,9 @@ def _limit(base, most: str | None):
         try:
             base.execute("SET memory_limit = ?", [most])
         except need("duckdb").Error as error:
-            raise Refusal(f"the memory is {most!r}, which is no size: give one such as 2GB") from error
+            raise Refusal(
+                f"the memory is {most!r}, which is no size: give one such as 2GB"
+            ) from error
 
 
 class _Steps:
@@ -182,9 +238,13 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
     """Flattened target tables, nested target tables."""
     mapping = plan.mapping
     if plan.engine == "duckdb":
-        queries = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", _source_table)
+        queries = compile_program(
+            mapping.program, mapping.source, mapping.target, "duckdb", _source_table
+        )
         for path, query in queries.items():
-            steps.once(f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query))
+            steps.once(
+                f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query)
+            )
     else:
         steps.once("rules", lambda: _small_engine(plan, base, work))
     for collection in mapping.target.collections:
@@ -193,17 +253,26 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
 
 
 def _apply(plan: Plan, base, path: str, query: str):
-    """Compute a flattened target relation. One that only picks columns of a view needs no table: its rows keep their numbers."""
+    """Compute a flattened target relation. One that only picks columns of a view needs no table:
+    its rows keep their numbers.
+    """
     rules = needed_rules(plan.mapping.program, path, plan.mapping.target)
     table = quoted(FLAT + table_name(path))
-    views = {name for (name,) in base.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    views = {
+        name
+        for (name,) in base.execute(
+            "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        ).fetchall()
+    }
     if (
         len(rules) == 1
         and takes_all(rules[0][0])
         and SOURCE + table_name(rules[0][0].body[0].relation) in views
         and (repeats_nothing(*rules[0], plan.mapping.source))
     ):
-        base.execute(f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}")
+        base.execute(
+            f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}"
+        )
     else:
         base.execute(f"CREATE TABLE {table} AS {query}")
 
@@ -213,14 +282,22 @@ def _small_engine(plan: Plan, base, work: Path):
     mapping = plan.mapping
     facts = sources.facts_of(base, mapping.source, _source_table)
     engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
-    load_flat(base, mapping.target, engine.run(mapping.program, mapping.source, mapping.target, facts), work / "load", FLAT)
+    load_flat(
+        base,
+        mapping.target,
+        engine.run(mapping.program, mapping.source, mapping.target, facts),
+        work / "load",
+        FLAT,
+    )
 
 
 def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
     """Write every top-level collection in ranges; returns the rows written this time."""
     written, started = 0, time.monotonic()
     for collection in plan.mapping.target.collections:
-        table = quoted(FINAL + collection.name if collection.children else FLAT + table_name(collection.name))
+        table = quoted(
+            FINAL + collection.name if collection.children else FLAT + table_name(collection.name)
+        )
         total = base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         start = sink.done(collection.name)
         while start < total or (start == 0 and total == 0):

@@ -1,4 +1,6 @@
-"""What a migration did to the data, checked on the tables themselves: nothing is lost without being said."""
+"""What a migration did to the data, checked on the tables themselves: nothing is lost without being
+said.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -29,11 +31,17 @@ class Report:
     unmapped: list[str]
     """Source columns that nothing is made of."""
     checksums: list[dict[str, Any]]
-    """For each target column and the source column behind it: distinct values and a sum of hashes on both sides."""
+    """For each target column and the source column behind it: distinct values and a sum of hashes
+    on both sides.
+    """
     childless: dict[str, dict[str, Any]]
-    """Nested collections that are empty in some parents, if they were to be flagged: number and samples."""
+    """Nested collections that are empty in some parents, if they were to be flagged: number and
+    samples.
+    """
     problems: list[str] = field(default_factory=list)
-    """Sentences about what is wrong: repeated keys, NULLs, references to nothing, records missing or too many."""
+    """Sentences about what is wrong: repeated keys, NULLs, references to nothing, records missing
+    or too many.
+    """
     round_trip: str = "not tried"
     """Whether the source can be made again from the target."""
     rows_written: int = 0
@@ -50,21 +58,33 @@ class Report:
         lines = [f"source {path}: {count:,} records" for path, count in self.source_rows.items()]
         lines += [f"target {path}: {count:,} records" for path, count in self.target_rows.items()]
         for path, found in self.dropped.items():
-            lines.append(f"not used: {found['count']:,} records of {path}, for example {found['samples'][0]}")
+            lines.append(
+                f"not used: {found['count']:,} records of {path}, for example {found['samples'][0]}"
+            )
         lines += [f"not mapped: {column}" for column in self.unmapped]
         for path, found in self.childless.items():
-            lines.append(f"without {path}: {found['count']:,} parents, for example {found['samples'][0]}")
+            lines.append(
+                f"without {path}: {found['count']:,} parents, for example {found['samples'][0]}"
+            )
         same = sum(check["agree"] for check in self.checksums)
         lines.append(f"columns whose values are all there: {same} of {len(self.checksums)}")
-        lines += [f"  not all of {one['source']}: {one['target']} has {one['target_distinct']:,} of {one['source_distinct']:,} values"
-                  for one in self.checksums if not one["agree"]]  # fmt: skip
+        lines += [
+            f"  not all of {one['source']}: {one['target']} has {one['target_distinct']:,} of "
+            f"{one['source_distinct']:,} values"
+            for one in self.checksums
+            if not one["agree"]
+        ]
         lines.append(f"round trip: {self.round_trip}")
         if self.seconds:
             lines.append(f"{self.rows_written:,} records written, {self.seconds:.1f} s")
-        return "\n".join(lines + ([f"PROBLEM: {problem}" for problem in self.problems] or ["no problem found"]))
+        return "\n".join(
+            lines + ([f"PROBLEM: {problem}" for problem in self.problems] or ["no problem found"])
+        )
 
 
-def report_of(mapping: Mapping, base, source: str, flat: str, flag_childless: bool = False) -> Report:
+def report_of(
+    mapping: Mapping, base, source: str, flat: str, flag_childless: bool = False
+) -> Report:
     """Look at the tables of a migration.
 
     Args:
@@ -74,7 +94,10 @@ def report_of(mapping: Mapping, base, source: str, flat: str, flag_childless: bo
       flat: before the names of the target's flattened tables.
       flag_childless: list parents without children.
     """
-    count = lambda table: base.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0]
+
+    def count(table):
+        return base.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0]
+
     return Report(
         source_rows={path: count(source + table_name(path)) for path, _ in walk(mapping.source)},
         target_rows={path: count(flat + table_name(path)) for path, _ in walk(mapping.target)},
@@ -82,7 +105,11 @@ def report_of(mapping: Mapping, base, source: str, flat: str, flag_childless: bo
         unmapped=unmapped(mapping),
         checksums=_checksums(mapping, base, source, flat),
         childless=_childless(mapping, base, flat) if flag_childless else {},
-        problems=[*_keys(mapping, base, flat), *_nulls(mapping, base, flat), *_references(mapping, base, flat)],
+        problems=[
+            *_keys(mapping, base, flat),
+            *_nulls(mapping, base, flat),
+            *_references(mapping, base, flat),
+        ],
     )
 
 
@@ -98,10 +125,17 @@ def unmapped(mapping: Mapping) -> list[str]:
 
 
 def _dropped(mapping, base, source):
-    """Records that take part in no rule. Relations that no rule names are unmapped altogether and listed as such."""
+    """Records that take part in no rule. Relations that no rule names are unmapped altogether and
+    listed as such.
+    """
     found = {}
     for path, _ in walk(mapping.source):
-        used = [(rule, n) for rule in mapping.program.rules for n, atom in enumerate(rule.body) if atom.relation == path]
+        used = [
+            (rule, n)
+            for rule in mapping.program.rules
+            for n, atom in enumerate(rule.body)
+            if atom.relation == path
+        ]
         table = quoted(source + table_name(path))
         if any(takes_all(rule) for rule, _ in used):
             continue
@@ -110,19 +144,28 @@ def _dropped(mapping, base, source):
         number = base.execute(f"SELECT count(*) {rest}").fetchone()[0]
         if number:
             names = [column.name for column in columns(mapping.source, path) if not column.is_id]
-            found[path] = {"count": number, "samples": _samples(base, f"SELECT {', '.join(map(quoted, names))} {rest}", names)}
+            found[path] = {
+                "count": number,
+                "samples": _samples(base, f"SELECT {', '.join(map(quoted, names))} {rest}", names),
+            }
     return found
 
 
 def takes_all(rule: Rule) -> bool:
     """One atom without constants or repeated variables: every record is used."""
     (first, *others) = rule.body
-    return not others and not any(isinstance(t, Const) for t in first.terms) and max(variables(rule.body).values(), default=0) < 2
+    return (
+        not others
+        and not any(isinstance(t, Const) for t in first.terms)
+        and max(variables(rule.body).values(), default=0) < 2
+    )
 
 
 def _rows_used(rule: Rule, atom: int, mapping: Mapping, source: str) -> str:
     exp = need("sqlglot").exp
-    tables = ", ".join(f"{quoted(source + table_name(a.relation))} a{n}" for n, a in enumerate(rule.body))
+    tables = ", ".join(
+        f"{quoted(source + table_name(a.relation))} a{n}" for n, a in enumerate(rule.body)
+    )
     tests, places = [], {}
     for n, one in enumerate(rule.body):
         for term, column in zip(one.terms, columns(mapping.source, one.relation), strict=True):
@@ -141,7 +184,9 @@ def _samples(base, query, names):
 
 
 def sources_behind(mapping: Mapping) -> list[tuple[str, int, str, str]]:
-    """For each flattened target column that a single rule fills: its path and number, and the source relation and column."""
+    """For each flattened target column that a single rule fills: its path and number, and the
+    source relation and column.
+    """
     found = []
     for path, collection in walk(mapping.target):
         rules = [rule for rule in mapping.program.rules if rule.heads[-1].relation == path]
@@ -152,7 +197,9 @@ def sources_behind(mapping: Mapping) -> list[tuple[str, int, str, str]]:
                 places = [
                     (atom.relation, column.name)
                     for atom in rule.body
-                    for one, column in zip(atom.terms, columns(mapping.source, atom.relation), strict=True)
+                    for one, column in zip(
+                        atom.terms, columns(mapping.source, atom.relation), strict=True
+                    )
                     if one == term and isinstance(term, Var)
                 ]
                 found += [(path, n, *place) for place in places[:1]]
@@ -165,14 +212,24 @@ def _checksums(mapping, base, source, flat):
         name = flat_names(mapping.target, path)[n]
         one = _checksum(base, source + table_name(relation), column)
         other = _checksum(base, flat + table_name(path), name)
-        found.append({"target": f"{path}.{name}", "source": f"{relation}.{column}", "agree": one == other,
-                      "source_distinct": one[0], "target_distinct": other[0]})  # fmt: skip
+        found.append(
+            {
+                "target": f"{path}.{name}",
+                "source": f"{relation}.{column}",
+                "agree": one == other,
+                "source_distinct": one[0],
+                "target_distinct": other[0],
+            }
+        )
     return found
 
 
 def _checksum(base, table, column):
     """The number of different values, and the sum of their hashes."""
-    inner = f"SELECT DISTINCT {quoted(column)} AS v FROM {quoted(table)} WHERE {quoted(column)} IS NOT NULL"
+    inner = (
+        f"SELECT DISTINCT {quoted(column)} AS v FROM {quoted(table)} WHERE {quoted(column)} "
+        "IS NOT NULL"
+    )
     return base.execute(f"SELECT count(*), coalesce(sum(hash(v)), 0) FROM ({inner})").fetchone()
 
 
@@ -181,13 +238,21 @@ def _childless(mapping, base, flat):
     for path, _ in walk(mapping.target):
         if above := parent_of(path):
             mine, theirs = flat_names(mapping.target, above), flat_names(mapping.target, path)
-            same = " AND ".join(f"p.{quoted(a)} IS NOT DISTINCT FROM c.{quoted(b)}" for a, b in zip(mine, theirs, strict=False))
-            rest = f"FROM {quoted(flat + table_name(above))} p ANTI JOIN {quoted(flat + table_name(path))} c ON {same}"
+            same = " AND ".join(
+                f"p.{quoted(a)} IS NOT DISTINCT FROM c.{quoted(b)}"
+                for a, b in zip(mine, theirs, strict=False)
+            )
+            rest = (
+                f"FROM {quoted(flat + table_name(above))} p ANTI JOIN "
+                f"{quoted(flat + table_name(path))} c ON {same}"
+            )
             number = base.execute(f"SELECT count(*) {rest}").fetchone()[0]
             if number:
                 found[path] = {
                     "count": number,
-                    "samples": _samples(base, f"SELECT {', '.join('p.' + quoted(n) for n in mine)} {rest}", mine),
+                    "samples": _samples(
+                        base, f"SELECT {', '.join('p.' + quoted(n) for n in mine)} {rest}", mine
+                    ),
                 }
     return found
 
@@ -195,31 +260,60 @@ def _childless(mapping, base, flat):
 def _keys(mapping, base, flat):
     for path, collection in walk(mapping.target):
         if collection.key:
-            above = flat_names(mapping.target, path)[: len(flat_columns(mapping.target, path)) - len(collection.attrs)]
+            above = flat_names(mapping.target, path)[
+                : len(flat_columns(mapping.target, path)) - len(collection.attrs)
+            ]
             key = ", ".join(map(quoted, [*above, *collection.key]))
-            query = f"SELECT {key}, count(*) FROM {quoted(flat + table_name(path))} GROUP BY {key} HAVING count(*) > 1"
+            query = (
+                f"SELECT {key}, count(*) FROM {quoted(flat + table_name(path))} GROUP BY "
+                f"{key} HAVING count(*) > 1"
+            )
             if rows := base.execute(f"{query} LIMIT {SAMPLES}").fetchall():
-                yield f"{path}: the key ({', '.join(collection.key)}) repeats, for example {rows[0][:-1]} comes {rows[0][-1]} times"
+                yield (
+                    f"{path}: the key ({', '.join(collection.key)}) repeats, for example "
+                    f"{rows[0][:-1]} comes {rows[0][-1]} times"
+                )
 
 
 def _nulls(mapping, base, flat):
     for path, collection in walk(mapping.target):
-        for attr, name in zip(collection.attrs, flat_names(mapping.target, path)[-len(collection.attrs) :], strict=False):
+        for attr, name in zip(
+            collection.attrs,
+            flat_names(mapping.target, path)[-len(collection.attrs) :],
+            strict=False,
+        ):
             if not attr.nullable:
-                query = f"SELECT count(*) FROM {quoted(flat + table_name(path))} WHERE {quoted(name)} IS NULL"
+                query = (
+                    f"SELECT count(*) FROM {quoted(flat + table_name(path))} WHERE "
+                    f"{quoted(name)} IS NULL"
+                )
                 if number := base.execute(query).fetchone()[0]:
-                    yield f"{path}.{attr.name} is NULL in {number:,} records, and the schema says that it never is"
+                    yield (
+                        f"{path}.{attr.name} is NULL in {number:,} records, and the schema says "
+                        "that it never is"
+                    )
 
 
 def _references(mapping, base, flat):
     for foreign in mapping.target.foreign_keys:
         if NEST in foreign.path or NEST in foreign.to_path:
             continue
-        same = " AND ".join(f"r.{quoted(a)} = t.{quoted(b)}" for a, b in zip(foreign.attrs, foreign.to_attrs, strict=True))
+        same = " AND ".join(
+            f"r.{quoted(a)} = t.{quoted(b)}"
+            for a, b in zip(foreign.attrs, foreign.to_attrs, strict=True)
+        )
         here = " AND ".join(f"r.{quoted(a)} IS NOT NULL" for a in foreign.attrs)
         to = quoted(flat + table_name(foreign.to_path))
-        query = f"FROM (SELECT * FROM {quoted(flat + table_name(foreign.path))} r WHERE {here}) r ANTI JOIN {to} t ON {same}"
+        query = (
+            f"FROM (SELECT * FROM {quoted(flat + table_name(foreign.path))} r WHERE {here}) r "
+            f"ANTI JOIN {to} t ON {same}"
+        )
         if number := base.execute(f"SELECT count(*) {query}").fetchone()[0]:
-            sample = base.execute(f"SELECT {', '.join('r.' + quoted(a) for a in foreign.attrs)} {query} LIMIT 1").fetchone()
-            what = f"{foreign.path}.{', '.join(foreign.attrs)} names {number:,} records of {foreign.to_path} that are not there"
+            sample = base.execute(
+                f"SELECT {', '.join('r.' + quoted(a) for a in foreign.attrs)} {query} LIMIT 1"
+            ).fetchone()
+            what = (
+                f"{foreign.path}.{', '.join(foreign.attrs)} names {number:,} records of "
+                f"{foreign.to_path} that are not there"
+            )
             yield f"{what}, for example {plain(sample[0])!r}"

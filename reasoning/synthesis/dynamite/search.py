@@ -1,4 +1,6 @@
-"""The loop of Dynamite for one target collection: complete the sketch, run it on the examples, learn from the mistake."""
+"""The loop of Dynamite for one target collection: complete the sketch, run it on the examples,
+learn from the mistake.
+"""
 
 import dataclasses
 import time
@@ -58,7 +60,9 @@ class Task:
 class Search:
     """Goes through the right rules of a task, cheapest first."""
 
-    def __init__(self, task: Task, seed: int, learning: Learning, clock: Clock, statistics: Statistics):
+    def __init__(
+        self, task: Task, seed: int, learning: Learning, clock: Clock, statistics: Statistics
+    ):
         self.task, self.learning, self.clock, self.statistics = task, learning, clock, statistics
         self.encoding = Encoding(task.sketch, seed)
         self.rests: dict[tuple[int, Any], int] = {}
@@ -76,11 +80,14 @@ class Search:
             self.encoding.sat.add([-self.fix] + ([literal] if literal is not None else []))
         self.fixed = bool(clauses)
 
-    def next(self, only: tuple[int, tuple] | None = None, most: int | None = None) -> Candidate | bool | None:
+    def next(
+        self, only: tuple[int, tuple] | None = None, most: int | None = None
+    ) -> Candidate | bool | None:
         """The next right rule, never one that was blocked.
 
         Args:
-          only: (number of an example, a record): the rule must make this record and may miss others, but makes none too many.
+          only: (number of an example, a record): the rule must make this record and may miss
+            others, but makes none too many.
           most: the highest price.
 
         Returns:
@@ -105,11 +112,21 @@ class Search:
         self.encoding.learn(exactly(self.task.sketch, candidate))
 
     def _assumptions(self, only):
-        wanted = [literal for rest, literal in self.rests.items() if only is None or rest[1] is None or rest == only]
-        return wanted + ([self.fix] if self.fixed else []) + ([self.encoding.tied] if self.tied else [])
+        wanted = [
+            literal
+            for rest, literal in self.rests.items()
+            if only is None or rest[1] is None or rest == only
+        ]
+        return (
+            wanted
+            + ([self.fix] if self.fixed else [])
+            + ([self.encoding.tied] if self.tied else [])
+        )
 
     def _relax(self, most) -> bool:
-        """After a failure: allow a higher price, then leave the parent's rule, then products; False: nothing is left to allow."""
+        """After a failure: allow a higher price, then leave the parent's rule, then products;
+        False: nothing is left to allow.
+        """
         core = self.encoding.sat.core
         bounded = set(self.encoding.sat.at_most(self.bound)) & core
         if bounded and (most is None or self.bound < most):
@@ -135,7 +152,9 @@ class Search:
         return True
 
     def _note(self, candidate, wrong, rows):
-        """Remember the candidate that makes nothing too many and misses least, in case time runs out."""
+        """Remember the candidate that makes nothing too many and misses least, in case time runs
+        out.
+        """
         score = len(rows) + 1 if wrong.extra else len(wrong.missing)
         if self.best is None or score < self.best[0]:
             self.best = (score, candidate)
@@ -161,7 +180,11 @@ class Search:
 
 def _missing(sketch, candidate, facts, record):
     """The mistake of not making one record."""
-    return None if any(made == record for made, _ in derivations(sketch, candidate, facts)) else Mistake({}, (record,))
+    return (
+        None
+        if any(made == record for made, _ in derivations(sketch, candidate, facts))
+        else Mistake({}, (record,))
+    )
 
 
 def _islands(sketch: Sketch, candidate: Candidate) -> list[set[int]]:
@@ -172,7 +195,8 @@ def _islands(sketch: Sketch, candidate: Candidate) -> list[set[int]]:
 
 
 def extending(parent: Candidate, old: Sketch, new: Sketch) -> list[Fact] | None:
-    """The demands of a parent's rule in the sketch of a collection inside; None if that sketch has too few copies.
+    """The demands of a parent's rule in the sketch of a collection inside; None if that sketch has
+    too few copies.
 
     Args:
       parent: the rule found for the collection around.
@@ -186,9 +210,14 @@ def extending(parent: Candidate, old: Sketch, new: Sketch) -> list[Fact] | None:
         if len(here) < len(there):
             return None
         to |= dict(zip(there, here, strict=False))
-    move = lambda p: new.of_copy(to[old.positions[p][0]])[old.positions[p][1]]
+
+    def move(p):
+        return new.of_copy(to[old.positions[p][0]])[old.positions[p][1]]
+
     found = [Fact("copy", to[copy]) for copy in sorted(parent.copies)]
-    found += [Fact("equal", move(min(g)), move(p)) for g in parent.classes for p in sorted(g - {min(g)})]
+    found += [
+        Fact("equal", move(min(g)), move(p)) for g in parent.classes for p in sorted(g - {min(g)})
+    ]
     found += [Fact("constant", move(p), value) for p, value in parent.constants]
     return found + [Fact("head", t, move(p)) for t, p in enumerate(parent.head) if p is not None]
 

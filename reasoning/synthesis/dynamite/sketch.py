@@ -1,7 +1,10 @@
-"""Rule sketches: copies of source relations whose arguments are holes, for one flattened target collection.
+"""Rule sketches: copies of source relations whose arguments are holes, for one flattened target
+collection.
 
-Source: arXiv 2003.01331, sketch generation. Where the paper gives a whole nested target one rule, ours has one rule for every
-collection in it, with the records around it in front: sibling collections need no product, and parents without children stay.
+Source: arXiv 2003.01331, sketch generation. Where the paper gives a whole nested target one rule,
+ours has one rule for every
+collection in it, with the records around it in front: sibling collections need no product, and
+parents without children stay.
 """
 
 import functools
@@ -9,7 +12,13 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.dynamite.correspondence import Place, Values, constants, likeness, sources_of
+from reasoning.synthesis.dynamite.correspondence import (
+    Place,
+    Values,
+    constants,
+    likeness,
+    sources_of,
+)
 from reasoning.synthesis.schema import Attr, find
 
 MOST_COPIES = 3
@@ -20,7 +29,9 @@ MOST_BETWEEN = 2
 
 @dataclass(frozen=True)
 class Sketch:
-    """Everything that a rule may be made of. Positions, copies and head columns are numbers into these tuples."""
+    """Everything that a rule may be made of. Positions, copies and head columns are numbers into
+    these tuples.
+    """
 
     path: str
     """The target collection."""
@@ -35,9 +46,13 @@ class Sketch:
     constants: dict[int, tuple[Any, ...]]
     """Values that a position may be compared with."""
     sources: tuple[dict[int, int], ...]
-    """For every head column the positions it may come from, with a cost of 0 or 1 by name; empty: `literals` fills it."""
+    """For every head column the positions it may come from, with a cost of 0 or 1 by name; empty:
+    `literals` fills it.
+    """
     literals: tuple[Any, ...]
-    """For every head column without a source the value that it always has: NULL, or a constant that the user gave."""
+    """For every head column without a source the value that it always has: NULL, or a constant that
+    the user gave.
+    """
 
     def place(self, position: int) -> Place:
         """The column that a position stands for."""
@@ -85,7 +100,8 @@ def make_sketch(
       rows: its flattened records in each example.
       given: constants from the user.
       wide: three copies of every relation in reach instead of as many as the head asks for.
-      partial: the rule makes some of the records only: one value of a head column in a source column is enough.
+      partial: the rule makes some of the records only: one value of a head column in a source
+        column is enough.
 
     Returns:
       The sketch, or the attribute that makes it impossible.
@@ -107,33 +123,52 @@ def make_sketch(
         return missing
     pairs = values.joins
     copies = _copies(values, filled, pairs, wide)
-    positions = tuple((n, p) for n, relation in enumerate(copies) for p in range(_width(values, relation)))
+    positions = tuple(
+        (n, p) for n, relation in enumerate(copies) for p in range(_width(values, relation))
+    )
     place = [(copies[n], p) for n, p in positions]
     partners = {
         (p, q): pairs[place[p], place[q]]
         for q in range(len(positions))
         for p in range(q)
-        if (place[p], place[q]) in pairs and positions[p] != positions[q] and _sensible(values, place, positions, p, q)
+        if (place[p], place[q]) in pairs
+        and positions[p] != positions[q]
+        and _sensible(values, place, positions, p, q)
     }
     options_of = constants(values, given)
-    fixed = {p: tuple(options_of[place[p]]) for p in range(len(positions)) if place[p] in options_of}
-    sources = tuple(_named(values, place, column, options) for column, options in zip(head, filled, strict=True))
+    fixed = {
+        p: tuple(options_of[place[p]]) for p in range(len(positions)) if place[p] in options_of
+    }
+    sources = tuple(
+        _named(values, place, column, options) for column, options in zip(head, filled, strict=True)
+    )
     return Sketch(path, head, copies, positions, partners, fixed, sources, tuple(literals))
 
 
 def _literal(found: set, given: tuple[Any, ...]) -> Any:
-    """The constant from the user that a column always holds; None if it holds something else as well."""
+    """The constant from the user that a column always holds; None if it holds something else as
+    well.
+    """
     if len(found) != 1:
         return None
     (value,) = found
-    alike = lambda c: c == value and isinstance(c, bool) == isinstance(value, bool)
+
+    def alike(c):
+        return c == value and isinstance(c, bool) == isinstance(value, bool)
+
     return value if any(map(alike, given)) else None
 
 
 def _orphan(values, kind, wanted):
-    """A value of the target that no source column of its type holds; if there is none, any value."""
+    """A value of the target that no source column of its type holds; if there is none,
+    any value.
+    """
     held = {
-        v for place, counters in values.by_place.items() if values.type(place) == kind for counter in counters for v in counter
+        v
+        for place, counters in values.by_place.items()
+        if values.type(place) == kind
+        for counter in counters
+        for v in counter
     }
     everything = sorted(set().union(*wanted), key=repr)
     return next((value for value in everything if value not in held), everything[0])
@@ -144,19 +179,31 @@ def _width(values, relation):
 
 
 def _copies(values, filled, pairs, wide) -> tuple[str, ...]:
-    """As many copies of a relation as head columns can come from one of its columns; one or two of those that lie between or beside."""
+    """As many copies of a relation as head columns can come from one of its columns; one or two of
+    those that lie between or beside.
+    """
     need: dict[str, int] = {}
     for relation in {place[0] for options in filled for place in options}:
-        here = [sum((relation, p) in options for options in filled) for p in range(_width(values, relation))]
+        here = [
+            sum((relation, p) in options for options in filled)
+            for p in range(_width(values, relation))
+        ]
         need[relation] = min(MOST_COPIES, max(here))
     links = {(a[0], b[0]) for a, b in pairs}
     named = dict(need)
     for relation in _near(links, set(named), hops=3 if wide else 2):
-        beside = max((count for other, count in named.items() if (relation, other) in links), default=1)
+        beside = max(
+            (count for other, count in named.items() if (relation, other) in links), default=1
+        )
         need.setdefault(relation, min(MOST_BETWEEN, beside))
-    holds = lambda relation: any(any(values.by_place[relation, p]) for p in range(_width(values, relation)))
+
+    def holds(relation):
+        return any(any(values.by_place[relation, p]) for p in range(_width(values, relation)))
+
     found = sorted(filter(holds, need))
-    return tuple(relation for relation in found for _ in range(MOST_COPIES if wide else need[relation]))
+    return tuple(
+        relation for relation in found for _ in range(MOST_COPIES if wide else need[relation])
+    )
 
 
 def _near(links, start, hops):
@@ -176,14 +223,22 @@ def _sensible(values, place, positions, p, q):
     """Not a key with itself in another copy: two copies of one record say no more than one."""
     relation = place[p][0]
     key = find(values.schema, relation).key
-    single = values.name(place[p]) == "__id" or (key == (values.name(place[p]),) and "?" not in relation)
+    single = values.name(place[p]) == "__id" or (
+        key == (values.name(place[p]),) and "?" not in relation
+    )
     same_copy = positions[p][0] == positions[q][0]
-    return not (single and place[p] == place[q]) and not (same_copy and values.type(place[p]).startswith("id:"))
+    return not (single and place[p] == place[q]) and not (
+        same_copy and values.type(place[p]).startswith("id:")
+    )
 
 
 def _named(values, place, column, options):
-    """Positions for a head column; those whose name is about as alike as the best one's cost nothing."""
+    """Positions for a head column; those whose name is about as alike as the best one's cost
+    nothing.
+    """
     path, attr = column
-    alike = {option: likeness(path, attr.name, option[0], values.name(option)) for option in options}
+    alike = {
+        option: likeness(path, attr.name, option[0], values.name(option)) for option in options
+    }
     best = max(alike.values(), default=0.0)
     return {p: int(alike[found] < best - 0.1) for p, found in enumerate(place) if found in alike}

@@ -1,6 +1,7 @@
 """From examples to a program: for every target collection a sketch, and its completion.
 
-Source: Dynamite (arXiv 2003.01331), the algorithm at the top: attribute mapping, sketch generation, sketch completion.
+Source: Dynamite (arXiv 2003.01331), the algorithm at the top: attribute mapping, sketch generation,
+sketch completion.
 """
 
 import dataclasses
@@ -12,7 +13,15 @@ from reasoning.synthesis.dynamite.candidate import Candidate, derivations, to_ru
 from reasoning.synthesis.dynamite.correspondence import Values, source_values
 from reasoning.synthesis.dynamite.encode import ATOM
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.search import LEARNING, Clock, Search, Statistics, Task, as_dict, extending
+from reasoning.synthesis.dynamite.search import (
+    LEARNING,
+    Clock,
+    Search,
+    Statistics,
+    Task,
+    as_dict,
+    extending,
+)
 from reasoning.synthesis.dynamite.sketch import NoSource, Sketch, make_sketch
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.errors import Refusal
@@ -30,7 +39,9 @@ class Unsat:
     path: str
     """The target collection that cannot be made."""
     reason: str
-    """A sentence: which attribute has no source, or which records of the example are in each other's way."""
+    """A sentence: which attribute has no source, or which records of the example are in each
+    other's way.
+    """
     statistics: dict
     """What it took to find out."""
 
@@ -42,7 +53,9 @@ class Timeout:
     path: str
     """The target collection being worked on."""
     best: Program
-    """The rules found for other collections, and for this one the candidate that missed least; not right on the examples."""
+    """The rules found for other collections, and for this one the candidate that missed least; not
+    right on the examples.
+    """
     statistics: dict
     """What was done."""
 
@@ -58,18 +71,23 @@ class Found:
 
 
 def synthesize_mapping(
-    source: Schema, target: Schema, examples: Sequence[tuple[Instance, Instance]], options: Options | None = None
+    source: Schema,
+    target: Schema,
+    examples: Sequence[tuple[Instance, Instance]],
+    options: Options | None = None,
 ) -> Mapping | Unsat | Timeout:
     """Learn a program that maps every source example to its target example.
 
     Args:
       source: the schema of the data as it is.
       target: the schema of the data as it should be.
-      examples: small pairs of instances; more than one only narrows the choice. Those after the first may be fragments.
+      examples: small pairs of instances; more than one only narrows the choice. Those after the
+        first may be fragments.
       options: budget, seed and what may be used; None: the defaults.
 
     Returns:
-      The cheapest mapping (fewest atoms, likeliest joins); or why there is none; or, out of budget, the best so far.
+      The cheapest mapping (fewest atoms, likeliest joins); or why there is none; or, out of budget,
+      the best so far.
 
     Raises:
       Refusal: no example, one that does not fit its schema, or bad options.
@@ -77,7 +95,10 @@ def synthesize_mapping(
     options = options or Options()
     _check(examples, options)
     sources = tuple(to_facts(source, one, "source example") for one, _ in examples)
-    targets = [to_facts(target, other, "target example", loose=n > 0) for n, (_, other) in enumerate(examples)]
+    targets = [
+        to_facts(target, other, "target example", loose=n > 0)
+        for n, (_, other) in enumerate(examples)
+    ]
     wanted = tuple(flatten(target, facts) for facts in targets)
     values = source_values(source, sources)
     clock, statistics, notes = Clock(options.budget), Statistics(), []
@@ -93,12 +114,16 @@ def synthesize_mapping(
         if isinstance(outcome, Unsat):
             return outcome
         if isinstance(outcome, Timeout):
-            return dataclasses.replace(outcome, best=Program(_rules(found, source, target) + outcome.best.rules))
+            return dataclasses.replace(
+                outcome, best=Program(_rules(found, source, target) + outcome.best.rules)
+            )
         found[path] = outcome
         notes += _empty_columns(outcome.sketch)
     program = check_program(simplify(Program(_rules(found, source, target))), source, target)
     _confirm(program, source, target, sources, wanted)
-    return Mapping(source, target, program, tuple(examples), options, as_dict(statistics), tuple(notes))
+    return Mapping(
+        source, target, program, tuple(examples), options, as_dict(statistics), tuple(notes)
+    )
 
 
 @dataclass(frozen=True)
@@ -113,19 +138,28 @@ class _Target:
     values: Values
 
 
-def find_rules(task: _Target, parent: Found | None, options: Options, clock: Clock, statistics: Statistics):
-    """One rule from a narrow sketch; else from a wide one; else several that cover the records together.
+def find_rules(
+    task: _Target, parent: Found | None, options: Options, clock: Clock, statistics: Statistics
+):
+    """One rule from a narrow sketch; else from a wide one; else several that cover the records
+    together.
 
     Returns:
       Found, Unsat or Timeout.
     """
     head, unsat = flat_columns(task.target, task.path), None
-    for wide, rules in ((False, 1), (True, 1)) + ((False, options.max_rules),) * (options.max_rules > 1):
-        sketch = make_sketch(task.values, task.path, head, task.rows, options.constants, wide, partial=rules > 1)
+    for wide, rules in ((False, 1), (True, 1)) + ((False, options.max_rules),) * (
+        options.max_rules > 1
+    ):
+        sketch = make_sketch(
+            task.values, task.path, head, task.rows, options.constants, wide, partial=rules > 1
+        )
         if isinstance(sketch, NoSource):
             unsat = unsat or Unsat(task.path, _no_source(sketch), as_dict(statistics))
             continue
-        search = Search(Task(sketch, task.sources, task.rows), options.seed, options.learning, clock, statistics)  # type: ignore[arg-type]
+        search = Search(
+            Task(sketch, task.sources, task.rows), options.seed, options.learning, clock, statistics
+        )  # type: ignore[arg-type]
         if parent and len(parent.candidates) == 1 and rules == 1:
             search.start_from(extending(parent.candidates[0], parent.sketch, sketch))
         candidates = _cover(search, rules) if rules > 1 else search.next()
@@ -141,7 +175,9 @@ def find_rules(task: _Target, parent: Found | None, options: Options, clock: Clo
 
 
 def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
-    """Rules that make nothing too many and everything together: each is the cheapest that makes the first record left over."""
+    """Rules that make nothing too many and everything together: each is the cheapest that makes the
+    first record left over.
+    """
     found: list[Candidate] = []
     left = {(n, row) for n, rows in enumerate(search.task.rows) for row in rows}
     while left and len(found) < most:
@@ -153,7 +189,7 @@ def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
             (n, row)
             for n, facts in enumerate(search.task.sources)
             for row, _ in derivations(search.task.sketch, candidate, facts)
-        }  # fmt: skip
+        }
         found.append(candidate)
         left -= made
     return False if left else tuple(found)
@@ -162,35 +198,51 @@ def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
 def _no_source(missing: NoSource) -> str:
     value = show_value(missing.example)
     return (
-        f"{missing.path}.{missing.attr} has no source: no source column of its type holds all its values (for example {value}), "
-        f"and values are copied, never computed; a value that is the same in all records may be given: --constants {value}"
+        f"{missing.path}.{missing.attr} has no source: no source column of its type holds all its "
+        f"values (for example {value}), "
+        "and values are copied, never computed; a value that is the same in all records may be "
+        f"given: --constants {value}"
     )
 
 
 def _conflict(task, blamed) -> str:
     names = [attr.name for _, attr in flat_columns(task.target, task.path)]
     rows = sorted((rest for rest in blamed if rest[1] is not None), key=repr)
-    shown = ["(" + ", ".join(f"{k} = {show_value(v)}" for k, v in zip(names, row, strict=True)) + ")" for _, row in rows[:3]]
+    shown = [
+        "(" + ", ".join(f"{k} = {show_value(v)}" for k, v in zip(names, row, strict=True)) + ")"
+        for _, row in rows[:3]
+    ]
     if not shown:
         return f"{task.path}: every rule within reach makes records that the example does not have"
-    return f"{task.path}: no rule makes {' and '.join(shown)} of the example without also making records that it does not have"
+    return (
+        f"{task.path}: no rule makes {' and '.join(shown)} of the example without also making "
+        "records that it does not have"
+    )
 
 
 def _empty_columns(sketch: Sketch) -> list[str]:
     return [
         f"{path}.{attr.name} is NULL throughout the example: it stays NULL"
-        for (path, attr), sources, literal in zip(sketch.head, sketch.sources, sketch.literals, strict=True)
+        for (path, attr), sources, literal in zip(
+            sketch.head, sketch.sources, sketch.literals, strict=True
+        )
         if not sources and literal is None and path == sketch.path
     ]
 
 
 def _rules(found: dict[str, Found], source, target) -> tuple[Rule, ...]:
-    return tuple(to_rule(f.sketch, candidate, target, source) for f in found.values() for candidate in f.candidates)
+    return tuple(
+        to_rule(f.sketch, candidate, target, source)
+        for f in found.values()
+        for candidate in f.candidates
+    )
 
 
 def _check(examples, options):
     if not examples:
-        raise Refusal("there is no example: give at least one pair of a source and a target instance")
+        raise Refusal(
+            "there is no example: give at least one pair of a source and a target instance"
+        )
     if not options.budget > 0:
         raise Refusal(f"the budget is {options.budget} seconds: give more than 0")
     if options.max_rules < 1:
@@ -200,9 +252,14 @@ def _check(examples, options):
 
 
 def _confirm(program, source, target, sources, wanted):
-    """The finished program, run by two engines, must make the examples: what was searched for is what is returned."""
+    """The finished program, run by two engines, must make the examples: what was searched for is
+    what is returned.
+    """
     for facts, flat in zip(sources, wanted, strict=True):
         expected = {path: set(rows) for path, rows in flat.items()}
         for engine in (memory, sqlite):
             made = engine.run(program, source, target, facts)
-            assert made == expected, f"{engine.__name__} disagrees with the example: please report this program:\n{program}"
+            assert made == expected, (
+                f"{engine.__name__} disagrees with the example: please report this "
+                f"program:\n{program}"
+            )

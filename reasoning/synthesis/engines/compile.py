@@ -1,7 +1,8 @@
-"""Datalog as SQL: one SELECT for each head of a rule, built as a sqlglot tree and printed for a dialect.
+"""Datalog as SQL: one SELECT for each head of a rule, built as a sqlglot tree and printed for a
+dialect.
 
-Nested target collections are tables with the values of their ancestors in front (`schema.flat_columns`): no identity is computed, so
-none can collide.
+Nested target collections are tables with the values of their ancestors in front
+(`schema.flat_columns`): no identity is computed, so none can collide.
 """
 
 from collections.abc import Callable
@@ -31,7 +32,9 @@ def table_name(path: str) -> str:
 
 
 def flat_names(schema: Schema, path: str) -> list[str]:
-    """Names of the columns of a flattened target relation: the last part of the path joined to an attribute that is taken twice."""
+    """Names of the columns of a flattened target relation: the last part of the path joined to an
+    attribute that is taken twice.
+    """
     found = flat_columns(schema, path)
     names = [attr.name for _, attr in found]
     return [
@@ -41,7 +44,12 @@ def flat_names(schema: Schema, path: str) -> list[str]:
 
 
 def compile_program(
-    program: Program, source: Schema, target: Schema, dialect: str, table: TableName = table_name, distinct: bool = True
+    program: Program,
+    source: Schema,
+    target: Schema,
+    dialect: str,
+    table: TableName = table_name,
+    distinct: bool = True,
 ) -> dict[str, str]:
     """The SELECT that computes each target relation, flattened.
 
@@ -51,7 +59,8 @@ def compile_program(
       target: every relation of it gets an entry; a relation without rules is selected empty.
       dialect: "sqlite", "duckdb", "postgres" or "spark".
       table: the name of a source relation's table.
-      distinct: False keeps DISTINCT even where a key proves that no row repeats, None of them otherwise.
+      distinct: False keeps DISTINCT even where a key proves that no row repeats, None of them
+        otherwise.
 
     Raises:
       Refusal: sqlglot is not installed.
@@ -73,13 +82,24 @@ def compile_program(
 
 
 def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule, int]]:
-    """The rules, with the number of the head, that make records of a collection, without those that another one of them contains."""
-    found = [(rule, n) for rule in program.rules for n, head in enumerate(rule.heads) if head.relation == path]
+    """The rules, with the number of the head, that make records of a collection, without those that
+    another one of them contains.
+    """
+    found = [
+        (rule, n)
+        for rule in program.rules
+        for n, head in enumerate(rule.heads)
+        if head.relation == path
+    ]
     kept: list[tuple[Rule, int]] = []
     for rule, n in found:
         terms = flat_terms(rule, n, target)
-        if not any(contained(rule, terms, other, flat_terms(other, m, target)) for other, m in kept):
-            kept = [(r, m) for r, m in kept if not contained(r, flat_terms(r, m, target), rule, terms)]
+        if not any(
+            contained(rule, terms, other, flat_terms(other, m, target)) for other, m in kept
+        ):
+            kept = [
+                (r, m) for r, m in kept if not contained(r, flat_terms(r, m, target), rule, terms)
+            ]
             kept.append((rule, n))
     return kept
 
@@ -97,11 +117,15 @@ def flat_terms(rule: Rule, head_number: int, target: Schema) -> list[Term]:
 def _select(exp, rule, head_number, source, target, table):
     body, existing = _split(rule, head_number, target)
     plan = layout(source)
-    sql_types = [SQL_TYPES[attr.type] for _, attr in flat_columns(target, rule.heads[head_number].relation)]
+    sql_types = [
+        SQL_TYPES[attr.type] for _, attr in flat_columns(target, rule.heads[head_number].relation)
+    ]
     places = _places(rule.body, body, plan)
     names = flat_names(target, rule.heads[head_number].relation)
     cells = []
-    for term, name, kind in zip(flat_terms(rule, head_number, target), names, sql_types, strict=True):
+    for term, name, kind in zip(
+        flat_terms(rule, head_number, target), names, sql_types, strict=True
+    ):
         if isinstance(term, Const):
             cell = exp.cast(literal(exp, term.value), kind, dialect="duckdb")
         else:
@@ -111,16 +135,28 @@ def _select(exp, rule, head_number, source, target, table):
     select = _from(exp, select, rule.body, body, places, plan, table)
     for group in existing:
         inner = exp.select(exp.Literal.number(1))
-        inner = _from(exp, inner, rule.body, sorted(group), _places(rule.body, sorted(group), plan), plan, table)
+        inner = _from(
+            exp,
+            inner,
+            rule.body,
+            sorted(group),
+            _places(rule.body, sorted(group), plan),
+            plan,
+            table,
+        )
         select = select.where(exp.Exists(this=inner))
     return select
 
 
 def _split(rule, head_number, target):
-    """Atoms to join, and groups of atoms that share no variable with the head and are only asked to exist."""
+    """Atoms to join, and groups of atoms that share no variable with the head and are only asked to
+    exist.
+    """
     needed = {term for term in flat_terms(rule, head_number, target) if isinstance(term, Var)}
     groups = components(rule.body)
-    joined = [group for group in groups if any(needed & set(rule.body[n].terms) for n in group)] or groups[:1]
+    joined = [
+        group for group in groups if any(needed & set(rule.body[n].terms) for n in group)
+    ] or groups[:1]
     return sorted(set().union(*joined)), [group for group in groups if group not in joined]
 
 
@@ -136,12 +172,17 @@ def _places(all_atoms, body, plan):
 
 def _from(exp, select, atoms, body, places, plan, table):
     for position, n in enumerate(body):
-        name, alias = exp.to_identifier(table(atoms[n].relation), quoted=True), exp.to_identifier(f"a{n}")
+        name, alias = (
+            exp.to_identifier(table(atoms[n].relation), quoted=True),
+            exp.to_identifier(f"a{n}"),
+        )
         aliased = exp.Table(this=name, alias=exp.TableAlias(this=alias))
         select = select.from_(aliased) if position == 0 else select.join(aliased, join_type="cross")
         for term, column in zip(atoms[n].terms, plan[atoms[n].relation], strict=True):
             if isinstance(term, Const):
-                select = select.where(exp.column(column.name, table=f"a{n}").eq(literal(exp, term.value)))
+                select = select.where(
+                    exp.column(column.name, table=f"a{n}").eq(literal(exp, term.value))
+                )
     for found in places.values():
         first = exp.column(found[0][1], table=f"a{found[0][0]}")
         for other, name in found[1:]:
@@ -156,25 +197,39 @@ def literal(exp, value: Any):
     if isinstance(value, bool):
         return exp.true() if value else exp.false()
     if isinstance(value, int | float):
-        return exp.Literal.number(repr(value)) if value >= 0 else exp.Neg(this=exp.Literal.number(repr(-value)))
+        return (
+            exp.Literal.number(repr(value))
+            if value >= 0
+            else exp.Neg(this=exp.Literal.number(repr(-value)))
+        )
     return exp.Literal.string(value.isoformat() if hasattr(value, "isoformat") else str(value))
 
 
 def _nothing(exp, target, path):
     names = flat_names(target, path)
     kinds = [SQL_TYPES[attr.type] for _, attr in flat_columns(target, path)]
-    cells = [exp.alias_(exp.cast(exp.null(), kind, dialect="duckdb"), name) for name, kind in zip(names, kinds, strict=True)]
+    cells = [
+        exp.alias_(exp.cast(exp.null(), kind, dialect="duckdb"), name)
+        for name, kind in zip(names, kinds, strict=True)
+    ]
     return exp.select(*cells).where(exp.false())
 
 
 def repeats_nothing(rule: Rule, head_number: int, source: Schema) -> bool:
-    """Whether declared keys prove that no row comes twice, so that DISTINCT can go: worth about a factor of three on DuckDB.
+    """Whether declared keys prove that no row comes twice, so that DISTINCT can go: worth about a
+    factor of three on DuckDB.
 
-    Proved if the values in the head determine the row of every atom: they hold a key of it, or constants and equalities do,
+    Proved if the values in the head determine the row of every atom: they hold a key of it, or
+      constants and equalities do,
     followed from atom to atom.
     """
-    known = {term for path in ancestors(rule.heads[head_number].relation) for head in rule.heads for term in head.terms if
-             head.relation == path and isinstance(term, Var)}  # fmt: skip
+    known = {
+        term
+        for path in ancestors(rule.heads[head_number].relation)
+        for head in rule.heads
+        for term in head.terms
+        if head.relation == path and isinstance(term, Var)
+    }
     open_atoms = list(rule.body)
     while open_atoms:
         found = next((atom for atom in open_atoms if _determined(atom, known, source)), None)
@@ -192,13 +247,19 @@ def _determined(atom: Atom, known: set[Var], source: Schema) -> bool:
         for column, term in zip(layout(source)[atom.relation], atom.terms, strict=True)
         if isinstance(term, Const) or term in known
     }
-    keys = [(*collection.key, *(("__parent",) if NEST in atom.relation else ()))] if collection.key else []
+    keys = (
+        [(*collection.key, *(("__parent",) if NEST in atom.relation else ()))]
+        if collection.key
+        else []
+    )
     keys += [("__id",)] if collection.children else []
     return any(set(key) <= fixed for key in keys)
 
 
 def uses(program: Program) -> set[tuple[str, int]]:
-    """The source columns, as (relation, position), that decide anything: joined, compared or carried over."""
+    """The source columns, as (relation, position), that decide anything: joined, compared or
+    carried over.
+    """
     found = set()
     for rule in program.rules:
         counts = variables(rule.body) + variables(rule.heads)
@@ -213,4 +274,7 @@ def uses(program: Program) -> set[tuple[str, int]]:
 
 def edges_last(schema: Schema) -> list[str]:
     """Top-level collections in an order in which nodes come before the edges that join them."""
-    return [c.name for c in sorted(schema.collections, key=lambda c: schema.kind == "graph" and is_edge(c))]
+    return [
+        c.name
+        for c in sorted(schema.collections, key=lambda c: schema.kind == "graph" and is_edge(c))
+    ]

@@ -1,4 +1,6 @@
-"""The reference engine: joins in plain Python, slow and easy to check, with the source rows behind every result."""
+"""The reference engine: joins in plain Python, slow and easy to check, with the source rows behind
+every result.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,10 +17,12 @@ Rows = tuple[int, ...]
 def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Rows]]:
     """All ways to make a body true.
 
-    A variable in two places joins by equality and never by NULL, as in SQL; a variable in one place may be NULL.
+    A variable in two places joins by equality and never by NULL, as in SQL; a variable in one place
+    may be NULL.
 
     Yields:
-      The values of the variables, and the facts used. The dictionary is changed by the next step: copy what you keep.
+      The values of the variables, and the facts used. The dictionary is changed by the next step:
+      copy what you keep.
     """
     used = variables(body)
     joining = {var for var, count in used.items() if count > 1}
@@ -51,7 +55,13 @@ def _plan(body, facts) -> list[int]:
     """Atoms in the order of joining: those with bound arguments first, then small relations."""
     order: list[int] = []
     bound: set[Term] = set()
-    cost = lambda n: (-sum(isinstance(t, Const) or t in bound for t in body[n].terms), len(facts.get(body[n].relation, ())))
+
+    def cost(n):
+        return (
+            -sum(isinstance(t, Const) or t in bound for t in body[n].terms),
+            len(facts.get(body[n].relation, ())),
+        )
+
     while len(order) < len(body):
         best = min((n for n in range(len(body)) if n not in order), key=cost)
         order.append(best)
@@ -60,12 +70,16 @@ def _plan(body, facts) -> list[int]:
 
 
 def _indexes(body, order, facts):
-    """For every step, the positions that are bound by then and a hash table of the facts by their values there."""
+    """For every step, the positions that are bound by then and a hash table of the facts by their
+    values there.
+    """
     bound: set[Term] = set()
     found = []
     for number in order:
         atom = body[number]
-        positions = [p for p, term in enumerate(atom.terms) if isinstance(term, Const) or term in bound]
+        positions = [
+            p for p, term in enumerate(atom.terms) if isinstance(term, Const) or term in bound
+        ]
         index: dict[tuple, list] = {}
         for row, fact in enumerate(facts.get(atom.relation, ())):
             index.setdefault(tuple(fact[p] for p in positions), []).append((row, fact))
@@ -79,7 +93,9 @@ def _value(term, binding):
 
 
 def _bind(terms, fact, binding, joining):
-    """Bind the variables to a fact; the new ones, or None (and nothing bound) if it does not fit."""
+    """Bind the variables to a fact; the new ones, or None (and nothing bound) if it does
+    not fit.
+    """
     fresh: list[Var] = []
     for term, value in zip(terms, fact, strict=True):
         if isinstance(term, Wild):
@@ -101,12 +117,20 @@ def _bind(terms, fact, binding, joining):
 
 
 def head_facts(rule: Rule, binding: Binding) -> list[tuple[str, tuple]]:
-    """The facts of all heads under a binding; a connector becomes ("id", relation, values), equal exactly for equal records."""
+    """The facts of all heads under a binding; a connector becomes ("id", relation, values), equal
+    exactly for equal records.
+    """
     values = dict(binding)
     owners = {head.terms[-1]: head.relation for head in rule.heads}
     for connector in rule.connectors:
-        values[connector.var] = ("id", owners[connector.var], *(_value(term, values) for term in connector.terms))
-    return [(head.relation, tuple(_value(term, values) for term in head.terms)) for head in rule.heads]
+        values[connector.var] = (
+            "id",
+            owners[connector.var],
+            *(_value(term, values) for term in connector.terms),
+        )
+    return [
+        (head.relation, tuple(_value(term, values) for term in head.terms)) for head in rule.heads
+    ]
 
 
 def evaluate(program: Program, facts: Facts) -> Facts:
@@ -123,4 +147,6 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
     """The flattened target data: the contract that all engines share."""
     del source
     empty: Facts = {path: [] for path in layout(target)}
-    return {path: set(rows) for path, rows in flatten(target, empty | evaluate(program, facts)).items()}
+    return {
+        path: set(rows) for path, rows in flatten(target, empty | evaluate(program, facts)).items()
+    }

@@ -28,13 +28,18 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
 
 
 def load(base: sqlite3.Connection, schema: Schema, facts: Facts):
-    """Make a table for every relation, columns without affinity so that values stay as they are, and fill it."""
+    """Make a table for every relation, columns without affinity so that values stay as they are,
+    and fill it.
+    """
     for path, columns in layout(schema).items():
         names = ", ".join('"' + column.name.replace('"', '""') + '"' for column in columns)
         name = '"' + table_name(path).replace('"', '""') + '"'
         base.execute(f"CREATE TABLE {name} ({names})")
         marks = ", ".join("?" for _ in columns)
-        base.executemany(f"INSERT INTO {name} VALUES ({marks})", [tuple(map(_in, fact)) for fact in facts.get(path, ())])
+        base.executemany(
+            f"INSERT INTO {name} VALUES ({marks})",
+            [tuple(map(_in, fact)) for fact in facts.get(path, ())],
+        )
 
 
 def _in(value: Any) -> Any:
@@ -48,5 +53,9 @@ def _in(value: Any) -> Any:
 def _out(value: Any, kind: str) -> Any:
     if value is None:
         return None
-    make = {"bool": bool, "date": datetime.date.fromisoformat, "datetime": datetime.datetime.fromisoformat}
+    make = {
+        "bool": bool,
+        "date": datetime.date.fromisoformat,
+        "datetime": datetime.datetime.fromisoformat,
+    }
     return decimal.Decimal(value) if kind == "decimal" else make.get(kind, lambda same: same)(value)

@@ -1,4 +1,6 @@
-"""Migrator (arXiv 1904.05498): a database program rewritten after its schema changed, and checked to do the same."""
+"""Migrator (arXiv 1904.05498): a database program rewritten after its schema changed, and checked
+to do the same.
+"""
 
 from reasoning.synthesis.migrator.check import Comparison
 from reasoning.synthesis.migrator.claims import Checked, Scenario

@@ -10,7 +10,10 @@ from reasoning.synthesis.migrator import commands
 from reasoning.synthesis.migrator.commands import Check, Explain, Synthesize
 
 RUN = {Synthesize: commands.synthesize, Check: commands.run_check, Explain: commands.run_explain}
-DESCRIPTION = "Rewrite a program of named SQL functions after its schema changed, and check that it does the same."
+DESCRIPTION = (
+    "Rewrite a program of named SQL functions after its schema changed, and check that "
+    "it does the same."
+)
 
 
 def parse(arguments: list[str]):
@@ -19,12 +22,18 @@ def parse(arguments: list[str]):
     union = kinds[0] | kinds[1] | kinds[2]
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(
-        union, args=arguments, prog="python -m reasoning.synthesis.migrator", description=DESCRIPTION, config=settings
+        union,
+        args=arguments,
+        prog="python -m reasoning.synthesis.migrator",
+        description=DESCRIPTION,
+        config=settings,
     )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it; the exit code: 0 found, 1 programs differ, 2 bad input, 3 no equivalent program, 4 out of time."""
+    """Do it; the exit code: 0 found, 1 programs differ, 2 bad input, 3 no equivalent program, 4 out
+    of time.
+    """
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         return RUN[type(command)](command)

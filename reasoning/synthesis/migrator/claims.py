@@ -35,7 +35,9 @@ class Scenario:
 
     @property
     def first(self) -> int:
-        """The number before that of the first call, which tells fresh keys apart; those of a start were made before."""
+        """The number before that of the first call, which tells fresh keys apart; those of a start
+        were made before.
+        """
         return 0 if self.start == EMPTY else BEGUN
 
     @property
@@ -63,7 +65,9 @@ class Checked:
     walks: int = 0
     """Longer sequences at random."""
     starts: int = 1
-    """Pairs of databases that sequences began in: the empty ones, and related ones where no function fills a table."""
+    """Pairs of databases that sequences began in: the empty ones, and related ones where no
+    function fills a table.
+    """
     never: tuple[str, ...] = ()
     """Updates that failed on every try, in both programs, so that nothing was seen of them."""
 
@@ -73,9 +77,13 @@ class Checked:
             return f"different after {' -> '.join(self.failure.functions)}"
         if not self.functions:
             return "nothing to compare: all functions are the same on the same tables"
-        more = f"; bound {self.wanted} was begun and not finished" if self.bound < self.wanted else ""
+        more = (
+            f"; bound {self.wanted} was begun and not finished" if self.bound < self.wanted else ""
+        )
         done = f"{self.functions} functions, {self.sequences} states, {self.queries} queries"
         done += f", {self.walks} longer sequences at random" if self.walks else ""
         done += f", from {self.starts} databases" if self.starts > 1 else ""
-        more += f"; every try failed in both programs: {', '.join(self.never)}" if self.never else ""
+        more += (
+            f"; every try failed in both programs: {', '.join(self.never)}" if self.never else ""
+        )
         return f"no difference within bound {self.bound} ({done}; tested values only){more}"

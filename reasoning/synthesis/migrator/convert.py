@@ -1,7 +1,8 @@
-"""From sqlglot's trees to ours: names are resolved, joins are told from conditions, statements over several tables become single ones.
+"""From sqlglot's trees to ours: names are resolved, joins are told from conditions, statements over
+several tables become single ones.
 
-A DELETE or UPDATE over joins becomes one whose rows are chosen by a subquery. Where several tables change at once, the rows are chosen
-before the first change: a snapshot keeps their keys.
+A DELETE or UPDATE over joins becomes one whose rows are chosen by a subquery. Where several tables
+change at once, the rows are chosen before the first change: a snapshot keeps their keys.
 """
 
 from collections.abc import Sequence
@@ -45,8 +46,14 @@ class _Reader(Selects):
     """Reads the statements of one function."""
 
     def statement(self, tree):
-        makers = {"Select": lambda t: [self.select(t)], "Insert": self.insert, "Delete": self.delete, "Update": self.update,
-                  "Create": self.snapshot, "Drop": self.drop}  # fmt: skip
+        makers = {
+            "Select": lambda t: [self.select(t)],
+            "Insert": self.insert,
+            "Delete": self.delete,
+            "Update": self.update,
+            "Create": self.snapshot,
+            "Drop": self.drop,
+        }
         kind = type(tree).__name__
         if kind not in makers:
             raise Outside(f"{kind.upper()} is outside the fragment", tree)
@@ -60,14 +67,21 @@ class _Reader(Selects):
         if not isinstance(tree.expression, exp.Values):
             raise Outside("an INSERT of anything but VALUES is outside the fragment", tree)
         self.only(tree, "this", "expression")  # no OR IGNORE, ON CONFLICT, RETURNING
-        names = list(self.tables[table].types) if whole else [self.known(table, one.name) for one in tree.this.expressions]
+        names = (
+            list(self.tables[table].types)
+            if whole
+            else [self.known(table, one.name) for one in tree.this.expressions]
+        )
         if len(set(names)) < len(names):
             raise Refusal(f"{self.where}: INSERT into {table} names a column twice: remove one")
         made = []
         for row in tree.expression.expressions:
             values = tuple(self.value(one, []) for one in row.expressions)
             if len(values) != len(names):
-                raise Refusal(f"{self.where}: INSERT into {table} names {len(names)} columns and gives {len(values)} values")
+                raise Refusal(
+                    f"{self.where}: INSERT into {table} names {len(names)} columns and gives "
+                    f"{len(values)} values"
+                )
             made.append(Insert(table, tuple(names), values))
         return made
 
@@ -75,22 +89,32 @@ class _Reader(Selects):
         self.only(tree, "this", "using", "where", "tables")  # no LIMIT, RETURNING, WITH
         using = [self.exp.Join(this=one) for one in tree.args.get("using") or []]
         sources, conditions = self.sources(tree.this, using)
-        conditions += [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        conditions += (
+            [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        )
         named = [one.name for one in tree.args.get("tables") or []] or [sources[0].alias]
-        return self.spread(sources, conditions, named, lambda source, where: Delete(source.table, where), tree)
+        return self.spread(
+            sources, conditions, named, lambda source, where: Delete(source.table, where), tree
+        )
 
     def update(self, tree):
         self.only(tree, "this", "from_", "where", "expressions")
         first, more = tree.this, tree.args.get("from_")
-        others = [self.exp.Join(this=more.this), *(more.this.args.get("joins") or [])] if more else []
+        others = (
+            [self.exp.Join(this=more.this), *(more.this.args.get("joins") or [])] if more else []
+        )
         sources, conditions = self.sources(first, others)
-        conditions += [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        conditions += (
+            [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        )
         sets: dict[str, list] = {}
         for one in tree.expressions:
             column = self.column(one.this, sources)
             value = self.value(one.expression, sources)
             if any(isinstance(n, Col) and n.alias != column.alias for n in columns(value)):
-                raise Outside("an UPDATE that takes a value from another table is outside the fragment", tree)
+                raise Outside(
+                    "an UPDATE that takes a value from another table is outside the fragment", tree
+                )
             sets.setdefault(column.alias, []).append((column.name, value))
 
         def make(source, where):
@@ -105,35 +129,61 @@ class _Reader(Selects):
         if missing := [alias for alias in aliases if spelled(alias, by_alias) is None]:
             raise Refusal(f"{self.where}: {missing[0]!r} is none of the joined tables")
         aliases = [spelled(alias, by_alias) for alias in aliases]
-        if kept := [by_alias[alias].table for alias in aliases if by_alias[alias].table in self.snapshots]:
-            raise Outside(f"a change of the temporary table {kept[0]} is outside the fragment", tree)
+        if kept := [
+            by_alias[alias].table for alias in aliases if by_alias[alias].table in self.snapshots
+        ]:
+            raise Outside(
+                f"a change of the temporary table {kept[0]} is outside the fragment", tree
+            )
         joins, rest = split(conditions)
         if len(sources) == 1:
             return [make(sources[0], _renamed(conjunction(rest) if rest else TRUE, sources[0]))]
         keys = {alias: self.tables[by_alias[alias].table].key for alias in aliases}
         if bare := [alias for alias in aliases if not keys[alias]]:
-            raise Outside(f"{by_alias[bare[0]].table} has no primary key to choose joined rows by", tree)
+            raise Outside(
+                f"{by_alias[bare[0]].table} has no primary key to choose joined rows by", tree
+            )
         where = conjunction(rest) if rest else TRUE
-        last = ordered_by({source.table for source in sources}, self.tables.edges)  # rows that refer change first
+        last = ordered_by(
+            {source.table for source in sources}, self.tables.edges
+        )  # rows that refer change first
         aliases = sorted(aliases, key=lambda alias: -last.index(by_alias[alias].table))
-        named = lambda alias, key: f"{alias}_{key}" if len(aliases) > 1 else key
-        outs = tuple(Out(Col(alias, key), named(alias, key)) for alias in aliases for key in keys[alias])
+
+        def named(alias, key):
+            return f"{alias}_{key}" if len(aliases) > 1 else key
+
+        outs = tuple(
+            Out(Col(alias, key), named(alias, key)) for alias in aliases for key in keys[alias]
+        )
         whole = Select(outs, tuple(sources), tuple(joins), where)
         if len(aliases) == 1:
             source = by_alias[aliases[0]]
-            return [make(source, InSelect(tuple(Col(source.table, key) for key in keys[source.alias]), whole))]
+            return [
+                make(
+                    source,
+                    InSelect(tuple(Col(source.table, key) for key in keys[source.alias]), whole),
+                )
+            ]
         name = f"chosen_{len(self.snapshots) + 1}"
         self.snapshots[name] = tuple(out.name for out in outs)
         made = [Snapshot(name, whole)]
         for alias in aliases:
             inner = tuple(Out(Col(name, f"{alias}_{key}"), f"{alias}_{key}") for key in keys[alias])
-            chosen = InSelect(tuple(Col(by_alias[alias].table, key) for key in keys[alias]), Select(inner, (Source(name, name),)))
+            chosen = InSelect(
+                tuple(Col(by_alias[alias].table, key) for key in keys[alias]),
+                Select(inner, (Source(name, name),)),
+            )
             made.append(make(by_alias[alias], chosen))
         return [*made, Drop(name)]
 
     def snapshot(self, tree):
-        if not isinstance(tree.expression, self.exp.Select) or not tree.find(self.exp.TemporaryProperty):
-            raise Outside("CREATE of anything but a temporary table from a SELECT is outside the fragment", tree)
+        if not isinstance(tree.expression, self.exp.Select) or not tree.find(
+            self.exp.TemporaryProperty
+        ):
+            raise Outside(
+                "CREATE of anything but a temporary table from a SELECT is outside the fragment",
+                tree,
+            )
         select = self.select(tree.expression)
         self.snapshots[tree.this.name] = tuple(out.name for out in select.outs)
         return [Snapshot(tree.this.name, select)]
@@ -141,10 +191,17 @@ class _Reader(Selects):
     def drop(self, tree):
         name = tree.this.name if tree.this else tree.args["tables"][0].name
         if name not in self.snapshots:
-            raise Outside("DROP of anything but a temporary table of the same function is outside the fragment", tree)
+            raise Outside(
+                "DROP of anything but a temporary table of the same function is outside the "
+                "fragment",
+                tree,
+            )
         return [Drop(name)]
 
 
 def _renamed(tree, source):
     """Columns of a table by its alias, put under its own name."""
-    return change(tree, lambda column: Col(source.table, column.name) if column.alias == source.alias else column)
+    return change(
+        tree,
+        lambda column: Col(source.table, column.name) if column.alias == source.alias else column,
+    )

@@ -1,8 +1,10 @@
 """Which target columns hold a source column's values: correspondences, best first.
 
-Source: Migrator (arXiv 1904.05498), value correspondences by weighted MaxSAT over names and types. Ours: a k-best search over the rankings
-of single columns, which is exact for the same weights; two columns that want one place are the only thing that ties columns together.
-`maxsat.py` has the solver, for problems with so many conflicts that the search does not get through them.
+Source: Migrator (arXiv 1904.05498), value correspondences by weighted MaxSAT over names and types.
+Ours: a k-best search over the rankings
+of single columns, which is exact for the same weights; two columns that want one place are the only
+thing that ties columns together. `maxsat.py` has the solver, for problems with so many conflicts
+that the search does not get through them.
 """
 
 import heapq
@@ -15,7 +17,9 @@ from reasoning.synthesis.migrator.tables import Place, Tables
 NOWHERE, REFERRED = ("", ""), ("", "referred")
 """Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
 WORTH_NOWHERE, WORTH_REFERRED = 45, 50
-"""Our choice: a column with a less likely place than this is dropped first, or found through its reference."""
+"""Our choice: a column with a less likely place than this is dropped first, or found through its
+reference.
+"""
 COPY = 90
 """How likely a second place must be."""
 MOST_CANDIDATES = 10
@@ -56,32 +60,63 @@ class Problem:
 
 def same_tables(source: Tables, target: Tables) -> frozenset[str]:
     """Tables with the same columns, types and keys in both schemas."""
-    alike = lambda a, b: (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
-    return frozenset(name for name, table in source.by_name.items() if name in target and alike(table, target[name]))
+
+    def alike(a, b):
+        return (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
+
+    return frozenset(
+        name
+        for name, table in source.by_name.items()
+        if name in target and alike(table, target[name])
+    )
 
 
 def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> Problem:
     """Rank the places of every column of a table that changed."""
     same = same_tables(source, target)
-    places = [(name, column) for name, table in target.by_name.items() if name not in same for column in table.types]
-    columns = tuple((name, c) for name, table in source.by_name.items() if name not in same for c in table.types)
+    places = [
+        (name, column)
+        for name, table in target.by_name.items()
+        if name not in same
+        for column in table.types
+    ]
+    columns = tuple(
+        (name, c) for name, table in source.by_name.items() if name not in same for c in table.types
+    )
     ranked = tuple(_rank(source, target, column, places, column in required) for column in columns)
     return Problem(source, target, columns, ranked, required, same)
 
 
 def _rank(source, target, column, places, required):
-    """Our choice: a column that has the same table, name and type in both schemas is nobody else's place.
+    """Our choice: a column that has the same table, name and type in both schemas is nobody else's
+    place.
 
-    A column that nobody reads may have no place; if it refers to a key, it may take one that refers, too, however that is called.
+    A column that nobody reads may have no place; if it refers to a key, it may take one that
+    refers, too, however that is called.
     """
-    stays = lambda place: place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
-    scores = [(score(source, target, column, place), place) for place in places
-              if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))]  # fmt: skip
+
+    def stays(place):
+        return place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
+
+    scores = [
+        (score(source, target, column, place), place)
+        for place in places
+        if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
+    ]
     if _reference(source, column):
         scores.append((WORTH_REFERRED, REFERRED))
     if not required:
-        refers = lambda place: bool(_reference(source, column)) and bool(place[0]) and bool(_reference(target, place))
-        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [(WORTH_NOWHERE, NOWHERE)]
+
+        def refers(place):
+            return (
+                bool(_reference(source, column))
+                and bool(place[0])
+                and bool(_reference(target, place))
+            )
+
+        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [
+            (WORTH_NOWHERE, NOWHERE)
+        ]
     return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
 
 
@@ -93,8 +128,11 @@ def _reference(source, column) -> Place | None:
     return None
 
 
-def correspondences(problem: Problem, in_time: Callable[[], bool] = lambda: True) -> Iterator[Correspondence]:
-    """All correspondences, likeliest first; each with copies into columns that nothing else fills, then without.
+def correspondences(
+    problem: Problem, in_time: Callable[[], bool] = lambda: True
+) -> Iterator[Correspondence]:
+    """All correspondences, likeliest first; each with copies into columns that nothing else fills,
+    then without.
 
     Args:
       problem: rankings.
@@ -131,8 +169,9 @@ def _all(problem):
 def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | None]:
     """(loss, a place for every column) without two columns in one place, likeliest first.
 
-    A step goes one place down the ranking of one column; where two columns want the same place, one of these two must step. None at
-    the end says that MOST_POPS assignments have been looked at and more are left.
+    A step goes one place down the ranking of one column; where two columns want the same place, one
+    of these two must step. None at the end says that MOST_POPS assignments have been looked at and
+    more are left.
     """
     if not all(problem.ranked):
         return
@@ -152,7 +191,9 @@ def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | No
                 following = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
                 if following not in seen:
                     seen.add(following)
-                    heapq.heappush(queue, (loss + losses[n][ranks[n] + 1] - losses[n][ranks[n]], following))
+                    heapq.heappush(
+                        queue, (loss + losses[n][ranks[n] + 1] - losses[n][ranks[n]], following)
+                    )
     yield None
 
 
@@ -169,15 +210,24 @@ def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspon
     images: dict[Place, tuple[Place, ...]] = {
         (name, c): ((name, c),) for name in problem.same for c in problem.source[name].types
     }
-    images |= {column: (place,) if place[0] else () for column, place in zip(problem.columns, places, strict=True)}
-    referred = frozenset(column for column, place in zip(problem.columns, places, strict=True) if place == REFERRED)
+    images |= {
+        column: (place,) if place[0] else ()
+        for column, place in zip(problem.columns, places, strict=True)
+    }
+    referred = frozenset(
+        column for column, place in zip(problem.columns, places, strict=True) if place == REFERRED
+    )
     for column in sorted(referred):
         seen, at = {column}, column
         while at in referred and (there := _reference(problem.source, at)) and there not in seen:
             at = there
             seen.add(at)
         if at not in referred:
-            fitting = [place for place in images.get(at, ()) if problem.target.type_of(place) == problem.source.type_of(column)]
+            fitting = [
+                place
+                for place in images.get(at, ())
+                if problem.target.type_of(place) == problem.source.type_of(column)
+            ]
             images[column] = tuple(fitting)
     if any(not images[column] for column in problem.required if column in images):
         return None
@@ -185,9 +235,11 @@ def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspon
 
 
 def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
-    """The same with second places: target columns that nothing fills and that are called like a source column.
+    """The same with second places: target columns that nothing fills and that are called like a
+    source column.
 
-    A column that a declared reference fills anyway is none. Returns `found` itself if there are none.
+    A column that a declared reference fills anyway is none. Returns `found` itself if there are
+    none.
     """
     source, target = problem.source, problem.target
     filled = {place for places in found.images.values() for place in places}
@@ -195,7 +247,9 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
     for name, table in target.by_name.items():
         if name in problem.same:
             continue
-        referring = {column for edge in target.edges if edge.table == name for column in edge.columns}
+        referring = {
+            column for edge in target.edges if edge.table == name for column in edge.columns
+        }
         for column, kind in table.types.items():
             if (name, column) in filled or column in referring:
                 continue
@@ -205,13 +259,17 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
                 if source.type_of(place) == kind and images[place]
             ]
             best = max(alike, default=(0, NOWHERE), key=lambda one: (one[0], one[1]))
-            if best[0] >= COPY and not (column in table.key and best[1][1] not in source[best[1][0]].key):
+            if best[0] >= COPY and not (
+                column in table.key and best[1][1] not in source[best[1][0]].key
+            ):
                 images[best[1]] = (*images[best[1]], (name, column))
     return found if images == found.images else Correspondence(images, found.referred, found.loss)
 
 
 def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
-    """A sentence on a column that is read and for which no place is left; None if all that are read have places together."""
+    """A sentence on a column that is read and for which no place is left; None if all that are read
+    have places together.
+    """
     takers: dict[Place, int] = {}
 
     def seat(n, seen):
@@ -228,9 +286,15 @@ def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
     for n, column in enumerate(problem.columns):
         if column in problem.required and not seat(n, set()):
             kind = problem.source.type_of(column)
-            twins = [(t.name, c) for t in problem.target.by_name.values() for c in t.types if likeness(c, column[1]) > 0.8]
+            twins = [
+                (t.name, c)
+                for t in problem.target.by_name.values()
+                for c in t.types
+                if likeness(c, column[1]) > 0.8
+            ]
             also = f" ({'.'.join(twins[0])} is {problem.target.type_of(twins[0])})" if twins else ""
             return (
-                f"{readers[column]} reads {'.'.join(column)}, and the new schema has no column of type {kind} left for it{also}"
+                f"{readers[column]} reads {'.'.join(column)}, and the new schema has no column "
+                f"of type {kind} left for it{also}"
             )
     return None

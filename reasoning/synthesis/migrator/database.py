@@ -1,6 +1,8 @@
-"""Small databases in SQLite on which programs are run: calls that change everything or nothing, and a way back.
+"""Small databases in SQLite on which programs are run: calls that change everything or nothing, and
+a way back.
 
-Our choice: a call is a transaction. Primary keys and NOT NULL hold at once, references at the end of the call; a call that breaks one
+Our choice: a call is a transaction. Primary keys and NOT NULL hold at once, references at the end
+of the call; a call that breaks one
 fails and changes nothing.
 """
 
@@ -47,14 +49,23 @@ def compile_function(function: Function, tables: Tables) -> Compiled:
         names = tuple(dict.fromkeys(n.name for n in nodes(statement) if isinstance(n, Param)))
         numbers = tuple(dict.fromkeys(n.number for n in nodes(statement) if isinstance(n, Fresh)))
         steps.append((show_statement(statement, "sqlite", running=True), names, numbers))
-    written = frozenset().union(*map(writes, function.statements)) if function.statements else frozenset()
+    written = (
+        frozenset().union(*map(writes, function.statements)) if function.statements else frozenset()
+    )
     return Compiled(function, tuple(steps), kinds, written)
 
 
 def _stored(statement):
     if isinstance(statement, Insert):
-        return [(statement.table, c, v) for c, v in zip(statement.columns, statement.values, strict=True)]
-    return [(statement.table, c, v) for c, v in statement.sets] if isinstance(statement, Update) else []
+        return [
+            (statement.table, c, v)
+            for c, v in zip(statement.columns, statement.values, strict=True)
+        ]
+    return (
+        [(statement.table, c, v) for c, v in statement.sets]
+        if isinstance(statement, Update)
+        else []
+    )
 
 
 def fresh_value(kind: str, call: int, number: int) -> Any:
@@ -63,7 +74,9 @@ def fresh_value(kind: str, call: int, number: int) -> Any:
 
 
 class Broken(Exception):
-    """A call failed and changed nothing: a key was there already, a value was missing, or a reference led nowhere."""
+    """A call failed and changed nothing: a key was there already, a value was missing, or a
+    reference led nowhere.
+    """
 
 
 class Database:
@@ -93,7 +106,9 @@ class Database:
         self.base.execute(f"RELEASE s{self.depth}")
         self.depth -= 1
 
-    def call(self, compiled: Compiled, arguments: dict[str, Any], number: int) -> list[tuple] | None:
+    def call(
+        self, compiled: Compiled, arguments: dict[str, Any], number: int
+    ) -> list[tuple] | None:
         """Run a function; the rows of a query, None of an update.
 
         Raises:
@@ -109,7 +124,10 @@ class Database:
         try:
             for sql, names, numbers in compiled.steps:
                 values = {name: arguments[name] for name in names}
-                values |= {f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n) for n in numbers}
+                values |= {
+                    f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n)
+                    for n in numbers
+                }
                 self.base.execute(sql, values)
             if (check := self._check(compiled.writes)) and self.base.execute(check).fetchone():
                 raise Broken(NOWHERE)
@@ -125,7 +143,9 @@ class Database:
     def _check(self, written: frozenset[str]) -> str:
         """A query for a reference that leads nowhere, after a change of these tables."""
         if written not in self.checks:
-            self.checks[written] = " UNION ALL ".join(_dangling(e) for e in self.edges if {e.table, e.to} & written)
+            self.checks[written] = " UNION ALL ".join(
+                _dangling(e) for e in self.edges if {e.table, e.to} & written
+            )
         return self.checks[written]
 
     def changes(self) -> int:
@@ -134,10 +154,15 @@ class Database:
 
     def rows(self, names: Iterable[str] | None = None) -> dict[str, list[tuple]]:
         """All rows of some tables."""
-        return {name: self.base.execute(f"SELECT * FROM {name_of(name)}").fetchall() for name in names or self.names}
+        return {
+            name: self.base.execute(f"SELECT * FROM {name_of(name)}").fetchall()
+            for name in names or self.names
+        }
 
     def load(self, rows: dict[str, Sequence[tuple]]):
-        """Make these the only rows. Raises Broken if they break a constraint; the rows are then undefined."""
+        """Make these the only rows. Raises Broken if they break a constraint; the rows are then
+        undefined.
+        """
         try:
             for name in self.names:
                 self.base.execute(f"DELETE FROM {name_of(name)}")
@@ -152,13 +177,20 @@ class Database:
 
 def _dangling(edge: Edge) -> str:
     table, to = name_of(edge.table), name_of(edge.to)
-    same = " AND ".join(f"p.{name_of(b)} = c.{name_of(a)}" for a, b in zip(edge.columns, edge.to_columns, strict=True))
+    same = " AND ".join(
+        f"p.{name_of(b)} = c.{name_of(a)}"
+        for a, b in zip(edge.columns, edge.to_columns, strict=True)
+    )
     given = " AND ".join(f"c.{name_of(a)} IS NOT NULL" for a in edge.columns)
-    return f"SELECT 1 FROM {table} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {to} p WHERE {same})"
+    return (
+        f"SELECT 1 FROM {table} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {to} p WHERE {same})"
+    )
 
 
 def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str:
-    """A table without affinities, so that values stay as they are; with keys, NOT NULL, defaults, and references to some tables."""
+    """A table without affinities, so that values stay as they are; with keys, NOT NULL, defaults,
+    and references to some tables.
+    """
     table, cells = tables[name], []
     for column in table.types:
         words = [name_of(column)]
@@ -168,7 +200,16 @@ def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str
     key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
     key += "".join(f", UNIQUE ({', '.join(map(name_of, columns))})" for columns in table.unique)
     for edge in tables.edges:
-        if edge.table == name and edge.to in referred and edge.to_columns in (tables[edge.to].key, *tables[edge.to].unique):
-            mine, there = (", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns))
-            key += f", FOREIGN KEY ({mine}) REFERENCES {name_of(edge.to)} ({there}) DEFERRABLE INITIALLY DEFERRED"
+        if (
+            edge.table == name
+            and edge.to in referred
+            and edge.to_columns in (tables[edge.to].key, *tables[edge.to].unique)
+        ):
+            mine, there = (
+                ", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns)
+            )
+            key += (
+                f", FOREIGN KEY ({mine}) REFERENCES {name_of(edge.to)} ({there}) DEFERRABLE "
+                "INITIALLY DEFERRED"
+            )
     return f"CREATE TABLE {name_of(name)} ({', '.join(cells)}{key})"

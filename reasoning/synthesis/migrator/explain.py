@@ -10,7 +10,12 @@ UNLIKELY = 60
 
 def explain(found: Refactoring) -> str:
     """Where every column goes, how every table is filled, which functions change."""
-    return "\n".join([*columns_in_words(found), "", *tables_in_words(found), "", *functions_in_words(found)]) + "\n"
+    return (
+        "\n".join(
+            [*columns_in_words(found), "", *tables_in_words(found), "", *functions_in_words(found)]
+        )
+        + "\n"
+    )
 
 
 def columns_in_words(found: Refactoring) -> list[str]:
@@ -18,17 +23,36 @@ def columns_in_words(found: Refactoring) -> list[str]:
     lines = ["Columns:"]
     for column in found.correspondence.images:
         places = [
-            (name, c) for name, rule in found.mapping.rules.items() for c, cell in rule.cells.items() if cell == Copy(*column)
+            (name, c)
+            for name, rule in found.mapping.rules.items()
+            for c, cell in rule.cells.items()
+            if cell == Copy(*column)
         ]
         if places == [column]:
             continue
         where = ", ".join(".".join(place) for place in places) or "dropped: nothing reads it"
-        doubt = [p for p in found.correspondence.images[column][:1] if column not in found.correspondence.referred
-                 and score(found.source, found.target, column, p) < UNLIKELY]  # fmt: skip
-        lines.append(f"  {'.'.join(column)} -> {where}" + ("  (the names do not say so: please look)" if doubt else ""))
+        doubt = [
+            p
+            for p in found.correspondence.images[column][:1]
+            if column not in found.correspondence.referred
+            and score(found.source, found.target, column, p) < UNLIKELY
+        ]
+        lines.append(
+            f"  {'.'.join(column)} -> {where}"
+            + ("  (the names do not say so: please look)" if doubt else "")
+        )
     filled = {(name, c) for name, rule in found.mapping.rules.items() for c in rule.cells}
-    new = [f"{t.name}.{c}" for t in found.target.by_name.values() for c in t.types if (t.name, c) not in filled]
-    return lines + ([f"  filled by nothing: {', '.join(new)}"] if new else []) + (["  all stay"] if len(lines) == 1 else [])
+    new = [
+        f"{t.name}.{c}"
+        for t in found.target.by_name.values()
+        for c in t.types
+        if (t.name, c) not in filled
+    ]
+    return (
+        lines
+        + ([f"  filled by nothing: {', '.join(new)}"] if new else [])
+        + (["  all stay"] if len(lines) == 1 else [])
+    )
 
 
 def tables_in_words(found: Refactoring) -> list[str]:
@@ -54,6 +78,8 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
             continue
         joined_ = [table for table in rule.body if table != rule.anchor]
         made = [column for column, cell in rule.cells.items() if isinstance(cell, Made)]
-        found[name] = f"one row for each of {rule.anchor}" + (f", joined with {', '.join(joined_)}" if joined_ else "")
+        found[name] = f"one row for each of {rule.anchor}" + (
+            f", joined with {', '.join(joined_)}" if joined_ else ""
+        )
         found[name] += f"; {', '.join(made)} made for it" if made else ""
     return found

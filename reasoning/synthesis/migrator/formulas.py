@@ -1,7 +1,8 @@
 """Selects, conditions and values over symbolic rows, as formulas of Z3.
 
-Every value is a pair (is NULL, integer); texts and other types are integers without order, so that formulas speak of equality. A
-row may be absent. NULL behaves as in SQL: a comparison with it holds neither way.
+Every value is a pair (is NULL, integer); texts and other types are integers without order, so that
+formulas speak of equality. A row may be absent. NULL behaves as in SQL: a comparison with it holds
+neither way.
 """
 
 from dataclasses import dataclass
@@ -69,20 +70,27 @@ State = dict[str, list[Row]]
 
 
 class Formulas:
-    """What selects give in some state of the tables of one schema; `scope` holds arguments, fresh keys and that state."""
+    """What selects give in some state of the tables of one schema; `scope` holds arguments, fresh
+    keys and that state.
+    """
 
     def __init__(self, tables: Tables, codes: dict[Any, int]):
         self.z3, self.tables, self.codes = need("z3"), tables, codes
 
     def literal(self, value) -> Cell:
-        """A constant; texts are numbered as they come, negatively, so that they are like no parameter by chance."""
+        """A constant; texts are numbered as they come, negatively, so that they are like no
+        parameter by chance.
+        """
         if value is None:
             return Cell(self.z3.BoolVal(True), self.z3.IntVal(0))
         if isinstance(value, float):
             raise Beyond("fractions")
         if isinstance(value, bool | int):
             return Cell(self.z3.BoolVal(False), self.z3.IntVal(int(value)))
-        return Cell(self.z3.BoolVal(False), self.z3.IntVal(self.codes.setdefault(value, -1000 - len(self.codes))))
+        return Cell(
+            self.z3.BoolVal(False),
+            self.z3.IntVal(self.codes.setdefault(value, -1000 - len(self.codes))),
+        )
 
     def rows(self, select: Select) -> list[Row]:
         """The rows of a select, absent ones included."""
@@ -102,14 +110,25 @@ class Formulas:
                 raise Beyond("joins of so many rows")
         made = []
         for there, bound in found:
-            tied = [self.compare("=", self.value(a, bound), self.value(b, bound)).yes for a, b in select.joins]
+            tied = [
+                self.compare("=", self.value(a, bound), self.value(b, bound)).yes
+                for a, b in select.joins
+            ]
             holds = z3.simplify(z3.And(there, *tied, self.pred(select.where, bound).yes))
             if not z3.is_false(holds):
-                made.append(Row(holds, {str(n): self.value(out.value, bound) for n, out in enumerate(select.outs)}))
+                made.append(
+                    Row(
+                        holds,
+                        {str(n): self.value(out.value, bound) for n, out in enumerate(select.outs)},
+                    )
+                )
         if not select.distinct:
             return made
         return [
-            Row(z3.And(row.there, *(z3.Not(z3.And(e.there, self.same(row, e))) for e in made[:n])), row.cells)
+            Row(
+                z3.And(row.there, *(z3.Not(z3.And(e.there, self.same(row, e))) for e in made[:n])),
+                row.cells,
+            )
             for n, row in enumerate(made)
         ]
 
@@ -117,7 +136,9 @@ class Formulas:
         """A formula that says that two rows hold the same, NULL equal to NULL."""
         z3 = self.z3
         pairs = zip(one.cells.values(), other.cells.values(), strict=True)
-        return z3.And(*(z3.And(a.null == b.null, z3.Or(a.null, a.value == b.value)) for a, b in pairs))
+        return z3.And(
+            *(z3.And(a.null == b.null, z3.Or(a.null, a.value == b.value)) for a, b in pairs)
+        )
 
     def pred(self, tree, bound) -> Truth:
         z3 = self.z3
@@ -149,13 +170,22 @@ class Formulas:
     def _one_of(self, left, row: Row) -> Truth:
         z3 = self.z3
         parts = [self.compare("=", a, b) for a, b in zip(left, row.cells.values(), strict=True)]
-        return Truth(z3.And(row.there, *(p.yes for p in parts)), z3.Or(z3.Not(row.there), *(p.no for p in parts)))
+        return Truth(
+            z3.And(row.there, *(p.yes for p in parts)),
+            z3.Or(z3.Not(row.there), *(p.no for p in parts)),
+        )
 
     def compare(self, op, left: Cell, right: Cell) -> Truth:
         z3 = self.z3
         known = z3.And(z3.Not(left.null), z3.Not(right.null))
-        made = {"=": lambda a, b: a == b, "<>": lambda a, b: a != b, "<": lambda a, b: a < b, "<=": lambda a, b: a <= b,
-                ">": lambda a, b: a > b, ">=": lambda a, b: a >= b}  # fmt: skip
+        made = {
+            "=": lambda a, b: a == b,
+            "<>": lambda a, b: a != b,
+            "<": lambda a, b: a < b,
+            "<=": lambda a, b: a <= b,
+            ">": lambda a, b: a > b,
+            ">=": lambda a, b: a >= b,
+        }
         if op not in made:
             raise Beyond(op)
         holds = made[op](left.value, right.value)
@@ -185,5 +215,7 @@ class Formulas:
         z3, found = self.z3, self.literal(None)
         for row in reversed(rows):
             cell = row.cells["0"]
-            found = Cell(z3.If(row.there, cell.null, found.null), z3.If(row.there, cell.value, found.value))
+            found = Cell(
+                z3.If(row.there, cell.null, found.null), z3.If(row.there, cell.value, found.value)
+            )
         return found

@@ -13,7 +13,9 @@ ROUNDS = 4
 
 
 def query_of(rule: Rule, mapping: DataMapping) -> str:
-    """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond all other values."""
+    """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond
+    all other values.
+    """
     cells = []
     for column, cell in rule.cells.items():
         if isinstance(cell, Copy):
@@ -29,14 +31,22 @@ def query_of(rule: Rule, mapping: DataMapping) -> str:
 
 
 def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:
-    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay; `shown` is what a table is called."""
-    called = lambda table: name_of(shown(table), dialect)
+    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay; `shown`
+    is what a table is called.
+    """
+
+    def called(table):
+        return name_of(shown(table), dialect)
+
     text, done, left = called(rule.anchor), {rule.anchor}, set(rule.tree)
     while left:
         edge = min(e for e in left if (e.table in done) != (e.to in done))
         left.discard(edge)
         new = edge.to if edge.table in done else edge.table
-        column = lambda place: f"{called(place[0])}.{name_of(place[1], dialect)}"
+
+        def column(place):
+            return f"{called(place[0])}.{name_of(place[1], dialect)}"
+
         on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in condition(edge))
         text += f" LEFT JOIN {called(new)} ON {on}"
         done.add(new)
@@ -44,19 +54,28 @@ def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = st
 
 
 def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple:
-    """The same for databases that are equal up to the names of invented keys (and, by chance, for few that are not).
+    """The same for databases that are equal up to the names of invented keys (and, by chance, for
+    few that are not).
 
-    Invented keys are coloured by the rows around them, round after round, as Weisfeiler and Leman colour graphs.
+    Invented keys are coloured by the rows around them, round after round, as Weisfeiler and Leman
+    colour graphs.
     """
     colours: dict[Any, int] = {}
     made = {name: owners(mapping, name) for name in rows}
     if not any(made.values()):
-        return tuple((name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name])
+        return tuple(
+            (name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name]
+        )
 
     def coloured(name, row):
         return (
             name,
-            *(("key", colours.get((made[name][n], v), 0)) if n in made[name] and v is not None else v for n, v in enumerate(row)),
+            *(
+                ("key", colours.get((made[name][n], v), 0))
+                if n in made[name] and v is not None
+                else v
+                for n, v in enumerate(row)
+            ),
         )
 
     for _ in range(ROUNDS):
@@ -67,23 +86,34 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
                 for n in made[name]:
                     around.setdefault((made[name][n], row[n]), []).append((name, n, shown))
         colours = {value: hash(frozenset(Counter(seen).items())) for value, seen in around.items()}
-    return (frozenset(Counter(coloured(name, row) for name, found in rows.items() for row in found).items()),)
+    return (
+        frozenset(
+            Counter(coloured(name, row) for name, found in rows.items() for row in found).items()
+        ),
+    )
 
 
 def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
-    """The positions of invented keys in a target table, and the column that each was invented for."""
+    """The positions of invented keys in a target table, and the column that each was
+    invented for.
+    """
     cells = mapping.rules[table].cells if table in mapping.rules else {}
     return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
 
 
 def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> bool:
-    """Whether two results agree: as multisets, and, where columns put out decide the order, in these columns' order.
+    """Whether two results agree: as multisets, and, where columns put out decide the order, in
+    these columns' order.
 
-    Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and the ordered columns are compared.
+    Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and
+      the ordered columns are compared.
     """
     names = {out.value: n for n, out in enumerate(select.outs)}
     keys = [names[column] for column, _ in select.order if column in names]
-    ordered = lambda rows: [tuple(row[n] for n in keys) for row in rows]
+
+    def ordered(rows):
+        return [tuple(row[n] for n in keys) for row in rows]
+
     if len(one) != len(other) or (keys and ordered(one) != ordered(other)):
         return False
     return select.limit is not None or Counter(one) == Counter(other)

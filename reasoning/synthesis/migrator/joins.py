@@ -1,6 +1,7 @@
 """Join candidates: the smallest trees of references that connect given tables.
 
-Source: Migrator (arXiv 1904.05498), joins of the target by Steiner trees. Ours: several references between two tables, references of
+Source: Migrator (arXiv 1904.05498), joins of the target by Steiner trees. Ours: several references
+between two tables, references of
 several columns, trees in order of their size, a limit on their number instead of one on the tables.
 """
 
@@ -18,12 +19,16 @@ MOST_STEPS = 4_000
 Tree = frozenset[Edge]
 
 
-def steiner_trees(terminals: Iterable[str], edges: Iterable[Edge], prefer: frozenset[Edge] = frozenset()) -> Iterator[Tree]:
-    """Trees that connect all terminals and end in none but terminals, smallest first, each table at most once.
+def steiner_trees(
+    terminals: Iterable[str], edges: Iterable[Edge], prefer: frozenset[Edge] = frozenset()
+) -> Iterator[Tree]:
+    """Trees that connect all terminals and end in none but terminals, smallest first, each table at
+    most once.
 
     Args:
       terminals: tables.
-      edges: references that may be followed, in either direction; those from a table to itself are passed over.
+      edges: references that may be followed, in either direction; those from a table to itself are
+        passed over.
       prefer: among trees of one size, those with more of these come first.
 
     Yields:
@@ -48,17 +53,24 @@ def steiner_trees(terminals: Iterable[str], edges: Iterable[Edge], prefer: froze
             state = (both, tree | {edge})
             if len(both) > len(tables) and state not in seen:
                 seen.add(state)
-                heapq.heappush(queue, (cost(state[1], prefer) + 0.5 * len(goal - both), next(counter), *state))
+                heapq.heappush(
+                    queue, (cost(state[1], prefer) + 0.5 * len(goal - both), next(counter), *state)
+                )
 
 
 def _useful(goal: frozenset[str], edges: Iterable[Edge]) -> dict[str, list[Edge]]:
-    """The references of each table, without tables that no path between terminals can lead through: dead ends, again and again."""
+    """The references of each table, without tables that no path between terminals can lead through:
+    dead ends, again and again.
+    """
     around: dict[str, list[Edge]] = {}
     for edge in edges:
         if edge.table != edge.to:
             around.setdefault(edge.table, []).append(edge)
             around.setdefault(edge.to, []).append(edge)
-    ends = lambda table: {edge.to if edge.table == table else edge.table for edge in around[table]}
+
+    def ends(table):
+        return {edge.to if edge.table == table else edge.table for edge in around[table]}
+
     while dead := [table for table in around if table not in goal and len(ends(table)) < 2]:
         for table in dead:
             for edge in around.pop(table):
@@ -89,11 +101,17 @@ def tables_of(tree: Tree, start: Iterable[str]) -> list[str]:
 
 
 def branches(tree: Tree, root: str) -> list[tuple[Edge, Tree, frozenset[str]]]:
-    """What a tree falls into without its root: for each edge there, the edges and the tables behind it."""
+    """What a tree falls into without its root: for each edge there, the edges and the tables behind
+    it.
+    """
     found = []
     for edge in sorted(e for e in tree if root in (e.table, e.to)):
         inside, rest = {edge.to if edge.table == root else edge.table}, set()
-        while grown := {e for e in tree - rest - {edge} if root not in (e.table, e.to) and inside & {e.table, e.to}}:
+        while grown := {
+            e
+            for e in tree - rest - {edge}
+            if root not in (e.table, e.to) and inside & {e.table, e.to}
+        }:
             rest |= grown
             inside |= {table for e in grown for table in (e.table, e.to)}
         found.append((edge, frozenset(rest), frozenset(inside)))

@@ -1,8 +1,10 @@
 """The data mapping behind a correspondence: how every target table is filled from the source.
 
-Our choice, throughout: one rule for a target table, whose first source table, the anchor, gives one row for each of its own; other
-source tables are joined to it by references. Keys that the target invents are made once for every row of an anchor. The mapping is what
-the target must stay equal to while both programs run (the simulation relation), so functions can be made and tested one by one.
+Our choice, throughout: one rule for a target table, whose first source table, the anchor, gives one
+row for each of its own; other
+source tables are joined to it by references. Keys that the target invents are made once for every
+row of an anchor. The mapping is what the target must stay equal to while both programs run (the
+simulation relation), so functions can be made and tested one by one.
 """
 
 import itertools
@@ -66,7 +68,11 @@ class Rule:
     @property
     def body(self) -> tuple[str, ...]:
         """The source tables, the anchor first."""
-        return tuple(dict.fromkeys([self.anchor, *sorted(t for edge in self.tree for t in (edge.table, edge.to))]))
+        return tuple(
+            dict.fromkeys(
+                [self.anchor, *sorted(t for edge in self.tree for t in (edge.table, edge.to))]
+            )
+        )
 
 
 @dataclass(frozen=True)
@@ -91,7 +97,9 @@ class DataMapping:
     @property
     def touched(self) -> frozenset[str]:
         """Source tables that rules other than identities read."""
-        return frozenset(t for name, rule in self.rules.items() if not self.identity(name) for t in rule.body)
+        return frozenset(
+            t for name, rule in self.rules.items() if not self.identity(name) for t in rule.body
+        )
 
     @property
     def changed(self) -> frozenset[str]:
@@ -102,11 +110,16 @@ class DataMapping:
     def made(self) -> frozenset[Place]:
         """Target columns that hold invented keys."""
         return frozenset(
-            (name, c) for name, rule in self.rules.items() for c, cell in rule.cells.items() if isinstance(cell, Made)
+            (name, c)
+            for name, rule in self.rules.items()
+            for c, cell in rule.cells.items()
+            if isinstance(cell, Made)
         )
 
     def owned(self, table: str) -> list[str]:
-        """Target tables with one row for each row of a source table: those that referred to none of the others last."""
+        """Target tables with one row for each row of a source table: those that referred to none of
+        the others last.
+        """
         return [name for name, rule in self.rules.items() if rule.anchor == table]
 
 
@@ -138,9 +151,13 @@ def mappings(source: Tables, target: Tables, found: Correspondence) -> Iterator[
 
 
 class _Maker:
-    """Makes the rules; `picks` says which anchor and which join tree is taken where there are several."""
+    """Makes the rules; `picks` says which anchor and which join tree is taken where there are
+    several.
+    """
 
-    def __init__(self, source: Tables, target: Tables, found: Correspondence, picks: tuple[int, int]):
+    def __init__(
+        self, source: Tables, target: Tables, found: Correspondence, picks: tuple[int, int]
+    ):
         self.source, self.target, self.found, self.picks = source, target, found, picks
         self.places: dict[Place, list[Place]] = {}
         for column, places in found.images.items():
@@ -151,7 +168,9 @@ class _Maker:
     def all(self) -> dict[str, Rule]:
         for name in self.target.by_name:
             self.rule(name)
-        return {name: rule for name in self.target.by_name if (rule := self.rules[name]) is not None}
+        return {
+            name: rule for name in self.target.by_name if (rule := self.rules[name]) is not None
+        }
 
     def rule(self, name: str) -> Rule | None:
         """The rule of a target table; None if nothing fills it, or while it is being made."""
@@ -162,15 +181,25 @@ class _Maker:
         if anchor is None:
             return None
         cells = {
-            column: Copy(*self.main(name, column, anchor)) for column in self.target[name].types if (name, column) in self.places
+            column: Copy(*self.main(name, column, anchor))
+            for column in self.target[name].types
+            if (name, column) in self.places
         }
         tree = self.join(anchor, {cell.table for cell in cells.values()})
         tree = self.refer(name, anchor, cells, tree)
         self.fill(name, anchor, cells)
         ordered = {column: cells[column] for column in self.target[name].types}
-        self.rules[name] = Rule(name, anchor, self.join(anchor, {c.table for c in cells.values() if isinstance(c, Copy)} |
-                                                        {c.anchor for c in cells.values() if isinstance(c, Made)} | {
-                                                            t for e in tree for t in (e.table, e.to)}), ordered)  # fmt: skip
+        self.rules[name] = Rule(
+            name,
+            anchor,
+            self.join(
+                anchor,
+                {c.table for c in cells.values() if isinstance(c, Copy)}
+                | {c.anchor for c in cells.values() if isinstance(c, Made)}
+                | {t for e in tree for t in (e.table, e.to)},
+            ),
+            ordered,
+        )
         return self.rules[name]
 
     def anchor(self, name: str) -> str | None:
@@ -192,13 +221,21 @@ class _Maker:
 
         def worth(giver):
             others = {other for other in givers if other != giver}
-            return (giver not in keyed, not self.forward(giver, others), -likeness(giver, name), -givers[giver], giver)
+            return (
+                giver not in keyed,
+                not self.forward(giver, others),
+                -likeness(giver, name),
+                -givers[giver],
+                giver,
+            )
 
         ranked = sorted(givers, key=worth)
         return ranked[min(self.picks[0], len(ranked) - 1)]
 
     def forward(self, start: str, goals: set[str]) -> bool:
-        """Whether references lead from a table to all others: then each of its rows has one partner there."""
+        """Whether references lead from a table to all others: then each of its rows has one partner
+        there.
+        """
         reached, todo = {start}, [start]
         while todo:
             at = todo.pop()
@@ -210,23 +247,38 @@ class _Maker:
     def parent_of_new(self, name: str) -> str | None:
         """The anchor of the target table that refers to a new one which no source column fills."""
         for edge in self.target.edges:
-            if edge.to == name and edge.table != name and not any((edge.table, column) in self.places for column in edge.columns):
+            if (
+                edge.to == name
+                and edge.table != name
+                and not any((edge.table, column) in self.places for column in edge.columns)
+            ):
                 return self.anchor(edge.table)
         return None
 
     def main(self, name: str, column: str, anchor: str) -> Place:
         """The source column to copy: the anchor's own, else the one that is no reference."""
         options = self.places[name, column]
-        return min(options, key=lambda place: (place in self.found.referred and place[0] != anchor, place[0] != anchor, place))
+        return min(
+            options,
+            key=lambda place: (
+                place in self.found.referred and place[0] != anchor,
+                place[0] != anchor,
+                place,
+            ),
+        )
 
     def join(self, anchor: str, tables: set[str]) -> Tree:
-        trees = list(itertools.islice(steiner_trees({anchor, *tables}, self.source.edges), self.picks[1] + 1))
+        trees = list(
+            itertools.islice(steiner_trees({anchor, *tables}, self.source.edges), self.picks[1] + 1)
+        )
         if not trees:
             raise Unfilled(f"no reference joins {anchor} to {', '.join(sorted(tables - {anchor}))}")
         return trees[-1]
 
     def refer(self, name: str, anchor: str, cells: dict[str, Cell], tree: Tree) -> Tree:
-        """Fill the columns of references: with the key of the row that belongs to this one's source row."""
+        """Fill the columns of references: with the key of the row that belongs to this one's source
+        row.
+        """
         for edge in self.target.edges:
             if edge.table != name or all(column in cells for column in edge.columns):
                 continue
@@ -234,7 +286,11 @@ class _Maker:
             if there is None:
                 continue
             keys = [there.cells[column] for column in edge.to_columns]
-            needed = {key.table if isinstance(key, Copy) else key.anchor for key in keys if not isinstance(key, Fixed)}
+            needed = {
+                key.table if isinstance(key, Copy) else key.anchor
+                for key in keys
+                if not isinstance(key, Fixed)
+            }
             try:
                 tree = self.join(anchor, needed | {t for e in tree for t in (e.table, e.to)})
             except Unfilled:
@@ -254,9 +310,14 @@ class _Maker:
             elif column in table.defaults or column not in table.required:
                 cells[column] = Fixed(table.defaults.get(column))
             else:
-                raise Unfilled(f"{name}.{column} is NOT NULL, and nothing in the old schema gives it a value: add a DEFAULT")
+                raise Unfilled(
+                    f"{name}.{column} is NOT NULL, and nothing in the old schema gives it a value: "
+                    "add a DEFAULT"
+                )
 
 
 def condition(edge: Edge) -> list[tuple[Place, Place]]:
     """The equalities of a reference."""
-    return [((edge.table, a), (edge.to, b)) for a, b in zip(edge.columns, edge.to_columns, strict=True)]
+    return [
+        ((edge.table, a), (edge.to, b)) for a, b in zip(edge.columns, edge.to_columns, strict=True)
+    ]

@@ -1,6 +1,8 @@
-"""Correspondences by weighted MaxSAT: the paper's way, and the one for problems with many conflicts.
+"""Correspondences by weighted MaxSAT: the paper's way, and the one for problems with many
+conflicts.
 
-Source: Migrator (arXiv 1904.05498), the value correspondence as a MaxSAT problem. python-sat's RC2 solves it and enumerates in order.
+Source: Migrator (arXiv 1904.05498), the value correspondence as a MaxSAT problem. python-sat's RC2
+solves it and enumerates in order.
 """
 
 from collections.abc import Iterator
@@ -13,8 +15,8 @@ from reasoning.synthesis.migrator.tables import Place
 def assignments_by_maxsat(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]]]:
     """The same (loss, places) as `correspondence.assignments`, from RC2.
 
-    One variable for every column and place; hard: exactly one place for a column, at most one column for a place; soft: what a column
-    loses with a place.
+    One variable for every column and place; hard: exactly one place for a column, at most one
+    column for a place; soft: what a column loses with a place.
 
     Raises:
       Refusal: python-sat is not installed.
@@ -43,9 +45,19 @@ def assignments_by_maxsat(problem: Problem) -> Iterator[tuple[int, tuple[Place, 
     with need("pysat.examples.rc2").RC2(formula) as solver:
         for model in solver.enumerate():
             true = {literal for literal in model if literal > 0}
-            ranks = [next(n for n, variable in enumerate(row) if variable in true) for row in variables]
-            loss = sum(ranking[0][0] - ranking[rank][0] for ranking, rank in zip(problem.ranked, ranks, strict=True))
-            yield loss, tuple(ranking[rank][1] for ranking, rank in zip(problem.ranked, ranks, strict=True))
+            ranks = [
+                next(n for n, variable in enumerate(row) if variable in true) for row in variables
+            ]
+            loss = sum(
+                ranking[0][0] - ranking[rank][0]
+                for ranking, rank in zip(problem.ranked, ranks, strict=True)
+            )
+            yield (
+                loss,
+                tuple(
+                    ranking[rank][1] for ranking, rank in zip(problem.ranked, ranks, strict=True)
+                ),
+            )
 
 
 def _at_most_one(formula, literals):

@@ -28,11 +28,15 @@ class Options:
     keep_by_hand: bool = False
     """Pass functions outside the fragment through, marked, instead of refusing them."""
     verify: Literal["auto", "on", "off"] = "auto"
-    """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is installed."""
+    """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is
+    installed.
+    """
     learning: Literal["mfi", "whole"] = "mfi"
     """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
     ranked: bool = True
-    """Likely options of a sketch first; else in an order drawn from the seed, to measure what learning is worth."""
+    """Likely options of a sketch first; else in an order drawn from the seed, to measure what
+    learning is worth.
+    """
     most_correspondences: int = 200
     """Looked at before giving up."""
 
@@ -56,7 +60,9 @@ class Refactoring:
     rewritten: tuple[str, ...]
     """Functions that had to be made anew; the others are as they were."""
     by_hand: tuple[str, ...]
-    """Functions outside the fragment over tables that changed: left as they were, wrong until rewritten by hand."""
+    """Functions outside the fragment over tables that changed: left as they were, wrong until
+    rewritten by hand.
+    """
     checked: Checked
     """Sequences of calls compared."""
     related: int

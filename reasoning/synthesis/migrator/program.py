@@ -1,7 +1,10 @@
-"""Programs of SQL functions as immutable trees: what Migrator rewrites, runs, prints and reasons about.
+"""Programs of SQL functions as immutable trees: what Migrator rewrites, runs, prints and reasons
+about.
 
-Source: the language of Migrator (arXiv 1904.05498). Ours: IN with subqueries of several columns, order, limits, counts and sums, NULL
-tests, scalar subqueries as inserted values, and `Snapshot`, which keeps rows that a function with several deletions has chosen.
+Source: the language of Migrator (arXiv 1904.05498). Ours: IN with subqueries of several columns,
+order, limits, counts and sums, NULL
+tests, scalar subqueries as inserted values, and `Snapshot`, which keeps rows that a function with
+several deletions has chosen.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,10 @@
 """Queries over the source, rewritten over the target: places for columns, joins by Steiner trees.
 
-Source: Migrator (arXiv 1904.05498), sketches of queries. Our choice: tables that a query joins by references are rewritten together as
-one tree in which a target table stands once; other joins, and those of a table with itself, join such trees. A table that a query joins
-only for the number of its rows keeps a target table with the same rows.
+Source: Migrator (arXiv 1904.05498), sketches of queries. Our choice: tables that a query joins by
+references are rewritten together as
+one tree in which a target table stands once; other joins, and those of a table with itself, join
+such trees. A table that a query joins only for the number of its rows keeps a target table with the
+same rows.
 """
 
 import itertools
@@ -11,7 +13,16 @@ from dataclasses import dataclass, replace
 
 from reasoning.synthesis.migrator.joins import Tree, cost, steiner_trees, tables_of
 from reasoning.synthesis.migrator.mapping import condition
-from reasoning.synthesis.migrator.program import And, Col, InSelect, Lookup, Out, Pred, Select, Source
+from reasoning.synthesis.migrator.program import (
+    And,
+    Col,
+    InSelect,
+    Lookup,
+    Out,
+    Pred,
+    Select,
+    Source,
+)
 from reasoning.synthesis.migrator.tables import Edge
 from reasoning.synthesis.migrator.target import Unrewritable, View
 from reasoning.synthesis.migrator.trees import change, columns, conjunction, conjuncts, here, nodes
@@ -45,10 +56,18 @@ def rewritten(select: Select, view: View, reader: str) -> list[Select]:
     if all(table not in view.mapping.source for table in by_alias.values()):
         return [select]
     groups, loose = _groups(select, by_alias, view)
-    used = columns((select.outs, select.where, select.order, select.group)) + [c for join in loose for c in join]
-    chains = [list(itertools.islice(_chains(group, used, by_alias, select, view, reader), MOST)) for group in groups]
+    used = columns((select.outs, select.where, select.order, select.group)) + [
+        c for join in loose for c in join
+    ]
+    chains = [
+        list(itertools.islice(_chains(group, used, by_alias, select, view, reader), MOST))
+        for group in groups
+    ]
     if empty := [group for group, found in zip(groups, chains, strict=True) if not found]:
-        raise Unrewritable(f"{reader}: no reference of the new schema joins what {', '.join(sorted(empty[0]))} became")
+        raise Unrewritable(
+            f"{reader}: no reference of the new schema joins what {', '.join(sorted(empty[0]))} "
+            "became"
+        )
     found = []
     for picked in itertools.islice(itertools.product(*chains), MOST):
         for where in wheres(select.where, view, reader):
@@ -65,31 +84,49 @@ def flattened(select: Select, view: View) -> Select:
         inner, outer = part.select, (by_alias[part.columns[0].alias], part.columns[0].name)
         names = {source.alias: source.table for source in inner.sources}
         end = inner.outs[0].value
-        if not isinstance(end, Col) or names[end.alias] not in view.mapping.source or inner.group or inner.limit:
+        if (
+            not isinstance(end, Col)
+            or names[end.alias] not in view.mapping.source
+            or inner.group
+            or inner.limit
+        ):
             continue
         far = (names[end.alias], end.name)
         if (view.images.get(outer) and view.images.get(far)) or not _reference(view, outer, far):
             continue
         fresh = {alias: alias if alias not in by_alias else f"{alias}_in" for alias in names}
         renamed = change(inner, lambda c, fresh=fresh: Col(fresh[c.alias], c.name))
-        sources = (*select.sources, *(Source(table, fresh[alias]) for alias, table in names.items()))
+        sources = (
+            *select.sources,
+            *(Source(table, fresh[alias]) for alias, table in names.items()),
+        )
         rest = [other for other in conjuncts(select.where) if other is not part]
         where = conjunction([*rest, renamed.where]) if rest or renamed.where != And(()) else And(())
         joined = replace(
-            select, sources=sources, joins=(*select.joins, *renamed.joins, (part.columns[0], renamed.outs[0].value)), where=where
+            select,
+            sources=sources,
+            joins=(*select.joins, *renamed.joins, (part.columns[0], renamed.outs[0].value)),
+            where=where,
         )
         return flattened(joined, view)
     return select
 
 
 def _reference(view, one, other):
-    pairs = [frozenset(pair) for edge in view.mapping.source.edges for pair in condition(edge) if len(edge.columns) == 1]
+    pairs = [
+        frozenset(pair)
+        for edge in view.mapping.source.edges
+        for pair in condition(edge)
+        if len(edge.columns) == 1
+    ]
     return frozenset((one, other)) in pairs
 
 
 def wheres(where: Pred, view: View, reader: str) -> list[Pred]:
     """The condition with its subqueries rewritten; columns outside of them are left as they are."""
-    inner = list(dict.fromkeys(node.select for node in here(where) if isinstance(node, InSelect | Lookup)))
+    inner = list(
+        dict.fromkeys(node.select for node in here(where) if isinstance(node, InSelect | Lookup))
+    )
     options = [rewritten(select, view, reader)[:3] for select in inner]
     found = []
     for picked in itertools.product(*options):
@@ -103,12 +140,16 @@ def _swapped(tree, new):
     if isinstance(tree, tuple):
         return tuple(_swapped(part, new) for part in tree)
     if hasattr(tree, "__dataclass_fields__"):
-        return replace(tree, **{name: _swapped(getattr(tree, name), new) for name in tree.__dataclass_fields__})
+        return replace(
+            tree, **{name: _swapped(getattr(tree, name), new) for name in tree.__dataclass_fields__}
+        )
     return tree
 
 
 def _groups(select: Select, by_alias, view: View):
-    """Sets of aliases joined by references, no source table twice in one; and the joins between them."""
+    """Sets of aliases joined by references, no source table twice in one; and the joins between
+    them.
+    """
     group = {alias: frozenset([alias]) for alias in by_alias}
     loose = []
     for left, right in select.joins:
@@ -116,10 +157,17 @@ def _groups(select: Select, by_alias, view: View):
         if one is other:
             continue
         twice = {by_alias[a] for a in one} & {by_alias[a] for a in other}
-        known = by_alias[left.alias] in view.mapping.source and by_alias[right.alias] in view.mapping.source
-        if (known and not twice and _reference(view, (by_alias[left.alias], left.name), (by_alias[right.alias], right.name))) or (
-            known and not twice and _part_of_reference(view, select, by_alias, left, right)
-        ):
+        known = (
+            by_alias[left.alias] in view.mapping.source
+            and by_alias[right.alias] in view.mapping.source
+        )
+        if (
+            known
+            and not twice
+            and _reference(
+                view, (by_alias[left.alias], left.name), (by_alias[right.alias], right.name)
+            )
+        ) or (known and not twice and _part_of_reference(view, select, by_alias, left, right)):
             merged = one | other
             group |= dict.fromkeys(merged, merged)
         else:
@@ -130,42 +178,71 @@ def _groups(select: Select, by_alias, view: View):
 
 def _part_of_reference(view, select, by_alias, left, right):
     """Whether a join is one equality of a reference by several columns all of which are joined."""
-    place = lambda column: (by_alias[column.alias], column.name)
-    mine = {frozenset((place(a), place(b))) for a, b in select.joins if {a.alias, b.alias} == {left.alias, right.alias}}
+
+    def place(column):
+        return (by_alias[column.alias], column.name)
+
+    mine = {
+        frozenset((place(a), place(b)))
+        for a, b in select.joins
+        if {a.alias, b.alias} == {left.alias, right.alias}
+    }
     wanted = frozenset((place(left), place(right)))
     return any(
-        len(edge.columns) > 1 and wanted in (pairs := {frozenset(pair) for pair in condition(edge)}) and pairs <= mine
+        len(edge.columns) > 1
+        and wanted in (pairs := {frozenset(pair) for pair in condition(edge)})
+        and pairs <= mine
         for edge in view.mapping.source.edges
     )
 
 
 def _chains(group, used, by_alias, select, view: View, reader: str) -> Iterator[Chain]:
-    """Trees of target tables for one group, those with few tables and the query's own joins first."""
+    """Trees of target tables for one group, those with few tables and the query's own
+    joins first.
+    """
     mine = [column for column in used if column.alias in group]
     if by_alias[next(iter(group))] not in view.mapping.source:
         (alias,) = group
-        yield Chain({column: (by_alias[alias], column.name) for column in mine}, frozenset(), (by_alias[alias],))
+        yield Chain(
+            {column: (by_alias[alias], column.name) for column in mine},
+            frozenset(),
+            (by_alias[alias],),
+        )
         return
     prefer = _preferred(select, by_alias, view)
     found = []
     for places in placings(mine, by_alias, view, reader):
-        terminals = {place[0] for place in places.values()} | set(_counted(group, places, by_alias, select, view))
+        terminals = {place[0] for place in places.values()} | set(
+            _counted(group, places, by_alias, select, view)
+        )
         for tree in itertools.islice(steiner_trees(terminals, view.edges, prefer), MOST):
-            tables = tuple(tables_of(tree, [place[0] for place in places.values()] or sorted(terminals)))
+            tables = tuple(
+                tables_of(tree, [place[0] for place in places.values()] or sorted(terminals))
+            )
             found.append((len(tables), cost(tree, prefer), len(found), Chain(places, tree, tables)))
     yield from (chain for *_, chain in sorted(found, key=lambda one: one[:3]))
 
 
-def placings(mine: list[Col], by_alias: dict[str, str], view: View, reader: str) -> list[dict[Col, tuple[str, str]]]:
+def placings(
+    mine: list[Col], by_alias: dict[str, str], view: View, reader: str
+) -> list[dict[Col, tuple[str, str]]]:
     """Choices of a place for each column, those over few tables first."""
     options = [view.place((by_alias[column.alias], column.name), reader) for column in mine]
-    picked = list(itertools.islice(itertools.product(*(enumerate(option) for option in options)), MOST_PLACINGS))
-    picked.sort(key=lambda pick: (len({place[0] for _, place in pick}), sum(rank for rank, _ in pick)))
+    picked = list(
+        itertools.islice(
+            itertools.product(*(enumerate(option) for option in options)), MOST_PLACINGS
+        )
+    )
+    picked.sort(
+        key=lambda pick: (len({place[0] for _, place in pick}), sum(rank for rank, _ in pick))
+    )
     return [dict(zip(mine, (place for _, place in pick), strict=True)) for pick in picked[:MOST]]
 
 
 def _counted(group, places, by_alias, select, view: View) -> list[str]:
-    """Tables to keep for the number of their rows: those of aliases that neither show a column of their own nor are referred to."""
+    """Tables to keep for the number of their rows: those of aliases that neither show a column of
+    their own nor are referred to.
+    """
     kept = []
     for alias in sorted(group):
         owned = set(view.mapping.owned(by_alias[alias]))
@@ -176,13 +253,16 @@ def _counted(group, places, by_alias, select, view: View) -> list[str]:
 
 
 def _parent(alias, group, by_alias, select, view):
-    """Whether the alias is joined as what another one refers to: exactly one row for each of that one's."""
+    """Whether the alias is joined as what another one refers to: exactly one row for each of that
+    one's.
+    """
     for left, right in select.joins:
         for child, parent in ((left, right), (right, left)):
             if parent.alias == alias and child.alias in group:
                 ends = (by_alias[child.alias], child.name), (by_alias[alias], parent.name)
                 if any(
-                    (e.table, e.columns[0]) == ends[0] and (e.to, e.to_columns[0]) == ends[1] for e in view.mapping.source.edges
+                    (e.table, e.columns[0]) == ends[0] and (e.to, e.to_columns[0]) == ends[1]
+                    for e in view.mapping.source.edges
                 ):
                     return True
     return False
@@ -194,7 +274,9 @@ def _preferred(select, by_alias, view: View) -> frozenset[Edge]:
     for left, right in select.joins:
         ends = [view.images.get((by_alias[c.alias], c.name), ()) for c in (left, right)]
         wanted |= {frozenset(pair) for pair in itertools.product(*ends)}
-    return frozenset(edge for edge in view.edges if all(frozenset(pair) in wanted for pair in condition(edge)))
+    return frozenset(
+        edge for edge in view.edges if all(frozenset(pair) in wanted for pair in condition(edge))
+    )
 
 
 def _build(select: Select, groups, chains, loose) -> Select:
@@ -214,13 +296,23 @@ def _build(select: Select, groups, chains, loose) -> Select:
             names[table] = name
             taken.add(name)
         sources += [Source(table, names[table]) for table in chain.tables]
-        joins += [(Col(names[a[0]], a[1]), Col(names[b[0]], b[1])) for edge in sorted(chain.tree) for a, b in condition(edge)]
+        joins += [
+            (Col(names[a[0]], a[1]), Col(names[b[0]], b[1]))
+            for edge in sorted(chain.tree)
+            for a, b in condition(edge)
+        ]
         moved |= {column: Col(names[place[0]], place[1]) for column, place in chain.places.items()}
     outs = tuple(Out(change(out.value, moved.__getitem__), out.name) for out in select.outs)
     tied = [(moved[a], moved[b]) for a, b in loose if moved[a] != moved[b]]
     changed = change((select.where, select.order, select.group), moved.__getitem__)
     return replace(
-        select, outs=outs, sources=tuple(sources), joins=(*joins, *tied), where=changed[0], order=changed[1], group=changed[2]
+        select,
+        outs=outs,
+        sources=tuple(sources),
+        joins=(*joins, *tied),
+        where=changed[0],
+        order=changed[1],
+        group=changed[2],
     )
 
 

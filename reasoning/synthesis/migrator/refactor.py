@@ -1,6 +1,7 @@
 """From a program and two schemas to the program for the new one.
 
-Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under each, its completion, the next correspondence if there is
+Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under each, its
+completion, the next correspondence if there is
 none, and a check by bounded testing at the end.
 """
 
@@ -11,7 +12,13 @@ from dataclasses import dataclass, replace
 
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.migrator.check import Comparison
-from reasoning.synthesis.migrator.correspondence import Correspondence, correspondences, make_problem, same_tables, why_none
+from reasoning.synthesis.migrator.correspondence import (
+    Correspondence,
+    correspondences,
+    make_problem,
+    same_tables,
+    why_none,
+)
 from reasoning.synthesis.migrator.mapping import Unfilled, mappings
 from reasoning.synthesis.migrator.outcome import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.parse import parse_program
@@ -58,18 +65,30 @@ def refactor(
       names: what errors call the three texts.
 
     Returns:
-      The new program with all that was checked; or why there is none; or, out of budget, the best so far.
+      The new program with all that was checked; or why there is none; or, out of budget, the best
+      so far.
 
     Raises:
-      Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters without use or type, other bad options.
+      Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters
+        without use or type, other bad options.
     """
     options = options or Options()
     if options.bound < 0 or not options.budget > 0:
-        raise Refusal(f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the second positive")
+        raise Refusal(
+            f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the "
+            "second positive"
+        )
     clock, effort = _Clock(options.budget), Effort()
     source = read_tables(source_ddl, options.dialect, names[1])
     target = read_tables(target_ddl, options.dialect, names[2])
-    old = parse_program(program, source, options.dialect, names[0], options.keep_by_hand, same_tables(source, target))
+    old = parse_program(
+        program,
+        source,
+        options.dialect,
+        names[0],
+        options.keep_by_hand,
+        same_tables(source, target),
+    )
     effort.phases["parse"] = clock.spent()
     found = _search(old, source, target, options, clock, effort, progress)
     effort.seconds = clock.spent()
@@ -101,7 +120,9 @@ def _search(old, source, target, options, clock, effort, progress):
 
 
 def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Attempt | str"]:
-    """Views of the target, likeliest first; or why a correspondence gives none. The same view never comes twice."""
+    """Views of the target, likeliest first; or why a correspondence gives none. The same view never
+    comes twice.
+    """
     seen = set()
     for found in correspondences(problem, clock.in_time):
         if effort.correspondences >= options.most_correspondences:
@@ -139,8 +160,14 @@ def _under(old, attempt, options, clock, effort, progress):
     if complaint:
         return complaint, None, ()
     if not options.ranked:
-        sketches = [_shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}")) for sketch in sketches]
-    progress(f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} functions to rewrite")
+        sketches = [
+            _shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}"))
+            for sketch in sketches
+        ]
+    progress(
+        f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} "
+        "functions to rewrite"
+    )
     try:
         world = simulation(old, view.mapping, concerned, options.seed)
     except Unrelated as problem:
@@ -148,7 +175,9 @@ def _under(old, attempt, options, clock, effort, progress):
     _time(effort, "sketch", clock.spent() - started)
     completion, started = Completion(sketches, options.seed, options.learning), clock.spent()
     try:
-        return _completed(old, attempt, sketches, completion, world, by_hand, options, clock, effort, progress)
+        return _completed(
+            old, attempt, sketches, completion, world, by_hand, options, clock, effort, progress
+        )
     finally:
         effort.tests += world.tests
         completion.close()
@@ -157,10 +186,23 @@ def _under(old, attempt, options, clock, effort, progress):
 
 
 def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
-    return replace(sketch, holes=tuple(tuple(chance.sample(options, len(options))) for options in sketch.holes))
+    return replace(
+        sketch, holes=tuple(tuple(chance.sample(options, len(options))) for options in sketch.holes)
+    )
 
 
-def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand, options, clock, effort, progress):
+def _completed(
+    old,
+    attempt,
+    sketches: list[Sketch],
+    completion,
+    world,
+    by_hand,
+    options,
+    clock,
+    effort,
+    progress,
+):
     passed: dict[str, Function] = {}
 
     def fails(function, candidate):
@@ -175,12 +217,20 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
         _time(effort, "complete", clock.spent() - started)
         if picks is None:
             missing = [s.function.name for s in sketches if s.function.name not in passed]
-            what = next((complaints[name] for name in missing if name in complaints), "no completion is left")
+            what = next(
+                (complaints[name] for name in missing if name in complaints),
+                "no completion is left",
+            )
             return f"no equivalent for {what}", _with(old, passed), missing
         new = _with(old, completion.build(picks))
-        progress(f"a program after {effort.iterations} proposals; comparing sequences of up to {options.bound} updates")
+        progress(
+            f"a program after {effort.iterations} proposals; comparing sequences of up to "
+            f"{options.bound} updates"
+        )
         started = clock.spent()
-        comparison = Comparison(old, world.mapping.source, new, world.mapping.target, starts_of(old, world))
+        comparison = Comparison(
+            old, world.mapping.source, new, world.mapping.target, starts_of(old, world)
+        )
         until = min(options.budget, clock.spent() + options.check_seconds)
         checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
         effort.sequences += checked.sequences
@@ -195,13 +245,30 @@ def _completed(old, attempt, sketches: list[Sketch], completion, world, by_hand,
             break
         completion.block(picks, [name for name in failing if name in picks])
     names = tuple(sketch.function.name for sketch in sketches)
-    return Refactoring(old, new, world.mapping.source, world.mapping.target, attempt.found, world.mapping, names, by_hand, checked,
-                       world.tests, verified, effort)  # fmt: skip
+    return Refactoring(
+        old,
+        new,
+        world.mapping.source,
+        world.mapping.target,
+        attempt.found,
+        world.mapping,
+        names,
+        by_hand,
+        checked,
+        world.tests,
+        verified,
+        effort,
+    )
 
 
 def _verified(old, new, attempt, options, clock):
     return verify_program(
-        old, attempt.view.mapping.source, new, attempt.view.mapping.target, options.verify, options.budget - clock.spent()
+        old,
+        attempt.view.mapping.source,
+        new,
+        attempt.view.mapping.target,
+        options.verify,
+        options.budget - clock.spent(),
     )
 
 
@@ -210,7 +277,16 @@ def _time(effort, phase, seconds):
 
 
 def _with(old: Program, made: dict[str, Function]) -> Program:
-    """The program with some functions replaced; those whose text did not change keep it as written."""
-    kept = lambda f: replace(f, statements=made[f.name].statements, tables=tables_named(made[f.name].statements),
-                             text=f.text if made[f.name].statements == f.statements else "")  # fmt: skip
+    """The program with some functions replaced; those whose text did not change keep it
+    as written.
+    """
+
+    def kept(f):
+        return replace(
+            f,
+            statements=made[f.name].statements,
+            tables=tables_named(made[f.name].statements),
+            text=f.text if made[f.name].statements == f.statements else "",
+        )
+
     return Program(tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect)

@@ -1,8 +1,11 @@
-"""Completion of all sketches together: a SAT solver picks an option for every hole, tests say which functions were wrong.
+"""Completion of all sketches together: a SAT solver picks an option for every hole, tests say which
+functions were wrong.
 
-Source: Migrator (arXiv 1904.05498), completion with minimum failing inputs: of a wrong program only the choices of the functions that
-occur in the failing scenario are blocked, not the whole assignment. Our choice: the solver keeps each function as near to its likeliest
-options as it can, by a bound on the sum of ranks that grows where the solver's core says so.
+Source: Migrator (arXiv 1904.05498), completion with minimum failing inputs: of a wrong program only
+the choices of the functions that
+occur in the failing scenario are blocked, not the whole assignment. Our choice: the solver keeps
+each function as near to its likeliest options as it can, by a bound on the sum of ranks that grows
+where the solver's core says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -60,16 +63,24 @@ class Completion:
         self.wrong: str | None = None
 
     def propose(self, in_time: Callable[[], bool]) -> dict[str, tuple[int, ...]] | None:
-        """Picks for every function that nothing rules out; None if there are none, or out of time."""
+        """Picks for every function that nothing rules out; None if there are none, or out
+        of time.
+        """
         while True:
-            assumed = {-self.ranks[name][bound]: name for name, bound in self.allowed.items() if bound < len(self.ranks[name])}
+            assumed = {
+                -self.ranks[name][bound]: name
+                for name, bound in self.allowed.items()
+                if bound < len(self.ranks[name])
+            }
             found = self.sat.solve(list(assumed), in_time)
             if found is None:
                 return None
             if found:
                 true = self.sat.true
-                return {name: tuple(next(n for n, v in enumerate(row) if v in true) for row in rows)
-                        for name, rows in self.variables.items()}  # fmt: skip
+                return {
+                    name: tuple(next(n for n, v in enumerate(row) if v in true) for row in rows)
+                    for name, rows in self.variables.items()
+                }
             tight = [assumed[literal] for literal in self.sat.core if literal in assumed]
             if not tight:
                 return None
@@ -77,9 +88,15 @@ class Completion:
                 self.allowed[name] += 1
 
     def block(self, picks: dict[str, tuple[int, ...]], names: Iterable[str]):
-        """Never again these picks in all of these functions at once; with whole-assignment learning, in all functions at once."""
+        """Never again these picks in all of these functions at once; with whole-assignment
+        learning, in all functions at once.
+        """
         names = list(names) if self.learning == "mfi" else list(picks)
-        self.sat.add(-self.variables[name][hole][pick] for name in names for hole, pick in enumerate(picks[name]))
+        self.sat.add(
+            -self.variables[name][hole][pick]
+            for name in names
+            for hole, pick in enumerate(picks[name])
+        )
 
     def build(self, picks: dict[str, tuple[int, ...]]) -> dict[str, Function]:
         """The functions of some picks."""
@@ -91,22 +108,29 @@ class Completion:
 
 
 def complete(
-    completion: Completion, fails: Callable[[Function, Function], str | None], effort: Effort, in_time: Callable[[], bool]
+    completion: Completion,
+    fails: Callable[[Function, Function], str | None],
+    effort: Effort,
+    in_time: Callable[[], bool],
 ) -> tuple[dict[str, tuple[int, ...]] | None, dict[str, str]]:
     """Propose programs until every function passes its tests.
 
     Args:
       completion: sketches, and what is ruled out so far.
-      fails: what is wrong with a candidate for a function (old, new), None if nothing; called once for each candidate.
+      fails: what is wrong with a candidate for a function (old, new), None if nothing; called once
+        for each candidate.
       effort: counted in.
       in_time: the search ends once this says False.
 
     Returns:
-      The picks, or None; and the first complaint about each function that failed, that of its likeliest candidate.
+      The picks, or None; and the first complaint about each function that failed, that of its
+      likeliest candidate.
     """
     known: dict[tuple[str, tuple[int, ...]], str | None] = {}
     complaints: dict[str, str] = {}
-    small_first = sorted(completion.sketches.values(), key=lambda sketch: (sketch.size, sketch.function.name))
+    small_first = sorted(
+        completion.sketches.values(), key=lambda sketch: (sketch.size, sketch.function.name)
+    )
     while in_time():
         picks = completion.propose(in_time)
         if picks is None:

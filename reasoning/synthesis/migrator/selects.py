@@ -5,16 +5,7 @@ import re
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.migrator.conditions import Conditions
 from reasoning.synthesis.migrator.names import Outside
-from reasoning.synthesis.migrator.program import (
-    TRUE,
-    Agg,
-    Cmp,
-    Col,
-    Lit,
-    Out,
-    Param,
-    Select,
-)
+from reasoning.synthesis.migrator.program import TRUE, Agg, Cmp, Col, Lit, Out, Param, Select
 from reasoning.synthesis.migrator.tables import near
 from reasoning.synthesis.migrator.trees import conjunction, conjuncts
 
@@ -25,7 +16,18 @@ class Selects(Conditions):
     """Reads queries, and the joined tables of changes."""
 
     def select(self, tree) -> Select:
-        allowed = {"expressions", "from_", "joins", "where", "order", "limit", "distinct", "group", "kind", "hint"}
+        allowed = {
+            "expressions",
+            "from_",
+            "joins",
+            "where",
+            "order",
+            "limit",
+            "distinct",
+            "group",
+            "kind",
+            "hint",
+        }
         for name, value in tree.args.items():
             if value and name not in allowed:
                 raise Outside(f"{name.upper().strip('_')} in a query is outside the fragment", tree)
@@ -36,7 +38,10 @@ class Selects(Conditions):
             conditions.append(self.pred(tree.args["where"].this, sources))
         joins, rest = split(conditions)
         outs = tuple(self.out(one, sources) for one in self.stars(tree.expressions, sources))
-        order, group = (tree.args[name].expressions if tree.args.get(name) else () for name in ("order", "group"))
+        order, group = (
+            tree.args[name].expressions if tree.args.get(name) else ()
+            for name in ("order", "group")
+        )
         if group or tree.args.get("group"):
             self.only(tree.args["group"], "expressions")  # no ROLLUP, no GROUP BY ALL
         return Select(
@@ -69,31 +74,54 @@ class Selects(Conditions):
         joins = list(first.args.get("joins") or []) + list(joins)
         found, conditions = [self.source(first)], []
         for join in joins:
-            if join.args.get("side") or join.args.get("method") or join.args.get("kind") not in (None, "", "INNER", "CROSS"):
-                raise Outside(f"{join.args.get('side') or join.args.get('method') or join.args.get('kind')} JOIN is outside the fragment",
-                              join)  # fmt: skip
+            if (
+                join.args.get("side")
+                or join.args.get("method")
+                or join.args.get("kind") not in (None, "", "INNER", "CROSS")
+            ):
+                raise Outside(
+                    f"{join.args.get('side') or join.args.get('method') or join.args.get('kind')} "
+                    "JOIN is outside the fragment",
+                    join,
+                )
             self.only(join, "this", "on", "using", "kind")
             found.append(self.source(join.this))
             for one in join.args.get("using") or ():
-                left, right = (self.column(self.exp.column(one.name), some) for some in (found[:-1], found[-1:]))
+                left, right = (
+                    self.column(self.exp.column(one.name), some)
+                    for some in (found[:-1], found[-1:])
+                )
                 conditions.append(Cmp("=", left, right))
             if join.args.get("on"):
                 conditions.append(self.pred(join.args["on"], found))
         if len({source.alias for source in found}) < len(found):
-            raise Refusal(f"{self.where}: a table is there twice under the same name: give each an alias")
+            raise Refusal(
+                f"{self.where}: a table is there twice under the same name: give each an alias"
+            )
         return found, conditions
 
     def stars(self, outs, sources):
         for one in outs:
-            if isinstance(one, self.exp.Star) or (isinstance(one, self.exp.Column) and isinstance(one.this, self.exp.Star)):
+            if isinstance(one, self.exp.Star) or (
+                isinstance(one, self.exp.Column) and isinstance(one.this, self.exp.Star)
+            ):
                 if any(one.find(self.exp.Star).args.values()):
                     raise Outside(f"{one.sql()!r} is outside the fragment", one)
                 alias = one.table if isinstance(one, self.exp.Column) else ""
-                meant = [source for source in sources if not alias or source.alias.lower() == alias.lower()]
+                meant = [
+                    source
+                    for source in sources
+                    if not alias or source.alias.lower() == alias.lower()
+                ]
                 if not meant:
-                    raise Refusal(f"{self.where}: there is no table {alias!r} here{near(alias, [s.alias for s in sources])}")
+                    raise Refusal(
+                        f"{self.where}: there is no table {alias!r} "
+                        f"here{near(alias, [s.alias for s in sources])}"
+                    )
                 for source in meant:
-                    yield from (self.exp.column(name, source.alias) for name in self.names_of(source))
+                    yield from (
+                        self.exp.column(name, source.alias) for name in self.names_of(source)
+                    )
             else:
                 yield one
 
@@ -118,14 +146,18 @@ class Selects(Conditions):
     def order(self, tree, sources, outs):
         """A column to order by, or the output of that name, which comes first, as in SQL."""
         self.only(tree, "this", "desc", "nulls_first")
-        if re.search(r"NULLS (FIRST|LAST)$", tree.sql(self.tables.dialect)):  # printed only where it is not the dialect's habit
+        if re.search(
+            r"NULLS (FIRST|LAST)$", tree.sql(self.tables.dialect)
+        ):  # printed only where it is not the dialect's habit
             raise Outside("NULLS FIRST and NULLS LAST are outside the fragment", tree)
         down, one = bool(tree.args.get("desc")), tree.this
         if isinstance(one, self.exp.Column) and not one.table:
             named = list({out.value for out in outs if out.name.lower() == one.name.lower()})
             if len(named) == 1:
                 if not isinstance(named[0], Col):
-                    raise Outside(f"ORDER BY {one.name}, which is no column, is outside the fragment", tree)
+                    raise Outside(
+                        f"ORDER BY {one.name}, which is no column, is outside the fragment", tree
+                    )
                 return named[0], down
         return self.column(one, sources), down
 
@@ -133,6 +165,14 @@ class Selects(Conditions):
 def split(conditions):
     """Equalities of columns of two tables, and the other conditions."""
     flat = [one for condition in conditions for one in conjuncts(condition)]
-    joining = lambda c: isinstance(c, Cmp) and c.op == "=" and isinstance(c.right, Col) and isinstance(c.left, Col)
+
+    def joining(c):
+        return (
+            isinstance(c, Cmp)
+            and c.op == "="
+            and isinstance(c.right, Col)
+            and isinstance(c.left, Col)
+        )
+
     joins = [(c.left, c.right) for c in flat if joining(c) and c.left.alias != c.right.alias]
     return joins, [c for c in flat if not (joining(c) and c.left.alias != c.right.alias)]

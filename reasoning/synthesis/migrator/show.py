@@ -47,12 +47,18 @@ def show_program(program: Program) -> str:
 
 
 def show_function(function: Function, dialect: str = "sqlite") -> str:
-    """One block: its name line, its notes, and its text as written, or its statements if it was rewritten."""
+    """One block: its name line, its notes, and its text as written, or its statements if it was
+    rewritten.
+    """
     header = f"-- name: {function.name}({', '.join(function.params)}){function.suffix}\n"
     notes = "".join(f"-- {note}\n" for note in function.notes)
     if function.text:
         return header + notes + function.text.rstrip().rstrip(";") + ";\n"
-    return header + notes + "".join(show_statement(one, dialect) + ";\n" for one in function.statements)
+    return (
+        header
+        + notes
+        + "".join(show_statement(one, dialect) + ";\n" for one in function.statements)
+    )
 
 
 def show_statement(statement: Statement, dialect: str = "sqlite", running: bool = False) -> str:
@@ -61,7 +67,8 @@ def show_statement(statement: Statement, dialect: str = "sqlite", running: bool 
     Args:
       statement: of ours.
       dialect: one of `tables.DIALECTS`.
-      running: fresh keys become the parameters :fresh_1, :fresh_2, ... of a database driver, and long lines stay as they are.
+      running: fresh keys become the parameters :fresh_1, :fresh_2, ... of a database driver, and
+        long lines stay as they are.
     """
     printer = _Printer(dialect, running)
     lines = printer.statement(statement)
@@ -100,7 +107,10 @@ class _Printer:
         if isinstance(tree, Select):
             return self.select(tree)
         if isinstance(tree, Insert):
-            names, values = ", ".join(map(self.name, tree.columns)), ", ".join(self.value(v, False) for v in tree.values)
+            names, values = (
+                ", ".join(map(self.name, tree.columns)),
+                ", ".join(self.value(v, False) for v in tree.values),
+            )
             return [f"INSERT INTO {self.name(tree.table)} ({names})", f"VALUES ({values})"]
         if isinstance(tree, Snapshot):
             word = "TEMPORARY" if self.dialect == "mysql" else "TEMP"
@@ -108,10 +118,18 @@ class _Printer:
         if isinstance(tree, Drop):
             return [f"DROP TABLE {self.name(tree.name)}"]
         if isinstance(tree, Delete):
-            return [f"DELETE FROM {self.name(tree.table)}", *self.where(tree.where, False, tree.table)]
+            return [
+                f"DELETE FROM {self.name(tree.table)}",
+                *self.where(tree.where, False, tree.table),
+            ]
         assert isinstance(tree, Update)
-        sets = ", ".join(f"{self.name(column)} = {self.value(value, False)}" for column, value in tree.sets)
-        return [f"UPDATE {self.name(tree.table)} SET {sets}", *self.where(tree.where, False, tree.table)]
+        sets = ", ".join(
+            f"{self.name(column)} = {self.value(value, False)}" for column, value in tree.sets
+        )
+        return [
+            f"UPDATE {self.name(tree.table)} SET {sets}",
+            *self.where(tree.where, False, tree.table),
+        ]
 
     def where(self, pred, qualified, changed=""):
         return [f"WHERE {self.pred(pred, qualified, changed)}"] if pred != And(()) else []
@@ -119,14 +137,25 @@ class _Printer:
     def select(self, tree) -> list[str]:
         many = len(tree.sources) > 1
         outs = ", ".join(self.out(one, many) for one in tree.outs)
-        parts = [f"SELECT {'DISTINCT ' if tree.distinct else ''}{outs}", f"FROM {self.sources(tree)}"]
+        parts = [
+            f"SELECT {'DISTINCT ' if tree.distinct else ''}{outs}",
+            f"FROM {self.sources(tree)}",
+        ]
         parts += self.where(tree.where, many)
         if tree.group:
             parts.append("GROUP BY " + ", ".join(self.value(column, many) for column in tree.group))
         if tree.order:
-            named = {out.name.lower(): out.value for out in tree.outs}  # a bare name would mean the output
-            clash = lambda column: named.get(column.name.lower(), column) != column
-            keys = (self.value(column, many or clash(column)) + (" DESC" if down else "") for column, down in tree.order)
+            named = {
+                out.name.lower(): out.value for out in tree.outs
+            }  # a bare name would mean the output
+
+            def clash(column):
+                return named.get(column.name.lower(), column) != column
+
+            keys = (
+                self.value(column, many or clash(column)) + (" DESC" if down else "")
+                for column, down in tree.order
+            )
             parts.append("ORDER BY " + ", ".join(keys))
         return parts + ([f"LIMIT {self.value(tree.limit, many)}"] if tree.limit is not None else [])
 
@@ -135,13 +164,23 @@ class _Printer:
         left, done, text = list(tree.sources), [], ""
         while left:
             known = {source.alias for source in done}
-            tied = lambda s, known=known: [
-                j for j in tree.joins if {j[0].alias, j[1].alias} - {s.alias} <= known and s.alias in (j[0].alias, j[1].alias)
-            ]
+
+            def tied(s, known=known):
+                return [
+                    j
+                    for j in tree.joins
+                    if {j[0].alias, j[1].alias} - {s.alias} <= known
+                    and s.alias in (j[0].alias, j[1].alias)
+                ]
+
             following = next((source for source in left if tied(source)), left[0])
-            on = " AND ".join(f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following))
+            on = " AND ".join(
+                f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following)
+            )
             shown = self.name(following.table)
-            shown += f" AS {self.name(following.alias)}" if following.alias != following.table else ""
+            shown += (
+                f" AS {self.name(following.alias)}" if following.alias != following.table else ""
+            )
             text += (f" JOIN {shown} ON {on}" if on else f" CROSS JOIN {shown}") if done else shown
             done.append(following)
             left.remove(following)
@@ -151,12 +190,21 @@ class _Printer:
         value = one.value
         if isinstance(value, Agg):
             of = self.value(value.of, many) if value.of else "*"
-            return f"{value.function}({'DISTINCT ' if value.distinct else ''}{of}) AS {self.name(one.name)}"
+            return (
+                f"{value.function}({'DISTINCT ' if value.distinct else ''}{of}) AS "
+                f"{self.name(one.name)}"
+            )
         shown = self.value(value, many)
-        return shown if isinstance(value, Col) and value.name == one.name else f"{shown} AS {self.name(one.name)}"
+        return (
+            shown
+            if isinstance(value, Col) and value.name == one.name
+            else f"{shown} AS {self.name(one.name)}"
+        )
 
     def pred(self, tree, many, changed="", inner=False):
-        again = lambda part: self.pred(part, many, changed, True)
+        def again(part):
+            return self.pred(part, many, changed, True)
+
         if isinstance(tree, And | Or):
             if not tree.parts:
                 return "1 = 1" if isinstance(tree, And) else "1 = 0"
@@ -169,7 +217,10 @@ class _Printer:
                 else f"NOT ({again(tree.part)})"
             )
         if isinstance(tree, InList):
-            return f"{self.value(tree.column, many)} IN ({', '.join(self.value(v, many) for v in tree.values)})"
+            return (
+                f"{self.value(tree.column, many)} IN "
+                f"({', '.join(self.value(v, many) for v in tree.values)})"
+            )
         if isinstance(tree, InSelect):
             left = ", ".join(self.value(column, many) for column in tree.columns)
             left = f"({left})" if len(tree.columns) > 1 else left
@@ -184,7 +235,9 @@ class _Printer:
 
     def value(self, tree, many):
         if isinstance(tree, Col):
-            return f"{self.name(tree.alias)}.{self.name(tree.name)}" if many else self.name(tree.name)
+            return (
+                f"{self.name(tree.alias)}.{self.name(tree.name)}" if many else self.name(tree.name)
+            )
         if isinstance(tree, Param):
             return f":{tree.name}"
         if isinstance(tree, Fresh):

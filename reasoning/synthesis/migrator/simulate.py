@@ -1,8 +1,11 @@
-"""Functions tested one by one: both programs start in databases that the data mapping relates, and must stay so.
+"""Functions tested one by one: both programs start in databases that the data mapping relates, and
+must stay so.
 
-Our choice, and why nothing like a search through sequences is needed to reject a candidate: if the databases are related before a call and
-after it, for every update, and related databases give every query the same rows, then so do all sequences. The source's databases are
-reached by the program's own updates, so that what holds in them holds here. Invented keys are compared up to renaming.
+Our choice, and why nothing like a search through sequences is needed to reject a candidate: if the
+databases are related before a call and
+after it, for every update, and related databases give every query the same rows, then so do all
+sequences. The source's databases are reached by the program's own updates, so that what holds in
+them holds here. Invented keys are compared up to renaming.
 """
 
 import random
@@ -60,7 +63,9 @@ class Unrelated(Exception):
     """The mapping relates no database of the source to one of the target."""
 
 
-def simulation(program: Program, mapping: DataMapping, concerned: Sequence[Function], seed: int = 0) -> Simulation:
+def simulation(
+    program: Program, mapping: DataMapping, concerned: Sequence[Function], seed: int = 0
+) -> Simulation:
     """Databases for testing the functions concerned.
 
     Args:
@@ -70,15 +75,22 @@ def simulation(program: Program, mapping: DataMapping, concerned: Sequence[Funct
       seed: of the random walks.
 
     Raises:
-      Unrelated: what the mapping makes of reachable databases breaks keys or references of the new schema.
+      Unrelated: what the mapping makes of reachable databases breaks keys or references of the new
+        schema.
     """
     names = set(mapping.touched).union(*(f.tables & set(mapping.source.by_name) for f in concerned))
     for _ in range(3):
         filled = {name for name, rule in mapping.rules.items() if set(rule.body) & names}
         names |= {table for name in filled for table in mapping.rules[name].body}
-    filled |= {name for name in mapping.target.by_name if name not in mapping.source and name not in mapping.rules}
+    filled |= {
+        name
+        for name in mapping.target.by_name
+        if name not in mapping.source and name not in mapping.rules
+    }
     source, target = Database(mapping.source, names), Database(mapping.target, filled)
-    builders = [f for f in program.functions if f.statements and not f.is_query and f.tables <= names]
+    builders = [
+        f for f in program.functions if f.statements and not f.is_query and f.tables <= names
+    ]
     found = Simulation(program, mapping, source, target, [])
     chance = random.Random(f"walks {seed}")
     domains = domains_of(program, mapping.source)
@@ -102,10 +114,18 @@ def simulation(program: Program, mapping: DataMapping, concerned: Sequence[Funct
     return found
 
 
-def _walk(found: Simulation, compiled: list[Compiled], domains: Domains, chance: random.Random, walk: int):
-    """Put the source into a state that updates reach, from random rows in tables that no update fills. The first walk is empty."""
+def _walk(
+    found: Simulation, compiled: list[Compiled], domains: Domains, chance: random.Random, walk: int
+):
+    """Put the source into a state that updates reach, from random rows in tables that no update
+    fills. The first walk is empty.
+    """
     filled = {s.table for c in compiled for s in c.function.statements if isinstance(s, Insert)}
-    rows = {} if walk == 0 else _given(found.source, [n for n in found.source.names if n not in filled], chance)
+    rows = (
+        {}
+        if walk == 0
+        else _given(found.source, [n for n in found.source.names if n not in filled], chance)
+    )
     found.source.load({})
     try:
         found.source.load(rows)
@@ -117,7 +137,10 @@ def _walk(found: Simulation, compiled: list[Compiled], domains: Domains, chance:
         if done >= steps or not compiled:
             break
         one = chance.choice(inserting if inserting and chance.random() < 0.8 else compiled)
-        call = {name: pick(one.function, name, found.source, domains, chance) for name in one.function.params}
+        call = {
+            name: pick(one.function, name, found.source, domains, chance)
+            for name in one.function.params
+        }
         try:
             found.source.call(one, call, number)
             done += 1
@@ -125,30 +148,47 @@ def _walk(found: Simulation, compiled: list[Compiled], domains: Domains, chance:
             continue
 
 
-def pick(function: Function, name: str, base: Database, domains: Domains, chance: random.Random) -> Any:
-    """An argument: often a value that is there already where the parameter goes, or one that a reference asks for."""
+def pick(
+    function: Function, name: str, base: Database, domains: Domains, chance: random.Random
+) -> Any:
+    """An argument: often a value that is there already where the parameter goes, or one that a
+    reference asks for.
+    """
     table, column = placed(function)[name][0]
     if table and chance.random() < 0.6:
-        places = [(e.to, e.to_columns[e.columns.index(column)]) for e in base.edges if e.table == table and column in e.columns]
+        places = [
+            (e.to, e.to_columns[e.columns.index(column)])
+            for e in base.edges
+            if e.table == table and column in e.columns
+        ]
         for place in [*places, (table, column)]:
             if place[0] in base.names:
-                sql = f"SELECT DISTINCT {name_of(place[1])} FROM {name_of(place[0])} WHERE {name_of(place[1])} IS NOT NULL"
+                sql = (
+                    f"SELECT DISTINCT {name_of(place[1])} FROM {name_of(place[0])} WHERE "
+                    f"{name_of(place[1])} IS NOT NULL"
+                )
                 if there := base.base.execute(sql).fetchall():
                     return chance.choice(there)[0]
     return chance.choice(domains.by_parameter[function.name, name])
 
 
 def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]:
-    """A few rows for tables that no update fills: keys differ, references lead to values of the same small range."""
+    """A few rows for tables that no update fills: keys differ, references lead to values of the
+    same small range.
+    """
     made = {}
     for name in names:
         table = source.tables[name]
         keys = table.keyed
-        referring = {column for edge in source.edges if edge.table == name for column in edge.columns}
+        referring = {
+            column for edge in source.edges if edge.table == name for column in edge.columns
+        }
         rows = {}
         for n in range(2 + chance.randrange(2)):
             row = tuple(
-                domain(kind)[n if column in keys else chance.randrange(2 if column in referring else 3)]
+                domain(kind)[
+                    n if column in keys else chance.randrange(2 if column in referring else 3)
+                ]
                 for column, kind in table.types.items()
             )
             rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
@@ -157,19 +197,29 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
 
 
 def _arguments(function: Function, rows, domains: Domains, mapping) -> list[dict[str, Any]]:
-    """Arguments for one database: two values that are there and one of the domain for each parameter, pairwise."""
+    """Arguments for one database: two values that are there and one of the domain for each
+    parameter, pairwise.
+    """
     options = []
     for name in function.params:
         table, column = placed(function)[name][0]
         there = []
         if table in rows:
             position = list(mapping.source[table].types).index(column)
-            there = list(dict.fromkeys(row[position] for row in rows[table] if row[position] is not None))[:2]
-        options.append(tuple(dict.fromkeys([*there, *domains.by_parameter[function.name, name]]))[:3])
+            there = list(
+                dict.fromkeys(row[position] for row in rows[table] if row[position] is not None)
+            )[:2]
+        options.append(
+            tuple(dict.fromkeys([*there, *domains.by_parameter[function.name, name]]))[:3]
+        )
     return [dict(zip(function.params, row, strict=True)) for row in pairwise(options)]
 
 
 def map_rows(found: Simulation, names) -> dict[str, list[tuple]]:
     """The rows that the mapping makes of the source's present ones."""
     rules = found.mapping.rules
-    return {name: found.source.base.execute(query_of(rules[name], found.mapping)).fetchall() for name in names if name in rules}
+    return {
+        name: found.source.base.execute(query_of(rules[name], found.mapping)).fetchall()
+        for name in names
+        if name in rules
+    }

@@ -4,20 +4,15 @@ import itertools
 from typing import Any
 
 from reasoning.synthesis.migrator.formulas import Cell, Formulas, Row, State
-from reasoning.synthesis.migrator.program import (
-    Delete,
-    Drop,
-    Function,
-    Insert,
-    Snapshot,
-    Update,
-)
+from reasoning.synthesis.migrator.program import Delete, Drop, Function, Insert, Snapshot, Update
 
 
 class Symbols(Formulas):
     """Runs functions on symbolic tables of one schema."""
 
-    def call(self, function: Function, arguments: dict[str, Cell], fresh: dict[int, Any], state: State) -> tuple[State, Any]:
+    def call(
+        self, function: Function, arguments: dict[str, Cell], fresh: dict[int, Any], state: State
+    ) -> tuple[State, Any]:
         """The tables after an update, and a formula that says that no key was there twice."""
         state, fine = dict(state), []
         for statement in function.statements:
@@ -40,7 +35,10 @@ class Symbols(Formulas):
 
     def _kept(self, statement: Snapshot) -> list[Row]:
         names = [out.name for out in statement.select.outs]
-        return [Row(row.there, dict(zip(names, row.cells.values(), strict=True))) for row in self.rows(statement.select)]
+        return [
+            Row(row.there, dict(zip(names, row.cells.values(), strict=True)))
+            for row in self.rows(statement.select)
+        ]
 
     def query(self, function: Function, arguments: dict[str, Cell], state: State) -> list[Row]:
         """The rows of a query."""
@@ -48,9 +46,14 @@ class Symbols(Formulas):
         return self.rows(function.statements[0])
 
     def _insert(self, statement: Insert, state):
-        given = {c: self.value(v, {}) for c, v in zip(statement.columns, statement.values, strict=True)}
+        given = {
+            c: self.value(v, {}) for c, v in zip(statement.columns, statement.values, strict=True)
+        }
         table = self.tables[statement.table]
-        cells = {column: given.get(column) or self.literal(table.defaults.get(column)) for column in table.types}
+        cells = {
+            column: given.get(column) or self.literal(table.defaults.get(column))
+            for column in table.types
+        }
         state[statement.table] = [*state[statement.table], Row(self.z3.BoolVal(True), cells)]
         return self._unique(statement.table, state)
 
@@ -66,7 +69,12 @@ class Symbols(Formulas):
         for one, other in itertools.combinations(rows, 2):
             for columns in keys:
                 same = [one.cells[c].value == other.cells[c].value for c in columns]
-                known = [z3.Not(row.cells[c].null) for row in (one, other) for c in columns if columns != key]
+                known = [
+                    z3.Not(row.cells[c].null)
+                    for row in (one, other)
+                    for c in columns
+                    if columns != key
+                ]
                 parts.append(z3.Not(z3.And(one.there, other.there, *same, *known)))
         return z3.And(*parts)
 
@@ -79,7 +87,10 @@ class Symbols(Formulas):
                     given = z3.And(row.there, *(z3.Not(row.cells[c].null) for c in edge.columns))
                     pairs = list(zip(edge.columns, edge.to_columns, strict=True))
                     found = [
-                        z3.And(there.there, *(there.cells[b].value == row.cells[a].value for a, b in pairs))
+                        z3.And(
+                            there.there,
+                            *(there.cells[b].value == row.cells[a].value for a, b in pairs),
+                        )
                         for there in state[edge.to]
                     ]
                     parts.append(z3.Implies(given, z3.Or(*found)))
@@ -93,7 +104,9 @@ class Symbols(Formulas):
             cells = dict(row.cells)
             for column, value in statement.sets:
                 new, old = self.value(value, bound), row.cells[column]
-                cells[column] = Cell(self.z3.If(hit, new.null, old.null), self.z3.If(hit, new.value, old.value))
+                cells[column] = Cell(
+                    self.z3.If(hit, new.null, old.null), self.z3.If(hit, new.value, old.value)
+                )
             changed.append(Row(row.there, cells))
         state[statement.table] = changed
 

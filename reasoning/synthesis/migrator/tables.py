@@ -1,4 +1,6 @@
-"""The tables of a program: what `ddl.from_ddl` reads, with defaults, and the references that joins can follow."""
+"""The tables of a program: what `ddl.from_ddl` reads, with defaults, and the references that joins
+can follow.
+"""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +10,13 @@ from typing import Any
 
 from reasoning.synthesis.ddl import from_ddl
 from reasoning.synthesis.errors import Refusal, need
-from reasoning.synthesis.migrator.written import deferred, not_read, other_types, statements_of, unique_keys
+from reasoning.synthesis.migrator.written import (
+    deferred,
+    not_read,
+    other_types,
+    statements_of,
+    unique_keys,
+)
 from reasoning.synthesis.schema import Schema
 
 Place = tuple[str, str]
@@ -24,7 +32,9 @@ class Table:
     name: str
     """As in the DDL."""
     types: dict[str, str]
-    """Of its columns, in order; see `schema.TYPES`. Others are called as SQL calls them, and hold what texts hold."""
+    """Of its columns, in order; see `schema.TYPES`. Others are called as SQL calls them, and hold
+    what texts hold.
+    """
     key: tuple[str, ...]
     """The primary key, else a unique key that is never NULL; empty: none declared."""
     required: frozenset[str]
@@ -32,7 +42,9 @@ class Table:
     defaults: dict[str, Any]
     """Values of columns that an INSERT leaves out."""
     unique: tuple[tuple[str, ...], ...] = ()
-    """Sets of columns that no two rows have the same values in, beside the key; NULL is like no value."""
+    """Sets of columns that no two rows have the same values in, beside the key; NULL is like no
+    value.
+    """
 
     @property
     def keyed(self) -> frozenset[str]:
@@ -109,19 +121,43 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     schema = from_ddl(text, dialect, where, other="str")
     statements = statements_of(text, dialect)
-    defaults, unique, rare = _defaults(statements), unique_keys(statements, where), other_types(statements)
+    defaults, unique, rare = (
+        _defaults(statements),
+        unique_keys(statements, where),
+        other_types(statements),
+    )
     found = {}
     for collection in schema.collections:
-        types = {attr.name: rare.get((collection.name, attr.name), attr.type) for attr in collection.attrs}
+        types = {
+            attr.name: rare.get((collection.name, attr.name), attr.type)
+            for attr in collection.attrs
+        }
         required = frozenset(attr.name for attr in collection.attrs if not attr.nullable)
-        mine = tuple(sorted(set(_in_schema(unique.get(collection.name, ()), types, f"{where}: {collection.name}"))))
-        key = collection.key or next((columns for columns in mine if required.issuperset(columns)), ())
+        mine = tuple(
+            sorted(
+                set(
+                    _in_schema(
+                        unique.get(collection.name, ()), types, f"{where}: {collection.name}"
+                    )
+                )
+            )
+        )
+        key = collection.key or next(
+            (columns for columns in mine if required.issuperset(columns)), ()
+        )
         others = tuple(columns for columns in mine if set(columns) != set(key))
-        found[collection.name] = Table(collection.name, types, key, required, defaults.get(collection.name, {}), others)
+        found[collection.name] = Table(
+            collection.name, types, key, required, defaults.get(collection.name, {}), others
+        )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:
-        raise Refusal(f"{where}: {bad[0].table} refers to {bad[0].to}, which declares no primary key: name the columns")
-    return Tables(found, edges, schema, text, dialect, not_read(statements), frozenset(deferred(statements)))
+        raise Refusal(
+            f"{where}: {bad[0].table} refers to {bad[0].to}, which declares no primary key: name "
+            "the columns"
+        )
+    return Tables(
+        found, edges, schema, text, dialect, not_read(statements), frozenset(deferred(statements))
+    )
 
 
 def _in_schema(unique, types, where):
@@ -130,7 +166,9 @@ def _in_schema(unique, types, where):
         names = tuple(spelled(column, types) for column in columns)
         if None in names:
             column = columns[names.index(None)]
-            raise Refusal(f"{where} is unique by {column}, which it does not have{near(column, types)}")
+            raise Refusal(
+                f"{where} is unique by {column}, which it does not have{near(column, types)}"
+            )
         yield names
 
 
@@ -140,8 +178,12 @@ def _defaults(statements):
         if isinstance(statement, exp.Create) and isinstance(statement.this, exp.Schema):
             cells = {}
             for part in statement.this.expressions:
-                for constraint in part.args.get("constraints") or () if isinstance(part, exp.ColumnDef) else ():
-                    if isinstance(constraint.kind, exp.DefaultColumnConstraint) and isinstance(constraint.kind.this, exp.Literal):
+                for constraint in (
+                    part.args.get("constraints") or () if isinstance(part, exp.ColumnDef) else ()
+                ):
+                    if isinstance(constraint.kind, exp.DefaultColumnConstraint) and isinstance(
+                        constraint.kind.this, exp.Literal
+                    ):
                         literal = constraint.kind.this
                         cells[part.name] = literal.this if literal.is_string else literal.to_py()
             found[statement.this.this.name] = cells
@@ -149,17 +191,23 @@ def _defaults(statements):
 
 
 def ordered_by(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
-    """Tables in an order in which those referred to come before those that refer, as far as there is one."""
+    """Tables in an order in which those referred to come before those that refer, as far as there
+    is one.
+    """
     left, done = sorted(names), []
     while left:
-        free = [n for n in left if not any(e.table == n and e.to in left and e.to != n for e in edges)]
+        free = [
+            n for n in left if not any(e.table == n and e.to in left and e.to != n for e in edges)
+        ]
         done.append((free or left)[0])
         left.remove(done[-1])
     return done
 
 
 def spelled(name: str, names) -> str | None:
-    """The one of some names that is meant: the same, else the only one that differs in capitals alone; None: there is none."""
+    """The one of some names that is meant: the same, else the only one that differs in capitals
+    alone; None: there is none.
+    """
     if name in names:
         return name
     alike = [one for one in names if one.lower() == name.lower()]
@@ -169,4 +217,8 @@ def spelled(name: str, names) -> str | None:
 def near(name: str, names) -> str:
     """A clause that lists names like the one that is not there."""
     alike = difflib.get_close_matches(name, list(names), 3, 0.5)
-    return f" (did you mean {' or '.join(alike)}?)" if alike else f" (there are {', '.join(sorted(names)[:8])})"
+    return (
+        f" (did you mean {' or '.join(alike)}?)"
+        if alike
+        else f" (there are {', '.join(sorted(names)[:8])})"
+    )

@@ -1,4 +1,6 @@
-"""What a mapping says about the target when statements are rewritten: places of source columns, and references that joins may follow."""
+"""What a mapping says about the target when statements are rewritten: places of source columns, and
+references that joins may follow.
+"""
 
 import itertools
 from dataclasses import dataclass
@@ -9,7 +11,9 @@ from reasoning.synthesis.migrator.tables import Edge, Place
 
 
 class Unrewritable(Exception):
-    """A statement that has no counterpart under a correspondence, and the sentence that says why."""
+    """A statement that has no counterpart under a correspondence, and the sentence that
+    says why.
+    """
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,25 @@ class View:
         """The places of a source column. Raises Unrewritable if there are none."""
         found = self.images.get(column, ())
         if not found:
-            raise Unrewritable(f"{reader or 'a statement'} needs {'.'.join(column)}, which has no place in the new schema")
+            raise Unrewritable(
+                f"{reader or 'a statement'} needs {'.'.join(column)}, which has no place in the "
+                "new schema"
+            )
         return found
 
     def holding(self, cell: Cell) -> list[Place]:
         """Target columns that are filled with just this."""
-        return [(name, c) for name, rule in self.mapping.rules.items() for c, one in rule.cells.items() if one == cell]
+        return [
+            (name, c)
+            for name, rule in self.mapping.rules.items()
+            for c, one in rule.cells.items()
+            if one == cell
+        ]
 
     def main(self, table: str) -> str:
-        """The target table with a row for each row of a source table, or into which it was merged."""
+        """The target table with a row for each row of a source table, or into which it
+        was merged.
+        """
         owned = self.mapping.owned(table)
         merged = [name for name, rule in self.mapping.rules.items() if table in rule.body]
         if not owned and not merged:
@@ -50,7 +64,10 @@ def view_of(mapping: DataMapping, found: Correspondence) -> View:
         for column, cell in rule.cells.items():
             if isinstance(cell, Copy):
                 images[cell.table, cell.column].append((name, column))
-    ranked = {column: tuple(sorted(places, key=lambda p: _rank(mapping, found, column, p))) for column, places in images.items()}
+    ranked = {
+        column: tuple(sorted(places, key=lambda p: _rank(mapping, found, column, p)))
+        for column, places in images.items()
+    }
     for column in found.referred:
         if not ranked.get(column):
             ranked[column] = found.images[column]
@@ -59,11 +76,17 @@ def view_of(mapping: DataMapping, found: Correspondence) -> View:
 
 def _rank(mapping, found, column, place):
     direct = found.images.get(column, ())
-    return (direct.index(place) if place in direct else len(direct), mapping.rules[place[0]].anchor != column[0], place)
+    return (
+        direct.index(place) if place in direct else len(direct),
+        mapping.rules[place[0]].anchor != column[0],
+        place,
+    )
 
 
 def _undeclared(mapping: DataMapping):
-    """Pairs of target tables that hold the same source key, or a source reference and what it refers to."""
+    """Pairs of target tables that hold the same source key, or a source reference and what it
+    refers to.
+    """
     declared, united = {_ends(edge) for edge in mapping.target.edges}, _united(mapping)
     for one, other in itertools.permutations(sorted(mapping.rules), 2):
         if mapping.identity(one) and mapping.identity(other):
@@ -81,7 +104,9 @@ def _ends(edge):
 
 
 def _united(mapping: DataMapping) -> dict[tuple[str, tuple[str, ...]], tuple]:
-    """For columns that declared references make equal, directly or by way of others, the same mark."""
+    """For columns that declared references make equal, directly or by way of others, the
+    same mark.
+    """
     mark = {}
     for _ in range(len(mapping.target.edges)):
         before = dict(mark)
@@ -100,9 +125,14 @@ def _pair(table, columns, to, to_columns):
 def _ties(mapping, one, other):
     """Columns of two target tables that hold the same key of a source row."""
     cells, there = mapping.rules[one].cells, mapping.rules[other].cells
-    find = lambda rule, cell: next((column for column, mine in rule.items() if mine == cell), None)
+
+    def find(rule, cell):
+        return next((column for column, mine in rule.items() if mine == cell), None)
+
     for table in mapping.source.by_name.values():
-        left, right = (tuple(find(rule, Copy(table.name, key)) for key in table.key) for rule in (cells, there))
+        left, right = (
+            tuple(find(rule, Copy(table.name, key)) for key in table.key) for rule in (cells, there)
+        )
         if table.key and None not in left and None not in right:
             yield left, right, True
     for edge in mapping.source.edges:

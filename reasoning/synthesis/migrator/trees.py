@@ -33,7 +33,9 @@ def nodes(tree: Any) -> Iterator[Any]:
 
 
 def here(tree: Any) -> Iterator[Any]:
-    """All parts of a tree without what lies inside subqueries, whose `InSelect` and `Lookup` are still there."""
+    """All parts of a tree without what lies inside subqueries, whose `InSelect` and `Lookup` are
+    still there.
+    """
     if is_dataclass(tree):
         yield tree
         if not isinstance(tree, Lookup):
@@ -51,7 +53,9 @@ def columns(tree: Any) -> list[Col]:
 
 
 def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
-    """The tree with every column outside subqueries replaced by `rule` (which may return the same)."""
+    """The tree with every column outside subqueries replaced by `rule` (which may return
+    the same).
+    """
     if isinstance(tree, Col):
         return rule(tree)
     if isinstance(tree, InSelect):
@@ -61,7 +65,9 @@ def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
     if isinstance(tree, tuple):
         return tuple(change(part, rule) for part in tree)
     if is_dataclass(tree):
-        return replace(tree, **{field.name: change(getattr(tree, field.name), rule) for field in fields(tree)})
+        return replace(
+            tree, **{field.name: change(getattr(tree, field.name), rule) for field in fields(tree)}
+        )
     return tree
 
 
@@ -99,7 +105,8 @@ def fresh_numbers(tree: Any) -> set[int]:
 
 
 def plainly_named(tree: Any, old: Container[str]) -> Any:
-    """The tree without names that say nothing: aliases of single tables that are names of old ones, and outputs of IN's subqueries.
+    """The tree without names that say nothing: aliases of single tables that are names of old ones,
+    and outputs of IN's subqueries.
 
     Args:
       tree: a statement.
@@ -109,13 +116,28 @@ def plainly_named(tree: Any, old: Container[str]) -> Any:
         return tuple(plainly_named(part, old) for part in tree)
     if not is_dataclass(tree):
         return tree
-    tree = replace(tree, **{field.name: plainly_named(getattr(tree, field.name), old) for field in fields(tree)})
+    tree = replace(
+        tree,
+        **{field.name: plainly_named(getattr(tree, field.name), old) for field in fields(tree)},
+    )
     if isinstance(tree, InSelect):
-        outs = tuple(replace(out, name=out.value.name) if isinstance(out.value, Col) else out for out in tree.select.outs)
+        outs = tuple(
+            replace(out, name=out.value.name) if isinstance(out.value, Col) else out
+            for out in tree.select.outs
+        )
         names = [out.name for out in outs]
-        return replace(tree, select=replace(tree.select, outs=outs)) if len(set(names)) == len(names) else tree
+        return (
+            replace(tree, select=replace(tree.select, outs=outs))
+            if len(set(names)) == len(names)
+            else tree
+        )
     if isinstance(tree, Select) and len(tree.sources) == 1 and tree.sources[0].alias in old:
         (source,) = tree.sources
-        renamed = change(tree, lambda column: Col(source.table, column.name) if column.alias == source.alias else column)
+        renamed = change(
+            tree,
+            lambda column: (
+                Col(source.table, column.name) if column.alias == source.alias else column
+            ),
+        )
         return replace(renamed, sources=(Source(source.table, source.table),))
     return tree

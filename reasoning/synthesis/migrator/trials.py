@@ -33,7 +33,9 @@ class Fails:
 
 
 def fail_of(found: Simulation, old: Function, new: Function) -> Failure | None:
-    """The first call in which a candidate differs from the function that it stands for; None if there is none."""
+    """The first call in which a candidate differs from the function that it stands for; None if
+    there is none.
+    """
     compiled = compile_function(new, found.mapping.target)
     before = compile_function(old, found.mapping.source)
     try_one = _try_query if old.is_query else _try_update
@@ -65,9 +67,16 @@ def _try_update(found, before, compiled, number, start):
     for at, arguments in enumerate(start.arguments[before.function.name]):
         mark = (before.function.name, number, at, tables)
         if mark not in found.expected:
-            found.expected[mark] = _attempt(found.source, before, arguments, lambda: _image(found, tables))
+            found.expected[mark] = _attempt(
+                found.source, before, arguments, lambda: _image(found, tables)
+            )
         found.tests += 1
-        got = _attempt(found.target, compiled, arguments, lambda: fingerprint(found.target.rows(tables), found.mapping))
+        got = _attempt(
+            found.target,
+            compiled,
+            arguments,
+            lambda: fingerprint(found.target.rows(tables), found.mapping),
+        )
         if got != found.expected[mark]:
             return arguments, _difference(found.expected[mark], got)
     return None
@@ -83,7 +92,9 @@ def _difference(old, new) -> str:
 def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[str, ...]:
     """The target tables that the call can change, and those that share invented keys."""
     rules = found.mapping.rules
-    names = {name for name, rule in rules.items() if set(rule.body) & before.writes} | compiled.writes
+    names = {
+        name for name, rule in rules.items() if set(rule.body) & before.writes
+    } | compiled.writes
     made = {name for name, _ in found.mapping.made}
     return tuple(sorted((names | made if names & made else names) & set(found.target.names)))
 

@@ -1,4 +1,6 @@
-"""Arguments for calls: few values of each type, combined so that every pair of values of two parameters occurs."""
+"""Arguments for calls: few values of each type, combined so that every pair of values of two
+parameters occurs.
+"""
 
 import functools
 import itertools
@@ -8,16 +10,33 @@ from typing import Any
 
 from reasoning.synthesis.migrator.database import fresh_value
 from reasoning.synthesis.migrator.parse import placed
-from reasoning.synthesis.migrator.program import Cmp, Col, Delete, Fresh, Function, Insert, Lit, Program, Select, Update
+from reasoning.synthesis.migrator.program import (
+    Cmp,
+    Col,
+    Delete,
+    Fresh,
+    Function,
+    Insert,
+    Lit,
+    Program,
+    Select,
+    Update,
+)
 from reasoning.synthesis.migrator.tables import Tables
 from reasoning.synthesis.migrator.trees import nodes
 
 DOMAINS: dict[str, tuple] = {
-    "int": (1, 2, 3), "str": ("a", "b", "c"), "float": (0.5, 1.5, 2.5), "decimal": (0.25, 1.25, 2.25), "bool": (0, 1),
+    "int": (1, 2, 3),
+    "str": ("a", "b", "c"),
+    "float": (0.5, 1.5, 2.5),
+    "decimal": (0.25, 1.25, 2.25),
+    "bool": (0, 1),
     "date": ("2024-01-01", "2024-02-02", "2024-03-03"),
     "datetime": ("2024-01-01 10:00:00", "2024-02-02 10:00:00", "2024-03-03 10:00:00"),
-}  # fmt: skip
-"""Values by type. Columns of one type share them, so that a wrong column of the same type meets equal and unequal values."""
+}
+"""Values by type. Columns of one type share them, so that a wrong column of the same type meets
+equal and unequal values.
+"""
 
 
 def domain(kind: str) -> tuple:
@@ -38,11 +57,16 @@ class Domains:
 
     def rows(self, function: Function, most: int = 3) -> list[dict[str, Any]]:
         """Arguments that cover every pair of values."""
-        return [dict(zip(function.params, row, strict=True)) for row in pairwise(self.of(function, most))]
+        return [
+            dict(zip(function.params, row, strict=True))
+            for row in pairwise(self.of(function, most))
+        ]
 
 
 def domains_of(program: Program, tables: Tables) -> Domains:
-    """Values for all parameters: fresh keys where a column holds them, literals of the program where it compares with them."""
+    """Values for all parameters: fresh keys where a column holds them, literals of the program
+    where it compares with them.
+    """
     fresh = _fresh_columns(program, tables)
     literals = _literals(program)
     found = {}
@@ -61,19 +85,33 @@ def _values(places, tables, fresh, literals):
             calls = ((1, 0), (2, 0), (1, 1), (3, 0))
             made = [fresh_value(kind, call, numbers[n]) for call, n in calls if n < len(numbers)]
             return tuple(made)
-    known = [value for place in places for value in literals.get(place, ()) if not isinstance(value, bool)]
-    known += [int(value) for place in places for value in literals.get(place, ()) if isinstance(value, bool)]
+    known = [
+        value
+        for place in places
+        for value in literals.get(place, ())
+        if not isinstance(value, bool)
+    ]
+    known += [
+        int(value)
+        for place in places
+        for value in literals.get(place, ())
+        if isinstance(value, bool)
+    ]
     return tuple(dict.fromkeys([*known[:2], *domain(kind)]))[:4]
 
 
 def _fresh_columns(program: Program, tables: Tables) -> dict[tuple[str, str], list[int]]:
-    """The columns in which fresh keys are stored, with their numbers, and those that refer to them."""
+    """The columns in which fresh keys are stored, with their numbers, and those that
+    refer to them.
+    """
     found: dict[tuple[str, str], list[int]] = {}
     for function in program.functions:
         for statement in function.statements:
             if isinstance(statement, Insert):
                 for column, value in zip(statement.columns, statement.values, strict=True):
-                    if isinstance(value, Fresh) and value.number not in found.setdefault((statement.table, column), []):
+                    if isinstance(value, Fresh) and value.number not in found.setdefault(
+                        (statement.table, column), []
+                    ):
                         found[statement.table, column].append(value.number)
     for _ in range(3):
         for edge in tables.edges:
@@ -106,7 +144,9 @@ def _literals(program: Program) -> dict[tuple[str, str], list]:
                     and isinstance(node.right, Lit)
                     and node.right.value is not None
                 ):
-                    found.setdefault((names.get(node.left.alias, ""), node.left.name), []).append(node.right.value)
+                    found.setdefault((names.get(node.left.alias, ""), node.left.name), []).append(
+                        node.right.value
+                    )
     return {place: list(dict.fromkeys(values)) for place, values in found.items()}
 
 
@@ -116,7 +156,10 @@ def pairwise(domains: Sequence[Sequence]) -> list[tuple]:
     Args:
       domains: the values of each position; none is empty.
     """
-    return [tuple(domains[n][v] for n, v in enumerate(row)) for row in _covering(tuple(map(len, domains)))]
+    return [
+        tuple(domains[n][v] for n, v in enumerate(row))
+        for row in _covering(tuple(map(len, domains)))
+    ]
 
 
 @functools.lru_cache(maxsize=10_000)
@@ -124,8 +167,12 @@ def _covering(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
     """The same for positions in the domains."""
     if len(sizes) <= 2:
         return list(itertools.product(*map(range, sizes)))
-    missing = {(a, x, b, y) for a, b in itertools.combinations(range(len(sizes)), 2)
-               for x in range(sizes[a]) for y in range(sizes[b])}  # fmt: skip
+    missing = {
+        (a, x, b, y)
+        for a, b in itertools.combinations(range(len(sizes)), 2)
+        for x in range(sizes[a])
+        for y in range(sizes[b])
+    }
     rows = []
     while missing:
         row: list[int | None] = [None] * len(sizes)
@@ -133,7 +180,10 @@ def _covering(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
         row[a], row[b] = x, y
         for n in range(len(sizes)):
             if row[n] is None:
-                row[n] = max(range(sizes[n]), key=lambda v, n=n: (_covers(row, n, v, missing), -((v + len(rows) + n) % 7)))
+                row[n] = max(
+                    range(sizes[n]),
+                    key=lambda v, n=n: (_covers(row, n, v, missing), -((v + len(rows) + n) % 7)),
+                )
         covered = {(i, row[i], j, row[j]) for i, j in itertools.combinations(range(len(row)), 2)}
         missing -= covered
         rows.append(tuple(row))  # type: ignore[arg-type]

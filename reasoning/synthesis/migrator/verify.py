@@ -1,8 +1,10 @@
-"""Bounded verification: sequences of calls with symbolic arguments, so that a claim holds for all of them.
+"""Bounded verification: sequences of calls with symbolic arguments, so that a claim holds for all
+of them.
 
-Our choice: the bound is on the updates before the query, from the empty database. Calls are those that both programs carry out; keys,
-NOT NULL and references of the old schema hold after each, those of the new one must then hold, too. (Migrator's authors verify by
-Mediator, an unbounded proof, which is not attempted here.)
+Our choice: the bound is on the updates before the query, from the empty database. Calls are those
+that both programs carry out; keys,
+NOT NULL and references of the old schema hold after each, those of the new one must then hold, too.
+(Migrator's authors verify by Mediator, an unbounded proof, which is not attempted here.)
 """
 
 import itertools
@@ -29,7 +31,12 @@ MILLISECONDS = 5_000
 
 
 def verify_program(
-    old: Program, old_tables: Tables, new: Program, new_tables: Tables, mode: str = "auto", seconds: float = 30.0
+    old: Program,
+    old_tables: Tables,
+    new: Program,
+    new_tables: Tables,
+    mode: str = "auto",
+    seconds: float = 30.0,
 ) -> str:
     """What can be claimed for all arguments.
 
@@ -42,12 +49,15 @@ def verify_program(
       seconds: at most.
 
     Returns:
-      A sentence: "no difference within bound k for all arguments ...", or "different: ...", or why nothing can be said.
+      A sentence: "no difference within bound k for all arguments ...", or "different: ...", or why
+        nothing can be said.
     """
     if mode == "off":
         return "not asked"
     comparison = Comparison(old, old_tables, new, new_tables)
-    names = {name for cluster in comparison.clusters for name in (*cluster.queries, *cluster.updates)}
+    names = {
+        name for cluster in comparison.clusters for name in (*cluster.queries, *cluster.updates)
+    }
     if mode == "auto" and len(names) > SMALL:
         return f"not asked: {len(names)} functions can matter, more than {SMALL} (--verify on)"
     if not names:
@@ -58,20 +68,31 @@ def verify_program(
         if mode == "on":
             raise
         return "not asked: z3-solver is not installed"
-    return _Verifier(comparison, time.monotonic() + (min(seconds, AUTO_SECONDS) if mode == "auto" else seconds)).text()
+    return _Verifier(
+        comparison, time.monotonic() + (min(seconds, AUTO_SECONDS) if mode == "auto" else seconds)
+    ).text()
 
 
 def functions_of(said: str) -> tuple[str, ...]:
     """The functions of a difference that `verify_program` found; none if it found none."""
     if not said.startswith("different: "):
         return ()
-    return tuple(word for word in said.removeprefix("different: ").split(" ") if word != "->")[: said.count("->") + 1]
+    return tuple(word for word in said.removeprefix("different: ").split(" ") if word != "->")[
+        : said.count("->") + 1
+    ]
 
 
 def unfilled(comparison: Comparison) -> list[str]:
     """Old tables that take part and that no function inserts into."""
-    filled = {s.table for old, _ in comparison.pairs.values() for s in old.statements if isinstance(s, Insert)}
-    return sorted({table for cluster in comparison.clusters for table in cluster.tables[0]} - filled)
+    filled = {
+        s.table
+        for old, _ in comparison.pairs.values()
+        for s in old.statements
+        if isinstance(s, Insert)
+    }
+    return sorted(
+        {table for cluster in comparison.clusters for table in cluster.tables[0]} - filled
+    )
 
 
 class _Spent(Exception):
@@ -98,11 +119,20 @@ class _Verifier:
         except _Spent:
             if finished < 0:
                 return "no time"
-        left = f"; not covered: {', '.join(f'{name} ({what})' for name, what in self.beyond.items())}" if self.beyond else ""
+        left = (
+            f"; not covered: {', '.join(f'{name} ({what})' for name, what in self.beyond.items())}"
+            if self.beyond
+            else ""
+        )
         bare = unfilled(self.comparison)
-        left += f"; empty throughout, because no function fills them: {', '.join(bare)}" if bare else ""
+        left += (
+            f"; empty throughout, because no function fills them: {', '.join(bare)}" if bare else ""
+        )
         more = "" if finished == BOUND else f"; bound {BOUND} was begun and not finished"
-        return f"no difference within bound {finished} for all arguments ({self.formulas} formulas){left}{more}"
+        return (
+            f"no difference within bound {finished} for all arguments ({self.formulas} "
+            f"formulas){left}{more}"
+        )
 
     def differ(self, cluster: Cluster, calls) -> str | None:
         """Whether some arguments of these updates lead to different answers."""
@@ -115,15 +145,24 @@ class _Verifier:
                 pair = self.comparison.pairs[name]
                 arguments = self.arguments(name, number)
                 solver.add(*(self.ranged(cell, fresh_values) for cell in arguments.values()))
-                fresh = {n: z3.IntVal(1_000_000 * (number + 1) + n) for f in pair for n in fresh_numbers(f.statements)}
+                fresh = {
+                    n: z3.IntVal(1_000_000 * (number + 1) + n)
+                    for f in pair
+                    for n in fresh_numbers(f.statements)
+                }
                 fresh_values += fresh.values()
                 fine = []
                 for side, symbols in enumerate(self.sides):
                     states[side], good = symbols.call(pair[side], arguments, fresh, states[side])
-                    fine.append(z3.And(good, symbols.references(states[side], cluster.tables[side])))
+                    fine.append(
+                        z3.And(good, symbols.references(states[side], cluster.tables[side]))
+                    )
                 if (
                     said := self.ask(
-                        solver, z3.And(fine[0], z3.Not(fine[1])), calls[: number + 1], "fails in the new program alone"
+                        solver,
+                        z3.And(fine[0], z3.Not(fine[1])),
+                        calls[: number + 1],
+                        "fails in the new program alone",
                     )
                 ) is not None:
                     return said
@@ -154,15 +193,23 @@ class _Verifier:
         except Beyond as beyond:
             self.beyond[name] = str(beyond)
             return None
-        return self.ask(solver, z3.And(*free, z3.Not(self.equal(*rows))), (*calls, name), "gives other rows")
+        return self.ask(
+            solver, z3.And(*free, z3.Not(self.equal(*rows))), (*calls, name), "gives other rows"
+        )
 
     def equal(self, one: list[Row], other: list[Row]):
         """A formula that says that two lists of rows are the same multiset."""
         z3 = self.z3
-        count = lambda rows, wanted: z3.Sum(
-            [z3.If(z3.And(row.there, self.sides[0].same(row, wanted)), 1, 0) for row in rows] or [z3.IntVal(0)]
+
+        def count(rows, wanted):
+            return z3.Sum(
+                [z3.If(z3.And(row.there, self.sides[0].same(row, wanted)), 1, 0) for row in rows]
+                or [z3.IntVal(0)]
+            )
+
+        return z3.And(
+            *(z3.Implies(row.there, count(one, row) == count(other, row)) for row in [*one, *other])
         )
-        return z3.And(*(z3.Implies(row.there, count(one, row) == count(other, row)) for row in [*one, *other]))
 
     def ask(self, solver, formula, calls, what) -> str | None:
         if time.monotonic() > self.until:
@@ -176,7 +223,11 @@ class _Verifier:
         solver.pop()
         if answer == self.z3.unknown:
             self.beyond[calls[-1]] = "no answer in time"
-        return f"different: {' -> '.join(calls)} {what} for some arguments" if answer == self.z3.sat else None
+        return (
+            f"different: {' -> '.join(calls)} {what} for some arguments"
+            if answer == self.z3.sat
+            else None
+        )
 
     def arguments(self, name: str, number: int) -> dict[str, Cell]:
         """An unknown for each parameter; it may be a fresh key of an earlier call."""

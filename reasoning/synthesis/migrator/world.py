@@ -1,4 +1,6 @@
-"""Two programs side by side in the databases of one cluster of functions: sequences of calls, shortest first or at random."""
+"""Two programs side by side in the databases of one cluster of functions: sequences of calls,
+shortest first or at random.
+"""
 
 import random
 from collections import Counter
@@ -27,13 +29,23 @@ class World:
         names = [*cluster.queries, *cluster.updates]
         self.first = 0 if start == EMPTY else BEGUN
         self.old = {name: comparison.pairs[name][0] for name in names}
-        self.bases = tuple(Database(schema, tables) for schema, tables in zip(comparison.schemas, cluster.tables, strict=True))
+        self.bases = tuple(
+            Database(schema, tables)
+            for schema, tables in zip(comparison.schemas, cluster.tables, strict=True)
+        )
         for base, rows in zip(self.bases, start.rows, strict=True):
             base.load(rows)
         self.functions = tuple(
-            {name: compile_function(comparison.pairs[name][side], comparison.schemas[side]) for name in names} for side in (0, 1)
+            {
+                name: compile_function(comparison.pairs[name][side], comparison.schemas[side])
+                for name in names
+            }
+            for side in (0, 1)
         )
-        self.read = {name: [set().union(*map(reads, f.statements)) for f in comparison.pairs[name]] for name in cluster.queries}
+        self.read = {
+            name: [set().union(*map(reads, f.statements)) for f in comparison.pairs[name]]
+            for name in cluster.queries
+        }
 
     def close(self):
         """Let go of the databases."""
@@ -46,17 +58,33 @@ class World:
         self.most = 3 if depth <= 1 else 2
         return next(self._from(depth, (), None, in_time), None)
 
-    def wander(self, chance: random.Random, walks: int, in_time: Callable[[], bool]) -> Scenario | None:
-        """The first difference on random sequences longer than the bound: every query is asked after every update."""
+    def wander(
+        self, chance: random.Random, walks: int, in_time: Callable[[], bool]
+    ) -> Scenario | None:
+        """The first difference on random sequences longer than the bound: every query is asked
+        after every update.
+        """
         for _ in range(walks if self.cluster.updates else 0):
             depth, found, calls = self.bases[0].depth, None, ()
             for _ in range(TRIED):
-                left = [name for name in self.cluster.updates if name not in {done for done, _ in calls}]
-                name = chance.choice(left if left and chance.random() < 0.7 else self.cluster.updates)
+                left = [
+                    name for name in self.cluster.updates if name not in {done for done, _ in calls}
+                ]
+                name = chance.choice(
+                    left if left and chance.random() < 0.7 else self.cluster.updates
+                )
                 row = chance.choice(self.cluster.arguments[name, 3])
-                made = {key: renewed(value, chance.randrange(1, len(calls) + 2)) for key, value in row.items()}
+                made = {
+                    key: renewed(value, chance.randrange(1, len(calls) + 2))
+                    for key, value in row.items()
+                }
                 if chance.random() < 0.7:
-                    made = {key: pick(self.old[name], key, self.bases[0], self.comparison.domains, chance) for key in row}
+                    made = {
+                        key: pick(
+                            self.old[name], key, self.bases[0], self.comparison.domains, chance
+                        )
+                        for key in row
+                    }
                 outcomes = self._enter(name, made, len(calls) + 1)
                 if outcomes[0] is None and outcomes[1] is None:
                     calls = (*calls, (name, made))
@@ -64,7 +92,12 @@ class World:
                     written = tuple(functions[name].writes for functions in self.functions)
                     found = next(self._ask(calls, written), None)
                 elif None in outcomes:
-                    found = Scenario((*calls, (name, made)), outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start)
+                    found = Scenario(
+                        (*calls, (name, made)),
+                        outcomes[0] or "succeeds",
+                        outcomes[1] or "succeeds",
+                        self.start,
+                    )
                 if found or len(calls) == LONGEST or not in_time():
                     break
             for base in self.bases:
@@ -89,7 +122,9 @@ class World:
                 outcomes = self._enter(name, arguments, len(calls))
                 try:
                     if (outcomes[0] is None) != (outcomes[1] is None):
-                        yield Scenario(calls, outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start)
+                        yield Scenario(
+                            calls, outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start
+                        )
                     elif outcomes[0] is None and self._unseen(depth):
                         written = tuple(functions[name].writes for functions in self.functions)
                         yield from self._from(depth - 1, calls, written, in_time)
@@ -114,7 +149,13 @@ class World:
         return found
 
     def _unseen(self, depth) -> bool:
-        mark = hash(tuple(frozenset(Counter(rows).items()) for base in self.bases for rows in base.rows().values()))
+        mark = hash(
+            tuple(
+                frozenset(Counter(rows).items())
+                for base in self.bases
+                for rows in base.rows().values()
+            )
+        )
         if self.seen.get(mark, 0) >= depth:
             return False
         self.seen[mark] = depth
@@ -122,7 +163,9 @@ class World:
 
     def _ask(self, done, changed) -> Iterator[Scenario]:
         for name in self.cluster.queries:
-            if changed is not None and not any(t & c for t, c in zip(self.read[name], changed, strict=True)):
+            if changed is not None and not any(
+                t & c for t, c in zip(self.read[name], changed, strict=True)
+            ):
                 continue
             for arguments in self.cluster.arguments[name, 3]:
                 self.comparison.asked += 1
@@ -149,7 +192,12 @@ class World:
                 outcomes = self._enter(name, arguments, number)
                 entered += 1
                 if (outcomes[0] is None) != (outcomes[1] is None):
-                    return Scenario(calls[:number], outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start)
+                    return Scenario(
+                        calls[:number],
+                        outcomes[0] or "succeeds",
+                        outcomes[1] or "succeeds",
+                        self.start,
+                    )
             return None
         finally:
             for _ in range(entered):
@@ -161,11 +209,17 @@ def renewed(value: Any, call: int) -> Any:
     """A fresh key of a domain as the key of another call; any other value as it is."""
     if isinstance(value, int) and value >= FRESH_START:
         return FRESH_START * call + value % FRESH_START
-    return f"~{call}.{value.partition('.')[2]}" if isinstance(value, str) and value.startswith("~") else value
+    return (
+        f"~{call}.{value.partition('.')[2]}"
+        if isinstance(value, str) and value.startswith("~")
+        else value
+    )
 
 
 def minimal(world: World, scenario: Scenario) -> Scenario:
-    """The scenario without calls that it does not need, and with as few different values as it needs."""
+    """The scenario without calls that it does not need, and with as few different values as it
+    needs.
+    """
     best = scenario
     changed = True
     while changed:

@@ -1,9 +1,12 @@
-"""Denoising and information: for a linear-Gaussian pair, the integrated loss of the best denoiser is a mutual information.
+"""Denoising and information: for a linear-Gaussian pair, the integrated loss of the best denoiser
+is a mutual information.
 
-First in one dimension and through the training loss of `jaxrl.diffusion.loss`; then `jaxrl.diffusion.information`, in several.
+First in one dimension and through the training loss of `jaxrl.diffusion.loss`; then
+`jaxrl.diffusion.information`, in several.
 
-C ~ N(0, 1), Z = a C + b E, Z_s = sqrt(s) Z + N with s = 1 / sigma^2. Conditional I-MMSE: 1/2 INT_0^S mmse(Z | Z_s, C) ds
-= I(Z; Z_S | C) = I(Z; Z_S) - I(C; Z_S): what the latent keeps, less what the past says about it.
+C ~ N(0, 1), Z = a C + b E, Z_s = sqrt(s) Z + N with s = 1 / sigma^2. Conditional I-MMSE: 1/2
+INT_0^S mmse(Z | Z_s, C) ds = I(Z; Z_S | C) = I(Z; Z_S) - I(C; Z_S): what the latent keeps, less
+what the past says about it.
 """
 
 import itertools
@@ -20,12 +23,16 @@ from jaxrl.diffusion.noise import Draws
 from jaxrl.diffusion.precondition import EDM, combine, conditioners
 
 A, B = 0.4, 0.3
-EDM_PAIR = EDM(sigma_data=0.5, log_sigma_mean=0.0, log_sigma_std=1.0, sigma_train_min=1e-3, sigma_train_max=1e3)
+EDM_PAIR = EDM(
+    sigma_data=0.5, log_sigma_mean=0.0, log_sigma_std=1.0, sigma_train_min=1e-3, sigma_train_max=1e3
+)
 assert abs(A**2 + B**2 - EDM_PAIR.sigma_data**2) < 1e-12
 
 
 def best_network(noisy, c_noise, context, condition):
-    """F of the best linear denoiser E[Z | Z_s, C], from what a network is given; `context[-1]` is C / sigma_data."""
+    """F of the best linear denoiser E[Z | Z_s, C], from what a network is given; `context[-1]` is C
+    / sigma_data.
+    """
     sd = EDM_PAIR.sigma_data
     sigma2 = jnp.exp(8 * c_noise)[..., None, None, None]
     x, c = noisy * jnp.sqrt(sigma2 + sd**2), context[-1] * sd
@@ -36,8 +43,12 @@ def best_network(noisy, c_noise, context, condition):
 
 @jax.jit
 def mean_squared_error(log_sigma, nodes, weights):
-    """E (D - Z)^2 at noise levels `[L]`: the training loss times c_out^2, averaged by Gauss-Hermite quadrature, exact here."""
-    c, e, n = jnp.broadcast_to(nodes.T[:, None, :, None, None, None], (3, len(log_sigma), len(nodes), 1, 1, 1))
+    """E (D - Z)^2 at noise levels `[L]`: the training loss times c_out^2, averaged by Gauss-Hermite
+    quadrature, exact here.
+    """
+    c, e, n = jnp.broadcast_to(
+        nodes.T[:, None, :, None, None, None], (3, len(log_sigma), len(nodes), 1, 1, 1)
+    )
     clean = A * c + B * e
     level = jnp.broadcast_to(log_sigma[:, None], clean.shape[:2])
     draws = Draws(level[None], jnp.zeros((1, *clean.shape)), n[None])
@@ -52,7 +63,9 @@ def quadrature():
     points, weights = np.polynomial.hermite_e.hermegauss(3)
     weights = weights / weights.sum()
     nodes = np.array(list(itertools.product(points, repeat=3)))
-    return jnp.asarray(nodes, jnp.float32), jnp.asarray([np.prod(w) for w in itertools.product(weights, repeat=3)], jnp.float32)
+    return jnp.asarray(nodes, jnp.float32), jnp.asarray(
+        [np.prod(w) for w in itertools.product(weights, repeat=3)], jnp.float32
+    )
 
 
 def integrated_loss(snr):
@@ -60,7 +73,9 @@ def integrated_loss(snr):
     points, weights = np.polynomial.legendre.leggauss(40)
     u = (points + 1) / 2 * np.log1p(snr)
     s = np.expm1(u)
-    mmse = np.asarray(mean_squared_error(jnp.asarray(-0.5 * np.log(s), jnp.float32), *quadrature()), np.float64)
+    mmse = np.asarray(
+        mean_squared_error(jnp.asarray(-0.5 * np.log(s), jnp.float32), *quadrature()), np.float64
+    )
     return 0.5 * (weights / 2 * np.log1p(snr) * mmse * (1 + s)).sum()
 
 
@@ -86,16 +101,23 @@ def test_a_denoiser_that_ignores_the_past_loses_more():
     blind = float(combine(jnp.zeros_like(x), x, c)[0, 0, 0])
     np.testing.assert_allclose(blind, sd2 / (sigma2 + sd2), rtol=1e-6)
     marginal = sigma2 * sd2 / (sigma2 + sd2)
-    assert float(mean_squared_error(jnp.log(jnp.sqrt(jnp.array([sigma2]))), *quadrature())[0]) < 0.7 * marginal
+    assert (
+        float(mean_squared_error(jnp.log(jnp.sqrt(jnp.array([sigma2]))), *quadrature())[0])
+        < 0.7 * marginal
+    )
 
 
-# ---- several dimensions --------------------------------------------------------------------------------------------------------
+# ---- several dimensions
+# ------------------------------------------------------------
 
 
 def random_pair(seed, dimensions=3, known=2):
     """A pair with full covariances, and the same as float64 arrays."""
     rng = np.random.default_rng(seed)
-    square = lambda n: (lambda root: root @ root.T / n + 0.2 * np.eye(n))(rng.normal(size=(n, n)))
+
+    def square(n):
+        return (lambda root: root @ root.T / n + 0.2 * np.eye(n))(rng.normal(size=(n, n)))
+
     arrays = 1 + 0.5 * rng.normal(size=(dimensions, known)), square(dimensions), square(known)
     return GaussianPair(*(jnp.asarray(a, jnp.float32) for a in arrays)), arrays
 
@@ -114,16 +136,24 @@ def test_the_identity_in_several_dimensions(shape, snr):
     kept, predicted = information.kept(pair, snr), information.predicted(pair, snr)
     assert predicted > 0.01
     assert abs(loss - (kept - predicted)) < 1e-3
-    blind = jax.jit(lambda: information.integrated_loss(lambda s: information.blind_mmse(pair, s), snr))()
+    blind = jax.jit(
+        lambda: information.integrated_loss(lambda s: information.blind_mmse(pair, s), snr)
+    )()
     assert abs(blind - kept) < 1e-3
 
 
 @pytest.mark.parametrize("snr", [0.5, 20.0])
 def test_informations_are_those_of_eigenvalues_and_of_the_other_side(snr):
-    """I(C; Z_S) = h(C) - h(C | Z_S), with the posterior covariance of C by the matrix inversion that the code does not use."""
+    """I(C; Z_S) = h(C) - h(C | Z_S), with the posterior covariance of C by the matrix inversion
+    that the code does not use.
+    """
     pair, (gain, noise, context) = random_pair(1)
-    np.testing.assert_allclose(information.kept(pair, snr), by_eigenvalues(gain @ context @ gain.T + noise, snr), rtol=1e-5)
-    np.testing.assert_allclose(information.left_over(pair, snr), by_eigenvalues(noise, snr), rtol=1e-5)
+    np.testing.assert_allclose(
+        information.kept(pair, snr), by_eigenvalues(gain @ context @ gain.T + noise, snr), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        information.left_over(pair, snr), by_eigenvalues(noise, snr), rtol=1e-5
+    )
     observed = snr * gain.T @ np.linalg.inv(snr * noise + np.eye(3)) @ gain
     posterior = np.linalg.inv(np.linalg.inv(context) + observed)
     expected = 0.5 * (np.linalg.slogdet(context)[1] - np.linalg.slogdet(posterior)[1])
@@ -136,37 +166,58 @@ def test_the_best_denoiser_is_the_conditional_mean_of_the_joint_gaussian():
     c, noisy = rng.normal(size=2), rng.normal(size=3)
     covariance = gain @ context @ gain.T + noise
     root = np.sqrt(snr)
-    seen = np.block([[context, root * context @ gain.T], [root * gain @ context, snr * covariance + np.eye(3)]])
+    seen = np.block(
+        [[context, root * context @ gain.T], [root * gain @ context, snr * covariance + np.eye(3)]]
+    )
     cross = np.hstack([gain @ context, root * covariance])
     expected = cross @ np.linalg.solve(seen, np.concatenate([c, noisy]))
-    actual = information.best_denoiser(pair, jnp.asarray(noisy, jnp.float32), jnp.asarray(c, jnp.float32), snr)
+    actual = information.best_denoiser(
+        pair, jnp.asarray(noisy, jnp.float32), jnp.asarray(c, jnp.float32), snr
+    )
     np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
     error = np.trace(covariance - cross @ np.linalg.solve(seen, cross.T))
     np.testing.assert_allclose(information.mmse(pair, snr), error, rtol=1e-4)
     blind = root * covariance @ np.linalg.solve(snr * covariance + np.eye(3), noisy)
-    actual = information.blind_denoiser(pair, jnp.asarray(noisy, jnp.float32), jnp.asarray(c, jnp.float32), snr)
+    actual = information.blind_denoiser(
+        pair, jnp.asarray(noisy, jnp.float32), jnp.asarray(c, jnp.float32), snr
+    )
     np.testing.assert_allclose(actual, blind, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("snr", [0.3, 5.0])
 def test_the_measured_loss_of_the_best_denoiser_is_its_closed_form_and_no_other_is_lower(snr, key):
     pair, _ = random_pair(3)
-    measure = jax.jit(lambda shift, scale: information.denoising_loss(
-        pair, lambda *seen: shift + scale * information.best_denoiser(pair, *seen), snr, key, 100_000))  # fmt: skip
+    measure = jax.jit(
+        lambda shift, scale: information.denoising_loss(
+            pair,
+            lambda *seen: shift + scale * information.best_denoiser(pair, *seen),
+            snr,
+            key,
+            100_000,
+        )
+    )
     closed = information.mmse(pair, snr)
     np.testing.assert_allclose(measure(0.0, 1.0), closed, rtol=0.01)
     for shift, scale in ((0.1, 1.0), (0.0, 0.9), (0.0, 1.1)):
         assert measure(shift, scale) > measure(0.0, 1.0) + 0.005
-    blind = information.denoising_loss(pair, lambda *seen: information.blind_denoiser(pair, *seen), snr, key, 100_000)
+    blind = information.denoising_loss(
+        pair, lambda *seen: information.blind_denoiser(pair, *seen), snr, key, 100_000
+    )
     np.testing.assert_allclose(blind, information.blind_mmse(pair, snr), rtol=0.01)
 
 
 def test_limits():
-    """No signal: nothing is known but the past. Much signal: predicted tends to I(C; Z). An unrelated past predicts nothing."""
+    """No signal: nothing is known but the past. Much signal: predicted tends to I(C; Z). An
+    unrelated past predicts nothing.
+    """
     pair, (gain, noise, context) = random_pair(4)
     np.testing.assert_allclose(information.mmse(pair, 0.0), np.trace(noise), rtol=1e-5)
-    np.testing.assert_allclose(information.blind_mmse(pair, 0.0), np.trace(gain @ context @ gain.T + noise), rtol=1e-5)
-    whole = 0.5 * (np.linalg.slogdet(gain @ context @ gain.T + noise)[1] - np.linalg.slogdet(noise)[1])
+    np.testing.assert_allclose(
+        information.blind_mmse(pair, 0.0), np.trace(gain @ context @ gain.T + noise), rtol=1e-5
+    )
+    whole = 0.5 * (
+        np.linalg.slogdet(gain @ context @ gain.T + noise)[1] - np.linalg.slogdet(noise)[1]
+    )
     np.testing.assert_allclose(information.predicted(pair, 1e4), whole, rtol=1e-2)
     unrelated = pair._replace(gain=jnp.zeros_like(pair.gain))
     np.testing.assert_allclose(information.predicted(unrelated, 5.0), 0.0, atol=1e-5)

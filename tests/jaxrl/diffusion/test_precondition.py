@@ -12,13 +12,18 @@ FRAMES = EDM(sigma_offset=0.3)
 
 @pytest.mark.parametrize("edm", [EDM(), FRAMES, EDM(sigma_data=1.3)])
 def test_unit_variance_in_and_out_and_least_amplified_error(edm):
-    """EDM, appendix B.6, in float64: Var(c_in x) = 1, Var(target) = 1, and c_skip makes c_out smallest."""
+    """EDM, appendix B.6, in float64: Var(c_in x) = 1, Var(target) = 1, and c_skip makes c_out
+    smallest.
+    """
     c = [np.asarray(a, np.float64) for a in conditioners(jnp.asarray(SIGMAS, jnp.float32), edm)]
     c_in, c_skip, c_out, c_noise = c
     s2, d2 = SIGMAS**2 + edm.sigma_offset**2, edm.sigma_data**2
     np.testing.assert_allclose(c_in**2 * (s2 + d2), 1, rtol=1e-5)
     np.testing.assert_allclose(((1 - c_skip) ** 2 * d2 + c_skip**2 * s2) / c_out**2, 1, rtol=1e-4)
-    error = lambda skip: (1 - skip) ** 2 * d2 + skip**2 * s2
+
+    def error(skip):
+        return (1 - skip) ** 2 * d2 + skip**2 * s2
+
     for nudge in (-1e-2, 1e-2):
         assert (error(c_skip) < error(c_skip + nudge)).all()
     np.testing.assert_allclose(c_noise, np.log(s2) / 8, rtol=1e-5, atol=1e-6)

@@ -18,7 +18,11 @@ def gaussian(x, sigma):
 
 def wavy(x, sigma):
     """Some smooth denoiser."""
-    return np.tanh(x) * 0.5 / (1 + sigma) if isinstance(x, np.ndarray) else jnp.tanh(x) * 0.5 / (1 + sigma)
+    return (
+        np.tanh(x) * 0.5 / (1 + sigma)
+        if isinstance(x, np.ndarray)
+        else jnp.tanh(x) * 0.5 / (1 + sigma)
+    )
 
 
 def slow_sample(denoise, x, sigmas, order, churn=Churn(), noise=None):  # noqa: B008
@@ -26,7 +30,9 @@ def slow_sample(denoise, x, sigmas, order, churn=Churn(), noise=None):  # noqa: 
     x, path, steps = np.asarray(x, np.float64), [], len(sigmas) - 1
     for i in range(steps):
         cur, nxt = float(sigmas[i]), float(sigmas[i + 1])
-        gamma = min(churn.s_churn / steps, np.sqrt(2) - 1) if churn.s_min <= cur <= churn.s_max else 0.0
+        gamma = (
+            min(churn.s_churn / steps, np.sqrt(2) - 1) if churn.s_min <= cur <= churn.s_max else 0.0
+        )
         hat = cur * (1 + gamma)
         if noise is not None:
             x = x + np.sqrt(hat**2 - cur**2) * churn.s_noise * np.asarray(noise[i], np.float64)
@@ -48,11 +54,17 @@ CHURN = Churn(s_churn=1.5, s_min=0.05, s_max=3.0, s_noise=1.1)
 @pytest.mark.parametrize("steps", [1, 4])
 def test_trajectories_equal_a_slow_loop(order, churn, steps):
     sigmas = karras_sigmas(steps, 0.01, 5.0, 7)
-    noise = np.random.default_rng(1).normal(size=(steps, *X0.shape)).astype(np.float32) if churn.s_churn else None
+    noise = (
+        np.random.default_rng(1).normal(size=(steps, *X0.shape)).astype(np.float32)
+        if churn.s_churn
+        else None
+    )
     result = jax.jit(lambda x: sample(wavy, x, sigmas, order, churn, noise))(X0)
     np.testing.assert_array_equal(result.trajectory[0], X0)
     np.testing.assert_array_equal(result.trajectory[-1], result.x)
-    np.testing.assert_allclose(result.trajectory[1:], slow_sample(wavy, X0, sigmas, order, churn, noise), atol=1e-5)
+    np.testing.assert_allclose(
+        result.trajectory[1:], slow_sample(wavy, X0, sigmas, order, churn, noise), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("order", [1, 2])
@@ -89,17 +101,23 @@ def test_a_large_number_of_steps_gives_samples_of_the_data():
 
 
 def test_churn_puts_back_the_noise_that_the_raised_level_asks_for(key):
-    """With the identity as denoiser nothing else moves, so variances add: hat^2 - cur^2 per step, times s_noise^2."""
+    """With the identity as denoiser nothing else moves, so variances add: hat^2 - cur^2 per step,
+    times s_noise^2.
+    """
     sigmas = karras_sigmas(3, 0.5, 4.0, 2)
     noise = jax.random.normal(key, (3, 40_000))
     x = sample(lambda x, _: x, jnp.zeros(40_000), sigmas, 1, CHURN, noise).x
     hat = raised_sigmas(sigmas[:-1], CHURN)
-    np.testing.assert_allclose(float(x.var()), 1.1**2 * (hat**2 - sigmas[:-1] ** 2).sum(), rtol=0.05)
+    np.testing.assert_allclose(
+        float(x.var()), 1.1**2 * (hat**2 - sigmas[:-1] ** 2).sum(), rtol=0.05
+    )
 
 
 def test_raised_levels_by_hand():
     sigmas = np.array([4.0, 1.0, 0.1], np.float32)
-    np.testing.assert_allclose(raised_sigmas(sigmas, Churn(0.6, 0.5, 2.0)), [4.0, 1.2, 0.1], rtol=1e-6)
+    np.testing.assert_allclose(
+        raised_sigmas(sigmas, Churn(0.6, 0.5, 2.0)), [4.0, 1.2, 0.1], rtol=1e-6
+    )
     np.testing.assert_allclose(raised_sigmas(sigmas, Churn(99.0)), np.sqrt(2) * sigmas, rtol=1e-6)
     np.testing.assert_array_equal(raised_sigmas(sigmas, Churn()), sigmas)
 
@@ -109,13 +127,19 @@ def test_number_of_denoiser_calls():
     for order, expected in ((1, 4), (2, 7)):
         calls = []
         with jax.disable_jit():
-            sample(lambda x, s, calls=calls: calls.append(float(s)) or x, jnp.ones(1), karras_sigmas(4, 0.1, 1.0, 7), order)
+            sample(
+                lambda x, s, calls=calls: calls.append(float(s)) or x,
+                jnp.ones(1),
+                karras_sigmas(4, 0.1, 1.0, 7),
+                order,
+            )
         assert len(calls) == expected
         assert min(calls) > 0
 
 
 @pytest.mark.parametrize(
-    "arguments, sentence", [({"order": 3}, "order must be 1"), ({"churn": Churn(1.0)}, "churn needs churn_noise")]
+    "arguments, sentence",
+    [({"order": 3}, "order must be 1"), ({"churn": Churn(1.0)}, "churn needs churn_noise")],
 )
 def test_wrong_settings_are_refused(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):

@@ -1,4 +1,6 @@
-"""Atari against the raw emulator stepped by hand and against Gymnasium's preprocessing; exact save and restore."""
+"""Atari against the raw emulator stepped by hand and against Gymnasium's preprocessing; exact save
+and restore.
+"""
 
 import functools
 
@@ -14,11 +16,33 @@ from jaxrl.envs.resize import resize_area
 
 FIRE = 1  # second of Breakout's minimal actions
 NUM_ACTIONS = {
-    "Alien": 18, "Amidar": 10, "Assault": 7, "Asterix": 9, "BankHeist": 18, "BattleZone": 18, "Boxing": 18, "Breakout": 4,
-    "ChopperCommand": 18, "CrazyClimber": 9, "DemonAttack": 6, "Freeway": 3, "Frostbite": 18, "Gopher": 8, "Hero": 18,
-    "Jamesbond": 18, "Kangaroo": 18, "Krull": 18, "KungFuMaster": 14, "MsPacman": 9, "Pong": 6, "PrivateEye": 18, "Qbert": 6,
-    "RoadRunner": 18, "Seaquest": 18, "UpNDown": 6,
-}  # fmt: skip
+    "Alien": 18,
+    "Amidar": 10,
+    "Assault": 7,
+    "Asterix": 9,
+    "BankHeist": 18,
+    "BattleZone": 18,
+    "Boxing": 18,
+    "Breakout": 4,
+    "ChopperCommand": 18,
+    "CrazyClimber": 9,
+    "DemonAttack": 6,
+    "Freeway": 3,
+    "Frostbite": 18,
+    "Gopher": 8,
+    "Hero": 18,
+    "Jamesbond": 18,
+    "Kangaroo": 18,
+    "Krull": 18,
+    "KungFuMaster": 14,
+    "MsPacman": 9,
+    "Pong": 6,
+    "PrivateEye": 18,
+    "Qbert": 6,
+    "RoadRunner": 18,
+    "Seaquest": 18,
+    "UpNDown": 6,
+}
 
 
 def emulator(rom, seed):
@@ -52,7 +76,9 @@ def assert_same_frame(actual, exact):
 
 @functools.cache
 def noops_of(seed):
-    """The number of frames of doing nothing after which the raw emulator shows what our reset shows."""
+    """The number of frames of doing nothing after which the raw emulator shows what our reset
+    shows.
+    """
     env, ale, matches = Atari("Breakout"), emulator("breakout", seed), []
     first = env.reset(seed)
     state = env.save()["emulator"].tobytes()
@@ -65,9 +91,14 @@ def noops_of(seed):
     return matches[0]
 
 
-@pytest.mark.parametrize("game, rom, seed", [("Breakout", "breakout", 3), ("MsPacman", "ms_pacman", 4), ("Pong", "pong", 5)])
+@pytest.mark.parametrize(
+    "game, rom, seed",
+    [("Breakout", "breakout", 3), ("MsPacman", "ms_pacman", 4), ("Pong", "pong", 5)],
+)
 def test_steps_equal_the_emulator_stepped_by_hand(game, rom, seed):
-    """Every action held 4 frames and never replaced by the last one; rewards summed; maximum of the last two screens."""
+    """Every action held 4 frames and never replaced by the last one; rewards summed; maximum of the
+    last two screens.
+    """
     env, ale = Atari(game), emulator(rom, seed)
     env.reset(seed)
     while ale.cloneState(include_rng=True).serialize() != env.save()["emulator"].tobytes():
@@ -84,7 +115,9 @@ def test_steps_equal_the_emulator_stepped_by_hand(game, rom, seed):
             if ale.game_over():
                 break
         seen = env.step(action)
-        assert_same_frame(seen.frame, area(np.maximum(screens[-1], screens[-2] if len(screens) > 1 else 0), 64))
+        assert_same_frame(
+            seen.frame, area(np.maximum(screens[-1], screens[-2] if len(screens) > 1 else 0), 64)
+        )
         assert (seen.reward, seen.end) == (reward, ale.lives() < lives or ale.game_over())
         assert (seen.game_over, seen.trunc) == (ale.game_over(), False)
         lives, rewards, ends = ale.lives(), rewards + abs(reward), ends + seen.end
@@ -97,7 +130,9 @@ def test_steps_equal_the_emulator_stepped_by_hand(game, rom, seed):
 def test_steps_equal_gymnasiums_preprocessing():
     gymnasium.register_envs(ale_py)
     env, raw = Atari("Breakout"), gymnasium.make("BreakoutNoFrameskip-v4")
-    reference = AtariPreprocessing(raw, noop_max=0, frame_skip=4, screen_size=64, grayscale_obs=False)
+    reference = AtariPreprocessing(
+        raw, noop_max=0, frame_skip=4, screen_size=64, grayscale_obs=False
+    )
     assert env.num_actions == raw.action_space.n
     reference.reset(seed=0)
     env.reset(1)
@@ -145,7 +180,11 @@ def test_the_frame_limit_is_a_cut_and_not_an_end():
     env.reset(0)
     seen = [env.step(0) for _ in range(25)]
     assert not any(s.trunc or s.game_over or s.end for s in seen[:-1])
-    assert (bool(seen[-1].trunc), bool(seen[-1].game_over), bool(seen[-1].end)) == (True, True, False)
+    assert (bool(seen[-1].trunc), bool(seen[-1].game_over), bool(seen[-1].end)) == (
+        True,
+        True,
+        False,
+    )
     env.reset(0)
     assert not env.step(0).game_over
 
@@ -195,7 +234,11 @@ def test_the_26_games_of_atari_100k_have_their_minimal_actions():
 
 def test_names_are_the_rom_ids_without_underscores():
     names = game_names()
-    assert {names["MsPacman"], names["UpNDown"], names["Jamesbond"]} == {"ms_pacman", "up_n_down", "jamesbond"}
+    assert {names["MsPacman"], names["UpNDown"], names["Jamesbond"]} == {
+        "ms_pacman",
+        "up_n_down",
+        "jamesbond",
+    }
     assert set(GAMES) < set(names)
 
 

@@ -1,4 +1,6 @@
-"""Bricks against plain Python: whole games step by step, every pixel, lives, the end and the cut."""
+"""Bricks against plain Python: whole games step by step, every pixel, lives, the end and
+the cut.
+"""
 
 import functools
 import itertools
@@ -18,7 +20,9 @@ step = jax.jit(ENV.step)
 
 @functools.cache
 def games():
-    """Random and ball-following play, `(states, actions, transitions)` with axes `[game, time]`; states before and after."""
+    """Random and ball-following play, `(states, actions, transitions)` with axes `[game, time]`;
+    states before and after.
+    """
 
     def play(key, following):
         def one(carry, key):
@@ -27,7 +31,11 @@ def games():
             chase = 1 + jnp.sign(state.ball_x - state.paddle)
             action = jnp.where(following, chase, jax.random.randint(key_action, (), 0, 3))
             after, seen = ENV.step(state, action, key_step)
-            fresh = jax.tree.map(lambda new, old: jnp.where(seen.game_over, new, old), ENV.reset(key_reset), (after, seen.frame))
+            fresh = jax.tree.map(
+                lambda new, old: jnp.where(seen.game_over, new, old),
+                ENV.reset(key_reset),
+                (after, seen.frame),
+            )
             return fresh, (state, action, after, seen)
 
         return jax.lax.scan(one, ENV.reset(key), jax.random.split(key, 400))[1]
@@ -53,7 +61,16 @@ def slow_step(state, action):
         way_y = -1
         way_x = (x > paddle) - (x < paddle) or way_x
     lives = state["lives"] - missed
-    new = dict(ball_x=x, ball_y=y, way_x=way_x, way_y=way_y, paddle=paddle, bricks=wall, lives=lives, steps=state["steps"] + 1)
+    new = dict(
+        ball_x=x,
+        ball_y=y,
+        way_x=way_x,
+        way_y=way_y,
+        paddle=paddle,
+        bricks=wall,
+        lives=lives,
+        steps=state["steps"] + 1,
+    )
     return new, hit, missed
 
 
@@ -86,14 +103,24 @@ def test_every_step_follows_the_rules():
         expected, hit, missed = slow_step(at(before, game, t), int(action[game, t]))
         actual = at(after, game, t)
         if missed:  # a new ball, wherever the key put it
-            assert actual["ball_y"] == 4 and 1 <= actual["ball_x"] <= 8 and actual["way_y"] == 1 and abs(actual["way_x"]) == 1
+            assert (
+                actual["ball_y"] == 4
+                and 1 <= actual["ball_x"] <= 8
+                and actual["way_y"] == 1
+                and abs(actual["way_x"]) == 1
+            )
             expected |= {name: actual[name] for name in ("ball_x", "ball_y", "way_x", "way_y")}
         np.testing.assert_array_equal(actual.pop("bricks"), expected.pop("bricks"))
         assert actual == expected
         cleared = not after.bricks[game, t].any()
         dead = actual["lives"] == 0 or cleared
         trunc = actual["steps"] >= MAX_STEPS and not dead
-        told = (seen.reward[game, t], seen.end[game, t], seen.trunc[game, t], seen.game_over[game, t])
+        told = (
+            seen.reward[game, t],
+            seen.end[game, t],
+            seen.trunc[game, t],
+            seen.game_over[game, t],
+        )
         assert told == (hit - missed, missed or cleared, trunc, dead or trunc)
 
 
@@ -123,11 +150,15 @@ def test_a_larger_frame_has_larger_cells_and_a_border(key):
 def state_of(**changes):
     fields = dict(ball_x=5, ball_y=6, way_x=1, way_y=1, paddle=5, lives=LIVES, steps=0) | changes
     wall = fields.pop("bricks", np.ones((3, 10), bool))
-    return BricksState(bricks=jnp.asarray(wall), **{name: jnp.int32(value) for name, value in fields.items()})
+    return BricksState(
+        bricks=jnp.asarray(wall), **{name: jnp.int32(value) for name, value in fields.items()}
+    )
 
 
 def test_hand_play_hits_a_brick_from_below(key):
-    """From (5, 4) upwards to the right: the brick at row 3, column 6 goes, the ball stays in row 4 and falls."""
+    """From (5, 4) upwards to the right: the brick at row 3, column 6 goes, the ball stays in row 4
+    and falls.
+    """
     state, seen = step(state_of(ball_y=4, way_y=-1), 1, key)
     assert (float(seen.reward), bool(seen.end)) == (1.0, False)
     assert (int(state.ball_x), int(state.ball_y), int(state.way_y)) == (6, 4, 1)
@@ -139,7 +170,12 @@ def test_the_last_brick_ends_the_game(key):
     wall = np.zeros((3, 10), bool)
     wall[2, 6] = True
     _, seen = step(state_of(ball_y=4, way_y=-1, bricks=wall), 1, key)
-    assert (float(seen.reward), bool(seen.end), bool(seen.game_over), bool(seen.trunc)) == (1.0, True, True, False)
+    assert (float(seen.reward), bool(seen.end), bool(seen.game_over), bool(seen.trunc)) == (
+        1.0,
+        True,
+        True,
+        False,
+    )
 
 
 @pytest.mark.parametrize("lives", [3, 2, 1])
@@ -148,7 +184,9 @@ def test_a_missed_ball_costs_a_life_and_the_last_one_the_game(lives, key):
     assert int(state.lives) == lives - 1
     assert (float(seen.reward), bool(seen.end), bool(seen.game_over)) == (-1.0, True, lives == 1)
     shown = np.asarray(seen.frame[0])
-    np.testing.assert_array_equal((shown == np.array(LIFE)[None]).all(-1), np.arange(10) < lives - 1)
+    np.testing.assert_array_equal(
+        (shown == np.array(LIFE)[None]).all(-1), np.arange(10) < lives - 1
+    )
 
 
 @pytest.mark.parametrize("lives, trunc", [(3, True), (1, False)])
@@ -165,14 +203,18 @@ def test_a_step_depends_on_its_key_only_when_a_ball_is_served(key):
     served, _ = many(state_of(ball_x=8, ball_y=8, paddle=2), 1, keys)
     assert set(np.asarray(served.ball_x).tolist()) == set(range(1, 9))
     jax.tree.map(
-        lambda a, b: np.testing.assert_array_equal(a[7], b), many(state_of(), 1, keys)[1], ENV.step(state_of(), 1, keys[7])[1]
+        lambda a, b: np.testing.assert_array_equal(a[7], b),
+        many(state_of(), 1, keys)[1],
+        ENV.step(state_of(), 1, keys[7])[1],
     )
 
 
 def test_the_truth_is_told_in_order():
     wall = np.ones((3, 10), bool)
     wall[0, :4] = False
-    np.testing.assert_array_equal(ENV.truth(state_of(ball_x=2, ball_y=7, paddle=3, lives=2, bricks=wall)), [2, 7, 3, 26, 2])
+    np.testing.assert_array_equal(
+        ENV.truth(state_of(ball_x=2, ball_y=7, paddle=3, lives=2, bricks=wall)), [2, 7, 3, 26, 2]
+    )
     assert ENV.truth_names == ("ball x", "ball y", "paddle", "bricks", "lives")
 
 

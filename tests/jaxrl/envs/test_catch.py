@@ -39,7 +39,12 @@ def test_every_step_follows_the_rules(key):
     for i, (*state, action) in enumerate(states):
         expected, reward, over = slow_step(*state, action)
         assert tuple(field[i] for field in after) == expected
-        assert (seen.reward[i], seen.end[i], seen.trunc[i], seen.game_over[i]) == (reward, over, False, over)
+        assert (seen.reward[i], seen.end[i], seen.trunc[i], seen.game_over[i]) == (
+            reward,
+            over,
+            False,
+            over,
+        )
 
 
 @pytest.mark.parametrize("size", [10, 25, 32])
@@ -60,7 +65,9 @@ def test_resets_reach_every_start_and_no_other(drift, key):
     starts = set(zip(*(np.asarray(field).tolist() for field in states), strict=True))
     assert starts == set(itertools.product(range(10), [0], [-1, 0, 1] if drift else [0], [4, 5, 6]))
     for i in range(5):
-        np.testing.assert_array_equal(frames[i], slow_frame(int(states.ball_x[i]), 0, int(states.paddle[i]), CELLS))
+        np.testing.assert_array_equal(
+            frames[i], slow_frame(int(states.ball_x[i]), 0, int(states.paddle[i]), CELLS)
+        )
 
 
 @pytest.mark.parametrize("drift", [False, True])
@@ -91,7 +98,11 @@ def test_the_same_key_gives_the_same_game(key):
     jax.tree.map(np.testing.assert_array_equal, env.reset(key), env.reset(key))
     state, _ = env.reset(key)
     other_key = jax.random.key(9)
-    jax.tree.map(np.testing.assert_array_equal, env.step(state, RIGHT, key), env.step(state, RIGHT, other_key))
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        env.step(state, RIGHT, key),
+        env.step(state, RIGHT, other_key),
+    )
 
 
 def test_a_frame_smaller_than_the_field_is_refused():
@@ -101,4 +112,8 @@ def test_a_frame_smaller_than_the_field_is_refused():
 
 def test_it_says_what_it_is():
     assert (catch().name, catch(drift=True).name) == ("catch", "catch-drift")
-    assert (catch().num_actions, catch(16).frame_shape, len(catch().truth_names)) == (3, (16, 16, 3), 3)
+    assert (catch().num_actions, catch(16).frame_shape, len(catch().truth_names)) == (
+        3,
+        (16, 16, 3),
+        3,
+    )

@@ -1,4 +1,6 @@
-"""Gymnasium environments as host environments: what is seen, played again after restoring, and refused."""
+"""Gymnasium environments as host environments: what is seen, played again after restoring, and
+refused.
+"""
 
 import gymnasium
 import numpy as np
@@ -10,7 +12,9 @@ from jaxrl.train.errors import Refusal
 
 
 class Noisy(gymnasium.Env):
-    """Random pixels that depend on all actions so far; ends after 6 steps with reward 5, is cut where action 2 is taken."""
+    """Random pixels that depend on all actions so far; ends after 6 steps with reward 5, is cut
+    where action 2 is taken.
+    """
 
     def __init__(self, shape=(8, 6, 3), start=0, seeded=True, space=None, actions=None):
         self.observation_space = space or Box(0, 255, shape, np.uint8)
@@ -30,7 +34,13 @@ class Noisy(gymnasium.Env):
         assert self.action_space.contains(int(action))
         self.steps += 1
         self.rng.random(int(action) - self.first)
-        return self.look(), 5.0 if self.steps == 6 else 0.25, self.steps == 6, int(action) - self.first == 2, {}
+        return (
+            self.look(),
+            5.0 if self.steps == 6 else 0.25,
+            self.steps == 6,
+            int(action) - self.first == 2,
+            {},
+        )
 
 
 VARIANTS = {
@@ -74,7 +84,9 @@ def test_a_cut_is_not_an_end():
 
 
 def test_frames_of_the_right_size_are_shown_as_they_are():
-    gymnasium.register("NoisySquare-v0", Noisy, kwargs={"shape": (5, 5, 3)}, disable_env_checker=True)
+    gymnasium.register(
+        "NoisySquare-v0", Noisy, kwargs={"shape": (5, 5, 3)}, disable_env_checker=True
+    )
     frame = GymnasiumEnv("NoisySquare-v0", 5).reset(11)
     del gymnasium.registry["NoisySquare-v0"]
     np.testing.assert_array_equal(frame, np.random.default_rng(11).integers(0, 256, (5, 5, 3)))

@@ -58,7 +58,9 @@ def test_a_name_that_does_not_exist_gets_advice(name, advice):
 
 @pytest.mark.parametrize("name", ["catch", "bricks"])
 def test_frames_too_small_for_a_toy_are_refused_with_the_option_to_change(name):
-    with pytest.raises(Refusal, match=f"{name} needs frames of at least 10 pixels.*--game.frame-size"):
+    with pytest.raises(
+        Refusal, match=f"{name} needs frames of at least 10 pixels.*--game.frame-size"
+    ):
         make(name, 8)
 
 

@@ -1,4 +1,6 @@
-"""Published scores: complete, equal to the golden file where that has them, and in agreement with the published aggregates."""
+"""Published scores: complete, equal to the golden file where that has them, and in agreement with
+the published aggregates.
+"""
 
 import numpy as np
 import pytest
@@ -13,13 +15,19 @@ WITH_GAMES = [name for name, reference in PUBLISHED.items() if reference.scores]
 
 # AO mean and HO mean as computed from single seeds, apart from this code.
 SPLIT = {
-    "IRIS": (1.930, 0.162), "TWM": (1.746, 0.166), "DreamerV3": (2.065, 0.184), "DIAMOND": (2.791, 0.127), "Simulus": (2.935, 0.355),
+    "IRIS": (1.930, 0.162),
+    "TWM": (1.746, 0.166),
+    "DreamerV3": (2.065, 0.184),
+    "DIAMOND": (2.791, 0.127),
+    "Simulus": (2.935, 0.355),
     "EfficientZero": (2.912, 0.973),
-}  # fmt: skip
+}
 
 
 def normalized(name, changes=()):
-    return np.array([human_normalized(game, (PUBLISHED[name].scores | dict(changes))[game]) for game in GAMES])
+    return np.array(
+        [human_normalized(game, (PUBLISHED[name].scores | dict(changes))[game]) for game in GAMES]
+    )
 
 
 def test_seven_methods_have_all_games():
@@ -30,13 +38,26 @@ def test_seven_methods_have_all_games():
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_every_reference_says_where_it_comes_from(name):
     reference = PUBLISHED[name]
-    assert reference.kind in ("world model", "look-ahead search", "model-free") and len(reference.source) > 10
-    assert set(reference.aggregates) <= {"mean", "median", "iqm", "optimality_gap", "games_at_human", "ao_mean", "ho_mean"}
+    assert (
+        reference.kind in ("world model", "look-ahead search", "model-free")
+        and len(reference.source) > 10
+    )
+    assert set(reference.aggregates) <= {
+        "mean",
+        "median",
+        "iqm",
+        "optimality_gap",
+        "games_at_human",
+        "ao_mean",
+        "ho_mean",
+    }
 
 
 @pytest.mark.parametrize("name", WITH_GAMES)
 def test_means_of_games_give_the_published_mean_median_and_count(name):
-    """Three of the five aggregates follow from means of games; IQM and optimality gap need single runs."""
+    """Three of the five aggregates follow from means of games; IQM and optimality gap need single
+    runs.
+    """
     found, published = aggregates(normalized(name)[None]), PUBLISHED[name].aggregates
     assert found["mean"] == pytest.approx(published["mean"], abs=1.5e-3)
     assert found["median"] == pytest.approx(published["median"], abs=1.5e-3)
@@ -45,7 +66,10 @@ def test_means_of_games_give_the_published_mean_median_and_count(name):
 
 def test_iqm_and_gap_do_not_follow_from_means_of_games():
     found, published = aggregates(normalized("DIAMOND")[None]), PUBLISHED["DIAMOND"].aggregates
-    assert abs(found["iqm"] - published["iqm"]) > 0.01 and abs(found["optimality_gap"] - published["optimality_gap"]) > 0.001
+    assert (
+        abs(found["iqm"] - published["iqm"]) > 0.01
+        and abs(found["optimality_gap"] - published["optimality_gap"]) > 0.001
+    )
 
 
 def test_diamond_is_the_mean_of_its_five_seeds():
@@ -62,8 +86,12 @@ def test_means_of_the_two_groups(name):
 
 def test_the_split_is_the_best_half_of_the_mean_of_four_agents():
     agents = [
-        normalized(name, {"Freeway": 33.5}.items() if name == "STORM" else ()) for name in ("IRIS", "TWM", "DreamerV3", "STORM")
+        normalized(name, {"Freeway": 33.5}.items() if name == "STORM" else ())
+        for name in ("IRIS", "TWM", "DreamerV3", "STORM")
     ]
     order = np.argsort(np.mean(agents, axis=0))[::-1]
     assert {GAMES[i] for i in order[:13]} == agent_optimal() and len(agent_optimal()) == 13
-    assert sum(agent_optimal_mask()) == 13 and agent_optimal_mask(("Alien", "Boxing")) == [False, True]
+    assert sum(agent_optimal_mask()) == 13 and agent_optimal_mask(("Alien", "Boxing")) == [
+        False,
+        True,
+    ]

@@ -38,7 +38,9 @@ def test_a_gymnasium_environment_is_resized():
 
 
 def test_a_module_in_the_current_directory_is_found(tmp_path, monkeypatch):
-    (tmp_path / "my_own_game.py").write_text("from jaxrl.envs.catch import catch\nmake = lambda frame_size: catch(frame_size)\n")
+    (tmp_path / "my_own_game.py").write_text(
+        "from jaxrl.envs.catch import catch\nmake = lambda frame_size: catch(frame_size)\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
     assert make("my_own_game:make", 12).frame_shape == (12, 12, 3)
@@ -47,7 +49,9 @@ def test_a_module_in_the_current_directory_is_found(tmp_path, monkeypatch):
 def test_a_module_that_needs_another_one_says_which(tmp_path, monkeypatch):
     (tmp_path / "needs_more.py").write_text("import a_module_that_is_missing\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(Refusal, match="needs the module a_module_that_is_missing, which is not installed"):
+    with pytest.raises(
+        Refusal, match="needs the module a_module_that_is_missing, which is not installed"
+    ):
         make("needs_more:make", 16)
 
 

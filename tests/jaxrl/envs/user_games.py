@@ -37,7 +37,13 @@ class Grey(gymnasium.Env):
 
     def step(self, action):
         self.time += 1
-        return np.full((20, 30, 1), 50 * self.time, np.uint8), float(action), self.time == 3, False, {}
+        return (
+            np.full((20, 30, 1), 50 * self.time, np.uint8),
+            float(action),
+            self.time == 3,
+            False,
+            {},
+        )
 
 
 def a_number():

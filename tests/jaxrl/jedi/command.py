@@ -9,12 +9,20 @@ from jaxrl.jedi.presets import options_for
 from tests.jaxrl.jedi import small_run
 
 SMALL = options_for(small_run.CONFIG)
-"""Options of that run. Its programs are those of the tests inside this process, so they are compiled once for all."""
+"""Options of that run. Its programs are those of the tests inside this process, so they are
+compiled once for all.
+"""
 
 
 def environment() -> dict[str, str]:
-    """Of the child: this checkout, and the settings of conftest.py, on which the cache of compiled programs depends."""
-    settings = {"JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": "4", "JAX_DEFAULT_MATMUL_PRECISION": "highest"}
+    """Of the child: this checkout, and the settings of conftest.py, on which the cache of compiled
+    programs depends.
+    """
+    settings = {
+        "JAX_PLATFORMS": "cpu",
+        "JAX_NUM_CPU_DEVICES": "4",
+        "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+    }
     return os.environ | settings | {"PYTHONPATH": str(Path(__file__).parents[3])}
 
 
@@ -22,8 +30,13 @@ def start(*arguments: str, **options) -> subprocess.Popen:
     """Begin `python -m jaxrl.jedi ...`."""
     command = [sys.executable, "-m", "jaxrl.jedi", *map(str, arguments)]
     return subprocess.Popen(
-        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options
-    )  # fmt: skip
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
 
 
 def call(*arguments: str) -> tuple[int, str, str]:

@@ -29,12 +29,18 @@ def assert_same(a, b):
 
 
 def assert_same_rows(ours, theirs):
-    """The same metrics but for time and memory. Means over updates are summed call by call, and how long a call is depends on the
-    clock, so they may differ by rounding; all else is equal bit for bit.
+    """The same metrics but for time and memory. Means over updates are summed call by call, and how
+    long a call is depends on the clock, so they may differ by rounding; all else is equal bit for
+    bit.
     """
     assert len(ours) == len(theirs)
     for a, b in zip(ours, theirs, strict=True):
-        a, b = ({k: v for k, v in row.items() if not k.startswith(("time/", "compile/", "memory/"))} for row in (a, b))
+        a, b = (
+            {k: v for k, v in row.items() if not k.startswith(("time/", "compile/", "memory/"))}
+            for row in (a, b)
+        )
         summed = [k for k in b if k.startswith(("world_model/", "heads/", "behaviour/", "probe/"))]
-        assert {k: a.pop(k) for k in summed} == pytest.approx({k: b.pop(k) for k in summed}, rel=1e-5)
+        assert {k: a.pop(k) for k in summed} == pytest.approx(
+            {k: b.pop(k) for k in summed}, rel=1e-5
+        )
         assert a == b

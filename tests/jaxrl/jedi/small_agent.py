@@ -7,7 +7,13 @@ import jax.numpy as jnp
 
 from jaxrl.jedi.actor_critic import ActorCriticConfig
 from jaxrl.jedi.agent import AgentState, init
-from jaxrl.jedi.config import AgentConfig, BehaviourLearning, HeadsLearning, ProbeLearning, WorldModelLearning
+from jaxrl.jedi.config import (
+    AgentConfig,
+    BehaviourLearning,
+    HeadsLearning,
+    ProbeLearning,
+    WorldModelLearning,
+)
 from jaxrl.jedi.denoiser import DenoiserConfig
 from jaxrl.jedi.encoder import EncoderConfig
 from jaxrl.jedi.reward_end import RewardEndConfig

@@ -37,7 +37,13 @@ def record(folder: Path, episodes: int = 12, size: int = 16) -> Path:
             truth.append(game.save())
         positions = np.array([[float(saved[f"state.{i}"]) for i in (0, 1, 3)] for saved in truth])
         save_episode(
-            folder, np.stack(obs), np.array(act), np.array(rew), np.array(end), truth=positions, truth_names=("x", "y", "p")
+            folder,
+            np.stack(obs),
+            np.array(act),
+            np.array(rew),
+            np.array(end),
+            truth=positions,
+            truth_names=("x", "y", "p"),
         )
     return folder
 

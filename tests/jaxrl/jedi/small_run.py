@@ -18,7 +18,12 @@ from tests.jaxrl.jedi import small_agent
 AGENT = replace(
     small_agent.CONFIG,
     heads=replace(small_agent.CONFIG.heads, candidates=3, carry_sampled=True),
-    reward_end=replace(small_agent.CONFIG.reward_end, reward_prior=(0.2, 0.6, 0.2), end_prior=(0.8, 0.2), change_width=4),
+    reward_end=replace(
+        small_agent.CONFIG.reward_end,
+        reward_prior=(0.2, 0.6, 0.2),
+        end_prior=(0.8, 0.2),
+        change_width=4,
+    ),
 )
 """With all that is off by default in the heads."""
 CONFIG = JediConfig(
@@ -26,7 +31,9 @@ CONFIG = JediConfig(
     game=GameConfig(frame_size=16, num_envs=4),
     agent=AGENT,
     replay=ReplayConfig(capacity=400, episodes=64),
-    schedule=Schedule(112, 64, 16, 64, 16, Updates(3, 3, 2, 2), Updates(3, 2, 2, 1), final_epochs=0),
+    schedule=Schedule(
+        112, 64, 16, 64, 16, Updates(3, 3, 2, 2), Updates(3, 2, 2, 1), final_epochs=0
+    ),
     gate=GateConfig(end_recall=0.0, horizon=3, segments=8),
     monitor=MonitorConfig(segments=8, probe_states=16),
     evaluation=EvaluationConfig(every=1, episodes=8, final_episodes=8, max_steps=20),

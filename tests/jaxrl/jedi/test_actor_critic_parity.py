@@ -19,7 +19,9 @@ GOLDEN = Golden("diamond/actor_critic")
 @functools.cache
 def load():
     sizes = GOLDEN.config["actor_critic"]
-    config = ActorCriticConfig(tuple(sizes["channels"]), tuple(map(bool, sizes["down"])), sizes["lstm_dim"])
+    config = ActorCriticConfig(
+        tuple(sizes["channels"]), tuple(map(bool, sizes["down"])), sizes["lstm_dim"]
+    )
     model = ActorCritic(config, sizes["num_actions"])
     state = LSTMState(jnp.asarray(GOLDEN["in/hx0"]), jnp.asarray(GOLDEN["in/cx0"]))
     obs = GOLDEN.maps("in/obs")
@@ -61,14 +63,24 @@ def test_loss_and_gradients_equal_reference():
     setting = GOLDEN.config["loss"]
     reward, end, trunc = (jnp.asarray(GOLDEN["in/" + name]) for name in ("rew", "end", "trunc"))
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
-        jnp.sign(reward), end, trunc, jnp.asarray(GOLDEN["in/val_bootstrap"]), setting["gamma"], setting["lambda_"]
+        jnp.sign(reward),
+        end,
+        trunc,
+        jnp.asarray(GOLDEN["in/val_bootstrap"]),
+        setting["gamma"],
+        setting["lambda_"],
     )
     np.testing.assert_allclose(returns, GOLDEN["out/loss/lambda_returns"], atol=2e-6)
 
     def loss(params):
         _, out, _ = model.apply({"params": params}, state, obs)
         per_example = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None))(
-            out.logits, out.value, GOLDEN["in/act"], returns, setting["weight_value_loss"], setting["weight_entropy_loss"]
+            out.logits,
+            out.value,
+            GOLDEN["in/act"],
+            returns,
+            setting["weight_value_loss"],
+            setting["weight_entropy_loss"],
         )
         means = jax.tree.map(jnp.mean, per_example)
         return means.total, means
@@ -77,9 +89,14 @@ def test_loss_and_gradients_equal_reference():
     np.testing.assert_allclose(total, GOLDEN["out/loss/loss_total"], atol=1e-5)
     np.testing.assert_allclose(parts.policy, GOLDEN["out/loss/loss_actions"], atol=1e-5)
     np.testing.assert_allclose(parts.value, GOLDEN["out/loss/loss_values"], atol=1e-5)
-    np.testing.assert_allclose(parts.entropy / jnp.log(2), GOLDEN["out/loss/policy_entropy"], atol=1e-5)
+    np.testing.assert_allclose(
+        parts.entropy / jnp.log(2), GOLDEN["out/loss/policy_entropy"], atol=1e-5
+    )
     squares = sum(jnp.square(g).sum() for g in jax.tree.leaves(grads))
     assert relative_error(jnp.sqrt(squares), GOLDEN["out/loss/grad_norm_total"]) < 1e-4
     np.testing.assert_allclose(
-        grads["actor_linear"]["kernel"].T, GOLDEN["out/loss/grad/actor_linear.weight"], rtol=1e-4, atol=1e-7
+        grads["actor_linear"]["kernel"].T,
+        GOLDEN["out/loss/grad/actor_linear.weight"],
+        rtol=1e-4,
+        atol=1e-7,
     )

@@ -1,4 +1,6 @@
-"""Learning in imagination: the recorded rollout, its resets, and a gradient equal to that of the plain one-pass loss."""
+"""Learning in imagination: the recorded rollout, its resets, and a gradient equal to that of the
+plain one-pass loss.
+"""
 
 import functools
 
@@ -21,7 +23,9 @@ B, S = 4, 2
 def restless_agent():
     """The small agent with a policy that is not uniform."""
     agent = small_agent.agent()
-    params = jax.tree.map(lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), agent.policy.params)
+    params = jax.tree.map(
+        lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape), agent.policy.params
+    )
     return agent.replace(policy=agent.policy.replace(params=params))
 
 
@@ -36,7 +40,10 @@ def rollout():
 def test_shapes_and_ranges():
     agent, _, found, metrics = rollout()
     horizon = agent.spec.config.behaviour.horizon
-    assert found.z.shape == (B, horizon, *agent.spec.latent_shape) and found.action.shape == (B, horizon)
+    assert found.z.shape == (B, horizon, *agent.spec.latent_shape) and found.action.shape == (
+        B,
+        horizon,
+    )
     assert set(np.unique(found.reward)) <= {-1.0, 0.0, 1.0} and found.end.dtype == bool
     np.testing.assert_allclose(metrics["imagined_return"], found.reward.sum(1).mean(), rtol=1e-6)
 
@@ -51,11 +58,15 @@ def test_a_trajectory_begins_at_its_own_start_and_goes_on_from_its_spare_after_a
             if found.end[b, t]:
                 uses += 1
                 assert found.reset[b, t + 1]
-                np.testing.assert_allclose(found.z[b, t + 1], starts.world.z[b, uses % S, -1], atol=1e-5)
+                np.testing.assert_allclose(
+                    found.z[b, t + 1], starts.world.z[b, uses % S, -1], atol=1e-5
+                )
             else:
                 assert not found.reset[b, t + 1]
                 np.testing.assert_array_equal(found.z[b, t + 1], found.z_next[b, t])
-    assert found.end[:, :-1].any(), "no end was imagined, so that resets were not tried: take another key"
+    assert found.end[:, :-1].any(), (
+        "no end was imagined, so that resets were not tried: take another key"
+    )
 
 
 def plain_loss(params, agent, rollout):
@@ -63,7 +74,10 @@ def plain_loss(params, agent, rollout):
     model, learning = agents.networks(agent.spec).actor_critic, agent.spec.config.behaviour
     logits, values = [], []
     for b in range(B):
-        recorded = [LSTMState(rollout.before.hidden[b, t], rollout.before.cell[b, t]) for t in range(learning.horizon)]
+        recorded = [
+            LSTMState(rollout.before.hidden[b, t], rollout.before.cell[b, t])
+            for t in range(learning.horizon)
+        ]
         memory = recorded[0]
         for t in range(learning.horizon):
             memory = recorded[t] if rollout.reset[b, t] else memory
@@ -73,7 +87,12 @@ def plain_loss(params, agent, rollout):
     logits = jnp.stack(logits).reshape(B, learning.horizon, -1)
     values = jnp.stack(values).reshape(B, learning.horizon)
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
-        rollout.reward, rollout.end, jnp.zeros_like(rollout.end), rollout.value_next, learning.gamma, learning.lambda_
+        rollout.reward,
+        rollout.end,
+        jnp.zeros_like(rollout.end),
+        rollout.value_next,
+        learning.gamma,
+        learning.lambda_,
     )
     loss = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None))(
         logits, values, rollout.action, returns, learning.value_weight, learning.entropy_weight
@@ -94,9 +113,13 @@ def test_the_recorded_values_are_those_of_the_same_parameters():
     going_on = ~found.end[:, :-1]
     memory = jax.tree.map(lambda m: m[:, 0], found.before)
     model = agents.networks(agent.spec).actor_critic
-    _, out, _ = model.apply({"params": agent.policy.params}, memory, found.z, found.reset, found.before)
+    _, out, _ = model.apply(
+        {"params": agent.policy.params}, memory, found.z, found.reset, found.before
+    )
     np.testing.assert_allclose(
-        np.where(going_on, out.value[:, 1:], 0), np.where(going_on, found.value_next[:, :-1], 0), atol=1e-5
+        np.where(going_on, out.value[:, 1:], 0),
+        np.where(going_on, found.value_next[:, :-1], 0),
+        atol=1e-5,
     )
 
 
@@ -109,7 +132,10 @@ def test_only_the_policy_moves():
     for part in ("world", "target", "heads", "probe"):
         jax.tree.map(np.testing.assert_array_equal, getattr(agent, part), getattr(after, part))
     changed = [
-        bool((a != b).any()) for a, b in zip(*map(jax.tree.leaves, (agent.policy.params, after.policy.params)), strict=True)
+        bool((a != b).any())
+        for a, b in zip(
+            *map(jax.tree.leaves, (agent.policy.params, after.policy.params)), strict=True
+        )
     ]
     assert any(changed) and np.isfinite(metrics["loss"])
 

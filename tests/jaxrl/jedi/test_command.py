@@ -23,7 +23,9 @@ def wait_for_line(process, beginning):
         lines.append(line)
         if line.startswith(beginning):
             return lines
-    raise AssertionError(f"the process ended without {beginning!r}: {lines}, {process.stderr.read()}")
+    raise AssertionError(
+        f"the process ended without {beginning!r}: {lines}, {process.stderr.read()}"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +41,20 @@ def test_train_ends_with_the_report(run):
     folder, out = run
     assert out.splitlines()[-1] == f"report: {folder / 'report' / 'index.html'}"
     page = (folder / "report" / "index.html").read_text()
-    assert 'src="data:image/gif;base64,' in page and "--preset atari100k" in page and "http" not in page.replace("http-equiv", "")
+    assert (
+        'src="data:image/gif;base64,' in page
+        and "--preset atari100k" in page
+        and "http" not in page.replace("http-equiv", "")
+    )
     assert {p.name for p in (folder / "report").iterdir()} == {
-        "index.html", "curves.png", "monitors.png", "losses.png", "time.png", "film.png", "imagined.gif"
-    }  # fmt: skip
+        "index.html",
+        "curves.png",
+        "monitors.png",
+        "losses.png",
+        "time.png",
+        "film.png",
+        "imagined.gif",
+    }
     assert json.loads((folder / "config.json").read_text())["env"] == "catch"
     assert len(read_metrics(folder)) == 3
 
@@ -55,7 +67,9 @@ def test_evaluate_and_imagine(run, tmp_path):
     told = json.loads(scores.read_text())
     assert len(told["returns"]) == 8 and sum(told["returns"]) / 8 == pytest.approx(told["return"])
     for name in ("a.gif", "a.png", "a.npz"):
-        status, out, err = call("imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2)
+        status, out, err = call(
+            "imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2
+        )
         assert status == 0 and "4 steps" in out, err
         assert (tmp_path / name).stat().st_size > 100
 
@@ -74,7 +88,9 @@ def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *options_for(other)]).config == other
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
     arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
     process = start(*arguments)
@@ -92,7 +108,9 @@ def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
 
 
 def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, tmp_path):
-    """kill -9 as soon as a temporary checkpoint folder shows, again and again; the end is that of an undisturbed run."""
+    """kill -9 as soon as a temporary checkpoint folder shows, again and again; the end is that of
+    an undisturbed run.
+    """
     arguments = ("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", tmp_path)
     kills = 0
     while kills < 3:
@@ -135,7 +153,8 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
 
 
 @pytest.mark.parametrize(
-    "arguments", [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")]
+    "arguments",
+    [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")],
 )
 def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
     status, _, err = call(*arguments)
@@ -144,10 +163,21 @@ def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
 
 def test_another_configuration_in_the_folder_names_the_field(run):
     folder, _ = run
-    status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder, "--agent.behaviour.gamma", "0.9")
+    status, _, err = call(
+        "train",
+        *SMALL,
+        "--schedule.env-steps",
+        96,
+        "--run-dir",
+        folder,
+        "--agent.behaviour.gamma",
+        "0.9",
+    )
     assert status == 2 and "agent.behaviour.gamma is 0.985 there and 0.9 here" in err
 
 
 def test_actions_outside_the_game_are_refused(run, tmp_path):
-    status, _, err = call("imagine", "--run-dir", run[0], "--out", tmp_path / "x.gif", "--actions", 7)
+    status, _, err = call(
+        "imagine", "--run-dir", run[0], "--out", tmp_path / "x.gif", "--actions", 7
+    )
     assert status == 2 and "actions 0 to 2" in err and not (tmp_path / "x.gif").exists()

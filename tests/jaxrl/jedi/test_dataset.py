@@ -21,7 +21,9 @@ def folder(tmp_path_factory):
 def test_every_episode_is_either_learned_from_or_held_out(folder):
     config = small_data.on(folder, held_out=0.25)
     dataset = open_dataset(config)
-    assert len(dataset.held_out) == 3 and sorted(dataset.held_out + dataset.learned_from) == list(range(12))
+    assert len(dataset.held_out) == 3 and sorted(dataset.held_out + dataset.learned_from) == list(
+        range(12)
+    )
     assert dataset.truth_names == ("x", "y", "p")
     contents, written = read_all(dataset, config), list(load_episodes(folder))
     frames = np.concatenate([written[i].obs for i in dataset.learned_from])
@@ -30,13 +32,20 @@ def test_every_episode_is_either_learned_from_or_held_out(folder):
         np.testing.assert_array_equal(episode.obs, written[number].obs)
     found = contents.found
     assert (found.episodes, found.held_out, found.num_actions, found.frame_size) == (9, 3, 3, 16)
-    assert found.steps == sum(len(written[i].act) for i in dataset.learned_from) == int(contents.index.steps)
+    assert (
+        found.steps
+        == sum(len(written[i].act) for i in dataset.learned_from)
+        == int(contents.index.steps)
+    )
     assert open_dataset(replace(config, seed=5)).held_out == dataset.held_out
 
 
 def test_a_changed_pixel_changes_the_fingerprint(folder, tmp_path):
     copy = shutil.copytree(folder, tmp_path / "copy")
-    fingerprint = lambda place: read_all(open_dataset(small_data.on(place)), small_data.on(place)).found.fingerprint
+
+    def fingerprint(place):
+        return read_all(open_dataset(small_data.on(place)), small_data.on(place)).found.fingerprint
+
     assert fingerprint(copy) == fingerprint(folder)
     with np.load(copy / "episode-000003.npz") as file:
         arrays = dict(file)
@@ -51,7 +60,14 @@ def raw(folder, shape, count=3):
     for number in range(count):
         obs = np.full((3, *shape), 40 * number, np.uint8)
         flags = np.array([False, True])
-        np.savez(folder / f"{number}.npz", version=1, obs=obs, act=np.array([0, 2]), rew=np.zeros(2), end=flags)
+        np.savez(
+            folder / f"{number}.npz",
+            version=1,
+            obs=obs,
+            act=np.array([0, 2]),
+            rew=np.zeros(2),
+            end=flags,
+        )
     return folder
 
 
@@ -73,13 +89,22 @@ def test_what_is_no_dataset_is_refused(folder, tmp_path):
     with pytest.raises(Refusal, match="held_out is 1.0"):
         open_dataset(small_data.on(folder, held_out=1.0))
     with pytest.raises(Refusal, match="holds the action 2, but num_actions is 2"):
-        read_all(open_dataset(small_data.on(folder, num_actions=2)), small_data.on(folder, num_actions=2))
+        read_all(
+            open_dataset(small_data.on(folder, num_actions=2)), small_data.on(folder, num_actions=2)
+        )
 
 
 def test_a_float_frame_is_refused_by_name(tmp_path):
     place = raw(tmp_path / "float", (4, 4, 3))
     flags = np.array([False, True])
-    np.savez(place / "1.npz", version=1, obs=np.zeros((3, 4, 4, 3)), act=np.array([0, 1]), rew=np.zeros(2), end=flags)
+    np.savez(
+        place / "1.npz",
+        version=1,
+        obs=np.zeros((3, 4, 4, 3)),
+        act=np.array([0, 1]),
+        rew=np.zeros(2),
+        end=flags,
+    )
     config = OfflineConfig(data=str(place))
     with pytest.raises(Refusal, match="1.npz: frames are float64"):
         read_all(open_dataset(config), config)

@@ -1,4 +1,6 @@
-"""Denoiser, conditioners, training loss with gradients and samplers against DIAMOND (goldens/diamond/denoiser_*.npz)."""
+"""Denoiser, conditioners, training loss with gradients and samplers against DIAMOND
+(goldens/diamond/denoiser_*.npz).
+"""
 
 import functools
 
@@ -27,18 +29,30 @@ def load(file):
     golden = Golden(file)
     inner = golden.config["inner_model"]
     config = DenoiserConfig(
-        tuple(inner["depths"]), tuple(inner["channels"]), tuple(map(bool, inner["attn_depths"])), inner["cond_channels"]
+        tuple(inner["depths"]),
+        tuple(inner["channels"]),
+        tuple(map(bool, inner["attn_depths"])),
+        inner["cond_channels"],
     )
     model = Denoiser(config, inner["num_actions"])
     context = frames(golden, "in/inner/obs")
-    inputs = (golden.maps("in/inner/noisy_next_obs"), golden["in/inner/c_noise"], context, golden["in/inner/act"])
+    inputs = (
+        golden.maps("in/inner/noisy_next_obs"),
+        golden["in/inner/c_noise"],
+        context,
+        golden["in/inner/act"],
+    )
     template = jax.eval_shape(model.init, jax.random.key(0), *inputs)["params"]
     params = from_torch(golden.params("inner_model."), template)
     law = golden.config["sigma_distribution"]
     edm = EDM(
-        golden.config["sigma_data"], golden.config["sigma_offset_noise"],
-        law["loc"], law["scale"], law["sigma_min"], law["sigma_max"],
-    )  # fmt: skip
+        golden.config["sigma_data"],
+        golden.config["sigma_offset_noise"],
+        law["loc"],
+        law["scale"],
+        law["sigma_min"],
+        law["sigma_max"],
+    )
     return golden, model, params, edm, inputs
 
 
@@ -71,7 +85,11 @@ def loss_of(params, golden, model, edm, case):
     action = jnp.asarray(golden[f"in/{case}/act"]).T
     mask = jnp.asarray(golden[f"in/{case}/mask_padding"]).T
     n = golden.config["inner_model"]["num_steps_conditioning"]
-    draws = Draws(golden[f"in/{case}/eps_sigma"], golden.maps(f"in/{case}/eps_offset"), golden.maps(f"in/{case}/eps"))
+    draws = Draws(
+        golden[f"in/{case}/eps_sigma"],
+        golden.maps(f"in/{case}/eps_offset"),
+        golden.maps(f"in/{case}/eps"),
+    )
     windows = jnp.stack([action[i : i + n] for i in range(len(obs) - n)])
 
     def network(noisy, c_noise, context, action):
@@ -86,7 +104,9 @@ def loss_of(params, golden, model, edm, case):
 @pytest.mark.parametrize(("file", "case"), LOSSES)
 def test_training_loss_and_gradients_equal_reference(file, case):
     golden, model, params, edm, _ = load(file)
-    compute = jax.jit(jax.value_and_grad(lambda p: loss_of(p, golden, model, edm, case), has_aux=True))
+    compute = jax.jit(
+        jax.value_and_grad(lambda p: loss_of(p, golden, model, edm, case), has_aux=True)
+    )
     (loss, steps), grads = compute(params)
 
     assert relative_error(steps.sigma, golden[f"mid/{case}/sigma"]) < 1e-5
@@ -105,9 +125,13 @@ def test_training_loss_and_gradients_equal_reference(file, case):
 
 
 def torch_layout(golden, tree):
-    """The leaves of a Flax tree by reference name, found by loading a state dict of unique values."""
+    """The leaves of a Flax tree by reference name, found by loading a state dict of
+    unique values.
+    """
     names = list(golden.params("inner_model."))
-    tags = {name: np.full(golden["param/inner_model." + name].shape, i) for i, name in enumerate(names)}
+    tags = {
+        name: np.full(golden["param/inner_model." + name].shape, i) for i, name in enumerate(names)
+    }
     tagged = from_torch(tags, tree)
     leaves = zip(jax.tree.leaves(tagged), jax.tree.leaves(tree), strict=True)
     return {names[int(tag.reshape(-1)[0])]: np.asarray(leaf) for tag, leaf in leaves}
@@ -120,7 +144,10 @@ def from_torch_norms(golden, case, grads):
     scale = float(golden[f"out/{case}/grad_norm_total"])
     assert set(expected) == set(by_name) - {"noise_emb.weight"}
     assert np.all(by_name["noise_emb.weight"] == 0), "Fourier frequencies are not trained"
-    return {name: abs(np.linalg.norm(by_name[name]) - value) / max(value, 1e-3 * scale) for name, value in expected.items()}
+    return {
+        name: abs(np.linalg.norm(by_name[name]) - value) / max(value, 1e-3 * scale)
+        for name, value in expected.items()
+    }
 
 
 def gradient_named(name, expected, golden, grads):
@@ -139,13 +166,20 @@ def levels_that_differ(actual, expected):
 
 @pytest.mark.parametrize(("file", "name"), SAMPLERS)
 def test_sampler_equals_reference_step_by_step(file, name):
-    """Each step starts from the stored point, so that one flipped 8-bit level cannot grow along the trajectory."""
+    """Each step starts from the stored point, so that one flipped 8-bit level cannot grow along the
+    trajectory.
+    """
     golden, model, params, edm, _ = load(file)
     setting = golden.config["sampler"][name]
-    sigmas = karras_sigmas(setting["num_steps_denoising"], setting["sigma_min"], setting["sigma_max"], setting["rho"])
+    sigmas = karras_sigmas(
+        setting["num_steps_denoising"], setting["sigma_min"], setting["sigma_max"], setting["rho"]
+    )
     assert relative_error(sigmas, golden[f"out/sampler/{name}/sigmas"]) < 2e-6
     churn = Churn(
-        setting.get("s_churn", 0.0), setting.get("s_tmin", 0.0), setting.get("s_tmax", np.inf), setting.get("s_noise", 1.0)
+        setting.get("s_churn", 0.0),
+        setting.get("s_tmin", 0.0),
+        setting.get("s_tmax", np.inf),
+        setting.get("s_noise", 1.0),
     )
     noise = golden.maps(f"in/sampler/{name}/eps") if churn.s_churn > 0 else None
     denoise = jax.jit(denoiser_of(golden, model, params, edm))
@@ -165,12 +199,16 @@ def test_sampler_equals_reference_step_by_step(file, name):
         result = sample(replayed, stored[0], sigmas, setting["order"], churn, padded)
     assert relative_error(result.trajectory, stored) < 1e-5
     # ... and the network gives those outputs at those points.
-    for (x, sigma), expected in zip(recorded, golden.maps(f"out/sampler/{name}/denoised_calls"), strict=True):
+    for (x, sigma), expected in zip(
+        recorded, golden.maps(f"out/sampler/{name}/denoised_calls"), strict=True
+    ):
         assert levels_that_differ(denoise(x, sigma), expected) <= 1e-3
 
 
 def pad_noise(noises, sigmas, churn, stored):
-    """One noise array per step; zeros where the level is outside the churned range (the reference draws none there)."""
+    """One noise array per step; zeros where the level is outside the churned range (the reference
+    draws none there).
+    """
     if noises is None:
         return None
     inside = [churn.s_min <= sigma <= churn.s_max for sigma in sigmas[:-1]]
@@ -184,7 +222,11 @@ def denoiser_of(golden, model, params, edm):
     def denoise(x, sigma):
         c = conditioners(jnp.full(x.shape[:1], sigma), edm)
         output = model.apply(
-            {"params": params}, over_space(c.c_in) * x, c.c_noise, context / edm.sigma_data, golden["in/sampler/prev_act"]
+            {"params": params},
+            over_space(c.c_in) * x,
+            c.c_noise,
+            context / edm.sigma_data,
+            golden["in/sampler/prev_act"],
         )
         return quantize_frame(combine(output, x, c))
 
@@ -195,8 +237,12 @@ def denoiser_of(golden, model, params, edm):
 def test_whole_euler_trajectory_equals_reference(file):
     golden, model, params, edm, _ = load(file)
     setting = golden.config["sampler"]["euler3"]
-    sigmas = karras_sigmas(setting["num_steps_denoising"], setting["sigma_min"], setting["sigma_max"], setting["rho"])
-    result = jax.jit(lambda x0: sample(denoiser_of(golden, model, params, edm), x0, sigmas))(golden.maps("in/sampler/x0"))
+    sigmas = karras_sigmas(
+        setting["num_steps_denoising"], setting["sigma_min"], setting["sigma_max"], setting["rho"]
+    )
+    result = jax.jit(lambda x0: sample(denoiser_of(golden, model, params, edm), x0, sigmas))(
+        golden.maps("in/sampler/x0")
+    )
     assert levels_that_differ(result.x, golden.maps("out/sampler/euler3/trajectory")[-1]) <= 1e-3
 
 

@@ -28,17 +28,30 @@ def whole():
 
 @pytest.mark.parametrize("chunk", [1, 4, 21, 50])
 def test_chunks_give_the_same_latents(whole, chunk):
-    np.testing.assert_allclose(jax.jit(encode)(agent(chunk), FRAMES, MASK), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.jit(encode)(agent(chunk), FRAMES, MASK), whole, rtol=1e-5, atol=1e-6
+    )
     assert (whole[~MASK] == 0).all() and (jnp.abs(whole[MASK]).sum((1, 2, 3)) > 0).all()
 
 
 def test_a_frame_alone_and_many_agents_are_encoded_too(whole):
     np.testing.assert_allclose(encode(agent(4), FRAMES[0, 1]), whole[0, 1], rtol=1e-5, atol=1e-6)
     two = jax.tree.map(lambda a: jnp.stack([a, a]), agent(4))
-    np.testing.assert_allclose(jax.vmap(encode, (0, None, None))(two, FRAMES, MASK)[1], whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        jax.vmap(encode, (0, None, None))(two, FRAMES, MASK)[1], whole, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_chunks_need_less_memory():
     frames = jax.ShapeDtypeStruct((160, 32, 32, 3), jnp.uint8)
-    temporary = lambda chunk: jax.jit(encode).lower(agent(chunk), frames).compile().memory_analysis().temp_size_in_bytes
+
+    def temporary(chunk):
+        return (
+            jax.jit(encode)
+            .lower(agent(chunk), frames)
+            .compile()
+            .memory_analysis()
+            .temp_size_in_bytes
+        )
+
     assert temporary(16) < 0.4 * temporary(0)

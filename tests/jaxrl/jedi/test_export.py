@@ -31,7 +31,9 @@ def test_steps_export_for_tpu_and_cuda(name, mode, key):
     def flat(*leaves):
         return jax.tree.leaves(step(*structure.unflatten(leaves)))
 
-    exported = jax.export.export(jax.jit(flat), platforms=["tpu", "cuda"])(*jax.tree.leaves((state, batch, key)))
+    exported = jax.export.export(jax.jit(flat), platforms=["tpu", "cuda"])(
+        *jax.tree.leaves((state, batch, key))
+    )
     assert set(exported.platforms) == {"tpu", "cuda"}
     # On these platforms convolutions are the compiler's own, not patches times matrix.
     assert "stablehlo.convolution" in exported.mlir_module()

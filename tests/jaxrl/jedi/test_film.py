@@ -11,16 +11,32 @@ from jaxrl.train.errors import Refusal
 
 def comparison(base: int, steps: int = 3) -> Comparison:
     """Frames of one grey each: real t, seen base + t, imagined base + 50 + t."""
-    plain = lambda first: np.stack([np.full((4, 4, 3), first + t, np.uint8) for t in range(steps + 1)])
+
+    def plain(first):
+        return np.stack([np.full((4, 4, 3), first + t, np.uint8) for t in range(steps + 1)])
+
     zeros = np.zeros(steps, np.float32)
     reward = np.array([0, 2, -1], np.float32)[:steps]
     never = np.zeros(steps, bool)
-    return Comparison(plain(0), plain(base), plain(base + 50), np.zeros(steps, np.int32), reward, zeros, never, never)
+    return Comparison(
+        plain(0),
+        plain(base),
+        plain(base + 50),
+        np.zeros(steps, np.int32),
+        reward,
+        zeros,
+        never,
+        never,
+    )
 
 
 def middle(sheet, row, column, rows_with_captions=(), size=16, left=70):
     """The grey in the middle of a picture."""
-    y = TOP + sum(size + GAP + (CAPTION if r in rows_with_captions else 0) for r in range(row)) + size // 2
+    y = (
+        TOP
+        + sum(size + GAP + (CAPTION if r in rows_with_captions else 0) for r in range(row))
+        + size // 2
+    )
     return sheet.getpixel((left + column * (size + GAP) + size // 2, y))[0]
 
 
@@ -47,11 +63,16 @@ def test_a_long_name_makes_room_and_few_columns_are_evenly_spaced():
 
 
 def test_animations_show_all_sides_at_every_step():
-    for shown, sides in ((comparison(100), (0, 150)), ({"a": comparison(100), "b": comparison(180)}, (0, 150, 230))):
+    for shown, sides in (
+        (comparison(100), (0, 150)),
+        ({"a": comparison(100), "b": comparison(180)}, (0, 150, 230)),
+    ):
         pictures = animation(shown, size=32)
         assert len(pictures) == 4
         for t, picture in enumerate(pictures):
-            assert [picture.getpixel((i * 38 + 16, 2 * CAPTION + 16))[0] for i in range(len(sides))] == [s + t for s in sides]
+            assert [
+                picture.getpixel((i * 38 + 16, 2 * CAPTION + 16))[0] for i in range(len(sides))
+            ] == [s + t for s in sides]
 
 
 def test_arrays_of_one_and_of_several(tmp_path):

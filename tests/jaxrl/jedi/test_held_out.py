@@ -16,7 +16,11 @@ def batch():
 
 
 def test_recall_is_accuracy_where_every_step_has_a_reward(batch, key):
-    found = measure(small_agent.agent(), batch.replace(reward=jnp.where(batch.reward == 0, 2.5, batch.reward)), key)
+    found = measure(
+        small_agent.agent(),
+        batch.replace(reward=jnp.where(batch.reward == 0, 2.5, batch.reward)),
+        key,
+    )
     assert found["reward_recall"] == pytest.approx(float(found["reward_accuracy"]))
 
 

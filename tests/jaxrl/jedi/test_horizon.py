@@ -1,4 +1,6 @@
-"""The error of imagination over the horizon against a plain loop, hand-made counts, and models that say always the same."""
+"""The error of imagination over the horizon against a plain loop, hand-made counts, and models that
+say always the same.
+"""
 
 import functools
 
@@ -10,7 +12,16 @@ import pytest
 from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.agent import decode, encode
-from jaxrl.jedi.horizon import Record, context, count, draw_starts, figures, play_real, steps_left, with_bands
+from jaxrl.jedi.horizon import (
+    Record,
+    context,
+    count,
+    draw_starts,
+    figures,
+    play_real,
+    steps_left,
+    with_bands,
+)
 from jaxrl.jedi.pictures import Game, context_at
 from jaxrl.jedi.world import advance, begin, draw_noise
 from tests.jaxrl.jedi import small_agent
@@ -50,12 +61,16 @@ def test_games_outside_jax_are_played_too():
     env = SingleGame(catch(16))
     found = play_real(env, lambda: SingleGame(catch(16)), small_agent.agent(), 2, 11, 0.0, seed=3)
     np.testing.assert_array_equal(found.episode[1], [0] * 9 + [1] * 2)
-    assert found.frame.shape == (2, 11, 16, 16, 3) and not np.array_equal(found.action[0], found.action[1])
+    assert found.frame.shape == (2, 11, 16, 16, 3) and not np.array_equal(
+        found.action[0], found.action[1]
+    )
 
 
 def test_starts_are_different_and_cover_everything():
     lane, t = draw_starts(record(), 1000, 0)
-    assert sorted(zip(lane.tolist(), t.tolist(), strict=True)) == [(i, j) for i in range(2) for j in range(20)]
+    assert sorted(zip(lane.tolist(), t.tolist(), strict=True)) == [
+        (i, j) for i in range(2) for j in range(20)
+    ]
     assert len(draw_starts(record(), 7, 0)[0]) == 7
 
 
@@ -63,23 +78,41 @@ def test_starts_are_different_and_cover_everything():
 def test_the_context_is_that_of_the_pictures(t):
     """`pictures.context_at` was written for one game; episodes of one lane make such a game."""
     found = record()
-    game = Game(np.concatenate([found.frame[0], found.next_frame[0, -1:]]), found.action[0], found.reward[0], found.end[0])
+    game = Game(
+        np.concatenate([found.frame[0], found.next_frame[0, -1:]]),
+        found.action[0],
+        found.reward[0],
+        found.end[0],
+    )
     expected = jax.tree.map(lambda a: a[0], context_at(game, t, 3))
     actual = context(jax.tree.map(jnp.asarray, found), jnp.int32(0), jnp.int32(t), 3)
     np.testing.assert_array_equal(actual.frame_mask, expected.frame_mask)
-    np.testing.assert_array_equal(actual.frame[actual.frame_mask], expected.frame[expected.frame_mask])
+    np.testing.assert_array_equal(
+        actual.frame[actual.frame_mask], expected.frame[expected.frame_mask]
+    )
     np.testing.assert_array_equal(actual.action, np.where(expected.frame_mask, expected.action, 0))
 
 
 def plain_loop():
-    """What is counted for every start and step, by stepping the imagined world one step at a time."""
+    """What is counted for every start and step, by stepping the imagined world one step
+    at a time.
+    """
     agent, found = small_agent.agent(), record()
-    step = jax.jit(lambda world, action, key: advance(agent, world, action, *draw_noise(agent.spec, key)))
+    step = jax.jit(
+        lambda world, action, key: advance(agent, world, action, *draw_noise(agent.spec, key))
+    )
     see = jax.jit(lambda z: jnp.clip(decode(agent, z), -1, 1))
     look = jax.jit(lambda frame: encode(agent, frame))
-    mean = lambda a, b: float(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64)).mean())
-    surprise = lambda logits, k: float(np.log(np.exp(np.float64(logits)).sum()) - logits[k])
-    pixels = lambda frame: frame / 127.5 - 1
+
+    def mean(a, b):
+        return float(np.square(np.asarray(a, np.float64) - np.asarray(b, np.float64)).mean())
+
+    def surprise(logits, k):
+        return float(np.log(np.exp(np.float64(logits)).sum()) - logits[k])
+
+    def pixels(frame):
+        return frame / 127.5 - 1
+
     rows = []
     for number, (lane, t) in enumerate(zip(*starts(), strict=True)):
         world = begin(agent, context(jax.tree.map(jnp.asarray, found), lane, t, 2))
@@ -95,13 +128,23 @@ def plain_loop():
             frame = found.next_frame[lane, now]
             z, shown = look(frame), see(out.z)
             row = {
-                "count": 1, "reward_right": said == real, "reward_claimed": said != 1,
-                "reward_found": said == real and real != 1, "reward_nats": surprise(out.reward_logits, real),
-                "end": ended, "end_right": ends == ended, "end_claimed": ends, "end_found": ends and ended,
-                "end_nats": surprise(out.end_logits, ended), "latent": mean(out.z, z), "latent_still": mean(look(first), z),
-                "frame": mean(shown, pixels(frame)), "frame_still": mean(pixels(first), pixels(frame)),
-                "frame_probe": mean(see(z), pixels(frame)), "seen": mean(shown, see(z)),
-            }  # fmt: skip
+                "count": 1,
+                "reward_right": said == real,
+                "reward_claimed": said != 1,
+                "reward_found": said == real and real != 1,
+                "reward_nats": surprise(out.reward_logits, real),
+                "end": ended,
+                "end_right": ends == ended,
+                "end_claimed": ends,
+                "end_found": ends and ended,
+                "end_nats": surprise(out.end_logits, ended),
+                "latent": mean(out.z, z),
+                "latent_still": mean(look(first), z),
+                "frame": mean(shown, pixels(frame)),
+                "frame_still": mean(pixels(first), pixels(frame)),
+                "frame_probe": mean(see(z), pixels(frame)),
+                "seen": mean(shown, see(z)),
+            }
             rows.append((lane, h, real, row))
     return rows
 
@@ -137,34 +180,70 @@ def test_models_that_always_and_never_end_are_seen_through(sign):
 
 
 def test_figures_by_hand():
-    """Eight steps: real classes 0 once, 1 five times, 2 twice; six said right, two nonzero of the four that were claimed."""
-    number = lambda x: np.array([float(x)])
+    """Eight steps: real classes 0 once, 1 five times, 2 twice; six said right, two nonzero of the
+    four that were claimed.
+    """
+
+    def number(x):
+        return np.array([float(x)])
+
     sums = {
-        "count": number(8), "reward_class": np.array([[1.0, 5.0, 2.0]]), "reward_right": number(6), "reward_claimed": number(4),
-        "reward_found": number(2), "reward_nats": number(4), "end": number(2), "end_right": number(5), "end_claimed": number(3),
-        "end_found": number(1), "end_nats": number(8), "latent": number(2), "latent_still": number(4),
-    }  # fmt: skip
+        "count": number(8),
+        "reward_class": np.array([[1.0, 5.0, 2.0]]),
+        "reward_right": number(6),
+        "reward_claimed": number(4),
+        "reward_found": number(2),
+        "reward_nats": number(4),
+        "end": number(2),
+        "end_right": number(5),
+        "end_claimed": number(3),
+        "end_found": number(1),
+        "end_nats": number(8),
+        "latent": number(2),
+        "latent_still": number(4),
+    }
     found = {name: float(value[0]) for name, value in figures(sums).items()}
-    entropy = lambda *p: -sum(x * np.log(x) for x in p)
+
+    def entropy(*p):
+        return -sum(x * np.log(x) for x in p)
+
     expected = {
-        "reward_accuracy": 6 / 8, "reward_accuracy_base": 5 / 8, "reward_accuracy_gain": 1 / 8, "reward_recall": 2 / 3,
-        "reward_precision": 1 / 2, "reward_rate": 3 / 8, "reward_nats": 0.5, "reward_nats_base": entropy(1 / 8, 5 / 8, 2 / 8),
-        "reward_nats_gain": entropy(1 / 8, 5 / 8, 2 / 8) - 0.5, "end_accuracy": 5 / 8, "end_accuracy_base": 6 / 8,
-        "end_accuracy_gain": -1 / 8, "end_recall": 1 / 2, "end_false_alarms": 2 / 6, "end_rate": 2 / 8, "end_nats": 1.0,
-        "end_nats_base": entropy(1 / 4, 3 / 4), "end_nats_gain": entropy(1 / 4, 3 / 4) - 1, "latent_error": 1 / 4,
+        "reward_accuracy": 6 / 8,
+        "reward_accuracy_base": 5 / 8,
+        "reward_accuracy_gain": 1 / 8,
+        "reward_recall": 2 / 3,
+        "reward_precision": 1 / 2,
+        "reward_rate": 3 / 8,
+        "reward_nats": 0.5,
+        "reward_nats_base": entropy(1 / 8, 5 / 8, 2 / 8),
+        "reward_nats_gain": entropy(1 / 8, 5 / 8, 2 / 8) - 0.5,
+        "end_accuracy": 5 / 8,
+        "end_accuracy_base": 6 / 8,
+        "end_accuracy_gain": -1 / 8,
+        "end_recall": 1 / 2,
+        "end_false_alarms": 2 / 6,
+        "end_rate": 2 / 8,
+        "end_nats": 1.0,
+        "end_nats_base": entropy(1 / 4, 3 / 4),
+        "end_nats_gain": entropy(1 / 4, 3 / 4) - 1,
+        "latent_error": 1 / 4,
         "latent_still_error": 1 / 2,
-    }  # fmt: skip
+    }
     assert found == pytest.approx(expected)
 
 
 def test_nothing_counted_is_not_a_number():
     zero = {name: np.zeros((2, *value.shape[1:])) for name, value in counted().items()}
     bands = with_bands(zero)
-    assert all(np.isnan(band[key]).all() for band in bands.values() for key in ("mean", "low", "high"))
+    assert all(
+        np.isnan(band[key]).all() for band in bands.values() for key in ("mean", "low", "high")
+    )
 
 
 def test_the_band_is_that_of_a_mean_over_games():
-    """Equal games leave no doubt; for many unequal ones of equal length the band is that of the normal distribution."""
+    """Equal games leave no doubt; for many unequal ones of equal length the band is that of the
+    normal distribution.
+    """
     rng, lanes = np.random.default_rng(0), 400
     sums = {name: np.ones((lanes, *value.shape[1:])) for name, value in counted().items()}
     band = with_bands(sums)["latent_error"]

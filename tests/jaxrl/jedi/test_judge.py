@@ -1,4 +1,6 @@
-"""The gate: endings are drawn where they are, and a model that always or never ends is seen through."""
+"""The gate: endings are drawn where they are, and a model that always or never ends is seen
+through.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -15,17 +17,32 @@ EPISODE = 6
 
 
 def replay_of_episodes():
-    """Two lanes of episodes of 6 steps, the last of which ends with reward 1; frames count the steps."""
+    """Two lanes of episodes of 6 steps, the last of which ends with reward 1; frames count the
+    steps.
+    """
     steps, lanes = 24, 2
     t = np.arange(steps)
-    column = lambda values, dtype: np.repeat(np.asarray(values, dtype)[:, None], lanes, 1)
-    picture = lambda values: np.broadcast_to(column(values, np.uint8)[..., None, None, None], (steps, lanes, *small_agent.FRAME))
+
+    def column(values, dtype):
+        return np.repeat(np.asarray(values, dtype)[:, None], lanes, 1)
+
+    def picture(values):
+        return np.broadcast_to(
+            column(values, np.uint8)[..., None, None, None], (steps, lanes, *small_agent.FRAME)
+        )
+
     end = t % EPISODE == EPISODE - 1
     chunk = Transitions(
-        picture(t % EPISODE), column(t % 3, np.int32), column(end, np.float32), column(end, bool), column(0 * t, bool),
+        picture(t % EPISODE),
+        column(t % 3, np.int32),
+        column(end, np.float32),
+        column(end, bool),
+        column(0 * t, bool),
         picture(t % EPISODE + 1),
-    )  # fmt: skip
-    return buffer.append(buffer.init(ReplayConfig(capacity=128, episodes=32), lanes, small_agent.FRAME), chunk)
+    )
+    return buffer.append(
+        buffer.init(ReplayConfig(capacity=128, episodes=32), lanes, small_agent.FRAME), chunk
+    )
 
 
 def segments():
@@ -36,7 +53,9 @@ def segments():
 
 
 def with_end_logits(sign):
-    """An agent whose head says "ends" (+) or "goes on" (-) whatever it sees: its hidden layer is made constant."""
+    """An agent whose head says "ends" (+) or "goes on" (-) whatever it sees: its hidden layer is
+    made constant.
+    """
     agent = small_agent.agent()
     head = jax.tree.map(jnp.zeros_like, agent.heads.params["head"])
     names = sorted(head)
@@ -48,7 +67,9 @@ def with_end_logits(sign):
 def test_segments_finish_with_the_frame_that_an_end_reached():
     batch, usable = segments()
     assert usable.all() and batch.frame_mask.all()
-    np.testing.assert_array_equal(batch.frame[:, :, 0, 0, 0], np.tile(np.arange(2, EPISODE + 1), (GATE.segments, 1)))
+    np.testing.assert_array_equal(
+        batch.frame[:, :, 0, 0, 0], np.tile(np.arange(2, EPISODE + 1), (GATE.segments, 1))
+    )
     np.testing.assert_array_equal(batch.end[:, -2], True)
     assert not batch.end[:, :-2].any()
 

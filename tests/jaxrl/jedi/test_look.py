@@ -24,16 +24,24 @@ CONFIG = small_run.CONFIG
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-    """Folders: two runs of catch, one whose probe never learned, and only the configurations of one of another size and one of
-    another game.
+    """Folders: two runs of catch, one whose probe never learned, and only the configurations of one
+    of another size and one of another game.
     """
     home = tmp_path_factory.mktemp("runs")
-    write = lambda name, config, probe=1: untrained_run.write(home / name, config, probe)
+
+    def write(name, config, probe=1):
+        return untrained_run.write(home / name, config, probe)
+
     return {
-        "a": write("a", CONFIG), "b": write("b", dataclasses.replace(CONFIG, seed=1)), "blind": write("blind", CONFIG, 0),
-        "large": open_run(home / "large", to_dict(dataclasses.replace(CONFIG, game=GameConfig(frame_size=32, num_envs=4)))),
+        "a": write("a", CONFIG),
+        "b": write("b", dataclasses.replace(CONFIG, seed=1)),
+        "blind": write("blind", CONFIG, 0),
+        "large": open_run(
+            home / "large",
+            to_dict(dataclasses.replace(CONFIG, game=GameConfig(frame_size=32, num_envs=4))),
+        ),
         "bricks": open_run(home / "bricks", to_dict(dataclasses.replace(CONFIG, env="bricks"))),
-    }  # fmt: skip
+    }
 
 
 def test_there_is_no_best_checkpoint_without_an_evaluation(runs, capsys):
@@ -44,10 +52,30 @@ def test_there_is_no_best_checkpoint_without_an_evaluation(runs, capsys):
 
 def test_several_runs_imagine_the_same_stretch(runs, tmp_path, capsys):
     out = tmp_path / "both.npz"
-    assert main(["imagine", "--run-dir", str(runs["a"]), "--run-dir", str(runs["b"]), "--out", str(out),
-                 "--actions", "left*2", "STAY", "2"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                "imagine",
+                "--run-dir",
+                str(runs["a"]),
+                "--run-dir",
+                str(runs["b"]),
+                "--out",
+                str(out),
+                "--actions",
+                "left*2",
+                "STAY",
+                "2",
+            ]
+        )
+        == 0
+    )
     first, *lines = capsys.readouterr().out.splitlines()
-    assert first == str(out) and [line.split(":")[0].strip() for line in lines] == ["a", "b"] and "4 steps" in lines[0]
+    assert (
+        first == str(out)
+        and [line.split(":")[0].strip() for line in lines] == ["a", "b"]
+        and "4 steps" in lines[0]
+    )
     with np.load(out) as saved:
         np.testing.assert_array_equal(saved["action"], [0, 0, 1, 2])
         assert saved["real"].shape == saved["a.imagined"].shape == (5, 16, 16, 3)
@@ -59,7 +87,9 @@ def test_several_runs_imagine_the_same_stretch(runs, tmp_path, capsys):
 
 
 def test_imagination_that_begins_again_is_that_of_shorter_stretches(runs, tmp_path):
-    """With a horizon of 1, every frame is one step from a real one; the first is that of a long dream."""
+    """With a horizon of 1, every frame is one step from a real one; the first is that of a long
+    dream.
+    """
     found = {}
     for horizon in (None, 1, 3):
         imagine_runs([runs["a"]], tmp_path / "x.npz", ["left", "stay*3", "right"], horizon=horizon)
@@ -68,22 +98,36 @@ def test_imagination_that_begins_again_is_that_of_shorter_stretches(runs, tmp_pa
     for one in found.values():
         assert one["imagined"].shape == (6, 16, 16, 3) and one["imagined_reward"].shape == (5,)
         np.testing.assert_array_equal(one["real"], found[None]["real"])
-    same = lambda a, b: np.abs(found[a]["imagined"].astype(int) - found[b]["imagined"].astype(int)).max((1, 2, 3)) <= 1
+
+    def same(a, b):
+        return (
+            np.abs(found[a]["imagined"].astype(int) - found[b]["imagined"].astype(int)).max(
+                (1, 2, 3)
+            )
+            <= 1
+        )
+
     assert not same(1, None)[2:].all() and not same(3, None)[4:].all()
 
 
 def test_a_sampler_can_be_chosen(runs, tmp_path):
-    said = imagine_runs([runs["a"]], tmp_path / "x.png", ["left*3"], choice=SamplerChoice(1, 2, churn=0.3))
+    said = imagine_runs(
+        [runs["a"]], tmp_path / "x.png", ["left*3"], choice=SamplerChoice(1, 2, churn=0.3)
+    )
     assert said.endswith("(1 Heun step from 5 to 5, churn 0.3)")
 
 
 def test_horizon_writes_table_figure_and_json(runs, capsys):
     small = ["--games", "3", "--game-steps", "12", "--starts", "20", "--epsilon", "1"]
-    assert main(["horizon", "--run-dir", str(runs["a"]), "--run-dir", str(runs["blind"]), *small]) == 0
+    assert (
+        main(["horizon", "--run-dir", str(runs["a"]), "--run-dir", str(runs["blind"]), *small]) == 0
+    )
     out = capsys.readouterr().out
     told = json.loads((runs["a"] / "report" / "horizon.json").read_text())
     assert (
-        told["horizon"] == 9 and told["counted"][0] == 20 == told["starts"] and told["counted"] == sorted(told["counted"])[::-1]
+        told["horizon"] == 9
+        and told["counted"][0] == 20 == told["starts"]
+        and told["counted"] == sorted(told["counted"])[::-1]
     )
     mine, blind = told["runs"]["a"]["figures"], told["runs"]["blind"]["figures"]
     assert "frame_error" in mine and "frame_error" not in blind and "no pictures" in out
@@ -102,27 +146,49 @@ CASES = {
     "order": ("imagine", ["a"], ["--order", "3"], "--order is 3: it must be 1 (Euler) or 2 (Heun)"),
     "passes": ("imagine", ["a"], ["--denoising-steps", "0"], "--denoising-steps is 0"),
     "churn": ("imagine", ["a"], ["--churn", "-1"], "--churn is -1.0"),
-    "action": ("imagine", ["a"], ["--actions", "fire"], "named left, stay, right; --actions holds 'fire'"),
+    "action": (
+        "imagine",
+        ["a"],
+        ["--actions", "fire"],
+        "named left, stay, right; --actions holds 'fire'",
+    ),
     "blind": ("imagine", ["a", "blind"], [], "blind was trained without the probe decoder"),
     "sizes": ("imagine", ["a", "large"], [], "frames have 16 pixels in a and 32 in large"),
     "games": ("imagine", ["a", "bricks"], [], "a plays catch and bricks plays bricks"),
     "twice": ("imagine", ["a", "a"], [], "is given twice"),
     "none": ("imagine", [], [], "name at least one run with --run-dir"),
     "warm-up": ("imagine", ["a"], ["--warm-up", "50"], "the real game was over after 9 steps"),
-    "too long": ("horizon", ["a"], ["--steps", "10", "--games", "2"], "no game went on for more than 9 steps"),
+    "too long": (
+        "horizon",
+        ["a"],
+        ["--steps", "10", "--games", "2"],
+        "no game went on for more than 9 steps",
+    ),
     "no steps": ("horizon", ["a"], ["--steps", "0"], "--steps is 0: it must be at least 1"),
-    "one game": ("horizon", ["a"], ["--games", "1"], "at least 2: the bands come from comparing games"),
+    "one game": (
+        "horizon",
+        ["a"],
+        ["--games", "1"],
+        "at least 2: the bands come from comparing games",
+    ),
     "no starts": ("horizon", ["a"], ["--starts", "0"], "--starts is 0"),
     "epsilon": ("horizon", ["a"], ["--epsilon", "2"], "--epsilon is 2.0: it is a share"),
     "ending": ("horizon", ["a"], ["--out", "x.pdf"], "must end in .png"),
-    "no folder": ("horizon", ["a"], ["--out", "none/x.png"], "lies in a folder that does not exist"),
+    "no folder": (
+        "horizon",
+        ["a"],
+        ["--out", "none/x.png"],
+        "lies in a folder that does not exist",
+    ),
     "no run": ("horizon", [], [], "name at least one run with --run-dir"),
 }
 
 
 def test_training_refuses_negative_churn():
     churned = dataclasses.replace(CONFIG.agent, sampler=SamplerConfig(churn=Churn(s_churn=-1.0)))
-    with pytest.raises(Refusal, match=r"agent.sampler.churn.s_churn is -1.0: it must be at least 0"):
+    with pytest.raises(
+        Refusal, match=r"agent.sampler.churn.s_churn is -1.0: it must be at least 0"
+    ):
         check(dataclasses.replace(CONFIG, agent=churned))
 
 
@@ -130,7 +196,16 @@ def test_training_refuses_negative_churn():
 def test_bad_input_is_one_sentence(case, runs, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     command, names, options, sentence = CASES[case]
-    assert main([command, *(word for name in names for word in ("--run-dir", str(runs[name]))), *options]) == 2
+    assert (
+        main(
+            [
+                command,
+                *(word for name in names for word in ("--run-dir", str(runs[name]))),
+                *options,
+            ]
+        )
+        == 2
+    )
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: ") and sentence in line
     assert not list(tmp_path.iterdir())

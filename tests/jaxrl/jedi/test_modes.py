@@ -31,7 +31,10 @@ def agent(mode):
         config = as_separate(config)
     if mode == "pixel":
         config = as_pixel(
-            config, DenoiserConfig((1, 1), (8, 8), cond_width=8), RewardEndConfig((1, 1), (8, 8), (), 8, 8), config.actor_critic
+            config,
+            DenoiserConfig((1, 1), (8, 8), cond_width=8),
+            RewardEndConfig((1, 1), (8, 8), (), 8, 8),
+            config.actor_critic,
         )
     return init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
 
@@ -44,9 +47,16 @@ def sizes(preset, mode, actions=4):
 
 def test_pixel_mode_has_the_parameters_of_diamond():
     """Counts from DIAMOND's code: 4 actions, and per further action +64, +128, +513."""
-    counts = lambda a: [count_params(tree) for tree in (a.world.params, a.heads.params, a.policy.params)]
+
+    def counts(a):
+        return [count_params(tree) for tree in (a.world.params, a.heads.params, a.policy.params)]
+
     assert counts(sizes("atari100k", "pixel")) == [4_405_955, 5_900_864, 3_229_637]
-    assert counts(sizes("atari100k", "pixel", 5)) == [4_405_955 + 64, 5_900_864 + 128, 3_229_637 + 513]
+    assert counts(sizes("atari100k", "pixel", 5)) == [
+        4_405_955 + 64,
+        5_900_864 + 128,
+        3_229_637 + 513,
+    ]
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -54,7 +64,8 @@ def test_modes_of_a_preset_share_all_but_the_networks(preset):
     jedi, separate, pixel = (PRESETS[preset]("Breakout", mode) for mode in MODES)
     assert replace(separate, agent=replace(separate.agent, mode="jedi")) == jedi
     own = {
-        name: getattr(jedi.agent, name) for name in ("mode", "encoder", "denoiser", "reward_end", "actor_critic", "edm", "heads")
+        name: getattr(jedi.agent, name)
+        for name in ("mode", "encoder", "denoiser", "reward_end", "actor_critic", "edm", "heads")
     }
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi
     for mode in MODES:
@@ -69,8 +80,14 @@ def test_options_name_the_mode(mode):
 
 def gradients(mode):
     state, config = agent(mode), agent(mode).spec.config
-    batch = small_agent.segments(jax.random.key(1), (4,), config.context + config.world_model.autoregressive_steps)
-    loss = jax.jit(jax.grad(lambda params: OBJECTIVES[mode](params, state, batch, jax.random.key(2)), has_aux=True))
+    batch = small_agent.segments(
+        jax.random.key(1), (4,), config.context + config.world_model.autoregressive_steps
+    )
+    loss = jax.jit(
+        jax.grad(
+            lambda params: OBJECTIVES[mode](params, state, batch, jax.random.key(2)), has_aux=True
+        )
+    )
     grads, metrics = loss(state.world.params)
     return jax.tree.map(lambda g: float(jnp.abs(g).sum()), grads), metrics
 
@@ -93,23 +110,39 @@ def test_denoising_does_not_train_a_separate_encoder():
     state = agent("separate")
     blind = jax.tree.map(lambda a: a, state.replace(spec=replace_weight(state.spec, 0.0)))
     batch = small_agent.segments(jax.random.key(1), (4,), 4)
-    grads, _ = jax.jit(jax.grad(lambda p: separate_loss(p, blind, batch, jax.random.key(2)), has_aux=True))(state.world.params)
-    assert total(jax.tree.map(lambda g: float(jnp.abs(g).sum()), (grads["encoder"], grads["decoder"]))) == 0
+    grads, _ = jax.jit(
+        jax.grad(lambda p: separate_loss(p, blind, batch, jax.random.key(2)), has_aux=True)
+    )(state.world.params)
+    assert (
+        total(jax.tree.map(lambda g: float(jnp.abs(g).sum()), (grads["encoder"], grads["decoder"])))
+        == 0
+    )
     assert total(jax.tree.map(lambda g: float(jnp.abs(g).sum()), grads["denoiser"])) > 0
 
 
 def replace_weight(spec: AgentSpec, weight):
-    return replace(spec, config=replace(spec.config, world_model=replace(spec.config.world_model, reconstruction_weight=weight)))
+    return replace(
+        spec,
+        config=replace(
+            spec.config, world_model=replace(spec.config.world_model, reconstruction_weight=weight)
+        ),
+    )
 
 
 def test_reconstruction_is_the_error_of_the_decoded_frames():
     state = agent("separate")
     batch = small_agent.segments(jax.random.key(1), (4,), 4)
     batch = replace(batch, frame_mask=batch.frame_mask.at[0, 0].set(False))
-    _, metrics = jax.jit(lambda p: separate_loss(p, state, batch, jax.random.key(2)))(state.world.params)
-    picture = decode(state, encode(state, batch.frame))  # fresh: the target encoder equals the trained one
+    _, metrics = jax.jit(lambda p: separate_loss(p, state, batch, jax.random.key(2)))(
+        state.world.params
+    )
+    picture = decode(
+        state, encode(state, batch.frame)
+    )  # fresh: the target encoder equals the trained one
     error = np.square(np.asarray(picture) - np.asarray(frame_to_float(batch.frame))).mean((2, 3, 4))
-    np.testing.assert_allclose(metrics["reconstruction"], error[np.asarray(batch.frame_mask)].mean(), rtol=1e-5)
+    np.testing.assert_allclose(
+        metrics["reconstruction"], error[np.asarray(batch.frame_mask)].mean(), rtol=1e-5
+    )
 
 
 def test_frames_are_their_own_latents():
@@ -126,9 +159,13 @@ def test_frames_are_their_own_latents():
 def test_every_phase_updates_its_own_part(mode):
     state = agent(mode)
     parts = {"world_model": "world", "heads": "heads", "behaviour": "policy", "probe": "probe"}
-    assert set(phases_of(state.spec.config)) == set(PHASES) - ({"probe"} if mode != "jedi" else set())
+    assert set(phases_of(state.spec.config)) == set(PHASES) - (
+        {"probe"} if mode != "jedi" else set()
+    )
     for name, phase in phases_of(state.spec.config).items():
-        batch = small_agent.segments(jax.random.key(3), phase.batch(state.spec), phase.size(state.spec))
+        batch = small_agent.segments(
+            jax.random.key(3), phase.batch(state.spec), phase.size(state.spec)
+        )
         after, metrics = jax.jit(phase.update)(state, batch, jax.random.key(4))
         assert np.isfinite([float(v) for v in metrics.values()]).all()
         for part in parts.values():
@@ -138,12 +175,22 @@ def test_every_phase_updates_its_own_part(mode):
 
 @pytest.mark.parametrize("file", FILES)
 def test_pixel_mode_samples_the_frames_of_diamond(file):
-    """`world.predict` whole: conditioners, 8-bit cut after every pass, Euler steps. One level may differ at rounding."""
+    """`world.predict` whole: conditioners, 8-bit cut after every pass, Euler steps. One level may
+    differ at rounding.
+    """
     golden, model, params, edm, _ = load(file)
     inner = golden.config["inner_model"]
-    before, action = np.moveaxis(golden["in/sampler/prev_obs"], 2, -1), golden["in/sampler/prev_act"]
+    before, action = (
+        np.moveaxis(golden["in/sampler/prev_obs"], 2, -1),
+        golden["in/sampler/prev_act"],
+    )
     config = AgentConfig(
-        mode="pixel", context=before.shape[1], encoder=FRAMES, denoiser=model.config, edm=edm, sampler=SamplerConfig(steps=3)
+        mode="pixel",
+        context=before.shape[1],
+        encoder=FRAMES,
+        denoiser=model.config,
+        edm=edm,
+        sampler=SamplerConfig(steps=3),
     )
     spec = AgentSpec(config, inner["num_actions"], before.shape[-3:])
     found = jax.jit(predict, static_argnums=0)(
@@ -156,9 +203,21 @@ def test_pixel_mode_samples_the_frames_of_diamond(file):
 
 def test_modes_and_encoders_must_fit():
     config = replace(small_agent.CONFIG, mode="pixel")
-    with pytest.raises(ValueError, match="agent.mode pixel does not go with encoder.kind local.*--mode"):
+    with pytest.raises(
+        ValueError, match="agent.mode pixel does not go with encoder.kind local.*--mode"
+    ):
         init(config, 3, small_agent.FRAME, jax.random.key(0))
     with pytest.raises(ValueError, match="agent.mode jedi does not go with encoder.kind identity"):
-        init(replace(agent("pixel").spec.config, mode="jedi"), 3, small_agent.FRAME, jax.random.key(0))
+        init(
+            replace(agent("pixel").spec.config, mode="jedi"),
+            3,
+            small_agent.FRAME,
+            jax.random.key(0),
+        )
     with pytest.raises(ValueError, match="encoder.widths must be empty"):
-        init(replace(agent("pixel").spec.config, encoder=replace(FRAMES, channels=4)), 3, small_agent.FRAME, jax.random.key(0))
+        init(
+            replace(agent("pixel").spec.config, encoder=replace(FRAMES, channels=4)),
+            3,
+            small_agent.FRAME,
+            jax.random.key(0),
+        )

@@ -19,7 +19,9 @@ def test_statistics_equal_numpy_on_the_real_frames_only(key):
     z = np.asarray(encode(agent, batch.frame), np.float64).reshape(18, -1)[1:]
     eigenvalues = np.linalg.eigvalsh(np.cov(z.T, bias=True))
     np.testing.assert_allclose(found["latent_std"], z.std(0).mean(), rtol=1e-4)
-    np.testing.assert_allclose(found["participation_ratio"], eigenvalues.sum() ** 2 / (eigenvalues**2).sum(), rtol=1e-3)
+    np.testing.assert_allclose(
+        found["participation_ratio"], eigenvalues.sum() ** 2 / (eigenvalues**2).sum(), rtol=1e-3
+    )
 
 
 def test_equal_frames_have_no_spread(key):

@@ -1,4 +1,6 @@
-"""Learning from recorded episodes: exact resume, held-out measures that mean what they say, the report, refusals."""
+"""Learning from recorded episodes: exact resume, held-out measures that mean what they say, the
+report, refusals.
+"""
 
 import shutil
 from dataclasses import replace
@@ -49,7 +51,12 @@ def test_it_measures_what_was_held_out(whole):
     assert [row["world_model/updates"] for row in rows] == [3, 3, 3] and rows[-1]["updates"] == 18
     assert agent[".policy.updates"] == 0
     for row in rows:
-        assert {"held_out/denoising", "held_out/reward_recall", "imagined/end_recall", "monitor/context_gain"} <= row.keys()
+        assert {
+            "held_out/denoising",
+            "held_out/reward_recall",
+            "imagined/end_recall",
+            "monitor/context_gain",
+        } <= row.keys()
         assert {"monitor/probe x", "monitor/probe y", "monitor/probe p"} <= row.keys()
         assert 0 <= row["held_out/reward_accuracy"] <= 1 and row["monitor/latent_std"] > 0
     assert rows[0]["held_out/denoising"] != rows[-1]["held_out/denoising"]
@@ -79,9 +86,13 @@ def test_stopping_anywhere_changes_nothing(whole, data, tmp_path, monkeypatch):
         assert needed < 40
     assert needed > 6
     assert_same(whole[2], final(small_data.on(data), tmp_path))
-    looked_at = lambda rows: [
-        {k: v for k, v in row.items() if k.startswith(("held_out/", "imagined/", "monitor/"))} for row in rows
-    ]
+
+    def looked_at(rows):
+        return [
+            {k: v for k, v in row.items() if k.startswith(("held_out/", "imagined/", "monitor/"))}
+            for row in rows
+        ]
+
     assert looked_at(read_metrics(tmp_path)) == looked_at(whole[1])
 
 
@@ -98,7 +109,9 @@ def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_
     (fewer / "episode-000011.npz").unlink()
     with pytest.raises(Refusal, match=r"found.fingerprint is '\w+' there and"):
         learn(small_data.on(fewer), whole[0], say=silent)
-    with pytest.raises(Refusal, match="holds a run of another configuration .seed is 0 there and 1 here"):
+    with pytest.raises(
+        Refusal, match="holds a run of another configuration .seed is 0 there and 1 here"
+    ):
         learn(small_data.on(data, seed=1), whole[0], say=silent)
 
 
@@ -110,10 +123,15 @@ def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_
         (lambda c: replace(c, monitor=replace(c.monitor, segments=0)), "monitor.segments is 0"),
         (lambda c: replace(c, frame_size=18), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
-        (lambda c: replace(c, devices=3), "agent.world_model.batch is 4, which 3 devices cannot share equally"),
+        (
+            lambda c: replace(c, devices=3),
+            "agent.world_model.batch is 4, which 3 devices cannot share equally",
+        ),
     ],
 )
-def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change, sentence, data, tmp_path):
+def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
+    change, sentence, data, tmp_path
+):
     with pytest.raises(Refusal, match=sentence):
         learn(change(small_data.on(data)), tmp_path / "run", say=silent)
     assert not (tmp_path / "run").exists()
@@ -126,7 +144,9 @@ def test_held_out_segments_hold_nothing_else(data):
     known = {frame.tobytes() for episode in contents.held_out for frame in episode.obs}
     for segment in (seen.future, seen.around, seen.endings):
         mask = np.asarray(segment.frame_mask)
-        assert mask.any() and all(frame.tobytes() in known for frame in np.asarray(segment.frame)[mask])
+        assert mask.any() and all(
+            frame.tobytes() in known for frame in np.asarray(segment.frame)[mask]
+        )
     assert seen.usable.all() and np.asarray(seen.endings.end)[:, -2].all()
 
 
@@ -145,8 +165,17 @@ def test_report_and_imagine_and_evaluate(whole, tmp_path, capsys):
     folder, _, _ = whole
     assert main(["report", "--run-dir", str(folder)]) == 0
     page = (folder / "report" / "index.html").read_text()
-    assert "JEDI on my game" in page and "On episodes it never saw" in page and page.count("data:image/") == 6
-    assert main(["imagine", "--run-dir", str(folder), "--out", str(tmp_path / "a.npz"), "--steps", "3"]) == 0
+    assert (
+        "JEDI on my game" in page
+        and "On episodes it never saw" in page
+        and page.count("data:image/") == 6
+    )
+    assert (
+        main(
+            ["imagine", "--run-dir", str(folder), "--out", str(tmp_path / "a.npz"), "--steps", "3"]
+        )
+        == 0
+    )
     assert "steps of a held-out episode" in capsys.readouterr().out
     with np.load(tmp_path / "a.npz") as file:
         assert file["real"].shape == file["imagined"].shape and len(file["action"]) <= 3
@@ -164,7 +193,15 @@ def test_a_policy_learned_in_the_world_of_the_data_can_play_the_game(data, tmp_p
     assert read_metrics(tmp_path)[-1]["behaviour/updates"] == 2
     assert main(["evaluate", "--run-dir", str(tmp_path), "--env", "catch", "--episodes", "8"]) == 0
     assert "catch: mean return" in capsys.readouterr().out
-    wrong = ["evaluate", "--run-dir", str(tmp_path), "--env", "tests.jaxrl.envs.user_games:two_actions", "--episodes", "8"]
+    wrong = [
+        "evaluate",
+        "--run-dir",
+        str(tmp_path),
+        "--env",
+        "tests.jaxrl.envs.user_games:two_actions",
+        "--episodes",
+        "8",
+    ]
     assert main(wrong) == 2
     assert "has 2 actions and the data of" in capsys.readouterr().err
 

@@ -1,4 +1,6 @@
-"""bfloat16 arithmetic: parameters, statistics and losses stay float32, and a short run's losses stay near those of float32."""
+"""bfloat16 arithmetic: parameters, statistics and losses stay float32, and a short run's losses
+stay near those of float32.
+"""
 
 from dataclasses import replace
 
@@ -22,7 +24,12 @@ CONFIG = replace(
     heads=replace(small_agent.CONFIG.heads, optim=FAST),
     behaviour=replace(small_agent.CONFIG.behaviour, optim=FAST),
 )
-PARTS = [("world_model", "denoising"), ("heads", "reward_loss"), ("heads", "end_loss"), ("behaviour", "entropy")]
+PARTS = [
+    ("world_model", "denoising"),
+    ("heads", "reward_loss"),
+    ("heads", "end_loss"),
+    ("behaviour", "entropy"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +38,19 @@ def losses():
     replay = made_up_replay(small_run.CONFIG, small_agent.ACTIONS, small_agent.FRAME)
     run, found, agents = jax.jit(run_phase, static_argnums=0), {}, {}
     for precision in ("float32", "bfloat16"):
-        agent = init(replace(CONFIG, precision=precision), small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
+        agent = init(
+            replace(CONFIG, precision=precision),
+            small_agent.ACTIONS,
+            small_agent.FRAME,
+            jax.random.key(0),
+        )
         for name in ("world_model", "heads", "behaviour"):
-            agent, tally = run(PHASES[name], agent, replay, jax.random.key(1), jnp.int32(0), jnp.int32(UPDATES))
-            found[precision, name] = {metric: float(value) / UPDATES for metric, value in tally.sums.items()}
+            agent, tally = run(
+                PHASES[name], agent, replay, jax.random.key(1), jnp.int32(0), jnp.int32(UPDATES)
+            )
+            found[precision, name] = {
+                metric: float(value) / UPDATES for metric, value in tally.sums.items()
+            }
         agents[precision] = agent
     return found, agents
 
@@ -50,14 +66,21 @@ def test_losses_stay_near_those_of_float32(losses, name, metric):
 @pytest.mark.slow
 def test_the_precision_does_something(losses):
     found, _ = losses
-    assert found["float32", "world_model"]["denoising"] != found["bfloat16", "world_model"]["denoising"]
+    assert (
+        found["float32", "world_model"]["denoising"]
+        != found["bfloat16", "world_model"]["denoising"]
+    )
     assert found["float32", "world_model"]["denoising"] < 0.99  # and the run learns something
 
 
 @pytest.mark.slow
 def test_everything_that_is_kept_is_float32(losses):
     _, agents = losses
-    dtypes = {leaf.dtype for leaf in jax.tree.leaves(agents["bfloat16"]) if jnp.issubdtype(leaf.dtype, jnp.floating)}
+    dtypes = {
+        leaf.dtype
+        for leaf in jax.tree.leaves(agents["bfloat16"])
+        if jnp.issubdtype(leaf.dtype, jnp.floating)
+    }
     assert dtypes == {np.dtype("float32")}
 
 

@@ -1,4 +1,6 @@
-"""What helps where rewards are rare: logits that begin at a prior, and batches in which something happens, weighted back."""
+"""What helps where rewards are rare: logits that begin at a prior, and batches in which something
+happens, weighted back.
+"""
 
 from dataclasses import replace
 
@@ -28,9 +30,13 @@ def test_a_silent_network_says_the_prior():
     arguments = (LSTMState.zeros((2,), 8), z, z[::-1], action)
     params = RewardEnd(config, 4).init(jax.random.key(1), *arguments)
     _, *plain = RewardEnd(config, 4).apply(params, *arguments)
-    _, *shifted = RewardEnd(replace(config, reward_prior=PRIOR, end_prior=(0.9, 0.1)), 4).apply(params, *arguments)
+    _, *shifted = RewardEnd(replace(config, reward_prior=PRIOR, end_prior=(0.9, 0.1)), 4).apply(
+        params, *arguments
+    )
     for logits, before, prior in zip(shifted, plain, (PRIOR, (0.9, 0.1)), strict=True):
-        np.testing.assert_allclose(logits - before, np.broadcast_to(np.log(prior), before.shape), atol=1e-5)
+        np.testing.assert_allclose(
+            logits - before, np.broadcast_to(np.log(prior), before.shape), atol=1e-5
+        )
     np.testing.assert_allclose(jax.nn.softmax(beginning_at(PRIOR, jnp.zeros(3))), PRIOR, rtol=1e-5)
 
 
@@ -40,10 +46,9 @@ def test_a_reader_of_changes_says_nothing_before_it_has_learned():
     arguments = (LSTMState.zeros((2,), 8), z, z[::-1], action)
     with_reader = RewardEnd(replace(config, change_width=6), 4)
     params = with_reader.init(jax.random.key(1), *arguments)["params"]
-    assert params["changes"]["conv_0"]["kernel"].shape == (3, 3, 10, 6) and params["changes"]["readout"]["kernel"].shape == (
-        12,
-        5,
-    )
+    assert params["changes"]["conv_0"]["kernel"].shape == (3, 3, 10, 6) and params["changes"][
+        "readout"
+    ]["kernel"].shape == (12, 5)
     plain = {name: value for name, value in params.items() if name != "changes"}
     _, *found = with_reader.apply({"params": params}, *arguments)
     _, *wanted = RewardEnd(config, 4).apply({"params": plain}, *arguments)
@@ -54,33 +59,52 @@ def test_a_reader_of_changes_says_nothing_before_it_has_learned():
 def test_a_change_is_read_the_same_wherever_it_happens():
     reader = ChangeReader(6, 5)
     spot = jax.random.normal(jax.random.key(2), (3,))
-    at = lambda row, column: jnp.zeros((11, 11, 3)).at[row, column].set(spot)
+
+    def at(row, column):
+        return jnp.zeros((11, 11, 3)).at[row, column].set(spot)
+
     params = reader.init(jax.random.key(3), at(4, 4), at(4, 4))
     params["params"]["readout"]["kernel"] = jax.random.normal(jax.random.key(4), (12, 5))
-    goes = [np.asarray(reader.apply(params, at(row, column), jnp.zeros((11, 11, 3)))) for row, column in ((4, 4), (3, 6), (7, 5))]
+    goes = [
+        np.asarray(reader.apply(params, at(row, column), jnp.zeros((11, 11, 3))))
+        for row, column in ((4, 4), (3, 6), (7, 5))
+    ]
     np.testing.assert_allclose(goes[1:], [goes[0]] * 2, rtol=1e-4, atol=1e-5)
     stays = np.asarray(reader.apply(params, at(4, 4), at(4, 4)))
     assert np.abs(stays - goes[0]).max() > 5e-3
 
 
 def test_heads_with_a_reader_learn_what_it_alone_sees():
-    """Spots come and go on a busy, constant background; a spot that goes is a reward, one that comes is none."""
-    config = RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8, reward_prior=PRIOR, change_width=8)
+    """Spots come and go on a busy, constant background; a spot that goes is a reward, one that
+    comes is none.
+    """
+    config = RewardEndConfig(
+        (1,), (8,), cond_width=8, lstm_width=8, reward_prior=PRIOR, change_width=8
+    )
     background = jax.random.normal(jax.random.key(5), (8, 8, 4))
     model, optimizer = RewardEnd(config, 2), optax.adam(1e-2)
 
     def batch(key):
         keys = jax.random.split(key, 3)
-        spots = jax.nn.one_hot(jax.random.randint(keys[0], (64,), 0, 64), 64).reshape(64, 1, 8, 8, 1) * 2.0
+        spots = (
+            jax.nn.one_hot(jax.random.randint(keys[0], (64,), 0, 64), 64).reshape(64, 1, 8, 8, 1)
+            * 2.0
+        )
         goes = jax.random.bernoulli(keys[1], 0.2, (64, 1))
-        before = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(goes[..., None, None, None], spots, 0.0)
+        before = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(
+            goes[..., None, None, None], spots, 0.0
+        )
         comes = jax.random.bernoulli(keys[2], 0.2, (64, 1)) & ~goes
-        after = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(comes[..., None, None, None], spots, 0.0)
+        after = jnp.broadcast_to(background, (64, 1, 8, 8, 4)) + jnp.where(
+            comes[..., None, None, None], spots, 0.0
+        )
         return before, after, goes
 
     def loss(params, before, after, goes):
         action = jnp.zeros((64, 1), jnp.int32)
-        _, reward, _ = model.apply({"params": params}, LSTMState.zeros((64,), 8), before, after, action)
+        _, reward, _ = model.apply(
+            {"params": params}, LSTMState.zeros((64,), 8), before, after, action
+        )
         return -jnp.take_along_axis(jax.nn.log_softmax(reward), goes[..., None] + 1, -1).mean()
 
     @jax.jit
@@ -90,10 +114,14 @@ def test_heads_with_a_reader_learn_what_it_alone_sees():
             updates, state = optimizer.update(grads, carry[1])
             return (optax.apply_updates(carry[0], updates), state), value
 
-        return jax.lax.scan(step, (params, optimizer.init(params)), jax.random.split(jax.random.key(6), 80))
+        return jax.lax.scan(
+            step, (params, optimizer.init(params)), jax.random.split(jax.random.key(6), 80)
+        )
 
     before, after, _ = batch(jax.random.key(7))
-    params = model.init(jax.random.key(8), LSTMState.zeros((64,), 8), before, after, jnp.zeros((64, 1), jnp.int32))["params"]
+    params = model.init(
+        jax.random.key(8), LSTMState.zeros((64,), 8), before, after, jnp.zeros((64, 1), jnp.int32)
+    )["params"]
     _, losses = learn(params)
     base_rate = -(0.2 * np.log(0.2) + 0.8 * np.log(0.8))
     assert losses[0] > base_rate and losses[-10:].mean() < 0.3 * base_rate, losses[::10]
@@ -104,13 +132,24 @@ def test_losses_and_accuracies_are_weighted_means():
     steps = steps.replace(step_mask=steps.step_mask.at[1, 2].set(False))
     weight = jnp.broadcast_to(jnp.array([[0.5], [2.0], [0.0], [1.0]]), (4, 3))
     reward, end = (jax.random.normal(jax.random.key(number), (4, 3, number)) for number in (3, 2))
-    found = classification_loss(reward, end, steps.replace(weight=weight)) + accuracies(reward, end, steps.replace(weight=weight))
+    found = classification_loss(reward, end, steps.replace(weight=weight)) + accuracies(
+        reward, end, steps.replace(weight=weight)
+    )
     counts = np.asarray(weight * steps.step_mask)
     wanted = []
     for logits, label in ((reward, np.sign(steps.reward) + 1), (end, steps.end)):
-        nats = -np.take_along_axis(np.asarray(jax.nn.log_softmax(logits)), np.asarray(label, int)[..., None], -1)[..., 0]
-        wanted.append(((nats * counts).sum() / counts.sum(), ((logits.argmax(-1) == label) * counts).sum() / counts.sum()))
-    np.testing.assert_allclose(found, [*(loss for loss, _ in wanted), *(hit for _, hit in wanted)], rtol=1e-5)
+        nats = -np.take_along_axis(
+            np.asarray(jax.nn.log_softmax(logits)), np.asarray(label, int)[..., None], -1
+        )[..., 0]
+        wanted.append(
+            (
+                (nats * counts).sum() / counts.sum(),
+                ((logits.argmax(-1) == label) * counts).sum() / counts.sum(),
+            )
+        )
+    np.testing.assert_allclose(
+        found, [*(loss for loss, _ in wanted), *(hit for _, hit in wanted)], rtol=1e-5
+    )
     np.testing.assert_allclose(
         classification_loss(reward, end, steps),
         classification_loss(reward, end, steps.replace(weight=jnp.ones((4, 3)))),
@@ -124,21 +163,35 @@ def test_batches_of_the_heads_prefer_events_and_the_others_do_not():
     for _ in range(4):
         chunk = game.chunk(8)
         replay = buffer.append(replay, chunk._replace(reward=chunk.reward * (chunk.reward == 1)))
-    config = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, batch=64, candidates=5, preference=20.0))
+    config = replace(
+        small_agent.CONFIG,
+        heads=replace(small_agent.CONFIG.heads, batch=64, candidates=5, preference=20.0),
+    )
     agent = init(config, small_agent.ACTIONS, (16, 16, 3), jax.random.key(0))
     drawn = {
-        name: draw_for(phase, agent.spec, replay.index, jax.random.key(1), replay.age_weights) for name, phase in PHASES.items()
+        name: draw_for(phase, agent.spec, replay.index, jax.random.key(1), replay.age_weights)
+        for name, phase in PHASES.items()
     }
     assert [name for name, draw in drawn.items() if draw.weight is not None] == ["heads"]
     assert drawn["heads"].weight.shape == (64, 5) and len(np.unique(drawn["heads"].weight)) > 1
     many = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, batch=64))
-    usual = draw_for(PHASES["heads"], replace(agent.spec, config=many), replay.index, jax.random.key(1), replay.age_weights)
+    usual = draw_for(
+        PHASES["heads"],
+        replace(agent.spec, config=many),
+        replay.index,
+        jax.random.key(1),
+        replay.age_weights,
+    )
     assert usual.weight is None
-    assert eventful(replay.index, drawn["heads"]).mean() > eventful(replay.index, usual).mean() + 0.15
+    assert (
+        eventful(replay.index, drawn["heads"]).mean() > eventful(replay.index, usual).mean() + 0.15
+    )
 
 
 def test_a_sampled_latent_is_carried_into_the_next_step():
-    config = replace(small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, sampled_share=1.0, noise=0.0))
+    config = replace(
+        small_agent.CONFIG, heads=replace(small_agent.CONFIG.heads, sampled_share=1.0, noise=0.0)
+    )
     batch, key = small_agent.segments(jax.random.key(5), (4,), 5), jax.random.key(6)
     batch = batch.replace(step_mask=batch.step_mask.at[0, 1].set(False))
     pairs = {}
@@ -148,7 +201,9 @@ def test_a_sampled_latent_is_carried_into_the_next_step():
         pairs[carry] = tuple(map(np.asarray, jax.jit(training_pairs)(agent, batch, key)))
     (encoded, after), (before, same) = pairs[False], pairs[True]
     np.testing.assert_array_equal(after, same)
-    wanted = np.where(np.asarray(batch.step_mask)[:, :3, None, None, None], after[:, :-1], encoded[:, 1:])
+    wanted = np.where(
+        np.asarray(batch.step_mask)[:, :3, None, None, None], after[:, :-1], encoded[:, 1:]
+    )
     np.testing.assert_array_equal(before[:, 1:], wanted)
     np.testing.assert_array_equal(before[:, 0], encoded[:, 0])
     assert np.abs(before[1] - encoded[1]).max() > 0.01
@@ -160,32 +215,67 @@ def test_an_update_with_weights_moves_the_heads_alone():
     agent, key = small_agent.agent(), jax.random.key(6)
     update = jax.jit(update_heads)
     changed, metrics = update(agent, batch, key)
-    other, _ = update(agent, batch.replace(reward=batch.reward.at[3].set(1.0)), key)  # what counts for nothing changes nothing
+    other, _ = update(
+        agent, batch.replace(reward=batch.reward.at[3].set(1.0)), key
+    )  # what counts for nothing changes nothing
     for a, b in zip(jax.tree.leaves(changed.heads), jax.tree.leaves(other.heads), strict=True):
         np.testing.assert_array_equal(a, b)
     assert np.isfinite(list(map(float, metrics.values()))).all()
-    same = lambda new, old: jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), new.opt_state, old.opt_state))
-    heard, _ = update(agent, batch.replace(reward=batch.reward.at[1].set(1 - jnp.abs(batch.reward[1]))), key)
+
+    def same(new, old):
+        return jax.tree.all(
+            jax.tree.map(lambda a, b: bool((a == b).all()), new.opt_state, old.opt_state)
+        )
+
+    heard, _ = update(
+        agent, batch.replace(reward=batch.reward.at[1].set(1 - jnp.abs(batch.reward[1]))), key
+    )
     assert not same(heard.heads, changed.heads)
-    assert same(changed.world, agent.world) and same(changed.policy, agent.policy) and not same(changed.heads, agent.heads)
+    assert (
+        same(changed.world, agent.world)
+        and same(changed.policy, agent.policy)
+        and not same(changed.heads, agent.heads)
+    )
 
 
 @pytest.mark.parametrize(
     ("part", "change", "sentence"),
     [
-        ("heads", {"candidates": 0}, r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1"),
+        (
+            "heads",
+            {"candidates": 0},
+            r"heads.candidates \(0\) and heads.preference \(16.0\) must be at least 1",
+        ),
         ("heads", {"preference": 0.5}, r"heads.preference \(0.5\) must be at least 1"),
-        ("reward_end", {"reward_prior": (0.5, 0.5)}, "reward_end.reward_prior must be empty or 3 shares above 0"),
-        ("heads", {"preference": float("nan")}, r"heads.preference \(nan\) must be at least 1, and finite"),
+        (
+            "reward_end",
+            {"reward_prior": (0.5, 0.5)},
+            "reward_end.reward_prior must be empty or 3 shares above 0",
+        ),
+        (
+            "heads",
+            {"preference": float("nan")},
+            r"heads.preference \(nan\) must be at least 1, and finite",
+        ),
         ("heads", {"sampled_share": 1.5}, r"heads.sampled_share \(1.5\) must be from 0 to 1"),
         ("heads", {"noise": -1.0}, r"heads.noise \(-1.0\) 0 or more"),
-        ("reward_end", {"reward_prior": (float("nan"), 0.9, 0.1)}, "reward_end.reward_prior must be empty or 3 shares"),
+        (
+            "reward_end",
+            {"reward_prior": (float("nan"), 0.9, 0.1)},
+            "reward_end.reward_prior must be empty or 3 shares",
+        ),
         ("reward_end", {"reward_prior": (5.0, 90.0, 5.0)}, "3 shares above 0 that sum to 1"),
         ("reward_end", {"change_width": -1}, r"reward_end.change_width must be 0 or more, is -1"),
-        ("reward_end", {"end_prior": (1.0, 0.0)}, "reward_end.end_prior must be empty or 2 shares above 0"),
+        (
+            "reward_end",
+            {"end_prior": (1.0, 0.0)},
+            "reward_end.end_prior must be empty or 2 shares above 0",
+        ),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(part, change, sentence):
-    config = replace(small_agent.CONFIG, **{part: replace(getattr(small_agent.CONFIG, part), **change)})
+    config = replace(
+        small_agent.CONFIG, **{part: replace(getattr(small_agent.CONFIG, part), **change)}
+    )
     with pytest.raises(ValueError, match=sentence):
         init(config, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))

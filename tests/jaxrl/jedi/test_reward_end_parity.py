@@ -1,4 +1,6 @@
-"""Reward and end model against DIAMOND (goldens/diamond/rew_end.npz): logits, states, loss, gradients."""
+"""Reward and end model against DIAMOND (goldens/diamond/rew_end.npz): logits, states, loss,
+gradients.
+"""
 
 import functools
 
@@ -19,9 +21,12 @@ GOLDEN = Golden("diamond/rew_end")
 def load():
     sizes = GOLDEN.config["rew_end_model"]
     config = RewardEndConfig(
-        tuple(sizes["depths"]), tuple(sizes["channels"]), tuple(map(bool, sizes["attn_depths"])),
-        sizes["cond_channels"], sizes["lstm_dim"],
-    )  # fmt: skip
+        tuple(sizes["depths"]),
+        tuple(sizes["channels"]),
+        tuple(map(bool, sizes["attn_depths"])),
+        sizes["cond_channels"],
+        sizes["lstm_dim"],
+    )
     model = RewardEnd(config, sizes["num_actions"])
     obs = GOLDEN.maps("in/obs")
     state = LSTMState.zeros((len(obs),), sizes["lstm_dim"])
@@ -62,26 +67,37 @@ def test_loss_and_gradients_equal_reference():
 
     def loss(params):
         action = GOLDEN["in/loss/act"][:, :steps]
-        _, reward_logits, end_logits = model.apply({"params": params}, state, obs[:, :-1], obs[:, 1:], action)
+        _, reward_logits, end_logits = model.apply(
+            {"params": params}, state, obs[:, :-1], obs[:, 1:], action
+        )
         reward_loss = cross_entropy(reward_logits, reward_class(GOLDEN["in/loss/rew"][:, :steps]))
         end_loss = cross_entropy(end_logits, end[:, :steps])
         means = [(x * weight).sum() / weight.sum() for x in (reward_loss, end_loss)]
         return sum(means), means
 
-    (total, (reward_loss, end_loss)), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
+    (total, (reward_loss, end_loss)), grads = jax.jit(jax.value_and_grad(loss, has_aux=True))(
+        params
+    )
     np.testing.assert_allclose(total, GOLDEN["out/loss/loss"], atol=1e-5)
     np.testing.assert_allclose(reward_loss, GOLDEN["out/loss/loss_rew"], atol=1e-5)
     np.testing.assert_allclose(end_loss, GOLDEN["out/loss/loss_end"], atol=1e-5)
     squares = sum(jnp.square(g).sum() for g in jax.tree.leaves(grads))
     assert relative_error(jnp.sqrt(squares), GOLDEN["out/loss/grad_norm_total"]) < 1e-4
-    np.testing.assert_allclose(grads["lstm"]["bias_ih"], GOLDEN["out/loss/grad/lstm.bias_ih_l0"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        grads["lstm"]["bias_ih"], GOLDEN["out/loss/grad/lstm.bias_ih_l0"], rtol=1e-4, atol=1e-6
+    )
 
 
 def test_padding_before_a_segment_leaves_no_trace():
     """A left-padded segment gives the same logits as the segment alone."""
     model, params, (state, z, z_next, action) = load()
-    pad = lambda a: jnp.concatenate([jnp.ones_like(a[:, :2]), jnp.asarray(a)], axis=1)
+
+    def pad(a):
+        return jnp.concatenate([jnp.ones_like(a[:, :2]), jnp.asarray(a)], axis=1)
+
     live = jnp.concatenate([jnp.zeros((len(z), 2), bool), jnp.ones(action.shape, bool)], axis=1)
-    _, reward, end = jax.jit(model.apply)({"params": params}, state, pad(z), pad(z_next), pad(action), live)
+    _, reward, end = jax.jit(model.apply)(
+        {"params": params}, state, pad(z), pad(z_next), pad(action), live
+    )
     np.testing.assert_allclose(reward[:, 2:], GOLDEN["out/logits_rew"], atol=1e-5)
     np.testing.assert_allclose(end[:, 2:], GOLDEN["out/logits_end"], atol=1e-5)

@@ -1,4 +1,6 @@
-"""Samplers other than the trained one: what they change, what they leave bit for bit, and that noise is drawn per latent."""
+"""Samplers other than the trained one: what they change, what they leave bit for bit, and that
+noise is drawn per latent.
+"""
 
 import dataclasses
 import functools
@@ -12,7 +14,13 @@ from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.config import JediConfig, SamplerConfig
 from jaxrl.jedi.judge import judge
 from jaxrl.jedi.learn_heads import training_pairs
-from jaxrl.jedi.sampling import AS_TRAINED, SamplerChoice, chosen_sampler, describe_sampler, with_sampler
+from jaxrl.jedi.sampling import (
+    AS_TRAINED,
+    SamplerChoice,
+    chosen_sampler,
+    describe_sampler,
+    with_sampler,
+)
 from jaxrl.jedi.world import advance, begin, draw_noise, imagine
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
@@ -27,7 +35,9 @@ def awake():
     agent = small_agent.agent()
     leaves, tree = jax.tree.flatten(agent.world.params["denoiser"])
     keys = jax.random.split(jax.random.key(7), len(leaves))
-    moved = [leaf + 0.3 * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
+    moved = [
+        leaf + 0.3 * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)
+    ]
     params = {**agent.world.params, "denoiser": tree.unflatten(moved)}
     return agent.replace(world=agent.world.replace(params=params))
 
@@ -42,7 +52,9 @@ def test_choices_change_what_they_name_and_nothing_else():
     sampler = SamplerConfig(steps=5)
     assert chosen_sampler(sampler, AS_TRAINED) == sampler
     assert chosen_sampler(sampler, SamplerChoice(2, 2)) == SamplerConfig(steps=2, order=2)
-    churned = chosen_sampler(sampler, SamplerChoice(churn=0.5, churn_noise=1.1, churn_min=0.1, churn_max=2.0))
+    churned = chosen_sampler(
+        sampler, SamplerChoice(churn=0.5, churn_noise=1.1, churn_min=0.1, churn_max=2.0)
+    )
     assert churned == dataclasses.replace(sampler, churn=Churn(0.5, 0.1, 2.0, 1.1))
     assert describe_sampler(churned) == "5 Euler steps from 5 to 0.002, churn 0.5"
     assert describe_sampler(SamplerConfig(steps=1, order=2)) == "1 Heun step from 5 to 5"
@@ -65,7 +77,9 @@ def test_what_no_sampler_can_be_is_refused(choice, sentence):
 
 
 def test_the_default_draws_what_it_always_drew():
-    """The start of sampling is the key's own normal draw, with and without churn; without, nothing else is drawn."""
+    """The start of sampling is the key's own normal draw, with and without churn; without, nothing
+    else is drawn.
+    """
     agent, key = small_agent.agent(), jax.random.key(3)
     plain, churned = (draw_noise(a.spec, key, (2,)) for a in (agent, with_sampler(agent, CHURN)))
     expected = jax.random.normal(key, (2, *agent.spec.latent_shape))
@@ -79,7 +93,10 @@ def test_the_default_draws_what_it_always_drew():
 def test_settings_reach_the_world_model():
     agent, batch = awake(), small_agent.segments(jax.random.key(1), (2,), 2)
     choices = (AS_TRAINED, SamplerChoice(denoising_steps=6), SamplerChoice(order=2), CHURN)
-    found = [np.asarray(one_step(with_sampler(agent, choice), batch, jax.random.key(2))) for choice in choices]
+    found = [
+        np.asarray(one_step(with_sampler(agent, choice), batch, jax.random.key(2)))
+        for choice in choices
+    ]
     for i, a in enumerate(found):
         assert np.isfinite(a).all()
         assert all(np.abs(a - b).max() > 1e-3 for b in found[:i])
@@ -88,9 +105,17 @@ def test_settings_reach_the_world_model():
 
 
 def test_churn_without_its_noise_is_refused():
-    agent, batch = with_sampler(small_agent.agent(), CHURN), small_agent.segments(jax.random.key(1), (2,), 2)
+    agent, batch = (
+        with_sampler(small_agent.agent(), CHURN),
+        small_agent.segments(jax.random.key(1), (2,), 2),
+    )
     with pytest.raises(ValueError, match="churn needs churn_noise"):
-        advance(agent, begin(agent, batch), batch.action[:, -1], draw_noise(agent.spec, jax.random.key(0), (2,)).x0)
+        advance(
+            agent,
+            begin(agent, batch),
+            batch.action[:, -1],
+            draw_noise(agent.spec, jax.random.key(0), (2,)).x0,
+        )
 
 
 def test_a_batch_is_sampled_as_its_examples_are():
@@ -101,7 +126,9 @@ def test_a_batch_is_sampled_as_its_examples_are():
     inputs = (begin(agent, batch), batch.action[:, -1], noise)
     together = step(*inputs)
     for i in range(3):
-        np.testing.assert_allclose(step(*jax.tree.map(lambda a, i=i: a[i], inputs)), together[i], atol=1e-5)
+        np.testing.assert_allclose(
+            step(*jax.tree.map(lambda a, i=i: a[i], inputs)), together[i], atol=1e-5
+        )
 
 
 @pytest.mark.slow
@@ -109,12 +136,19 @@ def test_all_that_imagines_can_churn():
     agent = with_sampler(small_agent.agent(), CHURN)
     batch = small_agent.segments(jax.random.key(1), (4,), 5)
     _, z_next = jax.jit(training_pairs)(agent, batch, jax.random.key(0))
-    rollout, _ = jax.jit(imagine)(agent, small_agent.segments(jax.random.key(1), (4, 2), 2), jax.random.key(0))
+    rollout, _ = jax.jit(imagine)(
+        agent, small_agent.segments(jax.random.key(1), (4, 2), 2), jax.random.key(0)
+    )
     assert np.isfinite(z_next).all() and np.isfinite(rollout.z).all()
     assert jax.jit(judge)(agent, batch, jnp.ones(4, bool), jax.random.key(0)).tried == 4
 
 
 def test_the_configuration_stays_plain_json():
     stored = to_dict(JediConfig())
-    assert stored["agent"]["sampler"]["churn"] == {"s_churn": 0.0, "s_min": 0.0, "s_max": 1e9, "s_noise": 1.0}
+    assert stored["agent"]["sampler"]["churn"] == {
+        "s_churn": 0.0,
+        "s_min": 0.0,
+        "s_max": 1e9,
+        "s_noise": 1.0,
+    }
     assert from_dict(JediConfig, stored) == JediConfig()

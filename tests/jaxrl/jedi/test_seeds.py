@@ -22,7 +22,11 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_agent, small_run
 
-silent = lambda line: None
+
+def silent(line):
+    return None
+
+
 CONFIG = small_run.until(small_run.CONFIG, 80)
 
 
@@ -33,7 +37,9 @@ def assert_close(a, b):
 def agent_of(config, folder):
     session = open_session(config, folder)
     close(session)
-    return jax.device_get((session.agent.world.params, session.agent.heads.params, session.agent.policy.params))
+    return jax.device_get(
+        (session.agent.world.params, session.agent.heads.params, session.agent.policy.params)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,9 @@ def test_together_they_learn_what_each_learns_alone(alone, both):
 
 @pytest.mark.slow
 def test_games_together_learn_what_each_learns_alone(alone, tmp_path):
-    """The toy and its drifting sister: the first is the run of the fixture, the second is trained alone here."""
+    """The toy and its drifting sister: the first is the run of the fixture, the second is trained
+    alone here.
+    """
     said = []
     results = train_games(CONFIG, tmp_path / "games", ["catch", "catch-drift"], say=said.append)
     assert all(result.finished for result in results)
@@ -90,11 +98,15 @@ def test_games_together_learn_what_each_learns_alone(alone, tmp_path):
 
 def test_games_of_different_shapes_are_refused(tmp_path):
     sentence = (
-        r"equally many actions and frames of one size \(catch has 3 actions and frames \(16, 16, 3\); Boxing has 18 actions"
+        r"equally many actions and frames of one size \(catch has 3 actions and frames "
+        r"\(16, 16, 3\); Boxing has 18 actions"
     )
     with pytest.raises(Refusal, match=sentence):
         train_games(CONFIG, tmp_path / "games", ["catch", "Boxing"], say=silent)
-    with pytest.raises(Refusal, match="named once each, not catch, catch: for several agents of one game use --seeds"):
+    with pytest.raises(
+        Refusal,
+        match="named once each, not catch, catch: for several agents of one game use --seeds",
+    ):
         train_games(CONFIG, tmp_path / "games", ["catch", "catch"], say=silent)
     assert not (tmp_path / "games").exists()
     check_alike(["Boxing", "Hero", "Seaquest"], 16)
@@ -117,7 +129,9 @@ def test_stopped_anywhere_they_go_on(both, tmp_path, monkeypatch):
     assert calls > 8
     for seed in (0, 1):
         config = replace(CONFIG, seed=seed)
-        assert_close(agent_of(config, tmp_path / f"seed{seed}"), agent_of(config, both / f"seed{seed}"))
+        assert_close(
+            agent_of(config, tmp_path / f"seed{seed}"), agent_of(config, both / f"seed{seed}")
+        )
 
 
 @pytest.mark.slow
@@ -137,7 +151,10 @@ def test_frames_on_the_host_give_the_same(both, tmp_path):
     train_seeds(config, tmp_path, 2, say=silent)
     for seed in (0, 1):
         own = replace(config, seed=seed)
-        assert_close(agent_of(own, tmp_path / f"seed{seed}"), agent_of(replace(CONFIG, seed=seed), both / f"seed{seed}"))
+        assert_close(
+            agent_of(own, tmp_path / f"seed{seed}"),
+            agent_of(replace(CONFIG, seed=seed), both / f"seed{seed}"),
+        )
 
 
 @pytest.mark.slow
@@ -145,7 +162,10 @@ def test_frames_on_the_host_give_the_same(both, tmp_path):
 def test_one_program_of_two_agents_equals_two_programs(how, monkeypatch):
     monkeypatch.setattr(together, "over_members", lambda f: parallel.over_members(f, how))
     phase, key = PHASES["world_model"], jax.random.key(5)
-    agents = [init(small_agent.CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(seed)) for seed in (0, 1)]
+    agents = [
+        init(small_agent.CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(seed))
+        for seed in (0, 1)
+    ]
     replays = [made_up_replay(small_run.CONFIG, small_agent.ACTIONS, small_agent.FRAME)] * 2
     keys = jax.random.split(key, 2)
     starts, stops = jnp.array([0, 2]), jnp.array([3, 3])
@@ -170,7 +190,9 @@ def test_refusals(tmp_path):
 def test_the_interval_is_students(tmp_path):
     mean, half = mean_interval([1.0, 2.0, 4.0])
     assert mean == pytest.approx(7 / 3)
-    assert half == pytest.approx(4.302653 * np.std([1.0, 2.0, 4.0], ddof=1) / np.sqrt(3), rel=1e-5)  # t(0.975, 2) from a table
+    assert half == pytest.approx(
+        4.302653 * np.std([1.0, 2.0, 4.0], ddof=1) / np.sqrt(3), rel=1e-5
+    )  # t(0.975, 2) from a table
     assert mean_interval([3.0]) == (3.0, np.inf) and sentence([3.0]) == "3.00 over 1 seed"
     with pytest.raises(Refusal, match="holds no run and no seeds"):
         write_seeds_report(tmp_path)

@@ -1,4 +1,6 @@
-"""The training loop: exact resume, the same results however it is cut into programs, no recompilation, refusals."""
+"""The training loop: exact resume, the same results however it is cut into programs, no
+recompilation, refusals.
+"""
 
 import json
 import shutil
@@ -19,7 +21,9 @@ from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
-silent = lambda line: None
+
+def silent(line):
+    return None
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +38,30 @@ def whole(tmp_path_factory):
 def test_it_runs_the_schedule(whole):
     _, state, counters, rows = whole
     assert [row["env_steps"] for row in rows] == [64, 80, 96, 112]
-    assert rows[0]["world_model/updates"] == 3 and rows[1]["heads/updates"] == 2 and rows[1]["behaviour/updates"] == 2
-    assert counters.updates == sum(row[f"{p}/updates"] for row in rows for p in ("world_model", "heads", "behaviour", "probe"))
+    assert (
+        rows[0]["world_model/updates"] == 3
+        and rows[1]["heads/updates"] == 2
+        and rows[1]["behaviour/updates"] == 2
+    )
+    assert counters.updates == sum(
+        row[f"{p}/updates"] for row in rows for p in ("world_model", "heads", "behaviour", "probe")
+    )
     assert state["['agent'].world.updates"] == sum(row["world_model/updates"] for row in rows)
     assert 0 < rows[0]["time/processor"] < rows[1]["time/processor"]
     for row in rows:
-        assert {"monitor/latent_std", "monitor/participation_ratio", "monitor/context_gain", "monitor/probe ball x"} <= row.keys()
-        assert {"gate/end_recall", "evaluate/return", "time/collect", "time/world_model", "replay/episodes"} <= row.keys()
+        assert {
+            "monitor/latent_std",
+            "monitor/participation_ratio",
+            "monitor/context_gain",
+            "monitor/probe ball x",
+        } <= row.keys()
+        assert {
+            "gate/end_recall",
+            "evaluate/return",
+            "time/collect",
+            "time/world_model",
+            "replay/episodes",
+        } <= row.keys()
 
 
 def test_two_and_two_epochs_equal_four(whole, tmp_path):
@@ -141,13 +162,16 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
     def poison(session, say):
         world = session.agent.world
         bad = jax.tree.map(lambda a: a.at[(0,) * a.ndim].set(jnp.inf), world.params["denoiser"])
-        session.agent = session.agent.replace(world=world.replace(params=world.params | {"denoiser": bad}))
+        session.agent = session.agent.replace(
+            world=world.replace(params=world.params | {"denoiser": bad})
+        )
 
     monkeypatch.setattr(training, "announce", poison)
     config = small_run.CONFIG
     with pytest.raises(
         Refusal,
-        match=r"training of world_model .* update \d+ of epoch 1 .*new --run-dir with a lower agent.world_model.optim.learning_rate",
+        match=r"training of world_model .* update \d+ of epoch 1 .*new --run-dir with a lower "
+        r"agent.world_model.optim.learning_rate",
     ):
         train(config, tmp_path, say=silent)
     (story,) = tmp_path.glob("failure-*.json")
@@ -160,20 +184,45 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: replace(c, replay=replace(c.replay, capacity=20)), "segments of 5.*raise it to 40"),
-        (lambda c: replace(c, schedule=replace(c.schedule, initial_steps=16)), "smaller than one segment of 5"),
-        (lambda c: replace(c, schedule=replace(c.schedule, steps_per_epoch=15)), "multiple of game.num_envs"),
+        (
+            lambda c: replace(c, replay=replace(c.replay, capacity=20)),
+            "segments of 5.*raise it to 40",
+        ),
+        (
+            lambda c: replace(c, schedule=replace(c.schedule, initial_steps=16)),
+            "smaller than one segment of 5",
+        ),
+        (
+            lambda c: replace(c, schedule=replace(c.schedule, steps_per_epoch=15)),
+            "multiple of game.num_envs",
+        ),
         (lambda c: replace(c, env="cach"), "did you mean catch"),
         (lambda c: replace(c, game=replace(c.game, frame_size=18)), "cannot be halved 2 times"),
         (lambda c: replace(c, devices=9), "only 4"),
-        (lambda c: replace(c, agent=replace(c.agent, precision="fp16")), "precision is 'fp16': choose auto, float32 or bfloat16"),
-        (lambda c: replace(c, devices=3), "agent.world_model.batch is 4, which 3 devices cannot share equally"),
-        (lambda c: replace(c, game=replace(c.game, num_envs=0)), "game.num_envs is 0: it must be at least 1"),
         (
-            lambda c: replace(c, replay=replace(c.replay, capacity=100), schedule=replace(c.schedule, steps_per_epoch=64)),
+            lambda c: replace(c, agent=replace(c.agent, precision="fp16")),
+            "precision is 'fp16': choose auto, float32 or bfloat16",
+        ),
+        (
+            lambda c: replace(c, devices=3),
+            "agent.world_model.batch is 4, which 3 devices cannot share equally",
+        ),
+        (
+            lambda c: replace(c, game=replace(c.game, num_envs=0)),
+            "game.num_envs is 0: it must be at least 1",
+        ),
+        (
+            lambda c: replace(
+                c,
+                replay=replace(c.replay, capacity=100),
+                schedule=replace(c.schedule, steps_per_epoch=64),
+            ),
             "twice what is played at once",
         ),
-        (lambda c: replace(c, agent=replace(c.agent, edm=replace(c.agent.edm, sigma_data=1.0))), "sigma_data must be 0.5"),
+        (
+            lambda c: replace(c, agent=replace(c.agent, edm=replace(c.agent.edm, sigma_data=1.0))),
+            "sigma_data must be 0.5",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change, message, tmp_path):
@@ -213,7 +262,9 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_still_serves(whole, 
 def test_no_file_outlives_the_checkpoints_that_need_it(whole):
     folder, *_ = whole
     steps = [path.name for path in (folder / "checkpoints").iterdir() if path.name.isdigit()]
-    games = sorted(path.stem.removeprefix("games-") for path in (folder / "replay").glob("games-*.npz"))
+    games = sorted(
+        path.stem.removeprefix("games-") for path in (folder / "replay").glob("games-*.npz")
+    )
     assert games == sorted(steps)
 
 
@@ -226,7 +277,9 @@ LATE = replace(
 
 
 def test_a_game_on_the_host_resumes_exactly_and_compiles_nothing_late(tmp_path):
-    make_env = lambda: SingleGame(catch(16))
+    def make_env():
+        return SingleGame(catch(16))
+
     train(LATE, tmp_path / "whole", make_env, silent)
     for until in (80, 112):
         train(small_run.until(LATE, until), tmp_path / "halves", make_env, silent)
@@ -240,7 +293,12 @@ def test_a_game_on_the_host_resumes_exactly_and_compiles_nothing_late(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"parallel": "pmap"}, {"parallel": "pmap", "program": "epoch"}, {"parallel": "pmap", "storage": "host"}],
+    [
+        {},
+        {"parallel": "pmap"},
+        {"parallel": "pmap", "program": "epoch"},
+        {"parallel": "pmap", "storage": "host"},
+    ],
     ids=lambda changes: "-".join(changes.values()) or "jit",
 )
 def test_four_devices_give_the_same(whole, tmp_path, changes):
@@ -249,6 +307,15 @@ def test_four_devices_give_the_same(whole, tmp_path, changes):
     config = replace(small_run.until(small_run.CONFIG, 80), devices=4, replay=replay, **changes)
     train(config, tmp_path, say=silent)
     ours, theirs = read_metrics(tmp_path), whole[3]
-    for name in ("world_model/loss", "heads/loss", "behaviour/loss", "probe/loss", "monitor/latent_std", "monitor/context_gain"):
-        np.testing.assert_allclose(ours[1][name], theirs[1][name], rtol=5e-3, atol=1e-4, err_msg=name)
+    for name in (
+        "world_model/loss",
+        "heads/loss",
+        "behaviour/loss",
+        "probe/loss",
+        "monitor/latent_std",
+        "monitor/context_gain",
+    ):
+        np.testing.assert_allclose(
+            ours[1][name], theirs[1][name], rtol=5e-3, atol=1e-4, err_msg=name
+        )
     assert ours[1]["compile/count"] <= 5

@@ -1,4 +1,6 @@
-"""Convolution: values and every kind of derivative against XLA's own, in and out of scan; pooling and folding by loops."""
+"""Convolution: values and every kind of derivative against XLA's own, in and out of scan; pooling
+and folding by loops.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,15 @@ from jax import lax
 from jaxrl.nn.conv import Conv, conv2d, max_pool2, space_to_depth
 
 # kernel size, stride, height, width
-SHAPES = [(3, 1, 6, 5), (3, 2, 6, 5), (3, 2, 7, 8), (1, 1, 4, 3), (1, 2, 5, 4), (5, 3, 8, 7), (3, 1, 1, 1)]
+SHAPES = [
+    (3, 1, 6, 5),
+    (3, 2, 6, 5),
+    (3, 2, 7, 8),
+    (1, 1, 4, 3),
+    (1, 2, 5, 4),
+    (5, 3, 8, 7),
+    (3, 1, 1, 1),
+]
 shapes = pytest.mark.parametrize("size, stride, height, width", SHAPES)
 
 
@@ -22,7 +32,9 @@ def arrays(size, height, width, leading=(2,), channels=3, features=4):
 
 def xla(x, kernel, stride):
     pad = kernel.shape[0] // 2
-    return lax.conv_general_dilated(x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), [(pad, pad)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
 
 
 def slow_conv(x, kernel, stride):
@@ -38,7 +50,9 @@ def slow_conv(x, kernel, stride):
 
 
 def close(actual, expected):
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), actual, expected)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), actual, expected
+    )
 
 
 @shapes
@@ -50,7 +64,9 @@ def test_values_equal_sums_written_out(size, stride, height, width):
 
 
 def weighted(convolve, stride, weight):
-    """A scalar that is not linear in the convolution, so that its second derivatives are not zero."""
+    """A scalar that is not linear in the convolution, so that its second derivatives are
+    not zero.
+    """
     return lambda x, kernel: (jnp.sin(convolve(x, kernel, stride)) * weight).sum()
 
 
@@ -58,7 +74,9 @@ def weighted(convolve, stride, weight):
 @pytest.mark.parametrize("inside_scan", [False, True])
 def test_gradients_equal_those_of_xla(size, stride, height, width, inside_scan):
     x, kernel = arrays(size, height, width)
-    weight = jnp.asarray(np.random.default_rng(1).normal(size=xla(x, kernel, stride).shape), jnp.float32)
+    weight = jnp.asarray(
+        np.random.default_rng(1).normal(size=xla(x, kernel, stride).shape), jnp.float32
+    )
 
     def gradients(convolve):
         grad = jax.grad(weighted(convolve, stride, weight), argnums=(0, 1))
@@ -96,11 +114,17 @@ def test_second_derivatives_equal_those_of_xla():
 
     def reverse_over_reverse(convolve):
         grad = jax.grad(weighted(convolve, 2, weight), argnums=(0, 1))
-        norm = lambda x, k: sum(jnp.square(g).sum() for g in grad(x, k))
+
+        def norm(x, k):
+            return sum(jnp.square(g).sum() for g in grad(x, k))
+
         return jax.grad(norm, argnums=(0, 1))(x, kernel)
 
     for derivative in (forward_over_reverse, reverse_over_reverse):
-        close(jax.jit(derivative, static_argnums=0)(conv2d), jax.jit(derivative, static_argnums=0)(xla))
+        close(
+            jax.jit(derivative, static_argnums=0)(conv2d),
+            jax.jit(derivative, static_argnums=0)(xla),
+        )
 
 
 @pytest.mark.parametrize("leading", [(), (5,), (2, 3), (2, 1, 3)])
@@ -146,7 +170,9 @@ def test_pooling_takes_the_maximum_of_squares_and_drops_odd_edges(height, width)
     y = max_pool2(x)
     assert y.shape == (2, 1, height // 2, width // 2, 3)
     for i, j in np.ndindex(height // 2, width // 2):
-        np.testing.assert_array_equal(y[:, :, i, j], x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((2, 3)))
+        np.testing.assert_array_equal(
+            y[:, :, i, j], x[:, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].max((2, 3))
+        )
 
 
 def test_space_to_depth_folds_squares_row_by_row():
@@ -154,4 +180,6 @@ def test_space_to_depth_folds_squares_row_by_row():
     y = space_to_depth(x, 2)
     assert y.shape == (2, 2, 3, 12)
     for i, j in np.ndindex(2, 3):
-        np.testing.assert_array_equal(y[:, i, j], x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(2, 12))
+        np.testing.assert_array_equal(
+            y[:, i, j], x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].reshape(2, 12)
+        )

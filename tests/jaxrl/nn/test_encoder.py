@@ -1,4 +1,6 @@
-"""Encoders and decoder: shapes and leading axes; the ways to fix the scale of a latent map, exactly."""
+"""Encoders and decoder: shapes and leading axes; the ways to fix the scale of a latent map,
+exactly.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +18,12 @@ def rms(z, axes=(-3, -2, -1)):
 
 
 @pytest.mark.parametrize(
-    "fix, axes", [(encoder.fix_rms, (-3, -2, -1)), (encoder.fix_layer, (-3, -2, -1)), (encoder.fix_position, -1)]
+    "fix, axes",
+    [
+        (encoder.fix_rms, (-3, -2, -1)),
+        (encoder.fix_layer, (-3, -2, -1)),
+        (encoder.fix_position, -1),
+    ],
 )
 def test_the_root_mean_square_is_exactly_that_of_sigma_data(fix, axes):
     for scale in (0.1, 1.0, 1e4):
@@ -25,9 +32,13 @@ def test_the_root_mean_square_is_exactly_that_of_sigma_data(fix, axes):
 
 def test_fixing_keeps_directions():
     z = encoder.fix_rms(H)
-    np.testing.assert_allclose(z / H, np.broadcast_to(0.5 / rms(H)[..., None, None, None], H.shape), rtol=1e-5)
+    np.testing.assert_allclose(
+        z / H, np.broadcast_to(0.5 / rms(H)[..., None, None, None], H.shape), rtol=1e-5
+    )
     positions = encoder.fix_position(H)
-    np.testing.assert_allclose(positions / H, np.broadcast_to(0.5 / rms(H, -1)[..., None], H.shape), rtol=1e-4)
+    np.testing.assert_allclose(
+        positions / H, np.broadcast_to(0.5 / rms(H, -1)[..., None], H.shape), rtol=1e-4
+    )
 
 
 def test_the_layer_form_takes_the_mean_away():
@@ -42,7 +53,13 @@ def test_tanh_squashes_and_nothing_does_nothing():
     np.testing.assert_array_equal(encoder.fix_nothing(H), H)
 
 
-FIXES = [encoder.fix_rms, encoder.fix_layer, encoder.fix_position, encoder.fix_tanh, encoder.fix_nothing]
+FIXES = [
+    encoder.fix_rms,
+    encoder.fix_layer,
+    encoder.fix_position,
+    encoder.fix_tanh,
+    encoder.fix_nothing,
+]
 
 
 @pytest.mark.parametrize("fix", FIXES)
@@ -59,7 +76,9 @@ def test_every_fix_treats_maps_apart(fix):
 
 
 def test_scale_carries_no_gradient_after_fixing():
-    """Along the map itself the derivative vanishes: the scale of a latent can neither grow nor shrink the loss."""
+    """Along the map itself the derivative vanishes: the scale of a latent can neither grow nor
+    shrink the loss.
+    """
     weight = jnp.asarray(np.random.default_rng(1).normal(size=H.shape), jnp.float32)
     grad = jax.grad(lambda h: (encoder.fix_rms(h) * weight).sum())(H)
     np.testing.assert_allclose((grad * H).sum((-3, -2, -1)), 0, atol=1e-4)
@@ -79,11 +98,15 @@ def test_a_decoder_doubles_once_per_level(key):
     model = ConvDecoder((6, 4, 4))
     image = jax.eval_shape(lambda: model.init_with_output(key, jnp.ones((5, 2, 3, 7)))[0])
     assert image.shape == (5, 16, 24, 3)
-    assert jax.eval_shape(lambda: ConvDecoder((4,), 1).init_with_output(key, jnp.ones((2, 2, 7)))[0]).shape == (4, 4, 1)
+    assert jax.eval_shape(
+        lambda: ConvDecoder((4,), 1).init_with_output(key, jnp.ones((2, 2, 7)))[0]
+    ).shape == (4, 4, 1)
 
 
 @pytest.mark.parametrize(
-    "model", [ConvEncoder((4, 4), 3), StridedEncoder((4, 4), 3), ConvDecoder((4, 4))], ids=lambda m: type(m).__name__
+    "model",
+    [ConvEncoder((4, 4), 3), StridedEncoder((4, 4), 3), ConvDecoder((4, 4))],
+    ids=lambda m: type(m).__name__,
 )
 def test_examples_do_not_see_one_another(model, key):
     x = jax.random.normal(key, (2, 4, 4, 3))
@@ -96,13 +119,17 @@ def test_examples_do_not_see_one_another(model, key):
 
 def test_computing_in_bfloat16_keeps_parameters_in_float32(key):
     x = jnp.ones((1, 4, 4, 3))
-    z, variables = jax.eval_shape(lambda: ConvEncoder((4,), 3, jnp.bfloat16).init_with_output(key, x))
+    z, variables = jax.eval_shape(
+        lambda: ConvEncoder((4,), 3, jnp.bfloat16).init_with_output(key, x)
+    )
     assert z.dtype == jnp.bfloat16
     assert {leaf.dtype for leaf in jax.tree.leaves(variables)} == {jnp.dtype("float32")}
 
 
 def test_the_patch_encoder_has_no_fine_maps():
-    """Its size by hand: a 48 -> 64 convolution, three residual blocks, a stride-2 convolution, a 1x1 to 16."""
+    """Its size by hand: a 48 -> 64 convolution, three residual blocks, a stride-2 convolution, a
+    1x1 to 16.
+    """
     module = PatchEncoder((32, 64, 64), 16)
     x = jax.random.normal(jax.random.key(0), (2, 3, 64, 64, 3))
     params = module.init(jax.random.key(1), x)

@@ -21,7 +21,10 @@ def slow_norm(x, epsilon=1e-5):
 
 @pytest.mark.parametrize("channels", [4, 32, 48, 64, 96])
 def test_each_group_of_each_map_is_normalised_alone(channels):
-    x = np.random.default_rng(channels).normal(size=(2, 1, 3, 2, channels)).astype(np.float32) * 4 + 3
+    x = (
+        np.random.default_rng(channels).normal(size=(2, 1, 3, 2, channels)).astype(np.float32) * 4
+        + 3
+    )
     y = normalize_groups(jnp.asarray(x))
     for i in range(2):
         np.testing.assert_allclose(y[i, 0], slow_norm(x[i, 0]), atol=1e-5)
@@ -37,7 +40,9 @@ def test_low_precision_goes_in_and_out_but_statistics_are_float32():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(4, 4, 8)) + 8, jnp.bfloat16)
     y = normalize_groups(x)
     assert y.dtype == jnp.bfloat16
-    np.testing.assert_allclose(y.astype(jnp.float32), slow_norm(np.asarray(x.astype(jnp.float32))), atol=0.02)
+    np.testing.assert_allclose(
+        y.astype(jnp.float32), slow_norm(np.asarray(x.astype(jnp.float32))), atol=0.02
+    )
 
 
 def test_a_constant_map_becomes_zero_with_finite_gradient():
@@ -50,14 +55,21 @@ def test_a_new_group_norm_only_normalises(key):
     x = jnp.asarray(np.random.default_rng(0).normal(size=(2, 3, 3, 8)), jnp.float32)
     y, variables = GroupNorm().init_with_output(key, x)
     np.testing.assert_array_equal(y, normalize_groups(x))
-    assert {name: leaf.shape for name, leaf in variables["params"].items()} == {"scale": (8,), "bias": (8,)}
+    assert {name: leaf.shape for name, leaf in variables["params"].items()} == {
+        "scale": (8,),
+        "bias": (8,),
+    }
 
 
 def test_modulation_is_one_plus_scale_then_shift_per_example(key):
     rng = np.random.default_rng(0)
-    x, cond = (jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 3, 2, 2, 4), (2, 3, 6)))
+    x, cond = (
+        jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((2, 3, 2, 2, 4), (2, 3, 6))
+    )
     y, variables = AdaGroupNorm().init_with_output(key, x, cond)
     linear = jax.tree.map(np.asarray, variables["params"]["linear"])
     for i in np.ndindex(2, 3):
         scale, shift = np.split(np.asarray(cond[i]) @ linear["kernel"] + linear["bias"], 2)
-        np.testing.assert_allclose(y[i], slow_norm(np.asarray(x[i])) * (1 + scale) + shift, atol=1e-5)
+        np.testing.assert_allclose(
+            y[i], slow_norm(np.asarray(x[i])) * (1 + scale) + shift, atol=1e-5
+        )

@@ -16,16 +16,25 @@ def setup(seed=0):
     x = jnp.asarray(rng.normal(size=(BATCH, T, F)), jnp.float32)
     state = LSTMState(*(jnp.asarray(rng.normal(size=(BATCH, D)), jnp.float32) for _ in range(2)))
     shapes = jax.eval_shape(MODEL.init, jax.random.key(0), state, x)
-    return jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), shapes), state, x
+    return (
+        jax.tree.map(lambda leaf: jnp.asarray(rng.normal(size=leaf.shape), jnp.float32), shapes),
+        state,
+        x,
+    )
 
 
 def slow_lstm(params, hidden, cell, xs):
     """PyTorch's equations, step by step, for one example."""
     p = {name: np.asarray(leaf, np.float64) for name, leaf in params["params"].items()}
-    sigmoid = lambda a: 1 / (1 + np.exp(-a))
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
     hiddens, cells = [], []
     for x in np.asarray(xs, np.float64):
-        i, f, g, o = np.split(x @ p["kernel_ih"] + p["bias_ih"] + hidden @ p["kernel_hh"] + p["bias_hh"], 4)
+        i, f, g, o = np.split(
+            x @ p["kernel_ih"] + p["bias_ih"] + hidden @ p["kernel_hh"] + p["bias_hh"], 4
+        )
         cell = sigmoid(f) * cell + sigmoid(i) * np.tanh(g)
         hidden = sigmoid(o) * np.tanh(cell)
         hiddens.append(hidden)
@@ -37,7 +46,9 @@ def test_equals_a_slow_loop():
     params, state, x = setup()
     last, states = apply(params, state, x)
     for b in range(BATCH):
-        hidden, cell = slow_lstm(params, np.asarray(state.hidden[b]), np.asarray(state.cell[b]), x[b])
+        hidden, cell = slow_lstm(
+            params, np.asarray(state.hidden[b]), np.asarray(state.cell[b]), x[b]
+        )
         np.testing.assert_allclose(states.hidden[b], hidden, atol=1e-5)
         np.testing.assert_allclose(states.cell[b], cell, atol=1e-5)
     np.testing.assert_array_equal(last.hidden, states.hidden[:, -1])
@@ -54,7 +65,9 @@ def test_a_reset_begins_anew_before_its_step():
         starts = sorted({0, *np.flatnonzero(RESET[b])})
         for start, stop in zip(starts, [*starts[1:], T], strict=True):
             begin = (
-                LSTMState(np.zeros(D), np.zeros(D)) if RESET[b, start] else jax.tree.map(lambda a, b=b: np.asarray(a[b]), state)
+                LSTMState(np.zeros(D), np.zeros(D))
+                if RESET[b, start]
+                else jax.tree.map(lambda a, b=b: np.asarray(a[b]), state)
             )
             hidden, cell = slow_lstm(params, *begin, x[b, start:stop])
             np.testing.assert_allclose(states.hidden[b, start:stop], hidden, atol=1e-5)
@@ -70,14 +83,20 @@ def test_a_restart_begins_from_the_given_state():
     params, state, x = setup(2)
     restart = restarts()
     _, states = apply(params, state, x, RESET, restart)
-    hidden, _ = slow_lstm(params, np.asarray(restart.hidden[0, 2]), np.asarray(restart.cell[0, 2]), x[0, 2:5])
+    hidden, _ = slow_lstm(
+        params, np.asarray(restart.hidden[0, 2]), np.asarray(restart.cell[0, 2]), x[0, 2:5]
+    )
     np.testing.assert_allclose(states.hidden[0, 2:5], hidden, atol=1e-5)
 
 
 def test_without_a_reset_restarts_do_not_matter():
     params, state, x = setup(3)
     plain = apply(params, state, x)
-    jax.tree.map(np.testing.assert_array_equal, apply(params, state, x, np.zeros_like(RESET), restarts()), plain)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        apply(params, state, x, np.zeros_like(RESET), restarts()),
+        plain,
+    )
 
 
 def test_no_gradient_crosses_a_reset():
@@ -111,7 +130,9 @@ def test_any_leading_axes():
 
 
 def test_initial_weights():
-    """Xavier input weights, orthogonal recurrent ones, and a forget gate that starts open, on the input bias alone."""
+    """Xavier input weights, orthogonal recurrent ones, and a forget gate that starts open, on the
+    input bias alone.
+    """
     _, state, x = setup()
     p = MODEL.init(jax.random.key(1), state, x)["params"]
     np.testing.assert_array_equal(p["bias_ih"], [0] * D + [1] * D + [0] * 2 * D)
@@ -123,6 +144,10 @@ def test_initial_weights():
 
 def test_the_state_is_float32_whatever_the_arithmetic():
     _, state, x = setup()
-    last, states = jax.eval_shape(lambda: LSTM(D, jnp.bfloat16).init_with_output(jax.random.key(0), state, x)[0])
+    last, states = jax.eval_shape(
+        lambda: LSTM(D, jnp.bfloat16).init_with_output(jax.random.key(0), state, x)[0]
+    )
     assert {leaf.dtype for leaf in jax.tree.leaves((last, states))} == {jnp.dtype("float32")}
-    assert jax.tree.map(lambda a: a.shape, LSTMState.zeros((2, 3), D)) == LSTMState((2, 3, D), (2, 3, D))
+    assert jax.tree.map(lambda a: a.shape, LSTMState.zeros((2, 3), D)) == LSTMState(
+        (2, 3, D), (2, 3, D)
+    )

@@ -1,4 +1,6 @@
-"""The replay once more as plain lists: what must be in it, which segments may be drawn and how often."""
+"""The replay once more as plain lists: what must be in it, which segments may be drawn and how
+often.
+"""
 
 from collections import Counter
 from fractions import Fraction
@@ -32,7 +34,9 @@ class SlowReplay:
                 self.step(lane, *(field[t, lane] for field in chunk))
 
     def split(self):
-        """Before a chunk: episodes of half a lane, and those that the table has no place for any more, do not go on."""
+        """Before a chunk: episodes of half a lane, and those that the table has no place for any
+        more, do not go on.
+        """
         for lane, episode in enumerate(self.open):
             long = episode is not None and len(episode.steps) >= self.rows // 2
             if long or episode not in self.episodes[-self.table :]:
@@ -61,7 +65,9 @@ class SlowReplay:
         return young
 
     def law(self, bounds):
-        """Probability of every (episode, start) when `bounds(steps)` lists equally likely starts."""
+        """Probability of every (episode, start) when `bounds(steps)` lists equally likely
+        starts.
+        """
         kept = self.kept()
         law = Counter()
         for episode, chance in zip(kept, self.chances(kept), strict=True):
@@ -76,19 +82,31 @@ class SlowReplay:
             return [Fraction(len(episode.steps), total) for episode in kept]
         quarter = len(kept) // 4
         sizes = [quarter, quarter, quarter, len(kept) - 3 * quarter]
-        return [weight / size for weight, size in zip(WEIGHTS, sizes, strict=True) for _ in range(size)]
+        return [
+            weight / size for weight, size in zip(WEIGHTS, sizes, strict=True) for _ in range(size)
+        ]
 
 
 class Game:
-    """Chunks of random play with frames that are never alike, so that a frame tells where it comes from."""
+    """Chunks of random play with frames that are never alike, so that a frame tells where it comes
+    from.
+    """
 
     def __init__(self, lanes, seed, p_end=0.12, p_trunc=0.05):
-        self.rng, self.lanes, self.p_end, self.p_trunc, self.shown = np.random.default_rng(seed), lanes, p_end, p_trunc, 0
+        self.rng, self.lanes, self.p_end, self.p_trunc, self.shown = (
+            np.random.default_rng(seed),
+            lanes,
+            p_end,
+            p_trunc,
+            0,
+        )
         self.frame = np.stack([self.new_frame() for _ in range(lanes)])
 
     def new_frame(self):
         self.shown += 1
-        return np.array([self.shown >> shift & 255 for shift in (0, 8, 16)] * 2, np.uint8).reshape(FRAME)
+        return np.array([self.shown >> shift & 255 for shift in (0, 8, 16)] * 2, np.uint8).reshape(
+            FRAME
+        )
 
     def chunk(self, steps):
         frames, nexts, shape = [], [], (steps, self.lanes)

@@ -1,4 +1,6 @@
-"""The replay against plain lists: contents after every chunk, laws of drawing by enumeration, jit and vmap."""
+"""The replay against plain lists: contents after every chunk, laws of drawing by enumeration, jit
+and vmap.
+"""
 
 import functools
 from collections import Counter
@@ -24,14 +26,20 @@ def sample(replay, drawer, key):
 
 @jax.jit
 def sample_ending(replay, key):
-    draws, found = jax.vmap(lambda key: buffer.draw_ending(replay.index, key, SIZE))(jax.random.split(key, KEYS))
+    draws, found = jax.vmap(lambda key: buffer.draw_ending(replay.index, key, SIZE))(
+        jax.random.split(key, KEYS)
+    )
     frame = replay.frames[draws.row].reshape(*draws.row.shape, *FRAME)
     return buffer.complete(replay.index, draws, frame), found
 
 
 def play(seed, chunks, steps=STEPS, **chances):
     """The same random play in both replays."""
-    game, slow, replay = Game(LANES, seed, **chances), SlowReplay(ROWS, LANES, TABLE), buffer.init(CONFIG, LANES, FRAME)
+    game, slow, replay = (
+        Game(LANES, seed, **chances),
+        SlowReplay(ROWS, LANES, TABLE),
+        buffer.init(CONFIG, LANES, FRAME),
+    )
     for _ in range(chunks):
         chunk = game.chunk(steps)
         replay = append(replay, chunk)
@@ -41,17 +49,24 @@ def play(seed, chunks, steps=STEPS, **chances):
 
 def whereabouts(slow):
     """Frame bytes -> (episode, row), for every frame that may be seen."""
-    return {np.asarray(f).tobytes(): (e, row) for e in slow.kept() for row, f in enumerate(e.frames)}
+    return {
+        np.asarray(f).tobytes(): (e, row) for e in slow.kept() for row, f in enumerate(e.frames)
+    }
 
 
 def check(segments, slow):
-    """Every segment equals rows of one true episode, with right masks; returns how often each (episode, start) was seen."""
+    """Every segment equals rows of one true episode, with right masks; returns how often each
+    (episode, start) was seen.
+    """
     places, found = whereabouts(slow), Counter()
     leaves = [np.asarray(a) for a in jax.tree.leaves(segments)]
     alike = Counter(tuple(a[i].tobytes() for a in leaves) for i in range(len(leaves[0])))
     for raw, times in alike.items():
         pairs = zip(raw, leaves, strict=True)
-        one = jax.tree.unflatten(jax.tree.structure(segments), [np.frombuffer(b, a.dtype).reshape(a.shape[1:]) for b, a in pairs])
+        one = jax.tree.unflatten(
+            jax.tree.structure(segments),
+            [np.frombuffer(b, a.dtype).reshape(a.shape[1:]) for b, a in pairs],
+        )
         found[check_one(one, places)] += times
     return found
 
@@ -85,9 +100,15 @@ DRAWERS = pytest.mark.parametrize("drawer", BOUNDS, ids=lambda drawer: drawer.__
 
 @pytest.mark.parametrize("seed", range(4))
 def test_every_segment_is_a_piece_of_a_true_episode(seed, key):
-    """Several lanes, ends and cuts, a ring that wraps many times; the table overflows (even seeds), or the ring (odd ones)."""
+    """Several lanes, ends and cuts, a ring that wraps many times; the table overflows (even seeds),
+    or the ring (odd ones).
+    """
     chances = {} if seed % 2 == 0 else {"p_end": 0.03, "p_trunc": 0.03}
-    game, slow, replay = Game(LANES, seed, **chances), SlowReplay(ROWS, LANES, TABLE), buffer.init(CONFIG, LANES, FRAME)
+    game, slow, replay = (
+        Game(LANES, seed, **chances),
+        SlowReplay(ROWS, LANES, TABLE),
+        buffer.init(CONFIG, LANES, FRAME),
+    )
     full = []
     for number in range(14):
         chunk = game.chunk(STEPS)
@@ -105,7 +126,11 @@ def test_every_segment_is_a_piece_of_a_true_episode(seed, key):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_lane_that_outlives_the_table_leaves_the_other_lanes_alone(seed, key):
     """One lane plays one long game while the others begin more episodes than the table holds."""
-    game, slow, replay = Game(LANES, seed, p_end=0.7), SlowReplay(ROWS, LANES, TABLE), buffer.init(CONFIG, LANES, FRAME)
+    game, slow, replay = (
+        Game(LANES, seed, p_end=0.7),
+        SlowReplay(ROWS, LANES, TABLE),
+        buffer.init(CONFIG, LANES, FRAME),
+    )
     for number in range(6):
         chunk = game.chunk(STEPS)
         chunk.end[:, 0] = chunk.trunc[:, 0] = False
@@ -117,7 +142,9 @@ def test_a_lane_that_outlives_the_table_leaves_the_other_lanes_alone(seed, key):
 
 
 def assert_law(found, law):
-    """All outcomes and no others, each as often as it should be (5 deviations), and chi-square no larger than it should be."""
+    """All outcomes and no others, each as often as it should be (5 deviations), and chi-square no
+    larger than it should be.
+    """
     draws = found.total()
     assert set(found) <= set(law)
     chi_square = 0.0
@@ -130,12 +157,18 @@ def assert_law(found, law):
 
 
 @DRAWERS
-@pytest.mark.parametrize("chunks, chances", [(9, {}), (1, {"p_end": 0.02, "p_trunc": 0.0})], ids=["by age", "by length"])
+@pytest.mark.parametrize(
+    "chunks, chances", [(9, {}), (1, {"p_end": 0.02, "p_trunc": 0.0})], ids=["by age", "by length"]
+)
 def test_segments_follow_their_law(drawer, chunks, chances, key):
-    """Age groups (or lengths, with fewer than 4 episodes) times bounds: the probability of every segment by enumeration."""
+    """Age groups (or lengths, with fewer than 4 episodes) times bounds: the probability of every
+    segment by enumeration.
+    """
     replay, slow, _ = play(1, chunks, **chances)
     assert (len(slow.kept()) >= 4) == (chunks > 1)
-    found = sum((check(sample(replay, drawer, k), slow) for k in jax.random.split(key, 12)), Counter())
+    found = sum(
+        (check(sample(replay, drawer, k), slow) for k in jax.random.split(key, 12)), Counter()
+    )
     assert_law(found, slow.law(BOUNDS[drawer]))
 
 
@@ -146,11 +179,19 @@ def test_episodes_are_drawn_by_length_then_by_age(first, key):
     index = buffer.init_index(ReplayConfig(80, 8), 1)
     index = index.replace(length=jnp.roll(jnp.arange(1, 9), first), first=jnp.int32(first))
     expected = {
-        1: [1.0], 2: [1 / 3, 2 / 3], 3: [1 / 6, 2 / 6, 3 / 6],
-        4: [0.1, 0.1, 0.1, 0.7], 7: [0.1] * 3 + [0.175] * 4, 8: [0.05] * 6 + [0.35] * 2,
-    }  # fmt: skip
+        1: [1.0],
+        2: [1 / 3, 2 / 3],
+        3: [1 / 6, 2 / 6, 3 / 6],
+        4: [0.1, 0.1, 0.1, 0.7],
+        7: [0.1] * 3 + [0.175] * 4,
+        8: [0.05] * 6 + [0.35] * 2,
+    }
     for total, shares in expected.items():
-        slots = draw(index.replace(count=jnp.int32(first + total)), jax.random.split(key, 8000), CONFIG.age_weights)
+        slots = draw(
+            index.replace(count=jnp.int32(first + total)),
+            jax.random.split(key, 8000),
+            CONFIG.age_weights,
+        )
         lengths = np.asarray(index.length)[np.asarray(slots)]
         seen = np.bincount(lengths, minlength=total + 1)[1:] / 8000
         np.testing.assert_allclose(seen, shares, atol=5 * np.sqrt(0.25 / 8000))
@@ -159,14 +200,20 @@ def test_episodes_are_drawn_by_length_then_by_age(first, key):
 def test_the_frame_that_an_episode_reached_last_is_kept_apart_from_the_next_episode(key):
     """Episodes of one step each: the frames 1 -> 2, then 3 -> 4, and so on."""
     chunk = Game(LANES, 0, p_end=1.0).chunk(STEPS)
-    odd = np.arange(1, 2 * STEPS, 2, dtype=np.uint8).reshape(-1, 1, 1, 1, 1) * np.ones_like(chunk.frame)
-    replay = append(buffer.init(CONFIG, LANES, FRAME), chunk._replace(frame=odd, next_frame=odd + 1))
+    odd = np.arange(1, 2 * STEPS, 2, dtype=np.uint8).reshape(-1, 1, 1, 1, 1) * np.ones_like(
+        chunk.frame
+    )
+    replay = append(
+        buffer.init(CONFIG, LANES, FRAME), chunk._replace(frame=odd, next_frame=odd + 1)
+    )
     segments = sample(replay, buffer.draw_frames, key)
     whole = np.asarray(segments.frame_mask[:, -2])
     pairs = np.asarray(segments.frame)[whole, -2:, 0, 0, 0]
     newest = range(2 * STEPS - 3, 2 * STEPS, 2)  # two per lane fill the table
     assert {tuple(pair) for pair in pairs.tolist()} == {(first, first + 1) for first in newest}
-    np.testing.assert_array_equal(np.asarray(segments.step_mask)[whole, -2:], [[True, False]] * whole.sum())
+    np.testing.assert_array_equal(
+        np.asarray(segments.step_mask)[whole, -2:], [[True, False]] * whole.sum()
+    )
 
 
 def test_starts_of_imagination_never_show_the_last_frame(key):
@@ -228,7 +275,11 @@ def test_jit_equals_no_jit(key):
 def test_a_batch_of_keys_equals_one_key_after_the_other(key):
     replay, _, _ = play(4, 5)
     keys = jax.random.split(key, KEYS)
-    draw = jax.jit(lambda keys: buffer.draw_batch(replay.index, buffer.draw_around, keys, SIZE, CONFIG.age_weights))
+    draw = jax.jit(
+        lambda keys: buffer.draw_batch(
+            replay.index, buffer.draw_around, keys, SIZE, CONFIG.age_weights
+        )
+    )
     batch, alone = draw(keys[:6].reshape(2, 3)), draw(keys[5])
     assert batch.row.shape == (2, 3, SIZE)
     jax.tree.map(lambda many, one: np.testing.assert_array_equal(many[1, 2], one), batch, alone)

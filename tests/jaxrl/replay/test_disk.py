@@ -21,7 +21,11 @@ class Run:
     """Play with a shard now and then, as a run with checkpoints does."""
 
     def __init__(self, folder, seed=0):
-        self.folder, self.game, self.slow = folder, Game(LANES, seed), SlowReplay(ROWS, LANES, TABLE)
+        self.folder, self.game, self.slow = (
+            folder,
+            Game(LANES, seed),
+            SlowReplay(ROWS, LANES, TABLE),
+        )
         self.replay = buffer.init(ReplayConfig(LANES * ROWS, TABLE), LANES, FRAME)
         self.saved, self.names = np.asarray(self.replay.index.head), []
 
@@ -39,7 +43,9 @@ class Run:
         return name
 
     def read(self, names=None):
-        return read_shards(self.folder, self.names if names is None else names, self.replay.index, FRAME_SIZE)
+        return read_shards(
+            self.folder, self.names if names is None else names, self.replay.index, FRAME_SIZE
+        )
 
     def check(self, frames):
         """Every frame of every episode that can be drawn is where it belongs."""
@@ -64,7 +70,9 @@ def test_shards_bring_back_every_frame(tmp_path, pauses):
 
 
 def test_a_frame_that_was_only_seen_when_saved_has_its_step_later(tmp_path):
-    """The newest row is written again with the next shard, since an unfinished episode goes on from it."""
+    """The newest row is written again with the next shard, since an unfinished episode goes on from
+    it.
+    """
     lane, number = rows_since(np.array([7, 3]), np.array([4, -1]), 100)
     np.testing.assert_array_equal(lane, [0, 0, 0, 0, 1, 1, 1, 1])
     np.testing.assert_array_equal(number, [4, 5, 6, 7, 0, 1, 2, 3])
@@ -132,7 +140,9 @@ def other_frame_size(file):
         np.savez(file, lane=shard["lane"], number=shard["number"], frames=shard["frames"][:, :-1])
 
 
-@pytest.mark.parametrize("damage", [cut_short, flip_a_byte, other_frame_size, lambda file: file.unlink()])
+@pytest.mark.parametrize(
+    "damage", [cut_short, flip_a_byte, other_frame_size, lambda file: file.unlink()]
+)
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_damaged_or_missing_shard_is_refused_by_name(tmp_path, damage, which):
     run = Run(tmp_path)

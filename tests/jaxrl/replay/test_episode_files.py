@@ -1,4 +1,6 @@
-"""Episodes on disk: what was written comes back, and what cannot be an episode is refused with its name."""
+"""Episodes on disk: what was written comes back, and what cannot be an episode is refused with its
+name.
+"""
 
 import numpy as np
 import pytest
@@ -16,16 +18,27 @@ def folder(tmp_path):
 
 
 def test_what_was_saved_comes_back_in_order(folder):
-    assert [path.name for path in sorted(folder.iterdir())][:2] == ["episode-000000.npz", "episode-000001.npz"]
+    assert [path.name for path in sorted(folder.iterdir())][:2] == [
+        "episode-000000.npz",
+        "episode-000001.npz",
+    ]
     for ours, *theirs in zip(load_episodes(folder), *arrays(), strict=True):
         for a, b in zip(ours, theirs, strict=False):
             np.testing.assert_allclose(a, b, rtol=1e-6)
-        assert ours.obs.dtype == np.uint8 and ours.act.dtype == np.int32 and ours.rew.dtype == np.float32 and ours.truth is None
+        assert (
+            ours.obs.dtype == np.uint8
+            and ours.act.dtype == np.int32
+            and ours.rew.dtype == np.float32
+            and ours.truth is None
+        )
 
 
 def test_the_format_is_the_documented_one(folder):
     with np.load(folder / "episode-000002.npz") as file:
-        assert set(file.files) == {"version", "obs", "act", "rew", "end", "trunc"} and file["version"] == 1
+        assert (
+            set(file.files) == {"version", "obs", "act", "rew", "end", "trunc"}
+            and file["version"] == 1
+        )
         assert file["obs"].shape == (6, 4, 4, 3) and file["end"].dtype == bool
 
 
@@ -33,10 +46,14 @@ def test_true_variables_are_kept_with_their_names(tmp_path):
     obs, act, rew, end = (column[0] for column in arrays())
     with pytest.raises(Refusal, match="2 columns and 1 truth_names"):
         save_episode(tmp_path, obs, act, rew, end, truth=np.ones((4, 2)), truth_names=("x",))
-    with pytest.raises(Refusal, match=r"truth is float64 \[3, 2\]: it must be finite numbers \[4, D\]"):
+    with pytest.raises(
+        Refusal, match=r"truth is float64 \[3, 2\]: it must be finite numbers \[4, D\]"
+    ):
         save_episode(tmp_path, obs, act, rew, end, truth=np.ones((3, 2)), truth_names=("x", "y"))
     assert not list(tmp_path.iterdir())
-    path = save_episode(tmp_path, obs, act, rew, end, truth=np.ones((4, 2)), truth_names=("x", "y"), number=7)
+    path = save_episode(
+        tmp_path, obs, act, rew, end, truth=np.ones((4, 2)), truth_names=("x", "y"), number=7
+    )
     assert path.name == "episode-000007.npz" and next(load_episodes(tmp_path)).truth.shape == (4, 2)
     assert save_episode(tmp_path, obs, act, rew, end).name == "episode-000008.npz"
 
@@ -45,15 +62,23 @@ def rewrite(path, **changes):
     """The file again with other arrays; None removes one."""
     with np.load(path) as file:
         arrays = dict(file) | changes
-    np.savez_compressed(path, **{name: value for name, value in arrays.items() if value is not None})
+    np.savez_compressed(
+        path, **{name: value for name, value in arrays.items() if value is not None}
+    )
 
 
 @pytest.mark.parametrize(
     "damage, sentence",
     [
         (lambda path: rewrite(path, rew=None), "episode-000001.npz has no array rew"),
-        (lambda path: rewrite(path, version=np.int32(2)), "episode-000001.npz is of another version"),
-        (lambda path: rewrite(path, obs=np.zeros((3, 4, 4, 3), np.uint8)), "episode-000001.npz: obs has 3 frames for 1 steps"),
+        (
+            lambda path: rewrite(path, version=np.int32(2)),
+            "episode-000001.npz is of another version",
+        ),
+        (
+            lambda path: rewrite(path, obs=np.zeros((3, 4, 4, 3), np.uint8)),
+            "episode-000001.npz: obs has 3 frames for 1 steps",
+        ),
         (lambda path: rewrite(path, obs=np.array([None])), "damaged"),
         (lambda path: path.write_bytes(path.read_bytes()[:50]), "missing or damaged"),
         (lambda path: path.write_text(""), "missing or damaged"),

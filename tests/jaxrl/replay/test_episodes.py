@@ -1,4 +1,6 @@
-"""User arrays in the replay: the same as if they had been played, in both forms; and every way in which they may not fit."""
+"""User arrays in the replay: the same as if they had been played, in both forms; and every way in
+which they may not fit.
+"""
 
 import jax
 import numpy as np
@@ -20,7 +22,10 @@ def arrays(seed=0):
     obs = [rng.integers(0, 256, (n + 1, SIZE, SIZE, 3), np.uint8) for n in LENGTHS]
     act = [rng.integers(0, 3, n) for n in LENGTHS]
     rew = [rng.normal(size=n) for n in LENGTHS]
-    end = [np.arange(n) == n - 1 if ended else np.zeros(n, bool) for n, ended in zip(LENGTHS, ENDED, strict=True)]
+    end = [
+        np.arange(n) == n - 1 if ended else np.zeros(n, bool)
+        for n, ended in zip(LENGTHS, ENDED, strict=True)
+    ]
     return obs, act, rew, end
 
 
@@ -31,8 +36,17 @@ def played(obs, act, rew, end):
         frames, steps = episode[0], len(episode[1])
         for t in range(steps):
             cut = t == steps - 1 and not episode[3][t]
-            row = (frames[t], np.int32(episode[1][t]), np.float32(episode[2][t]), episode[3][t], np.bool_(cut), frames[t + 1])
-            replay = buffer.append(replay, Transitions(*(np.asarray(value)[None, None] for value in row)))
+            row = (
+                frames[t],
+                np.int32(episode[1][t]),
+                np.float32(episode[2][t]),
+                episode[3][t],
+                np.bool_(cut),
+                frames[t + 1],
+            )
+            replay = buffer.append(
+                replay, Transitions(*(np.asarray(value)[None, None] for value in row))
+            )
     return replay
 
 
@@ -53,14 +67,22 @@ def assert_samples_equal(ours, theirs):
 
 def test_lists_are_as_if_they_had_been_played(truth):
     ours = from_arrays(*arrays())
-    assert ours.age_weights == pytest.approx((0.2, 0.2, 0.2, 0.4))  # five episodes in groups of 1, 1, 1 and 2: all alike
+    assert ours.age_weights == pytest.approx(
+        (0.2, 0.2, 0.2, 0.4)
+    )  # five episodes in groups of 1, 1, 1 and 2: all alike
     assert_samples_equal(ours, truth)
-    assert int(ours.index.steps) == 15 and int(ours.index.count) == 5 and ours.frames.shape == (20, SIZE * SIZE * 3)
+    assert (
+        int(ours.index.steps) == 15
+        and int(ours.index.count) == 5
+        and ours.frames.shape == (20, SIZE * SIZE * 3)
+    )
 
 
 def test_flat_arrays_are_the_same(truth):
     obs, act, rew, end = map(np.concatenate, arrays())
-    trunc = np.concatenate([~e[-1:] & (np.arange(n) == n - 1) for e, n in zip(arrays()[3], LENGTHS, strict=True)])
+    trunc = np.concatenate(
+        [~e[-1:] & (np.arange(n) == n - 1) for e, n in zip(arrays()[3], LENGTHS, strict=True)]
+    )
     assert_samples_equal(from_arrays(obs, act, rew, end, trunc), truth)
     last_open = trunc.copy()
     last_open[-1] = False  # steps behind the last flag form an episode too
@@ -70,7 +92,12 @@ def test_flat_arrays_are_the_same(truth):
 def test_episodes_are_drawn_equally_often():
     obs = [np.full((n + 1, 1, 1, 3), i, np.uint8) for i, n in enumerate((1, 9, 2, 5, 3, 7, 1))]
     steps = [len(frames) - 1 for frames in obs]
-    replay = from_arrays(obs, [np.zeros(n, int) for n in steps], [np.zeros(n) for n in steps], [np.zeros(n, bool) for n in steps])
+    replay = from_arrays(
+        obs,
+        [np.zeros(n, int) for n in steps],
+        [np.zeros(n) for n in steps],
+        [np.zeros(n, bool) for n in steps],
+    )
     batch = buffer.sample(replay, buffer.draw_start, jax.random.split(jax.random.key(0), 7000), 1)
     counts = np.bincount(np.asarray(batch.frame)[:, 0, 0, 0, 0], minlength=7)
     assert (np.abs(counts - 1000) < 120).all(), counts  # four standard deviations
@@ -78,8 +105,16 @@ def test_episodes_are_drawn_equally_often():
 
 def test_more_can_be_appended_if_there_is_room():
     replay = from_arrays(*arrays(), config=ReplayConfig(64, 8))
-    chunk = [np.full((2, 1, SIZE, SIZE, 3), 7, np.uint8), np.ones((2, 1), np.int32), np.zeros((2, 1), np.float32)]
-    chunk += [np.zeros((2, 1), bool), np.zeros((2, 1), bool), np.full((2, 1, SIZE, SIZE, 3), 7, np.uint8)]
+    chunk = [
+        np.full((2, 1, SIZE, SIZE, 3), 7, np.uint8),
+        np.ones((2, 1), np.int32),
+        np.zeros((2, 1), np.float32),
+    ]
+    chunk += [
+        np.zeros((2, 1), bool),
+        np.zeros((2, 1), bool),
+        np.full((2, 1, SIZE, SIZE, 3), 7, np.uint8),
+    ]
     replay = buffer.append(replay, Transitions(*chunk))
     assert int(replay.index.count) == 6 and int(replay.index.steps) == 17
     np.testing.assert_array_equal(replay.frames[:20], from_arrays(*arrays()).frames)
@@ -111,8 +146,16 @@ def changed(column, episode, change):
         ("act", lambda a: a[:, None], "act is int64"),
         ("act", lambda a: a - 9, "act holds -[789]: actions are numbered 0 to 2"),
         ("act", lambda a: a * 0 + 3, "act holds 3: actions are numbered 0 to 2"),
-        ("act", lambda a: a + 2**40, "act holds 10995116277.*: actions are numbered from 0, below 65536"),
-        ("obs", lambda a: [a[:2], a[2:]], "episode 2: obs is no array, its parts have different shapes"),
+        (
+            "act",
+            lambda a: a + 2**40,
+            "act holds 10995116277.*: actions are numbered from 0, below 65536",
+        ),
+        (
+            "obs",
+            lambda a: [a[:2], a[2:]],
+            "episode 2: obs is no array, its parts have different shapes",
+        ),
         ("rew", lambda a: 0.5, "episode 2: rew is a single float"),
         ("act", lambda a: a[:0], "it has no step"),
         ("rew", lambda a: a[:-1], r"rew is float64 \[4\]: it must be 5 finite numbers"),
@@ -130,7 +173,10 @@ def test_a_mismatch_is_refused_by_name(column, change, sentence):
 @pytest.mark.parametrize(
     "change, sentence",
     [
-        (lambda o, a, r, e: (o[:-1], a, r, e), "obs has 19 frames, but 15 steps in 5 episodes .* need 20"),
+        (
+            lambda o, a, r, e: (o[:-1], a, r, e),
+            "obs has 19 frames, but 15 steps in 5 episodes .* need 20",
+        ),
         (lambda o, a, r, e: (o, a[:-1], r, e), "end has 15 steps but act has 14"),
         (lambda o, a, r, e: (o, a, r, e.astype(np.float32)), "end is float32"),
         (lambda o, a, r, e: (o, 3, r, e), "the data: act is a single int"),
@@ -153,7 +199,9 @@ def test_lists_of_other_lengths_or_kinds_are_refused():
         from_arrays(obs, act, rew[:-1], end)
     with pytest.raises(Refusal, match="obs is a list of episodes but act is a ndarray"):
         from_arrays(obs, np.concatenate(act), rew, end)
-    with pytest.raises(Refusal, match="the data: end is no array, .* give all columns as lists or all flat"):
+    with pytest.raises(
+        Refusal, match="the data: end is no array, .* give all columns as lists or all flat"
+    ):
         from_arrays(np.concatenate(obs), act, rew, end)
     with pytest.raises(Refusal, match="at least one"):
         from_arrays([], [], [], [])

@@ -1,4 +1,6 @@
-"""Preferring eventful segments: more of them are seen, and weighted means stay those of the usual law."""
+"""Preferring eventful segments: more of them are seen, and weighted means stay those of the usual
+law.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +18,13 @@ STEPS, SIZE, KEYS, AGES = 30, 4, 20_000, (0.25, 0.25, 0.25, 0.25)
 def index():
     """One episode of 30 steps with a reward at step 12 (negative) and an end at its last."""
     game = Transitions(
-        frame=None, next_frame=None, action=jnp.zeros((STEPS, 1), jnp.int32),
-        reward=jnp.zeros((STEPS, 1)).at[12].set(-2.0), end=jnp.zeros((STEPS, 1), bool).at[-1].set(True),
+        frame=None,
+        next_frame=None,
+        action=jnp.zeros((STEPS, 1), jnp.int32),
+        reward=jnp.zeros((STEPS, 1)).at[12].set(-2.0),
+        end=jnp.zeros((STEPS, 1), bool).at[-1].set(True),
         trunc=jnp.zeros((STEPS, 1), bool),
-    )  # fmt: skip
+    )
     return buffer.append_index(buffer.init_index(ReplayConfig(80, 4), 1), game)[0]
 
 
@@ -30,7 +35,10 @@ def drawn(index, drawer):
 
 def test_eventful_segments_are_those_with_a_reward_or_an_end(index):
     found = drawn(index, buffer.draw_around)
-    row, real = np.asarray(found.row)[:, :-1], np.asarray(found.step_mask)[:, :-1]  # without what comes after the last step
+    row, real = (
+        np.asarray(found.row)[:, :-1],
+        np.asarray(found.step_mask)[:, :-1],
+    )  # without what comes after the last step
     first_real, last_real = np.where(real, row, 10**6).min(-1), np.where(real, row, -1).max(-1)
     expected = ((first_real <= 12) & (last_real >= 12)) | (last_real == STEPS - 1)
     np.testing.assert_array_equal(np.asarray(eventful(index, found)), expected)
@@ -38,17 +46,32 @@ def test_eventful_segments_are_those_with_a_reward_or_an_end(index):
 
 
 def test_weighted_means_are_those_of_the_usual_law(index):
-    """By the step that a segment shows second: counted frequency times weight is the usual frequency, within 5 deviations."""
-    plain, chosen = drawn(index, buffer.draw_around), drawn(index, preferring(buffer.draw_around, 6, 10.0))
-    which = lambda draw: np.asarray(draw.row[:, 1] + 100 * draw.step_mask[:, 0] + 200 * draw.step_mask[:, -1])
+    """By the step that a segment shows second: counted frequency times weight is the usual
+    frequency, within 5 deviations.
+    """
+    plain, chosen = (
+        drawn(index, buffer.draw_around),
+        drawn(index, preferring(buffer.draw_around, 6, 10.0)),
+    )
+
+    def which(draw):
+        return np.asarray(draw.row[:, 1] + 100 * draw.step_mask[:, 0] + 200 * draw.step_mask[:, -1])
+
     weight = np.asarray(chosen.weight[:, 0])
     assert abs(weight.mean() - 1) < 5 * weight.std() / np.sqrt(KEYS)
     for kind in np.union1d(which(plain), which(chosen)):
         usual, weighted = (which(plain) == kind).astype(float), weight * (which(chosen) == kind)
         error = np.sqrt((usual.var() + weighted.var()) / KEYS)
         assert abs(usual.mean() - weighted.mean()) < 5 * error
-    assert np.asarray(eventful(index, plain)).mean() < 0.25 and np.asarray(eventful(index, chosen)).mean() > 0.4
-    assert (weight >= 0.1 - 1e-6).all() and (weight <= 10.0 + 1e-6).all() and (chosen.weight == chosen.weight[:, :1]).all()
+    assert (
+        np.asarray(eventful(index, plain)).mean() < 0.25
+        and np.asarray(eventful(index, chosen)).mean() > 0.4
+    )
+    assert (
+        (weight >= 0.1 - 1e-6).all()
+        and (weight <= 10.0 + 1e-6).all()
+        and (chosen.weight == chosen.weight[:, :1]).all()
+    )
 
 
 def test_an_event_of_the_last_row_alone_does_not_count(index):

@@ -13,7 +13,9 @@ from jaxrl.train.errors import Refusal
 tfds = pytest.importorskip("tensorflow_datasets")
 
 LENGTHS = (4, 1, 6, 3)
-"""Steps as RLDS counts them, the last one of each without an action; the second episode holds no transition."""
+"""Steps as RLDS counts them, the last one of each without an action; the second episode holds no
+transition.
+"""
 
 
 def png(frame):
@@ -33,9 +35,13 @@ def steps(episode):
         frame = rng.integers(0, 256, (8, 6, 3), np.uint8)
         yield {
             "observation": {"image": frame, "other": t},
-            "action": 99 if last else (episode + t) % 3, "reward": -7.0 if last else float(t), "is_first": t == 0,
-            "is_last": last and episode != 3, "is_terminal": last and episode == 2, "discount": 1.0,
-        }  # fmt: skip
+            "action": 99 if last else (episode + t) % 3,
+            "reward": -7.0 if last else float(t),
+            "is_first": t == 0,
+            "is_last": last and episode != 3,
+            "is_terminal": last and episode == 2,
+            "discount": 1.0,
+        }
 
 
 class Tiny(tfds.core.GeneratorBasedBuilder):
@@ -45,10 +51,16 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
     def _info(self):
         feature = tfds.features
         step = {
-            "observation": feature.FeaturesDict({"image": feature.Image(shape=(8, 6, 3)), "other": np.int32}),
-            "action": np.int32, "reward": np.float32, "is_first": np.bool_, "is_last": np.bool_, "is_terminal": np.bool_,
+            "observation": feature.FeaturesDict(
+                {"image": feature.Image(shape=(8, 6, 3)), "other": np.int32}
+            ),
+            "action": np.int32,
+            "reward": np.float32,
+            "is_first": np.bool_,
+            "is_last": np.bool_,
+            "is_terminal": np.bool_,
             "discount": np.float32,
-        }  # fmt: skip
+        }
         features = feature.FeaturesDict({"steps": feature.Dataset(step)})
         return tfds.core.DatasetInfo(builder=self, description="tiny", features=features)
 
@@ -57,14 +69,22 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self):
         for episode in range(len(LENGTHS)):
-            encode = lambda step: step | {"observation": step["observation"] | {"image": png(step["observation"]["image"])}}
+
+            def encode(step):
+                return step | {
+                    "observation": step["observation"]
+                    | {"image": png(step["observation"]["image"])}
+                }
+
             yield episode, {"steps": [encode(step) for step in steps(episode)]}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     builder = Tiny(data_dir=tmp_path_factory.mktemp("tfds"), file_format="array_record")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
     return builder.data_dir
 
 
@@ -78,7 +98,11 @@ def test_episodes_come_back_aligned(folder):
         np.testing.assert_array_equal(obs, [step["observation"]["image"] for step in truth])
         np.testing.assert_array_equal(act, [(episode + t) % 3 for t in range(length)])
         np.testing.assert_array_equal(rew, np.arange(length))
-        assert end.tolist() == [False] * (length - 1) + [episode == 2] and trunc[-1] == (episode != 2) and not trunc[:-1].any()
+        assert (
+            end.tolist() == [False] * (length - 1) + [episode == 2]
+            and trunc[-1] == (episode != 2)
+            and not trunc[:-1].any()
+        )
     assert "tensorflow" not in sys.modules
 
 
@@ -108,8 +132,12 @@ def test_another_kind_of_dataset_is_refused(tmp_path):
             yield 0, {"x": 1}
 
     builder = Plain(data_dir=tmp_path, file_format="array_record")
-    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(try_download_gcs=False))
-    with pytest.raises(Refusal, match="no RLDS dataset: its examples have no steps with observation"):
+    builder.download_and_prepare(
+        download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+    )
+    with pytest.raises(
+        Refusal, match="no RLDS dataset: its examples have no steps with observation"
+    ):
         Rlds(builder.data_dir)
 
 
@@ -138,5 +166,7 @@ def test_learning_reads_it_resized(folder):
 
     config = OfflineConfig(data=str(folder), observation="image", frame_size=4)
     contents = read_all(open_dataset(config), config)
-    assert contents.found.episodes + contents.found.held_out == 3 and contents.found.num_actions == 3
+    assert (
+        contents.found.episodes + contents.found.held_out == 3 and contents.found.num_actions == 3
+    )
     assert contents.frames.shape[1:] == (4, 4, 3) and data_name(config.data) == "tiny"

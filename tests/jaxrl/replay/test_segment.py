@@ -1,4 +1,6 @@
-"""Segments: cutting against the golden cases, 8-bit frames, and the law of the bounds by enumeration."""
+"""Segments: cutting against the golden cases, 8-bit frames, and the law of the bounds by
+enumeration.
+"""
 
 from collections import Counter
 
@@ -25,7 +27,9 @@ DRAWS = 20_000
 @pytest.mark.parametrize("number", range(len(GOLDEN.config["cases"])))
 def test_a_cut_shows_the_rows_that_the_reference_shows(number):
     case = GOLDEN.config["cases"][number]
-    row, inside = cut(jnp.int32(case["start"]), case["stop"] - case["start"], jnp.int32(len(GOLDEN["in/act"])))
+    row, inside = cut(
+        jnp.int32(case["start"]), case["stop"] - case["start"], jnp.int32(len(GOLDEN["in/act"]))
+    )
     np.testing.assert_array_equal(inside, GOLDEN[f"out/{number}/mask_padding"])
     for part in ("obs", "act", "rew", "end", "trunc"):
         values = GOLDEN["in/" + part][np.asarray(row)]
@@ -42,7 +46,10 @@ def test_hand_cut():
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jit"])
 def test_frames_become_the_reference_floats(transform):
     np.testing.assert_allclose(
-        transform(frame_to_float)(GOLDEN["in/disk/all_u8"]), GOLDEN["out/disk/all_float"], rtol=0, atol=1.5e-7
+        transform(frame_to_float)(GOLDEN["in/disk/all_u8"]),
+        GOLDEN["out/disk/all_float"],
+        rtol=0,
+        atol=1.5e-7,
     )
 
 
@@ -52,14 +59,18 @@ def test_quantizing_truncates_as_the_reference_does():
 
 
 def test_quantizing_clamps_first():
-    np.testing.assert_array_equal(quantize_frame(jnp.array([-3.0, -1.0, 1.0, 2.0])), [-1.0, -1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(
+        quantize_frame(jnp.array([-3.0, -1.0, 1.0, 2.0])), [-1.0, -1.0, 1.0, 1.0]
+    )
     np.testing.assert_array_equal(float_to_frame(jnp.array([-3.0, 0.0, 2.0])), [0, 128, 255])
 
 
 @pytest.mark.parametrize("transform", [lambda f: f, jax.jit], ids=["plain", "jit"])
 def test_all_256_levels_survive_the_way_to_floats_and_back(transform):
     levels = jnp.arange(256, dtype=jnp.uint8)
-    np.testing.assert_array_equal(transform(lambda x: float_to_frame(frame_to_float(x)))(levels), levels)
+    np.testing.assert_array_equal(
+        transform(lambda x: float_to_frame(frame_to_float(x)))(levels), levels
+    )
 
 
 def law_ending_near(count, size):
@@ -74,7 +85,9 @@ def law_around(count, size):
 
 
 @pytest.mark.parametrize("count, size", [(1, 1), (1, 4), (2, 5), (5, 3), (7, 1)])
-@pytest.mark.parametrize("bounds, law", [(bounds_ending_near, law_ending_near), (bounds_around, law_around)])
+@pytest.mark.parametrize(
+    "bounds, law", [(bounds_ending_near, law_ending_near), (bounds_around, law_around)]
+)
 def test_bounds_follow_their_law(bounds, law, count, size, key):
     starts = jax.vmap(bounds, (0, None, None))(jax.random.split(key, DRAWS), count, size)
     expected = law(count, size)

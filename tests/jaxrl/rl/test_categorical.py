@@ -20,9 +20,17 @@ def test_log_probabilities_and_entropy_in_float64():
     index = np.random.default_rng(1).integers(5, size=(2, 4))
     p = probabilities(LOGITS)
     chosen = np.take_along_axis(p, index[..., None], -1)[..., 0]
-    np.testing.assert_allclose(categorical.log_prob(jnp.float32(LOGITS), jnp.asarray(index)), np.log(chosen), rtol=1e-5)
-    np.testing.assert_allclose(categorical.cross_entropy(jnp.float32(LOGITS), jnp.asarray(index)), -np.log(chosen), rtol=1e-5)
-    np.testing.assert_allclose(categorical.entropy(jnp.float32(LOGITS)), -(p * np.log(p)).sum(-1), rtol=1e-5)
+    np.testing.assert_allclose(
+        categorical.log_prob(jnp.float32(LOGITS), jnp.asarray(index)), np.log(chosen), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        categorical.cross_entropy(jnp.float32(LOGITS), jnp.asarray(index)),
+        -np.log(chosen),
+        rtol=1e-5,
+    )
+    np.testing.assert_allclose(
+        categorical.entropy(jnp.float32(LOGITS)), -(p * np.log(p)).sum(-1), rtol=1e-5
+    )
 
 
 def test_limits_of_the_entropy():
@@ -34,15 +42,23 @@ def test_limits_of_the_entropy():
 def test_a_constant_added_to_all_logits_changes_nothing():
     logits = jnp.float32(LOGITS[0, 0])
     np.testing.assert_allclose(
-        categorical.log_prob(logits + 100, jnp.int32(2)), categorical.log_prob(logits, jnp.int32(2)), rtol=1e-4
+        categorical.log_prob(logits + 100, jnp.int32(2)),
+        categorical.log_prob(logits, jnp.int32(2)),
+        rtol=1e-4,
     )
 
 
 def test_low_precision_logits_are_raised_to_float32():
     logits = jnp.asarray(LOGITS, jnp.bfloat16)
     index = jnp.zeros((2, 4), jnp.int32)
-    assert categorical.log_prob(logits, index).dtype == categorical.entropy(logits).dtype == jnp.float32
-    np.testing.assert_array_equal(categorical.entropy(logits), categorical.entropy(logits.astype(jnp.float32)))
+    assert (
+        categorical.log_prob(logits, index).dtype
+        == categorical.entropy(logits).dtype
+        == jnp.float32
+    )
+    np.testing.assert_array_equal(
+        categorical.entropy(logits), categorical.entropy(logits.astype(jnp.float32))
+    )
 
 
 def test_gradient_of_the_cross_entropy_is_probability_minus_one_hot():
@@ -53,11 +69,15 @@ def test_gradient_of_the_cross_entropy_is_probability_minus_one_hot():
 def assert_frequencies(draws, expected):
     share = np.bincount(np.asarray(draws), minlength=len(expected)) / len(draws)
     assert len(share) == len(expected)
-    assert (np.abs(share - expected) <= 5 * np.sqrt(expected * (1 - expected) / len(draws))).all(), (share, expected)
+    assert (
+        np.abs(share - expected) <= 5 * np.sqrt(expected * (1 - expected) / len(draws))
+    ).all(), (share, expected)
 
 
 def test_draws_have_the_right_frequencies(key):
-    draws = jax.vmap(categorical.sample, (0, None))(jax.random.split(key, DRAWS), jnp.float32(LOGITS[0, 0]))
+    draws = jax.vmap(categorical.sample, (0, None))(
+        jax.random.split(key, DRAWS), jnp.float32(LOGITS[0, 0])
+    )
     assert draws.dtype == jnp.int32
     assert_frequencies(draws, probabilities(LOGITS[0, 0]))
 
@@ -78,5 +98,8 @@ def test_the_gumbel_trick_has_the_right_frequencies(key):
 
 def test_the_gumbel_trick_takes_the_largest_sum():
     np.testing.assert_array_equal(
-        categorical.sample_gumbel(jnp.array([[0.0, 1.0], [0.0, 1.0]]), jnp.array([[0.0, 0.0], [3.0, 0.0]])), [1, 0]
+        categorical.sample_gumbel(
+            jnp.array([[0.0, 1.0], [0.0, 1.0]]), jnp.array([[0.0, 0.0], [3.0, 0.0]])
+        ),
+        [1, 0],
     )

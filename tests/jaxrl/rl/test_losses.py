@@ -1,4 +1,6 @@
-"""The actor-critic loss against float64 NumPy, its gradients by finite differences, and where none may flow."""
+"""The actor-critic loss against float64 NumPy, its gradients by finite differences, and where none
+may flow.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +14,18 @@ STEPS, ACTIONS, VALUE_WEIGHT, ENTROPY_WEIGHT = 5, 3, 0.7, 0.05
 
 def inputs():
     rng = np.random.default_rng(0)
-    return rng.normal(size=(STEPS, ACTIONS)), rng.normal(size=STEPS), rng.integers(ACTIONS, size=STEPS), rng.normal(size=STEPS)
+    return (
+        rng.normal(size=(STEPS, ACTIONS)),
+        rng.normal(size=STEPS),
+        rng.integers(ACTIONS, size=STEPS),
+        rng.normal(size=STEPS),
+    )
 
 
 def slow_loss(logits, value, action, returns, baseline):
-    """Sums written out, in float64; `baseline` is the value inside the advantage, which takes no gradient."""
+    """Sums written out, in float64; `baseline` is the value inside the advantage, which takes no
+    gradient.
+    """
     policy = squared = entropy = 0.0
     for t in range(STEPS):
         p = np.exp(logits[t]) / np.exp(logits[t]).sum()
@@ -28,7 +37,9 @@ def slow_loss(logits, value, action, returns, baseline):
 
 @jax.jit
 def loss_and_gradients(logits, value, action, returns):
-    total = lambda *args: actor_critic_loss(args[0], args[1], action, args[2], VALUE_WEIGHT, ENTROPY_WEIGHT)
+    def total(*args):
+        return actor_critic_loss(args[0], args[1], action, args[2], VALUE_WEIGHT, ENTROPY_WEIGHT)
+
     grads = jax.grad(lambda *args: total(*args).total, argnums=(0, 1, 2))(logits, value, returns)
     return total(logits, value, returns), grads
 
@@ -68,13 +79,24 @@ def test_nothing_flows_into_the_returns():
 
 def test_the_value_learns_from_the_squared_error_alone():
     logits, value, action, returns = as_float32(*inputs())
-    grad = jax.grad(lambda v: actor_critic_loss(logits, v, action, returns, 0.0, ENTROPY_WEIGHT).total)(value)
+    grad = jax.grad(
+        lambda v: actor_critic_loss(logits, v, action, returns, 0.0, ENTROPY_WEIGHT).total
+    )(value)
     np.testing.assert_array_equal(grad, 0)
 
 
 def test_hand_number():
-    """Two equal logits: ln 2 everywhere; advantages 2 and -1 make 1/2 ln 2, squares 4 and 1 make 2.5."""
-    loss = actor_critic_loss(jnp.zeros((2, 2)), jnp.array([1.0, 1.0]), jnp.array([0, 1]), jnp.array([3.0, 0.0]), 1.0, 0.001)
+    """Two equal logits: ln 2 everywhere; advantages 2 and -1 make 1/2 ln 2, squares 4 and 1 make
+    2.5.
+    """
+    loss = actor_critic_loss(
+        jnp.zeros((2, 2)),
+        jnp.array([1.0, 1.0]),
+        jnp.array([0, 1]),
+        jnp.array([3.0, 0.0]),
+        1.0,
+        0.001,
+    )
     expected = np.log(2) / 2 + 2.5 - 0.001 * np.log(2), np.log(2) / 2, 2.5, np.log(2)
     np.testing.assert_allclose(loss, expected, rtol=1e-6)
 
@@ -82,12 +104,16 @@ def test_hand_number():
 @pytest.mark.parametrize("advantage", [1.0, -1.0])
 def test_a_good_action_becomes_likelier_and_a_bad_one_rarer(advantage):
     zeros = jnp.zeros(1)
-    grad = jax.grad(lambda x: actor_critic_loss(x, zeros, jnp.array([1]), zeros + advantage, 1.0, 0.0).total)(jnp.zeros((1, 3)))
+    grad = jax.grad(
+        lambda x: actor_critic_loss(x, zeros, jnp.array([1]), zeros + advantage, 1.0, 0.0).total
+    )(jnp.zeros((1, 3)))
     assert np.sign(-grad[0, 1]) == np.sign(advantage)
     np.testing.assert_allclose(grad.sum(), 0, atol=1e-7)
 
 
 def test_entropy_alone_pulls_towards_uniform():
     logits, zeros = jnp.array([[2.0, 0.0, -1.0]]), jnp.zeros(1)
-    grad = jax.grad(lambda x: actor_critic_loss(x, zeros, jnp.array([0]), zeros, 1.0, 1.0).total)(logits)
+    grad = jax.grad(lambda x: actor_critic_loss(x, zeros, jnp.array([0]), zeros, 1.0, 1.0).total)(
+        logits
+    )
     assert grad[0, 0] > 0 > grad[0, 2]

@@ -14,7 +14,8 @@ GOLDEN = Golden("diamond/lambda_returns")
 @pytest.mark.parametrize("case", GOLDEN.config["cases"], ids=lambda case: case["name"])
 def test_returns_equal_reference(case):
     reward, end, trunc, value = (
-        jnp.asarray(GOLDEN[f"in/{case['name']}/{part}"]) for part in ("rew", "end", "trunc", "val_bootstrap")
+        jnp.asarray(GOLDEN[f"in/{case['name']}/{part}"])
+        for part in ("rew", "end", "trunc", "val_bootstrap")
     )
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
         jnp.sign(reward), end, trunc, value, case["gamma"], case["lambda_"]
@@ -23,7 +24,9 @@ def test_returns_equal_reference(case):
 
 
 def test_hand_number():
-    """Two steps, gamma 1/2, lambda 1/2: R_1 = 2 + (4/4 + 4/4) = 4; R_0 = 1 + 1/2 (1/2 * 8 + 1/2 * 4) = 4."""
+    """Two steps, gamma 1/2, lambda 1/2: R_1 = 2 + (4/4 + 4/4) = 4; R_0 = 1 + 1/2 (1/2 * 8 + 1/2 *
+    4) = 4.
+    """
     zeros = jnp.zeros(2)
     returns = lambda_returns(jnp.array([1.0, 2.0]), zeros, zeros, jnp.array([8.0, 4.0]), 0.5, 0.5)
     np.testing.assert_allclose(returns, [4.0, 4.0])

@@ -1,4 +1,6 @@
-"""A run folder in a bucket, reached by the real clients (gcsfs, orbax by tensorstore) on a server of this machine."""
+"""A run folder in a bucket, reached by the real clients (gcsfs, orbax by tensorstore) on a server
+of this machine.
+"""
 
 import importlib.util
 import json
@@ -37,8 +39,15 @@ def test_a_run_is_made_found_again_and_compared(bucket):
     folder = open_run("gs://bucket/a/run", CONFIG)
     assert str(folder) == "gs://bucket/a/run" and place(folder) == folder
     assert json.loads(bucket.objects["a/run/config.json"].data) == CONFIG
-    assert open_run("gs://bucket/a/run", CONFIG) == folder and read_config("gs://bucket/a/run") == CONFIG
-    with pytest.raises(Refusal, match=r"gs://bucket/a/run holds a run of another configuration \(seed is 1 there and 2 here\)"):
+    assert (
+        open_run("gs://bucket/a/run", CONFIG) == folder
+        and read_config("gs://bucket/a/run") == CONFIG
+    )
+    with pytest.raises(
+        Refusal,
+        match=r"gs://bucket/a/run holds a run of another configuration \(seed is 1 there and 2 "
+        r"here\)",
+    ):
         open_run("gs://bucket/a/run", CONFIG | {"seed": 2})
     with pytest.raises(Refusal, match="gs://bucket/b holds no run"):
         read_config("gs://bucket/b")
@@ -78,7 +87,9 @@ def test_checkpoints_come_back_and_old_ones_go(bucket):
     folder = place("gs://bucket/k/checkpoints")
     store = Checkpoints(folder)
     for step in (1, 2, 3, 4):
-        store.save(step, {"a": jnp.full(3, float(step))}, {"step": step}, score=9.0 if step == 2 else 1.0)
+        store.save(
+            step, {"a": jnp.full(3, float(step))}, {"step": step}, score=9.0 if step == 2 else 1.0
+        )
         store.wait()
     store.close()
     again = Checkpoints(folder, read_only=True)
@@ -117,11 +128,15 @@ def test_replay_shards(bucket):
         read_shards(folder, ["frames-9.npz"], index, 3)
 
 
-@pytest.mark.parametrize("act", [lambda: read_config("gs://bucket/x"), lambda: open_run("gs://bucket/x", CONFIG)])
+@pytest.mark.parametrize(
+    "act", [lambda: read_config("gs://bucket/x"), lambda: open_run("gs://bucket/x", CONFIG)]
+)
 def test_a_bucket_that_does_not_let_us_in_is_one_sentence(bucket, act):
     bucket.closed = True
     try:
-        with pytest.raises(Refusal, match=r"^gs://bucket/x.* cannot be reached \(.*\): check .* your credentials") as refusal:
+        with pytest.raises(
+            Refusal, match=r"^gs://bucket/x.* cannot be reached \(.*\): check .* your credentials"
+        ) as refusal:
             act()
     finally:
         bucket.closed = False
@@ -169,12 +184,24 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
     from tests.jaxrl.jedi import small_run
 
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    silent = lambda line: None
+
+    def silent(line):
+        return None
+
     for folder in ("gs://bucket/whole", tmp_path):
         for steps in (80, 96):
             assert train(small_run.until(small_run.CONFIG, steps), folder, say=silent).finished
-    timeless = lambda rows: [{k: v for k, v in r.items() if k.split("/")[0] not in ("time", "compile", "memory")} for r in rows]
-    there, here = timeless(read_metrics(place("gs://bucket/whole"))), timeless(read_metrics(tmp_path))
+
+    def timeless(rows):
+        return [
+            {k: v for k, v in r.items() if k.split("/")[0] not in ("time", "compile", "memory")}
+            for r in rows
+        ]
+
+    there, here = (
+        timeless(read_metrics(place("gs://bucket/whole"))),
+        timeless(read_metrics(tmp_path)),
+    )
     assert len(there) == len(here) == 3
     for mine, theirs in zip(there, here, strict=True):
         assert mine == pytest.approx(theirs, rel=1e-6)  # sums over calls, which the clock cuts
@@ -189,7 +216,10 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
 
 
 def test_which_kind_a_run_in_a_bucket_is(bucket):
-    for name, config, expected in (("played", CONFIG, False), ("learned", CONFIG | {"found": {}}, True)):
+    for name, config, expected in (
+        ("played", CONFIG, False),
+        ("learned", CONFIG | {"found": {}}, True),
+    ):
         open_run(f"gs://bucket/kinds/{name}", config)
         assert learned_from_data(f"gs://bucket/kinds/{name}") is expected
     assert learned_from_data("gs://bucket/kinds/none") is False
@@ -205,6 +235,8 @@ def test_what_learned_from_data_reports_in_a_bucket(bucket, tmp_path, monkeypatc
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
     config = small_data.on(small_data.record(tmp_path / "data"), epochs=1)
     assert learn(config, "gs://bucket/offline", say=lambda line: None).finished
-    assert str(write_offline_report("gs://bucket/offline")) == "gs://bucket/offline/report/index.html"
+    assert (
+        str(write_offline_report("gs://bucket/offline")) == "gs://bucket/offline/report/index.html"
+    )
     assert b"gs://bucket/offline" in bucket.objects["offline/report/index.html"].data
     assert [path.name for path in tmp_path.iterdir()] == ["data"]  # nothing on this machine

@@ -28,7 +28,10 @@ class State:
 
 def state(seed=0, width=3):
     rng = np.random.default_rng(seed)
-    params = {"dense": {"kernel": jnp.asarray(rng.normal(size=(2, width)), jnp.float32)}, "flags": jnp.array([True, False])}
+    params = {
+        "dense": {"kernel": jnp.asarray(rng.normal(size=(2, width)), jnp.float32)},
+        "flags": jnp.array([True, False]),
+    }
     half = jnp.asarray(rng.normal(size=4), jnp.bfloat16)
     raw = jnp.asarray(rng.integers(256, size=(2, 2)), jnp.uint8)
     return State(params, Pair(half, (raw, jnp.int32(seed))), jnp.int32(7 + seed))
@@ -119,7 +122,9 @@ def test_arrays_may_be_donated_as_soon_as_they_are_handed_over(store):
     assert float(spend(values)[0]) == -1
     assert values.is_deleted()
     store.wait()
-    np.testing.assert_array_equal(store.restore({"a": np.zeros(100_000, np.float32)})[0]["a"], np.arange(100_000))
+    np.testing.assert_array_equal(
+        store.restore({"a": np.zeros(100_000, np.float32)})[0]["a"], np.arange(100_000)
+    )
 
 
 def test_a_copy_on_the_host_is_no_view():
@@ -136,8 +141,14 @@ def test_a_copy_on_the_host_is_no_view():
             lambda named: named["params"].pop("flags"),
             "the checkpoint has no array params/flags: it was written by another version",
         ),
-        (lambda named: named.update(extra=np.zeros(1)), "the checkpoint has an unknown array extra"),
-        (lambda named: named.update(steps=np.zeros(3)), r"the checkpoint holds steps of shape \(3,\), not \(\)"),
+        (
+            lambda named: named.update(extra=np.zeros(1)),
+            "the checkpoint has an unknown array extra",
+        ),
+        (
+            lambda named: named.update(steps=np.zeros(3)),
+            r"the checkpoint holds steps of shape \(3,\), not \(\)",
+        ),
     ],
 )
 def test_names_that_do_not_fit_are_refused_one_by_one(change, sentence):
@@ -148,7 +159,9 @@ def test_names_that_do_not_fit_are_refused_one_by_one(change, sentence):
 
 
 @pytest.mark.parametrize(
-    "template", [{"a": np.zeros(5, np.float32)}, {"b": np.zeros(3, np.float32)}, {}], ids=["shape", "name", "less"]
+    "template",
+    [{"a": np.zeros(5, np.float32)}, {"b": np.zeros(3, np.float32)}, {}],
+    ids=["shape", "name", "less"],
 )
 def test_a_checkpoint_of_another_configuration_is_refused(store, template):
     store.save(1, {"a": jnp.zeros(3)}, {})
@@ -160,7 +173,9 @@ def test_a_checkpoint_of_another_configuration_is_refused(store, template):
 
 
 def test_a_half_written_checkpoint_is_never_taken_for_one(store, tmp_path):
-    """What a process leaves that dies while saving: a folder under a temporary name, with files in it."""
+    """What a process leaves that dies while saving: a folder under a temporary name, with files in
+    it.
+    """
     store.save(1, {"a": jnp.zeros(3)}, {"step": 1})
     store.wait()
     shutil.copytree(store.folder / "1", store.folder / "2.orbax-checkpoint-tmp")
@@ -197,7 +212,9 @@ def test_a_damaged_checkpoint_is_refused_with_one_sentence_and_the_way_out(store
         store.save(step, {"a": jnp.zeros(3)}, {"step": step})
     store.wait()
     damage(store.folder / "2")
-    with pytest.raises(Refusal, match="2 is damaged or of another configuration .* to go on from step 1") as refusal:
+    with pytest.raises(
+        Refusal, match="2 is damaged or of another configuration .* to go on from step 1"
+    ) as refusal:
         store.restore({"a": np.zeros(3, np.float32)})
     assert "\n" not in str(refusal.value)
     assert store.restore({"a": np.zeros(3, np.float32)}, 1)[1] == {"step": 1}

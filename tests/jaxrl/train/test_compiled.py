@@ -24,10 +24,17 @@ print(folder, counter.count, counter.cached, float(result.sum()))
 def child(**environment) -> list[str]:
     """What a fresh process prints that compiles one program."""
     clean = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JAX_COMPILATION", "JAX_PERSISTENT", "XDG"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("JAX_COMPILATION", "JAX_PERSISTENT", "XDG"))
     }
     settings = {"JAX_PLATFORMS": "cpu", "PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run([sys.executable, "-c", PROGRAM], env=clean | settings | environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        env=clean | settings | environment,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
@@ -55,7 +62,10 @@ def test_the_folder_is_the_users_cache(settings, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     expected = tmp_path / ".cache" / "latentax" / "programs"
     assert keep_programs() == str(expected) and expected.stat().st_mode & 0o077 == 0
-    assert settings == {"jax_compilation_cache_dir": str(expected), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    assert settings == {
+        "jax_compilation_cache_dir": str(expected),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
 
 
 def test_the_variables_of_jax_have_the_last_word(settings, monkeypatch):

@@ -25,7 +25,11 @@ class Outer:
     limit: int | None = None
 
 
-CONFIGS = [Outer(), Outer("b", Inner(1, 0.3, ()), Inner(1, 2.0), (), 5), Outer(inner=Inner(2, rate=float("inf")))]
+CONFIGS = [
+    Outer(),
+    Outer("b", Inner(1, 0.3, ()), Inner(1, 2.0), (), 5),
+    Outer(inner=Inner(2, rate=float("inf"))),
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS)

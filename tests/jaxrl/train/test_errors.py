@@ -10,7 +10,10 @@ from jaxrl.train.errors import Refusal, writing
 @pytest.mark.parametrize(
     "code, sentence",
     [
-        (errno.ENOSPC, "no space is left to write place: free some and run the same command to resume"),
+        (
+            errno.ENOSPC,
+            "no space is left to write place: free some and run the same command to resume",
+        ),
         (errno.EDQUOT, "no space is left to write place"),
         (errno.EACCES, "place cannot be written .*: choose another folder or its permissions"),
         (errno.EPERM, "place cannot be written"),
@@ -27,7 +30,9 @@ def test_what_a_user_can_mend_is_said_in_one_sentence(code, sentence):
     assert refusal.value.__cause__.errno == code
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "broken disk"), ValueError("a bug"), Refusal("already said")])
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EIO, "broken disk"), ValueError("a bug"), Refusal("already said")]
+)
 def test_everything_else_passes(error):
     with pytest.raises(type(error)) as raised, writing("place"):
         raise error
@@ -42,6 +47,8 @@ def test_nothing_happens_where_nothing_fails():
 
 def test_a_full_disk_is_recognised_in_what_storage_libraries_raise():
     with pytest.raises(Refusal, match="no space is left to write place"), writing("place"):
-        raise ValueError("RESOURCE_EXHAUSTED: Error writing file: [OS error 28: No space left on device]")
+        raise ValueError(
+            "RESOURCE_EXHAUSTED: Error writing file: [OS error 28: No space left on device]"
+        )
     with pytest.raises(ValueError, match="another"), writing("place"):
         raise ValueError("another trouble")

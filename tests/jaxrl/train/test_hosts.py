@@ -1,4 +1,6 @@
-"""Processes that train together: when they meet, how they agree; and a rehearsal with two of them on this machine."""
+"""Processes that train together: when they meet, how they agree; and a rehearsal with two of them
+on this machine.
+"""
 
 import os
 import signal
@@ -47,7 +49,9 @@ def test_a_coordinator_that_cannot_be_found_is_refused(monkeypatch):
 
     monkeypatch.setattr("jax.distributed.initialize", fail)
     with pytest.raises(
-        Refusal, match=r"not found \(coordinator_address should be defined.\): set JAX_COORDINATOR_ADDRESS, "
+        Refusal,
+        match=r"not found \(coordinator_address should be defined.\): set JAX_COORDINATOR_ADDRESS, "
+        r"",
     ) as refusal:
         hosts.join("on")
     assert "\n" not in str(refusal.value)
@@ -77,14 +81,24 @@ def start_together(count: int, devices: int, *arguments) -> list[subprocess.Pope
     address, started = f"127.0.0.1:{free_port()}", []
     for number in range(count):
         settings = {
-            "JAX_PLATFORMS": "cpu", "JAX_NUM_CPU_DEVICES": str(devices), "JAX_DEFAULT_MATMUL_PRECISION": "highest",
+            "JAX_PLATFORMS": "cpu",
+            "JAX_NUM_CPU_DEVICES": str(devices),
+            "JAX_DEFAULT_MATMUL_PRECISION": "highest",
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",  # most of the time would go into compiling
-            "JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(count), "JAX_PROCESS_ID": str(number),
+            "JAX_COORDINATOR_ADDRESS": address,
+            "JAX_NUM_PROCESSES": str(count),
+            "JAX_PROCESS_ID": str(number),
             "PYTHONPATH": str(Path(__file__).parents[3]),
-        }  # fmt: skip
+        }
         command = [sys.executable, "-m", "jaxrl.jedi", "train", *map(str, arguments)]
         started.append(
-            subprocess.Popen(command, env=os.environ | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            subprocess.Popen(
+                command,
+                env=os.environ | settings,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         )
     return started
 
@@ -92,24 +106,44 @@ def start_together(count: int, devices: int, *arguments) -> list[subprocess.Pope
 def finish(processes) -> list[str]:
     outcomes = [process.communicate(timeout=1500) for process in processes]
     if any(process.returncode for process in processes):
-        pytest.fail("\n\n".join(f"status {p.returncode}\n{err[-3000:]}" for p, (_, err) in zip(processes, outcomes, strict=True)))
-    said = [[line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, _ in outcomes]
+        pytest.fail(
+            "\n\n".join(
+                f"status {p.returncode}\n{err[-3000:]}"
+                for p, (_, err) in zip(processes, outcomes, strict=True)
+            )
+        )
+    said = [
+        [line for line in out.splitlines() if not line.startswith("[Gloo]")] for out, _ in outcomes
+    ]
     return ["\n".join(lines).strip() for lines in said]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["jit", "pmap"])
 def test_two_processes_train_as_one(tmp_path, form):
-    """The whole command, resumed in the middle; two processes of two devices, and one process of four."""
+    """The whole command, resumed in the middle; two processes of two devices, and one process of
+    four.
+    """
     common = [*SMALL, "--parallel", form]
-    finish(start_together(1, 4, *common, "--devices", 4, "--schedule.env-steps", 96, "--run-dir", tmp_path / "one"))
+    finish(
+        start_together(
+            1, 4, *common, "--devices", 4, "--schedule.env-steps", 96, "--run-dir", tmp_path / "one"
+        )
+    )
     for steps in (80, 96):
-        first, second = finish(start_together(2, 2, *common, "--schedule.env-steps", steps, "--run-dir", tmp_path / "two"))
+        first, second = finish(
+            start_together(
+                2, 2, *common, "--schedule.env-steps", steps, "--run-dir", tmp_path / "two"
+            )
+        )
         assert "report: " in first and second == ""
     one, two = read_metrics(tmp_path / "one"), read_metrics(tmp_path / "two")
     assert [row["env_steps"] for row in two] == [row["env_steps"] for row in one] == [64, 80, 96]
     names = [
-        name for name in one[-1] if name.split("/")[0] in ("world_model", "heads", "behaviour", "probe", "monitor", "evaluate")
+        name
+        for name in one[-1]
+        if name.split("/")[0]
+        in ("world_model", "heads", "behaviour", "probe", "monitor", "evaluate")
     ]
     assert len(names) > 20
     for mine, theirs in zip(one, two, strict=True):

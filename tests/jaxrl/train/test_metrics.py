@@ -1,4 +1,6 @@
-"""The metrics log: lines and their reading, resuming, TensorBoard beside it; counting compilations."""
+"""The metrics log: lines and their reading, resuming, TensorBoard beside it; counting
+compilations.
+"""
 
 import json
 import sys
@@ -51,7 +53,11 @@ def test_numbers_that_json_does_not_have_become_null(tmp_path, value):
     log.write(1, {"loss": value, "good": 2.0})
     log.close()
     text = (tmp_path / "metrics.jsonl").read_text()
-    assert json.loads(text, parse_constant=lambda name: pytest.fail(name)) == {"step": 1, "loss": None, "good": 2.0}
+    assert json.loads(text, parse_constant=lambda name: pytest.fail(name)) == {
+        "step": 1,
+        "loss": None,
+        "good": 2.0,
+    }
 
 
 def test_without_lines_a_log_goes_on_at_the_end(tmp_path):

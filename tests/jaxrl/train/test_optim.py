@@ -35,7 +35,9 @@ def slow_adamw(config, grads):
             m_hat = m[layer][name] / (1 - config.beta1 ** (t + 1))
             v_hat = v[layer][name] / (1 - config.beta2 ** (t + 1))
             decay = config.weight_decay * p[layer][name] if name == "kernel" else 0
-            p[layer][name] = p[layer][name] - rate * (m_hat / (np.sqrt(v_hat) + config.epsilon) + decay)
+            p[layer][name] = p[layer][name] - rate * (
+                m_hat / (np.sqrt(v_hat) + config.epsilon) + decay
+            )
     return p
 
 
@@ -54,13 +56,25 @@ def train(config, grads):
     "config",
     [
         OptimConfig(learning_rate=0.1, weight_decay=0.3, clip_norm=1.0, warmup=3),
-        OptimConfig(learning_rate=0.1, weight_decay=0.0, clip_norm=100.0, warmup=0, beta1=0.8, beta2=0.9, epsilon=0.01),
+        OptimConfig(
+            learning_rate=0.1,
+            weight_decay=0.0,
+            clip_norm=100.0,
+            warmup=0,
+            beta1=0.8,
+            beta2=0.9,
+            epsilon=0.01,
+        ),
     ],
     ids=["clipped, decayed, warmed up", "plain"],
 )
 def test_five_updates_equal_adamw_written_out(config):
     learner, _ = train(config, gradients(5))
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5), learner.params, slow_adamw(config, gradients(5)))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5),
+        learner.params,
+        slow_adamw(config, gradients(5)),
+    )
     assert int(learner.updates) == 5
 
 
@@ -75,24 +89,33 @@ def test_the_first_update_of_a_warm_up_moves_nothing_and_the_second_does():
 def test_the_reported_norm_is_that_before_clipping():
     grads = gradients(1)
     _, norms = train(OptimConfig(clip_norm=1e-3), grads)
-    np.testing.assert_allclose(norms[0], np.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads[0]))), rtol=1e-6)
+    np.testing.assert_allclose(
+        norms[0], np.sqrt(sum((g**2).sum() for g in jax.tree.leaves(grads[0]))), rtol=1e-6
+    )
 
 
 def test_only_weights_of_layers_decay():
     tree = {
-        "a": {"kernel": 0, "bias": 0}, "lstm": {"kernel_ih": 0, "kernel_hh": 0, "bias_ih": 0, "bias_hh": 0},
-        "norm": {"scale": 0, "bias": 0}, "table": {"embedding": 0}, "noise": {"frequencies": 0},
-    }  # fmt: skip
+        "a": {"kernel": 0, "bias": 0},
+        "lstm": {"kernel_ih": 0, "kernel_hh": 0, "bias_ih": 0, "bias_hh": 0},
+        "norm": {"scale": 0, "bias": 0},
+        "table": {"embedding": 0},
+        "noise": {"frequencies": 0},
+    }
     assert decay_mask(tree) == {
         "a": {"kernel": True, "bias": False},
         "lstm": {"kernel_ih": True, "kernel_hh": True, "bias_ih": False, "bias_hh": False},
-        "norm": {"scale": False, "bias": False}, "table": {"embedding": False}, "noise": {"frequencies": False},
-    }  # fmt: skip
+        "norm": {"scale": False, "bias": False},
+        "table": {"embedding": False},
+        "noise": {"frequencies": False},
+    }
 
 
 def test_without_gradient_only_weights_shrink():
     zeros = jax.tree.map(np.zeros_like, PARAMS)
     learner, _ = train(OptimConfig(learning_rate=0.1, weight_decay=0.5, warmup=0), [zeros, zeros])
-    np.testing.assert_allclose(learner.params["dense"]["kernel"], PARAMS["dense"]["kernel"] * 0.95**2, rtol=1e-6)
+    np.testing.assert_allclose(
+        learner.params["dense"]["kernel"], PARAMS["dense"]["kernel"] * 0.95**2, rtol=1e-6
+    )
     np.testing.assert_array_equal(learner.params["dense"]["bias"], PARAMS["dense"]["bias"])
     np.testing.assert_array_equal(learner.params["norm"]["scale"], PARAMS["norm"]["scale"])

@@ -22,7 +22,11 @@ STEPS = {
 
 
 @pytest.mark.parametrize(
-    "name", [*(pytest.param(n, marks=pytest.mark.slow) for n in ("world_model", "heads", "behaviour")), "probe"]
+    "name",
+    [
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("world_model", "heads", "behaviour")),
+        "probe",
+    ],
 )
 @pytest.mark.parametrize("devices", [2, 4, 8])
 def test_several_devices_equal_one(name, devices, key):
@@ -31,28 +35,58 @@ def test_several_devices_equal_one(name, devices, key):
     step, leading, size = STEPS[name]
     batch = small_agent.segments(key, leading, size)
     state = small_agent.agent()
-    copy = lambda: jax.tree.map(lambda a: a.copy(), state)
+
+    def copy():
+        return jax.tree.map(lambda a: a.copy(), state)
+
     one = jax.jit(lambda s, b, k: step(s, b, k))
     mesh = parallel.data_mesh(devices)
-    programs = [one, parallel.data_parallel(step, mesh, "jit"), parallel.data_parallel(step, mesh, "pmap")]
+    programs = [
+        one,
+        parallel.data_parallel(step, mesh, "jit"),
+        parallel.data_parallel(step, mesh, "pmap"),
+    ]
     results = []
     for program in programs:  # two steps: the first has learning rate 0
         now, _ = program(copy(), batch, key)
         results.append(program(now, batch, jax.random.fold_in(key, 1)))
-    moved = jax.tree.map(lambda a, b: float(np.abs(np.asarray(a) - np.asarray(b)).max()), state, results[0][0])
+    moved = jax.tree.map(
+        lambda a, b: float(np.abs(np.asarray(a) - np.asarray(b)).max()), state, results[0][0]
+    )
     assert max(jax.tree.leaves(moved)) > 0
     for state_n, metrics_n in results[1:]:
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6), results[0][0], state_n)
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), results[0][1], metrics_n)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=2e-6),
+            results[0][0],
+            state_n,
+        )
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
+            results[0][1],
+            metrics_n,
+        )
 
 
 @pytest.mark.slow
 def test_eight_devices():
     """The test above once more, in a process that has so many."""
-    command = [sys.executable, "-m", "pytest", "-n", "0", "-m", "slow or not slow", "-k", "equal_one and 8", __file__]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-m",
+        "slow or not slow",
+        "-k",
+        "equal_one and 8",
+        __file__,
+    ]
     environment = os.environ | {"JAX_NUM_CPU_DEVICES": "8"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0 and "4 passed" in done.stdout and "skipped" not in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0 and "4 passed" in done.stdout and "skipped" not in done.stdout, (
+        done.stdout + done.stderr
+    )
 
 
 def test_too_many_devices_are_refused():
@@ -67,7 +101,9 @@ def test_a_mesh_of_cpus_has_one_device_unless_asked():
 def test_batches_that_cannot_be_shared_are_refused_by_name():
     mesh = parallel.data_mesh(4)
     parallel.check_shares({"a.batch": 32, "b.batch": 4}, mesh)
-    with pytest.raises(ValueError, match=r"^b.batch is 6, which 4 devices cannot share equally: make it a multiple"):
+    with pytest.raises(
+        ValueError, match=r"^b.batch is 6, which 4 devices cannot share equally: make it a multiple"
+    ):
         parallel.check_shares({"a.batch": 32, "b.batch": 6}, mesh)
 
 

@@ -1,7 +1,8 @@
-"""One step of every kind on the accelerator of this machine and on its CPU, at the highest precision of products.
+"""One step of every kind on the accelerator of this machine and on its CPU, at the highest
+precision of products.
 
-Skipped where there is no accelerator. To run it there: `JAX_PLATFORMS=cuda,cpu` (or `tpu,cpu`) and `pytest -m "slow or not slow"` on this
-file.
+Skipped where there is no accelerator. To run it there: `JAX_PLATFORMS=cuda,cpu` (or `tpu,cpu`) and
+`pytest -m "slow or not slow"` on this file.
 """
 
 from dataclasses import replace
@@ -26,7 +27,9 @@ def cpu() -> jax.Device:
 
 
 def after(name: str, device: jax.Device, seed: int = 1):
-    """State and metrics after two steps (the first has learning rate 0), computed on a device, as host arrays."""
+    """State and metrics after two steps (the first has learning rate 0), computed on a device, as
+    host arrays.
+    """
     step, leading, size = STEPS[name]
     with jax.default_device(cpu()):  # the same numbers to begin with
         state = init(CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(0))
@@ -44,9 +47,15 @@ def after(name: str, device: jax.Device, seed: int = 1):
 def assert_agree(ours, theirs):
     """Within 0.2 % of each number and 0.1 % of the largest in its array.
 
-    A step moves parameters by 1e-5 here, so it is the optimisers' moments and the metrics that tell how gradients and losses agree.
+    A step moves parameters by 1e-5 here, so it is the optimisers' moments and the metrics that tell
+    how gradients and losses agree.
     """
-    close = lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-3, atol=max(1e-3 * float(np.abs(b).max(initial=0)), 1e-7))
+
+    def close(a, b):
+        return np.testing.assert_allclose(
+            a, b, rtol=2e-3, atol=max(1e-3 * float(np.abs(b).max(initial=0)), 1e-7)
+        )
+
     jax.tree.map(close, ours, theirs)
 
 
@@ -65,7 +74,12 @@ def test_the_comparison_sees_agreement_and_difference():
     one = after("probe", first)
     assert_agree(one, after("probe", second))
     state, metrics = one
-    moments = jax.tree.map(lambda a: a * 1.01 if a.dtype == np.float32 else a, state.probe.opt_state)
-    for other in (after("probe", second, seed=4), (state.replace(probe=state.probe.replace(opt_state=moments)), metrics)):
+    moments = jax.tree.map(
+        lambda a: a * 1.01 if a.dtype == np.float32 else a, state.probe.opt_state
+    )
+    for other in (
+        after("probe", second, seed=4),
+        (state.replace(probe=state.probe.replace(opt_state=moments)), metrics),
+    ):
         with pytest.raises(AssertionError):
             assert_agree(one, other)

@@ -53,7 +53,10 @@ def test_an_epoch_that_never_came_is_said_to_be_missing(tmp_path, monkeypatch):
     assert said == ["epoch 99 was not traced: this call did not come by it"]
 
 
-@pytest.mark.parametrize(("number", "folder", "sentence"), [(0, "x", "numbered from 1"), (1, "gs://bucket/x", "local --run-dir")])
+@pytest.mark.parametrize(
+    ("number", "folder", "sentence"),
+    [(0, "x", "numbered from 1"), (1, "gs://bucket/x", "local --run-dir")],
+)
 def test_refusals(number, folder, sentence):
     with pytest.raises(Refusal, match=sentence):
         EpochTrace(number, folder)

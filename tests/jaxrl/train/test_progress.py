@@ -28,7 +28,10 @@ def test_a_heartbeat_line_tells_what_how_far_how_fast_and_how_long(clock):
         bar.advance(10)
         clock.now += 16
         bar.advance(40, loss=0.3, gain=1234.5)
-    assert stream.getvalue() == "  world model: 50/600, 2.5/s, 3 min 40 s left loss 0.3 gain 1.23e+03\n"
+    assert (
+        stream.getvalue()
+        == "  world model: 50/600, 2.5/s, 3 min 40 s left loss 0.3 gain 1.23e+03\n"
+    )
 
 
 def test_the_rate_leaves_out_what_came_before_the_first_report(clock):
@@ -48,7 +51,10 @@ def test_between_heartbeats_it_is_silent(clock):
         for _ in range(40):
             clock.now += 1
             bar.advance(1)
-    assert [line.split(",")[0] for line in stream.getvalue().splitlines()] == ["  epochs: 16/100", "  epochs: 32/100"]
+    assert [line.split(",")[0] for line in stream.getvalue().splitlines()] == [
+        "  epochs: 16/100",
+        "  epochs: 32/100",
+    ]
 
 
 def test_a_terminal_gets_a_bar_and_no_lines(clock, monkeypatch):
@@ -67,9 +73,17 @@ def test_a_terminal_gets_a_bar_and_no_lines(clock, monkeypatch):
 @pytest.mark.parametrize(
     "seconds, words",
     [
-        (0, "0 s"), (0.4, "0 s"), (45.2, "45 s"), (59.6, "1 min"), (200, "3 min 20 s"), (3600, "1 h"), (7800, "2 h 10 min"),
-        (7830, "2 h 10 min"), (86400, "1 d"), (273600, "3 d 4 h"),
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (45.2, "45 s"),
+        (59.6, "1 min"),
+        (200, "3 min 20 s"),
+        (3600, "1 h"),
+        (7800, "2 h 10 min"),
+        (7830, "2 h 10 min"),
+        (86400, "1 d"),
+        (273600, "3 d 4 h"),
     ],
-)  # fmt: skip
+)
 def test_durations_for_people(seconds, words):
     assert duration(seconds) == words

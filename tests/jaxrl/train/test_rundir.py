@@ -30,7 +30,11 @@ def test_the_same_configuration_opens_it_again_and_keeps_what_is_there(tmp_path)
 
 def test_another_configuration_is_refused_with_the_fields_that_differ(tmp_path):
     open_run(tmp_path, CONFIG)
-    with pytest.raises(Refusal, match=r"\(schedule.rate is 0.1 there and 0.2 here; schedule.steps is 100 there and 5 here\)"):
+    with pytest.raises(
+        Refusal,
+        match=r"\(schedule.rate is 0.1 there and 0.2 here; schedule.steps is 100 there and 5 "
+        r"here\)",
+    ):
         open_run(tmp_path, changed(rate=0.2, steps=5))
     assert read_config(tmp_path) == CONFIG
 
@@ -46,7 +50,10 @@ def test_free_fields_may_change_and_are_stored(tmp_path):
 
 def test_a_run_of_an_earlier_version_lacks_fields_and_goes_on(tmp_path):
     open_run(tmp_path, {"seed": 1})
-    complete = lambda stored: {"width": 0} | stored
+
+    def complete(stored):
+        return {"width": 0} | stored
+
     with pytest.raises(Refusal, match=r"\(width is None there and 0 here\)"):
         open_run(tmp_path, {"seed": 1, "width": 0})
     with pytest.raises(Refusal, match=r"\(width is 0 there and 2 here\)"):

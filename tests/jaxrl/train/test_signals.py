@@ -1,4 +1,6 @@
-"""Leaving in good order: the first signal asks, the second stops, and afterwards all is as before."""
+"""Leaving in good order: the first signal asks, the second stops, and afterwards all is
+as before.
+"""
 
 import os
 import signal

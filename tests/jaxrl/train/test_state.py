@@ -17,7 +17,11 @@ def test_a_learner_counts_its_updates():
 
 
 def test_a_moving_average_by_hand():
-    average = ema({"w": jnp.array([1.0]), "b": jnp.array(0.0)}, {"w": jnp.array([3.0]), "b": jnp.array(10.0)}, 0.9)
+    average = ema(
+        {"w": jnp.array([1.0]), "b": jnp.array(0.0)},
+        {"w": jnp.array([3.0]), "b": jnp.array(10.0)},
+        0.9,
+    )
     np.testing.assert_allclose([average["w"][0], average["b"]], [1.2, 1.0], rtol=1e-6)
 
 
@@ -28,5 +32,8 @@ def test_limits_of_a_moving_average():
 
 
 def test_fixed_frequencies_are_no_parameters():
-    tree = {"dense": {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)}, "noise": {"frequencies": jnp.zeros(50)}}
+    tree = {
+        "dense": {"kernel": jnp.zeros((2, 3)), "bias": jnp.zeros(3)},
+        "noise": {"frequencies": jnp.zeros(50)},
+    }
     assert count_params(tree) == 9

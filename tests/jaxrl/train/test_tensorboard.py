@@ -11,7 +11,9 @@ event_pb2 = pytest.importorskip("tensorboardX.proto.event_pb2")
 
 
 def events(folder):
-    """The records of the only file: length (8 bytes), its checksum (4), the message, its checksum (4)."""
+    """The records of the only file: length (8 bytes), its checksum (4), the message, its checksum
+    (4).
+    """
     (path,) = folder.iterdir()
     data, found = path.read_bytes(), []
     while data:
@@ -25,7 +27,10 @@ def test_the_finite_numbers_of_a_line_become_scalars(tmp_path):
     log = MetricsLog(tmp_path)
     log.write(5, {"loss": 0.5, "games": 2, "bad": float("nan"), "phase": "heads"})
     log.close()
-    found = [(e.step, e.summary.value[0].tag, e.summary.value[0].simple_value) for e in events(tmp_path / "tensorboard")[1:]]
+    found = [
+        (e.step, e.summary.value[0].tag, e.summary.value[0].simple_value)
+        for e in events(tmp_path / "tensorboard")[1:]
+    ]
     assert found == [(5, "loss", 0.5), (5, "games", 2.0)]
 
 

@@ -1,4 +1,6 @@
-"""Every rule speaks on its own side of its threshold, names the number, and stays silent without it."""
+"""Every rule speaks on its own side of its threshold, names the number, and stays silent without
+it.
+"""
 
 import dataclasses
 import math
@@ -8,9 +10,18 @@ import pytest
 from quant.diagnostics import Rules, Signs, alerts
 
 HEALTHY = Signs(
-    codes=256, features=8, perplexity=200.0, mode_entropy=2.2, modes=10, code_cosine=0.9, embedding_cosine=0.95,
-    effective_rank=3.8, latent_rank=4, variance=2.0, reference_variance=2.5,
-)  # fmt: skip
+    codes=256,
+    features=8,
+    perplexity=200.0,
+    mode_entropy=2.2,
+    modes=10,
+    code_cosine=0.9,
+    embedding_cosine=0.95,
+    effective_rank=3.8,
+    latent_rank=4,
+    variance=2.0,
+    reference_variance=2.5,
+)
 
 
 def test_a_healthy_codebook_raises_no_alert():
@@ -31,7 +42,11 @@ def test_a_healthy_codebook_raises_no_alert():
 def test_each_rule_at_its_threshold(field, sick, well, kind, words):
     assert alerts(dataclasses.replace(HEALTHY, **{field: well})) == []
     (found,) = alerts(dataclasses.replace(HEALTHY, **{field: sick}))
-    assert found.kind == kind and words in found.sentence and found.sentence.startswith(f"{kind} collapse")
+    assert (
+        found.kind == kind
+        and words in found.sentence
+        and found.sentence.startswith(f"{kind} collapse")
+    )
     assert ("k-means" in found.remedy) == (kind == "tokens")
 
 

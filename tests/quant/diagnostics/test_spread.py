@@ -1,4 +1,6 @@
-"""Closed forms against all pairs, spectra of matrices whose rank is known, moments over batches and devices."""
+"""Closed forms against all pairs, spectra of matrices whose rank is known, moments over batches and
+devices.
+"""
 
 import itertools
 
@@ -33,11 +35,17 @@ def pairs(distance, rows):
 
 
 def test_mean_distances_equal_the_loop_over_pairs():
-    cosine = lambda a, b: 1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b)
-    np.testing.assert_allclose(mean_cosine_distance(jnp.float32(ROWS)), pairs(cosine, ROWS), rtol=1e-5)
+    def cosine(a, b):
+        return 1 - a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+    np.testing.assert_allclose(
+        mean_cosine_distance(jnp.float32(ROWS)), pairs(cosine, ROWS), rtol=1e-5
+    )
     for block in (1, 3, 100):
         found = mean_euclidean_distance(jnp.float32(ROWS), block)
-        np.testing.assert_allclose(found, pairs(lambda a, b: np.linalg.norm(a - b), ROWS), rtol=1e-5)
+        np.testing.assert_allclose(
+            found, pairs(lambda a, b: np.linalg.norm(a - b), ROWS), rtol=1e-5
+        )
 
 
 def test_cosine_distance_of_equal_opposite_and_empty_directions():
@@ -50,7 +58,10 @@ def test_cosine_distance_of_equal_opposite_and_empty_directions():
 def test_margins_equal_the_sorted_distances():
     distance = np.sort(np.linalg.norm(ROWS[:, None] - CODES[None], axis=-1), axis=-1)
     np.testing.assert_allclose(
-        code_margin(jnp.float32(ROWS), jnp.float32(CODES)), distance[:, 1] - distance[:, 0], rtol=1e-4, atol=1e-6
+        code_margin(jnp.float32(ROWS), jnp.float32(CODES)),
+        distance[:, 1] - distance[:, 0],
+        rtol=1e-4,
+        atol=1e-6,
     )
 
 
@@ -66,7 +77,9 @@ def test_orthonormal_directions_count_as_the_rank(rank):
 def test_unequal_directions_by_hand():
     """Singular values 3 and 1: shares 3/4 and 1/4; variances 9 and 1."""
     singular = jnp.array([3.0, 1.0])
-    np.testing.assert_allclose(effective_rank(singular), np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)), rtol=1e-6)
+    np.testing.assert_allclose(
+        effective_rank(singular), np.exp(-0.75 * np.log(0.75) - 0.25 * np.log(0.25)), rtol=1e-6
+    )
     np.testing.assert_allclose(participation_ratio(singular), 100 / 82, rtol=1e-6)
     assert effective_rank(jnp.zeros(2)) == 0 and participation_ratio(jnp.zeros(2)) == 0
 
@@ -89,24 +102,36 @@ def test_moments_of_batches_are_those_of_the_whole():
     rows = X[MASK]
     assert moments.count == len(rows)
     np.testing.assert_allclose(moments.mean, rows.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(moments.scatter / len(rows), np.cov(rows.T, bias=True), rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(
+        moments.scatter / len(rows), np.cov(rows.T, bias=True), rtol=2e-3, atol=2e-3
+    )
     found, variance = embedding_summary(moments), np.linalg.eigvalsh(np.cov(rows.T, bias=True))
     share = np.sqrt(variance) / np.sqrt(variance).sum()
     np.testing.assert_allclose(found.std, np.sqrt(variance.mean()), rtol=1e-3)
-    np.testing.assert_allclose(found.effective_rank, np.exp(-(share * np.log(share)).sum()), rtol=1e-2)
-    np.testing.assert_allclose(found.participation_ratio, variance.sum() ** 2 / (variance**2).sum(), rtol=1e-2)
-    np.testing.assert_allclose(found.concentration, 1 - variance.sum() / np.square(rows).sum(-1).mean(), rtol=1e-4)
+    np.testing.assert_allclose(
+        found.effective_rank, np.exp(-(share * np.log(share)).sum()), rtol=1e-2
+    )
+    np.testing.assert_allclose(
+        found.participation_ratio, variance.sum() ** 2 / (variance**2).sum(), rtol=1e-2
+    )
+    np.testing.assert_allclose(
+        found.concentration, 1 - variance.sum() / np.square(rows).sum(-1).mean(), rtol=1e-4
+    )
 
 
 def test_a_masked_place_may_hold_anything():
     x = np.float32(X[0])
     x[~MASK[0]] = np.nan
-    assert np.isfinite(moments_update(moments_init(3), jnp.asarray(x), jnp.asarray(MASK[0])).scatter).all()
+    assert np.isfinite(
+        moments_update(moments_init(3), jnp.asarray(x), jnp.asarray(MASK[0])).scatter
+    ).all()
 
 
 @pytest.mark.parametrize("over", [pytest.param(jax.vmap, marks=pytest.mark.slow), jax.pmap])
 def test_devices_share_the_moments(over):
-    update = lambda x, mask: moments_update(moments_init(3), x, mask, axis_name="data")
+    def update(x, mask):
+        return moments_update(moments_init(3), x, mask, axis_name="data")
+
     parts = over(update, axis_name="data")(jnp.float32(X), jnp.asarray(MASK))
     whole = moments_update(moments_init(3), jnp.float32(X), jnp.asarray(MASK))
     for part, one in zip(parts, whole, strict=True):
@@ -118,7 +143,9 @@ def test_fit_by_hand():
     np.testing.assert_allclose(relative_error(z, z), 0)
     np.testing.assert_allclose(relative_error(z, jnp.ones_like(z)), 1)
     np.testing.assert_allclose(relative_error(z, z.at[0, 0].set(2.0)), 4 / 8)
-    np.testing.assert_allclose(affine_mismatch(z, 3 * z + jnp.array([[-2.0, 1.0]])), [3.0, 3.0], rtol=1e-6)
+    np.testing.assert_allclose(
+        affine_mismatch(z, 3 * z + jnp.array([[-2.0, 1.0]])), [3.0, 3.0], rtol=1e-6
+    )
     np.testing.assert_allclose(drift(z + jnp.array([[3.0, 4.0]]), z), 5, rtol=1e-6)
 
 

@@ -34,7 +34,9 @@ def test_masked_places_do_not_count():
 
 @pytest.mark.parametrize("over", [jax.vmap, jax.pmap])
 def test_devices_share_the_counts(over):
-    parts = over(lambda batch: usage_update(usage_init(6), batch, axis_name="data"), axis_name="data")(jnp.asarray(INDICES))
+    parts = over(
+        lambda batch: usage_update(usage_init(6), batch, axis_name="data"), axis_name="data"
+    )(jnp.asarray(INDICES))
     whole = usage_update(usage_init(6), jnp.asarray(INDICES))
     for device in range(4):
         np.testing.assert_array_equal(parts.count[device], whole.count)

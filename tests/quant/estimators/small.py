@@ -1,4 +1,6 @@
-"""Small losses of one-hot values, and exact expectations over all draws, written out with loops in float64."""
+"""Small losses of one-hot values, and exact expectations over all draws, written out with loops in
+float64.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -42,11 +44,18 @@ def exact(f, logits=LOGITS):
 
 
 def expected(at, f, logits=LOGITS):
-    """The mean gradient of an estimator whose draw is given, `at(logits, index) -> Sample`, over all draws; float64."""
+    """The mean gradient of an estimator whose draw is given, `at(logits, index) -> Sample`, over
+    all draws; float64.
+    """
     with jax.enable_x64(True):
         x = jnp.asarray(logits)
-        gradient = lambda k: jax.grad(lambda row: f(at(row, k).value))(x)
-        return softmax(logits) @ np.asarray(jax.jit(jax.vmap(gradient))(jnp.arange(len(logits), dtype=jnp.int32)))
+
+        def gradient(k):
+            return jax.grad(lambda row: f(at(row, k).value))(x)
+
+        return softmax(logits) @ np.asarray(
+            jax.jit(jax.vmap(gradient))(jnp.arange(len(logits), dtype=jnp.int32))
+        )
 
 
 def backward(estimator, key, logits, cotangent):
@@ -54,7 +63,9 @@ def backward(estimator, key, logits, cotangent):
 
     @jax.jit
     def run(key, logits, cotangent):
-        value, pull, sample = jax.vjp(lambda x: (lambda s: (s.value, s))(estimator(key, x)), logits, has_aux=True)
+        value, pull, sample = jax.vjp(
+            lambda x: (lambda s: (s.value, s))(estimator(key, x)), logits, has_aux=True
+        )
         return sample, pull(cotangent.astype(value.dtype))[0]
 
     return run(key, logits, jnp.asarray(cotangent))

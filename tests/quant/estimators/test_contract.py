@@ -1,4 +1,6 @@
-"""Every estimator under one contract: exactly one-hot, the law it states, jit, vmap, dtypes, shapes, and where gradients may flow."""
+"""Every estimator under one contract: exactly one-hot, the law it states, jit, vmap, dtypes,
+shapes, and where gradients may flow.
+"""
 
 import functools
 from functools import partial
@@ -19,7 +21,9 @@ CATEGORICAL = {
     "st_gs inside": partial(q.st_gs, tau=0.7),
     "st_gs after": partial(q.st_gs, tau=0.7, form="after"),
     "decoupled": partial(q.decoupled_st_gs, tau_f=0.5, tau_b=2.0),
-    "decoupled, no noise": partial(q.decoupled_st_gs, tau_f=0.5, tau_b=2.0, backward_noise="none", normalize_backward=True),
+    "decoupled, no noise": partial(
+        q.decoupled_st_gs, tau_f=0.5, tau_b=2.0, backward_noise="none", normalize_backward=True
+    ),
     "reinmax": partial(q.reinmax, tau=1.3),
     "gr_mck": partial(q.gr_mck, tau=0.7, draws=2),
     "gst": q.gst,
@@ -58,7 +62,9 @@ def many(name, dtype=jnp.float32):
     logits = np.tile(np.float32(LOGITS), (3051, 1))
     logits[FORBIDDEN, 2], logits[3050, 1] = -np.inf, np.nan
     keys = jax.random.split(jax.random.key(1), 3051)
-    sample, gradient = backward(jax.vmap(ALL[name]), keys, jnp.asarray(logits, dtype), np.tile(COTANGENT, (3051, 1)))
+    sample, gradient = backward(
+        jax.vmap(ALL[name]), keys, jnp.asarray(logits, dtype), np.tile(COTANGENT, (3051, 1))
+    )
     return keys, jax.tree.map(np.asarray, sample), np.asarray(gradient)
 
 
@@ -67,16 +73,31 @@ def test_draws_are_one_hot_and_follow_the_law_that_the_sample_states(name):
     _, sample, _ = many(name)
     p = softmax(LOGITS / TEMPERED.get(name, 1.0))
     np.testing.assert_allclose(sample.probs[0], p, rtol=1e-5)
-    np.testing.assert_allclose(sample.log_prob[PLAIN], np.log(p)[sample.index[PLAIN]], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        sample.log_prob[PLAIN], np.log(p)[sample.index[PLAIN]], rtol=1e-4, atol=1e-5
+    )
     counts = np.bincount(sample.index[PLAIN], minlength=len(p))
-    assert ((counts - 3000 * p) ** 2 / (3000 * p)).sum() < 27.9  # chi-squared with 4 degrees of freedom, 1 in 10^5
+    assert (
+        (counts - 3000 * p) ** 2 / (3000 * p)
+    ).sum() < 27.9  # chi-squared with 4 degrees of freedom, 1 in 10^5
     if name != "gumbel_softmax":
-        np.testing.assert_array_equal(sample.value[PLAIN], np.eye(len(p), dtype=np.float32)[sample.index[PLAIN]])
+        np.testing.assert_array_equal(
+            sample.value[PLAIN], np.eye(len(p), dtype=np.float32)[sample.index[PLAIN]]
+        )
     np.testing.assert_allclose(sample.soft[PLAIN].sum(-1), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    "name", ["ste_identity", "gumbel_softmax", "decoupled", "reinmax", "gst p", "bernoulli_reinmax", "hard_concrete"]
+    "name",
+    [
+        "ste_identity",
+        "gumbel_softmax",
+        "decoupled",
+        "reinmax",
+        "gst p",
+        "bernoulli_reinmax",
+        "hard_concrete",
+    ],
 )
 def test_jit_and_vmap_change_nothing(name):
     keys, together, _ = many(name)
@@ -88,10 +109,16 @@ def test_jit_and_vmap_change_nothing(name):
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float16, jnp.float32])
 def test_dtypes_and_leading_axes_are_kept(estimator, dtype, key):
     """Traced only; values are looked at below."""
-    sample, gradient = jax.eval_shape(lambda x: backward(estimator, key, x, np.ones((2, 3, 5))), jnp.zeros((2, 3, 5), dtype))
-    assert (sample.value.dtype, sample.soft.dtype, sample.probs.dtype, gradient.dtype) == (dtype,) * 4
+    sample, gradient = jax.eval_shape(
+        lambda x: backward(estimator, key, x, np.ones((2, 3, 5))), jnp.zeros((2, 3, 5), dtype)
+    )
+    assert (sample.value.dtype, sample.soft.dtype, sample.probs.dtype, gradient.dtype) == (
+        dtype,
+    ) * 4
     assert (sample.index.dtype, sample.log_prob.dtype) == (jnp.int32, jnp.float32)
-    assert sample.value.shape == sample.soft.shape == sample.probs.shape == gradient.shape == (2, 3, 5)
+    assert (
+        sample.value.shape == sample.soft.shape == sample.probs.shape == gradient.shape == (2, 3, 5)
+    )
     assert sample.index.shape == sample.log_prob.shape == sample.value.shape[: sample.index.ndim]
 
 
@@ -102,7 +129,9 @@ def test_bfloat16_logits_are_computed_with_in_float32(name):
     same = (half.index[PLAIN] == full.index[PLAIN]).reshape(3000, -1).all(-1)
     assert same.mean() > 0.99
     for one, other in ((half.value, full.value), (half_gradient, full_gradient)):
-        np.testing.assert_allclose(np.float32(one[PLAIN][same]), other[PLAIN][same], rtol=0.05, atol=0.03)
+        np.testing.assert_allclose(
+            np.float32(one[PLAIN][same]), other[PLAIN][same], rtol=0.05, atol=0.03
+        )
 
 
 @pytest.mark.parametrize("name", [name for name in CATEGORICAL if name != "ste_identity"])
@@ -137,8 +166,13 @@ def test_one_category_is_certain_and_has_no_gradient(estimator, key):
 
 @each({name: ALL[name] for name in ("decoupled", "reinmax", "bernoulli_reinmax")})
 def test_pmap_equals_vmap(estimator, key):
-    keys, logits = jax.random.split(key, 4), jnp.float32(np.random.default_rng(4).normal(size=(4, 5)))
-    for one, other in zip(jax.pmap(estimator)(keys, logits), jax.jit(jax.vmap(estimator))(keys, logits), strict=True):
+    keys, logits = (
+        jax.random.split(key, 4),
+        jnp.float32(np.random.default_rng(4).normal(size=(4, 5))),
+    )
+    for one, other in zip(
+        jax.pmap(estimator)(keys, logits), jax.jit(jax.vmap(estimator))(keys, logits), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
 
 
@@ -176,7 +210,9 @@ def test_bad_options_are_refused(call, complaint, key):
 
 @each({**SCORES, "gr_mck": CATEGORICAL["gr_mck"], "decoupled": CATEGORICAL["decoupled"]})
 def test_one_interface_estimates_gradients_of_all(estimator, key):
-    f = lambda z: jnp.square(z).sum() + z[..., 0].sum()
+    def f(z):
+        return jnp.square(z).sum() + z[..., 0].sum()
+
     logits = jnp.zeros((2, 3), jnp.bfloat16)
     estimate = jax.jit(lambda k: q.estimate_gradient(estimator, f, k, logits, n=3))(key)
     assert estimate.gradient.shape == (2, 3) and estimate.gradient.dtype == jnp.bfloat16

@@ -1,4 +1,6 @@
-"""Binary units are categorical variables with two logits; hard concrete gates and their closed forms; gapped logits by hand."""
+"""Binary units are categorical variables with two logits; hard concrete gates and their closed
+forms; gapped logits by hand.
+"""
 
 from functools import partial
 
@@ -18,7 +20,11 @@ PAIRS = {
     "identity": (q.bernoulli_ste_identity, q.ste_identity, {}),
     "softmax": (q.bernoulli_ste_sigmoid, q.ste_softmax, {"tau": 0.6}),
     "decoupled": (q.bernoulli_decoupled_st_gs, q.decoupled_st_gs, {"tau_f": 0.5, "tau_b": 2.0}),
-    "decoupled, scaled": (q.bernoulli_decoupled_st_gs, q.decoupled_st_gs, {"tau_b": 2.0, "normalize_backward": True}),
+    "decoupled, scaled": (
+        q.bernoulli_decoupled_st_gs,
+        q.decoupled_st_gs,
+        {"tau_b": 2.0, "normalize_backward": True},
+    ),
     "reinmax": (q.bernoulli_reinmax, q.reinmax, {"tau": 1.3}),
 }
 
@@ -55,7 +61,10 @@ def test_gates_are_shut_and_open_as_often_as_the_closed_forms_say(log_alpha, key
     sample = q.hard_concrete(key, jnp.full(20_000, log_alpha))
     value = np.asarray(sample.value)
     assert value.min() >= 0 and value.max() <= 1
-    for seen, logit in (((value > 0).mean(), open_logit(log_alpha)), ((value < 1).mean(), shut_logit(log_alpha))):
+    for seen, logit in (
+        ((value > 0).mean(), open_logit(log_alpha)),
+        ((value < 1).mean(), shut_logit(log_alpha)),
+    ):
         p = 1 / (1 + np.exp(-logit))
         assert abs(seen - p) < 4.5 * np.sqrt(p * (1 - p) / len(value))
     np.testing.assert_array_equal(sample.index, value > 0)
@@ -63,9 +72,13 @@ def test_gates_are_shut_and_open_as_often_as_the_closed_forms_say(log_alpha, key
 
 
 def test_gates_by_hand():
-    """beta 2/3, gamma -0.1, zeta 1.1: P(0 < z) has logit log_alpha + 2/3 ln 11, and a gate at rest with log_alpha 0 is 0.5."""
+    """beta 2/3, gamma -0.1, zeta 1.1: P(0 < z) has logit log_alpha + 2/3 ln 11, and a gate at rest
+    with log_alpha 0 is 0.5.
+    """
     np.testing.assert_allclose(open_logit(0.3), 0.3 + 2 / 3 * np.log(11), rtol=1e-6)
-    np.testing.assert_allclose(q.hard_concrete_at_rest(jnp.array([0.0, 10.0, -10.0])), [0.5, 1.0, 0.0], rtol=1e-6)
+    np.testing.assert_allclose(
+        q.hard_concrete_at_rest(jnp.array([0.0, 10.0, -10.0])), [0.5, 1.0, 0.0], rtol=1e-6
+    )
 
 
 def test_gates_have_a_gradient_inside_and_none_at_the_ends(key):
@@ -80,7 +93,9 @@ def test_moved_logits_by_hand():
     np.testing.assert_allclose(moved(logits, jnp.int32(0), 1.0), [3.0, 2.0, 2.0, -4.0])
     p = float(jax.nn.softmax(logits)[1])
     gap = -np.log(1 - p) / p
-    np.testing.assert_allclose(moved(logits, jnp.int32(1), "p"), [min(1, 3 - gap), 3, min(2.5, 3 - gap), -4], rtol=1e-5)
+    np.testing.assert_allclose(
+        moved(logits, jnp.int32(1), "p"), [min(1, 3 - gap), 3, min(2.5, 3 - gap), -4], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("gap", [1.0, 0.1, "p"])

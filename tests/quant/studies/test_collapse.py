@@ -1,4 +1,6 @@
-"""The collapse study: the cure cures, seeds are what they are alone, files are found again, and bad input is refused."""
+"""The collapse study: the cure cures, seeds are what they are alone, files are found again, and bad
+input is refused.
+"""
 
 import dataclasses
 import json
@@ -28,7 +30,10 @@ def study(tmp_path_factory):
     """The three recipes on a small mixture: folder and numbers by recipe."""
     folder = tmp_path_factory.mktemp("collapse")
     run(SHORT, folder)
-    read = lambda recipe: json.loads((folder / "results" / f"dim8-codes32-width64-{recipe}.json").read_text())
+
+    def read(recipe):
+        return json.loads((folder / "results" / f"dim8-codes32-width64-{recipe}.json").read_text())
+
     return folder, {recipe: read(recipe) for recipe in SHORT.recipes}
 
 
@@ -44,8 +49,13 @@ def test_codes_put_on_an_untrained_encoder_collapse_and_deferred_ones_do_not(stu
 def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, monkeypatch):
     folder, found = study
     assert {f.name for f in (folder / "report").iterdir()} == {
-        "index.md", "F1_scatter.png", "F2_codes.png", "F3_embeddings.png", "F4_width.png", "F5_usage.png"
-    }  # fmt: skip
+        "index.md",
+        "F1_scatter.png",
+        "F2_codes.png",
+        "F3_embeddings.png",
+        "F4_width.png",
+        "F5_usage.png",
+    }
     text = (folder / "report" / "index.md").read_text()
     assert "deferred over control: perplexity" in text and "tokens collapse" in text
     assert len(found["control"]["curves"]["mse"][0]) == (150 + 300) // 50
@@ -55,7 +65,11 @@ def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, mon
 
 def test_a_seed_among_several_is_the_seed_alone(study):
     _, found = study
-    alone, _ = run_cell(dataclasses.replace(SHORT, seeds=1, seed=1), Cell(8, 32, 64, "untrained"), gaussian_mixture(8))
+    alone, _ = run_cell(
+        dataclasses.replace(SHORT, seeds=1, seed=1),
+        Cell(8, 32, 64, "untrained"),
+        gaussian_mixture(8),
+    )
     assert alone["mse"][0] == pytest.approx(found["untrained"]["mse"][1], rel=0.05)
 
 
@@ -69,11 +83,19 @@ def test_pretraining_learns_and_the_quantizer_keeps_learning():
     x = jnp.asarray(gaussian_mixture(4, per_mode=50).train.x)
     module, schedule = VectorAutoencoder((4,), 2, 16, 16), Schedule(200, 100, batch=64, every=10)
     params = module.init(jax.random.key(0), x[:1])["params"]
-    error = lambda p: float(((module.apply({"params": p}, x) - x) ** 2).mean())
+
+    def error(p):
+        return float(((module.apply({"params": p}, x) - x) ** 2).mean())
+
     learned = jax.jit(lambda k, p: pretrain(k, p, x, module, schedule))(jax.random.key(1), params)
     assert error(learned) < 0.5 * error(params)
-    trained = jax.jit(lambda k: train(k, x, module, VQConfig(16, 2, init="kmeans"), schedule))(jax.random.key(2))
-    assert trained.curves["mse"].shape == (10,) and trained.curves["mse"][-1] < trained.curves["mse"][0]
+    trained = jax.jit(lambda k: train(k, x, module, VQConfig(16, 2, init="kmeans"), schedule))(
+        jax.random.key(2)
+    )
+    assert (
+        trained.curves["mse"].shape == (10,)
+        and trained.curves["mse"][-1] < trained.curves["mse"][0]
+    )
     assert trained.at_start.shape == (400, 2)
 
 

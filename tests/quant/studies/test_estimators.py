@@ -1,4 +1,6 @@
-"""The estimator study on toy data: training equals the loop, files, resuming, refusals; and one small learning test."""
+"""The estimator study on toy data: training equals the loop, files, resuming, refusals; and one
+small learning test.
+"""
 
 import csv
 import dataclasses
@@ -18,16 +20,32 @@ from quant.estimators import decoupled_st_gs
 from quant.studies.estimators import config as configs
 from quant.studies.estimators import run as study
 from quant.studies.estimators.__main__ import main, parse
-from quant.studies.estimators.config import Autoencoder, Gates, Measure, Network, StudyConfig, Training, Vae, check
+from quant.studies.estimators.config import (
+    Autoencoder,
+    Gates,
+    Measure,
+    Network,
+    StudyConfig,
+    Training,
+    Vae,
+    check,
+)
 from quant.studies.estimators.tasks import make_task
 from quant.studies.estimators.training import Runs, train_runs
 
 BRIEF = Training(steps=3, batch=4, learning_rate=0.05)
 SMALL = StudyConfig(
-    taus=(0.5, 2.0), rows=("reinmax", "identity"), row_taus=(0.7, 1.0), seeds=3, test_draws=1,
-    autoencoder=Autoencoder(3, (4,), training=BRIEF), vae=Vae(2, 2, (4,), BRIEF), network=Network((3,), BRIEF),
-    gates=Gates((6,), BRIEF), fidelity=Measure(1, 16, 4, ("rloo",)),
-)  # fmt: skip
+    taus=(0.5, 2.0),
+    rows=("reinmax", "identity"),
+    row_taus=(0.7, 1.0),
+    seeds=3,
+    test_draws=1,
+    autoencoder=Autoencoder(3, (4,), training=BRIEF),
+    vae=Vae(2, 2, (4,), BRIEF),
+    network=Network((3,), BRIEF),
+    gates=Gates((6,), BRIEF),
+    fidelity=Measure(1, 16, 4, ("rloo",)),
+)
 
 
 def images(seed=0, count=20):
@@ -44,14 +62,25 @@ def toy(monkeypatch):
 
 
 def test_a_run_of_the_program_is_the_loop_written_out():
-    """Setting 1, seed 8, of task vae: the same parameters and test loss as from a plain loop of updates."""
+    """Setting 1, seed 8, of task vae: the same parameters and test loss as from a plain loop of
+    updates.
+    """
     task = make_task("vae", SMALL, images())
-    settings = {"tau_f": jnp.array([1.0, 0.5]), "tau_b": jnp.array([1.0, 2.0]), "normalize_backward": jnp.array([False, True])}
-    make = lambda setting: functools.partial(decoupled_st_gs, **setting)
+    settings = {
+        "tau_f": jnp.array([1.0, 0.5]),
+        "tau_b": jnp.array([1.0, 2.0]),
+        "normalize_backward": jnp.array([False, True]),
+    }
+
+    def make(setting):
+        return functools.partial(decoupled_st_gs, **setting)
+
     runs = train_runs(task, make, settings, range(7, 10), 2)
     estimator = functools.partial(decoupled_st_gs, tau_f=0.5, tau_b=2.0, normalize_backward=True)
     key, adam = jax.random.key(8), optax.adam(0.05)
-    update = jax.jit(jax.value_and_grad(lambda p, batch, k: task.loss(p, batch, k, estimator), has_aux=True))
+    update = jax.jit(
+        jax.value_and_grad(lambda p, batch, k: task.loss(p, batch, k, estimator), has_aux=True)
+    )
     params = jax.jit(task.init)(jax.random.fold_in(key, 0))
     inner, losses = adam.init(params), []
     for number in range(3):
@@ -63,7 +92,11 @@ def test_a_run_of_the_program_is_the_loop_written_out():
         losses.append(loss)
     draws = jax.random.split(jax.random.fold_in(key, 2), 2)
     test_loss = np.mean([update(params, task.test, k)[0][0] for k in draws])
-    jax.tree.map(lambda many, one: np.testing.assert_allclose(many[1, 1], one, rtol=1e-3, atol=1e-5), runs.params, params)
+    jax.tree.map(
+        lambda many, one: np.testing.assert_allclose(many[1, 1], one, rtol=1e-3, atol=1e-5),
+        runs.params,
+        params,
+    )
     np.testing.assert_allclose(runs.test_loss[1, 1], test_loss, rtol=1e-4)
     np.testing.assert_allclose(runs.train_loss[1, 1], losses[-1], rtol=1e-4)
     assert runs.test_loss.shape == (3, 2) and len(np.unique(runs.test_loss)) == 6
@@ -72,7 +105,9 @@ def test_a_run_of_the_program_is_the_loop_written_out():
 def test_settings_of_the_grid_stand_where_the_report_looks_for_them(monkeypatch):
     """`[S, scale, tau_f, tau_b]`; the training is replaced by one whose loss names its setting."""
     seen = {}
-    monkeypatch.setattr(study, "train_runs", lambda task, make, settings, *rest: seen.update(settings))
+    monkeypatch.setattr(
+        study, "train_runs", lambda task, make, settings, *rest: seen.update(settings)
+    )
     study.train_grid(SMALL, make_task("vae", SMALL, images()), range(3))
     shaped = {name: np.asarray(a).reshape(2, 2, 2) for name, a in seen.items()}
     assert not shaped["normalize_backward"][0].any() and shaped["normalize_backward"][1].all()
@@ -93,16 +128,33 @@ def test_the_study_writes_its_files_and_goes_on_where_it_was(toy, tmp_path, monk
     report = study.run(config, tmp_path / "run")
     text = report.read_text()
     assert "on the diagonal: unequal temperatures gain -1" in text and "| reinmax | 100 |" in text
-    lines = list(csv.DictReader(io.StringIO((tmp_path / "run" / "report" / "grid.csv").read_text())))
+    lines = list(
+        csv.DictReader(io.StringIO((tmp_path / "run" / "report" / "grid.csv").read_text()))
+    )
     assert len(lines) == 2 * 2 * 3 * 4
-    cell = {"task": "gates", "gradients": "normalized", "seed": "1", "tau_f": "2.0", "tau_b": "0.5", "test_loss": "106.0"}
+    cell = {
+        "task": "gates",
+        "gradients": "normalized",
+        "seed": "1",
+        "tau_f": "2.0",
+        "tau_b": "0.5",
+        "test_loss": "106.0",
+    }
     assert cell in lines
     rows = list(csv.DictReader(io.StringIO((tmp_path / "run" / "report" / "rows.csv").read_text())))
-    assert {"task": "vae", "estimator": "reinmax", "tau": "1.0", "seed": "2", "test_loss": "201.0"} in rows
+    assert {
+        "task": "vae",
+        "estimator": "reinmax",
+        "tau": "1.0",
+        "seed": "2",
+        "test_loss": "201.0",
+    } in rows
     assert (tmp_path / "run" / "report" / "vae.png").read_bytes().startswith(b"\x89PNG")
     (tmp_path / "run" / "results" / "gates.json").unlink()
     again = []
-    monkeypatch.setattr(study, "train_runs", lambda task, *rest: again.append(task.name) or pretended(task, *rest))
+    monkeypatch.setattr(
+        study, "train_runs", lambda task, *rest: again.append(task.name) or pretended(task, *rest)
+    )
     assert study.run(config, tmp_path / "run").read_text() == text
     assert set(again) == {"gates"}
     with pytest.raises(Refusal, match="another configuration"):
@@ -114,9 +166,17 @@ def test_fidelity_is_measured_in_the_trained_network(toy, tmp_path):
     text = study.run(dataclasses.replace(SMALL, tasks=("vae",)), tmp_path).read_text()
     assert "| rloo |" in text and "| reinmax | 1.0 |" in text
     found = json.loads((tmp_path / "results" / "vae.json").read_text())["fidelity"]
-    assert found["rows"]["rloo"][""]["gap_z"] == [None] and set(found["rows"]["reinmax"]) == {"0.7", "1.0"}
-    assert np.array(found["grid"]["std_rel"]).shape == (2, 2) and (np.array(found["grid"]["std_rel"]) > 0).all()
-    assert (tmp_path / "report" / "fidelity.png").exists() and (tmp_path / "report" / "fidelity.csv").exists()
+    assert found["rows"]["rloo"][""]["gap_z"] == [None] and set(found["rows"]["reinmax"]) == {
+        "0.7",
+        "1.0",
+    }
+    assert (
+        np.array(found["grid"]["std_rel"]).shape == (2, 2)
+        and (np.array(found["grid"]["std_rel"]) > 0).all()
+    )
+    assert (tmp_path / "report" / "fidelity.png").exists() and (
+        tmp_path / "report" / "fidelity.csv"
+    ).exists()
 
 
 @pytest.mark.slow
@@ -126,11 +186,15 @@ def test_all_tasks_run_to_the_end(toy, tmp_path):
 
 
 def test_logic_gates_learn_stripes():
-    """Two classes that differ in single pixels: cross-entropy of the chosen gates far below ln 2."""
+    """Two classes that differ in single pixels: cross-entropy of the chosen gates far
+    below ln 2.
+    """
     config = dataclasses.replace(SMALL, gates=Gates((40, 20), Training(60, 16, learning_rate=0.1)))
     task = make_task("gates", config, images(count=60))
     settings = {"tau_f": jnp.array([0.5]), "tau_b": jnp.array([1.0])}
-    runs = train_runs(task, lambda setting: functools.partial(decoupled_st_gs, **setting), settings, range(3), 1)
+    runs = train_runs(
+        task, lambda setting: functools.partial(decoupled_st_gs, **setting), settings, range(3), 1
+    )
     assert runs.test_loss.mean() < 0.35 and runs.parts["accuracy"].mean() > 0.9
 
 
@@ -165,7 +229,12 @@ VECTORS = Data("points", Split(np.zeros((9, 2), np.float32)), Split(np.zeros((9,
         ("vae", {"vae": Vae(2, 2, (4,), Training(batch=50))}, images(), "fewer than one batch"),
         ("gates", {}, images()._replace(test=Split(images().test.x)), "has none"),
         ("gates", {"gates": Gates((7,), BRIEF)}, images(), "cannot be shared out to 2 classes"),
-        ("autoencoder", {"autoencoder": Autoencoder(3, (4, 4, 4), True)}, images(), "cannot be halved 3 times"),
+        (
+            "autoencoder",
+            {"autoencoder": Autoencoder(3, (4, 4, 4), True)},
+            images(),
+            "cannot be halved 3 times",
+        ),
     ],
 )
 def test_data_that_do_not_fit_are_refused(name, change, data, complaint):
@@ -174,11 +243,27 @@ def test_data_that_do_not_fit_are_refused(name, change, data, complaint):
 
 
 def test_the_command_line_changes_a_preset():
-    command = parse(["--preset", "small", "--seeds", "7", "--vae.training.steps", "5", "--tasks", "vae", "gates"])
+    command = parse(
+        [
+            "--preset",
+            "small",
+            "--seeds",
+            "7",
+            "--vae.training.steps",
+            "5",
+            "--tasks",
+            "vae",
+            "gates",
+        ]
+    )
     assert command.config == dataclasses.replace(
-        configs.small(), seeds=7, tasks=("vae", "gates"),
-        vae=dataclasses.replace(configs.small().vae, training=dataclasses.replace(configs.small().vae.training, steps=5)),
-    )  # fmt: skip
+        configs.small(),
+        seeds=7,
+        tasks=("vae", "gates"),
+        vae=dataclasses.replace(
+            configs.small().vae, training=dataclasses.replace(configs.small().vae.training, steps=5)
+        ),
+    )
 
 
 def test_a_refusal_is_a_sentence_and_code_2(tmp_path, capsys):

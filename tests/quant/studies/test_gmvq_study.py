@@ -1,4 +1,6 @@
-"""The GM-VQ study: what it measures is right, seeds and batches are what they are alone, files are found again, bad input is refused."""
+"""The GM-VQ study: what it measures is right, seeds and batches are what they are alone, files are
+found again, bad input is refused.
+"""
 
 import dataclasses
 import json
@@ -35,7 +37,9 @@ def study(tmp_path_factory):
 
 
 def numbers(folder, method):
-    return json.loads(next(iter(sorted((folder / "results").glob(f"{method}-b*.json")))).read_text())
+    return json.loads(
+        next(iter(sorted((folder / "results").glob(f"{method}-b*.json")))).read_text()
+    )
 
 
 def test_it_learns_and_uses_its_codes(study):
@@ -43,17 +47,31 @@ def test_it_learns_and_uses_its_codes(study):
     for method in ("vq", "gm-vq"):
         found = numbers(study, method)
         assert np.mean(found["mse"]) < 0.7 * plain and np.mean(found["perplexity"]) > 3
-        assert found["curves"]["mse"][0][-1] < found["curves"]["mse"][0][0] and len(found["curves"]["mse"][0]) == 4
+        assert (
+            found["curves"]["mse"][0][-1] < found["curves"]["mse"][0][0]
+            and len(found["curves"]["mse"][0]) == 4
+        )
     assert all(entropy == 0 for entropy in numbers(study, "vq")["entropy_row"])
-    for value, perplexity in zip(numbers(study, "vq")["information"], numbers(study, "vq")["perplexity"], strict=True):
-        assert value == pytest.approx(np.log(perplexity), rel=1e-4)  # a code that is sure tells all its entropy
+    for value, perplexity in zip(
+        numbers(study, "vq")["information"], numbers(study, "vq")["perplexity"], strict=True
+    ):
+        assert value == pytest.approx(
+            np.log(perplexity), rel=1e-4
+        )  # a code that is sure tells all its entropy
 
 
 def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, monkeypatch):
     text = (study / "report" / "index.md").read_text()
     figures = ("G1_methods", "G2_sweeps", "G3_curves", "G4_pictures", "G5_bounds", "G6_bias")
-    assert {f.name for f in (study / "report").iterdir()} == {"index.md", *(f"{name}.png" for name in figures)}
-    assert "Differences to gm-vq" in text and "random networks" in text and "lies above log p(x)" in text
+    assert {f.name for f in (study / "report").iterdir()} == {
+        "index.md",
+        *(f"{name}.png" for name in figures),
+    }
+    assert (
+        "Differences to gm-vq" in text
+        and "random networks" in text
+        and "lies above log p(x)" in text
+    )
     monkeypatch.setattr("quant.studies.gmvq.run.run_cell", None)
     run(SHORT, study)
 
@@ -71,7 +89,10 @@ def test_the_aggregated_bound_exceeds_the_evidence_and_the_true_one_does_not():
     found = bounds_over_spread()
     assert found.evidence == pytest.approx(-0.924, abs=1e-3)
     assert found.albo.max() == pytest.approx(0.465, abs=2e-3)  # the limit of a vanishing spread
-    assert found.elbo.max() == pytest.approx(found.evidence, abs=1e-5) and (found.elbo <= found.evidence + 1e-5).all()
+    assert (
+        found.elbo.max() == pytest.approx(found.evidence, abs=1e-5)
+        and (found.elbo <= found.evidence + 1e-5).all()
+    )
     wide = found.spread * 2 * np.pi * np.e >= 1
     assert (found.albo[wide] <= found.evidence).all()
 
@@ -82,7 +103,9 @@ def test_the_entropy_of_a_mixture_of_one_is_that_of_a_normal():
     spread = gmvq.deviations(codes, squared_distances(rows, codes["codes"]), config)[:, 0]
     drawn = mixture_entropy(jax.random.key(1), codes, rows, jnp.zeros((500, 1)), config)
     exact = 1.5 * jnp.log(2 * jnp.pi * jnp.e * spread**2)
-    assert abs((drawn - exact).mean()) < 4 * np.sqrt(1.5 / (16 * 500))  # the variance of -log N(z) is L / 2
+    assert abs((drawn - exact).mean()) < 4 * np.sqrt(
+        1.5 / (16 * 500)
+    )  # the variance of -log N(z) is L / 2
 
 
 @pytest.mark.parametrize("method", ["vq", "gm-vq", "gumbel-vq", "sq-vae"])
@@ -101,7 +124,9 @@ def test_measures_do_not_depend_on_chunks(method, monkeypatch):
     assert float(whole["mse"]) == pytest.approx(float(((back - x) ** 2).mean()), rel=1e-5)
     counts = np.bincount(np.asarray(out.indices).reshape(-1), minlength=6)
     share = counts[counts > 0] / counts.sum()
-    assert float(whole["perplexity"]) == pytest.approx(np.exp(-(share * np.log(share)).sum()), rel=1e-5)
+    assert float(whole["perplexity"]) == pytest.approx(
+        np.exp(-(share * np.log(share)).sum()), rel=1e-5
+    )
 
 
 def test_sets_too_large_for_the_device_give_the_same_batches():
@@ -114,15 +139,21 @@ def test_sets_too_large_for_the_device_give_the_same_batches():
 
 def test_the_temperature_falls_to_its_end_and_stays():
     learn = Learning(steps=100, temperature=2.0, cold=0.5, cooling=0.5)
-    assert [float(temperature(jnp.int32(n), learn)) for n in (0, 25, 50, 99)] == pytest.approx([2.0, 1.0, 0.5, 0.5])
+    assert [float(temperature(jnp.int32(n), learn)) for n in (0, 25, 50, 99)] == pytest.approx(
+        [2.0, 1.0, 0.5, 0.5]
+    )
 
 
 def test_one_update_is_that_of_optax_on_the_loss():
-    """Adam with its first update: every parameter moves by the rate against the sign of its gradient, weight decay aside."""
+    """Adam with its first update: every parameter moves by the rate against the sign of its
+    gradient, weight decay aside.
+    """
     learn = dataclasses.replace(LEARN, warmup=0.0, weight_decay=0.0)
     quantizer = METHODS["gm-vq"].make(Cell("gm-vq", 1e-3, 1e-2, 32), 6, 4, 1)
     keys = jax.random.split(jax.random.key(0), 1)
-    learners, history = train(keys, X, MODULE, quantizer, 32, dataclasses.replace(learn, steps=1, every=1), "test")
+    learners, history = train(
+        keys, X, MODULE, quantizer, 32, dataclasses.replace(learn, steps=1, every=1), "test"
+    )
     few = jnp.asarray(X[np.random.default_rng(0).permutation(90)] / 255, jnp.float32)
     began = start(jax.random.fold_in(keys[0], 0), few, MODULE, quantizer, learn)
     moved = jnp.abs(learners.codes["codes"][0] - began.codes["codes"])
@@ -138,9 +169,13 @@ def test_every_method_trains_with_finite_numbers():
     quick = dataclasses.replace(LEARN, steps=4, every=2)
     for method in ("gm-vq-literal", "gm-vq-learned-spread", "vq-restart", "sq-vae"):
         quantizer = METHODS[method].make(Cell(method, 1e-3, 1e-2, 16), 6, 4, 1)
-        learners, history = train(jax.random.split(jax.random.key(0), 2), X, MODULE, quantizer, 16, quick, method)
+        learners, history = train(
+            jax.random.split(jax.random.key(0), 2), X, MODULE, quantizer, 16, quick, method
+        )
         assert isinstance(learners, Learner) and history.curves["mse"].shape == (2, 2)
-        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((learners.params, learners.codes)))
+        assert all(
+            np.isfinite(leaf).all() for leaf in jax.tree.leaves((learners.params, learners.codes))
+        )
 
 
 def test_bias_as_measured_grows_with_entropy_where_draws_are_noisy():
@@ -168,7 +203,9 @@ def test_gumbel_vq_is_a_linear_classifier_with_a_codebook():
 def test_presets_have_the_sizes_they_name():
     for name, make in PRESETS.items():
         config = make()
-        shape = {"digits": (8, 8, 1), "patches": (8, 8, 3)}.get(config.data, (config.size, config.size, 3))
+        shape = {"digits": (8, 8, 1), "patches": (8, 8, 3)}.get(
+            config.data, (config.size, config.size, 3)
+        )
         module = autoencoder_for(shape, config.latent, config.width, config.levels)
         assert module.tokens == {"cifar10": 64, "celeba128": 256, "generated": 64}.get(name, 1)
         assert len({cell.name for cell in config.cells()}) == len(config.cells())
@@ -191,6 +228,9 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence, tmp_path, c
 
 
 def test_images_that_cannot_be_halved_are_refused(tmp_path, capsys):
-    np.savez(tmp_path / "odd.npz", x=from_arrays(np.zeros((10, 18, 18, 3), np.uint8), keep_bytes=True).train.x)
+    np.savez(
+        tmp_path / "odd.npz",
+        x=from_arrays(np.zeros((10, 18, 18, 3), np.uint8), keep_bytes=True).train.x,
+    )
     assert main(["--data", str(tmp_path / "odd.npz"), "--run-dir", str(tmp_path / "run")]) == 2
     assert "cannot be halved 2 times" in capsys.readouterr().err

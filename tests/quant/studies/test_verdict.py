@@ -13,7 +13,9 @@ def test_an_interval_by_hand():
     """Numbers 1, 2, 3: mean 2, standard error 1 / sqrt 3, t(0.975, 2) = 4.3027."""
     found = interval(np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose(
-        [found.mean, found.high - 2, 2 - found.low], [2, 4.302653 / np.sqrt(3), 4.302653 / np.sqrt(3)], rtol=1e-6
+        [found.mean, found.high - 2, 2 - found.low],
+        [2, 4.302653 / np.sqrt(3), 4.302653 / np.sqrt(3)],
+        rtol=1e-6,
     )
 
 
@@ -39,11 +41,16 @@ def grid(best, depth=1.0, noise=0.01, seeds=5):
 
 
 @pytest.mark.parametrize(
-    "best, answer, words", [((0, 2), "off the diagonal", "tau_f < tau_b"), ((2, 0), "off the diagonal", "tau_f > tau_b")]
+    "best, answer, words",
+    [((0, 2), "off the diagonal", "tau_f < tau_b"), ((2, 0), "off the diagonal", "tau_f > tau_b")],
 )
 def test_a_better_unequal_pair_is_found(best, answer, words):
     found = diagonal_verdict(grid(best), TAUS)
-    assert found.answer == answer and found.unequal == (TAUS[best[0]], TAUS[best[1]]) and words in found.sentence()
+    assert (
+        found.answer == answer
+        and found.unequal == (TAUS[best[0]], TAUS[best[1]])
+        and words in found.sentence()
+    )
     assert 0.9 < found.gain.low < 1 < found.gain.high < 1.1
 
 
@@ -53,7 +60,10 @@ def test_a_better_equal_pair_is_found():
 
 
 def test_noise_decides_nothing():
-    answers = [diagonal_verdict(np.random.default_rng(i).normal(size=(5, 3, 3)), TAUS).answer for i in range(200)]
+    answers = [
+        diagonal_verdict(np.random.default_rng(i).normal(size=(5, 3, 3)), TAUS).answer
+        for i in range(200)
+    ]
     assert answers.count("undecided") > 170
 
 

@@ -1,4 +1,6 @@
-"""train, measure, prune and predict, from one file to the next as a user would; and what they refuse."""
+"""train, measure, prune and predict, from one file to the next as a user would; and what they
+refuse.
+"""
 
 import json
 
@@ -43,7 +45,9 @@ def test_a_trained_network_is_measured(folder, capsys):
     assert main(["measure", "--network", str(folder / "net.npz"), "--target", "tanh_tree:1"]) == 0
     text = capsys.readouterr().out
     found = json.loads(text[: text.index("}") + 1])
-    assert found["fits"] and found["fit"] > 0.95 and found["gap"] is None and 0 < found["score"] <= 1
+    assert (
+        found["fits"] and found["fit"] > 0.95 and found["gap"] is None and 0 < found["score"] <= 1
+    )
     assert "fits (R^2" in text
 
 
@@ -89,7 +93,9 @@ def test_pruning_by_data_keeps_the_zeros_in_the_file(folder, tmp_path):
         assert zeros is None or (kernel == 0).sum() == zeros
 
 
-def test_depths_are_predicted_of_targets_functions_and_networks(folder, capsys, tmp_path, monkeypatch):
+def test_depths_are_predicted_of_targets_functions_and_networks(
+    folder, capsys, tmp_path, monkeypatch
+):
     assert main(["predict", "--target", "tanh_tree:2"]) == 0
     assert "depth 2\noutput 0: ((0 1) (2 3))" in capsys.readouterr().out
     (tmp_path / "mine_for_depth.py").write_text(
@@ -129,7 +135,9 @@ def test_a_file_is_the_network(tmp_path):
     h = np.asarray(x)
     for i, layer in enumerate(back.layers):
         h = (h if i == 0 else np.tanh(h)) @ layer.kernel + layer.bias
-    assert np.asarray(outputs(params, x, back.depth)) == pytest.approx(h, abs=1e-5) and masks["wh"].shape == (1, 3, 3)
+    assert np.asarray(outputs(params, x, back.depth)) == pytest.approx(h, abs=1e-5) and masks[
+        "wh"
+    ].shape == (1, 3, 3)
     assert jnp.array_equal(params["wh"][0][:, 1:], jnp.zeros((3, 2)))
 
 
@@ -139,14 +147,21 @@ def damaged(folder, **arrays):
 
 
 def test_dead_networks_are_unfit_also_without_any_unit(tmp_path, capsys):
-    """Never called compositional: neither with weights of which none leads on, nor after those have been removed."""
+    """Never called compositional: neither with weights of which none leads on, nor after those have
+    been removed.
+    """
     alone = np.ones((2, 1), np.float32), np.zeros((1, 1), np.float32)
     gone = np.zeros((2, 0), np.float32), np.zeros((0, 1), np.float32)
     for kernels in (alone, gone):
         path = damaged(tmp_path, kernel_0=kernels[0], kernel_1=kernels[1])
-        assert main(["measure", "--network", path, "--target", "tanh_tree:1", "--examples", "64"]) == 0
+        assert (
+            main(["measure", "--network", path, "--target", "tanh_tree:1", "--examples", "64"]) == 0
+        )
         text = capsys.readouterr().out
-        assert "unfit (no unit lies on a path" in text and json.loads(text[: text.index("}") + 1])["score"] == 0
+        assert (
+            "unfit (no unit lies on a path" in text
+            and json.loads(text[: text.index("}") + 1])["score"] == 0
+        )
 
 
 ONE, TWO = np.ones((2, 3), np.float32), np.ones((3, 1), np.float32)
@@ -165,7 +180,9 @@ ONE, TWO = np.ones((2, 3), np.float32), np.ones((3, 1), np.float32)
     ],
 )
 def test_files_that_are_no_network_are_refused(arrays, sentence, tmp_path, capsys):
-    assert main(["measure", "--network", damaged(tmp_path, **arrays), "--target", "tanh_tree:1"]) == 2
+    assert (
+        main(["measure", "--network", damaged(tmp_path, **arrays), "--target", "tanh_tree:1"]) == 2
+    )
     assert sentence in capsys.readouterr().err
 
 
@@ -177,15 +194,47 @@ def test_files_that_are_no_network_are_refused(arrays, sentence, tmp_path, capsy
         (["predict", "--function", "math:sqrt"], "needs --inputs"),
         (["predict", "--target", "cmsp:40"], "takes 1 to 24"),
         (["measure", "--network", "/no/such.npz", "--target", "tanh_tree:1"], "cannot be read"),
-        (["measure", "--network", "NET", "--target", "tanh_tree:2"], "name the target that it was trained on"),
+        (
+            ["measure", "--network", "NET", "--target", "tanh_tree:2"],
+            "name the target that it was trained on",
+        ),
         (["prune", "--out", "o", "--network", "NET"], "needs probe inputs"),
         (["prune", "--out", "o"], "name one of --network and --model"),
-        (["prune", "--out", "o", "--network", "NET", "--target", "tanh_tree:1", "--density", "2"], "at most 1"),
-        (["prune", "--out", "o", "--network", "NET", "--target", "tanh_tree:1", "--density", "0.01"], "would empty"),
+        (
+            [
+                "prune",
+                "--out",
+                "o",
+                "--network",
+                "NET",
+                "--target",
+                "tanh_tree:1",
+                "--density",
+                "2",
+            ],
+            "at most 1",
+        ),
+        (
+            [
+                "prune",
+                "--out",
+                "o",
+                "--network",
+                "NET",
+                "--target",
+                "tanh_tree:1",
+                "--density",
+                "0.01",
+            ],
+            "would empty",
+        ),
         (["train", "--target", "tanh_tree:1", "--out", "o", "--depth", "0"], "at least 1"),
         (["predict", "--function", "math:pi", "--inputs", "1"], "has no function 'pi'"),
         (["predict", "--target", "tanh_tree:1", "--tolerance", "0"], "tolerance is 0.0"),
-        (["prune", "--out", "o", "--network", "NET", "--data", "ALIKE"], "constant on these inputs"),
+        (
+            ["prune", "--out", "o", "--network", "NET", "--data", "ALIKE"],
+            "constant on these inputs",
+        ),
         (["prune", "--out", "o", "--network", "NET", "--data", "WORDS"], "must be real numbers"),
         (["measure", "--network", "ALIKE", "--target", "tanh_tree:1"], "holds a single array"),
     ],

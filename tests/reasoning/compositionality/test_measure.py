@@ -1,4 +1,6 @@
-"""Measures: perfect for planted networks, blind to what does not matter, and never fooled by networks that do not fit."""
+"""Measures: perfect for planted networks, blind to what does not matter, and never fooled by
+networks that do not fit.
+"""
 
 import itertools
 
@@ -10,7 +12,15 @@ import pytest
 from reasoning.compositionality import activations, network
 from reasoning.compositionality.measure import finish, matched, sentence
 from reasoning.compositionality.planting import layerize
-from reasoning.compositionality.structure import Probe, entanglement, make_probe, purity, read_outs, redundancy, structure
+from reasoning.compositionality.structure import (
+    Probe,
+    entanglement,
+    make_probe,
+    purity,
+    read_outs,
+    redundancy,
+    structure,
+)
 from reasoning.compositionality.targets import target_by_name
 
 TARGET, DEPTH, WIDTH = target_by_name("tanh_tree:2"), 3, 8
@@ -28,7 +38,10 @@ def probe():
 def net():
     params = network.init(jax.random.key(3), SHAPE)
     random = np.random.default_rng(0)
-    masks = jax.tree.map(lambda a: jnp.asarray((random.random(a.shape) < 0.6).astype(np.float32)), network.full(SHAPE))
+    masks = jax.tree.map(
+        lambda a: jnp.asarray((random.random(a.shape) < 0.6).astype(np.float32)),
+        network.full(SHAPE),
+    )
     return params, masks
 
 
@@ -38,34 +51,55 @@ def vector(params, masks, probe, depth=DEPTH):
 
 def test_a_planted_network_is_perfect_also_among_random_units(probe):
     planted = layerize(TARGET, 2, WIDTH, 4, key=jax.random.key(1))
-    found = finish(jax.device_get(coded(planted.params, planted.masks, 2, probe, planted.codes)), 2, False)
+    found = finish(
+        jax.device_get(coded(planted.params, planted.masks, 2, probe, planted.codes)), 2, False
+    )
     assert found.fits and found.live == 3 and found.fan_in == 2
-    assert (found.alignment, found.support, found.purity, found.realised) == pytest.approx((1, 1, 1, 1), abs=1e-3)
-    assert found.fracture == pytest.approx(0, abs=1e-3) and found.score == pytest.approx(1, abs=3e-3)
+    assert (found.alignment, found.support, found.purity, found.realised) == pytest.approx(
+        (1, 1, 1, 1), abs=1e-3
+    )
+    assert found.fracture == pytest.approx(0, abs=1e-3) and found.score == pytest.approx(
+        1, abs=3e-3
+    )
     free = {
         name: jnp.where(planted.masks[name] > 0, planted.params[name], noise)
         for name, noise in network.init(jax.random.key(2), SHAPE).items()
         if name in network.WEIGHTS
     }
     used = {name: (planted.masks[name].sum(0) > 0) for name in ("win",)}
-    weights = planted.params | {"win": jnp.where(used["win"][None, :], planted.params["win"], free["win"])}
-    more = finish(jax.device_get(coded(weights, network.full(SHAPE), 2, probe, planted.codes)), 2, False)
-    assert (more.alignment, more.support) == pytest.approx((1, 1), abs=1e-3) and more.fracture == pytest.approx(0, abs=1e-3)
+    weights = planted.params | {
+        "win": jnp.where(used["win"][None, :], planted.params["win"], free["win"])
+    }
+    more = finish(
+        jax.device_get(coded(weights, network.full(SHAPE), 2, probe, planted.codes)), 2, False
+    )
+    assert (more.alignment, more.support) == pytest.approx(
+        (1, 1), abs=1e-3
+    ) and more.fracture == pytest.approx(0, abs=1e-3)
 
 
 def permuted(params, masks, seed=1):
     random = np.random.default_rng(seed)
     orders = [random.permutation(WIDTH) for _ in range(SHAPE.layers)]
-    move = lambda t: {
-        "win": t["win"][:, orders[0]],
-        "wh": jnp.stack([t["wh"][i][orders[i]][:, orders[i + 1]] for i in range(SHAPE.layers - 1)]),
-        "wo": t["wo"][orders[DEPTH - 1]],
-    }
-    return params | move(params) | {"b": jnp.stack([params["b"][i][orders[i]] for i in range(SHAPE.layers)])}, move(masks)
+
+    def move(t):
+        return {
+            "win": t["win"][:, orders[0]],
+            "wh": jnp.stack(
+                [t["wh"][i][orders[i]][:, orders[i + 1]] for i in range(SHAPE.layers - 1)]
+            ),
+            "wo": t["wo"][orders[DEPTH - 1]],
+        }
+
+    return params | move(params) | {
+        "b": jnp.stack([params["b"][i][orders[i]] for i in range(SHAPE.layers)])
+    }, move(masks)
 
 
 def flipped(params, masks):
-    sign = jnp.asarray(np.random.default_rng(2).choice([-1.0, 1.0], (SHAPE.layers, WIDTH)), jnp.float32)
+    sign = jnp.asarray(
+        np.random.default_rng(2).choice([-1.0, 1.0], (SHAPE.layers, WIDTH)), jnp.float32
+    )
     new = params | {
         "win": params["win"] * sign[0][None],
         "b": params["b"] * sign,
@@ -84,7 +118,9 @@ def test_orders_and_signs_of_units_change_no_measure(change, net, probe):
 def test_scaling_the_inputs_changes_no_measure(net, probe):
     params, masks = net
     c = jnp.array([0.2, 3.0, 1.0, 5.0])
-    scaled = probe._replace(x=probe.x * c[None], corner_x=probe.corner_x * c[None], input_var=probe.input_var * c**2)
+    scaled = probe._replace(
+        x=probe.x * c[None], corner_x=probe.corner_x * c[None], input_var=probe.input_var * c**2
+    )
     moved = vector(params | {"win": params["win"] / c[:, None]}, masks, scaled)
     assert moved._asdict() == pytest.approx(vector(*net, probe)._asdict(), abs=2e-3, nan_ok=True)
 
@@ -93,8 +129,17 @@ def test_dead_networks_are_unfit_and_score_nothing(net, probe):
     params, masks = net
     for dead in (jax.tree.map(jnp.zeros_like, masks), masks | {"wo": jnp.zeros_like(masks["wo"])}):
         found = finish(jax.device_get(run(params, dead, DEPTH, probe)), DEPTH, False)
-        assert not found.fits and found.score == 0 and found.live == 0 and "unfit (no unit" in sentence(found)
-    broken = finish(jax.device_get(run(params | {"bo": jnp.array([jnp.nan])}, masks, DEPTH, probe)), DEPTH, False)
+        assert (
+            not found.fits
+            and found.score == 0
+            and found.live == 0
+            and "unfit (no unit" in sentence(found)
+        )
+    broken = finish(
+        jax.device_get(run(params | {"bo": jnp.array([jnp.nan])}, masks, DEPTH, probe)),
+        DEPTH,
+        False,
+    )
     assert not broken.fits and broken.score == 0
 
 
@@ -102,7 +147,10 @@ def test_matching_is_that_of_all_assignments():
     r = np.random.default_rng(0).random((2, 4, 3))
     wanted = np.zeros(3)
     for layer in r:
-        best = max(itertools.permutations(range(4), 3), key=lambda units: sum(layer[u, v] for v, u in enumerate(units)))
+        best = max(
+            itertools.permutations(range(4), 3),
+            key=lambda units: sum(layer[u, v] for v, u in enumerate(units)),
+        )
         wanted = np.maximum(wanted, [layer[u, v] for v, u in enumerate(best)])
     assert matched(r) == pytest.approx(wanted)
 
@@ -125,12 +173,16 @@ def test_read_outs_are_least_squares():
 
 
 def test_information_that_is_split_is_fracture():
-    """A part as the sum of two independent units: the read-out is perfect, the best unit has half of it."""
+    """A part as the sum of two independent units: the read-out is perfect, the best unit has half
+    of it.
+    """
     random = np.random.default_rng(2)
     h = random.normal(0, 1, (1, 4000, 2)).astype(np.float32)
     part = h[0].sum(1, keepdims=True)
     best = max(np.corrcoef(h[0, :, i], part[:, 0])[0, 1] ** 2 for i in range(2))
-    assert float(read_outs(jnp.asarray(h), jnp.asarray(part))[0]) - best == pytest.approx(0.5, abs=0.03)
+    assert float(read_outs(jnp.asarray(h), jnp.asarray(part))[0]) - best == pytest.approx(
+        0.5, abs=0.03
+    )
 
 
 def test_redundancy_and_entanglement_by_hand():
@@ -152,10 +204,16 @@ def test_purity_of_a_hand_made_mask():
     supports = jnp.array([[1.0, 1, 0], [1, 1, 1]])
     assert [float(v) for v in purity(masks, 2, network.live_units(masks, 2), supports)] == [1, 1]
     mixed = masks | {"win": masks["win"].at[1, 1].set(1.0)}  # the second unit sees {1,2}
-    assert [float(v) for v in purity(mixed, 2, network.live_units(mixed, 2), supports)] == pytest.approx([2 / 3, 1])
+    assert [
+        float(v) for v in purity(mixed, 2, network.live_units(mixed, 2), supports)
+    ] == pytest.approx([2 / 3, 1])
 
 
 def test_a_probe_knows_the_target(probe):
-    assert isinstance(probe, Probe) and probe.parts.shape == (256, 3) and probe.levels.tolist() == [1, 1, 2]
+    assert (
+        isinstance(probe, Probe)
+        and probe.parts.shape == (256, 3)
+        and probe.levels.tolist() == [1, 1, 2]
+    )
     assert np.asarray(probe.part_slopes).sum(1) == pytest.approx(1, abs=1e-5)
     assert np.asarray(probe.part_slopes[0, 2:]) == pytest.approx(0)

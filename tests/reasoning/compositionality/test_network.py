@@ -20,7 +20,10 @@ def params():
 @pytest.fixture(scope="module")
 def masks():
     random = np.random.default_rng(2)
-    return jax.tree.map(lambda a: jnp.asarray((random.random(a.shape) < 0.45).astype(np.float32)), network.full(SHAPE))
+    return jax.tree.map(
+        lambda a: jnp.asarray((random.random(a.shape) < 0.45).astype(np.float32)),
+        network.full(SHAPE),
+    )
 
 
 def slow(params, x, depth):
@@ -43,14 +46,24 @@ def test_every_depth_is_that_of_a_loop_in_one_program(params):
 
 def test_unused_layers_get_no_gradient(params):
     slope = jax.grad(lambda p: network.outputs(p, jnp.ones((2, 3)), 2).sum())(params)
-    assert (slope["wh"][0] != 0).any() and (slope["wh"][1:] == 0).all() and (slope["b"][2:] == 0).all()
+    assert (
+        (slope["wh"][0] != 0).any() and (slope["wh"][1:] == 0).all() and (slope["b"][2:] == 0).all()
+    )
 
 
 def paths(masks, depth):
-    """Units on a path from an input to an output, and live weights into them, by trying all paths."""
-    layers = [np.asarray(masks["win"]), *np.asarray(masks["wh"])[: depth - 1], np.asarray(masks["wo"])]
+    """Units on a path from an input to an output, and live weights into them, by trying
+    all paths.
+    """
+    layers = [
+        np.asarray(masks["win"]),
+        *np.asarray(masks["wh"])[: depth - 1],
+        np.asarray(masks["wo"]),
+    ]
     on = [set() for _ in range(depth)]
-    for path in itertools.product(*(range(layer.shape[0]) for layer in layers), range(layers[-1].shape[1])):
+    for path in itertools.product(
+        *(range(layer.shape[0]) for layer in layers), range(layers[-1].shape[1])
+    ):
         if all(layer[a, b] > 0 for layer, a, b in zip(layers, path[:-1], path[1:], strict=True)):
             for level, unit in enumerate(path[1:-1]):
                 on[level].add(unit)
@@ -63,7 +76,11 @@ def test_live_units_and_their_fan_in_are_those_on_paths(masks, depth):
     live = np.asarray(network.live_units(masks, depth))
     assert [set(np.flatnonzero(row)) for row in live[:depth]] == on and not live[depth:].any()
     below = [set(range(3)), *on]
-    into = [sum(layers[level][i, j] > 0 for i in below[level]) for level in range(depth) for j in on[level]]
+    into = [
+        sum(layers[level][i, j] > 0 for i in below[level])
+        for level in range(depth)
+        for j in on[level]
+    ]
     assert float(network.effective_fan_in(masks, depth)) == pytest.approx(np.mean(into))
 
 
@@ -75,5 +92,7 @@ def test_units_have_their_own_functions():
 
 
 def test_functions_that_are_not_taken_have_no_gradient():
-    slope = jax.grad(lambda z: activations.by_code(z, jnp.array([activations.code("tanh")]))[0])(jnp.array([1e20]))
+    slope = jax.grad(lambda z: activations.by_code(z, jnp.array([activations.code("tanh")]))[0])(
+        jnp.array([1e20])
+    )
     assert np.isfinite(np.asarray(slope)).all()

@@ -12,7 +12,9 @@ from reasoning.compositionality.targets import target_by_name
 
 
 def expected_by_enumeration(width, density):
-    """tanh_tree:1 in one layer of `width` units and an output: all masks of 2 * width + width weights, weighted with their probability."""
+    """tanh_tree:1 in one layer of `width` units and an output: all masks of 2 * width + width
+    weights, weighted with their probability.
+    """
     total, weights = 0.0, 3 * width
     for bits in itertools.product((0, 1), repeat=weights):
         win, wo = np.array(bits[: 2 * width]).reshape(2, width), bits[2 * width :]
@@ -26,17 +28,24 @@ def test_the_expected_count_is_that_of_all_masks(width):
     where = theory.placement(target_by_name("tanh_tree:1"), 1, width)
     assert (where.edges, where.absent) == (3, width - 1)
     for density in (0.2, 0.6):
-        assert math.exp(theory.log_expected_count(where, density)) == pytest.approx(expected_by_enumeration(width, density))
+        assert math.exp(theory.log_expected_count(where, density)) == pytest.approx(
+            expected_by_enumeration(width, density)
+        )
 
 
 def test_simulated_masks_have_the_expected_count():
     target = target_by_name("tanh_tree:2")
     where = theory.placement(target, 2, 3)
     mean, error = theory.simulated_count(target, 2, 3, 0.6, 40_000)
-    assert abs(mean - math.exp(theory.log_expected_count(where, 0.6))) < 4 * error and 0 < error < 0.2 * mean
+    assert (
+        abs(mean - math.exp(theory.log_expected_count(where, 0.6))) < 4 * error
+        and 0 < error < 0.2 * mean
+    )
 
 
-@pytest.mark.parametrize(("name", "layers", "width"), [("tanh_tree:2", 2, 4), ("tanh_tree:3", 4, 12), ("chain:3", 4, 8)])
+@pytest.mark.parametrize(
+    ("name", "layers", "width"), [("tanh_tree:2", 2, 4), ("tanh_tree:3", 4, 12), ("chain:3", 4, 8)]
+)
 def test_the_best_density_is_that_of_a_grid(name, layers, width):
     where = theory.placement(target_by_name(name), layers, width)
     densities = np.linspace(0.001, 0.999, 999)
@@ -60,7 +69,9 @@ def test_a_relay_costs_about_what_the_closed_form_says():
     """One relayed value in a wide layer, at density k / W: log W + log(k / W) - k."""
     width, arity = 4000, 2
     added = math.log(width) + math.log(arity / width) + (width - 1) * math.log1p(-arity / width)
-    assert theory.relay_cost(arity) == pytest.approx(added, abs=0.01) and theory.relay_cost(2) == pytest.approx(-1.307, abs=1e-3)
+    assert theory.relay_cost(arity) == pytest.approx(added, abs=0.01) and theory.relay_cost(
+        2
+    ) == pytest.approx(-1.307, abs=1e-3)
 
 
 def test_interference_stays_below_its_bound_in_a_thousand_draws():
@@ -85,7 +96,11 @@ def test_interference_stays_below_its_bound_in_a_thousand_draws():
 def test_equal_weights_and_uncorrelated_inputs_reach_the_bound():
     wanted = np.arange(5) < 2
     share = theory.interference(np.ones(5), np.eye(5), wanted)
-    assert share / (1 - share) == pytest.approx(theory.interference_bound(2, 3, 1.0, 0.0)) == pytest.approx(1.5)
+    assert (
+        share / (1 - share)
+        == pytest.approx(theory.interference_bound(2, 3, 1.0, 0.0))
+        == pytest.approx(1.5)
+    )
     assert theory.most_fan_in(2, 1.5) == 5
 
 

@@ -1,4 +1,6 @@
-"""Adapters on hand-made files in the published layouts, evaluation with resume, and files that do not fit."""
+"""Adapters on hand-made files in the published layouts, evaluation with resume, and files that do
+not fit.
+"""
 
 import csv
 import json
@@ -17,7 +19,13 @@ RECORDS = {
     "aime": ({"id": 60, "problem": "Find it.", "answer": "033"}, "33"),
     "amc": ({"question": "Find it.", "answer": 27.0}, "27"),
     "math500": (
-        {"problem": "p", "answer": "\\frac{1}{2}", "level": 3, "subject": "Algebra", "unique_id": "a/1.json"},
+        {
+            "problem": "p",
+            "answer": "\\frac{1}{2}",
+            "level": 3,
+            "subject": "Algebra",
+            "unique_id": "a/1.json",
+        },
         "\\frac{1}{2}",
     ),
     "gsm8k": ({"question": "q", "answer": "48/2 = 24\n#### 1,072"}, "1072"),
@@ -42,7 +50,9 @@ def test_records_become_problems_with_their_answers(tmp_path, name, suffix):
 def test_tables_of_comma_separated_values(tmp_path):
     path = tmp_path / "mmlu.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["question", "A", "B", "C", "D", "answer"], ["q, or r", "1", "2", "3", "4", "C"]])
+        csv.writer(file).writerows(
+            [["question", "A", "B", "C", "D", "answer"], ["q, or r", "1", "2", "3", "4", "C"]]
+        )
     (task,) = load("mmlu", path)
     assert task.answer == "C" and "D. 4" in task.question
 
@@ -81,7 +91,12 @@ def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, told)
 
 
 @pytest.mark.parametrize(
-    "name, told", [("none.jsonl", "is not there"), ("file.txt", "unknown kind"), ("none.parquet", "is not there")]
+    "name, told",
+    [
+        ("none.jsonl", "is not there"),
+        ("file.txt", "unknown kind"),
+        ("none.parquet", "is not there"),
+    ],
 )
 def test_files_that_are_not_there(tmp_path, name, told):
     with pytest.raises(Refusal, match=told):
@@ -90,7 +105,9 @@ def test_files_that_are_not_there(tmp_path, name, told):
 
 def tasks_of(tmp_path, count=4):
     path = tmp_path / "aime.jsonl"
-    path.write_text("".join(json.dumps({"problem": f"p{n}", "answer": n}) + "\n" for n in range(count)))
+    path.write_text(
+        "".join(json.dumps({"problem": f"p{n}", "answer": n}) + "\n" for n in range(count))
+    )
     return load("aime", path)
 
 
@@ -103,13 +120,20 @@ def script(ask, number):
 
 def test_evaluation_counts_and_resumes(tmp_path):
     tasks, backend = tasks_of(tmp_path), Scripted(script)
-    found = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2, batch=3)
+    found = evaluate(
+        tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2, batch=3
+    )
     assert found["problems"] == 4 and found["one_problem"] == 0.25
-    assert found["pass@1"]["mean"] == pytest.approx(0.5)  # greedy asks have seed 0: p1 is right each time
+    assert found["pass@1"]["mean"] == pytest.approx(
+        0.5
+    )  # greedy asks have seed 0: p1 is right each time
     assert found["pass@2"]["mean"] == 0.5 and found["maj@2"]["mean"] == 0.5
     assert found["generated"] == 3.0 and found["generated_by_phase"] == {"chain": 3.0}
     before = len(backend.asked)
-    assert evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2) == found
+    assert (
+        evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2)
+        == found
+    )
     assert before == 8 == len(backend.asked)
     more = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=3)
     assert len(backend.asked) == 12 and more["samples"] == 3
@@ -123,15 +147,25 @@ def test_evaluation_counts_and_resumes(tmp_path):
 def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
     path = tmp_path / "mmlu.csv"
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([["q1", "1", "1", "3", "A", "D"], ["q2", "w", "x", "y", "z", "B"]])
+        csv.writer(file).writerows(
+            [["q1", "1", "1", "3", "A", "D"], ["q2", "w", "x", "y", "z", "B"]]
+        )
     first, second = load("mmlu", path)
-    assert first.answer == "D" and first.question.startswith("q1\nA. 1\nB. 1\nC. 3\nD. A") and second.answer == "B"
+    assert (
+        first.answer == "D"
+        and first.question.startswith("q1\nA. 1\nB. 1\nC. 3\nD. A")
+        and second.answer == "B"
+    )
 
 
 def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
     tasks, backend, out = tasks_of(tmp_path, 1), Scripted(script), tmp_path / "run.json"
     evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="one")
-    for changed, told in (({"budget": 20_000}, "budget"), ({"chains": "plain"}, "chains"), ({"judge": "likelihood"}, "judge")):
+    for changed, told in (
+        ({"budget": 20_000}, "budget"),
+        ({"chains": "plain"}, "chains"),
+        ({"judge": "likelihood"}, "judge"),
+    ):
         with pytest.raises(Refusal, match=f"line 1, was found with another {told}"):
             evaluate(tasks, "sc", backend, Settings(k=2, **changed), exact, out, source="one")
     with pytest.raises(Refusal, match="another source"):
@@ -148,5 +182,16 @@ def test_votes_are_counted_over_the_first_samples(tmp_path):
         turn[0] += 1
         return f"so \\boxed{{{0 if turn[0] % 4 != 2 else 9}}}"  # right, wrong, right, right
 
-    found = evaluate(tasks_of(tmp_path, 1), "greedy", Scripted(alternating), Settings(), exact, tmp_path / "r.json", 4, batch=1)
-    assert [found[f"maj@{k}"]["mean"] for k in (1, 2, 4)] == [1.0, 1.0, 1.0] and found["pass@1"]["mean"] == 0.75
+    found = evaluate(
+        tasks_of(tmp_path, 1),
+        "greedy",
+        Scripted(alternating),
+        Settings(),
+        exact,
+        tmp_path / "r.json",
+        4,
+        batch=1,
+    )
+    assert [found[f"maj@{k}"]["mean"] for k in (1, 2, 4)] == [1.0, 1.0, 1.0] and found["pass@1"][
+        "mean"
+    ] == 0.75

@@ -1,4 +1,6 @@
-"""The generator on scripted models: one that follows plans, one that ignores them, one that gives answers away."""
+"""The generator on scripted models: one that follows plans, one that ignores them, one that gives
+answers away.
+"""
 
 import json
 
@@ -7,7 +9,14 @@ import pytest
 from jaxrl.train.errors import Refusal
 from reasoning.e2c.answers import exact
 from reasoning.e2c.backends.scripted import Scripted
-from reasoning.e2c.datagen import DataConfig, Question, generate, questions_from, tells, training_texts
+from reasoning.e2c.datagen import (
+    DataConfig,
+    Question,
+    generate,
+    questions_from,
+    tells,
+    training_texts,
+)
 from reasoning.e2c.format import E2CFormat
 
 PLAN = "1. Add the two numbers\n2. Halve their sum"
@@ -18,7 +27,11 @@ QUESTIONS = [Question(f"What is half of 2 + 24? ({n})", "13") for n in range(3)]
 
 def model(execution=FOLLOWS, plan=PLAN, solution=IGNORES):
     says = {"solution": solution, "distil": plan, "re_execution": execution}
-    return Scripted(lambda ask, number: says[ask.phase] if isinstance(says[ask.phase], str) else says[ask.phase](ask, number))
+    return Scripted(
+        lambda ask, number: (
+            says[ask.phase] if isinstance(says[ask.phase], str) else says[ask.phase](ask, number)
+        )
+    )
 
 
 def make(tmp_path, backend, questions=QUESTIONS, config=DataConfig(), name="rows.jsonl"):  # noqa: B008
@@ -29,13 +42,28 @@ def test_an_execution_that_follows_its_plan_is_kept(tmp_path):
     found = make(tmp_path, model())
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert (found["rows"], found["yield"], found["adherence"]) == (3, 1.0, 1.0)
-    assert rows[0]["execution"] == IGNORES and rows[0]["exploration"] == PLAN and rows[0]["re_execution"] == FOLLOWS
-    words = lambda text: len(text.split()) + 1
-    assert rows[0]["generated"] == {"solution": 4 * words(IGNORES), "distil": words(PLAN), "re_execution": words(FOLLOWS)}
+    assert (
+        rows[0]["execution"] == IGNORES
+        and rows[0]["exploration"] == PLAN
+        and rows[0]["re_execution"] == FOLLOWS
+    )
+
+    def words(text):
+        return len(text.split()) + 1
+
+    assert rows[0]["generated"] == {
+        "solution": 4 * words(IGNORES),
+        "distil": words(PLAN),
+        "re_execution": words(FOLLOWS),
+    }
     assert found["plan_share"] == pytest.approx(words(PLAN) / (words(PLAN) + words(FOLLOWS)))
     prompt, response = next(training_texts(rows))
     parsed = E2CFormat().parse(response)
-    assert (parsed.plan, parsed.execution) == (PLAN, FOLLOWS) and parsed.well_formed and prompt.prefill == "<EXPLORATION>"
+    assert (
+        (parsed.plan, parsed.execution) == (PLAN, FOLLOWS)
+        and parsed.well_formed
+        and prompt.prefill == "<EXPLORATION>"
+    )
 
 
 def test_an_execution_that_ignores_its_plan_is_rejected_but_kept_post_hoc(tmp_path):
@@ -54,7 +82,11 @@ def test_an_execution_that_ignores_its_plan_is_rejected_but_kept_post_hoc(tmp_pa
         (model(solution="\\boxed{12}"), "no right solution", None),
         (model(plan="1. Add\n2. Get 13"), "no acceptable plan", "the plan tells the answer"),
         (model(plan="1. Guess"), "no acceptable plan", "the plan has too few or too many steps"),
-        (model(FOLLOWS.replace("13", "14")), "no acceptable execution", "the execution's answer is wrong"),
+        (
+            model(FOLLOWS.replace("13", "14")),
+            "no acceptable execution",
+            "the execution's answer is wrong",
+        ),
     ],
 )
 def test_what_is_wrong_is_rejected_with_its_reason(tmp_path, backend, reason, inner):
@@ -64,9 +96,13 @@ def test_what_is_wrong_is_rejected_with_its_reason(tmp_path, backend, reason, in
 
 
 def test_a_retry_may_succeed(tmp_path):
-    turn = lambda ask, number: FOLLOWS if ask.sampling.temperature > 0 else IGNORES
+    def turn(ask, number):
+        return FOLLOWS if ask.sampling.temperature > 0 else IGNORES
+
     found = make(tmp_path, model(turn))
-    assert found["rows"] == 3 and found["attempts_rejected"] == {"the execution does not follow the plan": 3}
+    assert found["rows"] == 3 and found["attempts_rejected"] == {
+        "the execution does not follow the plan": 3
+    }
 
 
 def test_an_interrupted_generation_goes_on_and_equals_an_unbroken_one(tmp_path):
@@ -78,10 +114,14 @@ def test_an_interrupted_generation_goes_on_and_equals_an_unbroken_one(tmp_path):
 
     config = DataConfig(solutions=1)
     with pytest.raises(ConnectionError):
-        generate(QUESTIONS, Breaks(model().reply), config, tmp_path / "a.jsonl", batch=1, check=exact)
+        generate(
+            QUESTIONS, Breaks(model().reply), config, tmp_path / "a.jsonl", batch=1, check=exact
+        )
     kept = (tmp_path / "a.jsonl").read_text()
     assert 0 < kept.count("\n") < 3
-    (tmp_path / "a.jsonl").write_text(kept + '{"question": "half a li')  # a process that died while writing
+    (tmp_path / "a.jsonl").write_text(
+        kept + '{"question": "half a li'
+    )  # a process that died while writing
     generate(QUESTIONS, model(), config, tmp_path / "a.jsonl", batch=1, check=exact)
     generate(QUESTIONS, model(), config, tmp_path / "b.jsonl", batch=1, check=exact)
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
@@ -99,7 +139,13 @@ def test_a_reference_solution_is_taken_as_it_is(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "row", [{"question": "q"}, {"question": "q", "answer": " "}, {"answer": "1"}, {"question": "q", "answer": None}]
+    "row",
+    [
+        {"question": "q"},
+        {"question": "q", "answer": " "},
+        {"answer": "1"},
+        {"question": "q", "answer": None},
+    ],
 )
 def test_a_row_without_question_or_answer_is_named(row):
     with pytest.raises(Refusal, match="rows.json, row 2, has no"):
@@ -109,9 +155,14 @@ def test_a_row_without_question_or_answer_is_named(row):
 @pytest.mark.parametrize(
     "plan, answer, told",
     [
-        ("1. Add 13 and 4", "13", True), ("13. Add", "13", False), ("1. Multiply by 130", "13", False), ("1. Use 3 cases", "3", False),
-        ("1. So x = 3", "3", True), ("1. The answer is 3", "3", True), ("1. Solve\\frac{1}{2}", "\\frac{1}{2}", True),
+        ("1. Add 13 and 4", "13", True),
+        ("13. Add", "13", False),
+        ("1. Multiply by 130", "13", False),
+        ("1. Use 3 cases", "3", False),
+        ("1. So x = 3", "3", True),
+        ("1. The answer is 3", "3", True),
+        ("1. Solve\\frac{1}{2}", "\\frac{1}{2}", True),
     ],
-)  # fmt: skip
+)
 def test_plans_that_tell_the_answer(plan, answer, told):
     assert tells(plan, answer) is told

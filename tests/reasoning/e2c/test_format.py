@@ -5,7 +5,10 @@ import pytest
 from reasoning.e2c.format import E2CFormat, Prompt, titles, titles_official
 
 LAYOUT = E2CFormat()
-PLAN, STEPS = "1. Add the numbers.\n2. Halve the sum.", "1. Add the numbers.\n2 + 4 = 6\n2. Halve the sum.\n\\boxed{3}"
+PLAN, STEPS = (
+    "1. Add the numbers.\n2. Halve the sum.",
+    "1. Add the numbers.\n2 + 4 = 6\n2. Halve the sum.\n\\boxed{3}",
+)
 
 
 def test_what_is_written_is_read_back():
@@ -13,7 +16,9 @@ def test_what_is_written_is_read_back():
     found = LAYOUT.parse(text)
     assert (found.plan, found.execution) == (PLAN, STEPS) and found.well_formed
     assert LAYOUT.parse("<EXPLORATION>" + text) == found
-    assert LAYOUT.response(PLAN, LAYOUT.execution_opening + " x").count(LAYOUT.execution_opening) == 1
+    assert (
+        LAYOUT.response(PLAN, LAYOUT.execution_opening + " x").count(LAYOUT.execution_opening) == 1
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,9 +28,23 @@ def test_what_is_written_is_read_back():
         ("a</EXPLORATION><EXECUTION>b", "a", "b", True, False, False),  # cut off in the execution
         ("a, and then", "", "a, and then", False, False, False),  # cut off in the plan
         ("a<EXECUTION>b</EXECUTION>", "a", "b", True, True, False),  # the closing tag is missing
-        ("a\nNow I carry out the plan, one step after the other.\nb", "a", "b", True, False, False),  # no tag at all
+        (
+            "a\nNow I carry out the plan, one step after the other.\nb",
+            "a",
+            "b",
+            True,
+            False,
+            False,
+        ),  # no tag at all
         ("a</EXPLORATION><EXECUTION>b</EXECUTION>c</EXECUTION>", "a", "b", True, True, True),
-        ("a</EXPLORATION>x</EXPLORATION><EXECUTION>b</EXECUTION>", "a", "xb", True, True, True),  # the first closing tag counts
+        (
+            "a</EXPLORATION>x</EXPLORATION><EXECUTION>b</EXECUTION>",
+            "a",
+            "xb",
+            True,
+            True,
+            True,
+        ),  # the first closing tag counts
         ("", "", "", False, False, False),
         ("</EXPLORATION><EXECUTION></EXECUTION>", "", "", True, True, False),
     ],
@@ -50,4 +69,10 @@ def test_titles_stand_at_the_start_of_a_line():
     text = "1. First **step**\nso x is 3. Then we go on\n  2. Second\n**3. Third**\n4.5 is a number"
     assert titles(text) == ["First step", "Second", "Third"]
     # the authors' rule also takes numbers inside sentences, and the decimals of 4.5
-    assert titles_official(text) == ["First step", "Then we go on", "Second", "Third", "5 is a number"]
+    assert titles_official(text) == [
+        "First step",
+        "Then we go on",
+        "Second",
+        "Third",
+        "5 is a number",
+    ]

@@ -40,26 +40,40 @@ def batch():
     mask[0] = False  # a row without a token
     ids = rng.integers(0, V, (B, T)).astype(np.int32)
     return {
-        "logits": rng.normal(size=(B, T, V)).astype(np.float32), "ids": ids, "mask": mask,
+        "logits": rng.normal(size=(B, T, V)).astype(np.float32),
+        "ids": ids,
+        "mask": mask,
         "advantages": rng.normal(size=B).astype(np.float32),
-        "logp": rng.normal(-1, 1, (B, T)).astype(np.float32), "old": rng.normal(-1, 1, (B, T)).astype(np.float32),
-    }  # fmt: skip
+        "logp": rng.normal(-1, 1, (B, T)).astype(np.float32),
+        "old": rng.normal(-1, 1, (B, T)).astype(np.float32),
+    }
 
 
-@pytest.mark.parametrize("how", ["token-mean", "sequence-mean-token-mean", "sequence-mean-token-sum"])
+@pytest.mark.parametrize(
+    "how", ["token-mean", "sequence-mean-token-mean", "sequence-mean-token-sum"]
+)
 @pytest.mark.parametrize("low, high, dual", [(0.2, 0.2, 3.0), (0.2, 0.28, 10.0), (0.2, 0.2, None)])
 def test_the_policy_loss_is_that_of_a_loop(batch, how, low, high, dual):
     weights = np.asarray(phase_weights(batch["ids"], batch["mask"], TAGS, 2.0, "weighted"))
     advantages = batch["advantages"][:, None] * weights
-    found = losses.clipped_policy_loss(batch["logp"], batch["old"], jnp.asarray(advantages), batch["mask"], low, high, dual, how)
-    wanted = slow_policy_loss(batch["logp"], batch["old"], advantages, batch["mask"], low, high, dual, how)
+    found = losses.clipped_policy_loss(
+        batch["logp"], batch["old"], jnp.asarray(advantages), batch["mask"], low, high, dual, how
+    )
+    wanted = slow_policy_loss(
+        batch["logp"], batch["old"], advantages, batch["mask"], low, high, dual, how
+    )
     np.testing.assert_allclose(found, wanted, atol=1e-6, rtol=1e-5)
 
 
 def test_one_advantage_per_response_is_the_same_for_all_its_tokens(batch):
-    one = losses.clipped_policy_loss(batch["logp"], batch["old"], jnp.asarray(batch["advantages"]), batch["mask"])
+    one = losses.clipped_policy_loss(
+        batch["logp"], batch["old"], jnp.asarray(batch["advantages"]), batch["mask"]
+    )
     each = losses.clipped_policy_loss(
-        batch["logp"], batch["old"], jnp.repeat(jnp.asarray(batch["advantages"])[:, None], T, 1), batch["mask"]
+        batch["logp"],
+        batch["old"],
+        jnp.repeat(jnp.asarray(batch["advantages"])[:, None], T, 1),
+        batch["mask"],
     )
     assert float(one) == float(each)
 
@@ -67,7 +81,10 @@ def test_one_advantage_per_response_is_the_same_for_all_its_tokens(batch):
 def test_weighing_advantages_is_weighing_losses_and_lambda_one_is_plain(batch):
     weights = phase_weights(batch["ids"], batch["mask"], TAGS, 2.0)
     full = jnp.broadcast_to(jnp.asarray(batch["advantages"])[:, None], (B, T))
-    token = lambda adv: losses.clipped_token_loss(batch["logp"], batch["old"], adv, 0.2, 0.2, 3.0)
+
+    def token(adv):
+        return losses.clipped_token_loss(batch["logp"], batch["old"], adv, 0.2, 0.2, 3.0)
+
     np.testing.assert_allclose(token(full * weights), token(full) * weights, rtol=1e-6)
     ones = phase_weights(batch["ids"], batch["mask"], TAGS, 1.0)
     np.testing.assert_array_equal(token(full * ones), token(full))
@@ -76,27 +93,42 @@ def test_weighing_advantages_is_weighing_losses_and_lambda_one_is_plain(batch):
 def test_the_gradient_is_lambda_times_the_plans_plus_the_executions(batch):
     plan, execution = phase_masks(batch["ids"], batch["mask"], TAGS)
     full = jnp.broadcast_to(jnp.asarray(batch["advantages"])[:, None], (B, T))
-    marked = np.asarray((plan | execution) & (phase_weights(batch["ids"], batch["mask"], TAGS, 2.0, "zero") > 0))
+    marked = np.asarray(
+        (plan | execution) & (phase_weights(batch["ids"], batch["mask"], TAGS, 2.0, "zero") > 0)
+    )
 
     def grad(weights):
-        return jax.grad(lambda logp: losses.clipped_policy_loss(logp, batch["logp"], full * weights, marked))(
-            jnp.asarray(batch["logp"])
-        )
+        return jax.grad(
+            lambda logp: losses.clipped_policy_loss(logp, batch["logp"], full * weights, marked)
+        )(jnp.asarray(batch["logp"]))
 
     for plan_weight in (0.0, 0.5, 2.0):
         wanted = plan_weight * grad(plan.astype(jnp.float32)) + grad(execution.astype(jnp.float32))
-        np.testing.assert_allclose(grad(phase_weights(batch["ids"], batch["mask"], TAGS, plan_weight, "zero")), wanted, atol=1e-7)
+        np.testing.assert_allclose(
+            grad(phase_weights(batch["ids"], batch["mask"], TAGS, plan_weight, "zero")),
+            wanted,
+            atol=1e-7,
+        )
 
 
 def test_the_policy_gradient_is_that_of_finite_differences(batch):
     full = jnp.broadcast_to(jnp.asarray(batch["advantages"])[:, None], (B, T))
-    loss = lambda logp: slow_policy_loss(logp, batch["old"], full, batch["mask"], 0.2, 0.2, 3.0, "token-mean")
-    grad = jax.grad(lambda logp: losses.clipped_policy_loss(logp, batch["old"], full, batch["mask"]))(jnp.asarray(batch["logp"]))
+
+    def loss(logp):
+        return slow_policy_loss(
+            logp, batch["old"], full, batch["mask"], 0.2, 0.2, 3.0, "token-mean"
+        )
+
+    grad = jax.grad(
+        lambda logp: losses.clipped_policy_loss(logp, batch["old"], full, batch["mask"])
+    )(jnp.asarray(batch["logp"]))
     logp = batch["logp"].astype(np.float64)
     for b, t in [(1, 2), (2, 0), (3, 5), (5, 8), (0, 0)]:
         step = np.zeros_like(logp)
         step[b, t] = 1e-5
-        np.testing.assert_allclose(grad[b, t], (loss(logp + step) - loss(logp - step)) / 2e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            grad[b, t], (loss(logp + step) - loss(logp - step)) / 2e-5, atol=1e-5
+        )
 
 
 def test_nll_by_hand_and_its_denominator_without_weights():
@@ -105,7 +137,9 @@ def test_nll_by_hand_and_its_denominator_without_weights():
     plain = -(np.log(0.5) + np.log(0.1)) / 2
     np.testing.assert_allclose(losses.masked_nll(logits, ids, mask), plain, rtol=1e-5)
     weighted = -(2 * np.log(0.5) + np.log(0.1)) / 2
-    np.testing.assert_allclose(losses.masked_nll(logits, ids, mask, jnp.array([[2.0, 1.0]])), weighted, rtol=1e-5)
+    np.testing.assert_allclose(
+        losses.masked_nll(logits, ids, mask, jnp.array([[2.0, 1.0]])), weighted, rtol=1e-5
+    )
     assert float(losses.masked_nll(logits, ids, mask * 0)) == 0
 
 
@@ -113,8 +147,13 @@ def test_sft_loss_with_unit_weights_is_plain_and_pads_change_nothing(batch):
     logits, ids, mask = (jnp.asarray(batch[name]) for name in ("logits", "ids", "mask"))
     plain = losses.masked_nll(logits, ids, mask)
     np.testing.assert_allclose(losses.e2c_sft_loss(logits, ids, mask, TAGS), plain, rtol=1e-6)
-    wide = lambda a, *more: jnp.pad(a, ((0, 0), (2, 3), *more))
-    np.testing.assert_allclose(losses.e2c_sft_loss(wide(logits, (0, 0)), wide(ids), wide(mask), TAGS), plain, rtol=1e-6)
+
+    def wide(a, *more):
+        return jnp.pad(a, ((0, 0), (2, 3), *more))
+
+    np.testing.assert_allclose(
+        losses.e2c_sft_loss(wide(logits, (0, 0)), wide(ids), wide(mask), TAGS), plain, rtol=1e-6
+    )
 
 
 def test_ef_sft_gives_the_execution_no_gradient_but_its_closing_tag_one():
@@ -123,28 +162,50 @@ def test_ef_sft_gives_the_execution_no_gradient_but_its_closing_tag_one():
     logits = jax.random.normal(jax.random.key(0), (2, 6, V))
     grad = jax.grad(lambda x: losses.ef_sft_loss(x, ids, mask, TAGS))(logits)
     touched = np.abs(np.asarray(grad)).sum(-1) > 0
-    assert touched.tolist() == [[True, True, True, False, False, False], [True, True, False, False, False, False]]
-    whole = jax.grad(lambda x: losses.ef_sft_loss(x, ids, mask, TAGS, jnp.array([False, True])))(logits)
-    assert (np.abs(np.asarray(whole)).sum(-1) > 0).tolist() == [[True, True, True, False, False, False], [True] * 6]
-    both = losses.e2c_sft_loss(logits, ids, mask, TAGS, 1.0, 0.0) * 12 / 5  # over all tokens instead of the plan's
+    assert touched.tolist() == [
+        [True, True, True, False, False, False],
+        [True, True, False, False, False, False],
+    ]
+    whole = jax.grad(lambda x: losses.ef_sft_loss(x, ids, mask, TAGS, jnp.array([False, True])))(
+        logits
+    )
+    assert (np.abs(np.asarray(whole)).sum(-1) > 0).tolist() == [
+        [True, True, True, False, False, False],
+        [True] * 6,
+    ]
+    both = (
+        losses.e2c_sft_loss(logits, ids, mask, TAGS, 1.0, 0.0) * 12 / 5
+    )  # over all tokens instead of the plan's
     np.testing.assert_allclose(losses.ef_sft_loss(logits, ids, mask, TAGS), both, rtol=1e-6)
 
 
 def test_advantages_by_hand_and_by_numpy():
     rewards = jnp.array([[0.0, 1.0, 1.0, 0.0], [1.0, 2.0, 3.0, 6.0]])
-    wanted = (rewards - rewards.mean(1, keepdims=True)) / (np.std(rewards, axis=1, ddof=1, keepdims=True) + 1e-6)
+    wanted = (rewards - rewards.mean(1, keepdims=True)) / (
+        np.std(rewards, axis=1, ddof=1, keepdims=True) + 1e-6
+    )
     found = losses.group_advantages(rewards)
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
-    np.testing.assert_allclose(found[0], np.array([-1, 1, 1, -1]) * 0.5 / (np.sqrt(1 / 3) + 1e-6), rtol=1e-5)
-    np.testing.assert_allclose(losses.group_advantages(rewards, normalise="none"), rewards - rewards.mean(1, keepdims=True))
+    np.testing.assert_allclose(
+        found[0], np.array([-1, 1, 1, -1]) * 0.5 / (np.sqrt(1 / 3) + 1e-6), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        losses.group_advantages(rewards, normalise="none"), rewards - rewards.mean(1, keepdims=True)
+    )
     order = np.array([2, 0, 3, 1])
-    np.testing.assert_allclose(losses.group_advantages(rewards[:, order]), found[:, order], rtol=1e-6)
+    np.testing.assert_allclose(
+        losses.group_advantages(rewards[:, order]), found[:, order], rtol=1e-6
+    )
 
 
 def test_equal_rewards_give_no_gradient_at_all():
     advantages = losses.group_advantages(jnp.full((3, 5), 0.1))
     assert (np.asarray(advantages) == 0).all()
-    grad = jax.grad(lambda logp: losses.clipped_policy_loss(logp, jnp.zeros((15, 4)), advantages.reshape(-1), jnp.ones((15, 4))))
+    grad = jax.grad(
+        lambda logp: losses.clipped_policy_loss(
+            logp, jnp.zeros((15, 4)), advantages.reshape(-1), jnp.ones((15, 4))
+        )
+    )
     assert (np.asarray(grad(jnp.full((15, 4), -0.3))) == 0).all()
 
 
@@ -168,15 +229,26 @@ def test_k3_is_never_negative_and_unbiased():
 def test_reference_kl_by_numpy():
     rng = np.random.default_rng(3)
     one, other = rng.normal(size=(2, 4, 5)), rng.normal(size=(2, 4, 5))
-    soft = lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
+    def soft(x):
+        return np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+
     kl = (soft(other) * (np.log(soft(other)) - np.log(soft(one)))).sum(-1)
     mask = np.array([[1, 1, 0, 0], [1, 0, 0, 0]])
-    found = losses.reference_kl(jnp.asarray(one, jnp.float32), jnp.asarray(other, jnp.float32), jnp.asarray(mask))
+    found = losses.reference_kl(
+        jnp.asarray(one, jnp.float32), jnp.asarray(other, jnp.float32), jnp.asarray(mask)
+    )
     np.testing.assert_allclose(found, (kl * mask).sum() / 3, rtol=1e-4)
 
 
 def test_entropies_of_phases_leave_rows_without_tags_out():
     ids = jnp.array([[1, 7, 2], [1, 2, 3]])
-    logits = jnp.zeros((2, 3, 4)).at[0, 0].set(jnp.array([50.0, 0, 0, 0])).at[1].set(jnp.array([9.0, 0, 0, 0]))
+    logits = (
+        jnp.zeros((2, 3, 4))
+        .at[0, 0]
+        .set(jnp.array([50.0, 0, 0, 0]))
+        .at[1]
+        .set(jnp.array([9.0, 0, 0, 0]))
+    )
     plan, execution = losses.phase_entropy(logits, ids, jnp.ones((2, 3)), TAGS)
     np.testing.assert_allclose([plan, execution], [0.0, np.log(4)], atol=1e-5)

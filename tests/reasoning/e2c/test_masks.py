@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reasoning.e2c.masks import Markers, has_boundary, phase_boundary, phase_coefficients, phase_masks, phase_weights
+from reasoning.e2c.masks import (
+    Markers,
+    has_boundary,
+    phase_boundary,
+    phase_coefficients,
+    phase_masks,
+    phase_weights,
+)
 
 TAGS = Markers(7, 8)
 
@@ -26,9 +33,13 @@ def random_rows(seed, rows=200, length=12):
 
 def test_boundaries_and_masks_are_those_of_a_loop():
     ids, mask = random_rows(0)
-    found = jax.jit(lambda i, m: (phase_boundary(i, TAGS, m), *phase_masks(i, m, TAGS), *phase_masks(i, m, TAGS, True)))(
-        ids, mask
-    )
+    found = jax.jit(
+        lambda i, m: (
+            phase_boundary(i, TAGS, m),
+            *phase_masks(i, m, TAGS),
+            *phase_masks(i, m, TAGS, True),
+        )
+    )(ids, mask)
     wanted = [slow_boundary(row, m) for row, m in zip(ids, mask, strict=True)]
     np.testing.assert_array_equal(found[0], wanted)
     place = np.arange(ids.shape[1])
@@ -66,7 +77,10 @@ def test_tags_of_the_prompt_do_not_count():
 def test_weights_of_rows_with_and_without_tags():
     ids = jnp.array([[1, 2, 7, 3], [1, 2, 3, 4]])
     mask = jnp.ones((2, 4))
-    of = lambda missing: phase_weights(ids, mask, TAGS, 2.0, missing).tolist()
+
+    def of(missing):
+        return phase_weights(ids, mask, TAGS, 2.0, missing).tolist()
+
     assert of("one") == [[2, 2, 1, 1], [1, 1, 1, 1]]
     assert of("weighted") == [[2, 2, 1, 1], [2, 2, 2, 2]]  # the authors' rule
     assert of("zero") == [[2, 2, 1, 1], [0, 0, 0, 0]]
@@ -76,14 +90,26 @@ def test_weights_of_rows_with_and_without_tags():
 def test_pads_on_either_side_change_nothing():
     ids, mask = random_rows(1, 50)
     weights = phase_weights(ids, mask, TAGS, 2.0)
-    wide = lambda a: np.pad(a, ((0, 0), (3, 4)))
+
+    def wide(a):
+        return np.pad(a, ((0, 0), (3, 4)))
+
     padded = phase_weights(wide(ids), wide(mask), TAGS, 2.0)
-    np.testing.assert_array_equal(np.where(mask, weights, 0), np.where(wide(mask), padded, 0)[:, 3:-4])
+    np.testing.assert_array_equal(
+        np.where(mask, weights, 0), np.where(wide(mask), padded, 0)[:, 3:-4]
+    )
 
 
 def test_coefficients_of_both_phases_and_the_authors_cast():
     ids = jnp.array([[1] * 5 + [7, 2, 3], [1, 7, 2, 3, 4, 5, 6, 6], [1] * 8])
     mask = jnp.ones((3, 8), jnp.int32)
     found = phase_coefficients(ids, mask, TAGS, 0.5, 2.0)
-    assert found.tolist() == [[0.5] * 5 + [2.0] * 3, [0.0] * 8, [0.0] * 8]  # short plans and rows without tags are left out
-    assert phase_coefficients(ids, mask, TAGS, 0.5, 2.0, official=True).tolist()[0] == [0] * 5 + [2] * 3  # .5 becomes 0
+    assert found.tolist() == [
+        [0.5] * 5 + [2.0] * 3,
+        [0.0] * 8,
+        [0.0] * 8,
+    ]  # short plans and rows without tags are left out
+    assert (
+        phase_coefficients(ids, mask, TAGS, 0.5, 2.0, official=True).tolist()[0]
+        == [0] * 5 + [2] * 3
+    )  # .5 becomes 0

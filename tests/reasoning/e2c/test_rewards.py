@@ -8,8 +8,14 @@ from reasoning.e2c.answers import exact
 from reasoning.e2c.rewards import RewardConfig, correctness, overlong, reward, rewards
 
 PLAN = "1. Add the two numbers\n2. Halve their sum\n"
-HALF = f"{PLAN}</EXPLORATION><EXECUTION>1. Add the two numbers\nIt is 6, so the answer is \\boxed{{3}}</EXECUTION>"
-FULL = f"{PLAN}</EXPLORATION><EXECUTION>1. Add the two numbers\n6\n2. Halve their sum\n\\boxed{{3}}</EXECUTION>"
+HALF = (
+    f"{PLAN}</EXPLORATION><EXECUTION>1. Add the two numbers\nIt is 6, so the answer is "
+    f"\\boxed{{3}}</EXECUTION>"
+)
+FULL = (
+    f"{PLAN}</EXPLORATION><EXECUTION>1. Add the two numbers\n6\n2. Halve their "
+    f"sum\n\\boxed{{3}}</EXECUTION>"
+)
 
 
 @pytest.mark.parametrize("mode", ["corrected", "official"])
@@ -25,14 +31,18 @@ def test_the_quirks_of_the_official_reward():
     assert correctness(far, "3", exact, "official") == 0.0 and correctness(far, "3", exact) == 1.0
     steps = "<EXECUTION>1. Add the two numbers\n2. Halve their sum\n\\boxed{3}</EXECUTION>"
     plain = f"Add the two numbers\nHalve their sum</EXPLORATION>{steps}"
-    assert reward(plain, "3", 9, RewardConfig(2, "official")) == 0.0  # no numbered plan: 0 although right
+    assert (
+        reward(plain, "3", 9, RewardConfig(2, "official")) == 0.0
+    )  # no numbered plan: 0 although right
     assert reward(plain, "3", 9, RewardConfig(2)) == 1.0
     wrong = "p</EXPLORATION><EXECUTION>\\boxed{\\frac{12}{1}}</EXECUTION>"
     assert reward(wrong, "\\frac{1}{21}", 9, RewardConfig(1, "official")) == 1.0
     assert reward(wrong, "\\frac{1}{21}", 9, RewardConfig(1)) == 0.0
 
 
-@pytest.mark.parametrize("length, wanted", [(0, 0.0), (4096, 0.0), (6144, -0.5), (8192, -1.0), (9000, -1 - 808 / 4096)])
+@pytest.mark.parametrize(
+    "length, wanted", [(0, 0.0), (4096, 0.0), (6144, -0.5), (8192, -1.0), (9000, -1 - 808 / 4096)]
+)
 def test_the_penalty_of_length(length, wanted):
     assert overlong(length) == pytest.approx(wanted)
     assert reward(FULL, "3", length, RewardConfig(1)) == pytest.approx(1.0 + wanted)

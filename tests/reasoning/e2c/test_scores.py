@@ -8,11 +8,15 @@ import pytest
 from reasoning.e2c import scores
 
 
-@pytest.mark.parametrize("right, samples, k", [(0, 4, 2), (1, 4, 2), (3, 5, 2), (5, 5, 3), (2, 6, 1)])
+@pytest.mark.parametrize(
+    "right, samples, k", [(0, 4, 2), (1, 4, 2), (3, 5, 2), (5, 5, 3), (2, 6, 1)]
+)
 def test_pass_at_k_is_the_share_of_subsets_with_a_right_sample(right, samples, k):
     flags = [True] * right + [False] * (samples - right)
     subsets = list(itertools.combinations(flags, k))
-    assert scores.pass_at_k(right, samples, k) == pytest.approx(np.mean([any(subset) for subset in subsets]))
+    assert scores.pass_at_k(right, samples, k) == pytest.approx(
+        np.mean([any(subset) for subset in subsets])
+    )
 
 
 def test_more_than_the_samples_is_an_error():
@@ -45,7 +49,9 @@ def test_over_seeds_is_students_interval():
 def test_entropies_of_answers():
     assert scores.entropy_of(["1", "1", "2", "2"]) == pytest.approx(np.log(2))
     assert scores.entropy_of(["1"] * 5) == 0.0
-    assert scores.entropy_of(["1", "1", "2", "2"], corrected=True) == pytest.approx(np.log(2) + 1 / 8)
+    assert scores.entropy_of(["1", "1", "2", "2"], corrected=True) == pytest.approx(
+        np.log(2) + 1 / 8
+    )
     assert scores.entropy_of(["1"] * 5, corrected=True) == 0.0
     assert scores.entropy_of([None, "1"]) == pytest.approx(np.log(2))
 

@@ -43,7 +43,9 @@ def test_k_means_finds_the_best_partition():
     x = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     centres, labels, inertia = k_means(jax.random.key(0), jnp.asarray(x), 3, starts=20)
     np.testing.assert_allclose(inertia, best_inertia(x, 3), rtol=1e-4)
-    np.testing.assert_array_equal(labels, ((x[:, None] - np.asarray(centres)[None]) ** 2).sum(-1).argmin(1))
+    np.testing.assert_array_equal(
+        labels, ((x[:, None] - np.asarray(centres)[None]) ** 2).sum(-1).argmin(1)
+    )
 
 
 def test_k_means_is_no_worse_than_scikit_learns():

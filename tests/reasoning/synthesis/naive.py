@@ -1,4 +1,6 @@
-"""The slowest engine: every combination of facts is tried. Shares no code with the engines under test."""
+"""The slowest engine: every combination of facts is tried. Shares no code with the engines under
+test.
+"""
 
 import itertools
 
@@ -15,7 +17,9 @@ def bindings(body, facts):
                 if isinstance(term, Const):
                     fits &= value is not None and value == term.value
                 elif isinstance(term, Var):
-                    fits &= (value is not None or places.count(term) == 1) and found.setdefault(term, value) == value
+                    fits &= (value is not None or places.count(term) == 1) and found.setdefault(
+                        term, value
+                    ) == value
                 else:
                     assert isinstance(term, Wild)
         if fits:
@@ -23,15 +27,25 @@ def bindings(body, facts):
 
 
 def flat_records(program, path, facts):
-    """The records of a collection with the values of its ancestors in front, by the heads as they stand."""
+    """The records of a collection with the values of its ancestors in front, by the heads as they
+    stand.
+    """
     found = set()
     for rule in program.rules:
         for head in rule.heads:
             if head.relation != path:
                 continue
-            around = [other for other in rule.heads if path == other.relation or path.startswith(other.relation + "?")]
+            around = [
+                other
+                for other in rule.heads
+                if path == other.relation or path.startswith(other.relation + "?")
+            ]
             made = {connector.var for connector in rule.connectors}
             terms = [term for atom in around for term in atom.terms if term not in made]
             for binding in bindings(rule.body, facts):
-                found.add(tuple(term.value if isinstance(term, Const) else binding[term] for term in terms))
+                found.add(
+                    tuple(
+                        term.value if isinstance(term, Const) else binding[term] for term in terms
+                    )
+                )
     return found

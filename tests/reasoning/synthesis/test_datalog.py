@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reasoning.synthesis.containment import contained
-from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, Wild, check_program, components
+from reasoning.synthesis.datalog import (
+    Atom,
+    Const,
+    Program,
+    Rule,
+    Var,
+    Wild,
+    check_program,
+    components,
+)
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.simplify import simplify
@@ -15,18 +24,30 @@ from tests.reasoning.synthesis.naive import bindings
 
 names = st.text(min_size=1, max_size=8)
 values = st.one_of(
-    st.text(max_size=5), st.integers(-5, 5), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False),
-    st.dates(), st.datetimes(), st.decimals(allow_nan=False, allow_infinity=False, places=2),
-)  # fmt: skip
+    st.text(max_size=5),
+    st.integers(-5, 5),
+    st.booleans(),
+    st.none(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.dates(),
+    st.datetimes(),
+    st.decimals(allow_nan=False, allow_infinity=False, places=2),
+)
 terms = st.one_of(
-    st.builds(Var, names.filter(lambda n: n not in ("_", "true", "false", "null"))), st.builds(Const, values), st.just(Wild())
+    st.builds(Var, names.filter(lambda n: n not in ("_", "true", "false", "null"))),
+    st.builds(Const, values),
+    st.just(Wild()),
 )
 atoms = st.builds(Atom, names, st.lists(terms, max_size=4).map(tuple))
 
 
 @given(
     st.lists(
-        st.builds(Rule, st.lists(atoms, min_size=1, max_size=2).map(tuple), st.lists(atoms, min_size=1, max_size=3).map(tuple)),
+        st.builds(
+            Rule,
+            st.lists(atoms, min_size=1, max_size=2).map(tuple),
+            st.lists(atoms, min_size=1, max_size=3).map(tuple),
+        ),
         max_size=3,
     )
 )
@@ -34,17 +55,36 @@ def test_what_is_printed_is_read_back(rules):
     program = Program(tuple(rules))
     again = parse_program(show_program(program))
     assert again == program
-    kinds = lambda p: [type(t.value) for r in p.rules for a in r.heads + r.body for t in a.terms if isinstance(t, Const)]
+
+    def kinds(p):
+        return [
+            type(t.value)
+            for r in p.rules
+            for a in r.heads + r.body
+            for t in a.terms
+            if isinstance(t, Const)
+        ]
+
     assert kinds(again) == kinds(program)
 
 
 def test_the_text_by_hand():
-    text = 'doc(k, _v), doc?items(_v, i, 2, "x", @date("2024-01-02"), true) :- P(k, _), C(i, k), _v = id(k).  % why\n'
+    text = (
+        'doc(k, _v), doc?items(_v, i, 2, "x", @date("2024-01-02"), true) :- P(k, _), C(i, k), '
+        "_v = id(k).  % why\n"
+    )
     (rule,) = parse_program(text).rules
     assert rule.heads[1].relation == "doc?items" and rule.connectors[0].terms == (Var("k"),)
-    assert rule.heads[1].terms[2:] == (Const(2), Const("x"), Const(datetime.date(2024, 1, 2)), Const(True))
+    assert rule.heads[1].terms[2:] == (
+        Const(2),
+        Const("x"),
+        Const(datetime.date(2024, 1, 2)),
+        Const(True),
+    )
     assert show_program(parse_program(text)) == text.partition("  %")[0] + "\n"
-    assert parse_program('a(x) :- b(@decimal("1.50"), x).').rules[0].body[0].terms[0] == Const(decimal.Decimal("1.50"))
+    assert parse_program('a(x) :- b(@decimal("1.50"), x).').rules[0].body[0].terms[0] == Const(
+        decimal.Decimal("1.50")
+    )
 
 
 @pytest.mark.parametrize(
@@ -63,8 +103,12 @@ def test_a_mistake_is_refused_with_its_place(text, complaint):
         parse_program(text)
 
 
-SOURCE = parse_schema({"kind": "relational", "collections": {"R": {"fields": {"a": "int", "b": "str"}}}})
-TARGET = parse_schema({"collections": {"T": {"fields": {"a": "int", "c": {"fields": {"b": "str"}}}}}})
+SOURCE = parse_schema(
+    {"kind": "relational", "collections": {"R": {"fields": {"a": "int", "b": "str"}}}}
+)
+TARGET = parse_schema(
+    {"collections": {"T": {"fields": {"a": "int", "c": {"fields": {"b": "str"}}}}}}
+)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +128,9 @@ def test_a_program_that_does_not_fit_is_refused(text, complaint):
 
 
 def test_simplifying_by_hand():
-    simple = lambda text: show_program(simplify(parse_program(text))).strip()
+    def simple(text):
+        return show_program(simplify(parse_program(text))).strip()
+
     assert simple("a(x) :- R(x, y), S(z).") == "a(x) :- R(x, _), S(_)."
     assert simple("a(x) :- R(x, y), R(z, w).") == "a(x) :- R(x, _)."
     assert simple("a(x) :- R(x, y), R(x, z), S(x).") == "a(x) :- R(x, _), S(x)."
@@ -92,15 +138,24 @@ def test_simplifying_by_hand():
     assert simple("a(x) :- R(x, y), R(x, z).") == "a(x) :- R(x, _), R(x, _)."
 
 
-small = st.lists(st.tuples(st.sampled_from([None, 1, 2]), st.sampled_from([None, 1, 2])), max_size=4)
+small = st.lists(
+    st.tuples(st.sampled_from([None, 1, 2]), st.sampled_from([None, 1, 2])), max_size=4
+)
 bodies = st.lists(
-    st.builds(Atom, st.sampled_from("RS"), st.tuples(*[st.sampled_from([Var("x"), Var("y"), Var("z"), Wild(), Const(1)])] * 2)),
-    min_size=1, max_size=3,
-)  # fmt: skip
+    st.builds(
+        Atom,
+        st.sampled_from("RS"),
+        st.tuples(*[st.sampled_from([Var("x"), Var("y"), Var("z"), Wild(), Const(1)])] * 2),
+    ),
+    min_size=1,
+    max_size=3,
+)
 
 
 def made(rule, facts):
-    return {tuple(binding[t] for t in rule.heads[0].terms) for binding in bindings(rule.body, facts)}
+    return {
+        tuple(binding[t] for t in rule.heads[0].terms) for binding in bindings(rule.body, facts)
+    }
 
 
 def ruled(body):

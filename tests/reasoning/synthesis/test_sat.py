@@ -12,7 +12,9 @@ def models(sat, literals, assumptions=()):
     while sat.solve([*assumptions, guard], lambda: True):
         model = tuple(literal in sat.true for literal in literals)
         found.add(model)
-        sat.add([-guard, *(-lit if held else lit for lit, held in zip(literals, model, strict=True))])
+        sat.add(
+            [-guard, *(-lit if held else lit for lit, held in zip(literals, model, strict=True))]
+        )
     return found
 
 

@@ -8,8 +8,19 @@ from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.schema import Attr, ForeignKey, columns, find, flat_columns, to_json, walk
 
-FILMS = {"kind": "document", "collections": {"film": {"key": ["id"], "fields": {
-    "id": "int!", "title": "str", "crew": {"fields": {"name": "str", "prizes": {"fields": {"prize": "str"}}}}}}}}  # fmt: skip
+FILMS = {
+    "kind": "document",
+    "collections": {
+        "film": {
+            "key": ["id"],
+            "fields": {
+                "id": "int!",
+                "title": "str",
+                "crew": {"fields": {"name": "str", "prizes": {"fields": {"prize": "str"}}}},
+            },
+        }
+    },
+}
 
 
 def test_nested_collections_get_identities_where_they_are_needed():
@@ -17,9 +28,17 @@ def test_nested_collections_get_identities_where_they_are_needed():
     assert [path for path, _ in walk(schema)] == ["film", "film?crew", "film?crew?prizes"]
     assert [c.name for c in columns(schema, "film")] == ["id", "title", "__id"]
     assert [(c.name, c.type) for c in columns(schema, "film?crew")] == [
-        ("__parent", "id:film"), ("name", "str"), ("__id", "id:film?crew")]  # fmt: skip
+        ("__parent", "id:film"),
+        ("name", "str"),
+        ("__id", "id:film?crew"),
+    ]
     assert [c.name for c in columns(schema, "film?crew?prizes")] == ["__parent", "prize"]
-    assert [attr.name for _, attr in flat_columns(schema, "film?crew?prizes")] == ["id", "title", "name", "prize"]
+    assert [attr.name for _, attr in flat_columns(schema, "film?crew?prizes")] == [
+        "id",
+        "title",
+        "name",
+        "prize",
+    ]
 
 
 def test_a_schema_comes_back_from_json():
@@ -30,28 +49,48 @@ def test_a_schema_comes_back_from_json():
 def test_tables_come_from_sql():
     schema = from_ddl(
         "CREATE TABLE a (id INT PRIMARY KEY, name VARCHAR(9) NOT NULL, price NUMERIC(4,2));"
-        'CREATE TABLE "b c" (a_id BIGINT REFERENCES a, n INT, d DATE, PRIMARY KEY (a_id, n)); DROP TABLE x;'
+        'CREATE TABLE "b c" (a_id BIGINT REFERENCES a, n INT, d DATE, PRIMARY KEY (a_id, n)); DROP '
+        "TABLE x;"
     )
     a, b = schema.collections
-    assert a.attrs == (Attr("id", "int", False), Attr("name", "str", False), Attr("price", "decimal"))
+    assert a.attrs == (
+        Attr("id", "int", False),
+        Attr("name", "str", False),
+        Attr("price", "decimal"),
+    )
     assert (b.name, b.key) == ("b c", ("a_id", "n"))
     assert schema.foreign_keys == (ForeignKey("b c", ("a_id",), "a", ("id",)),)
 
 
 def test_a_composite_foreign_key_is_read():
     schema = from_ddl(
-        "CREATE TABLE a (x int, y int, PRIMARY KEY (x, y)); CREATE TABLE b (p int, q int, FOREIGN KEY (p, q) REFERENCES a (x, y))"
+        "CREATE TABLE a (x int, y int, PRIMARY KEY (x, y)); CREATE TABLE b (p int, q int, FOREIGN "
+        "KEY (p, q) REFERENCES a (x, y))"
     )
     assert schema.foreign_keys == (ForeignKey("b", ("p", "q"), "a", ("x", "y")),)
 
 
 def test_json_schema_with_references():
-    schema = parse_schema({
-        "properties": {"film": {"type": "array", "items": {"$ref": "#/$defs/film"}}},
-        "$defs": {"film": {"type": "object", "required": ["id"], "properties": {
-            "id": {"type": "integer"}, "seen": {"type": "string", "format": "date"}, "note": {"type": ["string", "null"]},
-            "crew": {"type": "array", "items": {"properties": {"name": {"type": "string"}}}}}}},
-    })  # fmt: skip
+    schema = parse_schema(
+        {
+            "properties": {"film": {"type": "array", "items": {"$ref": "#/$defs/film"}}},
+            "$defs": {
+                "film": {
+                    "type": "object",
+                    "required": ["id"],
+                    "properties": {
+                        "id": {"type": "integer"},
+                        "seen": {"type": "string", "format": "date"},
+                        "note": {"type": ["string", "null"]},
+                        "crew": {
+                            "type": "array",
+                            "items": {"properties": {"name": {"type": "string"}}},
+                        },
+                    },
+                }
+            },
+        }
+    )
     film = find(schema, "film")
     assert film.attrs == (Attr("id", "int", False), Attr("seen", "date"), Attr("note", "str"))
     assert film.children[0].attrs == (Attr("name", "str"),)
@@ -59,7 +98,10 @@ def test_json_schema_with_references():
 
 def test_a_graph_gets_its_columns_and_references():
     schema = parse_schema(
-        {"nodes": {"P": {"_id": "str", "n": "int"}}, "edges": {"K": {"from": "P", "to": "P", "properties": {"w": "float"}}}}
+        {
+            "nodes": {"P": {"_id": "str", "n": "int"}},
+            "edges": {"K": {"from": "P", "to": "P", "properties": {"w": "float"}}},
+        }
     )
     assert [a.name for a in find(schema, "K").attrs] == ["_start", "_end", "w"]
     assert find(schema, "K").attrs[0].type == "str" and find(schema, "P").key == ("_id",)
@@ -69,7 +111,11 @@ def test_a_graph_gets_its_columns_and_references():
 def test_inference_takes_the_narrowest_types():
     schema = infer_schema({"r": [{"a": 1, "b": 1, "c": None, "d": True}, {"a": 2.5, "b": 2}]})
     assert {a.name: (a.type, a.nullable) for a in find(schema, "r").attrs} == {
-        "a": ("float", False), "b": ("int", False), "c": ("str", True), "d": ("bool", True)}  # fmt: skip
+        "a": ("float", False),
+        "b": ("int", False),
+        "c": ("str", True),
+        "d": ("bool", True),
+    }
     assert schema.kind == "relational"
     assert infer_schema({"r": [{"x": [{"y": 1}]}]}).kind == "document"
     assert infer_schema({"P": [{"_id": 1}], "E": [{"_start": 1, "_end": 1}]}).kind == "graph"
@@ -82,18 +128,29 @@ def test_inference_takes_the_narrowest_types():
         ({"collections": {"a": {"fields": {"x": "int"}, "key": ["y"]}}}, "key of a names 'y'"),
         ({"collections": {"a?b": {"fields": {"x": "int"}}}}, "cannot be a name"),
         ({"collections": {"a": {"fields": {"__id": "int"}}}}, "cannot be a name"),
-        ({"kind": "relational", "collections": {"a": {"fields": {"x": {"fields": {"y": "int"}}}}}}, "is a table and cannot hold"),
+        (
+            {
+                "kind": "relational",
+                "collections": {"a": {"fields": {"x": {"fields": {"y": "int"}}}}},
+            },
+            "is a table and cannot hold",
+        ),
         ({"kind": "graph", "collections": {"a": {"fields": {"x": "int"}}}}, "neither _id"),
         ({"kind": "heap", "collections": {"a": {"fields": {"x": "int"}}}}, "is none of relational"),
         ({"collections": {}}, "no collection"),
         ({"collections": [1]}, "not an object"),
         ({"nodes": {"P": {}}, "edges": {"E": {"from": "P", "to": "Q"}}}, "joins 'Q'"),
         ({"properties": {"a": {"type": "string"}}}, "no array of objects"),
-        ({"collections": {"a": {"fields": {"x": "int"}}}, "foreign_keys": [{"from": "a", "attrs": ["x"], "to": "b", "to_attrs": ["x"]}]},
-         "'b', which is not there"),
+        (
+            {
+                "collections": {"a": {"fields": {"x": "int"}}},
+                "foreign_keys": [{"from": "a", "attrs": ["x"], "to": "b", "to_attrs": ["x"]}],
+            },
+            "'b', which is not there",
+        ),
         ([1], "expected an object"),
     ],
-)  # fmt: skip
+)
 def test_what_makes_no_sense_is_refused(data, complaint):
     with pytest.raises(Refusal, match=complaint):
         parse_schema(data)
@@ -130,5 +187,7 @@ def test_a_malformed_file_is_refused_with_its_place(tmp_path):
 
 
 def test_properties_of_edges_in_the_wrong_place_are_refused():
-    with pytest.raises(Refusal, match='the edge K has .since.: its properties stand under "properties"'):
+    with pytest.raises(
+        Refusal, match='the edge K has .since.: its properties stand under "properties"'
+    ):
         parse_schema({"nodes": {"P": {}}, "edges": {"K": {"from": "P", "to": "P", "since": "int"}}})

@@ -1,4 +1,6 @@
-"""Annotators: verification on halves, rules, tables, an endpoint that is down, slow or wrong, and cassettes."""
+"""Annotators: verification on halves, rules, tables, an endpoint that is down, slow or wrong, and
+cassettes.
+"""
 
 import json
 import threading
@@ -9,7 +11,16 @@ import numpy as np
 import pytest
 
 from jaxrl.train.errors import Refusal
-from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent, in_brackets, is_this_machine, says_yes
+from sae.annotate.endpoint import (
+    Cassette,
+    Endpoint,
+    EndpointConfig,
+    Recorded,
+    Silent,
+    in_brackets,
+    is_this_machine,
+    says_yes,
+)
 from sae.annotate.protocol import Film, Verdict, examine
 from sae.annotate.rules import Manual, Rules, read_manual
 from sae.gallery import Gallery
@@ -49,7 +60,10 @@ def test_a_name_that_says_nothing_gets_one_half_though_lanse_would_give_one():
 
 
 def test_rules_find_what_the_shown_films_share():
-    wet = [film(f"w{i}", "There is a left pleural effusion. The heart is normal.", Effusion=1.0) for i in range(5)]
+    wet = [
+        film(f"w{i}", "There is a left pleural effusion. The heart is normal.", Effusion=1.0)
+        for i in range(5)
+    ]
     dry = [film(f"d{i}", "The heart is normal. No effusion.", Effusion=0.0) for i in range(20)]
     rules = Rules(wet + dry)
     name = rules.name(wet)
@@ -59,12 +73,22 @@ def test_rules_find_what_the_shown_films_share():
 
 
 def test_a_table_of_people(tmp_path):
-    (tmp_path / "t.csv").write_text("pattern,name,film,shows\n3,catheter,0,1\n3,catheter,101,0\n4,heart,,\n")
+    (tmp_path / "t.csv").write_text(
+        "pattern,name,film,shows\n3,catheter,0,1\n3,catheter,101,0\n4,heart,,\n"
+    )
     read = read_manual(tmp_path / "t.csv", [3, 4, 9])
     manual = read[3]
-    assert manual.name([]) == "catheter" and manual.verify("catheter", film("0")) and manual.verify("catheter", film("7")) is None
+    assert (
+        manual.name([]) == "catheter"
+        and manual.verify("catheter", film("0"))
+        and manual.verify("catheter", film("7")) is None
+    )
     assert read[9].name([]) == ""
-    judged = examine(Manual("catheter", {"1": True, "3": False, "101": False}), GALLERY, lambda row: film(str(row)))
+    judged = examine(
+        Manual("catheter", {"1": True, "3": False, "101": False}),
+        GALLERY,
+        lambda row: film(str(row)),
+    )
     assert (judged.positives, judged.accepted, judged.negatives, judged.rejected) == (
         2,
         1,
@@ -72,16 +96,19 @@ def test_a_table_of_people(tmp_path):
         1,
     )  # what is not judged does not count
     for text, complaint in (
-        ("x\n1\n", "has no column pattern, name"), ("pattern,name\n12,heart\n", "row 2 .* pattern '12'"),
+        ("x\n1\n", "has no column pattern, name"),
+        ("pattern,name\n12,heart\n", "row 2 .* pattern '12'"),
         ("pattern,name,film,shows\n3,heart,a,2\n", "says '2'"),
-    ):  # fmt: skip
+    ):
         (tmp_path / "u.csv").write_text(text)
         with pytest.raises(Refusal, match=complaint):
             read_manual(tmp_path / "u.csv", [3])
 
 
 class Server:
-    """A chat endpoint on this machine that answers from a list: text, an HTTP status, or seconds to sleep before "yes"."""
+    """A chat endpoint on this machine that answers from a list: text, an HTTP status, or seconds to
+    sleep before "yes".
+    """
 
     def __init__(self, answers):
         outer = self
@@ -90,14 +117,22 @@ class Server:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 outer.requests.append(
-                    (self.path, dict(self.headers), json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                    (
+                        self.path,
+                        dict(self.headers),
+                        json.loads(self.rfile.read(int(self.headers["Content-Length"]))),
+                    )
                 )
                 answer = outer.answers.pop(0) if outer.answers else "yes"
                 if isinstance(answer, float):
                     time.sleep(answer)
                     answer = "yes"
                 status, text = (answer, "") if isinstance(answer, int) else (200, answer)
-                body = json.dumps({"choices": [{"message": {"content": text}}]}).encode() if text != "garbage" else b"<html>"
+                body = (
+                    json.dumps({"choices": [{"message": {"content": text}}]}).encode()
+                    if text != "garbage"
+                    else b"<html>"
+                )
                 try:
                     if text == "no http":
                         self.wfile.write(b"what?\r\n\r\n")
@@ -140,13 +175,17 @@ def test_an_endpoint_names_and_verifies_and_is_never_asked_twice(tmp_path, monke
         endpoint = Endpoint(config(server.url), Cassette(tmp_path / "answers.jsonl"))
         films = [film("a", "wet " * 1000), film("bb")]
         assert endpoint.name(films) == "a pleural effusion"
-        assert not endpoint.verify("a pleural effusion", films[0]) and endpoint.verify("a pleural effusion", films[1])
+        assert not endpoint.verify("a pleural effusion", films[0]) and endpoint.verify(
+            "a pleural effusion", films[1]
+        )
         assert endpoint.name(films) == "a pleural effusion" and len(server.requests) == 3
         path, headers, body = server.requests[0]
         assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer secret-key"
         parts = body["messages"][0]["content"]
         assert [p["type"] for p in parts] == ["text", "text", "image_url", "image_url"]
-        assert len(parts[1]["text"]) <= 510 and parts[2]["image_url"]["url"].startswith("data:image/png;base64,")
+        assert len(parts[1]["text"]) <= 510 and parts[2]["image_url"]["url"].startswith(
+            "data:image/png;base64,"
+        )
     kept = (tmp_path / "answers.jsonl").read_text()
     assert "secret-key" not in kept
     recorded = Recorded(Cassette(tmp_path / "answers.jsonl"), "local")
@@ -182,7 +221,11 @@ def test_redirections_are_not_followed(tmp_path, monkeypatch):
 
 
 def test_other_hosts_are_refused_unless_allowed(tmp_path):
-    for url in ("https://api.example.org/v1", "http://10.0.0.3:8000/v1", "http://localhost.example.org/v1"):
+    for url in (
+        "https://api.example.org/v1",
+        "http://10.0.0.3:8000/v1",
+        "http://localhost.example.org/v1",
+    ):
         assert not is_this_machine(url)
         with pytest.raises(Refusal, match="not on this machine"):
             Endpoint(EndpointConfig(url=url), Cassette(tmp_path / "a.jsonl"))
@@ -206,7 +249,12 @@ def test_a_torn_cassette_keeps_its_whole_lines(tmp_path):
 
 
 def test_reading_answers():
-    assert in_brackets("x [a] [b]") == "a" and in_brackets("no brackets\nhere") == "no brackets here"
     assert (
-        says_yes("Yes, clearly no doubt") and not says_yes("No. yes?") and not says_yes("perhaps") and not says_yes("eyes know")
+        in_brackets("x [a] [b]") == "a" and in_brackets("no brackets\nhere") == "no brackets here"
+    )
+    assert (
+        says_yes("Yes, clearly no doubt")
+        and not says_yes("No. yes?")
+        and not says_yes("perhaps")
+        and not says_yes("eyes know")
     )

@@ -1,4 +1,6 @@
-"""Both towers, preprocessing, tokenizer and converter against open_clip's numbers and hand-made files."""
+"""Both towers, preprocessing, tokenizer and converter against open_clip's numbers and hand-made
+files.
+"""
 
 import collections
 import io
@@ -40,18 +42,25 @@ def tiny():
 def test_features_in_single_precision(tiny):
     params, config = tiny
     pixels, tokens = jnp.asarray(CLIP.maps("in/pixels")), jnp.asarray(CLIP["in/token_ids"])
-    image, text = model.image_features(params, pixels, config), model.text_features(params, tokens, config)
+    image, text = (
+        model.image_features(params, pixels, config),
+        model.text_features(params, tokens, config),
+    )
     assert relative_error(image, CLIP["out/image_features"]) < 2e-5
     assert relative_error(text, CLIP["out/text_features"]) < 2e-5
     assert relative_error(model.of_length_one(image), CLIP["out/image_features_normalized"]) < 2e-5
     assert relative_error(model.of_length_one(text), CLIP["out/text_features_normalized"]) < 2e-5
-    assert relative_error(model.similarity(params, image, text), CLIP["out/logits_per_image"]) < 5e-5
+    assert (
+        relative_error(model.similarity(params, image, text), CLIP["out/logits_per_image"]) < 5e-5
+    )
 
 
 def test_every_block_in_single_precision(tiny):
     params, config = tiny
     _, seen = VisionTower(config.vision).apply(
-        {"params": params["visual"]}, jnp.asarray(CLIP.maps("in/pixels")), capture_intermediates=True
+        {"params": params["visual"]},
+        jnp.asarray(CLIP.maps("in/pixels")),
+        capture_intermediates=True,
     )
     _, read = TextTower(config.text).apply(
         {"params": params["text"]}, jnp.asarray(CLIP["in/token_ids"]), capture_intermediates=True
@@ -65,21 +74,44 @@ def test_every_block_in_single_precision(tiny):
         ("norm", seen["norm"]),
     ):
         assert relative_error(found["__call__"][0], CLIP[f"mid/visual/{name}"]) < 2e-5, name
-    for name, found in (("embeddings", read["norm"]), ("layer0", read["layer_0"]), ("layer1", read["layer_1"])):
-        assert relative_error(np.asarray(found["__call__"][0])[real], CLIP[f"mid/text/{name}"][real]) < 2e-5, name
+    for name, found in (
+        ("embeddings", read["norm"]),
+        ("layer0", read["layer_0"]),
+        ("layer1", read["layer_1"]),
+    ):
+        assert (
+            relative_error(np.asarray(found["__call__"][0])[real], CLIP[f"mid/text/{name}"][real])
+            < 2e-5
+        ), name
 
 
 def test_features_and_pixel_gradient_in_double_precision(tiny):
     _, config = tiny
     with jax.enable_x64(True):
-        params = jax.tree.map(lambda a: jnp.asarray(np.asarray(a, np.float64)), convert.converted(CLIP.params()))
-        pixels, tokens = jnp.asarray(CLIP.maps("in/pixels"), jnp.float64), jnp.asarray(CLIP["in/token_ids"])
+        params = jax.tree.map(
+            lambda a: jnp.asarray(np.asarray(a, np.float64)), convert.converted(CLIP.params())
+        )
+        pixels, tokens = (
+            jnp.asarray(CLIP.maps("in/pixels"), jnp.float64),
+            jnp.asarray(CLIP["in/token_ids"]),
+        )
         along = jnp.asarray(CLIP["in/direction"])
-        value = lambda pixels: (lambda f: ((f @ along).sum(), f))(model.image_features(params, pixels, config))
+
+        def value(pixels):
+            return (lambda f: ((f @ along).sum(), f))(model.image_features(params, pixels, config))
+
         (_, image), grads = jax.value_and_grad(value, has_aux=True)(pixels)
         assert relative_error(image, CLIP["out/image_features_f64"]) < 1e-10
-        assert relative_error(model.text_features(params, tokens, config), CLIP["out/text_features_f64"]) < 1e-10
-        assert relative_error(np.moveaxis(np.asarray(grads), -1, -3), CLIP["out/grad_pixels_f64"]) < 1e-6
+        assert (
+            relative_error(
+                model.text_features(params, tokens, config), CLIP["out/text_features_f64"]
+            )
+            < 1e-10
+        )
+        assert (
+            relative_error(np.moveaxis(np.asarray(grads), -1, -3), CLIP["out/grad_pixels_f64"])
+            < 1e-6
+        )
 
 
 @pytest.mark.parametrize("case", [case["name"] for case in SEEN.config["cases"]])
@@ -113,7 +145,9 @@ class Storage:
 
 
 class Tensor:
-    """Pickles as a tensor does: a call of torch._utils._rebuild_tensor_v2; here over a transposed storage, so that strides matter."""
+    """Pickles as a tensor does: a call of torch._utils._rebuild_tensor_v2; here over a transposed
+    storage, so that strides matter.
+    """
 
     def __init__(self, key, array):
         self.storage, self.shape = Storage(key, np.array(array.T, order="C")), array.shape
@@ -131,24 +165,44 @@ class Tensor:
 
 
 def as_torch(folder, tensors):
-    """What torch.save writes, by its layout: a pickle of names and references, and one file per storage."""
+    """What torch.save writes, by its layout: a pickle of names and references, and one file per
+    storage.
+    """
     torch, inner = types.ModuleType("torch"), types.ModuleType("torch._utils")
-    kinds = {np.dtype(np.float32): "FloatStorage", np.dtype(np.int64): "LongStorage", np.dtype(np.float64): "DoubleStorage"}
+    kinds = {
+        np.dtype(np.float32): "FloatStorage",
+        np.dtype(np.int64): "LongStorage",
+        np.dtype(np.float64): "DoubleStorage",
+    }
     for name in kinds.values():
         setattr(torch, name, type(name, (), {"__module__": "torch"}))
 
     def _rebuild_tensor_v2(*_):
         raise AssertionError("only its name is written")
 
-    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = (
+        "torch._utils",
+        "_rebuild_tensor_v2",
+    )
     inner._rebuild_tensor_v2 = _rebuild_tensor_v2
 
     class Writer(pickle.Pickler):
         def persistent_id(self, value):
             if isinstance(value, Storage):
-                return ("storage", getattr(torch, kinds[value.array.dtype]), value.key, "cpu", value.array.size)
+                return (
+                    "storage",
+                    getattr(torch, kinds[value.array.dtype]),
+                    value.key,
+                    "cpu",
+                    value.array.size,
+                )
 
-    wrapped, out = collections.OrderedDict((name, Tensor(str(i), a)) for i, (name, a) in enumerate(tensors.items())), io.BytesIO()
+    wrapped, out = (
+        collections.OrderedDict(
+            (name, Tensor(str(i), a)) for i, (name, a) in enumerate(tensors.items())
+        ),
+        io.BytesIO(),
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", torch)
         patch.setitem(sys.modules, "torch._utils", inner)
@@ -195,23 +249,46 @@ def test_bad_files_are_refused(tmp_path, capsys):
 
 def test_full_size_has_the_published_number_of_parameters():
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), ClipConfig()))
-    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree))
-    assert (count(shapes["visual"]), count(shapes["text"]), count(shapes)) == (86_191_872, 109_710_848, 195_902_721)
+
+    def count(tree):
+        return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+    assert (count(shapes["visual"]), count(shapes["text"]), count(shapes)) == (
+        86_191_872,
+        109_710_848,
+        195_902_721,
+    )
 
 
 @pytest.fixture(scope="module")
 def tokenizer_file(tmp_path_factory):
     tokenizers = pytest.importorskip("tokenizers")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "heart", "size", "is", "normal", ".", "##s", "lung", "&"]
+    words = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "heart",
+        "size",
+        "is",
+        "normal",
+        ".",
+        "##s",
+        "lung",
+        "&",
+    ]
     path = tmp_path_factory.mktemp("tok")
-    tokenizers.BertWordPieceTokenizer({word: number for number, word in enumerate(words)}, lowercase=True).save(
-        str(path / "tokenizer.json")
-    )
+    tokenizers.BertWordPieceTokenizer(
+        {word: number for number, word in enumerate(words)}, lowercase=True
+    ).save(str(path / "tokenizer.json"))
     return path / "tokenizer.json"
 
 
 def test_reports_become_padded_token_numbers(tokenizer_file):
-    tokens = ReportTokenizer(tokenizer_file, 8)(["Heart size\n is  normal.", "Lungs &amp;amp; x", "heart " * 20])
+    tokens = ReportTokenizer(tokenizer_file, 8)(
+        ["Heart size\n is  normal.", "Lungs &amp;amp; x", "heart " * 20]
+    )
     np.testing.assert_array_equal(tokens[0], [2, 5, 6, 7, 8, 9, 3, 0])
     np.testing.assert_array_equal(tokens[1], [2, 11, 10, 12, 1, 3, 0, 0])
     np.testing.assert_array_equal(tokens[2], [2, 5, 5, 5, 5, 5, 5, 3])
@@ -223,7 +300,9 @@ def test_reports_become_padded_token_numbers(tokenizer_file):
 def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
     params, config = tiny
     tokens = np.array([[5, 7, 9, 0, 0, 0, 0, 0]])
-    short, long = (model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens))
+    short, long = (
+        model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens)
+    )
     np.testing.assert_allclose(short, long, atol=1e-5)
     with pytest.raises(Refusal, match="token 300"):
         check_tokens(jnp.array([[300]]), config.text)
@@ -238,8 +317,12 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
     convert.convert(tmp_path / "from", tmp_path / "weights")
     generator, lines = np.random.default_rng(0), ["path,patient,Edema,report"]
     for number in range(7):
-        Image.fromarray(generator.integers(0, 256, (60, 50 + number), np.uint8)).save(tmp_path / f"{number}.png")
-        lines.append(f"{number}.png,p{number},{number % 2},heart size {'normal' if number % 2 else ''}")
+        Image.fromarray(generator.integers(0, 256, (60, 50 + number), np.uint8)).save(
+            tmp_path / f"{number}.png"
+        )
+        lines.append(
+            f"{number}.png,p{number},{number % 2},heart size {'normal' if number % 2 else ''}"
+        )
     (tmp_path / "3.png").write_bytes(b"torn")
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     config = embedding.EmbedConfig(

@@ -1,4 +1,6 @@
-"""Layouts of data sets on small copies, label policies against hand tables, splits, DICOM, and everything that can be wrong with them."""
+"""Layouts of data sets on small copies, label policies against hand tables, splits, DICOM, and
+everything that can be wrong with them.
+"""
 
 import csv
 import gzip
@@ -10,7 +12,15 @@ from PIL import Image
 
 from jaxrl.train.errors import Refusal
 from sae.data import embeddings, labels, phantom
-from sae.data.cases import CHEXPERT, Cases, Unreadable, read_all, select_findings, split_by_patient, take
+from sae.data.cases import (
+    CHEXPERT,
+    Cases,
+    Unreadable,
+    read_all,
+    select_findings,
+    split_by_patient,
+    take,
+)
 from sae.data.chestmnist import chestmnist
 from sae.data.chexpert import chexpert
 from sae.data.films import read_film, windowed
@@ -22,16 +32,24 @@ NAN = float("nan")
 
 def test_policies_against_a_hand_table():
     told = np.array([[1, 0, -1, NAN]], np.float32)
-    check = lambda found, value, mask: (
-        np.testing.assert_allclose(found[0], [value]),
-        np.testing.assert_allclose(found[1], [mask]),
-    )
+
+    def check(found, value, mask):
+        return (
+            np.testing.assert_allclose(found[0], [value]),
+            np.testing.assert_allclose(found[1], [mask]),
+        )
+
     check(labels.targets(told), [1, 0, 0, 0], [1, 1, 0, 0])
     check(labels.targets(told, "zeros", "zeros"), [1, 0, 0, 0], [1, 1, 1, 1])
     check(labels.targets(told, "ones"), [1, 0, 1, 0], [1, 1, 1, 0])
     names = ("Cardiomegaly", "Fracture", "Edema", "Pneumonia")
     value, mask = labels.targets(np.full((500, 4), -1.0), "soft", findings=names)
-    assert mask.all() and value[:, 2].min() >= 0.55 and value[:, 2].max() <= 0.85 and value[:, 0].max() <= 0.3
+    assert (
+        mask.all()
+        and value[:, 2].min() >= 0.55
+        and value[:, 2].max() <= 0.85
+        and value[:, 0].max() <= 0.3
+    )
     classes, known = labels.three_classes(told)
     np.testing.assert_array_equal(classes, [[0 + 1, 0, 2, 0]])
     np.testing.assert_array_equal(known, [[1, 1, 1, 0]])
@@ -42,7 +60,9 @@ def test_policies_against_a_hand_table():
 def test_no_finding_clears_what_is_not_mentioned():
     told = np.array([[1, NAN, NAN, -1], [0, NAN, NAN, 1]], np.float32)
     cleared = labels.clear_when_normal(told, ("No Finding", "Edema", "Support Devices", "Fracture"))
-    np.testing.assert_array_equal(cleared, np.array([[1, 0, NAN, -1], [0, NAN, NAN, 1]], np.float32))
+    np.testing.assert_array_equal(
+        cleared, np.array([[1, 0, NAN, -1], [0, NAN, NAN, 1]], np.float32)
+    )
 
 
 def made(count=10, split=(), patients=None):
@@ -113,10 +133,19 @@ def film(path, value=100):
 @pytest.fixture
 def mimic_folder(tmp_path):
     blank = dict.fromkeys(CHEXPERT, "")
-    table(tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz", [
-        {"subject_id": "10000032", "study_id": "501", **blank, "Edema": "1.0", "Pneumonia": "-1.0"},
-        {"subject_id": "10000033", "study_id": "502", **blank, "No Finding": "1.0"},
-    ])  # fmt: skip
+    table(
+        tmp_path / "mimic-cxr-2.0.0-chexpert.csv.gz",
+        [
+            {
+                "subject_id": "10000032",
+                "study_id": "501",
+                **blank,
+                "Edema": "1.0",
+                "Pneumonia": "-1.0",
+            },
+            {"subject_id": "10000033", "study_id": "502", **blank, "No Finding": "1.0"},
+        ],
+    )
     rows = [
         ("d1", "10000032", "501", "PA"),
         ("d2", "10000032", "501", "LATERAL"),
@@ -124,7 +153,10 @@ def mimic_folder(tmp_path):
         ("d4", "1", "9", "AP"),
     ]
     names = ("dicom_id", "subject_id", "study_id", "ViewPosition")
-    table(tmp_path / "mimic-cxr-2.0.0-metadata.csv", [dict(zip(names, row, strict=True)) for row in rows])
+    table(
+        tmp_path / "mimic-cxr-2.0.0-metadata.csv",
+        [dict(zip(names, row, strict=True)) for row in rows],
+    )
     table(
         tmp_path / "mimic-cxr-2.0.0-split.csv",
         [{"dicom_id": d, "split": s} for d, s in (("d1", "train"), ("d3", "test"), ("d4", "test"))],
@@ -144,7 +176,9 @@ def test_mimic(mimic_folder):
         mimic(mimic_folder, mimic_folder / "report")
     cases, _ = mimic(mimic_folder)
     assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ()
-    np.testing.assert_array_equal(cases.labels[0, [CHEXPERT.index("Edema"), CHEXPERT.index("Pneumonia")]], [1, -1])
+    np.testing.assert_array_equal(
+        cases.labels[0, [CHEXPERT.index("Edema"), CHEXPERT.index("Pneumonia")]], [1, -1]
+    )
     assert np.isnan(cases.labels[0]).sum() == 12 and cases.acquisition["AP view"].tolist() == [0, 1]
     assert cases.skipped[0][0] == "d4" and cases.read(0).shape == (6, 8)
     with pytest.raises(Unreadable, match="no such file"):
@@ -155,21 +189,43 @@ def test_mimic(mimic_folder):
 
 
 def test_chexpert(tmp_path):
-    row = {"Path": "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg", "Frontal/Lateral": "Frontal", "AP/PA": "AP"}
+    row = {
+        "Path": "CheXpert-v1.0-small/train/patient00001/study1/view1_frontal.jpg",
+        "Frontal/Lateral": "Frontal",
+        "AP/PA": "AP",
+    }
     blank = dict.fromkeys(CHEXPERT, "")
-    table(tmp_path / "train.csv", [row | blank | {"Edema": "-1.0"}, row | blank | {"Frontal/Lateral": "Lateral"}])
+    table(
+        tmp_path / "train.csv",
+        [row | blank | {"Edema": "-1.0"}, row | blank | {"Frontal/Lateral": "Lateral"}],
+    )
     film(tmp_path / "train" / "patient00001" / "study1" / "view1_frontal.jpg")
     cases, _ = chexpert(tmp_path)
     assert (
-        cases.patients == ("patient00001",) and cases.read(0).shape == (6, 8) and cases.labels[0, CHEXPERT.index("Edema")] == -1
+        cases.patients == ("patient00001",)
+        and cases.read(0).shape == (6, 8)
+        and cases.labels[0, CHEXPERT.index("Edema")] == -1
     )
-    rows = [row | blank | {"Path": f"c/train/patient{i:05d}/study1/view{j}_frontal.jpg"} for i in range(20) for j in (1, 2)]
+    rows = [
+        row | blank | {"Path": f"c/train/patient{i:05d}/study1/view{j}_frontal.jpg"}
+        for i in range(20)
+        for j in (1, 2)
+    ]
     table(tmp_path / "train.csv", rows)
     assert chexpert(tmp_path)[0].split == ()
-    table(tmp_path / "valid.csv", [row | blank | {"Path": "c/valid/patient90000/study1/view1_frontal.jpg", "Edema": "1"}])
+    table(
+        tmp_path / "valid.csv",
+        [row | blank | {"Path": "c/valid/patient90000/study1/view1_frontal.jpg", "Edema": "1"}],
+    )
     cases, _ = chexpert(tmp_path)
-    parts = {side: {cases.patients[r] for r in rows} for side, rows in split_by_patient(cases).items()}
-    assert parts["test"] == {"patient90000"} and len(parts["validate"]) == 2 and len(parts["train"]) == 18
+    parts = {
+        side: {cases.patients[r] for r in rows} for side, rows in split_by_patient(cases).items()
+    }
+    assert (
+        parts["test"] == {"patient90000"}
+        and len(parts["validate"]) == 2
+        and len(parts["train"]) == 18
+    )
     table(tmp_path / "valid.csv", [row | blank | {"Edema": "often"}])
     with pytest.raises(Refusal, match=r"valid\.csv, row 2, holds|valid\.csv, row 2 holds"):
         chexpert(tmp_path)
@@ -183,8 +239,15 @@ def test_chestmnist(tmp_path):
     sides |= {f"{s}_labels": np.eye(2, 14, dtype=np.uint8) for s in ("train", "val", "test")}
     np.savez(tmp_path / "c.npz", **sides)
     cases = chestmnist(tmp_path / "c.npz")
-    assert len(cases) == 6 and cases.split[2] == "validate" and cases.labels[1].tolist()[:3] == [0, 1, 0]
-    np.savez(tmp_path / "d.npz", **sides | {f"{s}_labels": np.zeros((2, 1)) for s in ("train", "val", "test")})
+    assert (
+        len(cases) == 6
+        and cases.split[2] == "validate"
+        and cases.labels[1].tolist()[:3] == [0, 1, 0]
+    )
+    np.savez(
+        tmp_path / "d.npz",
+        **sides | {f"{s}_labels": np.zeros((2, 1)) for s in ("train", "val", "test")},
+    )
     with pytest.raises(Refusal, match=r"not \[N, 14\]"):
         chestmnist(tmp_path / "d.npz")
     with pytest.raises(Refusal, match="there is no file"):
@@ -194,12 +257,19 @@ def test_chestmnist(tmp_path):
 def test_a_folder_with_a_table(tmp_path):
     film(tmp_path / "a.png", 7)
     (tmp_path / "b.png").write_bytes(b"no film")
-    table(tmp_path / "t.csv", [
-        {"path": "a.png", "patient": "p", "Edema": "1", "report": "wet", "dose": "2.5"},
-        {"path": "b.png", "patient": "q", "Edema": "", "report": "", "dose": "1"},
-    ])  # fmt: skip
+    table(
+        tmp_path / "t.csv",
+        [
+            {"path": "a.png", "patient": "p", "Edema": "1", "report": "wet", "dose": "2.5"},
+            {"path": "b.png", "patient": "q", "Edema": "", "report": "", "dose": "1"},
+        ],
+    )
     cases, _ = folder(tmp_path / "t.csv", ("Edema",), ("dose",))
-    assert (cases.read(0) == 7).all() and cases.reports == ("wet", "") and cases.acquisition["dose"].tolist() == [2.5, 1]
+    assert (
+        (cases.read(0) == 7).all()
+        and cases.reports == ("wet", "")
+        and cases.acquisition["dose"].tolist() == [2.5, 1]
+    )
     with pytest.raises(Unreadable):
         cases.read(1)
     with pytest.raises(Refusal, match="has no column Mass"):
@@ -209,12 +279,18 @@ def test_a_folder_with_a_table(tmp_path):
         folder(tmp_path / "t.csv", ("Edema",))
 
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    ("path,patient,Edema\na.png,p,1\nb.png", "row 3 .* names no patient"),
-    ("path,patient,Edema\n,p,1", "row 2 .* names no path"),
-    ("path,patient,Edema,split\na.png,p,1,val", "says 'val' somewhere"),
-    ("path,patient,Edema,split\na.png,p,1,train\nb.png,p,1,test", "patient p is in both train and test"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("path,patient,Edema\na.png,p,1\nb.png", "row 3 .* names no patient"),
+        ("path,patient,Edema\n,p,1", "row 2 .* names no path"),
+        ("path,patient,Edema,split\na.png,p,1,val", "says 'val' somewhere"),
+        (
+            "path,patient,Edema,split\na.png,p,1,train\nb.png,p,1,test",
+            "patient p is in both train and test",
+        ),
+    ],
+)
 def test_tables_with_holes_are_refused(tmp_path, text, complaint):
     (tmp_path / "t.csv").write_text(text + "\n")
     with pytest.raises(Refusal, match=complaint):
@@ -265,9 +341,16 @@ def test_sixteen_bit_png_keeps_its_range(tmp_path):
 def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
     cases = made(5)
     path = tmp_path / "e.npz"
-    embeddings.save(embeddings.Embedded(cases, np.ones((5, 3), np.float32), None, "mine"), path, ("x",) * 5)
+    embeddings.save(
+        embeddings.Embedded(cases, np.ones((5, 3), np.float32), None, "mine"), path, ("x",) * 5
+    )
     again = embeddings.load(path)
-    assert again.cases.ids == cases.ids and again.text is None and again.encoder == "mine" and again.has_films
+    assert (
+        again.cases.ids == cases.ids
+        and again.text is None
+        and again.encoder == "mine"
+        and again.has_films
+    )
     np.testing.assert_array_equal(again.image, np.ones((5, 3)))
     rows = np.ones((5, 3), np.float32)
     rows[2, 1] = np.inf
@@ -290,13 +373,16 @@ def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
         embeddings.load(tmp_path / "one.npy")
 
 
-@pytest.mark.parametrize(("change", "complaint"), [
-    (dict(labels=np.zeros((5, 2), np.float32)), r"1 findings but labels of shape \(5, 2\)"),
-    (dict(labels=np.array([["x"]] * 5)), "labels of shape .* and type <U1"),
-    (dict(image=np.array([["x"]] * 5)), "type <U1, not numbers"),
-    ({"acquisition/dose": np.zeros(4)}, r"5 ids but acquisition/dose of shape \(4,\)"),
-    (dict(patients=np.array(["a"])), "5 ids but 1 rows of patients"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (dict(labels=np.zeros((5, 2), np.float32)), r"1 findings but labels of shape \(5, 2\)"),
+        (dict(labels=np.array([["x"]] * 5)), "labels of shape .* and type <U1"),
+        (dict(image=np.array([["x"]] * 5)), "type <U1, not numbers"),
+        ({"acquisition/dose": np.zeros(4)}, r"5 ids but acquisition/dose of shape \(4,\)"),
+        (dict(patients=np.array(["a"])), "5 ids but 1 rows of patients"),
+    ],
+)
 def test_embedding_files_that_do_not_fit_together_are_refused(tmp_path, change, complaint):
     path = tmp_path / "e.npz"
     embeddings.save(embeddings.Embedded(made(5), np.ones((5, 3), np.float32), None, "mine"), path)
@@ -316,7 +402,9 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(Refusal, match="no space is left"):
         write_arrays(tmp_path / "x.npz", {"a": np.zeros(2)})
-    assert [p.name for p in tmp_path.iterdir()] == ["x.npz"] and np.load(tmp_path / "x.npz")["a"][0] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["x.npz"] and np.load(tmp_path / "x.npz")["a"][
+        0
+    ] == 1
 
 
 @pytest.fixture(scope="module")
@@ -342,6 +430,10 @@ def test_reports_say_what_is_there_but_never_the_marker(films):
     _, film, _ = films
     for present in film.present[:50]:
         text = phantom.report(present)
-        assert ("pacemaker" in text) == present[7] and ("left pleural effusion" in text) == present[1]
+        assert ("pacemaker" in text) == present[7] and ("left pleural effusion" in text) == present[
+            1
+        ]
         assert "marker" not in text
-    np.testing.assert_array_equal(phantom.labels_of(film.present)[:, 1], film.present[:, 1] | film.present[:, 2])
+    np.testing.assert_array_equal(
+        phantom.labels_of(film.present)[:, 1], film.present[:, 1] | film.present[:, 2]
+    )

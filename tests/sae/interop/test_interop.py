@@ -1,4 +1,6 @@
-"""Other libraries' layouts: read what they wrote, write what they read, refuse what cannot be said."""
+"""Other libraries' layouts: read what they wrote, write what they read, refuse what
+cannot be said.
+"""
 
 import json
 
@@ -15,7 +17,10 @@ from sae.transcoder import TranscoderConfig
 from tests.golden import Golden, relative_error
 
 SAVED, CODED = Golden("transcoders/saelens_transcoders"), Golden("transcoders/sparsify")
-TRAINED, DICTIONARY = Golden("transcoders/saelens_training"), Golden("transcoders/dictionary_learning")
+TRAINED, DICTIONARY = (
+    Golden("transcoders/saelens_training"),
+    Golden("transcoders/dictionary_learning"),
+)
 KEYS = (
     "architecture",
     "d_in",
@@ -43,14 +48,19 @@ def test_saelens_transcoders_are_read_and_written_as_they_were(case, tmp_path):
     assert set(again) == set(arrays)
     for key, array in arrays.items():
         np.testing.assert_array_equal(again[key], array)
-    written, original = json.loads((tmp_path / "out" / "cfg.json").read_text()), json.loads(case["cfg_json"])
+    written, original = (
+        json.loads((tmp_path / "out" / "cfg.json").read_text()),
+        json.loads(case["cfg_json"]),
+    )
     assert {key: written[key] for key in KEYS} == {key: original[key] for key in KEYS}
 
 
 @pytest.mark.parametrize("case", TRAINED.config["cases"], ids=lambda case: case["name"])
 def test_saelens_autoencoders_are_read(case):
     name, named = case["name"], json.loads(case["inference_cfg_json"])
-    arrays = {key: np.asarray(a, np.float32) for key, a in TRAINED.under(f"out/{name}/inference/").items()}
+    arrays = {
+        key: np.asarray(a, np.float32) for key, a in TRAINED.under(f"out/{name}/inference/").items()
+    }
     params, config = saelens.from_tensors(arrays, named)
     x = jnp.asarray(TRAINED[f"in/{name}/x"][0])
     z = transcoder.encode(params, x, config)
@@ -69,7 +79,10 @@ def test_sparsify_is_read_and_written(case, tmp_path):
     sparsify.write(params, config, tmp_path)
     for key, array in read_safetensors(tmp_path / "sae.safetensors").items():
         np.testing.assert_array_equal(array, arrays[key])
-    written, original = json.loads((tmp_path / "cfg.json").read_text()), json.loads(case["cfg_json"])
+    written, original = (
+        json.loads((tmp_path / "cfg.json").read_text()),
+        json.loads(case["cfg_json"]),
+    )
     assert {**written, "multi_topk": original["multi_topk"]} == original
     again = sparsify.read(tmp_path)[0]
     jax.tree.map(np.testing.assert_array_equal, again, params)
@@ -77,7 +90,9 @@ def test_sparsify_is_read_and_written(case, tmp_path):
 
 def test_a_narrow_transcoder_is_padded_for_sparsify():
     config = TranscoderConfig(5, 3, 8, "topk", 2, skip=True)
-    params = transcoder.init(jax.random.key(0), config) | {"W_skip": jax.random.normal(jax.random.key(1), (5, 3))}
+    params = transcoder.init(jax.random.key(0), config) | {
+        "W_skip": jax.random.normal(jax.random.key(1), (5, 3))
+    }
     wide, square = sparsify.from_tensors(*sparsify.tensors(params, config))
     x = jax.random.normal(jax.random.key(2), (6, 5))
     found = transcoder.reconstruct(wide, x, square)
@@ -88,15 +103,29 @@ def test_a_narrow_transcoder_is_padded_for_sparsify():
 @pytest.mark.parametrize("name", ["topk", "batchtopk"])
 def test_dictionary_learning_is_read_and_written(name, tmp_path):
     arrays = DICTIONARY.params(f"{name}/") | {"k": np.array(8), "threshold": np.float32(0.3)}
-    named = {"trainer": {"dict_class": {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE"}[name]}}
+    named = {
+        "trainer": {"dict_class": {"topk": "AutoEncoderTopK", "batchtopk": "BatchTopKSAE"}[name]}
+    }
     params, config = dictionary_learning.from_tensors(arrays, named)
     x = jnp.asarray(DICTIONARY[f"in/{name}/x"][0])
     if name == "topk":
-        assert relative_error(transcoder.encode(params, x, config), DICTIONARY["out/topk/0/f"]) < 1e-5
-        assert relative_error(transcoder.reconstruct(params, x, config), DICTIONARY["out/topk/0/x_hat"]) < 1e-5
+        assert (
+            relative_error(transcoder.encode(params, x, config), DICTIONARY["out/topk/0/f"]) < 1e-5
+        )
+        assert (
+            relative_error(
+                transcoder.reconstruct(params, x, config), DICTIONARY["out/topk/0/x_hat"]
+            )
+            < 1e-5
+        )
     else:
-        pre = np.maximum((np.asarray(x) - arrays["b_dec"]) @ arrays["encoder.weight"].T + arrays["encoder.bias"], 0)
-        np.testing.assert_allclose(transcoder.encode(params, x, config), pre * (pre > 0.3), atol=1e-5)
+        pre = np.maximum(
+            (np.asarray(x) - arrays["b_dec"]) @ arrays["encoder.weight"].T + arrays["encoder.bias"],
+            0,
+        )
+        np.testing.assert_allclose(
+            transcoder.encode(params, x, config), pre * (pre > 0.3), atol=1e-5
+        )
     dictionary_learning.write(params, config, tmp_path)
     again, same = dictionary_learning.read(tmp_path)
     assert same == config
@@ -106,16 +135,27 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
 def test_jumprelu_of_dictionary_learning_does_not_subtract_the_bias(tmp_path):
     """Its encoder, in NumPy: relu(pre * [pre > threshold]) of pre = x W_enc + b_enc."""
     config = TranscoderConfig(5, 5, 9, "jumprelu", 9, centred=True)
-    draw = lambda key, a: jax.random.normal(jax.random.key(key), a.shape)
+
+    def draw(key, a):
+        return jax.random.normal(jax.random.key(key), a.shape)
+
     params = transcoder.init(jax.random.key(0), config)
-    params |= {"b_enc": draw(1, params["b_enc"]), "b_dec": draw(2, params["b_dec"]), "threshold": jnp.full(9, 0.3)}
+    params |= {
+        "b_enc": draw(1, params["b_enc"]),
+        "b_dec": draw(2, params["b_dec"]),
+        "threshold": jnp.full(9, 0.3),
+    }
     x = np.asarray(jax.random.normal(jax.random.key(3), (20, 5)))
     dictionary_learning.write(params, config, tmp_path)
     held = dict(np.load(tmp_path / "ae.npz"))
     pre = x @ held["W_enc"] + held["b_enc"]
     theirs = np.maximum(pre * (pre > held["threshold"]), 0) @ held["W_dec"] + held["b_dec"]
-    np.testing.assert_allclose(theirs, transcoder.reconstruct(params, jnp.asarray(x), config), atol=1e-5)
-    np.testing.assert_allclose(theirs, transcoder.reconstruct(*_with(dictionary_learning.read(tmp_path), x)), atol=1e-5)
+    np.testing.assert_allclose(
+        theirs, transcoder.reconstruct(params, jnp.asarray(x), config), atol=1e-5
+    )
+    np.testing.assert_allclose(
+        theirs, transcoder.reconstruct(*_with(dictionary_learning.read(tmp_path), x)), atol=1e-5
+    )
 
 
 def _with(read, x):
@@ -124,32 +164,58 @@ def _with(read, x):
 
 def test_members_of_a_grid_are_written_with_their_own_k(tmp_path):
     config = TranscoderConfig(6, 6, 12, "topk", 5, centred=True)
-    params = jax.vmap(lambda key: transcoder.init(key, config))(jax.random.split(jax.random.key(0), 2))
+    params = jax.vmap(lambda key: transcoder.init(key, config))(
+        jax.random.split(jax.random.key(0), 2)
+    )
     params["k"] = jnp.array([2.0, 3.0])
-    export.export_run(params, config, np.ones((4, 6), np.float32), "sparsify", tmp_path, (), False, False)
-    assert [json.loads((tmp_path / f"member00{m}" / "cfg.json").read_text())["k"] for m in (0, 1)] == [2, 3]
+    export.export_run(
+        params, config, np.ones((4, 6), np.float32), "sparsify", tmp_path, (), False, False
+    )
+    assert [
+        json.loads((tmp_path / f"member00{m}" / "cfg.json").read_text())["k"] for m in (0, 1)
+    ] == [2, 3]
 
 
 def test_openai_and_gemma_scope_are_read():
     generator = np.random.default_rng(0)
-    draw = lambda *shape: generator.standard_normal(shape).astype(np.float32)
-    held = {"pre_bias": draw(4), "encoder.weight": draw(9, 4), "latent_bias": draw(9), "decoder.weight": draw(4, 9)}
+
+    def draw(*shape):
+        return generator.standard_normal(shape).astype(np.float32)
+
+    held = {
+        "pre_bias": draw(4),
+        "encoder.weight": draw(9, 4),
+        "latent_bias": draw(9),
+        "decoder.weight": draw(4, 9),
+    }
     x = draw(6, 4)
     params, config = others.from_openai(held, 3)
     pre = (x - held["pre_bias"]) @ held["encoder.weight"].T + held["latent_bias"]
     kept = np.where(pre >= np.sort(pre, 1)[:, [-3]], np.maximum(pre, 0), 0)
     expected = kept @ held["decoder.weight"].T + held["pre_bias"]
-    np.testing.assert_allclose(transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5)
-    held = {"W_enc": draw(4, 9), "b_enc": draw(9), "W_dec": draw(9, 4), "b_dec": draw(4), "threshold": np.abs(draw(9))}
+    np.testing.assert_allclose(
+        transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
+    )
+    held = {
+        "W_enc": draw(4, 9),
+        "b_enc": draw(9),
+        "W_dec": draw(9, 4),
+        "b_dec": draw(4),
+        "threshold": np.abs(draw(9)),
+    }
     params, config = others.from_gemma_scope(held)
     pre = x @ held["W_enc"] + held["b_enc"]
     expected = (pre * (pre > held["threshold"])) @ held["W_dec"] + held["b_dec"]
-    np.testing.assert_allclose(transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
+    )
 
 
 def members(kind, **fields):
     config = TranscoderConfig(6, 4, 12, kind, 3, **fields)
-    params = jax.vmap(lambda key: transcoder.init(key, config))(jax.random.split(jax.random.key(0), 3))
+    params = jax.vmap(lambda key: transcoder.init(key, config))(
+        jax.random.split(jax.random.key(0), 3)
+    )
     if kind == "batchtopk":
         params["threshold"] = jnp.array([0.2, 0.3, 0.4])
     return params, config, np.asarray(jax.random.normal(jax.random.key(1), (400, 6)))
@@ -162,7 +228,9 @@ def test_batchtopk_members_are_exported_exactly(tmp_path, rescale):
     assert "exactly" in line and [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["member001"]
     read, other = saelens.read(tmp_path / "member001")
     mine = jax.tree.map(lambda a: a[1], params)
-    np.testing.assert_allclose(transcoder.reconstruct(read, x, other), transcoder.reconstruct(mine, x, config), atol=1e-5)
+    np.testing.assert_allclose(
+        transcoder.reconstruct(read, x, other), transcoder.reconstruct(mine, x, config), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(("rescale", "which"), [(False, ()), (True, ()), (False, (0, 2))])
@@ -182,7 +250,9 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
         export.export_run(params, config, x, "saelens", tmp_path / "a", (), False, False)
     assert not (tmp_path / "a").exists()
     (line,) = export.export_run(params, config, x, "saelens", tmp_path / "a", (), True, False)
-    record = json.loads((tmp_path / "a" / "member002" / "cfg.json").read_text())["metadata"]["approximation"]
+    record = json.loads((tmp_path / "a" / "member002" / "cfg.json").read_text())["metadata"][
+        "approximation"
+    ]
     assert "approximately" in line
     assert record["mean_l0"] == pytest.approx(record["mean_l0_exact"], rel=0.02)
     read, other = saelens.read(tmp_path / "a" / "member002")
@@ -190,19 +260,27 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
     apart = np.linalg.norm(transcoder.reconstruct(read, x, other) - exact) / np.linalg.norm(exact)
     assert apart == pytest.approx(record["relative_error"], rel=1e-4) and 0 < apart < 1
     for kind, layout, complaint in (
-        ("gated", "saelens", "gated"), ("relu", "sparsify", "topk and groupmax"), ("topk", "dictionary-learning", "autoencoders only"),
-    ):  # fmt: skip
+        ("gated", "saelens", "gated"),
+        ("relu", "sparsify", "topk and groupmax"),
+        ("topk", "dictionary-learning", "autoencoders only"),
+    ):
         params, config, x = members(kind)
         with pytest.raises(Refusal, match=complaint) as refused:
             export.export_run(params, config, x, layout, tmp_path / "b", (), False, False)
-        assert ("--approximate" in str(refused.value)) == (kind == "topk")  # offered only where it would help
+        assert ("--approximate" in str(refused.value)) == (
+            kind == "topk"
+        )  # offered only where it would help
     with pytest.raises(Refusal, match="members 0 to 2"):
         export.export_run(params, config, x, "saelens", tmp_path / "b", (5,), False, False)
 
 
 def test_safetensors_equal_the_package(tmp_path):
     numpy = pytest.importorskip("safetensors.numpy")
-    arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": np.array(True), "c": np.array([1, 2], np.int64)}
+    arrays = {
+        "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+        "b": np.array(True),
+        "c": np.array([1, 2], np.int64),
+    }
     write_safetensors(tmp_path / "x.safetensors", arrays)
     for name, array in numpy.load_file(tmp_path / "x.safetensors").items():
         np.testing.assert_array_equal(array, arrays[name])

@@ -1,10 +1,11 @@
-"""Stands in for `train` in tests of launching: same folder, same exit statuses, no learning. And a launch that uses it.
+"""Stands in for `train` in tests of launching: same folder, same exit statuses, no learning. And a
+launch that uses it.
 
     python pretender.py train ... --env GAME --seed K --run-dir DIR     pretends to train
     python pretender.py launch OUT JOBS PACE                            launches two games with two seeds of that
 
-PACE is the seconds of an epoch. A game fails while OUT/<game>.broken exists, takes long to save while OUT/<game>.slow exists, and
-stands still after its first epoch while OUT/<game>.held exists.
+PACE is the seconds of an epoch. A game fails while OUT/<game>.broken exists, takes long to save
+while OUT/<game>.slow exists, and stands still after its first epoch while OUT/<game>.held exists.
 """
 
 import json
@@ -18,7 +19,9 @@ from tests.jaxrl.jedi.suite.folder import SCHEDULE, lines
 
 
 def train(words):
-    option = lambda name: words[words.index(name) + 1]
+    def option(name):
+        return words[words.index(name) + 1]
+
     folder, game = Path(option("--run-dir")), option("--env")
     out, asked = folder.parents[1], []
     signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
@@ -28,7 +31,9 @@ def train(words):
         print("For simplicity, frames were removed.")
         return 2
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"env": game, "seed": int(option("--seed")), "schedule": SCHEDULE}))
+    (folder / "config.json").write_text(
+        json.dumps({"env": game, "seed": int(option("--seed")), "schedule": SCHEDULE})
+    )
     path = folder / "metrics.jsonl"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     for row in lines(7, score=float(len(game)))[done:]:
@@ -53,7 +58,9 @@ def launch(out, jobs, pace):
     os.environ["PACE"] = pace
     launching.command = pretending(launching.command)
     try:
-        return launching.launch(launching.Launch(Path(out), ("Pong", "Breakout"), seeds=2, jobs=int(jobs)), [])
+        return launching.launch(
+            launching.Launch(Path(out), ("Pong", "Breakout"), seeds=2, jobs=int(jobs)), []
+        )
     except KeyboardInterrupt:
         return 130
 

@@ -25,8 +25,12 @@ def test_the_ends_are_the_golden_ones(golden, scores):
 
 def test_our_statistic_over_recorded_resamplings_gives_the_recorded_interval():
     scores = GOLDEN["in/scores"]
-    resampled = [four(scores[runs, np.arange(scores.shape[1])]) for runs in GOLDEN["in/bootstrap_indices"]]
-    np.testing.assert_allclose(np.percentile(resampled, [2.5, 97.5], axis=0), GOLDEN["out/ci95_recorded"], atol=1e-10)
+    resampled = [
+        four(scores[runs, np.arange(scores.shape[1])]) for runs in GOLDEN["in/bootstrap_indices"]
+    ]
+    np.testing.assert_allclose(
+        np.percentile(resampled, [2.5, 97.5], axis=0), GOLDEN["out/ci95_recorded"], atol=1e-10
+    )
 
 
 def test_the_profile_is_the_golden_one_inside_its_band():

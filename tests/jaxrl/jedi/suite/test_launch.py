@@ -1,4 +1,6 @@
-"""Launching: order, failures, signals, resumption and locks, with processes that only pretend to train."""
+"""Launching: order, failures, signals, resumption and locks, with processes that only pretend to
+train.
+"""
 
 import fcntl
 import os
@@ -34,7 +36,11 @@ def begin(tmp_path):
     def start(jobs=2, pace=0.02):
         words = [sys.executable, pretender.__file__, "launch", str(tmp_path), str(jobs), str(pace)]
         environment = os.environ | {"PYTHONPATH": PATH}
-        begun.append(subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        begun.append(
+            subprocess.Popen(
+                words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        )
         return begun[-1]
 
     yield start
@@ -76,9 +82,13 @@ def epochs(out):
 def test_all_runs_are_made_and_made_once(call, tmp_path):
     status, said = call(tmp_path)
     assert status == 0 and "4 of 4 runs done; scores: suite collect" in said, said
-    assert kinds(tmp_path) == ["done"] * 4 and [s.score for s in states(RUNS, tmp_path).values()] == [4.0, 8.0, 4.0, 8.0]
+    assert kinds(tmp_path) == ["done"] * 4 and [
+        s.score for s in states(RUNS, tmp_path).values()
+    ] == [4.0, 8.0, 4.0, 8.0]
     before = noted(tmp_path)
-    assert [[entry["event"] for entry in before[str(run)]] for run in RUNS] == [["waiting", "started", "finished"]] * 4
+    assert [[entry["event"] for entry in before[str(run)]] for run in RUNS] == [
+        ["waiting", "started", "finished"]
+    ] * 4
     status, said = call(tmp_path)
     assert status == 0 and "starts" not in said and noted(tmp_path) == before
 
@@ -86,11 +96,16 @@ def test_all_runs_are_made_and_made_once(call, tmp_path):
 def test_one_that_fails_does_not_stop_the_others_and_is_tried_again(call, tmp_path):
     (tmp_path / "Pong.broken").touch()
     status, said = call(tmp_path)
-    assert status == 1 and "2 of 4 runs done, 2 failed (the same command tries them again)" in said, said
+    assert (
+        status == 1 and "2 of 4 runs done, 2 failed (the same command tries them again)" in said
+    ), said
     found = states(RUNS, tmp_path)
     assert [now.kind for now in found.values()] == ["failed", "done", "failed", "done"]
     assert found[RUNS[0]].sentence == "error: the joystick is broken: buy another one"
-    assert f"Pong/seed0 failed: error: the joystick is broken: buy another one  ({tmp_path}/Pong/seed0.log)" in said
+    assert (
+        "Pong/seed0 failed: error: the joystick is broken: buy another one  "
+        f"({tmp_path}/Pong/seed0.log)" in said
+    )
     (tmp_path / "Pong.broken").unlink()
     status, said = call(tmp_path)
     assert status == 0 and kinds(tmp_path) == ["done"] * 4 and "Breakout/seed0 starts" not in said
@@ -159,18 +174,34 @@ def test_what_outlives_a_killed_launch_is_not_run_twice(begin, call, tmp_path):
     assert [row["epoch"] for row in read_metrics(RUNS[0].folder(tmp_path))] == list(range(7))
 
 
-# ---- parts ---------------------------------------------------------------------------------------------------------------------
+# ---- parts
+# ------------------------------------------------------------
 
 
 def test_a_dry_run_prints_commands_and_touches_nothing(tmp_path):
     said = []
-    settings = Launch(tmp_path / "o ut", ("pong",), seeds=2, preset="tiny", mode="pixel", dry_run=True)
+    settings = Launch(
+        tmp_path / "o ut", ("pong",), seeds=2, preset="tiny", mode="pixel", dry_run=True
+    )
     assert launch(settings, ["--schedule.env-steps", "96"], said.append) == 0
     assert len(said) == 2 and not any(tmp_path.iterdir())
     assert shlex.split(said[1])[1:] == [
-        "-m", "jaxrl.jedi", "train", "--preset", "tiny", "--mode", "pixel", "--env", "Pong", "--seed", "1",
-        "--run-dir", str(tmp_path / "o ut" / "Pong" / "seed1"), "--schedule.env-steps", "96",
-    ]  # fmt: skip
+        "-m",
+        "jaxrl.jedi",
+        "train",
+        "--preset",
+        "tiny",
+        "--mode",
+        "pixel",
+        "--env",
+        "Pong",
+        "--seed",
+        "1",
+        "--run-dir",
+        str(tmp_path / "o ut" / "Pong" / "seed1"),
+        "--schedule.env-steps",
+        "96",
+    ]
 
 
 def test_without_a_mode_none_is_passed_on():
@@ -196,13 +227,21 @@ def test_bad_settings_are_refused(settings, options, sentence):
 def test_jobs_share_gpus_and_their_memory(monkeypatch):
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    told = lambda slot, **how: tuple(
-        environment(Launch(**how), slot).get(name) for name in ("CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION")
-    )
+
+    def told(slot, **how):
+        return tuple(
+            environment(Launch(**how), slot).get(name)
+            for name in ("CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION")
+        )
+
     assert told(0) == (None, None)
     assert told(1, jobs=2) == (None, "0.450")
     assert [told(slot, jobs=2, gpus=("4", "7")) for slot in (0, 1)] == [("4", None), ("7", None)]
-    assert [told(slot, jobs=3, gpus=("4", "7")) for slot in range(3)] == [("4", "0.450"), ("7", "0.450"), ("4", "0.450")]
+    assert [told(slot, jobs=3, gpus=("4", "7")) for slot in range(3)] == [
+        ("4", "0.450"),
+        ("7", "0.450"),
+        ("4", "0.450"),
+    ]
     monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.2")
     assert told(0, jobs=2) == (None, "0.2")
 
@@ -211,7 +250,11 @@ def test_jobs_share_gpus_and_their_memory(monkeypatch):
     ("log", "status", "sentence"),
     [
         ("a\nerror: no such thing\n", 2, "error: no such thing"),
-        ("Traceback\n  x\njax.errors.JaxRuntimeError: full\n-----\nFor simplicity, ...\n", 1, "jax.errors.JaxRuntimeError: full"),
+        (
+            "Traceback\n  x\njax.errors.JaxRuntimeError: full\n-----\nFor simplicity, ...\n",
+            1,
+            "jax.errors.JaxRuntimeError: full",
+        ),
         ("epoch 3\nMemoryError\n", 1, "MemoryError"),
         ("epoch 3\n\n", 1, "epoch 3"),
         ("", 3, "nothing, and exit status 3"),
@@ -226,9 +269,11 @@ def test_the_sentence_of_a_failure(tmp_path, log, status, sentence):
 
 
 def test_the_commit_is_that_of_this_checkout():
-    git = lambda *words: subprocess.run(
-        ["git", "-C", Path(__file__).parent, *words], capture_output=True, text=True
-    ).stdout.strip()
+    def git(*words):
+        return subprocess.run(
+            ["git", "-C", Path(__file__).parent, *words], capture_output=True, text=True
+        ).stdout.strip()
+
     head = git("rev-parse", "--short=12", "HEAD")
     if not head:
         pytest.skip("not a git checkout")

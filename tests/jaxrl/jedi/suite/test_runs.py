@@ -23,7 +23,12 @@ def test_names_of_games():
 
 
 def test_all_games_come_before_the_next_seed():
-    assert [str(run) for run in runs_of(("Pong", "Alien"), 2, 3)] == ["Pong/seed3", "Alien/seed3", "Pong/seed4", "Alien/seed4"]
+    assert [str(run) for run in runs_of(("Pong", "Alien"), 2, 3)] == [
+        "Pong/seed3",
+        "Alien/seed3",
+        "Pong/seed4",
+        "Alien/seed4",
+    ]
     for seeds, first in ((0, 0), (1, -1)):
         with pytest.raises(Refusal, match="at least one seed"):
             runs_of(("Pong",), seeds, first)
@@ -34,14 +39,22 @@ def test_a_run_is_done_exactly_after_its_last_epoch(tmp_path, epochs):
     """7 epochs in all; an eighth line never comes."""
     write_run(tmp_path, "Pong", 0, lines(min(epochs, 7), score=20.5))
     found = state(RUN, tmp_path)
-    assert (found.kind, found.epoch, found.epochs) == ("done" if epochs >= 7 else "begun", min(epochs, 7), 7)
+    assert (found.kind, found.epoch, found.epochs) == (
+        "done" if epochs >= 7 else "begun",
+        min(epochs, 7),
+        7,
+    )
     assert found.score == (20.5 if epochs >= 7 else None)
 
 
 @pytest.mark.parametrize(
     ("schedule", "first", "epochs"),
     [
-        ({}, 260, 1 + 4 + 2),  # more random steps because rewards were rare; 640 is reached instead of 600
+        (
+            {},
+            260,
+            1 + 4 + 2,
+        ),  # more random steps because rewards were rare; 640 is reached instead of 600
         ({"final_epochs": 0}, None, 5),
         ({"env_steps": 200}, None, 1 + 2),
         ({"env_steps": 150, "final_epochs": 0}, None, 1),
@@ -51,9 +64,14 @@ def test_a_run_is_done_exactly_after_its_last_epoch(tmp_path, epochs):
 def test_the_last_epoch_of_other_schedules(tmp_path, schedule, first, epochs):
     schedule = SCHEDULE | schedule
     for count in range(1, epochs + 1):
-        folder = write_run(tmp_path / str(count), "Pong", 0, lines(count, schedule=schedule, first=first), schedule)
+        folder = write_run(
+            tmp_path / str(count), "Pong", 0, lines(count, schedule=schedule, first=first), schedule
+        )
         found = state(RUN, tmp_path / str(count))
-        assert (found.kind, found.epochs) == ("done" if count == epochs else "begun", epochs), (folder, count)
+        assert (found.kind, found.epochs) == ("done" if count == epochs else "begun", epochs), (
+            folder,
+            count,
+        )
 
 
 def test_a_finished_run_made_longer_is_begun_again(tmp_path):
@@ -62,7 +80,10 @@ def test_a_finished_run_made_longer_is_begun_again(tmp_path):
     rows = lines(7)
     write_run(tmp_path, "Pong", 0, rows, longer)
     assert (state(RUN, tmp_path).kind, state(RUN, tmp_path).epochs) == ("begun", 9)
-    more = [rows[-1] | {"epoch": 7, "env_steps": 700}, rows[-1] | {"epoch": 8, "env_steps": 800, "evaluate/return": 3.0}]
+    more = [
+        rows[-1] | {"epoch": 7, "env_steps": 700},
+        rows[-1] | {"epoch": 8, "env_steps": 800, "evaluate/return": 3.0},
+    ]
     write_run(tmp_path / "after", "Pong", 0, [*rows, *more], longer)
     found = state(RUN, tmp_path / "after")
     assert (found.kind, found.epoch, found.epochs, found.score) == ("done", 9, 9, 3.0)
@@ -79,7 +100,11 @@ def test_waiting_started_failed_and_done_after_all(tmp_path):
     assert states([RUN], tmp_path)[RUN].kind == "failed"
     note(tmp_path, RUN, "started", commit=None)
     assert states([RUN], tmp_path)[RUN].kind == "begun"
-    assert [entry["event"] for entry in noted(tmp_path)["Pong/seed0"]] == ["started", "failed", "started"]
+    assert [entry["event"] for entry in noted(tmp_path)["Pong/seed0"]] == [
+        "started",
+        "failed",
+        "started",
+    ]
 
 
 def test_damaged_remarks_are_passed_over(tmp_path):

@@ -25,12 +25,20 @@ def written(tmp_path, content):
 def test_a_plain_file_in_any_order_and_spelling(tmp_path):
     shuffled = {game.lower(): FULL[game] for game in reversed(GAMES)}
     scores = read_scores(written(tmp_path, shuffled))
-    assert scores.games == GAMES and scores.seeds == 2 and scores.by_game == FULL and scores.remarks == ()
+    assert (
+        scores.games == GAMES
+        and scores.seeds == 2
+        and scores.by_game == FULL
+        and scores.remarks == ()
+    )
 
 
 def test_normalised_as_in_the_golden_file(tmp_path):
     golden = Golden("rl/diamond_hns")
-    table = {game: list(column) for game, column in zip(golden.config["games"], golden["in/raw_scores"].T, strict=True)}
+    table = {
+        game: list(column)
+        for game, column in zip(golden.config["games"], golden["in/raw_scores"].T, strict=True)
+    }
     scores = read_scores(written(tmp_path, table))
     order = [golden.config["games"].index(game) for game in scores.games]
     np.testing.assert_allclose(scores.human_normalized(), golden["out/hns"][:, order], atol=1e-6)
@@ -52,7 +60,10 @@ def test_normalised_as_in_the_golden_file(tmp_path):
         ('{"Pong": [NaN]}', "Pong must have a list"),
         ({"Pong": ["1"]}, "Pong must have a list"),
         ({game: FULL[game] for game in GAMES[:24]}, "no scores of Seaquest, UpNDown: .* --partial"),
-        (FULL | {"Pong": [1.0], "Hero": [2.0]}, r"fewer than 2 seeds of Pong \(1\), Hero \(1\)|Hero \(1\), Pong \(1\)"),
+        (
+            FULL | {"Pong": [1.0], "Hero": [2.0]},
+            r"fewer than 2 seeds of Pong \(1\), Hero \(1\)|Hero \(1\), Pong \(1\)",
+        ),
     ],
 )
 def test_bad_files_are_refused(tmp_path, content, sentence):
@@ -68,13 +79,20 @@ def test_missing_files_and_folders_are_refused(tmp_path):
 
 
 def test_partial_takes_the_first_seeds_of_the_games_there_and_says_so(tmp_path):
-    scores = read_scores(written(tmp_path, {"Pong": [1.0, 2.0, 3.0], "Alien": [300.0, 400.0]}), partial=True)
+    scores = read_scores(
+        written(tmp_path, {"Pong": [1.0, 2.0, 3.0], "Alien": [300.0, 400.0]}), partial=True
+    )
     assert scores.by_game == {"Alien": [300.0, 400.0], "Pong": [1.0, 2.0]}
-    assert "Pong" not in scores.remarks[0] and "Alien (2)" in scores.remarks[0] and "Amidar" in scores.remarks[0]
+    assert (
+        "Pong" not in scores.remarks[0]
+        and "Alien (2)" in scores.remarks[0]
+        and "Amidar" in scores.remarks[0]
+    )
     assert "first 2 seed" in scores.remarks[1] and "2 of 26 games" in scores.remarks[2]
 
 
-# ---- collecting ----------------------------------------------------------------------------------------------------------------
+# ---- collecting
+# ------------------------------------------------------------
 
 
 @pytest.fixture
@@ -92,19 +110,29 @@ def test_collect_writes_what_table_reads(suite):
     path = collect(Collect(out=suite, seeds=2))
     assert path == suite / "scores.json" and not list(suite.glob(".*tmp"))
     told, scores = json.loads(path.read_text()), read_scores(path)
-    assert scores.by_game == {game: [float(place), 10.0 + place] for place, game in enumerate(GAMES)}
-    assert told["commits"] == ["abc", "def"] and told["env_steps"] == [600] and told["seeds"]["Pong"] == [0, 1]
+    assert scores.by_game == {
+        game: [float(place), 10.0 + place] for place, game in enumerate(GAMES)
+    }
+    assert (
+        told["commits"] == ["abc", "def"]
+        and told["env_steps"] == [600]
+        and told["seeds"]["Pong"] == [0, 1]
+    )
     assert told["config"]["schedule.final_epochs"] == 2 and "seed" not in told["config"]
     assert len(told["runs"]) == 52 and told["runs"][0]["hours"] == pytest.approx(0.07)
     assert scores.remarks == ("Not Atari 100k: 600 environment steps.",)
 
 
 def test_collect_names_what_is_missing(suite):
-    (suite / "Pong" / "seed1" / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines(4)))
+    (suite / "Pong" / "seed1" / "metrics.jsonl").write_text(
+        "".join(json.dumps(row) + "\n" for row in lines(4))
+    )
     note(suite, Run("Alien", 2), "failed", status=1, sentence="x")
     with pytest.raises(Refusal) as refusal:
         collect(Collect(out=suite, seeds=2))
-    assert "Pong seed 1 (not finished); finish them" in str(refusal.value) and "Alien" not in str(refusal.value)
+    assert "Pong seed 1 (not finished); finish them" in str(refusal.value) and "Alien" not in str(
+        refusal.value
+    )
     assert not (suite / "scores.json").exists()
     with pytest.raises(Refusal, match=r"Alien seed 2 \(failed\), Amidar seed 2 \(not begun\)"):
         collect(Collect(out=suite, seeds=3))
@@ -115,8 +143,19 @@ def test_collect_names_what_is_missing(suite):
 
 
 def test_collect_some_games_and_other_seeds(suite):
-    path = collect(Collect(out=suite, games=("pong", "alien"), seeds=1, first_seed=1, scores=suite / "new" / "two.json"))
-    assert json.loads(path.read_text())["scores"] == {"Pong": [10.0 + GAMES.index("Pong")], "Alien": [10.0]}
+    path = collect(
+        Collect(
+            out=suite,
+            games=("pong", "alien"),
+            seeds=1,
+            first_seed=1,
+            scores=suite / "new" / "two.json",
+        )
+    )
+    assert json.loads(path.read_text())["scores"] == {
+        "Pong": [10.0 + GAMES.index("Pong")],
+        "Alien": [10.0],
+    }
 
 
 def test_runs_of_other_settings_are_remarked(suite):
@@ -130,7 +169,9 @@ def test_games_cut_short_are_remarked(tmp_path):
     rows = lines(7)
     rows[-1] |= {"evaluate/cut": 3, "evaluate/episodes": 8}
     write_run(tmp_path, "Pong", 0, rows, evaluation={"max_steps": 60})
-    told = json.loads(collect(Collect(out=tmp_path, games=("Pong",), seeds=1)).read_text())["remarks"]
+    told = json.loads(collect(Collect(out=tmp_path, games=("Pong",), seeds=1)).read_text())[
+        "remarks"
+    ]
     assert told[1:] == [
         "Final evaluations of 8 games; the custom is 100.",
         "3 of the evaluated games were cut after 60 steps; their returns count as they stood.",

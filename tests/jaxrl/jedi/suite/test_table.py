@@ -19,7 +19,10 @@ from tests.golden import Golden
 from tests.jaxrl.jedi.suite.folder import lines, write_run
 
 GOLDEN = Golden("rl/diamond_hns")
-DIAMOND = {game: list(column) for game, column in zip(GOLDEN.config["games"], GOLDEN["in/raw_scores"].T, strict=True)}
+DIAMOND = {
+    game: list(column)
+    for game, column in zip(GOLDEN.config["games"], GOLDEN["in/raw_scores"].T, strict=True)
+}
 
 
 @pytest.fixture
@@ -43,20 +46,28 @@ def test_diamonds_runs_have_diamonds_published_aggregates(diamond):
         assert estimate == values["DIAMOND"]
         low, high = map(float, ends.rstrip("]").split(", "))
         assert low <= float(estimate) <= high and low < high
-    assert column(rows, "AO mean")["again"].startswith("2.791") and column(rows, "HO mean")["again"].startswith("0.127")
+    assert column(rows, "AO mean")["again"].startswith("2.791") and column(rows, "HO mean")[
+        "again"
+    ].startswith("0.127")
 
 
 def test_games_beside_the_references(diamond):
     rows = per_game(read_scores(diamond), "again")
-    assert [row[0].rstrip("*") for row in rows.body] == list(GAMES) and sum(row[0].endswith("*") for row in rows.body) == 13
+    assert [row[0].rstrip("*") for row in rows.body] == list(GAMES) and sum(
+        row[0].endswith("*") for row in rows.body
+    ) == 13
     assert column(rows, "again")["Alien"] == "744.1" and column(rows, "sd")["Alien"] == "123.9"
-    ours, theirs = (np.array(list(map(float, column(rows, head).values()))) for head in ("again HNS", "DIAMOND"))
+    ours, theirs = (
+        np.array(list(map(float, column(rows, head).values()))) for head in ("again HNS", "DIAMOND")
+    )
     np.testing.assert_allclose(ours, theirs, atol=4e-3)
     assert column(rows, "EfficientZero")["Breakout"] == "14.319"
 
 
 def test_random_and_human_play_as_methods():
-    for place, (mean, gap, sym) in enumerate((("0.000", "1.000", "0.000"), ("1.000", "0.000", "1.000"))):
+    for place, (mean, gap, sym) in enumerate(
+        (("0.000", "1.000", "0.000"), ("1.000", "0.000", "1.000"))
+    ):
         scores = Scores({game: [SCORES[game][place]] for game in GAMES})
         first = aggregate_table(scores, "x", 500).body[0]  # one seed: no intervals
         assert (first[1], first[4], first[8], first[-1]) == (mean, gap, sym, "1 seed")
@@ -65,17 +76,30 @@ def test_random_and_human_play_as_methods():
 def test_some_games_compare_with_the_same_games_of_others(diamond):
     scores = Scores({game: DIAMOND[game] for game in ("Boxing", "Alien")})
     rows = aggregate_table(scores, "x", 0)
-    assert column(rows, "mean")["x"] == column(rows, "mean")["DIAMOND"] == f"{(7.233 + 0.0748) / 2:.3f}"
+    assert (
+        column(rows, "mean")["x"]
+        == column(rows, "mean")["DIAMOND"]
+        == f"{(7.233 + 0.0748) / 2:.3f}"
+    )
     others = [float(row[1]) for row in rows.body[1:]]
     assert others == sorted(others, reverse=True)
     assert column(rows, "IQM")["DIAMOND"] == "-" and "SimPLe" not in column(rows, "mean")
 
 
 def test_the_command_writes_tables_and_pictures(diamond, tmp_path, capsys):
-    assert main(["suite", "table", "--scores", str(diamond), "--name", "again", "--repetitions", "50"]) == 0
+    assert (
+        main(["suite", "table", "--scores", str(diamond), "--name", "again", "--repetitions", "50"])
+        == 0
+    )
     said, folder = capsys.readouterr().out, tmp_path / "comparison"
     text = (folder / "comparison.md").read_text()
-    for sentence in ("| Breakout* |", "| EfficientZero |", "1.459", "a split that we reconstructed", "none of them run by us"):
+    for sentence in (
+        "| Breakout* |",
+        "| EfficientZero |",
+        "1.459",
+        "a split that we reconstructed",
+        "none of them run by us",
+    ):
         assert sentence in said and sentence in text
     assert {path.name for path in folder.iterdir()} == {"comparison.md", "games.png", "profile.png"}
     for name in ("games.png", "profile.png"):
@@ -90,7 +114,12 @@ def test_collect_and_table_on_a_folder(tmp_path, capsys):
     note(tmp_path, Run("Alien", 0), "failed", status=2, sentence="error: [red]no[/red]")
     assert main(["suite", "table", "--out", out]) == 0
     said = capsys.readouterr().out
-    assert "1 of 2 runs done" in said and "done 20.4" in said and "failed" in said and "no scores yet" in said
+    assert (
+        "1 of 2 runs done" in said
+        and "done 20.4" in said
+        and "failed" in said
+        and "no scores yet" in said
+    )
     assert f"Alien/seed0 failed: error: [red]no[/red]  ({tmp_path}/Alien/seed0.log)" in said
     assert main(["suite", "collect", "--out", out, "--seeds", "1", "--partial"]) == 0
     capsys.readouterr()
@@ -110,9 +139,18 @@ def test_collect_and_table_on_a_folder(tmp_path, capsys):
         (("collect", "--games", "Tennis", "--out", "."), "'Tennis', which is not one of the 26"),
         (("launch", "--games", "Tennis"), "'Tennis', which is not one of the 26"),
         (("launch", "--env", "Pong"), "--env is set by launch"),
-        (("launch", "--dry-run", "--out", "gs://bucket/suite"), "gs://bucket/suite is no folder of this machine"),
-        (("collect", "--out", "gs://bucket/suite"), "gs://bucket/suite is no folder of this machine"),
-        (("table", "--scores", "gs://bucket/scores.json"), "gs://bucket/scores.json is no folder of this machine"),
+        (
+            ("launch", "--dry-run", "--out", "gs://bucket/suite"),
+            "gs://bucket/suite is no folder of this machine",
+        ),
+        (
+            ("collect", "--out", "gs://bucket/suite"),
+            "gs://bucket/suite is no folder of this machine",
+        ),
+        (
+            ("table", "--scores", "gs://bucket/scores.json"),
+            "gs://bucket/scores.json is no folder of this machine",
+        ),
         (("launch", "--replay.capacity", "0"), "replay.capacity is 0"),
     ],
 )
@@ -122,7 +160,9 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence, capsys):
     assert line.startswith("error: ") and sentence in line
 
 
-@pytest.mark.parametrize("arguments", [("--no-such-option",), ("Pong",), ("--agent.contxt", "3"), ("--seeds", "x")])
+@pytest.mark.parametrize(
+    "arguments", [("--no-such-option",), ("Pong",), ("--agent.contxt", "3"), ("--seeds", "x")]
+)
 def test_launch_refuses_what_neither_it_nor_train_knows(arguments, capsys):
     with pytest.raises(SystemExit) as left:
         main(["suite", "launch", "--dry-run", *arguments])
@@ -130,21 +170,43 @@ def test_launch_refuses_what_neither_it_nor_train_knows(arguments, capsys):
 
 
 def test_options_of_train_are_told_from_those_of_launch():
-    suite = parse(["suite", "launch", "--games", "Pong", "--agent.encoder.widths", "32", "64", "64", "--jobs", "3", "--dry-run"])
+    suite = parse(
+        [
+            "suite",
+            "launch",
+            "--games",
+            "Pong",
+            "--agent.encoder.widths",
+            "32",
+            "64",
+            "64",
+            "--jobs",
+            "3",
+            "--dry-run",
+        ]
+    )
     assert suite.options == ("--agent.encoder.widths", "32", "64", "64")
     assert (suite.command.jobs, suite.command.games, suite.command.dry_run) == (3, ("Pong",), True)
 
 
 def test_what_the_board_says():
-    assert cell(State("waiting")) == "[dim]waiting[/dim]" and cell(State("waiting"), running=True) == "[bold]0/?[/bold]"
-    assert cell(State("begun", 3, 9)) == "3/9" and cell(State("done", 9, 9, 900, 1234.56)) == "[green]done[/green] 1,234.6"
+    assert (
+        cell(State("waiting")) == "[dim]waiting[/dim]"
+        and cell(State("waiting"), running=True) == "[bold]0/?[/bold]"
+    )
+    assert (
+        cell(State("begun", 3, 9)) == "3/9"
+        and cell(State("done", 9, 9, 900, 1234.56)) == "[green]done[/green] 1,234.6"
+    )
     assert cell(State("failed", 3, 9), running=True) == "[bold]3/9[/bold]"
     known = {
         Run("Pong", 0): State("begun", 1, 9),
         Run("Pong", 1): State("failed", sentence="x"),
         Run("Alien", 0): State("waiting"),
     }
-    assert summary(known, [Run("Pong", 0)]).startswith("0 of 3 runs done, 1 running, 1 waiting, 1 failed")
+    assert summary(known, [Run("Pong", 0)]).startswith(
+        "0 of 3 runs done, 1 running, 1 waiting, 1 failed"
+    )
     assert len(failures(known, Path("o"))) == 1
 
 

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from jaxrl.train.errors import Refusal
-from reasoning.compositionality.depth import depth_by_inputs, interactions, predict_by_interactions, predict_depth, separability
+from reasoning.compositionality.depth import (
+    depth_by_inputs,
+    interactions,
+    predict_by_interactions,
+    predict_depth,
+    separability,
+)
 from reasoning.compositionality.depth.tree import join, leaf
 from reasoning.compositionality.targets import target_by_name
 
@@ -39,7 +45,9 @@ def test_planted_depths_are_found_exactly(name, depth, some):
 def test_the_tree_of_permuted_inputs_has_the_permuted_pairs():
     target = target_by_name("permuted:tanh_tree:2")
     found = predict_depth(target, 4)
-    assert found.depth == 2 and groups(found) == {tuple(np.flatnonzero(row)) for row in target.supports}
+    assert found.depth == 2 and groups(found) == {
+        tuple(np.flatnonzero(row)) for row in target.supports
+    }
 
 
 def test_inputs_that_do_nothing_are_ignored():
@@ -55,28 +63,55 @@ def test_products_and_sums_are_ambiguous_and_as_shallow_as_can_be(f):
 
 
 def test_nodes_of_three_inputs_are_found_as_such():
-    inner = lambda a, b, c: jnp.sin(2 * a + b) + a * b * c + jnp.cos(b + 1.3 * c)
-    found = predict_depth(lambda x: jnp.tanh(inner(x[0], x[1], x[2]) + 0.7 * x[3] * inner(x[0], x[1], x[2])), 4)
+    def inner(a, b, c):
+        return jnp.sin(2 * a + b) + a * b * c + jnp.cos(b + 1.3 * c)
+
+    found = predict_depth(
+        lambda x: jnp.tanh(inner(x[0], x[1], x[2]) + 0.7 * x[3] * inner(x[0], x[1], x[2])), 4
+    )
     assert found.depth == 2 and (0, 1, 2) in groups(found)
 
 
 def test_several_outputs_and_constants():
     found = predict_depth(
-        lambda x: jnp.stack([x[0] * jnp.exp(x[1]), jnp.float32(3.0), jnp.tanh(x[0] * x[1]) + x[2] ** 2 * jnp.sin(x[0] * x[1])]), 3
+        lambda x: jnp.stack(
+            [
+                x[0] * jnp.exp(x[1]),
+                jnp.float32(3.0),
+                jnp.tanh(x[0] * x[1]) + x[2] ** 2 * jnp.sin(x[0] * x[1]),
+            ]
+        ),
+        3,
     )
-    assert found.trees[1] is None and found.trees[0].depth == 1 and found.depth == 2 and found.ignored == ()
+    assert (
+        found.trees[1] is None
+        and found.trees[0].depth == 1
+        and found.depth == 2
+        and found.ignored == ()
+    )
     assert str(found.trees[2]) == "((0 1) 2)"
 
 
 def test_scores_by_finite_differences():
     """s of one subset against a loop in float64 NumPy, with the draws of the function itself."""
-    f = lambda x: jnp.sin(x[0] + 2 * x[1]) * x[2] + x[1] * x[3]
+
+    def f(x):
+        return jnp.sin(x[0] + 2 * x[1]) * x[2] + x[1] * x[3]
+
     subset = np.array([True, True, False, False])
     key = jax.random.key(0)
-    got = float(jax.jit(lambda s: separability(f, key, s, LOW, HIGH, (6, 4)))(jnp.asarray(subset)[None])[0])
+    got = float(
+        jax.jit(lambda s: separability(f, key, s, LOW, HIGH, (6, 4)))(jnp.asarray(subset)[None])[0]
+    )
     keys = jax.random.split(key)
-    xa, xb = (np.asarray(-1 + 2 * jax.random.uniform(k, (c, 4)), np.float64) for k, c in zip(keys, (6, 4), strict=True))
-    g = lambda x: np.array([np.cos(x[0] + 2 * x[1]) * x[2], 2 * np.cos(x[0] + 2 * x[1]) * x[2] + x[3]])
+    xa, xb = (
+        np.asarray(-1 + 2 * jax.random.uniform(k, (c, 4)), np.float64)
+        for k, c in zip(keys, (6, 4), strict=True)
+    )
+
+    def g(x):
+        return np.array([np.cos(x[0] + 2 * x[1]) * x[2], 2 * np.cos(x[0] + 2 * x[1]) * x[2] + x[3]])
+
     over, under = 0.0, 0.0
     for a in xa:
         rows = [g(np.where(subset, a, b)) for b in xb]
@@ -89,7 +124,9 @@ def test_scores_by_finite_differences():
 
 
 def test_other_networks_of_the_same_shape_compile_nothing():
-    f = lambda w, x: jnp.tanh(w[0] * jnp.tanh(2 * x[0] - x[1]) + x[2])
+    def f(w, x):
+        return jnp.tanh(w[0] * jnp.tanh(2 * x[0] - x[1]) + x[2])
+
     predict_depth(f, 3, data=jnp.array([1.5]))
     began = time.perf_counter()
     from jaxrl.train.metrics import CompileCounter
@@ -100,9 +137,15 @@ def test_other_networks_of_the_same_shape_compile_nothing():
 
 
 def test_interactions_of_a_polynomial_by_hand():
-    f = lambda x: 3 * x[0] * x[1] + x[2] ** 2 - 0.5 * x[1] * x[2]
-    assert np.asarray(interactions(f, 3)) == pytest.approx(np.array([[0, 3, 0], [3, 0, 0.5], [0, 0.5, 0]]), abs=1e-5)
-    found = predict_by_interactions(lambda x: x[0] * x[1] + x[2] * x[3] + 0.1 * (x[0] + x[1]) * (x[2] + x[3]), 4)
+    def f(x):
+        return 3 * x[0] * x[1] + x[2] ** 2 - 0.5 * x[1] * x[2]
+
+    assert np.asarray(interactions(f, 3)) == pytest.approx(
+        np.array([[0, 3, 0], [3, 0, 0.5], [0, 0.5, 0]]), abs=1e-5
+    )
+    found = predict_by_interactions(
+        lambda x: x[0] * x[1] + x[2] * x[3] + 0.1 * (x[0] + x[1]) * (x[2] + x[3]), 4
+    )
     assert found.depth == 2 and found.inputs == (0, 1, 2, 3)
 
 
@@ -120,7 +163,11 @@ def test_trees_by_hand():
         (lambda x: x @ jnp.ones((3, 1)), 4, "fails on an array of 4 inputs"),
         (lambda x: jnp.outer(x, x), 2, "must return one real number or a vector"),
         (lambda x: x[0] * x[5], 3, "reads more than 3 inputs"),
-        (lambda x: jnp.log(x[0] - 5) * x[1], 2, "of output 0 with respect to input 1 is not finite"),
+        (
+            lambda x: jnp.log(x[0] - 5) * x[1],
+            2,
+            "of output 0 with respect to input 1 is not finite",
+        ),
         (lambda x: jnp.argmax(x), 2, "must return one real number or a vector"),
         (lambda x: np.sin(np.asarray(x)).sum(), 2, "cannot be differentiated by JAX"),
         (lambda x: x[0] if x[1] > 0 else x[1], 2, "cannot be differentiated by JAX"),

@@ -1,4 +1,6 @@
-"""What is captured from Flax models is what their layers read and compute; smaller networks stay the same function."""
+"""What is captured from Flax models is what their layers read and compute; smaller networks stay
+the same function.
+"""
 
 import itertools
 
@@ -38,13 +40,17 @@ def model():
 
 
 def test_inputs_times_kernel_are_the_sums(model):
-    """Cov(h, z) = Cov(h) w for every layer: no independent truth could be nearer to what the layer does."""
+    """Cov(h, z) = Cov(h) w for every layer: no independent truth could be nearer to what the layer
+    does.
+    """
     _, params, _, found = model
     for name in ("flax", "valid", "ours", "linear"):
         known, inputs = found[f"{name}/kernel"], np.asarray(found[f"{name}/inputs"])
         kernel = np.asarray(params[name]["kernel"]).reshape(inputs.shape[0], -1)
         assert np.asarray(known.input_before) == pytest.approx(inputs @ kernel, abs=1e-5)
-        assert np.asarray(known.before_var) == pytest.approx(np.diag(kernel.T @ inputs @ kernel), rel=1e-3, abs=1e-6)
+        assert np.asarray(known.before_var) == pytest.approx(
+            np.diag(kernel.T @ inputs @ kernel), rel=1e-3, abs=1e-6
+        )
 
 
 def test_a_linear_layer_by_numpy(model):
@@ -60,13 +66,20 @@ def test_a_linear_layer_by_numpy(model):
 def test_without_jit_it_is_the_same(model):
     module, params, x, found = model
     plain = capture(module.apply, params, x)
-    assert all(np.allclose(a, b, atol=1e-5) for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(found), strict=True))
+    assert all(
+        np.allclose(a, b, atol=1e-5)
+        for a, b in zip(jax.tree.leaves(plain), jax.tree.leaves(found), strict=True)
+    )
 
 
 def test_models_with_convolutions_can_be_pruned(model):
     module, params, x, found = model
     pruned, masks = jax.jit(lambda p, k: prune_once(p, k, 0.25))(params, found)
-    assert summarize_sparsity(masks)["flax/kernel"].fan_in == (5, 5.0, 5)  # round(0.25 * 18), halves up
+    assert summarize_sparsity(masks)["flax/kernel"].fan_in == (
+        5,
+        5.0,
+        5,
+    )  # round(0.25 * 18), halves up
     assert np.isfinite(np.asarray(jax.jit(module.apply)({"params": pruned}, x))).all()
 
 
@@ -83,12 +96,18 @@ def test_convolutions_are_read_by_their_own_settings(layer, axes):
     params = jax.jit(layer.init)(jax.random.key(1), x)["params"]
     found = jax.jit(lambda p: capture(layer.apply, p, x))(params)
     kernel = np.asarray(params["kernel"]).reshape(-1, params["kernel"].shape[-1])
-    assert np.asarray(found["kernel"].input_before) == pytest.approx(np.asarray(found["inputs"]) @ kernel, abs=1e-5)
+    assert np.asarray(found["kernel"].input_before) == pytest.approx(
+        np.asarray(found["inputs"]) @ kernel, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
     "layer",
-    [nn.Conv(3, (3, 3), padding="CIRCULAR"), nn.Conv(4, (3, 3), feature_group_count=2), nn.ConvTranspose(2, (3, 3))],
+    [
+        nn.Conv(3, (3, 3), padding="CIRCULAR"),
+        nn.Conv(4, (3, 3), feature_group_count=2),
+        nn.ConvTranspose(2, (3, 3)),
+    ],
 )
 def test_layers_whose_inputs_are_not_known_are_left_out_and_not_guessed(layer):
     x = jnp.ones((1, 4, 4, 2))
@@ -126,7 +145,9 @@ def test_a_smaller_network_is_the_same_function():
     random = np.random.default_rng(0)
     sizes = (5, 9, 7, 2)
     layers = [
-        Layer(random.normal(0, 1, s).astype(np.float32), random.normal(0, 1, s[1]).astype(np.float32))
+        Layer(
+            random.normal(0, 1, s).astype(np.float32), random.normal(0, 1, s[1]).astype(np.float32)
+        )
         for s in itertools.pairwise(sizes)
     ]
     masks = [random.random(layer.kernel.shape) < 0.25 for layer in layers]
@@ -134,8 +155,14 @@ def test_a_smaller_network_is_the_same_function():
     masks[1][4] = False  # one that nothing reads
     small = compact(layers, masks)
     x = random.normal(0, 1, (30, 5))
-    assert run(small, x) == pytest.approx(run([Layer(k * m, b) for (k, b), m in zip(layers, masks, strict=True)], x), abs=1e-5)
-    assert small[0].kernel.shape[0] == 5 and small[0].kernel.shape[1] < 8 and small[-1].kernel.shape[1] == 2
+    assert run(small, x) == pytest.approx(
+        run([Layer(k * m, b) for (k, b), m in zip(layers, masks, strict=True)], x), abs=1e-5
+    )
+    assert (
+        small[0].kernel.shape[0] == 5
+        and small[0].kernel.shape[1] < 8
+        and small[-1].kernel.shape[1] == 2
+    )
     assert all((layer.kernel != 0).any(0).all() for layer in small[:-1])
     with pytest.raises(Refusal, match="another network"):
         compact(layers, masks[:2])
@@ -146,9 +173,25 @@ def test_units_that_do_the_same_are_merged_without_a_change():
     h = random.normal(0, 1, (500, 4)).astype(np.float32)
     h = np.concatenate([h, 2 * h[:, :1] + 1, -h[:, 1:2]], 1)  # units 4 and 5 repeat 0 and 1
     out, bias = random.normal(0, 1, (6, 3)).astype(np.float32), np.zeros(3, np.float32)
-    done = merge_layer(jnp.asarray(h.mean(0)), jnp.asarray(np.cov(h.T, bias=True)), jnp.asarray(out), jnp.asarray(bias), 1, 0.95)
+    done = merge_layer(
+        jnp.asarray(h.mean(0)),
+        jnp.asarray(np.cov(h.T, bias=True)),
+        jnp.asarray(out),
+        jnp.asarray(bias),
+        1,
+        0.95,
+    )
     assert int(done.alive.sum()) == 4 and done.alive[jnp.array([2, 3])].all()
-    assert h @ np.asarray(done.outgoing) + np.asarray(done.bias) == pytest.approx(h @ out + bias, abs=1e-3)
+    assert h @ np.asarray(done.outgoing) + np.asarray(done.bias) == pytest.approx(
+        h @ out + bias, abs=1e-3
+    )
     assert (np.asarray(done.outgoing)[~np.asarray(done.alive)] == 0).all()
-    kept = merge_layer(jnp.asarray(h.mean(0)), jnp.asarray(np.cov(h.T, bias=True)), jnp.asarray(out), jnp.asarray(bias), 3, 0.0)
+    kept = merge_layer(
+        jnp.asarray(h.mean(0)),
+        jnp.asarray(np.cov(h.T, bias=True)),
+        jnp.asarray(out),
+        jnp.asarray(bias),
+        3,
+        0.0,
+    )
     assert int(kept.alive.sum()) == 3

@@ -38,27 +38,46 @@ PARAMS = MODULE.init(jax.random.key(0), X[:1])["params"]
 
 
 def loss(params, x):
-    return ((MODULE.apply({"params": params}, x) - jnp.stack([jnp.sin(x[:, 0] * 2), x[:, 1] * x[:, 2]], 1)) ** 2).mean()
+    return (
+        (
+            MODULE.apply({"params": params}, x)
+            - jnp.stack([jnp.sin(x[:, 0] * 2), x[:, 1] * x[:, 2]], 1)
+        )
+        ** 2
+    ).mean()
 
 
 ADAM = optax.adam(1e-2)
 SUBJECTS = {
     "share": similarity_pruning(ADAM, density=0.5, schedule=OneShot(2)),
-    "share cubic erk": similarity_pruning(ADAM, density=0.3, schedule=Cubic(0, 4, 2), distribution="erk"),
-    "edge average": similarity_pruning(ADAM, mode="edge", density=0.5, schedule=OneShot(2), ema=0.5, distribution="global"),
+    "share cubic erk": similarity_pruning(
+        ADAM, density=0.3, schedule=Cubic(0, 4, 2), distribution="erk"
+    ),
+    "edge average": similarity_pruning(
+        ADAM, mode="edge", density=0.5, schedule=OneShot(2), ema=0.5, distribution="global"
+    ),
     "node": similarity_pruning(
-        ADAM, mode="node", density=0.5, schedule=OneShot(1), layers=("first", "middle", "second"), threshold=0.0
+        ADAM,
+        mode="node",
+        density=0.5,
+        schedule=OneShot(1),
+        layers=("first", "middle", "second"),
+        threshold=0.0,
     ),
     "magnitude": prune.magnitude_pruning(ADAM, density=0.5, schedule=OneShot(2)),
     "random": prune.random_pruning(ADAM, density=0.5, schedule=OneShot(0)),
-    "saliency": prune.saliency_pruning(ADAM, density=0.5, schedule=OneShot(2), distribution="uniform"),
+    "saliency": prune.saliency_pruning(
+        ADAM, density=0.5, schedule=OneShot(2), distribution="uniform"
+    ),
     "snip": prune.snip(ADAM, density=0.5),
     "lottery": prune.lottery_ticket(ADAM, density=0.4, rounds=2, length=2),
     "rigl": prune.rigl(ADAM, density=0.4, schedule=Periodic(1, 6, 2)),
     "set": prune.set_pruning(ADAM, density=0.4, schedule=Periodic(1, 6, 2)),
     "static": prune.static_random(ADAM, density=0.4),
     "l1": prune.l1_pruning(ADAM, density=0.5, schedule=OneShot(2)),
-    "oracle": prune.oracle_pruning(ADAM, jax.tree.map(lambda p: (jnp.abs(p) > 0.3).astype(jnp.uint8), PARAMS)),
+    "oracle": prune.oracle_pruning(
+        ADAM, jax.tree.map(lambda p: (jnp.abs(p) > 0.3).astype(jnp.uint8), PARAMS)
+    ),
 }
 
 
@@ -101,31 +120,49 @@ def test_pruned_weights_are_exactly_zero_and_so_are_their_moments(name):
     zeros = sum(int((m == 0).sum()) for m in jax.tree.leaves(state.masks))
     assert zeros > 0
     moments = [
-        s for s in jax.tree.leaves(state.inner_state, is_leaf=lambda s: isinstance(s, optax.ScaleByAdamState)) if hasattr(s, "mu")
+        s
+        for s in jax.tree.leaves(
+            state.inner_state, is_leaf=lambda s: isinstance(s, optax.ScaleByAdamState)
+        )
+        if hasattr(s, "mu")
     ]
     for tree in (params, moments[0].mu, moments[0].nu):
         assert all(
             (np.asarray(leaf)[np.asarray(mask) == 0] == 0).all()
             for leaf, mask in zip(jax.tree.leaves(tree), jax.tree.leaves(state.masks), strict=True)
         )
-    biases = [m for n, m in jax.tree_util.tree_leaves_with_path(state.masks) if "bias" in jax.tree_util.keystr(n)]
+    biases = [
+        m
+        for n, m in jax.tree_util.tree_leaves_with_path(state.masks)
+        if "bias" in jax.tree_util.keystr(n)
+    ]
     assert all(bool(m.all()) for m in biases)
 
 
 DENSITIES = dict.fromkeys(("lottery", "rigl", "set", "static"), 0.4)
-DENSITIES |= {"share": 0.5, "share cubic erk": 0.3, "edge average": 0.5, "magnitude": 0.5, "snip": 0.5}
+DENSITIES |= {
+    "share": 0.5,
+    "share cubic erk": 0.3,
+    "edge average": 0.5,
+    "magnitude": 0.5,
+    "snip": 0.5,
+}
 
 
 @pytest.mark.parametrize("name", each(DENSITIES))
 def test_the_density_is_the_one_asked_for(name):
-    assert summarize_sparsity(after(name)[1].masks)["total"].density == pytest.approx(DENSITIES[name], abs=0.03)
+    assert summarize_sparsity(after(name)[1].masks)["total"].density == pytest.approx(
+        DENSITIES[name], abs=0.03
+    )
 
 
 def assert_same(found, wanted):
     """Parameters to 1e-5, masks exactly."""
     for one, other in zip(jax.tree.leaves(found[0]), jax.tree.leaves(wanted[0]), strict=True):
         assert np.asarray(one) == pytest.approx(np.asarray(other), abs=1e-5)
-    for one, other in zip(jax.tree.leaves(found[1].masks), jax.tree.leaves(wanted[1].masks), strict=True):
+    for one, other in zip(
+        jax.tree.leaves(found[1].masks), jax.tree.leaves(wanted[1].masks), strict=True
+    ):
         assert (np.asarray(one) == np.asarray(other)).all()
 
 
@@ -153,25 +190,38 @@ def test_devices_with_other_examples_find_the_masks_of_all():
     grads = jax.tree.map(jnp.zeros_like, PARAMS)
 
     def renew(x, tx, axis):
-        return tx.update(grads, tx.init(PARAMS), PARAMS, activations=capture(MODULE.apply, PARAMS, x, axis_name=axis))[1].masks
+        return tx.update(
+            grads,
+            tx.init(PARAMS),
+            PARAMS,
+            activations=capture(MODULE.apply, PARAMS, x, axis_name=axis),
+        )[1].masks
 
     shares = skewed.reshape(4, 16, 4)
     spread = jax.pmap(lambda x: renew(x, tx, "d"), "d", devices=jax.devices()[:4])(shares)
     single = jax.jit(lambda x: renew(x, one, None))
     whole, alone = single(skewed), single(shares[0])
-    same = lambda a, b: all(
-        (np.asarray(m) == np.asarray(n)).all() for m, n in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
-    )
-    assert all(same(jax.tree.map(lambda m, i=i: m[i], spread), whole) for i in range(4)) and not same(alone, whole)
+
+    def same(a, b):
+        return all(
+            (np.asarray(m) == np.asarray(n)).all()
+            for m, n in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+        )
+
+    assert all(
+        same(jax.tree.map(lambda m, i=i: m[i], spread), whole) for i in range(4)
+    ) and not same(alone, whole)
 
 
 def test_statistics_of_devices_are_those_of_all_to_a_millionth():
-    known = jax.pmap(lambda x: capture(MODULE.apply, PARAMS, x, axis_name="d"), "d", devices=jax.devices()[:4])(
-        X.reshape(4, 16, 4)
-    )
+    known = jax.pmap(
+        lambda x: capture(MODULE.apply, PARAMS, x, axis_name="d"), "d", devices=jax.devices()[:4]
+    )(X.reshape(4, 16, 4))
     whole = capture(MODULE.apply, PARAMS, X)
     for name in whole:
-        for mine, all_ in zip(jax.tree.leaves(known[name]), jax.tree.leaves(whole[name]), strict=True):
+        for mine, all_ in zip(
+            jax.tree.leaves(known[name]), jax.tree.leaves(whole[name]), strict=True
+        ):
             assert np.asarray(mine[0]) == pytest.approx(np.asarray(all_), abs=1e-6)
 
 
@@ -191,12 +241,17 @@ def test_without_pruning_it_is_the_inner_optimiser():
     grads = jax.grad(loss)(PARAMS, X)
     mine, _ = tx.update(grads, tx.init(PARAMS), PARAMS)
     theirs, _ = ADAM.update(grads, ADAM.init(PARAMS), PARAMS)
-    assert all(np.allclose(a, b, atol=1e-7) for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(theirs), strict=True))
+    assert all(
+        np.allclose(a, b, atol=1e-7)
+        for a, b in zip(jax.tree.leaves(mine), jax.tree.leaves(theirs), strict=True)
+    )
 
 
 def test_a_lottery_ticket_goes_back_to_where_it_began():
     tx = prune.lottery_ticket(ADAM, density=0.4, rounds=2, length=2)
-    params, state = steps(tx, PARAMS, tx.init(PARAMS), X, 3)  # the first renewal is in the third update
+    params, state = steps(
+        tx, PARAMS, tx.init(PARAMS), X, 3
+    )  # the first renewal is in the third update
     kept = kernels(state.masks)
     assert summarize_sparsity(state.masks)["total"].density == pytest.approx(0.4**0.5, abs=0.03)
     for name, kernel in kernels(params).items():
@@ -214,15 +269,23 @@ def test_rigl_and_set_keep_the_number_of_weights_and_move_some(name):
 def test_states_go_to_jaxpruners_layout_and_back():
     params, state = after("share")
     there = to_jaxpruner(state)
-    assert SparseState._fields == ("masks", "inner_state", "target_sparsities", "count") == PruneState._fields[:4]
-    assert there.masks["first"]["bias"] is None and there.masks["first"]["kernel"].dtype == jnp.uint8
+    assert (
+        SparseState._fields
+        == ("masks", "inner_state", "target_sparsities", "count")
+        == PruneState._fields[:4]
+    )
+    assert (
+        there.masks["first"]["bias"] is None and there.masks["first"]["kernel"].dtype == jnp.uint8
+    )
     assert float(there.target_sparsities["first"]["kernel"]) == 0.5
     back = from_jaxpruner(there, params)
     assert all(
         (np.asarray(a) == np.asarray(b)).all()
         for a, b in zip(jax.tree.leaves(back.masks), jax.tree.leaves(state.masks), strict=True)
     )
-    updates, _ = SUBJECTS["share"].update(jax.tree.map(jnp.ones_like, params), back._replace(last=jnp.int32(2)), params)
+    updates, _ = SUBJECTS["share"].update(
+        jax.tree.map(jnp.ones_like, params), back._replace(last=jnp.int32(2)), params
+    )
     assert all(
         (np.asarray(u)[np.asarray(m) == 0] == 0).all()
         for u, m in zip(jax.tree.leaves(updates), jax.tree.leaves(back.masks), strict=True)
@@ -233,13 +296,21 @@ def test_states_go_to_jaxpruners_layout_and_back():
 
 def test_it_stands_inside_a_chain_and_masked_of_optax():
     """The rule sees only what the outer mask lets through."""
-    only = jax.tree_util.tree_map_with_path(lambda path, _: "first" in jax.tree_util.keystr(path), PARAMS)
+    only = jax.tree_util.tree_map_with_path(
+        lambda path, _: "first" in jax.tree_util.keystr(path), PARAMS
+    )
     tx = optax.masked(
-        prune.magnitude_pruning(optax.sgd(0.1), density=0.5, prunable=lambda p, leaf: p[-1] == "kernel" and "first" in p), only
+        prune.magnitude_pruning(
+            optax.sgd(0.1), density=0.5, prunable=lambda p, leaf: p[-1] == "kernel" and "first" in p
+        ),
+        only,
     )
     updates, _state = tx.update(jax.grad(loss)(PARAMS, X), tx.init(PARAMS), PARAMS)
     new = optax.apply_updates(PARAMS, updates)
-    assert int((new["first"]["kernel"] == 0).sum()) == 16 and int((new["middle"]["kernel"] == 0).sum()) == 0
+    assert (
+        int((new["first"]["kernel"] == 0).sum()) == 16
+        and int((new["middle"]["kernel"] == 0).sum()) == 0
+    )
 
 
 def test_bad_input_is_refused():
@@ -261,5 +332,9 @@ def test_bad_input_is_refused():
         similarity_pruning(ADAM, mode="best")
     with pytest.raises(Refusal, match="name at least two"):
         steps(
-            similarity_pruning(ADAM, mode="node", density=0.5), PARAMS, similarity_pruning(ADAM, density=0.5).init(PARAMS), X, 1
+            similarity_pruning(ADAM, mode="node", density=0.5),
+            PARAMS,
+            similarity_pruning(ADAM, density=0.5).init(PARAMS),
+            X,
+            1,
         )

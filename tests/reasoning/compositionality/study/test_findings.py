@@ -1,4 +1,6 @@
-"""What must come out of training, as far as theory or our prototype commits us to it. Slow: real trainings, 16 seeds."""
+"""What must come out of training, as far as theory or our prototype commits us to it. Slow: real
+trainings, 16 seeds.
+"""
 
 import dataclasses
 
@@ -73,7 +75,10 @@ def test_trained_networks_tell_the_depth_of_their_target():
     for seed in range(16):
         mine = jax.tree.map(lambda a, s=seed: a[s], trained)
         fit = 1 - float(((network.outputs(mine, x, 4) - y) ** 2).mean() / y.var())
-        by_tolerance = [predict_depth(net, 8, data=(mine, jnp.int32(4)), tolerance=t).depth for t in (0.02, TRAINED, 0.1)]
+        by_tolerance = [
+            predict_depth(net, 8, data=(mine, jnp.int32(4)), tolerance=t).depth
+            for t in (0.02, TRAINED, 0.1)
+        ]
         print(seed, round(fit, 4), by_tolerance)
         if fit >= 0.99:
             told.append(by_tolerance[1] == 3)

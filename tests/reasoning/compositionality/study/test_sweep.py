@@ -1,4 +1,6 @@
-"""The sweep: chunks are kept and found, a network does not depend on its neighbours, masks are those of `prune`, the page answers."""
+"""The sweep: chunks are kept and found, a network does not depend on its neighbours, masks are
+those of `prune`, the page answers.
+"""
 
 import dataclasses
 import json
@@ -48,12 +50,16 @@ def study(tmp_path_factory):
 def test_every_network_has_its_row(study):
     rows = read_rows(study, SMALL)
     wanted = [cell for name in SMALL.targets for cell in SMALL.cells(name)]
-    assert [(r["target"], r["pruner"], r["density"], r["depth"], r["seed"]) for r in rows] == [tuple(c) for c in wanted]
+    assert [(r["target"], r["pruner"], r["density"], r["depth"], r["seed"]) for r in rows] == [
+        tuple(c) for c in wanted
+    ]
     assert all(r["score"] == 0 or r["fits"] for r in rows)
 
 
 @pytest.mark.slow
-def test_the_page_has_its_answers_and_all_figures_and_other_configurations_are_not_mixed_in(tmp_path, capsys):
+def test_the_page_has_its_answers_and_all_figures_and_other_configurations_are_not_mixed_in(
+    tmp_path, capsys
+):
     page = run(SMALL, tmp_path)
     text = page.read_text()
     for phrase in (
@@ -98,10 +104,20 @@ def cells():
 def test_training_many_is_a_loop_over_one_with_adam_by_hand(cells):
     here, batch = cells
     steps, rate = 5, 0.01
-    copy = lambda tree: jax.tree.map(jnp.copy, tree)
+
+    def copy(tree):
+        return jax.tree.map(jnp.copy, tree)
+
     sizes = {"target": here.target, "batch": 16, "corner": None}
     many = train(
-        copy(batch.params), batch, here.keys, jnp.int32(3), jnp.int32(steps), jnp.float32(rate), jnp.float32(0.01), **sizes
+        copy(batch.params),
+        batch,
+        here.keys,
+        jnp.int32(3),
+        jnp.int32(steps),
+        jnp.float32(rate),
+        jnp.float32(0.01),
+        **sizes,
     )
     params = jax.tree.map(lambda a: np.asarray(a[1], np.float64), batch.params)
     m, v = (jax.tree.map(np.zeros_like, params) for _ in range(2))
@@ -109,12 +125,20 @@ def test_training_many_is_a_loop_over_one_with_adam_by_hand(cells):
     slope = jax.jit(jax.grad(loss))
     for t in range(steps):
         data = batch_of(here.target, here.keys, jnp.int32(3 + t), 16, None)
-        g = slope(jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params), masks, 2, Examples(data.x[1], data.y[1]), 0.01)
+        g = slope(
+            jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params),
+            masks,
+            2,
+            Examples(data.x[1], data.y[1]),
+            0.01,
+        )
         m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * np.asarray(g), m, g)
         v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * np.asarray(g) ** 2, v, g)
         now = rate * (0.05 + 0.95 * 0.5 * (1 + np.cos(np.pi * t / steps)))
         params = jax.tree.map(
-            lambda p, m, v, t=t, now=now: p - now * (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8),
+            lambda p, m, v, t=t, now=now: (
+                p - now * (m / (1 - 0.9 ** (t + 1))) / (np.sqrt(v / (1 - 0.999 ** (t + 1))) + 1e-8)
+            ),
             params,
             m,
             v,
@@ -130,7 +154,14 @@ def test_masks_of_cells_are_those_of_the_transformation(cells):
     for score in (scoring.share, scoring.saliency):
         density = jnp.full(3, 0.5)
         found = renew(
-            batch, grads, here.probe, jax.random.key(0), density, score=score, distribution="fan_in", output_density=0.25
+            batch,
+            grads,
+            here.probe,
+            jax.random.key(0),
+            density,
+            score=score,
+            distribution="fan_in",
+            output_density=0.25,
         )
         one = jax.tree.map(lambda a: a[1], batch.params)
         x = here.probe[1]
@@ -150,21 +181,25 @@ def test_masks_of_cells_are_those_of_the_transformation(cells):
 
 def test_merging_copies_of_units_changes_no_output(cells):
     here, batch = cells
-    double = lambda p: (
-        p
-        | {
+
+    def double(p):
+        return p | {
             "win": p["win"].at[:, 3].set(p["win"][:, 0]),
             "b": p["b"].at[:, 3].set(p["b"][:, 0]),
             "wh": p["wh"].at[:, :, 3].set(p["wh"][:, :, 0]),
         }
-    )
+
     params = jax.vmap(double)(batch.params)
     merged, masks = merge(batch._replace(params=params), here.probe, jnp.full(3, (5 / 6) ** 2))
     assert int(network.live_units(jax.tree.map(lambda a: a[1], masks), 2).sum()) == 10
     x = here.probe[1]
     for cell, depth in ((0, 1), (1, 2)):
         before = network.outputs(jax.tree.map(lambda a, c=cell: a[c], params), x, depth)
-        after = network.outputs(network.masked(*(jax.tree.map(lambda a, c=cell: a[c], t) for t in (merged, masks))), x, depth)
+        after = network.outputs(
+            network.masked(*(jax.tree.map(lambda a, c=cell: a[c], t) for t in (merged, masks))),
+            x,
+            depth,
+        )
         assert np.asarray(after) == pytest.approx(np.asarray(before), abs=1e-4)
 
 
@@ -172,7 +207,11 @@ def test_merging_copies_of_units_changes_no_output(cells):
 @pytest.mark.parametrize("pruner", PRUNERS)
 def test_every_pruner_trains_sparse_networks(pruner):
     config = dataclasses.replace(
-        SMALL, targets=("tanh_tree:1",), pruners=("share",) if pruner == "dense" else (pruner,), finetune=60, steps=60
+        SMALL,
+        targets=("tanh_tree:1",),
+        pruners=("share",) if pruner == "dense" else (pruner,),
+        finetune=60,
+        steps=60,
     )
     chunk = [c for c in config.cells("tanh_tree:1") if c.pruner == pruner][:4]
     found, shown = run_chunk(config, "tanh_tree:1", chunk)

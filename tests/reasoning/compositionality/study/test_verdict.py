@@ -9,18 +9,34 @@ from jaxrl.train.errors import Refusal
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
 from reasoning.compositionality.study.predictions import Predicted
 from reasoning.compositionality.study.report import _predicted, moves
-from reasoning.compositionality.study.verdict import chosen_on_others, difference, grid, interval, move, over_depth, peak, sign
+from reasoning.compositionality.study.verdict import (
+    chosen_on_others,
+    difference,
+    grid,
+    interval,
+    move,
+    over_depth,
+    peak,
+    sign,
+)
 
 DEPTHS = (1, 2, 3, 4)
 
 
 def scores(means, noise=0.02, seeds=16, seed=0):
-    return np.asarray(means)[:, None] + np.random.default_rng(seed).normal(0, noise, (len(means), seeds))
+    return np.asarray(means)[:, None] + np.random.default_rng(seed).normal(
+        0, noise, (len(means), seeds)
+    )
 
 
 @pytest.mark.parametrize(
     ("means", "answer"),
-    [((0.2, 0.9, 0.8, 0.3), "yes"), ((0.2, 0.5, 0.8, 0.9), "no"), ((0.9, 0.9, 0.9, 0.9), "no"), ((0, 0, 0, 0), "nothing fits")],
+    [
+        ((0.2, 0.9, 0.8, 0.3), "yes"),
+        ((0.2, 0.5, 0.8, 0.9), "no"),
+        ((0.9, 0.9, 0.9, 0.9), "no"),
+        ((0, 0, 0, 0), "nothing fits"),
+    ],
 )
 def test_a_peak_inside_is_one_and_an_end_is_none(means, answer):
     values = scores(means, 0 if answer == "nothing fits" else 0.005)
@@ -28,7 +44,9 @@ def test_a_peak_inside_is_one_and_an_end_is_none(means, answer):
 
 
 def test_noise_alone_is_no_peak():
-    """The best of many equal places looks better than the ends; chosen on other seeds it does not."""
+    """The best of many equal places looks better than the ends; chosen on other seeds it
+    does not.
+    """
     answers = [peak(scores([0.5] * 8, 0.3, seed=s), range(8)).answer for s in range(40)]
     assert answers.count("yes") <= 1
 
@@ -47,50 +65,92 @@ def test_the_choice_for_a_seed_does_not_see_it():
 
 def test_the_bootstrap_covers_a_known_mean():
     random = np.random.default_rng(0)
-    covered = [low <= 0 <= high for _, low, high in (interval(random.normal(0, 1, 16)) for _ in range(300))]
+    covered = [
+        low <= 0 <= high for _, low, high in (interval(random.normal(0, 1, 16)) for _ in range(300))
+    ]
     assert 0.86 <= np.mean(covered) <= 0.98
-    assert np.isnan(interval(np.array([np.nan])).mean) and interval(np.array([1.0, np.nan, 3.0])).mean == 2
+    assert (
+        np.isnan(interval(np.array([np.nan])).mean)
+        and interval(np.array([1.0, np.nan, 3.0])).mean == 2
+    )
 
 
 @pytest.mark.parametrize(
     ("second", "answer"),
-    [((0.1, 0.2, 0.9, 0.3), "yes"), ((0.2, 0.9, 0.3, 0.1), "no"), ((0.9, 0.3, 0.2, 0.1), "no"), ((0, 0, 0, 0), "nothing fits")],
+    [
+        ((0.1, 0.2, 0.9, 0.3), "yes"),
+        ((0.2, 0.9, 0.3, 0.1), "no"),
+        ((0.9, 0.3, 0.2, 0.1), "no"),
+        ((0, 0, 0, 0), "nothing fits"),
+    ],
 )
 def test_a_peak_moves_or_does_not(second, answer):
     noise = 0 if not any(second) else 0.02
-    assert move(scores((0.2, 0.9, 0.3, 0.1)), scores(second, noise, seed=1), DEPTHS, planted=1).answer == answer
+    assert (
+        move(scores((0.2, 0.9, 0.3, 0.1)), scores(second, noise, seed=1), DEPTHS, planted=1).answer
+        == answer
+    )
 
 
 def rows_of(config, score):
     base = {"fit": 1.0, "fits": True, "fan_in": 2.0}
-    return [cell._asdict() | base | {"score": score(cell)} for name in config.targets for cell in config.cells(name)]
+    return [
+        cell._asdict() | base | {"score": score(cell)}
+        for name in config.targets
+        for cell in config.cells(name)
+    ]
 
 
 def test_differences_are_paired_and_dense_stands_for_density_one():
-    config = SweepConfig(targets=("tanh_tree:2",), depths=(2, 3), densities=(1.0, 0.5), pruners=("share", "random"), seeds=4)
-    rows = rows_of(config, lambda c: 0.1 * c.seed + 0.2 * (c.pruner == "share") + 0.05 * (c.pruner == "dense"))
+    config = SweepConfig(
+        targets=("tanh_tree:2",),
+        depths=(2, 3),
+        densities=(1.0, 0.5),
+        pruners=("share", "random"),
+        seeds=4,
+    )
+    rows = rows_of(
+        config, lambda c: 0.1 * c.seed + 0.2 * (c.pruner == "share") + 0.05 * (c.pruner == "dense")
+    )
     found = difference(rows, config, "tanh_tree:2", "share", "random")
-    assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.2, 0.2)) and sign(found) == "yes"
+    assert (found.mean, found.low, found.high) == pytest.approx((0.2, 0.2, 0.2)) and sign(
+        found
+    ) == "yes"
     share = grid(rows, config, "tanh_tree:2", "share")
-    assert share[0, 0] == pytest.approx([0.05, 0.15, 0.25, 0.35]) and share[1, 0] == pytest.approx([0.2, 0.3, 0.4, 0.5])
+    assert share[0, 0] == pytest.approx([0.05, 0.15, 0.25, 0.35]) and share[1, 0] == pytest.approx(
+        [0.2, 0.3, 0.4, 0.5]
+    )
     assert over_depth(rows, config, "tanh_tree:2", "dense").shape == (2, 4)
 
 
 def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
     config = SweepConfig(
-        targets=("tanh_tree:1", "chain:1", "tanh_tree:2"), depths=(1, 2, 3), densities=(1.0,), pruners=(), seeds=4
+        targets=("tanh_tree:1", "chain:1", "tanh_tree:2"),
+        depths=(1, 2, 3),
+        densities=(1.0,),
+        pruners=(),
+        seeds=4,
     )
     best = {"tanh_tree:1": 1, "chain:1": 1, "tanh_tree:2": 2}
     told = moves(config, rows_of(config, lambda c: 1.0 - 0.2 * abs(c.depth - best[c.target])))
-    assert [line.split(",")[0] for line in told] == ["- tanh_tree:1 to tanh_tree:2", "- chain:1 to tanh_tree:2"]
-    assert all("yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in told)
+    assert [line.split(",")[0] for line in told] == [
+        "- tanh_tree:1 to tanh_tree:2",
+        "- chain:1 to tanh_tree:2",
+    ]
+    assert all(
+        "yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in told
+    )
 
 
 def test_where_no_peak_is_clear_the_page_says_that_predictors_find_none():
     known = Predicted(2, 2, False, 2, 2, (), 0)
-    flat, high = (peak(scores(means, 0.005), DEPTHS) for means in ((0.9, 0.9, 0.9, 0.9), (0.2, 0.9, 0.8, 0.3)))
+    flat, high = (
+        peak(scores(means, 0.005), DEPTHS) for means in ((0.9, 0.9, 0.9, 0.9), (0.2, 0.9, 0.8, 0.3))
+    )
     assert "there is none to find" in "\n".join(_predicted(known, {"share": flat}))
-    assert "there is none to find" not in "\n".join(_predicted(known, {"share": flat, "random": high}))
+    assert "there is none to find" not in "\n".join(
+        _predicted(known, {"share": flat, "random": high})
+    )
 
 
 def test_cells_are_what_the_presets_promise():

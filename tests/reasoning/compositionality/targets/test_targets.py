@@ -28,7 +28,11 @@ FORMULAS = {
     "mix_tree:2": lambda x: [mix(mix(x[0], x[1]), mix(x[2], x[3]))],
     "chain:3": lambda x: [s(s(s(x[0], x[1]), x[2]), x[3])],
     "symbolic:independence": lambda x: [(x[0] + x[2]) ** 3, x[1] ** 2 + np.sin(np.pi * x[3])],
-    "symbolic:sharing": lambda x: [x[0] ** 2, x[0] ** 2 + x[1] ** 2, x[0] ** 2 + x[1] ** 2 + x[2] ** 2],
+    "symbolic:sharing": lambda x: [
+        x[0] ** 2,
+        x[0] ** 2 + x[1] ** 2,
+        x[0] ** 2 + x[1] ** 2 + x[2] ** 2,
+    ],
     "symbolic:distance": lambda x: [np.sqrt((x[0] - x[1]) ** 2 + (x[2] - x[3]) ** 2 + 0.01)],
 }
 
@@ -37,7 +41,9 @@ FORMULAS = {
 def test_values_are_those_of_the_formula(name):
     target = target_by_name(name)
     x = np.random.default_rng(0).uniform(-1, 1, target.inputs)
-    assert np.asarray(target(jnp.asarray(x, jnp.float32))) == pytest.approx(FORMULAS[name](x), abs=1e-5)
+    assert np.asarray(target(jnp.asarray(x, jnp.float32))) == pytest.approx(
+        FORMULAS[name](x), abs=1e-5
+    )
 
 
 @pytest.mark.parametrize(
@@ -56,12 +62,22 @@ def test_values_are_those_of_the_formula(name):
 )
 def test_graphs_are_what_their_names_say(name, inputs, nodes, depth, layers, arity):
     target = target_by_name(name)
-    assert (target.inputs, len(target.nodes), target.depth, target.layers, target.arity) == (inputs, nodes, depth, layers, arity)
+    assert (target.inputs, len(target.nodes), target.depth, target.layers, target.arity) == (
+        inputs,
+        nodes,
+        depth,
+        layers,
+        arity,
+    )
     assert hash(target) == hash(target_by_name(name))
 
 
 def test_supports_by_hand():
-    assert target_by_name("tanh_tree:2").supports.tolist() == [[1, 1, 0, 0], [0, 0, 1, 1], [1, 1, 1, 1]]
+    assert target_by_name("tanh_tree:2").supports.tolist() == [
+        [1, 1, 0, 0],
+        [0, 0, 1, 1],
+        [1, 1, 1, 1],
+    ]
     assert target_by_name("chain:3").supports.tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 1]]
     assert target_by_name("distractor:tanh_tree:1").supports.tolist() == [[1, 1, 0, 0]]
 
@@ -75,7 +91,9 @@ def test_one_part_feeds_all_outputs_of_reuse():
 @pytest.mark.parametrize("table", TABLES)
 def test_gates_are_their_truth_tables(table):
     node = gate((0, 1), TABLES[table])
-    found = [float(node(jnp.array([a, b], jnp.float32))) for a, b in itertools.product((-1, 1), repeat=2)]
+    found = [
+        float(node(jnp.array([a, b], jnp.float32))) for a, b in itertools.product((-1, 1), repeat=2)
+    ]
     assert found == pytest.approx(TABLES[table], abs=1e-6)
 
 
@@ -83,10 +101,15 @@ def test_cmsp_is_the_parity_of_the_subsets_that_are_on():
     target = target_by_name("cmsp")
     x = np.asarray(draw(target, jax.random.key(0), 64))
     controls = {tuple(row) for row in (x[:, 16:] > 0).astype(int)}
-    assert controls <= {(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 1, 1)} and len(controls) == 5
+    assert (
+        controls <= {(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 1, 1, 1)}
+        and len(controls) == 5
+    )
     on = np.repeat(x[:, 16:] > 0, 2, axis=1)
     parity = np.where(on, x[:, :8], 1).prod(1)
-    assert np.asarray(jax.jit(jax.vmap(target))(jnp.asarray(x)))[:, 0] == pytest.approx(parity, abs=1e-5)
+    assert np.asarray(jax.jit(jax.vmap(target))(jnp.asarray(x)))[:, 0] == pytest.approx(
+        parity, abs=1e-5
+    )
 
 
 def test_permuting_inputs_permutes_the_function():
@@ -100,23 +123,35 @@ def test_permuting_inputs_permutes_the_function():
 def test_examples_are_standardised_and_leave_the_corner_out():
     target = target_by_name("tanh_tree:2")
     aside = corner(target)
-    outside, inside = (examples(target, jax.random.key(3), 512, **side) for side in ({"without": aside}, {"only": aside}))
+    outside, inside = (
+        examples(target, jax.random.key(3), 512, **side)
+        for side in ({"without": aside}, {"only": aside})
+    )
     holds = jax.vmap(lambda x: aside.holds(target.values(x)))
     assert not holds(outside.x).any() and holds(inside.x).all()
     everything = examples(target, jax.random.key(4), 8192)
-    assert float(everything.y.mean()) == pytest.approx(0, abs=0.05) and float(everything.y.std()) == pytest.approx(1, abs=0.03)
+    assert float(everything.y.mean()) == pytest.approx(0, abs=0.05) and float(
+        everything.y.std()
+    ) == pytest.approx(1, abs=0.03)
     assert len(scale(target).mean) == 1
 
 
 def test_inputs_of_pattern_networks_are_y_x_d_and_one():
     x = np.asarray(draw(target_by_name("cppn:1"), jax.random.key(0), 16))
-    assert x[:, 2] == pytest.approx(1.4 * np.hypot(x[:, 0], x[:, 1]), abs=1e-5) and (x[:, 3] == 1).all()
+    assert (
+        x[:, 2] == pytest.approx(1.4 * np.hypot(x[:, 0], x[:, 1]), abs=1e-5)
+        and (x[:, 3] == 1).all()
+    )
 
 
 GENOME = {
     "inputs": ["y", "x", "d", "b"],
     "outputs": ["h"],
-    "nodes": [{"id": "g", "activation": "gaussian"}, {"id": "h", "activation": "sin"}, {"id": "lost", "activation": "cos"}],
+    "nodes": [
+        {"id": "g", "activation": "gaussian"},
+        {"id": "h", "activation": "sin"},
+        {"id": "lost", "activation": "cos"},
+    ],
     "links": [
         {"from": "g", "to": "h", "weight": 1.5},
         {"from": "b", "to": "h", "weight": 0.5},
@@ -156,14 +191,20 @@ def changed(**new):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (changed(links=[*GENOME["links"], {"from": "h", "to": "g", "weight": 1}]), "not a directed acyclic graph"),
+        (
+            changed(links=[*GENOME["links"], {"from": "h", "to": "g", "weight": 1}]),
+            "not a directed acyclic graph",
+        ),
         (changed(links=[*GENOME["links"], {"from": "q", "to": "g", "weight": 1}]), "do not exist"),
         (changed(inputs=["x", "z"]), "'z' is not one of"),
         (changed(nodes=[{"id": "h", "activation": "wavelet"}]), "'wavelet' is unknown"),
         (changed(links=GENOME["links"][1:2]), "lost"),
         (changed(nodes=[*GENOME["nodes"], GENOME["nodes"][0]]), "names two nodes"),
         (changed(nodes=[*GENOME["nodes"], {"id": "x"}]), "names two nodes, or a node and an input"),
-        (changed(links=[*GENOME["links"], {"from": "x", "to": "h", "weight": float("nan")}]), "has the weight nan"),
+        (
+            changed(links=[*GENOME["links"], {"from": "x", "to": "h", "weight": float("nan")}]),
+            "has the weight nan",
+        ),
         ("{", "is damaged"),
         ("[1, 2]", "is damaged"),
     ],
@@ -187,7 +228,10 @@ def test_archives_and_xml_without_a_genome_are_refused(tmp_path):
             target_by_name(f"genome:{tmp_path / name}")
 
 
-@pytest.mark.parametrize(("weight", "sentence"), [(0.0, "output 0 is constant"), (float("inf"), "output 0 is not finite")])
+@pytest.mark.parametrize(
+    ("weight", "sentence"),
+    [(0.0, "output 0 is constant"), (float("inf"), "output 0 is not finite")],
+)
 def test_targets_that_cannot_be_learned_are_refused(weight, sentence):
     """R^2 of a constant output would mean nothing, and must not pass for a fit."""
     target = Target("flat", 1, (Node((0,), Unit((weight,), 0.5, "identity")),), (1,))

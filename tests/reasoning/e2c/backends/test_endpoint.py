@@ -1,4 +1,6 @@
-"""The endpoint back-end against a server on this machine that can be slow, broken, garbled or down."""
+"""The endpoint back-end against a server on this machine that can be slow, broken,
+garbled or down.
+"""
 
 import contextlib
 import json
@@ -62,14 +64,21 @@ def serve():
 def good(body, number=0):
     text = f"reply to {body['prompt'][-3:]} {body['seed'] % 10}"
     return 200, {
-        "choices": [{"text": text, "finish_reason": "stop", "logprobs": {"token_logprobs": [-0.5, -0.25]}}],
+        "choices": [
+            {"text": text, "finish_reason": "stop", "logprobs": {"token_logprobs": [-0.5, -0.25]}}
+        ],
         "usage": {"prompt_tokens": 11, "completion_tokens": 5},
-    }  # fmt: skip
+    }
 
 
 def endpoint(server, tmp_path, **changes):
     config = EndpointConfig(
-        server.url, cache=str(tmp_path / "cache"), pause=0.01, retries=2, timeout=5.0, template="{user}|{prefill}"
+        server.url,
+        cache=str(tmp_path / "cache"),
+        pause=0.01,
+        retries=2,
+        timeout=5.0,
+        template="{user}|{prefill}",
     )
     return Endpoint(replace(config, **changes))
 
@@ -85,10 +94,21 @@ def test_completions_are_counted_as_the_server_says(serve, tmp_path):
     found = endpoint(server, tmp_path).complete(ASKS)
     assert [len(group) for group in found] == [2, 1]
     first = found[0][0]
-    assert (first.tokens, first.prompt_tokens, first.finished, first.logprob) == (5, 11, True, -0.75)
+    assert (first.tokens, first.prompt_tokens, first.finished, first.logprob) == (
+        5,
+        11,
+        True,
+        -0.75,
+    )
     body = next(b for b in server.bodies if b["max_tokens"] == 9)
-    assert body["prompt"] == "q1|<A>" and body["stop"] == ["</A>"] and body["path"] == "/v1/completions"
-    assert len({b["seed"] for b in server.bodies if b["max_tokens"] == 9}) == 2  # two different samples
+    assert (
+        body["prompt"] == "q1|<A>"
+        and body["stop"] == ["</A>"]
+        and body["path"] == "/v1/completions"
+    )
+    assert (
+        len({b["seed"] for b in server.bodies if b["max_tokens"] == 9}) == 2
+    )  # two different samples
 
 
 def test_what_was_answered_is_not_asked_again(serve, tmp_path):
@@ -96,7 +116,10 @@ def test_what_was_answered_is_not_asked_again(serve, tmp_path):
     first = endpoint(server, tmp_path).complete(ASKS)
     again = endpoint(server, tmp_path)
     assert again.complete(ASKS) == first and again.requests == 0 and len(server.bodies) == 3
-    assert endpoint(server, tmp_path).complete([ASKS[1]._replace(seed=5)]) != [first[1]] and len(server.bodies) == 4
+    assert (
+        endpoint(server, tmp_path).complete([ASKS[1]._replace(seed=5)]) != [first[1]]
+        and len(server.bodies) == 4
+    )
 
 
 def test_failures_that_pass_are_retried(serve, tmp_path):
@@ -111,10 +134,31 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
         ((500, {"error": "broken"}), "status 500"),
         ((200, b"<html>not JSON"), "no completion"),
         ((200, {"choices": []}), "no completion"),
-        ((200, {"choices": [{"text": None}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}}), "no completion"),
-        ((200, {"choices": [{"text": "x"}], "usage": {"prompt_tokens": 1, "completion_tokens": -1}}), "no completion"),
+        (
+            (
+                200,
+                {
+                    "choices": [{"text": None}],
+                    "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+                },
+            ),
+            "no completion",
+        ),
+        (
+            (
+                200,
+                {
+                    "choices": [{"text": "x"}],
+                    "usage": {"prompt_tokens": 1, "completion_tokens": -1},
+                },
+            ),
+            "no completion",
+        ),
         ((200, [1]), "no completion"),
-        ((200, {"choices": [{"text": "x"}]}), "no completion"),  # no usage: tokens could not be counted
+        (
+            (200, {"choices": [{"text": "x"}]}),
+            "no completion",
+        ),  # no usage: tokens could not be counted
     ],
 )
 def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, told):
@@ -133,7 +177,11 @@ def test_a_wrong_request_is_not_repeated(serve, tmp_path):
 
 def test_nothing_is_lost_when_some_requests_fail(serve, tmp_path):
     broken = [True]
-    server = serve(lambda body, number: (500, {}) if broken[0] and body["prompt"].startswith("q2") else good(body))
+    server = serve(
+        lambda body, number: (
+            (500, {}) if broken[0] and body["prompt"].startswith("q2") else good(body)
+        )
+    )
     with pytest.raises(Refusal, match="2 of 3 replies are kept"):
         endpoint(server, tmp_path).complete(ASKS)
     before, broken[0] = len(server.bodies), False
@@ -164,24 +212,40 @@ def test_the_chat_api_asks_for_the_prefill_in_words(serve, tmp_path):
     server = serve(lambda body, number: (200, reply))
     found = endpoint(server, tmp_path, api="chat").complete(ASKS[:1])
     assert found[0][0].text == "1. go" and not found[0][0].finished
-    assert server.bodies[0]["path"] == "/v1/chat/completions" and server.bodies[0]["messages"][0]["content"].endswith("<A>")
+    assert server.bodies[0]["path"] == "/v1/chat/completions" and server.bodies[0]["messages"][0][
+        "content"
+    ].endswith("<A>")
     with pytest.raises(Refusal, match="cannot weigh"):
         endpoint(server, tmp_path, api="chat").weigh([Weigh("judge", Prompt("q"), "x")])
 
 
 def test_continuations_are_weighed_by_echo(serve, tmp_path):
     logprobs = {"text_offset": [0, 2, 4, 6], "token_logprobs": [None, -9.0, -0.5, -0.25]}
-    reply = {"choices": [{"text": "abcdefgh", "logprobs": logprobs}], "usage": {"prompt_tokens": 4, "completion_tokens": 0}}
+    reply = {
+        "choices": [{"text": "abcdefgh", "logprobs": logprobs}],
+        "usage": {"prompt_tokens": 4, "completion_tokens": 0},
+    }
     server = serve(lambda body, number: (200, reply))
-    (found,) = endpoint(server, tmp_path, template="{user}{prefill}").weigh([Weigh("judge", Prompt("ab", "cd"), "efgh")])
+    (found,) = endpoint(server, tmp_path, template="{user}{prefill}").weigh(
+        [Weigh("judge", Prompt("ab", "cd"), "efgh")]
+    )
     assert (found.logprob, found.tokens, found.prompt_tokens) == (-0.75, 2, 2)
     assert server.bodies[0]["echo"] and server.bodies[0]["max_tokens"] == 0
 
 
-@pytest.mark.parametrize("given", ["nonsense", {"token_logprobs": "x"}, {"token_logprobs": [1, "y"]}, None, 7])
-def test_log_probabilities_that_are_none_are_left_out_but_needed_by_weighing(serve, tmp_path, given):
+@pytest.mark.parametrize(
+    "given", ["nonsense", {"token_logprobs": "x"}, {"token_logprobs": [1, "y"]}, None, 7]
+)
+def test_log_probabilities_that_are_none_are_left_out_but_needed_by_weighing(
+    serve, tmp_path, given
+):
     choice = {"text": "x", "finish_reason": "stop", "logprobs": given}
-    server = serve(lambda body, number: (200, {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}}))
+    server = serve(
+        lambda body, number: (
+            200,
+            {"choices": [choice], "usage": {"prompt_tokens": 1, "completion_tokens": 2}},
+        )
+    )
     assert endpoint(server, tmp_path).complete(ASKS[1:])[0][0].logprob is None
     with pytest.raises(Refusal, match="choose --judge text"):
         endpoint(server, tmp_path).weigh([Weigh("judge", Prompt("q"), "x")])

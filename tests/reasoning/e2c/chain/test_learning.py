@@ -1,4 +1,6 @@
-"""SFT, EF-SFT and RL of a very small model: what moves, what does not, resume, and one thing learned."""
+"""SFT, EF-SFT and RL of a very small model: what moves, what does not, resume, and one thing
+learned.
+"""
 
 from dataclasses import replace
 
@@ -43,7 +45,9 @@ def test_training_on_rows_lowers_their_loss(rows):
     learner, seen = sft.updates(learner, rows, sft.places(24, config, 0), config, MODEL)
     _, after = sft.loss(learner.params, *rows, config, MODEL)
     assert float(after.loss) < 0.8 * float(before.loss)
-    assert int(seen.tokens) == sum(int(rows.mask[place].sum()) for place in sft.places(24, config, 0))
+    assert int(seen.tokens) == sum(
+        int(rows.mask[place].sum()) for place in sft.places(24, config, 0)
+    )
 
 
 def test_ef_sft_counts_plan_tokens_and_whole_rows(rows):
@@ -64,7 +68,9 @@ def advance_by(rows, config, stop_at=None):
     def advance(learner, at, upto):
         if stop_at is not None and at >= stop_at:
             raise KeyboardInterrupt
-        learner, seen = sft.updates(learner, rows, sft.places(24, config, 0)[at:upto], config, MODEL)
+        learner, seen = sft.updates(
+            learner, rows, sft.places(24, config, 0)[at:upto], config, MODEL
+        )
         return learner, {"loss": float(seen.loss)}
 
     return advance
@@ -77,8 +83,13 @@ def test_a_stage_that_was_broken_off_equals_an_unbroken_one(rows, tmp_path):
     resumed, again = run_stage(tmp_path / "b", "b", {"x": 1}, fresh, advance_by(rows, SFT), 4, 2)
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
     assert [line["loss"] for line in lines] == [line["loss"] for line in again] and len(lines) == 2
-    jax.tree.map(np.testing.assert_array_equal, finished_params(tmp_path / "b", fresh()), whole.params)
-    never = lambda *_: pytest.fail("a finished stage was trained again")
+    jax.tree.map(
+        np.testing.assert_array_equal, finished_params(tmp_path / "b", fresh()), whole.params
+    )
+
+    def never(*_):
+        return pytest.fail("a finished stage was trained again")
+
     run_stage(tmp_path / "b", "b", {"x": 1}, fresh, never, 4, 2)
     with pytest.raises(Refusal, match="x is 1 there and 2 here"):
         run_stage(tmp_path / "b", "b", {"x": 2}, fresh, never, 4, 2)
@@ -96,22 +107,43 @@ def rollouts():
 
 def test_rollouts_hold_question_and_response(rollouts):
     assert rollouts.ids.shape[0] == 8 and rollouts.rewards.shape == (2, 4)
-    assert not rollouts.mask[:, : TASK.question_length].any() and rollouts.mask[:, TASK.question_length].all()
-    assert (rollouts.ids[:4, : TASK.question_length] == rollouts.ids[0, : TASK.question_length]).all()
-    assert ((rollouts.ids != 0) == (rollouts.mask | (np.arange(rollouts.ids.shape[1]) < TASK.question_length))).all()
+    assert (
+        not rollouts.mask[:, : TASK.question_length].any()
+        and rollouts.mask[:, TASK.question_length].all()
+    )
+    assert (
+        rollouts.ids[:4, : TASK.question_length] == rollouts.ids[0, : TASK.question_length]
+    ).all()
+    assert (
+        (rollouts.ids != 0)
+        == (rollouts.mask | (np.arange(rollouts.ids.shape[1]) < TASK.question_length))
+    ).all()
 
 
 def test_equal_rewards_leave_only_the_decay(rollouts):
     config = replace(RL, learning_rate=1e-2)
-    learner, _ = rl.improve(fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, jnp.zeros(8), config, MODEL)
-    left = np.prod([1 - rl.DECAY * float(rl.learning_rates(config)(step)) for step in range(config.minibatches)])
+    learner, _ = rl.improve(
+        fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, jnp.zeros(8), config, MODEL
+    )
+    left = np.prod(
+        [
+            1 - rl.DECAY * float(rl.learning_rates(config)(step))
+            for step in range(config.minibatches)
+        ]
+    )
     decayed = jax.tree.map(lambda a: a * left, fresh(config, rl).params)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), learner.params, decayed)
 
 
 def test_learning_rates_rise_and_fall():
-    rates = [float(rl.learning_rates(replace(RL, updates=10, minibatches=2))(step)) for step in range(21)]
-    assert rates[2] == max(rates) == pytest.approx(1e-2) and rates[0] == pytest.approx(1e-2 / 3) and rates[20] == 0.0
+    rates = [
+        float(rl.learning_rates(replace(RL, updates=10, minibatches=2))(step)) for step in range(21)
+    ]
+    assert (
+        rates[2] == max(rates) == pytest.approx(1e-2)
+        and rates[0] == pytest.approx(1e-2 / 3)
+        and rates[20] == 0.0
+    )
     assert rates[11] == pytest.approx(1e-2 / 2) and min(rates[:20]) > 0
 
 
@@ -119,7 +151,9 @@ def test_responses_with_an_advantage_become_more_probable(rollouts):
     config = replace(RL, minibatches=1)
     advantages = jnp.array([1.0, -1.0] * 4)
     before = rl.logp_of(fresh().params, rollouts.ids, config.temperature, MODEL)[0]
-    learner, _ = rl.improve(fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, advantages, config, MODEL)
+    learner, _ = rl.improve(
+        fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, advantages, config, MODEL
+    )
     after = rl.logp_of(learner.params, rollouts.ids, config.temperature, MODEL)[0]
     change = ((after - before) * rollouts.mask[:, 1:]).sum(1)
     assert float((change * advantages).sum()) > 0
@@ -133,7 +167,10 @@ def test_the_kl_term_is_zero_at_the_reference_and_lambda_weighs_the_plan(rollout
     with_kl, _ = rl.loss(*arguments, replace(RL, kl=0.5), MODEL)
     np.testing.assert_allclose(with_kl, plain, atol=1e-6)
     np.testing.assert_allclose(plain, -1.0, atol=1e-6)  # ratio 1, advantage 1
-    assert float(rl.loss(*arguments, replace(RL, plan_weight=2.0, missing="weighted"), MODEL)[0]) < -1.0
+    assert (
+        float(rl.loss(*arguments, replace(RL, plan_weight=2.0, missing="weighted"), MODEL)[0])
+        < -1.0
+    )
 
 
 def test_groups_of_one_and_odd_minibatches_are_refused():
@@ -150,14 +187,19 @@ def test_an_update_reports_and_nothing_is_compiled_twice(rollouts):
     programs = (generate_shared._cache_size(), rl.improve._cache_size())
     learner, seen = rl.update(learner, reference, PROBLEMS[2:4], jax.random.key(2), RL, TASK, MODEL)
     assert programs == (generate_shared._cache_size(), rl.improve._cache_size())
-    assert {"reward", "correct", "plan_entropy", "execution_entropy", "adherence", "length"} <= set(seen)
+    assert {"reward", "correct", "plan_entropy", "execution_entropy", "adherence", "length"} <= set(
+        seen
+    )
     assert np.isfinite(list(seen.values())).all() and int(learner.updates) == 4
 
 
 def test_the_backend_replies_in_order_and_weighs_what_it_wrote():
     backend = ChainBackend(fresh().params, MODEL, TASK)
     greedy = Sampling(6, 0.0, 1.0, ("</EXPLORATION>",))
-    asks = [Ask("plan", LAYOUT.question_prompt(p.question), greedy, n) for p, n in zip(PROBLEMS[:3], (1, 3, 2), strict=True)]
+    asks = [
+        Ask("plan", LAYOUT.question_prompt(p.question), greedy, n)
+        for p, n in zip(PROBLEMS[:3], (1, 3, 2), strict=True)
+    ]
     found = backend.complete(asks)
     assert [len(group) for group in found] == [1, 3, 2]
     assert found[1][0].text == found[1][2].text  # greedy samples are equal
@@ -168,5 +210,10 @@ def test_the_backend_replies_in_order_and_weighs_what_it_wrote():
     (weighed,) = backend.weigh([Weigh("judge", asks[0].prompt, first.text + tail)])
     if not first.finished or first.tokens == weighed.tokens:
         np.testing.assert_allclose(weighed.logprob, first.logprob, atol=1e-3)
-    runs = backend.complete([Ask("execution", LAYOUT.execution_prompt(p.question, p.plan), greedy) for p in PROBLEMS[:2]])
+    runs = backend.complete(
+        [
+            Ask("execution", LAYOUT.execution_prompt(p.question, p.plan), greedy)
+            for p in PROBLEMS[:2]
+        ]
+    )
     assert all(run[0].tokens <= 6 for run in runs)

@@ -1,4 +1,6 @@
-"""The model and its sampler: cache equals no cache, pads change nothing, sharing equals reading anew, greedy equals argmax."""
+"""The model and its sampler: cache equals no cache, pads change nothing, sharing equals reading
+anew, greedy equals argmax.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +19,7 @@ from reasoning.e2c.chain.sample import (
     owned,
     pick,
     prefill,
-)  # fmt: skip
+)
 
 CONFIG = ModelConfig(vocabulary=13, width=16, heads=2, hidden=32)
 HOW = Decoding(longest=6, stop=(2,))
@@ -49,11 +51,16 @@ def test_pads_on_either_side_change_nothing(params):
     for number, row in enumerate(ROWS):
         np.testing.assert_allclose(found[number, -len(row) :], full(params, row), atol=1e-4)
     right = jnp.array([[5, 6, 7, 8, 0, 0]])
-    np.testing.assert_allclose(logits_of(params, right, right > 0, CONFIG)[0, :4], full(params, ROWS[0]), atol=1e-4)
+    np.testing.assert_allclose(
+        logits_of(params, right, right > 0, CONFIG)[0, :4], full(params, ROWS[0]), atol=1e-4
+    )
 
 
 def test_reading_in_parts_equals_reading_at_once(params):
-    prompts, branches = jnp.asarray(left_pad([[5, 6], [9]], 4)), jnp.asarray(left_pad([[7, 8], [10], [3, 4, 5]], 3))
+    prompts, branches = (
+        jnp.asarray(left_pad([[5, 6], [9]], 4)),
+        jnp.asarray(left_pad([[7, 8], [10], [3, 4, 5]], 3)),
+    )
     _, cache = prefill(params, prompts, CONFIG, 9)
     logits, after = extend(params, branches, owned(cache, jnp.array([0, 1, 0])), CONFIG)
     for number, row in enumerate([[5, 6, 7, 8], [9, 10], [5, 6, 3, 4, 5]]):
@@ -75,18 +82,37 @@ def test_greedy_writing_is_the_argmax_of_a_model_without_cache(params):
     found = generate(params, left_pad(ROWS, 5), jax.random.key(0), 0.0, HOW, CONFIG)
     for number, row in enumerate(ROWS):
         wanted = greedy(params, row, HOW.longest)
-        assert found.ids[number, : int(found.length[number])].tolist() == wanted and int(found.length[number]) == len(wanted)
+        assert found.ids[number, : int(found.length[number])].tolist() == wanted and int(
+            found.length[number]
+        ) == len(wanted)
         assert bool(found.ended[number]) == (wanted[-1] == 2)
-        logp = sum(jax.nn.log_softmax(full(params, row + wanted[:t])[-1])[wanted[t]] for t in range(len(wanted)))
+        logp = sum(
+            jax.nn.log_softmax(full(params, row + wanted[:t])[-1])[wanted[t]]
+            for t in range(len(wanted))
+        )
         np.testing.assert_allclose(found.logp[number].sum(), logp, atol=1e-3)
 
 
 def test_sharing_a_prompt_equals_reading_it_for_each(params):
     owner = np.array([0, 0, 1], np.int32)
     shared = generate_shared(
-        params, left_pad(ROWS[:2], 4), owner, left_pad([[7], [8, 9], [7]], 2), jax.random.key(1), 0.8, HOW, CONFIG
+        params,
+        left_pad(ROWS[:2], 4),
+        owner,
+        left_pad([[7], [8, 9], [7]], 2),
+        jax.random.key(1),
+        0.8,
+        HOW,
+        CONFIG,
     )
-    alone = generate(params, left_pad([ROWS[0] + [7], ROWS[0] + [8, 9], ROWS[1] + [7]], 6), jax.random.key(1), 0.8, HOW, CONFIG)
+    alone = generate(
+        params,
+        left_pad([ROWS[0] + [7], ROWS[0] + [8, 9], ROWS[1] + [7]], 6),
+        jax.random.key(1),
+        0.8,
+        HOW,
+        CONFIG,
+    )
     np.testing.assert_array_equal(shared.ids, alone.ids)
     np.testing.assert_allclose(shared.logp, alone.logp, atol=1e-4)
 
@@ -94,20 +120,28 @@ def test_sharing_a_prompt_equals_reading_it_for_each(params):
 def test_an_early_end_changes_nothing_that_is_read(params):
     prompts = left_pad(ROWS, 5)
     early = generate(params, prompts, jax.random.key(2), 1.0, HOW, CONFIG)
-    late = generate(params, prompts, jax.random.key(2), 1.0, Decoding(6, (2,), early_end=False), CONFIG)
+    late = generate(
+        params, prompts, jax.random.key(2), 1.0, Decoding(6, (2,), early_end=False), CONFIG
+    )
     np.testing.assert_array_equal(early.ids, late.ids)
     ended = np.asarray(early.ended)
-    for row, length in zip(np.asarray(early.ids)[ended], np.asarray(early.length)[ended], strict=True):
+    for row, length in zip(
+        np.asarray(early.ids)[ended], np.asarray(early.length)[ended], strict=True
+    ):
         assert row[length - 1] == 2 and (row[length:] == 0).all()
 
 
 def test_sampling_has_the_models_distribution():
     logits = jnp.log(jnp.array([0.5, 0.3, 0.2]))
     draws = pick(jax.random.key(0), jnp.broadcast_to(logits, (20_000, 3)), jnp.float32(1.0), 1.0)
-    np.testing.assert_allclose(np.bincount(np.asarray(draws), minlength=3) / 20_000, [0.5, 0.3, 0.2], atol=0.015)
+    np.testing.assert_allclose(
+        np.bincount(np.asarray(draws), minlength=3) / 20_000, [0.5, 0.3, 0.2], atol=0.015
+    )
     cold = pick(jax.random.key(0), jnp.broadcast_to(logits, (20_000, 3)), jnp.float32(0.5), 1.0)
     squared = np.array([0.25, 0.09, 0.04]) / 0.38
-    np.testing.assert_allclose(np.bincount(np.asarray(cold), minlength=3) / 20_000, squared, atol=0.015)
+    np.testing.assert_allclose(
+        np.bincount(np.asarray(cold), minlength=3) / 20_000, squared, atol=0.015
+    )
 
 
 def test_the_nucleus_by_hand():
@@ -128,5 +162,7 @@ def test_without_jit_it_is_the_same(params):
     with jax.disable_jit():
         read = prefill(params, prompts, CONFIG, 7)
     jitted = generate(params, prompts, jax.random.key(0), 0.0, Decoding(3, (2,)), CONFIG)
-    plain = continue_rows(params, *read, jax.random.key(0), jnp.float32(0.0), Decoding(3, (2,)), CONFIG)
+    plain = continue_rows(
+        params, *read, jax.random.key(0), jnp.float32(0.0), Decoding(3, (2,)), CONFIG
+    )
     np.testing.assert_array_equal(jitted.ids, plain.ids)

@@ -21,7 +21,7 @@ from reasoning.e2c.chain.task import (
     encode,
     execute,
     read_question,
-)  # fmt: skip
+)
 from reasoning.e2c.masks import phase_masks
 
 CONFIG = ChainConfig()
@@ -41,14 +41,20 @@ def test_answers_are_those_of_recursion_and_plans_lead_from_a_root_to_the_query(
         assert problem.answer == str(value_of(words[-1], words))
         plan = problem.plan.split()
         assert plan[-1] == words[-1] and words[words.index(f"{plan[0]}:") + 1] == "#"
-        assert all(words[words.index(f"{child}:") + 1] == parent for parent, child in itertools.pairwise(plan))
+        assert all(
+            words[words.index(f"{child}:") + 1] == parent
+            for parent, child in itertools.pairwise(plan)
+        )
         assert CONFIG.shortest <= len(plan) <= CONFIG.longest and words.count("#") == 2
 
 
 def test_an_execution_by_hand():
     parents, numbers = {"a": None, "c": "a"}, {"a": 8, "c": 3}
     assert execute(["a", "c"], parents, numbers) == ("a 8 = 8 ; c 3 8 2 9 1 0 0 1 = 1 ; ? 1", "1")
-    assert execute(["c"], parents, numbers) == ("c 3 = 3 ; ? 3", "3")  # a plan that begins at no root
+    assert execute(["c"], parents, numbers) == (
+        "c 3 = 3 ; ? 3",
+        "3",
+    )  # a plan that begins at no root
 
 
 def test_code_words_stand_for_names_and_only_the_query_changes():
@@ -79,7 +85,9 @@ def test_words_and_ids():
         encode("a: zebra")
 
 
-@pytest.mark.parametrize("bad", [{"shortest": 1}, {"longest": 7}, {"variables": 13}, {"shortest": 5}])
+@pytest.mark.parametrize(
+    "bad", [{"shortest": 1}, {"longest": 7}, {"variables": 13}, {"shortest": 5}]
+)
 def test_sizes_that_cannot_be_are_refused(bad):
     with pytest.raises(Refusal, match="choose 2 <= shortest"):
         draw_many(1, replace(CONFIG, **bad), 0)
@@ -88,10 +96,16 @@ def test_sizes_that_cannot_be_are_refused(bad):
 def test_rows_train_the_response_only_by_kind():
     problem = PROBLEMS[0]
     kinds = ("chain", "execution", "given_plan", "plan")
-    parts = {kind: make_rows([problem], CONFIG, Mixture(**{"chain": 0.0, kind: 1.0})) for kind in kinds}
+    parts = {
+        kind: make_rows([problem], CONFIG, Mixture(**{"chain": 0.0, kind: 1.0})) for kind in kinds
+    }
     text = {kind: decode(rows.ids[0][rows.mask[0]]) for kind, rows in parts.items()}
     assert text["plan"] == f"{problem.plan} </EXPLORATION>"
-    assert text["execution"] == text["given_plan"] == f"<EXECUTION> {problem.execution} </EXECUTION> <eos>"
+    assert (
+        text["execution"]
+        == text["given_plan"]
+        == f"<EXECUTION> {problem.execution} </EXECUTION> <eos>"
+    )
     assert text["chain"] == f"{text['plan']} {text['execution']}"
     assert "<EXPLORATION>" not in decode(parts["execution"].ids[0])
     plan, _ = phase_masks(parts["chain"].ids, parts["chain"].mask, MARKERS)
@@ -125,7 +139,9 @@ def test_judging_by_hand():
     assert rewards.judge(problem, "a b c") == (False, False, 0.0, False)
     assert rewards.executed("a 4 = 4 ; c 3 4 0 7 = 7 ; ? 7") == ["a", "c"]
     assert rewards.adherence("a c", "a 4 = 4 ; b 0 1 = 1 ; ? 1") == 0.5
-    table = rewards.stage_rewards([[rewards.Judged(True, True, 0.5, True), rewards.Judged(False, True, 1.0, True)]], 2)
-    assert table.tolist() == [[0.5, 0.0]] and rewards.stage_rewards([[rewards.Judged(True, True, 0.5, True)]], 1).tolist() == [
-        [1.0]
-    ]
+    table = rewards.stage_rewards(
+        [[rewards.Judged(True, True, 0.5, True), rewards.Judged(False, True, 1.0, True)]], 2
+    )
+    assert table.tolist() == [[0.5, 0.0]] and rewards.stage_rewards(
+        [[rewards.Judged(True, True, 0.5, True)]], 1
+    ).tolist() == [[1.0]]

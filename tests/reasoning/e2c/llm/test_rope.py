@@ -1,4 +1,6 @@
-"""Frequencies by hand and by the published rule, rotation by complex numbers, and kinds that are refused."""
+"""Frequencies by hand and by the published rule, rotation by complex numbers, and kinds that are
+refused.
+"""
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,12 +36,20 @@ def slow(theta, head_dim):
 
 def test_frequencies():
     np.testing.assert_allclose(frequencies(Rope(10_000.0), 4), [1.0, 0.01])
-    np.testing.assert_allclose(frequencies(read_rope({"rope_theta": 5e5, "rope_scaling": LLAMA}), 128), slow(5e5, 128))
+    np.testing.assert_allclose(
+        frequencies(read_rope({"rope_theta": 5e5, "rope_scaling": LLAMA}), 128), slow(5e5, 128)
+    )
 
 
 def test_configurations_old_and_new():
-    assert read_rope({"rope_theta": 5}) == Rope(5.0) == read_rope({"rope_parameters": {"rope_theta": 5, "rope_type": "default"}})
-    assert read_rope({"rope_parameters": LLAMA | {"rope_theta": 5e5}}) == Rope(5e5, 8.0, 1.0, 4.0, 8192)
+    assert (
+        read_rope({"rope_theta": 5})
+        == Rope(5.0)
+        == read_rope({"rope_parameters": {"rope_theta": 5, "rope_type": "default"}})
+    )
+    assert read_rope({"rope_parameters": LLAMA | {"rope_theta": 5e5}}) == Rope(
+        5e5, 8.0, 1.0, 4.0, 8192
+    )
     with pytest.raises(Refusal, match="'yarn'"):
         read_rope({"rope_theta": 1, "rope_scaling": {"type": "yarn"}})
     with pytest.raises(Refusal, match="no rope_theta"):
@@ -48,7 +58,12 @@ def test_configurations_old_and_new():
 
 def test_rotation_is_a_product_of_complex_numbers():
     rng = np.random.default_rng(0)
-    x, positions = rng.normal(size=(2, 3, 2, 8)).astype(np.float32), np.array([[0, 1, 2], [5, 6, 9]])
-    turned = (x[..., :4] + 1j * x[..., 4:]) * np.exp(1j * positions[..., None, None] * frequencies(Rope(100.0), 8))
+    x, positions = (
+        rng.normal(size=(2, 3, 2, 8)).astype(np.float32),
+        np.array([[0, 1, 2], [5, 6, 9]]),
+    )
+    turned = (x[..., :4] + 1j * x[..., 4:]) * np.exp(
+        1j * positions[..., None, None] * frequencies(Rope(100.0), 8)
+    )
     found = rotation(Rope(100.0))(jnp.asarray(x), jnp.asarray(positions), 8)
     np.testing.assert_allclose(found, np.concatenate([turned.real, turned.imag], -1), atol=1e-5)

@@ -1,4 +1,6 @@
-"""Real models through Tunix (extra llm): loading, tags, sampling, SFT, RL, and parity of the losses. Skipped without the extra."""
+"""Real models through Tunix (extra llm): loading, tags, sampling, SFT, RL, and parity of the
+losses. Skipped without the extra.
+"""
 
 import json
 import shutil
@@ -19,17 +21,44 @@ from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
 from reasoning.e2c.masks import phase_weights
 
 pytest.importorskip("tunix", reason="google-tunix is in the extra llm")
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings of other people's libraries
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore"),
+]  # warnings of other people's libraries
 SIZES = {"qwen3": (2, 2), "llama": (2, 1)}
 WORDS = [
-    "<pad>", "<eos>", "<unk>", *"abcdefghijklmnopqrstuvwxyz", *"0123456789", ".", ",", "?", "\\", "{", "}", "boxed", "Plan", "step", "\n",
-    "the", "answer", "is", ":", "-", "(", ")", "=", "+",
-]  # fmt: skip
+    "<pad>",
+    "<eos>",
+    "<unk>",
+    *"abcdefghijklmnopqrstuvwxyz",
+    *"0123456789",
+    ".",
+    ",",
+    "?",
+    "\\",
+    "{",
+    "}",
+    "boxed",
+    "Plan",
+    "step",
+    "\n",
+    "the",
+    "answer",
+    "is",
+    ":",
+    "-",
+    "(",
+    ")",
+    "=",
+    "+",
+]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def promotion():
-    """Tunix's models broadcast over ranks; its rollouts run in a thread, so the setting is changed for all."""
+    """Tunix's models broadcast over ranks; its rollouts run in a thread, so the setting is changed
+    for all.
+    """
     jax.config.update("jax_numpy_rank_promotion", "allow")
     yield
     jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -39,11 +68,15 @@ def write_tokenizer(folder):
     """A word tokenizer in the layout of tokenizer.json."""
     tokenizers = pytest.importorskip("tokenizers")
     transformers = pytest.importorskip("transformers")
-    model = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
-    model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([
-        tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Punctuation(),
-    ])  # fmt: skip
-    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=model, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>")
+    model = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>")
+    )
+    model.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [tokenizers.pre_tokenizers.WhitespaceSplit(), tokenizers.pre_tokenizers.Punctuation()]
+    )
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=model, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
+    )
     fast.save_pretrained(folder)
 
 
@@ -55,29 +88,50 @@ def write_checkpoint(folder, family="qwen3", spare=0, tied=True):
     rng = np.random.default_rng(0)
     layers, kv = SIZES[family]
     width, hidden, heads, head = 32, 48, 4, 8
-    normal = lambda *shape: (rng.normal(size=shape) * 0.3).astype(np.float32)
-    arrays = {"model.embed_tokens.weight": normal(rows, width), "model.norm.weight": np.ones(width, np.float32)}
+
+    def normal(*shape):
+        return (rng.normal(size=shape) * 0.3).astype(np.float32)
+
+    arrays = {
+        "model.embed_tokens.weight": normal(rows, width),
+        "model.norm.weight": np.ones(width, np.float32),
+    }
     if not tied:
         arrays["lm_head.weight"] = normal(rows, width)
     for n in range(layers):
         at = f"model.layers.{n}."
         shapes = {
-            "self_attn.q_proj": (heads * head, width), "self_attn.k_proj": (kv * head, width), "self_attn.v_proj": (kv * head, width),
-            "self_attn.o_proj": (width, heads * head), "mlp.gate_proj": (hidden, width), "mlp.up_proj": (hidden, width),
+            "self_attn.q_proj": (heads * head, width),
+            "self_attn.k_proj": (kv * head, width),
+            "self_attn.v_proj": (kv * head, width),
+            "self_attn.o_proj": (width, heads * head),
+            "mlp.gate_proj": (hidden, width),
+            "mlp.up_proj": (hidden, width),
             "mlp.down_proj": (width, hidden),
-        }  # fmt: skip
+        }
         arrays |= {f"{at}{name}.weight": normal(*shape) for name, shape in shapes.items()}
         norms = ["input_layernorm", "post_attention_layernorm"]
         arrays |= {f"{at}{name}.weight": np.ones(width, np.float32) for name in norms}
         if family == "qwen3":
-            arrays |= {f"{at}self_attn.{name}.weight": np.ones(head, np.float32) for name in ("q_norm", "k_norm")}
+            arrays |= {
+                f"{at}self_attn.{name}.weight": np.ones(head, np.float32)
+                for name in ("q_norm", "k_norm")
+            }
     folder.mkdir(parents=True, exist_ok=True)
     save_file(arrays, folder / "model.safetensors")
     config = {
-        "model_type": family, "num_hidden_layers": layers, "vocab_size": rows, "hidden_size": width, "intermediate_size": hidden,
-        "num_attention_heads": heads, "num_key_value_heads": kv, "head_dim": head, "rope_theta": 10000.0, "rms_norm_eps": 1e-6,
+        "model_type": family,
+        "num_hidden_layers": layers,
+        "vocab_size": rows,
+        "hidden_size": width,
+        "intermediate_size": hidden,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv,
+        "head_dim": head,
+        "rope_theta": 10000.0,
+        "rms_norm_eps": 1e-6,
         "tie_word_embeddings": tied,
-    }  # fmt: skip
+    }
     (folder / "config.json").write_text(json.dumps(config))
     write_tokenizer(folder)
     return LocalModel(folder, dtype="float32", max_prompt=32, batch=2)
@@ -108,14 +162,25 @@ def slow_qwen(folder, ids):
     from safetensors.numpy import load_file
 
     a = load_file(folder / "model.safetensors")
-    rms = lambda x, w: x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w
+
+    def rms(x, w):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + 1e-6) * w
+
     x = a["model.embed_tokens.weight"][ids]
     t = len(ids)
     angle = np.arange(t)[:, None] * 10000.0 ** (-np.arange(4) / 4)
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    turn = lambda y: np.concatenate([y[..., :4] * cos - y[..., 4:] * sin, y[..., 4:] * cos + y[..., :4] * sin], -1)
+
+    def turn(y):
+        return np.concatenate(
+            [y[..., :4] * cos - y[..., 4:] * sin, y[..., 4:] * cos + y[..., :4] * sin], -1
+        )
+
     for n in range(2):
-        w = lambda name, n=n: a[f"model.layers.{n}.{name}.weight"]
+
+        def w(name, n=n):
+            return a[f"model.layers.{n}.{name}.weight"]
+
         y = rms(x, w("input_layernorm"))
         q, k, v = ((y @ w(f"self_attn.{p}_proj").T).reshape(t, -1, 8) for p in "qkv")
         q, k = turn(rms(q, w("self_attn.q_norm"))), turn(rms(k, w("self_attn.k_norm")))
@@ -132,11 +197,15 @@ def slow_qwen(folder, ids):
 
 def test_a_published_layout_is_loaded_number_by_number(local, loaded):
     ids = np.array([5, 9, 20, 3, 7])
-    np.testing.assert_allclose(forward(loaded, ids[None])[0][:, : len(WORDS)], slow_qwen(local.path, ids), atol=2e-3)
+    np.testing.assert_allclose(
+        forward(loaded, ids[None])[0][:, : len(WORDS)], slow_qwen(local.path, ids), atol=2e-3
+    )
 
 
 def test_tags_are_added_and_their_rows_grow(loaded):
-    assert sorted(loaded.tags.values()) == list(range(len(WORDS), len(WORDS) + 4)) and set(loaded.tags) == set(TAGS)
+    assert sorted(loaded.tags.values()) == list(range(len(WORDS), len(WORDS) + 4)) and set(
+        loaded.tags
+    ) == set(TAGS)
     table = np.asarray(loaded.model.embedder.input_embedding.get_value())
     assert table.shape[0] == len(WORDS) + 4
     np.testing.assert_allclose(table[-1], table[: len(WORDS)].mean(0), atol=1e-5)
@@ -146,7 +215,10 @@ def test_spare_rows_are_used_and_llama_is_loaded(tmp_path):
     from reasoning.e2c.llm.load import load_model
 
     found = load_model(write_checkpoint(tmp_path / "llama", "llama", spare=9, tied=False))
-    assert found.config.vocab_size == len(WORDS) + 9 and max(found.tags.values()) < found.config.vocab_size
+    assert (
+        found.config.vocab_size == len(WORDS) + 9
+        and max(found.tags.values()) < found.config.vocab_size
+    )
     assert np.isfinite(forward(found, np.array([[4, 5, 6]]))).all()
 
 
@@ -176,7 +248,9 @@ def three_of_one(backend, prompt, greedy):
     backend._batch = lambda part, *rest: (rows.append(len(part)), real(part, *rest))[1]
     found = backend.complete([Ask("plan", prompt, greedy, 3), Ask("plan", prompt, greedy, 1, 5)])
     backend._batch = real
-    assert [len(group) for group in found] == [3, 1] and len({c for group in found for c in group}) == 1
+    assert [len(group) for group in found] == [3, 1] and len(
+        {c for group in found for c in group}
+    ) == 1
     return rows
 
 
@@ -186,16 +260,21 @@ def test_the_backend_samples_stops_and_weighs(local, loaded):
     backend = TunixBackend(loaded, local)
     prompt = Prompt("what is the answer ?", "<EXPLORATION>")
     greedy = Sampling(5, 0.0, 1.0, (CLOSE_PLAN,))
-    (one, two), (three,) = backend.complete([Ask("plan", prompt, greedy, 2), Ask("plan", prompt, Sampling(5, 1.0, 0.9), 1, 7)])
+    (one, two), (three,) = backend.complete(
+        [Ask("plan", prompt, greedy, 2), Ask("plan", prompt, Sampling(5, 1.0, 0.9), 1, 7)]
+    )
     assert one == two and three_of_one(backend, prompt, greedy) == [1]
     assert 1 <= one.tokens <= 5 and one.prompt_tokens > 3 and 1 <= three.tokens <= 5
 
     (weighed,) = backend.weigh([Weigh("judge", prompt, "a b c")])
     ids = loaded.tokenizer.encode("what is the answer ?\n<EXPLORATION>", add_special_tokens=False)
-    logits = forward(loaded, np.array([ids + loaded.tokenizer.encode("a b c", add_special_tokens=False)]))[0]
+    logits = forward(
+        loaded, np.array([ids + loaded.tokenizer.encode("a b c", add_special_tokens=False)])
+    )[0]
     logp = jax.nn.log_softmax(logits)
     wanted = sum(
-        logp[len(ids) - 1 + t, token] for t, token in enumerate(loaded.tokenizer.encode("a b c", add_special_tokens=False))
+        logp[len(ids) - 1 + t, token]
+        for t, token in enumerate(loaded.tokenizer.encode("a b c", add_special_tokens=False))
     )
     np.testing.assert_allclose(weighed.logprob, wanted, atol=1e-3)
 
@@ -220,9 +299,16 @@ def test_our_policy_loss_is_tunixs(loaded, how, high, dual, beta):
     )
     graph, state = nnx.split(loaded.model)
     logp = common.compute_per_token_logps(
-        graph, state, prompt_tokens=jnp.asarray(prompt), completion_tokens=jnp.asarray(response), pad_id=0, eos_id=1, stop_gradient=False,
-        return_logits=False, temperature=1.0,
-    )  # fmt: skip
+        graph,
+        state,
+        prompt_tokens=jnp.asarray(prompt),
+        completion_tokens=jnp.asarray(response),
+        pad_id=0,
+        eos_id=1,
+        stop_gradient=False,
+        return_logits=False,
+        temperature=1.0,
+    )
     logp = logp[0] if isinstance(logp, tuple) else logp
     old = logp + jnp.asarray(rng.normal(0, 0.3, logp.shape), jnp.float32)
     reference = logp + jnp.asarray(rng.normal(0, 0.3, logp.shape), jnp.float32)
@@ -231,20 +317,32 @@ def test_our_policy_loss_is_tunixs(loaded, how, high, dual, beta):
     config = algorithm_of(RLTraining(group=2, eps=0.2, eps_high=high, dual_clip=dual, beta=beta))
     config.temperature, config.loss_agg_mode = 1.0, how
     example = common.TrainExample(
-        prompt_ids=jnp.asarray(prompt), prompt_mask=jnp.ones((4, 5), bool), completion_ids=jnp.asarray(response),
-        completion_mask=jnp.asarray(mask), advantages=advantages, ref_per_token_logps=reference if beta else None, old_per_token_logps=old,
-    )  # fmt: skip
+        prompt_ids=jnp.asarray(prompt),
+        prompt_mask=jnp.ones((4, 5), bool),
+        completion_ids=jnp.asarray(response),
+        completion_mask=jnp.asarray(mask),
+        advantages=advantages,
+        ref_per_token_logps=reference if beta else None,
+        old_per_token_logps=old,
+    )
     theirs, _ = core.grpo_loss_fn(loaded.model, example, config, 0, 1)
-    ours = losses.clipped_policy_loss(logp, old, advantages, jnp.asarray(mask), 0.2, high, dual, how)
+    ours = losses.clipped_policy_loss(
+        logp, old, advantages, jnp.asarray(mask), 0.2, high, dual, how
+    )
     ours += beta * losses.aggregate_tokens(losses.k3_kl(logp, reference), jnp.asarray(mask), how)
     np.testing.assert_allclose(ours, theirs, atol=2e-6)
 
 
 def write_rows(path, count=6):
     rows = [
-        {"question": f"what is a + {n} ?", "answer": str(n), "exploration": "1. step a\n2. step b",
-         "re_execution": f"1. step a\n2. step b\nthe answer is \\boxed{{{n}}}"} for n in range(count)
-    ]  # fmt: skip
+        {
+            "question": f"what is a + {n} ?",
+            "answer": str(n),
+            "exploration": "1. step a\n2. step b",
+            "re_execution": f"1. step a\n2. step b\nthe answer is \\boxed{{{n}}}",
+        }
+        for n in range(count)
+    ]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
@@ -263,28 +361,47 @@ def arrays(model):
 
 
 @pytest.mark.parametrize("trained, lora", [("all", 0), ("plan", 4)])
-def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(local, tmp_path, trained, lora):
+def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
+    local, tmp_path, trained, lora
+):
     from reasoning.e2c.llm.load import load_model
     from reasoning.e2c.llm.sft import train
 
     data, run = write_rows(tmp_path / "rows.jsonl"), tmp_path / "run"
     config = SFTTraining(
-        data=data, base_data=data, steps=4, batch=3, max_length=96, learning_rate=1e-2, save_every=2, log_every=2, trained=trained
+        data=data,
+        base_data=data,
+        steps=4,
+        batch=3,
+        max_length=96,
+        learning_rate=1e-2,
+        save_every=2,
+        log_every=2,
+        trained=trained,
     )
     model = replace(local, lora_rank=lora)
     whole = arrays(train(model, config, run).model)
-    read = lambda: [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+    def read():
+        return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
     lines = read()
     assert [line["step"] for line in lines] == [2, 4] and lines[0]["tokens_per_second"] > 0
-    assert {"loss", "plan_entropy", "execution_entropy"} <= set(lines[0]) and 0 < lines[0]["tokens"] < 2 * 3 * 96
+    assert {"loss", "plan_entropy", "execution_entropy"} <= set(lines[0]) and 0 < lines[0][
+        "tokens"
+    ] < 2 * 3 * 96
     assert set(json.loads((run / "tags.json").read_text())) == set(TAGS)
-    for before, after in zip(arrays(load_model(replace(model, trained=run)).model), whole, strict=True):
+    for before, after in zip(
+        arrays(load_model(replace(model, trained=run)).model), whole, strict=True
+    ):
         np.testing.assert_array_equal(before, after)
     forget(run, 4)
     resumed = arrays(train(model, config, run).model)
     for one, other in zip(whole, resumed, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    assert [{**line, "tokens_per_second": 0} for line in read()] == [{**line, "tokens_per_second": 0} for line in lines]
+    assert [{**line, "tokens_per_second": 0} for line in read()] == [
+        {**line, "tokens_per_second": 0} for line in lines
+    ]
     train(model, config, run)  # finished: nothing more is done
     assert read()[:2] == read() and len(read()) == 2
     with pytest.raises(Refusal, match="tags"):
@@ -298,7 +415,9 @@ def test_rows_that_lack_something_are_named(local, loaded, tmp_path):
     from reasoning.e2c.llm.sft import all_rows
 
     path = write_rows(tmp_path / "rows.jsonl")
-    path.write_text(path.read_text() + '{"question": "q", "exploration": "p", "re_execution": "e"}\n')
+    path.write_text(
+        path.read_text() + '{"question": "q", "exploration": "p", "re_execution": "e"}\n'
+    )
     with pytest.raises(Refusal, match="row 7, has no answer"):
         all_rows(SFTTraining(data=path, max_length=96), loaded.tokenizer)
     with pytest.raises(Refusal, match="at most 3 tokens"):
@@ -310,28 +429,58 @@ def test_reinforcement_learning_goes_on_as_if_it_had_never_stopped(local, tmp_pa
     from reasoning.e2c.llm.rl import check, train
 
     data, run = tmp_path / "rl.jsonl", tmp_path / "run"
-    data.write_text("".join(json.dumps({"question": f"what is {n} ?", "answer": str(n)}) + "\n" for n in range(4)))
+    data.write_text(
+        "".join(
+            json.dumps({"question": f"what is {n} ?", "answer": str(n)}) + "\n" for n in range(4)
+        )
+    )
     config = RLTraining(
-        data=data, stage=1, group=2, prompts=2, mini_batch=2, micro_batch=1, steps=2, temperature=1.3, max_prompt=64, max_response=12,
-        overlong_buffer=11, learning_rate=1e-2, save_every=1, beta=0.1,
-    )  # fmt: skip
+        data=data,
+        stage=1,
+        group=2,
+        prompts=2,
+        mini_batch=2,
+        micro_batch=1,
+        steps=2,
+        temperature=1.3,
+        max_prompt=64,
+        max_response=12,
+        overlong_buffer=11,
+        learning_rate=1e-2,
+        save_every=1,
+        beta=0.1,
+    )
     before = arrays(load_model(local).model)
     whole = arrays(train(local, config, run))
     assert max(np.abs(a - b).max() for a, b in zip(before, whole, strict=True)) > 1e-3
-    read = lambda: [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+    def read():
+        return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
     lines = read()
     assert [line["step"] for line in lines] == [1, 2, 3, 4]  # two micro-batches of each batch
     assert all({"reward", "length", "tokens_per_second"} <= set(line) for line in lines)
     forget(run, 2)
     for one, other in zip(whole, arrays(train(local, config, run)), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
-    plain = lambda line: {**line, "tokens_per_second": 0}
-    assert [plain(line) for line in read()] == [pytest.approx(plain(line), abs=1e-4) for line in lines]
-    for one, other in zip(whole, arrays(load_model(replace(local, trained=run)).model), strict=True):
+
+    def plain(line):
+        return {**line, "tokens_per_second": 0}
+
+    assert [plain(line) for line in read()] == [
+        pytest.approx(plain(line), abs=1e-4) for line in lines
+    ]
+    for one, other in zip(
+        whole, arrays(load_model(replace(local, trained=run)).model), strict=True
+    ):
         np.testing.assert_array_equal(one, other)
     train(local, config, run)  # finished: nothing more is done
     assert len(read()) == 4
-    for bad, told in (({"group": 1}, "at least 2"), ({"micro_batch": 3}, "micro_batch"), ({"prompts": 3}, "mini_batch")):
+    for bad, told in (
+        ({"group": 1}, "at least 2"),
+        ({"micro_batch": 3}, "micro_batch"),
+        ({"prompts": 3}, "mini_batch"),
+    ):
         with pytest.raises(Refusal, match=told):
             check(replace(config, **bad))
 
@@ -356,13 +505,17 @@ def test_entropies_of_rollouts_are_those_of_all_rows_at_once(loaded):
     valid = np.ones(ids.shape, bool)
     valid[0, :2], valid[2, 9:] = False, False
     example = SimpleNamespace(
-        prompt_ids=jnp.asarray(ids[:, :5]), completion_ids=jnp.asarray(ids[:, 5:]), prompt_mask=jnp.asarray(valid[:, :5]),
+        prompt_ids=jnp.asarray(ids[:, :5]),
+        completion_ids=jnp.asarray(ids[:, 5:]),
+        prompt_mask=jnp.asarray(valid[:, :5]),
         completion_mask=jnp.asarray(valid[:, 5:]),
-    )  # fmt: skip
+    )
     found = batch_entropies(loaded.model, loaded.mesh, example, tags, 3)
     response = valid & (np.arange(11) >= 5)
     logits = run(loaded.model, jnp.asarray(ids), jnp.asarray(valid))[:, :-1]
-    wanted = losses.phase_entropy(logits, jnp.asarray(ids[:, 1:]), jnp.asarray(response[:, 1:]), tags)
+    wanted = losses.phase_entropy(
+        logits, jnp.asarray(ids[:, 1:]), jnp.asarray(response[:, 1:]), tags
+    )
     np.testing.assert_allclose(found, wanted, rtol=1e-4)
     assert np.isnan(batch_entropies(loaded.model, loaded.mesh, example, tags, 0)).all()
 

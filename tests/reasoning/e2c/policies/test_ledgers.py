@@ -18,17 +18,22 @@ from reasoning.e2c.policies.settings import Settings, bag_of_words, check
 PLAN, EXECUTION, CHAIN = 4, 7, 10
 """Tokens of a plan, an execution, and a whole chain in the script below."""
 SETTINGS = Settings(
-    k=4, layout=E2CFormat(suffix="", plan_opening="", execution_opening=""), plan=Sampling(8, 0.9, 0.95, (CLOSE_PLAN,)),
-    execution=Sampling(20, 0.0, 1.0, (CLOSE_EXECUTION,)), chain=Sampling(30, 0.9, 0.95, (CLOSE_EXECUTION,)),
+    k=4,
+    layout=E2CFormat(suffix="", plan_opening="", execution_opening=""),
+    plan=Sampling(8, 0.9, 0.95, (CLOSE_PLAN,)),
+    execution=Sampling(20, 0.0, 1.0, (CLOSE_EXECUTION,)),
+    chain=Sampling(30, 0.9, 0.95, (CLOSE_EXECUTION,)),
     thought=Sampling(8, 0.9, 0.95, (CLOSE_PLAN,)),
-)  # fmt: skip
+)
 WAYS = ("one", "two", "two", "three")
 """Four sampled plans take these ways; only the second kind is right."""
 RESULT = {"one": "1", "two": "2", "three": "3"}
 
 
 def reply(ask: Ask, number: int) -> str:
-    """Plans of 3 words, executions of 6 words that do as planned, chains of both, a judge for plan 2."""
+    """Plans of 3 words, executions of 6 words that do as planned, chains of both, a judge for plan
+    2.
+    """
     if ask.phase == "judge":
         return "Plan 2 is best"
     if ask.phase == "refine":
@@ -77,12 +82,18 @@ def test_self_consistency_without_plans_asks_without_the_tag():
 
 def test_executing_every_plan():
     result, _ = run("e2c_sc", share_equal=False)
-    assert result.answer == "2" and spent(result) == {"plan": (4 * PLAN, 4), "execution": (4 * EXECUTION, 4)}
+    assert result.answer == "2" and spent(result) == {
+        "plan": (4 * PLAN, 4),
+        "execution": (4 * EXECUTION, 4),
+    }
 
 
 def test_equal_plans_are_executed_once_and_count_twice():
     result, _ = run("e2c_sc")
-    assert result.answer == "2" and spent(result) == {"plan": (4 * PLAN, 4), "execution": (3 * EXECUTION, 3)}
+    assert result.answer == "2" and spent(result) == {
+        "plan": (4 * PLAN, 4),
+        "execution": (3 * EXECUTION, 3),
+    }
     sampled, _ = run("e2c_sc", execution=replace(SETTINGS.execution, temperature=0.5))
     assert spent(sampled)["execution"] == (4 * EXECUTION, 4)  # sampled executions would differ
 
@@ -101,7 +112,9 @@ def test_a_judge_of_equal_plans_is_not_asked():
 
 
 def test_selecting_by_likelihood_generates_nothing_more():
-    weight = lambda weigh: -1.0 if "three" in weigh.continuation else -2.0
+    def weight(weigh):
+        return -1.0 if "three" in weigh.continuation else -2.0
+
     result, _ = run("select_judge", model=Scripted(reply, weight), judge="likelihood")
     assert result.answer == "3"
     assert spent(result) == {"plan": (4 * PLAN, 4), "judge": (0, 4), "execution": (EXECUTION, 1)}
@@ -118,7 +131,10 @@ def test_selecting_by_clusters():
 def test_a_random_plan():
     result, _ = run("random_plan")
     assert spent(result) == {"plan": (4 * PLAN, 4), "execution": (EXECUTION, 1)}
-    answers = {solve(POLICIES["random_plan"], ["q"], Scripted(reply), SETTINGS, seed)[0].answer for seed in range(12)}
+    answers = {
+        solve(POLICIES["random_plan"], ["q"], Scripted(reply), SETTINGS, seed)[0].answer
+        for seed in range(12)
+    }
     assert answers == {"1", "2", "3"}
 
 
@@ -127,28 +143,49 @@ def test_combining():
     assert spent(result) == {"plan": (4 * PLAN, 4), "execution": (EXECUTION, 1)}
     lines = result.trace["fused"].splitlines()
     assert [line.split(".")[0] for line in lines] == [str(n) for n in range(1, len(lines) + 1)]
-    assert lines[1] == "2. Try another way." and result.trace["fused"] in model.asked[-1].prompt.prefill
+    assert (
+        lines[1] == "2. Try another way."
+        and result.trace["fused"] in model.asked[-1].prompt.prefill
+    )
     assert fused(["1. only"]) == "1. only"
 
 
 def test_a_tree_keeps_the_more_valuable_half():
-    weight = lambda weigh: 0.0 if "two" in weigh.continuation else -9.0
+    def weight(weigh):
+        return 0.0 if "two" in weigh.continuation else -9.0
+
     result, _ = run("tot", model=Scripted(reply, weight))
     assert result.answer == "2"
-    # layer 1: two thoughts of one root, both closed; layer 2 has nothing left to grow; both leaves are kept and executed
-    assert spent(result) == {"thought": (2 * PLAN, 2), "value": (0, 4), "execution": (2 * EXECUTION, 2)}
+    # layer 1: two thoughts of one root, both closed; layer 2 has nothing left to grow; both leaves
+    # are kept and executed
+    assert spent(result) == {
+        "thought": (2 * PLAN, 2),
+        "value": (0, 4),
+        "execution": (2 * EXECUTION, 2),
+    }
 
 
 def test_a_tree_whose_thoughts_stay_open_is_brought_to_its_end():
-    model = Scripted(lambda ask, number: f"t{number} " if ask.phase == "thought" else reply(ask, number))
+    model = Scripted(
+        lambda ask, number: f"t{number} " if ask.phase == "thought" else reply(ask, number)
+    )
     result, _ = run("tot", k=2, model=model, thought=Sampling(1, 0.9))
-    assert spent(result) == {"thought": (2, 2), "value": (0, 2), "plan": (PLAN, 1), "execution": (EXECUTION, 1)}
+    assert spent(result) == {
+        "thought": (2, 2),
+        "value": (0, 2),
+        "plan": (PLAN, 1),
+        "execution": (EXECUTION, 1),
+    }
 
 
 def test_a_forest_executes_one_of_two_plans_per_tree():
     result, _ = run("fot", k=3, share_equal=False)
     assert result.answer == "2"  # the judge prefers the second plan of every tree
-    assert spent(result) == {"plan": (6 * PLAN, 6), "judge": (15, 3), "execution": (3 * EXECUTION, 3)}
+    assert spent(result) == {
+        "plan": (6 * PLAN, 6),
+        "judge": (15, 3),
+        "execution": (3 * EXECUTION, 3),
+    }
 
 
 def test_the_authors_tree_has_no_value_and_samples_its_ends():
@@ -177,29 +214,51 @@ def test_the_loop_accepts_a_box_with_a_derivation():
     model = Scripted(lambda ask, n: long_run("two") if ask.phase == "execution" else reply(ask, n))
     (result,) = solve(POLICIES["react"], ["q"], model, LONG)
     words = len(long_run("two").split()) + 1
-    assert result.answer == "2" and spent(result) == {"plan": (16, 4), "judge": (5, 1), "execution": (words, 1)}
+    assert result.answer == "2" and spent(result) == {
+        "plan": (16, 4),
+        "judge": (5, 1),
+        "execution": (words, 1),
+    }
 
 
 def test_the_loop_refines_until_it_may_no_longer():
     result, _ = run("react")  # the box has no 300 characters before it: never accepted
-    # the refined plan is the old one in other words, so unused plans come first: one, three, then the refined one again
-    assert result.trace["tried"] == ["1. way two", "1. way one", "1. way two", "1. way three"] or len(result.trace["tried"]) == 4
-    assert spent(result)["execution"] == (4 * EXECUTION, 4) and spent(result)["refine"] == (3 * 4, 3)
+    # the refined plan is the old one in other words, so unused plans come first: one, three, then
+    # the refined one again
+    assert (
+        result.trace["tried"] == ["1. way two", "1. way one", "1. way two", "1. way three"]
+        or len(result.trace["tried"]) == 4
+    )
+    assert spent(result)["execution"] == (4 * EXECUTION, 4) and spent(result)["refine"] == (
+        3 * 4,
+        3,
+    )
 
 
 def test_the_loop_takes_a_fresh_plan_where_an_execution_denies_itself():
-    model = Scripted(lambda ask, n: "This approach fails" if ask.phase == "execution" else reply(ask, n))
+    model = Scripted(
+        lambda ask, n: "This approach fails" if ask.phase == "execution" else reply(ask, n)
+    )
     result, _ = run("react", model=model)
     assert result.answer is None
-    assert result.trace["tried"][:3] == ["1. way two", "1. way one", "1. way three"]  # unused ones first
+    assert result.trace["tried"][:3] == [
+        "1. way two",
+        "1. way one",
+        "1. way three",
+    ]  # unused ones first
     assert spent(result)["refine"] == (4, 1)  # then it explores again
 
 
 def test_the_loop_without_instructions_takes_unused_plans():
     silent = replace(SETTINGS.layout, instructions=False)
-    model = Scripted(lambda ask, n: "nothing" if ask.phase == "execution" else reply(ask, n), lambda weigh: 0.0)
+    model = Scripted(
+        lambda ask, n: "nothing" if ask.phase == "execution" else reply(ask, n), lambda weigh: 0.0
+    )
     result, _ = run("react", model=model, layout=silent, judge="likelihood")
-    assert result.trace["tried"] == ["1. way one", "1. way two", "1. way three"] and "refine" not in result.ledger.phases
+    assert (
+        result.trace["tried"] == ["1. way one", "1. way two", "1. way three"]
+        and "refine" not in result.ledger.phases
+    )
 
 
 def test_acceptance_and_overlap():
@@ -207,7 +266,9 @@ def test_acceptance_and_overlap():
 
     box = "x" * 300 + "\\boxed{1}"
     assert accepted(Completion(box, 9), SETTINGS)
-    assert not accepted(Completion(box[1:], 9), SETTINGS) and not accepted(Completion(box + "y" * 600, 9), SETTINGS)
+    assert not accepted(Completion(box[1:], 9), SETTINGS) and not accepted(
+        Completion(box + "y" * 600, 9), SETTINGS
+    )
     assert overlap("a b c", "A b d") == pytest.approx(2 / 3)
 
 
@@ -228,7 +289,10 @@ def test_a_budget_is_overshot_by_less_than_one_call(name, judge):
     one_call = CHAIN if name == "sc" else EXECUTION
     for budget in range(20, 61):
         result, _ = run(name, budget=budget, share_equal=False, judge=judge, **limits)
-        assert budget - 3 * EXECUTION - 5 - PLAN <= result.ledger.generated < budget + one_call, (name, budget)
+        assert budget - 3 * EXECUTION - 5 - PLAN <= result.ledger.generated < budget + one_call, (
+            name,
+            budget,
+        )
 
 
 def test_a_budget_below_one_call_is_refused():
@@ -243,12 +307,27 @@ def test_problems_in_step_equal_problems_alone():
     questions = [f"q{n}" for n in range(5)]
     for name in POLICIES:
         both = [solve(POLICIES[name], questions, Scripted(reply), SETTINGS, seed=3)]
-        both.append([solve(POLICIES[name], [q], Scripted(reply), SETTINGS, 3, [n])[0] for n, q in enumerate(questions)])
-        assert [(r.answer, spent(r)) for r in both[0]] == [(r.answer, spent(r)) for r in both[1]], name
+        both.append(
+            [
+                solve(POLICIES[name], [q], Scripted(reply), SETTINGS, 3, [n])[0]
+                for n, q in enumerate(questions)
+            ]
+        )
+        assert [(r.answer, spent(r)) for r in both[0]] == [(r.answer, spent(r)) for r in both[1]], (
+            name
+        )
 
 
 @pytest.mark.parametrize(
-    "verdict, place", [("Plan 3", 2), ("I choose plan #2.", 1), ("2", 1), ("Plan 9", 0), ("add then halve", 1), ("", 0)]
+    "verdict, place",
+    [
+        ("Plan 3", 2),
+        ("I choose plan #2.", 1),
+        ("2", 1),
+        ("Plan 9", 0),
+        ("add then halve", 1),
+        ("", 0),
+    ],
 )
 def test_verdicts_are_read(verdict, place):
     assert read_verdict(verdict, ["guess", "add then halve", "look it up"]) == place

@@ -21,7 +21,9 @@ PROBLEMS = draw_many(100, TASK, 1)
 
 
 def test_swapped_plans_are_other_chains_of_the_same_problem():
-    for problem, plan in zip(PROBLEMS, quality.swapped_plans(PROBLEMS, TASK.longest, 0), strict=True):
+    for problem, plan in zip(
+        PROBLEMS, quality.swapped_plans(PROBLEMS, TASK.longest, 0), strict=True
+    ):
         parents, _, query = read_question(problem.question)
         steps = plan.split()
         assert steps[-1] != query and parents[steps[0]] is None and len(steps) <= TASK.longest
@@ -47,11 +49,18 @@ def cell(correct, generated):
 
 def test_the_verdict_by_hand():
     cells = {
-        "sc-8": cell([1, 1, 1, 0], 100.0), "select_judge-4": cell([1, 1, 1, 0], 20.0), "select_judge-16": cell([1, 1, 1, 1], 60.0),
-        "select_clusters-2": cell([1, 0, 0, 0], 10.0), "random_plan-4": cell([1, 1, 0, 0], 20.0),
-    }  # fmt: skip
+        "sc-8": cell([1, 1, 1, 0], 100.0),
+        "select_judge-4": cell([1, 1, 1, 0], 20.0),
+        "select_judge-16": cell([1, 1, 1, 1], 60.0),
+        "select_clusters-2": cell([1, 0, 0, 0], 10.0),
+        "random_plan-4": cell([1, 1, 0, 0], 20.0),
+    }
     told = policies.verdict(cells)
-    assert told["selection"]["cell"] == "select_judge-4" and told["selection"]["reaches"] and told["selection"]["share"] == 0.2
+    assert (
+        told["selection"]["cell"] == "select_judge-4"
+        and told["selection"]["reaches"]
+        and told["selection"]["share"] == 0.2
+    )
     assert told["control"]["cell"] == "random_plan-4" and not told["control"]["reaches"]
     assert policies.verdict({"sc-4": cell([1], 1.0)}) == {}
 
@@ -61,14 +70,21 @@ def test_equal_tokens_means_fewer_updates():
     new, old = adapt.domain_rows(study, 32, 0)
     assert adapt.plan_of_training("ef_sft", study, new, old, 0)[0].whole.sum() == 1
     assert len(adapt.plan_of_training("base_and_domain_sft", study, new, old, 0)[0].ids) == 64
-    _, config = adapt.plan_of_training("full_sft_equal_tokens", study, new, old, 5 * new.mask.sum() / 32 * study.adapt.batch)
+    _, config = adapt.plan_of_training(
+        "full_sft_equal_tokens", study, new, old, 5 * new.mask.sum() / 32 * study.adapt.batch
+    )
     assert config.steps == 5
 
 
-@pytest.mark.parametrize("bad", [{"ks": ()}, {"ks": (0, 2)}, {"model": {"heads": 3}}, {"model": {"vocabulary": 9}}])
+@pytest.mark.parametrize(
+    "bad", [{"ks": ()}, {"ks": (0, 2)}, {"model": {"heads": 3}}, {"model": {"vocabulary": 9}}]
+)
 def test_studies_that_cannot_be_run_are_refused(bad):
     study = smoke()
-    bad = {name: replace(getattr(study, name), **value) if isinstance(value, dict) else value for name, value in bad.items()}
+    bad = {
+        name: replace(getattr(study, name), **value) if isinstance(value, dict) else value
+        for name, value in bad.items()
+    }
     with pytest.raises(Refusal):
         check(replace(study, **bad))
 
@@ -98,33 +114,46 @@ def test_the_report_has_every_part_and_says_what_does_not_hold(folder):
     ):
         assert f"## {heading}" in text
     verdicts = json.loads((folder / "report" / "verdicts.json").read_text())
-    assert len(verdicts) == 9 and text.count("**no**") == sum(verdict["holds"] is False for verdict in verdicts)
+    assert len(verdicts) == 9 and text.count("**no**") == sum(
+        verdict["holds"] is False for verdict in verdicts
+    )
     for name in ("tokens", "adaptation", "reinforcement", "adherence"):
         assert (folder / "report" / f"{name}.png").stat().st_size > 5000
 
 
 @pytest.mark.slow
 def test_every_policy_was_measured(folder):
-    cells = [path.stem.removeprefix("policy-") for path in (folder / "results").glob("policy-*.json")]
-    assert {cell.rpartition("-")[0] for cell in cells} == set(POLICIES) | {"sc_plain", "greedy_plain"}
+    cells = [
+        path.stem.removeprefix("policy-") for path in (folder / "results").glob("policy-*.json")
+    ]
+    assert {cell.rpartition("-")[0] for cell in cells} == set(POLICIES) | {
+        "sc_plain",
+        "greedy_plain",
+    }
 
 
 @pytest.mark.slow
 def test_a_second_start_does_nothing_anew_and_a_lost_result_is_measured_again(folder):
-    before = {path: path.stat().st_mtime_ns for path in (folder / "stages").rglob("*") if path.is_file()}
+    before = {
+        path: path.stat().st_mtime_ns for path in (folder / "stages").rglob("*") if path.is_file()
+    }
     kept = json.loads((folder / "results" / "information.json").read_text())
     (folder / "results" / "information.json").unlink()
     run(smoke(), folder)
     assert json.loads((folder / "results" / "information.json").read_text()) == kept
     written = ("config.json", "metrics.jsonl")
     changed = [
-        p for p, time in before.items() if p.stat().st_mtime_ns != time and p.name not in written and "tensorboard" not in p.parts
+        p
+        for p, time in before.items()
+        if p.stat().st_mtime_ns != time and p.name not in written and "tensorboard" not in p.parts
     ]
     assert not changed
 
 
 @pytest.mark.slow
-def test_a_study_that_is_broken_off_after_every_stage_equals_an_unbroken_one(folder, tmp_path, monkeypatch):
+def test_a_study_that_is_broken_off_after_every_stage_equals_an_unbroken_one(
+    folder, tmp_path, monkeypatch
+):
     """SFT, EF-SFT, RL and the policies: each start finishes one more stage and dies."""
     whole, finished = models.run_stage, []
 

@@ -1,4 +1,6 @@
-"""A real PostgreSQL server: as a source, as a target that is cut off in the middle, and the SQL that is printed for it."""
+"""A real PostgreSQL server: as a source, as a target that is cut off in the middle, and the SQL
+that is printed for it.
+"""
 
 import json
 import os
@@ -33,7 +35,9 @@ BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server of its own on a Unix socket; run as the user postgres where tests run as root, which it refuses."""
+    """A server of its own on a Unix socket; run as the user postgres where tests run as root, which
+    it refuses.
+    """
     if BIN is None:
         pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
     folder = Path("/tmp") / f"latentax-postgres-{os.getpid()}"
@@ -42,11 +46,24 @@ def server(tmp_path_factory):
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
-    call = lambda *command: subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+
+    def call(*command):
+        return subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+
     try:
         call(str(BIN / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "tester")
         options = f"-k {folder} -c listen_addresses= -c fsync=off"
-        call(str(BIN / "pg_ctl"), "-D", str(folder / "data"), "-o", options, "-l", str(folder / "log"), "-w", "start")
+        call(
+            str(BIN / "pg_ctl"),
+            "-D",
+            str(folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(folder / "log"),
+            "-w",
+            "start",
+        )
         yield f"postgresql://tester@/postgres?host={folder}"
         call(str(BIN / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
     finally:
@@ -70,7 +87,10 @@ def fill(url, schema, data):
             names = [attr.name for attr in collection.attrs]
             rows = [[record.get(name) for name in names] for record in data[collection.name]]
             with connection.cursor() as cursor:
-                cursor.executemany(f'INSERT INTO "{collection.name}" VALUES ({", ".join(["%s"] * len(names))})', rows)
+                cursor.executemany(
+                    f'INSERT INTO "{collection.name}" VALUES ({", ".join(["%s"] * len(names))})',
+                    rows,
+                )
 
 
 RELATIONAL = [one for one in SCENARIOS if one.source.kind == "relational"]
@@ -87,14 +107,21 @@ def test_printed_sql_gives_what_the_reference_gives(scenario, empty):
         for path, query in queries.items():
             assert set(connection.execute(query).fetchall()) == expected[path], path
         for name, query in nested_queries(scenario.target, queries, "postgres").items():
-            fields = [*(top := next(c for c in scenario.target.collections if c.name == name)).attrs, *top.children]
+            fields = [
+                *(top := next(c for c in scenario.target.collections if c.name == name)).attrs,
+                *top.children,
+            ]
             names = [field.name for field in fields]
-            documents = [dict(zip(names, row, strict=True)) for row in connection.execute(query).fetchall()]
+            documents = [
+                dict(zip(names, row, strict=True)) for row in connection.execute(query).fetchall()
+            ]
             one, other = (
                 flatten(scenario.target, to_facts(scenario.target, {name: instance}, loose=True))
                 for instance in (documents, scenario.answer(data)[name])
             )
-            assert {path: set(rows) for path, rows in one.items()} == {path: set(rows) for path, rows in other.items()}
+            assert {path: set(rows) for path, rows in one.items()} == {
+                path: set(rows) for path, rows in other.items()
+            }
     assert all(len(flat_columns(scenario.target, path)) for path in queries)
 
 
@@ -113,7 +140,12 @@ def test_a_lost_connection_is_survived(name, empty, tmp_path, monkeypatch):
     scenario = next(one for one in SCENARIOS if one.name == name)
     (tmp_path / "s.json").write_text(json.dumps(scenario.generate(random.Random(5), 10)))
     mapping = Mapping(scenario.source, scenario.target, scenario.golden)
-    plan = lambda resume: Plan(mapping, str(tmp_path / "s.json"), empty, chunk=4, resume=resume, work=tmp_path / "work")
+
+    def plan(resume):
+        return Plan(
+            mapping, str(tmp_path / "s.json"), empty, chunk=4, resume=resume, work=tmp_path / "work"
+        )
+
     cell, seen = postgres_sink._cell, [0]
 
     def cut(value):
@@ -121,7 +153,8 @@ def test_a_lost_connection_is_survived(name, empty, tmp_path, monkeypatch):
         if seen[0] == 10:
             with psycopg.connect(empty) as other:
                 other.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND datname = 'postgres'"
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> "
+                    "pg_backend_pid() AND datname = 'postgres'"
                 )
         return cell(value)
 
@@ -129,14 +162,16 @@ def test_a_lost_connection_is_survived(name, empty, tmp_path, monkeypatch):
     with pytest.raises(ConnectionLost, match="run the same command with --resume"):
         migrate(plan(False))
     with psycopg.connect(empty) as connection:
-        assert connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone() == (0,)
+        assert connection.execute(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchone() == (0,)
     report = migrate(plan(True))
     assert report.rows_written > 0
     assert verify(mapping, str(tmp_path / "s.json"), empty).problems == []
     with psycopg.connect(empty) as connection:
-        assert connection.execute("SELECT count(*) FROM pg_namespace WHERE nspname = %s", [postgres_sink.STAGING]).fetchone() == (
-            0,
-        )
+        assert connection.execute(
+            "SELECT count(*) FROM pg_namespace WHERE nspname = %s", [postgres_sink.STAGING]
+        ).fetchone() == (0,)
     with pytest.raises(Refusal, match="is there already"):
         PostgresSink(scenario.target, empty, overwrite=False)
 

@@ -1,4 +1,6 @@
-"""Sources: streamed JSON against the json module, XML by hand, folders of three kinds alike; malformed files told with their place."""
+"""Sources: streamed JSON against the json module, XML by hand, folders of three kinds alike;
+malformed files told with their place.
+"""
 
 import contextlib
 import json
@@ -15,16 +17,24 @@ from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.errors import Refusal
 
 scalars = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=6)
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=6),
 )
 trees = st.dictionaries(
-    st.text(max_size=3), scalars | st.lists(st.dictionaries(st.text(max_size=2), scalars, max_size=2), max_size=2), max_size=3
+    st.text(max_size=3),
+    scalars | st.lists(st.dictionaries(st.text(max_size=2), scalars, max_size=2), max_size=2),
+    max_size=3,
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.dictionaries(st.text(max_size=3), st.lists(trees, max_size=4), max_size=3), st.sampled_from([None, 1]), st.integers(1, 7)
+    st.dictionaries(st.text(max_size=3), st.lists(trees, max_size=4), max_size=3),
+    st.sampled_from([None, 1]),
+    st.integers(1, 7),
 )
 def test_streaming_reads_what_json_reads(tmp_path_factory, data, indent, chunk):
     path = tmp_path_factory.mktemp("json") / "i.json"
@@ -67,17 +77,37 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
         read_instance(tmp_path / "none.json")
 
 
-BOOKS = parse_schema({"collections": {"book": {"fields": {
-    "id": "int", "title": "str", "sold": "bool", "author": {"fields": {"#text": "str", "rank": "int"}}}}}})  # fmt: skip
+BOOKS = parse_schema(
+    {
+        "collections": {
+            "book": {
+                "fields": {
+                    "id": "int",
+                    "title": "str",
+                    "sold": "bool",
+                    "author": {"fields": {"#text": "str", "rank": "int"}},
+                }
+            }
+        }
+    }
+)
 
 
 def test_xml_by_hand(tmp_path):
     (tmp_path / "b.xml").write_text(
-        '<books><book id="1"><title>A &amp; B</title><author rank="1">x</author><author rank="2">y</author></book>'
+        '<books><book id="1"><title>A &amp; B</title><author rank="1">x</author><author '
+        'rank="2">y</author></book>'
         '<book id="2" sold="true"><title/></book></books>'
     )
     assert list(stream_xml(tmp_path / "b.xml", BOOKS)) == [
-        ("book", {"id": 1, "title": "A & B", "author": [{"rank": 1, "#text": "x"}, {"rank": 2, "#text": "y"}]}),
+        (
+            "book",
+            {
+                "id": 1,
+                "title": "A & B",
+                "author": [{"rank": 1, "#text": "x"}, {"rank": 2, "#text": "y"}],
+            },
+        ),
         ("book", {"id": 2, "sold": True, "title": "", "author": []}),
     ]
 
@@ -99,13 +129,26 @@ def test_bad_xml_is_refused(text, complaint, tmp_path):
 
 
 def test_urls_and_paths_say_what_they_are():
-    said = {"a.json": "json", "a.xml": "xml", "x/a.db": "sqlite", "a.duckdb": "duckdb", "a": "folder", "sqlite:///a": "sqlite",
-            "postgresql://u:p@h/d": "postgres", "mongodb://h/d": "mongodb", "bolt://h": "neo4j", "a.cypher": "cypher"}  # fmt: skip
+    said = {
+        "a.json": "json",
+        "a.xml": "xml",
+        "x/a.db": "sqlite",
+        "a.duckdb": "duckdb",
+        "a": "folder",
+        "sqlite:///a": "sqlite",
+        "postgresql://u:p@h/d": "postgres",
+        "mongodb://h/d": "mongodb",
+        "bolt://h": "neo4j",
+        "a.cypher": "cypher",
+    }
     assert {url: kind_of(url) for url in said} == said
 
 
 TABLE = parse_schema(
-    {"kind": "relational", "collections": {"t": {"key": ["k"], "fields": {"k": "int!", "v": "str", "d": "date"}}}}
+    {
+        "kind": "relational",
+        "collections": {"t": {"key": ["k"], "fields": {"k": "int!", "v": "str", "d": "date"}}},
+    }
 )
 
 
@@ -126,8 +169,11 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
     (tmp_path / "csv" / "t.csv").write_text('k,v,d\n1,a,2024-01-02\n2,,\n3,"",1999-12-31\n')
     lines = [{"k": 1, "v": "a", "d": "2024-01-02"}, {"k": 2}, {"k": 3, "v": "", "d": "1999-12-31"}]
     (tmp_path / "jsonl" / "t.jsonl").write_text("\n".join(map(json.dumps, lines)))
-    duckdb.sql(f"COPY (SELECT 1 k, 'a' v, DATE '2024-01-02' d UNION ALL SELECT 2, NULL, NULL UNION ALL SELECT 3, '', DATE '1999-12-31') "
-               f"TO '{tmp_path}/parquet/t.parquet'")  # fmt: skip
+    duckdb.sql(
+        "COPY (SELECT 1 k, 'a' v, DATE '2024-01-02' d UNION ALL SELECT 2, NULL, NULL UNION ALL "
+        "SELECT 3, '', DATE '1999-12-31') "
+        f"TO '{tmp_path}/parquet/t.parquet'"
+    )
     for kind in ("csv", "jsonl", "parquet"):
         assert loaded(tmp_path / kind) == expected, kind
 
@@ -138,13 +184,25 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
         ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
         ("t.csv", "k,v,d\n1,a,\nx,a,\n", "t.csv, line 3: k is 'x', which is no int"),
         ("t.csv", 'k,v,d\n1,"a\na",\n1.5,a,\n', "t.csv, line 4: k is '1.5', which is no int"),
-        ("t.csv", "k,v,d\n99999999999999999999,a,\n", "line 2: k is '99999999999999999999', which is no int"),
-        ("t.csv", "k,v,d\n1,a,\n2,a,1999-13-01\n", 't.csv, line 3: Error when converting column "d"'),
+        (
+            "t.csv",
+            "k,v,d\n99999999999999999999,a,\n",
+            "line 2: k is '99999999999999999999', which is no int",
+        ),
+        (
+            "t.csv",
+            "k,v,d\n1,a,\n2,a,1999-13-01\n",
+            't.csv, line 3: Error when converting column "d"',
+        ),
         ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
         ("t.csv", 'k,v,d\n1,a,\n2,"b,\n', "t.csv, line 3: Value with unterminated quote"),
         ("t.csv", "k,v,d\n1,a,\n2,b,,x\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 4"),
         ("t.csv", "k,v,d\n1,a,\n2,b\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 2"),
-        ("t.csv", "k,v,d\n1,a,\n,b,\n", "t.k is NULL in 1 records, and the schema says that it never is"),
+        (
+            "t.csv",
+            "k,v,d\n1,a,\n,b,\n",
+            "t.k is NULL in 1 records, and the schema says that it never is",
+        ),
         ("t.jsonl", '{"k": 1}\n{"k": }\n', "t.jsonl, line 2, column 7: malformed JSON"),
         ("t.jsonl", '{"k": 1}\n{"k": 2.5}\n', "t.jsonl: t, record 2: k is 2.5, which is no int"),
         ("t.jsonl", '{"k": 1}\n{"k": 2, "w": 3}\n', "record 2 has 'w', which is not in the schema"),
@@ -169,7 +227,10 @@ def test_csv_as_spreadsheets_save_it(tmp_path):
             loaded(tmp_path / "f")
 
 
-@pytest.mark.parametrize("cell, kind", [("1.5", "DECIMAL"), ("1.5::DOUBLE", "DOUBLE"), ("'1'", "VARCHAR"), ("true", "BOOLEAN")])
+@pytest.mark.parametrize(
+    "cell, kind",
+    [("1.5", "DECIMAL"), ("1.5::DOUBLE", "DOUBLE"), ("'1'", "VARCHAR"), ("true", "BOOLEAN")],
+)
 def test_columns_that_a_cast_would_round_are_refused(cell, kind, tmp_path):
     duckdb = pytest.importorskip("duckdb")
     (tmp_path / "f").mkdir()
@@ -192,8 +253,14 @@ def test_a_column_that_sqlite_does_not_have_is_no_text(tmp_path):
 
 
 def test_urls_of_folders_may_be_absolute():
-    said = {"csv:///data/x": "/data/x", "csv:////data/x": "/data/x", "parquet://x/y": "x/y", "sqlite:///x.db": "x.db",
-            "sqlite:////x.db": "/x.db", "data/x": "data/x"}  # fmt: skip
+    said = {
+        "csv:///data/x": "/data/x",
+        "csv:////data/x": "/data/x",
+        "parquet://x/y": "x/y",
+        "sqlite:///x.db": "x.db",
+        "sqlite:////x.db": "/x.db",
+        "data/x": "data/x",
+    }
     assert {url: str(path_of(url)) for url in said} == said
 
 
@@ -201,7 +268,11 @@ def test_a_mistake_far_from_the_end_is_told_without_reading_on(tmp_path, monkeyp
     monkeypatch.setattr(json_stream, "CHUNK", 64)
     (tmp_path / "i.json").write_text('{"a": [{"x": 1}, {"x": ?}' + ', {"x": 1}' * 10_000 + "]}")
     reads = []
-    monkeypatch.setattr(json_stream._Stream, "more", lambda self, more=json_stream._Stream.more: reads.append(1) or more(self))
+    monkeypatch.setattr(
+        json_stream._Stream,
+        "more",
+        lambda self, more=json_stream._Stream.more: reads.append(1) or more(self),
+    )
     with pytest.raises(Refusal, match="line 1, column 24: malformed"):
         read_instance(tmp_path / "i.json")
     assert len(reads) < 4

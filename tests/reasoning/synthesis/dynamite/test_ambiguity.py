@@ -1,4 +1,6 @@
-"""Alternatives agree with the examples and differ elsewhere; the smallest question is the smallest of all subsets."""
+"""Alternatives agree with the examples and differ elsewhere; the smallest question is the smallest
+of all subsets.
+"""
 
 import itertools
 
@@ -19,12 +21,16 @@ SOURCE = {
     "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}],
 }
 BOTH = {"w": [{"n": "a"}, {"n": "b"}]}
-SAMPLE = {"r": [{"id": 1, "home": 5, "away": 6}, {"id": 2, "home": 7, "away": 5}],
-          "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}, {"id": 7, "n": "c"}, {"id": 8, "n": "d"}]}  # fmt: skip
+SAMPLE = {
+    "r": [{"id": 1, "home": 5, "away": 6}, {"id": 2, "home": 7, "away": 5}],
+    "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}, {"id": 7, "n": "c"}, {"id": 8, "n": "d"}],
+}
 
 
 def learned():
-    mapping = synthesize_mapping(infer_schema(SOURCE), infer_schema(BOTH), [(SOURCE, BOTH)], Options())
+    mapping = synthesize_mapping(
+        infer_schema(SOURCE), infer_schema(BOTH), [(SOURCE, BOTH)], Options()
+    )
     assert isinstance(mapping, Mapping)
     return mapping
 
@@ -45,7 +51,13 @@ def subsets(facts):
     rows = [(path, n) for path, found in facts.items() for n in range(len(found))]
     for size in range(len(rows) + 1):
         for chosen in itertools.combinations(rows, size):
-            yield size, {path: [f for n, f in enumerate(found) if (path, n) in chosen] for path, found in facts.items()}
+            yield (
+                size,
+                {
+                    path: [f for n, f in enumerate(found) if (path, n) in chosen]
+                    for path, found in facts.items()
+                },
+            )
 
 
 @pytest.mark.parametrize(
@@ -63,7 +75,12 @@ def test_the_smallest_input_is_the_smallest_of_all_subsets(one, other):
     first, second = parse_program(one), parse_program(other)
     mapping = Mapping(mapping.source, mapping.target, first, mapping.examples)
     brute = next(
-        (size for size, part in subsets(facts) if flat_records(first, "w", part) != flat_records(second, "w", part)), None
+        (
+            size
+            for size, part in subsets(facts)
+            if flat_records(first, "w", part) != flat_records(second, "w", part)
+        ),
+        None,
     )
     found = smallest_difference(mapping, second, "w", facts)
     assert (found and found[0]) == brute
@@ -85,4 +102,8 @@ def test_answers_lead_to_the_program_that_was_meant():
         sizes.append(sum(map(len, question.source.values())))
     assert sizes and max(sizes) <= 3
     sample = to_facts(mapping.source, SAMPLE)
-    assert flat_records(mapping.program, "w", sample) == flat_records(meant, "w", sample) == {("a",), ("c",)}
+    assert (
+        flat_records(mapping.program, "w", sample)
+        == flat_records(meant, "w", sample)
+        == {("a",), ("c",)}
+    )

@@ -16,7 +16,10 @@ SOURCE = {
     "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}],
 }
 TARGET = {"w": [{"n": "a"}, {"n": "b"}]}
-SAMPLE = {"r": [{"id": 1, "home": 5, "away": 6}], "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}, {"id": 8, "n": "d"}]}
+SAMPLE = {
+    "r": [{"id": 1, "home": 5, "away": 6}],
+    "t": [{"id": 5, "n": "a"}, {"id": 6, "n": "b"}, {"id": 8, "n": "d"}],
+}
 
 
 @pytest.fixture
@@ -45,8 +48,18 @@ def test_from_examples_to_a_verified_target(folder, capsys):
     assert learn(folder) == 0
     stored = json.loads((folder / "m.json").read_text())
     assert stored["datalog"] == "w(n) :- t(_, n).\n" == capsys.readouterr().out
-    assert {"candidates", "conflicts", "seconds"} <= set(stored["statistics"]) and stored["options"]["seed"] == 0
-    run = ["run", "--mapping", f"{folder}/m.json", "--source", f"{folder}/sample.json", "--target", f"{folder}/out.db"]
+    assert {"candidates", "conflicts", "seconds"} <= set(stored["statistics"]) and stored[
+        "options"
+    ]["seed"] == 0
+    run = [
+        "run",
+        "--mapping",
+        f"{folder}/m.json",
+        "--source",
+        f"{folder}/sample.json",
+        "--target",
+        f"{folder}/out.db",
+    ]
     assert main([*run, "--report", f"{folder}/r.json"]) == 0
     assert json.loads((folder / "r.json").read_text())["target_rows"] == {"w": 3}
     verify = ["verify", *run[1:]]
@@ -61,10 +74,16 @@ def test_from_examples_to_a_verified_target(folder, capsys):
 
 def test_every_way_to_show_a_mapping(folder, capsys):
     learn(folder)
-    for dialect, said in (("datalog", "w(n) :-"), ("postgres", 'FROM "t" AS "a0"'), ("spark", "FROM `t` AS `a0`")):
+    for dialect, said in (
+        ("datalog", "w(n) :-"),
+        ("postgres", 'FROM "t" AS "a0"'),
+        ("spark", "FROM `t` AS `a0`"),
+    ):
         assert main(["show", "--mapping", f"{folder}/m.json", "--dialect", dialect]) == 0
         assert said in capsys.readouterr().out
-    assert main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
+    assert (
+        main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
+    )
     told = capsys.readouterr().out
     assert (
         "For every t: a record of w." in told
@@ -79,7 +98,15 @@ def test_every_way_to_show_a_mapping(folder, capsys):
 
 def test_questions_for_a_script(folder, capsys):
     learn(folder)
-    ask = ["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--sample", f"{folder}/sample.json"]
+    ask = [
+        "ask",
+        "--mapping",
+        f"{folder}/m.json",
+        "--question",
+        f"{folder}/q.json",
+        "--sample",
+        f"{folder}/sample.json",
+    ]
     for _ in range(6):
         assert main(ask) == 0
         question = json.loads((folder / "q.json").read_text())
@@ -87,10 +114,23 @@ def test_questions_for_a_script(folder, capsys):
             break
         # What is meant: the names of those at home.
         homes = {record["home"] for record in question["source"]["r"]}
-        meant = {"w": [{"n": record["n"]} for record in question["source"]["t"] if record["id"] in homes]}
+        meant = {
+            "w": [{"n": record["n"]} for record in question["source"]["t"] if record["id"] in homes]
+        }
         (folder / "a.json").write_text(json.dumps(meant))
         assert (
-            main(["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--answer", f"{folder}/a.json"]) == 0
+            main(
+                [
+                    "ask",
+                    "--mapping",
+                    f"{folder}/m.json",
+                    "--question",
+                    f"{folder}/q.json",
+                    "--answer",
+                    f"{folder}/a.json",
+                ]
+            )
+            == 0
         )
     stored = json.loads((folder / "m.json").read_text())
     assert len(stored["examples"]) > 1
@@ -101,7 +141,9 @@ def test_questions_for_a_script(folder, capsys):
 def test_questions_on_a_terminal(folder, capsys, monkeypatch):
     learn(folder)
     asked = []
-    monkeypatch.setattr(builtins, "input", lambda prompt: asked.append(prompt) or ("1" if len(asked) < 9 else ""))
+    monkeypatch.setattr(
+        builtins, "input", lambda prompt: asked.append(prompt) or ("1" if len(asked) < 9 else "")
+    )
     assert main(["ask", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
     assert asked and "nothing is open" in capsys.readouterr().out
     assert json.loads((folder / "m.json").read_text())["datalog"] == "w(n) :- t(_, n).\n"
@@ -110,17 +152,34 @@ def test_questions_on_a_terminal(folder, capsys, monkeypatch):
 def test_an_answer_that_nothing_fits_changes_nothing(folder, capsys):
     learn(folder)
     before = (folder / "m.json").read_text()
-    (folder / "q.json").write_text(json.dumps({"source": SAMPLE, "answers": [{"w": [{"n": "zed"}]}, {"w": []}]}))
-    assert main(["ask", "--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json", "--answer", "1"]) == 3
-    assert "w.n has no source" in capsys.readouterr().err and (folder / "m.json").read_text() == before
+    (folder / "q.json").write_text(
+        json.dumps({"source": SAMPLE, "answers": [{"w": [{"n": "zed"}]}, {"w": []}]})
+    )
+    assert (
+        main(
+            [
+                "ask",
+                "--mapping",
+                f"{folder}/m.json",
+                "--question",
+                f"{folder}/q.json",
+                "--answer",
+                "1",
+            ]
+        )
+        == 3
+    )
+    assert (
+        "w.n has no source" in capsys.readouterr().err and (folder / "m.json").read_text() == before
+    )
 
 
 def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
     (folder / "t.json").write_text(json.dumps({"w": [{"n": "a+b"}]}))
     assert learn(folder) == 3
     assert (
-        'no program: w.n has no source: no source column of its type holds all its values (for example "a+b")'
-        in capsys.readouterr().err
+        "no program: w.n has no source: no source column of its type holds all its values (for "
+        'example "a+b")' in capsys.readouterr().err
     )
     (folder / "t.json").write_text(json.dumps(TARGET))
     assert learn(folder, "--budget", "1e-9") == 4
@@ -154,7 +213,10 @@ def test_a_schema_and_an_example_that_disagree(folder, capsys):
 def test_a_mapping_edited_by_hand_is_checked(folder, capsys):
     learn(folder)
     stored = json.loads((folder / "m.json").read_text())
-    for text, complaint in (("w(n) :- t(_, n, _).", "has 2 columns, not 3"), ("w(n) :- t(_ n).", "line 1, column")):
+    for text, complaint in (
+        ("w(n) :- t(_, n, _).", "has 2 columns, not 3"),
+        ("w(n) :- t(_ n).", "line 1, column"),
+    ):
         (folder / "m.json").write_text(json.dumps(stored | {"datalog": text}))
         assert main(["show", "--mapping", f"{folder}/m.json"]) == 2
         assert complaint in capsys.readouterr().err
@@ -169,10 +231,20 @@ def test_files_that_are_not_what_they_should_be_are_one_sentence(folder, capsys)
         for kind in ("xml", "duckdb", "json")
     ]
     for n, question in enumerate(
-        ([1], {"source": None}, {"source": SAMPLE, "answers": [TARGET]}, {"source": 3, "answers": [1, 2]})
+        (
+            [1],
+            {"source": None},
+            {"source": SAMPLE, "answers": [TARGET]},
+            {"source": 3, "answers": [1, 2]},
+        )
     ):
         (folder / f"q{n}.json").write_text(json.dumps(question))
-        cases.append((["ask", *mapping, "--question", f"{folder}/q{n}.json", "--answer", "2"], "no question|expected an object"))
+        cases.append(
+            (
+                ["ask", *mapping, "--question", f"{folder}/q{n}.json", "--answer", "2"],
+                "no question|expected an object",
+            )
+        )
     (folder / "n.json").write_text(json.dumps(stored | {"examples": [{"source": 3, "target": {}}]}))
     cases.append((["explain", "--mapping", f"{folder}/n.json"], "expected an object"))
     cases.append((["explain", *mapping, "--html", str(folder)], "is a folder"))
@@ -192,23 +264,38 @@ def test_a_sample_may_be_a_folder_or_a_database(folder, capsys):
     capsys.readouterr()
     told = []
     for sample in ("sample.json", "f"):
-        assert main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/{sample}"]) == 0
+        assert (
+            main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/{sample}"])
+            == 0
+        )
         told.append(capsys.readouterr().out)
     assert told[0] == told[1] and "Open: w" in told[0]
 
 
 def test_a_report_without_problems_says_so_and_names_columns_with_values_missing(folder, capsys):
     learn(folder)
-    run = ["run", "--mapping", f"{folder}/m.json", "--source", f"{folder}/s.json", "--target", f"{folder}/out"]
+    run = [
+        "run",
+        "--mapping",
+        f"{folder}/m.json",
+        "--source",
+        f"{folder}/s.json",
+        "--target",
+        f"{folder}/out",
+    ]
     assert main(run) == 0
     assert capsys.readouterr().out.endswith("no problem found\n")
 
 
 def test_a_column_that_is_always_the_same_is_filled_with_a_constant_that_is_given(folder, capsys):
-    records = [{"n": one["n"], "kind": "team", "v": 2.0, "old": False, "none": None} for one in SOURCE["t"]]
+    records = [
+        {"n": one["n"], "kind": "team", "v": 2.0, "old": False, "none": None} for one in SOURCE["t"]
+    ]
     (folder / "t.json").write_text(json.dumps({"w": records}))
     assert learn(folder) == 3
-    assert "w.kind has no source" in (told := capsys.readouterr().err) and '--constants "team"' in told
+    assert (
+        "w.kind has no source" in (told := capsys.readouterr().err) and '--constants "team"' in told
+    )
     assert learn(folder, "--constants", "team", "2", "false") == 0
     assert capsys.readouterr().out == 'w(n, "team", 2.0, false, null) :- t(_, n).\n'
     for engine in ("duckdb", "sqlite", "memory"):
@@ -226,6 +313,20 @@ def test_the_drawing_shows_what_is_joined_and_compared(folder, capsys):
     learn(folder)
     stored = json.loads((folder / "m.json").read_text())
     (folder / "m.json").write_text(json.dumps(stored | {"datalog": "w(n) :- t(x, n), r(_, x, 6)."}))
-    assert main(["explain", "--mapping", f"{folder}/m.json", "--no-questions", "--html", f"{folder}/x.html"]) == 0
+    assert (
+        main(
+            [
+                "explain",
+                "--mapping",
+                f"{folder}/m.json",
+                "--no-questions",
+                "--html",
+                f"{folder}/x.html",
+            ]
+        )
+        == 0
+    )
     page = (folder / "x.html").read_text()
-    assert page.count("<path ") == 2 and page.count("stroke-dasharray") == 1 and ">= 6</text>" in page
+    assert (
+        page.count("<path ") == 2 and page.count("stroke-dasharray") == 1 and ">= 6</text>" in page
+    )

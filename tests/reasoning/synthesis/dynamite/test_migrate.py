@@ -1,4 +1,6 @@
-"""Whole migrations on real files: into every kind of target and back, stopped anywhere and resumed, and refused at the door."""
+"""Whole migrations on real files: into every kind of target and back, stopped anywhere and resumed,
+and refused at the door.
+"""
 
 import json
 import random
@@ -36,11 +38,17 @@ def prepared(name, folder, size=12):
     one = scenario(name)
     data = one.generate(random.Random(1), size)
     (folder / "source.json").write_text(json.dumps(data))
-    return Mapping(one.source, one.target, one.golden, (one.example(),)), str(folder / "source.json"), one.answer(data)
+    return (
+        Mapping(one.source, one.target, one.golden, (one.example(),)),
+        str(folder / "source.json"),
+        one.answer(data),
+    )
 
 
 def same(schema, url, expected):
-    """Whether what was written is the instance expected, read record by record without DuckDB where that can be."""
+    """Whether what was written is the instance expected, read record by record without DuckDB where
+    that can be.
+    """
     found = {}
     for name, record in records(schema, url):
         found.setdefault(name, []).extend([] if record is None else [record])
@@ -51,7 +59,12 @@ def same(schema, url, expected):
 @pytest.mark.parametrize("engine", ["duckdb", "sqlite", "memory"])
 @pytest.mark.parametrize(
     "name, target",
-    [("films doc-rel", "out.db"), ("rentals rel-doc", "out.json"), ("clubs graph-doc", "out"), ("law rel-graph", "out.json")],
+    [
+        ("films doc-rel", "out.db"),
+        ("rentals rel-doc", "out.json"),
+        ("clubs graph-doc", "out"),
+        ("law rel-graph", "out.json"),
+    ],
 )
 def test_every_engine_writes_what_the_golden_program_means(name, target, engine, tmp_path):
     mapping, source, expected = prepared(name, tmp_path)
@@ -61,7 +74,9 @@ def test_every_engine_writes_what_the_golden_program_means(name, target, engine,
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["source.json", target])
 
 
-@pytest.mark.parametrize("target", ["out.duckdb", "csv:///{}/out", "parquet:///{}/out", "jsonl:///{}/out"])
+@pytest.mark.parametrize(
+    "target", ["out.duckdb", "csv:///{}/out", "parquet:///{}/out", "jsonl:///{}/out"]
+)
 def test_files_of_every_kind_hold_the_same(target, tmp_path):
     mapping, source, _ = prepared("docks rel-graph", tmp_path)
     url = target.format(tmp_path) if "://" in target else str(tmp_path / target)
@@ -78,14 +93,26 @@ def test_documents_put_together_in_buckets_are_the_same(name, tmp_path, monkeypa
 
 
 def test_null_and_empty_text_stay_apart_in_csv(tmp_path):
-    data = {"r": [{"k": 1, "v": ""}, {"k": 2, "v": None}, {"k": 3, "v": 'a,"b\nc'}, {"k": 4, "v": "null"}]}
+    data = {
+        "r": [
+            {"k": 1, "v": ""},
+            {"k": 2, "v": None},
+            {"k": 3, "v": 'a,"b\nc'},
+            {"k": 4, "v": "null"},
+        ]
+    }
     schema = infer_schema(data)
     (tmp_path / "s.json").write_text(json.dumps(data))
     mapping = Mapping(schema, schema, parse_program("r(k, v) :- r(k, v)."))
     migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")))
     with duckdb.connect() as base:
         sources.load(base, schema, str(tmp_path / "out"), tmp_path / "t")
-        assert base.execute("SELECT k, v FROM r ORDER BY k").fetchall() == [(1, ""), (2, None), (3, 'a,"b\nc'), (4, "null")]
+        assert base.execute("SELECT k, v FROM r ORDER BY k").fetchall() == [
+            (1, ""),
+            (2, None),
+            (3, 'a,"b\nc'),
+            (4, "null"),
+        ]
 
 
 def test_parents_without_children_are_kept_and_flagged_on_request(tmp_path):
@@ -116,14 +143,24 @@ def test_the_report_counts_what_no_rule_uses(tmp_path):
 
 def test_a_repeated_key_and_a_null_are_problems(tmp_path):
     data = {"a": [{"x": 1, "y": 5}, {"x": 1, "y": 6}, {"x": 2, "y": None}]}
-    target = parse_schema({"kind": "relational", "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}}})
+    target = parse_schema(
+        {
+            "kind": "relational",
+            "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}},
+        }
+    )
     (tmp_path / "s.json").write_text(json.dumps(data))
     mapping = Mapping(infer_schema(data), target, parse_program("t(x, y) :- a(x, y)."))
     problems = migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"))).problems
-    assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records"]
+    assert [p.split(",")[0] for p in problems] == [
+        "t: the key (x) repeats",
+        "t.y is NULL in 1 records",
+    ]
 
 
-PARENTS = "r(k, _r) :- r(k, _), _r = id(k).\nr(k, _r), r?l(_r, x) :- r(k, s), r?l(s, x), _r = id(k)."
+PARENTS = (
+    "r(k, _r) :- r(k, _), _r = id(k).\nr(k, _r), r?l(_r, x) :- r(k, s), r?l(s, x), _r = id(k)."
+)
 
 
 class Stop(Exception):
@@ -131,10 +168,13 @@ class Stop(Exception):
 
 
 @pytest.mark.parametrize(
-    "name, target", [("films doc-rel", "out.db"), ("clubs graph-doc", "out"), ("venues doc-graph", "out.duckdb")]
+    "name, target",
+    [("films doc-rel", "out.db"), ("clubs graph-doc", "out"), ("venues doc-graph", "out.duckdb")],
 )
 @pytest.mark.parametrize("when", [0, 1, 3])
-def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(name, target, when, tmp_path, monkeypatch):
+def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(
+    name, target, when, tmp_path, monkeypatch
+):
     mapping, source, expected = prepared(name, tmp_path)
     plan = Plan(mapping, source, str(tmp_path / target), chunk=3)
     kind = sqlite_sink.SqliteSink if target.endswith(".db") else sinks.PartsSink
@@ -192,7 +232,9 @@ def test_a_target_that_is_there_is_left_alone(tmp_path):
         migrate(Plan(mapping, source, str(tmp_path / "x"), overwrite=True))
 
 
-@pytest.mark.parametrize("source, target", [("s.json", "s.json"), ("in", "in"), ("in", "."), ("in", "in/r.csv")])
+@pytest.mark.parametrize(
+    "source, target", [("s.json", "s.json"), ("in", "in"), ("in", "."), ("in", "in/r.csv")]
+)
 def test_a_target_that_would_destroy_the_source_is_refused(source, target, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "in").mkdir()
@@ -201,7 +243,14 @@ def test_a_target_that_would_destroy_the_source_is_refused(source, target, tmp_p
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     schema = infer_schema({"r": [{"k": 1}]})
     with pytest.raises(Refusal):
-        migrate(Plan(Mapping(schema, schema, parse_program("r(k) :- r(k).")), source, target, overwrite=True))
+        migrate(
+            Plan(
+                Mapping(schema, schema, parse_program("r(k) :- r(k).")),
+                source,
+                target,
+                overwrite=True,
+            )
+        )
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
@@ -249,8 +298,14 @@ def test_from_duckdb(tmp_path):
     with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
         base.execute("CREATE TABLE r AS SELECT 1 AS k, [{'x': 'a'}, {'x': 'b'}] AS l")
     migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "out.json")))
-    assert json.loads((tmp_path / "out.json").read_text()) == {"r": [{"k": 1, "l": [{"x": "a"}, {"x": "b"}]}]}
-    for query, complaint in (("1.5 AS k, l", "k is DECIMAL"), ("k", "no column 'l'"), ("k, ['a'] AS l", "not a list of records")):
+    assert json.loads((tmp_path / "out.json").read_text()) == {
+        "r": [{"k": 1, "l": [{"x": "a"}, {"x": "b"}]}]
+    }
+    for query, complaint in (
+        ("1.5 AS k, l", "k is DECIMAL"),
+        ("k", "no column 'l'"),
+        ("k, ['a'] AS l", "not a list of records"),
+    ):
         with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
             base.execute(f"CREATE OR REPLACE TABLE q AS SELECT {query} FROM r")
             base.execute("ALTER TABLE r RENAME TO o; ALTER TABLE q RENAME TO r")
@@ -277,13 +332,22 @@ def test_a_chunk_of_nothing_is_refused(tmp_path):
 
 
 def test_verify_names_repeated_keys_and_nulls_of_a_target(tmp_path):
-    schema = parse_schema({"kind": "relational", "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}}})
+    schema = parse_schema(
+        {
+            "kind": "relational",
+            "collections": {"t": {"key": ["x"], "fields": {"x": "int!", "y": "int!"}}},
+        }
+    )
     (tmp_path / "s.json").write_text('{"t": [{"x": 1, "y": 2}]}')
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "t.csv").write_text("x,y\n1,2\n1,\n")
     mapping = Mapping(schema, schema, parse_program("t(x, y) :- t(x, y)."))
     problems = verify(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")).problems
-    assert [p.split(",")[0] for p in problems] == ["t: the key (x) repeats", "t.y is NULL in 1 records", "t: 1 records too many"]
+    assert [p.split(",")[0] for p in problems] == [
+        "t: the key (x) repeats",
+        "t.y is NULL in 1 records",
+        "t: 1 records too many",
+    ]
 
 
 def test_a_full_disk_is_told_and_can_be_resumed(tmp_path, monkeypatch):
@@ -308,18 +372,27 @@ def test_verify_sees_what_is_missing_changed_or_repeated(tmp_path):
     base.close()
     problems = verify(mapping, source, str(tmp_path / "out.db")).problems
     assert [problem.split(",")[0] for problem in problems] == [
-        "Genre: 1 records repeat another", "Actor: 1 records missing", "Award: 1 records missing", "Award: 1 records too many"
-    ]  # fmt: skip
+        "Genre: 1 records repeat another",
+        "Actor: 1 records missing",
+        "Award: 1 records missing",
+        "Award: 1 records too many",
+    ]
 
 
 def test_a_round_trip_is_tried_where_there_is_a_way_back(tmp_path):
     data = {"a": [{"x": 1, "y": "p"}, {"x": 2, "y": "q"}]}
     example = {"b": [{"u": "p", "v": 1}, {"u": "q", "v": 2}]}
-    mapping = Mapping(infer_schema(data), infer_schema(example), parse_program("b(y, x) :- a(x, y)."), ((data, example),))
+    mapping = Mapping(
+        infer_schema(data),
+        infer_schema(example),
+        parse_program("b(y, x) :- a(x, y)."),
+        ((data, example),),
+    )
     (tmp_path / "s.json").write_text(json.dumps({"a": [*data["a"], {"x": 3, "y": "r"}]}))
     migrate(Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "out")))
     assert (
-        verify(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"), way_back=True).round_trip == "the source came back whole"
+        verify(mapping, str(tmp_path / "s.json"), str(tmp_path / "out"), way_back=True).round_trip
+        == "the source came back whole"
     )
     lossy = Mapping(
         infer_schema(data),
@@ -328,7 +401,10 @@ def test_a_round_trip_is_tried_where_there_is_a_way_back(tmp_path):
         ((data, {"b": [{"v": 1}, {"v": 2}]}),),
     )
     migrate(Plan(lossy, str(tmp_path / "s.json"), str(tmp_path / "less")))
-    assert "impossible" in verify(lossy, str(tmp_path / "s.json"), str(tmp_path / "less"), way_back=True).round_trip
+    assert (
+        "impossible"
+        in verify(lossy, str(tmp_path / "s.json"), str(tmp_path / "less"), way_back=True).round_trip
+    )
 
 
 def test_cypher_is_written_nodes_first(tmp_path):
@@ -336,8 +412,12 @@ def test_cypher_is_written_nodes_first(tmp_path):
     migrate(Plan(mapping, source, str(tmp_path / "g.cypher")))
     lines = (tmp_path / "g.cypher").read_text().splitlines()
     kinds = [line.split(" ")[0] for line in lines]
-    assert kinds == sorted(kinds) and kinds.count("CREATE") == len(expected["Place"]) + len(expected["Guest"])
-    assert any(line.startswith("MATCH (a:`Guest` {_id: ") and ":`VISITED` " in line for line in lines)
+    assert kinds == sorted(kinds) and kinds.count("CREATE") == len(expected["Place"]) + len(
+        expected["Guest"]
+    )
+    assert any(
+        line.startswith("MATCH (a:`Guest` {_id: ") and ":`VISITED` " in line for line in lines
+    )
 
 
 @pytest.mark.parametrize(
@@ -385,13 +465,18 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 
 def test_memory_does_not_grow_with_the_number_of_documents(tmp_path):
-    """Above the interpreter and what DuckDB may hold stands a part that is the same for ten times as many documents."""
+    """Above the interpreter and what DuckDB may hold stands a part that is the same for ten times
+    as many documents.
+    """
     peaks = {}
     for parents in (100_000, 1_000_000):
         folder = tmp_path / str(parents)
         folder.mkdir()
         done = subprocess.run(
-            [sys.executable, "-c", MEASURE, str(parents), str(folder)], capture_output=True, text=True, check=False
+            [sys.executable, "-c", MEASURE, str(parents), str(folder)],
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         peaks[parents] = int(done.stdout)

@@ -1,4 +1,6 @@
-"""What is learned makes the examples (checked by the naive engine), is as small as it can be, and what cannot be learned says why."""
+"""What is learned makes the examples (checked by the naive engine), is as small as it can be, and
+what cannot be learned says why.
+"""
 
 import dataclasses
 import re
@@ -21,22 +23,38 @@ from reasoning.synthesis.schema import walk
 from tests.reasoning.synthesis.naive import flat_records
 
 PLAY = {
-    "Person": [{"id": 1, "name": "Ann"}, {"id": 2, "name": "Bob"}, {"id": 3, "name": "Cy"}, {"id": 4, "name": "Di"}],
+    "Person": [
+        {"id": 1, "name": "Ann"},
+        {"id": 2, "name": "Bob"},
+        {"id": 3, "name": "Cy"},
+        {"id": 4, "name": "Di"},
+    ],
     "Bat": [
         {"game": 7, "batter": 1, "pitcher": 2},
         {"game": 8, "batter": 2, "pitcher": 3},
         {"game": 9, "batter": 3, "pitcher": 1},
     ],
 }
-PLAYED = {"Play": [{"g": 7, "b": "Ann", "p": "Bob"}, {"g": 8, "b": "Bob", "p": "Cy"}, {"g": 9, "b": "Cy", "p": "Ann"}]}
-FILMS = {"film": [
-    {"id": 1, "crew": [{"n": "x", "r": "actor"}, {"n": "y", "r": "director"}]},
-    {"id": 2, "crew": [{"n": "x", "r": "actor"}, {"n": "z", "r": "director"}]}, {"id": 3, "crew": []},
-]}  # fmt: skip
+PLAYED = {
+    "Play": [
+        {"g": 7, "b": "Ann", "p": "Bob"},
+        {"g": 8, "b": "Bob", "p": "Cy"},
+        {"g": 9, "b": "Cy", "p": "Ann"},
+    ]
+}
+FILMS = {
+    "film": [
+        {"id": 1, "crew": [{"n": "x", "r": "actor"}, {"n": "y", "r": "director"}]},
+        {"id": 2, "crew": [{"n": "x", "r": "actor"}, {"n": "z", "r": "director"}]},
+        {"id": 3, "crew": []},
+    ]
+}
 
 
 def learn(source, target, **options):
-    return synthesize_mapping(infer_schema(source), infer_schema(target), [(source, target)], Options(**options))
+    return synthesize_mapping(
+        infer_schema(source), infer_schema(target), [(source, target)], Options(**options)
+    )
 
 
 def bodies(mapping):
@@ -45,12 +63,18 @@ def bodies(mapping):
 
 def test_two_roles_of_one_table():
     mapping = learn(PLAY, PLAYED)
-    assert mapping.datalog == "Play(g, b, p) :- Bat(g, batter, pitcher), Person(batter, b), Person(pitcher, p).\n"
+    assert (
+        mapping.datalog
+        == "Play(g, b, p) :- Bat(g, batter, pitcher), Person(batter, b), Person(pitcher, p).\n"
+    )
 
 
 def test_a_constant_is_found_in_a_column_of_few_values():
     mapping = learn(FILMS, {"Actor": [{"name": "x", "film": 1}, {"name": "x", "film": 2}]})
-    assert mapping.datalog == 'Actor(name, film) :- film(film, film_2), film?crew(film_2, name, "actor").\n'
+    assert (
+        mapping.datalog
+        == 'Actor(name, film) :- film(film, film_2), film?crew(film_2, name, "actor").\n'
+    )
 
 
 def test_a_constant_of_the_user_where_values_do_not_repeat():
@@ -73,7 +97,12 @@ def test_parents_without_children_stay():
 
 
 def test_parents_without_children_go_where_the_example_drops_them():
-    target = {"f": [{"id": 1, "people": [{"n": "x"}, {"n": "y"}]}, {"id": 2, "people": [{"n": "x"}, {"n": "z"}]}]}
+    target = {
+        "f": [
+            {"id": 1, "people": [{"n": "x"}, {"n": "y"}]},
+            {"id": 2, "people": [{"n": "x"}, {"n": "z"}]},
+        ]
+    }
     mapping = learn(FILMS, target)
     assert bodies(mapping)[0] == ["film", "film?crew"]
     assert mapping.apply(FILMS) == target
@@ -86,7 +115,9 @@ def test_two_rules_where_one_is_not_enough():
     mapping = learn(source, target, max_rules=2)
     assert sorted(mapping.datalog.splitlines()) == ["t(z) :- a(z).", "t(z) :- b(z)."]
     assert mapping.apply({"a": [{"x": 9}], "b": [{"y": 8}]}) == {"t": [{"z": 9}, {"z": 8}]}
-    assert isinstance(learn(source | {"c": [{"w": 7}]}, {"t": [*target["t"], {"z": 7}]}, max_rules=2), Unsat)
+    assert isinstance(
+        learn(source | {"c": [{"w": 7}]}, {"t": [*target["t"], {"z": 7}]}, max_rules=2), Unsat
+    )
 
 
 def test_a_column_that_is_empty_in_the_example_is_filled_with_null_and_noticed():
@@ -109,7 +140,11 @@ def test_nulls_are_carried_over_and_never_join():
         (PLAY, {"Play": [{"g": 7, "b": "Ann", "p": "Zed"}]}, 'Play.p has no source.*"Zed"'),
         (PLAY, {"Play": [{"g": 7, "b": "Ann Bob"}]}, 'Play.b has no source.*"Ann Bob"'),
         (PLAY, {"n": [{"g": "7"}]}, "n.g has no source"),
-        (PLAY, {"Play": [{"g": 7, "b": "Ann", "p": "Bob"}, {"g": 8, "b": "Bob", "p": "Ann"}]}, "Play: no rule makes .*g = [78]"),
+        (
+            PLAY,
+            {"Play": [{"g": 7, "b": "Ann", "p": "Bob"}, {"g": 8, "b": "Bob", "p": "Ann"}]},
+            "Play: no rule makes .*g = [78]",
+        ),
         (
             {"r": [{"a": 1, "b": 2}, {"a": 2, "b": 1}]},
             {"t": [{"a": 1, "b": 2}]},
@@ -140,7 +175,9 @@ def test_every_way_of_learning_ends_at_the_same_price(learning, seed):
 
 
 def test_a_mapping_survives_the_disk(tmp_path):
-    mapping = learn(FILMS, {"Actor": [{"name": "x", "film": 1}, {"name": "x", "film": 2}]}, constants=("q", 1))
+    mapping = learn(
+        FILMS, {"Actor": [{"name": "x", "film": 1}, {"name": "x", "film": 2}]}, constants=("q", 1)
+    )
     save_mapping(mapping, tmp_path / "m.json")
     assert load_mapping(tmp_path / "m.json") == mapping
     (tmp_path / "m.json").write_text("{}")
@@ -150,7 +187,11 @@ def test_a_mapping_survives_the_disk(tmp_path):
 
 @pytest.mark.parametrize(
     "options, complaint",
-    [({"budget": 0}, "budget is 0"), ({"max_rules": 0}, "max_rules"), ({"learning": "x"}, "none of directed")],
+    [
+        ({"budget": 0}, "budget is 0"),
+        ({"max_rules": 0}, "max_rules"),
+        ({"learning": "x"}, "none of directed"),
+    ],
 )
 def test_bad_options_are_refused(options, complaint):
     with pytest.raises(Refusal, match=complaint):
@@ -169,7 +210,11 @@ def test_projections_are_minimal_and_distinguish():
     assert projections((1, "a"), []) == [frozenset()]
     wide = (0,) * 6
     others = [tuple(int(n != k) for n in range(6)) for k in range(6)]
-    assert all(any(wide[c] != other[c] for c in columns) for columns in projections(wide, others) for other in others)
+    assert all(
+        any(wide[c] != other[c] for c in columns)
+        for columns in projections(wide, others)
+        for other in others
+    )
 
 
 # Random schemas, random data, random programs: learned back.
@@ -180,15 +225,26 @@ def problems(draw):
     """A relational source with references, its data, and a random rule over it."""
     width = draw(st.integers(1, 2))
     fields = {"id": "int!", **{f"c{n}": "str" for n in range(width)}, "ref": "int"}
-    schema = parse_schema({"kind": "relational", "collections": {name: {"key": ["id"], "fields": fields} for name in ("A", "B")}})
+    schema = parse_schema(
+        {
+            "kind": "relational",
+            "collections": {name: {"key": ["id"], "fields": fields} for name in ("A", "B")},
+        }
+    )
     data = {}
     for name, other in (("A", 10), ("B", 0)):
         start = 0 if name == "A" else 10
         data[name] = [
-            {"id": start + k, **{f"c{n}": draw(st.sampled_from(["p", "q", "r", f"{name}{k}{n}"])) for n in range(width)},
-             "ref": draw(st.sampled_from([None, other, other + 1, other + 2]))}
+            {
+                "id": start + k,
+                **{
+                    f"c{n}": draw(st.sampled_from(["p", "q", "r", f"{name}{k}{n}"]))
+                    for n in range(width)
+                },
+                "ref": draw(st.sampled_from([None, other, other + 1, other + 2])),
+            }
             for k in range(4)
-        ]  # fmt: skip
+        ]
     relations = draw(st.lists(st.sampled_from("AB"), min_size=1, max_size=3))
     body, link = [], None
     for n, relation in enumerate(relations):
@@ -198,27 +254,41 @@ def problems(draw):
         link = terms[-1]
         body.append(Atom(relation, tuple(terms)))
     used = sorted({t.name for atom in body for t in atom.terms if not t.name.startswith("ref")})
-    head = tuple(Var(name) for name in draw(st.lists(st.sampled_from(used), min_size=1, max_size=3, unique=True)))
+    head = tuple(
+        Var(name)
+        for name in draw(st.lists(st.sampled_from(used), min_size=1, max_size=3, unique=True))
+    )
     return schema, data, Rule((Atom("T", head),), tuple(body))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
 @given(problems(), st.integers(0, 5))
 def test_random_programs_are_learned_back(problem, seed):
     schema, data, golden = problem
     facts = to_facts(schema, data)
     rows = flat_records(Program((golden,)), "T", facts)
     assume(rows)
-    fields = {f"x{n}": "int" if term.name.startswith("id") else "str" for n, term in enumerate(golden.heads[0].terms)}
+    fields = {
+        f"x{n}": "int" if term.name.startswith("id") else "str"
+        for n, term in enumerate(golden.heads[0].terms)
+    }
     target = parse_schema({"kind": "relational", "collections": {"T": {"fields": fields}}})
     wanted = {"T": [dict(zip(fields, row, strict=True)) for row in sorted(rows, key=repr)]}
     # Neighbours of one relation are not tied by the generator.
-    connected = all(a.relation != b.relation for a, b in zip(golden.body, golden.body[1:], strict=False))
+    connected = all(
+        a.relation != b.relation for a, b in zip(golden.body, golden.body[1:], strict=False)
+    )
     assume(connected)
     mapping = synthesize_mapping(schema, target, [(data, wanted)], Options(budget=60, seed=seed))
     assert isinstance(mapping, Mapping), mapping
     assert flat_records(mapping.program, "T", facts) == rows
     assert len(mapping.program.rules) > 1 or len(mapping.program.rules[0].body) <= len(golden.body)
-    assert flatten(target, to_facts(target, wanted))["T"] and [path for path, _ in walk(target)] == ["T"]
+    assert flatten(target, to_facts(target, wanted))["T"] and [
+        path for path, _ in walk(target)
+    ] == ["T"]
     assert not any(isinstance(t, Wild | Const) for t in golden.heads[0].terms)
     assert dataclasses.is_dataclass(mapping)

@@ -1,4 +1,6 @@
-"""All engines give what the naive one gives, on random programs, data with NULLs, and values with traps in them."""
+"""All engines give what the naive one gives, on random programs, data with NULLs, and values with
+traps in them.
+"""
 
 import datetime
 import decimal
@@ -20,12 +22,26 @@ from tests.reasoning.synthesis.naive import flat_records
 pytest.importorskip("duckdb")
 pytest.importorskip("sqlglot")
 ENGINES = (memory, sqlite, duck)
-SOURCE = parse_schema({"kind": "relational", "collections": {
-    "R": {"fields": {"a": "int", "s": "str", "t": "bool"}}, "S": {"fields": {"a": "int", "b": "int"}, "key": ["a"]}}})  # fmt: skip
-TARGET = parse_schema(
-    {"kind": "relational", "collections": {"T": {"fields": {"n": "int"}}, "U": {"fields": {"s": "str", "n": "int"}}}}
+SOURCE = parse_schema(
+    {
+        "kind": "relational",
+        "collections": {
+            "R": {"fields": {"a": "int", "s": "str", "t": "bool"}},
+            "S": {"fields": {"a": "int", "b": "int"}, "key": ["a"]},
+        },
+    }
 )
-POOLS = {"int": [None, 0, 1, 2], "str": [None, "null", "#", "'", "", "\\"], "bool": [None, True, False]}
+TARGET = parse_schema(
+    {
+        "kind": "relational",
+        "collections": {"T": {"fields": {"n": "int"}}, "U": {"fields": {"s": "str", "n": "int"}}},
+    }
+)
+POOLS = {
+    "int": [None, 0, 1, 2],
+    "str": [None, "null", "#", "'", "", "\\"],
+    "bool": [None, True, False],
+}
 TYPES = {"R": ("int", "str", "bool"), "S": ("int", "int")}
 
 
@@ -33,18 +49,33 @@ TYPES = {"R": ("int", "str", "bool"), "S": ("int", "int")}
 def rules(draw):
     body = []
     for relation in draw(st.lists(st.sampled_from("RS"), min_size=1, max_size=3)):
-        choices = [[Var(f"{kind}{n}") for n in range(2)] + [Wild(), Const(POOLS[kind][-1])] for kind in TYPES[relation]]
+        choices = [
+            [Var(f"{kind}{n}") for n in range(2)] + [Wild(), Const(POOLS[kind][-1])]
+            for kind in TYPES[relation]
+        ]
         body.append(Atom(relation, tuple(draw(st.sampled_from(options)) for options in choices)))
     bound = {term.name: term for atom in body for term in atom.terms if isinstance(term, Var)}
-    pick = lambda kind: [v for name, v in bound.items() if name.startswith(kind)] or [Const(None), Const(POOLS[kind][-1])]
+
+    def pick(kind):
+        return [v for name, v in bound.items() if name.startswith(kind)] or [
+            Const(None),
+            Const(POOLS[kind][-1]),
+        ]
+
     head = draw(st.sampled_from([("T", ("int",)), ("U", ("str", "int"))]))
-    return Rule((Atom(head[0], tuple(draw(st.sampled_from(pick(kind))) for kind in head[1])),), tuple(body))
+    return Rule(
+        (Atom(head[0], tuple(draw(st.sampled_from(pick(kind))) for kind in head[1])),), tuple(body)
+    )
 
 
 @st.composite
 def instances(draw):
-    row = lambda relation: st.tuples(*(st.sampled_from(POOLS[kind]) for kind in TYPES[relation]))
-    keyed = draw(st.dictionaries(st.sampled_from([0, 1, 2]), st.sampled_from(POOLS["int"]), max_size=3))
+    def row(relation):
+        return st.tuples(*(st.sampled_from(POOLS[kind]) for kind in TYPES[relation]))
+
+    keyed = draw(
+        st.dictionaries(st.sampled_from([0, 1, 2]), st.sampled_from(POOLS["int"]), max_size=3)
+    )
     return {"R": draw(st.lists(row("R"), max_size=4)), "S": list(keyed.items())}
 
 
@@ -69,7 +100,9 @@ def test_distinct_is_dropped_only_where_nothing_repeats(rule, facts):
 
 
 def test_a_key_in_the_head_saves_the_distinct():
-    sql = lambda text: compile_program(parse_program(text), SOURCE, TARGET, "duckdb")["T"]
+    def sql(text):
+        return compile_program(parse_program(text), SOURCE, TARGET, "duckdb")["T"]
+
     assert "DISTINCT" not in sql("T(a) :- S(a, _).")
     assert "DISTINCT" in sql("T(a) :- S(_, a).")
     assert "DISTINCT" not in sql("T(a) :- S(a, b), S(b, _).")
@@ -85,11 +118,20 @@ p(n, i), p?q(i, m, j) :- p(n, a), p?q(a, m, _), i = id(n), j = id(i, m).
 p(n, i), p?q(i, m, j), p?q?r(j, d, x) :- p(n, a), p?q(a, m, b), p?q?r(b, d, x), i = id(n), j = id(i, m).
 p(n, i), p?w(i, m) :- p(n, a), p?w(a, m), i = id(n).
 """
-DATA = {"p": [
-    {"n": "a", "q": [{"m": 1, "r": [{"d": "2024-01-01", "x": "1.5"}, {"d": None, "x": "2"}]}, {"m": None, "r": []}], "w": [{"m": 7}]},
-    {"n": None, "q": [{"m": 1, "r": [{"d": "2024-01-02", "x": None}]}], "w": []},
-    {"n": "null", "q": [], "w": [{"m": 7}, {"m": 8}]},
-]}  # fmt: skip
+DATA = {
+    "p": [
+        {
+            "n": "a",
+            "q": [
+                {"m": 1, "r": [{"d": "2024-01-01", "x": "1.5"}, {"d": None, "x": "2"}]},
+                {"m": None, "r": []},
+            ],
+            "w": [{"m": 7}],
+        },
+        {"n": None, "q": [{"m": 1, "r": [{"d": "2024-01-02", "x": None}]}], "w": []},
+        {"n": "null", "q": [], "w": [{"m": 7}, {"m": 8}]},
+    ]
+}
 
 
 def test_a_nested_copy_is_itself():
@@ -98,9 +140,10 @@ def test_a_nested_copy_is_itself():
     assert from_facts(TREE, evaluate(program, facts)) == DATA
     expected = {path: flat_records(program, path, facts) for path in ("p", "p?q", "p?q?r", "p?w")}
     assert expected["p?q?r"] == {
-        ("a", 1, datetime.date(2024, 1, 1), decimal.Decimal("1.5")), ("a", 1, None, decimal.Decimal(2)),
+        ("a", 1, datetime.date(2024, 1, 1), decimal.Decimal("1.5")),
+        ("a", 1, None, decimal.Decimal(2)),
         (None, 1, datetime.date(2024, 1, 2), None),
-    }  # fmt: skip
+    }
     for engine in ENGINES:
         assert engine.run(program, TREE, TREE, facts) == expected, engine.__name__
     assert len(flat_columns(TREE, "p?q?r")) == 4
@@ -111,5 +154,10 @@ def test_an_atom_apart_is_only_asked_to_exist():
     sql = compile_program(program, SOURCE, TARGET, "sqlite")["T"]
     assert "EXISTS" in sql and "CROSS JOIN" not in sql
     for engine in ENGINES:
-        assert engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", False)]})["T"] == set()
-        assert engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", True)]})["T"] == {(1,)}
+        assert (
+            engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", False)]})["T"]
+            == set()
+        )
+        assert engine.run(program, SOURCE, TARGET, {"S": [(1, 2)], "R": [(1, "x", True)]})["T"] == {
+            (1,)
+        }

@@ -15,8 +15,15 @@ from reasoning.synthesis.facts import Id, flatten, to_facts
 from reasoning.synthesis.schema import layout
 
 pytestmark = pytest.mark.slow
-SPARK_TYPES = {"int": "BIGINT", "float": "DOUBLE", "str": "STRING", "bool": "BOOLEAN", "date": "DATE", "datetime": "TIMESTAMP",
-               "decimal": "DECIMAL(38,10)"}  # fmt: skip
+SPARK_TYPES = {
+    "int": "BIGINT",
+    "float": "DOUBLE",
+    "str": "STRING",
+    "bool": "BOOLEAN",
+    "date": "DATE",
+    "datetime": "TIMESTAMP",
+    "decimal": "DECIMAL(38,10)",
+}
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +32,9 @@ def spark():
     from pyspark.sql import SparkSession
 
     builder = (
-        SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.shuffle.partitions", "1")
+        SparkSession.builder.master("local[1]")
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.shuffle.partitions", "1")
     )
     session = builder.getOrCreate()
     yield session
@@ -41,7 +50,15 @@ def as_records(value):
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name", ["films doc-rel", "rentals rel-doc", "neurons graph-rel", "law rel-graph", "clubs graph-doc", "docks rel-rel"]
+    "name",
+    [
+        "films doc-rel",
+        "rentals rel-doc",
+        "neurons graph-rel",
+        "law rel-graph",
+        "clubs graph-doc",
+        "docks rel-rel",
+    ],
 )
 def test_spark_gives_what_the_reference_gives(name, spark):
     scenario = next(one for one in SCENARIOS if one.name == name)
@@ -55,7 +72,13 @@ def test_spark_gives_what_the_reference_gives(name, spark):
     for path, query in queries.items():
         assert {tuple(row) for row in spark.sql(query).collect()} == expected[path], path
     made = {
-        name: as_records(spark.sql(query).collect()) for name, query in nested_queries(scenario.target, queries, "spark").items()
+        name: as_records(spark.sql(query).collect())
+        for name, query in nested_queries(scenario.target, queries, "spark").items()
     }
-    one, other = (flatten(scenario.target, to_facts(scenario.target, instance)) for instance in (made, scenario.answer(data)))
-    assert {path: set(rows) for path, rows in one.items()} == {path: set(rows) for path, rows in other.items()}
+    one, other = (
+        flatten(scenario.target, to_facts(scenario.target, instance))
+        for instance in (made, scenario.answer(data))
+    )
+    assert {path: set(rows) for path, rows in one.items()} == {
+        path: set(rows) for path, rows in other.items()
+    }

@@ -1,4 +1,6 @@
-"""A small clinic before and after a refactoring: composite keys, joins, IN, deletions of several tables, order, limit and sums."""
+"""A small clinic before and after a refactoring: composite keys, joins, IN, deletions of several
+tables, order, limit and sums.
+"""
 
 SOURCE = """-- Don't panic; this is a comment.
 CREATE TABLE patient (id INTEGER PRIMARY KEY, full_name TEXT NOT NULL, phone TEXT UNIQUE, insurer TEXT, policy_no TEXT,

@@ -1,4 +1,6 @@
-"""A shop before and after a refactoring, as PostgreSQL writes it: a table renamed and split, DELETE USING, UPDATE FROM."""
+"""A shop before and after a refactoring, as PostgreSQL writes it: a table renamed and split, DELETE
+USING, UPDATE FROM.
+"""
 
 SOURCE = """CREATE TABLE "order" (id SERIAL PRIMARY KEY, customer VARCHAR(40) NOT NULL, placed TIMESTAMP, ship_street TEXT, ship_city TEXT,
   total NUMERIC(10,2));

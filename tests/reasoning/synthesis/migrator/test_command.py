@@ -36,7 +36,17 @@ def schemas(folder):
 
 def synthesize(folder, *more):
     return main(
-        ["synthesize", *schemas(folder), "--program", f"{folder}/p.sql", "--out", f"{folder}/q.sql", "--bound", "2", *more]
+        [
+            "synthesize",
+            *schemas(folder),
+            "--program",
+            f"{folder}/p.sql",
+            "--out",
+            f"{folder}/q.sql",
+            "--bound",
+            "2",
+            *more,
+        ]
     )
 
 
@@ -72,15 +82,24 @@ def test_from_schemas_to_program_data_and_report(folder, capsys):
     assert "sequences: no difference within bound 2" in told and "for all arguments" in told
     assert "DELETE FROM identification" in (folder / "q.sql").read_text()
     page = (folder / "r.html").read_text()
-    assert "no difference within bound 2" in page and "forget_passport" in page and "http" not in page and "<script" not in page
+    assert (
+        "no difference within bound 2" in page
+        and "forget_passport" in page
+        and "http" not in page
+        and "<script" not in page
+    )
     assert check(folder, "q", "--verify", "off") == 0
     with contextlib.closing(sqlite3.connect(":memory:")) as base:
-        base.executescript(SPLIT_ONE.source + "INSERT INTO person VALUES (1, 'n', 'b', 'p', 'i', 'c');")
+        base.executescript(
+            SPLIT_ONE.source + "INSERT INTO person VALUES (1, 'n', 'b', 'p', 'i', 'c');"
+        )
         base.executescript((folder / "d.sql").read_text())
         assert base.execute("SELECT * FROM identification").fetchall() == [(1, "p", "i", "c")]
     row = {"id": 1, "name": "n", "birth": "b", "passport": "p", "issued": "i", "country": "c"}
     moved = load_mapping(folder / "m.json").apply({"person": [row]})
-    assert moved["identification"] == [{"person_id": 1, "passport": "p", "issued": "i", "country": "c"}]
+    assert moved["identification"] == [
+        {"person_id": 1, "passport": "p", "issued": "i", "country": "c"}
+    ]
 
 
 def test_an_alembic_file_runs_its_statements(folder, monkeypatch):
@@ -96,23 +115,36 @@ def test_an_alembic_file_runs_its_statements(folder, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.upgrade()
-    assert module.revision == "0001_split" and any(text.startswith("INSERT INTO identification") for text in done)
+    assert module.revision == "0001_split" and any(
+        text.startswith("INSERT INTO identification") for text in done
+    )
     with pytest.raises(NotImplementedError):
         module.downgrade()
 
 
 def test_a_difference_is_a_script_that_shows_it(folder, capsys):
     (folder / "wrong.sql").write_text(
-        SPLIT_ONE.golden.replace("SET passport = :passport, issued", "SET country = :passport, issued")
+        SPLIT_ONE.golden.replace(
+            "SET passport = :passport, issued", "SET country = :passport, issued"
+        )
     )
     assert check(folder, "golden", "--verify", "off") == 0
     capsys.readouterr()
     assert check(folder, "wrong", "--script", f"{folder}/s.sql") == 1
     script = capsys.readouterr().out
-    assert script == (folder / "s.sql").read_text() and "-- register(" in script and "-- renew(" in script
+    assert (
+        script == (folder / "s.sql").read_text()
+        and "-- register(" in script
+        and "-- renew(" in script
+    )
     answers = []
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
-        for statement in (line for line in "".join(x for x in script.splitlines(True) if not x.startswith("--")).split(";")):
+        for statement in (
+            line
+            for line in "".join(x for x in script.splitlines(True) if not x.startswith("--")).split(
+                ";"
+            )
+        ):
             rows = base.execute(statement).fetchall()
             if statement.strip().startswith("SELECT"):
                 answers.append(rows)
@@ -120,7 +152,9 @@ def test_a_difference_is_a_script_that_shows_it(folder, capsys):
 
 
 def test_a_script_shows_a_reference_that_leads_nowhere(folder, capsys):
-    (folder / "wrong.sql").write_text(SPLIT_ONE.golden.replace("DELETE FROM identification WHERE passport = :passport;", ""))
+    (folder / "wrong.sql").write_text(
+        SPLIT_ONE.golden.replace("DELETE FROM identification WHERE passport = :passport;", "")
+    )
     assert check(folder, "wrong", "--script", f"{folder}/s.sql") == 1
     script = (folder / "s.sql").read_text()
     assert "answers: fails: a reference leads nowhere" in script
@@ -132,16 +166,24 @@ def test_a_script_shows_a_reference_that_leads_nowhere(folder, capsys):
 
 
 def test_what_is_not_checked_is_told(folder, capsys):
-    (folder / "a.sql").write_text(SPLIT_ONE.source.replace("name TEXT", "name TEXT CHECK (name <> '')", 1))
+    (folder / "a.sql").write_text(
+        SPLIT_ONE.source.replace("name TEXT", "name TEXT CHECK (name <> '')", 1)
+    )
     assert synthesize(folder, "--verify", "off", "--report", f"{folder}/r.html") == 0
     told = "old schema, line 1: CHECK of person is not read"
-    assert f"not checked: {told}" in capsys.readouterr().out and told in (folder / "r.html").read_text()
+    assert (
+        f"not checked: {told}" in capsys.readouterr().out
+        and told in (folder / "r.html").read_text()
+    )
 
 
 def test_explain_says_where_everything_goes(folder, capsys):
     assert main(["explain", *schemas(folder), "--program", f"{folder}/p.sql"]) == 0
     told = capsys.readouterr().out
-    assert "person.passport -> identification.passport" in told and "identification: one row for each of person" in told
+    assert (
+        "person.passport -> identification.passport" in told
+        and "identification: one row for each of person" in told
+    )
     assert "person.id -> person.id, identification.person_id" in told
 
 
@@ -149,7 +191,9 @@ def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
     assert synthesize(folder, "--budget", "1e-6") == 4
     write(folder, REFUSED[0])
     assert synthesize(folder) == 3
-    assert "email_of reads person.email" in capsys.readouterr().err and not (folder / "q.sql").exists()
+    assert (
+        "email_of reads person.email" in capsys.readouterr().err and not (folder / "q.sql").exists()
+    )
 
 
 @pytest.mark.parametrize(
@@ -158,14 +202,21 @@ def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
         ("a", "CREATE TABLE person (id INT", "line 1, column"),
         ("b", "SELECT 1;", "no CREATE TABLE"),
         ("p", "-- name: f(x)\nSELECT id FROM person WHERE nam = :x;", "did you mean name"),
-        ("b", "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT NOT NULL, age INT NOT NULL);", ""),
+        (
+            "b",
+            "CREATE TABLE person (id INT PRIMARY KEY, name TEXT, birth TEXT NOT NULL, age INT NOT "
+            "NULL);",
+            "",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence_and_nothing_is_written(folder, name, text, complaint, capsys):
     (folder / f"{name}.sql").write_text(text)
     assert synthesize(folder) in (2, 3)
     told = capsys.readouterr().err.splitlines()[-1]
-    assert complaint in told and not (folder / "q.sql").exists() and not list(folder.glob("*.partial"))
+    assert (
+        complaint in told and not (folder / "q.sql").exists() and not list(folder.glob("*.partial"))
+    )
 
 
 def test_a_missing_file_and_a_folder(folder, capsys):
@@ -177,7 +228,8 @@ def test_a_missing_file_and_a_folder(folder, capsys):
 
 def test_nothing_of_jax_is_imported():
     code = (
-        "import sys, reasoning.synthesis.migrator.__main__\nprint([m for m in sys.modules if m.split('.')[0] in ('jax', 'flax')])"
+        "import sys, reasoning.synthesis.migrator.__main__\nprint([m for m in sys.modules if "
+        "m.split('.')[0] in ('jax', 'flax')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,6 @@
-"""The data script: executed in SQLite and in DuckDB, on the schema of a clinic and on awkward ones."""
+"""The data script: executed in SQLite and in DuckDB, on the schema of a clinic and on
+awkward ones.
+"""
 
 import contextlib
 import sqlite3
@@ -7,7 +9,13 @@ import pytest
 
 pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
-from reasoning.synthesis.migrator import Options, migration_sql, parse_program, read_tables, refactor
+from reasoning.synthesis.migrator import (
+    Options,
+    migration_sql,
+    parse_program,
+    read_tables,
+    refactor,
+)
 from reasoning.synthesis.migrator.correspondence import correspondences, make_problem
 from reasoning.synthesis.migrator.exports import alembic_file
 from reasoning.synthesis.migrator.mapping import mappings
@@ -23,11 +31,12 @@ INSERT INTO remark VALUES (7, 1, 'a;b -- c');"""
 ASKED = {
     "SELECT id, name, phone FROM patient ORDER BY id": [(1, "Ann", "11"), (2, "Bob", None)],
     "SELECT * FROM policy ORDER BY patient_id": [(1, "AOK", "p1"), (2, None, None)],
-    "SELECT patient_id, CAST(day AS TEXT), building, room_no, reason FROM visit ORDER BY patient_id": [
-        (1, "2024-01-01", "A", 1, "cough"),
-        (2, "2024-01-01", "B", 1, "check-up"),
+    "SELECT patient_id, CAST(day AS TEXT), building, room_no, reason FROM visit ORDER BY "
+    "patient_id": [(1, "2024-01-01", "A", 1, "cough"), (2, "2024-01-01", "B", 1, "check-up")],
+    "SELECT patient_id, CAST(fee AS FLOAT), CAST(paid AS INT) FROM bill ORDER BY patient_id": [
+        (1, 12.5, 1),
+        (2, 8.25, 0),
     ],
-    "SELECT patient_id, CAST(fee AS FLOAT), CAST(paid AS INT) FROM bill ORDER BY patient_id": [(1, 12.5, 1), (2, 8.25, 0)],
     "SELECT * FROM remark": [(7, 1, "a;b -- c")],
     "SELECT COUNT(*) FROM room": [(2,)],
 }
@@ -36,7 +45,9 @@ ASKED = {
 
 def mapping_of(source_ddl, target_ddl, program, dialect="sqlite"):
     source, target = read_tables(source_ddl, dialect), read_tables(target_ddl, dialect)
-    problem = make_problem(source, target, frozenset(read_places(parse_program(program, source, dialect), source)))
+    problem = make_problem(
+        source, target, frozenset(read_places(parse_program(program, source, dialect), source))
+    )
     return next(mappings(source, target, next(correspondences(problem))))
 
 
@@ -52,26 +63,42 @@ def test_the_script_in_sqlite():
     with moved(clinic.SOURCE, clinic.TARGET, clinic.PROGRAM, ROWS) as base:
         assert {asked: base.execute(asked).fetchall() for asked in ASKED} == ASKED
         assert base.execute("PRAGMA foreign_key_check").fetchall() == []
-        names = lambda kind: {
-            row[0] for row in base.execute("SELECT name FROM sqlite_master WHERE type = ? AND sql <> ''", [kind])
-        }
+
+        def names(kind):
+            return {
+                row[0]
+                for row in base.execute(
+                    "SELECT name FROM sqlite_master WHERE type = ? AND sql <> ''", [kind]
+                )
+            }
+
         assert names("table") == {"patient", "policy", "room", "visit", "bill", "remark"}
         assert names("index") == {"visit_day", "room_no", "bill_paid"}
         base.execute("INSERT INTO visit (patient_id, day) VALUES (1, 'x')")
-        assert base.execute("SELECT reason FROM visit WHERE day = 'x'").fetchall() == [("check-up; -- routine",)]
-        with pytest.raises(sqlite3.IntegrityError):  # remark was not touched: its reference leads to the new patient
+        assert base.execute("SELECT reason FROM visit WHERE day = 'x'").fetchall() == [
+            ("check-up; -- routine",)
+        ]
+        with pytest.raises(
+            sqlite3.IntegrityError
+        ):  # remark was not touched: its reference leads to the new patient
             base.execute("INSERT INTO remark VALUES (8, 99, '')")
 
 
 def test_the_script_in_duckdb():
     duckdb = pytest.importorskip("duckdb")
-    script = migration_sql(mapping_of(clinic.SOURCE, clinic.TARGET, clinic.PROGRAM, "duckdb"), "duckdb")
+    script = migration_sql(
+        mapping_of(clinic.SOURCE, clinic.TARGET, clinic.PROGRAM, "duckdb"), "duckdb"
+    )
     with duckdb.connect() as base:
         base.execute(clinic.SOURCE + ROWS)
         base.execute(script)
         assert {asked: base.execute(asked).fetchall() for asked in ASKED} == ASKED
-        tables = {row[0] for row in base.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-        indices = {row[0] for row in base.execute("SELECT index_name FROM duckdb_indexes()").fetchall()}
+        tables = {
+            row[0] for row in base.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        }
+        indices = {
+            row[0] for row in base.execute("SELECT index_name FROM duckdb_indexes()").fetchall()
+        }
         assert tables == {"patient", "policy", "room", "visit", "bill", "remark"} and indices == {
             "visit_day",
             "room_no",
@@ -95,15 +122,32 @@ CREATE TABLE s (sid INT PRIMARY KEY, a INT, b TEXT, x TEXT, FOREIGN KEY (a, b) R
     else:
         base = pytest.importorskip("duckdb").connect()
         base.execute(source + rows + script)
-    assert base.execute("SELECT sid, a, b, x FROM s ORDER BY sid").fetchall() == [(1, 1, "p", "x"), (2, 2, "q", "y")]
+    assert base.execute("SELECT sid, a, b, x FROM s ORDER BY sid").fetchall() == [
+        (1, 1, "p", "x"),
+        (2, 2, "q", "y"),
+    ]
     base.close()
 
 
 def test_quoted_names_and_new_columns_of_tables_that_otherwise_stay():
-    source = 'CREATE TABLE "my t" (id INT PRIMARY KEY, "a b" TEXT); CREATE TABLE u (id INT PRIMARY KEY, n INT);'
-    target = 'CREATE TABLE "my t" (id INT PRIMARY KEY, "a c" TEXT); CREATE TABLE u (id INT PRIMARY KEY, n INT, extra TEXT DEFAULT \'-\');'
-    program = '-- name: g(id)\nSELECT "a b" FROM "my t" WHERE id = :id;\n-- name: n(id)\nSELECT n FROM u WHERE id = :id;'
-    with moved(source, target, program, "INSERT INTO \"my t\" VALUES (1, 'x'); INSERT INTO u VALUES (1, 5);") as base:
+    source = (
+        'CREATE TABLE "my t" (id INT PRIMARY KEY, "a b" TEXT); CREATE TABLE u (id INT '
+        "PRIMARY KEY, n INT);"
+    )
+    target = (
+        'CREATE TABLE "my t" (id INT PRIMARY KEY, "a c" TEXT); CREATE TABLE u (id INT '
+        "PRIMARY KEY, n INT, extra TEXT DEFAULT '-');"
+    )
+    program = (
+        '-- name: g(id)\nSELECT "a b" FROM "my t" WHERE id = :id;\n-- name: n(id)\nSELECT n '
+        "FROM u WHERE id = :id;"
+    )
+    with moved(
+        source,
+        target,
+        program,
+        "INSERT INTO \"my t\" VALUES (1, 'x'); INSERT INTO u VALUES (1, 5);",
+    ) as base:
         assert base.execute('SELECT id, "a c" FROM "my t"').fetchall() == [(1, "x")]
         assert base.execute("SELECT id, n, extra FROM u").fetchall() == [(1, 5, "-")]
 
@@ -111,36 +155,53 @@ def test_quoted_names_and_new_columns_of_tables_that_otherwise_stay():
 def test_what_is_no_table_and_no_index_is_left_to_the_reader():
     source = "CREATE TABLE t (id INT PRIMARY KEY, x TEXT);"
     target = "CREATE TABLE t (id INT PRIMARY KEY, y TEXT);\nCREATE VIEW v AS SELECT y FROM t;"
-    script = migration_sql(mapping_of(source, target, "-- name: g(id)\nSELECT x FROM t WHERE id = :id;"))
+    script = migration_sql(
+        mapping_of(source, target, "-- name: g(id)\nSELECT x FROM t WHERE id = :id;")
+    )
     assert "-- Not done here (the new schema, line 2): CREATE VIEW v AS SELECT y FROM t" in script
 
 
 def test_postgres_declares_references_of_tables_that_stay_anew():
     mapping = mapping_of(clinic.SOURCE, clinic.TARGET, clinic.PROGRAM, "postgres")
     script = migration_sql(mapping, "postgres")
-    assert "ALTER TABLE remark ADD FOREIGN KEY (patient_id) REFERENCES patient (id);" in script and "old_remark" not in script
+    assert (
+        "ALTER TABLE remark ADD FOREIGN KEY (patient_id) REFERENCES patient (id);" in script
+        and "old_remark" not in script
+    )
     assert "old_remark" in migration_sql(
         mapping, "mysql"
     )  # printed and not run: a table that refers is built anew with its reference
 
 
 def test_an_alembic_file_moves_the_data(monkeypatch):
-    """With stand-ins for Alembic and SQLAlchemy, whose `text` takes a backslash from before a colon."""
+    """With stand-ins for Alembic and SQLAlchemy, whose `text` takes a backslash from before a
+    colon.
+    """
     text = alembic_file(mapping_of(clinic.SOURCE, clinic.TARGET, clinic.PROGRAM), "sqlite", "0001")
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as base:
         base.executescript(clinic.SOURCE + ROWS)
         body = text.replace("import sqlalchemy as sa\nfrom alembic import op\n", "")
-        stand_in = lambda **names: type("module", (), {name: staticmethod(rule) for name, rule in names.items()})
-        space = {"sa": stand_in(text=lambda sql: sql.replace("\\:", ":")), "op": stand_in(execute=base.execute)}
+
+        def stand_in(**names):
+            return type("module", (), {name: staticmethod(rule) for name, rule in names.items()})
+
+        space = {
+            "sa": stand_in(text=lambda sql: sql.replace("\\:", ":")),
+            "op": stand_in(execute=base.execute),
+        }
         exec(compile(body, "0001.py", "exec"), space)
         space["upgrade"]()
         assert {asked: base.execute(asked).fetchall() for asked in ASKED} == ASKED
 
 
 def test_rewritten_deletions_in_duckdb():
-    """Every statement a transaction of its own, because DuckDB checks references against rows deleted in the same transaction."""
+    """Every statement a transaction of its own, because DuckDB checks references against rows
+    deleted in the same transaction.
+    """
     duckdb = pytest.importorskip("duckdb")
-    found = refactor(clinic.PROGRAM, clinic.SOURCE, clinic.TARGET, Options("duckdb", bound=1, verify="off"))
+    found = refactor(
+        clinic.PROGRAM, clinic.SOURCE, clinic.TARGET, Options("duckdb", bound=1, verify="off")
+    )
     with duckdb.connect() as base:
         base.execute(clinic.SOURCE + ROWS)
         base.execute(migration_sql(found.mapping, "duckdb"))
@@ -149,7 +210,8 @@ def test_rewritten_deletions_in_duckdb():
                 sql, wanted = show_statement(statement, "duckdb"), parameters(statement)
                 base.execute(sql.replace(":", "$"), {name: arguments[name] for name in wanted})
         left = {
-            table: base.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0] for table in ("patient", "policy", "visit", "bill")
+            table: base.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+            for table in ("patient", "policy", "visit", "bill")
         }
         assert left == {"patient": 1, "policy": 1, "visit": 1, "bill": 1}, (
             "Bob has no insurer, so that nothing of his is cancelled"

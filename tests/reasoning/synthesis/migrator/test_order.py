@@ -1,4 +1,6 @@
-"""Rewritten programs on databases that check references at once, as engines do unless told otherwise."""
+"""Rewritten programs on databases that check references at once, as engines do unless told
+otherwise.
+"""
 
 import random
 import sqlite3
@@ -21,7 +23,9 @@ CALLS = 400
 
 
 class Real(Database):
-    """A database made by the schema's own DDL in which SQLite checks references after every statement."""
+    """A database made by the schema's own DDL in which SQLite checks references after every
+    statement.
+    """
 
     def __init__(self, tables):
         super().__init__(tables, [])
@@ -39,20 +43,28 @@ def outcome(base, compiled, arguments, number):
 
 
 def fails_alone(old, source, new, target):
-    """The calls, of many at random, that the old program carries out and the new one does not; and what succeeded how often."""
+    """The calls, of many at random, that the old program carries out and the new one does not; and
+    what succeeded how often.
+    """
     chance, domains = random.Random(0), domains_of(old, source)
     bases = Real(source), Real(target)
     sides = [
-        {f.name: compile_function(f, tables) for f in program.functions} for program, tables in ((old, source), (new, target))
+        {f.name: compile_function(f, tables) for f in program.functions}
+        for program, tables in ((old, source), (new, target))
     ]
     updates = [f for f in old.functions if not f.is_query]
     done, wrong = {}, []
     for number in range(1, CALLS):
         one = chance.choice(updates)
-        arguments = {name: chance.choice(domains.by_parameter[one.name, name][:3]) for name in one.params}
+        arguments = {
+            name: chance.choice(domains.by_parameter[one.name, name][:3]) for name in one.params
+        }
         for base in bases:
             base.mark()
-        found = [outcome(base, side[one.name], arguments, number) for base, side in zip(bases, sides, strict=True)]
+        found = [
+            outcome(base, side[one.name], arguments, number)
+            for base, side in zip(bases, sides, strict=True)
+        ]
         if found[0] == "changed":
             done[one.name] = done.get(one.name, 0) + 1
         if found[0] in ("changed", "nothing") and found[1] not in ("changed", "nothing"):
@@ -80,7 +92,9 @@ def test_no_call_breaks_a_reference_on_its_way(texts):
     assert late(found) == {}
     wrong, done = fails_alone(found.old, found.source, found.new, found.target)
     assert wrong == []
-    removing = [f.name for f in found.old.functions if any(isinstance(s, Delete) for s in f.statements)]
+    removing = [
+        f.name for f in found.old.functions if any(isinstance(s, Delete) for s in f.statements)
+    ]
     assert all(done.get(name, 0) > 0 for name in removing), "a deletion was never seen at work"
 
 
@@ -107,7 +121,9 @@ SELECT name FROM person JOIN identification ON id = person_id WHERE passport = :
 
 def test_the_measure_sees_an_order_that_breaks_references():
     source, target = read_tables(PAIR), read_tables(APART.format(""))
-    wrong, _ = fails_alone(parse_program(FORGET, source), source, parse_program(EARLY, target), target)
+    wrong, _ = fails_alone(
+        parse_program(FORGET, source), source, parse_program(EARLY, target), target
+    )
     assert {(name, why) for name, _, why in wrong} == {("forget", "FOREIGN KEY constraint failed")}
     statements = parse_program(EARLY, target).named("forget").statements
     assert [edge.table for edge in late_references(statements, target)] == ["identification"]
@@ -138,7 +154,10 @@ SELECT x, y FROM p WHERE id = :id;
     assert isinstance(found, Refactoring), found
     assert set(late(found)) == {"add", "drop_it"}
     text = program_text(found)
-    assert "-- Needs DEFERRABLE INITIALLY DEFERRED: p(id)" in text or "-- Needs DEFERRABLE INITIALLY DEFERRED: q(id)" in text
+    assert (
+        "-- Needs DEFERRABLE INITIALLY DEFERRED: p(id)" in text
+        or "-- Needs DEFERRABLE INITIALLY DEFERRED: q(id)" in text
+    )
     again = parse_program(text, found.target)
     assert [f.statements for f in again.functions] == [f.statements for f in found.new.functions]
 
@@ -152,10 +171,14 @@ def test_sqlite_is_the_judge():
 
 
 def test_a_table_of_the_schema_is_no_temporary_one():
-    names = lambda text: text.replace("identification", "chosen")
+    def names(text):
+        return text.replace("identification", "chosen")
+
     found = refactor(FORGET, PAIR, names(APART.format("")), QUICK)
     assert isinstance(found, Refactoring), found
-    assert [s.name for s in found.new.named("forget").statements if isinstance(s, Snapshot)] == ["chosen_"]
+    assert [s.name for s in found.new.named("forget").statements if isinstance(s, Snapshot)] == [
+        "chosen_"
+    ]
 
 
 KEPT_APART = """CREATE TABLE person (id INT PRIMARY KEY, name VARCHAR(9));
@@ -163,6 +186,11 @@ CREATE TABLE identification (person_id INT PRIMARY KEY, passport VARCHAR(9), FOR
 
 
 def test_a_deletion_of_several_tables_takes_rows_that_refer_first():
-    text = "-- name: f(x)\nDELETE p, i FROM person p JOIN identification i ON i.person_id = p.id WHERE i.passport = :x;"
-    statements = parse_program(text, read_tables(KEPT_APART, "mysql"), "mysql").functions[0].statements
+    text = (
+        "-- name: f(x)\nDELETE p, i FROM person p JOIN identification i ON i.person_id = p.id "
+        "WHERE i.passport = :x;"
+    )
+    statements = (
+        parse_program(text, read_tables(KEPT_APART, "mysql"), "mysql").functions[0].statements
+    )
     assert [s.table for s in statements if isinstance(s, Delete)] == ["identification", "person"]

@@ -28,7 +28,9 @@ INSERT INTO shift VALUES (2, '2024-05-05');"""
 
 @pytest.fixture(scope="module")
 def server():
-    """A server of its own on a Unix socket; run as the user postgres where tests run as root, which it refuses."""
+    """A server of its own on a Unix socket; run as the user postgres where tests run as root, which
+    it refuses.
+    """
     if BIN is None:
         pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="postgres"))
@@ -36,11 +38,33 @@ def server():
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
         as_user = ["runuser", "-u", "postgres", "--"]
-    call = lambda *command: subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+
+    def call(*command):
+        return subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
+
     try:
-        call(str(BIN / "initdb"), "-D", str(folder / "data"), "-A", "trust", "-U", "tester", "--no-sync")
+        call(
+            str(BIN / "initdb"),
+            "-D",
+            str(folder / "data"),
+            "-A",
+            "trust",
+            "-U",
+            "tester",
+            "--no-sync",
+        )
         options = f"-k {folder} -c listen_addresses= -c fsync=off"
-        call(str(BIN / "pg_ctl"), "-D", str(folder / "data"), "-o", options, "-l", str(folder / "log"), "-w", "start")
+        call(
+            str(BIN / "pg_ctl"),
+            "-D",
+            str(folder / "data"),
+            "-o",
+            options,
+            "-l",
+            str(folder / "log"),
+            "-w",
+            "start",
+        )
         yield f"postgresql://tester@/postgres?host={folder}"
         call(str(BIN / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
     finally:
@@ -49,14 +73,18 @@ def server():
 
 @pytest.fixture
 def base(server):
-    with psycopg.connect(server, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
+    with psycopg.connect(
+        server, autocommit=True, cursor_factory=psycopg.ClientCursor
+    ) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
         yield connection
 
 
 def refactored(room):
-    found = refactor(room.PROGRAM, room.SOURCE, room.TARGET, Options("postgres", bound=1, verify="off"))
+    found = refactor(
+        room.PROGRAM, room.SOURCE, room.TARGET, Options("postgres", bound=1, verify="off")
+    )
     assert isinstance(found, Refactoring), found
     return found
 
@@ -65,11 +93,22 @@ def test_a_clinic_moves(base):
     found = refactored(clinic)
     base.execute(clinic.SOURCE + ROWS)
     base.execute(migration_sql(found.mapping, "postgres"))
-    assert base.execute("SELECT * FROM policy ORDER BY 1").fetchall() == [(1, "AOK", "p1"), (2, None, None)]
-    assert base.execute("SELECT reason FROM visit ORDER BY 1").fetchall() == [("check-up",), ("cough",)]
-    names = base.execute("SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%key%'").fetchall()
+    assert base.execute("SELECT * FROM policy ORDER BY 1").fetchall() == [
+        (1, "AOK", "p1"),
+        (2, None, None),
+    ]
+    assert base.execute("SELECT reason FROM visit ORDER BY 1").fetchall() == [
+        ("check-up",),
+        ("cough",),
+    ]
+    names = base.execute(
+        "SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE "
+        "'%key%'"
+    ).fetchall()
     assert sorted(names) == [("bill_paid",), ("room_no",), ("visit_day",)]
-    with pytest.raises(psycopg.errors.ForeignKeyViolation):  # remark was not touched, and refers to the new patient
+    with pytest.raises(
+        psycopg.errors.ForeignKeyViolation
+    ):  # remark was not touched, and refers to the new patient
         base.execute("INSERT INTO remark VALUES (8, 99, '')")
 
 
@@ -79,7 +118,9 @@ def run(base, program, name, arguments):
     rows = None
     with base.transaction():
         for statement in filter(str.strip, body.split(";")):
-            done = base.execute(re.sub(r"(?<!:):(\w+)", r"%(\1)s", statement.replace("FRESH(1)", "77")), arguments)
+            done = base.execute(
+                re.sub(r"(?<!:):(\w+)", r"%(\1)s", statement.replace("FRESH(1)", "77")), arguments
+            )
             rows = done.fetchall() if done.description else None
     return rows
 
@@ -87,11 +128,21 @@ def run(base, program, name, arguments):
 def test_a_shop_moves_and_its_program_runs(base):
     """The old program before, the new one after, on the same rows: the same answers."""
     found = refactored(shop)
-    asked = [("to_city", {"city": "rome"}), ("to_city", {"city": "oslo"}), ("count_city", {"city": "rome"}),
-             ("bosses_desk", {"badge": "b2"})]  # fmt: skip
-    calls = [("place", {"id": 9, "customer": "zoe", "placed": None, "street": "s", "city": "rome"}), ("double", {"city": "rome"}),
-             ("cancel_in", {"city": "oslo"}), ("drop_empty_city", {"city": "oslo"}), ("drop_empty_city", {"city": "rome"}),
-             ("hire", {"id": 3, "name": "kim", "boss": 2, "badge": "b3", "desk": "back"}), ("fire", {"badge": "b3"})]  # fmt: skip
+    asked = [
+        ("to_city", {"city": "rome"}),
+        ("to_city", {"city": "oslo"}),
+        ("count_city", {"city": "rome"}),
+        ("bosses_desk", {"badge": "b2"}),
+    ]
+    calls = [
+        ("place", {"id": 9, "customer": "zoe", "placed": None, "street": "s", "city": "rome"}),
+        ("double", {"city": "rome"}),
+        ("cancel_in", {"city": "oslo"}),
+        ("drop_empty_city", {"city": "oslo"}),
+        ("drop_empty_city", {"city": "rome"}),
+        ("hire", {"id": 3, "name": "kim", "boss": 2, "badge": "b3", "desk": "back"}),
+        ("fire", {"badge": "b3"}),
+    ]
     answers = []
     for new in (False, True):
         base.execute("DROP SCHEMA public CASCADE")
@@ -115,4 +166,6 @@ def test_numbers_go_on_behind_the_keys_that_were_moved(base):
     found = refactored(shop)
     base.execute(shop.SOURCE + SHOP_ROWS)
     base.execute(migration_sql(found.mapping, "postgres"))
-    assert base.execute("INSERT INTO purchase (customer) VALUES ('new') RETURNING id").fetchall() == [(3,)]
+    assert base.execute(
+        "INSERT INTO purchase (customer) VALUES ('new') RETURNING id"
+    ).fetchall() == [(3,)]

@@ -35,9 +35,13 @@ def test_a_program_survives_printing_in_every_dialect():
     program = parse_program(GOOD, TABLES)
     for dialect in ("sqlite", "postgres", "mysql", "duckdb"):
         ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
-        bare = type(program)(tuple(type(f)(**{**vars(f), "text": ""}) for f in program.functions), dialect)
+        bare = type(program)(
+            tuple(type(f)(**{**vars(f), "text": ""}) for f in program.functions), dialect
+        )
         again = parse_program(show_program(bare), read_tables(ddl, dialect), dialect)
-        assert [f.statements for f in again.functions] == [f.statements for f in program.functions], dialect
+        assert [f.statements for f in again.functions] == [
+            f.statements for f in program.functions
+        ], dialect
         assert [(f.name, f.params, f.suffix) for f in again.functions] == [
             (f.name, f.params, f.suffix) for f in program.functions
         ]
@@ -64,11 +68,14 @@ def test_statements_over_several_tables_choose_their_rows_first():
     base = sqlite3.connect(":memory:")
     base.executescript(DDL)
     base.executescript(
-        "INSERT INTO a VALUES (1,'k',0),(2,'k',0),(3,'z',0); INSERT INTO b VALUES (1,1,'u',0),(2,3,'u',0),(3,1,'u',0);"
+        "INSERT INTO a VALUES (1,'k',0),(2,'k',0),(3,'z',0); INSERT INTO b VALUES "
+        "(1,1,'u',0),(2,3,'u',0),(3,1,'u',0);"
     )
     for statement in program.functions[0].statements:
         base.execute(show_statement(statement, "sqlite", running=True), {"x": "k"})
-    assert base.execute("SELECT id FROM a").fetchall() == [(2,), (3,)], "row 2 of a has no partner in b and stays"
+    assert base.execute("SELECT id FROM a").fetchall() == [(2,), (3,)], (
+        "row 2 of a has no partner in b and stays"
+    )
     assert base.execute("SELECT id FROM b").fetchall() == [(2,)]
     base.close()
 
@@ -84,7 +91,11 @@ def test_statements_over_several_tables_choose_their_rows_first():
 )
 def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
     ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
-    (statement,) = parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect).functions[0].statements
+    (statement,) = (
+        parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect)
+        .functions[0]
+        .statements
+    )
     assert statement.table == "b" and isinstance(statement.where, InSelect)
     assert statement.where.columns == (Col("b", "id"),) and len(statement.where.select.sources) == 2
 
@@ -96,29 +107,51 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
         ("-- name: f(x)\nSELECT idd FROM a WHERE x = :x;", "no column 'idd' (did you mean id"),
         ("-- name: f(x)\nSELECT id FROM aa WHERE x = :x;", "no table 'aa' (did you mean a"),
         ("-- name: f(x)\nSELECT c.id FROM a WHERE x = :x;", "no table 'c' here"),
-        ("-- name: f(x)\nSELECT id FROM a JOIN b ON b.a_id = a.id WHERE x = :x;", "'id' is in a and in b"),
+        (
+            "-- name: f(x)\nSELECT id FROM a JOIN b ON b.a_id = a.id WHERE x = :x;",
+            "'id' is in a and in b",
+        ),
         ("-- name: f(x, z)\nSELECT id FROM a WHERE x = :x;", "the parameter z is never used"),
         ("-- name: f(x)\nSELECT id FROM a WHERE x = :y;", ":y is not among its parameters"),
         ("-- name: f(x)\nSELECT id FROM a WHERE :x = 1;", "it has no type"),
         ("-- name: f(x)\nSELECT id FROM a WHERE x = :x AND n = :x;", "use two"),
         (
-            "-- name: f(x)\nSELECT id FROM a WHERE x = :x;\n-- name: f(x)\nSELECT n FROM a WHERE x = :x;",
+            "-- name: f(x)\nSELECT id FROM a WHERE x = :x;\n-- name: f(x)\nSELECT n FROM a WHERE x "
+            "= :x;",
             "line 3: the function f is there already, in line 1",
         ),
-        ("-- name: f(x)\nINSERT INTO a (x) VALUES (:x);", "no value for the key a.id: write FRESH(1)"),
+        (
+            "-- name: f(x)\nINSERT INTO a (x) VALUES (:x);",
+            "no value for the key a.id: write FRESH(1)",
+        ),
         ("-- name: f(x)\nINSERT INTO a (id, x) VALUES (:x);", "names 2 columns and gives 1"),
         (
             "-- name: f(x)\nSELECT a.id FROM a LEFT JOIN b ON b.a_id = a.id WHERE a.x = :x;",
             "line 2: f: LEFT JOIN is outside the fragment",
         ),
-        ("-- name: f(x)\nSELECT id FROM (SELECT id, x FROM a) t WHERE x = :x;", "outside the fragment"),
-        ("-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x;", "outside the fragment"),
-        ("-- name: f(x)\nSELECT id FROM a JOIN b USING (idd) WHERE x = :x;", "no column 'idd' (did you mean id"),
+        (
+            "-- name: f(x)\nSELECT id FROM (SELECT id, x FROM a) t WHERE x = :x;",
+            "outside the fragment",
+        ),
+        (
+            "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x;",
+            "outside the fragment",
+        ),
+        (
+            "-- name: f(x)\nSELECT id FROM a JOIN b USING (idd) WHERE x = :x;",
+            "no column 'idd' (did you mean id",
+        ),
         ("-- name: f(x)\nSELECT q.* FROM a WHERE x = :x;", "no table 'q' here"),
         ("-- name: f(x, x)\nSELECT id FROM a WHERE x = :x;", "has the parameter x twice"),
         ("-- name: f(x)\nINSERT INTO a (id, x, x) VALUES (1, :x, :x);", "names a column twice"),
-        ("-- name: f(x)\nINSERT INTO a (id, x) VALUES (FRESH('k'), :x);", "FRESH takes one whole number"),
-        ("-- name: f()\nSELECT x, COUNT(*) AS c FROM a GROUP BY x ORDER BY c;", "ORDER BY c, which is no column"),
+        (
+            "-- name: f(x)\nINSERT INTO a (id, x) VALUES (FRESH('k'), :x);",
+            "FRESH takes one whole number",
+        ),
+        (
+            "-- name: f()\nSELECT x, COUNT(*) AS c FROM a GROUP BY x ORDER BY c;",
+            "ORDER BY c, which is no column",
+        ),
         ("-- name: f(x)\n", "has no SQL"),
         ("-- name: f x\nSELECT 1;", "is no `-- name: function(parameter, ...)` line"),
         ("SELECT 1;", "SQL before the first"),
@@ -128,7 +161,11 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
 def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
     with pytest.raises(Refusal) as refusal:
         parse_program(text, TABLES, where="p.sql")
-    assert complaint in str(refusal.value) and str(refusal.value).startswith("p.sql") and "\n" not in str(refusal.value)
+    assert (
+        complaint in str(refusal.value)
+        and str(refusal.value).startswith("p.sql")
+        and "\n" not in str(refusal.value)
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +174,11 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
         ("sqlite", "INSERT OR REPLACE INTO a (id, x) VALUES (1, :x)", "INSERT OR REPLACE"),
         ("sqlite", "INSERT OR IGNORE INTO a (id, x) VALUES (1, :x)", "INSERT OR IGNORE"),
         ("mysql", "INSERT IGNORE INTO a (id, x) VALUES (1, :x)", "IGNORE"),
-        ("mysql", "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'", "CONFLICT"),
+        (
+            "mysql",
+            "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'",
+            "CONFLICT",
+        ),
         ("postgres", "INSERT INTO a (id, x) VALUES (1, :x) RETURNING id", "RETURNING"),
         ("mysql", "DELETE FROM a WHERE x = :x ORDER BY id LIMIT 1", "ORDER"),
         ("mysql", "DELETE FROM a WHERE x = :x LIMIT 1", "LIMIT"),
@@ -159,14 +200,22 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
 )
 def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
     ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
-    with pytest.raises(Refusal, match="is outside the fragment|are outside the fragment") as refusal:
+    with pytest.raises(
+        Refusal, match="is outside the fragment|are outside the fragment"
+    ) as refusal:
         parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect)
     assert word in str(refusal.value)
 
 
 def test_capitals_and_comments_tell_nothing_apart():
-    plain = "-- name: f(x)\nSELECT a.id AS id, b.y AS why FROM a JOIN b ON b.a_id = a.id WHERE a.x = :x ORDER BY b.y;"
-    loud = "-- name: f(x)\nSELECT A.ID AS id, B.Y AS why /* :no */ FROM A JOIN B ON B.A_ID = A.ID -- nor :this\n"
+    plain = (
+        "-- name: f(x)\nSELECT a.id AS id, b.y AS why FROM a JOIN b ON b.a_id = a.id WHERE "
+        "a.x = :x ORDER BY b.y;"
+    )
+    loud = (
+        "-- name: f(x)\nSELECT A.ID AS id, B.Y AS why /* :no */ FROM A JOIN B ON B.A_ID = A.ID "
+        "-- nor :this\n"
+    )
     loud += "WHERE A.X = :x ORDER BY B.Y;"
     one, other = (parse_program(text, TABLES).functions[0] for text in (plain, loud))
     assert one.statements == other.statements and one.tables == other.tables == {"a", "b"}
@@ -181,7 +230,11 @@ def test_an_order_names_outputs_first_and_is_printed_so():
     assert shown == "SELECT x AS n, n AS x, id FROM a ORDER BY a.x, id"
     base = sqlite3.connect(":memory:")
     base.executescript(DDL + "INSERT INTO a VALUES (1, 'q', 1), (2, 'p', 2);")
-    assert base.execute(shown).fetchall() == base.execute(text.split("\n")[1]).fetchall() == [("p", 2, 2), ("q", 1, 1)]
+    assert (
+        base.execute(shown).fetchall()
+        == base.execute(text.split("\n")[1]).fetchall()
+        == [("p", 2, 2), ("q", 1, 1)]
+    )
     base.close()
 
 
@@ -208,8 +261,14 @@ def test_unique_keys_are_read_and_the_rest_is_named(dialect):
 @pytest.mark.parametrize(
     "ddl, complaint",
     [
-        ("CREATE TABLE t (a INT);\nALTER TABLE t ADD CONSTRAINT k PRIMARY KEY (a);", "line 2: ALTER TABLE t adds a key"),
-        ("CREATE TABLE t (a INT, UNIQUE (aa));", "t is unique by aa, which it does not have (did you mean a?)"),
+        (
+            "CREATE TABLE t (a INT);\nALTER TABLE t ADD CONSTRAINT k PRIMARY KEY (a);",
+            "line 2: ALTER TABLE t adds a key",
+        ),
+        (
+            "CREATE TABLE t (a INT, UNIQUE (aa));",
+            "t is unique by aa, which it does not have (did you mean a?)",
+        ),
     ],
 )
 def test_keys_that_cannot_be_read(ddl, complaint):
