@@ -18,9 +18,9 @@ import numpy as np
 
 from benchmarks.recording import Claim, record
 from jaxrl.envs.atari import Atari
-from jaxrl.jedi.encoder import EncoderConfig
-from jaxrl.jedi.horizon import Record, count, draw_starts, with_bands
-from jaxrl.jedi.offline_config import OFFLINE_PRESETS, OfflineConfig
+from jaxrl.jedi.diagnostics.horizon import Record, count, draw_starts, with_bands
+from jaxrl.jedi.nets.encoder import EncoderConfig
+from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.replay.episode_files import save_episode
 
 REWARD_PRIOR, END_PRIOR = (0.001, 0.976, 0.023), (0.993, 0.007)
@@ -133,8 +133,8 @@ def main() -> None:
     """Play, learn, imagine, record."""
     import jax
 
-    from jaxrl.jedi.offline import learn
-    from jaxrl.jedi.recorded import restore
+    from jaxrl.jedi.offline.loop import learn
+    from jaxrl.jedi.report.recorded import restore
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="of the recordings and the run")

@@ -21,11 +21,11 @@ import jax
 from benchmarks.recording import Claim, record, slug
 from jaxrl.envs.make import TOYS, make
 from jaxrl.jedi.agent import init
+from jaxrl.jedi.cli.plan import cost_of, made_up_replay
 from jaxrl.jedi.config import JediConfig, Updates
-from jaxrl.jedi.phases import PHASES
-from jaxrl.jedi.plan import cost_of, made_up_replay
+from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
-from jaxrl.jedi.train import train
+from jaxrl.jedi.training.loop import train
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 

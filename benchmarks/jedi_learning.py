@@ -23,7 +23,7 @@ def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
     monitors beside it.
     """
     from jaxrl.jedi.presets import tiny
-    from jaxrl.jedi.train import train
+    from jaxrl.jedi.training.loop import train
     from jaxrl.train.metrics import read_metrics
 
     if not train(dataclasses.replace(tiny(env), seed=seed), folder).finished:

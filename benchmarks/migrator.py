@@ -27,10 +27,10 @@ from reasoning.synthesis.migrator import (
     read_tables,
     refactor,
 )
-from reasoning.synthesis.migrator.correspondence import assignments, make_problem
-from reasoning.synthesis.migrator.maxsat import assignments_by_maxsat
-from reasoning.synthesis.migrator.reading import read_places
-from reasoning.synthesis.migrator.starts import related_starts
+from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.search import assignments, make_problem
+from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ import jax.numpy as jnp
 
 from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import AgentConfig
-from jaxrl.jedi.phases import Phase, phases_of
-from jaxrl.jedi.world import advance, begin, imagine
+from jaxrl.jedi.imagination import advance, begin, imagine
+from jaxrl.jedi.learn.loops import Phase, phases_of
 from jaxrl.replay.segment import Segment
 from jaxrl.train.flops import count_flops
 

@@ -22,8 +22,9 @@ import numpy as np
 import tyro
 
 from benchmarks.recording import Claim, record
-from quant import residual, scalar, vq
-from quant.initialize import kmeans
+from quant.codebooks.init import kmeans
+from quant.quantizers import fsq as scalar
+from quant.quantizers import rvq, vq
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,9 @@ LEVELS = (8, 5, 5, 5)
 def others(x: np.ndarray) -> dict[str, Way]:
     """Ours: eight residual levels in evaluation, FSQ, ten steps of k-means, all at K = 1024."""
     data = jnp.asarray(x)
-    config = residual.ResidualConfig(vq.VQConfig(1024, x.shape[1]), 8)
-    params, state = residual.init(jax.random.key(0), config)
-    levels = jax.jit(
-        lambda x: residual.quantize(params, state, x, config, train=False)[0].quantized
-    )
+    config = rvq.ResidualConfig(vq.VQConfig(1024, x.shape[1]), 8)
+    params, state = rvq.init(jax.random.key(0), config)
+    levels = jax.jit(lambda x: rvq.quantize(params, state, x, config, train=False)[0].quantized)
     fsq = scalar.FSQConfig(LEVELS)
     rounded = jax.jit(lambda x: scalar.quantize({}, {}, x[:, : len(LEVELS)], fsq)[0].quantized)
     centres = jax.jit(lambda x: kmeans(jax.random.key(0), x, 1024)[0])

@@ -122,7 +122,7 @@ def train_missing(
     Raises:
       SystemExit: a run was stopped before its end.
     """
-    from jaxrl.jedi.train import train
+    from jaxrl.jedi.training.loop import train
 
     for seed in seeds:
         for variant, config in configs.items():

@@ -25,13 +25,15 @@ import tyro
 
 from benchmarks.recording import Claim, record
 from benchmarks.sae_peers import Peer, available
-from sae import attribution, catalogue, ensemble, learn, transcoder
-from sae.classifier import Head
-from sae.ensemble import EnsembleConfig
-from sae.learn import LearnConfig
-from sae.losses import LossConfig
-from sae.matching import MatchConfig
-from sae.transcoder import TranscoderConfig
+from sae.classifier.head import Head
+from sae.patterns import attribution, catalogue
+from sae.patterns.matching import MatchConfig
+from sae.transcoders import ensemble, train_step
+from sae.transcoders import model as transcoder
+from sae.transcoders.ensemble import EnsembleConfig
+from sae.transcoders.losses import LossConfig
+from sae.transcoders.model import TranscoderConfig
+from sae.transcoders.train_step import LearnConfig
 
 RATES = (1e-3, 4e-3)
 """Step sizes that each library's single model is trained with."""
@@ -103,12 +105,14 @@ class Ours:
         self.loss, self.how = LossConfig(aux=1 / 32), LearnConfig(rate, 0, 0.0)
         params = transcoder.init(jax.random.key(0), self.shape)
         self.learner, self.knob = (
-            learn.start(params, self.how),
-            learn.knobs(self.shape, self.loss, self.how),
+            train_step.start(params, self.how),
+            train_step.knobs(self.shape, self.loss, self.how),
         )
 
         def step(learner, x):
-            return learn.update(learner, self.knob, x, x, self.shape, self.loss, self.how, updates)
+            return train_step.update(
+                learner, self.knob, x, x, self.shape, self.loss, self.how, updates
+            )
 
         self._step = jax.jit(step, donate_argnums=0)
 

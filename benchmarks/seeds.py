@@ -19,10 +19,10 @@ import jax.numpy as jnp
 from benchmarks.recording import Claim, record
 from jaxrl.envs.make import make
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.phases import PHASES
-from jaxrl.jedi.plan import made_up_replay
+from jaxrl.jedi.cli.plan import made_up_replay
+from jaxrl.jedi.learn.batched_loops import run_phase_of_seeds, stack
+from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
-from jaxrl.jedi.together import run_phase_of_seeds, stack
 from jaxrl.train.errors import Refusal
 
 UPDATES = ("world_model", "heads", "behaviour")

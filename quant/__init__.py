@@ -19,18 +19,18 @@ Beside them: `nearest`, `initialize`, `gradients`, `estimators`, `oracle`, `fide
 `diagnostics`, `interop`, `presets`.
 """
 
-from quant.codebook import Restart
+from quant.codebooks.updates import Restart
 from quant.errors import QuantError
-from quant.gmvq import GMVQConfig
-from quant.gumbel_vq import GumbelVQConfig
-from quant.lookup_free import LFQConfig
-from quant.random_projection import RandomProjectionConfig
-from quant.residual import ResidualConfig
-from quant.scalar import FSQConfig
-from quant.simvq import SimVQConfig
-from quant.sqvae import SQVAEConfig
+from quant.quantizers.fsq import FSQConfig
+from quant.quantizers.gmvq import GMVQConfig
+from quant.quantizers.gumbel_vq import GumbelVQConfig
+from quant.quantizers.lfq import LFQConfig
+from quant.quantizers.random_projection import RandomProjectionConfig
+from quant.quantizers.rvq import ResidualConfig
+from quant.quantizers.simvq import SimVQConfig
+from quant.quantizers.sqvae import SQVAEConfig
+from quant.quantizers.vq import VQConfig
 from quant.types import Quantized
-from quant.vq import VQConfig
 
 __all__ = [
     "FSQConfig",

@@ -2,13 +2,13 @@
 sparse transcoders in general.
 """
 
-from sae.attribution import Attribution, explain, strongest
-from sae.catalogue import Catalogue, Pattern
-from sae.classifier import Head
-from sae.ensemble import EnsembleConfig
-from sae.learn import Knobs, LearnConfig, Learner
-from sae.losses import LossConfig, Parts
-from sae.transcoder import TranscoderConfig, decode, encode, fold_norms, init, reconstruct
+from sae.classifier.head import Head
+from sae.patterns.attribution import Attribution, explain, strongest
+from sae.patterns.catalogue import Catalogue, Pattern
+from sae.transcoders.ensemble import EnsembleConfig
+from sae.transcoders.losses import LossConfig, Parts
+from sae.transcoders.model import TranscoderConfig, decode, encode, fold_norms, init, reconstruct
+from sae.transcoders.train_step import Knobs, LearnConfig, Learner
 
 __all__ = [
     "Attribution",

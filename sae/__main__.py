@@ -2,7 +2,7 @@
 
 import sys
 
-from sae.commands import main
+from sae.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxrl.jedi.commands import Train, parse
+from jaxrl.jedi.cli.options import Train, parse
 
 SCRIPTS = Path(__file__).parents[1] / "scripts" / "tpu"
 

@@ -16,10 +16,10 @@ The trainer around them: `python -m jaxrl.jedi --help`.
 
 from jaxrl.jedi.agent import AgentState, Observation, act, init
 from jaxrl.jedi.config import AgentConfig
-from jaxrl.jedi.learn_behaviour import update_behaviour
-from jaxrl.jedi.learn_heads import update_heads
-from jaxrl.jedi.learn_world_model import update_world_model
-from jaxrl.jedi.world import Rollout, imagine
+from jaxrl.jedi.imagination import Rollout, imagine
+from jaxrl.jedi.learn.actor_critic import update_behaviour
+from jaxrl.jedi.learn.reward_end import update_heads
+from jaxrl.jedi.learn.update_world_model import update_world_model
 
 __all__ = [
     "AgentConfig",

@@ -7,13 +7,23 @@ from pathlib import Path
 
 from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import canonical, file_name
-from jaxrl.jedi.commands import Evaluate, Horizon, Imagine, Learn, Plan, Report, Suite, Train, parse
+from jaxrl.jedi.atari100k.launch import Launch, launch
+from jaxrl.jedi.atari100k.scores import Collect, collect
+from jaxrl.jedi.atari100k.table import Table, show
+from jaxrl.jedi.cli.options import (
+    Evaluate,
+    Horizon,
+    Imagine,
+    Learn,
+    Plan,
+    Report,
+    Suite,
+    Train,
+    parse,
+)
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.offline_config import any_config, data_name, learned_from_data
-from jaxrl.jedi.sampling import AS_TRAINED
-from jaxrl.jedi.suite.launch import Launch, launch
-from jaxrl.jedi.suite.scores import Collect, collect
-from jaxrl.jedi.suite.table import Table, show
+from jaxrl.jedi.diagnostics.sampler import AS_TRAINED
+from jaxrl.jedi.offline.config import any_config, data_name, learned_from_data
 from jaxrl.train import hosts
 from jaxrl.train.compiled import keep_programs
 from jaxrl.train.errors import Refusal
@@ -36,18 +46,18 @@ def run(command) -> int:
         case Imagine():
             print(run_imagine(command))
         case Horizon():
-            from jaxrl.jedi.horizon_report import measure_runs
+            from jaxrl.jedi.report.horizon import measure_runs
 
             print(measure_runs(command.run_dir, command.config, command.out, command.sampler))
         case Plan():
-            from jaxrl.jedi.plan import plan
+            from jaxrl.jedi.cli.plan import plan
 
             print(plan(settled(command.config), command.timing))
         case Report():
-            from jaxrl.jedi.offline_report import write_offline_report
-            from jaxrl.jedi.report import write_report
-            from jaxrl.jedi.report_seeds import write_seeds_report
-            from jaxrl.jedi.seeds import seed_folders
+            from jaxrl.jedi.report.offline import write_offline_report
+            from jaxrl.jedi.report.run import write_report
+            from jaxrl.jedi.report.seeds import write_seeds_report
+            from jaxrl.jedi.training.many_runs import seed_folders
 
             write = write_seeds_report if seed_folders(command.run_dir) else write_report
             write = write_offline_report if learned_from_data(command.run_dir) else write
@@ -59,10 +69,10 @@ def run(command) -> int:
 
 def run_train(command: Train) -> int:
     """Train, then write the report."""
-    from jaxrl.jedi.report import write_report
-    from jaxrl.jedi.report_seeds import write_seeds_report
-    from jaxrl.jedi.seeds import game_folder, train_games, train_seeds
-    from jaxrl.jedi.train import train
+    from jaxrl.jedi.report.run import write_report
+    from jaxrl.jedi.report.seeds import write_seeds_report
+    from jaxrl.jedi.training.loop import train
+    from jaxrl.jedi.training.many_runs import game_folder, train_games, train_seeds
 
     config, last = settled(command.config), command.config.seed + command.seeds - 1
     games = [config.env, *map(canonical, command.also)]
@@ -89,8 +99,8 @@ def run_train(command: Train) -> int:
 
 def run_learn(command: Learn) -> int:
     """Learn, then write the report."""
-    from jaxrl.jedi.offline import learn
-    from jaxrl.jedi.offline_report import write_offline_report
+    from jaxrl.jedi.offline.loop import learn
+    from jaxrl.jedi.report.offline import write_offline_report
 
     config = command.config
     name = file_name(data_name(config.data))
@@ -113,8 +123,8 @@ def ended(results: list, write: Callable[[], object]) -> int:
 
 def run_evaluate(command: Evaluate) -> int:
     """Play, print, and write if asked; every seed of a folder of seeds, and their mean."""
-    from jaxrl.jedi.report_seeds import sentence
-    from jaxrl.jedi.seeds import seed_folders
+    from jaxrl.jedi.report.seeds import sentence
+    from jaxrl.jedi.training.many_runs import seed_folders
 
     seeds = seed_folders(command.run_dir)
     if not seeds:
@@ -134,11 +144,11 @@ def run_evaluate(command: Evaluate) -> int:
 
 def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str = "") -> float:
     """Evaluate one run and print a sentence; returns the mean return."""
-    from jaxrl.jedi.evaluate import evaluate_run
+    from jaxrl.jedi.play.evaluate import evaluate_run
 
     config, make_env = any_config(run_dir), None
     if learned_from_data(run_dir):
-        from jaxrl.jedi.offline import game_for
+        from jaxrl.jedi.offline.loop import game_for
 
         make_env = game_for(run_dir, command.env and canonical(command.env))
     config = replace(config, env=canonical(command.env)) if command.env else config
@@ -163,8 +173,8 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
 
 def run_imagine(command: Imagine) -> str:
     """Draw imagination beside what was played, or recorded; a sentence on it."""
-    from jaxrl.jedi.beside import imagine_runs
-    from jaxrl.jedi.recorded import imagine_recorded
+    from jaxrl.jedi.report.imagine import imagine_runs
+    from jaxrl.jedi.report.recorded import imagine_recorded
 
     if not any(map(learned_from_data, command.run_dir)):
         scene = (command.actions, command.steps, command.horizon, command.warm_up, command.seed)

@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.jedi import encoder as seeing
-from jaxrl.jedi.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.config import AgentConfig
-from jaxrl.jedi.denoiser import Denoiser
-from jaxrl.jedi.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
+from jaxrl.jedi.nets import encoder as seeing
+from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
+from jaxrl.jedi.nets.denoiser import Denoiser
+from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
 from jaxrl.nn.encoder import RMS, ConvDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical

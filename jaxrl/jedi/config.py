@@ -10,10 +10,10 @@ from typing import Literal
 
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.diffusion.sample import Churn
-from jaxrl.jedi.actor_critic import ActorCriticConfig
-from jaxrl.jedi.denoiser import DenoiserConfig
-from jaxrl.jedi.encoder import EncoderConfig
-from jaxrl.jedi.reward_end import RewardEndConfig
+from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
+from jaxrl.jedi.nets.denoiser import DenoiserConfig
+from jaxrl.jedi.nets.encoder import EncoderConfig
+from jaxrl.jedi.nets.reward_end import RewardEndConfig
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.optim import OptimConfig
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.envs.make import TOYS
-from jaxrl.jedi.actor_critic import ActorCriticConfig
 from jaxrl.jedi.config import (
     AgentConfig,
     BehaviourLearning,
@@ -25,9 +24,10 @@ from jaxrl.jedi.config import (
     Updates,
     WorldModelLearning,
 )
-from jaxrl.jedi.denoiser import DenoiserConfig
-from jaxrl.jedi.encoder import EncoderConfig
-from jaxrl.jedi.reward_end import RewardEndConfig
+from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
+from jaxrl.jedi.nets.denoiser import DenoiserConfig
+from jaxrl.jedi.nets.encoder import EncoderConfig
+from jaxrl.jedi.nets.reward_end import RewardEndConfig
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.config import differences, to_dict
 from jaxrl.train.optim import OptimConfig

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 
 from jaxrl.train.errors import Refusal, writing
 from sae.annotate.protocol import Film
-from sae.gallery import png
+from sae.patterns.exemplars import png
 
 PROMPT_VERSION = "1"
 NAMING = (

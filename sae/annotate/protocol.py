@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from sae import metrics
-from sae.gallery import Gallery, halves
+from sae.patterns.exemplars import Gallery, halves
 
 
 class Film(NamedTuple):

@@ -12,13 +12,13 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
-from sae import catalogue as catalogues
-from sae import measures
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent
 from sae.annotate.protocol import Annotator, Film, examine
 from sae.annotate.rules import Rules, read_manual
 from sae.data.cases import Unreadable, take
-from sae.gallery import gallery
+from sae.patterns import catalogue as catalogues
+from sae.patterns import labels
+from sae.patterns.exemplars import gallery
 
 KEYWORDS = (
     ("device", ("catheter", "pacemaker", "tube", "line", "device", "wire", "port")),
@@ -87,7 +87,7 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
     Raises:
       Refusal: the annotator cannot work; the endpoint stays silent (what is done is kept).
     """
-    from sae.run import probe_rows, step_catalogue
+    from sae.pipeline.run import probe_rows, step_catalogue
 
     found, rows = step_catalogue(run), probe_rows(run)
     cases, shown = take(run.embedded.cases, rows), run.config.show_films
@@ -229,7 +229,7 @@ def _named(pattern, entry, config, clear):
     scores = {key: value for key, value in entry.items() if key not in ("pattern", "of")} | {
         "annotator": config.annotator
     }
-    pattern = replace(measures.titled(pattern, clear), scores=scores)
+    pattern = replace(labels.titled(pattern, clear), scores=scores)
     if not _accepted(entry, config):
         return pattern
     lower = entry["name"].lower()

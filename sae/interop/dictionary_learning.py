@@ -19,7 +19,7 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
-from sae.transcoder import Params, TranscoderConfig
+from sae.transcoders.model import Params, TranscoderConfig
 
 CLASSES = {
     "topk": "AutoEncoderTopK",

@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
-from sae import ensemble, transcoder
 from sae.interop import dictionary_learning, saelens, sparsify
-from sae.transcoder import Params, TranscoderConfig
+from sae.transcoders import ensemble, model
+from sae.transcoders.model import Params, TranscoderConfig
 
 LAYOUTS = {"saelens": saelens, "sparsify": sparsify, "dictionary-learning": dictionary_learning}
 
@@ -35,8 +35,8 @@ def calibrated(
             f"a threshold cannot stand for the activation {config.activation} here: only for topk"
         )
     rows = jnp.asarray(x)
-    exact = transcoder.encode(params, rows, config)
-    pre = jax.nn.relu(transcoder.pre_activations(params, rows, config))
+    exact = model.encode(params, rows, config)
+    pre = jax.nn.relu(model.pre_activations(params, rows, config))
     active = int((exact > 0).sum())
     ordered = jnp.sort(pre.reshape(-1))
     level = (
@@ -45,8 +45,8 @@ def calibrated(
     level = jnp.maximum(level, 0.0)
     near = dict(params, threshold=jnp.full(config.latents, level))
     shape = replace(config, activation="jumprelu")
-    z = transcoder.encode(near, rows, shape)
-    y, other = transcoder.decode(params, exact, rows), transcoder.decode(near, z, rows)
+    z = model.encode(near, rows, shape)
+    y, other = model.decode(params, exact, rows), model.decode(near, z, rows)
     mismatch = {
         "threshold": float(level),
         "mean_l0": float((z > 0).sum(-1).mean()),
@@ -150,7 +150,7 @@ def _as_one(members, config):
     if (
         config.rescale
     ):  # lengths change when decoders are divided: thresholds must not depend on them any more
-        members = jax.vmap(lambda one: transcoder.fold_norms(one, rescale=True))(members)
+        members = jax.vmap(lambda one: model.fold_norms(one, rescale=True))(members)
     count = len(members["W_enc"])
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
     shape = replace(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import jax.numpy as jnp
 import numpy as np
 
-from sae.transcoder import Params, TranscoderConfig
+from sae.transcoders.model import Params, TranscoderConfig
 
 
 def from_openai(arrays: Mapping[str, np.ndarray], k: int = 32) -> tuple[Params, TranscoderConfig]:

@@ -15,9 +15,9 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
-from sae import transcoder
 from sae.interop.safetensors import read_safetensors, write_safetensors
-from sae.transcoder import Params, TranscoderConfig
+from sae.transcoders import model
+from sae.transcoders.model import Params, TranscoderConfig
 
 NAMES = {
     ("relu", False): "transcoder",
@@ -57,7 +57,7 @@ def tensors(
         )
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
     if config.rescale:
-        params = transcoder.fold_norms(params, rescale=True)
+        params = model.fold_norms(params, rescale=True)
     arrays = {
         name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")
     }

@@ -14,7 +14,7 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 from sae.interop.safetensors import read_safetensors, write_safetensors
-from sae.transcoder import Params, TranscoderConfig
+from sae.transcoders.model import Params, TranscoderConfig
 
 
 def reason_against(config: TranscoderConfig) -> str | None:

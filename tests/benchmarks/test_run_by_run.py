@@ -17,8 +17,8 @@ from benchmarks.run_by_run import (
     settings_of,
     train_missing,
 )
-from jaxrl.jedi import train as training
 from jaxrl.jedi.presets import tiny
+from jaxrl.jedi.training import loop as training
 
 ROWS = [
     {"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},

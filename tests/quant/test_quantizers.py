@@ -10,21 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quant import (
-    gmvq,
-    gumbel_vq,
-    lookup_free,
-    random_projection,
-    residual,
-    scalar,
-    simvq,
-    sqvae,
-    vq,
-)
-from quant.checks import checked
-from quant.codebook import Restart
+from quant.codebooks.finite_checks import checked
+from quant.codebooks.straight_through import rotation
+from quant.codebooks.updates import Restart
 from quant.errors import QuantError
-from quant.gradients import rotation
+from quant.quantizers import fsq, gmvq, gumbel_vq, lfq, random_projection, rvq, simvq, sqvae, vq
 from tests.golden import Golden, relative_error
 
 LEVEL = vq.VQConfig(7, 6, decay=0.9)
@@ -38,15 +28,12 @@ QUANTIZERS = {
     ),
     "vq heads projected restart": (vq, vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart())),
     "vq affine diveq": (vq, dataclasses.replace(LEVEL, affine=True, wrapper="diveq")),
-    "residual": (residual, residual.ResidualConfig(LEVEL, 3)),
-    "residual shared dropout": (
-        residual,
-        residual.ResidualConfig(LEVEL, 3, dropout=True, share=True),
-    ),
-    "fsq": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3))),
-    "fsq symmetric": (scalar, scalar.FSQConfig((3, 4, 2, 5, 2, 3), symmetric=True)),
-    "lfq": (lookup_free, lookup_free.LFQConfig(6, commitment=0.25, inverse_temperature=2.0)),
-    "bsq": (lookup_free, lookup_free.LFQConfig(6, spherical=True, inverse_temperature=2.0)),
+    "residual": (rvq, rvq.ResidualConfig(LEVEL, 3)),
+    "residual shared dropout": (rvq, rvq.ResidualConfig(LEVEL, 3, dropout=True, share=True)),
+    "fsq": (fsq, fsq.FSQConfig((3, 4, 2, 5, 2, 3))),
+    "fsq symmetric": (fsq, fsq.FSQConfig((3, 4, 2, 5, 2, 3), symmetric=True)),
+    "lfq": (lfq, lfq.LFQConfig(6, commitment=0.25, inverse_temperature=2.0)),
+    "bsq": (lfq, lfq.LFQConfig(6, spherical=True, inverse_temperature=2.0)),
     "simvq": (simvq, simvq.SimVQConfig(7, 6)),
     "random projection": (
         random_projection,
@@ -290,20 +277,18 @@ def test_another_number_of_features_is_refused(name):
 def test_fsq_equals_the_reference_program(case):
     golden = Golden("quantizers/fsq")
     (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
-    config = scalar.FSQConfig(tuple(spec["levels"]), spec["preserve_symmetry"])
+    config = fsq.FSQConfig(tuple(spec["levels"]), spec["preserve_symmetry"])
     z, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("z", "cotangent"))
-    out, _ = scalar.quantize({}, {}, z, config)
+    out, _ = fsq.quantize({}, {}, z, config)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     np.testing.assert_allclose(out.quantized, golden[f"out/{case}/codes"], atol=1e-6)
-    grad = jax.grad(lambda z: (scalar.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(
-        z
-    )
+    grad = jax.grad(lambda z: (fsq.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(z)
     assert relative_error(grad, golden[f"out/{case}/grad_z"]) < 1e-5
-    book = scalar.decode({}, {}, jnp.arange(config.num_codes), config)
+    book = fsq.decode({}, {}, jnp.arange(config.num_codes), config)
     np.testing.assert_allclose(book, golden[f"out/{case}/codebook"], atol=1e-6)
     # Every code is its own image, and the squashing of extreme inputs reaches the outermost levels
     # only.
-    far = scalar.quantize({}, {}, jnp.array([[50.0] * config.dim, [-50.0] * config.dim]), config)[0]
+    far = fsq.quantize({}, {}, jnp.array([[50.0] * config.dim, [-50.0] * config.dim]), config)[0]
     np.testing.assert_array_equal(far.indices, [config.num_codes - 1, 0])
 
 
@@ -311,7 +296,7 @@ def test_fsq_equals_the_reference_program(case):
 def test_lfq_equals_the_reference_program(case):
     golden = Golden("quantizers/lfq")
     (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
-    config = lookup_free.LFQConfig(
+    config = lfq.LFQConfig(
         spec["dim"],
         spec.get("spherical", False),
         spec.get("codebook_scale", 1.0),
@@ -323,7 +308,7 @@ def test_lfq_equals_the_reference_program(case):
     x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
 
     def one(x):
-        return lookup_free.quantize({}, {}, x, config)[0]
+        return lfq.quantize({}, {}, x, config)[0]
 
     out = one(x)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
@@ -336,16 +321,16 @@ def test_lfq_equals_the_reference_program(case):
     np.testing.assert_allclose(out.loss, golden[f"out/{case}/aux_loss"], rtol=2e-3, atol=1e-4)
     through = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
     assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-4
-    codes = lookup_free.decode({}, {}, out.indices, config)
+    codes = lfq.decode({}, {}, out.indices, config)
     np.testing.assert_allclose(codes, golden[f"out/{case}/codes_from_indices"], atol=1e-6)
 
 
 def test_residual_equals_the_reference_program():
     golden = Golden("quantizers/residual_vq")
-    config = residual.ResidualConfig(
+    config = rvq.ResidualConfig(
         vq.VQConfig(16, 8, decay=0.8, commitment=1.0), 3, straight_through_all=True
     )
-    params, state = residual.init(jax.random.key(0), config)
+    params, state = rvq.init(jax.random.key(0), config)
     codes = jnp.stack([golden[f"in/embed/{level}"] for level in range(3)])[:, None]
     state = state.replace(
         book=state.book.replace(codes=codes, count=jnp.full((3, 1, 16), 2.0), total=2 * codes)
@@ -353,9 +338,9 @@ def test_residual_equals_the_reference_program():
     x, cotangent = jnp.asarray(golden["in/x"]), jnp.asarray(golden["in/cotangent"])
 
     def one(x):
-        return residual.quantize(params, state, x, config)[0]
+        return rvq.quantize(params, state, x, config)[0]
 
-    out, after = residual.quantize(params, state, x, config)
+    out, after = rvq.quantize(params, state, x, config)
     np.testing.assert_array_equal(out.indices, golden["out/train/indices"])
     assert relative_error(out.quantized, golden["out/train/quantized"]) < 1e-5
     np.testing.assert_allclose(out.loss, golden["out/train/losses"].mean(), rtol=1e-5)
@@ -374,7 +359,7 @@ def test_residual_equals_the_reference_program():
         )
     once = dataclasses.replace(config, straight_through_all=False)
     grad = jax.grad(
-        lambda x: (residual.quantize(params, state, x, once)[0].quantized * cotangent).sum()
+        lambda x: (rvq.quantize(params, state, x, once)[0].quantized * cotangent).sum()
     )(x)
     np.testing.assert_allclose(grad, cotangent, rtol=1e-6)
 
@@ -438,13 +423,13 @@ def test_rotation_of_opposite_rows_is_straight_through():
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (lambda: scalar.FSQConfig((4, 1)), "needs at least 2 levels"),
-        (lambda: scalar.FSQConfig(()), "levels is empty"),
-        (lambda: scalar.FSQConfig((2048, 2048, 2048)), "more than int32"),
-        (lambda: lookup_free.LFQConfig(31), "1 to 30 bits"),
+        (lambda: fsq.FSQConfig((4, 1)), "needs at least 2 levels"),
+        (lambda: fsq.FSQConfig(()), "levels is empty"),
+        (lambda: fsq.FSQConfig((2048, 2048, 2048)), "more than int32"),
+        (lambda: lfq.LFQConfig(31), "1 to 30 bits"),
         (lambda: simvq.SimVQConfig(0, 3), "at least one code"),
-        (lambda: residual.ResidualConfig(LEVEL, 0), "at least one"),
-        (lambda: residual.ResidualConfig(dataclasses.replace(LEVEL, heads=2), 2), "one head each"),
+        (lambda: rvq.ResidualConfig(LEVEL, 0), "at least one"),
+        (lambda: rvq.ResidualConfig(dataclasses.replace(LEVEL, heads=2), 2), "one head each"),
         (lambda: random_projection.RandomProjectionConfig(3, 3, heads=0), "at least one"),
         (lambda: gmvq.GMVQConfig(0, 3), "at least one code"),
         (
@@ -461,7 +446,7 @@ def test_rotation_of_opposite_rows_is_straight_through():
         (lambda: vq.VQConfig(5, 4, way="triton"), "way is 'triton'"),
         (lambda: vq.VQConfig(5, 4, code_dim=0), "code_dim is 0"),
         (lambda: vq.VQConfig(5, 4, temperature=0.0), "temperature is 0.0"),
-        (lambda: scalar.FSQConfig(8), "give a number for every feature"),
+        (lambda: fsq.FSQConfig(8), "give a number for every feature"),
     ],
 )
 def test_configurations_that_cannot_work_are_refused(make, sentence):
@@ -472,30 +457,30 @@ def test_configurations_that_cannot_work_are_refused(make, sentence):
 @pytest.mark.parametrize(
     "config",
     [
-        residual.ResidualConfig(LEVEL, 2, dropout=True),
-        residual.ResidualConfig(dataclasses.replace(LEVEL, restart=Restart()), 2),
+        rvq.ResidualConfig(LEVEL, 2, dropout=True),
+        rvq.ResidualConfig(dataclasses.replace(LEVEL, restart=Restart()), 2),
     ],
 )
 def test_levels_that_draw_want_a_key_in_training(config):
-    made = residual.init(jax.random.key(0), config)
+    made = rvq.init(jax.random.key(0), config)
     with pytest.raises(QuantError, match="give quantize a key"):
-        residual.quantize(*made, X, config)
-    residual.quantize(*made, X, config, train=False)
+        rvq.quantize(*made, X, config)
+    rvq.quantize(*made, X, config, train=False)
 
 
 def test_residual_init_looks_at_what_is_left():
-    config = residual.ResidualConfig(vq.VQConfig(8, 6, init="kmeans"), 4)
+    config = rvq.ResidualConfig(vq.VQConfig(8, 6, init="kmeans"), 4)
     x = jax.random.normal(jax.random.key(5), (200, 6))
-    params, state = residual.init(jax.random.key(0), config, x)
-    errors = residual.quantize(params, state, x, config, train=False)[0].metrics
+    params, state = rvq.init(jax.random.key(0), config, x)
+    errors = rvq.quantize(params, state, x, config, train=False)[0].metrics
     left = [float(errors[f"error_{level}"]) for level in range(4)]
     assert left == sorted(left, reverse=True) and left[3] < 0.5 * left[0]
 
 
 def test_one_level_is_the_vector_quantizer():
-    config = residual.ResidualConfig(LEVEL, 1)
-    params, state = residual.init(jax.random.key(0), config)
-    ours, ours_after = residual.quantize(params, state, X, config)
+    config = rvq.ResidualConfig(LEVEL, 1)
+    params, state = rvq.init(jax.random.key(0), config)
+    ours, ours_after = rvq.quantize(params, state, X, config)
 
     def pick(tree):
         return jax.tree.map(lambda a: a[0], tree)
@@ -529,11 +514,11 @@ def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
 @pytest.mark.parametrize("levels", [1001, 2048, 65536])
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_many_levels_stay_in_range(levels, symmetric):
-    config = scalar.FSQConfig([levels], symmetric=symmetric)
-    out, _ = scalar.quantize({}, {}, jnp.array([[-20.0], [20.0], [0.1]]), config)
+    config = fsq.FSQConfig([levels], symmetric=symmetric)
+    out, _ = fsq.quantize({}, {}, jnp.array([[-20.0], [20.0], [0.1]]), config)
     assert out.indices[0] == 0 and out.indices[1] == levels - 1
     assert (jnp.abs(out.quantized) <= 1).all()
-    np.testing.assert_array_equal(scalar.decode({}, {}, out.indices, config), out.quantized)
+    np.testing.assert_array_equal(fsq.decode({}, {}, out.indices, config), out.quantized)
 
 
 def test_masked_rows_of_labels_are_zero():

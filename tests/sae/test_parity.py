@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from sae import activations, learn, losses, transcoder
-from sae.learn import LearnConfig
-from sae.losses import LossConfig
-from sae.transcoder import TranscoderConfig
+from sae.transcoders import activations, losses, model, train_step
+from sae.transcoders.losses import LossConfig
+from sae.transcoders.model import TranscoderConfig
+from sae.transcoders.train_step import LearnConfig
 from tests.golden import Golden, relative_error
 
 SPARSIFY = Golden("transcoders/sparsify")
@@ -48,8 +48,8 @@ def test_sparsify(case):
     config = TranscoderConfig(
         x.shape[1], y.shape[1], width, kind, case["k"], "W_skip" in params, name == "autoencoder"
     )
-    pre = transcoder.pre_activations(params, x, config)
-    z = transcoder.encode(params, x, config)
+    pre = model.pre_activations(params, x, config)
+    z = model.encode(params, x, config)
     assert relative_error(jax.nn.relu(pre), SPARSIFY[f"out/{name}/pre_acts"]) < 1e-5
     assert relative_error(z, SPARSIFY[f"out/{name}/latents_dense"]) < 1e-5
     loss = LossConfig(aux=1.0)
@@ -57,16 +57,14 @@ def test_sparsify(case):
     assert relative_error(found.fvu, SPARSIFY[f"out/{name}/fvu"]) < 1e-5
     assert relative_error(found.aux, SPARSIFY[f"out/{name}/auxk_loss"]) < 1e-5
     if name == "transcoder_multitopk":
-        more = transcoder.activate(params, pre, config, 4 * case["k"])
+        more = model.activate(params, pre, config, 4 * case["k"])
         assert relative_error(more, SPARSIFY[f"out/{name}/returned_latents_dense_4k"]) < 1e-5
         with_more = losses.parts(params, x, y, dead, config, LossConfig(aux=0.0, multi_k=4))
         apart = (with_more.error - found.error) * 8
         assert relative_error(apart, SPARSIFY[f"out/{name}/multi_topk_fvu"]) < 1e-4
     else:
         assert (
-            relative_error(
-                transcoder.reconstruct(params, x, config), SPARSIFY[f"out/{name}/sae_out"]
-            )
+            relative_error(model.reconstruct(params, x, config), SPARSIFY[f"out/{name}/sae_out"])
             < 1e-5
         )
     grads = jax.grad(lambda p: losses.parts(p, x, y, dead, config, loss).error)(params)
@@ -74,7 +72,7 @@ def test_sparsify(case):
         assert relative_error(grads[key], expected) < 1e-4, key
     assert (
         relative_error(
-            learn.without_parallel(params["W_dec"], grads["W_dec"]),
+            train_step.without_parallel(params["W_dec"], grads["W_dec"]),
             SPARSIFY[f"out/{name}/grad_fvu_W_dec_without_parallel"],
         )
         < 1e-4
@@ -134,24 +132,20 @@ def test_saelens_transcoders_and_folding(case):
         skip="skip" in name,
     )
     x = jnp.asarray(SAVED[f"in/{name}/x"])
-    z = transcoder.encode(params, x, config)
+    z = model.encode(params, x, config)
     assert relative_error(z, SAVED[f"out/{name}/feature_acts"]) < 1e-5
     without = {key: a for key, a in params.items() if key != "W_skip"}
-    assert relative_error(transcoder.decode(without, z), SAVED[f"out/{name}/decode"]) < 1e-5
-    assert relative_error(transcoder.decode(params, z, x), SAVED[f"out/{name}/forward"]) < 1e-5
-    folded = transcoder.fold_norms(params)
+    assert relative_error(model.decode(without, z), SAVED[f"out/{name}/decode"]) < 1e-5
+    assert relative_error(model.decode(params, z, x), SAVED[f"out/{name}/forward"]) < 1e-5
+    folded = model.fold_norms(params)
     for key, expected in SAVED.under(f"out/{name}/folded/").items():
         assert relative_error(folded[key], expected.T if key == "W_skip" else expected) < 1e-5, key
     assert (
-        relative_error(
-            transcoder.encode(folded, x, config), SAVED[f"out/{name}/folded_feature_acts"]
-        )
+        relative_error(model.encode(folded, x, config), SAVED[f"out/{name}/folded_feature_acts"])
         < 1e-5
     )
     assert (
-        relative_error(
-            transcoder.reconstruct(folded, x, config), SAVED[f"out/{name}/folded_forward"]
-        )
+        relative_error(model.reconstruct(folded, x, config), SAVED[f"out/{name}/folded_forward"])
         < 1e-5
     )
 
@@ -194,10 +188,10 @@ def test_saelens_topk_training(name):
         jnp.asarray(SAELENS[f"in/{name}/x"]),
         jnp.asarray(SAELENS[f"in/{name}/dead_mask"]),
     )
-    lengths = transcoder.row_norms(params)[None] if config.rescale else 1
-    z = transcoder.activate(params, transcoder.pre_activations(params, batches[0], config), config)
+    lengths = model.row_norms(params)[None] if config.rescale else 1
+    z = model.activate(params, model.pre_activations(params, batches[0], config), config)
     assert relative_error(z * lengths, SAELENS[f"out/{name}/feature_acts"]) < 1e-5
-    assert relative_error(transcoder.decode(params, z), SAELENS[f"out/{name}/sae_out"]) < 1e-5
+    assert relative_error(model.decode(params, z), SAELENS[f"out/{name}/sae_out"]) < 1e-5
     threshold = jnp.float32(0)
     for number, x in enumerate(batches):
         found = losses.parts(params, x, x, dead, config, loss)
@@ -213,7 +207,9 @@ def test_saelens_topk_training(name):
             average = LearnConfig(
                 threshold_decay=1 - case["topk_threshold_lr"], threshold_from_zero=True
             )
-            threshold = learn.next_threshold(threshold, found.floor, jnp.int32(number), average)
+            threshold = train_step.next_threshold(
+                threshold, found.floor, jnp.int32(number), average
+            )
             assert relative_error(threshold, SAELENS[f"out/{name}/{number}/topk_threshold"]) < 1e-5
     grads = jax.grad(lambda p: losses.parts(p, batches[0], batches[0], dead, config, loss).total)(
         params
@@ -246,7 +242,7 @@ def test_saelens_jumprelu_training(name):
     )
     assert (
         relative_error(
-            transcoder.encode(params, batches[0], config), SAELENS[f"out/{name}/inference_acts"]
+            model.encode(params, batches[0], config), SAELENS[f"out/{name}/inference_acts"]
         )
         < 1e-5
     )
@@ -298,13 +294,13 @@ def test_dictionary_learning_steps(name):
         threshold_decay=case["threshold_beta"],
         threshold_start=case["threshold_start_step"] + 1,
     )
-    knob = learn.knobs(config, loss, how)
-    learner = learn.start(params, how)._replace(
+    knob = train_step.knobs(config, loss, how)
+    learner = train_step.start(params, how)._replace(
         silent=jnp.asarray(DICTIONARY[f"in/{name}/num_tokens_since_fired"], jnp.int32),
         params=params,
     )
     one = jax.jit(
-        lambda learner, x: learn.update(learner, knob, x, x, config, loss, how, total=10**6)
+        lambda learner, x: train_step.update(learner, knob, x, x, config, loss, how, total=10**6)
     )
     for number, x in enumerate(jnp.asarray(batches)):
 
@@ -347,14 +343,14 @@ def test_dictionary_learning_steps(name):
                 np.testing.assert_allclose(
                     learner.params[key], value, atol=1e-5, err_msg=f"{key} after step {number}"
                 )
-    used = learn.trained(learner, knob, config)
+    used = train_step.trained(learner, knob, config)
     first = jnp.asarray(batches[0])
     by_threshold = activations.above(
-        transcoder.pre_activations(used, first, config),
+        model.pre_activations(used, first, config),
         jnp.float32(DICTIONARY[f"out/{name}/infer/threshold"]),
     )
     assert relative_error(by_threshold, DICTIONARY[f"out/{name}/infer/encode_threshold"]) < 1e-4
-    chosen = transcoder.encode(used, first, config)
+    chosen = model.encode(used, first, config)
     assert (
         relative_error(
             chosen,

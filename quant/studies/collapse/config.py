@@ -4,9 +4,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from jaxrl.train.errors import Refusal
-from quant.deferred import Schedule
-from quant.initialize import Init
-from quant.vq import VQConfig
+from quant.codebooks.init import Init
+from quant.quantizers.deferred import Schedule
+from quant.quantizers.vq import VQConfig
 
 RecipeName = Literal["untrained", "control", "deferred", "uniform", "normal", "data"]
 

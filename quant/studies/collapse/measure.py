@@ -4,9 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from quant import vq
-from quant.codebook import count_rows
-from quant.deferred import Trained, reconstruct
+from quant.codebooks.updates import count_rows
 from quant.diagnostics import (
     effective_rank,
     mean_cosine_distance,
@@ -14,7 +12,9 @@ from quant.diagnostics import (
     singular_values,
     token_modes,
 )
-from quant.vq import VQConfig
+from quant.quantizers import vq
+from quant.quantizers.deferred import Trained, reconstruct
+from quant.quantizers.vq import VQConfig
 
 
 def measure(

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.progress import aloud
-from quant.autoencoder import autoencoder_for
-from quant.data import Data, gaussian_mixture
-from quant.data_by_name import load
-from quant.deferred import Schedule, Trained, reconstruct, train
+from quant.data.data_by_name import load
+from quant.data.loaders import Data, gaussian_mixture
+from quant.models.autoencoder import autoencoder_for
+from quant.quantizers.deferred import Schedule, Trained, reconstruct, train
+from quant.quantizers.vq import VQConfig
 from quant.studies.cells import keep, kept, missing, open_study
 from quant.studies.collapse.config import Cell, CollapseConfig, check, settings_of
 from quant.studies.collapse.measure import measure
 from quant.studies.collapse.report import write_report
-from quant.vq import VQConfig
 
 SHOWN = 1000
 """Held-out examples, evenly spaced, whose embeddings and reconstructions are kept for the figures,

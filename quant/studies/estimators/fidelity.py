@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quant import oracle
+from quant.estimators import exact as oracle
 from quant.estimators import (
     gr_mck,
     gst,
@@ -21,7 +21,7 @@ from quant.estimators import (
     ste_identity,
     ste_softmax,
 )
-from quant.fidelity import Fidelity, fidelity, fidelity_grid
+from quant.estimators.bias_variance import Fidelity, fidelity, fidelity_grid
 from quant.models.categorical_vae import CategoricalVAE, reconstruction_of
 from quant.studies.estimators.config import Measure, RowName, UnbiasedName
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import write_atomically
-from quant.data import Data
-from quant.data_by_name import load
+from quant.data.data_by_name import load
+from quant.data.loaders import Data
 from quant.estimators import decoupled_st_gs
 from quant.studies.cells import open_study
 from quant.studies.estimators.config import StudyConfig, check

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.train.errors import Refusal
-from quant.data import Data
+from quant.data.loaders import Data
 from quant.estimators import ste_softmax
 from quant.estimators.sample import Sample
 from quant.models.binary_autoencoder import BinaryAutoencoder, reconstruction_loss

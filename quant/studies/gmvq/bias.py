@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quant.estimators import gumbel_softmax
-from quant.fidelity import fidelity
+from quant.estimators.bias_variance import fidelity
 
 CODES, FEATURES, HIDDEN = 16, 8, 32
 TEMPERATURES = (0.1, 0.5, 1.0)

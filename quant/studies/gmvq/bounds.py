@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quant import bounds
+from quant.studies.gmvq import elbo as bounds
 
 VARIANCE = 0.01
 """Of x given z."""

@@ -6,8 +6,8 @@ from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
 from jaxrl.train.errors import Refusal
-from quant import gmvq, gumbel_vq, sqvae, vq
-from quant.codebook import Restart
+from quant.codebooks.updates import Restart
+from quant.quantizers import gmvq, gumbel_vq, sqvae, vq
 
 BaselineName = Literal["vq", "vq-restart", "sq-vae", "gumbel-vq"]
 VariantName = Literal[

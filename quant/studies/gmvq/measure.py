@@ -4,11 +4,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from quant import gmvq, vq
-from quant.codebook import count_rows
-from quant.data import as_shares
+from quant.codebooks.soft_assignment import entropy, squared_distances
+from quant.codebooks.updates import count_rows
+from quant.data.loaders import as_shares
 from quant.diagnostics import mean_cosine_distance, perplexity
-from quant.mixture import entropy, squared_distances
+from quant.quantizers import gmvq, vq
 from quant.studies.gmvq.config import Quantizer
 from quant.studies.gmvq.training import Learner
 

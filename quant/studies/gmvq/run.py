@@ -12,9 +12,9 @@ import numpy as np
 
 from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import write_atomically
-from quant.autoencoder import autoencoder_for
-from quant.data import Data, as_shares, from_arrays
-from quant.data_by_name import load
+from quant.data.data_by_name import load
+from quant.data.loaders import Data, as_shares, from_arrays
+from quant.models.autoencoder import autoencoder_for
 from quant.studies.cells import keep, missing, open_study
 from quant.studies.gmvq.bias import biases
 from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig, check

@@ -12,8 +12,8 @@ import numpy as np
 import optax
 
 from jaxrl.train.progress import Progress
-from quant import sqvae
-from quant.data import as_shares
+from quant.data.loaders import as_shares
+from quant.quantizers import sqvae
 from quant.studies.gmvq.config import Learning, Quantizer
 from quant.types import Quantized
 

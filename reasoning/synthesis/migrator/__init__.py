@@ -2,16 +2,16 @@
 to do the same.
 """
 
-from reasoning.synthesis.migrator.check import Comparison
-from reasoning.synthesis.migrator.claims import Checked, Scenario
-from reasoning.synthesis.migrator.data import migration_sql
-from reasoning.synthesis.migrator.exports import alembic_file, datalog_of, dynamite_json
-from reasoning.synthesis.migrator.outcome import NoProgram, Options, OutOfTime, Refactoring
-from reasoning.synthesis.migrator.parse import parse_program
-from reasoning.synthesis.migrator.refactor import refactor
-from reasoning.synthesis.migrator.scripts import scenario_script
-from reasoning.synthesis.migrator.show import show_program
-from reasoning.synthesis.migrator.tables import read_tables
+from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+from reasoning.synthesis.migrator.equivalence.results import Checked, Scenario
+from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
+from reasoning.synthesis.migrator.output.data_migration import migration_sql
+from reasoning.synthesis.migrator.output.exports import alembic_file, datalog_of, dynamite_json
+from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
+from reasoning.synthesis.migrator.sql.parse import parse_program
+from reasoning.synthesis.migrator.sql.tables import read_tables
+from reasoning.synthesis.migrator.sql.unparse import show_program
+from reasoning.synthesis.migrator.synthesize import refactor
 
 __all__ = [
     "Checked",

@@ -6,10 +6,10 @@ from typing import Annotated
 import tyro
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator import commands
-from reasoning.synthesis.migrator.commands import Check, Explain, Synthesize
+from reasoning.synthesis.migrator import cli
+from reasoning.synthesis.migrator.cli import Check, Explain, Synthesize
 
-RUN = {Synthesize: commands.synthesize, Check: commands.run_check, Explain: commands.run_explain}
+RUN = {Synthesize: cli.synthesize, Check: cli.run_check, Explain: cli.run_explain}
 DESCRIPTION = (
     "Rewrite a program of named SQL functions after its schema changed, and check that "
     "it does the same."

@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.jedi import session as sessions
-from jaxrl.jedi.opening import open_session
+from jaxrl.jedi.training import run as sessions
+from jaxrl.jedi.training.setup import open_session
 
 
 def final_state(config, folder):

@@ -5,7 +5,6 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxrl.jedi.actor_critic import ActorCriticConfig
 from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import (
     AgentConfig,
@@ -14,9 +13,10 @@ from jaxrl.jedi.config import (
     ProbeLearning,
     WorldModelLearning,
 )
-from jaxrl.jedi.denoiser import DenoiserConfig
-from jaxrl.jedi.encoder import EncoderConfig
-from jaxrl.jedi.reward_end import RewardEndConfig
+from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
+from jaxrl.jedi.nets.denoiser import DenoiserConfig
+from jaxrl.jedi.nets.encoder import EncoderConfig
+from jaxrl.jedi.nets.reward_end import RewardEndConfig
 from jaxrl.replay.segment import Segment
 
 FRAME = (16, 16, 3)

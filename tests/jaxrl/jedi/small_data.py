@@ -8,7 +8,7 @@ import numpy as np
 from jaxrl.envs.catch import catch
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import CheckpointConfig, GateConfig, MonitorConfig, Updates
-from jaxrl.jedi.offline_config import OfflineConfig
+from jaxrl.jedi.offline.config import OfflineConfig
 from jaxrl.replay.episode_files import save_episode
 from tests.jaxrl.jedi import small_agent
 

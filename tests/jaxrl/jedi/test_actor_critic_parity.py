@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.actor_critic import ActorCritic, ActorCriticConfig
+from jaxrl.jedi.nets.actor_critic import ActorCritic, ActorCriticConfig
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss

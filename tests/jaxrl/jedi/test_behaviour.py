@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi import agent as agents
-from jaxrl.jedi.learn_behaviour import behaviour_loss, update_behaviour
-from jaxrl.jedi.world import imagine, prepare
+from jaxrl.jedi.imagination import imagine, prepare
+from jaxrl.jedi.learn.actor_critic import behaviour_loss, update_behaviour
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns

@@ -10,9 +10,9 @@ import pytest
 
 from jaxrl.envs.catch import catch
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.collect import new_players, play
-from jaxrl.jedi.monitor import context_gain, latent_statistics, linear_probe, make_exam
-from jaxrl.jedi.phases import PHASES, run_phase
+from jaxrl.jedi.diagnostics.collapse import context_gain, latent_statistics, linear_probe, make_exam
+from jaxrl.jedi.learn.loops import PHASES, run_phase
+from jaxrl.jedi.play.collect import new_players, play
 from jaxrl.jedi.presets import tiny
 from jaxrl.replay import buffer
 

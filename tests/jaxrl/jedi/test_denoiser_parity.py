@@ -13,7 +13,7 @@ from jaxrl.diffusion.loss import autoregressive_loss
 from jaxrl.diffusion.noise import Draws, karras_sigmas
 from jaxrl.diffusion.precondition import EDM, combine, conditioners, over_space
 from jaxrl.diffusion.sample import Churn, sample
-from jaxrl.jedi.denoiser import Denoiser, DenoiserConfig
+from jaxrl.jedi.nets.denoiser import Denoiser, DenoiserConfig
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.replay.segment import quantize_frame
 from tests.golden import Golden, relative_error

@@ -9,7 +9,7 @@ import pytest
 
 from jaxrl.jedi.agent import encode, init
 from jaxrl.jedi.config import AgentConfig
-from jaxrl.jedi.encoder import EncoderConfig
+from jaxrl.jedi.nets.encoder import EncoderConfig
 from jaxrl.jedi.presets import tiny
 
 CONFIG = replace(tiny("catch").agent, encoder=EncoderConfig("conv", (8, 8, 8), 4))

@@ -9,11 +9,11 @@ from PIL import Image
 
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.__main__ import main
-from jaxrl.jedi.beside import imagine_runs
 from jaxrl.jedi.config import GameConfig, SamplerConfig
-from jaxrl.jedi.report import over_the_horizon
-from jaxrl.jedi.sampling import SamplerChoice
-from jaxrl.jedi.session import check
+from jaxrl.jedi.diagnostics.sampler import SamplerChoice
+from jaxrl.jedi.report.imagine import imagine_runs
+from jaxrl.jedi.report.run import over_the_horizon
+from jaxrl.jedi.training.run import check
 from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run

@@ -10,12 +10,12 @@ import pytest
 
 from jaxrl.jedi.agent import AgentSpec, decode, encode, init
 from jaxrl.jedi.config import AgentConfig, SamplerConfig
-from jaxrl.jedi.denoiser import DenoiserConfig
-from jaxrl.jedi.objectives import OBJECTIVES, separate_loss
-from jaxrl.jedi.phases import PHASES, phases_of
+from jaxrl.jedi.imagination import predict
+from jaxrl.jedi.learn.loops import PHASES, phases_of
+from jaxrl.jedi.learn.world_model import OBJECTIVES, separate_loss
+from jaxrl.jedi.nets.denoiser import DenoiserConfig
+from jaxrl.jedi.nets.reward_end import RewardEndConfig
 from jaxrl.jedi.presets import FRAMES, PRESETS, as_pixel, as_separate, options_for
-from jaxrl.jedi.reward_end import RewardEndConfig
-from jaxrl.jedi.world import predict
 from jaxrl.replay.segment import frame_to_float
 from jaxrl.train.state import count_params
 from tests.jaxrl.jedi import small_agent

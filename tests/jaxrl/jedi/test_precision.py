@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.phases import PHASES, run_phase
-from jaxrl.jedi.plan import made_up_replay
+from jaxrl.jedi.cli.plan import made_up_replay
+from jaxrl.jedi.learn.loops import PHASES, run_phase
 from jaxrl.train.optim import OptimConfig
 from jaxrl.train.parallel import compute_dtype
 from tests.jaxrl.jedi import small_agent, small_run

@@ -11,9 +11,14 @@ import optax
 import pytest
 
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.learn_heads import accuracies, classification_loss, training_pairs, update_heads
-from jaxrl.jedi.phases import PHASES, draw_for
-from jaxrl.jedi.reward_end import ChangeReader, RewardEnd, RewardEndConfig, beginning_at
+from jaxrl.jedi.learn.loops import PHASES, draw_for
+from jaxrl.jedi.learn.reward_end import (
+    accuracies,
+    classification_loss,
+    training_pairs,
+    update_heads,
+)
+from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig, beginning_at
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig

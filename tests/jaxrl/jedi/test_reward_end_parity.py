@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.reward_end import RewardEnd, RewardEndConfig, reward_class
+from jaxrl.jedi.nets.reward_end import RewardEnd, RewardEndConfig, reward_class
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.categorical import cross_entropy

@@ -5,9 +5,9 @@ from pathlib import Path
 import jax.numpy as jnp
 
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.opening import open_session
-from jaxrl.jedi.saving import save, settle
-from jaxrl.jedi.session import close
+from jaxrl.jedi.training.checkpoints import save, settle
+from jaxrl.jedi.training.run import close
+from jaxrl.jedi.training.setup import open_session
 
 
 def write(folder: Path, config: JediConfig, probe_updates: int = 1) -> Path:

@@ -161,8 +161,8 @@ def test_without_the_library_the_extra_is_named(folder, monkeypatch):
 
 
 def test_learning_reads_it_resized(folder):
-    from jaxrl.jedi.dataset import open_dataset, read_all
-    from jaxrl.jedi.offline_config import OfflineConfig, data_name
+    from jaxrl.jedi.offline.config import OfflineConfig, data_name
+    from jaxrl.jedi.offline.dataset import open_dataset, read_all
 
     config = OfflineConfig(data=str(folder), observation="image", frame_size=4)
     contents = read_all(open_dataset(config), config)

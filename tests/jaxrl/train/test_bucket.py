@@ -15,7 +15,7 @@ if importlib.util.find_spec("gcsfs") is None:
     pytest.skip("the extra gcs is not installed", allow_module_level=True)
 
 from jaxrl.jedi.__main__ import main
-from jaxrl.jedi.offline_config import learned_from_data
+from jaxrl.jedi.offline.config import learned_from_data
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.replay.disk import read_shards, remove_orphans, still_needed, write_shard
@@ -179,8 +179,8 @@ def test_without_the_extra_it_is_named(monkeypatch):
 
 @pytest.mark.slow
 def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatch):
-    from jaxrl.jedi.report import write_report
-    from jaxrl.jedi.train import train
+    from jaxrl.jedi.report.run import write_report
+    from jaxrl.jedi.training.loop import train
     from tests.jaxrl.jedi import small_run
 
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
@@ -227,8 +227,8 @@ def test_which_kind_a_run_in_a_bucket_is(bucket):
 
 @pytest.mark.slow
 def test_what_learned_from_data_reports_in_a_bucket(bucket, tmp_path, monkeypatch):
-    from jaxrl.jedi.offline import learn
-    from jaxrl.jedi.offline_report import write_offline_report
+    from jaxrl.jedi.offline.loop import learn
+    from jaxrl.jedi.report.offline import write_offline_report
     from tests.jaxrl.jedi import small_data
 
     monkeypatch.chdir(tmp_path)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.denoiser import Denoiser, DenoiserConfig
+from jaxrl.jedi.nets.denoiser import Denoiser, DenoiserConfig
 from jaxrl.train.flops import count_flops, peak_flops
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxrl.jedi import update_behaviour, update_heads, update_world_model
-from jaxrl.jedi.learn_probe import update_probe
+from jaxrl.jedi.learn.decoder import update_probe
 from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_agent
 

@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from jaxrl.jedi import train as training
-from jaxrl.jedi.train import traced
+from jaxrl.jedi.training import loop as training
+from jaxrl.jedi.training.loop import traced
 from jaxrl.train.errors import Refusal
 from jaxrl.train.profile import EpochTrace
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from quant.estimators import reinmax, st_gs, ste_softmax
+from quant.estimators.exact import enumerate_expectation
 from quant.models.binary_autoencoder import BinaryAutoencoder, reconstruction_loss
 from quant.models.categorical_vae import (
     CategoricalVAE,
@@ -28,7 +29,6 @@ from quant.models.logic_gates import (
     wires,
 )
 from quant.models.stochastic_binary import StochasticBinaryNetwork, halves, prediction_loss
-from quant.oracle import enumerate_expectation
 
 X = np.random.default_rng(0).random((3, 4, 4, 1)).astype(np.float32)
 

@@ -10,13 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quant.autoencoder import ImageAutoencoder, VectorAutoencoder
-from quant.data import gaussian_mixture
-from quant.deferred import Schedule, pretrain, train
+from quant.data.loaders import gaussian_mixture
+from quant.models.autoencoder import ImageAutoencoder, VectorAutoencoder
+from quant.quantizers.deferred import Schedule, pretrain, train
+from quant.quantizers.vq import VQConfig
 from quant.studies.collapse.__main__ import main
 from quant.studies.collapse.config import Cell, CollapseConfig, settings_of, tiny
 from quant.studies.collapse.run import run, run_cell
-from quant.vq import VQConfig
 
 SHORT = dataclasses.replace(tiny(), steps=150, pretrain=300, codes=(32,))
 

@@ -15,7 +15,7 @@ import optax
 import pytest
 
 from jaxrl.train.errors import Refusal
-from quant.data import Data, Split, from_arrays
+from quant.data.loaders import Data, Split, from_arrays
 from quant.estimators import decoupled_st_gs
 from quant.studies.estimators import config as configs
 from quant.studies.estimators import run as study

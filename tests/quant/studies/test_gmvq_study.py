@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from quant import gmvq, gumbel_vq
-from quant.autoencoder import VectorAutoencoder, autoencoder_for
-from quant.data import from_arrays
-from quant.mixture import squared_distances
+from quant.codebooks.soft_assignment import squared_distances
+from quant.data.loaders import from_arrays
+from quant.models.autoencoder import VectorAutoencoder, autoencoder_for
+from quant.quantizers import gmvq, gumbel_vq
 from quant.studies.gmvq.__main__ import main
 from quant.studies.gmvq.bias import biases, correlations
 from quant.studies.gmvq.bounds import bounds_over_spread
@@ -77,7 +77,7 @@ def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, mon
 
 
 def test_a_seed_among_several_is_the_seed_alone(study):
-    from quant.data_by_name import load
+    from quant.data.data_by_name import load
 
     cell = Cell("gm-vq", *(getattr(SHORT, n)[0] for n in ("betas", "gammas", "batches")))
     together = json.loads((study / "results" / f"{cell.name}.json").read_text())

@@ -23,7 +23,7 @@ from sae.annotate.endpoint import (
 )
 from sae.annotate.protocol import Film, Verdict, examine
 from sae.annotate.rules import Manual, Rules, read_manual
-from sae.gallery import Gallery
+from sae.patterns.exemplars import Gallery
 
 
 def film(name, report="", **told):

@@ -309,8 +309,8 @@ def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
 
 
 def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
-    from sae import embedding
     from sae.data import embeddings
+    from sae.pipeline import embed
 
     published(tmp_path / "from", as_safetensors)
     (tmp_path / "from" / "tokenizer.json").write_bytes(tokenizer_file.read_bytes())
@@ -325,7 +325,7 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
         )
     (tmp_path / "3.png").write_bytes(b"torn")
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
-    config = embedding.EmbedConfig(
+    config = embed.EmbedConfig(
         str(tmp_path / "t.csv"),
         out=str(tmp_path / "e.npz"),
         weights=str(tmp_path / "weights"),
@@ -334,10 +334,10 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
         piece=2,
     )
     calls = iter([False, True])
-    assert embedding.embed_source(config, lambda: next(calls)) == (False, ())
+    assert embed.embed_source(config, lambda: next(calls)) == (False, ())
     with pytest.raises(Refusal, match="another embedding job"):
-        embedding.embed_source(replace(config, findings=()), lambda: False)
-    done, skipped = embedding.embed_source(config)
+        embed.embed_source(replace(config, findings=()), lambda: False)
+    done, skipped = embed.embed_source(config)
     assert done and [name for name, _ in skipped] == ["3.png"]
     found = embeddings.load(tmp_path / "e.npz")
     assert len(found.cases) == 6 and found.image.shape == found.text.shape == (6, 32)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from jaxrl.train.errors import Refusal
-from sae import transcoder
 from sae.interop import dictionary_learning, export, others, saelens, sparsify
 from sae.interop.safetensors import read_safetensors, write_safetensors
-from sae.transcoder import TranscoderConfig
+from sae.transcoders import model
+from sae.transcoders.model import TranscoderConfig
 from tests.golden import Golden, relative_error
 
 SAVED, CODED = Golden("transcoders/saelens_transcoders"), Golden("transcoders/sparsify")
@@ -41,7 +41,7 @@ def test_saelens_transcoders_are_read_and_written_as_they_were(case, tmp_path):
     (tmp_path / "in" / "cfg.json").write_text(case["cfg_json"])
     write_safetensors(tmp_path / "in" / case["weights_file"], arrays)
     params, config = saelens.read(tmp_path / "in")
-    found = transcoder.reconstruct(params, jnp.asarray(SAVED[f"in/{name}/x"]), config)
+    found = model.reconstruct(params, jnp.asarray(SAVED[f"in/{name}/x"]), config)
     assert relative_error(found, SAVED[f"out/{name}/forward"]) < 1e-5
     saelens.write(params, config, tmp_path / "out")
     again = read_safetensors(tmp_path / "out" / "sae_weights.safetensors")
@@ -63,10 +63,10 @@ def test_saelens_autoencoders_are_read(case):
     }
     params, config = saelens.from_tensors(arrays, named)
     x = jnp.asarray(TRAINED[f"in/{name}/x"][0])
-    z = transcoder.encode(params, x, config)
-    lengths = transcoder.row_norms(params)[None] if config.rescale else 1
+    z = model.encode(params, x, config)
+    lengths = model.row_norms(params)[None] if config.rescale else 1
     assert relative_error(z * lengths, TRAINED[f"out/{name}/inference_acts"]) < 1e-5
-    assert relative_error(transcoder.decode(params, z), TRAINED[f"out/{name}/inference_out"]) < 1e-5
+    assert relative_error(model.decode(params, z), TRAINED[f"out/{name}/inference_out"]) < 1e-5
 
 
 @pytest.mark.parametrize("case", CODED.config["cases"], ids=lambda case: case["name"])
@@ -74,7 +74,7 @@ def test_sparsify_is_read_and_written(case, tmp_path):
     name, arrays = case["name"], CODED.params(f"{case['name']}/")
     params, config = sparsify.from_tensors(arrays, json.loads(case["cfg_json"]))
     if name != "transcoder_multitopk":
-        found = transcoder.reconstruct(params, jnp.asarray(CODED[f"in/{name}/x"]), config)
+        found = model.reconstruct(params, jnp.asarray(CODED[f"in/{name}/x"]), config)
         assert relative_error(found, CODED[f"out/{name}/sae_out"]) < 1e-5
     sparsify.write(params, config, tmp_path)
     for key, array in read_safetensors(tmp_path / "sae.safetensors").items():
@@ -90,13 +90,13 @@ def test_sparsify_is_read_and_written(case, tmp_path):
 
 def test_a_narrow_transcoder_is_padded_for_sparsify():
     config = TranscoderConfig(5, 3, 8, "topk", 2, skip=True)
-    params = transcoder.init(jax.random.key(0), config) | {
+    params = model.init(jax.random.key(0), config) | {
         "W_skip": jax.random.normal(jax.random.key(1), (5, 3))
     }
     wide, square = sparsify.from_tensors(*sparsify.tensors(params, config))
     x = jax.random.normal(jax.random.key(2), (6, 5))
-    found = transcoder.reconstruct(wide, x, square)
-    np.testing.assert_allclose(found[:, :3], transcoder.reconstruct(params, x, config), atol=1e-6)
+    found = model.reconstruct(wide, x, square)
+    np.testing.assert_allclose(found[:, :3], model.reconstruct(params, x, config), atol=1e-6)
     assert (found[:, 3:] == 0).all()
 
 
@@ -109,13 +109,9 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
     params, config = dictionary_learning.from_tensors(arrays, named)
     x = jnp.asarray(DICTIONARY[f"in/{name}/x"][0])
     if name == "topk":
+        assert relative_error(model.encode(params, x, config), DICTIONARY["out/topk/0/f"]) < 1e-5
         assert (
-            relative_error(transcoder.encode(params, x, config), DICTIONARY["out/topk/0/f"]) < 1e-5
-        )
-        assert (
-            relative_error(
-                transcoder.reconstruct(params, x, config), DICTIONARY["out/topk/0/x_hat"]
-            )
+            relative_error(model.reconstruct(params, x, config), DICTIONARY["out/topk/0/x_hat"])
             < 1e-5
         )
     else:
@@ -123,9 +119,7 @@ def test_dictionary_learning_is_read_and_written(name, tmp_path):
             (np.asarray(x) - arrays["b_dec"]) @ arrays["encoder.weight"].T + arrays["encoder.bias"],
             0,
         )
-        np.testing.assert_allclose(
-            transcoder.encode(params, x, config), pre * (pre > 0.3), atol=1e-5
-        )
+        np.testing.assert_allclose(model.encode(params, x, config), pre * (pre > 0.3), atol=1e-5)
     dictionary_learning.write(params, config, tmp_path)
     again, same = dictionary_learning.read(tmp_path)
     assert same == config
@@ -139,7 +133,7 @@ def test_jumprelu_of_dictionary_learning_does_not_subtract_the_bias(tmp_path):
     def draw(key, a):
         return jax.random.normal(jax.random.key(key), a.shape)
 
-    params = transcoder.init(jax.random.key(0), config)
+    params = model.init(jax.random.key(0), config)
     params |= {
         "b_enc": draw(1, params["b_enc"]),
         "b_dec": draw(2, params["b_dec"]),
@@ -150,11 +144,9 @@ def test_jumprelu_of_dictionary_learning_does_not_subtract_the_bias(tmp_path):
     held = dict(np.load(tmp_path / "ae.npz"))
     pre = x @ held["W_enc"] + held["b_enc"]
     theirs = np.maximum(pre * (pre > held["threshold"]), 0) @ held["W_dec"] + held["b_dec"]
+    np.testing.assert_allclose(theirs, model.reconstruct(params, jnp.asarray(x), config), atol=1e-5)
     np.testing.assert_allclose(
-        theirs, transcoder.reconstruct(params, jnp.asarray(x), config), atol=1e-5
-    )
-    np.testing.assert_allclose(
-        theirs, transcoder.reconstruct(*_with(dictionary_learning.read(tmp_path), x)), atol=1e-5
+        theirs, model.reconstruct(*_with(dictionary_learning.read(tmp_path), x)), atol=1e-5
     )
 
 
@@ -164,9 +156,7 @@ def _with(read, x):
 
 def test_members_of_a_grid_are_written_with_their_own_k(tmp_path):
     config = TranscoderConfig(6, 6, 12, "topk", 5, centred=True)
-    params = jax.vmap(lambda key: transcoder.init(key, config))(
-        jax.random.split(jax.random.key(0), 2)
-    )
+    params = jax.vmap(lambda key: model.init(key, config))(jax.random.split(jax.random.key(0), 2))
     params["k"] = jnp.array([2.0, 3.0])
     export.export_run(
         params, config, np.ones((4, 6), np.float32), "sparsify", tmp_path, (), False, False
@@ -194,7 +184,7 @@ def test_openai_and_gemma_scope_are_read():
     kept = np.where(pre >= np.sort(pre, 1)[:, [-3]], np.maximum(pre, 0), 0)
     expected = kept @ held["decoder.weight"].T + held["pre_bias"]
     np.testing.assert_allclose(
-        transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
+        model.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
     )
     held = {
         "W_enc": draw(4, 9),
@@ -207,15 +197,13 @@ def test_openai_and_gemma_scope_are_read():
     pre = x @ held["W_enc"] + held["b_enc"]
     expected = (pre * (pre > held["threshold"])) @ held["W_dec"] + held["b_dec"]
     np.testing.assert_allclose(
-        transcoder.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
+        model.reconstruct(params, jnp.asarray(x), config), expected, atol=1e-5
     )
 
 
 def members(kind, **fields):
     config = TranscoderConfig(6, 4, 12, kind, 3, **fields)
-    params = jax.vmap(lambda key: transcoder.init(key, config))(
-        jax.random.split(jax.random.key(0), 3)
-    )
+    params = jax.vmap(lambda key: model.init(key, config))(jax.random.split(jax.random.key(0), 3))
     if kind == "batchtopk":
         params["threshold"] = jnp.array([0.2, 0.3, 0.4])
     return params, config, np.asarray(jax.random.normal(jax.random.key(1), (400, 6)))
@@ -229,7 +217,7 @@ def test_batchtopk_members_are_exported_exactly(tmp_path, rescale):
     read, other = saelens.read(tmp_path / "member001")
     mine = jax.tree.map(lambda a: a[1], params)
     np.testing.assert_allclose(
-        transcoder.reconstruct(read, x, other), transcoder.reconstruct(mine, x, config), atol=1e-5
+        model.reconstruct(read, x, other), model.reconstruct(mine, x, config), atol=1e-5
     )
 
 
@@ -240,8 +228,8 @@ def test_the_whole_ensemble_is_exported_as_one(tmp_path, rescale, which):
     export.export_run(params, config, x, "saelens", tmp_path, which, False, True)
     read, other = saelens.read(tmp_path / "ensemble")
     params = jax.tree.map(lambda a: a[np.array(which)], params) if which else params
-    mean = jax.vmap(lambda one: transcoder.reconstruct(one, x, config))(params).mean(0)
-    np.testing.assert_allclose(transcoder.reconstruct(read, x, other), mean, atol=1e-5)
+    mean = jax.vmap(lambda one: model.reconstruct(one, x, config))(params).mean(0)
+    np.testing.assert_allclose(model.reconstruct(read, x, other), mean, atol=1e-5)
 
 
 def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
@@ -256,8 +244,8 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
     assert "approximately" in line
     assert record["mean_l0"] == pytest.approx(record["mean_l0_exact"], rel=0.02)
     read, other = saelens.read(tmp_path / "a" / "member002")
-    exact = transcoder.reconstruct(jax.tree.map(lambda a: a[2], params), x, config)
-    apart = np.linalg.norm(transcoder.reconstruct(read, x, other) - exact) / np.linalg.norm(exact)
+    exact = model.reconstruct(jax.tree.map(lambda a: a[2], params), x, config)
+    apart = np.linalg.norm(model.reconstruct(read, x, other) - exact) / np.linalg.norm(exact)
     assert apart == pytest.approx(record["relative_error"], rel=1e-4) and 0 < apart < 1
     for kind, layout, complaint in (
         ("gated", "saelens", "gated"),

@@ -11,21 +11,21 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 from benchmarks.migrator_scenarios.textbook import MERGE, SPLIT, SPLIT_ONE
 from reasoning.synthesis.migrator import parse_program, read_tables
-from reasoning.synthesis.migrator.correspondence import (
+from reasoning.synthesis.migrator.correspondence.join_trees import steiner_trees
+from reasoning.synthesis.migrator.correspondence.mapping import Made, mappings
+from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.search import (
     NOWHERE,
     assignments,
     correspondences,
     make_problem,
 )
-from reasoning.synthesis.migrator.data import migration_sql
-from reasoning.synthesis.migrator.exports import datalog_of
-from reasoning.synthesis.migrator.images import fingerprint, same_rows
-from reasoning.synthesis.migrator.joins import steiner_trees
-from reasoning.synthesis.migrator.likeness import likeness
-from reasoning.synthesis.migrator.mapping import Made, mappings
-from reasoning.synthesis.migrator.maxsat import assignments_by_maxsat
-from reasoning.synthesis.migrator.reading import read_places
-from reasoning.synthesis.migrator.tables import Edge
+from reasoning.synthesis.migrator.correspondence.similarity import likeness
+from reasoning.synthesis.migrator.output.data_migration import migration_sql
+from reasoning.synthesis.migrator.output.exports import datalog_of
+from reasoning.synthesis.migrator.sql.tables import Edge
+from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint, same_rows
 from reasoning.synthesis.syntax import show_program
 
 OLD = "CREATE TABLE t (id INT PRIMARY KEY, name TEXT, mail TEXT, zip TEXT);"

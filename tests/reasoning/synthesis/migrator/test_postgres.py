@@ -16,7 +16,7 @@ import psycopg
 
 from reasoning.synthesis.migrator import Options, Refactoring, migration_sql, refactor, show_program
 from tests.reasoning.synthesis.migrator import clinic, shop
-from tests.reasoning.synthesis.migrator.test_data import ROWS
+from tests.reasoning.synthesis.migrator.output.test_data_migration import ROWS
 
 pytestmark = pytest.mark.slow
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)

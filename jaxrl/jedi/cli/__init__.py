@@ -1,0 +1,1 @@
+"""The command line: `options` of every command, `plan` (costs before a run), `evaluate`."""

@@ -1,0 +1,300 @@
+"""The commands of `python -m jaxrl.jedi` and their options, made from dataclasses by tyro."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from jaxrl.envs.make import TOYS, canonical
+from jaxrl.jedi.atari100k.launch import Launch, command, planned
+from jaxrl.jedi.atari100k.scores import Collect
+from jaxrl.jedi.atari100k.table import Table
+from jaxrl.jedi.config import JediConfig, Mode
+from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice
+from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
+from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.report.horizon import HorizonConfig
+from jaxrl.jedi.training.run import check
+from jaxrl.train import hosts
+from jaxrl.train.parallel import device_name, platform
+
+DESCRIPTION = (
+    "`python -m jaxrl.jedi train | learn | evaluate | imagine | horizon | plan | report | suite`."
+)
+
+PresetName = Literal["tiny", "small", "atari100k"]
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the other defaults depend on."""
+
+    preset: PresetName | None = None
+    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
+    benchmark). By device if absent.
+    """
+    env: str = "Breakout"
+    """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
+    id, or my_package.my_game:make.
+    """
+    mode: Mode = "jedi"
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
+    trained apart).
+    """
+    distributed: hosts.When = "auto"
+    """Other processes are met before the first device is touched."""
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train JEDI (or a baseline) on a game, or go on with a run that was stopped. Ends with a
+    report.
+    """
+
+    preset: PresetName | None
+    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
+    benchmark). By device if absent.
+    """
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
+    trained apart).
+    """
+    config: Annotated[JediConfig, tyro.conf.arg(name="")]
+    run_dir: str | None = None
+    """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default:
+    runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>, with -and-<n>-more after the
+    game if there are others.
+    """
+    seeds: int = 1
+    """Independent agents, trained by one program: --seed and the numbers after it, each in a folder
+    of its own in the run's.
+    """
+    also: tuple[str, ...] = ()
+    """More games for the same program, beside --env's: with as many actions. The run's folder then
+    has a folder for each game, and that one for each seed.
+    """
+    profile: int | None = None
+    """Trace the epoch of this number with jax.profiler, into profile/ in the run's folder. From the
+    third on nothing compiles.
+    """
+    distributed: hosts.When = "auto"
+    """Train with other processes, one per machine (docs/tpu.md). auto: if the environment names a
+    coordinator, Slurm or Open MPI.
+    """
+
+
+@dataclass(frozen=True)
+class Learn:
+    """Learn a world model from recorded episodes (docs/your_data.md), or go on with a run that was
+    stopped. Ends with a report.
+    """
+
+    preset: PresetName | None
+    """Sizes and numbers of updates: tiny (two CPU cores, minutes), small (one modest GPU),
+    atari100k. By device if absent.
+    """
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
+    trained apart).
+    """
+    config: Annotated[OfflineConfig, tyro.conf.arg(name="")]
+    run_dir: str | None = None
+    """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default:
+    runs/<mode>/<data>-<preset>-seed<seed>.
+    """
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Play whole games with the policy of a run."""
+
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
+    episodes: int = 100
+    """Games."""
+    seed: int = 0
+    """Of the games and the policy's choices."""
+    checkpoint: Literal["last", "best"] = "last"
+    """The last one, or the best evaluated one. The best of many small evaluations is a lucky one:
+    report the last.
+    """
+    env: str | None = None
+    """A game to play instead of the run's own; a run that learned from recorded episodes has none.
+    """
+    out: Path | None = None
+    """Also write every return and the summary to this JSON file."""
+
+
+@dataclass(frozen=True)
+class Imagine:
+    """Roll the policy, or given actions, in the real game and inside the world models of runs, side
+    by side.
+    """
+
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """Folder of a run, also gs://bucket/folder. Give the option again for more runs of the same
+    game: each imagines the same real stretch. The policy of the first plays.
+    """
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
+    out: Path = Path("imagined.gif")
+    """A .gif, a .png (film strip) or a .npz (frames and actions)."""
+    actions: tuple[str, ...] = ()
+    """Actions to take, by number or name, with how often: 2, left, left*4. Without them the policy
+    plays.
+    """
+    steps: int = 40
+    """Steps, if the policy plays."""
+    horizon: int | None = None
+    """Imagined steps after which imagination begins again at the real frame. Absent: never."""
+    warm_up: int | None = None
+    """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a
+    game is shown.
+    """
+    seed: int = 0
+    """Of game, policy and imagination."""
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """Measure the error of imagination over the horizon, from many starts in freshly played real
+    games.
+    """
+
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
+    """Folder of a run. Give the option again for more runs of the same game; all imagine the same.
+    The policy of the first plays.
+    """
+    config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
+    out: Path | None = None
+    """A .png; the figures come as .json beside it. Default: report/horizon.png in the first run,
+    where its report shows it.
+    """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Print what a run would take: epochs, updates, FLOPs, memory, and time, from timing three
+    updates of each part here.
+    """
+
+    preset: PresetName | None
+    """tiny, small or atari100k. By device if absent."""
+    mode: Mode
+    """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
+    trained apart).
+    """
+    config: Annotated[JediConfig, tyro.conf.arg(name="")]
+    timing: bool = True
+    """Compile and time the updates."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Write the report of a run again."""
+
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
+
+
+SUITE = (
+    Annotated[Launch, tyro.conf.subcommand("launch")]
+    | Annotated[Collect, tyro.conf.subcommand("collect")]
+    | Annotated[Table, tyro.conf.subcommand("table")]
+)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Atari 100k as a benchmark: launch all games and seeds, collect the scores, compare them with
+    published ones.
+    """
+
+    command: Annotated[SUITE, tyro.conf.arg(name="")]
+    options: tuple[str, ...] = ()
+    """What `launch` hands to `train`."""
+
+
+def parse_suite(arguments: list[str]) -> Suite:
+    """The command after `suite`. What `launch` does not know must be options of `train`, whose
+    parser refuses the rest.
+    """
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
+    described = {
+        "prog": "python -m jaxrl.jedi suite",
+        "description": Suite.__doc__,
+        "config": settings,
+    }
+    if arguments[:1] != ["launch"]:
+        return Suite(tyro.cli(SUITE, args=arguments, **described))
+    settings, options = tyro.cli(SUITE, args=arguments, return_unknown_args=True, **described)
+    first = planned(settings, options)[0]
+    check(parse(command(settings, first, options)[3:]).config)
+    return Suite(settings, tuple(options))
+
+
+def preset_by_device(command: str, env: str) -> PresetName:
+    """`tiny` for toys and where there are only CPUs; else the benchmark."""
+    name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
+    print(
+        f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)"
+    )
+    return name
+
+
+def parse(arguments: list[str]):
+    """The command: first the preset and the game, then everything else with the defaults that these
+    give.
+    """
+    if arguments[:1] == ["suite"]:
+        return parse_suite(arguments[1:])
+    wants_help = {"-h", "--help"} & set(arguments)
+    start, name = Start(), "tiny"
+    if arguments and arguments[0] in ("train", "plan", "learn"):
+        rest = [a for a in arguments[1:] if a not in ("-h", "--help")]
+        start, _ = tyro.cli(
+            Start,
+            args=rest,
+            return_unknown_args=True,
+            add_help=False,
+            prog=f"python -m jaxrl.jedi {arguments[0]}",
+        )
+        if arguments[0] == "train" and not wants_help:
+            hosts.join(start.distributed)
+            if not hosts.is_first():
+                sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        name = start.preset or ("tiny" if wants_help else preset_by_device(arguments[0], start.env))
+    config, offline = (
+        PRESETS[name](canonical(start.env), start.mode),
+        OFFLINE_PRESETS[name](start.mode),
+    )
+
+    def described(kind, **values):
+        return Annotated[
+            kind,
+            tyro.conf.subcommand(
+                kind.__name__.lower(), **({"default": kind(**values)} if values else {})
+            ),
+        ]
+
+    commands = (
+        described(Train, preset=name, mode=start.mode, config=config)
+        | described(Learn, preset=name, mode=start.mode, config=offline)
+        | described(Evaluate)
+        | described(Imagine)
+        | described(Horizon)
+        | described(Plan, preset=name, mode=start.mode, config=config)
+        | described(Report)
+        | described(Suite)
+    )
+    settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
+    return tyro.cli(
+        commands,
+        args=arguments,
+        prog="python -m jaxrl.jedi",
+        description=DESCRIPTION,
+        config=settings,
+    )

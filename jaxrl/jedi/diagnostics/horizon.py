@@ -1,0 +1,273 @@
+"""How far can imagination be trusted? Its errors over the horizon, from many starts in freshly
+played real games.
+
+From every start the model is run open loop along the real actions, and compared at each step with
+what really came: reward
+class, end, the probe's picture, the latent. Steps after the end of the real episode do not count,
+so there are fewer at larger horizons. Beside every figure stands what one gets for nothing: always
+the most frequent class, or a world that stands still.
+"""
+
+import functools
+import warnings
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.jedi.agent import AgentState, decode, encode
+from jaxrl.jedi.imagination import WorldState, advance, begin, draw_noise
+from jaxrl.jedi.nets.reward_end import REWARD_CLASSES, reward_class
+from jaxrl.jedi.play.collect import JaxPlayers
+from jaxrl.jedi.play.collect_host import HostPlayers
+from jaxrl.jedi.training.run import MakeEnv
+from jaxrl.replay.segment import Segment, frame_to_float
+from jaxrl.rl.categorical import cross_entropy
+
+AT_ONCE = 32
+"""Starts that are imagined side by side; the rest waits, to spare memory."""
+
+
+class Record(NamedTuple):
+    """T steps of L real games, one after the other where a game was over."""
+
+    frame: np.ndarray
+    """uint8 `[L, T, H, W, 3]`, before each step."""
+    next_frame: np.ndarray
+    """uint8 `[L, T, H, W, 3]`, after it, before any reset."""
+    action: np.ndarray
+    """int32 `[L, T]`."""
+    reward: np.ndarray
+    """float32 `[L, T]`."""
+    end: np.ndarray
+    """bool `[L, T]`."""
+    episode: np.ndarray
+    """int32 `[L, T]`, number of the episode within the lane."""
+
+
+def play_real(
+    env, make_env: MakeEnv, agent: AgentState, games: int, steps: int, epsilon: float, seed: int
+) -> Record:
+    """Play `steps` steps in each of `games` games by the agent's policy, with a share `epsilon` of
+    random actions.
+    """
+    if isinstance(env, JaxEnv):
+        players = JaxPlayers(env, agent, games, seed)
+    else:
+        players = HostPlayers([env, *(make_env() for _ in range(games - 1))], agent, seed)
+    try:
+        played, _ = players.play(agent, jax.random.key(seed), steps, epsilon)
+    finally:
+        players.close()
+    played = jax.tree.map(lambda a: np.swapaxes(np.asarray(a), 0, 1), played)
+    over = played.end | played.trunc
+    episode = np.cumsum(over, axis=1, dtype=np.int32) - over
+    return Record(
+        played.frame, played.next_frame, played.action, played.reward, played.end, episode
+    )
+
+
+def steps_left(record: Record) -> np.ndarray:
+    """int `[L, T]`: recorded steps of the same episode from step t on, itself included."""
+    stops = np.stack([np.searchsorted(lane, lane, "right") for lane in record.episode])
+    return stops - np.arange(stops.shape[1])
+
+
+def draw_starts(record: Record, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lane and step of at most `count` different starts, int32, from all steps alike."""
+    lanes, length = record.action.shape
+    chosen = np.random.default_rng(seed).permutation(lanes * length)[:count]
+    return (chosen // length).astype(np.int32), (chosen % length).astype(np.int32)
+
+
+def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
+    """The n frames up to frame t of a lane as a segment `[n]`; what lies before the episode is
+    padding.
+    """
+    rows = t + jnp.arange(1 - n, 1)
+    safe = jnp.maximum(rows, 0)
+    mask = (rows >= 0) & (record.episode[lane, safe] == record.episode[lane, t])
+    action = jnp.where(mask & (rows < t), record.action[lane, safe], 0)
+    never = jnp.zeros(n, bool)
+    return Segment(record.frame[lane, safe], action, jnp.zeros(n), never, never, mask, mask)
+
+
+def follow(
+    agent: AgentState,
+    record: Record,
+    lane: jax.Array,
+    t: jax.Array,
+    key: jax.Array,
+    horizon: int,
+    pictures: bool,
+) -> dict[str, jax.Array]:
+    """Imagine `horizon` steps from frame t of a lane along its real actions; what to count,
+    `[horizon]` each, 0 after the end.
+
+    "reward_class" is `[horizon, 3]`, one-hot. Errors are means of squares: of pixels in [-1, 1], or
+    of latents.
+    """
+    length = record.action.shape[1]
+    steps = t + jnp.arange(horizon)
+    safe = jnp.minimum(steps, length - 1)
+    live = (steps < length) & (record.episode[lane, safe] == record.episode[lane, t])
+
+    def step(world: WorldState, inputs):
+        action, key = inputs
+        return advance(agent, world, action, *draw_noise(agent.spec, key))
+
+    world = begin(agent, context(record, lane, t, agent.spec.config.context))
+    actions = jnp.where(live, record.action[lane, safe], 0)
+    _, dreamt = jax.lax.scan(step, world, (actions, jax.random.split(key, horizon)))
+    reward, end = reward_class(record.reward[lane, safe]), record.end[lane, safe]
+    found = judge_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
+    found |= compare_latents(
+        agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures
+    )
+    counted = {"count": jnp.ones(horizon)} | {
+        name: value.astype(jnp.float32) for name, value in found.items()
+    }
+    return jax.tree.map(
+        lambda a: jnp.where(live.reshape(-1, *(1,) * (a.ndim - 1)), a, 0.0), counted
+    )
+
+
+def judge_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Array]:
+    """Hits and surprises of imagined rewards (logits `[H, 3]`, class `[H]`) and ends (logits `[H,
+    2]`, bool `[H]`).
+    """
+    said, ends = jnp.argmax(reward_logits, -1), jnp.argmax(end_logits, -1) == 1
+    zero = REWARD_CLASSES // 2
+    return {
+        "reward_class": jax.nn.one_hot(reward, REWARD_CLASSES),
+        "reward_right": said == reward,
+        "reward_claimed": said != zero,
+        "reward_found": (said == reward) & (reward != zero),
+        "reward_nats": cross_entropy(reward_logits, reward),
+        "end": end,
+        "end_right": ends == end,
+        "end_claimed": ends,
+        "end_found": ends & end,
+        "end_nats": cross_entropy(end_logits, end.astype(jnp.int32)),
+    }
+
+
+def compare_latents(agent: AgentState, z, frame, start, pictures: bool) -> dict[str, jax.Array]:
+    """Errors of imagined latents `[H, h, w, C]` against real frames `[H, ...]`, and of standing
+    still at the frame `start`.
+    """
+
+    def error(a, b):
+        return jnp.square(a - b).mean((-3, -2, -1))
+
+    real, still = encode(agent, frame), encode(agent, start)
+    found = {"latent": error(z, real), "latent_still": error(still[None], real)}
+    if not pictures:
+        return found
+
+    def see(z):
+        return jnp.clip(decode(agent, z), -1, 1)
+
+    shown, seen, pixels = see(z), see(real), frame_to_float(frame)
+    return found | {
+        "frame": error(shown, pixels),
+        "frame_still": error(frame_to_float(start)[None], pixels),
+        "frame_probe": error(seen, pixels),
+        "seen": error(shown, seen),
+    }
+
+
+@functools.partial(jax.jit, static_argnums=(5, 6))
+def count(
+    agent: AgentState, record: Record, lane, t, key, horizon: int, pictures: bool
+) -> dict[str, jax.Array]:
+    """`follow` from every start (`lane`, `t` int32 `[B]`), summed by lane: `[L, horizon]` each. One
+    program.
+    """
+
+    def one(start):
+        lane, t, number = start
+        return follow(agent, record, lane, t, jax.random.fold_in(key, number), horizon, pictures)
+
+    each = jax.lax.map(one, (lane, t, jnp.arange(len(t))), batch_size=min(AT_ONCE, len(t)))
+    return jax.tree.map(lambda a: jax.ops.segment_sum(a, lane, len(record.action)), each)
+
+
+# ---- from counts to figures
+# ------------------------------------------------------------
+
+
+def _share(part, whole):
+    return np.divide(
+        part,
+        whole,
+        out=np.full(np.broadcast_shapes(part.shape, whole.shape), np.nan),
+        where=whole > 0,
+    )
+
+
+def _entropy(shares):
+    return -(shares * np.log(np.maximum(shares, 1e-300))).sum(-1)
+
+
+def figures(sums: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Shares and means from sums `[..., H]` ("reward_class" `[..., H, 3]`), float64 `[..., H]`, NaN
+    where nothing was counted.
+
+    "..._base": accuracy and nats of the best constant answer *in hindsight*, by the real shares at
+    that horizon; "..._gain" is what imagination has above it. "recall" of rewards: nonzero ones
+    whose class was imagined; "precision": imagined nonzero ones that were right.
+    """
+    n, end = sums["count"], sums["end"]
+    classes = _share(sums["reward_class"], n[..., None])
+    ends = np.stack([_share(end, n), _share(n - end, n)], -1)
+    nonzero = n - sums["reward_class"][..., REWARD_CLASSES // 2]
+    found = {
+        "reward_accuracy": _share(sums["reward_right"], n),
+        "reward_accuracy_base": classes.max(-1),
+        "reward_recall": _share(sums["reward_found"], nonzero),
+        "reward_precision": _share(sums["reward_found"], sums["reward_claimed"]),
+        "reward_rate": _share(nonzero, n),
+        "reward_nats": _share(sums["reward_nats"], n),
+        "reward_nats_base": _entropy(classes),
+        "end_accuracy": _share(sums["end_right"], n),
+        "end_accuracy_base": ends.max(-1),
+        "end_recall": _share(sums["end_found"], end),
+        "end_false_alarms": _share(sums["end_claimed"] - sums["end_found"], n - end),
+        "end_rate": ends[..., 0],
+        "end_nats": _share(sums["end_nats"], n),
+        "end_nats_base": _entropy(ends),
+    }
+    for what in ("reward", "end"):
+        found[f"{what}_accuracy_gain"] = found[f"{what}_accuracy"] - found[f"{what}_accuracy_base"]
+        found[f"{what}_nats_gain"] = found[f"{what}_nats_base"] - found[f"{what}_nats"]
+    errors = ("latent", "latent_still", "frame", "frame_still", "frame_probe", "seen")
+    return found | {f"{name}_error": _share(sums[name], n) for name in errors if name in sums}
+
+
+def with_bands(
+    sums: dict[str, np.ndarray], seed: int = 0, draws: int = 400
+) -> dict[str, dict[str, np.ndarray]]:
+    """`figures` of sums by lane `[L, H]`, each {"mean", "low", "high"} `[H]`.
+
+    The band holds 95 % of a bootstrap over lanes: what happens in one game hangs together, so whole
+    games are drawn.
+    """
+    sums = {name: np.asarray(value, np.float64) for name, value in sums.items()}
+    lanes = len(sums["count"])
+    weights = (
+        np.random.default_rng(seed)
+        .multinomial(lanes, np.full(lanes, 1 / lanes), draws)
+        .astype(np.float64)
+    )
+    mean = figures({name: value.sum(0) for name, value in sums.items()})
+    drawn = figures({name: np.tensordot(weights, value, 1) for name, value in sums.items()})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all NaN where no draw counted anything
+        low, high = (
+            {name: np.nanpercentile(value, q, axis=0) for name, value in drawn.items()}
+            for q in (2.5, 97.5)
+        )
+    return {name: {"mean": mean[name], "low": low[name], "high": high[name]} for name in mean}

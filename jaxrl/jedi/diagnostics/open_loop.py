@@ -1,0 +1,254 @@
+"""Real against imagined: the same actions in the real game and, open loop, inside the world model.
+`film.py` draws it.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.protocol import HostEnv
+from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_memory
+from jaxrl.jedi.imagination import advance, begin, draw_noise
+from jaxrl.jedi.nets.reward_end import class_reward
+from jaxrl.jedi.play.collect_host import act_on_device
+from jaxrl.replay.segment import Segment
+from jaxrl.train.errors import Refusal
+
+
+@dataclass
+class Game:
+    """T steps of one real game."""
+
+    frame: np.ndarray
+    """uint8 `[T + 1, H, W, 3]`."""
+    action: np.ndarray
+    """int32 `[T]`."""
+    reward: np.ndarray
+    """float32 `[T]`."""
+    end: np.ndarray
+    """bool `[T]`."""
+
+
+@dataclass
+class Comparison:
+    """The same actions twice. Row 0 of the frames is where imagination starts."""
+
+    real: np.ndarray
+    """uint8 `[T + 1, H, W, 3]`."""
+    seen: np.ndarray
+    """uint8 `[T + 1, H, W, 3]`: the probe's picture of the latents of the real frames; the best
+    that imagination can look like.
+    """
+    imagined: np.ndarray
+    """uint8 `[T + 1, H, W, 3]`: the probe's picture of the imagined latents."""
+    action: np.ndarray
+    """int32 `[T]`."""
+    reward: np.ndarray
+    """float32 `[T]`, real."""
+    imagined_reward: np.ndarray
+    """float32 `[T]`, the most likely class, in {-1, 0, 1}."""
+    end: np.ndarray
+    """bool `[T]`, real."""
+    imagined_end: np.ndarray
+    """bool `[T]`, more likely than not."""
+
+
+def play_game(
+    agent: AgentState,
+    env: HostEnv,
+    seed: int,
+    steps: int,
+    actions: tuple[int, ...] = (),
+    before: int = 0,
+) -> Game:
+    """Up to `steps` steps of one game by the policy; from step `before` on by `actions`, if there
+    are any.
+    """
+    frames, taken, rewards, ends = [np.array(env.reset(seed))], [], [], []
+    memory, first, key = policy_memory(agent.spec, (1,)), np.ones(1, bool), jax.random.key(seed)
+    for t in range(steps):
+        memory, choice = act_on_device(
+            agent, Observation(memory, frames[-1][None], first), jax.random.fold_in(key, t)
+        )
+        action = int(choice["action"][0])
+        if actions and t >= before:
+            action = actions[t - before]
+        after = env.step(action)
+        frames.append(np.array(after.frame))
+        taken.append(action)
+        rewards.append(float(after.reward))
+        ends.append(bool(after.end))
+        first = np.array([bool(after.end or after.trunc)])
+        if after.game_over:
+            break
+    return Game(
+        np.stack(frames), np.array(taken, np.int32), np.array(rewards, np.float32), np.array(ends)
+    )
+
+
+def eventful_stretch(game: Game, steps: int) -> tuple[int, int]:
+    """First step and length (at most `steps`, cut after an end) of the stretch with the most
+    rewards and then the most movement.
+    """
+    moved = np.abs(np.diff(game.frame.astype(np.int16), axis=0)).mean((1, 2, 3))
+    best, found = -1.0, (0, min(steps, len(game.action)))
+    for start in range(max(len(game.action) - steps // 2, 1)):
+        stretch = slice(start, start + steps)
+        ends = np.flatnonzero(game.end[stretch])
+        stretch = slice(start, start + int(ends[0]) + 1) if len(ends) else stretch
+        worth = 1000 * np.abs(np.sign(game.reward[stretch])).sum() + moved[stretch].sum()
+        if worth > best:
+            best, found = worth, (start, len(game.action[stretch]))
+    return found
+
+
+def compare(
+    agent: AgentState,
+    game: Game,
+    start: int,
+    steps: int,
+    key: jax.Array,
+    horizon: int | None = None,
+) -> Comparison:
+    """Imagine along the actions of a game from step `start`, open loop, and show it beside what
+    really happened.
+
+    The context is the frames up to `start`; imagination goes on to the end of the stretch whatever
+    it predicts, or begins again from the real frames after every `horizon` steps. Row t + 1 of the
+    frames is what step t led to.
+    """
+    n = agent.spec.config.context
+    stop = min(start + steps, len(game.action))
+    length = min(horizon or stop - start, stop - start)
+    begins = np.arange(start, stop, length)
+    contexts = jax.tree.map(
+        lambda *rows: np.concatenate(rows), *(context_at(game, int(t), n) for t in begins)
+    )
+    along = np.minimum(begins[:, None] + np.arange(length), stop - 1)
+    found = _imagine_along(agent, contexts, jnp.asarray(game.action[along]), key)
+    z, reward, end = (
+        np.asarray(found[name]).reshape(-1, *found[name].shape[2:])[: stop - start]
+        for name in ("z", "reward", "end")
+    )
+    real = game.frame[start : stop + 1]
+    seen = _see(agent, real)
+    return Comparison(
+        real,
+        seen,
+        np.concatenate([seen[:1], to_uint8(_decode(agent, z))]),
+        game.action[start:stop],
+        game.reward[start:stop],
+        reward,
+        game.end[start:stop],
+        end,
+    )
+
+
+def context_at(game: Game, t: int, n: int) -> Segment:
+    """The n frames up to frame t as a segment `[1, n]`; what lies before the game, or before the
+    last end, is padding.
+    """
+    rows = np.arange(t - n + 1, t + 1)
+    ended_before = [bool(game.end[max(row, 0) : t].any()) for row in rows]
+    mask = (rows >= 0) & ~np.array(ended_before)
+    safe = np.maximum(rows, 0)
+    past = np.where(mask & (rows < t), game.action[np.minimum(safe, len(game.action) - 1)], 0)
+    blank = np.zeros((1, n), bool)
+    return Segment(
+        game.frame[safe][None],
+        past[None].astype(np.int32),
+        np.zeros((1, n), np.float32),
+        blank,
+        blank,
+        mask[None],
+        mask[None],
+    )
+
+
+@jax.jit
+def _imagine_along(agent: AgentState, segments: Segment, actions, key):
+    """From K contexts `[K, n]` along `actions [K, T]`."""
+
+    def step(world, inputs):
+        action, key = inputs
+        world, outcome = advance(agent, world, action, *draw_noise(agent.spec, key, action.shape))
+        reward = class_reward(jnp.argmax(outcome.reward_logits, -1))
+        return world, {
+            "z": outcome.z,
+            "reward": reward,
+            "end": jnp.argmax(outcome.end_logits, -1) == 1,
+        }
+
+    _, found = jax.lax.scan(
+        step, begin(agent, segments), (actions.T, jax.random.split(key, actions.shape[1]))
+    )
+    return jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), found)
+
+
+_decode = jax.jit(decode)
+
+
+def _see(agent: AgentState, frame: np.ndarray) -> np.ndarray:
+    return to_uint8(_decode(agent, jax.jit(encode)(agent, frame)))
+
+
+def to_uint8(picture) -> np.ndarray:
+    """[-1, 1] to [0, 255]."""
+    return np.asarray(jnp.clip((picture + 1) * 127.5 + 0.5, 0, 255)).astype(np.uint8)
+
+
+def compare_agents(
+    agents: dict[str, AgentState],
+    env: HostEnv,
+    steps: int,
+    warm_up: int | None,
+    seed: int,
+    actions: tuple[int, ...] = (),
+    horizon: int | None = None,
+) -> dict[str, Comparison]:
+    """Play a real game (by the first agent's policy, then by `actions` if given), and let every
+    agent imagine a stretch of it.
+
+    Args:
+      agents: by name.
+      env: the game.
+      steps: length of the stretch, if there are no `actions`.
+      warm_up: steps of the policy before it. None: `actions` begin at once; without them the
+        policy's most eventful stretch within 20 times as many steps is shown.
+      seed: of game, policy and imagination.
+      actions: what to do.
+      horizon: see `compare`.
+
+    Raises:
+      Refusal: the game was over before the warm-up was.
+    """
+    length = len(actions) or steps
+    before = warm_up or 0
+    total = before + length if actions or warm_up is not None else 20 * length
+    game = play_game(next(iter(agents.values())), env, seed, total, actions, before)
+    start = before
+    if not actions and warm_up is None:
+        start, length = eventful_stretch(game, length)
+    if start >= len(game.action):
+        raise Refusal(
+            f"the real game was over after {len(game.action)} steps, before the warm-up of "
+            f"{before}: choose a shorter one"
+        )
+    key = jax.random.key(seed)
+    return {
+        name: compare(agent, game, start, length, key, horizon) for name, agent in agents.items()
+    }
+
+
+def compare_policy(
+    agent: AgentState,
+    env: HostEnv,
+    steps: int,
+    warm_up: int | None,
+    seed: int,
+    actions: tuple[int, ...] = (),
+) -> Comparison:
+    """`compare_agents` with one."""
+    return compare_agents({"": agent}, env, steps, warm_up, seed, actions)[""]

@@ -1,0 +1,296 @@
+"""Imagination: the learned world as something one can step, and whole imagined trajectories in one
+scan.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.diffusion.noise import karras_sigmas
+from jaxrl.diffusion.precondition import combine, conditioners, over_space
+from jaxrl.diffusion.sample import sample
+from jaxrl.jedi.agent import (
+    AgentSpec,
+    AgentState,
+    encode,
+    heads_memory,
+    networks,
+    policy_memory,
+    policy_step,
+)
+from jaxrl.jedi.nets.encoder import fix_scale
+from jaxrl.jedi.nets.reward_end import class_reward, preceded_by_padding
+from jaxrl.nn.recurrent import LSTMState
+from jaxrl.replay.segment import Segment
+from jaxrl.rl import categorical
+from jaxrl.train.parallel import example_keys
+
+
+class WorldState(NamedTuple):
+    """Where an imagined game stands. Any leading axes."""
+
+    z: jax.Array
+    """`[..., n, h, w, C]`, the last n latents, oldest first; zeros before the episode."""
+    action: jax.Array
+    """int32 `[..., n]`, the actions taken at them; the last is not chosen yet."""
+    mask: jax.Array
+    """bool `[..., n]`, False before the episode."""
+    memory: LSTMState
+    """The reward and end model's state `[..., D]`, up to the transition into the last latent."""
+
+
+class Outcome(NamedTuple):
+    """What one imagined step brought."""
+
+    z: jax.Array
+    """`[..., h, w, C]`, the next latent."""
+    reward_logits: jax.Array
+    """`[..., 3]`."""
+    end_logits: jax.Array
+    """`[..., 2]`."""
+
+
+class Noise(NamedTuple):
+    """All randomness of one sampled latent, standard normal. Any leading axes."""
+
+    x0: jax.Array
+    """`[..., h, w, C]`, where sampling starts."""
+    churn: jax.Array | None = None
+    """`[..., S, h, w, C]`, put back before each of the S denoising steps; None unless the sampler
+    churns.
+    """
+
+
+def draw_noise(spec: AgentSpec, key: jax.Array, leading: tuple[int, ...] = ()) -> Noise:
+    """Noise for latents `[*leading, h, w, C]`. The start does not depend on whether the sampler
+    churns.
+    """
+    sampler = spec.config.sampler
+    x0 = jax.random.normal(key, (*leading, *spec.latent_shape))
+    if sampler.churn.s_churn == 0:
+        return Noise(x0)
+    return Noise(
+        x0,
+        jax.random.normal(
+            jax.random.fold_in(key, 1), (*leading, sampler.steps, *spec.latent_shape)
+        ),
+    )
+
+
+def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
+    """Sample the next latent.
+
+    Args:
+      spec: sizes and sampler.
+      denoiser_params: parameters of the denoiser.
+      z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in
+        the last place.
+      x0, churn: the fields of `Noise`; churn is needed if the sampler churns.
+
+    Returns:
+      `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after
+      every pass, as in DIAMOND; the last Euler step returns them as they are.
+    """
+    config, denoiser = spec.config, networks(spec).denoiser
+    sampler = config.sampler
+    sigmas = karras_sigmas(sampler.steps, sampler.sigma_min, sampler.sigma_max, sampler.rho)
+
+    def denoise(x, sigma):
+        c = conditioners(jnp.broadcast_to(sigma, x.shape[:-3]), config.edm)
+        noisy = over_space(c.c_in) * x
+        output = denoiser.apply(
+            {"params": denoiser_params}, noisy, c.c_noise, z / config.edm.sigma_data, action, mask
+        )
+        denoised = combine(output, x, c)
+        return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
+
+    by_step = None if churn is None else jnp.moveaxis(churn, -4, 0)
+    found = sample(denoise, x0, sigmas, sampler.order, sampler.churn, by_step).x
+    return found if config.mode == "pixel" else fix_scale(config.encoder, found)
+
+
+def advance(
+    state: AgentState,
+    world: WorldState,
+    action: jax.Array,
+    x0: jax.Array,
+    churn: jax.Array | None = None,
+) -> tuple[WorldState, Outcome]:
+    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from
+    `draw_noise`. Deterministic given these: rewards and ends come as logits.
+    """
+    actions = world.action.at[..., -1].set(action)
+    z_next = predict(
+        state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn
+    )
+    memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
+        {"params": state.heads.params},
+        world.memory,
+        world.z[..., -1:, :, :, :],
+        z_next[..., None, :, :, :],
+        action[..., None],
+    )
+    following = WorldState(
+        jnp.concatenate([world.z[..., 1:, :, :, :], z_next[..., None, :, :, :]], axis=-4),
+        jnp.concatenate([actions[..., 1:], jnp.zeros_like(action)[..., None]], axis=-1),
+        jnp.concatenate([world.mask[..., 1:], jnp.ones_like(action, bool)[..., None]], axis=-1),
+        memory,
+    )
+    return following, Outcome(z_next, reward_logits[..., 0, :], end_logits[..., 0, :])
+
+
+def begin(state: AgentState, start: Segment) -> WorldState:
+    """The imagined world at the last frame of segments `[..., n]`; the reward and end model has
+    seen the transitions so far.
+    """
+    z = encode(state, start.frame, start.frame_mask)
+    live = start.frame_mask[..., :-1]
+    memory, *_ = networks(state.spec).reward_end.apply(
+        {"params": state.heads.params},
+        heads_memory(state.spec, start.action.shape[:-1]),
+        z[..., :-1, :, :, :],
+        z[..., 1:, :, :, :],
+        start.action[..., :-1],
+        live,
+    )
+    memory = forget(memory, ~live[..., -1])
+    return WorldState(z, start.action, start.frame_mask, memory)
+
+
+def forget(memory: LSTMState, where: jax.Array) -> LSTMState:
+    """Memory cleared where `where [...]` is true."""
+    return jax.tree.map(lambda m: jnp.where(where[..., None], 0.0, m), memory)
+
+
+class Start(NamedTuple):
+    """A start state with all that the policy knows there."""
+
+    world: WorldState
+    before: LSTMState
+    """The policy's memory before it looks at the current latent."""
+    after: LSTMState
+    """The same, after."""
+    logits: jax.Array
+    value: jax.Array
+
+
+def prepare(state: AgentState, start: Segment) -> Start:
+    """Begin at segments `[..., n]` and let the policy look at them: burn-in on the past, then the
+    current latent.
+    """
+    world = begin(state, start)
+    before = policy_memory(state.spec, start.action.shape[:-1])
+    if state.spec.config.context > 1:
+        past, live = world.z[..., :-1, :, :, :], start.frame_mask[..., :-1]
+        apply = networks(state.spec).actor_critic.apply
+        before, *_ = apply({"params": state.policy.params}, before, past, preceded_by_padding(live))
+        before = forget(before, ~live[..., -1])
+    after, out = policy_step(state, before, world.z[..., -1, :, :, :])
+    return Start(world, before, after, out.logits, out.value)
+
+
+class Rollout(NamedTuple):
+    """B imagined trajectories of H steps."""
+
+    z: jax.Array
+    """`[B, H, h, w, C]`, where each action was taken."""
+    action: jax.Array
+    """int32 `[B, H]`."""
+    reward: jax.Array
+    """`[B, H]`, in {-1, 0, 1}."""
+    end: jax.Array
+    """bool `[B, H]`."""
+    value_next: jax.Array
+    """`[B, H]`, value of the latent reached, before any reset."""
+    z_next: jax.Array
+    """`[B, H, h, w, C]`, the latent reached, before any reset."""
+    reset: jax.Array
+    """bool `[B, H]`: the trajectory began anew before this step, because the one before ended the
+    episode.
+    """
+    before: LSTMState
+    """`[B, H, D]`: the policy's memory before step t where `reset`; at t = 0, of every trajectory.
+    """
+
+
+def imagine(
+    state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+) -> tuple[Rollout, dict[str, jax.Array]]:
+    """Let the policy play in imagination; no gradient is taken here.
+
+    Args:
+      state: the agent.
+      batch: start segments `[B, S, n]`: each trajectory begins at its first and, after each
+        imagined end, goes on at the next of its S (round and round).
+      key: PRNG key.
+      axis_name: device axis, if the batch is spread over one.
+
+    Returns:
+      The rollout, and means over it: imagined return, reward rates, end rate, value, entropy.
+    """
+    config = state.spec.config
+    count, starts_each, _ = batch.action.shape
+    starts = prepare(state, batch)
+
+    def pick(i):
+        return jax.tree.map(lambda a: jax.vmap(lambda own, j: own[j])(a, i), starts)
+
+    def step(carry, t):
+        now, uses, reset = carry
+        draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
+        action = categorical.sample_gumbel(now.logits, draws.action)
+        world, outcome = advance(state, now.world, action, *draws.noise)
+        reward = class_reward(categorical.sample_gumbel(outcome.reward_logits, draws.reward))
+        end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
+        after, out = policy_step(state, now.after, outcome.z)
+        going_on = Start(world, now.after, after, out.logits, out.value)
+
+        uses = uses + end
+        anew = pick(uses % starts_each)
+        following = jax.tree.map(
+            lambda new, old: jnp.where(_like(end, old), new, old), anew, going_on
+        )
+        record = Rollout(
+            now.world.z[:, -1], action, reward, end, out.value, outcome.z, reset, now.before
+        )
+        return (following, uses, end), (record, categorical.entropy(now.logits))
+
+    keys = example_keys(key, count, axis_name)
+    carry = (pick(jnp.zeros(count, jnp.int32)), jnp.zeros(count, jnp.int32), jnp.zeros(count, bool))
+    _, (rollout, entropy) = jax.lax.scan(step, carry, jnp.arange(config.behaviour.horizon))
+    rollout = jax.tree.map(lambda a: jnp.moveaxis(a, 0, 1), rollout)
+    metrics = {
+        "imagined_return": rollout.reward.sum(1).mean(),
+        "imagined_positive": (rollout.reward > 0).mean(),
+        "imagined_negative": (rollout.reward < 0).mean(),
+        "imagined_end": rollout.end.mean(),
+        "imagined_value": rollout.value_next.mean(),
+        "imagined_entropy": entropy.mean(),
+    }
+    return rollout, metrics
+
+
+class _Draws(NamedTuple):
+    action: jax.Array
+    reward: jax.Array
+    end: jax.Array
+    noise: Noise
+
+
+def _draws(key, spec):
+    """All randomness of one imagined step of one trajectory: Gumbel noise for three choices, and
+    the noise of sampling.
+    """
+    a, r, e, x = jax.random.split(key, 4)
+    return _Draws(
+        jax.random.gumbel(a, (spec.num_actions,)),
+        jax.random.gumbel(r, (3,)),
+        jax.random.gumbel(e, (2,)),
+        draw_noise(spec, x),
+    )
+
+
+def _like(flag, array):
+    """A flag `[B]` with as many axes as `array [B, ...]`."""
+    return flag.reshape(flag.shape + (1,) * (array.ndim - flag.ndim))

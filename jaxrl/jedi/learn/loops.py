@@ -1,0 +1,282 @@
+"""The four kinds of update as loops over the replay, each one compiled program, and an epoch made
+of them.
+
+The key of an update depends only on (seed, epoch, phase, number of the update), so an epoch gives
+the same result whether it runs in one piece, in several, or is resumed in the middle.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from jaxrl.jedi.agent import AgentSpec, AgentState
+from jaxrl.jedi.config import AgentConfig, GateConfig, HeadsLearning
+from jaxrl.jedi.learn.actor_critic import update_behaviour
+from jaxrl.jedi.learn.decoder import update_probe
+from jaxrl.jedi.learn.gate import Judgement, draw_endings, judge, passes
+from jaxrl.jedi.learn.reward_end import update_heads
+from jaxrl.jedi.learn.update_world_model import update_world_model
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
+from jaxrl.replay.eventful import preferring
+from jaxrl.replay.segment import Segment
+from jaxrl.train.parallel import example_keys, share, spread, together
+
+
+class Phase(NamedTuple):
+    """One kind of update, and what a batch for it looks like."""
+
+    name: str
+    update: Callable
+    drawer: Callable[[AgentSpec], Drawer]
+    """How its segments are drawn."""
+    batch: Callable[[AgentSpec], tuple[int, ...]]
+    """Leading axes of the segments of a batch."""
+    size: Callable[[AgentSpec], int]
+    """Rows of a segment."""
+
+
+def drawer_of_heads(learning: HeadsLearning) -> Drawer:
+    """Segments around a step, with a preference for rewards and ends if one is asked for."""
+    plain = learning.candidates == 1 or learning.preference == 1
+    return (
+        buffer.draw_around
+        if plain
+        else preferring(buffer.draw_around, learning.candidates, learning.preference)
+    )
+
+
+PHASES = {
+    "world_model": Phase(
+        "world_model",
+        update_world_model,
+        lambda spec: buffer.draw_frames,
+        lambda spec: (spec.config.world_model.batch,),
+        lambda spec: spec.config.context + spec.config.world_model.autoregressive_steps,
+    ),
+    "heads": Phase(
+        "heads",
+        update_heads,
+        lambda spec: drawer_of_heads(spec.config.heads),
+        lambda spec: (spec.config.heads.batch,),
+        lambda spec: spec.config.heads.length,
+    ),
+    "behaviour": Phase(
+        "behaviour",
+        update_behaviour,
+        lambda spec: buffer.draw_start,
+        lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.spare_starts),
+        lambda spec: spec.config.context,
+    ),
+    "probe": Phase(
+        "probe",
+        update_probe,
+        lambda spec: buffer.draw_frames,
+        lambda spec: (spec.config.probe.batch,),
+        lambda spec: 1,
+    ),
+}
+
+
+def phases_of(config: AgentConfig) -> dict[str, Phase]:
+    """The phases that an agent goes through. Only jedi's latents need a probe to be seen."""
+    return {
+        name: phase for name, phase in PHASES.items() if name != "probe" or config.mode == "jedi"
+    }
+
+
+PURPOSES = (*PHASES, "judge", "monitor", "evaluate", "collect")
+
+
+def purpose_key(epoch_key: jax.Array, purpose: str) -> jax.Array:
+    """Key for one of the `PURPOSES` within an epoch."""
+    return jax.random.fold_in(epoch_key, PURPOSES.index(purpose))
+
+
+def update_key(epoch_key: jax.Array, phase: Phase, number: jax.Array) -> jax.Array:
+    """Key of one update."""
+    return jax.random.fold_in(purpose_key(epoch_key, phase.name), number)
+
+
+def draw_for(
+    phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights
+) -> Draw:
+    """Which rows make the batch of one update."""
+    count, *inner = phase.batch(spec)
+    keys = example_keys(key, count)
+    if inner:
+        keys = jax.vmap(lambda k: jax.random.split(k, tuple(inner)))(keys)
+    return buffer.draw_batch(index, phase.drawer(spec), keys, phase.size(spec), age_weights)
+
+
+class Tally(NamedTuple):
+    """What a run of updates amounted to."""
+
+    sums: dict[str, jax.Array]
+    """Metrics, summed over the updates."""
+    first_bad: jax.Array
+    """int32 scalar, number of the first update with a metric that is not finite; `NEVER` if all
+    were.
+    """
+
+
+NEVER = 2**31 - 1
+
+
+def join(a: Tally, b: Tally) -> Tally:
+    """Two runs of updates as one."""
+    return Tally(jax.tree.map(jnp.add, a.sums, b.sums), jnp.minimum(a.first_bad, b.first_bad))
+
+
+def run_updates(
+    one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array
+) -> tuple[AgentState, Tally]:
+    """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with
+    traced bounds.
+    """
+    one = jax.jit(
+        one, inline=True
+    )  # so that it is traced once, not for its shapes and again for the loop
+
+    def body(number, carry):
+        agent, tally = carry
+        agent, metrics = one(agent, number)
+        fine = jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))).all()
+        first_bad = jnp.where(fine, tally.first_bad, jnp.minimum(tally.first_bad, number))
+        return agent, Tally(jax.tree.map(jnp.add, tally.sums, metrics), first_bad)
+
+    shapes = jax.eval_shape(one, agent, start)[1]
+    sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    return jax.lax.fori_loop(start, stop, body, (agent, Tally(sums, jnp.int32(NEVER))))
+
+
+def run_phase(
+    phase: Phase,
+    agent: AgentState,
+    replay: Replay,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    stop: jax.Array,
+    mesh: Mesh | None = None,
+    axis_name: str | None = None,
+) -> tuple[AgentState, Tally]:
+    """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a
+    traced bound.
+
+    Several devices share each batch by their `mesh` under jit, or by `axis_name` under pmap.
+
+    Returns:
+      The agent, and what the updates amounted to.
+    """
+
+    def one(agent, number):
+        key_draw, key_update = jax.random.split(update_key(epoch_key, phase, number))
+        draw = share(
+            draw_for(phase, agent.spec, replay.index, key_draw, replay.age_weights), axis_name
+        )
+        return phase.update(agent, spread(buffer.gather(replay, draw), mesh), key_update, axis_name)
+
+    return together(run_updates(one, agent, start, stop), mesh)
+
+
+def draw_many(
+    phase: Phase,
+    spec: AgentSpec,
+    index: ReplayIndex,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    count: int,
+    age_weights,
+) -> Draw:
+    """The draws of updates start..start+count-1, `[count, ...]`, for a replay whose frames live on
+    the host.
+    """
+
+    def one(number):
+        key_draw, _ = jax.random.split(update_key(epoch_key, phase, number))
+        return draw_for(phase, spec, index, key_draw, age_weights)
+
+    return jax.vmap(one)(start + jnp.arange(count))
+
+
+def run_batches(
+    phase: Phase,
+    agent: AgentState,
+    batches: Segment,
+    epoch_key: jax.Array,
+    start: jax.Array,
+    stop: jax.Array,
+    mesh: Mesh | None = None,
+    axis_name: str | None = None,
+) -> tuple[AgentState, Tally]:
+    """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond
+    `stop` is ignored.
+    """
+
+    def one(agent, number):
+        _, key_update = jax.random.split(update_key(epoch_key, phase, number))
+        batch = share(jax.tree.map(lambda a: a[number - start], batches), axis_name)
+        return phase.update(agent, spread(batch, mesh), key_update, axis_name)
+
+    return together(run_updates(one, agent, start, stop), mesh)
+
+
+class Counts(NamedTuple):
+    """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
+
+    world_model: int
+    heads: int
+    behaviour: int
+    probe: int
+
+
+def run_epoch(
+    agent: AgentState,
+    replay: Replay,
+    epoch_key: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    is_open: jax.Array,
+    at_opening: jax.Array,
+    mesh: Mesh | None = None,
+    axis_name: str | None = None,
+) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:
+    """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
+
+    Args:
+      counts: updates of each kind.
+      gate: thresholds (static).
+      is_open: bool scalar, the gate was open before; then it stays so.
+      at_opening: updates of behaviour if it opens now.
+
+    Returns:
+      The agent, tallies by phase, what the gate saw, and whether it is open.
+    """
+
+    def run(name, agent, count):
+        return run_phase(
+            PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name
+        )
+
+    tallies = {}
+    agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
+    agent, tallies["heads"] = run("heads", agent, counts.heads)
+    judgement = judge_replay(agent, replay, gate, epoch_key)
+    now_open = is_open | passes(judgement, gate)
+    count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
+    agent, tallies["behaviour"] = run("behaviour", agent, count)
+    if "probe" in phases_of(agent.spec.config):
+        agent, tallies["probe"] = run("probe", agent, counts.probe)
+    return agent, tallies, judgement, now_open
+
+
+def judge_replay(
+    agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
+) -> Judgement:
+    """The gate's test on endings from a replay on the device."""
+    key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
+    draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
+    return judge(agent, buffer.gather(replay, draw), usable, key_judge)

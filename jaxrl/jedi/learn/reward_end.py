@@ -1,0 +1,137 @@
+"""One update of the reward and end model, on real latents and on latents that the current denoiser
+made.
+
+In imagination the model judges sampled latents. Trained on encoded ones only it reads them poorly,
+and the policy then optimises a wrong reward; so part of its training pairs get a next latent
+sampled from the real context (label from the real transition), and the current latent gets some
+noise. Our choice.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.jedi.agent import AgentState, encode, heads_memory, networks, optimizers
+from jaxrl.jedi.imagination import draw_noise, predict
+from jaxrl.jedi.nets.encoder import fix_scale
+from jaxrl.jedi.nets.reward_end import reward_class
+from jaxrl.replay.segment import Segment
+from jaxrl.rl.categorical import cross_entropy
+from jaxrl.train import parallel
+from jaxrl.train.state import apply_gradients
+
+
+def update_heads(
+    state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+) -> tuple[AgentState, dict[str, jax.Array]]:
+    """One gradient step on a batch of segments `[B, heads.length]`.
+
+    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by
+      the weights of the draw),
+    "gradient_norm".
+    """
+    z, z_next = training_pairs(state, batch, key, axis_name)
+    steps = batch.window(0, batch.action.shape[1] - 1)
+
+    def loss_of(params):
+        memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
+        _, reward, end = model.apply(
+            {"params": params}, memory, z, z_next, steps.action, steps.step_mask
+        )
+        losses = classification_loss(reward, end, steps, axis_name)
+        return sum(losses), (losses, accuracies(reward, end, steps, axis_name))
+
+    (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(
+        state.heads.params
+    )
+    heads, norm = apply_gradients(
+        state.heads, parallel.mean(grads, axis_name), optimizers(state.spec).heads
+    )
+    metrics = {
+        "loss": loss,
+        "reward_loss": losses[0],
+        "end_loss": losses[1],
+        "reward_accuracy": accuracy[0],
+        "end_accuracy": accuracy[1],
+        "gradient_norm": norm,
+    }
+    return state.replace(heads=heads), metrics
+
+
+def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
+    """Latents before and after each of the T - 1 steps of segments `[B, T]`, partly sampled, partly
+    noisy; no gradient.
+    """
+    spec, learning = state.spec, state.spec.config.heads
+    z = encode(state, batch.frame, batch.frame_mask)
+    keys = jax.vmap(lambda k: jax.random.split(k, 3))(parallel.example_keys(key, len(z), axis_name))
+    z_next = z[:, 1:]
+    chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
+    if chosen > 0:
+        z_next = replace_by_sampled(state, z, z_next, batch, keys[:, 0], keys[:, 1], chosen)
+    z_before = carried(z, z_next, batch.step_mask) if learning.carry_sampled else z[:, :-1]
+    if learning.noise > 0:
+        noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
+        z_before = jnp.where(
+            batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0
+        )
+    return jax.lax.stop_gradient((z_before, z_next))
+
+
+def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):
+    """`z_next [B, T-1, ...]` with `chosen` random steps per segment (those with a whole context in
+    it) sampled by the denoiser.
+    """
+    n = state.spec.config.context
+    candidates = z.shape[1] - n  # steps n-1 .. T-2
+    pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys_choice) + n - 1
+    rows = pick[..., None] + jnp.arange(-n + 1, 1)[None, None]  # [B, chosen, n]
+    context = jax.vmap(lambda z, row: z[row])(z, rows)
+    action = jax.vmap(lambda a, row: a[row])(batch.action, rows)
+    mask = jax.vmap(lambda m, row: m[row])(batch.frame_mask, rows)
+    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys_noise)
+    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, *noise)
+    return jax.vmap(lambda z_next, step, new: z_next.at[step].set(new))(z_next, pick, sampled)
+
+
+def carried(z, z_next, live):
+    """`[B, T-1, ...]`: what each step begins from, `z_next` of the step before it; the encoded
+    latent after padding and at the beginning.
+
+    In imagination both sides of a step are sampled. A model that reads the difference of an encoded
+    and a sampled latent, and never that of two sampled ones, takes their errors for events.
+    """
+    later = jnp.where(live[:, : z.shape[1] - 2, None, None, None], z_next[:, :-1], z[:, 1:-1])
+    return jnp.concatenate([z[:, :1], later], axis=1)
+
+
+def add_random_noise(key, z, largest: float):
+    """Gaussian noise on each map of `z [T, h, w, C]`, of standard deviation U(0, largest)."""
+    key_size, key_noise = jax.random.split(key)
+    size = jax.random.uniform(key_size, (len(z), 1, 1, 1), maxval=largest)
+    return z + size * jax.random.normal(key_noise, z.shape)
+
+
+def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=None):
+    """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by
+    its weight, in nats.
+    """
+    reward = cross_entropy(reward_logits, reward_class(steps.reward))
+    end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
+    return tuple(
+        parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end)
+    )
+
+
+def counted(steps: Segment) -> jax.Array:
+    """How much each step counts: `step_mask`, times the weight of the draw if it has one."""
+    return steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
+
+
+def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
+    """Shares (by weight) of real steps whose most likely (reward class, end) is the true one."""
+    reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
+    end = jnp.argmax(end_logits, -1) == steps.end
+    return tuple(
+        parallel.masked_mean(hit.astype(jnp.float32), counted(steps), axis_name=axis_name)
+        for hit in (reward, end)
+    )

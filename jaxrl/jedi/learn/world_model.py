@@ -1,0 +1,143 @@
+"""What a world model is trained on: the objective of JEDI, and those of its two baselines.
+
+They share the denoising loss (denoising.py) and differ in where the latents come from:
+
+  jedi        from the denoising loss itself (papers 2505.19698, 2605.13013: no reconstruction, no pretrained encoder). How exactly is
+              not known to us; what follows is our choice, after DIAMOND's loss and the measurements in docs/jedi.md:
+
+                z_t   = E(o_t)              context latents, with gradient
+                zbar  = stop_gradient(E_ema(o_{t+1}))                          targets
+                F     = U(c_in (zbar + sigma e), z_context / sigma_data, actions, c_noise)
+                L     = mean (F - (zbar - c_skip noisy) / c_out)^2             averaged over the autoregressive steps
+                      + w mean_j relu(floor - std_batch(z_j))                  variance hinge: without it the latents collapse
+
+  separate    from reconstruction alone, L = mean |decode(E(o)) - o|^2; the denoiser learns on them and cannot change them
+  pixel       nowhere: the latent is the frame (DIAMOND, arXiv 2405.12399)
+"""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.jedi.agent import AgentSpec, AgentState, heads_memory, networks
+from jaxrl.jedi.learn.denoising import denoising_loss
+from jaxrl.jedi.learn.reward_end import classification_loss
+from jaxrl.jedi.nets.encoder import encode
+from jaxrl.replay.segment import Segment, frame_to_float
+from jaxrl.train import parallel
+
+
+def jedi_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
+    """Denoising shapes the latents, for parameters {"encoder", "denoiser"}: `(loss, metrics)`."""
+    spec, learning = state.spec, state.spec.config.world_model
+    n = spec.config.context
+    z = encode_context(spec, params, batch.window(0, n))
+    targets = encode_targets(state, params, batch.window(n, n + learning.autoregressive_steps))
+    denoising = denoising_loss(spec, params["denoiser"], z, targets, batch, key, axis_name)
+    std = batch_std(z, batch.frame_mask[:, :n], axis_name)
+    hinge = jax.nn.relu(learning.hinge_floor - std).mean()
+    loss = denoising + learning.hinge_weight * hinge
+    metrics = {"denoising": denoising, "hinge": hinge, "latent_std": std.mean()}
+    if learning.heads_gradient > 0:
+        heads = frozen_heads_loss(state, z, targets, batch, axis_name)
+        loss, metrics = loss + learning.heads_gradient * heads, {**metrics, "heads": heads}
+    return loss, {"loss": loss, **metrics}
+
+
+def separate_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
+    """Reconstruction shapes the latents, for parameters {"encoder", "decoder", "denoiser"}: `(loss,
+    metrics)`.
+    """
+    spec, learning = state.spec, state.spec.config.world_model
+    n = spec.config.context
+    z = encode_context(spec, params, batch)
+    reconstruction = reconstruction_loss(spec, params["decoder"], z, batch, axis_name)
+    targets = encode_targets(state, params, batch.window(n, n + learning.autoregressive_steps))
+    past = jax.lax.stop_gradient(z[:, :n])
+    denoising = denoising_loss(
+        spec, params["denoiser"], past, jax.lax.stop_gradient(targets), batch, key, axis_name
+    )
+    loss = denoising + learning.reconstruction_weight * reconstruction
+    std = batch_std(past, batch.frame_mask[:, :n], axis_name)
+    return loss, {
+        "loss": loss,
+        "denoising": denoising,
+        "reconstruction": reconstruction,
+        "latent_std": std.mean(),
+    }
+
+
+def pixel_loss(
+    params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+):
+    """Denoising of frames, for parameters {"denoiser"} (and an empty "encoder"): `(loss,
+    metrics)`.
+    """
+    n = state.spec.config.context
+    frames = encode_context(state.spec, params, batch)
+    denoising = denoising_loss(
+        state.spec, params["denoiser"], frames[:, :n], frames[:, n:], batch, key, axis_name
+    )
+    std = batch_std(frames[:, :n], batch.frame_mask[:, :n], axis_name)
+    return denoising, {"loss": denoising, "denoising": denoising, "latent_std": std.mean()}
+
+
+OBJECTIVES = {"jedi": jedi_loss, "separate": separate_loss, "pixel": pixel_loss}
+"""By `AgentConfig.mode`."""
+
+
+def encode_context(spec: AgentSpec, params, context: Segment) -> jax.Array:
+    """Latents `[B, T, h, w, C]` of segments `[B, T]`, with gradient to the encoder; zero in
+    padding.
+    """
+    return encode(networks(spec).encoder, params["encoder"], context.frame, context.frame_mask)
+
+
+def encode_targets(state: AgentState, params, future: Segment) -> jax.Array:
+    """Latents `[B, S, h, w, C]` that the denoiser should find, by the kind of target that the
+    configuration names.
+    """
+    encoder, kind = networks(state.spec).encoder, state.spec.config.world_model.target
+    if kind == "ema":
+        return encode(encoder, state.target, future.frame, future.frame_mask)
+    z = encode(encoder, params["encoder"], future.frame, future.frame_mask)
+    return jax.lax.stop_gradient(z) if kind == "sg" else z
+
+
+def reconstruction_loss(
+    spec: AgentSpec, decoder_params, z: jax.Array, batch: Segment, axis_name: str | None = None
+) -> jax.Array:
+    """Mean squared error of the decoded latents `[B, T, h, w, C]` against the real frames, in [-1,
+    1]; padding does not count.
+    """
+    picture = networks(spec).decoder.apply({"params": decoder_params}, z).astype(jnp.float32)
+    error = jnp.square(picture - frame_to_float(batch.frame)).mean((-3, -2, -1))
+    return parallel.masked_mean(error, batch.frame_mask, axis_name=axis_name)
+
+
+def batch_std(z: jax.Array, mask: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """Standard deviation `[h, w, C]` of every latent dimension over the frames `[B, n]` of the
+    batch that are real.
+    """
+    weight = jnp.broadcast_to(mask[..., None, None, None], z.shape)
+    average = parallel.masked_mean(z, weight, (0, 1), axis_name)
+    variance = parallel.masked_mean(jnp.square(z - average[None, None]), weight, (0, 1), axis_name)
+    return jnp.sqrt(variance + 1e-8)
+
+
+def frozen_heads_loss(state: AgentState, z, targets, batch: Segment, axis_name=None) -> jax.Array:
+    """Loss of the reward and end model, its parameters fixed, as a function of the
+    context latents.
+    """
+    n = z.shape[1]
+    sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)
+    memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
+    params = jax.lax.stop_gradient(state.heads.params)
+    steps = batch.window(0, n)
+    _, reward, end = model.apply(
+        {"params": params}, memory, sequence[:, :-1], sequence[:, 1:], steps.action, steps.step_mask
+    )
+    return sum(classification_loss(reward, end, steps, axis_name))

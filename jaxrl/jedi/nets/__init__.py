@@ -1,0 +1,1 @@
+"""The four networks: encoder, denoiser, reward and end model, actor-critic."""

@@ -1,0 +1,85 @@
+"""Policy and value on latents (or frames): convolutions, an LSTM, two linear heads (DIAMOND,
+actor_critic.py).
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxrl.jedi.nets.reward_end import flatten_chw
+from jaxrl.nn.conv import Conv, max_pool2
+from jaxrl.nn.initializers import zeros
+from jaxrl.nn.mlp import Dense
+from jaxrl.nn.recurrent import LSTM, LSTMState
+from jaxrl.nn.residual import SmallResBlock
+
+
+@dataclass(frozen=True)
+class ActorCriticConfig:
+    """Sizes of the policy and value network."""
+
+    widths: tuple[int, ...] = (64, 64)
+    """Channels of the residual blocks."""
+    pool: tuple[bool, ...] = (True, False)
+    """Whether a 2x2 max-pool follows each block."""
+    lstm_width: int = 512
+    """LSTM units."""
+
+
+class PolicyOutput(NamedTuple):
+    """What the two heads say; float32."""
+
+    logits: jax.Array
+    """`[..., A]`; zero at initialisation, so the first policy is uniform."""
+    value: jax.Array
+    """`[...]`, discounted return in reward units."""
+
+
+class ActorCritic(nn.Module):
+    """Methods: `features` on maps, `unroll` over time from features, `step` for one map, `__call__`
+    = both over a sequence.
+    """
+
+    config: ActorCriticConfig
+    num_actions: int
+    dtype: jnp.dtype = jnp.float32
+
+    def setup(self):
+        config = self.config
+        self.conv_in = Conv(config.widths[0], dtype=self.dtype)
+        self.blocks = [SmallResBlock(width, self.dtype) for width in config.widths]
+        self.lstm = LSTM(config.lstm_width, self.dtype)
+        self.actor_linear = Dense(self.num_actions, kernel_init=zeros, bias_init=zeros)
+        self.critic_linear = Dense(1, kernel_init=zeros, bias_init=zeros)
+
+    def features(self, z):
+        """`[..., H, W, C] -> [..., F]`; no time in it, so all steps go through at once."""
+        x = self.conv_in(z)
+        for block, pool in zip(self.blocks, self.config.pool, strict=True):
+            x = block(x)
+            x = max_pool2(x) if pool else x
+        return flatten_chw(x)
+
+    def unroll(self, state: LSTMState, features, reset=None, restart=None):
+        """Run `features [..., T, F]` from `state`; where `reset [..., T]` the state becomes
+        `restart[t]` before step t.
+
+        Returns:
+          `(state after the last step, PolicyOutput with axis T, states after every step)`.
+        """
+        state, states = self.lstm(state, features, reset, restart)
+        logits = self.actor_linear(states.hidden).astype(jnp.float32)
+        value = self.critic_linear(states.hidden).astype(jnp.float32)[..., 0]
+        return state, PolicyOutput(logits, value), states
+
+    def step(self, state: LSTMState, z):
+        """One map `[..., H, W, C]`: `(next state, PolicyOutput)`."""
+        state, out, _ = self.unroll(state, self.features(z)[..., None, :])
+        return state, PolicyOutput(out.logits[..., 0, :], out.value[..., 0])
+
+    def __call__(self, state: LSTMState, z, reset=None, restart=None):
+        """`features` then `unroll` of a sequence `[..., T, H, W, C]`."""
+        return self.unroll(state, self.features(z), reset, restart)

@@ -1,0 +1,1 @@
+"""A world model of recorded episodes: `dataset` reads them, `loop` trains, `held_out` measures."""

@@ -1,0 +1,253 @@
+"""Learning from recorded episodes: the training loop without play, looked at through episodes that
+were held out.
+"""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxrl.envs.make import make
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.jedi.offline import dataset as datasets
+from jaxrl.jedi.offline.config import (
+    MAY_CHANGE,
+    Found,
+    OfflineConfig,
+    completed,
+    data_name,
+    read_offline,
+    shared,
+    stored,
+    with_absolute_path,
+)
+from jaxrl.jedi.offline.held_out import HeldOut, measured, set_aside
+from jaxrl.jedi.training.checkpoints import save
+from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
+from jaxrl.jedi.training.loop import STAGES, Result, carry_on, run_stage
+from jaxrl.jedi.training.replay_store import make_store
+from jaxrl.jedi.training.run import (
+    COUNTS,
+    Counters,
+    MakeEnv,
+    Session,
+    batch_sizes,
+    empty_epoch,
+    fresh_agent,
+)
+from jaxrl.jedi.training.setup import resume
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.config import flatten, to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import CompileCounter
+from jaxrl.train.parallel import check_shares, data_mesh, replicate
+from jaxrl.train.progress import aloud, duration
+from jaxrl.train.rundir import open_run
+
+
+class NoGame(NamedTuple):
+    """What the agent must know of a game that only its recordings are known of."""
+
+    name: str
+    num_actions: int
+    frame_shape: tuple[int, int, int]
+
+
+def no_game(config: OfflineConfig, found: Found) -> NoGame:
+    """The game behind the data."""
+    return NoGame(
+        data_name(config.data), found.num_actions, (found.frame_size, found.frame_size, 3)
+    )
+
+
+def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
+    """Makes the game called `env` for the policy of a run that learned from data.
+
+    Raises:
+      Refusal: none was named, no policy was learned, or the game has another number of actions than
+        the data.
+    """
+    if env is None:
+        raise Refusal(
+            f"{run_dir} holds a run that learned from data, so there is no game to play: name one "
+            "with --env"
+        )
+    config, found = read_offline(run_dir)
+    if config.updates.behaviour == 0:
+        raise Refusal(f"{run_dir} learned no policy: start a run with --updates.behaviour above 0")
+
+    def make_env():
+        return make(env, found.frame_size)
+
+    game = make_env()
+    actions = game.num_actions
+    if not isinstance(game, JaxEnv):
+        game.close()
+    if actions != found.num_actions:
+        raise Refusal(
+            f"{env} has {actions} actions and the data of {run_dir} {found.num_actions}: name the "
+            "game that was recorded"
+        )
+    return make_env
+
+
+class NoPlayers:
+    """In the place of games in the middle of play."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None] = aloud) -> Result:
+    """Learn a world model (and, if updates of behaviour are asked for, a policy inside it) from
+    recorded episodes.
+
+    Begins, or goes on from where the folder stands, until all epochs are done or SIGTERM or Ctrl-C
+    asks to stop.
+
+    Args:
+      config: everything that can be set.
+      run_dir: the run's folder; one that holds a run of the same configuration and data is resumed.
+      say: takes lines for people.
+
+    Raises:
+      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint
+        is kept.
+    """
+    config = with_absolute_path(config)
+    check(config)
+    dataset = datasets.open_dataset(config)
+    contents = datasets.read_all(dataset, config)
+    seen = set_aside(contents.held_out, shared(config, contents.found))
+    names = dataset.truth_names
+    if seen.exam is not None and seen.exam.truth.shape[1] != len(names):
+        raise Refusal(
+            f"{config.data}: truth has {seen.exam.truth.shape[1]} columns and truth_names "
+            f"{len(names)}: name every column"
+        )
+
+    def one_stage(session, stop, say):
+        if STAGES[session.counters.stage] == "look":
+            look(session, seen, names, say)
+        else:
+            run_stage(session, stop, say)
+
+    return carry_on(
+        lambda: open_offline(config, contents, run_dir),
+        partial(announce, contents.found),
+        one_stage,
+        say,
+    )
+
+
+def check(config: OfflineConfig) -> None:
+    """Refuse settings that do not fit together, with one sentence."""
+    values = flatten(to_dict(config))
+    for name in ("epochs", *COUNTS):
+        if values.get(name, 1) < 1:
+            raise Refusal(f"{name} is {values[name]}: it must be at least 1")
+    for name in values:
+        if name.startswith("updates.") and values[name] < 0:
+            raise Refusal(f"{name} is {values[name]}: it must be at least 0")
+    if config.devices < 0:
+        raise Refusal(
+            f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
+        )
+
+
+def open_offline(
+    config: OfflineConfig, contents: datasets.Contents, run_dir: str | Path
+) -> Session:
+    """Begin a run in a folder, or restore the one that it holds; see `open_session`."""
+    common, game = shared(config, contents.found), no_game(config, contents.found)
+    try:
+        mesh = data_mesh(common.devices)
+        check_shares(batch_sizes(common), mesh)
+        fresh = replicate(fresh_agent(common, game), mesh)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    description = stored(config, contents.found)
+    free = [name for name in flatten(description) if name.startswith(MAY_CHANGE)]
+    folder = open_run(run_dir, description, free, complete=completed)
+    store = make_store(common.replay, 1, fresh.spec, mesh)
+    store.load(contents.index, contents.frames.reshape(len(contents.frames), -1))
+    session = Session(
+        config=common,
+        folder=folder,
+        env=game,
+        make_env=lambda: game,
+        agent=fresh,
+        store=store,
+        players=NoPlayers(),
+        exam=None,
+        counters=Counters(stage=STAGES.index("collect") + 1),
+        partial=empty_epoch(),
+        checkpoints=Checkpoints(folder / "checkpoints", common.checkpoint.keep),
+        log=None,
+        compiled=CompileCounter(),
+        began=time.monotonic(),
+        processor_began=time.process_time(),
+        saved_at=time.monotonic(),
+        saved_heads=np.full(1, -1),
+        files={},
+        static=True,
+    )
+    return resume(session)
+
+
+def announce(found: Found, session: Session, say) -> None:
+    """One line on what is about to happen."""
+    counters, spec, device = session.counters, session.agent.spec, jax.devices()[0]
+    begun = f"resuming at epoch {counters.epoch + 1}" if counters.updates else "starting"
+    say(
+        f"{begun}: {session.config.env}, {found.episodes} episodes with {found.steps} steps, "
+        f"{found.held_out} held out, "
+        f"{found.num_actions} actions, frames {found.frame_size}x{found.frame_size}, latents "
+        f"{'x'.join(map(str, spec.latent_shape))}, {total_epochs(session)} epochs, on "
+        f"{device.platform} ({device.device_kind}); "
+        f"run folder {session.folder}"
+    )
+
+
+def look(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say) -> None:
+    """Measures on held-out episodes, one line of metrics, and a checkpoint if it is time; then the
+    next epoch.
+    """
+    began, counters, last = time.monotonic(), session.counters, session.schedule_done
+    line = (
+        {"epoch": counters.epoch, "updates": counters.updates}
+        | means(session.partial)
+        | collected(session)
+    )
+    line |= measured(session.agent, seen, session.config.gate, truth_names)
+    line |= accounted(session, session.partial["seconds"] | {"monitor": time.monotonic() - began})
+    session.log.write(counters.updates, line)
+    say(summary_line(line, total_epochs(session)))
+    next_epoch(session, line)
+    if last or time.monotonic() - session.saved_at >= 60 * session.config.checkpoint.minutes:
+        save(session)
+
+
+def summary_line(line: dict[str, Any], epochs: int) -> str:
+    """The epoch for people."""
+    left = (epochs - line["epoch"] - 1) * line["time/epoch"]
+    shown = [
+        ("loss", "world_model/denoising"),
+        ("held out", "held_out/denoising"),
+        ("std", "monitor/latent_std"),
+        ("rank", "monitor/participation_ratio"),
+        ("gain", "monitor/context_gain"),
+        ("reward acc", "held_out/reward_accuracy"),
+        ("end acc", "held_out/end_accuracy"),
+        ("end recall", "imagined/end_recall"),
+        ("imagined", "behaviour/imagined_return"),
+    ]
+    values = "  ".join(
+        f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
+    )
+    rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""
+    return f"epoch {line['epoch'] + 1}/{epochs}  {values}  {duration(line['time/epoch'])}{rest}"

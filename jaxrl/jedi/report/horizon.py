@@ -1,0 +1,295 @@
+"""The command `horizon`: table, JSON and figure of the error of imagination over the horizon, for
+one or several runs.
+"""
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl.jedi.diagnostics.horizon import (
+    Record,
+    count,
+    draw_starts,
+    play_real,
+    steps_left,
+    with_bands,
+)
+from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
+from jaxrl.jedi.training.run import MakeEnv
+from jaxrl.jedi.training.runs import Runs, draws_pictures, open_runs
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import place, write_atomically
+
+STEPS = 15
+"""Imagined steps if none are asked for and games last as long."""
+
+
+@dataclass(frozen=True)
+class HorizonConfig:
+    """How much is played, and what is imagined of it."""
+
+    steps: int | None = None
+    """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
+    games: int = 32
+    """Real games played side by side by the first run's policy; the bands tell how much figures
+    differ between them.
+    """
+    game_steps: int = 128
+    """Steps in each of them; a game that is over begins anew."""
+    starts: int = 1024
+    """Starts drawn from all steps played."""
+    epsilon: float = 0.01
+    """Share of random actions in the real games; 1 plays at random."""
+    seed: int = 0
+    """Of games, starts and imagination."""
+
+
+def measure_runs(
+    run_dirs: Sequence[str | Path],
+    config: HorizonConfig = HorizonConfig(),
+    out: Path | None = None,
+    choice: SamplerChoice = AS_TRAINED,
+    make_env: MakeEnv | None = None,
+) -> str:
+    """Play, imagine, write `out` (.png; default: report/horizon.png of the first run) and the same
+    as .json; returns the table.
+
+    All runs imagine the same stretches of the same games.
+
+    Raises:
+      Refusal: something does not fit.
+    """
+    check(config)
+    if out is not None and out.suffix != ".png":
+        raise Refusal(f"--out {out} must end in .png; the figures are written beside it as .json")
+    if out is not None and not out.absolute().parent.is_dir():
+        raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
+    runs = open_runs(run_dirs, make_env)
+    if out is None:
+        out = place(run_dirs[0]) / "report" / "horizon.png"
+        out.parent.mkdir(exist_ok=True)
+    result = measure(runs, config, choice)
+    write_atomically(out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
+    write_atomically(out, figure(result))
+    return f"{table(result)}\n{out} and {out.with_suffix('.json').name} are written"
+
+
+def check(config: HorizonConfig) -> None:
+    """Refuse numbers that mean nothing."""
+    for name, least in (("steps", 1), ("games", 2), ("game_steps", 1), ("starts", 1)):
+        value = getattr(config, name)
+        if value is not None and value < least:
+            why = ": the bands come from comparing games" if name == "games" else ""
+            raise Refusal(
+                f"--{name.replace('_', '-')} is {value}: it must be at least {least}{why}"
+            )
+    if not 0 <= config.epsilon <= 1:
+        raise Refusal(f"--epsilon is {config.epsilon}: it is a share, from 0 to 1")
+
+
+def measure(
+    runs: Runs, config: HorizonConfig, choice: SamplerChoice = AS_TRAINED
+) -> dict[str, Any]:
+    """All figures, JSON-ready: {"game", "horizon", "starts", ..., "runs": {name: {"figures": {name:
+    {"mean", "low", "high"}}}}}.
+    """
+    player = next(iter(runs.agents.values()))
+    record = play_real(
+        runs.env,
+        runs.make_env,
+        player,
+        config.games,
+        config.game_steps,
+        config.epsilon,
+        config.seed,
+    )
+    lane, t = draw_starts(record, config.starts, config.seed)
+    horizon = settled_horizon(config, record, lane, t)
+    found = {}
+    for name, agent in runs.agents.items():
+        agent = with_sampler(agent, choice)
+        sums = jax.device_get(
+            count(
+                agent, record, lane, t, jax.random.key(config.seed), horizon, draws_pictures(agent)
+            )
+        )
+        found[name] = {
+            "mode": getattr(agent.spec.config, "mode", "jedi"),
+            "env_steps": runs.env_steps[name],
+            "sampler": describe_sampler(agent.spec.config.sampler),
+            "figures": _json_ready(with_bands(sums)),
+        }
+    return {
+        "game": runs.env.name,
+        "horizon": horizon,
+        "counted": sums["count"].sum(0).astype(int).tolist(),
+        "starts": len(t),
+        "games": config.games,
+        "game_steps": config.game_steps,
+        "epsilon": config.epsilon,
+        "seed": config.seed,
+        "runs": found,
+    }
+
+
+def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: np.ndarray) -> int:
+    """The steps asked for, or 15 or fewer.
+
+    Raises:
+      Refusal: no game went on for as long as was asked for.
+    """
+    longest = int(steps_left(record)[lane, t].max())
+    if config.steps is None:
+        return min(STEPS, longest)
+    if config.steps > longest:
+        raise Refusal(
+            f"--steps is {config.steps}, but no game went on for more than {longest} steps after a "
+            "start: choose at most "
+            f"{longest}, or play longer with --game-steps"
+        )
+    return config.steps
+
+
+def _json_ready(bands):
+    """Lists of floats rounded to six digits; None for NaN."""
+
+    def number(x):
+        return None if np.isnan(x) else float(f"{x:.6g}")
+
+    return {
+        name: {key: [number(x) for x in value] for key, value in band.items()}
+        for name, band in bands.items()
+    }
+
+
+# ---- table
+# ------------------------------------------------------------
+
+COLUMNS = (
+    ("reward right", "reward_accuracy"),
+    ("base", "reward_accuracy_base"),
+    ("recall", "reward_recall"),
+    ("rate", "reward_rate"),
+    ("nats gain", "reward_nats_gain"),
+    ("end recall", "end_recall"),
+    ("false", "end_false_alarms"),
+    ("rate", "end_rate"),
+    ("frame mse", "frame_error"),
+    ("probe", "frame_probe_error"),
+    ("still", "frame_still_error"),
+    ("latent mse", "latent_error"),
+    ("still", "latent_still_error"),
+)
+"""Heading and figure."""
+
+
+def table(result: dict[str, Any]) -> str:
+    """For a terminal, one block per run. "base": the most frequent class; "rate": nonzero rewards,
+    or ends; "still": no motion.
+    """
+    lines = [
+        f"{result['game']}: {result['starts']} starts in {result['games']} games of "
+        f"{result['game_steps']} steps; base is the most "
+        "frequent class, rate the share of nonzero rewards (of ends), still a world in which "
+        "nothing moves"
+    ]
+    for name, run in result["runs"].items():
+        shown = [
+            (head, run["figures"][key]["mean"]) for head, key in COLUMNS if key in run["figures"]
+        ]
+        lines += [
+            "",
+            f"{name} (mode {run['mode']}, {run['env_steps']} steps of training, {run['sampler']})",
+        ]
+        lines.append("step  counted  " + "  ".join(f"{head:>7}" for head, _ in shown))
+        for h in range(result["horizon"]):
+            cells = (f"{_cell(values[h]):>{max(7, len(head))}}" for head, values in shown)
+            lines.append(f"{h + 1:>4}  {result['counted'][h]:>7}  " + "  ".join(cells))
+        if "frame_error" not in run["figures"]:
+            lines.append("(no pictures: this run was trained without the probe decoder)")
+    return "\n".join(lines)
+
+
+def _cell(value):
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 0.1 else f"{value:.3f}"
+
+
+# ---- figure
+# ------------------------------------------------------------
+
+PANELS = (
+    (
+        "imagined reward right",
+        "reward_accuracy",
+        (("reward_accuracy_base", "most frequent class"),),
+    ),
+    (
+        "surprise at rewards, nats",
+        "reward_nats",
+        (("reward_nats_base", "knowing only the shares"),),
+    ),
+    ("nonzero rewards found", "reward_recall", ()),
+    ("ends found", "end_recall", (("end_false_alarms", "false alarms"),)),
+    (
+        "picture against real frame, mse",
+        "frame_error",
+        (("frame_probe_error", "probe alone"), ("frame_still_error", "standing still")),
+    ),
+    (
+        "latent against real latent, mse",
+        "latent_error",
+        (("latent_still_error", "standing still"),),
+    ),
+)
+"""Title, figure with its band, and what is drawn beside it, dashed or dotted."""
+
+
+def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
+    """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over
+    games.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    drawing = Figure(figsize=(13, 6.4), layout="constrained")
+    step = np.arange(1, result["horizon"] + 1)
+    for axis, (title, key, beside) in zip(drawing.subplots(2, 3).flat, PANELS, strict=True):
+        for number, (name, run) in enumerate(result["runs"].items()):
+            if key in run["figures"]:
+                _draw(axis, step, run["figures"], key, beside, f"C{number % 10}", name, number == 0)
+        axis.set(title=title, xlabel="imagined step")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.grid(alpha=0.3)
+        if axis.lines:
+            axis.legend(fontsize=7)
+    drawing.suptitle(f"{result['game']}: open-loop imagination from {result['starts']} real starts")
+    buffer = io.BytesIO()
+    drawing.savefig(buffer, format="png", dpi=dpi)
+    return buffer.getvalue()
+
+
+def _draw(axis, step, figures, key, beside, colour, name, is_first):
+    mean, low, high = (np.array(figures[key][part], float) for part in ("mean", "low", "high"))
+    axis.plot(step, mean, marker=".", color=colour, label=name)
+    axis.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
+    for style, (other, label) in zip(("--", ":"), beside, strict=False):
+        own = other in OWN
+        if own or is_first:
+            values = np.array(figures[other]["mean"], float)
+            axis.plot(
+                step,
+                values,
+                style,
+                color=colour if own else "gray",
+                label=f"{name}: {label}" if own else label,
+            )
+
+
+OWN = ("end_false_alarms", "frame_probe_error", "latent_still_error")
+"""What is drawn for every run; other references are those of the game and the same for all."""

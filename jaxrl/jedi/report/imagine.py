@@ -1,0 +1,132 @@
+"""The command `imagine`: a stretch of a real game, and what one or several runs imagine of it."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.envs.action_names import read_actions
+from jaxrl.envs.single import as_host
+from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_agents
+from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
+from jaxrl.jedi.report.film import animation, film_strip
+from jaxrl.jedi.training.run import MakeEnv
+from jaxrl.jedi.training.runs import need_pictures, open_runs
+from jaxrl.train.errors import Refusal
+from jaxrl.train.rundir import write_atomically
+
+ENDINGS = (".gif", ".png", ".npz")
+
+
+def imagine_runs(
+    run_dirs: Sequence[str | Path],
+    out: Path,
+    actions: Sequence[str] = (),
+    steps: int = 40,
+    horizon: int | None = None,
+    warm_up: int | None = None,
+    seed: int = 0,
+    choice: SamplerChoice = AS_TRAINED,
+    make_env: MakeEnv | None = None,
+) -> str:
+    """Imagine the same real stretch by every run and write it; returns one sentence per run.
+
+    The policy of the first run plays the real game, unless `actions` say what to do.
+
+    Args:
+      run_dirs: runs of one game with frames of one size.
+      out: a .gif, .png or .npz.
+      actions: see `script.read_actions`.
+      steps, horizon, warm_up, seed: see `pictures.compare_agents`.
+      choice: what to change in the samplers.
+      make_env: makes the game, if the runs' `config.env` cannot name it.
+
+    Raises:
+      Refusal: any of these does not fit.
+    """
+    if out.suffix not in ENDINGS:
+        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+    if steps < 1 or (warm_up or 0) < 0:
+        raise Refusal(
+            f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
+            "least 0"
+        )
+    if horizon is not None and horizon < 1:
+        raise Refusal(
+            f"--horizon is {horizon}: at least 1 step must be imagined before imagination begins "
+            "again"
+        )
+    runs = open_runs(run_dirs, make_env)
+    script = read_actions(actions, runs.env)
+    agents = {name: with_sampler(agent, choice) for name, agent in runs.agents.items()}
+    need_pictures(agents)
+    found = compare_agents(agents, as_host(runs.env), steps, warm_up, seed, script, horizon)
+    write_comparisons(found, out)
+    lines = [
+        f"{describe(each)} ({describe_sampler(agents[name].spec.config.sampler)})"
+        for name, each in found.items()
+    ]
+    if len(lines) == 1:
+        return f"{out}: {lines[0]}"
+    return "\n".join(
+        [str(out), *(f"  {name}: {line}" for name, line in zip(found, lines, strict=True))]
+    )
+
+
+def describe(comparison: Comparison) -> str:
+    """How imagination did, in some words."""
+    right = np.sign(comparison.reward) == comparison.imagined_reward
+    ends = (
+        f"real end at step {int(comparison.end.argmax()) + 1}"
+        if comparison.end.any()
+        else "no real end"
+    )
+    dreamt = (
+        f"imagined at {int(comparison.imagined_end.argmax()) + 1}"
+        if comparison.imagined_end.any()
+        else "none imagined"
+    )
+    return f"{len(right)} steps, rewards right at {right.mean():.0%} of them, {ends}, {dreamt}"
+
+
+def write_comparisons(found: dict[str, Comparison], out: Path) -> Path:
+    """Write a .gif, .png or .npz, whole or not at all.
+
+    The arrays of a .npz are the fields of `Comparison`; of several runs, "real", "action", "reward"
+    and "end", and for each run "NAME.seen", "NAME.imagined", "NAME.imagined_reward" and
+    "NAME.imagined_end".
+
+    Raises:
+      Refusal: another ending, or the file cannot be written.
+    """
+    if out.suffix not in ENDINGS:
+        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+    buffer = io.BytesIO()
+    (only, *others) = found.values()
+    shown = found if others else only
+    if out.suffix == ".gif":
+        first, *rest = animation(shown)
+        first.save(buffer, "GIF", save_all=True, append_images=rest, duration=120, loop=0)
+    elif out.suffix == ".png":
+        film_strip(shown).save(buffer, "PNG")
+    else:
+        np.savez_compressed(buffer, **_arrays(found))
+    write_atomically(out, buffer.getvalue())
+    return out
+
+
+SHARED = ("real", "action", "reward", "end")
+
+
+def _arrays(found):
+    first = vars(next(iter(found.values())))
+    if len(found) == 1:
+        return first
+    own = {
+        f"{name}.{field}": array
+        for name, c in found.items()
+        for field, array in vars(c).items()
+        if field not in SHARED
+    }
+    return {field: first[field] for field in SHARED} | own

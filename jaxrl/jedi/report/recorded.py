@@ -1,0 +1,75 @@
+"""A held-out episode beside what the world model imagines along its actions."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.diagnostics.open_loop import Comparison, Game, compare, eventful_stretch
+from jaxrl.jedi.offline.config import OfflineConfig, read_offline, shared
+from jaxrl.jedi.offline.dataset import open_dataset
+from jaxrl.jedi.offline.loop import no_game
+from jaxrl.jedi.report.imagine import write_comparisons
+from jaxrl.jedi.training.checkpoints import restore_agent
+from jaxrl.replay.episodes import Episode
+from jaxrl.train.errors import Refusal
+
+
+def as_game(episode: Episode) -> Game:
+    """An episode as the pictures know it."""
+    return Game(episode.obs, episode.act, episode.rew, episode.end)
+
+
+def held_out_episode(config: OfflineConfig, number: int) -> Episode:
+    """One of the held-out episodes (round and round)."""
+    dataset = open_dataset(config)
+    return dataset[dataset.held_out[number % len(dataset.held_out)]]
+
+
+def compare_recorded(
+    agent: AgentState, episode: Episode, steps: int, warm_up: int | None, seed: int
+) -> Comparison:
+    """Imagine a stretch of an episode: from step `warm_up` on, or (None) where most happens.
+
+    Raises:
+      Refusal: the episode is over before.
+    """
+    game = as_game(episode)
+    start, length = (warm_up, steps) if warm_up is not None else eventful_stretch(game, steps)
+    if start >= len(game.action):
+        raise Refusal(
+            f"the episode has {len(game.action)} steps, not more than the warm-up of {start}: "
+            "choose a shorter one"
+        )
+    return compare(agent, game, start, length, jax.random.key(seed))
+
+
+def restore(run_dir: Path) -> AgentState:
+    """The agent of a run that learned from data."""
+    config, found = read_offline(run_dir)
+    return restore_agent(run_dir, shared(config, found), no_game(config, found))[0]
+
+
+def imagine_recorded(run_dir: Path, out: Path, steps: int, warm_up: int | None, seed: int) -> str:
+    """The command `imagine` for such a run: held-out episode number `seed`, and one sentence on
+    what was written.
+    """
+    if out.suffix not in (".gif", ".png", ".npz"):
+        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+    if steps < 1 or (warm_up or 0) < 0:
+        raise Refusal(
+            f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
+            "least 0"
+        )
+    config, _ = read_offline(run_dir)
+    comparison = compare_recorded(
+        restore(run_dir), held_out_episode(config, seed), steps, warm_up, seed
+    )
+    write_comparisons({"recorded": comparison}, out)
+    right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
+    ends = "right" if (comparison.end == comparison.imagined_end).all() else "wrong"
+    return (
+        f"{out}: {len(comparison.action)} steps of a held-out episode, rewards right at "
+        f"{right:.0%} of them, ends {ends}"
+    )

@@ -1,0 +1,170 @@
+"""How a run is saved and restored.
+
+Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle
+of play with the policy's
+memory; and the counters. Random numbers need no saving: every key is made from the seed and the
+counters.
+"""
+
+import dataclasses
+import io
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.training.run import Counters, Session, fresh_agent
+from jaxrl.replay import disk
+from jaxrl.replay.buffer import init_index
+from jaxrl.train import hosts
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import local, replicate
+from jaxrl.train.rundir import place, write_atomically
+
+
+def save(session: Session, score: float | None = None) -> None:
+    """Write a checkpoint: new frames and games first, then (atomically, in the background) the
+    arrays with the record.
+    """
+    counters = session.counters
+    counters.seconds, counters.processor = (
+        time.monotonic() - session.began,
+        time.process_time() - session.processor_began,
+    )
+    counters.lines = session.log.lines
+    step = counters.step
+    if step in session.files:
+        return
+    session.saved_at = time.monotonic()
+    if not hosts.is_first():
+        return
+    session.log.flush()
+    index = jax.tree.map(np.array, session.store.index)
+    names, games = ([], None) if session.static else _save_play(session, step, index)
+    record = {
+        "counters": dataclasses.asdict(counters),
+        "partial": session.partial,
+        "frames": names,
+        "games": games,
+    }
+    session.checkpoints.save(step, {"agent": session.agent, "index": index}, record, score)
+    session.files[step] = _files_of(record)
+    session.saved_heads = index.head
+    _tidy(session)
+
+
+def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
+    """Write what is new in the replay, and the games in the middle of play; the names of all shards
+    needed, and of the games.
+    """
+    folder = session.folder / "replay"
+    names = disk.still_needed(folder, _frames_before(session), index)
+    names.append(
+        disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads)
+    )
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **session.players.save())
+    write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
+    return names, f"games-{step}.npz"
+
+
+def _files_of(record: dict[str, Any]) -> list[str]:
+    return [*record["frames"], *([record["games"]] if record["games"] else [])]
+
+
+def _frames_before(session: Session) -> list[str]:
+    newest = max(session.files, default=None)
+    return [name for name in session.files.get(newest, []) if name.startswith("frames-")]
+
+
+def settle(session: Session) -> None:
+    """Wait until the last checkpoint is on disk, and delete what none needs any more."""
+    session.checkpoints.wait()
+    if session.files and hosts.is_first():
+        _tidy(session)
+
+
+def _tidy(session: Session) -> None:
+    """Forget checkpoints that orbax removed, and delete the files that only they needed."""
+    newest, folder = max(session.files), session.checkpoints.folder
+    session.files = {
+        step: names
+        for step, names in session.files.items()
+        if step == newest or (folder / str(step)).exists()
+    }
+    disk.remove_orphans(
+        session.folder / "replay", {name for names in session.files.values() for name in names}
+    )
+
+
+def restore(session: Session) -> None:
+    """Bring the session to its last checkpoint, if there is one."""
+    steps = session.checkpoints.steps()
+    if not steps:
+        return
+    session.files = {}
+    for step in steps[:-1]:
+        record = session.checkpoints.record(step)
+        session.files[step] = _files_of(record)
+    template = {"agent": session.agent, "index": session.store.index}
+    tree, record = session.checkpoints.restore(template)
+    session.files[steps[-1]] = _files_of(record)
+    session.agent = replicate(jax.tree.map(jnp.asarray, tree["agent"]), session.store.mesh)
+    if not session.static:
+        folder, size = session.folder / "replay", int(np.prod(session.agent.spec.frame_shape))
+        session.store.load(
+            tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size)
+        )
+        session.players.restore(_read_games(folder / record["games"]))
+    session.counters, session.partial = Counters(**record["counters"]), record["partial"]
+    session.saved_heads = np.array(tree["index"].head)
+
+
+def _read_games(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with path.open("rb") as file, np.load(file) as saved:
+            return dict(saved)
+    except Exception as error:
+        raise Refusal(
+            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the "
+            "checkpoints that need it"
+        ) from error
+
+
+def restore_agent(
+    run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
+) -> tuple[AgentState, int]:
+    """Only the agent of a run, and the environment steps it has seen; a training that is going on
+    there is not disturbed.
+
+    Args:
+      run_dir, config, env: the run, its configuration and its game.
+      which: the last checkpoint, or the best evaluated one. The best of many small evaluations is a
+        lucky one: for scores to report, take the last.
+
+    Raises:
+      Refusal: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
+    """
+    folder = place(run_dir) / "checkpoints"
+    checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
+    if checkpoints is None or not checkpoints.steps():
+        raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
+    step = checkpoints.best() if which == "best" else None
+    if which == "best" and step is None:
+        raise Refusal(
+            f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then "
+            "takes the last one"
+        )
+    template = {
+        "agent": fresh_agent(config, env),
+        "index": init_index(config.replay, config.game.num_envs),
+    }
+    tree, record = checkpoints.restore(template, step)
+    checkpoints.close()
+    return jax.tree.map(jnp.asarray, tree["agent"]), record["counters"]["env_steps"]

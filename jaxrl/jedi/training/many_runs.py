@@ -1,0 +1,297 @@
+"""Several seeds of one configuration at once, or several games: their updates share one program,
+everything else is theirs.
+
+Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report`
+look at it alone, and it can be
+resumed alone. Here the runs are only kept in step: what is due in the one that is furthest behind
+is done for all that stand there.
+"""
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.envs.make import file_name, make
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.learn import batched_loops, loops
+from jaxrl.jedi.learn.loops import PHASES, Phase
+from jaxrl.jedi.training.checkpoints import save, settle
+from jaxrl.jedi.training.epoch_end import note_time
+from jaxrl.jedi.training.loop import (
+    STAGES,
+    Result,
+    announce,
+    call_size,
+    count,
+    counts,
+    next_stage,
+    run_stage,
+)
+from jaxrl.jedi.training.replay_store import GROUP, DeviceStore, prefetch
+from jaxrl.jedi.training.run import MakeEnv, Session, close
+from jaxrl.jedi.training.setup import open_session
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import Progress, aloud
+from jaxrl.train.rundir import place
+from jaxrl.train.signals import StopRequest, stop_on_signals
+
+
+def train_seeds(
+    config: JediConfig,
+    run_dir: str | Path,
+    seeds: int,
+    make_env: MakeEnv | None = None,
+    say: Callable[[str], None] = aloud,
+) -> list[Result]:
+    """As `train`, for the seeds `config.seed` .. `config.seed + seeds - 1`, in the folders
+    `run_dir/seed<k>`.
+
+    Raises:
+      Refusal: see `train`; fewer than one seed; more than one device.
+    """
+    return train_runs(runs_of(config, run_dir, seeds), f"{seeds} seeds", make_env, say)
+
+
+def train_games(
+    config: JediConfig,
+    run_dir: str | Path,
+    games: Sequence[str],
+    seeds: int = 1,
+    say: Callable[[str], None] = aloud,
+) -> list[Result]:
+    """As `train_seeds`, for every one of `games`, in the folders `run_dir/<game>/seed<k>`.
+
+    The agents are one array of agents, so their networks must have the same shapes.
+
+    Raises:
+      Refusal: as there; a game named twice; games that differ in the number of actions or the size
+        of frames.
+    """
+    if len(set(games)) < len(games):
+        raise Refusal(
+            f"games in one program are named once each, not {', '.join(games)}: for several agents "
+            "of one game use --seeds"
+        )
+    check_alike(games, config.game.frame_size)
+    runs = []
+    for game in games:
+        runs += runs_of(dataclasses.replace(config, env=game), game_folder(run_dir, game), seeds)
+    each = f" with {seeds} seeds each" if seeds > 1 else ""
+    return train_runs(runs, f"{len(games)} games{each}", None, say)
+
+
+def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[JediConfig, Path]]:
+    """Configuration and folder of every seed."""
+    if seeds < 1:
+        raise Refusal(f"seeds is {seeds}: at least one agent must be trained")
+    if config.devices > 1:
+        raise Refusal(
+            f"{seeds} seeds on {config.devices} devices: train them on one device together, or one "
+            "seed on several"
+        )
+    numbers = range(config.seed, config.seed + seeds)
+    return [
+        (dataclasses.replace(config, seed=seed, devices=1), seed_folder(run_dir, seed))
+        for seed in numbers
+    ]
+
+
+def check_alike(games: Sequence[str], frame_size: int) -> None:
+    """Refuse games whose agents would have different shapes."""
+    found = {}
+    for game in games:
+        env = make(game, frame_size)
+        found[game] = (env.num_actions, tuple(env.frame_shape))
+        if not isinstance(env, JaxEnv):
+            env.close()
+    if len(set(found.values())) > 1:
+        listed = "; ".join(
+            f"{game} has {actions} actions and frames {shape}"
+            for game, (actions, shape) in found.items()
+        )
+        raise Refusal(
+            f"games in one program need equally many actions and frames of one size ({listed}): "
+            "train them one by one"
+        )
+
+
+def train_runs(
+    runs: list[tuple[JediConfig, Path]],
+    what: str,
+    make_env: MakeEnv | None,
+    say: Callable[[str], None],
+) -> list[Result]:
+    """Train configurations of equal agents in step, each in its folder."""
+    with stop_on_signals() as stop, contextlib.ExitStack() as stack:
+        sessions = []
+        for config, folder in runs:
+            sessions.append(open_session(config, folder, make_env))
+            stack.callback(close, sessions[-1])
+        announce(sessions[0], lambda line: say(f"{what} in one program; the first is {line}"))
+        group = Group(sessions)
+        while not stop and (members := furthest_behind(sessions)):
+            advance(group, members, stop, say)
+        group.take_apart()
+        for session in sessions:
+            save(session)
+            settle(session)
+    return [
+        Result(s.folder, s.finished, stop.signal, s.partial.get("last_line", {})) for s in sessions
+    ]
+
+
+def seed_folder(run_dir: str | Path, seed: int) -> Path:
+    """Where the run of a seed lies."""
+    return place(run_dir) / f"seed{seed}"
+
+
+def game_folder(run_dir: str | Path, game: str) -> Path:
+    """Where the seeds of a game lie, if several games are trained together."""
+    return place(run_dir) / file_name(game)
+
+
+def seed_folders(run_dir: str | Path) -> list[Path]:
+    """The runs below a common folder, by seed; [] if it is not one."""
+    found = [
+        path
+        for path in place(run_dir).glob("seed*")
+        if path.name[4:].isdigit() and (path / "config.json").is_file()
+    ]
+    return sorted(found, key=lambda path: int(path.name[4:]))
+
+
+class Group:
+    """The agents of all sessions, apart in their sessions or stacked for learning; never both."""
+
+    def __init__(self, sessions: list[Session]):
+        self.sessions = sessions
+        self.agents: AgentState | None = None
+
+    def put_together(self) -> None:
+        """Stack the agents; the sessions keep only shapes."""
+        if self.agents is None:
+            self.agents = batched_loops.stack([session.agent for session in self.sessions])
+            for session in self.sessions:
+                session.agent = batched_loops.shapes_of(session.agent)
+
+    def take_apart(self) -> None:
+        """Give every session its agent back."""
+        if self.agents is not None:
+            for session, agent in zip(
+                self.sessions, batched_loops.unstack(self.agents, len(self.sessions)), strict=True
+            ):
+                session.agent = agent
+            self.agents = None
+
+    def run(self, phase: Phase, starts: list[int], stops: list[int]) -> list[loops.Tally]:
+        """Updates starts[s]..stops[s]-1 of every session s; see `together.run_phase_of_seeds`."""
+        self.put_together()
+        keys = jnp.stack([session.epoch_key for session in self.sessions])
+        stores = [session.store for session in self.sessions]
+        if all(isinstance(store, DeviceStore) for store in stores):
+            replays = tuple(store.replay for store in stores)
+            self.agents, tally = _run_phase(
+                phase, self.agents, replays, keys, jnp.array(starts), jnp.array(stops)
+            )
+            return batched_loops.unstack(jax.device_get(tally), len(stores))
+        return self._run_on_host(phase, keys, np.array(starts), np.array(stops))
+
+    def _run_on_host(self, phase: Phase, keys, starts, stops) -> list[loops.Tally]:
+        def load(offset):
+            gathered = [
+                s.store.gather_for(phase, s.agent.spec, key, int(start) + offset)
+                for s, key, start in zip(self.sessions, keys, starts, strict=True)
+            ]
+            return jax.tree.map(lambda *parts: jnp.stack(parts, axis=1), *gathered)
+
+        total = None
+        for offset, batches in prefetch(load, range(0, int((stops - starts).max()), GROUP)):
+            first = np.minimum(starts + offset, stops)
+            last = np.minimum(first + GROUP, stops)
+            self.agents, tally = _run_batches(
+                phase, self.agents, batches, keys, jnp.array(first), jnp.array(last)
+            )
+            tally = batched_loops.unstack(jax.device_get(tally), len(self.sessions))
+            total = (
+                tally
+                if total is None
+                else [loops.join(a, b) for a, b in zip(total, tally, strict=True)]
+            )
+        return total
+
+
+_run_phase = jax.jit(batched_loops.run_phase_of_seeds, static_argnums=0, donate_argnums=1)
+_run_batches = jax.jit(batched_loops.run_batches_of_seeds, static_argnums=0, donate_argnums=1)
+
+
+def furthest_behind(sessions: list[Session]) -> list[Session]:
+    """The unfinished runs that stand at the earliest stage; [] if all are finished."""
+
+    def position(session):
+        return (session.counters.epoch, session.counters.stage)
+
+    unfinished = [session for session in sessions if not session.finished]
+    earliest = min(map(position, unfinished), default=None)
+    return [session for session in unfinished if position(session) == earliest]
+
+
+def advance(group: Group, members: list[Session], stop: StopRequest, say) -> None:
+    """The stage that is due for `members`: learning all at once, everything else one after the
+    other.
+    """
+    stage = STAGES[members[0].counters.stage]
+    if stage in PHASES:
+        learn_together(group, members, PHASES[stage], stop)
+        return
+    group.take_apart()
+    for session in members:
+        if stop:
+            return
+        name = name_of(session, group.sessions)
+        run_stage(session, stop, lambda line, name=name: say(f"{name}: {line}"))
+
+
+def name_of(session: Session, sessions: list[Session]) -> str:
+    """What a run is called beside the others."""
+    games = {session.config.env for session in sessions}
+    seed = f"seed {session.config.seed}"
+    return seed if len(games) == 1 else f"{session.config.env}, {seed}"
+
+
+def learn_together(group: Group, members: list[Session], phase: Phase, stop: StopRequest) -> None:
+    """The updates of one phase, or as many as were made when `stop` came. A seed may owe more than
+    another, or none.
+    """
+    owed = {id(session): getattr(counts(session), phase.name) for session in members}
+
+    def left(session):
+        return owed.get(id(session), 0) - session.counters.done if id(session) in owed else 0
+
+    total, began = max(owed.values()), time.monotonic()
+    with Progress(phase.name.replace("_", " "), total, total - max(map(left, members))) as bar:
+        while not stop and max(map(left, members)) > 0:
+            chunk = call_size(members[0], phase)
+            chunks = [min(chunk, left(session)) for session in group.sessions]
+            starts = [session.counters.done for session in group.sessions]
+            called = time.monotonic()
+            tallies = group.run(
+                phase, starts, [start + n for start, n in zip(starts, chunks, strict=True)]
+            )
+            for session, tally, made in zip(group.sessions, tallies, chunks, strict=True):
+                if made:
+                    count(session, phase, tally, made)
+                    session.counters.done += made
+                    session.counters.pace[phase.name] = (time.monotonic() - called) / max(chunks)
+            bar.advance(max(chunks))
+    for session in members:
+        note_time(session, phase.name, time.monotonic() - began)
+        if left(session) <= 0:
+            next_stage(session, session.counters.stage + 1)

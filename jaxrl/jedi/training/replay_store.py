@@ -1,0 +1,223 @@
+"""The replay as the training loop uses it: take in experience, run updates on it. Frames on the
+device, or on the host.
+
+With frames on the host (when the device's memory is short) the device still decides which rows a
+batch needs; the host gathers them, one group of updates ahead. Both give the same results.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxrl.jedi.agent import AgentSpec, AgentState
+from jaxrl.jedi.learn import loops
+from jaxrl.jedi.learn.loops import Counts, Phase
+from jaxrl.replay import buffer
+from jaxrl.replay.buffer import Draw, ReplayConfig, ReplayIndex, Transitions
+from jaxrl.replay.segment import Segment
+from jaxrl.train.parallel import device_memory, on_each, replicate
+
+GROUP = 16
+"""Updates whose batches are gathered together on the host."""
+
+
+def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
+    """Whether the frames take at most half of a device's memory (True where the device does not
+    tell).
+    """
+    limit = device_memory()
+    return limit is None or 2 * buffer.frame_bytes(config, frame_shape) <= limit
+
+
+class DeviceStore:
+    """Index and frames on the device; a phase is one program, and so is a whole epoch."""
+
+    def __init__(
+        self,
+        config: ReplayConfig,
+        lanes: int,
+        spec: AgentSpec,
+        mesh: Mesh | None = None,
+        form: str = "jit",
+    ):
+        self.replay, self.mesh = replicate(buffer.init(config, lanes, spec.frame_shape), mesh), mesh
+        self.form = form
+
+    @property
+    def index(self) -> ReplayIndex:
+        return self.replay.index
+
+    @property
+    def frames(self):
+        """uint8 `[rows, H * W * C]`."""
+        return self.replay.frames
+
+    def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
+        """Take over saved contents."""
+        self.replay.frames.delete()  # before the new ones arrive: both together may not fit
+        index, frames = replicate(
+            (jax.tree.map(jnp.asarray, index), jnp.asarray(frames)), self.mesh
+        )
+        self.replay = self.replay.replace(index=index, frames=frames)
+
+    def append(self, chunk: Transitions) -> None:
+        """Store experience."""
+        self.replay = _append(self.replay, chunk)
+
+    def gather(self, draw: Draw) -> Segment:
+        """The segments of a draw."""
+        return _gather(self.replay, draw)
+
+    def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
+        """Updates start..stop-1 of a phase: `(agent, tally)`."""
+        arguments = (agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop))
+        if self.form == "pmap":
+            return _phase_on_each(phase, self.mesh)(*arguments)
+        return run_phase(phase, *arguments, self.mesh)
+
+    def run_epoch(
+        self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]
+    ):
+        """All of an epoch's learning in one program; see `phases.run_epoch`."""
+        is_open, at_opening = opening
+        arguments = (agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)))
+        if self.form == "pmap":
+            return _epoch_on_each(gate, self.mesh)(*arguments, is_open, at_opening)
+        return _run_epoch(*arguments, gate, is_open, at_opening, self.mesh)
+
+
+_append = jax.jit(buffer.append, donate_argnums=0)
+_gather = jax.jit(buffer.gather)
+
+
+run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
+_run_epoch = jax.jit(loops.run_epoch, static_argnums=(4, 7), donate_argnums=0)
+
+
+@functools.cache
+def _phase_on_each(phase: Phase, mesh: Mesh) -> Callable:
+    return on_each(functools.partial(loops.run_phase, phase), mesh)
+
+
+@functools.cache
+def _epoch_on_each(gate, mesh: Mesh) -> Callable:
+    def epoch(agent, replay, epoch_key, counts, is_open, at_opening, axis_name):
+        return loops.run_epoch(
+            agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name
+        )
+
+    return on_each(epoch, mesh)
+
+
+@functools.cache
+def _batches_on_each(phase: Phase, mesh: Mesh) -> Callable:
+    return on_each(functools.partial(loops.run_batches, phase), mesh)
+
+
+class HostStore:
+    """Index on the device, frames in host memory; batches are gathered by a second thread while the
+    device computes.
+    """
+
+    def __init__(
+        self,
+        config: ReplayConfig,
+        lanes: int,
+        spec: AgentSpec,
+        mesh: Mesh | None = None,
+        form: str = "jit",
+    ):
+        self.index = buffer.init_index(config, lanes)
+        self.frames = np.zeros(
+            (self.index.action.shape[0], int(np.prod(spec.frame_shape))), np.uint8
+        )
+        self.frame_shape, self.age_weights, self.mesh, self.form = (
+            spec.frame_shape,
+            config.age_weights,
+            mesh,
+            form,
+        )
+
+    def load(self, index: ReplayIndex, frames: np.ndarray) -> None:
+        """Take over saved contents."""
+        self.index, self.frames = jax.tree.map(jnp.asarray, index), frames
+
+    def append(self, chunk: Transitions) -> None:
+        """Store experience."""
+
+        def flat(frame):
+            return np.asarray(frame).reshape(-1, self.frames.shape[1])
+
+        blank = chunk._replace(frame=None, next_frame=None)
+        self.index, rows, rows_next = _append_index(self.index, blank)
+        self.frames[np.asarray(rows_next).reshape(-1)] = flat(chunk.next_frame)
+        self.frames[np.asarray(rows).reshape(-1)] = flat(chunk.frame)
+
+    def gather(self, draw: Draw) -> Segment:
+        """The segments of a draw."""
+        row = np.asarray(draw.row)
+        return _complete(self.index, draw, self.frames[row].reshape(*row.shape, *self.frame_shape))
+
+    def gather_for(self, phase: Phase, spec: AgentSpec, epoch_key, first: int) -> Segment:
+        """The batches of the `GROUP` updates from number `first` on."""
+        return self.gather(
+            _draw_many(phase, spec, self.index, epoch_key, first, GROUP, self.age_weights)
+        )
+
+    def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
+        """Updates start..stop-1 of a phase: `(agent, tally)`."""
+        load, total = lambda first: self.gather_for(phase, agent.spec, epoch_key, first), None
+        for first, batches in prefetch(load, range(start, stop, GROUP)):
+            last = jnp.int32(min(first + GROUP, stop))
+            arguments = (agent, batches, epoch_key, jnp.int32(first), last)
+            if self.form == "pmap":
+                agent, tally = _batches_on_each(phase, self.mesh)(*arguments)
+            else:
+                agent, tally = _run_batches(phase, *arguments, self.mesh)
+            total = tally if total is None else loops.join(total, tally)
+        return agent, total
+
+
+_append_index = jax.jit(buffer.append_index, donate_argnums=0)
+_complete = jax.jit(buffer.complete)
+_draw_many = jax.jit(loops.draw_many, static_argnums=(0, 1, 5, 6))
+_run_batches = jax.jit(loops.run_batches, static_argnums=(0, 6), donate_argnums=1)
+
+
+def prefetch(load: Callable, items) -> Iterator[tuple]:
+    """`(item, load(item))` for every item, loading one ahead in a second thread."""
+    items = list(items)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(load, items[0]) if items else None
+        for i, item in enumerate(items):
+            loaded = following.result()
+            if i + 1 < len(items):
+                following = pool.submit(load, items[i + 1])
+            yield item, loaded
+
+
+Store = DeviceStore | HostStore
+
+
+def make_store(
+    config: ReplayConfig, lanes: int, spec: AgentSpec, mesh: Mesh | None = None, form: str = "jit"
+) -> Store:
+    """The store that `config.storage` asks for ("auto": on the device if the frames fit); `form` is
+    that of its programs.
+    """
+    on_device = config.storage == "device" or (
+        config.storage == "auto" and frames_fit(config, spec.frame_shape)
+    )
+    return (DeviceStore if on_device else HostStore)(config, lanes, spec, mesh, form)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def draw_for_monitor(index: ReplayIndex, count: int, size: int, key: jax.Array) -> Draw:
+    """Segments `[count, size]` from all episodes alike."""
+    keys = jax.random.split(key, count)
+    return buffer.draw_batch(index, buffer.draw_frames, keys, size, (0.25, 0.25, 0.25, 0.25))

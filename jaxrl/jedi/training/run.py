@@ -1,0 +1,221 @@
+"""A run in memory: what it consists of, what is refused, and how it ends."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.jedi import agent as agents
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.diagnostics.collapse import Exam
+from jaxrl.jedi.play.collect import JaxPlayers
+from jaxrl.jedi.play.collect_host import HostPlayers
+from jaxrl.jedi.training.replay_store import Store
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.config import flatten, to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
+
+MakeEnv = Callable[[], JaxEnv | HostEnv]
+
+
+@dataclass
+class Counters:
+    """Where a run stands. Everything here is in the record of a checkpoint."""
+
+    epoch: int = 0
+    stage: int = 0
+    """Index of the stage of the epoch that is due."""
+    done: int = 0
+    """Updates of that stage already made."""
+    env_steps: int = 0
+    updates: int = 0
+    """Updates of all kinds together."""
+    stages: int = 0
+    """Stages completed."""
+    idle_epochs: int = 0
+    """Epochs without play so far, at the end of the run."""
+    opened: int = -1
+    """Epoch in which the behaviour gate opened; -1 while it is closed."""
+    forced: bool = False
+    """It opened because its latest epoch had come, not because imagination passed the test."""
+    rewards_seen: list[int] = field(default_factory=lambda: [0, 0, 0])
+    """Rewards below, at and above zero while collecting the initial steps."""
+    lines: int = 0
+    """Lines of metrics.jsonl."""
+    seconds: float = 0.0
+    """Wall time of all sessions, up to the last save."""
+    processor: float = 0.0
+    """Processor time of all sessions, all threads together, up to the last save."""
+    epoch_began: float = 0.0
+    """Wall time of all sessions when the present epoch began."""
+    pace: dict[str, float] = field(default_factory=dict)
+    """Seconds per update of each phase, as last measured."""
+    best: float | None = None
+    """Best evaluation so far."""
+
+    @property
+    def step(self) -> int:
+        """Number of a checkpoint: grows with whatever is done."""
+        return self.env_steps + self.updates + self.stages
+
+
+@dataclass
+class Session:
+    """Everything that the training loop works on."""
+
+    config: JediConfig
+    folder: Path
+    env: JaxEnv | HostEnv
+    make_env: MakeEnv
+    agent: AgentState
+    store: Store
+    players: JaxPlayers | HostPlayers
+    exam: Exam | None
+    counters: Counters
+    partial: dict[str, Any]
+    """What the unfinished epoch has brought so far, JSON-ready."""
+    checkpoints: Checkpoints
+    log: MetricsLog | NoLog
+    compiled: CompileCounter
+    began: float
+    """`time.monotonic()` when this session began, moved back by the sessions before."""
+    processor_began: float
+    """`time.process_time()` then, moved back likewise."""
+    saved_at: float
+    saved_heads: np.ndarray
+    """Newest row of each lane that is on disk."""
+    files: dict[int, list[str]]
+    """Files below replay/ that each checkpoint stands on."""
+    eval_envs: list[HostEnv] = field(default_factory=list)
+    static: bool = False
+    """The replay holds recorded data that lie elsewhere: its frames are not saved with the run."""
+
+    @property
+    def schedule_done(self) -> bool:
+        """No more play and no more idle epochs are due (the present epoch may have stages left)."""
+        schedule, counters = self.config.schedule, self.counters
+        return (
+            counters.env_steps >= schedule.env_steps
+            and counters.idle_epochs >= schedule.final_epochs
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Everything is done."""
+        return self.counters.epoch > 0 and self.counters.stage == 0 and self.schedule_done
+
+    @property
+    def epoch_key(self) -> jax.Array:
+        """All randomness of the epoch comes from this key."""
+        return jax.random.fold_in(jax.random.key(self.config.seed), self.counters.epoch)
+
+
+def empty_epoch() -> dict[str, Any]:
+    """What an epoch starts from."""
+    return {"returns": [], "sums": {}, "counts": {}, "seconds": {}, "judgement": None}
+
+
+COUNTS = (
+    "game.num_envs",
+    "game.frame_size",
+    "agent.context",
+    "agent.sampler.steps",
+    "agent.world_model.batch",
+    "agent.world_model.autoregressive_steps",
+    "agent.heads.batch",
+    "agent.behaviour.batch",
+    "agent.behaviour.horizon",
+    "agent.behaviour.spare_starts",
+    "agent.probe.batch",
+    "replay.capacity",
+    "replay.episodes",
+    "schedule.steps_per_epoch",
+    "gate.horizon",
+    "gate.segments",
+    "monitor.segments",
+    "monitor.probe_states",
+    "evaluation.max_steps",
+    "checkpoint.keep",
+)
+"""Fields that must be at least 1."""
+
+
+def check(config: JediConfig) -> None:
+    """Refuse settings that do not fit together, with one sentence."""
+    values = flatten(to_dict(config))
+    for name in COUNTS:
+        if values[name] < 1:
+            raise Refusal(f"{name} is {values[name]}: it must be at least 1")
+    if config.devices < 0:
+        raise Refusal(
+            f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
+        )
+    for name in ("s_churn", "s_noise"):
+        if values[f"agent.sampler.churn.{name}"] < 0:
+            raise Refusal(
+                f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must "
+                "be at least 0"
+            )
+    schedule, lanes = config.schedule, config.game.num_envs
+    for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
+        steps = getattr(schedule, name)
+        if steps < 1 or steps % lanes:
+            raise Refusal(
+                f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs "
+                f"({lanes})"
+            )
+    longest = max(
+        config.agent.context + config.agent.world_model.autoregressive_steps,
+        config.agent.heads.length,
+        config.agent.context + config.gate.horizon,
+    )
+    if config.replay.capacity // lanes < 2 * longest:
+        raise Refusal(
+            f"replay.capacity ({config.replay.capacity}) gives each of {lanes} games fewer than "
+            f"{2 * longest} rows, but training cuts "
+            f"segments of {longest}: raise it to {2 * longest * lanes} or more"
+        )
+    if schedule.initial_steps // lanes < longest:
+        raise Refusal(
+            f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one "
+            f"segment of {longest} steps per game: "
+            f"raise it to at least {longest * lanes}"
+        )
+    chunk = max(schedule.steps_per_epoch, schedule.initial_extra) // lanes
+    if 2 * chunk > config.replay.capacity // lanes:
+        raise Refusal(
+            f"replay.capacity ({config.replay.capacity}) is less than twice what is played at once "
+            f"({chunk} steps in each of {lanes} "
+            f"games): raise it to at least {2 * chunk * lanes}, or lower schedule.steps_per_epoch"
+        )
+
+
+def batch_sizes(config: JediConfig) -> dict[str, int]:
+    """What several devices share."""
+    return {
+        f"agent.{name}.batch": getattr(config.agent, name).batch
+        for name in ("world_model", "heads", "behaviour", "probe")
+    }
+
+
+def fresh_agent(config: JediConfig, env) -> AgentState:
+    """An untrained agent for a game."""
+    begin = jax.jit(agents.init, static_argnums=(0, 1, 2))
+    return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
+
+
+def close(session: Session) -> None:
+    """Wait for what is being written, and let go of everything, whatever of it fails."""
+    with contextlib.ExitStack() as stack:
+        for env in session.eval_envs:
+            stack.callback(env.close)
+        stack.callback(session.players.close)
+        stack.callback(session.log.close)
+        stack.callback(session.checkpoints.close)

@@ -1,0 +1,130 @@
+"""How a run begins in a folder, or goes on with what the folder holds."""
+
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxrl.envs.make import make
+from jaxrl.envs.protocol import JaxEnv
+from jaxrl.jedi.agent import AgentState
+from jaxrl.jedi.config import MAY_CHANGE, JediConfig
+from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
+from jaxrl.jedi.offline.config import completed
+from jaxrl.jedi.play.collect import JaxPlayers
+from jaxrl.jedi.play.collect_host import HostPlayers
+from jaxrl.jedi.training.checkpoints import restore
+from jaxrl.jedi.training.replay_store import make_store
+from jaxrl.jedi.training.run import (
+    Counters,
+    MakeEnv,
+    Session,
+    batch_sizes,
+    check,
+    empty_epoch,
+    fresh_agent,
+)
+from jaxrl.train import hosts
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.config import flatten, to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
+from jaxrl.train.parallel import check_shares, data_mesh, replicate
+from jaxrl.train.rundir import open_run
+
+
+def open_session(
+    config: JediConfig, run_dir: str | Path, make_env: MakeEnv | None = None
+) -> Session:
+    """Begin a run in a folder, or restore the one that it holds.
+
+    Args:
+      config: everything that can be set.
+      run_dir: the run's folder.
+      make_env: makes the game; by default by the name `config.env`.
+
+    Raises:
+      Refusal: see `open_run`, `make`, `Checkpoints.restore`, `check`.
+    """
+    check(config)
+    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
+    env = make_env()
+    try:
+        mesh = data_mesh(config.devices)
+        check_shares(batch_sizes(config), mesh)
+        fresh = replicate(fresh_agent(config, env), mesh)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
+    folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
+    checkpoints = _open_checkpoints(folder, config)
+
+    session = Session(
+        config=config,
+        folder=folder,
+        env=env,
+        make_env=make_env,
+        agent=fresh,
+        store=make_store(
+            config.replay,
+            config.game.num_envs,
+            fresh.spec,
+            mesh,
+            config.parallel if mesh.size > 1 else "jit",
+        ),
+        players=_fresh_players(config, env, make_env, fresh),
+        exam=_exam(config, env),
+        counters=Counters(),
+        partial=empty_epoch(),
+        checkpoints=checkpoints,
+        log=None,
+        compiled=CompileCounter(),
+        began=time.monotonic(),
+        processor_began=time.process_time(),
+        saved_at=time.monotonic(),
+        saved_heads=np.full(config.game.num_envs, -1),
+        files={},
+    )
+    return resume(session)
+
+
+def resume(session: Session) -> Session:
+    """Restore the last checkpoint of the session's folder, if there is one, and open the log where
+    it stood.
+    """
+    restore(session)
+    lines = session.counters.lines
+    session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
+    session.began -= session.counters.seconds
+    session.processor_began -= session.counters.processor
+    return session
+
+
+def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
+    """The first process makes the folder and writes to it; all others must see what it made."""
+    checkpoints = (
+        Checkpoints(folder / "checkpoints", config.checkpoint.keep) if hosts.is_first() else None
+    )
+    hosts.any_of(False)  # wait for the first
+    if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
+        raise Refusal(
+            f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) "
+            "or on a shared disk"
+        )
+    return checkpoints or Checkpoints(folder / "checkpoints", read_only=True)
+
+
+def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState):
+    count = config.game.num_envs
+    if isinstance(env, JaxEnv):
+        return JaxPlayers(env, agent, count, config.seed)
+    return HostPlayers([env, *(make_env() for _ in range(count - 1))], agent, config.seed)
+
+
+def _exam(config: JediConfig, env) -> Exam | None:
+    if not isinstance(env, JaxEnv):
+        return None
+    return jax.jit(make_exam, static_argnums=(0, 1))(
+        env, config.monitor.probe_states, jax.random.key(1)
+    )

@@ -1,0 +1,152 @@
+"""The search for the nearest code, chosen by size.
+
+All ways give the lowest index among equal distances, work in float32 whatever the inputs' dtype,
+and never build a one-hot. They may differ between codes whose distances differ by rounding only:
+compare distances, not indices, across hardware.
+
+The distance is computed as |e|^2 - 2 x.e, up to |x|^2, which does not change the order; both sides
+are shifted by the mean code first, so that a common offset much larger than the spread of the codes
+does not eat the digits.
+"""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from quant.errors import require
+
+Metric = Literal["l2", "cosine", "dot"]
+Way = Literal["auto", "xla", "scan", "pallas"]
+
+LARGEST_SCORES = {"cpu": 4 * 2**20, "gpu": 32 * 2**20, "tpu": 32 * 2**20}
+"""Bytes of an N x K score matrix up to which it is simply built (Our choice: about a cache of the
+device).
+"""
+WIDEST = 128
+"""Features that the kernel takes (Our choice: a block of 256 codes is then 128 KiB, which a GPU's
+shared memory holds).
+"""
+LARGEST_ON_CHIP = 8 * 2**20
+"""Bytes of a codebook that the kernel may keep in a TPU's vector memory (Our choice: half of it).
+"""
+TILE = 512
+"""Codes that are scored at a time beyond that (Our choice; 512 to 2048 were alike)."""
+ROWS = 1024
+"""Rows that are scored at a time beyond that: with `TILE` codes, 2 MiB (Our choice)."""
+
+
+def nearest(
+    x: jax.Array, codebook: jax.Array, metric: Metric = "l2", way: Way = "auto", tile: int = TILE
+) -> tuple[jax.Array, jax.Array]:
+    """Index of the nearest code of every row.
+
+    Args:
+      x: float `[N, D]`.
+      codebook: float `[K, D]`.
+      metric: "l2" (Euclidean), "cosine", or "dot" (the largest inner product).
+      way: "xla" builds all scores, "scan" a tile of codes at a time, "pallas" in one fused kernel
+        (GPU and TPU; elsewhere interpreted, for tests only); "auto" takes xla for small problems
+        and scan for larger ones, pallas for larger ones on accelerators.
+      tile: codes at a time, for scan and pallas.
+
+    Returns:
+      int32 `[N]` in 0..K-1, and float32 `[N]`: the squared Euclidean distance, one minus the
+      cosine, or minus the inner product. No gradient flows through either.
+
+    Raises:
+      QuantError: shapes that do not fit.
+    """
+    require(
+        x.ndim == 2 and codebook.ndim == 2,
+        f"nearest wants [N, D] and [K, D], not {x.shape} and {codebook.shape}",
+    )
+    require(
+        x.shape[1] == codebook.shape[1],
+        f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
+    )
+    require(codebook.shape[0] >= 1, "a codebook must have at least one code")
+    x, codebook = jax.lax.stop_gradient((x.astype(jnp.float32), codebook.astype(jnp.float32)))
+    if metric == "cosine":
+        x, codebook = unit(x), unit(codebook)
+    if metric == "l2":
+        offset = codebook.mean(0, keepdims=True)
+        x, codebook = x - offset, codebook - offset
+    halves = 0.5 * (codebook**2).sum(1) if metric == "l2" else jnp.zeros(codebook.shape[0])
+    search = {"xla": _all_at_once, "scan": _by_tiles, "pallas": _fused}[
+        choose(way, x.shape[0], codebook)
+    ]
+    index, score = search(x, codebook, halves, tile)
+    if metric == "l2":
+        return index, jnp.maximum((x**2).sum(1) + 2 * score, 0)
+    return index, score + (metric == "cosine")
+
+
+def choose(way: Way, rows: int, codebook: jax.Array) -> Way:
+    """The way that "auto" means for these sizes on this machine.
+
+    The kernel keeps the codebook on a TPU's chip, and a block of it on a GPU's, so it must fit.
+    """
+    if way != "auto":
+        return way
+    where = jax.default_backend()
+    if 4 * rows * codebook.shape[0] <= LARGEST_SCORES[where]:
+        return "xla"
+    too_large = where == "tpu" and codebook.size * 4 > LARGEST_ON_CHIP
+    too_wide = codebook.shape[1] > WIDEST
+    return "scan" if where == "cpu" or too_large or too_wide else "pallas"
+
+
+def unit(x: jax.Array) -> jax.Array:
+    """Rows of length one; a row of zeros stays, also in the gradient."""
+    squared = (x**2).sum(-1, keepdims=True)
+    empty = squared == 0
+    return x * jnp.where(empty, 0, jax.lax.rsqrt(jnp.where(empty, 1, squared)))
+
+
+def _scores(x, codebook, halves):
+    """Half the squared distance less half of |x|^2, `[N, K]`."""
+    return halves[None] - jnp.einsum(
+        "nd,kd->nk", x, codebook, precision="highest", preferred_element_type=jnp.float32
+    )
+
+
+def _all_at_once(x, codebook, halves, tile):
+    """Two minima, of the scores and of the places that have it: two to five times quicker than one
+    argmin on a CPU.
+    """
+    scores, codes = _scores(x, codebook, halves), codebook.shape[0]
+    least = scores.min(1)
+    places = jnp.where(scores == least[:, None], jnp.arange(codes, dtype=jnp.int32)[None], codes)
+    return jnp.minimum(places.min(1), codes - 1), least
+
+
+def _by_tiles(x, codebook, halves, tile):
+    """A block of rows at a time, and of these a tile of codes at a time."""
+    (rows, features), codes = x.shape, codebook.shape[0]
+    tile, block = min(tile, codes), min(ROWS, rows)
+    more_codes, more_rows = -codes % tile, -rows % block
+    codebook = jnp.pad(codebook, ((0, more_codes), (0, 0))).reshape(-1, tile, features)
+    halves = jnp.pad(halves, (0, more_codes), constant_values=jnp.inf).reshape(-1, tile)
+    starts = tile * jnp.arange(halves.shape[0], dtype=jnp.int32)
+
+    def search(x):
+        def step(best, inputs):
+            index, score = best
+            start, codes, half = inputs
+            own, least = _all_at_once(x, codes, half, tile)
+            better = least < score
+            return (jnp.where(better, start + own, index), jnp.where(better, least, score)), None
+
+        first = (jnp.zeros(block, jnp.int32), jnp.full(block, jnp.inf))
+        return jax.lax.scan(step, first, (starts, codebook, halves))[0]
+
+    blocks = jnp.pad(x, ((0, more_rows), (0, 0))).reshape(-1, block, features)
+    index, score = jax.lax.map(search, blocks)
+    return index.reshape(-1)[:rows], score.reshape(-1)[:rows]
+
+
+def _fused(x, codebook, halves, tile):
+    from quant.codebooks.nearest_pallas import nearest_fused
+
+    return nearest_fused(x, codebook, halves, codes_at_once=min(tile, 256))

@@ -1,0 +1,46 @@
+"""Terms that keep a codebook in use and its codes apart."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.parallel import masked_mean
+from quant.codebooks.nearest import Metric, unit
+
+
+def diversity(
+    x: jax.Array,
+    codes: jax.Array,
+    usable: jax.Array,
+    metric: Metric,
+    temperature: float = 1.0,
+    axis_name: str | None = None,
+) -> jax.Array:
+    """Minus the entropy (nats) of the mean soft assignment: -log K if all codes are used alike, 0
+    if one is.
+
+    Args:
+      x: `[N, D]`.
+      codes: `[K, D]`.
+      usable: bool `[N]`.
+      metric: "l2" assigns by softmax of minus the Euclidean distance over the temperature, the
+        others by the similarity.
+      temperature: see above.
+    """
+    product = jnp.einsum("nd,kd->nk", x.astype(jnp.float32), codes, precision="highest")
+    if metric == "l2":
+        squared = (
+            (x.astype(jnp.float32) ** 2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
+        )
+        product = -jnp.sqrt(jnp.maximum(squared, 1e-12))
+    soft = jax.nn.softmax(product / temperature, 1)
+    share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)
+    return jax.scipy.special.xlogy(share, share).sum()
+
+
+def orthogonality(codes: jax.Array) -> jax.Array:
+    """Mean squared cosine between different codes, 0..1. `[K, D]` -> scalar; 0 for one code."""
+    codes = unit(codes)
+    size = codes.shape[0]
+    # sum_ij (e_i . e_j)^2 = |E^T E|^2, of D x D instead of K x K.
+    gram = jnp.einsum("kd,ke->de", codes, codes, precision="highest")
+    return ((gram**2).sum() - ((codes**2).sum(1) ** 2).sum()) / max(size * (size - 1), 1)

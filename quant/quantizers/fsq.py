@@ -1,0 +1,162 @@
+"""Finite scalar quantization: every feature is rounded to one of a few levels, and no codebook is
+learned (Mentzer et al. 2023).
+"""
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from quant.codebooks.rows import flatten
+from quant.codebooks.straight_through import exactly
+from quant.codebooks.updates import count_rows, usage_metrics
+from quant.errors import require
+from quant.types import Quantized
+
+
+@dataclass(frozen=True)
+class FSQConfig:
+    """A finite scalar quantizer. Static under jit."""
+
+    levels: tuple[int, ...]
+    """Levels of every feature, each at least 2; their product is the number of codes."""
+    symmetric: bool = False
+    """Levels evenly spread over -1..1 also where their number is even (zero is then no level)."""
+    count_limit: int = 2**20
+    """Codes up to which usage is counted; beyond, metrics would need an array of that length."""
+
+    def __post_init__(self):
+        require(
+            isinstance(self.levels, (tuple, list)),
+            f"levels is {self.levels!r}: give a number for every feature, such as (8, 5, 5)",
+        )
+        object.__setattr__(self, "levels", tuple(self.levels))
+        require(len(self.levels) >= 1, "levels is empty: give the levels of every feature")
+        low = [level for level in self.levels if level < 2]
+        require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
+        size = math.prod(self.levels)
+        require(
+            size < 2**31,
+            f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: "
+            "split the features",
+        )
+
+    @property
+    def num_codes(self) -> int:
+        """Product of the levels."""
+        return math.prod(self.levels)
+
+    @property
+    def dim(self) -> int:
+        """Features."""
+        return len(self.levels)
+
+
+def init(key: jax.Array, config: FSQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
+    """No parameters and no state."""
+    return {}, {}
+
+
+def bound(x: jax.Array, config: FSQConfig) -> jax.Array:
+    """Features `[..., D]` squashed so that rounding gives exactly the levels, still in units of a
+    level.
+    """
+    levels = _along(config.levels, x)
+    if config.symmetric:
+        return (levels - 1) * (jnp.tanh(x) + 1) / 2
+    half = (levels - 1) * (1 + 1e-3) / 2
+    offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
+    shift = jnp.arctanh(offset / half)
+    return jnp.tanh(x + shift) * half - offset
+
+
+def quantize(
+    params: dict,
+    state: dict,
+    x: jax.Array,
+    config: FSQConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[Quantized, dict]:
+    """Round every feature; the gradient goes straight through the rounding, not through the
+    squashing.
+
+    Args:
+      params, state: empty, as from `init`.
+      x: float `[..., D]`.
+      config: levels.
+      key, train: not used.
+      mask: bool `[...]`; rows left out keep their value and have index -1.
+      axis_name: devices that hold the other rows, for the metrics.
+
+    Returns:
+      A `Quantized` with values in -1..1 and no losses, and the state.
+
+    Raises:
+      QuantError: another number of features.
+    """
+    require(
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}",
+    )
+    rows, usable = flatten(x, mask)
+    bounded = bound(jnp.where(usable[:, None], rows, 0).astype(jnp.float32), config)
+    steps = _steps(bounded, config)
+    levels = _along(config.levels, rows)
+    # Straight through the rounding: the derivative of the squashing stays, in units of the output.
+    carrier = bounded * (2 / (levels - 1)) if config.symmetric else bounded / (levels // 2)
+    value = exactly(_values(steps, config), carrier).astype(x.dtype)
+    index = (steps.astype(jnp.int32) * _basis(config)[None]).sum(-1)
+    index = jnp.where(usable, index, -1)
+    metrics = {}
+    if config.num_codes <= config.count_limit:
+        metrics = usage_metrics(count_rows(index, config.num_codes, axis_name=axis_name))
+    out = jnp.where(usable[:, None], value, rows)
+    return Quantized(out.reshape(x.shape), index.reshape(x.shape[:-1]), {}, metrics), state
+
+
+def encode(params: dict, state: dict, x: jax.Array, config: FSQConfig) -> jax.Array:
+    """Indices only, int32 `[...]`."""
+    return quantize(params, state, x, config)[0].indices
+
+
+def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> jax.Array:
+    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1."""
+    known = (indices >= 0) & (indices < config.num_codes)
+    levels = jnp.asarray(config.levels, jnp.int32).reshape(*[1] * indices.ndim, -1)
+    basis = _basis(config).reshape(levels.shape)
+    steps = (jnp.where(known, indices, 0)[..., None] // basis) % levels
+    return jnp.where(known[..., None], _values(steps.astype(jnp.float32), config), jnp.nan)
+
+
+def _steps(bounded: jax.Array, config: FSQConfig) -> jax.Array:
+    """Number of the level, 0..L-1, as floats. Halves round to even, in the symmetric form up."""
+    levels = _along(config.levels, bounded)
+    steps = jnp.floor(bounded + 0.5) if config.symmetric else jnp.round(bounded) + levels // 2
+    return jnp.clip(
+        steps, 0, levels - 1
+    )  # with a thousand levels the squashing reaches beyond the last one
+
+
+def _values(steps: jax.Array, config: FSQConfig) -> jax.Array:
+    """Levels as numbers in -1..1."""
+    levels = _along(config.levels, steps)
+    return (
+        2 / (levels - 1) * steps - 1 if config.symmetric else (steps - levels // 2) / (levels // 2)
+    )
+
+
+def _along(levels: tuple[int, ...], x: jax.Array) -> jax.Array:
+    """The levels as floats, shaped to go with `x`."""
+    return jnp.asarray(levels, jnp.float32).reshape(*[1] * (x.ndim - 1), -1)
+
+
+def _basis(config: FSQConfig) -> jax.Array:
+    """What the number of each feature's level counts in the index: the first feature runs
+    fastest.
+    """
+    return jnp.asarray([math.prod(config.levels[:i]) for i in range(config.dim)], jnp.int32)

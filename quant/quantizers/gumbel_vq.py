@@ -1,0 +1,112 @@
+"""Gumbel-VQ: the encoder says the probability of every code, a relaxed draw mixes them (Jang et al.
+2017; Ramesh et al. 2021).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.parallel import example_keys, masked_mean
+from quant.codebooks.init import Init, initial_codes
+from quant.codebooks.soft_assignment import closed, entropy, opened, relaxed_choice
+from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.errors import require
+from quant.types import Quantized
+
+
+@dataclass(frozen=True)
+class GumbelVQConfig:
+    """A Gumbel-VQ quantizer. Static under jit."""
+
+    num_codes: int
+    """K."""
+    dim: int
+    """D, features that come in, and of a code."""
+    beta: float = 5e-4
+    """Weight of the mean KL of a row's probabilities against the uniform ones, in nats."""
+    temperature: float = 1.0
+    """Of the relaxed choice, if `quantize` is not given one; it is usually lowered in training."""
+    hard: bool = False
+    """Choose one code in training too, straight-through."""
+    init: Init = "normal"
+    """Where codes begin."""
+
+    def __post_init__(self):
+        check_sizes(self.num_codes, self.dim)
+        require(self.temperature > 0, "temperature must be above 0")
+
+
+def init(
+    key: jax.Array, config: GumbelVQConfig, sample: jax.Array | None = None
+) -> tuple[dict, dict]:
+    """params "codes" `[K, D]`, "weight" `[D, K]` and "bias" `[K]` of the linear map to logits; no
+    state.
+    """
+    key_codes, key_weight = jax.random.split(key)
+    return {
+        "codes": initial_codes(key_codes, config.init, config.num_codes, config.dim, sample),
+        "weight": jax.nn.initializers.lecun_normal()(key_weight, (config.dim, config.num_codes)),
+        "bias": jnp.zeros(config.num_codes),
+    }, {}
+
+
+def log_posterior(params: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Array:
+    """log of the probabilities of the codes, float32 `[N, K]`, of rows `[N, D]`."""
+    logits = (
+        jnp.einsum("nd,dk->nk", x.astype(jnp.float32), params["weight"], precision="highest")
+        + params["bias"][None]
+    )
+    return jax.nn.log_softmax(logits, -1)
+
+
+def quantize(
+    params: dict,
+    state: dict,
+    x: jax.Array,
+    config: GumbelVQConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+    temperature: jax.Array | float | None = None,
+) -> tuple[Quantized, dict]:
+    """A mix of codes in training, the most probable in evaluation. Arguments, shapes and refusals
+    as `gmvq.quantize`.
+
+    Returns:
+      A `Quantized` with loss "kl"; metrics "perplexity" and "usage" of the most probable codes and
+      "entropy_row"; and the state.
+    """
+    of = opened(x, config.dim, mask, key, train)
+    log_q = log_posterior(params, of.z, config)
+    index = log_q.argmax(-1).astype(jnp.int32)
+    metrics = usage_metrics(count_rows(index, config.num_codes, of.usable, axis_name))
+    losses, value = {}, params["codes"][index]
+    if train:
+        tau = config.temperature if temperature is None else temperature
+        keys = example_keys(key, log_q.shape[0], axis_name)
+        value = (
+            jax.vmap(lambda k, logits: relaxed_choice(k, logits, tau, config.hard))(keys, log_q)
+            @ params["codes"]
+        )
+
+        def mean(a):
+            return masked_mean(a, of.usable, None, axis_name)
+
+        metrics["entropy_row"] = mean(entropy(log_q))
+        losses["kl"] = config.beta * mean(jnp.log(config.num_codes) - entropy(log_q))
+    return closed(value, index, x, of, losses, metrics), state
+
+
+def encode(params: dict, state: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Array:
+    """The most probable codes, int32 `[...]`."""
+    return quantize(params, state, x, config, train=False)[0].indices
+
+
+def decode(params: dict, state: dict, indices: jax.Array, config: GumbelVQConfig) -> jax.Array:
+    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
+    return jnp.take(
+        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
+    )

@@ -1,0 +1,179 @@
+"""Lookup-free and binary spherical quantization: one bit per feature (Yu et al. 2023; Zhao et al.
+2024).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.parallel import masked_mean
+from quant.codebooks.nearest import unit
+from quant.codebooks.rows import flatten
+from quant.codebooks.straight_through import exactly
+from quant.codebooks.updates import count_rows, usage_metrics
+from quant.errors import require
+from quant.types import Quantized
+
+EXACT_BITS = 14
+"""Features up to which the entropy of the mean assignment is exact; it takes 2^D numbers per row.
+"""
+
+
+@dataclass(frozen=True)
+class LFQConfig:
+    """A lookup-free quantizer. Static under jit."""
+
+    dim: int
+    """D, bits of a code."""
+    spherical: bool = False
+    """Rows and codes have length one (binary spherical quantization); else codes are +-1 per
+    feature.
+    """
+    scale: float = 1.0
+    """What codes (and, if spherical, rows) are multiplied by."""
+    commitment: float = 0.0
+    """Weight of the mean squared distance to the code."""
+    entropy: float = 0.1
+    """Weight of: mean entropy of the soft assignment of each row, minus `diversity` times the
+    entropy of the mean assignment.
+    """
+    diversity: float = 1.0
+    """See `entropy`."""
+    inverse_temperature: float = 100.0
+    """Sharpness of the soft assignment softmax(2 x.c / temperature)."""
+    count_limit: int = 2**20
+    """Codes up to which usage is counted."""
+
+    def __post_init__(self):
+        require(1 <= self.dim <= 30, f"dim is {self.dim}: int32 indices hold 1 to 30 bits")
+
+    @property
+    def num_codes(self) -> int:
+        """2^D."""
+        return 2**self.dim
+
+    @property
+    def size(self) -> float:
+        """What a bit is on the way out: +- this."""
+        return self.scale * (self.dim**-0.5 if self.spherical else 1.0)
+
+
+def init(key: jax.Array, config: LFQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
+    """No parameters and no state."""
+    return {}, {}
+
+
+def quantize(
+    params: dict,
+    state: dict,
+    x: jax.Array,
+    config: LFQConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[Quantized, dict]:
+    """Take the sign of every feature; the gradient goes straight through.
+
+    Args:
+      params, state: empty, as from `init`.
+      x: float `[..., D]`.
+      config: options.
+      key: not used.
+      train: whether there are losses.
+      mask: bool `[...]`; rows left out keep their value and have index -1.
+      axis_name: devices that hold the other rows.
+
+    Returns:
+      A `Quantized` with losses "commitment" and "entropy" (those with a weight), metrics
+      "perplexity", "usage", "row_entropy" and "mean_entropy" (nats; the latter of the mean
+      assignment, above `EXACT_BITS` features as if bits were independent); and the state.
+
+    Raises:
+      QuantError: another number of features.
+    """
+    require(
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
+    )
+    rows, usable = flatten(x, mask)
+    z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = config.scale * unit(z) if config.spherical else z
+    bits = z > 0
+    q = jnp.where(bits, config.size, -config.size)
+    index = jnp.where(usable, (bits.astype(jnp.int32) << _places(config)[None]).sum(-1), -1)
+    losses, metrics = {}, {}
+    if config.num_codes <= config.count_limit:
+        metrics = usage_metrics(count_rows(index, config.num_codes, axis_name=axis_name))
+    if train and config.commitment:
+        far = (z - q) ** 2
+        losses["commitment"] = config.commitment * masked_mean(
+            far, jnp.broadcast_to(usable[:, None], far.shape), None, axis_name
+        )
+    if train and config.entropy:
+        each, whole = entropies(z, usable, config, axis_name)
+        losses["entropy"] = config.entropy * (each - config.diversity * whole)
+        metrics |= {"row_entropy": each, "mean_entropy": whole}
+    out = jnp.where(usable[:, None], exactly(q, z).astype(x.dtype), rows)
+    out, index = out.reshape(x.shape), index.reshape(x.shape[:-1])
+    return Quantized(out, index, losses, jax.lax.stop_gradient(metrics)), state
+
+
+def entropies(
+    z: jax.Array, usable: jax.Array, config: LFQConfig, axis_name: str | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """Mean entropy of the rows' soft assignments, and entropy of their mean, in nats.
+
+    The soft assignment of a row is a product over its bits, so its entropy is the sum of theirs,
+    without 2^D numbers. The mean over rows is no product: up to `EXACT_BITS` features it is built,
+    above it is taken for one.
+    """
+    # softmax over all codes of 2 x.c / temperature: a bit is one with probability sigmoid(4 x size
+    # / temperature).
+    logits = 4 * config.inverse_temperature * config.size * z
+    each = masked_mean(_bit_entropy(logits).sum(-1), usable, None, axis_name)
+
+    def weight(a):
+        return jnp.broadcast_to(usable[:, None], a.shape)
+
+    if config.dim > EXACT_BITS:
+        share = masked_mean(jax.nn.sigmoid(logits), weight(logits), 0, axis_name)
+        return each, -(
+            jax.scipy.special.xlogy(share, share) + jax.scipy.special.xlogy(1 - share, 1 - share)
+        ).sum()
+    soft = jax.vmap(_all_codes)(logits)
+    share = masked_mean(soft, weight(soft), 0, axis_name)
+    return each, -jax.scipy.special.xlogy(share, share).sum()
+
+
+def encode(params: dict, state: dict, x: jax.Array, config: LFQConfig) -> jax.Array:
+    """Indices only, int32 `[...]`; the first feature is the highest bit."""
+    return quantize(params, state, x, config, train=False)[0].indices
+
+
+def decode(params: dict, state: dict, indices: jax.Array, config: LFQConfig) -> jax.Array:
+    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..2^D-1."""
+    known = (indices >= 0) & (indices < config.num_codes)
+    bits = (indices[..., None] >> _places(config).reshape(*[1] * indices.ndim, -1)) & 1
+    return jnp.where(known[..., None], jnp.where(bits == 1, config.size, -config.size), jnp.nan)
+
+
+def _places(config: LFQConfig) -> jax.Array:
+    return jnp.arange(config.dim - 1, -1, -1, dtype=jnp.int32)
+
+
+def _bit_entropy(logits: jax.Array) -> jax.Array:
+    """Entropy of a bit that is one with probability sigmoid(logits)."""
+    p = jax.nn.sigmoid(logits)
+    return -(p * jax.nn.log_sigmoid(logits) + (1 - p) * jax.nn.log_sigmoid(-logits))
+
+
+def _all_codes(logits: jax.Array) -> jax.Array:
+    """Probabilities of all 2^D codes of one row, in the order of their indices."""
+    soft = jnp.ones(1)
+    for bit in range(logits.shape[0]):
+        one = jax.nn.sigmoid(logits[bit])
+        soft = (soft[:, None] * jnp.stack([1 - one, one])[None]).reshape(-1)
+    return soft

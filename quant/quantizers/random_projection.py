@@ -1,0 +1,106 @@
+"""Random-projection quantizer: labels for self-supervised learning from a codebook that never
+learns (BEST-RQ, Chiu et al. 2022).
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from quant.codebooks.nearest import Way, nearest, unit
+from quant.codebooks.rows import flatten, from_books, to_books
+from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.errors import require, require_one_of
+from quant.types import Quantized
+
+
+@dataclass(frozen=True)
+class RandomProjectionConfig:
+    """A random-projection quantizer. Static under jit."""
+
+    num_codes: int
+    """K, of every head."""
+    dim: int
+    """D, features of the input."""
+    code_dim: int = 16
+    """Features of a code."""
+    heads: int = 1
+    """Codebooks, each behind a projection of its own."""
+    way: Way = "auto"
+    """See `nearest`."""
+
+    def __post_init__(self):
+        check_sizes(self.num_codes, self.dim)
+        require(
+            self.heads >= 1 and self.code_dim >= 1,
+            f"heads is {self.heads}, code_dim {self.code_dim}: at least one each",
+        )
+        require_one_of("way", self.way, Way)
+
+
+def init(
+    key: jax.Array, config: RandomProjectionConfig, sample: jax.Array | None = None
+) -> tuple[dict, dict]:
+    """No parameters; state "projection" `[D, heads * code_dim]` (Glorot uniform) and "codes"
+    `[heads, K, code_dim]` of length one.
+    """
+    key_projection, key_codes = jax.random.split(key)
+    limit = (6 / (config.dim + config.code_dim)) ** 0.5
+    projection = jax.random.uniform(
+        key_projection, (config.dim, config.heads * config.code_dim), minval=-limit, maxval=limit
+    )
+    codes = unit(jax.random.normal(key_codes, (config.heads, config.num_codes, config.code_dim)))
+    return {}, {"projection": projection, "codes": codes}
+
+
+def quantize(
+    params: dict,
+    state: dict,
+    x: jax.Array,
+    config: RandomProjectionConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[Quantized, dict]:
+    """Labels by the nearest code (cosine) of each projection. The input should be normalised
+    before.
+
+    Returns:
+      A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at
+      all, and 0 where masked; no losses.
+    """
+    require(
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
+    )
+    rows, usable = flatten(jax.lax.stop_gradient(x), mask)
+    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = jnp.matmul(clean, state["projection"], precision="highest")
+    z = to_books(z, config.heads, config.heads)
+    index, _ = jax.vmap(lambda a, c: nearest(a, c, "cosine", config.way))(z, state["codes"])
+    counts = jax.vmap(lambda i: count_rows(i, config.num_codes, usable, axis_name))(index)
+    metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts))
+    index = from_books(index[..., None], config.heads)
+    value = decode(params, state, index if config.heads > 1 else index[:, 0], config)
+    value = jax.lax.stop_gradient(jnp.where(usable[:, None], value, 0)).astype(x.dtype)
+    index = jnp.where(usable[:, None], index, -1).reshape(
+        *x.shape[:-1], *([config.heads] if config.heads > 1 else [])
+    )
+    return Quantized(value.reshape(*x.shape[:-1], -1), index, {}, metrics), state
+
+
+def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:
+    """Indices only: int32 `[...]`, or `[..., heads]` if there are several."""
+    return quantize(params, state, x, config)[0].indices
+
+
+def decode(
+    params: dict, state: dict, indices: jax.Array, config: RandomProjectionConfig
+) -> jax.Array:
+    """Codes of indices, float32 `[..., heads * code_dim]`; NaN for indices outside 0..K-1."""
+    leading = indices.shape if config.heads == 1 else indices.shape[:-1]
+    rows = jnp.where(indices < 0, config.num_codes, indices).reshape(-1, config.heads)
+    take = jax.vmap(lambda c, i: jnp.take(c, i, axis=0, mode="fill"))
+    return from_books(take(state["codes"], rows.T), config.heads).reshape(*leading, -1)

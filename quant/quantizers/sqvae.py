@@ -1,0 +1,133 @@
+"""SQ-VAE: stochastic quantization with a learned variance that anneals itself (Takida et al. 2022),
+GM-VQ's main baseline.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxrl.train.parallel import example_keys, masked_mean
+from quant.codebooks.init import Init, initial_codes
+from quant.codebooks.soft_assignment import (
+    closed,
+    entropy,
+    opened,
+    relaxed_choice,
+    squared_distances,
+)
+from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.types import Quantized
+
+
+@dataclass(frozen=True)
+class SQVAEConfig:
+    """An SQ-VAE quantizer (Gaussian, one variance for all). Static under jit."""
+
+    num_codes: int
+    """K."""
+    dim: int
+    """D, features."""
+    weight: float = 1.0
+    """Of both losses, which are means over rows: with the paper's reconstruction term (see
+    `reconstruction_loss`), which is a sum over an image, give the number of rows of an image.
+    """
+    log_variance: float = 2.995732
+    """Where the logarithm of the variance begins (log 20, as in the authors' code). It should let a
+    row tell codes apart: where embeddings lie close together or have few features, too large a
+    start makes all codes alike, for good.
+    """
+    temperature: float = 1.0
+    """Of the relaxed choice, if `quantize` is not given one. The authors' is exp(-1e-5 step)."""
+    init: Init = "normal"
+    """Where codes begin."""
+
+    def __post_init__(self):
+        check_sizes(self.num_codes, self.dim)
+
+
+def init(key: jax.Array, config: SQVAEConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
+    """params "codes" `[K, D]` and "log_variance", a scalar; no state."""
+    codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
+    return {"codes": codes, "log_variance": jnp.float32(config.log_variance)}, {}
+
+
+def reconstruction_loss(squared_error: jax.Array, size: int) -> jax.Array:
+    """size / 2 * log of the mean squared error: the likelihood with the variance that fits best
+    (the authors' arELBO).
+
+    Args:
+      squared_error: mean over pixels and images, above 0.
+      size: numbers in an image.
+    """
+    return 0.5 * size * jnp.log(squared_error)
+
+
+def log_posterior(params: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
+    """log of the probabilities that a code is chosen with, float32 `[N, K]`, of rows `[N, D]`."""
+    return jax.nn.log_softmax(
+        -0.5 * jnp.exp(-params["log_variance"]) * squared_distances(x, params["codes"]), -1
+    )
+
+
+def quantize(
+    params: dict,
+    state: dict,
+    x: jax.Array,
+    config: SQVAEConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+    temperature: jax.Array | float | None = None,
+) -> tuple[Quantized, dict]:
+    """A relaxed code in training, the nearest in evaluation. Arguments, shapes and refusals as
+    `gmvq.quantize`.
+
+    Returns:
+      A `Quantized` with losses "entropy" (minus the entropy of the choice) and "distance" (squared,
+      over twice the variance); metrics "perplexity", "usage", "entropy_row", "variance"; and the
+      state.
+    """
+    of = opened(x, config.dim, mask, key, train)
+    z, usable = of.z, of.usable
+    log_q = log_posterior(params, z, config)
+    index = log_q.argmax(-1).astype(jnp.int32)
+    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name)) | {
+        "variance": jnp.exp(params["log_variance"])
+    }
+    losses, value = {}, params["codes"][index]
+    if train:
+        keys = example_keys(key, z.shape[0], axis_name)
+        y = jax.vmap(
+            lambda k, logits: relaxed_choice(
+                k, logits, config.temperature if temperature is None else temperature
+            )
+        )(keys, log_q)
+        value = y @ params["codes"]
+
+        def mean(a):
+            return masked_mean(a, usable, None, axis_name)
+
+        metrics["entropy_row"] = mean(entropy(log_q))
+        losses["entropy"] = -config.weight * metrics["entropy_row"]
+        losses["distance"] = (
+            config.weight
+            * 0.5
+            * jnp.exp(-params["log_variance"])
+            * mean(((z - value) ** 2).sum(-1))
+        )
+    return closed(value, index, x, of, losses, metrics), state
+
+
+def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
+    """The nearest codes, int32 `[...]`."""
+    return quantize(params, state, x, config, train=False)[0].indices
+
+
+def decode(params: dict, state: dict, indices: jax.Array, config: SQVAEConfig) -> jax.Array:
+    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
+    return jnp.take(
+        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
+    )

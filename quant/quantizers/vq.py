@@ -1,0 +1,396 @@
+"""Vector quantization: the nearest of K learned codes takes the place of every row (van den Oord et
+al. 2017).
+
+Options are those of the literature: moving-average or gradient codebook, Euclidean, cosine or
+inner-product search, a low-dimensional
+search space, several heads, gradient wrappers, restart of dead codes, affine reparametrisation,
+regularisers.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+
+from jaxrl.train.parallel import masked_mean
+from quant.codebooks import affine
+from quant.codebooks.affine import Moments
+from quant.codebooks.init import Init, initial_codes
+from quant.codebooks.nearest import Metric, Way, nearest, unit
+from quant.codebooks.regularizers import diversity, orthogonality
+from quant.codebooks.rows import flatten, from_books, to_books
+from quant.codebooks.straight_through import Wrapper, synchronous, wrap_rows
+from quant.codebooks.updates import (
+    Codebook,
+    Restart,
+    age,
+    check_sizes,
+    count_rows,
+    make_codebook,
+    move,
+    restart,
+    sum_rows,
+    usage_metrics,
+)
+from quant.errors import require, require_one_of
+from quant.types import Quantized
+
+Update = Literal["ema", "gradient"]
+
+
+@dataclass(frozen=True)
+class VQConfig:
+    """A vector quantizer. Static under jit."""
+
+    num_codes: int
+    """K, of every head."""
+    dim: int
+    """D, features of the input and the output."""
+    metric: Metric = "l2"
+    """What "nearest" means. With "cosine" embeddings and codes have length one, also on the way
+    out.
+    """
+    update: Update = "ema"
+    """How codes learn: as moving averages of their rows, or as parameters of the caller's
+    optimiser.
+    """
+    decay: float = 0.99
+    """Share of the past that the moving averages keep."""
+    smoothing: float = 1e-5
+    """Laplace smoothing of their counts."""
+    commitment: float = 0.25
+    """Weight of the mean squared distance that pulls embeddings to codes. (VQ-VAE's beta.)"""
+    codebook_weight: float = 1.0
+    """Weight of the one that pulls codes to embeddings; with update "gradient" only."""
+    wrapper: Wrapper = "straight_through"
+    """How gradients pass the choice."""
+    nu: float = 0.0
+    """Share of the incoming gradient that also reaches the codes (synchronised update); with update
+    "gradient" only.
+    """
+    code_dim: int | None = None
+    """Features of a code. If not D / heads, the input is projected to heads * code_dim features,
+    and back.
+    """
+    heads: int = 1
+    """Parts that the features are cut into, each with a code of its own."""
+    share_heads: bool = False
+    """One codebook for all heads."""
+    init: Init = "normal"
+    """Where codes begin; "data", "kmeans" and "kmeans++" need a sample."""
+    restart: Restart | None = None
+    """Dead codes become rows of the batch; needs a key in training, and update "ema"."""
+    affine: bool = False
+    """Codes follow mean and variance of the embeddings."""
+    diversity: float = 0.0
+    """Weight of minus the entropy of the mean soft assignment. Builds all N x K scores."""
+    temperature: float = 1.0
+    """Of that soft assignment, in units of the distance."""
+    orthogonal: float = 0.0
+    """Weight of the mean squared cosine between different codes; with update "gradient" only."""
+    way: Way = "auto"
+    """See `nearest`."""
+
+    def __post_init__(self):
+        check_sizes(self.num_codes, self.dim)
+        for name, choices in {
+            "metric": Metric,
+            "update": Update,
+            "wrapper": Wrapper,
+            "init": Init,
+            "way": Way,
+        }.items():
+            require_one_of(name, getattr(self, name), choices)
+        require(
+            self.code_dim is None or self.code_dim >= 1,
+            f"code_dim is {self.code_dim}: at least one, or None",
+        )
+        require(self.temperature > 0, f"temperature is {self.temperature}: it must be above 0")
+        require(self.heads >= 1, f"heads is {self.heads}: at least one")
+        require(
+            self.code_dim is not None or self.dim % self.heads == 0,
+            f"{self.dim} features cannot be cut into {self.heads} heads: choose code_dim, or a "
+            "divisor",
+        )
+        require(0 <= self.decay <= 1, f"decay is {self.decay}: it is a share, from 0 to 1")
+        require(
+            self.update == "gradient" or not (self.nu or self.orthogonal),
+            "nu and orthogonal need update='gradient': a moving average gets no gradient",
+        )
+        require(
+            self.update == "ema" or self.restart is None,
+            "restart needs update='ema': with update='gradient' the codes belong to your optimiser",
+        )
+
+    @property
+    def width(self) -> int:
+        """Features of a code."""
+        return self.code_dim or self.dim // self.heads
+
+    @property
+    def projected(self) -> bool:
+        """Whether there are projections."""
+        return self.width * self.heads != self.dim
+
+    @property
+    def books(self) -> int:
+        """Codebooks."""
+        return 1 if self.share_heads else self.heads
+
+
+@struct.dataclass
+class VQState:
+    """What training changes without the optimiser; leading axis `[books]`."""
+
+    book: Codebook
+    moments: Moments
+
+
+def init(
+    key: jax.Array, config: VQConfig, sample: jax.Array | None = None
+) -> tuple[dict[str, Any], VQState]:
+    """Parameters (for the optimiser) and state.
+
+    Args:
+      key: PRNG key.
+      config: sizes and options.
+      sample: `[..., D]`, for inits that look at data.
+
+    Returns:
+      params: "project_in" `[D, heads * code_dim]` and "project_out" if there are projections;
+        "codes" `[books, K, code_dim]` with update "gradient".
+      state: the codebooks of update "ema", and moving moments.
+
+    Raises:
+      QuantError: an init that needs a sample has none, or one of another width.
+    """
+    key_in, key_out, key_codes = jax.random.split(key, 3)
+    params = {}
+    if config.projected:
+        inner = config.width * config.heads
+        params["project_in"] = jax.random.normal(key_in, (config.dim, inner)) * config.dim**-0.5
+        params["project_out"] = jax.random.normal(key_out, (inner, config.dim)) * inner**-0.5
+    parts = [None] * config.books
+    if sample is not None:
+        require(
+            sample.shape[-1] == config.dim,
+            f"the sample has {sample.shape[-1]} features, not {config.dim}",
+        )
+        rows = _project(params, "project_in", flatten(sample.astype(jnp.float32), None)[0])
+        parts = list(to_books(rows, config.heads, config.books))
+
+    def make(key, part):
+        return initial_codes(
+            key, config.init, config.num_codes, config.width, part, metric=config.metric
+        )
+
+    codes = jnp.stack(
+        [
+            make(k, part)
+            for k, part in zip(jax.random.split(key_codes, config.books), parts, strict=True)
+        ]
+    )
+    codes = unit(codes) if config.metric == "cosine" else codes
+    if config.update == "gradient":
+        params["codes"] = codes
+    moments = jax.tree.map(
+        lambda a: jnp.broadcast_to(a, (config.books, *a.shape)), affine.neutral(config.width)
+    )
+    return params, VQState(jax.vmap(make_codebook)(codes), moments)
+
+
+def quantize(
+    params: dict[str, Any],
+    state: VQState,
+    x: jax.Array,
+    config: VQConfig,
+    *,
+    key: jax.Array | None = None,
+    train: bool = True,
+    mask: jax.Array | None = None,
+    axis_name: str | None = None,
+) -> tuple[Quantized, VQState]:
+    """Replace every row by its nearest code, and let the codes learn.
+
+    The codes that are returned are those from before this step's moving average.
+
+    Args:
+      params: from `init`; gradients reach projections and, with update "gradient", codes.
+      state: from `init` or the last step.
+      x: float `[..., D]`, any dtype; the search is in float32.
+      config: the same as at `init`.
+      key: for restart and DiVeQ, in training; the same on every device.
+      train: whether to learn. Without, the state is returned as it came, and the output is exactly
+        the code.
+      mask: bool `[...]`, rows that count. Others keep their value, have index -1 and change
+        nothing.
+      axis_name: devices that hold the other rows of the batch.
+
+    Returns:
+      A `Quantized` with losses "commitment", "codebook", "diversity", "orthogonal" (those that have
+      a weight), and metrics "perplexity", "usage", "distance" (mean squared), "restarted"; and the
+      state.
+
+    Raises:
+      QuantError: another number of features; restart without a key.
+    """
+    require(
+        x.shape[-1:] == (config.dim,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
+    )
+    require(
+        not train or config.restart is None or key is not None,
+        "restart draws rows: give quantize a key",
+    )
+    key_wrap, key_restart = (None, None) if key is None else jax.random.split(key)
+    rows, usable = flatten(x, mask)
+    # What a masked row holds, NaN perhaps, must reach nothing.
+    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = to_books(_project(params, "project_in", clean), config.heads, config.books)
+    z = unit(z) if config.metric == "cosine" else z
+    kept = to_books(jnp.repeat(usable[:, None], config.heads, 1), config.heads, config.books)[
+        ..., 0
+    ]
+    state = _follow(params, state, z, kept, config, axis_name) if train and config.affine else state
+    codes = effective_codes(params, state, config)
+    index, distance = jax.vmap(lambda a, b: nearest(a, b, config.metric, config.way))(z, codes)
+    q = jax.vmap(lambda c, i: c[i])(codes, index)
+
+    losses = _losses(z, q, codes, kept, config, axis_name)
+    counts = jax.vmap(lambda i, w: count_rows(i, config.num_codes, w, axis_name))(index, kept)
+    metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts)) | {
+        "distance": masked_mean(distance, kept, None, axis_name)
+    }
+    if train:
+        value = wrap_rows(
+            config.wrapper, *(a.reshape(-1, config.width) for a in (z, q)), key_wrap, axis_name
+        ).reshape(z.shape)
+        value = synchronous(value, q, config.nu) if config.nu else value
+        state, metrics["restarted"] = _learn(
+            state, (z, index, kept), counts, config, key_restart, axis_name
+        )
+    else:
+        value = q
+    out = _project(params, "project_out", from_books(value, config.heads)).astype(x.dtype)
+    out = jnp.where(usable[:, None], out, rows)
+    index = jnp.where(usable[:, None], from_books(index[..., None], config.heads), -1)
+    index = index.reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))
+    return Quantized(out.reshape(x.shape), index, losses, jax.lax.stop_gradient(metrics)), state
+
+
+def encode(params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig) -> jax.Array:
+    """Indices only: int32 `[...]`, or `[..., heads]` if there are several."""
+    return quantize(params, state, x, config, train=False)[0].indices
+
+
+def decode(
+    params: dict[str, Any], state: VQState, indices: jax.Array, config: VQConfig
+) -> jax.Array:
+    """What `quantize` (in evaluation) gives for these indices, bit for bit: float32 `[..., D]`.
+
+    Indices outside 0..K-1 give NaN: they are a mistake that must not look like a code.
+
+    Raises:
+      QuantError: the last axis of the indices is not that of the heads, if there are several.
+    """
+    require(
+        config.heads == 1 or indices.shape[-1:] == (config.heads,),
+        f"indices have shape {indices.shape}: their last axis must have the quantizer's "
+        f"{config.heads} heads",
+    )
+    leading = indices.shape if config.heads == 1 else indices.shape[:-1]
+    rows = indices.reshape(-1, config.heads)
+    codes = effective_codes(params, state, config)
+
+    def take(c, i):
+        return jnp.take(c, jnp.where(i < 0, config.num_codes, i), axis=0, mode="fill")
+
+    q = jax.vmap(take)(codes, to_books(rows, config.heads, config.books)[..., 0])
+    return _project(params, "project_out", from_books(q, config.heads)).reshape(
+        *leading, config.dim
+    )
+
+
+def effective_codes(params: dict[str, Any], state: VQState, config: VQConfig) -> jax.Array:
+    """The codes that embeddings are compared with, float32 `[books, K, code_dim]`."""
+    codes = (
+        params["codes"] if config.update == "gradient" else jax.lax.stop_gradient(state.book.codes)
+    )
+    codes = (
+        jax.vmap(affine.to_embeddings)(jax.lax.stop_gradient(state.moments), codes)
+        if config.affine
+        else codes
+    )
+    return unit(codes) if config.metric == "cosine" else codes
+
+
+def _losses(z, q, codes, kept, config: VQConfig, axis_name) -> dict[str, jax.Array]:
+    """Every loss that has a weight, times its weight."""
+    stop = jax.lax.stop_gradient
+
+    def over(a):
+        return masked_mean(a, jnp.broadcast_to(kept[..., None], a.shape), None, axis_name)
+
+    def far(a, b):
+        return over((a - b) ** 2)
+
+    losses = {"commitment": config.commitment * far(z, stop(q))}
+    if config.update == "gradient":
+        losses["codebook"] = config.codebook_weight * far(stop(z), q)
+    if config.diversity:
+        each = jax.vmap(
+            lambda a, c, w: diversity(a, c, w, config.metric, config.temperature, axis_name)
+        )
+        losses["diversity"] = config.diversity * each(z, codes, kept).mean()
+    if config.orthogonal:
+        losses["orthogonal"] = config.orthogonal * jax.vmap(orthogonality)(codes).mean()
+    return losses
+
+
+def _follow(params, state: VQState, z, kept, config: VQConfig, axis_name) -> VQState:
+    """The state with the moments of this batch taken in."""
+    codes = params["codes"] if config.update == "gradient" else state.book.codes
+    z, codes = jax.lax.stop_gradient((z.astype(jnp.float32), codes))
+
+    def step(m, a, w, c):
+        return affine.follow(m, a, w, c, axis_name=axis_name)
+
+    return state.replace(moments=jax.vmap(step)(state.moments, z, kept, codes))
+
+
+def _learn(
+    state: VQState, rows, counts, config: VQConfig, key, axis_name
+) -> tuple[VQState, jax.Array]:
+    """Moving averages, ages, restarts. With update "gradient" only the ages: its codes belong to
+    the optimiser.
+    """
+    z, index, kept = jax.lax.stop_gradient(rows)
+    z, book = z.astype(jnp.float32), jax.vmap(age)(state.book, counts)
+    z = jax.vmap(affine.to_codes)(state.moments, z) if config.affine else z
+    if config.update == "ema":
+        sums = jax.vmap(lambda a, i, w: sum_rows(a, i, config.num_codes, w, axis_name))(
+            z, index, kept
+        )
+        book = jax.vmap(lambda b, n, s: move(b, n, s, config.decay, config.smoothing))(
+            book, counts, sums
+        )
+        book = book.replace(codes=unit(book.codes)) if config.metric == "cosine" else book
+    restarted = jnp.float32(0)
+    if config.restart is not None:
+        keys = jax.random.split(key, config.books)
+        book, number = jax.vmap(lambda b, a, w, k: restart(b, config.restart, a, w, k, axis_name))(
+            book, z, kept, keys
+        )
+        restarted = number.sum()
+    return state.replace(book=book), restarted
+
+
+def _project(params: dict[str, Any], name: str, rows: jax.Array) -> jax.Array:
+    """Rows through a projection and its bias, if there are any; in full float32, so that codes do
+    not depend on the device.
+    """
+    if name in params:
+        rows = jnp.matmul(rows, params[name], precision="highest")
+    return rows + params[f"{name}_bias"][None] if f"{name}_bias" in params else rows

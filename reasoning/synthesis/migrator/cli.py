@@ -1,0 +1,280 @@
+"""The commands: a dataclass for each, and what it does. `__main__.py` makes the command line of
+them.
+"""
+
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
+from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
+from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
+from reasoning.synthesis.migrator.output.data_migration import migration_sql
+from reasoning.synthesis.migrator.output.explain import explain
+from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_json
+from reasoning.synthesis.migrator.output.report import page
+from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
+from reasoning.synthesis.migrator.sketch.order import late_functions
+from reasoning.synthesis.migrator.sql.parse import parse_program
+from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
+from reasoning.synthesis.migrator.sql.unparse import show_program
+from reasoning.synthesis.migrator.synthesize import refactor
+
+FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
+"""Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
+Dialect = Literal["sqlite", "postgres", "mysql", "duckdb"]
+
+
+@dataclass(frozen=True)
+class Synthesize:
+    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of
+    time.
+    """
+
+    source_schema: Path
+    """CREATE TABLE statements of the old schema."""
+    target_schema: Path
+    """Those of the new one."""
+    program: Path
+    """Named queries over the old schema."""
+    out: Path
+    """Where the program for the new schema goes."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL read and written."""
+    bound: int = 3
+    """Sequences of up to so many updates are compared at the end."""
+    budget: float = 60.0
+    """Seconds in all."""
+    seed: int = 0
+    """Of test databases and of ties."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Bounded verification by Z3, for all arguments; auto: small programs."""
+    keep_by_hand: bool = False
+    """Pass functions outside the fragment through, marked, instead of refusing them."""
+    report: Path | None = None
+    """Write an HTML page: every function before and after, the correspondence, what was checked."""
+    data: Path | None = None
+    """Write the script that takes the data along: DDL and INSERT ... SELECT."""
+    mapping: Path | None = None
+    """Write the data mapping for `python -m reasoning.synthesis.dynamite run --mapping`."""
+    alembic: Path | None = None
+    """Write the data's migration as an Alembic file."""
+    quiet: bool = False
+    """Do not print progress."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Compare two programs over two schemas; a difference is printed as a SQL script. Exit code 1:
+    they differ.
+    """
+
+    source_schema: Path
+    """Of the old program."""
+    target_schema: Path
+    """Of the new program."""
+    source_program: Path
+    """The old program."""
+    target_program: Path
+    """The new program: functions of the same names."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL."""
+    bound: int = 3
+    """Updates before the query."""
+    budget: float = 60.0
+    """Seconds."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Z3, for all arguments."""
+    script: Path | None = None
+    """Write the failing scenario there, too."""
+
+
+@dataclass(frozen=True)
+class Explain:
+    """Say where the columns go, which functions must change and how the data is moved, without
+    writing anything.
+    """
+
+    source_schema: Path
+    """Of the old program."""
+    target_schema: Path
+    """The new schema."""
+    program: Path
+    """Named queries over the old schema."""
+    dialect: Dialect = "sqlite"
+    """Of all SQL."""
+    budget: float = 60.0
+    """Seconds."""
+    seed: int = 0
+    """Of test databases and of ties."""
+
+
+def synthesize(command: Synthesize) -> int:
+    """Search, say what was found, write it."""
+    tell = (
+        (lambda line: None)
+        if command.quiet
+        else (lambda line: print(line, file=sys.stderr, flush=True))
+    )
+    options = Options(
+        command.dialect,
+        command.bound,
+        command.budget,
+        seed=command.seed,
+        verify=command.verify,
+        keep_by_hand=command.keep_by_hand,
+    )
+    found = _found(command, options, tell)
+    if isinstance(found, NoProgram):
+        print(f"no equivalent program: {found.reason}", file=sys.stderr)
+        return IMPOSSIBLE
+    if isinstance(found, OutOfTime):
+        print(f"out of time after {command.budget:g} s: {found.reason}", file=sys.stderr)
+        if found.best is not None:
+            write_whole(
+                command.out,
+                f"-- Not finished; missing: {', '.join(found.missing)}\n\n"
+                + show_program(found.best),
+            )
+            print(
+                f"the best so far is in {command.out}; missing: {', '.join(found.missing)}",
+                file=sys.stderr,
+            )
+        return SPENT
+    texts = [(command.out, program_text(found))]
+    texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
+    texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
+    texts += (
+        [(command.alembic, alembic_file(found.mapping, command.dialect, command.alembic.stem))]
+        if command.alembic
+        else []
+    )
+    texts += [(command.report, page(found))] if command.report else []
+    for path, text in texts:  # all texts are made before the first is written
+        write_whole(path, text)
+    print(summary(found))
+    return FOUND
+
+
+def program_text(found: Refactoring) -> str:
+    """The new program's file; functions to be rewritten by hand say so."""
+    text = show_program(found.new)
+    for name in found.by_hand:
+        reason = found.old.named(name).outside
+        text = text.replace(
+            f"-- name: {name}(", f"-- KEPT BY HAND, not rewritten ({reason})\n-- name: {name}("
+        )
+    for name, references in late(found).items():
+        header = re.compile(rf"^(-- name: {name}\(.*)$", re.MULTILINE)
+        text = header.sub(rf"\1\n-- Needs DEFERRABLE INITIALLY DEFERRED: {references}", text)
+    return text
+
+
+def late(found: Refactoring) -> dict[str, str]:
+    """The rewritten functions that may break references of the new schema before their last
+    statement, and which.
+    """
+    edges = late_functions([found.new.named(name) for name in found.rewritten], found.target)
+    return {
+        name: ", ".join(f"{e.table}({', '.join(e.columns)})" for e in some)
+        for name, some in edges.items()
+    }
+
+
+def summary(found: Refactoring) -> str:
+    """What was done and checked, in lines."""
+    effort = found.effort
+    lines = [
+        f"{len(found.new.functions)} functions, {len(found.rewritten)} rewritten, "
+        f"{effort.correspondences} correspondences, "
+        f"{effort.iterations} proposals, {effort.seconds:.2f} s",
+        f"one by one from related databases: no difference in {found.related} calls",
+        f"sequences: {found.checked.text()}",
+        f"solver: {found.verified}",
+    ]
+    lines += [
+        f"{name} needs references that are checked at the end of a transaction: {which}"
+        for name, which in late(found).items()
+    ]
+    lines += unread(found.source, found.target)
+    return "\n".join(
+        lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
+    )
+
+
+def unread(source: Tables, target: Tables) -> list[str]:
+    """What stands in the schemas and nothing was checked against."""
+    return [
+        f"not checked: {which} schema, {note}"
+        for which, tables in (("old", source), ("new", target))
+        for note in tables.not_read
+    ]
+
+
+def _found(command, options, tell):
+    texts = [
+        read_text(path) for path in (command.program, command.source_schema, command.target_schema)
+    ]
+    names = (str(command.program), str(command.source_schema), str(command.target_schema))
+    return refactor(*texts, options, progress=tell, names=names)
+
+
+def run_check(command: Check) -> int:
+    """Compare, print the claim, or the difference as a script."""
+    if command.bound < 0 or not command.budget > 0:
+        raise Refusal(
+            f"--bound is {command.bound} and --budget {command.budget}: the first is 0 or more, "
+            "the second positive"
+        )
+    started = time.monotonic()
+    old_tables = read_tables(
+        read_text(command.source_schema), command.dialect, str(command.source_schema)
+    )
+    new_tables = read_tables(
+        read_text(command.target_schema), command.dialect, str(command.target_schema)
+    )
+    old = parse_program(
+        read_text(command.source_program), old_tables, command.dialect, str(command.source_program)
+    )
+    new = parse_program(
+        read_text(command.target_program), new_tables, command.dialect, str(command.target_program)
+    )
+    checked = Comparison(
+        old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)
+    ).run(command.bound, lambda: time.monotonic() - started < command.budget)
+    if checked.failure is not None:
+        script = scenario_script(checked.failure, old, old_tables, new, new_tables)
+        if command.script:
+            write_whole(command.script, script)
+        print(script, end="")
+        return DIFFERENT
+    print("\n".join([checked.text(), *unread(old_tables, new_tables)]))
+    left = command.budget - (time.monotonic() - started)
+    said = verify_program(old, old_tables, new, new_tables, command.verify, left)
+    print(f"solver: {said}")
+    return (
+        DIFFERENT
+        if said.startswith("different")
+        else SPENT
+        if checked.bound < command.bound
+        else FOUND
+    )
+
+
+def run_explain(command: Explain) -> int:
+    """Print the explanation; 3 or 4 if there is nothing to explain."""
+    found = _found(
+        command,
+        Options(command.dialect, 1, command.budget, seed=command.seed, verify="off"),
+        lambda line: None,
+    )
+    if isinstance(found, Refactoring):
+        print(explain(found), end="")
+        return FOUND
+    print(found.reason, file=sys.stderr)
+    return IMPOSSIBLE if isinstance(found, NoProgram) else SPENT

@@ -1,0 +1,121 @@
+"""Candidates for single functions tried in related databases, which they must leave related."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from reasoning.synthesis.migrator.completion.simulate import NOW, Simulation, map_rows
+from reasoning.synthesis.migrator.sql.program import Function
+from reasoning.synthesis.migrator.testing.database import (
+    Broken,
+    Compiled,
+    Database,
+    compile_function,
+)
+from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint, same_rows
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call after which, or in which, the two programs differ."""
+
+    function: str
+    """That was called."""
+    start: int
+    """Number of the pair."""
+    arguments: dict[str, Any]
+    """Of the call."""
+    what: str
+    """The difference."""
+
+
+@dataclass(frozen=True)
+class Fails:
+    """The outcome of a call that failed; one is like the other."""
+
+    why: str = field(compare=False)
+    """As the database says it."""
+
+
+def fail_of(found: Simulation, old: Function, new: Function) -> Failure | None:
+    """The first call in which a candidate differs from the function that it stands for; None if
+    there is none.
+    """
+    compiled = compile_function(new, found.mapping.target)
+    before = compile_function(old, found.mapping.source)
+    try_one = _try_query if old.is_query else _try_update
+    for number, start in enumerate(found.starts):
+        what = try_one(found, before, compiled, number, start)
+        if what:
+            return Failure(old.name, number, *what)
+    return None
+
+
+def _try_query(found, before, compiled, number, start):
+    found.target.load(start.target)
+    for at, arguments in enumerate(start.arguments[before.function.name]):
+        mark = (before.function.name, number, at)
+        if mark not in found.expected:
+            found.source.load(start.source)
+            found.expected[mark] = found.source.call(before, arguments, NOW)
+        found.tests += 1
+        got = found.target.call(compiled, arguments, NOW)
+        if not same_rows(found.expected[mark], got, before.function.statements[0]):
+            return arguments, f"rows {found.expected[mark][:4]} became {got[:4]}"
+    return None
+
+
+def _try_update(found, before, compiled, number, start):
+    tables = _compared(found, before, compiled)
+    found.target.load(start.target)
+    found.source.load(start.source)
+    for at, arguments in enumerate(start.arguments[before.function.name]):
+        mark = (before.function.name, number, at, tables)
+        if mark not in found.expected:
+            found.expected[mark] = _attempt(
+                found.source, before, arguments, lambda: _image(found, tables)
+            )
+        found.tests += 1
+        got = _attempt(
+            found.target,
+            compiled,
+            arguments,
+            lambda: fingerprint(found.target.rows(tables), found.mapping),
+        )
+        if got != found.expected[mark]:
+            return arguments, _difference(found.expected[mark], got)
+    return None
+
+
+def _difference(old, new) -> str:
+    for which, outcome in (("new", new), ("old", old)):
+        if isinstance(outcome, Fails):
+            return f"it fails in the {which} program alone ({outcome.why})"
+    return "the databases are no longer related"
+
+
+def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[str, ...]:
+    """The target tables that the call can change, and those that share invented keys."""
+    rules = found.mapping.rules
+    names = {
+        name for name, rule in rules.items() if set(rule.body) & before.writes
+    } | compiled.writes
+    made = {name for name, _ in found.mapping.made}
+    return tuple(sorted((names | made if names & made else names) & set(found.target.names)))
+
+
+def _attempt(base: Database, compiled: Compiled, arguments, look: Callable[[], Any]):
+    """What `look` sees after a call, which is undone; `Fails` if the call fails."""
+    base.mark()
+    try:
+        base.call(compiled, arguments, NOW)
+        return look()
+    except Broken as broken:
+        return Fails(str(broken))
+    finally:
+        base.back()
+
+
+def _image(found: Simulation, tables):
+    rows = dict.fromkeys(tables, ()) | map_rows(found, tables)
+    return fingerprint(rows, found.mapping)

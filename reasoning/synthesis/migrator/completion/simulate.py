@@ -1,0 +1,230 @@
+"""Functions tested one by one: both programs start in databases that the data mapping relates, and
+must stay so.
+
+Our choice, and why nothing like a search through sequences is needed to reject a candidate: if the
+databases are related before a call and
+after it, for every update, and related databases give every query the same rows, then so do all
+sequences. The source's databases are reached by the program's own updates, so that what holds in
+them holds here. Invented keys are compared up to renaming.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
+from reasoning.synthesis.migrator.sql.parse import placed
+from reasoning.synthesis.migrator.sql.program import Function, Insert, Program
+from reasoning.synthesis.migrator.sql.unparse import name_of
+from reasoning.synthesis.migrator.testing.database import (
+    Broken,
+    Compiled,
+    Database,
+    compile_function,
+)
+from reasoning.synthesis.migrator.testing.inputs import Domains, domain, domains_of, pairwise
+from reasoning.synthesis.migrator.testing.mapped_databases import query_of
+
+WALKS, STEPS, TRIES = 12, 5, 40
+"""Databases, the updates that lead to each, and calls tried to find so many that succeed."""
+NOW = 90
+"""The number of the call under test: its fresh keys are none of those made before."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """A pair of related databases."""
+
+    source: dict[str, list[tuple]]
+    """Rows of the old schema."""
+    target: dict[str, list[tuple]]
+    """What the mapping makes of them."""
+    arguments: dict[str, list[dict[str, Any]]]
+    """Arguments to try, by function."""
+
+
+@dataclass
+class Simulation:
+    """Related databases for the functions of a program that a mapping concerns."""
+
+    program: Program
+    """The old one."""
+    mapping: DataMapping
+    """That relates the databases."""
+    source: Database
+    """Old schema, as far as it is concerned."""
+    target: Database
+    """New schema, likewise."""
+    starts: list[Start]
+    """Where tests begin."""
+    expected: dict = field(default_factory=dict)
+    """What the old program does, by function, start and arguments: computed once."""
+    tests: int = 0
+    """Calls compared."""
+
+
+class Unrelated(Exception):
+    """The mapping relates no database of the source to one of the target."""
+
+
+def simulation(
+    program: Program, mapping: DataMapping, concerned: Sequence[Function], seed: int = 0
+) -> Simulation:
+    """Databases for testing the functions concerned.
+
+    Args:
+      program: the old program.
+      mapping: a candidate for what relates the databases.
+      concerned: functions to test.
+      seed: of the random walks.
+
+    Raises:
+      Unrelated: what the mapping makes of reachable databases breaks keys or references of the new
+        schema.
+    """
+    names = set(mapping.touched).union(*(f.tables & set(mapping.source.by_name) for f in concerned))
+    for _ in range(3):
+        filled = {name for name, rule in mapping.rules.items() if set(rule.body) & names}
+        names |= {table for name in filled for table in mapping.rules[name].body}
+    filled |= {
+        name
+        for name in mapping.target.by_name
+        if name not in mapping.source and name not in mapping.rules
+    }
+    source, target = Database(mapping.source, names), Database(mapping.target, filled)
+    builders = [
+        f for f in program.functions if f.statements and not f.is_query and f.tables <= names
+    ]
+    found = Simulation(program, mapping, source, target, [])
+    chance = random.Random(f"walks {seed}")
+    domains = domains_of(program, mapping.source)
+    compiled = [compile_function(f, mapping.source) for f in builders]
+    broken = None
+    for walk in range(WALKS):
+        _walk(found, compiled, domains, chance, walk)
+        made = map_rows(found, filled)
+        try:
+            target.load(made)
+        except Broken as problem:
+            broken = problem
+            continue
+        rows = source.rows()
+        if any(rows == start.source for start in found.starts):
+            continue
+        arguments = {f.name: _arguments(f, rows, domains, mapping) for f in concerned}
+        found.starts.append(Start(rows, made, arguments))
+    if not any(any(start.source.values()) for start in found.starts) and broken:
+        raise Unrelated(str(broken))
+    return found
+
+
+def _walk(
+    found: Simulation, compiled: list[Compiled], domains: Domains, chance: random.Random, walk: int
+):
+    """Put the source into a state that updates reach, from random rows in tables that no update
+    fills. The first walk is empty.
+    """
+    filled = {s.table for c in compiled for s in c.function.statements if isinstance(s, Insert)}
+    rows = (
+        {}
+        if walk == 0
+        else _given(found.source, [n for n in found.source.names if n not in filled], chance)
+    )
+    found.source.load({})
+    try:
+        found.source.load(rows)
+    except Broken:
+        found.source.load({})
+    inserting = [c for c in compiled if any(isinstance(s, Insert) for s in c.function.statements)]
+    done, steps = 0, min(walk, STEPS + 2)
+    for number in range(1, TRIES):
+        if done >= steps or not compiled:
+            break
+        one = chance.choice(inserting if inserting and chance.random() < 0.8 else compiled)
+        call = {
+            name: pick(one.function, name, found.source, domains, chance)
+            for name in one.function.params
+        }
+        try:
+            found.source.call(one, call, number)
+            done += 1
+        except Broken:
+            continue
+
+
+def pick(
+    function: Function, name: str, base: Database, domains: Domains, chance: random.Random
+) -> Any:
+    """An argument: often a value that is there already where the parameter goes, or one that a
+    reference asks for.
+    """
+    table, column = placed(function)[name][0]
+    if table and chance.random() < 0.6:
+        places = [
+            (e.to, e.to_columns[e.columns.index(column)])
+            for e in base.edges
+            if e.table == table and column in e.columns
+        ]
+        for place in [*places, (table, column)]:
+            if place[0] in base.names:
+                sql = (
+                    f"SELECT DISTINCT {name_of(place[1])} FROM {name_of(place[0])} WHERE "
+                    f"{name_of(place[1])} IS NOT NULL"
+                )
+                if there := base.base.execute(sql).fetchall():
+                    return chance.choice(there)[0]
+    return chance.choice(domains.by_parameter[function.name, name])
+
+
+def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]:
+    """A few rows for tables that no update fills: keys differ, references lead to values of the
+    same small range.
+    """
+    made = {}
+    for name in names:
+        table = source.tables[name]
+        keys = table.keyed
+        referring = {
+            column for edge in source.edges if edge.table == name for column in edge.columns
+        }
+        rows = {}
+        for n in range(2 + chance.randrange(2)):
+            row = tuple(
+                domain(kind)[
+                    n if column in keys else chance.randrange(2 if column in referring else 3)
+                ]
+                for column, kind in table.types.items()
+            )
+            rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
+        made[name] = list(rows.values())
+    return made
+
+
+def _arguments(function: Function, rows, domains: Domains, mapping) -> list[dict[str, Any]]:
+    """Arguments for one database: two values that are there and one of the domain for each
+    parameter, pairwise.
+    """
+    options = []
+    for name in function.params:
+        table, column = placed(function)[name][0]
+        there = []
+        if table in rows:
+            position = list(mapping.source[table].types).index(column)
+            there = list(
+                dict.fromkeys(row[position] for row in rows[table] if row[position] is not None)
+            )[:2]
+        options.append(
+            tuple(dict.fromkeys([*there, *domains.by_parameter[function.name, name]]))[:3]
+        )
+    return [dict(zip(function.params, row, strict=True)) for row in pairwise(options)]
+
+
+def map_rows(found: Simulation, names) -> dict[str, list[tuple]]:
+    """The rows that the mapping makes of the source's present ones."""
+    rules = found.mapping.rules
+    return {
+        name: found.source.base.execute(query_of(rules[name], found.mapping)).fetchall()
+        for name in names
+        if name in rules
+    }

@@ -1,0 +1,300 @@
+"""Which target columns hold a source column's values: correspondences, best first.
+
+Source: Migrator (arXiv 1904.05498), value correspondences by weighted MaxSAT over names and types.
+Ours: a k-best search over the rankings
+of single columns, which is exact for the same weights; two columns that want one place are the only
+thing that ties columns together. `maxsat.py` has the solver, for problems with so many conflicts
+that the search does not get through them.
+"""
+
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from reasoning.synthesis.migrator.correspondence.similarity import _copy_score, likeness, score
+from reasoning.synthesis.migrator.sql.tables import Place, Tables
+
+NOWHERE, REFERRED = ("", ""), ("", "referred")
+"""Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
+WORTH_NOWHERE, WORTH_REFERRED = 45, 50
+"""Our choice: a column with a less likely place than this is dropped first, or found through its
+reference.
+"""
+COPY = 90
+"""How likely a second place must be."""
+MOST_CANDIDATES = 10
+"""Places considered for one column."""
+MOST_POPS = 20_000
+"""Assignments looked at before MaxSAT takes over."""
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Where the values of the source are in the target."""
+
+    images: dict[Place, tuple[Place, ...]]
+    """For every source column its places in the target, the likeliest first; none: dropped."""
+    referred: frozenset[Place]
+    """Source columns whose place is that of the key that they refer to."""
+    loss: int
+    """How much less likely than the best choice for every column alone."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rankings of all columns that have a choice."""
+
+    source: Tables
+    """Old schema."""
+    target: Tables
+    """New schema."""
+    columns: tuple[Place, ...]
+    """Source columns of tables that changed."""
+    ranked: tuple[tuple[tuple[int, Place], ...], ...]
+    """For each of them (score of 0 to 100, place), best first."""
+    required: frozenset[Place]
+    """Columns that must have a place."""
+    same: frozenset[str]
+    """Tables with the same name and columns in both schemas: out of the problem."""
+
+
+def same_tables(source: Tables, target: Tables) -> frozenset[str]:
+    """Tables with the same columns, types and keys in both schemas."""
+
+    def alike(a, b):
+        return (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
+
+    return frozenset(
+        name
+        for name, table in source.by_name.items()
+        if name in target and alike(table, target[name])
+    )
+
+
+def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> Problem:
+    """Rank the places of every column of a table that changed."""
+    same = same_tables(source, target)
+    places = [
+        (name, column)
+        for name, table in target.by_name.items()
+        if name not in same
+        for column in table.types
+    ]
+    columns = tuple(
+        (name, c) for name, table in source.by_name.items() if name not in same for c in table.types
+    )
+    ranked = tuple(_rank(source, target, column, places, column in required) for column in columns)
+    return Problem(source, target, columns, ranked, required, same)
+
+
+def _rank(source, target, column, places, required):
+    """Our choice: a column that has the same table, name and type in both schemas is nobody else's
+    place.
+
+    A column that nobody reads may have no place; if it refers to a key, it may take one that
+    refers, too, however that is called.
+    """
+
+    def stays(place):
+        return place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
+
+    scores = [
+        (score(source, target, column, place), place)
+        for place in places
+        if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
+    ]
+    if _reference(source, column):
+        scores.append((WORTH_REFERRED, REFERRED))
+    if not required:
+
+        def refers(place):
+            return (
+                bool(_reference(source, column))
+                and bool(place[0])
+                and bool(_reference(target, place))
+            )
+
+        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [
+            (WORTH_NOWHERE, NOWHERE)
+        ]
+    return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
+
+
+def _reference(source, column) -> Place | None:
+    """The key column that this one refers to, alone or together with others."""
+    for edge in source.edges:
+        if edge.table == column[0] and column[1] in edge.columns:
+            return edge.to, edge.to_columns[edge.columns.index(column[1])]
+    return None
+
+
+def correspondences(
+    problem: Problem, in_time: Callable[[], bool] = lambda: True
+) -> Iterator[Correspondence]:
+    """All correspondences, likeliest first; each with copies into columns that nothing else fills,
+    then without.
+
+    Args:
+      problem: rankings.
+      in_time: the search ends once this says False.
+    """
+    for loss, places in _all(problem):
+        if not in_time():
+            return
+        found = resolve(problem, places, loss)
+        if found is None:
+            continue
+        copied = with_copies(problem, found)
+        if copied is not found:
+            yield copied
+        yield found
+
+
+def _all(problem):
+    """Assignments of the search; if it gives up, of MaxSAT, those already seen passed over."""
+    if not problem.columns:
+        yield 0, ()
+        return
+    from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+
+    seen = set()
+    for one in assignments(problem):
+        if one is None:
+            yield from (other for other in assignments_by_maxsat(problem) if other[1] not in seen)
+            return
+        seen.add(one[1])
+        yield one
+
+
+def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | None]:
+    """(loss, a place for every column) without two columns in one place, likeliest first.
+
+    A step goes one place down the ranking of one column; where two columns want the same place, one
+    of these two must step. None at the end says that MOST_POPS assignments have been looked at and
+    more are left.
+    """
+    if not all(problem.ranked):
+        return
+    losses = [[ranking[0][0] - one[0] for one in ranking] for ranking in problem.ranked]
+    start = (0,) * len(problem.ranked)
+    queue, seen = [(0, start)], {start}
+    for _ in range(MOST_POPS):
+        if not queue:
+            return
+        loss, ranks = heapq.heappop(queue)
+        places = tuple(problem.ranked[n][rank][1] for n, rank in enumerate(ranks))
+        clash = _clash(places)
+        if clash is None:
+            yield loss, places
+        for n in clash or range(len(ranks)):
+            if ranks[n] + 1 < len(losses[n]):
+                following = (*ranks[:n], ranks[n] + 1, *ranks[n + 1 :])
+                if following not in seen:
+                    seen.add(following)
+                    heapq.heappush(
+                        queue, (loss + losses[n][ranks[n] + 1] - losses[n][ranks[n]], following)
+                    )
+    yield None
+
+
+def _clash(places) -> tuple[int, int] | None:
+    seen: dict[Place, int] = {}
+    for n, place in enumerate(places):
+        if place[0] and seen.setdefault(place, n) != n:
+            return seen[place], n
+    return None
+
+
+def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspondence | None:
+    """The correspondence of an assignment; None if a column that must have a place has none."""
+    images: dict[Place, tuple[Place, ...]] = {
+        (name, c): ((name, c),) for name in problem.same for c in problem.source[name].types
+    }
+    images |= {
+        column: (place,) if place[0] else ()
+        for column, place in zip(problem.columns, places, strict=True)
+    }
+    referred = frozenset(
+        column for column, place in zip(problem.columns, places, strict=True) if place == REFERRED
+    )
+    for column in sorted(referred):
+        seen, at = {column}, column
+        while at in referred and (there := _reference(problem.source, at)) and there not in seen:
+            at = there
+            seen.add(at)
+        if at not in referred:
+            fitting = [
+                place
+                for place in images.get(at, ())
+                if problem.target.type_of(place) == problem.source.type_of(column)
+            ]
+            images[column] = tuple(fitting)
+    if any(not images[column] for column in problem.required if column in images):
+        return None
+    return Correspondence(images, referred, loss)
+
+
+def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
+    """The same with second places: target columns that nothing fills and that are called like a
+    source column.
+
+    A column that a declared reference fills anyway is none. Returns `found` itself if there are
+    none.
+    """
+    source, target = problem.source, problem.target
+    filled = {place for places in found.images.values() for place in places}
+    images = dict(found.images)
+    for name, table in target.by_name.items():
+        if name in problem.same:
+            continue
+        referring = {
+            column for edge in target.edges if edge.table == name for column in edge.columns
+        }
+        for column, kind in table.types.items():
+            if (name, column) in filled or column in referring:
+                continue
+            alike = [
+                (_copy_score(place, (name, column)), place)
+                for place in found.images
+                if source.type_of(place) == kind and images[place]
+            ]
+            best = max(alike, default=(0, NOWHERE), key=lambda one: (one[0], one[1]))
+            if best[0] >= COPY and not (
+                column in table.key and best[1][1] not in source[best[1][0]].key
+            ):
+                images[best[1]] = (*images[best[1]], (name, column))
+    return found if images == found.images else Correspondence(images, found.referred, found.loss)
+
+
+def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
+    """A sentence on a column that is read and for which no place is left; None if all that are read
+    have places together.
+    """
+    takers: dict[Place, int] = {}
+
+    def seat(n, seen):
+        for _, place in problem.ranked[n]:
+            if not place[0]:
+                return True
+            if place not in seen:
+                seen.add(place)
+                if place not in takers or seat(takers[place], seen):
+                    takers[place] = n
+                    return True
+        return False
+
+    for n, column in enumerate(problem.columns):
+        if column in problem.required and not seat(n, set()):
+            kind = problem.source.type_of(column)
+            twins = [
+                (t.name, c)
+                for t in problem.target.by_name.values()
+                for c in t.types
+                if likeness(c, column[1]) > 0.8
+            ]
+            also = f" ({'.'.join(twins[0])} is {problem.target.type_of(twins[0])})" if twins else ""
+            return (
+                f"{readers[column]} reads {'.'.join(column)}, and the new schema has no column "
+                f"of type {kind} left for it{also}"
+            )
+    return None

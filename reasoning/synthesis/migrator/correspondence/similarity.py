@@ -1,0 +1,73 @@
+"""How likely two columns hold the same: by their names, their tables' names and their roles."""
+
+import functools
+
+from reasoning.synthesis.migrator.sql.tables import Place, Tables
+
+
+@functools.lru_cache(maxsize=100_000)
+def likeness(one: str, other: str) -> float:
+    """1 for the same name, 0 for names without anything in common: one minus the edit distance over
+    the longer length.
+    """
+    a, b = one.lower(), other.lower()
+    if a == b:
+        return 1.0
+    before = list(range(len(b) + 1))
+    for n, letter in enumerate(a, 1):
+        row = [n]
+        for m, there in enumerate(b, 1):
+            row.append(min(before[m] + 1, row[-1] + 1, before[m - 1] + (letter != there)))
+        before = row
+    return 1 - before[-1] / max(len(a), len(b))
+
+
+def singular(name: str) -> str:
+    """A table's name as it stands before its columns' names: "cities" is "city", "users"
+    is "user".
+    """
+    return (
+        name[:-3] + "y"
+        if name.endswith("ies")
+        else name[:-1]
+        if name.endswith("s") and not name.endswith("ss")
+        else name
+    )
+
+
+def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
+    """How likely two columns hold the same, 0 to 100, by their names, their tables' names and their
+    roles as keys.
+
+    Our choice: 70 for the columns' names (with or without the table's in front), 25 for the
+      tables', 5 for the same role.
+    """
+    (a, one), (b, other) = column, place
+    name = max(
+        likeness(one, other),
+        0.95 * likeness(f"{singular(a)}_{one}", other),
+        0.95 * likeness(one, f"{singular(b)}_{other}"),
+    )
+    role = (one in source[a].key) == (other in target[b].key)
+    refers = any(other in edge.columns for edge in target.edges if edge.table == b)
+    stray = (
+        refers
+        and one not in source[a].key
+        and not any(one in e.columns for e in source.edges if e.table == a)
+    )
+    return max(
+        0, round(70 * name + 25 * likeness(singular(a), singular(b)) + 5 * role) - 15 * stray
+    )
+
+
+def _copy_score(column, place):
+    (table, one), (_, other) = column, place
+    full = likeness(f"{singular(table)}_{one}", other)
+    return round(
+        100
+        * max(
+            full,
+            likeness(f"{table}_{one}", other),
+            0.95 * likeness(one, other) if len(one) > 4 else 0.0,
+        )
+    )

@@ -1,0 +1,140 @@
+"""Two programs compared on all short sequences of calls from the empty database.
+
+Source: Migrator (arXiv 1904.05498), testing by sequences of updates that end in a query, shortest
+first. Ours: values that cover every
+pair, multisets of rows, up to three updates, calls that cannot matter left out (`clusters.py`).
+Sequences that lead to a pair of databases seen before are not continued, and a query is asked again
+only if the last update changed a table that it reads.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.correspondence.search import same_tables
+from reasoning.synthesis.migrator.equivalence.clusters import clusters
+from reasoning.synthesis.migrator.equivalence.paired_run import LEAST_WALKS, WALKS, World, minimal
+from reasoning.synthesis.migrator.equivalence.results import EMPTY, Checked, Start
+from reasoning.synthesis.migrator.sql.program import Function, Program
+from reasoning.synthesis.migrator.sql.tables import Tables, near
+from reasoning.synthesis.migrator.testing.inputs import domains_of
+
+
+class Comparison:
+    """Two programs side by side."""
+
+    def __init__(
+        self,
+        old: Program,
+        old_tables: Tables,
+        new: Program,
+        new_tables: Tables,
+        starts: Sequence[Start] = (EMPTY,),
+        values: int = 3,
+    ):
+        """Work out what can differ.
+
+        Args:
+          old: a program.
+          old_tables: its schema.
+          new: another one with functions of the same names.
+          new_tables: its schema.
+          starts: pairs of related databases that sequences begin in.
+          values: for each parameter at most; with 1, as in the paper's tests, a wrong column often
+            looks right.
+
+        Raises:
+          Refusal: a function is missing, or is a query in one program only.
+        """
+        self.pairs, self.schemas, self.starts = (
+            matched(old, new),
+            (old_tables, new_tables),
+            tuple(starts),
+        )
+        same = same_tables(old_tables, new_tables)
+        self.differing = [name for name, (a, b) in self.pairs.items() if not _same(a, b, same)]
+        self.domains = domains_of(old, old_tables)
+        inside = {
+            name: pair for name, pair in self.pairs.items() if all(f.statements for f in pair)
+        }
+        self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
+        self.states = self.asked = self.walks = 0
+        self.succeeded: set[str] = set()
+
+    def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
+        """Compare on all sequences of up to `bound` updates, shortest first, until they differ or
+        time is up.
+
+        With `longer`, some longer sequences at random follow.
+        """
+        finished = -1
+        worlds = [World(self, cluster, start) for start in self.starts for cluster in self.clusters]
+        try:
+            for depth in range(bound + 1):
+                for world in worlds:
+                    failure = world.explore(depth, in_time)
+                    if failure:
+                        return self._done(finished, bound, minimal(world, failure))
+                    if not world.time_left:
+                        return self._done(finished, bound, None)
+                finished = depth
+            for number, world in enumerate(worlds if longer and bound > 0 else ()):
+                failure = world.wander(
+                    random.Random(f"walk {number}"), max(LEAST_WALKS, WALKS // len(worlds)), in_time
+                )
+                if failure:
+                    return self._done(finished, bound, minimal(world, failure))
+            return self._done(finished, bound, None)
+        finally:
+            for world in worlds:
+                world.close()
+
+    def _done(self, finished, bound, failure):
+        functions = {
+            name for cluster in self.clusters for name in (*cluster.queries, *cluster.updates)
+        }
+        updates = (
+            {name for cluster in self.clusters for name in cluster.updates}
+            if finished > 0
+            else set()
+        )
+        never = tuple(sorted(updates - self.succeeded))
+        return Checked(
+            finished,
+            bound,
+            self.states,
+            self.asked,
+            len(functions),
+            failure,
+            self.walks,
+            len(self.starts),
+            never,
+        )
+
+
+def matched(old: Program, new: Program) -> dict[str, tuple[Function, Function]]:
+    """Functions of the same name. Raises Refusal if one is missing or takes other parameters."""
+    names = {function.name: function for function in new.functions}
+    found = {}
+    for function in old.functions:
+        other = names.get(function.name)
+        if other is None:
+            raise Refusal(
+                f"the new program has no function {function.name!r}{near(function.name, names)}"
+            )
+        if set(other.params) - set(function.params):
+            extra = sorted(set(other.params) - set(function.params))[0]
+            raise Refusal(
+                f"{function.name} of the new program takes {extra!r}, which the old one does not "
+                "have"
+            )
+        if other.is_query != function.is_query and other.statements and function.statements:
+            raise Refusal(f"{function.name} is a query in one program and an update in the other")
+        found[function.name] = (function, other)
+    return found
+
+
+def _same(one: Function, other: Function, same: frozenset[str]) -> bool:
+    if one.statements and other.statements:
+        return one.statements == other.statements and one.tables <= same
+    return one.text.split() == other.text.split() and one.tables <= same

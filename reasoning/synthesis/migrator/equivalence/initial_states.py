@@ -1,0 +1,59 @@
+"""Related databases that sequences of calls begin in, beside the empty ones."""
+
+import itertools
+
+from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
+from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.search import correspondences, make_problem
+from reasoning.synthesis.migrator.equivalence.results import EMPTY, Start
+from reasoning.synthesis.migrator.sketch.build import affected
+from reasoning.synthesis.migrator.sketch.target import view_of
+from reasoning.synthesis.migrator.sql.program import Insert, Program
+from reasoning.synthesis.migrator.sql.tables import Tables
+
+MOST_STARTS = 5
+"""Related databases that sequences begin in, beside the empty ones, where no function fills a
+table.
+"""
+
+
+def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
+    """The empty databases, and, if no function fills some table, related ones in which it is
+    filled.
+    """
+    filled = {s.table for f in program.functions for s in f.statements if isinstance(s, Insert)}
+    if set(world.source.names) <= filled:
+        return (EMPTY,)
+    return (
+        EMPTY,
+        *(
+            Start((start.source, start.target))
+            for start in world.starts
+            if any(start.source.values())
+        ),
+    )[: 1 + MOST_STARTS]
+
+
+def related_starts(
+    program: Program, source: Tables, target: Tables, seed: int = 0
+) -> tuple[Start, ...]:
+    """The same for two programs of which the second is given: related by the likeliest data
+    mapping, if there is one.
+    """
+    problem = make_problem(source, target, frozenset(read_places(program, source)))
+    for found in itertools.islice(correspondences(problem), 3):
+        try:
+            for mapping in mappings(source, target, found):
+                concerned = [
+                    f
+                    for f in program.functions
+                    if f.statements and affected(f, view_of(mapping, found))
+                ]
+                world = simulation(program, mapping, concerned, seed)
+                world.source.close()
+                world.target.close()
+                return starts_of(program, world)
+        except (Unfilled, Unrelated):
+            continue
+    return (EMPTY,)

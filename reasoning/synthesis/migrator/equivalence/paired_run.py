@@ -1,0 +1,243 @@
+"""Two programs side by side in the databases of one cluster of functions: sequences of calls,
+shortest first or at random.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from reasoning.synthesis.migrator.completion.simulate import pick
+from reasoning.synthesis.migrator.equivalence.clusters import Cluster
+from reasoning.synthesis.migrator.equivalence.results import BEGUN, EMPTY, Call, Scenario, Start
+from reasoning.synthesis.migrator.sql.visitors import reads
+from reasoning.synthesis.migrator.testing.database import (
+    FRESH_START,
+    Broken,
+    Database,
+    compile_function,
+)
+from reasoning.synthesis.migrator.testing.mapped_databases import same_rows
+
+WALKS, LEAST_WALKS, LONGEST, TRIED = 64, 4, 9, 30
+"""Random sequences in all, for each cluster at least; updates in each, and calls tried for them."""
+
+if TYPE_CHECKING:
+    from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+
+
+class World:
+    """The databases of one cluster from one start."""
+
+    def __init__(self, comparison: "Comparison", cluster: Cluster, start: Start):
+        self.comparison, self.cluster, self.start, self.time_left = comparison, cluster, start, True
+        names = [*cluster.queries, *cluster.updates]
+        self.first = 0 if start == EMPTY else BEGUN
+        self.old = {name: comparison.pairs[name][0] for name in names}
+        self.bases = tuple(
+            Database(schema, tables)
+            for schema, tables in zip(comparison.schemas, cluster.tables, strict=True)
+        )
+        for base, rows in zip(self.bases, start.rows, strict=True):
+            base.load(rows)
+        self.functions = tuple(
+            {
+                name: compile_function(comparison.pairs[name][side], comparison.schemas[side])
+                for name in names
+            }
+            for side in (0, 1)
+        )
+        self.read = {
+            name: [set().union(*map(reads, f.statements)) for f in comparison.pairs[name]]
+            for name in cluster.queries
+        }
+
+    def close(self):
+        """Let go of the databases."""
+        for base in self.bases:
+            base.close()
+
+    def explore(self, depth: int, in_time: Callable[[], bool]) -> Scenario | None:
+        """The first difference after just so many updates."""
+        self.seen: dict[int, int] = {}
+        self.most = 3 if depth <= 1 else 2
+        return next(self._from(depth, (), None, in_time), None)
+
+    def wander(
+        self, chance: random.Random, walks: int, in_time: Callable[[], bool]
+    ) -> Scenario | None:
+        """The first difference on random sequences longer than the bound: every query is asked
+        after every update.
+        """
+        for _ in range(walks if self.cluster.updates else 0):
+            depth, found, calls = self.bases[0].depth, None, ()
+            for _ in range(TRIED):
+                left = [
+                    name for name in self.cluster.updates if name not in {done for done, _ in calls}
+                ]
+                name = chance.choice(
+                    left if left and chance.random() < 0.7 else self.cluster.updates
+                )
+                row = chance.choice(self.cluster.arguments[name, 3])
+                made = {
+                    key: renewed(value, chance.randrange(1, len(calls) + 2))
+                    for key, value in row.items()
+                }
+                if chance.random() < 0.7:
+                    made = {
+                        key: pick(
+                            self.old[name], key, self.bases[0], self.comparison.domains, chance
+                        )
+                        for key in row
+                    }
+                outcomes = self._enter(name, made, len(calls) + 1)
+                if outcomes[0] is None and outcomes[1] is None:
+                    calls = (*calls, (name, made))
+                    self.comparison.states += 1
+                    written = tuple(functions[name].writes for functions in self.functions)
+                    found = next(self._ask(calls, written), None)
+                elif None in outcomes:
+                    found = Scenario(
+                        (*calls, (name, made)),
+                        outcomes[0] or "succeeds",
+                        outcomes[1] or "succeeds",
+                        self.start,
+                    )
+                if found or len(calls) == LONGEST or not in_time():
+                    break
+            for base in self.bases:
+                while base.depth > depth:
+                    base.back()
+            self.comparison.walks += 1
+            if found or not in_time():
+                return found
+        return None
+
+    def _from(self, depth, done: tuple[Call, ...], changed, in_time) -> Iterator[Scenario]:
+        if depth == 0:
+            self.comparison.states += 1
+            yield from self._ask(done, changed)
+            return
+        for name in self.cluster.updates:
+            for arguments in self.cluster.arguments[name, self.most]:
+                if not in_time():
+                    self.time_left = False
+                    return
+                calls = (*done, (name, arguments))
+                outcomes = self._enter(name, arguments, len(calls))
+                try:
+                    if (outcomes[0] is None) != (outcomes[1] is None):
+                        yield Scenario(
+                            calls, outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start
+                        )
+                    elif outcomes[0] is None and self._unseen(depth):
+                        written = tuple(functions[name].writes for functions in self.functions)
+                        yield from self._from(depth - 1, calls, written, in_time)
+                finally:
+                    for base in self.bases:
+                        base.back()
+                if not self.time_left:
+                    return
+
+    def _enter(self, name, arguments, number) -> list[str | None]:
+        """Make a call on both sides behind a mark; what went wrong on each, None if nothing."""
+        found: list[str | None] = []
+        for base, functions in zip(self.bases, self.functions, strict=True):
+            base.mark()
+            try:
+                base.call(functions[name], arguments, self.first + number)
+                found.append(None)
+            except Broken as broken:
+                found.append(f"fails: {broken}")
+        if found == [None, None]:
+            self.comparison.succeeded.add(name)
+        return found
+
+    def _unseen(self, depth) -> bool:
+        mark = hash(
+            tuple(
+                frozenset(Counter(rows).items())
+                for base in self.bases
+                for rows in base.rows().values()
+            )
+        )
+        if self.seen.get(mark, 0) >= depth:
+            return False
+        self.seen[mark] = depth
+        return True
+
+    def _ask(self, done, changed) -> Iterator[Scenario]:
+        for name in self.cluster.queries:
+            if changed is not None and not any(
+                t & c for t, c in zip(self.read[name], changed, strict=True)
+            ):
+                continue
+            for arguments in self.cluster.arguments[name, 3]:
+                self.comparison.asked += 1
+                yield from self._answer(done, name, arguments)
+
+    def _answer(self, done, name, arguments) -> Iterator[Scenario]:
+        rows = [
+            base.call(functions[name], arguments, self.first + len(done) + 1)
+            for base, functions in zip(self.bases, self.functions, strict=True)
+        ]
+        if not same_rows(rows[0], rows[1], self.old[name].statements[0]):
+            yield Scenario((*done, (name, arguments)), rows[0], rows[1], self.start)
+
+    def replay(self, calls: tuple[Call, ...]) -> Scenario | None:
+        """The difference that some calls lead to, if any."""
+        entered = 0
+        try:
+            for number, (name, arguments) in enumerate(calls, 1):
+                if self.old[name].is_query:
+                    found = next(self._answer(calls[: number - 1], name, arguments), None)
+                    if found:
+                        return found
+                    continue
+                outcomes = self._enter(name, arguments, number)
+                entered += 1
+                if (outcomes[0] is None) != (outcomes[1] is None):
+                    return Scenario(
+                        calls[:number],
+                        outcomes[0] or "succeeds",
+                        outcomes[1] or "succeeds",
+                        self.start,
+                    )
+            return None
+        finally:
+            for _ in range(entered):
+                for base in self.bases:
+                    base.back()
+
+
+def renewed(value: Any, call: int) -> Any:
+    """A fresh key of a domain as the key of another call; any other value as it is."""
+    if isinstance(value, int) and value >= FRESH_START:
+        return FRESH_START * call + value % FRESH_START
+    return (
+        f"~{call}.{value.partition('.')[2]}"
+        if isinstance(value, str) and value.startswith("~")
+        else value
+    )
+
+
+def minimal(world: World, scenario: Scenario) -> Scenario:
+    """The scenario without calls that it does not need, and with as few different values as it
+    needs.
+    """
+    best = scenario
+    changed = True
+    while changed:
+        changed = False
+        for n in range(len(best.calls) - 1):
+            if (found := world.replay(best.calls[:n] + best.calls[n + 1 :])) is not None:
+                best, changed = found, True
+                break
+    for n, (name, arguments) in enumerate(best.calls):
+        for parameter in arguments:
+            options = world.comparison.domains.by_parameter[name, parameter]
+            simpler = {**best.calls[n][1], parameter: options[0]}
+            calls = (*best.calls[:n], (name, simpler), *best.calls[n + 1 :])
+            if (found := world.replay(calls)) is not None and len(found.calls) == len(best.calls):
+                best = found
+    return best

@@ -1,0 +1,92 @@
+"""A difference between two programs as a SQL script that anyone can run."""
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from reasoning.synthesis.migrator.equivalence.results import Scenario
+from reasoning.synthesis.migrator.sql.program import Fresh, Function, Lit, Param, Program
+from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
+from reasoning.synthesis.migrator.testing.database import (
+    NOWHERE,
+    compile_function,
+    create_table,
+    fresh_value,
+)
+
+LOST = f"fails: {NOWHERE}"
+"""An answer that shows only where references are checked."""
+
+
+def scenario_script(
+    scenario: Scenario, old: Program, old_tables: Tables, new: Program, new_tables: Tables
+) -> str:
+    """Both programs' calls, one after the other, each on its own tables; the answers stand beside
+    the last call.
+
+    The script is SQLite's; what the two halves print differs. Where it is a reference that leads
+    nowhere, COMMIT fails in one of them.
+    """
+    lines = [
+        f"-- {' -> '.join(f'{name}({_shown(arguments)})' for name, arguments in scenario.calls)}"
+    ]
+    halves = (("old", old, old_tables, scenario.old, 0), ("new", new, new_tables, scenario.new, 1))
+    for word, program, tables, answer, side in halves:
+        used = _tables(program, tables, scenario)
+        checking = LOST in (scenario.old, scenario.new)
+        if answer == LOST:
+            used = sorted({*used, *(edge.to for edge in tables.edges if edge.table in used)})
+        lines += ["", f"-- The {word} program answers: {answer}"]
+        lines += ["PRAGMA foreign_keys = ON;"] if checking else []
+        lines += [f"{create_table(tables, name, used if checking else ())};" for name in used]
+        lines += _before(scenario.start.rows[side], used)
+        for number, (name, arguments) in enumerate(scenario.calls, scenario.first + 1):
+            lines.append(f"-- {name}({_shown(arguments)})")
+            called = [
+                f"{show_statement(one)};"
+                for one in bound(program.named(name), tables, arguments, number).statements
+            ]
+            lines += ["BEGIN;", *called, "COMMIT;"] if checking else called
+        lines += ["ROLLBACK;  -- because COMMIT failed"] if answer == LOST else []
+        lines += [f"DROP TABLE {name_of(name)};" for name in used]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(arguments):
+    return ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+
+
+def _tables(program, tables, scenario):
+    named = {table for name in scenario.functions for table in program.named(name).tables}
+    return sorted(name for name in tables.by_name if name in named)
+
+
+def _before(rows: dict[str, list[tuple]], used: list[str]) -> list[str]:
+    """INSERTs of the rows that the calls begin with."""
+    return [
+        f"INSERT INTO {name_of(name)} VALUES ({', '.join(map(literal, row))});"
+        for name in used
+        for row in rows.get(name, ())
+    ]
+
+
+def bound(function: Function, tables: Tables, arguments: dict[str, Any], number: int) -> Function:
+    """The function with literals for its parameters and fresh keys, as in the n-th call of a
+    scenario.
+    """
+    kinds = compile_function(function, tables).fresh_types
+
+    def fill(tree):
+        if isinstance(tree, Param):
+            return Lit(arguments[tree.name])
+        if isinstance(tree, Fresh):
+            return Lit(fresh_value(kinds.get(tree.number, "int"), number, tree.number))
+        if isinstance(tree, tuple):
+            return tuple(map(fill, tree))
+        if is_dataclass(tree):
+            return replace(
+                tree, **{field.name: fill(getattr(tree, field.name)) for field in fields(tree)}
+            )
+        return tree
+
+    return replace(function, statements=fill(function.statements), text="")

@@ -1,0 +1,85 @@
+"""What a refactoring does, in sentences."""
+
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Made
+from reasoning.synthesis.migrator.correspondence.similarity import score
+from reasoning.synthesis.migrator.result import Refactoring
+
+UNLIKELY = 60
+"""A column whose place has a lower score than this was not found by its name."""
+
+
+def explain(found: Refactoring) -> str:
+    """Where every column goes, how every table is filled, which functions change."""
+    return (
+        "\n".join(
+            [*columns_in_words(found), "", *tables_in_words(found), "", *functions_in_words(found)]
+        )
+        + "\n"
+    )
+
+
+def columns_in_words(found: Refactoring) -> list[str]:
+    """A line for every source column that is not where it was."""
+    lines = ["Columns:"]
+    for column in found.correspondence.images:
+        places = [
+            (name, c)
+            for name, rule in found.mapping.rules.items()
+            for c, cell in rule.cells.items()
+            if cell == Copy(*column)
+        ]
+        if places == [column]:
+            continue
+        where = ", ".join(".".join(place) for place in places) or "dropped: nothing reads it"
+        doubt = [
+            p
+            for p in found.correspondence.images[column][:1]
+            if column not in found.correspondence.referred
+            and score(found.source, found.target, column, p) < UNLIKELY
+        ]
+        lines.append(
+            f"  {'.'.join(column)} -> {where}"
+            + ("  (the names do not say so: please look)" if doubt else "")
+        )
+    filled = {(name, c) for name, rule in found.mapping.rules.items() for c in rule.cells}
+    new = [
+        f"{t.name}.{c}"
+        for t in found.target.by_name.values()
+        for c in t.types
+        if (t.name, c) not in filled
+    ]
+    return (
+        lines
+        + ([f"  filled by nothing: {', '.join(new)}"] if new else [])
+        + (["  all stay"] if len(lines) == 1 else [])
+    )
+
+
+def tables_in_words(found: Refactoring) -> list[str]:
+    """A line for every target table that is not filled by itself."""
+    words = in_words(found.mapping)
+    return ["Tables:"] + [f"  {name}: {text}" for name, text in words.items() if text != "as it is"]
+
+
+def functions_in_words(found: Refactoring) -> list[str]:
+    """Which functions are rewritten, kept, or left to be rewritten by hand."""
+    same = [f.name for f in found.new.functions if f.text and f.name not in found.by_hand]
+    new = [f.name for f in found.new.functions if not f.text]
+    lines = [f"Functions: {len(new)} rewritten ({', '.join(new)}), {len(same)} as they were"]
+    return lines + ([f"  by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
+
+
+def in_words(mapping: DataMapping) -> dict[str, str]:
+    """For every target table a sentence on where its rows come from."""
+    found = {}
+    for name, rule in mapping.rules.items():
+        if name in mapping.source and mapping.identity(name):
+            found[name] = "as it is"
+            continue
+        joined_ = [table for table in rule.body if table != rule.anchor]
+        made = [column for column, cell in rule.cells.items() if isinstance(cell, Made)]
+        found[name] = f"one row for each of {rule.anchor}" + (
+            f", joined with {', '.join(joined_)}" if joined_ else ""
+        )
+        found[name] += f"; {', '.join(made)} made for it" if made else ""
+    return found

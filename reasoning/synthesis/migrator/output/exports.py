@@ -1,0 +1,133 @@
+"""The data mapping for other tools: rules and a file for Dynamite, a migration file for Alembic."""
+
+import datetime
+import json
+
+from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, Wild
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.correspondence.mapping import (
+    Copy,
+    DataMapping,
+    Fixed,
+    Made,
+    condition,
+)
+from reasoning.synthesis.migrator.output.data_migration import AFTER, BEFORE, migration_steps
+from reasoning.synthesis.schema import to_json
+from reasoning.synthesis.syntax import show_program
+
+
+def datalog_of(mapping: DataMapping) -> Program:
+    """The mapping as rules that Dynamite runs.
+
+    Raises:
+      Refusal: a key is invented for rows whose own key is not one column of its type: no rule can
+        make it.
+    """
+    return Program(
+        tuple(_rule(mapping, name) for name in mapping.target.by_name if name in mapping.rules)
+    )
+
+
+def _rule(mapping, name):
+    rule = mapping.rules[name]
+    variables: dict[tuple[str, str], Var] = {}
+    taken: set[str] = set()
+
+    def variable(place):
+        if place not in variables:
+            base = place[1] if place[1] not in taken else f"{place[1]}_{len(taken)}"
+            variables[place] = Var(base)
+            taken.add(base)
+        return variables[place]
+
+    for edge in sorted(rule.tree):
+        for one, other in condition(edge):
+            variables[other] = variables[one] = (
+                variables.get(one) or variables.get(other) or variable(one)
+            )
+    head: list[Term] = []
+    for column, cell in rule.cells.items():
+        if isinstance(cell, Fixed):
+            head.append(Const(cell.value))
+            continue
+        place = (
+            (cell.table, cell.column)
+            if isinstance(cell, Copy)
+            else (cell.anchor, _only_key(mapping, cell, name, column))
+        )
+        head.append(variable(place))
+    body = tuple(
+        Atom(table, tuple(variables.get((table, c), Wild()) for c in mapping.source[table].types))
+        for table in rule.body
+    )
+    return Rule((Atom(name, tuple(head)),), body)
+
+
+def _only_key(mapping, cell: Made, name, column):
+    key = mapping.source[cell.anchor].key
+    if (
+        len(key) != 1
+        or mapping.source.type_of((cell.anchor, key[0])) != mapping.target[name].types[column]
+    ):
+        raise Refusal(
+            f"{name}.{column} is a new key, and {cell.anchor} has no key of one column of its type "
+            "to make it from: use the SQL script"
+        )
+    return key[0]
+
+
+def dynamite_json(mapping: DataMapping) -> str:
+    """The mapping in the form that `python -m reasoning.synthesis.dynamite run --mapping` reads.
+    Raises Refusal as `datalog_of`.
+    """
+    partial = [rule.table for rule in mapping.rules.values() if rule.tree]
+    notes = [
+        f"{name}: rows without a partner in every joined table are left out here, and kept by the "
+        "SQL script"
+        for name in partial
+    ]
+    options = {"budget": 60.0, "seed": 0, "constants": [], "max_rules": 1, "learning": "directed"}
+    data = {
+        "format": "latentax dynamite mapping 1",
+        "datalog": show_program(datalog_of(mapping)),
+        "source_schema": to_json(mapping.source.schema),
+        "target_schema": to_json(mapping.target.schema),
+        "options": options,
+        "statistics": {},
+        "notes": notes,
+        "examples": [],
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False) + "\n"
+
+
+def alembic_file(
+    mapping: DataMapping, dialect: str, revision: str, down_revision: str | None = None
+) -> str:
+    """A migration file as Alembic keeps them; going back is not offered, because dropped columns
+    are gone.
+    """
+    # Alembic has a transaction of its own.
+    steps = [*BEFORE.get(dialect, ()), *migration_steps(mapping, dialect), *AFTER.get(dialect, ())]
+    body = "\n".join(f"    op.execute(sa.text({_python(one)}))" for one in steps)
+    stamp = datetime.date.today().isoformat()
+    return (
+        '"""Schema refactoring with its data, written by latentax Migrator.\n\nRevision ID: '
+        f"{revision}\nRevises: {down_revision or ''}\n"
+        f'Create Date: {stamp}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\nrevision '
+        f"= {revision!r}\n"
+        f"down_revision = {down_revision!r}\nbranch_labels = None\ndepends_on = None\n\n\ndef "
+        "upgrade() -> None:\n"
+        f'    """Tables renamed, created, filled and dropped, in this order."""\n{body}\n\n\ndef '
+        "downgrade() -> None:\n"
+        '    """Not offered: dropped columns are gone."""\n    raise NotImplementedError("restore '
+        'a backup")\n'
+    )
+
+
+def _python(statement):
+    return (
+        '"""'
+        + statement.replace("\\", "\\\\").replace('"""', '\\"""').replace(":", "\\\\:")
+        + '"""'
+    )

@@ -1,0 +1,97 @@
+"""What a refactoring is asked for, and what may come of it."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from reasoning.synthesis.migrator.completion.sat_search import Effort
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
+from reasoning.synthesis.migrator.correspondence.search import Correspondence
+from reasoning.synthesis.migrator.equivalence.results import Checked
+from reasoning.synthesis.migrator.sql.program import Program
+from reasoning.synthesis.migrator.sql.tables import Tables
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to search, and how far to check."""
+
+    dialect: str = "sqlite"
+    """Of schemas and program: one of `tables.DIALECTS`."""
+    bound: int = 3
+    """Updates before the query in the sequences compared at the end."""
+    budget: float = 60.0
+    """Seconds in all."""
+    check_seconds: float = 20.0
+    """Of these, at most so many for the sequences at the end."""
+    seed: int = 0
+    """Of test databases, and of ties in the solver."""
+    keep_by_hand: bool = False
+    """Pass functions outside the fragment through, marked, instead of refusing them."""
+    verify: Literal["auto", "on", "off"] = "auto"
+    """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is
+    installed.
+    """
+    learning: Literal["mfi", "whole"] = "mfi"
+    """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
+    ranked: bool = True
+    """Likely options of a sketch first; else in an order drawn from the seed, to measure what
+    learning is worth.
+    """
+    most_correspondences: int = 200
+    """Looked at before giving up."""
+
+
+@dataclass(frozen=True)
+class Refactoring:
+    """The program for the new schema, and what is known of it."""
+
+    old: Program
+    """As given."""
+    new: Program
+    """The same functions over the new schema."""
+    source: Tables
+    """Old schema."""
+    target: Tables
+    """New schema."""
+    correspondence: Correspondence
+    """Where the columns went."""
+    mapping: DataMapping
+    """How the data goes along."""
+    rewritten: tuple[str, ...]
+    """Functions that had to be made anew; the others are as they were."""
+    by_hand: tuple[str, ...]
+    """Functions outside the fragment over tables that changed: left as they were, wrong until
+    rewritten by hand.
+    """
+    checked: Checked
+    """Sequences of calls compared."""
+    related: int
+    """Calls compared one by one from related databases."""
+    verified: str
+    """What the solver says for all arguments, or why it was not asked."""
+    effort: Effort = field(default_factory=Effort)
+    """What it took."""
+
+
+@dataclass(frozen=True)
+class NoProgram:
+    """There is no equivalent program in the fragment, as far as was looked."""
+
+    reason: str
+    """A sentence that names the function or column in the way."""
+    effort: Effort
+    """What it took."""
+
+
+@dataclass(frozen=True)
+class OutOfTime:
+    """The budget ran out."""
+
+    best: Program | None
+    """Functions made so far; those missing are as they were."""
+    missing: tuple[str, ...]
+    """Functions without a counterpart yet."""
+    reason: str
+    """What was in the way last."""
+    effort: Effort
+    """What was done."""

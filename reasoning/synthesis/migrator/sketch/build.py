@@ -1,0 +1,152 @@
+"""A function's sketch: its statements over the target with holes, each hole with its alternatives.
+
+Source: Migrator (arXiv 1904.05498), sketch generation. A hole here is a whole statement for one
+target table: which join it uses, or
+that it is not there.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from reasoning.synthesis.migrator.sketch.inserts import Run
+from reasoning.synthesis.migrator.sketch.order import Options
+from reasoning.synthesis.migrator.sketch.queries import rewritten
+from reasoning.synthesis.migrator.sketch.target import View
+from reasoning.synthesis.migrator.sketch.updates import (
+    delete_options,
+    through_reference,
+    update_options,
+)
+from reasoning.synthesis.migrator.sql.program import (
+    Delete,
+    Function,
+    Insert,
+    Lookup,
+    Select,
+    Snapshot,
+    Source,
+    Statement,
+    Update,
+)
+from reasoning.synthesis.migrator.sql.visitors import (
+    fresh_numbers,
+    nodes,
+    plainly_named,
+    reads,
+    writes,
+)
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """Holes in order; a completion takes one option of each and puts them behind one another."""
+
+    function: Function
+    """That is rewritten."""
+    holes: tuple[tuple[tuple[Statement, ...], ...], ...]
+    """Options, likeliest first."""
+
+    def complete(self, picks: Sequence[int]) -> Function:
+        """The function with an option for each hole."""
+        made = itertools.chain.from_iterable(
+            options[pick] for options, pick in zip(self.holes, picks, strict=True)
+        )
+        return replace(self.function, statements=tuple(made), text="")
+
+    @property
+    def size(self) -> int:
+        """The number of completions."""
+        product = 1
+        for options in self.holes:
+            product *= len(options)
+        return product
+
+
+def affected(function: Function, view: View) -> bool:
+    """Whether a function must be rewritten: it reads tables that changed, or changes tables that
+    others are made from.
+    """
+    writing = (
+        set().union(*map(writes, function.statements)) if function.statements else function.tables
+    )
+    return bool(function.tables & view.mapping.changed or writing & view.mapping.touched)
+
+
+def make_sketch(function: Function, view: View) -> Sketch:
+    """The sketch of a function under a correspondence.
+
+    Raises:
+      Unrewritable: a statement has no counterpart.
+    """
+    holes: list[Options] = []
+    first_fresh = max(fresh_numbers(function.statements), default=0) + 1
+    fresh: dict = {}
+    for is_insert, statements in itertools.groupby(
+        function.statements, lambda s: isinstance(s, Insert)
+    ):
+        group = list(statements)
+        if is_insert:
+            found = Run(
+                [_looked_up(s, view, function.name) for s in group],
+                view,
+                function.name,
+                fresh,
+                first_fresh,
+            ).options()
+            holes += found
+            continue
+        for statement in group:
+            holes += _options(statement, view, function.name)
+    target = view.mapping.target
+    done = tuple(
+        tuple(
+            dict.fromkeys(
+                tuple(
+                    plainly_named(through_reference(s, target), view.mapping.source.by_name)
+                    for s in option
+                )
+                for option in options
+            )
+        )
+        for options in holes
+    )
+    return Sketch(function, done)
+
+
+def _options(statement: Statement, view: View, reader: str) -> list[Options]:
+    if not (reads(statement) | writes(statement)) & (view.mapping.changed | view.mapping.touched):
+        return [[(statement,)]]
+    if isinstance(statement, Select):
+        return [[(select,) for select in rewritten(statement, view, reader)]]
+    if isinstance(statement, Snapshot):
+        return [
+            [
+                (replace(statement, select=select),)
+                for select in rewritten(statement.select, view, reader)
+            ]
+        ]
+    if isinstance(statement, Delete):
+        return delete_options(statement, view, reader)
+    if isinstance(statement, Update):
+        return update_options(statement, view, reader)
+    return [[(statement,)]]
+
+
+def _looked_up(statement: Insert, view: View, reader: str) -> Insert:
+    """The INSERT with subqueries among its values rewritten."""
+    values = tuple(
+        Lookup(rewritten(v.select, view, reader)[0]) if isinstance(v, Lookup) else v
+        for v in statement.values
+    )
+    return replace(statement, values=values)
+
+
+def tables_named(statements: Sequence[Statement]) -> frozenset[str]:
+    """All tables in statements."""
+    named = {
+        node.table
+        for node in nodes(tuple(statements))
+        if isinstance(node, Source | Insert | Delete | Update)
+    }
+    return frozenset(named)

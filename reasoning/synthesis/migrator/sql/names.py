@@ -1,0 +1,103 @@
+"""Names in SQL, resolved against the tables in sight; what would be lost in reading is refused as
+outside the fragment.
+
+Capitals do not tell names apart, unless a schema has both; trees carry the schema's spelling.
+"""
+
+from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.migrator.sql.program import Col, Source
+from reasoning.synthesis.migrator.sql.tables import Tables, near, spelled
+
+
+class Outside(Exception):
+    """SQL that parses and lies outside the fragment; says what, and where."""
+
+    def __init__(self, what: str, tree=None):
+        super().__init__(what)
+        self.line = next(
+            (n.meta["line"] for n in (tree.walk() if tree is not None else ()) if "line" in n.meta),
+            0,
+        )
+
+
+class Names:
+    """Resolves the names of one function."""
+
+    def __init__(self, tables: Tables, where: str):
+        self.exp, self.tables, self.where = need("sqlglot").exp, tables, where
+        self.snapshots: dict[str, tuple[str, ...]] = {}
+
+    def source(self, tree) -> Source:
+        """A table of the schema, or a snapshot, under its alias."""
+        if not isinstance(tree, self.exp.Table):
+            raise Outside("a subquery in FROM is outside the fragment", tree)
+        self.only(
+            tree, "this", "db", "catalog", "alias", "joins"
+        )  # no sample, no ONLY, no index hint
+        if tree.args.get("alias"):
+            self.only(tree.args["alias"], "this")
+        name = spelled(tree.name, (*self.snapshots, *self.tables.by_name))
+        if name is None:
+            raise Refusal(
+                f"{self.where}: there is no table "
+                f"{tree.name!r}{near(tree.name, self.tables.by_name)}"
+            )
+        return Source(name, tree.alias or name)
+
+    def names_of(self, source: Source):
+        """Its columns."""
+        return (
+            self.snapshots[source.table]
+            if source.table in self.snapshots
+            else self.tables[source.table].types
+        )
+
+    def known(self, table: str, column: str) -> str:
+        """The column as the schema spells it."""
+        name = spelled(column, self.tables[table].types)
+        if name is None:
+            raise Refusal(
+                f"{self.where}: {table} has no column "
+                f"{column!r}{near(column, self.tables[table].types)}"
+            )
+        return name
+
+    def only(self, tree, *names):
+        """Refuse options of a node that would be lost here."""
+        if extra := [name for name, value in tree.args.items() if value and name not in names]:
+            raise Outside(
+                f"{extra[0].strip('_').upper().replace('_', ' ')} in {tree.sql()!r} is outside the "
+                "fragment",
+                tree,
+            )
+
+    def column(self, tree, sources) -> Col:
+        """The column of one of the tables in sight."""
+        if not isinstance(tree, self.exp.Column):
+            raise Outside(f"{tree.sql()} stands where a column is expected", tree)
+        name, table, line = tree.name, tree.table, tree.this.meta.get("line", "")
+        where = f"{self.where}, line {line}" if line else self.where
+        if table:
+            alias = spelled(table, [one.alias for one in sources])
+            source = next((one for one in sources if one.alias == alias), None)
+            if source is None:
+                raise Refusal(
+                    f"{where}: {table}.{name}: there is no table {table!r} "
+                    f"here{near(table, [s.alias for s in sources])}"
+                )
+            found = spelled(name, self.names_of(source))
+            if found is None:
+                raise Refusal(
+                    f"{where}: {source.table} has no column "
+                    f"{name!r}{near(name, self.names_of(source))}"
+                )
+            return Col(source.alias, found)
+        having = [source for source in sources if spelled(name, self.names_of(source))]
+        if len(having) > 1:
+            raise Refusal(
+                f"{where}: {name!r} is in {having[0].alias} and in {having[1].alias}: write which"
+            )
+        if not having:
+            names = [column for source in sources for column in self.names_of(source)]
+            raise Refusal(f"{where}: there is no column {name!r}{near(name, names)}")
+        return Col(having[0].alias, spelled(name, self.names_of(having[0])))

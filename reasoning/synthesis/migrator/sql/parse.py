@@ -1,0 +1,240 @@
+"""Files of named queries, as aiosql reads them, into programs.
+
+A block begins with `-- name: get_user(email)`; aiosql's suffixes (`^ ! $ <! *!`) are kept, the list
+of parameters may be left out.
+"""
+
+import re
+from dataclasses import replace
+
+from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.migrator.sql.names import Outside
+from reasoning.synthesis.migrator.sql.program import (
+    Arith,
+    Cmp,
+    Col,
+    Function,
+    InList,
+    Insert,
+    Param,
+    Program,
+    Select,
+    Source,
+    Update,
+)
+from reasoning.synthesis.migrator.sql.statements import convert
+from reasoning.synthesis.migrator.sql.tables import DIALECTS, Tables, near, spelled
+from reasoning.synthesis.migrator.sql.visitors import nodes, parameters
+
+HEADER = re.compile(
+    r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*)\s*$"
+)
+PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+SILENT = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+"""Texts, quoted names and comments, in which a colon begins no parameter."""
+
+
+def parse_program(
+    text: str,
+    tables: Tables,
+    dialect: str = "sqlite",
+    where: str = "program",
+    keep: bool = False,
+    unchanged: frozenset[str] = frozenset(),
+) -> Program:
+    """A program from the text of its file.
+
+    Args:
+      text: blocks of SQL under `-- name:` lines.
+      tables: the schema that it is written for.
+      dialect: one of `tables.DIALECTS`.
+      where: what an error calls the text.
+      keep: functions outside the fragment are kept to be rewritten by hand, instead of refused.
+      unchanged: tables that no rewriting concerns; functions of these alone may be anything that
+        parses.
+
+    Raises:
+      Refusal: SQL that does not parse (line, column), unknown tables or columns (with near names),
+        functions with the same name, parameters without use or type, or SQL outside the fragment.
+    """
+    if dialect not in DIALECTS:
+        raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
+    found: dict[str, Function] = {}
+    for line, name, suffix, declared, body in _blocks(text, where):
+        if name in found:
+            raise Refusal(
+                f"{where}, line {line}: the function {name} is there already, in line "
+                f"{found[name].line}: rename one"
+            )
+        function = _function(line, name, suffix, declared, body, tables, dialect, where)
+        if function.outside and not keep and not function.tables <= unchanged:
+            raise Refusal(
+                f"{where}, {function.outside}: rewrite it, or pass it through with --keep-by-hand"
+            )
+        found[name] = function
+    if not found:
+        raise Refusal(f"{where}: there is no `-- name: FUNCTION` line in it")
+    return Program(tuple(found.values()), dialect)
+
+
+def _blocks(text, where):
+    """(line, name, suffix, declared parameters or None, lines of the body) of every block."""
+    found, lines = [], text.splitlines()
+    for number, line in enumerate(lines, 1):
+        if re.match(r"^\s*--\s*name\s*:", line):
+            header = HEADER.match(line.strip())
+            if not header:
+                raise Refusal(
+                    f"{where}, line {number}: {line.strip()!r} is no `-- name: function(parameter, "
+                    "...)` line: mend it"
+                )
+            declared = header["params"]
+            names = (
+                None
+                if declared is None
+                else tuple(part.strip().lstrip(":") for part in declared.split(",") if part.strip())
+            )
+            found.append((number, header["name"], header["a"] or header["b"] or "", names, []))
+        elif found:
+            found[-1][4].append((number, line))
+        elif line.strip() and not line.strip().startswith("--"):
+            raise Refusal(
+                f"{where}, line {number}: SQL before the first `-- name:` line: give it a name"
+            )
+    return found
+
+
+def _function(line, name, suffix, declared, body, tables, dialect, where):
+    notes = tuple(text.strip()[2:].strip() for _, text in body if text.strip().startswith("--"))
+    lines = [(number, "" if text.strip().startswith("--") else text) for number, text in body]
+    first = next((number for number, text in lines if text.strip()), line)
+    written = "\n".join(text for number, text in lines if number >= first).strip()
+    place = f"line {line}: {name}"
+    if not written:
+        raise Refusal(f"{where}, {place} has no SQL: write some or remove it")
+    trees, sqlglot = _trees("\n" * (first - 1) + written, dialect, where), need("sqlglot")
+    mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
+    names = {spelled(one, tables.by_name) or one for one in mentioned}
+    used = tuple(dict.fromkeys(PARAMETER.findall(SILENT.sub("''", written))))
+    params = used if declared is None else declared
+    if twice := [one for n, one in enumerate(params) if one in params[:n]]:
+        raise Refusal(f"{where}, {place} has the parameter {twice[0]} twice: remove one")
+    if missing := [one for one in used if one not in params]:
+        raise Refusal(
+            f"{where}, {place}: :{missing[0]} is not among its parameters{near(missing[0], params)}"
+        )
+    if extra := [one for one in params if one not in used]:
+        raise Refusal(
+            f"{where}, {place}: the parameter {extra[0]} is never used: remove it or use it"
+        )
+    shell = Function(name, params, (), line, notes, written, suffix, "", frozenset(names))
+    try:
+        statements = convert(trees, tables, f"{where}, {place}")
+    except Outside as outside:
+        return replace(shell, outside=f"line {outside.line or first}: {name}: {outside}")
+    function = replace(shell, statements=statements)
+    _check(function, tables, f"{where}, {place}")
+    return function
+
+
+def _trees(text, dialect, where):
+    sqlglot = need("sqlglot")
+    try:
+        return [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
+    except sqlglot.errors.SqlglotError as error:
+        first = (
+            error.errors[0]
+            if getattr(error, "errors", None)
+            else {"line": "?", "col": "?", "description": str(error)}
+        )
+        what = re.sub(r"<Token .*?text: (.*?), line.*?>", r"\1", first["description"])
+        raise Refusal(
+            f"{where}, line {first['line']}, column {first['col']}: {what}: mend the SQL, or name "
+            "its --dialect"
+        ) from error
+
+
+def _check(function: Function, tables: Tables, where: str):
+    """Every parameter has a column, and no INSERT leaves out its key."""
+    typed = placed(function)
+    if untyped := [name for name in parameters(function.statements) if name not in typed]:
+        raise Refusal(
+            f"{where}: the parameter {untyped[0]} is compared with no column and stored in none: "
+            "it has no type"
+        )
+    kinds = {}
+    for name, place in typed.items():
+        for one in place:
+            kind = tables.type_of(one) if one[0] else "int"
+            if kinds.setdefault(name, kind) != kind:
+                raise Refusal(
+                    f"{where}: the parameter {name} is {kinds[name]} and, in {'.'.join(one)}, "
+                    f"{kind}: use two"
+                )
+    for statement in function.statements:
+        if isinstance(statement, Insert):
+            table = tables[statement.table]
+            needed = [
+                c for c in table.key if c not in statement.columns and c not in table.defaults
+            ]
+            if needed:
+                raise Refusal(
+                    f"{where} gives no value for the key {table.name}.{needed[0]}: write FRESH(1) "
+                    "for a new one"
+                )
+
+
+def placed(function: Function) -> dict[str, list[tuple[str, str]]]:
+    """The (table, column) pairs that each parameter meets; ("", "") stands for the number behind
+    LIMIT.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for statement in function.statements:
+        _place(statement, {}, found)
+    return found
+
+
+def _place(tree, above, found):
+    """Walk with the aliases in sight."""
+    aliases = dict(above)
+    if isinstance(tree, Select):
+        aliases = {source.alias: source.table for source in tree.sources}
+        for node in nodes(tree.limit):
+            if isinstance(node, Param):
+                found.setdefault(node.name, []).append(("", ""))
+    elif hasattr(tree, "table") and not isinstance(tree, Source):
+        aliases = {tree.table: tree.table}
+    for value, column in _meetings(tree):
+        place = (aliases.get(column.alias, column.alias), column.name)
+        for node in nodes(value) if isinstance(value, Param | Arith) else ():
+            if isinstance(node, Param):
+                found.setdefault(node.name, []).append(place)
+    children = (
+        [getattr(tree, name) for name in getattr(tree, "__dataclass_fields__", {})]
+        if not isinstance(tree, tuple)
+        else tree
+    )
+    for child in children:
+        if isinstance(child, tuple) or hasattr(child, "__dataclass_fields__"):
+            _place(child, aliases, found)
+
+
+def _meetings(tree):
+    """Pairs of a value and the column that it is compared with or stored in."""
+    if isinstance(tree, Cmp):
+        pairs = ((tree.left, tree.right), (tree.right, tree.left))
+        return [
+            (value, next((n for n in nodes(column) if isinstance(n, Col)), None))
+            for value, column in pairs
+            if any(isinstance(n, Col) for n in nodes(column))
+        ]
+    if isinstance(tree, InList):
+        return [(value, tree.column) for value in tree.values]
+    if isinstance(tree, Insert):
+        return [
+            (value, Col(tree.table, column))
+            for column, value in zip(tree.columns, tree.values, strict=True)
+        ]
+    if isinstance(tree, Update):
+        return [(value, Col(tree.table, column)) for column, value in tree.sets]
+    return []

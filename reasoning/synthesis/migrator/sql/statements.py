@@ -1,0 +1,207 @@
+"""From sqlglot's trees to ours: names are resolved, joins are told from conditions, statements over
+several tables become single ones.
+
+A DELETE or UPDATE over joins becomes one whose rows are chosen by a subquery. Where several tables
+change at once, the rows are chosen before the first change: a snapshot keeps their keys.
+"""
+
+from collections.abc import Sequence
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.sql.names import Outside
+from reasoning.synthesis.migrator.sql.program import (
+    TRUE,
+    Col,
+    Delete,
+    Drop,
+    InSelect,
+    Insert,
+    Out,
+    Select,
+    Snapshot,
+    Source,
+    Statement,
+    Update,
+)
+from reasoning.synthesis.migrator.sql.selects import Selects, split
+from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by, spelled
+from reasoning.synthesis.migrator.sql.visitors import change, columns, conjunction
+
+
+def convert(trees: Sequence, tables: Tables, where: str) -> tuple[Statement, ...]:
+    """The statements of a function.
+
+    Raises:
+      Outside: one is outside the fragment.
+      Refusal: an unknown table or column.
+    """
+    reader = _Reader(tables, where)
+    found = tuple(statement for tree in trees for statement in reader.statement(tree))
+    if sum(isinstance(one, Select) for one in found) and len(found) > 1:
+        raise Outside("a SELECT beside other statements", trees[0])
+    return found
+
+
+class _Reader(Selects):
+    """Reads the statements of one function."""
+
+    def statement(self, tree):
+        makers = {
+            "Select": lambda t: [self.select(t)],
+            "Insert": self.insert,
+            "Delete": self.delete,
+            "Update": self.update,
+            "Create": self.snapshot,
+            "Drop": self.drop,
+        }
+        kind = type(tree).__name__
+        if kind not in makers:
+            raise Outside(f"{kind.upper()} is outside the fragment", tree)
+        return makers[kind](tree)
+
+    def insert(self, tree):
+        exp, whole = self.exp, not isinstance(tree.this, self.exp.Schema)
+        table = self.source(tree.this if whole else tree.this.this).table
+        if table in self.snapshots:
+            raise Outside("an INSERT into a temporary table is outside the fragment", tree)
+        if not isinstance(tree.expression, exp.Values):
+            raise Outside("an INSERT of anything but VALUES is outside the fragment", tree)
+        self.only(tree, "this", "expression")  # no OR IGNORE, ON CONFLICT, RETURNING
+        names = (
+            list(self.tables[table].types)
+            if whole
+            else [self.known(table, one.name) for one in tree.this.expressions]
+        )
+        if len(set(names)) < len(names):
+            raise Refusal(f"{self.where}: INSERT into {table} names a column twice: remove one")
+        made = []
+        for row in tree.expression.expressions:
+            values = tuple(self.value(one, []) for one in row.expressions)
+            if len(values) != len(names):
+                raise Refusal(
+                    f"{self.where}: INSERT into {table} names {len(names)} columns and gives "
+                    f"{len(values)} values"
+                )
+            made.append(Insert(table, tuple(names), values))
+        return made
+
+    def delete(self, tree):
+        self.only(tree, "this", "using", "where", "tables")  # no LIMIT, RETURNING, WITH
+        using = [self.exp.Join(this=one) for one in tree.args.get("using") or []]
+        sources, conditions = self.sources(tree.this, using)
+        conditions += (
+            [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        )
+        named = [one.name for one in tree.args.get("tables") or []] or [sources[0].alias]
+        return self.spread(
+            sources, conditions, named, lambda source, where: Delete(source.table, where), tree
+        )
+
+    def update(self, tree):
+        self.only(tree, "this", "from_", "where", "expressions")
+        first, more = tree.this, tree.args.get("from_")
+        others = (
+            [self.exp.Join(this=more.this), *(more.this.args.get("joins") or [])] if more else []
+        )
+        sources, conditions = self.sources(first, others)
+        conditions += (
+            [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
+        )
+        sets: dict[str, list] = {}
+        for one in tree.expressions:
+            column = self.column(one.this, sources)
+            value = self.value(one.expression, sources)
+            if any(isinstance(n, Col) and n.alias != column.alias for n in columns(value)):
+                raise Outside(
+                    "an UPDATE that takes a value from another table is outside the fragment", tree
+                )
+            sets.setdefault(column.alias, []).append((column.name, value))
+
+        def make(source, where):
+            renamed = tuple((name, _renamed(value, source)) for name, value in sets[source.alias])
+            return Update(source.table, renamed, where)
+
+        return self.spread(sources, conditions, list(sets), make, tree)
+
+    def spread(self, sources, conditions, aliases, make, tree):
+        """The statement for every table that changes."""
+        by_alias = {source.alias: source for source in sources}
+        if missing := [alias for alias in aliases if spelled(alias, by_alias) is None]:
+            raise Refusal(f"{self.where}: {missing[0]!r} is none of the joined tables")
+        aliases = [spelled(alias, by_alias) for alias in aliases]
+        if kept := [
+            by_alias[alias].table for alias in aliases if by_alias[alias].table in self.snapshots
+        ]:
+            raise Outside(
+                f"a change of the temporary table {kept[0]} is outside the fragment", tree
+            )
+        joins, rest = split(conditions)
+        if len(sources) == 1:
+            return [make(sources[0], _renamed(conjunction(rest) if rest else TRUE, sources[0]))]
+        keys = {alias: self.tables[by_alias[alias].table].key for alias in aliases}
+        if bare := [alias for alias in aliases if not keys[alias]]:
+            raise Outside(
+                f"{by_alias[bare[0]].table} has no primary key to choose joined rows by", tree
+            )
+        where = conjunction(rest) if rest else TRUE
+        last = ordered_by(
+            {source.table for source in sources}, self.tables.edges
+        )  # rows that refer change first
+        aliases = sorted(aliases, key=lambda alias: -last.index(by_alias[alias].table))
+
+        def named(alias, key):
+            return f"{alias}_{key}" if len(aliases) > 1 else key
+
+        outs = tuple(
+            Out(Col(alias, key), named(alias, key)) for alias in aliases for key in keys[alias]
+        )
+        whole = Select(outs, tuple(sources), tuple(joins), where)
+        if len(aliases) == 1:
+            source = by_alias[aliases[0]]
+            return [
+                make(
+                    source,
+                    InSelect(tuple(Col(source.table, key) for key in keys[source.alias]), whole),
+                )
+            ]
+        name = f"chosen_{len(self.snapshots) + 1}"
+        self.snapshots[name] = tuple(out.name for out in outs)
+        made = [Snapshot(name, whole)]
+        for alias in aliases:
+            inner = tuple(Out(Col(name, f"{alias}_{key}"), f"{alias}_{key}") for key in keys[alias])
+            chosen = InSelect(
+                tuple(Col(by_alias[alias].table, key) for key in keys[alias]),
+                Select(inner, (Source(name, name),)),
+            )
+            made.append(make(by_alias[alias], chosen))
+        return [*made, Drop(name)]
+
+    def snapshot(self, tree):
+        if not isinstance(tree.expression, self.exp.Select) or not tree.find(
+            self.exp.TemporaryProperty
+        ):
+            raise Outside(
+                "CREATE of anything but a temporary table from a SELECT is outside the fragment",
+                tree,
+            )
+        select = self.select(tree.expression)
+        self.snapshots[tree.this.name] = tuple(out.name for out in select.outs)
+        return [Snapshot(tree.this.name, select)]
+
+    def drop(self, tree):
+        name = tree.this.name if tree.this else tree.args["tables"][0].name
+        if name not in self.snapshots:
+            raise Outside(
+                "DROP of anything but a temporary table of the same function is outside the "
+                "fragment",
+                tree,
+            )
+        return [Drop(name)]
+
+
+def _renamed(tree, source):
+    """Columns of a table by its alias, put under its own name."""
+    return change(
+        tree,
+        lambda column: Col(source.table, column.name) if column.alias == source.alias else column,
+    )

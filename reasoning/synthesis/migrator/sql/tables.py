@@ -1,0 +1,224 @@
+"""The tables of a program: what `ddl.from_ddl` reads, with defaults, and the references that joins
+can follow.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reasoning.synthesis.ddl import from_ddl
+from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.migrator.sql.ddl_text import (
+    deferred,
+    not_read,
+    other_types,
+    statements_of,
+    unique_keys,
+)
+from reasoning.synthesis.schema import Schema
+
+Place = tuple[str, str]
+"""A table and one of its columns."""
+DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
+"""Those in which programs are read and printed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table."""
+
+    name: str
+    """As in the DDL."""
+    types: dict[str, str]
+    """Of its columns, in order; see `schema.TYPES`. Others are called as SQL calls them, and hold
+    what texts hold.
+    """
+    key: tuple[str, ...]
+    """The primary key, else a unique key that is never NULL; empty: none declared."""
+    required: frozenset[str]
+    """Columns that are never NULL."""
+    defaults: dict[str, Any]
+    """Values of columns that an INSERT leaves out."""
+    unique: tuple[tuple[str, ...], ...] = ()
+    """Sets of columns that no two rows have the same values in, beside the key; NULL is like no
+    value.
+    """
+
+    @property
+    def keyed(self) -> frozenset[str]:
+        """The columns of all keys."""
+        return frozenset(self.key).union(*self.unique)
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """Columns of one table that are equal to those of another one in joins."""
+
+    table: str
+    """That refers."""
+    columns: tuple[str, ...]
+    """Its columns."""
+    to: str
+    """Referred to."""
+    to_columns: tuple[str, ...]
+    """The columns there, as many."""
+    declared: bool = True
+    """A foreign key; else only filled from the same source column."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A relational schema, ready for questions."""
+
+    by_name: dict[str, Table]
+    """The tables."""
+    edges: tuple[Edge, ...]
+    """Foreign keys."""
+    schema: Schema
+    """The same as the shared floor has it."""
+    ddl: str = ""
+    """As written."""
+    dialect: str = "sqlite"
+    """In which it is written."""
+    not_read: tuple[str, ...] = ()
+    """What stands in it and is not taken into account, a sentence each."""
+    deferred: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
+    """(table, columns) of references that are checked at the end of a transaction only."""
+
+    def __getitem__(self, name: str) -> Table:
+        return self.by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    def type_of(self, place: tuple[str, str]) -> str:
+        """The type of (table, column)."""
+        return self.by_name[place[0]].types[place[1]]
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a file. Raises Refusal if it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refusal(f"{path} cannot be read ({error}): give the path of a text file") from error
+
+
+def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Tables:
+    """The tables of CREATE TABLE statements.
+
+    Args:
+      text: SQL.
+      dialect: one of DIALECTS.
+      where: what an error calls the text.
+
+    Raises:
+      Refusal: another dialect, or what `ddl.from_ddl` refuses.
+    """
+    if dialect not in DIALECTS:
+        raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
+    schema = from_ddl(text, dialect, where, other="str")
+    statements = statements_of(text, dialect)
+    defaults, unique, rare = (
+        _defaults(statements),
+        unique_keys(statements, where),
+        other_types(statements),
+    )
+    found = {}
+    for collection in schema.collections:
+        types = {
+            attr.name: rare.get((collection.name, attr.name), attr.type)
+            for attr in collection.attrs
+        }
+        required = frozenset(attr.name for attr in collection.attrs if not attr.nullable)
+        mine = tuple(
+            sorted(
+                set(
+                    _in_schema(
+                        unique.get(collection.name, ()), types, f"{where}: {collection.name}"
+                    )
+                )
+            )
+        )
+        key = collection.key or next(
+            (columns for columns in mine if required.issuperset(columns)), ()
+        )
+        others = tuple(columns for columns in mine if set(columns) != set(key))
+        found[collection.name] = Table(
+            collection.name, types, key, required, defaults.get(collection.name, {}), others
+        )
+    edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
+    if bad := [edge for edge in edges if not edge.to_columns]:
+        raise Refusal(
+            f"{where}: {bad[0].table} refers to {bad[0].to}, which declares no primary key: name "
+            "the columns"
+        )
+    return Tables(
+        found, edges, schema, text, dialect, not_read(statements), frozenset(deferred(statements))
+    )
+
+
+def _in_schema(unique, types, where):
+    """The unique keys in the schema's spelling."""
+    for columns in unique:
+        names = tuple(spelled(column, types) for column in columns)
+        if None in names:
+            column = columns[names.index(None)]
+            raise Refusal(
+                f"{where} is unique by {column}, which it does not have{near(column, types)}"
+            )
+        yield names
+
+
+def _defaults(statements):
+    exp, found = need("sqlglot").exp, {}
+    for statement in (one.tree for one in statements):
+        if isinstance(statement, exp.Create) and isinstance(statement.this, exp.Schema):
+            cells = {}
+            for part in statement.this.expressions:
+                for constraint in (
+                    part.args.get("constraints") or () if isinstance(part, exp.ColumnDef) else ()
+                ):
+                    if isinstance(constraint.kind, exp.DefaultColumnConstraint) and isinstance(
+                        constraint.kind.this, exp.Literal
+                    ):
+                        literal = constraint.kind.this
+                        cells[part.name] = literal.this if literal.is_string else literal.to_py()
+            found[statement.this.this.name] = cells
+    return found
+
+
+def ordered_by(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:
+    """Tables in an order in which those referred to come before those that refer, as far as there
+    is one.
+    """
+    left, done = sorted(names), []
+    while left:
+        free = [
+            n for n in left if not any(e.table == n and e.to in left and e.to != n for e in edges)
+        ]
+        done.append((free or left)[0])
+        left.remove(done[-1])
+    return done
+
+
+def spelled(name: str, names) -> str | None:
+    """The one of some names that is meant: the same, else the only one that differs in capitals
+    alone; None: there is none.
+    """
+    if name in names:
+        return name
+    alike = [one for one in names if one.lower() == name.lower()]
+    return alike[0] if len(alike) == 1 else None
+
+
+def near(name: str, names) -> str:
+    """A clause that lists names like the one that is not there."""
+    alike = difflib.get_close_matches(name, list(names), 3, 0.5)
+    return (
+        f" (did you mean {' or '.join(alike)}?)"
+        if alike
+        else f" (there are {', '.join(sorted(names)[:8])})"
+    )

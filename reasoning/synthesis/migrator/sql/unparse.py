@@ -1,0 +1,250 @@
+"""Programs as SQL text, in every dialect that is read."""
+
+import re
+from typing import Any
+
+from reasoning.synthesis.migrator.sql.program import (
+    Agg,
+    And,
+    Arith,
+    Cmp,
+    Col,
+    Delete,
+    Drop,
+    Fresh,
+    Function,
+    InList,
+    InSelect,
+    Insert,
+    Lit,
+    Lookup,
+    Not,
+    Or,
+    Param,
+    Program,
+    Select,
+    Snapshot,
+    Statement,
+    Update,
+)
+from reasoning.synthesis.migrator.sql.visitors import reads
+
+KEYWORDS = """
+add all alter and any as asc between by case check column constraint create cross current_date default delete desc
+distinct drop else end except exists false for foreign from full grant group having in index inner insert intersect
+interval into is join key left like limit natural not null offset on or order outer primary references revoke right rows
+select set table then to trigger true union unique update user using values view when where window with
+"""
+RESERVED = frozenset(KEYWORDS.split())
+"""Words of SQL that are no names unless quoted."""
+WIDE = 100
+"""Statements longer than this are broken into lines."""
+
+
+def show_program(program: Program) -> str:
+    """The text of a file of named queries, which `parse.parse_program` reads back."""
+    return "\n".join(show_function(function, program.dialect) for function in program.functions)
+
+
+def show_function(function: Function, dialect: str = "sqlite") -> str:
+    """One block: its name line, its notes, and its text as written, or its statements if it was
+    rewritten.
+    """
+    header = f"-- name: {function.name}({', '.join(function.params)}){function.suffix}\n"
+    notes = "".join(f"-- {note}\n" for note in function.notes)
+    if function.text:
+        return header + notes + function.text.rstrip().rstrip(";") + ";\n"
+    return (
+        header
+        + notes
+        + "".join(show_statement(one, dialect) + ";\n" for one in function.statements)
+    )
+
+
+def show_statement(statement: Statement, dialect: str = "sqlite", running: bool = False) -> str:
+    """One statement without its semicolon.
+
+    Args:
+      statement: of ours.
+      dialect: one of `tables.DIALECTS`.
+      running: fresh keys become the parameters :fresh_1, :fresh_2, ... of a database driver, and
+        long lines stay as they are.
+    """
+    printer = _Printer(dialect, running)
+    lines = printer.statement(statement)
+    flat = " ".join(lines)
+    return flat if running or len(flat) <= WIDE else "\n".join(lines)
+
+
+def name_of(name: str, dialect: str = "sqlite") -> str:
+    """A name, quoted if it must be."""
+    if re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in RESERVED:
+        return name
+    quote = "`" if dialect == "mysql" else '"'
+    return quote + name.replace(quote, 2 * quote) + quote
+
+
+def literal(value: Any, dialect: str = "sqlite") -> str:
+    """A value as SQL writes it."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return str(int(value)) if dialect == "sqlite" else str(value).upper()
+    return "'" + value.replace("'", "''") + "'" if isinstance(value, str) else str(value)
+
+
+class _Printer:
+    """Writes for one dialect."""
+
+    def __init__(self, dialect, running):
+        self.dialect, self.running = dialect, running
+
+    def name(self, name):
+        return name_of(name, self.dialect)
+
+    def statement(self, tree) -> list[str]:
+        """The parts that may stand on lines of their own."""
+        if isinstance(tree, Select):
+            return self.select(tree)
+        if isinstance(tree, Insert):
+            names, values = (
+                ", ".join(map(self.name, tree.columns)),
+                ", ".join(self.value(v, False) for v in tree.values),
+            )
+            return [f"INSERT INTO {self.name(tree.table)} ({names})", f"VALUES ({values})"]
+        if isinstance(tree, Snapshot):
+            word = "TEMPORARY" if self.dialect == "mysql" else "TEMP"
+            return [f"CREATE {word} TABLE {self.name(tree.name)} AS", *self.select(tree.select)]
+        if isinstance(tree, Drop):
+            return [f"DROP TABLE {self.name(tree.name)}"]
+        if isinstance(tree, Delete):
+            return [
+                f"DELETE FROM {self.name(tree.table)}",
+                *self.where(tree.where, False, tree.table),
+            ]
+        assert isinstance(tree, Update)
+        sets = ", ".join(
+            f"{self.name(column)} = {self.value(value, False)}" for column, value in tree.sets
+        )
+        return [
+            f"UPDATE {self.name(tree.table)} SET {sets}",
+            *self.where(tree.where, False, tree.table),
+        ]
+
+    def where(self, pred, qualified, changed=""):
+        return [f"WHERE {self.pred(pred, qualified, changed)}"] if pred != And(()) else []
+
+    def select(self, tree) -> list[str]:
+        many = len(tree.sources) > 1
+        outs = ", ".join(self.out(one, many) for one in tree.outs)
+        parts = [
+            f"SELECT {'DISTINCT ' if tree.distinct else ''}{outs}",
+            f"FROM {self.sources(tree)}",
+        ]
+        parts += self.where(tree.where, many)
+        if tree.group:
+            parts.append("GROUP BY " + ", ".join(self.value(column, many) for column in tree.group))
+        if tree.order:
+            named = {
+                out.name.lower(): out.value for out in tree.outs
+            }  # a bare name would mean the output
+
+            def clash(column):
+                return named.get(column.name.lower(), column) != column
+
+            keys = (
+                self.value(column, many or clash(column)) + (" DESC" if down else "")
+                for column, down in tree.order
+            )
+            parts.append("ORDER BY " + ", ".join(keys))
+        return parts + ([f"LIMIT {self.value(tree.limit, many)}"] if tree.limit is not None else [])
+
+    def sources(self, tree):
+        """Every table behind those it is joined to, as far as that goes."""
+        left, done, text = list(tree.sources), [], ""
+        while left:
+            known = {source.alias for source in done}
+
+            def tied(s, known=known):
+                return [
+                    j
+                    for j in tree.joins
+                    if {j[0].alias, j[1].alias} - {s.alias} <= known
+                    and s.alias in (j[0].alias, j[1].alias)
+                ]
+
+            following = next((source for source in left if tied(source)), left[0])
+            on = " AND ".join(
+                f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following)
+            )
+            shown = self.name(following.table)
+            shown += (
+                f" AS {self.name(following.alias)}" if following.alias != following.table else ""
+            )
+            text += (f" JOIN {shown} ON {on}" if on else f" CROSS JOIN {shown}") if done else shown
+            done.append(following)
+            left.remove(following)
+        return text
+
+    def out(self, one, many):
+        value = one.value
+        if isinstance(value, Agg):
+            of = self.value(value.of, many) if value.of else "*"
+            return (
+                f"{value.function}({'DISTINCT ' if value.distinct else ''}{of}) AS "
+                f"{self.name(one.name)}"
+            )
+        shown = self.value(value, many)
+        return (
+            shown
+            if isinstance(value, Col) and value.name == one.name
+            else f"{shown} AS {self.name(one.name)}"
+        )
+
+    def pred(self, tree, many, changed="", inner=False):
+        def again(part):
+            return self.pred(part, many, changed, True)
+
+        if isinstance(tree, And | Or):
+            if not tree.parts:
+                return "1 = 1" if isinstance(tree, And) else "1 = 0"
+            text = (" AND " if isinstance(tree, And) else " OR ").join(map(again, tree.parts))
+            return f"({text})" if inner else text
+        if isinstance(tree, Not):
+            return (
+                f"NOT {self.pred(tree.part, many, changed, True)}"
+                if not isinstance(tree.part, Cmp)
+                else f"NOT ({again(tree.part)})"
+            )
+        if isinstance(tree, InList):
+            return (
+                f"{self.value(tree.column, many)} IN "
+                f"({', '.join(self.value(v, many) for v in tree.values)})"
+            )
+        if isinstance(tree, InSelect):
+            left = ", ".join(self.value(column, many) for column in tree.columns)
+            left = f"({left})" if len(tree.columns) > 1 else left
+            inside = " ".join(self.select(tree.select))
+            if self.dialect == "mysql" and changed in reads(
+                tree.select
+            ):  # MySQL reads no table that it changes, but a copy of it
+                inside = f"SELECT * FROM ({inside}) AS kept"
+            return f"{left} IN ({inside})"
+        assert isinstance(tree, Cmp)
+        return f"{self.value(tree.left, many)} {tree.op} {self.value(tree.right, many)}"
+
+    def value(self, tree, many):
+        if isinstance(tree, Col):
+            return (
+                f"{self.name(tree.alias)}.{self.name(tree.name)}" if many else self.name(tree.name)
+            )
+        if isinstance(tree, Param):
+            return f":{tree.name}"
+        if isinstance(tree, Fresh):
+            return f":fresh_{tree.number}" if self.running else f"FRESH({tree.number})"
+        if isinstance(tree, Lookup):
+            return f"({' '.join(self.select(tree.select))})"
+        if isinstance(tree, Arith):
+            return f"({self.value(tree.left, many)} {tree.op} {self.value(tree.right, many)})"
+        assert isinstance(tree, Lit)
+        return literal(tree.value, self.dialect)

@@ -1,0 +1,292 @@
+"""From a program and two schemas to the program for the new one.
+
+Source: Migrator (arXiv 1904.05498): correspondences best first, a sketch under each, its
+completion, the next correspondence if there is
+none, and a check by bounded testing at the end.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
+from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
+from reasoning.synthesis.migrator.completion.simulate import Unrelated, simulation
+from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.search import (
+    Correspondence,
+    correspondences,
+    make_problem,
+    same_tables,
+    why_none,
+)
+from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
+from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
+from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
+from reasoning.synthesis.migrator.sketch.build import Sketch, affected, make_sketch, tables_named
+from reasoning.synthesis.migrator.sketch.target import Unrewritable, View, view_of
+from reasoning.synthesis.migrator.sql.parse import parse_program
+from reasoning.synthesis.migrator.sql.program import Function, Program
+from reasoning.synthesis.migrator.sql.tables import read_tables
+
+
+class _Clock:
+    def __init__(self, budget):
+        self.start, self.budget = time.monotonic(), budget
+
+    def spent(self):
+        return time.monotonic() - self.start
+
+    def in_time(self):
+        return self.spent() < self.budget
+
+
+def refactor(
+    program: str,
+    source_ddl: str,
+    target_ddl: str,
+    options: Options | None = None,
+    *,
+    progress: Callable[[str], None] = lambda line: None,
+    names: tuple[str, str, str] = ("program", "source schema", "target schema"),
+) -> Refactoring | NoProgram | OutOfTime:
+    """Rewrite a program of named SQL functions for a new schema.
+
+    Args:
+      program: its text.
+      source_ddl: CREATE TABLE statements of the old schema.
+      target_ddl: those of the new one.
+      options: dialect, bound, budget, seed; None: the defaults.
+      progress: told what is going on, a line at a time.
+      names: what errors call the three texts.
+
+    Returns:
+      The new program with all that was checked; or why there is none; or, out of budget, the best
+      so far.
+
+    Raises:
+      Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters
+        without use or type, other bad options.
+    """
+    options = options or Options()
+    if options.bound < 0 or not options.budget > 0:
+        raise Refusal(
+            f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the "
+            "second positive"
+        )
+    clock, effort = _Clock(options.budget), Effort()
+    source = read_tables(source_ddl, options.dialect, names[1])
+    target = read_tables(target_ddl, options.dialect, names[2])
+    old = parse_program(
+        program,
+        source,
+        options.dialect,
+        names[0],
+        options.keep_by_hand,
+        same_tables(source, target),
+    )
+    effort.phases["parse"] = clock.spent()
+    found = _search(old, source, target, options, clock, effort, progress)
+    effort.seconds = clock.spent()
+    return found
+
+
+def _search(old, source, target, options, clock, effort, progress):
+    readers = read_places(old, source)
+    problem = make_problem(source, target, frozenset(readers))
+    if reason := why_none(problem, readers):
+        return NoProgram(reason, effort)
+    reason, best = "", (None, ())
+    for attempt in _attempts(problem, source, target, effort, clock, options):
+        if isinstance(attempt, str):
+            reason = reason or attempt
+            continue
+        outcome = _under(old, attempt, options, clock, effort, progress)
+        if isinstance(outcome, Refactoring):
+            return outcome
+        complaint, made, missing = outcome
+        reason = reason or complaint
+        if made is not None and (best[0] is None or len(missing) < len(best[1])):
+            best = (made, missing)
+        if not clock.in_time():
+            return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
+    if not clock.in_time():
+        return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
+    return NoProgram(reason or "no correspondence gives every column that is read a place", effort)
+
+
+def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Attempt | str"]:
+    """Views of the target, likeliest first; or why a correspondence gives none. The same view never
+    comes twice.
+    """
+    seen = set()
+    for found in correspondences(problem, clock.in_time):
+        if effort.correspondences >= options.most_correspondences:
+            return
+        effort.correspondences += 1
+        try:
+            for mapping in mappings(source, target, found):
+                view = view_of(mapping, found)
+                mark = repr((sorted(mapping.rules.items()), sorted(view.images.items())))
+                if mark not in seen:
+                    seen.add(mark)
+                    effort.mappings += 1
+                    yield _Attempt(view, found)
+        except Unfilled as unfilled:
+            yield str(unfilled)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    view: View
+    found: Correspondence
+
+
+def _under(old, attempt, options, clock, effort, progress):
+    """The refactoring under one mapping, or (why not, functions made, functions missing)."""
+    view, started = attempt.view, clock.spent()
+    concerned = [f for f in old.functions if f.statements and affected(f, view)]
+    by_hand = tuple(f.name for f in old.functions if not f.statements and affected(f, view))
+    sketches, complaint = [], ""
+    for function in concerned:
+        try:
+            sketches.append(make_sketch(function, view))
+        except Unrewritable as problem:
+            complaint = complaint or str(problem)
+    if complaint:
+        return complaint, None, ()
+    if not options.ranked:
+        sketches = [
+            _shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}"))
+            for sketch in sketches
+        ]
+    progress(
+        f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} "
+        "functions to rewrite"
+    )
+    try:
+        world = simulation(old, view.mapping, concerned, options.seed)
+    except Unrelated as problem:
+        return f"the data mapping breaks the new schema: {problem}", None, ()
+    _time(effort, "sketch", clock.spent() - started)
+    completion, started = Completion(sketches, options.seed, options.learning), clock.spent()
+    try:
+        return _completed(
+            old, attempt, sketches, completion, world, by_hand, options, clock, effort, progress
+        )
+    finally:
+        effort.tests += world.tests
+        completion.close()
+        world.source.close()
+        world.target.close()
+
+
+def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
+    return replace(
+        sketch, holes=tuple(tuple(chance.sample(options, len(options))) for options in sketch.holes)
+    )
+
+
+def _completed(
+    old,
+    attempt,
+    sketches: list[Sketch],
+    completion,
+    world,
+    by_hand,
+    options,
+    clock,
+    effort,
+    progress,
+):
+    passed: dict[str, Function] = {}
+
+    def fails(function, candidate):
+        failure = fail_of(world, function, candidate)
+        if failure is None:
+            passed[function.name] = candidate
+        return failure and f"{failure.function}: {failure.what} with {failure.arguments}"
+
+    while True:
+        started = clock.spent()
+        picks, complaints = complete(completion, fails, effort, clock.in_time)
+        _time(effort, "complete", clock.spent() - started)
+        if picks is None:
+            missing = [s.function.name for s in sketches if s.function.name not in passed]
+            what = next(
+                (complaints[name] for name in missing if name in complaints),
+                "no completion is left",
+            )
+            return f"no equivalent for {what}", _with(old, passed), missing
+        new = _with(old, completion.build(picks))
+        progress(
+            f"a program after {effort.iterations} proposals; comparing sequences of up to "
+            f"{options.bound} updates"
+        )
+        started = clock.spent()
+        comparison = Comparison(
+            old, world.mapping.source, new, world.mapping.target, starts_of(old, world)
+        )
+        until = min(options.budget, clock.spent() + options.check_seconds)
+        checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
+        effort.sequences += checked.sequences
+        _time(effort, "check", clock.spent() - started)
+        failing = checked.failure.functions if checked.failure else ()
+        if not failing:
+            started = clock.spent()
+            verified = _verified(old, new, attempt, options, clock)
+            _time(effort, "verify", clock.spent() - started)
+            failing = functions_of(verified)
+        if not failing:
+            break
+        completion.block(picks, [name for name in failing if name in picks])
+    names = tuple(sketch.function.name for sketch in sketches)
+    return Refactoring(
+        old,
+        new,
+        world.mapping.source,
+        world.mapping.target,
+        attempt.found,
+        world.mapping,
+        names,
+        by_hand,
+        checked,
+        world.tests,
+        verified,
+        effort,
+    )
+
+
+def _verified(old, new, attempt, options, clock):
+    return verify_program(
+        old,
+        attempt.view.mapping.source,
+        new,
+        attempt.view.mapping.target,
+        options.verify,
+        options.budget - clock.spent(),
+    )
+
+
+def _time(effort, phase, seconds):
+    effort.phases[phase] = effort.phases.get(phase, 0.0) + seconds
+
+
+def _with(old: Program, made: dict[str, Function]) -> Program:
+    """The program with some functions replaced; those whose text did not change keep it
+    as written.
+    """
+
+    def kept(f):
+        return replace(
+            f,
+            statements=made[f.name].statements,
+            tables=tables_named(made[f.name].statements),
+            text=f.text if made[f.name].statements == f.statements else "",
+        )
+
+    return Program(tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect)

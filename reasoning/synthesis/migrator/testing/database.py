@@ -1,0 +1,215 @@
+"""Small databases in SQLite on which programs are run: calls that change everything or nothing, and
+a way back.
+
+Our choice: a call is a transaction. Primary keys and NOT NULL hold at once, references at the end
+of the call; a call that breaks one
+fails and changes nothing.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.sql.program import Fresh, Function, Insert, Param, Update
+from reasoning.synthesis.migrator.sql.tables import Edge, Tables
+from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
+from reasoning.synthesis.migrator.sql.visitors import nodes, writes
+
+FRESH_START = 1_000_000
+"""Fresh integers are beyond every other value."""
+NOWHERE = "a reference leads nowhere"
+"""Why a call fails at its end."""
+Rows = tuple[tuple, ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A function ready to run."""
+
+    function: Function
+    """As it is."""
+    steps: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]
+    """SQL, its parameters and its fresh keys, for every statement."""
+    fresh_types: dict[int, str]
+    """By number."""
+    writes: frozenset[str]
+    """Tables that it changes."""
+
+
+def compile_function(function: Function, tables: Tables) -> Compiled:
+    """SQLite's text for a function."""
+    kinds: dict[int, str] = {}
+    steps = []
+    for statement in function.statements:
+        for table, column, value in _stored(statement):
+            if isinstance(value, Fresh):
+                kinds.setdefault(value.number, tables.type_of((table, column)))
+        names = tuple(dict.fromkeys(n.name for n in nodes(statement) if isinstance(n, Param)))
+        numbers = tuple(dict.fromkeys(n.number for n in nodes(statement) if isinstance(n, Fresh)))
+        steps.append((show_statement(statement, "sqlite", running=True), names, numbers))
+    written = (
+        frozenset().union(*map(writes, function.statements)) if function.statements else frozenset()
+    )
+    return Compiled(function, tuple(steps), kinds, written)
+
+
+def _stored(statement):
+    if isinstance(statement, Insert):
+        return [
+            (statement.table, c, v)
+            for c, v in zip(statement.columns, statement.values, strict=True)
+        ]
+    return (
+        [(statement.table, c, v) for c, v in statement.sets]
+        if isinstance(statement, Update)
+        else []
+    )
+
+
+def fresh_value(kind: str, call: int, number: int) -> Any:
+    """The fresh key of a number in the n-th call of a scenario."""
+    return f"~{call}.{number}" if kind == "str" else FRESH_START * call + number
+
+
+class Broken(Exception):
+    """A call failed and changed nothing: a key was there already, a value was missing, or a
+    reference led nowhere.
+    """
+
+
+class Database:
+    """Tables of one schema in memory."""
+
+    def __init__(self, tables: Tables, names: Iterable[str]):
+        self.tables, self.names = tables, sorted(names)
+        self.base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=4000)
+        for name in self.names:
+            self.base.execute(create_table(tables, name))
+        self.edges = [edge for edge in tables.edges if {edge.table, edge.to} <= set(self.names)]
+        self.checks: dict[frozenset[str], str] = {}
+        self.depth = 0
+
+    def close(self):
+        """Let go of it."""
+        self.base.close()
+
+    def mark(self):
+        """Remember the present rows; pairs with `back`."""
+        self.depth += 1
+        self.base.execute(f"SAVEPOINT s{self.depth}")
+
+    def back(self):
+        """Return to the last mark, and forget it."""
+        self.base.execute(f"ROLLBACK TO s{self.depth}")
+        self.base.execute(f"RELEASE s{self.depth}")
+        self.depth -= 1
+
+    def call(
+        self, compiled: Compiled, arguments: dict[str, Any], number: int
+    ) -> list[tuple] | None:
+        """Run a function; the rows of a query, None of an update.
+
+        Raises:
+          Broken: it failed; nothing has changed.
+        """
+        if compiled.function.is_query:
+            sql, names, _ = compiled.steps[0]
+            try:
+                return self.base.execute(sql, {name: arguments[name] for name in names}).fetchall()
+            except sqlite3.Error as error:
+                raise Refusal(f"{compiled.function.name} does not run: {error}") from error
+        self.base.execute("SAVEPOINT call")
+        try:
+            for sql, names, numbers in compiled.steps:
+                values = {name: arguments[name] for name in names}
+                values |= {
+                    f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n)
+                    for n in numbers
+                }
+                self.base.execute(sql, values)
+            if (check := self._check(compiled.writes)) and self.base.execute(check).fetchone():
+                raise Broken(NOWHERE)
+        except (sqlite3.IntegrityError, Broken) as error:
+            self.base.execute("ROLLBACK TO call")
+            self.base.execute("RELEASE call")
+            raise Broken(str(error)) from None
+        except sqlite3.Error as error:
+            raise Refusal(f"{compiled.function.name} does not run: {error}") from error
+        self.base.execute("RELEASE call")
+        return None
+
+    def _check(self, written: frozenset[str]) -> str:
+        """A query for a reference that leads nowhere, after a change of these tables."""
+        if written not in self.checks:
+            self.checks[written] = " UNION ALL ".join(
+                _dangling(e) for e in self.edges if {e.table, e.to} & written
+            )
+        return self.checks[written]
+
+    def changes(self) -> int:
+        """Rows changed since the beginning."""
+        return self.base.total_changes
+
+    def rows(self, names: Iterable[str] | None = None) -> dict[str, list[tuple]]:
+        """All rows of some tables."""
+        return {
+            name: self.base.execute(f"SELECT * FROM {name_of(name)}").fetchall()
+            for name in names or self.names
+        }
+
+    def load(self, rows: dict[str, Sequence[tuple]]):
+        """Make these the only rows. Raises Broken if they break a constraint; the rows are then
+        undefined.
+        """
+        try:
+            for name in self.names:
+                self.base.execute(f"DELETE FROM {name_of(name)}")
+                if found := rows.get(name):
+                    marks = ", ".join("?" * len(found[0]))
+                    self.base.executemany(f"INSERT INTO {name_of(name)} VALUES ({marks})", found)
+        except sqlite3.IntegrityError as error:
+            raise Broken(str(error)) from None
+        if (check := self._check(frozenset(self.names))) and self.base.execute(check).fetchone():
+            raise Broken(NOWHERE)
+
+
+def _dangling(edge: Edge) -> str:
+    table, to = name_of(edge.table), name_of(edge.to)
+    same = " AND ".join(
+        f"p.{name_of(b)} = c.{name_of(a)}"
+        for a, b in zip(edge.columns, edge.to_columns, strict=True)
+    )
+    given = " AND ".join(f"c.{name_of(a)} IS NOT NULL" for a in edge.columns)
+    return (
+        f"SELECT 1 FROM {table} c WHERE {given} AND NOT EXISTS (SELECT 1 FROM {to} p WHERE {same})"
+    )
+
+
+def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str:
+    """A table without affinities, so that values stay as they are; with keys, NOT NULL, defaults,
+    and references to some tables.
+    """
+    table, cells = tables[name], []
+    for column in table.types:
+        words = [name_of(column)]
+        words += ["NOT NULL"] if column in table.required or column in table.key else []
+        words += [f"DEFAULT {literal(table.defaults[column])}"] if column in table.defaults else []
+        cells.append(" ".join(words))
+    key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
+    key += "".join(f", UNIQUE ({', '.join(map(name_of, columns))})" for columns in table.unique)
+    for edge in tables.edges:
+        if (
+            edge.table == name
+            and edge.to in referred
+            and edge.to_columns in (tables[edge.to].key, *tables[edge.to].unique)
+        ):
+            mine, there = (
+                ", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns)
+            )
+            key += (
+                f", FOREIGN KEY ({mine}) REFERENCES {name_of(edge.to)} ({there}) DEFERRABLE "
+                "INITIALLY DEFERRED"
+            )
+    return f"CREATE TABLE {name_of(name)} ({', '.join(cells)}{key})"

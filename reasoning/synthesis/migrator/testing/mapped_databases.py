@@ -1,0 +1,126 @@
+"""What a data mapping makes of databases, in SQL, and when two of them are equal."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from reasoning.synthesis.migrator.correspondence.mapping import (
+    Copy,
+    DataMapping,
+    Fixed,
+    Made,
+    Rule,
+    condition,
+)
+from reasoning.synthesis.migrator.sql.program import Select
+from reasoning.synthesis.migrator.sql.unparse import literal, name_of
+
+ROUNDS = 4
+"""How far fresh keys are told apart by the rows around them."""
+
+
+def query_of(rule: Rule, mapping: DataMapping) -> str:
+    """The rule as a query over the source in SQLite; made keys are the anchor's row numbers beyond
+    all other values.
+    """
+    cells = []
+    for column, cell in rule.cells.items():
+        if isinstance(cell, Copy):
+            cells.append(f"{name_of(cell.table)}.{name_of(cell.column)}")
+        elif isinstance(cell, Fixed):
+            cells.append(literal(cell.value))
+        else:
+            assert isinstance(cell, Made)
+            text = mapping.target[rule.table].types[column] == "str"
+            number = f"{name_of(cell.anchor)}.rowid"
+            cells.append(f"'m' || {number}" if text else f"{number} + 500000")
+    return f"SELECT {', '.join(cells)} FROM {joined(rule)}"
+
+
+def joined(rule: Rule, dialect: str = "sqlite", shown: Callable[[str], str] = str) -> str:
+    """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay; `shown`
+    is what a table is called.
+    """
+
+    def called(table):
+        return name_of(shown(table), dialect)
+
+    text, done, left = called(rule.anchor), {rule.anchor}, set(rule.tree)
+    while left:
+        edge = min(e for e in left if (e.table in done) != (e.to in done))
+        left.discard(edge)
+        new = edge.to if edge.table in done else edge.table
+
+        def column(place):
+            return f"{called(place[0])}.{name_of(place[1], dialect)}"
+
+        on = " AND ".join(f"{column(a)} = {column(b)}" for a, b in condition(edge))
+        text += f" LEFT JOIN {called(new)} ON {on}"
+        done.add(new)
+    return text
+
+
+def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple:
+    """The same for databases that are equal up to the names of invented keys (and, by chance, for
+    few that are not).
+
+    Invented keys are coloured by the rows around them, round after round, as Weisfeiler and Leman
+    colour graphs.
+    """
+    colours: dict[Any, int] = {}
+    made = {name: owners(mapping, name) for name in rows}
+    if not any(made.values()):
+        return tuple(
+            (name, frozenset(Counter(rows[name]).items())) for name in sorted(rows) if rows[name]
+        )
+
+    def coloured(name, row):
+        return (
+            name,
+            *(
+                ("key", colours.get((made[name][n], v), 0))
+                if n in made[name] and v is not None
+                else v
+                for n, v in enumerate(row)
+            ),
+        )
+
+    for _ in range(ROUNDS):
+        around: dict[Any, list] = {}
+        for name, found in rows.items():
+            for row in found:
+                shown = hash(coloured(name, row))
+                for n in made[name]:
+                    around.setdefault((made[name][n], row[n]), []).append((name, n, shown))
+        colours = {value: hash(frozenset(Counter(seen).items())) for value, seen in around.items()}
+    return (
+        frozenset(
+            Counter(coloured(name, row) for name, found in rows.items() for row in found).items()
+        ),
+    )
+
+
+def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
+    """The positions of invented keys in a target table, and the column that each was
+    invented for.
+    """
+    cells = mapping.rules[table].cells if table in mapping.rules else {}
+    return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
+
+
+def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> bool:
+    """Whether two results agree: as multisets, and, where columns put out decide the order, in
+    these columns' order.
+
+    Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and
+      the ordered columns are compared.
+    """
+    names = {out.value: n for n, out in enumerate(select.outs)}
+    keys = [names[column] for column, _ in select.order if column in names]
+
+    def ordered(rows):
+        return [tuple(row[n] for n in keys) for row in rows]
+
+    if len(one) != len(other) or (keys and ordered(one) != ordered(other)):
+        return False
+    return select.limit is not None or Counter(one) == Counter(other)

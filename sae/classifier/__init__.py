@@ -1,0 +1,3 @@
+"""The classifier that is explained: `head` on frozen embeddings, and `small_encoder`, an image
+encoder that is trained when BiomedCLIP's weights are not there.
+"""

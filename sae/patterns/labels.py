@@ -1,0 +1,142 @@
+"""Whether a pattern means one thing: similarity of its strongest cases, purity of their labels,
+stability; and its category.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sae import metrics
+from sae.patterns.catalogue import CATEGORY_OF, Catalogue, CatalogueConfig, Pattern, purity
+
+
+def similarity(
+    signal: np.ndarray, embeddings: np.ndarray, gallery: int, draws: int = 200, seed: int = 0
+) -> dict[str, float]:
+    """Weighted mean cosine between the strongest cases, minus that of random cases, with a 95 %
+    bootstrap interval.
+
+    Args:
+      signal: activations `[N]`; embeddings: `[N, D]` of images.
+      gallery: how many of the strongest cases (those with activation 0 never count).
+      draws: resamplings of these cases.
+
+    Returns:
+      {"value", "low", "high", "cases"}; zeros where fewer than three cases are active.
+    """
+    top = np.argsort(-signal, kind="stable")[:gallery]
+    top = top[signal[top] > 0]
+    if len(top) < 3:
+        return {"value": 0.0, "low": 0.0, "high": 0.0, "cases": len(top)}
+    unit = metrics.unit_rows(embeddings)
+    chance = float(np.square(unit.mean(0)).sum())  # the mean cosine of two random cases
+    table, generator = unit[top] @ unit[top].T, np.random.default_rng(seed)
+
+    def mean(rows):
+        weight = np.outer(signal[top[rows]], signal[top[rows]]) * (rows[:, None] != rows[None])
+        return (weight * table[np.ix_(rows, rows)]).sum() / max(weight.sum(), 1e-12) - chance
+
+    values = [mean(generator.integers(0, len(top), len(top))) for _ in range(draws)]
+    low, high = np.percentile(values, [2.5, 97.5])
+    return {
+        "value": float(mean(np.arange(len(top)))),
+        "low": float(low),
+        "high": float(high),
+        "cases": len(top),
+    }
+
+
+def label_entropy(signal: np.ndarray, labels: np.ndarray, gallery: int) -> float:
+    """Entropy, in bits, of which label the strongest cases have (1s only); 0 where all share one,
+    or none has any.
+    """
+    counts = (labels[np.argsort(-signal, kind="stable")[:gallery]] == 1).sum(0).astype(np.float64)
+    share = counts[counts > 0] / max(counts.sum(), 1)
+    return float(-(share * np.log2(share)).sum()) if len(share) else 0.0
+
+
+def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """How well an activation tells each acquisition number, as an area under the curve; 0.5 for one
+    that does not vary.
+
+    Numbers of two values: films with the larger one. Others: films in the highest or in the lowest
+      quarter, whichever is told better.
+    """
+    found = {}
+    for name, values in acquisition.items():
+        values = np.asarray(values, np.float64)
+        low, high = np.percentile(values, [25, 75])
+        sides = (
+            (values == values.max(),)
+            if len(np.unique(values)) == 2
+            else (values >= high, values <= low)
+        )
+        areas = [metrics.auc(signal, side).value for side in sides]
+        found[name] = float(np.nanmax(areas)) if not np.all(np.isnan(areas)) else 0.5
+    return found
+
+
+def category(found: dict[str, Any], acquisition: dict[str, float], clear: float) -> tuple[str, str]:
+    """The category of a pattern, and what it rests on.
+
+    The finding that it tells best decides, by a fixed table, unless it tells better how the film
+    was taken. Our choice: both are compared as areas under the curve.
+    """
+    finding, area = found["finding"], found["auroc"]
+    technical, linked = max(acquisition.items(), key=lambda pair: pair[1], default=(None, 0.0))
+    if technical and linked >= clear and linked > area:
+        return (
+            "artifact",
+            f"tells {technical} (AUROC {linked:.2f}) better than any finding ({finding or 'none'} "
+            f"{area:.2f})",
+        )
+    if finding in CATEGORY_OF and area >= clear:
+        return CATEGORY_OF[finding], f"tells {finding} (AUROC {area:.2f})"
+    return "unassigned", f"best finding: {finding or 'none'} (AUROC {area:.2f})"
+
+
+def describe(
+    catalogue: Catalogue,
+    embeddings: np.ndarray,
+    labels: np.ndarray,
+    findings: tuple[str, ...],
+    acquisition: Mapping[str, np.ndarray],
+    config: CatalogueConfig,
+) -> Catalogue:
+    """The catalogue with measures, categories and names.
+
+    Args:
+      catalogue: see `catalogue.build`.
+      embeddings: `[N, D]` of the probe cases' images; labels: `[N, C]`; acquisition: `[N]` each.
+    """
+    done = [
+        _described(
+            p, catalogue.activations[:, p.id], embeddings, labels, findings, acquisition, config
+        )
+        for p in catalogue.patterns
+    ]
+    return replace(catalogue, patterns=tuple(done))
+
+
+def _described(
+    pattern: Pattern, signal, embeddings, labels, findings, acquisition, config
+) -> Pattern:
+    pure, linked = purity(signal, labels, findings), acquisition_aucs(signal, acquisition)
+    measured = {
+        "similarity": similarity(signal, embeddings, config.gallery),
+        "purity": pure | {"entropy": label_entropy(signal, labels, config.gallery)},
+        "stability": pattern.support,
+        "acquisition": linked,
+    }
+    return titled(replace(pattern, measures=measured), config.clear)
+
+
+def titled(pattern: Pattern, clear: float) -> Pattern:
+    """The pattern with the category and the name that follow from its measures."""
+    pure, linked = pattern.measures["purity"], pattern.measures["acquisition"]
+    kind, why = category(pure, linked, clear)
+    known = pure["finding"] if pure["auroc"] >= clear else "unexplained"
+    subject = max(linked, key=linked.get) if kind == "artifact" else known
+    return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})")

@@ -1,0 +1,540 @@
+"""From films to explanations: embeddings, head, ensemble, catalogue, report. Every step leaves a
+file, and is not done again.
+
+A run folder holds config.json, embeddings.npz (with the small image network; not where embeddings
+were given), head.npz, members.npz, catalogue/, report/, metrics.jsonl, members.json and
+summary.json; checkpoints/ while the ensemble is being trained and after.
+"""
+
+import functools
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict, unflatten_dict
+
+from jaxrl.train.config import from_dict, to_dict
+from jaxrl.train.errors import Refusal
+from jaxrl.train.progress import aloud, duration
+from jaxrl.train.rundir import open_run, read_config, write_atomically
+from sae import arrays
+from sae.classifier import head as classifier
+from sae.classifier import small_encoder
+from sae.classifier.head import Head
+from sae.data import embeddings, phantom
+from sae.data.cases import Cases, read_all, select_findings, split_by_patient, take
+from sae.data.embeddings import Embedded
+from sae.data.labels import targets
+from sae.patterns import catalogue as catalogues
+from sae.patterns import labels as measures
+from sae.patterns.attribution import Attribution, explain, faithfulness, gap, replaced, strongest
+from sae.patterns.catalogue import Catalogue
+from sae.pipeline.config import RunConfig
+from sae.pipeline.train_ensemble import mesh_for, train_ensemble
+from sae.report import html
+from sae.transcoders import ensemble, losses
+from sae.transcoders.model import TranscoderConfig
+
+FREE = ("cases", "show_films", "devices", "form")
+"""Fields that may differ when a run is gone on with."""
+SMALL_ENCODER = (
+    "a small image network trained on the labels and the planted factors of the training films, as "
+    "a stand-in for a pretrained one that "
+    "knows what films show, and hashed words for reports; not BiomedCLIP"
+)
+
+
+class Run(NamedTuple):
+    """What the steps have made, loaded."""
+
+    folder: Path
+    config: RunConfig
+    embedded: Embedded
+    parts: dict[str, np.ndarray]
+    """Rows of train, validate and test."""
+    x: np.ndarray
+    """`[N, D]`: what goes into the head."""
+    head: Head
+    members: dict[str, jax.Array]
+    """Parameters of all members, `[M, ...]`."""
+    shape: TranscoderConfig
+    """Of the members."""
+    image_width: int | None
+    """How many features of x are the image's; None: all."""
+
+
+def train(
+    config: RunConfig, run_dir: str | Path, stop: Callable[[], bool] = lambda: False
+) -> Path | None:
+    """Do all steps that are not done; the path of the report, None if `stop` said so in between.
+
+    Raises:
+      Refusal: the configuration, the data or the folder do not work.
+    """
+    if config.data != "phantom":  # commands on the run may be given elsewhere
+        config = replace(config, data=str(Path(config.data).expanduser().resolve()))
+    check(config)
+    began = time.monotonic()
+    folder = open_run(run_dir, to_dict(config), FREE)
+    embedded = step_embed(folder, config, stop)
+    if embedded is None or stop():
+        return None
+    parts = split_by_patient(embedded.cases, config.seed)
+    masks = modality_masks(config, *head_width(config, embedded))
+    head, x = step_classify(folder, config, embedded, parts)
+    if not step_ensemble(folder, config, head, x[parts["train"]], masks, stop):
+        return None
+    run = load(folder)
+    step_catalogue(run)
+    index = step_report(run)
+    aloud(f"  all done in {duration(time.monotonic() - began)}")
+    return index
+
+
+def check(config: RunConfig) -> None:
+    """Refuse at once what would fail after minutes.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    ensemble.check(config.ensemble, config.transcoder)
+    mesh_for(config.devices, config.ensemble.members)
+    losses.check(config.loss, config.transcoder)
+    catalogues.check(config.catalogue)
+    counts = {
+        "classifier.hidden": config.classifier.hidden,
+        "classifier.epochs": config.classifier.epochs,
+        "classifier.batch": config.classifier.batch,
+        "encoder.epochs": config.encoder.epochs,
+        "encoder.batch": config.encoder.batch,
+        "encoder.width": config.encoder.width,
+        "encoder.features": config.encoder.features,
+        "phantom.films": config.phantom.films,
+        "findings": len(config.findings),
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise Refusal(f"{name} is {count}: choose at least 1")
+    missing = [name for name in config.findings if name not in phantom.FINDINGS]
+    if config.data == "phantom" and missing:
+        raise Refusal(
+            f"there is no label column {', '.join(missing)} in phantom films; they have "
+            f"{', '.join(phantom.FINDINGS)}"
+        )
+    if config.member_modalities and config.classifier.modality != "both":
+        raise Refusal(
+            "member_modalities needs a head that sees both: set --classifier.modality both"
+        )
+
+
+def load(run_dir: str | Path) -> Run:
+    """A trained run from its folder.
+
+    Raises:
+      Refusal: there is none, or a step is missing.
+    """
+    config = from_dict(RunConfig, read_config(run_dir))
+    folder = Path(run_dir)
+    embedded = step_embed(folder, config)
+    x, image_width = head_inputs(config, embedded)
+    head = read_head(folder / "head.npz")
+    members = unflatten_dict(
+        {
+            tuple(k.split("/")): jnp.asarray(a)
+            for k, a in read_arrays(folder / "members.npz").items()
+        }
+    )
+    embeddings.check_rows(x, "embeddings", head.w1.shape[0])
+    shape = replace(config.transcoder, d_in=head.w1.shape[0], d_out=head.w1.shape[1])
+    for name, wanted in (
+        ("W_enc", (shape.d_in, shape.latents)),
+        ("W_dec", (shape.latents, shape.d_out)),
+    ):
+        found = members[name].shape[1:] if name in members else None
+        if found != wanted:
+            raise Refusal(
+                f"{folder / 'members.npz'} holds {name} of shape {found}, not {wanted}: delete it "
+                "and train again"
+            )
+    return Run(
+        folder,
+        config,
+        embedded,
+        split_by_patient(embedded.cases, config.seed),
+        x,
+        head,
+        members,
+        shape,
+        image_width,
+    )
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a run's file.
+
+    Raises:
+      Refusal: it is not there, or damaged.
+    """
+    try:
+        return arrays.read_arrays(path)
+    except FileNotFoundError:
+        raise Refusal(f"there is no {path}: finish this run with python -m sae train") from None
+    except ValueError as error:
+        raise Refusal(f"{path} is damaged ({error}): delete it and train again") from None
+
+
+def read_head(path: Path) -> Head:
+    """The head of a run.
+
+    Raises:
+      Refusal: it is not there, damaged, or its shapes do not fit together.
+    """
+    held = read_arrays(path)
+    fits = (
+        set(held) == set(Head._fields)
+        and held["w1"].shape[1:] == held["b1"].shape == held["w2"].shape[:1]
+    )
+    if not fits or held["w2"].shape[1:] != held["b2"].shape:
+        raise Refusal(f"{path} holds no head of this kind: delete it and train again")
+    return Head(**{name: jnp.asarray(a) for name, a in held.items()})
+
+
+def step_embed(
+    folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False
+) -> Embedded | None:
+    """Embeddings of all films: read, or made with the small network; None if `stop` said so in
+    between.
+    """
+    if config.data != "phantom":
+        return embeddings.load(config.data)
+    path = folder / "embeddings.npz"
+    if path.exists():
+        drawn = functools.cache(
+            lambda: phantom.films(config.phantom)[0]
+        )  # only if a film is looked at
+        stored = embeddings.load(path)
+        return replace(
+            stored, cases=replace(stored.cases, read=lambda row: drawn()[row]), has_films=True
+        )
+    made, film = phantom.cases(config.phantom)
+    began = time.monotonic()
+    films, _, _ = read_all(made, lambda pixels: small_encoder.prepared(pixels, config.encoder.size))
+    rows = split_by_patient(made, config.seed)["train"]
+    told, mask = targets(made.labels, "ignore", "zeros")
+    factors = film.present.astype(
+        np.float32
+    )  # a pretrained network would know them, labelled or not
+    told, mask = (
+        np.concatenate([told, factors], 1),
+        np.concatenate([mask, np.ones_like(factors)], 1),
+    )
+    params = small_encoder.train_encoder(
+        films[rows], told[rows], mask[rows], config.encoder, config.seed, stop=stop
+    )
+    if params is None:
+        return None
+    image = small_encoder.embed_all(params, films, config.encoder)
+    network = small_encoder.to_arrays(params, config.encoder)
+    embedded = Embedded(
+        made, image, small_encoder.hashed_words(made.reports), SMALL_ENCODER, network=network
+    )
+    embeddings.save(embedded, path)
+    aloud(f"  {len(films)} films embedded in {duration(time.monotonic() - began)}")
+    return embedded
+
+
+def head_inputs(config: RunConfig, embedded: Embedded) -> tuple[np.ndarray, int | None]:
+    """What the head sees, and how many features of it are the image's (None: all)."""
+    import warnings
+
+    modality = config.classifier.modality
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        x = classifier.inputs(embedded.image, embedded.text, modality)
+    return x, None if modality == "image" else 0 if modality == "text" else embedded.image.shape[1]
+
+
+def head_width(config: RunConfig, embedded: Embedded) -> tuple[int, int | None]:
+    """Features that the head sees, and how many of them are the image's."""
+    x, image_width = head_inputs(config, embedded)
+    return x.shape[1], image_width
+
+
+def step_classify(
+    folder: Path, config: RunConfig, embedded: Embedded, parts
+) -> tuple[Head, np.ndarray]:
+    """The head, trained or read; and what goes into it."""
+    x, _ = head_inputs(config, embedded)
+    labels = select_findings(embedded.cases, config.findings)
+    told, mask = targets(
+        labels,
+        config.classifier.uncertain,
+        config.classifier.unmentioned,
+        config.findings,
+        config.seed,
+    )
+    path = folder / "head.npz"
+    if not path.exists():
+        began = time.monotonic()
+
+        def of(side):
+            return (x[parts[side]], told[parts[side]], mask[parts[side]])
+
+        head, history = classifier.train_head(
+            of("train"), of("validate"), config.classifier, config.seed, config.findings
+        )
+        judged_on = parts["test"]
+        sure, known = targets(labels, "ignore", config.classifier.unmentioned)
+        scores = classifier.judge(
+            head, x[judged_on], sure[judged_on], known[judged_on], config.findings
+        )
+        write_atomically(
+            folder / "classifier.json",
+            json.dumps({"scores": scores, "history": history}, indent=1) + "\n",
+        )
+        arrays.write_arrays(path, head._asdict())
+        listed = ", ".join(
+            f"{n} {s['auc']:.3f}" if s["auc"] is not None else f"{n} -" for n, s in scores.items()
+        )
+        aloud(
+            f"  head trained in {duration(time.monotonic() - began)}; AUC on {len(judged_on)} "
+            f"cases kept apart: {listed}"
+        )
+    return read_head(path), x
+
+
+def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np.ndarray | None:
+    """The grid of masks over the head's input that members see, `[G, D]`; None: all see all."""
+    if not config.member_modalities:
+        return None
+    image = np.arange(width) < image_width
+    return np.stack(
+        [
+            {"image": image, "text": ~image, "both": np.ones(width, bool)}[name]
+            for name in config.member_modalities
+        ]
+    )
+
+
+def step_ensemble(
+    folder: Path, config: RunConfig, head: Head, x: np.ndarray, masks: np.ndarray | None, stop
+) -> bool:
+    """The members, trained from where they were; False if stopped before the end."""
+    path = folder / "members.npz"
+    if path.exists():
+        return True
+    hidden = np.asarray(jax.jit(classifier.hidden)(head, jnp.asarray(x)))
+    shape = replace(config.transcoder, d_in=x.shape[1], d_out=hidden.shape[1])
+    spread = {"devices": config.devices, "form": config.form, "stop": stop, "inputs": masks}
+    members = train_ensemble(
+        folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread
+    )
+    if members is None:
+        return False
+    arrays.write_arrays(path, {"/".join(k): a for k, a in flatten_dict(members).items()})
+    return True
+
+
+def probe_rows(run: Run) -> np.ndarray:
+    """Cases that the catalogue is made from: the validation side, which members were not trained
+    on; at most `probes`.
+    """
+    rows = run.parts["validate"]
+    return rows[: run.config.catalogue.probes]
+
+
+def step_catalogue(run: Run, again: bool = False) -> Catalogue:
+    """The catalogue, made or read."""
+    folder = run.folder / "catalogue"
+    if (folder / "catalogue.npz").exists() and not again:
+        return catalogues.load(folder)
+    began, rows, config = time.monotonic(), probe_rows(run), run.config.catalogue
+    found = catalogues.build(
+        sparse_activations(run, run.x[rows]),
+        np.asarray(run.members["W_dec"]),
+        np.asarray(run.head.w2),
+        config,
+    )
+    probe = take(run.embedded.cases, rows)
+    seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
+    found = measures.describe(
+        found,
+        seen[rows],
+        select_findings(probe, run.config.findings),
+        run.config.findings,
+        probe.acquisition,
+        config,
+    )
+    catalogues.save(found, folder)
+    aloud(
+        f"  {len(found.patterns)} patterns from {found.assignment.size} latents in "
+        f"{duration(time.monotonic() - began)}"
+    )
+    return found
+
+
+def activations_of(run: Run, x: np.ndarray, block: int = 512) -> np.ndarray:
+    """Latents of all members, float32 `[M, N, F]`, in blocks."""
+    pieces = [
+        np.asarray(ensemble.encode_all(run.members, jnp.asarray(x[i : i + block]), run.shape))
+        for i in range(0, len(x), block)
+    ]
+    return np.concatenate(pieces, 1)
+
+
+def sparse_activations(run: Run, x: np.ndarray, block: int = 256):
+    """The same, sparse `[M F, N]`: only what is active is kept in memory."""
+    from scipy.sparse import hstack
+
+    return hstack(
+        [
+            catalogues.sparse_latents(activations_of(run, x[i : i + block], block))
+            for i in range(0, len(x), block)
+        ]
+    ).tocsr()
+
+
+def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribution, np.ndarray]:
+    """Attributions of embeddings `[B, D]`, checked, and by how much each misses its logits."""
+    found = explain(
+        run.head,
+        run.members,
+        catalogue.assignment,
+        len(catalogue.patterns),
+        x,
+        run.shape,
+        run.image_width,
+    )
+    return found, np.asarray(gap(found))
+
+
+def summarise(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
+    """Measures of the attributions of held-out cases; JSON-ready."""
+    found, gaps = explain_rows(run, catalogue, run.x[rows])
+    needed = [[strongest(one[:, c]).needed for c in range(one.shape[1])] for one in found.patterns]
+    labels = select_findings(run.embedded.cases, run.config.findings)[rows]
+    told, known = targets(labels, "ignore", run.config.classifier.unmentioned)
+    short = {
+        name: classifier.judged(replaced(found)[:, c], told[:, c], known[:, c])["auc"]
+        for c, name in enumerate(run.config.findings)
+    }
+    return {
+        "cases": len(rows),
+        "largest_gap": float(gaps.max()),
+        "faithfulness": float(faithfulness(found).mean()),
+        "patterns_for_90_percent": {
+            "median": float(np.median(needed)),
+            "largest": int(np.max(needed)),
+        },
+        "auc_of_the_sum_without_error": short,
+        "patterns": len(catalogue.patterns),
+        "categories": {
+            k: sum(p.category == k for p in catalogue.patterns) for k in catalogues.CATEGORIES
+        },
+    }
+
+
+def step_report(run: Run) -> Path:
+    """summary.json and the site; the path of its index."""
+    catalogue, config, rows = step_catalogue(run), run.config, probe_rows(run)
+    probe = take(run.embedded.cases, rows)
+    summary = summarise(run, catalogue, run.parts["test"][:500])
+    write_atomically(run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+    shown = list(range(min(config.cases, len(rows))))
+    found, gaps = explain_rows(run, catalogue, run.x[rows[shown]])
+    scores = json.loads((run.folder / "classifier.json").read_text())["scores"]
+    seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
+    site = site_of(run, summary, scores)
+    index = html.write(
+        run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps
+    )
+    aloud(
+        f"  largest gap of a sum {summary['largest_gap']:.1e}, faithfulness "
+        f"{summary['faithfulness']:.3f}"
+    )
+    return index
+
+
+def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.Site:
+    """Notes and facts for the first page."""
+    config, modality = run.config, run.config.classifier.modality
+    notes = [
+        f"Embeddings: {run.embedded.encoder}.",
+        "This is a research tool. It is no medical device and must not be used for diagnosis.",
+    ]
+    if config.data == "phantom":
+        notes.insert(
+            0, "These films are synthetic: drawn by a program, with causes that are known."
+        )
+    if modality != "image":
+        notes.append(
+            f"The head sees {modality}: labels were read from the reports, so its AUC is not "
+            "diagnosis from images."
+        )
+    members = len(run.members["W_dec"])
+    facts = {
+        "source": run.embedded.cases.source,
+        "cases": ", ".join(f"{len(rows)} {side}" for side, rows in run.parts.items())
+        + " (by patient)",
+        "modality of the head": modality,
+        "ensemble": f"{members} transcoders {run.shape.d_in} -> {run.shape.latents} -> "
+        f"{run.shape.d_out}, {run.shape.activation}, "
+        f"k = {run.shape.k:g}",
+        "largest gap of a sum of parts, held-out cases": f"{summary['largest_gap']:.1e}",
+        "mean faithfulness": f"{summary['faithfulness']:.3f}",
+        "patterns for 90 % of a logit, median and largest": "{median:g}, {largest}".format(
+            **summary["patterns_for_90_percent"]
+        ),
+    }
+    return html.Site(
+        "Patterns in a classifier of chest films",
+        tuple(notes),
+        config.findings,
+        scores,
+        facts,
+        config.show_films and run.embedded.has_films,
+    )
+
+
+def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
+    """What goes into the head for a new film, `[1, D]`, by the small network that made the run's
+    embeddings.
+
+    Raises:
+      Refusal: something else made them.
+    """
+    if not run.embedded.network:
+        raise Refusal(
+            f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): "
+            "embed the film with "
+            "python -m sae embed and the same --weights, and name that file"
+        )
+    params, small = small_encoder.from_arrays(run.embedded.network)
+    image = small_encoder.embed_all(
+        params, small_encoder.prepared(pixels, small.size)[None], small, batch=1
+    )
+    modality = run.config.classifier.modality
+    if modality != "image" and not text:
+        raise Refusal(f"this run's head sees {modality}: give the report, too (--report FILE)")
+    words = small_encoder.hashed_words((text or "",))
+    return {"image": image, "text": words, "both": np.concatenate([image, words], 1)}[modality]
+
+
+def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") -> Cases:
+    """One film that has no labels, as `Cases`."""
+    blank = np.full((1, len(config.findings)), np.nan, np.float32)
+    return Cases(
+        (name,),
+        (name,),
+        config.findings,
+        blank,
+        lambda _: pixels,
+        (text,) if text else (),
+        source=name,
+    )

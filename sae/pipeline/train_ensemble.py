@@ -1,0 +1,123 @@
+"""Training an ensemble in a run folder: progress, metrics of every member, checkpoints, exact
+resumption.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import MetricsLog
+from jaxrl.train.parallel import check_shares, data_mesh
+from jaxrl.train.progress import Progress
+from jaxrl.train.rundir import write_atomically
+from sae.transcoders import ensemble, losses
+from sae.transcoders.ensemble import EnsembleConfig, Trace
+from sae.transcoders.losses import LossConfig
+from sae.transcoders.model import Params, TranscoderConfig
+from sae.transcoders.train_step import LearnConfig
+
+CHECKPOINTS = 5
+"""Checkpoints over a whole run; one more wherever it is stopped."""
+
+
+def train_ensemble(
+    folder: Path,
+    x: np.ndarray,
+    y: np.ndarray,
+    config: EnsembleConfig,
+    shape: TranscoderConfig,
+    loss: LossConfig,
+    how: LearnConfig,
+    devices: int = 1,
+    form: str = "jit",
+    stop: Callable[[], bool] = lambda: False,
+    inputs: np.ndarray | None = None,
+) -> Params | None:
+    """Train from scratch or from the last checkpoint below `folder`; parameters of all members for
+    raw x and y.
+
+    Args:
+      x: `[N, D]`, y: `[N, E]`: what to explain, in the order that it will have when the run is
+        resumed.
+      devices, form: see `RunConfig`.
+      stop: asked between calls of the program; if it says so, a checkpoint is written and the
+        result is None.
+      inputs: see `ensemble.grid`.
+
+    Raises:
+      Refusal: rows, shape or devices do not fit.
+    """
+    ensemble.check(config, shape)
+    losses.check(loss, shape)
+    mesh = mesh_for(devices, config.members)
+    store, scale = ensemble.store_of(x, y, shape)
+    knobs, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)
+    learners = ensemble.start(config, shape, how, store.y.mean(0))
+    checkpoints = Checkpoints(folder / "checkpoints", keep=1)
+    restored = checkpoints.restore(learners)
+    first, lines = 0, 0
+    if restored is not None:
+        learners, record = restored
+        first, lines = record["updates"], record["lines"]
+    learners = jax.tree.map(jnp.asarray, learners)
+    programs: dict[int, Callable] = {}
+    log, every = MetricsLog(folder, lines), max(1, config.updates // config.chunk // CHECKPOINTS)
+    try:
+        with Progress(f"{config.members} transcoders", config.updates, first) as bar:
+            while first < config.updates:
+                size = min(config.chunk, config.updates - first)
+                run = programs.setdefault(
+                    size, _program(config, size, shape, loss, how, mesh, form)
+                )
+                learners, trace = run(learners, (knobs, keys), (store, jnp.int32(first)))
+                first += size
+                shown = _write(log, folder, first, jax.device_get(trace))
+                bar.advance(size, **shown)
+                stopped = stop()
+                if stopped or first == config.updates or (first // config.chunk) % every == 0:
+                    checkpoints.save(first, learners, {"updates": first, "lines": log.lines})
+                if stopped and first < config.updates:
+                    return None
+        return jax.device_get(ensemble.finish(learners, knobs, shape, scale))
+    finally:
+        log.close()
+        checkpoints.close()
+
+
+def _program(config, size, shape, loss, how, mesh, form):
+    from dataclasses import replace
+
+    # the schedule knows the whole run: only the length of one call differs
+    return ensemble.program(replace(config, chunk=size), shape, loss, how, mesh, form)
+
+
+def mesh_for(devices: int, members: int):
+    """Devices that share the members.
+
+    Raises:
+      Refusal: there are not so many, or their number does not divide the members.
+    """
+    try:
+        mesh = data_mesh(devices)
+        check_shares({"members": members}, mesh)
+    except ValueError as error:
+        raise Refusal(str(error)) from None
+    return mesh
+
+
+def _write(log: MetricsLog, folder: Path, updates: int, trace: Trace) -> dict[str, float]:
+    """Means over members into metrics.jsonl, every member's last numbers into members.json."""
+    last = {name: np.asarray(values)[-1] for name, values in trace._asdict().items()}
+    shown = {name: float(values.mean()) for name, values in last.items()}
+    log.write(updates, shown | {"fvu_worst": float(last["fvu"].max())})
+    table = {"updates": updates} | {
+        name: np.round(values.astype(float), 6).tolist() for name, values in last.items()
+    }
+    write_atomically(folder / "members.json", json.dumps(table) + "\n")
+    return {"fvu": shown["fvu"], "l0": shown["l0"]}

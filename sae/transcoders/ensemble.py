@@ -1,0 +1,318 @@
+"""A hundred transcoders in one program: members stacked on a leading axis M, one step mapped over
+it, members spread over devices.
+
+Members differ by their initial parameters, by the examples they see, and by whatever `Knobs` hold:
+k, step size, L1, number of latents, modality. A member's numbers depend on its own number and the
+seed alone, so it does not matter how many members or devices there are.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from jaxrl.train.parallel import members_parallel
+from sae.transcoders import model, train_step
+from sae.transcoders.losses import LossConfig
+from sae.transcoders.model import Params, TranscoderConfig
+from sae.transcoders.train_step import Knobs, LearnConfig, Learner, Scaling
+
+
+@dataclass(frozen=True)
+class EnsembleConfig:
+    """How many members, how they differ, and what they see. Grids are gone through round
+    by round.
+    """
+
+    members: int = 100
+    """Number M of transcoders."""
+    updates: int = 3000
+    """Updates of every member."""
+    batch: int = 1024
+    """Examples per update."""
+    sampling: Literal["shared", "own", "bootstrap"] = "bootstrap"
+    """shared: all members see the same batch, whose encoding is one large product. own: every
+    member draws its own. bootstrap: and from a resampling of the examples, drawn once per member.
+    """
+    fraction: float = 1.0
+    """With bootstrap: size of the resampling, as a share of all examples."""
+    ks: tuple[float, ...] = ()
+    """Grid of k; empty: all have the configuration's."""
+    learning_rates: tuple[float, ...] = ()
+    """Grid of step sizes; empty: all alike."""
+    l1s: tuple[float, ...] = ()
+    """Grid of L1 weights; empty: all alike."""
+    widths: tuple[int, ...] = ()
+    """Grid of numbers of latents, at most the configuration's; empty: all have that."""
+    chunk: int = 100
+    """Updates per call of the program; between calls there is progress, a line of metrics, and
+    perhaps a checkpoint.
+    """
+    seed: int = 0
+    """Of everything random."""
+
+
+class Store(NamedTuple):
+    """What the members learn from, resident on the devices, in the size that scaling.py's functions
+    give it.
+    """
+
+    x: jax.Array
+    """`[N, D]`."""
+    y: jax.Array
+    """`[N, E]`."""
+
+
+class Trace(NamedTuple):
+    """Per update and member, `[steps, M]`."""
+
+    loss: jax.Array
+    fvu: jax.Array
+    l0: jax.Array
+    asleep: jax.Array
+    """Latents that count as sleeping."""
+
+
+def check(config: EnsembleConfig, shape: TranscoderConfig) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+      Refusal: naming the field.
+    """
+    model.check(shape)
+    if min(config.members, config.updates, config.batch, config.chunk) < 1:
+        raise Refusal("members, updates, batch and chunk of an ensemble must each be at least 1")
+    if not 0 < config.fraction <= 1:
+        raise Refusal(
+            f"fraction is {config.fraction:g}: it is a share of the examples, more than 0 and at "
+            "most 1"
+        )
+    if any(not 1 <= width <= shape.latents for width in config.widths):
+        raise Refusal(
+            f"widths {config.widths} must lie between 1 and the number of latents, {shape.latents}"
+        )
+    if config.widths and (shape.prefixes or shape.activation == "groupmax"):
+        raise Refusal(
+            "widths cannot vary where latents are grouped (prefixes, groupmax): leave widths empty"
+        )
+    for k in config.ks or (shape.k,):
+        if not 0 < k <= (min(config.widths) if config.widths else shape.latents):
+            raise Refusal(
+                f"k is {k:g}, larger than the number of latents of some member: choose smaller ks "
+                "or larger widths"
+            )
+    if config.ks and (shape.activation == "groupmax" or shape.block_ks):
+        raise Refusal(
+            "ks cannot vary with groupmax or block_ks, whose shapes depend on them: leave ks empty"
+        )
+
+
+def grid(
+    config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, inputs=None
+) -> Knobs:
+    """Knobs of all members, `[M]` each: member m takes entry m (modulo its length) of every grid.
+
+    Args:
+      inputs: float `[G, D]`, a grid of masks over the features of x; None: every member sees all.
+    """
+    alike = train_step.knobs(shape, loss, how)
+
+    def cycle(values, default):
+        return jnp.asarray(
+            np.resize(values or (default,), config.members), jnp.asarray(default).dtype
+        )
+
+    masks = (
+        np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
+    )
+    return Knobs(
+        cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
+        cycle(config.learning_rates, alike.learning_rate),
+        cycle(config.l1s, alike.l1),
+        cycle(config.widths, alike.width),
+        jnp.asarray(masks[np.arange(config.members) % len(masks)]),
+    )
+
+
+def member_keys(config: EnsembleConfig) -> jax.Array:
+    """One key per member, `[M]`; member m has the same one in every ensemble of this seed."""
+    return jax.vmap(lambda m: jax.random.fold_in(jax.random.key(config.seed), m))(
+        jnp.arange(config.members)
+    )
+
+
+def start(
+    config: EnsembleConfig, shape: TranscoderConfig, how: LearnConfig, mean_y: jax.Array
+) -> Learner:
+    """All members before their first update; arrays have a leading axis M."""
+
+    def make(key):
+        return train_step.start(model.init(jax.random.fold_in(key, 0), shape, mean_y), how)
+
+    return jax.vmap(make)(member_keys(config))
+
+
+def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples: int) -> jax.Array:
+    """Which examples a member sees at an update: int32 `[B]`, drawn with replacement. Depends on
+    the key and the update alone.
+
+    A resampling is never stored: entry j of it is itself drawn from a key made of j.
+    """
+    if config.sampling == "shared":
+        key = jax.random.key(config.seed)
+    resampled = config.sampling == "bootstrap"
+    size = max(1, round(config.fraction * examples)) if resampled else examples
+    drawn = jax.random.randint(
+        jax.random.fold_in(jax.random.fold_in(key, 1), update), (config.batch,), 0, size
+    )
+    if not resampled:
+        return drawn
+    own = jax.random.fold_in(key, 2)
+    return jax.vmap(lambda j: jax.random.randint(jax.random.fold_in(own, j), (), 0, examples))(
+        drawn
+    )
+
+
+def program(
+    config: EnsembleConfig,
+    shape: TranscoderConfig,
+    loss: LossConfig,
+    how: LearnConfig,
+    mesh=None,
+    form="jit",
+    at_once=None,
+) -> Callable:
+    """The compiled program `(learners, (knobs, keys), (store, first)) -> (learners, Trace)` of
+    `config.chunk` updates.
+
+    Args:
+      mesh: devices that share the members (see `jaxrl.train.parallel.data_mesh`); None: one device.
+      form: "jit" or "pmap".
+      at_once: True: one step vmapped over the members. False: members after one another within the
+        program; not with form jit and several devices. None: that on CPUs, where a member's arrays
+        then stay in the cache and no time goes into auxiliary losses that are 0.
+
+    Learners are donated in the form jit. Members never talk to each other, so the program has no
+    communication.
+    """
+
+    def together(learners: Learner, own, given):
+        (knobs, keys), (store, first) = own, given
+
+        def one(learners, number):
+            if config.sampling == "shared":
+                rows = rows_for(keys[0], config, number, store.x.shape[0])
+
+                def step(learner, knob):
+                    return _step(
+                        learner, knob, store.x[rows], store.y[rows], config, shape, loss, how
+                    )
+
+                return jax.vmap(step)(learners, knobs)
+            rows = jax.vmap(lambda key: rows_for(key, config, number, store.x.shape[0]))(keys)
+
+            def step(learner, knob, r):
+                return _step(learner, knob, store.x[r], store.y[r], config, shape, loss, how)
+
+            return jax.vmap(step)(learners, knobs, rows)
+
+        return jax.lax.scan(one, learners, first + jnp.arange(config.chunk))
+
+    def in_turn(learners: Learner, own, given):
+        store, first = given
+
+        def alone(pair):
+            learner, (knob, key) = pair
+
+            def one(learner, number):
+                rows = rows_for(key, config, number, store.x.shape[0])
+                return _step(learner, knob, store.x[rows], store.y[rows], config, shape, loss, how)
+
+            return jax.lax.scan(one, learner, first + jnp.arange(config.chunk))
+
+        learners, trace = jax.lax.map(alone, (learners, own))
+        return learners, jax.tree.map(lambda a: a.swapaxes(0, 1), trace)
+
+    spread = (
+        form == "jit" and mesh is not None and mesh.size > 1
+    )  # the compiler divides the members among devices
+    if at_once is None:
+        at_once = spread or jax.default_backend() != "cpu"
+    return members_parallel(together if at_once else in_turn, mesh, form)
+
+
+def _step(learner, knob, x, y, config, shape, loss, how):
+    learner, found = train_step.update(learner, knob, x, y, shape, loss, how, config.updates)
+    asleep = (learner.silent >= how.sleep_after).sum()
+    return learner, Trace(found.total, found.fvu, found.l0, asleep)
+
+
+def finish(learners: Learner, knobs: Knobs, shape: TranscoderConfig, scale: Scaling) -> Params:
+    """Parameters of all members for raw x and y, `[M, ...]`."""
+
+    def done(learner, knob):
+        return train_step.fold_scaling(
+            train_step.trained(learner, knob, shape), scale, shape.rescale
+        )
+
+    return jax.jit(jax.vmap(done))(learners, knobs)
+
+
+def store_of(x: np.ndarray, y: np.ndarray, shape: TranscoderConfig) -> tuple[Store, Scaling]:
+    """Rows for training, brought to a common size, and how.
+
+    Raises:
+      Refusal: widths that do not fit, or rows with NaN or infinity (they are named).
+    """
+    for name, rows, width in (("x", x, shape.d_in), ("y", y, shape.d_out)):
+        if rows.ndim != 2 or rows.shape[1] != width:
+            raise Refusal(
+                f"the rows of {name} have shape {rows.shape}, but the transcoder wants [N, "
+                f"{width}]: use embeddings of that width"
+            )
+        bad = np.flatnonzero(~np.isfinite(rows).all(1))
+        if len(bad):
+            raise Refusal(
+                f"{len(bad)} rows of {name} hold NaN or infinity, the first at row {bad[0]}: "
+                "remove them"
+            )
+    x, y = jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.float32)
+    scale = train_step.scaling(x, y, shape.centred)
+    return Store((x - scale.shift_x[None]) * scale.scale_x, y * scale.scale_y), scale
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def encode_all(params: Params, x: jax.Array, shape: TranscoderConfig) -> jax.Array:
+    """Latents of every member, `[D] -> [M, F]` or `[B, D] -> [M, B, F]`."""
+    return jax.vmap(lambda member: model.encode(member, x, shape))(params)
+
+
+def concatenated(params: Params) -> Params:
+    """The ensemble's mean as one transcoder of M F latents (arXiv 2505.16077): codes side by side,
+    decoders divided by M.
+
+    For activations that look at one latent at a time (relu, jumprelu, and batchtopk with its
+    threshold).
+    """
+    members, _, latents = params["W_enc"].shape
+    flat = {
+        "W_enc": jnp.concatenate(list(params["W_enc"]), 1),
+        "b_enc": params["b_enc"].reshape(-1),
+        "W_dec": jnp.concatenate(list(params["W_dec"]), 0) / members,
+        "b_dec": params["b_dec"].mean(0),
+    }
+    if "threshold" in params:
+        each = (
+            params["threshold"]
+            if params["threshold"].ndim == 2
+            else jnp.repeat(params["threshold"], latents)
+        )
+        flat["threshold"] = each.reshape(-1)
+    if "W_skip" in params:
+        flat["W_skip"] = params["W_skip"].mean(0)
+    return flat

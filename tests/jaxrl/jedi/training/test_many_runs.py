@@ -1,0 +1,212 @@
+"""Seeds trained together equal seeds trained alone; they stop, go on and fail like single runs."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrl.jedi.agent import init
+from jaxrl.jedi.cli.plan import made_up_replay
+from jaxrl.jedi.learn import batched_loops
+from jaxrl.jedi.learn.loops import PHASES, run_phase
+from jaxrl.jedi.report.seeds import mean_interval, sentence, write_seeds_report
+from jaxrl.jedi.training import many_runs as seeding
+from jaxrl.jedi.training.loop import train
+from jaxrl.jedi.training.many_runs import (
+    check_alike,
+    game_folder,
+    seed_folders,
+    train_games,
+    train_seeds,
+)
+from jaxrl.jedi.training.run import close
+from jaxrl.jedi.training.setup import open_session
+from jaxrl.train import parallel
+from jaxrl.train.errors import Refusal
+from jaxrl.train.metrics import read_metrics
+from tests.jaxrl.jedi import small_agent, small_run
+
+
+def silent(line):
+    return None
+
+
+CONFIG = small_run.until(small_run.CONFIG, 80)
+
+
+def assert_close(a, b):
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-3, atol=2e-4), a, b)
+
+
+def agent_of(config, folder):
+    session = open_session(config, folder)
+    close(session)
+    return jax.device_get(
+        (session.agent.world.params, session.agent.heads.params, session.agent.policy.params)
+    )
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """Two ordinary runs, seeds 0 and 1: folders."""
+    folders = [tmp_path_factory.mktemp(f"alone{seed}") for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        assert train(replace(CONFIG, seed=seed), folder, say=silent).finished
+    return folders
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """The two together."""
+    folder = tmp_path_factory.mktemp("both")
+    assert all(result.finished for result in train_seeds(CONFIG, folder, 2, say=silent))
+    return folder
+
+
+def test_together_they_learn_what_each_learns_alone(alone, both):
+    assert [path.name for path in seed_folders(both)] == ["seed0", "seed1"]
+    first = agent_of(CONFIG, both / "seed0")
+    for seed, folder in enumerate(alone):
+        config = replace(CONFIG, seed=seed)
+        mine = agent_of(config, both / f"seed{seed}")
+        assert_close(mine, agent_of(config, folder))
+        rows, own = read_metrics(both / f"seed{seed}"), read_metrics(folder)
+        assert len(rows) == len(own) == 2
+        for row, other in zip(rows, own, strict=True):
+            for name in ("env_steps", "updates", "world_model/updates", "behaviour/updates"):
+                assert row[name] == other[name]
+            for name in ("world_model/loss", "heads/loss", "behaviour/loss", "monitor/latent_std"):
+                assert row[name] == pytest.approx(other[name], rel=1e-3, abs=1e-4)
+    leaves = zip(jax.tree.leaves(first), jax.tree.leaves(mine), strict=True)
+    assert any(np.abs(a - b).max() > 1e-2 for a, b in leaves)  # the seeds differ
+
+
+@pytest.mark.slow
+def test_games_together_learn_what_each_learns_alone(alone, tmp_path):
+    """The toy and its drifting sister: the first is the run of the fixture, the second is trained
+    alone here.
+    """
+    said = []
+    results = train_games(CONFIG, tmp_path / "games", ["catch", "catch-drift"], say=said.append)
+    assert all(result.finished for result in results)
+    drift = replace(CONFIG, env="catch-drift")
+    train(drift, tmp_path / "alone", say=silent)
+    for config, own in ((CONFIG, alone[0]), (drift, tmp_path / "alone")):
+        folder = game_folder(tmp_path / "games", config.env)
+        assert [path.name for path in seed_folders(folder)] == ["seed0"]
+        assert_close(agent_of(config, folder / "seed0"), agent_of(config, own))
+    assert said[0].startswith("2 games in one program; the first is ")
+    assert any(line.startswith("catch-drift, seed 0: ") for line in said)
+    assert (game_folder(tmp_path / "games", "catch") / "seed0" / "metrics.jsonl").is_file()
+
+
+def test_games_of_different_shapes_are_refused(tmp_path):
+    sentence = (
+        r"equally many actions and frames of one size \(catch has 3 actions and frames "
+        r"\(16, 16, 3\); Boxing has 18 actions"
+    )
+    with pytest.raises(Refusal, match=sentence):
+        train_games(CONFIG, tmp_path / "games", ["catch", "Boxing"], say=silent)
+    with pytest.raises(
+        Refusal,
+        match="named once each, not catch, catch: for several agents of one game use --seeds",
+    ):
+        train_games(CONFIG, tmp_path / "games", ["catch", "catch"], say=silent)
+    assert not (tmp_path / "games").exists()
+    check_alike(["Boxing", "Hero", "Seaquest"], 16)
+
+
+@pytest.mark.slow
+def test_stopped_anywhere_they_go_on(both, tmp_path, monkeypatch):
+    """A stop after every stage: as many calls as it takes."""
+    calls = 0
+    advance = seeding.advance
+
+    def one_stage(group, members, stop, say):
+        advance(group, members, stop, say)
+        stop.signal = 15
+
+    monkeypatch.setattr(seeding, "advance", one_stage)
+    while not all(r.finished for r in train_seeds(CONFIG, tmp_path, 2, say=silent)):
+        calls += 1
+        assert calls < 40
+    assert calls > 8
+    for seed in (0, 1):
+        config = replace(CONFIG, seed=seed)
+        assert_close(
+            agent_of(config, tmp_path / f"seed{seed}"), agent_of(config, both / f"seed{seed}")
+        )
+
+
+@pytest.mark.slow
+def test_a_seed_that_lags_behind_catches_up(alone, both, tmp_path):
+    """One folder is whole already, the other new."""
+    import shutil
+
+    shutil.copytree(alone[0], tmp_path / "seed0")
+    assert all(result.finished for result in train_seeds(CONFIG, tmp_path, 2, say=silent))
+    config = replace(CONFIG, seed=1)
+    assert_close(agent_of(config, tmp_path / "seed1"), agent_of(config, both / "seed1"))
+
+
+@pytest.mark.slow
+def test_frames_on_the_host_give_the_same(both, tmp_path):
+    config = replace(CONFIG, replay=replace(CONFIG.replay, storage="host"))
+    train_seeds(config, tmp_path, 2, say=silent)
+    for seed in (0, 1):
+        own = replace(config, seed=seed)
+        assert_close(
+            agent_of(own, tmp_path / f"seed{seed}"),
+            agent_of(replace(CONFIG, seed=seed), both / f"seed{seed}"),
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["vmap", "map"])
+def test_one_program_of_two_agents_equals_two_programs(how, monkeypatch):
+    monkeypatch.setattr(batched_loops, "over_members", lambda f: parallel.over_members(f, how))
+    phase, key = PHASES["world_model"], jax.random.key(5)
+    agents = [
+        init(small_agent.CONFIG, small_agent.ACTIONS, small_agent.FRAME, jax.random.key(seed))
+        for seed in (0, 1)
+    ]
+    replays = [made_up_replay(small_run.CONFIG, small_agent.ACTIONS, small_agent.FRAME)] * 2
+    keys = jax.random.split(key, 2)
+    starts, stops = jnp.array([0, 2]), jnp.array([3, 3])
+    run = jax.jit(lambda *args: batched_loops.run_phase_of_seeds(phase, *args))
+    found, tally = run(batched_loops.stack(agents), tuple(replays), keys, starts, stops)
+    single = jax.jit(run_phase, static_argnums=0)
+    for i in range(2):
+        wanted, own = single(phase, agents[i], replays[i], keys[i], starts[i], stops[i])
+        mine, counted = batched_loops.unstack((found, tally), 2)[i]
+        assert int(mine.world.updates) == (3, 1)[i]
+        assert_close(mine.world.params, wanted.world.params)
+        assert_close(counted, own)
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(Refusal, match="seeds is 0: at least one"):
+        train_seeds(CONFIG, tmp_path, 0, say=silent)
+    with pytest.raises(Refusal, match="2 seeds on 4 devices: "):
+        train_seeds(replace(CONFIG, devices=4), tmp_path, 2, say=silent)
+
+
+def test_the_interval_is_students(tmp_path):
+    mean, half = mean_interval([1.0, 2.0, 4.0])
+    assert mean == pytest.approx(7 / 3)
+    assert half == pytest.approx(
+        4.302653 * np.std([1.0, 2.0, 4.0], ddof=1) / np.sqrt(3), rel=1e-5
+    )  # t(0.975, 2) from a table
+    assert mean_interval([3.0]) == (3.0, np.inf) and sentence([3.0]) == "3.00 over 1 seed"
+    with pytest.raises(Refusal, match="holds no run and no seeds"):
+        write_seeds_report(tmp_path)
+
+
+def test_the_report_of_seeds_leads_to_each(both):
+    page = write_seeds_report(both).read_text()
+    assert "catch: 2 seeds" in page and 'href="../seed1/report/index.html"' in page
+    assert (both / "report" / "returns.png").read_bytes().startswith(b"\x89PNG")
+    last = [read_metrics(both / f"seed{seed}")[-1]["evaluate/return"] for seed in (0, 1)]
+    assert sentence(last) in page
