@@ -76,7 +76,7 @@ def test_few_functions_have_many_parameters():
     assert len(found) <= MOST_EXCEPTIONS, f"{len(found)} functions:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("path", map(expected, sources()))
+@pytest.mark.parametrize("path", [expected(path) for path in sources()])
 def test_docstrings_say_what_is_done_and_the_formatter_is_on(path):
     assert riddles(path.read_text()) == []
     assert skips_formatting(path.read_text()) == []

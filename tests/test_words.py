@@ -87,7 +87,7 @@ def expected(path: Path):
     return pytest.param(path, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("path", map(expected, texts()))
+@pytest.mark.parametrize("path", [expected(path) for path in texts()])
 def test_a_text_uses_the_words_of_the_project(path):
     assert complaints(path.read_text(encoding="utf-8")) == []
 
