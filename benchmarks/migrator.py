@@ -28,14 +28,15 @@ from reasoning.synthesis.migrator import (
     refactor,
 )
 from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
-from reasoning.synthesis.migrator.correspondence.search import assignments, make_problem
+from reasoning.synthesis.migrator.correspondence.search import assignments
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured."""
+    """Extent of the measurements."""
 
     seeds: int = 7
     """Of test databases and ties, for every scenario."""
@@ -87,7 +88,7 @@ def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
 
 
 def agrees(scenario: Scenario, found: Refactoring) -> bool | None:
-    """Whether the answer written by hand and the one found show no difference within bound 2; None
+    """Test if the answer written by hand and the one found show no difference within bound 2; None
     if none was written.
     """
     if not scenario.golden:
@@ -99,7 +100,7 @@ def agrees(scenario: Scenario, found: Refactoring) -> bool | None:
 
 
 def catch(mutant: Mutant) -> dict[str, Any]:
-    """Whether a wrong program is found: by our tests, and by sequences of two updates with one
+    """Test if a wrong program is found: by our tests, and by sequences of two updates with one
     value for each parameter.
     """
     scenario = mutant.scenario
@@ -118,7 +119,7 @@ def catch(mutant: Mutant) -> dict[str, Any]:
 
 
 def refuse(scenario: Scenario) -> dict[str, Any]:
-    """Whether a refactoring without an answer is refused for the right reason."""
+    """Test if a refactoring without an answer is refused for the right reason."""
     found = refactor(scenario.program, scenario.source, scenario.target, Options(budget=60.0))
     right = isinstance(found, NoProgram) and scenario.refused in found.reason
     return {

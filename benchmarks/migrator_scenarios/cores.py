@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Core:
-    """What changes in an application, and how large it is."""
+    """Change and size of an application."""
 
     name: str
     """Number and refactoring."""
@@ -29,7 +29,7 @@ class Core:
     program: str
     """Functions on them."""
     tied: float = 0.35
-    """How many of the generated tables refer to `parent`."""
+    """Number of generated tables that refer to `parent`."""
 
     @property
     def used(self) -> set[str]:

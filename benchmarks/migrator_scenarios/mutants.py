@@ -16,7 +16,7 @@ class Mutant:
     right: str
     """Text of the answer, there once or more."""
     wrong: str
-    """What stands in its first place instead."""
+    """Text that replaces its first occurrence."""
 
     @property
     def program(self) -> str:

@@ -1,4 +1,4 @@
-"""What a refactoring scenario is."""
+"""The refactoring scenario."""
 
 from dataclasses import dataclass
 
@@ -18,4 +18,4 @@ class Scenario:
     golden: str = ""
     """Named queries over the new schema, written by hand; empty: none was written."""
     refused: str = ""
-    """What the reason must mention if there is no equivalent program; empty: there is one."""
+    """Text that the reason must mention if there is no equivalent program; empty: there is one."""

@@ -31,8 +31,8 @@ def parse(arguments: list[str]):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Do it; the exit code: 0 found, 1 programs differ, 2 bad input, 3 no equivalent program, 4 out
-    of time.
+    """Run a command; the exit code: 0 found, 1 programs differ, 2 bad input, 3 no equivalent
+    program, 4 out of time.
     """
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)

@@ -43,7 +43,7 @@ class Synthesize:
     program: Path
     """Named queries over the old schema."""
     out: Path
-    """Where the program for the new schema goes."""
+    """Path of the rewritten program."""
     dialect: Dialect = "sqlite"
     """Of all SQL read and written."""
     bound: int = 3
@@ -115,7 +115,7 @@ class Explain:
 
 
 def synthesize(command: Synthesize) -> int:
-    """Search, say what was found, write it."""
+    """Search, print what was found, and write it."""
     tell = (
         (lambda line: None)
         if command.quiet
@@ -187,7 +187,7 @@ def late(found: Refactoring) -> dict[str, str]:
 
 
 def summary(found: Refactoring) -> str:
-    """What was done and checked, in lines."""
+    """Summary of the work and of the checks, in lines."""
     effort = found.effort
     lines = [
         f"{len(found.new.functions)} functions, {len(found.rewritten)} rewritten, "
@@ -208,7 +208,7 @@ def summary(found: Refactoring) -> str:
 
 
 def unread(source: Tables, target: Tables) -> list[str]:
-    """What stands in the schemas and nothing was checked against."""
+    """Parts of the schemas that the checks do not cover."""
     return [
         f"not checked: {which} schema, {note}"
         for which, tables in (("old", source), ("new", target))

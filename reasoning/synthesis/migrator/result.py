@@ -1,11 +1,11 @@
-"""What a refactoring is asked for, and what may come of it."""
+"""Options and results of a refactoring."""
 
 from dataclasses import dataclass, field
 from typing import Literal
 
 from reasoning.synthesis.migrator.completion.sat_search import Effort
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
-from reasoning.synthesis.migrator.correspondence.search import Correspondence
+from reasoning.synthesis.migrator.correspondence.problem import Correspondence
 from reasoning.synthesis.migrator.equivalence.results import Checked
 from reasoning.synthesis.migrator.sql.program import Program
 from reasoning.synthesis.migrator.sql.tables import Tables
@@ -13,7 +13,7 @@ from reasoning.synthesis.migrator.sql.tables import Tables
 
 @dataclass(frozen=True)
 class Options:
-    """How to search, and how far to check."""
+    """Options of search and checks."""
 
     dialect: str = "sqlite"
     """Of schemas and program: one of `tables.DIALECTS`."""
@@ -32,13 +32,15 @@ class Options:
     installed.
     """
     learning: Literal["mfi", "whole"] = "mfi"
-    """What a failing scenario rules out: the choices in its functions, or the whole assignment."""
+    """Clause learned from a failing scenario: the choices in its functions, or the whole
+    assignment.
+    """
     ranked: bool = True
     """Likely options of a sketch first; else in an order drawn from the seed, to measure what
     learning is worth.
     """
     most_correspondences: int = 200
-    """Looked at before giving up."""
+    """Most correspondences tried."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class Refactoring:
     target: Tables
     """New schema."""
     correspondence: Correspondence
-    """Where the columns went."""
+    """Places of the columns."""
     mapping: DataMapping
-    """How the data goes along."""
+    """Mapping of the data."""
     rewritten: tuple[str, ...]
     """Functions that had to be made anew; the others are as they were."""
     by_hand: tuple[str, ...]
@@ -68,9 +70,9 @@ class Refactoring:
     related: int
     """Calls compared one by one from related databases."""
     verified: str
-    """What the solver says for all arguments, or why it was not asked."""
+    """Claim of the solver for all arguments, or why it was not asked."""
     effort: Effort = field(default_factory=Effort)
-    """What it took."""
+    """Work of the synthesis."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class NoProgram:
     reason: str
     """A sentence that names the function or column in the way."""
     effort: Effort
-    """What it took."""
+    """Work of the synthesis."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,6 @@ class OutOfTime:
     missing: tuple[str, ...]
     """Functions without a counterpart yet."""
     reason: str
-    """What was in the way last."""
+    """Last obstacle."""
     effort: Effort
-    """What was done."""
+    """Work done."""

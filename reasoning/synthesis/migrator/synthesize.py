@@ -15,14 +15,13 @@ from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
 from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
 from reasoning.synthesis.migrator.completion.simulate import Unrelated, simulation
 from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
-from reasoning.synthesis.migrator.correspondence.required_columns import read_places
-from reasoning.synthesis.migrator.correspondence.search import (
+from reasoning.synthesis.migrator.correspondence.problem import (
     Correspondence,
-    correspondences,
     make_problem,
     same_tables,
-    why_none,
 )
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.search import correspondences, why_none
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
@@ -31,7 +30,7 @@ from reasoning.synthesis.migrator.sketch.build import Sketch, affected, make_ske
 from reasoning.synthesis.migrator.sketch.target import Unrewritable, View, view_of
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.program import Function, Program
-from reasoning.synthesis.migrator.sql.tables import read_tables
+from reasoning.synthesis.migrator.sql.tables import Tables, read_tables
 
 
 class _Clock:
@@ -43,6 +42,36 @@ class _Clock:
 
     def in_time(self):
         return self.spent() < self.budget
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A refactoring under way."""
+
+    old: Program
+    """The program."""
+    source: Tables
+    """Old schema."""
+    target: Tables
+    """New schema."""
+    options: Options
+    """As given."""
+    clock: _Clock
+    """Time since the beginning."""
+    effort: Effort
+    """Work so far, counted in."""
+    progress: Callable[[str], None]
+    """Called with a line at a time."""
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A data mapping to be tried."""
+
+    view: View
+    """The target as the mapping shows it."""
+    found: Correspondence
+    """From which it was made."""
 
 
 def refactor(
@@ -61,7 +90,7 @@ def refactor(
       source_ddl: CREATE TABLE statements of the old schema.
       target_ddl: those of the new one.
       options: dialect, bound, budget, seed; None: the defaults.
-      progress: told what is going on, a line at a time.
+      progress: called with a line of progress at a time.
       names: what errors call the three texts.
 
     Returns:
@@ -90,22 +119,23 @@ def refactor(
         same_tables(source, target),
     )
     effort.phases["parse"] = clock.spent()
-    found = _search(old, source, target, options, clock, effort, progress)
+    found = _search(_Task(old, source, target, options, clock, effort, progress))
     effort.seconds = clock.spent()
     return found
 
 
-def _search(old, source, target, options, clock, effort, progress):
-    readers = read_places(old, source)
-    problem = make_problem(source, target, frozenset(readers))
+def _search(task: _Task):
+    """Try the mappings of all correspondences, likeliest first."""
+    readers = read_places(task.old, task.source)
+    problem = make_problem(task.source, task.target, frozenset(readers))
     if reason := why_none(problem, readers):
-        return NoProgram(reason, effort)
-    reason, best = "", (None, ())
-    for attempt in _attempts(problem, source, target, effort, clock, options):
+        return NoProgram(reason, task.effort)
+    reason, best, clock = "", (None, ()), task.clock
+    for attempt in _attempts(problem, task):
         if isinstance(attempt, str):
             reason = reason or attempt
             continue
-        outcome = _under(old, attempt, options, clock, effort, progress)
+        outcome = _under(task, attempt)
         if isinstance(outcome, Refactoring):
             return outcome
         complaint, made, missing = outcome
@@ -113,23 +143,25 @@ def _search(old, source, target, options, clock, effort, progress):
         if made is not None and (best[0] is None or len(missing) < len(best[1])):
             best = (made, missing)
         if not clock.in_time():
-            return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
+            return OutOfTime(best[0], tuple(best[1]), reason or "no time", task.effort)
     if not clock.in_time():
-        return OutOfTime(best[0], tuple(best[1]), reason or "no time", effort)
-    return NoProgram(reason or "no correspondence gives every column that is read a place", effort)
+        return OutOfTime(best[0], tuple(best[1]), reason or "no time", task.effort)
+    return NoProgram(
+        reason or "no correspondence gives every column that is read a place", task.effort
+    )
 
 
-def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Attempt | str"]:
+def _attempts(problem, task: _Task) -> Iterator[_Attempt | str]:
     """Views of the target, likeliest first; or why a correspondence gives none. The same view never
     comes twice.
     """
-    seen = set()
-    for found in correspondences(problem, clock.in_time):
-        if effort.correspondences >= options.most_correspondences:
+    seen, effort = set(), task.effort
+    for found in correspondences(problem, task.clock.in_time):
+        if effort.correspondences >= task.options.most_correspondences:
             return
         effort.correspondences += 1
         try:
-            for mapping in mappings(source, target, found):
+            for mapping in mappings(task.source, task.target, found):
                 view = view_of(mapping, found)
                 mark = repr((sorted(mapping.rules.items()), sorted(view.images.items())))
                 if mark not in seen:
@@ -140,15 +172,10 @@ def _attempts(problem, source, target, effort, clock, options) -> Iterator["_Att
             yield str(unfilled)
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    view: View
-    found: Correspondence
-
-
-def _under(old, attempt, options, clock, effort, progress):
+def _under(task: _Task, attempt: _Attempt):
     """The refactoring under one mapping, or (why not, functions made, functions missing)."""
-    view, started = attempt.view, clock.spent()
+    old, options, effort = task.old, task.options, task.effort
+    view, started = attempt.view, task.clock.spent()
     concerned = [f for f in old.functions if f.statements and affected(f, view)]
     by_hand = tuple(f.name for f in old.functions if not f.statements and affected(f, view))
     sketches, complaint = [], ""
@@ -164,7 +191,7 @@ def _under(old, attempt, options, clock, effort, progress):
             _shuffled(sketch, random.Random(f"{options.seed} {sketch.function.name}"))
             for sketch in sketches
         ]
-    progress(
+    task.progress(
         f"correspondence {effort.correspondences}: {len(concerned)} of {len(old.functions)} "
         "functions to rewrite"
     )
@@ -172,17 +199,14 @@ def _under(old, attempt, options, clock, effort, progress):
         world = simulation(old, view.mapping, concerned, options.seed)
     except Unrelated as problem:
         return f"the data mapping breaks the new schema: {problem}", None, ()
-    _time(effort, "sketch", clock.spent() - started)
-    completion, started = Completion(sketches, options.seed, options.learning), clock.spent()
+    _time(effort, "sketch", task.clock.spent() - started)
+    completion = Completion(sketches, options.seed, options.learning)
     try:
-        return _completed(
-            old, attempt, sketches, completion, world, by_hand, options, clock, effort, progress
-        )
+        return _completed(task, attempt, completion, world, by_hand)
     finally:
         effort.tests += world.tests
         completion.close()
-        world.source.close()
-        world.target.close()
+        world.close()
 
 
 def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
@@ -191,18 +215,8 @@ def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
     )
 
 
-def _completed(
-    old,
-    attempt,
-    sketches: list[Sketch],
-    completion,
-    world,
-    by_hand,
-    options,
-    clock,
-    effort,
-    progress,
-):
+def _completed(task: _Task, attempt: _Attempt, completion: Completion, world, by_hand):
+    """Complete the sketches until a program passes all checks."""
     passed: dict[str, Function] = {}
 
     def fails(function, candidate):
@@ -211,45 +225,33 @@ def _completed(
             passed[function.name] = candidate
         return failure and f"{failure.function}: {failure.what} with {failure.arguments}"
 
+    names = tuple(completion.sketches)
     while True:
-        started = clock.spent()
-        picks, complaints = complete(completion, fails, effort, clock.in_time)
-        _time(effort, "complete", clock.spent() - started)
+        started = task.clock.spent()
+        picks, complaints = complete(completion, fails, task.effort, task.clock.in_time)
+        _time(task.effort, "complete", task.clock.spent() - started)
         if picks is None:
-            missing = [s.function.name for s in sketches if s.function.name not in passed]
+            missing = [name for name in names if name not in passed]
             what = next(
                 (complaints[name] for name in missing if name in complaints),
                 "no completion is left",
             )
-            return f"no equivalent for {what}", _with(old, passed), missing
-        new = _with(old, completion.build(picks))
-        progress(
-            f"a program after {effort.iterations} proposals; comparing sequences of up to "
-            f"{options.bound} updates"
+            return f"no equivalent for {what}", _with(task.old, passed), missing
+        new = _with(task.old, completion.build(picks))
+        task.progress(
+            f"a program after {task.effort.iterations} proposals; comparing sequences of up to "
+            f"{task.options.bound} updates"
         )
-        started = clock.spent()
-        comparison = Comparison(
-            old, world.mapping.source, new, world.mapping.target, starts_of(old, world)
-        )
-        until = min(options.budget, clock.spent() + options.check_seconds)
-        checked = comparison.run(options.bound, lambda until=until: clock.spent() < until)
-        effort.sequences += checked.sequences
-        _time(effort, "check", clock.spent() - started)
-        failing = checked.failure.functions if checked.failure else ()
-        if not failing:
-            started = clock.spent()
-            verified = _verified(old, new, attempt, options, clock)
-            _time(effort, "verify", clock.spent() - started)
-            failing = functions_of(verified)
+        checked, verified = _compared(task, new, world)
+        failing = checked.failure.functions if checked.failure else functions_of(verified)
         if not failing:
             break
         completion.block(picks, [name for name in failing if name in picks])
-    names = tuple(sketch.function.name for sketch in sketches)
     return Refactoring(
-        old,
+        task.old,
         new,
-        world.mapping.source,
-        world.mapping.target,
+        task.source,
+        task.target,
         attempt.found,
         world.mapping,
         names,
@@ -257,19 +259,26 @@ def _completed(
         checked,
         world.tests,
         verified,
-        effort,
+        task.effort,
     )
 
 
-def _verified(old, new, attempt, options, clock):
-    return verify_program(
-        old,
-        attempt.view.mapping.source,
-        new,
-        attempt.view.mapping.target,
-        options.verify,
-        options.budget - clock.spent(),
+def _compared(task: _Task, new: Program, world):
+    """Sequences of calls of both programs, and, if they agree, the solver's claim."""
+    options, clock, started = task.options, task.clock, task.clock.spent()
+    comparison = Comparison(task.old, task.source, new, task.target, starts_of(task.old, world))
+    until = min(options.budget, clock.spent() + options.check_seconds)
+    checked = comparison.run(options.bound, lambda: clock.spent() < until)
+    task.effort.sequences += checked.sequences
+    _time(task.effort, "check", clock.spent() - started)
+    if checked.failure:
+        return checked, ""
+    started = clock.spent()
+    verified = verify_program(
+        task.old, task.source, new, task.target, options.verify, options.budget - clock.spent()
     )
+    _time(task.effort, "verify", clock.spent() - started)
+    return checked, verified
 
 
 def _time(effort, phase, seconds):

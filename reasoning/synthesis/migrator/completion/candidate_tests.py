@@ -104,12 +104,12 @@ def _compared(found: Simulation, before: Compiled, compiled: Compiled) -> tuple[
     return tuple(sorted((names | made if names & made else names) & set(found.target.names)))
 
 
-def _attempt(base: Database, compiled: Compiled, arguments, look: Callable[[], Any]):
-    """What `look` sees after a call, which is undone; `Fails` if the call fails."""
+def _attempt(base: Database, compiled: Compiled, arguments, inspect: Callable[[], Any]):
+    """Result of `inspect` after a call, which is undone; `Fails` if the call fails."""
     base.mark()
     try:
         base.call(compiled, arguments, NOW)
-        return look()
+        return inspect()
     except Broken as broken:
         return Fails(str(broken))
     finally:

@@ -21,10 +21,10 @@ MOST_RANK = 40
 
 @dataclass
 class Effort:
-    """What a synthesis took; its fields are reported."""
+    """Work of a synthesis; its fields are reported."""
 
     correspondences: int = 0
-    """Looked at."""
+    """Correspondences tried."""
     mappings: int = 0
     """Data mappings tried."""
     iterations: int = 0

@@ -39,7 +39,7 @@ class Start:
     source: dict[str, list[tuple]]
     """Rows of the old schema."""
     target: dict[str, list[tuple]]
-    """What the mapping makes of them."""
+    """Image of the source rows under the mapping."""
     arguments: dict[str, list[dict[str, Any]]]
     """Arguments to try, by function."""
 
@@ -57,11 +57,16 @@ class Simulation:
     target: Database
     """New schema, likewise."""
     starts: list[Start]
-    """Where tests begin."""
+    """Pairs of databases in which tests begin."""
     expected: dict = field(default_factory=dict)
-    """What the old program does, by function, start and arguments: computed once."""
+    """Results of the old program, by function, start and arguments: computed once."""
     tests: int = 0
     """Calls compared."""
+
+    def close(self) -> None:
+        """Close both databases."""
+        self.source.close()
+        self.target.close()
 
 
 class Unrelated(Exception):
@@ -97,6 +102,17 @@ def simulation(
         f for f in program.functions if f.statements and not f.is_query and f.tables <= names
     ]
     found = Simulation(program, mapping, source, target, [])
+    try:
+        _find_starts(found, concerned, filled, builders, seed)
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def _find_starts(found: Simulation, concerned, filled, builders, seed):
+    """Walk to related databases. Raises Unrelated if there are none but empty ones."""
+    program, mapping, source, target = found.program, found.mapping, found.source, found.target
     chance = random.Random(f"walks {seed}")
     domains = domains_of(program, mapping.source)
     compiled = [compile_function(f, mapping.source) for f in builders]
@@ -116,7 +132,6 @@ def simulation(
         found.starts.append(Start(rows, made, arguments))
     if not any(any(start.source.values()) for start in found.starts) and broken:
         raise Unrelated(str(broken))
-    return found
 
 
 def _walk(

@@ -14,7 +14,7 @@ from reasoning.synthesis.migrator.sql.tables import Edge
 MOST_TREES = 24
 """Candidates for one set of tables."""
 MOST_STEPS = 4_000
-"""Partial trees looked at for one set of tables."""
+"""Partial trees tried for one set of tables."""
 
 Tree = frozenset[Edge]
 
@@ -86,7 +86,7 @@ def cost(tree: Tree, prefer: frozenset[Edge] = frozenset()) -> float:
 
 
 def _tight(tree, goal):
-    """Whether every table with a single edge is a terminal."""
+    """Test if every table with a single edge is a terminal."""
     degree: dict[str, int] = {}
     for edge in tree:
         for table in (edge.table, edge.to):
@@ -101,7 +101,7 @@ def tables_of(tree: Tree, start: Iterable[str]) -> list[str]:
 
 
 def branches(tree: Tree, root: str) -> list[tuple[Edge, Tree, frozenset[str]]]:
-    """What a tree falls into without its root: for each edge there, the edges and the tables behind
+    """Parts of a tree without its root: for each edge there, the edges and the tables behind
     it.
     """
     found = []

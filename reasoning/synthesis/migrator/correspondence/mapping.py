@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.join_trees import Tree, steiner_trees
-from reasoning.synthesis.migrator.correspondence.search import Correspondence
-from reasoning.synthesis.migrator.correspondence.similarity import likeness
+from reasoning.synthesis.migrator.correspondence.problem import Correspondence
+from reasoning.synthesis.migrator.correspondence.similarity import similarity
 from reasoning.synthesis.migrator.sql.tables import Edge, Place, Tables
 
 ALTERNATIVES = 6
@@ -54,7 +54,7 @@ Cell = Copy | Made | Fixed
 
 @dataclass(frozen=True)
 class Rule:
-    """How one target table is filled."""
+    """Rule that fills one target table."""
 
     table: str
     """Of the target."""
@@ -63,7 +63,7 @@ class Rule:
     tree: Tree
     """References that join other source tables to it."""
     cells: dict[str, Cell]
-    """What stands in each column."""
+    """Content of each column."""
 
     @property
     def body(self) -> tuple[str, ...]:
@@ -87,7 +87,7 @@ class DataMapping:
     """By target table."""
 
     def identity(self, table: str) -> bool:
-        """Whether a source table is in the target as it is."""
+        """Test if a source table is in the target as it is."""
         rule = self.rules.get(table)
         if rule is None or table not in self.source or rule.tree:
             return False
@@ -224,7 +224,7 @@ class _Maker:
             return (
                 giver not in keyed,
                 not self.forward(giver, others),
-                -likeness(giver, name),
+                -similarity(giver, name),
                 -givers[giver],
                 giver,
             )
@@ -233,7 +233,7 @@ class _Maker:
         return ranked[min(self.picks[0], len(ranked) - 1)]
 
     def forward(self, start: str, goals: set[str]) -> bool:
-        """Whether references lead from a table to all others: then each of its rows has one partner
+        """Test if references lead from a table to all others: then each of its rows has one partner
         there.
         """
         reached, todo = {start}, [start]

@@ -8,7 +8,7 @@ solves it and enumerates in order.
 from collections.abc import Iterator
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence.search import Problem
+from reasoning.synthesis.migrator.correspondence.problem import Problem
 from reasoning.synthesis.migrator.sql.tables import Place
 
 

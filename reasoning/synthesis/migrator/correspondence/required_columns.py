@@ -44,7 +44,7 @@ def _names(tree) -> dict[str, str]:
 
 
 def _needed(tree, links: Links, linked: bool) -> list[Place]:
-    """What one statement or subquery needs, its own subqueries aside."""
+    """Columns that one statement or subquery needs, its own subqueries aside."""
     names = _names(tree)
 
     def place(column):
@@ -82,7 +82,7 @@ def _plain(where, skipped) -> list[Col]:
 
 
 def _inner_link(node: InSelect, links: Links, outer: list[Place] | None = None) -> bool:
-    """Whether IN compares columns with those that references tie them to; without `outer`, whether
+    """Test if IN compares columns with those that references tie them to; without `outer`, whether
     references end there.
     """
     names, values = _names(node.select), [out.value for out in node.select.outs]

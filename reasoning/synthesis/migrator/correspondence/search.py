@@ -9,123 +9,22 @@ that the search does not get through them.
 
 import heapq
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
-from reasoning.synthesis.migrator.correspondence.similarity import _copy_score, likeness, score
-from reasoning.synthesis.migrator.sql.tables import Place, Tables
+from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+from reasoning.synthesis.migrator.correspondence.problem import (
+    NOWHERE,
+    REFERRED,
+    Correspondence,
+    Problem,
+    reference_of,
+)
+from reasoning.synthesis.migrator.correspondence.similarity import copy_score, similarity
+from reasoning.synthesis.migrator.sql.tables import Place
 
-NOWHERE, REFERRED = ("", ""), ("", "referred")
-"""Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
-WORTH_NOWHERE, WORTH_REFERRED = 45, 50
-"""Our choice: a column with a less likely place than this is dropped first, or found through its
-reference.
-"""
 COPY = 90
-"""How likely a second place must be."""
-MOST_CANDIDATES = 10
-"""Places considered for one column."""
+"""Least score of a second place."""
 MOST_POPS = 20_000
-"""Assignments looked at before MaxSAT takes over."""
-
-
-@dataclass(frozen=True)
-class Correspondence:
-    """Where the values of the source are in the target."""
-
-    images: dict[Place, tuple[Place, ...]]
-    """For every source column its places in the target, the likeliest first; none: dropped."""
-    referred: frozenset[Place]
-    """Source columns whose place is that of the key that they refer to."""
-    loss: int
-    """How much less likely than the best choice for every column alone."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Rankings of all columns that have a choice."""
-
-    source: Tables
-    """Old schema."""
-    target: Tables
-    """New schema."""
-    columns: tuple[Place, ...]
-    """Source columns of tables that changed."""
-    ranked: tuple[tuple[tuple[int, Place], ...], ...]
-    """For each of them (score of 0 to 100, place), best first."""
-    required: frozenset[Place]
-    """Columns that must have a place."""
-    same: frozenset[str]
-    """Tables with the same name and columns in both schemas: out of the problem."""
-
-
-def same_tables(source: Tables, target: Tables) -> frozenset[str]:
-    """Tables with the same columns, types and keys in both schemas."""
-
-    def alike(a, b):
-        return (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
-
-    return frozenset(
-        name
-        for name, table in source.by_name.items()
-        if name in target and alike(table, target[name])
-    )
-
-
-def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> Problem:
-    """Rank the places of every column of a table that changed."""
-    same = same_tables(source, target)
-    places = [
-        (name, column)
-        for name, table in target.by_name.items()
-        if name not in same
-        for column in table.types
-    ]
-    columns = tuple(
-        (name, c) for name, table in source.by_name.items() if name not in same for c in table.types
-    )
-    ranked = tuple(_rank(source, target, column, places, column in required) for column in columns)
-    return Problem(source, target, columns, ranked, required, same)
-
-
-def _rank(source, target, column, places, required):
-    """Our choice: a column that has the same table, name and type in both schemas is nobody else's
-    place.
-
-    A column that nobody reads may have no place; if it refers to a key, it may take one that
-    refers, too, however that is called.
-    """
-
-    def stays(place):
-        return place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
-
-    scores = [
-        (score(source, target, column, place), place)
-        for place in places
-        if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
-    ]
-    if _reference(source, column):
-        scores.append((WORTH_REFERRED, REFERRED))
-    if not required:
-
-        def refers(place):
-            return (
-                bool(_reference(source, column))
-                and bool(place[0])
-                and bool(_reference(target, place))
-            )
-
-        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [
-            (WORTH_NOWHERE, NOWHERE)
-        ]
-    return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
-
-
-def _reference(source, column) -> Place | None:
-    """The key column that this one refers to, alone or together with others."""
-    for edge in source.edges:
-        if edge.table == column[0] and column[1] in edge.columns:
-            return edge.to, edge.to_columns[edge.columns.index(column[1])]
-    return None
+"""Assignments tried before MaxSAT takes over."""
 
 
 def correspondences(
@@ -155,8 +54,6 @@ def _all(problem):
     if not problem.columns:
         yield 0, ()
         return
-    from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
-
     seen = set()
     for one in assignments(problem):
         if one is None:
@@ -170,7 +67,7 @@ def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | No
     """(loss, a place for every column) without two columns in one place, likeliest first.
 
     A step goes one place down the ranking of one column; where two columns want the same place, one
-    of these two must step. None at the end says that MOST_POPS assignments have been looked at and
+    of these two must step. None at the end says that MOST_POPS assignments have been tried and
     more are left.
     """
     if not all(problem.ranked):
@@ -219,7 +116,7 @@ def resolve(problem: Problem, places: tuple[Place, ...], loss: int) -> Correspon
     )
     for column in sorted(referred):
         seen, at = {column}, column
-        while at in referred and (there := _reference(problem.source, at)) and there not in seen:
+        while at in referred and (there := reference_of(problem.source, at)) and there not in seen:
             at = there
             seen.add(at)
         if at not in referred:
@@ -254,7 +151,7 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
             if (name, column) in filled or column in referring:
                 continue
             alike = [
-                (_copy_score(place, (name, column)), place)
+                (copy_score(place, (name, column)), place)
                 for place in found.images
                 if source.type_of(place) == kind and images[place]
             ]
@@ -290,7 +187,7 @@ def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
                 (t.name, c)
                 for t in problem.target.by_name.values()
                 for c in t.types
-                if likeness(c, column[1]) > 0.8
+                if similarity(c, column[1]) > 0.8
             ]
             also = f" ({'.'.join(twins[0])} is {problem.target.type_of(twins[0])})" if twins else ""
             return (

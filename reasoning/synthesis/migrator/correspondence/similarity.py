@@ -1,4 +1,4 @@
-"""How likely two columns hold the same: by their names, their tables' names and their roles."""
+"""Similarity of two columns by their names, their tables' names and their roles."""
 
 import functools
 
@@ -6,7 +6,7 @@ from reasoning.synthesis.migrator.sql.tables import Place, Tables
 
 
 @functools.lru_cache(maxsize=100_000)
-def likeness(one: str, other: str) -> float:
+def similarity(one: str, other: str) -> float:
     """1 for the same name, 0 for names without anything in common: one minus the edit distance over
     the longer length.
     """
@@ -36,17 +36,17 @@ def singular(name: str) -> str:
 
 
 def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
-    """How likely two columns hold the same, 0 to 100, by their names, their tables' names and their
-    roles as keys.
+    """Score of two columns, 0 to 100, by their names, their tables' names and their roles as
+    keys.
 
     Our choice: 70 for the columns' names (with or without the table's in front), 25 for the
       tables', 5 for the same role.
     """
     (a, one), (b, other) = column, place
     name = max(
-        likeness(one, other),
-        0.95 * likeness(f"{singular(a)}_{one}", other),
-        0.95 * likeness(one, f"{singular(b)}_{other}"),
+        similarity(one, other),
+        0.95 * similarity(f"{singular(a)}_{one}", other),
+        0.95 * similarity(one, f"{singular(b)}_{other}"),
     )
     role = (one in source[a].key) == (other in target[b].key)
     refers = any(other in edge.columns for edge in target.edges if edge.table == b)
@@ -56,18 +56,19 @@ def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
         and not any(one in e.columns for e in source.edges if e.table == a)
     )
     return max(
-        0, round(70 * name + 25 * likeness(singular(a), singular(b)) + 5 * role) - 15 * stray
+        0, round(70 * name + 25 * similarity(singular(a), singular(b)) + 5 * role) - 15 * stray
     )
 
 
-def _copy_score(column, place):
+def copy_score(column: Place, place: Place) -> int:
+    """Score of a second place of a column, 0 to 100, by the names alone."""
     (table, one), (_, other) = column, place
-    full = likeness(f"{singular(table)}_{one}", other)
+    full = similarity(f"{singular(table)}_{one}", other)
     return round(
         100
         * max(
             full,
-            likeness(f"{table}_{one}", other),
-            0.95 * likeness(one, other) if len(one) > 4 else 0.0,
+            similarity(f"{table}_{one}", other),
+            0.95 * similarity(one, other) if len(one) > 4 else 0.0,
         )
     )

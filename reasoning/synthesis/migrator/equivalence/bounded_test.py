@@ -7,13 +7,21 @@ Sequences that lead to a pair of databases seen before are not continued, and a 
 only if the last update changed a table that it reads.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Sequence
 
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.migrator.correspondence.search import same_tables
+from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.equivalence.clusters import clusters
-from reasoning.synthesis.migrator.equivalence.paired_run import LEAST_WALKS, WALKS, World, minimal
+from reasoning.synthesis.migrator.equivalence.paired_run import (
+    LEAST_WALKS,
+    WALKS,
+    Counts,
+    ProgramPair,
+    World,
+    minimal,
+)
 from reasoning.synthesis.migrator.equivalence.results import EMPTY, Checked, Start
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, near
@@ -21,7 +29,7 @@ from reasoning.synthesis.migrator.testing.inputs import domains_of
 
 
 class Comparison:
-    """Two programs side by side."""
+    """Comparison of two programs."""
 
     def __init__(
         self,
@@ -58,8 +66,7 @@ class Comparison:
             name: pair for name, pair in self.pairs.items() if all(f.statements for f in pair)
         }
         self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
-        self.states = self.asked = self.walks = 0
-        self.succeeded: set[str] = set()
+        self.programs = ProgramPair(self.pairs, self.schemas, self.domains)
 
     def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
         """Compare on all sequences of up to `bound` updates, shortest first, until they differ or
@@ -68,28 +75,38 @@ class Comparison:
         With `longer`, some longer sequences at random follow.
         """
         finished = -1
-        worlds = [World(self, cluster, start) for start in self.starts for cluster in self.clusters]
+        worlds: list[World] = []
+
+        def done(failing=None, failure=None):
+            counts = Counts()
+            for world in worlds:
+                counts.add(world.counts)
+            found = minimal(failing, failure) if failing is not None else None
+            return self._checked(finished, bound, counts, found)
+
         try:
+            for start, cluster in itertools.product(self.starts, self.clusters):
+                worlds.append(World(self.programs, cluster, start))
             for depth in range(bound + 1):
                 for world in worlds:
                     failure = world.explore(depth, in_time)
                     if failure:
-                        return self._done(finished, bound, minimal(world, failure))
+                        return done(world, failure)
                     if not world.time_left:
-                        return self._done(finished, bound, None)
+                        return done()
                 finished = depth
             for number, world in enumerate(worlds if longer and bound > 0 else ()):
                 failure = world.wander(
                     random.Random(f"walk {number}"), max(LEAST_WALKS, WALKS // len(worlds)), in_time
                 )
                 if failure:
-                    return self._done(finished, bound, minimal(world, failure))
-            return self._done(finished, bound, None)
+                    return done(world, failure)
+            return done()
         finally:
             for world in worlds:
                 world.close()
 
-    def _done(self, finished, bound, failure):
+    def _checked(self, finished, bound, counts, failure):
         functions = {
             name for cluster in self.clusters for name in (*cluster.queries, *cluster.updates)
         }
@@ -98,15 +115,15 @@ class Comparison:
             if finished > 0
             else set()
         )
-        never = tuple(sorted(updates - self.succeeded))
+        never = tuple(sorted(updates - counts.succeeded))
         return Checked(
             finished,
             bound,
-            self.states,
-            self.asked,
+            counts.states,
+            counts.asked,
             len(functions),
             failure,
-            self.walks,
+            counts.walks,
             len(self.starts),
             never,
         )

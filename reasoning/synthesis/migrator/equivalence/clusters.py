@@ -1,5 +1,5 @@
-"""What can make two programs differ: for every query the updates, arguments and tables that it
-could ever depend on.
+"""Dependencies of queries: for every query the updates, arguments and tables that it could
+ever depend on.
 
 Our choice. Leaving out a call that writes nothing a query depends on changes no answer of the
 query, so sequences with such calls need no test; neither do different values for a parameter that
@@ -88,7 +88,7 @@ def _writes(function: Function) -> set[str]:
 
 
 def _disturbed(query: Pair, pairs, differing) -> bool:
-    """Whether a query that is the same reads a table that an update which is not writes."""
+    """Test if an unchanged query reads a table that a changed update writes."""
     return any(_reads(query[n]) & _writes(pairs[name][n]) for name in differing for n in (0, 1))
 
 
@@ -201,7 +201,7 @@ def _touches(function: Function, side: int, needed: set[Place]) -> bool:
 
 
 def _chosen_by(function: Function, side: int, schemas) -> set[Place]:
-    """What decides which rows an update changes, and to what."""
+    """Columns that decide which rows an update changes, and to which values."""
     changed = {t for s in function.statements for t in writes(s)}
     return _named(function, side, schemas) | {(side, t, "") for t in changed}
 

@@ -1,11 +1,12 @@
-"""Related databases that sequences of calls begin in, beside the empty ones."""
+"""Related databases that sequences of calls begin in, apart from the empty ones."""
 
 import itertools
 
 from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
 from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
-from reasoning.synthesis.migrator.correspondence.search import correspondences, make_problem
+from reasoning.synthesis.migrator.correspondence.search import correspondences
 from reasoning.synthesis.migrator.equivalence.results import EMPTY, Start
 from reasoning.synthesis.migrator.sketch.build import affected
 from reasoning.synthesis.migrator.sketch.target import view_of
@@ -13,7 +14,7 @@ from reasoning.synthesis.migrator.sql.program import Insert, Program
 from reasoning.synthesis.migrator.sql.tables import Tables
 
 MOST_STARTS = 5
-"""Related databases that sequences begin in, beside the empty ones, where no function fills a
+"""Related databases that sequences begin in, apart from the empty ones, where no function fills a
 table.
 """
 
@@ -51,8 +52,7 @@ def related_starts(
                     if f.statements and affected(f, view_of(mapping, found))
                 ]
                 world = simulation(program, mapping, concerned, seed)
-                world.source.close()
-                world.target.close()
+                world.close()
                 return starts_of(program, world)
         except (Unfilled, Unrelated):
             continue

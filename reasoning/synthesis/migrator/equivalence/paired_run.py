@@ -1,15 +1,18 @@
-"""Two programs side by side in the databases of one cluster of functions: sequences of calls,
+"""Two programs run in parallel in the databases of one cluster of functions: sequences of calls,
 shortest first or at random.
 """
 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from reasoning.synthesis.migrator.completion.simulate import pick
 from reasoning.synthesis.migrator.equivalence.clusters import Cluster
 from reasoning.synthesis.migrator.equivalence.results import BEGUN, EMPTY, Call, Scenario, Start
+from reasoning.synthesis.migrator.sql.program import Function
+from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import reads
 from reasoning.synthesis.migrator.testing.database import (
     FRESH_START,
@@ -17,43 +20,79 @@ from reasoning.synthesis.migrator.testing.database import (
     Database,
     compile_function,
 )
+from reasoning.synthesis.migrator.testing.inputs import Domains
 from reasoning.synthesis.migrator.testing.mapped_databases import same_rows
 
 WALKS, LEAST_WALKS, LONGEST, TRIED = 64, 4, 9, 30
 """Random sequences in all, for each cluster at least; updates in each, and calls tried for them."""
 
-if TYPE_CHECKING:
-    from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+
+@dataclass(frozen=True)
+class ProgramPair:
+    """Two programs to be compared, function by function."""
+
+    functions: dict[str, tuple[Function, Function]]
+    """Old and new function, by name."""
+    schemas: tuple[Tables, Tables]
+    """Old and new."""
+    domains: Domains
+    """Values for all parameters."""
+
+
+@dataclass
+class Counts:
+    """Work of a run; counts of several runs are added."""
+
+    states: int = 0
+    """Different pairs of databases in which queries were asked."""
+    asked: int = 0
+    """Queries compared."""
+    walks: int = 0
+    """Random sequences longer than the bound."""
+    succeeded: set[str] = field(default_factory=set)
+    """Updates that succeeded in both programs at least once."""
+
+    def add(self, other: "Counts") -> None:
+        """Add the counts of another run."""
+        self.states += other.states
+        self.asked += other.asked
+        self.walks += other.walks
+        self.succeeded |= other.succeeded
 
 
 class World:
-    """The databases of one cluster from one start."""
+    """The databases of one cluster from one start; `counts` holds the work since it was made."""
 
-    def __init__(self, comparison: "Comparison", cluster: Cluster, start: Start):
-        self.comparison, self.cluster, self.start, self.time_left = comparison, cluster, start, True
+    def __init__(self, programs: ProgramPair, cluster: Cluster, start: Start):
+        self.programs, self.cluster, self.start, self.time_left = programs, cluster, start, True
+        self.counts = Counts()
         names = [*cluster.queries, *cluster.updates]
         self.first = 0 if start == EMPTY else BEGUN
-        self.old = {name: comparison.pairs[name][0] for name in names}
+        self.old = {name: programs.functions[name][0] for name in names}
         self.bases = tuple(
             Database(schema, tables)
-            for schema, tables in zip(comparison.schemas, cluster.tables, strict=True)
+            for schema, tables in zip(programs.schemas, cluster.tables, strict=True)
         )
-        for base, rows in zip(self.bases, start.rows, strict=True):
-            base.load(rows)
+        try:
+            for base, rows in zip(self.bases, start.rows, strict=True):
+                base.load(rows)
+        except Broken:
+            self.close()
+            raise
         self.functions = tuple(
             {
-                name: compile_function(comparison.pairs[name][side], comparison.schemas[side])
+                name: compile_function(programs.functions[name][side], programs.schemas[side])
                 for name in names
             }
             for side in (0, 1)
         )
         self.read = {
-            name: [set().union(*map(reads, f.statements)) for f in comparison.pairs[name]]
+            name: [set().union(*map(reads, f.statements)) for f in programs.functions[name]]
             for name in cluster.queries
         }
 
     def close(self):
-        """Let go of the databases."""
+        """Close the databases."""
         for base in self.bases:
             base.close()
 
@@ -85,15 +124,13 @@ class World:
                 }
                 if chance.random() < 0.7:
                     made = {
-                        key: pick(
-                            self.old[name], key, self.bases[0], self.comparison.domains, chance
-                        )
+                        key: pick(self.old[name], key, self.bases[0], self.programs.domains, chance)
                         for key in row
                     }
                 outcomes = self._enter(name, made, len(calls) + 1)
                 if outcomes[0] is None and outcomes[1] is None:
                     calls = (*calls, (name, made))
-                    self.comparison.states += 1
+                    self.counts.states += 1
                     written = tuple(functions[name].writes for functions in self.functions)
                     found = next(self._ask(calls, written), None)
                 elif None in outcomes:
@@ -108,14 +145,14 @@ class World:
             for base in self.bases:
                 while base.depth > depth:
                     base.back()
-            self.comparison.walks += 1
+            self.counts.walks += 1
             if found or not in_time():
                 return found
         return None
 
     def _from(self, depth, done: tuple[Call, ...], changed, in_time) -> Iterator[Scenario]:
         if depth == 0:
-            self.comparison.states += 1
+            self.counts.states += 1
             yield from self._ask(done, changed)
             return
         for name in self.cluster.updates:
@@ -150,7 +187,7 @@ class World:
             except Broken as broken:
                 found.append(f"fails: {broken}")
         if found == [None, None]:
-            self.comparison.succeeded.add(name)
+            self.counts.succeeded.add(name)
         return found
 
     def _unseen(self, depth) -> bool:
@@ -173,7 +210,7 @@ class World:
             ):
                 continue
             for arguments in self.cluster.arguments[name, 3]:
-                self.comparison.asked += 1
+                self.counts.asked += 1
                 yield from self._answer(done, name, arguments)
 
     def _answer(self, done, name, arguments) -> Iterator[Scenario]:
@@ -235,7 +272,7 @@ def minimal(world: World, scenario: Scenario) -> Scenario:
                 break
     for n, (name, arguments) in enumerate(best.calls):
         for parameter in arguments:
-            options = world.comparison.domains.by_parameter[name, parameter]
+            options = world.programs.domains.by_parameter[name, parameter]
             simpler = {**best.calls[n][1], parameter: options[0]}
             calls = (*best.calls[:n], (name, simpler), *best.calls[n + 1 :])
             if (found := world.replay(calls)) is not None and len(found.calls) == len(best.calls):

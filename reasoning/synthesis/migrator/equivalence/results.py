@@ -1,4 +1,4 @@
-"""What a comparison of two programs finds: a difference, or how far there is none."""
+"""Result of a comparison of two programs: a difference, or the bound without one."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ class Scenario:
     calls: tuple[Call, ...]
     """Updates, and a query at the end unless the last update itself differs."""
     old: list[tuple] | str
-    """What the old program answers: rows, or why the call failed."""
+    """Answer of the old program: rows, or why the call failed."""
     new: list[tuple] | str
     """Likewise the new one."""
     start: Start = EMPTY
@@ -48,7 +48,7 @@ class Scenario:
 
 @dataclass(frozen=True)
 class Checked:
-    """How far two programs were compared."""
+    """Extent and result of a comparison of two programs."""
 
     bound: int
     """All sequences of up to so many updates were compared, with the values used."""

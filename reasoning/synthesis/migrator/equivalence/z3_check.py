@@ -38,7 +38,7 @@ def verify_program(
     mode: str = "auto",
     seconds: float = 30.0,
 ) -> str:
-    """What can be claimed for all arguments.
+    """Verify two programs for all arguments within a bound.
 
     Args:
       old: a program.
@@ -135,7 +135,7 @@ class _Verifier:
         )
 
     def differ(self, cluster: Cluster, calls) -> str | None:
-        """Whether some arguments of these updates lead to different answers."""
+        """Find out if some arguments of these updates lead to different answers."""
         z3, solver = self.z3, self.z3.Solver()
         solver.set("timeout", MILLISECONDS)
         states = [{name: [] for name in tables} for tables in cluster.tables]
@@ -181,7 +181,7 @@ class _Verifier:
         return self.z3.Or(cell.value < 1_000_000, *(cell.value == value for value in fresh_values))
 
     def answers(self, solver, name, calls, states, fresh_values) -> str | None:
-        """Whether a query's answers differ in some of these states."""
+        """Find out if the answers of a query differ in some of these states."""
         z3, pair = self.z3, self.comparison.pairs[name]
         arguments = self.arguments(name, len(calls))
         free = [self.ranged(cell, fresh_values) for cell in arguments.values()]

@@ -70,7 +70,7 @@ State = dict[str, list[Row]]
 
 
 class Formulas:
-    """What selects give in some state of the tables of one schema; `scope` holds arguments, fresh
+    """Results of selects in some state of the tables of one schema; `scope` holds arguments, fresh
     keys and that state.
     """
 

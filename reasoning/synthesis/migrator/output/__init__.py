@@ -1,3 +1,3 @@
-"""Results for people and databases: the data migration, Alembic and Datalog exports,
+"""Results for readers and databases: the data migration, Alembic and Datalog exports,
 counterexamples as SQL, explanations and the report page.
 """

@@ -21,7 +21,7 @@ LOST = f"fails: {NOWHERE}"
 def scenario_script(
     scenario: Scenario, old: Program, old_tables: Tables, new: Program, new_tables: Tables
 ) -> str:
-    """Both programs' calls, one after the other, each on its own tables; the answers stand beside
+    """Both programs' calls, one after the other, each on its own tables; the answers stand next to
     the last call.
 
     The script is SQLite's; what the two halves print differs. Where it is a reference that leads

@@ -142,7 +142,7 @@ def _index_name(one: Written) -> str:
 
 
 def _numbers_on(mapping: DataMapping, created: list[str]) -> Iterator[str]:
-    """PostgreSQL's sequences know nothing of keys that were given: they go on behind the
+    """PostgreSQL's sequences know nothing of keys that were given: they continue behind the
     highest.
     """
     for one in statements_of(mapping.target.ddl, mapping.target.dialect):

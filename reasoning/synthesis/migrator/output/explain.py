@@ -1,4 +1,4 @@
-"""What a refactoring does, in sentences."""
+"""A refactoring in sentences."""
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Made
 from reasoning.synthesis.migrator.correspondence.similarity import score
@@ -9,7 +9,7 @@ UNLIKELY = 60
 
 
 def explain(found: Refactoring) -> str:
-    """Where every column goes, how every table is filled, which functions change."""
+    """Describe the place of every column, the source of every table, and the changed functions."""
     return (
         "\n".join(
             [*columns_in_words(found), "", *tables_in_words(found), "", *functions_in_words(found)]
@@ -39,7 +39,7 @@ def columns_in_words(found: Refactoring) -> list[str]:
         ]
         lines.append(
             f"  {'.'.join(column)} -> {where}"
-            + ("  (the names do not say so: please look)" if doubt else "")
+            + ("  (the names do not say so: please check)" if doubt else "")
         )
     filled = {(name, c) for name, rule in found.mapping.rules.items() for c in rule.cells}
     new = [

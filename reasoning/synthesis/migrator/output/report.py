@@ -12,12 +12,17 @@ from reasoning.synthesis.migrator.result import Refactoring
 from reasoning.synthesis.migrator.sql.program import Function
 from reasoning.synthesis.migrator.sql.unparse import show_function
 
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; color: #222; background: #fff; padding: 0 1em }
-pre { background: #f5f5f2; padding: .7em; margin: 0; white-space: pre-wrap; overflow-wrap: anywhere;
-  font: 12.5px/1.45 ui-monospace, monospace }
-table { border-collapse: collapse; width: 100%; table-layout: fixed } td, th { vertical-align: top; text-align: left; padding: .3em }
-.gone { background: #fbe3df } .new { background: #dff2df } .claim { border-left: 4px solid #1b6ca8; padding-left: .8em }
-h3 { margin: 1.2em 0 .2em; font-size: 1em } .hand { color: #b8442c }"""
+STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 1180px; color: #222;
+  background: #fff; padding: 0 1em }
+pre { background: #f5f5f2; padding: .7em; margin: 0; white-space: pre-wrap;
+  overflow-wrap: anywhere; font: 12.5px/1.45 ui-monospace, monospace }
+table { border-collapse: collapse; width: 100%; table-layout: fixed }
+td, th { vertical-align: top; text-align: left; padding: .3em }
+.gone { background: #fbe3df } .new { background: #dff2df }
+.claim { border-left: 4px solid #1b6ca8; padding-left: .8em }
+h3 { margin: 1.2em 0 .2em; font-size: 1em } .hand { color: #b8442c }
+"""
 
 
 def page(found: Refactoring) -> str:

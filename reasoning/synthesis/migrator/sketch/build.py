@@ -64,7 +64,7 @@ class Sketch:
 
 
 def affected(function: Function, view: View) -> bool:
-    """Whether a function must be rewritten: it reads tables that changed, or changes tables that
+    """Test if a function must be rewritten: it reads tables that changed, or changes tables that
     others are made from.
     """
     writing = (

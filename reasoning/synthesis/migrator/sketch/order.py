@@ -1,10 +1,9 @@
 """In which order DELETEs and UPDATEs of several target tables stand, so that none reads what an
 earlier one changed.
 
-Our choice: references are taken to be checked at once, as engines do unless told otherwise, so that
-rows that refer go first; where no
-order serves both, a snapshot chooses all rows before the first change. References declared
-DEFERRABLE INITIALLY DEFERRED ask for no order.
+Our choice: references are taken to be checked at once, as engines do unless declared otherwise,
+so that rows that refer go first; where no order serves both, a snapshot chooses all rows before the
+first change. References declared DEFERRABLE INITIALLY DEFERRED ask for no order.
 """
 
 import itertools
@@ -34,7 +33,7 @@ Options = list[tuple[Statement, ...]]
 MOST_SNAPSHOTS = 6
 """Ways to choose the rows of all tables at once."""
 MOST_ORDERS = 720
-"""Orders looked at."""
+"""Most orders tried."""
 
 
 def in_order(

@@ -189,7 +189,7 @@ def _groups(select: Select, by_alias, view: View):
 
 
 def _part_of_reference(view, select, by_alias, left, right):
-    """Whether a join is one equality of a reference by several columns all of which are joined."""
+    """Test if a join is one equality of a composite reference whose columns are all joined."""
 
     def place(column):
         return (by_alias[column.alias], column.name)
@@ -265,8 +265,8 @@ def _counted(group, places, by_alias, select, view: View) -> list[str]:
 
 
 def _parent(alias, group, by_alias, select, view):
-    """Whether the alias is joined as what another one refers to: exactly one row for each of that
-    one's.
+    """Test if the alias is joined as the target of a reference of another one: exactly one row for
+    each of that one's.
     """
     for left, right in select.joins:
         for child, parent in ((left, right), (right, left)):
@@ -329,5 +329,5 @@ def _build(select: Select, groups, chains, loose) -> Select:
 
 
 def mentions(tree, tables: frozenset[str]) -> bool:
-    """Whether a tree names one of the tables."""
+    """Test if a tree names one of the tables."""
     return any(isinstance(node, Source) and node.table in tables for node in nodes(tree))

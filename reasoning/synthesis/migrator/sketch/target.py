@@ -1,4 +1,4 @@
-"""What a mapping says about the target when statements are rewritten: places of source columns, and
+"""The target as a mapping shows it to rewritten statements: places of source columns, and
 references that joins may follow.
 """
 
@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from reasoning.synthesis.migrator.correspondence.mapping import Cell, Copy, DataMapping, Made
-from reasoning.synthesis.migrator.correspondence.search import Correspondence
+from reasoning.synthesis.migrator.correspondence.problem import Correspondence
 from reasoning.synthesis.migrator.sql.tables import Edge, Place
 
 

@@ -45,7 +45,7 @@ def delete_options(statement: Delete, view: View, reader: str) -> list[Options]:
     """For every target table with rows of the source table, how they are deleted.
 
     Raises:
-      Unrewritable: the rows cannot be told.
+      Unrewritable: the rows cannot be chosen.
     """
     owned = view.mapping.owned(statement.table)
     plans = {table: choices(statement, table, view, reader) for table in owned}
@@ -84,8 +84,8 @@ def update_options(statement: Update, view: View, reader: str) -> list[Options]:
     """For every target table with places of the columns that change, how they are set.
 
     Raises:
-      Unrewritable: the rows cannot be told, or what a join of the mapping rests on changes and has
-        no place.
+      Unrewritable: the rows cannot be chosen, or a column that a join of the mapping needs changes
+        and has no place.
     """
     sets: dict[str, list] = {}
     joined = {

@@ -7,7 +7,7 @@ from reasoning.synthesis.ddl import OF_SQL
 from reasoning.synthesis.errors import Refusal, need
 
 KEYED = "put it into CREATE TABLE"
-"""What to do about a key that stands elsewhere."""
+"""Advice for a key outside CREATE TABLE."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Written:
     table: str
     """The table that it makes or concerns; empty: none."""
     line: int
-    """Where it begins."""
+    """Line of its beginning."""
     tree: Any
     """sqlglot's."""
 
@@ -104,7 +104,7 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
     """Sentences on what would matter to equivalence and is not taken into account."""
     exp, notes = need("sqlglot").exp, []
     for one in statements:
-        told = {
+        present = {
             "CHECK": one.tree.find(exp.CheckColumnConstraint),
             "ON DELETE or ON UPDATE": next(
                 (r for r in one.tree.find_all(exp.Reference) if _acts(r)), None
@@ -119,7 +119,7 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
         }
         notes += [
             f"line {one.line}: {what} of {one.table} is not read"
-            for what, there in told.items()
+            for what, there in present.items()
             if there
         ]
         if one.kind not in ("TABLE", "INDEX"):

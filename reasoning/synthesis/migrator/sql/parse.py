@@ -5,7 +5,7 @@ of parameters may be left out.
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.migrator.sql.names import Outside
@@ -60,25 +60,41 @@ def parse_program(
     if dialect not in DIALECTS:
         raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     found: dict[str, Function] = {}
-    for line, name, suffix, declared, body in _blocks(text, where):
-        if name in found:
+    for block in _blocks(text, where):
+        if block.name in found:
             raise Refusal(
-                f"{where}, line {line}: the function {name} is there already, in line "
-                f"{found[name].line}: rename one"
+                f"{where}, line {block.line}: the function {block.name} is there already, in line "
+                f"{found[block.name].line}: rename one"
             )
-        function = _function(line, name, suffix, declared, body, tables, dialect, where)
+        function = _function(block, tables, dialect, where)
         if function.outside and not keep and not function.tables <= unchanged:
             raise Refusal(
                 f"{where}, {function.outside}: rewrite it, or pass it through with --keep-by-hand"
             )
-        found[name] = function
+        found[block.name] = function
     if not found:
         raise Refusal(f"{where}: there is no `-- name: FUNCTION` line in it")
     return Program(tuple(found.values()), dialect)
 
 
-def _blocks(text, where):
-    """(line, name, suffix, declared parameters or None, lines of the body) of every block."""
+@dataclass
+class _Block:
+    """A function as written."""
+
+    line: int
+    """Of its name."""
+    name: str
+    """Of the function."""
+    suffix: str
+    """Behind its name."""
+    declared: tuple[str, ...] | None
+    """Its parameters, if it lists them."""
+    body: list[tuple[int, str]]
+    """Numbered lines of the body."""
+
+
+def _blocks(text, where) -> list[_Block]:
+    """The blocks of a file."""
     found, lines = [], text.splitlines()
     for number, line in enumerate(lines, 1):
         if re.match(r"^\s*--\s*name\s*:", line):
@@ -86,7 +102,7 @@ def _blocks(text, where):
             if not header:
                 raise Refusal(
                     f"{where}, line {number}: {line.strip()!r} is no `-- name: function(parameter, "
-                    "...)` line: mend it"
+                    "...)` line: correct it"
                 )
             declared = header["params"]
             names = (
@@ -94,9 +110,10 @@ def _blocks(text, where):
                 if declared is None
                 else tuple(part.strip().lstrip(":") for part in declared.split(",") if part.strip())
             )
-            found.append((number, header["name"], header["a"] or header["b"] or "", names, []))
+            suffix = header["a"] or header["b"] or ""
+            found.append(_Block(number, header["name"], suffix, names, []))
         elif found:
-            found[-1][4].append((number, line))
+            found[-1].body.append((number, line))
         elif line.strip() and not line.strip().startswith("--"):
             raise Refusal(
                 f"{where}, line {number}: SQL before the first `-- name:` line: give it a name"
@@ -104,7 +121,8 @@ def _blocks(text, where):
     return found
 
 
-def _function(line, name, suffix, declared, body, tables, dialect, where):
+def _function(block: _Block, tables, dialect, where):
+    line, name, body = block.line, block.name, block.body
     notes = tuple(text.strip()[2:].strip() for _, text in body if text.strip().startswith("--"))
     lines = [(number, "" if text.strip().startswith("--") else text) for number, text in body]
     first = next((number for number, text in lines if text.strip()), line)
@@ -116,7 +134,7 @@ def _function(line, name, suffix, declared, body, tables, dialect, where):
     mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
     names = {spelled(one, tables.by_name) or one for one in mentioned}
     used = tuple(dict.fromkeys(PARAMETER.findall(SILENT.sub("''", written))))
-    params = used if declared is None else declared
+    params = used if block.declared is None else block.declared
     if twice := [one for n, one in enumerate(params) if one in params[:n]]:
         raise Refusal(f"{where}, {place} has the parameter {twice[0]} twice: remove one")
     if missing := [one for one in used if one not in params]:
@@ -127,7 +145,7 @@ def _function(line, name, suffix, declared, body, tables, dialect, where):
         raise Refusal(
             f"{where}, {place}: the parameter {extra[0]} is never used: remove it or use it"
         )
-    shell = Function(name, params, (), line, notes, written, suffix, "", frozenset(names))
+    shell = Function(name, params, (), line, notes, written, block.suffix, "", frozenset(names))
     try:
         statements = convert(trees, tables, f"{where}, {place}")
     except Outside as outside:
@@ -149,8 +167,8 @@ def _trees(text, dialect, where):
         )
         what = re.sub(r"<Token .*?text: (.*?), line.*?>", r"\1", first["description"])
         raise Refusal(
-            f"{where}, line {first['line']}, column {first['col']}: {what}: mend the SQL, or name "
-            "its --dialect"
+            f"{where}, line {first['line']}, column {first['col']}: {what}: correct the SQL, "
+            "or name its --dialect"
         ) from error
 
 

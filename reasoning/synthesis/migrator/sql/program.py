@@ -155,7 +155,7 @@ class Out:
     """An output of a query."""
 
     value: Col | Agg | Param | Lit
-    """What is put out."""
+    """Value of the output."""
     name: str
     """Under which name."""
 
@@ -223,7 +223,7 @@ class Snapshot:
     name: str
     """A temporary table."""
     select: Select
-    """What is kept."""
+    """Query whose rows are kept."""
 
 
 @dataclass(frozen=True)
@@ -248,13 +248,13 @@ class Function:
     statements: tuple[Statement, ...]
     """In order; a query has one, a `Select`. Empty if outside the fragment."""
     line: int = 0
-    """Where it begins in its file."""
+    """Line of its beginning in its file."""
     notes: tuple[str, ...] = ()
     """Comment lines after its name."""
     text: str = ""
     """Its SQL as written."""
     suffix: str = ""
-    """What stands after the name in aiosql: ! ^ $ and others."""
+    """Suffix of the name: ! ^ $ and others in aiosql, :one and :many in sqlc."""
     outside: str = ""
     """Why it is outside the fragment; empty: it is inside."""
     tables: frozenset[str] = frozenset()
@@ -262,7 +262,7 @@ class Function:
 
     @property
     def is_query(self) -> bool:
-        """Whether it returns rows and changes nothing."""
+        """True if it returns rows and changes nothing."""
         return len(self.statements) == 1 and isinstance(self.statements[0], Select)
 
 

@@ -1,4 +1,4 @@
-"""Queries: from sqlglot's trees to ours; joins are told from conditions."""
+"""Queries: from sqlglot's trees to ours; joins are separated from conditions."""
 
 import re
 

@@ -1,5 +1,5 @@
-"""From sqlglot's trees to ours: names are resolved, joins are told from conditions, statements over
-several tables become single ones.
+"""From sqlglot's trees to ours: names are resolved, joins are separated from conditions,
+statements over several tables become single ones.
 
 A DELETE or UPDATE over joins becomes one whose rows are chosen by a subquery. Where several tables
 change at once, the rows are chosen before the first change: a snapshot keeps their keys.
@@ -38,7 +38,7 @@ def convert(trees: Sequence, tables: Tables, where: str) -> tuple[Statement, ...
     reader = _Reader(tables, where)
     found = tuple(statement for tree in trees for statement in reader.statement(tree))
     if sum(isinstance(one, Select) for one in found) and len(found) > 1:
-        raise Outside("a SELECT beside other statements", trees[0])
+        raise Outside("a SELECT next to other statements", trees[0])
     return found
 
 

@@ -42,7 +42,7 @@ class Table:
     defaults: dict[str, Any]
     """Values of columns that an INSERT leaves out."""
     unique: tuple[tuple[str, ...], ...] = ()
-    """Sets of columns that no two rows have the same values in, beside the key; NULL is like no
+    """Sets of columns that no two rows have the same values in, apart from the key; NULL is like no
     value.
     """
 
@@ -77,13 +77,13 @@ class Tables:
     edges: tuple[Edge, ...]
     """Foreign keys."""
     schema: Schema
-    """The same as the shared floor has it."""
+    """The same as the shared core has it."""
     ddl: str = ""
     """As written."""
     dialect: str = "sqlite"
     """In which it is written."""
     not_read: tuple[str, ...] = ()
-    """What stands in it and is not taken into account, a sentence each."""
+    """Parts that are not taken into account, a sentence each."""
     deferred: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
     """(table, columns) of references that are checked at the end of a transaction only."""
 

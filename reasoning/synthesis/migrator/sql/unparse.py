@@ -30,10 +30,11 @@ from reasoning.synthesis.migrator.sql.program import (
 from reasoning.synthesis.migrator.sql.visitors import reads
 
 KEYWORDS = """
-add all alter and any as asc between by case check column constraint create cross current_date default delete desc
-distinct drop else end except exists false for foreign from full grant group having in index inner insert intersect
-interval into is join key left like limit natural not null offset on or order outer primary references revoke right rows
-select set table then to trigger true union unique update user using values view when where window with
+add all alter and any as asc between by case check column constraint create cross current_date
+default delete desc distinct drop else end except exists false for foreign from full grant group
+having in index inner insert intersect interval into is join key left like limit natural not null
+offset on or order outer primary references revoke right rows select set table then to trigger
+true union unique update user using values view when where window with
 """
 RESERVED = frozenset(KEYWORDS.split())
 """Words of SQL that are no names unless quoted."""

@@ -1,4 +1,4 @@
-"""What is asked of the trees of `program`, and how they are changed."""
+"""Traversals and rewritings of the trees of `program`."""
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import fields, is_dataclass, replace

@@ -85,14 +85,18 @@ class Database:
     def __init__(self, tables: Tables, names: Iterable[str]):
         self.tables, self.names = tables, sorted(names)
         self.base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=4000)
-        for name in self.names:
-            self.base.execute(create_table(tables, name))
+        try:
+            for name in self.names:
+                self.base.execute(create_table(tables, name))
+        except sqlite3.Error:
+            self.base.close()
+            raise
         self.edges = [edge for edge in tables.edges if {edge.table, edge.to} <= set(self.names)]
         self.checks: dict[frozenset[str], str] = {}
         self.depth = 0
 
     def close(self):
-        """Let go of it."""
+        """Close the connection."""
         self.base.close()
 
     def mark(self):

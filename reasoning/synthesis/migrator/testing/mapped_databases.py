@@ -1,4 +1,4 @@
-"""What a data mapping makes of databases, in SQL, and when two of them are equal."""
+"""Images of databases under a data mapping, in SQL, and their equality."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ from reasoning.synthesis.migrator.sql.program import Select
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of
 
 ROUNDS = 4
-"""How far fresh keys are told apart by the rows around them."""
+"""Rounds in which fresh keys are distinguished by the rows around them."""
 
 
 def query_of(rule: Rule, mapping: DataMapping) -> str:
@@ -109,7 +109,7 @@ def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
 
 
 def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> bool:
-    """Whether two results agree: as multisets, and, where columns put out decide the order, in
+    """Test if two results agree: as multisets, and, where columns put out decide the order, in
     these columns' order.
 
     Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and

@@ -3,9 +3,11 @@
 import contextlib
 import importlib.util
 import json
+import os
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -241,3 +243,17 @@ def test_the_mapping_says_what_it_leaves_out(folder):
     write(folder, MERGE)
     assert synthesize(folder, "--mapping", f"{folder}/m.json", "--verify", "off") == 0
     assert "rows without a partner" in json.loads((folder / "m.json").read_text())["notes"][0]
+
+
+def test_help_is_quick_and_imports_no_jax():
+    code = (
+        "import sys\n"
+        "from reasoning.synthesis.migrator.__main__ import parse\n"
+        "try:\n    parse(['--help'])\n"
+        "except SystemExit:\n    pass\n"
+        "print('LOADED', [m for m in ('jax', 'sqlglot', 'z3', 'duckdb') if m in sys.modules])\n"
+    )
+    started = time.process_time(), os.times().children_user
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and "LOADED []" in done.stdout, done.stdout + done.stderr
+    assert os.times().children_user - started[1] < 1.0

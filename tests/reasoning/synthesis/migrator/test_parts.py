@@ -14,14 +14,10 @@ from reasoning.synthesis.migrator import parse_program, read_tables
 from reasoning.synthesis.migrator.correspondence.join_trees import steiner_trees
 from reasoning.synthesis.migrator.correspondence.mapping import Made, mappings
 from reasoning.synthesis.migrator.correspondence.maxsat import assignments_by_maxsat
+from reasoning.synthesis.migrator.correspondence.problem import NOWHERE, make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
-from reasoning.synthesis.migrator.correspondence.search import (
-    NOWHERE,
-    assignments,
-    correspondences,
-    make_problem,
-)
-from reasoning.synthesis.migrator.correspondence.similarity import likeness
+from reasoning.synthesis.migrator.correspondence.search import assignments, correspondences
+from reasoning.synthesis.migrator.correspondence.similarity import similarity
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
 from reasoning.synthesis.migrator.output.exports import datalog_of
 from reasoning.synthesis.migrator.sql.tables import Edge
@@ -94,8 +90,8 @@ def test_a_column_that_stays_is_nobody_elses_place():
     "one, other, distance",
     [("kitten", "sitting", 3), ("", "abc", 3), ("name", "NAME", 0), ("flaw", "lawn", 2)],
 )
-def test_likeness_is_edit_distance_by_the_book(one, other, distance):
-    assert likeness(one, other) == pytest.approx(1 - distance / max(len(one), len(other)))
+def test_similarity_is_edit_distance_by_the_book(one, other, distance):
+    assert similarity(one, other) == pytest.approx(1 - distance / max(len(one), len(other)))
 
 
 def trees_by_enumeration(goal, edges):

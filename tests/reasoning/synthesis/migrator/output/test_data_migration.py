@@ -17,8 +17,9 @@ from reasoning.synthesis.migrator import (
     refactor,
 )
 from reasoning.synthesis.migrator.correspondence.mapping import mappings
+from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
-from reasoning.synthesis.migrator.correspondence.search import correspondences, make_problem
+from reasoning.synthesis.migrator.correspondence.search import correspondences
 from reasoning.synthesis.migrator.output.exports import alembic_file
 from reasoning.synthesis.migrator.sql.unparse import show_statement
 from reasoning.synthesis.migrator.sql.visitors import parameters

@@ -1,0 +1,118 @@
+"""The correspondence problem: the rankings of the places of every source column.
+
+Our choice: names, table names and roles give a score of 0 to 100 (`similarity.py`).
+"""
+
+from dataclasses import dataclass
+
+from reasoning.synthesis.migrator.correspondence.similarity import score
+from reasoning.synthesis.migrator.sql.tables import Place, Tables
+
+NOWHERE, REFERRED = ("", ""), ("", "referred")
+"""Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
+WORTH_NOWHERE, WORTH_REFERRED = 45, 50
+"""Our choice: a column with a less likely place than this is dropped first, or found through its
+reference.
+"""
+MOST_CANDIDATES = 10
+"""Places considered for one column."""
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """Places of the source's values in the target."""
+
+    images: dict[Place, tuple[Place, ...]]
+    """For every source column its places in the target, the likeliest first; none: dropped."""
+    referred: frozenset[Place]
+    """Source columns whose place is that of the key that they refer to."""
+    loss: int
+    """Loss in score against the best choice for every column alone."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Rankings of all columns that have a choice."""
+
+    source: Tables
+    """Old schema."""
+    target: Tables
+    """New schema."""
+    columns: tuple[Place, ...]
+    """Source columns of tables that changed."""
+    ranked: tuple[tuple[tuple[int, Place], ...], ...]
+    """For each of them (score of 0 to 100, place), best first."""
+    required: frozenset[Place]
+    """Columns that must have a place."""
+    same: frozenset[str]
+    """Tables with the same name and columns in both schemas: out of the problem."""
+
+
+def same_tables(source: Tables, target: Tables) -> frozenset[str]:
+    """Tables with the same columns, types and keys in both schemas."""
+
+    def alike(a, b):
+        return (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
+
+    return frozenset(
+        name
+        for name, table in source.by_name.items()
+        if name in target and alike(table, target[name])
+    )
+
+
+def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> Problem:
+    """Rank the places of every column of a table that changed."""
+    same = same_tables(source, target)
+    places = [
+        (name, column)
+        for name, table in target.by_name.items()
+        if name not in same
+        for column in table.types
+    ]
+    columns = tuple(
+        (name, c) for name, table in source.by_name.items() if name not in same for c in table.types
+    )
+    ranked = tuple(_rank(source, target, column, places, column in required) for column in columns)
+    return Problem(source, target, columns, ranked, required, same)
+
+
+def _rank(source, target, column, places, required):
+    """Our choice: a column that has the same table, name and type in both schemas is nobody else's
+    place.
+
+    A column that nobody reads may have no place; if it refers to a key, it may take one that
+    refers, too, however that is called.
+    """
+
+    def stays(place):
+        return place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
+
+    scores = [
+        (score(source, target, column, place), place)
+        for place in places
+        if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
+    ]
+    if reference_of(source, column):
+        scores.append((WORTH_REFERRED, REFERRED))
+    if not required:
+
+        def refers(place):
+            return (
+                bool(reference_of(source, column))
+                and bool(place[0])
+                and bool(reference_of(target, place))
+            )
+
+        scores = [one for one in scores if one[0] > WORTH_NOWHERE or refers(one[1])] + [
+            (WORTH_NOWHERE, NOWHERE)
+        ]
+    return tuple(sorted(scores, key=lambda one: (-one[0], one[1]))[:MOST_CANDIDATES])
+
+
+def reference_of(source, column) -> Place | None:
+    """The key column that this one refers to, alone or together with others."""
+    for edge in source.edges:
+        if edge.table == column[0] and column[1] in edge.columns:
+            return edge.to, edge.to_columns[edge.columns.index(column[1])]
+    return None
