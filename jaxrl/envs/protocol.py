@@ -71,3 +71,7 @@ class HostEnv(Protocol):
 
     def close(self) -> None:
         """Let go of the game."""
+
+
+MakeEnv = Callable[[], JaxEnv | HostEnv]
+"""Makes a new game at every call."""

@@ -19,7 +19,7 @@ from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.imagination import Rollout, imagine
 from jaxrl.jedi.learn.actor_critic import update_behaviour
 from jaxrl.jedi.learn.reward_end import update_heads
-from jaxrl.jedi.learn.update_world_model import update_world_model
+from jaxrl.jedi.learn.world_model import update_world_model
 
 __all__ = [
     "AgentConfig",

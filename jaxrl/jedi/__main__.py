@@ -144,7 +144,7 @@ def run_evaluate(command: Evaluate) -> int:
 
 def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str = "") -> float:
     """Evaluate one run and print a sentence; returns the mean return."""
-    from jaxrl.jedi.play.evaluate import evaluate_run
+    from jaxrl.jedi.cli.evaluate import evaluate_run
 
     config, make_env = any_config(run_dir), None
     if learned_from_data(run_dir):

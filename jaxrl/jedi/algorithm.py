@@ -1,21 +1,88 @@
-"""The whole loop inside one jitted program, for games in pure JAX: play, store, learn; the host
-only starts it.
+"""START HERE: the algorithm of JEDI, line by line as in the papers' boxes.
+
+    run_epoch            all learning of an epoch: world model, rewards, gate, policy, probe
+    play_and_learn       one epoch with its play, for games in pure JAX
+    run_epochs           a whole training run as one compiled program
+    run_epochs_of_seeds  several of them in the same program
+
+The updates themselves are in learn/, play in play/, what the policy sees in imagination.py. The
+training loop for any game, with checkpoints and monitors, is training/loop.py.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
-from jaxrl.jedi.learn.gate import Judgement
-from jaxrl.jedi.learn.loops import Counts, Tally, purpose_key, run_epoch
+from jaxrl.jedi.learn.gate import Judgement, draw_endings, judge, passes
+from jaxrl.jedi.learn.loops import PHASES, Tally, phases_of, purpose_key, run_phase
 from jaxrl.jedi.play.collect import Games, Players, play
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.train.parallel import over_members
+
+
+class Counts(NamedTuple):
+    """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
+
+    world_model: int
+    heads: int
+    behaviour: int
+    probe: int
+
+
+def run_epoch(
+    agent: AgentState,
+    replay: Replay,
+    epoch_key: jax.Array,
+    counts: Counts,
+    gate: GateConfig,
+    is_open: jax.Array,
+    at_opening: jax.Array,
+    mesh: Mesh | None = None,
+    axis_name: str | None = None,
+) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:
+    """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
+
+    Args:
+      counts: updates of each kind.
+      gate: thresholds (static).
+      is_open: bool scalar, the gate was open before; then it stays so.
+      at_opening: updates of behaviour if it opens now.
+
+    Returns:
+      The agent, tallies by phase, what the gate saw, and whether it is open.
+    """
+
+    def run(name, agent, count):
+        return run_phase(
+            PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name
+        )
+
+    tallies = {}
+    agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
+    agent, tallies["heads"] = run("heads", agent, counts.heads)
+    judgement = judge_replay(agent, replay, gate, epoch_key)
+    now_open = is_open | passes(judgement, gate)
+    count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
+    agent, tallies["behaviour"] = run("behaviour", agent, count)
+    if "probe" in phases_of(agent.spec.config):
+        agent, tallies["probe"] = run("probe", agent, counts.probe)
+    return agent, tallies, judgement, now_open
+
+
+def judge_replay(
+    agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
+) -> Judgement:
+    """The gate's test on endings from a replay on the device."""
+    key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
+    draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
+    return judge(agent, buffer.gather(replay, draw), usable, key_judge)
 
 
 def play_and_learn(

@@ -19,7 +19,7 @@ from benchmarks.jedi_epoch import (
 )
 from jaxrl.jedi.config import Updates
 from jaxrl.jedi.presets import atari100k, tiny
-from jaxrl.jedi.training.run import check
+from jaxrl.jedi.training.validate import check
 from tests.jaxrl.jedi import small_run
 
 UPDATES = {"world_model": 20, "heads": 30, "behaviour": 40, "probe": 10}

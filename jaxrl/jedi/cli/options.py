@@ -17,7 +17,7 @@ from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.jedi.report.horizon import HorizonConfig
-from jaxrl.jedi.training.run import check
+from jaxrl.jedi.training.validate import check
 from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 

@@ -16,7 +16,7 @@ from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn import loops
 from jaxrl.jedi.learn.loops import Phase, phases_of
-from jaxrl.jedi.training.run import check
+from jaxrl.jedi.training.validate import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
 from jaxrl.train.errors import Refusal

@@ -16,13 +16,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState, decode, encode
 from jaxrl.jedi.imagination import WorldState, advance, begin, draw_noise
 from jaxrl.jedi.nets.reward_end import REWARD_CLASSES, reward_class
-from jaxrl.jedi.play.collect import JaxPlayers
-from jaxrl.jedi.play.collect_host import HostPlayers
-from jaxrl.jedi.training.run import MakeEnv
+from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.replay.segment import Segment, frame_to_float
 from jaxrl.rl.categorical import cross_entropy
 

@@ -12,7 +12,7 @@ from jaxrl.envs.protocol import HostEnv
 from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_memory
 from jaxrl.jedi.imagination import advance, begin, draw_noise
 from jaxrl.jedi.nets.reward_end import class_reward
-from jaxrl.jedi.play.collect_host import act_on_device
+from jaxrl.jedi.play.collect import act_on_device
 from jaxrl.replay.segment import Segment
 from jaxrl.train.errors import Refusal
 

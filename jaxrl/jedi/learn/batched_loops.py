@@ -35,7 +35,7 @@ def run_phase_of_seeds(
     starts: jax.Array,
     stops: jax.Array,
 ) -> tuple[AgentState, Tally]:
-    """What `phases.run_phase` does, for S agents at once.
+    """What `loops.run_phase` does, for S agents at once.
 
     Args:
       phase: the kind of update (static under jit).
@@ -85,14 +85,14 @@ def run_batches_of_seeds(
 
 
 def _split(phase: Phase, epoch_keys, numbers):
-    """Keys `[S, 2]` for drawing and updating; the same as `phases.run_phase` uses."""
+    """Keys `[S, 2]` for drawing and updating; the same as `loops.run_phase` uses."""
     return jax.vmap(lambda key, number: jax.random.split(update_key(key, phase, number)))(
         epoch_keys, numbers
     )
 
 
 def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
-    """`phases.run_updates` for S agents; an agent that has reached its stop stays as it is."""
+    """`loops.run_updates` for S agents; an agent that has reached its stop stays as it is."""
 
     def body(i, carry):
         agents, tally = carry

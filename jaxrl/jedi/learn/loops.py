@@ -1,5 +1,6 @@
-"""The four kinds of update as loops over the replay, each one compiled program, and an epoch made
-of them.
+"""The four kinds of update as loops over the replay, each one compiled program.
+
+`algorithm.py` makes an epoch of them.
 
 The key of an update depends only on (seed, epoch, phase, number of the update), so an epoch gives
 the same result whether it runs in one piece, in several, or is resumed in the middle.
@@ -13,12 +14,11 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.config import AgentConfig, GateConfig, HeadsLearning
+from jaxrl.jedi.config import AgentConfig, HeadsLearning
 from jaxrl.jedi.learn.actor_critic import update_behaviour
 from jaxrl.jedi.learn.decoder import update_probe
-from jaxrl.jedi.learn.gate import Judgement, draw_endings, judge, passes
 from jaxrl.jedi.learn.reward_end import update_heads
-from jaxrl.jedi.learn.update_world_model import update_world_model
+from jaxrl.jedi.learn.world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
 from jaxrl.replay.eventful import preferring
@@ -222,61 +222,3 @@ def run_batches(
         return phase.update(agent, spread(batch, mesh), key_update, axis_name)
 
     return together(run_updates(one, agent, start, stop), mesh)
-
-
-class Counts(NamedTuple):
-    """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
-
-    world_model: int
-    heads: int
-    behaviour: int
-    probe: int
-
-
-def run_epoch(
-    agent: AgentState,
-    replay: Replay,
-    epoch_key: jax.Array,
-    counts: Counts,
-    gate: GateConfig,
-    is_open: jax.Array,
-    at_opening: jax.Array,
-    mesh: Mesh | None = None,
-    axis_name: str | None = None,
-) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:
-    """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
-
-    Args:
-      counts: updates of each kind.
-      gate: thresholds (static).
-      is_open: bool scalar, the gate was open before; then it stays so.
-      at_opening: updates of behaviour if it opens now.
-
-    Returns:
-      The agent, tallies by phase, what the gate saw, and whether it is open.
-    """
-
-    def run(name, agent, count):
-        return run_phase(
-            PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name
-        )
-
-    tallies = {}
-    agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
-    agent, tallies["heads"] = run("heads", agent, counts.heads)
-    judgement = judge_replay(agent, replay, gate, epoch_key)
-    now_open = is_open | passes(judgement, gate)
-    count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
-    agent, tallies["behaviour"] = run("behaviour", agent, count)
-    if "probe" in phases_of(agent.spec.config):
-        agent, tallies["probe"] = run("probe", agent, counts.probe)
-    return agent, tallies, judgement, now_open
-
-
-def judge_replay(
-    agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
-) -> Judgement:
-    """The gate's test on endings from a replay on the device."""
-    key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
-    draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
-    return judge(agent, buffer.gather(replay, draw), usable, key_judge)

@@ -1,6 +1,6 @@
-"""What a world model is trained on: the objective of JEDI, and those of its two baselines.
+"""One update of the world model: the objective of JEDI, and those of its two baselines.
 
-They share the denoising loss (denoising.py) and differ in where the latents come from:
+They share the denoising loss and differ in where the latents come from:
 
   jedi        from the denoising loss itself (papers 2505.19698, 2605.13013: no reconstruction, no pretrained encoder). How exactly is
               not known to us; what follows is our choice, after DIAMOND's loss and the measurements in docs/jedi.md:
@@ -18,12 +18,35 @@ They share the denoising loss (denoising.py) and differ in where the latents com
 import jax
 import jax.numpy as jnp
 
-from jaxrl.jedi.agent import AgentSpec, AgentState, heads_memory, networks
-from jaxrl.jedi.learn.denoising import denoising_loss
+from jaxrl.diffusion import noise
+from jaxrl.diffusion.loss import autoregressive_loss
+from jaxrl.jedi.agent import AgentSpec, AgentState, heads_memory, networks, optimizers
 from jaxrl.jedi.learn.reward_end import classification_loss
-from jaxrl.jedi.nets.encoder import encode
+from jaxrl.jedi.nets.encoder import encode, fix_scale
 from jaxrl.replay.segment import Segment, frame_to_float
 from jaxrl.train import parallel
+from jaxrl.train.state import apply_gradients, ema
+
+
+def update_world_model(
+    state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
+) -> tuple[AgentState, dict[str, jax.Array]]:
+    """One gradient step on a batch of segments `[B, context + autoregressive_steps]`; also moves
+    the target encoder.
+
+    Metrics: "loss", "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode
+      "hinge" or "reconstruction".
+    """
+    compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
+    (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)
+    grads = parallel.mean(grads, axis_name)
+    world, norm = apply_gradients(state.world, grads, optimizers(state.spec).world)
+    learning = state.spec.config.world_model
+    if learning.target == "ema":
+        target = ema(state.target, world.params["encoder"], learning.ema_decay)
+    else:
+        target = jax.tree.map(jnp.copy, world.params["encoder"])
+    return state.replace(world=world, target=target), {**metrics, "gradient_norm": norm}
 
 
 def jedi_loss(
@@ -87,6 +110,51 @@ def pixel_loss(
 
 OBJECTIVES = {"jedi": jedi_loss, "separate": separate_loss, "pixel": pixel_loss}
 """By `AgentConfig.mode`."""
+
+
+def denoising_loss(
+    spec: AgentSpec, denoiser_params, z, targets, batch: Segment, key, axis_name=None
+) -> jax.Array:
+    """Mean denoising error over examples and autoregressive steps; steps into or out of padding do
+    not count.
+
+    Args:
+      z: context latents `[B, n, h, w, C]`.
+      targets: `[B, S, h, w, C]`.
+      batch: the segments `[B, n + S]`, for actions and masks.
+      key: PRNG key for noise levels and noise.
+    """
+    n, steps = z.shape[1], targets.shape[1]
+    denoiser = networks(spec).denoiser
+    keys = jax.vmap(lambda k: jax.random.split(k, steps))(
+        parallel.example_keys(key, len(z), axis_name)
+    )
+    draws = jax.vmap(jax.vmap(lambda k: noise.draw(k, spec.latent_shape)))(keys)
+    windows = [batch.window(i, i + n) for i in range(steps)]
+    conditions = (
+        jnp.stack([w.action for w in windows]),
+        jnp.stack([w.frame_mask for w in windows]),
+    )
+
+    def network(noisy, c_noise, context, condition):
+        return denoiser.apply(
+            {"params": denoiser_params}, noisy, c_noise, jnp.moveaxis(context, 0, 1), *condition
+        )
+
+    def time_first(tree):
+        return jax.tree.map(lambda a: jnp.moveaxis(a, 1, 0), tree)
+
+    outcome = autoregressive_loss(
+        network,
+        time_first(z),
+        time_first(targets),
+        conditions,
+        time_first(draws),
+        spec.config.edm,
+        lambda d: fix_scale(spec.config.encoder, d),
+    )
+    real = time_first(batch.frame_mask[:, n:] & batch.frame_mask[:, n - 1 : -1])
+    return parallel.masked_mean(outcome.loss, real, axis=1, axis_name=axis_name).mean()
 
 
 def encode_context(spec: AgentSpec, params, context: Segment) -> jax.Array:

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from jaxrl.envs.make import make
-from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.offline import dataset as datasets
 from jaxrl.jedi.offline.config import (
     MAY_CHANGE,
@@ -30,16 +30,9 @@ from jaxrl.jedi.training.checkpoints import save
 from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
 from jaxrl.jedi.training.loop import STAGES, Result, carry_on, run_stage
 from jaxrl.jedi.training.replay_store import make_store
-from jaxrl.jedi.training.run import (
-    COUNTS,
-    Counters,
-    MakeEnv,
-    Session,
-    batch_sizes,
-    empty_epoch,
-    fresh_agent,
-)
+from jaxrl.jedi.training.run import Counters, Session, empty_epoch, fresh_agent
 from jaxrl.jedi.training.setup import resume
+from jaxrl.jedi.training.validate import COUNTS, batch_sizes
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
 from jaxrl.train.errors import Refusal

@@ -2,26 +2,17 @@
 does not end a game).
 """
 
-import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.atari100k import human_normalized
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
-from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.play.collect_host import act_on_device
-from jaxrl.jedi.training.checkpoints import restore_agent
-from jaxrl.jedi.training.run import MakeEnv
-from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress
-from jaxrl.train.rundir import write_atomically
+from jaxrl.jedi.play.collect import act_on_device
 
 
 def play_games(
@@ -149,46 +140,3 @@ def summarize(
     }
     score = human_normalized(game, summary["return"])
     return summary if score is None else {**summary, "human_normalized": score}
-
-
-def evaluate_run(
-    run_dir: Path,
-    config: JediConfig,
-    episodes: int,
-    seed: int = 0,
-    which: Literal["last", "best"] = "last",
-    out: Path | None = None,
-    make_env: MakeEnv | None = None,
-) -> dict[str, Any]:
-    """The command `evaluate`: the summary of `episodes` games, and "env_steps" of the training
-    before.
-
-    Args:
-      run_dir, config: the run and its configuration.
-      episodes, seed: how many games, and what fixes them.
-      which: the last or the best evaluated checkpoint.
-      out: a JSON file for the summary and every single return.
-      make_env: makes the game, if `config.env` cannot name it.
-    """
-    if episodes < 1:
-        raise Refusal(f"--episodes is {episodes}: at least 1 game must be played")
-    if out is not None and not out.absolute().parent.is_dir():
-        raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
-    env = make_env()
-    agent, env_steps = restore_agent(run_dir, config, env, which)
-    key, limit = jax.random.key(seed), config.evaluation.max_steps
-    if isinstance(env, JaxEnv):
-        returns, lengths = jax.device_get(play_games_at_once(env, agent, key, episodes, limit))
-    else:
-        envs = [env, *(make_env() for _ in range(EVALUATION_LANES - 1))]
-        with Progress("evaluation", episodes) as bar:
-            returns, lengths = play_host_games(envs, agent, key, episodes, limit, bar.advance)
-    summary = summarize(env.name, returns, lengths, limit) | {"env_steps": env_steps}
-    if out is not None:
-        write_atomically(
-            out,
-            json.dumps(summary | {"returns": [float(r) for r in returns], "seed": seed}, indent=2)
-            + "\n",
-        )
-    return summary

@@ -12,6 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.envs.protocol import MakeEnv
 from jaxrl.jedi.diagnostics.horizon import (
     Record,
     count,
@@ -21,8 +22,7 @@ from jaxrl.jedi.diagnostics.horizon import (
     with_bands,
 )
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
-from jaxrl.jedi.training.run import MakeEnv
-from jaxrl.jedi.training.runs import Runs, draws_pictures, open_runs
+from jaxrl.jedi.training.checkpoints import Runs, draws_pictures, open_runs
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import place, write_atomically
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.envs.action_names import read_actions
+from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_agents
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
 from jaxrl.jedi.report.film import animation, film_strip
-from jaxrl.jedi.training.run import MakeEnv
-from jaxrl.jedi.training.runs import need_pictures, open_runs
+from jaxrl.jedi.training.checkpoints import need_pictures, open_runs
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 

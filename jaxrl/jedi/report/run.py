@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxrl.envs.atari100k import human_normalized
 from jaxrl.envs.make import make
+from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_policy
@@ -29,7 +30,6 @@ from jaxrl.jedi.report.figures import (
 )
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.training.checkpoints import restore_agent
-from jaxrl.jedi.training.run import MakeEnv
 from jaxrl.train.config import from_dict
 from jaxrl.train.errors import Refusal, is_remote
 from jaxrl.train.metrics import read_metrics

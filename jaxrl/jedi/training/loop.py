@@ -19,12 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.envs.protocol import MakeEnv
+from jaxrl.jedi.algorithm import Counts
 from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn.gate import draw_endings, judge, passes
 from jaxrl.jedi.learn.loops import (
     NEVER,
     PHASES,
-    Counts,
     Phase,
     Tally,
     draw_for,
@@ -36,7 +37,7 @@ from jaxrl.jedi.training.checkpoints import save, settle
 from jaxrl.jedi.training.epoch_end import look, means, note_time, total_epochs
 from jaxrl.jedi.training.precompile import Compiling, prepare_programs
 from jaxrl.jedi.training.replay_store import DeviceStore
-from jaxrl.jedi.training.run import MakeEnv, Session, close
+from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
 from jaxrl.train import hosts
 from jaxrl.train.errors import Refusal

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.make import file_name, make
-from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.learn import batched_loops, loops
@@ -36,7 +36,7 @@ from jaxrl.jedi.training.loop import (
     run_stage,
 )
 from jaxrl.jedi.training.replay_store import GROUP, DeviceStore, prefetch
-from jaxrl.jedi.training.run import MakeEnv, Session, close
+from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import Progress, aloud

@@ -10,7 +10,7 @@ import numpy as np
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.agent import Observation, policy_memory
 from jaxrl.jedi.learn.loops import phases_of
-from jaxrl.jedi.play.collect_host import act_on_device
+from jaxrl.jedi.play.collect import act_on_device
 from jaxrl.jedi.play.evaluate import EVALUATION_LANES, play_games_at_once
 from jaxrl.jedi.training import replay_store as stores
 from jaxrl.jedi.training.run import Session

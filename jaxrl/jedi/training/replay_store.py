@@ -14,9 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxrl.jedi import algorithm
 from jaxrl.jedi.agent import AgentSpec, AgentState
+from jaxrl.jedi.algorithm import Counts
 from jaxrl.jedi.learn import loops
-from jaxrl.jedi.learn.loops import Counts, Phase
+from jaxrl.jedi.learn.loops import Phase
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, ReplayConfig, ReplayIndex, Transitions
 from jaxrl.replay.segment import Segment
@@ -83,7 +85,7 @@ class DeviceStore:
     def run_epoch(
         self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]
     ):
-        """All of an epoch's learning in one program; see `phases.run_epoch`."""
+        """All of an epoch's learning in one program; see `algorithm.run_epoch`."""
         is_open, at_opening = opening
         arguments = (agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)))
         if self.form == "pmap":
@@ -96,7 +98,7 @@ _gather = jax.jit(buffer.gather)
 
 
 run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
-_run_epoch = jax.jit(loops.run_epoch, static_argnums=(4, 7), donate_argnums=0)
+_run_epoch = jax.jit(algorithm.run_epoch, static_argnums=(4, 7), donate_argnums=0)
 
 
 @functools.cache
@@ -107,7 +109,7 @@ def _phase_on_each(phase: Phase, mesh: Mesh) -> Callable:
 @functools.cache
 def _epoch_on_each(gate, mesh: Mesh) -> Callable:
     def epoch(agent, replay, epoch_key, counts, is_open, at_opening, axis_name):
-        return loops.run_epoch(
+        return algorithm.run_epoch(
             agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name
         )
 

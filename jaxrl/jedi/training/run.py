@@ -1,7 +1,6 @@
 """A run in memory: what it consists of, what is refused, and how it ends."""
 
 import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,15 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.diagnostics.collapse import Exam
-from jaxrl.jedi.play.collect import JaxPlayers
-from jaxrl.jedi.play.collect_host import HostPlayers
+from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.training.replay_store import Store
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.config import flatten, to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
-
-MakeEnv = Callable[[], JaxEnv | HostEnv]
 
 
 @dataclass
@@ -120,89 +114,6 @@ class Session:
 def empty_epoch() -> dict[str, Any]:
     """What an epoch starts from."""
     return {"returns": [], "sums": {}, "counts": {}, "seconds": {}, "judgement": None}
-
-
-COUNTS = (
-    "game.num_envs",
-    "game.frame_size",
-    "agent.context",
-    "agent.sampler.steps",
-    "agent.world_model.batch",
-    "agent.world_model.autoregressive_steps",
-    "agent.heads.batch",
-    "agent.behaviour.batch",
-    "agent.behaviour.horizon",
-    "agent.behaviour.spare_starts",
-    "agent.probe.batch",
-    "replay.capacity",
-    "replay.episodes",
-    "schedule.steps_per_epoch",
-    "gate.horizon",
-    "gate.segments",
-    "monitor.segments",
-    "monitor.probe_states",
-    "evaluation.max_steps",
-    "checkpoint.keep",
-)
-"""Fields that must be at least 1."""
-
-
-def check(config: JediConfig) -> None:
-    """Refuse settings that do not fit together, with one sentence."""
-    values = flatten(to_dict(config))
-    for name in COUNTS:
-        if values[name] < 1:
-            raise Refusal(f"{name} is {values[name]}: it must be at least 1")
-    if config.devices < 0:
-        raise Refusal(
-            f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
-        )
-    for name in ("s_churn", "s_noise"):
-        if values[f"agent.sampler.churn.{name}"] < 0:
-            raise Refusal(
-                f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must "
-                "be at least 0"
-            )
-    schedule, lanes = config.schedule, config.game.num_envs
-    for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
-        steps = getattr(schedule, name)
-        if steps < 1 or steps % lanes:
-            raise Refusal(
-                f"schedule.{name} is {steps}: it must be a positive multiple of game.num_envs "
-                f"({lanes})"
-            )
-    longest = max(
-        config.agent.context + config.agent.world_model.autoregressive_steps,
-        config.agent.heads.length,
-        config.agent.context + config.gate.horizon,
-    )
-    if config.replay.capacity // lanes < 2 * longest:
-        raise Refusal(
-            f"replay.capacity ({config.replay.capacity}) gives each of {lanes} games fewer than "
-            f"{2 * longest} rows, but training cuts "
-            f"segments of {longest}: raise it to {2 * longest * lanes} or more"
-        )
-    if schedule.initial_steps // lanes < longest:
-        raise Refusal(
-            f"schedule.initial_steps ({schedule.initial_steps}) fills a replay smaller than one "
-            f"segment of {longest} steps per game: "
-            f"raise it to at least {longest * lanes}"
-        )
-    chunk = max(schedule.steps_per_epoch, schedule.initial_extra) // lanes
-    if 2 * chunk > config.replay.capacity // lanes:
-        raise Refusal(
-            f"replay.capacity ({config.replay.capacity}) is less than twice what is played at once "
-            f"({chunk} steps in each of {lanes} "
-            f"games): raise it to at least {2 * chunk * lanes}, or lower schedule.steps_per_epoch"
-        )
-
-
-def batch_sizes(config: JediConfig) -> dict[str, int]:
-    """What several devices share."""
-    return {
-        f"agent.{name}.batch": getattr(config.agent, name).batch
-        for name in ("world_model", "heads", "behaviour", "probe")
-    }
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:

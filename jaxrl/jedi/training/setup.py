@@ -2,32 +2,24 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxrl.envs.make import make
-from jaxrl.envs.protocol import JaxEnv
+from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import MAY_CHANGE, JediConfig
 from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
-from jaxrl.jedi.offline.config import completed
-from jaxrl.jedi.play.collect import JaxPlayers
-from jaxrl.jedi.play.collect_host import HostPlayers
+from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.training.checkpoints import restore
 from jaxrl.jedi.training.replay_store import make_store
-from jaxrl.jedi.training.run import (
-    Counters,
-    MakeEnv,
-    Session,
-    batch_sizes,
-    check,
-    empty_epoch,
-    fresh_agent,
-)
+from jaxrl.jedi.training.run import Counters, Session, empty_epoch, fresh_agent
+from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.config import flatten, to_dict
+from jaxrl.train.config import flatten, from_dict, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
@@ -87,6 +79,14 @@ def open_session(
         files={},
     )
     return resume(session)
+
+
+def completed(data: dict[str, Any]) -> dict[str, Any]:
+    """Add the fields that came after a stored configuration, at their defaults.
+
+    The configuration of a run that learned from data stays as it is: its fields are others.
+    """
+    return data if "found" in data else to_dict(from_dict(JediConfig, data))
 
 
 def resume(session: Session) -> Session:

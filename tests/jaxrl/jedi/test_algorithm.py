@@ -7,9 +7,8 @@ import pytest
 
 from jaxrl.envs.catch import catch
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.algorithm import play_and_learn, run_epochs, run_epochs_of_seeds
+from jaxrl.jedi.algorithm import Counts, play_and_learn, run_epochs, run_epochs_of_seeds
 from jaxrl.jedi.learn.batched_loops import stack, unstack
-from jaxrl.jedi.learn.loops import Counts
 from jaxrl.jedi.play.collect import new_players, play
 from jaxrl.replay import buffer
 from tests.jaxrl.jedi import small_run

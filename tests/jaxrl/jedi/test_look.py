@@ -13,7 +13,7 @@ from jaxrl.jedi.config import GameConfig, SamplerConfig
 from jaxrl.jedi.diagnostics.sampler import SamplerChoice
 from jaxrl.jedi.report.imagine import imagine_runs
 from jaxrl.jedi.report.run import over_the_horizon
-from jaxrl.jedi.training.run import check
+from jaxrl.jedi.training.validate import check
 from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run
