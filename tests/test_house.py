@@ -35,6 +35,7 @@ SEES = {
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
 LATE = {
+    "aiohttp",
     "ale_py",
     "cv2",
     "duckdb",

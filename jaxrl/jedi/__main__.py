@@ -1,4 +1,4 @@
-"""`python -m jaxrl.jedi train | learn | evaluate | imagine | horizon | plan | report | suite`."""
+"""`python -m jaxrl.jedi train | learn | evaluate | imagine | play | horizon | plan | report | suite`."""
 
 import sys
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from jaxrl.jedi.cli.options import (
     Imagine,
     Learn,
     Plan,
+    Play,
     Report,
     Suite,
     Train,
@@ -45,6 +46,8 @@ def run(command) -> int:
             return run_evaluate(command)
         case Imagine():
             print(run_imagine(command))
+        case Play():
+            run_play(command)
         case Horizon():
             from jaxrl.jedi.report.horizon import measure_runs
 
@@ -193,6 +196,20 @@ def run_imagine(command: Imagine) -> str:
     return imagine_recorded(
         command.run_dir[0], command.out, command.steps, command.warm_up, command.seed
     )
+
+
+def run_play(command: Play) -> None:
+    """Serve the page on which a person plays inside the world model."""
+    from jaxrl.jedi.dream.server import serve
+    from jaxrl.jedi.dream.session import open_dream
+
+    if not 1 <= command.fps <= 60 or not 1 <= command.port <= 65535:
+        raise Refusal(
+            f"--fps is {command.fps} and --port {command.port}: frames per second go from 1 to 60, "
+            "ports from 1 to 65535"
+        )
+    session, title = open_dream(command.run_dir, command.sampler, command.seed)
+    serve(session, title, command.port, command.fps)
 
 
 def run_suite(suite: Suite) -> int:

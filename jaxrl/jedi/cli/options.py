@@ -22,7 +22,8 @@ from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 
 DESCRIPTION = (
-    "`python -m jaxrl.jedi train | learn | evaluate | imagine | horizon | plan | report | suite`."
+    "`python -m jaxrl.jedi train | learn | evaluate | imagine | play | horizon | plan | report | "
+    "suite`."
 )
 
 PresetName = Literal["tiny", "small", "atari100k"]
@@ -158,6 +159,21 @@ class Imagine:
 
 
 @dataclass(frozen=True)
+class Play:
+    """Steer by keyboard inside the world model of a run, on a local web page."""
+
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
+    sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
+    port: int = 8770
+    """Port of 127.0.0.1 for the page."""
+    fps: int = 15
+    """Imagined steps per second, if the machine keeps up."""
+    seed: int = 0
+    """Of the situations that imagination begins from."""
+
+
+@dataclass(frozen=True)
 class Horizon:
     """Measure the error of imagination over the horizon, from many starts in freshly played real
     games.
@@ -285,6 +301,7 @@ def parse(arguments: list[str]):
         | described(Learn, preset=name, mode=start.mode, config=offline)
         | described(Evaluate)
         | described(Imagine)
+        | described(Play)
         | described(Horizon)
         | described(Plan, preset=name, mode=start.mode, config=config)
         | described(Report)
