@@ -29,7 +29,7 @@ def address(tmp_path_factory):
     process = subprocess.Popen(
         [*command, "--port", str(port)], env=os.environ, stdout=subprocess.DEVNULL
     )
-    ends = time.monotonic() + 400  # the first start compiles
+    ends = time.monotonic() + 280  # the first start compiles
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             break
