@@ -2,7 +2,7 @@
 
 `python -m benchmarks.dynamite` learns every scenario of `benchmarks.dynamite_scenarios` from one
 example per seed, answers its questions from the golden program, and judges the result on data never
-seen. Plain enumeration of candidates runs beside it. Then mappings are run on DuckDB from Parquet
+seen. Plain enumeration of candidates runs next to it. Then mappings are run on DuckDB from Parquet
 to Parquet.
 """
 
@@ -19,9 +19,9 @@ from benchmarks.dynamite_scenarios import SCENARIOS
 from benchmarks.dynamite_scenarios.scenario import Scenario, records
 from benchmarks.recording import Claim, record
 from reasoning.synthesis.ddl import from_ddl
-from reasoning.synthesis.dynamite.ambiguity import next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.questions.ambiguity import next_question
 from reasoning.synthesis.dynamite.synthesize import Timeout, synthesize_mapping
 from reasoning.synthesis.engines import memory
 from reasoning.synthesis.errors import need
@@ -32,7 +32,7 @@ from reasoning.synthesis.syntax import parse_program
 
 @dataclass(frozen=True)
 class Settings:
-    """How much is measured."""
+    """Amount that is measured."""
 
     seeds: int = 7
     """Examples, each with its own data and order of search, for every scenario."""

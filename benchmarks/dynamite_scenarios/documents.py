@@ -227,7 +227,7 @@ def films(rng: random.Random, n: int) -> dict:
 def papers(rng: random.Random, n: int) -> dict:
     """`n` volumes of two papers; authors live at institutes; papers cite others."""
     institutes = [
-        {"iid": f"i{k}", "label": word(rng, "house"), "land": rng.choice(["Nor", "Sud", "Est"])}
+        {"iid": f"i{k}", "label": word(rng, "home"), "land": rng.choice(["Nor", "Sud", "Est"])}
         for k in range(max(2, n // 2))
     ]
     authors = [

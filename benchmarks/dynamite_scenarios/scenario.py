@@ -1,4 +1,4 @@
-"""What a scenario is, and how its examples and held-out data come about."""
+"""Scenarios, and how its examples and held-out data come about."""
 
 import random
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class Scenario:
         return source, self.answer(source)
 
     def answer(self, source: Instance) -> Instance:
-        """What a person who knows the right program would say the target of `source` is."""
+        """Answer of a person who knows the right program would say the target of `source` is."""
         return from_facts(self.target, evaluate(self.golden, to_facts(self.source, source)))
 
     def held_out(self, number: int, size: int = 30) -> Instance:

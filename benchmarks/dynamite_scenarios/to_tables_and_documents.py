@@ -80,7 +80,7 @@ DOCUMENTS_TO_TABLES = (
             Home="name label land",
             Cites="pid cited",
             Edited="vid name",
-            Reach="house reader",
+            Reach="host reader",
         ),
         """
     Volume(vid, series, year) :- volume(vid, series, year).
@@ -89,7 +89,7 @@ DOCUMENTS_TO_TABLES = (
     Home(name, label, land) :- author(name, home=i), institute(iid=i, label, land).
     Cites(pid, cited) :- volume?papers(pid, __id=p), volume?papers?cites(__parent=p, cited).
     Edited(vid, name) :- volume(vid, __id=v), volume?editors(__parent=v, eid=a), author(aid=a, name).
-    Reach(house=l, reader=n) :- volume?papers?authors(__parent=p, aid=a), author(aid=a, home=i), institute(iid=i, label=l),
+    Reach(host=l, reader=n) :- volume?papers?authors(__parent=p, aid=a), author(aid=a, home=i), institute(iid=i, label=l),
       volume?papers?cites(__parent=p, cited=c), volume?papers(pid=c, __id=q), volume?papers?authors(__parent=q, aid=b),
       author(aid=b, name=n).
     """,

@@ -1,12 +1,12 @@
-"""Whether one rule makes everything that another makes: a containment mapping between their bodies
-(Chandra and Merlin, 1977).
+"""Test whether one rule makes everything that another makes: a containment mapping between their
+bodies (Chandra and Merlin, 1977).
 """
 
 from reasoning.synthesis.datalog import Const, Rule, Term, Var, Wild, variables
 
 
 def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term]) -> bool:
-    """Whether every record that `rule` makes is made by `wider` too, on any data.
+    """Test whether every record that `rule` makes is made by `wider` too, on any data.
 
     Args:
       rule: with `terms` as the record that it makes.

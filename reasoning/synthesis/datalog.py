@@ -81,7 +81,7 @@ class Program:
 
 
 def variables(atoms: tuple[Atom, ...]) -> Counter[Var]:
-    """How often each variable occurs in the atoms."""
+    """Count how often each variable occurs in the atoms."""
     return Counter(term for atom in atoms for term in atom.terms if isinstance(term, Var))
 
 

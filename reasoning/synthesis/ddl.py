@@ -42,7 +42,7 @@ def from_ddl(
             else {"line": "?", "col": "?", "description": str(error)}
         )
         raise Refusal(
-            f"{where}, line {first['line']}, column {first['col']}: {first['description']}: mend "
+            f"{where}, line {first['line']}, column {first['col']}: {first['description']}: fix "
             "the SQL"
         ) from error
     exp, tables, foreign = sqlglot.exp, [], []

@@ -15,7 +15,7 @@ JSON_FORMATS = {"date": "date", "date-time": "datetime"}
 
 
 def read_schema(path: str | Path) -> Schema:
-    """A schema from a file: `.sql` is DDL, `.json` is told apart by its keys.
+    """A schema from a file: `.sql` is DDL, `.json` is distinguished by its keys.
 
     Args:
       path: JSON with "collections" is our own form, with "nodes" a graph, with "properties" JSON
@@ -36,7 +36,7 @@ def read_schema(path: str | Path) -> Schema:
     except json.JSONDecodeError as error:
         raise Refusal(
             f"{path}, line {error.lineno}, column {error.colno}: malformed JSON ({error.msg}): "
-            "mend it"
+            "fix it"
         ) from error
     return parse_schema(data, str(path))
 

@@ -1,4 +1,4 @@
-"""What users of the symbolic rooms are meant to see when something is wrong; free of JAX, unlike
+"""Errors shown to users of the symbolic systems; free of JAX, unlike
 `jaxrl.train.errors`.
 """
 

@@ -157,7 +157,7 @@ def cast(value: Any, attr, place: str = "value") -> Any:
     made = _CASTS[attr.type](value)
     if made is None:
         raise Refusal(
-            f"{place}: {attr.name} is {value!r}, which is no {attr.type}: mend the record or the "
+            f"{place}: {attr.name} is {value!r}, which is no {attr.type}: fix the record or the "
             "schema"
         )
     return made
@@ -265,13 +265,13 @@ def flatten(schema: Schema, facts: Facts) -> dict[str, list[tuple]]:
 
 
 def same_data(schema: Schema, one: Facts, other: Facts) -> bool:
-    """Whether two sets of facts mean the same data, repetitions and order left aside."""
+    """Test whether two sets of facts mean the same data, repetitions and order left aside."""
     first, second = flatten(schema, one), flatten(schema, other)
     return all(set(first[path]) == set(second[path]) for path in first)
 
 
 def repetitions(schema: Schema, facts: Facts) -> dict[str, int]:
-    """How many records of each relation repeat another one of the same parent in all values; such
+    """Number of records of each relation repeat another one of the same parent in all values; such
     records become one.
     """
     return {

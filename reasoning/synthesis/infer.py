@@ -15,7 +15,7 @@ GRAPH_FIELDS = {"_id", "_start", "_end"}
 def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "instance") -> Schema:
     """The narrowest schema that an instance fits.
 
-    Integers beside floats are "float"; an attribute that is NULL or absent somewhere is nullable;
+    Integers next to floats are "float"; an attribute that is NULL or absent somewhere is nullable;
     one that is NULL everywhere is "str". Text that looks like a date stays "str": a guess that a
     schema can correct. Our choice: keys are not guessed, but for `_id` of nodes.
 

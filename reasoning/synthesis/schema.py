@@ -69,7 +69,7 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Schema:
-    """What the records of a database look like."""
+    """Shape of the records of a database."""
 
     kind: Kind
     """Decides how instances are stored, not what can be said about them."""
@@ -92,7 +92,7 @@ class Column:
 
     @property
     def is_id(self) -> bool:
-        """Whether it holds an identity made by us and no value of the data."""
+        """True if it holds an identity made by us and no value of the data."""
         return self.type.startswith("id:")
 
 
@@ -147,7 +147,7 @@ def flat_columns(schema: Schema, path: str) -> tuple[tuple[str, Attr], ...]:
 
 
 def is_edge(collection: Collection) -> bool:
-    """Whether a collection of a graph holds edges."""
+    """Test whether a collection of a graph holds edges."""
     return {"_start", "_end"} <= {attr.name for attr in collection.attrs}
 
 

@@ -55,15 +55,15 @@ def _without_implied(body: tuple[Atom, ...]) -> tuple[Atom, ...]:
 
 
 def _stays_joined(atom, used):
-    """Whether every variable of the atom stays in two places without it: one in a single place may
-    be NULL.
+    """Test whether every variable of the atom stays in two places without it: one in a single place
+    may be NULL.
     """
     return all(used[term] - count >= 2 for term, count in variables((atom,)).items())
 
 
 def _implies(stronger: Atom, weaker: Atom) -> bool:
-    """Whether the weaker atom holds for every fact that the stronger one holds for, whatever the
-    variables are.
+    """Test whether the weaker atom holds for every fact that the stronger one holds for, whatever
+    the variables are.
     """
     return stronger.relation == weaker.relation and all(map(_covers, stronger.terms, weaker.terms))
 

@@ -22,7 +22,7 @@ def cypher_of(collection: Collection, record: dict, schema: Schema) -> str:
 
 
 def load_script(schema: Schema) -> str:
-    """Cypher that loads the CSV files beside it."""
+    """Cypher that loads the CSV files next to it."""
     made = {
         "int": "toInteger({0})",
         "float": "toFloat({0})",

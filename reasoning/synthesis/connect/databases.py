@@ -8,7 +8,7 @@ from typing import Any
 
 from reasoning.synthesis.connect.places import path_of
 from reasoning.synthesis.errors import ConnectionLost, Refusal, need
-from reasoning.synthesis.schema import Collection, Schema, is_edge
+from reasoning.synthesis.schema import Schema
 
 BATCH = 10_000
 """Rows fetched at a time."""
@@ -18,17 +18,14 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
     """The records of all collections of a database.
 
     Args:
-      schema: tables, or collections of MongoDB, or labels of Neo4j, with those names.
+      schema: tables with those names.
       url: where it is.
-      kind: "sqlite", "postgres", "mongodb" or "neo4j". The last two have not been run against a
-        server by us.
+      kind: "sqlite" or "postgres".
 
     Raises:
       Refusal: no connection, no such table, or the driver is missing.
     """
-    return {"sqlite": _sqlite, "postgres": _postgres, "mongodb": _mongodb, "neo4j": _neo4j}[kind](
-        schema, url
-    )
+    return {"sqlite": _sqlite, "postgres": _postgres}[kind](schema, url)
 
 
 def _sqlite(schema, url):
@@ -84,60 +81,6 @@ def _postgres(schema, url):
         raise Refusal(
             f"{_shown(url)}: {_first(error)}: check the schema against the database"
         ) from error
-
-
-def _mongodb(schema, url):
-    """Untested by us: needs a server. Every document's `_id` is left out unless the schema names
-    it.
-    """
-    pymongo = need("pymongo", "pymongo")
-    client = pymongo.MongoClient(url)
-    try:
-        for collection in schema.collections:
-            fields = dict.fromkeys(
-                [a.name for a in collection.attrs] + [c.name for c in collection.children], 1
-            ) | {"_id": 0}
-            fields |= {"_id": 1} if any(attr.name == "_id" for attr in collection.attrs) else {}
-            yield from (
-                (collection.name, document)
-                for document in client.get_default_database()[collection.name].find({}, fields)
-            )
-    except pymongo.errors.PyMongoError as error:
-        raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
-            "command again"
-        ) from error
-    finally:
-        client.close()
-
-
-def _neo4j(schema, url):
-    """Untested by us: needs a server. The property `_id` of nodes must hold the identity."""
-    neo4j = need("neo4j", "neo4j")
-    try:
-        with (
-            neo4j.GraphDatabase.driver(url) as driver,
-            driver.session(default_access_mode="READ") as session,
-        ):
-            for collection in schema.collections:
-                for row in session.run(_cypher(collection)):
-                    yield collection.name, {attr.name: row[attr.name] for attr in collection.attrs}
-    except (neo4j.exceptions.Neo4jError, neo4j.exceptions.DriverError) as error:
-        raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
-            "command again"
-        ) from error
-
-
-def _cypher(collection: Collection) -> str:
-    def cell(name):
-        return {"_start": "a._id", "_end": "b._id"}.get(name, f"x.`{name}`")
-
-    cells = ", ".join(f"{cell(attr.name)} AS `{attr.name}`" for attr in collection.attrs)
-    pattern = (
-        f"(a)-[x:`{collection.name}`]->(b)" if is_edge(collection) else f"(x:`{collection.name}`)"
-    )
-    return f"MATCH {pattern} RETURN {cells}"
 
 
 def _cells(collection):

@@ -1,29 +1,22 @@
-"""What a path or URL stands for."""
+"""Meaning of a path or URL."""
 
 from pathlib import Path
 from urllib.parse import unquote
 
 from reasoning.synthesis.errors import Refusal
 
-SERVERS = ("postgres", "mongodb", "neo4j")
+SERVERS = ("postgres",)
 """Kinds that are no files."""
 
 
 def kind_of(url: str) -> str:
-    """What a source or target is, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres,
-    mongodb, neo4j, cypher or folder.
+    """Kind of a source or target, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres,
+    cypher or folder.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
     known = {
         "postgresql": "postgres",
         "postgres": "postgres",
-        "mongodb": "mongodb",
-        "mongodb+srv": "mongodb",
-        "neo4j": "neo4j",
-    }
-    known |= {
-        "bolt": "neo4j",
-        "neo4j+s": "neo4j",
         "sqlite": "sqlite",
         "duckdb": "duckdb",
         "jsonl": "folder",

@@ -36,7 +36,7 @@ class PostgresSink:
             ) from error
         except self.psycopg.Error as error:
             raise Refusal(
-                f"{shown}: {str(error).strip().splitlines()[0]}: mend the target or the schema, "
+                f"{shown}: {str(error).strip().splitlines()[0]}: fix the target or the schema, "
                 "then --resume"
             ) from error
 

@@ -22,7 +22,7 @@ class Sink(Protocol):
     """A target that is filled in ranges of rows."""
 
     def done(self, name: str) -> int:
-        """How many rows of a collection are safely there."""
+        """Number of rows of a collection that are safely there."""
         ...
 
     def write(self, base, table: str, name: str, start: int, stop: int):
@@ -64,7 +64,7 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
 def check_target(schema: Schema, url: str, overwrite: bool):
     """Refuse a target that cannot be, before anything is written. Raises Refusal."""
     kind = kind_of(url)
-    if kind in ("mongodb", "neo4j", "xml"):
+    if kind == "xml":
         raise Refusal(
             f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import "
             "it"

@@ -120,8 +120,8 @@ def refusal_of(error: Exception, what: str) -> Refusal:
             str(error),
             re.MULTILINE,
         )
-        told = said[0].strip().rstrip(".") if said else "malformed CSV"
-        return Refusal(f"{what}, line {place[1]}: {told}: mend the file or the schema")
+        said = said[0].strip().rstrip(".") if said else "malformed CSV"
+        return Refusal(f"{what}, line {place[1]}: {said}: fix the file or the schema")
     first = ", ".join(filter(None, (line.strip() for line in str(error).strip().splitlines()[:3])))
     if "No space left" in first or "out of disk" in first.lower():
         return Refusal(
@@ -212,13 +212,13 @@ def _check_types(relation, collection: Collection, where: str):
 def _check_fields(found: dict, collection: Collection, where: str):
     for field in [*collection.attrs, *collection.children]:
         if field.name not in found:
-            raise Refusal(f"{where} has no column {field.name!r}: mend the data or the schema")
+            raise Refusal(f"{where} has no column {field.name!r}: fix the data or the schema")
     for attr in collection.attrs:
         kind = found[attr.name]
         scale = dict(kind.children).get("scale", 0) if kind.id == "decimal" else 0
         if kind.id not in HOLDS[attr.type] or scale > 10:
             raise Refusal(
-                f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: mend the data or "
+                f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: fix the data or "
                 "the schema"
             )
     for child in collection.children:
@@ -226,8 +226,7 @@ def _check_fields(found: dict, collection: Collection, where: str):
         inner = dict(kind.children).get("child") if kind.id == "list" else None
         if inner is None or inner.id != "struct":
             raise Refusal(
-                f"{where}.{child.name} is {kind}, not a list of records: mend the data or the "
-                "schema"
+                f"{where}.{child.name} is {kind}, not a list of records: fix the data or the schema"
             )
         _check_fields(dict(inner.children), child, f"{where}.{child.name}")
 
@@ -290,7 +289,7 @@ def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
                     re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64
                 ):
                     return Refusal(
-                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: mend "
+                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: fix "
                         "the file or the schema"
                     )
     return None
@@ -372,7 +371,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
                 if count:
                     what = f"{where}: {path}.{column} is NULL in {count:,} records"
                     raise Refusal(
-                        f"{what}, and the schema says that it never is: mend the data or the schema"
+                        f"{what}, and the schema says that it never is: fix the data or the schema"
                     )
     for collection in schema.collections:
         if collection.key:

@@ -52,7 +52,7 @@ class SqliteSink:
                 yield base
         except sqlite3.Error as error:
             raise Refusal(
-                f"{self.path}: {error}: free space or mend the target, then run the same command "
+                f"{self.path}: {error}: free space or fix the target, then run the same command "
                 "with --resume"
             ) from error
 

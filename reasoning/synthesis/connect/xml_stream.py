@@ -44,7 +44,7 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
         line, column = error.position
         raise Refusal(
             f"{path}, line {line}, column {column + 1}: malformed XML "
-            f"({str(error).partition(':')[0]}): mend it"
+            f"({str(error).partition(':')[0]}): fix it"
         ) from error
 
 
@@ -76,4 +76,4 @@ def _value(text: str, kind: str, where: str) -> Any:
             return int(text) if kind == "int" else float(text)
         return TRUTH[text.strip()] if kind == "bool" else text
     except (ValueError, KeyError) as error:
-        raise Refusal(f"{where}: {text!r} is no {kind}: mend the data or the schema") from error
+        raise Refusal(f"{where}: {text!r} is no {kind}: fix the data or the schema") from error

@@ -1,12 +1,17 @@
-"""Dynamite (arXiv 2003.01331): a Datalog program that migrates data, synthesised from one small
+"""Dynamite (arXiv 2003.01331): a Datalog program that migrates data, synthesized from one small
 example.
+
+Open `synthesize.py` first. Folders by step: `sketch/` (attribute mapping, rule sketches),
+`completion/` (solver, candidates, clauses), `questions/` (what an example leaves open),
+`migration/` (run, report, verify), `output/` (sentences, page) and `cli/` (the commands).
 """
 
-from reasoning.synthesis.dynamite.ambiguity import Question, alternatives, next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
-from reasoning.synthesis.dynamite.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.migration.verify import verify
+from reasoning.synthesis.dynamite.output.explain import explain
+from reasoning.synthesis.dynamite.questions.ambiguity import Question, alternatives, next_question
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
-from reasoning.synthesis.dynamite.verify import verify
 
 __all__ = [
     "Mapping",
@@ -16,6 +21,7 @@ __all__ = [
     "Timeout",
     "Unsat",
     "alternatives",
+    "explain",
     "load_mapping",
     "migrate",
     "next_question",

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import tyro
 
-from reasoning.synthesis.dynamite import commands
-from reasoning.synthesis.dynamite.asking import Ask, ask
-from reasoning.synthesis.dynamite.commands import Explain, Learn, Run, Show, Verify
+from reasoning.synthesis.dynamite.cli import commands
+from reasoning.synthesis.dynamite.cli.asking import Ask, ask
+from reasoning.synthesis.dynamite.cli.commands import Explain, Learn, Run, Show, Verify
 from reasoning.synthesis.errors import Refusal
 
 RUN = {

@@ -20,7 +20,7 @@ FORMAT = "latentax dynamite mapping 1"
 
 @dataclass(frozen=True)
 class Options:
-    """How to search."""
+    """Options of the search."""
 
     budget: float = 60.0
     """Seconds in all."""
@@ -77,20 +77,6 @@ class Mapping:
         """
         flat = compile_program(self.program, self.source, self.target, dialect)
         return nested_queries(self.target, flat, dialect)
-
-    def explain(self) -> str:
-        """The mapping in sentences, with its lineage and a worked row; see `explain.explain`."""
-        from reasoning.synthesis.dynamite.explain import explain
-
-        return explain(self)
-
-    def alternatives(self, k: int, data: Instance | None = None) -> list[Program]:
-        """Up to k other programs that agree with the examples and differ on `data`; see
-        `ambiguity.alternatives`.
-        """
-        from reasoning.synthesis.dynamite.ambiguity import alternatives
-
-        return alternatives(self, k, data)
 
     def apply(self, instance: Instance) -> Instance:
         """The target instance of a small source instance, by the reference engine. Raises Refusal

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from reasoning.synthesis.datalog import Program, Rule, check_program
-from reasoning.synthesis.dynamite.candidate import Candidate, derivations, to_rule
-from reasoning.synthesis.dynamite.correspondence import Values, source_values
-from reasoning.synthesis.dynamite.encode import ATOM
-from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.search import (
+from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations, to_rule
+from reasoning.synthesis.dynamite.completion.encode import ATOM
+from reasoning.synthesis.dynamite.completion.search import (
     LEARNING,
     Clock,
     Search,
@@ -22,7 +20,9 @@ from reasoning.synthesis.dynamite.search import (
     as_dict,
     extending,
 )
-from reasoning.synthesis.dynamite.sketch import NoSource, Sketch, make_sketch
+from reasoning.synthesis.dynamite.mapping import Mapping, Options
+from reasoning.synthesis.dynamite.sketch.correspondence import Values, source_values
+from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.facts import Facts, flatten, to_facts

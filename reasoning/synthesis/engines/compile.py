@@ -216,8 +216,8 @@ def _nothing(exp, target, path):
 
 
 def repeats_nothing(rule: Rule, head_number: int, source: Schema) -> bool:
-    """Whether declared keys prove that no row comes twice, so that DISTINCT can go: worth about a
-    factor of three on DuckDB.
+    """Test whether declared keys prove that no row comes twice, so that DISTINCT can go: worth
+    about a factor of three on DuckDB.
 
     Proved if the values in the head determine the row of every atom: they hold a key of it, or
       constants and equalities do,

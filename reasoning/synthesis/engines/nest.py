@@ -13,7 +13,7 @@ from reasoning.synthesis.schema import NEST, Collection, Schema, flat_columns
 
 
 class Template(NamedTuple):
-    """How a dialect writes records and lists of them."""
+    """Syntax of a dialect for records and lists of them."""
 
     quote: str
     """Around names."""

@@ -20,8 +20,8 @@ from benchmarks.dynamite_scenarios import SCENARIOS
 from reasoning.synthesis.connect import postgres_sink, sqlite_sink
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.migrate import Plan, migrate
-from reasoning.synthesis.dynamite.verify import verify
+from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
+from reasoning.synthesis.dynamite.migration.verify import verify
 from reasoning.synthesis.engines import memory
 from reasoning.synthesis.engines.compile import compile_program
 from reasoning.synthesis.engines.nest import nested_queries

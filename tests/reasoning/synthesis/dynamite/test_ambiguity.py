@@ -8,8 +8,12 @@ import pytest
 
 pytest.importorskip("pysat")
 pytest.importorskip("sqlglot")
-from reasoning.synthesis.dynamite.ambiguity import alternatives, next_question, smallest_difference
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
+from reasoning.synthesis.dynamite.questions.ambiguity import (
+    alternatives,
+    next_question,
+    smallest_difference,
+)
 from reasoning.synthesis.dynamite.synthesize import synthesize_mapping
 from reasoning.synthesis.facts import to_facts
 from reasoning.synthesis.infer import infer_schema

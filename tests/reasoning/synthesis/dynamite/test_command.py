@@ -84,13 +84,13 @@ def test_every_way_to_show_a_mapping(folder, capsys):
     assert (
         main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/sample.json"]) == 0
     )
-    told = capsys.readouterr().out
+    said = capsys.readouterr().out
     assert (
-        "For every t: a record of w." in told
-        and "w.n  <-  t.n" in told
-        and "Nothing is made of: r.id, r.home, r.away, t.id" in told
+        "For every t: a record of w." in said
+        and "w.n  <-  t.n" in said
+        and "Nothing is made of: r.id, r.home, r.away, t.id" in said
     )
-    assert "Open: w could be made in another way" in told
+    assert "Open: w could be made in another way" in said
     assert main(["explain", "--mapping", f"{folder}/m.json", "--html", f"{folder}/x.html"]) == 0
     page = (folder / "x.html").read_text()
     assert page.count("<path ") == 1 and "<svg" in page and "http" not in page
@@ -198,8 +198,8 @@ def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
 def test_bad_examples_are_code_2_and_one_sentence(name, text, complaint, folder, capsys):
     (folder / f"{name}.json").write_text(text)
     assert learn(folder) == 2
-    told = capsys.readouterr().err
-    assert complaint in told and told.startswith("refused: ") and told.count("\n") == 1
+    said = capsys.readouterr().err
+    assert complaint in said and said.startswith("refused: ") and said.count("\n") == 1
 
 
 def test_a_schema_and_an_example_that_disagree(folder, capsys):
@@ -250,8 +250,8 @@ def test_files_that_are_not_what_they_should_be_are_one_sentence(folder, capsys)
     cases.append((["explain", *mapping, "--html", str(folder)], "is a folder"))
     for command, complaint in cases:
         assert main(command) == 2, command
-        told = capsys.readouterr().err
-        assert re.search(complaint, told) and told.count("\n") == 1, told
+        said = capsys.readouterr().err
+        assert re.search(complaint, said) and said.count("\n") == 1, said
     assert not list(folder.glob("*.partial"))
 
 
@@ -262,14 +262,14 @@ def test_a_sample_may_be_a_folder_or_a_database(folder, capsys):
         lines = [",".join(records[0])] + [",".join(map(str, record.values())) for record in records]
         (folder / "f" / f"{name}.csv").write_text("\n".join(lines) + "\n")
     capsys.readouterr()
-    told = []
+    said = []
     for sample in ("sample.json", "f"):
         assert (
             main(["explain", "--mapping", f"{folder}/m.json", "--sample", f"{folder}/{sample}"])
             == 0
         )
-        told.append(capsys.readouterr().out)
-    assert told[0] == told[1] and "Open: w" in told[0]
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1] and "Open: w" in said[0]
 
 
 def test_a_report_without_problems_says_so_and_names_columns_with_values_missing(folder, capsys):
@@ -294,7 +294,7 @@ def test_a_column_that_is_always_the_same_is_filled_with_a_constant_that_is_give
     (folder / "t.json").write_text(json.dumps({"w": records}))
     assert learn(folder) == 3
     assert (
-        "w.kind has no source" in (told := capsys.readouterr().err) and '--constants "team"' in told
+        "w.kind has no source" in (said := capsys.readouterr().err) and '--constants "team"' in said
     )
     assert learn(folder, "--constants", "team", "2", "false") == 0
     assert capsys.readouterr().out == 'w(n, "team", 2.0, false, null) :- t(_, n).\n'

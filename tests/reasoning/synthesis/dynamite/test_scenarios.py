@@ -10,8 +10,8 @@ pytest.importorskip("pysat")
 pytest.importorskip("sqlglot")
 from benchmarks.dynamite_scenarios import SCENARIOS
 from benchmarks.dynamite_scenarios.beyond import OTHER_PAIRS, REFUSED
-from reasoning.synthesis.dynamite.ambiguity import next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
+from reasoning.synthesis.dynamite.questions.ambiguity import next_question
 from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.facts import to_facts

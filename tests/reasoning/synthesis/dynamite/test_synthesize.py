@@ -1,4 +1,4 @@
-"""What is learned makes the examples (checked by the naive engine), is as small as it can be, and
+"""Programs learned makes the examples (checked by the naive engine), is as small as it can be, and
 what cannot be learned says why.
 """
 
@@ -13,7 +13,7 @@ pytest.importorskip("pysat")
 pytest.importorskip("sqlglot")
 from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, Wild
 from reasoning.synthesis.describe import parse_schema
-from reasoning.synthesis.dynamite.lessons import projections
+from reasoning.synthesis.dynamite.completion.lessons import projections
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.errors import Refusal

@@ -9,8 +9,8 @@ Programs come cheapest first.
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
-from reasoning.synthesis.dynamite.candidate import Candidate
-from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.dynamite.completion.candidate import Candidate
+from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.sat import Sat
 
 ATOM, CONSTANT, RENAMED = 4, 3, 1

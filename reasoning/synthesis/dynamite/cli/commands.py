@@ -10,14 +10,14 @@ from typing import Any, Literal
 
 from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.describe import read_schema
-from reasoning.synthesis.dynamite.asking import FOUND, IMPOSSIBLE, SPENT, WRONG, read_sample
-from reasoning.synthesis.dynamite.explain import explain
+from reasoning.synthesis.dynamite.cli.asking import FOUND, IMPOSSIBLE, SPENT, WRONG, read_sample
 from reasoning.synthesis.dynamite.mapping import Options, load_mapping, save_mapping
-from reasoning.synthesis.dynamite.migrate import CHUNK, Plan, migrate
-from reasoning.synthesis.dynamite.page import write_page
-from reasoning.synthesis.dynamite.report import Report
+from reasoning.synthesis.dynamite.migration.migrate import CHUNK, Plan, migrate
+from reasoning.synthesis.dynamite.migration.report import Report
+from reasoning.synthesis.dynamite.migration.verify import verify
+from reasoning.synthesis.dynamite.output.explain import explain
+from reasoning.synthesis.dynamite.output.page import write_page
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
-from reasoning.synthesis.dynamite.verify import verify
 from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.infer import Instance, infer_schema
 from reasoning.synthesis.schema import Schema
@@ -86,7 +86,7 @@ class Run:
     engine: Literal["duckdb", "sqlite", "memory"] = "duckdb"
     """What applies the rules; the other two hold everything in memory."""
     resume: bool = False
-    """Go on with a run that was stopped."""
+    """Continue a run that was stopped."""
     overwrite: bool = False
     """Replace a target that is there."""
     childless: Literal["keep", "flag"] = "keep"
@@ -191,7 +191,7 @@ def run(command: Run) -> int:
         command.memory,
     )
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
-    status = _told(report)
+    status = _shown_report(report)
     if command.report:
         write_whole(command.report, json.dumps(vars(report), indent=1, default=str) + "\n")
     return status
@@ -199,12 +199,12 @@ def run(command: Run) -> int:
 
 def run_verify(command: Verify) -> int:
     """Compare and print the report; 1 if the target is not what it should be."""
-    return _told(
+    return _shown_report(
         verify(load_mapping(command.mapping), command.source, command.target, command.round_trip)
     )
 
 
-def _told(report: Report) -> int:
+def _shown_report(report: Report) -> int:
     print(report.text())
     return WRONG if report.problems else FOUND
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from reasoning.synthesis.datalog import components
-from reasoning.synthesis.dynamite.blocking import exactly, paper
-from reasoning.synthesis.dynamite.candidate import Candidate, body_of, derivations
-from reasoning.synthesis.dynamite.encode import ATOM, MOST_COST, Clause, Encoding, Fact
-from reasoning.synthesis.dynamite.lessons import Mistake, lessons, mistake
-from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.dynamite.completion.blocking import exactly, paper
+from reasoning.synthesis.dynamite.completion.candidate import Candidate, body_of, derivations
+from reasoning.synthesis.dynamite.completion.encode import ATOM, MOST_COST, Clause, Encoding, Fact
+from reasoning.synthesis.dynamite.completion.lessons import Mistake, lessons, mistake
+from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.facts import Facts
 
 Learning = Literal["directed", "paper", "enumerate"]
@@ -22,7 +22,7 @@ LEARNING: tuple[str, ...] = ("directed", "paper", "enumerate")
 
 @dataclass
 class Statistics:
-    """What the search took."""
+    """Cost of the search."""
 
     candidates: int = 0
     """Completions that were run on an example."""

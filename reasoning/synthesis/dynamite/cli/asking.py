@@ -10,8 +10,8 @@ from pathlib import Path
 from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.connect.places import kind_of
 from reasoning.synthesis.connect.sources import read_whole
-from reasoning.synthesis.dynamite.ambiguity import Question, next_question
 from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
+from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
 from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
 from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.infer import Instance
@@ -95,7 +95,7 @@ def _learn_more(command: Ask, source: Instance, target: Instance) -> int:
     if not isinstance(found, Mapping):
         reason = found.reason if isinstance(found, Unsat) else "out of time"
         print(
-            f"no program fits this answer beside the examples: {reason}; the mapping stays as it "
+            f"no program fits this answer next to the examples: {reason}; the mapping stays as it "
             "was",
             file=sys.stderr,
         )

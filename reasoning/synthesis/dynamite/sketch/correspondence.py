@@ -194,8 +194,8 @@ def _cost(values, a, b, declared):
 
 
 def akin(values: Values, a: Place, b: Place) -> bool:
-    """Whether the names of two columns suggest that they hold the same thing: "id" of "person" and
-    "person_id".
+    """Test whether the names of two columns suggest that they hold the same thing: "id" of "person"
+    and "person_id".
     """
     first, second = words(values.name(a)), words(values.name(b))
     wide = words(a[0].rpartition("?")[2]) | first, words(b[0].rpartition("?")[2]) | second
@@ -209,7 +209,7 @@ def words(name: str) -> set[str]:
 
 
 def likeness(path: str, name: str, other_path: str, other_name: str) -> float:
-    """How alike two attributes are called, from 0 to 1: the attribute's name counts more than its
+    """Likeness of two attributes' names, from 0 to 1: the attribute's name counts more than its
     collection's.
     """
 

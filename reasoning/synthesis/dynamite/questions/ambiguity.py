@@ -1,5 +1,5 @@
-"""What an example leaves open: other programs that agree with it, and the smallest input that tells
-two of them apart.
+"""Open questions of an example: other programs that agree with it, and the smallest input that
+tells two of them apart.
 
 Source: arXiv 2003.01331, interactive mode. The paper's prototype tries subsets of a sample in the
 order of bit masks. Ours needs no
@@ -13,12 +13,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reasoning.synthesis.datalog import Const, Program, Rule
-from reasoning.synthesis.dynamite.candidate import Candidate, to_rule
-from reasoning.synthesis.dynamite.correspondence import source_values
+from reasoning.synthesis.dynamite.completion.candidate import Candidate, to_rule
+from reasoning.synthesis.dynamite.completion.search import (
+    Clock,
+    Search,
+    Statistics,
+    Task,
+    extending,
+    highest,
+)
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.samples import made_up
-from reasoning.synthesis.dynamite.search import Clock, Search, Statistics, Task, extending, highest
-from reasoning.synthesis.dynamite.sketch import NoSource, Sketch, make_sketch
+from reasoning.synthesis.dynamite.questions.samples import made_up
+from reasoning.synthesis.dynamite.sketch.correspondence import source_values
+from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
 from reasoning.synthesis.engines.compile import flat_terms
 from reasoning.synthesis.engines.memory import evaluate, matches
 from reasoning.synthesis.facts import Facts, flatten, from_facts, to_facts

@@ -3,13 +3,13 @@ followed through, what is open.
 """
 
 from reasoning.synthesis.datalog import Const, Rule, Var
-from reasoning.synthesis.dynamite.ambiguity import Question, next_question
+from reasoning.synthesis.dynamite.lineage import labels, lineage, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.report import unmapped
+from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
 from reasoning.synthesis.engines.compile import flat_names, flat_terms
 from reasoning.synthesis.engines.memory import matches
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import Schema, columns, layout
+from reasoning.synthesis.schema import Schema, columns
 from reasoning.synthesis.syntax import show_rule, show_value
 
 
@@ -62,17 +62,8 @@ def atoms_in_order(rule: Rule) -> list[int]:
     return order
 
 
-def labels(rule: Rule) -> list[str]:
-    """A name for every atom: its relation, numbered where it comes twice."""
-    names = [atom.relation for atom in rule.body]
-    return [
-        f"{name} ({names[: n + 1].count(name)})" if names.count(name) > 1 else name
-        for n, name in enumerate(names)
-    ]
-
-
 def sentence(rule: Rule, source: Schema) -> str:
-    """What a rule does, in one sentence."""
+    """Describe a rule in one sentence."""
     names, seen, parts = labels(rule), {}, []
     for n in atoms_in_order(rule):
         tests = []
@@ -103,30 +94,6 @@ def _tie(column, known) -> str:
             else f"it lies in {label}"
         )
     return f"{label} lies in it"
-
-
-def lineage(mapping: Mapping) -> list[tuple[str, str]]:
-    """Pairs of a target column and what it is filled from, by rule."""
-    found = []
-    for rule in mapping.program.rules:
-        path, names = rule.heads[-1].relation, labels(rule)
-        terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
-        for name, term in zip(flat_names(mapping.target, path), terms, strict=True):
-            places = [
-                f"{names[n]}.{column.name}"
-                for n, atom in enumerate(rule.body)
-                for one, column in zip(
-                    atom.terms, layout(mapping.source)[atom.relation], strict=True
-                )
-                if one == term and isinstance(term, Var)
-            ]
-            found.append(
-                (
-                    f"{path}.{name}",
-                    " = ".join(places) if places else show_value(getattr(term, "value", None)),
-                )
-            )
-    return found
 
 
 def table(pairs: list[tuple[str, str]]) -> str:
@@ -163,7 +130,7 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
 
 
 def open_questions(mapping: Mapping, question: Question | None) -> str:
-    """What the examples leave open, and what would settle it."""
+    """Describe an open question and what would settle it."""
     if question is None:
         return (
             "No open question was found: the programs near this one that fit the examples make "

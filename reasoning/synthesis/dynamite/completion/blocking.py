@@ -8,10 +8,10 @@ right program to the next.
 import itertools
 from collections.abc import Iterator
 
-from reasoning.synthesis.dynamite.candidate import Candidate, derivations
-from reasoning.synthesis.dynamite.encode import Clause, Fact
-from reasoning.synthesis.dynamite.lessons import MOST_PROJECTIONS
-from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations
+from reasoning.synthesis.dynamite.completion.encode import Clause, Fact
+from reasoning.synthesis.dynamite.completion.lessons import MOST_PROJECTIONS
+from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.facts import Facts
 
 

@@ -14,10 +14,10 @@ from reasoning.synthesis.connect import sources
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
-from reasoning.synthesis.dynamite.flat_rows import load_flat
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.nesting import FINAL, FLAT, nest
-from reasoning.synthesis.dynamite.report import Report, report_of, takes_all
+from reasoning.synthesis.dynamite.migration.flat_rows import load_flat
+from reasoning.synthesis.dynamite.migration.nesting import FINAL, FLAT, nest
+from reasoning.synthesis.dynamite.migration.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import (
     compile_program,
@@ -41,7 +41,7 @@ SOURCE = "s__"
 
 @dataclass(frozen=True)
 class Plan:
-    """What `migrate` is asked to do."""
+    """Plan of what `migrate` is asked to do."""
 
     mapping: Mapping
     """The rules and schemas."""
@@ -52,7 +52,7 @@ class Plan:
     engine: Engine = "duckdb"
     """Which engine applies the rules; "sqlite" and "memory" hold all data in memory."""
     resume: bool = False
-    """Go on with an unfinished run."""
+    """Continue an unfinished run."""
     overwrite: bool = False
     """Replace a target that is there, and forget an unfinished run."""
     childless: Literal["keep", "flag"] = "keep"
@@ -64,7 +64,7 @@ class Plan:
     uses the disk.
     """
     work: Path | None = None
-    """Folder for what is unfinished; None: beside the target."""
+    """Folder for what is unfinished; None: next to the target."""
 
 
 def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Report:
@@ -147,12 +147,12 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
     """The folder of this run, and whether it is new. A run of another mapping or source is never
     resumed; one that wrote nothing yet is begun anew.
     """
-    beside = (
+    near = (
         path_of(plan.target).resolve()
         if kind_of(plan.target) not in SERVERS
         else Path("postgres-target")
     )
-    work = plan.work or beside.with_name(beside.name + ".partial")
+    work = plan.work or near.with_name(near.name + ".partial")
     mark = work / "plan"
     said = _fingerprint(plan)
     with writing(work):
@@ -160,7 +160,7 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
             shutil.rmtree(work)
         if work.exists() and not plan.resume:
             raise Refusal(
-                f"{work} holds an unfinished run: --resume goes on with it, --overwrite begins anew"
+                f"{work} holds an unfinished run: --resume continues it, --overwrite begins anew"
             )
         if work.exists() and (not mark.exists() or mark.read_text() != said):
             if (work / WRITTEN).exists() or not mark.exists():

@@ -1,4 +1,4 @@
-"""What a wrong candidate teaches: clauses that no right program breaks.
+"""Lessons of a wrong candidate: clauses that no right program breaks.
 
 Source: arXiv 2003.01331 blocks every completion with the same pattern of equalities and the same
 use of a *minimal distinguishing
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from reasoning.synthesis.datalog import Atom, Const, Var, Wild
-from reasoning.synthesis.dynamite.candidate import Candidate, derivations
-from reasoning.synthesis.dynamite.encode import Clause, Fact
-from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations
+from reasoning.synthesis.dynamite.completion.encode import Clause, Fact
+from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.engines.memory import matches
 from reasoning.synthesis.facts import Facts
 
@@ -165,7 +165,7 @@ def _extended(sketch, candidate, facts, used) -> tuple[Any, ...]:
 
 
 def _strife(sketch, values, positions, row):
-    """How many possible equalities between this row and the known values fail."""
+    """Number of possible equalities that fail between this row and the known values."""
     start = positions[0]
     pairs = ((p, q) for p in positions for q in values if (min(p, q), max(p, q)) in sketch.partners)
     return sum(row[p - start] != values[q] for p, q in pairs)
@@ -190,8 +190,8 @@ def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -
 
 
 def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -> bool:
-    """Whether some source rows meet all demands and give the record's values to the head columns
-    among them.
+    """Test whether some source rows meet all demands and give the record's values to the head
+    columns among them.
     """
     values: dict[int, Any] = {}
     empty: set[int] = set()

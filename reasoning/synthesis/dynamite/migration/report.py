@@ -1,5 +1,5 @@
-"""What a migration did to the data, checked on the tables themselves: nothing is lost without being
-said.
+"""Report of what a migration did to the data, checked on the tables themselves: nothing is lost
+without being said.
 """
 
 import dataclasses
@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reasoning.synthesis.datalog import Const, Rule, Var, variables
+from reasoning.synthesis.dynamite.lineage import sources_behind, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.engines.compile import flat_names, flat_terms, literal, table_name, uses
+from reasoning.synthesis.engines.compile import flat_names, literal, table_name
 from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.facts import plain
-from reasoning.synthesis.schema import NEST, columns, flat_columns, layout, parent_of, walk
+from reasoning.synthesis.schema import NEST, columns, flat_columns, parent_of, walk
 
 SAMPLES = 3
 """Rows shown of everything that is found."""
@@ -113,17 +114,6 @@ def report_of(
     )
 
 
-def unmapped(mapping: Mapping) -> list[str]:
-    """Source columns that no rule joins, compares or carries over, as "relation.column"."""
-    used = uses(mapping.program)
-    return [
-        f"{path}.{column.name}"
-        for path, found in layout(mapping.source).items()
-        for p, column in enumerate(found)
-        if (path, p) not in used and not column.is_id
-    ]
-
-
 def _dropped(mapping, base, source):
     """Records that take part in no rule. Relations that no rule names are unmapped altogether and
     listed as such.
@@ -181,29 +171,6 @@ def _rows_used(rule: Rule, atom: int, mapping: Mapping, source: str) -> str:
 def _samples(base, query, names):
     rows = base.execute(f"{query} LIMIT {SAMPLES}").fetchall()
     return [{name: plain(value) for name, value in zip(names, row, strict=True)} for row in rows]
-
-
-def sources_behind(mapping: Mapping) -> list[tuple[str, int, str, str]]:
-    """For each flattened target column that a single rule fills: its path and number, and the
-    source relation and column.
-    """
-    found = []
-    for path, collection in walk(mapping.target):
-        rules = [rule for rule in mapping.program.rules if rule.heads[-1].relation == path]
-        for rule in rules if len(rules) == 1 else ():
-            terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
-            first = len(terms) - len(collection.attrs)
-            for n, term in enumerate(terms[first:], first):
-                places = [
-                    (atom.relation, column.name)
-                    for atom in rule.body
-                    for one, column in zip(
-                        atom.terms, columns(mapping.source, atom.relation), strict=True
-                    )
-                    if one == term and isinstance(term, Var)
-                ]
-                found += [(path, n, *place) for place in places[:1]]
-    return found
 
 
 def _checksums(mapping, base, source, flat):

@@ -12,7 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.dynamite.correspondence import (
+from reasoning.synthesis.dynamite.sketch.correspondence import (
     Place,
     Values,
     constants,
@@ -180,7 +180,7 @@ def _width(values, relation):
 
 def _copies(values, filled, pairs, wide) -> tuple[str, ...]:
     """As many copies of a relation as head columns can come from one of its columns; one or two of
-    those that lie between or beside.
+    those that lie between or next to.
     """
     need: dict[str, int] = {}
     for relation in {place[0] for options in filled for place in options}:
@@ -192,10 +192,10 @@ def _copies(values, filled, pairs, wide) -> tuple[str, ...]:
     links = {(a[0], b[0]) for a, b in pairs}
     named = dict(need)
     for relation in _near(links, set(named), hops=3 if wide else 2):
-        beside = max(
+        neighbors = max(
             (count for other, count in named.items() if (relation, other) in links), default=1
         )
-        need.setdefault(relation, min(MOST_BETWEEN, beside))
+        need.setdefault(relation, min(MOST_BETWEEN, neighbors))
 
     def holds(relation):
         return any(any(values.by_place[relation, p]) for p in range(_width(values, relation)))

@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 from reasoning.synthesis.connect import sources
-from reasoning.synthesis.dynamite.flat_rows import flatten_tables
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.report import SAMPLES, Report, report_of
+from reasoning.synthesis.dynamite.migration.flat_rows import flatten_tables
+from reasoning.synthesis.dynamite.migration.report import SAMPLES, Report, report_of
 from reasoning.synthesis.dynamite.synthesize import synthesize_mapping
 from reasoning.synthesis.engines.compile import compile_program, flat_names, table_name
 from reasoning.synthesis.engines.duck import connect, quoted

@@ -6,8 +6,8 @@ from html import escape
 from pathlib import Path
 
 from reasoning.synthesis.datalog import Const, Var
-from reasoning.synthesis.dynamite.explain import explain
 from reasoning.synthesis.dynamite.mapping import Mapping
+from reasoning.synthesis.dynamite.output.explain import explain
 from reasoning.synthesis.engines.compile import flat_terms
 from reasoning.synthesis.errors import write_whole
 from reasoning.synthesis.infer import Instance
@@ -19,8 +19,11 @@ ROW, WIDTH, GAP, LEFT, RIGHT = 18, 260, 14, 60, 580
 source and target.
 """
 COLOURS = ("#1b6ca8", "#b8442c", "#3d7a37", "#7a4b9c", "#a67c1a", "#2a7f80")
-STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 860px; color: #222; background: #fff }
-pre { background: #f5f5f2; padding: 1em; overflow-x: auto; white-space: pre-wrap } svg { max-width: 100%; height: auto }
+STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto;
+  max-width: 860px; color: #222; background: #fff }
+pre { background: #f5f5f2; padding: 1em; overflow-x: auto;
+  white-space: pre-wrap } 
+svg { max-width: 100%; height: auto }
 svg text { font: 12px ui-monospace, monospace; fill: #222 } svg .name { font-weight: bold }"""
 
 Places = dict[tuple[str, str], int]
@@ -53,7 +56,7 @@ def drawing(mapping: Mapping) -> str:
     """Source collections on the left, target collections on the right, every rule in a colour.
 
     A line for every column that is carried over, a dashed one on the left for columns that must be
-    equal, and constants beside the columns that are compared with them.
+    equal, and constants next to the columns that are compared with them.
     """
     left, left_places, left_end = _boxes(mapping.source, LEFT)
     right, right_places, right_end = _boxes(mapping.target, RIGHT)
@@ -93,7 +96,7 @@ def _boxes(schema: Schema, x: int) -> tuple[list[str], Places, int]:
 
 
 def _tests(mapping, rule, colour, left: Places) -> list[str]:
-    """What the rule asks of source columns: equality to one another, or to a constant."""
+    """Demands of the rule of source columns: equality to one another, or to a constant."""
     found, seen = [], {}
     for atom in rule.body:
         for term, column in zip(atom.terms, layout(mapping.source)[atom.relation], strict=True):

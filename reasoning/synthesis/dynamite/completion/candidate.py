@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.datalog import Atom, Connector, Const, Rule, Term, Var, Wild
-from reasoning.synthesis.dynamite.sketch import Sketch
+from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.engines.memory import Rows, matches
 from reasoning.synthesis.facts import Facts
 from reasoning.synthesis.schema import Schema, ancestors, find, layout

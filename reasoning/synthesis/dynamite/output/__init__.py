@@ -1,0 +1,1 @@
+"""Explanations of a mapping: sentences, lineage and a page."""
