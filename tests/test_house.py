@@ -14,23 +14,30 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("jaxrl", "quant", "sae", "reasoning")
 
-SHARED = ("jaxrl.nn", "jaxrl.train")
+APP = ("jaxrl.app",)
+SHARED = (*APP, "jaxrl.nn", "jaxrl.train")
 PARTS = ("jaxrl.diffusion", "jaxrl.rl", "jaxrl.envs", "jaxrl.replay")
-SYMBOLIC = ("reasoning.synthesis", "reasoning.synthesis.dynamite", "reasoning.synthesis.migrator")
+SYMBOLIC = (
+    "jaxrl.app",
+    "reasoning.synthesis",
+    "reasoning.synthesis.dynamite",
+    "reasoning.synthesis.migrator",
+)
 SEES = {
     "jaxrl": (),
-    "jaxrl.nn": (),
-    "jaxrl.train": (),
+    "jaxrl.app": (),
+    "jaxrl.nn": APP,
+    "jaxrl.train": APP,
     **dict.fromkeys(PARTS, SHARED),
     "jaxrl.jedi": (*SHARED, *PARTS),
     "quant": SHARED,
     "sae": SHARED,
-    "reasoning": (),
+    "reasoning": APP,
     "reasoning.e2c": SHARED,
     "reasoning.compositionality": SHARED,
-    "reasoning.synthesis": (),
-    "reasoning.synthesis.dynamite": ("reasoning.synthesis",),
-    "reasoning.synthesis.migrator": ("reasoning.synthesis",),
+    "reasoning.synthesis": APP,
+    "reasoning.synthesis.dynamite": (*APP, "reasoning.synthesis"),
+    "reasoning.synthesis.migrator": (*APP, "reasoning.synthesis"),
 }
 """Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
 
@@ -43,6 +50,10 @@ LATE = {
     "gcsfs",
     "grain",
     "gymnasium",
+    "httpx",
+    "jinja2",
+    "markdown_it",
+    "markupsafe",
     "math_verify",
     "matplotlib",
     "orbax",
@@ -54,6 +65,7 @@ LATE = {
     "rich",
     "rliable",
     "safetensors",
+    "scipy",
     "sklearn",
     "sqlglot",
     "tensorboardX",

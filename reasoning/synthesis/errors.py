@@ -7,11 +7,9 @@ import errno
 import importlib
 from pathlib import Path
 
+from jaxrl.app.errors import UserError
 
-class Refusal(Exception):
-    """A sentence for the user: what was wrong, where, and what to do. Command lines print it and
-    leave with exit code 2.
-    """
+Refusal = UserError
 
 
 class ConnectionLost(Refusal):

@@ -1,0 +1,463 @@
+"""Client of OpenAI-compatible servers: retried, cached on disk, several requests at a time, and
+careful with keys.
+
+Requests go to the host that was named and nowhere else: redirects are failures. Keys and passwords
+are masked in every message, cache file and
+reply. Certificates are verified.
+"""
+
+import base64
+import contextlib
+import email.utils
+import hashlib
+import ipaddress
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
+
+RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
+"""Statuses after which the same request may succeed."""
+MAX_REPLY_BYTES = 64 << 20
+"""A longer reply is refused while it arrives."""
+PATIENCE = 600.0
+"""Seconds; a server that asks to wait longer (Retry-After) is not waited for."""
+
+
+@dataclass(frozen=True)
+class ChatConfig:
+    """Where the server is, and how it is asked."""
+
+    base_url: str = "http://localhost:8000/v1"
+    """Address of the API; /chat/completions or /completions is added."""
+    model: str = "default"
+    """The server's name of the model."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable with the key; empty or unset: none is sent."""
+    allow_remote: bool = True
+    """Allow another host than this machine."""
+    timeout: float = 600.0
+    """Seconds until a request counts as failed."""
+    retries: int = 5
+    """Further attempts, after pauses of 1, 2, 4, ... times `pause`, or as long as the server asks.
+    """
+    pause: float = 1.0
+    """Seconds before the second attempt."""
+    concurrency: int = 16
+    """Requests at a time."""
+    cache: str | None = None
+    """Folder of replies: a request that was answered is never sent again. None: no cache."""
+    token_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """Name of the limit in requests; auto: max_tokens, until the server asks for the other one."""
+    extra: str = "{}"
+    """More fields of every request, as a JSON object, for example {"top_k": 20,
+    "chat_template_kwargs": {"enable_thinking": false}}.
+    """
+
+
+class NoAnswer(UserError):
+    """The server did not answer, or not with a completion, in all attempts."""
+
+
+class Rejected(UserError):
+    """The server refused a request; the same request would be refused again."""
+
+
+class Reply(NamedTuple):
+    """One completion."""
+
+    text: str
+    """Empty if the limit was reached before any text, as with models that think first."""
+    finished: bool
+    """False if the limit of tokens, or a filter, ended it."""
+    finish_reason: str | None
+    prompt_tokens: int | None
+    """None if the server does not count."""
+    completion_tokens: int | None
+    raw: dict[str, Any]
+    """The whole reply."""
+
+
+def is_this_machine(url: str) -> bool:
+    """True for an address of the loopback device."""
+    host = urlsplit(url).hostname or ""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback
+
+
+class Client:
+    """Sends requests to one server. Threads may share it."""
+
+    def __init__(self, config: ChatConfig):
+        """Check the address; nothing is sent yet.
+
+        Raises:
+          UserError: no http address; another host without `allow_remote`; a key that would travel
+            unencrypted; or `extra` is no JSON object.
+        """
+        self.config = config
+        try:
+            parts = urlsplit(config.base_url)
+            port = parts.port
+        except ValueError as error:
+            raise UserError(
+                f"the server's address is no http address ({error}): set --base-url"
+            ) from None
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UserError(
+                f"{_without_user(config.base_url)} is no http address of a server: set --base-url"
+            )
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        self.url = urlunsplit(
+            (
+                parts.scheme,
+                host + (f":{port}" if port else ""),
+                parts.path.rstrip("/"),
+                parts.query,
+                "",
+            )
+        )
+        """The address without user and password."""
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        self._user = (user, password) if user or password else None
+        self._key = os.environ.get(config.key_variable, "").strip() if config.key_variable else ""
+        self.local = is_this_machine(self.url)
+        if not self.local and not config.allow_remote:
+            raise UserError(
+                f"{self.url} is not on this machine: use a local server, or allow remote ones if "
+                "the data may be sent there"
+            )
+        if not self.local and parts.scheme == "http" and (self._key or self._user):
+            secret = (
+                f"the key in {config.key_variable}"
+                if self._key and not self._user
+                else "the password"
+            )
+            raise UserError(
+                f"{self.url} would receive {secret} unencrypted: use https, or no key (an empty "
+                "--key-variable)"
+            )
+        if self._key and not (self._key.isascii() and self._key.isprintable()):
+            raise UserError(f"{config.key_variable} holds characters that no key has: set it again")
+        try:
+            self.extra = json.loads(config.extra or "{}")
+        except ValueError as error:
+            raise UserError(
+                f"the extra fields of requests are no JSON ({error}): {config.extra!r}"
+            ) from None
+        if not isinstance(self.extra, dict):
+            raise UserError(
+                f"the extra fields of requests must be a JSON object, not {config.extra!r}"
+            )
+        self.requests = 0
+        """Sent so far, retries included."""
+        self._limit_name = "max_tokens" if config.token_limit == "auto" else config.token_limit
+        self._http: Any = None
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if self._http is not None:
+            self._http.close()
+            self._http = None
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    # Secrets
+
+    def mask(self, text: str) -> str:
+        """Replace the key, the password and anything that looks like a bearer token by "***"."""
+        secrets = [self._key]
+        if self._user:
+            user, password = self._user
+            secrets += [
+                password,
+                quote(password),
+                base64.b64encode(f"{user}:{password}".encode()).decode(),
+            ]
+        for secret in sorted({s for s in secrets if s}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        text = re.sub(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", r"\1 ***", text)
+        text = re.sub(r"\b(sk|pk|hf|xai|gsk)[-_][A-Za-z0-9_-]{8,}", "***", text)
+        return re.sub(r"(?<=://)[^/\s@]+@", "", text)
+
+    def _masked(self, value: Any) -> Any:
+        """The same for every text of a reply, but only for what is known to be secret: completions
+        are left alone.
+        """
+        if isinstance(value, str):
+            for secret in filter(None, [self._key, self._user[1] if self._user else ""]):
+                if len(secret) >= 6:
+                    value = value.replace(secret, "***")
+            return value
+        if isinstance(value, dict):
+            return {self._masked(name): self._masked(inner) for name, inner in value.items()}
+        return [self._masked(inner) for inner in value] if isinstance(value, list) else value
+
+    # Requests
+
+    def chat(
+        self, messages: Sequence[Mapping[str, Any]], max_tokens: int | None = None, **fields: Any
+    ) -> Reply:
+        """Ask for one answer to a conversation.
+
+        Args:
+          messages: as the API takes them.
+          max_tokens: limit of new tokens.
+          **fields: temperature, top_p, seed, stop, ...
+
+        Raises:
+          UserError: see `ask`.
+        """
+        body = {"model": self.config.model, "messages": list(messages), **fields}
+        if max_tokens is not None:
+            body["max_tokens"] = max_tokens
+        return reply_of(self.ask("chat", body, reply_of))
+
+    def complete(self, prompt: str, max_tokens: int | None = None, **fields: Any) -> Reply:
+        """Continue a raw text; see `chat`."""
+        body = {"model": self.config.model, "prompt": prompt, **fields}
+        if max_tokens is not None:
+            body["max_tokens"] = max_tokens
+        return reply_of(self.ask("completions", body, reply_of))
+
+    def ask(
+        self,
+        api: Literal["chat", "completions"],
+        body: Mapping[str, Any],
+        check: Callable[[Any], Any] = lambda reply: reply,
+    ) -> dict[str, Any]:
+        """Send a request, or find its reply in the cache.
+
+        Args:
+          api: chat or completions.
+          body: of the request; `extra` is added.
+          check: raises ValueError, KeyError, IndexError or TypeError for a reply that cannot be
+            used; it is then asked for again.
+
+        Returns:
+          The whole reply.
+
+        Raises:
+          Rejected: the server refuses the request, or answers with a redirect.
+          NoAnswer: nothing usable came in all attempts.
+        """
+        full = {**body, **self.extra}
+        file = self._file(api, full)
+        if file is not None:
+            try:
+                found = json.loads(file.read_text(encoding="utf-8"))
+                check(found)
+                return found
+            except FileNotFoundError:
+                pass
+            except (ValueError, KeyError, IndexError, TypeError):
+                file.unlink(missing_ok=True)  # damaged, or of an earlier version
+        reply = self._masked(self._ask_until_answered(api, full, check))
+        if file is not None:
+            with writing(file):
+                file.parent.mkdir(parents=True, exist_ok=True)
+                with contextlib.suppress(PermissionError):  # the folder belongs to somebody else
+                    file.parent.chmod(0o700)
+            write_atomic(file, json.dumps(reply), mode=0o600)
+        return reply
+
+    def ask_all(
+        self,
+        api: Literal["chat", "completions"],
+        bodies: Sequence[Mapping[str, Any]],
+        check: Callable[[Any], Any] = lambda reply: reply,
+    ) -> list[dict[str, Any] | UserError]:
+        """Send many requests, `concurrency` at a time; one that fails does not stop the others.
+
+        Returns:
+          In order, the reply or the `UserError` of each.
+        """
+
+        def one(body: Mapping[str, Any]) -> dict[str, Any] | UserError:
+            try:
+                return self.ask(api, body, check)
+            except UserError as error:
+                return error
+
+        with ThreadPoolExecutor(max(1, self.config.concurrency)) as pool:
+            return list(pool.map(one, bodies))
+
+    def _file(self, api: str, body: Mapping[str, Any]) -> Path | None:
+        if self.config.cache is None:
+            return None
+        named = json.dumps([self.url, api, body], sort_keys=True)
+        digest = hashlib.sha256(named.encode()).hexdigest()
+        return Path(self.config.cache) / digest[:2] / f"{digest}.json"
+
+    def _ask_until_answered(
+        self, api: str, body: Mapping[str, Any], check: Callable[[Any], Any]
+    ) -> dict[str, Any]:
+        import httpx
+
+        reason, wait, attempt = "", 0.0, 0
+        for attempt in range(self.config.retries + 1):
+            if attempt:
+                time.sleep(
+                    max(wait, self.config.pause * 2 ** (attempt - 1) * (1 + 0.1 * random.random()))
+                )
+                wait = 0.0
+            try:
+                status, headers, data = self._send(api, self._limited(body))
+                if status == 400 and self._other_limit(data):
+                    status, headers, data = self._send(api, self._limited(body))
+            except httpx.HTTPError as error:
+                reason = str(error) or type(error).__name__
+                continue
+            except _TooLong:
+                reason = f"a reply of more than {MAX_REPLY_BYTES >> 20} MiB"
+                continue
+            if 300 <= status < 400:
+                raise Rejected(
+                    f"{self.url} redirects elsewhere (status {status}), and redirects are not "
+                    "followed because they could carry data and key to another host: set "
+                    "--base-url to the final address"
+                )
+            if status != 200:
+                reason = self.mask(
+                    f"status {status}: {data[:300].decode(errors='replace')}"
+                ).strip()
+                if status not in RETRIED:
+                    raise Rejected(
+                        f"{self.url} refuses the request ({reason}): check address, model, key and "
+                        "options"
+                    )
+                wait = _retry_after(headers.get("retry-after"))
+                if wait > PATIENCE:
+                    raise NoAnswer(
+                        f"{self.url} asks to wait {wait:.0f} s ({reason}): run the same command "
+                        "again later"
+                    )
+                continue
+            try:
+                reply = json.loads(data)
+                check(reply)
+                if not isinstance(reply, dict):
+                    raise TypeError("no JSON object")
+                return reply
+            except (ValueError, KeyError, IndexError, TypeError) as error:
+                reason = f"a reply that is no completion ({type(error).__name__}: {error})"
+        raise NoAnswer(
+            f"the server at {self.url} did not answer ({self.mask(reason)}, {attempt + 1} "
+            "attempts): check that it runs and --base-url, then run the same command again to "
+            "continue"
+        )
+
+    def _limited(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The request with its limit of tokens under the name that the server wants."""
+        body = dict(body)
+        if "max_tokens" in body and self._limit_name != "max_tokens" and "messages" in body:
+            body[self._limit_name] = body.pop("max_tokens")
+        return body
+
+    def _other_limit(self, data: bytes) -> bool:
+        """Switch to max_completion_tokens if that is what the server asks for; True if it was
+        switched.
+        """
+        asked = b"max_completion_tokens" in data and b"max_tokens" in data
+        if self.config.token_limit == "auto" and self._limit_name == "max_tokens" and asked:
+            self._limit_name = "max_completion_tokens"
+            return True
+        return False
+
+    def _send(self, api: str, body: Mapping[str, Any]) -> tuple[int, Mapping[str, str], bytes]:
+        path = "/completions" if api == "completions" else "/chat/completions"
+        headers = {"Accept-Encoding": "identity"}
+        if self._key and self._user is None:
+            headers["Authorization"] = f"Bearer {self._key}"
+        base, _, query = self.url.partition("?")
+        url = base.rstrip("/") + path + (f"?{query}" if query else "")
+        with self._lock:
+            self.requests += 1
+            if self._http is None:
+                self._http = self._connect()
+        data = bytearray()
+        with self._http.stream("POST", url, json=body, headers=headers) as reply:
+            for part in reply.iter_bytes():
+                data += part
+                if len(data) > MAX_REPLY_BYTES:
+                    raise _TooLong
+            return reply.status_code, reply.headers, bytes(data)
+
+    def _connect(self):
+        import httpx
+
+        # Proxies of the environment are for other hosts; a request to this machine must not pass
+        # through one.
+        limits = httpx.Limits(max_connections=max(1, self.config.concurrency))
+        return httpx.Client(
+            timeout=self.config.timeout,
+            follow_redirects=False,
+            verify=True,
+            trust_env=not self.local,
+            auth=self._user,
+            limits=limits,
+        )
+
+
+class _TooLong(Exception):
+    pass
+
+
+def _without_user(url: str) -> str:
+    return re.sub(r"(?<=://)[^/\s@]*@", "", url)
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds of a Retry-After header, a number or a date; 0 if it has no meaning."""
+    if not value:
+        return 0.0
+    with contextlib.suppress(ValueError):
+        seconds = float(value)
+        return seconds if 0 <= seconds < float("inf") else 0.0
+    try:
+        return max(email.utils.parsedate_to_datetime(value).timestamp() - time.time(), 0.0)
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def reply_of(raw: Any) -> Reply:
+    """Read a reply of either API.
+
+    Raises:
+      ValueError, KeyError, IndexError, TypeError: it is no completion.
+    """
+    choice = raw["choices"][0]
+    reason = choice.get("finish_reason")
+    text = choice["message"].get("content") if "message" in choice else choice["text"]
+    if isinstance(text, list):  # parts, as some servers send them
+        text = "".join(part.get("text") or "" for part in text)
+    if text is None and reason == "length":
+        text = ""  # all tokens went into thinking
+    if not isinstance(text, str):
+        raise ValueError(f"its answer holds no text but {text!r}, finish_reason {reason!r}")
+    usage = raw.get("usage") or {}
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    counts = [
+        int(count) if isinstance(count, int | float) and count >= 0 else None for count in counts
+    ]
+    return Reply(text, reason == "stop", reason, counts[0], counts[1], raw)

@@ -1,0 +1,378 @@
+# ruff: noqa: SIM117 (server and client outside, the refusal inside)
+import base64
+import contextlib
+import http.server
+import json
+import stat
+import threading
+import time
+from email.utils import formatdate
+
+import pytest
+
+from jaxrl.app import chat
+from jaxrl.app.chat import ChatConfig, Client, NoAnswer, Rejected, is_this_machine, reply_of
+from jaxrl.app.errors import UserError
+
+KEY = "sk-SECRET-123456"
+BASIC = base64.b64encode(b"user:pass@word").decode()
+
+
+def answer(text="7", reason="stop", usage=(3, 1), **more):
+    body = {"choices": [{"message": {"content": text}, "finish_reason": reason, **more}]}
+    if usage:
+        body["usage"] = {"prompt_tokens": usage[0], "completion_tokens": usage[1]}
+    return 200, {}, json.dumps(body).encode()
+
+
+@contextlib.contextmanager
+def server(script, host="127.0.0.1"):
+    """A server that answers by `script(number, body, headers)`; gives its url and the requests."""
+    got = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            got.append({"path": self.path, "body": body, "headers": dict(self.headers)})
+            status, headers, data = script(len(got), body, self.headers)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("content-length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        do_GET = do_POST
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer((host, 0), Handler) as listening:
+        listening.daemon_threads = True
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield f"http://{host}:{listening.server_port}/v1", got
+        finally:
+            listening.shutdown()
+            thread.join()
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def client(url, **options):
+    return Client(
+        ChatConfig(base_url=url, pause=0.001, retries=options.pop("retries", 2), **options)
+    )
+
+
+def test_a_conversation(tmp_path):
+    with (
+        server(lambda *_: answer()) as (url, got),
+        client(url, model="m", extra='{"top_k": 5}') as c,
+    ):
+        reply = c.chat([{"role": "user", "content": "3+4"}], max_tokens=9, temperature=0.0)
+    assert reply[:5] == ("7", True, "stop", 3, 1)
+    assert got[0]["path"] == "/v1/chat/completions"
+    assert got[0]["body"] == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "3+4"}],
+        "temperature": 0.0,
+        "max_tokens": 9,
+        "top_k": 5,
+    }
+    assert got[0]["headers"]["Authorization"] == f"Bearer {KEY}"
+
+
+def test_raw_completions():
+    reply = 200, {}, json.dumps({"choices": [{"text": " x", "finish_reason": "length"}]}).encode()
+    with server(lambda *_: reply) as (url, got), client(url) as c:
+        found = c.complete("a", 3)
+    assert found[:5] == (" x", False, "length", None, None)
+    assert got[0]["path"] == "/v1/completions"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_not_followed(status):
+    """Neither the key nor the question reaches another host."""
+    with server(lambda *_: answer(), "127.0.0.2") as (other, stolen):
+
+        def redirect(number, body, headers):
+            return status, {"Location": f"{other}/steal"}, b""
+
+        with server(redirect) as (url, _), client(url) as c:
+            with pytest.raises(Rejected, match=rf"redirects elsewhere \(status {status}\)"):
+                c.chat([])
+    assert stolen == []
+
+
+def test_a_server_that_echoes_the_key_does_not_get_it_printed_or_kept(tmp_path):
+    def echo(number, body, headers):
+        return 401, {}, f"Incorrect API key provided: {headers['Authorization']} {KEY}".encode()
+
+    with server(echo) as (url, _), client(url) as c, pytest.raises(Rejected) as caught:
+        c.chat([])
+    assert "401" in str(caught.value) and "SECRET" not in str(caught.value)
+
+    with server(lambda *_: answer(f"your key is {KEY}")) as (url, _):
+        with client(url, cache=str(tmp_path / "cache")) as c:
+            assert c.chat([]).text == "your key is ***"
+    assert not [p for p in tmp_path.rglob("*.json") if "SECRET" in p.read_text()]
+
+
+def test_passwords_in_the_address_are_used_and_never_shown(tmp_path):
+    with server(lambda n, b, h: (403, {}, h["Authorization"].encode())) as (url, got):
+        address = url.replace("://", "://user:pass%40word@")  # the password is pass@word
+        with client(address, cache=str(tmp_path)) as c, pytest.raises(Rejected) as caught:
+            c.chat([])
+    assert got[0]["headers"]["Authorization"] == f"Basic {BASIC}"
+    for secret in ("pass", "user:", BASIC):
+        assert secret not in str(caught.value)
+
+
+def test_cached_replies_are_private_and_not_asked_again(tmp_path):
+    folder = tmp_path / "cache"
+    with server(lambda *_: answer()) as (url, got):
+        for _ in range(2):
+            with client(url, cache=str(folder)) as c:
+                assert c.chat([{"role": "user", "content": "3+4"}]).text == "7"
+        assert len(got) == 1
+        (file,) = folder.rglob("*.json")
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+        file.write_text('{"choi')
+        with client(url, cache=str(folder)) as c:
+            assert c.chat([{"role": "user", "content": "3+4"}]).text == "7"
+        assert len(got) == 2
+
+
+def test_what_may_pass_is_tried_again_and_retry_after_is_kept():
+    waits = {1: (503, {"Retry-After": "0.3"}, b"busy"), 2: (429, {}, b"")}
+    with server(lambda n, *_: waits.get(n, answer())) as (url, got), client(url) as c:
+        began = time.monotonic()
+        assert c.chat([]).text == "7"
+        assert time.monotonic() - began >= 0.3
+    assert c.requests == len(got) == 3
+
+
+def test_a_date_or_nonsense_as_retry_after():
+    assert 50 < chat._retry_after(formatdate(time.time() + 60, usegmt=True)) <= 60
+    for value in (None, "", "soon", "-5", "inf", "nan"):
+        assert chat._retry_after(value) == 0
+    far = 429, {"Retry-After": "86400"}, b"quota"
+    with server(lambda *_: far) as (url, got), client(url) as c:
+        with pytest.raises(NoAnswer, match="asks to wait 86400 s"):
+            c.chat([])
+    assert len(got) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"choices": []}',
+        b'{"choices": [{"message": {"content": 3}}]}',
+        b"\xff",
+    ],
+)
+def test_nonsense_is_no_answer(data):
+    with server(lambda *_: (200, {}, data)) as (url, got), client(url, retries=1) as c:
+        with pytest.raises(NoAnswer, match=r"a reply that is no completion .*2 attempts"):
+            c.chat([])
+    assert len(got) == 2
+
+
+def test_a_server_that_is_not_there():
+    with server(lambda *_: answer()) as (url, _):
+        pass
+    with client(url, retries=1) as c, pytest.raises(NoAnswer, match="check that it runs"):
+        c.chat([])
+
+
+def test_an_endless_reply_is_cut(monkeypatch):
+    monkeypatch.setattr(chat, "MAX_REPLY_BYTES", 1 << 20)
+    with server(lambda *_: (200, {}, b" " * (3 << 20))) as (url, _), client(url, retries=0) as c:
+        with pytest.raises(NoAnswer, match="a reply of more than 1 MiB"):
+            c.chat([])
+
+
+@pytest.mark.parametrize(
+    "choice, expected",
+    [
+        (
+            {"message": {"content": None}, "finish_reason": "length"},
+            ("", False, "length", None, None),
+        ),
+        (
+            {"message": {"content": "ab"}, "finish_reason": "length"},
+            ("ab", False, "length", None, None),
+        ),
+        (
+            {"message": {"content": [{"type": "text", "text": "a"}]}, "finish_reason": "stop"},
+            ("a", True, "stop", None, None),
+        ),
+        ({"text": "t", "finish_reason": None}, ("t", False, None, None, None)),
+    ],
+)
+def test_unfinished_answers_and_no_counts(choice, expected):
+    assert reply_of({"choices": [choice], "usage": None})[:5] == expected
+
+
+def test_no_text_that_claims_to_be_finished_is_no_answer():
+    with pytest.raises(ValueError, match="no text but None"):
+        reply_of({"choices": [{"message": {"content": None}, "finish_reason": "stop"}]})
+
+
+def test_counts_that_are_none_are_unknown():
+    counts = {"prompt_tokens": -1, "completion_tokens": "many"}
+    raw = {"choices": [{"text": "", "finish_reason": "stop"}], "usage": counts}
+    assert reply_of(raw)[3:5] == (None, None)
+
+
+def test_the_other_name_of_the_limit_is_found_once_and_kept():
+    words = b"Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+
+    def script(number, body, headers):
+        return answer() if "max_completion_tokens" in body else (400, {}, words)
+
+    with server(script) as (url, got), client(url) as c:
+        assert c.chat([], 5).text == "7" and c.chat([], 6).text == "7"
+    assert [sorted(g["body"])[0] for g in got] == [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_completion_tokens",
+    ]
+    with server(script) as (url, _), client(url, token_limit="max_tokens") as c:
+        with pytest.raises(Rejected):
+            c.chat([], 5)
+    with server(script) as (url, got), client(url, token_limit="max_completion_tokens") as c:
+        c.chat([], 5)
+    assert len(got) == 1
+
+
+def test_one_bad_item_does_not_stop_the_others():
+    def script(number, body, headers):
+        return (400, {}, b"too long") if body["prompt"] == "b" else answer(body["prompt"])
+
+    with server(script) as (url, _), client(url, concurrency=3) as c:
+        found = c.ask_all("chat", [{"prompt": p} for p in "abc"], reply_of)
+    assert isinstance(found[1], Rejected) and "too long" in str(found[1])
+    assert [reply_of(found[n]).text for n in (0, 2)] == ["a", "c"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"base_url": "file:///etc/hostname"}, "is no http address"),
+        ({"base_url": "localhost:8000"}, "is no http address"),
+        ({"base_url": "http://h:port/v1"}, "is no http address"),
+        ({"base_url": "http:///v1"}, "is no http address"),
+        ({"base_url": "http://10.1.1.1/v1"}, "the key in OPENAI_API_KEY unencrypted"),
+        (
+            {"base_url": "http://user:hidden@example.org/v1", "key_variable": ""},
+            "the password unencrypted",
+        ),
+        ({"base_url": "https://example.org/v1", "allow_remote": False}, "is not on this machine"),
+        ({"extra": "[1]"}, "must be a JSON object"),
+        ({"extra": "{top_k: 3}"}, "are no JSON"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_before_anything_is_sent(options, words):
+    with pytest.raises(UserError, match=words) as caught:
+        Client(ChatConfig(**options))
+    assert "hidden" not in str(caught.value) and "SECRET" not in str(caught.value)
+
+
+def test_a_key_with_a_line_break_cannot_add_headers(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "a\nX-Evil: 1")
+    with pytest.raises(UserError, match="characters that no key has"):
+        Client(ChatConfig())
+
+
+def test_no_key_is_sent_if_none_is_wanted():
+    with server(lambda *_: answer()) as (url, got), client(url, key_variable="") as c:
+        c.chat([])
+    assert "Authorization" not in got[0]["headers"]
+    Client(ChatConfig(base_url="http://10.1.1.1/v1", key_variable="")).close()
+
+
+@pytest.mark.parametrize(
+    "url, here",
+    [
+        ("http://localhost:1/v1", True),
+        ("http://LOCALHOST/v1", True),
+        ("http://127.0.0.1/v1", True),
+        ("http://[::1]/v1", True),
+        ("http://[::ffff:127.0.0.1]/v1", True),
+        ("http://localhost.evil.com/v1", False),
+        ("http://127.0.0.1@10.0.0.1/v1", False),
+        ("http://0.0.0.0/v1", False),
+        ("http://2130706433/v1", False),
+        ("http://10.1.1.1/v1", False),
+        ("http:///v1", False),
+    ],
+)
+def test_what_is_this_machine(url, here):
+    assert is_this_machine(url) is here
+
+
+def test_requests_to_this_machine_pass_no_proxy(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    with server(lambda *_: answer()) as (url, _), client(url) as c:
+        assert c.chat([]).text == "7"
+
+
+def test_a_certificate_that_nobody_signed_is_refused(tmp_path):
+    import ssl
+    import subprocess
+
+    made = subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-keyout",
+            tmp_path / "key.pem",
+            "-out",
+            tmp_path / "cert.pem",
+        ],
+        capture_output=True,
+    )
+    if made.returncode:
+        pytest.skip("openssl cannot make a certificate here")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+
+    class Quiet(http.server.BaseHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_):
+            pass
+
+    with Server(("127.0.0.1", 0), Quiet) as listening:
+        listening.socket = context.wrap_socket(listening.socket, server_side=True)
+        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread.start()
+        with client(f"https://localhost:{listening.server_port}/v1", retries=0) as c:
+            with pytest.raises(NoAnswer, match="(?i)certificate"):
+                c.chat([])
+        listening.shutdown()
+        thread.join()
