@@ -12,7 +12,8 @@ from reasoning.synthesis.errors import Refusal
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\?[A-Za-z_][A-Za-z0-9_]*)*"
 TOKEN = re.compile(
     rf"""\s+ | %[^\n]* | (?P<name>{NAME}) | `(?P<quoted>(?:[^`]|``)+)`
-    | (?P<string>"(?:[^"\\]|\\.)*") | (?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?) | (?P<mark>:-|[(),.=@])""",
+    | (?P<string>"(?:[^"\\]|\\.)*") | (?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)
+    | (?P<mark>:-|[(),.=@])""",
     re.VERBOSE,
 )
 TAGS = {

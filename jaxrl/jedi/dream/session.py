@@ -14,7 +14,7 @@ from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.diagnostics.open_loop import play_game
 from jaxrl.jedi.diagnostics.sampler import SamplerChoice, with_sampler
 from jaxrl.jedi.dream.world import Dream
-from jaxrl.jedi.training.runs import need_pictures, open_runs
+from jaxrl.jedi.training.checkpoints import need_pictures, open_runs
 
 WARM_UP = 24
 """Steps that the policy plays in the real game before imagination begins."""

@@ -22,7 +22,7 @@ COLOURS = ("#1b6ca8", "#b8442c", "#3d7a37", "#7a4b9c", "#a67c1a", "#2a7f80")
 STYLE = """body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto;
   max-width: 860px; color: #222; background: #fff }
 pre { background: #f5f5f2; padding: 1em; overflow-x: auto;
-  white-space: pre-wrap } 
+  white-space: pre-wrap }
 svg { max-width: 100%; height: auto }
 svg text { font: 12px ui-monospace, monospace; fill: #222 } svg .name { font-weight: bold }"""
 
