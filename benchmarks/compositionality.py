@@ -27,7 +27,7 @@ from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.study.config import SweepConfig, paper, tiny
 from reasoning.compositionality.study.masks import renew
 from reasoning.compositionality.study.pruners import Setting, setting_of
-from reasoning.compositionality.study.run import sweep
+from reasoning.compositionality.study.sweep import sweep
 from reasoning.compositionality.study.train import Cells, begin
 from reasoning.compositionality.targets import target_by_name
 

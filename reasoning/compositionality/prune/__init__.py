@@ -24,7 +24,6 @@ from reasoning.compositionality.prune.baselines import (
 from reasoning.compositionality.prune.capture import capture
 from reasoning.compositionality.prune.compact import compact
 from reasoning.compositionality.prune.distributions import masks_from_scores
-from reasoning.compositionality.prune.jaxpruner import from_jaxpruner, to_jaxpruner
 from reasoning.compositionality.prune.moments import Activation, Moments
 from reasoning.compositionality.prune.schedules import Cubic, OneShot, Periodic
 from reasoning.compositionality.prune.summary import summarize_sparsity
@@ -47,7 +46,6 @@ __all__ = [
     "apply_masks",
     "capture",
     "compact",
-    "from_jaxpruner",
     "l1_pruning",
     "lottery_ticket",
     "magnitude_pruning",
@@ -64,5 +62,4 @@ __all__ = [
     "snip",
     "static_random",
     "summarize_sparsity",
-    "to_jaxpruner",
 ]

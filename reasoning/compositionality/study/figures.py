@@ -7,7 +7,6 @@ import numpy as np
 
 from reasoning.compositionality import theory
 from reasoning.compositionality.study.config import DENSE, SweepConfig
-from reasoning.compositionality.study.run import target_of
 from reasoning.compositionality.study.verdict import average, grid, over_depth, resample
 from reasoning.compositionality.targets import target_by_name
 
@@ -76,7 +75,7 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     """F1: measures over depth and density, a column per pruner; a cross where the graph was
     planted, dots on the ridge of volume (E3).
     """
-    columns, target = list(config.pruners), target_of(config, name)
+    columns, target = list(config.pruners), target_by_name(name)
     figure = blank(2.1 + 2.5 * len(columns), 2.2 * len(MAPS))
     panels = figure.subplots(len(MAPS), len(columns), squeeze=False, sharex=True)
     for row, (measure, label) in zip(panels, MAPS.items(), strict=True):
@@ -157,7 +156,7 @@ def curves(config: SweepConfig, rows) -> Any:
                 markersize=3,
             )
             axes.fill_between(config.depths, low, high, color=COLOURS[pruner], alpha=0.15)
-        axes.axvline(target_of(config, name).layers, color="gray", linestyle=":")
+        axes.axvline(target_by_name(name).layers, color="gray", linestyle=":")
         axes.set(
             title=name,
             xlabel="hidden layers (dotted: planted)",
@@ -272,7 +271,7 @@ def counts(config: SweepConfig) -> Any:
     )
     left.legend(fontsize=7)
     for name in config.targets:
-        target, layers = target_of(config, name), range(1, max(config.depths) + 3)
+        target, layers = target_by_name(name), range(1, max(config.depths) + 3)
         values = np.array([theory.log_volume(target, n, max(config.width, 40)) for n in layers])
         right.plot(
             np.array(layers)[np.isfinite(values)],

@@ -14,7 +14,8 @@ from reasoning.compositionality.planting import layerize
 from reasoning.compositionality.structure import correlations
 from reasoning.compositionality.study.config import DENSE, Cell, SweepConfig
 from reasoning.compositionality.study.figures import blank
-from reasoning.compositionality.study.run import shown_networks, target_of
+from reasoning.compositionality.study.results import shown_networks
+from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.graph import Target
 from reasoning.compositionality.targets.samples import draw, plane
 
@@ -35,7 +36,7 @@ def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict])
     """Draw and save, for every target; the names of the figures."""
     names = []
     for name in config.targets:
-        target, shown = target_of(config, name), shown_networks(results, config, name)
+        target, shown = target_by_name(name), shown_networks(results, config, name)
         chosen = best_shown(shown, target, rows)
         if chosen is None:
             continue

@@ -12,7 +12,8 @@ from reasoning.compositionality import network, theory
 from reasoning.compositionality.depth import MOST_INPUTS, predict_by_interactions, predict_depth
 from reasoning.compositionality.depth.predict import TRAINED
 from reasoning.compositionality.study.config import DENSE, SweepConfig
-from reasoning.compositionality.study.run import shown_networks, target_of
+from reasoning.compositionality.study.results import shown_networks
+from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import examples
 
 WELL = 0.99
@@ -46,7 +47,7 @@ def net(data, x: jax.Array) -> jax.Array:
 
 def predictions(config: SweepConfig, results: Path, name: str) -> Predicted:
     """All predictors on one target of a finished sweep."""
-    target = target_of(config, name)
+    target = target_by_name(name)
     cost = max(node.layers for node in target.nodes)
     volume = theory.depth_by_volume(target, max(config.width, 40), max(config.depths) + 2)
     if target.inputs > MOST_INPUTS or target.draws == "plane":
@@ -72,7 +73,7 @@ def ask_networks(config: SweepConfig, results: Path, name: str) -> tuple[list[in
     """E1's depth in nodes of every dense network that fits well, one layer deeper than planted, and
     how many were looked at.
     """
-    target = target_of(config, name)
+    target = target_by_name(name)
     nearest = min(config.depths, key=lambda depth: abs(depth - target.layers - 1))
     trained = [
         w

@@ -11,7 +11,7 @@ from jaxrl.train.rundir import write_atomically
 from reasoning.compositionality.study import figures, pictures
 from reasoning.compositionality.study.config import DENSE, SweepConfig
 from reasoning.compositionality.study.predictions import Predicted, predictions
-from reasoning.compositionality.study.run import read_rows, target_of
+from reasoning.compositionality.study.results import read_rows
 from reasoning.compositionality.study.verdict import (
     Peak,
     average,
@@ -24,6 +24,7 @@ from reasoning.compositionality.study.verdict import (
     peak,
     sign,
 )
+from reasoning.compositionality.targets import target_by_name
 
 
 def write_report(folder: Path, config: SweepConfig) -> Path:
@@ -95,7 +96,7 @@ def text(
 
 def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]) -> list[str]:
     """The answers for one target."""
-    target = target_of(config, name)
+    target = target_by_name(name)
     lines = [
         f"Planted: {target.depth} levels of nodes, {target.layers} layers, arity {target.arity}, "
         f"{target.inputs} inputs, "
@@ -213,7 +214,7 @@ def moves(config, rows) -> list[str]:
     lines = []
     for i, one in enumerate(config.targets):
         for other in config.targets[i + 1 :]:
-            apart = target_of(config, other).layers - target_of(config, one).layers
+            apart = target_by_name(other).layers - target_by_name(one).layers
             for pruner in pruners(config) if apart else []:
                 if pruner == "oracle":
                     continue

@@ -1,5 +1,7 @@
 """Targets by the names that the command line takes."""
 
+import functools
+
 from jaxrl.train.errors import Refusal
 from reasoning.compositionality.targets import boolean, controls, cppn, genome, symbolic, trees
 from reasoning.compositionality.targets.graph import Target
@@ -27,6 +29,11 @@ def target_by_name(name: str) -> Target:
     Raises:
       Refusal: there is no such family, or its arguments do not fit.
     """
+    # A genome's file may change between two calls; all other names stand for one target.
+    return _build(name) if "genome:" in name else _cached(name)
+
+
+def _build(name: str) -> Target:
     family, _, rest = name.partition(":")
     if family == "symbolic":
         return symbolic.symbolic(rest)
@@ -45,3 +52,7 @@ def target_by_name(name: str) -> Target:
         raise Refusal(
             f"target {name!r}: {family} takes integers after colons, as in tanh_tree:3"
         ) from None
+
+
+_cached = functools.lru_cache(maxsize=64)(_build)
+"""The same object for the same name, so that programs compiled for a target are found again."""

@@ -7,7 +7,7 @@ import re
 from reasoning.e2c.asking import Ask, Completion, Ledger, Sampling, Steps
 from reasoning.e2c.format import Prompt
 from reasoning.e2c.policies.settings import Settings
-from reasoning.e2c.votes import majority
+from reasoning.e2c.policies.votes import majority
 
 
 def greedy(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:

@@ -9,7 +9,7 @@ from reasoning.e2c.format import OPEN_PLAN, Prompt
 from reasoning.e2c.policies.direct import sample_completions
 from reasoning.e2c.policies.selecting import judge
 from reasoning.e2c.policies.settings import Settings
-from reasoning.e2c.votes import majority
+from reasoning.e2c.policies.votes import majority
 
 TAIL = 3500
 """Characters of a failed execution that a refinement reads."""

@@ -7,7 +7,7 @@ from reasoning.e2c.asking import Ask, Completion, Ledger, Steps, Weigh
 from reasoning.e2c.format import Prompt
 from reasoning.e2c.policies.direct import completions_within_budget, execute_all
 from reasoning.e2c.policies.settings import Settings
-from reasoning.e2c.votes import majority, representatives
+from reasoning.e2c.policies.votes import majority, representatives
 
 
 def select_by_judge(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:

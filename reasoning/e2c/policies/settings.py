@@ -13,7 +13,7 @@ from jaxrl.train.errors import Refusal
 from reasoning.e2c.answers import last_box
 from reasoning.e2c.asking import Ask, Completion, Sampling
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, E2CFormat
-from reasoning.e2c.loops import is_loop
+from reasoning.e2c.policies.loops import is_loop
 
 Embedder = Callable[[list[str]], np.ndarray]
 """Texts to vectors `[n, D]`."""

@@ -13,7 +13,7 @@ from reasoning.e2c.format import CLOSE_PLAN, Prompt
 from reasoning.e2c.policies.direct import execute_all
 from reasoning.e2c.policies.selecting import judge
 from reasoning.e2c.policies.settings import Settings
-from reasoning.e2c.votes import majority
+from reasoning.e2c.policies.votes import majority
 
 BRANCHES = 2
 

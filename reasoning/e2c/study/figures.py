@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from reasoning.e2c.scores import bootstrap, over_seeds
+from reasoning.e2c.evaluate.scores import bootstrap, over_seeds
 from reasoning.e2c.study import adapt
 
 SHOWN = {

@@ -10,10 +10,10 @@ from reasoning.e2c.asking import Sampling, solve
 from reasoning.e2c.chain.backend import ChainBackend
 from reasoning.e2c.chain.rewards import LAYOUT, find_answer
 from reasoning.e2c.chain.task import NAMES, ChainConfig, Problem
+from reasoning.e2c.evaluate.scores import bootstrap, paired
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN
 from reasoning.e2c.policies.by_name import POLICIES
 from reasoning.e2c.policies.settings import Settings
-from reasoning.e2c.scores import bootstrap, paired
 from reasoning.e2c.study.config import StudyConfig
 
 GOAL = 0.25

@@ -15,10 +15,10 @@ from reasoning.e2c.chain.rewards import LAYOUT, Judged, find_answer
 from reasoning.e2c.chain.rows import MARKERS, question_ids
 from reasoning.e2c.chain.sample import left_pad
 from reasoning.e2c.chain.task import PAD, Problem, execute, read_question
+from reasoning.e2c.evaluate.scores import entropy_of
 from reasoning.e2c.format import CLOSE_EXECUTION
 from reasoning.e2c.losses import entropy
 from reasoning.e2c.masks import has_boundary, phase_masks
-from reasoning.e2c.scores import entropy_of
 from reasoning.e2c.study.config import StudyConfig
 from reasoning.e2c.study.policies import settings
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxrl.train.rundir import write_atomically
-from reasoning.e2c.scores import Interval, bootstrap, over_seeds
+from reasoning.e2c.evaluate.scores import Interval, bootstrap, over_seeds
 from reasoning.e2c.study import adapt, figures, policies
 from reasoning.e2c.study.config import StudyConfig
 

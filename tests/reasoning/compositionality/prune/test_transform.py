@@ -17,12 +17,9 @@ from reasoning.compositionality.prune import (
     Periodic,
     PruneState,
     capture,
-    from_jaxpruner,
     similarity_pruning,
     summarize_sparsity,
-    to_jaxpruner,
 )
-from reasoning.compositionality.prune.jaxpruner import SparseState
 from reasoning.compositionality.prune.kernels import kernels
 
 
@@ -264,34 +261,6 @@ def test_rigl_and_set_keep_the_number_of_weights_and_move_some(name):
     first, last = kernels(SUBJECTS[name].init(PARAMS).masks), kernels(after(name)[1].masks)
     assert all(int(first[n].sum()) == int(last[n].sum()) for n in first)
     assert any((np.asarray(first[n]) != np.asarray(last[n])).any() for n in first)
-
-
-def test_states_go_to_jaxpruners_layout_and_back():
-    params, state = after("share")
-    there = to_jaxpruner(state)
-    assert (
-        SparseState._fields
-        == ("masks", "inner_state", "target_sparsities", "count")
-        == PruneState._fields[:4]
-    )
-    assert (
-        there.masks["first"]["bias"] is None and there.masks["first"]["kernel"].dtype == jnp.uint8
-    )
-    assert float(there.target_sparsities["first"]["kernel"]) == 0.5
-    back = from_jaxpruner(there, params)
-    assert all(
-        (np.asarray(a) == np.asarray(b)).all()
-        for a, b in zip(jax.tree.leaves(back.masks), jax.tree.leaves(state.masks), strict=True)
-    )
-    updates, _ = SUBJECTS["share"].update(
-        jax.tree.map(jnp.ones_like, params), back._replace(last=jnp.int32(2)), params
-    )
-    assert all(
-        (np.asarray(u)[np.asarray(m) == 0] == 0).all()
-        for u, m in zip(jax.tree.leaves(updates), jax.tree.leaves(back.masks), strict=True)
-    )
-    with pytest.raises(Refusal, match="no mask of shape"):
-        from_jaxpruner(there._replace(masks={}), params)
 
 
 def test_it_stands_inside_a_chain_and_masked_of_optax():

@@ -15,7 +15,7 @@ from reasoning.compositionality.depth.predict import TRAINED
 from reasoning.compositionality.study.config import Cell, SweepConfig
 from reasoning.compositionality.study.predictions import net
 from reasoning.compositionality.study.pruners import setting_of
-from reasoning.compositionality.study.run import run_chunk
+from reasoning.compositionality.study.sweep import run_chunk
 from reasoning.compositionality.study.train import begin
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import examples

@@ -16,11 +16,13 @@ from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.prune.kernels import any_matrix
 from reasoning.compositionality.prune.moments import Activation
 from reasoning.compositionality.prune.transform import prune_once
-from reasoning.compositionality.study import run as running
+from reasoning.compositionality.study import sweep as running
 from reasoning.compositionality.study.config import SweepConfig
 from reasoning.compositionality.study.masks import merge, renew
 from reasoning.compositionality.study.pruners import PRUNERS, setting_of
-from reasoning.compositionality.study.run import chunks, read_rows, run, run_chunk, sweep
+from reasoning.compositionality.study.results import chunks, read_rows
+from reasoning.compositionality.study.run import run
+from reasoning.compositionality.study.sweep import run_chunk, sweep
 from reasoning.compositionality.study.train import Cells, batch_of, begin, loss, train
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import Examples

@@ -13,11 +13,11 @@ from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.answers import Checker
 from reasoning.e2c.asking import Backend, solve
 from reasoning.e2c.benchmarks import Task
+from reasoning.e2c.evaluate.scores import bootstrap, mean_pass_at_k, pass_at_1
 from reasoning.e2c.policies.by_name import POLICIES, check_policy
 from reasoning.e2c.policies.settings import Settings
+from reasoning.e2c.policies.votes import majority
 from reasoning.e2c.records import Appended
-from reasoning.e2c.scores import bootstrap, mean_pass_at_k, pass_at_1
-from reasoning.e2c.votes import majority
 
 
 def evaluate(

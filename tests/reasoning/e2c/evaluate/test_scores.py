@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from reasoning.e2c import scores
+from reasoning.e2c.evaluate import scores
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reasoning.e2c.loops import is_loop
+from reasoning.e2c.policies.loops import is_loop
 
 PARAGRAPH = "We see that the sum of both numbers is even, so we can halve it."
 

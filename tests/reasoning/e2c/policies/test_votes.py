@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from reasoning.e2c.votes import k_means, majority, representatives
+from reasoning.e2c.policies.votes import k_means, majority, representatives
 
 
 @pytest.mark.parametrize(
