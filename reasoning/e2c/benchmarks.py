@@ -115,10 +115,10 @@ def _letter(value: Any, options: list) -> str:
 
 
 BENCHMARKS = {
-    "aime": Benchmark(integer_problem, answers.exact),
+    "aime": Benchmark(integer_problem, answers.numeric),
     "math500": Benchmark(latex_problem, answers.math_verify),
-    "gsm8k": Benchmark(gsm8k_problem, answers.exact),
-    "amc": Benchmark(integer_problem, answers.exact),
+    "gsm8k": Benchmark(gsm8k_problem, answers.numeric),
+    "amc": Benchmark(integer_problem, answers.numeric),
     "medqa": Benchmark(medqa_problem, answers.multiple_choice),
     "medmcqa": Benchmark(medmcqa_problem, answers.multiple_choice),
     "mmlu": Benchmark(mmlu_problem, answers.multiple_choice),

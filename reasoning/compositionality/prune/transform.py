@@ -31,6 +31,7 @@ from reasoning.compositionality.prune.kernels import (
 )
 from reasoning.compositionality.prune.merge import merge_similar_units
 from reasoning.compositionality.prune.moments import Activation, Moments, moments
+from reasoning.compositionality.prune.placement import mask_state, refuse_followers
 from reasoning.compositionality.prune.schedules import AT_ONCE
 from reasoning.compositionality.prune.score import Seen
 
@@ -38,9 +39,7 @@ Rewind = Literal["none", "init"]
 
 
 class PruneState(NamedTuple):
-    """Of a pruning transformation; the first four have jaxpruner's names and order. A pytree for
-    checkpoints, vmap and pmap.
-    """
+    """State of a pruning transformation: a pytree for checkpoints, vmap and pmap."""
 
     masks: Any
     """Like the parameters, uint8; ones where nothing is pruned."""
@@ -126,7 +125,11 @@ def _scores(weights, slopes, known, score, key) -> dict[str, jax.Array]:
 
 def by_scores(score: Callable, distribution: Distribution) -> Rule:
     """The rule of one-shot and gradual pruning: the best-scored weights are kept; a weight once
-    pruned may come back.
+    pruned may come back, from zero.
+
+    Whatever the optimizer adds to a pruned weight (weight decay, momentum, noise) is undone in the
+    same update, and every leaf of its state with the shape and place of a pruned kernel is zero
+    there, so that a weight that comes back starts without momentum.
     """
 
     def rule(look: Look) -> Renewal:
@@ -168,12 +171,15 @@ def pruning(
       axis_name: of devices, over which the statistics of activations are averaged. Gradients are
         the caller's to average.
 
+    It holds for any inner transformation. It must be the last one of a chain: what stands behind
+    it would move pruned weights away from zero.
+
     Returns:
       `update(grads, state, params, activations=None)`: activations by path (see `scores`), or None
       for no renewal by activations.
 
     Raises:
-      Refusal: at `init` for a density that empties a kernel; at `update` for masks of another tree
+      Refusal: at `init` for a density that empties a kernel, or if a chain goes on behind it; at `update` for masks of another tree
         or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
@@ -181,6 +187,7 @@ def pruning(
         raise Refusal(f"ema is {ema}: it must be at least 0 and below 1")
 
     def init(params):
+        refuse_followers()
         chosen = kernels(params, prunable)
         check_density(density, {name: kernel.shape for name, kernel in chosen.items()})
         first = {} if begin is None else begin(chosen, jax.random.key(seed))
@@ -206,9 +213,7 @@ def pruning(
         if activations is not None or not needs_activations:
             after, aim = _renewed(after, aim, params, grads, activations or {})
         aim = apply_masks(aim, after.masks)
-        inner_state = optax.tree_map_params(
-            inner, lambda m, mask: m * mask.astype(m.dtype), after.inner_state, after.masks
-        )
+        inner_state = mask_state(after.inner_state, after.masks)
         updates = jax.tree.map(lambda new, old: (new - old).astype(old.dtype), aim, params)
         return updates, after._replace(inner_state=inner_state, count=state.count + 1)
 

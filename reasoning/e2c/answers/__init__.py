@@ -1,20 +1,20 @@
 """Finding the answer of a response and checking it against the right one.
 
-A checker is a function `(candidate, answer) -> bool`.
+`boxes` finds it, `normalize` gives numbers and texts one form, `checkers` compare (START HERE),
+`deadline` and `worker` run math-verify in a process that may be ended.
 """
 
-from reasoning.e2c.answers.check import (
-    OFFICIAL_TAIL,
+from reasoning.e2c.answers.boxes import OFFICIAL_TAIL, last_box, official_box
+from reasoning.e2c.answers.checkers import (
     Checker,
     as_number,
     exact,
-    last_box,
     math_verify,
     multiple_choice,
+    numeric,
     official,
-    official_box,
-    plain,
 )
+from reasoning.e2c.answers.normalize import clean as plain
 
 __all__ = [
     "OFFICIAL_TAIL",
@@ -24,6 +24,7 @@ __all__ = [
     "last_box",
     "math_verify",
     "multiple_choice",
+    "numeric",
     "official",
     "official_box",
     "plain",

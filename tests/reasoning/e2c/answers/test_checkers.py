@@ -1,11 +1,10 @@
-"""Boxes and equality of answers, with the authors' quirks beside."""
-
-import builtins
+"""Boxes and equality of answers, and the authors' quirks."""
 
 import pytest
 
 from jaxrl.train.errors import Refusal
 from reasoning.e2c import answers
+from reasoning.e2c.answers import deadline
 
 
 @pytest.mark.parametrize(
@@ -73,15 +72,12 @@ def test_letters_of_options():
     assert not answers.multiple_choice("C", "B") and not answers.multiple_choice("Both", "B")
 
 
-def test_without_math_verify_numbers_are_compared_and_the_rest_names_the_extra(monkeypatch):
-    real = builtins.__import__
-
-    def absent(name, *rest, **kwargs):
-        if name.startswith("math_verify"):
-            raise ImportError(name)
-        return real(name, *rest, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", absent)
+def test_without_math_verify_numbers_are_compared_and_the_rest_names_the_extra(
+    monkeypatch, tmp_path
+):
+    (tmp_path / "math_verify.py").write_text("raise ImportError('absent')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(deadline, "WORKER", deadline.Worker())
     assert answers.math_verify("0.5", "1/2") and answers.math_verify("x + 1", "x+1")
     with pytest.raises(Refusal, match=r"latentax\[llm\]"):
         answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")

@@ -1,0 +1,200 @@
+"""Checkers: is a candidate the right answer? Functions `(candidate, answer) -> bool`.
+
+Numbers are compared exactly and at once; what is left goes to math-verify (extra `llm`) in a
+process with a deadline.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from fractions import Fraction
+
+from jaxrl.train.errors import Refusal
+from reasoning.e2c.answers import deadline
+from reasoning.e2c.answers.normalize import (
+    bare,
+    clean,
+    elements,
+    intervals,
+    may_be_list,
+    quantity,
+    same_quantity,
+    time_of_day,
+    words_of,
+)
+
+Checker = Callable[[str, str], bool]
+
+
+def as_number(text: str) -> Fraction | None:
+    r"""The exact value of an integer, decimal, percentage, a/b or \frac{a}{b}, maybe with a unit;
+    None for anything else.
+    """
+    found = quantity(text)
+    return None if found is None else found.value / (100 if found.percent else 1)
+
+
+def exact(candidate: str, answer: str) -> bool:
+    """Equal numbers, or equal text without blanks. Needs no extra."""
+    verdict = _by_numbers(candidate, answer)
+    return bare(candidate) == bare(answer) != "" if verdict is None else verdict
+
+
+def numeric(candidate: str, answer: str) -> bool:
+    """Equal numbers, for benchmarks whose answers are numbers: plain ones at once, formulas such as
+    `5!` by math-verify.
+
+    Raises:
+      Refusal: a formula is compared, and math-verify is not installed.
+    """
+    verdict = _by_numbers(candidate, answer)
+    if verdict is not None:
+        return verdict
+    if not re.search(r"\d|\\", candidate):
+        return bare(candidate) == bare(answer) != ""  # words are no number
+    return math_verify(candidate, answer)
+
+
+def math_verify(candidate: str, answer: str) -> bool:
+    """True if two answers have the same value: numbers, words, inequalities and lists by our rules,
+    the rest by math-verify, for three seconds at most.
+
+    Raises:
+      Refusal: math-verify is needed and not installed.
+    """
+    verdict = _by_rules(candidate, answer)
+    if verdict is not None:
+        return verdict
+    one, other = clean(candidate), clean(answer)
+    spans = intervals(candidate), intervals(answer)
+    if (spans[0] is None) != (spans[1] is None):  # an inequality against an interval
+        one, other = spans[0] or _set_of(one), spans[1] or _set_of(other)
+    try:
+        return deadline.WORKER.same(other, one)
+    except deadline.Unavailable:
+        raise Refusal(
+            f"comparing {candidate[:80]!r} with {answer[:80]!r} needs math-verify: pip install "
+            "'latentax[llm]', or choose the checker exact"
+        ) from None
+
+
+def _by_numbers(candidate: str, answer: str) -> bool | None:
+    """The verdict on two plain numbers; None if one is no number."""
+    if may_be_list(answer) and re.sub(r"\s+", "", candidate) != re.sub(r"\s+", "", answer):
+        return None
+    one, other = quantity(candidate), quantity(answer)
+    return None if one is None or other is None else same_quantity(one, other)
+
+
+def _by_rules(candidate: str, answer: str) -> bool | None:
+    """The verdict where no computer algebra is needed; None if it is."""
+    if not candidate.strip():
+        return False
+    verdict = _by_numbers(candidate, answer)
+    if verdict is not None:
+        return verdict
+    if bare(candidate) == bare(answer):
+        return True
+    if match := re.fullmatch(r"\s*\(([A-J])\)\s*", clean(answer)):
+        return multiple_choice(candidate, match[1])
+    times = time_of_day(candidate), time_of_day(answer)
+    if times[0] is not None and times[1] is not None:
+        return times[0][:2] == times[1][:2] and (
+            "" in (times[0][2], times[1][2]) or times[0] == times[1]
+        )
+    words = words_of(candidate), words_of(answer)
+    if words[1] is not None:
+        return (words[0] or re.sub(r"[^a-z]+", " ", clean(candidate).lower()).strip()) == words[1]
+    if words[0] is not None:
+        return False  # a word is no formula, whatever its letters multiply to
+    based = _in_base(candidate), _in_base(answer)
+    if based[0] is not None and based[1] is not None:
+        return based[0] == based[1]
+    return _by_lists(candidate, answer)
+
+
+def _by_lists(candidate: str, answer: str) -> bool | None:
+    """The verdict on lists of different lengths, and on series with dots."""
+    pair = clean(candidate), clean(answer)
+    dots = [bool(re.search(r"\\[lcd]?dots|\.\.\.|…", text)) for text in pair]
+    if any(dots):
+        return False  # math-verify reads the last element only; equal texts were equal above
+    if any(re.search(r"\\pm|\\mp|=|\\in(?![A-Za-z])|\\cup|\\begin", text) for text in pair):
+        return None
+    counts = [len(elements(text)) for text in pair]
+    if counts[0] != counts[1] and not may_be_list(candidate):
+        thousands = [re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text) for text in pair]
+        if may_be_list(answer) or len({len(elements(text)) for text in thousands}) > 1:
+            return False
+    return None
+
+
+def _in_base(text: str) -> int | None:
+    """The value of digits with their base as a subscript, such as 2516_8."""
+    match = re.fullmatch(r"([0-9A-Za-z]+)_\{?(\d+)\}?", bare(text))
+    if match is None or not 2 <= int(match[2]) <= 36 or len(match[1]) > 100:
+        return None
+    try:
+        return int(match[1], int(match[2]))
+    except ValueError:
+        return None
+
+
+def _set_of(text: str) -> str:
+    return re.sub(r"^\s*[A-Za-z]\s*(?:\\in(?![A-Za-z])|=)\s*", "", text)
+
+
+_LETTER = r"[A-Ja-j]"
+_INTRODUCTION = re.compile(
+    r"^(?:the\s+)?(?:(?:final|correct|best|right)\s+)?(?:answer|option|choice)(?:\s+is)?\s*[:=]?\s*"
+    r"(?:option|choice)?\s*",
+    re.IGNORECASE,
+)
+
+
+def multiple_choice(candidate: str, answer: str) -> bool:
+    """Letters of options, with or without brackets, a point, or the option's text behind: "(B)
+    liver" is "B"; "A large mass" is no letter, and two letters are none.
+    """
+    return _letter(candidate) is not None and _letter(candidate) == _letter(answer)
+
+
+def _letter(text: str) -> str | None:
+    text = clean(text.replace("*", "")).strip()
+    text = _INTRODUCTION.sub("", text)
+    match = re.match(
+        rf"(?:\(\s*({_LETTER})\s*\)|\[\s*({_LETTER})\s*\]|({_LETTER})(?=\s*(?:[.):,]|-\s|$)))(.*)$",
+        text,
+        re.S,
+    )
+    if match is None:
+        return None
+    letter, rest = next(group for group in match.groups()[:3] if group), match[4]
+    if re.match(rf"\s*[,&/]?\s*(?:and|or|&|/)?\s*\(?{_LETTER}\)?\s*(?:[,.)&/]|and|or|$)", rest):
+        return None
+    return letter.upper()
+
+
+def official(candidate: str, answer: str) -> bool:
+    r"""The authors' comparison: anything with `frac` keeps its digits only, so \frac{12}{1} equals
+    \frac{1}{21}.
+
+    Otherwise strings without blanks are compared, or a/b as floats.
+    """
+    one, other = _official_form(candidate), _official_form(answer)
+    if one == other:
+        return True
+    try:
+        return math.isclose(_quotient(one), _quotient(other), rel_tol=1e-6)
+    except (ValueError, ZeroDivisionError):
+        return False
+
+
+def _official_form(text: str) -> str:
+    text = re.sub(r"\s+", "", text)
+    return "".join(re.findall(r"\d", text)) if "frac" in text else text
+
+
+def _quotient(text: str) -> float:
+    over, _, under = text.partition("/")
+    return float(over) / float(under or 1)

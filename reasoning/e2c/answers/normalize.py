@@ -1,0 +1,482 @@
+r"""One form for answers as models write them: signs, spaces, styles, money, units, numbers.
+
+Nothing here may change a value: what is ambiguous stays as it is, and math-verify decides.
+"""
+
+import re
+from fractions import Fraction
+from typing import NamedTuple
+
+LONGEST_NUMBER = 300
+"""Characters of a number that is read here; Python refuses integers of thousands of digits."""
+LARGEST_EXPONENT = 400
+
+_SIGNS = {ord(c): "-" for c in "\u2212\u2010\u2011\u2012\u2013\u2014\ufe63"}
+_SIGNS |= {ord(c): " " for c in "\u00a0\u2009\u202f\u2007\u3000"}
+_SIGNS |= {ord("\u200b"): "", ord("\ufeff"): ""}
+_SIGNS |= {0xFF01 + n: chr(0x21 + n) for n in range(94)}  # full-width forms
+_SIGNS |= {
+    ord("×"): r"\times ",
+    ord("·"): r"\cdot ",
+    ord("÷"): r"\div ",
+    ord("π"): r"\pi ",
+    ord("∞"): r"\infty ",
+    ord("≤"): r"\le ",
+    ord("≥"): r"\ge ",
+    ord("≠"): r"\ne ",
+    ord("°"): r"^\circ ",
+    ord("∪"): r"\cup ",
+    ord("∈"): r"\in ",
+    ord("±"): r"\pm ",
+}  # fmt: skip (matrix of signs)
+
+_STYLE = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|bb|cal)|boldsymbol|bm|mbox|hbox"
+    r"|underline|emph|boxed|fbox|operatorname)\s*\{([^{}]*)\}"
+)
+_UNIT_IN_TEXT = re.compile(
+    r"(?:\\[,;:! ]|~|\s)*\\(?:text(?:rm|bf|it)?|mathrm|mbox|hbox|rm)\s*\{([^{}\d=<>+*]*"
+    r"(?:\^\{?\d\}?)?)\}(?:\^\s*\{?[23]\}?)?\s*$"
+)
+_SPACES = re.compile(r"(?<!\\)\\(?:[,;: ]|quad|qquad|thinspace|enspace)(?![A-Za-z])")
+_SIZES = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?)(?=\W)\.?")
+
+DIMENSIONS = (
+    {
+        "mm": "mm millimeter millimetre",
+        "cm": "cm centimeter centimetre",
+        "m": "m meter metre",
+        "km": "km kilometer kilometre",
+        "in": "in inch inche",
+        "ft": "ft foot feet",
+        "yd": "yd yard",
+        "mi": "mi mile",
+    },
+    {
+        "s": "s sec second",
+        "min": "min minute",
+        "h": "h hr hour",
+        "day": "day",
+        "week": "week",
+        "month": "month",
+        "year": "yr year",
+    },
+    {
+        "mg": "mg milligram",
+        "g": "g gram",
+        "kg": "kg kilogram",
+        "oz": "oz ounce",
+        "lb": "lb pound",
+        "ton": "ton tonne",
+    },
+    {
+        "ml": "ml mL milliliter millilitre",
+        "l": "l L liter litre",
+        "gal": "gal gallon",
+        "quart": "quart",
+        "pint": "pint",
+        "cup": "cup",
+    },
+    {"dollar": "dollar usd buck", "cent": "cent", "euro": "euro eur", "yen": "yen jpy"},
+    {"degree": "degree deg", "radian": "radian rad"},
+    {"mph": "mph", "km/h": "km/h kph kmh", "m/s": "m/s"},
+)  # fmt: skip (matrix of units)
+"""Units of one dimension: two of them in one row are never the same answer."""
+UNITS = {
+    word: (row, unit)
+    for row, units in enumerate(DIMENSIONS)
+    for unit, words in units.items()
+    for word in words.split()
+}
+SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
+_NO_UNITS = frozenset(
+    [
+        "million",
+        "billion",
+        "trillion",
+        "thousand",
+        "hundred",
+        "dozen",
+        "score",
+        "half",
+        "halves",
+        "third",
+        "thirds",
+        "quarter",
+        "quarters",
+        "fifth",
+        "fifths",
+        "sixth",
+        "sixths",
+        "eighth",
+        "eighths",
+        "tenth",
+        "tenths",
+        "hundredth",
+        "hundredths",
+        "thousandth",
+        "thousandths",
+        "squared",
+        "cubed",
+        "factorial",
+        "times",
+        "plus",
+        "minus",
+        "percent",
+        "over",
+        "mod",
+        "choose",
+        "sqrt",
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "log",
+        "ln",
+        "exp",
+        "pi",
+        "infinity",
+        "max",
+        "min",
+        "lim",
+        "or",
+        "and",
+        "to",
+        "not",
+        "i",
+        "e",
+        "x",
+        "y",
+        "z",
+        "n",
+        "k",
+    ]
+)
+"""Words behind a number that change its value, or may."""
+_CURRENCY = {"$": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "USD": "dollar"}
+_WORD_UNIT = r"[A-Za-z][A-Za-z./ -]*(?:\^\{?[23]\}?)?"
+
+
+_SCALED = rf"(.*?[\d}}.])\s+({'|'.join(SCALES)})(?:\s+([A-Za-z]{{3,}}))?"
+
+
+class Quantity(NamedTuple):
+    """A number as it was written."""
+
+    value: Fraction
+    percent: bool = False
+    unit: str = ""
+    decimals: int | None = None
+    """Digits behind the point, if it is a decimal."""
+
+
+def clean(text: str) -> str:
+    r"""The text without what changes no value: unusual signs for minus and blanks, `$`, `\left`,
+    styles such as `\text{}` and `\displaystyle`, units in `\text{}`, a final point.
+    """
+    text = text.translate(_SIGNS).strip()
+    text = strip_delimiters(text)
+    text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
+    text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
+    text = _SIZES.sub("", text)
+    text = text.replace("{,}", ",").replace(r"\!", "")
+    text = _without_unit(text)
+    for _ in range(4):  # styles may be nested
+        new = _STYLE.sub(lambda match: match[1] if len(match[1]) < 2 else f" {match[1]} ", text)
+        if new == text:
+            break
+        text = new
+    text = _SPACES.sub(" ", text).replace("~", " ")
+    text = re.sub(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))\s*", r"^\\circ ", text)
+    text = re.sub(r"\^\\circ\s*$", "", text)
+    text = re.sub(r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
+    text = re.sub(r"\s+", " ", text).strip()
+    return re.sub(r"(?<![.])[.;,]$", "", strip_delimiters(text)).strip()
+
+
+_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
+
+
+def strip_delimiters(text: str) -> str:
+    r"""Without `$...$`, `\(...\)`, `\[...\]` and `**...**` around all of it."""
+    for _ in range(4):
+        before = text
+        for opened, closed in (
+            ("$$", "$$"),
+            ("$", "$"),
+            (r"\(", r"\)"),
+            (r"\[", r"\]"),
+            ("**", "**"),
+        ):
+            if text.startswith(opened) and text.endswith(closed) and len(text) > 2 * len(opened):
+                text = text[len(opened) : -len(closed)].strip()
+        if text == before:
+            break
+    return text
+
+
+def _without_unit(text: str) -> str:
+    r"""Without a last `\text{ cm}^2` behind something: units in words that hold no mathematics."""
+    match = _UNIT_IN_TEXT.search(text)
+    if match is None or not text[: match.start()].strip():
+        return text
+    words = re.sub(r"\^\{?\d\}?", "", match[1]).strip()
+    lowered = words.lower().split()
+    if not words or any(word in _NO_UNITS for word in lowered) or not re.search("[A-Za-z]", words):
+        return text
+    spaced = (
+        match[0] != match[0].lstrip()
+        or match[1][:1] == " "
+        or (match[0][:1] in "\\~" and (match[0].startswith(("\\,", "\\;", "\\ ", "\\:", "~"))))
+    )
+    if len(words) == 1 and not (spaced and words in UNITS):
+        return text  # \mathrm{e} is a number, x\mathrm{m} may be a product
+    return (
+        text[: match.start()] + " " + match[1].strip()
+        if re.match(r"^\s*[^A-Za-z\\]*$", text[: match.start()])
+        else text[: match.start()]
+    )
+
+
+def quantity(text: str) -> Quantity | None:
+    r"""The exact value of an integer, decimal, fraction, mixed number, power of ten, amount of
+    money or percentage, maybe with a unit, maybe behind `x =`; None for anything else.
+    """
+    text = clean(text)
+    if len(text) > LONGEST_NUMBER:
+        return None
+    if match := re.fullmatch(r"[A-Za-z][A-Za-z0-9_{}+*()\\ ^-]*=\s*([^=]+)", text):
+        text = match[1].strip()
+    unit, percent = "", False
+    if match := re.fullmatch(r"([+-]?)\s*(?:\\?([$€£¥])|(USD)\b)\s*(.*)", text):
+        unit = _CURRENCY[match[2] or match[3]]
+        text = match[1] + match[4]
+    if match := re.fullmatch(r"(.*?[\d}.])\s*(?:\\?%|\\?percent|per cent)", text):
+        text, percent = match[1], True
+    elif match := re.fullmatch(r"(.*?[\d}.])\s*\\?([$€£])", text):
+        text, unit = match[1], _CURRENCY[match[2]]
+    elif match := re.fullmatch(
+        rf"(.*?[\d}}.])\s+({'|'.join(SCALES)})(?:\s+([A-Za-z]{{3,}}))?", text
+    ):
+        value, found = rational(match[1]), _unit(match[3], True) if match[3] else unit
+        if value is None or found is None:
+            return None
+        return Quantity(value * 10 ** SCALES[match[2]], percent, found)
+    elif match := re.fullmatch(rf"(.*?[\d}}.])(\s*)({_WORD_UNIT})", text):
+        found = _unit(match[3], bool(match[2]))
+        if found is None:
+            return None
+        text, unit = match[1], found
+    value = rational(text)
+    if value is None:
+        return None
+    point = re.fullmatch(r"[+-]?[\d,]*\.(\d*)", re.sub(r"\s+", "", text))
+    return Quantity(value, percent, unit, len(point[1]) if point else None)
+
+
+def _unit(words: str, spaced: bool) -> str | None:
+    """The unit that stands behind a number, in one form; None if it may be mathematics."""
+    plain = re.sub(r"\^\{?[23]\}?", "", words).strip(" .")
+    lowered = [word.strip(".,").lower() for word in re.split(r"[\s-]+", plain) if word.strip(".,")]
+    if not lowered or any(word in _NO_UNITS for word in lowered):
+        return None
+    if any(len(word) < 3 and word not in UNITS and "/" not in word for word in lowered):
+        return None  # short words are variables as likely as units
+    if len(plain) == 1 and not spaced:
+        return None
+    return " ".join(lowered) + (
+        match[0].strip("^{}") if (match := re.search(r"\^.*", words)) else ""
+    )
+
+
+_MIXED = r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))"
+
+
+def rational(text: str) -> Fraction | None:
+    r"""The exact value of a plain number in digits: 7, 1,234, .5, 3/4, \frac{3}{4}, 2\frac{1}{2},
+    1.8e1, 3.5\times 10^{4}, 0.\overline{3}; None for anything else.
+    """
+    text = text.strip()
+    if len(text) > LONGEST_NUMBER or not text:
+        return None
+    if match := re.fullmatch(
+        r"([+-]?)\s*(\d+)\s*(?:\\frac\s*\{(\d+)\}\s*\{(\d+)\}|\s(\d+)/(\d+))", text
+    ):
+        over, under = int(match[3] or match[5]), int(match[4] or match[6])
+        if 0 < over < under:  # a mixed number
+            return (int(match[2]) + Fraction(over, under)) * (-1 if match[1] == "-" else 1)
+        return None
+    text = re.sub(r"\s+", "", text)
+    if re.fullmatch(r"\([+-]?\d+(?:\.\d+)?\)", text):
+        text = text[1:-1]
+    while match := re.fullmatch(r"([+-]?)\{([^{}]*)\}", text):
+        text = match[1] + match[2]
+    if match := re.fullmatch(r"([+-]?)\\frac(.*)", text):
+        pair = _fraction_parts(match[2])
+        if pair is None or pair[1] == 0:
+            return None
+        return pair[0] / pair[1] * (-1 if match[1] == "-" else 1)
+    if match := re.fullmatch(r"(.+)/(.+)", text):
+        over, under = _decimal(match[1]), _decimal(match[2])
+        return None if over is None or not under else over / under
+    if match := re.fullmatch(
+        r"(.+?)(?:(?:\\times|\\cdot|\*|x)10\^(?:\{([+-]?\d+)\}|([+-]?\d+))|[eE]([+-]?\d+))", text
+    ):
+        digits, power = (
+            _decimal(match[1]),
+            int(next(p for p in match.groups()[1:] if p is not None)),
+        )
+        if digits is None or abs(power) > LARGEST_EXPONENT:
+            return None
+        return digits * Fraction(10) ** power
+    return _decimal(text)
+
+
+def _fraction_parts(text: str) -> tuple[Fraction, Fraction] | None:
+    if match := re.fullmatch(r"\{([^{}]+)\}\{([^{}]+)\}", text):
+        over, under = _decimal(match[1]), _decimal(match[2])
+    elif match := re.fullmatch(r"(\d)(\d)|\{([^{}]+)\}(\d)|(\d)\{([^{}]+)\}", text):
+        one, other = [part for part in match.groups() if part is not None]
+        over, under = _decimal(one), _decimal(other)
+    else:
+        return None
+    return None if over is None or under is None else (over, under)
+
+
+def _decimal(text: str) -> Fraction | None:
+    if match := re.fullmatch(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar)\{(\d+)\}", text):
+        whole, plain, again = match[2] or "0", match[3], match[4]
+        value = Fraction(int(whole + plain + again) - int(whole + plain)) / (
+            10 ** len(plain) * (10 ** len(again) - 1)
+        )
+        return -value if match[1] == "-" else value
+    if re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?", text):
+        text = text.replace(",", "")
+    if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)", text):
+        return Fraction(text)
+    return None
+
+
+def may_be_list(text: str) -> bool:
+    """True for `100,200`, which is two numbers as likely as one; `1,234` and `250,000` are one."""
+    bare = re.sub(r"\s+", "", strip_delimiters(text.strip()))
+    return bool(re.fullmatch(r"\d{3}(?:,\d{3})+", bare)) and not bare.endswith("000")
+
+
+def same_quantity(one: Quantity, other: Quantity) -> bool:
+    """Equal values in no two units of one dimension; 50 % equals 50 as well as .5, and a decimal of
+    six digits and more equals what it was rounded from.
+    """
+    if different_units(one.unit, other.unit):
+        return False
+    if one.value == other.value:
+        return True
+    if one.percent != other.percent:
+        plain, percent = (other, one) if one.percent else (one, other)
+        return plain.value in (percent.value, percent.value / 100)
+    for decimal, exact in ((one, other), (other, one)):
+        places = decimal.decimals
+        if places is not None and places >= 6 and exact.decimals is None:
+            return abs(decimal.value - exact.value) <= Fraction(1, 2 * 10**places)
+    return False
+
+
+def different_units(one: str, other: str) -> bool:
+    """True if both are known units of one dimension, and not the same."""
+
+    def known(words: str) -> tuple[int, str] | None:
+        word = words.split()[-1] if words else ""
+        bare = re.sub(r"[23]$", "", word)
+        return UNITS.get(bare) or UNITS.get(bare.rstrip("s"))
+
+    a, b = known(one), known(other)
+    if a is None or b is None:
+        return False
+    return a[0] == b[0] and a[1] != b[1]
+
+
+def bare(text: str) -> str:
+    """Cleaned text without blanks, for comparing letter by letter."""
+    return re.sub(r"\s+", "", clean(text))
+
+
+def time_of_day(text: str) -> tuple[int, int, str] | None:
+    """Hour, minute, and "a" or "p" if it says so; None for anything else."""
+    match = re.fullmatch(r"(\d{1,2}):(\d{2})(?:\s*([ap])\.?\s*m\.?)?", clean(text), re.I)
+    return (int(match[1]), int(match[2]), (match[3] or "").lower()) if match else None
+
+
+_ALL_TEXT = re.compile(r"\s*\$?\s*\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s*\{[^{}]*\}\s*\$?\s*\.?\s*")
+
+
+def words_of(text: str) -> str | None:
+    r"""The words of an answer that is a word or a sentence, in lower case; None for mathematics.
+
+    Text is what stands in `\text{}`, or holds a word of four letters and no digit or sign.
+    """
+    marked = bool(
+        re.fullmatch(
+            r"\s*\$?\s*\\(?:text(?:bf|it|rm)?|mathrm|mbox)\s*\{[^{}]*\}\s*\$?\s*\.?\s*", text
+        )
+    )
+    plain = clean(text)
+    if not re.fullmatch(r"[A-Za-z(][A-Za-z .,'()-]*", plain):
+        return None
+    if not marked and not re.search(r"[A-Za-z]{4,}", plain):
+        return None
+    return re.sub(r"[^a-z]+", " ", plain.lower()).strip()
+
+
+def intervals(text: str) -> str | None:
+    r"""`-2 \le x < 7` as `[-2,7)`, `x \ge 3` as `[3,\infty)`, joined by \cup at "or"; None if the
+    text is no such inequality.
+    """
+    parts = [part.strip() for part in re.split(r"\s+or\s+|\\lor", clean(text)) if part.strip()]
+    found = [_interval(part) for part in parts]
+    return r"\cup ".join(part for part in found if part) if parts and all(found) else None
+
+
+_ORDER = (
+    r"(\\leq?(?:slant)?(?![A-Za-z])|\\geq?(?:slant)?(?![A-Za-z])"
+    r"|\\lt(?![A-Za-z])|\\gt(?![A-Za-z])|<=|>=|<|>)"
+)
+
+
+def _interval(text: str) -> str | None:
+    pieces = [piece.strip() for piece in re.split(_ORDER, text)]
+    signs = [_sign(piece) for piece in pieces[1::2]]
+    if len(pieces) == 5 and re.fullmatch(r"[a-z]", pieces[2]) and signs[0][0] == signs[1][0]:
+        (way, first), (_, second) = signs
+        low, high = (pieces[0], pieces[4]) if way == "<" else (pieces[4], pieces[0])
+        first, second = (first, second) if way == "<" else (second, first)
+        return f"{'[' if first else '('}{low},{high}{']' if second else ')'}"
+    if len(pieces) == 3:
+        (way, closed), (one, other) = signs[0], (pieces[0], pieces[2])
+        if re.fullmatch(r"[a-z]", other):
+            one, other, way = other, one, "<" if way == ">" else ">"
+        if not re.fullmatch(r"[a-z]", one) or not other:
+            return None
+        if way == "<":
+            return rf"(-\infty,{other}{']' if closed else ')'}"
+        return rf"{'[' if closed else '('}{other},\infty)"
+    return None
+
+
+def _sign(text: str) -> tuple[str, bool]:
+    return ("<" if text.startswith(("<", r"\l")) else ">"), text not in ("<", ">", r"\lt", r"\gt")
+
+
+def elements(text: str) -> list[str]:
+    """Parts between commas outside of brackets; "and" counts as a comma."""
+    text = re.sub(r",?\s+(?:and|or)\s+", ",", clean(text))
+    if re.fullmatch(r"\\\{.*\\\}", text):
+        text = text[2:-2]
+    depth, parts, start = 0, [], 0
+    for place, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign in ",;" and depth == 0:
+            parts.append(text[start:place].strip())
+            start = place + 1
+    return [*parts, text[start:].strip()]
