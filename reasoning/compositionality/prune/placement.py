@@ -74,10 +74,10 @@ def _followers(variables: dict[str, Any], codes: list) -> int:
     """Transformations behind the one that is being initialized, in the frame of a chain."""
     if "init_fns" in variables:
         inits = list(variables["init_fns"])
-    elif "transforms" in variables:  # named_chain
+    elif isinstance(variables.get("transforms"), list):  # named_chain
         inits = [transformation.init for _, transformation in variables["transforms"]]
     else:
         return 0
     ours = [n for n, init in enumerate(inits) if getattr(init, "__code__", None) in codes]
-    behind = [init for init in inits[ours[-1] + 1 :]] if ours else []
+    behind = list(inits[ours[-1] + 1 :]) if ours else []
     return sum("identity" not in getattr(init, "__qualname__", "") for init in behind)
