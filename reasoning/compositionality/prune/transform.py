@@ -179,8 +179,8 @@ def pruning(
       for no renewal by activations.
 
     Raises:
-      Refusal: at `init` for a density that empties a kernel, or if a chain goes on behind it; at `update` for masks of another tree
-        or missing activations.
+      Refusal: at `init` for a density that empties a kernel, or if a chain goes on behind it; at
+        `update` for masks of another tree or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
     if not 0 <= ema < 1:
