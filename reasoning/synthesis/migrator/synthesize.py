@@ -236,8 +236,12 @@ def _completed(task: _Task, attempt: _Attempt, completion: Completion, world, by
                 (complaints[name] for name in missing if name in complaints),
                 "no completion is left",
             )
-            return f"no equivalent for {what}", _with(task.old, passed), missing
-        new = _with(task.old, completion.build(picks))
+            return (
+                f"no equivalent for {what}",
+                _with(task.old, passed, task.target.schemas),
+                missing,
+            )
+        new = _with(task.old, completion.build(picks), task.target.schemas)
         task.progress(
             f"a program after {task.effort.iterations} proposals; comparing sequences of up to "
             f"{task.options.bound} updates"
@@ -285,7 +289,7 @@ def _time(effort, phase, seconds):
     effort.phases[phase] = effort.phases.get(phase, 0.0) + seconds
 
 
-def _with(old: Program, made: dict[str, Function]) -> Program:
+def _with(old: Program, made: dict[str, Function], schemas: dict[str, str]) -> Program:
     """The program with some functions replaced; those whose text did not change keep it
     as written.
     """
@@ -298,4 +302,6 @@ def _with(old: Program, made: dict[str, Function]) -> Program:
             text=f.text if made[f.name].statements == f.statements else "",
         )
 
-    return Program(tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect)
+    return Program(
+        tuple(kept(f) if f.name in made else f for f in old.functions), old.dialect, schemas
+    )

@@ -210,8 +210,9 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
                     n if column in keys else chance.randrange(2 if column in referring else 3)
                 ]
                 for column, kind in table.types.items()
+                if column not in table.computed
             )
-            rows[tuple(row[list(table.types).index(c)] for c in table.key) or row] = row
+            rows[tuple(row[table.stored.index(c)] for c in table.key) or row] = row
         made[name] = list(rows.values())
     return made
 
@@ -224,8 +225,8 @@ def _arguments(function: Function, rows, domains: Domains, mapping) -> list[dict
     for name in function.params:
         table, column = placed(function)[name][0]
         there = []
-        if table in rows:
-            position = list(mapping.source[table].types).index(column)
+        if table in rows and column in mapping.source[table].stored:
+            position = mapping.source[table].stored.index(column)
             there = list(
                 dict.fromkeys(row[position] for row in rows[table] if row[position] is not None)
             )[:2]

@@ -91,8 +91,9 @@ class DataMapping:
         rule = self.rules.get(table)
         if rule is None or table not in self.source or rule.tree:
             return False
-        same = {column: Copy(table, column) for column in self.source[table].types}
-        return rule.cells == same
+        old, new = self.source[table], self.target[table]
+        same = {column: Copy(table, column) for column in old.stored}
+        return rule.cells == same and old.defaults == new.defaults and old.computed == new.computed
 
     @property
     def touched(self) -> frozenset[str]:
@@ -182,13 +183,13 @@ class _Maker:
             return None
         cells = {
             column: Copy(*self.main(name, column, anchor))
-            for column in self.target[name].types
+            for column in self.target[name].stored
             if (name, column) in self.places
         }
         tree = self.join(anchor, {cell.table for cell in cells.values()})
         tree = self.refer(name, anchor, cells, tree)
         self.fill(name, anchor, cells)
-        ordered = {column: cells[column] for column in self.target[name].types}
+        ordered = {column: cells[column] for column in self.target[name].stored}
         self.rules[name] = Rule(
             name,
             anchor,
@@ -303,7 +304,7 @@ class _Maker:
         """Make what is left of the key; everything else is the default, or NULL."""
         table = self.target[name]
         for column, kind in table.types.items():
-            if column in cells:
+            if column in cells or column in table.computed:
                 continue
             if column in table.key and kind in ("int", "str"):
                 cells[column] = Made((name, column), anchor)

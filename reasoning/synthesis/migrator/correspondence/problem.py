@@ -52,7 +52,10 @@ def same_tables(source: Tables, target: Tables) -> frozenset[str]:
     """Tables with the same columns, types and keys in both schemas."""
 
     def alike(a, b):
-        return (a.types, a.key, a.required, a.unique) == (b.types, b.key, b.required, b.unique)
+        return all(
+            getattr(a, what) == getattr(b, what)
+            for what in ("types", "key", "required", "unique", "defaults", "computed")
+        )
 
     return frozenset(
         name

@@ -59,7 +59,7 @@ class Symbols(Formulas):
         table = self.tables[statement.table]
         cells = {
             column: given.get(column) or self.literal(table.defaults.get(column))
-            for column in table.types
+            for column in table.stored
         }
         state[statement.table] = [*state[statement.table], Row(self.z3.BoolVal(True), cells)]
         return self._unique(statement.table, state)

@@ -5,7 +5,8 @@ schema into one of the new.
 from collections.abc import Iterator
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
-from reasoning.synthesis.migrator.sql.ddl_text import Written, numbered, statements_of
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, statements_of
+from reasoning.synthesis.migrator.sql.ddl_text import numbered
 from reasoning.synthesis.migrator.sql.tables import ordered_by
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of
 from reasoning.synthesis.migrator.testing.mapped_databases import joined

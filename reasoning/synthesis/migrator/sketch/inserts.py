@@ -63,7 +63,8 @@ class Run:
             table = view.mapping.source[statement.table]
             given = dict(zip(statement.columns, statement.values, strict=True))
             values = {
-                column: given.get(column, Lit(table.defaults.get(column))) for column in table.types
+                column: given.get(column, Lit(table.defaults.get(column)))
+                for column in table.stored
             }
             self.rows.setdefault(statement.table, []).append(New(number, values))
 
@@ -93,7 +94,11 @@ class Run:
             if not isinstance(cell, Fixed)
         }
         required = self.view.mapping.target[rule.table]
-        kept = {c: v for c, v in cells.items() if v != Lit(None) or c in required.key}
+        kept = {
+            c: v
+            for c, v in cells.items()
+            if v != Lit(None) or c in required.key or c in required.defaults
+        }
         return Insert(rule.table, tuple(kept), tuple(kept.values()))
 
     def partners(self, rule: Rule, row: New) -> dict[str, Row]:

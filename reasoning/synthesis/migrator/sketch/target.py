@@ -64,6 +64,10 @@ def view_of(mapping: DataMapping, found: Correspondence) -> View:
         for column, cell in rule.cells.items():
             if isinstance(cell, Copy):
                 images[cell.table, cell.column].append((name, column))
+    for column, places in found.images.items():
+        for name, c in places:
+            if name in mapping.rules and c in mapping.target[name].computed:
+                images[column].append((name, c))
     ranked = {
         column: tuple(sorted(places, key=lambda p: _rank(mapping, found, column, p)))
         for column, places in images.items()

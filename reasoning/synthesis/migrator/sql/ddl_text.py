@@ -1,83 +1,25 @@
-"""The statements of a DDL text as they are written, and what in them nothing here reads."""
+"""Parts of a DDL text that the shared core does not read: unique keys, defaults, computed columns,
+sequences, and the list of what nothing here reads.
+"""
 
-from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.ddl import OF_SQL
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import need
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table
 
-KEYED = "put it into CREATE TABLE"
-"""Advice for a key outside CREATE TABLE."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """One statement."""
-
-    text: str
-    """As written, without its semicolon."""
-    kind: str
-    """TABLE, INDEX, ALTER or another word."""
-    table: str
-    """The table that it makes or concerns; empty: none."""
-    line: int
-    """Line of its beginning."""
-    tree: Any
-    """sqlglot's."""
+SILENT = ("SET", "COMMENT", "SEQUENCE", "SCHEMA", "PRAGMA", "USE", "TRANSACTION", "COMMIT")
+"""Kinds of statements that matter to no comparison of programs."""
 
 
-def statements_of(ddl: str, dialect: str) -> list[Written]:
-    """The statements of a text that sqlglot parses, in order; semicolons in texts, quoted names and
-    comments end nothing.
-    """
-    sqlglot = need("sqlglot")
-    parts: list[list] = [[]]
-    for token in sqlglot.tokenize(ddl, read=dialect):
-        if token.token_type.name == "SEMICOLON":
-            parts.append([])
-        else:
-            parts[-1].append(token)
-    found = []
-    for tokens in filter(None, parts):
-        text = ddl[tokens[0].start : tokens[-1].end + 1]
-        try:
-            trees = sqlglot.parse(text, read=dialect)
-        except sqlglot.errors.SqlglotError:  # a part of a trigger's body, or the like
-            trees = [sqlglot.exp.Command(this=text)]
-        for tree in filter(None, trees):
-            table = tree.find(sqlglot.exp.Table)
-            kind = (
-                str(tree.args.get("kind") or "").upper()
-                if isinstance(tree, sqlglot.exp.Create)
-                else type(tree).__name__.upper()
-            )
-            found.append(Written(text, kind, table.name if table else "", tokens[0].line, tree))
-    return found
-
-
-def unique_keys(statements: list[Written], where: str) -> dict[str, list[tuple[str, ...]]]:
-    """The UNIQUE constraints and unique indices of each table.
-
-    Raises:
-      Refusal: an ALTER TABLE adds a key or a reference, which is read in CREATE TABLE only.
-    """
+def unique_keys(statements: list[Written]) -> dict[str, list[tuple[str, ...]]]:
+    """The UNIQUE constraints and unique indices of each table."""
     exp, found = need("sqlglot").exp, {}
     for one in statements:
         mine = found.setdefault(one.table, [])
-        if one.kind == "ALTER" and one.tree.find(
-            exp.PrimaryKey, exp.ForeignKey, exp.UniqueColumnConstraint, exp.Reference
-        ):
-            raise Refusal(
-                f"{where}, line {one.line}: ALTER TABLE {one.table} adds a key or a reference: "
-                f"{KEYED}"
-            )
         if one.kind == "INDEX" and one.tree.args.get("unique") and (columns := _indexed(one, exp)):
             mine.append(columns)
-        for part in (
-            one.tree.this.expressions
-            if one.kind == "TABLE" and isinstance(one.tree.this, exp.Schema)
-            else ()
-        ):
+        for part in one.tree.this.expressions if creates_table(one) else ():
             for unique in part.find_all(exp.UniqueColumnConstraint):
                 columns = unique.this.expressions if isinstance(unique.this, exp.Schema) else [part]
                 mine.append(tuple(column.name for column in columns))
@@ -104,6 +46,8 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
     """Sentences on what would matter to equivalence and is not taken into account."""
     exp, notes = need("sqlglot").exp, []
     for one in statements:
+        if one.merged:
+            continue
         present = {
             "CHECK": one.tree.find(exp.CheckColumnConstraint),
             "ON DELETE or ON UPDATE": next(
@@ -122,7 +66,7 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
             for what, there in present.items()
             if there
         ]
-        if one.kind not in ("TABLE", "INDEX"):
+        if one.kind not in ("TABLE", "INDEX", *SILENT):
             notes.append(f"line {one.line}: {one.text.split('(')[0].strip()[:60]!r} is not read")
     return tuple(notes)
 
@@ -136,8 +80,92 @@ def _acts(reference) -> bool:
 
 
 def _computed(default, exp) -> bool:
-    value = default.this.this if isinstance(default.this, exp.Neg) else default.this
-    return not isinstance(value, exp.Literal | exp.Null | exp.Boolean)
+    return constant_of(default.this, exp) is None and not _numbering(default.this, exp)
+
+
+def _numbering(value, exp) -> bool:
+    """Test if a default takes the next number of a sequence."""
+    return isinstance(value, exp.Anonymous) and value.name.lower() == "nextval"
+
+
+def constant_of(value: Any, exp) -> tuple[Any] | None:
+    """The Python value of a constant SQL expression, in a tuple; None if it is computed."""
+    if isinstance(value, exp.Paren | exp.Cast):
+        inner = constant_of(value.this, exp)
+        if inner is not None and isinstance(value, exp.Cast) and isinstance(inner[0], str):
+            kind = value.to.this.name if hasattr(value.to.this, "name") else ""
+            if OF_SQL.get(kind) in ("int", "float", "decimal") or kind == "BOOLEAN":
+                return _number_of(inner[0])
+        return inner
+    if isinstance(value, exp.Neg):
+        inner = constant_of(value.this, exp)
+        return None if inner is None or isinstance(inner[0], str) else (-inner[0],)
+    if isinstance(value, exp.Null):
+        return (None,)
+    if isinstance(value, exp.Boolean):
+        return (bool(value.this),)
+    if isinstance(value, exp.Literal):
+        return (value.this,) if value.is_string else (value.to_py(),)
+    return None
+
+
+def _number_of(text: str) -> tuple[Any] | None:
+    words = {"t": True, "true": True, "f": False, "false": False}
+    if text.lower() in words:
+        return (words[text.lower()],)
+    try:
+        return (int(text),)
+    except ValueError:
+        try:
+            return (float(text),)
+        except ValueError:
+            return None
+
+
+def defaults_of(statements: list[Written]) -> dict[str, dict[str, Any]]:
+    """The constant defaults of the columns of each table; those of Boolean columns are Boolean."""
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            for constraint in part.args.get("constraints") or ():
+                if isinstance(constraint.kind, exp.DefaultColumnConstraint):
+                    constant = constant_of(constraint.kind.this, exp)
+                    if constant is not None and constant[0] is not None:
+                        value = constant[0]
+                        boolean = part.kind is not None and part.kind.this.name == "BOOLEAN"
+                        if boolean and not isinstance(value, bool):
+                            seen = (value,) if isinstance(value, int) else _number_of(str(value))
+                            value = bool(seen[0]) if seen else value
+                        found.setdefault(one.table, {})[part.name] = value
+    return found
+
+
+def computed_columns(statements: list[Written]) -> dict[str, dict[str, str]]:
+    """The generated columns of each table with their expressions in SQLite's words."""
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            for constraint in part.args.get("constraints") or ():
+                kind = constraint.kind
+                if isinstance(
+                    kind, exp.ComputedColumnConstraint | exp.GeneratedAsRowColumnConstraint
+                ) or (
+                    isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
+                    and kind.args.get("expression") is not None
+                ):
+                    inner = kind.args.get("expression") or kind.this
+                    text = inner.sql("sqlite") if hasattr(inner, "sql") else "NULL"
+                    found.setdefault(one.table, {})[part.name] = text
+    return found
+
+
+def schemas_of(statements: list[Written]) -> dict[str, str]:
+    """The schema in which each table is written to be, where one is."""
+    found = {}
+    for one in statements:
+        if creates_table(one) and one.tree.this.this.db:
+            found[one.table] = one.tree.this.this.db
+    return found
 
 
 def deferred(statements: list[Written]) -> set[tuple[str, tuple[str, ...]]]:
@@ -146,11 +174,7 @@ def deferred(statements: list[Written]) -> set[tuple[str, tuple[str, ...]]]:
     """
     exp, found = need("sqlglot").exp, set()
     for one in statements:
-        for part in (
-            one.tree.this.expressions
-            if one.kind == "TABLE" and isinstance(one.tree.this, exp.Schema)
-            else ()
-        ):
+        for part in one.tree.this.expressions if creates_table(one) else ():
             for reference in part.find_all(exp.Reference):
                 options = {str(option).upper() for option in reference.args.get("options") or ()}
                 if "INITIALLY DEFERRED" in options:
@@ -165,17 +189,30 @@ def deferred(statements: list[Written]) -> set[tuple[str, tuple[str, ...]]]:
 
 
 def numbered(statement: Written) -> list[str]:
-    """The columns of a table that the database numbers: SERIAL, or GENERATED AS IDENTITY."""
+    """The columns of a table that the database numbers: SERIAL, IDENTITY, AUTO_INCREMENT, or a
+    sequence as default.
+    """
     exp = need("sqlglot").exp
 
-    def serial(part):
-        return part.args.get("kind") is not None and part.args["kind"].this.name.endswith("SERIAL")
+    def numbers(part):
+        kinds = [constraint.kind for constraint in part.args.get("constraints") or ()]
+        serial = part.args.get("kind") is not None and part.args["kind"].this.name.endswith(
+            "SERIAL"
+        )
+        return serial or any(
+            (
+                isinstance(kind, exp.GeneratedAsIdentityColumnConstraint)
+                and kind.args.get("expression") is None
+            )
+            or isinstance(kind, exp.AutoIncrementColumnConstraint)
+            or (isinstance(kind, exp.DefaultColumnConstraint) and _numbering(kind.this, exp))
+            for kind in kinds
+        )
 
     return [
         part.name
         for part in statement.tree.this.expressions
-        if isinstance(part, exp.ColumnDef)
-        and (serial(part) or part.find(exp.GeneratedAsIdentityColumnConstraint))
+        if isinstance(part, exp.ColumnDef) and numbers(part)
     ]
 
 
@@ -185,11 +222,7 @@ def other_types(statements: list[Written]) -> dict[tuple[str, str], str]:
     """
     exp, found = need("sqlglot").exp, {}
     for one in statements:
-        for part in (
-            one.tree.this.expressions
-            if one.kind == "TABLE" and isinstance(one.tree.this, exp.Schema)
-            else ()
-        ):
+        for part in one.tree.this.expressions if creates_table(one) else ():
             kind = part.args.get("kind") if isinstance(part, exp.ColumnDef) else None
             if kind is not None and kind.this.name not in OF_SQL:
                 found[one.table, part.name] = kind.sql().lower()

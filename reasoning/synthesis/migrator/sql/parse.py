@@ -74,7 +74,7 @@ def parse_program(
         found[block.name] = function
     if not found:
         raise Refusal(f"{where}: there is no `-- name: FUNCTION` line in it")
-    return Program(tuple(found.values()), dialect)
+    return Program(tuple(found.values()), dialect, tables.schemas)
 
 
 @dataclass

@@ -7,7 +7,7 @@ tests, scalar subqueries as inserted values, and `Snapshot`, which keeps rows th
 several deletions has chosen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -274,6 +274,8 @@ class Program:
     """In order."""
     dialect: str = "sqlite"
     """Of the SQL."""
+    schemas: dict[str, str] = field(default_factory=dict)
+    """The database's schema of each table that has one."""
 
     def named(self, name: str) -> Function:
         """The function of a name. Raises KeyError."""

@@ -68,7 +68,7 @@ class _Reader(Selects):
             raise Outside("an INSERT of anything but VALUES is outside the fragment", tree)
         self.only(tree, "this", "expression")  # no OR IGNORE, ON CONFLICT, RETURNING
         names = (
-            list(self.tables[table].types)
+            list(self.tables[table].stored)
             if whole
             else [self.known(table, one.name) for one in tree.this.expressions]
         )

@@ -4,17 +4,21 @@ can follow.
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.ddl import from_ddl
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, normalized, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import (
+    computed_columns,
+    defaults_of,
     deferred,
     not_read,
+    numbered,
     other_types,
-    statements_of,
+    schemas_of,
     unique_keys,
 )
 from reasoning.synthesis.schema import Schema
@@ -45,6 +49,18 @@ class Table:
     """Sets of columns that no two rows have the same values in, apart from the key; NULL is like no
     value.
     """
+
+    computed: dict[str, str] = field(default_factory=dict)
+    """Generated columns, which nothing writes, and their expressions in SQLite's words."""
+    numbered: frozenset[str] = frozenset()
+    """Columns that the database numbers by itself."""
+    schema: str = ""
+    """The database's schema that it is in, if the DDL names it."""
+
+    @property
+    def stored(self) -> tuple[str, ...]:
+        """The columns that statements may write."""
+        return tuple(column for column in self.types if column not in self.computed)
 
     @property
     def keyed(self) -> frozenset[str]:
@@ -87,6 +103,11 @@ class Tables:
     deferred: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
     """(table, columns) of references that are checked at the end of a transaction only."""
 
+    @property
+    def schemas(self) -> dict[str, str]:
+        """The database's schema of each table that has one; "public" is everyone's."""
+        return {t.name: t.schema for t in self.by_name.values() if t.schema not in ("", "public")}
+
     def __getitem__(self, name: str) -> Table:
         return self.by_name[name]
 
@@ -119,13 +140,15 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
     """
     if dialect not in DIALECTS:
         raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
-    schema = from_ddl(text, dialect, where, other="str")
     statements = statements_of(text, dialect)
+    schema = from_ddl(normalized(statements, dialect, where), "", where, other="str")
     defaults, unique, rare = (
-        _defaults(statements),
-        unique_keys(statements, where),
+        defaults_of(statements),
+        unique_keys(statements),
         other_types(statements),
     )
+    computed, schemas = computed_columns(statements), schemas_of(statements)
+    numbers = {one.table: frozenset(numbered(one)) for one in statements if creates_table(one)}
     found = {}
     for collection in schema.collections:
         types = {
@@ -147,7 +170,19 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         )
         others = tuple(columns for columns in mine if set(columns) != set(key))
         found[collection.name] = Table(
-            collection.name, types, key, required, defaults.get(collection.name, {}), others
+            collection.name,
+            types,
+            key,
+            required,
+            {
+                column: value
+                for column, value in defaults.get(collection.name, {}).items()
+                if column not in numbers.get(collection.name, ())
+            },
+            others,
+            computed.get(collection.name, {}),
+            numbers.get(collection.name, frozenset()),
+            schemas.get(collection.name, ""),
         )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:
@@ -170,24 +205,6 @@ def _in_schema(unique, types, where):
                 f"{where} is unique by {column}, which it does not have{near(column, types)}"
             )
         yield names
-
-
-def _defaults(statements):
-    exp, found = need("sqlglot").exp, {}
-    for statement in (one.tree for one in statements):
-        if isinstance(statement, exp.Create) and isinstance(statement.this, exp.Schema):
-            cells = {}
-            for part in statement.this.expressions:
-                for constraint in (
-                    part.args.get("constraints") or () if isinstance(part, exp.ColumnDef) else ()
-                ):
-                    if isinstance(constraint.kind, exp.DefaultColumnConstraint) and isinstance(
-                        constraint.kind.this, exp.Literal
-                    ):
-                        literal = constraint.kind.this
-                        cells[part.name] = literal.this if literal.is_string else literal.to_py()
-            found[statement.this.this.name] = cells
-    return found
 
 
 def ordered_by(names: Iterable[str], edges: Iterable[Edge]) -> list[str]:

@@ -30,11 +30,23 @@ from reasoning.synthesis.migrator.sql.program import (
 from reasoning.synthesis.migrator.sql.visitors import reads
 
 KEYWORDS = """
-add all alter and any as asc between by case check column constraint create cross current_date
-default delete desc distinct drop else end except exists false for foreign from full grant group
-having in index inner insert intersect interval into is join key left like limit natural not null
-offset on or order outer primary references revoke right rows select set table then to trigger
-true union unique update user using values view when where window with
+add all alter analyse analyze and anti any array as asc asof asymmetric authorization between
+binary both by call case cast check collate collation column concurrently condition constraint
+create cross cube current_catalog current_date current_role current_schema current_time
+current_timestamp current_user database default deferrable delete desc describe distinct div do
+drop each else elseif end escape except exclude exists exit explain false fetch for force foreign
+freeze from full fulltext function generated glob grant group grouping groups having high_priority
+if ignore ilike in index indexed initially inner insert instead intersect interval into is isnull
+iterate join key keys kill lag lateral lead leading leave left like limit lines load localtime
+localtimestamp lock loop match mod natural not nothing notnull null nulls offset on only option
+optionally or order out outer outfile over overlaps partition percent pivot placing positional
+pragma precision primary procedure qualify range rank read recursive references regexp reindex
+release rename repeat replace require resignal restrict return returning revoke right rlike
+rollback rollup row row_number rows sample savepoint schema schemas select semi separator
+session_user set show signal similar some spatial sql ssl starting straight_join summarize
+symmetric system table tablesample terminated then to trailing transaction trigger true undo union
+unique unlock unpivot unsigned update usage use user using vacuum values variadic verbose view
+virtual when where while window with write xor zerofill
 """
 RESERVED = frozenset(KEYWORDS.split())
 """Words of SQL that are no names unless quoted."""
@@ -44,10 +56,14 @@ WIDE = 100
 
 def show_program(program: Program) -> str:
     """The text of a file of named queries, which `parse.parse_program` reads back."""
-    return "\n".join(show_function(function, program.dialect) for function in program.functions)
+    return "\n".join(
+        show_function(function, program.dialect, program.schemas) for function in program.functions
+    )
 
 
-def show_function(function: Function, dialect: str = "sqlite") -> str:
+def show_function(
+    function: Function, dialect: str = "sqlite", schemas: dict[str, str] | None = None
+) -> str:
     """One block: its name line, its notes, and its text as written, or its statements if it was
     rewritten.
     """
@@ -58,11 +74,18 @@ def show_function(function: Function, dialect: str = "sqlite") -> str:
     return (
         header
         + notes
-        + "".join(show_statement(one, dialect) + ";\n" for one in function.statements)
+        + "".join(
+            show_statement(one, dialect, schemas=schemas) + ";\n" for one in function.statements
+        )
     )
 
 
-def show_statement(statement: Statement, dialect: str = "sqlite", running: bool = False) -> str:
+def show_statement(
+    statement: Statement,
+    dialect: str = "sqlite",
+    running: bool = False,
+    schemas: dict[str, str] | None = None,
+) -> str:
     """One statement without its semicolon.
 
     Args:
@@ -70,8 +93,9 @@ def show_statement(statement: Statement, dialect: str = "sqlite", running: bool 
       dialect: one of `tables.DIALECTS`.
       running: fresh keys become the parameters :fresh_1, :fresh_2, ... of a database driver, and
         long lines stay as they are.
+      schemas: the database's schema of each table that has one.
     """
-    printer = _Printer(dialect, running)
+    printer = _Printer(dialect, running, schemas or {})
     lines = printer.statement(statement)
     flat = " ".join(lines)
     return flat if running or len(flat) <= WIDE else "\n".join(lines)
@@ -79,10 +103,16 @@ def show_statement(statement: Statement, dialect: str = "sqlite", running: bool 
 
 def name_of(name: str, dialect: str = "sqlite") -> str:
     """A name, quoted if it must be."""
-    if re.fullmatch(r"[A-Za-z_]\w*", name) and name.lower() not in RESERVED:
+    plain = r"[a-z_][a-z0-9_]*" if dialect == "postgres" else r"[A-Za-z_][A-Za-z0-9_]*"
+    if re.fullmatch(plain, name) and name.lower() not in RESERVED:
         return name
     quote = "`" if dialect == "mysql" else '"'
     return quote + name.replace(quote, 2 * quote) + quote
+
+
+def table_name(name: str, schema: str, dialect: str = "sqlite") -> str:
+    """A table's name behind that of its schema, if it has one."""
+    return ".".join(name_of(part, dialect) for part in (schema, name) if part)
 
 
 def literal(value: Any, dialect: str = "sqlite") -> str:
@@ -97,8 +127,11 @@ def literal(value: Any, dialect: str = "sqlite") -> str:
 class _Printer:
     """Writes for one dialect."""
 
-    def __init__(self, dialect, running):
-        self.dialect, self.running = dialect, running
+    def __init__(self, dialect, running, schemas):
+        self.dialect, self.running, self.schemas = dialect, running, schemas
+
+    def table(self, name):
+        return table_name(name, self.schemas.get(name, ""), self.dialect)
 
     def name(self, name):
         return name_of(name, self.dialect)
@@ -112,7 +145,7 @@ class _Printer:
                 ", ".join(map(self.name, tree.columns)),
                 ", ".join(self.value(v, False) for v in tree.values),
             )
-            return [f"INSERT INTO {self.name(tree.table)} ({names})", f"VALUES ({values})"]
+            return [f"INSERT INTO {self.table(tree.table)} ({names})", f"VALUES ({values})"]
         if isinstance(tree, Snapshot):
             word = "TEMPORARY" if self.dialect == "mysql" else "TEMP"
             return [f"CREATE {word} TABLE {self.name(tree.name)} AS", *self.select(tree.select)]
@@ -120,7 +153,7 @@ class _Printer:
             return [f"DROP TABLE {self.name(tree.name)}"]
         if isinstance(tree, Delete):
             return [
-                f"DELETE FROM {self.name(tree.table)}",
+                f"DELETE FROM {self.table(tree.table)}",
                 *self.where(tree.where, False, tree.table),
             ]
         assert isinstance(tree, Update)
@@ -128,7 +161,7 @@ class _Printer:
             f"{self.name(column)} = {self.value(value, False)}" for column, value in tree.sets
         )
         return [
-            f"UPDATE {self.name(tree.table)} SET {sets}",
+            f"UPDATE {self.table(tree.table)} SET {sets}",
             *self.where(tree.where, False, tree.table),
         ]
 
@@ -178,7 +211,7 @@ class _Printer:
             on = " AND ".join(
                 f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following)
             )
-            shown = self.name(following.table)
+            shown = self.table(following.table)
             shown += (
                 f" AS {self.name(following.alias)}" if following.alias != following.table else ""
             )

@@ -159,7 +159,9 @@ class Database:
     def rows(self, names: Iterable[str] | None = None) -> dict[str, list[tuple]]:
         """All rows of some tables."""
         return {
-            name: self.base.execute(f"SELECT * FROM {name_of(name)}").fetchall()
+            name: self.base.execute(
+                f"SELECT {', '.join(map(name_of, self.tables[name].stored))} FROM {name_of(name)}"
+            ).fetchall()
             for name in names or self.names
         }
 
@@ -172,7 +174,10 @@ class Database:
                 self.base.execute(f"DELETE FROM {name_of(name)}")
                 if found := rows.get(name):
                     marks = ", ".join("?" * len(found[0]))
-                    self.base.executemany(f"INSERT INTO {name_of(name)} VALUES ({marks})", found)
+                    names = ", ".join(map(name_of, self.tables[name].stored))
+                    self.base.executemany(
+                        f"INSERT INTO {name_of(name)} ({names}) VALUES ({marks})", found
+                    )
         except sqlite3.IntegrityError as error:
             raise Broken(str(error)) from None
         if (check := self._check(frozenset(self.names))) and self.base.execute(check).fetchone():
@@ -200,6 +205,7 @@ def create_table(tables: Tables, name: str, referred: Iterable[str] = ()) -> str
         words = [name_of(column)]
         words += ["NOT NULL"] if column in table.required or column in table.key else []
         words += [f"DEFAULT {literal(table.defaults[column])}"] if column in table.defaults else []
+        words += [f"AS ({table.computed[column]})"] if column in table.computed else []
         cells.append(" ".join(words))
     key = f", PRIMARY KEY ({', '.join(map(name_of, table.key))})" if table.key else ""
     key += "".join(f", UNIQUE ({', '.join(map(name_of, columns))})" for columns in table.unique)
