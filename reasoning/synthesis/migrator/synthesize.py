@@ -20,7 +20,7 @@ from reasoning.synthesis.migrator.correspondence.problem import (
     make_problem,
     same_tables,
 )
-from reasoning.synthesis.migrator.correspondence.required_columns import read_places
+from reasoning.synthesis.migrator.correspondence.required_columns import read_places, twin_columns
 from reasoning.synthesis.migrator.correspondence.search import correspondences, why_none
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
@@ -127,7 +127,17 @@ def refactor(
 def _search(task: _Task):
     """Try the mappings of all correspondences, likeliest first."""
     readers = read_places(task.old, task.source)
-    problem = make_problem(task.source, task.target, frozenset(readers))
+    same = same_tables(task.source, task.target)
+    for edge in task.target.edges:
+        to = task.target[edge.to]
+        if edge.to_columns != to.key and edge.to_columns not in to.unique and edge.to not in same:
+            return NoProgram(
+                f"{edge.table}.{edge.columns[0]} refers to {edge.to}.{edge.to_columns[0]}, which "
+                "is no key of the new schema: declare it PRIMARY KEY or UNIQUE",
+                task.effort,
+            )
+    twins = twin_columns(task.old)
+    problem = make_problem(task.source, task.target, frozenset(readers), twins)
     if reason := why_none(problem, readers):
         return NoProgram(reason, task.effort)
     reason, best, clock = "", (None, ()), task.clock

@@ -174,7 +174,7 @@ def pick(
     """An argument: often a value that is there already where the parameter goes, or one that a
     reference asks for.
     """
-    table, column = placed(function)[name][0]
+    table, column = placed(function).get(name, [("", "")])[0]
     if table and chance.random() < 0.6:
         places = [
             (e.to, e.to_columns[e.columns.index(column)])
@@ -223,7 +223,7 @@ def _arguments(function: Function, rows, domains: Domains, mapping) -> list[dict
     """
     options = []
     for name in function.params:
-        table, column = placed(function)[name][0]
+        table, column = placed(function).get(name, [("", "")])[0]
         there = []
         if table in rows and column in mapping.source[table].stored:
             position = mapping.source[table].stored.index(column)

@@ -85,6 +85,8 @@ class DataMapping:
     """New schema."""
     rules: dict[str, Rule]
     """By target table."""
+    twins: frozenset[frozenset[Place]] = frozenset()
+    """Pairs of source columns of which one place holds both."""
 
     def identity(self, table: str) -> bool:
         """Test if a source table is in the target as it is."""
@@ -138,7 +140,7 @@ def mappings(source: Tables, target: Tables, found: Correspondence) -> Iterator[
     for picks in itertools.product(range(3), repeat=2):
         maker = _Maker(source, target, found, picks)
         try:
-            made = DataMapping(source, target, maker.all())
+            made = DataMapping(source, target, maker.all(), _twins(found))
         except Unfilled as unfilled:
             problem = unfilled
             continue
@@ -149,6 +151,21 @@ def mappings(source: Tables, target: Tables, found: Correspondence) -> Iterator[
             yield made
     if not produced:
         raise problem
+
+
+def _twins(found: Correspondence) -> frozenset[frozenset[Place]]:
+    """Pairs of columns of one table that share their place and refer to nothing."""
+    takers: dict[Place, list[Place]] = {}
+    for column, places in found.images.items():
+        if column not in found.referred:
+            for place in places:
+                takers.setdefault(place, []).append(column)
+    return frozenset(
+        frozenset((columns[0], other))
+        for columns in takers.values()
+        for other in columns[1:]
+        if other[0] == columns[0][0]
+    )
 
 
 class _Maker:

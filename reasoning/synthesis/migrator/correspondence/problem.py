@@ -46,6 +46,8 @@ class Problem:
     """Columns that must have a place."""
     same: frozenset[str]
     """Tables with the same name and columns in both schemas: out of the problem."""
+    twins: frozenset[frozenset[Place]] = frozenset()
+    """Pairs of columns that always hold the same, so that one place serves both."""
 
 
 def same_tables(source: Tables, target: Tables) -> frozenset[str]:
@@ -64,7 +66,12 @@ def same_tables(source: Tables, target: Tables) -> frozenset[str]:
     )
 
 
-def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> Problem:
+def make_problem(
+    source: Tables,
+    target: Tables,
+    required: frozenset[Place],
+    twins: frozenset[frozenset[Place]] = frozenset(),
+) -> Problem:
     """Rank the places of every column of a table that changed."""
     same = same_tables(source, target)
     places = [
@@ -76,20 +83,32 @@ def make_problem(source: Tables, target: Tables, required: frozenset[Place]) -> 
     columns = tuple(
         (name, c) for name, table in source.by_name.items() if name not in same for c in table.types
     )
-    ranked = tuple(_rank(source, target, column, places, column in required) for column in columns)
-    return Problem(source, target, columns, ranked, required, same)
+    twin_of: dict[Place, set[Place]] = {}
+    for one, other in map(sorted, twins):
+        twin_of.setdefault(one, set()).add(other)
+        twin_of.setdefault(other, set()).add(one)
+    ranked = tuple(
+        _rank(source, target, column, places, (column in required, twin_of.get(column, set())))
+        for column in columns
+    )
+    return Problem(source, target, columns, ranked, required, same, twins)
 
 
-def _rank(source, target, column, places, required):
+def _rank(source, target, column, places, what):
     """Our choice: a column that has the same table, name and type in both schemas is nobody else's
     place.
 
     A column that nobody reads may have no place; if it refers to a key, it may take one that
     refers, too, however that is called.
     """
+    required, twins = what
 
     def stays(place):
-        return place[0] in source and source[place[0]].types.get(place[1]) == target.type_of(place)
+        return (
+            place not in twins
+            and place[0] in source
+            and source[place[0]].types.get(place[1]) == target.type_of(place)
+        )
 
     scores = [
         (score(source, target, column, place), place)

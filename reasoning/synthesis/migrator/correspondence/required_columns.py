@@ -1,6 +1,15 @@
 """Which source columns a program cannot do without."""
 
-from reasoning.synthesis.migrator.sql.program import Col, Delete, InSelect, Program, Select, Update
+from reasoning.synthesis.migrator.sql.program import (
+    Col,
+    Delete,
+    InSelect,
+    Insert,
+    Program,
+    Select,
+    Snapshot,
+    Update,
+)
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
 from reasoning.synthesis.migrator.sql.visitors import columns, here, nodes
 
@@ -27,6 +36,7 @@ def read_places(program: Program, tables: Tables) -> dict[Place, str]:
             for node in nodes(function.statements)
             if isinstance(node, InSelect) and _inner_link(node, links)
         }
+        linked |= {id(s.select) for s in function.statements if isinstance(s, Snapshot)}
         for tree in nodes(function.statements):
             if isinstance(tree, Select | Delete | Update):
                 for place in _needed(tree, links, id(tree) in linked):
@@ -61,6 +71,7 @@ def _needed(tree, links: Links, linked: bool) -> list[Place]:
         node
         for node in inside
         if _inner_link(node, links, [place(column) for column in node.columns])
+        or all(source.table.startswith("chosen_") for source in node.select.sources)
     ]
     mine += _plain(tree.where, tying)
     return [place(column) for column in mine]
@@ -98,3 +109,38 @@ def _inner_link(node: InSelect, links: Links, outer: list[Place] | None = None) 
             ends(place, column.name) for place, column in zip(far, node.columns, strict=True)
         )
     return all(frozenset(pair) in links for pair in zip(outer, far, strict=True))
+
+
+def twin_columns(program: Program) -> frozenset[frozenset[Place]]:
+    """Pairs of columns of one table into which every INSERT puts the same and no UPDATE anything.
+
+    Our choice: the data script checks that they hold the same in the data.
+    """
+    equal: dict[str, set[frozenset[str]]] = {}
+    for function in program.functions:
+        if not function.statements and function.outside:
+            continue
+        for statement in function.statements:
+            if not isinstance(statement, Insert):
+                continue
+            given = list(zip(statement.columns, statement.values, strict=True))
+            pairs = {
+                frozenset((a, b))
+                for n, (a, x) in enumerate(given)
+                for b, y in given[:n]
+                if x == y and getattr(x, "value", 0) is not None
+            }
+            equal[statement.table] = equal.get(statement.table, pairs) & pairs
+    changed = {
+        (s.table, column)
+        for f in program.functions
+        for s in f.statements
+        if isinstance(s, Update)
+        for column, _ in s.sets
+    }
+    return frozenset(
+        frozenset((table, column) for column in pair)
+        for table, pairs in equal.items()
+        for pair in pairs
+        if not any((table, column) in changed for column in pair)
+    )

@@ -80,7 +80,7 @@ def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | No
             return
         loss, ranks = heapq.heappop(queue)
         places = tuple(problem.ranked[n][rank][1] for n, rank in enumerate(ranks))
-        clash = _clash(places)
+        clash = _clash(places, problem)
         if clash is None:
             yield loss, places
         for n in clash or range(len(ranks)):
@@ -94,11 +94,13 @@ def assignments(problem: Problem) -> Iterator[tuple[int, tuple[Place, ...]] | No
     yield None
 
 
-def _clash(places) -> tuple[int, int] | None:
+def _clash(places, problem: Problem) -> tuple[int, int] | None:
     seen: dict[Place, int] = {}
     for n, place in enumerate(places):
-        if place[0] and seen.setdefault(place, n) != n:
-            return seen[place], n
+        if place[0] and (first := seen.setdefault(place, n)) != n:
+            if frozenset((problem.columns[first], problem.columns[n])) in problem.twins:
+                continue
+            return first, n
     return None
 
 
@@ -144,6 +146,11 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
     for name, table in target.by_name.items():
         if name in problem.same:
             continue
+        givers = {
+            column[0]
+            for column, places in found.images.items()
+            if any(place[0] == name for place in places) and column not in found.referred
+        }
         referring = {
             column for edge in target.edges if edge.table == name for column in edge.columns
         }
@@ -151,7 +158,7 @@ def with_copies(problem: Problem, found: Correspondence) -> Correspondence:
             if (name, column) in filled or column in referring:
                 continue
             alike = [
-                (copy_score(place, (name, column)), place)
+                (copy_score(place, (name, column), place[0] in givers), place)
                 for place in found.images
                 if source.type_of(place) == kind and images[place]
             ]
@@ -175,6 +182,9 @@ def why_none(problem: Problem, readers: dict[Place, str]) -> str | None:
                 return True
             if place not in seen:
                 seen.add(place)
+                pair = frozenset((problem.columns[n], problem.columns[takers.get(place, n)]))
+                if pair in problem.twins:
+                    return True
                 if place not in takers or seat(takers[place], seen):
                     takers[place] = n
                     return True

@@ -60,8 +60,12 @@ def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
     )
 
 
-def copy_score(column: Place, place: Place) -> int:
-    """Score of a second place of a column, 0 to 100, by the names alone."""
+def copy_score(column: Place, place: Place, own: bool) -> int:
+    """Score of a second place of a column, 0 to 100, by the names alone.
+
+    Our choice: a name without that of the table counts only between a table and one made from it
+    (`own`), so that no row is filled from another entity.
+    """
     (table, one), (_, other) = column, place
     full = similarity(f"{singular(table)}_{one}", other)
     return round(
@@ -69,6 +73,6 @@ def copy_score(column: Place, place: Place) -> int:
         * max(
             full,
             similarity(f"{table}_{one}", other),
-            0.95 * similarity(one, other) if len(one) > 4 else 0.0,
+            0.95 * similarity(one, other) if own and len(one) > 4 else 0.0,
         )
     )

@@ -194,6 +194,8 @@ class Formulas:
     def value(self, tree, bound) -> Cell:
         arguments, fresh, _ = self.scope
         if isinstance(tree, Col):
+            if tree.name not in bound[tree.alias]:
+                raise Beyond("generated columns")
             return bound[tree.alias][tree.name]
         if isinstance(tree, Param):
             return arguments[tree.name]

@@ -1,218 +1,563 @@
 """The data goes along: a script of DDL and INSERT ... SELECT that turns a database of the old
 schema into one of the new.
+
+Our choice: everything is checked before anything moves; the script is one transaction, and, for
+SQLite's shell, one input: a line that ends in a semicolon would let the shell continue after an
+error, so that semicolons begin lines.
 """
 
 from collections.abc import Iterator
 
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
-from reasoning.synthesis.migrator.sql.ddl_statements import Written, statements_of
+from reasoning.synthesis.errors import need
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Fixed
+from reasoning.synthesis.migrator.output.data_checks import checks_of, failing, stop_sql
+from reasoning.synthesis.migrator.output.data_queries import Queries
+from reasoning.synthesis.migrator.output.migration_plan import (
+    NEW,
+    OLD,
+    Plan,
+    changed_constraints,
+    kept_columns,
+    plan_of,
+)
+from reasoning.synthesis.migrator.output.table_shapes import definition
+from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_table, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import numbered
-from reasoning.synthesis.migrator.sql.tables import ordered_by
-from reasoning.synthesis.migrator.sql.unparse import literal, name_of
-from reasoning.synthesis.migrator.testing.mapped_databases import joined
+from reasoning.synthesis.migrator.sql.unparse import literal
 
-OLD = "old_"
-"""Before the names of the old tables while both are there."""
-BEFORE = {
-    "sqlite": ("PRAGMA foreign_keys = OFF", "PRAGMA legacy_alter_table = ON"),
-    "mysql": ("SET FOREIGN_KEY_CHECKS = 0",),
-}
-AFTER = {
-    "sqlite": ("PRAGMA legacy_alter_table = OFF", "PRAGMA foreign_keys = ON"),
-    "mysql": ("SET FOREIGN_KEY_CHECKS = 1",),
-}
-"""References of tables that stay must neither follow a renamed table nor be checked meanwhile."""
+BEFORE = {"sqlite": ("PRAGMA foreign_keys = OFF",), "mysql": ("SET FOREIGN_KEY_CHECKS = 0",)}
+AFTER = {"sqlite": ("PRAGMA foreign_keys = ON",), "mysql": ("SET FOREIGN_KEY_CHECKS = 1",)}
+"""References must not be followed while tables are dropped and renamed."""
+FIRST = ("SCHEMA", "EXTENSION", "TYPE", "DOMAIN", "SEQUENCE")
+"""Kinds of statements that tables may need."""
+LAST = ("VIEW", "TRIGGER", "COMMENT")
+"""Kinds of statements that need tables."""
 
 
 def migration_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
     """A script that turns a database of the old schema into one of the new, in a transaction.
 
-    Tables that stay as they are are not touched. Keys that the new schema invents are the key of
-    the source row they belong to, where that is one column of the same type, else row numbers in
-    the order of that key. What is neither a table nor an index is left to the reader, as a comment.
+    Tables that stay are not touched; others are altered in place where that suffices. Keys that
+    the new schema invents are the key of the source row they belong to, where that is one column
+    of the same type, else row numbers in the order of that key.
     """
     begin = "START TRANSACTION" if dialect == "mysql" else "BEGIN"
+    plan = plan_of(mapping, dialect)
     done = [
         *BEFORE.get(dialect, ()),
         begin,
-        *migration_steps(mapping, dialect),
+        *migration_steps(mapping, dialect, plan),
         "COMMIT",
         *AFTER.get(dialect, ()),
     ]
-    left = [
-        f"-- Not done here (the new schema, line {one.line}): {one.text.splitlines()[0]}"
-        for one in statements_of(mapping.target.ddl, mapping.target.dialect)
-        if one.kind not in ("TABLE", "INDEX")
-    ]
     lines = [
         "-- Data of the old schema into the new one; written by latentax Migrator.",
-        *left,
-        *(f"{one};" for one in done),
+        *(f"-- {line}" for line in notes(plan)),
+        *(
+            f"-- Not done here (the new schema, line {one.line}): {one.text.splitlines()[0]}"
+            for one in _left_over(plan)
+        ),
     ]
-    return "\n".join(lines) + "\n"
+    if dialect == "sqlite":
+        lines.append("-- Semicolons begin lines, so that the sqlite3 shell stops at an error.")
+        return "\n".join(lines) + "\n" + "\n; ".join(done) + "\n;\n"
+    return "\n".join([*lines, *(f"{one};" for one in done)]) + "\n"
 
 
-def migration_steps(mapping: DataMapping, dialect: str) -> list[str]:
-    """The statements of the script between BEGIN and COMMIT: tables set aside, created, filled, old
-    ones dropped, indices.
+def notes(plan: Plan) -> list[str]:
+    """What happens to the tables, a sentence each."""
+    found = []
+    for name, heir in plan.in_place.items():
+        if _changed(plan, name):
+            found.append(f"{name}: altered in place" + (f" to {heir}" if heir != name else ""))
+    found += [f"{name}: built anew" for name in plan.rebuilt if name in plan.created]
+    found += [f"{name}: created" for name in plan.created if name not in plan.rebuilt]
+    found += [f"{name}: dropped" for name in plan.dropped if name not in plan.created]
+    if plan.dialect == "mysql" and found:
+        found.append("MySQL commits before every DDL statement: back up before you run this")
+    return found
+
+
+def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None) -> list[str]:
+    """The statements of the script between BEGIN and COMMIT."""
+    plan = plan or plan_of(mapping, dialect)
+    before, after = _others(plan)
+    return [
+        *(stop_sql(check, dialect) for check in checks_of(plan)),
+        *_keeps_all(plan),
+        *before,
+        *_set_aside(plan),
+        *_renames(plan),
+        *_added(plan),
+        *_created(plan),
+        *_filled(plan),
+        *(_numbers_on(plan) if dialect == "postgres" else ()),
+        *_tightened(plan),
+        *_dropped(plan),
+        *_indices(plan),
+        *after,
+        *_references_hold(plan),
+    ]
+
+
+def _alter(plan: Plan, table: str) -> str:
+    return f"ALTER TABLE {plan.target(table)}"
+
+
+def _keeps_all(plan: Plan) -> Iterator[str]:
+    """Stop if the database has something on a table to be rebuilt that the old schema does not
+    show, and that would be lost.
     """
-    gone = rebuilt(mapping, dialect)
-    created = [
-        name
-        for name in ordered_by(mapping.target.by_name, mapping.target.edges)
-        if name in gone or name not in mapping.source
-    ]
-    last = ordered_by(gone, mapping.source.edges)[::-1]
-    texts = {
-        one.table: one.text
-        for one in statements_of(mapping.target.ddl, mapping.target.dialect)
-        if one.kind == "TABLE"
+    source, going = plan.mapping.source, plan.dropped
+    if not going or plan.dialect not in ("sqlite", "postgres"):
+        return
+    known = {
+        one.tree.find(need("sqlglot").exp.Table).name if one.kind == "VIEW" else _name(one)
+        for one in statements_of(source.ddl, source.dialect)
+        if one.kind in ("INDEX", "TRIGGER", "VIEW")
     }
-    steps = [step for name in last for step in _set_aside(name, dialect)]
-    steps += [texts[name] for name in created]
-    for name in created:
-        if name in mapping.rules:
-            names = ", ".join(name_of(column, dialect) for column in mapping.rules[name].cells)
-            steps.append(
-                f"INSERT INTO {name_of(name, dialect)} "
-                f"({names})\n{select_of(mapping, name, dialect, gone)}"
+    listed = ", ".join(literal(name) for name in sorted(known) if name) or "''"
+    if plan.dialect == "sqlite":
+        for name in going:
+            here = literal(name.lower())
+            word = literal(f"%{name.lower()}%")
+            lost = literal(
+                f" depends on {name}, which is rebuilt or dropped, and is not in the old schema: "
+                "add it there"
             )
-    cascade = " CASCADE" if dialect == "postgres" else ""
-    steps += [f"DROP TABLE {name_of(OLD + name, dialect)}{cascade}" for name in last]
-    if dialect == "postgres":
-        steps += [*_references_again(mapping, gone), *_numbers_on(mapping, created)]
-    return [*steps, *_indices(mapping, created, dialect)]
+            words = f"type || ' ' || name || {lost}"
+            yield failing(
+                words,
+                f"sqlite_master WHERE name NOT IN ({listed}) AND sql IS NOT NULL AND "
+                f"((type IN ('index', 'trigger') AND lower(tbl_name) = {here}) OR "
+                f"(type IN ('view', 'trigger') AND lower(sql) LIKE {word}))",
+                plan.dialect,
+            )
+        return
+    for name in going:
+        regclass = f"CAST({literal(_old_name(plan, name))} AS regclass)"
+        lost = literal(
+            f" on {name}, which is rebuilt or dropped, is not in the old schema: add it there"
+        )
+        yield failing(
+            f"'trigger ' || tgname || {lost}",
+            f"pg_trigger WHERE tgrelid = {regclass} AND NOT tgisinternal AND "
+            f"tgname NOT IN ({listed})",
+            plan.dialect,
+        )
+        yield failing(
+            f"'the grant to ' || grantee || {lost}",
+            "information_schema.role_table_grants WHERE grantee <> grantor AND "
+            f"table_name = {literal(name)} AND table_schema = "
+            f"{literal(source[name].schema or 'public')}",
+            plan.dialect,
+        )
 
 
-def rebuilt(mapping: DataMapping, dialect: str) -> list[str]:
-    """Source tables that do not stay as they are.
+def _old_name(plan: Plan, name: str) -> str:
+    schema = plan.mapping.source[name].schema
+    return ".".join(plan.name(part) for part in (schema, name) if part)
 
-    Our choice: in DuckDB and MySQL, whose references cannot be led from a table to its successor,
-      those that refer to them, too.
+
+def _name(one: Written) -> str:
+    named = one.tree.this
+    return named.name if hasattr(named, "name") else ""
+
+
+def _others(plan: Plan) -> tuple[list[str], list[str]]:
+    """Statements of other kinds, before and after the tables change: types and sequences; views
+    and triggers, dropped before and made again.
     """
-    source, target = mapping.source, mapping.target
+    source, target = plan.mapping.source, plan.mapping.target
+    old = statements_of(source.ddl, source.dialect)
+    there = {" ".join(one.text.split()) for one in old}
+    new = statements_of(target.ddl, target.dialect)
+    kept = {" ".join(one.text.split()) for one in new}
+    fresh = [one for one in new if " ".join(one.text.split()) not in there]
+    first = [one.text for one in fresh if one.kind in FIRST]
+    moving = {name.lower() for name in (*plan.dropped, *plan.created)}
+    last, drops = [], []
+    for one in old:
+        if one.kind not in ("VIEW", "TRIGGER"):
+            continue
+        same = " ".join(one.text.split()) in kept
+        words = {word.strip('"`[](),;').split(".")[-1].lower() for word in one.text.split()}
+        if same and not words & moving:
+            continue
+        name = _view_name(one)
+        drops.append(f"DROP {one.kind} {'IF EXISTS ' if plan.dialect != 'postgres' else ''}{name}")
+        if same:
+            last.append(one.text)
+    last += [one.text for one in fresh if one.kind in LAST]
+    return [*drops, *first] if plan.dialect != "postgres" else [*first, *drops], last
 
-    def edges(tables, name):
-        return {edge for edge in tables.edges if edge.table == name}
 
-    def stays(name):
-        return name in target and mapping.identity(name) and source[name] == target[name]
-
-    gone = {
-        name
-        for name in source.by_name
-        if not stays(name) or edges(source, name) != edges(target, name)
-    }
-    while dialect in ("duckdb", "mysql"):
-        more = {edge.table for edge in source.edges if edge.to in gone} - gone
-        if not more:
-            break
-        gone |= more
-    return sorted(gone)
+def _view_name(one: Written) -> str:
+    exp = need("sqlglot").exp
+    named = one.tree.this
+    if isinstance(named, exp.Schema):
+        named = named.this
+    return named.sql() if hasattr(named, "sql") else str(named)
 
 
-def _set_aside(name: str, dialect: str) -> Iterator[str]:
-    """Under another name; DuckDB renames no table that anything depends on, so that there it is
-    copied and dropped.
+def _left_over(plan: Plan) -> list[Written]:
+    """Statements of the new schema that are neither done nor in the old one."""
+    source, target = plan.mapping.source, plan.mapping.target
+    there = {" ".join(one.text.split()) for one in statements_of(source.ddl, source.dialect)}
+    return [
+        one
+        for one in statements_of(target.ddl, target.dialect)
+        if one.kind not in ("TABLE", "INDEX", *FIRST, *LAST, "SET", "PRAGMA")
+        and not one.merged
+        and " ".join(one.text.split()) not in there
+    ]
+
+
+def _set_aside(plan: Plan) -> Iterator[str]:
+    """Tables whose names are needed, under other names."""
+    for name in plan.dropped:
+        aside = plan.aside(name)
+        if aside == name:
+            continue
+        old = _old_name(plan, name)
+        if plan.dialect == "duckdb":  # it renames no table that anything depends on
+            yield f"CREATE TABLE {plan.source(name)} AS SELECT * FROM {old}"
+            yield f"DROP TABLE {old}"
+        else:
+            yield f"ALTER TABLE {old} RENAME TO {plan.name(aside)}"
+
+
+def _renames(plan: Plan) -> Iterator[str]:
+    """Tables and columns of tables altered in place, under their new names."""
+    waiting = {name: heir for name, heir in plan.in_place.items() if name != heir}
+    turning = {}
+    while waiting:
+        free = [name for name, heir in waiting.items() if heir not in waiting]
+        if not free:  # names that change places
+            name = sorted(waiting)[0]
+            turning[name] = waiting.pop(name)
+            yield f"ALTER TABLE {_old_name(plan, name)} RENAME TO {plan.name(NEW + name)}"
+            continue
+        for name in free:
+            heir = waiting.pop(name)
+            yield f"ALTER TABLE {_old_name(plan, name)} RENAME TO {plan.name(heir)}"
+    for name, heir in turning.items():
+        yield f"ALTER TABLE {plan.name(NEW + name)} RENAME TO {plan.name(heir)}"
+    for name, heir in plan.in_place.items():
+        moves = {old: new for old, new in plan.columns[name].items() if old != new}
+        chain = []
+        while moves:
+            free = [old for old, new in moves.items() if new not in moves]
+            if not free:
+                old = sorted(moves)[0]
+                chain.append((OLD + old, moves.pop(old)))
+                yield _rename_column(plan, heir, old, OLD + old)
+                continue
+            for old in free:
+                yield _rename_column(plan, heir, old, moves.pop(old))
+        for old, new in chain:
+            yield _rename_column(plan, heir, old, new)
+
+
+def _rename_column(plan: Plan, table: str, old: str, new: str) -> str:
+    return f"{_alter(plan, table)} RENAME COLUMN {plan.name(old)} TO {plan.name(new)}"
+
+
+def added_columns(plan: Plan, name: str) -> list[str]:
+    """New columns of a table altered in place."""
+    kept = set(kept_columns(plan, name).values())
+    return [column for column in plan.shapes[name][1].columns if column not in kept]
+
+
+def _added(plan: Plan) -> Iterator[str]:
+    """New columns; those with a value to be filled in are nullable and without keys at first."""
+    for name, heir in plan.in_place.items():
+        for column in added_columns(plan, name):
+            bare = plan.dialect != "sqlite" and not _fixed(plan, heir, column)
+            text = definition(plan.new[heir], column, plan.dialect, nullable=bare)
+            yield f"{_alter(plan, heir)} ADD COLUMN {text}"
+
+
+def _fixed(plan: Plan, heir: str, column: str) -> bool:
+    one = plan.shapes[next(n for n, h in plan.in_place.items() if h == heir)][1]
+    single = any(column in c.columns for c in one.constraints)
+    return isinstance(plan.mapping.rules[heir].cells.get(column), Fixed | None) and not single
+
+
+def _created(plan: Plan) -> Iterator[str]:
+    for name in plan.created:
+        written = plan.new[name]
+        if plan.filled(name) == plan.target(name):
+            yield written.text
+        else:
+            yield _under(written, plan.filled(name), plan.dialect)
+        if not written.alters:
+            continue
+        # Keys of other statements; references wait until all tables are there.
+        yield from (text for text in written.alters if "FOREIGN KEY" not in text.upper())
+
+
+def _under(written: Written, name: str, dialect: str) -> str:
+    """A CREATE TABLE under another name, else as written."""
+    tokens = need("sqlglot").tokenize(written.text, read=dialect)
+    for n, token in enumerate(tokens):
+        if token.token_type.name == "L_PAREN":
+            begin = end = n - 1
+            while begin > 1 and tokens[begin - 1].token_type.name == "DOT":
+                begin -= 2
+            start, stop = tokens[begin].start, tokens[end].end + 1
+            return written.text[:start] + name + written.text[stop:]
+    raise AssertionError(written.text)
+
+
+def _filled(plan: Plan) -> Iterator[str]:
+    """Rows of new tables, and values of new columns."""
+    queries = Queries(plan)
+    for name in plan.created:
+        if (rule := plan.mapping.rules.get(name)) is not None:
+            written = list(rule.cells)
+            always = _always(plan, name, set(written))
+            names = ", ".join(plan.name(column) for column in written)
+            yield (f"INSERT INTO {plan.filled(name)} ({names}){always}\n{queries.select(rule)}")
+    for name, heir in plan.in_place.items():
+        rule, table = plan.mapping.rules[heir], plan.target(heir)
+        for column in added_columns(plan, name):
+            cell = rule.cells.get(column)
+            if isinstance(cell, Fixed | None):
+                continue
+            queries.aliases = {name: "this_row"}
+            here = " AND ".join(
+                f"{queries.column(name, key)} = {table}.{plan.column(name, key)}"
+                for key in plan.mapping.source[name].key
+            )
+            value, rows = queries.value(rule, column, cell), queries.rows(rule)
+            queries.aliases = {}
+            yield (
+                f"UPDATE {table} SET {plan.name(column)} = "
+                f"(SELECT {value} FROM {rows} WHERE {here})"
+            )
+
+
+def _always(plan: Plan, table: str, columns: set[str]) -> str:
+    """Given keys of GENERATED ALWAYS AS IDENTITY are written only when one says so."""
+    exp = need("sqlglot").exp
+    identities = [
+        part.name
+        for part in plan.new[table].tree.this.expressions
+        if isinstance(part, exp.ColumnDef)
+        and any(
+            isinstance(c.kind, exp.GeneratedAsIdentityColumnConstraint) and c.kind.this
+            for c in part.args.get("constraints") or ()
+        )
+    ]
+    return " OVERRIDING SYSTEM VALUE" if columns & set(identities) else ""
+
+
+def _tightened(plan: Plan) -> Iterator[str]:
+    """Definitions of columns that stay or were added, and constraints, of tables altered in
+    place.
     """
-    old, new = name_of(name, dialect), name_of(OLD + name, dialect)
-    if dialect == "duckdb":
-        yield f"CREATE TABLE {new} AS SELECT * FROM {old}"
-        yield f"DROP TABLE {old}"
-    else:
-        yield f"ALTER TABLE {old} RENAME TO {new}"
+    if plan.dialect == "sqlite":
+        return
+    for name, heir in plan.in_place.items():
+        before, after = plan.shapes[name]
+        alter, kept = _alter(plan, heir), kept_columns(plan, name)
+        gone, new = changed_constraints(before, after, set(after.columns))
+        back = {new: old for old, new in kept.items()}
+        for one in gone:
+            if all(column in after.columns for column in one.columns) or plan.dialect == "mysql":
+                word = (
+                    "FOREIGN KEY"
+                    if plan.dialect == "mysql" and one.kind[0] == "F"
+                    else ("INDEX" if plan.dialect == "mysql" else "CONSTRAINT")
+                )
+                yield f"{alter} DROP {word} {plan.name(_constraint_name(plan, name, one, back))}"
+        for column, now in after.columns.items():
+            was = before.columns.get(column) if column in kept.values() else None
+            bare = was is None and not _fixed(plan, heir, column)
+            if was == now or (was is None and not bare):
+                continue
+            if plan.dialect == "mysql":
+                text = _without_keys(definition(plan.new[heir], column, plan.dialect, False))
+                yield f"{alter} MODIFY COLUMN {text}"
+                continue
+            named = plan.name(column)
+            if was is not None and was.kind != now.kind:
+                yield f"{alter} ALTER COLUMN {named} TYPE {now.kind}"
+            if now.default != (was.default if was else ""):
+                text = f"SET DEFAULT {now.default}" if now.default else "DROP DEFAULT"
+                yield f"{alter} ALTER COLUMN {named} {text}"
+            if now.required != (was.required if was else False):
+                yield f"{alter} ALTER COLUMN {named} {'SET' if now.required else 'DROP'} NOT NULL"
+        for one in new:
+            if one.kind == "FOREIGN KEY" or all(not _fixed_one(plan, heir, c) for c in one.columns):
+                label = f"CONSTRAINT {plan.name(one.name)} " if one.name else ""
+                yield f"{alter} ADD {label}{one.text}"
 
 
-def _indices(mapping: DataMapping, created: list[str], dialect: str) -> Iterator[str]:
+def _fixed_one(plan: Plan, heir: str, column: str) -> bool:
+    name = next(n for n, h in plan.in_place.items() if h == heir)
+    return column in added_columns(plan, name) and _fixed(plan, heir, column)
+
+
+def _without_keys(text: str) -> str:
+    """A column's definition without keys and references, which MODIFY would declare again."""
+    sqlglot = need("sqlglot")
+    tree = sqlglot.parse_one(f"CREATE TABLE t ({text})", read="mysql")
+    exp, part = sqlglot.exp, tree.this.expressions[0]
+    keys = (exp.PrimaryKeyColumnConstraint, exp.UniqueColumnConstraint, exp.Reference)
+    part.set("constraints", [c for c in part.constraints if not isinstance(c.kind, keys)])
+    return part.sql("mysql")
+
+
+def _constraint_name(plan: Plan, name: str, one, back: dict[str, str]) -> str:
+    """The name that the DDL gives a constraint, else the one that the engine gives."""
+    if one.name:
+        return one.name
+    columns = [back.get(column, column) for column in one.columns]
+    if plan.dialect == "mysql":
+        if one.kind == "UNIQUE":
+            return columns[0]
+        before = [c for c in plan.shapes[name][0].constraints if c.kind == "FOREIGN KEY"]
+        return f"{name}_ibfk_{before.index(one) + 1}"
+    ending = {"FOREIGN KEY": "fkey", "UNIQUE": "key", "PRIMARY KEY": "pkey"}.get(one.kind, "check")
+    return "_".join([name, *columns, ending]) if ending != "pkey" else f"{name}_pkey"
+
+
+def _dropped(plan: Plan) -> Iterator[str]:
+    """Columns and tables that go; PostgreSQL's references to them first."""
+    for name, heir in plan.in_place.items():
+        kept = set(kept_columns(plan, name))
+        for column in plan.mapping.source[name].types:
+            if column not in kept:
+                yield f"{_alter(plan, heir)} DROP COLUMN {plan.column(name, column)}"
+    again = list(_references_again(plan)) if plan.dialect == "postgres" else []
+    yield from (drop for drop, _ in again)
+    for name in plan.dropped:
+        if plan.dialect == "sqlite" and name in plan.created:
+            new, old = literal(NEW + name), literal(name)
+            yield from _sequence_kept(plan, name, new, old)
+            yield f"DROP TABLE {plan.name(name)}"
+            yield "PRAGMA legacy_alter_table = ON"
+            yield f"ALTER TABLE {plan.name(NEW + name)} RENAME TO {plan.name(name)}"
+            yield "PRAGMA legacy_alter_table = OFF"
+        else:
+            yield f"DROP TABLE {plan.source(name)}"
+    yield from (add for _, add in again)
+    for name in plan.created:
+        yield from (t for t in plan.new[name].alters if "FOREIGN KEY" in t.upper())
+
+
+def _sequence_kept(plan: Plan, name: str, new: str, old: str) -> Iterator[str]:
+    """AUTOINCREMENT continues behind every key that was ever given."""
+    if not all("AUTOINCREMENT" in one[name].text.upper() for one in (plan.old, plan.new)):
+        return
+    yield f"DELETE FROM sqlite_sequence WHERE name = {new}"
+    yield (
+        f"INSERT INTO sqlite_sequence (name, seq) SELECT {new}, seq FROM sqlite_sequence "
+        f"WHERE name = {old}"
+    )
+
+
+def _references_again(plan: Plan) -> Iterator[tuple[str, str]]:
+    """References of tables that stay to rebuilt ones, dropped and declared anew."""
+    for name, heir in plan.in_place.items():
+        before, after = plan.shapes[name]
+        back = {new: old for old, new in kept_columns(plan, name).items()}
+        for edge in plan.mapping.target.edges:
+            if edge.table != heir or edge.to not in plan.rebuilt or edge.to not in plan.created:
+                continue
+            for one in after.constraints:
+                if one.kind == "FOREIGN KEY" and one.columns == edge.columns:
+                    if one not in before.constraints:
+                        continue
+                    label = _constraint_name(plan, name, one, back)
+                    yield (
+                        f"{_alter(plan, heir)} DROP CONSTRAINT {plan.name(label)}",
+                        f"{_alter(plan, heir)} ADD CONSTRAINT {plan.name(label)} {one.text}",
+                    )
+
+
+def _indices(plan: Plan) -> Iterator[str]:
     """The indices of new tables, and what changed in those of tables that stay."""
+    source, target = plan.mapping.source, plan.mapping.target
     before, after = (
         [one for one in statements_of(tables.ddl, tables.dialect) if one.kind == "INDEX"]
-        for tables in (mapping.source, mapping.target)
+        for tables in (source, target)
     )
-    same = {one.tree.sql() for one in before} & {one.tree.sql() for one in after}
+    new = {_index_text(one, {}, {}) for one in after}
+    old = set()
     for one in before:
-        if one.tree.sql() not in same and one.table in mapping.target and one.table not in created:
-            yield f"DROP INDEX {name_of(_index_name(one), dialect)}" + (
-                f" ON {name_of(one.table, dialect)}" if dialect == "mysql" else ""
-            )
-    yield from (one.text for one in after if one.table in created or one.tree.sql() not in same)
+        if one.table not in plan.in_place:
+            continue
+        heir, columns = plan.in_place[one.table], plan.columns[one.table]
+        text = _index_text(one, {one.table: heir}, columns)
+        old.add(text)
+        kept = kept_columns(plan, one.table)
+        exp = need("sqlglot").exp
+        whole = all(c.name in kept for c in one.tree.find_all(exp.Column))
+        if text not in new and (whole or plan.dialect in ("sqlite", "duckdb")):
+            schema = source[one.table].schema
+            index = ".".join(plan.name(part) for part in (schema, _name(one)) if part)
+            on = f" ON {plan.target(heir)}" if plan.dialect == "mysql" else ""
+            yield f"DROP INDEX {index}{on}"
+    yield from (one.text for one in after if _index_text(one, {}, {}) not in old)
 
 
-def _index_name(one: Written) -> str:
-    return one.tree.this.name
+def _index_text(one: Written, tables: dict[str, str], columns: dict[str, str]) -> str:
+    """An index's SQL with new names."""
+    exp, tree = need("sqlglot").exp, one.tree.copy()
+    for node in tree.find_all(exp.Identifier):
+        if isinstance(node.parent, exp.Table):
+            node.set("this", tables.get(node.this, node.this))
+        elif isinstance(node.parent, exp.Column):
+            node.set("this", columns.get(node.this, node.this))
+        node.set("quoted", True)
+    return tree.sql()
 
 
-def _numbers_on(mapping: DataMapping, created: list[str]) -> Iterator[str]:
+def _numbers_on(plan: Plan) -> Iterator[str]:
     """PostgreSQL's sequences know nothing of keys that were given: they continue behind the
-    highest.
+    highest, and behind every key that the old sequence gave.
     """
-    for one in statements_of(mapping.target.ddl, mapping.target.dialect):
-        if one.kind == "TABLE" and one.table in created and one.table in mapping.rules:
-            for column in numbered(one):
-                sequence = (
-                    f"pg_get_serial_sequence({literal(name_of(one.table))}, {literal(column)})"
-                )
-                yield (
-                    f"SELECT setval({sequence}, (SELECT MAX({name_of(column)}) FROM "
-                    f"{name_of(one.table)}))"
-                )
-
-
-def _references_again(mapping, gone) -> Iterator[str]:
-    """PostgreSQL's references follow a renamed table and go with it: those of tables that stay are
-    declared anew.
-    """
-    for edge in mapping.target.edges:
-        if edge.to in gone and edge.table not in gone and edge.table in mapping.source:
-            names, to = (
-                ", ".join(map(name_of, columns)) for columns in (edge.columns, edge.to_columns)
-            )
+    made = {name: name for name in plan.created if name in plan.mapping.rules}
+    kept = {heir: name for name, heir in plan.in_place.items() if _changed(plan, name)}
+    for table in (*made, *kept):
+        for column in numbered(plan.new[table]):
+            sequence = f"pg_get_serial_sequence({literal(plan.target(table))}, {literal(column)})"
+            known = [f"(SELECT MAX({plan.name(column)}) FROM {plan.target(table)})", "0"]
+            before = plan.old.get(table)
+            if table in plan.rebuilt and before and column in numbered(before):
+                old = f"pg_get_serial_sequence({literal(plan.source(table))}, {literal(column)})"
+                known.append(f"pg_sequence_last_value(CAST({old} AS regclass))")
+            if table in kept:
+                known.append(f"pg_sequence_last_value(CAST({sequence} AS regclass))")
             yield (
-                f"ALTER TABLE {name_of(edge.table)} ADD FOREIGN KEY ({names}) REFERENCES "
-                f"{name_of(edge.to)} ({to})"
+                f"SELECT setval({sequence}, top) FROM (SELECT GREATEST({', '.join(known)}) AS top) "
+                "AS numbers WHERE top > 0"
             )
 
 
-def select_of(mapping: DataMapping, name: str, dialect: str, moved: list[str]) -> str:
-    """The rows of a target table out of the renamed tables."""
-    rule = mapping.rules[name]
-
-    def shown(table):
-        return OLD + table if table in moved else table
-
-    cells = []
-    for column, cell in rule.cells.items():
-        if isinstance(cell, Copy):
-            cells.append(f"{name_of(shown(cell.table), dialect)}.{name_of(cell.column, dialect)}")
-        elif isinstance(cell, Fixed):
-            cells.append(literal(cell.value, dialect))
-        else:
-            cells.append(
-                _key_sql(mapping, cell, mapping.target[name].types[column], shown, dialect)
-            )
-    return f"SELECT {', '.join(cells)} FROM {joined(rule, dialect, shown)}"
-
-
-def _key_sql(mapping, cell: Made, kind, shown, dialect):
-    key = mapping.source[cell.anchor].key
-    table = name_of(shown(cell.anchor), dialect)
-    if len(key) == 1 and mapping.source.type_of((cell.anchor, key[0])) == kind:
-        return f"{table}.{name_of(key[0], dialect)}"
-    order = ", ".join(
-        f"{name_of(column, dialect)}" for column in key or mapping.source[cell.anchor].types
-    )
-    same = " AND ".join(
-        f"k.{name_of(c, dialect)} = {table}.{name_of(c, dialect)}"
-        for c in key or mapping.source[cell.anchor].types
-    )
-    number = (
-        f"(SELECT k.n FROM (SELECT {order}, ROW_NUMBER() OVER (ORDER BY {order}) AS n FROM "
-        f"{table}) AS k WHERE {same})"
-    )
+def _changed(plan: Plan, name: str) -> bool:
+    before, after = plan.shapes[name]
     return (
-        number
-        if kind == "int"
-        else f"CAST({number} AS CHAR)"
-        if dialect == "mysql"
-        else f"CAST({number} AS TEXT)"
+        before != after
+        or plan.in_place[name] != name
+        or any(old != new for old, new in plan.columns[name].items())
     )
+
+
+def _references_hold(plan: Plan) -> Iterator[str]:
+    """SQLite checks no reference while they are off."""
+    if plan.dialect == "sqlite":
+        words = "\"table\" || ' refers to a row of ' || parent || ' that is not there'"
+        yield failing(words, "pragma_foreign_key_check", plan.dialect)
+
+
+def written_tables(mapping: DataMapping) -> list[Written]:
+    """The CREATE TABLE statements of the new schema."""
+    return [
+        one
+        for one in statements_of(mapping.target.ddl, mapping.target.dialect)
+        if creates_table(one)
+    ]

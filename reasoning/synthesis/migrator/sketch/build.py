@@ -19,8 +19,11 @@ from reasoning.synthesis.migrator.sketch.updates import (
     update_options,
 )
 from reasoning.synthesis.migrator.sql.program import (
+    Col,
     Delete,
+    Drop,
     Function,
+    InSelect,
     Insert,
     Lookup,
     Select,
@@ -79,6 +82,7 @@ def make_sketch(function: Function, view: View) -> Sketch:
     Raises:
       Unrewritable: a statement has no counterpart.
     """
+    given, function = function, replace(function, statements=_inlined(function.statements, view))
     holes: list[Options] = []
     first_fresh = max(fresh_numbers(function.statements), default=0) + 1
     fresh: dict = {}
@@ -111,7 +115,33 @@ def make_sketch(function: Function, view: View) -> Sketch:
         )
         for options in holes
     )
-    return Sketch(function, done)
+    return Sketch(given, done)
+
+
+def _inlined(statements: tuple[Statement, ...], view: View) -> tuple[Statement, ...]:
+    """The statements with a snapshot that keeps a key without a place put into the changes that
+    read it.
+    """
+    made = list(statements)
+    for snapshot in [s for s in statements if isinstance(s, Snapshot)]:
+        tables = {source.alias: source.table for source in snapshot.select.sources}
+        outs = {out.name: out for out in snapshot.select.outs}
+        if not all(isinstance(out.value, Col) for out in outs.values()) or all(
+            view.images.get((tables[out.value.alias], out.value.name)) for out in outs.values()
+        ):
+            continue
+        changed = []
+        for one in made:
+            inside = getattr(one, "where", None)
+            if one is snapshot or (isinstance(one, Drop) and one.name == snapshot.name):
+                continue
+            if isinstance(inside, InSelect) and inside.select.sources[0].table == snapshot.name:
+                chosen = tuple(outs[out.value.name] for out in inside.select.outs)
+                whole = replace(snapshot.select, outs=chosen)
+                one = replace(one, where=replace(inside, select=whole))
+            changed.append(one)
+        made = changed
+    return tuple(made)
 
 
 def _options(statement: Statement, view: View, reader: str) -> list[Options]:

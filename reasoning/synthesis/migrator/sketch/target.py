@@ -66,7 +66,12 @@ def view_of(mapping: DataMapping, found: Correspondence) -> View:
                 images[cell.table, cell.column].append((name, column))
     for column, places in found.images.items():
         for name, c in places:
-            if name in mapping.rules and c in mapping.target[name].computed:
+            if name not in mapping.rules:
+                continue
+            cell = mapping.rules[name].cells.get(c)
+            twin = isinstance(cell, Copy) and (cell.table, cell.column) != column
+            shared = twin and (name, c) in found.images.get((cell.table, cell.column), ())
+            if c in mapping.target[name].computed or shared:
                 images[column].append((name, c))
     ranked = {
         column: tuple(sorted(places, key=lambda p: _rank(mapping, found, column, p)))

@@ -30,6 +30,10 @@ HEADER = re.compile(
     r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*)\s*$"
 )
 PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
+QUALIFIED = re.compile(
+    r"(INSERT\s+INTO\s+(?:[\w\"`]+\.)?(?P<table>[\w\"`]+)\s*\()(?P<names>[^()]*)\)", re.IGNORECASE
+)
+"""The columns of an INSERT, which some write behind the name of its table."""
 SILENT = re.compile(r"'(?:[^']|'')*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 """Texts, quoted names and comments, in which a colon begins no parameter."""
 
@@ -141,10 +145,6 @@ def _function(block: _Block, tables, dialect, where):
         raise Refusal(
             f"{where}, {place}: :{missing[0]} is not among its parameters{near(missing[0], params)}"
         )
-    if extra := [one for one in params if one not in used]:
-        raise Refusal(
-            f"{where}, {place}: the parameter {extra[0]} is never used: remove it or use it"
-        )
     shell = Function(name, params, (), line, notes, written, block.suffix, "", frozenset(names))
     try:
         statements = convert(trees, tables, f"{where}, {place}")
@@ -155,8 +155,16 @@ def _function(block: _Block, tables, dialect, where):
     return function
 
 
+def _plain_columns(seen: re.Match) -> str:
+    """An INSERT's columns without the name of its table, which sqlglot does not read."""
+    table = re.escape(seen["table"].strip('"`'))
+    names = re.sub(rf"[\"`]?\b{table}\b[\"`]?\s*\.\s*", "", seen["names"], flags=re.IGNORECASE)
+    return f"{seen[1]}{names})"
+
+
 def _trees(text, dialect, where):
     sqlglot = need("sqlglot")
+    text = QUALIFIED.sub(_plain_columns, text)
     try:
         return [tree for tree in sqlglot.parse(text, read=dialect) if tree is not None]
     except sqlglot.errors.SqlglotError as error:

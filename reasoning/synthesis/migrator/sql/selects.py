@@ -31,6 +31,8 @@ class Selects(Conditions):
         for name, value in tree.args.items():
             if value and name not in allowed:
                 raise Outside(f"{name.upper().strip('_')} in a query is outside the fragment", tree)
+        if (inner := self.wrapped(tree)) is not None:
+            return self.select(inner)
         if not tree.args.get("from_"):
             raise Outside("a SELECT without FROM is outside the fragment", tree)
         sources, conditions = self.sources(tree.args["from_"].this, tree.args.get("joins") or [])
@@ -54,6 +56,16 @@ class Selects(Conditions):
             self.distinct(tree),
             tuple(self.column(one, sources) for one in group),
         )
+
+    def wrapped(self, tree):
+        """The query inside of SELECT * FROM (...), which MySQL needs where a change reads its own
+        table; None if there is more.
+        """
+        parts = {name for name, value in tree.args.items() if value} - {"expressions", "from_"}
+        inner = tree.args["from_"].this if tree.args.get("from_") else None
+        star = len(tree.expressions) == 1 and isinstance(tree.expressions[0], self.exp.Star)
+        alone = isinstance(inner, self.exp.Subquery) and not inner.args.get("joins")
+        return inner.this if alone and star and not parts else None
 
     def limit(self, tree, sources):
         if tree is None:

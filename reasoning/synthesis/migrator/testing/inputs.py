@@ -73,6 +73,8 @@ def domains_of(program: Program, tables: Tables) -> Domains:
     for function in program.functions:
         for name, places in placed(function).items():
             found[function.name, name] = _values(places, tables, fresh, literals)
+        for name in function.params:
+            found.setdefault((function.name, name), (1,))  # nothing uses it
     return Domains(found)
 
 

@@ -111,7 +111,6 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
             "-- name: f(x)\nSELECT id FROM a JOIN b ON b.a_id = a.id WHERE x = :x;",
             "'id' is in a and in b",
         ),
-        ("-- name: f(x, z)\nSELECT id FROM a WHERE x = :x;", "the parameter z is never used"),
         ("-- name: f(x)\nSELECT id FROM a WHERE x = :y;", ":y is not among its parameters"),
         ("-- name: f(x)\nSELECT id FROM a WHERE :x = 1;", "it has no type"),
         ("-- name: f(x)\nSELECT id FROM a WHERE x = :x AND n = :x;", "use two"),

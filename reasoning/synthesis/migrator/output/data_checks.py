@@ -1,0 +1,219 @@
+"""Checks before any data moves: each stops the script with a sentence that counts the rows in the
+way and names the first of them.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed, Made, Rule, condition
+from reasoning.synthesis.migrator.output.data_queries import Queries
+from reasoning.synthesis.migrator.output.migration_plan import Plan
+from reasoning.synthesis.migrator.sql.unparse import literal
+
+MOST = 3
+"""Rows named in a sentence."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """Rows of the old data that the new schema has no place for."""
+
+    what: str
+    """A sentence about them, without their number."""
+    rows: str
+    """A query for what they are known by, one column called k."""
+
+
+def checks_of(plan: Plan) -> list[Check]:
+    """All checks of a plan, over the old schema's names."""
+    queries, found = Queries(plan, before=True), []
+    for rule in plan.mapping.rules.values():
+        if plan.mapping.identity(rule.table) and not _tighter(plan, rule):
+            continue
+        found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
+    found += _twins(plan, queries)
+    for table in sorted({t for r in plan.mapping.rules.values() for t in r.body[1:]}):
+        if not plan.mapping.owned(table):
+            found += _lost(plan, queries, table)
+    return found
+
+
+def _twins(plan: Plan, queries: Queries) -> Iterator[Check]:
+    """Columns that share a place because the program keeps them equal, and differ in a row."""
+    for pair in sorted(sorted(twin) for twin in plan.mapping.twins):
+        (table, one), (_, other) = pair
+        a, b = queries.column(table, one), queries.column(table, other)
+        yield Check(
+            f"{table}.{one} and {table}.{other} share a place and differ in {{}} rows of {table}",
+            f"SELECT {_known_by(plan, queries, table)} AS k "
+            f"FROM {queries.table(table)} AS {queries.alias(table)} WHERE {a} <> {b} OR "
+            f"({a} IS NULL) <> ({b} IS NULL)",
+        )
+
+
+def _tighter(plan: Plan, rule: Rule) -> bool:
+    old, new = plan.mapping.source[rule.table], plan.mapping.target[rule.table]
+    return not new.required <= old.required or set(new.unique) != set(old.unique)
+
+
+def _known_by(plan: Plan, queries: Queries, table: str) -> str:
+    """The key of a row as text."""
+    source = plan.mapping.source[table]
+    parts = [
+        f"COALESCE(CAST({queries.column(table, column)} AS {text_type(plan.dialect)}), 'NULL')"
+        for column in source.key or source.stored[:1]
+    ]
+    return _joined(parts, plan.dialect)
+
+
+def _joined(parts: list[str], dialect: str) -> str:
+    """Texts with a stroke between them."""
+    if dialect == "mysql":
+        return "CONCAT(" + ", '/', ".join(parts) + ")"
+    return " || '/' || ".join(parts)
+
+
+def text_type(dialect: str) -> str:
+    """The type that texts are cast to."""
+    return "CHAR" if dialect == "mysql" else "TEXT"
+
+
+def _nulls(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """Columns that may not be NULL and would be."""
+    source, target = plan.mapping.source, plan.mapping.target[rule.table]
+    for column in target.stored:
+        cell = rule.cells.get(column)
+        if column not in target.required | set(target.key) or not isinstance(cell, Copy | Made):
+            continue
+        joined = cell.table if isinstance(cell, Copy) else cell.anchor
+        if joined == rule.anchor and (
+            isinstance(cell, Made) or cell.column in source[joined].required
+        ):
+            continue
+        value = queries.value(rule, column, cell)
+        yield Check(
+            f"{rule.table}.{column} is NOT NULL and would be NULL for {{}} rows of {rule.anchor}",
+            f"SELECT {_known_by(plan, queries, rule.anchor)} AS k FROM {queries.rows(rule)} "
+            f"WHERE {value} IS NULL",
+        )
+
+
+def _twice(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """Keys of the new schema that two rows would have."""
+    target, source = plan.mapping.target[rule.table], plan.mapping.source[rule.anchor]
+    kept = [set(columns) for columns in (source.key, *source.unique) if columns]
+    forward = all(_forward(rule, edge) for edge in rule.tree)
+    for columns in dict.fromkeys(c for c in (target.key, *target.unique) if c):
+        cells = [rule.cells.get(column) for column in columns]
+        if any(cell is None or isinstance(cell, Fixed) for cell in cells):
+            continue
+        mine = {c.column for c in cells if isinstance(c, Copy) and c.table == rule.anchor}
+        made = any(isinstance(c, Made) and c.anchor == rule.anchor for c in cells)
+        if forward and (made or any(key <= mine for key in kept)):
+            continue
+        values = [queries.value(rule, c, rule.cells[c]) for c in columns]
+        given = " AND ".join(f"{value} IS NOT NULL" for value in values)
+        kind = text_type(plan.dialect)
+        shown = [f"CAST({value} AS {kind})" for value in values]
+        known = _joined(shown, plan.dialect)
+        yield Check(
+            f"{rule.table} is unique by {', '.join(columns)}, and {{}} values would be there more "
+            "than once",
+            f"SELECT {known} AS k FROM {queries.rows(rule)} WHERE {given} "
+            f"GROUP BY {', '.join(values)} HAVING COUNT(*) > 1",
+        )
+
+
+def _forward(rule: Rule, edge) -> bool:
+    """Test if a reference leads away from the anchor, so that it multiplies no row."""
+    reached, todo = {rule.anchor}, [rule.anchor]
+    while todo:
+        at = todo.pop()
+        new = {e.to for e in rule.tree if e.table == at} - reached
+        reached |= new
+        todo += sorted(new)
+    return edge.table in reached and edge.to in reached
+
+
+def _lost(plan: Plan, queries: Queries, table: str) -> Iterator[Check]:
+    """Rows of a table that is merged into another one, and that no row there belongs to."""
+    for rule in plan.mapping.rules.values():
+        edges = [e for e in rule.tree if table in (e.table, e.to)]
+        if table not in rule.body or len(edges) != 1:
+            continue
+        (edge,) = edges
+        other = edge.to if edge.table == table else edge.table
+        on = " AND ".join(
+            f"{queries.column(*a)} = {queries.column(*b)}" for a, b in condition(edge)
+        )
+        yield Check(
+            f"{{}} rows of {table} belong to no row of {other} and would be lost",
+            f"SELECT {_known_by(plan, queries, table)} AS k "
+            f"FROM {queries.table(table)} AS {queries.alias(table)} WHERE NOT EXISTS (SELECT 1 "
+            f"FROM {queries.table(other)} AS {queries.alias(other)} WHERE {on})",
+        )
+        return
+
+
+def count_sql(check: Check, dialect: str) -> str:
+    """A SELECT of the number of rows and the first of them as one text."""
+    group = {"sqlite": "group_concat(k, ', ')", "mysql": "GROUP_CONCAT(k SEPARATOR ', ')"}.get(
+        dialect, "STRING_AGG(k, ', ')"
+    )
+    first = f"SELECT k FROM ({check.rows}) AS a ORDER BY k LIMIT {MOST}"
+    return (
+        f"SELECT (SELECT COUNT(*) FROM ({check.rows}) AS b) AS n, "
+        f"(SELECT {group} FROM ({first}) AS c) AS k"
+    )
+
+
+def stop_sql(check: Check, dialect: str) -> str:
+    """A SELECT that fails with a sentence if there are such rows."""
+    before, after = (literal(part) for part in check.what.split("{}"))
+    text, first = text_type(dialect), literal(", the first: ")
+    parts = [before, f"CAST(n AS {text})", after, first, "k"]
+    words = f"CONCAT({', '.join(parts)})" if dialect == "mysql" else " || ".join(parts)
+    return failing(words, f"({count_sql(check, dialect)}) AS found WHERE n > 0", dialect)
+
+
+def failing(words: str, rest: str, dialect: str) -> str:
+    """A SELECT that fails for each row with a text as its message.
+
+    Our choice: a function that refuses its argument and shows it, since only some engines can raise
+    an error of one's own outside of a procedure.
+    """
+    if dialect == "sqlite":
+        return f"SELECT json_extract('{{}}', {words}) FROM {rest}"
+    if dialect == "duckdb":
+        return f"SELECT error({words}) FROM {rest}"
+    if dialect == "mysql":
+        return f"SELECT EXTRACTVALUE('<a/>', CONCAT('//', {words})) FROM {rest}"
+    return f"SELECT CAST({words} AS integer) FROM {rest}"
+
+
+def expected_rows(plan: Plan) -> dict[str, str]:
+    """For every new table a query for the number of rows that it will have."""
+    queries = Queries(plan, before=True)
+    return {
+        name: f"SELECT COUNT(*) FROM {queries.rows(rule)}"
+        for name, rule in plan.mapping.rules.items()
+    }
+
+
+def loss_counts(plan: Plan) -> dict[str, str]:
+    """For every old column without a place a query for the number of values that are dropped."""
+    queries, mapping, found = Queries(plan, before=True), plan.mapping, {}
+    placed = {
+        (c.table, c.column)
+        for rule in mapping.rules.values()
+        for c in rule.cells.values()
+        if isinstance(c, Copy)
+    }
+    for name, table in mapping.source.by_name.items():
+        for column in table.stored:
+            if (name, column) not in placed:
+                here = queries.column(name, column)
+                found[f"{name}.{column}"] = (
+                    f"SELECT COUNT({here}) FROM {queries.table(name)} AS {queries.alias(name)}"
+                )
+    return found

@@ -1,0 +1,90 @@
+"""Queries over the old data, under the names that its tables have while it is moved."""
+
+from collections.abc import Callable
+
+from reasoning.synthesis.migrator.correspondence.mapping import (
+    Cell,
+    Copy,
+    Fixed,
+    Made,
+    Rule,
+    condition,
+)
+from reasoning.synthesis.migrator.output.migration_plan import Plan, numbering
+from reasoning.synthesis.migrator.sql.unparse import literal
+
+NUMBER = "made_number"
+"""The column of row numbers from which keys are made."""
+
+
+class Queries:
+    """SELECTs of a plan; with `before`, under the names that the old schema has."""
+
+    def __init__(self, plan: Plan, before: bool = False):
+        self.plan, self.before, self.mapping = plan, before, plan.mapping
+        self.aliases: dict[str, str] = {}
+
+    def table(self, name: str) -> str:
+        """An old table as it is called now."""
+        if self.before:
+            schema = self.mapping.source[name].schema
+            return ".".join(self.plan.name(part) for part in (schema, name) if part)
+        return self.plan.source(name)
+
+    def column(self, table: str, column: str) -> str:
+        """A column of an old table, qualified by the table's alias."""
+        here = self.plan.name(column) if self.before else self.plan.column(table, column)
+        return f"{self.alias(table)}.{here}"
+
+    def alias(self, table: str) -> str:
+        """The name of an old table within a query."""
+        return self.aliases.get(table) or self.plan.name(table)
+
+    def rows(self, rule: Rule) -> str:
+        """The FROM clause of a rule: everything is joined to the anchor, whose rows all stay."""
+        text, done, left = self._numbered(rule, rule.anchor), {rule.anchor}, set(rule.tree)
+        while left:
+            edge = min(e for e in left if (e.table in done) != (e.to in done))
+            left.discard(edge)
+            new = edge.to if edge.table in done else edge.table
+            on = " AND ".join(f"{self.column(*a)} = {self.column(*b)}" for a, b in condition(edge))
+            text += f" LEFT JOIN {self._numbered(rule, new)} ON {on}"
+            done.add(new)
+        return text
+
+    def _numbered(self, rule: Rule, table: str) -> str:
+        """A table with its alias; with row numbers where the rule makes keys of them."""
+        needs = any(
+            isinstance(cell, Made)
+            and cell.anchor == table
+            and numbering(self.mapping, rule.table, column, cell)
+            for column, cell in rule.cells.items()
+        )
+        if not needs:
+            return f"{self.table(table)} AS {self.alias(table)}"
+        source = self.mapping.source[table]
+        order = ", ".join(self.column(table, column) for column in source.key or source.stored)
+        return (
+            f"(SELECT {self.alias(table)}.*, ROW_NUMBER() OVER (ORDER BY {order}) AS {NUMBER} FROM "
+            f"{self.table(table)} AS {self.alias(table)}) AS {self.alias(table)}"
+        )
+
+    def value(self, rule: Rule, column: str, cell: Cell) -> str:
+        """What a column of a new table is filled with."""
+        dialect = self.plan.dialect
+        if isinstance(cell, Copy):
+            return self.column(cell.table, cell.column)
+        if isinstance(cell, Fixed):
+            return literal(cell.value, dialect)
+        assert isinstance(cell, Made)
+        if not numbering(self.mapping, rule.table, column, cell):
+            return self.column(cell.anchor, self.mapping.source[cell.anchor].key[0])
+        number = f"{self.alias(cell.anchor)}.{NUMBER}"
+        if self.mapping.target[rule.table].types[column] == "int":
+            return number
+        return f"CAST({number} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})"
+
+    def select(self, rule: Rule, only: Callable[[str], bool] = lambda column: True) -> str:
+        """The rows of a new table."""
+        cells = [self.value(rule, c, cell) for c, cell in rule.cells.items() if only(c)]
+        return f"SELECT {', '.join(cells)} FROM {self.rows(rule)}"
