@@ -1,7 +1,7 @@
-"""Vector quantization beside vector-quantize-pytorch, in one run: search, training step, residual
-levels, FSQ, k-means, memory.
+"""Vector quantization compared with vector-quantize-pytorch, in one run: search, training step,
+residual levels, FSQ, k-means, memory.
 
-`python -m benchmarks.quant` times ours alone, and beside it the peer's eager and compiled form
+`python -m benchmarks.quant` times ours alone, and next to it the peer's eager and compiled form
 where it is installed (`pip install -e ".[bench]"`). All ways take turns, in an order drawn anew
 each time, with the same number of threads; medians count. A training step is forward, backward to
 the input, and the codebook's moving average. Also the share of rows that get the same code.
@@ -29,7 +29,7 @@ from quant.quantizers import rvq, vq
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured, and how often."""
+    """Sizes that are measured, and repetitions."""
 
     rows: tuple[int, ...] = (4096, 65536)
     """N."""
@@ -46,7 +46,7 @@ class Settings:
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Of the rows; codes are float32, and both search in float32."""
     label: str = ""
-    """Ends the result's name, so that other sizes stand beside the default ones."""
+    """Ends the result's name, so that other sizes stand next to the default ones."""
 
 
 Way = Callable[[], Any]
@@ -167,10 +167,10 @@ def others(x: np.ndarray) -> dict[str, Way]:
     levels = jax.jit(lambda x: rvq.quantize(params, state, x, config, train=False)[0].quantized)
     fsq = scalar.FSQConfig(LEVELS)
     rounded = jax.jit(lambda x: scalar.quantize({}, {}, x[:, : len(LEVELS)], fsq)[0].quantized)
-    centres = jax.jit(lambda x: kmeans(jax.random.key(0), x, 1024)[0])
+    centers = jax.jit(lambda x: kmeans(jax.random.key(0), x, 1024)[0])
     return {
         f"ours {name}": lambda f=f: f(data).block_until_ready()
-        for name, f in (("residual", levels), ("fsq", rounded), ("kmeans", centres))
+        for name, f in (("residual", levels), ("fsq", rounded), ("kmeans", centers))
     }
 
 
@@ -199,7 +199,7 @@ def time_in_turns(ways: dict[str, Way], settings: Settings) -> dict[str, dict[st
 
 
 def memory(rows: int, codes: int, features: int, dtype: str) -> dict[str, int]:
-    """Bytes that our training step needs beside its arguments and results, and what one tile would
+    """Bytes that our training step needs besides its arguments and results, and what one tile would
     be.
     """
     config = config_of(codes, features)
@@ -258,9 +258,9 @@ def measure(settings: Settings) -> list[dict[str, Any]]:
 
 
 def claims(
-    rows: list[dict[str, Any]], beside: dict[str, dict[str, float]], where: str
+    rows: list[dict[str, Any]], others: dict[str, dict[str, float]], where: str
 ) -> list[Claim]:
-    """What the figures say; without the peer the comparisons were not run."""
+    """Claims on the figures; without the peer the comparisons were not run."""
 
     def ratio(row, form, what):
         return row["ms"][f"{form} {what}"]["ms"] / row["ms"][f"ours {what}"]["ms"]
@@ -274,9 +274,9 @@ def claims(
         for what in ("forward", "train")
     ]
     each = [
-        beside[f"eager {n}"]["ms"] / beside[f"ours {n}"]["ms"]
+        others[f"eager {n}"]["ms"] / others[f"ours {n}"]["ms"]
         for n in ("residual", "fsq", "kmeans")
-        if f"eager {n}" in beside
+        if f"eager {n}" in others
     ]
     slowest = min(each, default=None)
     same = min((row["same_code"] for row in rows if "same_code" in row), default=None)
@@ -336,10 +336,10 @@ def main(arguments: list[str] | None = None) -> int:
         if settings.dtype == "float32"
         else {}
     )
-    beside = time_in_turns(ways, settings)
-    print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in beside.items()))
+    more = time_in_turns(ways, settings)
+    print(", ".join(f"{name} {t['ms']:.1f} ms" for name, t in more.items()))
     where = ", ".join(filter(None, (jax.default_backend(), settings.label)))
-    found = claims(rows, beside, where)
+    found = claims(rows, more, where)
     for claim in found:
         print(
             f"{claim.claim}: {'not run' if claim.measured is None else f'{claim.measured:.2f}'} "
@@ -348,7 +348,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         record(
             "-".join(filter(None, ("quant", settings.label))),
-            {"dtype": settings.dtype, "sizes": rows, "others": beside},
+            {"dtype": settings.dtype, "sizes": rows, "others": more},
             found,
         )
     )

@@ -1,4 +1,4 @@
-"""What the collapse and the GM-VQ study say, as claims: `python -m benchmarks.quant_studies` writes
+"""Claims on the collapse and the GM-VQ study: `python -m benchmarks.quant_studies` writes
 `results/quant_studies.json`.
 
 Runs both studies with their presets `mixture` (5 seeds) and `digits` (3 seeds), some ten minutes on
@@ -142,12 +142,12 @@ def measure(settings: Settings) -> Path:
     """Run what is missing, and record."""
     wide, study = mixture(), digits()
     narrow = dataclasses.replace(wide, widths=(2,), recipes=("untrained",))
-    for room, config, name in (
+    for package, config, name in (
         (collapse, wide, "collapse"),
         (collapse, narrow, "collapse-narrow"),
         (gmvq, study, "gmvq"),
     ):
-        room.run(config, settings.folder / name)
+        package.run(config, settings.folder / name)
     found = {
         name: means(settings.folder / name, names_of(config))
         for name, config in (("collapse", wide), ("collapse-narrow", narrow), ("gmvq", study))

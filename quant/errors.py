@@ -1,4 +1,4 @@
-"""Refusals: what is wrong with an argument, in one sentence."""
+"""Errors: what is wrong with an argument, in one sentence."""
 
 from typing import Any, get_args
 

@@ -1,4 +1,4 @@
-"""What every quantizer returns."""
+"""Return value of every quantizer."""
 
 import jax
 from flax import struct

@@ -1,3 +1,3 @@
-"""What quantizers with a codebook share: `nearest` (search), `updates` (EMA, restart), `init`,
+"""Parts of all quantizers with a codebook: `nearest` (search), `updates` (EMA, restart), `init`,
 `regularizers`, `straight_through`.
 """

@@ -1,4 +1,4 @@
-"""Affine reparametrisation: codes that follow mean and spread of the embeddings at once (Huh et al.
+"""Affine reparametrization: codes that follow mean and spread of the embeddings at once (Huh et al.
 2023).
 
 A code is moved by gradients or averages only when it is chosen; the shift and scale of the whole
@@ -33,7 +33,7 @@ def neutral(features: int) -> Moments:
 
 
 def scale_of(moments: Moments) -> jax.Array:
-    """What codes are multiplied by, `[1, D]`."""
+    """Factors that codes are multiplied by, `[1, D]`."""
     return jnp.sqrt(
         jnp.maximum(moments.var_x, VARIANCE_FLOOR) / jnp.maximum(moments.var_codes, VARIANCE_FLOOR)
     )[None]

@@ -29,7 +29,7 @@ def require_finite(x: jax.Array, mask: jax.Array | None = None, name: str = "x")
 
 
 def checked(quantize: Callable) -> Callable:
-    """A room's `quantize` that looks at its input first, compiled.
+    """Make a compiled `quantize` that checks its input first.
 
         out, state = checked(vq.quantize)(params, state, x, config, key=key)
 
@@ -37,7 +37,7 @@ def checked(quantize: Callable) -> Callable:
     `require_finite` and wrap the step by checkify.
 
     Raises (the function that is returned): QuantError: naming the first row with a number that is
-      not finite; and whatever `quantize` raises.
+      not finite; and all that `quantize` raises.
     """
 
     @functools.partial(jax.jit, static_argnames=("config", "train"))

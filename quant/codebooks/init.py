@@ -1,4 +1,4 @@
-"""Where codes begin: at random, on rows of the data, at k-means centres, or where somebody else's
+"""Where codes begin: at random, on rows of the data, at k-means centers, or where somebody else's
 ended.
 """
 
@@ -123,10 +123,10 @@ def kmeans(
       codes: K.
       iterations: Lloyd steps.
       begin: random rows, or `kmeans_plus_plus`.
-      empty: what becomes of a centre without rows: it stays, or moves to the row farthest from its
-        centre (the k-th such centre to the k-th farthest).
-      metric: "l2", or "cosine" (spherical k-means: centres of length one).
-      axis_name: devices that hold the other rows. The centres begin from the first device's rows.
+      empty: what becomes of a center without rows: it stays, or moves to the row farthest from its
+        center (the k-th such center to the k-th farthest).
+      metric: "l2", or "cosine" (spherical k-means: centers of length one).
+      axis_name: devices that hold the other rows. The centers begin from the first device's rows.
 
     Returns:
       float32 `[K, D]`, and `[iterations]`, the mean distance before every step; with "l2" it never
@@ -141,23 +141,23 @@ def kmeans(
     )
     x = x.astype(jnp.float32)
     x = unit(x) if metric == "cosine" else x
-    centres = (
+    centers = (
         kmeans_plus_plus(key, x, codes, metric)
         if begin == "++" and x.shape[0] >= codes
         else from_data(key, x, codes)
     )
     if axis_name is not None:
-        centres = jax.lax.all_gather(centres, axis_name)[0]
+        centers = jax.lax.all_gather(centers, axis_name)[0]
 
-    def step(centres, _):
-        index, distance = nearest(x, centres, metric)
+    def step(centers, _):
+        index, distance = nearest(x, centers, metric)
         count = count_rows(index, codes, axis_name=axis_name)
         summed = sum_rows(x, index, codes, axis_name=axis_name)
         mean = summed / jnp.maximum(count, 1)[:, None]
         away = (
             x[jnp.argsort(-distance)[_rank(count == 0) % x.shape[0]]]
             if empty == "farthest"
-            else centres
+            else centers
         )
         moved = jnp.where((count > 0)[:, None], mean, away)
         inertia = (
@@ -165,7 +165,7 @@ def kmeans(
         )
         return (unit(moved) if metric == "cosine" else moved), inertia
 
-    return jax.lax.scan(step, centres, length=iterations)
+    return jax.lax.scan(step, centers, length=iterations)
 
 
 def _rank(chosen: jax.Array) -> jax.Array:

@@ -1,6 +1,6 @@
 """The search for the nearest code, chosen by size.
 
-All ways give the lowest index among equal distances, work in float32 whatever the inputs' dtype,
+All ways give the lowest index among equal distances, work in float32 for inputs of any dtype,
 and never build a one-hot. They may differ between codes whose distances differ by rounding only:
 compare distances, not indices, across hardware.
 

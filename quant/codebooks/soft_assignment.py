@@ -1,4 +1,4 @@
-"""What quantizers with a soft choice share: distances to all codes, relaxed samples, and the mean
+"""Parts of all quantizers with a soft choice: distances to all codes, relaxed samples, and the mean
 posterior over rows and devices.
 """
 
@@ -56,8 +56,8 @@ def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
     """|x - e|^2 of every row and code, float32 `[N, K]`, without an N x K x D array; never below 0.
     Both are measured from the codes' mean, so that digits are not lost where all lie far from 0.
     """
-    centre = jax.lax.stop_gradient(codes.astype(jnp.float32).mean(0, keepdims=True))
-    x, codes = x.astype(jnp.float32) - centre, codes.astype(jnp.float32) - centre
+    center = jax.lax.stop_gradient(codes.astype(jnp.float32).mean(0, keepdims=True))
+    x, codes = x.astype(jnp.float32) - center, codes.astype(jnp.float32) - center
     product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
     return jnp.maximum((x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None], 0)
 

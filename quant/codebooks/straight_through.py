@@ -1,4 +1,4 @@
-"""How a gradient gets past the choice of a code: wrappers `(x, q) -> value` whose value is q
+"""Gradients past the choice of a code: wrappers `(x, q) -> value` whose value is q
 (DiVeQ: near it).
 
 Each is written for one row, `[D]`; vmap it over rows.
@@ -68,7 +68,7 @@ def diveq(x: jax.Array, q: jax.Array, noise: jax.Array, variance: float = 5e-3) 
 
 def synchronous(value: jax.Array, q: jax.Array, nu: float) -> jax.Array:
     """`value`, with nu times the incoming gradient also to the code q (Huh et al. 2023,
-    synchronised update).
+    synchronized update).
     """
     return value + nu * (q - jax.lax.stop_gradient(q))
 

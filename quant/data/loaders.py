@@ -1,4 +1,4 @@
-"""Data sets as NumPy arrays, whatever they come from. Nothing here touches the network, and the
+"""Data sets as NumPy arrays, from every source. Nothing here touches the network, and the
 same call gives the same split.
 """
 
@@ -22,13 +22,18 @@ class Split(NamedTuple):
 
 
 class Data(NamedTuple):
-    """What to learn from and what to test on."""
+    """Examples to learn from and to test on."""
 
     name: str
     train: Split
     test: Split
-    centres: np.ndarray | None = None
+    centers: np.ndarray | None = None
     """float32 `[M, D]`: the true modes, of mixtures only."""
+
+    @property
+    def centres(self) -> np.ndarray | None:
+        """The spelling of `centers` until 0.3."""
+        return self.centers
 
 
 def from_arrays(
@@ -104,11 +109,11 @@ def gaussian_mixture(
             f"and {per_mode}"
         )
     rng = np.random.default_rng(seed)
-    centres = rng.uniform(-spread, spread, (modes, dim)).astype(np.float32)
+    centers = rng.uniform(-spread, spread, (modes, dim)).astype(np.float32)
     label = np.repeat(np.arange(modes, dtype=np.int32), per_mode)
-    x = centres[label] + std * rng.standard_normal((len(label), dim)).astype(np.float32)
+    x = centers[label] + std * rng.standard_normal((len(label), dim)).astype(np.float32)
     return from_arrays(x, label, f"mixture of {modes} in {dim} dimensions", seed=seed)._replace(
-        centres=centres
+        centers=centers
     )
 
 
@@ -160,7 +165,7 @@ IMAGES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp"}
 
 
 def image_folder(path: str | Path, size: int = 32, keep_bytes: bool = False) -> Data:
-    """All images below a folder, centre-cropped to squares and resized. Subfolders, if all files
+    """All images below a folder, center-cropped to squares and resized. Subfolders, if all files
     lie in some, name the classes.
 
     Subfolders called train and test, if both are there, are the split.

@@ -26,7 +26,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Signs:
-    """What was measured; a rule whose numbers are missing stays silent."""
+    """Measurements; a rule whose numbers are missing stays silent."""
 
     codes: int
     """K, the size of the codebook."""
@@ -49,7 +49,7 @@ class Signs:
     variance: float | None = None
     """Of the embeddings."""
     reference_variance: float | None = None
-    """Of the embeddings of a plain autoencoder, trained without quantisation."""
+    """Of the embeddings of a plain autoencoder, trained without quantization."""
 
 
 class Alert(NamedTuple):
@@ -64,7 +64,7 @@ class Alert(NamedTuple):
 
 
 TOKENS = (
-    "train the autoencoder without quantisation first, initialise the codes by k-means on its "
+    "train the autoencoder without quantization first, initialize the codes by k-means on its "
     "embeddings, then fine-tune; or restart "
     "dead codes"
 )

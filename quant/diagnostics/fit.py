@@ -1,4 +1,4 @@
-"""How codes fit the embeddings and the data they stand for. Rows are `[N, D]`, results float32
+"""Fit of codes to the embeddings and the data they stand for. Rows are `[N, D]`, results float32
 scalars.
 """
 

@@ -1,4 +1,4 @@
-"""How far codes or embeddings are spread: distances, spectra, effective ranks. For rows `[N, D]`,
+"""Spread of codes or embeddings: distances, spectra, effective ranks. For rows `[N, D]`,
 computed in float32 or wider.
 """
 
@@ -82,8 +82,8 @@ def moments_update(
     count = total(weight.sum(), axis_name)
     x = jnp.where(weight[:, None] > 0, x, 0)
     mean = total(x.sum(0), axis_name) / jnp.maximum(count, 1)
-    centred = (x - mean[None]) * weight[:, None]
-    scatter = total(centred.T @ centred, axis_name)
+    centerd = (x - mean[None]) * weight[:, None]
+    scatter = total(centerd.T @ centerd, axis_name)
     both, shift = jnp.maximum(moments.count + count, 1), mean - moments.mean
     cross = jnp.outer(shift, shift) * (moments.count * count / both)
     return Moments(
@@ -101,31 +101,31 @@ class EmbeddingSummary(NamedTuple):
     concentration: jax.Array
     """|mean|^2 / E |x|^2, in [0, 1]: near 1 if all embeddings are about the same."""
     effective_rank: jax.Array
-    """See `effective_rank`, of the centred embeddings."""
+    """See `effective_rank`, of the centerd embeddings."""
     participation_ratio: jax.Array
-    """See `participation_ratio`, of the centred embeddings."""
+    """See `participation_ratio`, of the centerd embeddings."""
 
 
 def embedding_summary(moments: Moments) -> EmbeddingSummary:
-    """What the accumulated moments say about the embeddings."""
+    """Summary of the embeddings, from the accumulated moments."""
     covariance = moments.scatter / jnp.maximum(moments.count, 1)
-    variance, centre = jnp.trace(covariance), jnp.square(moments.mean).sum()
+    variance, center = jnp.trace(covariance), jnp.square(moments.mean).sum()
     singular = jnp.sqrt(jnp.maximum(jnp.linalg.eigvalsh(covariance), 0))
     features = moments.mean.shape[0]
     return EmbeddingSummary(
         jnp.sqrt(variance / features),
-        centre / jnp.maximum(centre + variance, TINY),
+        center / jnp.maximum(center + variance, TINY),
         effective_rank(singular),
         participation_ratio(singular),
     )
 
 
-def singular_values(rows: jax.Array, centre: bool = True) -> jax.Array:
-    """Singular values of rows `[N, D]`. Our choice: centred, since a common offset is no direction
+def singular_values(rows: jax.Array, center: bool = True) -> jax.Array:
+    """Singular values of rows `[N, D]`. Our choice: centerd, since a common offset is no direction
     that carries information.
     """
     rows = _rows(rows, 1)
-    return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if centre else rows, compute_uv=False)
+    return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if center else rows, compute_uv=False)
 
 
 def effective_rank(singular: jax.Array) -> jax.Array:

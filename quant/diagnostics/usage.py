@@ -1,4 +1,4 @@
-"""How often each code is used: counted over batches and devices, then summarised.
+"""Usage of each code: counted over batches and devices, then summarized.
 
 Perplexity of a batch depends on the batch's size; that of a whole data set does not. So `Usage`
 accumulates.
@@ -66,7 +66,7 @@ def usage_update(
 
 
 def summary(usage: Usage) -> UsageSummary:
-    """What there is to know of the counts."""
+    """Summary of the counts."""
     idle = jnp.quantile(usage.idle.astype(jnp.float32), jnp.array([0.5, 0.9, 1.0]))
     return UsageSummary((usage.count > 0).mean(), perplexity(usage.count), gini(usage.count), idle)
 

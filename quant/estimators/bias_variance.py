@@ -1,4 +1,4 @@
-"""How near an estimator's gradients are to the exact one: bias, spread, direction, and what the
+"""Distance of an estimator's gradients from the exact one: bias, spread, direction, and what the
 relaxation looks away from.
 
 The measures follow the analysis in Liu et al. 2023 (ReinMax, arXiv 2304.08612, section 6) and Shah
@@ -12,15 +12,16 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from quant.estimators import exact as oracle
+from quant.estimators.exact import exact_gradient, expectation_of_table, tabulate
 from quant.estimators.gumbel import decoupled_st_gs
 from quant.estimators.sample import Sample
 from quant.estimators.score_function import Loss, ScoreFunction, estimate_gradient
+from quant.old_names import renamed
 
 Estimator = Callable[..., Sample] | ScoreFunction
 
 
-class Fidelity(NamedTuple):
+class BiasVariance(NamedTuple):
     """Scalars (or a grid of them). g is the exact gradient, e one estimate, m the mean of n
     estimates; norms are Euclidean.
     """
@@ -64,7 +65,7 @@ class Gap(NamedTuple):
     theta_rel: jax.Array
 
 
-def fidelity(
+def bias_variance(
     estimator: Estimator,
     f: Loss,
     key: jax.Array,
@@ -73,7 +74,7 @@ def fidelity(
     exact: jax.Array | None = None,
     draws: int = 1,
     chunk: int = 256,
-) -> Fidelity:
+) -> BiasVariance:
     """Compare `n` independent gradient estimates with the exact gradient.
 
     Args:
@@ -94,7 +95,7 @@ def fidelity(
     """
     if n < 2:
         raise ValueError(f"a variance needs at least 2 estimates, not {n}")
-    exact = oracle.exact_gradient(f, logits) if exact is None else exact
+    exact = exact_gradient(f, logits) if exact is None else exact
     first, second = jax.random.split(key)
 
     def one(k):
@@ -113,7 +114,7 @@ def _compare(estimates, exact, gap, entropy):
     debiased = jnp.sqrt(jnp.maximum(offset - variance / n, 0))
     cosine = (mean * exact).sum() / (jnp.linalg.norm(mean) * norm)
     mse = jnp.square(estimates - exact[None]).sum(-1).mean() / norm**2
-    return Fidelity(
+    return BiasVariance(
         jnp.sqrt(offset) / norm,
         debiased / norm,
         jnp.sqrt(variance) / norm,
@@ -136,13 +137,13 @@ def gradient_gap(
     n: int = 1024,
     chunk: int = 256,
 ) -> Gap:
-    """What the backward pass looks away from: the loss's gradient at the draw against that at the
+    """Mismatch that the backward pass ignores: the loss's gradient at the draw against that at the
     relaxed value of the same noise.
 
-    Huh et al. 2023 (arXiv 2305.08842) introduced the notion for vector quantisation; arXiv
+    Huh et al. 2023 (arXiv 2305.08842) introduced the notion for vector quantization; arXiv
     2410.13331 applies it to estimators without a formula that we know. Our choice: `z` and `theta`
-    as in `Fidelity`, the logits standing for the parameters, and shares as a ratio of means. NaN
-    for score functions, which have no relaxed value.
+    as in `BiasVariance`, the logits standing for the parameters, and shares as a ratio of means.
+    NaN for score functions, which have no relaxed value.
     """
     if isinstance(estimator, ScoreFunction):
         return Gap(*(jnp.full((), jnp.nan, logits.dtype),) * 4)
@@ -164,7 +165,7 @@ def gradient_gap(
     return Gap(z, z / soft_z, theta, theta / soft_theta)
 
 
-def fidelity_grid(
+def bias_variance_grid(
     f: Loss,
     key: jax.Array,
     logits: jax.Array,
@@ -174,12 +175,12 @@ def fidelity_grid(
     make: Callable[[jax.Array, jax.Array], Estimator] | None = None,
     law: Literal["drawn", "logits"] = "drawn",
     chunk: int = 256,
-) -> Fidelity:
-    """`fidelity` for every pair of temperatures, in one program; all cells share their random
+) -> BiasVariance:
+    """`bias_variance` for every pair of temperatures, in one program; all cells share their random
     numbers.
 
     Args:
-      f: see `fidelity`.
+      f: see `bias_variance`.
       key: typed PRNG key.
       logits: floating `[..., K]`.
       tau_f: forward temperatures `[F]`.
@@ -191,16 +192,16 @@ def fidelity_grid(
       chunk: estimates of one cell that are computed together.
 
     Returns:
-      A `Fidelity` of arrays `[F, B]`.
+      A `BiasVariance` of arrays `[F, B]`.
     """
     make = make or (lambda f_, b_: functools.partial(decoupled_st_gs, tau_f=f_, tau_b=b_))
-    table = oracle.tabulate(f, logits)
+    table = tabulate(f, logits)
 
     def cell(forward, backward):
         def tempered(x):
-            return oracle.expectation_of_table(table, x / forward if law == "drawn" else x)
+            return expectation_of_table(table, x / forward if law == "drawn" else x)
 
-        return fidelity(
+        return bias_variance(
             make(forward, backward), f, key, logits, n, jax.grad(tempered)(logits), chunk=chunk
         )
 
@@ -210,3 +211,13 @@ def fidelity_grid(
 def _entropy(logits):
     log_p = jax.nn.log_softmax(logits, axis=-1)
     return -jnp.where(jnp.isneginf(log_p), 0, jnp.exp(log_p) * log_p).sum(-1).mean()
+
+
+__getattr__ = renamed(
+    __name__,
+    {
+        "Fidelity": "BiasVariance",
+        "fidelity": "bias_variance",
+        "fidelity_grid": "bias_variance_grid",
+    },
+)

@@ -44,7 +44,7 @@ def relax(control_variate: Callable[[jax.Array], jax.Array]) -> ScoreFunction:
 def control_variate_loss(
     estimator: ScoreFunction, f: Loss, key: jax.Array, logits: jax.Array, n: int = 1
 ) -> jax.Array:
-    """Mean squared length of `n` gradients; differentiate it by whatever the estimator was built
+    """Mean squared length of `n` gradients; differentiate it by what the estimator was built
     from.
 
     As their expectation does not depend on the control variate, its gradient is that of their

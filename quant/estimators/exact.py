@@ -45,7 +45,7 @@ def tabulate(
         raise ValueError(
             f"{variables} variables with {categories} categories have {count} configurations, more "
             f"than {max_configs}: "
-            "raise max_configs, or use the oracle on fewer variables"
+            "raise max_configs, or enumerate fewer variables"
         )
 
     @jax.checkpoint

@@ -61,7 +61,7 @@ def open_logit(
     """Logit of the probability that a gate is not 0, `[...]` (arXiv 1712.01312, equation 12):
     log_alpha - beta ln(-gamma / zeta).
 
-    The sum of its sigmoids is the expected number of open gates, the penalty of L0 regularisation.
+    The sum of its sigmoids is the expected number of open gates, the penalty of L0 regularization.
     """
     return log_alpha - beta * math.log(-gamma / zeta)
 

@@ -1,4 +1,4 @@
-"""What an estimator returns, and the few pieces that all of them are made of.
+"""Return value of estimators, and the few pieces that all of them are made of.
 
 An estimator is a function `(key, logits [..., K], options) -> Sample` of independent categorical
 variables, one per leading index. Its `value` is exactly one-hot in the forward pass (but for

@@ -1,4 +1,4 @@
-"""One interface for the gradient of E f(D), whatever the estimator; and those that weight scores by
+"""One interface for the gradient of E f(D), for every estimator; and those that weight scores by
 values of f.
 
     d/dl E f(D) = E f(D) (D - p)        p = softmax(l), D one-hot

@@ -64,7 +64,7 @@ class VectorAutoencoder(nn.Module):
         return self.decoder(z).reshape(z.shape[0], *self.shape)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """What comes back without quantization."""
+        """Reconstruct without quantization."""
         return self.decode(self.encode(x))
 
 
@@ -102,7 +102,7 @@ class ImageAutoencoder(nn.Module):
         return self.decoder(z)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """What comes back without quantization."""
+        """Reconstruct without quantization."""
         return self.decode(self.encode(x))
 
 

@@ -1,4 +1,4 @@
-"""An autoencoder whose code is a map or a vector of bits, drawn and not regularised."""
+"""An autoencoder whose code is a map or a vector of bits, drawn and not regularized."""
 
 from collections.abc import Callable, Sequence
 
@@ -19,7 +19,7 @@ class BinaryAutoencoder(nn.Module):
       bits: units of the code; with convolutions, per place of the map.
       hidden: widths of the hidden layers; with convolutions, of the levels, each of which halves
         the map.
-      convolutions: use the house's convolutional encoder and decoder instead of perceptrons.
+      convolutions: use this package's convolutional encoder and decoder instead of perceptrons.
     """
 
     shape: tuple[int, int, int]
@@ -45,7 +45,7 @@ class BinaryAutoencoder(nn.Module):
         return self.decoder(bits).reshape(bits.shape[0], *self.shape)
 
     def __call__(self, x):
-        """For initialisation only."""
+        """For initialization only."""
         return self.decode(jax.nn.sigmoid(self.encode(x)))
 
 

@@ -41,7 +41,7 @@ class CategoricalVAE(nn.Module):
         return self.decoder(z.reshape(*z.shape[:-2], self.variables * self.categories))
 
     def __call__(self, x):
-        """For initialisation only."""
+        """For initialization only."""
         return self.decode(jax.nn.softmax(self.encode(x)))
 
 
@@ -80,7 +80,7 @@ def negative_elbo(
 def reconstruction_of(
     module: CategoricalVAE, params, x: jax.Array
 ) -> Callable[[jax.Array], jax.Array]:
-    """f for the oracle: cross-entropy of one image `[D]` as a function of its latent value `[L,
-    K]`.
+    """f for exact enumeration: cross-entropy of one image `[D]` as a function of its latent
+    value `[L, K]`.
     """
     return lambda z: binary_cross_entropy(module.apply(params, z, method="decode"), x)

@@ -18,7 +18,7 @@ from quant.types import Quantized
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long, and with what."""
+    """Lengths of the phases, and their optimizer."""
 
     pretrain: int
     """Updates as a plain autoencoder, before there are codes; 0 is the usual way."""

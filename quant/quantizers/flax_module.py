@@ -12,7 +12,7 @@ from quant.types import Quantized
 
 
 class Quantizer(nn.Module):
-    """`[..., D]` -> `Quantized`, by one of the rooms `vq`, `residual`, `scalar`, `lookup_free`,
+    """`[..., D]` -> `Quantized`, by one of the modules `vq`, `rvq`, `fsq`, `lfq`,
     `simvq`, `gmvq`, ....
 
         quantizer = Quantizer(vq, vq.VQConfig(512, 64))
@@ -20,11 +20,11 @@ class Quantizer(nn.Module):
         out, changed = quantizer.apply(variables, x, train=True, key=key, mutable=["codebook"])
 
     Attributes:
-      room: the module whose `init` and `quantize` are meant.
+      functions: the module whose `init` and `quantize` are meant.
       config: its configuration.
     """
 
-    room: ModuleType
+    functions: ModuleType
     config: Any
 
     @nn.compact
@@ -38,14 +38,14 @@ class Quantizer(nn.Module):
         axis_name=None,
         **more,
     ) -> Quantized:
-        """See the room's `quantize`, which also takes `more`, such as a temperature. The state
-        changes only if "codebook" is mutable.
+        """See the `quantize` of `functions`, which also takes `more`, such as a temperature. The
+        state changes only if "codebook" is mutable.
 
-        At initialisation `x` is the sample for inits that look at data.
+        At initialization `x` is the sample for inits that look at data.
         """
 
         def make():
-            return self.room.init(self.make_rng("params"), self.config, x)
+            return self.functions.init(self.make_rng("params"), self.config, x)
 
         made = make() if self.is_initializing() else (None, None)
         params = {
@@ -53,7 +53,7 @@ class Quantizer(nn.Module):
         }
         state = self.variable("codebook", "state", lambda: made[1])
         more |= {"mask": mask, "axis_name": axis_name}
-        out, after = self.room.quantize(
+        out, after = self.functions.quantize(
             params,
             state.value,
             x,

@@ -156,7 +156,7 @@ def _along(levels: tuple[int, ...], x: jax.Array) -> jax.Array:
 
 
 def _basis(config: FSQConfig) -> jax.Array:
-    """What the number of each feature's level counts in the index: the first feature runs
+    """Weight of each feature's level in the index: the first feature runs
     fastest.
     """
     return jnp.asarray([math.prod(config.levels[:i]) for i in range(config.dim)], jnp.int32)

@@ -6,7 +6,7 @@ decoder makes x of z. The encoder gives an embedding e; q(c|x) is a softmax over
 distances, q(z|x, c) = N(mu_c, s_c^2 I) with s_c^2 = |e - mu_c|^2 / (2 sigma^2 L).
 
 The paper's text is known to us only in part. Our choice: the constant of the logits, the
-parametrisation of the weights, the noise of a mixed code, and all defaults.
+parametrization of the weights, the noise of a mixed code, and all defaults.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ class GMVQConfig:
     """Weight of the soft commitment (sigma_x^2 / (2 sigma^4) if the squared error has weight one).
     """
     beta: float = 1e-3
-    """Weight of the KL. The paper's entropy regularisation is a larger one."""
+    """Weight of the KL. The paper's entropy regularization is a larger one."""
     sigma: float = 1.0
     """Standard deviation of the prior around its code."""
     temperature: float = 1.0
@@ -219,11 +219,11 @@ def mixture_terms(
 
 
 def latent_term(codes, distance, spread, log_q, log_mean, config: GMVQConfig) -> jax.Array:
-    """What stands for -log p(z|c) (and, in the ELBO, log q(z|x, c)) in the loss of every row,
+    """Term that stands for -log p(z|c) (and, in the ELBO, log q(z|x, c)) in the loss of every row,
     `[N]`, in units of a squared distance.
 
-    practical: sum_c q(c|x) |e - mu_c|^2, which is 2 sigma^2 L s_c^2; a learned s_c brings the
-      latter beside the former. literal: with
+    practical: sum_c q(c|x) |e - mu_c|^2, which is 2 sigma^2 L s_c^2; a learned s_c adds the
+      latter to the former. literal: with
     the mean posterior over c and z from the whole mixture. elbo: minus the entropy of q(z|x, c), 2
     sigma^4 L log s_c^2 in these units.
     """

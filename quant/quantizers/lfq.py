@@ -55,7 +55,7 @@ class LFQConfig:
 
     @property
     def size(self) -> float:
-        """What a bit is on the way out: +- this."""
+        """Absolute value of a bit on the way out."""
         return self.scale * (self.dim**-0.5 if self.spherical else 1.0)
 
 

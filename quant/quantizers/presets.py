@@ -1,5 +1,5 @@
-"""Other libraries' defaults by name, for people who move house. Beta means opposite things in two
-of them: read the docstrings.
+"""Other libraries' defaults by name, for those who come from them. Beta means opposite things in
+two of them: read the docstrings.
 """
 
 from quant.codebooks.updates import Restart

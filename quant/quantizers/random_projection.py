@@ -64,7 +64,7 @@ def quantize(
     mask: jax.Array | None = None,
     axis_name: str | None = None,
 ) -> tuple[Quantized, dict]:
-    """Labels by the nearest code (cosine) of each projection. The input should be normalised
+    """Labels by the nearest code (cosine) of each projection. The input should be normalized
     before.
 
     Returns:

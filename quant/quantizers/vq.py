@@ -3,8 +3,8 @@ al. 2017).
 
 Options are those of the literature: moving-average or gradient codebook, Euclidean, cosine or
 inner-product search, a low-dimensional
-search space, several heads, gradient wrappers, restart of dead codes, affine reparametrisation,
-regularisers.
+search space, several heads, gradient wrappers, restart of dead codes, affine reparametrization,
+regularizers.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class VQConfig:
     """
     update: Update = "ema"
     """How codes learn: as moving averages of their rows, or as parameters of the caller's
-    optimiser.
+    optimizer.
     """
     decay: float = 0.99
     """Share of the past that the moving averages keep."""
@@ -67,7 +67,7 @@ class VQConfig:
     wrapper: Wrapper = "straight_through"
     """How gradients pass the choice."""
     nu: float = 0.0
-    """Share of the incoming gradient that also reaches the codes (synchronised update); with update
+    """Share of the incoming gradient that also reaches the codes (synchronized update); with update
     "gradient" only.
     """
     code_dim: int | None = None
@@ -121,7 +121,7 @@ class VQConfig:
         )
         require(
             self.update == "ema" or self.restart is None,
-            "restart needs update='ema': with update='gradient' the codes belong to your optimiser",
+            "restart needs update='ema': with update='gradient' the codes belong to your optimizer",
         )
 
     @property
@@ -131,7 +131,7 @@ class VQConfig:
 
     @property
     def projected(self) -> bool:
-        """Whether there are projections."""
+        """True if there are projections."""
         return self.width * self.heads != self.dim
 
     @property
@@ -142,7 +142,7 @@ class VQConfig:
 
 @struct.dataclass
 class VQState:
-    """What training changes without the optimiser; leading axis `[books]`."""
+    """State that training changes without the optimizer; leading axis `[books]`."""
 
     book: Codebook
     moments: Moments
@@ -151,7 +151,7 @@ class VQState:
 def init(
     key: jax.Array, config: VQConfig, sample: jax.Array | None = None
 ) -> tuple[dict[str, Any], VQState]:
-    """Parameters (for the optimiser) and state.
+    """Parameters (for the optimizer) and state.
 
     Args:
       key: PRNG key.
@@ -288,7 +288,9 @@ def encode(params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfi
 def decode(
     params: dict[str, Any], state: VQState, indices: jax.Array, config: VQConfig
 ) -> jax.Array:
-    """What `quantize` (in evaluation) gives for these indices, bit for bit: float32 `[..., D]`.
+    """Return what `quantize` (in evaluation) gives for these indices, bit for bit.
+
+    float32 `[..., D]`.
 
     Indices outside 0..K-1 give NaN: they are a mistake that must not look like a code.
 
@@ -364,7 +366,7 @@ def _learn(
     state: VQState, rows, counts, config: VQConfig, key, axis_name
 ) -> tuple[VQState, jax.Array]:
     """Moving averages, ages, restarts. With update "gradient" only the ages: its codes belong to
-    the optimiser.
+    the optimizer.
     """
     z, index, kept = jax.lax.stop_gradient(rows)
     z, book = z.astype(jnp.float32), jax.vmap(age)(state.book, counts)

@@ -1,4 +1,4 @@
-"""What the studies share: a folder in which every finished cell is kept, and found again by the
+"""Shared by the studies: a folder in which every finished cell is kept, and found again by the
 next start.
 """
 

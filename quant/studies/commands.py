@@ -1,4 +1,4 @@
-"""What the command lines of the studies share: the preset first, then its fields; one sentence for
+"""Shared by the command lines of the studies: the preset first, then its fields; one sentence for
 what is refused.
 """
 
@@ -35,24 +35,24 @@ def parse(
     )
 
 
-def carry_out(command, room: str, run: Callable[[Any, str], Path]) -> int:
+def carry_out(command, study: str, run: Callable[[Any, str], Path]) -> int:
     """Run, and print the report: exit status 0; 2 if refused, 130 if interrupted.
 
-    Without a folder it is runs/<room>/<data>-<preset>-seed<seed>.
+    Without a folder it is runs/<study>/<data>-<preset>-seed<seed>.
     """
     config = command.config
     data = "".join(letter if letter.isalnum() else "_" for letter in config.data)
     keep_programs()
     try:
         report = run(
-            config, command.run_dir or f"runs/{room}/{data}-{command.preset}-seed{config.seed}"
+            config, command.run_dir or f"runs/{study}/{data}-{command.preset}-seed{config.seed}"
         )
     except Refusal as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
-            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+            "interrupted; what is finished is kept, and the same command continues", file=sys.stderr
         )
         return 130
     print(report.read_text())

@@ -55,24 +55,24 @@ X = jax.random.normal(jax.random.key(1), (3, 5, 6))
 @functools.cache
 def made(name):
     """A quantizer: init and quantize with the configuration filled in, parameters, state."""
-    room, config = QUANTIZERS[name]
-    params, state = room.init(jax.random.key(0), config)
-    return room, config, params, state
+    module, config = QUANTIZERS[name]
+    params, state = module.init(jax.random.key(0), config)
+    return module, config, params, state
 
 
 @functools.partial(jax.jit, static_argnames=("name", "train"))
 def run(name, params, state, x, key, train=True, mask=None):
-    room, config, *_ = made(name)
-    return room.quantize(params, state, x, config, key=key, train=train, mask=mask)
+    module, config, *_ = made(name)
+    return module.quantize(params, state, x, config, key=key, train=train, mask=mask)
 
 
 @each
 @pytest.mark.parametrize("shape", [(6,), (2, 3, 2, 6)])
 def test_shapes_dtypes_and_ranges(name, shape):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
     x = jax.random.normal(jax.random.key(2), shape)
     out, after = run(name, params, state, x, jax.random.key(3))
-    features = room.decode(params, state, out.indices, config).shape[-1]
+    features = module.decode(params, state, out.indices, config).shape[-1]
     assert out.quantized.shape == (*shape[:-1], features) and out.quantized.dtype == jnp.float32
     assert out.indices.dtype == jnp.int32 and out.indices.shape[: len(shape) - 1] == shape[:-1]
     assert (out.indices < config.num_codes).all() and (
@@ -88,23 +88,23 @@ def test_shapes_dtypes_and_ranges(name, shape):
 
 @each
 def test_decode_of_encode_is_what_evaluation_gives_bit_for_bit(name):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
     out, after = run(name, params, state, X, None, train=False)
     np.testing.assert_array_equal(
-        room.decode(params, state, room.encode(params, state, X, config), config), out.quantized
+        module.decode(params, state, module.encode(params, state, X, config), config), out.quantized
     )
     jax.tree.map(np.testing.assert_array_equal, after, state)
 
 
 @few
 def test_jit_equals_no_jit_and_vmap_a_loop(name):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
     key = jax.random.key(3)
     jitted, _ = run(name, params, state, X, key)
-    plain, _ = room.quantize(params, state, X, config, key=key)
+    plain, _ = module.quantize(params, state, X, config, key=key)
     np.testing.assert_array_equal(jitted.indices, plain.indices)
     np.testing.assert_allclose(jitted.quantized, plain.quantized, rtol=1e-5, atol=1e-6)
-    many = jax.vmap(lambda x: room.quantize(params, state, x, config, train=False)[0].indices)(X)
+    many = jax.vmap(lambda x: module.quantize(params, state, x, config, train=False)[0].indices)(X)
     np.testing.assert_array_equal(many, run(name, params, state, X, None, train=False)[0].indices)
 
 
@@ -156,13 +156,13 @@ def test_all_rows_masked(name):
 
 @each
 def test_gradients_reach_the_input_and_never_the_state(name):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
 
     def floats(tree):
         return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
     def total(params, state, x):
-        out, _ = room.quantize(params, state, x, config, key=jax.random.key(3))
+        out, _ = module.quantize(params, state, x, config, key=jax.random.key(3))
         return (
             out.quantized * jnp.arange(1.0, 1 + out.quantized.size).reshape(out.quantized.shape)
         ).sum() + out.loss
@@ -180,12 +180,12 @@ def test_gradients_reach_the_input_and_never_the_state(name):
     "name", [*FEW, "vq affine diveq", "residual shared dropout", "gumbel-vq", "sq-vae"]
 )
 def test_four_devices_learn_what_one_does(name):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
     x = jax.random.normal(jax.random.key(4), (8, 5, 6))
     key = jax.random.key(3)
 
     def step(x, axis_name=None):
-        return room.quantize(params, state, x, config, key=key, axis_name=axis_name)
+        return module.quantize(params, state, x, config, key=key, axis_name=axis_name)
 
     one, one_after = jax.jit(step)(x)
     four, four_after = jax.pmap(lambda x: step(x, "data"), axis_name="data")(x.reshape(4, 2, 5, 6))
@@ -220,8 +220,8 @@ def test_orbax_keeps_the_state(name, tmp_path):
 
 @each
 def test_a_fresh_state_can_be_donated(name):
-    room, config, params, state = made(name)
-    fresh = room.init(jax.random.key(0), config)
+    module, config, params, state = made(name)
+    fresh = module.init(jax.random.key(0), config)
     after = jax.jit(lambda made: jax.tree.map(lambda a: a + 1, made), donate_argnums=0)(fresh)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b + 1), after, (params, state))
 
@@ -229,7 +229,7 @@ def test_a_fresh_state_can_be_donated(name):
 @each
 def test_no_array_is_as_large_as_a_one_hot(name):
     """Rows by codes as numbers would be the whole memory at K = 16 384."""
-    room, config = QUANTIZERS[name]
+    module, config = QUANTIZERS[name]
     if name in ("gm-vq", "gumbel-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
         pytest.skip("a soft assignment is rows by codes")
     if name.startswith("residual"):
@@ -239,10 +239,10 @@ def test_no_array_is_as_large_as_a_one_hot(name):
     elif "fsq" not in name:
         config = dataclasses.replace(config, num_codes=4096)
     rows = 100_003
-    shapes = jax.eval_shape(lambda: room.init(jax.random.key(0), config))
-    traced = jax.make_jaxpr(lambda p, s, x: room.quantize(p, s, x, config, key=jax.random.key(0)))(
-        *shapes, jax.ShapeDtypeStruct((rows, 6), jnp.float32)
-    )
+    shapes = jax.eval_shape(lambda: module.init(jax.random.key(0), config))
+    traced = jax.make_jaxpr(
+        lambda p, s, x: module.quantize(p, s, x, config, key=jax.random.key(0))
+    )(*shapes, jax.ShapeDtypeStruct((rows, 6), jnp.float32))
     largest = max(
         variable.aval.size
         for variable in _variables(traced.jaxpr)
@@ -264,9 +264,9 @@ def _variables(jaxpr):
 
 @pytest.mark.parametrize("name", [n for n in QUANTIZERS if n != "vq"])
 def test_another_number_of_features_is_refused(name):
-    room, config, params, state = made(name)
+    module, config, params, state = made(name)
     with pytest.raises(QuantError, match=r"\(2, 7\)"):
-        room.quantize(params, state, jnp.ones((2, 7)), config, key=jax.random.key(0))
+        module.quantize(params, state, jnp.ones((2, 7)), config, key=jax.random.key(0))
 
 
 # ---- goldens
@@ -495,8 +495,8 @@ def test_one_level_is_the_vector_quantizer():
 
 @pytest.mark.parametrize("name", ["vq", "residual", "fsq", "gm-vq"])
 def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
-    room, config, params, state = made(name)
-    ask, key = checked(room.quantize), jax.random.key(3)
+    module, config, params, state = made(name)
+    ask, key = checked(module.quantize), jax.random.key(3)
     out, after = ask(params, state, X, config, key=key)
     expected, expected_after = run(name, params, state, X, key)
     np.testing.assert_array_equal(out.indices, expected.indices)
@@ -522,12 +522,12 @@ def test_many_levels_stay_in_range(levels, symmetric):
 
 
 def test_masked_rows_of_labels_are_zero():
-    room, config, params, state = made("random projection")
-    out, _ = room.quantize(params, state, X, config, mask=jnp.zeros((3, 5), bool).at[0].set(True))
+    module, config, params, state = made("random projection")
+    out, _ = module.quantize(params, state, X, config, mask=jnp.zeros((3, 5), bool).at[0].set(True))
     assert (out.quantized[1:] == 0).all() and jnp.isfinite(out.quantized).all()
 
 
-def test_cosine_codes_begin_at_the_centres_of_directions():
+def test_cosine_codes_begin_at_the_centers_of_directions():
     """Two directions, one with short rows and one with a few very long ones: both get a code."""
     angle = jnp.concatenate([jnp.full(50, 0.1), jnp.full(50, 1.4)])
     length = jnp.concatenate([jnp.full(50, 1e-3), jnp.linspace(1, 1000, 50)])
@@ -540,6 +540,6 @@ def test_cosine_codes_begin_at_the_centres_of_directions():
 
 
 def test_decode_of_another_number_of_heads_is_refused():
-    room, config, params, state = made("vq heads projected restart")
+    module, config, params, state = made("vq heads projected restart")
     with pytest.raises(QuantError, match="last axis must have the quantizer's 3 heads"):
-        room.decode(params, state, jnp.zeros((4, 2), jnp.int32), config)
+        module.decode(params, state, jnp.zeros((4, 2), jnp.int32), config)

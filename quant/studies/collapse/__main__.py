@@ -17,7 +17,7 @@ PresetName = Literal["tiny", "mixture", "everything"]
 
 @dataclass(frozen=True)
 class Start:
-    """What the other defaults depend on."""
+    """Options that the other defaults depend on."""
 
     preset: PresetName = "tiny"
     """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an
@@ -28,7 +28,7 @@ class Start:
 @dataclass(frozen=True)
 class Command:
     """Train vector-quantized autoencoders by several recipes, and say which of them collapse. A
-    folder that was begun is gone on with, cell by cell.
+    folder that was begun is continued, cell by cell.
     """
 
     preset: PresetName

@@ -1,4 +1,4 @@
-"""What the collapse study runs."""
+"""Configuration of the collapse study."""
 
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -149,7 +149,7 @@ def mixture() -> CollapseConfig:
 
 
 def everything() -> CollapseConfig:
-    """Sizes, initialisations, dimensions and widths: all five figures."""
+    """Sizes, initializations, dimensions and widths: all five figures."""
     return CollapseConfig(
         dims=(2, 8),
         codes=(16, 64, 256, 1024),

@@ -52,12 +52,12 @@ def blank(width: float, height: float) -> Any:
 def plane(rows: np.ndarray):
     """The two directions of largest variance: a function that maps `[N, ...]` to `[N, 2]`."""
     flat = rows.reshape(len(rows), -1)
-    centre = flat.mean(0)
-    axes = np.linalg.svd(flat - centre, full_matrices=False)[2][:2]
+    center = flat.mean(0)
+    axes = np.linalg.svd(flat - center, full_matrices=False)[2][:2]
     axes = (
         np.concatenate([axes, np.zeros((2 - len(axes), axes.shape[1]))]) if len(axes) < 2 else axes
     )
-    return lambda other: (other.reshape(len(other), -1) - centre) @ axes.T
+    return lambda other: (other.reshape(len(other), -1) - center) @ axes.T
 
 
 def scatter(results: Path, cells: list[Cell]) -> Any:

@@ -1,4 +1,4 @@
-"""What a trained cell is judged by, for one seed."""
+"""Measures of a trained cell, for one seed."""
 
 import flax.linen as nn
 import jax

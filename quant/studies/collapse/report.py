@@ -22,7 +22,7 @@ COLUMNS = {
 
 
 def write_report(folder: Path, config: CollapseConfig, found: dict[Cell, dict]) -> Path:
-    """report/index.md with the figures beside it; the path."""
+    """report/index.md with its figures; the path."""
     report = folder / "report"
     report.mkdir(exist_ok=True)
     drawn = figures.draw_all(folder / "results", report, config, found)

@@ -62,7 +62,7 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     quantizer, schedule = settings_of(config, cell, module.latent)
     seeds = range(config.seed, config.seed + config.seeds)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
-    modes = None if data.centres is None else jnp.asarray(data.centres)
+    modes = None if data.centers is None else jnp.asarray(data.centers)
     train_x, test_x = jnp.asarray(data.train.x), jnp.asarray(data.test.x)
     curves, measures, shown = _train_and_measure(
         keys, train_x, test_x, modes, module, quantizer, schedule

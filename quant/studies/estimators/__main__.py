@@ -17,7 +17,7 @@ PresetName = Literal["tiny", "small", "paper"]
 
 @dataclass(frozen=True)
 class Start:
-    """What the other defaults depend on."""
+    """Options that the other defaults depend on."""
 
     preset: PresetName = "tiny"
     """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU),
@@ -29,7 +29,7 @@ class Start:
 class Command:
     """Train networks with discrete choices at every pair of forward and backward temperatures, and
     with other estimators; say with intervals over seeds whether unequal temperatures are better. A
-    folder that was begun is gone on with, task by task.
+    folder that was begun is continued, task by task.
     """
 
     preset: PresetName

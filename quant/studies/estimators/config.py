@@ -1,4 +1,4 @@
-"""What the estimator study does, and its presets."""
+"""Configuration of the estimator study, and its presets."""
 
 import dataclasses
 from dataclasses import dataclass, field
@@ -16,14 +16,14 @@ TAUS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 3.0, 5.0)
 
 @dataclass(frozen=True)
 class Training:
-    """How one network is trained."""
+    """Training of one network."""
 
     steps: int = 2000
     """Updates."""
     batch: int = 100
     """Examples per update (100 in ReinMax's code, mnist_vae)."""
     optimizer: Literal["adam", "sgd"] = "adam"
-    """Adam does not see the scale of a gradient, so with it normalised and plain gradients differ
+    """Adam does not see the scale of a gradient, so with it normalized and plain gradients differ
     only where they meet other ones.
     """
     learning_rate: float = 5e-4
@@ -76,8 +76,8 @@ class Gates:
 
 @dataclass(frozen=True)
 class Measure:
-    """Fidelity of the gradients in the trained autoencoder with categorical latents, against the
-    exact ones.
+    """Bias and variance of the gradients in the trained autoencoder with categorical latents,
+    against the exact ones.
     """
 
     examples: int = 8
@@ -87,7 +87,7 @@ class Measure:
     grid_repeats: int = 256
     """Estimates per image and cell of the grid."""
     unbiased: tuple[UnbiasedName, ...] = ("reinforce", "rloo", "rebar", "local")
-    """Estimators that evaluate the loss themselves, measured beside the others. local sums over
+    """Estimators that evaluate the loss themselves, measured with the others. local sums over
     every variable exactly.
     """
 
@@ -105,10 +105,10 @@ class StudyConfig:
     tasks: tuple[TaskName, ...] = ("autoencoder", "vae", "network", "gates")
     """What is trained, in this order."""
     taus: tuple[float, ...] = TAUS
-    """Temperatures of both passes; every pair is trained, with plain and with normalised gradients.
+    """Temperatures of both passes; every pair is trained, with plain and with normalized gradients.
     """
     rows: tuple[RowName, ...] = ("identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinmax")
-    """Estimators with one temperature that stand beside the grid."""
+    """Estimators with one temperature that are compared with the grid."""
     row_taus: tuple[float, ...] = (0.5, 1.0, 1.3)
     """Their temperatures; each reports its best one, chosen on other seeds."""
     seeds: int = 5

@@ -71,7 +71,7 @@ def text(found: dict[str, dict]) -> str:
     if "fidelity" in found.get("vae", {}):
         lines += [
             "",
-            "## Fidelity of gradients in the trained VAE",
+            "## Bias and variance of gradients in the trained VAE",
             "",
             *fidelity_lines(found["vae"]["fidelity"]),
         ]
@@ -85,7 +85,7 @@ def losses_of(result: dict, kind: str) -> np.ndarray:
 
 
 def verdict_of(result: dict, kind: str):
-    """Whether equal temperatures are best."""
+    """Verdict on whether equal temperatures are best."""
     return diagonal_verdict(losses_of(result, kind), np.array(result["taus"]))
 
 
@@ -96,7 +96,7 @@ def ranking(result: dict) -> list[tuple[str, Interval, str]]:
         losses = losses_of(result, kind)
         flat = losses.reshape(len(losses), -1)
         f, b = np.unravel_index(finite(flat).mean(0).argmin(), losses.shape[1:])
-        name = "decoupled" if kind == "plain" else "decoupled, normalised"
+        name = "decoupled" if kind == "plain" else "decoupled, normalized"
         rows.append((name, interval(chosen_on_others(flat)[0]), f"{taus[f]:g}, {taus[b]:g}"))
     equal = losses_of(result, "plain")[:, np.eye(len(taus), dtype=bool)]
     rows.append(
@@ -213,7 +213,7 @@ def heat_map(
 
 
 def grid_figure(result: dict) -> Figure:
-    """Mean test losses of the grid, plain and normalised, beside each other."""
+    """Mean test losses of the grid, plain and normalized, next to each other."""
     figure = Figure(figsize=(9.5, 4.2), layout="constrained")
     for axes, (kind, label) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
         heat_map(figure, axes, finite(losses_of(result, kind)).mean(0), result["taus"], label)

@@ -17,7 +17,7 @@ from quant.data.loaders import Data
 from quant.estimators import decoupled_st_gs
 from quant.studies.cells import open_study
 from quant.studies.estimators.config import StudyConfig, check
-from quant.studies.estimators.fidelity import ROWS, json_numbers, measure
+from quant.studies.estimators.gradient_quality import ROWS, json_numbers, measure
 from quant.studies.estimators.report import write_report
 from quant.studies.estimators.tasks import Task, make_task, vae_module
 from quant.studies.estimators.training import Runs, train_runs
@@ -84,7 +84,7 @@ def run_task(config: StudyConfig, task: Task, data: Data) -> dict:
 
 def train_grid(config: StudyConfig, task: Task, seeds: range) -> Runs:
     """Decoupled straight-through Gumbel-softmax at every pair of temperatures, plain then
-    normalised, in one program.
+    normalized, in one program.
 
     Settings are numbered with tau_b running fastest, then tau_f, then the two scales.
     """

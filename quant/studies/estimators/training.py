@@ -16,14 +16,14 @@ from quant.studies.estimators.tasks import Task
 
 
 class Runs(NamedTuple):
-    """What came out, for S seeds and R settings."""
+    """Results, for S seeds and R settings."""
 
     test_loss: np.ndarray
     """float32 `[S, R]`: mean over test examples and draws after the last update."""
     train_loss: np.ndarray
     """float32 `[S, R]`: mean over the last of ten pieces of the training."""
     parts: dict[str, np.ndarray]
-    """float32 `[S, R]` each: what the task reports beside its test loss."""
+    """float32 `[S, R]` each: what the task reports besides its test loss."""
     params: dict
     """Trees of arrays `[S, R, ...]`."""
 
@@ -68,12 +68,12 @@ def train_runs(
 
 @functools.lru_cache(maxsize=4)
 def _initializer(init):
-    """One program per task, whatever the estimator."""
+    """One program per task, for every estimator."""
     return jax.jit(jax.vmap(lambda key: init(jax.random.fold_in(key, 0))))
 
 
 def _start(task, keys, count):
-    """`(params, optimiser's state)` of all runs, `[S, R, ...]`: one initialisation per seed,
+    """`(params, optimizer's state)` of all runs, `[S, R, ...]`: one initialization per seed,
     repeated.
     """
     params = _initializer(task.init)(keys)

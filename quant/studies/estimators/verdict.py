@@ -43,7 +43,7 @@ def chosen_on_others(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Verdict(NamedTuple):
-    """Whether the best pair of temperatures has equal ones."""
+    """Verdict on whether the best pair of temperatures has equal ones."""
 
     gain: Interval
     """Loss of the best equal pair minus that of the best unequal one, both chosen on other seeds;

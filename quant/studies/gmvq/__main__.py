@@ -1,5 +1,5 @@
-"""`python -m quant.studies.gmvq`: GM-VQ and its bound beside other quantizers, with figures and a
-report.
+"""`python -m quant.studies.gmvq`: GM-VQ and its bound compared with other quantizers, with
+figures and a report.
 """
 
 import sys
@@ -17,7 +17,7 @@ PresetName = Literal["tiny", "digits", "patches", "cifar10", "celeba128", "gener
 
 @dataclass(frozen=True)
 class Start:
-    """What the other defaults depend on."""
+    """Options that the other defaults depend on."""
 
     preset: PresetName = "tiny"
     """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the
@@ -28,7 +28,7 @@ class Start:
 @dataclass(frozen=True)
 class Command:
     """Train the same autoencoder with several quantizers between encoder and decoder, and compare
-    what comes back and which codes are used. A folder that was begun is gone on with, cell by cell.
+    what comes back and which codes are used. A folder that was begun is continued, cell by cell.
     """
 
     preset: PresetName

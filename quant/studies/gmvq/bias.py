@@ -2,7 +2,7 @@
 random networks with exact gradients.
 
 The paper finds a correlation of 0.77. Our choice: the law of the networks and logits, which it does
-not give; and bias with the noise of the mean subtracted beside bias as measured, since the noise
+not give; and bias with the noise of the mean subtracted next to bias as measured, since the noise
 grows with the entropy too.
 """
 
@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from quant.estimators import gumbel_softmax
-from quant.estimators.bias_variance import fidelity
+from quant.estimators.bias_variance import bias_variance
 
 CODES, FEATURES, HIDDEN = 16, 8, 32
 TEMPERATURES = (0.1, 0.5, 1.0)
@@ -69,7 +69,9 @@ def _one(key, temperature, draws):
     def f(y):
         return jnp.tanh(y @ codes @ inner) @ outer
 
-    seen = fidelity(lambda k, at: gumbel_softmax(k, at, temperature), f, keys[5], logits, draws)
+    seen = bias_variance(
+        lambda k, at: gumbel_softmax(k, at, temperature), f, keys[5], logits, draws
+    )
     return Biases(
         seen.entropy, seen.bias_rel * seen.grad_norm, seen.bias_rel_debiased * seen.grad_norm
     )

@@ -1,4 +1,4 @@
-"""What the GM-VQ study runs: methods, cells, presets."""
+"""Configuration of the GM-VQ study: methods, cells, presets."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,20 +23,20 @@ MethodName = BaselineName | VariantName
 
 
 class Quantizer(NamedTuple):
-    """A room of `quant` and its configuration. Static under jit."""
+    """A quantizer's functions and its configuration. Static under jit."""
 
-    room: ModuleType
+    functions: ModuleType
     config: Any
 
     @property
     def soft(self) -> bool:
-        """Whether it has probabilities, and takes a temperature."""
-        return self.room is not vq
+        """True if it has probabilities, and takes a temperature."""
+        return self.functions is not vq
 
 
 @dataclass(frozen=True)
 class Learning:
-    """Updates of encoder, decoder and quantizer. Optimiser and schedule follow Huh et al. 2023, as
+    """Updates of encoder, decoder and quantizer. Optimizer and schedule follow Huh et al. 2023, as
     the paper does; but for the presets, lengths and rates are ours.
     """
 
@@ -96,7 +96,7 @@ class GMVQStudyConfig:
     hard: one code in training too. Once each at the first beta, gamma, batch.
     """
     betas: tuple[float, ...] = (1e-3, 0.0, 1e-2, 1e-1)
-    """Weight of the KL: the entropy regularisation. gm-vq and gm-vq-elbo are run with each."""
+    """Weight of the KL: the entropy regularization. gm-vq and gm-vq-elbo are run with each."""
     gammas: tuple[float, ...] = (1e-5, 1e-3, 1e-1)
     """Weight of the soft commitment. gm-vq is run with each."""
     batches: tuple[int, ...] = (128, 16)
@@ -147,7 +147,7 @@ class Cell:
 
 
 class Method(NamedTuple):
-    """How a cell's quantizer is made: `(cell, codes, features, tokens of an example) ->
+    """Maker of a cell's quantizer: `(cell, codes, features, tokens of an example) ->
     Quantizer`.
     """
 

@@ -164,7 +164,7 @@ def pictures(results: Path, first: dict[str, Cell]) -> Any:
 
 
 def bounds() -> Any:
-    """G5: ALBO and ELBO over the width of q(z|x), beside log p(x)."""
+    """G5: ALBO and ELBO over the width of q(z|x), with log p(x)."""
     found = bounds_over_spread()
     figure = blank(5.5, 3.6)
     axes = figure.subplots()

@@ -1,4 +1,4 @@
-"""What a trained cell is judged by, on held-out examples, for one seed."""
+"""Measures of a trained cell, on held-out examples, for one seed."""
 
 import flax.linen as nn
 import jax
@@ -47,7 +47,7 @@ def measure(
 
 def codes_of(learner: Learner, quantizer: Quantizer) -> jax.Array:
     """`[K, D]`."""
-    if quantizer.room is vq:
+    if quantizer.functions is vq:
         return vq.effective_codes(learner.codes, learner.state, quantizer.config)[0]
     return learner.codes["codes"]
 
@@ -55,16 +55,20 @@ def codes_of(learner: Learner, quantizer: Quantizer) -> jax.Array:
 def reconstruct(
     learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer
 ) -> jax.Array:
-    """What comes back, in evaluation."""
+    """Reconstruct, in evaluation."""
     z = module.apply({"params": learner.params}, x, method="encode")
-    out, _ = quantizer.room.quantize(learner.codes, learner.state, z, quantizer.config, train=False)
+    out, _ = quantizer.functions.quantize(
+        learner.codes, learner.state, z, quantizer.config, train=False
+    )
     return module.apply({"params": learner.params}, out.quantized, method="decode")
 
 
 def _sums(learner, x, keep, module, quantizer):
     """Over the examples to keep; a row is a token."""
     z = module.apply({"params": learner.params}, x, method="encode")
-    out, _ = quantizer.room.quantize(learner.codes, learner.state, z, quantizer.config, train=False)
+    out, _ = quantizer.functions.quantize(
+        learner.codes, learner.state, z, quantizer.config, train=False
+    )
     back = module.apply({"params": learner.params}, out.quantized, method="decode")
     error = jnp.where(keep, ((back - x) ** 2).reshape(x.shape[0], -1).sum(1), 0).sum()
     rows = z.reshape(-1, z.shape[-1])
@@ -73,13 +77,13 @@ def _sums(learner, x, keep, module, quantizer):
     sums = {"error": error, "count": count, "rows": usable.sum().astype(jnp.float32)}
     if not quantizer.soft:
         return sums | {"entropy": jnp.float32(0), "posterior": count}
-    log_q = quantizer.room.log_posterior(learner.codes, rows, quantizer.config)
+    log_q = quantizer.functions.log_posterior(learner.codes, rows, quantizer.config)
 
     def over(a):
         return jnp.where(usable.reshape(-1, *[1] * (a.ndim - 1)), a, 0).sum(0)
 
     sums |= {"entropy": over(entropy(log_q)), "posterior": over(jnp.exp(log_q))}
-    if quantizer.room is gmvq:
+    if quantizer.functions is gmvq:
         sums["entropy_z"] = over(
             mixture_entropy(jax.random.key(0), learner.codes, rows, log_q, quantizer.config)
         )

@@ -27,7 +27,7 @@ COLUMNS = {
 
 
 def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
-    """report/index.md with the figures beside it; the path."""
+    """report/index.md with its figures; the path."""
     results, report = folder / "results", folder / "report"
     report.mkdir(exist_ok=True)
     found = kept(results, config.cells())
@@ -43,7 +43,7 @@ def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
 def text(config: GMVQStudyConfig, found: dict[Cell, dict], bias: Biases | None) -> str:
     """The whole report but for the figures."""
     lines = [
-        f"# GM-VQ beside other quantizers, on {config.data}",
+        f"# GM-VQ compared with other quantizers, on {config.data}",
         "",
         f"{config.codes} codes of {config.latent} features, on held-out examples. Means over "
         f"{config.seeds} seeds, with the half-width of "

@@ -23,7 +23,7 @@ from quant.studies.gmvq.report import write_report
 from quant.studies.gmvq.training import train
 
 SHOWN = 8
-"""Held-out examples that are drawn beside what comes back, of the first seed."""
+"""Held-out examples that are drawn next to what comes back, of the first seed."""
 
 
 def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
@@ -50,7 +50,7 @@ def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
 
 
 def load_data(config: GMVQStudyConfig) -> Data:
-    """What the configuration names; bytes stay bytes, for large sets."""
+    """Load the data that the configuration names; bytes stay bytes, for large sets."""
     if config.data == "generated":
         shape = (4096, config.size, config.size, 3)
         return from_arrays(

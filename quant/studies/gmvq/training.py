@@ -28,12 +28,12 @@ class Learner(NamedTuple):
     state: Any
     """What the quantizer learns by itself."""
     moments: Any
-    """Of the optimiser."""
+    """Of the optimizer."""
     step: jax.Array
 
 
 class History(NamedTuple):
-    """What was seen on the way, for S seeds and P points."""
+    """Curves of the training, for S seeds and P points."""
 
     curves: dict[str, np.ndarray]
     """`[S, P]` each: means over the updates of a call."""
@@ -65,7 +65,7 @@ def start(
     key_params, key_codes = jax.random.split(key)
     params = module.init(key_params, sample[:1])["params"]
     z = module.apply({"params": params}, sample, method="encode")
-    codes, state = quantizer.room.init(key_codes, quantizer.config, z)
+    codes, state = quantizer.functions.init(key_codes, quantizer.config, z)
     return Learner(params, codes, state, optimizer(learn).init((params, codes)), jnp.int32(0))
 
 
@@ -74,7 +74,7 @@ def quantize(
 ) -> tuple[Quantized, Any]:
     """In training; only soft ones feel the temperature."""
     more = {"temperature": warmth} if quantizer.soft else {}
-    return quantizer.room.quantize(codes, state, z, quantizer.config, key=key, **more)
+    return quantizer.functions.quantize(codes, state, z, quantizer.config, key=key, **more)
 
 
 def loss(
@@ -93,7 +93,7 @@ def loss(
     z = module.apply({"params": params}, x, method="encode")
     out, state = quantize(key, codes, state, z, quantizer, warmth)
     error = ((module.apply({"params": params}, out.quantized, method="decode") - x) ** 2).mean()
-    fit = sqvae.reconstruction_loss(error, x[0].size) if quantizer.room is sqvae else error
+    fit = sqvae.reconstruction_loss(error, x[0].size) if quantizer.functions is sqvae else error
     return fit + out.loss, (state, {"mse": error} | out.metrics)
 
 

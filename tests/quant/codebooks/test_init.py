@@ -31,29 +31,29 @@ def test_rows_of_the_data_without_repetition():
 
 @pytest.mark.parametrize("begin", ["data", "++"])
 def test_the_error_of_kmeans_never_rises_and_ends_at_a_fixed_point(begin):
-    centres, errors = lloyd(jax.random.key(0), X, 7, iterations=40, begin=begin)
+    centers, errors = lloyd(jax.random.key(0), X, 7, iterations=40, begin=begin)
     assert (np.diff(errors) <= 1e-6).all() and errors[-1] < errors[0]
-    nearest = ((np.asarray(X)[:, None] - np.asarray(centres)[None]) ** 2).sum(-1).argmin(1)
+    nearest = ((np.asarray(X)[:, None] - np.asarray(centers)[None]) ** 2).sum(-1).argmin(1)
     for k in range(7):
         if (nearest == k).any():
-            np.testing.assert_allclose(centres[k], np.asarray(X)[nearest == k].mean(0), atol=1e-5)
+            np.testing.assert_allclose(centers[k], np.asarray(X)[nearest == k].mean(0), atol=1e-5)
 
 
 @pytest.mark.parametrize("empty", ["keep", "farthest"])
 def test_as_many_distinct_points_as_codes_leave_no_error(empty):
     points = jnp.array([[0.0, 0], [10, 0], [0, 10], [10, 10]])
-    centres, _ = lloyd(
+    centers, _ = lloyd(
         jax.random.key(3), jnp.tile(points, (5, 1)), 4, iterations=20, begin="++", empty=empty
     )
     np.testing.assert_allclose(
-        np.unique(np.round(centres, 4), axis=0), np.unique(points, axis=0), atol=1e-4
+        np.unique(np.round(centers, 4), axis=0), np.unique(points, axis=0), atol=1e-4
     )
 
 
-def test_centres_without_rows_move_to_the_farthest_rows():
+def test_centers_without_rows_move_to_the_farthest_rows():
     points = jnp.concatenate([jnp.zeros((30, 1)), jnp.array([[100.0], [200.0]])])
-    centres, _ = lloyd(jax.random.key(0), points, 3, iterations=10, empty="farthest")
-    np.testing.assert_allclose(np.sort(centres[:, 0]), [0, 100, 200], atol=1e-3)
+    centers, _ = lloyd(jax.random.key(0), points, 3, iterations=10, empty="farthest")
+    np.testing.assert_allclose(np.sort(centers[:, 0]), [0, 100, 200], atol=1e-3)
 
 
 def test_plus_plus_spreads_out():
@@ -64,9 +64,9 @@ def test_plus_plus_spreads_out():
     assert sorted(drawn) == [0, 1, 2, 3, 4]
 
 
-def test_spherical_centres_have_length_one():
-    centres, _ = lloyd(jax.random.key(0), X, 5, metric="cosine")
-    np.testing.assert_allclose(jnp.linalg.norm(centres, axis=1), 1, rtol=1e-5)
+def test_spherical_centers_have_length_one():
+    centers, _ = lloyd(jax.random.key(0), X, 5, metric="cosine")
+    np.testing.assert_allclose(jnp.linalg.norm(centers, axis=1), 1, rtol=1e-5)
 
 
 def test_devices_agree_and_equal_one():

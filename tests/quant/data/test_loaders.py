@@ -70,9 +70,9 @@ def test_a_square_is_the_middle_of_a_picture():
 
 def test_a_mixture_has_the_spread_it_was_asked_for():
     data = gaussian_mixture(dim=3, modes=4, per_mode=500, std=0.3, spread=5.0)
-    residual = data.train.x - data.centres[data.train.y]
+    residual = data.train.x - data.centers[data.train.y]
     np.testing.assert_allclose(residual.std(), 0.3, rtol=0.05)
-    assert np.abs(data.centres).max() <= 5 and data.centres.shape == (4, 3)
+    assert np.abs(data.centers).max() <= 5 and data.centers.shape == (4, 3)
     np.testing.assert_array_equal(
         np.bincount(np.concatenate([data.train.y, data.test.y])), [500] * 4
     )
@@ -94,9 +94,9 @@ def test_digits_and_photos():
     )
 
 
-def picture(path, colour, size=(6, 10)):
+def picture(path, color, size=(6, 10)):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
 
 
 def test_a_folder_of_images_is_cropped_and_labelled(tmp_path):
@@ -136,7 +136,7 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
 
     class Squares(tfds.core.GeneratorBasedBuilder):
         VERSION = tfds.core.Version("1.0.0")
-        code_path = None  # there are no checksums beside this file
+        code_path = None  # there are no checksums with this file
 
         def _info(self):
             features = tfds.features.FeaturesDict(

@@ -87,7 +87,7 @@ def test_unequal_directions_by_hand():
 def test_an_offset_is_no_direction():
     same = jnp.ones((5, 3)) * 4
     assert effective_rank(singular_values(same)) == 0
-    np.testing.assert_allclose(effective_rank(singular_values(same, centre=False)), 1, rtol=1e-3)
+    np.testing.assert_allclose(effective_rank(singular_values(same, center=False)), 1, rtol=1e-3)
 
 
 X = RNG.normal(size=(4, 10, 3)) @ np.diag([3.0, 1.0, 0.2]) + 100.0

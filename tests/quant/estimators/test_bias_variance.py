@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from quant.estimators import decoupled_st_gs, reinmax, rloo, ste_softmax
-from quant.estimators.bias_variance import _compare, fidelity, fidelity_grid, gradient_gap
+from quant.estimators.bias_variance import _compare, bias_variance, bias_variance_grid, gradient_gap
 from quant.estimators.exact import exact_gradient
 from tests.quant.estimators.small import jacobian, softmax
 
@@ -48,7 +48,7 @@ def _gap():
 
 
 def test_an_unbiased_estimator_has_no_bias_once_noise_is_subtracted(key):
-    found = jax.jit(lambda k: fidelity(rloo(), f, k, LOGITS, 4000, draws=2))(key)
+    found = jax.jit(lambda k: bias_variance(rloo(), f, k, LOGITS, 4000, draws=2))(key)
     assert found.bias_rel < 5 * found.std_rel / np.sqrt(4000)
     assert found.bias_rel_debiased < 2.5 * found.std_rel / np.sqrt(4000)
     assert found.cosine > 0.99 and np.isnan(found.gap_z) and np.isnan(found.gap_theta)
@@ -58,7 +58,7 @@ def test_second_order_has_less_bias_than_first_order(key):
     """The loss is quadratic."""
 
     def run(estimator):
-        return jax.jit(lambda k: fidelity(estimator, f, k, LOGITS, 4000))(key)
+        return jax.jit(lambda k: bias_variance(estimator, f, k, LOGITS, 4000))(key)
 
     first, second = run(ste_softmax), run(reinmax)
     assert second.bias_rel_debiased < 0.1 < first.bias_rel_debiased
@@ -109,11 +109,13 @@ def test_the_gaps_are_their_definitions(key):
 @pytest.mark.parametrize("law", ["drawn", pytest.param("logits", marks=pytest.mark.slow)])
 def test_a_cell_of_the_grid_is_the_estimator_alone(law, key):
     taus_f, taus_b = jnp.array([0.5, 1.0]), jnp.array([0.7, 1.0, 3.0])
-    grid = jax.jit(lambda k: fidelity_grid(f, k, LOGITS, taus_f, taus_b, 64, law=law))(key)
+    grid = jax.jit(lambda k: bias_variance_grid(f, k, LOGITS, taus_f, taus_b, 64, law=law))(key)
     assert grid.bias_rel.shape == (2, 3)
     exact = exact_gradient(f, LOGITS / 0.5) / 0.5 if law == "drawn" else exact_gradient(f, LOGITS)
     alone = jax.jit(
-        lambda k: fidelity(partial(decoupled_st_gs, tau_f=0.5, tau_b=3.0), f, k, LOGITS, 64, exact)
+        lambda k: bias_variance(
+            partial(decoupled_st_gs, tau_f=0.5, tau_b=3.0), f, k, LOGITS, 64, exact
+        )
     )(key)
     for field, other in zip(grid, alone, strict=True):
         np.testing.assert_allclose(field[0, 2], other, rtol=1e-3, atol=1e-5)
@@ -122,4 +124,4 @@ def test_a_cell_of_the_grid_is_the_estimator_alone(law, key):
 
 def test_one_estimate_has_no_variance(key):
     with pytest.raises(ValueError, match="at least 2 estimates"):
-        fidelity(reinmax, f, key, LOGITS, 1)
+        bias_variance(reinmax, f, key, LOGITS, 1)

@@ -75,8 +75,8 @@ def test_a_forward_temperature_near_zero_is_argmax(key):
     assert (draw_many(partial(decoupled_st_gs, tau_f=1e-3), key, 200) == LOGITS.argmax()).all()
 
 
-def test_gradients_fall_with_the_backward_temperature_unless_normalised(key):
-    """tau times the gradient tends to J(softmax(g)) G; the normalised gradient is that from the
+def test_gradients_fall_with_the_backward_temperature_unless_normalized(key):
+    """tau times the gradient tends to J(softmax(g)) G; the normalized gradient is that from the
     start.
     """
     with jax.enable_x64(True):
@@ -93,7 +93,7 @@ def test_gradients_fall_with_the_backward_temperature_unless_normalised(key):
             np.testing.assert_allclose(scaled, limit, rtol=tolerance, atol=tolerance * 0.1)
 
 
-def test_temperatures_and_normalisation_may_be_traced(key):
+def test_temperatures_and_normalization_may_be_traced(key):
     logits = jnp.float32(LOGITS)
     taus, normalize = jnp.array([0.5, 2.0]), jnp.array([False, True])
 

@@ -137,7 +137,7 @@ def test_the_kl_of_the_mean_pushes_rare_codes_up(made):
     assert (push[:, 0] < 0).all() and (push[:, 4] > 0).all()
 
 
-def test_entropy_regularisation_evens_out_the_codes():
+def test_entropy_regularization_evens_out_the_codes():
     """More weight on the KL, more codes in use, on rows that lie near one code."""
     config = GMVQConfig(8, 2, gamma=0.1, learn_weights=False, noise=False)
     start, _ = gmvq.init(jax.random.key(0), config)

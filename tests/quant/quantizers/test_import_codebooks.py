@@ -120,23 +120,23 @@ def test_presets_differ_where_the_libraries_do():
 
 
 @pytest.mark.parametrize(
-    ("room", "config"),
+    ("module", "config"),
     [
         (vq, vq.VQConfig(6, 4)),
         (fsq, fsq.FSQConfig((3, 3, 3, 3))),
         (rvq, rvq.ResidualConfig(vq.VQConfig(6, 4), 2)),
     ],
 )
-def test_the_module_is_the_functions(room, config):
-    quantizer = Quantizer(room, config)
+def test_the_module_is_the_functions(module, config):
+    quantizer = Quantizer(module, config)
     x = jax.random.normal(jax.random.key(1), (5, 4))
     variables = quantizer.init(jax.random.key(0), x)
     out, changed = quantizer.apply(
         variables, x, train=True, key=jax.random.key(2), mutable=["codebook"]
     )
     params, state = variables.get("params", {}), variables["codebook"]["state"]
-    ours, after = room.quantize(params, state, x, config, key=jax.random.key(2))
+    ours, after = module.quantize(params, state, x, config, key=jax.random.key(2))
     np.testing.assert_array_equal(out.quantized, ours.quantized)
     jax.tree.map(np.testing.assert_array_equal, changed["codebook"]["state"], after)
     same = quantizer.apply(variables, x)
-    np.testing.assert_array_equal(same.indices, room.encode(params, state, x, config))
+    np.testing.assert_array_equal(same.indices, module.encode(params, state, x, config))

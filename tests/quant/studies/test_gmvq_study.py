@@ -119,7 +119,9 @@ def test_measures_do_not_depend_on_chunks(method, monkeypatch):
         assert float(whole[name]) == pytest.approx(float(parts[name]), rel=1e-4, abs=1e-5), name
     x = jnp.asarray(X / 255, jnp.float32)
     z = MODULE.apply({"params": learner.params}, x, method="encode")
-    out, _ = quantizer.room.quantize(learner.codes, learner.state, z, quantizer.config, train=False)
+    out, _ = quantizer.functions.quantize(
+        learner.codes, learner.state, z, quantizer.config, train=False
+    )
     back = MODULE.apply({"params": learner.params}, out.quantized, method="decode")
     assert float(whole["mse"]) == pytest.approx(float(((back - x) ** 2).mean()), rel=1e-5)
     counts = np.bincount(np.asarray(out.indices).reshape(-1), minlength=6)

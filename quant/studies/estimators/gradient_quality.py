@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from quant.estimators import exact as oracle
 from quant.estimators import (
     gr_mck,
     gst,
@@ -21,7 +20,8 @@ from quant.estimators import (
     ste_identity,
     ste_softmax,
 )
-from quant.estimators.bias_variance import Fidelity, fidelity, fidelity_grid
+from quant.estimators.bias_variance import BiasVariance, bias_variance, bias_variance_grid
+from quant.estimators.exact import gradient_of_table, local_expectation, tabulate
 from quant.models.categorical_vae import CategoricalVAE, reconstruction_of
 from quant.studies.estimators.config import Measure, RowName, UnbiasedName
 
@@ -38,7 +38,7 @@ UNBIASED: dict[UnbiasedName, tuple] = {
     "reinforce": (reinforce(), 1),
     "rloo": (rloo(), 2),
     "rebar": (rebar(), 1),
-    "local": (oracle.local_expectation(), 1),
+    "local": (local_expectation(), 1),
 }
 """Estimators that evaluate the loss themselves, and draws per estimate. `local` evaluates it for
 every variable and category.
@@ -73,13 +73,13 @@ def measure(
     x, key = jnp.asarray(x), jax.random.key(0)
     logits = module.apply(params, x, method="encode")
     tables = jax.jit(
-        jax.vmap(lambda image: oracle.tabulate(reconstruction_of(module, params, image), logits[0]))
+        jax.vmap(lambda image: tabulate(reconstruction_of(module, params, image), logits[0]))
     )(x)
-    exact = jax.vmap(oracle.gradient_of_table)(tables, logits)
+    exact = jax.vmap(gradient_of_table)(tables, logits)
 
     def of(make, taus, draws=1):
         def one(tau, image, row, truth):
-            return fidelity(
+            return bias_variance(
                 make(tau),
                 reconstruction_of(module, params, image),
                 key,
@@ -94,7 +94,7 @@ def measure(
 
         found = jax.jit(lambda taus: jax.lax.map(images, taus))(jnp.array(taus))
         return [
-            dict(zip(Fidelity._fields, map(_plain, row), strict=True))
+            dict(zip(BiasVariance._fields, map(_plain, row), strict=True))
             for row in zip(*found, strict=True)
         ]
 
@@ -110,7 +110,7 @@ def measure(
 
 def _grid(settings, module, params, x, logits, taus, key):
     def one(image, row):
-        return fidelity_grid(
+        return bias_variance_grid(
             reconstruction_of(module, params, image),
             key,
             row,
@@ -122,7 +122,8 @@ def _grid(settings, module, params, x, logits, taus, key):
 
     found = jax.jit(lambda *inputs: jax.lax.map(lambda each: one(*each), inputs))(x, logits)
     return {
-        name: _plain(values.mean(0)) for name, values in zip(Fidelity._fields, found, strict=True)
+        name: _plain(values.mean(0))
+        for name, values in zip(BiasVariance._fields, found, strict=True)
     }
 
 
