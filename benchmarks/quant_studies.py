@@ -15,7 +15,7 @@ import numpy as np
 import tyro
 
 from benchmarks.recording import Claim, record
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.studies.collapse import run as collapse
 from quant.studies.collapse.config import CollapseConfig, mixture
 from quant.studies.gmvq import run as gmvq
@@ -167,8 +167,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         print(measure(settings))
-    except Refusal as refusal:
-        print(f"benchmarks.quant_studies: {refusal}", file=sys.stderr)
+    except UserError as error:
+        print(f"benchmarks.quant_studies: {error}", file=sys.stderr)
         return 2
     return 0
 

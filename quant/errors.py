@@ -2,10 +2,10 @@
 
 from typing import Any, get_args
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
-class QuantError(Refusal, ValueError):
+class QuantError(UserError, ValueError):
     """A size, level or array that a quantizer cannot work with. The message says which, and what
     would do.
     """

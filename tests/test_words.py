@@ -67,7 +67,6 @@ def complaints(text: str) -> list[str]:
 
 PENDING = (
     "jaxrl/",
-    "quant/",
     "sae/",
     "reasoning/",
     "benchmarks/",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.data.loaders import (
     Data,
     Split,
@@ -46,7 +46,7 @@ def load(
       keep_bytes: leave uint8 images as they are: a quarter of the memory.
 
     Raises:
-      Refusal: nothing has that name, or it cannot be read.
+      UserError: nothing has that name, or it cannot be read.
     """
     if name in NAMED:
         return NAMED[name]()
@@ -70,7 +70,7 @@ def prepared(
     an image is taken, and the one called label, if there is one.
 
     Raises:
-      Refusal: it is not prepared there, in another file format, or holds no images of one size.
+      UserError: it is not prepared there, in another file format, or holds no images of one size.
     """
     root = Path(data_dir or os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
     folders = (
@@ -80,7 +80,7 @@ def prepared(
     )
     if not folders:
         known = ", ".join([*sorted(NAMED), "folder:PATH", "FILE.npz"])
-        raise Refusal(
+        raise UserError(
             f"there is no data set {name!r}: it is none of {known}, and {root} holds nothing of "
             "that name prepared by "
             "tensorflow-datasets (file_format='array_record')"
@@ -88,7 +88,7 @@ def prepared(
     try:
         import tensorflow_datasets as tfds
     except ImportError:
-        raise Refusal(
+        raise UserError(
             f'{folders[-1]} needs tensorflow-datasets: pip install "latentax[data]"'
         ) from None
     builder = tfds.builder_from_directory(str(folders[-1]))
@@ -99,7 +99,7 @@ def prepared(
         if split in builder.info.splits
     ]
     if not splits:
-        raise Refusal(
+        raise UserError(
             f"{folders[-1]} has neither a train nor a test split, only "
             f"{', '.join(builder.info.splits)}"
         )
@@ -112,7 +112,7 @@ def _image_feature(tfds, features, folder):
     named = features.items() if hasattr(features, "items") else ()
     found = [key for key, feature in named if isinstance(feature, tfds.features.Image)]
     if not found:
-        raise Refusal(f"{folder} holds no images")
+        raise UserError(f"{folder} holds no images")
     return found[0]
 
 
@@ -122,13 +122,13 @@ def _read(builder, split, image, folder, crop_and_size) -> Split:
     try:
         source = builder.as_data_source(split=split)
     except NotImplementedError:
-        raise Refusal(
+        raise UserError(
             f"{folder} is not stored as array_record: prepare it again with "
             "file_format='array_record'"
         ) from None
     examples = [source[i] for i in range(len(source))]
     if not examples:
-        raise Refusal(f"{folder}: the split {split} is empty")
+        raise UserError(f"{folder}: the split {split} is empty")
     if crop_and_size:
         crop, size = crop_and_size
         examples = [
@@ -136,7 +136,7 @@ def _read(builder, split, image, folder, crop_and_size) -> Split:
             for example in examples
         ]
     if len({np.shape(example[image]) for example in examples}) > 1:
-        raise Refusal(
+        raise UserError(
             f"{folder}: images differ in size: give crop, or export them to a folder and name it "
             "as folder:PATH"
         )

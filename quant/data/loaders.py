@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 class Split(NamedTuple):
@@ -59,20 +59,20 @@ def from_arrays(
       keep_bytes: leave uint8 as it is: a quarter of the memory.
 
     Raises:
-      Refusal: there are fewer than two examples, another number of labels, an unknown shape, or
+      UserError: there are fewer than two examples, another number of labels, an unknown shape, or
         numbers that are not finite.
     """
     x, y = _checked(x, y, name, keep_bytes)
     if test is not None:
         other = Split(*_checked(test.x, test.y, f"{name}, test", keep_bytes))
         if other.x.shape[1:] != x.shape[1:]:
-            raise Refusal(
+            raise UserError(
                 f"{name}: examples to test on have shape {other.x.shape[1:]}, those to learn from "
                 f"{x.shape[1:]}"
             )
         return Data(name, Split(x, y), other)
     if len(x) < 2:
-        raise Refusal(
+        raise UserError(
             f"{name} holds {len(x)} examples: at least 2 are needed, to learn from one and test on "
             "the other"
         )
@@ -104,7 +104,7 @@ def gaussian_mixture(
     Our choice: means uniform in [-spread, spread], a fifth of the points held out.
     """
     if min(dim, modes, per_mode) < 1:
-        raise Refusal(
+        raise UserError(
             f"a mixture needs at least 1 dimension, mode and point per mode, not {dim}, {modes} "
             f"and {per_mode}"
         )
@@ -135,7 +135,7 @@ def photo_patches(size: int = 8) -> Data:
     `offline`): 8480 of 8 x 8 pixels.
     """
     if not 1 <= size <= 427:
-        raise Refusal(
+        raise UserError(
             f"patches of {size} pixels cannot be cut from photos of 427 x 640: choose a size from "
             "1 to 427"
         )
@@ -153,7 +153,7 @@ def _sklearn(what):
     try:
         from sklearn import datasets
     except ImportError:
-        raise Refusal(
+        raise UserError(
             f"{what} come with scikit-learn, which is not installed: pip install "
             '"latentax[offline]"'
         ) from None
@@ -176,11 +176,11 @@ def image_folder(path: str | Path, size: int = 32, keep_bytes: bool = False) -> 
       keep_bytes: as for `from_arrays`.
 
     Raises:
-      Refusal: there is no such folder, no image in it, or one that cannot be read.
+      UserError: there is no such folder, no image in it, or one that cannot be read.
     """
     folder = Path(path).expanduser()
     if not folder.is_dir():
-        raise Refusal(f"{folder} is no folder: name one that holds images")
+        raise UserError(f"{folder} is no folder: name one that holds images")
     name = f"images in {folder}"
     if (folder / "train").is_dir() and (folder / "test").is_dir():
         train, test = (_read_folder(folder / part, size) for part in ("train", "test"))
@@ -191,7 +191,7 @@ def image_folder(path: str | Path, size: int = 32, keep_bytes: bool = False) -> 
 def _read_folder(folder, size):
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in IMAGES)
     if not files:
-        raise Refusal(f"{folder} holds no images ({', '.join(sorted(IMAGES))})")
+        raise UserError(f"{folder} holds no images ({', '.join(sorted(IMAGES))})")
     classes = sorted({file.relative_to(folder).parts[0] for file in files})
     labelled = all(len(file.relative_to(folder).parts) > 1 for file in files)
     y = (
@@ -209,7 +209,7 @@ def _read_image(file, size):
         with Image.open(file) as image:
             return square(image.convert("RGB"), size)
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"{file} cannot be read as an image ({error}): remove or replace it"
         ) from None
 
@@ -230,16 +230,16 @@ def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
     """An .npz file with `x`, and perhaps `y`, `test_x` and `test_y`, as for `from_arrays`.
 
     Raises:
-      Refusal: the file cannot be read, or has no `x`.
+      UserError: the file cannot be read, or has no `x`.
     """
     file = Path(path).expanduser()
     try:
         with np.load(file, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
     except (OSError, ValueError) as error:
-        raise Refusal(f"{file} cannot be read as an .npz file of arrays ({error})") from None
+        raise UserError(f"{file} cannot be read as an .npz file of arrays ({error})") from None
     if "x" not in found:
-        raise Refusal(f"{file} holds no array x, only {', '.join(sorted(found)) or 'nothing'}")
+        raise UserError(f"{file} holds no array x, only {', '.join(sorted(found)) or 'nothing'}")
     test = Split(found["test_x"], found.get("test_y")) if "test_x" in found else None
     return from_arrays(found["x"], found.get("y"), file.name, test=test, keep_bytes=keep_bytes)
 
@@ -247,7 +247,7 @@ def array_file(path: str | Path, keep_bytes: bool = False) -> Data:
 def _checked(x, y, name, keep_bytes=False):
     x = np.asarray(x)
     if x.ndim not in (2, 3, 4) or 0 in x.shape:
-        raise Refusal(
+        raise UserError(
             f"{name}: examples of shape {x.shape} are neither images [N, H, W, C] nor vectors [N, "
             "D]"
         )
@@ -255,14 +255,14 @@ def _checked(x, y, name, keep_bytes=False):
     bytes_stay = keep_bytes and x.dtype == np.uint8
     x = x if bytes_stay else as_shares(x).astype(np.float32, copy=False)
     if not bytes_stay and not np.isfinite(x).all():
-        raise Refusal(
+        raise UserError(
             f"{name}: example {int(np.argwhere(~np.isfinite(x))[0][0])} holds numbers that are not "
             "finite"
         )
     if y is not None:
         y = np.asarray(y)
         if y.shape != (len(x),) or y.dtype.kind not in "iu":
-            raise Refusal(
+            raise UserError(
                 f"{name}: labels must be {len(x)} integers, not {y.dtype} of shape {y.shape}"
             )
         y = y.astype(np.int32)

@@ -8,9 +8,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from jaxrl.nn.encoder import ConvDecoder, ConvEncoder
 from jaxrl.nn.mlp import Dense
-from jaxrl.train.errors import Refusal
 
 
 class Perceptron(nn.Module):
@@ -112,11 +112,11 @@ def autoencoder_for(
     """Perceptrons for vectors and for images below 16 x 16, convolutions for larger ones.
 
     Raises:
-      Refusal: images whose sides cannot be halved `levels` times.
+      UserError: images whose sides cannot be halved `levels` times.
     """
     if len(shape) == 3 and shape[0] >= 16:
         if shape[0] % 2**levels or shape[1] % 2**levels:
-            raise Refusal(
+            raise UserError(
                 f"images of {shape[0]} x {shape[1]} cannot be halved {levels} times: crop them, or "
                 "choose fewer levels"
             )

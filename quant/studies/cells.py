@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.progress import log
 from jaxrl.train.config import to_dict
-from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run, write_atomically
 
 
@@ -18,7 +18,7 @@ def open_study(config: Any, run_dir: str | Path) -> tuple[Path, Path]:
     """The run's folder and its folder of results.
 
     Raises:
-      Refusal: the folder cannot be written, or belongs to another configuration.
+      UserError: the folder cannot be written, or belongs to another configuration.
     """
     folder = open_run(run_dir, to_dict(config))
     results = folder / "results"
@@ -30,7 +30,7 @@ def missing(results: Path, cells: Sequence[Any], seeds: int) -> Iterator[Any]:
     """Cells whose numbers are not there yet, announced one by one."""
     for number, cell in enumerate(cells):
         if not (results / f"{cell.name}.json").exists():
-            aloud(f"{number + 1}/{len(cells)} {cell.name}, {seeds} seeds")
+            log(f"{number + 1}/{len(cells)} {cell.name}, {seeds} seeds")
             yield cell
 
 

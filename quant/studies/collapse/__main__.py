@@ -8,21 +8,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.collapse.config import PRESETS, CollapseConfig
 from quant.studies.collapse.run import run
 
 PresetName = Literal["tiny", "mixture", "everything"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Options that the other defaults depend on."""
-
-    preset: PresetName = "tiny"
-    """tiny (a minute on a CPU), mixture (the claim, 5 seeds, minutes), everything (all figures, an
-    hour or more on a CPU).
-    """
 
 
 @dataclass(frozen=True)
@@ -42,14 +33,12 @@ class Command:
 
 def parse(arguments: list[str]) -> Command:
     """First the preset, then everything else with the defaults that it gives."""
-    return commands.parse(arguments, "python -m quant.studies.collapse", Start, Command, PRESETS)
+    return cli.parse_with_preset(arguments, "python -m quant.studies.collapse", Command, PRESETS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `carry_out`."""
-    return commands.carry_out(
-        parse(sys.argv[1:] if arguments is None else arguments), "collapse", run
-    )
+    """Entry point; see `run_study`."""
+    return commands.run_study(arguments, parse, "collapse", run)
 
 
 if __name__ == "__main__":

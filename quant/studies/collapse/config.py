@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.codebooks.init import Init
 from quant.quantizers.deferred import Schedule
 from quant.quantizers.vq import VQConfig
@@ -113,14 +113,14 @@ def check(config: CollapseConfig) -> None:
     """Refuse what cannot be run.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     for name in ("seeds", "steps", "latent"):
         if getattr(config, name) < 1:
-            raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
+            raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
     for name in ("dims", "codes", "widths", "recipes"):
         if not getattr(config, name):
-            raise Refusal(f"{name} is empty: name at least one")
+            raise UserError(f"{name} is empty: name at least one")
     small = [
         value
         for name in ("dims", "codes", "widths")
@@ -128,9 +128,9 @@ def check(config: CollapseConfig) -> None:
         if value < 1
     ]
     if small:
-        raise Refusal(f"dims, codes and widths must be at least 1, not {small[0]}")
+        raise UserError(f"dims, codes and widths must be at least 1, not {small[0]}")
     if config.steps < config.train.every:
-        raise Refusal(
+        raise UserError(
             f"steps is {config.steps}, fewer than train.every ({config.train.every}): curves would "
             "be empty"
         )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.progress import aloud
+from jaxrl.app.progress import log
 from quant.data.data_by_name import load
 from quant.data.loaders import Data, gaussian_mixture
 from quant.models.autoencoder import autoencoder_for
@@ -31,7 +31,7 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
     """Train and measure what is not there yet, and write the report; returns the path of its text.
 
     Raises:
-      Refusal: the configuration, the data or the folder do not work.
+      UserError: the configuration, the data or the folder do not work.
     """
     check(config)
     folder, results = open_study(config, run_dir)
@@ -45,7 +45,7 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
             )
         found, shown = run_cell(config, cell, data[cell.dim])
         keep(results, cell.name, found, shown)
-        aloud(f"  {summary(found)}")
+        log(f"  {summary(found)}")
     return write_report(folder, config, kept(results, config.cells()))
 
 

@@ -8,21 +8,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.estimators.config import PRESETS, StudyConfig
 from quant.studies.estimators.run import run
 
 PresetName = Literal["tiny", "small", "paper"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Options that the other defaults depend on."""
-
-    preset: PresetName = "tiny"
-    """Sizes and schedule: tiny (a minute on a CPU), small (the digits, tens of minutes on a CPU),
-    paper (MNIST, an accelerator).
-    """
 
 
 @dataclass(frozen=True)
@@ -43,14 +34,12 @@ class Command:
 
 def parse(arguments: list[str]) -> Command:
     """First the preset, then everything else with the defaults that it gives."""
-    return commands.parse(arguments, "python -m quant.studies.estimators", Start, Command, PRESETS)
+    return cli.parse_with_preset(arguments, "python -m quant.studies.estimators", Command, PRESETS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `carry_out`."""
-    return commands.carry_out(
-        parse(sys.argv[1:] if arguments is None else arguments), "estimators", run
-    )
+    """Entry point; see `run_study`."""
+    return commands.run_study(arguments, parse, "estimators", run)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 TaskName = Literal["autoencoder", "vae", "network", "gates"]
 RowName = Literal["identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinmax"]
@@ -128,21 +128,21 @@ def check(config: StudyConfig) -> None:
     """Refuse what cannot work.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     if config.seeds < 3:
-        raise Refusal(
+        raise UserError(
             f"--seeds is {config.seeds}: an interval over seeds, chosen on other seeds, needs at "
             "least 3"
         )
     if len(set(config.taus)) < 2 or min(config.taus + config.row_taus, default=0) <= 0:
-        raise Refusal(
+        raise UserError(
             "--taus needs two or more different temperatures, and all temperatures must be above 0"
         )
     if not config.tasks or not config.row_taus:
-        raise Refusal("--tasks and --row-taus must not be empty")
+        raise UserError("--tasks and --row-taus must not be empty")
     if config.fidelity.examples and config.vae.categories**config.vae.variables > 2**16:
-        raise Refusal(
+        raise UserError(
             f"{config.vae.categories} categories and {config.vae.variables} variables have too "
             "many configurations for exact "
             "gradients (65536 at most): set --fidelity.examples 0, or make --vae smaller"
@@ -150,7 +150,7 @@ def check(config: StudyConfig) -> None:
     for name in config.tasks:
         training = getattr(config, name).training
         if min(training.steps, training.batch) < 1 or training.learning_rate <= 0:
-            raise Refusal(
+            raise UserError(
                 f"--{name}.training needs steps and batch of at least 1 and a learning rate above 0"
             )
 

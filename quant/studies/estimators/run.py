@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.progress import aloud
+from jaxrl.app.progress import log
 from jaxrl.train.rundir import write_atomically
 from quant.data.data_by_name import load
 from quant.data.loaders import Data
@@ -27,7 +27,7 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
     """Train what is not trained yet, measure, and write the report; returns the path of its text.
 
     Raises:
-      Refusal: the configuration, the data or the folder do not work.
+      UserError: the configuration, the data or the folder do not work.
     """
     check(config)
     folder, results = open_study(config, run_dir)
@@ -36,7 +36,7 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
         file = results / f"{name}.json"
         if not file.exists():
             data = data or load(config.data, config.data_dir)
-            aloud(f"{name}: {_amount(config)}")
+            log(f"{name}: {_amount(config)}")
             write_atomically(
                 file, json.dumps(run_task(config, make_task(name, config, data), data))
             )
@@ -118,7 +118,7 @@ def _fidelity(config, data, task, grid: Runs) -> dict:
     nearest = int(np.abs(np.log(config.taus)).argmin())
     cell = nearest * len(config.taus) + nearest
     params = jax.tree.map(lambda a: a[0, cell], grid.params)
-    aloud("vae: fidelity of the gradients")
+    log("vae: fidelity of the gradients")
     images = task.test[0][: config.fidelity.examples]
     return measure(
         config.fidelity,

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.data.loaders import Data
 from quant.estimators import ste_softmax
 from quant.estimators.sample import Sample
@@ -45,17 +45,17 @@ def make_task(name: str, config: StudyConfig, data: Data) -> Task:
     """The task of that name on those data.
 
     Raises:
-      Refusal: the data are no images, hold too few, or have no labels where they are needed.
+      UserError: the data are no images, hold too few, or have no labels where they are needed.
     """
     if data.train.x.ndim != 4:
-        raise Refusal(
+        raise UserError(
             f"the estimator study needs images, and {data.name} holds vectors: choose another "
             "--data"
         )
     makers = {"autoencoder": autoencoder, "vae": vae, "network": network, "gates": gates}
     task = makers[name](getattr(config, name), data)
     if len(task.train[0]) < task.training.batch:
-        raise Refusal(
+        raise UserError(
             f"{data.name} has {len(task.train[0])} examples, fewer than one batch: lower "
             f"--{name}.training.batch"
         )
@@ -67,7 +67,7 @@ def autoencoder(config: Autoencoder, data: Data) -> Task:
     shape = data.train.x.shape[1:]
     places = 2 ** len(config.hidden)
     if config.convolutions and (shape[0] % places or shape[1] % places):
-        raise Refusal(
+        raise UserError(
             f"images of {shape[0]} x {shape[1]} cannot be halved {len(config.hidden)} times: "
             "shorten --autoencoder.hidden"
         )
@@ -151,12 +151,12 @@ def gates(config: Gates, data: Data) -> Task:
     is used.
     """
     if data.train.y is None or data.test.y is None:
-        raise Refusal(
+        raise UserError(
             f"logic gates learn labels, and {data.name} has none: leave gates out of --tasks"
         )
     classes = int(max(data.train.y.max(), data.test.y.max())) + 1
     if config.gates[-1] % classes:
-        raise Refusal(
+        raise UserError(
             f"{config.gates[-1]} gates cannot be shared out to {classes} classes: make the last of "
             "--gates.gates a multiple"
         )

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.studies.intervals import Interval, interval
 
 
@@ -15,11 +15,11 @@ def finite(losses: np.ndarray) -> np.ndarray:
     others.
 
     Raises:
-      Refusal: there are no others.
+      UserError: there are no others.
     """
     good = np.isfinite(losses)
     if not good.any():
-        raise Refusal("every training diverged: lower the learning rate")
+        raise UserError("every training diverged: lower the learning rate")
     return np.where(good, losses, np.asarray(losses)[good].max())
 
 
@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
     """"off the diagonal", "on the diagonal" or "undecided"."""
 
     def sentence(self) -> str:
-        """For people."""
+        """Return the verdict as a sentence for the report."""
         f, b = self.unequal
         side = "tau_f < tau_b" if f < b else "tau_f > tau_b"
         return (

@@ -8,21 +8,12 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.gmvq.config import PRESETS, GMVQStudyConfig
 from quant.studies.gmvq.run import run
 
 PresetName = Literal["tiny", "digits", "patches", "cifar10", "celeba128", "generated"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """Options that the other defaults depend on."""
-
-    preset: PresetName = "tiny"
-    """tiny (a minute on a CPU), digits or patches (all methods and sweeps), cifar10, celeba128 (the
-    paper's sizes, for an accelerator), generated (speed only).
-    """
 
 
 @dataclass(frozen=True)
@@ -42,12 +33,12 @@ class Command:
 
 def parse(arguments: list[str]) -> Command:
     """First the preset, then everything else with the defaults that it gives."""
-    return commands.parse(arguments, "python -m quant.studies.gmvq", Start, Command, PRESETS)
+    return cli.parse_with_preset(arguments, "python -m quant.studies.gmvq", Command, PRESETS)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `carry_out`."""
-    return commands.carry_out(parse(sys.argv[1:] if arguments is None else arguments), "gmvq", run)
+    """Entry point; see `run_study`."""
+    return commands.run_study(arguments, parse, "gmvq", run)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any, Literal, NamedTuple
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.codebooks.updates import Restart
 from quant.quantizers import gmvq, gumbel_vq, sqvae, vq
 
@@ -199,31 +199,31 @@ def check(config: GMVQStudyConfig) -> None:
     """Refuse what cannot be run.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     for name in ("seeds", "codes", "latent", "width", "levels", "size"):
         if getattr(config, name) < 1:
-            raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
+            raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
     for name in ("betas", "gammas", "batches"):
         if not getattr(config, name):
-            raise Refusal(f"{name} is empty: name at least one")
+            raise UserError(f"{name} is empty: name at least one")
     if not config.baselines and not config.variants:
-        raise Refusal("baselines and variants are both empty: name at least one method")
+        raise UserError("baselines and variants are both empty: name at least one method")
     if min(*config.betas, *config.gammas, 0) < 0 or min(config.batches) < 1:
-        raise Refusal("betas and gammas must be at least 0, and batches at least 1")
+        raise UserError("betas and gammas must be at least 0, and batches at least 1")
     learn = config.learn
     if learn.every < 1 or learn.steps < learn.every:
-        raise Refusal(
+        raise UserError(
             f"learn.steps is {learn.steps}, fewer than learn.every ({learn.every}): curves would "
             "be empty"
         )
     if not 0 < learn.cold <= learn.temperature:
-        raise Refusal(
+        raise UserError(
             f"learn.cold is {learn.cold}: it must lie above 0 and not above learn.temperature "
             f"({learn.temperature})"
         )
     if not (0 <= learn.warmup < 1 and 0 < learn.cooling <= 1):
-        raise Refusal(
+        raise UserError(
             f"learn.warmup ({learn.warmup}) and learn.cooling ({learn.cooling}) are shares of the "
             "updates"
         )

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.progress import aloud
+from jaxrl.app.progress import log
 from jaxrl.train.rundir import write_atomically
 from quant.data.data_by_name import load
 from quant.data.loaders import Data, as_shares, from_arrays
@@ -30,7 +30,7 @@ def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
     """Train and measure what is not there yet, and write the report; returns the path of its text.
 
     Raises:
-      Refusal: the configuration, the data or the folder do not work.
+      UserError: the configuration, the data or the folder do not work.
     """
     check(config)
     folder, results = open_study(config, run_dir)
@@ -39,7 +39,7 @@ def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
         data = data or load_data(config)
         found, shown = run_cell(config, cell, data)
         keep(results, cell.name, found, shown)
-        aloud(f"  {summary(found)}")
+        log(f"  {summary(found)}")
     if config.draws and not (results / "bias.json").exists():
         found = jax.jit(biases, static_argnums=1)(jax.random.key(config.seed), config.draws)
         write_atomically(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.data.data_by_name import load
 from quant.data.loaders import (
     Split,
@@ -187,14 +187,14 @@ def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):
     ],
 )
 def test_what_cannot_be_read_is_refused(call, complaint, tmp_path):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         call(tmp_path)
 
 
 def test_broken_files_are_named(tmp_path):
     (tmp_path / "a.png").write_bytes(b"not an image")
-    with pytest.raises(Refusal, match=r"a\.png cannot be read as an image"):
+    with pytest.raises(UserError, match=r"a\.png cannot be read as an image"):
         image_folder(tmp_path)
     np.savez(tmp_path / "b.npz", z=X)
-    with pytest.raises(Refusal, match="holds no array x, only z"):
+    with pytest.raises(UserError, match="holds no array x, only z"):
         array_file(tmp_path / "b.npz")

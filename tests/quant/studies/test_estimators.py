@@ -14,7 +14,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.data.loaders import Data, Split, from_arrays
 from quant.estimators import decoupled_st_gs
 from quant.studies.estimators import config as configs
@@ -157,7 +157,7 @@ def test_the_study_writes_its_files_and_goes_on_where_it_was(toy, tmp_path, monk
     )
     assert study.run(config, tmp_path / "run").read_text() == text
     assert set(again) == {"gates"}
-    with pytest.raises(Refusal, match="another configuration"):
+    with pytest.raises(UserError, match="another configuration"):
         study.run(dataclasses.replace(config, seed=1), tmp_path / "run")
 
 
@@ -210,7 +210,7 @@ def test_logic_gates_learn_stripes():
     ],
 )
 def test_a_configuration_that_cannot_work_is_refused(change, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         check(dataclasses.replace(SMALL, **change))
 
 
@@ -238,7 +238,7 @@ VECTORS = Data("points", Split(np.zeros((9, 2), np.float32)), Split(np.zeros((9,
     ],
 )
 def test_data_that_do_not_fit_are_refused(name, change, data, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         make_task(name, dataclasses.replace(SMALL, **change), data)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from quant.studies.estimators.verdict import chosen_on_others, diagonal_verdict, finite, interval
 
 TAUS = np.array([0.5, 1.0, 2.0])
@@ -72,5 +72,5 @@ def test_diverged_trainings_count_as_the_worst():
     losses[:, 1, 1], losses[0, 2, 2] = np.nan, np.inf
     np.testing.assert_array_equal(finite(losses)[:, 1, 1], np.nanmax(losses[np.isfinite(losses)]))
     assert diagonal_verdict(losses, TAUS).answer == "off the diagonal"
-    with pytest.raises(Refusal, match="every training diverged"):
+    with pytest.raises(UserError, match="every training diverged"):
         finite(np.full((3, 2), np.nan))
