@@ -2,21 +2,29 @@
 
 import numpy as np
 
-from jaxrl.envs.protocol import Transition
+from jaxrl.envs.checks import finite_reward, flag
+from jaxrl.envs.observations import rgb_from
+from jaxrl.envs.protocol import NotReproducible, Transition
 from jaxrl.envs.resize import resize_area
 from jaxrl.train.errors import Refusal
 
 
 class GymnasiumEnv:
-    """`gymnasium.make(id)` with uint8 RGB frames of one size. Grey images become RGB.
+    """`gymnasium.make(id)` with uint8 RGB frames of one size; `observations.py` makes them.
 
     A Gymnasium environment cannot be copied in general, so it is saved as the seed and the actions
     of the current game, and restored by playing them again. If the game does not come out the same,
-    `restore` says so.
+    `restore` raises `NotReproducible`.
     """
 
-    def __init__(self, env_id: str, frame_size: int = 64, env=None):
+    def __init__(self, env_id: str, frame_size: int = 64, env=None, image_key: str | None = None):
         """Make the environment, or take `env`, one that somebody else made and calls `env_id`.
+
+        Args:
+          env_id: Gymnasium's id, or a name for `env`.
+          frame_size: side of the square frames, pixels.
+          env: the environment, if it is made already.
+          image_key: the image among dictionary observations.
 
         Raises:
           Refusal: Gymnasium or the environment is missing, or its observations or actions are of
@@ -24,54 +32,40 @@ class GymnasiumEnv:
         """
         self.name = env_id
         self._env = _made(env_id) if env is None else env
-        self._check()
+        self._check_actions()
+        self._rgb = rgb_from(self._env.observation_space, env_id, image_key)
         self.num_actions = int(self._env.action_space.n)
         meanings = getattr(self._env.unwrapped, "get_action_meanings", tuple)()
         self.action_names = tuple(str(name).lower() for name in meanings)
         self.frame_shape = (frame_size, frame_size, 3)
         self._seed, self._actions, self._frame = 0, [], None
 
-    def _check(self):
-        from gymnasium.spaces import Box, Discrete
+    def _check_actions(self):
+        from gymnasium.spaces import Discrete
 
-        seen, acts = self._env.observation_space, self._env.action_space
-        image = (
-            isinstance(seen, Box)
-            and seen.dtype == np.uint8
-            and (len(seen.shape) == 2 or (len(seen.shape) == 3 and seen.shape[-1] in (1, 3)))
-        )
-        if not image:
-            raise Refusal(
-                f"{self.name} observes {seen}, not images (uint8 height x width x 3): wrap it with "
-                "gymnasium's "
-                "AddRenderObservation under an id of your own, or choose another environment"
-            )
+        acts = self._env.action_space
         if not isinstance(acts, Discrete):
             raise Refusal(f"{self.name} has actions {acts}; only discrete actions are supported")
 
-    def _see(self, observation) -> np.ndarray:
-        image = observation if observation.ndim == 3 else observation[..., None]
-        image = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
-        self._frame = resize_area(image, self.frame_shape[0])
+    def _see(self, observation, where: str) -> np.ndarray:
+        self._frame = resize_area(self._rgb(observation, where), self.frame_shape[0])
         return self._frame
 
     def reset(self, seed: int) -> np.ndarray:
         """A new game."""
         self._seed, self._actions = int(seed) % 2**31, []
         observation, _ = self._env.reset(seed=self._seed)
-        return self._see(observation)
+        return self._see(observation, f"{self.name}: reset")
 
     def step(self, action: int) -> Transition:
         """One step; `terminated` is an end, `truncated` a cut."""
         self._actions.append(int(action))
         start = int(getattr(self._env.action_space, "start", 0))
         observation, reward, terminated, truncated, _ = self._env.step(start + int(action))
+        where = f"{self.name}: step {len(self._actions)} of a game"
+        end, trunc = flag(terminated, "terminated", where), flag(truncated, "truncated", where)
         return Transition(
-            self._see(observation),
-            np.float32(reward),
-            bool(terminated),
-            bool(truncated),
-            bool(terminated or truncated),
+            self._see(observation, where), finite_reward(reward, where), end, trunc, end or trunc
         )
 
     def save(self) -> dict[str, np.ndarray]:
@@ -86,17 +80,13 @@ class GymnasiumEnv:
         """Play the saved game again.
 
         Raises:
-          Refusal: it came out differently; the environment does not follow its seed.
+          NotReproducible: it came out differently; the environment does not follow its seed.
         """
         self.reset(int(saved["seed"]))
         for action in saved["actions"]:
             self.step(int(action))
         if not np.array_equal(self._frame, saved["frame"]):
-            raise Refusal(
-                f"{self.name} does not play the same game from the same seed, so this run cannot "
-                "be resumed exactly: "
-                "remove env.* from its checkpoint or start a new run"
-            )
+            raise NotReproducible(f"{self.name} does not play the same game from the same seed")
 
     def close(self) -> None:
         """Close the environment."""

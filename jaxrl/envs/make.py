@@ -42,8 +42,10 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.").lower() or "game"
 
 
-def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
+def make(name: str, frame_size: int, image_key: str | None = None) -> JaxEnv | HostEnv:
     """A game by name, with frames of `frame_size` pixels.
+
+    `image_key` names the image among dictionary observations of a Gymnasium environment.
 
     Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
       underscores do not matter), or a
@@ -59,11 +61,11 @@ def make(name: str, frame_size: int) -> JaxEnv | HostEnv:
         except ValueError as error:
             raise Refusal(f"{error}: choose a larger --game.frame-size") from None
     if is_python_path(name):
-        return load(name, frame_size)
+        return load(name, frame_size, image_key)
     if "/" in name or re.search(r"-v\d+$", name):
         from jaxrl.envs.gymnasium_env import GymnasiumEnv
 
-        return GymnasiumEnv(name, frame_size)
+        return GymnasiumEnv(name, frame_size, image_key=image_key)
     return _atari(name, frame_size)
 
 

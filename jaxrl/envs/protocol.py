@@ -15,6 +15,26 @@ from typing import NamedTuple, Protocol
 import jax
 import numpy as np
 
+from jaxrl.train.errors import Refusal
+
+
+class GameError(Refusal):
+    """A game failed while it was played, or returned something that nothing can be learned from."""
+
+    def __init__(self, message: str, played: tuple | None = None):
+        """Describe the failure.
+
+        Args:
+          message: one sentence.
+          played: what was played whole before it, `(Transitions or None, returns)`.
+        """
+        super().__init__(message)
+        self.played = played
+
+
+class NotReproducible(Refusal):
+    """A game did not come out the same from the same seed and actions."""
+
 
 class Transition(NamedTuple):
     """What one step brings, besides the new state."""
@@ -67,10 +87,14 @@ class HostEnv(Protocol):
         """All that `restore` needs to go on from here, as arrays."""
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Go on from a saved point, exactly."""
+        """Continue from a saved point, exactly.
+
+        Raises:
+          NotReproducible: that is impossible; the caller begins a new game.
+        """
 
     def close(self) -> None:
-        """Let go of the game."""
+        """Close the game."""
 
 
 MakeEnv = Callable[[], JaxEnv | HostEnv]

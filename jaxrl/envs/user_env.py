@@ -26,7 +26,7 @@ def is_python_path(name: str) -> bool:
     return re.fullmatch(r"[\w.]+:[\w.]+", name) is not None
 
 
-def load(path: str, frame_size: int) -> JaxEnv | HostEnv:
+def load(path: str, frame_size: int, image_key: str | None = None) -> JaxEnv | HostEnv:
     """Call the factory at `path` and make sure that it returned a game with frames of `frame_size`
     pixels.
 
@@ -48,7 +48,7 @@ def load(path: str, frame_size: int) -> JaxEnv | HostEnv:
     if _is_gymnasium(game):
         from jaxrl.envs.gymnasium_env import GymnasiumEnv
 
-        return GymnasiumEnv(path, frame_size, game)
+        return GymnasiumEnv(path, frame_size, game, image_key)
     _check_host(path, game, frame_size)
     return game
 

@@ -1,5 +1,6 @@
 """`python -m jaxrl.jedi train | learn | evaluate | imagine | play | horizon | plan | report | suite`."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -239,5 +240,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
+def leave(status: int) -> None:
+    """End the process. After a signal at once: Python would first wait for programs that are being
+    compiled in the background, for many minutes, and whoever sent the signal would not.
+    """
+    if status > 128 and not hosts.several():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -261,6 +261,8 @@ class Observation(NamedTuple):
     """bool `[B]`, True at the first frame of an episode: the memory is cleared before looking."""
     epsilon: jax.Array | float = 0.0
     """Probability of a uniformly random action, in [0, 1]."""
+    temperature: jax.Array | float = 1.0
+    """Divides the policy's logits; above 0."""
 
 
 def act(
@@ -275,7 +277,8 @@ def act(
     memory = jax.tree.map(lambda m: jnp.where(first, 0.0, m), batch.memory)
     memory, out = policy_step(state, memory, encode(state, batch.frame))
     keys = example_keys(key, len(batch.first))
-    action = jax.vmap(categorical.epsilon_sample, (0, 0, None))(keys, out.logits, batch.epsilon)
+    logits = out.logits / batch.temperature
+    action = jax.vmap(categorical.epsilon_sample, (0, 0, None))(keys, logits, batch.epsilon)
     return memory, {"action": action, "logits": out.logits, "value": out.value}
 
 

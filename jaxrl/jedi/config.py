@@ -183,6 +183,22 @@ class GameConfig:
     """Games played side by side."""
     epsilon: float = 0.01
     """Probability of a random action while collecting (DIAMOND)."""
+    temperature: float = 1.0
+    """Divides the policy's logits while collecting: above 1 explores more, below 1 less (IRIS).
+    Evaluation does not use it. Our choice.
+    """
+    action_repeat_epsilon: float = 0.0
+    """Probability that a step of collecting repeats the action before it, within a game: longer
+    walks in one direction for games with rare rewards. Our choice.
+    """
+    image_key: str | None = None
+    """The image among the observations of a Gymnasium environment that observes dictionaries.
+    Absent: the only image.
+    """
+    restart_on_error: int = 0
+    """How many times a game outside JAX that raises or returns something unusable is made anew,
+    in one session. After that the run saves and stops.
+    """
 
 
 @dataclass(frozen=True)
@@ -318,6 +334,7 @@ MAY_CHANGE = (
     "parallel",
     "program",
     "replay.storage",
+    "game.restart_on_error",
 )
 """Fields (or their beginnings) that a resumed run may set anew: none of them touches what was
 learned so far.

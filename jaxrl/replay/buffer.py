@@ -197,6 +197,19 @@ def append_index(
     return index.replace(first=_oldest_intact(index)), storage, storage_next
 
 
+def cut_episodes(index: ReplayIndex, lanes: jax.Array) -> ReplayIndex:
+    """Cut the episodes that are open in some lanes: their next step will begin a new one.
+
+    Args:
+      index: the replay's.
+      lanes: bool `[L]`.
+    """
+    rows, count = index.rows_per_lane, index.head.shape[0]
+    last = jnp.arange(count) * rows + (index.head - 1) % rows
+    trunc = index.trunc.at[last].set(index.trunc[last] | (index.open & lanes))
+    return index.replace(trunc=trunc, open=index.open & ~lanes)
+
+
 def _oldest_intact(index: ReplayIndex) -> jax.Array:
     """Number of the oldest episode such that it and all younger ones are still whole in storage."""
     table = index.start.shape[0]

@@ -44,7 +44,7 @@ def evaluate_run(
         raise Refusal(f"--episodes is {episodes}: at least 1 game must be played")
     if out is not None and not out.absolute().parent.is_dir():
         raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
+    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
     env = make_env()
     agent, env_steps = restore_agent(run_dir, config, env, which)
     key, limit = jax.random.key(seed), config.evaluation.max_steps

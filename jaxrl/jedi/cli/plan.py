@@ -115,7 +115,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     """
     check(config)
     parts = phases_of(config.agent)
-    env = make(config.env, config.game.frame_size)
+    env = make(config.env, config.game.frame_size, config.game.image_key)
     try:
         shapes = jax.eval_shape(
             lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0))

@@ -2,6 +2,7 @@
 JAX, `HostPlayers` for emulators and Gymnasium environments.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,11 +12,46 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxrl.envs.protocol import HostEnv, JaxEnv
+from jaxrl.envs.checks import checked
+from jaxrl.envs.protocol import GameError, HostEnv, JaxEnv, MakeEnv, NotReproducible
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
 from jaxrl.train.checkpoint import from_names, to_host, to_names
+from jaxrl.train.progress import aloud as log
+
+
+class Exploration(NamedTuple):
+    """How play departs from the policy; float32 scalars. See `GameConfig`."""
+
+    epsilon: jax.Array | float = 0.0
+    temperature: jax.Array | float = 1.0
+    action_repeat: jax.Array | float = 0.0
+
+
+def exploration(chosen: Exploration | jax.Array | float) -> Exploration:
+    """Return an exploration; a number is its epsilon."""
+    return chosen if isinstance(chosen, Exploration) else Exploration(chosen)
+
+
+def repeat_sometimes(
+    key: jax.Array,
+    action: jax.Array,
+    previous: jax.Array,
+    first: jax.Array,
+    probability: jax.Array | float,
+) -> jax.Array:
+    """Replace actions `[L]` by those before them with a probability, but for the first of an
+    episode.
+
+    Args:
+      key: PRNG key of the step; what is drawn from it does not depend on other draws of the step.
+      action, previous: int32 `[L]`.
+      first: bool `[L]`, the step begins an episode.
+      probability: float scalar.
+    """
+    again = jax.random.uniform(jax.random.fold_in(key, 1), action.shape) < probability
+    return jnp.where(again & ~first, previous, action)
 
 
 @flax.struct.dataclass
@@ -32,6 +68,8 @@ class Players:
     """The policy's memory `[L, D]`."""
     game_return: jax.Array
     """float32 `[L]`, sum of rewards of the current game."""
+    previous: jax.Array
+    """int32 `[L]`, the last action."""
 
 
 class Games(NamedTuple):
@@ -47,21 +85,33 @@ def new_players(env: JaxEnv, agent: AgentState, count: int, key: jax.Array) -> P
     """`count` fresh games."""
     env_state, frame = jax.vmap(env.reset)(jax.random.split(key, count))
     memory = policy_memory(agent.spec, (count,))
-    return Players(env_state, frame, jnp.ones(count, bool), memory, jnp.zeros(count))
+    previous = jnp.zeros(count, jnp.int32)
+    return Players(env_state, frame, jnp.ones(count, bool), memory, jnp.zeros(count), previous)
 
 
 def play(
-    env: JaxEnv, agent: AgentState, players: Players, key: jax.Array, steps: int, epsilon: float
+    env: JaxEnv,
+    agent: AgentState,
+    players: Players,
+    key: jax.Array,
+    steps: int,
+    explore: Exploration | float,
 ) -> tuple[Players, Transitions, Games]:
-    """`steps` steps in every game, in one scan; games that are over begin anew."""
+    """Play `steps` steps in every game, in one scan; games that are over begin anew."""
+    explore = exploration(explore)
 
     def step(players, key):
         key_act, key_step, key_reset = jax.random.split(key, 3)
         count = len(players.first)
-        observation = Observation(players.memory, players.frame, players.first, epsilon)
+        observation = Observation(
+            players.memory, players.frame, players.first, explore.epsilon, explore.temperature
+        )
         memory, choice = act(agent, observation, key_act)
+        action = repeat_sometimes(
+            key_act, choice["action"], players.previous, players.first, explore.action_repeat
+        )
         keys = jax.random.split(key_step, count)
-        env_state, after = jax.vmap(env.step)(players.env_state, choice["action"], keys)
+        env_state, after = jax.vmap(env.step)(players.env_state, action, keys)
         fresh_state, fresh_frame = jax.vmap(env.reset)(jax.random.split(key_reset, count))
         over = after.game_over
 
@@ -75,9 +125,10 @@ def play(
             after.end | after.trunc | over,
             memory,
             jnp.where(over, 0.0, game_return),
+            action,
         )
         transition = Transitions(
-            players.frame, choice["action"], after.reward, after.end, after.trunc, after.frame
+            players.frame, action, after.reward, after.end, after.trunc, after.frame
         )
         return following, (transition, Games(over, game_return))
 
@@ -89,24 +140,46 @@ _play = jax.jit(play, static_argnums=(0, 4), donate_argnums=2)
 _new_players = jax.jit(new_players, static_argnums=(0, 2))
 
 
+def played_until_bad(chunk: Transitions, game: str) -> GameError | None:
+    """Return an error if a reward of a chunk `[T, L]` is not finite, with the whole steps before it
+    as its `played`.
+    """
+    bad = ~np.isfinite(np.asarray(chunk.reward))
+    if not bad.any():
+        return None
+    step, lane = np.argwhere(bad)[0]
+    value = float(np.asarray(chunk.reward)[step, lane])
+    return GameError(
+        f"{game}: step {step + 1} of this call, game {lane}, returned the reward {value}: it must "
+        "be one finite number",
+        (jax.tree.map(lambda a: a[:step], chunk), []),
+    )
+
+
 class JaxPlayers:
     """L games in pure JAX for the training loop; the counterpart of `HostPlayers`."""
 
     def __init__(self, env: JaxEnv, agent: AgentState, count: int, seed: int):
         self.env = env
         self.players = _new_players(env, agent, count, jax.random.key(seed))
+        self.to_cut = np.zeros(count, bool)
 
     def play(
         self,
         agent: AgentState,
         key: jax.Array,
         steps: int,
-        epsilon: float,
+        explore: Exploration | float,
         tick: Callable[[int], None] = lambda n: None,
     ) -> tuple[Transitions, list[float]]:
         """As `HostPlayers.play`; the experience stays on the device."""
-        arguments = (self.env, agent, self.players, key, steps, jnp.float32(epsilon))
+        numbers = Exploration(*map(jnp.float32, exploration(explore)))
+        arguments = (self.env, agent, self.players, key, steps, numbers)
         self.players, transitions, games = _play(*arguments)
+        if (error := played_until_bad(transitions, self.env.name)) is not None:
+            fresh = jax.random.fold_in(key, steps)
+            self.players = _new_players(self.env, agent, len(self.to_cut), fresh)
+            raise error
         finished = np.asarray(games.game_return)[np.asarray(games.finished)]
         tick(transitions.action.size)
         return transitions, [float(value) for value in finished]
@@ -115,30 +188,55 @@ class JaxPlayers:
         """All arrays that `restore` needs."""
         return flatten_dict(to_names(to_host(self.players)), sep=".")
 
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Go on from `saved`, exactly."""
+    def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
+        """Continue from `saved`, exactly; no game (bool `[L]`) begins anew."""
+        saved = {"previous": np.zeros(len(self.to_cut), np.int32), **saved}  # absent in 0.1
         restored = from_names(self.players, unflatten_dict(saved, sep="."), "the saved games")
         self.players = jax.tree.map(jnp.asarray, restored)
+        return self.to_cut
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
 
 act_on_device = jax.jit(act)
+_repeat_on_device = jax.jit(repeat_sometimes)
 
 
 class HostPlayers:
-    """L games in the middle of play, with the policy's memory of each."""
+    """L games outside JAX in the middle of play, with the policy's memory of each."""
 
-    def __init__(self, envs: list[HostEnv], agent: AgentState, seed: int):
-        """Fresh games; game number i of environment l has a seed made from `(seed, l, i)`."""
-        self.envs, self.seed = envs, seed
+    def __init__(
+        self,
+        envs: list[HostEnv],
+        agent: AgentState,
+        seed: int,
+        make_env: MakeEnv | None = None,
+        restarts: int = 0,
+    ):
+        """Begin games; game number i of environment l has a seed made from `(seed, l, i)`.
+
+        Args:
+          envs: L environments, one a lane.
+          agent: whose policy will play.
+          seed: of all games.
+          make_env, restarts: makes an environment anew after an error, so many times in all.
+        """
+        self.envs, self.seed = [checked(env) for env in envs], seed
+        self.make_env, self.restarts = make_env, restarts if make_env else 0
         self.games = np.zeros(len(envs), np.int64)
-        frames = [self._new_game(lane) for lane in range(len(envs))]
-        self.frame = np.stack(frames)
-        self.first = np.ones(len(envs), bool)
+        self.failed = False
+        self.to_cut = np.zeros(len(envs), bool)
+        """Lanes whose newest episode in the replay was left before its next step."""
         self.memory = policy_memory(agent.spec, (len(envs),))
-        self.game_return = np.zeros(len(envs), np.float32)
+        self._begin_all()
+
+    def _begin_all(self) -> None:
+        lanes = len(self.envs)
+        self.frame = np.stack([self._new_game(lane) for lane in range(lanes)])
+        self.first = np.ones(lanes, bool)
+        self.game_return = np.zeros(lanes, np.float32)
+        self.previous = np.zeros(lanes, np.int32)
 
     def _new_game(self, lane: int) -> np.ndarray:
         seed = np.random.SeedSequence((self.seed, lane, int(self.games[lane]))).generate_state(1)[0]
@@ -150,33 +248,94 @@ class HostPlayers:
         agent: AgentState,
         key: jax.Array,
         steps: int,
-        epsilon: float,
+        explore: Exploration | float,
         tick: Callable[[int], None] = lambda n: None,
     ) -> tuple[Transitions, list[float]]:
-        """`steps` steps in every game; games that are over begin anew. Returns the experience and
-        the returns of finished games.
+        """Play `steps` steps in every game; games that are over begin anew.
 
-        Args: agent; key; steps per game; epsilon, the share of random actions; `tick` is called
-          with L after every step.
+        Args:
+          agent: whose policy plays.
+          key: PRNG key of the call.
+          steps: per game.
+          explore: how play departs from the policy; a number is the share of random actions.
+          tick: is called with L after every step.
+
+        Returns:
+          The experience, and the returns of finished games.
+
+        Raises:
+          GameError: a game failed; the whole steps before it are its `played`, and `save` then
+            saves that new games are due.
         """
-        rows, finished = [], []
+        explore, rows, finished = exploration(explore), [], []
         for t in range(steps):
-            observation = Observation(self.memory, self.frame, self.first, np.float32(epsilon))
-            self.memory, choice = act_on_device(agent, observation, jax.random.fold_in(key, t))
-            actions = np.asarray(choice["action"])
-            rows.append((self.frame, actions, *self._step(actions, finished)))
+            key_step = jax.random.fold_in(key, t)
+            try:
+                rows.append(self._row(agent, key_step, explore, rows, finished))
+            except GameError as error:
+                self.failed = True
+                raise GameError(str(error), (_stacked(rows) if rows else None, finished)) from error
             tick(len(self.envs))
-        return Transitions(*(np.stack(column) for column in zip(*rows, strict=True))), finished
+        return _stacked(rows), finished
 
-    def _step(self, actions, finished):
-        outcomes = [env.step(int(action)) for env, action in zip(self.envs, actions, strict=True)]
+    def _row(self, agent, key, explore, rows, finished):
+        """Experience of one step in every game."""
+        before = self.memory
+        actions = self._choose(agent, before, key, explore)
+        outcomes = []
+        for lane in range(len(self.envs)):
+            while True:
+                try:
+                    outcomes.append(self.envs[lane].step(int(actions[lane])))
+                    break
+                except GameError as error:
+                    self._restart(lane, error, rows)
+                    actions[lane] = self._choose(agent, before, key, explore)[lane]
+        frame = self.frame
+        reward, end, trunc, reached = self._advance(outcomes, actions, finished)
+        return frame, actions, reward, end, trunc, reached
+
+    def _choose(self, agent, memory, key, explore) -> np.ndarray:
+        observation = Observation(
+            memory,
+            self.frame,
+            self.first,
+            np.float32(explore.epsilon),
+            np.float32(explore.temperature),
+        )
+        self.memory, choice = act_on_device(agent, observation, key)
+        actions = choice["action"]
+        if explore.action_repeat > 0:
+            actions = _repeat_on_device(
+                key, actions, self.previous, self.first, np.float32(explore.action_repeat)
+            )
+        return np.array(actions)
+
+    def _restart(self, lane: int, error: GameError, rows) -> None:
+        """Replace a game that failed by a new one, or give up if none is left."""
+        if self.restarts < 1:
+            raise error
+        self.restarts -= 1
+        log(f"warning: {error}; it begins anew ({self.restarts} restarts left)")
+        with contextlib.suppress(Exception):  # it is broken already
+            self.envs[lane].close()
+        self.envs[lane] = checked(self.make_env())
+        if rows:
+            rows[-1][4][lane] = not rows[-1][3][lane]  # the episode before was cut
+        else:
+            self.to_cut[lane] = True
+        self.frame = self.frame.copy()
+        self.frame[lane], self.first[lane] = self._new_game(lane), True
+        self.game_return[lane] = 0.0
+
+    def _advance(self, outcomes, actions, finished):
         reward = np.array([o.reward for o in outcomes], np.float32)
         end, trunc = (
             np.array([getattr(o, name) for o in outcomes], bool) for name in ("end", "trunc")
         )
         reached = np.stack([o.frame for o in outcomes])
         self.game_return = self.game_return + reward
-        self.frame, self.first = reached.copy(), end | trunc
+        self.frame, self.first, self.previous = reached.copy(), end | trunc, actions
         for lane, outcome in enumerate(outcomes):
             if outcome.game_over:
                 finished.append(float(self.game_return[lane]))
@@ -185,12 +344,17 @@ class HostPlayers:
         return reward, end, trunc, reached
 
     def save(self) -> dict[str, np.ndarray]:
-        """All arrays that `restore` needs, games included."""
+        """All arrays that `restore` needs, games included; after an error only that new games are
+        due.
+        """
+        if self.failed:
+            return {"games": self.games, "begin_anew": np.bool_(True)}
         mine = {
             "games": self.games,
             "frame": self.frame,
             "first": self.first,
             "game_return": self.game_return,
+            "previous": self.previous,
             "hidden": np.asarray(self.memory.hidden),
             "cell": np.asarray(self.memory.cell),
         }
@@ -201,20 +365,42 @@ class HostPlayers:
         }
         return mine | theirs
 
-    def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Go on from `saved`, exactly."""
-        self.games, self.frame, self.first = (
-            saved["games"].copy(),
-            saved["frame"].copy(),
-            saved["first"].copy(),
-        )
+    def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
+        """Continue from `saved`, exactly where the games allow it.
+
+        Returns:
+          bool `[L]`, the games that begin anew, because they failed when they were saved or do not
+          come out the same again.
+        """
+        self.games = saved["games"].copy()
+        if "begin_anew" in saved:
+            self._begin_all()
+            return np.ones(len(self.envs), bool)
+        self.frame, self.first = saved["frame"].copy(), saved["first"].copy()
         self.game_return = saved["game_return"].copy()
+        self.previous = saved.get("previous", np.zeros(len(self.envs), np.int32)).copy()
         self.memory = LSTMState(saved["hidden"], saved["cell"])
+        anew = np.zeros(len(self.envs), bool)
         for lane, env in enumerate(self.envs):
             start = f"env.{lane}."
-            env.restore({k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)})
+            mine = {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
+            try:
+                env.restore(mine)
+            except (NotReproducible, GameError) as error:
+                log(
+                    f"warning: {error}; game {lane} begins anew, so this run does not continue as "
+                    "it would have without the interruption"
+                )
+                anew[lane] = True
+                self.frame[lane], self.first[lane] = self._new_game(lane), True
+                self.game_return[lane] = 0.0
+        return anew
 
     def close(self) -> None:
         """Close the games."""
         for env in self.envs:
             env.close()
+
+
+def _stacked(rows: list[tuple]) -> Transitions:
+    return Transitions(*(np.stack(column) for column in zip(*rows, strict=True)))

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.envs.atari100k import human_normalized
+from jaxrl.envs.checks import checked
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.jedi.play.collect import act_on_device
@@ -89,6 +90,7 @@ def play_host_games(
     seeds = np.random.default_rng(np.asarray(jax.random.key_data(key))).integers(
         2**31 - 1, size=episodes
     )
+    envs = [checked(env) for env in envs]
     totals, lengths = np.zeros(episodes, np.float32), np.zeros(episodes, np.int32)
     for begin in range(0, episodes, len(envs)):
         batch = range(begin, min(begin + len(envs), episodes))

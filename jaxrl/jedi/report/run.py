@@ -64,7 +64,11 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     rows = read_metrics(folder)
     if not rows:
         raise Refusal(f"{folder} has no finished epoch yet, so there is nothing to report")
-    env = make(config.env, config.game.frame_size) if make_env is None else make_env()
+    env = (
+        make(config.env, config.game.frame_size, config.game.image_key)
+        if make_env is None
+        else make_env()
+    )
     agent, env_steps = restore_agent(folder, config, env)
     comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
     pictures = {

@@ -125,7 +125,9 @@ def restore(session: Session) -> None:
         session.store.load(
             tree["index"], disk.read_shards(folder, record["frames"], tree["index"], size)
         )
-        session.players.restore(_read_games(folder / record["games"]))
+        anew = session.players.restore(_read_games(folder / record["games"]))
+        if anew.any():
+            session.store.cut(anew)
     session.counters, session.partial = Counters(**record["counters"]), record["partial"]
     session.saved_heads = np.array(tree["index"].head)
 
@@ -211,7 +213,7 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
                 f"{config.game.frame_size} pixels in {first} and {other.game.frame_size} in {name}"
             )
             raise Refusal(f"frames have {sizes}: only runs with frames of one size can be compared")
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
+    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
     env = make_env()
     restored = {
         name: restore_agent(folder, configs[name], env) for name, folder in named(run_dirs).items()

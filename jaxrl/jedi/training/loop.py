@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.envs.protocol import MakeEnv
+from jaxrl.envs.protocol import GameError, MakeEnv
 from jaxrl.jedi.algorithm import Counts
 from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn.gate import draw_endings, judge, passes
@@ -33,12 +33,14 @@ from jaxrl.jedi.learn.loops import (
     purpose_key,
     update_key,
 )
+from jaxrl.jedi.play.collect import Exploration
 from jaxrl.jedi.training.checkpoints import save, settle
 from jaxrl.jedi.training.epoch_end import look, means, note_time, total_epochs
 from jaxrl.jedi.training.precompile import Compiling, prepare_programs
 from jaxrl.jedi.training.replay_store import DeviceStore
 from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
+from jaxrl.replay.buffer import Transitions
 from jaxrl.train import hosts
 from jaxrl.train.errors import Refusal
 from jaxrl.train.parallel import device_name, platform
@@ -122,14 +124,37 @@ def carry_on(
             announce(session, say)
             if not session.finished:
                 prepare_programs(session, compiling)
-            while not session.finished and not stop:
-                one_stage(session, stop, say)
+            with saving_after_failure([session]):
+                while not session.finished and not stop:
+                    one_stage(session, stop, say)
             save(session)
             settle(session)
         finally:
             close(session)
     last = session.partial.get("last_line", {})
     return Result(session.folder, session.finished, stop.signal, last)
+
+
+@contextlib.contextmanager
+def saving_after_failure(sessions: list[Session], prepare: Callable[[], None] = lambda: None):
+    """Save what was played when a game fails within the block, and say so.
+
+    Args:
+      sessions: all that are to be saved.
+      prepare: is called before.
+    """
+    try:
+        yield
+    except GameError as error:
+        prepare()
+        for session in sessions:
+            save(session)
+            settle(session)
+        where = " and ".join(str(session.folder) for session in sessions)
+        raise GameError(
+            f"{error}; everything played before is saved in {where}: correct the game, and the "
+            "same command continues with a new one (--game.restart-on-error N retries N times)"
+        ) from error
 
 
 def traced(
@@ -232,9 +257,27 @@ def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None
     """`steps` steps over all games, into the replay."""
     counters = session.counters
     key = jax.random.fold_in(purpose_key(session.epoch_key, "collect"), counters.env_steps)
-    chunk, returns = session.players.play(
-        session.agent, key, steps // session.config.game.num_envs, epsilon, tick
-    )
+    game = session.config.game
+    explore = Exploration(epsilon, game.temperature, game.action_repeat_epsilon)
+    try:
+        played = session.players.play(session.agent, key, steps // game.num_envs, explore, tick)
+    except GameError as error:
+        if error.played is not None:
+            take_in(session, *error.played)
+        session.store.cut(np.ones(game.num_envs, bool))  # the next games are new ones
+        raise
+    if session.players.to_cut.any():
+        session.store.cut(session.players.to_cut)
+        session.players.to_cut = np.zeros(game.num_envs, bool)
+    take_in(session, *played)
+
+
+def take_in(session: Session, chunk: Transitions | None, returns: list[float]) -> None:
+    """Store experience `[T, L]` in the replay and count it."""
+    counters = session.counters
+    session.partial["returns"] += returns
+    if chunk is None or len(chunk.action) == 0:
+        return
     if counters.epoch == 0:
         signs = np.sign(np.asarray(chunk.reward)).astype(int) + 1
         counts = np.bincount(signs.reshape(-1), minlength=3)
@@ -242,8 +285,7 @@ def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None
             int(old + new) for old, new in zip(counters.rewards_seen, counts, strict=True)
         ]
     session.store.append(chunk)
-    counters.env_steps += steps
-    session.partial["returns"] += returns
+    counters.env_steps += chunk.action.size
 
 
 # ---- learn

@@ -34,6 +34,7 @@ from jaxrl.jedi.training.loop import (
     counts,
     next_stage,
     run_stage,
+    saving_after_failure,
 )
 from jaxrl.jedi.training.replay_store import GROUP, DeviceStore, prefetch
 from jaxrl.jedi.training.run import Session, close
@@ -137,8 +138,9 @@ def train_runs(
             stack.callback(close, sessions[-1])
         announce(sessions[0], lambda line: say(f"{what} in one program; the first is {line}"))
         group = Group(sessions)
-        while not stop and (members := furthest_behind(sessions)):
-            advance(group, members, stop, say)
+        with saving_after_failure(sessions, group.take_apart):
+            while not stop and (members := furthest_behind(sessions)):
+                advance(group, members, stop, say)
         group.take_apart()
         for session in sessions:
             save(session)

@@ -71,6 +71,11 @@ class DeviceStore:
         """Store experience."""
         self.replay = _append(self.replay, chunk)
 
+    def cut(self, lanes: np.ndarray) -> None:
+        """Cut the open episodes of some lanes (bool `[L]`)."""
+        index = _cut(self.replay.index, jnp.asarray(lanes))
+        self.replay = self.replay.replace(index=replicate(index, self.mesh))
+
     def gather(self, draw: Draw) -> Segment:
         """The segments of a draw."""
         return _gather(self.replay, draw)
@@ -95,6 +100,7 @@ class DeviceStore:
 
 _append = jax.jit(buffer.append, donate_argnums=0)
 _gather = jax.jit(buffer.gather)
+_cut = jax.jit(buffer.cut_episodes)
 
 
 run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
@@ -159,6 +165,10 @@ class HostStore:
         self.index, rows, rows_next = _append_index(self.index, blank)
         self.frames[np.asarray(rows_next).reshape(-1)] = flat(chunk.next_frame)
         self.frames[np.asarray(rows).reshape(-1)] = flat(chunk.frame)
+
+    def cut(self, lanes: np.ndarray) -> None:
+        """Cut the open episodes of some lanes (bool `[L]`)."""
+        self.index = _cut(self.index, jnp.asarray(lanes))
 
     def gather(self, draw: Draw) -> Segment:
         """The segments of a draw."""

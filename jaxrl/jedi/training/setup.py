@@ -40,7 +40,7 @@ def open_session(
       Refusal: see `open_run`, `make`, `Checkpoints.restore`, `check`.
     """
     check(config)
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size))
+    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
     env = make_env()
     try:
         mesh = data_mesh(config.devices)
@@ -119,7 +119,8 @@ def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState
     count = config.game.num_envs
     if isinstance(env, JaxEnv):
         return JaxPlayers(env, agent, count, config.seed)
-    return HostPlayers([env, *(make_env() for _ in range(count - 1))], agent, config.seed)
+    envs = [env, *(make_env() for _ in range(count - 1))]
+    return HostPlayers(envs, agent, config.seed, make_env, config.game.restart_on_error)
 
 
 def _exam(config: JediConfig, env) -> Exam | None:

@@ -45,6 +45,15 @@ def check(config: JediConfig) -> None:
                 f"agent.sampler.churn.{name} is {values[f'agent.sampler.churn.{name}']}: it must "
                 "be at least 0"
             )
+    if not config.game.temperature > 0:
+        raise Refusal(f"game.temperature is {config.game.temperature}: it must be above 0")
+    for name in ("epsilon", "action_repeat_epsilon"):
+        if not 0 <= values[f"game.{name}"] <= 1:
+            raise Refusal(f"game.{name} is {values[f'game.{name}']}: it must lie from 0 to 1")
+    if config.game.restart_on_error < 0:
+        raise Refusal(
+            f"game.restart_on_error is {config.game.restart_on_error}: it must be at least 0"
+        )
     schedule, lanes = config.schedule, config.game.num_envs
     for name in ("initial_steps", "initial_extra", "steps_per_epoch"):
         steps = getattr(schedule, name)
