@@ -4,8 +4,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv, JaxEnv
-from jaxrl.train.errors import Refusal
 
 
 def read_actions(words: Sequence[str], env: JaxEnv | HostEnv) -> tuple[int, ...]:
@@ -15,7 +15,7 @@ def read_actions(words: Sequence[str], env: JaxEnv | HostEnv) -> tuple[int, ...]
     Names are the game's `action_names`, if it has any.
 
     Raises:
-      Refusal: the game has no such action, or a word is none.
+      UserError: the game has no such action, or a word is none.
     """
     return tuple(action for word in words for action in _read(word, env))
 
@@ -34,6 +34,6 @@ def _number(word, env):
     named = f", named {', '.join(names)}" if names else ""
     near = difflib.get_close_matches(word.lower(), names, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
-    raise Refusal(
+    raise UserError(
         f"{env.name} has actions 0 to {env.num_actions - 1}{named}; --actions holds {word!r}{hint}"
     )

@@ -6,23 +6,23 @@ itself, below Gymnasium, because its state can be taken and put back exactly.
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import PROTOCOL, Protocol
 from jaxrl.envs.protocol import Transition
 from jaxrl.envs.resize import resize_area
-from jaxrl.train.errors import Refusal
 
 
 def emulator():
     """The ale_py package.
 
     Raises:
-      Refusal: it is not installed.
+      UserError: it is not installed.
     """
     try:
         import ale_py
         import ale_py.roms
     except ImportError:
-        raise Refusal('Atari games need the emulator: pip install "latentax[atari]"') from None
+        raise UserError('Atari games need the emulator: pip install "latentax[atari]"') from None
     return ale_py
 
 

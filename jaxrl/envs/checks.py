@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import GameError, HostEnv, Transition
-from jaxrl.train.errors import Refusal
 
 
 def finite_reward(value: Any, where: str) -> np.float32:
@@ -97,7 +97,7 @@ class CheckedGame:
     def _call(self, what: str, run: Callable[[], Any]) -> Any:
         try:
             return run()
-        except Refusal:
+        except UserError:
             raise
         except Exception as error:  # a game of the user may raise anything
             reason = (str(error).strip().splitlines() or ["no message"])[0][:300]

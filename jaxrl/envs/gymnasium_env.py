@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.checks import finite_reward, flag
 from jaxrl.envs.observations import rgb_from
 from jaxrl.envs.protocol import NotReproducible, Transition
 from jaxrl.envs.resize import resize_area
-from jaxrl.train.errors import Refusal
 
 
 class GymnasiumEnv:
@@ -27,7 +27,7 @@ class GymnasiumEnv:
           image_key: the image among dictionary observations.
 
         Raises:
-          Refusal: Gymnasium or the environment is missing, or its observations or actions are of
+          UserError: Gymnasium or the environment is missing, or its observations or actions are of
             another kind.
         """
         self.name = env_id
@@ -45,7 +45,7 @@ class GymnasiumEnv:
 
         acts = self._env.action_space
         if not isinstance(acts, Discrete):
-            raise Refusal(f"{self.name} has actions {acts}; only discrete actions are supported")
+            raise UserError(f"{self.name} has actions {acts}; only discrete actions are supported")
 
     def _see(self, observation, where: str) -> np.ndarray:
         self._frame = resize_area(self._rgb(observation, where), self.frame_shape[0])
@@ -101,7 +101,7 @@ def _made(env_id: str):
     try:
         import gymnasium
     except ImportError:
-        raise Refusal(f'{env_id} needs Gymnasium: pip install "latentax[atari]"') from None
+        raise UserError(f'{env_id} needs Gymnasium: pip install "latentax[atari]"') from None
     if env_id.startswith("ALE/") or "NoFrameskip" in env_id:
         from jaxrl.envs.atari import emulator
 
@@ -109,11 +109,11 @@ def _made(env_id: str):
     try:
         return gymnasium.make(env_id)
     except gymnasium.error.Error as error:
-        raise Refusal(
+        raise UserError(
             f"Gymnasium cannot make {env_id} ({_first_line(error)}): check the id and install its "
             "package"
         ) from None
     except ImportError as error:
-        raise Refusal(
+        raise UserError(
             f"{env_id} needs a package that is not installed ({_first_line(error)})"
         ) from None

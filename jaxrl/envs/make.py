@@ -3,12 +3,12 @@
 import difflib
 import re
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.catch import catch
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.envs.user_env import is_python_path, load
-from jaxrl.train.errors import Refusal
 
 TOYS = {
     "catch": lambda size: catch(size),
@@ -31,7 +31,7 @@ def canonical(name: str) -> str:
         from jaxrl.envs.atari import game_names
 
         return {game.lower(): game for game in game_names()}.get(plain, name)
-    except Refusal:
+    except UserError:
         return name
 
 
@@ -53,13 +53,13 @@ def make(name: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
     ("my_package.my_game:make").
 
     Raises:
-      Refusal: nothing of that name (names near to it are listed), or something is not installed.
+      UserError: nothing of that name (names near to it are listed), or something is not installed.
     """
     if name in TOYS:
         try:
             return TOYS[name](frame_size)
         except ValueError as error:
-            raise Refusal(f"{error}: choose a larger --game.frame-size") from None
+            raise UserError(f"{error}: choose a larger --game.frame-size") from None
     if is_python_path(name):
         return load(name, frame_size, image_key)
     if "/" in name or re.search(r"-v\d+$", name):
@@ -79,7 +79,7 @@ def _atari(name, frame_size):
     if plain(name) in known or plain(name) not in TOYS:
         try:
             known |= {plain(game): game for game in game_names()}
-        except Refusal:
+        except UserError:
             if plain(name) in known:
                 raise
     if plain(name) in known:
@@ -93,4 +93,4 @@ def _atari(name, frame_size):
         if near
         else f"toys are {', '.join(TOYS)}; Atari games are named like Breakout"
     )
-    raise Refusal(f"there is no game called {name!r}: {hint}")
+    raise UserError(f"there is no game called {name!r}: {hint}")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.checks import frame_like
 from jaxrl.envs.protocol import GameError
-from jaxrl.train.errors import Refusal
 
 ToFrame = Callable[[Any, str], np.ndarray]
 """`(observation, where) -> uint8 [H, W, 3]`; `where` names the step in refusals."""
@@ -24,14 +24,14 @@ def rgb_from(space, name: str, image_key: str | None = None) -> ToFrame:
       image_key: the image among the entries of a `Dict`; needed where several are images.
 
     Raises:
-      Refusal: there is no image, or more than one way to see it.
+      UserError: there is no image, or more than one way to see it.
     """
     from gymnasium.spaces import Dict
 
     if isinstance(space, Dict):
         return _from_dictionary(space, name, image_key)
     if image_key:
-        raise Refusal(f"{name} observes no dictionary, but {space}: leave out --game.image-key")
+        raise UserError(f"{name} observes no dictionary, but {space}: leave out --game.image-key")
     return _from_image(space, name)
 
 
@@ -40,14 +40,14 @@ def _from_dictionary(space, name: str, image_key: str | None) -> ToFrame:
     if image_key is None and len(images) != 1:
         listed = ", ".join(map(str, images or space.spaces))
         kind = "several images" if images else "no image"
-        raise Refusal(
+        raise UserError(
             f"{name} observes a dictionary with {kind} ({listed}): name the image with "
             "--game.image-key"
         )
     key = images[0] if image_key is None else image_key
     if key not in space.spaces:
         listed = ", ".join(map(str, space.spaces))
-        raise Refusal(f"{name} observes {listed}, no {key!r}: name one with --game.image-key")
+        raise UserError(f"{name} observes {listed}, no {key!r}: name one with --game.image-key")
     inner = _from_image(space.spaces[key], f"{name}, observation {key!r}")
 
     def to_frame(observation, where):
@@ -71,14 +71,14 @@ def _from_image(space, name: str) -> ToFrame:
 
     shape, dtype = getattr(space, "shape", None) or (), getattr(space, "dtype", None)
     if not isinstance(space, Box) or len(shape) not in (2, 3) or not _is_pixels(space):
-        raise Refusal(
+        raise UserError(
             f"{name} observes {space}, not images (uint8, or floats from 0 to 1; height x width x "
             "3): wrap it, gymnasium.wrappers.AddRenderObservation(env), under an id or function of "
             "your own, or choose another environment"
         )
     channels_first = len(shape) == 3 and shape[-1] not in (1, 3) and shape[0] in (1, 3)
     if len(shape) == 3 and shape[-1] not in (1, 3) and not channels_first:
-        raise Refusal(f"{name} observes {space}: {_several_ways(shape, np.dtype(dtype))}")
+        raise UserError(f"{name} observes {space}: {_several_ways(shape, np.dtype(dtype))}")
     floats = np.dtype(dtype).kind == "f"
 
     def to_frame(observation, where):

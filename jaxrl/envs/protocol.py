@@ -15,10 +15,10 @@ from typing import NamedTuple, Protocol
 import jax
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
-class GameError(Refusal):
+class GameError(UserError):
     """A game failed while it was played, or returned something that nothing can be learned from."""
 
     def __init__(self, message: str, played: tuple | None = None):
@@ -32,7 +32,7 @@ class GameError(Refusal):
         self.played = played
 
 
-class NotReproducible(Refusal):
+class NotReproducible(UserError):
     """A game did not come out the same from the same seed and actions."""
 
 

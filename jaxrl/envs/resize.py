@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 def resize_area(frame: np.ndarray, size: int) -> np.ndarray:
@@ -14,5 +14,5 @@ def resize_area(frame: np.ndarray, size: int) -> np.ndarray:
     try:
         import cv2
     except ImportError:
-        raise Refusal('resizing frames needs OpenCV: pip install "latentax[atari]"') from None
+        raise UserError('resizing frames needs OpenCV: pip install "latentax[atari]"') from None
     return cv2.resize(np.ascontiguousarray(frame), (size, size), interpolation=cv2.INTER_AREA)

@@ -10,8 +10,8 @@ import weakref
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv, JaxEnv
-from jaxrl.train.errors import Refusal
 
 _jax_games: dict[tuple[str, int], JaxEnv] = {}
 """Games in JAX already made: one object each, so that programs compiled for it are found again."""
@@ -35,7 +35,8 @@ def load(path: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
     a `gymnasium.Env` (its images are resized), a new one at every call.
 
     Raises:
-      Refusal: there is no such module or attribute, or what it returns is no game with such frames.
+      UserError: there is no such module or attribute, or what it returns is no game with such
+        frames.
     """
     if (path, frame_size) in _jax_games:
         return _jax_games[path, frame_size]
@@ -56,28 +57,30 @@ def load(path: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
 def _find(path: str):
     module, _, attribute = path.partition(":")
     if not all(part.isidentifier() for part in module.split(".")):
-        raise Refusal(f"{path}: {module!r} is not a module's name: write package.module:function")
+        raise UserError(f"{path}: {module!r} is not a module's name: write package.module:function")
     if os.getcwd() not in sys.path and "" not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise Refusal(
+            raise UserError(
                 f"{path}: there is no module {error.name} in {os.getcwd()} or among the installed "
                 "packages"
             ) from None
-        raise Refusal(
+        raise UserError(
             f"{path}: {module} needs the module {error.name}, which is not installed"
         ) from None
     for name in attribute.split("."):
         if not hasattr(found, name):
-            raise Refusal(
+            raise UserError(
                 f"{path}: {module} has no {attribute}: name a function there that returns the game"
             )
         found = getattr(found, name)
     if not callable(found):
-        raise Refusal(f"{path} is a {type(found).__name__}: name a function that returns the game")
+        raise UserError(
+            f"{path} is a {type(found).__name__}: name a function that returns the game"
+        )
     return found
 
 
@@ -100,7 +103,9 @@ def _is_gymnasium(game) -> bool:
 def _check_new(path: str, game) -> None:
     """Several games are played side by side, so the factory must not return the same one twice."""
     if _given.get(id(game)) is game:
-        raise Refusal(f"{path} returned the same game twice: it must make a new one at every call")
+        raise UserError(
+            f"{path} returned the same game twice: it must make a new one at every call"
+        )
     try:
         _given[id(game)] = game
     except TypeError:  # an object without weak references
@@ -113,7 +118,7 @@ HOST = ("num_actions", "frame_shape", "reset", "step", "save", "restore", "close
 def _check_host(path: str, game, frame_size: int) -> None:
     missing = [name for name in ("name", *HOST) if not hasattr(game, name)]
     if missing:
-        raise Refusal(
+        raise UserError(
             f"{path} returned a {type(game).__name__} without {missing[0]}, which is no game: "
             "return a JaxEnv, a HostEnv "
             "(jaxrl/envs/protocol.py) or a gymnasium.Env"
@@ -135,7 +140,7 @@ def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
     if shapes(after_state) != shapes(state) or jax.tree.structure(
         after_state
     ) != jax.tree.structure(state):
-        raise Refusal(
+        raise UserError(
             f"{path}: step returns a state of another structure, shape or dtype than reset: they "
             "must be alike"
         )
@@ -144,20 +149,20 @@ def _check_jax(path: str, game: JaxEnv, frame_size: int) -> None:
 
 def _check_frame(path: str, game, shape, dtype, frame_size: int) -> None:
     if not isinstance(game.num_actions, int | np.integer) or game.num_actions < 1:
-        raise Refusal(
+        raise UserError(
             f"{path}: num_actions is {game.num_actions!r}: it must be a number of discrete actions"
         )
     if dtype != np.uint8 or len(shape) != 3 or shape[0] != shape[1] or shape[2] != 3:
-        raise Refusal(
+        raise UserError(
             f"{path}: frames are {dtype} {list(shape)}: they must be uint8 [size, size, 3]"
         )
     if tuple(game.frame_shape) != tuple(shape):
-        raise Refusal(
+        raise UserError(
             f"{path}: frame_shape is {tuple(game.frame_shape)}, but frames have shape "
             f"{tuple(shape)}: make them agree"
         )
     if shape[0] != frame_size:
-        raise Refusal(
+        raise UserError(
             f"{path}: frames are {shape[0]}x{shape[0]}, not {frame_size}x{frame_size}: give the "
             "factory an argument frame_size, or set "
             f"--game.frame-size {shape[0]}"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import canonical, file_name
 from jaxrl.jedi.atari100k.launch import Launch, launch
@@ -28,7 +29,6 @@ from jaxrl.jedi.diagnostics.sampler import AS_TRAINED
 from jaxrl.jedi.offline.config import any_config, data_name, learned_from_data
 from jaxrl.train import hosts
 from jaxrl.train.compiled import keep_programs
-from jaxrl.train.errors import Refusal
 
 
 def settled(config: JediConfig) -> JediConfig:
@@ -84,7 +84,7 @@ def run_train(command: Train) -> int:
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
     folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{ending}")
     if (command.seeds > 1 or command.also) and command.profile is not None:
-        raise Refusal("--profile traces one agent: leave out --seeds and --also")
+        raise UserError("--profile traces one agent: leave out --seeds and --also")
     if command.also:
         results = train_games(config, folder, games, command.seeds)
         return ended(
@@ -189,7 +189,7 @@ def run_imagine(command: Imagine) -> str:
         or command.sampler != AS_TRAINED
         or command.horizon is not None
     ):
-        raise Refusal(
+        raise UserError(
             "a run that learned from data is shown alone, along the recorded actions: leave out "
             "--actions, --horizon, the sampler's "
             "options and other runs"
@@ -205,7 +205,7 @@ def run_play(command: Play) -> None:
     from jaxrl.jedi.dream.session import open_dream
 
     if not 1 <= command.fps <= 60 or not 1 <= command.port <= 65535:
-        raise Refusal(
+        raise UserError(
             f"--fps is {command.fps} and --port {command.port}: frames per second go from 1 to 60, "
             "ports from 1 to 65535"
         )
@@ -232,7 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         keep_programs()
         return run(parse(sys.argv[1:] if arguments is None else arguments))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

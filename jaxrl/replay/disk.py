@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
 from jaxrl.replay.buffer import ReplayIndex
-from jaxrl.train.errors import Refusal
 from jaxrl.train.parallel import platform
-from jaxrl.train.rundir import write_atomically
 
 
 def rows_since(
@@ -43,7 +43,7 @@ def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.n
     np.savez_compressed(buffer, lane=lane, number=number, frames=_take(frames, storage))
     name = f"frames-{step}.npz"
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / name, buffer.getvalue())
+    write_atomic(folder / name, buffer.getvalue())
     return name
 
 
@@ -65,7 +65,7 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
     nothing was written.
 
     Raises:
-      Refusal: a shard is missing or damaged.
+      UserError: a shard is missing or damaged.
     """
     frames = np.zeros((index.action.shape[0], frame_size), np.uint8)
     for name in names:
@@ -76,7 +76,7 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
                 )
                 frames[storage] = shard["frames"]
         except Exception as error:
-            raise Refusal(
+            raise UserError(
                 f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): "
                 "restore it, or remove the "
                 "checkpoints that need it"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.replay.episodes import Episode, check_episode
-from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.rundir import write_atomically
 
 VERSION = 1
 NEEDED, OPTIONAL = ("obs", "act", "rew", "end"), ("trunc", "truth")
@@ -44,12 +44,12 @@ def save_episode(
         time).
 
     Raises:
-      Refusal: the arrays do not fit together, or the folder cannot be written.
+      UserError: the arrays do not fit together, or the folder cannot be written.
     """
     folder = Path(folder)
     episode = check_episode(obs, act, rew, end, trunc, truth)
     if episode.truth is not None and len(truth_names) != episode.truth.shape[1]:
-        raise Refusal(
+        raise UserError(
             f"truth has {episode.truth.shape[1]} columns and {len(truth_names)} truth_names: name "
             "every column"
         )
@@ -61,7 +61,7 @@ def save_episode(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, version=np.int32(VERSION), **arrays)
     path = folder / f"episode-{_next(folder) if number is None else number:06d}.npz"
-    write_atomically(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
     return path
 
 
@@ -78,14 +78,14 @@ def episode_files(folder: str | Path) -> list[Path]:
     """The episode files of a folder in order.
 
     Raises:
-      Refusal: there is no such folder, or no file in it.
+      UserError: there is no such folder, or no file in it.
     """
     folder = Path(folder).expanduser()
     if not folder.is_dir():
-        raise Refusal(f"there is no folder {folder}: name one that holds episodes")
+        raise UserError(f"there is no folder {folder}: name one that holds episodes")
     files = sorted(path for path in folder.glob("*.npz") if not path.name.startswith("."))
     if not files:
-        raise Refusal(
+        raise UserError(
             f"{folder} holds no episodes (.npz files): write some with "
             "jaxrl.replay.episode_files.save_episode"
         )
@@ -101,7 +101,7 @@ def read_episode(path: Path) -> Episode:
     """One checked episode.
 
     Raises:
-      Refusal: the file is damaged, of another version, or its arrays do not fit together.
+      UserError: the file is damaged, of another version, or its arrays do not fit together.
     """
     return check_episode(**read_arrays(path), where=str(path))
 
@@ -110,11 +110,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays of an episode by name, unchecked.
 
     Raises:
-      Refusal: the file is damaged, lacks an array, or is of another version.
+      UserError: the file is damaged, lacks an array, or is of another version.
     """
     found = read_fields(path, ("version", *NEEDED), OPTIONAL)
     if found.pop("version").tolist() != VERSION:
-        raise Refusal(
+        raise UserError(
             f"{path} is of another version of the episode format, not {VERSION}: write it again "
             "with save_episode"
         )
@@ -127,18 +127,18 @@ def read_fields(
     """Some arrays of a file; the others are not read.
 
     Raises:
-      Refusal: the file is damaged, or has no array of a name in `needed`.
+      UserError: the file is damaged, or has no array of a name in `needed`.
     """
     try:
         with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             missing = [name for name in needed if name not in file.files]
             found = {name: file[name] for name in (*needed, *optional) if name in file.files}
     except Exception as error:  # zip, zlib, format and system errors
-        raise Refusal(
+        raise UserError(
             f"{path} is missing or damaged ({type(error).__name__}): restore or remove it"
         ) from error
     if missing:
-        raise Refusal(
+        raise UserError(
             f"{path} has no array {missing[0]}: an episode file holds version, obs, act, rew and "
             "end"
         )

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay.buffer import Replay, ReplayConfig, ReplayIndex
-from jaxrl.train.errors import Refusal
 
 MOST_ACTIONS = 2**16
 """A number at least so large is a mistake: the networks have a row for every action. Our choice."""
@@ -67,7 +67,7 @@ def from_arrays(
         is exactly room for the data, and every episode is drawn equally often (our choice).
 
     Raises:
-      Refusal: something does not fit; the sentence names the episode and the array.
+      UserError: something does not fit; the sentence names the episode and the array.
     """
     listed = isinstance(obs, list | tuple)
     parts = (
@@ -93,12 +93,12 @@ def per_episode(obs, act, rew, end, trunc) -> list[tuple]:
     )
     for name, column in columns.items():
         if not isinstance(column, list | tuple):
-            raise Refusal(
+            raise UserError(
                 f"obs is a list of episodes but {name} is a {type(column).__name__}: give lists, "
                 "one array per episode"
             )
         if len(column) != len(obs):
-            raise Refusal(
+            raise UserError(
                 f"obs has {len(obs)} episodes but {name} has {len(column)}: give one array per "
                 "episode in each"
             )
@@ -115,7 +115,7 @@ def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
     )
     for name, array in {"act": act, "rew": rew, "trunc": trunc}.items():
         if len(array) != len(end):
-            raise Refusal(
+            raise UserError(
                 f"end has {len(end)} steps but {name} has {len(array)}: give one entry per step in "
                 "each"
             )
@@ -123,7 +123,7 @@ def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
     if len(end) and (not len(stops) or stops[-1] < len(end)):
         stops = np.append(stops, len(end))
     if len(obs) != len(end) + len(stops):
-        raise Refusal(
+        raise UserError(
             f"obs has {len(obs)} frames, but {len(end)} steps in {len(stops)} episodes (counted by "
             "end and trunc) need "
             f"{len(end) + len(stops)}: put the frame that an episode's last step reached behind "
@@ -153,19 +153,19 @@ def check_episode(
     """An `Episode` of arrays that fit together; `where` names it in refusals.
 
     Raises:
-      Refusal: a dtype, shape, length, range or flag is wrong.
+      UserError: a dtype, shape, length, range or flag is wrong.
     """
     obs = _frames(_array(obs, "obs", where), where)
     act = _actions(_array(act, "act", where), where, num_actions)
     steps = len(act)
     if len(obs) != steps + 1:
-        raise Refusal(
+        raise UserError(
             f"{where}: obs has {len(obs)} frames for {steps} steps, not {steps + 1}: one before "
             "each step and the last reached"
         )
     rew = _array(rew, "rew", where)
     if rew.dtype.kind not in "fiu" or rew.shape != (steps,) or not np.isfinite(rew).all():
-        raise Refusal(
+        raise UserError(
             f"{where}: rew is {_kind(rew)}: it must be {steps} finite numbers, one per step"
         )
     end = _last_only(_flags(end, "end", where), "end", where, steps)
@@ -184,7 +184,7 @@ def check_episode(
             or len(truth) != steps + 1
             or not np.isfinite(truth).all()
         ):
-            raise Refusal(
+            raise UserError(
                 f"{where}: truth is {_kind(truth)}: it must be finite numbers [{steps + 1}, D], "
                 "one row per frame"
             )
@@ -196,12 +196,12 @@ def _array(values, name: str, where: str) -> np.ndarray:
     try:
         array = np.asarray(values)
     except ValueError:
-        raise Refusal(
+        raise UserError(
             f"{where}: {name} is no array, its parts have different shapes: give all columns as "
             "lists or all flat"
         ) from None
     if array.ndim == 0:
-        raise Refusal(f"{where}: {name} is a single {type(values).__name__}: it must be an array")
+        raise UserError(f"{where}: {name} is a single {type(values).__name__}: it must be an array")
     return array
 
 
@@ -217,16 +217,16 @@ def _has_nan(array):
 
 def _frames(obs: np.ndarray, where: str) -> np.ndarray:
     if obs.dtype != np.uint8:
-        raise Refusal(
+        raise UserError(
             f"{where}: obs is {obs.dtype}, not uint8: scale its pixels to 0..255 and round them"
         )
     if obs.ndim != 4 or obs.shape[-1] != 3:
-        raise Refusal(
+        raise UserError(
             f"{where}: obs has shape {list(obs.shape)}, not [T + 1, size, size, 3]: stack RGB "
             "frames along a first axis"
         )
     if obs.shape[1] != obs.shape[2]:
-        raise Refusal(
+        raise UserError(
             f"{where}: frames are {obs.shape[1]}x{obs.shape[2]}, not square: pad, cut or resize "
             "them"
         )
@@ -235,27 +235,29 @@ def _frames(obs: np.ndarray, where: str) -> np.ndarray:
 
 def _actions(act: np.ndarray, where: str, num_actions: int | None) -> np.ndarray:
     if act.dtype.kind not in "iu" or act.ndim != 1:
-        raise Refusal(
+        raise UserError(
             f"{where}: act is {act.dtype} {list(act.shape)}: it must be whole numbers [T], one per "
             "step"
         )
     if len(act) == 0:
-        raise Refusal(f"{where}: it has no step: leave out episodes that are shorter than one step")
+        raise UserError(
+            f"{where}: it has no step: leave out episodes that are shorter than one step"
+        )
     if act.max() >= MOST_ACTIONS:
-        raise Refusal(
+        raise UserError(
             f"{where}: act holds {act.max()}: actions are numbered from 0, below {MOST_ACTIONS}"
         )
     if act.min() < 0 or (num_actions is not None and act.max() >= num_actions):
         wrong = act[(act < 0) | (act >= (act.max() + 1 if num_actions is None else num_actions))][0]
         known = "from 0" if num_actions is None else f"0 to {num_actions - 1}"
-        raise Refusal(f"{where}: act holds {wrong}: actions are numbered {known}")
+        raise UserError(f"{where}: act holds {wrong}: actions are numbered {known}")
     return act
 
 
 def _flags(array, name: str, where: str) -> np.ndarray:
     array = _array(array, name, where)
     if array.dtype != bool or array.ndim != 1:
-        raise Refusal(
+        raise UserError(
             f"{where}: {name} is {array.dtype} {list(array.shape)}: it must be bool [T], one per "
             "step"
         )
@@ -264,12 +266,12 @@ def _flags(array, name: str, where: str) -> np.ndarray:
 
 def _last_only(flags: np.ndarray, name: str, where: str, steps: int) -> np.ndarray:
     if len(flags) != steps:
-        raise Refusal(
+        raise UserError(
             f"{where}: {name} has {len(flags)} entries for {steps} steps: give one per step"
         )
     if flags[:-1].any():
         early = int(np.argmax(flags))
-        raise Refusal(
+        raise UserError(
             f"{where}: {name} is True at step {early} of {steps}: cut the episode there, it goes "
             "on as a new one"
         )
@@ -293,11 +295,11 @@ def room_for(steps: int, episodes: int, storage: str = "auto") -> ReplayConfig:
     equally often.
 
     Raises:
-      Refusal: there is no episode, or there are more frames than row numbers (int32).
+      UserError: there is no episode, or there are more frames than row numbers (int32).
     """
     rows = steps + episodes
     if episodes == 0 or rows >= 2**31:
-        raise Refusal(
+        raise UserError(
             f"the data hold {episodes} episodes with {rows} frames: give at least one, and at most "
             "2147483647 frames"
         )
@@ -310,7 +312,7 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
     W, 3]`, on the host.
 
     Raises:
-      Refusal: the frames differ in size, or there is not enough room.
+      UserError: the frames differ in size, or there is not enough room.
     """
     rows, table = config.capacity, config.episodes
     steps = {
@@ -328,13 +330,13 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
         shape = episode.obs.shape[1:]
         frames = np.zeros((rows, *shape), np.uint8) if frames is None else frames
         if shape != frames.shape[1:]:
-            raise Refusal(
+            raise UserError(
                 f"episode {count}: its frames are {shape[0]}x{shape[1]}, those before "
                 f"{frames.shape[1]}x{frames.shape[2]}: resize them"
             )
         n = len(episode.act)
         if count >= table or row + n + 1 > rows:
-            raise Refusal(
+            raise UserError(
                 f"the replay has room for {table} episodes and {rows} frames, the data are more: "
                 "raise its capacity"
             )
@@ -344,7 +346,7 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
         start[count], length[count] = row, n
         row, count = row + n + 1, count + 1
     if frames is None:
-        raise Refusal("the data hold no episode: give at least one")
+        raise UserError("the data hold no episode: give at least one")
     index = ReplayIndex(
         **steps,
         head=np.array([row - 1], np.int32),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay.episodes import Episode, check_episode
-from jaxrl.train.errors import Refusal
 
 FIELDS = ("observation", "action", "reward", "is_last", "is_terminal")
 
@@ -36,14 +36,14 @@ class Rlds:
           observation: which entry of the observations is the image, if they are dictionaries.
 
         Raises:
-          Refusal: tensorflow-datasets is missing, or the folder, its file format, the split or the
-            features are of another kind.
+          UserError: tensorflow-datasets is missing, or the folder, its file format, the split or
+            the features are of another kind.
         """
         self._folder, self._observation = folder, observation
         try:
             import tensorflow_datasets as tfds
         except ImportError:
-            raise Refusal(
+            raise UserError(
                 f"{folder} is a tensorflow-datasets folder; reading it needs pip install "
                 '"latentax[data]"'
             ) from None
@@ -51,13 +51,13 @@ class Rlds:
             builder = tfds.builder_from_directory(str(Path(folder).expanduser()))
             self._source = builder.as_data_source(split=split)
         except NotImplementedError:
-            raise Refusal(
+            raise UserError(
                 f"{folder} is not stored as array_record: prepare it again with "
                 "file_format='array_record'"
             ) from None
         except Exception as error:  # the library raises many kinds
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise Refusal(
+            raise UserError(
                 f"{folder} cannot be read as a tensorflow-datasets folder, split {split!r} "
                 f"({reason})"
             ) from error
@@ -75,12 +75,12 @@ class Rlds:
         )
         missing = [name for name in FIELDS if not hasattr(steps, "keys") or name not in steps]
         if missing:
-            raise Refusal(
+            raise UserError(
                 f"{self._folder} is no RLDS dataset: its examples have no steps with {missing[0]}"
             )
         seen = steps["observation"]
         if hasattr(seen, "keys") and self._observation not in seen:
-            raise Refusal(
+            raise UserError(
                 f"the observations of {self._folder} hold {', '.join(sorted(seen.keys()))}: name "
                 "the image with --observation"
             )
@@ -107,14 +107,14 @@ def aligned(steps: list[dict], observation: str, where: str) -> tuple:
     with T one less than steps.
 
     Raises:
-      Refusal: an episode's last step stands in the middle, or actions or rewards are not single
+      UserError: an episode's last step stands in the middle, or actions or rewards are not single
         numbers.
     """
     last, terminal = (
         np.array([bool(step[name]) for step in steps]) for name in ("is_last", "is_terminal")
     )
     if last[:-1].any() or terminal[:-1].any():
-        raise Refusal(
+        raise UserError(
             f"{where}: is_last or is_terminal is True before the last step: an RLDS episode "
             "finishes there only"
         )
@@ -122,7 +122,7 @@ def aligned(steps: list[dict], observation: str, where: str) -> tuple:
         np.stack([np.asarray(step[name]) for step in steps[:-1]]) for name in ("action", "reward")
     )
     if act.ndim != 1 or rew.ndim != 1:
-        raise Refusal(
+        raise UserError(
             f"{where}: actions have shape {act.shape[1:]}, rewards {rew.shape[1:]}: only single "
             "discrete actions work"
         )

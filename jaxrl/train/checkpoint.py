@@ -16,9 +16,9 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import resolve_path
 from jaxrl.train import hosts
-from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.rundir import place
 
 
 def to_host(tree) -> Any:
@@ -38,20 +38,20 @@ def from_names(template, named: dict[str, Any], where: str = "the checkpoint") -
     """The inverse of `to_names`, for a tree with the structure, shapes and dtypes of `template`.
 
     Raises:
-      Refusal: naming the first leaf that is missing, left over, or of another shape.
+      UserError: naming the first leaf that is missing, left over, or of another shape.
     """
     flat = flatten_dict(named)
     leaves, treedef = jax.tree_util.tree_flatten_with_path(template)
     wanted = {_names(path): leaf for path, leaf in leaves}
     for name in sorted(set(wanted) ^ set(flat)):
         trouble = "has no" if name in wanted else "has an unknown"
-        raise Refusal(
+        raise UserError(
             f"{where} {trouble} array {'/'.join(name)}: it was written by another version or "
             "configuration"
         )
     for name, leaf in wanted.items():
         if np.shape(flat[name]) != np.shape(leaf):
-            raise Refusal(
+            raise UserError(
                 f"{where} holds {'/'.join(name)} of shape {np.shape(flat[name])}, not "
                 f"{np.shape(leaf)}"
             )
@@ -84,7 +84,7 @@ class Checkpoints:
             logging.CRITICAL
         )  # failures are raised; orbax prints them as well
         policies = ocp.checkpoint_managers
-        self._ocp, self.folder = ocp, place(folder)
+        self._ocp, self.folder = ocp, resolve_path(folder)
         alone = None
         if hosts.several():
             me = jax.process_index()
@@ -154,7 +154,7 @@ class Checkpoints:
         none.
 
         Raises:
-          Refusal: it is damaged, or of another configuration.
+          UserError: it is damaged, or of another configuration.
         """
         step = step if step is not None else self._manager.latest_step()
         if step is None:
@@ -171,7 +171,7 @@ class Checkpoints:
     def _restore(self, step, **items):
         try:
             return self._manager.restore(step, args=self._ocp.args.Composite(**items))
-        except Refusal:
+        except UserError:
             raise
         except Exception as error:
             others = [s for s in self.steps() if s != step]
@@ -186,7 +186,7 @@ class Checkpoints:
                 else type(error).__name__
             )
             where = self.folder / str(step)
-            raise Refusal(
+            raise UserError(
                 f"checkpoint {where} is damaged or of another configuration ({reason}): {remedy}"
             ) from error
 

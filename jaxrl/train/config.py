@@ -8,7 +8,7 @@ import types
 import typing
 from typing import Any, TypeVar
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 T = TypeVar("T")
 
@@ -26,14 +26,14 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     defaults that change nothing.
 
     Raises:
-      Refusal: for a field that `cls` does not have, or one that is missing and has no default.
+      UserError: for a field that `cls` does not have, or one that is missing and has no default.
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
     for name in sorted(set(fields) ^ set(data)):
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):
-            raise Refusal(
+            raise UserError(
                 f"the stored configuration was written by another version: field {where}{name} "
                 f"{trouble}"
             )

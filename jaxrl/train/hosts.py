@@ -15,7 +15,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 When = Literal["auto", "on", "off"]
 
@@ -39,7 +39,7 @@ def join(when: When = "auto") -> None:
     TPU, Slurm and Open MPI.
 
     Raises:
-      Refusal: they cannot be found.
+      UserError: they cannot be found.
     """
     if not wanted(when) or jax.distributed.is_initialized():
         return
@@ -53,7 +53,7 @@ def join(when: When = "auto") -> None:
             jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise Refusal(
+        raise UserError(
             f"the other processes were not found ({reason}): set {', '.join(named)} in each, or "
             "choose --distributed off"
         ) from error

@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 
-from jaxrl.train.errors import Refusal, is_remote, reaching, writing
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.errors import UserError, is_remote, reaching, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.train.tensorboard import EventFile
 
 
@@ -38,7 +38,7 @@ class MetricsLog:
                 self._all, self._unwritten, self._wrote = kept, True, time.monotonic()
             else:
                 if self.path.is_file():
-                    write_atomically(self.path, "".join(kept))
+                    write_atomic(self.path, "".join(kept))
                 self._file = open(self.path, "a", encoding="utf-8")
         self.lines = len(kept)
         self._board = None if self.remote else _tensorboard(folder / "tensorboard", kept)
@@ -62,7 +62,7 @@ class MetricsLog:
     def flush(self) -> None:
         """Until every line is in the file."""
         if self.remote and self._unwritten:
-            write_atomically(self.path, "".join(self._all))
+            write_atomic(self.path, "".join(self._all))
             self._unwritten, self._wrote = False, time.monotonic()
 
     def close(self) -> None:
@@ -97,14 +97,14 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """All complete lines of a run's metrics.jsonl; [] if there is none.
 
     Raises:
-      Refusal: a line is not JSON.
+      UserError: a line is not JSON.
     """
     path, rows = folder / "metrics.jsonl", []
     for number, line in enumerate(_complete_lines(path), 1):
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError as error:
-            raise Refusal(
+            raise UserError(
                 f"{path}, line {number}, is not JSON ({error.msg}): remove that line"
             ) from None
     return rows

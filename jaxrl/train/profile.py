@@ -4,7 +4,7 @@ from pathlib import Path
 
 import jax
 
-from jaxrl.train.errors import Refusal, is_remote
+from jaxrl.app.errors import UserError, is_remote
 
 
 class EpochTrace:
@@ -18,12 +18,12 @@ class EpochTrace:
         """Epoch `number`, from 1 as the progress lines count; `folder` is on this machine.
 
         Raises:
-          Refusal: no such epoch, or a folder in a bucket.
+          UserError: no such epoch, or a folder in a bucket.
         """
         if number < 1:
-            raise Refusal(f"--profile {number}: epochs are numbered from 1")
+            raise UserError(f"--profile {number}: epochs are numbered from 1")
         if is_remote(folder):
-            raise Refusal(
+            raise UserError(
                 f"--profile writes to this machine, not to {folder}: choose a local --run-dir"
             )
         self._number, self.folder, self._running = number, Path(folder), False

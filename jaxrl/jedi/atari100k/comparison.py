@@ -116,7 +116,7 @@ def aggregate_table(scores: Scores, name: str, repetitions: int) -> Rows:
       repetitions: of the bootstrap; 0 for no intervals.
 
     Raises:
-      Refusal: rliable is not installed, and intervals are wanted.
+      UserError: rliable is not installed, and intervals are wanted.
     """
     mask = np.array(agent_optimal_mask(scores.games))
     hns = scores.human_normalized()

@@ -127,7 +127,7 @@ def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
       repetitions: of the bootstrap; 0, or a single seed, for no band.
 
     Raises:
-      Refusal: rliable is not installed, and a band is wanted.
+      UserError: rliable is not installed, and a band is wanted.
     """
     from matplotlib.figure import Figure
 

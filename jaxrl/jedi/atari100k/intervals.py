@@ -7,14 +7,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 def _library():
     try:
         import rliable.library
     except ImportError:
-        raise Refusal(
+        raise UserError(
             'intervals need rliable: pip install "latentax[eval]", or do without them by '
             "--repetitions 0"
         ) from None
@@ -51,7 +51,7 @@ def intervals(
       seed: fixes them.
 
     Raises:
-      Refusal: rliable is not installed.
+      UserError: rliable is not installed.
     """
     with _fixed(seed):
         _, found = _library().get_interval_estimates({"": scores}, statistic, reps=repetitions)
@@ -66,7 +66,7 @@ def profile(
     high, each as `thresholds`.
 
     Raises:
-      Refusal: rliable is not installed.
+      UserError: rliable is not installed.
     """
     with _fixed(seed):
         estimate, found = _library().create_performance_profile(

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.progress import log
 from jaxrl.jedi.atari100k.progress_board import Board, failures
 from jaxrl.jedi.atari100k.run_log import commit, last_sentence, note, noted
 from jaxrl.jedi.atari100k.runs import Run, State, games_named, on_this_machine, runs_of
-from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.progress import aloud
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 POLL = 0.2
@@ -89,16 +89,16 @@ def planned(settings: Launch, options: list[str]) -> list[Run]:
     """The runs to be made.
 
     Raises:
-      Refusal: an unknown game, too few seeds or jobs, or an option for `train` that `launch` sets
+      UserError: an unknown game, too few seeds or jobs, or an option for `train` that `launch` sets
         itself.
     """
     runs = runs_of(games_named(settings.games, "--games"), settings.seeds, settings.first_seed)
     if settings.jobs < 1:
-        raise Refusal(f"--jobs is {settings.jobs}: at least 1 run must go on at a time")
+        raise UserError(f"--jobs is {settings.jobs}: at least 1 run must go on at a time")
     for word in options:
         name = word.split("=")[0].replace("_", "-")
         if name in OURS:
-            raise Refusal(f"{name} is set by launch for every run: {OURS[name]}")
+            raise UserError(f"{name} is set by launch for every run: {OURS[name]}")
     return runs
 
 
@@ -119,7 +119,7 @@ def environment(settings: Launch, slot: int) -> dict[str, str]:
     return found
 
 
-def launch(settings: Launch, options: list[str], say=aloud) -> int:
+def launch(settings: Launch, options: list[str], say=log) -> int:
     """The command `suite launch`; the exit status: 0 all done, 1 something failed, 128 + signal if
     one stopped it.
 
@@ -129,7 +129,7 @@ def launch(settings: Launch, options: list[str], say=aloud) -> int:
       say: takes the commands of a dry run.
 
     Raises:
-      Refusal: see `planned`; or the folder cannot be written.
+      UserError: see `planned`; or the folder cannot be written.
     """
     runs = planned(settings, options)
     on_this_machine(settings.out)

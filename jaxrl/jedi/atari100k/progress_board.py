@@ -7,9 +7,9 @@ import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from jaxrl.app.progress import duration
 from jaxrl.jedi.atari100k.run_log import noted
 from jaxrl.jedi.atari100k.runs import Run, State, state, states
-from jaxrl.train.progress import duration
 
 REDRAW = 5.0
 """Seconds between two looks at the runs that are going on."""

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Literal
 
-from jaxrl.train.errors import writing
+from jaxrl.app.errors import writing
 
 LAUNCHES = "launches.jsonl"
 """In the suite's folder: one line for every start and end."""

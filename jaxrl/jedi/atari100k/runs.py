@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.jedi.atari100k.run_log import noted
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import read_config
 
 
@@ -67,7 +67,7 @@ def games_named(names: Iterable[str], where: str) -> tuple[str, ...]:
     26.
 
     Raises:
-      Refusal: a name that is not one of the 26 games; `where` says where it was found.
+      UserError: a name that is not one of the 26 games; `where` says where it was found.
     """
     known, found = {game.lower(): game for game in GAMES}, []
     for name in names:
@@ -81,7 +81,7 @@ def games_named(names: Iterable[str], where: str) -> tuple[str, ...]:
                 if near
                 else f"the games are {', '.join(GAMES)}"
             )
-            raise Refusal(
+            raise UserError(
                 f"{where} names {name!r}, which is not one of the 26 games of Atari 100k: {hint}"
             )
         found.append(known[plain])
@@ -93,10 +93,10 @@ def runs_of(games: Iterable[str], seeds: int, first_seed: int = 0) -> list[Run]:
     early. Our choice.
 
     Raises:
-      Refusal: fewer than one seed, or a negative one.
+      UserError: fewer than one seed, or a negative one.
     """
     if seeds < 1 or first_seed < 0:
-        raise Refusal(
+        raise UserError(
             f"--seeds is {seeds} and --first-seed {first_seed}: there must be at least one seed, "
             "counted from 0"
         )
@@ -108,13 +108,13 @@ def runs_in(out: Path) -> list[Run]:
     """The runs that a suite's folder knows of: begun, or waiting for their turn.
 
     Raises:
-      Refusal: the folder holds none.
+      UserError: the folder holds none.
     """
     there = [f"{game}/{path.stem}" for game in GAMES for path in (out / game).glob("seed*")]
     parts = [name.partition("/seed") for name in (*there, *noted(out))]
     named = {Run(game, int(seed)) for game, _, seed in parts if game in GAMES and seed.isdigit()}
     if not named:
-        raise Refusal(
+        raise UserError(
             f"{out} holds no runs of a suite: begin with suite launch --out {out}, or name another "
             "folder with --out"
         )
@@ -126,7 +126,7 @@ def on_this_machine(path: Path) -> None:
     which no bucket can do.
     """
     if path.parts and re.fullmatch(r"[a-z][a-z0-9+.-]+:", path.parts[0]):
-        raise Refusal(
+        raise UserError(
             f"{path.parts[0]}//{'/'.join(path.parts[1:])} is no folder of this machine, where a "
             "suite must lie: choose one on its disk "
             "(single runs may lie in a bucket: train --run-dir)"
@@ -153,7 +153,7 @@ def state(run: Run, out: Path, ending: dict[str, Any] | None = None) -> State:
     try:
         epochs, done = epochs_of(read_config(folder)["schedule"], first, last)
     except (KeyError, TypeError) as error:
-        raise Refusal(
+        raise UserError(
             f"{folder} holds no run that this version of train wrote ({error} is missing): move it "
             "elsewhere"
         ) from None
@@ -194,14 +194,14 @@ def first_and_last(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | 
     """The first and the last complete line of a metrics file; (None, None) if there is none.
 
     Raises:
-      Refusal: one of them is not JSON.
+      UserError: one of them is not JSON.
     """
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     lines = [line for line in lines if line.endswith(b"\n")]
     try:
         return (json.loads(lines[0]), json.loads(lines[-1])) if lines else (None, None)
     except ValueError as error:
-        raise Refusal(
+        raise UserError(
             f"the first or the last line of {path} is not JSON ({error}): remove that line"
         ) from None
 

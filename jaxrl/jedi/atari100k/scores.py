@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.envs.atari100k import GAMES, PROTOCOL, human_normalized
 from jaxrl.jedi.atari100k.run_log import noted
 from jaxrl.jedi.atari100k.runs import (
@@ -25,8 +27,7 @@ from jaxrl.jedi.atari100k.runs import (
 )
 from jaxrl.jedi.offline.config import completed
 from jaxrl.train.config import differences, flatten
-from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.rundir import read_config, write_atomically
+from jaxrl.train.rundir import read_config
 
 
 @dataclass(frozen=True)
@@ -74,14 +75,14 @@ def read_scores(path: Path, partial: bool = False) -> Scores:
         seeds of each game as the game with the fewest has, the first ones; a remark says so.
 
     Raises:
-      Refusal: the file is missing, not JSON, of another shape, names an unknown game, or lacks
+      UserError: the file is missing, not JSON, of another shape, names an unknown game, or lacks
         games or seeds.
     """
     data = _json(path)
     about = data if isinstance(data, dict) and isinstance(data.get("scores"), dict) else {}
     table = about.get("scores", data)
     if not isinstance(table, dict) or not table:
-        raise Refusal(
+        raise UserError(
             f'{path} must map games to lists of scores, like {{"Alien": [812.0, 760.5], ...}}: it '
             f"holds {_kind(table)}"
         )
@@ -89,7 +90,7 @@ def read_scores(path: Path, partial: bool = False) -> Scores:
     for name, values in table.items():
         (game,) = games_named([name], str(path))
         if game in by_game:
-            raise Refusal(f"{path} names {game} twice: keep one of them")
+            raise UserError(f"{path} names {game} twice: keep one of them")
         by_game[game] = _numbers(values, name, path)
     return settled(
         by_game,
@@ -103,14 +104,14 @@ def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Refusal(
+        raise UserError(
             f"there is no file {path}: make it with suite collect, or name another one with "
             "--scores"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise Refusal(f"{path} is not JSON ({error}): mend it or name another file") from None
+        raise UserError(f"{path} is not JSON ({error}): mend it or name another file") from None
     except OSError as error:
-        raise Refusal(f"{path} cannot be read ({error.strerror}): name another file") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}): name another file") from None
 
 
 def _kind(value: Any) -> str:
@@ -133,7 +134,7 @@ def _numbers(values: Any, game: str, path: Path) -> list[float]:
         )
 
     if not isinstance(values, list) or not values or not all(map(number, values)):
-        raise Refusal(
+        raise UserError(
             f"{path}: {game} must have a list of finite numbers, one raw score per seed, but has "
             f"{str(values)[:60]}"
         )
@@ -158,7 +159,7 @@ def settled(
             + ", ".join(f"{game} ({count})" for game, count in short.items())
         )
     if gaps and not partial:
-        raise Refusal(
+        raise UserError(
             f"{where} has {' and '.join(gaps)}: add them, or go on with what is there by --partial"
         )
     fewest = min(map(len, by_game.values()))
@@ -200,23 +201,23 @@ def collect(settings: Collect) -> Path:
     """The command `suite collect`; the path of the written file.
 
     Raises:
-      Refusal: the folder is missing, or runs are (they are named, unless `partial`), or none is
+      UserError: the folder is missing, or runs are (they are named, unless `partial`), or none is
         finished.
     """
     on_this_machine(settings.out)
     if not settings.out.is_dir():
-        raise Refusal(f"there is no folder {settings.out}: name the suite's folder with --out")
+        raise UserError(f"there is no folder {settings.out}: name the suite's folder with --out")
     runs = runs_of(games_named(settings.games, "--games"), settings.seeds, settings.first_seed)
     known = states(runs, settings.out)
     finished = [run for run in runs if known[run].score is not None]
     missing = not_there(known)
     if not finished:
-        raise Refusal(
+        raise UserError(
             f"no run in {settings.out} has made its final evaluation: {missing}; launch them, or "
             "name another --out"
         )
     if missing and not settings.partial:
-        raise Refusal(
+        raise UserError(
             f"{settings.out} lacks final evaluations: {missing}; finish them with launch, or write "
             "the rest by --partial"
         )
@@ -224,7 +225,7 @@ def collect(settings: Collect) -> Path:
     content = json.dumps(gathered(finished, settings, missing), indent=2, allow_nan=False) + "\n"
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
+    write_atomic(path, content)
     return path
 
 

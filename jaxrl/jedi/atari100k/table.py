@@ -5,13 +5,13 @@ pictures.
 from dataclasses import dataclass
 from pathlib import Path
 
+from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.jedi.atari100k.comparison import NOTES, Rows, aggregate_table, per_game
 from jaxrl.jedi.atari100k.figures import per_game_bars, performance_profile
 from jaxrl.jedi.atari100k.progress_board import print_board
 from jaxrl.jedi.atari100k.runs import on_this_machine, runs_in, states
 from jaxrl.jedi.atari100k.scores import Scores, read_scores
-from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.rundir import write_atomically
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ def show(settings: Table) -> None:
     """Print, and write the comparison if there are scores.
 
     Raises:
-      Refusal: the folder holds neither runs nor scores; the scores are bad or incomplete; rliable
+      UserError: the folder holds neither runs nor scores; the scores are bad or incomplete; rliable
         is missing.
     """
     if settings.repetitions < 0:
-        raise Refusal(
+        raise UserError(
             f"--repetitions is {settings.repetitions}: give some hundreds or more, or 0 for no "
             "intervals"
         )
@@ -106,6 +106,6 @@ def write_comparison(settings: Table, scores: Scores, tables: dict[str, Rows], p
         f"{line}\n" for line in NOTES
     ]
     for picture, data in pictures.items():
-        write_atomically(folder / picture, data)
-    write_atomically(folder / "comparison.md", "\n".join(parts))
+        write_atomic(folder / picture, data)
+    write_atomic(folder / "comparison.md", "\n".join(parts))
     return folder

@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 import jax
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
+from jaxrl.app.progress import Progress
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.config import JediConfig
@@ -16,9 +19,6 @@ from jaxrl.jedi.play.evaluate import (
     summarize,
 )
 from jaxrl.jedi.training.checkpoints import restore_agent
-from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress
-from jaxrl.train.rundir import write_atomically
 
 
 def evaluate_run(
@@ -41,9 +41,9 @@ def evaluate_run(
       make_env: makes the game, if `config.env` cannot name it.
     """
     if episodes < 1:
-        raise Refusal(f"--episodes is {episodes}: at least 1 game must be played")
+        raise UserError(f"--episodes is {episodes}: at least 1 game must be played")
     if out is not None and not out.absolute().parent.is_dir():
-        raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
+        raise UserError(f"--out {out} lies in a folder that does not exist: make it first")
     make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
     env = make_env()
     agent, env_steps = restore_agent(run_dir, config, env, which)
@@ -56,7 +56,7 @@ def evaluate_run(
             returns, lengths = play_host_games(envs, agent, key, episodes, limit, bar.advance)
     summary = summarize(env.name, returns, lengths, limit) | {"env_steps": env_steps}
     if out is not None:
-        write_atomically(
+        write_atomic(
             out,
             json.dumps(summary | {"returns": [float(r) for r in returns], "seed": seed}, indent=2)
             + "\n",

@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.progress import duration
 from jaxrl.envs.make import make
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.agent import AgentState, init
@@ -19,10 +21,8 @@ from jaxrl.jedi.learn.loops import Phase, phases_of
 from jaxrl.jedi.training.validate import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
-from jaxrl.train.errors import Refusal
 from jaxrl.train.flops import count_flops, peak_flops
 from jaxrl.train.parallel import compute_dtype, device_name, platform
-from jaxrl.train.progress import duration
 from jaxrl.train.state import count_params
 
 TIMED = 3
@@ -111,7 +111,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     """The command `plan`: a table for people.
 
     Raises:
-      Refusal: the settings do not fit together, or there is no such game.
+      UserError: the settings do not fit together, or there is no such game.
     """
     check(config)
     parts = phases_of(config.agent)
@@ -121,7 +121,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
             lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0))
         )
     except ValueError as error:
-        raise Refusal(str(error)) from None
+        raise UserError(str(error)) from None
     epochs, updates = total_updates(config)
     schedule = config.schedule
     sizes = {

@@ -8,13 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv
 from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_memory
 from jaxrl.jedi.imagination import advance, begin, draw_noise
 from jaxrl.jedi.nets.reward_end import class_reward
 from jaxrl.jedi.play.collect import act_on_device
 from jaxrl.replay.segment import Segment
-from jaxrl.train.errors import Refusal
 
 
 @dataclass
@@ -222,7 +222,7 @@ def compare_agents(
       horizon: see `compare`.
 
     Raises:
-      Refusal: the game was over before the warm-up was.
+      UserError: the game was over before the warm-up was.
     """
     length = len(actions) or steps
     before = warm_up or 0
@@ -232,7 +232,7 @@ def compare_agents(
     if not actions and warm_up is None:
         start, length = eventful_stretch(game, length)
     if start >= len(game.action):
-        raise Refusal(
+        raise UserError(
             f"the real game was over after {len(game.action)} steps, before the warm-up of "
             f"{before}: choose a shorter one"
         )

@@ -4,10 +4,10 @@ what it learned.
 
 from dataclasses import dataclass, replace
 
+from jaxrl.app.errors import UserError
 from jaxrl.diffusion.noise import karras_sigmas
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import SamplerConfig
-from jaxrl.train.errors import Refusal
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ def chosen_sampler(sampler: SamplerConfig, choice: SamplerChoice) -> SamplerConf
     """`sampler` with what `choice` changes.
 
     Raises:
-      Refusal: a value that no sampler can have.
+      UserError: a value that no sampler can have.
     """
     if choice.denoising_steps is not None and choice.denoising_steps < 1:
-        raise Refusal(f"--denoising-steps is {choice.denoising_steps}: it must be at least 1")
+        raise UserError(f"--denoising-steps is {choice.denoising_steps}: it must be at least 1")
     if choice.order not in (None, 1, 2):
-        raise Refusal(f"--order is {choice.order}: it must be 1 (Euler) or 2 (Heun)")
+        raise UserError(f"--order is {choice.order}: it must be 1 (Euler) or 2 (Heun)")
     churn = _given(
         s_churn=choice.churn,
         s_noise=choice.churn_noise,
@@ -49,7 +49,7 @@ def chosen_sampler(sampler: SamplerConfig, choice: SamplerChoice) -> SamplerConf
     )
     for name, value in churn.items():
         if not value >= 0:
-            raise Refusal(
+            raise UserError(
                 f"--churn{name[1:].replace('_churn', '').replace('_', '-')} is {value}: it must be "
                 "at least 0"
             )

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path
 from jaxrl.jedi import presets
 from jaxrl.jedi.config import (
     AgentConfig,
@@ -23,8 +25,7 @@ from jaxrl.jedi.config import (
 )
 from jaxrl.replay.episodes import room_for
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import place, read_config, stored_config
+from jaxrl.train.rundir import read_config, stored_config
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def stored(config: OfflineConfig, found: Found) -> dict:
 
 def learned_from_data(run_dir: str | Path) -> bool:
     """Whether the run in a folder learned from recorded episodes."""
-    config = stored_config(place(run_dir))
+    config = stored_config(resolve_path(run_dir))
     return config is not None and "found" in config
 
 
@@ -166,11 +167,11 @@ def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
     """The configuration of such a run.
 
     Raises:
-      Refusal: the folder holds no run, or one that played a game.
+      UserError: the folder holds no run, or one that played a game.
     """
     data = read_config(run_dir)
     if "found" not in data:
-        raise Refusal(
+        raise UserError(
             f"{run_dir} holds a run that played a game, not one that learned from data: name "
             "another --run-dir"
         )

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.resize import resize_area
 from jaxrl.jedi.offline.config import Found, OfflineConfig
 from jaxrl.replay.buffer import ReplayConfig, ReplayIndex
 from jaxrl.replay.episode_files import NEEDED, OPTIONAL, episode_files, read_arrays, read_fields
 from jaxrl.replay.episodes import Episode, check_episode, pack, room_for
 from jaxrl.replay.rlds import Rlds, is_rlds
-from jaxrl.train.errors import Refusal
 
 
 class Files:
@@ -75,26 +75,27 @@ def open_dataset(config: OfflineConfig) -> Dataset:
     """The episodes that `config` names; nothing but their lengths and the first frame is read yet.
 
     Raises:
-      Refusal: there are none, fewer than two, or their frames are not square and no size was named.
+      UserError: there are none, fewer than two, or their frames are not square and no size was
+        named.
     """
     if not config.data:
-        raise Refusal("no data were named: give the folder of episodes with --data")
+        raise UserError("no data were named: give the folder of episodes with --data")
     folder = Path(config.data).expanduser()
     source = Rlds(folder, config.split, config.observation) if is_rlds(folder) else Files(folder)
     count = len(source.lengths)
     if count < 2:
-        raise Refusal(
+        raise UserError(
             f"{folder} holds {count} episode: one is held out and one learned from, so cut it into "
             "several"
         )
     if not 0 < config.held_out < 1:
-        raise Refusal(f"held_out is {config.held_out}: it must lie between 0 and 1")
+        raise UserError(f"held_out is {config.held_out}: it must lie between 0 and 1")
     held_out = np.random.default_rng(0).permutation(count)[
         : min(max(round(config.held_out * count), 1), count - 1)
     ]
     shape = np.shape(source.read(0)[0])
     if config.frame_size is None and (len(shape) < 3 or shape[1] != shape[2]):
-        raise Refusal(
+        raise UserError(
             f"frames of {source.where(0)} have shape {list(shape[1:])}, not square: name a size "
             "with --frame-size"
         )
@@ -107,7 +108,7 @@ def to_rgb(obs: np.ndarray, where: str) -> np.ndarray:
     """Grey frames `[T, H, W]` or `[T, H, W, 1]` as RGB; RGB as it is."""
     obs = obs[..., None] if obs.ndim == 3 else obs
     if obs.ndim != 4 or obs.shape[-1] not in (1, 3) or obs.dtype != np.uint8:
-        raise Refusal(
+        raise UserError(
             f"{where}: frames are {obs.dtype} {list(obs.shape[1:])}: they must be uint8, height x "
             "width, grey or RGB"
         )
@@ -137,7 +138,7 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
     """Read every episode once.
 
     Raises:
-      Refusal: an episode is wrong, or an action is not below `config.num_actions`.
+      UserError: an episode is wrong, or an action is not below `config.num_actions`.
     """
     digest, most = hashlib.blake2b(digest_size=8), 0
 
@@ -153,7 +154,7 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
     held_out = list(seen(dataset.held_out))
     known = config.num_actions or most + 1
     if most >= known:
-        raise Refusal(
+        raise UserError(
             f"{config.data} holds the action {most}, but num_actions is {known}: actions are "
             f"numbered 0 to {known - 1}"
         )

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.progress import duration, log
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.offline import dataset as datasets
@@ -26,19 +28,17 @@ from jaxrl.jedi.offline.config import (
     with_absolute_path,
 )
 from jaxrl.jedi.offline.held_out import HeldOut, measured, set_aside
-from jaxrl.jedi.training.checkpoints import save
+from jaxrl.jedi.training.checkpoints import only_here, save
 from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
-from jaxrl.jedi.training.loop import STAGES, Result, carry_on, run_stage
+from jaxrl.jedi.training.loop import STAGES, Result, run_stage, run_until_stopped
 from jaxrl.jedi.training.replay_store import make_store
 from jaxrl.jedi.training.run import Counters, Session, empty_epoch, fresh_agent
 from jaxrl.jedi.training.setup import resume
 from jaxrl.jedi.training.validate import COUNTS, batch_sizes
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
-from jaxrl.train.progress import aloud, duration
 from jaxrl.train.rundir import open_run
 
 
@@ -61,17 +61,19 @@ def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
     """Makes the game called `env` for the policy of a run that learned from data.
 
     Raises:
-      Refusal: none was named, no policy was learned, or the game has another number of actions than
-        the data.
+      UserError: none was named, no policy was learned, or the game has another number of actions
+        than the data.
     """
     if env is None:
-        raise Refusal(
+        raise UserError(
             f"{run_dir} holds a run that learned from data, so there is no game to play: name one "
             "with --env"
         )
     config, found = read_offline(run_dir)
     if config.updates.behaviour == 0:
-        raise Refusal(f"{run_dir} learned no policy: start a run with --updates.behaviour above 0")
+        raise UserError(
+            f"{run_dir} learned no policy: start a run with --updates.behaviour above 0"
+        )
 
     def make_env():
         return make(env, found.frame_size)
@@ -81,7 +83,7 @@ def game_for(run_dir: str | Path, env: str | None) -> MakeEnv:
     if not isinstance(game, JaxEnv):
         game.close()
     if actions != found.num_actions:
-        raise Refusal(
+        raise UserError(
             f"{env} has {actions} actions and the data of {run_dir} {found.num_actions}: name the "
             "game that was recorded"
         )
@@ -95,7 +97,7 @@ class NoPlayers:
         """Nothing."""
 
 
-def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None] = aloud) -> Result:
+def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None] = log) -> Result:
     """Learn a world model (and, if updates of behaviour are asked for, a policy inside it) from
     recorded episodes.
 
@@ -108,8 +110,8 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
       say: takes lines for people.
 
     Raises:
-      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint
-        is kept.
+      UserError: something is wrong that the user can correct; what was learned up to the last
+        checkpoint is kept.
     """
     config = with_absolute_path(config)
     check(config)
@@ -118,7 +120,7 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
     seen = set_aside(contents.held_out, shared(config, contents.found))
     names = dataset.truth_names
     if seen.exam is not None and seen.exam.truth.shape[1] != len(names):
-        raise Refusal(
+        raise UserError(
             f"{config.data}: truth has {seen.exam.truth.shape[1]} columns and truth_names "
             f"{len(names)}: name every column"
         )
@@ -129,12 +131,13 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
         else:
             run_stage(session, stop, say)
 
-    return carry_on(
-        lambda: open_offline(config, contents, run_dir),
-        partial(announce, contents.found),
-        one_stage,
-        say,
-    )
+    with only_here(run_dir):
+        return run_until_stopped(
+            lambda: open_offline(config, contents, run_dir),
+            partial(announce, contents.found),
+            one_stage,
+            say,
+        )
 
 
 def check(config: OfflineConfig) -> None:
@@ -142,12 +145,12 @@ def check(config: OfflineConfig) -> None:
     values = flatten(to_dict(config))
     for name in ("epochs", *COUNTS):
         if values.get(name, 1) < 1:
-            raise Refusal(f"{name} is {values[name]}: it must be at least 1")
+            raise UserError(f"{name} is {values[name]}: it must be at least 1")
     for name in values:
         if name.startswith("updates.") and values[name] < 0:
-            raise Refusal(f"{name} is {values[name]}: it must be at least 0")
+            raise UserError(f"{name} is {values[name]}: it must be at least 0")
     if config.devices < 0:
-        raise Refusal(
+        raise UserError(
             f"devices is {config.devices}: name how many share a batch, or 0 for all accelerators"
         )
 
@@ -162,7 +165,7 @@ def open_offline(
         check_shares(batch_sizes(common), mesh)
         fresh = replicate(fresh_agent(common, game), mesh)
     except ValueError as error:
-        raise Refusal(str(error)) from None
+        raise UserError(str(error)) from None
     description = stored(config, contents.found)
     free = [name for name in flatten(description) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, description, free, complete=completed)

@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.progress import log as log
 from jaxrl.envs.checks import checked
 from jaxrl.envs.protocol import GameError, HostEnv, JaxEnv, MakeEnv, NotReproducible
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
 from jaxrl.train.checkpoint import from_names, to_host, to_names
-from jaxrl.train.progress import aloud as log
 
 
 class Exploration(NamedTuple):

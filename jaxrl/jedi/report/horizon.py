@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.jedi.diagnostics.horizon import (
     Record,
@@ -23,8 +25,6 @@ from jaxrl.jedi.diagnostics.horizon import (
 )
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
 from jaxrl.jedi.training.checkpoints import Runs, draws_pictures, open_runs
-from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import place, write_atomically
 
 STEPS = 15
 """Imagined steps if none are asked for and games last as long."""
@@ -63,20 +63,20 @@ def measure_runs(
     All runs imagine the same stretches of the same games.
 
     Raises:
-      Refusal: something does not fit.
+      UserError: something does not fit.
     """
     check(config)
     if out is not None and out.suffix != ".png":
-        raise Refusal(f"--out {out} must end in .png; the figures are written beside it as .json")
+        raise UserError(f"--out {out} must end in .png; the figures are written beside it as .json")
     if out is not None and not out.absolute().parent.is_dir():
-        raise Refusal(f"--out {out} lies in a folder that does not exist: make it first")
+        raise UserError(f"--out {out} lies in a folder that does not exist: make it first")
     runs = open_runs(run_dirs, make_env)
     if out is None:
-        out = place(run_dirs[0]) / "report" / "horizon.png"
+        out = resolve_path(run_dirs[0]) / "report" / "horizon.png"
         out.parent.mkdir(exist_ok=True)
     result = measure(runs, config, choice)
-    write_atomically(out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
-    write_atomically(out, figure(result))
+    write_atomic(out.with_suffix(".json"), json.dumps(result, indent=1) + "\n")
+    write_atomic(out, figure(result))
     return f"{table(result)}\n{out} and {out.with_suffix('.json').name} are written"
 
 
@@ -86,11 +86,11 @@ def check(config: HorizonConfig) -> None:
         value = getattr(config, name)
         if value is not None and value < least:
             why = ": the bands come from comparing games" if name == "games" else ""
-            raise Refusal(
+            raise UserError(
                 f"--{name.replace('_', '-')} is {value}: it must be at least {least}{why}"
             )
     if not 0 <= config.epsilon <= 1:
-        raise Refusal(f"--epsilon is {config.epsilon}: it is a share, from 0 to 1")
+        raise UserError(f"--epsilon is {config.epsilon}: it is a share, from 0 to 1")
 
 
 def measure(
@@ -142,13 +142,13 @@ def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: 
     """The steps asked for, or 15 or fewer.
 
     Raises:
-      Refusal: no game went on for as long as was asked for.
+      UserError: no game went on for as long as was asked for.
     """
     longest = int(steps_left(record)[lane, t].max())
     if config.steps is None:
         return min(STEPS, longest)
     if config.steps > longest:
-        raise Refusal(
+        raise UserError(
             f"--steps is {config.steps}, but no game went on for more than {longest} steps after a "
             "start: choose at most "
             f"{longest}, or play longer with --game-steps"

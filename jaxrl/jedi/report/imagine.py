@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
 from jaxrl.envs.action_names import read_actions
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
@@ -13,8 +15,6 @@ from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_agents
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.training.checkpoints import need_pictures, open_runs
-from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import write_atomically
 
 ENDINGS = (".gif", ".png", ".npz")
 
@@ -43,17 +43,17 @@ def imagine_runs(
       make_env: makes the game, if the runs' `config.env` cannot name it.
 
     Raises:
-      Refusal: any of these does not fit.
+      UserError: any of these does not fit.
     """
     if out.suffix not in ENDINGS:
-        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+        raise UserError(f"--out {out} must end in .gif, .png or .npz")
     if steps < 1 or (warm_up or 0) < 0:
-        raise Refusal(
+        raise UserError(
             f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
             "least 0"
         )
     if horizon is not None and horizon < 1:
-        raise Refusal(
+        raise UserError(
             f"--horizon is {horizon}: at least 1 step must be imagined before imagination begins "
             "again"
         )
@@ -98,10 +98,10 @@ def write_comparisons(found: dict[str, Comparison], out: Path) -> Path:
     "NAME.imagined_end".
 
     Raises:
-      Refusal: another ending, or the file cannot be written.
+      UserError: another ending, or the file cannot be written.
     """
     if out.suffix not in ENDINGS:
-        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+        raise UserError(f"--out {out} must end in .gif, .png or .npz")
     buffer = io.BytesIO()
     (only, *others) = found.values()
     shown = found if others else only
@@ -112,7 +112,7 @@ def write_comparisons(found: dict[str, Comparison], out: Path) -> Path:
         film_strip(shown).save(buffer, "PNG")
     else:
         np.savez_compressed(buffer, **_arrays(found))
-    write_atomically(out, buffer.getvalue())
+    write_atomic(out, buffer.getvalue())
     return out
 
 

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError, is_remote
+from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.progress import duration
 from jaxrl.jedi.diagnostics.open_loop import Comparison
 from jaxrl.jedi.offline.config import Found, OfflineConfig, data_name, read_offline, shared
 from jaxrl.jedi.report.figures import (
@@ -21,10 +24,7 @@ from jaxrl.jedi.report.figures import (
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.report.recorded import compare_recorded, held_out_episode, restore
 from jaxrl.jedi.report.run import DRAWN, NAMES, STEPS, document, picture, times, verdict
-from jaxrl.train.errors import Refusal, is_remote
 from jaxrl.train.metrics import read_metrics
-from jaxrl.train.progress import duration
-from jaxrl.train.rundir import place, write_atomically
 
 
 def write_offline_report(run_dir: str | Path) -> Path:
@@ -32,13 +32,13 @@ def write_offline_report(run_dir: str | Path) -> Path:
     returns the page's path.
 
     Raises:
-      Refusal: the folder holds no such run, or one without a finished epoch, or the data are gone.
+      UserError: the folder holds no such run, or one without a finished epoch, or the data are gone.
     """
-    folder = place(run_dir)
+    folder = resolve_path(run_dir)
     config, found = read_offline(folder)
     rows = read_metrics(folder)
     if not rows:
-        raise Refusal(f"{folder} has no finished epoch yet, so there is nothing to report")
+        raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     comparison = compare_recorded(
         restore(folder), held_out_episode(config, 0), STEPS, None, config.seed
     )
@@ -54,8 +54,8 @@ def write_offline_report(run_dir: str | Path) -> Path:
     out = folder / "report"
     out.mkdir(exist_ok=True)
     for name, data in pictures.items():
-        write_atomically(out / name, data)
-    write_atomically(out / "index.html", page(config, found, folder, rows, comparison, pictures))
+        write_atomic(out / name, data)
+    write_atomic(out / "index.html", page(config, found, folder, rows, comparison, pictures))
     return out / "index.html"
 
 

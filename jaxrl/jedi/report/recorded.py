@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.diagnostics.open_loop import Comparison, Game, compare, eventful_stretch
 from jaxrl.jedi.offline.config import OfflineConfig, read_offline, shared
@@ -13,7 +14,6 @@ from jaxrl.jedi.offline.loop import no_game
 from jaxrl.jedi.report.imagine import write_comparisons
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.replay.episodes import Episode
-from jaxrl.train.errors import Refusal
 
 
 def as_game(episode: Episode) -> Game:
@@ -33,12 +33,12 @@ def compare_recorded(
     """Imagine a stretch of an episode: from step `warm_up` on, or (None) where most happens.
 
     Raises:
-      Refusal: the episode is over before.
+      UserError: the episode is over before.
     """
     game = as_game(episode)
     start, length = (warm_up, steps) if warm_up is not None else eventful_stretch(game, steps)
     if start >= len(game.action):
-        raise Refusal(
+        raise UserError(
             f"the episode has {len(game.action)} steps, not more than the warm-up of {start}: "
             "choose a shorter one"
         )
@@ -56,9 +56,9 @@ def imagine_recorded(run_dir: Path, out: Path, steps: int, warm_up: int | None, 
     what was written.
     """
     if out.suffix not in (".gif", ".png", ".npz"):
-        raise Refusal(f"--out {out} must end in .gif, .png or .npz")
+        raise UserError(f"--out {out} must end in .gif, .png or .npz")
     if steps < 1 or (warm_up or 0) < 0:
-        raise Refusal(
+        raise UserError(
             f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
             "least 0"
         )

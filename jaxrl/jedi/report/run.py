@@ -11,6 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError, is_remote
+from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.progress import duration
 from jaxrl.envs.atari100k import human_normalized
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import MakeEnv
@@ -31,10 +34,8 @@ from jaxrl.jedi.report.figures import (
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.train.config import from_dict
-from jaxrl.train.errors import Refusal, is_remote
 from jaxrl.train.metrics import read_metrics
-from jaxrl.train.progress import duration
-from jaxrl.train.rundir import place, read_config, write_atomically
+from jaxrl.train.rundir import read_config
 
 NAMES = {"jedi": "JEDI", "pixel": "Pixel diffusion", "separate": "Separately trained latents"}
 """By mode."""
@@ -57,13 +58,13 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     `make_env` makes the game, if the run's `config.env` cannot name it.
 
     Raises:
-      Refusal: the folder holds no run, or one without a finished epoch.
+      UserError: the folder holds no run, or one without a finished epoch.
     """
-    folder = place(run_dir)
+    folder = resolve_path(run_dir)
     config = from_dict(JediConfig, read_config(folder))
     rows = read_metrics(folder)
     if not rows:
-        raise Refusal(f"{folder} has no finished epoch yet, so there is nothing to report")
+        raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     env = (
         make(config.env, config.game.frame_size, config.game.image_key)
         if make_env is None
@@ -86,8 +87,8 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     ).exists():  # from the command horizon
         pictures["horizon.png"] = (out / "horizon.png").read_bytes()
     for name, data in pictures.items():
-        write_atomically(out / name, data)
-    write_atomically(
+        write_atomic(out / name, data)
+    write_atomic(
         out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures)
     )
     return out / "index.html"

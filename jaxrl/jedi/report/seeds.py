@@ -8,14 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.report.figures import figure_bytes, new_figure, series
 from jaxrl.jedi.report.run import write_report
 from jaxrl.jedi.training.many_runs import seed_folders
 from jaxrl.train.config import from_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
-from jaxrl.train.rundir import place, read_config, write_atomically
+from jaxrl.train.rundir import read_config
 
 
 def mean_interval(values, level: float = 0.95) -> tuple[float, float]:
@@ -45,19 +46,19 @@ def write_seeds_report(run_dir: str | Path) -> Path:
     """The report of every seed, and `report/index.html` above them; returns its path.
 
     Raises:
-      Refusal: the folder holds no seeds, or see `write_report`.
+      UserError: the folder holds no seeds, or see `write_report`.
     """
-    folder = place(run_dir)
+    folder = resolve_path(run_dir)
     runs = seed_folders(folder)
     if not runs:
-        raise Refusal(f"{folder} holds no run and no seeds: name the folder of a training")
+        raise UserError(f"{folder} holds no run and no seeds: name the folder of a training")
     pages = [write_report(run) for run in runs]
     rows = {run.name: read_metrics(run) for run in runs}
     out = folder / "report"
     out.mkdir(exist_ok=True)
-    write_atomically(out / "returns.png", returns(rows))
+    write_atomic(out / "returns.png", returns(rows))
     config = from_dict(JediConfig, read_config(runs[0]))
-    write_atomically(out / "index.html", page(config, folder, rows, pages))
+    write_atomic(out / "index.html", page(config, folder, rows, pages))
     return out / "index.html"
 
 

@@ -6,6 +6,7 @@ memory; and the counters. Random numbers need no saving: every key is made from 
 counters.
 """
 
+import contextlib
 import dataclasses
 import io
 import time
@@ -17,6 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError, is_remote
+from jaxrl.app.files import lock_run, resolve_path, write_atomic
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
@@ -27,9 +30,30 @@ from jaxrl.replay.buffer import init_index
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import from_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.parallel import local, replicate
-from jaxrl.train.rundir import place, read_config, write_atomically
+from jaxrl.train.rundir import read_config
+
+
+@contextlib.contextmanager
+def only_here(run_dir: str | Path):
+    """Hold a run's folder for this process while the context lasts; the first of several processes
+    of one training holds it for all.
+
+    Raises:
+      UserError: another training writes there.
+    """
+    folder = resolve_path(run_dir)
+    if not hosts.is_first():
+        yield
+        return
+    existed = folder.exists()
+    try:
+        with lock_run(folder):
+            yield
+    finally:
+        if not existed and not is_remote(folder):
+            with contextlib.suppress(OSError):  # it holds a run; else nothing was begun in it
+                folder.rmdir()
 
 
 def save(session: Session, score: float | None = None) -> None:
@@ -74,7 +98,7 @@ def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
     )
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **session.players.save())
-    write_atomically(folder / f"games-{step}.npz", buffer.getvalue())
+    write_atomic(folder / f"games-{step}.npz", buffer.getvalue())
     return names, f"games-{step}.npz"
 
 
@@ -137,7 +161,7 @@ def _read_games(path: Path) -> dict[str, np.ndarray]:
         with path.open("rb") as file, np.load(file) as saved:
             return dict(saved)
     except Exception as error:
-        raise Refusal(
+        raise UserError(
             f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the "
             "checkpoints that need it"
         ) from error
@@ -155,15 +179,15 @@ def restore_agent(
         lucky one: for scores to report, take the last.
 
     Raises:
-      Refusal: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
+      UserError: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
     """
-    folder = place(run_dir) / "checkpoints"
+    folder = resolve_path(run_dir) / "checkpoints"
     checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
-        raise Refusal(f"{run_dir} has no checkpoint yet: let the training reach its first one")
+        raise UserError(f"{run_dir} has no checkpoint yet: let the training reach its first one")
     step = checkpoints.best() if which == "best" else None
     if which == "best" and step is None:
-        raise Refusal(
+        raise UserError(
             f"{run_dir} has no evaluated checkpoint yet: leave out --checkpoint best, which then "
             "takes the last one"
         )
@@ -194,17 +218,17 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
     `make_env` makes the game, if the runs' `config.env` cannot name it.
 
     Raises:
-      Refusal: none is given, one is given twice, or they are of different games or frame sizes.
+      UserError: none is given, one is given twice, or they are of different games or frame sizes.
     """
     if not run_dirs:
-        raise Refusal("name at least one run with --run-dir")
+        raise UserError("name at least one run with --run-dir")
     configs = {
         name: from_dict(JediConfig, read_config(folder)) for name, folder in named(run_dirs).items()
     }
     (first, config), *others = configs.items()
     for name, other in others:
         if other.env != config.env:
-            raise Refusal(
+            raise UserError(
                 f"{first} plays {config.env} and {name} plays {other.env}: only runs of one game "
                 "can be compared"
             )
@@ -212,7 +236,9 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
             sizes = (
                 f"{config.game.frame_size} pixels in {first} and {other.game.frame_size} in {name}"
             )
-            raise Refusal(f"frames have {sizes}: only runs with frames of one size can be compared")
+            raise UserError(
+                f"frames have {sizes}: only runs with frames of one size can be compared"
+            )
     make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
     env = make_env()
     restored = {
@@ -226,13 +252,13 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
 
 def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
     """Folders by their last name, or by their whole path where last names are not unique."""
-    folders = [place(folder) for folder in run_dirs]
+    folders = [resolve_path(folder) for folder in run_dirs]
     names = [folder.name for folder in folders]
     if len(set(names)) < len(names) or not all(names):
         names = [str(folder) for folder in folders]
     for name in names:
         if names.count(name) > 1:
-            raise Refusal(f"--run-dir {name} is given twice: name each run once")
+            raise UserError(f"--run-dir {name} is given twice: name each run once")
     return dict(zip(names, folders, strict=True))
 
 
@@ -247,7 +273,7 @@ def need_pictures(agents: dict[str, AgentState]) -> None:
     """Refuse runs whose latents cannot be shown."""
     for name, agent in agents.items():
         if not draws_pictures(agent):
-            raise Refusal(
+            raise UserError(
                 f"{name} was trained without the probe decoder (its probe updates are 0), so its "
                 "latents cannot be shown: train "
                 "with --schedule.steady.probe above 0"

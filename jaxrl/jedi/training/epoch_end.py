@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.app.progress import Progress, duration
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.diagnostics.collapse import context_gain, latent_statistics, linear_probe
 from jaxrl.jedi.learn.loops import purpose_key
@@ -21,7 +22,6 @@ from jaxrl.jedi.play.evaluate import (
 from jaxrl.jedi.training.checkpoints import save
 from jaxrl.jedi.training.replay_store import draw_for_monitor
 from jaxrl.jedi.training.run import Session, empty_epoch
-from jaxrl.train.progress import Progress, duration
 from jaxrl.train.signals import StopRequest
 
 

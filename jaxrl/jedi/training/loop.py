@@ -19,6 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.progress import Progress, log
 from jaxrl.envs.protocol import GameError, MakeEnv
 from jaxrl.jedi.algorithm import Counts
 from jaxrl.jedi.config import JediConfig, Updates
@@ -34,7 +37,7 @@ from jaxrl.jedi.learn.loops import (
     update_key,
 )
 from jaxrl.jedi.play.collect import Exploration
-from jaxrl.jedi.training.checkpoints import save, settle
+from jaxrl.jedi.training.checkpoints import only_here, save, settle
 from jaxrl.jedi.training.epoch_end import look, means, note_time, total_epochs
 from jaxrl.jedi.training.precompile import Compiling, prepare_programs
 from jaxrl.jedi.training.replay_store import DeviceStore
@@ -42,11 +45,8 @@ from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
 from jaxrl.replay.buffer import Transitions
 from jaxrl.train import hosts
-from jaxrl.train.errors import Refusal
 from jaxrl.train.parallel import device_name, platform
 from jaxrl.train.profile import EpochTrace
-from jaxrl.train.progress import Progress, aloud
-from jaxrl.train.rundir import place, write_atomically
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 STAGES = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "look")
@@ -70,7 +70,7 @@ def train(
     config: JediConfig,
     run_dir: str | Path,
     make_env: MakeEnv | None = None,
-    say: Callable[[str], None] = aloud,
+    say: Callable[[str], None] = log,
     profile: int | None = None,
 ) -> Result:
     """Train from the beginning or from where the folder stands, until the schedule is done or
@@ -85,23 +85,27 @@ def train(
         the run's folder.
 
     Raises:
-      Refusal: something is wrong that the user can mend; what was learned up to the last checkpoint
-        is kept.
+      UserError: something is wrong that the user can correct; what was learned up to the last
+        checkpoint is kept.
     """
 
     def open_run():
         return open_session(config, run_dir, make_env)
 
     if profile is None:
-        return carry_on(open_run, announce, run_stage, say)
-    with contextlib.closing(EpochTrace(profile, place(run_dir) / "profile")) as trace:
-        result = carry_on(open_run, announce, functools.partial(traced, trace, run_stage), say)
+        with only_here(run_dir):
+            return run_until_stopped(open_run, announce, run_stage, say)
+    folder = resolve_path(run_dir)
+    with only_here(run_dir), contextlib.closing(EpochTrace(profile, folder / "profile")) as trace:
+        result = run_until_stopped(
+            open_run, announce, functools.partial(traced, trace, run_stage), say
+        )
     if result.finished and not trace.made:
         say(f"epoch {profile} was not traced: this call did not come by it")
     return result
 
 
-def carry_on(
+def run_until_stopped(
     open_run: Callable[[], Session],
     announce: Callable,
     one_stage: Callable,
@@ -401,7 +405,7 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in vars(batch).items()})
     if hosts.is_first():
-        write_atomically(folder / f"{name}.npz", buffer.getvalue())
+        write_atomic(folder / f"{name}.npz", buffer.getvalue())
     good = session.checkpoints.steps()
     story = {
         "epoch": counters.epoch,
@@ -412,9 +416,9 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
         "last_good_checkpoint": good[-1] if good else None,
     }
     if hosts.is_first():
-        write_atomically(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
+        write_atomic(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
     kept = f"checkpoint {good[-1]} is still good" if good else "no checkpoint was written yet"
-    raise Refusal(
+    raise UserError(
         f"training of {phase.name} gave a number that is not finite at update {number} of epoch "
         f"{counters.epoch + 1} (its batch is in "
         f"{folder / name}.npz; {kept}): start again in a new --run-dir with a lower "

@@ -17,13 +17,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path
+from jaxrl.app.progress import Progress, log
 from jaxrl.envs.make import file_name, make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.learn import batched_loops, loops
 from jaxrl.jedi.learn.loops import PHASES, Phase
-from jaxrl.jedi.training.checkpoints import save, settle
+from jaxrl.jedi.training.checkpoints import only_here, save, settle
 from jaxrl.jedi.training.epoch_end import note_time
 from jaxrl.jedi.training.loop import (
     STAGES,
@@ -39,9 +42,6 @@ from jaxrl.jedi.training.loop import (
 from jaxrl.jedi.training.replay_store import GROUP, DeviceStore, prefetch
 from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
-from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress, aloud
-from jaxrl.train.rundir import place
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 
@@ -50,13 +50,13 @@ def train_seeds(
     run_dir: str | Path,
     seeds: int,
     make_env: MakeEnv | None = None,
-    say: Callable[[str], None] = aloud,
+    say: Callable[[str], None] = log,
 ) -> list[Result]:
     """As `train`, for the seeds `config.seed` .. `config.seed + seeds - 1`, in the folders
     `run_dir/seed<k>`.
 
     Raises:
-      Refusal: see `train`; fewer than one seed; more than one device.
+      UserError: see `train`; fewer than one seed; more than one device.
     """
     return train_runs(runs_of(config, run_dir, seeds), f"{seeds} seeds", make_env, say)
 
@@ -66,18 +66,18 @@ def train_games(
     run_dir: str | Path,
     games: Sequence[str],
     seeds: int = 1,
-    say: Callable[[str], None] = aloud,
+    say: Callable[[str], None] = log,
 ) -> list[Result]:
     """As `train_seeds`, for every one of `games`, in the folders `run_dir/<game>/seed<k>`.
 
     The agents are one array of agents, so their networks must have the same shapes.
 
     Raises:
-      Refusal: as there; a game named twice; games that differ in the number of actions or the size
-        of frames.
+      UserError: as there; a game named twice; games that differ in the number of actions or the
+        size of frames.
     """
     if len(set(games)) < len(games):
-        raise Refusal(
+        raise UserError(
             f"games in one program are named once each, not {', '.join(games)}: for several agents "
             "of one game use --seeds"
         )
@@ -92,9 +92,9 @@ def train_games(
 def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[JediConfig, Path]]:
     """Configuration and folder of every seed."""
     if seeds < 1:
-        raise Refusal(f"seeds is {seeds}: at least one agent must be trained")
+        raise UserError(f"seeds is {seeds}: at least one agent must be trained")
     if config.devices > 1:
-        raise Refusal(
+        raise UserError(
             f"{seeds} seeds on {config.devices} devices: train them on one device together, or one "
             "seed on several"
         )
@@ -118,7 +118,7 @@ def check_alike(games: Sequence[str], frame_size: int) -> None:
             f"{game} has {actions} actions and frames {shape}"
             for game, (actions, shape) in found.items()
         )
-        raise Refusal(
+        raise UserError(
             f"games in one program need equally many actions and frames of one size ({listed}): "
             "train them one by one"
         )
@@ -134,6 +134,7 @@ def train_runs(
     with stop_on_signals() as stop, contextlib.ExitStack() as stack:
         sessions = []
         for config, folder in runs:
+            stack.enter_context(only_here(folder))
             sessions.append(open_session(config, folder, make_env))
             stack.callback(close, sessions[-1])
         announce(sessions[0], lambda line: say(f"{what} in one program; the first is {line}"))
@@ -152,19 +153,19 @@ def train_runs(
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
     """Where the run of a seed lies."""
-    return place(run_dir) / f"seed{seed}"
+    return resolve_path(run_dir) / f"seed{seed}"
 
 
 def game_folder(run_dir: str | Path, game: str) -> Path:
     """Where the seeds of a game lie, if several games are trained together."""
-    return place(run_dir) / file_name(game)
+    return resolve_path(run_dir) / file_name(game)
 
 
 def seed_folders(run_dir: str | Path) -> list[Path]:
     """The runs below a common folder, by seed; [] if it is not one."""
     found = [
         path
-        for path in place(run_dir).glob("seed*")
+        for path in resolve_path(run_dir).glob("seed*")
         if path.name[4:].isdigit() and (path / "config.json").is_file()
     ]
     return sorted(found, key=lambda path: int(path.name[4:]))

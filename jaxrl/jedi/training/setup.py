@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
@@ -20,7 +21,6 @@ from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, from_dict, to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.rundir import open_run
@@ -37,7 +37,7 @@ def open_session(
       make_env: makes the game; by default by the name `config.env`.
 
     Raises:
-      Refusal: see `open_run`, `make`, `Checkpoints.restore`, `check`.
+      UserError: see `open_run`, `make`, `Checkpoints.restore`, `check`.
     """
     check(config)
     make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
@@ -47,7 +47,7 @@ def open_session(
         check_shares(batch_sizes(config), mesh)
         fresh = replicate(fresh_agent(config, env), mesh)
     except ValueError as error:
-        raise Refusal(str(error)) from None
+        raise UserError(str(error)) from None
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
     checkpoints = _open_checkpoints(folder, config)
@@ -108,7 +108,7 @@ def _open_checkpoints(folder: Path, config: JediConfig) -> Checkpoints:
     )
     hosts.any_of(False)  # wait for the first
     if hosts.any_of(hosts.several() and not (folder / "config.json").exists()):
-        raise Refusal(
+        raise UserError(
             f"{folder} is not seen by every process: put the run folder into a bucket (gs://...) "
             "or on a shared disk"
         )

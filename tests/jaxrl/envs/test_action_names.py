@@ -4,11 +4,11 @@ import types
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.action_names import read_actions
 from jaxrl.envs.atari import Atari
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.single import as_host
-from jaxrl.train.errors import Refusal
 
 NAMELESS = types.SimpleNamespace(name="mine", num_actions=12)
 
@@ -38,10 +38,10 @@ def test_the_emulator_names_its_actions():
     ],
 )
 def test_what_is_no_action_is_refused(word, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         read_actions([word], bricks(32))
 
 
 def test_a_name_for_a_game_without_names_is_refused():
-    with pytest.raises(Refusal, match="mine has actions 0 to 11; --actions holds 'left'$"):
+    with pytest.raises(UserError, match="mine has actions 0 to 11; --actions holds 'left'$"):
         read_actions(["left"], NAMELESS)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
 from jaxrl.envs.protocol import NotReproducible
-from jaxrl.train.errors import Refusal
 
 
 class Noisy(gymnasium.Env):
@@ -161,7 +161,7 @@ def test_a_game_that_does_not_follow_its_seed_cannot_be_restored():
     ],
 )
 def test_what_cannot_be_played_is_refused(env_id, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         GymnasiumEnv(env_id)
 
 

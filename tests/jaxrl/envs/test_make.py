@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari import Atari
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv
-from jaxrl.train.errors import Refusal
 
 
 @pytest.mark.parametrize("name", ["catch", "catch-drift", "bricks"])
@@ -52,14 +52,14 @@ def test_gymnasium_ids():
     ],
 )
 def test_a_name_that_does_not_exist_gets_advice(name, advice):
-    with pytest.raises(Refusal, match=f"no game called '{name}': {advice}"):
+    with pytest.raises(UserError, match=f"no game called '{name}': {advice}"):
         make(name, 32)
 
 
 @pytest.mark.parametrize("name", ["catch", "bricks"])
 def test_frames_too_small_for_a_toy_are_refused_with_the_option_to_change(name):
     with pytest.raises(
-        Refusal, match=f"{name} needs frames of at least 10 pixels.*--game.frame-size"
+        UserError, match=f"{name} needs frames of at least 10 pixels.*--game.frame-size"
     ):
         make(name, 8)
 
@@ -72,12 +72,12 @@ class TestWithoutTheEmulator:
         monkeypatch.setitem(sys.modules, "ale_py", None)
 
     def test_an_atari_game_says_what_to_install(self):
-        with pytest.raises(Refusal, match=r'pip install "latentax\[atari\]"'):
+        with pytest.raises(UserError, match=r'pip install "latentax\[atari\]"'):
             make("Breakout", 32)
 
     def test_a_toy_needs_nothing(self):
         assert make("catch", 10).name == "catch"
 
     def test_a_misspelled_name_still_gets_advice(self):
-        with pytest.raises(Refusal, match=r"did you mean .*Breakout"):
+        with pytest.raises(UserError, match=r"did you mean .*Breakout"):
             make("Breakot", 32)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
 from jaxrl.envs.observations import rgb_from
 from jaxrl.envs.protocol import GameError
-from jaxrl.train.errors import Refusal
 
 
 def pixels(*shape):
@@ -44,17 +44,17 @@ def test_grey_becomes_three_equal_channels(shape):
 
 def test_an_image_is_chosen_by_its_key():
     space = Dict(left=pixels(6, 8, 3), right=pixels(6, 8, 3))
-    with pytest.raises(Refusal, match=r"several images \(left, right\): .*--game.image-key"):
+    with pytest.raises(UserError, match=r"several images \(left, right\): .*--game.image-key"):
         rgb_from(space, "game")
     seen = rgb_from(space, "game", "right")({"left": RGB * 0, "right": RGB}, "here")
     np.testing.assert_array_equal(seen, RGB)
     with pytest.raises(GameError, match="here returned an observation without 'right'"):
         rgb_from(space, "game", "right")({"left": RGB}, "here")
-    with pytest.raises(Refusal, match="game observes left, right, no 'middle'"):
+    with pytest.raises(UserError, match="game observes left, right, no 'middle'"):
         rgb_from(space, "game", "middle")
-    with pytest.raises(Refusal, match="leave out --game.image-key"):
+    with pytest.raises(UserError, match="leave out --game.image-key"):
         rgb_from(pixels(6, 8, 3), "game", "image")
-    with pytest.raises(Refusal, match=r"no image \(speed\)"):
+    with pytest.raises(UserError, match=r"no image \(speed\)"):
         rgb_from(Dict(speed=SPEED), "game")
 
 
@@ -74,7 +74,7 @@ class Shows(gymnasium.Env):
 
 @pytest.mark.parametrize("shape", [(6, 8, 4), (4, 6, 8), (2, 6, 8), (6, 8, 5)])
 def test_the_wrapper_of_the_sentence_works(shape):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(UserError) as refused:
         GymnasiumEnv("game", 4, Shows(pixels(*shape)))
     calls = re.findall(
         r"gymnasium\.wrappers\.TransformObservation\(.*?np\.uint8\)\)", str(refused.value)

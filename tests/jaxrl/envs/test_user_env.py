@@ -5,10 +5,10 @@ import sys
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
 from jaxrl.envs.make import canonical, file_name, make
 from jaxrl.envs.protocol import JaxEnv
-from jaxrl.train.errors import Refusal
 
 HERE = "tests.jaxrl.envs.user_games"
 
@@ -50,7 +50,7 @@ def test_a_module_that_needs_another_one_says_which(tmp_path, monkeypatch):
     (tmp_path / "needs_more.py").write_text("import a_module_that_is_missing\n")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(
-        Refusal, match="needs the module a_module_that_is_missing, which is not installed"
+        UserError, match="needs the module a_module_that_is_missing, which is not installed"
     ):
         make("needs_more:make", 16)
 
@@ -71,19 +71,19 @@ def test_a_module_that_needs_another_one_says_which(tmp_path, monkeypatch):
     ],
 )
 def test_a_wrong_factory_is_refused(name, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         make(name, 16)
 
 
 def test_frames_of_another_size_are_refused_with_the_option_to_change():
-    with pytest.raises(Refusal, match="frames are 16x16, not 32x32: .*--game.frame-size 16"):
+    with pytest.raises(UserError, match="frames are 16x16, not 32x32: .*--game.frame-size 16"):
         make(f"{HERE}:in_jax_of_16", 32)
     assert make(f"{HERE}:in_jax_of_16", 16).frame_shape == (16, 16, 3)
 
 
 def test_a_factory_that_returns_the_same_game_twice_is_refused():
     make(f"{HERE}:the_one", 16)
-    with pytest.raises(Refusal, match="returned the same game twice"):
+    with pytest.raises(UserError, match="returned the same game twice"):
         make(f"{HERE}:the_one", 16)
 
 

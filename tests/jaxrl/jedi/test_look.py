@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrl.app.errors import UserError
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.config import GameConfig, SamplerConfig
@@ -15,7 +16,6 @@ from jaxrl.jedi.report.imagine import imagine_runs
 from jaxrl.jedi.report.run import over_the_horizon
 from jaxrl.jedi.training.validate import check
 from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run
 from tests.jaxrl.jedi import small_run, untrained_run
 
@@ -187,7 +187,7 @@ CASES = {
 def test_training_refuses_negative_churn():
     churned = dataclasses.replace(CONFIG.agent, sampler=SamplerConfig(churn=Churn(s_churn=-1.0)))
     with pytest.raises(
-        Refusal, match=r"agent.sampler.churn.s_churn is -1.0: it must be at least 0"
+        UserError, match=r"agent.sampler.churn.s_churn is -1.0: it must be at least 0"
     ):
         check(dataclasses.replace(CONFIG, agent=churned))
 

@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.replay.disk import read_shards, remove_orphans, rows_since, still_needed, write_shard
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.replay.slow_replay import FRAME, Game, SlowReplay
 
 LANES, ROWS, TABLE, STEPS, FRAME_SIZE = 2, 16, 8, 5, 6
@@ -150,7 +150,7 @@ def test_a_damaged_or_missing_shard_is_refused_by_name(tmp_path, damage, which):
         run.play(2)
         run.save()
     damage(tmp_path / run.names[which])
-    with pytest.raises(Refusal, match=f"{run.names[which]} is missing or damaged"):
+    with pytest.raises(UserError, match=f"{run.names[which]} is missing or damaged"):
         run.read()
 
 
@@ -162,6 +162,6 @@ def test_a_shard_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(Refusal, match="no space is left"):
+    with pytest.raises(UserError, match="no space is left"):
         run.save()
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,8 @@ name.
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay.episode_files import load_episodes, save_episode
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.replay.test_episodes import arrays
 
 
@@ -44,10 +44,10 @@ def test_the_format_is_the_documented_one(folder):
 
 def test_true_variables_are_kept_with_their_names(tmp_path):
     obs, act, rew, end = (column[0] for column in arrays())
-    with pytest.raises(Refusal, match="2 columns and 1 truth_names"):
+    with pytest.raises(UserError, match="2 columns and 1 truth_names"):
         save_episode(tmp_path, obs, act, rew, end, truth=np.ones((4, 2)), truth_names=("x",))
     with pytest.raises(
-        Refusal, match=r"truth is float64 \[3, 2\]: it must be finite numbers \[4, D\]"
+        UserError, match=r"truth is float64 \[3, 2\]: it must be finite numbers \[4, D\]"
     ):
         save_episode(tmp_path, obs, act, rew, end, truth=np.ones((3, 2)), truth_names=("x", "y"))
     assert not list(tmp_path.iterdir())
@@ -86,7 +86,7 @@ def rewrite(path, **changes):
 )
 def test_a_bad_file_is_refused_by_name(folder, damage, sentence):
     damage(folder / "episode-000001.npz")
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         list(load_episodes(folder))
 
 
@@ -95,12 +95,12 @@ def test_an_unreadable_file_behind_good_ones_is_only_met_when_its_turn_comes(fol
     episodes = load_episodes(folder)
     for _ in range(3):
         next(episodes)
-    with pytest.raises(Refusal, match="episode-000003"):
+    with pytest.raises(UserError, match="episode-000003"):
         next(episodes)
 
 
 def test_no_folder_and_no_files_are_refused(tmp_path):
-    with pytest.raises(Refusal, match="there is no folder"):
+    with pytest.raises(UserError, match="there is no folder"):
         load_episodes(tmp_path / "nothing")
-    with pytest.raises(Refusal, match="holds no episodes"):
+    with pytest.raises(UserError, match="holds no episodes"):
         load_episodes(tmp_path)

@@ -6,10 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig, Transitions
 from jaxrl.replay.episodes import check_episode, from_arrays
-from jaxrl.train.errors import Refusal
 
 SIZE = 4
 LENGTHS = (3, 1, 5, 2, 4)
@@ -166,7 +166,7 @@ def changed(column, episode, change):
     ],
 )
 def test_a_mismatch_is_refused_by_name(column, change, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         from_arrays(*changed(column, 2, change), num_actions=3)
 
 
@@ -186,7 +186,7 @@ def test_a_mismatch_is_refused_by_name(column, change, sentence):
 def test_flat_arrays_that_do_not_fit_are_refused(change, sentence):
     obs, act, rew, end = map(np.concatenate, arrays())
     last = np.cumsum(LENGTHS) - 1
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         obs, act, rew, end = change(obs, act, rew, end)
         trunc = np.zeros(len(end), bool)
         trunc[last[last < len(end)]] = True
@@ -195,19 +195,19 @@ def test_flat_arrays_that_do_not_fit_are_refused(change, sentence):
 
 def test_lists_of_other_lengths_or_kinds_are_refused():
     obs, act, rew, end = arrays()
-    with pytest.raises(Refusal, match="obs has 5 episodes but rew has 4"):
+    with pytest.raises(UserError, match="obs has 5 episodes but rew has 4"):
         from_arrays(obs, act, rew[:-1], end)
-    with pytest.raises(Refusal, match="obs is a list of episodes but act is a ndarray"):
+    with pytest.raises(UserError, match="obs is a list of episodes but act is a ndarray"):
         from_arrays(obs, np.concatenate(act), rew, end)
     with pytest.raises(
-        Refusal, match="the data: end is no array, .* give all columns as lists or all flat"
+        UserError, match="the data: end is no array, .* give all columns as lists or all flat"
     ):
         from_arrays(np.concatenate(obs), act, rew, end)
-    with pytest.raises(Refusal, match="at least one"):
+    with pytest.raises(UserError, match="at least one"):
         from_arrays([], [], [], [])
 
 
 def test_too_little_room_is_refused():
     for config in (ReplayConfig(19, 5), ReplayConfig(64, 4)):
-        with pytest.raises(Refusal, match="raise its capacity"):
+        with pytest.raises(UserError, match="raise its capacity"):
             from_arrays(*arrays(), config=config)

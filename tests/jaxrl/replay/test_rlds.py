@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.replay.rlds import Rlds, aligned, is_rlds
-from jaxrl.train.errors import Refusal
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -107,18 +107,18 @@ def test_episodes_come_back_aligned(folder):
 
 
 def test_frames_that_are_not_square_are_refused_where_nobody_resizes_them(folder):
-    with pytest.raises(Refusal, match="episode 0: frames are 8x6, not square"):
+    with pytest.raises(UserError, match="episode 0: frames are 8x6, not square"):
         Rlds(folder, "train", "image")[0]
 
 
 def test_the_image_must_be_named_if_there_are_several(folder):
-    with pytest.raises(Refusal, match="hold image, other: name the image with --observation"):
+    with pytest.raises(UserError, match="hold image, other: name the image with --observation"):
         Rlds(folder)
 
 
 @pytest.mark.parametrize("split", ["validation", "train[:x]"])
 def test_a_split_that_does_not_exist_is_refused(folder, split):
-    with pytest.raises(Refusal, match="split '"):
+    with pytest.raises(UserError, match="split '"):
         Rlds(folder, split, "image")
 
 
@@ -136,7 +136,7 @@ def test_another_kind_of_dataset_is_refused(tmp_path):
         download_config=tfds.download.DownloadConfig(try_download_gcs=False)
     )
     with pytest.raises(
-        Refusal, match="no RLDS dataset: its examples have no steps with observation"
+        UserError, match="no RLDS dataset: its examples have no steps with observation"
     ):
         Rlds(builder.data_dir)
 
@@ -144,19 +144,21 @@ def test_another_kind_of_dataset_is_refused(tmp_path):
 def test_an_end_in_the_middle_is_refused():
     broken = list(steps(0))
     broken[1]["is_last"] = True
-    with pytest.raises(Refusal, match="here: is_last or is_terminal is True before the last step"):
+    with pytest.raises(
+        UserError, match="here: is_last or is_terminal is True before the last step"
+    ):
         aligned(broken, "image", "here")
 
 
 def test_actions_of_several_numbers_are_refused():
     broken = [step | {"action": np.zeros(2)} for step in steps(0)]
-    with pytest.raises(Refusal, match="only single discrete actions"):
+    with pytest.raises(UserError, match="only single discrete actions"):
         aligned(broken, "image", "here")
 
 
 def test_without_the_library_the_extra_is_named(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(Refusal, match=r'pip install "latentax\[data\]"'):
+    with pytest.raises(UserError, match=r'pip install "latentax\[data\]"'):
         Rlds(folder)
 
 

@@ -14,15 +14,16 @@ import pytest
 if importlib.util.find_spec("gcsfs") is None:
     pytest.skip("the extra gcs is not installed", allow_module_level=True)
 
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.offline.config import learned_from_data
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.replay.disk import read_shards, remove_orphans, still_needed, write_shard
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
-from jaxrl.train.rundir import open_run, place, read_config, write_atomically
+from jaxrl.train.rundir import open_run, read_config
 from tests.bucket import bucket_on_this_machine
 from tests.jaxrl.jedi.command import SMALL
 
@@ -37,32 +38,32 @@ def bucket():
 
 def test_a_run_is_made_found_again_and_compared(bucket):
     folder = open_run("gs://bucket/a/run", CONFIG)
-    assert str(folder) == "gs://bucket/a/run" and place(folder) == folder
+    assert str(folder) == "gs://bucket/a/run" and resolve_path(folder) == folder
     assert json.loads(bucket.objects["a/run/config.json"].data) == CONFIG
     assert (
         open_run("gs://bucket/a/run", CONFIG) == folder
         and read_config("gs://bucket/a/run") == CONFIG
     )
     with pytest.raises(
-        Refusal,
+        UserError,
         match=r"gs://bucket/a/run holds a run of another configuration \(seed is 1 there and 2 "
         r"here\)",
     ):
         open_run("gs://bucket/a/run", CONFIG | {"seed": 2})
-    with pytest.raises(Refusal, match="gs://bucket/b holds no run"):
+    with pytest.raises(UserError, match="gs://bucket/b holds no run"):
         read_config("gs://bucket/b")
     assert set(bucket.objects) == {"a/run/config.json"}  # no temporary names
 
 
 def test_what_is_read_is_what_was_written_last(bucket):
-    path = place("gs://bucket/c/x.bin")
+    path = resolve_path("gs://bucket/c/x.bin")
     for content in (b"\x00\xff" * 10, "text: ä", b""):
-        write_atomically(path, content)
+        write_atomic(path, content)
         assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
 
 
 def test_metrics_are_written_anew_but_not_for_every_line(bucket):
-    folder = place("gs://bucket/m")
+    folder = resolve_path("gs://bucket/m")
     log = MetricsLog(folder)
     for step in range(3):
         log.write(step, {"loss": 0.5})
@@ -80,11 +81,11 @@ def test_metrics_are_written_anew_but_not_for_every_line(bucket):
     again.write(9, {})
     again.close()
     assert [row["step"] for row in read_metrics(folder)] == [0, 1, 9]
-    assert read_metrics(place("gs://bucket/nowhere")) == []
+    assert read_metrics(resolve_path("gs://bucket/nowhere")) == []
 
 
 def test_checkpoints_come_back_and_old_ones_go(bucket):
-    folder = place("gs://bucket/k/checkpoints")
+    folder = resolve_path("gs://bucket/k/checkpoints")
     store = Checkpoints(folder)
     for step in (1, 2, 3, 4):
         store.save(
@@ -101,7 +102,7 @@ def test_checkpoints_come_back_and_old_ones_go(bucket):
 
 
 def test_an_unfinished_checkpoint_is_never_taken_for_one(bucket):
-    folder = place("gs://bucket/u/checkpoints")
+    folder = resolve_path("gs://bucket/u/checkpoints")
     store = Checkpoints(folder)
     for step in (1, 2):
         store.save(step, {"a": jnp.zeros(3)}, {"step": step})
@@ -114,17 +115,17 @@ def test_an_unfinished_checkpoint_is_never_taken_for_one(bucket):
 
 
 def test_replay_shards(bucket):
-    folder, index = place("gs://bucket/r/replay"), buffer.init_index(ReplayConfig(8, 4), 2)
+    folder, index = resolve_path("gs://bucket/r/replay"), buffer.init_index(ReplayConfig(8, 4), 2)
     index = index.replace(head=jnp.array([2, 1]))
     frames = np.arange(24, dtype=np.uint8).reshape(8, 3)
     name = write_shard(folder, 5, index, frames, np.array([-1, -1]))
     kept = read_shards(folder, [name], index, 3)
     np.testing.assert_array_equal(kept[[0, 1, 2, 4, 5]], frames[[0, 1, 2, 4, 5]])
     assert still_needed(folder, [name], index.replace(head=jnp.array([9, 1]))) == [name]
-    write_atomically(folder / "games-1.npz", b"old")
+    write_atomic(folder / "games-1.npz", b"old")
     remove_orphans(folder, {name})
     assert [key for key in bucket.objects if key.startswith("r/")] == [f"r/replay/{name}"]
-    with pytest.raises(Refusal, match=r"gs://bucket/r/replay/frames-9.npz is missing or damaged"):
+    with pytest.raises(UserError, match=r"gs://bucket/r/replay/frames-9.npz is missing or damaged"):
         read_shards(folder, ["frames-9.npz"], index, 3)
 
 
@@ -135,7 +136,7 @@ def test_a_bucket_that_does_not_let_us_in_is_one_sentence(bucket, act):
     bucket.closed = True
     try:
         with pytest.raises(
-            Refusal, match=r"^gs://bucket/x.* cannot be reached \(.*\): check .* your credentials"
+            UserError, match=r"^gs://bucket/x.* cannot be reached \(.*\): check .* your credentials"
         ) as refusal:
             act()
     finally:
@@ -144,7 +145,7 @@ def test_a_bucket_that_does_not_let_us_in_is_one_sentence(bucket, act):
 
 
 def test_a_bucket_that_does_not_exist_is_one_sentence(bucket):
-    with pytest.raises(Refusal, match=r"gs://no-such-bucket/x.* cannot be reached"):
+    with pytest.raises(UserError, match=r"gs://no-such-bucket/x.* cannot be reached"):
         open_run("gs://no-such-bucket/x", CONFIG)
 
 
@@ -160,21 +161,21 @@ def test_the_command_prints_one_sentence(bucket, capsys):
 
 def test_failures_are_raised_and_not_printed_as_well(caplog):
     """Without a network gcsfs logs a traceback, besides raising."""
-    place("gs://bucket/run")
+    resolve_path("gs://bucket/run")
     logging.getLogger("gcsfs").exception("out of retries")
     assert not caplog.records
 
 
 @pytest.mark.parametrize("path", ["s3://bucket/run", "http://example.org/run", "gs://"])
 def test_other_addresses_are_refused(path):
-    with pytest.raises(Refusal, match="name a folder of this machine, or gs://bucket/folder"):
+    with pytest.raises(UserError, match="name a folder of this machine, or gs://bucket/folder"):
         open_run(path, CONFIG)
 
 
 def test_without_the_extra_it_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Refusal, match=r"pip install 'latentax\[gcs\]'"):
-        place("gs://bucket/run")
+    with pytest.raises(UserError, match=r"pip install 'latentax\[gcs\]'"):
+        resolve_path("gs://bucket/run")
 
 
 @pytest.mark.slow
@@ -199,7 +200,7 @@ def test_a_whole_run_in_a_bucket_resumes_as_on_disk(bucket, tmp_path, monkeypatc
         ]
 
     there, here = (
-        timeless(read_metrics(place("gs://bucket/whole"))),
+        timeless(read_metrics(resolve_path("gs://bucket/whole"))),
         timeless(read_metrics(tmp_path)),
     )
     assert len(there) == len(here) == 3

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.train.checkpoint import Checkpoints, from_names, to_host, to_names
-from jaxrl.train.errors import Refusal
 
 
 class Pair(NamedTuple):
@@ -154,7 +154,7 @@ def test_a_copy_on_the_host_is_no_view():
 def test_names_that_do_not_fit_are_refused_one_by_one(change, sentence):
     named = to_names(state())
     change(named)
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         from_names(state(), named)
 
 
@@ -166,7 +166,7 @@ def test_names_that_do_not_fit_are_refused_one_by_one(change, sentence):
 def test_a_checkpoint_of_another_configuration_is_refused(store, template):
     store.save(1, {"a": jnp.zeros(3)}, {})
     store.wait()
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(UserError) as refusal:
         store.restore(template)
     assert str(store.folder / "1") in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -213,7 +213,7 @@ def test_a_damaged_checkpoint_is_refused_with_one_sentence_and_the_way_out(store
     store.wait()
     damage(store.folder / "2")
     with pytest.raises(
-        Refusal, match="2 is damaged or of another configuration .* to go on from step 1"
+        UserError, match="2 is damaged or of another configuration .* to go on from step 1"
     ) as refusal:
         store.restore({"a": np.zeros(3, np.float32)})
     assert "\n" not in str(refusal.value)
@@ -224,13 +224,13 @@ def test_the_only_checkpoint_being_damaged_leaves_a_new_run(store):
     store.save(1, {"a": jnp.zeros(3)}, {})
     store.wait()
     empty_all_data(store.folder / "1")
-    with pytest.raises(Refusal, match="start a new run with another --run-dir"):
+    with pytest.raises(UserError, match="start a new run with another --run-dir"):
         store.restore({"a": np.zeros(3, np.float32)})
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(Refusal, match="choose another folder"):
+    with pytest.raises(UserError, match="choose another folder"):
         Checkpoints(tmp_path / "file" / "checkpoints")
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.train.config import differences, flatten, from_dict, to_dict
-from jaxrl.train.errors import Refusal
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ def test_a_round_trip_through_a_file_gives_an_equal_hashable_configuration(confi
 def test_fields_that_do_not_fit_are_named_with_their_place():
     data = to_dict(Outer())
     del data["inner"]["must"]
-    with pytest.raises(Refusal, match=r"field inner\.must is missing"):
+    with pytest.raises(UserError, match=r"field inner\.must is missing"):
         from_dict(Outer, data)
     data["inner"] = {**to_dict(Inner(3)), "speed": 1}
-    with pytest.raises(Refusal, match=r"field inner\.speed is unknown"):
+    with pytest.raises(UserError, match=r"field inner\.speed is unknown"):
         from_dict(Outer, data)
-    with pytest.raises(Refusal, match=r"field extra\.must is missing"):
+    with pytest.raises(UserError, match=r"field extra\.must is missing"):
         from_dict(Outer, {**to_dict(Outer()), "extra": {"widths": [1]}})
 
 

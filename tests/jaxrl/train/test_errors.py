@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 
 
 @pytest.mark.parametrize(
@@ -24,14 +24,14 @@ from jaxrl.train.errors import Refusal, writing
     ],
 )
 def test_what_a_user_can_mend_is_said_in_one_sentence(code, sentence):
-    with pytest.raises(Refusal, match=sentence) as refusal, writing("place"):
+    with pytest.raises(UserError, match=sentence) as refusal, writing("place"):
         raise OSError(code, "the system's words")
     assert "\n" not in str(refusal.value)
     assert refusal.value.__cause__.errno == code
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.EIO, "broken disk"), ValueError("a bug"), Refusal("already said")]
+    "error", [OSError(errno.EIO, "broken disk"), ValueError("a bug"), UserError("already said")]
 )
 def test_everything_else_passes(error):
     with pytest.raises(type(error)) as raised, writing("place"):
@@ -46,7 +46,7 @@ def test_nothing_happens_where_nothing_fails():
 
 
 def test_a_full_disk_is_recognised_in_what_storage_libraries_raise():
-    with pytest.raises(Refusal, match="no space is left to write place"), writing("place"):
+    with pytest.raises(UserError, match="no space is left to write place"), writing("place"):
         raise ValueError(
             "RESOURCE_EXHAUSTED: Error writing file: [OS error 28: No space left on device]"
         )

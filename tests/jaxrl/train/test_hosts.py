@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.train import hosts
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from jaxrl.train.signals import StopRequest
 from tests.jaxrl.jedi.command import SMALL
@@ -49,7 +49,7 @@ def test_a_coordinator_that_cannot_be_found_is_refused(monkeypatch):
 
     monkeypatch.setattr("jax.distributed.initialize", fail)
     with pytest.raises(
-        Refusal,
+        UserError,
         match=r"not found \(coordinator_address should be defined.\): set JAX_COORDINATOR_ADDRESS, "
         r"",
     ) as refusal:

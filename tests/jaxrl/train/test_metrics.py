@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter, MetricsLog, read_metrics
 
 
@@ -85,7 +85,7 @@ def test_the_log_is_cut_whole_or_not_at_all(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(Refusal, match="no space is left"):
+    with pytest.raises(UserError, match="no space is left"):
         MetricsLog(tmp_path, 1)
     assert len(read_metrics(tmp_path)) == 3
 
@@ -102,7 +102,7 @@ def test_a_line_that_a_dying_process_left_unfinished_is_no_line(tmp_path):
 
 def test_a_damaged_line_is_named(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": \n{"step": 3}\n')
-    with pytest.raises(Refusal, match="line 2, is not JSON .*: remove that line"):
+    with pytest.raises(UserError, match="line 2, is not JSON .*: remove that line"):
         read_metrics(tmp_path)
 
 
@@ -111,7 +111,7 @@ def test_no_log_has_no_lines(tmp_path):
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(Refusal, match="cannot be created"):
+    with pytest.raises(UserError, match="cannot be created"):
         MetricsLog(tmp_path / "nowhere")
 
 

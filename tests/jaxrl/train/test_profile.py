@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.training import loop as training
 from jaxrl.jedi.training.loop import traced
-from jaxrl.train.errors import Refusal
 from jaxrl.train.profile import EpochTrace
 
 
@@ -47,7 +47,9 @@ def test_it_ends_with_a_run_that_is_stopped(tmp_path):
 
 
 def test_an_epoch_that_never_came_is_said_to_be_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "carry_on", lambda *_: training.Result(tmp_path, True, None, {}))
+    monkeypatch.setattr(
+        training, "run_until_stopped", lambda *_: training.Result(tmp_path, True, None, {})
+    )
     said = []
     training.train(None, tmp_path, say=said.append, profile=99)
     assert said == ["epoch 99 was not traced: this call did not come by it"]
@@ -58,5 +60,5 @@ def test_an_epoch_that_never_came_is_said_to_be_missing(tmp_path, monkeypatch):
     [(0, "x", "numbered from 1"), (1, "gs://bucket/x", "local --run-dir")],
 )
 def test_refusals(number, folder, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         EpochTrace(number, folder)

@@ -4,8 +4,8 @@ import io
 
 import pytest
 
+from jaxrl.app.progress import Progress, duration
 from jaxrl.train import progress
-from jaxrl.train.progress import Progress, duration
 
 
 class Clock:

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import open_run, read_config, write_atomically
+from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
+from jaxrl.train.rundir import open_run, read_config
 
 CONFIG = {"seed": 1, "schedule": {"steps": 100, "rate": 0.1}}
 
@@ -31,7 +32,7 @@ def test_the_same_configuration_opens_it_again_and_keeps_what_is_there(tmp_path)
 def test_another_configuration_is_refused_with_the_fields_that_differ(tmp_path):
     open_run(tmp_path, CONFIG)
     with pytest.raises(
-        Refusal,
+        UserError,
         match=r"\(schedule.rate is 0.1 there and 0.2 here; schedule.steps is 100 there and 5 "
         r"here\)",
     ):
@@ -43,7 +44,7 @@ def test_free_fields_may_change_and_are_stored(tmp_path):
     open_run(tmp_path, CONFIG)
     open_run(tmp_path, changed(steps=500), free=["schedule.steps"])
     assert read_config(tmp_path) == changed(steps=500)
-    with pytest.raises(Refusal, match=r"\(schedule.rate is"):
+    with pytest.raises(UserError, match=r"\(schedule.rate is"):
         open_run(tmp_path, changed(steps=900, rate=0.5), free=["schedule.steps"])
     assert read_config(tmp_path) == changed(steps=500)
 
@@ -54,18 +55,18 @@ def test_a_run_of_an_earlier_version_lacks_fields_and_goes_on(tmp_path):
     def complete(stored):
         return {"width": 0} | stored
 
-    with pytest.raises(Refusal, match=r"\(width is None there and 0 here\)"):
+    with pytest.raises(UserError, match=r"\(width is None there and 0 here\)"):
         open_run(tmp_path, {"seed": 1, "width": 0})
-    with pytest.raises(Refusal, match=r"\(width is 0 there and 2 here\)"):
+    with pytest.raises(UserError, match=r"\(width is 0 there and 2 here\)"):
         open_run(tmp_path, {"seed": 1, "width": 2}, complete=complete)
     open_run(tmp_path, {"seed": 1, "width": 0}, complete=complete)
     assert read_config(tmp_path) == {"seed": 1, "width": 0}
 
 
 def test_a_folder_without_a_run_is_refused_when_reading(tmp_path):
-    with pytest.raises(Refusal, match="holds no run"):
+    with pytest.raises(UserError, match="holds no run"):
         read_config(tmp_path)
-    with pytest.raises(Refusal, match="holds no run"):
+    with pytest.raises(UserError, match="holds no run"):
         read_config(tmp_path / "nowhere")
 
 
@@ -73,7 +74,7 @@ def test_a_folder_without_a_run_is_refused_when_reading(tmp_path):
 def test_a_damaged_configuration_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_bytes(content)
     for opening in (lambda: read_config(tmp_path), lambda: open_run(tmp_path, CONFIG)):
-        with pytest.raises(Refusal, match="config.json is damaged"):
+        with pytest.raises(UserError, match="config.json is damaged"):
             opening()
     assert (tmp_path / "config.json").read_bytes() == content
 
@@ -81,7 +82,7 @@ def test_a_damaged_configuration_is_refused(tmp_path, content):
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_file_in_the_way_is_refused(tmp_path, below):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(Refusal, match="choose another folder"):
+    with pytest.raises(UserError, match="choose another folder"):
         open_run(tmp_path / "file" / below, CONFIG)
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -90,7 +91,7 @@ def test_a_file_in_the_way_is_refused(tmp_path, below):
 def test_writing_replaces_the_whole_file(tmp_path, content):
     path = tmp_path / "a.json"
     path.write_text("an older and much longer content")
-    write_atomically(path, content)
+    write_atomic(path, content)
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 
@@ -104,8 +105,8 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(fails, fail)
-    with pytest.raises(Refusal, match="no space is left to write .*a.json: free some"):
-        write_atomically(path, "new")
+    with pytest.raises(UserError, match="no space is left to write .*a.json: free some"):
+        write_atomic(path, "new")
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
 

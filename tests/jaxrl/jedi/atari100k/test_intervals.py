@@ -5,9 +5,9 @@ import sys
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.atari100k.intervals import intervals, profile
 from jaxrl.rl.aggregates import aggregates
-from jaxrl.train.errors import Refusal
 from tests.golden import Golden
 
 GOLDEN, DIAMOND = Golden("rl/rliable"), Golden("rl/diamond_hns")
@@ -51,5 +51,5 @@ def test_the_seed_fixes_the_interval_and_numpys_generator_stays_where_it_was():
 
 def test_without_rliable_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "rliable.library", None)
-    with pytest.raises(Refusal, match=r"latentax\[eval\].*--repetitions 0"):
+    with pytest.raises(UserError, match=r"latentax\[eval\].*--repetitions 0"):
         intervals(GOLDEN["in/scores"], four, 10)

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.atari100k import launch as launching
 from jaxrl.jedi.atari100k.launch import Launch, command, environment, launch, planned
 from jaxrl.jedi.atari100k.run_log import commit, last_sentence, noted
 from jaxrl.jedi.atari100k.runs import Run, states
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi.atari100k import pretender
 
@@ -220,7 +220,7 @@ def test_without_a_mode_none_is_passed_on():
     ],
 )
 def test_bad_settings_are_refused(settings, options, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         planned(settings, options)
 
 

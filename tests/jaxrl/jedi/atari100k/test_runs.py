@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.jedi.atari100k.run_log import note, noted
 from jaxrl.jedi.atari100k.runs import (
@@ -15,7 +16,6 @@ from jaxrl.jedi.atari100k.runs import (
     state,
     states,
 )
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.jedi.atari100k.folder import SCHEDULE, lines, write_run
 
 RUN = Run("Pong", 0)
@@ -24,9 +24,9 @@ RUN = Run("Pong", 0)
 def test_names_of_games():
     assert games_named([], "x") == GAMES and len(GAMES) == 26
     assert games_named(["ms_pacman", "PONG", "pong"], "x") == ("MsPacman", "Pong")
-    with pytest.raises(Refusal, match="'Brekout'.*did you mean Breakout"):
+    with pytest.raises(UserError, match="'Brekout'.*did you mean Breakout"):
         games_named(["Brekout"], "--games")
-    with pytest.raises(Refusal, match="'Tennis'.*Atari 100k"):
+    with pytest.raises(UserError, match="'Tennis'.*Atari 100k"):
         games_named(["Tennis"], "--games")
 
 
@@ -38,7 +38,7 @@ def test_all_games_come_before_the_next_seed():
         "Alien/seed4",
     ]
     for seeds, first in ((0, 0), (1, -1)):
-        with pytest.raises(Refusal, match="at least one seed"):
+        with pytest.raises(UserError, match="at least one seed"):
             runs_of(("Pong",), seeds, first)
 
 
@@ -127,16 +127,16 @@ def test_the_last_line_counts_only_if_it_is_complete(tmp_path):
     path.write_text('{"epoch": 0}\n{"epoch": 1}\n{"epo')
     assert first_and_last(path) == ({"epoch": 0}, {"epoch": 1})
     path.write_text('{"epoch": 0}\n{"epo\n')
-    with pytest.raises(Refusal, match="metrics.jsonl is not JSON"):
+    with pytest.raises(UserError, match="metrics.jsonl is not JSON"):
         first_and_last(path)
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
-    with pytest.raises(Refusal, match="holds no runs of a suite"):
+    with pytest.raises(UserError, match="holds no runs of a suite"):
         runs_in(tmp_path)
     (tmp_path / "Pong" / "seed0").mkdir(parents=True)
     (tmp_path / "Pong" / "seed0" / "config.json").write_text(json.dumps({"model": 1}))
-    with pytest.raises(Refusal, match="holds no run that this version"):
+    with pytest.raises(UserError, match="holds no run that this version"):
         states(runs_in(tmp_path), tmp_path)
 
 

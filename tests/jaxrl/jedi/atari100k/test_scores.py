@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES
 from jaxrl.jedi.atari100k.run_log import note
 from jaxrl.jedi.atari100k.runs import Run
 from jaxrl.jedi.atari100k.scores import Collect, collect, read_scores
-from jaxrl.train.errors import Refusal
 from tests.golden import Golden
 from tests.jaxrl.jedi.atari100k.folder import lines, write_run
 
@@ -67,14 +67,14 @@ def test_normalised_as_in_the_golden_file(tmp_path):
     ],
 )
 def test_bad_files_are_refused(tmp_path, content, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         read_scores(written(tmp_path, content))
 
 
 def test_missing_files_and_folders_are_refused(tmp_path):
-    with pytest.raises(Refusal, match="there is no file"):
+    with pytest.raises(UserError, match="there is no file"):
         read_scores(tmp_path / "none.json")
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_scores(tmp_path)
 
 
@@ -128,16 +128,16 @@ def test_collect_names_what_is_missing(suite):
         "".join(json.dumps(row) + "\n" for row in lines(4))
     )
     note(suite, Run("Alien", 2), "failed", status=1, sentence="x")
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(UserError) as refusal:
         collect(Collect(out=suite, seeds=2))
     assert "Pong seed 1 (not finished); finish them" in str(refusal.value) and "Alien" not in str(
         refusal.value
     )
     assert not (suite / "scores.json").exists()
-    with pytest.raises(Refusal, match=r"Alien seed 2 \(failed\), Amidar seed 2 \(not begun\)"):
+    with pytest.raises(UserError, match=r"Alien seed 2 \(failed\), Amidar seed 2 \(not begun\)"):
         collect(Collect(out=suite, seeds=3))
     path = collect(Collect(out=suite, seeds=2, partial=True))
-    with pytest.raises(Refusal, match=r"fewer than 2 seeds of Pong \(1\)"):
+    with pytest.raises(UserError, match=r"fewer than 2 seeds of Pong \(1\)"):
         read_scores(path)
     assert any("Pong seed 1" in remark for remark in read_scores(path, partial=True).remarks)
 
@@ -179,11 +179,11 @@ def test_games_cut_short_are_remarked(tmp_path):
 
 
 def test_nothing_to_collect(tmp_path):
-    with pytest.raises(Refusal, match="there is no folder"):
+    with pytest.raises(UserError, match="there is no folder"):
         collect(Collect(out=tmp_path / "none"))
-    with pytest.raises(Refusal, match="no run in .* has made its final evaluation"):
+    with pytest.raises(UserError, match="no run in .* has made its final evaluation"):
         collect(Collect(out=tmp_path, games=("Pong",)))
     schedule = {"env_steps": 200, "initial_steps": 200, "steps_per_epoch": 100, "final_epochs": 0}
     write_run(tmp_path, "Pong", 0, [lines(1)[0]], schedule)
-    with pytest.raises(Refusal, match=r"Pong seed 0 \(finished without one\)"):
+    with pytest.raises(UserError, match=r"Pong seed 0 \(finished without one\)"):
         collect(Collect(out=tmp_path, games=("Pong",), seeds=1))

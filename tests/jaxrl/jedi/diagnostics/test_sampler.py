@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.config import JediConfig, SamplerConfig
 from jaxrl.jedi.diagnostics.sampler import (
@@ -23,7 +24,6 @@ from jaxrl.jedi.imagination import advance, begin, draw_noise, imagine
 from jaxrl.jedi.learn.gate import judge
 from jaxrl.jedi.learn.reward_end import training_pairs
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.jedi import small_agent
 
 CHURN = SamplerChoice(churn=1.0)
@@ -72,7 +72,7 @@ def test_choices_change_what_they_name_and_nothing_else():
     ],
 )
 def test_what_no_sampler_can_be_is_refused(choice, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         chosen_sampler(SamplerConfig(), choice)
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.offline.config import OfflineConfig
 from jaxrl.jedi.offline.dataset import open_dataset, read_all
 from jaxrl.replay.episode_files import load_episodes, save_episode
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.jedi import small_data
 
 
@@ -77,18 +77,18 @@ def test_grey_and_oblong_frames_become_square_and_coloured(tmp_path, shape):
     contents = read_all(open_dataset(config), config)
     assert contents.frames.shape == (6, 4, 4, 3) and contents.found.num_actions == 3
     assert set(np.unique(contents.frames)) | set(np.unique(contents.held_out[0].obs)) == {0, 40, 80}
-    with pytest.raises(Refusal, match="not square: name a size with --frame-size"):
+    with pytest.raises(UserError, match="not square: name a size with --frame-size"):
         open_dataset(replace(config, frame_size=None))
 
 
 def test_what_is_no_dataset_is_refused(folder, tmp_path):
-    with pytest.raises(Refusal, match="with --data"):
+    with pytest.raises(UserError, match="with --data"):
         open_dataset(OfflineConfig())
-    with pytest.raises(Refusal, match="holds 1 episode: one is held out and one learned from"):
+    with pytest.raises(UserError, match="holds 1 episode: one is held out and one learned from"):
         open_dataset(OfflineConfig(data=str(raw(tmp_path / "one", (4, 4, 3), 1))))
-    with pytest.raises(Refusal, match="held_out is 1.0"):
+    with pytest.raises(UserError, match="held_out is 1.0"):
         open_dataset(small_data.on(folder, held_out=1.0))
-    with pytest.raises(Refusal, match="holds the action 2, but num_actions is 2"):
+    with pytest.raises(UserError, match="holds the action 2, but num_actions is 2"):
         read_all(
             open_dataset(small_data.on(folder, num_actions=2)), small_data.on(folder, num_actions=2)
         )
@@ -106,7 +106,7 @@ def test_a_float_frame_is_refused_by_name(tmp_path):
         end=flags,
     )
     config = OfflineConfig(data=str(place))
-    with pytest.raises(Refusal, match="1.npz: frames are float64"):
+    with pytest.raises(UserError, match="1.npz: frames are float64"):
         read_all(open_dataset(config), config)
 
 

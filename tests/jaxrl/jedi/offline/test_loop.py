@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.offline import dataset as datasets
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, read_offline, shared
@@ -17,7 +18,6 @@ from jaxrl.jedi.offline.loop import learn, open_offline
 from jaxrl.jedi.training import loop as training
 from jaxrl.jedi.training import run as sessions
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_agent, small_data
 from tests.jaxrl.jedi.compare import assert_same
@@ -107,10 +107,10 @@ def test_more_epochs_go_on_where_fewer_ended_and_the_data_may_have_moved(whole, 
 def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_path):
     fewer = shutil.copytree(data, tmp_path / "fewer")
     (fewer / "episode-000011.npz").unlink()
-    with pytest.raises(Refusal, match=r"found.fingerprint is '\w+' there and"):
+    with pytest.raises(UserError, match=r"found.fingerprint is '\w+' there and"):
         learn(small_data.on(fewer), whole[0], say=silent)
     with pytest.raises(
-        Refusal, match="holds a run of another configuration .seed is 0 there and 1 here"
+        UserError, match="holds a run of another configuration .seed is 0 there and 1 here"
     ):
         learn(small_data.on(data, seed=1), whole[0], say=silent)
 
@@ -132,7 +132,7 @@ def test_other_data_or_settings_in_the_same_folder_are_refused(whole, data, tmp_
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(
     change, sentence, data, tmp_path
 ):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         learn(change(small_data.on(data)), tmp_path / "run", say=silent)
     assert not (tmp_path / "run").exists()
 
@@ -211,6 +211,6 @@ def test_the_stored_configuration_comes_back(whole, data):
     assert config == small_data.on(data) and found.episodes == 11
     for preset in OFFLINE_PRESETS.values():
         assert from_dict(type(config), to_dict(preset())) == preset()
-    with pytest.raises(Refusal, match="holds no run"):
+    with pytest.raises(UserError, match="holds no run"):
         read_offline(data)
     assert config.agent == small_agent.CONFIG

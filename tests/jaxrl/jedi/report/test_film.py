@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.diagnostics.open_loop import Comparison
 from jaxrl.jedi.report.film import CAPTION, GAP, TOP, WORDS, animation, film_strip
 from jaxrl.jedi.report.imagine import write_comparisons
-from jaxrl.train.errors import Refusal
 
 
 def comparison(base: int, steps: int = 3) -> Comparison:
@@ -87,5 +87,5 @@ def test_arrays_of_one_and_of_several(tmp_path):
 
 
 def test_other_endings_are_refused(tmp_path):
-    with pytest.raises(Refusal, match="must end in"):
+    with pytest.raises(UserError, match="must end in"):
         write_comparisons({"a": comparison(1)}, tmp_path / "x.mp4")

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.cli.plan import plan
 from jaxrl.jedi.training import loop as training
 from jaxrl.jedi.training.loop import train
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "announce", poison)
     config = small_run.CONFIG
     with pytest.raises(
-        Refusal,
+        UserError,
         match=r"training of world_model .* update \d+ of epoch 1 .*new --run-dir with a lower "
         r"agent.world_model.optim.learning_rate",
     ):
@@ -226,20 +226,20 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
     ],
 )
 def test_settings_that_do_not_fit_are_refused_before_anything_is_written(change, message, tmp_path):
-    with pytest.raises(Refusal, match=message):
+    with pytest.raises(UserError, match=message):
         train(change(small_run.CONFIG), tmp_path / "run", say=silent)
     assert not (tmp_path / "run").exists()
 
 
 def test_the_plan_refuses_sizes_that_do_not_fit():
-    with pytest.raises(Refusal, match="cannot be halved 2 times"):
+    with pytest.raises(UserError, match="cannot be halved 2 times"):
         plan(replace(small_run.CONFIG, game=replace(small_run.CONFIG.game, frame_size=18)))
 
 
 def test_a_folder_of_another_configuration_is_refused(whole):
     folder, *_ = whole
     other = replace(small_run.CONFIG, agent=replace(small_run.CONFIG.agent, context=1))
-    with pytest.raises(Refusal, match=r"agent.context is 2 there and 1 here"):
+    with pytest.raises(UserError, match=r"agent.context is 2 there and 1 here"):
         train(other, folder, say=silent)
 
 
@@ -252,7 +252,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_still_serves(whole, 
     for file in (folder / "checkpoints" / str(steps[-1]) / "arrays").rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(Refusal, match=f"damaged.*go on from step {steps[-2]}"):
+    with pytest.raises(UserError, match=f"damaged.*go on from step {steps[-2]}"):
         train(small_run.CONFIG, folder, say=silent)
     shutil.rmtree(folder / "checkpoints" / str(steps[-1]))
     assert train(small_run.CONFIG, folder, say=silent).finished

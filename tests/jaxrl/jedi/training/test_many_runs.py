@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.cli.plan import made_up_replay
 from jaxrl.jedi.learn import batched_loops
@@ -24,7 +25,6 @@ from jaxrl.jedi.training.many_runs import (
 from jaxrl.jedi.training.run import close
 from jaxrl.jedi.training.setup import open_session
 from jaxrl.train import parallel
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_agent, small_run
 
@@ -107,10 +107,10 @@ def test_games_of_different_shapes_are_refused(tmp_path):
         r"equally many actions and frames of one size \(catch has 3 actions and frames "
         r"\(16, 16, 3\); Boxing has 18 actions"
     )
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         train_games(CONFIG, tmp_path / "games", ["catch", "Boxing"], say=silent)
     with pytest.raises(
-        Refusal,
+        UserError,
         match="named once each, not catch, catch: for several agents of one game use --seeds",
     ):
         train_games(CONFIG, tmp_path / "games", ["catch", "catch"], say=silent)
@@ -187,9 +187,9 @@ def test_one_program_of_two_agents_equals_two_programs(how, monkeypatch):
 
 
 def test_refusals(tmp_path):
-    with pytest.raises(Refusal, match="seeds is 0: at least one"):
+    with pytest.raises(UserError, match="seeds is 0: at least one"):
         train_seeds(CONFIG, tmp_path, 0, say=silent)
-    with pytest.raises(Refusal, match="2 seeds on 4 devices: "):
+    with pytest.raises(UserError, match="2 seeds on 4 devices: "):
         train_seeds(replace(CONFIG, devices=4), tmp_path, 2, say=silent)
 
 
@@ -200,7 +200,7 @@ def test_the_interval_is_students(tmp_path):
         4.302653 * np.std([1.0, 2.0, 4.0], ddof=1) / np.sqrt(3), rel=1e-5
     )  # t(0.975, 2) from a table
     assert mean_interval([3.0]) == (3.0, np.inf) and sentence([3.0]) == "3.00 over 1 seed"
-    with pytest.raises(Refusal, match="holds no run and no seeds"):
+    with pytest.raises(UserError, match="holds no run and no seeds"):
         write_seeds_report(tmp_path)
 
 
