@@ -61,7 +61,7 @@ def short_run(config: JediConfig, epochs: int, most: int | None) -> JediConfig:
     steady = Updates(
         **{
             name: min(count, most or count)
-            for name, count in dataclasses.asdict(schedule.steady).items()
+            for name, count in dataclasses.asdict(schedule.per_epoch).items()
         }
     )
     longest = (
@@ -77,8 +77,8 @@ def short_run(config: JediConfig, epochs: int, most: int | None) -> JediConfig:
             env_steps=steps,
             initial_steps=initial,
             initial_limit=initial,
-            first=steady,
-            steady=steady,
+            first_epoch=steady,
+            per_epoch=steady,
             final_epochs=0,
         ),
         gate=replace(config.gate, end_recall=0.0),
@@ -101,7 +101,7 @@ def summarize(rows: list[dict[str, Any]], config: JediConfig) -> dict[str, Any]:
     parts = {name: average(f"time/{name}") for name in (*PHASES, *OTHER_PARTS)}
     done = {name: average(f"{name}/updates") for name in PHASES}
     pace = {name: parts[name] / done[name] for name in PHASES if done[name]}
-    wanted = dataclasses.asdict(config.schedule.steady)
+    wanted = dataclasses.asdict(config.schedule.per_epoch)
     every = max(config.evaluation.every, 1)
     epoch = {name: pace.get(name, 0.0) * wanted[name] for name in PHASES} | {
         name: parts[name] for name in OTHER_PARTS
@@ -177,7 +177,7 @@ def measure(settings: Settings) -> Path:
     }
     asked = dataclasses.asdict(settings) | {
         "devices": config.devices,
-        "steady_updates": dataclasses.asdict(config.schedule.steady),
+        "steady_updates": dataclasses.asdict(config.schedule.per_epoch),
     }
     found = claims(figures, settings)
     show(figures, found)

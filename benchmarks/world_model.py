@@ -81,7 +81,7 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
         },
         "state_bytes": sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(agent)),
         "replay_bytes": frame_bytes(config.replay, (side, side, 3)),
-        "updates_per_epoch": {name: getattr(config.schedule.steady, name) for name in UPDATES},
+        "updates_per_epoch": {name: getattr(config.schedule.per_epoch, name) for name in UPDATES},
         "programs": {},
     }
     for name, (function, batch, donate) in programs(agent, (side, side, 3)).items():

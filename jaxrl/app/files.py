@@ -184,14 +184,17 @@ def write_npz(path: Path | str, arrays: Mapping[str, Any], compress: bool = Fals
     write_atomic(path, buffer.getvalue())
 
 
-def read_npz(path: Path | str, max_bytes: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
-    """Read all arrays of a .npz file.
+def read_npz(
+    path: Path | str, max_bytes: int = MAX_ARRAY_BYTES, names: Iterable[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Read all arrays of a .npz file, or those of some names that it holds.
 
     The sizes that the headers claim are checked before anything is allocated.
 
     Args:
       path: of the file.
-      max_bytes: of all arrays together.
+      max_bytes: of all arrays together that are read.
+      names: of the arrays to read; all if absent.
 
     Raises:
       FileNotFoundError: there is none.
@@ -202,7 +205,9 @@ def read_npz(path: Path | str, max_bytes: int = MAX_ARRAY_BYTES) -> dict[str, np
         with reaching(path):
             data = io.BytesIO(file.read_bytes()) if is_remote(path) else file.open("rb")
         with data, zipfile.ZipFile(data) as archive:
-            sizes = [_declared_bytes(archive, entry) for entry in archive.infolist()]
+            wanted = None if names is None else {f"{name}.npy" for name in names}
+            entries = [e for e in archive.infolist() if wanted is None or e.filename in wanted]
+            sizes = [_declared_bytes(archive, entry) for entry in entries]
             if sum(sizes) > max_bytes:
                 raise UserError(
                     f"{path} claims {sum(sizes):,} bytes of arrays, more than the {max_bytes:,} "
@@ -210,7 +215,8 @@ def read_npz(path: Path | str, max_bytes: int = MAX_ARRAY_BYTES) -> dict[str, np
                 )
             data.seek(0)
             with np.load(data, allow_pickle=False) as held:
-                return dict(held.items())
+                chosen = held.files if names is None else [n for n in names if n in held.files]
+                return {name: held[name] for name in chosen}
     except (FileNotFoundError, UserError):
         raise
     except _UNREADABLE as error:

@@ -6,8 +6,8 @@ the caller:
 
   init                 a fresh `AgentState`
   update_world_model   one step on encoder and denoiser
-  update_heads         one step on the reward and end model
-  update_behaviour     imagine, and one step on policy and value
+  update_reward_end         one step on the reward and end model
+  update_actor_critic     imagine, and one step on policy and value
   imagine              roll the policy inside the world model
   act                  look at real frames and choose actions
 
@@ -17,8 +17,8 @@ The trainer around them: `python -m jaxrl.jedi --help`.
 from jaxrl.jedi.agent import AgentState, Observation, act, init
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.imagination import Rollout, imagine
-from jaxrl.jedi.learn.actor_critic import update_behaviour
-from jaxrl.jedi.learn.reward_end import update_heads
+from jaxrl.jedi.learn.actor_critic import update_actor_critic
+from jaxrl.jedi.learn.reward_end import update_reward_end
 from jaxrl.jedi.learn.world_model import update_world_model
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
     "act",
     "imagine",
     "init",
-    "update_behaviour",
-    "update_heads",
+    "update_actor_critic",
+    "update_reward_end",
     "update_world_model",
 ]

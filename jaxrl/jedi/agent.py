@@ -132,7 +132,7 @@ def init(
     denoiser = nets.denoiser.init(keys[1], latent, jnp.zeros(()), past, jnp.zeros(n, jnp.int32))[
         "params"
     ]
-    heads = nets.reward_end.init(keys[2], heads_memory(spec, ()), sequence, sequence, action)[
+    heads = nets.reward_end.init(keys[2], reward_end_memory(spec, ()), sequence, sequence, action)[
         "params"
     ]
     policy = nets.actor_critic.init(keys[3], policy_memory(spec, ()), sequence)["params"]
@@ -222,7 +222,7 @@ def policy_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
     return LSTMState.zeros(leading, spec.config.actor_critic.lstm_width)
 
 
-def heads_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
+def reward_end_memory(spec: AgentSpec, leading: tuple[int, ...]) -> LSTMState:
     """The reward and end model's LSTM state at the beginning of an episode."""
     return LSTMState.zeros(leading, spec.config.reward_end.lstm_width)
 

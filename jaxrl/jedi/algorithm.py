@@ -19,8 +19,8 @@ from jax.sharding import Mesh
 from jaxrl.envs.protocol import JaxEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
-from jaxrl.jedi.learn.gate import Judgement, draw_endings, judge, passes
-from jaxrl.jedi.learn.loops import PHASES, Tally, phases_of, purpose_key, run_phase
+from jaxrl.jedi.learn.gate import GateResult, draw_endings, passes, run_gate
+from jaxrl.jedi.learn.loops import PHASES, UpdateStats, phases_of, purpose_key, run_phase
 from jaxrl.jedi.play.collect import Games, Players, play
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
@@ -46,7 +46,7 @@ def run_epoch(
     at_opening: jax.Array,
     mesh: Mesh | None = None,
     axis_name: str | None = None,
-) -> tuple[AgentState, dict[str, Tally], Judgement, jax.Array]:
+) -> tuple[AgentState, dict[str, UpdateStats], GateResult, jax.Array]:
     """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
 
     Args:
@@ -67,22 +67,22 @@ def run_epoch(
     tallies = {}
     agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
     agent, tallies["heads"] = run("heads", agent, counts.heads)
-    judgement = judge_replay(agent, replay, gate, epoch_key)
-    now_open = is_open | passes(judgement, gate)
+    gate_result = run_gate_on_replay(agent, replay, gate, epoch_key)
+    now_open = is_open | passes(gate_result, gate)
     count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
     agent, tallies["behaviour"] = run("behaviour", agent, count)
     if "probe" in phases_of(agent.spec.config):
         agent, tallies["probe"] = run("probe", agent, counts.probe)
-    return agent, tallies, judgement, now_open
+    return agent, tallies, gate_result, now_open
 
 
-def judge_replay(
+def run_gate_on_replay(
     agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
-) -> Judgement:
+) -> GateResult:
     """The gate's test on endings from a replay on the device."""
-    key_draw, key_judge = jax.random.split(purpose_key(epoch_key, "judge"))
+    key_draw, key_gate = jax.random.split(purpose_key(epoch_key, "judge"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
-    return judge(agent, buffer.gather(replay, draw), usable, key_judge)
+    return run_gate(agent, buffer.gather(replay, draw), usable, key_gate)
 
 
 def play_and_learn(
@@ -97,7 +97,7 @@ def play_and_learn(
     at_opening: jax.Array,
     steps: int,
     epsilon: jax.Array,
-) -> tuple[AgentState, Players, Replay, dict[str, Tally], Judgement, jax.Array, Games]:
+) -> tuple[AgentState, Players, Replay, dict[str, UpdateStats], GateResult, jax.Array, Games]:
     """One epoch: `steps` steps in every game, into the replay, then all learning.
 
     Args:
@@ -116,10 +116,10 @@ def play_and_learn(
         env, agent, players, purpose_key(epoch_key, "collect"), steps, epsilon
     )
     replay = buffer.append(replay, chunk)
-    agent, tallies, judgement, is_open = run_epoch(
+    agent, tallies, gate_result, is_open = run_epoch(
         agent, replay, epoch_key, counts, gate, is_open, at_opening
     )
-    return agent, players, replay, tallies, judgement, is_open, games
+    return agent, players, replay, tallies, gate_result, is_open, games
 
 
 def run_epochs(
@@ -134,7 +134,7 @@ def run_epochs(
     steps: int,
     epochs: int,
     epsilon: float = 0.01,
-) -> tuple[AgentState, Players, Replay, Judgement, Games]:
+) -> tuple[AgentState, Players, Replay, GateResult, Games]:
     """`epochs` epochs of `play_and_learn` in one scan: a whole training run as a single program.
 
     jit with `static_argnames=("env", "gate", "steps", "epochs")`. The replay must already hold an
@@ -149,7 +149,7 @@ def run_epochs(
     def body(carry, number):
         agent, players, replay, is_open = carry
         epoch_key = jax.random.fold_in(key, number)
-        agent, players, replay, _, judgement, is_open, games = epoch(
+        agent, players, replay, _, gate_result, is_open, games = epoch(
             agent,
             players,
             replay,
@@ -161,11 +161,13 @@ def run_epochs(
             steps,
             jnp.float32(epsilon),
         )
-        return (agent, players, replay, is_open), (judgement, games)
+        return (agent, players, replay, is_open), (gate_result, games)
 
     carry = (agent, players, replay, jnp.bool_(False))
-    (agent, players, replay, _), (judgement, games) = jax.lax.scan(body, carry, jnp.arange(epochs))
-    return agent, players, replay, judgement, games
+    (agent, players, replay, _), (gate_result, games) = jax.lax.scan(
+        body, carry, jnp.arange(epochs)
+    )
+    return agent, players, replay, gate_result, games
 
 
 def run_epochs_of_seeds(
@@ -181,7 +183,7 @@ def run_epochs_of_seeds(
     epochs: int,
     epsilon: float = 0.01,
     how: str = "auto",
-) -> tuple[AgentState, Players, Replay, Judgement, Games]:
+) -> tuple[AgentState, Players, Replay, GateResult, Games]:
     """`run_epochs` for several seeds in the same program, games included: every state and `keys`
     have a leading axis of seeds.
 

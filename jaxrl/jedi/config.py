@@ -6,7 +6,7 @@ Marks in the docstrings: DIAMOND = value of the pixel baseline (arXiv 2405.12399
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from jaxrl.diffusion.precondition import EDM
 from jaxrl.diffusion.sample import Churn
@@ -77,7 +77,7 @@ class WorldModelLearning:
 
 
 @dataclass(frozen=True)
-class HeadsLearning:
+class RewardEndLearning:
     """Training of the reward and end model."""
 
     optim: OptimConfig = OptimConfig(learning_rate=1e-4, weight_decay=1e-2, clip_norm=100.0)
@@ -124,10 +124,12 @@ class BehaviourLearning:
     """Weight of the squared value error."""
     entropy_weight: float = 0.001
     """Weight of the entropy bonus, per nat."""
-    spare_starts: int = 1
+    num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, for going on after an imagined end.
     Our choice.
     """
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {"spare_starts": "num_reset_starts"}  # old name
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ class AgentConfig:
     edm: EDM = EDM()
     sampler: SamplerConfig = SamplerConfig()
     world_model: WorldModelLearning = WorldModelLearning()
-    heads: HeadsLearning = HeadsLearning()
+    heads: RewardEndLearning = RewardEndLearning()
     behaviour: BehaviourLearning = BehaviourLearning()
     probe: ProbeLearning = ProbeLearning()
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -230,12 +232,14 @@ class Schedule:
     """But never more than this in all."""
     steps_per_epoch: int = 100
     """Steps between updates."""
-    first: Updates = Updates(10_000, 10_000, 5_000, 1_000)
+    first_epoch: Updates = Updates(10_000, 10_000, 5_000, 1_000)
     """Updates of the first epoch; for behaviour, of the epoch in which its gate opens."""
-    steady: Updates = Updates()
+    per_epoch: Updates = Updates()
     """Updates of every other epoch."""
     final_epochs: int = 50
     """Epochs without play at the end."""
+
+    OLD_NAMES: ClassVar[dict[str, str]] = {"first": "first_epoch", "steady": "per_epoch"}
 
 
 @dataclass(frozen=True)

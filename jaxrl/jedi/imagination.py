@@ -14,10 +14,10 @@ from jaxrl.jedi.agent import (
     AgentSpec,
     AgentState,
     encode,
-    heads_memory,
     networks,
     policy_memory,
     policy_step,
+    reward_end_memory,
 )
 from jaxrl.jedi.nets.encoder import fix_scale
 from jaxrl.jedi.nets.reward_end import class_reward, preceded_by_padding
@@ -148,7 +148,7 @@ def begin(state: AgentState, start: Segment) -> WorldState:
     live = start.frame_mask[..., :-1]
     memory, *_ = networks(state.spec).reward_end.apply(
         {"params": state.heads.params},
-        heads_memory(state.spec, start.action.shape[:-1]),
+        reward_end_memory(state.spec, start.action.shape[:-1]),
         z[..., :-1, :, :, :],
         z[..., 1:, :, :, :],
         start.action[..., :-1],

@@ -16,10 +16,10 @@ from jaxrl.jedi.config import (
     EvaluationConfig,
     GameConfig,
     GateConfig,
-    HeadsLearning,
     JediConfig,
     Mode,
     ProbeLearning,
+    RewardEndLearning,
     Schedule,
     Updates,
     WorldModelLearning,
@@ -77,9 +77,9 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
         reward_end=RewardEndConfig((1,), (32,), cond_width=64, lstm_width=256),
         actor_critic=ActorCriticConfig((32,), (False,) if toy else (True,), lstm_width=128),
         world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0)),
-        heads=HeadsLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
+        heads=RewardEndLearning(OptimConfig(1e-3, 1e-2, 100.0), length=8),
         behaviour=BehaviourLearning(
-            OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, spare_starts=2
+            OptimConfig(1e-3, 0.0, 100.0), horizon=10, entropy_weight=0.03, num_reset_starts=2
         ),
         probe=ProbeLearning(widths=(32, 32, 16)),
         precision="float32",
@@ -155,7 +155,7 @@ def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
         reward_end=RewardEndConfig((2,), (32,), lstm_width=512),
         actor_critic=ActorCriticConfig((64, 64), (True, False), lstm_width=256),
         world_model=WorldModelLearning(OptimConfig(3e-4, 1e-2, 1.0)),
-        heads=HeadsLearning(OptimConfig(3e-4, 1e-2, 100.0)),
+        heads=RewardEndLearning(OptimConfig(3e-4, 1e-2, 100.0)),
         behaviour=BehaviourLearning(OptimConfig(3e-4, 0.0, 100.0), entropy_weight=0.003),
     )
     if mode == "pixel":
@@ -191,7 +191,7 @@ def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     DIAMOND's networks (4.4, 5.9 and 3.2 million parameters at 4 actions); the sizes for latents are
     our choice.
     """
-    agent = AgentConfig(heads=HeadsLearning(sampled_share=0.125), encode_chunk=64)
+    agent = AgentConfig(heads=RewardEndLearning(sampled_share=0.125), encode_chunk=64)
     if mode == "pixel":
         agent = as_pixel(
             agent,

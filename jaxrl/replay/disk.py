@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.files import write_atomic
+from jaxrl.app.files import read_npz, write_atomic
 from jaxrl.replay.buffer import ReplayIndex
 from jaxrl.train.parallel import platform
 
@@ -68,13 +68,12 @@ def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: 
       UserError: a shard is missing or damaged.
     """
     frames = np.zeros((index.action.shape[0], frame_size), np.uint8)
+    largest = frames.nbytes + 16 * len(frames) + 2**20  # two numbers for every row, and headers
     for name in names:
         try:
-            with (folder / name).open("rb") as file, np.load(file) as shard:
-                storage = (
-                    shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
-                )
-                frames[storage] = shard["frames"]
+            shard = read_npz(folder / name, largest)
+            storage = shard["lane"] * index.rows_per_lane + shard["number"] % index.rows_per_lane
+            frames[storage] = shard["frames"]
         except Exception as error:
             raise UserError(
                 f"replay shard {folder / name} is missing or damaged ({type(error).__name__}): "
@@ -90,12 +89,9 @@ def still_needed(folder: Path, names: list[str], index: ReplayIndex) -> list[str
         return list(names)  # the ring has not wrapped
 
     def alive(name):
-        with (folder / name).open("rb") as file, np.load(file) as shard:
-            return bool(
-                (
-                    shard["number"] > np.asarray(index.head)[shard["lane"]] - index.rows_per_lane
-                ).any()
-            )
+        shard = read_npz(folder / name, names=("lane", "number"))
+        oldest = np.asarray(index.head)[shard["lane"]] - index.rows_per_lane
+        return bool((shard["number"] > oldest).any())
 
     return [name for name in names if alive(name)]
 

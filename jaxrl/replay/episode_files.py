@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.app.files import write_atomic
+from jaxrl.app.files import read_npz, write_atomic
 from jaxrl.replay.episodes import Episode, check_episode
 
 VERSION = 1
@@ -130,13 +130,10 @@ def read_fields(
       UserError: the file is damaged, or has no array of a name in `needed`.
     """
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-            missing = [name for name in needed if name not in file.files]
-            found = {name: file[name] for name in (*needed, *optional) if name in file.files}
-    except Exception as error:  # zip, zlib, format and system errors
-        raise UserError(
-            f"{path} is missing or damaged ({type(error).__name__}): restore or remove it"
-        ) from error
+        found = read_npz(path, names=(*needed, *optional))
+    except (OSError, UserError) as error:
+        raise UserError(f"{path} is missing or damaged ({error}): restore or remove it") from error
+    missing = [name for name in needed if name not in found]
     if missing:
         raise UserError(
             f"{path} has no array {missing[0]}: an episode file holds version, obs, act, rew and "

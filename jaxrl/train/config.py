@@ -21,6 +21,8 @@ def to_dict(config: Any) -> dict[str, Any]:
 def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     """The inverse of `to_dict`.
 
+    Renamed fields are found by the class attribute `OLD_NAMES`, `{old: new}`.
+
     A field that is not there takes its default: what was stored before the field existed was made
       without it, and new fields come with
     defaults that change nothing.
@@ -30,6 +32,7 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
     """
     hints = typing.get_type_hints(cls)
     fields = {field.name: field for field in dataclasses.fields(cls)}
+    data = {getattr(cls, "OLD_NAMES", {}).get(name, name): value for name, value in data.items()}
     for name in sorted(set(fields) ^ set(data)):
         trouble = "is unknown" if name in data else "is missing"
         if name in data or not has_default(fields[name]):

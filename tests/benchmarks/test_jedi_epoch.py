@@ -74,13 +74,13 @@ def test_the_short_run_fits_together_and_has_its_epochs(preset, env):
     config = short_run(PRESETS[preset](env), 3, 7)
     check(config)
     schedule = config.schedule
-    assert schedule.first == schedule.steady == Updates(7, 7, 7, 7)
+    assert schedule.first_epoch == schedule.per_epoch == Updates(7, 7, 7, 7)
     assert (
         schedule.env_steps == schedule.initial_steps + (SETTLING + 3 - 1) * schedule.steps_per_epoch
     )
     assert (
-        short_run(PRESETS[preset](env), 3, None).schedule.steady
-        == PRESETS[preset](env).schedule.steady
+        short_run(PRESETS[preset](env), 3, None).schedule.per_epoch
+        == PRESETS[preset](env).schedule.per_epoch
     )
 
 

@@ -291,14 +291,14 @@ def has_ended(child: Child, out: Path, board: Board, stop: StopRequest) -> bool:
         return False
     if status == 0:
         note(out, child.run, "finished")
-        score = board.look(child.run).score
+        score = board.update(child.run).score
         board.say(f"{child.run} is done" + ("" if score is None else f": score {score:,.2f}"))
     elif stop:
         note(out, child.run, "stopped", status=status)
-        board.look(child.run)
+        board.update(child.run)
     else:
         sentence = last_sentence(child.run.log(out), child.log_from, status)
         note(out, child.run, "failed", status=status, sentence=sentence)
-        board.look(child.run)
+        board.update(child.run)
         board.say(f"{child.run} failed: {sentence}")
     return True

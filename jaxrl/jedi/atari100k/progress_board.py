@@ -107,7 +107,7 @@ class Board:
         else:
             print(line, file=self.stream, flush=True)
 
-    def look(self, run: Run) -> State:
+    def update(self, run: Run) -> State:
         """Read one run anew."""
         self.known[run] = state(run, self.out, noted(self.out).get(str(run), [None])[-1])
         return self.known[run]
@@ -119,7 +119,7 @@ class Board:
             return
         self.looked = now
         for run in running:
-            self.look(run)
+            self.update(run)
         if self._live is not None:
             self._live.update(grid(self.known, running), refresh=True)
         elif now - self.spoke > HEARTBEAT:

@@ -50,7 +50,7 @@ def total_updates(config: JediConfig) -> tuple[int, Updates]:
     playing = -(-max(schedule.env_steps - schedule.initial_steps, 0) // schedule.steps_per_epoch)
     later = playing + schedule.final_epochs
     sums = {
-        name: getattr(schedule.first, name) + later * getattr(schedule.steady, name)
+        name: getattr(schedule.first_epoch, name) + later * getattr(schedule.per_epoch, name)
         for name in (f.name for f in dataclasses.fields(Updates))
     }
     return 1 + later, Updates(**sums)
@@ -177,8 +177,8 @@ def plan(config: JediConfig, timing: bool = True) -> str:
         f"arithmetic  {arithmetic:.2e} floating-point operations in the whole run, without the "
         f"game{used}",
         f"one step of the game takes {step * 1e3:.1f} ms; compiling {duration(compiling)} in all",
-        f"first epoch {duration(spent(schedule.first) + schedule.initial_steps * step)}, "
-        f"every other {duration(spent(schedule.steady) + schedule.steps_per_epoch * step)}",
+        f"first epoch {duration(spent(schedule.first_epoch) + schedule.initial_steps * step)}, "
+        f"every other {duration(spent(schedule.per_epoch) + schedule.steps_per_epoch * step)}",
         f"whole run   {duration(spent(updates) + schedule.env_steps * step + compiling)}, besides "
         "evaluation",
     ]
@@ -188,8 +188,8 @@ def plan(config: JediConfig, timing: bool = True) -> str:
 def _row(name: str, config: JediConfig, updates: Updates) -> str:
     schedule = config.schedule
     first, steady, total = (
-        getattr(schedule.first, name),
-        getattr(schedule.steady, name),
+        getattr(schedule.first_epoch, name),
+        getattr(schedule.per_epoch, name),
         getattr(updates, name),
     )
     return f"{name.replace('_', ' '):<12}{first:>12,}{steady:>11,}{total:>12,}"

@@ -120,7 +120,7 @@ def follow(
     actions = jnp.where(live, record.action[lane, safe], 0)
     _, dreamt = jax.lax.scan(step, world, (actions, jax.random.split(key, horizon)))
     reward, end = reward_class(record.reward[lane, safe]), record.end[lane, safe]
-    found = judge_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
+    found = compare_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
     found |= compare_latents(
         agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures
     )
@@ -132,7 +132,7 @@ def follow(
     )
 
 
-def judge_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Array]:
+def compare_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Array]:
     """Hits and surprises of imagined rewards (logits `[H, 3]`, class `[H]`) and ends (logits `[H,
     2]`, bool `[H]`).
     """

@@ -14,7 +14,7 @@ from jaxrl.train import parallel
 from jaxrl.train.state import apply_gradients
 
 
-def update_behaviour(
+def update_actor_critic(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.jedi.agent import AgentState
-from jaxrl.jedi.learn.loops import NEVER, Phase, Tally, draw_for, update_key
+from jaxrl.jedi.learn.loops import NEVER, Phase, UpdateStats, draw_for, update_key
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.replay.segment import Segment
@@ -34,7 +34,7 @@ def run_phase_of_seeds(
     epoch_keys: jax.Array,
     starts: jax.Array,
     stops: jax.Array,
-) -> tuple[AgentState, Tally]:
+) -> tuple[AgentState, UpdateStats]:
     """What `loops.run_phase` does, for S agents at once.
 
     Args:
@@ -72,7 +72,7 @@ def run_batches_of_seeds(
     epoch_keys: jax.Array,
     starts: jax.Array,
     stops: jax.Array,
-) -> tuple[AgentState, Tally]:
+) -> tuple[AgentState, UpdateStats]:
     """The same on batches prepared on the host, `[G, S, ...]`: slice i is for the updates number
     starts + i.
     """
@@ -91,7 +91,7 @@ def _split(phase: Phase, epoch_keys, numbers):
     )
 
 
-def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
+def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, UpdateStats]:
     """`loops.run_updates` for S agents; an agent that has reached its stop stays as it is."""
 
     def body(i, carry):
@@ -104,7 +104,7 @@ def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
         )
         fine = jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))).all(0) | ~active
         first_bad = jnp.where(fine, tally.first_bad, jnp.minimum(tally.first_bad, numbers))
-        return agents, Tally(
+        return agents, UpdateStats(
             jax.tree.map(lambda sums, new: sums + jnp.where(active, new, 0.0), tally.sums, metrics),
             first_bad,
         )
@@ -112,7 +112,7 @@ def _run(one, agents: AgentState, starts, stops) -> tuple[AgentState, Tally]:
     shapes = jax.eval_shape(one, agents, starts)[1]
     sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
     never = jnp.full(starts.shape, NEVER, jnp.int32)
-    return jax.lax.fori_loop(0, (stops - starts).max(), body, (agents, Tally(sums, never)))
+    return jax.lax.fori_loop(0, (stops - starts).max(), body, (agents, UpdateStats(sums, never)))
 
 
 def _like(flag, array):

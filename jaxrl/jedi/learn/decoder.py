@@ -11,7 +11,7 @@ from jaxrl.train import parallel
 from jaxrl.train.state import apply_gradients
 
 
-def update_probe(
+def update_decoder(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on frames `[B, T]` of segments. Metrics: "loss" (squared error of pixels in

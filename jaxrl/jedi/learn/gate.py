@@ -20,7 +20,7 @@ from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import masked_mean
 
 
-class Judgement(NamedTuple):
+class GateResult(NamedTuple):
     """How open-loop imagination does on real endings. float32 scalars; all 0 where nothing could be
     tried.
     """
@@ -45,7 +45,7 @@ def draw_endings(
     return jax.vmap(lambda k: buffer.draw_ending(index, k, context + gate.horizon))(keys)
 
 
-def judge(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Array) -> Judgement:
+def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Array) -> GateResult:
     """Imagine along the real actions of segments `[B, context + H]` whose last row is the frame
     that an end reached.
 
@@ -69,7 +69,7 @@ def judge(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Array) 
     reward, end = reward.T, end.T
     real = jnp.broadcast_to((usable & batch.frame_mask[:, n - 1])[:, None], end.shape)
     hit = (reward == reward_class(batch.reward[:, n - 1 : -1])).astype(jnp.float32)
-    return Judgement(
+    return GateResult(
         end_recall=masked_mean(end[:, -1].astype(jnp.float32), real[:, -1]),
         false_alarms=masked_mean(end[:, :-1].astype(jnp.float32), real[:, :-1]),
         reward_accuracy=masked_mean(hit, real),
@@ -78,11 +78,11 @@ def judge(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Array) 
     )
 
 
-def passes(judgement: Judgement, gate: GateConfig) -> jax.Array:
+def passes(gate_result: GateResult, gate: GateConfig) -> jax.Array:
     """Whether behaviour may be learned, by the thresholds of the gate (bool scalar)."""
     good = (
-        (judgement.end_recall >= gate.end_recall)
-        & (judgement.false_alarms <= gate.false_alarms)
-        & (judgement.tried > 0)
+        (gate_result.end_recall >= gate.end_recall)
+        & (gate_result.false_alarms <= gate.false_alarms)
+        & (gate_result.tried > 0)
     )
     return good | (gate.end_recall <= 0)

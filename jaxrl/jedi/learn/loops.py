@@ -14,10 +14,10 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.config import AgentConfig, HeadsLearning
-from jaxrl.jedi.learn.actor_critic import update_behaviour
-from jaxrl.jedi.learn.decoder import update_probe
-from jaxrl.jedi.learn.reward_end import update_heads
+from jaxrl.jedi.config import AgentConfig, RewardEndLearning
+from jaxrl.jedi.learn.actor_critic import update_actor_critic
+from jaxrl.jedi.learn.decoder import update_decoder
+from jaxrl.jedi.learn.reward_end import update_reward_end
 from jaxrl.jedi.learn.world_model import update_world_model
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, Drawer, Replay, ReplayIndex
@@ -39,7 +39,7 @@ class Phase(NamedTuple):
     """Rows of a segment."""
 
 
-def drawer_of_heads(learning: HeadsLearning) -> Drawer:
+def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
     """Segments around a step, with a preference for rewards and ends if one is asked for."""
     plain = learning.candidates == 1 or learning.preference == 1
     return (
@@ -59,21 +59,21 @@ PHASES = {
     ),
     "heads": Phase(
         "heads",
-        update_heads,
-        lambda spec: drawer_of_heads(spec.config.heads),
+        update_reward_end,
+        lambda spec: reward_end_drawer(spec.config.heads),
         lambda spec: (spec.config.heads.batch,),
         lambda spec: spec.config.heads.length,
     ),
     "behaviour": Phase(
         "behaviour",
-        update_behaviour,
+        update_actor_critic,
         lambda spec: buffer.draw_start,
-        lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.spare_starts),
+        lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.num_reset_starts),
         lambda spec: spec.config.context,
     ),
     "probe": Phase(
         "probe",
-        update_probe,
+        update_decoder,
         lambda spec: buffer.draw_frames,
         lambda spec: (spec.config.probe.batch,),
         lambda spec: 1,
@@ -112,7 +112,7 @@ def draw_for(
     return buffer.draw_batch(index, phase.drawer(spec), keys, phase.size(spec), age_weights)
 
 
-class Tally(NamedTuple):
+class UpdateStats(NamedTuple):
     """What a run of updates amounted to."""
 
     sums: dict[str, jax.Array]
@@ -126,14 +126,14 @@ class Tally(NamedTuple):
 NEVER = 2**31 - 1
 
 
-def join(a: Tally, b: Tally) -> Tally:
+def join(a: UpdateStats, b: UpdateStats) -> UpdateStats:
     """Two runs of updates as one."""
-    return Tally(jax.tree.map(jnp.add, a.sums, b.sums), jnp.minimum(a.first_bad, b.first_bad))
+    return UpdateStats(jax.tree.map(jnp.add, a.sums, b.sums), jnp.minimum(a.first_bad, b.first_bad))
 
 
 def run_updates(
     one: Callable, agent: AgentState, start: jax.Array, stop: jax.Array
-) -> tuple[AgentState, Tally]:
+) -> tuple[AgentState, UpdateStats]:
     """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with
     traced bounds.
     """
@@ -146,11 +146,11 @@ def run_updates(
         agent, metrics = one(agent, number)
         fine = jnp.isfinite(jnp.stack(jax.tree.leaves(metrics))).all()
         first_bad = jnp.where(fine, tally.first_bad, jnp.minimum(tally.first_bad, number))
-        return agent, Tally(jax.tree.map(jnp.add, tally.sums, metrics), first_bad)
+        return agent, UpdateStats(jax.tree.map(jnp.add, tally.sums, metrics), first_bad)
 
     shapes = jax.eval_shape(one, agent, start)[1]
     sums = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
-    return jax.lax.fori_loop(start, stop, body, (agent, Tally(sums, jnp.int32(NEVER))))
+    return jax.lax.fori_loop(start, stop, body, (agent, UpdateStats(sums, jnp.int32(NEVER))))
 
 
 def run_phase(
@@ -162,7 +162,7 @@ def run_phase(
     stop: jax.Array,
     mesh: Mesh | None = None,
     axis_name: str | None = None,
-) -> tuple[AgentState, Tally]:
+) -> tuple[AgentState, UpdateStats]:
     """Updates start..stop-1 on batches sampled from a replay on the device, in one loop with a
     traced bound.
 
@@ -211,7 +211,7 @@ def run_batches(
     stop: jax.Array,
     mesh: Mesh | None = None,
     axis_name: str | None = None,
-) -> tuple[AgentState, Tally]:
+) -> tuple[AgentState, UpdateStats]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond
     `stop` is ignored.
     """

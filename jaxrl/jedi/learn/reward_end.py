@@ -10,7 +10,7 @@ noise. Our choice.
 import jax
 import jax.numpy as jnp
 
-from jaxrl.jedi.agent import AgentState, encode, heads_memory, networks, optimizers
+from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, reward_end_memory
 from jaxrl.jedi.imagination import draw_noise, predict
 from jaxrl.jedi.nets.encoder import fix_scale
 from jaxrl.jedi.nets.reward_end import reward_class
@@ -20,7 +20,7 @@ from jaxrl.train import parallel
 from jaxrl.train.state import apply_gradients
 
 
-def update_heads(
+def update_reward_end(
     state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on a batch of segments `[B, heads.length]`.
@@ -33,7 +33,7 @@ def update_heads(
     steps = batch.window(0, batch.action.shape[1] - 1)
 
     def loss_of(params):
-        memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
+        memory, model = reward_end_memory(state.spec, (len(z),)), networks(state.spec).reward_end
         _, reward, end = model.apply(
             {"params": params}, memory, z, z_next, steps.action, steps.step_mask
         )

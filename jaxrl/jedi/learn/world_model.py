@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from jaxrl.diffusion import noise
 from jaxrl.diffusion.loss import autoregressive_loss
-from jaxrl.jedi.agent import AgentSpec, AgentState, heads_memory, networks, optimizers
+from jaxrl.jedi.agent import AgentSpec, AgentState, networks, optimizers, reward_end_memory
 from jaxrl.jedi.learn.reward_end import classification_loss
 from jaxrl.jedi.nets.encoder import encode, fix_scale
 from jaxrl.replay.segment import Segment, frame_to_float
@@ -63,7 +63,7 @@ def jedi_loss(
     loss = denoising + learning.hinge_weight * hinge
     metrics = {"denoising": denoising, "hinge": hinge, "latent_std": std.mean()}
     if learning.heads_gradient > 0:
-        heads = frozen_heads_loss(state, z, targets, batch, axis_name)
+        heads = frozen_reward_end_loss(state, z, targets, batch, axis_name)
         loss, metrics = loss + learning.heads_gradient * heads, {**metrics, "heads": heads}
     return loss, {"loss": loss, **metrics}
 
@@ -196,13 +196,15 @@ def batch_std(z: jax.Array, mask: jax.Array, axis_name: str | None = None) -> ja
     return jnp.sqrt(variance + 1e-8)
 
 
-def frozen_heads_loss(state: AgentState, z, targets, batch: Segment, axis_name=None) -> jax.Array:
+def frozen_reward_end_loss(
+    state: AgentState, z, targets, batch: Segment, axis_name=None
+) -> jax.Array:
     """Loss of the reward and end model, its parameters fixed, as a function of the
     context latents.
     """
     n = z.shape[1]
     sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)
-    memory, model = heads_memory(state.spec, (len(z),)), networks(state.spec).reward_end
+    memory, model = reward_end_memory(state.spec, (len(z),)), networks(state.spec).reward_end
     params = jax.lax.stop_gradient(state.heads.params)
     steps = batch.window(0, n)
     _, reward, end = model.apply(

@@ -146,12 +146,12 @@ class RewardEnd(nn.Module):
         reward, end = logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
         return (
             state,
-            beginning_at(self.config.reward_prior, reward),
-            beginning_at(self.config.end_prior, end),
+            add_log_prior(self.config.reward_prior, reward),
+            add_log_prior(self.config.end_prior, end),
         )
 
 
-def beginning_at(prior: tuple[float, ...], logits: jax.Array) -> jax.Array:
+def add_log_prior(prior: tuple[float, ...], logits: jax.Array) -> jax.Array:
     """Logits `[..., K]` that are those of `prior` (K shares; empty: untouched) where the network
     says nothing.
     """

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.agent import AgentState, heads_memory, networks
+from jaxrl.jedi.agent import AgentState, networks, reward_end_memory
 from jaxrl.jedi.config import AgentConfig, GateConfig, JediConfig
 from jaxrl.jedi.diagnostics.collapse import Exam, context_gain, latent_statistics, linear_probe
-from jaxrl.jedi.learn.gate import draw_endings, judge
+from jaxrl.jedi.learn.gate import draw_endings, run_gate
 from jaxrl.jedi.learn.reward_end import accuracies, classification_loss, training_pairs
 from jaxrl.jedi.learn.world_model import OBJECTIVES
 from jaxrl.replay import buffer
@@ -92,7 +92,8 @@ def examine(agent: AgentState, seen: HeldOut, gate: GateConfig) -> dict[str, jax
       "held_out/denoising": the denoising loss. "held_out/reward_loss", "held_out/end_loss" (nats),
       "held_out/reward_accuracy", "held_out/end_accuracy": of the reward and end model one step
       ahead; since most steps bring neither, also "held_out/reward_recall", the share of steps with
-      a reward other than 0 whose class is found (0 if there are none). "imagined/...": `judge` on
+      a reward other than 0 whose class is found (0 if there are none). "imagined/...": `run_gate`
+      on
       held-out endings, open loop. "monitor/...": the collapse monitors on held-out frames.
     """
     keys = jax.random.split(jax.random.key(KEY), 4)
@@ -104,7 +105,7 @@ def examine(agent: AgentState, seen: HeldOut, gate: GateConfig) -> dict[str, jax
     }
     found |= {
         f"imagined/{name}": value
-        for name, value in judge(agent, seen.endings, seen.usable, keys[2])._asdict().items()
+        for name, value in run_gate(agent, seen.endings, seen.usable, keys[2])._asdict().items()
     }
     statistics = latent_statistics(agent, seen.future) | context_gain(agent, seen.future, keys[3])
     return found | {f"monitor/{name}": value for name, value in statistics.items()}
@@ -116,7 +117,7 @@ def examine_heads(agent: AgentState, batch: Segment, key: jax.Array) -> dict[str
     """
     z, z_next = training_pairs(agent, batch, key)
     steps = batch.window(0, batch.action.shape[1] - 1)
-    memory, model = heads_memory(agent.spec, (len(z),)), networks(agent.spec).reward_end
+    memory, model = reward_end_memory(agent.spec, (len(z),)), networks(agent.spec).reward_end
     _, reward, end = model.apply(
         {"params": agent.heads.params}, memory, z, z_next, steps.action, steps.step_mask
     )

@@ -127,7 +127,7 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
 
     def one_stage(session, stop, say):
         if STAGES[session.counters.stage] == "look":
-            look(session, seen, names, say)
+            end_epoch(session, seen, names, say)
         else:
             run_stage(session, stop, say)
 
@@ -209,7 +209,7 @@ def announce(found: Found, session: Session, say) -> None:
     )
 
 
-def look(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say) -> None:
+def end_epoch(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say) -> None:
     """Measures on held-out episodes, one line of metrics, and a checkpoint if it is time; then the
     next epoch.
     """

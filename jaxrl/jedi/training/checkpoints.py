@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError, is_remote
-from jaxrl.app.files import lock_run, resolve_path, write_atomic
+from jaxrl.app.files import lock_run, read_npz, resolve_path, write_atomic
 from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
@@ -158,11 +158,10 @@ def restore(session: Session) -> None:
 
 def _read_games(path: Path) -> dict[str, np.ndarray]:
     try:
-        with path.open("rb") as file, np.load(file) as saved:
-            return dict(saved)
-    except Exception as error:
+        return read_npz(path)
+    except (OSError, UserError) as error:
         raise UserError(
-            f"{path} is missing or damaged ({type(error).__name__}): restore it, or remove the "
+            f"{path} is missing or damaged ({error}): restore it, or remove the "
             "checkpoints that need it"
         ) from error
 
@@ -276,5 +275,5 @@ def need_pictures(agents: dict[str, AgentState]) -> None:
             raise UserError(
                 f"{name} was trained without the probe decoder (its probe updates are 0), so its "
                 "latents cannot be shown: train "
-                "with --schedule.steady.probe above 0"
+                "with --schedule.per-epoch.probe above 0"
             )

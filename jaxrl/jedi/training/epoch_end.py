@@ -21,7 +21,7 @@ from jaxrl.jedi.play.evaluate import (
 )
 from jaxrl.jedi.training.checkpoints import save
 from jaxrl.jedi.training.replay_store import draw_for_monitor
-from jaxrl.jedi.training.run import Session, empty_epoch
+from jaxrl.jedi.training.run import EpochSoFar, Session
 from jaxrl.train.signals import StopRequest
 
 
@@ -44,7 +44,7 @@ def total_epochs(session: Session) -> int:
 
 def note_time(session: Session, stage: str, seconds: float) -> None:
     """Add to the time that a stage of this epoch has taken."""
-    spent = session.partial["seconds"]
+    spent = session.so_far.seconds
     spent[stage] = spent.get(stage, 0.0) + seconds
 
 
@@ -56,7 +56,7 @@ def _monitor(agent, segments, key):
 _linear_probe = jax.jit(linear_probe)
 
 
-def look(session: Session, began: float, stop: StopRequest, say) -> None:
+def end_epoch(session: Session, began: float, stop: StopRequest, say) -> None:
     """Monitors, evaluation if it is due, one line of metrics, and a checkpoint if it is time; then
     the next epoch.
 
@@ -64,7 +64,7 @@ def look(session: Session, began: float, stop: StopRequest, say) -> None:
     """
     config, counters = session.config, session.counters
     line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}
-    line |= means(session.partial) | collected(session) | monitored(session)
+    line |= means(session.so_far) | collected(session) | monitored(session)
     looked = time.monotonic()
     last = session.schedule_done
     evaluation = evaluated(session, last, stop)
@@ -72,7 +72,7 @@ def look(session: Session, began: float, stop: StopRequest, say) -> None:
         return
     line |= {f"evaluate/{name}": value for name, value in evaluation.items()}
     evaluated_at = time.monotonic()
-    seconds = session.partial["seconds"] | {
+    seconds = session.so_far.seconds | {
         "monitor": looked - began,
         "evaluate": evaluated_at - looked,
     }
@@ -98,25 +98,25 @@ def next_epoch(session: Session, line: dict[str, Any]) -> None:
         counters.stages + 1,
     )
     counters.epoch_began += line["time/epoch"]
-    session.partial = empty_epoch() | {"last_line": line}
+    session.so_far = EpochSoFar(last_line=line)
 
 
-def means(partial: dict[str, Any]) -> dict[str, float]:
+def means(so_far: EpochSoFar) -> dict[str, float]:
     """Means of all metrics over the updates of the epoch so far, and how many there were."""
     line = {}
-    for phase, sums in partial["sums"].items():
-        count = partial["counts"][phase]
+    for phase, sums in so_far.sums.items():
+        count = so_far.counts[phase]
         if count:
             line |= {f"{phase}/{name}": value / count for name, value in sums.items()}
         line[f"{phase}/updates"] = count
-    if partial["judgement"]:
-        line |= {f"gate/{name}": value for name, value in partial["judgement"].items()}
+    if so_far.gate:
+        line |= {f"gate/{name}": value for name, value in so_far.gate.items()}
     return line
 
 
 def collected(session: Session) -> dict[str, Any]:
     """What play in this epoch brought, and how full the replay is."""
-    returns, index, counters = session.partial["returns"], session.store.index, session.counters
+    returns, index, counters = session.so_far.returns, session.store.index, session.counters
     line = {
         "collect/games": len(returns),
         "gate/open": int(counters.opened >= 0),
@@ -209,7 +209,7 @@ def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
     """
     weights = {
         name: count * session.counters.pace.get(name, 1.0)
-        for name, count in session.partial["counts"].items()
+        for name, count in session.so_far.counts.items()
     }
     total = sum(weights.values()) or 1.0
     return {name: seconds * weight / total for name, weight in weights.items()}

@@ -25,12 +25,12 @@ from jaxrl.app.progress import Progress, log
 from jaxrl.envs.protocol import GameError, MakeEnv
 from jaxrl.jedi.algorithm import Counts
 from jaxrl.jedi.config import JediConfig, Updates
-from jaxrl.jedi.learn.gate import draw_endings, judge, passes
+from jaxrl.jedi.learn.gate import draw_endings, passes, run_gate
 from jaxrl.jedi.learn.loops import (
     NEVER,
     PHASES,
     Phase,
-    Tally,
+    UpdateStats,
     draw_for,
     phases_of,
     purpose_key,
@@ -38,7 +38,7 @@ from jaxrl.jedi.learn.loops import (
 )
 from jaxrl.jedi.play.collect import Exploration
 from jaxrl.jedi.training.checkpoints import only_here, save, settle
-from jaxrl.jedi.training.epoch_end import look, means, note_time, total_epochs
+from jaxrl.jedi.training.epoch_end import end_epoch, means, note_time, total_epochs
 from jaxrl.jedi.training.precompile import Compiling, prepare_programs
 from jaxrl.jedi.training.replay_store import DeviceStore
 from jaxrl.jedi.training.run import Session, close
@@ -135,7 +135,7 @@ def run_until_stopped(
             settle(session)
         finally:
             close(session)
-    last = session.partial.get("last_line", {})
+    last = session.so_far.last_line
     return Result(session.folder, session.finished, stop.signal, last)
 
 
@@ -202,7 +202,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
     elif stage == "judge":
         complete = open_gate(session)
     else:
-        look(session, began, stop, say)
+        end_epoch(session, began, stop, say)
         return
     note_time(session, stage, time.monotonic() - began)
     if complete:
@@ -279,7 +279,7 @@ def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None
 def take_in(session: Session, chunk: Transitions | None, returns: list[float]) -> None:
     """Store experience `[T, L]` in the replay and count it."""
     counters = session.counters
-    session.partial["returns"] += returns
+    session.so_far.returns += returns
     if chunk is None or len(chunk.action) == 0:
         return
     if counters.epoch == 0:
@@ -301,9 +301,11 @@ def counts(session: Session) -> Updates:
     and none while it is closed.
     """
     schedule, counters = session.config.schedule, session.counters
-    due = schedule.first if counters.epoch == 0 else schedule.steady
+    due = schedule.first_epoch if counters.epoch == 0 else schedule.per_epoch
     behaviour = (
-        schedule.first.behaviour if counters.opened == counters.epoch else schedule.steady.behaviour
+        schedule.first_epoch.behaviour
+        if counters.opened == counters.epoch
+        else schedule.per_epoch.behaviour
     )
     probe = due.probe if "probe" in phases_of(session.config.agent) else 0
     return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0, probe=probe)
@@ -361,23 +363,23 @@ def learn_epoch(session: Session) -> None:
     # is the same rule as in `counts`.
     must_open = counters.opened < 0 and counters.epoch >= config.gate.latest_epoch
     was_open = counters.opened >= 0 or must_open
-    at_opening = config.schedule.first.behaviour
-    steady = config.schedule.steady.behaviour if counters.opened >= 0 else at_opening
+    at_opening = config.schedule.first_epoch.behaviour
+    steady = config.schedule.per_epoch.behaviour if counters.opened >= 0 else at_opening
     order = Counts(due.world_model, due.heads, steady, due.probe)
-    session.agent, tallies, judgement, is_open = session.store.run_epoch(
+    session.agent, tallies, gate_result, is_open = session.store.run_epoch(
         session.agent,
         session.epoch_key,
         order,
         config.gate,
         (jnp.bool_(was_open), jnp.int32(at_opening)),
     )
-    tallies, judgement, is_open = jax.device_get((tallies, judgement, is_open))
-    note_judgement(session, judgement, bool(is_open))
+    tallies, gate_result, is_open = jax.device_get((tallies, gate_result, is_open))
+    note_gate(session, gate_result, bool(is_open))
     for name, tally in tallies.items():
         count(session, PHASES[name], tally, getattr(counts(session), name))
 
 
-def count(session: Session, phase: Phase, tally: Tally, updates: int) -> None:
+def count(session: Session, phase: Phase, tally: UpdateStats, updates: int) -> None:
     """Add what some updates amounted to; refuse to go on from numbers that are not finite.
 
     How many updates a call makes depends on the clock (`call_size`), so these sums may differ by
@@ -385,10 +387,10 @@ def count(session: Session, phase: Phase, tally: Tally, updates: int) -> None:
     """
     if int(tally.first_bad) != NEVER:
         report_failure(session, phase, int(tally.first_bad))
-    sums = session.partial["sums"].setdefault(phase.name, {})
+    sums = session.so_far.sums.setdefault(phase.name, {})
     for name, value in tally.sums.items():
         sums[name] = sums.get(name, 0.0) + float(value)
-    done = session.partial["counts"]
+    done = session.so_far.counts
     done[phase.name] = done.get(phase.name, 0) + updates
     session.counters.updates += updates
 
@@ -412,7 +414,7 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
         "phase": phase.name,
         "update": number,
         "env_steps": counters.env_steps,
-        "means_so_far": means(session.partial),
+        "means_so_far": means(session.so_far),
         "last_good_checkpoint": good[-1] if good else None,
     }
     if hosts.is_first():
@@ -430,7 +432,7 @@ def report_failure(session: Session, phase: Phase, number: int) -> None:
 # ------------------------------------------------------------
 
 
-_judge = jax.jit(judge)
+_run_gate = jax.jit(run_gate)
 _draw_endings = jax.jit(draw_endings, static_argnums=(1, 2))
 
 
@@ -439,21 +441,21 @@ def open_gate(session: Session) -> bool:
     has come.
     """
     gate, context = session.config.gate, session.agent.spec.config.context
-    key_draw, key_judge = jax.random.split(purpose_key(session.epoch_key, "judge"))
+    key_draw, key_gate = jax.random.split(purpose_key(session.epoch_key, "judge"))
     draw, usable = _draw_endings(session.store.index, gate, context, key_draw)
-    judgement = jax.device_get(_judge(session.agent, session.store.gather(draw), usable, key_judge))
-    good = bool(passes(judgement, gate)) or session.counters.epoch >= gate.latest_epoch
-    note_judgement(session, judgement, session.counters.opened >= 0 or good)
+    gate_result = jax.device_get(
+        _run_gate(session.agent, session.store.gather(draw), usable, key_gate)
+    )
+    good = bool(passes(gate_result, gate)) or session.counters.epoch >= gate.latest_epoch
+    note_gate(session, gate_result, session.counters.opened >= 0 or good)
     return True
 
 
-def note_judgement(session: Session, judgement, is_open: bool) -> None:
+def note_gate(session: Session, gate_result, is_open: bool) -> None:
     """Remember what the gate saw, when it opened, and whether only because its latest epoch had
     come.
     """
-    session.partial["judgement"] = {
-        name: float(value) for name, value in judgement._asdict().items()
-    }
+    session.so_far.gate = {name: float(value) for name, value in gate_result._asdict().items()}
     if is_open and session.counters.opened < 0:
         session.counters.opened = session.counters.epoch
-        session.counters.forced = not bool(passes(judgement, session.config.gate))
+        session.counters.forced = not bool(passes(gate_result, session.config.gate))

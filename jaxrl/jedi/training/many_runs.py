@@ -146,9 +146,7 @@ def train_runs(
         for session in sessions:
             save(session)
             settle(session)
-    return [
-        Result(s.folder, s.finished, stop.signal, s.partial.get("last_line", {})) for s in sessions
-    ]
+    return [Result(s.folder, s.finished, stop.signal, s.so_far.last_line) for s in sessions]
 
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
@@ -194,7 +192,7 @@ class Group:
                 session.agent = agent
             self.agents = None
 
-    def run(self, phase: Phase, starts: list[int], stops: list[int]) -> list[loops.Tally]:
+    def run(self, phase: Phase, starts: list[int], stops: list[int]) -> list[loops.UpdateStats]:
         """Updates starts[s]..stops[s]-1 of every session s; see `together.run_phase_of_seeds`."""
         self.put_together()
         keys = jnp.stack([session.epoch_key for session in self.sessions])
@@ -207,7 +205,7 @@ class Group:
             return batched_loops.unstack(jax.device_get(tally), len(stores))
         return self._run_on_host(phase, keys, np.array(starts), np.array(stops))
 
-    def _run_on_host(self, phase: Phase, keys, starts, stops) -> list[loops.Tally]:
+    def _run_on_host(self, phase: Phase, keys, starts, stops) -> list[loops.UpdateStats]:
         def load(offset):
             gathered = [
                 s.store.gather_for(phase, s.agent.spec, key, int(start) + offset)

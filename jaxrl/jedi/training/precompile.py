@@ -44,7 +44,7 @@ def prepare_programs(session: Session, compiling: Compiling) -> None:
 
     agent, replay, key = shapes(session.agent), shapes(store.replay), shapes(session.epoch_key)
     zero, mesh = jax.ShapeDtypeStruct((), jnp.int32), store.mesh
-    first, steady = session.config.schedule.first, session.config.schedule.steady
+    first, steady = session.config.schedule.first_epoch, session.config.schedule.per_epoch
     for name, phase in phases_of(session.config.agent).items():
         if not getattr(first, name) and not getattr(steady, name):
             continue

@@ -61,6 +61,30 @@ class Counters:
 
 
 @dataclass
+class EpochSoFar:
+    """The unfinished epoch, JSON-ready; in the record of a checkpoint, there as "partial"."""
+
+    returns: list[float] = field(default_factory=list)
+    """Of the games that finished."""
+    sums: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Metrics summed over updates, by phase and name."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Updates by phase."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Time by stage."""
+    gate: dict[str, float] | None = None
+    """Result of the gate, by name."""
+    last_line: dict[str, Any] = field(default_factory=dict)
+    """Metrics of the epoch before."""
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> "EpochSoFar":
+        """Read the "partial" of a checkpoint; version 0.1 called the gate "judgement"."""
+        renamed = {"judgement": "gate"}
+        return cls(**{renamed.get(name, name): value for name, value in record.items()})
+
+
+@dataclass
 class Session:
     """Everything that the training loop works on."""
 
@@ -73,8 +97,7 @@ class Session:
     players: JaxPlayers | HostPlayers
     exam: Exam | None
     counters: Counters
-    partial: dict[str, Any]
-    """What the unfinished epoch has brought so far, JSON-ready."""
+    so_far: EpochSoFar
     checkpoints: Checkpoints
     log: MetricsLog | NoLog
     compiled: CompileCounter
@@ -109,11 +132,6 @@ class Session:
     def epoch_key(self) -> jax.Array:
         """All randomness of the epoch comes from this key."""
         return jax.random.fold_in(jax.random.key(self.config.seed), self.counters.epoch)
-
-
-def empty_epoch() -> dict[str, Any]:
-    """What an epoch starts from."""
-    return {"returns": [], "sums": {}, "counts": {}, "seconds": {}, "judgement": None}
 
 
 def fresh_agent(config: JediConfig, env) -> AgentState:

@@ -14,7 +14,7 @@ COUNTS = (
     "agent.heads.batch",
     "agent.behaviour.batch",
     "agent.behaviour.horizon",
-    "agent.behaviour.spare_starts",
+    "agent.behaviour.num_reset_starts",
     "agent.probe.batch",
     "replay.capacity",
     "replay.episodes",

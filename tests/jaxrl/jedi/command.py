@@ -26,12 +26,12 @@ def environment() -> dict[str, str]:
     return os.environ | settings | {"PYTHONPATH": str(Path(__file__).parents[3])}
 
 
-def start(*arguments: str, **options) -> subprocess.Popen:
+def start(*arguments: str, env: dict[str, str] | None = None, **options) -> subprocess.Popen:
     """Begin `python -m jaxrl.jedi ...`."""
     command = [sys.executable, "-m", "jaxrl.jedi", *map(str, arguments)]
     return subprocess.Popen(
         command,
-        env=environment(),
+        env=env or environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

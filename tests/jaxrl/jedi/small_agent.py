@@ -9,8 +9,8 @@ from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import (
     AgentConfig,
     BehaviourLearning,
-    HeadsLearning,
     ProbeLearning,
+    RewardEndLearning,
     WorldModelLearning,
 )
 from jaxrl.jedi.nets.actor_critic import ActorCriticConfig
@@ -28,7 +28,7 @@ CONFIG = AgentConfig(
     reward_end=RewardEndConfig((1,), (8,), cond_width=8, lstm_width=8),
     actor_critic=ActorCriticConfig((8,), (True,), lstm_width=8),
     world_model=WorldModelLearning(batch=4),
-    heads=HeadsLearning(batch=4, length=5),
+    heads=RewardEndLearning(batch=4, length=5),
     behaviour=BehaviourLearning(batch=4, horizon=3),
     probe=ProbeLearning(batch=4, widths=(8, 8)),
 )

@@ -11,7 +11,7 @@ import pytest
 
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
-from jaxrl.jedi.learn.actor_critic import behaviour_loss, update_behaviour
+from jaxrl.jedi.learn.actor_critic import behaviour_loss, update_actor_critic
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -125,7 +125,7 @@ def test_the_recorded_values_are_those_of_the_same_parameters():
 
 def test_only_the_policy_moves():
     agent, batch, *_ = rollout()
-    step = jax.jit(update_behaviour)
+    step = jax.jit(update_actor_critic)
     after = agent
     for i in range(2):  # the first update has learning rate 0
         after, metrics = step(after, batch, jax.random.key(i))

@@ -12,7 +12,7 @@ from jaxrl.jedi.__main__ import parse
 from jaxrl.jedi.presets import atari100k, options_for
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
-from tests.jaxrl.jedi.command import SMALL, call, start
+from tests.jaxrl.jedi.command import SMALL, call, environment, start
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
 
@@ -105,6 +105,35 @@ def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
     process.kill()
     process.communicate()
     assert lines[0].startswith("resuming at epoch") and lines[-1].startswith(f"epoch {rows + 1}/")
+
+
+def test_after_a_signal_the_process_does_not_wait_for_its_compilers(tmp_path):
+    """Nothing is compiled yet, and compiling takes minutes; the process is gone in seconds."""
+    settings = environment() | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "none")}
+    process = start("train", *SMALL, "--run-dir", tmp_path / "run", env=settings)
+    wait_for_line(process, "starting")
+    time.sleep(2)
+    process.send_signal(signal.SIGTERM)
+    wait_for_line(process, "stopped by SIGTERM, saved")
+    saved = time.monotonic()
+    process.communicate(timeout=60)
+    assert time.monotonic() - saved < 5
+    assert process.returncode == 143
+
+
+def test_two_trainings_in_one_folder_are_refused(tmp_path):
+    arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
+    process = start(*arguments)
+    wait_for_line(process, "starting")
+    status, _, err = call(*arguments)
+    process.kill()
+    process.communicate()
+    assert status == 2 and str(process.pid) in err and err.count("\n") == 1
+    assert "error: " in err and str(tmp_path) in err
+    lines = wait_for_line(again := start(*arguments), "starting")  # the lock of the dead is stale
+    again.kill()
+    again.communicate()
+    assert lines
 
 
 def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, tmp_path):

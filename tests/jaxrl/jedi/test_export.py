@@ -3,14 +3,14 @@
 import jax
 import pytest
 
-from jaxrl.jedi import update_behaviour, update_heads, update_world_model
+from jaxrl.jedi import update_actor_critic, update_reward_end, update_world_model
 from tests.jaxrl.jedi import small_agent
 from tests.jaxrl.jedi.test_modes import agent
 
 STEPS = {
     "world_model": (update_world_model, (4,), 4),
-    "heads": (update_heads, (4,), 5),
-    "behaviour": (update_behaviour, (4, 2), 2),
+    "heads": (update_reward_end, (4,), 5),
+    "behaviour": (update_actor_critic, (4, 2), 2),
 }
 
 

@@ -16,9 +16,9 @@ from jaxrl.jedi.learn.reward_end import (
     accuracies,
     classification_loss,
     training_pairs,
-    update_heads,
+    update_reward_end,
 )
-from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig, beginning_at
+from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig, add_log_prior
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig
@@ -42,7 +42,7 @@ def test_a_silent_network_says_the_prior():
         np.testing.assert_allclose(
             logits - before, np.broadcast_to(np.log(prior), before.shape), atol=1e-5
         )
-    np.testing.assert_allclose(jax.nn.softmax(beginning_at(PRIOR, jnp.zeros(3))), PRIOR, rtol=1e-5)
+    np.testing.assert_allclose(jax.nn.softmax(add_log_prior(PRIOR, jnp.zeros(3))), PRIOR, rtol=1e-5)
 
 
 def test_a_reader_of_changes_says_nothing_before_it_has_learned():
@@ -218,7 +218,7 @@ def test_an_update_with_weights_moves_the_heads_alone():
     batch = small_agent.segments(jax.random.key(5), (4,), 5)
     batch = batch.replace(weight=jnp.broadcast_to(jnp.array([[2.0], [0.5], [1.0], [0.0]]), (4, 5)))
     agent, key = small_agent.agent(), jax.random.key(6)
-    update = jax.jit(update_heads)
+    update = jax.jit(update_reward_end)
     changed, metrics = update(agent, batch, key)
     other, _ = update(
         agent, batch.replace(reward=batch.reward.at[3].set(1.0)), key

@@ -2,11 +2,14 @@
 name.
 """
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
-from jaxrl.replay.episode_files import load_episodes, save_episode
+from jaxrl.replay.episode_files import load_episodes, read_episode, save_episode
 from tests.jaxrl.replay.test_episodes import arrays
 
 
@@ -104,3 +107,21 @@ def test_no_folder_and_no_files_are_refused(tmp_path):
         load_episodes(tmp_path / "nothing")
     with pytest.raises(UserError, match="holds no episodes"):
         load_episodes(tmp_path)
+
+
+def test_a_file_that_claims_terabytes_is_refused_before_anything_is_allocated(folder):
+    """A header is text; this one claims 3 TB of frames in a file of a few hundred bytes."""
+    path = folder / "episode-000000.npz"
+    crafted = folder / "crafted.npz"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(crafted, "w") as target:
+        for name in source.namelist():
+            data = source.read(name)
+            if name == "obs.npy":
+                header = io.BytesIO()
+                shape = (1_000_000, 1000, 1000, 3)
+                fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(header, fields)
+                data = header.getvalue()
+            target.writestr(name, data)
+    with pytest.raises(UserError, match="crafted.npz is missing or damaged .*claims 3,000,000,"):
+        read_episode(crafted)

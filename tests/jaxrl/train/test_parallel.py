@@ -8,16 +8,16 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.jedi import update_behaviour, update_heads, update_world_model
-from jaxrl.jedi.learn.decoder import update_probe
+from jaxrl.jedi import update_actor_critic, update_reward_end, update_world_model
+from jaxrl.jedi.learn.decoder import update_decoder
 from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_agent
 
 STEPS = {
     "world_model": (update_world_model, (8,), 4),
-    "heads": (update_heads, (8,), 5),
-    "behaviour": (update_behaviour, (8, 2), 2),
-    "probe": (update_probe, (8,), 1),
+    "heads": (update_reward_end, (8,), 5),
+    "behaviour": (update_actor_critic, (8, 2), 2),
+    "probe": (update_decoder, (8,), 1),
 }
 
 

@@ -21,7 +21,7 @@ from jaxrl.jedi.diagnostics.sampler import (
     with_sampler,
 )
 from jaxrl.jedi.imagination import advance, begin, draw_noise, imagine
-from jaxrl.jedi.learn.gate import judge
+from jaxrl.jedi.learn.gate import run_gate
 from jaxrl.jedi.learn.reward_end import training_pairs
 from jaxrl.train.config import from_dict, to_dict
 from tests.jaxrl.jedi import small_agent
@@ -140,7 +140,7 @@ def test_all_that_imagines_can_churn():
         agent, small_agent.segments(jax.random.key(1), (4, 2), 2), jax.random.key(0)
     )
     assert np.isfinite(z_next).all() and np.isfinite(rollout.z).all()
-    assert jax.jit(judge)(agent, batch, jnp.ones(4, bool), jax.random.key(0)).tried == 4
+    assert jax.jit(run_gate)(agent, batch, jnp.ones(4, bool), jax.random.key(0)).tried == 4
 
 
 def test_the_configuration_stays_plain_json():

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.jedi.config import GateConfig
-from jaxrl.jedi.learn.gate import Judgement, draw_endings, judge, passes
+from jaxrl.jedi.learn.gate import GateResult, draw_endings, passes, run_gate
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig, Transitions
 from tests.jaxrl.jedi import small_agent
@@ -76,26 +76,26 @@ def test_segments_finish_with_the_frame_that_an_end_reached():
 
 def test_a_model_that_always_ends_recalls_all_and_raises_alarms():
     batch, usable = segments()
-    found = jax.jit(judge)(with_end_logits(+1), batch, usable, jax.random.key(0))
+    found = jax.jit(run_gate)(with_end_logits(+1), batch, usable, jax.random.key(0))
     assert found.end_recall == 1 and found.false_alarms == 1 and found.tried == GATE.segments
     assert not passes(found, GATE)
 
 
 def test_a_model_that_never_ends_recalls_nothing():
     batch, usable = segments()
-    found = jax.jit(judge)(with_end_logits(-1), batch, usable, jax.random.key(0))
+    found = jax.jit(run_gate)(with_end_logits(-1), batch, usable, jax.random.key(0))
     assert found.end_recall == 0 and found.false_alarms == 0
     assert not passes(found, GATE) and passes(found, GateConfig(end_recall=0.0))
 
 
 def test_unusable_segments_do_not_count():
     batch, usable = segments()
-    found = jax.jit(judge)(with_end_logits(+1), batch, jnp.zeros_like(usable), jax.random.key(0))
+    found = jax.jit(run_gate)(with_end_logits(+1), batch, jnp.zeros_like(usable), jax.random.key(0))
     assert found.tried == 0 and not passes(found, GATE)
 
 
 def test_the_gate_needs_both_recall_and_few_alarms():
-    good = Judgement(*map(jnp.float32, (0.95, 0.05, 1.0, 1.0, 8)))
+    good = GateResult(*map(jnp.float32, (0.95, 0.05, 1.0, 1.0, 8)))
     assert passes(good, GATE)
     assert not passes(good._replace(end_recall=jnp.float32(0.85)), GATE)
     assert not passes(good._replace(false_alarms=jnp.float32(0.2)), GATE)

@@ -1,0 +1,53 @@
+"""Names of version 0.1 work until 0.3, and warn once."""
+
+import subprocess
+import sys
+import warnings
+
+import pytest
+
+import jaxrl.jedi
+from jaxrl.jedi.cli.options import with_present_options
+from jaxrl.jedi.config import BehaviourLearning, Schedule, Updates
+from jaxrl.train.config import from_dict, to_dict
+
+
+@pytest.mark.parametrize("old, new", list(jaxrl.jedi._RENAMED.items()))
+def test_an_old_name_warns_once(old, new):
+    vars(jaxrl.jedi).pop(old, None)
+    with pytest.warns(DeprecationWarning, match=f"{old} is called {new} now"):
+        found = getattr(jaxrl.jedi, old)
+    assert found is getattr(jaxrl.jedi, new)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert getattr(jaxrl.jedi, old) is found
+
+
+def test_another_name_is_an_error():
+    with pytest.raises(AttributeError, match="no attribute 'update_heart'"):
+        jaxrl.jedi.update_heart
+
+
+def test_stored_fields_are_found_by_their_old_names():
+    old = to_dict(Schedule(first_epoch=Updates(1), per_epoch=Updates(2)))
+    old |= {"first": old.pop("first_epoch"), "steady": old.pop("per_epoch")}
+    assert from_dict(Schedule, old) == Schedule(first_epoch=Updates(1), per_epoch=Updates(2))
+    old = to_dict(BehaviourLearning(num_reset_starts=3))
+    old["spare" + "_starts"] = old.pop("num_reset_starts")
+    assert from_dict(BehaviourLearning, old).num_reset_starts == 3
+
+
+def test_old_options_are_taken_with_a_warning(capsys):
+    found = with_present_options(
+        ["train", "--schedule.first.probe", "3", "--schedule.steady.world_model=4", "--seed", "1"]
+    )
+    assert found == [
+        *("train", "--schedule.first-epoch.probe", "3"),
+        *("--schedule.per-epoch.world_model=4", "--seed", "1"),
+    ]
+    assert capsys.readouterr().err.count("warning: ") == 2
+
+
+def test_importing_warns_of_nothing():
+    run = [sys.executable, "-W", "error", "-c", "import jaxrl.jedi"]
+    assert subprocess.run(run, capture_output=True).returncode == 0
