@@ -14,6 +14,8 @@ the caller:
 The trainer around them: `python -m jaxrl.jedi --help`.
 """
 
+import warnings
+
 from jaxrl.jedi.agent import AgentState, Observation, act, init
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.imagination import Rollout, imagine
@@ -33,3 +35,19 @@ __all__ = [
     "update_reward_end",
     "update_world_model",
 ]
+
+_RENAMED = {"update_heads": "update_reward_end", "update_behaviour": "update_actor_critic"}
+"""Names of 0.1, and the present ones; they work until 0.3."""
+
+
+def __getattr__(name: str):
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    present = _RENAMED[name]
+    warnings.warn(
+        f"jaxrl.jedi.{name} is called {present} now; the old name works until version 0.3",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    globals()[name] = globals()[present]  # so that it warns once
+    return globals()[present]

@@ -261,12 +261,33 @@ def preset_by_device(command: str, env: str) -> PresetName:
     return name
 
 
+RENAMED_OPTIONS = {
+    "--schedule.first.": "--schedule.first-epoch.",
+    "--schedule.steady.": "--schedule.per-epoch.",
+    "--agent.behaviour.spare-starts": "--agent.behaviour.num-reset-starts",  # old name
+}
+"""Options of 0.1, and the present ones; they work until 0.3."""
+
+
+def with_present_options(arguments: list[str]) -> list[str]:
+    """Replace options of version 0.1, with a warning for each."""
+    present = []
+    for argument in arguments:
+        for old, new in RENAMED_OPTIONS.items():
+            if argument.replace("_", "-").startswith(old):
+                print(f"warning: {old} is called {new} now", file=sys.stderr)
+                argument = new + argument[len(old) :]
+        present.append(argument)
+    return present
+
+
 def parse(arguments: list[str]):
     """The command: first the preset and the game, then everything else with the defaults that these
     give.
     """
     if arguments[:1] == ["suite"]:
         return parse_suite(arguments[1:])
+    arguments = with_present_options(arguments)
     wants_help = {"-h", "--help"} & set(arguments)
     start, name = Start(), "tiny"
     if arguments and arguments[0] in ("train", "plan", "learn"):

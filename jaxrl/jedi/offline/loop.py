@@ -32,7 +32,7 @@ from jaxrl.jedi.training.checkpoints import only_here, save
 from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
 from jaxrl.jedi.training.loop import STAGES, Result, run_stage, run_until_stopped
 from jaxrl.jedi.training.replay_store import make_store
-from jaxrl.jedi.training.run import Counters, Session, empty_epoch, fresh_agent
+from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.setup import resume
 from jaxrl.jedi.training.validate import COUNTS, batch_sizes
 from jaxrl.train.checkpoint import Checkpoints
@@ -181,7 +181,7 @@ def open_offline(
         players=NoPlayers(),
         exam=None,
         counters=Counters(stage=STAGES.index("collect") + 1),
-        partial=empty_epoch(),
+        so_far=EpochSoFar(),
         checkpoints=Checkpoints(folder / "checkpoints", common.checkpoint.keep),
         log=None,
         compiled=CompileCounter(),
@@ -216,11 +216,11 @@ def end_epoch(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say
     began, counters, last = time.monotonic(), session.counters, session.schedule_done
     line = (
         {"epoch": counters.epoch, "updates": counters.updates}
-        | means(session.partial)
+        | means(session.so_far)
         | collected(session)
     )
     line |= measured(session.agent, seen, session.config.gate, truth_names)
-    line |= accounted(session, session.partial["seconds"] | {"monitor": time.monotonic() - began})
+    line |= accounted(session, session.so_far.seconds | {"monitor": time.monotonic() - began})
     session.log.write(counters.updates, line)
     say(summary_line(line, total_epochs(session)))
     next_epoch(session, line)

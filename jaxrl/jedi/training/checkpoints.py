@@ -24,7 +24,7 @@ from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.training.run import Counters, Session, fresh_agent
+from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
 from jaxrl.train import hosts
@@ -77,7 +77,7 @@ def save(session: Session, score: float | None = None) -> None:
     names, games = ([], None) if session.static else _save_play(session, step, index)
     record = {
         "counters": dataclasses.asdict(counters),
-        "partial": session.partial,
+        "partial": dataclasses.asdict(session.so_far),
         "frames": names,
         "games": games,
     }
@@ -152,7 +152,8 @@ def restore(session: Session) -> None:
         anew = session.players.restore(_read_games(folder / record["games"]))
         if anew.any():
             session.store.cut(anew)
-    session.counters, session.partial = Counters(**record["counters"]), record["partial"]
+    session.counters = Counters(**record["counters"])
+    session.so_far = EpochSoFar.from_record(record["partial"])
     session.saved_heads = np.array(tree["index"].head)
 
 

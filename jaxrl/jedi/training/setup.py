@@ -16,7 +16,7 @@ from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.training.checkpoints import restore
 from jaxrl.jedi.training.replay_store import make_store
-from jaxrl.jedi.training.run import Counters, Session, empty_epoch, fresh_agent
+from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
@@ -68,7 +68,7 @@ def open_session(
         players=_fresh_players(config, env, make_env, fresh),
         exam=_exam(config, env),
         counters=Counters(),
-        partial=empty_epoch(),
+        so_far=EpochSoFar(),
         checkpoints=checkpoints,
         log=None,
         compiled=CompileCounter(),

