@@ -1,9 +1,9 @@
-"""Sparse transcoders: one model beside SAELens, sparsify and dictionary-learning; ensembles beside
-loops; catalogue; attribution.
+"""Sparse transcoders: one model next to SAELens, sparsify and dictionary-learning; ensembles next
+to loops; catalogue; attribution.
 
-`python -m benchmarks.sae` times ours alone, and beside it every peer that is installed
+`python -m benchmarks.sae` times ours alone, and next to it every peer that is installed
 (benchmarks/sae_peers.py). Ways take turns in an order drawn anew each time, with the same number of
-threads; medians count. Quality stands beside speed: the fraction of variance that is left
+threads; medians count. Quality stands next to speed: the fraction of variance that is left
 unexplained (FVU) after as many updates on the same rows, at the better of two step sizes. The last
 parts build a catalogue from 204 800 latents of 100 members, and explain one case at a time.
 """
@@ -41,7 +41,7 @@ RATES = (1e-3, 4e-3)
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured, and how often."""
+    """Sizes and repeats of the measurements."""
 
     features: int = 256
     """Width of inputs and outputs of the single model."""
@@ -104,14 +104,14 @@ class Ours:
         self.shape = TranscoderConfig(d, d, latents, "topk", k, centred=True, decoder_norm=1.0)
         self.loss, self.how = LossConfig(aux=1 / 32), LearnConfig(rate, 0, 0.0)
         params = transcoder.init(jax.random.key(0), self.shape)
-        self.learner, self.knob = (
+        self.learner, self.hparam = (
             train_step.start(params, self.how),
-            train_step.knobs(self.shape, self.loss, self.how),
+            train_step.hparams(self.shape, self.loss, self.how),
         )
 
         def step(learner, x):
             return train_step.update(
-                learner, self.knob, x, x, self.shape, self.loss, self.how, updates
+                learner, self.hparam, x, x, self.shape, self.loss, self.how, updates
             )
 
         self._step = jax.jit(step, donate_argnums=0)
@@ -203,12 +203,12 @@ def ensembles(settings: Settings, peers: dict[str, Peer]) -> list[dict[str, Any]
 
 def _running(config: EnsembleConfig, x, y, at_once: bool | None = None) -> Callable[[], None]:
     store, _ = ensemble.store_of(x, y, SMALL)
-    knobs, keys = ensemble.grid(config, SMALL, LossConfig(), HOW), ensemble.member_keys(config)
+    hparams, keys = ensemble.grid(config, SMALL, LossConfig(), HOW), ensemble.member_keys(config)
     state = {"learners": ensemble.start(config, SMALL, HOW, store.y.mean(0))}
     run = ensemble.program(config, SMALL, LossConfig(), HOW, at_once=at_once)
 
     def call():
-        state["learners"], trace = run(state["learners"], (knobs, keys), (store, jnp.int32(0)))
+        state["learners"], trace = run(state["learners"], (hparams, keys), (store, jnp.int32(0)))
         jax.block_until_ready(trace)
 
     return call
@@ -290,7 +290,7 @@ def explaining(settings: Settings) -> dict[str, Any]:
     x = np.asarray(jax.random.normal(keys[3], (1, 512)))
 
     def call():
-        return attribution.explain(head, params, assignment, 5000, x, shape)
+        return attribution.attribute_cases(head, params, assignment, 5000, x, shape)
 
     seconds = in_turns({"explain": call}, settings.repeats)["explain"]
     return {
@@ -302,7 +302,7 @@ def explaining(settings: Settings) -> dict[str, Any]:
 
 
 def claims(figures: dict[str, Any]) -> list[Claim]:
-    """What the figures say."""
+    """Claims that follow from the figures."""
     one, many, best = figures["single"], figures["ensembles"][-1], None
     others = {name: of["rows_per_second"] for name, of in one.items() if name != "ours"}
     if others:

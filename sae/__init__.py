@@ -2,31 +2,66 @@
 sparse transcoders in general.
 """
 
+import warnings
+
 from sae.classifier.head import Head
-from sae.patterns.attribution import Attribution, explain, strongest
+from sae.patterns.attribution import Attribution, attribute_cases, strongest
 from sae.patterns.catalogue import Catalogue, Pattern
+from sae.pipeline import explain as _explain
+from sae.pipeline.explain import Artifacts, Explanation, load_artifacts
 from sae.transcoders.ensemble import EnsembleConfig
 from sae.transcoders.losses import LossConfig, Parts
 from sae.transcoders.model import TranscoderConfig, decode, encode, fold_norms, init, reconstruct
-from sae.transcoders.train_step import Knobs, LearnConfig, Learner
+from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams
 
 __all__ = [
+    "Artifacts",
     "Attribution",
     "Catalogue",
     "EnsembleConfig",
+    "Explanation",
     "Head",
-    "Knobs",
     "LearnConfig",
     "Learner",
     "LossConfig",
+    "MemberHParams",
     "Parts",
     "Pattern",
     "TranscoderConfig",
+    "attribute_cases",
     "decode",
     "encode",
     "explain",
     "fold_norms",
     "init",
+    "load_artifacts",
     "reconstruct",
     "strongest",
 ]
+
+
+def explain(run, image, *others, **options) -> Explanation:
+    """Decompose the logits of one image by a trained run; see `sae.pipeline.explain.explain`.
+
+    With a `Head` first it is `attribute_cases`, as in 0.1 (until 0.3).
+    """
+    if isinstance(run, Head):
+        warnings.warn(
+            "sae.explain of arrays is called sae.attribute_cases now; the old name works until 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return attribute_cases(run, image, *others, **options)
+    return _explain.explain(run, image, *others, **options)
+
+
+def __getattr__(name: str):
+    """Give `Knobs` its present name."""  # old name
+    if name == "Knobs":  # old name
+        warnings.warn(
+            "sae.Knobs is called MemberHParams now; the old name works until 0.3",  # old name
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return MemberHParams
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

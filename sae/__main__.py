@@ -1,4 +1,4 @@
-"""`python -m sae`: from films to a catalogue of patterns, and predictions that add up."""
+"""`python -m sae`: from radiographs to a catalogue of patterns, and predictions that add up."""
 
 import sys
 

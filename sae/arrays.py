@@ -15,7 +15,7 @@ from jaxrl.train.errors import writing
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], packed: bool = False) -> None:
-    """Write to a temporary name beside `path`, then rename; folders are made. `packed` compresses.
+    """Write to a temporary name next to `path`, then rename; folders are made. `packed` compresses.
 
     Raises:
       Refusal: `path` cannot be written.

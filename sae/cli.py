@@ -7,27 +7,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 import tyro
 
 from jaxrl.train.compiled import keep_programs
-from jaxrl.train.config import from_dict, to_dict
+from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.progress import aloud
-from jaxrl.train.rundir import open_run, read_config, write_atomically
+from jaxrl.train.rundir import open_run, write_atomically
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
-from sae.data.cases import Unreadable
-from sae.data.embeddings import load as load_embeddings
-from sae.data.films import read_film
 from sae.interop.export import export_run
-from sae.patterns.attribution import strongest
 from sae.patterns.catalogue import CatalogueConfig
 from sae.patterns.catalogue import check as check_catalogue
 from sae.pipeline import run as runs
-from sae.pipeline.config import PRESETS, RunConfig
+from sae.pipeline.config import PRESETS, RENAMED, RunConfig, upgraded
 from sae.pipeline.embed import EmbedConfig, embed_source
-from sae.report import html as pages
+from sae.pipeline.explain import explain as explain_image
+from sae.pipeline.explain import lines as explain_lines
 
 PresetName = Literal["phantom", "tiny", "paper"]
 Format = Literal["saelens", "sparsify", "dictionary-learning"]
@@ -35,23 +31,23 @@ Format = Literal["saelens", "sparsify", "dictionary-learning"]
 
 @dataclass(frozen=True)
 class Start:
-    """What the other defaults of train depend on."""
+    """The option of train that other defaults depend on."""
 
     preset: PresetName = "phantom"
-    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your
-    embeddings, on an accelerator.
+    """phantom: 100 transcoders on synthetic radiographs, minutes on a CPU. tiny: a minute. paper:
+    your embeddings, on an accelerator.
     """
 
 
 @dataclass(frozen=True)
 class Train:
-    """Everything from films (or embeddings) to the report. A folder that was begun is
-    gone on with.
+    """Everything from radiographs (or embeddings) to the report. A folder that was begun is
+    continued.
     """
 
     preset: PresetName
-    """phantom: 100 transcoders on synthetic films, minutes on a CPU. tiny: a minute. paper: your
-    embeddings, on an accelerator.
+    """phantom: 100 transcoders on synthetic radiographs, minutes on a CPU. tiny: a minute. paper:
+    your embeddings, on an accelerator.
     """
     config: Annotated[RunConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
@@ -60,8 +56,8 @@ class Train:
 
 @dataclass(frozen=True)
 class Embed:
-    """Embed films and reports with BiomedCLIP, on all devices; what is done is kept, and the same
-    command goes on.
+    """Embed radiographs and reports with BiomedCLIP, on all devices; what is done is kept, and the
+    same command continues.
     """
 
     config: Annotated[EmbedConfig, tyro.conf.arg(name="")]
@@ -69,7 +65,7 @@ class Embed:
 
 @dataclass(frozen=True)
 class Where:
-    """What the other defaults of catalogue depend on."""
+    """The option of catalogue that other defaults depend on."""
 
     run_dir: str | None = None
     """The run."""
@@ -88,17 +84,18 @@ class MakeCatalogue:
 
 @dataclass(frozen=True)
 class Explain:
-    """Decompose the logits of one film into patterns; print them and write a page."""
+    """Decompose the logits of one radiograph into patterns; print them and write a page."""
 
     run_dir: str
     """The run."""
     case: str
-    """A film (.png, .jpg, .dcm), an embeddings file, or the name of a film of the run's own data.
+    """A radiograph (.png, .jpg, .dcm), an embeddings file, or the name of a radiograph of the run's
+    own data.
     """
     name: str | None = None
-    """Which film of an embeddings file; its first if not given."""
+    """Which radiograph of an embeddings file; its first if not given."""
     report: str | None = None
-    """A file with the film's report, where the head sees text."""
+    """A file with the radiograph's report, where the head sees text."""
     out: str | None = None
     """The page to write. Default: case.html in the run's folder explained/."""
     shown: int = 10
@@ -113,7 +110,7 @@ class Report:
     """The run."""
     cases: int | None = None
     """Cases with a page of their own; as before if not given."""
-    show_films: bool | None = None
+    show_images: bool | None = None
     """False: path-only mode, no pixel and no report text is written; as before if not given. The
     run remembers both.
     """
@@ -163,7 +160,7 @@ def train(command: Train) -> int:
     with stop_on_signals() as stop:
         index = runs.train(config, folder, lambda: bool(stop))
     if index is None:
-        aloud(f"stopped; the same command goes on in {folder}")
+        aloud(f"stopped; the same command continues in {folder}")
         return 130
     aloud(f"report: {index}")
     return 0
@@ -176,9 +173,9 @@ def embed(command: Embed) -> int:
     for name, why in skipped[:20]:
         aloud(f"  skipped {name}: {why}")
     if not done:
-        aloud("stopped; the same command goes on")
+        aloud("stopped; the same command continues")
         return 130
-    aloud(f"embeddings: {command.config.out} ({len(skipped)} films skipped)")
+    aloud(f"embeddings: {command.config.out} ({len(skipped)} radiographs skipped)")
     return 0
 
 
@@ -188,7 +185,9 @@ def make_catalogue(command: MakeCatalogue) -> int:
     check_catalogue(command.config)
     config = replace(run.config, catalogue=command.config)
     found = runs.step_catalogue(run._replace(config=config), again=True)
-    open_run(command.run_dir, to_dict(config), free=tuple(_catalogue_fields(config)))
+    open_run(
+        command.run_dir, to_dict(config), free=tuple(_catalogue_fields(config)), complete=upgraded
+    )
     for support, count in found.curve[:: max(1, len(found.curve) // 10)]:
         aloud(f"  support {support:.0%}: {count} patterns")
     aloud(f"report: {runs.step_report(runs.load(command.run_dir))}")
@@ -205,87 +204,25 @@ def _catalogue_fields(config):
 
 def explain(command: Explain) -> int:
     """See `Explain`."""
-    run = runs.load(command.run_dir)
-    catalogue = runs.step_catalogue(run)
-    case, x = _case(run, command)
-    found, gaps = runs.explain_rows(run, catalogue, x)
-    for column, finding in enumerate(run.config.findings):
-        one = strongest(found.patterns[0, :, column])
-        aloud(
-            f"{finding}: logit {found.logit[0, column]:+.4f}, probability "
-            f"{1 / (1 + np.exp(-found.logit[0, column])):.3f}"
-        )
-        aloud(
-            f"  base {found.base[0, column]:+.4f}, in no pattern "
-            f"{found.uncatalogued[0, column]:+.4f}, missed {found.error[0, column]:+.4f}"
-        )
-        for pattern, amount in list(zip(one.patterns, one.amounts, strict=True))[: command.shown]:
-            entry = catalogue.patterns[pattern]
-            aloud(f"  {amount:+.4f}  {entry.name} [{entry.category}]")
-        rest = found.patterns[0, :, column].sum() - one.amounts[: command.shown].sum()
-        aloud(f"  {rest:+.4f}  all other patterns; 90 % takes {one.needed}")
-    aloud(f"largest gap between the parts and a logit: {gaps[0]:.1e}")
-    site = runs.site_of(run, runs.summarise(run, catalogue, run.parts["test"][:50]), {})
-    page = Path(command.out) if command.out else run.folder / "explained" / "case.html"
+    found = explain_image(command.run_dir, command.case, command.name, _text_of(command.report))
+    for line in explain_lines(found, command.shown):
+        aloud(line)
+    folder = found.artifacts.run.folder
+    page = Path(command.out) if command.out else folder / "explained" / "case.html"
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-    text = pages.case_page(
-        0, type(found)(*(a[0] for a in found)), catalogue, case, site, float(gaps[0])
-    )
-    up = f"{(run.folder / 'report').resolve()}/"
-    write_atomically(page, text.replace('href="../', f'href="{up}'))
+    write_atomically(page, found.to_html())
     aloud(f"page: {page}")
     return 0
 
 
-def _case(run, command: Explain):
-    """The case, and what goes into the head for it."""
-    path, cases = Path(command.case), run.embedded.cases
-    if command.case in cases.ids:
-        row = cases.ids.index(command.case)
-        return runs.take(cases, np.array([row])), run.x[[row]]
-    if path.suffix == ".npz":
-        given = load_embeddings(path)
-        x, _ = runs.head_inputs(run.config, given)
-        runs.embeddings.check_rows(x, f"embeddings of {path}", run.x.shape[1])
-        row = _row_of(given.cases, command.name, path)
-        if given.encoder != run.embedded.encoder:
-            aloud(
-                f"warning: {path} was made by {given.encoder}, the run's embeddings by "
-                f"{run.embedded.encoder}"
-            )
-        return runs.take(given.cases, np.array([row])), x[[row]]
+def _text_of(report: str | None) -> str:
     try:
-        pixels = read_film(path)
-    except Unreadable as trouble:
-        raise Refusal(
-            f"{path} cannot be explained: {trouble}; name a film, an embeddings file, or one of "
-            "the run's films"
-        ) from None
-    try:
-        text = Path(command.report).read_text(errors="replace") if command.report else ""
+        return Path(report).read_text(errors="replace") if report else ""
     except OSError as error:
         raise Refusal(
-            f"the report {command.report} cannot be read ({error.strerror}): name a file with its "
-            "text"
+            f"the report {report} cannot be read ({error.strerror}): name a file with its text"
         ) from None
-    return runs.case_of(path.name, pixels, run.config, text), runs.embed_film(run, pixels, text)
-
-
-def _row_of(cases, name, path):
-    if name is None:
-        if len(cases) > 1:
-            aloud(
-                f"{path} holds {len(cases)} films; the first, {cases.ids[0]}, is explained (--name "
-                "chooses another)"
-            )
-        return 0
-    if name not in cases.ids:
-        raise Refusal(
-            f"{path} holds no film {name}; it holds "
-            f"{', '.join(cases.ids[:5])}{', ...' if len(cases) > 5 else ''}"
-        )
-    return cases.ids.index(name)
 
 
 def report(command: Report) -> int:
@@ -293,12 +230,12 @@ def report(command: Report) -> int:
     run = runs.load(command.run_dir)
     given = {
         name: value
-        for name in ("show_films", "cases")
+        for name in ("show_images", "cases")
         if (value := getattr(command, name)) is not None
     }
     config = replace(run.config, **given)
     open_run(
-        command.run_dir, to_dict(config), runs.FREE
+        command.run_dir, to_dict(config), runs.FREE, complete=upgraded
     )  # so that annotate, catalogue and explain keep to it
     aloud(f"report: {runs.step_report(run._replace(config=config))}")
     return 0
@@ -345,8 +282,28 @@ USAGE = f"usage: python -m sae {{{','.join(COMMANDS)}}} [options]\n\n" + "\n".jo
 )
 
 
+def renamed(arguments: list[str]) -> list[str]:
+    """Replace options that 0.1 had under another name, with a warning; they work until 0.3."""
+    names = {}
+    for old, new in RENAMED.items():
+        for form in (str, lambda text: text.replace("_", "-")):
+            names["--" + form(old)] = "--" + form(new)
+    found = []
+    for argument in arguments:
+        option, equals, value = argument.partition("=")
+        if option in names:
+            print(
+                f"warning: {option} is called {names[option]} now; the old name works until 0.3",
+                file=sys.stderr,
+            )
+            option = names[option]
+        found.append(option + equals + value)
+    return found
+
+
 def parse(arguments: list[str]):
     """`(command, function)`; argparse's exit with status 2 for what is not understood."""
+    arguments = renamed(arguments)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         raise SystemExit(0 if arguments else 2)
@@ -361,7 +318,7 @@ def parse(arguments: list[str]):
             Where, args=plain, return_unknown_args=True, add_help=False, prog=program
         )
         if where.run_dir is not None and len(plain) == len(rest):
-            stored = from_dict(RunConfig, read_config(where.run_dir)).catalogue
+            stored = runs.stored_run_config(where.run_dir).catalogue
             default = MakeCatalogue(where.run_dir, stored)
             return tyro.cli(
                 kind,
@@ -393,6 +350,6 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print(
-            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
+            "interrupted; what is finished is kept, and the same command continues", file=sys.stderr
         )
         return 130

@@ -1,4 +1,4 @@
-"""How good transcoders, classifiers and patterns are: explained variance, density, recovery of
+"""Measures of transcoders, classifiers and patterns are: explained variance, density, recovery of
 known features, AUC with intervals.
 """
 
@@ -25,7 +25,7 @@ def unit_rows(rows: np.ndarray) -> np.ndarray:
 
 
 class Recovery(NamedTuple):
-    """How well known directions were found."""
+    """Recovery of known directions."""
 
     mcc: float
     """Mean of the cosines of the best one-to-one matching (Hungarian), over the known directions.
@@ -128,7 +128,7 @@ def wilson(right: int, total: int) -> tuple[float, float]:
 
 
 class Calibration(NamedTuple):
-    """Whether probabilities mean what they say."""
+    """Calibration of probabilities."""
 
     error: float
     """Mean distance of confidence and frequency over bins, weighted by their sizes (ECE)."""

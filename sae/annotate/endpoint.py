@@ -1,6 +1,7 @@
 """An annotator behind an OpenAI-compatible chat endpoint, and the record of what it said.
 
-Every answer is written down at once, under a hash of model, prompt version and films: what was
+Every answer is written down at once, under a hash of model, prompt version and radiographs: what
+was
 asked is never asked again, and an
 interrupted annotation loses nothing. Hosts other than this machine are refused unless they are
 allowed: most data may not leave it.
@@ -22,19 +23,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jaxrl.train.errors import Refusal, writing
-from sae.annotate.protocol import Film
+from sae.annotate.protocol import Radiograph
 from sae.patterns.exemplars import png
 
 PROMPT_VERSION = "1"
 NAMING = (
-    "You are an expert radiologist. These chest films, some with reports, were picked because one "
-    "computed feature is strong on all of "
-    "them. Name the ONE most prominent thing that they have in common and other films have not: a "
-    "finding, a device, or something "
-    "technical. Answer in square brackets, in at most eight words."
+    "You are an expert radiologist. These chest radiographs, some with reports, were picked "
+    "because one computed feature is strong on all of them. Name the ONE most "
+    "prominent thing that they have in common and other radiographs have not: a finding, a "
+    "device, or something technical. Answer in square brackets, in at most eight words."
 )
 VERIFYING = (
-    "You are an expert radiologist. Does this chest film show the following? Answer yes "
+    "You are an expert radiologist. Does this chest radiograph show the following? Answer yes "
     "or no.\n\n{name}"
 )
 
@@ -62,7 +62,7 @@ class EndpointConfig:
 
 
 def is_this_machine(url: str) -> bool:
-    """Whether an address is of the loopback device."""
+    """Return whether an address is of the loopback device."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -112,13 +112,13 @@ class Cassette:
                 os.fsync(file.fileno())
 
 
-def _key(model: str, task: str, films: list[Film]) -> str:
+def _key(model: str, task: str, radiographs: list[Radiograph]) -> str:
     digest = hashlib.sha256(f"{model}\0{PROMPT_VERSION}\0{task}".encode())
-    for film in films:
+    for radiograph in radiographs:
         digest.update(
-            film.report.encode()
+            radiograph.report.encode()
             + b"\0"
-            + (b"" if film.pixels is None else film.pixels.tobytes())
+            + (b"" if radiograph.pixels is None else radiograph.pixels.tobytes())
             + b"\1"
         )
     return digest.hexdigest()
@@ -130,21 +130,21 @@ class Recorded:
     def __init__(self, cassette: Cassette, model: str):
         self.cassette, self.model = cassette, model
 
-    def name(self, films: list[Film]) -> str:
+    def name(self, radiographs: list[Radiograph]) -> str:
         """See `Annotator`; Raises: Refusal if it was never asked."""
-        return in_brackets(self._answer(NAMING, films[:10], 200, 0.3, 500))
+        return in_brackets(self._answer(NAMING, radiographs[:10], 200, 0.3, 500))
 
-    def verify(self, name: str, film: Film) -> bool:
+    def verify(self, name: str, radiograph: Radiograph) -> bool:
         """See `Annotator`; Raises: Refusal if it was never asked."""
-        return says_yes(self._answer(VERIFYING.format(name=name), [film], 50, 0.1, 1000))
+        return says_yes(self._answer(VERIFYING.format(name=name), [radiograph], 50, 0.1, 1000))
 
-    def _answer(self, task, films, tokens, temperature, letters):
-        key = _key(self.model, task, films)
+    def _answer(self, task, radiographs, tokens, temperature, letters):
+        key = _key(self.model, task, radiographs)
         if key not in self.cassette.answers:
             self.cassette.keep(
                 key,
-                self._ask(task, films, tokens, temperature, letters),
-                {"model": self.model, "films": [f.name for f in films]},
+                self._ask(task, radiographs, tokens, temperature, letters),
+                {"model": self.model, "radiographs": [f.name for f in radiographs]},
             )
         return self.cassette.answers[key]
 
@@ -169,19 +169,21 @@ class Endpoint(Recorded):
             raise Refusal(f"{config.url} is no http address of an endpoint")
         if not config.allow_remote and not is_this_machine(config.url):
             raise Refusal(
-                f"{config.url} is not on this machine, and films must not leave it unasked: use a "
-                "local endpoint, or "
+                f"{config.url} is not on this machine, and radiographs must not leave it "
+                "unasked: use a local endpoint, or "
                 "--endpoint.allow-remote True if the data may be sent there"
             )
         self.config = config
 
-    def _ask(self, task, films, tokens, temperature, letters):
+    def _ask(self, task, radiographs, tokens, temperature, letters):
         content = [{"type": "text", "text": task}]
-        for film in films:
-            if film.report:
-                content.append({"type": "text", "text": f"Report: {film.report[:letters]}"})
-            if film.pixels is not None:
-                content.append({"type": "image_url", "image_url": {"url": data_url(film.pixels)}})
+        for radiograph in radiographs:
+            if radiograph.report:
+                content.append({"type": "text", "text": f"Report: {radiograph.report[:letters]}"})
+            if radiograph.pixels is not None:
+                content.append(
+                    {"type": "image_url", "image_url": {"url": data_url(radiograph.pixels)}}
+                )
         body = {
             "model": self.model,
             "messages": [{"role": "user", "content": content}],
@@ -228,14 +230,16 @@ class Endpoint(Recorded):
 
 
 class _NoWayOut(urllib.request.HTTPRedirectHandler):
-    """Redirections are failures: films and keys go to the host that was named, and nowhere else."""
+    """Redirections are failures: radiographs and keys go to the host that was named, and nowhere
+    else.
+    """
 
     def redirect_request(self, *_):
         return None
 
 
 def data_url(pixels) -> str:
-    """A film as a PNG of at most 512 pixels, in the form that chat endpoints take."""
+    """A radiograph as a PNG of at most 512 pixels, in the form that chat endpoints take."""
     import numpy as np
     from PIL import Image
 
@@ -245,14 +249,14 @@ def data_url(pixels) -> str:
 
 
 def in_brackets(answer: str) -> str:
-    """What stands between the first [ and the ] after it; the whole answer, shortened, if there are
-    none.
+    """Return what stands between the first [ and the ] after it; the whole answer, shortened, if
+    there are none.
     """
     found = re.search(r"\[([^\]]*)\]", answer)
     return " ".join((found[1] if found else answer).split())[:120]
 
 
 def says_yes(answer: str) -> bool:
-    """Whether the first word of yes and no is yes."""
+    """Return whether the first word of yes and no is yes."""
     found = re.search(r"\b(yes|no)\b", answer.lower())
     return bool(found) and found[1] == "yes"

@@ -1,4 +1,4 @@
-"""What an annotator is, and how its names are verified."""
+"""Annotators, and the verification of their names."""
 
 from typing import Any, NamedTuple, Protocol
 
@@ -8,8 +8,8 @@ from sae import metrics
 from sae.patterns.exemplars import Gallery, halves
 
 
-class Film(NamedTuple):
-    """What an annotator is shown of one case."""
+class Radiograph(NamedTuple):
+    """One case as an annotator sees it."""
 
     name: str
     pixels: np.ndarray | None
@@ -21,23 +21,25 @@ class Film(NamedTuple):
 
 
 class Annotator(Protocol):
-    """Names galleries, and says whether a film shows a name."""
+    """Names galleries, and says whether a radiograph shows a name."""
 
-    def name(self, films: list[Film]) -> str:
-        """What these films have in common, in a few words."""
+    def name(self, radiographs: list[Radiograph]) -> str:
+        """Name what these radiographs have in common, in a few words."""
 
-    def verify(self, name: str, film: Film) -> bool | None:
-        """Whether the film shows it; None where the annotator cannot say, which then does not
-        count.
+    def verify(self, name: str, radiograph: Radiograph) -> bool | None:
+        """Return whether the radiograph shows it; None where the annotator cannot say, which then
+        does not count.
         """
 
 
 class Verdict(NamedTuple):
-    """How well a name tells films with the pattern from films without it."""
+    """Verification of a name: how well it separates radiographs with the pattern from radiographs
+    without it.
+    """
 
     name: str
     positives: int
-    """Films of the held-out half that it was said of."""
+    """Radiographs of the held-out half that it was said of."""
     accepted: int
     """Of these, how many the annotator says show the name."""
     negatives: int
@@ -47,7 +49,7 @@ class Verdict(NamedTuple):
     @property
     def accuracy(self) -> float:
         """Mean of the two shares: 0.5 for a name that says nothing, whatever it is; NaN without
-        films of both kinds.
+        radiographs of both kinds.
         """
         if not self.positives or not self.negatives:
             return float("nan")
@@ -70,23 +72,25 @@ class Verdict(NamedTuple):
         }
 
 
-def examine(annotator: Annotator, found: Gallery, film) -> Verdict:
+def examine(annotator: Annotator, found: Gallery, radiograph) -> Verdict:
     """Name one half of the strongest cases, verify on the other and on as many negatives.
 
     Args:
       annotator: see the protocol.
       found: the gallery.
-      film: makes a `Film` of a row.
+      radiograph: makes a `Radiograph` of a row.
     """
     shown, held = halves(found)
-    name = annotator.name([film(row) for row in shown])
+    name = annotator.name([radiograph(row) for row in shown])
     if not name:
         return Verdict("", 0, 0, 0, 0)
     against = found.negatives[: max(len(held), 1)]
 
     def answers(rows):
         return [
-            said for said in (annotator.verify(name, film(row)) for row in rows) if said is not None
+            said
+            for said in (annotator.verify(name, radiograph(row)) for row in rows)
+            if said is not None
         ]
 
     here, there = answers(held), answers(against)

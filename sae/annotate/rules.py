@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from jaxrl.train.errors import Refusal
-from sae.annotate.protocol import Film
+from sae.annotate.protocol import Radiograph
 from sae.data.tables import read_table
 
 TRIVIAL = frozenset(
@@ -33,21 +33,22 @@ TRIVIAL = frozenset(
         "by",
         "or",
         "as",
-        "film",
-        "films",
+        "radiograph",
+        "radiographs",
         "chest",
         "seen",
     ]
 )
 
 
-def terms(film: Film) -> set[str]:
+def terms(radiograph: Radiograph) -> set[str]:
     """Findings that are present, and sentences of the report that deny nothing, in small
     letters.
     """
-    present = {name.lower() for name, value in film.labels.items() if value == 1}
+    present = {name.lower() for name, value in radiograph.labels.items() if value == 1}
     sentences = (
-        re.sub(r"[^a-z ]", "", part.lower()).strip() for part in re.split(r"[.\n;]", film.report)
+        re.sub(r"[^a-z ]", "", part.lower()).strip()
+        for part in re.split(r"[.\n;]", radiograph.report)
     )
     said = {
         s for s in sentences if s and not re.search(r"\b(no|not|without|normal|sharp|clear)\b", s)
@@ -56,53 +57,53 @@ def terms(film: Film) -> set[str]:
 
 
 class Rules:
-    """The term that tells shown films best from all films; a film shows a name if it is among its
-    terms.
+    """The term that tells shown radiographs best from all radiographs; a radiograph shows a name if
+    it is among its terms.
     """
 
-    def __init__(self, background: list[Film]):
-        """Args: films that say how common terms are anyway."""
-        counts = Counter(term for film in background for term in terms(film))
+    def __init__(self, background: list[Radiograph]):
+        """Args: radiographs that say how common terms are anyway."""
+        counts = Counter(term for radiograph in background for term in terms(radiograph))
         self._usual = {term: count / max(len(background), 1) for term, count in counts.items()}
 
-    def name(self, films: list[Film]) -> str:
+    def name(self, radiographs: list[Radiograph]) -> str:
         """The term with the largest excess of its share here over its share everywhere; "" where
         none exceeds a quarter.
         """
-        counts = Counter(term for film in films for term in terms(film))
+        counts = Counter(term for radiograph in radiographs for term in terms(radiograph))
         excess = {
-            term: count / max(len(films), 1) - self._usual.get(term, 0.0)
+            term: count / max(len(radiographs), 1) - self._usual.get(term, 0.0)
             for term, count in counts.items()
         }
         best = max(sorted(excess), key=excess.get, default="")
         return best if excess.get(best, 0.0) > 0.25 else ""
 
-    def verify(self, name: str, film: Film) -> bool:
-        """Whether the name is among the film's terms."""
-        return name in terms(film)
+    def verify(self, name: str, radiograph: Radiograph) -> bool:
+        """Return whether the name is among the radiograph's terms."""
+        return name in terms(radiograph)
 
 
 class Manual:
-    """What people wrote into a table about one pattern: its name, and perhaps which films
-    show it.
+    """Entries that readers wrote into a table about one pattern: its name, and perhaps which
+    radiographs show it.
     """
 
     def __init__(self, name: str = "", shows: dict[str, bool] | None = None):
         """Args: see `read_manual`."""
         self._name, self._shows = name, shows or {}
 
-    def name(self, films: list[Film]) -> str:
-        """What the table says; "" where it says nothing."""
+    def name(self, radiographs: list[Radiograph]) -> str:
+        """Return what the table says; "" where it says nothing."""
         return self._name
 
-    def verify(self, name: str, film: Film) -> bool | None:
-        """What the table says of the film; None where it says nothing."""
-        return self._shows.get(film.name)
+    def verify(self, name: str, radiograph: Radiograph) -> bool | None:
+        """Return what the table says of the radiograph; None where it says nothing."""
+        return self._shows.get(radiograph.name)
 
 
 def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
-    """Annotators by pattern, of a table with the columns pattern, name, and perhaps film and shows
-    (1 or 0).
+    """Annotators by pattern, of a table with the columns pattern, name, and perhaps radiograph and
+    shows (1 or 0).
 
     Raises:
       Refusal: no such file, columns are missing, a pattern is none of `patterns`, or shows says
@@ -114,7 +115,7 @@ def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
         if not text.isdecimal() or int(text) not in patterns:
             raise Refusal(
                 f"row {number} of {path} is about pattern {text!r}, which the catalogue does not "
-                "have: mend the table"
+                "have: fix the table"
             )
         if verdict not in ("", "0", "1"):
             raise Refusal(
@@ -123,6 +124,6 @@ def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
             )
         if row["name"]:
             names.setdefault(int(text), row["name"].strip())
-        if row.get("film") and verdict:
-            shows.setdefault(int(text), {})[row["film"]] = verdict == "1"
+        if row.get("radiograph") and verdict:
+            shows.setdefault(int(text), {})[row["radiograph"]] = verdict == "1"
     return {pattern: Manual(names.get(pattern, ""), shows.get(pattern)) for pattern in patterns}

@@ -1,4 +1,4 @@
-"""Annotating the catalogue of a run: every pattern is examined, kept at once, and gone on with
+"""Annotating the catalogue of a run: every pattern is examined, kept at once, and continued
 after an interruption.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import write_atomically
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent
-from sae.annotate.protocol import Annotator, Film, examine
+from sae.annotate.protocol import Annotator, Radiograph, examine
 from sae.annotate.rules import Rules, read_manual
 from sae.data.cases import Unreadable, take
 from sae.patterns import catalogue as catalogues
@@ -45,7 +45,7 @@ KEYWORDS = (
 )
 """Words of a verified name that decide on the category, the first match first."""
 ASKING = ("endpoint", "recorded")
-"""Annotators that look at films."""
+"""Annotators that look at radiographs."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,9 @@ class AnnotateConfig:
     recorded: only answers that were kept.
     """
     table: str | None = None
-    """Of the manual annotator: a .csv with pattern, name, and perhaps film and shows (1 or 0). A
-    name without verdicts stands unverified. Films to judge are every other one of "strongest", from
-    the second on, and "negatives" in a gallery's index.json.
+    """Of the manual annotator: a .csv with pattern, name, and perhaps radiograph and shows (1 or
+    0). A name without verdicts stands unverified. Radiographs to judge are every other one of
+    "strongest", from the second on, and "negatives" in a gallery's index.json.
     """
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
     """Of the chat model."""
@@ -72,13 +72,13 @@ class AnnotateConfig:
     choice.
     """
     reports: bool = True
-    """Show reports to the annotator, too. Not to rules where the run shows no films, as its names
-    are sentences of reports.
+    """Show reports to the annotator, too. Not to rules where the run shows no radiographs, as its
+    names are sentences of reports.
     """
 
 
 def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
-    """Examine the patterns of a run one by one; lines for people. The catalogue is written after
+    """Examine the patterns of a run one by one; printable lines. The catalogue is written after
     the last one.
 
     What is done is kept in annotations/<annotator>.jsonl, so that an interrupted annotation goes
@@ -90,14 +90,14 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
     from sae.pipeline.run import probe_rows, step_catalogue
 
     found, rows = step_catalogue(run), probe_rows(run)
-    cases, shown = take(run.embedded.cases, rows), run.config.show_films
-    film = _filmer(
+    cases, shown = take(run.embedded.cases, rows), run.config.show_images
+    radiograph = _radiographer(
         cases,
         config.reports and (shown or config.annotator != "rules"),
         shown and config.annotator in ASKING,
     )
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
-    make = _maker(config, run.folder, found, cases, film)
+    make = _maker(config, run.folder, found, cases, radiograph)
     file = run.folder / "annotations" / f"{config.annotator}.jsonl"
     with writing(file):
         file.parent.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
         signal = found.activations[:, pattern.id]
         around = gallery(signal, np.array(cases.patients), seen[rows], seed=pattern.id)
         try:
-            verdict = examine(make(pattern.id), around, film)
+            verdict = examine(make(pattern.id), around, radiograph)
         except Silent as trouble:
             raise Refusal(
                 f"{trouble}; {len(done)} of {len(wanted)} patterns are done and kept: start the "
@@ -146,13 +146,13 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
 
 
 def _subject(pattern, config) -> str:
-    """What an annotation is of: it does not hold for another catalogue or model."""
+    """Fingerprint of what an annotation is of: it does not hold for another catalogue or model."""
     return json.dumps([pattern.latents[:3], config.endpoint.model, config.reports])
 
 
 def _kept(file, subjects, config) -> dict[int, dict]:
-    """What an interrupted annotation of the same patterns has found. Only endpoints are slow enough
-    to go on; others begin again.
+    """Results that an interrupted annotation of the same patterns has found. Only endpoints are
+    slow enough to go on; others begin again.
     """
     if config.annotator != "endpoint" or not file.is_file():
         return {}
@@ -170,35 +170,35 @@ def _kept(file, subjects, config) -> dict[int, dict]:
         ) from None
 
 
-def _filmer(cases, with_reports, with_pixels) -> Callable[[int], Film]:
-    def film(row: int) -> Film:
+def _radiographer(cases, with_reports, with_pixels) -> Callable[[int], Radiograph]:
+    def radiograph(row: int) -> Radiograph:
         pixels = None
         if with_pixels:
             try:
                 pixels = cases.read(int(row))
             except Unreadable:
                 pixels = None
-        told = dict(zip(cases.findings, map(float, cases.labels[row]), strict=True))
-        return Film(
+        given = dict(zip(cases.findings, map(float, cases.labels[row]), strict=True))
+        return Radiograph(
             cases.ids[row],
             pixels,
             cases.reports[row] if with_reports and cases.reports else "",
-            told,
+            given,
         )
 
-    return film
+    return radiograph
 
 
-def _maker(config, folder, found, cases, film) -> Callable[[int], Annotator]:
+def _maker(config, folder, found, cases, radiograph) -> Callable[[int], Annotator]:
     """The annotator of a pattern."""
     if config.annotator == "rules":
-        rules = Rules([film(row) for row in range(len(cases))])
+        rules = Rules([radiograph(row) for row in range(len(cases))])
         return lambda _: rules
     if config.annotator == "manual":
         if not config.table:
             raise Refusal(
                 "the manual annotator needs --table: a .csv with the columns pattern, name, and "
-                "perhaps film and shows"
+                "perhaps radiograph and shows"
             )
         return read_manual(
             Path(config.table), [pattern.id for pattern in found.patterns]
@@ -214,7 +214,9 @@ def _maker(config, folder, found, cases, film) -> Callable[[int], Annotator]:
 
 
 def _accepted(entry, config) -> bool:
-    """Whether the name was verified. What people wrote stands if they judged no film."""
+    """Return whether the name was verified. What people wrote stands if they judged no
+    radiograph.
+    """
     if entry["accuracy"] is None:
         return bool(entry["name"]) and config.annotator == "manual" and not entry["asked"]
     return bool(entry["name"]) and entry["accuracy"] >= config.accept

@@ -1,5 +1,5 @@
-"""What the two towers share. Numbers stay in the precision of the parameters, so that float64
-checks are possible.
+"""Layers that the two towers share. Numbers stay in the precision of the parameters, so that
+float64 checks are possible.
 """
 
 import flax.linen as nn

@@ -62,7 +62,7 @@ def save(params: Params, config: dict[str, Any], folder: Path) -> None:
 
 
 def load(folder: str | Path) -> tuple[Params, ClipConfig]:
-    """What `convert` wrote.
+    """Load what `convert` wrote.
 
     Raises:
       Refusal: it is not there, damaged, or does not fit its own sizes.

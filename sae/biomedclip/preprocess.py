@@ -1,4 +1,4 @@
-"""Films as BiomedCLIP sees them: shorter side to 224 (bicubic, antialiased), the middle, RGB,
+"""Radiographs as BiomedCLIP sees them: shorter side to 224 (bicubic, antialiased), the middle, RGB,
 normalised.
 """
 
@@ -7,13 +7,13 @@ import numpy as np
 from sae.biomedclip.config import ClipConfig
 
 
-def prepared(film: np.ndarray, config: ClipConfig) -> np.ndarray:
+def prepared(radiograph: np.ndarray, config: ClipConfig) -> np.ndarray:
     """uint8 `[H, W]` or `[H, W, 3]` as uint8 `[size, size, 3]`. Resized and cropped before grey
     becomes RGB, as torchvision does.
     """
     from PIL import Image
 
-    image, size = Image.fromarray(film), config.vision.size
+    image, size = Image.fromarray(radiograph), config.vision.size
     wide, high = image.size
     short, long = min(wide, high), max(wide, high)
     if short != size:

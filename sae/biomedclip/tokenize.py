@@ -1,5 +1,5 @@
 """Reports as token numbers, with the tokenizer.json of the model. Needs the package tokenizers
-(extra "films").
+(extra "radiographs").
 """
 
 import html

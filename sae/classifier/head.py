@@ -31,7 +31,7 @@ class ClassifierConfig:
 
     modality: Modality = "image"
     """Embeddings that go in. text and both see the report that the labels were read from: their AUC
-    is no diagnosis from films.
+    is no diagnosis from radiographs.
     """
     hidden: int = 256
     """Width of the hidden layer, which transcoders explain."""
@@ -44,9 +44,9 @@ class ClassifierConfig:
     weight_decay: float = 1e-4
     """Of AdamW."""
     uncertain: Policy = "ignore"
-    """What labels of -1 count as."""
+    """Return what labels of -1 count as."""
     unmentioned: Literal["ignore", "zeros"] = "zeros"
-    """What findings count as that a report does not mention. Our choice: absent."""
+    """Return what findings count as that a report does not mention. Our choice: absent."""
 
 
 class Head(NamedTuple):
@@ -80,7 +80,7 @@ def logits(head: Head, x: jax.Array) -> jax.Array:
 
 
 def inputs(image: np.ndarray | None, text: np.ndarray | None, modality: Modality) -> np.ndarray:
-    """What goes into the head, float32 `[N, D]`; image first where both do.
+    """Inputs of the head, float32 `[N, D]`; image first where both do.
 
     Raises:
       Refusal: an embedding that the modality needs is not there.
@@ -197,17 +197,19 @@ def _temperature(head, held):
     return tried[jnp.argmin(jax.vmap(loss)(tried))]
 
 
-def judge(
+def evaluate(
     head: Head, x: np.ndarray, labels: np.ndarray, mask: np.ndarray, findings: tuple[str, ...]
 ) -> dict[str, dict]:
     """AUC with interval and calibration of every finding on cases that were not trained on;
     JSON-ready.
     """
     raw = np.asarray(logits(head, jnp.asarray(x, jnp.float32)))
-    return {name: judged(raw[:, c], labels[:, c], mask[:, c]) for c, name in enumerate(findings)}
+    return {
+        name: finding_scores(raw[:, c], labels[:, c], mask[:, c]) for c, name in enumerate(findings)
+    }
 
 
-def judged(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict:
+def finding_scores(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict:
     """Of one finding: logits, labels and mask `[N]`."""
     area, sure = (
         metrics.auc(raw, label, mask),

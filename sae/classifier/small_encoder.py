@@ -1,8 +1,8 @@
 """Embeddings without BiomedCLIP's weights: a small image network trained on the labels at hand, and
 hashed words for reports.
 
-They exist so that the whole way from film to explanation runs anywhere. They know nothing but what
-they were trained on; reports say so.
+They exist so that the whole way from radiograph to explanation runs anywhere. They know nothing but
+what they were trained on; reports say so.
 """
 
 import functools
@@ -36,11 +36,11 @@ class EncoderConfig:
     features: int = 96
     """Width of the embedding."""
     size: int = 96
-    """Films are brought to this height and width."""
+    """Radiographs are brought to this height and width."""
     epochs: int = 8
-    """Passes over the training films."""
+    """Passes over the training radiographs."""
     batch: int = 64
-    """Films per update."""
+    """Radiographs per update."""
     learning_rate: float = 2e-3
     """Of Adam, falling to 0 along a cosine."""
 
@@ -63,15 +63,15 @@ class SmallEncoder(nn.Module):
         return Dense(self.features, name="out")(x.reshape(*x.shape[:-3], -1))
 
 
-def prepared(film: np.ndarray, size: int) -> np.ndarray:
-    """A film of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the
+def prepared(radiograph: np.ndarray, size: int) -> np.ndarray:
+    """A radiograph of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the
     middle.
     """
     from PIL import Image
 
-    if film.shape == (size, size):
-        return film
-    image = Image.fromarray(film).convert("L")
+    if radiograph.shape == (size, size):
+        return radiograph
+    image = Image.fromarray(radiograph).convert("L")
     scale = size / min(image.size)
     image = image.resize(
         (max(size, round(image.width * scale)), max(size, round(image.height * scale))),
@@ -81,23 +81,23 @@ def prepared(film: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
-def to_input(films: jax.Array) -> jax.Array:
+def to_input(radiographs: jax.Array) -> jax.Array:
     """uint8 `[..., H, W]` as float32 `[..., H, W, 1]` in [-1, 1]."""
-    return films.astype(jnp.float32)[..., None] / 127.5 - 1
+    return radiographs.astype(jnp.float32)[..., None] / 127.5 - 1
 
 
-def embed(params, films: jax.Array, config: EncoderConfig) -> jax.Array:
-    """Embeddings of films `[B, size, size]`, of length 1 as BiomedCLIP's are used, `[B,
+def embed(params, radiographs: jax.Array, config: EncoderConfig) -> jax.Array:
+    """Embeddings of radiographs `[B, size, size]`, of length 1 as BiomedCLIP's are used, `[B,
     features]`.
     """
     h = SmallEncoder(config.width, config.features).apply(
-        {"params": params["encoder"]}, to_input(films)
+        {"params": params["encoder"]}, to_input(radiographs)
     )
     return h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-6)
 
 
 def train_encoder(
-    films: np.ndarray,
+    radiographs: np.ndarray,
     targets: np.ndarray,
     mask: np.ndarray,
     config: EncoderConfig,
@@ -105,28 +105,28 @@ def train_encoder(
     say: Callable = Progress,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict | None:
-    """Parameters of a network that tells the targets from films: `{"encoder", "weights", "bias",
-    "scale"}`; None if `stop` said so.
+    """Parameters of a network that tells the targets from radiographs: `{"encoder", "weights",
+    "bias", "scale"}`; None if `stop` said so.
 
     Args:
-      films: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
+      radiographs: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
       config, seed: as they say.
       say: makes the progress display.
       stop: asked after every pass.
 
-    Targets are read linearly from the embedding of length 1, so that what it tells apart lies along
+    Targets are read linearly from the embedding of length 1, so that what it separates lies along
     directions.
     """
     keys = jax.random.split(jax.random.key(seed), 3)
     network = SmallEncoder(config.width, config.features)
     params = {
-        "encoder": network.init(keys[0], to_input(jnp.asarray(films[:1])))["params"],
+        "encoder": network.init(keys[0], to_input(jnp.asarray(radiographs[:1])))["params"],
         "weights": 0.1 * jax.random.normal(keys[1], (config.features, targets.shape[1])),
         "bias": jnp.zeros(targets.shape[1]),
         "scale": jnp.float32(10),
     }
-    batch = min(config.batch, len(films))
-    per_epoch = len(films) // batch
+    batch = min(config.batch, len(radiographs))
+    per_epoch = len(radiographs) // batch
     optimizer = optax.adam(
         optax.cosine_decay_schedule(config.learning_rate, config.epochs * per_epoch)
     )
@@ -135,11 +135,11 @@ def train_encoder(
         for epoch in range(config.epochs):
             order = (
                 np.random.default_rng((seed, epoch))
-                .permutation(len(films))[: per_epoch * batch]
+                .permutation(len(radiographs))[: per_epoch * batch]
                 .reshape(per_epoch, batch)
             )
             params, opt_state, loss = _epoch(
-                params, opt_state, films, targets, mask, order, config, optimizer
+                params, opt_state, radiographs, targets, mask, order, config, optimizer
             )
             bar.advance(1, loss=float(loss))
             if stop():
@@ -181,19 +181,19 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
     return params, config
 
 
-def _epoch(params, opt_state, films, targets, mask, order, config, optimizer):
+def _epoch(params, opt_state, radiographs, targets, mask, order, config, optimizer):
     for rows in order:
         params, opt_state, loss = _update(
-            params, opt_state, films[rows], targets[rows], mask[rows], config, optimizer
+            params, opt_state, radiographs[rows], targets[rows], mask[rows], config, optimizer
         )
     return params, opt_state, loss
 
 
 @functools.partial(jax.jit, static_argnums=(5, 6), donate_argnums=(0, 1))
-def _update(params, opt_state, films, targets, mask, config, optimizer):
+def _update(params, opt_state, radiographs, targets, mask, config, optimizer):
     def objective(params):
         logits = (
-            params["scale"] * (embed(params, films, config) @ params["weights"])
+            params["scale"] * (embed(params, radiographs, config) @ params["weights"])
             + params["bias"][None]
         )
         losses = optax.sigmoid_binary_cross_entropy(logits, targets) * mask
@@ -204,12 +204,14 @@ def _update(params, opt_state, films, targets, mask, config, optimizer):
     return optax.apply_updates(params, steps), opt_state, loss
 
 
-def embed_all(params, films: np.ndarray, config: EncoderConfig, batch: int = 256) -> np.ndarray:
-    """`embed` of any number of films, float32 `[N, features]`, in batches of one shape."""
+def embed_all(
+    params, radiographs: np.ndarray, config: EncoderConfig, batch: int = 256
+) -> np.ndarray:
+    """`embed` of any number of radiographs, float32 `[N, features]`, in batches of one shape."""
     run = jax.jit(functools.partial(embed, config=config))
     found = []
-    for start in range(0, len(films), batch):
-        some = films[start : start + batch]
+    for start in range(0, len(radiographs), batch):
+        some = radiographs[start : start + batch]
         padded = np.concatenate([some, np.zeros((batch - len(some), *some.shape[1:]), some.dtype)])
         found.append(np.asarray(run(params, padded))[: len(some)])
     return np.concatenate(found)

@@ -1,3 +1,3 @@
-"""Where films, reports and labels come from: files of known layouts, DICOM, stored embeddings, and
-synthetic films with known causes.
+"""Where radiographs, reports and labels come from: files of known layouts, DICOM, stored
+embeddings, and synthetic radiographs with known causes.
 """

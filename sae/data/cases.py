@@ -1,5 +1,5 @@
-"""What every source of data gives: cases with patients, labels, reports, and films that are read
-when they are needed.
+"""Cases, as every source of data gives them: cases with patients, labels, reports, and radiographs
+that are read when they are needed.
 """
 
 from collections import Counter
@@ -34,41 +34,41 @@ class Cases:
     """N studies. Labels: 1 present, 0 absent, -1 uncertain, NaN not mentioned."""
 
     ids: tuple[str, ...]
-    """One name per film, all different."""
+    """One name per radiograph, all different."""
     patients: tuple[str, ...]
-    """Whom each film shows."""
+    """Whom each radiograph shows."""
     findings: tuple[str, ...]
     """Names of the C labels."""
     labels: np.ndarray
     """float32 `[N, C]`."""
     read: Callable[[int], np.ndarray]
-    """The film of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that is
-    damaged.
+    """The radiograph of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that
+    is damaged.
     """
     reports: tuple[str, ...] = ()
     """Their texts; empty: there are none."""
     acquisition: dict[str, np.ndarray] = field(default_factory=dict)
-    """Numbers `[N]` about how films were taken (view, device, exposure, ...), for telling
+    """Numbers `[N]` about how radiographs were taken (view, device, exposure, ...), for telling
     artifacts.
     """
     split: tuple[str, ...] = ()
-    """"train", "validate" or "test" per film, if the source decides; empty: it does not."""
+    """"train", "validate" or "test" per radiograph, if the source decides; empty: it does not."""
     skipped: tuple[tuple[str, str], ...] = ()
-    """Films that could not be used, with the reason."""
+    """Radiographs that could not be used, with the reason."""
     source: str = ""
-    """Where they come from, for people."""
+    """Where they come from, for readers."""
 
     def __len__(self):
         return len(self.ids)
 
     def __post_init__(self):
         if not self.ids:
-            raise Refusal(f"{self.source or 'the data'} holds no usable film{self._why()}")
+            raise Refusal(f"{self.source or 'the data'} holds no usable radiograph{self._why()}")
         if len(set(self.ids)) != len(self.ids):
             twice = Counter(self.ids).most_common(1)[0][0]
             raise Refusal(
-                f"the name {twice} stands for several films of {self.source or 'the data'}: give "
-                "each a name of its own"
+                f"the name {twice} stands for several radiographs of {self.source or 'the data'}: "
+                "give each a name of its own"
             )
 
     def _why(self):
@@ -80,7 +80,7 @@ class Cases:
 
 
 class Unreadable(Exception):
-    """A film that cannot be read; it is skipped, counted and listed."""
+    """A radiograph that cannot be read; it is skipped, counted and listed."""
 
 
 def take(cases: Cases, rows: np.ndarray) -> Cases:
@@ -107,22 +107,22 @@ def take(cases: Cases, rows: np.ndarray) -> Cases:
 def read_all(
     cases: Cases, prepare: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray, tuple[tuple[str, str], ...]]:
-    """All films, prepared to one shape; `(films [n, ...], their rows, the skipped ones with
-    reasons)`.
+    """All radiographs, prepared to one shape; `(radiographs [n, ...], their rows, the skipped ones
+    with reasons)`.
     """
-    films, rows, skipped = [], [], []
+    radiographs, rows, skipped = [], [], []
     for number, name in enumerate(cases.ids):
         try:
-            films.append(prepare(cases.read(number)))
+            radiographs.append(prepare(cases.read(number)))
             rows.append(number)
         except Unreadable as trouble:
             skipped.append((name, str(trouble)))
-    if not films:
+    if not radiographs:
         raise Refusal(
-            f"none of the {len(cases)} films of {cases.source} could be read; the first: "
+            f"none of the {len(cases)} radiographs of {cases.source} could be read; the first: "
             f"{skipped[0][1]}"
         )
-    return np.stack(films), np.array(rows), tuple(skipped)
+    return np.stack(radiographs), np.array(rows), tuple(skipped)
 
 
 def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
@@ -198,7 +198,8 @@ def split_by_patient(
     empty = [side for side, rows in parts.items() if not len(rows)]
     if empty:
         raise Refusal(
-            f"no film is left for {', '.join(empty)}: {len(set(cases.patients))} patients are too "
-            "few, or the split has no such part"
+            f"no radiograph is left for {', '.join(empty)}: {len(set(cases.patients))} patients "
+            "are "
+            "too few, or the split has no such part"
         )
     return parts

@@ -6,18 +6,18 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal
 from sae.data.cases import CHEXPERT, Cases
-from sae.data.films import read_film
+from sae.data.images import read_image
 from sae.data.tables import labels, read_table
 
 COLUMNS = ("Path", "Frontal/Lateral", "AP/PA", *CHEXPERT)
 
 
 def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
-    """Cases and the paths of their films.
+    """Cases and the paths of their radiographs.
 
-    With valid.csv, its films are the test side, and a tenth of the patients of train.csv, drawn
-    once and for all, are the validation side. Our choice, as CheXpert's own test films are not
-    public. Without it the split is made later.
+    With valid.csv, its radiographs are the test side, and a tenth of the patients of train.csv,
+    drawn once and for all, are the validation side. Our choice, as CheXpert's own test radiographs
+    are not public. Without it the split is made later.
 
     Raises:
       Refusal: there is no table, or it lacks columns.
@@ -25,7 +25,7 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
     if not root.is_dir():
         raise Refusal(f"there is no folder {root}: name the folder that holds train.csv")
     tables = [root / "train.csv", *(file for file in [root / "valid.csv"] if file.is_file())]
-    rows, told, sides = [], [], []
+    rows, values, sides = [], [], []
     for file, side in zip(tables, ("train", "test"), strict=False):
         found = read_table(file, COLUMNS)
         numbers = [
@@ -34,10 +34,12 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
             if not frontal_only or row["Frontal/Lateral"] == "Frontal"
         ]
         rows += [found[i] for i in numbers]
-        told.append(labels(found, CHEXPERT, file)[numbers])
+        values.append(labels(found, CHEXPERT, file)[numbers])
         sides += [side] * len(numbers)
     if not rows:
-        raise Refusal(f"the tables in {root} list no {'frontal ' if frontal_only else ''}film")
+        raise Refusal(
+            f"the tables in {root} list no {'frontal ' if frontal_only else ''}radiograph"
+        )
     paths, patients = (
         [root / _below(row["Path"]) for row in rows],
         tuple(_patient(row["Path"]) for row in rows),
@@ -46,8 +48,8 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
         tuple(_below(row["Path"]) for row in rows),
         patients,
         CHEXPERT,
-        np.concatenate(told),
-        lambda i: read_film(paths[i]),
+        np.concatenate(values),
+        lambda i: read_image(paths[i]),
         acquisition={"AP view": np.array([row["AP/PA"] == "AP" for row in rows], np.float32)},
         split=_with_validation(patients, sides) if len(tables) > 1 else (),
         source=f"CheXpert in {root}",

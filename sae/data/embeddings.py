@@ -1,13 +1,25 @@
-"""Embeddings on disk: one .npz that says everything training needs, so that films are embedded
-once.
+"""Embeddings on disk: one .npz that says everything training needs, so that radiographs are
+embedded once.
 
-format       "latentax-embeddings-1"
-ids          [N] names of the films, all different         patients  [N] whom each shows
-image        float32 [N, D], and / or    text  float32 [N, E], as the head takes them (BiomedCLIP's are of length 1)
-findings     [C] names                   labels  float32 [N, C]: 1 present, 0 absent, -1 uncertain, NaN not mentioned
-optional: split [N] ("train", "validate", "test"), reports [N], paths [N] (films, for galleries), acquisition/NAME [N] numbers,
-skipped [K, 2] (film, reason), encoder (what made the embeddings, for people), source, network/NAME (arrays of the small image
-network, where that made them, so that new films can be embedded)
+Arrays of every file:
+format    "latentax-embeddings-1"
+ids       [N] names of the radiographs, all different
+patients  [N] whom each shows
+image     float32 [N, D], and / or text float32 [N, E], as the head takes them (BiomedCLIP's are of
+          length 1)
+findings  [C] names
+labels    float32 [N, C]: 1 present, 0 absent, -1 uncertain, NaN not mentioned
+
+Optional arrays:
+split             [N] "train", "validate" or "test"
+reports           [N] texts
+paths             [N] files of the radiographs, for galleries
+acquisition/NAME  [N] numbers
+skipped           [K, 2] radiograph and reason
+encoder           a sentence about what made the embeddings
+source            where the radiographs come from
+network/NAME      arrays of the small image network, where that made the embeddings, so that new
+                  radiographs can be embedded
 """
 
 from dataclasses import dataclass, field
@@ -18,7 +30,7 @@ import numpy as np
 from jaxrl.train.errors import Refusal
 from sae.arrays import read_arrays, write_arrays
 from sae.data.cases import Cases, Unreadable
-from sae.data.films import read_film
+from sae.data.images import read_image
 
 FORMAT = "latentax-embeddings-1"
 
@@ -28,15 +40,15 @@ class Embedded:
     """Cases with their embeddings."""
 
     cases: Cases
-    """Labels, patients, films."""
+    """Labels, patients, radiographs."""
     image: np.ndarray | None
     """float32 `[N, D]`."""
     text: np.ndarray | None
     """float32 `[N, E]`."""
     encoder: str
-    """What made them, a sentence for people."""
-    has_films: bool = True
-    """False if no film can be shown."""
+    """Return what made them, a sentence for readers."""
+    has_images: bool = True
+    """False if no radiograph can be shown."""
     network: dict[str, np.ndarray] = field(default_factory=dict)
     """Arrays of the small image network that made the image embeddings (see encoder.py), if it did.
     """
@@ -119,7 +131,7 @@ def load(path: str | Path) -> Embedded:
         ):
             raise Refusal(
                 f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one "
-                "number per film"
+                "number per radiograph"
             )
     for name in ("image", "text"):
         if name in arrays:
@@ -147,7 +159,7 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
     if len(bad):
         raise Refusal(
             f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed "
-            "these films again or leave them out"
+            "these radiographs again or leave them out"
         )
 
 
@@ -159,8 +171,8 @@ def _embedded(arrays, path):
 
     def read(row):
         if not paths:
-            raise Unreadable("the embeddings file names no films")
-        return read_film(Path(paths[row]))
+            raise Unreadable("the embeddings file names no radiographs")
+        return read_image(Path(paths[row]))
 
     cases = Cases(
         strings("ids"),

@@ -1,4 +1,4 @@
-"""A folder of films with a table of your own: columns path and patient, findings, and perhaps
+"""A folder of radiographs with a table of your own: columns path and patient, findings, and perhaps
 report, split and acquisition numbers.
 """
 
@@ -8,21 +8,21 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal
 from sae.data.cases import Cases, check_split
-from sae.data.films import read_film
+from sae.data.images import read_image
 from sae.data.tables import labels, read_table
 
 
 def folder(
     table: Path, findings: tuple[str, ...], acquisition: tuple[str, ...] = ()
 ) -> tuple[Cases, list[Path]]:
-    """Cases and the paths of their films (JPEG, PNG, DICOM), which the table gives relative to
-    itself.
+    """Cases and the paths of their radiographs (JPEG, PNG, DICOM), which the table gives relative
+    to itself.
 
     Args:
       table: a .csv with the columns path, patient, every finding (1, 0, -1 or blank), and perhaps
         report and split.
-      findings: names of label columns; none: films without labels, for explaining them.
-      acquisition: names of columns with numbers about how films were taken.
+      findings: names of label columns; none: radiographs without labels, for explaining them.
+      acquisition: names of columns with numbers about how radiographs were taken.
 
     Raises:
       Refusal: columns are missing, or hold something else.
@@ -34,7 +34,7 @@ def folder(
         for name in ("path", "patient"):
             if not (row[name] or "").strip():
                 raise Refusal(
-                    f"row {number} of {table} names no {name}: every film needs a path and a "
+                    f"row {number} of {table} names no {name}: every radiograph needs a path and a "
                     "patient"
                 )
     paths = [table.parent / row["path"] for row in rows]
@@ -47,7 +47,7 @@ def folder(
         tuple(row["patient"] for row in rows),
         findings,
         labels(rows, findings, table),
-        lambda i: read_film(paths[i]),
+        lambda i: read_image(paths[i]),
         tuple(row["report"] or "" for row in rows) if has("report") else (),
         {name: _numbers(rows, name, table) for name in acquisition},
         tuple(row["split"] for row in rows) if has("split") else (),

@@ -1,4 +1,4 @@
-"""What to make of labels that a report leaves uncertain or does not mention."""
+"""Targets from labels that a report leaves uncertain or does not mention."""
 
 from typing import Literal
 
@@ -41,7 +41,7 @@ def targets(
         row, column = bad[0]
         raise Refusal(
             f"label {labels[row, column]:g} at row {row}, column {column}, is none of 1, 0, -1 and "
-            "blank: mend the table"
+            "blank: fix the table"
         )
     doubtful, silent = labels == -1, np.isnan(labels)
     value = np.where(doubtful | silent, 0, labels).astype(np.float32)

@@ -1,5 +1,5 @@
-"""MIMIC-CXR-JPG (PhysioNet, credentialed), as it is laid out there: films, labels, metadata, the
-official split, reports beside it.
+"""MIMIC-CXR-JPG (PhysioNet, credentialed), as it is laid out there: radiographs, labels, metadata,
+the official split, reports next to it.
 """
 
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 
 from jaxrl.train.errors import Refusal
 from sae.data.cases import CHEXPERT, Cases
-from sae.data.films import read_film
+from sae.data.images import read_image
 from sae.data.tables import labels, read_table
 
 FRONTAL = ("PA", "AP")
 
 
-def film_path(root: Path, subject: str, study: str, dicom: str) -> Path:
+def image_path(root: Path, subject: str, study: str, dicom: str) -> Path:
     """files/p10/p10000032/s50414267/<dicom>.jpg."""
     return root / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}" / f"{dicom}.jpg"
 
@@ -30,12 +30,12 @@ def mimic(
     views: tuple[str, ...] = FRONTAL,
     labeler: str = "chexpert",
 ) -> tuple[Cases, list[Path]]:
-    """Cases and the paths of their films.
+    """Cases and the paths of their radiographs.
 
     Args:
       root: the folder with files/ and the tables mimic-cxr-2.0.0-*.csv[.gz].
-      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports. Films whose
-        report is missing are skipped.
+      reports: the folder of MIMIC-CXR with the same files/ but texts; None: no reports. Radiographs
+        whose report is missing are skipped.
       views: values of ViewPosition that are kept; empty: all.
       labeler: chexpert or negbio.
 
@@ -50,10 +50,10 @@ def mimic(
             "reports, or leave reports out"
         )
     start = root / "mimic-cxr-2.0.0-"
-    told_at = Path(f"{start}{labeler}.csv")
-    told = read_table(told_at, ("subject_id", "study_id", *CHEXPERT))
-    table = labels(told, CHEXPERT, told_at)
-    row_of = {(row["subject_id"], row["study_id"]): number for number, row in enumerate(told)}
+    labels_at = Path(f"{start}{labeler}.csv")
+    label_rows = read_table(labels_at, ("subject_id", "study_id", *CHEXPERT))
+    table = labels(label_rows, CHEXPERT, labels_at)
+    row_of = {(row["subject_id"], row["study_id"]): number for number, row in enumerate(label_rows)}
     side_of = {
         row["dicom_id"]: row["split"]
         for row in read_table(Path(f"{start}split.csv"), ("dicom_id", "split"))
@@ -75,7 +75,7 @@ def mimic(
             continue
         kept.append((row, row_of[key], text))
     paths = [
-        film_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, *_ in kept
+        image_path(root, row["subject_id"], row["study_id"], row["dicom_id"]) for row, *_ in kept
     ]
     texts = tuple(text for *_, text in kept) if reports else ()
     cases = Cases(
@@ -83,7 +83,7 @@ def mimic(
         tuple(row["subject_id"] for row, *_ in kept),
         CHEXPERT,
         table[[number for _, number, _ in kept]],
-        lambda i: read_film(paths[i]),
+        lambda i: read_image(paths[i]),
         texts,
         {"AP view": np.array([row["ViewPosition"] == "AP" for row, *_ in kept], np.float32)},
         tuple(side_of[row["dicom_id"]] for row, *_ in kept),

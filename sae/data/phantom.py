@@ -1,9 +1,9 @@
-"""Synthetic chest films whose causes are known: heart size, effusions, opacities, devices, a broken
-clavicle, a marker, exposure.
+"""Synthetic chest radiographs whose causes are known: heart size, effusions, opacities, devices, a
+broken clavicle, a marker, exposure.
 
-Pure functions of keys, so that everything of this room runs and can be judged without a single
-patient's data. They look like films the way a diagram does; nothing learned from them says anything
-about people.
+Pure functions of keys, so that everything of this package runs and can be judged without a single
+patient's data. They look like radiographs the way a diagram does; nothing learned from them says
+anything about people.
 """
 
 import functools
@@ -37,32 +37,32 @@ FACTORS = tuple(CATEGORY)
 
 @dataclass(frozen=True)
 class PhantomConfig:
-    """How many films, and how they are drawn."""
+    """Number and appearance of the radiographs."""
 
-    films: int = 5000
-    """Number of films."""
-    films_per_patient: float = 1.5
+    radiographs: int = 5000
+    """Number of radiographs."""
+    radiographs_per_patient: float = 1.5
     """On average; a patient keeps his body, and his findings vary."""
     size: int = 96
     """Height and width in pixels."""
     shortcut: float = 0.85
-    """Chance that a film with an effusion carries the lead marker; one without has the complement.
-    0.5: no shortcut.
+    """Chance that a radiograph with an effusion carries the lead marker; one without has the
+    complement. 0.5: no shortcut.
     """
     hidden: float = 0.0
-    """Share of effusions that the film does not show, though the report knows of them: what makes a
-    shortcut worth taking.
+    """Share of effusions that the radiograph does not show, though the report knows of them: what
+    makes a shortcut worth taking.
     """
     noise: float = 0.04
-    """Standard deviation of the film's grain, in units of its range."""
+    """Standard deviation of the radiograph's grain, in units of its range."""
     uncertain: float = 0.03
     """Share of labels that the report leaves uncertain."""
     seed: int = 0
     """Of everything random."""
 
 
-class Film(NamedTuple):
-    """Causes of one film; scalars, or arrays with a leading axis of films."""
+class Radiograph(NamedTuple):
+    """Causes of one radiograph; scalars, or arrays with a leading axis of radiographs."""
 
     present: jax.Array
     """bool `[11]`: which of `FACTORS` are there."""
@@ -78,8 +78,8 @@ class Film(NamedTuple):
     """`[4]`: width, height, shift and tilt of the chest."""
 
 
-def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Film:
-    """Causes of one film; `body_key` is the patient's."""
+def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Radiograph:
+    """Causes of one radiograph; `body_key` is the patient's."""
     keys = jax.random.split(key, 8)
     chance = jnp.array([0.3, 0.22, 0.22, 0.25, 0.25, 0.2, 0.25, 0.2, 0.0, 0.15, 0.0])
     present = jax.random.bernoulli(keys[0], chance)
@@ -104,7 +104,7 @@ def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) ->
     body = jax.random.uniform(body_key, (4,), minval=-1, maxval=1) * jnp.array(
         [0.05, 0.05, 0.04, 0.05]
     )
-    return Film(present, heart, fluid, blobs, exposure, body)
+    return Radiograph(present, heart, fluid, blobs, exposure, body)
 
 
 def _inside(distance, softness):
@@ -139,7 +139,7 @@ def _lines(u, v, table):
 
 
 LUNGS = np.array([[0.44, -0.02, 0.35, 0.66, 0.06], [-0.44, -0.02, 0.35, 0.66, 0.06]], np.float32)
-"""The patient's left lung is on the right of a film."""
+"""The patient's left lung is on the right of a radiograph."""
 LINES = np.array(
     [
         [0.12, -0.66, 0.72, -0.80, 0.025],  # left clavicle
@@ -156,26 +156,26 @@ LINES = np.array(
 )
 
 
-def render(film: Film, key: jax.Array, size: int, noise: float) -> jax.Array:
-    """A film as uint8 `[size, size]`, bright where little radiation arrives. Patient's right is on
-    the left, as films are shown.
+def render(radiograph: Radiograph, key: jax.Array, size: int, noise: float) -> jax.Array:
+    """A radiograph as uint8 `[size, size]`, bright where little radiation arrives. Patient's right
+    is on the left, as radiographs are shown.
     """
     line = (jnp.arange(size) + 0.5) / size * 2 - 1
     v, u = jnp.meshgrid(line, line, indexing="ij")
-    width, height, shift, tilt = film.body
+    width, height, shift, tilt = radiograph.body
     u, v = (u - shift - tilt * v) / (1 + width), v / (1 + height)
-    has = dict(zip(FACTORS, film.present.astype(u.dtype), strict=True))
+    has = dict(zip(FACTORS, radiograph.present.astype(u.dtype), strict=True))
     solid = (
         jnp.array([[0.0, 0.25, 0.95, 1.25, 0.05], [0.1, 0.3, 0.0, 0.34, 0.08]])
         .at[1, 2]
-        .set(0.9 * film.heart)
+        .set(0.9 * radiograph.heart)
     )
     trunk, heart = _ellipses(u, v, solid)
     image = (
         0.12
         + 0.5 * trunk
         + 0.16 * _inside(jnp.abs(u) - 0.09, 0.03)
-        + _lung_fields(film, u, v)
+        + _lung_fields(radiograph, u, v)
         + 0.34 * heart
     )
     weights = 0.22 * jnp.stack([1.0, 1 - has["fracture"], has["fracture"], has["fracture"]])
@@ -189,11 +189,11 @@ def render(film: Film, key: jax.Array, size: int, noise: float) -> jax.Array:
         * _inside(jnp.maximum(jnp.abs(u - 0.62) - 0.12, jnp.abs(v + 0.52) - 0.09), 0.012)
     )
     image = jnp.clip(image + noise * jax.random.normal(key, image.shape), 0, 1)
-    image = image ** (2.0 ** (-film.exposure)) * (1 + 0.12 * film.exposure)
+    image = image ** (2.0 ** (-radiograph.exposure)) * (1 + 0.12 * radiograph.exposure)
     return jnp.round(255 * jnp.clip(image, 0, 1)).astype(jnp.uint8)
 
 
-def _lung_fields(film, u, v):
+def _lung_fields(radiograph, u, v):
     """Air, ribs, fluid and opacities: what the two lungs add to the brightness."""
 
     def one(lung_row, fluid, blobs):
@@ -211,32 +211,32 @@ def _lung_fields(film, u, v):
         rib = 0.05 * _inside(0.2 * jnp.abs(curve - jnp.clip(jnp.round(curve), 0, 5)) - 0.025, 0.015)
         return lung * (water + spots + rib - 0.38)
 
-    return jax.vmap(one)(jnp.asarray(LUNGS), film.fluid, film.blobs).sum(0)
+    return jax.vmap(one)(jnp.asarray(LUNGS), radiograph.fluid, radiograph.blobs).sum(0)
 
 
 @functools.partial(jax.jit, static_argnums=2)
-def _films(keys, bodies, config):
+def _radiographs(keys, bodies, config):
     def one(pair):
         key, body = pair
-        film = draw(jax.random.fold_in(key, 0), body, config.shortcut, config.hidden)
-        return film, render(film, jax.random.fold_in(key, 1), config.size, config.noise)
+        radiograph = draw(jax.random.fold_in(key, 0), body, config.shortcut, config.hidden)
+        return radiograph, render(radiograph, jax.random.fold_in(key, 1), config.size, config.noise)
 
     return jax.lax.map(one, (keys, bodies), batch_size=64)
 
 
-def films(config: PhantomConfig) -> tuple[np.ndarray, Film, np.ndarray]:
-    """`(uint8 [N, H, W], causes, patient numbers [N])`. The first N films do not depend on N, but
-    for their patients.
+def radiographs(config: PhantomConfig) -> tuple[np.ndarray, Radiograph, np.ndarray]:
+    """`(uint8 [N, H, W], causes, patient numbers [N])`. The first N radiographs do not depend on N,
+    but for their patients.
     """
-    people = max(3, round(config.films / config.films_per_patient))
-    patients = np.random.default_rng(config.seed).integers(0, people, config.films)
+    people = max(3, round(config.radiographs / config.radiographs_per_patient))
+    patients = np.random.default_rng(config.seed).integers(0, people, config.radiographs)
     root = jax.random.key(config.seed)
-    keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(config.films))
+    keys = jax.vmap(lambda i: jax.random.fold_in(root, i))(jnp.arange(config.radiographs))
     bodies = jax.vmap(lambda i: jax.random.fold_in(jax.random.fold_in(root, 10**6), i))(
         jnp.asarray(patients)
     )
-    film, images = _films(keys, bodies, config)
-    return np.asarray(images), jax.device_get(film), patients
+    radiograph, images = _radiographs(keys, bodies, config)
+    return np.asarray(images), jax.device_get(radiograph), patients
 
 
 def labels_of(present: np.ndarray) -> np.ndarray:
@@ -267,7 +267,7 @@ SENTENCES = {
 
 
 def report(present: np.ndarray) -> str:
-    """The report of one film with factors `[11]`."""
+    """The report of one radiograph with factors `[11]`."""
     said = [
         SENTENCES[name][0 if there else 1] for name, there in zip(FACTORS, present, strict=True)
     ]
@@ -278,22 +278,22 @@ def report(present: np.ndarray) -> str:
     return " ".join(sentence for sentence in said if sentence)
 
 
-def cases(config: PhantomConfig) -> tuple[Cases, Film]:
-    """All films as `Cases`, and their causes."""
-    images, film, patients = films(config)
-    labels = labels_of(film.present)
+def cases(config: PhantomConfig) -> tuple[Cases, Radiograph]:
+    """All radiographs as `Cases`, and their causes."""
+    images, radiograph, patients = radiographs(config)
+    labels = labels_of(radiograph.present)
     hesitant = np.random.default_rng(config.seed + 1).random(labels.shape) < config.uncertain
     made = Cases(
-        ids=tuple(f"phantom-{i:06d}" for i in range(config.films)),
+        ids=tuple(f"phantom-{i:06d}" for i in range(config.radiographs)),
         patients=tuple(f"person-{p:06d}" for p in patients),
         findings=FINDINGS,
         labels=np.where(hesitant, np.float32(-1), labels),
         read=lambda i: images[i],
-        reports=tuple(report(p) for p in film.present),
+        reports=tuple(report(p) for p in radiograph.present),
         acquisition={
-            "marker": film.present[:, 8].astype(np.float32),
-            "exposure": np.asarray(film.exposure, np.float32),
+            "marker": radiograph.present[:, 8].astype(np.float32),
+            "exposure": np.asarray(radiograph.exposure, np.float32),
         },
-        source=f"phantom films (seed {config.seed})",
+        source=f"phantom radiographs (seed {config.seed})",
     )
-    return made, film
+    return made, radiograph

@@ -21,7 +21,7 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     packed = path.with_name(path.name + ".gz")
     file = path if path.is_file() else packed
     if not file.is_file():
-        raise Refusal(f"there is no table {path}, nor {packed.name} beside it")
+        raise Refusal(f"there is no table {path}, nor {packed.name} next to it")
     try:
         raw = gzip.open(file) if file.suffix == ".gz" else open(file, "rb")  # noqa: SIM115
         opened = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")

@@ -61,7 +61,7 @@ def calibrated(
 
 
 def _has_thresholds(config: TranscoderConfig) -> bool:
-    """Whether thresholds can stand for what the members compute."""
+    """Return whether thresholds can stand for what the members compute."""
     return config.activation == "topk" and not config.block_ks and not config.rescale
 
 
@@ -75,7 +75,7 @@ def export_run(
     approximate: bool,
     together: bool,
 ) -> list[str]:
-    """One folder per member below `out` (or `ensemble`), and index.json; lines for people. Nothing
+    """One folder per member below `out` (or `ensemble`), and index.json; printable lines. Nothing
     is written if one must be refused.
 
     `together` writes the mean of the members that `which` names (none: all) as one transcoder.
@@ -130,10 +130,10 @@ def export_run(
         write_atomically(
             out / "index.json", json.dumps({"format": layout, "members": records}, indent=1) + "\n"
         )
-    return [_told(len(jobs), out, layout, records)]
+    return [_best_label(len(jobs), out, layout, records)]
 
 
-def _told(count, out, layout, records):
+def _best_label(count, out, layout, records):
     worst = max(
         (r["approximation"]["relative_error"] for r in records if r["approximation"]), default=None
     )

@@ -77,7 +77,7 @@ def tensors(
 def write(
     params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
 ) -> None:
-    """cfg.json and sae.safetensors in `folder`; the layout has no room for metadata."""
+    """cfg.json and sae.safetensors in `folder`; the layout has no place for metadata."""
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae.safetensors", arrays)

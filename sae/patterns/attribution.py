@@ -5,9 +5,10 @@ Behind the hidden layer h of the head everything is linear, and every member m s
 d_mi + b_m (+ W_skip x) + e_m`. So, for the mean over members and a grouping of all latents (m, i)
 into patterns p,
 
-    logit_c = base_c + sum_p A_pc + rest_c + error_c,      A_pc = 1/M sum of z_mi (d_mi . w_c) over (m, i) in p.
+    logit_c = base_c + sum_p A_pc + rest_c + error_c,
+    A_pc = 1/M sum of z_mi (d_mi . w_c) over (m, i) in p.
 
-This is an identity, not an approximation; `explain` checks it on every call.
+This is an identity, not an approximation; `attribute_cases` checks it on every call.
 """
 
 import functools
@@ -130,7 +131,7 @@ def _attribute_batch(head, params, assignment, patterns, x, config, image_width)
     return jax.lax.map(one, x)
 
 
-def explain(
+def attribute_cases(
     head: Head,
     params: Params,
     assignment,
@@ -167,7 +168,7 @@ class Shown(NamedTuple):
     amounts: np.ndarray
     """Their contributions."""
     needed: int
-    """How many reach the share; the set is clipped to a readable size."""
+    """Return how many reach the share; the set is clipped to a readable size."""
     covered: float
     """Share of the patterns' total |contribution| that the set carries."""
     remaining: float

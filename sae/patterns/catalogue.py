@@ -49,12 +49,12 @@ CATEGORY_OF = {
 
 
 NORMAL = "No Finding"
-"""The label of films without any finding; made up where the data lack it."""
+"""The label of radiographs without any finding; made up where the data lack it."""
 
 
 @dataclass(frozen=True)
 class CatalogueConfig:
-    """What counts as a pattern."""
+    """Limits that make a group of latents a pattern."""
 
     match: MatchConfig = field(default_factory=MatchConfig)
     """When latents are the same."""
@@ -71,7 +71,7 @@ class CatalogueConfig:
     gallery: int = 20
     """Cases with the strongest activations that the measures look at."""
     clear: float = 0.65
-    """Least AUROC for a finding or for how films were taken, for a category. Our choice."""
+    """Least AUROC for a finding or for how radiographs were taken, for a category. Our choice."""
 
 
 @dataclass(frozen=True)
@@ -91,15 +91,15 @@ class Pattern:
     category: str
     """One of `CATEGORIES`."""
     why: str
-    """What the category rests on."""
+    """Return what the category rests on."""
     name: str
-    """For people; `annotate` may replace it."""
+    """A title for readers; `annotate` may replace it."""
     measures: dict[str, Any]
     """Similarity of its strongest cases above chance with interval, label purity, stability; see
     measures.py.
     """
     scores: dict[str, Any] = field(default_factory=dict)
-    """What annotators found."""
+    """Return what annotators found."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Catalogue:
     curve: list[tuple[float, int]]
     """(support asked for, patterns that have it)."""
     filtered: dict[str, int]
-    """How many latents each filter left out."""
+    """Return how many latents each filter left out."""
 
 
 def check(config: CatalogueConfig) -> None:
@@ -305,8 +305,8 @@ def load(folder: Path) -> Catalogue:
 
 
 def purity(signal: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> dict[str, Any]:
-    """How well an activation `[N]` tells each label `[N, C]` (1, 0, else ignored), and films
-    without any: the best one's name, AUROC and average precision.
+    """Purity: how well an activation `[N]` predicts each label `[N, C]` (1, 0, else ignored), and
+    radiographs without any: the best one's name, AUROC and average precision.
     """
     best = {"finding": None, "auroc": 0.5, "precision": None}
     normal = np.where((labels == 0).all(1), 1.0, np.where((labels == 1).any(1), 0.0, np.nan))

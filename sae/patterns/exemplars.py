@@ -94,14 +94,14 @@ def write_index(found: Gallery, signal: np.ndarray, ids: tuple[str, ...], folder
     write_atomically(folder / "index.json", json.dumps(record, indent=1) + "\n")
 
 
-def contact_sheet(films: list[np.ndarray], columns: int = 10, size: int = 96) -> np.ndarray:
-    """Films of any shape on one grey sheet, uint8 `[rows * size, columns * size]`."""
+def contact_sheet(radiographs: list[np.ndarray], columns: int = 10, size: int = 96) -> np.ndarray:
+    """Radiographs of any shape on one grey sheet, uint8 `[rows * size, columns * size]`."""
     from PIL import Image
 
-    rows = max(1, -(-len(films) // columns))
+    rows = max(1, -(-len(radiographs) // columns))
     sheet = np.full((rows * size, columns * size), 24, np.uint8)
-    for number, film in enumerate(films):
-        image = Image.fromarray(film).convert("L")
+    for number, radiograph in enumerate(radiographs):
+        image = Image.fromarray(radiograph).convert("L")
         scale = (size - 2) / max(image.size)
         image = image.resize(
             [max(1, round(n * scale)) for n in image.size], Image.Resampling.BICUBIC

@@ -1,5 +1,5 @@
-"""Whether a pattern means one thing: similarity of its strongest cases, purity of their labels,
-stability; and its category.
+"""Measures of whether a pattern means one thing: similarity of its strongest cases, purity of their
+labels, stability; and its category.
 """
 
 from collections.abc import Mapping
@@ -58,11 +58,11 @@ def label_entropy(signal: np.ndarray, labels: np.ndarray, gallery: int) -> float
 
 
 def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """How well an activation tells each acquisition number, as an area under the curve; 0.5 for one
-    that does not vary.
+    """Prediction of each acquisition number by an activation, as an area under the curve; 0.5 for
+    one that does not vary.
 
-    Numbers of two values: films with the larger one. Others: films in the highest or in the lowest
-      quarter, whichever is told better.
+    Numbers of two values: radiographs with the larger one. Others: radiographs in the highest or in
+      the lowest quarter, whichever is predicted better.
     """
     found = {}
     for name, values in acquisition.items():
@@ -81,8 +81,8 @@ def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) 
 def category(found: dict[str, Any], acquisition: dict[str, float], clear: float) -> tuple[str, str]:
     """The category of a pattern, and what it rests on.
 
-    The finding that it tells best decides, by a fixed table, unless it tells better how the film
-    was taken. Our choice: both are compared as areas under the curve.
+    The finding that it predicts best decides, by a fixed table, unless it tells better how the
+    radiograph was taken. Our choice: both are compared as areas under the curve.
     """
     finding, area = found["finding"], found["auroc"]
     technical, linked = max(acquisition.items(), key=lambda pair: pair[1], default=(None, 0.0))

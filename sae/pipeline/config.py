@@ -1,7 +1,7 @@
-"""One run from films to explanations, and its presets."""
+"""One run from radiographs to explanations, and its presets."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from sae.classifier.head import ClassifierConfig, Modality
 from sae.classifier.small_encoder import EncoderConfig
@@ -19,49 +19,49 @@ class RunConfig:
     """Everything that decides what a run computes."""
 
     data: str = "phantom"
-    """phantom: synthetic films. Else a file of embeddings (see sae/data/embeddings.py and `python
-    -m sae embed`).
+    """phantom: synthetic radiographs. Else a file of embeddings (see sae/data/embeddings.py and
+    `python -m sae embed`).
     """
     findings: tuple[str, ...] = FINDINGS
-    """What the head tells. The paper's five are not known; of CheXpert's one would take
+    """Return what the head tells. The paper's five are not known; of CheXpert's one would take
     Atelectasis, Cardiomegaly, Consolidation, Edema, Pleural Effusion.
     """
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
-    """The synthetic films."""
+    """The synthetic radiographs."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The small image network, where films are not embedded yet."""
+    """The small image network, where radiographs are not embedded yet."""
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     """The head."""
     transcoder: TranscoderConfig = field(default_factory=TranscoderConfig)
     """Of every member; d_in and d_out are set to the embedding's and the hidden layer's width."""
     loss: LossConfig = field(default_factory=LossConfig)
-    """What members are trained on."""
+    """Return what members are trained on."""
     learn: LearnConfig = field(default_factory=LearnConfig)
-    """How members are trained."""
+    """Return how members are trained."""
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
-    """How many, and how they differ."""
+    """Return how many, and how they differ."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
-    """What counts as a pattern."""
+    """Limits that make a group of latents a pattern."""
     member_modalities: tuple[Modality, ...] = ()
     """With a head that sees both: grid of what members see of it, for instance image, text, both;
     empty: all see all.
     """
     cases: int = 12
     """Held-out cases that get a page in the report."""
-    show_films: bool = True
-    """False: the report names films and holds no pixels or reports."""
+    show_images: bool = True
+    """False: the report names radiographs and holds no pixels or reports."""
     devices: int = 1
     """Devices that share the members, 0 for all; their number must divide the members. Results do
     not depend on it.
     """
     form: Literal["jit", "pmap"] = "jit"
-    """How the program is spread over them."""
+    """Return how the program is spread over them."""
     seed: int = 0
     """Of the split, the image network and the head."""
 
 
 def phantom() -> RunConfig:
-    """100 members on 5000 synthetic films: about five minutes on two cores.
+    """100 members on 5000 synthetic radiographs: about five minutes on two cores.
 
     Our choice, by measurement: a wide head that is trained briefly keeps much of its random
       mixtures, so that causes which it needs for
@@ -81,9 +81,11 @@ def phantom() -> RunConfig:
 
 
 def tiny() -> RunConfig:
-    """Eight small members on 1200 films: about a minute on two cores, for trying things out."""
+    """Eight small members on 1200 radiographs: about a minute on two cores, for trying
+    things out.
+    """
     return RunConfig(
-        phantom=PhantomConfig(films=1200, size=64),
+        phantom=PhantomConfig(radiographs=1200, size=64),
         encoder=EncoderConfig(width=16, features=48, size=64, epochs=10),
         classifier=ClassifierConfig(hidden=32, batch=64, epochs=60, learning_rate=5e-3),
         transcoder=TranscoderConfig(d_in=48, d_out=32, latents=48, k=5),
@@ -112,3 +114,24 @@ def paper() -> RunConfig:
 
 
 PRESETS = {"phantom": phantom, "tiny": tiny, "paper": paper}
+
+RENAMED = {
+    "show_films": "show_images",  # old name
+    "phantom.films": "phantom.radiographs",  # old name
+    "phantom.films_per_patient": "phantom.radiographs_per_patient",  # old name
+    "learn.sleep_after": "learn.dead_after",  # old name
+}
+"""Fields as 0.1 called them, and their present names."""
+
+
+def upgraded(stored: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields of a stored configuration their present names."""
+    found = {k: dict(v) if isinstance(v, dict) else v for k, v in stored.items()}
+    for old, new in RENAMED.items():
+        *parents, name = old.split(".")
+        inner = found
+        for parent in parents:
+            inner = inner.get(parent, {})
+        if name in inner:
+            inner[new.rsplit(".", 1)[-1]] = inner.pop(name)
+    return found

@@ -1,5 +1,5 @@
-"""Embedding films and reports with BiomedCLIP: in pieces that are kept, on all devices, with what
-could not be read listed.
+"""Embedding radiographs and reports with BiomedCLIP: in pieces that are kept, on all devices, with
+what could not be read listed.
 """
 
 import functools
@@ -47,12 +47,12 @@ from sae.data.mimic import mimic
 
 @dataclass(frozen=True)
 class EmbedConfig:
-    """What to embed, with what, and where to."""
+    """Source, weights and destination of an embedding job."""
 
     path: str
     """The data: a folder (mimic, chexpert), an .npz (chestmnist), or a table (folder)."""
     data: Literal["mimic", "chexpert", "chestmnist", "folder"] = "folder"
-    """How it is laid out."""
+    """Return how it is laid out."""
     out: str = "embeddings.npz"
     """The file to write."""
     weights: str | None = None
@@ -64,17 +64,19 @@ class EmbedConfig:
     findings: tuple[str, ...] = CHEXPERT
     """Label columns of a table of your own."""
     acquisition: tuple[str, ...] = ()
-    """Columns with numbers about how films were taken, in a table of your own."""
+    """Columns with numbers about how radiographs were taken, in a table of your own."""
     batch: int = 32
-    """Films at once, on all devices together."""
+    """Radiographs at once, on all devices together."""
     piece: int = 2048
-    """Films between two files of what is done."""
+    """Radiographs between two files of what is done."""
     seed: int = 0
     """Of the small network and its split."""
 
 
 def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:
-    """The cases that the configuration names, and paths of their films (none for ChestMNIST)."""
+    """The cases that the configuration names, and paths of their radiographs (none for
+    ChestMNIST).
+    """
     path = Path(config.path)
     if config.data == "mimic":
         cases, paths = mimic(path, Path(config.reports) if config.reports else None)
@@ -90,7 +92,8 @@ def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:
 def embed_source(
     config: EmbedConfig, stop: Callable[[], bool] = lambda: False
 ) -> tuple[bool, tuple[tuple[str, str], ...]]:
-    """Write `config.out`; whether it is finished, and the films that were skipped, with reasons.
+    """Write `config.out`; whether it is finished, and the radiographs that were skipped, with
+    reasons.
 
     Raises:
       Refusal: data, weights or the file to write do not work.
@@ -114,7 +117,7 @@ def embed_source(
     )
     _same_job(pieces, config, cases)
     image_of, text_of = programs(params, clip)
-    with Progress("films", len(cases)) as bar:
+    with Progress("radiographs", len(cases)) as bar:
         for start in range(0, len(cases), config.piece):
             rows = range(start, min(start + config.piece, len(cases)))
             file = pieces / f"{start:09d}.npz"
@@ -126,7 +129,7 @@ def embed_source(
     image, text, kept, skipped = _joined(pieces)
     if not len(kept):
         raise Refusal(
-            f"none of the {len(cases)} films of {cases.source} could be read; the first: "
+            f"none of the {len(cases)} radiographs of {cases.source} could be read; the first: "
             f"{skipped[0][1]}"
         )
     done = replace(take(cases, kept), skipped=(*cases.skipped, *skipped))
@@ -143,7 +146,7 @@ def embed_source(
 def _same_job(pieces, config, cases):
     """Pieces of another job must not be mixed in."""
     job = to_dict(replace(config, batch=0)) | {
-        "films": len(cases),
+        "radiographs": len(cases),
         "first": cases.ids[0],
         "last": cases.ids[-1],
     }
@@ -167,8 +170,10 @@ def programs(params, clip: ClipConfig) -> tuple[Callable, Callable]:
     )
     params = jax.device_put(params, everywhere)
 
-    def see(params, films):
-        return model.of_length_one(model.image_features(params, normalised(films, clip), clip))
+    def see(params, radiographs):
+        return model.of_length_one(
+            model.image_features(params, normalised(radiographs, clip), clip)
+        )
 
     def read(params, tokens):
         return model.of_length_one(model.text_features(params, tokens, clip))
@@ -192,10 +197,10 @@ def _in_batches(function, devices, rows, batch):
 
 
 def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
-    films, kept, skipped = [], [], []
+    radiographs, kept, skipped = [], [], []
     for row in rows:
         try:
-            films.append(prepared(cases.read(row), clip))
+            radiographs.append(prepared(cases.read(row), clip))
             kept.append(row)
         except Unreadable as trouble:
             skipped.append((cases.ids[row], str(trouble)))
@@ -203,8 +208,8 @@ def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
         "kept": np.array(kept, np.int64),
         "skipped": np.array(skipped, np.str_).reshape(-1, 2),
     }
-    if films:
-        arrays["image"] = image_of(np.stack(films), batch)
+    if radiographs:
+        arrays["image"] = image_of(np.stack(radiographs), batch)
         if tokenizer is not None:
             tokens = tokenizer([cases.reports[row] for row in kept])
             check_tokens(tokens, clip.text)
@@ -237,7 +242,7 @@ def _with_small_network(config, cases, paths, stop):
     """No weights: the small network, trained on the training side of these very labels. The file
     says so, and holds it.
 
-    Gives the films that were skipped, or None if it was stopped.
+    Gives the radiographs that were skipped, or None if it was stopped.
     """
     if not cases.findings:
         raise Refusal(
@@ -245,22 +250,22 @@ def _with_small_network(config, cases, paths, stop):
             "--weights of BiomedCLIP"
         )
     small = EncoderConfig()
-    films, rows, skipped = read_all(
+    radiographs, rows, skipped = read_all(
         cases, lambda pixels: small_encoder.prepared(pixels, small.size)
     )
     done = replace(take(cases, rows), skipped=(*cases.skipped, *skipped))
-    told, mask = targets(done.labels, "ignore", "zeros")
+    values, mask = targets(done.labels, "ignore", "zeros")
     train = split_by_patient(done, config.seed)["train"]
     params = small_encoder.train_encoder(
-        films[train], told[train], mask[train], small, config.seed, stop=stop
+        radiographs[train], values[train], mask[train], small, config.seed, stop=stop
     )
     if params is None:
         return None
     text = small_encoder.hashed_words(done.reports) if done.reports else None
-    image = small_encoder.embed_all(params, films, small)
+    image = small_encoder.embed_all(params, radiographs, small)
     what = (
-        "a small image network trained on the labels of these very films, and hashed words for "
-        "reports; not BiomedCLIP"
+        "a small image network trained on the labels of these very radiographs, and hashed words "
+        "for reports; not BiomedCLIP"
     )
     chosen = tuple(str(paths[i].resolve()) for i in rows) if paths else ()
     embedded = Embedded(done, image, text, what, network=small_encoder.to_arrays(params, small))

@@ -1,5 +1,5 @@
-"""What a run on phantom films found of the causes that were planted: the best pattern for each, and
-whether the shortcut shows.
+"""Recovery, by a run on phantom radiographs, of the causes that were planted: the best pattern for
+each, and whether the shortcut shows.
 """
 
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sae import metrics
-from sae.data.phantom import FACTORS, Film
+from sae.data.phantom import FACTORS, Radiograph
 from sae.patterns.attribution import without
 from sae.pipeline.run import Run, activations_of, explain_rows, probe_rows, step_catalogue
 
@@ -23,7 +23,7 @@ class Best(NamedTuple):
 
 
 class Shortcut(NamedTuple):
-    """What the marker, which goes with effusions, does to their logit."""
+    """Effect that the marker, which goes with effusions, does to their logit."""
 
     patterns: tuple[int, ...]
     """Patterns that are artifacts and tell the marker with an AUROC of at least 0.75 on the cases
@@ -33,12 +33,12 @@ class Shortcut(NamedTuple):
     """Of the first of them; "" if there is none."""
     rank: int
     """Place of the first among all patterns by mean |contribution| to the effusion's logit on
-    marked films, from 1.
+    marked radiographs, from 1.
     """
     moved: float
-    """Mean change of that logit, on marked films, when they are taken out of the sum."""
+    """Mean change of that logit, on marked radiographs, when they are taken out of the sum."""
     flipped: float
-    """Share of marked films whose prediction (logit above 0 or not) changes by that."""
+    """Share of marked radiographs whose prediction (logit above 0 or not) changes by that."""
 
 
 class Planted(NamedTuple):
@@ -59,10 +59,10 @@ def strengths(run: Run, rows: np.ndarray, assignment: np.ndarray, patterns: int)
 
 
 def judge_planted(
-    run: Run, film: Film, finding: str = "Pleural Effusion", marker: str = "marker"
+    run: Run, radiograph: Radiograph, finding: str = "Pleural Effusion", marker: str = "marker"
 ) -> Planted:
-    """Judge a run by the causes of its films, in the order of its cases."""
-    catalogue, present = step_catalogue(run), np.asarray(film.present, bool)
+    """Judge a run by the causes of its radiographs, in the order of its cases."""
+    catalogue, present = step_catalogue(run), np.asarray(radiograph.present, bool)
     count, test = len(catalogue.patterns), run.parts["test"]
     chosen = metrics.aucs(catalogue.activations, present[probe_rows(run)])  # [P, factors]
     judged = metrics.aucs(strengths(run, test, catalogue.assignment, count), present[test])

@@ -1,8 +1,8 @@
-"""From films to explanations: embeddings, head, ensemble, catalogue, report. Every step leaves a
-file, and is not done again.
+"""From radiographs to explanations: embeddings, head, ensemble, catalogue, report. Every step
+leaves a file, and is not done again.
 
 A run folder holds config.json, embeddings.npz (with the small image network; not where embeddings
-were given), head.npz, members.npz, catalogue/, report/, metrics.jsonl, members.json and
+were values), head.npz, members.npz, catalogue/, report/, metrics.jsonl, members.json and
 summary.json; checkpoints/ while the ensemble is being trained and after.
 """
 
@@ -33,25 +33,32 @@ from sae.data.embeddings import Embedded
 from sae.data.labels import targets
 from sae.patterns import catalogue as catalogues
 from sae.patterns import labels as measures
-from sae.patterns.attribution import Attribution, explain, faithfulness, gap, replaced, strongest
+from sae.patterns.attribution import (
+    Attribution,
+    attribute_cases,
+    faithfulness,
+    gap,
+    replaced,
+    strongest,
+)
 from sae.patterns.catalogue import Catalogue
-from sae.pipeline.config import RunConfig
+from sae.pipeline.config import RunConfig, upgraded
 from sae.pipeline.train_ensemble import mesh_for, train_ensemble
 from sae.report import html
 from sae.transcoders import ensemble, losses
 from sae.transcoders.model import TranscoderConfig
 
-FREE = ("cases", "show_films", "devices", "form")
-"""Fields that may differ when a run is gone on with."""
+FREE = ("cases", "show_images", "devices", "form")
+"""Fields that may differ when a run is continued."""
 SMALL_ENCODER = (
-    "a small image network trained on the labels and the planted factors of the training films, as "
-    "a stand-in for a pretrained one that "
-    "knows what films show, and hashed words for reports; not BiomedCLIP"
+    "a small image network trained on the labels and the planted factors of the training "
+    "radiographs, as a stand-in for a pretrained one that "
+    "knows what radiographs show, and hashed words for reports; not BiomedCLIP"
 )
 
 
 class Run(NamedTuple):
-    """What the steps have made, loaded."""
+    """A trained run: all that its steps have made, loaded."""
 
     folder: Path
     config: RunConfig
@@ -66,7 +73,7 @@ class Run(NamedTuple):
     shape: TranscoderConfig
     """Of the members."""
     image_width: int | None
-    """How many features of x are the image's; None: all."""
+    """Return how many features of x are the image's; None: all."""
 
 
 def train(
@@ -81,7 +88,7 @@ def train(
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     check(config)
     began = time.monotonic()
-    folder = open_run(run_dir, to_dict(config), FREE)
+    folder = open_run(run_dir, to_dict(config), FREE, complete=upgraded)
     embedded = step_embed(folder, config, stop)
     if embedded is None or stop():
         return None
@@ -115,7 +122,7 @@ def check(config: RunConfig) -> None:
         "encoder.batch": config.encoder.batch,
         "encoder.width": config.encoder.width,
         "encoder.features": config.encoder.features,
-        "phantom.films": config.phantom.films,
+        "phantom.radiographs": config.phantom.radiographs,
         "findings": len(config.findings),
     }
     for name, count in counts.items():
@@ -124,7 +131,7 @@ def check(config: RunConfig) -> None:
     missing = [name for name in config.findings if name not in phantom.FINDINGS]
     if config.data == "phantom" and missing:
         raise Refusal(
-            f"there is no label column {', '.join(missing)} in phantom films; they have "
+            f"there is no label column {', '.join(missing)} in phantom radiographs; they have "
             f"{', '.join(phantom.FINDINGS)}"
         )
     if config.member_modalities and config.classifier.modality != "both":
@@ -133,15 +140,24 @@ def check(config: RunConfig) -> None:
         )
 
 
+def stored_run_config(run_dir: str | Path) -> RunConfig:
+    """Read the configuration of a run, also of one that 0.1 made.
+
+    Raises:
+      Refusal: there is none, or it is damaged.
+    """
+    return from_dict(RunConfig, upgraded(read_config(run_dir)))
+
+
 def load(run_dir: str | Path) -> Run:
-    """A trained run from its folder.
+    """Load a trained run from its folder; nothing is computed again or written.
 
     Raises:
       Refusal: there is none, or a step is missing.
     """
-    config = from_dict(RunConfig, read_config(run_dir))
+    config = stored_run_config(run_dir)
     folder = Path(run_dir)
-    embedded = step_embed(folder, config)
+    embedded = load_embedded(folder, config)
     x, image_width = head_inputs(config, embedded)
     head = read_head(folder / "head.npz")
     members = unflatten_dict(
@@ -205,52 +221,64 @@ def read_head(path: Path) -> Head:
     return Head(**{name: jnp.asarray(a) for name, a in held.items()})
 
 
-def step_embed(
-    folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False
-) -> Embedded | None:
-    """Embeddings of all films: read, or made with the small network; None if `stop` said so in
-    between.
+def load_embedded(folder: Path, config: RunConfig) -> Embedded:
+    """Load the embeddings of a run.
+
+    Raises:
+      Refusal: they are not there, or damaged.
     """
     if config.data != "phantom":
         return embeddings.load(config.data)
+    stored = embeddings.load(folder / "embeddings.npz")
+
+    @functools.cache
+    def drawn():  # only if a radiograph is shown
+        return phantom.radiographs(config.phantom)[0]
+
+    cases = replace(stored.cases, read=lambda row: drawn()[row])
+    return replace(stored, cases=cases, has_images=True)
+
+
+def step_embed(
+    folder: Path, config: RunConfig, stop: Callable[[], bool] = lambda: False
+) -> Embedded | None:
+    """Embeddings of all radiographs: read, or made with the small network; None if `stop` said so
+    in between.
+    """
     path = folder / "embeddings.npz"
-    if path.exists():
-        drawn = functools.cache(
-            lambda: phantom.films(config.phantom)[0]
-        )  # only if a film is looked at
-        stored = embeddings.load(path)
-        return replace(
-            stored, cases=replace(stored.cases, read=lambda row: drawn()[row]), has_films=True
-        )
-    made, film = phantom.cases(config.phantom)
+    if config.data != "phantom" or path.exists():
+        return load_embedded(folder, config)
+    made, radiograph = phantom.cases(config.phantom)
     began = time.monotonic()
-    films, _, _ = read_all(made, lambda pixels: small_encoder.prepared(pixels, config.encoder.size))
+    radiographs, _, _ = read_all(
+        made, lambda pixels: small_encoder.prepared(pixels, config.encoder.size)
+    )
     rows = split_by_patient(made, config.seed)["train"]
-    told, mask = targets(made.labels, "ignore", "zeros")
-    factors = film.present.astype(
+    values, mask = targets(made.labels, "ignore", "zeros")
+    factors = radiograph.present.astype(
         np.float32
     )  # a pretrained network would know them, labelled or not
-    told, mask = (
-        np.concatenate([told, factors], 1),
+    values, mask = (
+        np.concatenate([values, factors], 1),
         np.concatenate([mask, np.ones_like(factors)], 1),
     )
     params = small_encoder.train_encoder(
-        films[rows], told[rows], mask[rows], config.encoder, config.seed, stop=stop
+        radiographs[rows], values[rows], mask[rows], config.encoder, config.seed, stop=stop
     )
     if params is None:
         return None
-    image = small_encoder.embed_all(params, films, config.encoder)
+    image = small_encoder.embed_all(params, radiographs, config.encoder)
     network = small_encoder.to_arrays(params, config.encoder)
     embedded = Embedded(
         made, image, small_encoder.hashed_words(made.reports), SMALL_ENCODER, network=network
     )
     embeddings.save(embedded, path)
-    aloud(f"  {len(films)} films embedded in {duration(time.monotonic() - began)}")
+    aloud(f"  {len(radiographs)} radiographs embedded in {duration(time.monotonic() - began)}")
     return embedded
 
 
 def head_inputs(config: RunConfig, embedded: Embedded) -> tuple[np.ndarray, int | None]:
-    """What the head sees, and how many features of it are the image's (None: all)."""
+    """Inputs of the head, and how many features of it are the image's (None: all)."""
     import warnings
 
     modality = config.classifier.modality
@@ -272,7 +300,7 @@ def step_classify(
     """The head, trained or read; and what goes into it."""
     x, _ = head_inputs(config, embedded)
     labels = select_findings(embedded.cases, config.findings)
-    told, mask = targets(
+    values, mask = targets(
         labels,
         config.classifier.uncertain,
         config.classifier.unmentioned,
@@ -284,14 +312,14 @@ def step_classify(
         began = time.monotonic()
 
         def of(side):
-            return (x[parts[side]], told[parts[side]], mask[parts[side]])
+            return (x[parts[side]], values[parts[side]], mask[parts[side]])
 
         head, history = classifier.train_head(
             of("train"), of("validate"), config.classifier, config.seed, config.findings
         )
         judged_on = parts["test"]
         sure, known = targets(labels, "ignore", config.classifier.unmentioned)
-        scores = classifier.judge(
+        scores = classifier.evaluate(
             head, x[judged_on], sure[judged_on], known[judged_on], config.findings
         )
         write_atomically(
@@ -402,7 +430,7 @@ def sparse_activations(run: Run, x: np.ndarray, block: int = 256):
 
 def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribution, np.ndarray]:
     """Attributions of embeddings `[B, D]`, checked, and by how much each misses its logits."""
-    found = explain(
+    found = attribute_cases(
         run.head,
         run.members,
         catalogue.assignment,
@@ -419,9 +447,9 @@ def summarise(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any
     found, gaps = explain_rows(run, catalogue, run.x[rows])
     needed = [[strongest(one[:, c]).needed for c in range(one.shape[1])] for one in found.patterns]
     labels = select_findings(run.embedded.cases, run.config.findings)[rows]
-    told, known = targets(labels, "ignore", run.config.classifier.unmentioned)
+    values, known = targets(labels, "ignore", run.config.classifier.unmentioned)
     short = {
-        name: classifier.judged(replaced(found)[:, c], told[:, c], known[:, c])["auc"]
+        name: classifier.finding_scores(replaced(found)[:, c], values[:, c], known[:, c])["auc"]
         for c, name in enumerate(run.config.findings)
     }
     return {
@@ -464,19 +492,6 @@ def step_report(run: Run) -> Path:
 def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.Site:
     """Notes and facts for the first page."""
     config, modality = run.config, run.config.classifier.modality
-    notes = [
-        f"Embeddings: {run.embedded.encoder}.",
-        "This is a research tool. It is no medical device and must not be used for diagnosis.",
-    ]
-    if config.data == "phantom":
-        notes.insert(
-            0, "These films are synthetic: drawn by a program, with causes that are known."
-        )
-    if modality != "image":
-        notes.append(
-            f"The head sees {modality}: labels were read from the reports, so its AUC is not "
-            "diagnosis from images."
-        )
     members = len(run.members["W_dec"])
     facts = {
         "source": run.embedded.cases.source,
@@ -493,18 +508,49 @@ def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.
         ),
     }
     return html.Site(
-        "Patterns in a classifier of chest films",
-        tuple(notes),
+        "Patterns in a classifier of chest radiographs",
+        _notes(run),
         config.findings,
         scores,
         facts,
-        config.show_films and run.embedded.has_films,
+        config.show_images and run.embedded.has_images,
     )
 
 
-def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
-    """What goes into the head for a new film, `[1, D]`, by the small network that made the run's
-    embeddings.
+def _notes(run: Run) -> tuple[str, ...]:
+    """Sentences that every reader must see."""
+    config, modality = run.config, run.config.classifier.modality
+    notes = [
+        f"Embeddings: {run.embedded.encoder}.",
+        "This is a research tool. It is no medical device and must not be used for diagnosis.",
+    ]
+    if config.data == "phantom":
+        notes.insert(
+            0, "These radiographs are synthetic: drawn by a program, with causes that are known."
+        )
+    if modality != "image":
+        notes.append(
+            f"The head sees {modality}: labels were read from the reports, so its AUC is not "
+            "diagnosis from images."
+        )
+    return tuple(notes)
+
+
+def explanation_site(run: Run) -> html.Site:
+    """Title, notes and findings for the page of one case."""
+    return html.Site(
+        "Patterns in a classifier of chest radiographs",
+        _notes(run),
+        run.config.findings,
+        {},
+        {},
+        run.config.show_images,
+    )
+
+
+def embed_image(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
+    """Inputs of the head for a new radiograph, `[1, D]`, by the small network that made the
+    run's embeddings.
 
     Raises:
       Refusal: something else made them.
@@ -512,7 +558,7 @@ def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
     if not run.embedded.network:
         raise Refusal(
             f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): "
-            "embed the film with "
+            "embed the radiograph with "
             "python -m sae embed and the same --weights, and name that file"
         )
     params, small = small_encoder.from_arrays(run.embedded.network)
@@ -527,7 +573,7 @@ def embed_film(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
 
 
 def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") -> Cases:
-    """One film that has no labels, as `Cases`."""
+    """One radiograph that has no labels, as `Cases`."""
     blank = np.full((1, len(config.findings)), np.nan, np.float32)
     return Cases(
         (name,),

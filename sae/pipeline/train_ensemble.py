@@ -57,7 +57,7 @@ def train_ensemble(
     losses.check(loss, shape)
     mesh = mesh_for(devices, config.members)
     store, scale = ensemble.store_of(x, y, shape)
-    knobs, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)
+    hparams, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
     checkpoints = Checkpoints(folder / "checkpoints", keep=1)
     restored = checkpoints.restore(learners)
@@ -75,7 +75,7 @@ def train_ensemble(
                 run = programs.setdefault(
                     size, _program(config, size, shape, loss, how, mesh, form)
                 )
-                learners, trace = run(learners, (knobs, keys), (store, jnp.int32(first)))
+                learners, trace = run(learners, (hparams, keys), (store, jnp.int32(first)))
                 first += size
                 shown = _write(log, folder, first, jax.device_get(trace))
                 bar.advance(size, **shown)
@@ -84,7 +84,7 @@ def train_ensemble(
                     checkpoints.save(first, learners, {"updates": first, "lines": log.lines})
                 if stopped and first < config.updates:
                     return None
-        return jax.device_get(ensemble.finish(learners, knobs, shape, scale))
+        return jax.device_get(ensemble.finish(learners, hparams, shape, scale))
     finally:
         log.close()
         checkpoints.close()

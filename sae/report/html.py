@@ -1,7 +1,7 @@
 """The site: one index, a page per pattern with its gallery, a page per case with a waterfall. Plain
 HTML; nothing is loaded, no script.
 
-In path-only mode no pixel is written: pages name the films instead, for data that may not be
+In path-only mode no pixel is written: pages name the radiographs instead, for data that may not be
 copied.
 """
 
@@ -24,15 +24,24 @@ from sae.patterns.catalogue import CATEGORIES, Catalogue, Pattern
 from sae.report import svg
 
 STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;max-width:1090px;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;margin:1em 0;font-size:14px}th,td{padding:.25em .7em;border-bottom:1px solid #e2e8f0;text-align:left}
-td.n,th.n{text-align:right}td.n{font-variant-numeric:tabular-nums;white-space:nowrap}th{vertical-align:bottom}
-table.wide th,table.wide td{padding:.25em .45em}table.wide{font-size:13px}
+body{font:15px/1.5 system-ui,sans-serif;color:#1e293b;max-width:1090px;margin:2em auto;
+  padding:0 1em}
+table{border-collapse:collapse;margin:1em 0;font-size:14px}
+th,td{padding:.25em .7em;border-bottom:1px solid #e2e8f0;text-align:left}
+td.n,th.n{text-align:right}
+td.n{font-variant-numeric:tabular-nums;white-space:nowrap}
+th{vertical-align:bottom}
+table.wide th,table.wide td{padding:.25em .45em}
+table.wide{font-size:13px}
 .side{display:flex;flex-wrap:wrap;gap:0 8px;align-items:flex-start}
-h1,h2{line-height:1.2}figure{display:inline-block;vertical-align:top;margin:2px;width:104px}
-figure img{width:104px;display:block;background:#000}figcaption{font-size:10px;line-height:1.2;color:#64748b;overflow-wrap:anywhere}
-.warn{background:#fff4e5;border-left:4px solid #d97706;padding:.6em 1em}.tag{padding:0 .5em;border-radius:.6em;background:#e2e8f0}
-a{color:#1d4f80}small{color:#64748b}
+h1,h2{line-height:1.2}
+figure{display:inline-block;vertical-align:top;margin:2px;width:104px}
+figure img{width:104px;display:block;background:#000}
+figcaption{font-size:10px;line-height:1.2;color:#64748b;overflow-wrap:anywhere}
+.warn{background:#fff4e5;border-left:4px solid #d97706;padding:.6em 1em}
+.tag{padding:0 .5em;border-radius:.6em;background:#e2e8f0}
+a{color:#1d4f80}
+small{color:#64748b}
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """Browsers enforce that nothing is loaded."""
@@ -44,7 +53,7 @@ giving each a column.
 
 @dataclass(frozen=True)
 class Site:
-    """What the pages are about."""
+    """Title, notes, scores and facts of the pages."""
 
     title: str
     """Heading of the index."""
@@ -53,9 +62,9 @@ class Site:
     findings: tuple[str, ...]
     """Names of the C logits."""
     scores: dict[str, dict]
-    """Per finding, as `classifier.judge` gives them."""
+    """Per finding, as `classifier.evaluate` gives them."""
     facts: dict[str, str]
-    """What was trained and measured, for a table."""
+    """Return what was trained and measured, for a table."""
     with_images: bool = True
     """False: path-only mode."""
 
@@ -67,7 +76,8 @@ def page(title: str, body: str, up: str | None = None) -> str:
         f'content="{POLICY}"><title>{escape(title)}</title>'
     )
     back = f'<p><a href="{up}">all patterns and cases</a></p>' if up else ""
-    whole = f"<head>{head}<style>{STYLE}</style></head><body>{back}<h1>{escape(title)}</h1>{body}</body>"
+    whole = f"<head>{head}<style>{STYLE}</style></head><body>{back}<h1>{escape(title)}</h1>"
+    whole += f"{body}</body>"
     return f'<!doctype html><html lang="en">{whole}</html>\n'
 
 
@@ -88,7 +98,7 @@ def table(header: list[str], rows: list[list[Any]], html: bool = False, kind: st
 
 
 def facts(rows: list[tuple[str, Any]]) -> str:
-    """What was measured, one fact a line, without headings."""
+    """Table of what was measured, one fact a line, without headings."""
     lines = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(_text(value))}</td></tr>" for name, value in rows
     )
@@ -109,8 +119,8 @@ def pattern_link(pattern: Pattern, folder: str = "patterns/") -> str:
     return f'<a href="{folder}{pattern.id:05d}.html">{escape(pattern.name)}</a>'
 
 
-def film_figure(cases: Cases, row: int, caption: str, with_images: bool) -> str:
-    """A thumbnail with a caption, or the film's name alone."""
+def radiograph_figure(cases: Cases, row: int, caption: str, with_images: bool) -> str:
+    """A thumbnail with a caption, or the radiograph's name alone."""
     name = escape(cases.ids[row])
     if not with_images:
         return f"<li>{name} <small>{escape(caption)}</small></li>"
@@ -125,9 +135,9 @@ def film_figure(cases: Cases, row: int, caption: str, with_images: bool) -> str:
     )
 
 
-def _films(cases, rows, captions, with_images):
+def _radiographs(cases, rows, captions, with_images):
     figures = "".join(
-        film_figure(cases, r, c, with_images) for r, c in zip(rows, captions, strict=True)
+        radiograph_figure(cases, r, c, with_images) for r, c in zip(rows, captions, strict=True)
     )
     return figures if with_images else f"<ul>{figures}</ul>"
 
@@ -170,7 +180,7 @@ def pattern_page(
     ]
     parts.append(("Silent cases that look most like them", found.negatives))
     shown = "".join(
-        f"<h2>{name}</h2>{_films(cases, rows_, map(caption, rows_), site.with_images)}"
+        f"<h2>{name}</h2>{_radiographs(cases, rows_, map(caption, rows_), site.with_images)}"
         for name, rows_ in parts
         if len(rows_)
     )
@@ -186,14 +196,21 @@ def pattern_page(
 
 
 def case_page(
-    row: int, found: Attribution, catalogue: Catalogue, cases: Cases, site: Site, residual: float
+    row: int,
+    found: Attribution,
+    catalogue: Catalogue,
+    cases: Cases,
+    site: Site,
+    residual: float,
+    warnings: tuple[str, ...] = (),
 ) -> str:
-    """Logits, and for every finding a waterfall from the base to the logit, beside the logit as
+    """Logits, and for every finding a waterfall from the base to the logit, next to the logit as
     patterns go and come.
 
     `found` is of this case alone.
     """
-    body = _films(cases, [row], [""], site.with_images)
+    body = "".join(f'<p class="warn">{escape(text)}</p>' for text in warnings)
+    body += _radiographs(cases, [row], [""], site.with_images)
 
     def probability(logit):
         return f"{1 / (1 + math.exp(-float(logit))):.3f}"
@@ -278,7 +295,7 @@ def waterfall_of(found: Attribution, column: int, catalogue: Catalogue) -> tuple
 
 
 def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]) -> str:
-    """A line per pattern, narrow enough for a window: what it tells best, and how it moves the
+    """A line per pattern, narrow enough for a window: what it predicts best, and how it moves the
     logits.
     """
     many = len(findings) > COLUMNS
@@ -295,12 +312,12 @@ def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]) -> str:
             f'<span class="tag">{p.category}</span>',
             f"{p.support:.0%}",
             f"{p.density:.1%}",
-            *map(escape, _told(p)),
+            *map(escape, _best_label(p)),
             f"{p.measures['similarity']['value']:.2f}",
             *effects(p),
         ]
 
-    header = ["pattern", "category", "support", "active", "tells best", "AUROC", "similarity"]
+    header = ["pattern", "category", "support", "active", "predicts best", "AUROC", "similarity"]
     header += ["largest effects"] if many else findings
     where = "The last column" if many else "The columns named after findings"
     note = "give" if not many else "gives"
@@ -308,9 +325,9 @@ def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]) -> str:
     return text + table(header, [line(p) for p in catalogue.patterns], html=True, kind="wide")
 
 
-def _told(pattern: Pattern) -> tuple[str, str]:
-    """What a pattern tells best, by its category: how the film was taken, or a finding; and the
-    area under its curve.
+def _best_label(pattern: Pattern) -> tuple[str, str]:
+    """Return what a pattern predicts best, by its category: how the radiograph was taken, or a
+    finding; and the area under its curve.
     """
     measured = pattern.measures
     if pattern.category == "artifact":
@@ -321,7 +338,7 @@ def _told(pattern: Pattern) -> tuple[str, str]:
 
 
 def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[int]) -> str:
-    """What was done, how good the classifier is, the catalogue, and the cases."""
+    """Index: setting, quality of the classifier, catalogue and cases."""
     notes = "".join(f'<p class="warn">{escape(note)}</p>' for note in site.notes)
     body = notes + facts(list(site.facts.items()))
 
@@ -355,7 +372,7 @@ def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[i
     )
     if cases.skipped:
         listed = "".join(f"<li>{escape(name)}: {escape(why)}</li>" for name, why in cases.skipped)
-        body += f"<h2>{len(cases.skipped)} films were skipped</h2><ul>{listed}</ul>"
+        body += f"<h2>{len(cases.skipped)} radiographs were skipped</h2><ul>{listed}</ul>"
     return page(site.title, body)
 
 
@@ -407,10 +424,10 @@ def write(
 
 
 def _readable(cases, rows):
-    films = []
+    radiographs = []
     for row in rows:
         try:
-            films.append(cases.read(int(row)))
+            radiographs.append(cases.read(int(row)))
         except Unreadable:
             continue
-    return films
+    return radiographs

@@ -1,5 +1,5 @@
-"""What makes latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and groups, as
-pure functions.
+"""Activations that make latents sparse: ReLU, top-k, batch top-k, thresholds, JumpReLU, gates and
+groups, as pure functions.
 
 All take pre-activations and give activations of the same shape and dtype. The largest k of rows are
 found by XLA's TopK where k is a Python number, else, and among all of a batch, by bisection on the
@@ -24,7 +24,7 @@ def relu(pre: jax.Array) -> jax.Array:
 
 
 def count_at_least(bits: jax.Array, level: jax.Array) -> jax.Array:
-    """How many entries of a flat integer array `[n]` are at least `level` (scalar); int32."""
+    """Count the entries of a flat integer array `[n]` are at least `level` (scalar); int32."""
     whole = bits.size // CHUNK**2 * CHUNK**2
     small = (bits[:whole].reshape(-1, CHUNK, CHUNK) >= level).astype(jnp.int8)
     return small.sum(1, dtype=jnp.int8).sum(dtype=jnp.int32) + (bits[whole:] >= level).sum(

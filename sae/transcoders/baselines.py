@@ -75,7 +75,7 @@ def saelens_topk(d: int = 768, latents: int = 16384) -> Setting:
 def openai_topk(d: int = 768, latents: int = 32768) -> Setting:
     """OpenAI's TopK autoencoder (arXiv 2406.04093): k = 32, 256 auxiliary latents, unit rows."""
     shape = TranscoderConfig(d, d, latents, "topk", 32, centred=True, decoder_norm=1.0)
-    learn = LearnConfig(1e-4, 0, 0.0, epsilon=6.25e-10, sleep_after=10_000_000)
+    learn = LearnConfig(1e-4, 0, 0.0, epsilon=6.25e-10, dead_after=10_000_000)
     return Setting(
         shape, LossConfig(aux=1 / 32, aux_k=256, aux_by="residual", aux_scaled=False), learn
     )
@@ -85,7 +85,7 @@ def dictionary_learning_batchtopk(d: int = 768, latents: int = 16384) -> Setting
     """dictionary-learning 0.1's BatchTopK autoencoder."""
     shape = TranscoderConfig(d, d, latents, "batchtopk", 64, centred=True, decoder_norm=1.0)
     learn = LearnConfig(
-        0.0, 1000, 0.2, sleep_after=10_000_000, threshold_decay=0.999, threshold_start=1001
+        0.0, 1000, 0.2, dead_after=10_000_000, threshold_decay=0.999, threshold_start=1001
     )
     return Setting(shape, LossConfig(by_variance=False, aux_by="residual", aux_scaled=False), learn)
 
@@ -95,7 +95,7 @@ def sparsify_transcoder(d: int = 768, latents: int = 24576) -> Setting:
     term.
     """
     shape = TranscoderConfig(d, d, latents, "topk", 32)
-    return Setting(shape, LossConfig(aux=0.0), LearnConfig(0.0, 1000, 1.0, sleep_after=10_000_000))
+    return Setting(shape, LossConfig(aux=0.0), LearnConfig(0.0, 1000, 1.0, dead_after=10_000_000))
 
 
 def gemma_jumprelu(d: int = 2304, latents: int = 16384) -> Setting:

@@ -1,9 +1,9 @@
 """A hundred transcoders in one program: members stacked on a leading axis M, one step mapped over
 it, members spread over devices.
 
-Members differ by their initial parameters, by the examples they see, and by whatever `Knobs` hold:
-k, step size, L1, number of latents, modality. A member's numbers depend on its own number and the
-seed alone, so it does not matter how many members or devices there are.
+Members differ by their initial parameters, by the examples they see, and by whatever
+`MemberHParams` hold: k, step size, L1, number of latents, modality. A member's numbers depend on
+its own number and the seed alone, so it does not matter how many members or devices there are.
 """
 
 import functools
@@ -20,12 +20,12 @@ from jaxrl.train.parallel import members_parallel
 from sae.transcoders import model, train_step
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import Params, TranscoderConfig
-from sae.transcoders.train_step import Knobs, LearnConfig, Learner, Scaling
+from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams, Scaling
 
 
 @dataclass(frozen=True)
 class EnsembleConfig:
-    """How many members, how they differ, and what they see. Grids are gone through round
+    """Number, differences and data of the members. Grids are gone through round
     by round.
     """
 
@@ -58,8 +58,8 @@ class EnsembleConfig:
 
 
 class Store(NamedTuple):
-    """What the members learn from, resident on the devices, in the size that scaling.py's functions
-    give it.
+    """Training rows of the members, resident on the devices, in the size that scaling.py's
+    functions give it.
     """
 
     x: jax.Array
@@ -74,8 +74,8 @@ class Trace(NamedTuple):
     loss: jax.Array
     fvu: jax.Array
     l0: jax.Array
-    asleep: jax.Array
-    """Latents that count as sleeping."""
+    dead: jax.Array
+    """Latents that count as dead."""
 
 
 def check(config: EnsembleConfig, shape: TranscoderConfig) -> None:
@@ -114,13 +114,14 @@ def check(config: EnsembleConfig, shape: TranscoderConfig) -> None:
 
 def grid(
     config: EnsembleConfig, shape: TranscoderConfig, loss: LossConfig, how: LearnConfig, inputs=None
-) -> Knobs:
-    """Knobs of all members, `[M]` each: member m takes entry m (modulo its length) of every grid.
+) -> MemberHParams:
+    """MemberHParams of all members, `[M]` each: member m takes entry m (modulo its length) of every
+    grid.
 
     Args:
       inputs: float `[G, D]`, a grid of masks over the features of x; None: every member sees all.
     """
-    alike = train_step.knobs(shape, loss, how)
+    alike = train_step.hparams(shape, loss, how)
 
     def cycle(values, default):
         return jnp.asarray(
@@ -130,7 +131,7 @@ def grid(
     masks = (
         np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
     )
-    return Knobs(
+    return MemberHParams(
         cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
         cycle(config.learning_rates, alike.learning_rate),
         cycle(config.l1s, alike.l1),
@@ -187,7 +188,7 @@ def program(
     form="jit",
     at_once=None,
 ) -> Callable:
-    """The compiled program `(learners, (knobs, keys), (store, first)) -> (learners, Trace)` of
+    """The compiled program `(learners, (hparams, keys), (store, first)) -> (learners, Trace)` of
     `config.chunk` updates.
 
     Args:
@@ -202,24 +203,24 @@ def program(
     """
 
     def together(learners: Learner, own, given):
-        (knobs, keys), (store, first) = own, given
+        (hparams, keys), (store, first) = own, given
 
         def one(learners, number):
             if config.sampling == "shared":
                 rows = rows_for(keys[0], config, number, store.x.shape[0])
 
-                def step(learner, knob):
+                def step(learner, hparam):
                     return _step(
-                        learner, knob, store.x[rows], store.y[rows], config, shape, loss, how
+                        learner, hparam, store.x[rows], store.y[rows], config, shape, loss, how
                     )
 
-                return jax.vmap(step)(learners, knobs)
+                return jax.vmap(step)(learners, hparams)
             rows = jax.vmap(lambda key: rows_for(key, config, number, store.x.shape[0]))(keys)
 
-            def step(learner, knob, r):
-                return _step(learner, knob, store.x[r], store.y[r], config, shape, loss, how)
+            def step(learner, hparam, r):
+                return _step(learner, hparam, store.x[r], store.y[r], config, shape, loss, how)
 
-            return jax.vmap(step)(learners, knobs, rows)
+            return jax.vmap(step)(learners, hparams, rows)
 
         return jax.lax.scan(one, learners, first + jnp.arange(config.chunk))
 
@@ -227,11 +228,13 @@ def program(
         store, first = given
 
         def alone(pair):
-            learner, (knob, key) = pair
+            learner, (hparam, key) = pair
 
             def one(learner, number):
                 rows = rows_for(key, config, number, store.x.shape[0])
-                return _step(learner, knob, store.x[rows], store.y[rows], config, shape, loss, how)
+                return _step(
+                    learner, hparam, store.x[rows], store.y[rows], config, shape, loss, how
+                )
 
             return jax.lax.scan(one, learner, first + jnp.arange(config.chunk))
 
@@ -246,21 +249,23 @@ def program(
     return members_parallel(together if at_once else in_turn, mesh, form)
 
 
-def _step(learner, knob, x, y, config, shape, loss, how):
-    learner, found = train_step.update(learner, knob, x, y, shape, loss, how, config.updates)
-    asleep = (learner.silent >= how.sleep_after).sum()
-    return learner, Trace(found.total, found.fvu, found.l0, asleep)
+def _step(learner, hparam, x, y, config, shape, loss, how):
+    learner, found = train_step.update(learner, hparam, x, y, shape, loss, how, config.updates)
+    dead = (learner.silent >= how.dead_after).sum()
+    return learner, Trace(found.total, found.fvu, found.l0, dead)
 
 
-def finish(learners: Learner, knobs: Knobs, shape: TranscoderConfig, scale: Scaling) -> Params:
+def finish(
+    learners: Learner, hparams: MemberHParams, shape: TranscoderConfig, scale: Scaling
+) -> Params:
     """Parameters of all members for raw x and y, `[M, ...]`."""
 
-    def done(learner, knob):
+    def done(learner, hparam):
         return train_step.fold_scaling(
-            train_step.trained(learner, knob, shape), scale, shape.rescale
+            train_step.trained(learner, hparam, shape), scale, shape.rescale
         )
 
-    return jax.jit(jax.vmap(done))(learners, knobs)
+    return jax.jit(jax.vmap(done))(learners, hparams)
 
 
 def store_of(x: np.ndarray, y: np.ndarray, shape: TranscoderConfig) -> tuple[Store, Scaling]:

@@ -1,5 +1,5 @@
-"""What a transcoder is trained on: error of the estimate, price of activity, and work for latents
-that sleep.
+"""Training loss of a transcoder: error of the estimate, price of activity, and work for latents
+that are dead.
 
 The error is `sum over features, mean over the batch`, as it is or divided by the variance of y
 (then it is the FVU).
@@ -40,20 +40,21 @@ class LossConfig:
     l0_target: float = 20.0
     """The t of quadratic and target."""
     aux: float = 1 / 32
-    """Weight of the auxiliary error, in which sleeping latents explain what the others leave."""
+    """Weight of the auxiliary error, in which dead latents explain what the others leave."""
     aux_k: int = 0
     """Sleeping latents that take part per example; 0: half of d_out."""
     aux_relu: bool = True
-    """Only positive pre-activations of sleeping latents count (dictionary-learning, sparsify);
+    """Only positive pre-activations of dead latents count (dictionary-learning, sparsify);
     False: the raw ones (SAELens).
     """
     aux_by: Literal["variance", "residual", "none"] = "variance"
-    """What the auxiliary error is divided by: the variance of y, that of the residual, or nothing.
+    """Return what the auxiliary error is divided by: the variance of y, that of the residual, or
+    nothing.
     """
     aux_scaled: bool = True
-    """Multiply the auxiliary error by min(sleeping / aux_k, 1)."""
+    """Multiply the auxiliary error by min(dead / aux_k, 1)."""
     wake: float = 0.0
-    """Weight of `mean sum relu(threshold - pre) |row|` over sleeping latents (SAELens, JumpReLU).
+    """Weight of `mean sum relu(threshold - pre) |row|` over dead latents (SAELens, JumpReLU).
     """
     multi_k: int = 0
     """Also reconstruct with this many times k latents, at an eighth of the weight (sparsify's
@@ -115,14 +116,15 @@ def auxiliary(
     config: TranscoderConfig,
     loss: LossConfig,
 ) -> jax.Array:
-    """How badly the most eager sleeping latents explain the residual (arXiv 2406.04093, appendix
-    A.2), before its weight.
+    """Auxiliary error: how badly the most eager dead latents explain the residual (arXiv
+    2406.04093, appendix A.2), before its weight.
 
     Args:
       params: W_dec is used without b_dec.
       pre: pre-activations `[B, F]`.
       residual: `[B, E]`, y minus the estimate; no gradient reaches it.
-      dead: bool `[F]`, who sleeps. Nobody: the result is 0. Shapes do not depend on how many do.
+      dead: bool `[F]`, which latents are dead. Nobody: the result is 0. Shapes do not depend on how
+        many do.
       config, loss: see `LossConfig`; `aux_by="variance"` divides by the variance of y, so that is
         left to the caller.
     """

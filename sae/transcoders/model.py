@@ -1,7 +1,9 @@
 """Sparse transcoders: x -> latents -> an estimate of y. A sparse autoencoder is one whose y is its
 x.
 
-    pre = x W_enc + b_enc        latents z = activation(pre)        estimate = z W_dec + b_dec (+ x W_skip)
+    pre = x W_enc + b_enc
+    latents z = activation(pre)
+    estimate = z W_dec + b_dec (+ x W_skip)
 
 Parameters are a dictionary of arrays: W_enc [D, F], b_enc [F], W_dec [F, E], b_dec [E], and where
 the configuration asks for them
@@ -34,7 +36,7 @@ class TranscoderConfig:
     latents: int = 2048
     """Number F of latents."""
     activation: Activation = "batchtopk"
-    """What keeps the latents sparse."""
+    """Return what keeps the latents sparse."""
     k: float = 32.0
     """Latents that are active, per example (topk, groupmax, step) or on average (batchtopk)."""
     skip: bool = False

@@ -20,7 +20,7 @@ from sae.transcoders.model import Params, TranscoderConfig
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """The optimiser, and what is kept beside the parameters."""
+    """The optimiser, and what is kept next to the parameters."""
 
     learning_rate: float = 0.0
     """Step size after warm-up; 0: 2e-4 sqrt(2^14 / F), the rule of sparsify and
@@ -44,8 +44,8 @@ class LearnConfig:
     """Largest global norm of the gradient."""
     unit_rows: bool = True
     """Keep the rows of W_dec at length 1, so that latents are in units of y."""
-    sleep_after: int = 100_000
-    """Examples without an activation after which a latent counts as sleeping. Our choice; the peers
+    dead_after: int = 100_000
+    """Examples without an activation after which a latent counts as dead. Our choice; the peers
     wait for ten million tokens.
     """
     threshold_decay: float = 0.99
@@ -60,8 +60,10 @@ MOST_SILENT = 2**30
 """Where the count of examples without an activation stops, so that it never overflows."""
 
 
-class Knobs(NamedTuple):
-    """What may differ between the members of an ensemble; scalars that may be traced."""
+class MemberHParams(NamedTuple):
+    """Hyperparameters that may differ between the members of an ensemble; scalars that may be
+    traced.
+    """
 
     k: jax.Array | None
     """float32: see `TranscoderConfig.k`. None: the configuration's, which is known when the step is
@@ -90,11 +92,11 @@ class Learner(NamedTuple):
     """float32: average of the smallest kept activation; -1 before the first."""
 
 
-def knobs(config: TranscoderConfig, loss: LossConfig, learn: LearnConfig) -> Knobs:
-    """What the configurations say, for one member."""
+def hparams(config: TranscoderConfig, loss: LossConfig, learn: LearnConfig) -> MemberHParams:
+    """Hyperparameters of one member, from the configurations."""
     rate = learn.learning_rate or 2e-4 * (2**14 / config.latents) ** 0.5
     scalar = jnp.float32
-    return Knobs(
+    return MemberHParams(
         None, scalar(rate), scalar(loss.l1), jnp.int32(config.latents), jnp.ones(config.d_in)
     )
 
@@ -143,7 +145,7 @@ def without_parallel(rows: jax.Array, grads: jax.Array) -> jax.Array:
 
 def update(
     learner: Learner,
-    knob: Knobs,
+    hparam: MemberHParams,
     x: jax.Array,
     y: jax.Array,
     config: TranscoderConfig,
@@ -154,31 +156,32 @@ def update(
     """One update on a batch.
 
     Args:
-      learner, knob: see the classes; arrays, so that a leading axis of members can be vmapped over.
+      learner, hparam: see the classes; arrays, so that a leading axis of members can be vmapped
+        over.
       x: `[B, D]`, y: `[B, E]`.
       config, loss, learn, total (all updates of the run): static.
 
     Returns:
       The next learner, and the terms of the loss before the update.
     """
-    x = x * knob.inputs[None]
-    active = jnp.arange(config.latents) < knob.width
+    x = x * hparam.inputs[None]
+    active = jnp.arange(config.latents) < hparam.width
 
     def silent(fired):
         return jnp.where(fired, 0, jnp.minimum(learner.silent, MOST_SILENT) + x.shape[0])
 
-    def sleeping(fired):
-        return (silent(fired) >= learn.sleep_after) & active
+    def dead(fired):
+        return (silent(fired) >= learn.dead_after) & active
 
     def objective(params):
-        found = losses.parts(params, x, y, sleeping, config, loss, knob.k, knob.l1, active)
+        found = losses.parts(params, x, y, dead, config, loss, hparam.k, hparam.l1, active)
         return found.total, found
 
     grads, found = jax.grad(objective, has_aux=True)(learner.params)
     if learn.unit_rows:
         grads |= {"W_dec": without_parallel(learner.params["W_dec"], grads["W_dec"])}
     steps, opt_state = optimizer(learn).update(grads, learner.opt_state, learner.params)
-    size = -knob.learning_rate * rate_factor(learner.updates, total, learn)
+    size = -hparam.learning_rate * rate_factor(learner.updates, total, learn)
     params = jax.tree.map(lambda p, s: p + size * s, learner.params, steps)
     if learn.unit_rows:
         params |= {"W_dec": model.unit(params["W_dec"])}
@@ -199,30 +202,30 @@ def next_threshold(
     return jnp.where((updates >= learn.threshold_start) & (floor > 0), renewed, average)
 
 
-def trained(learner: Learner, knob: Knobs, config: TranscoderConfig) -> Params:
+def trained(learner: Learner, hparam: MemberHParams, config: TranscoderConfig) -> Params:
     """Parameters for use: with the threshold that batchtopk compares with, the member's own k (if a
-    knob says it), and what the knobs hide set to zero.
+    hparam says it), and what the hparams hide set to zero.
     """
-    active = (jnp.arange(config.latents) < knob.width).astype(jnp.float32)
+    active = (jnp.arange(config.latents) < hparam.width).astype(jnp.float32)
     params = dict(learner.params)
-    params["W_enc"] = params["W_enc"] * knob.inputs[:, None] * active[None]
+    params["W_enc"] = params["W_enc"] * hparam.inputs[:, None] * active[None]
     params["b_enc"] = params["b_enc"] * active
     params["W_dec"] = params["W_dec"] * active[:, None]
     if "W_skip" in params:
-        params["W_skip"] = params["W_skip"] * knob.inputs[:, None]
+        params["W_skip"] = params["W_skip"] * hparam.inputs[:, None]
     if config.activation == "batchtopk":
         params["threshold"] = jnp.maximum(learner.threshold, 0.0)
     if (
-        knob.k is not None
+        hparam.k is not None
         and config.activation in ("topk", "batchtopk", "step")
         and not config.block_ks
     ):
-        params["k"] = knob.k
+        params["k"] = hparam.k
     return params
 
 
 class Scaling(NamedTuple):
-    """How x and y were brought to a common size: `(x - shift_x) * scale_x`, `y * scale_y`."""
+    """Scaling of x and y to a common size: `(x - shift_x) * scale_x`, `y * scale_y`."""
 
     shift_x: jax.Array
     """`[D]`: the mean."""

@@ -1,4 +1,6 @@
-"""The whole way from films to explanations by the command line, small; and what it refuses."""
+"""The whole way from radiographs to explanations by the command line, small; and what it
+refuses.
+"""
 
 import json
 import re
@@ -8,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jaxrl.train.errors import Refusal
 from sae import cli
 from sae.data import embeddings
 from sae.data.cases import Cases
 from sae.pipeline import run
+from sae.pipeline.explain import explain, load_artifacts
 
 SMALL = [
     "--preset",
     "tiny",
-    "--phantom.films",
+    "--phantom.radiographs",
     "260",
     "--phantom.size",
     "32",
@@ -85,14 +89,14 @@ def test_the_same_command_does_nothing_twice_and_another_is_refused(folder, caps
     assert "seed is 0 there and 3 here" in capsys.readouterr().err
 
 
-def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, capsys):
+def test_explaining_a_radiograph_of_the_run_and_one_from_a_file(folder, tmp_path, capsys):
     from PIL import Image
 
     loaded = run.load(folder)
     name = loaded.embedded.cases.ids[7]
     assert cli.main(["explain", "--run-dir", str(folder), "--case", name]) == 0
     own = capsys.readouterr().out
-    Image.fromarray(loaded.embedded.cases.read(7)).save(tmp_path / "film.png")
+    Image.fromarray(loaded.embedded.cases.read(7)).save(tmp_path / "radiograph.png")
     page = tmp_path / "page.html"
     assert (
         cli.main(
@@ -101,7 +105,7 @@ def test_explaining_a_film_of_the_run_and_one_from_a_file(folder, tmp_path, caps
                 "--run-dir",
                 str(folder),
                 "--case",
-                str(tmp_path / "film.png"),
+                str(tmp_path / "radiograph.png"),
                 "--out",
                 str(page),
             ]
@@ -172,7 +176,7 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
         for line in (folder / "annotations" / "rules.jsonl").read_text().splitlines()
     ]
     assert len(rows) == len(run.step_catalogue(run.load(folder)).patterns)
-    assert cli.main(["report", "--run-dir", str(folder), "--show-films", "False"]) == 0
+    assert cli.main(["report", "--run-dir", str(folder), "--show-images", "False"]) == 0
 
     def written():
         return [p for p in (folder / "report").rglob("*") if p.is_file()]
@@ -190,7 +194,7 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
     assert len(sentences) > 5 and not any(
         s in p.read_text().lower() for p in written() for s in sentences
     )
-    assert cli.main(["report", "--run-dir", str(folder), "--show-films", "True"]) == 0 and pixels()
+    assert cli.main(["report", "--run-dir", str(folder), "--show-images", "True"]) == 0 and pixels()
     assert (
         cli.main(
             [
@@ -344,16 +348,16 @@ def test_help_and_unknown_commands(capsys):
 
 @pytest.mark.slow
 def test_the_phantom_run_finds_what_was_planted(tmp_path):
-    """The acceptance of the whole room; some five minutes on two free cores."""
-    from sae.data.phantom import FACTORS, films
+    """The acceptance of the whole package; some five minutes on two free cores."""
+    from sae.data.phantom import FACTORS, radiographs
     from sae.pipeline.planted_recovery import judge_planted
 
     assert cli.main(["train", "--preset", "phantom", "--run-dir", str(tmp_path)]) == 0
     loaded = run.load(tmp_path)
     scores = json.loads((tmp_path / "classifier.json").read_text())["scores"]
     assert all(score["auc"] >= 0.95 for score in scores.values())
-    _, film, _ = films(loaded.config.phantom)
-    judged = judge_planted(loaded, film)
+    _, radiograph, _ = radiographs(loaded.config.phantom)
+    judged = judge_planted(loaded, radiograph)
     assert set(judged.best) == set(FACTORS)
     assert min(found.auroc for found in judged.best.values()) >= 0.9
     assert judged.best["marker"].category == "artifact"
@@ -366,16 +370,16 @@ def test_the_phantom_run_finds_what_was_planted(tmp_path):
 
 @pytest.mark.slow
 def test_the_tiny_run_exposes_the_shortcut_as_an_artifact(tmp_path):
-    from sae.data.phantom import films
+    from sae.data.phantom import radiographs
     from sae.pipeline.planted_recovery import judge_planted
 
     assert cli.main(["train", "--preset", "tiny", "--run-dir", str(tmp_path)]) == 0
     loaded = run.load(tmp_path)
-    shortcut = judge_planted(loaded, films(loaded.config.phantom)[1]).shortcut
+    shortcut = judge_planted(loaded, radiographs(loaded.config.phantom)[1]).shortcut
     assert shortcut.category == "artifact" and shortcut.rank <= 10 and abs(shortcut.moved) > 0.1
 
 
-def test_devices_that_do_not_divide_the_members_are_refused_before_any_film_is_drawn(
+def test_devices_that_do_not_divide_the_members_are_refused_before_any_radiograph_is_drawn(
     tmp_path, capsys
 ):
     assert (
@@ -386,3 +390,74 @@ def test_devices_that_do_not_divide_the_members_are_refused_before_any_film_is_d
     )
     assert "8, which 3 devices cannot share equally" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+OLD = Path(__file__).parent / "fixtures" / "run_0_1"
+"""A small run that version 0.1 made, without its report and checkpoints."""
+
+
+def test_a_run_of_version_0_1_still_opens_and_explains_to_the_same_numbers(tmp_path, capsys):
+    import shutil
+
+    folder = tmp_path / "old"
+    shutil.copytree(OLD, folder)
+    before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    found = explain(folder, "phantom-000007")
+    assert found.findings[0] == "Cardiomegaly"
+    np.testing.assert_allclose(found.logits[0], -0.9480, atol=2e-4)
+    first = found.contributions("Cardiomegaly")[0]
+    assert (first.name, first.category) == ("exposure (12)", "artifact")
+    np.testing.assert_allclose(first.amount, -0.0013, atol=1e-4)
+    after = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert before == after  # nothing is computed again or written
+    assert cli.main(["report", "--run-dir", str(folder), "--show-films", "False"]) == 0
+    assert "called --show-images now" in capsys.readouterr().err
+    assert json.loads((folder / "config.json").read_text())["show_images"] is False
+
+
+def test_an_explanation_is_a_value_that_adds_up_and_warns_of_strange_images(folder):
+    artifacts = load_artifacts(folder)
+    pixels = artifacts.run.embedded.cases.read(7)
+    found = explain(artifacts, pixels, name="mine")
+    total = (
+        found.parts.base
+        + found.parts.patterns.sum(0)
+        + found.parts.uncatalogued
+        + found.parts.skip
+        + found.parts.error
+    )
+    np.testing.assert_allclose(total, found.logits, atol=1e-5)
+    assert found.completeness <= 1e-5 and found.case == "mine"
+    assert np.all((found.share >= 0) & (found.share <= 1))
+    amounts = [abs(entry.amount) for entry in found.contributions("Cardiomegaly")]
+    assert amounts == sorted(amounts, reverse=True)
+    page = found.to_html()
+    assert "waterfall" in page and "Case mine" in page and "<iframe srcdoc=" in found._repr_html_()
+    noise = np.random.default_rng(0).integers(0, 256, pixels.shape).astype(np.uint8)
+    strange = explain(artifacts, noise)
+    assert any("unlike the training data" in warning for warning in strange.warnings)
+    assert "unlike the training data" in strange.to_html()
+    usual = [explain(artifacts, artifacts.run.embedded.cases.read(row)) for row in range(0, 60, 6)]
+    assert sum(any("unlike" in warning for warning in one.warnings) for one in usual) <= 2
+    with pytest.raises(Refusal, match="are no image"):
+        explain(artifacts, np.zeros((4, 4)))
+    with pytest.raises(Refusal, match="no finding"):
+        found.contributions("Gout")
+
+
+def test_explain_refuses_a_run_without_a_catalogue_and_makes_none(folder, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    shutil.rmtree(copy / "catalogue")
+    with pytest.raises(Refusal, match="no catalogue"):
+        explain(copy, "phantom-000007")
+    assert not (copy / "catalogue").exists()
+
+
+def test_old_names_warn():
+    import sae
+
+    with pytest.warns(DeprecationWarning, match="MemberHParams"):
+        assert sae.Knobs is sae.MemberHParams  # old name

@@ -290,17 +290,17 @@ def test_dictionary_learning_steps(name):
         warmup=case["warmup_steps"],
         decay=0.0,
         clip_norm=case["grad_clip"],
-        sleep_after=case["dead_feature_threshold"],
+        dead_after=case["dead_feature_threshold"],
         threshold_decay=case["threshold_beta"],
         threshold_start=case["threshold_start_step"] + 1,
     )
-    knob = train_step.knobs(config, loss, how)
+    hparam = train_step.hparams(config, loss, how)
     learner = train_step.start(params, how)._replace(
         silent=jnp.asarray(DICTIONARY[f"in/{name}/num_tokens_since_fired"], jnp.int32),
         params=params,
     )
     one = jax.jit(
-        lambda learner, x: train_step.update(learner, knob, x, x, config, loss, how, total=10**6)
+        lambda learner, x: train_step.update(learner, hparam, x, x, config, loss, how, total=10**6)
     )
     for number, x in enumerate(jnp.asarray(batches)):
 
@@ -312,7 +312,7 @@ def test_dictionary_learning_steps(name):
             learner.params,
             x,
             x,
-            lambda f, s=learner.silent: jnp.where(f, 0, s + batches.shape[1]) >= how.sleep_after,
+            lambda f, s=learner.silent: jnp.where(f, 0, s + batches.shape[1]) >= how.dead_after,
             config,
             loss,
         )
@@ -343,7 +343,7 @@ def test_dictionary_learning_steps(name):
                 np.testing.assert_allclose(
                     learner.params[key], value, atol=1e-5, err_msg=f"{key} after step {number}"
                 )
-    used = train_step.trained(learner, knob, config)
+    used = train_step.trained(learner, hparam, config)
     first = jnp.asarray(batches[0])
     by_threshold = activations.above(
         model.pre_activations(used, first, config),

@@ -21,50 +21,52 @@ from sae.annotate.endpoint import (
     is_this_machine,
     says_yes,
 )
-from sae.annotate.protocol import Film, Verdict, examine
+from sae.annotate.protocol import Radiograph, Verdict, examine
 from sae.annotate.rules import Manual, Rules, read_manual
 from sae.patterns.exemplars import Gallery
 
 
-def film(name, report="", **told):
-    return Film(name, np.full((8, 8), len(name), np.uint8), report, told)
+def radiograph(name, report="", **given):
+    return Radiograph(name, np.full((8, 8), len(name), np.uint8), report, given)
 
 
 GALLERY = Gallery(np.arange(10), (), np.arange(100, 110))
 
 
 class Fixed:
-    """Calls everything the same, and sees it where it is told to."""
+    """Calls everything the same, and sees it where it is asked to."""
 
     def __init__(self, sees):
         self.sees, self.shown, self.asked = sees, [], []
 
-    def name(self, films):
-        self.shown = [f.name for f in films]
+    def name(self, radiographs):
+        self.shown = [f.name for f in radiographs]
         return "it"
 
-    def verify(self, name, film):
-        self.asked.append(film.name)
-        return self.sees(int(film.name))
+    def verify(self, name, radiograph):
+        self.asked.append(radiograph.name)
+        return self.sees(int(radiograph.name))
 
 
 def test_a_name_that_says_nothing_gets_one_half_though_lanse_would_give_one():
     vague = Fixed(lambda row: True)
-    verdict = examine(vague, GALLERY, lambda row: film(str(row)))
+    verdict = examine(vague, GALLERY, lambda row: radiograph(str(row)))
     assert verdict.accuracy == 0.5
     assert verdict.record()["lanse_accuracy"] == 1.0
     assert not set(vague.shown) & set(vague.asked) and len(vague.asked) == 10
-    true = examine(Fixed(lambda row: row < 50), GALLERY, lambda row: film(str(row)))
+    true = examine(Fixed(lambda row: row < 50), GALLERY, lambda row: radiograph(str(row)))
     assert true.accuracy == 1 and true.record()["low"] > 0.7
     assert Verdict("", 0, 0, 0, 0).record()["accuracy"] is None
 
 
-def test_rules_find_what_the_shown_films_share():
+def test_rules_find_what_the_shown_radiographs_share():
     wet = [
-        film(f"w{i}", "There is a left pleural effusion. The heart is normal.", Effusion=1.0)
+        radiograph(f"w{i}", "There is a left pleural effusion. The heart is normal.", Effusion=1.0)
         for i in range(5)
     ]
-    dry = [film(f"d{i}", "The heart is normal. No effusion.", Effusion=0.0) for i in range(20)]
+    dry = [
+        radiograph(f"d{i}", "The heart is normal. No effusion.", Effusion=0.0) for i in range(20)
+    ]
     rules = Rules(wet + dry)
     name = rules.name(wet)
     assert name in ("effusion", "there is a left pleural effusion")
@@ -74,20 +76,20 @@ def test_rules_find_what_the_shown_films_share():
 
 def test_a_table_of_people(tmp_path):
     (tmp_path / "t.csv").write_text(
-        "pattern,name,film,shows\n3,catheter,0,1\n3,catheter,101,0\n4,heart,,\n"
+        "pattern,name,radiograph,shows\n3,catheter,0,1\n3,catheter,101,0\n4,heart,,\n"
     )
     read = read_manual(tmp_path / "t.csv", [3, 4, 9])
     manual = read[3]
     assert (
         manual.name([]) == "catheter"
-        and manual.verify("catheter", film("0"))
-        and manual.verify("catheter", film("7")) is None
+        and manual.verify("catheter", radiograph("0"))
+        and manual.verify("catheter", radiograph("7")) is None
     )
     assert read[9].name([]) == ""
     judged = examine(
         Manual("catheter", {"1": True, "3": False, "101": False}),
         GALLERY,
-        lambda row: film(str(row)),
+        lambda row: radiograph(str(row)),
     )
     assert (judged.positives, judged.accepted, judged.negatives, judged.rejected) == (
         2,
@@ -98,7 +100,7 @@ def test_a_table_of_people(tmp_path):
     for text, complaint in (
         ("x\n1\n", "has no column pattern, name"),
         ("pattern,name\n12,heart\n", "row 2 .* pattern '12'"),
-        ("pattern,name,film,shows\n3,heart,a,2\n", "says '2'"),
+        ("pattern,name,radiograph,shows\n3,heart,a,2\n", "says '2'"),
     ):
         (tmp_path / "u.csv").write_text(text)
         with pytest.raises(Refusal, match=complaint):
@@ -173,12 +175,12 @@ def test_an_endpoint_names_and_verifies_and_is_never_asked_twice(tmp_path, monke
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
     with Server(["It shows [a pleural  effusion] here.", "No, it does not.", "Yes."]) as server:
         endpoint = Endpoint(config(server.url), Cassette(tmp_path / "answers.jsonl"))
-        films = [film("a", "wet " * 1000), film("bb")]
-        assert endpoint.name(films) == "a pleural effusion"
-        assert not endpoint.verify("a pleural effusion", films[0]) and endpoint.verify(
-            "a pleural effusion", films[1]
+        radiographs = [radiograph("a", "wet " * 1000), radiograph("bb")]
+        assert endpoint.name(radiographs) == "a pleural effusion"
+        assert not endpoint.verify("a pleural effusion", radiographs[0]) and endpoint.verify(
+            "a pleural effusion", radiographs[1]
         )
-        assert endpoint.name(films) == "a pleural effusion" and len(server.requests) == 3
+        assert endpoint.name(radiographs) == "a pleural effusion" and len(server.requests) == 3
         path, headers, body = server.requests[0]
         assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer secret-key"
         parts = body["messages"][0]["content"]
@@ -189,26 +191,26 @@ def test_an_endpoint_names_and_verifies_and_is_never_asked_twice(tmp_path, monke
     kept = (tmp_path / "answers.jsonl").read_text()
     assert "secret-key" not in kept
     recorded = Recorded(Cassette(tmp_path / "answers.jsonl"), "local")
-    assert recorded.name(films) == "a pleural effusion"
+    assert recorded.name(radiographs) == "a pleural effusion"
     with pytest.raises(Refusal, match="holds no answer"):
-        recorded.verify("something else", films[0])
+        recorded.verify("something else", radiographs[0])
 
 
 def test_failures_are_tried_again_and_then_reported(tmp_path):
     with Server([500, "garbage", "[heart]"]) as server:
         endpoint = Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl"))
-        assert endpoint.name([film("a")]) == "heart" and len(server.requests) == 3
+        assert endpoint.name([radiograph("a")]) == "heart" and len(server.requests) == 3
     with Server(["no http", "torn", None, "[heart]"]) as server:
         endpoint = Endpoint(config(server.url, tries=4), Cassette(tmp_path / "e.jsonl"))
-        assert endpoint.name([film("a")]) == "heart" and len(server.requests) == 4
+        assert endpoint.name([radiograph("a")]) == "heart" and len(server.requests) == 4
     with Server([0.6, "yes"]) as server:  # too slow at first
         endpoint = Endpoint(config(server.url, timeout=0.3), Cassette(tmp_path / "b.jsonl"))
-        assert endpoint.verify("x", film("a")) and len(server.requests) == 2
+        assert endpoint.verify("x", radiograph("a")) and len(server.requests) == 2
     with Server([401]) as server, pytest.raises(Refusal, match="401"):
-        Endpoint(config(server.url), Cassette(tmp_path / "c.jsonl")).verify("x", film("a"))
+        Endpoint(config(server.url), Cassette(tmp_path / "c.jsonl")).verify("x", radiograph("a"))
     gone = Endpoint(config("http://127.0.0.1:9/v1"), Cassette(tmp_path / "d.jsonl"))
     with pytest.raises(Silent, match="no answer in 3 tries"):
-        gone.verify("x", film("a"))
+        gone.verify("x", radiograph("a"))
 
 
 def test_redirections_are_not_followed(tmp_path, monkeypatch):
@@ -216,7 +218,9 @@ def test_redirections_are_not_followed(tmp_path, monkeypatch):
     with Server([]) as other, Server([302] * 3) as server:
         server.elsewhere = other.url
         with pytest.raises(Silent, match="302"):
-            Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl")).verify("x", film("a"))
+            Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl")).verify(
+                "x", radiograph("a")
+            )
         assert len(server.requests) == 3 and not other.requests
 
 

@@ -26,7 +26,7 @@ def test_it_learns_and_says_how_well(data):
     head, history = classifier.train_head(
         (x[:500], y[:500], mask[:500]), (x[500:600], y[500:600], mask[500:600]), CONFIG
     )
-    scores = classifier.judge(head, x[600:], y[600:], mask[600:], ("product", "line"))
+    scores = classifier.evaluate(head, x[600:], y[600:], mask[600:], ("product", "line"))
     assert scores["line"]["auc"] > 0.95 and scores["product"]["auc"] > 0.9
     assert scores["line"]["low"] <= scores["line"]["auc"] <= scores["line"]["high"]
     assert len(history["validate"]) == 30 and 0.25 <= history["temperature"] <= 4

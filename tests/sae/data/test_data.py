@@ -23,15 +23,15 @@ from sae.data.cases import (
 )
 from sae.data.chestmnist import chestmnist
 from sae.data.chexpert import chexpert
-from sae.data.films import read_film, windowed
 from sae.data.folder import folder
-from sae.data.mimic import film_path, mimic
+from sae.data.images import read_image, windowed
+from sae.data.mimic import image_path, mimic
 
 NAN = float("nan")
 
 
 def test_policies_against_a_hand_table():
-    told = np.array([[1, 0, -1, NAN]], np.float32)
+    given = np.array([[1, 0, -1, NAN]], np.float32)
 
     def check(found, value, mask):
         return (
@@ -39,9 +39,9 @@ def test_policies_against_a_hand_table():
             np.testing.assert_allclose(found[1], [mask]),
         )
 
-    check(labels.targets(told), [1, 0, 0, 0], [1, 1, 0, 0])
-    check(labels.targets(told, "zeros", "zeros"), [1, 0, 0, 0], [1, 1, 1, 1])
-    check(labels.targets(told, "ones"), [1, 0, 1, 0], [1, 1, 1, 0])
+    check(labels.targets(given), [1, 0, 0, 0], [1, 1, 0, 0])
+    check(labels.targets(given, "zeros", "zeros"), [1, 0, 0, 0], [1, 1, 1, 1])
+    check(labels.targets(given, "ones"), [1, 0, 1, 0], [1, 1, 1, 0])
     names = ("Cardiomegaly", "Fracture", "Edema", "Pneumonia")
     value, mask = labels.targets(np.full((500, 4), -1.0), "soft", findings=names)
     assert (
@@ -50,7 +50,7 @@ def test_policies_against_a_hand_table():
         and value[:, 2].max() <= 0.85
         and value[:, 0].max() <= 0.3
     )
-    classes, known = labels.three_classes(told)
+    classes, known = labels.three_classes(given)
     np.testing.assert_array_equal(classes, [[0 + 1, 0, 2, 0]])
     np.testing.assert_array_equal(known, [[1, 1, 1, 0]])
     with pytest.raises(Refusal, match="label 2 at row 0, column 1"):
@@ -58,8 +58,10 @@ def test_policies_against_a_hand_table():
 
 
 def test_no_finding_clears_what_is_not_mentioned():
-    told = np.array([[1, NAN, NAN, -1], [0, NAN, NAN, 1]], np.float32)
-    cleared = labels.clear_when_normal(told, ("No Finding", "Edema", "Support Devices", "Fracture"))
+    given = np.array([[1, NAN, NAN, -1], [0, NAN, NAN, 1]], np.float32)
+    cleared = labels.clear_when_normal(
+        given, ("No Finding", "Edema", "Support Devices", "Fracture")
+    )
     np.testing.assert_array_equal(
         cleared, np.array([[1, 0, NAN, -1], [0, NAN, NAN, 1]], np.float32)
     )
@@ -92,28 +94,30 @@ def test_a_patient_on_both_sides_is_refused():
         split_by_patient(cases)
     with pytest.raises(Refusal, match="says 'val' somewhere"):
         split_by_patient(made(3, ("train", "val", "test")))
-    with pytest.raises(Refusal, match="no film is left for"):
+    with pytest.raises(Refusal, match="no radiograph is left for"):
         split_by_patient(made(2))
 
 
 def test_missing_columns_and_repeated_names_are_refused():
     with pytest.raises(Refusal, match=r"no label column Fracture, Mass .* it has Edema"):
         select_findings(made(), ("Edema", "Fracture", "Mass"))
-    with pytest.raises(Refusal, match="the name f0 stands for several films"):
+    with pytest.raises(Refusal, match="the name f0 stands for several radiographs"):
         Cases(("f0", "f0"), ("a", "b"), (), np.zeros((2, 0)), lambda i: None)
 
 
-def test_unreadable_films_are_skipped_and_listed():
+def test_unreadable_radiographs_are_skipped_and_listed():
     def read(row):
         if row == 1:
             raise Unreadable("torn")
         return np.zeros((2, 2), np.uint8)
 
     cases = Cases(("a", "b", "c"), ("a", "b", "c"), (), np.zeros((3, 0)), read)
-    films, rows, skipped = read_all(cases, lambda film: film)
-    assert films.shape == (2, 2, 2) and rows.tolist() == [0, 2] and skipped == (("b", "torn"),)
-    with pytest.raises(Refusal, match=r"none of the 1 films .* torn"):
-        read_all(take(cases, np.array([1])), lambda film: film)
+    radiographs, rows, skipped = read_all(cases, lambda radiograph: radiograph)
+    assert (
+        radiographs.shape == (2, 2, 2) and rows.tolist() == [0, 2] and skipped == (("b", "torn"),)
+    )
+    with pytest.raises(Refusal, match=r"none of the 1 radiographs .* torn"):
+        read_all(take(cases, np.array([1])), lambda radiograph: radiograph)
 
 
 def table(path, rows):
@@ -125,7 +129,7 @@ def table(path, rows):
     path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
 
 
-def film(path, value=100):
+def radiograph(path, value=100):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.full((6, 8), value, np.uint8)).save(path)
 
@@ -161,7 +165,7 @@ def mimic_folder(tmp_path):
         tmp_path / "mimic-cxr-2.0.0-split.csv",
         [{"dicom_id": d, "split": s} for d, s in (("d1", "train"), ("d3", "test"), ("d4", "test"))],
     )
-    film(film_path(tmp_path, "10000032", "501", "d1"))
+    radiograph(image_path(tmp_path, "10000032", "501", "d1"))
     report = tmp_path / "reports" / "files" / "p10" / "p10000032" / "s501.txt"
     report.parent.mkdir(parents=True)
     report.write_text("Mild edema.")
@@ -199,7 +203,7 @@ def test_chexpert(tmp_path):
         tmp_path / "train.csv",
         [row | blank | {"Edema": "-1.0"}, row | blank | {"Frontal/Lateral": "Lateral"}],
     )
-    film(tmp_path / "train" / "patient00001" / "study1" / "view1_frontal.jpg")
+    radiograph(tmp_path / "train" / "patient00001" / "study1" / "view1_frontal.jpg")
     cases, _ = chexpert(tmp_path)
     assert (
         cases.patients == ("patient00001",)
@@ -255,8 +259,8 @@ def test_chestmnist(tmp_path):
 
 
 def test_a_folder_with_a_table(tmp_path):
-    film(tmp_path / "a.png", 7)
-    (tmp_path / "b.png").write_bytes(b"no film")
+    radiograph(tmp_path / "a.png", 7)
+    (tmp_path / "b.png").write_bytes(b"no radiograph")
     table(
         tmp_path / "t.csv",
         [
@@ -322,20 +326,20 @@ def test_dicom(tmp_path, turned):
     data.PixelData = pixels.tobytes()
     data.save_as(tmp_path / "x.dcm", enforce_file_format=True)
     shown = np.round(255 * np.arange(12).reshape(3, 4) / 11).astype(np.uint8)
-    np.testing.assert_array_equal(read_film(tmp_path / "x.dcm"), 255 - shown if turned else shown)
+    np.testing.assert_array_equal(read_image(tmp_path / "x.dcm"), 255 - shown if turned else shown)
     data.RescaleSlope, data.RescaleIntercept = "1.5", "0"
     data.save_as(tmp_path / "z.dcm", enforce_file_format=True)
     (tmp_path / "z.dcm").write_bytes((tmp_path / "z.dcm").read_bytes().replace(b"1.5 ", b"x.y "))
     with pytest.raises(Unreadable, match="could not convert"):
-        read_film(tmp_path / "z.dcm")
+        read_image(tmp_path / "z.dcm")
     (tmp_path / "y.dcm").write_bytes((tmp_path / "x.dcm").read_bytes()[:200])
     with pytest.raises(Unreadable, match="no readable DICOM"):
-        read_film(tmp_path / "y.dcm")
+        read_image(tmp_path / "y.dcm")
 
 
 def test_sixteen_bit_png_keeps_its_range(tmp_path):
     Image.fromarray(np.array([[0, 1000], [2000, 4000]], np.uint16)).save(tmp_path / "x.png")
-    np.testing.assert_array_equal(read_film(tmp_path / "x.png"), [[0, 64], [128, 255]])
+    np.testing.assert_array_equal(read_image(tmp_path / "x.png"), [[0, 64], [128, 255]])
 
 
 def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
@@ -349,7 +353,7 @@ def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
         again.cases.ids == cases.ids
         and again.text is None
         and again.encoder == "mine"
-        and again.has_films
+        and again.has_images
     )
     np.testing.assert_array_equal(again.image, np.ones((5, 3)))
     rows = np.ones((5, 3), np.float32)
@@ -408,32 +412,33 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def films():
-    return phantom.films(phantom.PhantomConfig(films=300, size=48))
+def radiographs():
+    return phantom.radiographs(phantom.PhantomConfig(radiographs=300, size=48))
 
 
-def test_phantoms_are_repeatable_and_show_what_was_planted(films):
-    images, film, patients = films
+def test_phantoms_are_repeatable_and_show_what_was_planted(radiographs):
+    images, radiograph, patients = radiographs
     assert images.dtype == np.uint8 and images.shape == (300, 48, 48)
-    marked = film.present[:, 8]
+    marked = radiograph.present[:, 8]
     corner = images[:, :9, 2:7].astype(float).max((1, 2)) - np.median(images[:, :9, 2:7], (1, 2))
     assert np.mean(corner[marked]) > 1.5 * np.mean(corner[~marked])
-    fluid = film.present[:, 1] | film.present[:, 2]
+    fluid = radiograph.present[:, 1] | radiograph.present[:, 2]
     assert marked[fluid].mean() > 0.7 and marked[~fluid].mean() < 0.3  # the shortcut
-    again = phantom.films(phantom.PhantomConfig(films=300, size=48))[0]
+    again = phantom.radiographs(phantom.PhantomConfig(radiographs=300, size=48))[0]
     np.testing.assert_array_equal(images, again)
-    np.testing.assert_array_equal(film.heart > 0.5, film.present[:, 0])
+    np.testing.assert_array_equal(radiograph.heart > 0.5, radiograph.present[:, 0])
     assert len(set(patients)) < 250
 
 
-def test_reports_say_what_is_there_but_never_the_marker(films):
-    _, film, _ = films
-    for present in film.present[:50]:
+def test_reports_say_what_is_there_but_never_the_marker(radiographs):
+    _, radiograph, _ = radiographs
+    for present in radiograph.present[:50]:
         text = phantom.report(present)
         assert ("pacemaker" in text) == present[7] and ("left pleural effusion" in text) == present[
             1
         ]
         assert "marker" not in text
     np.testing.assert_array_equal(
-        phantom.labels_of(film.present)[:, 1], film.present[:, 1] | film.present[:, 2]
+        phantom.labels_of(radiograph.present)[:, 1],
+        radiograph.present[:, 1] | radiograph.present[:, 2],
     )

@@ -53,7 +53,7 @@ X = np.asarray(jax.random.normal(jax.random.key(9), (5, WIDTH)))
 def test_parts_add_up_and_equal_slow_sums(kind, skip):
     config = TranscoderConfig(WIDTH, 6, LATENTS, kind, 4, skip)
     head, params = setting(config)
-    found = attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config)
+    found = attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
     assert attribution.gap(found).max() <= 1e-5
     np.testing.assert_allclose(found.logit, classifier.logits(head, jnp.asarray(X)), rtol=1e-5)
     slow = np.zeros((5, PATTERNS + 1, 2))
@@ -72,8 +72,8 @@ def test_parts_add_up_and_equal_slow_sums(kind, skip):
 def test_ablating_a_pattern_moves_the_sum_by_exactly_its_part():
     config = TranscoderConfig(WIDTH, 6, LATENTS, "relu", 4)
     head, params = setting(config)
-    whole = attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config)
-    less = attribution.explain(
+    whole = attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
+    less = attribution.attribute_cases(
         head, attribution.ablate(params, ASSIGNMENT, 2), ASSIGNMENT, PATTERNS, X, config
     )
     moved = attribution.replaced(whole) - attribution.replaced(less)
@@ -93,7 +93,7 @@ def test_an_exact_transcoder_leaves_no_error():
         "W_dec": jnp.eye(6)[None],
         "b_dec": jnp.zeros((1, 6)),
     }
-    found = attribution.explain(head, params, np.arange(6)[None], 6, X, config)
+    found = attribution.attribute_cases(head, params, np.arange(6)[None], 6, X, config)
     np.testing.assert_allclose(found.error, 0, atol=1e-5)
     np.testing.assert_allclose(attribution.faithfulness(found), 1, atol=1e-5)
     np.testing.assert_allclose(found.base, np.broadcast_to(head.b2, (5, 2)), atol=1e-6)
@@ -121,13 +121,13 @@ def test_double_precision_adds_up_to_1e_10():
 def test_what_does_not_add_up_is_not_returned(monkeypatch):
     config = TranscoderConfig(WIDTH, 6, LATENTS, "relu", 4)
     head, params = setting(config)
-    found = attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config)
+    found = attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
     broken = found._replace(
         base=np.asarray(found.base) + np.array([[0, 0], [0, 0.01], [0, 0], [0, 0], [0, 0]])
     )
     monkeypatch.setattr(attribution, "_attribute_batch", lambda *_: broken)
     with pytest.raises(attribution.Incomplete, match="case 1"):
-        attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config)
+        attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
 
 
 def test_permuted_latents_give_the_same_attribution():
@@ -139,8 +139,8 @@ def test_permuted_latents_give_the_same_attribution():
         "b_enc": params["b_enc"][:, order],
         "W_dec": params["W_dec"][:, order],
     }
-    a = attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config)
-    b = attribution.explain(head, other, ASSIGNMENT[:, order], PATTERNS, X, config)
+    a = attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
+    b = attribution.attribute_cases(head, other, ASSIGNMENT[:, order], PATTERNS, X, config)
     np.testing.assert_allclose(a.patterns, b.patterns, atol=1e-5)
 
 
@@ -149,11 +149,15 @@ def test_image_share_is_one_zero_and_between():
     head, params = setting(config)
 
     def share(params, width=4):
-        return attribution.explain(head, params, ASSIGNMENT, PATTERNS, X, config, width).image_share
+        return attribution.attribute_cases(
+            head, params, ASSIGNMENT, PATTERNS, X, config, width
+        ).image_share
 
     blind = params | {"W_enc": params["W_enc"].at[:, :4].set(0)}
     assert ((share(params) > 0) & (share(params) < 1)).any()
-    active = attribution.explain(head, blind, ASSIGNMENT, PATTERNS, X, config, 4).strength > 0
+    active = (
+        attribution.attribute_cases(head, blind, ASSIGNMENT, PATTERNS, X, config, 4).strength > 0
+    )
     assert active.any() and (share(blind)[active] == 0).all()
     assert (share(params, None) == 1).all()
 
@@ -200,6 +204,8 @@ def test_members_trained_on_scaled_rows_explain_raw_ones():
     scale = train_step.scaling(jnp.asarray(X), classifier.hidden(head, jnp.asarray(X)))
     folded = jax.vmap(lambda member: train_step.fold_scaling(member, scale))(params)
     assert (
-        attribution.gap(attribution.explain(head, folded, ASSIGNMENT, PATTERNS, X, config)).max()
+        attribution.gap(
+            attribution.attribute_cases(head, folded, ASSIGNMENT, PATTERNS, X, config)
+        ).max()
         <= 1e-5
     )

@@ -19,22 +19,22 @@ from sae.report import html, svg
 @pytest.fixture(scope="module")
 def cases():
     generator = np.random.default_rng(0)
-    films = generator.integers(0, 256, (120, 20, 30), np.uint8)
+    radiographs = generator.integers(0, 256, (120, 20, 30), np.uint8)
 
     def read(row):
         if row == 3:
             raise Unreadable("torn")
-        return films[row]
+        return radiographs[row]
 
     labels = generator.integers(0, 2, (120, 2)).astype(np.float32)
     return Cases(
-        tuple(f"film<{i}>" for i in range(120)),
+        tuple(f"radiograph<{i}>" for i in range(120)),
         tuple(f"p{i // 2}" for i in range(120)),
         ("Cardiomegaly", "Fracture"),
         labels,
         read,
         tuple("a secret report" for _ in range(120)),
-        skipped=(("film-x", "torn & lost"),),
+        skipped=(("radiograph-x", "torn & lost"),),
         source="made up",
     )
 
@@ -131,7 +131,7 @@ def test_the_site_is_whole_escaped_and_loads_nothing(tmp_path, cases, made):
         assert not re.search(r"<script|https?://", text)
         for link in re.findall(r'href="([^"]+)"', text):
             assert (path.parent / link).exists(), link
-        assert "film<" not in text
+        assert "radiograph<" not in text
     assert (
         "Title &amp; more" in pages[index]
         and "torn &amp; lost" in pages[index]
@@ -152,7 +152,7 @@ def test_path_only_mode_writes_no_pixel_and_no_report(tmp_path, cases, made):
     for path in tmp_path.rglob("*.html"):
         text = path.read_text()
         assert "<img" not in text and "data:image" not in text and "a secret report" not in text
-    assert "film&lt;" in (tmp_path / "patterns" / "00000.html").read_text()
+    assert "radiograph&lt;" in (tmp_path / "patterns" / "00000.html").read_text()
 
 
 def test_case_pages_show_the_logit_as_patterns_go_and_come(tmp_path, cases, made):
@@ -214,6 +214,6 @@ def test_a_waterfall_runs_from_base_to_logit():
     assert "never active" in svg.histogram(np.zeros(4))
 
 
-def test_contact_sheets_hold_every_film():
+def test_contact_sheets_hold_every_radiograph():
     sheet = exemplars.contact_sheet([np.full((10, 20), 255, np.uint8)] * 11, columns=10, size=32)
     assert sheet.shape == (64, 320) and sheet[32 + 8, 16] == 255 and sheet[32 + 8, 48] == 24

@@ -22,7 +22,7 @@ from sae.transcoders.model import TranscoderConfig
 from sae.transcoders.train_step import LearnConfig
 
 SHAPE = TranscoderConfig(8, 6, 16, k=3)
-LOSS, HOW = LossConfig(aux_k=2), LearnConfig(3e-3, 10, sleep_after=500)
+LOSS, HOW = LossConfig(aux_k=2), LearnConfig(3e-3, 10, dead_after=500)
 CONFIG = EnsembleConfig(members=4, updates=100, batch=32, chunk=100, ks=(2.0, 3.0), widths=(16, 12))
 
 
@@ -35,11 +35,11 @@ def rows():
 
 def trained(config, rows, mesh=None, form="jit", at_once=None):
     store, scale = ensemble.store_of(*rows, SHAPE)
-    knobs, keys = ensemble.grid(config, SHAPE, LOSS, HOW), ensemble.member_keys(config)
+    hparams, keys = ensemble.grid(config, SHAPE, LOSS, HOW), ensemble.member_keys(config)
     run = ensemble.program(config, SHAPE, LOSS, HOW, mesh, form, at_once)
     learners = ensemble.start(config, SHAPE, HOW, store.y.mean(0))
-    learners, trace = run(learners, (knobs, keys), (store, jnp.int32(0)))
-    return ensemble.finish(learners, knobs, SHAPE, scale), trace
+    learners, trace = run(learners, (hparams, keys), (store, jnp.int32(0)))
+    return ensemble.finish(learners, hparams, SHAPE, scale), trace
 
 
 @pytest.fixture(scope="module")
@@ -52,20 +52,20 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
     store, scale = ensemble.store_of(*rows, SHAPE)
     key = ensemble.member_keys(CONFIG)[3]
     every = ensemble.grid(CONFIG, SHAPE, LOSS, HOW)
-    knob = jax.tree.map(lambda a: a[3], every)
-    assert float(knob.k) == 3 and int(knob.width) == 12
+    hparam = jax.tree.map(lambda a: a[3], every)
+    assert float(hparam.k) == 3 and int(hparam.width) == 12
     learner = train_step.start(model.init(jax.random.fold_in(key, 0), SHAPE, store.y.mean(0)), HOW)
 
     @jax.jit
     def one(learner, number):
         seen = ensemble.rows_for(key, CONFIG, number, len(store.x))
         return train_step.update(
-            learner, knob, store.x[seen], store.y[seen], SHAPE, LOSS, HOW, CONFIG.updates
+            learner, hparam, store.x[seen], store.y[seen], SHAPE, LOSS, HOW, CONFIG.updates
         )[0]
 
     for number in range(100):
         learner = one(learner, number)
-    alone = train_step.fold_scaling(train_step.trained(learner, knob, SHAPE), scale)
+    alone = train_step.fold_scaling(train_step.trained(learner, hparam, SHAPE), scale)
     for name, array in alone.items():
         np.testing.assert_allclose(params[name][3], array, atol=1e-5, err_msg=name)
     assert (np.asarray(params["W_dec"][3][12:]) == 0).all()
@@ -135,9 +135,9 @@ def test_members_use_the_k_that_they_were_trained_with(rows):
     shape = replace(SHAPE, activation="topk", k=5)
     config = replace(CONFIG, updates=2, chunk=2, widths=())
     store, scale = ensemble.store_of(*rows, shape)
-    knobs = ensemble.grid(config, shape, LOSS, HOW)
+    hparams = ensemble.grid(config, shape, LOSS, HOW)
     params = ensemble.finish(
-        ensemble.start(config, shape, HOW, store.y.mean(0)), knobs, shape, scale
+        ensemble.start(config, shape, HOW, store.y.mean(0)), hparams, shape, scale
     )
     active = np.asarray((ensemble.encode_all(params, jnp.asarray(rows[0]), shape) > 0).sum(-1))
     assert active.max(1).tolist() == [2, 3, 2, 3]
@@ -146,10 +146,10 @@ def test_members_use_the_k_that_they_were_trained_with(rows):
 def test_modalities_are_hidden_from_members(rows):
     config = replace(CONFIG, updates=5, chunk=5, widths=(), ks=())
     masks = np.array([[1, 1, 1, 1, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1, 1]])
-    knobs = ensemble.grid(config, SHAPE, LOSS, HOW, masks)
+    hparams = ensemble.grid(config, SHAPE, LOSS, HOW, masks)
     learners = ensemble.start(config, SHAPE, HOW, jnp.zeros(6))
     _, scale = ensemble.store_of(*rows, SHAPE)
-    params = ensemble.finish(learners, knobs, SHAPE, scale)
+    params = ensemble.finish(learners, hparams, SHAPE, scale)
     assert (np.asarray(params["W_enc"][0, 4:]) == 0).all() and (
         np.asarray(params["W_enc"][1, :4]) == 0
     ).all()
@@ -201,14 +201,14 @@ def test_a_planted_dictionary_is_found_by_every_member_and_catalogued_once():
     x, y, there = planted()
     shape = TranscoderConfig(32, 16, 48, "topk", 4)
     config = EnsembleConfig(members=3, updates=1500, batch=256, chunk=1500, sampling="own")
-    how = LearnConfig(4e-3, 50, sleep_after=2560)
+    how = LearnConfig(4e-3, 50, dead_after=2560)
     store, scale = ensemble.store_of(x, y, shape)
-    knobs, keys = ensemble.grid(config, shape, LossConfig(), how), ensemble.member_keys(config)
+    hparams, keys = ensemble.grid(config, shape, LossConfig(), how), ensemble.member_keys(config)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
     learners, trace = ensemble.program(config, shape, LossConfig(), how)(
-        learners, (knobs, keys), (store, jnp.int32(0))
+        learners, (hparams, keys), (store, jnp.int32(0))
     )
-    params = ensemble.finish(learners, knobs, shape, scale)
+    params = ensemble.finish(learners, hparams, shape, scale)
     for member in np.asarray(params["W_dec"]):
         found = metrics.recovery(member, there)
         assert found.mcc >= 0.98 and found.share >= 0.95

@@ -45,13 +45,13 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
     x = jax.random.normal(keys[0], (64, config.d_in))
     y = x if config.centred else jax.nn.relu(x @ jax.random.normal(keys[1], (5, 3)))
     loss = LossConfig(l1=1e-3, aux_k=4, l0=1e-3 if kind == "jumprelu" else 0.0)
-    how = LearnConfig(1e-2, 0, 0.0, sleep_after=64, unit_rows=kind != "separate")
+    how = LearnConfig(1e-2, 0, 0.0, dead_after=64, unit_rows=kind != "separate")
     params = model.init(keys[2], config, y.mean(0))
-    learner, knob = train_step.start(params, how), train_step.knobs(config, loss, how)
+    learner, hparam = train_step.start(params, how), train_step.hparams(config, loss, how)
 
     def many(learner):
         def step(state, _):
-            return train_step.update(state, knob, x, y, config, loss, how, 40)
+            return train_step.update(state, hparam, x, y, config, loss, how, 40)
 
         return jax.lax.scan(step, learner, None, 40)
 
@@ -63,7 +63,7 @@ def test_one_update_of_every_kind_lowers_the_loss_and_keeps_shapes(kind):
         np.testing.assert_allclose(model.row_norms(after.params), 1, rtol=1e-5)
     if kind == "jumprelu":  # below 0 latents would be negative in training, but not in use
         assert (after.params["threshold"] >= 0).all() and (after.params["threshold"] == 0).any()
-    used = train_step.trained(after, knob, config)
+    used = train_step.trained(after, hparam, config)
     z = model.encode(used, x, config)
     assert z.shape == (64, 12) and (z >= 0).all()
     alone = model.encode(used, x[7], config)
@@ -137,7 +137,7 @@ def test_nobody_asleep_costs_nothing_and_shapes_stay():
         lambda dead: losses.auxiliary(params, pre, rest, dead, config, LossConfig(aux_k=4))
     )
     assert of(jnp.zeros(12, bool)) == 0
-    half = of(jnp.arange(12) < 2)  # two of four asleep: half the weight
+    half = of(jnp.arange(12) < 2)  # two of four dead: half the weight
     chosen = np.maximum(np.asarray(pre)[:, :2], 0) @ np.asarray(params["W_dec"])[:2]
     np.testing.assert_allclose(half, 0.5 * np.square(1 - chosen).sum(1).mean(), rtol=1e-5)
 
@@ -269,9 +269,9 @@ def test_a_loss_that_does_not_fit_is_refused():
 def test_the_count_of_silent_examples_never_overflows():
     how, loss = LearnConfig(1e-3, 0, 0.0), LossConfig()
     learner = train_step.start(model.init(jax.random.key(0), SHAPE), how)
-    asleep = learner._replace(silent=jnp.full(12, 2**31 - 5, jnp.int32))
+    dead = learner._replace(silent=jnp.full(12, 2**31 - 5, jnp.int32))
     x, y = jnp.zeros((64, 5)), jnp.ones((64, 3))  # with zero inputs and biases nothing fires
     after, _ = train_step.update(
-        asleep, train_step.knobs(SHAPE, loss, how), x, y, SHAPE, loss, how, 10
+        dead, train_step.hparams(SHAPE, loss, how), x, y, SHAPE, loss, how, 10
     )
-    assert (after.silent > how.sleep_after).all()
+    assert (after.silent > how.dead_after).all()

@@ -1,0 +1,278 @@
+"""Radiographs in DICOM files, as a viewer shows them: PS3.3 C.11, from stored numbers to bytes.
+
+    stored numbers -> modality table or rescale -> VOI table or window -> presentation -> uint8
+
+A file is known by its content, not by its suffix: exports of archives often have none.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from jaxrl.train.errors import Refusal
+from sae.data.cases import Unreadable
+
+SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
+MOST_PIXELS = 200_000_000
+"""Numbers (pixels times channels times frames) beyond which a file is refused before decoding."""
+GREY_TOLERANCE = 3
+"""Largest difference of channels, of 255, of a grey image that is stored in colors (lossy JPEG)."""
+INSTALL = "pip install 'latentax[films]'"
+
+
+def is_dicom(path: Path) -> bool:
+    """Return whether a file holds DICOM: by suffix, by the letters DICM behind its preamble, or, if
+    it has no preamble, by its first element.
+    """
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with open(path, "rb") as file:
+            head = file.read(132)
+    except OSError:
+        return False
+    if head[128:132] == b"DICM":
+        return True
+    # Without preamble, the first element is of group 2 or 8 with a low element number.
+    group, element = head[:2], int.from_bytes(head[2:4], "little")
+    explicit = head[4:6].isalpha() and head[4:6].isupper()
+    implicit = int.from_bytes(head[4:8], "little") < 128
+    return group in (b"\x02\x00", b"\x08\x00") and element <= 0x0100 and (explicit or implicit)
+
+
+def read_dicom(path: Path) -> np.ndarray:
+    """Read the radiograph of a DICOM file, bone bright.
+
+    The modality table or rescale comes first, then the VOI table, or else the first window with its
+    function (LINEAR, LINEAR_EXACT, SIGMOID), or else the range of the numbers, in which padding and
+    single stuck pixels do not count. MONOCHROME1 and presentation shape INVERSE are inverted.
+    Palettes are applied. Color images whose channels are equal become grey.
+
+    Returns:
+      uint8 `[H, W]`, or `[H, W, 3]` where it is in color.
+
+    Raises:
+      Unreadable: no pixels, several frames, too many pixels, or damage; with the whole reason.
+      Refusal: pydicom is not installed.
+    """
+    try:
+        import pydicom
+    except ImportError:
+        raise Refusal(f"reading DICOM needs pydicom: {INSTALL}") from None
+    try:
+        data = pydicom.dcmread(path, force=True)
+        _check_size(data)
+        stored = np.squeeze(data.pixel_array)
+        kind = str(data.get("PhotometricInterpretation", "MONOCHROME2")).strip()
+        if kind == "PALETTE COLOR":
+            return _palette(stored, data)
+        if int(data.get("SamplesPerPixel", 1) or 1) > 1:
+            return grey_if_equal(_color_bytes(stored, data))
+        return _shown(_meaningful(stored, data), data, kind == "MONOCHROME1")
+    except Unreadable:
+        raise
+    except Exception as error:  # pydicom and its decoders raise their own kinds
+        raise Unreadable(f"no readable DICOM ({_whole(error)})") from None
+
+
+def _whole(error: Exception) -> str:
+    """The reason of a failure on one line, with the package to install where a decoder lacks."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = "; ".join(lines) or type(error).__name__
+    missing = "missing dependencies" in reason or "plugin" in reason.lower()
+    return f"{reason}; install its decoders: {INSTALL}" if missing else reason
+
+
+def _check_size(data) -> None:
+    """Refuse what is no single radiograph, before anything is decoded."""
+    names = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+    if not any(name in data for name in names):
+        raise Unreadable("no readable DICOM (it holds no pixel data)")
+    rows, columns = int(data.get("Rows", 0) or 0), int(data.get("Columns", 0) or 0)
+    frames = int(data.get("NumberOfFrames", 1) or 1)
+    numbers = rows * columns * frames * int(data.get("SamplesPerPixel", 1) or 1)
+    if frames > 1:
+        raise Unreadable(f"it holds {frames} frames: a film or a volume, not one radiograph")
+    if rows < 1 or columns < 1:
+        raise Unreadable(f"no readable DICOM (it has {rows} rows and {columns} columns)")
+    if numbers > MOST_PIXELS:
+        raise Unreadable(
+            f"it declares {rows} x {columns} pixels, more than the {MOST_PIXELS:,} that are decoded"
+        )
+
+
+def _meaningful(stored: np.ndarray, data) -> np.ndarray:
+    """Stored numbers without what lies in bits that do not belong to them (old overlays)."""
+    if stored.ndim != 2:
+        raise Unreadable(f"its pixels have shape {stored.shape}, not [H, W]")
+    if stored.dtype.kind not in "iu":
+        return stored
+    total = 8 * stored.dtype.itemsize
+    bits = int(data.get("BitsStored", total) or total)
+    high = int(data.get("HighBit", bits - 1))
+    if not 0 < bits <= high + 1 <= total:
+        return stored
+    return (stored << (total - 1 - high)) >> (total - bits)
+
+
+def _shown(stored: np.ndarray, data, turned: bool) -> np.ndarray:
+    """Bytes of grey numbers."""
+    from pydicom.pixels import apply_modality_lut
+
+    padding = _padding(stored, data)
+    for name in ("RescaleSlope", "RescaleIntercept"):  # damaged numbers are named
+        first_of(data.get(name))
+    values = np.asarray(apply_modality_lut(stored, data), np.float64)
+    share = _voi(values, data)
+    if share is None:
+        low, high = robust_range(values if padding is None else values[~padding])
+        share = (values - low) / max(high - low, 1e-9)
+    shape = str(data.get("PresentationLUTShape", "") or "").strip().upper()
+    table = data.get("PresentationLUTSequence")
+    share = np.clip(share, 0, 1)
+    if table:
+        share = _by_table(share, table[0])
+    shown = np.round(255 * share).astype(np.uint8)
+    shown = 255 - shown if turned or shape == "INVERSE" else shown
+    if padding is not None:
+        shown[padding] = 0
+    return shown
+
+
+def _padding(stored: np.ndarray, data) -> np.ndarray | None:
+    """Pixels that belong to no image, bool `[H, W]`; None where there are none, or only such."""
+    first = data.get("PixelPaddingValue")
+    if first is None or isinstance(first, bytes):
+        return None
+    last = data.get("PixelPaddingRangeLimit")
+    last = first if last is None or isinstance(last, bytes) else last
+    low, high = sorted((int(first), int(last)))
+    padding = (stored >= low) & (stored <= high)
+    return padding if padding.any() and not padding.all() else None
+
+
+def _voi(values: np.ndarray, data) -> np.ndarray | None:
+    """Values through the VOI table or the first window, in [0, 1]; None if there is neither."""
+    table = data.get("VOILUTSequence")
+    if table:
+        return _by_voi_table(values, data, table[0])
+    center, width = first_of(data.get("WindowCenter")), first_of(data.get("WindowWidth"))
+    function = str(data.get("VOILUTFunction", "") or "LINEAR").strip().upper()
+    return window(values, center, width, function)
+
+
+def window(
+    values: np.ndarray, center: float | None, width: float | None, function: str = "LINEAR"
+) -> np.ndarray | None:
+    """Values through a window, in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3); None without a usable
+    one.
+
+    Raises:
+      Unreadable: the function has an unknown name.
+    """
+    if center is None or width is None or not np.isfinite([center, width]).all() or width <= 0:
+        return None
+    if function == "SIGMOID":
+        return 1 / (1 + np.exp(np.clip(-4 * (values - center) / width, -700, 700)))
+    if function == "LINEAR_EXACT":
+        return np.clip((values - center) / width + 0.5, 0, 1)
+    if function != "LINEAR":
+        raise Unreadable(f"its window has the unknown function {function}")
+    if width <= 1:
+        return None
+    return np.clip((values - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+
+
+def _by_voi_table(values: np.ndarray, data, item) -> np.ndarray:
+    """Values through a VOI table, in [0, 1] of its range."""
+    from pydicom.pixels import apply_voi
+
+    shown = np.asarray(apply_voi(np.round(values).astype(np.int64), data), np.float64)
+    top = _table_top(item)
+    return shown / top
+
+
+def _table_top(item) -> float:
+    """The largest number that a table may give: by its descriptor, or by its entries where these
+    use less than half of that (tables of 12 bits that say 16 are common). Our choice.
+    """
+    bits = int(item.LUTDescriptor[2])
+    entries = item.LUTData
+    if isinstance(entries, bytes):
+        entries = np.frombuffer(entries, np.uint8 if bits <= 8 else "<u2")
+    largest = int(np.max(entries))
+    declared = 2**bits - 1
+    return float(
+        declared if largest > declared // 2 else max(2 ** int(largest).bit_length() - 1, 1)
+    )
+
+
+def _by_table(share: np.ndarray, item) -> np.ndarray:
+    """Numbers in [0, 1] through a presentation table that starts at 0."""
+    bits = int(item.LUTDescriptor[2])
+    entries = item.LUTData
+    if isinstance(entries, bytes):
+        entries = np.frombuffer(entries, np.uint8 if bits <= 8 else "<u2")
+    entries = np.asarray(entries, np.float64)
+    place = np.round(share * (len(entries) - 1)).astype(int)
+    return np.clip(entries[place] / _table_top(item), 0, 1)
+
+
+def first_of(value) -> float | None:
+    """The first of several numbers; None where there is none."""
+    if value is None or value == "":
+        return None
+    try:
+        return float(value)
+    except TypeError:
+        return float(value[0]) if len(value) else None
+
+
+def robust_range(values: np.ndarray) -> tuple[float, float]:
+    """The smallest and the largest number, or those without a few stuck pixels.
+
+    Up to one pixel in ten thousand (at least one, in images of 256 pixels or more) does not count
+    where it lies farther from the others than a quarter of their range. Our choice.
+    """
+    flat = np.asarray(values, np.float64).reshape(-1)
+    flat = flat[np.isfinite(flat)]
+    if not len(flat):
+        return 0.0, 0.0
+    few = max(1, len(flat) // 10_000) if len(flat) >= 256 else 0
+    ordered = np.partition(flat, (few, len(flat) - 1 - few))
+    low, high = float(flat.min()), float(flat.max())
+    inner_low, inner_high = float(ordered[few]), float(ordered[len(flat) - 1 - few])
+    far = 0.25 * (inner_high - inner_low)
+    if inner_high > inner_low:
+        low = inner_low if inner_low - low > far else low
+        high = inner_high if high - inner_high > far else high
+    return low, high
+
+
+def _palette(stored: np.ndarray, data) -> np.ndarray:
+    """Indices through their palette, as bytes."""
+    from pydicom.pixels import apply_color_lut
+
+    if stored.ndim != 2:
+        raise Unreadable(f"its pixels have shape {stored.shape}, not [H, W]")
+    colors = np.asarray(apply_color_lut(stored, data))[..., :3]
+    top = 255 if colors.dtype.itemsize == 1 or colors.max(initial=0) <= 255 else 65535
+    return grey_if_equal(np.round(255 * (colors.astype(np.float64) / top)).astype(np.uint8))
+
+
+def _color_bytes(stored: np.ndarray, data) -> np.ndarray:
+    """Red, green and blue as bytes."""
+    if stored.ndim != 3 or stored.shape[-1] not in (3, 4):
+        raise Unreadable(f"its pixels have shape {stored.shape}, not [H, W, 3]")
+    top = 2 ** int(data.get("BitsStored", 8)) - 1
+    return np.round(255 * (np.clip(stored[..., :3].astype(np.float64), 0, top) / top)).astype(
+        np.uint8
+    )
+
+
+def grey_if_equal(colors: np.ndarray) -> np.ndarray:
+    """One channel of an image whose channels are equal; else the image, uint8 `[H, W, 3]`."""
+    wide = colors.astype(np.int16)
+    if (wide.max(-1) - wide.min(-1)).max(initial=0) > GREY_TOLERANCE:
+        return colors
+    return np.round(wide.mean(-1)).astype(np.uint8)

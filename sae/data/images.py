@@ -1,0 +1,67 @@
+"""Reading one radiograph from a file: JPEG, PNG and the like with Pillow, DICOM with pydicom (see
+`dicom`), as bytes with bright bone.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from sae.data.cases import Unreadable
+from sae.data.dicom import MOST_PIXELS, is_dicom, read_dicom, robust_range, window
+
+__all__ = ["read_dicom", "read_image", "to_bytes", "windowed"]
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a file by its content, whatever its suffix.
+
+    Returns:
+      uint8 `[H, W]` or `[H, W, 3]`.
+
+    Raises:
+      Unreadable: there is no such file, or it is damaged, too large, or no image.
+      Refusal: it is DICOM, and pydicom is not installed.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise Unreadable("there is no such file")
+    if is_dicom(path):
+        return read_dicom(path)
+    import warnings
+
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > MOST_PIXELS:  # known before anything is decoded
+                    raise Unreadable(
+                        f"it declares {image.height} x {image.width} pixels, more than the "
+                        f"{MOST_PIXELS:,} that are decoded"
+                    )
+                image.load()
+                if image.mode.startswith(("I", "F")):  # 16 bits
+                    return to_bytes(np.asarray(image, np.float64))
+                return np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise Unreadable(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def to_bytes(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
+    """Numbers as uint8: `low` becomes 0, `high` 255; by default `robust_range`."""
+    least, most = robust_range(values)
+    low = least if low is None else low
+    high = most if high is None else high
+    return np.round(255 * np.clip((values - low) / max(high - low, 1e-9), 0, 1)).astype(np.uint8)
+
+
+def windowed(
+    values: np.ndarray, center: float | None, width: float | None, turned: bool
+) -> np.ndarray:
+    """Numbers as uint8 through a linear window; without one (or with a width of at most 1) through
+    their whole range.
+    """
+    share = window(values, center, width)
+    shown = to_bytes(values) if share is None else np.round(255 * share).astype(np.uint8)
+    return 255 - shown if turned else shown

@@ -1,0 +1,181 @@
+"""DICOM as a viewer shows it: tables, windows, presentation, palettes, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sae.data.cases import Unreadable
+from sae.data.dicom import grey_if_equal, is_dicom, robust_range, window
+from sae.data.images import read_image
+
+pydicom = pytest.importorskip("pydicom")
+
+RAMP = (np.arange(64 * 64, dtype=np.uint16) % 4096).reshape(64, 64)
+
+
+def made(path, pixels=RAMP, bits=12, **fields):
+    """Write a file with one grey image."""
+    from pydicom.dataset import FileDataset, FileMetaDataset
+
+    meta = FileMetaDataset()
+    meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1"
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.generate_uid()
+    data = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
+    data.Rows, data.Columns = pixels.shape[:2]
+    data.BitsAllocated, data.BitsStored, data.HighBit = 8 * pixels.itemsize, bits, bits - 1
+    data.SamplesPerPixel, data.PixelRepresentation = pixels.shape[2] if pixels.ndim == 3 else 1, 0
+    data.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
+    if pixels.ndim == 3:
+        data.PlanarConfiguration = 0
+    data.PixelData = pixels.tobytes()
+    for name, value in fields.items():
+        setattr(data, name, value)
+    data.save_as(path, enforce_file_format=True)
+    return path
+
+
+def table(entries, bits=16, first=0):
+    """One item of a table sequence."""
+    from pydicom.dataset import Dataset
+    from pydicom.sequence import Sequence
+
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US", [len(entries), first, bits])
+    item.add_new("LUTData", "OW", np.asarray(entries, "<u2").tobytes())
+    item.ModalityLUTType = "US"
+    return Sequence([item])
+
+
+def test_a_sigmoid_window_follows_its_formula(tmp_path):
+    file = made(tmp_path / "a.dcm", WindowCenter=2000, WindowWidth=800, VOILUTFunction="SIGMOID")
+    expected = 255 / (1 + np.exp(-4 * (RAMP - 2000.0) / 800))
+    np.testing.assert_allclose(read_image(file), expected, atol=0.51)
+    exact = made(
+        tmp_path / "b.dcm", WindowCenter=2048, WindowWidth=4096, VOILUTFunction="LINEAR_EXACT"
+    )
+    np.testing.assert_allclose(read_image(exact), 255 * RAMP / 4096.0, atol=0.51)
+    other = made(tmp_path / "c.dcm", WindowCenter=9, WindowWidth=8, VOILUTFunction="CUBIC")
+    with pytest.raises(Unreadable, match="unknown function CUBIC"):
+        read_image(other)
+
+
+def test_a_voi_table_is_applied_and_comes_before_a_window(tmp_path):
+    entries = (65535 * (np.arange(4096) / 4095) ** 2).astype(np.uint16)
+    for fields in ({}, {"WindowCenter": 2000, "WindowWidth": 10}):
+        file = made(tmp_path / "a.dcm", VOILUTSequence=table(entries), **fields)
+        np.testing.assert_allclose(read_image(file), 255 * (RAMP / 4095.0) ** 2, atol=1)
+    short = (4095 * (np.arange(4096) / 4095) ** 2).astype(np.uint16)  # 12 bits that say 16
+    file = made(tmp_path / "b.dcm", VOILUTSequence=table(short))
+    np.testing.assert_allclose(read_image(file), 255 * (RAMP / 4095.0) ** 2, atol=1)
+
+
+def test_an_inverting_modality_table_inverts(tmp_path):
+    file = made(tmp_path / "a.dcm", ModalityLUTSequence=table(65535 - 16 * np.arange(4096)))
+    np.testing.assert_allclose(read_image(file), 255 - 255 * RAMP / 4095.0, atol=1)
+
+
+def test_presentation_shapes_and_photometric_interpretation(tmp_path):
+    plain = read_image(made(tmp_path / "a.dcm"))
+    inverse = read_image(made(tmp_path / "b.dcm", PresentationLUTShape="INVERSE"))
+    np.testing.assert_array_equal(inverse, 255 - plain)
+    both = read_image(
+        made(
+            tmp_path / "c.dcm",
+            PresentationLUTShape="INVERSE",
+            PhotometricInterpretation="MONOCHROME1",
+        )
+    )
+    np.testing.assert_array_equal(both, 255 - plain)  # said twice, inverted once
+
+
+def test_padding_and_stuck_pixels_do_not_set_the_range(tmp_path):
+    pixels = (RAMP // 4).copy()
+    pixels[0, 0] = 4095
+    shown = read_image(made(tmp_path / "a.dcm", pixels))
+    assert np.median(shown) == pytest.approx(127, abs=4) and shown[0, 0] == 255
+    pixels = (RAMP // 4).copy()
+    pixels[:8] = 4000
+    shown = read_image(made(tmp_path / "b.dcm", pixels, PixelPaddingValue=4000))
+    assert (shown[:8] == 0).all() and shown[8:].max() == 255
+    assert robust_range(np.array([0.0, 1.0, 100.0])) == (0.0, 100.0)  # too few to call one stuck
+
+
+def test_overlays_in_high_bits_are_left_out(tmp_path):
+    dirty = RAMP | ((np.indices(RAMP.shape).sum(0) % 5 == 0).astype(np.uint16) << 13)
+    clean = read_image(made(tmp_path / "a.dcm"))
+    np.testing.assert_array_equal(read_image(made(tmp_path / "b.dcm", dirty)), clean)
+
+
+def test_grey_in_colors_is_grey_and_a_palette_is_applied(tmp_path):
+    grey = (RAMP // 16).astype(np.uint8)
+    file = made(tmp_path / "a.dcm", np.repeat(grey[..., None], 3, -1), 8)
+    np.testing.assert_array_equal(read_image(file), grey)
+    colors = np.stack([grey, 255 - grey, grey // 2], -1)
+    np.testing.assert_array_equal(read_image(made(tmp_path / "b.dcm", colors, 8)), colors)
+    assert grey_if_equal(np.full((2, 2, 3), 7, np.uint8)).shape == (2, 2)
+    file = made(tmp_path / "c.dcm", grey, 8)
+    data = pydicom.dcmread(file)
+    data.PhotometricInterpretation = "PALETTE COLOR"
+    turned = (np.arange(255, -1, -1) * 257).astype("<u2").tobytes()
+    for name in ("Red", "Green", "Blue"):
+        data.add_new(f"{name}PaletteColorLookupTableDescriptor", "US", [256, 0, 16])
+        data.add_new(f"{name}PaletteColorLookupTableData", "OW", turned)
+    data.save_as(file)
+    np.testing.assert_allclose(read_image(file).astype(int), 255 - grey.astype(int), atol=1)
+
+
+def test_files_are_known_by_their_content(tmp_path):
+    file = made(tmp_path / "a.dcm")
+    expected = read_image(file)
+    (tmp_path / "IM0001").write_bytes(file.read_bytes())
+    (tmp_path / "bare").write_bytes(file.read_bytes()[132:])
+    for name in ("IM0001", "bare"):
+        assert is_dicom(tmp_path / name)
+        np.testing.assert_array_equal(read_image(tmp_path / name), expected)
+    (tmp_path / "x.png").write_bytes(b"\x89PNG nothing")
+    assert not is_dicom(tmp_path / "x.png")
+
+
+def test_huge_sizes_are_refused_before_decoding(tmp_path):
+    file = made(tmp_path / "a.dcm")
+    data = pydicom.dcmread(file)
+    data.Rows = data.Columns = 65000
+    data.save_as(file)
+    with pytest.raises(Unreadable, match="declares 65000 x 65000 pixels"):
+        read_image(file)
+    from PIL import Image
+
+    Image.new("1", (30000, 30000)).save(tmp_path / "bomb.png")
+    with pytest.raises(Unreadable, match="30000 x 30000|exceeds limit"):
+        read_image(tmp_path / "bomb.png")
+
+
+def test_frames_and_other_objects_are_refused_with_the_reason(tmp_path):
+    file = made(tmp_path / "a.dcm", np.concatenate([RAMP, RAMP])[:64], NumberOfFrames=2)
+    with pytest.raises(Unreadable, match="2 frames"):
+        read_image(file)
+    data = pydicom.dcmread(file)
+    del data.PixelData
+    data.save_as(file)
+    with pytest.raises(Unreadable, match="no pixel data"):
+        read_image(file)
+
+
+def test_windows_of_no_width_are_none():
+    assert window(np.zeros(2), 1.0, 0.0) is None and window(np.zeros(2), None, 2.0) is None
+
+
+SHIPPED = sorted((Path(pydicom.__file__).parent / "data" / "test_files").glob("*.dcm"))
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+@pytest.mark.filterwarnings("ignore")
+def test_files_of_pydicom_are_read_or_refused_with_a_sentence(file):
+    try:
+        shown = read_image(file)
+    except Unreadable as reason:
+        assert len(str(reason)) > 15 and "\n" not in str(reason)
+    else:
+        assert shown.dtype == np.uint8 and (shown.ndim == 2 or shown.shape[2] == 3)
