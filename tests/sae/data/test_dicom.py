@@ -55,7 +55,7 @@ def test_a_sigmoid_window_follows_its_formula(tmp_path):
     exact = made(
         tmp_path / "b.dcm", WindowCenter=2048, WindowWidth=4096, VOILUTFunction="LINEAR_EXACT"
     )
-    np.testing.assert_allclose(read_image(exact), 255 * RAMP / 4096.0, atol=0.51)
+    np.testing.assert_allclose(read_image(exact), 255.0 * RAMP / 4096.0, atol=0.51)
     other = made(tmp_path / "c.dcm", WindowCenter=9, WindowWidth=8, VOILUTFunction="CUBIC")
     with pytest.raises(Unreadable, match="unknown function CUBIC"):
         read_image(other)
@@ -73,7 +73,7 @@ def test_a_voi_table_is_applied_and_comes_before_a_window(tmp_path):
 
 def test_an_inverting_modality_table_inverts(tmp_path):
     file = made(tmp_path / "a.dcm", ModalityLUTSequence=table(65535 - 16 * np.arange(4096)))
-    np.testing.assert_allclose(read_image(file), 255 - 255 * RAMP / 4095.0, atol=1)
+    np.testing.assert_allclose(read_image(file), 255 - 255.0 * RAMP / 4095.0, atol=1)
 
 
 def test_presentation_shapes_and_photometric_interpretation(tmp_path):
