@@ -7,6 +7,7 @@ to the folder can run code in later processes: keep it private.
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -39,3 +40,25 @@ def keep_programs() -> str | None:
             jax.config.update("jax_compilation_cache_dir", str(folder))
             return str(folder)
     return None
+
+
+ONCE = {"xla_backend_optimization_level": 0}
+"""Options of the compiler for a program that runs a single time."""
+
+
+def jit_once(function: Callable, **options) -> Callable:
+    """`jax.jit` for a program that runs once, such as drawing the first parameters.
+
+    On a CPU it is compiled without optimization: the initialization of an agent is thousands of
+    small operations, which take seconds to optimize and no time to run. Elsewhere it is `jax.jit`.
+
+    Args:
+      function: what to compile.
+      **options: of `jax.jit`.
+    """
+
+    def call(*arguments, **named):
+        choice = {"compiler_options": ONCE} if jax.default_backend() == "cpu" else {}
+        return jax.jit(function, **options, **choice)(*arguments, **named)
+
+    return call

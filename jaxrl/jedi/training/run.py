@@ -16,6 +16,7 @@ from jaxrl.jedi.diagnostics.collapse import Exam
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.training.replay_store import Store
 from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.compiled import jit_once
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 
 
@@ -136,7 +137,7 @@ class Session:
 
 def fresh_agent(config: JediConfig, env) -> AgentState:
     """An untrained agent for a game."""
-    begin = jax.jit(agents.init, static_argnums=(0, 1, 2))
+    begin = jit_once(agents.init, static_argnums=(0, 1, 2))
     return begin(config.agent, env.num_actions, tuple(env.frame_shape), jax.random.key(config.seed))
 
 

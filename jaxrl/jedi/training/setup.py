@@ -20,6 +20,7 @@ from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
 from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.compiled import jit_once
 from jaxrl.train.config import flatten, from_dict, to_dict
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
@@ -126,6 +127,6 @@ def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState
 def _exam(config: JediConfig, env) -> Exam | None:
     if not isinstance(env, JaxEnv):
         return None
-    return jax.jit(make_exam, static_argnums=(0, 1))(
+    return jit_once(make_exam, static_argnums=(0, 1))(
         env, config.monitor.probe_states, jax.random.key(1)
     )

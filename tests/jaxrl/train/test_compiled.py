@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from jaxrl.train.compiled import FOLDER, SHORTEST, keep_programs
+from jaxrl.train.compiled import FOLDER, SHORTEST, jit_once, keep_programs
 
 PROGRAM = """
 import jax, jax.numpy as jnp
@@ -81,3 +83,30 @@ def test_a_home_that_cannot_be_written_does_without(settings, monkeypatch, tmp_p
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert keep_programs() is None
     assert "jax_compilation_cache_dir" not in settings
+
+
+def test_a_program_that_runs_once_gives_the_same_numbers():
+    def draw(shape, key):
+        x = jax.random.uniform(key, shape)
+        return jnp.linalg.qr(x)[0], jnp.sin(x).sum(0)
+
+    arguments = ((5, 5), jax.random.key(3))
+    once = jit_once(draw, static_argnums=0)(*arguments)
+    usual = jax.jit(draw, static_argnums=0)(*arguments)
+    for a, b in zip(once, usual, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_a_program_that_runs_once_is_compiled_without_optimization_on_a_cpu(monkeypatch):
+    seen = []
+
+    def fake(function, **options):
+        seen.append(options)
+        return function
+
+    monkeypatch.setattr(jax, "jit", fake)
+    for platform in ("cpu", "gpu"):
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        assert jit_once(lambda x: x + 1, static_argnums=())(1) == 2
+    level = {"xla_backend_optimization_level": 0}
+    assert seen == [{"static_argnums": (), "compiler_options": level}, {"static_argnums": ()}]
