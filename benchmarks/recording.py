@@ -19,7 +19,7 @@ from typing import Any, Literal
 from jaxrl.train.rundir import write_atomically
 
 ROOT = Path(__file__).resolve().parent.parent
-RESULTS = ROOT / "benchmarks" / "results"
+RESULTS = Path(os.environ.get("LATENTAX_RESULTS") or ROOT / "benchmarks" / "results")
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 SIDES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}

@@ -176,10 +176,11 @@ def test_training_loss_and_gradients_equal_reference(file, case):
 
     squares = sum(jnp.square(g).sum() for g in jax.tree.leaves(grads))
     assert relative_error(jnp.sqrt(squares), golden[f"out/{case}/grad_norm_total"]) < 1e-4
-    norms = from_torch_norms(golden, case, grads)
+    by_name = torch_layout(golden, grads)
+    norms = from_torch_norms(golden, case, by_name)
     assert max(norms.values()) < 1e-4, max(norms, key=norms.get)
     for name, expected in golden.under(f"out/{case}/grad/").items():
-        actual = gradient_named(name, expected, golden, grads)
+        actual = gradient_named(name, expected, by_name)
         assert relative_error(actual, expected) < 1e-4, name
 
 
@@ -196,9 +197,8 @@ def torch_layout(golden, tree):
     return {names[int(tag.reshape(-1)[0])]: np.asarray(leaf) for tag, leaf in leaves}
 
 
-def from_torch_norms(golden, case, grads):
+def from_torch_norms(golden, case, by_name):
     """Relative error of every parameter's gradient norm."""
-    by_name = torch_layout(golden, grads)
     expected = golden.under(f"out/{case}/grad_norm/inner_model.")
     scale = float(golden[f"out/{case}/grad_norm_total"])
     assert set(expected) == set(by_name) - {"noise_emb.weight"}
@@ -209,8 +209,8 @@ def from_torch_norms(golden, case, grads):
     }
 
 
-def gradient_named(name, expected, golden, grads):
-    gradient = torch_layout(golden, grads)[name.removeprefix("inner_model.")]
+def gradient_named(name, expected, by_name):
+    gradient = by_name[name.removeprefix("inner_model.")]
     if gradient.ndim == 4:
         return gradient.transpose(3, 2, 0, 1)
     return gradient.T if gradient.ndim == 2 and "emb" not in name else gradient
