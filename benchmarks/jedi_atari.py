@@ -1,0 +1,188 @@
+"""Does JEDI learn on the emulator? `python -m benchmarks.jedi_atari --folder RUNS [--envs UpNDown]
+[--modes jedi pixel] [--seeds 0 1] [--preset tiny]`.
+
+Trains every game and mode with every seed, one after the other, in `RUNS/GAME-MODE-SEED`; a folder
+that was begun is resumed, so that the work can be cut into several calls or spread over cores. Each
+finished run's curve goes into the record at once. Claims per game: the lower end of a 95 % interval
+over the final games lies above random play's mean, for how many seeds; the mean over seeds as a
+multiple of random play; and, where both ran, JEDI minus pixel after equal processor time. What has
+not run is recorded as such. Random play is that of the run's own first steps.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from scipy import stats
+
+from benchmarks.jedi_modes import return_at
+from benchmarks.recording import Claim, record
+from benchmarks.run_by_run import Runs, curves_of, settings_of, train_missing
+from jaxrl.jedi.presets import PRESETS
+
+ENVS, MODES, SEEDS = ("UpNDown", "Assault", "Boxing"), ("jedi", "pixel"), (0, 1)
+AXES = (("env_steps", "environment steps"), ("minutes", "minutes of processor time"))
+GAMES = 30
+"""Whole games of the final evaluation."""
+
+
+def config_for(preset: str, env: str, mode: str, steps: int | None):
+    """A preset whose last evaluation has `GAMES` games and keeps their returns apart."""
+    config = PRESETS[preset](env, mode)
+    if steps is not None:
+        config = replace(config, schedule=replace(config.schedule, env_steps=steps))
+    return replace(config, evaluation=replace(config.evaluation, final_episodes=GAMES))
+
+
+def lower_end(mean: float, std: float, games: int) -> float:
+    """Lower end of the 95 % t interval of a mean, from the population standard deviation."""
+    return mean - stats.t.ppf(0.975, games - 1) * std / np.sqrt(games - 1)
+
+
+def final(folder: Path) -> dict[str, float] | None:
+    """Mean, standard deviation and number of the last evaluation's games of a run."""
+    from jaxrl.train.metrics import read_metrics
+
+    rows = read_metrics(folder) if (folder / "metrics.jsonl").exists() else []
+    rows = [row for row in rows if row.get("evaluate/return") is not None]
+    if not rows:
+        return None
+    names = ("return", "std", "episodes")
+    return {name: float(rows[-1][f"evaluate/{name}"]) for name in names}
+
+
+def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[Claim]:
+    """What is known of one game.
+
+    Args:
+      runs: by "GAME-MODE" and seed, as `train_missing` returns them.
+      finals: the last evaluations, likewise.
+      env: the game.
+    """
+    mine, other = runs.get(f"{env}-jedi", {}), runs.get(f"{env}-pixel", {})
+    last = finals.get(f"{env}-jedi", {})
+    whole = len(mine) == len(SEEDS) == len(last)
+    above = multiple = ahead = None
+    if whole:
+        random = float(np.mean([run["random_return"] for run in mine.values()]))
+        lows = [lower_end(f["return"], f["std"], int(f["episodes"])) for f in last.values()]
+        above = sum(low > random for low in lows)
+        mean = float(np.mean([f["return"] for f in last.values()]))
+        multiple = round(mean / random, 3) if random > 0 else None
+    if whole and other:
+        minutes = min(run["curve"][-1]["minutes"] for run in (*mine.values(), *other.values()))
+        scores = [
+            np.mean([return_at(r["curve"], "minutes", minutes, r["random_return"]) for r in group])
+            for group in (mine.values(), other.values())
+        ]
+        ahead = round(float(scores[0] - scores[1]), 3)
+    seeds = len(SEEDS)
+    return [
+        Claim(
+            f"{env}: seeds whose final return has a 95 % interval above random play's mean",
+            seeds,
+            ">=",
+            above,
+            seeds,
+        ),
+        Claim(f"{env}: final return over random play's", 2.0, ">=", multiple, seeds),
+        Claim(
+            f"{env}: return of jedi minus that of pixel after equal processor time",
+            0.0,
+            ">",
+            ahead,
+            seeds,
+        ),
+    ]
+
+
+def write(runs: Runs, settings: str, folder: Path, preset: str) -> None:
+    """The record of what there is; the last evaluations are read from the runs' folders once."""
+    finals: dict[str, dict[str, dict]] = {}
+    for variant, by_seed in runs.items():
+        for seed, run in by_seed.items():
+            found = run.get("final") or final(folder / f"{variant}-{seed}")
+            if found is not None:
+                run["final"] = found
+                finals.setdefault(variant, {})[seed] = found
+    claims = [claim for env in ENVS for claim in claims_of(runs, finals, env)]
+    print(record(name_of(preset), {"settings": settings, "runs": runs}, claims))
+
+
+def name_of(preset: str) -> str:
+    """Of the record."""
+    return f"jedi_atari_{preset}"
+
+
+def draw(runs: Runs, path: Path) -> None:
+    """Return over steps and over processor time, one row per game, a line for each run."""
+    from matplotlib.figure import Figure
+
+    games = [env for env in ENVS if any(variant.startswith(env) for variant in runs)]
+    figure = Figure(figsize=(9, 3 * max(len(games), 1)), layout="constrained")
+    grid = figure.subplots(max(len(games), 1), 2, squeeze=False)
+    curves = curves_of(runs)
+    for row, env in zip(grid, games, strict=False):
+        for axes, (axis, label) in zip(row, AXES, strict=True):
+            for colour, mode in enumerate(MODES):
+                for seed, curve in curves.get(f"{env}-{mode}", {}).items():
+                    axes.plot(
+                        [point[axis] for point in curve],
+                        [point["return"] for point in curve],
+                        color=f"C{colour}",
+                        marker=".",
+                        label=mode if seed == SEEDS[0] else None,
+                    )
+            own = [run["random_return"] for run in runs.get(f"{env}-jedi", {}).values()]
+            if own:
+                axes.axhline(np.mean(own), color="gray", linestyle=":", label="random play")
+            axes.set(xlabel=label, title=f"{env}: mean return")
+            axes.grid(alpha=0.3)
+            axes.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Train what is missing, record what is there, draw."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folder", type=Path, required=True, help="of the runs")
+    parser.add_argument("--preset", default="tiny", choices=list(PRESETS))
+    parser.add_argument("--envs", nargs="+", default=ENVS, choices=ENVS)
+    parser.add_argument("--modes", nargs="+", default=("jedi",), choices=MODES)
+    parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, choices=SEEDS)
+    parser.add_argument("--steps", type=int, help="environment steps of a run, if not the preset's")
+    parser.add_argument("--draw", type=Path, help="draw the curves into this PNG file")
+    options = parser.parse_args()
+    configs = {
+        f"{env}-{mode}": config_for(options.preset, env, mode, options.steps)
+        for env in ENVS
+        for mode in MODES
+    }
+    settings = settings_of(list(configs.values()))
+    chosen = {
+        f"{env}-{mode}": configs[f"{env}-{mode}"] for env in options.envs for mode in options.modes
+    }
+    runs = train_missing(
+        name_of(options.preset),
+        settings,
+        chosen,
+        options.seeds,
+        options.folder,
+        lambda runs: write(runs, settings, options.folder, options.preset),
+    )
+    missing = [
+        f"{variant}-{seed}"
+        for variant in configs
+        for seed in SEEDS
+        if str(seed) not in runs.get(variant, {})
+    ]
+    print("missing:", ", ".join(missing) or "nothing")
+    if options.draw:
+        draw(runs, options.draw)
+    print(json.dumps({k: {s: r["curve"][-1] for s, r in v.items()} for k, v in runs.items()}))
+
+
+if __name__ == "__main__":
+    main()

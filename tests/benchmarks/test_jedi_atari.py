@@ -1,0 +1,64 @@
+"""What the emulator benchmark claims from finished runs, and from missing ones."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks import jedi_atari
+
+
+def run(random, *points):
+    curve = [{"env_steps": 100 * i, "minutes": m, "return": r} for i, (m, r) in enumerate(points)]
+    return {"cpu": "c", "commit": "x", "random_return": random, "curve": curve}
+
+
+def test_the_interval_is_the_t_interval_of_the_games():
+    games = np.array([3.0, 5.0, 4.0, 8.0, 1.0])
+    expected = stats.t.interval(0.95, 4, games.mean(), stats.sem(games))[0]
+    assert jedi_atari.lower_end(games.mean(), games.std(), 5) == pytest.approx(expected)
+
+
+def test_claims_of_whole_runs():
+    runs = {
+        "UpNDown-jedi": {"0": run(500, (5, 600), (10, 1100)), "1": run(500, (5, 700), (12, 1200))},
+        "UpNDown-pixel": {"0": run(500, (9, 800), (30, 2000))},
+    }
+    finals = {
+        "UpNDown-jedi": {
+            "0": {"return": 1100, "std": 100, "episodes": 30},
+            "1": {"return": 520, "std": 400, "episodes": 30},
+        }
+    }
+    above, multiple, ahead = jedi_atari.claims_of(runs, finals, "UpNDown")
+    assert above.measured == 1 and not above.holds
+    assert multiple.measured == pytest.approx(810 / 500)
+    # within 10 minutes: jedi (1100 + 700) / 2, pixel 800
+    assert ahead.measured == pytest.approx(100)
+
+
+def test_a_missing_seed_or_game_claims_nothing():
+    runs = {"Boxing-jedi": {"0": run(-1, (5, 3))}}
+    finals = {"Boxing-jedi": {"0": {"return": 3, "std": 1, "episodes": 30}}}
+    for env in ("Boxing", "Assault"):
+        assert [c.measured for c in jedi_atari.claims_of(runs, finals, env)] == [None] * 3
+
+
+def test_the_last_evaluation_is_read_from_the_log(tmp_path):
+    rows = [
+        {"epoch": 1, "evaluate/return": 1.0, "evaluate/std": 2.0, "evaluate/episodes": 4},
+        {"epoch": 2, "evaluate/return": 7.0, "evaluate/std": 3.0, "evaluate/episodes": 30},
+        {"epoch": 3},
+    ]
+    assert jedi_atari.final(tmp_path) is None
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert jedi_atari.final(tmp_path) == {"return": 7.0, "std": 3.0, "episodes": 30.0}
+
+
+def test_the_final_evaluation_has_thirty_games_and_the_figure_is_drawn(tmp_path):
+    config = jedi_atari.config_for("tiny", "UpNDown", "jedi", 4096)
+    assert config.evaluation.final_episodes == 30 and config.schedule.env_steps == 4096
+    runs = {"UpNDown-jedi": {"0": run(500, (5, 600), (10, 1100))}}
+    jedi_atari.draw(runs, tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").stat().st_size > 1000
