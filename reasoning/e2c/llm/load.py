@@ -2,6 +2,7 @@
 asked for, LoRA.
 """
 
+import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,9 +51,9 @@ def load_model(local: LocalModel) -> Loaded:
             tag_ids(tokenizer)
         add_tags(tokenizer)
     sizes, mesh = model_config(folder, local), make_mesh(local)
-    room = _room(sizes["family"])
-    params = extra.load(f"tunix.models.{room}.params")
-    module = extra.load(f"tunix.models.{room}.model")
+    library = _library(sizes["family"])
+    params = extra.load(f"tunix.models.{library}.params")
+    module = extra.load(f"tunix.models.{library}.model")
     config = module.ModelConfig(**sizes["config"])
     rope.install(module, sizes["rope"])
     with mesh:
@@ -146,7 +147,7 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
     }
 
 
-def _room(family: str) -> str:
+def _library(family: str) -> str:
     return {"qwen3": "qwen3", "llama": "llama3"}[family]
 
 
@@ -188,7 +189,11 @@ def with_rows(model: Any, config: Any, rows: int) -> tuple[Any, Any]:
     if hasattr(model, "lm_head"):
         head = model.lm_head.w
         head.set_value(grown(head.get_value(), 1))
-    config.vocab_size = rows
+    # Llama's configuration is frozen, Qwen3's is not: a new one serves both, and the model's own
+    # must be the same, since its sampler and its heads read sizes from there.
+    config = dataclasses.replace(config, vocab_size=rows)
+    if getattr(model, "config", None) is not None:
+        model.config = config
     nnx.split(model)
     return model, config
 

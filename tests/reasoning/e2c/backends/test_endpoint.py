@@ -155,10 +155,6 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
             "no completion",
         ),
         ((200, [1]), "no completion"),
-        (
-            (200, {"choices": [{"text": "x"}]}),
-            "no completion",
-        ),  # no usage: tokens could not be counted
     ],
 )
 def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, told):
@@ -257,3 +253,49 @@ def test_the_key_is_sent_if_the_environment_has_one(serve, tmp_path, monkeypatch
     endpoint(server, tmp_path, key_variable="SOME_KEY").complete(ASKS[1:])
     endpoint(server, tmp_path, key_variable="NO_SUCH_KEY", cache=None).complete(ASKS[1:])
     assert [h.get("Authorization") for h in server.headers] == ["Bearer word", None]
+
+
+def test_without_usage_tokens_are_counted_by_log_probabilities_or_estimated(serve, tmp_path):
+    logprobs = {"token_logprobs": [-1.0, -1.0, -1.0]}
+    server = serve(lambda body, number: (200, {"choices": [{"text": "ab", "logprobs": logprobs}]}))
+    ((found,),) = endpoint(server, tmp_path).complete(ASKS[1:])
+    assert (found.tokens, found.estimated) == (3, True)
+    server = serve(lambda body, number: (200, {"choices": [{"text": "abcdefghi"}]}))
+    ((found,),) = endpoint(server, tmp_path).complete(ASKS[1:])
+    assert (found.tokens, found.estimated) == (3, True)  # nine characters
+
+
+def test_no_content_at_the_limit_is_an_unfinished_answer(serve, tmp_path):
+    reply = {
+        "choices": [{"message": {"content": None}, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 99},
+    }
+    server = serve(lambda body, number: (200, reply))
+    ((found,),) = endpoint(server, tmp_path, api="chat").complete(ASKS[1:])
+    assert (found.text, found.finished, found.tokens) == ("", False, 99)
+
+
+def test_an_overlong_item_is_recorded_and_skipped(serve, tmp_path):
+    long = {"error": "maximum context length is 8 tokens"}
+    server = serve(
+        lambda body, number: (400, long) if body["prompt"].startswith("q1") else good(body)
+    )
+    first, second = endpoint(server, tmp_path).complete(ASKS)
+    assert all("context length" in c.error and not c.finished for c in first)
+    assert second[0].tokens == 5 and second[0].error is None
+    (alone,) = endpoint(server, tmp_path / "other").complete(ASKS[:1])  # also by itself
+    assert alone[0].error
+
+
+def test_the_key_follows_no_redirect_and_no_message_repeats_it(serve, tmp_path, monkeypatch):
+    monkeypatch.setenv("SOME_KEY", "sk-secret-123456")
+    server = serve(lambda body, number: (401, {"error": "wrong key sk-secret-123456"}))
+    with pytest.raises(Refusal) as refused:
+        endpoint(server, tmp_path, key_variable="SOME_KEY").complete(ASKS[1:])
+    assert "secret" not in str(refused.value)
+
+
+def test_more_fields_are_sent(serve, tmp_path):
+    server = serve(good)
+    endpoint(server, tmp_path, extra='{"top_k": 20}').complete(ASKS[1:])
+    assert server.bodies[0]["top_k"] == 20

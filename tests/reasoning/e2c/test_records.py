@@ -1,0 +1,30 @@
+"""Lines of JSON: they end at a line feed and nowhere else, with or without a byte order mark."""
+
+import pytest
+
+from reasoning.e2c.records import Appended, read_records, write_records
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u2029", "\x85", "\x1c", "\x0b", "\x0c"])
+def test_a_text_may_hold_any_sign(sign, tmp_path):
+    record = {"question": f"one{sign}two"}
+    file = Appended(tmp_path / "rows.jsonl")
+    file.add(record)
+    assert Appended(tmp_path / "rows.jsonl").records == [record]
+    write_records(tmp_path / "whole.jsonl", [record])
+    assert read_records(tmp_path / "whole.jsonl") == [record]
+
+
+@pytest.mark.parametrize(
+    "name, text", [("a.jsonl", '{"a": "1"}\r\n{"a": "2"}\r\n'), ("a.csv", "a\r\n1\r\n2\r\n")]
+)
+def test_a_byte_order_mark_is_no_part_of_the_first_name(name, text, tmp_path):
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_records(tmp_path / name) == [{"a": "1"}, {"a": "2"}]
+
+
+def test_half_a_letter_of_a_line_that_was_cut_off_is_removed(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes('{"a": "ü"}\n{"a": "ü'.encode()[:-1])
+    assert Appended(file).records == [{"a": "ü"}]
+    assert file.read_bytes() == '{"a": "ü"}\n'.encode()
