@@ -15,6 +15,12 @@ from reasoning.compositionality.depth.separability import (
     influence_of_output,
     scores_of_output,
 )
+from reasoning.compositionality.depth.steps import (
+    check_defined,
+    has_jumps,
+    influence_of_steps,
+    scores_of_steps,
+)
 from reasoning.compositionality.depth.tree import Tree, join, leaf
 
 MOST_INPUTS = 24
@@ -85,8 +91,13 @@ def predict_depth(
       negligible: inputs with an influence below this share of the largest are ignored.
       draws: of x_A and x_B.
 
+    Functions with jumps (steps, rounding, comparisons) are judged by finite differences over
+    several scales instead of gradients, which do not see a jump, and with a tolerance of at least
+    `TRAINED`.
+
     Raises:
-      Refusal: more inputs than the limit, or f does not take them.
+      Refusal: more inputs than the limit, f does not take them, or f is not finite in all of the
+        box (the share is given).
     """
     if not 1 <= inputs <= MOST_INPUTS:
         raise Refusal(
@@ -106,8 +117,19 @@ def predict_depth(
     call = _standard(f, data)
     outputs = _outputs(call, data, inputs)
     key = jax.random.key(seed)
+    check_defined(call, data, key, low, high)
+    jumps = has_jumps(call, data, key, low, high)
+    if jumps.any():
+        tolerance = max(tolerance, TRAINED)
     felt = np.stack(
-        [np.asarray(influence_of_output(call, data, o, key, low, high)) for o in range(outputs)]
+        [
+            np.asarray(
+                influence_of_steps(call, data, o, key, low, high)
+                if jumps[o]
+                else influence_of_output(call, data, o, key, low, high)
+            )
+            for o in range(outputs)
+        ]
     )
     if not np.isfinite(felt).all():
         output, wrong = np.argwhere(~np.isfinite(felt))[0]
@@ -124,9 +146,8 @@ def predict_depth(
         )
 
         def score(subsets, o=output):
-            return np.asarray(
-                scores_of_output(call, data, o, key, jnp.asarray(subsets), low, high, draws)
-            )
+            measure = scores_of_steps if jumps[o] else scores_of_output
+            return np.asarray(measure(call, data, o, key, jnp.asarray(subsets), low, high, draws))
 
         found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, most_arity))
     depth = max(tree.depth if tree else 0 for tree, *_ in found)

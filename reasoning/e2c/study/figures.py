@@ -9,6 +9,8 @@ from reasoning.e2c.evaluate.scores import bootstrap, over_seeds
 from reasoning.e2c.study import adapt
 
 SHOWN = {
+    "greedy": "greedy",
+    "greedy_plain": "greedy, no plans",
     "sc": "self-consistency",
     "sc_plain": "self-consistency, no plans",
     "e2c_sc": "plans, all executed",
@@ -68,13 +70,19 @@ def accuracy_against_tokens(cells: dict[str, dict]):
         own = [cell for cell in cells if cell.rpartition("-")[0] == name]
         if own:
             style = {
-                "marker": "os^vD"[number % 5],
+                "marker": "*" if name.startswith("greedy") else "os^vD"[number % 5],
                 "linestyle": "--" if "official" in name or name == "random_plan" else "-",
-                "markersize": 4,
+                "markersize": 10 if name.startswith("greedy") else 4,
                 "linewidth": 4 if name == "select_judge" else 1.5,  # the ReAct loop may cover it
             }
             x, y = [cells[c]["generated"] for c in own], [np.mean(cells[c]["correct"]) for c in own]
-            axes.plot(x, y, label=label, color=f"C{number}" if number < 10 else "black", **style)
+            axes.plot(
+                x,
+                y,
+                label=label,
+                color=f"C{number}" if number < 10 else ("black", "0.3", "0.5", "0.7")[number % 4],
+                **style,
+            )
     if "sc-8" in cells:
         interval = bootstrap(cells["sc-8"]["correct"])
         axes.axhspan(

@@ -18,6 +18,8 @@ from reasoning.e2c.study.config import StudyConfig
 
 GOAL = 0.25
 """Share of self-consistency's tokens within which selection should reach its accuracy."""
+WITHIN = 0.02
+"""Of accuracy: what counts as no loss."""
 REFERENCE_K = 8
 """Chains of the self-consistency that selection is compared with."""
 SELECTING = ("select_judge", "select_clusters")
@@ -111,11 +113,11 @@ def sweep(
 
 
 def verdict(found: dict[str, dict]) -> dict[str, Any]:
-    """Does the best selection policy reach self-consistency-8's accuracy with at most a quarter of
-    its tokens, and the control not?
+    """Compare selection, the control and greedy decoding with self-consistency-8.
 
-    Reaching: the mean is at least as high. Of the cells within the budget, the most accurate one
-      speaks for its policy.
+    Of the cells within a quarter of its tokens, the one that is most accurate on problems with even
+    numbers speaks for its policy; it is judged on the odd ones, so that choosing it does not
+    flatter it. Reaching: the lower end of the difference's interval is above `-WITHIN`.
     """
     reference = found.get(f"sc-{REFERENCE_K}")
     if reference is None:
@@ -129,24 +131,48 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
                 for cell in found
                 if cell.rpartition("-")[0] in names and found[cell]["generated"] <= limit
             ),
-            key=lambda cell: np.mean(found[cell]["correct"]),
+            key=lambda cell: np.mean(found[cell]["correct"][::2]),
             default=None,
         )
 
+    def judged(cell):
+        return found[cell]["correct"][1::2]
+
     told = {
-        "reference": bootstrap(reference["correct"])._asdict(),
+        "reference": bootstrap(judged(f"sc-{REFERENCE_K}"))._asdict(),
         "reference_tokens": reference["generated"],
         "limit": limit,
     }
     for who, names in (("selection", SELECTING), ("control", ("random_plan",))):
         cell = best(names)
         if cell is not None:
-            gap = paired(found[cell]["correct"], reference["correct"])
+            gap = paired(judged(cell), judged(f"sc-{REFERENCE_K}"))
             told[who] = {
                 "cell": cell,
-                "accuracy": bootstrap(found[cell]["correct"])._asdict(),
+                "accuracy": bootstrap(judged(cell))._asdict(),
                 "gap": gap._asdict(),
                 "share": found[cell]["generated"] / reference["generated"],
-                "reaches": bool(gap.mean >= 0),
+                "reaches": bool(gap.low >= -WITHIN),
             }
+    if "selection" in told and "greedy-1" in found:
+        chosen = told["selection"]["cell"]
+        told["greedy"] = {
+            "cell": "greedy-1",
+            "gap": paired(judged(chosen), judged("greedy-1"))._asdict(),
+            "share": found["greedy-1"]["generated"] / reference["generated"],
+        }
     return told
+
+
+def twins(found: dict[str, dict]) -> list[str]:
+    """Cells of the ReAct loop with the same outcome on every problem as select_judge: every first
+    answer was accepted, so that nothing was refined.
+    """
+    pairs = [(cell, cell.replace("react-", "select_judge-")) for cell in found]
+    return [
+        cell
+        for cell, other in pairs
+        if cell.startswith("react-")
+        and other in found
+        and found[cell]["correct"] == found[other]["correct"]
+    ]

@@ -52,8 +52,9 @@ def test_the_verdict_by_hand():
         "sc-8": cell([1, 1, 1, 0], 100.0),
         "select_judge-4": cell([1, 1, 1, 0], 20.0),
         "select_judge-16": cell([1, 1, 1, 1], 60.0),
-        "select_clusters-2": cell([1, 0, 0, 0], 10.0),
-        "random_plan-4": cell([1, 1, 0, 0], 20.0),
+        "select_clusters-2": cell([1, 1, 0, 1], 10.0),  # better on the problems that judge
+        "random_plan-4": cell([1, 0, 1, 0], 20.0),
+        "greedy-1": cell([1, 1, 1, 1], 12.0),
     }
     told = policies.verdict(cells)
     assert (
@@ -62,6 +63,8 @@ def test_the_verdict_by_hand():
         and told["selection"]["share"] == 0.2
     )
     assert told["control"]["cell"] == "random_plan-4" and not told["control"]["reaches"]
+    assert told["greedy"]["gap"]["mean"] == -0.5 and told["selection"]["gap"]["mean"] == 0.0
+    assert policies.twins({"react-4": cells["greedy-1"], "select_judge-4": cells["greedy-1"]})
     assert policies.verdict({"sc-4": cell([1], 1.0)}) == {}
 
 
