@@ -2,6 +2,7 @@
 them.
 """
 
+import ast
 import re
 import sys
 import time
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.errors import Refusal, need, write_whole
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
@@ -20,9 +21,10 @@ from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_j
 from reasoning.synthesis.migrator.output.report import page
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.order import late_functions
+from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
-from reasoning.synthesis.migrator.sql.unparse import show_program
+from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 from reasoning.synthesis.migrator.synthesize import refactor
 
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
@@ -54,8 +56,10 @@ class Synthesize:
     """Of test databases and of ties."""
     verify: Literal["auto", "on", "off"] = "auto"
     """Bounded verification by Z3, for all arguments; auto: small programs."""
+    strict: bool = False
+    """Refuse functions outside the fragment instead of passing them through, marked."""
     keep_by_hand: bool = False
-    """Pass functions outside the fragment through, marked, instead of refusing them."""
+    """Done anyway without --strict; for older command lines."""
     report: Path | None = None
     """Write an HTML page: every function before and after, the correspondence, what was checked."""
     data: Path | None = None
@@ -64,6 +68,8 @@ class Synthesize:
     """Write the data mapping for `python -m reasoning.synthesis.dynamite run --mapping`."""
     alembic: Path | None = None
     """Write the data's migration as an Alembic file."""
+    down_revision: str | None = None
+    """Alembic's revision before this one."""
     quiet: bool = False
     """Do not print progress."""
 
@@ -127,7 +133,7 @@ def synthesize(command: Synthesize) -> int:
         command.budget,
         seed=command.seed,
         verify=command.verify,
-        keep_by_hand=command.keep_by_hand,
+        keep_by_hand=not command.strict,
     )
     found = _found(command, options, tell)
     if isinstance(found, NoProgram):
@@ -150,15 +156,47 @@ def synthesize(command: Synthesize) -> int:
     texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
     texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
     texts += (
-        [(command.alembic, alembic_file(found.mapping, command.dialect, command.alembic.stem))]
+        [
+            (
+                command.alembic,
+                alembic_file(
+                    found.mapping, command.dialect, command.alembic.stem, command.down_revision
+                ),
+            )
+        ]
         if command.alembic
         else []
     )
     texts += [(command.report, page(found))] if command.report else []
+    check_files(texts, found)
     for path, text in texts:  # all texts are made before the first is written
         write_whole(path, text)
     print(summary(found))
     return FOUND
+
+
+def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
+    """Parse everything that is to be written.
+
+    Raises:
+      Refusal: a text does not parse; nothing was written.
+    """
+    sqlglot = need("sqlglot")
+    for path, text in texts:
+        if path.suffix == ".py":
+            try:
+                ast.parse(text)
+            except SyntaxError as error:
+                raise Refusal(
+                    f"{path} would not be Python ({error}): nothing was written"
+                ) from error
+    for function in found.new.functions:
+        text, _ = named(show_function(function, found.new.dialect, found.new.schemas))
+        if function.name in found.rewritten:
+            try:
+                sqlglot.parse(text, read=found.new.dialect)
+            except sqlglot.errors.SqlglotError as error:
+                raise Refusal(f"{function.name} does not parse: nothing was written") from error
 
 
 def program_text(found: Refactoring) -> str:
@@ -239,10 +277,18 @@ def run_check(command: Check) -> int:
         read_text(command.target_schema), command.dialect, str(command.target_schema)
     )
     old = parse_program(
-        read_text(command.source_program), old_tables, command.dialect, str(command.source_program)
+        read_text(command.source_program),
+        old_tables,
+        command.dialect,
+        str(command.source_program),
+        keep=True,
     )
     new = parse_program(
-        read_text(command.target_program), new_tables, command.dialect, str(command.target_program)
+        read_text(command.target_program),
+        new_tables,
+        command.dialect,
+        str(command.target_program),
+        keep=True,
     )
     checked = Comparison(
         old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)
@@ -253,7 +299,9 @@ def run_check(command: Check) -> int:
             write_whole(command.script, script)
         print(script, end="")
         return DIFFERENT
-    print("\n".join([checked.text(), *unread(old_tables, new_tables)]))
+    outside = [f for f in (*old.functions, *new.functions) if f.outside]
+    by_hand = [f"not compared: {f.name} ({f.outside})" for f in outside]
+    print("\n".join([checked.text(), *by_hand, *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
     said = verify_program(old, old_tables, new, new_tables, command.verify, left)
     print(f"solver: {said}")

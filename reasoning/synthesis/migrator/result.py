@@ -25,7 +25,7 @@ class Options:
     """Of these, at most so many for the sequences at the end."""
     seed: int = 0
     """Of test databases, and of ties in the solver."""
-    keep_by_hand: bool = False
+    keep_by_hand: bool = True
     """Pass functions outside the fragment through, marked, instead of refusing them."""
     verify: Literal["auto", "on", "off"] = "auto"
     """Bounded verification with Z3, for all arguments; auto: for small programs, if z3-solver is

@@ -115,6 +115,12 @@ def _rank(source, target, column, places, what):
         for place in places
         if source.type_of(column) == target.type_of(place) and (place == column or not stays(place))
     ]
+    nullable = column[1] not in source[column[0]].required
+    scores = [
+        (worth, place)
+        for worth, place in scores
+        if worth >= WORTH_NOWHERE or not nullable or place[1] not in target[place[0]].required
+    ]
     if reference_of(source, column):
         scores.append((WORTH_REFERRED, REFERRED))
     if not required:

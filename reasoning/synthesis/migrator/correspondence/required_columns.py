@@ -1,6 +1,7 @@
 """Which source columns a program cannot do without."""
 
 from reasoning.synthesis.migrator.sql.program import (
+    Cmp,
     Col,
     Delete,
     InSelect,
@@ -11,7 +12,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Update,
 )
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
-from reasoning.synthesis.migrator.sql.visitors import columns, here, nodes
+from reasoning.synthesis.migrator.sql.visitors import columns, conjuncts, here, nodes
 
 Links = set[frozenset[Place]]
 """Pairs of columns that a reference ties."""
@@ -62,7 +63,11 @@ def _needed(tree, links: Links, linked: bool) -> list[Place]:
 
     if isinstance(tree, Select):
         mine = [] if linked else columns(tree.outs)
-        mine += columns((tree.order, tree.group))
+        mine += columns((tree.order, tree.group, tree.having))
+        for part in (c for s in tree.sources if s.on is not None for c in conjuncts(s.on)):
+            ends = columns(part)
+            tied = isinstance(part, Cmp) and frozenset(map(place, ends)) in links
+            mine += [] if tied else ends
         mine += [c for pair in tree.joins if frozenset(map(place, pair)) not in links for c in pair]
     else:
         mine = []

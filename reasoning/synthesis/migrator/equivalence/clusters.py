@@ -60,7 +60,7 @@ def clusters(
       domains: values for all parameters.
       values: of these, at most so many for each.
     """
-    differing = set(differing)
+    differing = set(differing) & set(pairs)  # those outside the fragment are never run
     queries = [
         name
         for name, pair in pairs.items()
@@ -159,7 +159,8 @@ def _named(function: Function, side: int, schemas) -> set[Place]:
 def _places(tree, side) -> set[Place]:
     if isinstance(tree, Select):
         names = {source.alias: source.table for source in tree.sources}
-        used = columns((tree.outs, tree.joins, tree.where, tree.order, tree.group))
+        on = tuple(source.on for source in tree.sources)
+        used = columns((tree.outs, tree.joins, tree.where, tree.order, tree.group, tree.having, on))
     elif isinstance(tree, Delete | Update):
         names, used = (
             {tree.table: tree.table},

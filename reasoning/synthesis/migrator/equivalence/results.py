@@ -86,4 +86,6 @@ class Checked:
         more += (
             f"; every try failed in both programs: {', '.join(self.never)}" if self.never else ""
         )
-        return f"no difference within bound {self.bound} ({done}; tested values only){more}"
+        return (
+            f"no difference within bound {self.bound} ({done}; tested values only, none NULL){more}"
+        )

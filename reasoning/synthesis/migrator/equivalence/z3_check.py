@@ -130,7 +130,7 @@ class _Verifier:
         )
         more = "" if finished == BOUND else f"; bound {BOUND} was begun and not finished"
         return (
-            f"no difference within bound {finished} for all arguments ({self.formulas} "
+            f"no difference within bound {finished} for all non-NULL arguments ({self.formulas} "
             f"formulas){left}{more}"
         )
 

@@ -15,6 +15,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Arith,
     Cmp,
     Col,
+    Expr,
     Fresh,
     InList,
     InSelect,
@@ -26,6 +27,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Select,
 )
 from reasoning.synthesis.migrator.sql.tables import Tables
+from reasoning.synthesis.migrator.sql.visitors import nodes
 
 MOST_ROWS = 4_000
 """Combinations of rows in one join."""
@@ -95,7 +97,13 @@ class Formulas:
     def rows(self, select: Select) -> list[Row]:
         """The rows of a select, absent ones included."""
         z3, state = self.z3, self.scope[2]
-        if select.limit is not None or any(isinstance(out.value, Agg) for out in select.outs):
+        if any(source.on is not None for source in select.sources):
+            raise Beyond("LEFT JOIN")
+        if (
+            select.limit is not None
+            or select.offset is not None
+            or any(isinstance(node, Agg) for node in nodes((select.outs, select.having)))
+        ):
             raise Beyond("aggregates and LIMIT")
         if select.group or (select.distinct and len(select.outs) > 6):
             raise Beyond("GROUP BY")
@@ -155,6 +163,8 @@ class Formulas:
         if isinstance(tree, InSelect):
             left = [self.value(column, bound) for column in tree.columns]
             return self._any([self._one_of(left, row) for row in self.rows(tree.select)])
+        if isinstance(tree, Expr):
+            raise Beyond("functions and other expressions")
         assert isinstance(tree, Cmp)
         left, right = self.value(tree.left, bound), self.value(tree.right, bound)
         if tree.op in ("IS", "IS NOT"):
@@ -205,6 +215,8 @@ class Formulas:
             return Cell(self.z3.BoolVal(False), fresh[tree.number])
         if isinstance(tree, Lookup):
             return self._first(self.rows(tree.select))
+        if isinstance(tree, Expr | Agg):
+            raise Beyond("functions and other expressions")
         assert isinstance(tree, Arith)
         left, right = self.value(tree.left, bound), self.value(tree.right, bound)
         if tree.op not in "+-*":

@@ -52,7 +52,7 @@ def migration_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
     ]
     lines = [
         "-- Data of the old schema into the new one; written by latentax Migrator.",
-        *(f"-- {line}" for line in notes(plan)),
+        *(f"-- {' '.join(line.split())}" for line in notes(plan)),
         *(
             f"-- Not done here (the new schema, line {one.line}): {one.text.splitlines()[0]}"
             for one in _left_over(plan)

@@ -113,7 +113,7 @@ def alembic_file(
     stamp = datetime.date.today().isoformat()
     return (
         '"""Schema refactoring with its data, written by latentax Migrator.\n\nRevision ID: '
-        f"{revision}\nRevises: {down_revision or ''}\n"
+        f"{_plain(revision)}\nRevises: {_plain(down_revision or '')}\n"
         f'Create Date: {stamp}\n"""\n\nimport sqlalchemy as sa\nfrom alembic import op\n\nrevision '
         f"= {revision!r}\n"
         f"down_revision = {down_revision!r}\nbranch_labels = None\ndepends_on = None\n\n\ndef "
@@ -125,9 +125,17 @@ def alembic_file(
     )
 
 
+def _plain(text: str) -> str:
+    """A text that ends no docstring."""
+    return text.replace("\\", "/").replace('"', "'")
+
+
 def _python(statement):
-    return (
-        '"""'
-        + statement.replace("\\", "\\\\").replace('"""', '\\"""').replace(":", "\\\\:")
-        + '"""'
-    )
+    """A statement as Python text; colons are escaped for SQLAlchemy, which takes them for
+    parameters.
+    """
+    lines = statement.replace(":", "\\:").split("\n")
+    if len(lines) == 1:
+        return repr(lines[0])
+    ended = [*(line + "\n" for line in lines[:-1]), lines[-1]]
+    return "\n        " + "\n        ".join(map(repr, ended)) + "\n    "

@@ -21,6 +21,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import condition
 from reasoning.synthesis.migrator.sketch.target import Unrewritable, View
 from reasoning.synthesis.migrator.sql.program import (
     And,
+    Cmp,
     Col,
     InSelect,
     Lookup,
@@ -68,9 +69,9 @@ def rewritten(select: Select, view: View, reader: str) -> list[Select]:
     if all(table not in view.mapping.source for table in by_alias.values()):
         return [select]
     groups, loose = _groups(select, by_alias, view)
-    used = columns((select.outs, select.where, select.order, select.group)) + [
-        c for join in loose for c in join
-    ]
+    on = tuple(source.on for source in select.sources)
+    shown = (select.outs, select.where, select.order, select.group, select.having, on)
+    used = columns(shown) + [c for join in loose for c in join]
     chains = [
         list(itertools.islice(_chains(group, used, by_alias, select, view, reader), MOST))
         for group in groups
@@ -81,10 +82,47 @@ def rewritten(select: Select, view: View, reader: str) -> list[Select]:
             "became"
         )
     found = []
+    outer = {source.alias: source.on for source in select.sources if source.on is not None}
+    chains = [
+        [
+            chain
+            for chain in found
+            if not group & set(outer) or _root(chain, outer[next(iter(group))])
+        ]
+        for group, found in zip(groups, chains, strict=True)
+    ]
+    if not all(chains):
+        raise Unrewritable(f"{reader}: the condition of a LEFT JOIN is over several tables now")
     for picked in itertools.islice(itertools.product(*chains), MOST):
         for where in wheres(select.where, view, reader):
             found.append(_build(replace(select, where=where), groups, picked, loose))
     return found[:MOST]
+
+
+def _root(chain: Chain, on: Pred) -> str:
+    """The table of a chain behind a LEFT JOIN that its condition is over; empty: several."""
+    named = {chain.places[c][0] for c in columns(on) if c in chain.places}
+    return next(iter(named)) if len(named) == 1 else "" if named else chain.tables[0]
+
+
+def _left(chain: Chain, names: dict[str, str], on: Pred) -> list[Source]:
+    """A chain behind a LEFT JOIN: the table that its condition is over, and those tied to it.
+
+    Our choice: each row of the old table has its row in every table of the chain, so that a LEFT
+    JOIN of each finds what one of them together would; tests check it.
+    """
+    root = _root(chain, on)
+    made, done, left = [Source(root, names[root], on)], {root}, set(chain.tree)
+    while left:
+        edge = min(e for e in left if (e.table in done) != (e.to in done))
+        left.discard(edge)
+        new = edge.to if edge.table in done else edge.table
+        tied = [
+            Cmp("=", Col(names[a[0]], a[1]), Col(names[b[0]], b[1])) for a, b in condition(edge)
+        ]
+        made.append(Source(new, names[new], conjunction(tied)))
+        done.add(new)
+    return made
 
 
 def flattened(select: Select, view: View) -> Select:
@@ -101,6 +139,7 @@ def flattened(select: Select, view: View) -> Select:
             or names[end.alias] not in view.mapping.source
             or inner.group
             or inner.limit
+            or any(source.on is not None for source in (*select.sources, *inner.sources))
         ):
             continue
         far = (names[end.alias], end.name)
@@ -297,7 +336,7 @@ def _build(select: Select, groups, chains, loose) -> Select:
     for chain in chains:
         for table in chain.tables:
             counts[table] = counts.get(table, 0) + 1
-    sources, joins, moved, taken = [], [], {}, set()
+    sources, joins, moved, taken, behind = [], [], {}, set(), []
     for group, chain in zip(groups, chains, strict=True):
         names = {}
         for table in chain.tables:
@@ -307,16 +346,24 @@ def _build(select: Select, groups, chains, loose) -> Select:
                 name += "_2"
             names[table] = name
             taken.add(name)
+        on = next((s.on for s in select.sources if s.alias in group and s.on is not None), None)
+        moved |= {column: Col(names[place[0]], place[1]) for column, place in chain.places.items()}
+        if on is not None:
+            behind += [(source, n == 0) for n, source in enumerate(_left(chain, names, on))]
+            continue
         sources += [Source(table, names[table]) for table in chain.tables]
         joins += [
             (Col(names[a[0]], a[1]), Col(names[b[0]], b[1]))
             for edge in sorted(chain.tree)
             for a, b in condition(edge)
         ]
-        moved |= {column: Col(names[place[0]], place[1]) for column, place in chain.places.items()}
+    for source, given in behind:
+        on = change(source.on, moved.__getitem__) if given else source.on
+        sources.append(replace(source, on=on))
     outs = tuple(Out(change(out.value, moved.__getitem__), out.name) for out in select.outs)
     tied = [(moved[a], moved[b]) for a, b in loose if moved[a] != moved[b]]
-    changed = change((select.where, select.order, select.group), moved.__getitem__)
+    whole = (select.where, select.order, select.group, select.having)
+    changed = change(whole, moved.__getitem__)
     return replace(
         select,
         outs=outs,
@@ -325,6 +372,7 @@ def _build(select: Select, groups, chains, loose) -> Select:
         where=changed[0],
         order=changed[1],
         group=changed[2],
+        having=changed[3],
     )
 
 

@@ -26,6 +26,7 @@ class Names:
     def __init__(self, tables: Tables, where: str):
         self.exp, self.tables, self.where = need("sqlglot").exp, tables, where
         self.snapshots: dict[str, tuple[str, ...]] = {}
+        self.outer: list[Source] = []
 
     def source(self, tree) -> Source:
         """A table of the schema, or a snapshot, under its alias."""
@@ -71,10 +72,18 @@ class Names:
                 tree,
             )
 
+    def _found(self, tree, sources) -> bool:
+        """Test if a column is one of the tables in sight."""
+        if tree.table:
+            return spelled(tree.table, [one.alias for one in sources]) is not None
+        return any(spelled(tree.name, self.names_of(source)) for source in sources)
+
     def column(self, tree, sources) -> Col:
         """The column of one of the tables in sight."""
         if not isinstance(tree, self.exp.Column):
             raise Outside(f"{tree.sql()} stands where a column is expected", tree)
+        if self.outer and not self._found(tree, sources) and self._found(tree, self.outer):
+            sources = self.outer
         name, table, line = tree.name, tree.table, tree.this.meta.get("line", "")
         where = f"{self.where}, line {line}" if line else self.where
         if table:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.migrator.sql.names import Outside
+from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.program import (
     Arith,
     Cmp,
     Col,
+    Expr,
     Function,
     InList,
     Insert,
@@ -27,7 +29,7 @@ from reasoning.synthesis.migrator.sql.tables import DIALECTS, Tables, near, spel
 from reasoning.synthesis.migrator.sql.visitors import nodes, parameters
 
 HEADER = re.compile(
-    r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*)\s*$"
+    r"^--\s*name\s*:\s*(?P<name>[A-Za-z_][\w-]*)\s*(?P<a>[\^$!#<*]*)\s*(?:\((?P<params>[^)]*)\))?\s*(?P<b>[\^$!#<*]*|:\w+)\s*$"
 )
 PARAMETER = re.compile(r"(?<![:\w]):([A-Za-z_]\w*)")
 QUALIFIED = re.compile(
@@ -73,7 +75,7 @@ def parse_program(
         function = _function(block, tables, dialect, where)
         if function.outside and not keep and not function.tables <= unchanged:
             raise Refusal(
-                f"{where}, {function.outside}: rewrite it, or pass it through with --keep-by-hand"
+                f"{where}, {function.outside}: rewrite it, or pass it through without --strict"
             )
         found[block.name] = function
     if not found:
@@ -134,6 +136,7 @@ def _function(block: _Block, tables, dialect, where):
     place = f"line {line}: {name}"
     if not written:
         raise Refusal(f"{where}, {place} has no SQL: write some or remove it")
+    original, (written, style) = written, named(written)
     trees, sqlglot = _trees("\n" * (first - 1) + written, dialect, where), need("sqlglot")
     mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
     names = {spelled(one, tables.by_name) or one for one in mentioned}
@@ -145,7 +148,9 @@ def _function(block: _Block, tables, dialect, where):
         raise Refusal(
             f"{where}, {place}: :{missing[0]} is not among its parameters{near(missing[0], params)}"
         )
-    shell = Function(name, params, (), line, notes, written, block.suffix, "", frozenset(names))
+    shell = Function(
+        name, params, (), line, notes, original, block.suffix, style, "", frozenset(names)
+    )
     try:
         statements = convert(trees, tables, f"{where}, {place}")
     except Outside as outside:
@@ -225,14 +230,16 @@ def _place(tree, above, found):
     aliases = dict(above)
     if isinstance(tree, Select):
         aliases = {source.alias: source.table for source in tree.sources}
-        for node in nodes(tree.limit):
+        counted = [n for n in nodes(tree.having) if isinstance(n, Cmp)]
+        sides = [s for n in counted for s in (n.left, n.right) if isinstance(s, Param)]
+        for node in nodes((tree.limit, tree.offset, tuple(sides))):
             if isinstance(node, Param):
                 found.setdefault(node.name, []).append(("", ""))
     elif hasattr(tree, "table") and not isinstance(tree, Source):
         aliases = {tree.table: tree.table}
     for value, column in _meetings(tree):
         place = (aliases.get(column.alias, column.alias), column.name)
-        for node in nodes(value) if isinstance(value, Param | Arith) else ():
+        for node in nodes(value) if isinstance(value, Param | Arith | Expr) else ():
             if isinstance(node, Param):
                 found.setdefault(node.name, []).append(place)
     children = (
@@ -254,6 +261,9 @@ def _meetings(tree):
             for value, column in pairs
             if any(isinstance(n, Col) for n in nodes(column))
         ]
+    if isinstance(tree, Expr):
+        first = next((n for n in nodes(tree.parts) if isinstance(n, Col)), None)
+        return [(value, first) for value in tree.parts if first is not None]
     if isinstance(tree, InList):
         return [(value, tree.column) for value in tree.values]
     if isinstance(tree, Insert):

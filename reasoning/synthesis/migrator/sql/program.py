@@ -65,7 +65,19 @@ class Lookup:
     """With one output."""
 
 
-Value = Col | Param | Lit | Fresh | Arith | Lookup
+@dataclass(frozen=True)
+class Expr:
+    """An expression whose operation is only copied: a function, CASE, a cast, a concatenation."""
+
+    text: str
+    """In the program's dialect, with {0}, {1}, ... for its parts."""
+    running: str
+    """In SQLite's words, likewise; the same function of its parts, or an uninterpreted one."""
+    parts: tuple["Value", ...]
+    """Columns, parameters and aggregates in it."""
+
+
+Value = Col | Param | Lit | Fresh | Arith | Lookup | Expr
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class Agg:
 
     function: str
     """COUNT, SUM, MIN, MAX or AVG."""
-    of: Col | None
+    of: Value | None
     """None: COUNT(*)."""
     distinct: bool = False
     """Every value once."""
@@ -136,7 +148,7 @@ class InSelect:
     """As many outputs."""
 
 
-Pred = Cmp | And | Or | Not | InList | InSelect
+Pred = Cmp | And | Or | Not | InList | InSelect | Expr
 TRUE = And(())
 
 
@@ -148,13 +160,15 @@ class Source:
     """In the schema, or of a snapshot."""
     alias: str
     """Columns refer to it."""
+    on: "Pred | None" = None
+    """The condition of a LEFT JOIN, which follows all inner joins; None: an inner join."""
 
 
 @dataclass(frozen=True)
 class Out:
     """An output of a query."""
 
-    value: Col | Agg | Param | Lit
+    value: Value | Agg
     """Value of the output."""
     name: str
     """Under which name."""
@@ -162,7 +176,7 @@ class Out:
 
 @dataclass(frozen=True)
 class Select:
-    """SELECT over inner joins."""
+    """SELECT over joins."""
 
     outs: tuple[Out, ...]
     """In order."""
@@ -172,14 +186,18 @@ class Select:
     """Columns of two tables that are equal."""
     where: Pred = TRUE
     """Everything else that must hold."""
-    order: tuple[tuple[Col, bool], ...] = ()
-    """Columns, and whether descending."""
+    order: tuple[tuple[Value | Agg, bool], ...] = ()
+    """Values, and whether descending."""
     limit: Value | None = None
     """Rows at most."""
     distinct: bool = False
     """Every row once."""
-    group: tuple[Col, ...] = ()
+    group: tuple[Value, ...] = ()
     """One row for each combination."""
+    having: Pred = TRUE
+    """Which groups."""
+    offset: Value | None = None
+    """Rows passed over."""
 
 
 @dataclass(frozen=True)
@@ -255,6 +273,8 @@ class Function:
     """Its SQL as written."""
     suffix: str = ""
     """Suffix of the name: ! ^ $ and others in aiosql, :one and :many in sqlc."""
+    style: str = ""
+    """How its parameters are written: pyformat, numeric or qmark; empty: :name."""
     outside: str = ""
     """Why it is outside the fragment; empty: it is inside."""
     tables: frozenset[str] = frozenset()

@@ -1,15 +1,26 @@
 """Queries: from sqlglot's trees to ours; joins are separated from conditions."""
 
 import re
+from dataclasses import replace
 
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.migrator.sql.conditions import Conditions
 from reasoning.synthesis.migrator.sql.names import Outside
-from reasoning.synthesis.migrator.sql.program import TRUE, Agg, Cmp, Col, Lit, Out, Param, Select
+from reasoning.synthesis.migrator.sql.program import (
+    TRUE,
+    Agg,
+    Cmp,
+    Col,
+    Fresh,
+    InSelect,
+    Lookup,
+    Out,
+    Pred,
+    Select,
+    Source,
+)
 from reasoning.synthesis.migrator.sql.tables import near
-from reasoning.synthesis.migrator.sql.visitors import conjunction, conjuncts
-
-AGGREGATES = {"Count": "COUNT", "Sum": "SUM", "Min": "MIN", "Max": "MAX", "Avg": "AVG"}
+from reasoning.synthesis.migrator.sql.visitors import conjunction, conjuncts, here, nodes
 
 
 class Selects(Conditions):
@@ -27,6 +38,8 @@ class Selects(Conditions):
             "group",
             "kind",
             "hint",
+            "having",
+            "offset",
         }
         for name, value in tree.args.items():
             if value and name not in allowed:
@@ -38,7 +51,7 @@ class Selects(Conditions):
         sources, conditions = self.sources(tree.args["from_"].this, tree.args.get("joins") or [])
         if tree.args.get("where"):
             conditions.append(self.pred(tree.args["where"].this, sources))
-        joins, rest = split(conditions)
+        joins, rest = split(conditions, {one.alias for one in sources if one.on is not None})
         outs = tuple(self.out(one, sources) for one in self.stars(tree.expressions, sources))
         order, group = (
             tree.args[name].expressions if tree.args.get(name) else ()
@@ -54,8 +67,39 @@ class Selects(Conditions):
             tuple(self.order(one, sources, outs) for one in order),
             self.limit(tree.args.get("limit"), sources),
             self.distinct(tree),
-            tuple(self.column(one, sources) for one in group),
+            tuple(self.grouped(one, sources, outs) for one in group),
+            self.having(tree.args.get("having"), sources, outs),
+            self.offset(tree.args.get("offset"), sources),
         )
+
+    def grouped(self, tree, sources, outs):
+        """A value to group by; a number is that of an output, a bare name may be one's."""
+        if isinstance(tree, self.exp.Literal) and not tree.is_string:
+            return outs[tree.to_py() - 1].value
+        bare = isinstance(tree, self.exp.Column) and not tree.table
+        if bare and not self._found(tree, sources):
+            named = [out.value for out in outs if out.name.lower() == tree.name.lower()]
+            if len(named) == 1:
+                return named[0]
+        return self.value(tree, sources)
+
+    def having(self, tree, sources, outs) -> Pred:
+        """A condition on groups; outputs may be called by their names."""
+        if tree is None:
+            return TRUE
+        names = {out.name.lower(): n for n, out in enumerate(outs)}
+
+        def meant(node):
+            bare = isinstance(node, self.exp.Column) and not node.table
+            if bare and not self._found(node, sources) and node.name.lower() in names:
+                return shown[names[node.name.lower()]].copy()
+            return node
+
+        shown = [one.unalias() for one in tree.parent.expressions]
+        return self.pred(tree.this.transform(meant), sources)
+
+    def offset(self, tree, sources):
+        return None if tree is None else self.value(tree.expression, sources)
 
     def wrapped(self, tree):
         """The query inside of SELECT * FROM (...), which MySQL needs where a change reads its own
@@ -86,15 +130,13 @@ class Selects(Conditions):
         joins = list(first.args.get("joins") or []) + list(joins)
         found, conditions = [self.source(first)], []
         for join in joins:
-            if (
-                join.args.get("side")
-                or join.args.get("method")
-                or join.args.get("kind") not in (None, "", "INNER", "CROSS")
-            ):
+            side, kind = join.args.get("side"), join.args.get("kind")
+            if side == "LEFT" and not join.args.get("method") and kind in (None, "", "OUTER"):
+                found.append(self.left(join, found))
+                continue
+            if side or join.args.get("method") or kind not in (None, "", "INNER", "CROSS"):
                 raise Outside(
-                    f"{join.args.get('side') or join.args.get('method') or join.args.get('kind')} "
-                    "JOIN is outside the fragment",
-                    join,
+                    f"{side or join.args.get('method') or kind} JOIN is outside the fragment", join
                 )
             self.only(join, "this", "on", "using", "kind")
             found.append(self.source(join.this))
@@ -106,11 +148,30 @@ class Selects(Conditions):
                 conditions.append(Cmp("=", left, right))
             if join.args.get("on"):
                 conditions.append(self.pred(join.args["on"], found))
+        outer = {source.alias for source in found if source.on is not None}
+        if any(isinstance(n, Col) and n.alias in outer for c in conditions for n in here(c)):
+            raise Outside(
+                "an inner join of a table behind LEFT JOIN is outside the fragment", first
+            )
         if len({source.alias for source in found}) < len(found):
             raise Refusal(
                 f"{self.where}: a table is there twice under the same name: give each an alias"
             )
         return found, conditions
+
+    def left(self, join, before) -> Source:
+        """The table of a LEFT JOIN with its condition."""
+        self.only(join, "this", "on", "using", "side", "kind")
+        source = self.source(join.this)
+        parts = [
+            Cmp("=", *(self.column(self.exp.column(one.name), some) for some in ([source], before)))
+            for one in join.args.get("using") or ()
+        ]
+        if join.args.get("on"):
+            parts.append(self.pred(join.args["on"], [*before, source]))
+        if any(isinstance(node, InSelect | Lookup) for node in here(tuple(parts))):
+            raise Outside("LEFT JOIN with a subquery is outside the fragment", join)
+        return replace(source, on=conjunction(parts) if parts else TRUE)
 
     def stars(self, outs, sources):
         for one in outs:
@@ -139,21 +200,12 @@ class Selects(Conditions):
 
     def out(self, tree, sources) -> Out:
         name, inner = tree.alias_or_name, tree.unalias()
-        kind = type(inner).__name__
-        if kind not in AGGREGATES:
-            value = self.value(inner, sources)
-            if not isinstance(value, Col | Param | Lit):
-                raise Outside("a computed output is outside the fragment", tree)
-            return Out(value, name or "value")
-        self.only(inner, "this", "big_int")
-        of, distinct = inner.this, isinstance(inner.this, self.exp.Distinct)
-        if distinct and (len(of.expressions) > 1 or of.args.get("on")):
-            raise Outside("an aggregate of several columns is outside the fragment", tree)
-        of = of.expressions[0] if distinct else of
-        column = None if isinstance(of, self.exp.Star) else self.value(of, sources)
-        if column is not None and not isinstance(column, Col):
-            raise Outside("an aggregate of anything but a column is outside the fragment", tree)
-        return Out(Agg(AGGREGATES[kind], column, distinct), tree.alias or AGGREGATES[kind].lower())
+        value = self.value(inner, sources)
+        if any(isinstance(node, Lookup | Fresh) for node in nodes(value)):
+            raise Outside("a subquery as an output is outside the fragment", tree)
+        if isinstance(value, Agg):
+            return Out(value, tree.alias or value.function.lower())
+        return Out(value, name or "value")
 
     def order(self, tree, sources, outs):
         """A column to order by, or the output of that name, which comes first, as in SQL."""
@@ -166,15 +218,13 @@ class Selects(Conditions):
         if isinstance(one, self.exp.Column) and not one.table:
             named = list({out.value for out in outs if out.name.lower() == one.name.lower()})
             if len(named) == 1:
-                if not isinstance(named[0], Col):
-                    raise Outside(
-                        f"ORDER BY {one.name}, which is no column, is outside the fragment", tree
-                    )
                 return named[0], down
-        return self.column(one, sources), down
+        if isinstance(one, self.exp.Literal) and not one.is_string:
+            return outs[one.to_py() - 1].value, down
+        return self.value(one, sources), down
 
 
-def split(conditions):
+def split(conditions, outer=frozenset()):
     """Equalities of columns of two tables, and the other conditions."""
     flat = [one for condition in conditions for one in conjuncts(condition)]
 
@@ -184,6 +234,7 @@ def split(conditions):
             and c.op == "="
             and isinstance(c.right, Col)
             and isinstance(c.left, Col)
+            and not {c.left.alias, c.right.alias} & outer
         )
 
     joins = [(c.left, c.right) for c in flat if joining(c) and c.left.alias != c.right.alias]

@@ -135,6 +135,8 @@ class _Reader(Selects):
             raise Outside(
                 f"a change of the temporary table {kept[0]} is outside the fragment", tree
             )
+        if any(source.on is not None for source in sources):
+            raise Outside("a change over LEFT JOIN is outside the fragment", tree)
         joins, rest = split(conditions)
         if len(sources) == 1:
             return [make(sources[0], _renamed(conjunction(rest) if rest else TRUE, sources[0]))]

@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from reasoning.synthesis.migrator.sql.parameters import styled
 from reasoning.synthesis.migrator.sql.program import (
     Agg,
     And,
@@ -11,6 +12,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Col,
     Delete,
     Drop,
+    Expr,
     Fresh,
     Function,
     InList,
@@ -68,6 +70,10 @@ def show_function(
     rewritten.
     """
     header = f"-- name: {function.name}({', '.join(function.params)}){function.suffix}\n"
+    if function.style == "qmark":
+        header = f"-- name: {function.name}{function.suffix}\n"
+    if function.suffix.startswith(":"):  # sqlc lists no parameters
+        header = f"-- name: {function.name} {function.suffix}\n"
     notes = "".join(f"-- {note}\n" for note in function.notes)
     if function.text:
         return header + notes + function.text.rstrip().rstrip(";") + ";\n"
@@ -75,7 +81,9 @@ def show_function(
         header
         + notes
         + "".join(
-            show_statement(one, dialect, schemas=schemas) + ";\n" for one in function.statements
+            styled(show_statement(one, dialect, schemas=schemas), function.style, function.params)
+            + ";\n"
+            for one in function.statements
         )
     )
 
@@ -178,24 +186,31 @@ class _Printer:
         parts += self.where(tree.where, many)
         if tree.group:
             parts.append("GROUP BY " + ", ".join(self.value(column, many) for column in tree.group))
+        if tree.having != And(()):
+            parts.append("HAVING " + self.pred(tree.having, many))
         if tree.order:
             named = {
                 out.name.lower(): out.value for out in tree.outs
             }  # a bare name would mean the output
 
             def clash(column):
-                return named.get(column.name.lower(), column) != column
+                return isinstance(column, Col) and named.get(column.name.lower(), column) != column
 
             keys = (
                 self.value(column, many or clash(column)) + (" DESC" if down else "")
                 for column, down in tree.order
             )
             parts.append("ORDER BY " + ", ".join(keys))
-        return parts + ([f"LIMIT {self.value(tree.limit, many)}"] if tree.limit is not None else [])
+        limit = tree.limit
+        if limit is None and tree.offset is not None and self.running:
+            limit = Lit(-1)  # SQLite has no OFFSET alone
+        parts += [f"LIMIT {self.value(limit, many)}"] if limit is not None else []
+        parts += [f"OFFSET {self.value(tree.offset, many)}"] if tree.offset is not None else []
+        return parts
 
     def sources(self, tree):
         """Every table behind those it is joined to, as far as that goes."""
-        left, done, text = list(tree.sources), [], ""
+        left, done, text = [one for one in tree.sources if one.on is None], [], ""
         while left:
             known = {source.alias for source in done}
 
@@ -218,16 +233,15 @@ class _Printer:
             text += (f" JOIN {shown} ON {on}" if on else f" CROSS JOIN {shown}") if done else shown
             done.append(following)
             left.remove(following)
+        for one in tree.sources:
+            if one.on is not None:
+                shown = self.table(one.table)
+                shown += f" AS {self.name(one.alias)}" if one.alias != one.table else ""
+                text += f" LEFT JOIN {shown} ON {self.pred(one.on, True)}"
         return text
 
     def out(self, one, many):
         value = one.value
-        if isinstance(value, Agg):
-            of = self.value(value.of, many) if value.of else "*"
-            return (
-                f"{value.function}({'DISTINCT ' if value.distinct else ''}{of}) AS "
-                f"{self.name(one.name)}"
-            )
         shown = self.value(value, many)
         return (
             shown
@@ -264,6 +278,9 @@ class _Printer:
             ):  # MySQL reads no table that it changes, but a copy of it
                 inside = f"SELECT * FROM ({inside}) AS kept"
             return f"{left} IN ({inside})"
+        if isinstance(tree, Expr):
+            text = self.value(tree, many)
+            return f"({text})" if inner else text
         assert isinstance(tree, Cmp)
         return f"{self.value(tree.left, many)} {tree.op} {self.value(tree.right, many)}"
 
@@ -280,5 +297,11 @@ class _Printer:
             return f"({' '.join(self.select(tree.select))})"
         if isinstance(tree, Arith):
             return f"({self.value(tree.left, many)} {tree.op} {self.value(tree.right, many)})"
+        if isinstance(tree, Agg):
+            of = self.value(tree.of, many) if tree.of else "*"
+            return f"{tree.function}({'DISTINCT ' if tree.distinct else ''}{of})"
+        if isinstance(tree, Expr):
+            text = tree.running if self.running else tree.text
+            return text.format(*(self.value(part, many) for part in tree.parts))
         assert isinstance(tree, Lit)
         return literal(tree.value, self.dialect)

@@ -7,6 +7,7 @@ fails and changes nothing.
 """
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -73,6 +74,11 @@ def fresh_value(kind: str, call: int, number: int) -> Any:
     return f"~{call}.{number}" if kind == "str" else FRESH_START * call + number
 
 
+def uninterpreted(*parts: Any) -> Any:
+    """A function that nothing is known of but that it is one: the same for the same arguments."""
+    return f"u{zlib.crc32(repr(parts).encode()):08x}"
+
+
 class Broken(Exception):
     """A call failed and changed nothing: a key was there already, a value was missing, or a
     reference led nowhere.
@@ -85,6 +91,7 @@ class Database:
     def __init__(self, tables: Tables, names: Iterable[str]):
         self.tables, self.names = tables, sorted(names)
         self.base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=4000)
+        self.base.create_function("uninterpreted", -1, uninterpreted, deterministic=True)
         try:
             for name in self.names:
                 self.base.execute(create_table(tables, name))
