@@ -15,6 +15,7 @@ SHORT = {
     "gmvq": "quant.quantizers.gmvq",
     "gumbel_vq": "quant.quantizers.gumbel_vq",
     "lfq": "quant.quantizers.lfq",
+    "nnx_module": "quant.quantizers.nnx_module",
     "presets": "quant.quantizers.presets",
     "random_projection": "quant.quantizers.random_projection",
     "rvq": "quant.quantizers.rvq",

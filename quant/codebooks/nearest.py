@@ -5,8 +5,9 @@ and never build a one-hot. They may differ between codes whose distances differ 
 compare distances, not indices, across hardware.
 
 The distance is computed as |e|^2 - 2 x.e, up to |x|^2, which does not change the order; both sides
-are shifted by the mean code first, so that a common offset much larger than the spread of the codes
-does not eat the digits.
+are shifted by a typical code first, so that a common offset much larger than the spread of the
+codes does not eat the digits. A typical code is a median: the mean would follow a single code that
+lies far away, and lose the digits of all others. Codes that are not finite are never chosen.
 """
 
 from typing import Literal
@@ -14,6 +15,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from quant.codebooks.extremes import varying_like
 from quant.errors import require
 
 Metric = Literal["l2", "cosine", "dot"]
@@ -32,6 +34,10 @@ LARGEST_ON_CHIP = 8 * 2**20
 """
 TILE = 512
 """Codes that are scored at a time beyond that (Our choice; 512 to 2048 were alike)."""
+FARTHEST = 1e17
+"""Absolute value up to which a code is a place; beyond, as at infinity, it is never the nearest."""
+SAMPLED = 65
+"""Codes whose median is the origin of the search (Our choice)."""
 ROWS = 1024
 """Rows that are scored at a time beyond that: with `TILE` codes, 2 MiB (Our choice)."""
 
@@ -67,12 +73,16 @@ def nearest(
     )
     require(codebook.shape[0] >= 1, "a codebook must have at least one code")
     x, codebook = jax.lax.stop_gradient((x.astype(jnp.float32), codebook.astype(jnp.float32)))
+    absent = ~(jnp.abs(codebook) <= FARTHEST).all(1)
+    codebook = jnp.where(absent[:, None], 0, codebook)
+    x = jnp.clip(x, -FARTHEST, FARTHEST)
     if metric == "cosine":
         x, codebook = unit(x), unit(codebook)
     if metric == "l2":
-        offset = codebook.mean(0, keepdims=True)
+        offset = typical(codebook, absent)
         x, codebook = x - offset, codebook - offset
     halves = 0.5 * (codebook**2).sum(1) if metric == "l2" else jnp.zeros(codebook.shape[0])
+    halves = jnp.where(absent, jnp.inf, halves)
     search = {"xla": _all_at_once, "scan": _by_tiles, "pallas": _fused}[
         choose(way, x.shape[0], codebook)
     ]
@@ -97,8 +107,30 @@ def choose(way: Way, rows: int, codebook: jax.Array) -> Way:
     return "scan" if where == "cpu" or too_large or too_wide else "pallas"
 
 
+def typical(codes: jax.Array, absent: jax.Array | None = None) -> jax.Array:
+    """Median of every feature over some evenly spaced codes, `[K, D] -> [1, D]`; no gradient.
+
+    Args:
+      codes: `[K, D]`.
+      absent: bool `[K]`, codes that do not count.
+    """
+    codes = jax.lax.stop_gradient(codes.astype(jnp.float32))
+    step = -(-codes.shape[0] // SAMPLED)
+    few = codes[::step]
+    if absent is not None:
+        few = jnp.where(absent[::step, None], jnp.nan, few)
+    return jnp.nan_to_num(jnp.nanmedian(few, 0, keepdims=True))
+
+
 def unit(x: jax.Array) -> jax.Array:
-    """Rows of length one; a row of zeros stays, also in the gradient."""
+    """Rows of length one; a row of zeros stays, also in the gradient.
+
+    A power of two is divided out first, so that neither the square of a large row overflows nor
+    that of a small one underflows; it changes no digit.
+    """
+    largest = jax.lax.stop_gradient(jnp.abs(x).max(-1, keepdims=True)).astype(jnp.float32)
+    scale = jnp.ldexp(jnp.float32(1), jnp.clip(-jnp.frexp(largest)[1], -120, 120))
+    x = x * scale.astype(x.dtype)
     squared = (x**2).sum(-1, keepdims=True)
     empty = squared == 0
     return x * jnp.where(empty, 0, jax.lax.rsqrt(jnp.where(empty, 1, squared)))
@@ -122,10 +154,16 @@ def _all_at_once(x, codebook, halves, tile):
 
 
 def _by_tiles(x, codebook, halves, tile):
-    """A block of rows at a time, and of these a tile of codes at a time."""
+    """A block of rows at a time, and of these a tile of codes at a time.
+
+    Rows are cut into as many groups as there are devices, and every step takes a block of each
+    group: where the rows are sharded, each device steps through its own, and nothing is gathered.
+    """
     (rows, features), codes = x.shape, codebook.shape[0]
-    tile, block = min(tile, codes), min(ROWS, rows)
-    more_codes, more_rows = -codes % tile, -rows % block
+    groups = jax.device_count() if rows % jax.device_count() == 0 and rows else 1
+    share = rows // groups
+    tile, block = min(tile, codes), min(ROWS, share)
+    more_codes, more_rows = -codes % tile, -share % block if block else 0
     codebook = jnp.pad(codebook, ((0, more_codes), (0, 0))).reshape(-1, tile, features)
     halves = jnp.pad(halves, (0, more_codes), constant_values=jnp.inf).reshape(-1, tile)
     starts = tile * jnp.arange(halves.shape[0], dtype=jnp.int32)
@@ -138,12 +176,21 @@ def _by_tiles(x, codebook, halves, tile):
             better = least < score
             return (jnp.where(better, start + own, index), jnp.where(better, least, score)), None
 
-        first = (jnp.zeros(block, jnp.int32), jnp.full(block, jnp.inf))
+        first = (
+            varying_like(jnp.zeros(block, jnp.int32), x, codebook),
+            varying_like(jnp.full(block, jnp.inf), x, codebook),
+        )
         return jax.lax.scan(step, first, (starts, codebook, halves))[0]
 
-    blocks = jnp.pad(x, ((0, more_rows), (0, 0))).reshape(-1, block, features)
-    index, score = jax.lax.map(search, blocks)
-    return index.reshape(-1)[:rows], score.reshape(-1)[:rows]
+    if not rows:
+        return jnp.zeros(0, jnp.int32), jnp.zeros(0)
+    parts = jnp.pad(x.reshape(groups, share, features), ((0, 0), (0, more_rows), (0, 0)))
+    blocks = parts.reshape(groups, -1, block, features).swapaxes(0, 1)
+    index, score = (
+        a.swapaxes(0, 1).reshape(groups, -1)[:, :share].reshape(-1)
+        for a in jax.lax.map(jax.vmap(search), blocks)
+    )
+    return index, score
 
 
 def _fused(x, codebook, halves, tile):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import masked_mean
+from quant.codebooks.extremes import bounded, xlogx
 from quant.codebooks.nearest import Metric, unit
 
 
@@ -26,15 +27,14 @@ def diversity(
         others by the similarity.
       temperature: see above.
     """
-    product = jnp.einsum("nd,kd->nk", x.astype(jnp.float32), codes, precision="highest")
+    x, codes = bounded(x), bounded(codes)
+    product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
     if metric == "l2":
-        squared = (
-            (x.astype(jnp.float32) ** 2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
-        )
+        squared = (x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
         product = -jnp.sqrt(jnp.maximum(squared, 1e-12))
     soft = jax.nn.softmax(product / temperature, 1)
     share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)
-    return jax.scipy.special.xlogy(share, share).sum()
+    return xlogx(share).sum()
 
 
 def orthogonality(codes: jax.Array) -> jax.Array:

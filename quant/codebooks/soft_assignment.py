@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import total
+from quant.codebooks.extremes import SMALLEST, bounded, narrowed
+from quant.codebooks.nearest import typical
 from quant.codebooks.rows import flatten
 from quant.errors import require
 from quant.types import Quantized
@@ -38,7 +40,7 @@ def opened(
     )
     require(not train or key is not None, "training draws codes: give quantize a key")
     rows, usable = flatten(x, mask)
-    return Opened(rows, usable, jnp.where(usable[:, None], rows, 0).astype(jnp.float32))
+    return Opened(rows, usable, bounded(jnp.where(usable[:, None], rows, 0)))
 
 
 def closed(
@@ -47,16 +49,16 @@ def closed(
     """The result in the shape and dtype of `x`; rows that are not usable keep their value and get
     index -1.
     """
-    value = jnp.where(of.usable[:, None], value.astype(x.dtype), of.rows).reshape(x.shape)
+    value = jnp.where(of.usable[:, None], narrowed(value, x.dtype), of.rows).reshape(x.shape)
     index = jnp.where(of.usable, index, -1).reshape(x.shape[:-1])
     return Quantized(value, index, losses, jax.lax.stop_gradient(metrics))
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
     """|x - e|^2 of every row and code, float32 `[N, K]`, without an N x K x D array; never below 0.
-    Both are measured from the codes' mean, so that digits are not lost where all lie far from 0.
+    Both are measured from a typical code, so that digits are not lost where all lie far from 0.
     """
-    center = jax.lax.stop_gradient(codes.astype(jnp.float32).mean(0, keepdims=True))
+    center = typical(codes)
     x, codes = x.astype(jnp.float32) - center, codes.astype(jnp.float32) - center
     product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
     return jnp.maximum((x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None], 0)
@@ -91,10 +93,11 @@ def mean_posterior(log_q: jax.Array, usable: jax.Array, axis_name: str | None = 
     top = jax.lax.stop_gradient(jnp.where(usable[:, None], log_q, -1e30).max(0))
     top = top if axis_name is None else jax.lax.pmax(top, axis_name)
     summed = total(jnp.exp(masked - top[None]).sum(0), axis_name)
-    mean = top + jnp.log(jnp.maximum(summed, 1e-38)) - jnp.log(jnp.maximum(count, 1))
+    mean = top + jnp.log(jnp.maximum(summed, SMALLEST)) - jnp.log(jnp.maximum(count, 1))
     return jnp.where(count > 0, mean, -jnp.log(log_q.shape[1]))
 
 
 def entropy(log_p: jax.Array) -> jax.Array:
     """Entropy in nats over the last axis, of log-probabilities."""
-    return -jnp.sum(jnp.where(log_p > -80, jnp.exp(log_p) * log_p, 0), -1)
+    safe = jnp.maximum(log_p, -80)
+    return -jnp.sum(jnp.where(log_p > -80, jnp.exp(safe) * safe, 0), -1)

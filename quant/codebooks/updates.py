@@ -143,15 +143,15 @@ def restart(
     dead = book.count < rule.threshold if rule.kind == "count" else book.idle >= rule.patience
     key_pick, key_noise = jax.random.split(jax.random.fold_in(key, book.drawn))
     rows, chance = x.astype(jnp.float32), usable.astype(jnp.float32)
-    if axis_name is not None:
-        rows, chance = (jax.lax.all_gather(a, axis_name, tiled=True) for a in (rows, chance))
-    dead = dead & (chance.sum() > 0)
+    before, whole = _before(chance.sum(), axis_name)
+    dead = dead & (whole > 0)
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
-    below = jnp.cumsum(chance)
-    place = jnp.minimum(
-        below[-1] * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(below[-1], 0.0)
-    )
-    picked = rows[jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)]
+    below = before + jnp.cumsum(chance)
+    place = jnp.minimum(whole * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(whole, 0.0))
+    mine = (place >= before) & (place < below[-1])
+    here = jnp.minimum(jnp.searchsorted(below, place, side="right"), rows.shape[0] - 1)
+    # Each device hands out its own rows among those drawn; all rows would be far more to send.
+    picked = total(jnp.where(mine[:, None], rows[here], 0), axis_name)
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
     amount = jnp.float32(max(rule.threshold, 1.0) if rule.kind == "count" else 1.0)
 
@@ -166,6 +166,16 @@ def restart(
         drawn=book.drawn + 1,
     )
     return book, dead.sum().astype(jnp.float32)
+
+
+def _before(count: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Array]:
+    """Sum of `count` over the devices before this one, and over all."""
+    if axis_name is None:
+        return jnp.zeros_like(count), count
+    size, own = jax.lax.psum(1, axis_name), jax.lax.axis_index(axis_name)
+    each = jnp.arange(size)
+    counts = jax.lax.psum(jnp.where(each == own, count, 0), axis_name)
+    return jnp.where(each < own, counts, 0).sum(), counts.sum()
 
 
 def usage_metrics(count: jax.Array) -> dict[str, jax.Array]:

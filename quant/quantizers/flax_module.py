@@ -1,7 +1,8 @@
-"""A thin Flax module around any quantizer: parameters in "params", what it learns by itself in
-"codebook".
+"""A thin Flax (linen) module around any quantizer: parameters in "params", what it learns by itself
+in "codebook". See `nnx_module` for Flax NNX.
 """
 
+import importlib
 from types import ModuleType
 from typing import Any
 
@@ -12,59 +13,71 @@ from quant.types import Quantized
 
 
 class Quantizer(nn.Module):
-    """`[..., D]` -> `Quantized`, by one of the modules `vq`, `rvq`, `fsq`, `lfq`,
-    `simvq`, `gmvq`, ....
+    """`[..., D]` -> `Quantized`, by one of the modules `vq`, `rvq`, `fsq`, `lfq`, `simvq`, `gmvq`.
 
         quantizer = Quantizer(vq, vq.VQConfig(512, 64))
         variables = quantizer.init(key, x)
-        out, changed = quantizer.apply(variables, x, train=True, key=key, mutable=["codebook"])
+        out, changed = quantizer.apply(
+            variables, x, True, rngs={"quantize": key}, mutable=["codebook"]
+        )
 
     Attributes:
-      functions: the module whose `init` and `quantize` are meant.
+      functions: the module whose `init` and `quantize` are meant; kept by its name, so that the
+        Flax module can be pickled.
       config: its configuration.
     """
 
-    functions: ModuleType
+    functions: ModuleType | str
     config: Any
+
+    def __post_init__(self):
+        if isinstance(self.functions, ModuleType):
+            object.__setattr__(self, "functions", self.functions.__name__)
+        super().__post_init__()
 
     @nn.compact
     def __call__(
         self,
         x: jax.Array,
-        *,
         train: bool = False,
+        *,
         key: jax.Array | None = None,
-        mask=None,
-        axis_name=None,
+        mask: jax.Array | None = None,
+        axis_name: str | None = None,
         **more,
     ) -> Quantized:
-        """See the `quantize` of `functions`, which also takes `more`, such as a temperature. The
-        state changes only if "codebook" is mutable.
+        """Quantize; at initialization `x` is the sample for inits that look at data.
 
-        At initialization `x` is the sample for inits that look at data.
+        Args:
+          x: float `[..., D]`.
+          train: let the codes learn; the state changes only if "codebook" is mutable.
+          key: for draws; the rng "quantize" if absent.
+          mask: bool `[...]`, rows that count.
+          axis_name: devices that hold the other rows.
+          **more: as the `quantize` of `functions` takes, such as a temperature.
         """
-
-        def make():
-            return self.functions.init(self.make_rng("params"), self.config, x)
-
-        made = make() if self.is_initializing() else (None, None)
-        params = {
-            name: self.param(name, lambda _, n=name: made[0][n]) for name in self._names(made[0])
-        }
-        state = self.variable("codebook", "state", lambda: made[1])
-        more |= {"mask": mask, "axis_name": axis_name}
-        out, after = self.functions.quantize(
+        functions = importlib.import_module(self.functions)
+        train = train and not self.is_initializing()
+        if self.is_initializing():
+            made, learned = functions.init(self.make_rng("params"), self.config, x)
+            params = {n: self.param(n, lambda _, v=v: v) for n, v in made.items()}
+        else:
+            learned = None
+            params = dict(self.variables.get("params", {}))
+        state = self.variable("codebook", "state", lambda: learned)
+        if train and key is None and self.has_rng("quantize"):
+            key = self.make_rng("quantize")
+        out, after = functions.quantize(
             params,
             state.value,
             x,
             self.config,
             key=key,
-            train=train and not self.is_initializing(),
+            train=train,
+            mask=mask,
+            axis_name=axis_name,
             **more,
         )
-        if train and not self.is_initializing() and self.is_mutable_collection("codebook"):
+        if train and self.is_mutable_collection("codebook"):
             state.value = after
         return out
-
-    def _names(self, made: dict | None) -> list[str]:
-        return list(made if made is not None else self.variables.get("params", {}))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import masked_mean
+from quant.codebooks.extremes import bounded, narrowed, xlogx
 from quant.codebooks.nearest import unit
 from quant.codebooks.rows import flatten
 from quant.codebooks.straight_through import exactly
@@ -99,7 +100,7 @@ def quantize(
         f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
     )
     rows, usable = flatten(x, mask)
-    z = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    z = bounded(jnp.where(usable[:, None], rows, 0))
     z = config.scale * unit(z) if config.spherical else z
     bits = z > 0
     q = jnp.where(bits, config.size, -config.size)
@@ -116,7 +117,7 @@ def quantize(
         each, whole = entropies(z, usable, config, axis_name)
         losses["entropy"] = config.entropy * (each - config.diversity * whole)
         metrics |= {"row_entropy": each, "mean_entropy": whole}
-    out = jnp.where(usable[:, None], exactly(q, z).astype(x.dtype), rows)
+    out = jnp.where(usable[:, None], narrowed(exactly(q, z), x.dtype), rows)
     out, index = out.reshape(x.shape), index.reshape(x.shape[:-1])
     return Quantized(out, index, losses, jax.lax.stop_gradient(metrics)), state
 
@@ -140,12 +141,10 @@ def entropies(
 
     if config.dim > EXACT_BITS:
         share = masked_mean(jax.nn.sigmoid(logits), weight(logits), 0, axis_name)
-        return each, -(
-            jax.scipy.special.xlogy(share, share) + jax.scipy.special.xlogy(1 - share, 1 - share)
-        ).sum()
+        return each, -(xlogx(share) + xlogx(1 - share)).sum()
     soft = jax.vmap(_all_codes)(logits)
     share = masked_mean(soft, weight(soft), 0, axis_name)
-    return each, -jax.scipy.special.xlogy(share, share).sum()
+    return each, -xlogx(share).sum()
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: LFQConfig) -> jax.Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from quant.codebooks.extremes import bounded
 from quant.codebooks.nearest import Way, nearest, unit
 from quant.codebooks.rows import flatten, from_books, to_books
 from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
@@ -76,7 +77,7 @@ def quantize(
         f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
     )
     rows, usable = flatten(jax.lax.stop_gradient(x), mask)
-    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    clean = bounded(jnp.where(usable[:, None], rows, 0))
     z = jnp.matmul(clean, state["projection"], precision="highest")
     z = to_books(z, config.heads, config.heads)
     index, _ = jax.vmap(lambda a, c: nearest(a, c, "cosine", config.way))(z, state["codes"])

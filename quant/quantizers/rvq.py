@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import example_keys, masked_mean
+from quant.codebooks.extremes import bounded, narrowed, varying_like
 from quant.codebooks.rows import flatten
 from quant.errors import require
 from quant.quantizers import vq
@@ -133,8 +134,9 @@ def quantize(
             None if config.share else after,
         )
 
-    whole = rows.astype(jnp.float32)
-    numbers, nothing = jnp.arange(config.levels), jnp.zeros_like(whole)
+    whole = bounded(rows)
+    numbers = jnp.arange(config.levels)
+    nothing = varying_like(jnp.zeros_like(whole), whole)
     keys = jax.random.split(key_levels, config.levels)
     if config.share:
         shared = jax.tree.map(lambda a: a[0], state)
@@ -147,7 +149,7 @@ def quantize(
         (_, out, _), ((index, losses, metrics), after) = jax.lax.scan(
             level, (whole, nothing, None), (numbers, params, state, keys)
         )
-    out = jnp.where(usable[:, None], out.astype(x.dtype), rows).reshape(x.shape)
+    out = jnp.where(usable[:, None], narrowed(out, x.dtype), rows).reshape(x.shape)
     errors = {f"error_{number}": metrics["error"][number] for number in range(config.levels)}
     metrics = {name: values.mean(0) for name, values in metrics.items() if name != "error"} | errors
     index = index.T.reshape(*x.shape[:-1], config.levels)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import masked_mean
+from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.nearest import Way, nearest
 from quant.codebooks.rows import flatten
 from quant.codebooks.straight_through import Wrapper, wrap_rows
@@ -79,10 +80,11 @@ def quantize(
         f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
     )
     rows, usable = flatten(x, mask)
-    z = jnp.where(usable[:, None], rows, 0)
+    # In float32 also for narrow inputs: the square of 300 overflows float16.
+    z = bounded(jnp.where(usable[:, None], rows, 0))
     codes = codes_of(params, state)
     index, distance = nearest(z, codes, "l2", config.way)
-    q = codes[index].astype(z.dtype)
+    q = codes[index]
 
     def over(a):
         return masked_mean(
@@ -94,10 +96,10 @@ def quantize(
         "commitment": config.codebook_weight * config.commitment * over((z - stop(q)) ** 2),
         "codebook": config.codebook_weight * over((stop(z) - q) ** 2),
     }
-    value = wrap_rows(config.wrapper, z, stop(q), key) if train else q
+    value = wrap_rows(config.wrapper, z, stop(q), key, axis_name) if train else q
     metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name))
     metrics["distance"] = masked_mean(distance, usable, None, axis_name)
-    out = jnp.where(usable[:, None], value, rows).reshape(x.shape)
+    out = jnp.where(usable[:, None], narrowed(value, x.dtype), rows).reshape(x.shape)
     index = jnp.where(usable, index, -1).reshape(x.shape[:-1])
     return Quantized(out, index, losses, stop(metrics)), state
 

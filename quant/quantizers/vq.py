@@ -17,6 +17,7 @@ from flax import struct
 from jaxrl.train.parallel import masked_mean
 from quant.codebooks import affine
 from quant.codebooks.affine import Moments
+from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.init import Init, initial_codes
 from quant.codebooks.nearest import Metric, Way, nearest, unit
 from quant.codebooks.regularizers import diversity, orthogonality
@@ -247,9 +248,9 @@ def quantize(
     key_wrap, key_restart = (None, None) if key is None else jax.random.split(key)
     rows, usable = flatten(x, mask)
     # What a masked row holds, NaN perhaps, must reach nothing.
-    clean = jnp.where(usable[:, None], rows, 0).astype(jnp.float32)
+    clean = bounded(jnp.where(usable[:, None], rows, 0))
     z = to_books(_project(params, "project_in", clean), config.heads, config.books)
-    z = unit(z) if config.metric == "cosine" else z
+    z = unit(z) if config.metric == "cosine" else bounded(z)
     kept = to_books(jnp.repeat(usable[:, None], config.heads, 1), config.heads, config.books)[
         ..., 0
     ]
@@ -273,7 +274,8 @@ def quantize(
         )
     else:
         value = q
-    out = _project(params, "project_out", from_books(value, config.heads)).astype(x.dtype)
+    out = _project(params, "project_out", from_books(value, config.heads))
+    out = narrowed(out, x.dtype)
     out = jnp.where(usable[:, None], out, rows)
     index = jnp.where(usable[:, None], from_books(index[..., None], config.heads), -1)
     index = index.reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))

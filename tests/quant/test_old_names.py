@@ -9,7 +9,9 @@ import pytest
 
 from quant.old_names import OLD, PATHS, SHORT
 
-MODULES = sorted({*PATHS} - {"quant.flax_module", "quant.fsq", "quant.lfq", "quant.rvq"})
+MODULES = sorted(
+    {*PATHS} - {"quant.flax_module", "quant.fsq", "quant.lfq", "quant.rvq", "quant.nnx_module"}
+)
 CHECK = """
 import importlib, sys, warnings
 import quant

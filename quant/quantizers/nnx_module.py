@@ -1,0 +1,63 @@
+"""A thin Flax NNX module around any quantizer: `nnx.Param` for what the optimizer updates,
+`Codebook` variables for what the quantizer learns by itself.
+"""
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+import jax
+from flax import nnx
+
+from quant.types import Quantized
+
+
+class Codebook(nnx.Variable):
+    """State of a quantizer that training changes without the optimizer."""
+
+
+class Quantizer(nnx.Module):
+    """`[..., D]` -> `Quantized`, by one of the modules `vq`, `rvq`, `fsq`, `lfq`, `simvq`, `gmvq`.
+
+    quantizer = Quantizer(vq, vq.VQConfig(512, 64), rngs=nnx.Rngs(0))
+    out = quantizer(x, True, rngs=nnx.Rngs(quantize=1))
+    """
+
+    def __init__(
+        self, functions: ModuleType, config: Any, *, rngs: nnx.Rngs, sample: jax.Array | None = None
+    ):
+        params, state = functions.init(rngs.params(), config, sample)
+        leaves, structure = jax.tree.flatten(state)
+        self.functions, self.config, self.structure = functions.__name__, config, structure
+        self.params = nnx.Dict({name: nnx.Param(value) for name, value in params.items()})
+        self.state = nnx.List([Codebook(leaf) for leaf in leaves])
+
+    def __call__(
+        self,
+        x: jax.Array,
+        train: bool = False,
+        *,
+        rngs: nnx.Rngs | None = None,
+        key: jax.Array | None = None,
+        **more,
+    ) -> Quantized:
+        """Quantize; with `train` the codes learn in place.
+
+        Args:
+          x: float `[..., D]`.
+          train: let the codes learn.
+          rngs: its stream "quantize" (or the default one) gives the key of training.
+          key: instead of `rngs`.
+          **more: as the `quantize` of the module takes: mask, axis_name, a temperature.
+        """
+        if train and key is None and rngs is not None:
+            key = rngs.quantize()
+        state = jax.tree.unflatten(self.structure, [leaf[...] for leaf in self.state])
+        params = {name: value[...] for name, value in self.params.items()}
+        out, after = importlib.import_module(self.functions).quantize(
+            params, state, x, self.config, key=key, train=train, **more
+        )
+        if train:
+            for variable, leaf in zip(self.state, jax.tree.leaves(after), strict=True):
+                variable[...] = leaf
+        return out
