@@ -6,7 +6,9 @@ cannot run code.
 """
 
 import collections
+import math
 import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -29,55 +31,109 @@ STORAGES = {
 """Names of PyTorch's storages, and what their bytes are."""
 
 
+MOST_PICKLE = 64 * 2**20
+"""Bytes of the pickle of names beyond which a file is refused."""
+MOST_RATIO = 200
+"""Inflated size of a file, relative to its size on disk, beyond which it is refused; PyTorch does
+not compress at all. Our choice.
+"""
+MOST_EXPANDED = 2**20
+"""Numbers of a tensor that repeats its storage (strides of 0) beyond which it is refused."""
+
+
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """All tensors of a state dictionary by name, each a copy.
+    """Read all tensors of a state dictionary by name, each a copy.
 
     Raises:
-      Refusal: not such a file, or its pickle asks for something else.
+      Refusal: not such a file, its pickle asks for something else, or its sizes do not agree.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            inside = next(
-                (
-                    name
-                    for name in archive.namelist()
-                    if name.endswith("/data.pkl") or name == "data.pkl"
-                ),
-                None,
-            )
+            names = archive.namelist()
+            inside = next((n for n in names if n.endswith("/data.pkl") or n == "data.pkl"), None)
             if inside is None:
                 raise Refusal(
                     f"{path} is no file of torch.save (there is no data.pkl inside): download it "
                     "again"
                 )
+            _check_sizes(archive, path, inside)
+            _check_pickle(archive.read(inside))
             found = _Reader(archive, inside.removesuffix("data.pkl")).load()
-    except (
-        zipfile.BadZipFile,
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        ValueError,
-        OSError,
-    ) as error:
+    except Refusal:
+        raise
+    except Exception as error:  # the pickle machine fails in many ways on crafted files
         raise Refusal(
-            f"{path} cannot be read as a file of torch.save ({error}): download it again, or use "
-            "its .safetensors form"
+            f"{path} cannot be read as a file of torch.save ({error or type(error).__name__}): "
+            "download it again, or use its .safetensors form"
         ) from None
-    tensors = found.get("state_dict", found)
+    tensors = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(tensors, dict):
+        raise Refusal(
+            f"{path} holds a {type(tensors).__name__}, not a dictionary of tensors: save the "
+            "model's state_dict"
+        )
     return {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
+
+
+def _check_sizes(archive: zipfile.ZipFile, path: Path, inside: str) -> None:
+    """Refuse archives that inflate far beyond their size, before anything is inflated."""
+    total = sum(info.file_size for info in archive.infolist())
+    if total > MOST_RATIO * max(path.stat().st_size, 1) or (
+        archive.getinfo(inside).file_size > MOST_PICKLE
+    ):
+        raise ValueError(f"it inflates to {total:,} bytes from {path.stat().st_size:,}")
+
+
+def _check_pickle(data: bytes) -> None:
+    """Refuse pickles whose instructions claim more memory than they have bytes."""
+    for opcode, argument, _ in pickletools.genops(data):
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > len(data):
+            raise ValueError(f"its pickle has a memo of {argument:,} entries")
 
 
 def rebuilt(
     storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any
 ) -> np.ndarray:
-    """A tensor of a storage, as torch._utils._rebuild_tensor_v2 takes it."""
-    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True)) if size else offset
-    if min((*size, 1)) > 0 and last >= len(storage):
+    """Rebuild a tensor of a storage, as torch._utils._rebuild_tensor_v2 takes it.
+
+    Raises:
+      ValueError: it reaches out of its storage, on either side, or is much larger.
+    """
+    size, stride = tuple(size), tuple(stride)
+    whole = all(type(n) is int for n in (offset, *size, *stride))
+    if not whole or len(size) != len(stride) or min((offset, *size, *stride)) < 0:
+        raise ValueError(f"a tensor of size {size}, stride {stride} and offset {offset}")
+    count = math.prod(size)
+    if count > max(len(storage), MOST_EXPANDED):
         raise ValueError(
-            f"a tensor of size {tuple(size)} reaches beyond its storage of {len(storage)} numbers"
+            f"a tensor of {count:,} numbers repeats a storage of {len(storage):,} numbers"
         )
+    last = offset + sum((n - 1) * s for n, s in zip(size, stride, strict=True))
+    if count and last >= len(storage):
+        raise ValueError(
+            f"a tensor of size {size} reaches beyond its storage of {len(storage)} numbers"
+        )
+    if not count:
+        return np.zeros(size, storage.dtype)
     steps = tuple(s * storage.itemsize for s in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], size, steps).copy()
+
+
+class _Call:
+    """A function without attributes that a pickle could change."""
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, *arguments):
+        return self._function(*arguments)
+
+
+def _first(tensor, *_):
+    """Take the tensor of a parameter."""
+    return tensor
 
 
 class _Reader(pickle.Unpickler):
@@ -91,15 +147,19 @@ class _Reader(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return rebuilt
+            return _Call(rebuilt)
         if (module, name) == ("torch._utils", "_rebuild_parameter"):
-            return lambda tensor, *_: tensor
+            return _Call(_first)
         if module == "torch" and name in STORAGES:
             return STORAGES[name]
         raise pickle.UnpicklingError(f"its pickle asks for {module}.{name}, which no model needs")
 
     def persistent_load(self, pid):
-        kind, dtype, key, *_ = pid
+        kind, dtype, key, _, count = pid
         if kind != "storage":
             raise pickle.UnpicklingError(f"an unknown reference {kind!r}")
-        return np.frombuffer(self._archive.read(f"{self._prefix}data/{key}"), dtype)
+        name = f"{self._prefix}data/{key}"
+        size = self._archive.getinfo(name).file_size  # known before anything is inflated
+        if size != count * np.dtype(dtype).itemsize:
+            raise ValueError(f"storage {key} has {size:,} bytes, but says {count:,} numbers")
+        return np.frombuffer(self._archive.read(name), dtype)

@@ -3,6 +3,7 @@ the numbers.
 """
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,10 @@ DTYPES = {
     "U8": "|u1",
     "BOOL": "|b1",
 }
+
+
+MOST_HEADER = 100 * 2**20
+"""Bytes of a header beyond which a file is refused, as in the reference implementation."""
 
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -51,13 +56,17 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     data = path.read_bytes()
     try:
         size = int.from_bytes(data[:8], "little")
+        if size > min(len(data) - 8, MOST_HEADER):
+            raise ValueError(f"a header of {size:,} bytes in a file of {len(data):,}")
         header = json.loads(data[8 : 8 + size])
+        if not isinstance(header, dict):
+            raise ValueError("its header is no dictionary")
         return {
             name: _array(data, 8 + size, entry)
             for name, entry in header.items()
             if name != "__metadata__"
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refusal(
             f"{path} is no safetensors file ({error}): write or download it again"
         ) from None
@@ -65,6 +74,14 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 def _array(data, start, entry):
     low, high = entry["data_offsets"]
+    shape = entry["shape"]
+    if any(type(n) is not int or n < 0 for n in (low, high, *shape)) or not (
+        low <= high <= len(data) - start
+    ):
+        raise ValueError(f"an array of shape {shape} at bytes {low} to {high}")
+    width = 2 if entry["dtype"] == "BF16" else np.dtype(DTYPES[entry["dtype"]]).itemsize
+    if math.prod(shape) * width != high - low:
+        raise ValueError(f"an array of shape {shape} in {high - low:,} bytes")
     body = data[start + low : start + high]
     if entry["dtype"] == "BF16":
         wide = np.frombuffer(body, "<u2").astype(np.uint32) << 16

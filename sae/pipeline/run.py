@@ -19,6 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.files import resolve_path
+from jaxrl.app.lock import lock_run
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
 from jaxrl.train.progress import aloud, duration
@@ -88,7 +90,16 @@ def train(
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
     check(config)
     began = time.monotonic()
-    folder = open_run(run_dir, to_dict(config), FREE, complete=upgraded)
+    with lock_run(resolve_path(run_dir)):
+        folder = open_run(run_dir, to_dict(config), FREE, complete=upgraded)
+        index = _steps(folder, config, stop)
+    if index is not None:
+        aloud(f"  all done in {duration(time.monotonic() - began)}")
+    return index
+
+
+def _steps(folder: Path, config: RunConfig, stop: Callable[[], bool]) -> Path | None:
+    """Do the steps in their order; see `train`."""
     embedded = step_embed(folder, config, stop)
     if embedded is None or stop():
         return None
@@ -99,9 +110,7 @@ def train(
         return None
     run = load(folder)
     step_catalogue(run)
-    index = step_report(run)
-    aloud(f"  all done in {duration(time.monotonic() - began)}")
-    return index
+    return step_report(run)
 
 
 def check(config: RunConfig) -> None:
@@ -471,6 +480,8 @@ def summarise(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any
 def step_report(run: Run) -> Path:
     """summary.json and the site; the path of its index."""
     catalogue, config, rows = step_catalogue(run), run.config, probe_rows(run)
+    if not config.show_images:
+        catalogue = without_published(run, catalogue)
     probe = take(run.embedded.cases, rows)
     summary = summarise(run, catalogue, run.parts["test"][:500])
     write_atomically(run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
@@ -487,6 +498,33 @@ def step_report(run: Run) -> Path:
         f"{summary['faithfulness']:.3f}"
     )
     return index
+
+
+def without_published(run: Run, catalogue: Catalogue) -> Catalogue:
+    """Take back what earlier commands published before the run became path-only: pages of single
+    cases hold pixels and reports, and names by rules or a model may be sentences of reports.
+
+    Returns:
+      The catalogue with names that follow from labels alone; it is saved, too. Names that people
+      gave stay.
+    """
+    pages = sorted((run.folder / "explained").glob("*.html"))
+    for page in pages:
+        page.unlink()
+    if pages:
+        aloud(f"  path-only: {len(pages)} pages in {run.folder / 'explained'} were removed")
+    for kind in ("rules", "endpoint", "recorded"):
+        (run.folder / "annotations" / f"{kind}.jsonl").unlink(missing_ok=True)
+    plain = tuple(
+        measures.titled(replace(p, scores={}), run.config.catalogue.clear)
+        if p.scores and p.scores.get("annotator") != "manual"
+        else p
+        for p in catalogue.patterns
+    )
+    if plain != catalogue.patterns:
+        catalogue = replace(catalogue, patterns=plain)
+        catalogues.save(catalogue, run.folder / "catalogue")
+    return catalogue
 
 
 def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.Site:

@@ -43,7 +43,10 @@ figcaption{font-size:10px;line-height:1.2;color:#64748b;overflow-wrap:anywhere}
 a{color:#1d4f80}
 small{color:#64748b}
 """
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; "
+    "base-uri 'none'"
+)
 """Browsers enforce that nothing is loaded."""
 COLUMNS = 6
 """With more findings than this, the catalogue names each pattern's three largest effects instead of
@@ -232,7 +235,9 @@ def case_page(
     body += table(["finding", "logit", "probability", "label"], rows)
     body += f"<p>The parts add up to each logit; largest gap {residual:.1e}. Faithfulness: "
     body += (
-        ", ".join(f"{n} {f:.3f}" for n, f in zip(site.findings, faithfulness(found), strict=True))
+        ", ".join(
+            f"{escape(n)} {f:.3f}" for n, f in zip(site.findings, faithfulness(found), strict=True)
+        )
         + "</p>"
     )
     if cases.reports:
