@@ -144,6 +144,23 @@ def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
 SIDES = ("train", "validate", "test")
 
 
+SIDE_NAMES = {
+    "val": "validate",
+    "valid": "validate",
+    "validation": "validate",
+    "dev": "validate",
+    "training": "train",
+    "testing": "test",
+}
+"""Other common names of the sides."""
+
+
+def side(text: str | None) -> str:
+    """Name a side in our words: "val", "Validation" and the like are "validate"."""
+    word = (text or "").strip()
+    return SIDE_NAMES.get(word.lower(), word.lower() if word.lower() in SIDES else word)
+
+
 def check_split(cases: Cases) -> None:
     """Refuse a source's split that says something else than `SIDES`, or puts a patient on two of
     them.

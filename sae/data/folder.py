@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.train.errors import Refusal
-from sae.data.cases import Cases, check_split
+from sae.data.cases import Cases, check_split, side
 from sae.data.images import read_image
-from sae.data.tables import labels, read_table
+from sae.data.tables import labels, person, read_table
 
 
 def folder(
@@ -44,13 +44,13 @@ def folder(
 
     cases = Cases(
         tuple(row["path"] for row in rows),
-        tuple(row["patient"] for row in rows),
+        tuple(person(row["patient"]) for row in rows),
         findings,
         labels(rows, findings, table),
         lambda i: read_image(paths[i]),
         tuple(row["report"] or "" for row in rows) if has("report") else (),
         {name: _numbers(rows, name, table) for name in acquisition},
-        tuple(row["split"] for row in rows) if has("split") else (),
+        tuple(side(row["split"]) for row in rows) if has("split") else (),
         source=str(table),
     )
     check_split(cases)

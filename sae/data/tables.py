@@ -23,11 +23,13 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     if not file.is_file():
         raise Refusal(f"there is no table {path}, nor {packed.name} next to it")
     try:
-        raw = gzip.open(file) if file.suffix == ".gz" else open(file, "rb")  # noqa: SIM115
-        opened = io.TextIOWrapper(raw, encoding="utf-8-sig", newline="")
-        with opened as stream:
-            reader = csv.DictReader(stream)
-            rows, names = list(reader), reader.fieldnames or []
+        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
+            text = decoded(stream.read())
+        reader = csv.DictReader(
+            io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0])
+        )
+        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
+        rows, names = list(reader), reader.fieldnames
     except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
         raise Refusal(f"{file} cannot be read as a table ({error})") from None
     missing = [name for name in columns if name not in names]
@@ -36,18 +38,56 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     return rows
 
 
+def decoded(data: bytes) -> str:
+    """Text of a file in UTF-8 or UTF-16 (by its mark), else in Latin-1 as spreadsheets write it."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return data.decode("utf-16")
+    if b"\0" in data:  # no text in any of these
+        return data.decode("utf-8-sig")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252")
+
+
+def _separator(head: str) -> str:
+    """The separator that a header has most of: comma, semicolon or tabulator."""
+    return max(",;\t", key=head.count)
+
+
+def person(text: str) -> str:
+    """Identify a patient: 12, 12.0 and " 12" are one (spreadsheets turn numbers into decimals)."""
+    text = (text or "").strip()
+    whole, point, rest = text.partition(".")
+    return whole if point and whole.isdigit() and rest and not rest.strip("0") else text
+
+
+WORDS = {"true": 1.0, "false": 0.0}
+"""Labels in words."""
+BLANKS = ("", "nan", "na", "n/a", "none", "null")
+"""Texts of a label that is not there."""
+
+
 def label(text: str | None, where: str) -> float:
     """1, 0, -1, or NaN for a blank.
 
     Raises:
-      Refusal: something else.
+      Refusal: something else; a probability needs a threshold that only its owner knows.
     """
-    if text is None or not text.strip():
+    word = (text or "").strip().lower()
+    if word in BLANKS:
         return float("nan")
+    if word in WORDS:
+        return WORDS[word]
     try:
-        value = float(text)
+        value = float(word)
     except ValueError:
         value = float("inf")
+    if 0 < value < 1:
+        raise Refusal(
+            f"{where} holds {text!r}, a probability, where labels are 1, 0, -1 or blank: choose a "
+            "threshold and write 1 or 0"
+        )
     if value not in (1.0, 0.0, -1.0):
         raise Refusal(f"{where} holds {text!r}, where labels are 1, 0, -1 or blank")
     return value

@@ -1,0 +1,61 @@
+"""Tables as people write them: separators, encodings, labels, sides and patients."""
+
+import numpy as np
+import pytest
+
+from jaxrl.app.errors import UserError
+from sae.data.cases import side
+from sae.data.folder import folder
+from sae.data.tables import label, person, read_table
+
+ROWS = [("a.png", "12", "1"), ("b.png", "12.0", "0"), ("c.png", "13", "")]
+
+
+def written(path, separator=",", encoding="utf-8", head=("path", "patient", "Effusion"), rows=ROWS):
+    """Write a small table."""
+    lines = [separator.join(head), *(separator.join(row) for row in rows)]
+    path.write_bytes("\n".join(lines).encode(encoding))
+    return path
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_separators_and_encodings_give_one_table(tmp_path, separator, encoding):
+    cases, _ = folder(written(tmp_path / "t.csv", separator, encoding), ("Effusion",))
+    assert cases.patients == ("12", "12", "13")
+    np.testing.assert_array_equal(cases.labels[:, 0], [1, 0, np.nan])
+
+
+def test_letters_of_latin_1_and_spaces_in_headers(tmp_path):
+    file = written(
+        tmp_path / "t.csv",
+        encoding="latin-1",
+        head=(" path", "patient ", "Effusion"),
+        rows=[("Ergu\xdf.png", "1", "1")],
+    )
+    assert read_table(file, ("path", "patient"))[0]["path"] == "Ergu\xdf.png"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("True", 1), ("false", 0), ("1.0", 1), (" -1 ", -1), ("nan", np.nan)]
+)
+def test_labels_in_other_forms(text, value):
+    np.testing.assert_equal(label(text, "here"), value)
+
+
+def test_probabilities_are_refused_with_the_remedy():
+    with pytest.raises(UserError, match="a probability"):
+        label("0.8", "here")
+    with pytest.raises(UserError, match="labels are 1, 0, -1 or blank"):
+        label("2", "here")
+
+
+def test_sides_and_patients_have_one_name():
+    assert [side(name) for name in ("val", "VALID", "test ", "Train")] == [
+        "validate",
+        "validate",
+        "test",
+        "train",
+    ]
+    assert side("holdout") == "holdout"
+    assert person("0012") == "0012" and person("12.50") == "12.50" and person("a.0") == "a.0"
