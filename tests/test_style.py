@@ -59,7 +59,7 @@ def skips_formatting(source: str) -> list[int]:
     return [n for n, line in enumerate(lines, 1) if mark.search(line) and "matrix" not in line]
 
 
-PENDING = ("jaxrl/", "sae/", "reasoning/", "benchmarks/")
+PENDING = ("sae/", "reasoning/", "benchmarks/")
 """Folders that are being rewritten; a folder is taken out when it is clean."""
 
 

@@ -66,7 +66,6 @@ def complaints(text: str) -> list[str]:
 
 
 PENDING = (
-    "jaxrl/",
     "sae/",
     "reasoning/",
     "benchmarks/",

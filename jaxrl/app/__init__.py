@@ -1,4 +1,4 @@
-"""What every command line of the project shares; imports no JAX and nothing of the other packages.
+"""Parts that every command line of the project shares; imports no JAX and no other package.
 
 cli (commands, presets, exit codes), errors (UserError), files and lock (atomic writes, run
 folders), progress, stats, plots,

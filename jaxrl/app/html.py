@@ -145,7 +145,7 @@ def bullets(items: Iterable[Content]):
 
 
 def link(text: Content, address: str):
-    """A link to a file beside the page, a place in it (#id), or a web page; the text alone for any
+    """A link to a file next to the page, a place in it (#id), or a web page; the text alone for any
     other address.
     """
     from markupsafe import Markup
@@ -294,7 +294,7 @@ def details(summary: str, *content: Content, open: bool = False):
 
 
 def diff(before: str, after: str, before_title: str = "before", after_title: str = "after"):
-    """Two texts beside one another, the lines that only one has marked."""
+    """Two texts next to one another, the lines that only one has marked."""
     old, new = before.splitlines(), after.splitlines()
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     kept_old = {n for b in blocks for n in range(b.a, b.a + b.size)}

@@ -1,4 +1,4 @@
-"""What a denoising loss knows about the past: the predictive-information identity, with closed
+"""Knowledge of a denoising loss about the past: the predictive-information identity, with closed
 forms for a Gaussian pair.
 
 C is what is known (past latents and actions), Z the next latent, Z_s = sqrt(s) Z + N with N ~ N(0,

@@ -18,7 +18,7 @@ Network = Callable[[jax.Array, jax.Array, jax.Array, object], jax.Array]
 
 
 class DenoisingSteps(NamedTuple):
-    """What happened at each autoregressive step; S is the leading axis."""
+    """Results of each autoregressive step; S is the leading axis."""
 
     loss: jax.Array
     """`[S, ...]`, mean squared error of F over H, W, C; not masked."""

@@ -68,5 +68,5 @@ def combine(output: jax.Array, noisy: jax.Array, c: Conditioners) -> jax.Array:
 
 
 def network_target(clean: jax.Array, noisy: jax.Array, c: Conditioners) -> jax.Array:
-    """What the network F should output: `(clean - c_skip * noisy) / c_out`."""
+    """Target output of the network F: `(clean - c_skip * noisy) / c_out`."""
     return (clean - over_space(c.c_skip) * noisy) / over_space(c.c_out)

@@ -105,4 +105,4 @@ class Atari:
         self._lives = int(saved["lives"])
 
     def close(self) -> None:
-        """Nothing to let go of: the emulator is freed with the object."""
+        """Do nothing: the emulator is freed with the object."""

@@ -38,7 +38,7 @@ GAMES = tuple(SCORES)
 
 @dataclass(frozen=True)
 class Protocol:
-    """How DIAMOND and its predecessors set up an Atari 100k game (arXiv 2405.12399, code:
+    """Settings of an Atari 100k game in DIAMOND and its predecessors (arXiv 2405.12399, code:
     src/envs).
     """
 

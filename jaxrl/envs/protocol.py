@@ -1,4 +1,4 @@
-"""What a game is. Two kinds, with the same words.
+"""Interfaces of a game: two kinds, with the same words.
 
 `JaxEnv`: pure functions over a state, one game at a time; batch it with `vmap`, run it inside `jit`
 and `scan`. `HostEnv`: an object outside JAX (an emulator, a Gymnasium environment) that can be
@@ -37,7 +37,7 @@ class NotReproducible(UserError):
 
 
 class Transition(NamedTuple):
-    """What one step brings, besides the new state."""
+    """Result of one step, besides the new state."""
 
     frame: jax.Array
     """uint8 `[H, W, 3]`, seen after the step and before any reset."""

@@ -1,4 +1,4 @@
-"""What others published on Atari 100k, read from references.json beside this file, where every
+"""Published scores on Atari 100k, read from references.json next to this file, where every
 figure has its source.
 """
 

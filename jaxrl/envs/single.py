@@ -55,7 +55,7 @@ class SingleGame:
         )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing."""
 
 
 def as_host(env: JaxEnv | HostEnv) -> HostEnv:

@@ -20,7 +20,7 @@ _given = weakref.WeakValueDictionary()
 
 
 def is_python_path(name: str) -> bool:
-    """Whether a game's name has the form `module:attribute` (Gymnasium's `module:Game-v0`
+    """Return True if a game's name has the form `module:attribute` (Gymnasium's `module:Game-v0`
     has not).
     """
     return re.fullmatch(r"[\w.]+:[\w.]+", name) is not None

@@ -1,4 +1,6 @@
-"""`python -m jaxrl.jedi train | learn | evaluate | imagine | play | horizon | plan | report | suite`."""
+"""Commands of `python -m jaxrl.jedi`: train, learn, evaluate, imagine, play, horizon, plan, report,
+suite.
+"""
 
 import os
 import sys
@@ -80,7 +82,8 @@ def run_train(command: Train) -> int:
 
     config, last = settled(command.config), command.config.seed + command.seeds - 1
     games = [config.env, *map(canonical, command.also)]
-    name = f"{file_name(config.env)}{f'-and-{len(command.also)}-more' if command.also else ''}-{command.preset}"
+    more = f"-and-{len(command.also)}-more" if command.also else ""
+    name = f"{file_name(config.env)}{more}-{command.preset}"
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
     folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{ending}")
     if (command.seeds > 1 or command.also) and command.profile is not None:
@@ -176,7 +179,7 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
 
 
 def run_imagine(command: Imagine) -> str:
-    """Draw imagination beside what was played, or recorded; a sentence on it."""
+    """Draw imagination next to what was played, or recorded; a sentence on it."""
     from jaxrl.jedi.report.imagine import imagine_runs
     from jaxrl.jedi.report.recorded import imagine_recorded
 

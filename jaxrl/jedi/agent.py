@@ -27,7 +27,7 @@ from jaxrl.train.state import Learner, init_learner
 
 @dataclass(frozen=True)
 class AgentSpec:
-    """What fixes the shapes of everything: the configuration and the game's sizes."""
+    """Sizes that fix all shapes: the configuration and the game's sizes."""
 
     config: AgentConfig
     num_actions: int
@@ -251,7 +251,7 @@ def decode(state: AgentState, z: jax.Array) -> jax.Array:
 
 
 class Observation(NamedTuple):
-    """What the policy is given at one step of B real environments."""
+    """Input of the policy at one step of B real environments."""
 
     memory: LSTMState
     """`[B, D]`, the policy's memory."""

@@ -25,7 +25,7 @@ trained apart, by reconstruction.
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """How the next latent is sampled (DIAMOND)."""
+    """Sampling of the next latent (DIAMOND)."""
 
     steps: int = 3
     """Denoising passes per imagined frame."""
@@ -177,7 +177,7 @@ class AgentConfig:
 
 @dataclass(frozen=True)
 class GameConfig:
-    """How the game is played."""
+    """Settings of play."""
 
     frame_size: int = 64
     """Side of the square RGB frames, pixels."""

@@ -41,7 +41,7 @@ class WorldState(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one imagined step brought."""
+    """Result of one imagined step."""
 
     z: jax.Array
     """`[..., h, w, C]`, the next latent."""

@@ -1,4 +1,4 @@
-"""Parameter initialisers shared by every network of the house.
+"""Parameter initialisers shared by all networks.
 
 DIAMOND (arXiv 2405.12399, code commit 5bcd159) keeps PyTorch's defaults for convolutions and linear
 layers: weight and bias uniform in +-1/sqrt(fan_in), embeddings N(0, 1), LSTM input weights Xavier

@@ -77,7 +77,7 @@ class ReplayIndex:
     head: jax.Array
     """int32 `[L]`, number of the newest row of each lane; -1 in an empty lane."""
     open: jax.Array
-    """bool `[L]`, the lane's newest episode goes on with its next step."""
+    """bool `[L]`, the lane's newest episode continues with its next step."""
     current: jax.Array
     """int32 `[L]`, number of the lane's newest episode."""
     start: jax.Array

@@ -63,8 +63,9 @@ def from_arrays(
     Args:
       obs, act, rew, end, trunc: as above; `trunc` may be left out.
       num_actions: if given, actions must lie below it.
-      config: room and age weights of the replay, if more is to be appended later. By default there
-        is exactly room for the data, and every episode is drawn equally often (our choice).
+      config: capacity and age weights of the replay, if more is to be appended later. By default
+        there is exactly enough space for the data, and every episode is drawn equally often (our
+        choice).
 
     Raises:
       UserError: something does not fit; the sentence names the episode and the array.
@@ -291,8 +292,8 @@ def fill(episodes: list[Episode], config: ReplayConfig | None = None) -> Replay:
 
 
 def room_for(steps: int, episodes: int, storage: str = "auto") -> ReplayConfig:
-    """A replay with exactly room for so many steps in so many episodes, each of which is drawn
-    equally often.
+    """A replay with exactly enough space for so many steps in so many episodes, each of which is
+    drawn equally often.
 
     Raises:
       UserError: there is no episode, or there are more frames than row numbers (int32).
@@ -312,7 +313,7 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
     W, 3]`, on the host.
 
     Raises:
-      UserError: the frames differ in size, or there is not enough room.
+      UserError: the frames differ in size, or there is not enough space.
     """
     rows, table = config.capacity, config.episodes
     steps = {
@@ -337,7 +338,7 @@ def pack(episodes: Iterable[Episode], config: ReplayConfig) -> tuple[ReplayIndex
         n = len(episode.act)
         if count >= table or row + n + 1 > rows:
             raise UserError(
-                f"the replay has room for {table} episodes and {rows} frames, the data are more: "
+                f"the replay has space for {table} episodes and {rows} frames, the data are more: "
                 "raise its capacity"
             )
         frames[row : row + n + 1] = episode.obs

@@ -18,7 +18,7 @@ FIELDS = ("observation", "action", "reward", "is_last", "is_terminal")
 
 
 def is_rlds(folder: Path) -> bool:
-    """Whether a folder is one that tensorflow-datasets prepared."""
+    """Return True if a folder is one that tensorflow-datasets prepared."""
     return (folder / "dataset_info.json").is_file()
 
 
@@ -95,7 +95,7 @@ class Rlds:
         )
 
     def where(self, number: int) -> str:
-        """How refusals name an episode."""
+        """Name of an episode in refusals."""
         return f"{self._folder}, episode {self._kept[number]}"
 
     def __getitem__(self, number: int) -> Episode:

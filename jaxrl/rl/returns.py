@@ -15,7 +15,8 @@ def lambda_returns(
     """TD(lambda) targets in DIAMOND's form (arXiv 2405.12399, src/utils.py), computed backwards in
     one scan.
 
-    R_t = r_t + (1 - e_t) gamma [ ((1 - u_t)(1 - lambda) + u_t) V'_t + (1 - u_t) lambda R_{t+1} ],  R_T := V'_{T-1}.
+    R_t = r_t + (1 - e_t) gamma [ ((1 - u_t)(1 - lambda) + u_t) V'_t + (1 - u_t) lambda R_{t+1} ],
+    R_T := V'_{T-1}.
 
     Args:
       reward: float `[T]`.

@@ -191,6 +191,6 @@ class Checkpoints:
             ) from error
 
     def close(self) -> None:
-        """Wait, then let go."""
+        """Wait, then close."""
         self.wait()
         self._manager.close()

@@ -50,7 +50,7 @@ def from_dict(cls: type[T], data: dict[str, Any], where: str = "") -> T:
 
 
 def has_default(field: dataclasses.Field) -> bool:
-    """Whether a field of a dataclass may be left out."""
+    """Return True if a field of a dataclass may be left out."""
     return (
         field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
     )

@@ -21,7 +21,7 @@ When = Literal["auto", "on", "off"]
 
 
 def wanted(when: When, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether to join other processes; "auto": if the environment names a coordinator, or Slurm or
+    """Choice to join other processes; "auto": if the environment names a coordinator, or Slurm or
     Open MPI started several.
     """
     tasks = (environment.get("SLURM_NTASKS", "1"), environment.get("OMPI_COMM_WORLD_SIZE", "1"))
@@ -60,12 +60,12 @@ def join(when: When = "auto") -> None:
 
 
 def several() -> bool:
-    """Whether other processes train with this one."""
+    """Return True if other processes train with this one."""
     return jax.distributed.is_initialized() and jax.process_count() > 1
 
 
 def is_first() -> bool:
-    """Whether this process writes and speaks for all."""
+    """Return True if this process writes and prints for all."""
     return not several() or jax.process_index() == 0
 
 
@@ -79,7 +79,7 @@ def from_first(number: int) -> int:
 
 
 def any_of(flag: bool) -> bool:
-    """Whether it is true in any process."""
+    """Return True if it is true in any process."""
     if not several():
         return bool(flag)
     from jax.experimental import multihost_utils

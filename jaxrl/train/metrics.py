@@ -17,7 +17,7 @@ from jaxrl.train.tensorboard import EventFile
 
 
 class MetricsLog:
-    """`metrics.jsonl` of a run folder, and TensorBoard event files beside it if tensorboardX is
+    """`metrics.jsonl` of a run folder, and TensorBoard event files next to it if tensorboardX is
     installed.
 
     On this machine a line is in the file when `write` returns. An object of a bucket cannot be

@@ -57,7 +57,7 @@ def platform() -> str:
 
 
 def device_name() -> str:
-    """The first device, for people."""
+    """Name of the first device."""
     return jax.devices()[0].device_kind
 
 
@@ -215,7 +215,7 @@ def on_each(function: Callable, mesh: Mesh) -> Callable:
 
 
 def _joined(tree, mesh: Mesh):
-    """What pmap returns to each of several processes on its own devices, as arrays on the whole
+    """Results of pmap in each of several processes on its own devices, as arrays on the whole
     mesh; nothing is copied.
     """
     if jax.process_count() == 1:

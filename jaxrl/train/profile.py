@@ -1,4 +1,4 @@
-"""A trace of one epoch, for people who want to know where its time went."""
+"""A trace of one epoch, to see where its time went."""
 
 from pathlib import Path
 

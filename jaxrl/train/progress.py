@@ -2,6 +2,6 @@
 
 from jaxrl.app.progress import Progress, duration, log
 
-__all__ = ["Progress", "aloud", "duration", "log"]
+__all__ = ["Progress", "aloud", "duration", "log"]  # old name
 
 aloud = log  # old name

@@ -8,7 +8,7 @@ import threading
 
 
 class StopRequest:
-    """Whether somebody asked the loop to stop, and by which signal."""
+    """Request to stop the loop, and by which signal."""
 
     def __init__(self):
         self.signal: signal.Signals | None = None

@@ -1,4 +1,4 @@
-"""What one optimiser owns."""
+"""State of one optimiser."""
 
 import flax.struct
 import jax

@@ -1,5 +1,5 @@
-"""A suite's scores beside published ones: every game, and the aggregates with their intervals, as
-rows of text.
+"""A suite's scores compared with published ones: every game, and the aggregates with their
+intervals, as rows of text.
 """
 
 from collections.abc import Iterable
@@ -40,7 +40,7 @@ NOTES = (
 
 @dataclass(frozen=True)
 class Rows:
-    """A table for people."""
+    """Format a table."""
 
     heads: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
@@ -63,7 +63,7 @@ def with_scores() -> dict[str, Reference]:
 
 
 def seeds_of(scores: Scores) -> str:
-    """How many runs per game, in words: "5 seeds"."""
+    """Number of runs per game, in words: "5 seeds"."""
     return f"{scores.seeds} seed" + "s" * (scores.seeds != 1)
 
 
@@ -77,15 +77,17 @@ def normalized(reference: Reference, games: Iterable[str] = GAMES) -> np.ndarray
 
 
 def per_game(scores: Scores, name: str) -> Rows:
-    """Raw mean, spread over the seeds and HNS of every game, beside the HNS of every reference that
-    publishes games.
+    """Raw mean, spread over the seeds and HNS of every game, next to the HNS of every reference
+    that publishes games.
     """
     others = with_scores()
     hns, optimal, body = scores.human_normalized().mean(axis=0), agent_optimal(), []
     for game, value in zip(scores.games, hns, strict=True):
         raw = np.array(scores.by_game[game])
         spread = f"{raw.std(ddof=1):,.1f}" if len(raw) > 1 else "-"
-        beside = [f"{human_normalized(game, other.scores[game]):.3f}" for other in others.values()]
+        references = [
+            f"{human_normalized(game, other.scores[game]):.3f}" for other in others.values()
+        ]
         random, human = SCORES[game]
         body.append(
             (
@@ -95,7 +97,7 @@ def per_game(scores: Scores, name: str) -> Rows:
                 f"{raw.mean():,.1f}",
                 spread,
                 f"{value:.3f}",
-                *beside,
+                *references,
             )
         )
     return Rows(("game", "random", "human", name, "sd", f"{name} HNS", *others), tuple(body))
@@ -149,7 +151,7 @@ def aggregate_intervals(
 
 
 def reference_aggregates(reference: Reference, games: tuple[str, ...] = GAMES) -> dict[str, float]:
-    """What can be said of a reference on these games: of all 26 what is published and what follows
+    """Aggregates of a reference on these games: of all 26 what is published and what follows
     from the means of the games.
 
     From means alone follow mean, median, games at human level, and everything of the two groups;

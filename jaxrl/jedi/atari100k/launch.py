@@ -38,7 +38,7 @@ OURS = {
 
 @dataclass(frozen=True)
 class Launch:
-    """Train on the 26 games with several seeds, or go on with it. Further options are handed to
+    """Train on the 26 games with several seeds, or continue. Further options are handed to
     `train`.
     """
 
@@ -285,7 +285,7 @@ def end_now(children: list[Child]) -> None:
 
 
 def has_ended(child: Child, out: Path, board: Board, stop: StopRequest) -> bool:
-    """Whether the process is over; if so, that is noted."""
+    """Return True if the process is over, and note it."""
     status = child.process.poll()
     if status is None:
         return False

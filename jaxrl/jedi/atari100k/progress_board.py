@@ -1,4 +1,4 @@
-"""The suite for people: a grid of games and seeds, redrawn in place on a terminal, a line now and
+"""Progress of the suite: a grid of games and seeds, redrawn in place on a terminal, a line now and
 then elsewhere.
 """
 
@@ -18,7 +18,7 @@ HEARTBEAT = 120.0
 
 
 def cell(now: State, running: bool = False) -> str:
-    """What the grid says of one run, in rich's markup."""
+    """Cell of the grid for one run, in rich's markup."""
     if now.kind == "done":
         return "[green]done[/green]" + ("" if now.score is None else f" {now.score:,.1f}")
     if now.kind == "failed" and not running:
@@ -45,7 +45,7 @@ def grid(known: Mapping[Run, State], running: Collection[Run] = ()):
 
 
 def summary(known: Mapping[Run, State], running: Collection[Run] = ()) -> str:
-    """How many runs are where; progress counts epochs."""
+    """Numbers of runs by state; progress counts epochs."""
     kinds = [now.kind for run, now in known.items() if run not in running or now.kind == "done"]
     waiting = f", {kinds.count('begun')} begun" if kinds.count("begun") else ""
     failed = f", {kinds.count('failed')} failed" if kinds.count("failed") else ""

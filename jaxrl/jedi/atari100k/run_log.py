@@ -52,7 +52,7 @@ def noted(out: Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def last_sentence(log: Path, start: int, status: int) -> str:
-    """What a failed process said last: its refusal or exception if there is one, else its last
+    """Last words of a failed process: its refusal or exception if there is one, else its last
     line.
     """
     with open(log, "rb") as file:

@@ -122,7 +122,7 @@ def runs_in(out: Path) -> list[Run]:
 
 
 def on_this_machine(path: Path) -> None:
-    """Refuse a path in a bucket: the logs that lie beside the runs are appended to and locked,
+    """Refuse a path in a bucket: the logs that lie next to the runs are appended to and locked,
     which no bucket can do.
     """
     if path.parts and re.fullmatch(r"[a-z][a-z0-9+.-]+:", path.parts[0]):
@@ -170,7 +170,7 @@ def state(run: Run, out: Path, ending: dict[str, Any] | None = None) -> State:
 
 
 def epochs_of(schedule: dict[str, Any], first: dict | None, last: dict | None) -> tuple[int, bool]:
-    """How many epochs a run has in all, and whether they are done, from its schedule and the ends
+    """Number of epochs of a run in all, and True if they are done, from its schedule and the ends
     of its metrics.
 
     The first epoch may play more than `initial_steps`, every other one plays `steps_per_epoch`

@@ -109,7 +109,7 @@ def _json(path: Path) -> Any:
             "--scores"
         ) from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not JSON ({error}): mend it or name another file") from None
+        raise UserError(f"{path} is not JSON ({error}): correct it or name another file") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): name another file") from None
 
@@ -160,7 +160,7 @@ def settled(
         )
     if gaps and not partial:
         raise UserError(
-            f"{where} has {' and '.join(gaps)}: add them, or go on with what is there by --partial"
+            f"{where} has {' and '.join(gaps)}: add them, or take what is there by --partial"
         )
     fewest = min(map(len, by_game.values()))
     remarks = [f"Incomplete: {' and '.join(gaps)}."] if gaps else []
@@ -247,7 +247,7 @@ def not_there(known: dict[Run, State]) -> str:
 
 
 def gathered(runs: Iterable[Run], settings: Collect, missing: str) -> dict[str, Any]:
-    """What scores.json says: the scores, every run behind them, and what the runs have in
+    """Contents of scores.json: the scores, every run behind them, and what the runs have in
     common.
     """
     lines, details = noted(settings.out), []
@@ -301,7 +301,9 @@ def remarks(
     steps = sorted({entry["env_steps"] for entry in details})
     if steps[-1] > 100_000 or steps[0] < 100_000:
         found.append(
-            f"Not Atari 100k: {' to '.join(f'{n:,}' for n in dict.fromkeys((steps[0], steps[-1])))} environment steps."
+            "Not Atari 100k: "
+            f"{' to '.join(f'{n:,}' for n in dict.fromkeys((steps[0], steps[-1])))} "
+            "environment steps."
         )
     episodes = min(entry["episodes"] for entry in details)
     if episodes < 100:

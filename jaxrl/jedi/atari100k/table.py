@@ -33,7 +33,7 @@ class Table:
     repetitions: int = 2000
     """Resamplings of the bootstrap; 0 for no intervals (and no need of rliable)."""
     comparison: Path | None = None
-    """Folder for comparison.md and the pictures. Default: "comparison" beside the scores file."""
+    """Folder for comparison.md and the pictures. Default: "comparison" next to the scores file."""
 
 
 def show(settings: Table) -> None:
@@ -66,7 +66,7 @@ def show(settings: Table) -> None:
     for line in (*scores.remarks, *NOTES):
         print(line)
     folder = write_comparison(settings, scores, tables, path)
-    print(f"written: {folder / 'comparison.md'} and two pictures beside it")
+    print(f"written: {folder / 'comparison.md'} and two pictures next to it")
 
 
 def print_rows(title: str, rows: Rows) -> None:

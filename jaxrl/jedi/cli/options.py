@@ -31,7 +31,7 @@ PresetName = Literal["tiny", "small", "atari100k"]
 
 @dataclass(frozen=True)
 class Start:
-    """What the other defaults depend on."""
+    """Options that the other defaults depend on."""
 
     preset: PresetName | None = None
     """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
@@ -51,7 +51,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Train:
-    """Train JEDI (or a baseline) on a game, or go on with a run that was stopped. Ends with a
+    """Train JEDI (or a baseline) on a game, or continue a run that was stopped. Ends with a
     report.
     """
 
@@ -74,7 +74,7 @@ class Train:
     of its own in the run's.
     """
     also: tuple[str, ...] = ()
-    """More games for the same program, beside --env's: with as many actions. The run's folder then
+    """More games for the same program, besides --env's: with as many actions. The run's folder then
     has a folder for each game, and that one for each seed.
     """
     profile: int | None = None
@@ -89,7 +89,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Learn:
-    """Learn a world model from recorded episodes (docs/your_data.md), or go on with a run that was
+    """Learn a world model from recorded episodes (docs/your_data.md), or continue a run that was
     stopped. Ends with a report.
     """
 
@@ -186,7 +186,7 @@ class Horizon:
     config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
     sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     out: Path | None = None
-    """A .png; the figures come as .json beside it. Default: report/horizon.png in the first run,
+    """A .png; the figures come as .json next to it. Default: report/horizon.png in the first run,
     where its report shows it.
     """
 

@@ -1,4 +1,4 @@
-"""What a run would take, before it is begun: epochs, updates, arithmetic, memory, and time measured
+"""Estimate of a run before it is begun: epochs, updates, arithmetic, memory, and time measured
 on three updates of each part.
 """
 
@@ -31,12 +31,12 @@ TIMED = 3
 
 @dataclasses.dataclass(frozen=True)
 class PartCost:
-    """What the updates of one part take on this machine."""
+    """Cost of the updates of one part on this machine."""
 
     flops: int
     """Of one update: matrix products and convolutions."""
     temporary_bytes: int | None
-    """Memory of one update beside state and replay."""
+    """Memory of one update, without state and replay."""
     seconds: float
     """Of one update."""
     compile_seconds: float
@@ -108,7 +108,7 @@ def seconds_per_step(config: JediConfig, env) -> float:
 
 
 def plan(config: JediConfig, timing: bool = True) -> str:
-    """The command `plan`: a table for people.
+    """The command `plan`: a table.
 
     Raises:
       UserError: the settings do not fit together, or there is no such game.
@@ -157,7 +157,8 @@ def plan(config: JediConfig, timing: bool = True) -> str:
         memory = "?" if cost.temporary_bytes is None else f"{cost.temporary_bytes / 2**20:,.0f}"
         lines.append(
             _row(name, config, updates)
-            + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}{cost.compile_seconds:>11.1f}"
+            + f"{cost.seconds * 1e3:>11,.1f}{cost.flops / 1e9:>14,.2f}{memory:>12}"
+            + f"{cost.compile_seconds:>11.1f}"
         )
     peak = peak_flops(device_name(), str(compute_dtype(config.agent.precision)))
     step = seconds_per_step(config, env)

@@ -44,7 +44,7 @@ def latent_statistics(state: AgentState, batch: Segment) -> dict[str, jax.Array]
 
 
 def context_gain(state: AgentState, batch: Segment, key: jax.Array) -> dict[str, jax.Array]:
-    """What knowing the past is worth: denoising loss at `GAIN_SIGMA` with the contexts of other
+    """Gain from knowing the past: denoising loss at `GAIN_SIGMA` with the contexts of other
     examples, minus with its own.
 
     Args: segments `[B, context + 1 or more]`. Returns "context_gain" (> 0 if the past is used) and

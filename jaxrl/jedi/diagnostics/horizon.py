@@ -1,10 +1,10 @@
-"""How far can imagination be trusted? Its errors over the horizon, from many starts in freshly
+"""Errors of imagination over the horizon, from many starts in freshly
 played real games.
 
 From every start the model is run open loop along the real actions, and compared at each step with
 what really came: reward
 class, end, the probe's picture, the latent. Steps after the end of the real episode do not count,
-so there are fewer at larger horizons. Beside every figure stands what one gets for nothing: always
+so there are fewer at larger horizons. With every figure stands what one gets for nothing: always
 the most frequent class, or a world that stands still.
 """
 

@@ -112,7 +112,7 @@ def compare(
     key: jax.Array,
     horizon: int | None = None,
 ) -> Comparison:
-    """Imagine along the actions of a game from step `start`, open loop, and show it beside what
+    """Imagine along the actions of a game from step `start`, open loop, and show it next to what
     really happened.
 
     The context is the frames up to `start`; imagination goes on to the end of the stretch whatever

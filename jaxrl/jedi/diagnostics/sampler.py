@@ -12,7 +12,7 @@ from jaxrl.jedi.config import SamplerConfig
 
 @dataclass(frozen=True)
 class SamplerChoice:
-    """What to change in the sampler that a run was trained with. Absent: as trained."""
+    """Changes to the sampler that a run was trained with. Absent: as trained."""
 
     denoising_steps: int | None = None
     """Denoising passes per imagined frame."""

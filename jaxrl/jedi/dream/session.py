@@ -28,7 +28,7 @@ SHOWN_SIDE = 288
 
 @dataclass
 class View:
-    """What the page shows after a step."""
+    """Contents of the page after a step."""
 
     frame: np.ndarray
     """uint8 `[H, W, 3]`, imagined."""

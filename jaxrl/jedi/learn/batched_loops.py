@@ -35,7 +35,7 @@ def run_phase_of_seeds(
     starts: jax.Array,
     stops: jax.Array,
 ) -> tuple[AgentState, UpdateStats]:
-    """What `loops.run_phase` does, for S agents at once.
+    """Run `loops.run_phase` for S agents at once.
 
     Args:
       phase: the kind of update (static under jit).

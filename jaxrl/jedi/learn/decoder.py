@@ -1,4 +1,4 @@
-"""One update of the probe decoder: pictures of latents, for people only. It never trains the
+"""One update of the probe decoder: pictures of latents, to be seen only. It never trains the
 encoder.
 """
 

@@ -21,8 +21,8 @@ from jaxrl.train.parallel import masked_mean
 
 
 class GateResult(NamedTuple):
-    """How open-loop imagination does on real endings. float32 scalars; all 0 where nothing could be
-    tried.
+    """Quality of open-loop imagination on real endings. float32 scalars; all 0 where nothing could
+    be tried.
     """
 
     end_recall: jax.Array
@@ -79,7 +79,7 @@ def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Arra
 
 
 def passes(gate_result: GateResult, gate: GateConfig) -> jax.Array:
-    """Whether behaviour may be learned, by the thresholds of the gate (bool scalar)."""
+    """Return True if behaviour may be learned, by the thresholds of the gate (bool scalar)."""
     good = (
         (gate_result.end_recall >= gate.end_recall)
         & (gate_result.false_alarms <= gate.false_alarms)

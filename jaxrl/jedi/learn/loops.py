@@ -113,7 +113,7 @@ def draw_for(
 
 
 class UpdateStats(NamedTuple):
-    """What a run of updates amounted to."""
+    """Metrics of a run of updates."""
 
     sums: dict[str, jax.Array]
     """Metrics, summed over the updates."""

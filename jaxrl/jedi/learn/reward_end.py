@@ -123,7 +123,7 @@ def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=Non
 
 
 def counted(steps: Segment) -> jax.Array:
-    """How much each step counts: `step_mask`, times the weight of the draw if it has one."""
+    """Weight of each step: `step_mask`, times the weight of the draw if it has one."""
     return steps.step_mask if steps.weight is None else steps.step_mask * steps.weight
 
 

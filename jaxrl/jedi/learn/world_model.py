@@ -2,17 +2,21 @@
 
 They share the denoising loss and differ in where the latents come from:
 
-  jedi        from the denoising loss itself (papers 2505.19698, 2605.13013: no reconstruction, no pretrained encoder). How exactly is
-              not known to us; what follows is our choice, after DIAMOND's loss and the measurements in docs/jedi.md:
+  jedi      from the denoising loss itself (papers 2505.19698, 2605.13013: no reconstruction, no
+            pretrained encoder). How exactly is not known to us; what follows is our choice, after
+            DIAMOND's loss and the measurements in docs/jedi.md:
 
-                z_t   = E(o_t)              context latents, with gradient
-                zbar  = stop_gradient(E_ema(o_{t+1}))                          targets
-                F     = U(c_in (zbar + sigma e), z_context / sigma_data, actions, c_noise)
-                L     = mean (F - (zbar - c_skip noisy) / c_out)^2             averaged over the autoregressive steps
-                      + w mean_j relu(floor - std_batch(z_j))                  variance hinge: without it the latents collapse
+              z_t   = E(o_t)                          context latents, with gradient
+              zbar  = stop_gradient(E_ema(o_{t+1}))   targets
+              F     = U(c_in (zbar + sigma e), z_context / sigma_data, actions, c_noise)
+              L     = mean (F - (zbar - c_skip noisy) / c_out)^2
+                                                      averaged over the autoregressive steps
+                      + w mean_j relu(floor - std_batch(z_j))
+                                                      variance hinge: without it they collapse
 
-  separate    from reconstruction alone, L = mean |decode(E(o)) - o|^2; the denoiser learns on them and cannot change them
-  pixel       nowhere: the latent is the frame (DIAMOND, arXiv 2405.12399)
+  separate  from reconstruction alone, L = mean |decode(E(o)) - o|^2; the denoiser learns on them
+            and cannot change them
+  pixel     nowhere: the latent is the frame (DIAMOND, arXiv 2405.12399)
 """
 
 import jax

@@ -30,7 +30,7 @@ class ActorCriticConfig:
 
 
 class PolicyOutput(NamedTuple):
-    """What the two heads say; float32."""
+    """Outputs of the two heads; float32."""
 
     logits: jax.Array
     """`[..., A]`; zero at initialisation, so the first policy is uniform."""

@@ -1,4 +1,4 @@
-"""What can be set for learning from recorded episodes, its presets, and the configuration that the
+"""Settings for learning from recorded episodes, its presets, and the configuration that the
 shared loop works with.
 """
 
@@ -80,7 +80,7 @@ contents are compared.
 
 @dataclass(frozen=True)
 class Found:
-    """What the data turned out to be; stored with the configuration, so that a run goes on with the
+    """Sizes found in the data; stored with the configuration, so that a run continues with the
     same data only.
     """
 
@@ -118,7 +118,7 @@ updates are our choice.
 
 
 def data_name(folder: str) -> str:
-    """What a data set is called: its folder's name, without the version that tensorflow-datasets
+    """Name of a data set: its folder's name, without the version that tensorflow-datasets
     puts below it.
     """
     path = Path(folder).expanduser().resolve()
@@ -127,7 +127,7 @@ def data_name(folder: str) -> str:
 
 def shared(config: OfflineConfig, found: Found) -> JediConfig:
     """The configuration for what is shared with `train`: a schedule without play, and a replay with
-    room for the data.
+    space for the data.
     """
     return JediConfig(
         env=data_name(config.data),
@@ -153,12 +153,12 @@ def shared(config: OfflineConfig, found: Found) -> JediConfig:
 
 
 def stored(config: OfflineConfig, found: Found) -> dict:
-    """What config.json holds."""
+    """Contents of config.json."""
     return to_dict(config) | {"found": to_dict(found)}
 
 
 def learned_from_data(run_dir: str | Path) -> bool:
-    """Whether the run in a folder learned from recorded episodes."""
+    """Return True if the run in a folder learned from recorded episodes."""
     config = stored_config(resolve_path(run_dir))
     return config is not None and "found" in config
 
@@ -180,7 +180,7 @@ def read_offline(run_dir: str | Path) -> tuple[OfflineConfig, Found]:
 
 
 def completed(data: dict) -> dict:
-    """What config.json of a run of either kind holds, with the fields that came after it at their
+    """Contents of config.json of a run of either kind, with the fields that came after it at their
     defaults.
     """
     if "found" not in data:

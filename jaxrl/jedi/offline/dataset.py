@@ -35,7 +35,7 @@ class Files:
         return tuple(found.get(name) for name in (*NEEDED, *OPTIONAL))
 
     def where(self, number: int) -> str:
-        """How refusals name an episode."""
+        """Name of an episode in refusals."""
         return str(self._files[number])
 
 
@@ -53,8 +53,8 @@ class Dataset:
         return getattr(self.source, "truth_names", ())
 
     @property
-    def room(self) -> ReplayConfig:
-        """Exactly room for the episodes to learn from."""
+    def replay_config(self) -> ReplayConfig:
+        """Exactly enough space for the episodes to learn from."""
         return room_for(
             sum(self.source.lengths[i] for i in self.learned_from), len(self.learned_from)
         )
@@ -150,7 +150,7 @@ def read_all(dataset: Dataset, config: OfflineConfig) -> Contents:
             most = max(most, int(episode.act.max()))
             yield episode
 
-    index, frames = pack(seen(dataset.learned_from), dataset.room)
+    index, frames = pack(seen(dataset.learned_from), dataset.replay_config)
     held_out = list(seen(dataset.held_out))
     known = config.num_actions or most + 1
     if most >= known:

@@ -26,7 +26,7 @@ KEY = 2
 
 
 class HeldOut(NamedTuple):
-    """What is looked at."""
+    """Held-out segments and their keys."""
 
     future: Segment
     """`[B, context + autoregressive_steps]`, for the denoising loss, the latents and the context

@@ -43,7 +43,7 @@ from jaxrl.train.rundir import open_run
 
 
 class NoGame(NamedTuple):
-    """What the agent must know of a game that only its recordings are known of."""
+    """Sizes of a game that only its recordings are known of."""
 
     name: str
     num_actions: int
@@ -107,7 +107,7 @@ def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None]
     Args:
       config: everything that can be set.
       run_dir: the run's folder; one that holds a run of the same configuration and data is resumed.
-      say: takes lines for people.
+      say: takes lines to print.
 
     Raises:
       UserError: something is wrong that the user can correct; what was learned up to the last
@@ -229,7 +229,7 @@ def end_epoch(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say
 
 
 def summary_line(line: dict[str, Any], epochs: int) -> str:
-    """The epoch for people."""
+    """The epoch in one line."""
     left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
         ("loss", "world_model/denoising"),

@@ -22,7 +22,7 @@ from jaxrl.train.checkpoint import from_names, to_host, to_names
 
 
 class Exploration(NamedTuple):
-    """How play departs from the policy; float32 scalars. See `GameConfig`."""
+    """Departures of play from the policy; float32 scalars. See `GameConfig`."""
 
     epsilon: jax.Array | float = 0.0
     temperature: jax.Array | float = 1.0

@@ -91,7 +91,7 @@ def references(rows, game: str) -> list[tuple[float, str, str]]:
 
 
 def monitors(rows, config: JediConfig) -> bytes:
-    """What shows whether the latents have collapsed and whether imagination can be trusted."""
+    """Panels that show collapse of the latents and errors of imagination."""
     figure, axes = new_figure(3, 2)
     plot(
         axes[0],

@@ -76,7 +76,7 @@ def _rows(shown):
 
 
 def _events(comparison: Comparison, t: int, since: int) -> tuple[str, tuple[int, int, int]]:
-    """What the steps after frame `since` up to frame t brought, real / imagined."""
+    """Rewards and ends of the steps after frame `since` up to frame t brought, real / imagined."""
     if t == since:
         return "", INK
     span = slice(since, t)
@@ -95,7 +95,7 @@ def enlarge(frame: np.ndarray, size: int):
 
 
 def animation(shown: Comparison | dict[str, Comparison], size: int = 192) -> list:
-    """PIL images, one per step: real on the left, what was imagined beside it, with
+    """PIL images, one per step: real on the left, what was imagined next to it, with
     rewards so far.
     """
     from PIL import Image, ImageDraw

@@ -32,7 +32,7 @@ STEPS = 15
 
 @dataclass(frozen=True)
 class HorizonConfig:
-    """How much is played, and what is imagined of it."""
+    """Amount of play, and of imagination from it."""
 
     steps: int | None = None
     """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
@@ -67,7 +67,9 @@ def measure_runs(
     """
     check(config)
     if out is not None and out.suffix != ".png":
-        raise UserError(f"--out {out} must end in .png; the figures are written beside it as .json")
+        raise UserError(
+            f"--out {out} must end in .png; the figures are written next to it as .json"
+        )
     if out is not None and not out.absolute().parent.is_dir():
         raise UserError(f"--out {out} lies in a folder that does not exist: make it first")
     runs = open_runs(run_dirs, make_env)
@@ -247,7 +249,7 @@ PANELS = (
         (("latent_still_error", "standing still"),),
     ),
 )
-"""Title, figure with its band, and what is drawn beside it, dashed or dotted."""
+"""Title, figure with its band, and the references drawn with it, dashed or dotted."""
 
 
 def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
@@ -259,10 +261,19 @@ def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
 
     drawing = Figure(figsize=(13, 6.4), layout="constrained")
     step = np.arange(1, result["horizon"] + 1)
-    for axis, (title, key, beside) in zip(drawing.subplots(2, 3).flat, PANELS, strict=True):
+    for axis, (title, key, references) in zip(drawing.subplots(2, 3).flat, PANELS, strict=True):
         for number, (name, run) in enumerate(result["runs"].items()):
             if key in run["figures"]:
-                _draw(axis, step, run["figures"], key, beside, f"C{number % 10}", name, number == 0)
+                _draw(
+                    axis,
+                    step,
+                    run["figures"],
+                    key,
+                    references,
+                    f"C{number % 10}",
+                    name,
+                    number == 0,
+                )
         axis.set(title=title, xlabel="imagined step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.grid(alpha=0.3)
@@ -274,11 +285,11 @@ def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
     return buffer.getvalue()
 
 
-def _draw(axis, step, figures, key, beside, colour, name, is_first):
+def _draw(axis, step, figures, key, references, colour, name, is_first):
     mean, low, high = (np.array(figures[key][part], float) for part in ("mean", "low", "high"))
     axis.plot(step, mean, marker=".", color=colour, label=name)
     axis.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
-    for style, (other, label) in zip(("--", ":"), beside, strict=False):
+    for style, (other, label) in zip(("--", ":"), references, strict=False):
         own = other in OWN
         if own or is_first:
             values = np.array(figures[other]["mean"], float)

@@ -75,7 +75,7 @@ def imagine_runs(
 
 
 def describe(comparison: Comparison) -> str:
-    """How imagination did, in some words."""
+    """Summary of imagination in a sentence."""
     right = np.sign(comparison.reward) == comparison.imagined_reward
     ends = (
         f"real end at step {int(comparison.end.argmax()) + 1}"

@@ -60,7 +60,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
 
 
 def held_out(rows) -> bytes:
-    """What was learned from beside what was held out."""
+    """Losses on what was learned from and on what was held out."""
     figure, axes = new_figure(3)
     plot(
         axes[0],
@@ -106,7 +106,7 @@ def page(
 <h2>On episodes it never saw</h2><p>{generalisation(rows)}</p>{show("held_out.png", "held-out measures")}
 <h2>Recorded against imagined</h2>
 <p>{imagination(config.agent.mode, comparison)}</p>
-{show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
+{show("imagined.gif", "real and imagined")}<br>{show("film.png", "film strip")}
 <h2>Has it collapsed?</h2><p>{verdict(shared(config, found), rows)}</p>{show("monitors.png", "monitors")}
 <h2>Training</h2>{show("losses.png", "losses")}
 <h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
@@ -132,7 +132,7 @@ def generalisation(rows) -> str:
     """The held-out figures of the last epoch in words."""
     last = rows[-1]
     trained = last.get("world_model/denoising")
-    beside = (
+    comparison = (
         f" (on the episodes it learned from, over the last epoch: {trained:.4f})"
         if trained is not None
         else ""
@@ -146,7 +146,7 @@ def generalisation(rows) -> str:
         else "No held-out episode ends, so imagined ends could not be tried."
     )
     return (
-        f"Denoising loss {last['held_out/denoising']:.4f}{beside}. One step ahead, the reward's "
+        f"Denoising loss {last['held_out/denoising']:.4f}{comparison}. One step ahead, the reward's "
         "sign was right at "
         f"{last['held_out/reward_accuracy']:.1%} of the steps (at "
         f"{last['held_out/reward_recall']:.1%} of those with a reward), the end "
@@ -155,7 +155,7 @@ def generalisation(rows) -> str:
 
 
 def imagination(mode: str, comparison: Comparison) -> str:
-    """What the film shows."""
+    """Caption of the film."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     return (
         f"The same {len(comparison.action)} actions in a held-out episode and, without looking at "

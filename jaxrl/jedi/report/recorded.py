@@ -1,4 +1,4 @@
-"""A held-out episode beside what the world model imagines along its actions."""
+"""A held-out episode next to what the world model imagines along its actions."""
 
 from pathlib import Path
 

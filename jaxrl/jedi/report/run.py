@@ -1,5 +1,5 @@
 """The report of a run: one HTML page that needs nothing else, and its pictures as files
-beside it.
+next to it.
 """
 
 import base64
@@ -117,7 +117,7 @@ def page(
 <h2>Learning curves</h2>{show("curves.png", "learning curves")}
 <h2>Real against imagined</h2>
 <p>{imagination(config.agent.mode, comparison, env_steps)}</p>
-{show("imagined.gif", "real beside imagined")}<br>{show("film.png", "film strip")}
+{show("imagined.gif", "real and imagined")}<br>{show("film.png", "film strip")}
 {over_the_horizon(folder, show) if "horizon.png" in pictures else ""}
 <h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{show("monitors.png", "monitors")}
 <h2>Training</h2>{show("losses.png", "losses")}
@@ -151,16 +151,16 @@ img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
 
 
 def over_the_horizon(folder: Path, show) -> str:
-    """What the command `horizon` has left in the folder, with the number of steps at which it was
+    """Figure of the command `horizon` in the folder, with the number of steps at which it was
     measured.
     """
-    told = json.loads((folder / "report" / "horizon.json").read_text())
+    measured = json.loads((folder / "report" / "horizon.json").read_text())
     measured = ", ".join(
         f"{html.escape(name)} after {run['env_steps']:,} environment steps"
-        for name, run in told["runs"].items()
+        for name, run in measured["runs"].items()
     )
     note = (
-        f"Error over the imagined steps, from {told['starts']:,} starts in {told['games']} "
+        f"Error over the imagined steps, from {measured['starts']:,} starts in {measured['games']} "
         f"real games: {measured}."
     )
     return (
@@ -224,7 +224,7 @@ def _cut(games: int) -> str:
 
 
 def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
-    """What the film shows, in words and figures."""
+    """Caption of the film, in words and figures."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     rewards = int(np.abs(np.sign(comparison.reward)).sum())
     return (
@@ -307,7 +307,7 @@ def going_on(config: JediConfig, folder: Path) -> str:
 python -m jaxrl.jedi plan --preset atari100k --mode {config.agent.mode} --env {config.env}
 python -m jaxrl.jedi train --preset atari100k --mode {config.agent.mode} --env {config.env}
 
-# go on with this run
+# continue this run
 python -m jaxrl.jedi train {options} --run-dir {shown}
 
 # play 100 games, watch imagination from another start

@@ -1,4 +1,4 @@
-"""How a run is saved and restored.
+"""Saving and restoring a run.
 
 Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle
 of play with the policy's
@@ -201,7 +201,7 @@ def restore_agent(
 
 
 class Runs(NamedTuple):
-    """What they have in common, and their agents by name."""
+    """Runs of one game: their common settings, and their agents by name."""
 
     config: JediConfig
     """Of the first."""
@@ -263,8 +263,8 @@ def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def draws_pictures(agent: AgentState) -> bool:
-    """Whether `decode` gives pictures: the probe of mode "jedi" must have been trained; other modes
-    have their own decoder.
+    """Return True if `decode` gives pictures: in mode "jedi" the probe must have been trained; other
+    modes have their own decoder.
     """
     return agent.spec.config.mode != "jedi" or int(agent.probe.updates) > 0
 

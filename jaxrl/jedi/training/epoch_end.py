@@ -115,7 +115,7 @@ def means(so_far: EpochSoFar) -> dict[str, float]:
 
 
 def collected(session: Session) -> dict[str, Any]:
-    """What play in this epoch brought, and how full the replay is."""
+    """Metrics of play in this epoch and of the replay."""
     returns, index, counters = session.so_far.returns, session.store.index, session.counters
     line = {
         "collect/games": len(returns),
@@ -216,7 +216,7 @@ def shares_of_learning(session: Session, seconds: float) -> dict[str, float]:
 
 
 def summary_line(line: dict[str, Any], epochs: int) -> str:
-    """The epoch for people."""
+    """The epoch in one line."""
     left = (epochs - line["epoch"] - 1) * line["time/epoch"]
     shown = [
         ("return", "evaluate/return"),

@@ -56,7 +56,7 @@ CALL_SECONDS = {"cpu": 1.5}
 
 @dataclasses.dataclass
 class Result:
-    """How a call of `train` ended."""
+    """End of a call of `train`."""
 
     folder: Path
     finished: bool
@@ -80,7 +80,7 @@ def train(
       config: everything that can be set.
       run_dir: the run's folder; one that holds a run of the same configuration is resumed.
       make_env: makes the game, if it is not one that `config.env` can name.
-      say: takes lines for people.
+      say: takes lines to print.
       profile: number of an epoch (from 1) to trace, see `EpochTrace`; the trace lies in profile/ in
         the run's folder.
 
@@ -119,7 +119,7 @@ def run_until_stopped(
       announce: `(session, say)`, says what is about to happen.
       one_stage: `(session, stop, say)`, does the stage that is due, or as much of it as was done
         when `stop` came.
-      say: takes lines for people.
+      say: takes lines to print.
     """
     with stop_on_signals() as own, contextlib.closing(Compiling()) as compiling:
         stop = hosts.SharedStop(own) if hosts.several() else own
@@ -244,8 +244,8 @@ def collect(session: Session, stop: StopRequest, say) -> bool:
 
 
 def initial_steps_due(session: Session) -> int:
-    """How many random steps come next in the first epoch; 0 if there are enough (DIAMOND's rule on
-    rare rewards).
+    """Number of random steps that come next in the first epoch; 0 if there are enough (DIAMOND's
+    rule on rare rewards).
     """
     counters, schedule = session.counters, session.config.schedule
     missing = schedule.initial_steps - counters.env_steps
@@ -344,7 +344,7 @@ def call_size(session: Session, phase: Phase) -> int:
 
 
 def whole_epoch_at_once(session: Session) -> bool:
-    """Whether this epoch's learning is one call."""
+    """Return True if this epoch's learning is one call."""
     if (
         session.counters.done > 0
         or not isinstance(session.store, DeviceStore)

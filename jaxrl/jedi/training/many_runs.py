@@ -261,7 +261,7 @@ def advance(group: Group, members: list[Session], stop: StopRequest, say) -> Non
 
 
 def name_of(session: Session, sessions: list[Session]) -> str:
-    """What a run is called beside the others."""
+    """Name of a run among the others."""
     games = {session.config.env for session in sessions}
     seed = f"seed {session.config.seed}"
     return seed if len(games) == 1 else f"{session.config.env}, {seed}"

@@ -29,8 +29,8 @@ GROUP = 16
 
 
 def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
-    """Whether the frames take at most half of a device's memory (True where the device does not
-    tell).
+    """Return True if the frames take at most half of a device's memory (True where the device does
+    not tell).
     """
     limit = device_memory()
     return limit is None or 2 * buffer.frame_bytes(config, frame_shape) <= limit

@@ -142,7 +142,7 @@ def fresh_agent(config: JediConfig, env) -> AgentState:
 
 
 def close(session: Session) -> None:
-    """Wait for what is being written, and let go of everything, whatever of it fails."""
+    """Wait for what is being written, and close everything, even if a part of it fails."""
     with contextlib.ExitStack() as stack:
         for env in session.eval_envs:
             stack.callback(env.close)

@@ -1,4 +1,4 @@
-"""How a run begins in a folder, or goes on with what the folder holds."""
+"""Beginning of a run in a folder, or of its continuation."""
 
 import time
 from pathlib import Path

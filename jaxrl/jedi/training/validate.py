@@ -89,7 +89,7 @@ def check(config: JediConfig) -> None:
 
 
 def batch_sizes(config: JediConfig) -> dict[str, int]:
-    """What several devices share."""
+    """Batch sizes that several devices share."""
     return {
         f"agent.{name}.batch": getattr(config.agent, name).batch
         for name in ("world_model", "heads", "behaviour", "probe")

@@ -115,13 +115,13 @@ def test_every_step_follows_the_rules():
         cleared = not after.bricks[game, t].any()
         dead = actual["lives"] == 0 or cleared
         trunc = actual["steps"] >= MAX_STEPS and not dead
-        told = (
+        recorded = (
             seen.reward[game, t],
             seen.end[game, t],
             seen.trunc[game, t],
             seen.game_over[game, t],
         )
-        assert told == (hit - missed, missed or cleared, trunc, dead or trunc)
+        assert recorded == (hit - missed, missed or cleared, trunc, dead or trunc)
 
 
 def test_play_meets_every_event():

@@ -64,8 +64,10 @@ def test_evaluate_and_imagine(run, tmp_path):
     scores = tmp_path / "scores.json"
     status, out, err = call("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
     assert status == 0 and "mean return" in out, err
-    told = json.loads(scores.read_text())
-    assert len(told["returns"]) == 8 and sum(told["returns"]) / 8 == pytest.approx(told["return"])
+    recorded = json.loads(scores.read_text())
+    assert len(recorded["returns"]) == 8 and sum(recorded["returns"]) / 8 == pytest.approx(
+        recorded["return"]
+    )
     for name in ("a.gif", "a.png", "a.npz"):
         status, out, err = call(
             "imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2

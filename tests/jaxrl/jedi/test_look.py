@@ -123,13 +123,13 @@ def test_horizon_writes_table_figure_and_json(runs, capsys):
         main(["horizon", "--run-dir", str(runs["a"]), "--run-dir", str(runs["blind"]), *small]) == 0
     )
     out = capsys.readouterr().out
-    told = json.loads((runs["a"] / "report" / "horizon.json").read_text())
+    recorded = json.loads((runs["a"] / "report" / "horizon.json").read_text())
     assert (
-        told["horizon"] == 9
-        and told["counted"][0] == 20 == told["starts"]
-        and told["counted"] == sorted(told["counted"])[::-1]
+        recorded["horizon"] == 9
+        and recorded["counted"][0] == 20 == recorded["starts"]
+        and recorded["counted"] == sorted(recorded["counted"])[::-1]
     )
-    mine, blind = told["runs"]["a"]["figures"], told["runs"]["blind"]["figures"]
+    mine, blind = recorded["runs"]["a"]["figures"], recorded["runs"]["blind"]["figures"]
     assert "frame_error" in mine and "frame_error" not in blind and "no pictures" in out
     assert mine["latent_error"] == blind["latent_error"], "the same agent, games, starts and noise"
     low, mean, high = (np.array(mine["latent_error"][key]) for key in ("low", "mean", "high"))

@@ -46,7 +46,7 @@ def steps(episode):
 
 class Tiny(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
-    code_path = None  # there are no checksums beside this file
+    code_path = None  # there are no checksums next to this file
 
     def _info(self):
         feature = tfds.features

@@ -1,4 +1,4 @@
-"""The metrics log: lines and their reading, resuming, TensorBoard beside it; counting
+"""The metrics log: lines and their reading, resuming, TensorBoard events; counting
 compilations.
 """
 

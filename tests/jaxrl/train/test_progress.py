@@ -1,4 +1,4 @@
-"""Progress: heartbeat lines off a terminal, a bar on one, durations for people."""
+"""Progress: heartbeat lines off a terminal, a bar on one, durations as text."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Event files beside the metrics, read back record by record."""
+"""Event files next to the metrics, read back record by record."""
 
 import errno
 

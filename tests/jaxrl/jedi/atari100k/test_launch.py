@@ -228,22 +228,25 @@ def test_jobs_share_gpus_and_their_memory(monkeypatch):
     monkeypatch.delenv("XLA_PYTHON_CLIENT_MEM_FRACTION", raising=False)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
-    def told(slot, **how):
+    def devices_of(slot, **how):
         return tuple(
             environment(Launch(**how), slot).get(name)
             for name in ("CUDA_VISIBLE_DEVICES", "XLA_PYTHON_CLIENT_MEM_FRACTION")
         )
 
-    assert told(0) == (None, None)
-    assert told(1, jobs=2) == (None, "0.450")
-    assert [told(slot, jobs=2, gpus=("4", "7")) for slot in (0, 1)] == [("4", None), ("7", None)]
-    assert [told(slot, jobs=3, gpus=("4", "7")) for slot in range(3)] == [
+    assert devices_of(0) == (None, None)
+    assert devices_of(1, jobs=2) == (None, "0.450")
+    assert [devices_of(slot, jobs=2, gpus=("4", "7")) for slot in (0, 1)] == [
+        ("4", None),
+        ("7", None),
+    ]
+    assert [devices_of(slot, jobs=3, gpus=("4", "7")) for slot in range(3)] == [
         ("4", "0.450"),
         ("7", "0.450"),
         ("4", "0.450"),
     ]
     monkeypatch.setenv("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.2")
-    assert told(0, jobs=2) == (None, "0.2")
+    assert devices_of(0, jobs=2) == (None, "0.2")
 
 
 @pytest.mark.parametrize(

@@ -109,17 +109,17 @@ def suite(tmp_path):
 def test_collect_writes_what_table_reads(suite):
     path = collect(Collect(out=suite, seeds=2))
     assert path == suite / "scores.json" and not list(suite.glob(".*tmp"))
-    told, scores = json.loads(path.read_text()), read_scores(path)
+    recorded, scores = json.loads(path.read_text()), read_scores(path)
     assert scores.by_game == {
         game: [float(place), 10.0 + place] for place, game in enumerate(GAMES)
     }
     assert (
-        told["commits"] == ["abc", "def"]
-        and told["env_steps"] == [600]
-        and told["seeds"]["Pong"] == [0, 1]
+        recorded["commits"] == ["abc", "def"]
+        and recorded["env_steps"] == [600]
+        and recorded["seeds"]["Pong"] == [0, 1]
     )
-    assert told["config"]["schedule.final_epochs"] == 2 and "seed" not in told["config"]
-    assert len(told["runs"]) == 52 and told["runs"][0]["hours"] == pytest.approx(0.07)
+    assert recorded["config"]["schedule.final_epochs"] == 2 and "seed" not in recorded["config"]
+    assert len(recorded["runs"]) == 52 and recorded["runs"][0]["hours"] == pytest.approx(0.07)
     assert scores.remarks == ("Not Atari 100k: 600 environment steps.",)
 
 
@@ -161,18 +161,18 @@ def test_collect_some_games_and_other_seeds(suite):
 def test_runs_of_other_settings_are_remarked(suite):
     write_run(suite / "x", "Pong", 0, lines(7), agent={"precision": "float32"})
     write_run(suite / "x", "Pong", 1, lines(7), agent={"precision": "bfloat16"})
-    told = json.loads(collect(Collect(out=suite / "x", games=("Pong",), seeds=2)).read_text())
-    assert "The runs differ in agent.precision." in told["remarks"]
+    recorded = json.loads(collect(Collect(out=suite / "x", games=("Pong",), seeds=2)).read_text())
+    assert "The runs differ in agent.precision." in recorded["remarks"]
 
 
 def test_games_cut_short_are_remarked(tmp_path):
     rows = lines(7)
     rows[-1] |= {"evaluate/cut": 3, "evaluate/episodes": 8}
     write_run(tmp_path, "Pong", 0, rows, evaluation={"max_steps": 60})
-    told = json.loads(collect(Collect(out=tmp_path, games=("Pong",), seeds=1)).read_text())[
+    recorded = json.loads(collect(Collect(out=tmp_path, games=("Pong",), seeds=1)).read_text())[
         "remarks"
     ]
-    assert told[1:] == [
+    assert recorded[1:] == [
         "Final evaluations of 8 games; the custom is 100.",
         "3 of the evaluated games were cut after 60 steps; their returns count as they stood.",
     ]

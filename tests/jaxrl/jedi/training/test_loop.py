@@ -175,8 +175,8 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch(tmp_path, monkeypatch):
     ):
         train(config, tmp_path, say=silent)
     (story,) = tmp_path.glob("failure-*.json")
-    told = json.loads(story.read_text())
-    assert told["phase"] == "world_model" and told["update"] == 0
+    recorded = json.loads(story.read_text())
+    assert recorded["phase"] == "world_model" and recorded["update"] == 0
     batch = np.load(story.with_suffix(".npz"))
     assert batch["frame"].shape == (4, 4, 16, 16, 3) and batch["frame"].any()
 
