@@ -1,5 +1,5 @@
-"""Commands of `python -m jaxrl.jedi`: train, learn, evaluate, imagine, play, horizon, plan, report,
-suite.
+"""Commands of `python -m jaxrl.jedi`: train, train-offline, evaluate, imagine, play, horizon, plan,
+report, suite.
 """
 
 import os

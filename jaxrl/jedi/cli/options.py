@@ -22,8 +22,8 @@ from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 
 DESCRIPTION = (
-    "`python -m jaxrl.jedi train | learn | evaluate | imagine | play | horizon | plan | report | "
-    "suite`."
+    "`python -m jaxrl.jedi train | train-offline | evaluate | imagine | play | horizon | plan | "
+    "report | suite`."
 )
 
 PresetName = Literal["tiny", "small", "atari100k"]
@@ -287,10 +287,12 @@ def parse(arguments: list[str]):
     """
     if arguments[:1] == ["suite"]:
         return parse_suite(arguments[1:])
+    if arguments[:1] == ["learn"]:  # its name in 0.1
+        arguments = ["train-offline", *arguments[1:]]
     arguments = with_present_options(arguments)
     wants_help = {"-h", "--help"} & set(arguments)
     start, name = Start(), "tiny"
-    if arguments and arguments[0] in ("train", "plan", "learn"):
+    if arguments and arguments[0] in ("train", "plan", "train-offline"):
         rest = [a for a in arguments[1:] if a not in ("-h", "--help")]
         start, _ = tyro.cli(
             Start,
@@ -310,12 +312,9 @@ def parse(arguments: list[str]):
     )
 
     def described(kind, **values):
-        return Annotated[
-            kind,
-            tyro.conf.subcommand(
-                kind.__name__.lower(), **({"default": kind(**values)} if values else {})
-            ),
-        ]
+        command = "train-offline" if kind is Learn else kind.__name__.lower()
+        default = {"default": kind(**values)} if values else {}
+        return Annotated[kind, tyro.conf.subcommand(command, **default)]
 
     commands = (
         described(Train, preset=name, mode=start.mode, config=config)

@@ -263,8 +263,8 @@ def named(run_dirs: Sequence[str | Path]) -> dict[str, Path]:
 
 
 def draws_pictures(agent: AgentState) -> bool:
-    """Return True if `decode` gives pictures: in mode "jedi" the probe must have been trained; other
-    modes have their own decoder.
+    """Return True if `decode` gives pictures: in mode "jedi" the probe must have been trained,
+    other modes have their own decoder.
     """
     return agent.spec.config.mode != "jedi" or int(agent.probe.updates) > 0
 

@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 import jaxrl.jedi
-from jaxrl.jedi.cli.options import with_present_options
+from jaxrl.jedi.cli.options import Learn, parse, with_present_options
 from jaxrl.jedi.config import BehaviourLearning, Schedule, Updates
 from jaxrl.train.config import from_dict, to_dict
 
@@ -51,3 +51,10 @@ def test_old_options_are_taken_with_a_warning(capsys):
 def test_importing_warns_of_nothing():
     run = [sys.executable, "-W", "error", "-c", "import jaxrl.jedi"]
     assert subprocess.run(run, capture_output=True).returncode == 0
+
+
+def test_the_command_learn_is_called_train_offline():
+    options = ["--preset", "tiny", "--data", "episodes", "--seed", "3"]
+    found = parse(["train-offline", *options])
+    assert isinstance(found, Learn) and found == parse(["learn", *options])
+    assert found.config.data == "episodes" and found.config.seed == 3
