@@ -85,7 +85,7 @@ def per_game(scores: Scores, name: str) -> Rows:
     for game, value in zip(scores.games, hns, strict=True):
         raw = np.array(scores.by_game[game])
         spread = f"{raw.std(ddof=1):,.1f}" if len(raw) > 1 else "-"
-        references = [
+        normalized = [
             f"{human_normalized(game, other.scores[game]):.3f}" for other in others.values()
         ]
         random, human = SCORES[game]
@@ -97,7 +97,7 @@ def per_game(scores: Scores, name: str) -> Rows:
                 f"{raw.mean():,.1f}",
                 spread,
                 f"{value:.3f}",
-                *references,
+                *normalized,
             )
         )
     return Rows(("game", "random", "human", name, "sd", f"{name} HNS", *others), tuple(body))

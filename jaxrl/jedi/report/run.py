@@ -154,13 +154,13 @@ def over_the_horizon(folder: Path, show) -> str:
     """Figure of the command `horizon` in the folder, with the number of steps at which it was
     measured.
     """
-    measured = json.loads((folder / "report" / "horizon.json").read_text())
+    saved = json.loads((folder / "report" / "horizon.json").read_text())
     measured = ", ".join(
         f"{html.escape(name)} after {run['env_steps']:,} environment steps"
-        for name, run in measured["runs"].items()
+        for name, run in saved["runs"].items()
     )
     note = (
-        f"Error over the imagined steps, from {measured['starts']:,} starts in {measured['games']} "
+        f"Error over the imagined steps, from {saved['starts']:,} starts in {saved['games']} "
         f"real games: {measured}."
     )
     return (
