@@ -220,4 +220,5 @@ def latentax(arguments: Sequence[str] | None = None) -> int:
         inner = {study: text for study, (text, _) in place.items()}
         study, rest = subcommand(rest, f"latentax {name}", inner, SYSTEMS[name][0])
         place = place[study][1]
-    return importlib.import_module(f"{place}.__main__").main(rest)
+    module = f"{place}.__main__"
+    return main(list, lambda given: importlib.import_module(module).main(given), rest)
