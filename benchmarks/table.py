@@ -1,7 +1,7 @@
-"""The README's results table, made from `results/*.json`.
+"""The page of all results, `docs/results.md`, and the README's ten figures, from `results/*.json`.
 
-`python -m benchmarks.table` prints it; `--write` puts it between the README's markers; `--check`
-fails if it is not there.
+`python -m benchmarks.table` prints the page; `--write` writes it, and the ten figures between the
+README's markers; `--check` fails if either is out of date.
 """
 
 import argparse
@@ -14,6 +14,25 @@ from benchmarks.recording import RESULTS, ROOT, SIDES
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 COLUMNS = ("claim", "goal", "measured", "holds", "seeds", "hardware", "date, commit", "benchmark")
 EMPTY = "Nothing has been measured yet."
+HEADER = """# Results
+
+Measured by us; each row comes from a file in `benchmarks/results`, with hardware, date and commit.
+This page is generated: `python -m benchmarks.table --write`. A claim whose goal is missed stays.
+
+"""
+HIGHLIGHTS = (
+    ("jedi_modes", "bricks, mode jedi"),
+    ("jedi_modes", "bricks: mean return of jedi minus that of pixel after equal processor time"),
+    ("world_model-atari100k-float32-cuda", "JEDI, memory of the worst update"),
+    ("world_model-atari100k-float32", "JEDI, imagined frames per second"),
+    ("quant", "time of the eager peer's training step"),
+    ("quant_studies", "collapse, 8-dimensional mixture, 256 codes: perplexity, deferred"),
+    ("sae", "sae: largest gap between a logit"),
+    ("e2c_study", "E2C study: selection"),
+    ("dynamite", "Dynamite: scenarios solved"),
+    ("migrator", "Migrator: wrong programs not found"),
+)
+"""The README's figures: name of the record, and how the claim begins."""
 
 
 def table(folder: Path = RESULTS) -> str:
@@ -31,6 +50,30 @@ def table(folder: Path = RESULTS) -> str:
     )
 
 
+def page(folder: Path = RESULTS) -> str:
+    """The text of `docs/results.md`."""
+    return f"{HEADER}{table(folder)}\n"
+
+
+def highlights(folder: Path = RESULTS) -> str:
+    """The README's short table: claim, goal, measured value, whether it holds.
+
+    Raises:
+      ValueError: a claim of `HIGHLIGHTS` is not recorded (it is named).
+    """
+    rows = []
+    for record, beginning in HIGHLIGHTS:
+        path = folder / f"{record}.json"
+        found = (
+            [row for row in _rows(path) if row[0].startswith(beginning)] if path.exists() else []
+        )
+        if not found:
+            raise ValueError(f"{path} holds no claim that begins with {beginning!r}")
+        rows.append(found[0][:4])
+    cells = (COLUMNS[:4], ("---",) * 4, *rows)
+    return "\n".join("| " + " | ".join(row) + " |" for row in cells)
+
+
 def _rows(path):
     try:
         result = json.loads(path.read_text())
@@ -43,7 +86,7 @@ def _rows(path):
             else f"{count} x {device}"
         )
         when = f"{result['date']}, {result['commit']}"
-        link = f"[{result['name']}](benchmarks/results/{path.name})"
+        link = f"`{path.name}`"
         return [(*_cells(claim), where, when, link) for claim in result["claims"]]
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise ValueError(
@@ -75,7 +118,7 @@ def number(value: float) -> str:
 
 
 def between_markers(text: str) -> str:
-    """What stands between the markers.
+    """The text between the markers.
 
     Raises:
       ValueError: the markers are not there exactly once, in order.
@@ -97,39 +140,40 @@ def with_table(text: str, content: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.table", description=__doc__.splitlines()[0]
     )
-    what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="put the table into the README")
-    what.add_argument(
-        "--check", action="store_true", help="exit with 1 if the README's table is out of date"
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--write", action="store_true", help="write the page and the README")
+    action.add_argument(
+        "--check", action="store_true", help="exit with 1 if one of them is out of date"
     )
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md", help="another README")
     parser.add_argument(
-        "--readme", type=Path, default=ROOT / "README.md", help="another file than the README"
+        "--page", type=Path, default=ROOT / "docs" / "results.md", help="another page"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="another folder of results")
     options = parser.parse_args(arguments)
     try:
-        content = table(options.results)
+        content = page(options.results)
         if not (options.write or options.check):
             print(content)
             return 0
-        text = options.readme.read_text()
+        text, few = options.readme.read_text(), highlights(options.results)
         if options.write:
-            options.readme.write_text(with_table(text, content))
+            readme = with_table(text, few)
+            options.page.write_text(content)
+            options.readme.write_text(readme)
             return 0
-        current = between_markers(text) == content
+        old = [options.readme] if between_markers(text) != few else []
+        old += [options.page] if options.page.read_text() != content else []
     except (ValueError, OSError) as error:
         print(f"benchmarks.table: {error}", file=sys.stderr)
         return 2
-    if not current:
-        print(
-            f"{options.readme} is out of date: run python -m benchmarks.table --write",
-            file=sys.stderr,
-        )
-    return 0 if current else 1
+    for path in old:
+        print(f"{path} is out of date: run python -m benchmarks.table --write", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.table import between_markers, table
+from benchmarks.table import between_markers, highlights
+from benchmarks.table import page as results_page
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -56,7 +57,7 @@ def untrue(command: str, root: Path = ROOT) -> list[str]:
 
 def links(text: str) -> list[str]:
     """Targets of Markdown links and images, and of HTML src and href, outside code."""
-    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", text, flags=re.DOTALL)
     inline = re.findall(r"\]\(<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\)", text)
     return (
         inline
@@ -111,7 +112,8 @@ def test_commands_name_what_exists(readme):
 
 
 PAGES = [
-    page for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md") if (ROOT / page).is_file()
+    *(page for page in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md") if (ROOT / page).is_file()),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
 ]
 
 
@@ -122,8 +124,25 @@ def test_links_lead_somewhere(page):
     ]
 
 
-def test_the_results_table_is_the_measured_one(readme):
-    assert between_markers(readme) == table(), "run python -m benchmarks.table --write"
+def test_the_figures_are_the_measured_ones(readme):
+    again = "run python -m benchmarks.table --write"
+    assert between_markers(readme) == highlights(), again
+    assert (ROOT / "docs" / "results.md").read_text() == results_page(), again
+
+
+def test_the_readme_is_short(readme):
+    assert len(readme.encode()) <= 8192
+
+
+def test_the_imports_of_the_snippets_work(readme):
+    blocks = re.findall(r"^```python\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        compile(block, "README.md", "exec")
+        assert len([line for line in block.splitlines() if line.strip()]) <= 6
+        for line in block.splitlines():
+            if line.startswith(("import ", "from ")):
+                exec(line, {})
 
 
 def test_contributing_commands_name_what_exists():

@@ -22,8 +22,8 @@ def rows_since(
     """Rows of every lane from the newest saved one (whose step has been filled in since) to the
     newest: `(lane [n], number [n])`.
 
-    Args: newest row numbers now and when last saved, int `[L]`, -1 for an empty lane; rows already
-      overwritten are left out.
+    `head` and `saved` are the newest row numbers now and when last saved, int `[L]`, -1 for an
+    empty lane; rows already overwritten are left out.
     """
     numbers = [
         np.arange(max(old, new - rows_per_lane + 1, 0), new + 1)

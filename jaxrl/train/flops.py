@@ -38,8 +38,8 @@ def count_flops(function: Callable, *arguments) -> int:
     """Floating-point operations (2 per multiply-add) of matrix products and convolutions in
     `function(*arguments)`.
 
-    Args: arrays or `jax.ShapeDtypeStruct`s; nothing is computed. A `while` loop counts as one turn,
-      a `cond` as its dearest branch.
+    The arguments are arrays or `jax.ShapeDtypeStruct`s; nothing is computed. A `while` loop counts
+    as one turn, a `cond` as its most expensive branch.
     """
     import jax
 

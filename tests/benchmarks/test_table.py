@@ -37,9 +37,9 @@ README = "# Title\n\n<!-- results -->\n{}\n<!-- /results -->\n\nMore.\n"
 BY_HAND = """
 | claim | goal | measured | holds | seeds | hardware | date, commit | benchmark |
 | --- | --- | --- | --- | --- | --- | --- | --- |
-| it is faster, times | >= 3 | 4.12 | yes | 5 | 1 x NVIDIA H200 | DAY, 0123456789ab | [a](benchmarks/results/a-nvidia-h200.json) |
-| it is faster, times | >= 3 | 2.5 | no | 5 | Some CPU, 2 cores | DAY, 0123456789ab | [b](benchmarks/results/b.json) |
-| it wins \\| always | >= 3 | not run |  |  | Some CPU, 2 cores | DAY, 0123456789ab | [c](benchmarks/results/c.json) |
+| it is faster, times | >= 3 | 4.12 | yes | 5 | 1 x NVIDIA H200 | DAY, 0123456789ab | `a-nvidia-h200.json` |
+| it is faster, times | >= 3 | 2.5 | no | 5 | Some CPU, 2 cores | DAY, 0123456789ab | `b.json` |
+| it wins \\| always | >= 3 | not run |  |  | Some CPU, 2 cores | DAY, 0123456789ab | `c.json` |
 """
 
 
@@ -82,27 +82,43 @@ def test_numbers(value, text):
     assert number(value) == text
 
 
-def test_write_then_check(tmp_path, capsys):
-    readme, results = tmp_path / "README.md", tmp_path / "results"
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """A README, a page and a folder of results, and the options that name them."""
+    monkeypatch.setattr("benchmarks.table.HIGHLIGHTS", (("a", "it is faster"),))
+    readme, page, results = tmp_path / "README.md", tmp_path / "page.md", tmp_path / "results"
     readme.write_text(README.format("old"))
+    page.write_text("old")
     write(results, "a.json", result("a", CPU))
-    options = ["--readme", str(readme), "--results", str(results)]
+    return readme, page, ["--readme", str(readme), "--page", str(page), "--results", str(results)]
+
+
+def test_write_then_check(files, capsys):
+    readme, page, options = files
     assert main(["--check", *options]) == 1
-    assert "--write" in capsys.readouterr().err
+    assert capsys.readouterr().err.count("--write") == 2
     assert main(["--write", *options]) == 0
     assert main(["--check", *options]) == 0
-    text = readme.read_text()
-    assert text == README.format(f"\n{table(results)}\n")
-    assert main(["--write", *options]) == 0
-    assert readme.read_text() == text
+    assert "| it is faster, times | >= 3 | 4.12 | yes |\n" in readme.read_text()
+    assert page.read_text().endswith("| `a.json` |\n")
+    page.write_text("changed by hand")
+    assert main(["--check", *options]) == 1
+
+
+def test_a_highlight_without_a_record_is_named(files, monkeypatch, capsys):
+    _, page, options = files
+    monkeypatch.setattr("benchmarks.table.HIGHLIGHTS", (("a", "it is slower"),))
+    assert main(["--write", *options]) == 2
+    assert "it is slower" in capsys.readouterr().err
+    assert page.read_text() == "old"
 
 
 @pytest.mark.parametrize(
     "text", ["", "<!-- results -->", "<!-- /results --> <!-- results -->", README.format("") * 2]
 )
-def test_a_readme_without_its_markers_is_refused(tmp_path, capsys, text):
-    readme = tmp_path / "README.md"
+def test_a_readme_without_its_markers_is_refused(files, capsys, text):
+    readme, _, options = files
     readme.write_text(text)
-    assert main(["--write", "--readme", str(readme), "--results", str(tmp_path)]) == 2
+    assert main(["--write", *options]) == 2
     assert "markers" in capsys.readouterr().err
     assert readme.read_text() == text

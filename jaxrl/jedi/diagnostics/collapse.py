@@ -47,8 +47,8 @@ def context_gain(state: AgentState, batch: Segment, key: jax.Array) -> dict[str,
     """Gain from knowing the past: denoising loss at `GAIN_SIGMA` with the contexts of other
     examples, minus with its own.
 
-    Args: segments `[B, context + 1 or more]`. Returns "context_gain" (> 0 if the past is used) and
-      "denoising_at_5".
+    Segments are `[B, context + 1 or more]`. The result has "context_gain" (> 0 if the past is
+    used) and "denoising_at_5".
     """
     spec = state.spec
     n = spec.config.context

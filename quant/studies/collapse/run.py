@@ -54,7 +54,7 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
 
     Returns:
       {"seeds", "every", "features" of a token, true "modes" or null, "curves": {name:
-      [seeds][points]}, and every measure: [seeds]}; and arrays of the first seed for the figures.
+      [seeds, points]}, and every measure: [seeds]}; and arrays of the first seed for the figures.
     """
     shape = data.train.x.shape[1:]
     latent = min(config.latent, max(shape[0] // 2, 2)) if len(shape) == 1 else config.latent

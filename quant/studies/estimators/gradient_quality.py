@@ -67,7 +67,7 @@ def measure(
       names: which of `ROWS`.
 
     Returns:
-      {"rows": {name: {tau: {measure: list [E]}}}, "grid": {measure: list [T][T], mean over
+      {"rows": {name: {tau: {measure: list [E]}}}, "grid": {measure: list [T, T], mean over
       images}}, ready for JSON.
     """
     x, key = jnp.asarray(x), jax.random.key(0)

@@ -53,7 +53,7 @@ def run_task(config: StudyConfig, task: Task, data: Data) -> dict:
     """The numbers of one task, ready for JSON.
 
     {"measure", "taus", "seeds", "grid": {"plain" and "normalized": {"test_loss" and parts:
-    [S][F][B]}}, "rows": {name: {"taus", "test_loss" and parts: [S][T]}}, and for the VAE
+    [S, F, B]}}, "rows": {name: {"taus", "test_loss" and parts: [S, T]}}, and for the VAE
     "fidelity"}
     """
     seeds = range(config.seed, config.seed + config.seeds)

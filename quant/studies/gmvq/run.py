@@ -65,7 +65,7 @@ def run_cell(config: GMVQStudyConfig, cell: Cell, data: Data) -> tuple[dict, dic
     """All seeds of a cell in one program.
 
     Returns:
-      {"seeds", "every", "examples_per_second", "curves": {name: [seeds][points]}, and every
+      {"seeds", "every", "examples_per_second", "curves": {name: [seeds, points]}, and every
       measure: [seeds]}; and the first examples with what comes back, "x" and "back".
     """
     module = autoencoder_for(data.train.x.shape[1:], config.latent, config.width, config.levels)
