@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.engines.memory import evaluate
@@ -27,6 +27,13 @@ class Scenario:
     """Source data of a size."""
     size: int = 4
     """Of the example."""
+    sets: bool = True
+    """Equal records of the target are one, as in the paper; False: source rows are kept."""
+
+    def __post_init__(self):
+        if self.sets:
+            rules = tuple(replace(rule, distinct=True) for rule in self.golden.rules)
+            object.__setattr__(self, "golden", Program(rules))
 
     def example(self, seed: int = 0) -> tuple[Instance, Instance]:
         """A small source instance and the target that the golden program makes of it."""
@@ -35,7 +42,9 @@ class Scenario:
 
     def answer(self, source: Instance) -> Instance:
         """Answer of a person who knows the right program would say the target of `source` is."""
-        return from_facts(self.target, evaluate(self.golden, to_facts(self.source, source)))
+        return from_facts(
+            self.target, evaluate(self.golden, to_facts(self.source, source), self.target)
+        )
 
     def held_out(self, number: int, size: int = 30) -> Instance:
         """Source data that no search has seen."""

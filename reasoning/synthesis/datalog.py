@@ -70,6 +70,12 @@ class Rule:
     """At least one."""
     connectors: tuple[Connector, ...] = ()
     """One for every head that holds nested records."""
+    distinct: bool = False
+    """Equal records of the last head are one; otherwise source rows are kept."""
+    counted: tuple[int, ...] | None = None
+    """Atoms, by number, whose rows a record of the last head stands for; None: those that give it
+    values (`engines.identity.default_counted`).
+    """
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ def map_terms(rule: Rule, change: Callable[[Term], Term]) -> Rule:
     connectors = tuple(
         Connector(change(c.var), tuple(map(change, c.terms))) for c in rule.connectors
     )  # type: ignore[arg-type]
-    return Rule(atoms(rule.heads), atoms(rule.body), connectors)
+    return Rule(atoms(rule.heads), atoms(rule.body), connectors, rule.distinct, rule.counted)
 
 
 def renamed(rule: Rule) -> Rule:
@@ -169,6 +175,8 @@ def _check_rule(rule, plans, where):
                 )
     if any(isinstance(term, Wild) for atom in rule.heads for term in atom.terms):
         raise Refusal(f"{where}: `_` in a head: name the variable")
+    if wrong := [n for n in rule.counted or () if not 0 <= n < len(rule.body)]:
+        raise Refusal(f"{where}: @rows names the atom {wrong[0]}, and there is none of that number")
     if unbound := head_variables(rule) - set(variables(rule.body)):
         raise Refusal(
             f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body"

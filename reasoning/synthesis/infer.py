@@ -1,6 +1,7 @@
 """Schemas inferred from an instance: what every record of a collection has in common."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from reasoning.synthesis.errors import Refusal
@@ -46,6 +47,20 @@ def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "ins
             else "relational"
         )
     return checked(Schema(kind, tops), where)
+
+
+def loosened(schema: Schema) -> Schema:
+    """The same schema with every value nullable but identities of graphs: that a small example has
+    no NULL does not say that the data has none.
+    """
+
+    def loose(collection: Collection) -> Collection:
+        attrs = tuple(
+            replace(attr, nullable=attr.name not in GRAPH_FIELDS) for attr in collection.attrs
+        )
+        return replace(collection, attrs=attrs, children=tuple(map(loose, collection.children)))
+
+    return replace(schema, collections=tuple(map(loose, schema.collections)))
 
 
 def _collection(name, records, where):

@@ -29,7 +29,9 @@ def simplify_rule(rule: Rule) -> Rule:
     """
     while True:
         once = _wild_once(rule)
-        smaller = Rule(once.heads, _without_implied(once.body), once.connectors)
+        body = _without_implied(once.body)
+        counted = once.counted if body == once.body else None
+        smaller = Rule(once.heads, body, once.connectors, once.distinct, counted)
         if smaller == rule:
             return rule
         rule = smaller

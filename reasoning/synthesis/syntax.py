@@ -33,8 +33,14 @@ def show_rule(rule: Rule) -> str:
     made = [f"{_name(c.var.name)} = id({_terms(c.terms)})" for c in rule.connectors]
     return (
         f"{', '.join(map(show_atom, rule.heads))} :- "
-        f"{', '.join([*map(show_atom, rule.body), *made])}."
+        f"{', '.join([*map(show_atom, rule.body), *made])}{_identity(rule)}."
     )
+
+
+def _identity(rule):
+    if rule.distinct:
+        return " @distinct"
+    return "" if rule.counted is None else f" @rows({', '.join(map(str, rule.counted))})"
 
 
 def show_atom(atom: Atom) -> str:
@@ -138,8 +144,22 @@ def _rule(reader):
         if not reader.at(","):
             break
         reader.step()
+    distinct, counted = False, None
+    if reader.at("@"):
+        reader.step()
+        if (word := _identifier(reader)) not in ("distinct", "rows"):
+            raise reader.error(f"@{word} is neither @distinct nor @rows(...)")
+        distinct = word == "distinct"
+        counted = None if distinct else _numbers(reader)
     reader.take(".")
-    return Rule(tuple(heads), tuple(body), tuple(connectors))
+    return Rule(tuple(heads), tuple(body), tuple(connectors), distinct, counted)
+
+
+def _numbers(reader) -> tuple[int, ...]:
+    terms = _arguments(reader)
+    if not terms or not all(isinstance(t, Const) and type(t.value) is int for t in terms):
+        raise reader.error("@rows(...) needs the numbers of atoms")
+    return tuple(t.value for t in terms)
 
 
 def _atom(reader):

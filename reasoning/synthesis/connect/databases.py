@@ -8,6 +8,7 @@ from typing import Any
 
 from reasoning.synthesis.connect.places import path_of
 from reasoning.synthesis.errors import ConnectionLost, Refusal, need
+from reasoning.synthesis.names import masked, quoted
 from reasoning.synthesis.schema import Schema
 
 BATCH = 10_000
@@ -33,7 +34,7 @@ def _sqlite(schema, url):
     try:
         base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         for collection in schema.collections:
-            rows = base.execute(f"SELECT {_cells(collection)} FROM {_quoted(collection.name)}")
+            rows = base.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
             while batch := rows.fetchmany(BATCH):
                 for row in batch:
                     yield (
@@ -67,19 +68,19 @@ def _postgres(schema, url):
             for collection in schema.collections:
                 with connection.cursor(name="latentax_read") as cursor:
                     cursor.itersize = BATCH
-                    cursor.execute(f"SELECT {_cells(collection)} FROM {_quoted(collection.name)}")
+                    cursor.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
                     names = [field.name for field in [*collection.attrs, *collection.children]]
                     yield from (
                         (collection.name, dict(zip(names, row, strict=True))) for row in cursor
                     )
     except psycopg.OperationalError as error:
         raise ConnectionLost(
-            f"{_shown(url)}: {_first(error)}: check that the server runs, then run the same "
+            f"{masked(url)}: {_first(error)}: check that the server runs, then run the same "
             "command again"
         ) from error
     except psycopg.Error as error:
         raise Refusal(
-            f"{_shown(url)}: {_first(error)}: check the schema against the database"
+            f"{masked(url)}: {_first(error)}: check the schema against the database"
         ) from error
 
 
@@ -87,21 +88,11 @@ def _cells(collection):
     """The columns by table and name: SQLite takes a name in quotes that it does not know, and that
     stands alone, for text.
     """
-    table = _quoted(collection.name)
+    table = quoted(collection.name)
     return ", ".join(
-        f"{table}.{_quoted(field.name)}" for field in [*collection.attrs, *collection.children]
+        f"{table}.{quoted(field.name)}" for field in [*collection.attrs, *collection.children]
     )
-
-
-def _quoted(name):
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _first(error) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-def _shown(url: str) -> str:
-    """The URL without a password."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -5,27 +5,28 @@ into place in a last one.
 import json
 from typing import Any
 
-from reasoning.synthesis.connect.sqlite_sink import BATCH, create_table, fields
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.connect.sqlite_sink import BATCH, cells, create_table
 from reasoning.synthesis.errors import ConnectionLost, Refusal, need
 from reasoning.synthesis.facts import plain
+from reasoning.synthesis.names import masked, quoted
 from reasoning.synthesis.schema import Schema
 
 STAGING = "latentax_staging"
-"""The schema that holds what is not finished; it may be dropped by hand."""
+"""The schemas that hold what is not finished begin with it; they may be dropped by hand."""
 
 
 class PostgresSink:
     """Tables of a PostgreSQL database; nested collections become jsonb."""
 
-    def __init__(self, schema: Schema, url: str, overwrite: bool):
+    def __init__(self, schema: Schema, url: str, overwrite: bool, run: str = ""):
         self.schema, self.url, self.overwrite = schema, url, overwrite
+        self.staging = quoted(f"{STAGING}_{run}" if run else STAGING)
         self.psycopg = need("psycopg", "servers")
         self._in_transaction(self._prepare)
 
     def _in_transaction(self, work) -> Any:
         """Run `work(cursor)` in one transaction on a fresh connection."""
-        shown = f"postgresql://{self.url.rpartition('@')[2].removeprefix('postgresql://')}"
+        shown = masked(self.url)
         try:
             with self.psycopg.connect(self.url) as connection, connection.cursor() as cursor:
                 return work(cursor)
@@ -48,42 +49,46 @@ class PostgresSink:
                     f"the table {collection.name} is there already: choose another database, or "
                     "--overwrite to replace it"
                 )
-        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {STAGING}")
+        cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {self.staging}")
         cursor.execute(
-            f"CREATE TABLE IF NOT EXISTS {STAGING}.progress__ (name text PRIMARY KEY, rows bigint)"
+            f"CREATE TABLE IF NOT EXISTS {self.staging}.latentax_progress__ "
+            "(name text PRIMARY KEY, rows bigint)"
         )
         for collection in self.schema.collections:
             cursor.execute(
-                create_table(collection, f"{STAGING}.{quoted(collection.name)}", "IF NOT EXISTS")
+                create_table(
+                    collection, f"{self.staging}.{quoted(collection.name)}", "IF NOT EXISTS"
+                )
             )
 
     def reset(self):
         """Forget an earlier, unfinished run."""
         self._in_transaction(
-            lambda cursor: cursor.execute(f"DROP SCHEMA IF EXISTS {STAGING} CASCADE")
+            lambda cursor: cursor.execute(f"DROP SCHEMA IF EXISTS {self.staging} CASCADE")
         )
         self._in_transaction(self._prepare)
 
     def done(self, name: str) -> int:
-        query = f"SELECT rows FROM {STAGING}.progress__ WHERE name = %s"
+        query = f"SELECT rows FROM {self.staging}.latentax_progress__ WHERE name = %s"
         return self._in_transaction(
             lambda cursor: (cursor.execute(query, [name]).fetchone() or (0,))[0]
         )
 
     def write(self, base, table: str, name: str, start: int, stop: int):
         collection = next(c for c in self.schema.collections if c.name == name)
+        columns = ", ".join(cells(collection))
         rows = base.execute(
-            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+            f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
         )
 
         def work(cursor):
-            with cursor.copy(f"COPY {STAGING}.{quoted(name)} FROM STDIN") as copy:
+            with cursor.copy(f"COPY {self.staging}.{quoted(name)} FROM STDIN") as copy:
                 while batch := rows.fetchmany(BATCH):
                     for row in batch:
                         copy.write_row([_cell(value) for value in row])
             upsert = (
-                f"INSERT INTO {STAGING}.progress__ VALUES (%s, %s) ON CONFLICT (name) DO "
-                "UPDATE SET rows = excluded.rows"
+                f"INSERT INTO {self.staging}.latentax_progress__ VALUES (%s, %s) "
+                "ON CONFLICT (name) DO UPDATE SET rows = excluded.rows"
             )
             cursor.execute(upsert, [name, stop])
 
@@ -94,8 +99,10 @@ class PostgresSink:
             for collection in self.schema.collections:
                 if self.overwrite:
                     cursor.execute(f"DROP TABLE IF EXISTS public.{quoted(collection.name)}")
-                cursor.execute(f"ALTER TABLE {STAGING}.{quoted(collection.name)} SET SCHEMA public")
-            cursor.execute(f"DROP SCHEMA {STAGING} CASCADE")
+                cursor.execute(
+                    f"ALTER TABLE {self.staging}.{quoted(collection.name)} SET SCHEMA public"
+                )
+            cursor.execute(f"DROP SCHEMA {self.staging} CASCADE")
 
         self._in_transaction(work)
 

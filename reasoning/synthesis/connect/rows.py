@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reasoning.synthesis.engines.compile import SQL_TYPES, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.compile import SQL_TYPES
+from reasoning.synthesis.engines.duck import stored
 from reasoning.synthesis.errors import Refusal, writing
 from reasoning.synthesis.facts import cast, plain
+from reasoning.synthesis.names import quoted, table_name
 from reasoning.synthesis.schema import Collection, Schema, layout
 
 Row = tuple[str, list]
@@ -98,7 +99,7 @@ def load_rows(base, schema: Schema, rows: Iterable[Row], folder: Path, name=tabl
                 )
                 + "}"
             )
-            cells = ", ".join(f"c{n} AS {quoted(c.name)}" for n, c in enumerate(columns))
+            cells = ", ".join(f"c{n} AS {stored(c)}" for n, c in enumerate(columns))
             read = f"read_json(?, format = 'newline_delimited', columns = {kinds})"
             base.execute(
                 f"CREATE TABLE {quoted(name(path))} AS SELECT {cells} FROM {read}",

@@ -5,17 +5,17 @@ the last one is there.
 import json
 import os
 import shutil
+import uuid
 from pathlib import Path
 from typing import Protocol
 
 from reasoning.synthesis.connect.cypher import cypher_of, load_script
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
-from reasoning.synthesis.connect.sqlite_sink import SqliteSink, fields
-from reasoning.synthesis.engines.duck import quoted
-from reasoning.synthesis.engines.nest import text
+from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields
 from reasoning.synthesis.errors import Refusal, writing
-from reasoning.synthesis.schema import Collection, Schema, is_edge
+from reasoning.synthesis.names import check_names, file_name, masked, quoted, text
+from reasoning.synthesis.schema import NEST, Collection, Schema, is_edge, walk
 
 
 class Sink(Protocol):
@@ -52,7 +52,7 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
     check_target(schema, url, overwrite)
     kind = kind_of(url)
     if kind == "postgres":
-        return PostgresSink(schema, url, overwrite)
+        return PostgresSink(schema, url, overwrite, _run_id(work))
     if kind == "sqlite":
         return SqliteSink(schema, path_of(url), work)
     ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(
@@ -61,25 +61,55 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
     return PartsSink(schema, path_of(url), work, ending, kind)
 
 
+def _run_id(work: Path) -> str:
+    """A number of the run, kept in its folder: two runs on one server share nothing."""
+    file = work / "run-id"
+    with writing(file):
+        if not file.exists():
+            file.write_text(uuid.uuid4().hex[:12])
+        return file.read_text()
+
+
 def check_target(schema: Schema, url: str, overwrite: bool):
     """Refuse a target that cannot be, before anything is written. Raises Refusal."""
     kind = kind_of(url)
     if kind == "xml":
         raise Refusal(
-            f"{url}: writing to {kind} is not offered: write a folder or a .cypher file and import "
-            "it"
+            f"{masked(url)}: writing to {kind} is not offered: write a folder or a .cypher file "
+            "and import it"
         )
+    check_target_names(schema, url, kind)
     if kind != "postgres" and path_of(url).exists():
         if not overwrite:
             raise Refusal(
-                f"{url} is there already: choose another target, or --overwrite to replace it"
+                f"{masked(url)} is there already: choose another target, or --overwrite to "
+                "replace it"
             )
         _check_replaceable(schema, url, path_of(url), kind == "folder")
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
         raise Refusal(
-            f"{url}: SQLite holds tables and this target is nested: write JSON lines, DuckDB or "
-            "PostgreSQL"
+            f"{masked(url)}: SQLite holds tables and this target is nested: write JSON lines, "
+            "DuckDB or PostgreSQL"
         )
+
+
+def check_target_names(schema: Schema, url: str, kind: str):
+    """Refuse names that the target cannot hold as they are. Raises Refusal."""
+    where = masked(url)
+    ending = _folder_format(schema, url) if kind == "folder" else kind
+    if kind == "folder":
+        files = [file_name(c.name, ending) for c in schema.collections]
+        check_names([name.casefold() for name in files], ending, where)
+    if kind in ("duckdb", "postgres", "sqlite"):
+        check_names([c.name for c in schema.collections], kind, where)
+    for path, collection in walk(schema):
+        fields_of = [field.name for field in [*collection.attrs, *collection.children]]
+        if ending in ("duckdb", "parquet") or (kind == "postgres" and "?" not in path):
+            check_names(fields_of, ending, f"{where}: {path}")
+        elif ending == "postgres" and any("\0" in name for name in fields_of):
+            raise Refusal(f"{where}: {path}: PostgreSQL holds no name with NUL in it: rename it")
+        elif ending == "csv" and any(set(name) & set("\r\0") or not name for name in fields_of):
+            raise Refusal(f"{where}: {path}: a CSV header cannot hold such a name: rename it")
 
 
 def _check_replaceable(schema, url, path: Path, folder: bool):
@@ -89,13 +119,16 @@ def _check_replaceable(schema, url, path: Path, folder: bool):
     if path.is_dir() != folder:
         what = ("file", "folder") if folder else ("folder", "file")
         raise Refusal(
-            f"{url} is a {what[0]} and a {what[1]} is to be written there: choose another target"
+            f"{masked(url)} is a {what[0]} and a {what[1]} is to be written there: choose "
+            "another target"
         )
-    ours = {f"{c.name}.{ending}" for c in schema.collections for ending in COPY} | {"load.cypher"}
+    names = [c.name for c in schema.collections]
+    ours = {file_name(name, ending) for name in names for ending in COPY} if folder else set()
+    ours |= {"load.cypher"}
     if folder and (other := sorted({file.name for file in path.iterdir()} - ours)):
         raise Refusal(
-            f"{url} holds {other[0]!r}, which no migration wrote, and would be replaced: choose "
-            "another target"
+            f"{masked(url)} holds {other[0]!r}, which no migration wrote, and would be replaced: "
+            "choose another target"
         )
 
 
@@ -139,10 +172,15 @@ class PartsSink:
         part = self.parts / f"{number}-{stop:015d}.{self.ending}"
         partial = part.with_suffix(".partial")
         collection = next(c for c in self.schema.collections if c.name == name)
-        words = ", ".join(quoted(a.name) for a in collection.attrs if a.type == "str")
+        words = ", ".join(f"v{n}" for n, a in enumerate(collection.attrs) if a.type == "str")
         force = f", FORCE_QUOTE ({words})" if self.ending == "csv" and words else ""
+        # CSV and odd JSON get their names where the file is put together.
+        odd = self.ending == "csv" or odd_names(self.schema, name)
+        columns = ", ".join(cells(collection))
+        named = columns if odd else fields(collection)
         query = (
-            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+            f"SELECT {named} FROM (SELECT {columns} FROM {table} "
+            f"WHERE rowid >= {start} AND rowid < {stop})"
         )
         base.execute(f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})")
         partial.replace(part)
@@ -166,7 +204,7 @@ class PartsSink:
         if self.kind == "duckdb":
             return self._duckdb(base, final / "base.duckdb")
         for collection in self.schema.collections:
-            self._join(base, collection, final / f"{collection.name}.{self.ending}")
+            self._join(base, collection, final / file_name(collection.name, self.ending))
         if self.schema.kind == "graph" and self.ending == "csv":
             (final / "load.cypher").write_text(load_script(self.schema), encoding="utf-8")
         return final
@@ -180,6 +218,10 @@ class PartsSink:
                 "parquet)"
             )
             return
+        if self.ending == "jsonl" and odd_names(self.schema, collection.name):
+            with file.open("w", encoding="utf-8") as lines:
+                lines.writelines(line + "\n" for line in self._lines(collection.name))
+            return
         with file.open("wb") as out:
             if self.ending == "csv":
                 out.write((",".join(_csv(attr.name) for attr in collection.attrs) + "\n").encode())
@@ -188,16 +230,23 @@ class PartsSink:
                     shutil.copyfileobj(one, out)
 
     def _lines(self, name: str):
+        """The records of a collection as lines of JSON, under their names."""
+        collection = next(c for c in self.schema.collections if c.name == name)
+        odd = odd_names(self.schema, name)
         for _, part in self._files(name):
             with part.open(encoding="utf-8") as lines:
-                yield from lines
+                for line in lines:
+                    if odd:
+                        record = _named(collection, json.loads(line), True)
+                        line = json.dumps(record, ensure_ascii=False)
+                    yield line.rstrip("\n")
 
     def _instance(self, file: Path) -> Path:
         with file.open("w", encoding="utf-8") as out:
             for n, collection in enumerate(self.schema.collections):
                 out.write(f"{',' if n else '{'}\n{json.dumps(collection.name)}: [")
                 for m, line in enumerate(self._lines(collection.name)):
-                    out.write(("," if m else "") + "\n" + line.rstrip("\n"))
+                    out.write(("," if m else "") + "\n" + line)
                 out.write("]")
             out.write("\n}\n")
         return file
@@ -224,3 +273,29 @@ class PartsSink:
 
 def _csv(name):
     return '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n') else name
+
+
+def _field_names(collection: Collection) -> list[str]:
+    return [field.name for field in [*collection.attrs, *collection.children]]
+
+
+def odd_names(schema: Schema, name: str) -> bool:
+    """Test whether a record holds two names that are one to DuckDB, or one that it cannot hold:
+    its nested fields are then called f0, f1, ... in the working database.
+    """
+    for path, collection in walk(schema):
+        if path == name or path.startswith(name + NEST):
+            names = [n.lower() for n in _field_names(collection)]
+            if len(set(names)) < len(names) or any("\0" in n or not n for n in names):
+                return True
+    return False
+
+
+def _named(collection: Collection, record: dict, top: bool) -> dict:
+    """A record of the working database under its names."""
+    names = _field_names(collection)
+    columns = cells(collection) if top else [f"f{n}" for n in range(len(names))]
+    found = {name: record[column] for name, column in zip(names, columns, strict=True)}
+    for child in collection.children:
+        found[child.name] = [_named(child, one, False) for one in found[child.name]]
+    return found

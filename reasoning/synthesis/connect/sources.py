@@ -14,15 +14,14 @@ from reasoning.synthesis.connect.json_stream import stream_instance, stream_line
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
-from reasoning.synthesis.engines.compile import SQL_TYPES, table_name
-from reasoning.synthesis.engines.duck import connect, quoted
-from reasoning.synthesis.engines.nest import text
+from reasoning.synthesis.engines.compile import SQL_TYPES
+from reasoning.synthesis.engines.duck import connect, stored
 from reasoning.synthesis.errors import Refusal, need
 from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
 from reasoning.synthesis.infer import Instance
+from reasoning.synthesis.names import file_name, inner, masked, quoted, table_name, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
 
-TABLES = (".csv", ".parquet")
 WHOLE = {
     "tinyint",
     "smallint",
@@ -72,7 +71,7 @@ def load(
     """
     kind = kind_of(url)
     if kind not in SERVERS and not path_of(url).exists():
-        raise Refusal(f"{url} is not there: give the path or URL of the data")
+        raise Refusal(f"{masked(url)} is not there: give the path or URL of the data")
     duckdb = need("duckdb")
     try:
         if kind == "duckdb":
@@ -80,11 +79,13 @@ def load(
         elif kind == "folder":
             _load_folder(base, schema, path_of(url), folder, name)
         else:
-            load_rows(base, schema, rows_of(schema, records(schema, url), url), folder, name)
+            load_rows(
+                base, schema, rows_of(schema, records(schema, url), masked(url)), folder, name
+            )
     except duckdb.Error as error:
-        raise refusal_of(error, url) from error
+        raise refusal_of(error, masked(url)) from error
     if check:
-        check_loaded(base, schema, url, name)
+        check_loaded(base, schema, masked(url), name)
 
 
 def read_whole(schema: Schema, url: str) -> Instance:
@@ -101,7 +102,7 @@ def facts_of(base, schema: Schema, name: Callable[[str], str]) -> Facts:
     facts: Facts = {path: [] for path in layout(schema)}
     for path, columns in layout(schema).items():
         owners = [column.type.removeprefix("id:") if column.is_id else None for column in columns]
-        cells = ", ".join(quoted(column.name) for column in columns)
+        cells = ", ".join(map(stored, columns))
         for row in base.execute(f"SELECT {cells} FROM {quoted(name(path))}").fetchall():
             facts[path].append(
                 tuple(
@@ -142,8 +143,8 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
         return _folder_records(schema, path_of(url))
     if kind == "cypher":
         raise Refusal(
-            f"{url}: Cypher can be written and not read: give node and edge files as a folder of "
-            "CSV"
+            f"{masked(url)}: Cypher can be written and not read: give node and edge files as a "
+            "folder of CSV"
         )
     return databases.records(schema, url, kind)
 
@@ -167,9 +168,9 @@ def _load_folder(base, schema, path, folder, name):
     for collection in schema.collections:
         file = next(
             (
-                path / f"{collection.name}{end}"
-                for end in (".jsonl", *TABLES)
-                if (path / f"{collection.name}{end}").exists()
+                path / file_name(collection.name, end)
+                for end in ("jsonl", "csv", "parquet")
+                if (path / file_name(collection.name, end)).exists()
             ),
             None,
         )
@@ -234,7 +235,7 @@ def _check_fields(found: dict, collection: Collection, where: str):
 def _view(base, collection: Collection, file: Path, table: str):
     """Flat Parquet is not copied: a view numbers its rows as a table does."""
     cells = [
-        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(inner(attr.name))}"
         for attr in collection.attrs
     ]
     read = f"read_parquet({text(str(file))}, file_row_number = true)"
@@ -314,11 +315,12 @@ def _from_query(base, collection, relation, name):
     then those inside it.
     """
     cells = [
-        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(inner(attr.name))}"
         for attr in collection.attrs
     ]
     lists = [
-        f"{quoted(child.name)} AS {quoted('__' + child.name)}" for child in collection.children
+        f"{quoted(child.name)} AS {quoted('__' + inner(child.name))}"
+        for child in collection.children
     ]
     own = ["row_number() OVER () - 1 AS __id"] if collection.children else []
     table = quoted(name(collection.name))
@@ -329,13 +331,13 @@ def _from_query(base, collection, relation, name):
 def _unnest(base, collection, path, name):
     table = quoted(name(path))
     for child in collection.children:
-        inner_path, column = f"{path}{NEST}{child.name}", quoted("__" + child.name)
+        inner_path, column = f"{path}{NEST}{child.name}", quoted("__" + inner(child.name))
         cells = [
-            f"CAST(r.{quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(attr.name)}"
+            f"CAST(r.{quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(inner(attr.name))}"
             for attr in child.attrs
         ]
         lists = [
-            f"r.{quoted(inner.name)} AS {quoted('__' + inner.name)}" for inner in child.children
+            f"r.{quoted(deep.name)} AS {quoted('__' + inner(deep.name))}" for deep in child.children
         ]
         own = ["row_number() OVER () - 1 AS __id"] if child.children else []
         unnested = f"SELECT __id AS __parent, unnest({column}) AS r FROM {table}"
@@ -348,7 +350,7 @@ def _unnest(base, collection, path, name):
 def _folder_records(schema, path):
     """Records of a folder without DuckDB: for the engines in memory."""
     for collection in schema.collections:
-        file = path / f"{collection.name}.jsonl"
+        file = path / file_name(collection.name, "jsonl")
         if not file.exists():
             raise Refusal(
                 f"{file} is not there: only a folder of JSON lines can be read record by record"
@@ -365,7 +367,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
     """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded."""
     for path, collection in walk(schema):
         if firm := [attr.name for attr in collection.attrs if not attr.nullable]:
-            nulls = ", ".join(f"count(*) - count({quoted(column)})" for column in firm)
+            nulls = ", ".join(f"count(*) - count({quoted(inner(column))})" for column in firm)
             counts = base.execute(f"SELECT {nulls} FROM {quoted(name(path))}").fetchone()
             for column, count in zip(firm, counts, strict=True):
                 if count:
@@ -375,7 +377,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
                     )
     for collection in schema.collections:
         if collection.key:
-            columns = ", ".join(map(quoted, collection.key))
+            columns = ", ".join(quoted(inner(name)) for name in collection.key)
             query = (
                 f"SELECT {columns}, count(*) FROM {quoted(name(collection.name))} GROUP BY "
                 f"{columns} HAVING count(*) > 1 LIMIT 1"
@@ -389,10 +391,10 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
                     "be unique"
                 )
     for foreign in schema.foreign_keys if schema.kind == "graph" else ():
-        side, to = quoted(foreign.attrs[0]), quoted(name(foreign.to_path))
+        side, to = quoted(inner(foreign.attrs[0])), quoted(name(foreign.to_path))
         query = (
-            f"SELECT {side} FROM {quoted(name(foreign.path))} WHERE {side} NOT IN (SELECT _id "
-            f"FROM {to}) LIMIT 1"
+            f"SELECT {side} FROM {quoted(name(foreign.path))} WHERE {side} NOT IN (SELECT "
+            f"{quoted(inner('_id'))} FROM {to}) LIMIT 1"
         )
         if found := base.execute(query).fetchone():
             raise Refusal(

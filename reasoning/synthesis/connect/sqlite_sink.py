@@ -6,9 +6,9 @@ import sqlite3
 from pathlib import Path
 
 from reasoning.synthesis.engines.compile import SQL_TYPES
-from reasoning.synthesis.engines.duck import quoted
 from reasoning.synthesis.errors import Refusal, writing
 from reasoning.synthesis.facts import plain
+from reasoning.synthesis.names import check_names, quoted
 from reasoning.synthesis.schema import Collection, Schema
 
 BATCH = 10_000
@@ -17,20 +17,28 @@ BATCH = 10_000
 
 def create_table(collection: Collection, name: str, mode: str = "", nested: str = "jsonb") -> str:
     """CREATE TABLE with key and NOT NULL."""
+    types = SQL_TYPES | {"float": "DOUBLE PRECISION"}
     cells = [
-        f"{quoted(a.name)} {SQL_TYPES[a.type]}{'' if a.nullable else ' NOT NULL'}"
+        f"{quoted(a.name)} {types[a.type]}{'' if a.nullable else ' NOT NULL'}"
         for a in collection.attrs
     ]
     cells += [f"{quoted(child.name)} {nested} NOT NULL" for child in collection.children]
     cells += [f"PRIMARY KEY ({', '.join(map(quoted, collection.key))})"] if collection.key else []
-    return f"CREATE TABLE {mode} {name} ({', '.join(cells)})".replace(
-        " DOUBLE", " DOUBLE PRECISION"
-    )
+    return f"CREATE TABLE {mode} {name} ({', '.join(cells)})"
 
 
 def fields(collection: Collection) -> str:
-    """The columns of a top-level collection, those with nested ones last."""
-    return ", ".join(quoted(field.name) for field in [*collection.attrs, *collection.children])
+    """The columns of the working database's table of a top-level collection under their names,
+    those with nested ones last.
+    """
+    names = [field.name for field in [*collection.attrs, *collection.children]]
+    return ", ".join(f"{c} AS {quoted(n)}" for c, n in zip(cells(collection), names, strict=True))
+
+
+def cells(collection: Collection) -> list[str]:
+    """The columns of the working database's table of a top-level collection."""
+    mine = [f"v{n}" for n in range(len(collection.attrs))]
+    return mine + [f"__l{n}" for n in range(len(collection.children))]
 
 
 class SqliteSink:
@@ -38,9 +46,17 @@ class SqliteSink:
 
     def __init__(self, schema: Schema, path: Path, work: Path):
         self.schema, self.path, self.file = schema, path, work / "target.sqlite"
+        names = [collection.name for collection in schema.collections]
+        check_names([*names, "__latentax_progress"], "sqlite", str(path))
+        for collection in schema.collections:
+            fields_of = [field.name for field in collection.attrs]
+            check_names(fields_of, "sqlite", f"{path}: {collection.name}")
+            if collection.name.lower().startswith("sqlite_"):
+                raise Refusal(f"{path}: SQLite keeps the name {collection.name!r}: rename it")
         with self._open() as base:
             base.execute(
-                "CREATE TABLE IF NOT EXISTS __progress (name TEXT PRIMARY KEY, rows INTEGER)"
+                "CREATE TABLE IF NOT EXISTS __latentax_progress "
+                "(name TEXT PRIMARY KEY, rows INTEGER)"
             )
             for collection in schema.collections:
                 base.execute(create_table(collection, quoted(collection.name), "IF NOT EXISTS"))
@@ -59,14 +75,17 @@ class SqliteSink:
     def done(self, name: str) -> int:
         with self._open() as base:
             return (
-                base.execute("SELECT rows FROM __progress WHERE name = ?", [name]).fetchone()
+                base.execute(
+                    "SELECT rows FROM __latentax_progress WHERE name = ?", [name]
+                ).fetchone()
                 or (0,)
             )[0]
 
     def write(self, base, table: str, name: str, start: int, stop: int):
         collection = next(c for c in self.schema.collections if c.name == name)
+        columns = ", ".join(cells(collection))
         rows = base.execute(
-            f"SELECT {fields(collection)} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
+            f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
         )
         with self._open() as target:
             while batch := rows.fetchmany(BATCH):
@@ -75,11 +94,11 @@ class SqliteSink:
                     f"INSERT INTO {quoted(name)} VALUES ({marks})",
                     [tuple(map(plain, row)) for row in batch],
                 )
-            target.execute("INSERT OR REPLACE INTO __progress VALUES (?, ?)", [name, stop])
+            target.execute("INSERT OR REPLACE INTO __latentax_progress VALUES (?, ?)", [name, stop])
 
     def finish(self, base):
         with self._open() as target:
-            target.execute("DROP TABLE __progress")
+            target.execute("DROP TABLE __latentax_progress")
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             os.replace(self.file, self.path)

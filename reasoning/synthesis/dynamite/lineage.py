@@ -2,7 +2,8 @@
 
 from reasoning.synthesis.datalog import Rule, Var
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.engines.compile import flat_names, flat_terms, uses
+from reasoning.synthesis.engines.compile import shown_names, uses
+from reasoning.synthesis.engines.identity import flat_terms
 from reasoning.synthesis.schema import columns, layout, walk
 from reasoning.synthesis.syntax import show_value
 
@@ -56,7 +57,7 @@ def lineage(mapping: Mapping) -> list[tuple[str, str]]:
     for rule in mapping.program.rules:
         path, names = rule.heads[-1].relation, labels(rule)
         terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
-        for name, term in zip(flat_names(mapping.target, path), terms, strict=True):
+        for name, term in zip(shown_names(mapping.target, path), terms, strict=True):
             places = [
                 f"{names[n]}.{column.name}"
                 for n, atom in enumerate(rule.body)

@@ -1,14 +1,14 @@
 """A learned mapping: the program with everything needed to explain, run, ask about and store it."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.datalog import Program, check_program
 from reasoning.synthesis.describe import from_json
-from reasoning.synthesis.engines.compile import compile_program
-from reasoning.synthesis.engines.nest import nested_queries
+from reasoning.synthesis.engines.compile import NAMED, compile_program, key_names
+from reasoning.synthesis.engines.nest import Flat, nested_queries
 from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.facts import Facts, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
@@ -75,8 +75,13 @@ class Mapping:
         Raises:
           Refusal: another dialect.
         """
-        flat = compile_program(self.program, self.source, self.target, dialect)
-        return nested_queries(self.target, flat, dialect)
+        queries = compile_program(self.program, self.source, self.target, dialect, NAMED)
+        flat = compile_program(
+            self.program, self.source, self.target, dialect, replace(NAMED, keys=False)
+        )
+        queries |= {top.name: flat[top.name] for top in self.target.collections if not top.children}
+        keys = {path: key_names(self.program, path, self.target) for path in queries}
+        return nested_queries(Flat(self.target, queries, keys), dialect)
 
     def apply(self, instance: Instance) -> Instance:
         """The target instance of a small source instance, by the reference engine. Raises Refusal
@@ -85,7 +90,8 @@ class Mapping:
         from reasoning.synthesis.engines.memory import evaluate
 
         return from_facts(
-            self.target, evaluate(self.program, to_facts(self.source, instance, "source"))
+            self.target,
+            evaluate(self.program, to_facts(self.source, instance, "source"), self.target),
         )
 
 

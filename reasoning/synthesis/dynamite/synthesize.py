@@ -5,8 +5,10 @@ sketch completion.
 """
 
 import dataclasses
+import itertools
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reasoning.synthesis.datalog import Program, Rule, check_program
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations, to_rule
@@ -24,12 +26,18 @@ from reasoning.synthesis.dynamite.mapping import Mapping, Options
 from reasoning.synthesis.dynamite.sketch.correspondence import Values, source_values
 from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
 from reasoning.synthesis.engines import memory, sqlite
+from reasoning.synthesis.engines.compile import repeats_nothing
 from reasoning.synthesis.errors import Refusal
 from reasoning.synthesis.facts import Facts, flatten, to_facts
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import Schema, flat_columns, parent_of, walk
-from reasoning.synthesis.simplify import simplify
+from reasoning.synthesis.schema import Schema, find, flat_columns, parent_of, walk
+from reasoning.synthesis.simplify import simplify_rule
 from reasoning.synthesis.syntax import show_value
+
+MOST_TRIES = 20
+"""Rules that make the right set of records in a wrong number, before the search ends."""
+MOST_COUNTS = 12
+"""Choices of atoms to count that are tried for one rule."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,8 @@ class Found:
     """That they complete."""
     candidates: tuple[Candidate, ...]
     """One, unless no single rule was enough."""
+    rules: tuple[Rule, ...]
+    """Them as rules, with the identity of their records."""
 
 
 def synthesize_mapping(
@@ -108,18 +118,18 @@ def synthesize_mapping(
         if not any(rows):
             notes.append(f"{path} is empty in every example: it gets no rule")
             continue
-        task = _Target(path, source, target, sources, rows, values)
+        bags = tuple(Counter(flat[path]) for flat in wanted)
+        above = tuple(rule for one in found.values() for rule in one.rules)
+        task = _Target(path, source, target, sources, rows, values, bags, above)
         outcome = find_rules(task, found.get(parent_of(path) or ""), options, clock, statistics)
         statistics.seconds = clock.spent()
         if isinstance(outcome, Unsat):
             return outcome
         if isinstance(outcome, Timeout):
-            return dataclasses.replace(
-                outcome, best=Program(_rules(found, source, target) + outcome.best.rules)
-            )
+            return dataclasses.replace(outcome, best=Program(_rules(found) + outcome.best.rules))
         found[path] = outcome
-        notes += _empty_columns(outcome.sketch)
-    program = check_program(simplify(Program(_rules(found, source, target))), source, target)
+        notes += _empty_columns(outcome.sketch) + _open_rows(task, outcome)
+    program = check_program(Program(_rules(found)), source, target)
     _confirm(program, source, target, sources, wanted)
     return Mapping(
         source, target, program, tuple(examples), options, as_dict(statistics), tuple(notes)
@@ -136,6 +146,10 @@ class _Target:
     sources: tuple[Facts, ...]
     rows: tuple[set[tuple], ...]
     values: Values
+    bags: tuple[Counter, ...]
+    """The flattened records of each example with their numbers."""
+    above: tuple[Rule, ...]
+    """The rules of the collections before this one."""
 
 
 def find_rules(
@@ -162,16 +176,99 @@ def find_rules(
         )  # type: ignore[arg-type]
         if parent and len(parent.candidates) == 1 and rules == 1:
             search.start_from(extending(parent.candidates[0], parent.sketch, sketch))
-        candidates = _cover(search, rules) if rules > 1 else search.next()
+        made, tries = None, 0
+        while True:
+            candidates = _cover(search, rules) if rules > 1 else search.next()
+            if not candidates:
+                break
+            listed = candidates if isinstance(candidates, tuple) else (candidates,)
+            made = identified(
+                task, tuple(to_rule(sketch, one, task.target, task.source) for one in listed)
+            )
+            tries += 1
+            if made or rules > 1 or tries == MOST_TRIES:
+                break
+            search.block(candidates)
         blamed, best = search.blamed, search.best
         search.close()
         if candidates is None:
             rest = (to_rule(sketch, best[1], task.target, task.source),) if best else ()
             return Timeout(task.path, Program(rest), as_dict(statistics))
-        if candidates:
-            return Found(sketch, candidates if isinstance(candidates, tuple) else (candidates,))
+        if made:
+            return Found(sketch, listed, made)
+        if tries:
+            unsat = unsat or Unsat(task.path, _wrong_number(task), as_dict(statistics))
         unsat = unsat or Unsat(task.path, _conflict(task, blamed), as_dict(statistics))
     return unsat
+
+
+def identified(task: _Target, rules: tuple[Rule, ...]) -> tuple[Rule, ...] | None:
+    """Choose what identifies the records of rules that make the right set of them: the example's
+    number of equal records decides, else a declared key of the target, else rows are kept.
+
+    Returns:
+      The rules so marked; None if the numbers of the example cannot be had.
+    """
+    rules = tuple(dict.fromkeys(map(simplify_rule, rules)))
+    options = [rules, tuple(replace(r, counted=tuple(range(len(r.body)))) for r in rules)]
+    if len(rules) == 1:
+        options += [(replace(rules[0], counted=c),) for c in _counts(rules[0])]
+    merged = tuple(replace(rule, distinct=True) for rule in rules)
+    right = [option for option in [*options, merged] if _makes(task, option)]
+    if not right:
+        return None
+    key = find(task.target, task.path).key
+    if merged in right and key and not all(_unique(task, rule) for rule in rules):
+        return merged
+    return right[0]
+
+
+def _counts(rule: Rule):
+    """Smaller and larger choices of atoms to count, fewest first."""
+    numbers = range(len(rule.body))
+    return [c for size in numbers[1:] for c in itertools.combinations(numbers, size)][:MOST_COUNTS]
+
+
+def _unique(task: _Target, rule: Rule) -> bool:
+    return repeats_nothing(rule, len(rule.heads) - 1, task.source)
+
+
+def _makes(task: _Target, rules: tuple[Rule, ...]) -> bool:
+    """Test whether rules make every record of the examples as often as it is there."""
+    program = Program(task.above + rules)
+    return all(
+        Counter(v for v, _ in memory.flat_records(program, task.path, task.target, facts)) == bag
+        for facts, bag in zip(task.sources, task.bags, strict=True)
+    )
+
+
+def _open_rows(task: _Target, found: Found) -> list[str]:
+    """A question where equal source rows could become one record or several, and no example shows
+    which.
+    """
+    merged = tuple(replace(rule, distinct=True, counted=None) for rule in found.rules)
+    if any(rule.distinct for rule in found.rules) or all(_unique(task, r) for r in found.rules):
+        return []
+    if not _makes(task, merged):
+        return []
+    return [
+        f"open: {task.path}: no example shows whether equal source rows are one record: all rows "
+        "are kept; to merge them, show two such rows in the example, declare a key of the target, "
+        "or add @distinct to the rule"
+    ]
+
+
+def _wrong_number(task: _Target) -> str:
+    names = [attr.name for _, attr in flat_columns(task.target, task.path)]
+    repeated = [row for bag in task.bags for row, count in bag.items() if count > 1]
+    shown = ""
+    if repeated:
+        cells = zip(names, repeated[0], strict=True)
+        shown = " (for example " + ", ".join(f"{k} = {show_value(v)}" for k, v in cells) + ")"
+    return (
+        f"{task.path}: rules make its records, but none makes each as often as the example "
+        f"has it{shown}: check the number of equal records"
+    )
 
 
 def _cover(search: Search, most: int) -> tuple[Candidate, ...] | bool | None:
@@ -230,12 +327,8 @@ def _empty_columns(sketch: Sketch) -> list[str]:
     ]
 
 
-def _rules(found: dict[str, Found], source, target) -> tuple[Rule, ...]:
-    return tuple(
-        to_rule(f.sketch, candidate, target, source)
-        for f in found.values()
-        for candidate in f.candidates
-    )
+def _rules(found: dict[str, Found]) -> tuple[Rule, ...]:
+    return tuple(rule for one in found.values() for rule in one.rules)
 
 
 def _check(examples, options):
@@ -256,9 +349,9 @@ def _confirm(program, source, target, sources, wanted):
     what is returned.
     """
     for facts, flat in zip(sources, wanted, strict=True):
-        expected = {path: set(rows) for path, rows in flat.items()}
+        expected = {path: Counter(rows) for path, rows in flat.items()}
         for engine in (memory, sqlite):
-            made = engine.run(program, source, target, facts)
+            made = engine.bags(program, source, target, facts)
             assert made == expected, (
                 f"{engine.__name__} disagrees with the example: please report this "
                 f"program:\n{program}"

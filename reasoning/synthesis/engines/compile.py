@@ -6,11 +6,13 @@ Nested target collections are tables with the values of their ancestors in front
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.containment import contained
-from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, components, variables
+from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, components, variables
+from reasoning.synthesis.engines.identity import Derived, derivations_of, flat_terms, keyed
 from reasoning.synthesis.errors import need
+from reasoning.synthesis.names import backticked, inner, quoted, table_name
 from reasoning.synthesis.schema import NEST, Schema, ancestors, flat_columns, is_edge, layout, walk
 
 SQL_TYPES = {
@@ -23,171 +25,256 @@ SQL_TYPES = {
     "decimal": "DECIMAL(38, 10)",
 }
 """The type of a column by the type of its attribute; identities of source records are BIGINT."""
-TableName = Callable[[str], str]
+Rename = Callable[[str], str]
 
 
-def table_name(path: str) -> str:
-    """The table of a relation: its path, joined by two underscores."""
-    return path.replace(NEST, "__")
+@dataclass(frozen=True)
+class Output:
+    """How the SELECTs of a program name what they read, and what they return."""
+
+    table: Rename = table_name
+    """The table of a source relation, from its path."""
+    column: Rename = inner
+    """The column of an attribute, from its name."""
+    keys: bool = False
+    """Return, behind the values, the identities `__k0`, `__k1`, ... of the record and those around
+    it, where source rows identify them; and in that order.
+    """
+    distinct: bool = True
+    """False keeps DISTINCT even where a key proves that no row repeats."""
+
+
+STORED = Output(keys=True)
+"""For the working database."""
+NAMED = Output(str, str, keys=True)
+"""For tables of the user, called as their collections."""
 
 
 def flat_names(schema: Schema, path: str) -> list[str]:
-    """Names of the columns of a flattened target relation: the last part of the path joined to an
-    attribute that is taken twice.
+    """Names of the columns of a flattened target relation: v0, v1, ..., those of its ancestors
+    first.
     """
+    return [f"v{n}" for n in range(len(flat_columns(schema, path)))]
+
+
+def shown_names(schema: Schema, path: str) -> list[str]:
+    """Readable names of the same columns: the path joined to an attribute that is taken twice."""
     found = flat_columns(schema, path)
     names = [attr.name for _, attr in found]
     return [
-        name if names.count(name) == 1 or above == path else f"{table_name(above)}__{name}"
+        name if names.count(name) == 1 or above == path else f"{above}.{name}"
         for (above, _), name in zip(found, names, strict=True)
     ]
 
 
 def compile_program(
-    program: Program,
-    source: Schema,
-    target: Schema,
-    dialect: str,
-    table: TableName = table_name,
-    distinct: bool = True,
+    program: Program, source: Schema, target: Schema, dialect: str, output: Output | None = None
 ) -> dict[str, str]:
-    """The SELECT that computes each target relation, flattened.
+    """The SELECT that computes each target relation, flattened: one row for every record.
 
     Args:
       program: rules from `source` to `target`.
       source: the relations' columns are those of `schema.columns`.
       target: every relation of it gets an entry; a relation without rules is selected empty.
       dialect: "sqlite", "duckdb", "postgres" or "spark".
-      table: the name of a source relation's table.
-      distinct: False keeps DISTINCT even where a key proves that no row repeats, None of them
-        otherwise.
+      output: names and identities; None: the working database's names, no identities.
 
     Raises:
       Refusal: sqlglot is not installed.
     """
     exp = need("sqlglot").exp
-    found = {}
+    output, found = output or Output(), {}
     for path, _ in walk(target):
-        pairs = needed_rules(program, path, target)
-        selects = [_select(exp, rule, n, source, target, table) for rule, n in pairs]
-        if not selects:
+        derived = derivations_of(program, path, target)
+        if not derived:
             found[path] = _nothing(exp, target, path).sql(dialect=dialect, identify=True)
             continue
-        unique = distinct and len(pairs) == 1 and repeats_nothing(pairs[0][0], pairs[0][1], source)
-        query = selects[0] if unique else selects[0].distinct()
-        for other in selects[1:]:
-            query = query.union(other, distinct=True, copy=False)
-        found[path] = query.sql(dialect=dialect, identify=True)
+        maker = _Maker(exp, source, target, dialect, output, keyed(derived))
+        queries = [maker.rule(one, len(derived) > 1) for one in derived]
+        merge = any(one.levels[-1] is None for one in derived)
+        found[path] = maker.united(queries, merge, path)
     return found
 
 
-def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule, int]]:
-    """The rules, with the number of the head, that make records of a collection, without those that
-    another one of them contains.
-    """
-    found = [
-        (rule, n)
-        for rule in program.rules
-        for n, head in enumerate(rule.heads)
-        if head.relation == path
-    ]
-    kept: list[tuple[Rule, int]] = []
-    for rule, n in found:
-        terms = flat_terms(rule, n, target)
-        if not any(
-            contained(rule, terms, other, flat_terms(other, m, target)) for other, m in kept
-        ):
-            kept = [
-                (r, m) for r, m in kept if not contained(r, flat_terms(r, m, target), rule, terms)
-            ]
-            kept.append((rule, n))
-    return kept
+def key_names(program: Program, path: str, target: Schema) -> list[str | None]:
+    """For every level the column of its identity in a query with `keys`; None: its values."""
+    flags = keyed(derivations_of(program, path, target))
+    return [f"__k{n}" if flag else None for n, flag in enumerate(flags)]
 
 
-def flat_terms(rule: Rule, head_number: int, target: Schema) -> list[Term]:
-    """The terms of a head with those of the heads around it in front, connectors left out."""
-    made = {connector.var for connector in rule.connectors}
-    wanted = ancestors(rule.heads[head_number].relation)
-    by_path = {head.relation: head for head in rule.heads[: head_number + 1]}
-    assert set(wanted) <= set(by_path), f"{wanted[-1]} stands in a rule without the heads around it"
-    del target
-    return [term for path in wanted for term in by_path[path].terms if term not in made]
+ROWID = {"duckdb": "rowid", "sqlite": "rowid", "postgres": "ctid"}
+"""The hidden number of a row."""
 
 
-def _select(exp, rule, head_number, source, target, table):
-    body, existing = _split(rule, head_number, target)
-    plan = layout(source)
-    sql_types = [
-        SQL_TYPES[attr.type] for _, attr in flat_columns(target, rule.heads[head_number].relation)
-    ]
-    places = _places(rule.body, body, plan)
-    names = flat_names(target, rule.heads[head_number].relation)
-    cells = []
-    for term, name, kind in zip(
-        flat_terms(rule, head_number, target), names, sql_types, strict=True
-    ):
-        if isinstance(term, Const):
-            cell = exp.cast(literal(exp, term.value), kind, dialect="duckdb")
-        else:
-            cell = exp.column(places[term][0][1], table=f"a{places[term][0][0]}")
-        cells.append(exp.alias_(cell, name))
-    select = exp.select(*cells)
-    select = _from(exp, select, rule.body, body, places, plan, table)
-    for group in existing:
-        inner = exp.select(exp.Literal.number(1))
-        inner = _from(
-            exp,
-            inner,
-            rule.body,
-            sorted(group),
-            _places(rule.body, sorted(group), plan),
-            plan,
-            table,
-        )
-        select = select.where(exp.Exists(this=inner))
-    return select
+@dataclass(frozen=True)
+class _Maker:
+    """Builds the SELECTs of one target relation."""
 
+    exp: Any
+    source: Schema
+    target: Schema
+    dialect: str
+    output: Output
+    flags: tuple[bool, ...]
 
-def _split(rule, head_number, target):
-    """Atoms to join, and groups of atoms that share no variable with the head and are only asked to
-    exist.
-    """
-    needed = {term for term in flat_terms(rule, head_number, target) if isinstance(term, Var)}
-    groups = components(rule.body)
-    joined = [
-        group for group in groups if any(needed & set(rule.body[n].terms) for n in group)
-    ] or groups[:1]
-    return sorted(set().union(*joined)), [group for group in groups if group not in joined]
+    def rule(self, one: Derived, several: bool) -> str:
+        """One rule: values, then identities, one row for every record."""
+        rule, exp = one.rule, self.exp
+        body, existing = self._split(one)
+        places = self.places(rule.body, body)
+        counted = one.levels[-1]
+        once = counted is None or self._each_once(one, body)
+        numbered = self.output.keys or not once
+        select = exp.select(*self._values(one, places), *self._identities(one, several))
+        select = self.joined(select, rule.body, body, numbered)
+        for group in existing:
+            inside = exp.select(exp.Literal.number(1))
+            select = select.where(exp.Exists(this=self.joined(inside, rule.body, sorted(group))))
+        if counted is None:
+            if self.output.distinct and repeats_nothing(rule, one.head, self.source):
+                return self.sql(select)
+            return self.sql(select if several else select.distinct())
+        if once:
+            return self.sql(select)
+        marks = [exp.alias_(self.row(rule, n), f"__r{n}") for n in counted]
+        names = ", ".join(quote(self.dialect, name) for name in self.names(rule, one.head))
+        return f"SELECT {names} FROM ({self.sql(select.select(*marks).distinct())}) AS d"
 
+    def names(self, rule, head) -> list[str]:
+        """The columns that are returned."""
+        found = flat_names(self.target, rule.heads[head].relation)
+        return found + [f"__k{n}" for n, flag in enumerate(self.flags) if flag and self.output.keys]
 
-def _places(all_atoms, body, plan):
-    """For each variable, where it stands: (number of the atom, name of the column)."""
-    found: dict[Var, list[tuple[int, str]]] = {}
-    for n in body:
-        for term, column in zip(all_atoms[n].terms, plan[all_atoms[n].relation], strict=True):
-            if isinstance(term, Var):
-                found.setdefault(term, []).append((n, column.name))
-    return found
+    def united(self, queries: list[str], merge: bool, path: str) -> str:
+        """Several rules one after the other; equal records of them are one if any merges."""
+        if len(queries) == 1:
+            return queries[0]
+        return (" UNION " if merge else " UNION ALL ").join(queries)
 
+    def sql(self, select) -> str:
+        return select.sql(dialect=self.dialect, identify=True)
 
-def _from(exp, select, atoms, body, places, plan, table):
-    for position, n in enumerate(body):
-        name, alias = (
-            exp.to_identifier(table(atoms[n].relation), quoted=True),
-            exp.to_identifier(f"a{n}"),
-        )
-        aliased = exp.Table(this=name, alias=exp.TableAlias(this=alias))
-        select = select.from_(aliased) if position == 0 else select.join(aliased, join_type="cross")
-        for term, column in zip(atoms[n].terms, plan[atoms[n].relation], strict=True):
+    def _split(self, one: Derived):
+        """Atoms to join, and groups of atoms that only have to exist."""
+        needed = {t for t in flat_terms(one.rule, one.head, self.target) if isinstance(t, Var)}
+        counted = {n for level in one.levels if level for n in level}
+        groups = components(one.rule.body)
+        joined = [
+            group
+            for group in groups
+            if group & counted or any(needed & set(one.rule.body[n].terms) for n in group)
+        ] or groups[:1]
+        return sorted(set().union(*joined)), [group for group in groups if group not in joined]
+
+    def _each_once(self, one: Derived, body: list[int]) -> bool:
+        """Test whether the rows of the counted atoms determine those of all the others."""
+        counted = set(one.levels[-1] or ())
+        if set(body) <= counted:
+            return True
+        known = {t for n in counted for t in one.rule.body[n].terms if isinstance(t, Var)}
+        rest = [one.rule.body[n] for n in body if n not in counted]
+        return _all_determined(rest, known, self.source)
+
+    def _values(self, one: Derived, places):
+        exp, path = self.exp, one.rule.heads[one.head].relation
+        kinds = [SQL_TYPES[attr.type] for _, attr in flat_columns(self.target, path)]
+        terms = flat_terms(one.rule, one.head, self.target)
+        for term, name, kind in zip(terms, flat_names(self.target, path), kinds, strict=True):
             if isinstance(term, Const):
-                select = select.where(
-                    exp.column(column.name, table=f"a{n}").eq(literal(exp, term.value))
-                )
-    for found in places.values():
-        first = exp.column(found[0][1], table=f"a{found[0][0]}")
-        for other, name in found[1:]:
-            select = select.where(first.copy().eq(exp.column(name, table=f"a{other}")))
-    return select
+                cell = exp.cast(literal(exp, term.value), kind, dialect="duckdb")
+            else:
+                cell = self.cell(*places[term][0])
+            yield exp.alias_(cell, name)
+
+    def _identities(self, one: Derived, several: bool):
+        if not self.output.keys:
+            return
+        for n, (flag, level) in enumerate(zip(self.flags, one.levels, strict=True)):
+            if flag:
+                yield self.exp.alias_(self._identity(one, n, level), f"__k{n}")
+
+    def _identity(self, one: Derived, n: int, level):
+        """A list of row numbers in DuckDB, which sorts as the source does; text elsewhere."""
+        exp = self.exp
+        rows = [self.row(one.rule, m) for m in level]
+        rows.insert(0, exp.Literal.number(one.source[n]))
+        if self.dialect == "duckdb":
+            return exp.Array(expressions=rows)
+        cells = [exp.cast(row, "text") for row in rows]
+        found = cells[0]
+        for cell in cells[1:]:
+            found = exp.DPipe(
+                this=exp.DPipe(this=found, expression=exp.Literal.string("-")), expression=cell
+            )
+        return found
+
+    def row(self, rule, n: int):
+        """The hidden number of an atom's row."""
+        name = ROWID.get(self.dialect, "__row")
+        if self._hides(rule.body[n].relation):
+            name = "__row"
+        return self.exp.column(name, table=f"a{n}", quoted=name == "__row")
+
+    def _hides(self, relation: str) -> bool:
+        """Test whether the number must be made: Spark has none, and a column may hide it."""
+        names = {self.output.column(c.name).lower() for c in layout(self.source)[relation]}
+        return self.dialect not in ROWID or ROWID[self.dialect] in names
+
+    def cell(self, atom: int, name: str):
+        return self.exp.column(name, table=f"a{atom}", quoted=True)
+
+    def column(self, column) -> str:
+        """The column of an argument: identities have names of their own."""
+        return column.name if column.is_id else self.output.column(column.name)
+
+    def places(self, atoms, body):
+        """For each variable, where it stands: (number of the atom, name of the column)."""
+        found: dict[Var, list[tuple[int, str]]] = {}
+        for n in body:
+            columns = layout(self.source)[atoms[n].relation]
+            for term, column in zip(atoms[n].terms, columns, strict=True):
+                if isinstance(term, Var):
+                    found.setdefault(term, []).append((n, self.column(column)))
+        return found
+
+    def joined(self, select, atoms, body, numbered=False):
+        """FROM and WHERE of some atoms of a body."""
+        exp = self.exp
+        for position, n in enumerate(body):
+            relation = self._relation(atoms[n].relation, f"a{n}", numbered)
+            select = (
+                select.from_(relation)
+                if position == 0
+                else select.join(relation, join_type="cross")
+            )
+            columns = layout(self.source)[atoms[n].relation]
+            for term, column in zip(atoms[n].terms, columns, strict=True):
+                if isinstance(term, Const):
+                    cell = self.cell(n, self.column(column))
+                    select = select.where(cell.eq(literal(exp, term.value)))
+        for found in self.places(atoms, body).values():
+            first = self.cell(*found[0])
+            for other in found[1:]:
+                select = select.where(first.copy().eq(self.cell(*other)))
+        return select
+
+    def _relation(self, path: str, alias: str, numbered: bool):
+        exp = self.exp
+        table = exp.Table(this=exp.to_identifier(self.output.table(path), quoted=True))
+        name = exp.TableAlias(this=exp.to_identifier(alias))
+        if not numbered or not self._hides(path):
+            table.set("alias", name)
+            return table
+        number = (
+            "monotonically_increasing_id()" if self.dialect == "spark" else ("row_number() OVER ()")
+        )
+        made = exp.alias_(exp.maybe_parse(number, dialect=self.dialect), "__row", quoted=True)
+        return exp.Subquery(this=exp.select(exp.Star(), made).from_(table), alias=name)
+
+
+def quote(dialect: str, name: str) -> str:
+    """A name in a dialect."""
+    return backticked(name) if dialect == "spark" else quoted(name)
 
 
 def literal(exp, value: Any):
@@ -215,6 +302,18 @@ def _nothing(exp, target, path):
     return exp.select(*cells).where(exp.false())
 
 
+def _all_determined(atoms: list[Atom], known: set, source: Schema) -> bool:
+    """Test whether keys determine the rows of all atoms from known variables."""
+    left, known = list(atoms), set(known)
+    while left:
+        found = next((atom for atom in left if _determined(atom, known, source)), None)
+        if found is None:
+            return False
+        left.remove(found)
+        known |= {term for term in found.terms if isinstance(term, Var)}
+    return True
+
+
 def repeats_nothing(rule: Rule, head_number: int, source: Schema) -> bool:
     """Test whether declared keys prove that no row comes twice, so that DISTINCT can go: worth
     about a factor of three on DuckDB.
@@ -230,14 +329,7 @@ def repeats_nothing(rule: Rule, head_number: int, source: Schema) -> bool:
         for term in head.terms
         if head.relation == path and isinstance(term, Var)
     }
-    open_atoms = list(rule.body)
-    while open_atoms:
-        found = next((atom for atom in open_atoms if _determined(atom, known, source)), None)
-        if found is None:
-            return False
-        open_atoms.remove(found)
-        known |= {term for term in found.terms if isinstance(term, Var)}
-    return True
+    return _all_determined(list(rule.body), known, source)
 
 
 def _determined(atom: Atom, known: set[Var], source: Schema) -> bool:

@@ -1,17 +1,19 @@
 """DuckDB: slow to start a query, fast on millions of rows, so the engine of migrations."""
 
 import contextlib
+from collections import Counter
 from typing import Any
 
 from reasoning.synthesis.datalog import Program
-from reasoning.synthesis.engines.compile import SQL_TYPES, compile_program, table_name
+from reasoning.synthesis.engines.compile import SQL_TYPES, compile_program
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.facts import Facts, Id
-from reasoning.synthesis.schema import Schema, layout
+from reasoning.synthesis.names import inner, quoted, table_name
+from reasoning.synthesis.schema import Column, Schema, layout
 
 
-def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
-    """The flattened target data, computed by DuckDB in memory.
+def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
+    """The flattened target data with the number of records of each value, computed by DuckDB.
 
     Raises:
       Refusal: duckdb or sqlglot is not installed.
@@ -21,28 +23,33 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
         for path, rows in facts.items():
             insert(base, path, rows)
         queries = compile_program(program, source, target, "duckdb")
-        return {path: set(base.execute(query).fetchall()) for path, query in queries.items()}
+        return {path: Counter(base.execute(query).fetchall()) for path, query in queries.items()}
+
+
+def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
+    """The flattened target data, each record once."""
+    return {path: set(found) for path, found in bags(program, source, target, facts).items()}
 
 
 def connect(place: str = ":memory:"):
     """A connection that prints no progress of its own: what is printed belongs to the command."""
     duckdb = need("duckdb")
-    base = duckdb.connect(place)
+    base = duckdb.connect(place, config={"preserve_insertion_order": True})
     # A notebook without ipywidgets can show no bar, and there the setting is refused.
     with contextlib.suppress(duckdb.InvalidInputException):
         base.execute("SET enable_progress_bar = false")
     return base
 
 
-def quoted(name: str) -> str:
-    """A name as SQL writes it."""
-    return '"' + name.replace('"', '""') + '"'
+def stored(column: Column) -> str:
+    """The quoted name of a column in the working database."""
+    return quoted(column.name if column.is_id else inner(column.name))
 
 
 def create(base, schema: Schema):
     """Make an empty table for every relation."""
     for path, columns in layout(schema).items():
-        cells = ", ".join(f"{quoted(c.name)} {SQL_TYPES.get(c.type, 'BIGINT')}" for c in columns)
+        cells = ", ".join(f"{stored(c)} {SQL_TYPES.get(c.type, 'BIGINT')}" for c in columns)
         base.execute(f"CREATE TABLE {quoted(table_name(path))} ({cells})")
 
 

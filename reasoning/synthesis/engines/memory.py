@@ -2,12 +2,22 @@
 every result.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, Wild, variables
-from reasoning.synthesis.facts import Facts, flatten
-from reasoning.synthesis.schema import Schema, layout
+from reasoning.synthesis.datalog import Atom, Const, Program, Term, Var, Wild, variables
+from reasoning.synthesis.engines.identity import derivations_of, flat_terms, keyed
+from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.schema import (
+    Schema,
+    ancestors,
+    find,
+    flat_columns,
+    layout,
+    parent_of,
+    walk,
+)
 
 Binding = dict[Var, Any]
 Rows = tuple[int, ...]
@@ -116,37 +126,90 @@ def _bind(terms, fact, binding, joining):
     return fresh
 
 
-def head_facts(rule: Rule, binding: Binding) -> list[tuple[str, tuple]]:
-    """The facts of all heads under a binding; a connector becomes ("id", relation, values), equal
-    exactly for equal records.
+def evaluate(program: Program, facts: Facts, target: Schema) -> Facts:
+    """The target's facts, one for every record, in the order of the source rows behind them.
+
+    A nested record lies in every record around it of the same identity (`engines.identity`).
     """
-    values = dict(binding)
-    owners = {head.terms[-1]: head.relation for head in rule.heads}
-    for connector in rule.connectors:
-        values[connector.var] = (
-            "id",
-            owners[connector.var],
-            *(_value(term, values) for term in connector.terms),
-        )
-    return [
-        (head.relation, tuple(_value(term, values) for term in head.terms)) for head in rule.heads
-    ]
+    flat = {path: flat_records(program, path, target, facts) for path in layout(target)}
+    modes = {path: keyed(derivations_of(program, path, target)) for path in flat}
+    found: Facts = {}
+    for path, collection in walk(target):
+        above, own = parent_of(path), bool(collection.children)
+        start = len(flat_columns(target, path)) - len(collection.attrs)
+        owners: dict[tuple, list[int]] = {}
+        both = [a and b for a, b in zip(modes[path], modes[above or path], strict=False)]
+        if above:
+            for n, (values, keys) in enumerate(flat[above]):
+                owners.setdefault(_tie(target, above, values, keys, both), []).append(n)
+        rows = found[path] = []
+        for values, keys in flat[path]:
+            around = owners.get(_tie(target, above, values, keys, both), ()) if above else (None,)
+            for n in around:
+                parent = () if n is None else (Id(above, n),)
+                rows.append(parent + values[start:] + ((Id(path, len(rows)),) if own else ()))
+        if own and above:
+            # A record may lie in several around it: those inside must find each of its copies.
+            flat[path] = [
+                (values, keys)
+                for values, keys in flat[path]
+                for _ in owners.get(_tie(target, above, values, keys, both), ())
+            ]
+    return found
 
 
-def evaluate(program: Program, facts: Facts) -> Facts:
-    """The target's facts, each once, in the order of their first derivation."""
-    found: dict[str, dict[tuple, None]] = {}
-    for rule in program.rules:
-        for binding, _ in matches(rule.body, facts):
-            for relation, fact in head_facts(rule, binding):
-                found.setdefault(relation, {})[fact] = None
-    return {relation: list(rows) for relation, rows in found.items()}
+def _tie(target: Schema, path: str, values: tuple, keys: "Keys", both: list[bool]) -> tuple:
+    """The columns that tie a record to one at `path`, level by level."""
+    found, start = [], 0
+    for n, above in enumerate(ancestors(path)):
+        width = len(find(target, above).attrs)
+        by_rows = n < len(both) and both[n]
+        found.append(keys[n] if by_rows else ("v", *values[start : start + width]))
+        start += width
+    return tuple(found)
+
+
+Keys = tuple[tuple | None, ...]
+"""For every level the source rows that identify its record; None: its values do."""
+
+
+def flat_records(
+    program: Program, path: str, target: Schema, facts: Facts
+) -> list[tuple[tuple, Keys]]:
+    """The flattened records of a collection with the identities of them and the records around."""
+    derived = derivations_of(program, path, target)
+    flags, seen = keyed(derived), {}
+    merge = any(one.levels[-1] is None for one in derived)
+    for one in derived:
+        terms = flat_terms(one.rule, one.head, target)
+        last = one.levels[-1]
+        for binding, rows in matches(one.rule.body, facts):
+            values = tuple(_value(term, binding) for term in terms)
+            keys = tuple(
+                (number, *(rows[n] for n in level)) if flag and level is not None else None
+                for number, level, flag in zip(one.source, one.levels, flags, strict=True)
+            )
+            own = () if merge or last is None else (one.source[-1], *(rows[n] for n in last))
+            order = tuple(rows[n] for n in last) if last else rows
+            mark = (values, keys, own)
+            place = (one.source[-1], *order)
+            if mark not in seen or place < seen[mark]:
+                seen[mark] = place
+    ordered = sorted(seen.items(), key=lambda item: item[1])
+    return [(values, keys) for (values, keys, _), _ in ordered]
+
+
+def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
+    """The flattened target data with the number of records of each value: the contract that all
+    engines share.
+    """
+    del source
+    return {
+        path: Counter(values for values, _ in flat_records(program, path, target, facts))
+        for path in layout(target)
+    }
 
 
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
-    """The flattened target data: the contract that all engines share."""
-    del source
-    empty: Facts = {path: [] for path in layout(target)}
-    return {
-        path: set(rows) for path, rows in flatten(target, empty | evaluate(program, facts)).items()
-    }
+    """The flattened target data, each record once."""
+    return {path: set(found) for path, found in bags(program, source, target, facts).items()}

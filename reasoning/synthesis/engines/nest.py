@@ -5,22 +5,23 @@ sqlglot does not translate nesting between dialects, so each has a template of i
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from reasoning.synthesis.engines.compile import flat_names
 from reasoning.synthesis.errors import Refusal
-from reasoning.synthesis.schema import NEST, Collection, Schema, flat_columns
+from reasoning.synthesis.names import backticked, quoted, text
+from reasoning.synthesis.schema import NEST, Collection, Schema, ancestors, find, flat_columns
 
 
 class Template(NamedTuple):
     """Syntax of a dialect for records and lists of them."""
 
-    quote: str
-    """Around names."""
+    quote: Callable[[str], str]
+    """Quotes a name."""
     record: Callable[[list[tuple[str, str]]], str]
     """From pairs of (name, expression) to one record."""
     gather: str
-    """Aggregates the records of a group; {0} is the record."""
+    """Aggregates the records of a group; {0} is the record, {1} the columns that order them."""
     empty: str
     """What a parent without children gets; {0} is the list or NULL."""
     same: str
@@ -28,7 +29,7 @@ class Template(NamedTuple):
 
 
 def _struct(pairs):
-    return "struct_pack(" + ", ".join(f'"{name}" := {cell}' for name, cell in pairs) + ")"
+    return "struct_pack(" + ", ".join(f"{quoted(name)} := {cell}" for name, cell in pairs) + ")"
 
 
 def _spark_struct(pairs):
@@ -41,38 +42,53 @@ def _json(function):
     )
 
 
-def text(value: str) -> str:
-    """A text literal."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 SAME = "{0} IS NOT DISTINCT FROM {1}"
 TEMPLATES = {
-    "duckdb": Template('"', _struct, "list({0})", "coalesce({0}, [])", SAME),
+    "duckdb": Template(quoted, _struct, "list({0} ORDER BY {1})", "coalesce({0}, [])", SAME),
     "postgres": Template(
-        '"', _json("jsonb_build_object"), "jsonb_agg({0})", "coalesce({0}, '[]'::jsonb)", SAME
+        quoted,
+        _json("jsonb_build_object"),
+        "jsonb_agg({0} ORDER BY {1})",
+        "coalesce({0}, '[]'::jsonb)",
+        SAME,
     ),
     "sqlite": Template(
-        '"',
+        quoted,
         _json("json_object"),
-        "json_group_array({0})",
+        "json_group_array({0} ORDER BY {1})",
         "json(coalesce({0}, '[]'))",
         "{0} IS {1}",
     ),
     "spark": Template(
-        "`", _spark_struct, "collect_list({0})", "coalesce({0}, array())", "{0} <=> {1}"
+        backticked, _spark_struct, "collect_list({0})", "coalesce({0}, array())", "{0} <=> {1}"
     ),
 }
 """Dialects that the tests have run; no other is offered."""
 
 
-def nested_queries(schema: Schema, flat: dict[str, str], dialect: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Flat:
+    """The flattened relations of a target, as SQL."""
+
+    schema: Schema
+    """The target's."""
+    queries: dict[str, str]
+    """A SELECT for each collection, as `compile.compile_program` makes them with identities."""
+    keys: dict[str, list[str | None]]
+    """For each collection the columns of the identities, as `compile.key_names` gives them."""
+    positional: bool = False
+    """Call nested fields f0, f1, ... instead of by their names: where two are one to DuckDB."""
+    stored: bool = False
+    """Keep the columns v0, ..., __l0, ... of the working database at the top."""
+    by_value: bool = False
+    """Order nested records by their values instead of the source: to compare documents."""
+
+
+def nested_queries(flat: Flat, dialect: str) -> dict[str, str]:
     """For every top-level collection one SELECT with its nested collections inside.
 
     Args:
-      schema: the target's.
-      flat: a SELECT for each collection, flattened, as `compile.compile_program` makes them; or
-        names of tables in parentheses.
+      flat: what is to be nested.
       dialect: one of TEMPLATES.
 
     Raises:
@@ -81,49 +97,92 @@ def nested_queries(schema: Schema, flat: dict[str, str], dialect: str) -> dict[s
     if dialect not in TEMPLATES:
         raise Refusal(f"dialect {dialect!r} is none of {', '.join(TEMPLATES)}")
     return {
-        top.name: _query(schema, flat, top, top.name, TEMPLATES[dialect])
-        for top in schema.collections
+        top.name: _top(flat, top, TEMPLATES[dialect], dialect) for top in flat.schema.collections
     }
 
 
-def _query(schema, flat, collection: Collection, path: str, t: Template) -> str:
-    """All records of a collection, its ancestors' values first, one more column for every
-    collection inside.
+def field_names(collection: Collection, positional: bool) -> list[str]:
+    """The names of a record's fields: attributes, then nested collections."""
+    names = [field.name for field in [*collection.attrs, *collection.children]]
+    return [f"f{n}" for n in range(len(names))] if positional else names
+
+
+def _top(flat: Flat, collection: Collection, t: Template, dialect: str) -> str:
+    inner = _query(flat, collection, collection.name, t)
+    columns = [f"v{n}" for n in range(len(collection.attrs))]
+    columns += [f"__l{n}" for n in range(len(collection.children))]
+    names = columns if flat.stored else field_names(collection, False)
+    cells = ", ".join(
+        f"d.{t.quote(column)} AS {t.quote(name)}"
+        for column, name in zip(columns, names, strict=True)
+    )
+    key = flat.keys[collection.name]
+    nested = bool(collection.children) and bool(key) and bool(key[0])
+    ordered = f" ORDER BY d.{t.quote(key[0])}" if nested and dialect == "duckdb" else ""
+    return f"SELECT {cells} FROM ({inner}) d{ordered}"
+
+
+def _query(flat: Flat, collection: Collection, path: str, t: Template) -> str:
+    """All records of a collection with values and identities, one more column for every collection
+    inside.
     """
-
-    def name(word):
-        return t.quote + word.replace(t.quote, 2 * t.quote) + t.quote
-
     if not collection.children:
-        return flat[path]
-    mine = flat_names(schema, path)
-    cells, joins = [f"p.{name(column)}" for column in mine], []
+        return flat.queries[path]
+    cells, joins = ["p.*"], []
     for n, child in enumerate(collection.children):
         inner_path = f"{path}{NEST}{child.name}"
-        above = flat_names(schema, inner_path)[: len(mine)]
-        group = ", ".join(f"c.{name(column)}" for column in above)
-        pairs = _record(schema, child, inner_path, name)
-        rows = _query(schema, flat, child, inner_path, t)
-        inner = (
-            f"SELECT {group}, {t.gather.format(t.record(pairs))} AS {name('__list')} FROM "
-            f"({rows}) c"
-        )
+        ties = _ties(flat, path, inner_path)
+        group = ", ".join(f"c.{t.quote(column)}" for column in ties)
+        record = t.record(_record(flat, child, inner_path, t.quote))
+        order = ", ".join(f"c.{t.quote(column)}" for column in _order(flat, inner_path))
+        order = record if flat.by_value else order
+        gathered = t.gather.format(record, order) if "{1}" in t.gather else t.gather.format(record)
+        rows = _query(flat, child, inner_path, t)
+        inner = f"SELECT {group}, {gathered} AS {t.quote('__list')} FROM ({rows}) c"
         on = " AND ".join(
-            t.same.format(f"p.{name(a)}", f"c{n}.{name(b)}")
-            for a, b in zip(mine, above, strict=True)
+            t.same.format(f"p.{t.quote(column)}", f"c{n}.{t.quote(column)}") for column in ties
         )
         joins.append(f" LEFT JOIN ({inner} GROUP BY {group}) c{n} ON {on}")
-        listed = t.empty.format(f"c{n}.{name('__list')}")
-        cells.append(f"{listed} AS {name(child.name)}")
-    return f"SELECT {', '.join(cells)} FROM ({flat[path]}) p{''.join(joins)}"
+        listed = t.empty.format(f"c{n}.{t.quote('__list')}")
+        cells.append(f"{listed} AS {t.quote(f'__l{n}')}")
+    return f"SELECT {', '.join(cells)} FROM ({flat.queries[path]}) p{''.join(joins)}"
 
 
-def _record(schema, collection, path, name):
+def _ties(flat: Flat, path: str, inner_path: str) -> list[str]:
+    """The columns that tie a record to the one around it: identities where both have them, values
+    elsewhere. They are called alike on both sides.
+    """
+    return [
+        name for level in tied_levels(flat.schema, flat.keys, path, inner_path) for name in level
+    ]
+
+
+def tied_levels(schema: Schema, keys, path: str, inner_path: str) -> list[list[str]]:
+    """See `_ties`; by level."""
+    found, start = [], 0
+    mine, theirs = keys[path], keys[inner_path]
+    for n, above in enumerate(ancestors(path)):
+        width = len(find(schema, above).attrs)
+        both = len(mine) > n and len(theirs) > n and mine[n] and theirs[n]
+        found.append([f"__k{n}"] if both else [f"v{m}" for m in range(start, start + width)])
+        start += width
+    return found
+
+
+def _order(flat: Flat, path: str) -> list[str]:
+    """The columns that put nested records in order: the source's where rows are kept."""
+    depth = len(ancestors(path)) - 1
+    keys = flat.keys[path]
+    if len(keys) > depth and keys[depth]:
+        return [f"__k{depth}"]
+    return [f"v{n}" for n in range(len(flat_columns(flat.schema, path)))]
+
+
+def _record(flat: Flat, collection: Collection, path: str, name):
     """The fields of a nested record as the parent holds it: its own attributes and its own
     collections.
     """
-    own = flat_names(schema, path)[len(flat_columns(schema, path)) - len(collection.attrs) :]
-    fields = [
-        (attr.name, f"c.{name(column)}") for attr, column in zip(collection.attrs, own, strict=True)
-    ]
-    return fields + [(child.name, f"c.{name(child.name)}") for child in collection.children]
+    first = len(flat_columns(flat.schema, path)) - len(collection.attrs)
+    cells = [f"c.{name(f'v{first + n}')}" for n in range(len(collection.attrs))]
+    cells += [f"c.{name(f'__l{n}')}" for n in range(len(collection.children))]
+    return list(zip(field_names(collection, flat.positional), cells, strict=True))

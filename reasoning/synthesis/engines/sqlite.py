@@ -4,16 +4,18 @@ import contextlib
 import datetime
 import decimal
 import sqlite3
+from collections import Counter
 from typing import Any
 
 from reasoning.synthesis.datalog import Program
-from reasoning.synthesis.engines.compile import compile_program, table_name
+from reasoning.synthesis.engines.compile import compile_program
 from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import Schema, flat_columns, layout
 
 
-def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
-    """The flattened target data, computed by SQLite.
+def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
+    """The flattened target data with the number of records of each value, computed by SQLite.
 
     Raises:
       Refusal: sqlglot is not installed.
@@ -23,8 +25,13 @@ def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[
         found = {}
         for path, query in compile_program(program, source, target, "sqlite").items():
             kinds = [attr.type for _, attr in flat_columns(target, path)]
-            found[path] = {tuple(map(_out, row, kinds)) for row in base.execute(query)}
+            found[path] = Counter(tuple(map(_out, row, kinds)) for row in base.execute(query))
     return found
+
+
+def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
+    """The flattened target data, each record once."""
+    return {path: set(found) for path, found in bags(program, source, target, facts).items()}
 
 
 def load(base: sqlite3.Connection, schema: Schema, facts: Facts):
@@ -32,8 +39,8 @@ def load(base: sqlite3.Connection, schema: Schema, facts: Facts):
     and fill it.
     """
     for path, columns in layout(schema).items():
-        names = ", ".join('"' + column.name.replace('"', '""') + '"' for column in columns)
-        name = '"' + table_name(path).replace('"', '""') + '"'
+        names = ", ".join(quoted(c.name if c.is_id else inner(c.name)) for c in columns)
+        name = quoted(table_name(path))
         base.execute(f"CREATE TABLE {name} ({names})")
         marks = ", ".join("?" for _ in columns)
         base.executemany(

@@ -19,7 +19,7 @@ from reasoning.synthesis.dynamite.output.explain import explain
 from reasoning.synthesis.dynamite.output.page import write_page
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.errors import Refusal, write_whole
-from reasoning.synthesis.infer import Instance, infer_schema
+from reasoning.synthesis.infer import Instance, infer_schema, loosened
 from reasoning.synthesis.schema import Schema
 from reasoning.synthesis.syntax import show_program
 
@@ -154,7 +154,7 @@ def learn(command: Learn) -> int:
 
 
 def _schema(path: Path | None, instance: Instance, where: Path) -> Schema:
-    return read_schema(path) if path else infer_schema(instance, where=str(where))
+    return read_schema(path) if path else loosened(infer_schema(instance, where=str(where)))
 
 
 def _constant(text: str) -> Any:

@@ -16,18 +16,15 @@ from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration.flat_rows import load_flat
-from reasoning.synthesis.dynamite.migration.nesting import FINAL, FLAT, nest
+from reasoning.synthesis.dynamite.migration.nesting import FLAT, final_table, nest
 from reasoning.synthesis.dynamite.migration.report import Report, report_of, takes_all
 from reasoning.synthesis.engines import memory, sqlite
-from reasoning.synthesis.engines.compile import (
-    compile_program,
-    needed_rules,
-    repeats_nothing,
-    table_name,
-)
-from reasoning.synthesis.engines.duck import connect, quoted
-from reasoning.synthesis.engines.nest import text
+from reasoning.synthesis.engines.compile import Output, compile_program, key_names
+from reasoning.synthesis.engines.duck import connect
+from reasoning.synthesis.engines.identity import needed_rules
 from reasoning.synthesis.errors import Refusal, need, writing
+from reasoning.synthesis.names import masked, quoted, table_name, text
+from reasoning.synthesis.schema import NEST, find, walk
 
 Engine = Literal["duckdb", "sqlite", "memory"]
 CHUNK = 1_000_000
@@ -111,7 +108,7 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
         if fresh and not loaded:
             shutil.rmtree(work)
         raise (
-            error if isinstance(error, Refusal) else sources.refusal_of(error, plan.target)
+            error if isinstance(error, Refusal) else sources.refusal_of(error, masked(plan.target))
         ) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
@@ -138,8 +135,8 @@ def _check(plan: Plan):
         )
     if clash:
         raise Refusal(
-            f"{plan.target} is, or holds, the source, which would be replaced: choose another "
-            "target"
+            f"{masked(plan.target)} is, or holds, the source, which would be replaced: choose "
+            "another target"
         )
 
 
@@ -237,11 +234,11 @@ class _Steps:
 def _transform(plan: Plan, base, steps: _Steps, work: Path):
     """Flattened target tables, nested target tables."""
     mapping = plan.mapping
+    keys = {
+        path: key_names(mapping.program, path, mapping.target) for path, _ in walk(mapping.target)
+    }
     if plan.engine == "duckdb":
-        queries = compile_program(
-            mapping.program, mapping.source, mapping.target, "duckdb", _source_table
-        )
-        for path, query in queries.items():
+        for path, query in _queries(mapping).items():
             steps.once(
                 f"rule {path}", lambda path=path, query=query: _apply(plan, base, path, query)
             )
@@ -249,7 +246,7 @@ def _transform(plan: Plan, base, steps: _Steps, work: Path):
         steps.once("rules", lambda: _small_engine(plan, base, work))
     for collection in mapping.target.collections:
         if collection.children:
-            nest(base, mapping.target, collection.name, steps.once)
+            nest(base, mapping.target, keys, collection.name, steps.once)
 
 
 def _apply(plan: Plan, base, path: str, query: str):
@@ -268,7 +265,7 @@ def _apply(plan: Plan, base, path: str, query: str):
         len(rules) == 1
         and takes_all(rules[0][0])
         and SOURCE + table_name(rules[0][0].body[0].relation) in views
-        and (repeats_nothing(*rules[0], plan.mapping.source))
+        and not rules[0][0].distinct
     ):
         base.execute(
             f"CREATE VIEW {table} AS SELECT a0.rowid AS rowid, {query.removeprefix('SELECT ')}"
@@ -281,23 +278,49 @@ def _small_engine(plan: Plan, base, work: Path):
     """The rules by another engine, for comparison: all facts in memory."""
     mapping = plan.mapping
     facts = sources.facts_of(base, mapping.source, _source_table)
-    engine = {"sqlite": sqlite, "memory": memory}[plan.engine]
-    load_flat(
-        base,
-        mapping.target,
-        engine.run(mapping.program, mapping.source, mapping.target, facts),
-        work / "load",
-        FLAT,
+    if plan.engine == "sqlite":
+        _compare(mapping, facts)
+    load_flat(base, mapping.program, mapping.target, facts, work / "load", FLAT)
+
+
+def _compare(mapping: Mapping, facts):
+    """Refuse to continue if SQLite and the reference engine differ."""
+    both = [
+        e.bags(mapping.program, mapping.source, mapping.target, facts) for e in (sqlite, memory)
+    ]
+    if wrong := [path for path in both[0] if both[0][path] != both[1][path]]:
+        raise Refusal(f"{wrong[0]}: SQLite and the reference engine differ: please report it")
+
+
+def _queries(mapping: Mapping) -> dict[str, str]:
+    """A query for each flattened table: identities where something is nested, and an order that
+    does not change where the engine keeps none.
+    """
+    nested = Output(_source_table, keys=True)
+    found = compile_program(mapping.program, mapping.source, mapping.target, "duckdb", nested)
+    plain = compile_program(
+        mapping.program, mapping.source, mapping.target, "duckdb", Output(_source_table)
     )
+    for path in found:
+        keys = key_names(mapping.program, path, mapping.target)
+        flat = NEST not in path and not find(mapping.target, path).children
+        rules = needed_rules(mapping.program, path, mapping.target)
+        if len(rules) == 1 and len(rules[0][0].body) == 1 and not rules[0][0].distinct:
+            # A scan keeps the order of the source by itself.
+            found[path] = plain[path] if flat else found[path]
+        elif keys and keys[-1]:
+            found[path] = f"SELECT * FROM ({found[path]}) ORDER BY {keys[-1]}"
+        elif keys:
+            found[path] = f"SELECT * FROM ({found[path]}) ORDER BY ALL"
+    return found
 
 
 def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
     """Write every top-level collection in ranges; returns the rows written this time."""
     written, started = 0, time.monotonic()
     for collection in plan.mapping.target.collections:
-        table = quoted(
-            FINAL + collection.name if collection.children else FLAT + table_name(collection.name)
-        )
+        table = quoted(FLAT + table_name(collection.name))
+        table = final_table(collection.name) if collection.children else table
         total = base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         start = sink.done(collection.name)
         while start < total or (start == 0 and total == 0):

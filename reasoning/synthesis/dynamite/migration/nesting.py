@@ -5,9 +5,9 @@ with their number.
 from collections.abc import Callable
 from typing import Any
 
-from reasoning.synthesis.engines.compile import flat_names, table_name
-from reasoning.synthesis.engines.duck import quoted
-from reasoning.synthesis.engines.nest import nested_queries
+from reasoning.synthesis.connect.sinks import odd_names
+from reasoning.synthesis.engines.nest import Flat, nested_queries
+from reasoning.synthesis.names import quoted, table_name
 from reasoning.synthesis.schema import NEST, Schema, find, walk
 
 FLAT, FINAL = "t__", "o__"
@@ -16,17 +16,27 @@ rest inside.
 """
 BUCKET = 1_000_000
 """Rows of the largest collection inside that go into one bucket."""
+Keys = dict[str, list[str | None]]
+"""For each collection the columns of the identities, as `compile.key_names` gives them."""
 
 
-def nest(base, target: Schema, name: str, once: Callable[[str, Callable[[], Any]], None]):
+def final_table(name: str) -> str:
+    """The quoted table of a top-level collection with the rest inside."""
+    return quoted(FINAL + table_name(name))
+
+
+def nest(
+    base, target: Schema, keys: Keys, name: str, once: Callable[[str, Callable[[], Any]], None]
+):
     """Make the table of a top-level collection with its nested collections inside.
 
-    A document and everything in it fall into one bucket by the hash of the document's own values.
-    Buckets are filled one after the other, each a step that is done once.
+    A document and everything in it fall into one bucket by the hash of what ties them. Buckets are
+    filled one after the other, each a step that is done once.
 
     Args:
       base: a connection of DuckDB with the flattened tables.
       target: the schema.
+      keys: the columns of the identities in these tables.
       name: a top-level collection that holds others.
       once: runs a step of this name unless it was done.
     """
@@ -36,23 +46,24 @@ def nest(base, target: Schema, name: str, once: Callable[[str, Callable[[], Any]
         for path in paths
     )
     buckets = max(1, -(-rows // BUCKET))
+    part = Schema(target.kind, (find(target, name),))
     for bucket in range(buckets):
-        flat = {path: _part(target, path, name, bucket, buckets) for path in paths}
-        query = nested_queries(Schema(target.kind, (find(target, name),)), flat, "duckdb")[name]
-        verb = (
-            f"INSERT INTO {quoted(FINAL + name)}"
-            if bucket
-            else f"CREATE TABLE {quoted(FINAL + name)} AS"
-        )
+        queries = {path: _part(target, keys, path, name, bucket, buckets) for path in paths}
+        flat = Flat(part, queries, keys, odd_names(target, name), stored=True)
+        query = nested_queries(flat, "duckdb")[name]
+        table = final_table(name)
+        verb = f"INSERT INTO {table}" if bucket else f"CREATE TABLE {table} AS"
         once(
             f"nest {name} {bucket}", lambda verb=verb, query=query: base.execute(f"{verb} {query}")
         )
 
 
-def _part(target: Schema, path: str, top: str, bucket: int, buckets: int) -> str:
+def _part(target: Schema, keys: Keys, path: str, top: str, bucket: int, buckets: int) -> str:
     """The rows of a flattened collection that belong into a bucket."""
     query = f"SELECT * FROM {quoted(FLAT + table_name(path))}"
     if buckets == 1:
         return query
-    names = flat_names(target, path)[: len(find(target, top).attrs)]
+    inside = [p for p in keys if p == top or p.startswith(top + NEST)]
+    by_rows = all(keys[p] and keys[p][0] for p in inside)
+    names = ["__k0"] if by_rows else [f"v{n}" for n in range(len(find(target, top).attrs))]
     return f"{query} WHERE hash({', '.join(map(quoted, names))}) % {buckets} = {bucket}"

@@ -9,10 +9,12 @@ from typing import Any
 from reasoning.synthesis.datalog import Const, Rule, Var, variables
 from reasoning.synthesis.dynamite.lineage import sources_behind, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.engines.compile import flat_names, literal, table_name
-from reasoning.synthesis.engines.duck import quoted
+from reasoning.synthesis.engines.compile import flat_names, literal, shown_names
+from reasoning.synthesis.engines.duck import stored
+from reasoning.synthesis.engines.identity import derivations_of
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.facts import plain
+from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import NEST, columns, flat_columns, parent_of, walk
 
 SAMPLES = 3
@@ -43,6 +45,10 @@ class Report:
     """Sentences about what is wrong: repeated keys, NULLs, references to nothing, records missing
     or too many.
     """
+    merged: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Collections marked `@distinct` of which equal records became one: derivations and records."""
+    lost: list[str] = field(default_factory=list)
+    """Sentences about records that were derived and are in no document."""
     round_trip: str = "not tried"
     """Whether the source can be made again from the target."""
     rows_written: int = 0
@@ -58,6 +64,11 @@ class Report:
         """For a person."""
         lines = [f"source {path}: {count:,} records" for path, count in self.source_rows.items()]
         lines += [f"target {path}: {count:,} records" for path, count in self.target_rows.items()]
+        for path, found in self.merged.items():
+            lines.append(
+                f"merged {path}: {found['derivations']:,} derivations, {found['records']:,} "
+                "records (equal ones are one: @distinct)"
+            )
         for path, found in self.dropped.items():
             lines.append(
                 f"not used: {found['count']:,} records of {path}, for example {found['samples'][0]}"
@@ -79,7 +90,12 @@ class Report:
         if self.seconds:
             lines.append(f"{self.rows_written:,} records written, {self.seconds:.1f} s")
         return "\n".join(
-            lines + ([f"PROBLEM: {problem}" for problem in self.problems] or ["no problem found"])
+            lines
+            + (
+                [f"LOST: {sentence}" for sentence in self.lost]
+                + [f"PROBLEM: {problem}" for problem in self.problems]
+                or ["no problem found"]
+            )
         )
 
 
@@ -106,6 +122,7 @@ def report_of(
         unmapped=unmapped(mapping),
         checksums=_checksums(mapping, base, source, flat),
         childless=_childless(mapping, base, flat) if flag_childless else {},
+        merged=merged(mapping, base, source, flat),
         problems=[
             *_keys(mapping, base, flat),
             *_nulls(mapping, base, flat),
@@ -133,10 +150,13 @@ def _dropped(mapping, base, source):
         rest = f"FROM {table} WHERE rowid NOT IN ({joined})" if used else f"FROM {table}"
         number = base.execute(f"SELECT count(*) {rest}").fetchone()[0]
         if number:
-            names = [column.name for column in columns(mapping.source, path) if not column.is_id]
+            found_columns = [c for c in columns(mapping.source, path) if not c.is_id]
+            names = [column.name for column in found_columns]
             found[path] = {
                 "count": number,
-                "samples": _samples(base, f"SELECT {', '.join(map(quoted, names))} {rest}", names),
+                "samples": _samples(
+                    base, f"SELECT {', '.join(map(stored, found_columns))} {rest}", names
+                ),
             }
     return found
 
@@ -159,7 +179,7 @@ def _rows_used(rule: Rule, atom: int, mapping: Mapping, source: str) -> str:
     tests, places = [], {}
     for n, one in enumerate(rule.body):
         for term, column in zip(one.terms, columns(mapping.source, one.relation), strict=True):
-            cell = f"a{n}.{quoted(column.name)}"
+            cell = f"a{n}.{stored(column)}"
             if isinstance(term, Const):
                 tests.append(f"{cell} = {literal(exp, term.value).sql(dialect='duckdb')}")
             elif isinstance(term, Var):
@@ -177,11 +197,12 @@ def _checksums(mapping, base, source, flat):
     found = []
     for path, n, relation, column in sources_behind(mapping):
         name = flat_names(mapping.target, path)[n]
-        one = _checksum(base, source + table_name(relation), column)
+        shown = shown_names(mapping.target, path)[n]
+        one = _checksum(base, source + table_name(relation), inner(column))
         other = _checksum(base, flat + table_name(path), name)
         found.append(
             {
-                "target": f"{path}.{name}",
+                "target": f"{path}.{shown}",
                 "source": f"{relation}.{column}",
                 "agree": one == other,
                 "source_distinct": one[0],
@@ -218,7 +239,9 @@ def _childless(mapping, base, flat):
                 found[path] = {
                     "count": number,
                     "samples": _samples(
-                        base, f"SELECT {', '.join('p.' + quoted(n) for n in mine)} {rest}", mine
+                        base,
+                        f"SELECT {', '.join('p.' + n for n in mine)} {rest}",
+                        shown_names(mapping.target, above),
                     ),
                 }
     return found
@@ -227,10 +250,9 @@ def _childless(mapping, base, flat):
 def _keys(mapping, base, flat):
     for path, collection in walk(mapping.target):
         if collection.key:
-            above = flat_names(mapping.target, path)[
-                : len(flat_columns(mapping.target, path)) - len(collection.attrs)
-            ]
-            key = ", ".join(map(quoted, [*above, *collection.key]))
+            first = len(flat_columns(mapping.target, path)) - len(collection.attrs)
+            own = [first + [a.name for a in collection.attrs].index(k) for k in collection.key]
+            key = ", ".join(f"v{n}" for n in [*range(first), *own])
             query = (
                 f"SELECT {key}, count(*) FROM {quoted(flat + table_name(path))} GROUP BY "
                 f"{key} HAVING count(*) > 1"
@@ -265,11 +287,12 @@ def _references(mapping, base, flat):
     for foreign in mapping.target.foreign_keys:
         if NEST in foreign.path or NEST in foreign.to_path:
             continue
-        same = " AND ".join(
-            f"r.{quoted(a)} = t.{quoted(b)}"
-            for a, b in zip(foreign.attrs, foreign.to_attrs, strict=True)
+        here_at, there_at = (
+            _columns_of(mapping.target, foreign.path, foreign.attrs),
+            _columns_of(mapping.target, foreign.to_path, foreign.to_attrs),
         )
-        here = " AND ".join(f"r.{quoted(a)} IS NOT NULL" for a in foreign.attrs)
+        same = " AND ".join(f"r.{a} = t.{b}" for a, b in zip(here_at, there_at, strict=True))
+        here = " AND ".join(f"r.{a} IS NOT NULL" for a in here_at)
         to = quoted(flat + table_name(foreign.to_path))
         query = (
             f"FROM (SELECT * FROM {quoted(flat + table_name(foreign.path))} r WHERE {here}) r "
@@ -277,10 +300,37 @@ def _references(mapping, base, flat):
         )
         if number := base.execute(f"SELECT count(*) {query}").fetchone()[0]:
             sample = base.execute(
-                f"SELECT {', '.join('r.' + quoted(a) for a in foreign.attrs)} {query} LIMIT 1"
+                f"SELECT {', '.join('r.' + a for a in here_at)} {query} LIMIT 1"
             ).fetchone()
             what = (
                 f"{foreign.path}.{', '.join(foreign.attrs)} names {number:,} records of "
                 f"{foreign.to_path} that are not there"
             )
             yield f"{what}, for example {plain(sample[0])!r}"
+
+
+def _columns_of(schema, path, attrs) -> list[str]:
+    """The columns of attributes of a top-level collection in its flattened table."""
+    names = [attr.name for _, attr in flat_columns(schema, path)]
+    return [f"v{names.index(attr)}" for attr in attrs]
+
+
+def merged(mapping: Mapping, base, source: str, flat: str) -> dict[str, dict[str, Any]]:
+    """Collections of which equal records became one: the numbers of derivations and of records."""
+    found = {}
+    for path, _ in walk(mapping.target):
+        derived = derivations_of(mapping.program, path, mapping.target)
+        if not any(one.levels[-1] is None for one in derived):
+            continue
+        made = sum(
+            base.execute(
+                f"SELECT count(*) FROM ({_rows_used(one.rule, 0, mapping, source)})"
+            ).fetchone()[0]
+            for one in derived
+        )
+        there = base.execute(f"SELECT count(*) FROM {quoted(flat + table_name(path))}").fetchone()[
+            0
+        ]
+        if there < made:
+            found[path] = {"derivations": made, "records": there}
+    return found

@@ -6,7 +6,8 @@ from reasoning.synthesis.datalog import Const, Rule, Var
 from reasoning.synthesis.dynamite.lineage import labels, lineage, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
-from reasoning.synthesis.engines.compile import flat_names, flat_terms
+from reasoning.synthesis.engines.compile import shown_names
+from reasoning.synthesis.engines.identity import flat_terms
 from reasoning.synthesis.engines.memory import matches
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import Schema, columns
@@ -121,7 +122,7 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
                 for term in terms
             ]
             path = rule.heads[-1].relation
-            pairs = zip(flat_names(mapping.target, path), values, strict=True)
+            pairs = zip(shown_names(mapping.target, path), values, strict=True)
             return [
                 *lines,
                 f"    -> {path}: " + ", ".join(f"{name} = {value}" for name, value in pairs),

@@ -8,7 +8,7 @@ from pathlib import Path
 from reasoning.synthesis.datalog import Const, Var
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.output.explain import explain
-from reasoning.synthesis.engines.compile import flat_terms
+from reasoning.synthesis.engines.identity import flat_terms
 from reasoning.synthesis.errors import write_whole
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import NEST, Schema, layout, walk

@@ -26,7 +26,7 @@ from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.questions.samples import made_up
 from reasoning.synthesis.dynamite.sketch.correspondence import source_values
 from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
-from reasoning.synthesis.engines.compile import flat_terms
+from reasoning.synthesis.engines.identity import flat_terms
 from reasoning.synthesis.engines.memory import evaluate, matches
 from reasoning.synthesis.facts import Facts, flatten, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
@@ -218,7 +218,7 @@ def next_question(
     _, path, part, other = best
     kept = tuple(rule for rule in mapping.program.rules if rule.heads[-1].relation != path)
     both = [
-        from_facts(mapping.target, evaluate(p, part))
+        from_facts(mapping.target, evaluate(p, part, mapping.target))
         for p in (mapping.program, Program(kept + other.rules))
     ]
     return Question(path, from_facts(mapping.source, part), (both[0], both[1]), simplify(other))

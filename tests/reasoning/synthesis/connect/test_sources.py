@@ -156,7 +156,7 @@ def loaded(folder, schema=TABLE):
 
     with duckdb.connect() as base:
         sources.load(base, schema, str(folder), folder.parent / "work")
-        return base.execute("SELECT k, v, d::text FROM t ORDER BY k").fetchall()
+        return base.execute("SELECT c_k, c_v, c_d::text FROM t_t ORDER BY c_k").fetchall()
 
 
 def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
