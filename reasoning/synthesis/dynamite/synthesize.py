@@ -128,7 +128,7 @@ def synthesize_mapping(
         if isinstance(outcome, Timeout):
             return dataclasses.replace(outcome, best=Program(_rules(found) + outcome.best.rules))
         found[path] = outcome
-        notes += _empty_columns(outcome.sketch) + _open_rows(task, outcome)
+        notes += _empty_columns(task, outcome.sketch) + _open_rows(task, outcome)
     program = check_program(Program(_rules(found)), source, target)
     _confirm(program, source, target, sources, wanted)
     return Mapping(
@@ -317,14 +317,15 @@ def _conflict(task, blamed) -> str:
     )
 
 
-def _empty_columns(sketch: Sketch) -> list[str]:
-    return [
-        f"{path}.{attr.name} is NULL throughout the example: it stays NULL"
-        for (path, attr), sources, literal in zip(
-            sketch.head, sketch.sources, sketch.literals, strict=True
-        )
-        if not sources and literal is None and path == sketch.path
-    ]
+def _empty_columns(task: _Target, sketch: Sketch) -> list[str]:
+    found = []
+    for n, ((path, attr), sources) in enumerate(zip(sketch.head, sketch.sources, strict=True)):
+        null = all(row[n] is None for rows in task.rows for row in rows)
+        if path != sketch.path or not null:
+            continue
+        copied = "it is copied from the source column of its name" if sources else "it stays NULL"
+        found.append(f"open: {path}.{attr.name} is NULL throughout the example: {copied}")
+    return found
 
 
 def _rules(found: dict[str, Found]) -> tuple[Rule, ...]:

@@ -19,6 +19,7 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
       Refusal: duckdb or sqlglot is not installed.
     """
     with connect() as base:
+        lock_down(base)
         create(base, source)
         for path, rows in facts.items():
             insert(base, path, rows)
@@ -39,6 +40,12 @@ def connect(place: str = ":memory:"):
     with contextlib.suppress(duckdb.InvalidInputException):
         base.execute("SET enable_progress_bar = false")
     return base
+
+
+def lock_down(base):
+    """Forbid a connection to read or write files, for good: where only values are computed."""
+    base.execute("SET enable_external_access = false")
+    base.execute("SET lock_configuration = true")
 
 
 def stored(column: Column) -> str:

@@ -11,16 +11,18 @@ from typing import Any, Literal
 from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.describe import read_schema
 from reasoning.synthesis.dynamite.cli.asking import FOUND, IMPOSSIBLE, SPENT, WRONG, read_sample
-from reasoning.synthesis.dynamite.mapping import Options, load_mapping, save_mapping
+from reasoning.synthesis.dynamite.lineage import sources_behind
+from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.migration.migrate import CHUNK, Plan, migrate
 from reasoning.synthesis.dynamite.migration.report import Report
 from reasoning.synthesis.dynamite.migration.verify import verify
 from reasoning.synthesis.dynamite.output.explain import explain
 from reasoning.synthesis.dynamite.output.page import write_page
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
+from reasoning.synthesis.engines.compile import shown_names
 from reasoning.synthesis.errors import Refusal, write_whole
 from reasoning.synthesis.infer import Instance, infer_schema, loosened
-from reasoning.synthesis.schema import Schema
+from reasoning.synthesis.schema import Schema, columns
 from reasoning.synthesis.syntax import show_program
 
 
@@ -150,7 +152,45 @@ def learn(command: Learn) -> int:
         f"{found.statistics['seconds']:.2f} s: {command.out}",
         file=sys.stderr,
     )
+    _say_doubts(found)
     return FOUND
+
+
+def _say_doubts(mapping: Mapping):
+    """Print the number of open questions and the first; notes that are none before them."""
+    opened = [note for note in mapping.notes if note.startswith("open: ")]
+    opened += open_choices(mapping)
+    for note in mapping.notes:
+        if not note.startswith("open: "):
+            print(f"note: {note}", file=sys.stderr)
+    if opened:
+        first = opened[0].removeprefix("open: ")
+        more = "; `ask` and `explain` show more" if len(opened) > 1 else "; see `ask`"
+        print(f"{len(opened)} open question(s), the first: {first}{more}", file=sys.stderr)
+
+
+def open_choices(mapping: Mapping) -> list[str]:
+    """Target columns that two source columns of one record fill alike in every example."""
+    found, facts = [], mapping.source_facts()
+    for path, n, relation, column in sources_behind(mapping):
+        names = [c.name for c in columns(mapping.source, relation)]
+        kinds = {c.name: c.type for c in columns(mapping.source, relation)}
+        mine = names.index(column)
+        rivals = [
+            name
+            for p, name in enumerate(names)
+            if name != column
+            and kinds[name] == kinds[column]
+            and any(rows[relation] for rows in facts)
+            and all(f[p] == f[mine] and f[p] is not None for rows in facts for f in rows[relation])
+        ]
+        if rivals:
+            shown = shown_names(mapping.target, path)[n]
+            found.append(
+                f"{path}.{shown} is made of {relation}.{column}, and {relation}.{rivals[0]} has "
+                "the same values in the example"
+            )
+    return found
 
 
 def _schema(path: Path | None, instance: Instance, where: Path) -> Schema:
@@ -206,6 +246,8 @@ def run_verify(command: Verify) -> int:
 
 def _shown_report(report: Report) -> int:
     print(report.text())
+    if report.lost:
+        return SPENT
     return WRONG if report.problems else FOUND
 
 

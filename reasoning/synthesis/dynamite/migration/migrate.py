@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from jaxrl.app.lock import locked
 from reasoning.synthesis.connect import sources
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
@@ -80,8 +81,27 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
         there and neither `resume` nor `overwrite` is given; no space. What is written stays for
         `resume`.
     """
-    duckdb = need("duckdb")
+    need("duckdb")
     _check(plan)
+    work = _work_path(plan)
+    with writing(work):
+        work.parent.mkdir(parents=True, exist_ok=True)
+    # Held until the end: a second run on this target, --overwrite too, is refused by our number.
+    with locked(work.with_name(work.name + ".lock"), masked(plan.target)):
+        return _migrate(plan, progress)
+
+
+def _work_path(plan: Plan) -> Path:
+    """The folder of a run, next to its target."""
+    if plan.work:
+        return plan.work
+    server = kind_of(plan.target) in SERVERS
+    near = Path("postgres-target").resolve() if server else path_of(plan.target).resolve()
+    return near.with_name(near.name + ".partial")
+
+
+def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
+    duckdb = need("duckdb")
     work, fresh = _work_folder(plan)
     started, loaded = time.monotonic(), False
     try:
@@ -144,12 +164,7 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
     """The folder of this run, and whether it is new. A run of another mapping or source is never
     resumed; one that wrote nothing yet is begun anew.
     """
-    near = (
-        path_of(plan.target).resolve()
-        if kind_of(plan.target) not in SERVERS
-        else Path("postgres-target")
-    )
-    work = plan.work or near.with_name(near.name + ".partial")
+    work = _work_path(plan)
     mark = work / "plan"
     said = _fingerprint(plan)
     with writing(work):

@@ -129,8 +129,8 @@ def joins(values: Values) -> dict[tuple[Place, Place], int]:
     equality.
 
     A pair may be equated if one column's values contain the other's, if a declared foreign key says
-    so, or if the values overlap and a third column contains both. Identities join only those of the
-    same collection.
+    so, if the values overlap and a third column contains both, or if a key and a column of a like
+    name overlap. Identities join only those of the same collection.
     """
     places = [
         place
@@ -150,8 +150,16 @@ def joins(values: Values) -> dict[tuple[Place, Place], int]:
         for group in by_type.values()
         for a in group
         for b in group
-        if _overlap(values, a, b) and ((a, b) in declared or above[a] & above[b])
+        if _overlap(values, a, b)
+        and ((a, b) in declared or above[a] & above[b] or _half_matched(values, a, b))
     }
+
+
+def _half_matched(values: Values, a: Place, b: Place) -> bool:
+    """Test whether a key meets a column of a like name though both hold values that the other does
+    not: an inner join with records left over on either side.
+    """
+    return (a in values.unique or b in values.unique) and akin(values, a, b)
 
 
 def declared_joins(schema: Schema) -> set[tuple[Place, Place]]:
@@ -190,6 +198,8 @@ def _cost(values, a, b, declared):
     undeclared = UNDECLARED if values.schema.foreign_keys else 0
     if b in values.referred[a] or a in values.referred[b]:
         return (AKIN if akin(values, a, b) else KEY) + undeclared
+    if _half_matched(values, a, b):
+        return KEY + undeclared
     return KEY + undeclared if values.referred[a] & values.referred[b] else COINCIDENCE
 
 

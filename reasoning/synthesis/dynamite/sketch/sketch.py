@@ -18,6 +18,7 @@ from reasoning.synthesis.dynamite.sketch.correspondence import (
     constants,
     likeness,
     sources_of,
+    words,
 )
 from reasoning.synthesis.schema import Attr, find
 
@@ -112,6 +113,8 @@ def make_sketch(
     for n, (owner, attr) in enumerate(head):
         wanted = tuple({row[n] for row in found} - {None} for found in rows)
         options = sources_of(values, attr.type, wanted, partial) if any(wanted) else []
+        # NULL throughout says nothing: a column of the same name is copied, and the question asked.
+        options = options or ([] if any(wanted) else empty_namesakes(values, attr))
         literal = None if options else _literal({row[n] for found in rows for row in found}, given)
         if any(wanted) and not options:
             missing = missing or NoSource(owner, attr.name, _orphan(values, attr.type, wanted))
@@ -143,6 +146,17 @@ def make_sketch(
         _named(values, place, column, options) for column, options in zip(head, filled, strict=True)
     )
     return Sketch(path, head, copies, positions, partners, fixed, sources, tuple(literals))
+
+
+def empty_namesakes(values: Values, attr: Attr) -> list[Place]:
+    """Source columns of an attribute's name and type that are NULL throughout the examples."""
+    return [
+        place
+        for place, counters in values.by_place.items()
+        if not any(counters)
+        and values.type(place) == attr.type
+        and words(values.name(place)) == words(attr.name)
+    ]
 
 
 def _literal(found: set, given: tuple[Any, ...]) -> Any:

@@ -124,7 +124,54 @@ def test_a_column_that_is_empty_in_the_example_is_filled_with_null_and_noticed()
     target = {"t": [{"g": 7, "extra": None}, {"g": 8, "extra": None}, {"g": 9, "extra": None}]}
     mapping = learn(PLAY, target)
     assert mapping.datalog == "t(g, null) :- Bat(g, _, _).\n"
-    assert mapping.notes == ("t.extra is NULL throughout the example: it stays NULL",)
+    assert mapping.notes[0] == "open: t.extra is NULL throughout the example: it stays NULL"
+
+
+def test_a_column_that_is_empty_on_both_sides_is_copied_by_name_and_open():
+    source = {"p": [{"id": 1, "email": None}, {"id": 2, "email": None}]}
+    target = {"q": [{"id": 1, "email": None}, {"id": 2, "email": None}]}
+    mapping = learn(source, target)
+    assert mapping.apply({"p": [{"id": 7, "email": "a@b"}]}) == {"q": [{"id": 7, "email": "a@b"}]}
+    assert any(note.startswith("open: q.email is NULL") for note in mapping.notes)
+
+
+def test_an_inner_join_with_records_left_over_on_both_sides():
+    source = {
+        "listing": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c"}],
+        "review": [
+            {"listing_id": 1, "stars": 5},
+            {"listing_id": 2, "stars": 4},
+            {"listing_id": 9, "stars": 1},
+        ],
+    }
+    target = {"out": [{"name": "a", "stars": 5}, {"name": "b", "stars": 4}]}
+    data = {"listing": [{"id": 4, "name": "z"}], "review": [{"listing_id": 4, "stars": 2}] * 2}
+    assert learn(source, target).apply(data) == {"out": [{"name": "z", "stars": 2}] * 2}
+
+
+def test_the_example_decides_whether_equal_records_are_one():
+    rows = [{"id": n, "host": host} for n, host in enumerate("aab")]
+    data = {"listing": [{"id": 1, "host": "x"}, {"id": 2, "host": "x"}]}
+    for names, made in (("aab", "xx"), ("ab", "x")):
+        mapping = learn({"listing": rows}, {"h": [{"name": name} for name in names]})
+        assert mapping.apply(data) == {"h": [{"name": name} for name in made]}
+    assert isinstance(learn({"listing": rows}, {"h": [{"name": n} for n in "aabb"]}), Unsat)
+
+
+def test_nested_records_hang_on_the_record_and_not_on_its_values():
+    source = {
+        "c": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
+        "o": [{"c_id": 1, "total": 5}, {"c_id": 2, "total": 6}],
+    }
+    target = {"c": [{"name": "a", "o": [{"total": 5}]}, {"name": "b", "o": [{"total": 6}]}]}
+    data = {
+        "c": [{"id": 7, "name": "z"}, {"id": 8, "name": "z"}],
+        "o": [{"c_id": 8, "total": 1}, {"c_id": 7, "total": 2}, {"c_id": 8, "total": 1}],
+    }
+    assert learn(source, target).apply(data)["c"] == [
+        {"name": "z", "o": [{"total": 2}]},
+        {"name": "z", "o": [{"total": 1}, {"total": 1}]},
+    ]
 
 
 def test_nulls_are_carried_over_and_never_join():

@@ -1,0 +1,136 @@
+"""Names at the border: hostile ones come out as they went in, or are refused by a sentence."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("duckdb")
+pytest.importorskip("sqlglot")
+from reasoning.synthesis.connect.sources import read_whole
+from reasoning.synthesis.dynamite import Mapping, Plan, migrate, synthesize_mapping, verify
+from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.infer import infer_schema
+from reasoning.synthesis.names import file_name, inner, masked
+
+HOSTILE = [
+    't"x; DROP TABLE y',
+    "a`b",
+    "a\nb",
+    "select",
+    "rowid",
+    "_rowid_",
+    "oid",
+    "price DOUBLE",
+    "x'y",
+    "v0",
+    "__k0",
+    "é",
+    'n" := 1)) AS "__list" FROM x; COPY (SELECT 42) TO \'pwn.csv\'; --',
+]
+TARGETS = ["o.json", "o.duckdb", "o.db", "out", "parquet://pq"]
+
+
+def learned(source, target):
+    found = synthesize_mapping(infer_schema(source), infer_schema(target), [(source, target)])
+    assert isinstance(found, Mapping)
+    return found
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_name_keeps_every_row(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [("x'); DROP TABLE t;--", 10), ('a"b', 0), ("<b>", 1), ("<b>", 1)]
+    source = {"src": [{"a": a, "b": b} for a, b in rows]}
+    target = {name: [{name: b, "other": a} for a, b in rows]}
+    (tmp_path / "s.json").write_text(json.dumps(source))
+    mapping = learned(source, target)
+    for place in TARGETS:
+        migrate(Plan(mapping, "s.json", place))
+        assert verify(mapping, "s.json", place).problems == []
+        found = read_whole(mapping.target, place)[name]
+        assert sorted(map(repr, found)) == sorted(map(repr, target[name])), place
+    assert not (tmp_path / "pwn.csv").exists()
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_nested_name_keeps_every_row(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = {"src": [{"a": "p", "b": 1}, {"a": "q", "b": 2}]}
+    target = {"d": [{"x": "p", name: [{name: 1}]}, {"x": "q", name: [{name: 2}]}]}
+    (tmp_path / "s.json").write_text(json.dumps(source))
+    mapping = learned(source, target)
+    migrate(Plan(mapping, "s.json", "o.json"))
+    assert json.loads((tmp_path / "o.json").read_text()) == target
+    assert not (tmp_path / "pwn.csv").exists()
+
+
+def test_names_in_upper_and_lower_case_stay_apart_or_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = {"s": [{"X": 1, "x": "a"}, {"X": 2, "x": "b"}]}
+    target = {"D": [{"X": 1, "x": "a"}, {"X": 2, "x": "b"}]}
+    (tmp_path / "s.json").write_text(json.dumps(source))
+    mapping = learned(source, target)
+    migrate(Plan(mapping, "s.json", "o.json"))
+    assert json.loads((tmp_path / "o.json").read_text()) == target
+    for place in ("o.duckdb", "o.db", "parquet://pq"):
+        with pytest.raises(Refusal, match="are one name to"):
+            migrate(Plan(mapping, "s.json", place))
+        assert not (tmp_path / place.removeprefix("parquet://")).exists()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "./x", "/tmp/x", "..", "a\0b", "a" * 300, ".h"])
+def test_a_file_name_stays_in_its_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refusal, match="the collection"):
+        file_name(name, "csv")
+    source = {"src": [{"a": 1}, {"a": 2}]}
+    (tmp_path / "s.json").write_text(json.dumps(source))
+    mapping = learned(source, {name: [{"x": 1}, {"x": 2}]})
+    with pytest.raises(Refusal, match="the collection"):
+        migrate(Plan(mapping, "s.json", "out"))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["s.json"]
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_inner_names_differ_whatever_the_case(one, other):
+    assert (inner(one).lower() == inner(other).lower()) == (one == other)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:secret@h/d",
+        "postgresql://u:se@cret@h/d",
+        "ftp://u:secret@h/d",
+        "postgresql://h/d?user=u&password=secret",
+    ],
+)
+def test_no_message_shows_a_password(url):
+    assert "secret" not in masked(url) and "cret@" not in masked(url)
+
+
+def test_a_second_run_is_refused_while_the_first_lasts(tmp_path):
+    source = {"src": [{"a": 1}, {"a": 2}]}
+    (tmp_path / "s.json").write_text(json.dumps(source))
+    mapping = learned(source, {"t": [{"x": 1}, {"x": 2}]})
+    plan = Plan(mapping, str(tmp_path / "s.json"), str(tmp_path / "o.db"), overwrite=True, chunk=1)
+    import subprocess
+    import sys
+
+    from reasoning.synthesis.dynamite import save_mapping
+
+    save_mapping(mapping, tmp_path / "m.json")
+    command = [sys.executable, "-m", "reasoning.synthesis.dynamite", "run", "--overwrite"]
+    command += ["--mapping", str(tmp_path / "m.json"), "--source", plan.source]
+    command += ["--target", plan.target]
+    seen = []
+
+    def during(line):
+        if not seen:
+            seen.append(subprocess.run(command, capture_output=True, text=True, check=False))
+
+    migrate(plan, during)
+    assert seen[0].returncode == 2 and "Traceback" not in seen[0].stderr
+    assert verify(mapping, plan.source, plan.target).problems == []
