@@ -172,7 +172,7 @@ def test_commands_are_read_from_bash_blocks_only():
         ('pip install "latentax[atari,everything]"', ["extra everything"]),
         ("pip install -e .[dev]", []),
         (".ci/run -m slow", []),
-        ("pytest tests/test_house.py tests/test_nothing.py", ["file tests/test_nothing.py"]),
+        ("pytest tests/test_imports.py tests/test_nothing.py", ["file tests/test_nothing.py"]),
         ("python -m jaxrl.jedi train --run-dir runs/jedi/pong", []),
     ],
 )

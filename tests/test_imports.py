@@ -1,4 +1,4 @@
-"""The house rules, read from the source: who may import whom, what is imported late, names,
+"""The layers, read from the source: who may import whom, no cycles, late imports, names,
 docstrings, the places of tests.
 """
 
@@ -39,7 +39,7 @@ SEES = {
     "reasoning.synthesis.dynamite": (*APP, "reasoning.synthesis"),
     "reasoning.synthesis.migrator": (*APP, "reasoning.synthesis"),
 }
-"""Every room, and the rooms it sees beside itself. Only `__main__.py` may import anything."""
+"""Every package, and the packages it sees apart from itself. Only `__main__.py` may import anything."""
 
 LATE = {
     "aiohttp",
@@ -119,8 +119,8 @@ def imports(source: str, module: str, is_package: bool = False) -> list[Import]:
     return found
 
 
-def room(name: str) -> str | None:
-    """The room that a dotted name lies in; None outside the house."""
+def layer(name: str) -> str | None:
+    """The package that a dotted name lies in; None outside the project."""
     parts = name.split(".")
     return next(
         (here for n in range(len(parts), 0, -1) if (here := ".".join(parts[:n])) in SEES), None
@@ -129,11 +129,11 @@ def room(name: str) -> str | None:
 
 def breaches(source: str, module: str, is_package: bool = False) -> list[str]:
     """Sentences about the imports of one module that break a rule."""
-    found, here, name = [], room(module), module.split(".")[-1]
+    found, here, name = [], layer(module), module.split(".")[-1]
     if name == "__main__":
         return found
     for target, line, late in imports(source, module, is_package):
-        there, top = room(target), target.split(".")[0]
+        there, top = layer(target), target.split(".")[0]
         if there and there != here and there not in SEES[here]:
             found.append(f"line {line} imports {target}: {here} does not see {there}")
         if top in ("tests", "benchmarks", "notebooks"):
@@ -167,6 +167,48 @@ def test_imports_keep_to_the_floors(module):
     path = MODULES[module]
     found = breaches(path.read_text(), module, path.name == "__init__.py")
     assert not found, f"{path.relative_to(ROOT)}: " + "; ".join(found)
+
+
+def graph(found: dict[str, Path]) -> dict[str, set[str]]:
+    """Modules that each module imports, late imports included; the keys are all modules."""
+    edges = {}
+    for module, path in found.items():
+        seen = imports(path.read_text(), module, path.name == "__init__.py")
+        names = {
+            next((n for n in (x.target, x.target.rpartition(".")[0]) if n in found), module)
+            for x in seen
+        }
+        edges[module] = names - {module}
+    return edges
+
+
+def cycles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that import each other, directly or through others, sorted."""
+
+    def reached(start: str) -> set[str]:
+        found, waiting = set(), [start]
+        while waiting:
+            for name in edges[waiting.pop()] - found:
+                found.add(name)
+                waiting.append(name)
+        return found
+
+    far = {module: reached(module) for module in edges}
+    groups = {
+        tuple(sorted({module} | {other for other in far[module] if module in far[other]}))
+        for module in edges
+        if module in far[module]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_no_import_cycles_between_or_inside_packages():
+    assert cycles(graph(MODULES)) == []
+
+
+def test_a_cycle_is_seen():
+    assert cycles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert cycles({"a": {"b"}, "b": set()}) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
