@@ -6,7 +6,7 @@ actions is random), learns a world model from the recorded episodes without a po
 jaxrl.jedi learn`, preset `tiny`, latents of 12 x 12), and imagines fresh games along their real
 actions. What is claimed: the imagined reward's class costs fewer nats than the best constant answer
 in hindsight, at every imagined step. Bands: 95 % of a bootstrap over games. A folder that was begun
-is gone on with.
+is continued.
 """
 
 import argparse
@@ -180,7 +180,9 @@ def main() -> None:
             f"not every one of {options.horizon} imagined steps was reached: take more --games or "
             "--starts"
         )
-    what = "Breakout, imagined rewards from recorded play: nats below the best constant answer"
+    what = (
+        "Breakout, imagined rewards from recorded play: log-likelihood gain over the marginal, nats"
+    )
     claims = [
         Claim(f"{what}, first imagined step, lower end of the interval", 0.0, ">", float(gains[0])),
         Claim(

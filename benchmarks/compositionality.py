@@ -1,4 +1,4 @@
-"""What many networks in one program cost: `python -m benchmarks.compositionality` writes
+"""Cost of many networks in one program: `python -m benchmarks.compositionality` writes
 `results/compositionality.json`.
 
 Updates per second of all cells together, against a Python loop of jitted single runs and against
@@ -34,7 +34,7 @@ from reasoning.compositionality.targets import target_by_name
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Settings of the measurement."""
 
     cells: int = 64
     """Networks together."""
@@ -230,7 +230,7 @@ def measure(settings: Settings) -> Path:
 
 
 def claims(figures: dict) -> list[Claim]:
-    """What the figures say."""
+    """Claims from the figures."""
     together, peer, count = (
         figures["updates_per_second_together"],
         figures["updates_per_second_torch"],

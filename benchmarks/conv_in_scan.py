@@ -43,7 +43,7 @@ SIZES = (
 
 @dataclass(frozen=True)
 class Settings:
-    """How long is measured."""
+    """Settings of the measurement."""
 
     steps: int = 20
     """Steps in one scan, and calls in one loop."""
@@ -132,7 +132,7 @@ def measure(size: Size, settings: Settings) -> dict[str, Any]:
 
 
 def claims(rows: list[dict[str, Any]], platform: str) -> list[Claim]:
-    """What the figures say; speed-ups are claimed on CPU only: elsewhere it is the same
+    """Claims from the figures; speed-ups are claimed on CPU only: elsewhere it is the same
     convolution.
     """
     slower = max(row["conv2d_in_scan_over_outside"] for row in rows)

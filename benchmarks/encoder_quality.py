@@ -1,4 +1,4 @@
-"""What do cheaper encoders cost in return? `python -m benchmarks.encoder_quality --folder RUNS
+"""Return lost by cheaper encoders. `python -m benchmarks.encoder_quality --folder RUNS
 [--kinds patch] [--seeds 0 1]`.
 
 Trains preset `tiny` on `catch` with each kind of encoder and every seed, all else equal, and

@@ -124,7 +124,7 @@ def new_results(folder: Path, since: float) -> dict[str, dict]:
 
 
 def curve(run: Path) -> list[dict]:
-    """What the training had reached: steps, seconds, return, and updates made."""
+    """Progress of the training: steps, seconds, return, and updates made."""
     from jaxrl.train.metrics import read_metrics
 
     rows = read_metrics(run) if (run / "metrics.jsonl").exists() else []

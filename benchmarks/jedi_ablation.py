@@ -193,7 +193,7 @@ def claims_of(found: dict[str, dict], env: str) -> list[Claim]:
 
 
 def known(name: str, settings: dict) -> dict[str, dict]:
-    """What the record holds already.
+    """Runs that the record holds already.
 
     Raises:
       SystemExit: it is of other settings.

@@ -54,7 +54,7 @@ def final(folder: Path) -> dict[str, float] | None:
 
 
 def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[Claim]:
-    """What is known of one game.
+    """Known figures of one game.
 
     Args:
       runs: by "GAME-MODE" and seed, as `train_missing` returns them.

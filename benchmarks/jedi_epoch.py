@@ -30,8 +30,8 @@ from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 
 OTHER_PARTS = ("collect", "judge", "monitor", "evaluate", "host")
-"""Parts of an epoch beside the `PHASES`; "host" is what no part accounts for: bookkeeping, logging,
-saving.
+"""Parts of an epoch besides the `PHASES`; "host" is what no part accounts for: bookkeeping,
+logging, saving.
 """
 SETTLING = 2
 """Epochs before those that are measured: the first, and the first steady one, in which the last
@@ -41,7 +41,7 @@ programs are compiled.
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Settings of the measurement."""
 
     preset: Literal["tiny", "small", "atari100k"] = "tiny"
     """Sizes and schedule."""
@@ -129,8 +129,8 @@ def compile_seconds(config: JediConfig) -> dict[str, float]:
 
 
 def claims(figures: dict[str, Any], settings: Settings) -> list[Claim]:
-    """What the figures say. Small games leave the host the least time, so its share is claimed for
-    them.
+    """Claims from the figures. Small games leave the host the least time, so its share is claimed
+    for them.
     """
     where = f"JEDI, {settings.preset} on {settings.env}: "
     found = [
@@ -185,7 +185,7 @@ def measure(settings: Settings) -> Path:
 
 
 def show(figures: dict[str, Any], found: list[Claim]) -> None:
-    """A table for people."""
+    """A table in Markdown."""
     total = figures["epoch_seconds"]
     print(f"{'part':<12}{'s/epoch':>10}{'share':>8}{'updates/s':>11}{'compile s':>11}")
     for name, seconds in figures["epoch_parts"].items():

@@ -20,7 +20,7 @@ MINUTES = 10.0
 
 def learn(env: str, seed: int, folder: Path) -> list[dict[str, float]]:
     """Evaluations of one run: steps, minutes of wall time, mean return over 100 games, and the
-    monitors beside it.
+    monitors next to it.
     """
     from jaxrl.jedi.presets import tiny
     from jaxrl.jedi.training.loop import train

@@ -2,7 +2,7 @@
 RUNS [--modes jedi] [--seeds 0 1]`.
 
 Trains every mode with every seed, one after the other, in `RUNS/MODE-SEED`; a folder that was begun
-is gone on with, so that the work can be cut into several calls, or spread over cores with `--modes`
+is continued, so that the work can be cut into several calls, or spread over cores with `--modes`
 and `--seeds`. Each finished run's curve goes into the record at once, with its machine and commit,
 and is not trained again even if its folder is gone: the runs may be made on several days. When all
 runs are there, the returns (100 games) after equal numbers of steps and after equal processor time
@@ -43,7 +43,7 @@ def return_at(curve: Curve, axis: str, limit: float, before: float) -> float:
 def claims_of(
     curves: dict[str, dict[int, Curve]], random: float, seeds: int, several: bool = False
 ) -> tuple[dict, list[Claim]]:
-    """What the curves say: `(figures, claims)`; where a run is missing, nothing is measured yet.
+    """Claims from the curves: `(figures, claims)`; where a run is missing, nothing is measured yet.
 
     Args:
       curves: of each mode and seed.

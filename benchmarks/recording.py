@@ -1,4 +1,4 @@
-"""How a measurement is written down: figures and claims beside the hardware, date, commit and
+"""Records of measurements: figures and claims with the hardware, date, commit and
 versions they belong to.
 """
 
@@ -43,7 +43,7 @@ class Claim:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the goal was reached; None where nothing was run."""
+        """True if the goal was reached; None where nothing was run."""
         if self.measured is None:
             return None
         return SIDES[self.direction](self.measured, self.goal)
@@ -100,7 +100,7 @@ def _check(claim: Claim):
 
 
 def hardware() -> dict[str, Any]:
-    """What this process computes on: CPU model, cores it may use, and the kind, platform and number
+    """Hardware of this process: CPU model, cores it may use, and the kind, platform and number
     of JAX devices.
     """
     import jax

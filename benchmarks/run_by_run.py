@@ -73,7 +73,7 @@ def finished_run(folder: Path, steps: int) -> dict | None:
 
 
 def note_beginning(folder: Path) -> None:
-    """What the runs of a folder are made by, written once, before the first update."""
+    """Settings that the runs of a folder share, written once, before the first update."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {"cpu": hardware()["cpu"], "commit": commit(), "date": datetime.date.today().isoformat()}
     if not (folder / BEGUN).exists():
@@ -116,7 +116,7 @@ def train_missing(
       settings: see `settings_of`; the record may hold more variants than are trained in this call.
       configs: of the variants to train.
       seeds: those to train.
-      folder: of the runs; one that was begun is gone on with.
+      folder: of the runs; one that was begun is continued.
       write: `write(runs)` writes the record, called after every run.
 
     Raises:

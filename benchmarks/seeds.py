@@ -1,4 +1,4 @@
-"""What several seeds in one program cost: seconds of an update for S = 1, 2, 4, 8 agents together,
+"""Cost of several seeds in one program: seconds of an update for S = 1, 2, 4, 8 agents together,
 over one alone.
 
 `python -m benchmarks.seeds` writes `results/seeds-PRESET.json`. On an accelerator, where one small
@@ -30,7 +30,7 @@ UPDATES = ("world_model", "heads", "behaviour")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Settings of the measurement."""
 
     preset: Literal["tiny", "small", "atari100k"] = "tiny"
     """Sizes."""

@@ -1,5 +1,5 @@
-"""JEDI beside pixel diffusion and separately trained latents: memory, imagination, training, in one
-run.
+"""JEDI compared with pixel diffusion and separately trained latents: memory, imagination, training,
+in one run.
 
 `python -m benchmarks.world_model` measures each mode in a process of its own, with the same batch,
 horizon, denoising passes and precision, prints one table with ratios to "pixel", and writes
@@ -36,7 +36,7 @@ UPDATES = ("world_model", "heads", "behaviour")
 
 @dataclass(frozen=True)
 class Settings:
-    """What is measured."""
+    """Settings of the measurement."""
 
     preset: Literal["tiny", "small", "atari100k"] = "atari100k"
     """Sizes."""
@@ -285,7 +285,7 @@ def claims(
 
 
 def show(rows: dict[str, dict], relative: dict[str, dict[str, float]]) -> None:
-    """One table for people."""
+    """One table in Markdown."""
     names = list(rows)
     print(f"{'':<42}" + "".join(f"{name:>22}" for name in names))
     for figure in next(iter(rows.values())):
@@ -333,7 +333,7 @@ EXTERNAL = ("memory_bytes", "imagination_frames_per_s", "seconds_per_triple")
 
 
 def external_column(path: Path) -> tuple[str, dict[str, float]]:
-    """What heads a measurement made elsewhere, and its figures.
+    """Header of a measurement made elsewhere, and its figures.
 
     Raises:
       Refusal: the file is not such a JSON object.

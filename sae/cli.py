@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app.progress import log
 from jaxrl.train.compiled import keep_programs
 from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal, writing
-from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run, write_atomically
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
@@ -153,16 +153,16 @@ def train(command: Train) -> int:
     name = "".join(c if c.isalnum() else "_" for c in Path(config.data).stem)
     folder = command.run_dir or f"runs/sae/{name}-{command.preset}-seed{config.seed}"
     if config.classifier.modality != "image":
-        aloud(
+        log(
             f"warning: modality {config.classifier.modality}: labels come from the reports; its "
             "AUC is no diagnosis from images"
         )
     with stop_on_signals() as stop:
         index = runs.train(config, folder, lambda: bool(stop))
     if index is None:
-        aloud(f"stopped; the same command continues in {folder}")
+        log(f"stopped; the same command continues in {folder}")
         return 130
-    aloud(f"report: {index}")
+    log(f"report: {index}")
     return 0
 
 
@@ -171,11 +171,11 @@ def embed(command: Embed) -> int:
     with stop_on_signals() as stop:
         done, skipped = embed_source(command.config, lambda: bool(stop))
     for name, why in skipped[:20]:
-        aloud(f"  skipped {name}: {why}")
+        log(f"  skipped {name}: {why}")
     if not done:
-        aloud("stopped; the same command continues")
+        log("stopped; the same command continues")
         return 130
-    aloud(f"embeddings: {command.config.out} ({len(skipped)} radiographs skipped)")
+    log(f"embeddings: {command.config.out} ({len(skipped)} radiographs skipped)")
     return 0
 
 
@@ -189,8 +189,8 @@ def make_catalogue(command: MakeCatalogue) -> int:
         command.run_dir, to_dict(config), free=tuple(_catalogue_fields(config)), complete=upgraded
     )
     for support, count in found.curve[:: max(1, len(found.curve) // 10)]:
-        aloud(f"  support {support:.0%}: {count} patterns")
-    aloud(f"report: {runs.step_report(runs.load(command.run_dir))}")
+        log(f"  support {support:.0%}: {count} patterns")
+    log(f"report: {runs.step_report(runs.load(command.run_dir))}")
     return 0
 
 
@@ -206,13 +206,13 @@ def explain(command: Explain) -> int:
     """See `Explain`."""
     found = explain_image(command.run_dir, command.case, command.name, _text_of(command.report))
     for line in explain_lines(found, command.shown):
-        aloud(line)
+        log(line)
     folder = found.artifacts.run.folder
     page = Path(command.out) if command.out else folder / "explained" / "case.html"
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(page, found.to_html())
-    aloud(f"page: {page}")
+    log(f"page: {page}")
     return 0
 
 
@@ -237,7 +237,7 @@ def report(command: Report) -> int:
     open_run(
         command.run_dir, to_dict(config), runs.FREE, complete=upgraded
     )  # so that annotate, catalogue and explain keep to it
-    aloud(f"report: {runs.step_report(run._replace(config=config))}")
+    log(f"report: {runs.step_report(run._replace(config=config))}")
     return 0
 
 
@@ -245,8 +245,8 @@ def annotate(command: Annotate) -> int:
     """See `Annotate`."""
     run = runs.load(command.run_dir)
     for line in annotate_run(run, command.config):
-        aloud(f"  {line}")
-    aloud(f"report: {runs.step_report(runs.load(command.run_dir))}")
+        log(f"  {line}")
+    log(f"report: {runs.step_report(runs.load(command.run_dir))}")
     return 0
 
 
@@ -264,7 +264,7 @@ def export(command: Export) -> int:
         command.approximate,
         command.together,
     ):
-        aloud(f"  {line}")
+        log(f"  {line}")
     return 0
 
 

@@ -45,7 +45,7 @@ test process that keeps thousands of programs aborts in the compiler.
 
 @pytest.fixture(autouse=True, scope="module")
 def room_for_programs():
-    """Compiled programs are let go of when they have become many; those needed again are found in
+    """Compiled programs are released when they have become many; those needed again are found in
     the folder above.
     """
     yield

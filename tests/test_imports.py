@@ -39,7 +39,9 @@ SEES = {
     "reasoning.synthesis.dynamite": (*APP, "reasoning.synthesis"),
     "reasoning.synthesis.migrator": (*APP, "reasoning.synthesis"),
 }
-"""Every package, and the packages it sees apart from itself. Only `__main__.py` may import anything."""
+"""Every package, and the packages it sees apart from itself. Only `__main__.py` may import
+anything.
+"""
 
 LATE = {
     "aiohttp",

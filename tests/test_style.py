@@ -10,8 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PLACES = ("jaxrl", "quant", "sae", "reasoning", "benchmarks")
 MOST_PARAMETERS = 6
-MOST_EXCEPTIONS = 30
-"""A formula, or the boundary of a jitted program, may have more than six parameters."""
+MOST_EXCEPTIONS = 103
+"""A formula, or the boundary of a jitted program, may have more than six parameters. The aim is 30:
+lower the number with every bundle of arguments that becomes a config or a carry.
+"""
 RIDDLES = ("What", "Whether", "How")
 """Docstrings begin with a verb or the field's noun, never with one of these."""
 
@@ -59,24 +61,12 @@ def skips_formatting(source: str) -> list[int]:
     return [n for n, line in enumerate(lines, 1) if mark.search(line) and "matrix" not in line]
 
 
-PENDING = ("sae/", "reasoning/", "benchmarks/")
-"""Folders that are being rewritten; a folder is taken out when it is clean."""
-
-
-def expected(path: Path):
-    """A parameter of a test, expected to fail while its folder is pending."""
-    name = str(path.relative_to(ROOT))
-    marks = pytest.mark.xfail(reason="being rewritten") if name.startswith(PENDING) else ()
-    return pytest.param(path, id=name, marks=marks)
-
-
-@pytest.mark.xfail(reason="being rewritten")
 def test_few_functions_have_many_parameters():
     found = [f"{p.relative_to(ROOT)}: {name}" for p in sources() for name in crowded(p.read_text())]
     assert len(found) <= MOST_EXCEPTIONS, f"{len(found)} functions:\n" + "\n".join(found)
 
 
-@pytest.mark.parametrize("path", [expected(path) for path in sources()])
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_docstrings_say_what_is_done_and_the_formatter_is_on(path):
     assert riddles(path.read_text()) == []
     assert skips_formatting(path.read_text()) == []

@@ -34,7 +34,7 @@ def parse(arguments: list[str]):
 
 
 def _preset(arguments: list[str]) -> str:
-    """What stands after --preset, "tiny" without; unknown names are left to the parser."""
+    """Value of --preset, "tiny" without; unknown names are left to the parser."""
     given = "tiny"
     for place, argument in enumerate(arguments):
         if argument.startswith("--preset"):

@@ -13,7 +13,7 @@ PresetName = Literal["tiny", "paper", "families", "moonshot"]
 @dataclass(frozen=True)
 class Sweep:
     """Train networks of many depths and densities, by several pruners, with many seeds, and answer
-    in words where they become compositional. A folder that was begun is gone on with, chunk by
+    in words where they become compositional. A folder that was begun is continued, chunk by
     chunk.
     """
 

@@ -1,4 +1,4 @@
-"""How compositional is a network? A vector of measures, of which the structural ones count only if
+"""Compositionality of a network: a vector of measures, of which the structural ones count only if
 the network fits.
 """
 
@@ -95,7 +95,7 @@ def finish(found: Structure, depth: int, withheld: bool, least_fit: float = FIT)
 
 
 def sentence(found: Measures) -> str:
-    """For people: unfit networks are called that, and nothing else."""
+    """Describe in words: unfit networks are called that, and nothing else."""
     if not found.fits:
         why = (
             "no unit lies on a path from an input to an output"

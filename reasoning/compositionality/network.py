@@ -32,7 +32,7 @@ class Shape:
 
 
 class Maps(NamedTuple):
-    """What a network computes on a batch."""
+    """Evaluate a network on a batch."""
 
     y: jax.Array
     """Outputs, `[B, m]`."""
@@ -125,7 +125,7 @@ def used_layers(depth: jax.Array | int, layers: int) -> jax.Array:
 
 
 def inputs_of_layers(maps: Maps, x: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """What the input, hidden and output weights read: `[B, n]`, `[L - 1, B, W]`, `[B, W]`."""
+    """Inputs of the input, hidden and output weights: `[B, n]`, `[L - 1, B, W]`, `[B, W]`."""
     return x, maps.h[:-1], maps.h[-1]
 
 

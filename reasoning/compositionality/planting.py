@@ -185,5 +185,5 @@ def masks_for(target: Target, layers: int, shape: network.Shape, key: jax.Array)
 
 
 def compute(planted: Planted, x: jax.Array) -> network.Maps:
-    """What a planted network computes on `[B, n]`."""
+    """Evaluate a planted network on `[B, n]`."""
     return network.forward(planted.params, x, planted.depth, activations.by_code, planted.codes)

@@ -1,4 +1,4 @@
-"""What the commands about one function or one network do; each returns the text to print."""
+"""Commands about one function or one network; each returns the text to print."""
 
 import importlib
 import json
@@ -39,7 +39,7 @@ from reasoning.compositionality.targets.samples import draw, scale
 
 
 def named(path: str):
-    """What a Python path such as my_package.my_file:f names.
+    """Import the object that a path such as my_package.my_file:f names.
 
     Raises:
       Refusal: there is no such module or name.
@@ -105,7 +105,7 @@ def _net(activation: str):
 
 
 def describe(found: Prediction) -> str:
-    """A prediction for people."""
+    """A prediction in words."""
     lines = [
         f"depth {found.depth}"
         + (
@@ -245,11 +245,11 @@ def _prune_file(command) -> str:
         result = result._replace(layers=compact(result.layers, flat, FUNCTIONS[stored.activation]))
     write_network(command.out, result)
     widths = " - ".join(map(str, [result.inputs, *(len(layer.bias) for layer in result.layers)]))
-    told = (
+    stated = (
         "mean squared change of the outputs, as a share of their variance, before any more training"
     )
     return (
-        f"{table(summarize_sparsity(masks))}\n{told}: {change:.4g}\nlayers: {widths}\nnetwork: "
+        f"{table(summarize_sparsity(masks))}\n{stated}: {change:.4g}\nlayers: {widths}\nnetwork: "
         f"{command.out}"
     )
 

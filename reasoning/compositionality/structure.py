@@ -1,4 +1,4 @@
-"""What a network's maps have to do with the parts of its target: statistics of one network, for jit
+"""Relation of a network's maps to the parts of its target: statistics of one network, for jit
 and vmap.
 """
 
@@ -179,7 +179,7 @@ def read_outs(h: jax.Array, parts: jax.Array) -> jax.Array:
 
 
 def supports_matched(slopes: jax.Array, probe: Probe) -> jax.Array:
-    """How well some unit's sensitivity `[L, W, n]` keeps to every part's inputs, `[V]`.
+    """Fit of the best unit's sensitivity `[L, W, n]` keeps to every part's inputs, `[V]`.
 
     The share of a unit's sensitivity inside the part's inputs, times min(e / e_v, e_v / e) with e
     the effective number of inputs (the exponential of the entropy). Our choice: e_v is that of the

@@ -117,8 +117,12 @@ def interference_bound(arity: int, surplus: int, ratio: float, coherence: float)
       ratio: kappa, the largest unwanted weight over the smallest wanted one, in modulus.
       coherence: mu, the largest |r| of two inputs; the bound is infinite if (k - 1) mu >= 1.
     """
-    room = arity * (1 - (arity - 1) * coherence)
-    return ratio**2 * surplus * (1 + (surplus - 1) * coherence) / room if room > 0 else math.inf
+    capacity = arity * (1 - (arity - 1) * coherence)
+    return (
+        ratio**2 * surplus * (1 + (surplus - 1) * coherence) / capacity
+        if capacity > 0
+        else math.inf
+    )
 
 
 def most_fan_in(arity: int, tolerance: float) -> float:

@@ -1,4 +1,4 @@
-"""What a policy asks of a language model, what it is told, and what that cost.
+"""Questions of a policy to a language model, the replies, and their cost in tokens.
 
 A policy is a generator: it yields lists of asks and is sent the replies, so it is written for one
 problem, and `solve` runs many problems
@@ -17,7 +17,7 @@ from reasoning.e2c.format import Prompt
 
 @dataclass(frozen=True)
 class Sampling:
-    """How to continue a prompt."""
+    """Settings for continuing a prompt."""
 
     max_tokens: int
     """At most."""
@@ -91,7 +91,7 @@ class Spent:
 
 @dataclass
 class Ledger:
-    """What one problem cost, by phase."""
+    """Cost of one problem, by phase."""
 
     phases: dict[str, Spent] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
@@ -149,7 +149,7 @@ def solve(
     together.
 
     Random numbers depend on `seed` and the question's number (its place, or `numbers`), not on what
-    is solved beside it.
+    is solved with it.
     """
     ledgers = [Ledger() for _ in questions]
     streams = [np.random.default_rng((seed, number)) for number in numbers or range(len(questions))]

@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
 
 class Benchmark(NamedTuple):
-    """How records are read and answers are checked."""
+    """Rules for reading records and checking answers."""
 
     read: Callable[[Record], Task]
     check: answers.Checker

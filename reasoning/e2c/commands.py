@@ -30,7 +30,7 @@ BenchmarkName = Literal["aime", "math500", "gsm8k", "amc", "medqa", "medmcqa", "
 @dataclass(frozen=True)
 class Study:
     """Train a tiny model from nothing and measure what plans are good for. A folder that was begun
-    is gone on with.
+    is continued.
     """
 
     config: Annotated[StudyConfig, tyro.conf.arg(name="")]
@@ -104,7 +104,7 @@ class GenData:
     adherence: float = 0.8
     """Least adherence of an accepted execution."""
     post_hoc: bool = False
-    """The ablation: plans beside the original solutions."""
+    """The ablation: plans with the original solutions."""
     seed: int = 0
     """Of sampling."""
     batch: int = 16

@@ -44,13 +44,13 @@ class DataConfig:
     adherence: float = 0.8
     """Least adherence of an accepted execution, in the strict mode."""
     post_hoc: bool = False
-    """The ablation: keep the original solution beside its plan, and execute nothing."""
+    """The ablation: keep the original solution with its plan, and execute nothing."""
     layout: E2CFormat = E2CFormat()
     """Tags and sentences."""
 
 
 class Question(NamedTuple):
-    """What is asked, and what the right answer is."""
+    """A question and its right answer."""
 
     question: str
     answer: str
@@ -222,7 +222,7 @@ def faults(plan: str, answer: str, config: DataConfig) -> str | None:
 
 
 def tells(plan: str, answer: str) -> bool:
-    """Whether a plan holds the answer as a word of its own; the numbers of its steps do not count.
+    """True if a plan holds the answer as a word of its own; the numbers of its steps do not count.
     Answers of one sign are let through as long as no equality leads to them.
     """
     text = re.sub(r"^\s*\d+\.\s", "", plan, flags=re.MULTILINE)

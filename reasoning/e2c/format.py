@@ -15,8 +15,8 @@ TAGS = (OPEN_PLAN, CLOSE_PLAN, OPEN_EXECUTION, CLOSE_EXECUTION)
 
 
 class Prompt(NamedTuple):
-    """What a language model is asked: a user's turn, and the beginning of the assistant's, which it
-    goes on with.
+    """Prompt for a language model: a user's turn, and the beginning of the assistant's, which it
+    continues with.
     """
 
     user: str

@@ -39,7 +39,7 @@ def _first(hits: jax.Array) -> jax.Array:
 
 
 def has_boundary(ids: jax.Array, markers: Markers, mask: jax.Array | None = None) -> jax.Array:
-    """Whether a tag was found: bool `[...]`."""
+    """True if a tag was found: bool `[...]`."""
     return phase_boundary(ids, markers, mask) < ids.shape[-1]
 
 

@@ -20,11 +20,11 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.progress import Progress
 from jaxrl.nn.conv import Conv, space_to_depth
 from jaxrl.nn.mlp import Dense
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxrl.app.progress import Progress
 from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.parallel import AXIS, data_mesh
-from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip import model

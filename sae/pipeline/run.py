@@ -21,9 +21,9 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.app.files import resolve_path
 from jaxrl.app.lock import lock_run
+from jaxrl.app.progress import duration, log
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import aloud, duration
 from jaxrl.train.rundir import open_run, read_config, write_atomically
 from sae import arrays
 from sae.classifier import head as classifier
@@ -94,7 +94,7 @@ def train(
         folder = open_run(run_dir, to_dict(config), FREE, complete=upgraded)
         index = _steps(folder, config, stop)
     if index is not None:
-        aloud(f"  all done in {duration(time.monotonic() - began)}")
+        log(f"  all done in {duration(time.monotonic() - began)}")
     return index
 
 
@@ -282,7 +282,7 @@ def step_embed(
         made, image, small_encoder.hashed_words(made.reports), SMALL_ENCODER, network=network
     )
     embeddings.save(embedded, path)
-    aloud(f"  {len(radiographs)} radiographs embedded in {duration(time.monotonic() - began)}")
+    log(f"  {len(radiographs)} radiographs embedded in {duration(time.monotonic() - began)}")
     return embedded
 
 
@@ -339,7 +339,7 @@ def step_classify(
         listed = ", ".join(
             f"{n} {s['auc']:.3f}" if s["auc"] is not None else f"{n} -" for n, s in scores.items()
         )
-        aloud(
+        log(
             f"  head trained in {duration(time.monotonic() - began)}; AUC on {len(judged_on)} "
             f"cases kept apart: {listed}"
         )
@@ -409,7 +409,7 @@ def step_catalogue(run: Run, again: bool = False) -> Catalogue:
         config,
     )
     catalogues.save(found, folder)
-    aloud(
+    log(
         f"  {len(found.patterns)} patterns from {found.assignment.size} latents in "
         f"{duration(time.monotonic() - began)}"
     )
@@ -493,7 +493,7 @@ def step_report(run: Run) -> Path:
     index = html.write(
         run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps
     )
-    aloud(
+    log(
         f"  largest gap of a sum {summary['largest_gap']:.1e}, faithfulness "
         f"{summary['faithfulness']:.3f}"
     )
@@ -512,7 +512,7 @@ def without_published(run: Run, catalogue: Catalogue) -> Catalogue:
     for page in pages:
         page.unlink()
     if pages:
-        aloud(f"  path-only: {len(pages)} pages in {run.folder / 'explained'} were removed")
+        log(f"  path-only: {len(pages)} pages in {run.folder / 'explained'} were removed")
     for kind in ("rules", "endpoint", "recorded"):
         (run.folder / "annotations" / f"{kind}.jsonl").unlink(missing_ok=True)
     plain = tuple(

@@ -10,11 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.progress import Progress
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog
 from jaxrl.train.parallel import check_shares, data_mesh
-from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically
 from sae.transcoders import ensemble, losses
 from sae.transcoders.ensemble import EnsembleConfig, Trace

@@ -32,7 +32,8 @@ def write_offline_report(run_dir: str | Path) -> Path:
     returns the page's path.
 
     Raises:
-      UserError: the folder holds no such run, or one without a finished epoch, or the data are gone.
+      UserError: the folder holds no such run, or one without a finished epoch, or the data are
+        gone.
     """
     folder = resolve_path(run_dir)
     config, found = read_offline(folder)

@@ -1,4 +1,4 @@
-"""How deep is a function? Predictors from the function, or from a network that was
+"""Depth of a function: predictors from the function, or from a network that was
 trained on it.
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 
 
 class ByInteractions(NamedTuple):
-    """What the interaction graph says."""
+    """Reading of the interaction graph."""
 
     depth: int
     matrix: np.ndarray

@@ -32,7 +32,7 @@ TRAINED = 0.05
 
 
 class Prediction(NamedTuple):
-    """What the predictor says of a function."""
+    """Prediction for a function."""
 
     depth: int
     """D, in nodes, of the deepest output; 0 for a constant."""

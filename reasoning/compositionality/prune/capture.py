@@ -1,4 +1,6 @@
-"""What the layers of a Flax model read and compute on a batch, without changing the model."""
+"""Capture inputs and outputs of the layers of a Flax model on a batch, without changing
+the model.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -87,7 +89,7 @@ def _statistics(several: list[Activation], axis_name: str | None) -> tuple[Momen
 
 
 def layer_inputs(module: nn.Module, x: jax.Array, kernel: tuple[int, ...]) -> jax.Array | None:
-    """What a kernel is multiplied with, `[N, I]`: features of a linear layer, patches of a
+    """Inputs that a kernel is multiplied with, `[N, I]`: features of a linear layer, patches of a
     convolution; None for other layers.
     """
     x = x.astype(jnp.float32)

@@ -1,5 +1,5 @@
-"""Node-level similarity: units of a layer with nearly the same map are merged into one, and the
-layer above is told.
+"""Node-level similarity: units of a layer with nearly the same map are merged into one, and
+the weights of the layer above are added up.
 """
 
 import itertools

@@ -1,5 +1,5 @@
-"""What the kernel of a convolution is multiplied with: the patches of its input, by the settings of
-the layer itself.
+"""Patches that the kernel of a convolution is multiplied with: those of its input, by the settings
+of the layer itself.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from jaxrl.nn.conv import Conv as SymmetricConv
 
 
 class Window(NamedTuple):
-    """How a convolution moves over its input; a tuple entry per spatial axis."""
+    """Geometry of a convolution; a tuple entry per spatial axis."""
 
     strides: tuple[int, ...]
     padding: str | tuple[tuple[int, int], ...]

@@ -10,7 +10,7 @@ from reasoning.compositionality.prune.moments import Moments, safe_ratio
 
 
 class Seen(NamedTuple):
-    """What a score may look at: one kernel with all axes but the last made one."""
+    """Arguments of a score: one kernel with all axes but the last made one."""
 
     weight: jax.Array
     """`[I, J]`."""

@@ -1,4 +1,4 @@
-"""How sparse a tree of parameters is, layer by layer."""
+"""Sparsity of a tree of parameters, layer by layer."""
 
 from typing import Any, NamedTuple
 
@@ -42,7 +42,7 @@ def _of(mask: np.ndarray) -> Sparsity:
 
 
 def table(found: dict[str, Sparsity]) -> str:
-    """For people, in Markdown."""
+    """Write as Markdown."""
     lines = [
         "| kernel | weights | kept | density | fan-in (least, mean, most) | empty units |",
         "|---|---|---|---|---|---|",

@@ -57,7 +57,7 @@ class PruneState(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What a rule may look at when masks are renewed. Dictionaries by path."""
+    """Arguments of a rule when masks are renewed. Dictionaries by path."""
 
     weights: dict[str, jax.Array]
     gradients: dict[str, jax.Array]
@@ -74,7 +74,7 @@ class Look(NamedTuple):
 
 
 class Renewal(NamedTuple):
-    """What a rule returns: masks by path, and parameters if they change beyond being masked."""
+    """Result of a rule: masks by path, and parameters if they change beyond being masked."""
 
     masks: dict[str, jax.Array]
     params: Any = None

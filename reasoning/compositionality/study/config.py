@@ -1,4 +1,4 @@
-"""What a sweep runs."""
+"""Settings of a sweep."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Figures 4 and 5: the planted graph beside what was recovered, and maps of units beside maps of
+"""Figures 4 and 5: the planted graph next to what was recovered, and maps of units next to maps of
 parts.
 """
 

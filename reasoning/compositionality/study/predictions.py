@@ -1,4 +1,4 @@
-"""What the predictors say of the targets of a sweep, and of the networks that were
+"""Predictions for the targets of a sweep, and of the networks that were
 trained on them.
 """
 

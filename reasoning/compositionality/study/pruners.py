@@ -1,4 +1,4 @@
-"""How every pruner of the sweep gets from initial weights to pruned, trained networks: one small
+"""Pruners of the sweep, from initial weights to pruned, trained networks: one small
 function each.
 """
 
@@ -29,7 +29,7 @@ TICKETS = 3
 
 @dataclass(frozen=True)
 class Setting:
-    """What all cells of one target share."""
+    """Arrays that all cells of one target share."""
 
     config: SweepConfig
     target: Target

@@ -28,7 +28,7 @@ from reasoning.compositionality.targets import target_by_name
 
 
 def write_report(folder: Path, config: SweepConfig) -> Path:
-    """report/index.md, the answers as answers.json, and the figures beside them; the path of the
+    """report/index.md, the answers as answers.json, and the figures next to them; the path of the
     page.
     """
     results, report = folder / "results", folder / "report"
@@ -165,7 +165,7 @@ def _predicted(known: Predicted, depths: dict[str, Peak]) -> list[str]:
             if found.answer != "nothing fits" and found.low <= depth <= found.high
         )
 
-    told = {
+    stated = {
         "separability of the function (E1)": known.separability,
         "interactions (E2)": known.interactions,
         "volume (E3)": known.volume,
@@ -181,7 +181,7 @@ def _predicted(known: Predicted, depths: dict[str, Peak]) -> list[str]:
         f"- planted depth: {known.planted} layers; inside the interval of the best depth of: "
         f"{inside(known.planted) or 'no pruner'}."
     ]
-    for predictor, depth in told.items():
+    for predictor, depth in stated.items():
         if depth is None:
             lines.append(f"- {predictor}: does not apply to these inputs.")
         else:

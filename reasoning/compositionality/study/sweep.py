@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.progress import Progress, duration, log
 from jaxrl.train.metrics import CompileCounter
-from jaxrl.train.progress import Progress, aloud, duration
 from jaxrl.train.rundir import write_atomically
 from reasoning.compositionality import network
 from reasoning.compositionality.measure import finish
@@ -43,7 +43,7 @@ def sweep(config: SweepConfig, results: Path) -> None:
     if waiting:
         count = sum(len(chunk) for *_, chunk in waiting)
         spent = duration(time.monotonic() - began)
-        aloud(
+        log(
             f"{count} networks in {spent}, of which {counter.seconds:.0f} s compiling "
             f"{counter.count} programs"
         )

@@ -1,5 +1,5 @@
-"""What a sweep says, with intervals over seeds: where the peak is, whether it is one, and who finds
-it. "No" is an answer.
+"""Answers of a sweep, with intervals over seeds: where the peak is, whether it is one, and who
+finds it. "No" is an answer.
 """
 
 from typing import Literal, NamedTuple
@@ -158,7 +158,7 @@ def difference(
 
 
 class Move(NamedTuple):
-    """How the best depth changes between two targets."""
+    """Change of the best depth between two targets."""
 
     change: float
     low: float
@@ -199,5 +199,5 @@ def move(one: np.ndarray, other: np.ndarray, depths: tuple[int, ...], planted: i
 
 
 def sign(found: Interval) -> Answer:
-    """Whether an interval lies above zero ("yes"), not ("no"), or on both sides."""
+    """Say if an interval lies above zero ("yes"), not ("no"), or on both sides."""
     return "yes" if found.low > 0 else "no" if found.high <= 0 else "undecided"

@@ -16,7 +16,7 @@ FAMILIES = {
     "cppn": cppn.random_cppn,
     "nondecomposable": controls.nondecomposable,
 }
-"""Families whose arguments are integers, beside `symbolic:NAME`, `genome:FILE`, `permuted:TARGET`
+"""Families whose arguments are integers, besides `symbolic:NAME`, `genome:FILE`, `permuted:TARGET`
 and `distractor:TARGET`.
 """
 

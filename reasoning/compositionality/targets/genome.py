@@ -1,11 +1,11 @@
 """Genomes of evolved pattern networks from files that the user supplies.
 
 JSON: `{"inputs": ["y", "x", "d", "b"], "outputs": ["h"], "nodes": [{"id": "h", "activation":
-"sin"}], "links": [{"from": "x", "to": "h",
-"weight": 1.5}]}`. Inputs beside these four names are refused, since nothing tells their values. XML
-(also zipped), as Picbreeder wrote it: `<node type="in" label="x">` with `<marking id= branch=>` and
-`<activation>`, `<link>` with `<source>`, `<target>` and `<weight>`; read after a description of
-that layout, and tried on files of our own only.
+"sin"}], "links": [{"from": "x", "to": "h", "weight": 1.5}]}`. Inputs other than these four names
+are refused, since their values are unknown. XML (also zipped), as Picbreeder wrote it: `<node
+type="in" label="x">` with `<marking id= branch=>` and `<activation>`, `<link>` with `<source>`,
+`<target>` and `<weight>`; read after a description of that layout, and tried on files of our own
+only.
 """
 
 import json

@@ -66,7 +66,7 @@ class Corner(NamedTuple):
     thresholds: tuple[float, float]
 
     def holds(self, values: jax.Array) -> jax.Array:
-        """Whether an example lies in it, `[n + V] -> bool []`."""
+        """Membership of an example, `[n + V] -> bool []`."""
         return (values[jnp.asarray(self.parts)] > jnp.asarray(self.thresholds, values.dtype)).all()
 
 

@@ -29,7 +29,7 @@ class Scripted:
         ]
 
     def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
-        """What `weight` says."""
+        """Return the value of `weight`."""
         self.asked += weighs
         found = []
         for weigh in weighs:
@@ -43,11 +43,11 @@ class Scripted:
         ends = [text.index(stop) for stop in ask.sampling.stop if stop in text]
         text = text[: min(ends)] if ends else text
         words = text.split()
-        room = ask.sampling.max_tokens
-        if len(words) + 1 <= room:
+        budget = ask.sampling.max_tokens
+        if len(words) + 1 <= budget:
             return Completion(text, len(words) + 1, True, None, _words(ask.prompt))
         return Completion(
-            " ".join(words[:room]), min(len(words), room), False, None, _words(ask.prompt)
+            " ".join(words[:budget]), min(len(words), budget), False, None, _words(ask.prompt)
         )
 
 

@@ -64,14 +64,14 @@ class TunixBackend:
         lengths = [
             len(self.loaded.tokenizer.encode(text, add_special_tokens=False)) for text in texts
         ]
-        room = self._room(max(lengths))
+        length = self._length(max(lengths))
         stops = [self.loaded.tags[stop] for stop in sampling.stop if stop in TAGS]
         greedy = sampling.temperature == 0
         with self.loaded.mesh:
-            out = self._sampler(room + sampling.max_tokens)(
+            out = self._sampler(length + sampling.max_tokens)(
                 texts + texts[:1] * (self.local.batch - len(texts)),
                 max_generation_steps=sampling.max_tokens,
-                max_prompt_length=room,
+                max_prompt_length=length,
                 eos_tokens=[self.loaded.tokenizer.eos_token_id, *stops],
                 temperature=sampling.temperature,
                 top_p=None if greedy else sampling.top_p,
@@ -103,7 +103,7 @@ class TunixBackend:
             encode(weigh.continuation),
         )
         ids = np.array([before + after], np.int32)
-        padded = np.zeros((1, self._room(ids.shape[1])), np.int32)
+        padded = np.zeros((1, self._padded(ids.shape[1])), np.int32)
         padded[:, : ids.shape[1]] = ids
         with self.loaded.mesh:
             logits = forward(
@@ -116,7 +116,7 @@ class TunixBackend:
         ]
         return Completion(weigh.continuation, len(after), True, float(logp.sum()), len(before))
 
-    def _room(self, length: int) -> int:
+    def _padded(self, length: int) -> int:
         """Prompt sizes: the configured one, else the next power of two."""
         return (
             self.local.max_prompt

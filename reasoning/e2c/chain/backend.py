@@ -122,8 +122,8 @@ def words(text: str) -> list[int]:
 
 
 def branch_ids(ask: Ask) -> list[int]:
-    """What is prefilled; where nothing is, the question's last word must do, so a chain without a
-    plan gets no tag but its execution's.
+    """Tokens to prefill; where there are none, the question's last word must do, so a chain without
+    a plan gets no tag but its execution's.
     """
     return words(ask.prompt.prefill) or words("<EXECUTION>")
 

@@ -1,4 +1,4 @@
-"""What a response of the chain task is worth: its answer, and whether it did what its plan says."""
+"""Reward of a response of the chain task: its answer, and whether it did what its plan says."""
 
 import re
 from typing import NamedTuple
@@ -46,7 +46,7 @@ def adherence(plan: str, execution: str) -> float:
 
 
 def follows(question: str, plan: str, execution: str) -> bool:
-    """Whether an execution is exactly what the plan leads to."""
+    """True if an execution is exactly what the plan leads to."""
     parents, numbers, _ = read_question(question)
     steps = plan.split()
     if not steps or any(step not in parents for step in steps):

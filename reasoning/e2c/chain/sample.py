@@ -22,7 +22,7 @@ NEVER = -1e30
 
 @dataclass(frozen=True)
 class Decoding:
-    """How to continue. Static: each one is a program."""
+    """Settings for sampling. Static: each one is a program."""
 
     longest: int
     """Tokens to write at most."""

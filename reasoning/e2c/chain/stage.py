@@ -10,10 +10,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.progress import Progress
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
-from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import open_run
 from jaxrl.train.signals import stop_on_signals
 from jaxrl.train.state import Learner

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.progress import Progress
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import Progress
 from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.answers import Checker
 from reasoning.e2c.asking import Backend, solve
@@ -73,7 +73,7 @@ def evaluate(
 
 
 def asked_for(settings: Settings) -> dict[str, Any]:
-    """What outcomes depend on, but for the functions and sentences of a caller's own."""
+    """Settings that outcomes depend on, but for the functions and sentences of a caller's own."""
     limits = {
         f"max_{name}_tokens": getattr(settings, name).max_tokens
         for name in ("plan", "execution", "chain")

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.app.progress import log
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.datagen import Question, questions_from
 from reasoning.e2c.format import DEFAULT, OPEN_PLAN, E2CFormat
@@ -34,8 +34,8 @@ from reasoning.e2c.rewards import RewardConfig, reward
 def weighted_learner(
     config: RLTraining, tags: Any, seen: Callable[[Any], None] = lambda example: None
 ):
-    """A subclass of Tunix's GRPOLearner that weighs the advantages of plan tokens. `seen` is told
-    of every batch of rollouts.
+    """A subclass of Tunix's GRPOLearner that weighs the advantages of plan tokens. `seen` is
+    called with every batch of rollouts.
 
     It also gives each batch random numbers of its own: Tunix alone would sample all of them with
       the same.
@@ -95,7 +95,7 @@ def reward_function(
         for number, value in enumerate(found):
             if not np.isfinite(value):
                 raise Refusal(
-                    f"the reward of response {number} is {value}: mend the reward function or "
+                    f"the reward of response {number} is {value}: fix the reward function or "
                     "leave out the row"
                 )
         if seen is not None:
@@ -237,7 +237,7 @@ def check(config: RLTraining) -> None:
 
 
 def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
-    """One stage, with checkpoints; a folder that was begun is gone on with. Returns the trained
+    """One stage, with checkpoints; a folder that was begun is continued. Returns the trained
     model.
 
     Raises:
@@ -261,7 +261,7 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
         learner.rl_cluster.actor_trainer,
         config.steps * (config.prompts // config.mini_batch),
     )
-    aloud(
+    log(
         f"stage {config.stage}: from update {trainer.train_steps} of {total}; responses begin with "
         f"{OPEN_PLAN}"
     )

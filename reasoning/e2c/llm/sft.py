@@ -11,9 +11,9 @@ import jax
 import numpy as np
 import optax
 
+from jaxrl.app.progress import log
 from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
-from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.backends.tunix_local import forward
 from reasoning.e2c.datagen import training_texts
@@ -63,7 +63,7 @@ def encode_rows(
             "--training.max-length or generate data"
         )
     if len(kept) < len(pairs):
-        aloud(
+        log(
             f"{len(pairs) - len(kept)} of {len(pairs)} rows of {where} are longer than "
             f"{config.max_length} tokens and left out"
         )
@@ -149,7 +149,7 @@ def loss(model: Any, ids, valid, trained, response, tags: Markers):
 
 
 def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded:
-    """Train, with checkpoints; a folder that was begun is gone on with. Returns the trained model.
+    """Train, with checkpoints; a folder that was begun is continued. Returns the trained model.
 
     Raises:
       Refusal: model, data or folder do not work.
@@ -159,7 +159,7 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
     write_tags(folder, loaded.tags)
     trainer = make_trainer(loaded, config, folder)
     start = trainer.train_steps
-    aloud(
+    log(
         f"{len(rows.ids)} rows, {int(rows.trained.sum())} trained tokens per epoch; from update "
         f"{start} of {config.steps}"
     )
@@ -225,7 +225,7 @@ class Watch:
                 "tokens_per_second": tokens / seconds,
             }
             self.log.write(self.steps, values)
-            aloud(
+            log(
                 f"update {self.steps}: "
                 + " ".join(f"{name} {value:.4g}" for name, value in values.items())
             )

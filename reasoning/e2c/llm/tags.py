@@ -46,7 +46,7 @@ def add_tags(tokenizer: Any) -> int:
 
 
 def write_tags(folder: Path, ids: dict[str, int]) -> None:
-    """The ids beside the checkpoints that are trained with them."""
+    """The ids next to the checkpoints that are trained with them."""
     write_atomically(folder / "tags.json", json.dumps(ids) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What happens in rollouts of a local model, batch by batch: rewards, lengths, tokens per second,
+"""Statistics of rollouts of a local model, batch by batch: rewards, lengths, tokens per second,
 entropies of both phases.
 """
 
@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from jaxrl.app.progress import log
 from jaxrl.train.metrics import MetricsLog, read_metrics
-from jaxrl.train.progress import aloud
 from reasoning.e2c.backends.tunix_local import forward
 from reasoning.e2c.losses import phase_entropy
 from reasoning.e2c.masks import Markers, has_boundary, phase_masks
@@ -87,7 +87,7 @@ class RolloutWatch:
         self.log.write(
             self.batch, {name: value for name, value in values.items() if np.isfinite(value)}
         )
-        aloud(
+        log(
             f"batch {self.batch}: "
             + " ".join(f"{name} {value:.4g}" for name, value in values.items())
         )

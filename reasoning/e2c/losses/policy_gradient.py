@@ -30,7 +30,7 @@ def check_rewards(rewards) -> None:
         prompt, response = bad[0].tolist()
         value = np.asarray(rewards)[prompt, response]
         raise Refusal(
-            f"the reward of prompt {prompt}, response {response} is {value}: mend the reward "
+            f"the reward of prompt {prompt}, response {response} is {value}: fix the reward "
             "function or leave out the row"
         )
 

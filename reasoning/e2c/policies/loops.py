@@ -4,7 +4,7 @@ import re
 
 
 def is_loop(text: str, block: int = 40, times: int = 4) -> bool:
-    """Whether the end of a text repeats itself: a block of up to 400 characters `times` times in a
+    """True if the end of a text repeats itself: a block of up to 400 characters `times` times in a
     row (ABAB counts as a block AB), or one paragraph of at least `block` characters as often
     anywhere.
 

@@ -51,7 +51,7 @@ def react(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def accepted(execution: Completion, settings: Settings) -> bool:
-    """Whether an execution ended with an answer: a box with a text before it and no long one after
+    """True if an execution ended with an answer: a box with a text before it and no long one after
     it.
 
     A layout without instructions (no words) only needs an answer and an end.

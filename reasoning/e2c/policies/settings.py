@@ -1,5 +1,5 @@
-"""What all policies share: sampling of plans and executions, how answers are found, and checks of
-their numbers.
+"""Settings that all policies share: sampling of plans and executions, how answers are found, and
+checks of their numbers.
 """
 
 import re

@@ -14,7 +14,7 @@ from reasoning.e2c.study.quality import counterfactual, quality, random_chain
 
 
 def post_hoc(problems: list[Problem], share: float, longest: int, seed: int) -> list[Problem]:
-    """The same right executions, but in a share of rows beside another chain as plan: a plan that
+    """The same right executions, but in a share of rows with another chain as plan: a plan that
     did not cause what follows it.
     """
     rng = np.random.default_rng(seed)

@@ -57,7 +57,7 @@ class StudyConfig:
     causal: SFTConfig = SFTConfig(steps=300, learning_rate=2e-3, every=100)
     """Training on causal or post-hoc data, from the base model."""
     wrong_plans: float = 0.3
-    """Share of post-hoc rows whose plan is another chain of the same problem, beside the right
+    """Share of post-hoc rows whose plan is another chain of the same problem, next to the right
     execution.
     """
     information_problems: int = 100

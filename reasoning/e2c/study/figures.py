@@ -187,7 +187,7 @@ def reinforcement(found: dict[str, Any]):
 
 
 def adherence(found: dict[str, Any]):
-    """How often executions follow the right and the swapped plan."""
+    """Share of executions that follow the right and the swapped plan."""
     figure, ((axes,),) = _axes(6.5, 3.8)
     keys = {
         "follows_right": "the right plan",

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.progress import Progress
+from jaxrl.app.progress import Progress
 from reasoning.e2c.asking import Sampling, solve
 from reasoning.e2c.chain.backend import ChainBackend
 from reasoning.e2c.chain.rewards import LAYOUT, find_answer
@@ -138,7 +138,7 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
     def judged(cell):
         return found[cell]["correct"][1::2]
 
-    told = {
+    stated = {
         "reference": bootstrap(judged(f"sc-{REFERENCE_K}"))._asdict(),
         "reference_tokens": reference["generated"],
         "limit": limit,
@@ -147,21 +147,21 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
         cell = best(names)
         if cell is not None:
             gap = paired(judged(cell), judged(f"sc-{REFERENCE_K}"))
-            told[who] = {
+            stated[who] = {
                 "cell": cell,
                 "accuracy": bootstrap(judged(cell))._asdict(),
                 "gap": gap._asdict(),
                 "share": found[cell]["generated"] / reference["generated"],
                 "reaches": bool(gap.low >= -WITHIN),
             }
-    if "selection" in told and "greedy-1" in found:
-        chosen = told["selection"]["cell"]
-        told["greedy"] = {
+    if "selection" in stated and "greedy-1" in found:
+        chosen = stated["selection"]["cell"]
+        stated["greedy"] = {
             "cell": "greedy-1",
             "gap": paired(judged(chosen), judged("greedy-1"))._asdict(),
             "share": found["greedy-1"]["generated"] / reference["generated"],
         }
-    return told
+    return stated
 
 
 def twins(found: dict[str, dict]) -> list[str]:

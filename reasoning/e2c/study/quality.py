@@ -1,4 +1,4 @@
-"""How good a model is on a set of problems: plans, executions, answers, adherence; and what its
+"""Quality of a model on a set of problems: plans, executions, answers, adherence; and what its
 plans tell.
 """
 

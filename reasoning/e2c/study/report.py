@@ -1,5 +1,5 @@
 """The study's report: what was measured, with intervals, and what holds and what does not. Markdown
-with figures beside it.
+with figures next to it.
 """
 
 import json
@@ -35,10 +35,10 @@ def write_report(folder: Path, study: StudyConfig, found: dict[str, Any]) -> Pat
 
 def verdicts_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Every claim of the study with its goal, what was measured, and whether it holds."""
-    told = [*_of_policies(found["policies"])]
-    told += _of_adaptation(found["adapt"]) if "adapt" in found else []
-    told += _of_reinforcement(found["rl"]) if "rl" in found else []
-    return told + _of_adherence(found["adherence"])
+    stated = [*_of_policies(found["policies"])]
+    stated += _of_adaptation(found["adapt"]) if "adapt" in found else []
+    stated += _of_reinforcement(found["rl"]) if "rl" in found else []
+    return stated + _of_adherence(found["adherence"])
 
 
 def _claim(
@@ -57,7 +57,7 @@ def _claim(
 
 
 def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
-    told, lines = policies.verdict(cells), []
+    stated, lines = policies.verdict(cells), []
     for who, claim, direction, goal, end in (
         (
             "selection",
@@ -76,8 +76,8 @@ def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
             "low",
         ),
     ):
-        if who in told:
-            one = told[who]
+        if who in stated:
+            one = stated[who]
             measured = f"{_signed(Interval(**one['gap']))} at {one['share']:.0%} of the tokens"
             lines.append(
                 _claim(claim.format(one["cell"]), direction, goal, one["gap"][end], measured)
@@ -157,10 +157,10 @@ def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
     claim = (
         "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
     )
-    told = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
+    stated = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
     if runs("rl-stage2-1-") and runs("rl-stage2-2-"):
         gap = bootstrap(over_runs("rl-stage2-2-") - over_runs("rl-stage2-1-"))
-        told.append(
+        stated.append(
             _claim(
                 "lambda 2 against lambda 1 in stage 2, pass@1 (reported, no goal)",
                 None,
@@ -169,7 +169,7 @@ def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
                 _signed(gap),
             )
         )
-    return told
+    return stated
 
 
 def _of_adherence(found: dict[str, Any]) -> list[dict[str, Any]]:

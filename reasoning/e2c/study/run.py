@@ -5,9 +5,9 @@ the next start.
 from pathlib import Path
 from typing import Any
 
+from jaxrl.app.progress import log
 from jaxrl.train.config import to_dict
 from jaxrl.train.errors import Refusal
-from jaxrl.train.progress import aloud
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.chain import rl, task
 from reasoning.e2c.chain.backend import ChainBackend
@@ -27,7 +27,7 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
     folder = open_run(run_dir, to_dict(study))
     stages = folder / "stages"
     problems = models.held_out(study)
-    aloud("1/6 base model: plan, then execution")
+    log("1/6 base model: plan, then execution")
     base = models.base_model(stages, study)
     backend = ChainBackend(base.params, study.model, study.task, study.seed)
     found: dict[str, Any] = {
@@ -36,23 +36,23 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
     found["tokens"] = {"base": base.tokens}
     plain = None
     if study.plain:
-        aloud("2/6 the same without plans")
+        log("2/6 the same without plans")
         other = models.chain_of_thought_model(stages, study)
         plain = ChainBackend(other.params, study.model, study.task, study.seed)
         found["tokens"]["chain_of_thought"] = other.tokens
-    aloud("3/6 policies: accuracy against tokens")
+    log("3/6 policies: accuracy against tokens")
 
     def keep(name, compute):
         return models.measured(folder, name, compute)
 
     found["policies"] = policies.sweep(study, backend, plain, problems, keep)
     if study.adapt_rows:
-        aloud("4/6 a new domain: EF-SFT against full SFT")
+        log("4/6 a new domain: EF-SFT against full SFT")
         found["adapt"] = adapt.adapt(folder, base.params, study)
     if study.rl_seeds:
-        aloud("5/6 reinforcement learning")
+        log("5/6 reinforcement learning")
         found["rl"] = reinforce.reinforce(folder, base.params, study)
-    aloud("6/6 adherence and information")
+    log("6/6 adherence and information")
     found["adherence"] = causal.causal_against_post_hoc(folder, base.params, study)
     if study.information_problems:
         few = models.held_out(study, study.information_problems)

@@ -30,7 +30,7 @@ Rename = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Output:
-    """How the SELECTs of a program name what they read, and what they return."""
+    """Names that the SELECTs of a program read and return."""
 
     table: Rename = table_name
     """The table of a source relation, from its path."""

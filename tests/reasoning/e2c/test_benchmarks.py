@@ -71,7 +71,7 @@ def test_other_field_names_are_mapped(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, text, told",
+    "name, text, stated",
     [
         ("aime", '{"problem": "p"}\n', "record 1, does not fit aime: no field 'answer'"),
         ("aime", '{"problem": "p", "answer": "x + 1"}\n', "is no number"),
@@ -83,23 +83,23 @@ def test_other_field_names_are_mapped(tmp_path):
         ("trivia", "{}", "is no benchmark"),
     ],
 )
-def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, told):
+def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, stated):
     path = tmp_path / "bad.jsonl"
     path.write_text(text)
-    with pytest.raises(Refusal, match=told):
+    with pytest.raises(Refusal, match=stated):
         load(name, path)
 
 
 @pytest.mark.parametrize(
-    "name, told",
+    "name, stated",
     [
         ("none.jsonl", "is not there"),
         ("file.txt", "unknown kind"),
         ("none.parquet", "is not there"),
     ],
 )
-def test_files_that_are_not_there(tmp_path, name, told):
-    with pytest.raises(Refusal, match=told):
+def test_files_that_are_not_there(tmp_path, name, stated):
+    with pytest.raises(Refusal, match=stated):
         load("aime", tmp_path / name)
 
 
@@ -161,17 +161,17 @@ def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
 def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
     tasks, backend, out = tasks_of(tmp_path, 1), Scripted(script), tmp_path / "run.json"
     evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="one")
-    for changed, told in (
+    for changed, stated in (
         ({"budget": 20_000}, "budget"),
         ({"chains": "plain"}, "chains"),
         ({"judge": "likelihood"}, "judge"),
     ):
-        with pytest.raises(Refusal, match=f"line 1, was found with another {told}"):
+        with pytest.raises(Refusal, match=f"line 1, was found with another {stated}"):
             evaluate(tasks, "sc", backend, Settings(k=2, **changed), exact, out, source="one")
     with pytest.raises(Refusal, match="another source"):
         evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="other")
-    for name, told in (("react", "keeps no budget"), ("guess", "is no policy")):
-        with pytest.raises(Refusal, match=told):
+    for name, stated in (("react", "keeps no budget"), ("guess", "is no policy")):
+        with pytest.raises(Refusal, match=stated):
             evaluate(tasks, name, backend, Settings(budget=20_000), exact, tmp_path / "b.json")
 
 

@@ -153,7 +153,7 @@ def test_a_row_without_question_or_answer_is_named(row):
 
 
 @pytest.mark.parametrize(
-    "plan, answer, told",
+    "plan, answer, stated",
     [
         ("1. Add 13 and 4", "13", True),
         ("13. Add", "13", False),
@@ -164,5 +164,5 @@ def test_a_row_without_question_or_answer_is_named(row):
         ("1. Solve\\frac{1}{2}", "\\frac{1}{2}", True),
     ],
 )
-def test_plans_that_tell_the_answer(plan, answer, told):
-    assert tells(plan, answer) is told
+def test_plans_that_tell_the_answer(plan, answer, stated):
+    assert tells(plan, answer) is stated

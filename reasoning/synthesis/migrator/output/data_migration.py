@@ -65,7 +65,7 @@ def migration_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
 
 
 def notes(plan: Plan) -> list[str]:
-    """What happens to the tables, a sentence each."""
+    """Describe what happens to the tables, a sentence each."""
     found = []
     for name, heir in plan.in_place.items():
         if _changed(plan, name):

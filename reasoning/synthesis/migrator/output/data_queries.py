@@ -70,7 +70,7 @@ class Queries:
         )
 
     def value(self, rule: Rule, column: str, cell: Cell) -> str:
-        """What a column of a new table is filled with."""
+        """Source of the values of a new column."""
         dialect = self.plan.dialect
         if isinstance(cell, Copy):
             return self.column(cell.table, cell.column)

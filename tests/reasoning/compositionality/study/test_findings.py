@@ -71,7 +71,7 @@ def test_trained_networks_tell_the_depth_of_their_target():
     cells = begin(here.keys, jnp.arange(16), jnp.full(16, 4), config.shape(target))
     trained = here.train(jax.tree.map(jnp.copy, cells.params), cells, config.steps).params
     x, y = examples(target, jax.random.key(1), 4096)
-    told = []
+    stated = []
     for seed in range(16):
         mine = jax.tree.map(lambda a, s=seed: a[s], trained)
         fit = 1 - float(((network.outputs(mine, x, 4) - y) ** 2).mean() / y.var())
@@ -81,5 +81,5 @@ def test_trained_networks_tell_the_depth_of_their_target():
         ]
         print(seed, round(fit, 4), by_tolerance)
         if fit >= 0.99:
-            told.append(by_tolerance[1] == 3)
-    assert len(told) >= 8 and np.mean(told) >= 0.8
+            stated.append(by_tolerance[1] == 3)
+    assert len(stated) >= 8 and np.mean(stated) >= 0.8

@@ -132,13 +132,13 @@ def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
         seeds=4,
     )
     best = {"tanh_tree:1": 1, "chain:1": 1, "tanh_tree:2": 2}
-    told = moves(config, rows_of(config, lambda c: 1.0 - 0.2 * abs(c.depth - best[c.target])))
-    assert [line.split(",")[0] for line in told] == [
+    stated = moves(config, rows_of(config, lambda c: 1.0 - 0.2 * abs(c.depth - best[c.target])))
+    assert [line.split(",")[0] for line in stated] == [
         "- tanh_tree:1 to tanh_tree:2",
         "- chain:1 to tanh_tree:2",
     ]
     assert all(
-        "yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in told
+        "yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in stated
     )
 
 

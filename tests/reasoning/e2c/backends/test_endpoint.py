@@ -129,7 +129,7 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "reply, told",
+    "reply, stated",
     [
         ((500, {"error": "broken"}), "status 500"),
         ((200, b"<html>not JSON"), "no completion"),
@@ -157,9 +157,9 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
         ((200, [1]), "no completion"),
     ],
 )
-def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, told):
+def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, stated):
     server = serve(lambda body, number: reply)
-    with pytest.raises(Refusal, match=told) as refused:
+    with pytest.raises(Refusal, match=stated) as refused:
         endpoint(server, tmp_path).complete(ASKS[1:])
     assert "same command again" in str(refused.value) and len(server.bodies) == 3
 

@@ -34,8 +34,8 @@ def rows():
     return jax.tree.map(jnp.asarray, make_rows(PROBLEMS, TASK))
 
 
-def fresh(config=SFT, room=sft):
-    return init_learner(init_params(jax.random.key(0), MODEL), room.optimizer(config))
+def fresh(config=SFT, module=sft):
+    return init_learner(init_params(jax.random.key(0), MODEL), module.optimizer(config))
 
 
 def test_training_on_rows_lowers_their_loss(rows):

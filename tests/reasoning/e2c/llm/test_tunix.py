@@ -476,12 +476,12 @@ def test_reinforcement_learning_goes_on_as_if_it_had_never_stopped(local, tmp_pa
         np.testing.assert_array_equal(one, other)
     train(local, config, run)  # finished: nothing more is done
     assert len(read()) == 4
-    for bad, told in (
+    for bad, stated in (
         ({"group": 1}, "at least 2"),
         ({"micro_batch": 3}, "micro_batch"),
         ({"prompts": 3}, "mini_batch"),
     ):
-        with pytest.raises(Refusal, match=told):
+        with pytest.raises(Refusal, match=stated):
             check(replace(config, **bad))
 
 

@@ -133,8 +133,12 @@ def test_a_gain_that_may_be_chance_does_not_hold():
         "before": quality(),
         "rl-stage1-0": quality() | {"pass_at_1": [0.1] * 5 + [1.0] * 5, "curve": []},
     }
-    (told,) = [v for v in verdicts_of(found) if v["claim"].startswith("reinforcement")]
-    assert told["value"] < 0 and told["holds"] is False and told["measured"].startswith("+0.050 [-")
+    (stated,) = [v for v in verdicts_of(found) if v["claim"].startswith("reinforcement")]
+    assert (
+        stated["value"] < 0
+        and stated["holds"] is False
+        and stated["measured"].startswith("+0.050 [-")
+    )
 
 
 def test_tables_of_adaptation():

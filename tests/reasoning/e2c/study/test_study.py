@@ -56,14 +56,14 @@ def test_the_verdict_by_hand():
         "random_plan-4": cell([1, 0, 1, 0], 20.0),
         "greedy-1": cell([1, 1, 1, 1], 12.0),
     }
-    told = policies.verdict(cells)
+    stated = policies.verdict(cells)
     assert (
-        told["selection"]["cell"] == "select_judge-4"
-        and told["selection"]["reaches"]
-        and told["selection"]["share"] == 0.2
+        stated["selection"]["cell"] == "select_judge-4"
+        and stated["selection"]["reaches"]
+        and stated["selection"]["share"] == 0.2
     )
-    assert told["control"]["cell"] == "random_plan-4" and not told["control"]["reaches"]
-    assert told["greedy"]["gap"]["mean"] == -0.5 and told["selection"]["gap"]["mean"] == 0.0
+    assert stated["control"]["cell"] == "random_plan-4" and not stated["control"]["reaches"]
+    assert stated["greedy"]["gap"]["mean"] == -0.5 and stated["selection"]["gap"]["mean"] == 0.0
     assert policies.twins({"react-4": cells["greedy-1"], "select_judge-4": cells["greedy-1"]})
     assert policies.verdict({"sc-4": cell([1], 1.0)}) == {}
 

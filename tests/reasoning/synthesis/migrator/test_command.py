@@ -80,9 +80,10 @@ def test_from_schemas_to_program_data_and_report(folder, capsys):
         f"{folder}/0001_split.py",
     ]
     assert synthesize(folder, *files) == 0
-    told = capsys.readouterr().out
+    stated = capsys.readouterr().out
     assert (
-        "sequences: no difference within bound 2" in told and "for all non-NULL arguments" in told
+        "sequences: no difference within bound 2" in stated
+        and "for all non-NULL arguments" in stated
     )
     assert "DELETE FROM identification" in (folder / "q.sql").read_text()
     page = (folder / "r.html").read_text()
@@ -174,21 +175,21 @@ def test_what_is_not_checked_is_told(folder, capsys):
         SPLIT_ONE.source.replace("name TEXT", "name TEXT CHECK (name <> '')", 1)
     )
     assert synthesize(folder, "--verify", "off", "--report", f"{folder}/r.html") == 0
-    told = "old schema, line 1: CHECK of person is not read"
+    stated = "old schema, line 1: CHECK of person is not read"
     assert (
-        f"not checked: {told}" in capsys.readouterr().out
-        and told in (folder / "r.html").read_text()
+        f"not checked: {stated}" in capsys.readouterr().out
+        and stated in (folder / "r.html").read_text()
     )
 
 
 def test_explain_says_where_everything_goes(folder, capsys):
     assert main(["explain", *schemas(folder), "--program", f"{folder}/p.sql"]) == 0
-    told = capsys.readouterr().out
+    stated = capsys.readouterr().out
     assert (
-        "person.passport -> identification.passport" in told
-        and "identification: one row for each of person" in told
+        "person.passport -> identification.passport" in stated
+        and "identification: one row for each of person" in stated
     )
-    assert "person.id -> person.id, identification.person_id" in told
+    assert "person.id -> person.id, identification.person_id" in stated
 
 
 def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
@@ -217,9 +218,11 @@ def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
 def test_bad_input_is_one_sentence_and_nothing_is_written(folder, name, text, complaint, capsys):
     (folder / f"{name}.sql").write_text(text)
     assert synthesize(folder) in (2, 3)
-    told = capsys.readouterr().err.splitlines()[-1]
+    stated = capsys.readouterr().err.splitlines()[-1]
     assert (
-        complaint in told and not (folder / "q.sql").exists() and not list(folder.glob("*.partial"))
+        complaint in stated
+        and not (folder / "q.sql").exists()
+        and not list(folder.glob("*.partial"))
     )
 
 

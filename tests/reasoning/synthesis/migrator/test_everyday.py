@@ -1,4 +1,6 @@
-"""Queries as people write them, rewritten, and run on both schemas with the same data, NULLs too."""
+"""Queries as people write them, rewritten, and run on both schemas with the same data,
+NULLs too.
+"""
 
 import ast
 import re

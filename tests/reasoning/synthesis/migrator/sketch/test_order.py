@@ -1,4 +1,4 @@
-"""Rewritten programs on databases that check references at once, as engines do unless told
+"""Rewritten programs on databases that check references at once, as engines do by default
 otherwise.
 """
 

@@ -1,4 +1,6 @@
-"""DDL as dumps and people write it: keys by ALTER TABLE, defaults of every kind, generated columns."""
+"""DDL as dumps and people write it: keys by ALTER TABLE, defaults of every kind,
+generated columns.
+"""
 
 import pytest
 
