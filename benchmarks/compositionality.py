@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.recording import Claim, record
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
 from reasoning.compositionality.depth import predict_depth
 from reasoning.compositionality.prune import score as scoring
@@ -193,7 +193,7 @@ def measure(settings: Settings) -> Path:
     """Measure, print, and write the result; returns its path.
 
     Raises:
-      Refusal: numbers below 1.
+      UserError: numbers below 1.
     """
     if (
         min(
@@ -206,7 +206,7 @@ def measure(settings: Settings) -> Path:
         )
         < 1
     ):
-        raise Refusal(
+        raise UserError(
             "--cells, --seeds, --steps, --repeats, --alone and --depth must be at least 1"
         )
     compile_seconds = compiling()
@@ -299,7 +299,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         print(measure(settings))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"benchmarks.compositionality: {refusal}", file=sys.stderr)
         return 2
     return 0

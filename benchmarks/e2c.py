@@ -17,7 +17,7 @@ import numpy as np
 import tyro
 
 from benchmarks.recording import Claim, record
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
 from reasoning.e2c.asking import solve
 from reasoning.e2c.chain.backend import ChainBackend
@@ -224,11 +224,11 @@ def study_claims(folder: Path) -> Path:
     """The verdicts of a finished study as claims.
 
     Raises:
-      Refusal: there is no report.
+      UserError: there is no report.
     """
     file = folder / "report" / "verdicts.json"
     if not file.exists():
-        raise Refusal(f"{file} is not there: run python -m reasoning.e2c study first")
+        raise UserError(f"{file} is not there: run python -m reasoning.e2c study first")
     verdicts = json.loads(file.read_text())
     config = json.loads((folder / "config.json").read_text())
     claims = [
@@ -265,7 +265,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     try:
         print(study_claims(chosen.study) if chosen.study else measure(chosen))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     return 0

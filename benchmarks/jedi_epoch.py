@@ -19,6 +19,7 @@ from typing import Any, Literal
 import jax
 
 from benchmarks.recording import Claim, record, slug
+from jaxrl.app.errors import UserError
 from jaxrl.envs.make import TOYS, make
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.cli.plan import cost_of, made_up_replay
@@ -26,7 +27,6 @@ from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.jedi.training.loop import train
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import read_metrics
 
 OTHER_PARTS = ("collect", "judge", "monitor", "evaluate", "host")
@@ -157,10 +157,10 @@ def measure(settings: Settings) -> Path:
     """Run, print, and write the result; returns its path.
 
     Raises:
-      Refusal: there is no such game, or something is not installed.
+      UserError: there is no such game, or something is not installed.
     """
     if settings.epochs < 1 or (settings.updates is not None and settings.updates < 1):
-        raise Refusal(
+        raise UserError(
             f"--epochs ({settings.epochs}) and --updates ({settings.updates}) must be at least 1"
         )
     jax.config.update("jax_enable_compilation_cache", False)
@@ -169,7 +169,7 @@ def measure(settings: Settings) -> Path:
         result = train(short_run(config, settings.epochs, settings.updates), folder)
         rows = read_metrics(Path(folder))
     if not result.finished:
-        raise Refusal(f"stopped by {result.signal.name}: nothing is recorded")
+        raise UserError(f"stopped by {result.signal.name}: nothing is recorded")
     figures = summarize(rows[SETTLING:], config)
     figures["compile_seconds"] = compile_seconds(config) | {
         "all of the first epoch": rows[0]["compile/seconds"],
@@ -215,7 +215,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         print(measure(settings))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"benchmarks.jedi_epoch: {refusal}", file=sys.stderr)
         return 2
     return 0

@@ -17,13 +17,13 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.recording import Claim, record
+from jaxrl.app.errors import UserError
 from jaxrl.envs.make import make
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.cli.plan import made_up_replay
 from jaxrl.jedi.learn.batched_loops import run_phase_of_seeds, stack
 from jaxrl.jedi.learn.loops import PHASES
 from jaxrl.jedi.presets import PRESETS
-from jaxrl.train.errors import Refusal
 
 UPDATES = ("world_model", "heads", "behaviour")
 
@@ -73,10 +73,12 @@ def measure(settings: Settings) -> Path:
     """Measure, print, and write the result; returns its path.
 
     Raises:
-      Refusal: numbers below 1, or no measurement of one agent to compare with.
+      UserError: numbers below 1, or no measurement of one agent to compare with.
     """
     if min(*settings.seeds, settings.updates, settings.repeats) < 1 or 1 not in settings.seeds:
-        raise Refusal("--seeds must be positive and contain 1, --updates and --repeats at least 1")
+        raise UserError(
+            "--seeds must be positive and contain 1, --updates and --repeats at least 1"
+        )
     seconds = {count: seconds_per_update(settings, count) for count in settings.seeds}
     total = {count: sum(parts.values()) for count, parts in seconds.items()}
     relative = {count: total[count] / total[1] for count in settings.seeds}
@@ -114,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
         )
     try:
         print(measure(settings))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"benchmarks.seeds: {refusal}", file=sys.stderr)
         return 2
     return 0

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks.recording import Claim, record
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 MODES = ("pixel", "separate", "jedi", "jedi-patch")
 """What is compared; "jedi-patch" is jedi with the encoder that folds squares into channels."""
@@ -144,7 +144,7 @@ def in_own_process(settings: Settings, mode: str) -> dict[str, Any]:
         )  # the plugin compiles, but finds no GPU to start
         done = subprocess.run(command, check=False, env=os.environ | here)
         if done.returncode:
-            raise Refusal(
+            raise UserError(
                 f"measuring mode {mode} failed (exit status {done.returncode}); its message stands "
                 "above"
             )
@@ -301,7 +301,7 @@ def settled(settings: Settings) -> Settings:
     """With batch and horizon filled in.
 
     Raises:
-      Refusal: an unknown mode, or sizes below 1.
+      UserError: an unknown mode, or sizes below 1.
     """
     import jax
 
@@ -309,7 +309,9 @@ def settled(settings: Settings) -> Settings:
 
     unknown = [mode for mode in settings.modes if mode not in MODES]
     if unknown or not settings.modes:
-        raise Refusal(f"--modes {' '.join(unknown) or 'is empty'}: choose among {', '.join(MODES)}")
+        raise UserError(
+            f"--modes {' '.join(unknown) or 'is empty'}: choose among {', '.join(MODES)}"
+        )
     learning = PRESETS[settings.preset]("Breakout").agent.behaviour
     slow = (
         settings.target == "here" and jax.default_backend() == "cpu" and settings.preset != "tiny"
@@ -324,7 +326,7 @@ def settled(settings: Settings) -> Settings:
         else learning.horizon,
     )
     if min(chosen.batch, chosen.horizon, chosen.repeats, chosen.actions) < 1:
-        raise Refusal("--batch, --horizon, --repeats and --actions must be at least 1")
+        raise UserError("--batch, --horizon, --repeats and --actions must be at least 1")
     return chosen
 
 
@@ -336,20 +338,20 @@ def external_column(path: Path) -> tuple[str, dict[str, float]]:
     """Header of a measurement made elsewhere, and its figures.
 
     Raises:
-      Refusal: the file is not such a JSON object.
+      UserError: the file is not such a JSON object.
     """
     try:
         given = json.loads(path.read_text())
         known = {key: float(given[key]) for key in EXTERNAL if key in given}
     except (OSError, ValueError, TypeError) as error:
-        raise Refusal(
+        raise UserError(
             f"--external {path} cannot be read ({error}): give a JSON object of numbers"
         ) from None
     if not known:
-        raise Refusal(f"--external {path} has none of {', '.join(EXTERNAL)}")
+        raise UserError(f"--external {path} has none of {', '.join(EXTERNAL)}")
     wrong = [key for key, value in known.items() if not (value > 0 and math.isfinite(value))]
     if wrong:
-        raise Refusal(
+        raise UserError(
             f"--external {path}: {wrong[0]} is {given[wrong[0]]}: it must be a positive number"
         )
     name = str(given.get("name", path.stem))
@@ -396,7 +398,7 @@ def main(arguments: list[str] | None = None) -> int:
     )  # this process must not take the memory of those that measure
     try:
         print(measure(settings))
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"benchmarks.world_model: {refusal}", file=sys.stderr)
         return 2
     return 0

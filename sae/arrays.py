@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.errors import writing
+from jaxrl.app.errors import writing
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any], packed: bool = False) -> None:
     """Write to a temporary name next to `path`, then rename; folders are made. `packed` compresses.
 
     Raises:
-      Refusal: `path` cannot be written.
+      UserError: `path` cannot be written.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app.errors import UserError, writing
 from jaxrl.app.progress import log
 from jaxrl.train.compiled import keep_programs
 from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.rundir import open_run, write_atomically
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
@@ -220,7 +220,7 @@ def _text_of(report: str | None) -> str:
     try:
         return Path(report).read_text(errors="replace") if report else ""
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"the report {report} cannot be read ({error.strerror}): name a file with its text"
         ) from None
 
@@ -345,7 +345,7 @@ def main(arguments: list[str] | None = None) -> int:
         command, function = parse(sys.argv[1:] if arguments is None else arguments)
         keep_programs()
         return function(command)
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

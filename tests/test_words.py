@@ -25,6 +25,7 @@ WORDS = {
 """Words that readers stumbled over (regular expressions, any case), and better ones."""
 
 NAMES = {
+    "Refusal": "UserError",
     "Tally": "UpdateStats",
     "Knobs": "MemberHParams",
     "aloud": "log",

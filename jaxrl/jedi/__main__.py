@@ -231,7 +231,7 @@ def run_suite(suite: Suite) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Refusals become one sentence and exit status 2."""
+    """Entry point. Errors of users become one sentence and exit status 2."""
     try:
         keep_programs()
         return run(parse(sys.argv[1:] if arguments is None else arguments))

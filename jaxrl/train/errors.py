@@ -1,7 +1,7 @@
-"""The errors of `jaxrl.app.errors` under their old place; `Refusal` is called `UserError` now."""
+"""The errors of `jaxrl.app.errors` under their old place; `Refusal` is `UserError`."""  # old name
 
 from jaxrl.app.errors import UserError, is_remote, reaching, writing
 
-__all__ = ["Refusal", "UserError", "is_remote", "reaching", "writing"]
+__all__ = ["Refusal", "UserError", "is_remote", "reaching", "writing"]  # old name
 
-Refusal = UserError
+Refusal = UserError  # old name

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import tyro
 
+from jaxrl.app.errors import UserError
 from jaxrl.train.compiled import keep_programs
-from jaxrl.train.errors import Refusal
 from reasoning.compositionality import single
 from reasoning.compositionality.commands import Measure, Predict, Prune, Sweep, Train
 from reasoning.compositionality.study.config import PRESETS
@@ -48,7 +48,7 @@ def carry_out(command) -> None:
     """Run one command.
 
     Raises:
-      Refusal: what a user can correct.
+      UserError: what a user can correct.
     """
     if isinstance(command, Sweep):
         page = run(
@@ -73,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     keep_programs()
     try:
         carry_out(command)
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

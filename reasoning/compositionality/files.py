@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
@@ -56,7 +56,7 @@ def read_network(path: str | Path) -> Stored:
     """Read a network.
 
     Raises:
-      Refusal: the file cannot be read, lacks an array, or its layers do not fit each other.
+      UserError: the file cannot be read, lacks an array, or its layers do not fit each other.
     """
     path = Path(path).expanduser()
     try:
@@ -66,35 +66,35 @@ def read_network(path: str | Path) -> Stored:
         with loaded as stored:
             arrays = {name: stored[name] for name in stored.files}
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"network {path} cannot be read ({error.strerror or error}): name an existing .npz file"
         ) from None
     except ValueError as error:
-        raise Refusal(
+        raise UserError(
             f"network {path} is no .npz file of arrays ({error}): see docs/compositionality.md"
         ) from None
     count = sum(name.startswith("kernel_") for name in arrays)
     activation = str(arrays.get("activation", "tanh"))
     if count < 2:
-        raise Refusal(
+        raise UserError(
             f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two "
             "layers, and bias_0, ..."
         )
     if activation not in FUNCTIONS:
-        raise Refusal(
+        raise UserError(
             f"network {path} has the activation {activation!r}: those known are "
             f"{', '.join(FUNCTIONS)}"
         )
     layers = []
     for i in range(count):
         if f"kernel_{i}" not in arrays:
-            raise Refusal(
+            raise UserError(
                 f"network {path} has no kernel_{i}: number the layers from 0 without gaps"
             )
         kernel = arrays[f"kernel_{i}"]
         bias = arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1:]))
         if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
-            raise Refusal(
+            raise UserError(
                 f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it "
                 "must be of real numbers"
             )
@@ -105,12 +105,12 @@ def read_network(path: str | Path) -> Stored:
             and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
         )
         if not fits:
-            raise Refusal(
+            raise UserError(
                 f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does "
                 "not fit the layer below"
             )
         if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-            raise Refusal(
+            raise UserError(
                 f"network {path}: layer {i} holds a NaN or infinity: save it before the training "
                 "diverged"
             )
@@ -163,12 +163,12 @@ def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
     """A probe batch `[N, n]` from .npy.
 
     Raises:
-      Refusal: it cannot be read, or has another shape.
+      UserError: it cannot be read, or has another shape.
     """
     try:
         x = np.load(Path(path).expanduser(), allow_pickle=False)
     except (OSError, ValueError) as error:
-        raise Refusal(
+        raise UserError(
             f"inputs {path} cannot be read ({error}): save an array [examples, {inputs}] with "
             "numpy.save"
         ) from None
@@ -182,12 +182,12 @@ def read_inputs(path: str | Path, inputs: int) -> np.ndarray:
         found = (
             f"shape {x.shape} and type {x.dtype}" if isinstance(x, np.ndarray) else "several arrays"
         )
-        raise Refusal(
+        raise UserError(
             f"inputs {path} have {found}: they must be real numbers [examples, {inputs}], two "
             "examples or more"
         )
     if not np.isfinite(x).all():
-        raise Refusal(
+        raise UserError(
             f"inputs {path} hold a NaN or infinity in row "
             f"{int(np.argwhere(~np.isfinite(x))[0, 0])}: remove it"
         )

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality import activations, network
 from reasoning.compositionality.targets.graph import Target, Unit
 from reasoning.compositionality.targets.samples import scale
@@ -87,11 +87,11 @@ def layerize(
       key: puts the units of every layer in a random order; without, they stand first.
 
     Raises:
-      Refusal: too few layers, or a layer needs more than `width` units.
+      UserError: too few layers, or a layer needs more than `width` units.
     """
     graph, most = _expand(target), most or layers
     if not target.layers <= layers <= most:
-        raise Refusal(
+        raise UserError(
             f"{target.name} needs {target.layers} layers, and {layers} of at most {most} were "
             "asked for: give it more"
         )
@@ -121,7 +121,7 @@ def _slots(until, level, layers, width, name, key) -> list[dict[Source, int]]:
 
         here = [s for s in sorted(until) if begins(s) <= layer <= until[s]]
         if len(here) > width:
-            raise Refusal(
+            raise UserError(
                 f"{name} needs {len(here)} units in layer {layer}, and the width is {width}: make "
                 "it wider"
             )

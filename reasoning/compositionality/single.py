@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
@@ -42,27 +42,29 @@ def named(path: str):
     """Import the object that a path such as my_package.my_file:f names.
 
     Raises:
-      Refusal: there is no such module or name.
+      UserError: there is no such module or name.
     """
     module, _, attribute = path.partition(":")
     if not module or not attribute:
-        raise Refusal(
+        raise UserError(
             f"{path!r} is no Python path: write module:name, such as my_package.my_file:f"
         )
     sys.path.insert(0, "")
     try:
         loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"{path}: there is no module {error.name!r}: run the command in the folder that holds "
             "it"
         ) from None
     except (ImportError, SyntaxError) as error:
-        raise Refusal(f"{path}: module {module} cannot be imported ({error}): correct it") from None
+        raise UserError(
+            f"{path}: module {module} cannot be imported ({error}): correct it"
+        ) from None
     finally:
         sys.path.remove("")
     if not callable(getattr(loaded, attribute, None)):
-        raise Refusal(
+        raise UserError(
             f"{path}: module {module} has no function {attribute!r}: name one that it has"
         )
     return getattr(loaded, attribute)
@@ -72,7 +74,7 @@ def predict(command) -> str:
     """The depth of a target, a function or a network."""
     given = [kind for kind in ("target", "function", "network") if getattr(command, kind)]
     if len(given) != 1:
-        raise Refusal(
+        raise UserError(
             f"name one of --target, --function and --network; given were {given or 'none'}"
         )
     tolerance, data = EXACT, None
@@ -81,7 +83,7 @@ def predict(command) -> str:
         inputs = f.inputs
     elif command.function:
         if command.inputs is None:
-            raise Refusal("--function needs --inputs, the length of the array that it takes")
+            raise UserError("--function needs --inputs, the length of the array that it takes")
         f, inputs = named(command.function), command.inputs
     else:
         stored = read_network(command.network)
@@ -128,7 +130,7 @@ def train(command) -> str:
     """A dense network of one target."""
     target = target_by_name(command.target)
     if min(command.depth, command.width, command.steps) < 1:
-        raise Refusal("--depth, --width and --steps must be at least 1")
+        raise UserError("--depth, --width and --steps must be at least 1")
     config = SweepConfig(
         seeds=1,
         seed=command.seed,
@@ -159,13 +161,13 @@ def measure(command) -> str:
     stored, target = read_network(command.network), target_by_name(command.target)
     outputs = stored.layers[-1].kernel.shape[1]
     if (stored.inputs, outputs) != (target.inputs, len(target.outputs)):
-        raise Refusal(
+        raise UserError(
             f"the network has {stored.inputs} inputs and {outputs} outputs, {target.name} has "
             f"{target.inputs} and {len(target.outputs)}: "
             "name the target that it was trained on"
         )
     if command.examples < 32:
-        raise Refusal(f"--examples is {command.examples}: correlations need at least 32")
+        raise UserError(f"--examples is {command.examples}: correlations need at least 32")
     found = _measured(stored, target, command.examples, command.seed, command.raw)
     shown = {name: value if np.isfinite(value) else None for name, value in found._asdict().items()}
     return f"{json.dumps(shown, indent=1)}\n{sentence(found)}"
@@ -209,22 +211,22 @@ class Chain(nn.Module):
 def prune(command) -> str:
     """A network of a file, or a Flax model."""
     if bool(command.network) == bool(command.model):
-        raise Refusal("name one of --network and --model")
+        raise UserError("name one of --network and --model")
     if not 0 < command.density <= 1:
-        raise Refusal(f"--density is {command.density}: it must be above 0 and at most 1")
+        raise UserError(f"--density is {command.density}: it must be above 0 and at most 1")
     return _prune_model(command) if command.model else _prune_file(command)
 
 
 def _prune_file(command) -> str:
     stored = read_network(command.network)
     if bool(command.data) == bool(command.target):
-        raise Refusal("pruning needs probe inputs: name one of --data and --target")
+        raise UserError("pruning needs probe inputs: name one of --data and --target")
     if command.data:
         x = read_inputs(command.data, stored.inputs)
     else:
         target = target_by_name(command.target)
         if target.inputs != stored.inputs:
-            raise Refusal(
+            raise UserError(
                 f"{target.name} has {target.inputs} inputs, the network {stored.inputs}: name the "
                 "target that it was trained on"
             )
@@ -232,7 +234,7 @@ def _prune_file(command) -> str:
     module = Chain(tuple(len(layer.bias) for layer in stored.layers), stored.activation)
     before = module.apply({"params": stored.params()}, x)
     if float(before.var(0).max()) < 1e-12:
-        raise Refusal(
+        raise UserError(
             "the outputs of the network are constant on these inputs (it is dead, or they are all "
             "alike): there is nothing to keep"
         )
@@ -258,11 +260,11 @@ def _prune_model(command) -> str:
     try:
         apply, params, inputs = named(command.model)()
     except (TypeError, ValueError) as error:
-        raise Refusal(
+        raise UserError(
             f"{command.model} must return (apply, params, inputs) of a Flax model ({error})"
         ) from error
     if command.mode == "node" or command.compact:
-        raise Refusal(
+        raise UserError(
             "--mode node and --compact are for --network; in Python, "
             "similarity_pruning(mode='node', layers=...) takes any chain"
         )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
 from reasoning.e2c.records import Record, read_records
 
@@ -134,11 +134,11 @@ def load(name: str, path: str | Path, fields: Mapping[str, str] = {}) -> list[Ta
       fields: the adapter's name of a field -> its name in the file, where they differ.
 
     Raises:
-      Refusal: an unknown benchmark, a file that cannot be read, or a record that does not fit (its
-        number is named).
+      UserError: an unknown benchmark, a file that cannot be read, or a record that does not fit
+        (its number is named).
     """
     if name not in BENCHMARKS:
-        raise Refusal(f"{name!r} is no benchmark: choose one of {', '.join(BENCHMARKS)}")
+        raise UserError(f"{name!r} is no benchmark: choose one of {', '.join(BENCHMARKS)}")
     tasks = []
     for number, record in enumerate(
         mmlu_records(path) if name == "mmlu" else read_records(path), 1
@@ -151,11 +151,11 @@ def load(name: str, path: str | Path, fields: Mapping[str, str] = {}) -> list[Ta
             )
         except (KeyError, ValueError, TypeError, AttributeError) as error:
             missing = f"no field {error}" if isinstance(error, KeyError) else str(error)
-            raise Refusal(
+            raise UserError(
                 f"{path}, record {number}, does not fit {name}: {missing}; its fields are "
                 f"{', '.join(map(str, record))}; other names are "
                 "given by --fields"
             ) from None
     if not tasks:
-        raise Refusal(f"{path} holds no problems: name a file with at least one record")
+        raise UserError(f"{path} holds no problems: name a file with at least one record")
     return tasks

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
 from reasoning.e2c.asking import Ask, Backend, Result, Sampling, solve
@@ -63,13 +63,13 @@ def questions_from(records: Sequence[Record], where: str = "the data") -> list[Q
     """Records with `question` and `answer`, maybe `source` and `solution`.
 
     Raises:
-      Refusal: a row without question or answer (its number is named).
+      UserError: a row without question or answer (its number is named).
     """
     found = []
     for number, record in enumerate(records, 1):
         for field in ("question", "answer"):
             if not str(record.get(field) or "").strip():
-                raise Refusal(
+                raise UserError(
                     f"{where}, row {number}, has no {field}: every row needs a question and its "
                     "answer"
                 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 from jaxrl.train.rundir import write_atomically
 
 Record = dict[str, Any]
@@ -19,22 +19,22 @@ def read_records(path: str | Path, columns: Sequence[str] | None = None) -> list
     .csv that has no header.
 
     Raises:
-      Refusal: the file is not there, of another kind, or damaged (the line is named).
+      UserError: the file is not there, of another kind, or damaged (the line is named).
     """
     path = Path(path)
     readers = {".jsonl": _json_lines, ".json": _json_list, ".csv": _csv, ".parquet": _parquet}
     if path.suffix not in readers:
-        raise Refusal(
+        raise UserError(
             f"{path} is of an unknown kind: name a file that ends in {', '.join(readers)}"
         )
     try:
         return _csv(path, columns) if path.suffix == ".csv" else readers[path.suffix](path)
     except FileNotFoundError:
-        raise Refusal(
+        raise UserError(
             f"{path} is not there: name a file of this machine (nothing is downloaded)"
         ) from None
     except UnicodeDecodeError as error:
-        raise Refusal(f"{path} is not UTF-8 text ({error.reason}): convert it") from None
+        raise UserError(f"{path} is not UTF-8 text ({error.reason}): convert it") from None
 
 
 def _json_lines(path: Path) -> list[Record]:
@@ -56,9 +56,9 @@ def _object(line: str, where: str) -> Record:
     try:
         found = json.loads(line)
     except json.JSONDecodeError as error:
-        raise Refusal(f"{where}, is not JSON ({error.msg}): correct or remove it") from None
+        raise UserError(f"{where}, is not JSON ({error.msg}): correct or remove it") from None
     if not isinstance(found, dict):
-        raise Refusal(f"{where}, is no JSON object: every line needs one")
+        raise UserError(f"{where}, is no JSON object: every line needs one")
     return found
 
 
@@ -66,11 +66,11 @@ def _json_list(path: Path) -> list[Record]:
     try:
         found = json.loads(path.read_text("utf-8-sig"))
     except json.JSONDecodeError as error:
-        raise Refusal(
+        raise UserError(
             f"{path}, line {error.lineno}, is not JSON ({error.msg}): correct it"
         ) from None
     if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
-        raise Refusal(f"{path} is no list of JSON objects: it needs to be one")
+        raise UserError(f"{path} is no list of JSON objects: it needs to be one")
     return found
 
 
@@ -83,7 +83,7 @@ def _parquet(path: Path) -> list[Record]:
     try:
         import pyarrow.parquet as parquet
     except ImportError:
-        raise Refusal(
+        raise UserError(
             f"reading {path} needs pyarrow: pip install pyarrow (it also comes with "
             "'latentax[data]')"
         ) from None
@@ -115,7 +115,7 @@ class Appended:
         try:
             self.records = _objects(whole.decode("utf-8-sig"), self.path)
         except UnicodeDecodeError as error:
-            raise Refusal(
+            raise UserError(
                 f"{self.path} is not UTF-8 text ({error.reason}): convert or remove it"
             ) from None
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
 from reasoning.e2c.adherence import adherence
 from reasoning.e2c.format import DEFAULT, E2CFormat
@@ -73,7 +73,7 @@ def reward(
     otherwise: such a plan is read line by line, and only an empty one scores 0.
     """
     if not answer.strip():
-        raise Refusal(
+        raise UserError(
             "a row has no answer: every row of the data needs one that responses can be compared "
             "with"
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.schema import Schema, layout
 
 
@@ -138,7 +138,7 @@ def check_program(program: Program, source: Schema, target: Schema) -> Program:
     """The program itself, if it can be run from one schema to the other.
 
     Raises:
-      Refusal: an unknown relation, another number of arguments, a head variable without a source,
+      UserError: an unknown relation, another number of arguments, a head variable without a source,
         `_` in a head, an empty body, a variable over columns of unlike types, a nested head without
         its parent and connector.
     """
@@ -150,35 +150,37 @@ def check_program(program: Program, source: Schema, target: Schema) -> Program:
 
 def _check_rule(rule, plans, where):
     if not rule.body or not rule.heads:
-        raise Refusal(f"{where}: a rule needs at least one head and one atom in its body")
+        raise UserError(f"{where}: a rule needs at least one head and one atom in its body")
     kinds: dict[Var, str] = {}
     made = {connector.var for connector in rule.connectors}
     for atom, plan in [(atom, plans[0]) for atom in rule.body] + [
         (atom, plans[1]) for atom in rule.heads
     ]:
         if atom.relation not in plan:
-            raise Refusal(f"{where}: there is no relation {atom.relation!r} in the schema")
+            raise UserError(f"{where}: there is no relation {atom.relation!r} in the schema")
         if len(atom.terms) != len(plan[atom.relation]):
-            raise Refusal(
+            raise UserError(
                 f"{where}: {atom.relation} has {len(plan[atom.relation])} columns, not "
                 f"{len(atom.terms)}"
             )
         for term, column in zip(atom.terms, plan[atom.relation], strict=True):
             if isinstance(term, Var) and kinds.setdefault(term, column.type) != column.type:
-                raise Refusal(
+                raise UserError(
                     f"{where}: {term.name} is {kinds[term]} and, in {atom.relation}.{column.name}, "
                     f"{column.type}"
                 )
             if column.is_id and plan is plans[1] and term not in made:
-                raise Refusal(
+                raise UserError(
                     f"{where}: {atom.relation}.{column.name} needs a connector, _v = id(...)"
                 )
     if any(isinstance(term, Wild) for atom in rule.heads for term in atom.terms):
-        raise Refusal(f"{where}: `_` in a head: name the variable")
+        raise UserError(f"{where}: `_` in a head: name the variable")
     if wrong := [n for n in rule.counted or () if not 0 <= n < len(rule.body)]:
-        raise Refusal(f"{where}: @rows names the atom {wrong[0]}, and there is none of that number")
+        raise UserError(
+            f"{where}: @rows names the atom {wrong[0]}, and there is none of that number"
+        )
     if unbound := head_variables(rule) - set(variables(rule.body)):
-        raise Refusal(
+        raise UserError(
             f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body"
         )
 

@@ -1,6 +1,6 @@
 """Relational schemas from SQL: CREATE TABLE statements, read by sqlglot."""
 
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.schema import Attr, Collection, ForeignKey, Schema, checked
 
 SQL_TYPES = {
@@ -30,7 +30,7 @@ def from_ddl(
       other: our type for those SQL types that we cannot hold; None: they are refused.
 
     Raises:
-      Refusal: it does not parse, holds no table, or a column has a type that we cannot hold.
+      UserError: it does not parse, holds no table, or a column has a type that we cannot hold.
     """
     sqlglot = need("sqlglot")
     try:
@@ -41,7 +41,7 @@ def from_ddl(
             if getattr(error, "errors", None)
             else {"line": "?", "col": "?", "description": str(error)}
         )
-        raise Refusal(
+        raise UserError(
             f"{where}, line {first['line']}, column {first['col']}: {first['description']}: fix "
             "the SQL"
         ) from error
@@ -56,7 +56,7 @@ def from_ddl(
             tables.append(table)
             foreign += references
     if not tables:
-        raise Refusal(f"{where}: there is no CREATE TABLE in it")
+        raise UserError(f"{where}: there is no CREATE TABLE in it")
     keys = {table.name: table.key for table in tables}
     resolved = tuple(
         f if f.to_attrs else ForeignKey(f.path, f.attrs, f.to_path, keys.get(f.to_path, ()))
@@ -89,7 +89,7 @@ def _column(exp, part, where, other):
     kind = part.args["kind"]
     ours = OF_SQL.get(kind.this.name if kind else "", other if kind else None)
     if ours is None:
-        raise Refusal(
+        raise UserError(
             f"{where}.{part.name} has the type {kind.sql() if kind else '(none)'}, which is none "
             f"of {', '.join(SQL_TYPES)}"
         )

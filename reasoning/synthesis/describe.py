@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.ddl import from_ddl
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.schema import TYPES, Attr, Collection, ForeignKey, Schema, checked
 
 JSON_TYPES = {"integer": "int", "number": "float", "string": "str", "boolean": "bool"}
@@ -22,19 +22,19 @@ def read_schema(path: str | Path) -> Schema:
         Schema.
 
     Raises:
-      Refusal: no such file, malformed, or none of these.
+      UserError: no such file, malformed, or none of these.
     """
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(f"{path} cannot be read ({error}): give the path of a schema") from error
+        raise UserError(f"{path} cannot be read ({error}): give the path of a schema") from error
     if path.suffix == ".sql":
         return from_ddl(text, where=str(path))
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
-        raise Refusal(
+        raise UserError(
             f"{path}, line {error.lineno}, column {error.colno}: malformed JSON ({error.msg}): "
             "fix it"
         ) from error
@@ -42,14 +42,14 @@ def read_schema(path: str | Path) -> Schema:
 
 
 def parse_schema(data: Any, where: str = "schema") -> Schema:
-    """A schema from decoded JSON of any of the three forms. Raises Refusal if it is none."""
+    """A schema from decoded JSON of any of the three forms. Raises UserError if it is none."""
     if isinstance(data, dict) and "collections" in data:
         return from_json(data, where)
     if isinstance(data, dict) and "nodes" in data:
         return from_graph(data, where)
     if isinstance(data, dict) and "properties" in data:
         return from_json_schema(data, where)
-    raise Refusal(
+    raise UserError(
         f'{where}: expected an object with "collections" (ours), "nodes" (a graph) or "properties" '
         "(JSON Schema)"
     )
@@ -62,25 +62,25 @@ def from_json(data: dict, where: str = "schema") -> Schema:
     A field is a type ("int", "str!" for one that is never null) or another `{"fields": ...}`.
 
     Raises:
-      Refusal: another shape, or what `schema.checked` refuses.
+      UserError: another shape, or what `schema.checked` refuses.
     """
     collections = data["collections"]
     if not isinstance(collections, dict):
-        raise Refusal(
+        raise UserError(
             f'{where}: "collections" is {_kind_of(collections)}, not an object from names to '
             "collections"
         )
     tops = tuple(_collection(name, body, f"{where}: {name}") for name, body in collections.items())
     references = data.get("foreign_keys", [])
     if not isinstance(references, list):
-        raise Refusal(f'{where}: "foreign_keys" is {_kind_of(references)}, not a list')
+        raise UserError(f'{where}: "foreign_keys" is {_kind_of(references)}, not a list')
     foreign = tuple(_foreign_key(reference, where) for reference in references)
     return checked(Schema(data.get("kind", "document"), tops, foreign), where)
 
 
 def _collection(name, body, where):
     if not isinstance(body, dict) or not isinstance(body.get("fields"), dict):
-        raise Refusal(f'{where}: expected {{"fields": {{...}}}}, not {_kind_of(body)}')
+        raise UserError(f'{where}: expected {{"fields": {{...}}}}, not {_kind_of(body)}')
     fields = body["fields"].items()
     attrs = tuple(
         _attr(field, value, where) for field, value in fields if not isinstance(value, dict)
@@ -95,7 +95,7 @@ def _collection(name, body, where):
 
 def _attr(name, value, where):
     if not isinstance(value, str) or value.removesuffix("!") not in TYPES:
-        raise Refusal(f"{where}.{name}: {value!r} is none of the types {', '.join(TYPES)}")
+        raise UserError(f"{where}.{name}: {value!r} is none of the types {', '.join(TYPES)}")
     return Attr(name, value.removesuffix("!"), not value.endswith("!"))  # type: ignore[arg-type]
 
 
@@ -108,7 +108,7 @@ def _foreign_key(reference, where):
             tuple(reference["to_attrs"]),
         )
     except (KeyError, TypeError) as error:
-        raise Refusal(
+        raise UserError(
             f'{where}: a foreign key needs "from", "attrs", "to" and "to_attrs", not {reference!r}'
         ) from error
 
@@ -121,12 +121,12 @@ def from_graph(data: dict, where: str = "schema") -> Schema:
     the nodes that they join.
 
     Raises:
-      Refusal: another shape, or an edge between labels that are not there.
+      UserError: another shape, or an edge between labels that are not there.
     """
     ids, collections, foreign = {}, [], []
     for label, properties in data["nodes"].items():
         if not isinstance(properties, dict):
-            raise Refusal(
+            raise UserError(
                 f"{where}: the node {label} is {_kind_of(properties)}, not an object of properties"
             )
         ids[label] = properties.get("_id", "int").removesuffix("!")
@@ -139,12 +139,12 @@ def from_graph(data: dict, where: str = "schema") -> Schema:
     for label, edge in data.get("edges", {}).items():
         ends = [edge.get("from"), edge.get("to")] if isinstance(edge, dict) else [None]
         if unknown := [end for end in ends if end not in ids]:
-            raise Refusal(
+            raise UserError(
                 f'{where}: the edge {label} joins {unknown[0]!r}: "from" and "to" must be labels '
                 "of nodes"
             )
         if other := sorted(set(edge) - {"from", "to", "properties"}):
-            raise Refusal(
+            raise UserError(
                 f"{where}: the edge {label} has {other[0]!r}: its properties stand under "
                 '"properties"'
             )
@@ -164,13 +164,15 @@ def from_json_schema(data: dict, where: str = "schema") -> Schema:
     likewise; `$ref` within the file.
 
     Raises:
-      Refusal: a property that is neither a scalar nor an array of objects.
+      UserError: a property that is neither a scalar nor an array of objects.
     """
     tops = []
     for name, value in data["properties"].items():
         items = _resolved(data, value).get("items")
         if not isinstance(items, dict):
-            raise Refusal(f"{where}: properties.{name} is no array of objects: a collection is one")
+            raise UserError(
+                f"{where}: properties.{name} is no array of objects: a collection is one"
+            )
         tops.append(_json_schema_collection(data, name, _resolved(data, items), f"{where}: {name}"))
     return checked(Schema("document", tuple(tops)), where)
 
@@ -196,7 +198,7 @@ def _json_schema_collection(root, name, node, where):
             )
             attrs.append(Attr(field, kind, field not in required or "null" in kinds))  # type: ignore[arg-type]
         else:
-            raise Refusal(
+            raise UserError(
                 f"{where}.{field}: type {kinds} is neither one scalar nor an array of objects: "
                 "make it one"
             )
@@ -212,7 +214,7 @@ def _resolved(root, node):
     target = root
     for part in reference.removeprefix("#/").split("/"):
         if not isinstance(target, dict) or part not in target:
-            raise Refusal(f"schema: {reference!r} points at nothing in this file")
+            raise UserError(f"schema: {reference!r} points at nothing in this file")
         target = target[part]
     return target
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from jaxrl.app.errors import UserError
 
-Refusal = UserError
+Refusal = UserError  # old name
 
 
-class ConnectionLost(Refusal):
+class ConnectionLost(UserError):
     """A database went away in the middle of a migration: what is done is kept, and the same command
     goes on.
     """
@@ -26,40 +26,40 @@ def need(module: str, extra: str = "synthesis"):
       extra: the extra of latentax, or the package, that brings it.
 
     Raises:
-      Refusal: it is not installed; the sentence names what to install.
+      UserError: it is not installed; the sentence names what to install.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
         what = f'"latentax[{extra}]"' if extra in ("synthesis", "servers") else extra
-        raise Refusal(
+        raise UserError(
             f"{module.split('.')[0]} is needed here and not installed: pip install {what}"
         ) from error
 
 
 @contextlib.contextmanager
 def writing(path):
-    """Turn the failures of writing below `path` into a `Refusal` that names it and the remedy."""
+    """Turn the failures of writing below `path` into a `UserError` that names it and the remedy."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Refusal(
+            raise UserError(
                 f"no space is left to write {path}: free some and run the same command with "
                 "--resume"
             ) from error
-        raise Refusal(
+        raise UserError(
             f"{path} cannot be written ({error.strerror}): choose another place or its permissions"
         ) from error
 
 
 def write_whole(path: str | Path, text: str):
-    """Write a small file whole or not at all, under another name first. Raises Refusal if the place
-    cannot be written.
+    """Write a small file whole or not at all, under another name first. Raises UserError if the
+    place cannot be written.
     """
     path = Path(path)
     if path.is_dir() or not path.name:
-        raise Refusal(f"{path} is a folder: give the path of a file")
+        raise UserError(f"{path} is a folder: give the path of a file")
     partial = path.with_name(path.name + ".partial")
     with writing(path):
         try:

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import (
     PARENT,
@@ -53,16 +53,16 @@ def to_facts(
       A list for every relation of the schema, possibly empty.
 
     Raises:
-      Refusal: an unknown collection or attribute, a value of another type, NULL where none may be,
-        a key twice, a dangling edge.
+      UserError: an unknown collection or attribute, a value of another type, NULL where none may
+        be, a key twice, a dangling edge.
     """
     if not isinstance(instance, dict):
-        raise Refusal(
+        raise UserError(
             f"{where}: expected an object from names of collections to lists of records, not "
             f"{type(instance).__name__}"
         )
     if unknown := set(instance) - {collection.name for collection in schema.collections}:
-        raise Refusal(
+        raise UserError(
             f"{where}: the collection {sorted(unknown)[0]!r} is not in the schema: remove it or "
             "add it there"
         )
@@ -76,15 +76,15 @@ def to_facts(
 
 def _add(facts, collection, path, records, parent, where):
     if not isinstance(records, list):
-        raise Refusal(f"{where}: {path} is {type(records).__name__}, not a list of records")
+        raise UserError(f"{where}: {path} is {type(records).__name__}, not a list of records")
     names = {attr.name for attr in collection.attrs} | {child.name for child in collection.children}
     seen = set()
     for n, record in enumerate(records):
         place = f"{where}: {path}, record {n + 1}"
         if not isinstance(record, dict):
-            raise Refusal(f"{place} is {type(record).__name__}, not an object")
+            raise UserError(f"{place} is {type(record).__name__}, not an object")
         if unknown := set(record) - names:
-            raise Refusal(
+            raise UserError(
                 f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add "
                 "it there"
             )
@@ -102,12 +102,14 @@ def _check_key(collection: Collection, values, seen, place):
     by_name = dict(zip((attr.name for attr in collection.attrs), values, strict=True))
     key = tuple(by_name[name] for name in collection.key)
     if None in key:
-        raise Refusal(f"{place} has NULL in its key ({', '.join(collection.key)}): give it a value")
+        raise UserError(
+            f"{place} has NULL in its key ({', '.join(collection.key)}): give it a value"
+        )
     if key in seen:
         shown = ", ".join(
             f"{name} = {value!r}" for name, value in zip(collection.key, key, strict=True)
         )
-        raise Refusal(f"{place} repeats the key {shown}: keys must be unique")
+        raise UserError(f"{place} repeats the key {shown}: keys must be unique")
     seen.add(key)
 
 
@@ -135,7 +137,7 @@ def check_edges(schema: Schema, facts: Facts, where: str = "instance"):
             allowed = nodes.get(named.get((edge.name, side), ""), everywhere)
             for n, fact in enumerate(facts[edge.name]):
                 if (end := fact[position[edge.name, side]]) not in allowed:
-                    raise Refusal(
+                    raise UserError(
                         f"{where}: {edge.name}, record {n + 1}: {side} is {end!r}, and there is no "
                         "such node: a dangling edge"
                     )
@@ -146,17 +148,17 @@ def cast(value: Any, attr, place: str = "value") -> Any:
     integers as floats in a "float".
 
     Raises:
-      Refusal: it is of another type, out of range, or NULL where none may be.
+      UserError: it is of another type, out of range, or NULL where none may be.
     """
     if value is None:
         if attr.nullable:
             return None
-        raise Refusal(
+        raise UserError(
             f"{place}: {attr.name} is null or absent, and the schema says that it never is"
         )
     made = _CASTS[attr.type](value)
     if made is None:
-        raise Refusal(
+        raise UserError(
             f"{place}: {attr.name} is {value!r}, which is no {attr.type}: fix the record or the "
             "schema"
         )

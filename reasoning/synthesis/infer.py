@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.schema import Attr, Collection, Kind, Schema, checked
 
 Instance = dict[str, list[dict[str, Any]]]
@@ -26,11 +26,11 @@ def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "ins
         else document.
 
     Raises:
-      Refusal: values of unlike types under one name, or something that is neither a scalar nor a
+      UserError: values of unlike types under one name, or something that is neither a scalar nor a
         list of records.
     """
     if not isinstance(instance, dict) or not instance:
-        raise Refusal(
+        raise UserError(
             f"{where}: expected an object whose keys are collections and whose values are lists of "
             "records"
         )
@@ -65,15 +65,15 @@ def loosened(schema: Schema) -> Schema:
 
 def _collection(name, records, where):
     if not isinstance(records, list):
-        raise Refusal(f"{where}: expected a list of records, not {type(records).__name__}")
+        raise UserError(f"{where}: expected a list of records, not {type(records).__name__}")
     if not records:
-        raise Refusal(
+        raise UserError(
             f"{where}: it has no record, so its attributes are unknown: add one or give a schema"
         )
     values: dict[str, list] = {}
     for n, record in enumerate(records):
         if not isinstance(record, dict):
-            raise Refusal(f"{where}: record {n + 1} is {type(record).__name__}, not an object")
+            raise UserError(f"{where}: record {n + 1} is {type(record).__name__}, not an object")
         for field, value in record.items():
             values.setdefault(field, []).append(value)
     attrs, children = [], []
@@ -89,7 +89,7 @@ def _collection(name, records, where):
 
 def _list(value, where):
     if value is not None and not isinstance(value, list):
-        raise Refusal(f"{where}: a list of records in one record and {value!r} in another")
+        raise UserError(f"{where}: a list of records in one record and {value!r} in another")
     return value or []
 
 
@@ -98,7 +98,7 @@ def _type(values, where):
     if kinds == {"int", "float"}:
         return "float"
     if len(kinds) > 1:
-        raise Refusal(
+        raise UserError(
             f"{where}: values of the types {' and '.join(sorted(kinds))} under one name: give them "
             "one type"
         )
@@ -106,7 +106,7 @@ def _type(values, where):
 
 
 def type_of(value: Any, where: str = "value") -> str:
-    """The type that a value of JSON shows. Raises Refusal if it is no finite scalar."""
+    """The type that a value of JSON shows. Raises UserError if it is no finite scalar."""
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
@@ -115,7 +115,7 @@ def type_of(value: Any, where: str = "value") -> str:
         return "float"
     if isinstance(value, str):
         return "str"
-    raise Refusal(
+    raise UserError(
         f"{where}: {value!r} is neither text, a finite number, true, false, null nor a list of "
         "records"
     )

@@ -7,7 +7,7 @@ twins, `rowid`, quotes, control characters and long names cannot meet a rule of 
 
 import re
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 
 MOST_BYTES = {"postgres": 63, "file": 200}
 """Longest name in bytes: PostgreSQL cuts longer ones in silence, file systems refuse them."""
@@ -44,15 +44,15 @@ def file_name(name: str, ending: str) -> str:
     """The file of a collection in a folder.
 
     Raises:
-      Refusal: the name would leave the folder, hide the file, or be too long.
+      UserError: the name would leave the folder, hide the file, or be too long.
     """
     if name in ("", ".", "..") or set(name) & set("/\\\0") or name.startswith("."):
-        raise Refusal(
+        raise UserError(
             f"the collection {name!r} cannot name a file, which would lie outside the folder or be "
             "hidden: rename it, or write to a database or a .json file"
         )
     if len(name.encode()) > MOST_BYTES["file"]:
-        raise Refusal(
+        raise UserError(
             f"the collection {name[:40]!r}... has {len(name.encode())} bytes, too many for the "
             "name of a file: rename it, or write to a .json file"
         )
@@ -70,15 +70,15 @@ def check_names(names: list[str], target: str, where: str):
     seen: dict[str, str] = {}
     for name in names:
         if not name or "\0" in name:
-            raise Refusal(f"{where}: {name!r} is no name that {target} can hold: rename it")
+            raise UserError(f"{where}: {name!r} is no name that {target} can hold: rename it")
         if len(name.encode()) > MOST_BYTES.get(target, 10**9):
-            raise Refusal(
+            raise UserError(
                 f"{where}: the name {name[:40]!r}... has {len(name.encode())} bytes and {target} "
                 f"keeps {MOST_BYTES[target]}: rename it"
             )
         key = name.lower() if target in TWINS else name
         if key in seen:
-            raise Refusal(
+            raise UserError(
                 f"{where}: {seen[key]!r} and {name!r} are one name to {target}: rename one"
             )
         seen[key] = name

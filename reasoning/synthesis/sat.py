@@ -21,7 +21,7 @@ class Sat:
           seed: decides the values that the solver tries first, and nothing else.
 
         Raises:
-          Refusal: python-sat is not installed.
+          UserError: python-sat is not installed.
         """
         self.solver = need("pysat.solvers").Solver(name="glucose4")
         self.top = 0

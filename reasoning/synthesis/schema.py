@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 
 Type = Literal["int", "float", "str", "bool", "date", "datetime", "decimal"]
 TYPES: tuple[str, ...] = ("int", "float", "str", "bool", "date", "datetime", "decimal")
@@ -155,18 +155,18 @@ def checked(schema: Schema, where: str = "schema") -> Schema:
     """The schema itself, if it makes sense.
 
     Raises:
-      Refusal: an unknown kind or type, a name twice, a key of unknown attributes, nesting in a
+      UserError: an unknown kind or type, a name twice, a key of unknown attributes, nesting in a
         relational schema, a graph's collection with neither `_id` nor `_start` and `_end`, a
         foreign key to nowhere.
     """
     if schema.kind not in KINDS:
-        raise Refusal(f"{where}: kind {schema.kind!r} is none of {', '.join(KINDS)}")
+        raise UserError(f"{where}: kind {schema.kind!r} is none of {', '.join(KINDS)}")
     if not schema.collections:
-        raise Refusal(f"{where}: there is no collection in it: name at least one")
+        raise UserError(f"{where}: there is no collection in it: name at least one")
     seen = set()
     for path, collection in walk(schema):
         if path in seen:
-            raise Refusal(f"{where}: the collection {path} is there twice: rename one")
+            raise UserError(f"{where}: the collection {path} is there twice: rename one")
         seen.add(path)
         _check_collection(schema, path, collection, where)
     for foreign in schema.foreign_keys:
@@ -177,28 +177,28 @@ def checked(schema: Schema, where: str = "schema") -> Schema:
 def _check_collection(schema, path, collection, where):
     names = [attr.name for attr in collection.attrs] + [child.name for child in collection.children]
     if twice := {name for name in names if names.count(name) > 1}:
-        raise Refusal(f"{where}: {path} has {sorted(twice)[0]!r} twice: rename one")
+        raise UserError(f"{where}: {path} has {sorted(twice)[0]!r} twice: rename one")
     if bad := [
         name
         for name in [collection.name, *names]
         if not name or NEST in name or name in (PARENT, SELF)
     ]:
-        raise Refusal(
+        raise UserError(
             f"{where}: {path}: {bad[0]!r} cannot be a name (empty, reserved, or with {NEST!r}): "
             "rename it"
         )
     for attr in collection.attrs:
         if attr.type not in TYPES:
-            raise Refusal(
+            raise UserError(
                 f"{where}: {path}.{attr.name} has type {attr.type!r}, none of {', '.join(TYPES)}"
             )
     if missing := set(collection.key) - {attr.name for attr in collection.attrs}:
-        raise Refusal(
+        raise UserError(
             f"{where}: the key of {path} names {sorted(missing)[0]!r}, which is none of its "
             "attributes"
         )
     if schema.kind == "relational" and collection.children:
-        raise Refusal(
+        raise UserError(
             f"{where}: {path} is a table and cannot hold {collection.children[0].name!r}: use kind "
             "document"
         )
@@ -208,7 +208,7 @@ def _check_collection(schema, path, collection, where):
         and "_id" not in names
         and not is_edge(collection)
     ):
-        raise Refusal(
+        raise UserError(
             f"{where}: {path} has neither _id (a node) nor _start and _end (an edge): add them"
         )
 
@@ -217,15 +217,15 @@ def _check_foreign_key(schema, foreign, where):
     collections = dict(walk(schema))
     for path, attrs in ((foreign.path, foreign.attrs), (foreign.to_path, foreign.to_attrs)):
         if path not in collections:
-            raise Refusal(
+            raise UserError(
                 f"{where}: a foreign key names the collection {path!r}, which is not there"
             )
         if missing := set(attrs) - {attr.name for attr in collections[path].attrs}:
-            raise Refusal(
+            raise UserError(
                 f"{where}: a foreign key names {path}.{sorted(missing)[0]}, which is not there"
             )
     if len(foreign.attrs) != len(foreign.to_attrs):
-        raise Refusal(
+        raise UserError(
             f"{where}: the foreign key of {foreign.path} has {len(foreign.attrs)} attributes and "
             "refers to another number"
         )
@@ -253,5 +253,5 @@ def to_json(schema: Schema) -> dict:
 
 
 def with_kind(schema: Schema, kind: Kind) -> Schema:
-    """The same collections as another kind of database. Raises Refusal if they cannot be."""
+    """The same collections as another kind of database. Raises UserError if they cannot be."""
     return checked(replace(schema, kind=kind))

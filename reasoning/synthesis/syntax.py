@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from reasoning.synthesis.datalog import Atom, Connector, Const, Program, Rule, Term, Var, Wild
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\?[A-Za-z_][A-Za-z0-9_]*)*"
 TOKEN = re.compile(
@@ -79,7 +79,7 @@ def parse_program(text: str, where: str = "program") -> Program:
     """A program from text as `show_program` writes it; `%` begins a comment.
 
     Raises:
-      Refusal: with line and column of what is not understood.
+      UserError: with line and column of what is not understood.
     """
     reader = _Reader(text, where)
     rules = []
@@ -122,7 +122,7 @@ class _Reader:
     def error(self, what):
         line = self.text.count("\n", 0, self.start) + 1
         column = self.start - self.text.rfind("\n", 0, self.start)
-        return Refusal(f"{self.where}, line {line}, column {column}: {what}")
+        return UserError(f"{self.where}, line {line}, column {column}: {what}")
 
 
 def _rule(reader):

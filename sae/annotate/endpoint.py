@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 from sae.annotate.protocol import Radiograph
 from sae.patterns.exemplars import png
 
@@ -81,7 +81,7 @@ class Cassette:
         """Open a file; it need not exist. What a dying process left half-written does not count.
 
         Raises:
-          Refusal: most lines are something else.
+          UserError: most lines are something else.
         """
         self.path, self.answers, torn = path, {}, 0
         for line in path.read_text(errors="replace").split("\n") if path.is_file() else []:
@@ -91,7 +91,7 @@ class Cassette:
             except (ValueError, KeyError, TypeError):
                 torn += bool(line)
         if torn > len(self.answers) + 1:
-            raise Refusal(
+            raise UserError(
                 f"{path} is no file of answers: {torn} of its lines hold none; name another with "
                 "--cassette"
             )
@@ -131,11 +131,11 @@ class Recorded:
         self.cassette, self.model = cassette, model
 
     def name(self, radiographs: list[Radiograph]) -> str:
-        """See `Annotator`; Raises: Refusal if it was never asked."""
+        """See `Annotator`; Raises: UserError if it was never asked."""
         return in_brackets(self._answer(NAMING, radiographs[:10], 200, 0.3, 500))
 
     def verify(self, name: str, radiograph: Radiograph) -> bool:
-        """See `Annotator`; Raises: Refusal if it was never asked."""
+        """See `Annotator`; Raises: UserError if it was never asked."""
         return says_yes(self._answer(VERIFYING.format(name=name), [radiograph], 50, 0.1, 1000))
 
     def _answer(self, task, radiographs, tokens, temperature, letters):
@@ -149,7 +149,7 @@ class Recorded:
         return self.cassette.answers[key]
 
     def _ask(self, *_):
-        raise Refusal(
+        raise UserError(
             f"{self.cassette.path} holds no answer to this question: record it with --annotator "
             "endpoint first"
         )
@@ -162,13 +162,13 @@ class Endpoint(Recorded):
         """Args: where, and where answers are kept.
 
         Raises:
-          Refusal: another host than this machine, without `allow_remote`; or no http address.
+          UserError: another host than this machine, without `allow_remote`; or no http address.
         """
         super().__init__(cassette, config.model)
         if urlsplit(config.url).scheme not in ("http", "https"):
-            raise Refusal(f"{config.url} is no http address of an endpoint")
+            raise UserError(f"{config.url} is no http address of an endpoint")
         if not config.allow_remote and not is_this_machine(config.url):
-            raise Refusal(
+            raise UserError(
                 f"{config.url} is not on this machine, and radiographs must not leave it "
                 "unasked: use a local endpoint, or "
                 "--endpoint.allow-remote True if the data may be sent there"
@@ -205,7 +205,7 @@ class Endpoint(Recorded):
                 TypeError,
             ) as error:
                 if isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404):
-                    raise Refusal(
+                    raise UserError(
                         f"{self.config.url} refuses ({error.code} {error.reason}): check address, "
                         "model and key"
                     ) from None

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.annotate.protocol import Radiograph
 from sae.data.tables import read_table
 
@@ -106,19 +106,19 @@ def read_manual(path: Path, patterns: Collection[int]) -> dict[int, Manual]:
     shows (1 or 0).
 
     Raises:
-      Refusal: no such file, columns are missing, a pattern is none of `patterns`, or shows says
+      UserError: no such file, columns are missing, a pattern is none of `patterns`, or shows says
         something else.
     """
     names, shows = {}, {}
     for number, row in enumerate(read_table(path, ("pattern", "name")), 2):
         text, verdict = (row["pattern"] or "").strip(), (row.get("shows") or "").strip()
         if not text.isdecimal() or int(text) not in patterns:
-            raise Refusal(
+            raise UserError(
                 f"row {number} of {path} is about pattern {text!r}, which the catalogue does not "
                 "have: fix the table"
             )
         if verdict not in ("", "0", "1"):
-            raise Refusal(
+            raise UserError(
                 f"row {number} of {path} says {verdict!r} in the column shows: write 1, 0 or "
                 "nothing"
             )

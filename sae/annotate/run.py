@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 from jaxrl.train.rundir import write_atomically
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent
 from sae.annotate.protocol import Annotator, Radiograph, examine
@@ -85,7 +85,7 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
     on.
 
     Raises:
-      Refusal: the annotator cannot work; the endpoint stays silent (what is done is kept).
+      UserError: the annotator cannot work; the endpoint stays silent (what is done is kept).
     """
     from sae.pipeline.run import probe_rows, step_catalogue
 
@@ -111,7 +111,7 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
         try:
             verdict = examine(make(pattern.id), around, radiograph)
         except Silent as trouble:
-            raise Refusal(
+            raise UserError(
                 f"{trouble}; {len(done)} of {len(wanted)} patterns are done and kept: start the "
                 "endpoint and run the same command again"
             ) from None
@@ -164,7 +164,7 @@ def _kept(file, subjects, config) -> dict[int, dict]:
             if subjects.get(entry["pattern"]) == entry["of"]
         }
     except (ValueError, KeyError, TypeError) as error:
-        raise Refusal(
+        raise UserError(
             f"{file} is damaged ({error!r}): remove it; what the endpoint said is kept in its file "
             "of answers"
         ) from None
@@ -196,7 +196,7 @@ def _maker(config, folder, found, cases, radiograph) -> Callable[[int], Annotato
         return lambda _: rules
     if config.annotator == "manual":
         if not config.table:
-            raise Refusal(
+            raise UserError(
                 "the manual annotator needs --table: a .csv with the columns pattern, name, and "
                 "perhaps radiograph and shows"
             )

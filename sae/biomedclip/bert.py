@@ -4,7 +4,7 @@ projection.
 
 import flax.linen as nn
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.biomedclip.config import TextConfig
 from sae.biomedclip.layers import attention, gelu, norm, split_heads
 
@@ -59,10 +59,10 @@ def check_tokens(tokens, config: TextConfig) -> None:
     """Refuse token numbers that the table of words does not have.
 
     Raises:
-      Refusal: naming the largest one; JAX would silently read the last row.
+      UserError: naming the largest one; JAX would silently read the last row.
     """
     if tokens.size and (int(tokens.max()) >= config.vocabulary or int(tokens.min()) < 0):
-        raise Refusal(
+        raise UserError(
             f"token {int(tokens.max())} is not among the {config.vocabulary} words of this model: "
             "its tokenizer.json belongs to another"
         )

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.errors import UserError, writing
 from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal, writing
 from sae.biomedclip import model
 from sae.biomedclip.config import ClipConfig, TextConfig, VisionConfig
 from sae.biomedclip.torch_file import read_torch
@@ -62,7 +62,7 @@ def converted(tensors: dict[str, np.ndarray]) -> dict[str, Any]:
     convolution becomes a matrix.
 
     Raises:
-      Refusal: a tensor whose name is not known.
+      UserError: a tensor whose name is not known.
     """
     from flax.traverse_util import unflatten_dict
 
@@ -87,7 +87,7 @@ def _our_name(name):
                 if re.search(r"/norm\w*/kernel$", path)
                 else path
             )
-    raise Refusal(
+    raise UserError(
         f"the tensor {name} is not BiomedCLIP's: convert the files of "
         "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
     )
@@ -154,23 +154,23 @@ def read_tensors(folder: Path) -> dict[str, np.ndarray]:
     """All tensors of the one model file in a folder.
 
     Raises:
-      Refusal: there is none, or it cannot be read.
+      UserError: there is none, or it cannot be read.
     """
     safe, torch = sorted(folder.glob("*.safetensors")), sorted(folder.glob("*.bin"))
     if safe:
         try:
             from safetensors.numpy import load_file
         except ImportError:
-            raise Refusal(
+            raise UserError(
                 "reading .safetensors needs the package safetensors: pip install 'latentax[films]'"
             ) from None
         try:
             return load_file(safe[0])
         except Exception as error:
-            raise Refusal(f"{safe[0]} cannot be read ({error}): download it again") from None
+            raise UserError(f"{safe[0]} cannot be read ({error}): download it again") from None
     if torch:
         return read_torch(torch[0])
-    raise Refusal(
+    raise UserError(
         f"{folder} holds no .safetensors and no .bin file: download open_clip_pytorch_model.bin "
         "there"
     )
@@ -180,15 +180,15 @@ def convert(source: Path, target: Path) -> ClipConfig:
     """Read the published files of `source`, write ours to `target`; the sizes that were found.
 
     Raises:
-      Refusal: files are missing, damaged, or not BiomedCLIP's.
+      UserError: files are missing, damaged, or not BiomedCLIP's.
     """
     named = source / "open_clip_config.json"
     if not named.is_file():
-        raise Refusal(f"there is no {named}: download it from the model's page")
+        raise UserError(f"there is no {named}: download it from the model's page")
     try:
         described = json.loads(named.read_text())
     except ValueError as error:
-        raise Refusal(f"{named} is damaged ({error}): download it again") from None
+        raise UserError(f"{named} is damaged ({error}): download it again") from None
     shape, seen = described.get("model_cfg", {}), described.get("preprocess_cfg", {})
     params = converted(read_tensors(source))
     heads = shape.get("heads")
@@ -199,7 +199,7 @@ def convert(source: Path, target: Path) -> ClipConfig:
             shape.get("text_cfg", {}).get("context_length", 256),
         )
     except KeyError as error:
-        raise Refusal(
+        raise UserError(
             f"the tensors in {source} lack {error}: these are not all of BiomedCLIP's, download "
             "them again"
         ) from None
@@ -229,7 +229,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         config = convert(options.source, options.target)
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"error: {refusal}", file=sys.stderr)
         return 2
     print(

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.errors import UserError
 from jaxrl.train.config import from_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.bert import TextTower
@@ -65,7 +65,7 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
     """Load what `convert` wrote.
 
     Raises:
-      Refusal: it is not there, damaged, or does not fit its own sizes.
+      UserError: it is not there, damaged, or does not fit its own sizes.
     """
     folder = Path(folder)
     try:
@@ -77,12 +77,12 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
             }
         )
     except FileNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"there is no converted model in {folder} ({error.filename} is missing): "
             f"python -m sae.biomedclip.convert --from FILES --to {folder}"
         ) from None
     except (ValueError, OSError) as error:
-        raise Refusal(f"the model in {folder} is damaged ({error}): convert it again") from None
+        raise UserError(f"the model in {folder} is damaged ({error}): convert it again") from None
     wanted = flatten_dict(jax.eval_shape(lambda: init(jax.random.key(0), config)))
     found = flatten_dict(params)
     wrong = [
@@ -91,7 +91,7 @@ def load(folder: str | Path) -> tuple[Params, ClipConfig]:
         if getattr(wanted.get(path), "shape", 0) != getattr(found.get(path), "shape", 1)
     ]
     if wrong:
-        raise Refusal(
+        raise UserError(
             f"the model in {folder} does not fit its config.json at {'/'.join(sorted(wrong)[0])}: "
             "convert it again"
         )

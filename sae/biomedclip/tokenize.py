@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 class ReportTokenizer:
@@ -17,22 +17,24 @@ class ReportTokenizer:
         """Read a tokenizer.json.
 
         Raises:
-          Refusal: the package is not installed, there is no such file, or it does not pad with 0.
+          UserError: the package is not installed, there is no such file, or it does not pad with 0.
         """
         try:
             from tokenizers import Tokenizer
         except ImportError:
-            raise Refusal(
+            raise UserError(
                 "reports need the package tokenizers: pip install 'latentax[films]'"
             ) from None
         if not Path(path).is_file():
-            raise Refusal(f"there is no {path}: convert the model together with its tokenizer.json")
+            raise UserError(
+                f"there is no {path}: convert the model together with its tokenizer.json"
+            )
         try:
             self._tokenizer = Tokenizer.from_file(str(path))
         except Exception as error:  # the package raises plain Exception
-            raise Refusal(f"{path} is no tokenizer ({error}): download it again") from None
+            raise UserError(f"{path} is no tokenizer ({error}): download it again") from None
         if self._tokenizer.token_to_id("[PAD]") != 0:
-            raise Refusal(f"{path} does not pad with token 0, as the model's mask supposes")
+            raise UserError(f"{path} does not pad with token 0, as the model's mask supposes")
         self.context = context
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(context)

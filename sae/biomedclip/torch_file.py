@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 STORAGES = {
     "FloatStorage": np.float32,
@@ -45,30 +45,30 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     """Read all tensors of a state dictionary by name, each a copy.
 
     Raises:
-      Refusal: not such a file, its pickle asks for something else, or its sizes do not agree.
+      UserError: not such a file, its pickle asks for something else, or its sizes do not agree.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             inside = next((n for n in names if n.endswith("/data.pkl") or n == "data.pkl"), None)
             if inside is None:
-                raise Refusal(
+                raise UserError(
                     f"{path} is no file of torch.save (there is no data.pkl inside): download it "
                     "again"
                 )
             _check_sizes(archive, path, inside)
             _check_pickle(archive.read(inside))
             found = _Reader(archive, inside.removesuffix("data.pkl")).load()
-    except Refusal:
+    except UserError:
         raise
     except Exception as error:  # the pickle machine fails in many ways on crafted files
-        raise Refusal(
+        raise UserError(
             f"{path} cannot be read as a file of torch.save ({error or type(error).__name__}): "
             "download it again, or use its .safetensors form"
         ) from None
     tensors = found.get("state_dict", found) if isinstance(found, dict) else found
     if not isinstance(tensors, dict):
-        raise Refusal(
+        raise UserError(
             f"{path} holds a {type(tensors).__name__}, not a dictionary of tensors: save the "
             "model's state_dict"
         )

@@ -16,9 +16,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.app.errors import UserError
 from jaxrl.nn import initializers
 from jaxrl.nn.mlp import per_feature
-from jaxrl.train.errors import Refusal
 from sae import metrics
 from sae.data.labels import Policy
 
@@ -83,11 +83,11 @@ def inputs(image: np.ndarray | None, text: np.ndarray | None, modality: Modality
     """Inputs of the head, float32 `[N, D]`; image first where both do.
 
     Raises:
-      Refusal: an embedding that the modality needs is not there.
+      UserError: an embedding that the modality needs is not there.
     """
     parts = {"image": (image,), "text": (text,), "both": (image, text)}[modality]
     if any(part is None for part in parts):
-        raise Refusal(
+        raise UserError(
             f"modality {modality} needs {'reports' if image is not None else 'images'}, which "
             "these embeddings lack: choose another"
         )
@@ -120,14 +120,14 @@ def train_head(
       names: of the findings, for refusals.
 
     Raises:
-      Refusal: a finding has no case, or no case without it, among the training labels.
+      UserError: a finding has no case, or no case without it, among the training labels.
     """
     x, y, mask = (jnp.asarray(a, jnp.float32) for a in train)
     for column in range(y.shape[1]):
         known = np.asarray(mask[:, column]) > 0
         if len(np.unique(np.asarray(y[known, column]) > 0.5)) < 2:
             which = names[column] if names else column
-            raise Refusal(
+            raise UserError(
                 f"finding {which} has only one kind of label among {known.sum()} training cases: "
                 "choose other findings, or more cases"
             )

@@ -20,11 +20,11 @@ import numpy as np
 import optax
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import Progress
 from jaxrl.nn.conv import Conv, space_to_depth
 from jaxrl.nn.mlp import Dense
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
     """The inverse of `to_arrays`.
 
     Raises:
-      Refusal: they hold no such network.
+      UserError: they hold no such network.
     """
     try:
         config = from_dict(EncoderConfig, json.loads(str(arrays["config"])))
@@ -177,7 +177,7 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
         if jax.tree.map(jnp.shape, params["encoder"]) != jax.tree.map(jnp.shape, wanted["params"]):
             raise ValueError("its shapes do not fit its sizes")
     except (KeyError, TypeError, ValueError) as error:
-        raise Refusal(f"the stored image network is damaged ({error}): make it again") from None
+        raise UserError(f"the stored image network is damaged ({error}): make it again") from None
     return params, config
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 CHEXPERT = (
     "No Finding",
@@ -63,10 +63,10 @@ class Cases:
 
     def __post_init__(self):
         if not self.ids:
-            raise Refusal(f"{self.source or 'the data'} holds no usable radiograph{self._why()}")
+            raise UserError(f"{self.source or 'the data'} holds no usable radiograph{self._why()}")
         if len(set(self.ids)) != len(self.ids):
             twice = Counter(self.ids).most_common(1)[0][0]
-            raise Refusal(
+            raise UserError(
                 f"the name {twice} stands for several radiographs of {self.source or 'the data'}: "
                 "give each a name of its own"
             )
@@ -118,7 +118,7 @@ def read_all(
         except Unreadable as trouble:
             skipped.append((name, str(trouble)))
     if not radiographs:
-        raise Refusal(
+        raise UserError(
             f"none of the {len(cases)} radiographs of {cases.source} could be read; the first: "
             f"{skipped[0][1]}"
         )
@@ -129,11 +129,11 @@ def select_findings(cases: Cases, names: tuple[str, ...]) -> np.ndarray:
     """Labels `[N, len(names)]` of the named findings.
 
     Raises:
-      Refusal: some are not there (all of these are named).
+      UserError: some are not there (all of these are named).
     """
     missing = [name for name in names if name not in cases.findings]
     if missing:
-        raise Refusal(
+        raise UserError(
             f"there is no label column {', '.join(missing)} in {cases.source or 'the data'}; it "
             f"has {', '.join(cases.findings)}: "
             "choose findings among these"
@@ -166,11 +166,11 @@ def check_split(cases: Cases) -> None:
     them.
 
     Raises:
-      Refusal: naming the word or the patient.
+      UserError: naming the word or the patient.
     """
     unknown = sorted(set(cases.split) - set(SIDES))
     if unknown:
-        raise Refusal(
+        raise UserError(
             f"the split of {cases.source} says {unknown[0]!r} somewhere: it must say train, "
             "validate or test"
         )
@@ -181,7 +181,7 @@ def check_split(cases: Cases) -> None:
         other = where.setdefault(patient, side)
         if other != side:
             both = " and ".join(sorted((other, side), key=SIDES.index))
-            raise Refusal(
+            raise UserError(
                 f"patient {patient} is in both {both} of {cases.source}: split by patient"
             )
 
@@ -197,7 +197,7 @@ def split_by_patient(
       shares: of patients, for train and validate; the rest is for test.
 
     Raises:
-      Refusal: the source's split puts a patient on two sides or says something else, or a side
+      UserError: the source's split puts a patient on two sides or says something else, or a side
         would be empty.
     """
     check_split(cases)
@@ -214,7 +214,7 @@ def split_by_patient(
     parts = {side: np.flatnonzero(mine == side) for side in SIDES}
     empty = [side for side, rows in parts.items() if not len(rows)]
     if empty:
-        raise Refusal(
+        raise UserError(
             f"no radiograph is left for {', '.join(empty)}: {len(set(cases.patients))} patients "
             "are "
             "too few, or the split has no such part"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.arrays import read_arrays
 from sae.data.cases import Cases
 
@@ -34,18 +34,18 @@ def chestmnist(path: Path) -> Cases:
     every radiograph counts as a patient.
 
     Raises:
-      Refusal: no such file, or not with these arrays.
+      UserError: no such file, or not with these arrays.
     """
     try:
         held = read_arrays(path)
         radiographs = [held[f"{side}_images"] for side in SIDES]
         values = np.concatenate([held[f"{side}_labels"] for side in SIDES]).astype(np.float32)
     except FileNotFoundError:
-        raise Refusal(f"there is no file {path}: download chestmnist.npz of MedMNIST") from None
+        raise UserError(f"there is no file {path}: download chestmnist.npz of MedMNIST") from None
     except (KeyError, ValueError) as error:
-        raise Refusal(f"{path} is no ChestMNIST file ({error})") from None
+        raise UserError(f"{path} is no ChestMNIST file ({error})") from None
     if values.ndim != 2 or values.shape[1] != len(FINDINGS):
-        raise Refusal(
+        raise UserError(
             f"{path} has labels of shape {values.shape}, not [N, {len(FINDINGS)}]: is it another "
             "MedMNIST set?"
         )
@@ -55,7 +55,7 @@ def chestmnist(path: Path) -> Cases:
         if len(rows) != len(held[f"{side}_labels"]) or rows.ndim < 3
     ]
     if wrong:
-        raise Refusal(
+        raise UserError(
             f"{path} has other numbers of radiographs than of labels for {wrong[0]}: "
             "download it again"
         )

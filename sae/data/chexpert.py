@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
 from sae.data.tables import labels, read_table
@@ -20,10 +20,10 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
     are not public. Without it the split is made later.
 
     Raises:
-      Refusal: there is no table, or it lacks columns.
+      UserError: there is no table, or it lacks columns.
     """
     if not root.is_dir():
-        raise Refusal(f"there is no folder {root}: name the folder that holds train.csv")
+        raise UserError(f"there is no folder {root}: name the folder that holds train.csv")
     tables = [root / "train.csv", *(file for file in [root / "valid.csv"] if file.is_file())]
     rows, values, sides = [], [], []
     for file, side in zip(tables, ("train", "test"), strict=False):
@@ -37,7 +37,7 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
         values.append(labels(found, CHEXPERT, file)[numbers])
         sides += [side] * len(numbers)
     if not rows:
-        raise Refusal(
+        raise UserError(
             f"the tables in {root} list no {'frontal ' if frontal_only else ''}radiograph"
         )
     paths, patients = (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data.cases import Unreadable
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
@@ -53,12 +53,12 @@ def read_dicom(path: Path) -> np.ndarray:
 
     Raises:
       Unreadable: no pixels, several frames, too many pixels, or damage; with the whole reason.
-      Refusal: pydicom is not installed.
+      UserError: pydicom is not installed.
     """
     try:
         import pydicom
     except ImportError:
-        raise Refusal(f"reading DICOM needs pydicom: {INSTALL}") from None
+        raise UserError(f"reading DICOM needs pydicom: {INSTALL}") from None
     try:
         data = pydicom.dcmread(path, force=True)
         _check_size(data)

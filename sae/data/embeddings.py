@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.arrays import read_arrays, write_arrays
 from sae.data.cases import Cases, Unreadable
 from sae.data.images import read_image
@@ -85,42 +85,42 @@ def load(path: str | Path) -> Embedded:
     """Read a file.
 
     Raises:
-      Refusal: it is not there, not of this format, its arrays do not fit together, or rows hold
+      UserError: it is not there, not of this format, its arrays do not fit together, or rows hold
         NaN.
     """
     path = Path(path)
     try:
         arrays = read_arrays(path)
     except FileNotFoundError:
-        raise Refusal(
+        raise UserError(
             f"there is no file {path}: make one with python -m sae embed, or train on --data "
             "phantom"
         ) from None
     except ValueError as error:
-        raise Refusal(
+        raise UserError(
             f"{path} is no embeddings file ({error}): make one with python -m sae embed"
         ) from None
     missing = [
         name for name in ("format", "ids", "patients", "findings", "labels") if name not in arrays
     ]
     if missing or str(arrays.get("format")) != FORMAT:
-        raise Refusal(
+        raise UserError(
             f"{path} is no {FORMAT} file (it lacks "
             f"{', '.join(missing) or 'the right format entry'}): see sae/data/embeddings.py"
         )
     if "image" not in arrays and "text" not in arrays:
-        raise Refusal(f"{path} holds neither image nor text embeddings")
+        raise UserError(f"{path} holds neither image nor text embeddings")
     count = len(arrays["ids"])
     for name in ("patients", "labels", "image", "text", "split", "reports", "paths"):
         if name in arrays and len(arrays[name]) != count:
-            raise Refusal(
+            raise UserError(
                 f"{path} has {count} ids but {len(arrays[name])} rows of {name}: write it again"
             )
     if (
         arrays["labels"].shape != (count, len(arrays["findings"]))
         or arrays["labels"].dtype.kind not in "fiub"
     ):
-        raise Refusal(
+        raise UserError(
             f"{path} has {len(arrays['findings'])} findings but labels of shape "
             f"{arrays['labels'].shape} and type "
             f"{arrays['labels'].dtype}: write numbers [N, C]"
@@ -129,7 +129,7 @@ def load(path: str | Path) -> Embedded:
         if name.startswith("acquisition/") and (
             arrays[name].shape != (count,) or arrays[name].dtype.kind not in "fiub"
         ):
-            raise Refusal(
+            raise UserError(
                 f"{path} has {count} ids but {name} of shape {arrays[name].shape}: write one "
                 "number per radiograph"
             )
@@ -143,21 +143,21 @@ def check_rows(rows: np.ndarray, what: str, width: int | None = None) -> None:
     """Refuse embeddings with NaN or infinity, or of another width than a model wants.
 
     Raises:
-      Refusal: naming the first bad row, or both widths.
+      UserError: naming the first bad row, or both widths.
     """
     if rows.ndim != 2 or rows.dtype.kind not in "fiu":
-        raise Refusal(
+        raise UserError(
             f"the {what} have shape {rows.shape} and type {rows.dtype}, not numbers [N, D]: write "
             "them again"
         )
     if width is not None and rows.shape[1] != width:
-        raise Refusal(
+        raise UserError(
             f"the {what} have width {rows.shape[1]}, but the model was trained on {width}: use the "
             "same encoder and modality"
         )
     bad = np.flatnonzero(~np.isfinite(rows).all(1))
     if len(bad):
-        raise Refusal(
+        raise UserError(
             f"{len(bad)} rows of the {what} hold NaN or infinity, the first is row {bad[0]}: embed "
             "these radiographs again or leave them out"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data.cases import Cases, check_split, side
 from sae.data.images import read_image
 from sae.data.tables import labels, person, read_table
@@ -25,15 +25,15 @@ def folder(
       acquisition: names of columns with numbers about how radiographs were taken.
 
     Raises:
-      Refusal: columns are missing, or hold something else.
+      UserError: columns are missing, or hold something else.
     """
     rows = read_table(table, ("path", "patient", *findings, *acquisition))
     if not rows:
-        raise Refusal(f"{table} has no rows")
+        raise UserError(f"{table} has no rows")
     for number, row in enumerate(rows, 2):
         for name in ("path", "patient"):
             if not (row[name] or "").strip():
-                raise Refusal(
+                raise UserError(
                     f"row {number} of {table} names no {name}: every radiograph needs a path and a "
                     "patient"
                 )
@@ -61,6 +61,6 @@ def _numbers(rows, name, table):
     try:
         return np.array([float(row[name]) for row in rows], np.float32)
     except (TypeError, ValueError) as error:
-        raise Refusal(
+        raise UserError(
             f"column {name} of {table} holds something that is no number ({error})"
         ) from None

@@ -20,7 +20,7 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises:
       Unreadable: there is no such file, or it is damaged, too large, or no image.
-      Refusal: it is DICOM, and pydicom is not installed.
+      UserError: it is DICOM, and pydicom is not installed.
     """
     path = Path(path)
     if not path.is_file():

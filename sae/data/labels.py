@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 Policy = Literal["ignore", "zeros", "ones", "soft"]
 SOFT_ONES, SOFT_ZEROS = (0.55, 0.85), (0.0, 0.3)
@@ -33,13 +33,13 @@ def targets(
       seed: of the draws.
 
     Raises:
-      Refusal: another value among the labels.
+      UserError: another value among the labels.
     """
     labels = np.asarray(labels, np.float32)
     bad = np.argwhere(~(np.isnan(labels) | np.isin(labels, (-1, 0, 1))))
     if len(bad):
         row, column = bad[0]
-        raise Refusal(
+        raise UserError(
             f"label {labels[row, column]:g} at row {row}, column {column}, is none of 1, 0, -1 and "
             "blank: fix the table"
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
 from sae.data.tables import labels, read_table
@@ -40,12 +40,12 @@ def mimic(
       labeler: chexpert or negbio.
 
     Raises:
-      Refusal: tables are missing, or lack columns.
+      UserError: tables are missing, or lack columns.
     """
     if not root.is_dir():
-        raise Refusal(f"there is no folder {root}: name the folder of MIMIC-CXR-JPG")
+        raise UserError(f"there is no folder {root}: name the folder of MIMIC-CXR-JPG")
     if reports is not None and not (reports / "files").is_dir():
-        raise Refusal(
+        raise UserError(
             f"there is no folder {reports / 'files'}: name the folder of MIMIC-CXR with the "
             "reports, or leave reports out"
         )

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     """All rows of a table; `path` may also lie there with .gz behind it.
 
     Raises:
-      Refusal: there is no such file, it cannot be read, or columns are missing (all of these are
+      UserError: there is no such file, it cannot be read, or columns are missing (all of these are
         named).
     """
     packed = path.with_name(path.name + ".gz")
     file = path if path.is_file() else packed
     if not file.is_file():
-        raise Refusal(f"there is no table {path}, nor {packed.name} next to it")
+        raise UserError(f"there is no table {path}, nor {packed.name} next to it")
     try:
         with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
             text = decoded(stream.read())
@@ -31,10 +31,10 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
         reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
         rows, names = list(reader), reader.fieldnames
     except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
-        raise Refusal(f"{file} cannot be read as a table ({error})") from None
+        raise UserError(f"{file} cannot be read as a table ({error})") from None
     missing = [name for name in columns if name not in names]
     if missing:
-        raise Refusal(f"{file} has no column {', '.join(missing)}; it has {', '.join(names)}")
+        raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(names)}")
     return rows
 
 
@@ -72,7 +72,7 @@ def label(text: str | None, where: str) -> float:
     """1, 0, -1, or NaN for a blank.
 
     Raises:
-      Refusal: something else; a probability needs a threshold that only its owner knows.
+      UserError: something else; a probability needs a threshold that only its owner knows.
     """
     word = (text or "").strip().lower()
     if word in BLANKS:
@@ -84,12 +84,12 @@ def label(text: str | None, where: str) -> float:
     except ValueError:
         value = float("inf")
     if 0 < value < 1:
-        raise Refusal(
+        raise UserError(
             f"{where} holds {text!r}, a probability, where labels are 1, 0, -1 or blank: choose a "
             "threshold and write 1 or 0"
         )
     if value not in (1.0, 0.0, -1.0):
-        raise Refusal(f"{where} holds {text!r}, where labels are 1, 0, -1 or blank")
+        raise UserError(f"{where} holds {text!r}, where labels are 1, 0, -1 or blank")
     return value
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
@@ -44,11 +44,11 @@ def tensors(
     """Arrays under its names, and its configuration.
 
     Raises:
-      Refusal: see `reason_against`.
+      UserError: see `reason_against`.
     """
     reason = reason_against(config)
     if reason:
-        raise Refusal(f"{reason}: export another format")
+        raise UserError(f"{reason}: export another format")
 
     def plain(name):
         return np.asarray(params[name], np.float32)
@@ -94,14 +94,14 @@ def from_tensors(
     """The inverse of `tensors`.
 
     Raises:
-      Refusal: another class of dictionary.
+      UserError: another class of dictionary.
     """
     kinds, found = (
         {name: kind for kind, name in CLASSES.items()},
         named.get("trainer", named).get("dict_class"),
     )
     if found not in kinds:
-        raise Refusal(f"dictionary class {found!r} is not read here; {', '.join(kinds)} are")
+        raise UserError(f"dictionary class {found!r} is not read here; {', '.join(kinds)} are")
     kind = kinds[found]
     if kind == "jumprelu":
         params = {name: jnp.asarray(a) for name, a in arrays.items()}
@@ -124,7 +124,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     """An autoencoder of dictionary-learning, from ae.npz or ae.pt.
 
     Raises:
-      Refusal: files are missing or damaged.
+      UserError: files are missing or damaged.
     """
     try:
         named = json.loads((folder / "config.json").read_text())
@@ -132,11 +132,11 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
             return from_tensors(read_arrays(folder / "ae.npz"), named)
         return from_tensors(read_torch(folder / "ae.pt"), named)
     except FileNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"{error.filename} is missing: {folder} is no folder of dictionary-learning"
         ) from None
     except (ValueError, KeyError, AttributeError) as error:
-        raise Refusal(
+        raise UserError(
             f"{folder} is damaged, or of another layout than dictionary-learning's ({error!r}): "
             "write it again"
         ) from None

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 from jaxrl.train.rundir import write_atomically
 from sae.interop import dictionary_learning, saelens, sparsify
 from sae.transcoders import ensemble, model
@@ -28,10 +28,10 @@ def calibrated(
       latents that differ, and the relative error of the estimate.
 
     Raises:
-      Refusal: an activation for which this makes no sense.
+      UserError: an activation for which this makes no sense.
     """
     if not _has_thresholds(config):
-        raise Refusal(
+        raise UserError(
             f"a threshold cannot stand for the activation {config.activation} here: only for topk"
         )
     rows = jnp.asarray(x)
@@ -81,20 +81,20 @@ def export_run(
     `together` writes the mean of the members that `which` names (none: all) as one transcoder.
 
     Raises:
-      Refusal: the layout cannot say what members compute, and approximating was not allowed; or
+      UserError: the layout cannot say what members compute, and approximating was not allowed; or
         there is no such member.
     """
     count, module = len(members["W_enc"]), LAYOUTS[layout]
     which = which or tuple(range(count))
     if any(not 0 <= m < count for m in which):
-        raise Refusal(f"members {which}: this run has members 0 to {count - 1}")
+        raise UserError(f"members {which}: this run has members 0 to {count - 1}")
     if together:
         if (
             config.activation not in ("relu", "jumprelu", "batchtopk")
             or config.centred
             or layout != "saelens"
         ):
-            raise Refusal(
+            raise UserError(
                 "the ensemble as one transcoder needs relu, jumprelu or batchtopk members and the "
                 "format saelens"
             )
@@ -112,14 +112,14 @@ def export_run(
             if layout != "sparsify" and _has_thresholds(config)
             else ""
         )
-        raise Refusal(f"{reason}: choose another --format{way}")
+        raise UserError(f"{reason}: choose another --format{way}")
     with writing(out):
         for name, params, shape in jobs:
             mismatch = None
             if reason:
                 params, shape, mismatch = calibrated(params, shape, x)
                 if module.reason_against(shape):
-                    raise Refusal(f"{module.reason_against(shape)}: choose another --format")
+                    raise UserError(f"{module.reason_against(shape)}: choose another --format")
             about = (
                 {"written_by": "latentax", "approximation": mismatch}
                 if mismatch

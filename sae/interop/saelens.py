@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoders import model
@@ -47,11 +47,11 @@ def tensors(
     """Arrays under SAELens' names, and its configuration.
 
     Raises:
-      Refusal: see `reason_against`.
+      UserError: see `reason_against`.
     """
     reason = reason_against(config)
     if reason:
-        raise Refusal(
+        raise UserError(
             f"{reason}: export another format, or allow calibrated thresholds with --approximate "
             "True"
         )
@@ -100,15 +100,15 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     """A transcoder or autoencoder of SAELens.
 
     Raises:
-      Refusal: files are missing, or of an architecture that is not read here.
+      UserError: files are missing, or of an architecture that is not read here.
     """
     try:
         named = json.loads((folder / "cfg.json").read_text())
         arrays = read_safetensors(folder / "sae_weights.safetensors")
     except FileNotFoundError as error:
-        raise Refusal(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
+        raise UserError(f"{error.filename} is missing: {folder} is no folder of SAELens") from None
     except ValueError as error:
-        raise Refusal(
+        raise UserError(
             f"{folder / 'cfg.json'} is damaged ({error}): write or download it again"
         ) from None
     return from_tensors(arrays, named)
@@ -120,19 +120,19 @@ def from_tensors(
     """The inverse of `tensors`.
 
     Raises:
-      Refusal: an architecture or option that is not read here.
+      UserError: an architecture or option that is not read here.
     """
     architecture = named.get("architecture")
     kinds = {name: kind for (kind, _), name in NAMES.items()} | {
         name: kind for kind, name in AUTOENCODERS.items()
     }
     if architecture not in kinds:
-        raise Refusal(
+        raise UserError(
             f"architecture {architecture!r} of SAELens is not read here; {', '.join(kinds)} are"
         )
     for option in ("normalize_activations", "reshape_activations"):
         if named.get(option, "none") != "none":
-            raise Refusal(
+            raise UserError(
                 f"{option} = {named[option]!r} of SAELens is not read here: fold it into the "
                 "weights first"
             )
@@ -141,7 +141,7 @@ def from_tensors(
         ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
     )
     if missing or arrays["W_enc"].shape != (named.get("d_in"), named.get("d_sae")):
-        raise Refusal(
+        raise UserError(
             f"the arrays do not fit their cfg.json (missing: {', '.join(missing) or 'none'}): "
             "write or download them again"
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 
 DTYPES = {
@@ -50,7 +50,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a file; bfloat16 becomes float32.
 
     Raises:
-      Refusal: it is damaged.
+      UserError: it is damaged.
       FileNotFoundError: it is not there.
     """
     data = path.read_bytes()
@@ -67,7 +67,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
             if name != "__metadata__"
         }
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Refusal(
+        raise UserError(
             f"{path} is no safetensors file ({error}): write or download it again"
         ) from None
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoders.model import Params, TranscoderConfig
@@ -40,11 +40,11 @@ def tensors(
     """Arrays under sparsify's names, and its configuration.
 
     Raises:
-      Refusal: see `reason_against`.
+      UserError: see `reason_against`.
     """
     reason = reason_against(config)
     if reason:
-        raise Refusal(f"{reason}: export another format")
+        raise UserError(f"{reason}: export another format")
 
     def wide(a):
         return np.pad(
@@ -112,7 +112,7 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
     """A coder of sparsify.
 
     Raises:
-      Refusal: files are missing or damaged.
+      UserError: files are missing or damaged.
     """
     try:
         return from_tensors(
@@ -120,9 +120,9 @@ def read(folder: Path) -> tuple[Params, TranscoderConfig]:
             json.loads((folder / "cfg.json").read_text()),
         )
     except FileNotFoundError as error:
-        raise Refusal(f"{error.filename} is missing: {folder} is no folder of sparsify") from None
+        raise UserError(f"{error.filename} is missing: {folder} is no folder of sparsify") from None
     except (ValueError, KeyError) as error:
-        raise Refusal(
+        raise UserError(
             f"{folder} is damaged, or of another layout than sparsify's ({error!r}): write or "
             "download it again"
         ) from None

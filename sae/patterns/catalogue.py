@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal, writing
+from jaxrl.app.errors import UserError, writing
 from jaxrl.train.rundir import write_atomically
 from sae import metrics
 from sae.arrays import read_arrays, write_arrays
@@ -121,18 +121,18 @@ def check(config: CatalogueConfig) -> None:
     """Refuse limits that nothing can pass.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     if not 0 <= config.support <= 1:
-        raise Refusal(f"support is {config.support:g}: it is a share of the members, from 0 to 1")
+        raise UserError(f"support is {config.support:g}: it is a share of the members, from 0 to 1")
     if not 0 <= config.least_density < config.most_density <= 1:
         between = f"{config.least_density:g} to {config.most_density:g}"
-        raise Refusal(
+        raise UserError(
             f"densities go from {between}: both are shares of cases, and least_density must be the "
             "smaller"
         )
     if min(config.probes, config.gallery, config.match.block) < 1:
-        raise Refusal("probes, gallery and block of a catalogue must each be at least 1")
+        raise UserError("probes, gallery and block of a catalogue must each be at least 1")
 
 
 def sparse_latents(z: np.ndarray):
@@ -173,7 +173,7 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
       readout: `[E, C]`, how hidden activity becomes logits.
 
     Raises:
-      Refusal: no latent passes the filter, or no pattern has the support.
+      UserError: no latent passes the filter, or no pattern has the support.
     """
     total, width, _ = decoders.shape
     signals = sparse_latents(z) if isinstance(z, np.ndarray) else sparse(z)
@@ -182,7 +182,7 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
     still, gone = passing(signals, flat, config)
     place = np.flatnonzero(still)
     if not len(place):
-        raise Refusal(
+        raise UserError(
             f"the catalogue is empty: of {still.size} latents none passes the filter ({gone}); "
             "train longer, or widen its limits"
         )
@@ -194,7 +194,7 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
     least = max(1, int(np.ceil(config.support * total - 1e-9)))
     kept = [group for group in clusters if len(group) >= least]
     if not kept:
-        raise Refusal(
+        raise UserError(
             f"the catalogue is empty: no pattern is shared by {least} of {total} members; ask for "
             f"less support than {config.support:g}"
         )
@@ -269,7 +269,7 @@ def load(folder: Path) -> Catalogue:
     """The inverse of `save`.
 
     Raises:
-      Refusal: there is none, or it is damaged.
+      UserError: there is none, or it is damaged.
     """
     try:
         rows = [json.loads(line) for line in (folder / "patterns.jsonl").read_text().splitlines()]
@@ -294,12 +294,12 @@ def load(folder: Path) -> Catalogue:
             rest["filtered"],
         )
     except FileNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"there is no catalogue in {folder} ({error.filename} is missing): run python -m sae "
             "catalogue first"
         ) from None
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise Refusal(
+        raise UserError(
             f"the catalogue in {folder} is damaged ({error}): run python -m sae catalogue again"
         ) from None
 

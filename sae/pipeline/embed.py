@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
+from jaxrl.app.errors import UserError, writing
 from jaxrl.app.progress import Progress
 from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal, writing
 from jaxrl.train.parallel import AXIS, data_mesh
 from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
@@ -96,14 +96,14 @@ def embed_source(
     reasons.
 
     Raises:
-      Refusal: data, weights or the file to write do not work.
+      UserError: data, weights or the file to write do not work.
     """
     cases, paths = cases_of(config)
     check_split(cases)
     pieces = Path(f"{config.out}.pieces")
     with writing(config.out):  # known before hours of work
         if Path(config.out).is_dir():
-            raise Refusal(f"{config.out} is a folder: name the file to write with --out")
+            raise UserError(f"{config.out} is a folder: name the file to write with --out")
         pieces.mkdir(parents=True, exist_ok=True)
     if config.weights is None:
         pieces.rmdir()
@@ -128,7 +128,7 @@ def embed_source(
                 return False, ()
     image, text, kept, skipped = _joined(pieces)
     if not len(kept):
-        raise Refusal(
+        raise UserError(
             f"none of the {len(cases)} radiographs of {cases.source} could be read; the first: "
             f"{skipped[0][1]}"
         )
@@ -152,7 +152,7 @@ def _same_job(pieces, config, cases):
     }
     file = pieces / "job.json"
     if file.exists() and json.loads(file.read_text()) != job:
-        raise Refusal(
+        raise UserError(
             f"{pieces} holds pieces of another embedding job: remove that folder, or choose "
             "another --out"
         )
@@ -223,7 +223,7 @@ def _joined(pieces):
         try:
             parts.append(read_arrays(file))
         except ValueError as error:
-            raise Refusal(
+            raise UserError(
                 f"{file} is damaged ({error}): delete it and run the same command again"
             ) from None
 
@@ -245,7 +245,7 @@ def _with_small_network(config, cases, paths, stop):
     Gives the radiographs that were skipped, or None if it was stopped.
     """
     if not cases.findings:
-        raise Refusal(
+        raise UserError(
             f"{cases.source} has no labels to train the small network on: name --findings, or "
             "--weights of BiomedCLIP"
         )

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data import embeddings
 from sae.data.cases import Cases, Unreadable, take
 from sae.data.images import read_image
@@ -94,10 +94,10 @@ class Explanation:
         """List what each pattern adds to the logit of a finding, strongest first.
 
         Raises:
-          Refusal: there is no such finding.
+          UserError: there is no such finding.
         """
         if finding not in self.findings:
-            raise Refusal(f"there is no finding {finding}; there are {', '.join(self.findings)}")
+            raise UserError(f"there is no finding {finding}; there are {', '.join(self.findings)}")
         amounts = np.asarray(self.parts.patterns)[:, self.findings.index(finding)]
         found = []
         for number in np.argsort(-np.abs(amounts), kind="stable"):
@@ -130,12 +130,12 @@ def load_artifacts(run_dir: str | Path) -> Artifacts:
     """Load a trained run and its catalogue.
 
     Raises:
-      Refusal: a file is missing or damaged.
+      UserError: a file is missing or damaged.
     """
     run = runs.load(run_dir)
     catalogue = catalogues.load(run.folder / "catalogue")
     if catalogue.assignment.shape != (len(run.members["W_dec"]), run.shape.latents):
-        raise Refusal(
+        raise UserError(
             f"the catalogue in {run.folder} is of other members: run python -m sae catalogue "
             f"--run-dir {run.folder}"
         )
@@ -158,7 +158,7 @@ def explain(
       report: text of the report, where the head reads one.
 
     Raises:
-      Refusal: the run or the image cannot be used.
+      UserError: the run or the image cannot be used.
     """
     artifacts = run if isinstance(run, Artifacts) else load_artifacts(run)
     cases, x, notes = _case_of(artifacts.run, image, name, report)
@@ -256,7 +256,7 @@ def _case_of(run, image, name, report):
     try:
         pixels = read_image(path)
     except Unreadable as trouble:
-        raise Refusal(
+        raise UserError(
             f"{path} cannot be explained: {trouble}; name a radiograph, an embeddings file, or one "
             "of the run's radiographs"
         ) from None
@@ -267,7 +267,7 @@ def _case_of(run, image, name, report):
 def _checked(pixels):
     """Pixels as the encoders take them."""
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
-        raise Refusal(
+        raise UserError(
             f"pixels of shape {pixels.shape} and type {pixels.dtype} are no image: give uint8 "
             "[H, W] or [H, W, 3]"
         )
@@ -290,7 +290,7 @@ def _embedded_case(run, path, name):
     elif name in ids:
         row = ids.index(name)
     else:
-        raise Refusal(
+        raise UserError(
             f"{path} holds no radiograph {name}; it holds "
             f"{', '.join(ids[:5])}{', ...' if len(ids) > 5 else ''}"
         )

@@ -19,11 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path
 from jaxrl.app.lock import lock_run
 from jaxrl.app.progress import duration, log
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run, read_config, write_atomically
 from sae import arrays
 from sae.classifier import head as classifier
@@ -84,7 +84,7 @@ def train(
     """Do all steps that are not done; the path of the report, None if `stop` said so in between.
 
     Raises:
-      Refusal: the configuration, the data or the folder do not work.
+      UserError: the configuration, the data or the folder do not work.
     """
     if config.data != "phantom":  # commands on the run may be given elsewhere
         config = replace(config, data=str(Path(config.data).expanduser().resolve()))
@@ -117,7 +117,7 @@ def check(config: RunConfig) -> None:
     """Refuse at once what would fail after minutes.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     ensemble.check(config.ensemble, config.transcoder)
     mesh_for(config.devices, config.ensemble.members)
@@ -136,15 +136,15 @@ def check(config: RunConfig) -> None:
     }
     for name, count in counts.items():
         if count < 1:
-            raise Refusal(f"{name} is {count}: choose at least 1")
+            raise UserError(f"{name} is {count}: choose at least 1")
     missing = [name for name in config.findings if name not in phantom.FINDINGS]
     if config.data == "phantom" and missing:
-        raise Refusal(
+        raise UserError(
             f"there is no label column {', '.join(missing)} in phantom radiographs; they have "
             f"{', '.join(phantom.FINDINGS)}"
         )
     if config.member_modalities and config.classifier.modality != "both":
-        raise Refusal(
+        raise UserError(
             "member_modalities needs a head that sees both: set --classifier.modality both"
         )
 
@@ -153,7 +153,7 @@ def stored_run_config(run_dir: str | Path) -> RunConfig:
     """Read the configuration of a run, also of one that 0.1 made.
 
     Raises:
-      Refusal: there is none, or it is damaged.
+      UserError: there is none, or it is damaged.
     """
     return from_dict(RunConfig, upgraded(read_config(run_dir)))
 
@@ -162,7 +162,7 @@ def load(run_dir: str | Path) -> Run:
     """Load a trained run from its folder; nothing is computed again or written.
 
     Raises:
-      Refusal: there is none, or a step is missing.
+      UserError: there is none, or a step is missing.
     """
     config = stored_run_config(run_dir)
     folder = Path(run_dir)
@@ -183,7 +183,7 @@ def load(run_dir: str | Path) -> Run:
     ):
         found = members[name].shape[1:] if name in members else None
         if found != wanted:
-            raise Refusal(
+            raise UserError(
                 f"{folder / 'members.npz'} holds {name} of shape {found}, not {wanted}: delete it "
                 "and train again"
             )
@@ -204,21 +204,21 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """All arrays of a run's file.
 
     Raises:
-      Refusal: it is not there, or damaged.
+      UserError: it is not there, or damaged.
     """
     try:
         return arrays.read_arrays(path)
     except FileNotFoundError:
-        raise Refusal(f"there is no {path}: finish this run with python -m sae train") from None
+        raise UserError(f"there is no {path}: finish this run with python -m sae train") from None
     except ValueError as error:
-        raise Refusal(f"{path} is damaged ({error}): delete it and train again") from None
+        raise UserError(f"{path} is damaged ({error}): delete it and train again") from None
 
 
 def read_head(path: Path) -> Head:
     """The head of a run.
 
     Raises:
-      Refusal: it is not there, damaged, or its shapes do not fit together.
+      UserError: it is not there, damaged, or its shapes do not fit together.
     """
     held = read_arrays(path)
     fits = (
@@ -226,7 +226,7 @@ def read_head(path: Path) -> Head:
         and held["w1"].shape[1:] == held["b1"].shape == held["w2"].shape[:1]
     )
     if not fits or held["w2"].shape[1:] != held["b2"].shape:
-        raise Refusal(f"{path} holds no head of this kind: delete it and train again")
+        raise UserError(f"{path} holds no head of this kind: delete it and train again")
     return Head(**{name: jnp.asarray(a) for name, a in held.items()})
 
 
@@ -234,7 +234,7 @@ def load_embedded(folder: Path, config: RunConfig) -> Embedded:
     """Load the embeddings of a run.
 
     Raises:
-      Refusal: they are not there, or damaged.
+      UserError: they are not there, or damaged.
     """
     if config.data != "phantom":
         return embeddings.load(config.data)
@@ -591,10 +591,10 @@ def embed_image(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
     run's embeddings.
 
     Raises:
-      Refusal: something else made them.
+      UserError: something else made them.
     """
     if not run.embedded.network:
-        raise Refusal(
+        raise UserError(
             f"{run.folder} was trained on embeddings from elsewhere ({run.embedded.encoder}): "
             "embed the radiograph with "
             "python -m sae embed and the same --weights, and name that file"
@@ -605,7 +605,7 @@ def embed_image(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
     )
     modality = run.config.classifier.modality
     if modality != "image" and not text:
-        raise Refusal(f"this run's head sees {modality}: give the report, too (--report FILE)")
+        raise UserError(f"this run's head sees {modality}: give the report, too (--report FILE)")
     words = small_encoder.hashed_words((text or "",))
     return {"image": image, "text": words, "both": np.concatenate([image, words], 1)}[modality]
 

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import Progress
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog
 from jaxrl.train.parallel import check_shares, data_mesh
 from jaxrl.train.rundir import write_atomically
@@ -51,7 +51,7 @@ def train_ensemble(
       inputs: see `ensemble.grid`.
 
     Raises:
-      Refusal: rows, shape or devices do not fit.
+      UserError: rows, shape or devices do not fit.
     """
     ensemble.check(config, shape)
     losses.check(loss, shape)
@@ -101,13 +101,13 @@ def mesh_for(devices: int, members: int):
     """Devices that share the members.
 
     Raises:
-      Refusal: there are not so many, or their number does not divide the members.
+      UserError: there are not so many, or their number does not divide the members.
     """
     try:
         mesh = data_mesh(devices)
         check_shares({"members": members}, mesh)
     except ValueError as error:
-        raise Refusal(str(error)) from None
+        raise UserError(str(error)) from None
     return mesh
 
 

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import members_parallel
 from sae.transcoders import model, train_step
 from sae.transcoders.losses import LossConfig
@@ -82,32 +82,32 @@ def check(config: EnsembleConfig, shape: TranscoderConfig) -> None:
     """Refuse what cannot be trained.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     model.check(shape)
     if min(config.members, config.updates, config.batch, config.chunk) < 1:
-        raise Refusal("members, updates, batch and chunk of an ensemble must each be at least 1")
+        raise UserError("members, updates, batch and chunk of an ensemble must each be at least 1")
     if not 0 < config.fraction <= 1:
-        raise Refusal(
+        raise UserError(
             f"fraction is {config.fraction:g}: it is a share of the examples, more than 0 and at "
             "most 1"
         )
     if any(not 1 <= width <= shape.latents for width in config.widths):
-        raise Refusal(
+        raise UserError(
             f"widths {config.widths} must lie between 1 and the number of latents, {shape.latents}"
         )
     if config.widths and (shape.prefixes or shape.activation == "groupmax"):
-        raise Refusal(
+        raise UserError(
             "widths cannot vary where latents are grouped (prefixes, groupmax): leave widths empty"
         )
     for k in config.ks or (shape.k,):
         if not 0 < k <= (min(config.widths) if config.widths else shape.latents):
-            raise Refusal(
+            raise UserError(
                 f"k is {k:g}, larger than the number of latents of some member: choose smaller ks "
                 "or larger widths"
             )
     if config.ks and (shape.activation == "groupmax" or shape.block_ks):
-        raise Refusal(
+        raise UserError(
             "ks cannot vary with groupmax or block_ks, whose shapes depend on them: leave ks empty"
         )
 
@@ -272,17 +272,17 @@ def store_of(x: np.ndarray, y: np.ndarray, shape: TranscoderConfig) -> tuple[Sto
     """Rows for training, brought to a common size, and how.
 
     Raises:
-      Refusal: widths that do not fit, or rows with NaN or infinity (they are named).
+      UserError: widths that do not fit, or rows with NaN or infinity (they are named).
     """
     for name, rows, width in (("x", x, shape.d_in), ("y", y, shape.d_out)):
         if rows.ndim != 2 or rows.shape[1] != width:
-            raise Refusal(
+            raise UserError(
                 f"the rows of {name} have shape {rows.shape}, but the transcoder wants [N, "
                 f"{width}]: use embeddings of that width"
             )
         bad = np.flatnonzero(~np.isfinite(rows).all(1))
         if len(bad):
-            raise Refusal(
+            raise UserError(
                 f"{len(bad)} rows of {name} hold NaN or infinity, the first at row {bad[0]}: "
                 "remove them"
             )

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from jaxrl.nn.mlp import per_feature
-from jaxrl.train.errors import Refusal
 from sae.transcoders import activations, model
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -87,15 +87,15 @@ def check(loss: LossConfig, config: TranscoderConfig) -> None:
     """Refuse a loss that does not fit the transcoder.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     if loss.prefix_weights and len(loss.prefix_weights) != max(len(config.prefixes), 1):
-        raise Refusal(
+        raise UserError(
             f"prefix_weights has {len(loss.prefix_weights)} entries for {len(config.prefixes)} "
             "prefixes: give one for each, or none"
         )
     if loss.l0_form in ("quadratic", "target") and loss.l0_target <= 0:
-        raise Refusal(f"l0_target is {loss.l0_target:g}: it must be more than 0")
+        raise UserError(f"l0_target is {loss.l0_target:g}: it must be more than 0")
 
 
 def squared_error(y: jax.Array, estimate: jax.Array) -> jax.Array:

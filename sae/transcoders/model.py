@@ -17,8 +17,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from jaxrl.nn.mlp import per_feature
-from jaxrl.train.errors import Refusal
 from sae.transcoders import activations
 
 Activation = Literal["relu", "topk", "batchtopk", "jumprelu", "gated", "groupmax", "step"]
@@ -69,52 +69,52 @@ def check(config: TranscoderConfig) -> None:
     """Refuse a shape that cannot work.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     if min(config.d_in, config.d_out, config.latents) < 1:
-        raise Refusal(
+        raise UserError(
             f"a transcoder of {config.d_in} -> {config.latents} -> {config.d_out}: every width "
             "must be at least 1"
         )
     if not 0 < config.k <= config.latents:
-        raise Refusal(
+        raise UserError(
             f"k is {config.k:g}, but there are {config.latents} latents: choose k between 1 and "
             "that, or more latents"
         )
     if config.k < 1 and config.activation in ("topk", "groupmax", "step"):
-        raise Refusal(
+        raise UserError(
             f"k is {config.k:g}, but {config.activation} keeps whole latents of each example: "
             "choose k of at least 1"
         )
     if config.centred and config.d_in != config.d_out:
-        raise Refusal(
+        raise UserError(
             f"centred needs d_in = d_out, not {config.d_in} and {config.d_out}: only autoencoders "
             "subtract b_dec"
         )
     if config.rescale and (config.activation not in ("topk", "batchtopk") or config.block_ks):
-        raise Refusal(
+        raise UserError(
             "rescale is about choosing the largest latents: only for topk without block_ks, and "
             "for batchtopk"
         )
     if config.activation == "groupmax" and config.latents % config.k:
-        raise Refusal(
+        raise UserError(
             f"groupmax needs equal groups, but {config.latents} latents are no multiple of k = "
             f"{config.k:g}"
         )
     growing = list(config.prefixes) == sorted({*config.prefixes} - {0})
     if config.prefixes and (not growing or config.prefixes[-1] != config.latents):
-        raise Refusal(
+        raise UserError(
             f"prefixes {config.prefixes} must grow from at least 1 and end with the number of "
             f"latents, {config.latents}"
         )
     if config.separate and not config.prefixes:
-        raise Refusal("separate decoders belong to prefixes: name these, too")
+        raise UserError("separate decoders belong to prefixes: name these, too")
     if config.block_ks and (
         config.activation != "topk"
         or len(config.block_ks) != len(config.prefixes)
         or min(config.block_ks) < 1
     ):
-        raise Refusal(
+        raise UserError(
             f"block_ks {config.block_ks} need activation topk and a k of at least 1 for each of "
             f"the prefixes {config.prefixes}"
         )
@@ -128,7 +128,7 @@ def init(key: jax.Array, config: TranscoderConfig, mean_y: jax.Array | None = No
     b_dec is `mean_y` [E] or 0, everything else 0.
 
     Raises:
-      Refusal: see `check`.
+      UserError: see `check`.
     """
     check(config)
     to_latents, to_rows = jax.random.split(key)
@@ -228,7 +228,7 @@ def activate(
             return activations.group_max(pre, int(config.k))
         case "step":
             return activations.step_plus_relu(pre, k)
-    raise Refusal(f"there is no activation {config.activation!r}")
+    raise UserError(f"there is no activation {config.activation!r}")
 
 
 def _by_blocks(pre, config):

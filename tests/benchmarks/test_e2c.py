@@ -7,7 +7,7 @@ import json
 import pytest
 
 from benchmarks import e2c
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 def test_the_loop_computes_the_same_loss():
@@ -20,7 +20,7 @@ def test_verdicts_become_claims_and_nothing_is_a_refusal(tmp_path, monkeypatch):
     monkeypatch.setattr(
         e2c, "record", lambda name, figures, claims: seen.update(name=name, claims=claims)
     )
-    with pytest.raises(Refusal, match="study first"):
+    with pytest.raises(UserError, match="study first"):
         e2c.study_claims(tmp_path)
     (tmp_path / "report").mkdir()
     verdict = {

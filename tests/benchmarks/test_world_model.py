@@ -9,7 +9,7 @@ import pytest
 import benchmarks.world_model as subject
 from benchmarks.programs import count_kernels
 from benchmarks.world_model import Settings, claims, external_column, main, ratios, settled, summary
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 HLO = """HloModule jit_f, is_scheduled=true
 
@@ -151,7 +151,7 @@ def test_an_external_measurement_is_a_column(tmp_path):
     )
     for text in texts:
         path.write_text(text)
-        with pytest.raises(Refusal, match="--external .*torch.json"):
+        with pytest.raises(UserError, match="--external .*torch.json"):
             external_column(path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae import cli
 from sae.data import embeddings
 from sae.data.cases import Cases
@@ -439,9 +439,9 @@ def test_an_explanation_is_a_value_that_adds_up_and_warns_of_strange_images(fold
     assert "unlike the training data" in strange.to_html()
     usual = [explain(artifacts, artifacts.run.embedded.cases.read(row)) for row in range(0, 60, 6)]
     assert sum(any("unlike" in warning for warning in one.warnings) for one in usual) <= 2
-    with pytest.raises(Refusal, match="are no image"):
+    with pytest.raises(UserError, match="are no image"):
         explain(artifacts, np.zeros((4, 4)))
-    with pytest.raises(Refusal, match="no finding"):
+    with pytest.raises(UserError, match="no finding"):
         found.contributions("Gout")
 
 
@@ -451,7 +451,7 @@ def test_explain_refuses_a_run_without_a_catalogue_and_makes_none(folder, tmp_pa
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     shutil.rmtree(copy / "catalogue")
-    with pytest.raises(Refusal, match="no catalogue"):
+    with pytest.raises(UserError, match="no catalogue"):
         explain(copy, "phantom-000007")
     assert not (copy / "catalogue").exists()
 

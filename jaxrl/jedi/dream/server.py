@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.dream.session import MOST_PASSES, DreamSession, View
-from jaxrl.train.errors import Refusal
 
 FPS = 15
 """Imagined steps per second, if the machine keeps up."""
@@ -21,12 +21,12 @@ def web():
     """The aiohttp.web module.
 
     Raises:
-      Refusal: it is not installed.
+      UserError: it is not installed.
     """
     try:
         from aiohttp import web
     except ImportError:
-        raise Refusal('the page needs aiohttp: pip install "latentax[play]"') from None
+        raise UserError('the page needs aiohttp: pip install "latentax[play]"') from None
     return web
 
 
@@ -176,7 +176,7 @@ def serve(session: DreamSession, title: str, port: int, fps: int = FPS) -> None:
     """Answer on http://127.0.0.1:port until Ctrl-C.
 
     Raises:
-      Refusal: the port is taken, or aiohttp is missing.
+      UserError: the port is taken, or aiohttp is missing.
     """
     server = Server(session, title, fps)
     try:
@@ -187,6 +187,6 @@ def serve(session: DreamSession, title: str, port: int, fps: int = FPS) -> None:
             print=lambda *_: print(f"play at http://127.0.0.1:{port} (Ctrl-C ends)", flush=True),
         )
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"port {port} of 127.0.0.1 cannot be used ({error.strerror}): choose another --port"
         ) from None

@@ -169,7 +169,7 @@ def open_dream(run_dir: str | Path, choice: SamplerChoice, seed: int) -> tuple[D
     """The session of a run's last checkpoint, and a title for the page.
 
     Raises:
-      Refusal: there is no checkpoint, or its latents cannot be shown.
+      UserError: there is no checkpoint, or its latents cannot be shown.
     """
     runs = open_runs([run_dir])
     need_pictures(runs.agents)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.depth.separability import (
     INSIDE,
     OUTSIDE,
@@ -96,21 +96,21 @@ def predict_depth(
     `TRAINED`.
 
     Raises:
-      Refusal: more inputs than the limit, f does not take them, or f is not finite in all of the
+      UserError: more inputs than the limit, f does not take them, or f is not finite in all of the
         box (the share is given).
     """
     if not 1 <= inputs <= MOST_INPUTS:
-        raise Refusal(
+        raise UserError(
             f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some "
             "of them, or group them"
         )
     if most_arity < 2:
-        raise Refusal(f"most_arity is {most_arity}: it must be at least 2")
+        raise UserError(f"most_arity is {most_arity}: it must be at least 2")
     if not 0 < tolerance < 1:
-        raise Refusal(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
+        raise UserError(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
     low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
     if not bool((jnp.isfinite(low) & jnp.isfinite(high) & (low < high)).all()):
-        raise Refusal(
+        raise UserError(
             f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and "
             "both finite"
         )
@@ -133,7 +133,7 @@ def predict_depth(
     )
     if not np.isfinite(felt).all():
         output, wrong = np.argwhere(~np.isfinite(felt))[0]
-        raise Refusal(
+        raise UserError(
             f"the derivative of output {output} with respect to input {wrong} is not finite in the "
             "box: narrow it with low and high"
         )
@@ -188,17 +188,17 @@ def _outputs(call, data, inputs) -> int:
         jax.errors.ConcretizationTypeError,
         jax.errors.TracerBoolConversionError,
     ) as error:
-        raise Refusal(
+        raise UserError(
             f"the function cannot be differentiated by JAX ({_first_line(error)}): write it with "
             "jax.numpy, without if or float() on inputs"
         ) from error
     except Exception as error:  # whatever a user's function raises
-        raise Refusal(
+        raise UserError(
             f"the function fails on an array of {inputs} inputs ({_first_line(error)}): correct "
             "it, or --inputs"
         ) from error
     if len(result.shape) != 1 or not jnp.issubdtype(result.dtype, jnp.floating):
-        raise Refusal(
+        raise UserError(
             f"the function returns an array of shape {result.shape} and type {result.dtype}: it "
             "must return one real number or a vector"
         )
@@ -211,7 +211,7 @@ def _check_reads(call, data, inputs) -> None:
     try:
         call(data, np.zeros(inputs, np.float32))
     except IndexError as error:
-        raise Refusal(
+        raise UserError(
             f"the function reads more than {inputs} inputs ({_first_line(error)}): correct --inputs"
         ) from error
     except Exception:  # what works on JAX arrays alone; indices were not what failed

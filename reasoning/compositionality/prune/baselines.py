@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.prune.distributions import Distribution
 from reasoning.compositionality.prune.grow import growing, random_masks
@@ -82,7 +82,7 @@ def lottery_ticket(
     The density falls geometrically from round to round.
     """
     if rounds < 1 or length < 1:
-        raise Refusal(f"rounds is {rounds} and length {length}: both must be at least 1")
+        raise UserError(f"rounds is {rounds} and length {length}: both must be at least 1")
     return magnitude_pruning(
         inner,
         density=density,
@@ -215,7 +215,7 @@ def oracle_pruning(
     """Given masks from the beginning, a tree like the parameters.
 
     Raises:
-      Refusal: at `init`, if the masks are of another tree.
+      UserError: at `init`, if the masks are of another tree.
     """
     given = kernels(masks, prunable)
 

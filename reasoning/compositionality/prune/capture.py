@@ -9,7 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import mean
 from reasoning.compositionality.prune.kernels import kernels
 from reasoning.compositionality.prune.moments import Activation, Moments, average, moments
@@ -41,7 +41,7 @@ def capture(
       or not.
 
     Raises:
-      Refusal: nothing was captured.
+      UserError: nothing was captured.
     """
     calls: dict[str, list[Activation]] = {}
     chosen = kernels(params)
@@ -61,7 +61,7 @@ def capture(
     with nn.intercept_methods(watch):
         apply({"params": params}, *arguments, **options)
     if not calls:
-        raise Refusal(
+        raise UserError(
             "nothing was captured: no linear layer or convolution that can be read was called on "
             "this batch"
         )
@@ -72,7 +72,7 @@ def capture(
                 several, axis_name
             )
         except jax.errors.UnexpectedTracerError as error:
-            raise Refusal(
+            raise UserError(
                 f"{name} is called inside nn.jit, nn.remat or another transformation, out of which "
                 "its inputs cannot be taken: "
                 "capture from the same model without it"

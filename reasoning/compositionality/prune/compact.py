@@ -8,7 +8,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 class Layer(NamedTuple):
@@ -37,7 +37,7 @@ def compact(
       A chain that computes the same function.
 
     Raises:
-      Refusal: masks of other shapes.
+      UserError: masks of other shapes.
     """
     wrong = [
         i
@@ -45,7 +45,7 @@ def compact(
         if layer.kernel.shape != mask.shape
     ]
     if wrong or len(layers) != len(masks):
-        raise Refusal(
+        raise UserError(
             f"the masks are of another network: {len(masks)} for {len(layers)} layers, layer "
             f"{wrong[0] if wrong else '-'} differs"
         )

@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 Scores = dict[str, jax.Array]
 Distribution = Literal["fan_in", "uniform", "erk", "global"]
@@ -122,11 +122,13 @@ def masks_from_scores(
     """Masks (bool) like the scores.
 
     Raises:
-      Refusal: an unknown distribution, or a density (if it is a number) outside (0, 1] or so small
-        that a kernel would be empty.
+      UserError: an unknown distribution, or a density (if it is a number) outside (0, 1] or so
+        small that a kernel would be empty.
     """
     if distribution not in DISTRIBUTIONS:
-        raise Refusal(f"distribution is {distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}")
+        raise UserError(
+            f"distribution is {distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}"
+        )
     if isinstance(density, int | float):
         check_density(density, {name: s.shape for name, s in scores.items()})
     return DISTRIBUTIONS[distribution](scores, density, present)
@@ -135,11 +137,11 @@ def masks_from_scores(
 def check_density(density: float, shapes: dict[str, tuple[int, ...]]) -> None:
     """Refuse a density that is none, or that leaves less than one weight in some kernel."""
     if not 0 < density <= 1:
-        raise Refusal(f"density is {density}: it must be above 0 and at most 1")
+        raise UserError(f"density is {density}: it must be above 0 and at most 1")
     smallest = min(shapes, key=lambda name: _size(shapes[name]), default=None)
     if smallest is not None and density * _size(shapes[smallest]) < 1:
         least = 1 / _size(shapes[smallest])
-        raise Refusal(
+        raise UserError(
             f"density {density:g} would empty kernel {smallest} of shape {shapes[smallest]}: "
             f"choose at least {least:.2g}"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 Prunable = Callable[[tuple[str, ...], jax.Array], bool]
 """Whether the leaf at a path of names is pruned."""
@@ -33,14 +33,14 @@ def kernels(tree: Any, prunable: Prunable = weights_only) -> dict[str, jax.Array
     """The leaves that are pruned, by path.
 
     Raises:
-      Refusal: there are none.
+      UserError: there are none.
     """
     leaves = jax.tree_util.tree_leaves_with_path(tree)
     found = {
         path_name(p): leaf for p, leaf in leaves if prunable(tuple(path_name(p).split("/")), leaf)
     }
     if not found:
-        raise Refusal(
+        raise UserError(
             "nothing to prune: no leaf of the parameters is a kernel; pass prunable=any_matrix, or "
             "a rule of your own"
         )
@@ -66,7 +66,7 @@ def check_same_tree(masks: Any, params: Any) -> None:
     """Refuse masks of another tree.
 
     Raises:
-      Refusal: naming the first leaf that differs.
+      UserError: naming the first leaf that differs.
     """
 
     def shapes(tree):
@@ -77,7 +77,7 @@ def check_same_tree(masks: Any, params: Any) -> None:
     ours, theirs = shapes(masks), shapes(params)
     for name in sorted(ours.keys() | theirs.keys()):
         if ours.get(name) != theirs.get(name):
-            raise Refusal(
+            raise UserError(
                 f"the masks are of another tree: {name} is {ours.get(name, 'missing')} there and "
                 f"{theirs.get(name, 'missing')} in the "
                 "parameters; call init with these parameters"

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune.kernels import replaced
 from reasoning.compositionality.prune.moments import safe_ratio
 
@@ -91,10 +91,10 @@ def merge_similar_units(
       masks: by path of the kernels, so far.
 
     Raises:
-      Refusal: no layers are named, or one is not in the parameters or was not captured.
+      UserError: no layers are named, or one is not in the parameters or was not captured.
     """
     if len(layers) < 2:
-        raise Refusal(
+        raise UserError(
             'mode "node" merges the units between layers: name at least two, layers=("layers_0", '
             '"layers_1")'
         )
@@ -106,12 +106,12 @@ def merge_similar_units(
     for lower, upper in itertools.pairwise(layers):
         for name in (f"{lower}/kernel", f"{upper}/kernel", f"{upper}/bias", f"{lower}/bias"):
             if name not in flat:
-                raise Refusal(
+                raise UserError(
                     f'mode "node": the parameters have no {name}; name linear layers with bias, '
                     "from input to output"
                 )
         if f"{upper}/inputs" not in known:
-            raise Refusal(
+            raise UserError(
                 f"activations of {upper} were not captured: pass activations=capture(apply, "
                 "params, x)"
             )

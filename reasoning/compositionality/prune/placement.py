@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 FRAMES = 12
 """Callers that are searched for a chain."""
@@ -51,7 +51,7 @@ def refuse_followers() -> None:
     of `init`. A chain of another library is not seen.
 
     Raises:
-      Refusal: naming how many transformations follow.
+      UserError: naming how many transformations follow.
     """
     frame, callers = sys._getframe(1), []
     for _ in range(FRAMES):
@@ -63,7 +63,7 @@ def refuse_followers() -> None:
             continue
         follow = _followers(frame.f_locals, [caller.f_code for caller in callers])
         if follow:
-            raise Refusal(
+            raise UserError(
                 f"{follow} transformation(s) stand behind the pruning in optax.chain and would "
                 "move pruned weights away from zero: put them into the pruning's inner optimizer, "
                 "or before it"

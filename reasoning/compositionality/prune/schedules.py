@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Periodic:
     def __post_init__(self):
         """Refuse an empty interval."""
         if self.every < 1 or self.stop < self.start:
-            raise Refusal(
+            raise UserError(
                 f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must "
                 "go forwards, every 1 or more"
             )

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune.moments import Moments, safe_ratio
 
 
@@ -59,25 +59,25 @@ def magnitude(seen: Seen) -> jax.Array:
 def saliency(seen: Seen) -> jax.Array:
     """|w dL/dw|; before any training this is SNIP (Lee et al. 2019)."""
     if seen.gradient is None:
-        raise Refusal(f"scoring {seen.name} by saliency needs gradients: pass them")
+        raise UserError(f"scoring {seen.name} by saliency needs gradients: pass them")
     return jnp.abs(seen.weight * seen.gradient)
 
 
 def random(seen: Seen) -> jax.Array:
     """U(0, 1)."""
     if seen.key is None:
-        raise Refusal(f"scoring {seen.name} at random needs a key: pass one")
+        raise UserError(f"scoring {seen.name} at random needs a key: pass one")
     return jax.random.uniform(seen.key, seen.weight.shape)
 
 
 def _moments(seen: Seen) -> Moments:
     if seen.moments is None:
-        raise Refusal(
+        raise UserError(
             f"activations of {seen.name} were not captured: pass activations=capture(apply, "
             "params, x), or prune fewer kernels"
         )
     if seen.moments.input_before.shape != seen.weight.shape:
-        raise Refusal(
+        raise UserError(
             f"activations of {seen.name} have {seen.moments.input_before.shape} inputs and units, "
             f"the kernel {seen.weight.shape}: "
             "capture them from the same model"

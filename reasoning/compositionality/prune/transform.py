@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune import score as score_functions
 from reasoning.compositionality.prune.distributions import (
     Distribution,
@@ -103,7 +103,7 @@ def scores(
       prunable: which leaves.
 
     Raises:
-      Refusal: activations, gradients or a key are missing.
+      UserError: activations, gradients or a key are missing.
     """
     slopes = {} if grads is None else kernels(grads, prunable)
     known = {
@@ -179,12 +179,12 @@ def pruning(
       for no renewal by activations.
 
     Raises:
-      Refusal: at `init` for a density that empties a kernel, or if a chain goes on behind it; at
+      UserError: at `init` for a density that empties a kernel, or if a chain goes on behind it; at
         `update` for masks of another tree or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
     if not 0 <= ema < 1:
-        raise Refusal(f"ema is {ema}: it must be at least 0 and below 1")
+        raise UserError(f"ema is {ema}: it must be at least 0 and below 1")
 
     def init(params):
         refuse_followers()
@@ -203,7 +203,7 @@ def pruning(
 
     def update(grads, state, params=None, *, activations=None, **more):
         if params is None:
-            raise Refusal("pruning needs the parameters: call update(grads, state, params)")
+            raise UserError("pruning needs the parameters: call update(grads, state, params)")
         check_same_tree(state.masks, params)
         updates, inner_state = inner.update(
             apply_masks(grads, state.masks), state.inner_state, params, **more
@@ -320,7 +320,7 @@ def similarity_pruning(
             axis_name=axis_name,
         )
     if mode not in ("share", "edge"):
-        raise Refusal(f'mode is {mode!r}: choose "share", "edge" or "node"')
+        raise UserError(f'mode is {mode!r}: choose "share", "edge" or "node"')
     score = getattr(score_functions, mode)
     rule = by_scores(score, distribution)
     return pruning(
@@ -355,7 +355,7 @@ def prune_once(
     """Prune at once, without an optimiser: `(params with zeros, masks)`, both trees like `params`.
 
     Raises:
-      Refusal: see `scores` and `masks_from_scores`.
+      UserError: see `scores` and `masks_from_scores`.
     """
     found = scores(params, activations, score, grads, key, prunable)
     new = masks_from_scores(found, density, distribution)

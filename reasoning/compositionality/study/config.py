@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.network import Shape
 from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distribution
 from reasoning.compositionality.targets import Target, target_by_name
@@ -119,36 +119,36 @@ def check(config: SweepConfig) -> None:
     """Refuse what cannot be run.
 
     Raises:
-      Refusal: naming the field.
+      UserError: naming the field.
     """
     if config.seeds < 2:
-        raise Refusal(
+        raise UserError(
             f"seeds is {config.seeds}: intervals are over seeds, so it must be at least 2"
         )
     if not (0 < config.learning_rate < math.inf and 0 <= config.l1 < math.inf):
-        raise Refusal(
+        raise UserError(
             f"learning_rate is {config.learning_rate} and l1 {config.l1}: the first must be above "
             "0, the second not below"
         )
     for name in ("width", "batch", "steps", "finetune", "probe", "scored", "chunk", "rounds"):
         if getattr(config, name) < 1:
-            raise Refusal(f"{name} is {getattr(config, name)}: it must be at least 1")
+            raise UserError(f"{name} is {getattr(config, name)}: it must be at least 1")
     for name in ("targets", "depths", "densities"):
         if not getattr(config, name):
-            raise Refusal(f"{name} is empty: name at least one")
+            raise UserError(f"{name} is empty: name at least one")
         if len(set(getattr(config, name))) < len(getattr(config, name)):
-            raise Refusal(f"{name} names something twice: {getattr(config, name)}")
+            raise UserError(f"{name} names something twice: {getattr(config, name)}")
     if min(config.depths) < 1:
-        raise Refusal(f"depths are {config.depths}: a network has at least 1 hidden layer")
+        raise UserError(f"depths are {config.depths}: a network has at least 1 hidden layer")
     bad = [rho for rho in (*config.densities, config.output_density) if not 0 < rho <= 1]
     if bad:
-        raise Refusal(f"density {bad[0]} must be above 0 and at most 1")
+        raise UserError(f"density {bad[0]} must be above 0 and at most 1")
     if not config.pruners and min(config.densities) < 1:
-        raise Refusal(
+        raise UserError(
             "pruners is empty, but there are densities below 1: name a pruner, or --densities 1"
         )
     if config.distribution not in DISTRIBUTIONS:
-        raise Refusal(
+        raise UserError(
             f"distribution is {config.distribution!r}: choose one of {', '.join(DISTRIBUTIONS)}"
         )
     for name in config.targets:
@@ -158,7 +158,7 @@ def check(config: SweepConfig) -> None:
 def _check_target(config, target):
     rho = min(config.densities)
     if rho * target.inputs * config.width < 1:
-        raise Refusal(
+        raise UserError(
             f"density {rho} would empty the first layer of {target.name} ({target.inputs} inputs, "
             f"width {config.width}): raise it"
         )

@@ -13,7 +13,7 @@ def run(config: SweepConfig, run_dir: str | Path) -> Path:
     """Train and measure what is not there yet, and write the report; returns the path of its page.
 
     Raises:
-      Refusal: the configuration, a target or the folder do not work.
+      UserError: the configuration, a target or the folder do not work.
     """
     check(config)
     folder = open_run(run_dir, to_dict(config))

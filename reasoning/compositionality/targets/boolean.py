@@ -4,7 +4,7 @@ between the bits.
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Node, Target, Unit
 from reasoning.compositionality.targets.trees import product_units
 
@@ -44,7 +44,7 @@ def boolean_graph(levels: int, seed: int = 0) -> Target:
       seed: of the gates.
     """
     if not 2 <= levels <= 4:
-        raise Refusal(f"boolean:{levels}: levels must be 2 to 4")
+        raise UserError(f"boolean:{levels}: levels must be 2 to 4")
     random, inputs = np.random.default_rng(seed), 2**levels
 
     def choose():
@@ -70,7 +70,7 @@ def cmsp(bits: int = 16, size: int = 2) -> Target:
       size: bits per subset, 1 or 2. Our choice: small, for two cores.
     """
     if size not in (1, 2) or bits < 4 * size:
-        raise Refusal(
+        raise UserError(
             f"cmsp: bits is {bits} and size {size}; size is 1 or 2, bits at least 4 * size"
         )
     inputs = bits + 4

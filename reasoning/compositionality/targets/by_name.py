@@ -2,7 +2,7 @@
 
 import functools
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets import boolean, controls, cppn, genome, symbolic, trees
 from reasoning.compositionality.targets.graph import Target
 
@@ -27,7 +27,7 @@ def target_by_name(name: str) -> Target:
     "distractor:tanh_tree:2".
 
     Raises:
-      Refusal: there is no such family, or its arguments do not fit.
+      UserError: there is no such family, or its arguments do not fit.
     """
     # A genome's file may change between two calls; all other names stand for one target.
     return _build(name) if "genome:" in name else _cached(name)
@@ -42,14 +42,14 @@ def _build(name: str) -> Target:
     if family in ("permuted", "distractor"):
         return getattr(controls, family)(target_by_name(rest))
     if family not in FAMILIES:
-        raise Refusal(
+        raise UserError(
             f"there is no target {name!r}: choose {', '.join(FAMILIES)}, symbolic, genome, "
             "permuted or distractor, as in tanh_tree:3"
         )
     try:
         return FAMILIES[family](*(int(word) for word in rest.split(":") if word))
     except (TypeError, ValueError):
-        raise Refusal(
+        raise UserError(
             f"target {name!r}: {family} takes integers after colons, as in tanh_tree:3"
         ) from None
 

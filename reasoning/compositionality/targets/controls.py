@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Node, Target, Unit
 
 
@@ -24,7 +24,7 @@ def permuted(target: Target, seed: int = 0) -> Target:
 def distractor(target: Target, extra: int = 2) -> Target:
     """`extra` more inputs, which it does not read."""
     if extra < 1:
-        raise Refusal(
+        raise UserError(
             f"distractor: the number of inputs that do nothing is {extra}, it must be at least 1"
         )
 
@@ -46,7 +46,7 @@ def nondecomposable(arity: int, seed: int = 0) -> Target:
     (D = 1).
     """
     if arity < 2:
-        raise Refusal(f"nondecomposable:{arity}: the arity must be at least 2")
+        raise UserError(f"nondecomposable:{arity}: the arity must be at least 2")
     random, count = np.random.default_rng(seed), 2 * arity
     units = [
         Unit(tuple(map(float, random.normal(0, 1.2, arity))), float(random.uniform(-2, 2)), "sin")

@@ -4,7 +4,7 @@ genomes that a user has.
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Node, Target, Unit, without_unread
 
 RANDOM = ("tanh", "sin", "cos", "gaussian", "sigmoid")
@@ -21,7 +21,7 @@ def random_cppn(seed: int = 0, levels: int = 4, per_level: int = 3, outputs: int
       outputs: nodes of the last level.
     """
     if levels < 2 or per_level < 2:
-        raise Refusal(
+        raise UserError(
             f"cppn: levels is {levels} and per_level {per_level}, both must be at least 2"
         )
     random = np.random.default_rng(seed)

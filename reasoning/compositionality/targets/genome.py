@@ -14,7 +14,7 @@ import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.activations import FUNCTIONS
 from reasoning.compositionality.targets.graph import Node, Target, Unit, ordered
 
@@ -35,14 +35,14 @@ def read_genome(path: str | Path) -> Target:
     """A target from a genome file.
 
     Raises:
-      Refusal: the file cannot be read, names unknown functions, inputs or nodes, or its graph has a
-        cycle.
+      UserError: the file cannot be read, names unknown functions, inputs or nodes, or its graph has
+        a cycle.
     """
     path = Path(path).expanduser()
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"genome {path} cannot be read ({error.strerror}): name an existing .json, .xml or "
             ".zip file"
         ) from None
@@ -57,7 +57,7 @@ def read_genome(path: str | Path) -> Target:
         ElementTree.ParseError,
         zipfile.BadZipFile,
     ) as error:
-        raise Refusal(
+        raise UserError(
             f"genome {path} is damaged or of another layout ({type(error).__name__}: {error}): see "
             "docs/compositionality.md"
         ) from None
@@ -67,13 +67,13 @@ def to_target(name: str, genome: dict) -> Target:
     """A target from a genome as a dictionary; nodes without a path to an output are left out."""
     strange = [i for i in genome["inputs"] if i not in PLANE]
     if strange:
-        raise Refusal(
+        raise UserError(
             f"genome {name}: input {strange[0]!r} is not one of {', '.join(PLANE)}: rename it"
         )
     names = [str(node["id"]) for node in genome["nodes"]]
     twice = [n for n in names if names.count(n) > 1 or n in PLANE]
     if twice:
-        raise Refusal(
+        raise UserError(
             f"genome {name}: {twice[0]!r} names two nodes, or a node and an input: give every node "
             "a name of its own"
         )
@@ -85,12 +85,12 @@ def to_target(name: str, genome: dict) -> Target:
     for link in genome["links"]:
         end = str(link["to"])
         if end not in links:
-            raise Refusal(
+            raise UserError(
                 f"genome {name}: a link leads to {end!r}, which is no node: add it or remove the "
                 "link"
             )
         if not math.isfinite(float(link["weight"])):
-            raise Refusal(
+            raise UserError(
                 f"genome {name}: the link from {link['from']} to {end} has the weight "
                 f"{link['weight']}: give it a number"
             )
@@ -102,7 +102,7 @@ def to_target(name: str, genome: dict) -> Target:
     order = [node for node in order if node in _needed(links, outputs)]
     empty = [node for node in order if not links[node]] + [o for o in outputs if o not in order]
     if empty:
-        raise Refusal(
+        raise UserError(
             f"genome {name}: nothing leads to node {empty[0]!r}: link it, or leave it out"
         )
     place = {n: i for i, n in enumerate([*PLANE, *order])}
@@ -129,7 +129,7 @@ def _function(name, text) -> str:
     plain = text.strip().lower().split("(")[0]
     plain = OTHER_NAMES.get(plain, plain)
     if plain not in FUNCTIONS:
-        raise Refusal(
+        raise UserError(
             f"genome {name}: activation {text!r} is unknown; those known are {', '.join(FUNCTIONS)}"
         )
     return plain

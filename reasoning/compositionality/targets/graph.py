@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.activations import FUNCTIONS
 
 Draws = Literal["uniform", "bits", "codes", "plane"]
@@ -77,7 +77,7 @@ class Target:
         for place, node in enumerate(self.nodes):
             late = [p for p in node.parents if not 0 <= p < self.inputs + place]
             if late or not node.parents:
-                raise Refusal(
+                raise UserError(
                     f"target {self.name}: node {place} reads {late or 'nothing'}, which must be "
                     "inputs or earlier nodes"
                 )
@@ -85,18 +85,20 @@ class Target:
             if len(node.out.weights) != last or any(
                 len(u.weights) != len(node.parents) for u in node.hidden
             ):
-                raise Refusal(
+                raise UserError(
                     f"target {self.name}: node {place} has weights for another number of parents "
                     "than it reads"
                 )
         if not self.outputs or any(
             not self.inputs <= o < self.inputs + len(self.nodes) for o in self.outputs
         ):
-            raise Refusal(f"target {self.name}: outputs {self.outputs} must be nodes of the graph")
+            raise UserError(
+                f"target {self.name}: outputs {self.outputs} must be nodes of the graph"
+            )
         read = {p for node in self.nodes for p in node.parents} | set(self.outputs)
         unread = [v for v in range(len(self.nodes)) if self.inputs + v not in read]
         if unread:
-            raise Refusal(
+            raise UserError(
                 f"target {self.name}: nothing reads node {unread[0]}: leave it out, or make it an "
                 "output"
             )
@@ -179,18 +181,18 @@ def ordered(
     """Names of nodes in an order in which parents come first.
 
     Raises:
-      Refusal: there is a cycle, or a parent that does not exist.
+      UserError: there is a cycle, or a parent that does not exist.
     """
     done, order, waiting = set(inputs), [], {name: set(above) for name, above in parents.items()}
     unknown = {p for above in waiting.values() for p in above} - done - set(waiting)
     if unknown:
-        raise Refusal(
+        raise UserError(
             f"{target_name}: nodes read {sorted(unknown)}, which do not exist: correct the links"
         )
     while waiting:
         ready = [name for name, above in waiting.items() if above <= done]
         if not ready:
-            raise Refusal(
+            raise UserError(
                 f"{target_name} is not a directed acyclic graph: {sorted(waiting)} lie on a cycle "
                 "or behind one; remove the cycle"
             )

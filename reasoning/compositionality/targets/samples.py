@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Target
 
 SCALE_SAMPLES = 8192
@@ -82,18 +82,18 @@ def scale(target: Target) -> Scale:
     """Of a target, from `SCALE_SAMPLES` examples.
 
     Raises:
-      Refusal: an output is constant or not finite: there would be nothing to fit, and R^2 no
+      UserError: an output is constant or not finite: there would be nothing to fit, and R^2 no
         meaning.
     """
     y = _known(target)[:, list(target.outputs)].astype(np.float64)
     if not np.isfinite(y).all():
-        raise Refusal(
+        raise UserError(
             f"target {target.name}: output {int(np.argwhere(~np.isfinite(y))[0, 1])} is not finite "
             "on some inputs: correct its weights"
         )
     flat = [number for number, sd in enumerate(y.std(0)) if sd <= 1e-6]
     if flat:
-        raise Refusal(
+        raise UserError(
             f"target {target.name}: output {flat[0]} is constant, so there is nothing to learn: "
             "leave it out"
         )

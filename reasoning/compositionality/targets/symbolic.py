@@ -2,7 +2,7 @@
 
 import math
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Node, Target, Unit
 
 FORMULAS = {
@@ -16,10 +16,10 @@ def symbolic(name: str) -> Target:
     """One of `FORMULAS`.
 
     Raises:
-      Refusal: there is no such formula.
+      UserError: there is no such formula.
     """
     if name not in FORMULAS:
-        raise Refusal(
+        raise UserError(
             f"symbolic:{name}: there is no such formula; choose one of {', '.join(FORMULAS)}"
         )
 

@@ -1,6 +1,6 @@
 """Trees and chains of one repeated part."""
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets.graph import Node, Target, Unit
 
 LARGEST = 64
@@ -63,7 +63,7 @@ def reuse(depth: int, outputs: int = 3) -> Target:
     used again.
     """
     if depth < 2:
-        raise Refusal(f"reuse:{depth}: the depth must be at least 2, a part and what uses it")
+        raise UserError(f"reuse:{depth}: the depth must be at least 2, a part and what uses it")
     inner = 2 ** (depth - 1)
     inputs = inner + outputs
     nodes, row = [], list(range(inner))
@@ -80,7 +80,7 @@ def reuse(depth: int, outputs: int = 3) -> Target:
 def _tree(name, depth, arity, make) -> Target:
     _positive(name, depth)
     if arity < 2 or arity**depth > LARGEST:
-        raise Refusal(
+        raise UserError(
             f"{name}: arity must be at least 2 and arity^depth at most {LARGEST}, not "
             f"{arity}^{depth}"
         )
@@ -99,4 +99,4 @@ def _next_row(nodes, row, arity, inputs, make) -> list[int]:
 
 def _positive(name, depth):
     if depth < 1:
-        raise Refusal(f"{name}: the depth is {depth}, it must be at least 1")
+        raise UserError(f"{name}: the depth is {depth}, it must be at least 1")

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from fractions import Fraction
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import deadline
 from reasoning.e2c.answers.normalize import (
     bare,
@@ -45,7 +45,7 @@ def numeric(candidate: str, answer: str) -> bool:
     `5!` by math-verify.
 
     Raises:
-      Refusal: a formula is compared, and math-verify is not installed.
+      UserError: a formula is compared, and math-verify is not installed.
     """
     verdict = _by_numbers(candidate, answer)
     if verdict is not None:
@@ -60,7 +60,7 @@ def math_verify(candidate: str, answer: str) -> bool:
     the rest by math-verify, for three seconds at most.
 
     Raises:
-      Refusal: math-verify is needed and not installed.
+      UserError: math-verify is needed and not installed.
     """
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
@@ -72,7 +72,7 @@ def math_verify(candidate: str, answer: str) -> bool:
     try:
         return deadline.WORKER.same(other, one)
     except deadline.Unavailable:
-        raise Refusal(
+        raise UserError(
             f"comparing {candidate[:80]!r} with {answer[:80]!r} needs math-verify: pip install "
             "'latentax[llm]', or choose the checker exact"
         ) from None

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.state import Learner, apply_gradients
 from reasoning.e2c.chain.model import ModelConfig, logits_of
 from reasoning.e2c.chain.rewards import judge, stage_rewards
@@ -96,15 +96,15 @@ def check(config: RLConfig) -> None:
     """Refuse what cannot be learned from.
 
     Raises:
-      Refusal: a group of one, or a batch that minibatches cannot share.
+      UserError: a group of one, or a batch that minibatches cannot share.
     """
     if config.group < 2:
-        raise Refusal(
+        raise UserError(
             f"group is {config.group}: an advantage compares the responses to a question, so it "
             "must be at least 2"
         )
     if (config.prompts * config.group) % config.minibatches:
-        raise Refusal(
+        raise UserError(
             f"{config.prompts * config.group} responses cannot be parted into {config.minibatches} "
             "equal minibatches"
         )

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.chain.task import IDS, PAD, ChainConfig, Problem, encode
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, OPEN_EXECUTION, OPEN_PLAN
 from reasoning.e2c.masks import Markers
@@ -68,11 +68,11 @@ def make_rows(
     """One row per problem, its kind drawn by the shares.
 
     Raises:
-      Refusal: shares that are negative or all 0.
+      UserError: shares that are negative or all 0.
     """
     shares = {field.name: getattr(mixture, field.name) for field in fields(mixture)}
     if min(shares.values()) < 0 or not sum(shares.values()):
-        raise Refusal(
+        raise UserError(
             f"the mixture is {shares}: shares must not be negative, and one at least above 0"
         )
     kinds = np.random.default_rng(seed).choice(

@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import Progress
 from jaxrl.train.checkpoint import Checkpoints
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
 from jaxrl.train.rundir import open_run
 from jaxrl.train.signals import stop_on_signals
@@ -45,7 +45,7 @@ def run_stage(
       every: updates between two checkpoints.
 
     Raises:
-      Refusal: another configuration, or a damaged checkpoint.
+      UserError: another configuration, or a damaged checkpoint.
       KeyboardInterrupt: asked to stop; everything up to here is saved.
     """
     folder = open_run(folder, config)
@@ -75,7 +75,7 @@ def finished_params(folder: Path, template) -> Any:
     """The parameters of a stage's last checkpoint.
 
     Raises:
-      Refusal: there is none.
+      UserError: there is none.
     """
     store = Checkpoints(folder / "checkpoints", read_only=True)
     try:
@@ -83,5 +83,5 @@ def finished_params(folder: Path, template) -> Any:
     finally:
         store.close()
     if found is None:
-        raise Refusal(f"{folder} holds no checkpoint: train this stage first")
+        raise UserError(f"{folder} holds no checkpoint: train this stage first")
     return found[0].params

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, OPEN_EXECUTION, OPEN_PLAN
 
 NAMES = tuple("abcdefghijkl")
@@ -101,10 +101,10 @@ def check(config: ChainConfig) -> None:
     """Refuse sizes that cannot be.
 
     Raises:
-      Refusal: with the field.
+      UserError: with the field.
     """
     if not 2 <= config.shortest <= config.longest < config.variables <= len(NAMES):
-        raise Refusal(
+        raise UserError(
             f"shortest {config.shortest}, longest {config.longest}, variables {config.variables}: "
             "choose 2 <= shortest <= longest < "
             f"variables <= {len(NAMES)}"
@@ -183,12 +183,12 @@ def encode(text: str) -> list[int]:
     """Ids of words parted by blanks.
 
     Raises:
-      Refusal: a word that is none.
+      UserError: a word that is none.
     """
     try:
         return [IDS[word] for word in text.split()]
     except KeyError as error:
-        raise Refusal(
+        raise UserError(
             f"{error.args[0]!r} is no word of the chain task, whose words are "
             f"{' '.join(WORDS[:11])}, names, codes, digits"
         ) from None

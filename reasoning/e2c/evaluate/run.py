@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import Progress
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.answers import Checker
 from reasoning.e2c.asking import Backend, solve
@@ -39,14 +39,14 @@ def evaluate(
     not asked for again. `source` names model and data.
 
     Raises:
-      Refusal: settings that make no sense, or a file of other outcomes (what differs is named).
+      UserError: settings that make no sense, or a file of other outcomes (what differs is named).
     """
     check_policy(policy, settings)
     file = Appended(Path(out).with_suffix(".jsonl"))
     kind = {"policy": policy, "seed": seed, "source": source} | asked_for(settings)
     for number, record in enumerate(file, 1):
         if other := [name for name, value in kind.items() if record.get(name) != value]:
-            raise Refusal(
+            raise UserError(
                 f"{file.path}, line {number}, was found with another {', '.join(other)}: choose "
                 "another --out"
             )

@@ -3,19 +3,19 @@
 import importlib
 from types import ModuleType
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 def load(module: str) -> ModuleType:
     """A module of the extra `llm`.
 
     Raises:
-      Refusal: it is not installed.
+      UserError: it is not installed.
     """
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise Refusal(
+        raise UserError(
             f"local language models need {error.name}, which is not installed: pip install "
             "'latentax[llm]', or ask a server by "
             "--endpoint.base-url"

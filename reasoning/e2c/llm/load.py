@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
 from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, tag_ids
@@ -41,8 +41,8 @@ def load_model(local: LocalModel) -> Loaded:
     """Everything from a folder of this machine; nothing is downloaded.
 
     Raises:
-      Refusal: a folder or file is missing, the family is not supported, the devices do not suffice,
-        or tags are missing.
+      UserError: a folder or file is missing, the family is not supported, the devices do not
+        suffice, or tags are missing.
     """
     folder = check_folder(local)
     tokenizer = load_tokenizer(folder)
@@ -71,18 +71,20 @@ def check_folder(local: LocalModel) -> Path:
     """The folder, if it holds a checkpoint.
 
     Raises:
-      Refusal: naming what is missing.
+      UserError: naming what is missing.
     """
     if local.path is None:
-        raise Refusal("no model was named: give the folder of a checkpoint with --model.path")
+        raise UserError("no model was named: give the folder of a checkpoint with --model.path")
     folder = Path(local.path).expanduser().resolve()
     if not (folder / "config.json").is_file():
-        raise Refusal(
+        raise UserError(
             f"{folder} holds no config.json: name the folder of a Qwen3 or Llama checkpoint "
             "(nothing is downloaded)"
         )
     if not list(folder.glob("*.safetensors")):
-        raise Refusal(f"{folder} holds no *.safetensors: name the folder of a complete checkpoint")
+        raise UserError(
+            f"{folder} holds no *.safetensors: name the folder of a complete checkpoint"
+        )
     return folder
 
 
@@ -90,13 +92,13 @@ def load_tokenizer(folder: Path) -> Any:
     """The folder's tokenizer.
 
     Raises:
-      Refusal: there is none, or it cannot be read.
+      UserError: there is none, or it cannot be read.
     """
     transformers = extra.load("transformers")
     if not any(
         (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json")
     ):
-        raise Refusal(
+        raise UserError(
             f"{folder} holds no tokenizer: copy tokenizer.json and tokenizer_config.json of the "
             "checkpoint there"
         )
@@ -104,7 +106,7 @@ def load_tokenizer(folder: Path) -> Any:
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise Refusal(
+        raise UserError(
             f"the tokenizer in {folder} cannot be read ({reason}): copy tokenizer.json and "
             "tokenizer_config.json there"
         ) from None
@@ -114,12 +116,12 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
     """{"family", "config", "rope"}: sizes for Tunix's ModelConfig, from the published config.json.
 
     Raises:
-      Refusal: another family, or a field is missing.
+      UserError: another family, or a field is missing.
     """
     stored = json.loads((folder / "config.json").read_text())
     family = stored.get("model_type") if local.family == "auto" else local.family
     if family not in ("qwen3", "llama"):
-        raise Refusal(
+        raise UserError(
             f"{folder / 'config.json'} says model_type {family!r}: only qwen3 and llama are loaded"
         )
     try:
@@ -136,7 +138,7 @@ def model_config(folder: Path, local: LocalModel) -> dict[str, Any]:
             "norm_eps": stored["rms_norm_eps"],
         }
     except KeyError as error:
-        raise Refusal(
+        raise UserError(
             f"{folder / 'config.json'} has no {error.args[0]}: it is no {family} configuration"
         ) from None
     tied = "use_tied_embedding" if family == "qwen3" else "weight_tying"
@@ -155,11 +157,11 @@ def make_mesh(local: LocalModel) -> Mesh:
     """Devices in the shape (fsdp, tp).
 
     Raises:
-      Refusal: there are too few.
+      UserError: there are too few.
     """
     needed = int(np.prod(local.mesh))
     if needed > jax.device_count():
-        raise Refusal(
+        raise UserError(
             f"the mesh {local.mesh} needs {needed} devices, but there are {jax.device_count()}: "
             "choose a smaller --model.mesh"
         )
@@ -210,7 +212,7 @@ def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
     """Put the weights of a run's last checkpoint into the model.
 
     Raises:
-      Refusal: the run has no checkpoint, other tags, or weights of another shape.
+      UserError: the run has no checkpoint, other tags, or weights of another shape.
     """
     run = Path(local.trained).expanduser().resolve()
     check_tags(run, tags)
@@ -218,17 +220,17 @@ def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
         (f for f in (run / "checkpoints" / "actor", run / "checkpoints") if f.is_dir()), None
     )
     if folder is None:
-        raise Refusal(f"{run} holds no checkpoints: train there first")
+        raise UserError(f"{run} holds no checkpoints: train there first")
     store = extra.load("tunix.sft.checkpoint_manager").CheckpointManager(str(folder))
     try:
         step, _ = store.maybe_restore(model, restore_only_lora_params=bool(local.lora_rank))
     except (ValueError, KeyError, TypeError) as error:
         reason = str(error).strip().splitlines()[0][:200]
-        raise Refusal(
+        raise UserError(
             f"the checkpoint in {run} does not fit this model ({reason}): name the same path and "
             "lora-rank"
         ) from None
     finally:
         store.close()
     if not step:
-        raise Refusal(f"{run} holds no checkpoint yet: train there first")
+        raise UserError(f"{run} holds no checkpoint yet: train there first")

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.datagen import Question, questions_from
 from reasoning.e2c.format import DEFAULT, OPEN_PLAN, E2CFormat
@@ -41,12 +41,12 @@ def weighted_learner(
       the same.
 
     Raises:
-      Refusal: this version of Tunix has no such method any more.
+      UserError: this version of Tunix has no such method any more.
     """
     grpo = extra.load("tunix.rl.grpo.grpo_learner")
     hook = "_generate_and_compute_advantage"
     if not hasattr(grpo.GRPOLearner, hook):
-        raise Refusal(
+        raise UserError(
             f"this version of google-tunix has no GRPOLearner.{hook}: install "
             "'google-tunix>=0.1.7,<0.2'"
         )
@@ -82,7 +82,7 @@ def reward_function(
     too.
 
     Raises:
-      Refusal: a reward that is not finite (the row is named).
+      UserError: a reward that is not finite (the row is named).
     """
     chosen = RewardConfig(config.stage, config.reward, config.max_response, config.overlong_buffer)
 
@@ -94,7 +94,7 @@ def reward_function(
         ]
         for number, value in enumerate(found):
             if not np.isfinite(value):
-                raise Refusal(
+                raise UserError(
                     f"the reward of response {number} is {value}: fix the reward function or "
                     "leave out the row"
                 )
@@ -215,22 +215,22 @@ def check(config: RLTraining) -> None:
     """Refuse what cannot be learned from.
 
     Raises:
-      Refusal: with the field.
+      UserError: with the field.
     """
     if config.group < 2:
-        raise Refusal(
+        raise UserError(
             f"group is {config.group}: an advantage compares the responses to a question, so it "
             "must be at least 2"
         )
     if config.prompts % config.mini_batch:
-        raise Refusal(
+        raise UserError(
             f"prompts {config.prompts} is no multiple of mini_batch {config.mini_batch}: choose "
             "another one"
         )
     if config.micro_batch is not None and (
         config.micro_batch < 1 or config.mini_batch % config.micro_batch
     ):
-        raise Refusal(
+        raise UserError(
             f"mini_batch {config.mini_batch} is no multiple of micro_batch {config.micro_batch}: "
             "choose another one"
         )
@@ -241,7 +241,7 @@ def train(local: LocalModel, config: RLTraining, run_dir: str | Path) -> Any:
     model.
 
     Raises:
-      Refusal: model, data or folder do not work.
+      UserError: model, data or folder do not work.
     """
     check(config)
     loaded = load_model(local)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ def read_rope(stored: dict) -> Rope:
     """From a published config.json.
 
     Raises:
-      Refusal: another kind of scaling than Llama 3.1's, or no base.
+      UserError: another kind of scaling than Llama 3.1's, or no base.
     """
     newer = stored.get("rope_parameters") or {}
     theta = stored.get("rope_theta") or newer.get("rope_theta")
     if theta is None:
-        raise Refusal(
+        raise UserError(
             "config.json has no rope_theta: it is no configuration of a Qwen3 or Llama model"
         )
     scaling = stored.get("rope_scaling") or newer
@@ -51,7 +51,7 @@ def read_rope(stored: dict) -> Rope:
     if kind == "default":
         return Rope(float(theta))
     if kind != "llama3":
-        raise Refusal(
+        raise UserError(
             f"config.json asks for rope_scaling of the kind {kind!r}, which is not supported: "
             "remove it, or choose another model"
         )

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 import optax
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
-from jaxrl.train.errors import Refusal
 from jaxrl.train.metrics import MetricsLog, read_metrics
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.backends.tunix_local import forward
@@ -46,7 +46,7 @@ def encode_rows(
     """Prompts and responses as tokens, rows longer than `max_length` left out.
 
     Raises:
-      Refusal: nothing is left.
+      UserError: nothing is left.
     """
 
     def encode(text):
@@ -58,7 +58,7 @@ def encode_rows(
     ]
     kept = [(p, r) for p, r in pairs if len(p) + len(r) <= config.max_length]
     if not kept:
-        raise Refusal(
+        raise UserError(
             f"{where} has no row of at most {config.max_length} tokens: raise "
             "--training.max-length or generate data"
         )
@@ -82,14 +82,16 @@ def checked(records: list[Record], where: str) -> list[Record]:
     """Records with all that training needs.
 
     Raises:
-      Refusal: a row lacks a field (its number is named).
+      UserError: a row lacks a field (its number is named).
     """
     for number, record in enumerate(records, 1):
         for name in (
             () if "rejected" in record else ("question", "answer", "exploration", "re_execution")
         ):
             if not str(record.get(name) or "").strip():
-                raise Refusal(f"{where}, row {number}, has no {name}: rows are written by gen-data")
+                raise UserError(
+                    f"{where}, row {number}, has no {name}: rows are written by gen-data"
+                )
     return records
 
 
@@ -152,7 +154,7 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
     """Train, with checkpoints; a folder that was begun is continued. Returns the trained model.
 
     Raises:
-      Refusal: model, data or folder do not work.
+      UserError: model, data or folder do not work.
     """
     loaded = load_model(local)
     rows, folder = all_rows(config, loaded.tokenizer), open_run(run_dir, _described(local, config))

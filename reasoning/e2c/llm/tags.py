@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.rundir import write_atomically
 from reasoning.e2c.format import CLOSE_PLAN, OPEN_EXECUTION, TAGS
 from reasoning.e2c.masks import Markers
@@ -19,10 +19,10 @@ def tag_ids(tokenizer: Any) -> dict[str, int]:
     """The id of every tag.
 
     Raises:
-      Refusal: the tokenizer lacks one.
+      UserError: the tokenizer lacks one.
     """
     if lacking := missing_tags(tokenizer):
-        raise Refusal(
+        raise UserError(
             f"the tokenizer does not know {', '.join(lacking)} as one token each: load the model "
             "with --model.add-tags True and train "
             "it, or choose a checkpoint that was trained with the tags"
@@ -54,16 +54,16 @@ def check_tags(folder: Path, ids: dict[str, int]) -> None:
     """Refuse a run that was trained with other ids.
 
     Raises:
-      Refusal: it was, or it has none.
+      UserError: it was, or it has none.
     """
     file = folder / "tags.json"
     if not file.is_file():
-        raise Refusal(
+        raise UserError(
             f"{folder} holds no tags.json: name the run folder of an sft, ef-sft or rl training"
         )
     stored = json.loads(file.read_text())
     if stored != ids:
-        raise Refusal(
+        raise UserError(
             f"{folder} was trained with the tags {stored}, but this tokenizer has {ids}: use the "
             "checkpoint it began with"
         )

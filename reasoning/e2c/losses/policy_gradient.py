@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import total
 from reasoning.e2c.masks import Markers, has_boundary, phase_masks
 
@@ -23,13 +23,13 @@ def check_rewards(rewards) -> None:
     """Refuse rewards `[P, G]` that are not finite.
 
     Raises:
-      Refusal: naming prompt and response of the first.
+      UserError: naming prompt and response of the first.
     """
     bad = np.argwhere(~np.isfinite(np.asarray(rewards)))
     if len(bad):
         prompt, response = bad[0].tolist()
         value = np.asarray(rewards)[prompt, response]
-        raise Refusal(
+        raise UserError(
             f"the reward of prompt {prompt}, response {response} is {value}: fix the reward "
             "function or leave out the row"
         )
@@ -44,10 +44,10 @@ def group_advantages(
     "none" leaves out the division (Dr. GRPO). A group of equal rewards gives exact zeros.
 
     Raises:
-      Refusal: groups of one.
+      UserError: groups of one.
     """
     if rewards.shape[-1] < 2:
-        raise Refusal(
+        raise UserError(
             f"groups have {rewards.shape[-1]} response: an advantage compares responses, so the "
             "group size must be at least 2"
         )

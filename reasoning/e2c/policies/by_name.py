@@ -1,6 +1,6 @@
 """The policies by the names that command lines and reports use."""
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.asking import Policy
 from reasoning.e2c.policies.direct import (
     combine,
@@ -37,13 +37,13 @@ def check_policy(name: str, settings: Settings) -> None:
     """Refuse settings that make no sense, or that the policy would not keep.
 
     Raises:
-      Refusal: with the field.
+      UserError: with the field.
     """
     if name not in POLICIES:
-        raise Refusal(f"{name!r} is no policy: choose one of {', '.join(POLICIES)}")
+        raise UserError(f"{name!r} is no policy: choose one of {', '.join(POLICIES)}")
     check(settings)
     if settings.budget is not None and name not in BUDGETED:
-        raise Refusal(
+        raise UserError(
             f"the policy {name} keeps no budget of tokens: leave it out, or choose one of "
             f"{', '.join(BUDGETED)}"
         )

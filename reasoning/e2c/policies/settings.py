@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import last_box
 from reasoning.e2c.asking import Ask, Completion, Sampling
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, E2CFormat
@@ -109,13 +109,13 @@ def check(settings: Settings) -> None:
     """Refuse numbers that make no sense.
 
     Raises:
-      Refusal: with the field.
+      UserError: with the field.
     """
     if settings.k < 1:
-        raise Refusal(f"k is {settings.k}: at least one plan or chain is needed")
+        raise UserError(f"k is {settings.k}: at least one plan or chain is needed")
     least = max(settings.execution.max_tokens, settings.plan.max_tokens)
     if settings.budget is not None and settings.budget < least:
-        raise Refusal(
+        raise UserError(
             f"budget is {settings.budget} tokens, less than one call may take ({least}): raise it "
             "or lower max_tokens"
         )

@@ -5,9 +5,9 @@ the next start.
 from pathlib import Path
 from typing import Any
 
+from jaxrl.app.errors import UserError
 from jaxrl.app.progress import log
 from jaxrl.train.config import to_dict
-from jaxrl.train.errors import Refusal
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.chain import rl, task
 from reasoning.e2c.chain.backend import ChainBackend
@@ -21,7 +21,7 @@ def run(study: StudyConfig, run_dir: str | Path) -> Path:
     """Train and measure what is not there yet, and write the report; the path of its text.
 
     Raises:
-      Refusal: a configuration or a folder that does not work.
+      UserError: a configuration or a folder that does not work.
     """
     check(study)
     folder = open_run(run_dir, to_dict(study))
@@ -66,20 +66,20 @@ def check(study: StudyConfig) -> None:
     """Refuse what cannot be run.
 
     Raises:
-      Refusal: with the field.
+      UserError: with the field.
     """
     task.check(study.task)
     if study.model.vocabulary != len(task.WORDS):
-        raise Refusal(
+        raise UserError(
             f"model.vocabulary is {study.model.vocabulary}, but the task has {len(task.WORDS)} "
             "words: leave it alone"
         )
     if study.model.width % (2 * study.model.heads):
-        raise Refusal(
+        raise UserError(
             f"model.width {study.model.width} is no multiple of twice {study.model.heads} heads: "
             "choose another one"
         )
     if not study.ks or min(study.ks) < 1:
-        raise Refusal(f"ks is {study.ks}: name at least one number of plans, each at least 1")
+        raise UserError(f"ks is {study.ks}: name at least one number of plans, each at least 1")
     for stage in (study.stage_one, study.stage_two) if study.rl_seeds else ():
         rl.check(stage)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reasoning.synthesis.connect.places import path_of
-from reasoning.synthesis.errors import ConnectionLost, Refusal, need
+from reasoning.synthesis.errors import ConnectionLost, UserError, need
 from reasoning.synthesis.names import masked, quoted
 from reasoning.synthesis.schema import Schema
 
@@ -24,7 +24,7 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
       kind: "sqlite" or "postgres".
 
     Raises:
-      Refusal: no connection, no such table, or the driver is missing.
+      UserError: no connection, no such table, or the driver is missing.
     """
     return {"sqlite": _sqlite, "postgres": _postgres}[kind](schema, url)
 
@@ -46,7 +46,7 @@ def _sqlite(schema, url):
                     )
         base.close()
     except sqlite3.Error as error:
-        raise Refusal(f"{path}: {error}: check the schema against the database") from error
+        raise UserError(f"{path}: {error}: check the schema against the database") from error
 
 
 def _lite(value, kind):
@@ -79,7 +79,7 @@ def _postgres(schema, url):
             "command again"
         ) from error
     except psycopg.Error as error:
-        raise Refusal(
+        raise UserError(
             f"{masked(url)}: {_first(error)}: check the schema against the database"
         ) from error
 

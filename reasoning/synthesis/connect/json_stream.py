@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import Instance
 
 CHUNK = 1 << 20
@@ -21,7 +21,9 @@ not come from stopping there.
 
 
 def read_instance(path: str | Path) -> Instance:
-    """A whole instance, for examples. Raises Refusal with line and column of what is malformed."""
+    """A whole instance, for examples. Raises UserError with line and column of what is
+    malformed.
+    """
     instance: Instance = {}
     for name, record in stream_instance(path):
         instance.setdefault(name, [])
@@ -37,15 +39,15 @@ def stream_instance(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | No
       (name, record); (name, None) when a collection begins, so that empty ones are seen.
 
     Raises:
-      Refusal: the file cannot be read, is malformed, or is no object of lists of objects; with line
-        and column.
+      UserError: the file cannot be read, is malformed, or is no object of lists of objects; with
+        line and column.
     """
     with _opened(path) as stream:
         yield from stream.collections()
 
 
 def stream_lines(path: str | Path) -> Iterator[Any]:
-    """The values of a file of JSON lines, one in memory at a time. Raises Refusal, as
+    """The values of a file of JSON lines, one in memory at a time. Raises UserError, as
     `stream_instance` does.
     """
     with _opened(path) as stream:
@@ -59,11 +61,13 @@ def _opened(path):
         with Path(path).open(encoding="utf-8-sig") as file:
             yield _Stream(file, str(path))
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"{path} cannot be read ({error.strerror}): give the path of an instance file"
         ) from error
     except UnicodeDecodeError as error:
-        raise Refusal(f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        raise UserError(
+            f"{path}: byte {error.start} is no UTF-8: save the file as UTF-8"
+        ) from error
 
 
 class _Stream:
@@ -91,7 +95,7 @@ class _Stream:
 
     def refuse(self, what, place=None):
         self._count(self.place if place is None else place)
-        return Refusal(f"{self.where}, line {self.line}, column {self.column}: {what}")
+        return UserError(f"{self.where}, line {self.line}, column {self.column}: {what}")
 
     def _count(self, upto):
         """Move the start of the buffer forward, counting lines."""

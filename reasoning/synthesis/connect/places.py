@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import unquote
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.names import masked
 
 SERVERS = ("postgres",)
@@ -26,7 +26,9 @@ def kind_of(url: str) -> str:
     known |= {"parquet": "folder", "json": "json", "xml": "xml"}
     if scheme:
         if scheme not in known:
-            raise Refusal(f"{masked(url)}: {scheme}:// is none of {', '.join(sorted(set(known)))}")
+            raise UserError(
+                f"{masked(url)}: {scheme}:// is none of {', '.join(sorted(set(known)))}"
+            )
         return known[scheme]
     endings = {
         ".json": "json",

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from reasoning.synthesis.connect.sqlite_sink import BATCH, cells, create_table
-from reasoning.synthesis.errors import ConnectionLost, Refusal, need
+from reasoning.synthesis.errors import ConnectionLost, UserError, need
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import masked, quoted
 from reasoning.synthesis.schema import Schema
@@ -36,7 +36,7 @@ class PostgresSink:
                 f"{shown}: {first}: what is written is kept; run the same command with --resume"
             ) from error
         except self.psycopg.Error as error:
-            raise Refusal(
+            raise UserError(
                 f"{shown}: {str(error).strip().splitlines()[0]}: fix the target or the schema, "
                 "then --resume"
             ) from error
@@ -45,7 +45,7 @@ class PostgresSink:
         for collection in self.schema.collections:
             cursor.execute("SELECT to_regclass(%s)", [f"public.{quoted(collection.name)}"])
             if cursor.fetchone()[0] and not self.overwrite:
-                raise Refusal(
+                raise UserError(
                     f"the table {collection.name} is there already: choose another database, or "
                     "--overwrite to replace it"
                 )

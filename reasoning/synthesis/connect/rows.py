@@ -10,7 +10,7 @@ from typing import Any
 
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.engines.duck import stored
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.facts import cast, plain
 from reasoning.synthesis.names import quoted, table_name
 from reasoning.synthesis.schema import Collection, Schema, layout
@@ -31,14 +31,14 @@ def rows_of(
       where: what an error calls the stream.
 
     Raises:
-      Refusal: an unknown collection or attribute, or a value of another type; with the number of
+      UserError: an unknown collection or attribute, or a value of another type; with the number of
         the record.
     """
     tops = {collection.name: collection for collection in schema.collections}
     counts: dict[str, int] = {}
     for name, record in records:
         if name not in tops:
-            raise Refusal(
+            raise UserError(
                 f"{where}: the collection {name!r} is not in the schema: remove it or add it there"
             )
         if record is not None:
@@ -49,10 +49,10 @@ def _rows(collection: Collection, path, record, parent, counts, where):
     number = counts[path] = counts.get(path, -1) + 1
     place = f"{where}: {path}, record {number + 1}"
     if not isinstance(record, dict):
-        raise Refusal(f"{place} is {type(record).__name__}, not an object")
+        raise UserError(f"{place} is {type(record).__name__}, not an object")
     names = {attr.name for attr in collection.attrs} | {child.name for child in collection.children}
     if unknown := set(record) - names:
-        raise Refusal(
+        raise UserError(
             f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add it "
             "there"
         )
@@ -64,7 +64,9 @@ def _rows(collection: Collection, path, record, parent, counts, where):
     for child in collection.children:
         inner = record.get(child.name) or []
         if not isinstance(inner, list):
-            raise Refusal(f"{place}: {child.name} is {type(inner).__name__}, not a list of records")
+            raise UserError(
+                f"{place}: {child.name} is {type(inner).__name__}, not a list of records"
+            )
         for item in inner:
             yield from _rows(child, f"{path}?{child.name}", item, number, counts, where)
 

@@ -13,7 +13,7 @@ from reasoning.synthesis.connect.cypher import cypher_of, load_script
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.names import check_names, file_name, masked, quoted, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, is_edge, walk
 
@@ -47,7 +47,7 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
       overwrite: whether something that is there may be replaced.
 
     Raises:
-      Refusal: the target is there already, or cannot hold such data.
+      UserError: the target is there already, or cannot hold such data.
     """
     check_target(schema, url, overwrite)
     kind = kind_of(url)
@@ -71,30 +71,30 @@ def _run_id(work: Path) -> str:
 
 
 def check_target(schema: Schema, url: str, overwrite: bool):
-    """Refuse a target that cannot be, before anything is written. Raises Refusal."""
+    """Refuse a target that cannot be, before anything is written. Raises UserError."""
     kind = kind_of(url)
     if kind == "xml":
-        raise Refusal(
+        raise UserError(
             f"{masked(url)}: writing to {kind} is not offered: write a folder or a .cypher file "
             "and import it"
         )
     check_target_names(schema, url, kind)
     if kind != "postgres" and path_of(url).exists():
         if not overwrite:
-            raise Refusal(
+            raise UserError(
                 f"{masked(url)} is there already: choose another target, or --overwrite to "
                 "replace it"
             )
         _check_replaceable(schema, url, path_of(url), kind == "folder")
     if kind == "sqlite" and any(collection.children for collection in schema.collections):
-        raise Refusal(
+        raise UserError(
             f"{masked(url)}: SQLite holds tables and this target is nested: write JSON lines, "
             "DuckDB or PostgreSQL"
         )
 
 
 def check_target_names(schema: Schema, url: str, kind: str):
-    """Refuse names that the target cannot hold as they are. Raises Refusal."""
+    """Refuse names that the target cannot hold as they are. Raises UserError."""
     where = masked(url)
     ending = _folder_format(schema, url) if kind == "folder" else kind
     if kind == "folder":
@@ -107,9 +107,9 @@ def check_target_names(schema: Schema, url: str, kind: str):
         if ending in ("duckdb", "parquet") or (kind == "postgres" and "?" not in path):
             check_names(fields_of, ending, f"{where}: {path}")
         elif ending == "postgres" and any("\0" in name for name in fields_of):
-            raise Refusal(f"{where}: {path}: PostgreSQL holds no name with NUL in it: rename it")
+            raise UserError(f"{where}: {path}: PostgreSQL holds no name with NUL in it: rename it")
         elif ending == "csv" and any(set(name) & set("\r\0") or not name for name in fields_of):
-            raise Refusal(f"{where}: {path}: a CSV header cannot hold such a name: rename it")
+            raise UserError(f"{where}: {path}: a CSV header cannot hold such a name: rename it")
 
 
 def _check_replaceable(schema, url, path: Path, folder: bool):
@@ -118,7 +118,7 @@ def _check_replaceable(schema, url, path: Path, folder: bool):
     """
     if path.is_dir() != folder:
         what = ("file", "folder") if folder else ("folder", "file")
-        raise Refusal(
+        raise UserError(
             f"{masked(url)} is a {what[0]} and a {what[1]} is to be written there: choose "
             "another target"
         )
@@ -126,7 +126,7 @@ def _check_replaceable(schema, url, path: Path, folder: bool):
     ours = {file_name(name, ending) for name in names for ending in COPY} if folder else set()
     ours |= {"load.cypher"}
     if folder and (other := sorted({file.name for file in path.iterdir()} - ours)):
-        raise Refusal(
+        raise UserError(
             f"{masked(url)} holds {other[0]!r}, which no migration wrote, and would be replaced: "
             "choose another target"
         )

@@ -16,7 +16,7 @@ from reasoning.synthesis.connect.rows import load_rows, rows_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.engines.duck import connect, stored
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.names import file_name, inner, masked, quoted, table_name, text
@@ -67,11 +67,11 @@ def load(
       check: refuse repeated keys, NULLs where none may be, and dangling edges.
 
     Raises:
-      Refusal: it cannot be read, or does not fit the schema.
+      UserError: it cannot be read, or does not fit the schema.
     """
     kind = kind_of(url)
     if kind not in SERVERS and not path_of(url).exists():
-        raise Refusal(f"{masked(url)} is not there: give the path or URL of the data")
+        raise UserError(f"{masked(url)} is not there: give the path or URL of the data")
     duckdb = need("duckdb")
     try:
         if kind == "duckdb":
@@ -89,7 +89,7 @@ def load(
 
 
 def read_whole(schema: Schema, url: str) -> Instance:
-    """A small source of any kind as an instance. Raises Refusal if it cannot be read, or does not
+    """A small source of any kind as an instance. Raises UserError if it cannot be read, or does not
     fit the schema.
     """
     with tempfile.TemporaryDirectory() as folder, connect() as base:
@@ -113,7 +113,7 @@ def facts_of(base, schema: Schema, name: Callable[[str], str]) -> Facts:
     return facts
 
 
-def refusal_of(error: Exception, what: str) -> Refusal:
+def refusal_of(error: Exception, what: str) -> UserError:
     """A sentence for what DuckDB complains about."""
     if place := re.search(r"CSV Error on Line: (\d+)", str(error)):
         said = re.search(
@@ -122,18 +122,18 @@ def refusal_of(error: Exception, what: str) -> Refusal:
             re.MULTILINE,
         )
         said = said[0].strip().rstrip(".") if said else "malformed CSV"
-        return Refusal(f"{what}, line {place[1]}: {said}: fix the file or the schema")
+        return UserError(f"{what}, line {place[1]}: {said}: fix the file or the schema")
     first = ", ".join(filter(None, (line.strip() for line in str(error).strip().splitlines()[:3])))
     if "No space left" in first or "out of disk" in first.lower():
-        return Refusal(
+        return UserError(
             f"no space is left while working on {what}: free some and run the same command with "
             "--resume"
         )
-    return Refusal(f"{what}: {first}: check the data against the schema")
+    return UserError(f"{what}: {first}: check the data against the schema")
 
 
 def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    """The records of a source one by one. Raises Refusal if it cannot be read."""
+    """The records of a source one by one. Raises UserError if it cannot be read."""
     kind = kind_of(url)
     if kind == "json":
         return stream_instance(path_of(url))
@@ -142,7 +142,7 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
     if kind == "folder":
         return _folder_records(schema, path_of(url))
     if kind == "cypher":
-        raise Refusal(
+        raise UserError(
             f"{masked(url)}: Cypher can be written and not read: give node and edge files as a "
             "folder of CSV"
         )
@@ -175,7 +175,7 @@ def _load_folder(base, schema, path, folder, name):
             None,
         )
         if file is None:
-            raise Refusal(
+            raise UserError(
                 f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or "
                 f"{collection.name}.parquet"
             )
@@ -213,12 +213,12 @@ def _check_types(relation, collection: Collection, where: str):
 def _check_fields(found: dict, collection: Collection, where: str):
     for field in [*collection.attrs, *collection.children]:
         if field.name not in found:
-            raise Refusal(f"{where} has no column {field.name!r}: fix the data or the schema")
+            raise UserError(f"{where} has no column {field.name!r}: fix the data or the schema")
     for attr in collection.attrs:
         kind = found[attr.name]
         scale = dict(kind.children).get("scale", 0) if kind.id == "decimal" else 0
         if kind.id not in HOLDS[attr.type] or scale > 10:
-            raise Refusal(
+            raise UserError(
                 f"{where}.{attr.name} is {kind}, which {attr.type} does not hold: fix the data or "
                 "the schema"
             )
@@ -226,7 +226,7 @@ def _check_fields(found: dict, collection: Collection, where: str):
         kind = found[child.name]
         inner = dict(kind.children).get("child") if kind.id == "list" else None
         if inner is None or inner.id != "struct":
-            raise Refusal(
+            raise UserError(
                 f"{where}.{child.name} is {kind}, not a list of records: fix the data or the schema"
             )
         _check_fields(dict(inner.children), child, f"{where}.{child.name}")
@@ -275,7 +275,7 @@ def _csv_cell(attr) -> str:
     )
 
 
-def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
+def _bad_integer(file: Path, collection: Collection) -> UserError | None:
     """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not
     tell.
     """
@@ -289,7 +289,7 @@ def _bad_integer(file: Path, collection: Collection) -> Refusal | None:
                 if cell and not (
                     re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64
                 ):
-                    return Refusal(
+                    return UserError(
                         f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: fix "
                         "the file or the schema"
                     )
@@ -301,10 +301,12 @@ def _check_header(file: Path, collection: Collection):
         with file.open(encoding="utf-8-sig", newline="") as lines:
             header = next(csv.reader(lines), [])
     except UnicodeDecodeError as error:
-        raise Refusal(f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8") from error
+        raise UserError(
+            f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8"
+        ) from error
     if header != [attr.name for attr in collection.attrs]:
         wanted = ", ".join(attr.name for attr in collection.attrs)
-        raise Refusal(
+        raise UserError(
             f"{file}, line 1: the header is {', '.join(header)!r} and the schema says {wanted!r}: "
             "they must agree"
         )
@@ -352,7 +354,7 @@ def _folder_records(schema, path):
     for collection in schema.collections:
         file = path / file_name(collection.name, "jsonl")
         if not file.exists():
-            raise Refusal(
+            raise UserError(
                 f"{file} is not there: only a folder of JSON lines can be read record by record"
             )
         yield from _lines(collection, file)
@@ -372,7 +374,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
             for column, count in zip(firm, counts, strict=True):
                 if count:
                     what = f"{where}: {path}.{column} is NULL in {count:,} records"
-                    raise Refusal(
+                    raise UserError(
                         f"{what}, and the schema says that it never is: fix the data or the schema"
                     )
     for collection in schema.collections:
@@ -386,7 +388,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
                 shown = ", ".join(
                     f"{k} = {v!r}" for k, v in zip(collection.key, found, strict=False)
                 )
-                raise Refusal(
+                raise UserError(
                     f"{where}: {collection.name} has the key {shown} {found[-1]} times: keys must "
                     "be unique"
                 )
@@ -397,7 +399,7 @@ def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = 
             f"{quoted(inner('_id'))} FROM {to}) LIMIT 1"
         )
         if found := base.execute(query).fetchone():
-            raise Refusal(
+            raise UserError(
                 f"{where}: {foreign.path}: {foreign.attrs[0]} is {found[0]!r}, and there is no "
                 "such node: a dangling edge"
             )

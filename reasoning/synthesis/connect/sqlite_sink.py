@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from reasoning.synthesis.engines.compile import SQL_TYPES
-from reasoning.synthesis.errors import Refusal, writing
+from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import check_names, quoted
 from reasoning.synthesis.schema import Collection, Schema
@@ -52,7 +52,7 @@ class SqliteSink:
             fields_of = [field.name for field in collection.attrs]
             check_names(fields_of, "sqlite", f"{path}: {collection.name}")
             if collection.name.lower().startswith("sqlite_"):
-                raise Refusal(f"{path}: SQLite keeps the name {collection.name!r}: rename it")
+                raise UserError(f"{path}: SQLite keeps the name {collection.name!r}: rename it")
         with self._open() as base:
             base.execute(
                 "CREATE TABLE IF NOT EXISTS __latentax_progress "
@@ -67,7 +67,7 @@ class SqliteSink:
             with contextlib.closing(sqlite3.connect(self.file)) as base, base:
                 yield base
         except sqlite3.Error as error:
-            raise Refusal(
+            raise UserError(
                 f"{self.path}: {error}: free space or fix the target, then run the same command "
                 "with --resume"
             ) from error

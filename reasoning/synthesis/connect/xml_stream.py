@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.schema import Collection, Schema
 
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
@@ -19,7 +19,7 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
     of its name. What the schema does not name is refused.
 
     Raises:
-      Refusal: malformed XML, with line and column; an unknown element or attribute; a value of
+      UserError: malformed XML, with line and column; an unknown element or attribute; a value of
         another type.
     """
     tops = {collection.name: collection for collection in schema.collections}
@@ -31,18 +31,18 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
                 root = element if root is None else root
             elif depth == 1:
                 if element.tag not in tops:
-                    raise Refusal(
+                    raise UserError(
                         f"{path}: the element {element.tag!r} is no collection of the schema"
                     )
                 yield element.tag, _record(element, tops[element.tag], f"{path}: {element.tag}")
                 root.clear()  # type: ignore[union-attr]
     except OSError as error:
-        raise Refusal(
+        raise UserError(
             f"{path} cannot be read ({error.strerror}): give the path of an XML file"
         ) from error
     except Tree.ParseError as error:
         line, column = error.position
-        raise Refusal(
+        raise UserError(
             f"{path}, line {line}, column {column + 1}: malformed XML "
             f"({str(error).partition(':')[0]}): fix it"
         ) from error
@@ -60,9 +60,9 @@ def _record(element, collection: Collection, where) -> dict[str, Any]:
             texts.append((inner.tag, inner.text or ""))
     for name, text in texts:
         if name not in attrs:
-            raise Refusal(f"{where}: {name!r} is not in the schema: remove it or add it there")
+            raise UserError(f"{where}: {name!r} is not in the schema: remove it or add it there")
         if name in record:
-            raise Refusal(
+            raise UserError(
                 f"{where}: {name!r} is there twice in one record: make it a nested collection in "
                 "the schema"
             )
@@ -76,4 +76,4 @@ def _value(text: str, kind: str, where: str) -> Any:
             return int(text) if kind == "int" else float(text)
         return TRUTH[text.strip()] if kind == "bool" else text
     except (ValueError, KeyError) as error:
-        raise Refusal(f"{where}: {text!r} is no {kind}: fix the data or the schema") from error
+        raise UserError(f"{where}: {text!r} is no {kind}: fix the data or the schema") from error

@@ -8,7 +8,7 @@ import tyro
 from reasoning.synthesis.dynamite.cli import commands
 from reasoning.synthesis.dynamite.cli.asking import Ask, ask
 from reasoning.synthesis.dynamite.cli.commands import Explain, Learn, Run, Show, Verify
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 
 RUN = {
     Learn: commands.learn,
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         return RUN[type(command)](command)
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

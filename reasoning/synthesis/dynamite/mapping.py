@@ -9,7 +9,7 @@ from reasoning.synthesis.datalog import Program, check_program
 from reasoning.synthesis.describe import from_json
 from reasoning.synthesis.engines.compile import NAMED, compile_program, key_names
 from reasoning.synthesis.engines.nest import Flat, nested_queries
-from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.errors import UserError, write_whole
 from reasoning.synthesis.facts import Facts, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import Schema, to_json
@@ -73,7 +73,7 @@ class Mapping:
           dialect: "duckdb", "sqlite", "postgres" or "spark".
 
         Raises:
-          Refusal: another dialect.
+          UserError: another dialect.
         """
         queries = compile_program(self.program, self.source, self.target, dialect, NAMED)
         flat = compile_program(
@@ -84,7 +84,7 @@ class Mapping:
         return nested_queries(Flat(self.target, queries, keys), dialect)
 
     def apply(self, instance: Instance) -> Instance:
-        """The target instance of a small source instance, by the reference engine. Raises Refusal
+        """The target instance of a small source instance, by the reference engine. Raises UserError
         if it does not fit the schema.
         """
         from reasoning.synthesis.engines.memory import evaluate
@@ -96,7 +96,7 @@ class Mapping:
 
 
 def save_mapping(mapping: Mapping, path: str | Path):
-    """Write a mapping as JSON, whole or not at all. Raises Refusal if the place cannot be
+    """Write a mapping as JSON, whole or not at all. Raises UserError if the place cannot be
     written.
     """
     data = {
@@ -116,7 +116,7 @@ def load_mapping(path: str | Path) -> Mapping:
     """Read what `save_mapping` wrote; the program may have been edited by hand.
 
     Raises:
-      Refusal: no such file, another format, or a program that does not fit its schemas.
+      UserError: no such file, another format, or a program that does not fit its schemas.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def load_mapping(path: str | Path) -> Mapping:
             source, target, program, examples, options, data["statistics"], tuple(data["notes"])
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Refusal(
+        raise UserError(
             f"{path} is no mapping that `learn` wrote ({type(error).__name__}: {error}): give the "
             "path of its --out"
         ) from error

@@ -27,7 +27,7 @@ from reasoning.synthesis.dynamite.sketch.correspondence import Values, source_va
 from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import repeats_nothing
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import Facts, flatten, to_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import Schema, find, flat_columns, parent_of, walk
@@ -100,7 +100,7 @@ def synthesize_mapping(
       the best so far.
 
     Raises:
-      Refusal: no example, one that does not fit its schema, or bad options.
+      UserError: no example, one that does not fit its schema, or bad options.
     """
     options = options or Options()
     _check(examples, options)
@@ -334,15 +334,15 @@ def _rules(found: dict[str, Found]) -> tuple[Rule, ...]:
 
 def _check(examples, options):
     if not examples:
-        raise Refusal(
+        raise UserError(
             "there is no example: give at least one pair of a source and a target instance"
         )
     if not options.budget > 0:
-        raise Refusal(f"the budget is {options.budget} seconds: give more than 0")
+        raise UserError(f"the budget is {options.budget} seconds: give more than 0")
     if options.max_rules < 1:
-        raise Refusal(f"max_rules is {options.max_rules}: give at least 1")
+        raise UserError(f"max_rules is {options.max_rules}: give at least 1")
     if options.learning not in LEARNING:
-        raise Refusal(f"learning is {options.learning!r}, none of {', '.join(LEARNING)}")
+        raise UserError(f"learning is {options.learning!r}, none of {', '.join(LEARNING)}")
 
 
 def _confirm(program, source, target, sources, wanted):

@@ -80,7 +80,7 @@ def compile_program(
       output: names and identities; None: the working database's names, no identities.
 
     Raises:
-      Refusal: sqlglot is not installed.
+      UserError: sqlglot is not installed.
     """
     exp = need("sqlglot").exp
     output, found = output or Output(), {}

@@ -16,7 +16,7 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
     """The flattened target data with the number of records of each value, computed by DuckDB.
 
     Raises:
-      Refusal: duckdb or sqlglot is not installed.
+      UserError: duckdb or sqlglot is not installed.
     """
     with connect() as base:
         lock_down(base)

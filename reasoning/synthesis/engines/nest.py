@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.names import backticked, quoted, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, ancestors, find, flat_columns
 
@@ -92,10 +92,10 @@ def nested_queries(flat: Flat, dialect: str) -> dict[str, str]:
       dialect: one of TEMPLATES.
 
     Raises:
-      Refusal: another dialect.
+      UserError: another dialect.
     """
     if dialect not in TEMPLATES:
-        raise Refusal(f"dialect {dialect!r} is none of {', '.join(TEMPLATES)}")
+        raise UserError(f"dialect {dialect!r} is none of {', '.join(TEMPLATES)}")
     return {
         top.name: _top(flat, top, TEMPLATES[dialect], dialect) for top in flat.schema.collections
     }

@@ -18,7 +18,7 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
     """The flattened target data with the number of records of each value, computed by SQLite.
 
     Raises:
-      Refusal: sqlglot is not installed.
+      UserError: sqlglot is not installed.
     """
     with contextlib.closing(sqlite3.connect(":memory:")) as base:
         load(base, source, facts)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import tyro
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator import cli
 from reasoning.synthesis.migrator.cli import Check, Explain, Synthesize
 
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         command = parse(sys.argv[1:] if arguments is None else arguments)
         return RUN[type(command)](command)
-    except Refusal as refusal:
+    except UserError as refusal:
         print(f"refused: {refusal}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

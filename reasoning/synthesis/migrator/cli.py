@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from reasoning.synthesis.errors import Refusal, need, write_whole
+from reasoning.synthesis.errors import UserError, need, write_whole
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
@@ -179,7 +179,7 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
     """Parse everything that is to be written.
 
     Raises:
-      Refusal: a text does not parse; nothing was written.
+      UserError: a text does not parse; nothing was written.
     """
     sqlglot = need("sqlglot")
     for path, text in texts:
@@ -187,7 +187,7 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
             try:
                 ast.parse(text)
             except SyntaxError as error:
-                raise Refusal(
+                raise UserError(
                     f"{path} would not be Python ({error}): nothing was written"
                 ) from error
     for function in found.new.functions:
@@ -196,7 +196,7 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
             try:
                 sqlglot.parse(text, read=found.new.dialect)
             except sqlglot.errors.SqlglotError as error:
-                raise Refusal(f"{function.name} does not parse: nothing was written") from error
+                raise UserError(f"{function.name} does not parse: nothing was written") from error
 
 
 def program_text(found: Refactoring) -> str:
@@ -265,7 +265,7 @@ def _found(command, options, tell):
 def run_check(command: Check) -> int:
     """Compare, print the claim, or the difference as a script."""
     if command.bound < 0 or not command.budget > 0:
-        raise Refusal(
+        raise UserError(
             f"--bound is {command.bound} and --budget {command.budget}: the first is 0 or more, "
             "the second positive"
         )

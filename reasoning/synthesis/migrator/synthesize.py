@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
 from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
 from reasoning.synthesis.migrator.completion.simulate import Unrelated, simulation
@@ -98,12 +98,12 @@ def refactor(
       so far.
 
     Raises:
-      Refusal: bad input: SQL that does not parse, unknown names, functions twice, parameters
+      UserError: bad input: SQL that does not parse, unknown names, functions twice, parameters
         without use or type, other bad options.
     """
     options = options or Options()
     if options.bound < 0 or not options.budget > 0:
-        raise Refusal(
+        raise UserError(
             f"bound is {options.bound} and budget {options.budget}: the first is 0 or more, the "
             "second positive"
         )

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality import network
 from reasoning.compositionality.planting import compute, layerize, masks_for
 from reasoning.compositionality.targets import target_by_name
@@ -58,5 +58,5 @@ def test_oracle_masks_lie_at_random_places_and_keep_the_graph():
     ("layers", "width", "sentence"), [(2, 12, "needs 3 layers"), (3, 3, "needs 4 units in layer 1")]
 )
 def test_what_does_not_fit_is_refused(layers, width, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         layerize(target_by_name("tanh_tree:3"), layers, width)

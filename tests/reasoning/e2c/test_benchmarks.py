@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import exact
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.benchmarks import BENCHMARKS, load
@@ -86,7 +86,7 @@ def test_other_field_names_are_mapped(tmp_path):
 def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, stated):
     path = tmp_path / "bad.jsonl"
     path.write_text(text)
-    with pytest.raises(Refusal, match=stated):
+    with pytest.raises(UserError, match=stated):
         load(name, path)
 
 
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_refused_with_its_place(tmp_path, name, text, state
     ],
 )
 def test_files_that_are_not_there(tmp_path, name, stated):
-    with pytest.raises(Refusal, match=stated):
+    with pytest.raises(UserError, match=stated):
         load("aime", tmp_path / name)
 
 
@@ -140,7 +140,7 @@ def test_evaluation_counts_and_resumes(tmp_path):
     assert json.loads((tmp_path / "run.json").read_text())["policy"] == "greedy"
     fewer = evaluate(tasks[:2], "greedy", backend, Settings(), exact, tmp_path / "run.json")
     assert len(backend.asked) == 12 and fewer["problems"] == 2 and fewer["pass@1"]["mean"] == 1.0
-    with pytest.raises(Refusal, match="another policy"):
+    with pytest.raises(UserError, match="another policy"):
         evaluate(tasks, "sc", backend, Settings(), exact, tmp_path / "run.json")
 
 
@@ -166,12 +166,12 @@ def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
         ({"chains": "plain"}, "chains"),
         ({"judge": "likelihood"}, "judge"),
     ):
-        with pytest.raises(Refusal, match=f"line 1, was found with another {stated}"):
+        with pytest.raises(UserError, match=f"line 1, was found with another {stated}"):
             evaluate(tasks, "sc", backend, Settings(k=2, **changed), exact, out, source="one")
-    with pytest.raises(Refusal, match="another source"):
+    with pytest.raises(UserError, match="another source"):
         evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="other")
     for name, stated in (("react", "keeps no budget"), ("guess", "is no policy")):
-        with pytest.raises(Refusal, match=stated):
+        with pytest.raises(UserError, match=stated):
             evaluate(tasks, name, backend, Settings(budget=20_000), exact, tmp_path / "b.json")
 
 

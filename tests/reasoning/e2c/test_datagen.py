@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import exact
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.datagen import (
@@ -148,7 +148,7 @@ def test_a_reference_solution_is_taken_as_it_is(tmp_path):
     ],
 )
 def test_a_row_without_question_or_answer_is_named(row):
-    with pytest.raises(Refusal, match="rows.json, row 2, has no"):
+    with pytest.raises(UserError, match="rows.json, row 2, has no"):
         questions_from([{"question": "q", "answer": "1"}, row], "rows.json")
 
 

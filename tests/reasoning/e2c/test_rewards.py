@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.answers import exact
 from reasoning.e2c.rewards import RewardConfig, correctness, overlong, reward, rewards
 
@@ -56,5 +56,5 @@ def test_no_buffer_means_no_penalty():
 def test_tables_and_rows_without_an_answer():
     found = rewards([[FULL, HALF]], ["3"], np.array([[10, 10]]), RewardConfig(2))
     assert found.dtype == np.float32 and found.tolist() == [[1.0, 0.5]]
-    with pytest.raises(Refusal, match="no answer"):
+    with pytest.raises(UserError, match="no answer"):
         reward(FULL, " ", 10, RewardConfig())

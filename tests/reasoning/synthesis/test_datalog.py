@@ -17,7 +17,7 @@ from reasoning.synthesis.datalog import (
     components,
 )
 from reasoning.synthesis.describe import parse_schema
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.simplify import simplify
 from reasoning.synthesis.syntax import parse_program, show_program
 from tests.reasoning.synthesis.naive import bindings
@@ -99,7 +99,7 @@ def test_the_text_by_hand():
     ],
 )
 def test_a_mistake_is_refused_with_its_place(text, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         parse_program(text)
 
 
@@ -123,7 +123,7 @@ TARGET = parse_schema(
     ],
 )
 def test_a_program_that_does_not_fit_is_refused(text, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         check_program(parse_program(text), SOURCE, TARGET)
 
 

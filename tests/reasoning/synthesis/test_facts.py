@@ -4,7 +4,7 @@ import decimal
 import pytest
 
 from reasoning.synthesis.describe import parse_schema
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import Id, flatten, from_facts, repetitions, same_data, to_facts
 from reasoning.synthesis.infer import infer_schema
 
@@ -106,7 +106,7 @@ KEYED = parse_schema(
     ],
 )
 def test_what_does_not_fit_is_refused(schema, instance, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         to_facts(schema, instance)
 
 

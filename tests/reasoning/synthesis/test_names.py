@@ -10,7 +10,7 @@ pytest.importorskip("duckdb")
 pytest.importorskip("sqlglot")
 from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.dynamite import Mapping, Plan, migrate, synthesize_mapping, verify
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.names import file_name, inner, masked
 
@@ -75,7 +75,7 @@ def test_names_in_upper_and_lower_case_stay_apart_or_are_refused(tmp_path, monke
     migrate(Plan(mapping, "s.json", "o.json"))
     assert json.loads((tmp_path / "o.json").read_text()) == target
     for place in ("o.duckdb", "o.db", "parquet://pq"):
-        with pytest.raises(Refusal, match="are one name to"):
+        with pytest.raises(UserError, match="are one name to"):
             migrate(Plan(mapping, "s.json", place))
         assert not (tmp_path / place.removeprefix("parquet://")).exists()
 
@@ -83,12 +83,12 @@ def test_names_in_upper_and_lower_case_stay_apart_or_are_refused(tmp_path, monke
 @pytest.mark.parametrize("name", ["../../../evil", "./x", "/tmp/x", "..", "a\0b", "a" * 300, ".h"])
 def test_a_file_name_stays_in_its_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(Refusal, match="the collection"):
+    with pytest.raises(UserError, match="the collection"):
         file_name(name, "csv")
     source = {"src": [{"a": 1}, {"a": 2}]}
     (tmp_path / "s.json").write_text(json.dumps(source))
     mapping = learned(source, {name: [{"x": 1}, {"x": 2}]})
-    with pytest.raises(Refusal, match="the collection"):
+    with pytest.raises(UserError, match="the collection"):
         migrate(Plan(mapping, "s.json", "out"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["s.json"]
 

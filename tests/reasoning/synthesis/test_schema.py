@@ -4,7 +4,7 @@ import pytest
 
 from reasoning.synthesis.ddl import from_ddl
 from reasoning.synthesis.describe import parse_schema, read_schema
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.schema import Attr, ForeignKey, columns, find, flat_columns, to_json, walk
 
@@ -152,7 +152,7 @@ def test_inference_takes_the_narrowest_types():
     ],
 )
 def test_what_makes_no_sense_is_refused(data, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         parse_schema(data)
 
 
@@ -168,26 +168,26 @@ def test_what_makes_no_sense_is_refused(data, complaint):
     ],
 )
 def test_what_cannot_be_inferred_is_refused(instance, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         infer_schema(instance)
 
 
 def test_a_malformed_file_is_refused_with_its_place(tmp_path):
     (tmp_path / "s.json").write_text('{"collections":\n  {,}}')
-    with pytest.raises(Refusal, match="line 2, column 4"):
+    with pytest.raises(UserError, match="line 2, column 4"):
         read_schema(tmp_path / "s.json")
-    with pytest.raises(Refusal, match="line 1, column"):
+    with pytest.raises(UserError, match="line 1, column"):
         from_ddl("CREATE TABLE a (id int")
-    with pytest.raises(Refusal, match="a.x has the type"):
+    with pytest.raises(UserError, match="a.x has the type"):
         from_ddl("CREATE TABLE a (x BYTEA)")
-    with pytest.raises(Refusal, match="no CREATE TABLE"):
+    with pytest.raises(UserError, match="no CREATE TABLE"):
         from_ddl("SELECT 1")
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_schema(tmp_path / "none.sql")
 
 
 def test_properties_of_edges_in_the_wrong_place_are_refused():
     with pytest.raises(
-        Refusal, match='the edge K has .since.: its properties stand under "properties"'
+        UserError, match='the edge K has .since.: its properties stand under "properties"'
     ):
         parse_schema({"nodes": {"P": {}}, "edges": {"K": {"from": "P", "to": "P", "since": "int"}}})

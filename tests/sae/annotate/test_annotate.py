@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.annotate.endpoint import (
     Cassette,
     Endpoint,
@@ -103,7 +103,7 @@ def test_a_table_of_people(tmp_path):
         ("pattern,name,radiograph,shows\n3,heart,a,2\n", "says '2'"),
     ):
         (tmp_path / "u.csv").write_text(text)
-        with pytest.raises(Refusal, match=complaint):
+        with pytest.raises(UserError, match=complaint):
             read_manual(tmp_path / "u.csv", [3])
 
 
@@ -192,7 +192,7 @@ def test_an_endpoint_names_and_verifies_and_is_never_asked_twice(tmp_path, monke
     assert "secret-key" not in kept
     recorded = Recorded(Cassette(tmp_path / "answers.jsonl"), "local")
     assert recorded.name(radiographs) == "a pleural effusion"
-    with pytest.raises(Refusal, match="holds no answer"):
+    with pytest.raises(UserError, match="holds no answer"):
         recorded.verify("something else", radiographs[0])
 
 
@@ -206,7 +206,7 @@ def test_failures_are_tried_again_and_then_reported(tmp_path):
     with Server([0.6, "yes"]) as server:  # too slow at first
         endpoint = Endpoint(config(server.url, timeout=0.3), Cassette(tmp_path / "b.jsonl"))
         assert endpoint.verify("x", radiograph("a")) and len(server.requests) == 2
-    with Server([401]) as server, pytest.raises(Refusal, match="401"):
+    with Server([401]) as server, pytest.raises(UserError, match="401"):
         Endpoint(config(server.url), Cassette(tmp_path / "c.jsonl")).verify("x", radiograph("a"))
     gone = Endpoint(config("http://127.0.0.1:9/v1"), Cassette(tmp_path / "d.jsonl"))
     with pytest.raises(Silent, match="no answer in 3 tries"):
@@ -231,11 +231,11 @@ def test_other_hosts_are_refused_unless_allowed(tmp_path):
         "http://localhost.example.org/v1",
     ):
         assert not is_this_machine(url)
-        with pytest.raises(Refusal, match="not on this machine"):
+        with pytest.raises(UserError, match="not on this machine"):
             Endpoint(EndpointConfig(url=url), Cassette(tmp_path / "a.jsonl"))
         Endpoint(EndpointConfig(url=url, allow_remote=True), Cassette(tmp_path / "a.jsonl"))
     assert is_this_machine("http://localhost:1/v1") and is_this_machine("http://[::1]:1/v1")
-    with pytest.raises(Refusal, match="no http address"):
+    with pytest.raises(UserError, match="no http address"):
         Endpoint(EndpointConfig(url="file:///etc/passwd"), Cassette(tmp_path / "a.jsonl"))
 
 
@@ -248,7 +248,7 @@ def test_a_torn_cassette_keeps_its_whole_lines(tmp_path):
     torn.keep("l", "w", {})
     assert Cassette(path).answers == {"k": "v", "l": "w"}
     path.write_text("pattern,name\n1,heart\n2,lung\n")
-    with pytest.raises(Refusal, match="no file of answers"):
+    with pytest.raises(UserError, match="no file of answers"):
         Cassette(path)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.biomedclip import convert, model
 from sae.biomedclip.bert import TextTower, check_tokens
 from sae.biomedclip.config import ClipConfig
@@ -227,23 +227,23 @@ def test_bad_files_are_refused(tmp_path, capsys):
     assert convert.main(["--from", str(tmp_path), "--to", str(tmp_path / "to")]) == 2
     assert "open_clip_config.json" in capsys.readouterr().err
     (tmp_path / "open_clip_config.json").write_text("{")
-    with pytest.raises(Refusal, match="is damaged"):
+    with pytest.raises(UserError, match="is damaged"):
         convert.convert(tmp_path, tmp_path / "to")
     (tmp_path / "open_clip_config.json").write_text("{}")
     write_safetensors(tmp_path / "model.safetensors", {"logit_scale": np.zeros(1, np.float32)})
-    with pytest.raises(Refusal, match="lack 'visual'"):
+    with pytest.raises(UserError, match="lack 'visual'"):
         convert.convert(tmp_path, tmp_path / "to")
     (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(Refusal, match=r"visual\.trunk\.blocks_0 is not BiomedCLIP's"):
+    with pytest.raises(UserError, match=r"visual\.trunk\.blocks_0 is not BiomedCLIP's"):
         convert.converted({"visual.trunk.blocks_0": np.zeros(2)})
-    with pytest.raises(Refusal, match="no converted model"):
+    with pytest.raises(UserError, match="no converted model"):
         model.load(tmp_path)
     (tmp_path / "x.bin").write_bytes(b"no zip")
-    with pytest.raises(Refusal, match=r"torch\.save"):
+    with pytest.raises(UserError, match=r"torch\.save"):
         read_torch(tmp_path / "x.bin")
     with zipfile.ZipFile(tmp_path / "y.bin", "w") as archive:
         archive.writestr("a/data.pkl", pickle.dumps(print))
-    with pytest.raises(Refusal, match="asks for builtins.print"):
+    with pytest.raises(UserError, match="asks for builtins.print"):
         read_torch(tmp_path / "y.bin")
 
 
@@ -293,7 +293,7 @@ def test_reports_become_padded_token_numbers(tokenizer_file):
     np.testing.assert_array_equal(tokens[1], [2, 11, 10, 12, 1, 3, 0, 0])
     np.testing.assert_array_equal(tokens[2], [2, 5, 5, 5, 5, 5, 5, 3])
     assert clean("a &lt; b\t c") == "a < b c"
-    with pytest.raises(Refusal, match="there is no"):
+    with pytest.raises(UserError, match="there is no"):
         ReportTokenizer("nowhere/tokenizer.json")
 
 
@@ -304,7 +304,7 @@ def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
         model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens)
     )
     np.testing.assert_allclose(short, long, atol=1e-5)
-    with pytest.raises(Refusal, match="token 300"):
+    with pytest.raises(UserError, match="token 300"):
         check_tokens(jnp.array([[300]]), config.text)
 
 
@@ -335,7 +335,7 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
     )
     calls = iter([False, True])
     assert embed.embed_source(config, lambda: next(calls)) == (False, ())
-    with pytest.raises(Refusal, match="another embedding job"):
+    with pytest.raises(UserError, match="another embedding job"):
         embed.embed_source(replace(config, findings=()), lambda: False)
     done, skipped = embed.embed_source(config)
     assert done and [name for name, _ in skipped] == ["3.png"]

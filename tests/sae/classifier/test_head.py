@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.classifier import head as classifier
 from sae.classifier.head import ClassifierConfig, Head
 
@@ -65,9 +65,9 @@ def test_text_warns_of_the_leak_and_missing_parts_are_refused():
     assert classifier.inputs(image, text, "image").shape == (3, 4)
     with pytest.warns(UserWarning, match="not diagnosis from images"):
         assert classifier.inputs(image, text, "both").shape == (3, 6)
-    with pytest.raises(Refusal, match="modality both needs reports"):
+    with pytest.raises(UserError, match="modality both needs reports"):
         classifier.inputs(image, None, "both")
-    with pytest.raises(Refusal, match="modality image needs images"):
+    with pytest.raises(UserError, match="modality image needs images"):
         classifier.inputs(None, text, "image")
 
 
@@ -75,7 +75,7 @@ def test_a_finding_with_one_kind_of_label_is_refused(data):
     x, y, mask = data
     y = y.copy()
     y[:, 1] = 0
-    with pytest.raises(Refusal, match="finding 1 has only one kind of label"):
+    with pytest.raises(UserError, match="finding 1 has only one kind of label"):
         classifier.train_head((x, y, mask), (x, y, mask), CONFIG)
-    with pytest.raises(Refusal, match="finding Fracture has only"):
+    with pytest.raises(UserError, match="finding Fracture has only"):
         classifier.train_head((x, y, mask), (x, y, mask), CONFIG, names=("Edema", "Fracture"))

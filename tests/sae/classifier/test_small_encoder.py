@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.classifier import small_encoder
 from sae.classifier.small_encoder import EncoderConfig
 
@@ -28,5 +28,5 @@ def test_it_comes_back_from_arrays_and_stops_when_told():
         and len(asked) == 1
     )
     for bad in ({}, held | {"encoder/out/kernel": np.zeros((2, 2))}):
-        with pytest.raises(Refusal, match="image network is damaged"):
+        with pytest.raises(UserError, match="image network is damaged"):
             small_encoder.from_arrays(bad)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.data import embeddings, labels, phantom
 from sae.data.cases import (
     CHEXPERT,
@@ -53,7 +53,7 @@ def test_policies_against_a_hand_table():
     classes, known = labels.three_classes(given)
     np.testing.assert_array_equal(classes, [[0 + 1, 0, 2, 0]])
     np.testing.assert_array_equal(known, [[1, 1, 1, 0]])
-    with pytest.raises(Refusal, match="label 2 at row 0, column 1"):
+    with pytest.raises(UserError, match="label 2 at row 0, column 1"):
         labels.targets(np.array([[0, 2.0]]))
 
 
@@ -90,18 +90,18 @@ def test_splits_are_by_patient_and_repeatable():
 
 def test_a_patient_on_both_sides_is_refused():
     cases = made(4, ("train", "test", "validate", "train"), ("a", "b", "c", "b"))
-    with pytest.raises(Refusal, match="patient b is in both train and test"):
+    with pytest.raises(UserError, match="patient b is in both train and test"):
         split_by_patient(cases)
-    with pytest.raises(Refusal, match="says 'val' somewhere"):
+    with pytest.raises(UserError, match="says 'val' somewhere"):
         split_by_patient(made(3, ("train", "val", "test")))
-    with pytest.raises(Refusal, match="no radiograph is left for"):
+    with pytest.raises(UserError, match="no radiograph is left for"):
         split_by_patient(made(2))
 
 
 def test_missing_columns_and_repeated_names_are_refused():
-    with pytest.raises(Refusal, match=r"no label column Fracture, Mass .* it has Edema"):
+    with pytest.raises(UserError, match=r"no label column Fracture, Mass .* it has Edema"):
         select_findings(made(), ("Edema", "Fracture", "Mass"))
-    with pytest.raises(Refusal, match="the name f0 stands for several radiographs"):
+    with pytest.raises(UserError, match="the name f0 stands for several radiographs"):
         Cases(("f0", "f0"), ("a", "b"), (), np.zeros((2, 0)), lambda i: None)
 
 
@@ -116,7 +116,7 @@ def test_unreadable_radiographs_are_skipped_and_listed():
     assert (
         radiographs.shape == (2, 2, 2) and rows.tolist() == [0, 2] and skipped == (("b", "torn"),)
     )
-    with pytest.raises(Refusal, match=r"none of the 1 radiographs .* torn"):
+    with pytest.raises(UserError, match=r"none of the 1 radiographs .* torn"):
         read_all(take(cases, np.array([1])), lambda radiograph: radiograph)
 
 
@@ -176,7 +176,7 @@ def test_mimic(mimic_folder):
     cases, _ = mimic(mimic_folder, mimic_folder / "reports")
     assert cases.ids == ("d1",) and cases.reports == ("Mild edema.",)
     assert dict(cases.skipped)["d3"] == "its report is missing or cannot be read"
-    with pytest.raises(Refusal, match="there is no folder .*with the reports"):
+    with pytest.raises(UserError, match="there is no folder .*with the reports"):
         mimic(mimic_folder, mimic_folder / "report")
     cases, _ = mimic(mimic_folder)
     assert cases.ids == ("d1", "d3") and cases.split == ("train", "test") and cases.reports == ()
@@ -188,7 +188,7 @@ def test_mimic(mimic_folder):
     with pytest.raises(Unreadable, match="no such file"):
         cases.read(1)
     (mimic_folder / "mimic-cxr-2.0.0-split.csv").unlink()
-    with pytest.raises(Refusal, match=r"split\.csv"):
+    with pytest.raises(UserError, match=r"split\.csv"):
         mimic(mimic_folder)
 
 
@@ -231,10 +231,10 @@ def test_chexpert(tmp_path):
         and len(parts["train"]) == 18
     )
     table(tmp_path / "valid.csv", [row | blank | {"Edema": "often"}])
-    with pytest.raises(Refusal, match=r"valid\.csv, row 2, holds|valid\.csv, row 2 holds"):
+    with pytest.raises(UserError, match=r"valid\.csv, row 2, holds|valid\.csv, row 2 holds"):
         chexpert(tmp_path)
     table(tmp_path / "train.csv", [{"Path": "x", "Edema": "1"}])
-    with pytest.raises(Refusal, match="has no column Frontal/Lateral, AP/PA, No Finding"):
+    with pytest.raises(UserError, match="has no column Frontal/Lateral, AP/PA, No Finding"):
         chexpert(tmp_path)
 
 
@@ -252,9 +252,9 @@ def test_chestmnist(tmp_path):
         tmp_path / "d.npz",
         **sides | {f"{s}_labels": np.zeros((2, 1)) for s in ("train", "val", "test")},
     )
-    with pytest.raises(Refusal, match=r"not \[N, 14\]"):
+    with pytest.raises(UserError, match=r"not \[N, 14\]"):
         chestmnist(tmp_path / "d.npz")
-    with pytest.raises(Refusal, match="there is no file"):
+    with pytest.raises(UserError, match="there is no file"):
         chestmnist(tmp_path / "none.npz")
 
 
@@ -276,10 +276,10 @@ def test_a_folder_with_a_table(tmp_path):
     )
     with pytest.raises(Unreadable):
         cases.read(1)
-    with pytest.raises(Refusal, match="has no column Mass"):
+    with pytest.raises(UserError, match="has no column Mass"):
         folder(tmp_path / "t.csv", ("Mass",))
     table(tmp_path / "t.csv", [{"path": "a.png", "patient": "p", "Edema": "yes"}])
-    with pytest.raises(Refusal, match="row 2 holds 'yes'"):
+    with pytest.raises(UserError, match="row 2 holds 'yes'"):
         folder(tmp_path / "t.csv", ("Edema",))
 
 
@@ -297,7 +297,7 @@ def test_a_folder_with_a_table(tmp_path):
 )
 def test_tables_with_holes_are_refused(tmp_path, text, complaint):
     (tmp_path / "t.csv").write_text(text + "\n")
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         folder(tmp_path / "t.csv", ("Edema",))
 
 
@@ -359,21 +359,21 @@ def test_embedding_files_come_back_and_bad_ones_are_refused(tmp_path):
     rows = np.ones((5, 3), np.float32)
     rows[2, 1] = np.inf
     embeddings.save(embeddings.Embedded(cases, rows, None, "mine"), path)
-    with pytest.raises(Refusal, match="1 rows of the image embeddings .* first is row 2"):
+    with pytest.raises(UserError, match="1 rows of the image embeddings .* first is row 2"):
         embeddings.load(path)
-    with pytest.raises(Refusal, match="have width 3, but the model was trained on 7"):
+    with pytest.raises(UserError, match="have width 3, but the model was trained on 7"):
         embeddings.check_rows(rows, "embeddings", 7)
     np.savez(path, ids=np.array(["a"]))
-    with pytest.raises(Refusal, match="lacks format, patients"):
+    with pytest.raises(UserError, match="lacks format, patients"):
         embeddings.load(path)
     embeddings.save(embeddings.Embedded(cases, np.ones((5, 3), np.float32), None, "mine"), path)
     whole = path.read_bytes()
     for bad in (b"zip", whole[: len(whole) // 2], b"PK\x03\x04" + whole[40:]):
         path.write_bytes(bad)
-        with pytest.raises(Refusal, match="no embeddings file"):
+        with pytest.raises(UserError, match="no embeddings file"):
             embeddings.load(path)
     np.save(tmp_path / "one.npy", np.ones(3))
-    with pytest.raises(Refusal, match="a single array"):
+    with pytest.raises(UserError, match="a single array"):
         embeddings.load(tmp_path / "one.npy")
 
 
@@ -391,7 +391,7 @@ def test_embedding_files_that_do_not_fit_together_are_refused(tmp_path, change, 
     path = tmp_path / "e.npz"
     embeddings.save(embeddings.Embedded(made(5), np.ones((5, 3), np.float32), None, "mine"), path)
     np.savez(path, **dict(np.load(path)) | change)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         embeddings.load(path)
 
 
@@ -404,7 +404,7 @@ def test_nothing_half_written_stays(tmp_path, monkeypatch):
 
     write_arrays(tmp_path / "x.npz", {"a": np.ones(2)})
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(Refusal, match="no space is left"):
+    with pytest.raises(UserError, match="no space is left"):
         write_arrays(tmp_path / "x.npz", {"a": np.zeros(2)})
     assert [p.name for p in tmp_path.iterdir()] == ["x.npz"] and np.load(tmp_path / "x.npz")["a"][
         0

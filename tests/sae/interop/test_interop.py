@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.interop import dictionary_learning, export, others, saelens, sparsify
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoders import model
@@ -234,7 +234,7 @@ def test_the_whole_ensemble_is_exported_as_one(tmp_path, rescale, which):
 
 def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
     params, config, x = members("topk")
-    with pytest.raises(Refusal, match="keeps the k largest latents"):
+    with pytest.raises(UserError, match="keeps the k largest latents"):
         export.export_run(params, config, x, "saelens", tmp_path / "a", (), False, False)
     assert not (tmp_path / "a").exists()
     (line,) = export.export_run(params, config, x, "saelens", tmp_path / "a", (), True, False)
@@ -253,12 +253,12 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
         ("topk", "dictionary-learning", "autoencoders only"),
     ):
         params, config, x = members(kind)
-        with pytest.raises(Refusal, match=complaint) as refused:
+        with pytest.raises(UserError, match=complaint) as refused:
             export.export_run(params, config, x, layout, tmp_path / "b", (), False, False)
         assert ("--approximate" in str(refused.value)) == (
             kind == "topk"
         )  # offered only where it would help
-    with pytest.raises(Refusal, match="members 0 to 2"):
+    with pytest.raises(UserError, match="members 0 to 2"):
         export.export_run(params, config, x, "saelens", tmp_path / "b", (5,), False, False)
 
 
@@ -276,7 +276,7 @@ def test_safetensors_equal_the_package(tmp_path):
     for name, array in read_safetensors(tmp_path / "y.safetensors").items():
         np.testing.assert_array_equal(array, arrays[name])
     (tmp_path / "z.safetensors").write_bytes(b"12345678{")
-    with pytest.raises(Refusal, match="no safetensors file"):
+    with pytest.raises(UserError, match="no safetensors file"):
         read_safetensors(tmp_path / "z.safetensors")
-    with pytest.raises(Refusal, match="is missing"):
+    with pytest.raises(UserError, match="is missing"):
         saelens.read(tmp_path)

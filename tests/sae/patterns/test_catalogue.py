@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.patterns import catalogue, matching
 from sae.patterns import labels as measures
 from sae.patterns.catalogue import CatalogueConfig
@@ -112,9 +112,9 @@ def test_at_most_one_latent_of_a_member():
 
 def test_an_empty_catalogue_is_refused_with_the_reason(latents):
     z, rows, *_ = latents
-    with pytest.raises(Refusal, match=r"none passes the filter .*'never active': 36"):
+    with pytest.raises(UserError, match=r"none passes the filter .*'never active': 36"):
         catalogue.build(np.zeros_like(z), rows, np.eye(8), CONFIG)
-    with pytest.raises(Refusal, match="no pattern is shared by 4 of 4 members"):
+    with pytest.raises(UserError, match="no pattern is shared by 4 of 4 members"):
         catalogue.build(
             z,
             rows,
@@ -134,10 +134,10 @@ def test_saved_and_loaded_it_is_the_same(latents, tmp_path):
     again = catalogue.load(tmp_path / "c")
     assert again.patterns == made.patterns and again.curve == made.curve
     np.testing.assert_array_equal(again.assignment, made.assignment)
-    with pytest.raises(Refusal, match="there is no catalogue"):
+    with pytest.raises(UserError, match="there is no catalogue"):
         catalogue.load(tmp_path / "none")
     (tmp_path / "c" / "patterns.jsonl").write_text("{}\n")
-    with pytest.raises(Refusal, match="damaged"):
+    with pytest.raises(UserError, match="damaged"):
         catalogue.load(tmp_path / "c")
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import data_mesh
 from sae import metrics
 from sae.patterns import catalogue
@@ -231,19 +231,19 @@ def test_a_planted_dictionary_is_found_by_every_member_and_catalogued_once():
     ],
 )
 def test_impossible_ensembles_are_refused(change, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         ensemble.check(replace(CONFIG, **change), SHAPE)
 
 
 def test_bad_rows_and_devices_are_refused(rows, tmp_path):
     x, y = rows
-    with pytest.raises(Refusal, match=r"shape \(300, 7\)"):
+    with pytest.raises(UserError, match=r"shape \(300, 7\)"):
         ensemble.store_of(x[:, :7], y, SHAPE)
     broken = x.copy()
     broken[[17, 40]] = np.nan
-    with pytest.raises(Refusal, match="2 rows of x hold NaN or infinity, the first at row 17"):
+    with pytest.raises(UserError, match="2 rows of x hold NaN or infinity, the first at row 17"):
         ensemble.store_of(broken, y, SHAPE)
-    with pytest.raises(Refusal, match="cannot share equally"):
+    with pytest.raises(UserError, match="cannot share equally"):
         train_ensemble(tmp_path, x, y, replace(CONFIG, members=3), SHAPE, LOSS, HOW, devices=2)
 
 
@@ -251,5 +251,5 @@ def test_a_checkpoint_of_another_shape_is_refused(rows, tmp_path):
     config = replace(CONFIG, members=2, updates=2, chunk=1, ks=(), widths=())
     calls = iter([True])
     train_ensemble(tmp_path, *rows, config, SHAPE, LOSS, HOW, stop=lambda: next(calls))
-    with pytest.raises(Refusal, match="checkpoint"):
+    with pytest.raises(UserError, match="checkpoint"):
         train_ensemble(tmp_path, *rows, config, replace(SHAPE, latents=20), LOSS, HOW)

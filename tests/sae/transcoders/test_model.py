@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from sae.transcoders import baselines, losses, model, train_step
 from sae.transcoders.flax_module import Transcoder
 from sae.transcoders.losses import LossConfig
@@ -255,14 +255,14 @@ def test_warm_up_plateau_and_decay():
     ],
 )
 def test_impossible_shapes_are_refused(change, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         model.init(jax.random.key(0), replace(SHAPE, **change))
 
 
 def test_a_loss_that_does_not_fit_is_refused():
-    with pytest.raises(Refusal, match="prefix_weights has 2 entries for 3 prefixes"):
+    with pytest.raises(UserError, match="prefix_weights has 2 entries for 3 prefixes"):
         losses.check(LossConfig(prefix_weights=(0.5, 0.5)), KINDS["matryoshka"])
-    with pytest.raises(Refusal, match="l0_target is 0"):
+    with pytest.raises(UserError, match="l0_target is 0"):
         losses.check(LossConfig(l0_form="target", l0_target=0), SHAPE)
 
 

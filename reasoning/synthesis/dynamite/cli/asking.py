@@ -13,7 +13,7 @@ from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
 from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
-from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.errors import UserError, write_whole
 from reasoning.synthesis.infer import Instance
 
 FOUND, WRONG, IMPOSSIBLE, SPENT = 0, 1, 3, 4
@@ -56,14 +56,14 @@ def ask(command: Ask) -> int:
     if command.question is None and command.answer is None:
         return _converse(command)
     if command.question is None:
-        raise Refusal("--answer needs --question: the file that the question was written to")
+        raise UserError("--answer needs --question: the file that the question was written to")
     if command.answer is None:
         return _write_question(command)
     try:
         asked = json.loads(command.question.read_text(encoding="utf-8"))
         source, answers = asked["source"], (asked["answers"][0], asked["answers"][1])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise Refusal(f"{command.question} is no question that `ask` wrote ({error})") from error
+        raise UserError(f"{command.question} is no question that `ask` wrote ({error})") from error
     return _learn_more(command, source, _answer(command.answer, answers))
 
 

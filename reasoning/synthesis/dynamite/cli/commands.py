@@ -20,7 +20,7 @@ from reasoning.synthesis.dynamite.output.explain import explain
 from reasoning.synthesis.dynamite.output.page import write_page
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.engines.compile import shown_names
-from reasoning.synthesis.errors import Refusal, write_whole
+from reasoning.synthesis.errors import UserError, write_whole
 from reasoning.synthesis.infer import Instance, infer_schema, loosened
 from reasoning.synthesis.schema import Schema, columns
 from reasoning.synthesis.syntax import show_program
@@ -203,7 +203,7 @@ def _constant(text: str) -> Any:
     except json.JSONDecodeError:
         value = text
     if isinstance(value, dict | list) or value is None:
-        raise Refusal(f"--constants: {text} is no text, number, true or false")
+        raise UserError(f"--constants: {text} is no text, number, true or false")
     return value
 
 

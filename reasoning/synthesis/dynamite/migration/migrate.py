@@ -23,7 +23,7 @@ from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import Output, compile_program, key_names
 from reasoning.synthesis.engines.duck import connect
 from reasoning.synthesis.engines.identity import needed_rules
-from reasoning.synthesis.errors import Refusal, need, writing
+from reasoning.synthesis.errors import UserError, need, writing
 from reasoning.synthesis.names import masked, quoted, table_name, text
 from reasoning.synthesis.schema import NEST, find, walk
 
@@ -77,8 +77,8 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
       columns.
 
     Raises:
-      Refusal: the source cannot be read or does not fit; the target is there; an unfinished run is
-        there and neither `resume` nor `overwrite` is given; no space. What is written stays for
+      UserError: the source cannot be read or does not fit; the target is there; an unfinished run
+        is there and neither `resume` nor `overwrite` is given; no space. What is written stays for
         `resume`.
     """
     need("duckdb")
@@ -124,11 +124,13 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
             seconds = time.monotonic() - started
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             sink.finish(base)
-    except (duckdb.Error, Refusal) as error:
+    except (duckdb.Error, UserError) as error:
         if fresh and not loaded:
             shutil.rmtree(work)
         raise (
-            error if isinstance(error, Refusal) else sources.refusal_of(error, masked(plan.target))
+            error
+            if isinstance(error, UserError)
+            else sources.refusal_of(error, masked(plan.target))
         ) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
@@ -139,7 +141,7 @@ def _check(plan: Plan):
     destroy the source.
     """
     if plan.chunk < 1:
-        raise Refusal(f"the chunk is {plan.chunk} rows: give at least 1")
+        raise UserError(f"the chunk is {plan.chunk} rows: give at least 1")
     check_target(plan.mapping.target, plan.target, plan.overwrite)
     if kind_of(plan.source) in SERVERS or kind_of(plan.target) in SERVERS:
         names = {c.name for c in plan.mapping.source.collections} & {
@@ -154,7 +156,7 @@ def _check(plan: Plan):
             or (source in target.parents and target.exists())
         )
     if clash:
-        raise Refusal(
+        raise UserError(
             f"{masked(plan.target)} is, or holds, the source, which would be replaced: choose "
             "another target"
         )
@@ -171,12 +173,12 @@ def _work_folder(plan: Plan) -> tuple[Path, bool]:
         if work.exists() and plan.overwrite and not plan.resume:
             shutil.rmtree(work)
         if work.exists() and not plan.resume:
-            raise Refusal(
+            raise UserError(
                 f"{work} holds an unfinished run: --resume continues it, --overwrite begins anew"
             )
         if work.exists() and (not mark.exists() or mark.read_text() != said):
             if (work / WRITTEN).exists() or not mark.exists():
-                raise Refusal(
+                raise UserError(
                     f"{work} holds a run of another mapping or of a source that has changed: "
                     "--overwrite begins anew"
                 )
@@ -220,7 +222,7 @@ def _limit(base, most: str | None):
         try:
             base.execute("SET memory_limit = ?", [most])
         except need("duckdb").Error as error:
-            raise Refusal(
+            raise UserError(
                 f"the memory is {most!r}, which is no size: give one such as 2GB"
             ) from error
 
@@ -304,7 +306,7 @@ def _compare(mapping: Mapping, facts):
         e.bags(mapping.program, mapping.source, mapping.target, facts) for e in (sqlite, memory)
     ]
     if wrong := [path for path in both[0] if both[0][path] != both[1][path]]:
-        raise Refusal(f"{wrong[0]}: SQLite and the reference engine differ: please report it")
+        raise UserError(f"{wrong[0]}: SQLite and the reference engine differ: please report it")
 
 
 def _queries(mapping: Mapping) -> dict[str, str]:

@@ -41,7 +41,7 @@ def verify(
       A report on the target as it is; `problems` names records missing or too many.
 
     Raises:
-      Refusal: one of the sides cannot be read or does not fit its schema.
+      UserError: one of the sides cannot be read or does not fit its schema.
     """
     duckdb = need("duckdb")
     with (

@@ -33,7 +33,7 @@ Places = dict[tuple[str, str], int]
 def write_page(
     mapping: Mapping, path: str | Path, data: Instance | None = None, questions: bool = True
 ) -> Path:
-    """Write the page; returns its path. Raises Refusal if the place cannot be written."""
+    """Write the page; returns its path. Raises UserError if the place cannot be written."""
     write_whole(path, page(mapping, data, questions))
     return Path(path)
 

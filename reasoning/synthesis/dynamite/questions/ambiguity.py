@@ -80,7 +80,7 @@ def alternatives(
       seconds: stop looking after that.
 
     Raises:
-      Refusal: `data` does not fit the source schema.
+      UserError: `data` does not fit the source schema.
     """
     facts = sample_facts(mapping, data)
     clock, found = Clock(seconds), []

@@ -19,7 +19,7 @@ def assignments_by_maxsat(problem: Problem) -> Iterator[tuple[int, tuple[Place, 
     column for a place; soft: what a column loses with a place.
 
     Raises:
-      Refusal: python-sat is not installed.
+      UserError: python-sat is not installed.
     """
     if not problem.columns or not all(problem.ranked):
         return

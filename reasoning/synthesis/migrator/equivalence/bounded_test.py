@@ -11,7 +11,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.equivalence.clusters import clusters
 from reasoning.synthesis.migrator.equivalence.paired_run import (
@@ -52,7 +52,7 @@ class Comparison:
             looks right.
 
         Raises:
-          Refusal: a function is missing, or is a query in one program only.
+          UserError: a function is missing, or is a query in one program only.
         """
         self.pairs, self.schemas, self.starts = (
             matched(old, new),
@@ -130,23 +130,23 @@ class Comparison:
 
 
 def matched(old: Program, new: Program) -> dict[str, tuple[Function, Function]]:
-    """Functions of the same name. Raises Refusal if one is missing or takes other parameters."""
+    """Functions of the same name. Raises UserError if one is missing or takes other parameters."""
     names = {function.name: function for function in new.functions}
     found = {}
     for function in old.functions:
         other = names.get(function.name)
         if other is None:
-            raise Refusal(
+            raise UserError(
                 f"the new program has no function {function.name!r}{near(function.name, names)}"
             )
         if set(other.params) - set(function.params):
             extra = sorted(set(other.params) - set(function.params))[0]
-            raise Refusal(
+            raise UserError(
                 f"{function.name} of the new program takes {extra!r}, which the old one does not "
                 "have"
             )
         if other.is_query != function.is_query and other.statements and function.statements:
-            raise Refusal(f"{function.name} is a query in one program and an update in the other")
+            raise UserError(f"{function.name} is a query in one program and an update in the other")
         found[function.name] = (function, other)
     return found
 

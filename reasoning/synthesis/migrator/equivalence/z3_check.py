@@ -10,7 +10,7 @@ NOT NULL and references of the old schema hold after each, those of the new one 
 import itertools
 import time
 
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.clusters import Cluster
 from reasoning.synthesis.migrator.equivalence.z3_formulas import Beyond, Cell, Row
@@ -64,7 +64,7 @@ def verify_program(
         return "nothing to verify: all functions are the same on the same tables"
     try:
         need("z3")
-    except Refusal:
+    except UserError:
         if mode == "on":
             raise
         return "not asked: z3-solver is not installed"

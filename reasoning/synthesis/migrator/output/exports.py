@@ -4,7 +4,7 @@ import datetime
 import json
 
 from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Term, Var, Wild
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.mapping import (
     Copy,
     DataMapping,
@@ -21,7 +21,7 @@ def datalog_of(mapping: DataMapping) -> Program:
     """The mapping as rules that Dynamite runs.
 
     Raises:
-      Refusal: a key is invented for rows whose own key is not one column of its type: no rule can
+      UserError: a key is invented for rows whose own key is not one column of its type: no rule can
         make it.
     """
     return Program(
@@ -70,7 +70,7 @@ def _only_key(mapping, cell: Made, name, column):
         len(key) != 1
         or mapping.source.type_of((cell.anchor, key[0])) != mapping.target[name].types[column]
     ):
-        raise Refusal(
+        raise UserError(
             f"{name}.{column} is a new key, and {cell.anchor} has no key of one column of its type "
             "to make it from: use the SQL script"
         )
@@ -79,7 +79,7 @@ def _only_key(mapping, cell: Made, name, column):
 
 def dynamite_json(mapping: DataMapping) -> str:
     """The mapping in the form that `python -m reasoning.synthesis.dynamite run --mapping` reads.
-    Raises Refusal as `datalog_of`.
+    Raises UserError as `datalog_of`.
     """
     partial = [rule.table for rule in mapping.rules.values() if rule.tree]
     notes = [

@@ -4,7 +4,7 @@ import functools
 import re
 import sqlite3
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.names import Names, Outside
 from reasoning.synthesis.migrator.sql.program import (
     TRUE,
@@ -120,7 +120,9 @@ class Conditions(Names):
             return InList(names[0], tuple(self.value(one, sources) for one in tree.expressions))
         select = self.select(tree.args["query"].unnest())
         if len(select.outs) != len(names):
-            raise Refusal(f"{self.where}: IN compares {len(names)} columns with {len(select.outs)}")
+            raise UserError(
+                f"{self.where}: IN compares {len(names)} columns with {len(select.outs)}"
+            )
         return InSelect(names, select)
 
     def value(self, tree, sources):
@@ -146,7 +148,7 @@ class Conditions(Names):
         if isinstance(tree, exp.Anonymous) and tree.name.upper() == "FRESH":
             arguments = [one.to_py() for one in tree.expressions]
             if len(arguments) != 1 or not isinstance(arguments[0], int):
-                raise Refusal(
+                raise UserError(
                     f"{self.where}: FRESH takes one whole number, the same for the same key: "
                     "FRESH(1)"
                 )

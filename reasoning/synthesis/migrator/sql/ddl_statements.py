@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 
 FOLDED = ("postgres",)
 """Dialects whose names without quotes are read in small letters."""
@@ -169,7 +169,7 @@ def normalized(statements: list[Written], dialect: str, where: str) -> str:
     """The CREATE TABLE statements alone, completed, as `ddl.from_ddl` reads them.
 
     Raises:
-      Refusal: a CREATE TABLE does not parse, or two tables of different schemas share a name.
+      UserError: a CREATE TABLE does not parse, or two tables of different schemas share a name.
     """
     exp, seen, texts = need("sqlglot").exp, {}, []
     for one in statements:
@@ -180,7 +180,7 @@ def normalized(statements: list[Written], dialect: str, where: str) -> str:
         if not creates_table(one):
             continue
         if one.table in seen:
-            raise Refusal(
+            raise UserError(
                 f"{where}, line {one.line}: a table {one.table} is there already, in line "
                 f"{seen[one.table]}: give it another name, or leave one out"
             )
@@ -213,8 +213,8 @@ def _complain(one: Written, dialect: str, where: str):
     except sqlglot.errors.SqlglotError as error:
         first = (getattr(error, "errors", None) or [{}])[0]
         line = one.line + int(first.get("line") or 1) - 1
-        raise Refusal(
+        raise UserError(
             f"{where}, line {line}, column {first.get('col', '?')}: "
             f"{first.get('description', error)}: correct the SQL, or name its --dialect"
         ) from error
-    raise Refusal(f"{where}, line {one.line}: this CREATE TABLE is not read: name its --dialect")
+    raise UserError(f"{where}, line {one.line}: this CREATE TABLE is not read: name its --dialect")

@@ -4,7 +4,7 @@ outside the fragment.
 Capitals do not tell names apart, unless a schema has both; trees carry the schema's spelling.
 """
 
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.sql.program import Col, Source
 from reasoning.synthesis.migrator.sql.tables import Tables, near, spelled
 
@@ -39,7 +39,7 @@ class Names:
             self.only(tree.args["alias"], "this")
         name = spelled(tree.name, (*self.snapshots, *self.tables.by_name))
         if name is None:
-            raise Refusal(
+            raise UserError(
                 f"{self.where}: there is no table "
                 f"{tree.name!r}{near(tree.name, self.tables.by_name)}"
             )
@@ -57,7 +57,7 @@ class Names:
         """The column as the schema spells it."""
         name = spelled(column, self.tables[table].types)
         if name is None:
-            raise Refusal(
+            raise UserError(
                 f"{self.where}: {table} has no column "
                 f"{column!r}{near(column, self.tables[table].types)}"
             )
@@ -90,23 +90,23 @@ class Names:
             alias = spelled(table, [one.alias for one in sources])
             source = next((one for one in sources if one.alias == alias), None)
             if source is None:
-                raise Refusal(
+                raise UserError(
                     f"{where}: {table}.{name}: there is no table {table!r} "
                     f"here{near(table, [s.alias for s in sources])}"
                 )
             found = spelled(name, self.names_of(source))
             if found is None:
-                raise Refusal(
+                raise UserError(
                     f"{where}: {source.table} has no column "
                     f"{name!r}{near(name, self.names_of(source))}"
                 )
             return Col(source.alias, found)
         having = [source for source in sources if spelled(name, self.names_of(source))]
         if len(having) > 1:
-            raise Refusal(
+            raise UserError(
                 f"{where}: {name!r} is in {having[0].alias} and in {having[1].alias}: write which"
             )
         if not having:
             names = [column for source in sources for column in self.names_of(source)]
-            raise Refusal(f"{where}: there is no column {name!r}{near(name, names)}")
+            raise UserError(f"{where}: there is no column {name!r}{near(name, names)}")
         return Col(having[0].alias, spelled(name, self.names_of(having[0])))

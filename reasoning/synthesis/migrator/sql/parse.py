@@ -7,7 +7,7 @@ of parameters may be left out.
 import re
 from dataclasses import dataclass, replace
 
-from reasoning.synthesis.errors import Refusal, need
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.program import (
@@ -60,26 +60,27 @@ def parse_program(
         parses.
 
     Raises:
-      Refusal: SQL that does not parse (line, column), unknown tables or columns (with near names),
-        functions with the same name, parameters without use or type, or SQL outside the fragment.
+      UserError: SQL that does not parse (line, column), unknown tables or columns (with near
+        names), functions with the same name, parameters without use or type, or SQL outside the
+        fragment.
     """
     if dialect not in DIALECTS:
-        raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
+        raise UserError(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     found: dict[str, Function] = {}
     for block in _blocks(text, where):
         if block.name in found:
-            raise Refusal(
+            raise UserError(
                 f"{where}, line {block.line}: the function {block.name} is there already, in line "
                 f"{found[block.name].line}: rename one"
             )
         function = _function(block, tables, dialect, where)
         if function.outside and not keep and not function.tables <= unchanged:
-            raise Refusal(
+            raise UserError(
                 f"{where}, {function.outside}: rewrite it, or pass it through without --strict"
             )
         found[block.name] = function
     if not found:
-        raise Refusal(f"{where}: there is no `-- name: FUNCTION` line in it")
+        raise UserError(f"{where}: there is no `-- name: FUNCTION` line in it")
     return Program(tuple(found.values()), dialect, tables.schemas)
 
 
@@ -106,7 +107,7 @@ def _blocks(text, where) -> list[_Block]:
         if re.match(r"^\s*--\s*name\s*:", line):
             header = HEADER.match(line.strip())
             if not header:
-                raise Refusal(
+                raise UserError(
                     f"{where}, line {number}: {line.strip()!r} is no `-- name: function(parameter, "
                     "...)` line: correct it"
                 )
@@ -121,7 +122,7 @@ def _blocks(text, where) -> list[_Block]:
         elif found:
             found[-1].body.append((number, line))
         elif line.strip() and not line.strip().startswith("--"):
-            raise Refusal(
+            raise UserError(
                 f"{where}, line {number}: SQL before the first `-- name:` line: give it a name"
             )
     return found
@@ -135,7 +136,7 @@ def _function(block: _Block, tables, dialect, where):
     written = "\n".join(text for number, text in lines if number >= first).strip()
     place = f"line {line}: {name}"
     if not written:
-        raise Refusal(f"{where}, {place} has no SQL: write some or remove it")
+        raise UserError(f"{where}, {place} has no SQL: write some or remove it")
     original, (written, style) = written, named(written)
     trees, sqlglot = _trees("\n" * (first - 1) + written, dialect, where), need("sqlglot")
     mentioned = [node.name for tree in trees for node in tree.find_all(sqlglot.exp.Table)]
@@ -143,9 +144,9 @@ def _function(block: _Block, tables, dialect, where):
     used = tuple(dict.fromkeys(PARAMETER.findall(SILENT.sub("''", written))))
     params = used if block.declared is None else block.declared
     if twice := [one for n, one in enumerate(params) if one in params[:n]]:
-        raise Refusal(f"{where}, {place} has the parameter {twice[0]} twice: remove one")
+        raise UserError(f"{where}, {place} has the parameter {twice[0]} twice: remove one")
     if missing := [one for one in used if one not in params]:
-        raise Refusal(
+        raise UserError(
             f"{where}, {place}: :{missing[0]} is not among its parameters{near(missing[0], params)}"
         )
     shell = Function(
@@ -179,7 +180,7 @@ def _trees(text, dialect, where):
             else {"line": "?", "col": "?", "description": str(error)}
         )
         what = re.sub(r"<Token .*?text: (.*?), line.*?>", r"\1", first["description"])
-        raise Refusal(
+        raise UserError(
             f"{where}, line {first['line']}, column {first['col']}: {what}: correct the SQL, "
             "or name its --dialect"
         ) from error
@@ -189,7 +190,7 @@ def _check(function: Function, tables: Tables, where: str):
     """Every parameter has a column, and no INSERT leaves out its key."""
     typed = placed(function)
     if untyped := [name for name in parameters(function.statements) if name not in typed]:
-        raise Refusal(
+        raise UserError(
             f"{where}: the parameter {untyped[0]} is compared with no column and stored in none: "
             "it has no type"
         )
@@ -198,7 +199,7 @@ def _check(function: Function, tables: Tables, where: str):
         for one in place:
             kind = tables.type_of(one) if one[0] else "int"
             if kinds.setdefault(name, kind) != kind:
-                raise Refusal(
+                raise UserError(
                     f"{where}: the parameter {name} is {kinds[name]} and, in {'.'.join(one)}, "
                     f"{kind}: use two"
                 )
@@ -209,7 +210,7 @@ def _check(function: Function, tables: Tables, where: str):
                 c for c in table.key if c not in statement.columns and c not in table.defaults
             ]
             if needed:
-                raise Refusal(
+                raise UserError(
                     f"{where} gives no value for the key {table.name}.{needed[0]}: write FRESH(1) "
                     "for a new one"
                 )

@@ -3,7 +3,7 @@
 import re
 from dataclasses import replace
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.conditions import Conditions
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.program import (
@@ -154,7 +154,7 @@ class Selects(Conditions):
                 "an inner join of a table behind LEFT JOIN is outside the fragment", first
             )
         if len({source.alias for source in found}) < len(found):
-            raise Refusal(
+            raise UserError(
                 f"{self.where}: a table is there twice under the same name: give each an alias"
             )
         return found, conditions
@@ -187,7 +187,7 @@ class Selects(Conditions):
                     if not alias or source.alias.lower() == alias.lower()
                 ]
                 if not meant:
-                    raise Refusal(
+                    raise UserError(
                         f"{self.where}: there is no table {alias!r} "
                         f"here{near(alias, [s.alias for s in sources])}"
                     )

@@ -7,7 +7,7 @@ change at once, the rows are chosen before the first change: a snapshot keeps th
 
 from collections.abc import Sequence
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.program import (
     TRUE,
@@ -33,7 +33,7 @@ def convert(trees: Sequence, tables: Tables, where: str) -> tuple[Statement, ...
 
     Raises:
       Outside: one is outside the fragment.
-      Refusal: an unknown table or column.
+      UserError: an unknown table or column.
     """
     reader = _Reader(tables, where)
     found = tuple(statement for tree in trees for statement in reader.statement(tree))
@@ -73,12 +73,12 @@ class _Reader(Selects):
             else [self.known(table, one.name) for one in tree.this.expressions]
         )
         if len(set(names)) < len(names):
-            raise Refusal(f"{self.where}: INSERT into {table} names a column twice: remove one")
+            raise UserError(f"{self.where}: INSERT into {table} names a column twice: remove one")
         made = []
         for row in tree.expression.expressions:
             values = tuple(self.value(one, []) for one in row.expressions)
             if len(values) != len(names):
-                raise Refusal(
+                raise UserError(
                     f"{self.where}: INSERT into {table} names {len(names)} columns and gives "
                     f"{len(values)} values"
                 )
@@ -127,7 +127,7 @@ class _Reader(Selects):
         """The statement for every table that changes."""
         by_alias = {source.alias: source for source in sources}
         if missing := [alias for alias in aliases if spelled(alias, by_alias) is None]:
-            raise Refusal(f"{self.where}: {missing[0]!r} is none of the joined tables")
+            raise UserError(f"{self.where}: {missing[0]!r} is none of the joined tables")
         aliases = [spelled(alias, by_alias) for alias in aliases]
         if kept := [
             by_alias[alias].table for alias in aliases if by_alias[alias].table in self.snapshots

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.ddl import from_ddl
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, normalized, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import (
     computed_columns,
@@ -120,11 +120,11 @@ class Tables:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a file. Raises Refusal if it cannot be read."""
+    """The text of a file. Raises UserError if it cannot be read."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(f"{path} cannot be read ({error}): give the path of a text file") from error
+        raise UserError(f"{path} cannot be read ({error}): give the path of a text file") from error
 
 
 def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Tables:
@@ -136,10 +136,10 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
       where: what an error calls the text.
 
     Raises:
-      Refusal: another dialect, or what `ddl.from_ddl` refuses.
+      UserError: another dialect, or what `ddl.from_ddl` refuses.
     """
     if dialect not in DIALECTS:
-        raise Refusal(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
+        raise UserError(f"dialect {dialect!r} is none of {', '.join(DIALECTS)}")
     statements = statements_of(text, dialect)
     schema = from_ddl(normalized(statements, dialect, where), "", where, other="str")
     defaults, unique, rare = (
@@ -186,7 +186,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
         )
     edges = tuple(Edge(f.path, f.attrs, f.to_path, f.to_attrs) for f in schema.foreign_keys)
     if bad := [edge for edge in edges if not edge.to_columns]:
-        raise Refusal(
+        raise UserError(
             f"{where}: {bad[0].table} refers to {bad[0].to}, which declares no primary key: name "
             "the columns"
         )
@@ -201,7 +201,7 @@ def _in_schema(unique, types, where):
         names = tuple(spelled(column, types) for column in columns)
         if None in names:
             column = columns[names.index(None)]
-            raise Refusal(
+            raise UserError(
                 f"{where} is unique by {column}, which it does not have{near(column, types)}"
             )
         yield names

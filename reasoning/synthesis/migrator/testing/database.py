@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.program import Fresh, Function, Insert, Param, Update
 from reasoning.synthesis.migrator.sql.tables import Edge, Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
@@ -130,7 +130,7 @@ class Database:
             try:
                 return self.base.execute(sql, {name: arguments[name] for name in names}).fetchall()
             except sqlite3.Error as error:
-                raise Refusal(f"{compiled.function.name} does not run: {error}") from error
+                raise UserError(f"{compiled.function.name} does not run: {error}") from error
         self.base.execute("SAVEPOINT call")
         try:
             for sql, names, numbers in compiled.steps:
@@ -147,7 +147,7 @@ class Database:
             self.base.execute("RELEASE call")
             raise Broken(str(error)) from None
         except sqlite3.Error as error:
-            raise Refusal(f"{compiled.function.name} does not run: {error}") from error
+            raise UserError(f"{compiled.function.name} does not run: {error}") from error
         self.base.execute("RELEASE call")
         return None
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxrl.app.errors import UserError
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED
 from jaxrl.jedi.dream.session import MOST_PASSES, open_dream
-from jaxrl.train.errors import Refusal
 from tests.jaxrl.jedi import small_run, untrained_run
 
 
@@ -131,5 +131,5 @@ def test_the_film_is_a_gif_of_what_was_seen(session):
 
 def test_a_run_whose_latents_cannot_be_shown_is_refused(tmp_path):
     folder = untrained_run.write(tmp_path / "blind", small_run.CONFIG, probe_updates=0)
-    with pytest.raises(Refusal, match="probe"):
+    with pytest.raises(UserError, match="probe"):
         open_dream(folder, AS_TRAINED, 0)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.depth import (
     depth_by_inputs,
     interactions,
@@ -174,7 +174,7 @@ def test_trees_by_hand():
     ],
 )
 def test_what_cannot_be_asked_is_refused(f, inputs, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         predict_depth(f, inputs)
 
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_asked_is_refused(f, inputs, sentence):
     ],
 )
 def test_options_that_mean_nothing_are_refused(options, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         predict_depth(lambda x: x.sum(), 2, **options)
 
 

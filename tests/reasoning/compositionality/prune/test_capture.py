@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app.errors import UserError
 from jaxrl.nn.conv import Conv as OurConv
 from jaxrl.nn.mlp import Dense as OurDense
-from jaxrl.train.errors import Refusal
 from reasoning.compositionality.prune import capture, compact, prune_once, summarize_sparsity
 from reasoning.compositionality.prune.compact import Layer
 from reasoning.compositionality.prune.merge import merge_layer
@@ -112,7 +112,7 @@ def test_convolutions_are_read_by_their_own_settings(layer, axes):
 def test_layers_whose_inputs_are_not_known_are_left_out_and_not_guessed(layer):
     x = jnp.ones((1, 4, 4, 2))
     params = jax.eval_shape(layer.init, jax.random.key(1), x)["params"]
-    with pytest.raises(Refusal, match="nothing was captured"):
+    with pytest.raises(UserError, match="nothing was captured"):
         jax.eval_shape(lambda p: capture(layer.apply, p, x), params)
 
 
@@ -126,12 +126,12 @@ class Hidden(nn.Module):
 
 def test_layers_inside_transformations_are_refused_by_name():
     params = {"inner": {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)}}
-    with pytest.raises(Refusal, match="inner/kernel is called inside nn.jit, nn.remat"):
+    with pytest.raises(UserError, match="inner/kernel is called inside nn.jit, nn.remat"):
         capture(Hidden().apply, params, jnp.ones((4, 2)))
 
 
 def test_a_model_without_layers_is_refused():
-    with pytest.raises(Refusal, match="nothing was captured"):
+    with pytest.raises(UserError, match="nothing was captured"):
         capture(lambda variables, x: x, {"a": {"kernel": jnp.ones((2, 2))}}, jnp.ones((3, 2)))
 
 
@@ -164,7 +164,7 @@ def test_a_smaller_network_is_the_same_function():
         and small[-1].kernel.shape[1] == 2
     )
     assert all((layer.kernel != 0).any(0).all() for layer in small[:-1])
-    with pytest.raises(Refusal, match="another network"):
+    with pytest.raises(UserError, match="another network"):
         compact(layers, masks[:2])
 
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune.distributions import (
     erk_densities,
     masks_from_scores,
@@ -98,7 +98,7 @@ def test_kernels_that_do_not_count_are_kept_and_take_no_share():
     ],
 )
 def test_densities_that_empty_a_kernel_are_refused(density, how, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         masks_from_scores({"a": jnp.ones((8, 8)), "b": jnp.ones((2, 2))}, density, how)
 
 
@@ -119,5 +119,5 @@ def test_schedules_by_hand():
         float(Cubic(0, 4, 2).sparsity(jnp.int32(c), jnp.float32(0.8))) for c in (0, 1, 2, 4, 9)
     ]
     assert rising == pytest.approx([0, 0.8 * (1 - 0.75**3), 0.8 * 0.875, 0.8, 0.8])
-    with pytest.raises(Refusal, match="must go forwards"):
+    with pytest.raises(UserError, match="must go forwards"):
         Periodic(5, 2, 1)

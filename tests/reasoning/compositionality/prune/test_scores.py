@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune import score as scoring
 from reasoning.compositionality.prune.distributions import top_per_unit
 from reasoning.compositionality.prune.moments import Activation, average, moments
@@ -148,13 +148,13 @@ def test_rescaled_units_hide_planted_weights_from_magnitude_only():
     ],
 )
 def test_what_a_score_lacks_is_named(rule, sentence):
-    with pytest.raises(Refusal, match=f"enc/kernel.*{sentence}|{sentence}"):
+    with pytest.raises(UserError, match=f"enc/kernel.*{sentence}|{sentence}"):
         rule(Seen(jnp.ones((2, 3)), name="enc/kernel"))
 
 
 def test_activations_of_another_layer_are_refused():
     h, w, z, _ = layer(6)
-    with pytest.raises(Refusal, match="capture them from the same model"):
+    with pytest.raises(UserError, match="capture them from the same model"):
         scoring.share(seen(h, w, z)._replace(weight=jnp.ones((6, 4))))
 
 

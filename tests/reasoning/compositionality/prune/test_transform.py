@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality import prune
 from reasoning.compositionality.prune import (
     Cubic,
@@ -285,21 +285,21 @@ def test_it_stands_inside_a_chain_and_masked_of_optax():
 def test_bad_input_is_refused():
     tx, grads = SUBJECTS["share"], jax.tree.map(jnp.ones_like, PARAMS)
     state = tx.init(PARAMS)
-    with pytest.raises(Refusal, match="needs the parameters"):
+    with pytest.raises(UserError, match="needs the parameters"):
         tx.update(grads, state)
-    with pytest.raises(Refusal, match="masks are of another tree: first/kernel"):
+    with pytest.raises(UserError, match="masks are of another tree: first/kernel"):
         other = PARAMS | {"first": {"kernel": jnp.ones((5, 8)), "bias": jnp.ones(8)}}
         tx.update(grads, state, other)
-    with pytest.raises(Refusal, match="activations of middle/kernel were not captured"):
+    with pytest.raises(UserError, match="activations of middle/kernel were not captured"):
         known = {n: m for n, m in capture(MODULE.apply, PARAMS, X).items() if "middle" not in n}
         tx.update(grads, state, PARAMS, activations=known)
-    with pytest.raises(Refusal, match="would empty kernel second/kernel"):
+    with pytest.raises(UserError, match="would empty kernel second/kernel"):
         similarity_pruning(ADAM, density=0.01).init(PARAMS)
-    with pytest.raises(Refusal, match="nothing to prune"):
+    with pytest.raises(UserError, match="nothing to prune"):
         tx.init({"a": jnp.ones(3)})
-    with pytest.raises(Refusal, match="mode is"):
+    with pytest.raises(UserError, match="mode is"):
         similarity_pruning(ADAM, mode="best")
-    with pytest.raises(Refusal, match="name at least two"):
+    with pytest.raises(UserError, match="name at least two"):
         steps(
             similarity_pruning(ADAM, mode="node", density=0.5),
             PARAMS,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
 from reasoning.compositionality.study.predictions import Predicted
 from reasoning.compositionality.study.report import _predicted, moves
@@ -178,5 +178,5 @@ def test_cells_are_what_the_presets_promise():
     ],
 )
 def test_sweeps_that_cannot_be_run_are_refused(change, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         check(dataclasses.replace(SweepConfig(), **change))

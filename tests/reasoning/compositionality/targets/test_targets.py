@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.targets import Node, Target, Unit, target_by_name
 from reasoning.compositionality.targets.boolean import TABLES, gate
 from reasoning.compositionality.targets.samples import corner, draw, examples, scale
@@ -215,7 +215,7 @@ def test_genomes_that_are_none_are_refused(text, sentence, tmp_path):
         text = changed(links=[], outputs=["h"])
         sentence = "nothing leads to node"
     path.write_text(text)
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         target_by_name(f"genome:{path}")
 
 
@@ -224,7 +224,7 @@ def test_archives_and_xml_without_a_genome_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "b.zip", "w"):
         pass
     for name in ("a.xml", "b.zip"):
-        with pytest.raises(Refusal, match="is damaged"):
+        with pytest.raises(UserError, match="is damaged"):
             target_by_name(f"genome:{tmp_path / name}")
 
 
@@ -235,7 +235,7 @@ def test_archives_and_xml_without_a_genome_are_refused(tmp_path):
 def test_targets_that_cannot_be_learned_are_refused(weight, sentence):
     """R^2 of a constant output would mean nothing, and must not pass for a fit."""
     target = Target("flat", 1, (Node((0,), Unit((weight,), 0.5, "identity")),), (1,))
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         scale(target)
 
 
@@ -253,7 +253,7 @@ def test_targets_that_cannot_be_learned_are_refused(weight, sentence):
     ],
 )
 def test_unknown_targets_are_refused(name, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         target_by_name(name)
 
 
@@ -267,5 +267,5 @@ def test_unknown_targets_are_refused(name, sentence):
     ],
 )
 def test_graphs_that_are_none_are_refused(nodes, outputs, sentence):
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         Target("bad", 2, nodes, outputs)

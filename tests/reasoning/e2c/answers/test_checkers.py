@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
 from reasoning.e2c.answers import deadline
 
@@ -79,7 +79,7 @@ def test_without_math_verify_numbers_are_compared_and_the_rest_names_the_extra(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(deadline, "WORKER", deadline.Worker())
     assert answers.math_verify("0.5", "1/2") and answers.math_verify("x + 1", "x+1")
-    with pytest.raises(Refusal, match=r"latentax\[llm\]"):
+    with pytest.raises(UserError, match=r"latentax\[llm\]"):
         answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")
 
 

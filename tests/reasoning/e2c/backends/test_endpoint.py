@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.asking import Ask, Sampling, Weigh
 from reasoning.e2c.backends.endpoint import Endpoint, EndpointConfig
 from reasoning.e2c.format import Prompt
@@ -159,14 +159,14 @@ def test_failures_that_pass_are_retried(serve, tmp_path):
 )
 def test_failures_that_stay_are_refused_with_the_remedy(serve, tmp_path, reply, stated):
     server = serve(lambda body, number: reply)
-    with pytest.raises(Refusal, match=stated) as refused:
+    with pytest.raises(UserError, match=stated) as refused:
         endpoint(server, tmp_path).complete(ASKS[1:])
     assert "same command again" in str(refused.value) and len(server.bodies) == 3
 
 
 def test_a_wrong_request_is_not_repeated(serve, tmp_path):
     server = serve(lambda body, number: (400, {"error": "no such model"}))
-    with pytest.raises(Refusal, match="no such model"):
+    with pytest.raises(UserError, match="no such model"):
         endpoint(server, tmp_path).complete(ASKS[1:])
     assert len(server.bodies) == 1
 
@@ -178,7 +178,7 @@ def test_nothing_is_lost_when_some_requests_fail(serve, tmp_path):
             (500, {}) if broken[0] and body["prompt"].startswith("q2") else good(body)
         )
     )
-    with pytest.raises(Refusal, match="2 of 3 replies are kept"):
+    with pytest.raises(UserError, match="2 of 3 replies are kept"):
         endpoint(server, tmp_path).complete(ASKS)
     before, broken[0] = len(server.bodies), False
     endpoint(server, tmp_path).complete(ASKS)
@@ -195,10 +195,10 @@ def test_a_damaged_cache_file_is_asked_for_anew(serve, tmp_path):
 
 def test_a_server_that_is_down_or_slow_is_refused(serve, tmp_path):
     server = serve(lambda body, number: (time.sleep(1.0), good(body))[1])
-    with pytest.raises(Refusal, match="timed out"):
+    with pytest.raises(UserError, match="timed out"):
         endpoint(server, tmp_path, timeout=0.1, retries=1).complete(ASKS[1:])
     down = endpoint(server, tmp_path, base_url="http://127.0.0.1:9", retries=1)
-    with pytest.raises(Refusal, match="did not answer"):
+    with pytest.raises(UserError, match="did not answer"):
         down.complete(ASKS[1:])
 
 
@@ -211,7 +211,7 @@ def test_the_chat_api_asks_for_the_prefill_in_words(serve, tmp_path):
     assert server.bodies[0]["path"] == "/v1/chat/completions" and server.bodies[0]["messages"][0][
         "content"
     ].endswith("<A>")
-    with pytest.raises(Refusal, match="cannot weigh"):
+    with pytest.raises(UserError, match="cannot weigh"):
         endpoint(server, tmp_path, api="chat").weigh([Weigh("judge", Prompt("q"), "x")])
 
 
@@ -243,7 +243,7 @@ def test_log_probabilities_that_are_none_are_left_out_but_needed_by_weighing(
         )
     )
     assert endpoint(server, tmp_path).complete(ASKS[1:])[0][0].logprob is None
-    with pytest.raises(Refusal, match="choose --judge text"):
+    with pytest.raises(UserError, match="choose --judge text"):
         endpoint(server, tmp_path).weigh([Weigh("judge", Prompt("q"), "x")])
 
 
@@ -290,7 +290,7 @@ def test_an_overlong_item_is_recorded_and_skipped(serve, tmp_path):
 def test_the_key_follows_no_redirect_and_no_message_repeats_it(serve, tmp_path, monkeypatch):
     monkeypatch.setenv("SOME_KEY", "sk-secret-123456")
     server = serve(lambda body, number: (401, {"error": "wrong key sk-secret-123456"}))
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(UserError) as refused:
         endpoint(server, tmp_path, key_variable="SOME_KEY").complete(ASKS[1:])
     assert "secret" not in str(refused.value)
 

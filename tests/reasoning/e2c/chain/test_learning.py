@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from jaxrl.train.state import init_learner
 from reasoning.e2c.asking import Ask, Sampling, Weigh
 from reasoning.e2c.chain import rl, sft
@@ -91,12 +91,12 @@ def test_a_stage_that_was_broken_off_equals_an_unbroken_one(rows, tmp_path):
         return pytest.fail("a finished stage was trained again")
 
     run_stage(tmp_path / "b", "b", {"x": 1}, fresh, never, 4, 2)
-    with pytest.raises(Refusal, match="x is 1 there and 2 here"):
+    with pytest.raises(UserError, match="x is 1 there and 2 here"):
         run_stage(tmp_path / "b", "b", {"x": 2}, fresh, never, 4, 2)
 
 
 def test_a_stage_without_checkpoints_is_refused(tmp_path):
-    with pytest.raises(Refusal, match="holds no checkpoint"):
+    with pytest.raises(UserError, match="holds no checkpoint"):
         finished_params(tmp_path, fresh())
 
 
@@ -174,9 +174,9 @@ def test_the_kl_term_is_zero_at_the_reference_and_lambda_weighs_the_plan(rollout
 
 
 def test_groups_of_one_and_odd_minibatches_are_refused():
-    with pytest.raises(Refusal, match="at least 2"):
+    with pytest.raises(UserError, match="at least 2"):
         rl.check(replace(RL, group=1))
-    with pytest.raises(Refusal, match="minibatches"):
+    with pytest.raises(UserError, match="minibatches"):
         rl.check(replace(RL, minibatches=3))
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.chain import rewards
 from reasoning.e2c.chain.rows import MARKERS, Mixture, join, make_rows, question_ids
 from reasoning.e2c.chain.task import (
@@ -81,7 +81,7 @@ def test_sizes_hold_every_row_and_are_reached():
 def test_words_and_ids():
     assert len(set(WORDS)) == len(WORDS) == 57
     assert decode(encode("a: # 4 ? a")) == "a: # 4 ? a" and decode([IDS["a"], PAD]) == "a"
-    with pytest.raises(Refusal, match="'zebra' is no word"):
+    with pytest.raises(UserError, match="'zebra' is no word"):
         encode("a: zebra")
 
 
@@ -89,7 +89,7 @@ def test_words_and_ids():
     "bad", [{"shortest": 1}, {"longest": 7}, {"variables": 13}, {"shortest": 5}]
 )
 def test_sizes_that_cannot_be_are_refused(bad):
-    with pytest.raises(Refusal, match="choose 2 <= shortest"):
+    with pytest.raises(UserError, match="choose 2 <= shortest"):
         draw_many(1, replace(CONFIG, **bad), 0)
 
 
@@ -118,7 +118,7 @@ def test_mixtures_have_their_shares_and_bad_ones_are_refused():
     short = (rows.mask.sum(1) <= CONFIG.longest_plan).mean()
     assert 0.4 < short < 0.6
     for bad in (Mixture(chain=0.0), Mixture(chain=-1.0)):
-        with pytest.raises(Refusal, match="mixture"):
+        with pytest.raises(UserError, match="mixture"):
             make_rows(PROBLEMS, CONFIG, bad)
 
 

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.__main__ import main
 from reasoning.e2c.llm import extra
 from reasoning.e2c.llm.config import RLTraining
@@ -26,7 +26,7 @@ def absent(monkeypatch):
 
 
 def test_the_extra_is_named(absent):
-    with pytest.raises(Refusal, match=r"latentax\[llm\]"):
+    with pytest.raises(UserError, match=r"latentax\[llm\]"):
         extra.load("tunix.sft.peft_trainer")
     assert extra.load("json").__name__ == "json"
 
@@ -61,7 +61,7 @@ class Words:
 
 def test_tags_are_looked_up_added_and_refused():
     tokenizer = Words(["<EXECUTION>"])
-    with pytest.raises(Refusal, match="</EXPLORATION>"):
+    with pytest.raises(UserError, match="</EXPLORATION>"):
         tag_ids(tokenizer)
     assert add_tags(tokenizer) == 3 and add_tags(tokenizer) == 0
     assert tag_ids(tokenizer)["<EXECUTION>"] == 100 and markers(tokenizer) == (102, 100)
@@ -73,5 +73,5 @@ def test_rewards_as_the_learner_calls_them(monkeypatch):
     from reasoning.e2c.llm import rl
 
     monkeypatch.setattr(rl, "reward", lambda *_: float("nan"))
-    with pytest.raises(Refusal, match="response 0 is nan"):
+    with pytest.raises(UserError, match="response 0 is nan"):
         reward(["p"], ["x"], answer=["3"])

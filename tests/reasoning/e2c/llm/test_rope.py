@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.llm.rope import Rope, frequencies, read_rope, rotation
 
 LLAMA = {
@@ -50,9 +50,9 @@ def test_configurations_old_and_new():
     assert read_rope({"rope_parameters": LLAMA | {"rope_theta": 5e5}}) == Rope(
         5e5, 8.0, 1.0, 4.0, 8192
     )
-    with pytest.raises(Refusal, match="'yarn'"):
+    with pytest.raises(UserError, match="'yarn'"):
         read_rope({"rope_theta": 1, "rope_scaling": {"type": "yarn"}})
-    with pytest.raises(Refusal, match="no rope_theta"):
+    with pytest.raises(UserError, match="no rope_theta"):
         read_rope({})
 
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import losses
 from reasoning.e2c.asking import Ask, Sampling, Weigh
 from reasoning.e2c.format import CLOSE_PLAN, TAGS, Prompt
@@ -225,20 +225,20 @@ def test_spare_rows_are_used_and_llama_is_loaded(tmp_path):
 def test_bad_checkpoints_are_refused(local, tmp_path):
     from reasoning.e2c.llm.load import load_model
 
-    with pytest.raises(Refusal, match="does not know"):
+    with pytest.raises(UserError, match="does not know"):
         load_model(replace(local, add_tags=False))
-    with pytest.raises(Refusal, match=r"config\.json"):
+    with pytest.raises(UserError, match=r"config\.json"):
         load_model(LocalModel(tmp_path))
-    with pytest.raises(Refusal, match="mesh"):
+    with pytest.raises(UserError, match="mesh"):
         load_model(replace(local, mesh=(64, 1)))
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(Refusal, match="safetensors"):
+    with pytest.raises(UserError, match="safetensors"):
         load_model(LocalModel(tmp_path))
     (tmp_path / "x.safetensors").write_bytes(b"")
-    with pytest.raises(Refusal, match="tokenizer"):
+    with pytest.raises(UserError, match="tokenizer"):
         load_model(LocalModel(tmp_path))
     write_tokenizer(tmp_path)
-    with pytest.raises(Refusal, match="gpt2"):
+    with pytest.raises(UserError, match="gpt2"):
         load_model(LocalModel(tmp_path))
 
 
@@ -404,10 +404,10 @@ def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
     ]
     train(model, config, run)  # finished: nothing more is done
     assert read()[:2] == read() and len(read()) == 2
-    with pytest.raises(Refusal, match="tags"):
+    with pytest.raises(UserError, match="tags"):
         (run / "tags.json").write_text(json.dumps(dict.fromkeys(TAGS, 1)))
         load_model(replace(model, trained=run))
-    with pytest.raises(Refusal, match=r"holds no tags\.json"):
+    with pytest.raises(UserError, match=r"holds no tags\.json"):
         load_model(replace(model, trained=tmp_path))
 
 
@@ -418,9 +418,9 @@ def test_rows_that_lack_something_are_named(local, loaded, tmp_path):
     path.write_text(
         path.read_text() + '{"question": "q", "exploration": "p", "re_execution": "e"}\n'
     )
-    with pytest.raises(Refusal, match="row 7, has no answer"):
+    with pytest.raises(UserError, match="row 7, has no answer"):
         all_rows(SFTTraining(data=path, max_length=96), loaded.tokenizer)
-    with pytest.raises(Refusal, match="at most 3 tokens"):
+    with pytest.raises(UserError, match="at most 3 tokens"):
         all_rows(SFTTraining(data=write_rows(tmp_path / "b.jsonl"), max_length=3), loaded.tokenizer)
 
 
@@ -481,7 +481,7 @@ def test_reinforcement_learning_goes_on_as_if_it_had_never_stopped(local, tmp_pa
         ({"micro_batch": 3}, "micro_batch"),
         ({"prompts": 3}, "mini_batch"),
     ):
-        with pytest.raises(Refusal, match=stated):
+        with pytest.raises(UserError, match=stated):
             check(replace(config, **bad))
 
 
@@ -526,5 +526,5 @@ def test_a_learner_without_the_hook_is_refused(monkeypatch):
     from reasoning.e2c.llm import rl
 
     monkeypatch.setattr(rl.extra, "load", lambda name: SimpleNamespace(GRPOLearner=object))
-    with pytest.raises(Refusal, match="install 'google-tunix"):
+    with pytest.raises(UserError, match="install 'google-tunix"):
         rl.weighted_learner(RLTraining(), (1, 2))

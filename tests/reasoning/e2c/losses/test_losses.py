@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c import losses
 from reasoning.e2c.masks import Markers, phase_masks, phase_weights
 
@@ -210,11 +210,11 @@ def test_equal_rewards_give_no_gradient_at_all():
 
 
 def test_groups_of_one_and_rewards_that_are_not_finite_are_refused():
-    with pytest.raises(Refusal, match="at least 2"):
+    with pytest.raises(UserError, match="at least 2"):
         losses.group_advantages(jnp.ones((4, 1)))
     rewards = np.zeros((3, 4))
     rewards[2, 1] = np.nan
-    with pytest.raises(Refusal, match="prompt 2, response 1 is nan"):
+    with pytest.raises(UserError, match="prompt 2, response 1 is nan"):
         losses.check_rewards(rewards)
     losses.check_rewards(np.zeros((3, 4)))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.asking import Ask, Sampling, solve
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN, E2CFormat
@@ -296,9 +296,9 @@ def test_a_budget_is_overshot_by_less_than_one_call(name, judge):
 
 
 def test_a_budget_below_one_call_is_refused():
-    with pytest.raises(Refusal, match="less than one call"):
+    with pytest.raises(UserError, match="less than one call"):
         check(replace(SETTINGS, budget=19))
-    with pytest.raises(Refusal, match="k is 0"):
+    with pytest.raises(UserError, match="k is 0"):
         check(replace(SETTINGS, k=0))
     check(replace(SETTINGS, budget=20))
 

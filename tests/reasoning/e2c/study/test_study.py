@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from jaxrl.train.errors import Refusal
+from jaxrl.app.errors import UserError
 from reasoning.e2c.__main__ import main
 from reasoning.e2c.chain.task import ChainConfig, draw_many, read_question
 from reasoning.e2c.policies.by_name import POLICIES
@@ -88,7 +88,7 @@ def test_studies_that_cannot_be_run_are_refused(bad):
         name: replace(getattr(study, name), **value) if isinstance(value, dict) else value
         for name, value in bad.items()
     }
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         check(replace(study, **bad))
 
 

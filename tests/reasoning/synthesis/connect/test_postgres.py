@@ -25,7 +25,7 @@ from reasoning.synthesis.dynamite.migration.verify import verify
 from reasoning.synthesis.engines import memory
 from reasoning.synthesis.engines.compile import compile_program
 from reasoning.synthesis.engines.nest import nested_queries
-from reasoning.synthesis.errors import ConnectionLost, Refusal
+from reasoning.synthesis.errors import ConnectionLost, UserError
 from reasoning.synthesis.facts import flatten, to_facts
 from reasoning.synthesis.schema import flat_columns
 
@@ -172,7 +172,7 @@ def test_a_lost_connection_is_survived(name, empty, tmp_path, monkeypatch):
         assert connection.execute(
             "SELECT count(*) FROM pg_namespace WHERE nspname = %s", [postgres_sink.STAGING]
         ).fetchone() == (0,)
-    with pytest.raises(Refusal, match="is there already"):
+    with pytest.raises(UserError, match="is there already"):
         PostgresSink(scenario.target, empty, overwrite=False)
 
 

@@ -14,7 +14,7 @@ from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.describe import parse_schema
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 
 scalars = st.one_of(
     st.none(),
@@ -65,15 +65,15 @@ def test_streaming_reads_what_json_reads(tmp_path_factory, data, indent, chunk):
 def test_malformed_json_is_told_with_its_place(text, complaint, chunk, tmp_path, monkeypatch):
     monkeypatch.setattr(json_stream, "CHUNK", chunk)
     (tmp_path / "i.json").write_text(text)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         read_instance(tmp_path / "i.json")
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "i.json").write_bytes(b'{"a": "\xff"}')
-    with pytest.raises(Refusal, match="no UTF-8"):
+    with pytest.raises(UserError, match="no UTF-8"):
         read_instance(tmp_path / "i.json")
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         read_instance(tmp_path / "none.json")
 
 
@@ -124,7 +124,7 @@ def test_xml_by_hand(tmp_path):
 )
 def test_bad_xml_is_refused(text, complaint, tmp_path):
     (tmp_path / "b.xml").write_text(text)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         list(stream_xml(tmp_path / "b.xml", BOOKS))
 
 
@@ -211,7 +211,7 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
 def test_bad_folders_are_refused(name, text, complaint, tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / name).write_text(text)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         loaded(tmp_path / "f")
 
 
@@ -221,7 +221,7 @@ def test_csv_as_spreadsheets_save_it(tmp_path):
     assert loaded(tmp_path / "f") == [(1, "a", None)]
     for text in (b"k,v,d\n1,caf\xe9,\n", b"k,\xe9,d\n"):
         (tmp_path / "f" / "t.csv").write_bytes(text)
-        with pytest.raises(Refusal, match="not utf-8|no UTF-8"):
+        with pytest.raises(UserError, match="not utf-8|no UTF-8"):
             loaded(tmp_path / "f")
 
 
@@ -237,7 +237,7 @@ def test_columns_that_a_cast_would_round_are_refused(cell, kind, tmp_path):
     with duckdb.connect(str(tmp_path / "b.duckdb")) as base:
         base.execute(f"CREATE TABLE t AS {query}")
     for source in (tmp_path / "f", tmp_path / "b.duckdb"):
-        with pytest.raises(Refusal, match=rf"k is {kind}.*, which int does not hold"):
+        with pytest.raises(UserError, match=rf"k is {kind}.*, which int does not hold"):
             loaded(source)
 
 
@@ -246,7 +246,7 @@ def test_a_column_that_sqlite_does_not_have_is_no_text(tmp_path):
 
     with contextlib.closing(sqlite3.connect(tmp_path / "b.db")) as base, base:
         base.executescript("CREATE TABLE t (k INT, d TEXT); INSERT INTO t VALUES (1, NULL)")
-    with pytest.raises(Refusal, match="no such column"):
+    with pytest.raises(UserError, match="no such column"):
         loaded(tmp_path / "b.db")
 
 
@@ -271,9 +271,9 @@ def test_a_mistake_far_from_the_end_is_told_without_reading_on(tmp_path, monkeyp
         "more",
         lambda self, more=json_stream._Stream.more: reads.append(1) or more(self),
     )
-    with pytest.raises(Refusal, match="line 1, column 24: malformed"):
+    with pytest.raises(UserError, match="line 1, column 24: malformed"):
         read_instance(tmp_path / "i.json")
     assert len(reads) < 4
     (tmp_path / "i.json").write_text('{"a": [{"x": ' + "[" * 100_000)
-    with pytest.raises(Refusal, match="too deep"):
+    with pytest.raises(UserError, match="too deep"):
         read_instance(tmp_path / "i.json")

@@ -23,7 +23,7 @@ from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration import nesting
 from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
 from reasoning.synthesis.dynamite.migration.verify import verify
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import flatten, to_facts
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.syntax import parse_program
@@ -191,7 +191,7 @@ def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(
         migrate(plan)
     monkeypatch.setattr(kind, "write", write)
     assert not (tmp_path / target).exists()
-    with pytest.raises(Refusal, match="unfinished run: --resume"):
+    with pytest.raises(UserError, match="unfinished run: --resume"):
         migrate(plan)
     report = migrate(Plan(mapping, source, str(tmp_path / target), chunk=3, resume=True))
     total = sum(map(len, expected.values()))
@@ -206,7 +206,7 @@ def test_a_run_of_a_changed_source_is_not_resumed(tmp_path, monkeypatch):
     with pytest.raises(Stop):
         migrate(plan)
     (tmp_path / "source.json").write_text((tmp_path / "source.json").read_text() + "\n")
-    with pytest.raises(Refusal, match="a source that has changed"):
+    with pytest.raises(UserError, match="a source that has changed"):
         migrate(plan)
 
 
@@ -214,20 +214,20 @@ def test_a_target_that_is_there_is_left_alone(tmp_path):
     mapping, source, _ = prepared("films doc-rel", tmp_path)
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine").write_text("precious")
-    with pytest.raises(Refusal, match="is there already"):
+    with pytest.raises(UserError, match="is there already"):
         migrate(Plan(mapping, source, str(tmp_path / "out")))
     assert (tmp_path / "out" / "mine").read_text() == "precious"
-    with pytest.raises(Refusal, match="holds 'mine', which no migration wrote"):
+    with pytest.raises(UserError, match="holds 'mine', which no migration wrote"):
         migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
     assert (tmp_path / "out" / "mine").read_text() == "precious"
     (tmp_path / "out" / "mine").unlink()
     for _ in range(2):
         migrate(Plan(mapping, source, str(tmp_path / "out"), overwrite=True))
     assert verify(mapping, source, str(tmp_path / "out")).problems == []
-    with pytest.raises(Refusal, match="is a folder and a file is to be written"):
+    with pytest.raises(UserError, match="is a folder and a file is to be written"):
         (tmp_path / "x.db").mkdir()
         migrate(Plan(mapping, source, str(tmp_path / "x.db"), overwrite=True))
-    with pytest.raises(Refusal, match="is a file and a folder is to be written"):
+    with pytest.raises(UserError, match="is a file and a folder is to be written"):
         (tmp_path / "x").touch()
         migrate(Plan(mapping, source, str(tmp_path / "x"), overwrite=True))
 
@@ -242,7 +242,7 @@ def test_a_target_that_would_destroy_the_source_is_refused(source, target, tmp_p
     (tmp_path / "s.json").write_text('{"r": [{"k": 1}]}')
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     schema = infer_schema({"r": [{"k": 1}]})
-    with pytest.raises(Refusal):
+    with pytest.raises(UserError):
         migrate(
             Plan(
                 Mapping(schema, schema, parse_program("r(k) :- r(k).")),
@@ -279,7 +279,7 @@ def test_a_run_that_wrote_nothing_goes_on_with_a_mended_source(tmp_path, monkeyp
     mapping, source = Mapping(schema, schema, parse_program("r(k) :- r(k).")), tmp_path / "s.json"
     source.write_text('{"r": [{"k": "one"}]}')
     plan = Plan(mapping, str(source), str(tmp_path / "out"))
-    with pytest.raises(Refusal, match="is no int"):
+    with pytest.raises(UserError, match="is no int"):
         migrate(plan)
     assert [path.name for path in tmp_path.iterdir()] == ["s.json"]
     source.write_text('{"r": [{"k": 1}]}')
@@ -309,7 +309,7 @@ def test_from_duckdb(tmp_path):
         with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
             base.execute(f"CREATE OR REPLACE TABLE q AS SELECT {query} FROM r")
             base.execute("ALTER TABLE r RENAME TO o; ALTER TABLE q RENAME TO r")
-        with pytest.raises(Refusal, match=complaint):
+        with pytest.raises(UserError, match=complaint):
             migrate(Plan(mapping, str(tmp_path / "s.duckdb"), str(tmp_path / "x.json")))
         with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
             base.execute("DROP TABLE r; ALTER TABLE o RENAME TO r")
@@ -325,9 +325,9 @@ def test_names_with_quotes_are_no_trouble(tmp_path):
 
 def test_a_chunk_of_nothing_is_refused(tmp_path):
     mapping, source, _ = prepared("films doc-rel", tmp_path)
-    with pytest.raises(Refusal, match="chunk is 0"):
+    with pytest.raises(UserError, match="chunk is 0"):
         migrate(Plan(mapping, source, str(tmp_path / "out"), chunk=0))
-    with pytest.raises(Refusal, match="the memory is 'lots'"):
+    with pytest.raises(UserError, match="the memory is 'lots'"):
         migrate(Plan(mapping, source, str(tmp_path / "out"), memory="lots"))
 
 
@@ -354,7 +354,7 @@ def test_a_full_disk_is_told_and_can_be_resumed(tmp_path, monkeypatch):
     mapping, source, _ = prepared("films doc-rel", tmp_path)
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(sinks.PartsSink, "_assemble", lambda *_: (_ for _ in ()).throw(full))
-    with pytest.raises(Refusal, match="no space is left to write .* --resume"):
+    with pytest.raises(UserError, match="no space is left to write .* --resume"):
         migrate(Plan(mapping, source, str(tmp_path / "out")))
     monkeypatch.undo()
     migrate(Plan(mapping, source, str(tmp_path / "out"), resume=True))
@@ -431,13 +431,13 @@ def test_cypher_is_written_nodes_first(tmp_path):
 def test_what_cannot_be_is_refused(source, target, complaint, tmp_path):
     mapping, _, _ = prepared("films doc-rel", tmp_path)
     target = target if "://" in target else str(tmp_path / target)
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         migrate(Plan(mapping, str(tmp_path / source), target))
 
 
 def test_documents_do_not_go_into_sqlite(tmp_path):
     mapping, source, _ = prepared("rentals rel-doc", tmp_path)
-    with pytest.raises(Refusal, match="SQLite holds tables"):
+    with pytest.raises(UserError, match="SQLite holds tables"):
         migrate(Plan(mapping, source, str(tmp_path / "out.db")))
 
 

@@ -16,7 +16,7 @@ from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.dynamite.completion.lessons import projections
 from reasoning.synthesis.dynamite.mapping import Mapping, Options, load_mapping, save_mapping
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import flatten, to_facts
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.schema import walk
@@ -228,7 +228,7 @@ def test_a_mapping_survives_the_disk(tmp_path):
     save_mapping(mapping, tmp_path / "m.json")
     assert load_mapping(tmp_path / "m.json") == mapping
     (tmp_path / "m.json").write_text("{}")
-    with pytest.raises(Refusal, match="is no mapping"):
+    with pytest.raises(UserError, match="is no mapping"):
         load_mapping(tmp_path / "m.json")
 
 
@@ -241,12 +241,12 @@ def test_a_mapping_survives_the_disk(tmp_path):
     ],
 )
 def test_bad_options_are_refused(options, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         learn(PLAY, PLAYED, **options)
 
 
 def test_no_example_is_refused():
-    with pytest.raises(Refusal, match="no example"):
+    with pytest.raises(UserError, match="no example"):
         synthesize_mapping(infer_schema(PLAY), infer_schema(PLAYED), [])
 
 

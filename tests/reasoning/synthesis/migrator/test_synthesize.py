@@ -8,7 +8,7 @@ pytest.importorskip("z3")
 from benchmarks.migrator_scenarios import APPLICATIONS, REFUSED, SCENARIOS, TEXTBOOK
 from benchmarks.migrator_scenarios.mutants import MUTANTS
 from benchmarks.migrator_scenarios.textbook import MERGE, RENAME, SPLIT, SPLIT_ONE
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator import (
     Comparison,
     NoProgram,
@@ -163,7 +163,7 @@ def test_no_time_gives_what_there_is():
     ],
 )
 def test_bad_options(options, complaint):
-    with pytest.raises(Refusal, match=complaint):
+    with pytest.raises(UserError, match=complaint):
         run(RENAME, options)
 
 
@@ -253,7 +253,7 @@ def test_functions_by_hand_are_marked_and_left_alone():
         + "-- name: odd(txt)\nSELECT a.id FROM note a LEFT JOIN note b ON a.id = b.id WHERE a.txt "
         "= :txt;\n"
     )
-    with pytest.raises(Refusal, match="LEFT JOIN"):
+    with pytest.raises(UserError, match="LEFT JOIN"):
         refactor(text, RENAME.source, RENAME.target, QUICK)
     found = refactor(
         text, RENAME.source, RENAME.target, Options(bound=1, verify="off", keep_by_hand=True)
@@ -346,9 +346,9 @@ def test_an_update_that_never_succeeds_is_told():
 
 
 def test_a_new_program_must_have_the_same_functions():
-    with pytest.raises(Refusal, match="no function 'find_member'"):
+    with pytest.raises(UserError, match="no function 'find_member'"):
         compared(MERGE, MERGE.golden.replace("find_member", "found_member"))
-    with pytest.raises(Refusal, match="takes 'mids'"):
+    with pytest.raises(UserError, match="takes 'mids'"):
         compared(
             MERGE,
             MERGE.golden.replace(

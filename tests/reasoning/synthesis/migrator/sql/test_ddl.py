@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("sqlglot")
 
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.tables import Edge, read_tables
 
 DUMP = """--
@@ -84,10 +84,10 @@ def test_generated_columns_and_sequences_are_the_databases():
 
 
 def test_a_name_in_two_schemas_is_refused():
-    with pytest.raises(Refusal, match="line 2: a table t is there already, in line 1"):
+    with pytest.raises(UserError, match="line 2: a table t is there already, in line 1"):
         read_tables("CREATE TABLE a.t (x int);\nCREATE TABLE b.t (y int);", "postgres")
 
 
 def test_a_table_that_does_not_parse_is_refused_with_its_line():
-    with pytest.raises(Refusal, match="line 3"):
+    with pytest.raises(UserError, match="line 3"):
         read_tables("CREATE TABLE a (x int);\n\nCREATE TABLE b (y int NOT, z int;", "postgres")

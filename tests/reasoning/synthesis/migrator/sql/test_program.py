@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 pytest.importorskip("sqlglot")
-from reasoning.synthesis.errors import Refusal
+from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator import parse_program, read_tables, show_program
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import Col, Delete, InSelect, Snapshot
@@ -154,7 +154,7 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
     ],
 )
 def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(UserError) as refusal:
         parse_program(text, TABLES, where="p.sql")
     assert (
         complaint in str(refusal.value)
@@ -196,7 +196,7 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
 def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
     ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
     with pytest.raises(
-        Refusal, match="is outside the fragment|are outside the fragment"
+        UserError, match="is outside the fragment|are outside the fragment"
     ) as refusal:
         parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect)
     assert word in str(refusal.value)
@@ -263,7 +263,7 @@ def test_unique_keys_are_read_and_the_rest_is_named(dialect):
     ],
 )
 def test_keys_that_cannot_be_read(ddl, complaint):
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(UserError) as refusal:
         read_tables(ddl, "postgres", "a.sql")
     assert complaint in str(refusal.value)
 
@@ -272,7 +272,7 @@ def test_functions_outside_the_fragment_pass_where_nothing_changes_or_by_option(
     text = "-- name: f(x)\nSELECT a.id FROM a FULL JOIN b ON b.a_id = a.id WHERE a.x = :x;"
     assert parse_program(text, TABLES, unchanged=frozenset({"a", "b"})).functions[0].outside
     assert parse_program(text, TABLES, keep=True).functions[0].statements == ()
-    with pytest.raises(Refusal, match="--strict"):
+    with pytest.raises(UserError, match="--strict"):
         parse_program(text, TABLES, unchanged=frozenset({"a"}))
 
 
