@@ -19,6 +19,8 @@ from jaxrl.train.rundir import write_atomically
 Curve = list[dict[str, float]]
 Runs = dict[str, dict[str, dict]]
 """What is known of a run, by variant and seed."""
+OLD_CLASSES = {"RewardEndLearning": "HeadsLearning"}
+"""Names of configuration classes in 0.1, by their present names."""
 BEGUN = "begun.json"
 """In a run's folder: processor, commit and date of its beginning."""
 
@@ -39,12 +41,15 @@ def chosen(config: Any) -> dict[str, Any]:
     (or have none).
     """
     found = {}
+    # Records of 0.1 hold fingerprints of the old names, and renaming changes no setting.
+    old = {new: name for name, new in getattr(config, "OLD_NAMES", {}).items()}
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
+        value, name = getattr(config, field.name), old.get(field.name, field.name)
         if dataclasses.is_dataclass(value):
-            found[field.name] = {"": type(value).__name__} | chosen(value)
+            kind = type(value).__name__
+            found[name] = {"": OLD_CLASSES.get(kind, kind)} | chosen(value)
         elif not has_default(field) or value != field.default:
-            found[field.name] = value
+            found[name] = value
     return found
 
 

@@ -46,12 +46,12 @@ def only_here(run_dir: str | Path):
     if not hosts.is_first():
         yield
         return
-    existed = folder.exists()
+    existed = is_remote(folder) or folder.exists()
     try:
         with lock_run(folder):
             yield
     finally:
-        if not existed and not is_remote(folder):
+        if not existed:
             with contextlib.suppress(OSError):  # it holds a run; else nothing was begun in it
                 folder.rmdir()
 

@@ -46,7 +46,7 @@ def check_defined(f: Callable, data, key, low, high) -> None:
     if wrong.any():
         output = int(wrong.mean(0).argmax())
         raise UserError(
-            f"output {output} is not finite in {100 * wrong[:, output].mean():.2g} % of the box "
+            f"output {output} is not finite in {100 * wrong[:, output].mean():.3g} % of the box "
             f"from {np.asarray(low).min():g} to {np.asarray(high).max():g} (NaN or infinite, as a "
             "log of negative numbers): narrow the box with low and high"
         )

@@ -4,6 +4,7 @@ It is a script of its own, started by `deadline`, and imports nothing of this pr
 powers may take for ever or all memory, and then only this process ends.
 """
 
+import argparse
 import json
 import logging
 import re
@@ -90,6 +91,7 @@ def whole(text: str, found) -> bool:
 
 def main() -> None:
     """Serve until the input ends."""
+    argparse.ArgumentParser(description=__doc__.splitlines()[0]).parse_args()
     logging.disable(logging.CRITICAL)
     try:
         import resource

@@ -163,11 +163,7 @@ def test_trees_by_hand():
         (lambda x: x @ jnp.ones((3, 1)), 4, "fails on an array of 4 inputs"),
         (lambda x: jnp.outer(x, x), 2, "must return one real number or a vector"),
         (lambda x: x[0] * x[5], 3, "reads more than 3 inputs"),
-        (
-            lambda x: jnp.log(x[0] - 5) * x[1],
-            2,
-            "of output 0 with respect to input 1 is not finite",
-        ),
+        (lambda x: jnp.log(x[0] - 5) * x[1], 2, "output 0 is not finite in 100 % of the box"),
         (lambda x: jnp.argmax(x), 2, "must return one real number or a vector"),
         (lambda x: np.sin(np.asarray(x)).sum(), 2, "cannot be differentiated by JAX"),
         (lambda x: x[0] if x[1] > 0 else x[1], 2, "cannot be differentiated by JAX"),

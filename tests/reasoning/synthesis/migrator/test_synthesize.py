@@ -250,18 +250,20 @@ def test_statements_over_several_tables_and_the_solver_on_snapshots():
 def test_functions_by_hand_are_marked_and_left_alone():
     text = (
         RENAME.program
-        + "-- name: odd(txt)\nSELECT a.id FROM note a LEFT JOIN note b ON a.id = b.id WHERE a.txt "
+        + "-- name: odd(txt)\nSELECT a.id FROM note a FULL JOIN note b ON a.id = b.id WHERE a.txt "
         "= :txt;\n"
     )
-    with pytest.raises(UserError, match="LEFT JOIN"):
-        refactor(text, RENAME.source, RENAME.target, QUICK)
+    with pytest.raises(UserError, match="FULL JOIN"):
+        refactor(
+            text, RENAME.source, RENAME.target, Options(bound=1, verify="off", keep_by_hand=False)
+        )
     found = refactor(
         text, RENAME.source, RENAME.target, Options(bound=1, verify="off", keep_by_hand=True)
     )
     assert (
         isinstance(found, Refactoring)
         and found.by_hand == ("odd",)
-        and "LEFT JOIN" in found.new.named("odd").text
+        and "FULL JOIN" in found.new.named("odd").text
     )
 
 
