@@ -14,8 +14,10 @@ FLAT, FINAL = "t__", "o__"
 """Before the names of tables: the target's flattened collections, and the top-level ones with the
 rest inside.
 """
-BUCKET = 1_000_000
-"""Rows of the largest collection inside that go into one bucket."""
+BUCKET = 250_000
+"""Rows of the largest collection inside that go into one bucket. Lists in the order of their source
+take memory while a bucket is nested: with a million rows, 120 MB did not suffice.
+"""
 Keys = dict[str, list[str | None]]
 """For each collection the columns of the identities, as `compile.key_names` gives them."""
 
