@@ -285,7 +285,7 @@ def test_importing_needs_no_extra_and_starts_no_device():
 @pytest.mark.parametrize(
     "module, source, complaint",
     [
-        ("jaxrl.nn.conv", "from jaxrl.app.errors import UserError", "does not see jaxrl.train"),
+        ("jaxrl.nn.conv", "from jaxrl.train.config import to_dict", "does not see jaxrl.train"),
         ("jaxrl.nn.conv", "from jaxrl import train", "does not see jaxrl.train"),
         ("jaxrl.nn.conv", "from ..train import errors", "does not see jaxrl.train"),
         (
@@ -320,7 +320,7 @@ def test_importing_needs_no_extra_and_starts_no_device():
         ("reasoning.synthesis.sat", "import jax.numpy as jnp", "is plain Python"),
         (
             "reasoning.synthesis.sat",
-            "from jaxrl.app.errors import UserError",
+            "from jaxrl.train.config import to_dict",
             "does not see jaxrl.train",
         ),
         ("jaxrl.rl.losses", "from tests.golden import Golden", "packages do not see tests"),
