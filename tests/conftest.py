@@ -44,7 +44,7 @@ test process that keeps thousands of programs aborts in the compiler.
 
 
 @pytest.fixture(autouse=True, scope="module")
-def room_for_programs():
+def release_programs():
     """Compiled programs are released when they have become many; those needed again are found in
     the folder above.
     """

@@ -220,7 +220,7 @@ def test_every_module_says_what_it_is(module):
     )
 
 
-def test_every_folder_is_a_room_or_lies_in_one():
+def test_every_folder_is_in_the_table_or_lies_in_one_that_is():
     """So that a new folder is entered into the table above before it is used."""
     folders = {name for name, path in MODULES.items() if path.name == "__init__.py"}
     assert {

@@ -22,7 +22,7 @@ SLOW = (
     "05_gradients_through_choices",
     "06_gm_vq",
     "09_the_sweet_spot",
-    "09b_pruning_other_rooms",
+    "09b_pruning_other_models",
     "10_patterns_in_a_classifier",
     "11_plan_then_execute",
 )
