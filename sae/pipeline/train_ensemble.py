@@ -4,60 +4,74 @@ resumption.
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import Progress
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.metrics import MetricsLog
 from jaxrl.train.parallel import check_shares, data_mesh
-from jaxrl.train.rundir import write_atomically
 from sae.transcoders import ensemble, losses
 from sae.transcoders.ensemble import EnsembleConfig, Trace
-from sae.transcoders.losses import LossConfig
-from sae.transcoders.model import Params, TranscoderConfig
-from sae.transcoders.train_step import LearnConfig
+from sae.transcoders.model import Params
+from sae.transcoders.train_step import Setting
 
 CHECKPOINTS = 5
 """Checkpoints over a whole run; one more wherever it is stopped."""
 
 
+class Examples(NamedTuple):
+    """What members are trained on, in the order that it will have when the run is resumed."""
+
+    x: np.ndarray
+    """`[N, D]`."""
+    y: np.ndarray
+    """`[N, E]`."""
+    inputs: np.ndarray | None = None
+    """See `ensemble.grid`."""
+
+
+class Devices(NamedTuple):
+    """How members are spread; see `RunConfig`."""
+
+    count: int = 1
+    form: str = "jit"
+
+
 def train_ensemble(
     folder: Path,
-    x: np.ndarray,
-    y: np.ndarray,
+    examples: Examples,
     config: EnsembleConfig,
-    shape: TranscoderConfig,
-    loss: LossConfig,
-    how: LearnConfig,
-    devices: int = 1,
-    form: str = "jit",
+    setting: Setting,
+    devices: Devices = Devices(),  # noqa: B008 (a tuple)
     stop: Callable[[], bool] = lambda: False,
-    inputs: np.ndarray | None = None,
 ) -> Params | None:
     """Train from scratch or from the last checkpoint below `folder`; parameters of all members for
     raw x and y.
 
     Args:
-      x: `[N, D]`, y: `[N, E]`: what to explain, in the order that it will have when the run is
-        resumed.
-      devices, form: see `RunConfig`.
+      folder: of the run.
+      examples, config, setting, devices: see the classes.
       stop: asked between calls of the program; if it says so, a checkpoint is written and the
         result is None.
-      inputs: see `ensemble.grid`.
 
     Raises:
       UserError: rows, shape or devices do not fit.
     """
+    shape, loss, how = setting
     ensemble.check(config, shape)
     losses.check(loss, shape)
-    mesh = mesh_for(devices, config.members)
-    store, scale = ensemble.store_of(x, y, shape)
-    hparams, keys = ensemble.grid(config, shape, loss, how, inputs), ensemble.member_keys(config)
+    mesh = mesh_for(devices.count, config.members)
+    store, scale = ensemble.store_of(examples.x, examples.y, shape)
+    keys = ensemble.member_keys(config)
+    hparams = ensemble.grid(config, *setting, examples.inputs)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
     checkpoints = Checkpoints(folder / "checkpoints", keep=1)
     restored = checkpoints.restore(learners)
@@ -72,9 +86,10 @@ def train_ensemble(
         with Progress(f"{config.members} transcoders", config.updates, first) as bar:
             while first < config.updates:
                 size = min(config.chunk, config.updates - first)
-                run = programs.setdefault(
-                    size, _program(config, size, shape, loss, how, mesh, form)
-                )
+                if size not in programs:  # the schedule knows the whole run: only the call is short
+                    part = replace(config, chunk=size)
+                    programs[size] = ensemble.program(part, setting, mesh, devices.form)
+                run = programs[size]
                 learners, trace = run(learners, (hparams, keys), (store, jnp.int32(first)))
                 first += size
                 shown = _write(log, folder, first, jax.device_get(trace))
@@ -88,13 +103,6 @@ def train_ensemble(
     finally:
         log.close()
         checkpoints.close()
-
-
-def _program(config, size, shape, loss, how, mesh, form):
-    from dataclasses import replace
-
-    # the schedule knows the whole run: only the length of one call differs
-    return ensemble.program(replace(config, chunk=size), shape, loss, how, mesh, form)
 
 
 def mesh_for(devices: int, members: int):
@@ -119,5 +127,5 @@ def _write(log: MetricsLog, folder: Path, updates: int, trace: Trace) -> dict[st
     table = {"updates": updates} | {
         name: np.round(values.astype(float), 6).tolist() for name, values in last.items()
     }
-    write_atomically(folder / "members.json", json.dumps(table) + "\n")
+    write_atomic(folder / "members.json", json.dumps(table) + "\n")
     return {"fvu": shown["fvu"], "l0": shown["l0"]}

@@ -61,23 +61,29 @@ def top_k_mask(scores: jax.Array, k: jax.Array | float) -> jax.Array:
     return (scores >= kth_largest(scores, k)) & (scores > 0)
 
 
-def kth_of_rows(rows: jax.Array, k: int) -> jax.Array:
-    """The k-th largest of each row `[n, F]`, for a k that is known when the program is compiled:
-    XLA's TopK, `[n]`.
+def largest_of_rows(rows: jax.Array, k: int) -> tuple[jax.Array, jax.Array]:
+    """The k largest of each row `[n, F]`, falling, and their places, for a k that is known when the
+    program is compiled: XLA's TopK, `[n, k]` each.
 
     XLA computes TopK by sorting where there are more axes than two, or where only the values are
     used (on CPUs, ten times as slow): so all axes in front become one, and the places are kept.
     """
 
     @jax.custom_batching.custom_vmap
-    def last(rows):
-        return jax.lax.optimization_barrier(jax.lax.top_k(rows, k))[0][:, -1]
+    def largest(rows):
+        return jax.lax.optimization_barrier(tuple(jax.lax.top_k(rows, k)))
 
-    @last.def_vmap
+    @largest.def_vmap
     def _(size, _, stacked):
-        return last(stacked.reshape(-1, stacked.shape[-1])).reshape(size, -1), True
+        values, places = largest(stacked.reshape(-1, stacked.shape[-1]))
+        return (values.reshape(size, -1, k), places.reshape(size, -1, k)), (True, True)
 
-    return last(rows)
+    return largest(rows)
+
+
+def kth_of_rows(rows: jax.Array, k: int) -> jax.Array:
+    """The k-th largest of each row `[n, F]`; see `largest_of_rows`."""
+    return largest_of_rows(rows, k)[0][:, -1]
 
 
 def top_k(pre: jax.Array, k: jax.Array | float) -> jax.Array:

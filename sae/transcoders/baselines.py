@@ -6,19 +6,10 @@ otherwise, and Adam stands where sparsify may use signum.
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import TranscoderConfig
-from sae.transcoders.train_step import LearnConfig
-
-
-class Setting(NamedTuple):
-    """One way to train a transcoder."""
-
-    transcoder: TranscoderConfig
-    loss: LossConfig
-    learn: LearnConfig
+from sae.transcoders.train_step import LearnConfig, Setting
 
 
 def lanse(d_in: int = 1024, d_out: int = 1024) -> Setting:
@@ -28,7 +19,7 @@ def lanse(d_in: int = 1024, d_out: int = 1024) -> Setting:
     Not repeated: its code lets latents 0 to 31 and the last one die for ever, and draws members
       without seeds.
     """
-    shape = TranscoderConfig(d_in, d_out, 2048, "step", 32, decoder_norm=1.0)
+    shape = TranscoderConfig(d_in, d_out, 2048, "step", 32, decoder_norm=1.0, encoder_norm=1.0)
     return Setting(
         shape, LossConfig(by_variance=False, aux=0.0), LearnConfig(1e-3, 0, 0.0, unit_rows=False)
     )
@@ -51,6 +42,7 @@ def matryoshka_tang(d_in: int = 768, d_out: int = 256) -> Setting:
         block_ks=(16, 32, 64, 128, 256),
         separate=True,
         decoder_norm=1.0,
+        encoder_norm=1.0,
     )
     loss = LossConfig(
         by_variance=False,
@@ -74,8 +66,10 @@ def saelens_topk(d: int = 768, latents: int = 16384) -> Setting:
 
 def openai_topk(d: int = 768, latents: int = 32768) -> Setting:
     """OpenAI's TopK autoencoder (arXiv 2406.04093): k = 32, 256 auxiliary latents, unit rows."""
-    shape = TranscoderConfig(d, d, latents, "topk", 32, centred=True, decoder_norm=1.0)
-    learn = LearnConfig(1e-4, 0, 0.0, epsilon=6.25e-10, dead_after=10_000_000)
+    shape = TranscoderConfig(
+        d, d, latents, "topk", 32, centred=True, decoder_norm=1.0, encoder_norm=1.0
+    )
+    learn = LearnConfig(1e-4, 0, 0.0, epsilon=6.25e-10, unit_rows=True, dead_after=10_000_000)
     return Setting(
         shape, LossConfig(aux=1 / 32, aux_k=256, aux_by="residual", aux_scaled=False), learn
     )
@@ -83,9 +77,17 @@ def openai_topk(d: int = 768, latents: int = 32768) -> Setting:
 
 def dictionary_learning_batchtopk(d: int = 768, latents: int = 16384) -> Setting:
     """dictionary-learning 0.1's BatchTopK autoencoder."""
-    shape = TranscoderConfig(d, d, latents, "batchtopk", 64, centred=True, decoder_norm=1.0)
+    shape = TranscoderConfig(
+        d, d, latents, "batchtopk", 64, centred=True, decoder_norm=1.0, encoder_norm=1.0
+    )
     learn = LearnConfig(
-        0.0, 1000, 0.2, dead_after=10_000_000, threshold_decay=0.999, threshold_start=1001
+        0.0,
+        1000,
+        0.2,
+        unit_rows=True,
+        dead_after=10_000_000,
+        threshold_decay=0.999,
+        threshold_start=1001,
     )
     return Setting(shape, LossConfig(by_variance=False, aux_by="residual", aux_scaled=False), learn)
 
@@ -94,8 +96,9 @@ def sparsify_transcoder(d: int = 768, latents: int = 24576) -> Setting:
     """sparsify 1.3's transcoder (the map is square there): top 32, FVU as the loss, no auxiliary
     term.
     """
-    shape = TranscoderConfig(d, d, latents, "topk", 32)
-    return Setting(shape, LossConfig(aux=0.0), LearnConfig(0.0, 1000, 1.0, dead_after=10_000_000))
+    shape = TranscoderConfig(d, d, latents, "topk", 32, encoder_norm=1.0)
+    learn = LearnConfig(0.0, 1000, 1.0, unit_rows=True, dead_after=10_000_000)
+    return Setting(shape, LossConfig(aux=0.0), learn)
 
 
 def gemma_jumprelu(d: int = 2304, latents: int = 16384) -> Setting:
@@ -103,12 +106,20 @@ def gemma_jumprelu(d: int = 2304, latents: int = 16384) -> Setting:
     price, first moment undecayed.
     """
     shape = TranscoderConfig(
-        d, d, latents, "jumprelu", 64, centred=True, bandwidth=0.001, first_threshold=0.001
+        d,
+        d,
+        latents,
+        "jumprelu",
+        64,
+        centred=True,
+        bandwidth=0.001,
+        first_threshold=0.001,
+        encoder_norm=1.0,
     )
     return Setting(
         shape,
         LossConfig(by_variance=False, aux=0.0, l0=6e-4),
-        LearnConfig(7e-5, 1000, 0.0, beta1=0.0),
+        LearnConfig(7e-5, 1000, 0.0, beta1=0.0, unit_rows=True),
     )
 
 

@@ -20,7 +20,7 @@ from jaxrl.train.parallel import members_parallel
 from sae.transcoders import model, train_step
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import Params, TranscoderConfig
-from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams, Scaling
+from sae.transcoders.train_step import LearnConfig, Learner, MemberHParams, Scaling, Setting
 
 
 @dataclass(frozen=True)
@@ -123,20 +123,17 @@ def grid(
     """
     alike = train_step.hparams(shape, loss, how)
 
-    def cycle(values, default):
-        return jnp.asarray(
-            np.resize(values or (default,), config.members), jnp.asarray(default).dtype
-        )
+    def cycle(values, kind=jnp.float32):
+        """None where all members are alike: what is known when compiling costs nothing later."""
+        return jnp.asarray(np.resize(values, config.members), kind) if len(values) else None
 
-    masks = (
-        np.ones((1, shape.d_in), np.float32) if inputs is None else np.asarray(inputs, np.float32)
-    )
+    masks = None
+    if inputs is not None:
+        inputs = np.asarray(inputs, np.float32)
+        masks = jnp.asarray(inputs[np.arange(config.members) % len(inputs)])
+    rates = cycle(config.learning_rates or (float(alike.learning_rate),))
     return MemberHParams(
-        cycle(config.ks, jnp.float32(shape.k)) if config.ks else None,
-        cycle(config.learning_rates, alike.learning_rate),
-        cycle(config.l1s, alike.l1),
-        cycle(config.widths, alike.width),
-        jnp.asarray(masks[np.arange(config.members) % len(masks)]),
+        cycle(config.ks), rates, cycle(config.l1s), cycle(config.widths, jnp.int32), masks
     )
 
 
@@ -180,18 +177,13 @@ def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples
 
 
 def program(
-    config: EnsembleConfig,
-    shape: TranscoderConfig,
-    loss: LossConfig,
-    how: LearnConfig,
-    mesh=None,
-    form="jit",
-    at_once=None,
+    config: EnsembleConfig, setting: Setting, mesh=None, form="jit", at_once=None
 ) -> Callable:
     """The compiled program `(learners, (hparams, keys), (store, first)) -> (learners, Trace)` of
     `config.chunk` updates.
 
     Args:
+      setting: of every member.
       mesh: devices that share the members (see `jaxrl.train.parallel.data_mesh`); None: one device.
       form: "jit" or "pmap".
       at_once: True: one step vmapped over the members. False: members after one another within the
@@ -210,15 +202,13 @@ def program(
                 rows = rows_for(keys[0], config, number, store.x.shape[0])
 
                 def step(learner, hparam):
-                    return _step(
-                        learner, hparam, store.x[rows], store.y[rows], config, shape, loss, how
-                    )
+                    return _step(learner, hparam, store.x[rows], store.y[rows], config, setting)
 
                 return jax.vmap(step)(learners, hparams)
             rows = jax.vmap(lambda key: rows_for(key, config, number, store.x.shape[0]))(keys)
 
             def step(learner, hparam, r):
-                return _step(learner, hparam, store.x[r], store.y[r], config, shape, loss, how)
+                return _step(learner, hparam, store.x[r], store.y[r], config, setting)
 
             return jax.vmap(step)(learners, hparams, rows)
 
@@ -232,9 +222,7 @@ def program(
 
             def one(learner, number):
                 rows = rows_for(key, config, number, store.x.shape[0])
-                return _step(
-                    learner, hparam, store.x[rows], store.y[rows], config, shape, loss, how
-                )
+                return _step(learner, hparam, store.x[rows], store.y[rows], config, setting)
 
             return jax.lax.scan(one, learner, first + jnp.arange(config.chunk))
 
@@ -249,9 +237,9 @@ def program(
     return members_parallel(together if at_once else in_turn, mesh, form)
 
 
-def _step(learner, hparam, x, y, config, shape, loss, how):
-    learner, found = train_step.update(learner, hparam, x, y, shape, loss, how, config.updates)
-    dead = (learner.silent >= how.dead_after).sum()
+def _step(learner, hparam, x, y, config, setting):
+    learner, found = train_step.update(learner, hparam, x, y, *setting, config.updates)
+    dead = (learner.silent >= setting.learn.dead_after).sum()
     return learner, Trace(found.total, found.fvu, found.l0, dead)
 
 

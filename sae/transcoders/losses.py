@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxrl.app.errors import UserError
 from jaxrl.nn.mlp import per_feature
-from sae.transcoders import activations, model
+from sae.transcoders import activations, model, sparse
 from sae.transcoders.model import Params, TranscoderConfig
 
 ABSENT = -1e9
@@ -42,7 +42,7 @@ class LossConfig:
     aux: float = 1 / 32
     """Weight of the auxiliary error, in which dead latents explain what the others leave."""
     aux_k: int = 0
-    """Sleeping latents that take part per example; 0: half of d_out."""
+    """Dead latents that take part per example; 0: half of d_out."""
     aux_relu: bool = True
     """Only positive pre-activations of dead latents count (dictionary-learning, sparsify);
     False: the raw ones (SAELens).
@@ -128,14 +128,13 @@ def auxiliary(
       config, loss: see `LossConfig`; `aux_by="variance"` divides by the variance of y, so that is
         left to the caller.
     """
+    found = functools.partial(_auxiliary, params, pre, residual, dead, config, loss)
+    # vmapped, both sides are computed
+    return jax.lax.cond(dead.any(), found, lambda: jnp.zeros((), pre.dtype))
+
+
+def _auxiliary(params, pre, residual, dead, config, loss):
     count = dead.sum()
-    found = functools.partial(_auxiliary, params, pre, residual, dead, count, config, loss)
-    return jax.lax.cond(
-        count > 0, found, lambda: jnp.zeros((), pre.dtype)
-    )  # vmapped, both sides are computed
-
-
-def _auxiliary(params, pre, residual, dead, count, config, loss):
     width = loss.aux_k or params["W_dec"].shape[-1] // 2
     score = jax.lax.stop_gradient(model.score(params, pre, config))
     if not loss.aux_relu:  # negative ones may be chosen, too: moved up, in the same order
@@ -150,25 +149,46 @@ def _auxiliary(params, pre, residual, dead, count, config, loss):
     return jnp.where(count > 0, scale * error, 0.0)
 
 
-def sparsity(
+class Setting(NamedTuple):
+    """What is known when the step is compiled."""
+
+    transcoder: TranscoderConfig
+    loss: LossConfig
+    step: Literal["auto", "sparse", "dense"] = "auto"
+    """See `LearnConfig.step`."""
+
+
+class Given(NamedTuple):
+    """Values that a member of an ensemble has instead of the configurations'; all may be traced."""
+
+    k: jax.Array | float | None = None
+    """See `TranscoderConfig.k`."""
+    l1: jax.Array | float | None = None
+    """See `LossConfig.l1`."""
+    active: jax.Array | None = None
+    """bool `[F]`, False for latents that this member does not have."""
+
+
+def activity(params: Params, pre: jax.Array, z: jax.Array, config: TranscoderConfig) -> jax.Array:
+    """`mean sum |z_i| |row_i|`, the price of activity before its weight; a scalar."""
+    lengths = per_feature(model.row_norms(params), z)
+    active = jax.nn.relu(pre) if config.activation == "gated" else z
+    return (jnp.abs(active) * lengths).sum(-1).mean()
+
+
+def jump_price(
     params: Params,
     pre: jax.Array,
     z: jax.Array,
     dead: jax.Array,
     config: TranscoderConfig,
     loss: LossConfig,
-    l1,
-):
-    """The price of activity, with its weights; a scalar. `l1` overrides `loss.l1` and may be
-    traced.
-    """
-    lengths = per_feature(model.row_norms(params), z)
-    price = jnp.float32(0)
-    active = jax.nn.relu(pre) if config.activation == "gated" else z
-    price += l1 * (jnp.abs(active) * lengths).sum(-1).mean()
-    if loss.l0 and config.activation == "jumprelu":
+) -> jax.Array:
+    """Prices of JumpReLU with their weights: of L0, and of dead latents below their thresholds."""
+    lengths, price = per_feature(model.row_norms(params), z), jnp.float32(0)
+    if loss.l0:
         price += loss.l0 * _l0_price(params, pre, z, lengths, config, loss)
-    if loss.wake and config.activation == "jumprelu":
+    if loss.wake:
         below = jax.nn.relu(per_feature(params["threshold"], pre) - pre) * dead[None]
         price += loss.wake * (below * lengths).sum(-1).mean()
     return price
@@ -201,7 +221,7 @@ def parts(
     l1: jax.Array | float | None = None,
     active: jax.Array | None = None,
 ) -> Parts:
-    """All terms for a batch.
+    """All terms for a batch, by dense products.
 
     Args:
       params: see transcoder.py.
@@ -209,58 +229,171 @@ def parts(
       dead: bool `[F]` of latents that have not fired for long, or a function that makes it of
         `fired`.
       config, loss: static.
-      k, l1: override the configurations' and may be traced.
-      active: bool `[F]`, False for latents that this member of an ensemble does not have.
+      k, l1, active: see `Given`.
 
     Returns:
       `total` is what to differentiate.
     """
+    setting = Setting(config, loss)
+    pre, rest, found = _terms(params, (x, y), dead, setting, Given(k, l1, active))
+    if not loss.aux:
+        return found
+    dead = dead(found.fired) if callable(dead) else dead
+    aux = auxiliary(params, pre, rest, dead, config, loss)
+    aux = aux / _spread(y) if loss.aux_by == "variance" else aux
+    return found._replace(aux=aux, total=found.total + loss.aux * aux)
+
+
+def _spread(y):
+    """Variance of y to divide by; no gradient reaches it."""
+    return jax.lax.stop_gradient(jnp.maximum(variance(y), 1e-12))
+
+
+def _terms(params, batch, dead, setting, given):
+    """Pre-activations, residual, and all terms but the auxiliary one."""
+    (x, y), (config, loss, *_) = batch, setting
     pre = model.pre_activations(params, x, config)
-    if active is not None:
-        pre = jnp.where(active[None], pre, ABSENT)
-    z = model.activate(params, pre, config, k)
-    if active is not None:
-        z = jnp.where(active[None], z, 0)
+    if given.active is not None:
+        pre = jnp.where(given.active[None], pre, ABSENT)
+    z = model.activate(params, pre, config, given.k)
+    if given.active is not None:
+        z = jnp.where(given.active[None], z, 0)
     fired = (z > 0).any(0)
     dead = dead(fired) if callable(dead) else dead
     estimates = model.nested(params, z, config, x)
-    spread = jax.lax.stop_gradient(jnp.maximum(variance(y), 1e-12))
+    spread = _spread(y)
     weights = loss.prefix_weights or (1 / len(estimates),) * len(estimates)
     error = sum(w * squared_error(y, e) for w, e in zip(weights, estimates, strict=True))
     if config.activation == "gated":
         frozen = jax.lax.stop_gradient(params)
         error += squared_error(y, model.decode(frozen, jax.nn.relu(pre), x))
     if loss.multi_k:
-        k_more = loss.multi_k * (config.k if k is None else k)
-        error += (
-            squared_error(y, model.decode(params, model.activate(params, pre, config, k_more), x))
-            / 8
+        more = model.activate(
+            params, pre, config, loss.multi_k * (config.k if given.k is None else given.k)
         )
+        error += squared_error(y, model.decode(params, more, x)) / 8
     rest = jax.lax.stop_gradient(y - estimates[-1])
-    aux = auxiliary(params, pre, rest, dead, config, loss) if loss.aux else jnp.float32(0)
     error = error / spread if loss.by_variance else error
-    aux = aux / spread if loss.aux and loss.aux_by == "variance" else aux
-    price = sparsity(params, pre, z, dead, config, loss, loss.l1 if l1 is None else l1)
-    floor = _smallest_kept(params, z, config)
-    fvu = jnp.square(rest).sum(-1).mean() / spread
-    return Parts(
-        error + loss.aux * aux + price,
+    price, l1 = jnp.float32(0), loss.l1 if given.l1 is None else given.l1
+    if given.l1 is not None or loss.l1:
+        price += l1 * activity(params, pre, z, config)
+    if config.activation == "jumprelu":
+        price += jump_price(params, pre, z, dead, config, loss)
+    found = Parts(
+        error + price,
         error,
-        aux,
+        jnp.float32(0),
         price,
-        fvu,
+        jnp.square(rest).sum(-1).mean() / spread,
         (z > 0).sum(-1).mean(dtype=jnp.float32),
         fired,
-        floor,
+        _smallest_kept(model.score(params, z, config), config),
     )
+    return pre, rest, found
 
 
-def _smallest_kept(params, z, config):
-    """Of the whole batch (batchtopk), or the mean over examples of each one's (topk); 0 where
-    nothing is active.
+def _sparse_terms(params, batch, active, setting):
+    """Residual and terms of the same loss, on active latents alone; see `sparse`."""
+    (x, y), (config, loss, *_) = batch, setting
+    own = {name: params[name] for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    estimate = sparse.reconstruct(config.centred, own, x, active)
+    if config.skip:
+        estimate = estimate + x @ params["W_skip"]
+    spread, rest = _spread(y), jax.lax.stop_gradient(y - estimate)
+    error = squared_error(y, estimate)
+    error = error / spread if loss.by_variance else error
+    here = active.values > 0
+    fired = jnp.zeros(config.latents, bool).at[active.latents].max(here)
+    score = active.values
+    if config.rescale:
+        score = score * jax.lax.stop_gradient(model.row_norms(params))[active.latents]
+    found = Parts(
+        error,
+        error,
+        jnp.float32(0),
+        jnp.float32(0),
+        jnp.square(rest).sum(-1).mean() / spread,
+        here.sum(dtype=jnp.float32) / x.shape[0],
+        fired,
+        _smallest_kept(score, config),
+    )
+    return rest, found
+
+
+def is_sparse(config: TranscoderConfig, loss: LossConfig, given: Given, step: str = "auto") -> bool:
+    """Return True where training takes the sparse step: it is possible, and worthwhile or asked
+    for.
     """
-    score = jax.lax.stop_gradient(model.score(params, z, config))
-    low = jnp.where(score > 0, score, jnp.inf)
+    able = sparse.possible(config) and not loss.multi_k and not loss.l1
+    able = able and all(value is None for value in given)
+    return able and (step == "sparse" or (step == "auto" and sparse.worthwhile(config)))
+
+
+def gradients(
+    params: Params,
+    batch: tuple[jax.Array, jax.Array],
+    dead,
+    setting: Setting,
+    given: Given = Given(),  # noqa: B008 (a tuple)
+) -> tuple[Params, Parts]:
+    """The gradient of `parts(...).total`, and the terms, by the step that suits the transcoder.
+
+    The auxiliary term has a branch of its own for its gradient, so that it costs nothing while no
+    latent is dead.
+
+    Args:
+      params, dead: see `parts`; batch: x `[B, D]` and y `[B, E]`.
+      setting: static; its field `step` chooses.
+      given: see the class.
+    """
+    (x, y), (config, loss, step) = batch, setting
+
+    def dense():
+        def objective(params):
+            _, rest, found = _terms(params, batch, dead, setting, given)
+            return found.total, (rest, found)
+
+        return jax.grad(objective, has_aux=True)(params)
+
+    def on_active(active):
+        def objective(params):
+            rest, found = _sparse_terms(params, batch, active, setting)
+            return found.total, (rest, found)
+
+        return jax.grad(objective, has_aux=True)(params)
+
+    if is_sparse(config, loss, given, step):
+        active, complete = sparse.choose(params, x, config)
+        if config.activation == "topk":
+            grads, (rest, found) = on_active(active)
+        else:
+            grads, (rest, found) = jax.lax.cond(complete, on_active, lambda _: dense(), active)
+    else:
+        grads, (rest, found) = dense()
+    if not loss.aux:
+        return grads, found
+    silent_long = dead(found.fired) if callable(dead) else dead
+
+    def more(grads):
+        def objective(params):
+            pre = model.pre_activations(params, x, config)
+            if given.active is not None:
+                pre = jnp.where(given.active[None], pre, ABSENT)
+            aux = _auxiliary(params, pre, rest, silent_long, config, loss)
+            return aux / _spread(y) if loss.aux_by == "variance" else aux
+
+        aux, extra = jax.value_and_grad(objective)(params)
+        return jax.tree.map(lambda g, e: g + loss.aux * e, grads, extra), aux
+
+    grads, aux = jax.lax.cond(silent_long.any(), more, lambda grads: (grads, jnp.float32(0)), grads)
+    return grads, found._replace(aux=aux, total=found.total + loss.aux * aux)
+
+
+def _smallest_kept(score, config):
+    """Of scores `[B, n]` of latents, 0 where inactive: the smallest of the whole batch (batchtopk),
+    or the mean over examples of each one's (topk); 0 where nothing is active.
+    """
+    low = jnp.where(score > 0, jax.lax.stop_gradient(score), jnp.inf)
     if config.activation == "batchtopk":
         lowest = low.min()
         return jnp.where(jnp.isfinite(lowest), lowest, 0.0)

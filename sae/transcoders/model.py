@@ -63,6 +63,10 @@ class TranscoderConfig:
     """Every prefix has a decoder of its own (Matryoshka transcoders, arXiv 2511.10094) instead of
     sharing the rows of one.
     """
+    encoder_norm: float = 0.1
+    """Length of the columns of W_enc at the start. Our choice: 0.1, as SAELens; with 1, as
+    dictionary-learning has it, more variance is left unexplained (see docs/lab/sae.md).
+    """
 
 
 def check(config: TranscoderConfig) -> None:
@@ -123,8 +127,8 @@ def check(config: TranscoderConfig) -> None:
 def init(key: jax.Array, config: TranscoderConfig, mean_y: jax.Array | None = None) -> Params:
     """Fresh parameters.
 
-    Columns of W_enc are random of length 1, rows of W_dec their image: equal for autoencoders, else
-      random of length `decoder_norm`.
+    Columns of W_enc are random of length `encoder_norm`; rows of W_dec have length `decoder_norm`,
+    and the same directions for autoencoders, else random ones.
     b_dec is `mean_y` [E] or 0, everything else 0.
 
     Raises:
@@ -139,7 +143,7 @@ def init(key: jax.Array, config: TranscoderConfig, mean_y: jax.Array | None = No
         else unit(jax.random.normal(to_rows, (config.latents, config.d_out)))
     )
     params = {
-        "W_enc": rows.T,
+        "W_enc": config.encoder_norm * rows.T,
         "b_enc": jnp.zeros(config.latents),
         "W_dec": config.decoder_norm * other,
         "b_dec": jnp.zeros(config.d_out) if mean_y is None else jnp.asarray(mean_y, jnp.float32),
@@ -170,10 +174,15 @@ def row_norms(params: Params) -> jax.Array:
 
 def pre_activations(params: Params, x: jax.Array, config: TranscoderConfig) -> jax.Array:
     """`x W_enc + b_enc`, `[..., D] -> [..., F]`."""
+    offset = params["b_enc"]
     if config.centred:
-        x = x - per_feature(params["b_dec"], x)
+        # The gradient for b_dec as a product with a vector instead of with a batch.
+        b_dec = params["b_dec"]
+        still = jax.lax.stop_gradient(b_dec)
+        x = x - per_feature(still, x)
+        offset = offset - (b_dec - still).astype(x.dtype) @ params["W_enc"]
     pre = x @ params["W_enc"]
-    return pre + per_feature(params["b_enc"], pre)
+    return pre + per_feature(offset, pre)
 
 
 def gates(params: Params, pre: jax.Array) -> tuple[jax.Array, jax.Array]:

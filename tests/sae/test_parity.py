@@ -287,6 +287,7 @@ def test_dictionary_learning_steps(name):
     )
     how = LearnConfig(
         learning_rate=case["lr"],
+        unit_rows=True,
         warmup=case["warmup_steps"],
         decay=0.0,
         clip_norm=case["grad_clip"],

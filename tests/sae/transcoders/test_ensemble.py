@@ -14,15 +14,16 @@ from jaxrl.train.parallel import data_mesh
 from sae import metrics
 from sae.patterns import catalogue
 from sae.patterns.matching import MatchConfig
-from sae.pipeline.train_ensemble import train_ensemble
+from sae.pipeline.train_ensemble import Devices, Examples, train_ensemble
 from sae.transcoders import ensemble, model, train_step
 from sae.transcoders.ensemble import EnsembleConfig
 from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import TranscoderConfig
-from sae.transcoders.train_step import LearnConfig
+from sae.transcoders.train_step import LearnConfig, Setting
 
 SHAPE = TranscoderConfig(8, 6, 16, k=3)
 LOSS, HOW = LossConfig(aux_k=2), LearnConfig(3e-3, 10, dead_after=500)
+SETTING = Setting(SHAPE, LOSS, HOW)
 CONFIG = EnsembleConfig(members=4, updates=100, batch=32, chunk=100, ks=(2.0, 3.0), widths=(16, 12))
 
 
@@ -36,7 +37,7 @@ def rows():
 def trained(config, rows, mesh=None, form="jit", at_once=None):
     store, scale = ensemble.store_of(*rows, SHAPE)
     hparams, keys = ensemble.grid(config, SHAPE, LOSS, HOW), ensemble.member_keys(config)
-    run = ensemble.program(config, SHAPE, LOSS, HOW, mesh, form, at_once)
+    run = ensemble.program(config, SETTING, mesh, form, at_once)
     learners = ensemble.start(config, SHAPE, HOW, store.y.mean(0))
     learners, trace = run(learners, (hparams, keys), (store, jnp.int32(0)))
     return ensemble.finish(learners, hparams, SHAPE, scale), trace
@@ -60,7 +61,7 @@ def test_a_member_in_company_is_the_member_alone(rows, whole):
     def one(learner, number):
         seen = ensemble.rows_for(key, CONFIG, number, len(store.x))
         return train_step.update(
-            learner, hparam, store.x[seen], store.y[seen], SHAPE, LOSS, HOW, CONFIG.updates
+            learner, hparam, store.x[seen], store.y[seen], *SETTING, CONFIG.updates
         )[0]
 
     for number in range(100):
@@ -159,7 +160,7 @@ def test_training_resumes_exactly_where_it_was_stopped(rows, tmp_path):
     config = replace(CONFIG, members=2, updates=40, chunk=10, ks=(), widths=())
 
     def make(folder, stop=lambda: False):
-        return train_ensemble(folder, *rows, config, SHAPE, LOSS, HOW, stop=stop)
+        return train_ensemble(folder, Examples(*rows), config, SETTING, stop=stop)
 
     whole = make(tmp_path / "whole")
     calls = iter([False, True])
@@ -205,7 +206,7 @@ def test_a_planted_dictionary_is_found_by_every_member_and_catalogued_once():
     store, scale = ensemble.store_of(x, y, shape)
     hparams, keys = ensemble.grid(config, shape, LossConfig(), how), ensemble.member_keys(config)
     learners = ensemble.start(config, shape, how, store.y.mean(0))
-    learners, trace = ensemble.program(config, shape, LossConfig(), how)(
+    learners, trace = ensemble.program(config, Setting(shape, LossConfig(), how))(
         learners, (hparams, keys), (store, jnp.int32(0))
     )
     params = ensemble.finish(learners, hparams, shape, scale)
@@ -244,12 +245,14 @@ def test_bad_rows_and_devices_are_refused(rows, tmp_path):
     with pytest.raises(UserError, match="2 rows of x hold NaN or infinity, the first at row 17"):
         ensemble.store_of(broken, y, SHAPE)
     with pytest.raises(UserError, match="cannot share equally"):
-        train_ensemble(tmp_path, x, y, replace(CONFIG, members=3), SHAPE, LOSS, HOW, devices=2)
+        train_ensemble(tmp_path, Examples(x, y), replace(CONFIG, members=3), SETTING, Devices(2))
 
 
 def test_a_checkpoint_of_another_shape_is_refused(rows, tmp_path):
     config = replace(CONFIG, members=2, updates=2, chunk=1, ks=(), widths=())
     calls = iter([True])
-    train_ensemble(tmp_path, *rows, config, SHAPE, LOSS, HOW, stop=lambda: next(calls))
+    train_ensemble(tmp_path, Examples(*rows), config, SETTING, stop=lambda: next(calls))
     with pytest.raises(UserError, match="checkpoint"):
-        train_ensemble(tmp_path, *rows, config, replace(SHAPE, latents=20), LOSS, HOW)
+        train_ensemble(
+            tmp_path, Examples(*rows), config, Setting(replace(SHAPE, latents=20), LOSS, HOW)
+        )

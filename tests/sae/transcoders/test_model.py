@@ -14,7 +14,7 @@ from sae.transcoders.losses import LossConfig
 from sae.transcoders.model import TranscoderConfig
 from sae.transcoders.train_step import LearnConfig
 
-SHAPE = TranscoderConfig(5, 3, 12, k=4)
+SHAPE = TranscoderConfig(5, 3, 12, k=4, encoder_norm=1.0)
 KINDS = {
     "relu": replace(SHAPE, activation="relu"),
     "topk": replace(SHAPE, activation="topk"),
@@ -28,7 +28,7 @@ KINDS = {
     "separate": replace(
         SHAPE, activation="topk", prefixes=(3, 6, 12), block_ks=(1, 1, 2), separate=True
     ),
-    "autoencoder": TranscoderConfig(5, 5, 12, "topk", 4, centred=True),
+    "autoencoder": TranscoderConfig(5, 5, 12, "topk", 4, centred=True, encoder_norm=1.0),
 }
 
 
@@ -271,7 +271,6 @@ def test_the_count_of_silent_examples_never_overflows():
     learner = train_step.start(model.init(jax.random.key(0), SHAPE), how)
     dead = learner._replace(silent=jnp.full(12, 2**31 - 5, jnp.int32))
     x, y = jnp.zeros((64, 5)), jnp.ones((64, 3))  # with zero inputs and biases nothing fires
-    after, _ = train_step.update(
-        dead, train_step.hparams(SHAPE, loss, how), x, y, SHAPE, loss, how, 10
-    )
+    hparam = train_step.hparams(SHAPE, loss, how)
+    after, _ = train_step.update(dead, hparam, x, y, SHAPE, loss, how, 10)
     assert (after.silent > how.dead_after).all()
