@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from sae.classifier.head import Head, hidden, readout
+from sae.old_names import aliases
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -55,11 +56,19 @@ class Attribution(NamedTuple):
     """
 
 
+class Groups(NamedTuple):
+    """Latents grouped into patterns."""
+
+    assignment: jax.Array
+    """int `[M, F]`: the pattern of every latent, -1 for none."""
+    patterns: int
+    """P; static."""
+
+
 def attribute(
     head: Head,
     params: Params,
-    assignment: jax.Array,
-    patterns: int,
+    groups: Groups,
     x: jax.Array,
     config: TranscoderConfig,
     image_width: int | None = None,
@@ -69,12 +78,12 @@ def attribute(
     Args:
       head: see classifier.py.
       params: of all members for raw embeddings, `[M, ...]` (see `ensemble.finish`).
-      assignment: int `[M, F]`: the pattern of every latent, -1 for none.
-      patterns: P.
+      groups: which latents make which pattern.
       x: the embedding, `[D]`.
       config: of the members; static.
       image_width: how many of the D features are the image's; None: all.
     """
+    assignment, patterns = groups
     z = jax.vmap(lambda member: model.encode(member, x, config))(params)  # [M, F]
     members = z.shape[0]
     effect = z[..., None] * (params["W_dec"] @ head.w2) / members  # [M, F, C]
@@ -123,12 +132,18 @@ def gap(found: Attribution) -> jax.Array:
     return (jnp.abs(parts - found.logit) / jnp.maximum(jnp.abs(found.logit), 1)).max(-1)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 5, 6))
-def _attribute_batch(head, params, assignment, patterns, x, config, image_width):
-    def one(row):
-        return attribute(head, params, assignment, patterns, row, config, image_width)
+@functools.cache
+def _program(patterns: int, config: TranscoderConfig, image_width: int | None):
+    """The compiled `attribute` for cases `[B, D]`, one after another."""
 
-    return jax.lax.map(one, x)
+    @jax.jit
+    def run(head, params, assignment, x):
+        def one(row):
+            return attribute(head, params, Groups(assignment, patterns), row, config, image_width)
+
+        return jax.lax.map(one, x)
+
+    return run
 
 
 def attribute_cases(
@@ -146,9 +161,8 @@ def attribute_cases(
     Raises:
       Incomplete: the parts of some case do not add up (see `TOLERANCE`).
     """
-    found = _attribute_batch(
-        head, params, jnp.asarray(assignment), patterns, jnp.asarray(x), config, image_width
-    )
+    run = _program(patterns, config, image_width)
+    found = run(head, params, jnp.asarray(assignment), jnp.asarray(x))
     apart = np.asarray(gap(found))
     allowed = 1e-10 if apart.dtype == np.float64 else TOLERANCE
     if not apart.max(initial=0) <= allowed:
@@ -269,3 +283,6 @@ def linearise(function, reference: jax.Array, parts: jax.Array) -> Linearised:
     amounts = jax.vmap(lambda part: jax.jvp(function, (at,), (part,))[1])(parts)
     start = function(reference)
     return Linearised(amounts, function(at) - start - amounts.sum(0), start)
+
+
+__getattr__ = aliases(__name__, {"explain": f"{__name__}:attribute_cases"})  # old name

@@ -8,14 +8,15 @@ it is never forced.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 from sae import metrics
 from sae.arrays import read_arrays, write_arrays
+from sae.data.cases import NORMAL
 from sae.patterns.matching import MatchConfig, edges, leaders, sparse
 
 CATEGORIES = ("cardiac", "pulmonary", "pleural", "structural", "device", "artifact", "unassigned")
@@ -44,12 +45,48 @@ CATEGORY_OF = {
     "Pleural_Thickening": "pleural",
     "Pleural": "pleural",
     "Hernia": "structural",
+    # PadChest
+    "pleural effusion": "pleural",
+    "costophrenic angle blunting": "pleural",
+    "pneumothorax": "pleural",
+    "cardiomegaly": "cardiac",
+    "aortic elongation": "cardiac",
+    "pneumonia": "pulmonary",
+    "atelectasis": "pulmonary",
+    "consolidation": "pulmonary",
+    "infiltrates": "pulmonary",
+    "interstitial pattern": "pulmonary",
+    "alveolar pattern": "pulmonary",
+    "nodule": "pulmonary",
+    "mass": "pulmonary",
+    "emphysema": "pulmonary",
+    "scoliosis": "structural",
+    "kyphosis": "structural",
+    "fracture": "structural",
+    "hiatal hernia": "structural",
+    "sternotomy": "structural",
+    "pacemaker": "device",
+    "NSG tube": "device",
+    "endotracheal tube": "device",
+    "central venous catheter": "device",
+    # VinDr-CXR
+    "Aortic enlargement": "cardiac",
+    "ILD": "pulmonary",
+    "Lung cavity": "pulmonary",
+    "Lung cyst": "pulmonary",
+    "Lung tumor": "pulmonary",
+    "Nodule/Mass": "pulmonary",
+    "Pulmonary fibrosis": "pulmonary",
+    "Calcification": "pulmonary",
+    "COPD": "pulmonary",
+    "Tuberculosis": "pulmonary",
+    "Pleural effusion": "pleural",
+    "Pleural thickening": "pleural",
+    "Mediastinal shift": "structural",
+    "Rib fracture": "structural",
+    "Clavicle fracture": "structural",
 }
 """What category a finding belongs to."""
-
-
-NORMAL = "No Finding"
-"""The label of radiographs without any finding; made up where the data lack it."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +212,7 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
     Raises:
       UserError: no latent passes the filter, or no pattern has the support.
     """
-    total, width, _ = decoders.shape
+    total, width = shape = decoders.shape[:2]
     signals = sparse_latents(z) if isinstance(z, np.ndarray) else sparse(z)
     signals.eliminate_zeros()
     flat = decoders.reshape(total * width, -1)
@@ -198,11 +235,26 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
             f"the catalogue is empty: no pattern is shared by {least} of {total} members; ask for "
             f"less support than {config.support:g}"
         )
-    return _patterns(kept, place, width, total, signals, rows, readout, curve, gone)
+    patterns, assignment, strength = _patterns(kept, _Latents(place, signals, rows, shape), readout)
+    return Catalogue(patterns, assignment, strength, curve, gone)
 
 
-def _patterns(kept, place, width, total, signals, rows, readout, curve, gone):
-    """The catalogue of clusters, best supported first."""
+class _Latents(NamedTuple):
+    """Latents that passed the filter."""
+
+    place: np.ndarray
+    """int `[n]`: member times width plus number."""
+    signals: Any
+    """`[n, N]`, sparse."""
+    rows: np.ndarray
+    """Decoder rows `[n, E]`."""
+    shape: tuple[int, int]
+    """Members, and latents of each."""
+
+
+def _patterns(kept, latents, readout):
+    """Patterns of clusters, best supported first; the assignment and activations."""
+    place, signals, rows, (total, width) = latents
     strength = np.stack([np.asarray(signals[group].mean(0)).reshape(-1) for group in kept], 1)
     often = np.array(
         [(np.asarray((signals[group] > 0).mean(0)).reshape(-1) >= 0.5).mean() for group in kept]
@@ -231,10 +283,8 @@ def _patterns(kept, place, width, total, signals, rows, readout, curve, gone):
                 {},
             )
         )
-    assignment = assignment.reshape(total, width)
-    return Catalogue(
-        tuple(patterns), assignment, strength[:, first].astype(np.float32), curve, gone
-    )
+    strength = strength[:, first].astype(np.float32)
+    return tuple(patterns), assignment.reshape(total, width), strength
 
 
 def _order(found, own, signals):
@@ -254,10 +304,10 @@ def save(catalogue: Catalogue, folder: Path) -> None:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(
+    write_atomic(
         folder / "patterns.jsonl", "".join(json.dumps(asdict(p)) + "\n" for p in catalogue.patterns)
     )
-    write_atomically(
+    write_atomic(
         folder / "curve.json",
         json.dumps({"curve": catalogue.curve, "filtered": catalogue.filtered}) + "\n",
     )

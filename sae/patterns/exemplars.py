@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
+from jaxrl.app.plots import array_to_png as png
+
+__all__ = ["Gallery", "contact_sheet", "gallery", "halves", "one_per_patient", "png", "write_index"]
 
 
 class Gallery(NamedTuple):
@@ -91,7 +94,7 @@ def write_index(found: Gallery, signal: np.ndarray, ids: tuple[str, ...], folder
         "negatives": [entry(r) for r in found.negatives],
     }
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "index.json", json.dumps(record, indent=1) + "\n")
+    write_atomic(folder / "index.json", json.dumps(record, indent=1) + "\n")
 
 
 def contact_sheet(radiographs: list[np.ndarray], columns: int = 10, size: int = 96) -> np.ndarray:
@@ -111,14 +114,3 @@ def contact_sheet(radiographs: list[np.ndarray], columns: int = 10, size: int = 
             image
         )
     return sheet
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """uint8 `[H, W]` or `[H, W, 3]` as PNG."""
-    import io
-
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return out.getvalue()

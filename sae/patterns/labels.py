@@ -111,26 +111,76 @@ def describe(
       catalogue: see `catalogue.build`.
       embeddings: `[N, D]` of the probe cases' images; labels: `[N, C]`; acquisition: `[N]` each.
     """
+    measured = []
+    for pattern in catalogue.patterns:
+        signal = catalogue.activations[:, pattern.id]
+        pure = purity(signal, labels, findings)
+        entropy = label_entropy(signal, labels, config.gallery)
+        measures = {
+            "similarity": similarity(signal, embeddings, config.gallery),
+            "purity": pure | {"entropy": entropy},
+            "stability": pattern.support,
+            "acquisition": acquisition_aucs(signal, acquisition),
+        }
+        measured.append(replace(pattern, measures=measures))
+    found = [titled(pattern, config.clear) for pattern in measured]
+    apart = distinctions(found, catalogue.activations, labels, findings)
     done = [
-        _described(
-            p, catalogue.activations[:, p.id], embeddings, labels, findings, acquisition, config
-        )
-        for p in catalogue.patterns
+        titled(replace(p, measures=p.measures | {"apart": apart[p.id]}), config.clear)
+        if p.id in apart
+        else p
+        for p in found
     ]
     return replace(catalogue, patterns=tuple(done))
 
 
-def _described(
-    pattern: Pattern, signal, embeddings, labels, findings, acquisition, config
-) -> Pattern:
-    pure, linked = purity(signal, labels, findings), acquisition_aucs(signal, acquisition)
-    measured = {
-        "similarity": similarity(signal, embeddings, config.gallery),
-        "purity": pure | {"entropy": label_entropy(signal, labels, config.gallery)},
-        "stability": pattern.support,
-        "acquisition": linked,
-    }
-    return titled(replace(pattern, measures=measured), config.clear)
+DISTINCT = 0.08
+"""Least difference of AUROC from the others of the same name, for naming it. Our choice."""
+
+
+def distinctions(
+    patterns: list[Pattern], activations: np.ndarray, labels: np.ndarray, findings: tuple[str, ...]
+) -> dict[int, str]:
+    """What tells patterns of the same name apart: the other finding whose prediction differs most
+    from the average of their namesakes.
+
+    Args:
+      patterns: with names; activations: `[N, P]`; labels: `[N, C]`; findings: their names.
+
+    Returns:
+      "with Edema" or "without Edema" by pattern; patterns that nothing tells apart are left out.
+    """
+    groups: dict[str, list[Pattern]] = {}
+    for pattern in patterns:
+        groups.setdefault(_subject(pattern), []).append(pattern)
+    found = {}
+    for subject, group in groups.items():
+        columns = [c for c, name in enumerate(findings) if name != subject]
+        if len(group) < 2 or not columns:
+            continue
+        areas = np.array(
+            [
+                [
+                    metrics.auc(
+                        activations[:, p.id], labels[:, c], np.isin(labels[:, c], (0, 1))
+                    ).value
+                    for c in columns
+                ]
+                for p in group
+            ]
+        )
+        areas = np.where(np.isfinite(areas), areas, 0.5)
+        apart = areas - areas.mean(0)
+        for pattern, row in zip(group, apart, strict=True):
+            column = int(np.argmax(np.abs(row)))
+            if abs(row[column]) >= DISTINCT:
+                word = "with" if row[column] > 0 else "without"
+                found[pattern.id] = f"{word} {findings[columns[column]]}"
+    return found
+
+
+def _subject(pattern: Pattern) -> str:
+    return pattern.name.rsplit(" (", 1)[0]
 
 
 def titled(pattern: Pattern, clear: float) -> Pattern:
@@ -139,4 +189,6 @@ def titled(pattern: Pattern, clear: float) -> Pattern:
     kind, why = category(pure, linked, clear)
     known = pure["finding"] if pure["auroc"] >= clear else "unexplained"
     subject = max(linked, key=linked.get) if kind == "artifact" else known
+    if "apart" in pattern.measures:
+        subject = f"{subject} {pattern.measures['apart']}"
     return replace(pattern, category=kind, why=why, name=f"{subject} ({pattern.id})")

@@ -22,7 +22,8 @@ def histogram(
     values = np.asarray(values)[np.asarray(values) > 0]
     if not len(values):
         return (
-            f'<svg width="{width}" height="{height}"><text x="4" y="{height // 2}" '
+            f'{opening(width, height)} role="img" aria-label="never active">'
+            f'<text x="4" y="{height // 2}" '
             f'fill="{INK}">never active</text></svg>'
         )
     counts, edges = np.histogram(values, bins)
@@ -38,10 +39,7 @@ def histogram(
         f'<text x="{width}" y="{height - 2}" font-size="10" text-anchor="end" '
         f'fill="{INK}">{escape(label)} {edges[-1]:.2g}</text>'
     )
-    return (
-        f'<svg width="{width}" height="{height}" role="img" '
-        f'aria-label="histogram">{bars}{text}</svg>'
-    )
+    return f'{opening(width, height)} role="img" aria-label="histogram">{bars}{text}</svg>'
 
 
 def line(
@@ -84,7 +82,7 @@ def line(
     )
     curve = f'<polyline points="{points}" fill="none" stroke="{UP}" stroke-width="2"/>'
     return (
-        f'<svg width="{width}" height="{height}" role="img" '
+        f'{opening(width, height)} role="img" '
         f'aria-label="{escape(y_label)}">{axes}{curve}{texts}</svg>'
     )
 
@@ -142,7 +140,7 @@ def curves(
         out.append(mark(left, bottom + 32 + 14 * number, name, colour=colour))
     out.append(mark(left, bottom + 32 + 14 * len(named), "dashed: in any order, on average"))
     return (
-        f'<svg width="{width}" height="{height}" role="img" '
+        f'{opening(width, height)} role="img" '
         f'aria-label="{escape(", ".join(named))}">{"".join(out)}</svg>'
     )
 
@@ -165,35 +163,34 @@ def waterfall(
         f'stroke="{PALE}"/>'
     ]
 
-    def put(number, label, link, a, b, colour, text):
+    def put(number, label, link, span, color, text):
         y = number * bar
         name = (
             f'<text x="{names - 8}" y="{y + 12}" font-size="11" text-anchor="end" '
             f'fill="{INK}">{escape(label)}</text>'
         )
         out.append(f'<a href="{escape(link)}">{name}</a>' if link else name)
-        left, right = sorted((at(a), at(b)))
+        left, right = sorted(map(at, span))
         out.append(
             f'<rect x="{left:.1f}" y="{y + 2}" width="{max(right - left, 1):.1f}" '
-            f'height="{bar - 5}" fill="{colour}"/>'
+            f'height="{bar - 5}" fill="{color}"/>'
         )
         out.append(
             f'<text x="{right + 4:.1f}" y="{y + 12}" font-size="10" fill="{INK}">{text}</text>'
         )
 
-    put(0, "base", None, 0, start, PALE, f"{start:+.3f}")
+    put(0, "base", None, (0, start), PALE, f"{start:+.3f}")
     for number, (label, amount, link) in enumerate(rows, 1):
-        put(
-            number,
-            label,
-            link,
-            reached[number - 1],
-            reached[number],
-            UP if amount > 0 else DOWN,
-            f"{amount:+.3f}",
-        )
-    put(len(rows) + 1, "logit", None, 0, end, INK, f"{end:+.3f}")
+        span, color = reached[number - 1 : number + 1], UP if amount > 0 else DOWN
+        put(number, label, link, span, color, f"{amount:+.3f}")
+    put(len(rows) + 1, "logit", None, (0, end), INK, f"{end:+.3f}")
+    # A group and no image, so that its links can be reached.
     return (
-        f'<svg width="{width}" height="{(len(rows) + 2) * bar + 4}" role="img" '
-        f'aria-label="waterfall">{"".join(out)}</svg>'
+        f'{opening(width, (len(rows) + 2) * bar + 4)} style="max-width:none" role="group" '
+        f'aria-label="waterfall from the base to the logit">{"".join(out)}</svg>'
     )
+
+
+def opening(width: int, height: int) -> str:
+    """Begin a drawing that shrinks with its page as a whole."""
+    return f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}"'

@@ -1,0 +1,142 @@
+"""What each finding rests on: shares of categories, shortcuts, and families of near duplicates."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from sae import metrics
+from sae.patterns.attribution import Attribution, without
+from sae.patterns.catalogue import Catalogue
+
+ALIKE = 0.8
+"""Least correlation of the activations of two patterns of one family. Our choice."""
+NOTICEABLE = 0.05
+"""Least mean change of a logit for a shortcut to be named. Our choice."""
+
+
+class Shortcut(NamedTuple):
+    """Artifact patterns of one kind, and what a finding would be without them."""
+
+    kind: str
+    """How the radiographs were taken that the patterns tell, as the acquisition table names it."""
+    patterns: tuple[int, ...]
+    change: float
+    """Mean change of the logit when they are removed, over `cases`."""
+    cases: int
+    """Held-out cases taken this way (all of them if the number is not of two values)."""
+    auc: float
+    """Of the finding on all held-out cases; NaN if a class is missing."""
+    auc_without: float
+    """After the patterns were removed."""
+
+
+class Leaning(NamedTuple):
+    """What one finding rests on."""
+
+    finding: str
+    shares: dict[str, float]
+    """Share of the absolute contributions by category; with `outside` they add up to 1."""
+    outside: float
+    """Share in no pattern: uncatalogued latents, affine path and error."""
+    shortcuts: tuple[Shortcut, ...]
+
+
+def leanings(
+    found: Attribution,
+    catalogue: Catalogue,
+    findings: tuple[str, ...],
+    labels: np.ndarray,
+    acquisition: Mapping[str, np.ndarray],
+) -> tuple[Leaning, ...]:
+    """Measure what every finding rests on.
+
+    Args:
+      found: attributions of held-out cases, `[B, ...]`.
+      catalogue: the patterns.
+      findings: names of the C logits.
+      labels: `[B, C]`: 1, 0, else unknown.
+      acquisition: numbers `[B]` about how the radiographs were taken.
+    """
+    parts = np.abs(np.asarray(found.patterns)).sum(0)
+    outside = sum(np.abs(np.asarray(a)).sum(0) for a in (found.uncatalogued, found.skip))
+    outside = outside + np.abs(np.asarray(found.error)).sum(0)
+    total = np.maximum(parts.sum(0) + outside, 1e-12)
+    kinds = [p.category for p in catalogue.patterns]
+    made = []
+    for column, finding in enumerate(findings):
+        shares = {
+            kind: float(parts[[k == kind for k in kinds], column].sum() / total[column])
+            for kind in dict.fromkeys(kinds)
+        }
+        shortcuts = tuple(
+            shortcut
+            for kind, numbers in _artifacts(catalogue).items()
+            if (shortcut := _shortcut(found, column, labels, acquisition, (kind, numbers)))
+        )
+        made.append(Leaning(finding, shares, float(outside[column] / total[column]), shortcuts))
+    return tuple(made)
+
+
+def _artifacts(catalogue):
+    """Artifact patterns by what they tell best."""
+    groups: dict[str, list[int]] = {}
+    for pattern in catalogue.patterns:
+        linked = pattern.measures.get("acquisition", {})
+        if pattern.category == "artifact" and linked:
+            groups.setdefault(max(linked, key=linked.get), []).append(pattern.id)
+    return groups
+
+
+def _shortcut(found, column, labels, acquisition, group):
+    kind, numbers = group
+    logit = np.asarray(found.logit)[:, column]
+    reduced = without(found, numbers)[:, column]
+    values = np.asarray(acquisition.get(kind, np.ones(len(logit))), np.float64)
+    taken = values == values.max() if len(np.unique(values)) == 2 else np.ones(len(logit), bool)
+    change = float((reduced - logit)[taken].mean()) if taken.any() else 0.0
+    if abs(change) < NOTICEABLE:
+        return None
+    known = np.isin(labels[:, column], (0, 1))
+    areas = [metrics.auc(score, labels[:, column], known).value for score in (logit, reduced)]
+    return Shortcut(kind, tuple(numbers), change, int(taken.sum()), *map(float, areas))
+
+
+def sentence(leaning: Leaning, shortcut: Shortcut) -> str:
+    """A shortcut in words."""
+    count = len(shortcut.patterns)
+    patterns = f"the {count} artifact patterns" if count > 1 else "the artifact pattern"
+    way = "lowers" if shortcut.change < 0 else "raises"
+    text = (
+        f"{leaning.finding}: removing {patterns} of {shortcut.kind} {way} the logit by "
+        f"{abs(shortcut.change):.2f} on average ({shortcut.cases} cases)"
+    )
+    if np.isfinite(shortcut.auc):
+        text += f"; AUC {shortcut.auc:.3f} -> {shortcut.auc_without:.3f}"
+    return text
+
+
+def families(catalogue: Catalogue) -> list[list[int]]:
+    """Patterns in groups of near duplicates: of one category, and correlated by at least `ALIKE`
+    with the first of the group, which is the best supported.
+    """
+    signals = np.asarray(catalogue.activations, np.float64)
+    centered = signals - signals.mean(0, keepdims=True)
+    rows = metrics.unit_rows(centered.T)
+    alike = rows @ rows.T >= ALIKE
+    groups: list[list[int]] = []
+    for pattern in catalogue.patterns:
+        mine = next(
+            (
+                group
+                for group in groups
+                if alike[group[0], pattern.id]
+                and catalogue.patterns[group[0]].category == pattern.category
+            ),
+            None,
+        )
+        if mine is None:
+            groups.append([pattern.id])
+        else:
+            mine.append(pattern.id)
+    return groups

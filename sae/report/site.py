@@ -1,0 +1,97 @@
+"""What all pages of a run's report share: titles, notes, scores, and images of radiographs."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from jaxrl.app import html
+from sae.data.cases import Cases, Unreadable
+from sae.patterns import exemplars
+from sae.patterns.leanings import Leaning
+
+THUMBNAIL = 104
+"""Pixels of an image in a gallery."""
+LARGE = 1000
+"""Most pixels of the longer side of an image that opens large: what a reader of a radiograph needs.
+"""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Title, notes, scores and facts of the pages."""
+
+    title: str
+    """Heading of the index."""
+    notes: tuple[str, ...]
+    """Sentences that every reader must see: which encoder, which modality, what it is not."""
+    findings: tuple[str, ...]
+    """Names of the C logits."""
+    scores: dict[str, dict]
+    """Per finding, as `classifier.evaluate` gives them."""
+    facts: dict[str, str]
+    """What was trained and measured, for a table."""
+    with_images: bool = True
+    """False: path-only mode."""
+    leanings: tuple[Leaning, ...] = field(default=())
+    """What carries each finding, measured on held-out cases."""
+
+
+def large_name(row: int) -> str:
+    """File name of a radiograph's large image, in the folder images/ of the site."""
+    return f"{row:05d}.jpg"
+
+
+def radiograph_figure(
+    cases: Cases, row: int, caption: str, with_images: bool, large: str | None = None
+):
+    """A thumbnail with a caption that opens large, or the radiograph's name alone.
+
+    Args:
+      cases, row: which radiograph.
+      caption: shown in front of its name.
+      with_images: False for path-only mode.
+      large: relative address of the large image; None: there is none.
+    """
+    name = cases.ids[row]
+    if not with_images:
+        return html.bullets([f"{name} {caption}".strip()])
+    try:
+        pixels = exemplars.contact_sheet([cases.read(int(row))], columns=1, size=THUMBNAIL)
+    except Unreadable:
+        return html.bullets([f"{name} could not be read"])
+    picture = html.image(exemplars.png(pixels), f"Radiograph {name}")
+    shown = html.link(picture, large) if large else picture
+    words = f"{caption} {name}".strip()
+    return html.join(
+        html.safe('<figure class="small">'),
+        shown,
+        html.safe("<figcaption>"),
+        words,
+        html.safe("</figcaption></figure>"),
+    )
+
+
+def radiographs(cases: Cases, rows, captions, site: Site):
+    """Figures of several radiographs in a row; a list of names in path-only mode."""
+    if not site.with_images:
+        pairs = zip(rows, captions, strict=True)
+        return html.bullets([f"{cases.ids[r]} {c}".strip() for r, c in pairs])
+    return html.join(
+        *(
+            radiograph_figure(cases, r, c, True, f"../images/{large_name(int(r))}")
+            for r, c in zip(rows, captions, strict=True)
+        )
+    )
+
+
+def large_image(pixels: np.ndarray) -> bytes:
+    """A radiograph as JPEG of at most `LARGE` pixels a side; nothing but pixels is in it."""
+    import io
+
+    from PIL import Image
+
+    image = Image.fromarray(pixels)
+    image.thumbnail((LARGE, LARGE))
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=88)
+    return out.getvalue()

@@ -1,0 +1,90 @@
+"""What findings rest on: shares, shortcuts, near duplicates, and names that tell patterns apart."""
+
+import importlib
+
+import numpy as np
+import pytest
+
+from sae.patterns import leanings as rests
+from sae.patterns.attribution import Attribution
+from sae.patterns.catalogue import Catalogue, Pattern
+from sae.patterns.labels import distinctions
+
+
+def pattern(number, category, acquisition=None, name="Edema"):
+    measures = {"acquisition": acquisition or {}}
+    return Pattern(number, ((0, number),), 1.0, 0.5, (1.0,), category, "", name, measures)
+
+
+def catalogue(patterns, activations):
+    assignment = np.zeros((1, len(patterns)), np.int32)
+    return Catalogue(tuple(patterns), assignment, activations, [(1.0, len(patterns))], {})
+
+
+def test_a_shortcut_is_summed_and_its_effect_is_measured():
+    """One finding, six cases; half have a marker, which adds 1.5 to their logit."""
+    marked = np.array([1, 1, 1, 0, 0, 0], np.float64)
+    truth = np.array([1, 0, 1, 0, 1, 0], np.float64)
+    parts = np.stack([2 * truth, marked, 0.5 * marked], 1)[..., None]
+    zero = np.zeros((6, 1))
+    logit = parts.sum(1) - 1
+    found = Attribution(logit, zero - 1, parts, zero, zero, zero, np.ones((6, 3)), np.ones((6, 3)))
+    made = catalogue(
+        [
+            pattern(0, "pulmonary"),
+            pattern(1, "artifact", {"marker": 0.9, "exposure": 0.6}),
+            pattern(2, "artifact", {"marker": 0.8, "exposure": 0.5}),
+        ],
+        parts[..., 0],
+    )
+    acquisition = {"marker": marked, "exposure": np.arange(6.0)}
+    (one,) = rests.leanings(found, made, ("Edema",), truth[:, None], acquisition)
+    assert one.shares == pytest.approx({"pulmonary": 6 / 10.5, "artifact": 4.5 / 10.5})
+    assert one.outside == 0
+    (shortcut,) = one.shortcuts
+    assert shortcut.kind == "marker" and shortcut.patterns == (1, 2) and shortcut.cases == 3
+    assert shortcut.change == pytest.approx(-1.5)
+    assert shortcut.auc == pytest.approx(8 / 9) and shortcut.auc_without == 1.0
+    assert rests.sentence(one, shortcut) == (
+        "Edema: removing the 2 artifact patterns of marker lowers the logit by 1.50 on average (3 "
+        "cases); AUC 0.889 -> 1.000"
+    )
+
+
+def test_near_duplicates_stand_together_and_other_categories_apart():
+    generator = np.random.default_rng(0)
+    base = generator.random(200)
+    signals = np.stack([base, base + 0.01 * generator.random(200), generator.random(200), base], 1)
+    kinds = ("pulmonary", "pulmonary", "pulmonary", "pleural")
+    made = catalogue([pattern(i, kind) for i, kind in enumerate(kinds)], signals)
+    assert rests.families(made) == [[0, 1], [2], [3]]
+
+
+def test_namesakes_are_told_apart_by_what_else_they_predict():
+    generator = np.random.default_rng(1)
+    edema, device = (generator.random((2, 400)) < 0.5).astype(np.float64)
+    signals = np.stack([edema + 0.8 * device, edema, edema + 1e-3 * generator.random(400)], 1)
+    made = [pattern(i, "pulmonary", name=f"Edema ({i})") for i in range(3)]
+    labels = np.stack([edema, device], 1)
+    apart = distinctions(made, signals, labels, ("Edema", "Support Devices"))
+    assert apart[0] == "with Support Devices"
+    assert distinctions(made[:1], signals, labels, ("Edema", "Support Devices")) == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("sae.patterns.attribution", "explain", "sae.patterns.attribution:attribute_cases"),
+        ("sae.data.mimic", "film_path", "sae.data.mimic:image_path"),
+        ("sae.pipeline.run", "embed_film", "sae.pipeline.run:embed_image"),
+        ("sae.classifier", "judge", "sae.classifier.head:evaluate"),
+        ("sae.classifier.head", "judge", "sae.classifier.head:evaluate"),
+    ],
+)
+def test_old_names_warn_and_give_their_successors(module, old, new):
+    place, name = new.split(":")
+    with pytest.warns(DeprecationWarning, match="the old name works until 0.3"):
+        found = getattr(importlib.import_module(module), old)
+    assert found is getattr(importlib.import_module(place), name)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = importlib.import_module(module).nothing
