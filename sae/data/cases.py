@@ -27,6 +27,8 @@ CHEXPERT = (
     "Support Devices",
 )
 """The fourteen observations of the CheXpert labeler, in the order of its files."""
+NORMAL = "No Finding"
+"""The label of radiographs without any finding; made up where the data lack it."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,22 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
+from sae.data.layouts import check_views, wanted_view, with_validation
 from sae.data.tables import labels, read_table
 
 COLUMNS = ("Path", "Frontal/Lateral", "AP/PA", *CHEXPERT)
 
 
-def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
+def chexpert(
+    root: Path, frontal_only: bool = True, views: tuple[str, ...] = ()
+) -> tuple[Cases, list[Path]]:
     """Cases and the paths of their radiographs.
+
+    Args:
+      root: the folder with the tables.
+      frontal_only: leave lateral radiographs out.
+      views: AP, PA, Lateral, LL or RL, as the column AP/PA (or, where that is blank, the column
+        Frontal/Lateral) has them; empty: all that `frontal_only` keeps.
 
     With valid.csv, its radiographs are the test side, and a tenth of the patients of train.csv,
     drawn once and for all, are the validation side. Our choice, as CheXpert's own test radiographs
@@ -25,17 +34,24 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
     if not root.is_dir():
         raise UserError(f"there is no folder {root}: name the folder that holds train.csv")
     tables = [root / "train.csv", *(file for file in [root / "valid.csv"] if file.is_file())]
-    rows, values, sides = [], [], []
+    rows, values, sides, skipped, there = [], [], [], [], []
     for file, side in zip(tables, ("train", "test"), strict=False):
         found = read_table(file, COLUMNS)
-        numbers = [
-            i
-            for i, row in enumerate(found)
-            if not frontal_only or row["Frontal/Lateral"] == "Frontal"
-        ]
+        numbers = []
+        for i, row in enumerate(found):
+            if not views and frontal_only and row["Frontal/Lateral"] != "Frontal":
+                continue
+            seen = (row["AP/PA"] or "").strip() or (row["Frontal/Lateral"] or "").strip()
+            there.append(seen)
+            reason = wanted_view(seen, views)
+            if reason is None:
+                numbers.append(i)
+            else:
+                skipped.append((_below(row["Path"]), reason))
         rows += [found[i] for i in numbers]
         values.append(labels(found, CHEXPERT, file)[numbers])
         sides += [side] * len(numbers)
+    check_views(views, there, str(root))
     if not rows:
         raise UserError(
             f"the tables in {root} list no {'frontal ' if frontal_only else ''}radiograph"
@@ -51,21 +67,11 @@ def chexpert(root: Path, frontal_only: bool = True) -> tuple[Cases, list[Path]]:
         np.concatenate(values),
         lambda i: read_image(paths[i]),
         acquisition={"AP view": np.array([row["AP/PA"] == "AP" for row in rows], np.float32)},
-        split=_with_validation(patients, sides) if len(tables) > 1 else (),
+        split=with_validation(patients, sides) if len(tables) > 1 else (),
+        skipped=tuple(skipped),
         source=f"CheXpert in {root}",
     )
     return cases, paths
-
-
-def _with_validation(patients, sides):
-    people = sorted(
-        {patient for patient, side in zip(patients, sides, strict=True) if side == "train"}
-    )
-    held = set(np.random.default_rng(0).permutation(people)[: max(1, len(people) // 10)].tolist())
-    return tuple(
-        "validate" if side == "train" and p in held else side
-        for p, side in zip(patients, sides, strict=True)
-    )
 
 
 def _below(path: str) -> str:

@@ -9,7 +9,9 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
+from sae.data.layouts import check_views, wanted_view
 from sae.data.tables import labels, read_table
+from sae.old_names import aliases
 
 FRONTAL = ("PA", "AP")
 
@@ -62,9 +64,12 @@ def mimic(
         Path(f"{start}metadata.csv"), ("dicom_id", "subject_id", "study_id", "ViewPosition")
     )
     kept, skipped = [], []
+    check_views(views, [(row["ViewPosition"] or "").strip() for row in metadata], str(root))
     for row in metadata:
         key = (row["subject_id"], row["study_id"])
-        if views and row["ViewPosition"] not in views:
+        if (reason := wanted_view(row["ViewPosition"], views)) is not None:
+            if not (row["ViewPosition"] or "").strip():  # it may be frontal: counted and listed
+                skipped.append((row["dicom_id"], reason))
             continue
         if key not in row_of or row["dicom_id"] not in side_of:
             skipped.append((row["dicom_id"], "its study has no labels or no place in the split"))
@@ -98,3 +103,6 @@ def _text(path):
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+
+
+__getattr__ = aliases(__name__, {"film_path": f"{__name__}:image_path"})  # old name

@@ -1,0 +1,63 @@
+"""ChestX-ray14 of the NIH: Data_Entry_2017*.csv with findings joined by "|", and image lists for
+the split.
+"""
+
+from pathlib import Path
+
+from sae.data.cases import NORMAL, Cases
+from sae.data.chestmnist import FINDINGS
+from sae.data.layouts import Row, Source, cases_of_rows, find_table, listed_labels
+from sae.data.tables import person, read_table
+
+COLUMNS = ("Image Index", "Finding Labels", "Patient ID", "View Position")
+
+
+def nih(root: Path, views: tuple[str, ...] = ()) -> tuple[Cases, list[Path]]:
+    """Cases and the paths of their radiographs.
+
+    Args:
+      root: the folder with the table and the images, in images/ or in images_001/images/ and so on;
+        or the table itself.
+      views: values of View Position that are kept; empty: all (the set has PA and AP only).
+
+    With test_list.txt next to the table, its images are the test side, and a tenth of the other
+    patients, drawn once and for all, is the validation side; without it the split is made later.
+
+    Raises:
+      UserError: no table, or it lacks columns, or names an unknown finding.
+    """
+    table = find_table(root, "Data_Entry*.csv*")
+    folder = table.parent
+    rows, places = read_table(table, COLUMNS), _places(folder)
+    names = (*FINDINGS, NORMAL)
+    kept = []
+    for number, row in enumerate(rows, 2):
+        name = row["Image Index"].strip()
+        where = f"row {number} of {table}"
+        kept.append(
+            Row(
+                name,
+                person(row["Patient ID"]),
+                places.get(name, folder / "images" / name),
+                listed_labels(row["Finding Labels"].split("|"), names, where),
+                row["View Position"],
+            )
+        )
+    test = _listed(folder / "test_list.txt")
+    source = Source(f"ChestX-ray14 in {folder}", names, views)
+    return cases_of_rows(kept, source, test)
+
+
+def _places(folder):
+    """Images by name, wherever the archives were unpacked."""
+    return {
+        path.name: path
+        for pattern in ("images/*.png", "images_*/images/*.png", "*.png")
+        for path in folder.glob(pattern)
+    }
+
+
+def _listed(path):
+    if not path.is_file():
+        return None
+    return frozenset(line.strip() for line in path.read_text().splitlines() if line.strip())
