@@ -1,5 +1,5 @@
 """dictionary-learning (0.1): the arrays of its ae.pt as .npz, and config.json. Autoencoders only:
-top-k, batch top-k and JumpReLU.
+ReLU, gated, top-k, batch top-k and JumpReLU.
 
 Its JumpReLU autoencoder does not subtract b_dec from the input; where ours does, b_enc takes that
 over.
@@ -16,16 +16,31 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.torch_file import read_torch
+from sae.interop.safetensors import refuse
 from sae.transcoders.model import Params, TranscoderConfig
 
 CLASSES = {
     "topk": "AutoEncoderTopK",
     "batchtopk": "BatchTopKSAE",
     "jumprelu": "JumpReluAutoEncoder",
+    "relu": "AutoEncoder",
+    "gated": "GatedAutoEncoder",
 }
+LINEAR = {
+    "topk": {"encoder.bias": "b_enc", "b_dec": "b_dec"},
+    "batchtopk": {"encoder.bias": "b_enc", "b_dec": "b_dec"},
+    "relu": {"encoder.bias": "b_enc", "bias": "b_dec"},
+    "gated": {
+        "gate_bias": "b_enc",
+        "decoder_bias": "b_dec",
+        "r_mag": "gate_scale",
+        "mag_bias": "gate_bias",
+    },
+}
+"""Their names of what is not a matrix, and ours, where encoder and decoder are linear layers."""
 
 
 def reason_against(config: TranscoderConfig) -> str | None:
@@ -46,9 +61,7 @@ def tensors(
     Raises:
       UserError: see `reason_against`.
     """
-    reason = reason_against(config)
-    if reason:
-        raise UserError(f"{reason}: export another format")
+    refuse(reason_against(config))
 
     def plain(name):
         return np.asarray(params[name], np.float32)
@@ -60,12 +73,12 @@ def tensors(
     else:
         arrays = {
             "encoder.weight": plain("W_enc").T.copy(),
-            "encoder.bias": plain("b_enc"),
             "decoder.weight": plain("W_dec").T.copy(),
-            "b_dec": plain("b_dec"),
-            "k": np.array(int(config.k)),
+            **{theirs: plain(ours) for theirs, ours in LINEAR[config.activation].items()},
         }
-        arrays["threshold"] = np.asarray(params.get("threshold", -1.0), np.float32)
+        if config.activation in ("topk", "batchtopk"):
+            arrays["k"] = np.array(int(config.k))
+            arrays["threshold"] = np.asarray(params.get("threshold", -1.0), np.float32)
     named = {
         "trainer": {
             "dict_class": CLASSES[config.activation],
@@ -83,7 +96,7 @@ def write(
     """ae.npz and config.json in `folder`."""
     arrays, named = tensors(params, config)
     write_arrays(folder / "ae.npz", arrays)
-    write_atomically(
+    write_atomic(
         folder / "config.json", json.dumps(named | {"metadata": metadata or {}}, indent=1) + "\n"
     )
 
@@ -108,9 +121,8 @@ def from_tensors(
     else:
         params = {
             "W_enc": jnp.asarray(arrays["encoder.weight"].T),
-            "b_enc": jnp.asarray(arrays["encoder.bias"]),
             "W_dec": jnp.asarray(arrays["decoder.weight"].T),
-            "b_dec": jnp.asarray(arrays["b_dec"]),
+            **{ours: jnp.asarray(arrays[theirs]) for theirs, ours in LINEAR[kind].items()},
         }
     if kind == "batchtopk":
         params["threshold"] = jnp.asarray(arrays["threshold"], jnp.float32)

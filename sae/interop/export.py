@@ -1,19 +1,21 @@
 """Writing the members of a run in the layout of another library."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 from sae.interop import dictionary_learning, saelens, sparsify
 from sae.transcoders import ensemble, model
 from sae.transcoders.model import Params, TranscoderConfig
 
+Format = Literal["saelens", "sparsify", "dictionary-learning"]
 LAYOUTS = {"saelens": saelens, "sparsify": sparsify, "dictionary-learning": dictionary_learning}
 
 
@@ -65,30 +67,43 @@ def _has_thresholds(config: TranscoderConfig) -> bool:
     return config.activation == "topk" and not config.block_ks and not config.rescale
 
 
+@dataclass(frozen=True)
+class ExportConfig:
+    """What is written."""
+
+    format: Format = "saelens"
+    """Whose layout."""
+    members: tuple[int, ...] = ()
+    """Which members; none given: all."""
+    approximate: bool = False
+    """Where the layout cannot say what the member computes, write calibrated thresholds, with the
+    measured mismatch.
+    """
+    together: bool = False
+    """Write the mean of these members as one transcoder instead (saelens)."""
+
+
 def export_run(
-    members: Params,
-    config: TranscoderConfig,
-    x: np.ndarray,
-    layout: str,
-    out: Path,
-    which: tuple[int, ...],
-    approximate: bool,
-    together: bool,
+    members: Params, config: TranscoderConfig, x: np.ndarray, out: Path, how: ExportConfig
 ) -> list[str]:
     """One folder per member below `out` (or `ensemble`), and index.json; printable lines. Nothing
     is written if one must be refused.
 
-    `together` writes the mean of the members that `which` names (none: all) as one transcoder.
+    Args:
+      members: parameters, `[M, ...]`; config: of each.
+      x: `[N, D]`, on which thresholds are calibrated.
+      out: the folder; how: what is written.
 
     Raises:
       UserError: the layout cannot say what members compute, and approximating was not allowed; or
         there is no such member.
     """
+    layout, which = how.format, how.members
     count, module = len(members["W_enc"]), LAYOUTS[layout]
     which = which or tuple(range(count))
     if any(not 0 <= m < count for m in which):
         raise UserError(f"members {which}: this run has members 0 to {count - 1}")
-    if together:
+    if how.together:
         if (
             config.activation not in ("relu", "jumprelu", "batchtopk")
             or config.centred
@@ -106,7 +121,7 @@ def export_run(
             for m, one in alone
         ]
     reason, records = module.reason_against(jobs[0][2]), []
-    if reason and not approximate:
+    if reason and not how.approximate:
         way = (
             ", or --approximate True for calibrated thresholds with their mismatch"
             if layout != "sparsify" and _has_thresholds(config)
@@ -127,7 +142,7 @@ def export_run(
             )
             module.write(params, shape, out / name, about)
             records.append({"folder": name, "approximation": mismatch})
-        write_atomically(
+        write_atomic(
             out / "index.json", json.dumps({"format": layout, "members": records}, indent=1) + "\n"
         )
     return [_best_label(len(jobs), out, layout, records)]

@@ -1,5 +1,5 @@
 """SAELens (6.54): a folder with cfg.json and sae_weights.safetensors. Its transcoders are ReLU or
-JumpReLU; its autoencoders also TopK.
+JumpReLU; its autoencoders also TopK and gated.
 
 ReLU is "transcoder", JumpReLU and BatchTopK with its threshold are "jumprelu_transcoder" (with
 "skip" for an affine path), all exactly. A transcoder that keeps the k largest of each example has
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
@@ -25,12 +25,16 @@ NAMES = {
     ("jumprelu", False): "jumprelu_transcoder",
     ("jumprelu", True): "jumprelu_skip_transcoder",
 }
-AUTOENCODERS = {"relu": "standard", "jumprelu": "jumprelu", "topk": "topk"}
+AUTOENCODERS = {"relu": "standard", "jumprelu": "jumprelu", "topk": "topk", "gated": "gated"}
+GATED = {"b_enc": "b_gate", "gate_scale": "r_mag", "gate_bias": "b_mag"}
+"""Our names of a gated autoencoder's arrays, and theirs."""
 
 
 def reason_against(config: TranscoderConfig) -> str | None:
     """Why this layout cannot say what such a transcoder computes; None where it can."""
-    if config.activation in ("gated", "groupmax", "step"):
+    if config.activation in ("groupmax", "step") or (
+        config.activation == "gated" and not config.centred
+    ):
         return f"SAELens has no transcoder with the activation {config.activation}"
     if config.separate or config.block_ks:
         return "SAELens has no transcoder with a decoder or a k per block"
@@ -58,9 +62,9 @@ def tensors(
     kind = "jumprelu" if config.activation == "batchtopk" else config.activation
     if config.rescale:
         params = model.fold_norms(params, rescale=True)
-    arrays = {
-        name: np.asarray(params[name], np.float32) for name in ("W_enc", "b_enc", "W_dec", "b_dec")
-    }
+    names = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}
+    names |= GATED if kind == "gated" else {}
+    arrays = {theirs: np.asarray(params[name], np.float32) for name, theirs in names.items()}
     if kind == "jumprelu":
         arrays["threshold"] = np.broadcast_to(
             np.asarray(params["threshold"], np.float32), arrays["b_enc"].shape
@@ -93,7 +97,7 @@ def write(
     arrays, named = tensors(params, config, metadata)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae_weights.safetensors", arrays)
-    write_atomically(folder / "cfg.json", json.dumps(named, indent=1) + "\n")
+    write_atomic(folder / "cfg.json", json.dumps(named, indent=1) + "\n")
 
 
 def read(folder: Path) -> tuple[Params, TranscoderConfig]:
@@ -136,7 +140,12 @@ def from_tensors(
                 f"{option} = {named[option]!r} of SAELens is not read here: fold it into the "
                 "weights first"
             )
-    missing = [name for name in ("W_enc", "b_enc", "W_dec", "b_dec") if name not in arrays]
+    if kinds[architecture] == "gated":
+        ours = {theirs: name for name, theirs in GATED.items()}
+        arrays = {ours.get(name, name): a for name, a in arrays.items()}
+    wanted = ("W_enc", "b_enc", "W_dec", "b_dec")
+    wanted += ("gate_scale", "gate_bias") if kinds[architecture] == "gated" else ()
+    missing = [name for name in wanted if name not in arrays]
     missing += (
         ["threshold"] if kinds[architecture] == "jumprelu" and "threshold" not in arrays else []
     )

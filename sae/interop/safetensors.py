@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 
 DTYPES = {
     "F64": "<f8",
@@ -43,7 +43,7 @@ def write_safetensors(path: Path, arrays: dict[str, np.ndarray]) -> None:
         offset += len(body)
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
-    write_atomically(path, len(text).to_bytes(8, "little") + text + b"".join(bodies))
+    write_atomic(path, len(text).to_bytes(8, "little") + text + b"".join(bodies))
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -87,3 +87,13 @@ def _array(data, start, entry):
         wide = np.frombuffer(body, "<u2").astype(np.uint32) << 16
         return wide.view(np.float32).reshape(entry["shape"])
     return np.frombuffer(body, DTYPES[entry["dtype"]]).reshape(entry["shape"]).copy()
+
+
+def refuse(reason: str | None) -> None:
+    """Refuse a transcoder that a layout cannot say.
+
+    Raises:
+      UserError: there is a reason.
+    """
+    if reason:
+        raise UserError(f"{reason}: export another format")

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
-from sae.interop.safetensors import read_safetensors, write_safetensors
+from jaxrl.app.files import write_atomic
+from sae.interop.safetensors import read_safetensors, refuse, write_safetensors
 from sae.transcoders.model import Params, TranscoderConfig
 
 
@@ -42,9 +42,7 @@ def tensors(
     Raises:
       UserError: see `reason_against`.
     """
-    reason = reason_against(config)
-    if reason:
-        raise UserError(f"{reason}: export another format")
+    refuse(reason_against(config))
 
     def wide(a):
         return np.pad(
@@ -81,7 +79,7 @@ def write(
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae.safetensors", arrays)
-    write_atomically(folder / "cfg.json", json.dumps(named) + "\n")
+    write_atomic(folder / "cfg.json", json.dumps(named) + "\n")
 
 
 def from_tensors(

@@ -11,6 +11,7 @@ import pytest
 
 from jaxrl.app.errors import UserError
 from sae.interop import dictionary_learning, export, others, saelens, sparsify
+from sae.interop.export import ExportConfig
 from sae.interop.safetensors import read_safetensors, write_safetensors
 from sae.transcoders import model
 from sae.transcoders.model import TranscoderConfig
@@ -158,9 +159,8 @@ def test_members_of_a_grid_are_written_with_their_own_k(tmp_path):
     config = TranscoderConfig(6, 6, 12, "topk", 5, centred=True)
     params = jax.vmap(lambda key: model.init(key, config))(jax.random.split(jax.random.key(0), 2))
     params["k"] = jnp.array([2.0, 3.0])
-    export.export_run(
-        params, config, np.ones((4, 6), np.float32), "sparsify", tmp_path, (), False, False
-    )
+    rows = np.ones((4, 6), np.float32)
+    export.export_run(params, config, rows, tmp_path, ExportConfig("sparsify"))
     assert [
         json.loads((tmp_path / f"member00{m}" / "cfg.json").read_text())["k"] for m in (0, 1)
     ] == [2, 3]
@@ -202,7 +202,7 @@ def test_openai_and_gemma_scope_are_read():
 
 
 def members(kind, **fields):
-    config = TranscoderConfig(6, 4, 12, kind, 3, **fields)
+    config = TranscoderConfig(6, 4, 12, kind, 3, encoder_norm=1.0, **fields)
     params = jax.vmap(lambda key: model.init(key, config))(jax.random.split(jax.random.key(0), 3))
     if kind == "batchtopk":
         params["threshold"] = jnp.array([0.2, 0.3, 0.4])
@@ -212,7 +212,7 @@ def members(kind, **fields):
 @pytest.mark.parametrize("rescale", [False, True])
 def test_batchtopk_members_are_exported_exactly(tmp_path, rescale):
     params, config, x = members("batchtopk", rescale=rescale)
-    (line,) = export.export_run(params, config, x, "saelens", tmp_path, (1,), False, False)
+    (line,) = export.export_run(params, config, x, tmp_path, ExportConfig(members=(1,)))
     assert "exactly" in line and [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["member001"]
     read, other = saelens.read(tmp_path / "member001")
     mine = jax.tree.map(lambda a: a[1], params)
@@ -225,7 +225,7 @@ def test_batchtopk_members_are_exported_exactly(tmp_path, rescale):
 def test_the_whole_ensemble_is_exported_as_one(tmp_path, rescale, which):
     params, config, x = members("batchtopk", rescale=rescale)
     params["W_dec"] = params["W_dec"] * jnp.linspace(1, 3, 12)[None, :, None]
-    export.export_run(params, config, x, "saelens", tmp_path, which, False, True)
+    export.export_run(params, config, x, tmp_path, ExportConfig(members=which, together=True))
     read, other = saelens.read(tmp_path / "ensemble")
     params = jax.tree.map(lambda a: a[np.array(which)], params) if which else params
     mean = jax.vmap(lambda one: model.reconstruct(one, x, config))(params).mean(0)
@@ -235,9 +235,9 @@ def test_the_whole_ensemble_is_exported_as_one(tmp_path, rescale, which):
 def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
     params, config, x = members("topk")
     with pytest.raises(UserError, match="keeps the k largest latents"):
-        export.export_run(params, config, x, "saelens", tmp_path / "a", (), False, False)
+        export.export_run(params, config, x, tmp_path / "a", ExportConfig())
     assert not (tmp_path / "a").exists()
-    (line,) = export.export_run(params, config, x, "saelens", tmp_path / "a", (), True, False)
+    (line,) = export.export_run(params, config, x, tmp_path / "a", ExportConfig(approximate=True))
     record = json.loads((tmp_path / "a" / "member002" / "cfg.json").read_text())["metadata"][
         "approximation"
     ]
@@ -254,12 +254,62 @@ def test_what_a_layout_cannot_say_is_refused_or_measured(tmp_path):
     ):
         params, config, x = members(kind)
         with pytest.raises(UserError, match=complaint) as refused:
-            export.export_run(params, config, x, layout, tmp_path / "b", (), False, False)
+            export.export_run(params, config, x, tmp_path / "b", ExportConfig(layout))
         assert ("--approximate" in str(refused.value)) == (
             kind == "topk"
         )  # offered only where it would help
     with pytest.raises(UserError, match="members 0 to 2"):
-        export.export_run(params, config, x, "saelens", tmp_path / "b", (5,), False, False)
+        export.export_run(params, config, x, tmp_path / "b", ExportConfig(members=(5,)))
+
+
+def autoencoder(kind):
+    """An autoencoder whose every array counts, and rows."""
+    config = TranscoderConfig(5, 5, 9, kind, 9, centred=True, encoder_norm=1.0)
+    made = model.init(jax.random.key(0), config)
+    names = [name for name in made if made[name].ndim == 1]
+    made |= {
+        name: 0.5 * jax.random.normal(jax.random.key(i), made[name].shape)
+        for i, name in enumerate(names, 1)
+    }
+    return made, config, np.asarray(jax.random.normal(jax.random.key(7), (20, 5)))
+
+
+def test_gated_autoencoders_of_both_libraries_are_ours(tmp_path):
+    """Their encoders in NumPy, as sae_lens/saes/gated_sae.py and dictionary.py have them."""
+    params, config, x = autoencoder("gated")
+    ours = model.reconstruct(params, jnp.asarray(x), config)
+    saelens.write(params, config, tmp_path / "s")
+    held = read_safetensors(tmp_path / "s" / "sae_weights.safetensors")
+    inner = x - held["b_dec"]
+    opens = inner @ held["W_enc"] + held["b_gate"] > 0
+    strength = np.maximum(inner @ (held["W_enc"] * np.exp(held["r_mag"])) + held["b_mag"], 0)
+    np.testing.assert_allclose(opens * strength @ held["W_dec"] + held["b_dec"], ours, atol=1e-5)
+    dictionary_learning.write(params, config, tmp_path / "d")
+    held = dict(np.load(tmp_path / "d" / "ae.npz"))
+    inner = (x - held["decoder_bias"]) @ held["encoder.weight"].T
+    strength = np.maximum(np.exp(held["r_mag"]) * inner + held["mag_bias"], 0)
+    theirs = (inner + held["gate_bias"] > 0) * strength @ held["decoder.weight"].T
+    np.testing.assert_allclose(theirs + held["decoder_bias"], ours, atol=1e-5)
+    for library, folder in ((saelens, "s"), (dictionary_learning, "d")):
+        again, same = library.read(tmp_path / folder)
+        assert same.activation == "gated" and same.centred
+        jax.tree.map(np.testing.assert_array_equal, again, params)
+    assert json.loads((tmp_path / "s" / "cfg.json").read_text())["architecture"] == "gated"
+
+
+def test_the_plain_autoencoder_of_dictionary_learning_is_ours(tmp_path):
+    params, config, x = autoencoder("relu")
+    dictionary_learning.write(params, config, tmp_path)
+    held = dict(np.load(tmp_path / "ae.npz"))
+    z = np.maximum((x - held["bias"]) @ held["encoder.weight"].T + held["encoder.bias"], 0)
+    theirs = z @ held["decoder.weight"].T + held["bias"]
+    np.testing.assert_allclose(theirs, model.reconstruct(params, jnp.asarray(x), config), atol=1e-5)
+    assert json.loads((tmp_path / "config.json").read_text())["trainer"]["dict_class"] == (
+        "AutoEncoder"
+    )
+    again, same = dictionary_learning.read(tmp_path)
+    assert (same.activation, same.centred) == ("relu", True)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
 def test_safetensors_equal_the_package(tmp_path):
