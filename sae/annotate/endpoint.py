@@ -9,19 +9,14 @@ allowed: most data may not leave it.
 
 import base64
 import hashlib
-import http.client
-import ipaddress
 import json
 import os
 import re
-import time
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from jaxrl.app.chat import ChatConfig, Client, NoAnswer, is_this_machine
 from jaxrl.app.errors import UserError, writing
 from sae.annotate.protocol import Radiograph
 from sae.patterns.exemplars import png
@@ -59,15 +54,6 @@ class EndpointConfig:
     """Environment variable with the key, if the endpoint wants one; it is sent to that host only
     and never written down.
     """
-
-
-def is_this_machine(url: str) -> bool:
-    """Return whether an address is of the loopback device."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 class Silent(Exception):
@@ -165,15 +151,24 @@ class Endpoint(Recorded):
           UserError: another host than this machine, without `allow_remote`; or no http address.
         """
         super().__init__(cassette, config.model)
-        if urlsplit(config.url).scheme not in ("http", "https"):
-            raise UserError(f"{config.url} is no http address of an endpoint")
-        if not config.allow_remote and not is_this_machine(config.url):
+        self.config = config
+        if not config.allow_remote and "://" in config.url and not is_this_machine(config.url):
             raise UserError(
                 f"{config.url} is not on this machine, and radiographs must not leave it "
                 "unasked: use a local endpoint, or "
                 "--endpoint.allow-remote True if the data may be sent there"
             )
-        self.config = config
+        self._client = Client(
+            ChatConfig(
+                base_url=config.url,
+                model=config.model,
+                key_variable=config.key_variable,
+                allow_remote=config.allow_remote,
+                timeout=config.timeout,
+                retries=max(config.tries, 1) - 1,
+                pause=config.pause,
+            )
+        )
 
     def _ask(self, task, radiographs, tokens, temperature, letters):
         content = [{"type": "text", "text": task}]
@@ -184,58 +179,13 @@ class Endpoint(Recorded):
                 content.append(
                     {"type": "image_url", "image_url": {"url": data_url(radiograph.pixels)}}
                 )
-        body = {
-            "model": self.model,
-            "messages": [{"role": "user", "content": content}],
-            "temperature": temperature,
-            "max_tokens": tokens,
-        }
-        trouble = "no try was made"
-        for attempt in range(self.config.tries):
-            if attempt:
-                time.sleep(self.config.pause * 2 ** (attempt - 1))
-            try:
-                return self._post(body)
-            except (
-                OSError,
-                http.client.HTTPException,
-                ValueError,
-                KeyError,
-                IndexError,
-                TypeError,
-            ) as error:
-                if isinstance(error, urllib.error.HTTPError) and error.code in (400, 401, 403, 404):
-                    raise UserError(
-                        f"{self.config.url} refuses ({error.code} {error.reason}): check address, "
-                        "model and key"
-                    ) from None
-                trouble = str(error) or type(error).__name__
-        raise Silent(f"{self.config.url} gave no answer in {self.config.tries} tries ({trouble})")
-
-    def _post(self, body) -> str:
-        headers = {"Content-Type": "application/json"}
-        if os.environ.get(self.config.key_variable):
-            headers["Authorization"] = f"Bearer {os.environ[self.config.key_variable]}"
-        request = urllib.request.Request(
-            self.config.url.rstrip("/") + "/chat/completions", json.dumps(body).encode(), headers
-        )
-        direct = (urllib.request.ProxyHandler({}),) if is_this_machine(self.config.url) else ()
-        with urllib.request.build_opener(_NoWayOut, *direct).open(
-            request, timeout=self.config.timeout
-        ) as answer:
-            said = json.loads(answer.read())["choices"][0]["message"]["content"]
-        if not isinstance(said, str):
-            raise TypeError(f"its answer holds no text, but {said!r}")
-        return said
-
-
-class _NoWayOut(urllib.request.HTTPRedirectHandler):
-    """Redirections are failures: radiographs and keys go to the host that was named, and nowhere
-    else.
-    """
-
-    def redirect_request(self, *_):
-        return None
+        messages = [{"role": "user", "content": content}]
+        try:
+            return self._client.chat(messages, tokens, temperature=temperature).text
+        except NoAnswer as trouble:
+            raise Silent(
+                f"{self.config.url} gave no answer in {self.config.tries} tries ({trouble})"
+            ) from None
 
 
 def data_url(pixels) -> str:

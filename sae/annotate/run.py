@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from jaxrl.app.errors import UserError, writing
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_atomic
 from sae.annotate.endpoint import Cassette, Endpoint, EndpointConfig, Recorded, Silent
 from sae.annotate.protocol import Annotator, Radiograph, examine
 from sae.annotate.rules import Rules, read_manual
@@ -121,7 +121,7 @@ def annotate_run(run, config: AnnotateConfig) -> Iterator[str]:
             "name": verdict.name,
             **verdict.record(),
         }
-        write_atomically(file, "".join(json.dumps(entry) + "\n" for entry in done.values()))
+        write_atomic(file, "".join(json.dumps(entry) + "\n" for entry in done.values()))
     named = tuple(
         _named(p, done.get(p.id), config, run.config.catalogue.clear) for p in found.patterns
     )

@@ -217,7 +217,7 @@ def test_redirections_are_not_followed(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "secret-key")
     with Server([]) as other, Server([302] * 3) as server:
         server.elsewhere = other.url
-        with pytest.raises(Silent, match="302"):
+        with pytest.raises(UserError, match="302"):
             Endpoint(config(server.url), Cassette(tmp_path / "a.jsonl")).verify(
                 "x", radiograph("a")
             )
