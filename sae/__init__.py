@@ -5,6 +5,7 @@ sparse transcoders in general.
 import warnings
 
 from sae.classifier.head import Head
+from sae.old_names import aliases
 from sae.patterns.attribution import Attribution, attribute_cases, strongest
 from sae.patterns.catalogue import Catalogue, Pattern
 from sae.pipeline import explain as _explain
@@ -55,13 +56,7 @@ def explain(run, image, *others, **options) -> Explanation:
     return _explain.explain(run, image, *others, **options)
 
 
-def __getattr__(name: str):
-    """Give `Knobs` its present name."""  # old name
-    if name == "Knobs":  # old name
-        warnings.warn(
-            "sae.Knobs is called MemberHParams now; the old name works until 0.3",  # old name
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return MemberHParams
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = aliases(
+    __name__,
+    {"Knobs": "sae.transcoders.train_step:MemberHParams"},  # old name
+)

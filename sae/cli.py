@@ -5,18 +5,21 @@ from dataclasses.
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
+from jaxrl.app.cli import first_pass, parse_with_preset, program, subcommand, wants_help
+from jaxrl.app.cli import main as app_main
 from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import log
 from jaxrl.train.compiled import keep_programs
 from jaxrl.train.config import to_dict
-from jaxrl.train.rundir import open_run, write_atomically
+from jaxrl.train.rundir import open_run
 from jaxrl.train.signals import stop_on_signals
 from sae.annotate.run import AnnotateConfig, annotate_run
-from sae.interop.export import export_run
+from sae.interop.export import ExportConfig, export_run
 from sae.patterns.catalogue import CatalogueConfig
 from sae.patterns.catalogue import check as check_catalogue
 from sae.pipeline import run as runs
@@ -26,17 +29,6 @@ from sae.pipeline.explain import explain as explain_image
 from sae.pipeline.explain import lines as explain_lines
 
 PresetName = Literal["phantom", "tiny", "paper"]
-Format = Literal["saelens", "sparsify", "dictionary-learning"]
-
-
-@dataclass(frozen=True)
-class Start:
-    """The option of train that other defaults depend on."""
-
-    preset: PresetName = "phantom"
-    """phantom: 100 transcoders on synthetic radiographs, minutes on a CPU. tiny: a minute. paper:
-    your embeddings, on an accelerator.
-    """
 
 
 @dataclass(frozen=True)
@@ -61,14 +53,6 @@ class Embed:
     """
 
     config: Annotated[EmbedConfig, tyro.conf.arg(name="")]
-
-
-@dataclass(frozen=True)
-class Where:
-    """The option of catalogue that other defaults depend on."""
-
-    run_dir: str | None = None
-    """The run."""
 
 
 @dataclass(frozen=True)
@@ -135,16 +119,7 @@ class Export:
     """The run."""
     out: str
     """Folder to write; one folder per member below it."""
-    format: Format = "saelens"
-    """Whose layout."""
-    members: tuple[int, ...] = ()
-    """Which members; none given: all."""
-    approximate: bool = False
-    """Where the layout cannot say what the member computes, write calibrated thresholds, with the
-    measured mismatch.
-    """
-    together: bool = False
-    """Write the whole ensemble as one transcoder instead (saelens)."""
+    config: Annotated[ExportConfig, tyro.conf.arg(name="")]
 
 
 def train(command: Train) -> int:
@@ -211,7 +186,7 @@ def explain(command: Explain) -> int:
     page = Path(command.out) if command.out else folder / "explained" / "case.html"
     with writing(page):
         page.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(page, found.to_html())
+    write_atomic(page, found.to_html())
     log(f"page: {page}")
     return 0
 
@@ -254,16 +229,7 @@ def export(command: Export) -> int:
     """See `Export`."""
     run = runs.load(command.run_dir)
     x = run.x[run.parts["validate"]]
-    for line in export_run(
-        run.members,
-        run.shape,
-        x,
-        command.format,
-        Path(command.out),
-        command.members,
-        command.approximate,
-        command.together,
-    ):
+    for line in export_run(run.members, run.shape, x, Path(command.out), command.config):
         log(f"  {line}")
     return 0
 
@@ -277,9 +243,6 @@ COMMANDS = {
     "annotate": (Annotate, annotate),
     "export": (Export, export),
 }
-USAGE = f"usage: python -m sae {{{','.join(COMMANDS)}}} [options]\n\n" + "\n".join(
-    f"  {name:10} {kind.__doc__.splitlines()[0]}" for name, (kind, _) in COMMANDS.items()
-)
 
 
 def renamed(arguments: list[str]) -> list[str]:
@@ -303,53 +266,28 @@ def renamed(arguments: list[str]) -> list[str]:
 
 def parse(arguments: list[str]):
     """`(command, function)`; argparse's exit with status 2 for what is not understood."""
-    arguments = renamed(arguments)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        raise SystemExit(0 if arguments else 2)
-    if arguments[0] not in COMMANDS:
-        print(f"{USAGE}\n\nerror: there is no command {arguments[0]}", file=sys.stderr)
-        raise SystemExit(2)
-    kind, function = COMMANDS[arguments[0]]
-    program, rest = f"python -m sae {arguments[0]}", arguments[1:]
-    if kind is MakeCatalogue:
-        plain = [argument for argument in rest if argument not in ("-h", "--help")]
-        where, _ = tyro.cli(
-            Where, args=plain, return_unknown_args=True, add_help=False, prog=program
-        )
-        if where.run_dir is not None and len(plain) == len(rest):
-            stored = runs.stored_run_config(where.run_dir).catalogue
-            default = MakeCatalogue(where.run_dir, stored)
-            return tyro.cli(
-                kind,
-                args=rest,
-                default=default,
-                prog=program,
-                config=(tyro.conf.FlagConversionOff,),
-            ), function
-    if kind is not Train:
-        return tyro.cli(
-            kind, args=rest, prog=program, config=(tyro.conf.FlagConversionOff,)
-        ), function
-    plain = [argument for argument in rest if argument not in ("-h", "--help")]
-    first, _ = tyro.cli(Start, args=plain, return_unknown_args=True, add_help=False, prog=program)
-    default = Train(first.preset, PRESETS[first.preset]())
-    return tyro.cli(
-        Train, args=rest, default=default, prog=program, config=(tyro.conf.FlagConversionOff,)
-    ), function
+    table = {name: kind.__doc__.splitlines()[0] for name, (kind, _) in COMMANDS.items()}
+    name, rest = subcommand(renamed(arguments), program("sae"), table)
+    kind, function = COMMANDS[name]
+    called = f"{program('sae')} {name}"
+    if kind is Train:
+        return parse_with_preset(rest, called, Train, PRESETS, "phantom"), function
+    stored: dict[str, Any] = {}
+    if kind is MakeCatalogue and not wants_help(rest):
+        where = first_pass(rest, called, run_dir=(str | None, None)).run_dir
+        if where is not None:  # what is not given stays as the run has it
+            stored = {"default": MakeCatalogue(where, runs.stored_run_config(where).catalogue)}
+    settings = (tyro.conf.FlagConversionOff,)
+    return tyro.cli(kind, args=rest, prog=called, config=settings, **stored), function
+
+
+def run(parsed) -> int:
+    """Do what was parsed; XLA's programs are kept for the next command."""
+    command, function = parsed
+    keep_programs()
+    return function(command)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status 0; 2 if refused, 130 if interrupted."""
-    try:
-        command, function = parse(sys.argv[1:] if arguments is None else arguments)
-        keep_programs()
-        return function(command)
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted; what is finished is kept, and the same command continues", file=sys.stderr
-        )
-        return 130
+    return app_main(parse, run, arguments)

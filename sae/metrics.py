@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxrl.app import stats
+
 
 def fvu(y: np.ndarray, estimate: np.ndarray) -> float:
     """Fraction of the variance of y `[N, E]` that an estimate leaves unexplained; 1 minus this is
@@ -115,16 +117,8 @@ def average_precision(score: np.ndarray, label: np.ndarray) -> float:
 
 def wilson(right: int, total: int) -> tuple[float, float]:
     """95 % interval of a share (Wilson 1927); (0, 1) of nothing."""
-    if not total:
-        return 0.0, 1.0
-    z, p = 1.959964, right / total
-    middle, half = (
-        p + z * z / (2 * total),
-        z * np.sqrt(p * (1 - p) / total + z * z / (4 * total * total)),
-    )
-    return float((middle - half) / (1 + z * z / total)), float(
-        (middle + half) / (1 + z * z / total)
-    )
+    found = stats.wilson(right, total)
+    return found.low, found.high
 
 
 class Calibration(NamedTuple):

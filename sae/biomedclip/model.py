@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.files import write_atomic
 from jaxrl.train.config import from_dict
-from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip.bert import TextTower
 from sae.biomedclip.config import ClipConfig
@@ -58,7 +58,7 @@ def save(params: Params, config: dict[str, Any], folder: Path) -> None:
     write_arrays(
         folder / "model.npz", {"/".join(path): a for path, a in flatten_dict(params).items()}
     )
-    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_atomic(folder / "config.json", json.dumps(config, indent=2) + "\n")
 
 
 def load(folder: str | Path) -> tuple[Params, ClipConfig]:

@@ -6,6 +6,7 @@ cannot run code.
 """
 
 import collections
+import importlib.util
 import math
 import pickle
 import pickletools
@@ -42,11 +43,73 @@ MOST_EXPANDED = 2**20
 
 
 def read_torch(path: Path) -> dict[str, np.ndarray]:
-    """Read all tensors of a state dictionary by name, each a copy.
+    """Read all tensors of a state dictionary by name, each a copy: by PyTorch's own restricted
+    reader where it is installed, else by ours, with the same limits on sizes.
 
     Raises:
       UserError: not such a file, its pickle asks for something else, or its sizes do not agree.
     """
+    if importlib.util.find_spec("torch") is not None:
+        return _by_torch(path)
+    return read_without_torch(path)
+
+
+def _by_torch(path: Path) -> dict[str, np.ndarray]:
+    """Read with `torch.load(weights_only=True)`; see `read_torch`."""
+    import torch
+
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                inside = next((n for n in archive.namelist() if n.endswith("data.pkl")), None)
+                if inside is not None:
+                    _check_sizes(archive, path, inside)
+                    _check_pickle(archive.read(inside))
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        tensors = _dictionary(found, path)
+        return {k: _plain(v) for k, v in tensors.items() if isinstance(v, torch.Tensor)}
+    except UserError:
+        raise
+    except Exception as error:  # damage shows itself in many ways
+        raise _unreadable(path, error) from None
+
+
+def _plain(tensor) -> np.ndarray:
+    """A tensor as an array of its own; bfloat16, which NumPy lacks, as float32."""
+    import torch
+
+    held = tensor.untyped_storage().nbytes() // max(tensor.element_size(), 1)
+    if tensor.numel() > max(held, MOST_EXPANDED):
+        raise ValueError(f"a tensor of {tensor.numel():,} numbers repeats a storage of {held:,}")
+    tensor = tensor.detach()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy().copy()
+
+
+def _unreadable(path, error) -> UserError:
+    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    return UserError(
+        f"{path} cannot be read as a file of torch.save ({reason}): download it again, or use its "
+        ".safetensors form"
+    )
+
+
+def _dictionary(found: Any, path: Path) -> dict[str, Any]:
+    """The state dictionary in what a file holds.
+
+    Raises:
+      UserError: there is none.
+    """
+    tensors = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(tensors, dict):
+        raise UserError(
+            f"{path} holds a {type(tensors).__name__}, not a dictionary of tensors: save the "
+            "model's state_dict"
+        )
+    return tensors
+
+
+def read_without_torch(path: Path) -> dict[str, np.ndarray]:
+    """Read with our own reader; see `read_torch`."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -62,16 +125,8 @@ def read_torch(path: Path) -> dict[str, np.ndarray]:
     except UserError:
         raise
     except Exception as error:  # the pickle machine fails in many ways on crafted files
-        raise UserError(
-            f"{path} cannot be read as a file of torch.save ({error or type(error).__name__}): "
-            "download it again, or use its .safetensors form"
-        ) from None
-    tensors = found.get("state_dict", found) if isinstance(found, dict) else found
-    if not isinstance(tensors, dict):
-        raise UserError(
-            f"{path} holds a {type(tensors).__name__}, not a dictionary of tensors: save the "
-            "model's state_dict"
-        )
+        raise _unreadable(path, error) from None
+    tensors = _dictionary(found, path)
     return {name: value for name, value in tensors.items() if isinstance(value, np.ndarray)}
 
 

@@ -21,6 +21,7 @@ from jaxrl.nn import initializers
 from jaxrl.nn.mlp import per_feature
 from sae import metrics
 from sae.data.labels import Policy
+from sae.old_names import aliases
 
 Modality = Literal["image", "text", "both"]
 
@@ -229,3 +230,6 @@ def finding_scores(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict
         "brier": sure.brier,
         "bins": sure.bins,
     }
+
+
+__getattr__ = aliases(__name__, {"judge": f"{__name__}:evaluate"})  # old name

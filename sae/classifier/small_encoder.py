@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
@@ -96,10 +97,23 @@ def embed(params, radiographs: jax.Array, config: EncoderConfig) -> jax.Array:
     return h / jnp.maximum(jnp.linalg.norm(h, axis=-1, keepdims=True), 1e-6)
 
 
+class Labeled(NamedTuple):
+    """Radiographs with what they show."""
+
+    radiographs: np.ndarray
+    """uint8 `[N, size, size]`."""
+    targets: np.ndarray
+    """`[N, T]`, in [0, 1]."""
+    mask: np.ndarray
+    """`[N, T]`: 0 where a target is not known."""
+
+    def take(self, rows: np.ndarray) -> "Labeled":
+        """Those of some rows."""
+        return Labeled(*(a[rows] for a in self))
+
+
 def train_encoder(
-    radiographs: np.ndarray,
-    targets: np.ndarray,
-    mask: np.ndarray,
+    data: Labeled,
     config: EncoderConfig,
     seed: int = 0,
     say: Callable = Progress,
@@ -109,7 +123,7 @@ def train_encoder(
     "bias", "scale"}`; None if `stop` said so.
 
     Args:
-      radiographs: uint8 `[N, size, size]`, targets and mask: `[N, T]`.
+      data: the training side.
       config, seed: as they say.
       say: makes the progress display.
       stop: asked after every pass.
@@ -117,6 +131,7 @@ def train_encoder(
     Targets are read linearly from the embedding of length 1, so that what it separates lies along
     directions.
     """
+    radiographs, targets, _ = data
     keys = jax.random.split(jax.random.key(seed), 3)
     network = SmallEncoder(config.width, config.features)
     params = {
@@ -138,9 +153,10 @@ def train_encoder(
                 .permutation(len(radiographs))[: per_epoch * batch]
                 .reshape(per_epoch, batch)
             )
-            params, opt_state, loss = _epoch(
-                params, opt_state, radiographs, targets, mask, order, config, optimizer
-            )
+            for rows in order:
+                params, opt_state, loss = _update(
+                    (params, opt_state), data.take(rows), config, optimizer
+                )
             bar.advance(1, loss=float(loss))
             if stop():
                 return None
@@ -181,23 +197,17 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> tuple[dict, EncoderConfig]:
     return params, config
 
 
-def _epoch(params, opt_state, radiographs, targets, mask, order, config, optimizer):
-    for rows in order:
-        params, opt_state, loss = _update(
-            params, opt_state, radiographs[rows], targets[rows], mask[rows], config, optimizer
-        )
-    return params, opt_state, loss
+@functools.partial(jax.jit, static_argnums=(2, 3), donate_argnums=0)
+def _update(carry, batch, config, optimizer):
+    params, opt_state = carry
 
-
-@functools.partial(jax.jit, static_argnums=(5, 6), donate_argnums=(0, 1))
-def _update(params, opt_state, radiographs, targets, mask, config, optimizer):
     def objective(params):
         logits = (
-            params["scale"] * (embed(params, radiographs, config) @ params["weights"])
+            params["scale"] * (embed(params, batch.radiographs, config) @ params["weights"])
             + params["bias"][None]
         )
-        losses = optax.sigmoid_binary_cross_entropy(logits, targets) * mask
-        return losses.sum() / jnp.maximum(mask.sum(), 1)
+        losses = optax.sigmoid_binary_cross_entropy(logits, batch.targets) * batch.mask
+        return losses.sum() / jnp.maximum(batch.mask.sum(), 1)
 
     loss, grads = jax.value_and_grad(objective)(params)
     steps, opt_state = optimizer.update(grads, opt_state, params)

@@ -72,9 +72,9 @@ def phantom() -> RunConfig:
     return RunConfig(
         phantom=PhantomConfig(shortcut=0.85, hidden=0.1),
         classifier=ClassifierConfig(hidden=256, epochs=10, learning_rate=3e-4),
-        transcoder=TranscoderConfig(d_in=96, d_out=256, latents=32, k=10, decoder_norm=0.1),
+        transcoder=TranscoderConfig(d_in=96, d_out=256, latents=32, k=10, encoder_norm=1.0),
         loss=LossConfig(aux=0.0),
-        learn=LearnConfig(learning_rate=3e-3, warmup=50),
+        learn=LearnConfig(learning_rate=3e-3, warmup=50, unit_rows=True),
         ensemble=EnsembleConfig(members=100, updates=600, batch=256, chunk=50),
         catalogue=CatalogueConfig(support=0.05, most_density=0.6),
     )
@@ -88,9 +88,9 @@ def tiny() -> RunConfig:
         phantom=PhantomConfig(radiographs=1200, size=64),
         encoder=EncoderConfig(width=16, features=48, size=64, epochs=10),
         classifier=ClassifierConfig(hidden=32, batch=64, epochs=60, learning_rate=5e-3),
-        transcoder=TranscoderConfig(d_in=48, d_out=32, latents=48, k=5),
+        transcoder=TranscoderConfig(d_in=48, d_out=32, latents=48, k=5, encoder_norm=1.0),
         loss=LossConfig(aux=0.0),
-        learn=LearnConfig(learning_rate=3e-3, warmup=20),
+        learn=LearnConfig(learning_rate=3e-3, warmup=20, unit_rows=True),
         ensemble=EnsembleConfig(members=8, updates=300, batch=128, chunk=50),
         catalogue=CatalogueConfig(
             MatchConfig(cosine=0.8, correlation=0.7), support=0.25, most_density=0.6
@@ -125,7 +125,9 @@ RENAMED = {
 
 
 def upgraded(stored: dict[str, Any]) -> dict[str, Any]:
-    """Give the fields of a stored configuration their present names."""
+    """Give the fields of a stored configuration their present names, and those that it lacks the
+    values that held when it was written.
+    """
     found = {k: dict(v) if isinstance(v, dict) else v for k, v in stored.items()}
     for old, new in RENAMED.items():
         *parents, name = old.split(".")
@@ -134,4 +136,8 @@ def upgraded(stored: dict[str, Any]) -> dict[str, Any]:
             inner = inner.get(parent, {})
         if name in inner:
             inner[new.rsplit(".", 1)[-1]] = inner.pop(name)
+    if "transcoder" in found:  # encoders began at length 1 before that was a field
+        found["transcoder"].setdefault("encoder_norm", 1.0)
+    if "learn" in found:
+        found["learn"].setdefault("step", "auto")
     return found

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +15,10 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxrl.app.errors import UserError, writing
+from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import Progress
 from jaxrl.train.config import to_dict
 from jaxrl.train.parallel import AXIS, data_mesh
-from jaxrl.train.rundir import write_atomically
 from sae.arrays import read_arrays, write_arrays
 from sae.biomedclip import model
 from sae.biomedclip.bert import check_tokens
@@ -26,7 +26,7 @@ from sae.biomedclip.config import ClipConfig
 from sae.biomedclip.preprocess import normalised, prepared
 from sae.biomedclip.tokenize import ReportTokenizer
 from sae.classifier import small_encoder
-from sae.classifier.small_encoder import EncoderConfig
+from sae.classifier.small_encoder import EncoderConfig, Labeled
 from sae.data import embeddings
 from sae.data.cases import (
     CHEXPERT,
@@ -43,6 +43,11 @@ from sae.data.embeddings import Embedded
 from sae.data.folder import folder as own_folder
 from sae.data.labels import clear_when_normal, targets
 from sae.data.mimic import mimic
+from sae.data.sets.nih import nih
+from sae.data.sets.padchest import padchest
+from sae.data.sets.vindr import vindr
+
+Layout = Literal["mimic", "chexpert", "nih", "padchest", "vindr", "chestmnist", "folder"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,13 @@ class EmbedConfig:
     """Source, weights and destination of an embedding job."""
 
     path: str
-    """The data: a folder (mimic, chexpert), an .npz (chestmnist), or a table (folder)."""
-    data: Literal["mimic", "chexpert", "chestmnist", "folder"] = "folder"
-    """Return how it is laid out."""
+    """The data: a folder (mimic, chexpert, nih, padchest, vindr), an .npz (chestmnist), or a table
+    (folder).
+    """
+    data: Layout = "folder"
+    """How it is laid out."""
+    views: tuple[str, ...] | None = None
+    """Views that are kept, as the set names them; none given: its frontal ones; all: every view."""
     out: str = "embeddings.npz"
     """The file to write."""
     weights: str | None = None
@@ -78,14 +87,26 @@ def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:
     ChestMNIST).
     """
     path = Path(config.path)
-    if config.data == "mimic":
-        cases, paths = mimic(path, Path(config.reports) if config.reports else None)
-    elif config.data == "chexpert":
-        cases, paths = chexpert(path)
-    elif config.data == "chestmnist":
-        return chestmnist(path), []
-    else:
-        cases, paths = own_folder(path, config.findings, config.acquisition)
+    every = config.views == ("all",)
+    given = {} if config.views is None else {"views": () if every else config.views}
+    if given and config.data in ("chestmnist", "vindr", "folder"):
+        raise UserError(f"the layout {config.data} names no views: leave --views out")
+    match config.data:
+        case "mimic":
+            reports = Path(config.reports) if config.reports else None
+            cases, paths = mimic(path, reports, **given)
+        case "chexpert":
+            cases, paths = chexpert(path, frontal_only=not every, **given)
+        case "nih":
+            cases, paths = nih(path, **given)
+        case "padchest":
+            cases, paths = padchest(path, **given)
+        case "vindr":
+            cases, paths = vindr(path)
+        case "chestmnist":
+            return chestmnist(path), []
+        case _:
+            cases, paths = own_folder(path, config.findings, config.acquisition)
     return replace(cases, labels=clear_when_normal(cases.labels, cases.findings)), paths
 
 
@@ -116,13 +137,13 @@ def embed_source(
         else None
     )
     _same_job(pieces, config, cases)
-    image_of, text_of = programs(params, clip)
+    encoders = Encoders(*programs(params, clip), tokenizer, clip, config.batch)
     with Progress("radiographs", len(cases)) as bar:
         for start in range(0, len(cases), config.piece):
             rows = range(start, min(start + config.piece, len(cases)))
             file = pieces / f"{start:09d}.npz"
             if not file.exists():
-                _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, config.batch)
+                _write_piece(file, cases, rows, encoders)
             bar.advance(len(rows))
             if stop() and rows.stop < len(cases):
                 return False, ()
@@ -156,7 +177,7 @@ def _same_job(pieces, config, cases):
             f"{pieces} holds pieces of another embedding job: remove that folder, or choose "
             "another --out"
         )
-    write_atomically(file, json.dumps(job))
+    write_atomic(file, json.dumps(job))
 
 
 def programs(params, clip: ClipConfig) -> tuple[Callable, Callable]:
@@ -196,11 +217,21 @@ def _in_batches(function, devices, rows, batch):
     return np.concatenate(found)
 
 
-def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
+class Encoders(NamedTuple):
+    """Both towers as functions of rows and batch size, and what they need."""
+
+    image: Callable
+    text: Callable
+    tokenizer: ReportTokenizer | None
+    clip: ClipConfig
+    batch: int
+
+
+def _write_piece(file, cases, rows, encoders):
     radiographs, kept, skipped = [], [], []
     for row in rows:
         try:
-            radiographs.append(prepared(cases.read(row), clip))
+            radiographs.append(prepared(cases.read(row), encoders.clip))
             kept.append(row)
         except Unreadable as trouble:
             skipped.append((cases.ids[row], str(trouble)))
@@ -209,11 +240,11 @@ def _write_piece(file, cases, rows, clip, image_of, text_of, tokenizer, batch):
         "skipped": np.array(skipped, np.str_).reshape(-1, 2),
     }
     if radiographs:
-        arrays["image"] = image_of(np.stack(radiographs), batch)
-        if tokenizer is not None:
-            tokens = tokenizer([cases.reports[row] for row in kept])
-            check_tokens(tokens, clip.text)
-            arrays["text"] = text_of(tokens, batch)
+        arrays["image"] = encoders.image(np.stack(radiographs), encoders.batch)
+        if encoders.tokenizer is not None:
+            tokens = encoders.tokenizer([cases.reports[row] for row in kept])
+            check_tokens(tokens, encoders.clip.text)
+            arrays["text"] = encoders.text(tokens, encoders.batch)
     write_arrays(file, arrays)
 
 
@@ -257,7 +288,7 @@ def _with_small_network(config, cases, paths, stop):
     values, mask = targets(done.labels, "ignore", "zeros")
     train = split_by_patient(done, config.seed)["train"]
     params = small_encoder.train_encoder(
-        radiographs[train], values[train], mask[train], small, config.seed, stop=stop
+        Labeled(radiographs, values, mask).take(train), small, config.seed, stop=stop
     )
     if params is None:
         return None

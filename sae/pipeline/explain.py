@@ -112,9 +112,8 @@ class Explanation:
         """Write the page of the case; it loads nothing and links to the run's report."""
         run, catalogue = self.artifacts
         site = runs.explanation_site(run)
-        text = html.case_page(
-            0, self.parts, catalogue, self.cases, site, self.completeness, self.warnings
-        )
+        case = html.Case(0, self.parts, self.completeness, self.warnings, inside=True)
+        text = html.case_page(case, catalogue, self.cases, site)
         up = f"{(run.folder / 'report').resolve().as_uri()}/"
         return text.replace('href="../', f'href="{up}')
 

@@ -20,19 +20,21 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from jaxrl.app.errors import UserError
-from jaxrl.app.files import resolve_path
+from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.app.lock import lock_run
 from jaxrl.app.progress import duration, log
 from jaxrl.train.config import from_dict, to_dict
-from jaxrl.train.rundir import open_run, read_config, write_atomically
+from jaxrl.train.rundir import open_run, read_config
 from sae import arrays
 from sae.classifier import head as classifier
 from sae.classifier import small_encoder
 from sae.classifier.head import Head
+from sae.classifier.small_encoder import Labeled
 from sae.data import embeddings, phantom
 from sae.data.cases import Cases, read_all, select_findings, split_by_patient, take
 from sae.data.embeddings import Embedded
 from sae.data.labels import targets
+from sae.old_names import aliases
 from sae.patterns import catalogue as catalogues
 from sae.patterns import labels as measures
 from sae.patterns.attribution import (
@@ -44,11 +46,13 @@ from sae.patterns.attribution import (
     strongest,
 )
 from sae.patterns.catalogue import Catalogue
+from sae.patterns.leanings import Leaning, leanings
 from sae.pipeline.config import RunConfig, upgraded
-from sae.pipeline.train_ensemble import mesh_for, train_ensemble
+from sae.pipeline.train_ensemble import Devices, Examples, mesh_for, train_ensemble
 from sae.report import html
 from sae.transcoders import ensemble, losses
 from sae.transcoders.model import TranscoderConfig
+from sae.transcoders.train_step import Setting
 
 FREE = ("cases", "show_images", "devices", "form")
 """Fields that may differ when a run is continued."""
@@ -272,7 +276,7 @@ def step_embed(
         np.concatenate([mask, np.ones_like(factors)], 1),
     )
     params = small_encoder.train_encoder(
-        radiographs[rows], values[rows], mask[rows], config.encoder, config.seed, stop=stop
+        Labeled(radiographs, values, mask).take(rows), config.encoder, config.seed, stop=stop
     )
     if params is None:
         return None
@@ -331,7 +335,7 @@ def step_classify(
         scores = classifier.evaluate(
             head, x[judged_on], sure[judged_on], known[judged_on], config.findings
         )
-        write_atomically(
+        write_atomic(
             folder / "classifier.json",
             json.dumps({"scores": scores, "history": history}, indent=1) + "\n",
         )
@@ -368,9 +372,13 @@ def step_ensemble(
         return True
     hidden = np.asarray(jax.jit(classifier.hidden)(head, jnp.asarray(x)))
     shape = replace(config.transcoder, d_in=x.shape[1], d_out=hidden.shape[1])
-    spread = {"devices": config.devices, "form": config.form, "stop": stop, "inputs": masks}
     members = train_ensemble(
-        folder, x, hidden, config.ensemble, shape, config.loss, config.learn, **spread
+        folder,
+        Examples(x, hidden, masks),
+        config.ensemble,
+        Setting(shape, config.loss, config.learn),
+        Devices(config.devices, config.form),
+        stop,
     )
     if members is None:
         return False
@@ -451,9 +459,16 @@ def explain_rows(run: Run, catalogue: Catalogue, x: np.ndarray) -> tuple[Attribu
     return found, np.asarray(gap(found))
 
 
-def summarise(run: Run, catalogue: Catalogue, rows: np.ndarray) -> dict[str, Any]:
-    """Measures of the attributions of held-out cases; JSON-ready."""
-    found, gaps = explain_rows(run, catalogue, run.x[rows])
+def summarise(
+    run: Run,
+    catalogue: Catalogue,
+    rows: np.ndarray,
+    explained: tuple[Attribution, np.ndarray] | None = None,
+) -> dict[str, Any]:
+    """Measures of the attributions of held-out cases; JSON-ready. `explained` is what
+    `explain_rows` gave for them, if that is known.
+    """
+    found, gaps = explained or explain_rows(run, catalogue, run.x[rows])
     needed = [[strongest(one[:, c]).needed for c in range(one.shape[1])] for one in found.patterns]
     labels = select_findings(run.embedded.cases, run.config.findings)[rows]
     values, known = targets(labels, "ignore", run.config.classifier.unmentioned)
@@ -483,13 +498,16 @@ def step_report(run: Run) -> Path:
     if not config.show_images:
         catalogue = without_published(run, catalogue)
     probe = take(run.embedded.cases, rows)
-    summary = summarise(run, catalogue, run.parts["test"][:500])
-    write_atomically(run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
+    held = run.parts["test"][:500]
+    explained = explain_rows(run, catalogue, run.x[held])
+    summary = summarise(run, catalogue, held, explained)
+    write_atomic(run.folder / "summary.json", json.dumps(summary, indent=1) + "\n")
     shown = list(range(min(config.cases, len(rows))))
     found, gaps = explain_rows(run, catalogue, run.x[rows[shown]])
     scores = json.loads((run.folder / "classifier.json").read_text())["scores"]
     seen = run.embedded.image if run.embedded.image is not None else run.embedded.text
-    site = site_of(run, summary, scores)
+    rests = findings_rest_on(run, catalogue, held, explained[0])
+    site = replace(site_of(run, summary, scores), leanings=rests)
     index = html.write(
         run.folder / "report", site, catalogue, probe, seen[rows], shown, found, gaps
     )
@@ -498,6 +516,14 @@ def step_report(run: Run) -> Path:
         f"{summary['faithfulness']:.3f}"
     )
     return index
+
+
+def findings_rest_on(
+    run: Run, catalogue: Catalogue, rows: np.ndarray, found: Attribution
+) -> tuple[Leaning, ...]:
+    """Measure what carries each finding, on the cases of these rows and their attributions."""
+    held, findings = take(run.embedded.cases, rows), run.config.findings
+    return leanings(found, catalogue, findings, select_findings(held, findings), held.acquisition)
 
 
 def without_published(run: Run, catalogue: Catalogue) -> Catalogue:
@@ -513,8 +539,9 @@ def without_published(run: Run, catalogue: Catalogue) -> Catalogue:
         page.unlink()
     if pages:
         log(f"  path-only: {len(pages)} pages in {run.folder / 'explained'} were removed")
-    for kind in ("rules", "endpoint", "recorded"):
+    for kind in ("rules", "endpoint", "recorded", "answers"):  # models quote what they were shown
         (run.folder / "annotations" / f"{kind}.jsonl").unlink(missing_ok=True)
+    _without_reports(run)
     plain = tuple(
         measures.titled(replace(p, scores={}), run.config.catalogue.clear)
         if p.scores and p.scores.get("annotator") != "manual"
@@ -525,6 +552,17 @@ def without_published(run: Run, catalogue: Catalogue) -> Catalogue:
         catalogue = replace(catalogue, patterns=plain)
         catalogues.save(catalogue, run.folder / "catalogue")
     return catalogue
+
+
+def _without_reports(run: Run) -> None:
+    """Write the run's own embeddings again without texts; files of others are left alone."""
+    path = run.folder / "embeddings.npz"
+    if run.config.data == "phantom" and path.exists():
+        stored = embeddings.load(path)
+        if stored.cases.reports:
+            cases = replace(stored.cases, reports=())
+            embeddings.save(replace(stored, cases=cases), path)
+            log(f"  path-only: the reports in {path} were removed")
 
 
 def site_of(run: Run, summary: dict[str, Any], scores: dict[str, dict]) -> html.Site:
@@ -622,3 +660,6 @@ def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") ->
         (text,) if text else (),
         source=name,
     )
+
+
+__getattr__ = aliases(__name__, {"embed_film": f"{__name__}:embed_image"})  # old name

@@ -89,6 +89,11 @@ def test_the_same_command_does_nothing_twice_and_another_is_refused(folder, caps
     assert "seed is 0 there and 3 here" in capsys.readouterr().err
 
 
+def explaining(folder, case):
+    """The command that explains a case of a run."""
+    return ["explain", "--run-dir", str(folder), "--case", str(case)]
+
+
 def test_explaining_a_radiograph_of_the_run_and_one_from_a_file(folder, tmp_path, capsys):
     from PIL import Image
 
@@ -98,20 +103,8 @@ def test_explaining_a_radiograph_of_the_run_and_one_from_a_file(folder, tmp_path
     own = capsys.readouterr().out
     Image.fromarray(loaded.embedded.cases.read(7)).save(tmp_path / "radiograph.png")
     page = tmp_path / "page.html"
-    assert (
-        cli.main(
-            [
-                "explain",
-                "--run-dir",
-                str(folder),
-                "--case",
-                str(tmp_path / "radiograph.png"),
-                "--out",
-                str(page),
-            ]
-        )
-        == 0
-    )
+    case = explaining(folder, tmp_path / "radiograph.png")
+    assert cli.main([*case, "--out", str(page)]) == 0
     other = capsys.readouterr().out
 
     def logits(text):
@@ -134,20 +127,7 @@ def test_what_explain_cannot_read_or_write_is_refused(folder, tmp_path, capsys):
     from PIL import Image
 
     Image.fromarray(run.load(folder).embedded.cases.read(7)).save(tmp_path / "f.png")
-    assert (
-        cli.main(
-            [
-                "explain",
-                "--run-dir",
-                str(folder),
-                "--case",
-                str(tmp_path / "f.png"),
-                "--report",
-                "none.txt",
-            ]
-        )
-        == 2
-    )
+    assert cli.main([*explaining(folder, tmp_path / "f.png"), "--report", "none.txt"]) == 2
     assert "the report none.txt cannot be read" in capsys.readouterr().err
 
 
