@@ -97,7 +97,7 @@ def leaks(folder):
     """What of the private things each file of a folder holds."""
     words = [SENTENCE, PERSON, PERSON.split("^")[0], "4711-0815", EXIF_TEXT]
     wanted = {word: [word.encode(), word.encode("utf-32-le")] for word in words}
-    wanted["pixels"] = [b"data:image", b"\x89PNG", b"\xff\xd8\xff", b"<img"]
+    wanted["pixels"] = [b"data:image", b"\x89PNG\r\n", b"\xff\xd8\xff\xe0\x00\x10JFIF", b"<img"]
     return {
         (str(path.relative_to(folder)), name)
         for path in folder.rglob("*")

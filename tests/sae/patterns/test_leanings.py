@@ -25,7 +25,7 @@ def test_a_shortcut_is_summed_and_its_effect_is_measured():
     """One finding, six cases; half have a marker, which adds 1.5 to their logit."""
     marked = np.array([1, 1, 1, 0, 0, 0], np.float64)
     truth = np.array([1, 0, 1, 0, 1, 0], np.float64)
-    parts = np.stack([2 * truth, marked, 0.5 * marked], 1)[..., None]
+    parts = np.stack([truth, marked, 0.5 * marked], 1)[..., None]
     zero = np.zeros((6, 1))
     logit = parts.sum(1) - 1
     found = Attribution(logit, zero - 1, parts, zero, zero, zero, np.ones((6, 3)), np.ones((6, 3)))
@@ -39,7 +39,7 @@ def test_a_shortcut_is_summed_and_its_effect_is_measured():
     )
     acquisition = {"marker": marked, "exposure": np.arange(6.0)}
     (one,) = rests.leanings(found, made, ("Edema",), truth[:, None], acquisition)
-    assert one.shares == pytest.approx({"pulmonary": 6 / 10.5, "artifact": 4.5 / 10.5})
+    assert one.shares == pytest.approx({"pulmonary": 3 / 7.5, "artifact": 4.5 / 7.5})
     assert one.outside == 0
     (shortcut,) = one.shortcuts
     assert shortcut.kind == "marker" and shortcut.patterns == (1, 2) and shortcut.cases == 3
