@@ -58,5 +58,12 @@ def explain(run, image, *others, **options) -> Explanation:
 
 __getattr__ = aliases(
     __name__,
-    {"Knobs": "sae.transcoders.train_step:MemberHParams"},  # old name
+    {
+        "Knobs": "sae.transcoders.train_step:MemberHParams",  # old name
+        "learn": "sae.transcoders:train_step",
+        "transcoder": "sae.transcoders:model",
+        "losses": "sae.transcoders:losses",
+        "activations": "sae.transcoders:activations",
+        "ensemble": "sae.transcoders:ensemble",
+    },
 )

@@ -78,6 +78,8 @@ def test_namesakes_are_told_apart_by_what_else_they_predict():
         ("sae.data.mimic", "film_path", "sae.data.mimic:image_path"),
         ("sae.pipeline.run", "embed_film", "sae.pipeline.run:embed_image"),
         ("sae.classifier", "judge", "sae.classifier.head:evaluate"),
+        ("sae", "learn", "sae.transcoders:train_step"),
+        ("sae", "transcoder", "sae.transcoders:model"),
         ("sae.classifier.head", "judge", "sae.classifier.head:evaluate"),
     ],
 )
