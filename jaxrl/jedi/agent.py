@@ -16,6 +16,7 @@ from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
+from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
 from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
 from jaxrl.nn.encoder import RMS, ConvDecoder
 from jaxrl.nn.recurrent import LSTMState
@@ -58,15 +59,21 @@ class Networks(NamedTuple):
     """
 
 
+DENOISERS = {"conv": Denoiser, "dense": DenseDenoiser}
+REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd}
+ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic}
+"""By the `kind` in the configuration of each."""
+
+
 @functools.cache
 def networks(spec: AgentSpec) -> Networks:
     """The modules of `spec`."""
     config, dtype = spec.config, compute_dtype(spec.config.precision)
     return Networks(
         seeing.Encoder(config.encoder, dtype),
-        Denoiser(config.denoiser, spec.num_actions, dtype),
-        RewardEnd(config.reward_end, spec.num_actions, dtype),
-        ActorCritic(config.actor_critic, spec.num_actions, dtype),
+        DENOISERS[config.denoiser.kind](config.denoiser, spec.num_actions, dtype),
+        REWARD_ENDS[config.reward_end.kind](config.reward_end, spec.num_actions, dtype),
+        ACTOR_CRITICS[config.actor_critic.kind](config.actor_critic, spec.num_actions, dtype),
         ConvDecoder(config.probe.widths, spec.frame_shape[-1], dtype),
     )
 

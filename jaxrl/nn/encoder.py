@@ -101,6 +101,24 @@ class PatchEncoder(nn.Module):
         return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
 
 
+class FoldEncoder(nn.Module):
+    """Squares folded into channels, then pointwise layers: every latent sees exactly its own square
+    of the frame. No convolution, so the cheapest on CPUs. Shapes as `ConvEncoder`.
+    """
+
+    widths: Sequence[int]
+    features: int
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x):
+        width = self.widths[-1]
+        x = space_to_depth(x, 2 ** len(self.widths))
+        x = nn.silu(Conv(width, size=1, dtype=self.dtype, name="conv_in")(x))
+        x = x + nn.silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
+        return Conv(self.features, size=1, dtype=self.dtype, name="conv_out")(x)
+
+
 class ConvDecoder(nn.Module):
     """Mirror of an encoder: a residual block and an upsampling per level. `[..., h, w, D] -> [...,
     h 2^L, w 2^L, channels]`.

@@ -26,7 +26,7 @@ DESCRIPTION = (
     "report | suite`."
 )
 
-PresetName = Literal["tiny", "small", "atari100k"]
+PresetName = Literal["tiny", "cpu", "small", "atari100k"]
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Start:
     """Options that the other defaults depend on."""
 
     preset: PresetName | None = None
-    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
-    benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in an hour of
+    one core), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
@@ -56,8 +56,8 @@ class Train:
     """
 
     preset: PresetName | None
-    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
-    benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in an hour of
+    one core), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
@@ -94,8 +94,8 @@ class Learn:
     """
 
     preset: PresetName | None
-    """Sizes and numbers of updates: tiny (two CPU cores, minutes), small (one modest GPU),
-    atari100k. By device if absent.
+    """Sizes and numbers of updates: tiny (two CPU cores, minutes), cpu (dense networks, an hour),
+    small (one modest GPU), atari100k. By device if absent.
     """
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
@@ -198,7 +198,7 @@ class Plan:
     """
 
     preset: PresetName | None
-    """tiny, small or atari100k. By device if absent."""
+    """tiny, cpu, small or atari100k. By device if absent."""
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
     trained apart).

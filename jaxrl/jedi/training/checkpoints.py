@@ -20,10 +20,10 @@ import numpy as np
 
 from jaxrl.app.errors import UserError, is_remote
 from jaxrl.app.files import lock_run, read_npz, resolve_path, write_atomic
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
@@ -239,7 +239,7 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
             raise UserError(
                 f"frames have {sizes}: only runs with frames of one size can be compared"
             )
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
+    make_env = make_env or (lambda: make_game(config))
     env = make_env()
     restored = {
         name: restore_agent(folder, configs[name], env) for name, folder in named(run_dirs).items()
