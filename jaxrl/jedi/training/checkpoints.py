@@ -24,6 +24,7 @@ from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.play.game import make_game
+from jaxrl.jedi.training import exported
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
@@ -171,7 +172,7 @@ def restore_agent(
     run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
 ) -> tuple[AgentState, int]:
     """Only the agent of a run, and the environment steps it has seen; a training that is going on
-    there is not disturbed.
+    there is not disturbed. A folder with an exported agent has no checkpoints, only that one.
 
     Args:
       run_dir, config, env: the run, its configuration and its game.
@@ -181,6 +182,8 @@ def restore_agent(
     Raises:
       UserError: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
     """
+    if (resolve_path(run_dir) / exported.FILE).exists():
+        return exported.read_agent(resolve_path(run_dir), fresh_agent(config, env))
     folder = resolve_path(run_dir) / "checkpoints"
     checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
