@@ -60,8 +60,7 @@ def make(
       UserError: nothing of that name (names near to it are listed), something is not installed, or
         another frame skip for a game that has none.
     """
-    emulated = name not in TOYS and not is_python_path(name) and not _is_gymnasium(name)
-    if frame_skip < 1 or not (emulated or frame_skip == PROTOCOL.frame_skip):
+    if frame_skip < 1 or not (names_atari(name) or frame_skip == PROTOCOL.frame_skip):
         raise UserError(
             f"game.frame_skip is {frame_skip}: it must be at least 1, and only Atari games by name "
             f"have one; leave it at {PROTOCOL.frame_skip} for {name}"
@@ -78,6 +77,13 @@ def make(
 
         return GymnasiumEnv(name, frame_size, image_key=image_key)
     return _atari(name, frame_size, replace(PROTOCOL, frame_skip=frame_skip))
+
+
+def names_atari(name: str) -> bool:
+    """Return True if a name is neither that of a toy nor of a Gymnasium environment nor a Python
+    path: it must then be that of an Atari game.
+    """
+    return name not in TOYS and not is_python_path(name) and not _is_gymnasium(name)
 
 
 def _is_gymnasium(name: str) -> bool:

@@ -143,6 +143,8 @@ class BehaviourLearning:
     """Real steps before each start of imagination from which the value learns, if `replay_weight`
     is above 0.
     """
+    replay_every: int = 1
+    """The value learns from those of every so many trajectories; more than 1 saves time."""
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, for going on after an imagined end.
     Our choice.

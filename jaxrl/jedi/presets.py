@@ -8,7 +8,8 @@ networks' sizes, which must fit frames or latents.
 from dataclasses import replace
 
 from jaxrl.diffusion.precondition import EDM
-from jaxrl.envs.make import TOYS
+from jaxrl.envs.atari100k import PROTOCOL
+from jaxrl.envs.make import TOYS, names_atari
 from jaxrl.jedi.config import (
     AgentConfig,
     BehaviourLearning,
@@ -148,12 +149,13 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
 
 
 def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
-    """An Atari game in about an hour of one CPU core.
+    """An Atari game in a quarter of an hour of one or two CPU cores.
 
     Our choice throughout, measured on Freeway (docs/lab/jedi.md). Unlike the paper and Atari 100k:
 
       an action is held for 16 emulator frames, not 4, so that an action has an effect worth
-        learning and a reward lies few steps away; 25 600 steps are as long a game as Atari 100k's
+        learning and a reward lies few steps away; 25 000 steps would be as long a play as Atari
+        100k's
       a step while collecting repeats the last action with probability 0.85, also in the first
         random play: a walk of single random steps never crosses a road
       frames of 48 pixels, an encoder without convolutions, dense networks on flattened latents, one
@@ -189,8 +191,9 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
             entropy_weight=0.003,
             normalize=True,
             replay_weight=1.0,
+            replay_every=4,
         ),
-        probe=ProbeLearning(widths=(32, 32, 16)),
+        probe=ProbeLearning(widths=(32, 16, 8)),
         precision="float32",
     )
     if mode == "pixel":
@@ -206,21 +209,26 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
         )
     return JediConfig(
         env,
-        game=GameConfig(frame_size=48, num_envs=4, frame_skip=16, action_repeat_epsilon=0.85),
+        game=GameConfig(
+            frame_size=48,
+            num_envs=4,
+            frame_skip=16 if names_atari(env) else PROTOCOL.frame_skip,
+            action_repeat_epsilon=0.85,
+        ),
         agent=agent,
         replay=ReplayConfig(capacity=60_000, episodes=12_000, age_weights=(0.25, 0.25, 0.25, 0.25)),
         schedule=Schedule(
-            25_600,
+            16_384,
             12_288,
             1_024,
             16_384,
             1_024,
-            Updates(2_400, 600, 200, 200),
-            Updates(300, 120, 60, 20),
+            Updates(1_600, 450, 150, 150),
+            Updates(200, 80, 60, 20),
             0,
         ),
         gate=GateConfig(end_recall=0.0),
-        evaluation=EvaluationConfig(every=3, episodes=4, final_episodes=30, max_steps=2_000),
+        evaluation=EvaluationConfig(every=1, episodes=4, final_episodes=30, max_steps=2_000),
         checkpoint=CheckpointConfig(minutes=2.0),
     )
 

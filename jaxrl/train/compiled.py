@@ -69,8 +69,8 @@ class JitOnCpu:
 
 
 QUICKLY = {"xla_backend_optimization_level": 1}
-"""Options of the compiler for the loops of updates: on CPUs they compile in half the time, and what
-takes the time in them are library calls that are the same (figures: docs/lab/jedi.md).
+"""Options of the compiler for programs whose time is spent in library calls, such as convolutions
+and matrix products: these are the same, and the rest compiles in half the time.
 """
 ONCE = {"xla_backend_optimization_level": 0}
 """Options of the compiler for a program that runs a single time."""

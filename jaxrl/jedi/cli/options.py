@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.make import TOYS, canonical
+from jaxrl.envs.make import TOYS, canonical, names_atari
 from jaxrl.jedi.atari100k.launch import Launch, command, planned
 from jaxrl.jedi.atari100k.scores import Collect
 from jaxrl.jedi.atari100k.table import Table
@@ -36,8 +36,8 @@ class Start:
     """Options that the other defaults depend on."""
 
     preset: PresetName | None = None
-    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in an hour of
-    one core), small (one modest GPU), atari100k (the benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     env: str = "Breakout"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
@@ -58,8 +58,8 @@ class Train:
     """
 
     preset: PresetName | None
-    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in an hour of
-    one core), small (one modest GPU), atari100k (the benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
@@ -96,7 +96,7 @@ class Learn:
     """
 
     preset: PresetName | None
-    """Sizes and numbers of updates: tiny (two CPU cores, minutes), cpu (dense networks, an hour),
+    """Sizes and numbers of updates: tiny (two CPU cores, minutes), cpu (dense networks),
     small (one modest GPU), atari100k. By device if absent.
     """
     mode: Mode
@@ -263,8 +263,12 @@ def parse_suite(arguments: list[str]) -> Suite:
 
 
 def preset_by_device(command: str, env: str) -> PresetName:
-    """`tiny` for toys and where there are only CPUs; else the benchmark."""
+    """`tiny` for toys, the benchmark on accelerators; on CPUs `cpu` for playing Atari, else
+    `tiny`.
+    """
     name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
+    if name == "tiny" and command == "train" and names_atari(env):
+        name = "cpu"
     print(
         f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)"
     )

@@ -22,7 +22,8 @@ def update_actor_critic(
     recorded latents.
 
     With `behaviour.replay_weight` above 0 the segments are `[B, S, n + replay_length]`: imagination
-    starts from their last n rows, and the value also learns from the first segment of each.
+    starts from their last n rows, and the value also learns from the first segment of every
+    `replay_every`th.
 
     Metrics: those of `imagine`, and "loss", "policy_loss", "value_loss", "entropy" (nats),
       "gradient_norm"; "advantage" (standard deviation) if they are normalized, and
@@ -31,7 +32,8 @@ def update_actor_critic(
     size, context = batch.action.shape[-1], state.spec.config.context
     rollout, imagined = imagine(state, batch.window(size - context, size), key, axis_name)
     learning = state.spec.config.behaviour
-    real = jax.tree.map(lambda a: a[:, 0], batch) if learning.replay_weight > 0 else None
+    every = learning.replay_every
+    real = jax.tree.map(lambda a: a[::every, 0], batch) if learning.replay_weight > 0 else None
 
     def loss_of(params):
         return behaviour_loss(params, state, rollout, real, axis_name)
