@@ -18,7 +18,7 @@ from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
 from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
-from jaxrl.nn.encoder import RMS, ConvDecoder
+from jaxrl.nn.encoder import RMS, ConvDecoder, FoldDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
 from jaxrl.train.optim import adamw
@@ -53,7 +53,7 @@ class Networks(NamedTuple):
     denoiser: Denoiser
     reward_end: RewardEnd
     actor_critic: ActorCritic
-    decoder: ConvDecoder
+    decoder: ConvDecoder | FoldDecoder
     """Latents to pictures: trained by the probe, or in mode "separate" by the world model. Not used
     in mode "pixel".
     """
@@ -62,6 +62,7 @@ class Networks(NamedTuple):
 DENOISERS = {"conv": Denoiser, "dense": DenseDenoiser}
 REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd}
 ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic}
+DECODERS = {"conv": ConvDecoder, "fold": FoldDecoder}
 """By the `kind` in the configuration of each."""
 
 
@@ -74,7 +75,7 @@ def networks(spec: AgentSpec) -> Networks:
         DENOISERS[config.denoiser.kind](config.denoiser, spec.num_actions, dtype),
         REWARD_ENDS[config.reward_end.kind](config.reward_end, spec.num_actions, dtype),
         ACTOR_CRITICS[config.actor_critic.kind](config.actor_critic, spec.num_actions, dtype),
-        ConvDecoder(config.probe.widths, spec.frame_shape[-1], dtype),
+        DECODERS[config.probe.kind](config.probe.widths, spec.frame_shape[-1], dtype),
     )
 
 

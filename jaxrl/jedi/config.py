@@ -163,6 +163,10 @@ class ProbeLearning:
     """Frames per update."""
     widths: tuple[int, ...] = (64, 32, 32)
     """Channels per level, from the latent outwards."""
+    kind: Literal["conv", "fold"] = "conv"
+    """Convolutions at every level, or pointwise layers of the first of `widths` from each latent to
+    its own square of the picture: cheap, and enough for encoder kind "fold".
+    """
 
 
 @dataclass(frozen=True)

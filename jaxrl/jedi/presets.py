@@ -193,7 +193,7 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
             replay_weight=1.0,
             replay_every=4,
         ),
-        probe=ProbeLearning(widths=(32, 16, 8)),
+        probe=ProbeLearning(widths=(128, 128, 128), kind="fold"),
         precision="float32",
     )
     if mode == "pixel":
@@ -223,8 +223,8 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
             1_024,
             16_384,
             1_024,
-            Updates(1_600, 450, 150, 150),
-            Updates(200, 80, 60, 20),
+            Updates(1_600, 450, 150, 1_000),
+            Updates(200, 80, 60, 200),
             0,
         ),
         gate=GateConfig(end_recall=0.0),

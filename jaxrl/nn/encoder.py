@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxrl.nn.conv import Conv, Downsample, Upsample, space_to_depth
+from jaxrl.nn.conv import Conv, Downsample, Upsample, depth_to_space, space_to_depth
 from jaxrl.nn.modulate import GroupNorm
 from jaxrl.nn.residual import SmallResBlock
 
@@ -140,6 +140,24 @@ class ConvDecoder(nn.Module):
             x = Upsample(self.dtype, name=f"up_{level}")(x)
         x = nn.silu(GroupNorm(name="norm_out")(x))
         return Conv(self.channels, dtype=self.dtype, name="conv_out")(x)
+
+
+class FoldDecoder(nn.Module):
+    """Mirror of `FoldEncoder`: pointwise layers give every latent its square of the picture. Shapes
+    and attributes as `ConvDecoder`.
+    """
+
+    widths: Sequence[int]
+    channels: int = 3
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, z):
+        width, side = self.widths[0], 2 ** len(self.widths)
+        x = nn.silu(Conv(width, size=1, dtype=self.dtype, name="conv_in")(z))
+        x = x + nn.silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
+        x = Conv(self.channels * side**2, size=1, dtype=self.dtype, name="conv_out")(x)
+        return depth_to_space(x, side)
 
 
 RMS = 0.5

@@ -39,7 +39,7 @@ class Start:
     """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
     an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
-    env: str = "Breakout"
+    env: str = "Freeway"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
     id, or my_package.my_game:make.
     """

@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from safetensors.numpy import load, save
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
@@ -42,6 +41,8 @@ def paths_of(tree) -> dict[str, object]:
 
 def write_agent(folder: Path, agent: AgentState, config: JediConfig, env_steps: int) -> Path:
     """Write the agent and its configuration into a folder."""
+    from safetensors.numpy import save
+
     folder.mkdir(parents=True, exist_ok=True)
     arrays = {
         path: np.asarray(leaf, np.float16) for path, leaf in paths_of(parts_of(agent)).items()
@@ -61,6 +62,8 @@ def read_agent(folder: Path, fresh: AgentState) -> tuple[AgentState, int]:
     Raises:
       UserError: the file is damaged, or of other networks.
     """
+    from safetensors.numpy import load
+
     file = folder / FILE
     try:
         content = file.read_bytes()

@@ -11,7 +11,8 @@ from jaxrl.jedi.agent import encode, init, networks, reward_end_memory
 from jaxrl.jedi.learn.actor_critic import update_actor_critic
 from jaxrl.jedi.learn.reward_end import update_reward_end
 from jaxrl.jedi.learn.world_model import update_world_model
-from jaxrl.nn.encoder import FoldEncoder
+from jaxrl.nn.conv import depth_to_space, space_to_depth
+from jaxrl.nn.encoder import FoldDecoder, FoldEncoder
 from jaxrl.train.parallel import example_keys
 from tests.jaxrl.jedi import small_agent
 
@@ -122,3 +123,15 @@ def test_latents_have_the_scale_of_their_norm(agent):
     frames = small_agent.segments(jax.random.key(5), (2,), 3).frame
     z = encode(agent, frames)
     np.testing.assert_allclose(jnp.sqrt(jnp.square(z).mean(-1)), 0.5, atol=1e-2)
+
+
+def test_unfolding_is_the_inverse_of_folding_and_local():
+    key = jax.random.key(6)
+    frame = jax.random.normal(key, (2, 8, 12, 3))
+    np.testing.assert_array_equal(depth_to_space(space_to_depth(frame, 4), 4), frame)
+    decoder, z = FoldDecoder((8, 8)), jax.random.normal(key, (2, 3, 5))
+    params = decoder.init(key, z)
+    plain, changed = decoder.apply(params, z), decoder.apply(params, z.at[1, 2].add(1.0))
+    assert plain.shape == (8, 12, 3)
+    differs = np.abs(changed - plain).max(-1) > 1e-6
+    assert differs[4:8, 8:12].all() and differs.sum() == 16
