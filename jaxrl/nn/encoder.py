@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.nn.conv import Conv, Downsample, Upsample, depth_to_space, space_to_depth
+from jaxrl.nn.initializers import zeros
 from jaxrl.nn.modulate import GroupNorm
 from jaxrl.nn.residual import SmallResBlock
 
@@ -143,8 +144,10 @@ class ConvDecoder(nn.Module):
 
 
 class FoldDecoder(nn.Module):
-    """Mirror of `FoldEncoder`: pointwise layers give every latent its square of the picture. Shapes
-    and attributes as `ConvDecoder`.
+    """Mirror of `FoldEncoder`: pointwise layers give every latent its square of the picture.
+
+    They also know the place on the map, so that what never changes there need not be in the latent.
+    Shapes and attributes as `ConvDecoder`, but all maps have one size.
     """
 
     widths: Sequence[int]
@@ -154,7 +157,9 @@ class FoldDecoder(nn.Module):
     @nn.compact
     def __call__(self, z):
         width, side = self.widths[0], 2 ** len(self.widths)
-        x = nn.silu(Conv(width, size=1, dtype=self.dtype, name="conv_in")(z))
+        place = self.param("place", zeros, (*z.shape[-3:-1], width))
+        x = Conv(width, size=1, dtype=self.dtype, name="conv_in")(z)
+        x = nn.silu(x + jnp.broadcast_to(place.astype(x.dtype), x.shape))
         x = x + nn.silu(Conv(width, size=1, dtype=self.dtype, name="pointwise")(x))
         x = Conv(self.channels * side**2, size=1, dtype=self.dtype, name="conv_out")(x)
         return depth_to_space(x, side)
