@@ -267,7 +267,7 @@ def preset_by_device(command: str, env: str) -> PresetName:
     `tiny`.
     """
     name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
-    if name == "tiny" and command == "train" and names_atari(env):
+    if name == "tiny" and command in ("train", "plan") and names_atari(env):
         name = "cpu"
     print(
         f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)"
