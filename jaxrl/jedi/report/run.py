@@ -32,6 +32,7 @@ from jaxrl.jedi.report.figures import (
     time_bars,
 )
 from jaxrl.jedi.report.film import animation, film_strip
+from jaxrl.jedi.report.outcome import outcome
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.train.config import from_dict
 from jaxrl.train.metrics import read_metrics
@@ -109,6 +110,7 @@ def page(
         title,
         f"""
 <p class="note">{summary(config, rows)}</p>
+<p>{outcome(rows) or ""}</p>
 {scores(game, rows)}
 <h2>Learning curves</h2>{show("curves.png", "learning curves")}
 <h2>Real against imagined</h2>
