@@ -2,9 +2,10 @@
 
 import difflib
 import re
+from dataclasses import replace
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.atari100k import GAMES
+from jaxrl.envs.atari100k import GAMES, PROTOCOL
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.catch import catch
 from jaxrl.envs.protocol import HostEnv, JaxEnv
@@ -42,10 +43,13 @@ def file_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name).strip("-.").lower() or "game"
 
 
-def make(name: str, frame_size: int, image_key: str | None = None) -> JaxEnv | HostEnv:
+def make(
+    name: str, frame_size: int, image_key: str | None = None, frame_skip: int = PROTOCOL.frame_skip
+) -> JaxEnv | HostEnv:
     """A game by name, with frames of `frame_size` pixels.
 
-    `image_key` names the image among dictionary observations of a Gymnasium environment.
+    `image_key` names the image among dictionary observations of a Gymnasium environment;
+    `frame_skip` is for how many emulator frames an Atari game holds an action.
 
     Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
       underscores do not matter), or a
@@ -53,8 +57,14 @@ def make(name: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
     ("my_package.my_game:make").
 
     Raises:
-      UserError: nothing of that name (names near to it are listed), or something is not installed.
+      UserError: nothing of that name (names near to it are listed), something is not installed, or
+        another frame skip for a game that has none.
     """
+    if frame_skip < 1 or not (names_atari(name) or frame_skip == PROTOCOL.frame_skip):
+        raise UserError(
+            f"game.frame_skip is {frame_skip}: it must be at least 1, and only Atari games by name "
+            f"have one; leave it at {PROTOCOL.frame_skip} for {name}"
+        )
     if name in TOYS:
         try:
             return TOYS[name](frame_size)
@@ -62,14 +72,25 @@ def make(name: str, frame_size: int, image_key: str | None = None) -> JaxEnv | H
             raise UserError(f"{error}: choose a larger --game.frame-size") from None
     if is_python_path(name):
         return load(name, frame_size, image_key)
-    if "/" in name or re.search(r"-v\d+$", name):
+    if _is_gymnasium(name):
         from jaxrl.envs.gymnasium_env import GymnasiumEnv
 
         return GymnasiumEnv(name, frame_size, image_key=image_key)
-    return _atari(name, frame_size)
+    return _atari(name, frame_size, replace(PROTOCOL, frame_skip=frame_skip))
 
 
-def _atari(name, frame_size):
+def names_atari(name: str) -> bool:
+    """Return True if a name is neither that of a toy nor of a Gymnasium environment nor a Python
+    path: it must then be that of an Atari game.
+    """
+    return name not in TOYS and not is_python_path(name) and not _is_gymnasium(name)
+
+
+def _is_gymnasium(name: str) -> bool:
+    return "/" in name or re.search(r"-v\d+$", name) is not None
+
+
+def _atari(name, frame_size, protocol):
     from jaxrl.envs.atari import Atari, game_names
 
     def plain(text):
@@ -83,7 +104,7 @@ def _atari(name, frame_size):
             if plain(name) in known:
                 raise
     if plain(name) in known:
-        return Atari(known[plain(name)], frame_size)
+        return Atari(known[plain(name)], frame_size, protocol)
     spelled = {**known, **{plain(toy): toy for toy in TOYS}}
     near = [
         spelled[match] for match in difflib.get_close_matches(plain(name), spelled, n=4, cutoff=0.5)

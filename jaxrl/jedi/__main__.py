@@ -31,6 +31,7 @@ from jaxrl.jedi.diagnostics.sampler import AS_TRAINED
 from jaxrl.jedi.offline.config import any_config, data_name, learned_from_data
 from jaxrl.train import hosts
 from jaxrl.train.compiled import keep_programs
+from jaxrl.train.metrics import read_metrics
 
 
 def settled(config: JediConfig) -> JediConfig:
@@ -75,6 +76,7 @@ def run(command) -> int:
 
 def run_train(command: Train) -> int:
     """Train, then write the report."""
+    from jaxrl.jedi.report.outcome import outcome
     from jaxrl.jedi.report.run import write_report
     from jaxrl.jedi.report.seeds import write_seeds_report
     from jaxrl.jedi.training.loop import train
@@ -99,6 +101,8 @@ def run_train(command: Train) -> int:
         if command.seeds == 1
         else train_seeds(config, folder, command.seeds)
     )
+    if command.seeds == 1 and results[0].finished and hosts.is_first():
+        print(outcome(read_metrics(folder)) or "no evaluation was compared with random play")
     return ended(
         results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder)
     )

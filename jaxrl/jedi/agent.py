@@ -16,8 +16,9 @@ from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
+from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
 from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
-from jaxrl.nn.encoder import RMS, ConvDecoder
+from jaxrl.nn.encoder import RMS, ConvDecoder, FoldDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
 from jaxrl.train.optim import adamw
@@ -52,10 +53,17 @@ class Networks(NamedTuple):
     denoiser: Denoiser
     reward_end: RewardEnd
     actor_critic: ActorCritic
-    decoder: ConvDecoder
+    decoder: ConvDecoder | FoldDecoder
     """Latents to pictures: trained by the probe, or in mode "separate" by the world model. Not used
     in mode "pixel".
     """
+
+
+DENOISERS = {"conv": Denoiser, "dense": DenseDenoiser}
+REWARD_ENDS = {"conv": RewardEnd, "dense": DenseRewardEnd}
+ACTOR_CRITICS = {"conv": ActorCritic, "dense": DenseActorCritic}
+DECODERS = {"conv": ConvDecoder, "fold": FoldDecoder}
+"""By the `kind` in the configuration of each."""
 
 
 @functools.cache
@@ -64,10 +72,10 @@ def networks(spec: AgentSpec) -> Networks:
     config, dtype = spec.config, compute_dtype(spec.config.precision)
     return Networks(
         seeing.Encoder(config.encoder, dtype),
-        Denoiser(config.denoiser, spec.num_actions, dtype),
-        RewardEnd(config.reward_end, spec.num_actions, dtype),
-        ActorCritic(config.actor_critic, spec.num_actions, dtype),
-        ConvDecoder(config.probe.widths, spec.frame_shape[-1], dtype),
+        DENOISERS[config.denoiser.kind](config.denoiser, spec.num_actions, dtype),
+        REWARD_ENDS[config.reward_end.kind](config.reward_end, spec.num_actions, dtype),
+        ACTOR_CRITICS[config.actor_critic.kind](config.actor_critic, spec.num_actions, dtype),
+        DECODERS[config.probe.kind](config.probe.widths, spec.frame_shape[-1], dtype),
     )
 
 

@@ -92,6 +92,11 @@ class RewardEndLearning:
     """
     noise: float = 0.15
     """Largest standard deviation of the noise on the current latent. Our choice."""
+    open_loop_share: float = 0.0
+    """Share of the segments whose latents behind the first context are all imagined, each from
+    those before it; `sampled_share`, `noise` and `carry_sampled` then do nothing. 0: none.
+    Our choice.
+    """
     carry_sampled: bool = False
     """A sampled latent is also the one from which the next step begins, as in imagination, instead
     of the encoded one. Our choice.
@@ -124,6 +129,22 @@ class BehaviourLearning:
     """Weight of the squared value error."""
     entropy_weight: float = 0.001
     """Weight of the entropy bonus, per nat."""
+    normalize: bool = False
+    """Divide advantages by their standard deviation over the imagined batch, and the squared value
+    error by its square: with rare rewards they are otherwise far smaller than the entropy bonus.
+    DreamerV3 (arXiv 2301.04104) divides by a running range of the returns instead. Our choice.
+    """
+    replay_weight: float = 0.0
+    """Weight of the value error on real segments of the replay, with their real rewards, next to
+    that of the imagined ones (DreamerV3's replay critic loss). 0: the value learns from imagination
+    alone.
+    """
+    replay_length: int = 16
+    """Real steps before each start of imagination from which the value learns, if `replay_weight`
+    is above 0.
+    """
+    replay_every: int = 1
+    """The value learns from those of every so many trajectories; more than 1 saves time."""
     num_reset_starts: int = 1
     """Start states prepared per trajectory beyond the first, for going on after an imagined end.
     Our choice.
@@ -142,6 +163,10 @@ class ProbeLearning:
     """Frames per update."""
     widths: tuple[int, ...] = (64, 32, 32)
     """Channels per level, from the latent outwards."""
+    kind: Literal["conv", "fold"] = "conv"
+    """Convolutions at every level, or pointwise layers of the first of `widths` from each latent to
+    its own square of the picture: cheap, and enough for encoder kind "fold".
+    """
 
 
 @dataclass(frozen=True)
@@ -183,6 +208,10 @@ class GameConfig:
     """Side of the square RGB frames, pixels."""
     num_envs: int = 1
     """Games played side by side."""
+    frame_skip: int = 4
+    """Emulator frames for which an Atari game holds an action (Atari 100k: 4). With more, an action
+    has a larger effect and a reward is fewer steps away, and play is coarser.
+    """
     epsilon: float = 0.01
     """Probability of a random action while collecting (DIAMOND)."""
     temperature: float = 1.0

@@ -1,5 +1,5 @@
-"""Whole configurations by name, game and mode: `tiny` for two CPU cores, `small` for one modest
-GPU, `atari100k` for the benchmark.
+"""Whole configurations by name, game and mode: `tiny` for toys and the first minutes, `cpu` for an
+Atari game on one CPU core, `small` for one modest GPU, `atari100k` for the benchmark.
 
 The modes of one preset share schedule, batches, horizon and optimisers; they differ in the
 networks' sizes, which must fit frames or latents.
@@ -8,7 +8,8 @@ networks' sizes, which must fit frames or latents.
 from dataclasses import replace
 
 from jaxrl.diffusion.precondition import EDM
-from jaxrl.envs.make import TOYS
+from jaxrl.envs.atari100k import PROTOCOL
+from jaxrl.envs.make import TOYS, names_atari
 from jaxrl.jedi.config import (
     AgentConfig,
     BehaviourLearning,
@@ -20,6 +21,7 @@ from jaxrl.jedi.config import (
     Mode,
     ProbeLearning,
     RewardEndLearning,
+    SamplerConfig,
     Schedule,
     Updates,
     WorldModelLearning,
@@ -52,7 +54,7 @@ def as_pixel(
     """The same agent on frames, with networks that fit them; rewards and ends are learned from real
     frames only, as in DIAMOND.
     """
-    heads = replace(agent.heads, sampled_share=0.0, noise=0.0)
+    heads = replace(agent.heads, sampled_share=0.0, noise=0.0, open_loop_share=0.0)
     return replace(
         agent,
         mode="pixel",
@@ -146,6 +148,91 @@ def tiny(env: str = "catch", mode: Mode = "jedi") -> JediConfig:
     )
 
 
+def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
+    """An Atari game in a quarter of an hour of one or two CPU cores.
+
+    Our choice throughout, measured on Freeway (docs/lab/jedi.md). Unlike the paper and Atari 100k:
+
+      an action is held for 16 emulator frames, not 4, so that an action has an effect worth
+        learning and a reward lies few steps away; 25 000 steps would be as long a play as Atari
+        100k's
+      a step while collecting repeats the last action with probability 0.85, also in the first
+        random play: a walk of single random steps never crosses a road
+      frames of 48 pixels, an encoder without convolutions, dense networks on flattened latents, one
+        denoising pass per imagined step: more updates in the same time
+      the encoder receives some gradient of the reward and end model
+      the reward and end model learns on open-loop imagination and prefers segments with events
+      256 imagined trajectories per update, normalized advantages, and a value that also learns from
+        real segments
+      the gate is open from the beginning: many games end too rarely to test it
+    """
+    agent = AgentConfig(
+        context=2,
+        encoder=EncoderConfig("fold", (64, 64, 64), channels=16, norm="position"),
+        denoiser=DenoiserConfig((2,), (384,), cond_width=64, kind="dense"),
+        reward_end=RewardEndConfig(
+            widths=(256,),
+            cond_width=64,
+            lstm_width=0,
+            reward_prior=(0.01, 0.97, 0.02),
+            end_prior=(0.99, 0.01),
+            kind="dense",
+        ),
+        actor_critic=ActorCriticConfig((256,), lstm_width=128, kind="dense"),
+        sampler=SamplerConfig(steps=1),
+        world_model=WorldModelLearning(OptimConfig(3e-3, 1e-2, 1.0), heads_gradient=0.3),
+        heads=RewardEndLearning(
+            OptimConfig(1e-3, 1e-2, 100.0), length=12, open_loop_share=0.75, candidates=8
+        ),
+        behaviour=BehaviourLearning(
+            OptimConfig(1e-3, 0.0, 10.0),
+            batch=256,
+            horizon=15,
+            entropy_weight=0.003,
+            normalize=True,
+            replay_weight=1.0,
+            replay_every=4,
+        ),
+        probe=ProbeLearning(widths=(128, 128, 128), kind="fold"),
+        precision="float32",
+    )
+    if mode == "pixel":
+        agent = as_pixel(
+            replace(agent, world_model=replace(agent.world_model, heads_gradient=0.0)),
+            DenoiserConfig((1, 1, 1), (16, 32, 32), cond_width=64),
+            RewardEndConfig((1, 1, 1, 1), (16, 16, 32, 32), cond_width=64, lstm_width=256),
+            ActorCriticConfig((16, 32, 32), (True, True, True), lstm_width=128),
+        )
+    elif mode == "separate":
+        agent = as_separate(
+            replace(agent, world_model=replace(agent.world_model, heads_gradient=0.0))
+        )
+    return JediConfig(
+        env,
+        game=GameConfig(
+            frame_size=48,
+            num_envs=4,
+            frame_skip=16 if names_atari(env) else PROTOCOL.frame_skip,
+            action_repeat_epsilon=0.85,
+        ),
+        agent=agent,
+        replay=ReplayConfig(capacity=60_000, episodes=12_000, age_weights=(0.25, 0.25, 0.25, 0.25)),
+        schedule=Schedule(
+            16_384,
+            12_288,
+            1_024,
+            16_384,
+            1_024,
+            Updates(1_600, 450, 150, 1_000),
+            Updates(200, 80, 60, 200),
+            0,
+        ),
+        gate=GateConfig(end_recall=0.0),
+        evaluation=EvaluationConfig(every=1, episodes=4, final_episodes=30, max_steps=2_000),
+        checkpoint=CheckpointConfig(minutes=2.0),
+    )
+
+
 def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells
     how long. Our choice, not run.
@@ -204,7 +291,7 @@ def atari100k(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
     return JediConfig(env, agent=agent)
 
 
-PRESETS = {"tiny": tiny, "small": small, "atari100k": atari100k}
+PRESETS = {"tiny": tiny, "cpu": cpu, "small": small, "atari100k": atari100k}
 """For the command line."""
 
 

@@ -167,3 +167,13 @@ def space_to_depth(x: jax.Array, block: int) -> jax.Array:
     x = x.reshape(*leading, height // block, block, width // block, block, channels)
     x = jnp.moveaxis(x, -4, -3)
     return x.reshape(*leading, height // block, width // block, block * block * channels)
+
+
+def depth_to_space(x: jax.Array, block: int) -> jax.Array:
+    """Unfold channels into `block` x `block` squares, the inverse of `space_to_depth`.
+    `[..., h, w, block*block*C] -> [..., h*block, w*block, C]`.
+    """
+    *leading, height, width, channels = x.shape
+    x = x.reshape(*leading, height, width, block, block, channels // block**2)
+    x = jnp.moveaxis(x, -3, -4)
+    return x.reshape(*leading, height * block, width * block, channels // block**2)

@@ -25,12 +25,13 @@ def actor_critic_loss(
     returns: jax.Array,
     value_weight: float,
     entropy_weight: float,
+    scale: float | jax.Array = 1.0,
 ) -> ActorCriticLoss:
     """REINFORCE with a learned baseline, value regression and an entropy bonus (DIAMOND,
     src/models/actor_critic.py).
 
     total = mean(-ln pi(a_t) sg(R_t - V_t)) + value_weight mean((V_t - R_t)^2) - entropy_weight mean
-    H(pi_t); no normalisation of advantages or returns.
+    H(pi_t); advantages are divided by `scale` and the squared error by its square.
 
     Args:
       logits: `[T, A]`.
@@ -39,11 +40,12 @@ def actor_critic_loss(
       returns: `[T]`, targets; no gradient flows into them.
       value_weight: weight of the squared error.
       entropy_weight: weight of the entropy, in 1/nats.
+      scale: deviation of the advantages; 1 (DIAMOND) normalizes nothing.
     """
     returns = jax.lax.stop_gradient(returns)
-    advantage = jax.lax.stop_gradient(returns - value)
+    advantage = jax.lax.stop_gradient((returns - value) / scale)
     policy = -(categorical.log_prob(logits, action) * advantage).mean()
     squared_error = jnp.square(value - returns).mean()
     entropy = categorical.entropy(logits).mean()
-    total = policy + value_weight * squared_error - entropy_weight * entropy
+    total = policy + value_weight * squared_error / scale**2 - entropy_weight * entropy
     return ActorCriticLoss(total, policy, squared_error, entropy)

@@ -6,9 +6,11 @@ to the folder can run code in later processes: keep it private.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -42,6 +44,34 @@ def keep_programs() -> str | None:
     return None
 
 
+class JitOnCpu:
+    """`jax.jit` with options of the compiler for CPUs; elsewhere without them.
+
+    Which device there is is asked at the first call, not when the module is imported.
+    """
+
+    def __init__(self, function: Callable, compiler_options: dict[str, Any], **options):
+        """Compile `function` when it is first called; `options` are those of `jax.jit`."""
+        self._function, self._on_cpu, self._options = function, compiler_options, options
+
+    @functools.cached_property
+    def _jitted(self):
+        choice = {"compiler_options": self._on_cpu} if jax.default_backend() == "cpu" else {}
+        return jax.jit(self._function, **self._options, **choice)
+
+    def __call__(self, *arguments):
+        """Call it."""
+        return self._jitted(*arguments)
+
+    def lower(self, *arguments):
+        """Trace it, as `jax.jit(...).lower` does."""
+        return self._jitted.lower(*arguments)
+
+
+QUICKLY = {"xla_backend_optimization_level": 1}
+"""Options of the compiler for programs whose time is spent in library calls, such as convolutions
+and matrix products: these are the same, and the rest compiles in half the time.
+"""
 ONCE = {"xla_backend_optimization_level": 0}
 """Options of the compiler for a program that runs a single time."""
 

@@ -9,7 +9,6 @@ import jax
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import Progress
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.play.evaluate import (
@@ -18,6 +17,7 @@ from jaxrl.jedi.play.evaluate import (
     play_host_games,
     summarize,
 )
+from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.checkpoints import restore_agent
 
 
@@ -44,7 +44,7 @@ def evaluate_run(
         raise UserError(f"--episodes is {episodes}: at least 1 game must be played")
     if out is not None and not out.absolute().parent.is_dir():
         raise UserError(f"--out {out} lies in a folder that does not exist: make it first")
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
+    make_env = make_env or (lambda: make_game(config))
     env = make_env()
     agent, env_steps = restore_agent(run_dir, config, env, which)
     key, limit = jax.random.key(seed), config.evaluation.max_steps

@@ -2,13 +2,14 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.envs.make import TOYS, canonical
+from jaxrl.app.errors import UserError
+from jaxrl.envs.make import TOYS, canonical, names_atari
 from jaxrl.jedi.atari100k.launch import Launch, command, planned
 from jaxrl.jedi.atari100k.scores import Collect
 from jaxrl.jedi.atari100k.table import Table
@@ -16,6 +17,7 @@ from jaxrl.jedi.config import JediConfig, Mode
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.jedi.presets import PRESETS
+from jaxrl.jedi.pretrained import pretrained_folder
 from jaxrl.jedi.report.horizon import HorizonConfig
 from jaxrl.jedi.training.validate import check
 from jaxrl.train import hosts
@@ -26,7 +28,7 @@ DESCRIPTION = (
     "report | suite`."
 )
 
-PresetName = Literal["tiny", "small", "atari100k"]
+PresetName = Literal["tiny", "cpu", "small", "atari100k"]
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,10 @@ class Start:
     """Options that the other defaults depend on."""
 
     preset: PresetName | None = None
-    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
-    benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
-    env: str = "Breakout"
+    env: str = "Freeway"
     """A toy (catch, catch-drift, bricks), an Atari game (Breakout, MsPacman, ...), any Gymnasium
     id, or my_package.my_game:make.
     """
@@ -56,8 +58,8 @@ class Train:
     """
 
     preset: PresetName | None
-    """Sizes and schedule: tiny (two CPU cores, minutes), small (one modest GPU), atari100k (the
-    benchmark). By device if absent.
+    """Sizes and schedule: tiny (toys, minutes on two CPU cores), cpu (an Atari game in a quarter of
+    an hour on two cores), small (one modest GPU), atari100k (the benchmark). By device if absent.
     """
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
@@ -94,8 +96,8 @@ class Learn:
     """
 
     preset: PresetName | None
-    """Sizes and numbers of updates: tiny (two CPU cores, minutes), small (one modest GPU),
-    atari100k. By device if absent.
+    """Sizes and numbers of updates: tiny (two CPU cores, minutes), cpu (dense networks),
+    small (one modest GPU), atari100k. By device if absent.
     """
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
@@ -112,8 +114,10 @@ class Learn:
 class Evaluate:
     """Play whole games with the policy of a run."""
 
-    run_dir: str
+    run_dir: str | None = None
     """Folder of the run, also gs://bucket/folder."""
+    pretrained: str | None = None
+    """An agent that comes with the package, instead of a run: docs/jedi.md names them."""
     episodes: int = 100
     """Games."""
     seed: int = 0
@@ -135,10 +139,12 @@ class Imagine:
     by side.
     """
 
-    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Folder of a run, also gs://bucket/folder. Give the option again for more runs of the same
     game: each imagines the same real stretch. The policy of the first plays.
     """
+    pretrained: str | None = None
+    """An agent that comes with the package, before the runs: docs/jedi.md names them."""
     sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     out: Path = Path("imagined.gif")
     """A .gif, a .png (film strip) or a .npz (frames and actions)."""
@@ -162,8 +168,10 @@ class Imagine:
 class Play:
     """Steer by keyboard inside the world model of a run, on a local web page."""
 
-    run_dir: str
+    run_dir: str | None = None
     """Folder of the run, also gs://bucket/folder."""
+    pretrained: str | None = None
+    """An agent that comes with the package, instead of a run: docs/jedi.md names them."""
     sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     port: int = 8770
     """Port of 127.0.0.1 for the page."""
@@ -179,10 +187,12 @@ class Horizon:
     games.
     """
 
-    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]]
+    run_dir: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """Folder of a run. Give the option again for more runs of the same game; all imagine the same.
     The policy of the first plays.
     """
+    pretrained: str | None = None
+    """An agent that comes with the package, before the runs; it needs --out."""
     config: Annotated[HorizonConfig, tyro.conf.arg(name="")] = HorizonConfig()
     sampler: Annotated[SamplerChoice, tyro.conf.arg(name="")] = AS_TRAINED
     out: Path | None = None
@@ -198,7 +208,7 @@ class Plan:
     """
 
     preset: PresetName | None
-    """tiny, small or atari100k. By device if absent."""
+    """tiny, cpu, small or atari100k. By device if absent."""
     mode: Mode
     """The world model: jedi, or a baseline: pixel (diffusion of frames) or separate (latents
     trained apart).
@@ -253,8 +263,12 @@ def parse_suite(arguments: list[str]) -> Suite:
 
 
 def preset_by_device(command: str, env: str) -> PresetName:
-    """`tiny` for toys and where there are only CPUs; else the benchmark."""
+    """`tiny` for toys, the benchmark on accelerators; on CPUs `cpu` for playing Atari, else
+    `tiny`.
+    """
     name = "tiny" if env in TOYS or platform() == "cpu" else "atari100k"
+    if name == "tiny" and command in ("train", "plan") and names_atari(env):
+        name = "cpu"
     print(
         f"preset {name} (this machine has {device_name()}; choose another with {command} --preset)"
     )
@@ -279,6 +293,27 @@ def with_present_options(arguments: list[str]) -> list[str]:
                 argument = new + argument[len(old) :]
         present.append(argument)
     return present
+
+
+def with_folders(command):
+    """Put the folder of a pretrained agent into `run_dir`.
+
+    Raises:
+      UserError: a command needs a run and has none, or one where it takes only one; no such agent.
+    """
+    if not isinstance(command, Evaluate | Imagine | Play | Horizon):
+        return command
+    given, several = command.run_dir, isinstance(command.run_dir, tuple)
+    if not given and command.pretrained is None:
+        raise UserError("name a run with --run-dir, or an agent with --pretrained")
+    if command.pretrained is None:
+        return command
+    if given and not several:
+        raise UserError("--run-dir and --pretrained name one agent each: leave one out")
+    if isinstance(command, Horizon) and command.out is None:
+        raise UserError("--pretrained has no report to write to: name a .png file with --out")
+    folder = str(pretrained_folder(command.pretrained))
+    return replace(command, run_dir=(folder, *given) if several else folder)
 
 
 def parse(arguments: list[str]):
@@ -328,10 +363,12 @@ def parse(arguments: list[str]):
         | described(Suite)
     )
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
-    return tyro.cli(
-        commands,
-        args=arguments,
-        prog="python -m jaxrl.jedi",
-        description=DESCRIPTION,
-        config=settings,
+    return with_folders(
+        tyro.cli(
+            commands,
+            args=arguments,
+            prog="python -m jaxrl.jedi",
+            description=DESCRIPTION,
+            config=settings,
+        )
     )

@@ -12,12 +12,12 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.progress import duration
-from jaxrl.envs.make import make
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.agent import AgentState, init
 from jaxrl.jedi.config import JediConfig, Updates
 from jaxrl.jedi.learn import loops
 from jaxrl.jedi.learn.loops import Phase, phases_of
+from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.validate import check
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay, Transitions
@@ -115,7 +115,7 @@ def plan(config: JediConfig, timing: bool = True) -> str:
     """
     check(config)
     parts = phases_of(config.agent)
-    env = make(config.env, config.game.frame_size, config.game.image_key)
+    env = make_game(config)
     try:
         shapes = jax.eval_shape(
             lambda: init(config.agent, env.num_actions, env.frame_shape, jax.random.key(0))

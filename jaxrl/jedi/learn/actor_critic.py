@@ -1,12 +1,13 @@
 """One update of policy and value: imagine, then learn from what was imagined (DIAMOND, sections
-2.6-2.7 of its code's logic).
+2.6-2.7 of its code's logic); on request the value learns from real segments too.
 """
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.jedi.agent import AgentState, networks, optimizers
+from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, policy_memory
 from jaxrl.jedi.imagination import Rollout, imagine
+from jaxrl.jedi.nets.reward_end import preceded_by_padding
 from jaxrl.replay.segment import Segment
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -20,13 +21,24 @@ def update_actor_critic(
     """Imagine from start segments `[B, S, n]` (see `imagine`), then one gradient step on the
     recorded latents.
 
+    With `behaviour.replay_weight` above 0 the segments are `[B, S, n + replay_length]`: imagination
+    starts from their last n rows, and the value also learns from the first segment of every
+    `replay_every`th.
+
     Metrics: those of `imagine`, and "loss", "policy_loss", "value_loss", "entropy" (nats),
-      "gradient_norm".
+      "gradient_norm"; "advantage" (standard deviation) if they are normalized, and
+      "replay_value_loss" if the value learns from the replay.
     """
-    rollout, imagined = imagine(state, batch, key, axis_name)
-    (_, metrics), grads = jax.value_and_grad(behaviour_loss, has_aux=True)(
-        state.policy.params, state, rollout
-    )
+    size, context = batch.action.shape[-1], state.spec.config.context
+    rollout, imagined = imagine(state, batch.window(size - context, size), key, axis_name)
+    learning = state.spec.config.behaviour
+    every = learning.replay_every
+    real = jax.tree.map(lambda a: a[::every, 0], batch) if learning.replay_weight > 0 else None
+
+    def loss_of(params):
+        return behaviour_loss(params, state, rollout, real, axis_name)
+
+    (_, metrics), grads = jax.value_and_grad(loss_of, has_aux=True)(state.policy.params)
     policy, norm = apply_gradients(
         state.policy, parallel.mean(grads, axis_name), optimizers(state.spec).policy
     )
@@ -34,12 +46,28 @@ def update_actor_critic(
     return state.replace(policy=policy), {**metrics, "gradient_norm": norm}
 
 
-def behaviour_loss(params, state: AgentState, rollout: Rollout):
+def behaviour_loss(
+    params,
+    state: AgentState,
+    rollout: Rollout,
+    real: Segment | None = None,
+    axis_name: str | None = None,
+):
     """Actor-critic loss of a rollout; the policy is run again over the recorded latents, now with
     gradient.
 
     The convolutions see all steps at once, only the LSTM is scanned. The returns use the values
     recorded while imagining: they are those of the same parameters.
+
+    Args:
+      params: of the policy.
+      state: the agent.
+      rollout: what it imagined with these parameters.
+      real: segments `[B, T]` of the replay for the value; needed if `replay_weight` is above 0.
+      axis_name: device axis, if the batch is spread over one.
+
+    Returns:
+      The loss, and metrics.
     """
     learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
     memory = jax.tree.map(lambda m: m[:, 0], rollout.before)
@@ -48,19 +76,64 @@ def behaviour_loss(params, state: AgentState, rollout: Rollout):
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
         rollout.reward, rollout.end, never, rollout.value_next, learning.gamma, learning.lambda_
     )
-    losses = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None))(
+    scale, metrics = 1.0, {}
+    if learning.normalize:
+        scale = deviation(returns - out.value, axis_name)
+        metrics["advantage"] = scale
+    losses = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None, None))(
         out.logits,
         out.value,
         rollout.action,
         returns,
         learning.value_weight,
         learning.entropy_weight,
+        scale,
     )
     loss = jax.tree.map(jnp.mean, losses)
-    metrics = {
+    metrics |= {
         "loss": loss.total,
         "policy_loss": loss.policy,
         "value_loss": loss.value,
         "entropy": loss.entropy,
     }
-    return loss.total, metrics
+    if learning.replay_weight == 0:
+        return loss.total, metrics
+    error = replay_value_loss(params, state, real, axis_name)
+    weight = learning.replay_weight * learning.value_weight / jnp.square(scale)
+    return loss.total + weight * error, {**metrics, "replay_value_loss": error}
+
+
+SMALLEST_DEVIATION = 1e-2
+"""Advantages that differ by less, in rewards, are not blown up further: where nothing happens, the
+noise of the value would become the signal.
+"""
+
+
+def deviation(advantage: jax.Array, axis_name: str | None = None) -> jax.Array:
+    """Root mean square of advantages `[B, T]` over batch and devices, at least
+    `SMALLEST_DEVIATION`; no gradient.
+    """
+    square = parallel.mean(jnp.square(jax.lax.stop_gradient(advantage)).mean(), axis_name)
+    return jnp.maximum(jnp.sqrt(square), SMALLEST_DEVIATION)
+
+
+def replay_value_loss(
+    params, state: AgentState, real: Segment, axis_name: str | None = None
+) -> jax.Array:
+    """Mean squared error of the value against lambda-returns of real segments `[B, T]`.
+
+    The rewards are real (by sign), the bootstrap values those of the same parameters without
+    gradient. The actions were those of older policies: like DreamerV3 (arXiv 2301.04104, replay
+    critic loss) this accepts the bias.
+    """
+    learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
+    z = encode(state, real.frame, real.frame_mask)
+    memory = policy_memory(state.spec, (len(z),))
+    _, out, _ = model.apply({"params": params}, memory, z, preceded_by_padding(real.frame_mask))
+    steps = real.window(0, real.action.shape[1] - 1)
+    following = jax.lax.stop_gradient(out.value[:, 1:])
+    returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
+        jnp.sign(steps.reward), steps.end, steps.trunc, following, learning.gamma, learning.lambda_
+    )
+    error = jnp.square(out.value[:, :-1] - returns)
+    return parallel.masked_mean(error, steps.step_mask, axis_name=axis_name)

@@ -49,6 +49,13 @@ def reward_end_drawer(learning: RewardEndLearning) -> Drawer:
     )
 
 
+def start_rows(spec: AgentSpec) -> int:
+    """Rows of a segment that imagination starts from, with those that the value learns from."""
+    learning = spec.config.behaviour
+    more = learning.replay_length if learning.replay_weight > 0 else 0
+    return spec.config.context + more
+
+
 PHASES = {
     "world_model": Phase(
         "world_model",
@@ -69,7 +76,7 @@ PHASES = {
         update_actor_critic,
         lambda spec: buffer.draw_start,
         lambda spec: (spec.config.behaviour.batch, 1 + spec.config.behaviour.num_reset_starts),
-        lambda spec: spec.config.context,
+        start_rows,
     ),
     "probe": Phase(
         "probe",

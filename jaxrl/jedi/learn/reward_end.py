@@ -65,6 +65,11 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
     z = encode(state, batch.frame, batch.frame_mask)
     keys = jax.vmap(lambda k: jax.random.split(k, 3))(parallel.example_keys(key, len(z), axis_name))
     z_next = z[:, 1:]
+    if learning.open_loop_share > 0:
+        rolled = open_loop(state, z, batch, keys[:, 1])
+        use = jax.vmap(lambda k: jax.random.bernoulli(k, learning.open_loop_share))(keys[:, 0])
+        z = jnp.where(use[:, None, None, None, None], rolled, z)
+        return jax.lax.stop_gradient((z[:, :-1], z[:, 1:]))
     chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
     if chosen > 0:
         z_next = replace_by_sampled(state, z, z_next, batch, keys[:, 0], keys[:, 1], chosen)
@@ -75,6 +80,32 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
             batch.frame_mask[:, :-1, None, None, None], fix_scale(spec.config.encoder, noisy), 0.0
         )
     return jax.lax.stop_gradient((z_before, z_next))
+
+
+def open_loop(state, z, batch: Segment, keys) -> jax.Array:
+    """Latents `[B, T, h, w, C]` of which all behind the first context are imagined, each from those
+    before it and the real actions; encoded ones where an episode begins.
+
+    A model of rewards that was trained on them knows how far imagination can be trusted: where the
+    ball is lost after five steps, it expects the usual rewards from there on, not none.
+    EfficientZero (arXiv 2111.00210) trains its rewards along unrolled latents too.
+    """
+    n, denoiser = state.spec.config.context, state.world.params["denoiser"]
+
+    def step(context, t):
+        def past(values):
+            return jax.lax.dynamic_slice_in_dim(values, t - n + 1, n, axis=1)
+
+        noise = jax.vmap(lambda k: draw_noise(state.spec, jax.random.fold_in(k, t)))(keys)
+        mask = past(batch.frame_mask)
+        found = predict(state.spec, denoiser, context, past(batch.action), mask, *noise)
+        goes_on = jax.lax.dynamic_index_in_dim(batch.step_mask, t, 1, keepdims=False)
+        real = jax.lax.dynamic_index_in_dim(z, t + 1, 1, keepdims=False)
+        found = jnp.where(goes_on[:, None, None, None], found, real)
+        return jnp.concatenate([context[:, 1:], found[:, None]], axis=1), found
+
+    _, rolled = jax.lax.scan(step, z[:, :n], jnp.arange(n - 1, z.shape[1] - 1))
+    return jnp.concatenate([z[:, :n], jnp.moveaxis(rolled, 0, 1)], axis=1)
 
 
 def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):

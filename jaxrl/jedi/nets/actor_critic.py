@@ -3,7 +3,7 @@ actor_critic.py).
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -27,6 +27,10 @@ class ActorCriticConfig:
     """Whether a 2x2 max-pool follows each block."""
     lstm_width: int = 512
     """LSTM units."""
+    kind: Literal["conv", "dense"] = "conv"
+    """Convolutions, or two layers on flattened latents (nets/dense.py), which take the
+    first of `widths`.
+    """
 
 
 class PolicyOutput(NamedTuple):

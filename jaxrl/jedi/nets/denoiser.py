@@ -3,6 +3,7 @@
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -28,6 +29,10 @@ class DenoiserConfig:
     """Levels that attend; the middle always does. Empty: none."""
     cond_width: int = 256
     """Width of the conditioning vector; a multiple of `2 * context`."""
+    kind: Literal["conv", "dense"] = "conv"
+    """Convolutions in a U-Net, or residual layers on flattened latents (nets/dense.py), which
+    take the first of `depths` and `widths`.
+    """
 
 
 class Denoiser(nn.Module):

@@ -16,6 +16,7 @@ ENCODERS = {
     "strided": blocks.StridedEncoder,
     "local": blocks.LocalEncoder,
     "patch": blocks.PatchEncoder,
+    "fold": blocks.FoldEncoder,
 }
 NORMS = {
     "rms": blocks.fix_rms,
@@ -33,10 +34,11 @@ class EncoderConfig:
     paper's are not known.
     """
 
-    kind: Literal["conv", "strided", "local", "patch", "identity"] = "conv"
+    kind: Literal["conv", "strided", "local", "patch", "fold", "identity"] = "conv"
     """Full-resolution residual blocks; stride-2 convolutions only (cheap); those without any mixing
     over the map; squares folded into channels and convolutions on coarse maps only (cheap in
-    memory); or none: the latent is the frame (pixel mode).
+    memory); squares folded into channels and nothing but pointwise layers (cheapest); or none: the
+    latent is the frame (pixel mode).
     """
     widths: tuple[int, ...] = (32, 64, 64)
     """Channels per level; every level halves the resolution. None for "identity"."""

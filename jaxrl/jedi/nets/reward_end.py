@@ -3,6 +3,7 @@ rew_end_model.py).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -46,6 +47,10 @@ class RewardEndConfig:
     change_width: int = 0
     """Features of a second reading of the step, from what changes on the map; see `ChangeReader`.
     0: none, as in DIAMOND. Our choice.
+    """
+    kind: Literal["conv", "dense"] = "conv"
+    """Convolutions, or two layers on flattened latents (nets/dense.py), which take the
+    first of `widths`.
     """
 
 

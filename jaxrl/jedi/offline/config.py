@@ -109,6 +109,7 @@ def _preset(name: str, mode: Mode, updates: Updates, epochs: int) -> OfflineConf
 
 OFFLINE_PRESETS: dict[str, Callable[[Mode], OfflineConfig]] = {
     "tiny": lambda mode="jedi": _preset("tiny", mode, Updates(100, 50, 0, 30), 8),
+    "cpu": lambda mode="jedi": _preset("cpu", mode, Updates(300, 100, 0, 30), 12),
     "small": lambda mode="jedi": _preset("small", mode, Updates(400, 200, 0, 50), 50),
     "atari100k": lambda mode="jedi": _preset("atari100k", mode, Updates(4_000, 4_000, 0, 400), 100),
 }

@@ -15,11 +15,11 @@ from jaxrl.app.errors import UserError, is_remote
 from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.app.progress import duration
 from jaxrl.envs.atari100k import human_normalized
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_policy
+from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.presets import options_for
 from jaxrl.jedi.report.figures import (
     curves,
@@ -32,6 +32,7 @@ from jaxrl.jedi.report.figures import (
     time_bars,
 )
 from jaxrl.jedi.report.film import animation, film_strip
+from jaxrl.jedi.report.outcome import outcome
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.train.config import from_dict
 from jaxrl.train.metrics import read_metrics
@@ -65,11 +66,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
     rows = read_metrics(folder)
     if not rows:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
-    env = (
-        make(config.env, config.game.frame_size, config.game.image_key)
-        if make_env is None
-        else make_env()
-    )
+    env = make_game(config) if make_env is None else make_env()
     agent, env_steps = restore_agent(folder, config, env)
     comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
     pictures = {
@@ -113,6 +110,7 @@ def page(
         title,
         f"""
 <p class="note">{summary(config, rows)}</p>
+<p>{outcome(rows) or ""}</p>
 {scores(game, rows)}
 <h2>Learning curves</h2>{show("curves.png", "learning curves")}
 <h2>Real against imagined</h2>

@@ -20,10 +20,11 @@ import numpy as np
 
 from jaxrl.app.errors import UserError, is_remote
 from jaxrl.app.files import lock_run, read_npz, resolve_path, write_atomic
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import HostEnv, JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
+from jaxrl.jedi.play.game import make_game
+from jaxrl.jedi.training import exported
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.replay import disk
 from jaxrl.replay.buffer import init_index
@@ -171,7 +172,7 @@ def restore_agent(
     run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
 ) -> tuple[AgentState, int]:
     """Only the agent of a run, and the environment steps it has seen; a training that is going on
-    there is not disturbed.
+    there is not disturbed. A folder with an exported agent has no checkpoints, only that one.
 
     Args:
       run_dir, config, env: the run, its configuration and its game.
@@ -181,6 +182,8 @@ def restore_agent(
     Raises:
       UserError: there is no checkpoint (none that was evaluated, for "best"), or it is damaged.
     """
+    if (resolve_path(run_dir) / exported.FILE).exists():
+        return exported.read_agent(resolve_path(run_dir), fresh_agent(config, env))
     folder = resolve_path(run_dir) / "checkpoints"
     checkpoints = Checkpoints(folder, read_only=True) if folder.exists() else None
     if checkpoints is None or not checkpoints.steps():
@@ -239,7 +242,7 @@ def open_runs(run_dirs: Sequence[str | Path], make_env: MakeEnv | None = None) -
             raise UserError(
                 f"frames have {sizes}: only runs with frames of one size can be compared"
             )
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
+    make_env = make_env or (lambda: make_game(config))
     env = make_env()
     restored = {
         name: restore_agent(folder, configs[name], env) for name, folder in named(run_dirs).items()

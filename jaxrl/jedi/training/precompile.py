@@ -49,9 +49,11 @@ def prepare_programs(session: Session, compiling: Compiling) -> None:
         if not getattr(first, name) and not getattr(steady, name):
             continue
         compiling.submit(
-            lambda phase=phase: stores.run_phase.lower(
-                phase, agent, replay, key, zero, zero, mesh
-            ).compile()
+            lambda phase=phase: (
+                stores.phase_program(phase)
+                .lower(phase, agent, replay, key, zero, zero, mesh)
+                .compile()
+            )
         )
     if session.static:
         return

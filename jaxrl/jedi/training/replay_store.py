@@ -22,6 +22,7 @@ from jaxrl.jedi.learn.loops import Phase
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, ReplayConfig, ReplayIndex, Transitions
 from jaxrl.replay.segment import Segment
+from jaxrl.train.compiled import QUICKLY, JitOnCpu
 from jaxrl.train.parallel import device_memory, on_each, replicate
 
 GROUP = 16
@@ -85,7 +86,7 @@ class DeviceStore:
         arguments = (agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop))
         if self.form == "pmap":
             return _phase_on_each(phase, self.mesh)(*arguments)
-        return run_phase(phase, *arguments, self.mesh)
+        return phase_program(phase)(phase, *arguments, self.mesh)
 
     def run_epoch(
         self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]
@@ -103,8 +104,19 @@ _gather = jax.jit(buffer.gather)
 _cut = jax.jit(buffer.cut_episodes)
 
 
-run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
+_run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
+_run_phase_quickly = JitOnCpu(loops.run_phase, QUICKLY, static_argnums=(0, 6), donate_argnums=1)
 _run_epoch = jax.jit(algorithm.run_epoch, static_argnums=(4, 7), donate_argnums=0)
+
+
+def phase_program(phase: Phase):
+    """The jitted `loops.run_phase` for a phase.
+
+    On CPUs the updates of the world model, rewards and ends are as fast when they are compiled with
+    less optimization, in half the time; those of the policy and the decoder are slower then
+    (figures: docs/lab/jedi.md).
+    """
+    return _run_phase_quickly if phase.name in ("world_model", "heads") else _run_phase
 
 
 @functools.cache

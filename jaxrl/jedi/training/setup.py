@@ -8,12 +8,12 @@ import jax
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.envs.make import make
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import MAY_CHANGE, JediConfig
 from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
+from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.checkpoints import restore
 from jaxrl.jedi.training.replay_store import make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
@@ -41,7 +41,7 @@ def open_session(
       UserError: see `open_run`, `make`, `Checkpoints.restore`, `check`.
     """
     check(config)
-    make_env = make_env or (lambda: make(config.env, config.game.frame_size, config.game.image_key))
+    make_env = make_env or (lambda: make_game(config))
     env = make_env()
     try:
         mesh = data_mesh(config.devices)

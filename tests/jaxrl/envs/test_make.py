@@ -35,6 +35,14 @@ def test_atari_games_in_any_spelling(name, game):
     assert (env.name, env.frame_shape) == (game, (32, 32, 3))
 
 
+def test_a_frame_skip_is_passed_on_to_the_emulator_and_refused_elsewhere():
+    assert make("Freeway", 32, frame_skip=16).protocol.frame_skip == 16
+    assert make("Freeway", 32).protocol.frame_skip == 4
+    for name, skip in [("catch", 8), ("ALE/Pong-v5", 8), ("Freeway", 0), ("some.game:make", 8)]:
+        with pytest.raises(UserError, match="frame_skip"):
+            make(name, 32, frame_skip=skip)
+
+
 def test_gymnasium_ids():
     env = make("ALE/Pong-v5", 16)
     assert isinstance(env, GymnasiumEnv) and env.frame_shape == (16, 16, 3)

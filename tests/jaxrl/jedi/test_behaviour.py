@@ -3,6 +3,7 @@ plain one-pass loss.
 """
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 
 from jaxrl.jedi import agent as agents
 from jaxrl.jedi.imagination import imagine, prepare
-from jaxrl.jedi.learn.actor_critic import behaviour_loss, update_actor_critic
+from jaxrl.jedi.learn.actor_critic import behaviour_loss, replay_value_loss, update_actor_critic
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -145,3 +146,52 @@ def test_imagination_follows_its_key(seed):
     agent, batch, found, _ = rollout()
     again, _ = jax.jit(imagine)(agent, batch, jax.random.key(2 + seed))
     assert bool((again.action == found.action).all()) == (seed == 0)
+
+
+def with_learning(agent, **changes):
+    """The agent with other settings of behaviour learning."""
+    config = agent.spec.config
+    config = replace(config, behaviour=replace(config.behaviour, **changes))
+    return agent.replace(spec=replace(agent.spec, config=config))
+
+
+def test_normalized_advantages_do_not_depend_on_the_unit_of_reward():
+    agent, _, found, _ = rollout()
+    agent = with_learning(agent, normalize=True, value_weight=0.0)
+    zero = jax.tree.map(jnp.zeros_like, agent.policy.params["critic_linear"])
+    params = agent.policy.params | {"critic_linear": zero}  # values scale with rewards: all 0
+    found = found._replace(value_next=jnp.zeros_like(found.value_next))
+    reward = jax.random.normal(jax.random.key(5), found.reward.shape)
+
+    def policy_loss(unit):
+        changed = found._replace(reward=unit * reward)
+        return behaviour_loss(params, agent, changed)[1]["policy_loss"]
+
+    np.testing.assert_allclose(policy_loss(1.0), policy_loss(7.0), rtol=1e-4)
+    assert abs(policy_loss(1e-6)) < 1e-3  # too small to be blown up
+
+
+def test_the_value_learns_from_real_rewards_by_hand():
+    """Error of a value that is constantly v, on a segment of three steps whose last ends."""
+    agent = with_learning(restless_agent(), replay_weight=1.0, gamma=0.9, lambda_=0.5)
+    critic, v = agent.policy.params["critic_linear"], 0.25
+    params = agent.policy.params | {
+        "critic_linear": {
+            "kernel": jnp.zeros_like(critic["kernel"]),
+            "bias": jnp.full_like(critic["bias"], v),
+        }
+    }
+    real = small_agent.segments(jax.random.key(6), (1,), 5)
+    mask = jnp.array([[False, True, True, True, False]])
+    real = real.replace(
+        reward=jnp.array([[0.0, 0.0, 7.0, -2.0, 0.0]]),
+        end=jnp.array([[False, False, False, True, False]]),
+        step_mask=mask,
+        frame_mask=mask.at[0, 4].set(True),
+    )
+    last = -1.0  # by sign; nothing follows an end
+    middle = 1.0 + 0.9 * (0.5 * v + 0.5 * last)
+    first = 0.0 + 0.9 * (0.5 * v + 0.5 * middle)
+    expected = np.mean([(v - r) ** 2 for r in (first, middle, last)])
+    found = replay_value_loss(params, agent, real)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

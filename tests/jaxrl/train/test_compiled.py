@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrl.train.compiled import FOLDER, SHORTEST, jit_once, keep_programs
+from jaxrl.train.compiled import FOLDER, QUICKLY, SHORTEST, JitOnCpu, jit_once, keep_programs
 
 PROGRAM = """
 import jax, jax.numpy as jnp
@@ -95,6 +95,31 @@ def test_a_program_that_runs_once_gives_the_same_numbers():
     usual = jax.jit(draw, static_argnums=0)(*arguments)
     for a, b in zip(once, usual, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_options_for_cpus_are_asked_at_the_first_call_and_kept(monkeypatch):
+    seen = []
+
+    def fake(function, **options):
+        seen.append(options)
+        return function
+
+    monkeypatch.setattr(jax, "jit", fake)
+    for platform in ("cpu", "gpu"):
+        program = JitOnCpu(lambda x: x + 1, QUICKLY, donate_argnums=0)
+        monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
+        assert program(1) == 2 and program(2) == 3
+    assert seen == [{"donate_argnums": 0, "compiler_options": QUICKLY}, {"donate_argnums": 0}]
+
+
+def test_a_quickly_compiled_program_gives_the_same_numbers_and_can_be_lowered():
+    def loop(x, count):
+        return jax.lax.fori_loop(0, count, lambda i, x: jnp.sin(x @ x.T) + i, x)
+
+    x = jax.random.normal(jax.random.key(4), (7, 7))
+    quick = JitOnCpu(loop, QUICKLY)
+    np.testing.assert_allclose(quick(x, 3), jax.jit(loop)(x, 3), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(quick.lower(x, 3).compile()(x, 3), quick(x, 3))
 
 
 def test_a_program_that_runs_once_is_compiled_without_optimization_on_a_cpu(monkeypatch):
