@@ -30,31 +30,46 @@ from reasoning.synthesis.migrator.synthesize import refactor
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
 """Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
 Dialect = Literal["sqlite", "postgres", "mysql", "duckdb"]
+Verify = Literal["auto", "on", "off"]
 
 
-@dataclass(frozen=True)
-class Synthesize:
-    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of
-    time.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The schemas, and options of every command."""
 
     source_schema: Path
     """CREATE TABLE statements of the old schema."""
     target_schema: Path
     """Those of the new one."""
-    program: Path
-    """Named queries over the old schema."""
-    out: Path
-    """Path of the rewritten program."""
     dialect: Dialect = "sqlite"
     """Of all SQL read and written."""
-    bound: int = 3
-    """Sequences of up to so many updates are compared at the end."""
     budget: float = 60.0
     """Seconds in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explain(Inputs):
+    """Say where the columns go, which functions must change and how the data is moved, without
+    writing anything.
+    """
+
+    program: Path
+    """Named queries over the old schema."""
     seed: int = 0
     """Of test databases and of ties."""
-    verify: Literal["auto", "on", "off"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesize(Explain):
+    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of
+    time.
+    """
+
+    out: Path
+    """Path of the rewritten program."""
+    bound: int = 3
+    """Sequences of up to so many updates are compared at the end."""
+    verify: Verify = "auto"
     """Bounded verification by Z3, for all arguments; auto: small programs."""
     strict: bool = False
     """Refuse functions outside the fragment instead of passing them through, marked."""
@@ -74,50 +89,22 @@ class Synthesize:
     """Do not print progress."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, kw_only=True)
+class Check(Inputs):
     """Compare two programs over two schemas; a difference is printed as a SQL script. Exit code 1:
     they differ.
     """
 
-    source_schema: Path
-    """Of the old program."""
-    target_schema: Path
-    """Of the new program."""
     source_program: Path
     """The old program."""
     target_program: Path
     """The new program: functions of the same names."""
-    dialect: Dialect = "sqlite"
-    """Of all SQL."""
     bound: int = 3
     """Updates before the query."""
-    budget: float = 60.0
-    """Seconds."""
-    verify: Literal["auto", "on", "off"] = "auto"
+    verify: Verify = "auto"
     """Z3, for all arguments."""
     script: Path | None = None
     """Write the failing scenario there, too."""
-
-
-@dataclass(frozen=True)
-class Explain:
-    """Say where the columns go, which functions must change and how the data is moved, without
-    writing anything.
-    """
-
-    source_schema: Path
-    """Of the old program."""
-    target_schema: Path
-    """The new schema."""
-    program: Path
-    """Named queries over the old schema."""
-    dialect: Dialect = "sqlite"
-    """Of all SQL."""
-    budget: float = 60.0
-    """Seconds."""
-    seed: int = 0
-    """Of test databases and of ties."""
 
 
 def synthesize(command: Synthesize) -> int:

@@ -19,22 +19,17 @@ from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint, s
 class Failure:
     """A call after which, or in which, the two programs differ."""
 
-    function: str
-    """That was called."""
-    start: int
-    """Number of the pair."""
-    arguments: dict[str, Any]
-    """Of the call."""
-    what: str
-    """The difference."""
+    function: str  # that was called
+    start: int  # number of the pair
+    arguments: dict[str, Any]  # of the call
+    what: str  # the difference
 
 
 @dataclass(frozen=True)
 class Fails:
     """The outcome of a call that failed; one is like the other."""
 
-    why: str = field(compare=False)
-    """As the database says it."""
+    why: str = field(compare=False)  # as the database says it
 
 
 def fail_of(found: Simulation, old: Function, new: Function) -> Failure | None:

@@ -41,30 +41,24 @@ class Beyond(Exception):
 class Cell:
     """A value that may be NULL."""
 
-    null: Any
-    """A truth value of Z3."""
-    value: Any
-    """An integer of Z3; anything if NULL."""
+    null: Any  # A truth value of Z3
+    value: Any  # an integer of Z3; anything if NULL
 
 
 @dataclass(frozen=True)
 class Row:
     """A row that may be absent."""
 
-    there: Any
-    """A truth value of Z3."""
-    cells: dict[str, Cell]
-    """By column."""
+    there: Any  # A truth value of Z3
+    cells: dict[str, Cell]  # by column
 
 
 @dataclass(frozen=True)
 class Truth:
     """SQL's three values: surely true, surely false, else unknown."""
 
-    yes: Any
-    """A truth value of Z3."""
-    no: Any
-    """Likewise; never both."""
+    yes: Any  # A truth value of Z3
+    no: Any  # likewise; never both
 
 
 State = dict[str, list[Row]]

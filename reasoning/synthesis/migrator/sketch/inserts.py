@@ -34,8 +34,7 @@ from reasoning.synthesis.migrator.sql.visitors import conjunction
 class New:
     """A row that the run inserts."""
 
-    number: int
-    """In the run."""
+    number: int  # in the run
     values: dict[str, Value]
     """All its columns; those that the INSERT leaves out with their default, or NULL."""
 
@@ -44,8 +43,7 @@ class New:
 class Old:
     """A row that is there already, known by some of its columns; without any: no such row."""
 
-    known: dict[str, Value]
-    """Columns and what they are equal to."""
+    known: dict[str, Value]  # columns and what they are equal to
 
 
 Row = New | Old
