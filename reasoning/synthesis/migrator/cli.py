@@ -13,12 +13,12 @@ from typing import Literal
 from reasoning.synthesis.errors import UserError, need, write_whole
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
+from reasoning.synthesis.migrator.equivalence.strength import remarks
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
 from reasoning.synthesis.migrator.output.explain import explain
 from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_json
-from reasoning.synthesis.migrator.output.report import page
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.order import late_functions
 from reasoning.synthesis.migrator.sql.parameters import named
@@ -75,6 +75,8 @@ class Synthesize(Explain):
     """Refuse functions outside the fragment instead of passing them through, marked."""
     keep_by_hand: bool = False
     """Done anyway without --strict; for older command lines."""
+    allow_untested: bool = False
+    """Accept functions that failed on every try, named in what is printed."""
     report: Path | None = None
     """Write an HTML page: every function before and after, the correspondence, what was checked."""
     data: Path | None = None
@@ -103,12 +105,16 @@ class Check(Inputs):
     """Updates before the query."""
     verify: Verify = "auto"
     """Z3, for all arguments."""
+    allow_untested: bool = False
+    """Accept functions that failed on every try."""
     script: Path | None = None
     """Write the failing scenario there, too."""
 
 
 def synthesize(command: Synthesize) -> int:
     """Search, print what was found, and write it."""
+    from reasoning.synthesis.migrator.output.report import page  # --help stays quick without NumPy
+
     tell = (
         (lambda line: None)
         if command.quiet
@@ -139,6 +145,11 @@ def synthesize(command: Synthesize) -> int:
                 file=sys.stderr,
             )
         return SPENT
+    if found.never and not command.allow_untested:
+        raise UserError(
+            f"{found.never[0]} failed on every try, so nothing was seen of it: add a function that "
+            "inserts what it needs, or accept it with --allow-untested; nothing was written"
+        )
     texts = [(command.out, program_text(found))]
     texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
     texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
@@ -226,7 +237,7 @@ def summary(found: Refactoring) -> str:
         f"{name} needs references that are checked at the end of a transaction: {which}"
         for name, which in late(found).items()
     ]
-    lines += unread(found.source, found.target)
+    lines += remarks(found)
     return "\n".join(
         lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
     )
@@ -280,6 +291,11 @@ def run_check(command: Check) -> int:
     checked = Comparison(
         old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)
     ).run(command.bound, lambda: time.monotonic() - started < command.budget)
+    if checked.never and not checked.failure and not command.allow_untested:
+        raise UserError(
+            f"{checked.never[0]} failed on every try in both programs, so nothing was seen of it: "
+            "add a function that inserts what it needs, or accept it with --allow-untested"
+        )
     if checked.failure is not None:
         script = scenario_script(checked.failure, old, old_tables, new, new_tables)
         if command.script:
@@ -290,7 +306,7 @@ def run_check(command: Check) -> int:
     by_hand = [f"not compared: {f.name} ({f.outside})" for f in outside]
     print("\n".join([checked.text(), *by_hand, *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
-    said = verify_program(old, old_tables, new, new_tables, command.verify, left)
+    said = verify_program(old, old_tables, new, new_tables, (command.verify, left))
     print(f"solver: {said}")
     return (
         DIFFERENT

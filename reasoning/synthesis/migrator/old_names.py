@@ -4,7 +4,6 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
@@ -84,7 +83,7 @@ def names_of(place: str, names: dict[str, str]) -> Callable[[str], Any]:
     return find
 
 
-class _Moved(MetaPathFinder, Loader):
+class _Moved:
     """Finds modules under their old paths; both names mean the same module."""
 
     def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
@@ -103,4 +102,4 @@ class _Moved(MetaPathFinder, Loader):
 def install() -> None:
     """Make the old paths importable, behind all that is there."""
     if not any(isinstance(one, _Moved) for one in sys.meta_path):
-        sys.meta_path.append(_Moved())
+        sys.meta_path.append(_Moved())  # type: ignore[arg-type]

@@ -56,6 +56,12 @@ class Refactoring:
     related: int  # calls compared one by one from related databases
     verified: str  # claim of the solver for all arguments, or why it was not asked
     effort: Effort = field(default_factory=Effort)  # work of the synthesis
+    differs: dict[str, str] = field(default_factory=dict)
+    """Functions that differ where an argument is NULL, and nowhere else; how."""
+    never: tuple[str, ...] = ()
+    """Updates that failed on every try, so that nothing was seen of them."""
+    idle: tuple[str, ...] = ()
+    """Updates that succeeded and changed nothing on every try."""
 
 
 @dataclass(frozen=True)

@@ -91,8 +91,8 @@ class Formulas:
     def rows(self, select: Select) -> list[Row]:
         """The rows of a select, absent ones included."""
         z3, state = self.z3, self.scope[2]
-        if any(source.on is not None for source in select.sources):
-            raise Beyond("LEFT JOIN")
+        if any(source.on is not None or source.select for source in select.sources):
+            raise Beyond("LEFT JOIN and subqueries in FROM")
         if (
             select.limit is not None
             or select.offset is not None

@@ -95,7 +95,7 @@ def picture(mapping: DataMapping) -> str:
 
 
 def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
-    """What fills the columns of a new table that no old column fills."""
+    """Notes on the columns of a new table that no old column fills."""
     table, rule = mapping.target[name], mapping.rules.get(name)
     notes = {}
     for column in table.types:

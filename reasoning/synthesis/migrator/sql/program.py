@@ -136,6 +136,7 @@ class Source:
     alias: str  # columns refer to it
     on: "Pred | None" = None
     """The condition of a LEFT JOIN, which follows all inner joins; None: an inner join."""
+    select: "Select | None" = None  # a subquery in its place, whose name `table` is
 
 
 @dataclass(frozen=True)
@@ -154,12 +155,41 @@ class Select:
     sources: tuple[Source, ...]  # joined tables
     joins: tuple[tuple[Col, Col], ...] = ()  # columns of two tables that are equal
     where: Pred = TRUE  # everything else that must hold
-    order: tuple[tuple[Value | Agg, bool], ...] = ()  # values, and whether descending
+    order: tuple[tuple[Value | Agg, str], ...] = ()  # values, and DESC, NULLS LAST or nothing
     limit: Value | None = None  # rows at most
     distinct: bool = False  # every row once
     group: tuple[Value, ...] = ()  # one row for each combination
     having: Pred = TRUE  # which groups
     offset: Value | None = None  # rows passed over
+    lock: str = ""  # FOR UPDATE or the like, which tests leave out
+
+
+@dataclass(frozen=True)
+class Compound:
+    """UNION, EXCEPT or INTERSECT of queries with as many outputs each."""
+
+    parts: tuple[Select, ...]  # in order
+    words: tuple[str, ...]  # between them
+    order: tuple[tuple[Value | Agg, str], ...] = ()  # outputs of the first part
+    limit: Value | None = None  # rows at most
+    offset: Value | None = None  # rows passed over
+
+    @property
+    def outs(self) -> tuple[Out, ...]:
+        """The outputs, as the first part names them."""
+        return self.parts[0].outs
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """ON CONFLICT of an INSERT."""
+
+    columns: tuple[str, ...]  # of the key; none: of any key
+    sets: tuple[tuple[str, Value], ...] = ()
+    """New values of the row that is there, in which the alias "excluded" is the row not inserted;
+    none: nothing is done.
+    """
+    where: Pred = TRUE  # which rows change
 
 
 @dataclass(frozen=True)
@@ -169,6 +199,17 @@ class Insert:
     table: str  # into it
     columns: tuple[str, ...]  # named ones
     values: tuple[Value, ...]  # as many
+    conflict: Conflict | None = None  # ON CONFLICT
+    returning: tuple[Out, ...] = ()  # outputs of the changed rows
+
+
+@dataclass(frozen=True)
+class Fill:
+    """INSERT of the rows of a query."""
+
+    table: str  # into it
+    columns: tuple[str, ...]  # named ones
+    select: Select  # with as many outputs
 
 
 @dataclass(frozen=True)
@@ -177,6 +218,7 @@ class Delete:
 
     table: str  # also the alias in `where`
     where: Pred = TRUE  # which rows
+    returning: tuple[Out, ...] = ()  # outputs of the changed rows
 
 
 @dataclass(frozen=True)
@@ -186,6 +228,7 @@ class Update:
     table: str  # also the alias in `where` and in values
     sets: tuple[tuple[str, Value], ...]  # columns and their new values
     where: Pred = TRUE  # which rows
+    returning: tuple[Out, ...] = ()  # outputs of the changed rows
 
 
 @dataclass(frozen=True)
@@ -203,7 +246,7 @@ class Drop:
     name: str  # the temporary table
 
 
-Statement = Select | Insert | Delete | Update | Snapshot | Drop
+Statement = Select | Compound | Insert | Fill | Delete | Update | Snapshot | Drop
 
 
 @dataclass(frozen=True)
@@ -225,7 +268,7 @@ class Function:
     @property
     def is_query(self) -> bool:
         """True if it returns rows and changes nothing."""
-        return len(self.statements) == 1 and isinstance(self.statements[0], Select)
+        return len(self.statements) == 1 and isinstance(self.statements[0], Select | Compound)
 
 
 @dataclass(frozen=True)
