@@ -3,6 +3,7 @@ them.
 """
 
 import ast
+import json
 import re
 import sys
 import time
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from reasoning.synthesis.errors import UserError, need, write_whole
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
 from reasoning.synthesis.migrator.equivalence.strength import remarks
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
+from reasoning.synthesis.migrator.output.downgrade import downgrade_of
+from reasoning.synthesis.migrator.output.dry_run import dry_run, dry_run_sql, in_columns
 from reasoning.synthesis.migrator.output.explain import explain
 from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_json
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
@@ -81,6 +85,12 @@ class Synthesize(Explain):
     """Write an HTML page: every function before and after, the correspondence, what was checked."""
     data: Path | None = None
     """Write the script that takes the data along: DDL and INSERT ... SELECT."""
+    downgrade: Path | None = None
+    """Write the script back, where every old row can be made again."""
+    dry_run: Path | None = None
+    """Write a query that counts what the data script would do, changing nothing."""
+    database: str | None = None
+    """A database of the old schema (file or postgresql://...), read for counts to be printed."""
     mapping: Path | None = None
     """Write the data mapping for `python -m reasoning.synthesis.dynamite run --mapping`."""
     alembic: Path | None = None
@@ -152,25 +162,48 @@ def synthesize(command: Synthesize) -> int:
         )
     texts = [(command.out, program_text(found))]
     texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
+    texts += (
+        [(command.dry_run, dry_run_sql(found.mapping, command.dialect))] if command.dry_run else []
+    )
+    back, no_way_back = _way_back(found)
+    if command.downgrade:
+        if back is None:
+            raise UserError(f"{no_way_back}; leave out --downgrade")
+        texts.append((command.downgrade, migration_sql(back, command.dialect)))
+    counts = dry_run(found.mapping, command.dialect, command.database) if command.database else []
     texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
     texts += (
         [
             (
                 command.alembic,
                 alembic_file(
-                    found.mapping, command.dialect, command.alembic.stem, command.down_revision
+                    found.mapping,
+                    command.dialect,
+                    command.alembic.stem,
+                    command.down_revision,
+                    back or no_way_back,
                 ),
             )
         ]
         if command.alembic
         else []
     )
-    texts += [(command.report, page(found))] if command.report else []
+    texts += [(command.report, page(found, counts))] if command.report else []
     check_files(texts, found)
     for path, text in texts:  # all texts are made before the first is written
         write_whole(path, text)
     print(summary(found))
+    if counts:
+        print(in_columns(counts))
     return FOUND
+
+
+def _way_back(found: Refactoring) -> tuple[DataMapping | None, str]:
+    """The mapping back, or why there is none."""
+    try:
+        return downgrade_of(found.mapping), ""
+    except UserError as reason:
+        return None, str(reason)
 
 
 def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
@@ -181,6 +214,10 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
     """
     sqlglot = need("sqlglot")
     for path, text in texts:
+        if path.suffix == ".sql" and path.name and not text.startswith("-- Not finished"):
+            _parsed(path, text, found.new.dialect)
+        if path.suffix == ".json":
+            json.loads(text)
         if path.suffix == ".py":
             try:
                 ast.parse(text)
@@ -195,6 +232,24 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
                 sqlglot.parse(text, read=found.new.dialect)
             except sqlglot.errors.SqlglotError as error:
                 raise UserError(f"{function.name} does not parse: nothing was written") from error
+
+
+def _parsed(path: Path, text: str, dialect: str) -> None:
+    """Parse a script.
+
+    Raises:
+      UserError: a statement is none; commands that sqlglot takes as they are count as parsed.
+    """
+    sqlglot = need("sqlglot")
+    plain, _ = named(text)
+    try:
+        sqlglot.parse(plain, read=dialect)
+    except sqlglot.errors.SqlglotError as error:
+        first = (getattr(error, "errors", None) or [{"line": "?", "description": str(error)}])[0]
+        raise UserError(
+            f"{path} would not parse in line {first['line']} ({first['description']}): nothing was "
+            "written"
+        ) from error
 
 
 def program_text(found: Refactoring) -> str:

@@ -2,6 +2,8 @@
 and after, how far each was checked, and the data script.
 """
 
+from collections.abc import Sequence
+
 from jaxrl.app import html
 from reasoning.synthesis.migrator.equivalence.strength import HEADER, remarks, strengths
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
@@ -12,8 +14,8 @@ from reasoning.synthesis.migrator.sql.program import Function
 from reasoning.synthesis.migrator.sql.unparse import show_function
 
 
-def page(found: Refactoring) -> str:
-    """The whole page."""
+def page(found: Refactoring, counts: Sequence[tuple[str, int, str]] = ()) -> str:
+    """The whole page; `counts` are those of a dry run."""
     effort, by_hand = found.effort, set(found.by_hand)
     warnings = [
         f"{name} is outside the fragment and must be rewritten by hand: "
@@ -34,7 +36,7 @@ def page(found: Refactoring) -> str:
         _where(found),
         _claims(found),
         html.section("Functions before and after", *_functions(found)),
-        _data(found),
+        _data(found, counts),
         _signature(),
         lead="Read the correspondence, the functions that changed and how far each was checked; "
         "then sign at the end.",
@@ -82,9 +84,15 @@ def _pair(old: Function, new: Function, dialect: str, schemas: dict[str, str]):
     return html.section(title, html.word_diff(before, after, "before", "after"), level=3)
 
 
-def _data(found: Refactoring):
+def _data(found: Refactoring, counts: Sequence[tuple[str, int, str]]):
     script = migration_sql(found.mapping, found.new.dialect)
-    return html.section("The data script", html.details("Show the script", html.code(script)))
+    if counts:
+        shown = html.table(("what", "rows", "first keys"), counts, "Counted in the old database")
+    else:
+        shown = html.paragraph("Nothing was counted: name the database by --database.", "note")
+    return html.section(
+        "The data script", shown, html.details("Show the script", html.code(script))
+    )
 
 
 def _signature():
