@@ -304,6 +304,27 @@ def diff(before: str, after: str, before_title: str = "before", after_title: str
     return _parts().diff(left, right, before_title, after_title)
 
 
+def word_diff(before: str, after: str, before_title: str = "before", after_title: str = "after"):
+    """Two texts next to one another, the words that only one has marked; spaces and line breaks are
+    no difference.
+    """
+    old, new = (re.findall(r"\w+|[^\w\s]|\s+", text) for text in (before, after))
+    blank = [[" " if token.isspace() else token for token in side] for side in (old, new)]
+    blocks = difflib.SequenceMatcher(None, *blank, autojunk=False).get_matching_blocks()
+    sides = []
+    for side, start, mark in ((old, 0, "removed"), (new, 1, "added")):
+        kept = {n for b in blocks for n in range(b[start], b[start] + b.size)}
+        runs: list[list[str]] = []
+        for n, token in enumerate(side):
+            kind = "" if n in kept or token.isspace() else mark
+            if runs and (runs[-1][0] == kind or (token.isspace() and "\n" not in token)):
+                runs[-1][1] += token
+            else:
+                runs.append([kind, token])
+        sides.append(runs)
+    return _parts().word_diff(*sides, before_title, after_title)
+
+
 def from_markdown(text: str, images: Mapping[str, bytes] | None = None) -> tuple[str, Any]:
     """Turn a Markdown report into a title and a part.
 

@@ -2,6 +2,7 @@
 to do the same.
 """
 
+from reasoning.synthesis.migrator import old_names
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.results import Checked, Scenario
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
@@ -12,6 +13,8 @@ from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.tables import read_tables
 from reasoning.synthesis.migrator.sql.unparse import show_program
 from reasoning.synthesis.migrator.synthesize import refactor
+
+old_names.install()
 
 __all__ = [
     "Checked",

@@ -3,6 +3,7 @@ them.
 """
 
 import ast
+import json
 import re
 import sys
 import time
@@ -11,14 +12,17 @@ from pathlib import Path
 from typing import Literal
 
 from reasoning.synthesis.errors import UserError, need, write_whole
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
+from reasoning.synthesis.migrator.equivalence.strength import remarks
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
 from reasoning.synthesis.migrator.output.data_migration import migration_sql
+from reasoning.synthesis.migrator.output.downgrade import downgrade_of
+from reasoning.synthesis.migrator.output.dry_run import dry_run, dry_run_sql, in_columns
 from reasoning.synthesis.migrator.output.explain import explain
 from reasoning.synthesis.migrator.output.exports import alembic_file, dynamite_json
-from reasoning.synthesis.migrator.output.report import page
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.order import late_functions
 from reasoning.synthesis.migrator.sql.parameters import named
@@ -30,40 +34,63 @@ from reasoning.synthesis.migrator.synthesize import refactor
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
 """Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
 Dialect = Literal["sqlite", "postgres", "mysql", "duckdb"]
+Verify = Literal["auto", "on", "off"]
 
 
-@dataclass(frozen=True)
-class Synthesize:
-    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of
-    time.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """The schemas, and options of every command."""
 
     source_schema: Path
     """CREATE TABLE statements of the old schema."""
     target_schema: Path
     """Those of the new one."""
-    program: Path
-    """Named queries over the old schema."""
-    out: Path
-    """Path of the rewritten program."""
     dialect: Dialect = "sqlite"
     """Of all SQL read and written."""
-    bound: int = 3
-    """Sequences of up to so many updates are compared at the end."""
     budget: float = 60.0
     """Seconds in all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explain(Inputs):
+    """Say where the columns go, which functions must change and how the data is moved, without
+    writing anything.
+    """
+
+    program: Path
+    """Named queries over the old schema."""
     seed: int = 0
     """Of test databases and of ties."""
-    verify: Literal["auto", "on", "off"] = "auto"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synthesize(Explain):
+    """Rewrite a program for a new schema. Exit code 3: there is no equivalent program; 4: out of
+    time.
+    """
+
+    out: Path
+    """Path of the rewritten program."""
+    bound: int = 3
+    """Sequences of up to so many updates are compared at the end."""
+    verify: Verify = "auto"
     """Bounded verification by Z3, for all arguments; auto: small programs."""
     strict: bool = False
     """Refuse functions outside the fragment instead of passing them through, marked."""
     keep_by_hand: bool = False
     """Done anyway without --strict; for older command lines."""
+    allow_untested: bool = False
+    """Accept functions that failed on every try, named in what is printed."""
     report: Path | None = None
     """Write an HTML page: every function before and after, the correspondence, what was checked."""
     data: Path | None = None
     """Write the script that takes the data along: DDL and INSERT ... SELECT."""
+    downgrade: Path | None = None
+    """Write the script back, where every old row can be made again."""
+    dry_run: Path | None = None
+    """Write a query that counts what the data script would do, changing nothing."""
+    database: str | None = None
+    """A database of the old schema (file or postgresql://...), read for counts to be printed."""
     mapping: Path | None = None
     """Write the data mapping for `python -m reasoning.synthesis.dynamite run --mapping`."""
     alembic: Path | None = None
@@ -74,54 +101,30 @@ class Synthesize:
     """Do not print progress."""
 
 
-@dataclass(frozen=True)
-class Check:
+@dataclass(frozen=True, kw_only=True)
+class Check(Inputs):
     """Compare two programs over two schemas; a difference is printed as a SQL script. Exit code 1:
     they differ.
     """
 
-    source_schema: Path
-    """Of the old program."""
-    target_schema: Path
-    """Of the new program."""
     source_program: Path
     """The old program."""
     target_program: Path
     """The new program: functions of the same names."""
-    dialect: Dialect = "sqlite"
-    """Of all SQL."""
     bound: int = 3
     """Updates before the query."""
-    budget: float = 60.0
-    """Seconds."""
-    verify: Literal["auto", "on", "off"] = "auto"
+    verify: Verify = "auto"
     """Z3, for all arguments."""
+    allow_untested: bool = False
+    """Accept functions that failed on every try."""
     script: Path | None = None
     """Write the failing scenario there, too."""
 
 
-@dataclass(frozen=True)
-class Explain:
-    """Say where the columns go, which functions must change and how the data is moved, without
-    writing anything.
-    """
-
-    source_schema: Path
-    """Of the old program."""
-    target_schema: Path
-    """The new schema."""
-    program: Path
-    """Named queries over the old schema."""
-    dialect: Dialect = "sqlite"
-    """Of all SQL."""
-    budget: float = 60.0
-    """Seconds."""
-    seed: int = 0
-    """Of test databases and of ties."""
-
-
 def synthesize(command: Synthesize) -> int:
     """Search, print what was found, and write it."""
+    from reasoning.synthesis.migrator.output.report import page  # --help stays quick without NumPy
+
     tell = (
         (lambda line: None)
         if command.quiet
@@ -152,27 +155,55 @@ def synthesize(command: Synthesize) -> int:
                 file=sys.stderr,
             )
         return SPENT
+    if found.never and not command.allow_untested:
+        raise UserError(
+            f"{found.never[0]} failed on every try, so nothing was seen of it: add a function that "
+            "inserts what it needs, or accept it with --allow-untested; nothing was written"
+        )
     texts = [(command.out, program_text(found))]
     texts += [(command.data, migration_sql(found.mapping, command.dialect))] if command.data else []
+    texts += (
+        [(command.dry_run, dry_run_sql(found.mapping, command.dialect))] if command.dry_run else []
+    )
+    back, no_way_back = _way_back(found)
+    if command.downgrade:
+        if back is None:
+            raise UserError(f"{no_way_back}; leave out --downgrade")
+        texts.append((command.downgrade, migration_sql(back, command.dialect)))
+    counts = dry_run(found.mapping, command.dialect, command.database) if command.database else []
     texts += [(command.mapping, dynamite_json(found.mapping))] if command.mapping else []
     texts += (
         [
             (
                 command.alembic,
                 alembic_file(
-                    found.mapping, command.dialect, command.alembic.stem, command.down_revision
+                    found.mapping,
+                    command.dialect,
+                    command.alembic.stem,
+                    command.down_revision,
+                    back or no_way_back,
                 ),
             )
         ]
         if command.alembic
         else []
     )
-    texts += [(command.report, page(found))] if command.report else []
+    texts += [(command.report, page(found, counts))] if command.report else []
     check_files(texts, found)
     for path, text in texts:  # all texts are made before the first is written
         write_whole(path, text)
     print(summary(found))
+    if counts:
+        print(in_columns(counts))
     return FOUND
+
+
+def _way_back(found: Refactoring) -> tuple[DataMapping | None, str]:
+    """The mapping back, or why there is none."""
+    try:
+        return downgrade_of(found.mapping), ""
+    except UserError as reason:
+        return None, str(reason)
 
 
 def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
@@ -183,6 +214,10 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
     """
     sqlglot = need("sqlglot")
     for path, text in texts:
+        if path.suffix == ".sql" and path.name and not text.startswith("-- Not finished"):
+            _parsed(path, text, found.new.dialect)
+        if path.suffix == ".json":
+            json.loads(text)
         if path.suffix == ".py":
             try:
                 ast.parse(text)
@@ -197,6 +232,24 @@ def check_files(texts: list[tuple[Path, str]], found: Refactoring) -> None:
                 sqlglot.parse(text, read=found.new.dialect)
             except sqlglot.errors.SqlglotError as error:
                 raise UserError(f"{function.name} does not parse: nothing was written") from error
+
+
+def _parsed(path: Path, text: str, dialect: str) -> None:
+    """Parse a script.
+
+    Raises:
+      UserError: a statement is none; commands that sqlglot takes as they are count as parsed.
+    """
+    sqlglot = need("sqlglot")
+    plain, _ = named(text)
+    try:
+        sqlglot.parse(plain, read=dialect)
+    except sqlglot.errors.SqlglotError as error:
+        first = (getattr(error, "errors", None) or [{"line": "?", "description": str(error)}])[0]
+        raise UserError(
+            f"{path} would not parse in line {first['line']} ({first['description']}): nothing was "
+            "written"
+        ) from error
 
 
 def program_text(found: Refactoring) -> str:
@@ -239,7 +292,7 @@ def summary(found: Refactoring) -> str:
         f"{name} needs references that are checked at the end of a transaction: {which}"
         for name, which in late(found).items()
     ]
-    lines += unread(found.source, found.target)
+    lines += remarks(found)
     return "\n".join(
         lines + ([f"kept by hand: {', '.join(found.by_hand)}"] if found.by_hand else [])
     )
@@ -293,6 +346,11 @@ def run_check(command: Check) -> int:
     checked = Comparison(
         old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)
     ).run(command.bound, lambda: time.monotonic() - started < command.budget)
+    if checked.never and not checked.failure and not command.allow_untested:
+        raise UserError(
+            f"{checked.never[0]} failed on every try in both programs, so nothing was seen of it: "
+            "add a function that inserts what it needs, or accept it with --allow-untested"
+        )
     if checked.failure is not None:
         script = scenario_script(checked.failure, old, old_tables, new, new_tables)
         if command.script:
@@ -303,7 +361,7 @@ def run_check(command: Check) -> int:
     by_hand = [f"not compared: {f.name} ({f.outside})" for f in outside]
     print("\n".join([checked.text(), *by_hand, *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
-    said = verify_program(old, old_tables, new, new_tables, command.verify, left)
+    said = verify_program(old, old_tables, new, new_tables, (command.verify, left))
     print(f"solver: {said}")
     return (
         DIFFERENT

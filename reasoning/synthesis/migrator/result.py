@@ -15,16 +15,11 @@ from reasoning.synthesis.migrator.sql.tables import Tables
 class Options:
     """Options of search and checks."""
 
-    dialect: str = "sqlite"
-    """Of schemas and program: one of `tables.DIALECTS`."""
-    bound: int = 3
-    """Updates before the query in the sequences compared at the end."""
-    budget: float = 60.0
-    """Seconds in all."""
-    check_seconds: float = 20.0
-    """Of these, at most so many for the sequences at the end."""
-    seed: int = 0
-    """Of test databases, and of ties in the solver."""
+    dialect: str = "sqlite"  # of schemas and program: one of `tables.DIALECTS`
+    bound: int = 3  # updates before the query in the sequences compared at the end
+    budget: float = 60.0  # seconds in all
+    check_seconds: float = 20.0  # of these, at most so many for the sequences at the end
+    seed: int = 0  # of test databases, and of ties in the solver
     keep_by_hand: bool = True
     """Pass functions outside the fragment through, marked, instead of refusing them."""
     verify: Literal["auto", "on", "off"] = "auto"
@@ -39,61 +34,49 @@ class Options:
     """Likely options of a sketch first; else in an order drawn from the seed, to measure what
     learning is worth.
     """
-    most_correspondences: int = 200
-    """Most correspondences tried."""
+    most_correspondences: int = 200  # most correspondences tried
 
 
 @dataclass(frozen=True)
 class Refactoring:
     """The program for the new schema, and what is known of it."""
 
-    old: Program
-    """As given."""
-    new: Program
-    """The same functions over the new schema."""
-    source: Tables
-    """Old schema."""
-    target: Tables
-    """New schema."""
-    correspondence: Correspondence
-    """Places of the columns."""
-    mapping: DataMapping
-    """Mapping of the data."""
-    rewritten: tuple[str, ...]
-    """Functions that had to be made anew; the others are as they were."""
+    old: Program  # as given
+    new: Program  # the same functions over the new schema
+    source: Tables  # old schema
+    target: Tables  # new schema
+    correspondence: Correspondence  # places of the columns
+    mapping: DataMapping  # mapping of the data
+    rewritten: tuple[str, ...]  # functions that had to be made anew; the others are as they were
     by_hand: tuple[str, ...]
     """Functions outside the fragment over tables that changed: left as they were, wrong until
     rewritten by hand.
     """
-    checked: Checked
-    """Sequences of calls compared."""
-    related: int
-    """Calls compared one by one from related databases."""
-    verified: str
-    """Claim of the solver for all arguments, or why it was not asked."""
-    effort: Effort = field(default_factory=Effort)
-    """Work of the synthesis."""
+    checked: Checked  # sequences of calls compared
+    related: int  # calls compared one by one from related databases
+    verified: str  # claim of the solver for all arguments, or why it was not asked
+    effort: Effort = field(default_factory=Effort)  # work of the synthesis
+    differs: dict[str, str] = field(default_factory=dict)
+    """Functions that differ where an argument is NULL, and nowhere else; how."""
+    never: tuple[str, ...] = ()
+    """Updates that failed on every try, so that nothing was seen of them."""
+    idle: tuple[str, ...] = ()
+    """Updates that succeeded and changed nothing on every try."""
 
 
 @dataclass(frozen=True)
 class NoProgram:
     """There is no equivalent program in the fragment, as far as was looked."""
 
-    reason: str
-    """A sentence that names the function or column in the way."""
-    effort: Effort
-    """Work of the synthesis."""
+    reason: str  # A sentence that names the function or column in the way
+    effort: Effort  # work of the synthesis
 
 
 @dataclass(frozen=True)
 class OutOfTime:
     """The budget ran out."""
 
-    best: Program | None
-    """Functions made so far; those missing are as they were."""
-    missing: tuple[str, ...]
-    """Functions without a counterpart yet."""
-    reason: str
-    """Last obstacle."""
-    effort: Effort
-    """Work done."""
+    best: Program | None  # functions made so far; those missing are as they were
+    missing: tuple[str, ...]  # functions without a counterpart yet
+    reason: str  # last obstacle
+    effort: Effort  # work done

@@ -8,12 +8,12 @@ none, and a check by bounded testing at the end.
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.completion.candidate_tests import fail_of
 from reasoning.synthesis.migrator.completion.sat_search import Completion, Effort, complete
-from reasoning.synthesis.migrator.completion.simulate import Unrelated, simulation
+from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
 from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
 from reasoning.synthesis.migrator.correspondence.problem import (
     Correspondence,
@@ -27,7 +27,7 @@ from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.build import Sketch, affected, make_sketch, tables_named
-from reasoning.synthesis.migrator.sketch.target import Unrewritable, View, view_of
+from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, View, view_of
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables
@@ -188,12 +188,20 @@ def _under(task: _Task, attempt: _Attempt):
     view, started = attempt.view, task.clock.spent()
     concerned = [f for f in old.functions if f.statements and affected(f, view)]
     by_hand = tuple(f.name for f in old.functions if not f.statements and affected(f, view))
-    sketches, complaint = [], ""
+    sketches, complaint, left = [], "", {}
     for function in concerned:
         try:
             sketches.append(make_sketch(function, view))
+        except ByHand as problem:
+            left[function.name] = f"line {function.line}: {problem}"
         except Unrewritable as problem:
             complaint = complaint or str(problem)
+    if left and not complaint:
+        if not options.keep_by_hand:
+            return next(iter(left.values())), None, ()
+        task = replace(task, old=_outside(old, left))
+        old, by_hand = task.old, (*by_hand, *left)
+        concerned = [function for function in concerned if function.name not in left]
     if complaint:
         return complaint, None, ()
     if not options.ranked:
@@ -210,13 +218,33 @@ def _under(task: _Task, attempt: _Attempt):
     except Unrelated as problem:
         return f"the data mapping breaks the new schema: {problem}", None, ()
     _time(effort, "sketch", task.clock.spent() - started)
-    completion = Completion(sketches, options.seed, options.learning)
+    search = _Search(sketches, world)
     try:
-        return _completed(task, attempt, completion, world, by_hand)
+        while True:
+            outcome = _completed(task, attempt, search, by_hand)
+            missing = () if isinstance(outcome, Refactoring) else outcome[2]
+            differ = {name for name in missing if name in search.fallback} - set(search.differs)
+            if not differ or not task.clock.in_time():
+                return outcome
+            # Better a program that differs for NULL, and says so, than none.
+            search.differs |= {name: search.fallback[name] for name in differ}
     finally:
         effort.tests += world.tests
-        completion.close()
         world.close()
+
+
+@dataclass
+class _Search:
+    """Sketches under one mapping, and what is known of NULL."""
+
+    sketches: list[Sketch]
+    """Of the functions concerned."""
+    world: Simulation
+    """Related databases."""
+    fallback: dict[str, str] = field(default_factory=dict)
+    """Functions with a candidate that differs for NULL alone, and how."""
+    differs: dict[str, str] = field(default_factory=dict)
+    """Functions of which such a candidate is taken, because there is no other."""
 
 
 def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
@@ -225,14 +253,27 @@ def _shuffled(sketch: Sketch, chance: random.Random) -> Sketch:
     )
 
 
-def _completed(task: _Task, attempt: _Attempt, completion: Completion, world, by_hand):
+def _completed(task: _Task, attempt: _Attempt, search: _Search, by_hand):
     """Complete the sketches until a program passes all checks."""
+    completion = Completion(search.sketches, task.options.seed, task.options.learning)
+    try:
+        return _completion(task, attempt, search, (completion, by_hand))
+    finally:
+        completion.close()
+
+
+def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
+    (completion, by_hand), world = given, search.world
     passed: dict[str, Function] = {}
 
     def fails(function, candidate):
-        failure = fail_of(world, function, candidate)
+        failure, name = fail_of(world, function, candidate), function.name
+        if failure is None and name not in search.differs:
+            failure = fail_of(world, function, candidate, nulls=True)
+            if failure is not None:
+                search.fallback.setdefault(name, f"{failure.what} with {failure.arguments}")
         if failure is None:
-            passed[function.name] = candidate
+            passed[name] = candidate
         return failure and f"{failure.function}: {failure.what} with {failure.arguments}"
 
     names = tuple(completion.sketches)
@@ -256,10 +297,16 @@ def _completed(task: _Task, attempt: _Attempt, completion: Completion, world, by
             f"a program after {task.effort.iterations} proposals; comparing sequences of up to "
             f"{task.options.bound} updates"
         )
-        checked, verified = _compared(task, new, world)
+        checked, verified = _compared(task, new, search)
         failing = checked.failure.functions if checked.failure else functions_of(verified)
         if not failing:
             break
+        calls = (
+            checked.failure.calls if checked.failure else ((name, {"": None}) for name in failing)
+        )
+        for name, arguments in calls:
+            if None in arguments.values() and name in picks:
+                search.fallback.setdefault(name, f"it differs with {arguments}")
         completion.block(picks, [name for name in failing if name in picks])
     return Refactoring(
         task.old,
@@ -274,25 +321,43 @@ def _completed(task: _Task, attempt: _Attempt, completion: Completion, world, by
         world.tests,
         verified,
         task.effort,
+        dict(search.differs),
+        tuple(sorted(set(checked.never) - world.succeeded)),
+        tuple(sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))),
     )
 
 
-def _compared(task: _Task, new: Program, world):
+def _busy(checked) -> set[str]:
+    """Functions that changed something in a sequence."""
+    return set(checked.functions) - set(checked.idle) - set(checked.never)
+
+
+def _compared(task: _Task, new: Program, search: _Search):
     """Sequences of calls of both programs, and, if they agree, the solver's claim."""
     options, clock, started = task.options, task.clock, task.clock.spent()
-    comparison = Comparison(task.old, task.source, new, task.target, starts_of(task.old, world))
-    until = min(options.budget, clock.spent() + options.check_seconds)
-    checked = comparison.run(options.bound, lambda: clock.spent() < until)
+    starts = starts_of(task.old, search.world)
+    comparison = Comparison(task.old, task.source, new, task.target, starts)
+    comparison.without_null(search.differs)
+    until = time.process_time() + options.check_seconds
+    checked = comparison.run(options.bound, lambda: clock.in_time() and time.process_time() < until)
     task.effort.sequences += checked.sequences
     _time(task.effort, "check", clock.spent() - started)
     if checked.failure:
         return checked, ""
     started = clock.spent()
-    verified = verify_program(
-        task.old, task.source, new, task.target, options.verify, options.budget - clock.spent()
-    )
+    mode = (options.verify, options.budget - clock.spent())
+    verified = verify_program(task.old, task.source, new, task.target, mode, search.differs)
     _time(task.effort, "verify", clock.spent() - started)
     return checked, verified
+
+
+def _outside(program: Program, reasons: dict[str, str]) -> Program:
+    """The program with some functions left as they are written, and why."""
+    functions = tuple(
+        replace(f, statements=(), outside=reasons[f.name]) if f.name in reasons else f
+        for f in program.functions
+    )
+    return replace(program, functions=functions)
 
 
 def _time(effort, phase, seconds):

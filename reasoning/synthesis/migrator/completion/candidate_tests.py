@@ -19,42 +19,45 @@ from reasoning.synthesis.migrator.testing.mapped_databases import fingerprint, s
 class Failure:
     """A call after which, or in which, the two programs differ."""
 
-    function: str
-    """That was called."""
-    start: int
-    """Number of the pair."""
-    arguments: dict[str, Any]
-    """Of the call."""
-    what: str
-    """The difference."""
+    function: str  # that was called
+    start: int  # number of the pair
+    arguments: dict[str, Any]  # of the call
+    what: str  # the difference
 
 
 @dataclass(frozen=True)
 class Fails:
     """The outcome of a call that failed; one is like the other."""
 
-    why: str = field(compare=False)
-    """As the database says it."""
+    why: str = field(compare=False)  # as the database says it
 
 
-def fail_of(found: Simulation, old: Function, new: Function) -> Failure | None:
+def fail_of(found: Simulation, old: Function, new: Function, nulls: bool = False) -> Failure | None:
     """The first call in which a candidate differs from the function that it stands for; None if
     there is none.
+
+    Args:
+      found: related databases.
+      old: the function.
+      new: the candidate.
+      nulls: the calls with NULL among their arguments, instead of those without.
     """
     compiled = compile_function(new, found.mapping.target)
     before = compile_function(old, found.mapping.source)
     try_one = _try_query if old.is_query else _try_update
     for number, start in enumerate(found.starts):
-        what = try_one(found, before, compiled, number, start)
+        calls = (start.with_null if nulls else start.arguments)[old.name]
+        what = try_one(found, before, compiled, number, (start, calls))
         if what:
             return Failure(old.name, number, *what)
     return None
 
 
-def _try_query(found, before, compiled, number, start):
+def _try_query(found, before, compiled, number, given):
+    start, calls = given
     found.target.load(start.target)
-    for at, arguments in enumerate(start.arguments[before.function.name]):
-        mark = (before.function.name, number, at)
+    for arguments in calls:
+        mark = (before.function.name, number, *arguments.values())
         if mark not in found.expected:
             found.source.load(start.source)
             found.expected[mark] = found.source.call(before, arguments, NOW)
@@ -65,16 +68,22 @@ def _try_query(found, before, compiled, number, start):
     return None
 
 
-def _try_update(found, before, compiled, number, start):
+def _try_update(found, before, compiled, number, given):
+    start, calls = given
     tables = _compared(found, before, compiled)
     found.target.load(start.target)
     found.source.load(start.source)
-    for at, arguments in enumerate(start.arguments[before.function.name]):
-        mark = (before.function.name, number, at, tables)
+    for arguments in calls:
+        mark = (before.function.name, number, tables, *arguments.values())
         if mark not in found.expected:
+            changes = found.source.changes()
             found.expected[mark] = _attempt(
                 found.source, before, arguments, lambda: _image(found, tables)
             )
+            if not isinstance(found.expected[mark], Fails):
+                found.succeeded.add(before.function.name)
+                if found.source.changes() > changes:
+                    found.effective.add(before.function.name)
         found.tests += 1
         got = _attempt(
             found.target,
@@ -108,8 +117,8 @@ def _attempt(base: Database, compiled: Compiled, arguments, inspect: Callable[[]
     """Result of `inspect` after a call, which is undone; `Fails` if the call fails."""
     base.mark()
     try:
-        base.call(compiled, arguments, NOW)
-        return inspect()
+        rows = base.call(compiled, arguments, NOW)
+        return inspect(), rows and sorted(rows, key=repr)
     except Broken as broken:
         return Fails(str(broken))
     finally:

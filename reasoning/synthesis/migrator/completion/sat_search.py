@@ -23,22 +23,14 @@ MOST_RANK = 40
 class Effort:
     """Work of a synthesis; its fields are reported."""
 
-    correspondences: int = 0
-    """Correspondences tried."""
-    mappings: int = 0
-    """Data mappings tried."""
-    iterations: int = 0
-    """Programs proposed by the solver."""
-    candidates: int = 0
-    """Different functions tested."""
-    tests: int = 0
-    """Calls compared one by one."""
-    sequences: int = 0
-    """Sequences of calls compared afterwards."""
-    seconds: float = 0.0
-    """In all."""
-    phases: dict[str, float] = field(default_factory=dict)
-    """Seconds by part."""
+    correspondences: int = 0  # correspondences tried
+    mappings: int = 0  # data mappings tried
+    iterations: int = 0  # programs proposed by the solver
+    candidates: int = 0  # different functions tested
+    tests: int = 0  # calls compared one by one
+    sequences: int = 0  # sequences of calls compared afterwards
+    seconds: float = 0.0  # in all
+    phases: dict[str, float] = field(default_factory=dict)  # seconds by part
 
 
 class Completion:

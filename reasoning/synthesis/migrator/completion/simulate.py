@@ -10,7 +10,7 @@ them holds here. Invented keys are compared up to renaming.
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
@@ -23,11 +23,19 @@ from reasoning.synthesis.migrator.testing.database import (
     Database,
     compile_function,
 )
-from reasoning.synthesis.migrator.testing.inputs import Domains, domain, domains_of, pairwise
+from reasoning.synthesis.migrator.testing.inputs import (
+    Domains,
+    domain,
+    domains_of,
+    pairwise,
+    with_nulls,
+)
 from reasoning.synthesis.migrator.testing.mapped_databases import query_of
 
 WALKS, STEPS, TRIES = 12, 5, 40
 """Databases, the updates that lead to each, and calls tried to find so many that succeed."""
+NULLS = 0.15
+"""Share of NULL among arguments drawn at random, where it is allowed."""
 NOW = 90
 """The number of the call under test: its fresh keys are none of those made before."""
 
@@ -41,7 +49,9 @@ class Start:
     target: dict[str, list[tuple]]
     """Image of the source rows under the mapping."""
     arguments: dict[str, list[dict[str, Any]]]
-    """Arguments to try, by function."""
+    """Arguments to try, by function; none is NULL."""
+    with_null: dict[str, list[dict[str, Any]]]
+    """Likewise, with NULL among them."""
 
 
 @dataclass
@@ -62,6 +72,10 @@ class Simulation:
     """Results of the old program, by function, start and arguments: computed once."""
     tests: int = 0
     """Calls compared."""
+    succeeded: set[str] = field(default_factory=set)
+    """Updates of the old program that succeeded in a test."""
+    effective: set[str] = field(default_factory=set)
+    """Those of them that changed something."""
 
     def close(self) -> None:
         """Close both databases."""
@@ -115,21 +129,32 @@ def _find_starts(found: Simulation, concerned, filled, builders, seed):
     program, mapping, source, target = found.program, found.mapping, found.source, found.target
     chance = random.Random(f"walks {seed}")
     domains = domains_of(program, mapping.source)
+    plain = replace(domains, nullable=frozenset())
     compiled = [compile_function(f, mapping.source) for f in builders]
     broken = None
     for walk in range(WALKS):
-        _walk(found, compiled, domains, chance, walk)
-        made = map_rows(found, filled)
-        try:
-            target.load(made)
-        except Broken as problem:
-            broken = problem
+        # Every other database has NULL in its cells, unless the new schema has no place for it.
+        for values in (domains, plain) if walk % 2 else (plain,):
+            _walk(found, compiled, values, chance, walk)
+            made = map_rows(found, filled)
+            try:
+                target.load(made)
+                break
+            except Broken as problem:
+                broken = problem
+        else:
             continue
         rows = source.rows()
         if any(rows == start.source for start in found.starts):
             continue
         arguments = {f.name: _arguments(f, rows, domains, mapping) for f in concerned}
-        found.starts.append(Start(rows, made, arguments))
+        with_null = {
+            f.name: with_nulls(
+                arguments[f.name], [p for p in f.params if (f.name, p) in domains.nullable]
+            )
+            for f in concerned
+        }
+        found.starts.append(Start(rows, made, arguments, with_null))
     if not any(any(start.source.values()) for start in found.starts) and broken:
         raise Unrelated(str(broken))
 
@@ -144,7 +169,12 @@ def _walk(
     rows = (
         {}
         if walk == 0
-        else _given(found.source, [n for n in found.source.names if n not in filled], chance)
+        else _given(
+            found.source,
+            [n for n in found.source.names if n not in filled],
+            chance,
+            NULLS if domains.nullable else 0.0,
+        )
     )
     found.source.load({})
     try:
@@ -189,10 +219,14 @@ def pick(
                 )
                 if there := base.base.execute(sql).fetchall():
                     return chance.choice(there)[0]
+    if (function.name, name) in domains.nullable and chance.random() < NULLS:
+        return None
     return chance.choice(domains.by_parameter[function.name, name])
 
 
-def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]:
+def _given(
+    source: Database, names: list[str], chance: random.Random, nulls: float
+) -> dict[str, list[tuple]]:
     """A few rows for tables that no update fills: keys differ, references lead to values of the
     same small range.
     """
@@ -206,7 +240,9 @@ def _given(source: Database, names: list[str], chance) -> dict[str, list[tuple]]
         rows = {}
         for n in range(2 + chance.randrange(2)):
             row = tuple(
-                domain(kind)[
+                None
+                if column not in keys and column not in table.required and chance.random() < nulls
+                else domain(kind)[
                     n if column in keys else chance.randrange(2 if column in referring else 3)
                 ]
                 for column, kind in table.types.items()

@@ -25,28 +25,23 @@ ALTERNATIVES = 6
 class Copy:
     """A source column's value."""
 
-    table: str
-    """Joined by the rule."""
-    column: str
-    """Its column."""
+    table: str  # joined by the rule
+    column: str  # its column
 
 
 @dataclass(frozen=True)
 class Made:
     """A key made for a row of the anchor of the target table that owns it."""
 
-    owner: Place
-    """Target table and its key column."""
-    anchor: str
-    """Source table: one key for each of its rows."""
+    owner: Place  # target table and its key column
+    anchor: str  # source table: one key for each of its rows
 
 
 @dataclass(frozen=True)
 class Fixed:
     """Always the same: NULL, or the column's default."""
 
-    value: Any
-    """Of the column's type."""
+    value: Any  # of the column's type
 
 
 Cell = Copy | Made | Fixed
@@ -56,14 +51,10 @@ Cell = Copy | Made | Fixed
 class Rule:
     """Rule that fills one target table."""
 
-    table: str
-    """Of the target."""
-    anchor: str
-    """The source table with as many rows."""
-    tree: Tree
-    """References that join other source tables to it."""
-    cells: dict[str, Cell]
-    """Content of each column."""
+    table: str  # of the target
+    anchor: str  # the source table with as many rows
+    tree: Tree  # references that join other source tables to it
+    cells: dict[str, Cell]  # content of each column
 
     @property
     def body(self) -> tuple[str, ...]:
@@ -79,12 +70,9 @@ class Rule:
 class DataMapping:
     """Rules for all target tables that are filled."""
 
-    source: Tables
-    """Old schema."""
-    target: Tables
-    """New schema."""
-    rules: dict[str, Rule]
-    """By target table."""
+    source: Tables  # old schema
+    target: Tables  # new schema
+    rules: dict[str, Rule]  # by target table
     twins: frozenset[frozenset[Place]] = frozenset()
     """Pairs of source columns of which one place holds both."""
 

@@ -2,7 +2,12 @@
 
 import functools
 
+from reasoning.synthesis.migrator.old_names import names_of
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
+
+__getattr__ = names_of(
+    "correspondence.similarity", {"likeness": "correspondence.similarity:similarity"}
+)
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -7,13 +7,15 @@ Sequences that lead to a pair of databases seen before are not continued, and a 
 only if the last update changed a table that it reads.
 """
 
+import functools
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.correspondence.problem import same_tables
-from reasoning.synthesis.migrator.equivalence.clusters import clusters
+from reasoning.synthesis.migrator.equivalence.clusters import Cluster, clusters
 from reasoning.synthesis.migrator.equivalence.paired_run import (
     LEAST_WALKS,
     WALKS,
@@ -61,12 +63,28 @@ class Comparison:
         )
         same = same_tables(old_tables, new_tables)
         self.differing = [name for name, (a, b) in self.pairs.items() if not _same(a, b, same)]
-        self.domains = domains_of(old, old_tables)
+        self.domains, self.values = domains_of(old, old_tables), values
+        self.without: tuple[str, ...] = ()
+
+    def without_null(self, names: Iterable[str]) -> "Comparison":
+        """The same without NULL as an argument of some functions."""
+        self.without = tuple(sorted(names))
+        nullable = {one for one in self.domains.nullable if one[0] not in self.without}
+        self.domains = replace(self.domains, nullable=frozenset(nullable))
+        return self
+
+    @functools.cached_property
+    def clusters(self) -> list[Cluster]:
+        """Queries in which a difference could show, with all that they depend on."""
         inside = {
             name: pair for name, pair in self.pairs.items() if all(f.statements for f in pair)
         }
-        self.clusters = clusters(inside, self.differing, self.schemas, self.domains, values)
-        self.programs = ProgramPair(self.pairs, self.schemas, self.domains)
+        return clusters(inside, self.differing, self.schemas, self.domains, self.values)
+
+    @functools.cached_property
+    def programs(self) -> ProgramPair:
+        """Both programs with the values of their parameters."""
+        return ProgramPair(self.pairs, self.schemas, self.domains)
 
     def run(self, bound: int, in_time: Callable[[], bool], longer: bool = True) -> Checked:
         """Compare on all sequences of up to `bound` updates, shortest first, until they differ or
@@ -121,11 +139,13 @@ class Comparison:
             bound,
             counts.states,
             counts.asked,
-            len(functions),
+            tuple(sorted(functions)),
             failure,
             counts.walks,
             len(self.starts),
             never,
+            tuple(sorted(counts.succeeded - counts.effective)),
+            self.without,
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import (
     Delete,
+    Fill,
     Function,
     Insert,
     Select,
@@ -22,7 +23,7 @@ from reasoning.synthesis.migrator.sql.program import (
 )
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import columns, nodes, reads, writes
-from reasoning.synthesis.migrator.testing.inputs import Domains, pairwise
+from reasoning.synthesis.migrator.testing.inputs import Domains, pairwise, with_nulls
 
 Pair = tuple[Function, Function]
 Place = tuple[int, str, str]
@@ -192,7 +193,7 @@ def _keys(tables: set[str], side: int, schemas) -> set[Place]:
 def _touches(function: Function, side: int, needed: set[Place]) -> bool:
     tables = {table for at, table, _ in needed if at == side}
     for statement in function.statements:
-        if isinstance(statement, Insert | Delete) and statement.table in tables:
+        if isinstance(statement, Insert | Fill | Delete) and statement.table in tables:
             return True
         if isinstance(statement, Update) and any(
             (side, statement.table, column) in needed for column, _ in statement.sets
@@ -217,7 +218,7 @@ def _arguments(
         stored = {
             (side, s.table, c)
             for s in function.statements
-            if isinstance(s, Insert)
+            if isinstance(s, Insert) and s.conflict is None
             for c in s.columns
         }
         for name, places in placed(function).items():
@@ -229,4 +230,9 @@ def _arguments(
         domains.by_parameter[old.name, name][: most if name in matters else 1]
         for name in old.params
     ]
-    return [dict(zip(old.params, row, strict=True)) for row in pairwise(options)]
+    rows = [dict(zip(old.params, row, strict=True)) for row in pairwise(options)]
+    # In long sequences NULL is worth its time only where it leaves a reference open.
+    known = domains.nullable if most > 2 else domains.referring & domains.nullable
+    return rows + with_nulls(
+        rows, [name for name in old.params if name in matters and (old.name, name) in known]
+    )

@@ -51,6 +51,8 @@ class Counts:
     """Random sequences longer than the bound."""
     succeeded: set[str] = field(default_factory=set)
     """Updates that succeeded in both programs at least once."""
+    effective: set[str] = field(default_factory=set)
+    """Of these, those that changed a row."""
 
     def add(self, other: "Counts") -> None:
         """Add the counts of another run."""
@@ -58,6 +60,7 @@ class Counts:
         self.asked += other.asked
         self.walks += other.walks
         self.succeeded |= other.succeeded
+        self.effective |= other.effective
 
 
 class World:
@@ -133,7 +136,7 @@ class World:
                     self.counts.states += 1
                     written = tuple(functions[name].writes for functions in self.functions)
                     found = next(self._ask(calls, written), None)
-                elif None in outcomes:
+                elif _differ(outcomes):
                     found = Scenario(
                         (*calls, (name, made)),
                         outcomes[0] or "succeeds",
@@ -163,7 +166,7 @@ class World:
                 calls = (*done, (name, arguments))
                 outcomes = self._enter(name, arguments, len(calls))
                 try:
-                    if (outcomes[0] is None) != (outcomes[1] is None):
+                    if _differ(outcomes):
                         yield Scenario(
                             calls, outcomes[0] or "succeeds", outcomes[1] or "succeeds", self.start
                         )
@@ -179,15 +182,21 @@ class World:
     def _enter(self, name, arguments, number) -> list[str | None]:
         """Make a call on both sides behind a mark; what went wrong on each, None if nothing."""
         found: list[str | None] = []
+        before, returned = [base.changes() for base in self.bases], []
         for base, functions in zip(self.bases, self.functions, strict=True):
             base.mark()
             try:
-                base.call(functions[name], arguments, self.first + number)
+                rows = base.call(functions[name], arguments, self.first + number)
+                returned.append(rows and sorted(rows, key=repr))
                 found.append(None)
             except Broken as broken:
                 found.append(f"fails: {broken}")
+        if found == [None, None] and returned[0] != returned[1]:
+            return [f"returns {rows}" for rows in returned]
         if found == [None, None]:
             self.counts.succeeded.add(name)
+            if any(b.changes() > n for b, n in zip(self.bases, before, strict=True)):
+                self.counts.effective.add(name)
         return found
 
     def _unseen(self, depth) -> bool:
@@ -233,7 +242,7 @@ class World:
                     continue
                 outcomes = self._enter(name, arguments, number)
                 entered += 1
-                if (outcomes[0] is None) != (outcomes[1] is None):
+                if _differ(outcomes):
                     return Scenario(
                         calls[:number],
                         outcomes[0] or "succeeds",
@@ -245,6 +254,11 @@ class World:
             for _ in range(entered):
                 for base in self.bases:
                     base.back()
+
+
+def _differ(outcomes: list[str | None]) -> bool:
+    """Test if a call failed on one side alone, or returned other rows there."""
+    return (None in outcomes and outcomes != [None, None]) or "returns" in f"{outcomes[0]}"[:7]
 
 
 def renewed(value: Any, call: int) -> Any:

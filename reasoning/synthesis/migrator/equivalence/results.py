@@ -58,7 +58,7 @@ class Checked:
     """Different pairs of databases in which queries were compared."""
     queries: int
     """Queries compared."""
-    functions: int
+    functions: tuple[str, ...]
     """Functions that took part; the others are the same text on the same tables."""
     failure: Scenario | None
     """A difference; None: none was found."""
@@ -70,6 +70,10 @@ class Checked:
     """
     never: tuple[str, ...] = ()
     """Updates that failed on every try, in both programs, so that nothing was seen of them."""
+    idle: tuple[str, ...] = ()
+    """Updates that succeeded and never changed a row."""
+    without_null: tuple[str, ...] = ()
+    """Functions that were not called with NULL."""
 
     def text(self) -> str:
         """A sentence that claims no more than was done."""
@@ -80,12 +84,13 @@ class Checked:
         more = (
             f"; bound {self.wanted} was begun and not finished" if self.bound < self.wanted else ""
         )
-        done = f"{self.functions} functions, {self.sequences} states, {self.queries} queries"
+        done = f"{len(self.functions)} functions, {self.sequences} states, {self.queries} queries"
         done += f", {self.walks} longer sequences at random" if self.walks else ""
         done += f", from {self.starts} databases" if self.starts > 1 else ""
         more += (
             f"; every try failed in both programs: {', '.join(self.never)}" if self.never else ""
         )
-        return (
-            f"no difference within bound {self.bound} ({done}; tested values only, none NULL){more}"
-        )
+        more += f"; without effect on every try: {', '.join(self.idle)}" if self.idle else ""
+        but = f" but for {', '.join(self.without_null)}" if self.without_null else ""
+        done += f"; tested values only, NULL where the old schema allows it{but}"
+        return f"no difference within bound {self.bound} ({done}){more}"

@@ -9,6 +9,7 @@ NOT NULL and references of the old schema hold after each, those of the new one 
 
 import itertools
 import time
+from collections.abc import Iterable
 
 from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
@@ -25,7 +26,7 @@ BOUND = 2
 SMALL = 60
 """Functions that can matter, at most, for `verify="auto"`."""
 AUTO_SECONDS = 3.0
-"""For `verify="auto"`."""
+"""Of processor time, for `verify="auto"`."""
 MILLISECONDS = 5_000
 """For one formula."""
 
@@ -35,8 +36,8 @@ def verify_program(
     old_tables: Tables,
     new: Program,
     new_tables: Tables,
-    mode: str = "auto",
-    seconds: float = 30.0,
+    mode: tuple[str, float] = ("auto", 30.0),
+    without: Iterable[str] = (),
 ) -> str:
     """Verify two programs for all arguments within a bound.
 
@@ -45,16 +46,17 @@ def verify_program(
       old_tables: its schema.
       new: the other one.
       new_tables: its schema.
-      mode: "on"; "auto": for small programs only, and briefly; "off".
-      seconds: at most.
+      mode: "on"; "auto": for small programs only, and briefly; "off"; and seconds at most.
+      without: functions that are not called with NULL.
 
     Returns:
       A sentence: "no difference within bound k for all arguments ...", or "different: ...", or why
         nothing can be said.
     """
+    mode, seconds = mode
     if mode == "off":
         return "not asked"
-    comparison = Comparison(old, old_tables, new, new_tables)
+    comparison = Comparison(old, old_tables, new, new_tables).without_null(without)
     names = {
         name for cluster in comparison.clusters for name in (*cluster.queries, *cluster.updates)
     }
@@ -69,7 +71,8 @@ def verify_program(
             raise
         return "not asked: z3-solver is not installed"
     return _Verifier(
-        comparison, time.monotonic() + (min(seconds, AUTO_SECONDS) if mode == "auto" else seconds)
+        comparison,
+        time.process_time() + (min(seconds, AUTO_SECONDS) if mode == "auto" else seconds),
     ).text()
 
 
@@ -130,8 +133,8 @@ class _Verifier:
         )
         more = "" if finished == BOUND else f"; bound {BOUND} was begun and not finished"
         return (
-            f"no difference within bound {finished} for all non-NULL arguments ({self.formulas} "
-            f"formulas){left}{more}"
+            f"no difference within bound {finished} for all arguments{self.nulls()} "
+            f"({self.formulas} formulas){left}{more}"
         )
 
     def differ(self, cluster: Cluster, calls) -> str | None:
@@ -178,7 +181,9 @@ class _Verifier:
 
     def ranged(self, cell: Cell, fresh_values):
         """An argument is no fresh key to come, but may be one of those made already."""
-        return self.z3.Or(cell.value < 1_000_000, *(cell.value == value for value in fresh_values))
+        return self.z3.Or(
+            cell.null, cell.value < 1_000_000, *(cell.value == value for value in fresh_values)
+        )
 
     def answers(self, solver, name, calls, states, fresh_values) -> str | None:
         """Find out if the answers of a query differ in some of these states."""
@@ -212,7 +217,7 @@ class _Verifier:
         )
 
     def ask(self, solver, formula, calls, what) -> str | None:
-        if time.monotonic() > self.until:
+        if time.process_time() > self.until:
             raise _Spent
         self.formulas += 1
         if self.z3.is_false(self.z3.simplify(formula)):
@@ -233,5 +238,14 @@ class _Verifier:
         """An unknown for each parameter; it may be a fresh key of an earlier call."""
         made = {}
         for parameter in placed(self.comparison.pairs[name][0]):
-            made[parameter] = Cell(self.z3.BoolVal(False), self.z3.Int(f"{parameter}_{number}"))
+            may = (name, parameter) in self.comparison.domains.nullable
+            null = self.z3.Bool(f"{parameter}_{number}_null") if may else self.z3.BoolVal(False)
+            made[parameter] = Cell(null, self.z3.Int(f"{parameter}_{number}"))
         return made
+
+    def nulls(self) -> str:
+        """A clause on arguments that are not NULL."""
+        out = self.comparison.without
+        if out:
+            return f" (of {', '.join(out)}: all that are not NULL)"
+        return ", NULL wherever the old schema allows it"

@@ -41,30 +41,24 @@ class Beyond(Exception):
 class Cell:
     """A value that may be NULL."""
 
-    null: Any
-    """A truth value of Z3."""
-    value: Any
-    """An integer of Z3; anything if NULL."""
+    null: Any  # A truth value of Z3
+    value: Any  # an integer of Z3; anything if NULL
 
 
 @dataclass(frozen=True)
 class Row:
     """A row that may be absent."""
 
-    there: Any
-    """A truth value of Z3."""
-    cells: dict[str, Cell]
-    """By column."""
+    there: Any  # A truth value of Z3
+    cells: dict[str, Cell]  # by column
 
 
 @dataclass(frozen=True)
 class Truth:
     """SQL's three values: surely true, surely false, else unknown."""
 
-    yes: Any
-    """A truth value of Z3."""
-    no: Any
-    """Likewise; never both."""
+    yes: Any  # A truth value of Z3
+    no: Any  # likewise; never both
 
 
 State = dict[str, list[Row]]
@@ -97,8 +91,8 @@ class Formulas:
     def rows(self, select: Select) -> list[Row]:
         """The rows of a select, absent ones included."""
         z3, state = self.z3, self.scope[2]
-        if any(source.on is not None for source in select.sources):
-            raise Beyond("LEFT JOIN")
+        if any(source.on is not None or source.select for source in select.sources):
+            raise Beyond("LEFT JOIN and subqueries in FROM")
         if (
             select.limit is not None
             or select.offset is not None

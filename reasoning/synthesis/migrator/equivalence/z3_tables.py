@@ -3,12 +3,14 @@
 import itertools
 from typing import Any
 
-from reasoning.synthesis.migrator.equivalence.z3_formulas import Cell, Formulas, Row, State
+from reasoning.synthesis.migrator.equivalence.z3_formulas import Beyond, Cell, Formulas, Row, State
 from reasoning.synthesis.migrator.sql.program import (
     Delete,
     Drop,
+    Fill,
     Function,
     Insert,
+    Select,
     Snapshot,
     Update,
 )
@@ -24,6 +26,8 @@ class Symbols(Formulas):
         state, fine = dict(state), []
         for statement in function.statements:
             self.scope = (arguments, fresh, state)
+            if isinstance(statement, Fill) or getattr(statement, "conflict", None):
+                raise Beyond("ON CONFLICT and INSERT ... SELECT")
             if isinstance(statement, Insert):
                 fine.append(self._insert(statement, state))
             elif isinstance(statement, Delete):
@@ -50,6 +54,8 @@ class Symbols(Formulas):
     def query(self, function: Function, arguments: dict[str, Cell], state: State) -> list[Row]:
         """The rows of a query."""
         self.scope = (arguments, {}, state)
+        if not isinstance(function.statements[0], Select):
+            raise Beyond("UNION and the like")
         return self.rows(function.statements[0])
 
     def _insert(self, statement: Insert, state):

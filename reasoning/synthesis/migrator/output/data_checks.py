@@ -5,6 +5,7 @@ way and names the first of them.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed, Made, Rule, condition
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.migration_plan import Plan
@@ -32,6 +33,8 @@ def checks_of(plan: Plan) -> list[Check]:
             continue
         found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
     found += _twins(plan, queries)
+    for rule in plan.mapping.rules.values():
+        found += [*_dangling(plan, queries, rule), *_conversions(plan, queries, rule)]
     for table in sorted({t for r in plan.mapping.rules.values() for t in r.body[1:]}):
         if not plan.mapping.owned(table):
             found += _lost(plan, queries, table)
@@ -124,6 +127,121 @@ def _twice(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
         )
 
 
+def _dangling(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """References of the new schema that would lead nowhere.
+
+    Where the engine checks references itself, only those that the old schema does not declare.
+    """
+    mapping = plan.mapping
+    declared = {(e.table, e.columns, e.to, e.to_columns) for e in mapping.source.edges}
+    for edge in mapping.target.edges:
+        there = mapping.rules.get(edge.to)
+        cells = [rule.cells.get(column) for column in edge.columns]
+        if edge.table != rule.table or not all(isinstance(cell, Copy) for cell in cells):
+            continue
+        far = [there.cells.get(column) for column in edge.to_columns] if there else []
+        if far == cells and there is not None and there.anchor == rule.anchor:
+            continue  # the same row of the old database
+        if all(isinstance(cell, Copy) for cell in far) and far:
+            ends = (cells[0].table, tuple(c.column for c in cells))
+            known = (*ends, far[0].table, tuple(c.column for c in far)) in declared
+            if known and plan.dialect in ("postgres", "duckdb"):
+                continue
+        values = [queries.value(rule, c, rule.cells[c]) for c in edge.columns]
+        given = " AND ".join(f"{value} IS NOT NULL" for value in values)
+        if far and not any(cell is None for cell in far):
+            keys = [queries.value(there, c, there.cells[c]) for c in edge.to_columns]
+            known_keys = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+            mine = values[0] if len(values) == 1 else f"({', '.join(values)})"
+            given += (
+                f" AND {mine} NOT IN (SELECT {', '.join(keys)} FROM {queries.rows(there)} "
+                f"WHERE {known_keys})"
+            )
+        yield Check(
+            f"{rule.table}.{', '.join(edge.columns)} would refer to no row of {edge.to} for {{}} "
+            f"rows of {rule.anchor}",
+            f"SELECT {_known_by(plan, queries, rule.anchor)} AS k FROM {queries.rows(rule)} "
+            f"WHERE {given}",
+        )
+
+
+def _conversions(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """Values that do not fit into the type that a column has now, and rows that a new CHECK
+    forbids.
+    """
+    exp = need("sqlglot").exp
+    for part in plan.new[rule.table].tree.this.expressions:
+        cell = rule.cells.get(part.name) if isinstance(part, exp.ColumnDef) else None
+        if not isinstance(cell, Copy) or cell.table not in plan.old or plan.dialect == "sqlite":
+            continue
+        before = next(
+            one
+            for one in plan.old[cell.table].tree.this.expressions
+            if isinstance(one, exp.ColumnDef) and one.name == cell.column
+        )
+        value = queries.value(rule, part.name, cell)
+        bad = _unfit(value, before.args.get("kind"), part.args.get("kind"))
+        if bad:
+            yield Check(
+                f"{rule.table}.{part.name} is {part.args['kind'].sql(plan.dialect)} and has no "
+                f"place for the values of {{}} rows of {rule.anchor}",
+                f"SELECT {_known_by(plan, queries, rule.anchor)} AS k FROM {queries.rows(rule)} "
+                f"WHERE {bad}",
+            )
+    yield from _forbidden(plan, queries, rule)
+
+
+INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "MEDIUMINT": 23, "INT": 31, "BIGINT": 63}
+"""Bits of whole numbers, without the sign."""
+TEXTS = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR", "BPCHAR")
+
+
+def _unfit(value: str, before, after) -> str:
+    """A condition on values that a narrower type does not hold; empty: it is not narrower."""
+    if before is None or after is None or before == after:
+        return ""
+    was, now = before.this.name, after.this.name
+    sizes = [
+        [int(p.this.name) for p in kind.expressions if p.this.is_int] for kind in (before, after)
+    ]
+    if now in TEXTS and sizes[1] and not (was in TEXTS and sizes[0] and sizes[0] <= sizes[1]):
+        return f"CHAR_LENGTH({value}) > {sizes[1][0]}"
+    if now in INTEGERS and INTEGERS.get(was, 64) > INTEGERS[now]:
+        return f"{value} NOT BETWEEN {-(2 ** INTEGERS[now])} AND {2 ** INTEGERS[now] - 1}"
+    if now == "DECIMAL" and sizes[1] and sizes[0] != sizes[1]:
+        places = sizes[1][1] if len(sizes[1]) > 1 else 0
+        return (
+            f"ABS({value}) >= {10 ** (sizes[1][0] - places)} OR {value} <> ROUND({value}, {places})"
+        )
+    return ""
+
+
+def _forbidden(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
+    """Rows that a CHECK of the new schema forbids, and none of the old one."""
+    exp = need("sqlglot").exp
+    old = plan.old.get(rule.anchor)
+    known = {one.this.sql() for one in old.tree.find_all(exp.CheckColumnConstraint)} if old else ()
+    for check in plan.new[rule.table].tree.find_all(exp.CheckColumnConstraint):
+        if check.this.sql() in known or check.find(exp.Select):
+            continue
+        names = {column.name for column in check.find_all(exp.Column)}
+        if not names or any(rule.cells.get(name) is None for name in names):
+            continue
+
+        def moved(node):
+            if isinstance(node, exp.Column):
+                return exp.Var(this=queries.value(rule, node.name, rule.cells[node.name]))
+            return node
+
+        text = check.this.transform(moved).sql(plan.dialect)
+        yield Check(
+            f"{rule.table} has a CHECK ({check.this.sql(plan.dialect)}) that forbids {{}} rows of "
+            f"{rule.anchor}",
+            f"SELECT {_known_by(plan, queries, rule.anchor)} AS k FROM {queries.rows(rule)} "
+            f"WHERE NOT ({text})",
+        )
+
+
 def _forward(rule: Rule, edge) -> bool:
     """Test if a reference leads away from the anchor, so that it multiplies no row."""
     reached, todo = {rule.anchor}, [rule.anchor]
@@ -169,8 +287,8 @@ def count_sql(check: Check, dialect: str) -> str:
 
 def stop_sql(check: Check, dialect: str) -> str:
     """A SELECT that fails with a sentence if there are such rows."""
-    before, after = (literal(part) for part in check.what.split("{}"))
-    text, first = text_type(dialect), literal(", the first: ")
+    before, after = (literal(part, dialect) for part in check.what.split("{}", 1))
+    text, first = text_type(dialect), literal(", the first: ", dialect)
     parts = [before, f"CAST(n AS {text})", after, first, "k"]
     words = f"CONCAT({', '.join(parts)})" if dialect == "mysql" else " || ".join(parts)
     return failing(words, f"({count_sql(check, dialect)}) AS found WHERE n > 0", dialect)

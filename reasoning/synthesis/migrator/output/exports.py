@@ -102,10 +102,20 @@ def dynamite_json(mapping: DataMapping) -> str:
 
 
 def alembic_file(
-    mapping: DataMapping, dialect: str, revision: str, down_revision: str | None = None
+    mapping: DataMapping,
+    dialect: str,
+    revision: str,
+    down_revision: str | None = None,
+    back: DataMapping | str | None = "restore a backup",
 ) -> str:
-    """A migration file as Alembic keeps them; going back is not offered, because dropped columns
-    are gone.
+    """A migration file as Alembic keeps them.
+
+    Args:
+      mapping: of the data.
+      dialect: of the database.
+      revision: this one.
+      down_revision: the one before.
+      back: the mapping back (see `downgrade.downgrade_of`), or why there is none.
     """
     # Alembic has a transaction of its own.
     steps = [*BEFORE.get(dialect, ()), *migration_steps(mapping, dialect), *AFTER.get(dialect, ())]
@@ -119,10 +129,18 @@ def alembic_file(
         f"down_revision = {down_revision!r}\nbranch_labels = None\ndepends_on = None\n\n\ndef "
         "upgrade() -> None:\n"
         f'    """Tables renamed, created, filled and dropped, in this order."""\n{body}\n\n\ndef '
-        "downgrade() -> None:\n"
-        '    """Not offered: dropped columns are gone."""\n    raise NotImplementedError("restore '
-        'a backup")\n'
+        f"downgrade() -> None:\n{_downgrade(back, dialect)}"
     )
+
+
+def _downgrade(back: DataMapping | str | None, dialect: str) -> str:
+    """The body of the function that goes back."""
+    if not isinstance(back, DataMapping):
+        reason = f"{back or 'there is no way back'}: restore a backup"
+        return f'    """Not offered."""\n    raise NotImplementedError({reason!r})\n'
+    steps = [*BEFORE.get(dialect, ()), *migration_steps(back, dialect), *AFTER.get(dialect, ())]
+    lines = "".join(f"    op.execute(sa.text({_python(one)}))\n" for one in steps)
+    return f'    """The same backwards."""\n{lines}'
 
 
 def _plain(text: str) -> str:

@@ -9,10 +9,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed
 from reasoning.synthesis.migrator.sketch.inserts import Run
 from reasoning.synthesis.migrator.sketch.order import Options
 from reasoning.synthesis.migrator.sketch.queries import rewritten
-from reasoning.synthesis.migrator.sketch.target import View
+from reasoning.synthesis.migrator.sketch.target import ByHand, View
 from reasoning.synthesis.migrator.sketch.updates import (
     delete_options,
     through_reference,
@@ -20,8 +21,10 @@ from reasoning.synthesis.migrator.sketch.updates import (
 )
 from reasoning.synthesis.migrator.sql.program import (
     Col,
+    Compound,
     Delete,
     Drop,
+    Fill,
     Function,
     InSelect,
     Insert,
@@ -32,13 +35,18 @@ from reasoning.synthesis.migrator.sql.program import (
     Statement,
     Update,
 )
+from reasoning.synthesis.migrator.sql.tables import ordered_by
 from reasoning.synthesis.migrator.sql.visitors import (
+    change,
     fresh_numbers,
     nodes,
     plainly_named,
     reads,
     writes,
 )
+
+MOST_COMPOUNDS = 12
+"""Alternatives for a UNION."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ def make_sketch(function: Function, view: View) -> Sketch:
             continue
         for statement in group:
             holes += _options(statement, view, function.name)
+    holes = _returned(function, holes, view)
     target = view.mapping.target
     done = tuple(
         tuple(
@@ -149,6 +158,10 @@ def _options(statement: Statement, view: View, reader: str) -> list[Options]:
         return [[(statement,)]]
     if isinstance(statement, Select):
         return [[(select,) for select in rewritten(statement, view, reader)]]
+    if isinstance(statement, Compound):
+        return [[(one,) for one in _compounds(statement, view, reader)]]
+    if isinstance(statement, Fill):
+        return _fills(statement, view, reader)
     if isinstance(statement, Snapshot):
         return [
             [
@@ -161,6 +174,102 @@ def _options(statement: Statement, view: View, reader: str) -> list[Options]:
     if isinstance(statement, Update):
         return update_options(statement, view, reader)
     return [[(statement,)]]
+
+
+def _compounds(statement: Compound, view: View, reader: str) -> list[Compound]:
+    """Counterparts of a UNION: those of its parts, in all combinations."""
+    options = [rewritten(part, view, reader)[:3] for part in statement.parts]
+    places = [out.value for out in statement.outs]
+    found = []
+    for parts in itertools.islice(itertools.product(*options), MOST_COMPOUNDS):
+        order = tuple((parts[0].outs[places.index(v)].value, down) for v, down in statement.order)
+        found.append(replace(statement, parts=parts, order=order))
+    return found
+
+
+def _fills(statement: Fill, view: View, reader: str) -> list[Options]:
+    """Rows of a query into every table that has the rows of the one that is filled.
+
+    Raises:
+      ByHand: keys must be invented, or rows of other tables are needed.
+    """
+    table, rules = statement.table, view.mapping.rules
+    selects = rewritten(statement.select, view, reader)
+    given = dict(zip(statement.columns, range(len(statement.columns)), strict=True))
+    source, found = view.mapping.source[table], []
+    merged = [name for name, rule in rules.items() if table in rule.body and rule.anchor != table]
+    if merged or not view.mapping.owned(table):
+        raise ByHand(f"{reader}: INSERT ... SELECT into {table}, which is merged now")
+    for name in ordered_by(view.mapping.owned(table), view.mapping.target.edges):
+        columns, outs = [], []
+        for column, cell in rules[name].cells.items():
+            if isinstance(cell, Fixed):
+                continue
+            if not isinstance(cell, Copy) or cell.table != table:
+                raise ByHand(f"{reader}: INSERT ... SELECT into {name}, which needs {column}")
+            if cell.column in given:
+                columns.append(column)
+                outs.append(given[cell.column])
+            elif source.defaults.get(cell.column) != view.mapping.target[name].defaults.get(column):
+                raise ByHand(f"{reader}: INSERT ... SELECT leaves {cell.column} to its default")
+        made = (
+            replace(
+                select,
+                outs=tuple(replace(select.outs[n], name=columns[k]) for k, n in enumerate(outs)),
+            )
+            for select in selects
+        )
+        found.append([(Fill(name, tuple(columns), select),) for select in made])
+    return found
+
+
+def _returned(given: Function, holes: list[Options], view: View) -> list[Options]:
+    """The options with the outputs of RETURNING at a statement that has all of them.
+
+    Raises:
+      ByHand: none has.
+    """
+    asked = next((s for s in given.statements if getattr(s, "returning", ())), None)
+    if asked is None:
+        return holes
+
+    def placed(statement):
+        inserted = (
+            dict(zip(asked.columns, asked.values, strict=True)) if isinstance(asked, Insert) else {}
+        )
+
+        def move(column):
+            mine = view.images.get((asked.table, column.name), ())
+            here = [name for table, name in mine if table == statement.table]
+            if here:
+                return Col(statement.table, here[0])
+            if column.name in inserted:
+                return inserted[column.name]
+            raise ByHand(f"{given.name} returns {column.name}, which is in another table now")
+
+        return tuple(replace(out, value=change(out.value, move)) for out in asked.returning)
+
+    reason = ByHand(f"{given.name}: nothing in the new schema returns what it returned")
+    for n, options in enumerate(holes):
+        if not any(isinstance(s, type(asked)) for option in options for s in option):
+            continue
+        try:
+            made = [
+                tuple(
+                    replace(s, returning=placed(s))
+                    if isinstance(s, type(asked)) and k == len(option) - 1
+                    else s
+                    for k, s in enumerate(option)
+                )
+                for option in options
+                if option and isinstance(option[-1], type(asked))
+            ]
+        except ByHand as problem:
+            reason = problem
+            continue
+        if made:
+            return [*holes[:n], made, *holes[n + 1 :]]
+    raise reason
 
 
 def _looked_up(statement: Insert, view: View, reader: str) -> Insert:
@@ -177,6 +286,6 @@ def tables_named(statements: Sequence[Statement]) -> frozenset[str]:
     named = {
         node.table
         for node in nodes(tuple(statements))
-        if isinstance(node, Source | Insert | Delete | Update)
+        if isinstance(node, Source | Insert | Fill | Delete | Update)
     }
     return frozenset(named)

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed, Made, Rule, condition
 from reasoning.synthesis.migrator.sketch.order import Options
-from reasoning.synthesis.migrator.sketch.target import Unrewritable, View
+from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, View
 from reasoning.synthesis.migrator.sql.program import (
+    TRUE,
     Cmp,
     Col,
+    Conflict,
     Fresh,
     Insert,
     Lit,
@@ -27,25 +29,24 @@ from reasoning.synthesis.migrator.sql.program import (
     Value,
 )
 from reasoning.synthesis.migrator.sql.tables import ordered_by
-from reasoning.synthesis.migrator.sql.visitors import conjunction
+from reasoning.synthesis.migrator.sql.visitors import change, conjunction
 
 
 @dataclass(frozen=True)
 class New:
     """A row that the run inserts."""
 
-    number: int
-    """In the run."""
+    number: int  # in the run
     values: dict[str, Value]
     """All its columns; those that the INSERT leaves out with their default, or NULL."""
+    conflict: Conflict | None = None  # ON CONFLICT of the INSERT
 
 
 @dataclass(frozen=True)
 class Old:
     """A row that is there already, known by some of its columns; without any: no such row."""
 
-    known: dict[str, Value]
-    """Columns and what they are equal to."""
+    known: dict[str, Value]  # columns and what they are equal to
 
 
 Row = New | Old
@@ -66,7 +67,9 @@ class Run:
                 column: given.get(column, Lit(table.defaults.get(column)))
                 for column in table.stored
             }
-            self.rows.setdefault(statement.table, []).append(New(number, values))
+            self.rows.setdefault(statement.table, []).append(
+                New(number, values, statement.conflict)
+            )
 
     def options(self) -> list[Options]:
         """For every new target row, its INSERT or nothing; for every merged one, its UPDATE or
@@ -99,7 +102,34 @@ class Run:
             for c, v in cells.items()
             if v != Lit(None) or c in required.key or c in required.defaults
         }
-        return Insert(rule.table, tuple(kept), tuple(kept.values()))
+        conflict = row.conflict and self.conflict(rule, row.conflict)
+        return Insert(rule.table, tuple(kept), tuple(kept.values()), conflict)
+
+    def conflict(self, rule: Rule, given: Conflict) -> Conflict:
+        """ON CONFLICT over a target table: by the places of the key there, with those of the new
+        values that are there.
+
+        Raises:
+          ByHand: the key is elsewhere.
+        """
+        places = {
+            cell.column: column
+            for column, cell in rule.cells.items()
+            if isinstance(cell, Copy) and cell.table == rule.anchor
+        }
+
+        def move(column):
+            if column.name not in places:
+                raise ByHand(f"{self.reader}: ON CONFLICT needs {column.name}, elsewhere now")
+            alias = column.alias if column.alias == "excluded" else rule.table
+            return Col(alias, places[column.name])
+
+        if any(isinstance(cell, Made) for cell in rule.cells.values()):
+            raise ByHand(f"{self.reader}: ON CONFLICT of rows whose key must be invented")
+        keys = tuple(move(Col("excluded", column)).name for column in given.columns)
+        sets = tuple((places[c], change(v, move)) for c, v in given.sets if c in places)
+        where = change(given.where, move) if sets else TRUE
+        return Conflict(keys, sets, where)
 
     def partners(self, rule: Rule, row: New) -> dict[str, Row]:
         """The rows of all tables of a rule that belong to a new row of its anchor."""

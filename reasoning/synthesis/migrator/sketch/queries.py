@@ -64,6 +64,24 @@ def rewritten(select: Select, view: View, reader: str) -> list[Select]:
     Raises:
       Unrewritable: it reads a column without a place, or tables that nothing joins in the target.
     """
+    if any(source.select is not None for source in select.sources):
+        return _over_subqueries(select, view, reader)
+    return _rewritten(select, view, reader)
+
+
+def _over_subqueries(select: Select, view: View, reader: str) -> list[Select]:
+    """Counterparts of a query over subqueries in FROM."""
+    inner = [source for source in select.sources if source.select is not None]
+    options = [rewritten(source.select, view, reader)[:3] for source in inner]
+    found = []
+    for picked in itertools.islice(itertools.product(*options), MOST):
+        new = dict(zip((source.table for source in inner), picked, strict=True))
+        sources = tuple(replace(s, select=new.get(s.table)) for s in select.sources)
+        found += _rewritten(replace(select, sources=sources), view, reader)
+    return found[:MOST]
+
+
+def _rewritten(select: Select, view: View, reader: str) -> list[Select]:
     select = flattened(select, view)
     by_alias = {source.alias: source.table for source in select.sources}
     if all(table not in view.mapping.source for table in by_alias.values()):
@@ -140,6 +158,7 @@ def flattened(select: Select, view: View) -> Select:
             or inner.group
             or inner.limit
             or any(source.on is not None for source in (*select.sources, *inner.sources))
+            or any(source.select is not None for source in inner.sources)
         ):
             continue
         far = (names[end.alias], end.name)
@@ -361,6 +380,8 @@ def _build(select: Select, groups, chains, loose) -> Select:
         on = change(source.on, moved.__getitem__) if given else source.on
         sources.append(replace(source, on=on))
     outs = tuple(Out(change(out.value, moved.__getitem__), out.name) for out in select.outs)
+    shown = {s.table: s.select for s in select.sources if s.select is not None}
+    sources = [replace(one, select=shown.get(one.table)) for one in sources]
     tied = [(moved[a], moved[b]) for a, b in loose if moved[a] != moved[b]]
     whole = (select.where, select.order, select.group, select.having)
     changed = change(whole, moved.__getitem__)

@@ -16,6 +16,10 @@ class Unrewritable(Exception):
     """
 
 
+class ByHand(Unrewritable):
+    """A statement for which nothing is tried: its function is kept by hand, and the rest done."""
+
+
 @dataclass(frozen=True)
 class View:
     """The target as statements of the source see it."""

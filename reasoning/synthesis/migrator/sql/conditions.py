@@ -45,10 +45,6 @@ ARITHMETIC = {"Add": "+", "Sub": "-", "Mul": "*", "Div": "/"}
 class Conditions(Names):
     """Reads conditions and values; `select`, of a subquery, is its heir's."""
 
-    def select(self, tree) -> Select:
-        """A query."""
-        raise NotImplementedError
-
     def pred(self, tree, sources) -> Pred:
         exp, again = self.exp, lambda one: self.pred(one, sources)
         if isinstance(tree, exp.Paren):
@@ -96,8 +92,14 @@ class Conditions(Names):
     def comparison(self, tree, sources):
         exp = self.exp
         op = COMPARISONS.get(type(tree).__name__)
-        if op is None and isinstance(
-            tree, exp.Column | exp.Func | exp.ILike | exp.NullSafeEQ | exp.NullSafeNEQ
+        if isinstance(tree, exp.Paren):
+            return self.pred(tree.this, sources)
+        kinds = (
+            exp.Column | exp.Func | exp.ILike | exp.NullSafeEQ | exp.NullSafeNEQ | exp.Placeholder
+        )
+        kinds |= exp.RegexpLike | exp.Glob | exp.JSONBContains | exp.ArrayContainsAll
+        if (op is None and isinstance(tree, kinds)) or isinstance(
+            tree.args.get("expression"), exp.Any
         ):
             return self.expression(tree, sources)
         if op is None:
@@ -155,7 +157,8 @@ class Conditions(Names):
             return Fresh(arguments[0])
         if kind in AGGREGATES:
             return self.aggregate(tree, sources)
-        if isinstance(tree, exp.Func | exp.Case | exp.Cast | exp.DPipe | exp.Neg):
+        kinds = exp.Func | exp.Case | exp.Cast | exp.Neg | exp.Filter | exp.Window | exp.Interval
+        if isinstance(tree, kinds | exp.Binary | exp.Not | exp.Between | exp.In):
             return self.expression(tree, sources)
         raise Outside(f"the expression {tree.sql()} is outside the fragment", tree)
 
@@ -172,7 +175,7 @@ class Conditions(Names):
     def expression(self, tree, sources) -> Expr:
         """An expression that is copied: its columns, parameters and aggregates are its parts."""
         exp = self.exp
-        if tree.find(exp.Subquery, exp.Select, exp.Window, exp.AggFunc) and not _counts(tree, exp):
+        if tree.find(exp.Subquery, exp.Select) or not _counts(tree, exp):
             raise Outside(f"the expression {tree.sql()} is outside the fragment", tree)
         parts: list = []
 
@@ -190,6 +193,8 @@ class Conditions(Names):
             for dialect in (self.tables.dialect, "sqlite")
         ]
         texts = [re.sub("\x00(\\d+)\x00", r"{\1}", text) for text in texts]
+        if isinstance(tree, exp.Binary | exp.Not | exp.Between | exp.In | exp.Neg):
+            texts = [f"({text})" for text in texts]
         return Expr(texts[0], runnable(texts[1], len(parts)), tuple(parts))
 
     def exists(self, tree, sources, positive: bool) -> Pred:
@@ -247,8 +252,9 @@ def _joins(one) -> bool:
 
 def _counts(tree, exp) -> bool:
     """Test if all aggregates in an expression are plain ones, and no query is in it."""
-    return not tree.find(exp.Subquery, exp.Select, exp.Window) and all(
-        type(node).__name__ in AGGREGATES for node in tree.find_all(exp.AggFunc)
+    return all(
+        type(node).__name__ in AGGREGATES or isinstance(node.parent, exp.Window)
+        for node in tree.find_all(exp.AggFunc)
     )
 
 

@@ -5,7 +5,7 @@ Capitals do not tell names apart, unless a schema has both; trees carry the sche
 """
 
 from reasoning.synthesis.errors import UserError, need
-from reasoning.synthesis.migrator.sql.program import Col, Source
+from reasoning.synthesis.migrator.sql.program import Col, Select, Source
 from reasoning.synthesis.migrator.sql.tables import Tables, near, spelled
 
 
@@ -27,16 +27,23 @@ class Names:
         self.exp, self.tables, self.where = need("sqlglot").exp, tables, where
         self.snapshots: dict[str, tuple[str, ...]] = {}
         self.outer: list[Source] = []
+        self.derived: dict[str, Select] = {}
 
     def source(self, tree) -> Source:
         """A table of the schema, or a snapshot, under its alias."""
+        if isinstance(tree, self.exp.Subquery):
+            return self.derived_source(tree)
         if not isinstance(tree, self.exp.Table):
-            raise Outside("a subquery in FROM is outside the fragment", tree)
+            raise Outside(f"{tree.sql()!r} in FROM is outside the fragment", tree)
         self.only(
             tree, "this", "db", "catalog", "alias", "joins"
         )  # no sample, no ONLY, no index hint
         if tree.args.get("alias"):
             self.only(tree.args["alias"], "this")
+        if (select := self.derived.get(tree.name.lower())) is not None:
+            alias = tree.alias or tree.name
+            self.apart(alias, tree)
+            return Source(alias, alias, None, select)
         name = spelled(tree.name, (*self.snapshots, *self.tables.by_name))
         if name is None:
             raise UserError(
@@ -45,8 +52,31 @@ class Names:
             )
         return Source(name, tree.alias or name)
 
+    def derived_source(self, tree) -> Source:
+        """A subquery in FROM."""
+        self.only(tree, "this", "alias")
+        if not tree.alias or tree.args["alias"].args.get("columns"):
+            raise Outside("a subquery in FROM without an alias, or with names", tree)
+        self.apart(tree.alias, tree)
+        if not isinstance(tree.this, self.exp.Select):
+            raise Outside("a subquery in FROM that is no plain SELECT", tree)
+        return Source(tree.alias, tree.alias, None, self.select(tree.this))
+
+    def select(self, tree) -> Select:
+        """A query; of the heir that reads queries."""
+        raise NotImplementedError
+
+    def apart(self, alias: str, tree) -> None:
+        """Refuse a subquery that is called like a table."""
+        if spelled(alias, (*self.snapshots, *self.tables.by_name)):
+            raise Outside(
+                f"a subquery called {alias}, as a table is, is outside the fragment", tree
+            )
+
     def names_of(self, source: Source):
         """Its columns."""
+        if source.select is not None:
+            return tuple(out.name for out in source.select.outs)
         return (
             self.snapshots[source.table]
             if source.table in self.snapshots

@@ -11,10 +11,13 @@ from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.parameters import named
 from reasoning.synthesis.migrator.sql.program import (
+    Agg,
     Arith,
     Cmp,
     Col,
+    Compound,
     Expr,
+    Fill,
     Function,
     InList,
     Insert,
@@ -229,17 +232,25 @@ def placed(function: Function) -> dict[str, list[tuple[str, str]]]:
 def _place(tree, above, found):
     """Walk with the aliases in sight."""
     aliases = dict(above)
-    if isinstance(tree, Select):
-        aliases = {source.alias: source.table for source in tree.sources}
+    if isinstance(tree, Compound):
+        for node in nodes((tree.limit, tree.offset)):
+            if isinstance(node, Param):
+                found.setdefault(node.name, []).append(("", ""))
+    elif isinstance(tree, Select):
+        aliases = {source.alias: source.select or source.table for source in tree.sources}
         counted = [n for n in nodes(tree.having) if isinstance(n, Cmp)]
         sides = [s for n in counted for s in (n.left, n.right) if isinstance(s, Param)]
         for node in nodes((tree.limit, tree.offset, tuple(sides))):
             if isinstance(node, Param):
                 found.setdefault(node.name, []).append(("", ""))
     elif hasattr(tree, "table") and not isinstance(tree, Source):
-        aliases = {tree.table: tree.table}
+        aliases = {tree.table: tree.table, "excluded": tree.table}
     for value, column in _meetings(tree):
-        place = (aliases.get(column.alias, column.alias), column.name)
+        table = aliases.get(column.alias, column.alias)
+        inner = isinstance(table, Select)
+        place = _behind(table, column.name) if inner else (table, column.name)
+        if place is None:
+            continue
         for node in nodes(value) if isinstance(value, Param | Arith | Expr) else ():
             if isinstance(node, Param):
                 found.setdefault(node.name, []).append(place)
@@ -251,6 +262,17 @@ def _place(tree, above, found):
     for child in children:
         if isinstance(child, tuple) or hasattr(child, "__dataclass_fields__"):
             _place(child, aliases, found)
+
+
+def _behind(select: Select, name: str) -> tuple[str, str] | None:
+    """The column that an output of a subquery shows; ("", "") for a number that it counts."""
+    value = next(out.value for out in select.outs if out.name == name)
+    if isinstance(value, Agg):
+        return ("", "")
+    if not isinstance(value, Col):
+        return None
+    source = next(source for source in select.sources if source.alias == value.alias)
+    return _behind(source.select, value.name) if source.select else (source.table, value.name)
 
 
 def _meetings(tree):
@@ -272,6 +294,9 @@ def _meetings(tree):
             (value, Col(tree.table, column))
             for column, value in zip(tree.columns, tree.values, strict=True)
         ]
+    if isinstance(tree, Fill):
+        outs = zip(tree.columns, tree.select.outs, strict=True)
+        return [(out.value, Col(tree.table, column)) for column, out in outs]
     if isinstance(tree, Update):
         return [(value, Col(tree.table, column)) for column, value in tree.sets]
     return []

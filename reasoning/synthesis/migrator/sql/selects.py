@@ -11,6 +11,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Agg,
     Cmp,
     Col,
+    Compound,
     Fresh,
     InSelect,
     Lookup,
@@ -40,7 +41,10 @@ class Selects(Conditions):
             "hint",
             "having",
             "offset",
+            "with_",
+            "locks",
         }
+        self.common(tree)
         for name, value in tree.args.items():
             if value and name not in allowed:
                 raise Outside(f"{name.upper().strip('_')} in a query is outside the fragment", tree)
@@ -70,7 +74,52 @@ class Selects(Conditions):
             tuple(self.grouped(one, sources, outs) for one in group),
             self.having(tree.args.get("having"), sources, outs),
             self.offset(tree.args.get("offset"), sources),
+            " ".join(lock.sql(self.tables.dialect) for lock in tree.args.get("locks") or ()),
         )
+
+    def common(self, tree) -> None:
+        """The WITH of a query: its subqueries, by name."""
+        found = tree.args.get("with_")
+        if found is None:
+            return
+        self.only(found, "expressions")
+        for one in found.expressions:
+            self.only(one, "this", "alias")
+            if not isinstance(one.this, self.exp.Select):
+                raise Outside("WITH over anything but a plain SELECT is outside the fragment", tree)
+            select = self.select(one.this)
+            names = [name.name for name in one.args["alias"].args.get("columns") or ()]
+            if names:
+                outs = zip(names, select.outs, strict=True)
+                select = replace(select, outs=tuple(Out(out.value, name) for name, out in outs))
+            self.derived[one.alias.lower()] = select
+
+    def compound(self, tree) -> Compound:
+        """UNION, EXCEPT or INTERSECT of plain queries."""
+        self.common(tree)
+        parts, words = self.sides(tree)
+        if len({len(part.outs) for part in parts}) > 1:
+            raise UserError(f"{self.where}: the parts of a UNION differ in their number of outputs")
+        order = tree.args["order"].expressions if tree.args.get("order") else ()
+        return Compound(
+            tuple(parts),
+            tuple(words),
+            tuple(self.order(one, parts[0].sources, parts[0].outs) for one in order),
+            self.limit(tree.args.get("limit"), ()),
+            self.offset(tree.args.get("offset"), ()),
+        )
+
+    def sides(self, tree) -> tuple[list[Select], list[str]]:
+        """The parts from left to right, and the words between them."""
+        if isinstance(tree, self.exp.Select):
+            return [self.select(tree)], []
+        if not isinstance(tree, self.exp.SetOperation) or tree.args.get("by_name"):
+            raise Outside("parentheses in a UNION are outside the fragment", tree)
+        (left, words), (right, more) = self.sides(tree.this), self.sides(tree.expression)
+        if more:
+            raise Outside("parentheses in a UNION are outside the fragment", tree)
+        word = type(tree).__name__.upper()
+        return [*left, *right], [*words, word if tree.args.get("distinct") else f"{word} ALL"]
 
     def grouped(self, tree, sources, outs):
         """A value to group by; a number is that of an output, a bare name may be one's."""
@@ -131,6 +180,11 @@ class Selects(Conditions):
         found, conditions = [self.source(first)], []
         for join in joins:
             side, kind = join.args.get("side"), join.args.get("kind")
+            if side == "RIGHT" and len(joins) == len(found) == 1 and not join.args.get("using"):
+                turned = join.copy()  # a RIGHT JOIN b is b LEFT JOIN a
+                turned.set("side", "LEFT")
+                turned.set("this", first.copy())
+                return self.sources(join.this, [turned])
             if side == "LEFT" and not join.args.get("method") and kind in (None, "", "OUTER"):
                 found.append(self.left(join, found))
                 continue
@@ -210,11 +264,12 @@ class Selects(Conditions):
     def order(self, tree, sources, outs):
         """A column to order by, or the output of that name, which comes first, as in SQL."""
         self.only(tree, "this", "desc", "nulls_first")
-        if re.search(
-            r"NULLS (FIRST|LAST)$", tree.sql(self.tables.dialect)
-        ):  # printed only where it is not the dialect's habit
-            raise Outside("NULLS FIRST and NULLS LAST are outside the fragment", tree)
-        down, one = bool(tree.args.get("desc")), tree.this
+        # Printed only where it is not the dialect's habit.
+        nulls = re.search(r" NULLS (FIRST|LAST)$", tree.sql(self.tables.dialect))
+        if nulls and self.tables.dialect == "mysql":
+            raise Outside("NULLS FIRST and NULLS LAST are outside MySQL", tree)
+        down = (" DESC" if tree.args.get("desc") else "") + (nulls[0] if nulls else "")
+        one = tree.this
         if isinstance(one, self.exp.Column) and not one.table:
             named = list({out.value for out in outs if out.name.lower() == one.name.lower()})
             if len(named) == 1:

@@ -6,14 +6,18 @@ change at once, the rows are chosen before the first change: a snapshot keeps th
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.names import Outside
 from reasoning.synthesis.migrator.sql.program import (
     TRUE,
     Col,
+    Compound,
+    Conflict,
     Delete,
     Drop,
+    Fill,
     InSelect,
     Insert,
     Out,
@@ -37,8 +41,10 @@ def convert(trees: Sequence, tables: Tables, where: str) -> tuple[Statement, ...
     """
     reader = _Reader(tables, where)
     found = tuple(statement for tree in trees for statement in reader.statement(tree))
-    if sum(isinstance(one, Select) for one in found) and len(found) > 1:
+    if sum(isinstance(one, Select | Compound) for one in found) and len(found) > 1:
         raise Outside("a SELECT next to other statements", trees[0])
+    if sum(bool(getattr(one, "returning", ())) for one in found) > 1:
+        raise Outside("RETURNING of several statements", trees[0])
     return found
 
 
@@ -48,6 +54,7 @@ class _Reader(Selects):
     def statement(self, tree):
         makers = {
             "Select": lambda t: [self.select(t)],
+            **dict.fromkeys(("Union", "Except", "Intersect"), lambda t: [self.compound(t)]),
             "Insert": self.insert,
             "Delete": self.delete,
             "Update": self.update,
@@ -64,9 +71,6 @@ class _Reader(Selects):
         table = self.source(tree.this if whole else tree.this.this).table
         if table in self.snapshots:
             raise Outside("an INSERT into a temporary table is outside the fragment", tree)
-        if not isinstance(tree.expression, exp.Values):
-            raise Outside("an INSERT of anything but VALUES is outside the fragment", tree)
-        self.only(tree, "this", "expression")  # no OR IGNORE, ON CONFLICT, RETURNING
         names = (
             list(self.tables[table].stored)
             if whole
@@ -74,6 +78,24 @@ class _Reader(Selects):
         )
         if len(set(names)) < len(names):
             raise UserError(f"{self.where}: INSERT into {table} names a column twice: remove one")
+        if isinstance(tree.expression, exp.Select):
+            self.only(tree, "this", "expression")
+            select = self.select(tree.expression)
+            if len(select.outs) != len(names):
+                raise UserError(
+                    f"{self.where}: INSERT into {table} names {len(names)} columns and selects "
+                    f"{len(select.outs)}"
+                )
+            return [Fill(table, tuple(names), select)]
+        if not isinstance(tree.expression, exp.Values):
+            raise Outside("an INSERT of anything but VALUES or a SELECT", tree)
+        self.only(tree, "this", "expression", "conflict", "returning", "alternative", "ignore")
+        if tree.args.get("alternative") not in (None, "IGNORE"):
+            raise Outside(f"INSERT OR {tree.args['alternative']} is outside the fragment", tree)
+        conflict = self.conflict(tree, table)
+        returning = self.returning(tree, table)
+        if returning and len(tree.expression.expressions) > 1:
+            raise Outside("RETURNING of several rows is outside the fragment", tree)
         made = []
         for row in tree.expression.expressions:
             values = tuple(self.value(one, []) for one in row.expressions)
@@ -82,23 +104,79 @@ class _Reader(Selects):
                     f"{self.where}: INSERT into {table} names {len(names)} columns and gives "
                     f"{len(values)} values"
                 )
-            made.append(Insert(table, tuple(names), values))
+            made.append(Insert(table, tuple(names), values, conflict, returning))
         return made
 
+    def conflict(self, tree, table: str) -> Conflict | None:
+        """The ON CONFLICT of an INSERT, as each dialect writes it."""
+        found = tree.args.get("conflict")
+        if found is None:
+            ignored = tree.args.get("alternative") or tree.args.get("ignore")
+            return Conflict(()) if ignored else None
+        if found.args.get("constraint") or found.args.get("index_where"):
+            raise Outside("ON CONFLICT by anything but columns is outside the fragment", tree)
+        here = [Source(table, table), Source(table, "excluded")]
+        sets = []
+        for one in found.expressions:
+            column = self.known(table, one.this.name)
+            value = one.expression.transform(self.not_inserted)
+            # A bare name means the row that is there.
+            for node in value.find_all(self.exp.Column):
+                if not node.table:
+                    node.set("table", self.exp.to_identifier(table))
+            sets.append((column, self.value(value, here)))
+        keys = [self.key_name(table, one) for one in found.args.get("conflict_keys") or ()]
+        if sets and not keys:  # MySQL takes any key
+            keys = list(self.tables[table].key)
+        where = found.args.get("where")
+        return Conflict(tuple(keys), tuple(sets), self.pred(where.this, here) if where else TRUE)
+
+    def key_name(self, table: str, tree) -> str:
+        inner = tree.this if isinstance(tree, self.exp.Ordered) else tree
+        if not isinstance(inner, self.exp.Column | self.exp.Identifier):
+            raise Outside("ON CONFLICT over an expression is outside the fragment", tree)
+        return self.known(table, inner.name)
+
+    def not_inserted(self, node):
+        """MySQL's VALUES(column), as others write it."""
+        exp = self.exp
+        if isinstance(node, exp.Anonymous) and node.name.upper() == "VALUES":
+            return exp.column(node.expressions[0].name, "excluded")
+        return node
+
+    def returning(self, tree, table: str) -> tuple[Out, ...]:
+        """The outputs of RETURNING."""
+        found = tree.args.get("returning")
+        if not found:
+            return ()
+        sources = [Source(table, table)]
+        return tuple(self.out(one, sources) for one in self.stars(found.expressions, sources))
+
     def delete(self, tree):
-        self.only(tree, "this", "using", "where", "tables")  # no LIMIT, RETURNING, WITH
+        self.only(tree, "this", "using", "where", "tables", "returning")  # no LIMIT, no WITH
         using = [self.exp.Join(this=one) for one in tree.args.get("using") or []]
         sources, conditions = self.sources(tree.this, using)
         conditions += (
             [self.pred(tree.args["where"].this, sources)] if tree.args.get("where") else []
         )
         named = [one.name for one in tree.args.get("tables") or []] or [sources[0].alias]
-        return self.spread(
-            sources, conditions, named, lambda source, where: Delete(source.table, where), tree
+        return self.returned(
+            self.spread(
+                sources, conditions, named, lambda source, where: Delete(source.table, where), tree
+            ),
+            tree,
         )
 
+    def returned(self, made, tree):
+        """Changes with the outputs of RETURNING, if there is one change."""
+        if not tree.args.get("returning"):
+            return made
+        if len(made) > 1:
+            raise Outside("RETURNING of a change of several tables", tree)
+        return [replace(made[0], returning=self.returning(tree, made[0].table))]
+
     def update(self, tree):
-        self.only(tree, "this", "from_", "where", "expressions")
+        self.only(tree, "this", "from_", "where", "expressions", "returning")
         first, more = tree.this, tree.args.get("from_")
         others = (
             [self.exp.Join(this=more.this), *(more.this.args.get("joins") or [])] if more else []
@@ -121,7 +199,7 @@ class _Reader(Selects):
             renamed = tuple((name, _renamed(value, source)) for name, value in sets[source.alias])
             return Update(source.table, renamed, where)
 
-        return self.spread(sources, conditions, list(sets), make, tree)
+        return self.returned(self.spread(sources, conditions, list(sets), make, tree), tree)
 
     def spread(self, sources, conditions, aliases, make, tree):
         """The statement for every table that changes."""

@@ -10,9 +10,11 @@ from reasoning.synthesis.migrator.sql.program import (
     Arith,
     Cmp,
     Col,
+    Compound,
     Delete,
     Drop,
     Expr,
+    Fill,
     Fresh,
     Function,
     InList,
@@ -148,12 +150,21 @@ class _Printer:
         """The parts that may stand on lines of their own."""
         if isinstance(tree, Select):
             return self.select(tree)
-        if isinstance(tree, Insert):
-            names, values = (
-                ", ".join(map(self.name, tree.columns)),
-                ", ".join(self.value(v, False) for v in tree.values),
-            )
-            return [f"INSERT INTO {self.table(tree.table)} ({names})", f"VALUES ({values})"]
+        if isinstance(tree, Compound):
+            return self.compound(tree)
+        if isinstance(tree, Insert | Fill):
+            names = ", ".join(map(self.name, tree.columns))
+            head = f"INTO {self.table(tree.table)} ({names})"
+            if isinstance(tree, Fill):
+                return [f"INSERT {head}", *self.select(tree.select)]
+            values = ", ".join(self.value(v, False) for v in tree.values)
+            ignore = self.dialect == "mysql" and tree.conflict and not tree.conflict.sets
+            return [
+                f"INSERT {'IGNORE ' if ignore else ''}{head}",
+                f"VALUES ({values})",
+                *(self.conflict(tree) if tree.conflict and not ignore else ()),
+                *self.returning(tree),
+            ]
         if isinstance(tree, Snapshot):
             word = "TEMPORARY" if self.dialect == "mysql" else "TEMP"
             return [f"CREATE {word} TABLE {self.name(tree.name)} AS", *self.select(tree.select)]
@@ -163,6 +174,7 @@ class _Printer:
             return [
                 f"DELETE FROM {self.table(tree.table)}",
                 *self.where(tree.where, False, tree.table),
+                *self.returning(tree),
             ]
         assert isinstance(tree, Update)
         sets = ", ".join(
@@ -171,7 +183,48 @@ class _Printer:
         return [
             f"UPDATE {self.table(tree.table)} SET {sets}",
             *self.where(tree.where, False, tree.table),
+            *self.returning(tree),
         ]
+
+    def returning(self, tree) -> list[str]:
+        outs = ", ".join(self.out(one, False) for one in tree.returning)
+        return [f"RETURNING {outs}"] if outs else []
+
+    def conflict(self, tree) -> list[str]:
+        """ON CONFLICT; the row that is there has the table's name."""
+        one = tree.conflict
+        sets = ", ".join(f"{self.name(c)} = {self.conflict_value(v)}" for c, v in one.sets)
+        if self.dialect == "mysql":
+            return [f"ON DUPLICATE KEY UPDATE {sets}"]
+        on = f" ({', '.join(map(self.name, one.columns))})" if one.columns else ""
+        if not sets:
+            return [f"ON CONFLICT{on} DO NOTHING"]
+        where = [f"WHERE {self.pred(one.where, True)}"] if one.where != And(()) else []
+        return [f"ON CONFLICT{on} DO UPDATE SET {sets}", *where]
+
+    def conflict_value(self, value) -> str:
+        if self.dialect == "mysql" and isinstance(value, Col) and value.alias == "excluded":
+            return f"VALUES({self.name(value.name)})"
+        return self.value(value, True)
+
+    def compound(self, tree) -> list[str]:
+        lines = self.select(tree.parts[0])
+        for word, part in zip(tree.words, tree.parts[1:], strict=True):
+            lines += [word, *self.select(part)]
+        if tree.order:
+            places = [out.value for out in tree.outs]
+            keys = (f"{places.index(value) + 1}{down}" for value, down in tree.order)
+            lines.append("ORDER BY " + ", ".join(keys))
+        return lines + self.cut(tree, False)
+
+    def cut(self, tree, many) -> list[str]:
+        """LIMIT and OFFSET."""
+        limit = tree.limit
+        if limit is None and tree.offset is not None and self.running:
+            limit = Lit(-1)  # SQLite has no OFFSET alone
+        lines = [f"LIMIT {self.value(limit, many)}"] if limit is not None else []
+        lines += [f"OFFSET {self.value(tree.offset, many)}"] if tree.offset is not None else []
+        return lines
 
     def where(self, pred, qualified, changed=""):
         return [f"WHERE {self.pred(pred, qualified, changed)}"] if pred != And(()) else []
@@ -196,17 +249,17 @@ class _Printer:
             def clash(column):
                 return isinstance(column, Col) and named.get(column.name.lower(), column) != column
 
-            keys = (
-                self.value(column, many or clash(column)) + (" DESC" if down else "")
-                for column, down in tree.order
-            )
+            keys = (self.value(column, many or clash(column)) + down for column, down in tree.order)
             parts.append("ORDER BY " + ", ".join(keys))
-        limit = tree.limit
-        if limit is None and tree.offset is not None and self.running:
-            limit = Lit(-1)  # SQLite has no OFFSET alone
-        parts += [f"LIMIT {self.value(limit, many)}"] if limit is not None else []
-        parts += [f"OFFSET {self.value(tree.offset, many)}"] if tree.offset is not None else []
-        return parts
+        parts += self.cut(tree, many)
+        return parts + ([tree.lock] if tree.lock and not self.running else [])
+
+    def source(self, one) -> str:
+        """A table, or a subquery, under its name."""
+        if one.select is not None:
+            return f"({' '.join(self.select(one.select))}) AS {self.name(one.alias)}"
+        shown = self.table(one.table)
+        return shown + (f" AS {self.name(one.alias)}" if one.alias != one.table else "")
 
     def sources(self, tree):
         """Every table behind those it is joined to, as far as that goes."""
@@ -226,18 +279,13 @@ class _Printer:
             on = " AND ".join(
                 f"{self.value(a, True)} = {self.value(b, True)}" for a, b in tied(following)
             )
-            shown = self.table(following.table)
-            shown += (
-                f" AS {self.name(following.alias)}" if following.alias != following.table else ""
-            )
+            shown = self.source(following)
             text += (f" JOIN {shown} ON {on}" if on else f" CROSS JOIN {shown}") if done else shown
             done.append(following)
             left.remove(following)
         for one in tree.sources:
             if one.on is not None:
-                shown = self.table(one.table)
-                shown += f" AS {self.name(one.alias)}" if one.alias != one.table else ""
-                text += f" LEFT JOIN {shown} ON {self.pred(one.on, True)}"
+                text += f" LEFT JOIN {self.source(one)} ON {self.pred(one.on, True)}"
         return text
 
     def out(self, one, many):

@@ -8,6 +8,7 @@ from reasoning.synthesis.migrator.sql.program import (
     And,
     Col,
     Delete,
+    Fill,
     Fresh,
     InSelect,
     Insert,
@@ -40,7 +41,7 @@ def here(tree: Any) -> Iterator[Any]:
         yield tree
         if not isinstance(tree, Lookup):
             for field in fields(tree):
-                if not (isinstance(tree, InSelect) and field.name == "select"):
+                if not (isinstance(tree, InSelect | Source) and field.name == "select"):
                     yield from here(getattr(tree, field.name))
     elif isinstance(tree, tuple):
         for part in tree:
@@ -62,6 +63,8 @@ def change(tree: Any, rule: Callable[[Any], Any]) -> Any:
         return replace(tree, columns=tuple(map(rule, tree.columns)))
     if isinstance(tree, Lookup):
         return tree
+    if isinstance(tree, Source):
+        return replace(tree, on=change(tree.on, rule))
     if isinstance(tree, tuple):
         return tuple(change(part, rule) for part in tree)
     if is_dataclass(tree):
@@ -91,7 +94,7 @@ def reads(statement: Statement) -> set[str]:
 
 def writes(statement: Statement) -> set[str]:
     """Tables that a statement changes."""
-    return {statement.table} if isinstance(statement, Insert | Delete | Update) else set()
+    return {statement.table} if isinstance(statement, Insert | Fill | Delete | Update) else set()
 
 
 def parameters(tree: Any) -> list[str]:

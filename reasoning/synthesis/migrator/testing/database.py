@@ -120,7 +120,7 @@ class Database:
     def call(
         self, compiled: Compiled, arguments: dict[str, Any], number: int
     ) -> list[tuple] | None:
-        """Run a function; the rows of a query, None of an update.
+        """Run a function; the rows of a query or of RETURNING, else None.
 
         Raises:
           Broken: it failed; nothing has changed.
@@ -131,6 +131,7 @@ class Database:
                 return self.base.execute(sql, {name: arguments[name] for name in names}).fetchall()
             except sqlite3.Error as error:
                 raise UserError(f"{compiled.function.name} does not run: {error}") from error
+        rows = None
         self.base.execute("SAVEPOINT call")
         try:
             for sql, names, numbers in compiled.steps:
@@ -139,7 +140,8 @@ class Database:
                     f"fresh_{n}": fresh_value(compiled.fresh_types.get(n, "int"), number, n)
                     for n in numbers
                 }
-                self.base.execute(sql, values)
+                done = self.base.execute(sql, values)
+                rows = done.fetchall() if done.description else rows
             if (check := self._check(compiled.writes)) and self.base.execute(check).fetchone():
                 raise Broken(NOWHERE)
         except (sqlite3.IntegrityError, Broken) as error:
@@ -149,7 +151,7 @@ class Database:
         except sqlite3.Error as error:
             raise UserError(f"{compiled.function.name} does not run: {error}") from error
         self.base.execute("RELEASE call")
-        return None
+        return rows
 
     def _check(self, written: frozenset[str]) -> str:
         """A query for a reference that leads nowhere, after a change of these tables."""

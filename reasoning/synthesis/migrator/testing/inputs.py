@@ -17,6 +17,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Function,
     Insert,
     Lit,
+    Param,
     Program,
     Select,
     Update,
@@ -50,6 +51,12 @@ class Domains:
 
     by_parameter: dict[tuple[str, str], tuple]
     """By (function, parameter)."""
+    nullable: frozenset[tuple[str, str]] = frozenset()
+    """(function, parameter) that NULL is tried for, too: those stored in no column that must have a
+    value.
+    """
+    referring: frozenset[tuple[str, str]] = frozenset()
+    """Of these, parameters stored in references, which NULL may leave open."""
 
     def of(self, function: Function, most: int = 3) -> list[tuple]:
         """The values of its parameters, at most so many each."""
@@ -63,19 +70,53 @@ class Domains:
         ]
 
 
+def with_nulls(rows: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """Rows of arguments in which each of some parameters is NULL, and one in which all are."""
+    if not rows or not names:
+        return []
+    first, last = rows[0], rows[-1]
+    found = [{**one, name: None} for name in names for one in (first, last)]
+    found.append({**first, **dict.fromkeys(names)})
+    return [row for n, row in enumerate(found) if row not in found[:n]]
+
+
 def domains_of(program: Program, tables: Tables) -> Domains:
     """Values for all parameters: fresh keys where a column holds them, literals of the program
     where it compares with them.
     """
     fresh = _fresh_columns(program, tables)
     literals = _literals(program)
-    found = {}
+    found, nullable, referring = {}, set(), set()
+    refers = {(edge.table, column) for edge in tables.edges for column in edge.columns}
     for function in program.functions:
+        stored = _stored(function)
         for name, places in placed(function).items():
             found[function.name, name] = _values(places, tables, fresh, literals)
+            kept = stored.get(name, set())
+            needed = any(c in {*tables[t].required, *tables[t].key} for t, c in kept)
+            if ("", "") not in places and not needed:
+                nullable.add((function.name, name))
+                referring |= {(function.name, name)} if kept & refers else set()
         for name in function.params:
             found.setdefault((function.name, name), (1,))  # nothing uses it
-    return Domains(found)
+    return Domains(found, frozenset(nullable), frozenset(referring))
+
+
+def _stored(function: Function) -> dict[str, set[tuple[str, str]]]:
+    """The columns that parameters are stored in as they are."""
+    found: dict[str, set[tuple[str, str]]] = {}
+    for one in function.statements:
+        pairs = (
+            list(zip(one.columns, one.values, strict=True))
+            if isinstance(one, Insert)
+            else one.sets
+            if isinstance(one, Update)
+            else ()
+        )
+        for column, value in pairs:
+            if isinstance(value, Param):
+                found.setdefault(value.name, set()).add((one.table, column))
+    return found
 
 
 def _values(places, tables, fresh, literals):

@@ -12,7 +12,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     Rule,
     condition,
 )
-from reasoning.synthesis.migrator.sql.program import Select
+from reasoning.synthesis.migrator.sql.program import Compound, Expr, Select
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of
 
 ROUNDS = 4
@@ -108,13 +108,24 @@ def owners(mapping: DataMapping, table: str) -> dict[int, Any]:
     return {n: cell.owner for n, cell in enumerate(cells.values()) if isinstance(cell, Made)}
 
 
-def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select) -> bool:
+def _any_order(value: Any) -> bool:
+    """Test if a value numbers rows, which may be done in several ways where the order has ties."""
+    return isinstance(value, Expr) and "ROW_NUMBER(" in value.text.upper()
+
+
+def same_rows(one: Sequence[tuple], other: Sequence[tuple], select: Select | Compound) -> bool:
     """Test if two results agree: as multisets, and, where columns put out decide the order, in
     these columns' order.
 
     Our choice: behind a LIMIT, rows that the order leaves open may differ, so only their number and
       the ordered columns are compared.
     """
+    if loose := [n for n, out in enumerate(select.outs) if _any_order(out.value)]:
+        one, other = (
+            [[v for n, v in enumerate(r) if n not in loose] for r in x] for x in (one, other)
+        )
+        one, other = [tuple(row) for row in one], [tuple(row) for row in other]
+        return len(one) == len(other) and Counter(one) == Counter(other)
     names = {out.value: n for n, out in enumerate(select.outs)}
     keys = [names[column] for column, _ in select.order if column in names]
 

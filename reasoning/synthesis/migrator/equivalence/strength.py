@@ -1,0 +1,62 @@
+"""The strength of what is claimed of each function of a refactoring."""
+
+from reasoning.synthesis.migrator.result import Refactoring
+
+HEADER = ("function", "state", "one by one", "sequences of calls", "solver, all arguments", "NULL")
+"""Columns of the table."""
+
+
+def strengths(found: Refactoring) -> list[tuple[str, ...]]:
+    """A line for every function: its name, what became of it, and how far it was checked."""
+    return [(function.name, *_strength(found, function.name)) for function in found.new.functions]
+
+
+def _strength(found: Refactoring, name: str) -> tuple[str, ...]:
+    if name in found.by_hand or not found.old.named(name).statements:
+        state = "by hand" if name in found.by_hand else "kept, not read"
+        return (state, "no", "no", "no", "no")
+    inside = name in found.checked.functions
+    if name in found.never:
+        single = "failed on every try"
+    elif name in found.idle:
+        single = "no effect on any try"
+    else:
+        single = "no difference" if name in found.rewritten else "same text"
+    deep = f"up to {found.checked.bound} updates" if inside else "cannot differ"
+    null = f"differs: {found.differs[name]}" if name in found.differs else "tried"
+    state = "rewritten" if name in found.rewritten else "kept"
+    return (state, single, deep, _solved(found, name, inside), null if inside else "cannot differ")
+
+
+def _solved(found: Refactoring, name: str, inside: bool) -> str:
+    said = found.verified
+    if not said.startswith("no difference"):
+        return "not asked"
+    if not inside:
+        return "cannot differ"
+    out = said.partition("; not covered: ")[2].partition("; ")[0]
+    for part in out.split("), "):
+        if part.startswith(f"{name} ("):
+            return f"not covered: {part.removeprefix(name)[2:].rstrip(')')}"
+    return "up to " + said.removeprefix("no difference within bound ").split(" ")[0] + " updates"
+
+
+def remarks(found: Refactoring) -> list[str]:
+    """What a reader must know before trusting the program, a sentence each."""
+    dropped = [
+        f"{'.'.join(column)} has no place in the new schema: its values are dropped"
+        for column, places in found.correspondence.images.items()
+        if not places
+        and column not in found.correspondence.referred
+        and column[1] in found.source[column[0]].stored
+    ]
+    return [
+        *(f"{name} differs for NULL: {how}" for name, how in found.differs.items()),
+        *(f"{name} changed nothing on any try, so nothing was seen of it" for name in found.idle),
+        *dropped,
+        *(
+            f"not checked: {which} schema, {note}"
+            for which, tables in (("old", found.source), ("new", found.target))
+            for note in tables.not_read
+        ),
+    ]

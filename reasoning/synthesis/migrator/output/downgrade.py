@@ -1,0 +1,141 @@
+"""The way back: the mapping from the new schema to the old one, where every old row can be made
+again.
+
+Our choice: an old table's rows are those of the new table that has one row for each of them; its
+columns are looked for there, then in new tables that references tie to it. What is found is then
+tried on random databases: there and back must be the identity.
+"""
+
+import random
+
+from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.migrator.correspondence.join_trees import steiner_trees
+from reasoning.synthesis.migrator.correspondence.mapping import Cell, Copy, DataMapping, Rule
+from reasoning.synthesis.migrator.sql.tables import ordered_by
+from reasoning.synthesis.migrator.testing.database import Broken, Database
+from reasoning.synthesis.migrator.testing.inputs import domain
+from reasoning.synthesis.migrator.testing.mapped_databases import query_of
+
+TRIES, ROWS = 12, 4
+"""Random databases, and rows of each of their tables."""
+
+
+def downgrade_of(mapping: DataMapping) -> DataMapping:
+    """The mapping back.
+
+    Raises:
+      UserError: the old rows cannot be made again; says why.
+    """
+    rules = {name: _rule(mapping, name) for name in mapping.source.by_name}
+    back = DataMapping(mapping.target, mapping.source, rules)
+    _tried(mapping, back)
+    return back
+
+
+def _rule(mapping: DataMapping, name: str) -> Rule:
+    """The rows of an old table over the new schema."""
+    table = mapping.source[name]
+    places: dict[str, list[tuple[str, str]]] = {}
+    for new, rule in mapping.rules.items():
+        for column, cell in rule.cells.items():
+            if isinstance(cell, Copy) and cell.table == name:
+                places.setdefault(cell.column, []).append((new, column))
+    owned = mapping.owned(name)
+    if not owned:
+        raise UserError(f"there is no way back: the rows of {name} are merged into other tables")
+    if lost := [c for c in table.stored if c not in places]:
+        raise UserError(f"there is no way back: {name}.{lost[0]} is dropped")
+    anchor = max(owned, key=lambda new: (sum(new in dict(p) for p in places.values()), new == name))
+    cells: dict[str, Cell] = {}
+    for column in table.stored:
+        options = places[column]
+        options.sort(key=lambda place: (place[0] != anchor, place[0] not in owned, place))
+        cells[column] = Copy(*options[0])
+    needed = {anchor, *(c.table for c in cells.values() if isinstance(c, Copy))}
+    tree = next(steiner_trees(needed, mapping.target.edges), None)
+    if tree is None:
+        raise UserError(f"there is no way back: no reference joins the parts of {name}")
+    return Rule(name, anchor, tree, cells)
+
+
+def _tried(mapping: DataMapping, back: DataMapping) -> None:
+    """Go there and back on random databases.
+
+    Raises:
+      UserError: other rows came back.
+    """
+    chance, done = random.Random("there and back"), 0
+    old, new = Database(mapping.source, mapping.source.by_name), None
+    try:
+        new = Database(mapping.target, mapping.target.by_name)
+        for _ in range(TRIES):
+            try:
+                old.load(_rows(mapping, chance))
+                new.load(_image(mapping, old))
+            except Broken:
+                continue
+            rows = old.rows()
+            again = _image(back, new)
+            for name, found in rows.items():
+                if sorted(found, key=repr) != sorted(again[name], key=repr):
+                    raise UserError(
+                        f"there is no way back: other rows of {name} come back, "
+                        f"{sorted(again[name], key=repr)[:2]} for {sorted(found, key=repr)[:2]}"
+                    )
+            done += any(rows.values())
+    finally:
+        old.close()
+        if new is not None:
+            new.close()
+    if not done:
+        raise UserError("there is no way back that could be tried: no database fits both schemas")
+
+
+def _image(mapping: DataMapping, base: Database) -> dict[str, list[tuple]]:
+    return {
+        name: base.base.execute(query_of(rule, mapping)).fetchall()
+        for name, rule in mapping.rules.items()
+    }
+
+
+def _rows(mapping: DataMapping, chance: random.Random) -> dict[str, list[tuple]]:
+    """A few rows for each old table; references lead to rows that are there."""
+    source, made = mapping.source, {}
+    for name in ordered_by(source.by_name, source.edges):
+        table, rows = source[name], {}
+        refers = {
+            column: (edge.to, other)
+            for edge in source.edges
+            if edge.table == name and edge.to in made
+            for column, other in zip(edge.columns, edge.to_columns, strict=True)
+        }
+        for n in range(ROWS):
+            row = []
+            for column in table.stored:
+                values = domain(table.types[column])
+                if column in refers:
+                    to, other = refers[column]
+                    there = [r[source[to].stored.index(other)] for r in made[to]]
+                    values = tuple(v for v in there if v is not None) or (None,)
+                    value = (
+                        values[n % len(values)] if column in table.keyed else chance.choice(values)
+                    )
+                elif column in table.keyed:
+                    value = _nth(table.types[column], n)
+                else:
+                    value = chance.choice(values)
+                if column not in {*table.required, *table.key} and chance.random() < 0.2:
+                    value = None
+                row.append(value)
+            key = tuple(row[table.stored.index(c)] for c in table.key) or tuple(row)
+            rows[key] = tuple(row)
+        made[name] = list(rows.values())
+    return made
+
+
+def _nth(kind: str, n: int):
+    """The n-th of different values of a type."""
+    values = domain(kind)
+    if n < len(values):
+        return values[n]
+    return n + 1 if kind == "int" else f"{values[-1]}{n}"

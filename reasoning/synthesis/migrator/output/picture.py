@@ -1,0 +1,117 @@
+"""The correspondence as a drawing: old tables on the left, new ones on the right, a line from every
+column to each of its places.
+"""
+
+from dataclasses import dataclass
+from html import escape
+
+from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
+from reasoning.synthesis.migrator.sql.tables import Place
+
+ROW, HEAD, GAP, WIDE, APART = 20, 24, 14, 300, 340
+"""Heights of a column and of a table's name, the space between tables, the width of a table and
+that between both sides, in pixels.
+"""
+LETTERS = 40
+"""Letters of a name that fit."""
+COLORS = ("#1d5b8f", "#b45309", "#2f7d4f", "#8b3a8f", "#5b6470", "#a3243b")
+"""Of lines, one for each old table in turn; dark enough on white."""
+
+
+@dataclass
+class _Side:
+    """Tables of one schema, as they are drawn."""
+
+    left: int  # of all boxes
+    parts: list[str]  # SVG
+    rows: dict[Place, int]  # the height of the middle of each column
+    bottom: int = 0  # of the last box
+
+    def table(self, name: str, columns: dict[str, str], color: str) -> None:
+        """Add a table whose columns have notes."""
+        top = self.bottom + GAP if self.bottom else 2
+        high = HEAD + ROW * len(columns) + 4
+        self.parts.append(
+            f'<rect x="{self.left}" y="{top}" width="{WIDE}" height="{high}" rx="5" '
+            f'fill="#f4f6f8" stroke="{color}"/>'
+            f'<text x="{self.left + 10}" y="{top + 17}" font-weight="600">{_short(name)}</text>'
+        )
+        for n, (column, note) in enumerate(columns.items()):
+            y = top + HEAD + ROW * n + ROW // 2
+            self.rows[name, column] = y
+            left = max(LETTERS - len(column), 8)
+            muted = f' <tspan fill="#52606d">{_short(note, left)}</tspan>' if note else ""
+            self.parts.append(
+                f'<text x="{self.left + 10}" y="{y + 4}">{_short(column)}{muted}</text>'
+            )
+        self.bottom = top + high
+
+
+def _short(text: str, letters: int = LETTERS) -> str:
+    plain = " ".join(text.split())
+    return escape(plain if len(plain) <= letters else plain[: letters - 1] + "…")
+
+
+def picture(mapping: DataMapping) -> str:
+    """An SVG drawing of the tables that change; empty if none does.
+
+    Columns without a place are marked "dropped", new ones with what fills them.
+    """
+    changed = [name for name in mapping.source.by_name if name in mapping.changed]
+    made = [name for name in mapping.target.by_name if not mapping.identity(name)]
+    if not changed and not made:
+        return ""
+    copies = [
+        ((cell.table, cell.column), (name, column))
+        for name in made
+        if name in mapping.rules
+        for column, cell in mapping.rules[name].cells.items()
+        if isinstance(cell, Copy)
+    ]
+    used = {one for one, _ in copies}
+    drawn = list(dict.fromkeys([*changed, *(table for table, _ in sorted(used))]))
+    color = {name: COLORS[n % len(COLORS)] for n, name in enumerate(drawn)}
+    old, new = _Side(2, [], {}), _Side(2 + WIDE + APART, [], {})
+    for name in drawn:
+        table = mapping.source[name]
+        notes = {
+            c: "computed" if c in table.computed else "" if (name, c) in used else "dropped"
+            for c in table.types
+        }
+        old.table(name, notes, color[name])
+    for name in made:
+        new.table(name, _notes(mapping, name), "#52606d")
+    lines = [
+        _line(2 + WIDE, old.rows[one], 2 + WIDE + APART, new.rows[other], color[one[0]])
+        for one, other in copies
+    ]
+    high, wide = max(old.bottom, new.bottom) + 4, 2 * WIDE + APART + 4
+    label = f"{len(copies)} columns of {len(drawn)} old tables and their places in the new schema"
+    return (
+        f'<svg role="img" aria-label="{label}" width="{wide}" height="{high}" '
+        f'viewBox="0 0 {wide} {high}" style="max-width:none" font-family="system-ui, sans-serif" '
+        f'font-size="13" fill="#1f2933">{"".join([*lines, *old.parts, *new.parts])}</svg>'
+    )
+
+
+def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
+    """Notes on the columns of a new table that no old column fills."""
+    table, rule = mapping.target[name], mapping.rules.get(name)
+    notes = {}
+    for column in table.types:
+        cell = rule.cells.get(column) if rule else None
+        if isinstance(cell, Made):
+            notes[column] = f"key made for {cell.anchor}"
+        elif isinstance(cell, Fixed):
+            notes[column] = "NULL" if cell.value is None else f"always {cell.value}"
+        else:
+            notes[column] = "" if cell else "computed" if column in table.computed else "not filled"
+    return notes
+
+
+def _line(x: int, y: int, to_x: int, to_y: int, color: str) -> str:
+    bend = (to_x - x) // 2
+    return (
+        f'<path d="M{x} {y} C{x + bend} {y} {to_x - bend} {to_y} {to_x} {to_y}" fill="none" '
+        f'stroke="{color}" stroke-width="1.6" opacity="0.85"/>'
+    )
