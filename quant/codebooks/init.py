@@ -20,7 +20,6 @@ def initial_codes(
     codes: int,
     features: int,
     sample: jax.Array | None = None,
-    iterations: int = 10,
     metric: Metric = "l2",
 ) -> jax.Array:
     """float32 `[K, D]`.
@@ -29,7 +28,6 @@ def initial_codes(
       key: PRNG key.
       how: see the functions of this file.
       sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" look at.
-      iterations: of k-means.
       metric: of k-means; "cosine" is the spherical one, others are Euclidean.
 
     Raises:
@@ -48,9 +46,7 @@ def initial_codes(
     if how == "data":
         return from_data(key, sample, codes)
     own = "cosine" if metric == "cosine" else "l2"
-    return kmeans(
-        key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data", metric=own
-    )[0]
+    return kmeans(key, sample, codes, begin="++" if how == "kmeans++" else "data", metric=own)[0]
 
 
 def uniform(key: jax.Array, codes: int, features: int) -> jax.Array:

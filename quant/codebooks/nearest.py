@@ -92,6 +92,27 @@ def nearest(
     return index, score + (metric == "cosine")
 
 
+def nearest_k(x: jax.Array, codebook: jax.Array, k: int, metric: Metric = "l2") -> jax.Array:
+    """Indices of the k nearest codes of every row, nearest first, int32 `[N, k]`. Builds all N x K
+    scores.
+
+    Raises:
+      QuantError: k is not in 1..K.
+    """
+    size = codebook.shape[0]
+    require(1 <= k <= size, f"k is {k}: there are {size} codes, so from 1 to {size}")
+    x, codebook = x.astype(jnp.float32), codebook.astype(jnp.float32)
+    if metric == "cosine":
+        x, codebook = unit(x), unit(codebook)
+    halves = jnp.zeros(size)
+    if metric == "l2":
+        offset = typical(codebook)
+        x, codebook = x - offset, codebook - offset
+        halves = 0.5 * (codebook**2).sum(1)
+    scores = jax.lax.stop_gradient(_scores(x, codebook, halves))
+    return jax.lax.top_k(-scores, k)[1].astype(jnp.int32)
+
+
 def choose(way: Way, rows: int, codebook: jax.Array) -> Way:
     """The way that "auto" means for these sizes on this machine.
 
