@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from quant.codebooks.nearest import Metric, nearest, unit
 from quant.codebooks.updates import count_rows, sum_rows
-from quant.errors import require
+from quant.errors import require, require_one_of
 
 Init = Literal["uniform", "normal", "data", "kmeans", "kmeans++"]
 
@@ -33,6 +33,7 @@ def initial_codes(
     Raises:
       QuantError: no sample where one is needed.
     """
+    require_one_of("init", how, Init)
     if how in ("uniform", "normal"):
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
     require(
@@ -131,6 +132,8 @@ def kmeans(
     Raises:
       QuantError: no rows; "farthest" over several devices, which would each choose their own.
     """
+    require_one_of("begin", begin, Literal["data", "++"])
+    require_one_of("empty", empty, Literal["keep", "farthest"])
     require(
         empty == "keep" or axis_name is None,
         'empty="farthest" looks at the rows of one device: use "keep" with axis_name',

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.extremes import varying_like
-from quant.errors import require
+from quant.errors import require, require_one_of
 
 Metric = Literal["l2", "cosine", "dot"]
 Way = Literal["auto", "xla", "scan", "pallas"]
@@ -71,6 +71,8 @@ def nearest(
         x.shape[1] == codebook.shape[1],
         f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
     )
+    require_one_of("metric", metric, Metric)
+    require_one_of("way", way, Way)
     require(codebook.shape[0] >= 1, "a codebook must have at least one code")
     x, codebook = jax.lax.stop_gradient((x.astype(jnp.float32), codebook.astype(jnp.float32)))
     absent = ~(jnp.abs(codebook) <= FARTHEST).all(1)

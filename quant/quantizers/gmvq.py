@@ -75,6 +75,10 @@ class GMVQConfig:
     """
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
+    softness: float = 10.0
+    """Given a sample, weights begin this many times softer than the precision of the mixture around
+    it. With 1 choices begin nearly one-hot, and codes that start unused stay so.
+    """
     largest_noise: float | None = None
     """Upper end of s_c; without, it grows with the distance."""
     init: Init = "normal"
@@ -84,7 +88,10 @@ class GMVQConfig:
         check_sizes(self.num_codes, self.dim)
         for name, choices in {"objective": Objective, "spread": Spread, "init": Init}.items():
             require_one_of(name, getattr(self, name), choices)
-        require(self.sigma > 0 and self.temperature > 0, "sigma and temperature must be above 0")
+        require(
+            self.sigma > 0 and self.temperature > 0 and self.softness > 0,
+            "sigma, temperature and softness must be above 0",
+        )
 
 
 def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
@@ -92,10 +99,9 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
     no state.
 
     Our choice: weights begin at 1 / sigma^2, or, given a sample, at the precision of the mixture
-      around it: one over the mean squared
-    distance of a feature to that of the nearest code. Otherwise, if embeddings lie close together,
-    every code is as probable as any other, all gradients of the choice are alike, and codes never
-    part.
+    around it (one over the mean squared distance of a feature to that of the nearest code) over
+    `softness`. With weights of one, where embeddings lie close together every code is as probable
+    as any other, all gradients of the choice are alike, and codes never part.
     """
     codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
     params = {"codes": codes}
@@ -103,7 +109,7 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
         start = (
             jnp.float32(config.sigma**2)
             if sample is None
-            else variance_around(codes, sample.reshape(-1, config.dim))
+            else config.softness * variance_around(codes, sample.reshape(-1, config.dim))
         )
         params["log_weight"] = jnp.full(
             config.dim, jnp.minimum(-jnp.log(start), LARGEST_LOG_WEIGHT)

@@ -101,5 +101,7 @@ def warnings(found: dict[Cell, dict]) -> list[str]:
             mean["embedding_cosine"],
             mean["effective_rank"],
         )
-        lines += [f"- {cell.name}: {alert.sentence} Try: {alert.remedy}" for alert in alerts(signs)]
+        lines += [
+            f"- {cell.name}: {alert.sentence}. Try: {alert.remedy}." for alert in alerts(signs)
+        ]
     return ["Alerts:", "", *lines] if lines else ["No alerts."]
