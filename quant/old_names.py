@@ -56,7 +56,7 @@ PATHS = {f"quant.{name}": target for name, target in (SHORT | OLD).items()} | {
 _warned: set[str] = set()
 
 
-def _warn(old: str, new: str, level: int) -> None:
+def warn_once(old: str, new: str, level: int = 3) -> None:
     """Warn of an old name, the first time that it is used."""
     if old not in _warned:
         _warned.add(old)
@@ -72,7 +72,7 @@ def attribute(name: str) -> ModuleType:
       AttributeError: no module has or had that name.
     """
     if name in OLD:
-        _warn(f"quant.{name}", OLD[name], 4)
+        warn_once(f"quant.{name}", OLD[name], 4)
     elif name not in SHORT:
         raise AttributeError(f"module 'quant' has no attribute {name!r}")
     return importlib.import_module((SHORT | OLD)[name])
@@ -84,7 +84,7 @@ def renamed(module: str, names: dict[str, str]):
     def find(name: str):
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", names[name], 3)
+        warn_once(f"{module}.{name}", names[name], 3)
         return getattr(sys.modules[module], names[name])
 
     return find
@@ -96,7 +96,7 @@ def attribute_of(module: str, target: str):
     def find(name: str):
         if name.startswith("_") or not hasattr(importlib.import_module(target), name):
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        _warn(f"{module}.{name}", f"{target}.{name}", 4)
+        warn_once(f"{module}.{name}", f"{target}.{name}", 4)
         return getattr(importlib.import_module(target), name)
 
     return find
@@ -108,7 +108,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(self, fullname, path=None, target=None):
         if fullname not in PATHS:
             return None
-        _warn(fullname, PATHS[fullname], 3)
+        warn_once(fullname, PATHS[fullname], 3)
         return importlib.util.spec_from_loader(fullname, self)
 
     def create_module(self, spec):

@@ -12,6 +12,8 @@ from flax import struct
 from jaxrl.train.parallel import total
 
 VARIANCE_FLOOR = 1e-5
+KEPT_OF_X, KEPT_OF_CODES = 0.99, 0.9
+"""Decays of the moving moments of embeddings and of codes, as in the peers' code."""
 
 
 @struct.dataclass
@@ -54,20 +56,16 @@ def follow(
     x: jax.Array,
     usable: jax.Array,
     codes: jax.Array,
-    decay_x: float = 0.99,
-    decay_codes: float = 0.9,
     axis_name: str | None = None,
 ) -> Moments:
-    """One step of the moving moments (decays as in the peers' code). A batch without usable rows
-    changes nothing.
-    """
+    """One step of the moving moments. A batch without usable rows changes nothing."""
     weight = usable.astype(jnp.float32)[:, None]
     count = total(weight.sum(), axis_name)
     mean = total((weight * x).sum(0), axis_name) / jnp.maximum(count, 1)
     var = total((weight * (x - mean[None]) ** 2).sum(0), axis_name) / jnp.maximum(count, 1)
     keep_x, keep_codes = (
-        jnp.where(moments.seen, decay_x, 0.0),
-        jnp.where(moments.seen, decay_codes, 0.0),
+        jnp.where(moments.seen, KEPT_OF_X, 0.0),
+        jnp.where(moments.seen, KEPT_OF_CODES, 0.0),
     )
 
     def towards(old, new, keep):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from quant.codebooks.nearest import Metric, nearest, unit
 from quant.codebooks.updates import count_rows, sum_rows
-from quant.errors import require
+from quant.errors import require, require_one_of
 
 Init = Literal["uniform", "normal", "data", "kmeans", "kmeans++"]
 
@@ -20,7 +20,6 @@ def initial_codes(
     codes: int,
     features: int,
     sample: jax.Array | None = None,
-    iterations: int = 10,
     metric: Metric = "l2",
 ) -> jax.Array:
     """float32 `[K, D]`.
@@ -29,12 +28,12 @@ def initial_codes(
       key: PRNG key.
       how: see the functions of this file.
       sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" look at.
-      iterations: of k-means.
       metric: of k-means; "cosine" is the spherical one, others are Euclidean.
 
     Raises:
       QuantError: no sample where one is needed.
     """
+    require_one_of("init", how, Init)
     if how in ("uniform", "normal"):
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
     require(
@@ -48,9 +47,7 @@ def initial_codes(
     if how == "data":
         return from_data(key, sample, codes)
     own = "cosine" if metric == "cosine" else "l2"
-    return kmeans(
-        key, sample, codes, iterations, begin="++" if how == "kmeans++" else "data", metric=own
-    )[0]
+    return kmeans(key, sample, codes, begin="++" if how == "kmeans++" else "data", metric=own)[0]
 
 
 def uniform(key: jax.Array, codes: int, features: int) -> jax.Array:
@@ -135,6 +132,8 @@ def kmeans(
     Raises:
       QuantError: no rows; "farthest" over several devices, which would each choose their own.
     """
+    require_one_of("begin", begin, Literal["data", "++"])
+    require_one_of("empty", empty, Literal["keep", "farthest"])
     require(
         empty == "keep" or axis_name is None,
         'empty="farthest" looks at the rows of one device: use "keep" with axis_name',

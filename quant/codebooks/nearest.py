@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from quant.codebooks.extremes import varying_like
-from quant.errors import require
+from quant.errors import require, require_one_of
 
 Metric = Literal["l2", "cosine", "dot"]
 Way = Literal["auto", "xla", "scan", "pallas"]
@@ -71,6 +71,8 @@ def nearest(
         x.shape[1] == codebook.shape[1],
         f"rows have {x.shape[1]} features, codes have {codebook.shape[1]}: they must agree",
     )
+    require_one_of("metric", metric, Metric)
+    require_one_of("way", way, Way)
     require(codebook.shape[0] >= 1, "a codebook must have at least one code")
     x, codebook = jax.lax.stop_gradient((x.astype(jnp.float32), codebook.astype(jnp.float32)))
     absent = ~(jnp.abs(codebook) <= FARTHEST).all(1)
@@ -90,6 +92,27 @@ def nearest(
     if metric == "l2":
         return index, jnp.maximum((x**2).sum(1) + 2 * score, 0)
     return index, score + (metric == "cosine")
+
+
+def nearest_k(x: jax.Array, codebook: jax.Array, k: int, metric: Metric = "l2") -> jax.Array:
+    """Indices of the k nearest codes of every row, nearest first, int32 `[N, k]`. Builds all N x K
+    scores.
+
+    Raises:
+      QuantError: k is not in 1..K.
+    """
+    size = codebook.shape[0]
+    require(1 <= k <= size, f"k is {k}: there are {size} codes, so from 1 to {size}")
+    x, codebook = x.astype(jnp.float32), codebook.astype(jnp.float32)
+    if metric == "cosine":
+        x, codebook = unit(x), unit(codebook)
+    halves = jnp.zeros(size)
+    if metric == "l2":
+        offset = typical(codebook)
+        x, codebook = x - offset, codebook - offset
+        halves = 0.5 * (codebook**2).sum(1)
+    scores = jax.lax.stop_gradient(_scores(x, codebook, halves))
+    return jax.lax.top_k(-scores, k)[1].astype(jnp.int32)
 
 
 def choose(way: Way, rows: int, codebook: jax.Array) -> Way:

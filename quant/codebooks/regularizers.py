@@ -8,6 +8,20 @@ from quant.codebooks.extremes import bounded, xlogx
 from quant.codebooks.nearest import Metric, unit
 
 
+def similarity(x: jax.Array, codes: jax.Array, metric: Metric) -> jax.Array:
+    """Minus the Euclidean distance, the cosine or the inner product of rows `[N, D]` and codes `[K,
+    D]`: `[N, K]`.
+    """
+    x, codes = bounded(x), bounded(codes)
+    if metric == "cosine":
+        x, codes = unit(x), unit(codes)
+    product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
+    if metric != "l2":
+        return product
+    squared = (x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
+    return -jnp.sqrt(jnp.maximum(squared, 1e-12))
+
+
 def diversity(
     x: jax.Array,
     codes: jax.Array,
@@ -27,20 +41,22 @@ def diversity(
         others by the similarity.
       temperature: see above.
     """
-    x, codes = bounded(x), bounded(codes)
-    product = jnp.einsum("nd,kd->nk", x, codes, precision="highest")
-    if metric == "l2":
-        squared = (x**2).sum(1)[:, None] - 2 * product + (codes**2).sum(1)[None]
-        product = -jnp.sqrt(jnp.maximum(squared, 1e-12))
-    soft = jax.nn.softmax(product / temperature, 1)
+    soft = jax.nn.softmax(similarity(x, codes, metric) / temperature, 1)
     share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)
     return xlogx(share).sum()
 
 
-def orthogonality(codes: jax.Array) -> jax.Array:
-    """Mean squared cosine between different codes, 0..1. `[K, D]` -> scalar; 0 for one code."""
+def orthogonality(codes: jax.Array, active: jax.Array | None = None) -> jax.Array:
+    """Mean squared cosine between different codes, 0..1; 0 for one code.
+
+    Args:
+      codes: `[K, D]`.
+      active: bool `[K]`, codes that count; all if absent.
+    """
     codes = unit(codes)
-    size = codes.shape[0]
+    if active is not None:
+        codes = jnp.where(active[:, None], codes, 0)
+    size = jnp.float32(codes.shape[0]) if active is None else active.sum(dtype=jnp.float32)
     # sum_ij (e_i . e_j)^2 = |E^T E|^2, of D x D instead of K x K.
     gram = jnp.einsum("kd,ke->de", codes, codes, precision="highest")
-    return ((gram**2).sum() - ((codes**2).sum(1) ** 2).sum()) / max(size * (size - 1), 1)
+    return ((gram**2).sum() - ((codes**2).sum(1) ** 2).sum()) / jnp.maximum(size * (size - 1), 1)

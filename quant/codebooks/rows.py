@@ -31,3 +31,9 @@ def from_books(parts: jax.Array, heads: int) -> jax.Array:
     width = parts.shape[-1]
     parts = parts.reshape(-1, heads, width) if parts.shape[0] == 1 else parts.swapaxes(0, 1)
     return parts.reshape(parts.shape[0], heads * width)
+
+
+def lookup(codes: jax.Array, indices: jax.Array) -> jax.Array:
+    """Codes `[K, D]` of indices `[...]`: `[..., D]`; NaN for indices outside 0..K-1."""
+    known = jnp.where(indices < 0, codes.shape[0], indices)
+    return jnp.take(codes, known, axis=0, mode="fill")

@@ -2,56 +2,14 @@
 posterior over rows and devices.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import total
-from quant.codebooks.extremes import SMALLEST, bounded, narrowed
+from quant.codebooks.extremes import SMALLEST
 from quant.codebooks.nearest import typical
-from quant.codebooks.rows import flatten
-from quant.errors import require
-from quant.types import Quantized
-
-
-class Opened(NamedTuple):
-    """An input `[..., L]` as rows."""
-
-    rows: jax.Array
-    """`[N, L]`, as they came."""
-    usable: jax.Array
-    """bool `[N]`."""
-    z: jax.Array
-    """float32 `[N, L]`, zero where not usable."""
-
-
-def opened(
-    x: jax.Array, features: int, mask: jax.Array | None, key: jax.Array | None, train: bool
-) -> Opened:
-    """Rows of an input.
-
-    Raises:
-      QuantError: another number of features; training without a key; a mask of another shape.
-    """
-    require(
-        x.shape[-1:] == (features,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {features} features",
-    )
-    require(not train or key is not None, "training draws codes: give quantize a key")
-    rows, usable = flatten(x, mask)
-    return Opened(rows, usable, bounded(jnp.where(usable[:, None], rows, 0)))
-
-
-def closed(
-    value: jax.Array, index: jax.Array, x: jax.Array, of: Opened, losses: dict, metrics: dict
-) -> Quantized:
-    """The result in the shape and dtype of `x`; rows that are not usable keep their value and get
-    index -1.
-    """
-    value = jnp.where(of.usable[:, None], narrowed(value, x.dtype), of.rows).reshape(x.shape)
-    index = jnp.where(of.usable, index, -1).reshape(x.shape[:-1])
-    return Quantized(value, index, losses, jax.lax.stop_gradient(metrics))
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
@@ -82,6 +40,18 @@ def relaxed_choice(
         return soft
     one = jax.nn.one_hot(soft.argmax(-1), logits.shape[-1])
     return jax.lax.stop_gradient(one - soft) + soft
+
+
+def relaxed_rows(
+    keys: jax.Array, logits: jax.Array, temperature: jax.Array | float, hard: bool = False
+) -> jax.Array:
+    """`relaxed_choice` of every row `[N, K]`, each with its own key `[N]`."""
+    return jax.vmap(lambda k, row: relaxed_choice(k, row, temperature, hard))(keys, logits)
+
+
+def warmth(temperature: jax.Array | float | None, config: Any) -> jax.Array | float:
+    """Temperature of a call, or that of the configuration."""
+    return config.temperature if temperature is None else temperature
 
 
 def mean_posterior(log_q: jax.Array, usable: jax.Array, axis_name: str | None = None) -> jax.Array:

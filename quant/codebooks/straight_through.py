@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import example_keys
+from quant.errors import require_one_of
 
 Wrapper = Literal["straight_through", "rotation", "diveq"]
 
@@ -83,6 +84,7 @@ def wrap_rows(
     """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`, row by row; without
     one it has none.
     """
+    require_one_of("wrapper", wrapper, Wrapper)
     if wrapper != "diveq":
         return jax.vmap({"straight_through": straight_through, "rotation": rotation}[wrapper])(x, q)
     noise = jnp.zeros_like(x)

@@ -14,7 +14,7 @@ from flax import struct
 
 from jaxrl.train.parallel import total
 from quant.diagnostics.usage import perplexity
-from quant.errors import require
+from quant.errors import require, require_one_of
 
 
 @struct.dataclass
@@ -33,19 +33,67 @@ class Codebook:
     """int32, restarts so far; makes the draws of candidates differ from step to step."""
 
 
+Kind = Literal["count", "idle"]
+SHORTEST_WINDOW = 20
+"""Steps that the window of the automatic rule has at least (Our choice)."""
+EXPECTED = 10
+"""Rows that an average code gets within that window (Our choice): an unused one is dead then, not
+unlucky.
+"""
+
+
 @dataclass(frozen=True)
 class Restart:
-    """When a code counts as dead, and what takes its place: a row of the batch."""
+    """When a code counts as dead, and what takes its place: a row of the batch.
 
-    kind: Literal["count", "idle"] = "count"
-    """count: its moving average falls below `threshold`; idle: it was unused for `patience` steps.
+    Without arguments a code is dead if no row chose it within a window in which an average code got
+    ten, whatever the number of rows and codes. A `threshold` in rows per step, as other libraries
+    have it, takes living codes away where a step has hardly more rows than there are codes.
     """
-    threshold: float = 1.0
-    """Rows per step."""
-    patience: int = 100
-    """Steps."""
+
+    kind: Kind | None = None
+    """count: its moving average falls below `threshold`; idle: it was unused for `patience` steps.
+    By default count if a threshold is given, else idle.
+    """
+    threshold: float | None = None
+    """Rows per step, 1 by default; for kind count."""
+    patience: int | None = None
+    """Steps, for kind idle; by default the window above."""
     noise: float = 0.0
     """Standard deviation added to the row that takes its place."""
+
+    def __post_init__(self):
+        if self.kind is None:
+            object.__setattr__(self, "kind", "idle" if self.threshold is None else "count")
+        require_one_of("kind", str(self.kind), Kind)
+        if self.kind == "count" and self.threshold is None:
+            object.__setattr__(self, "threshold", 1.0)
+        require(
+            self.threshold is None or self.kind == "count",
+            "threshold goes with kind='count', patience with kind='idle'",
+        )
+        require(
+            self.patience is None or (self.kind == "idle" and self.patience >= 1),
+            f"patience is {self.patience}: at least one step, and only with kind='idle'",
+        )
+        require(self.noise >= 0, f"noise is {self.noise}: a standard deviation is not negative")
+
+    def dead(self, book: Codebook, rows: jax.Array) -> jax.Array:
+        """Which codes are dead, bool `[K]`; `rows` is the number of usable rows of this step."""
+        if self.kind == "count":
+            return book.count < self.threshold
+        if self.patience is not None:
+            return book.idle >= self.patience
+        window = EXPECTED * book.idle.size / jnp.maximum(rows, 1.0)
+        return book.idle >= jnp.maximum(window, SHORTEST_WINDOW)
+
+    def weight(self, book: Codebook) -> jax.Array:
+        """Count that a new code begins with."""
+        if self.kind == "count":
+            return jnp.float32(max(self.threshold or 0.0, 1.0))
+        if self.patience is not None:
+            return jnp.float32(1.0)
+        return jnp.maximum(book.count.mean(), 1e-3)
 
 
 def make_codebook(codes: jax.Array) -> Codebook:
@@ -140,11 +188,10 @@ def restart(
       The codebook, and how many codes were restarted (float32 scalar).
     """
     codes = book.codes.shape[0]
-    dead = book.count < rule.threshold if rule.kind == "count" else book.idle >= rule.patience
     key_pick, key_noise = jax.random.split(jax.random.fold_in(key, book.drawn))
     rows, chance = x.astype(jnp.float32), usable.astype(jnp.float32)
     before, whole = _before(chance.sum(), axis_name)
-    dead = dead & (whole > 0)
+    dead = rule.dead(book, whole) & (whole > 0)
     # Inverse of the distribution function: a draw of K from N by Gumbels would take N x K numbers.
     below = before + jnp.cumsum(chance)
     place = jnp.minimum(whole * jax.random.uniform(key_pick, (codes,)), jnp.nextafter(whole, 0.0))
@@ -153,7 +200,7 @@ def restart(
     # Each device hands out its own rows among those drawn; all rows would be far more to send.
     picked = total(jnp.where(mine[:, None], rows[here], 0), axis_name)
     picked = picked + rule.noise * jax.random.normal(key_noise, picked.shape)
-    amount = jnp.float32(max(rule.threshold, 1.0) if rule.kind == "count" else 1.0)
+    amount = rule.weight(book)
 
     def over(new, old):
         return jnp.where(dead.reshape(-1, *[1] * (old.ndim - 1)), new, old)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from quant.data.idx import idx_folder
 from quant.data.loaders import (
     Data,
     Split,
@@ -22,6 +23,8 @@ from quant.data.loaders import (
 
 NAMED = {"mixture": gaussian_mixture, "digits": digits, "patches": photo_patches}
 """Sets that need no file."""
+FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts its files."""
 
 
 def load(
@@ -34,8 +37,9 @@ def load(
     """A data set by name.
 
     Args:
-      name: mixture, digits, patches; folder:PATH for images; an .npz file; else a name of
-        tensorflow-datasets, such as mnist, cifar10, svhn_cropped or celeb_a, that lies prepared in
+      name: mixture, digits, patches; fashion_mnist, from Debian's package dataset-fashion-mnist
+        where it is installed; folder:PATH for images; idx:PATH for a folder of files in MNIST's
+        format; an .npz file; else a name of tensorflow-datasets, such as mnist, cifar10, svhn_cropped or celeb_a, that lies prepared in
         `data_dir`.
       data_dir: folder of tensorflow-datasets; that of the environment variable TFDS_DATA_DIR, or
         ~/tensorflow_datasets, if absent.
@@ -52,6 +56,10 @@ def load(
         return NAMED[name]()
     if name.startswith("folder:"):
         return image_folder(name.removeprefix("folder:"), size, keep_bytes)
+    if name.startswith("idx:"):
+        return idx_folder(name.removeprefix("idx:"), keep_bytes=keep_bytes)
+    if name == "fashion_mnist" and data_dir is None and FASHION_MNIST.is_dir():
+        return idx_folder(FASHION_MNIST, "fashion_mnist", keep_bytes)
     if name.endswith(".npz"):
         return array_file(name, keep_bytes)
     return prepared(name, data_dir, None if crop is None else (crop, size), keep_bytes)
@@ -79,7 +87,9 @@ def prepared(
         else []
     )
     if not folders:
-        known = ", ".join([*sorted(NAMED), "folder:PATH", "FILE.npz"])
+        known = ", ".join([*sorted(NAMED), "folder:PATH", "idx:PATH", "FILE.npz"])
+        if name == "fashion_mnist":
+            known += " (fashion_mnist: apt-get install dataset-fashion-mnist)"
         raise UserError(
             f"there is no data set {name!r}: it is none of {known}, and {root} holds nothing of "
             "that name prepared by "

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import total
+from quant.old_names import warn_once
 
 TINY = 1e-12
 """Below this, lengths and variances count as nothing."""
@@ -120,10 +121,15 @@ def embedding_summary(moments: Moments) -> EmbeddingSummary:
     )
 
 
-def singular_values(rows: jax.Array, center: bool = True) -> jax.Array:
-    """Singular values of rows `[N, D]`. Our choice: centerd, since a common offset is no direction
-    that carries information.
+def singular_values(
+    rows: jax.Array, center: bool = True, *, centre: bool | None = None
+) -> jax.Array:
+    """Singular values of rows `[N, D]`. Our choice: centered, since a common offset is no direction
+    that carries information. `centre` is the spelling of `center` until 0.3.
     """
+    if centre is not None:
+        warn_once("singular_values(centre=)", "singular_values(center=)")
+        center = centre
     rows = _rows(rows, 1)
     return jnp.linalg.svd(rows - rows.mean(0, keepdims=True) if center else rows, compute_uv=False)
 

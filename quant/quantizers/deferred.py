@@ -66,7 +66,7 @@ def train(
     z = module.apply({"params": params}, few, method="encode")
     quantizer = vq.init(key_codes, config, z)
     params, quantizer, curves = learn_codes(
-        key_after, params, quantizer, x, module, config, schedule
+        key_after, (params, quantizer), x, module, config, schedule
     )
     return Trained(params, quantizer, z.reshape(-1, z.shape[-1]), curves)
 
@@ -91,14 +91,26 @@ def pretrain(key: jax.Array, params, x: jax.Array, module: nn.Module, schedule: 
 
 def learn_codes(
     key: jax.Array,
-    params,
-    quantizer,
+    learned: tuple[Any, tuple[dict, VQState]],
     x: jax.Array,
     module: nn.Module,
     config: VQConfig,
     schedule: Schedule,
 ):
-    """Updates of encoder, decoder and quantizer together: parameters, quantizer, curves."""
+    """Updates of encoder, decoder and quantizer together.
+
+    Args:
+      key: of batches and draws.
+      learned: parameters of the autoencoder, and parameters and state of the quantizer.
+      x: float32 `[N, ...]`.
+      module: the autoencoder.
+      config: of the quantizer.
+      schedule: lengths.
+
+    Returns:
+      Parameters, quantizer (parameters and state), curves.
+    """
+    params, quantizer = learned
     optimizer = optax.adam(schedule.learning_rate)
 
     def loss_of(learned, state, batch, key):

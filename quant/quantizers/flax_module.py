@@ -9,6 +9,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
+from quant.errors import require
+from quant.old_names import warn_once
 from quant.types import Quantized
 
 
@@ -27,10 +29,20 @@ class Quantizer(nn.Module):
       config: its configuration.
     """
 
-    functions: ModuleType | str
-    config: Any
+    functions: ModuleType | str = ""
+    config: Any = None
+    room: ModuleType | str | None = None
+    """Name of `functions` until 0.3."""
 
     def __post_init__(self):
+        if self.room is not None:
+            warn_once("Quantizer(room=)", "Quantizer(functions=)")
+            object.__setattr__(self, "functions", self.room)
+            object.__setattr__(self, "room", None)
+        require(
+            self.functions != "" and self.config is not None,
+            "a Quantizer needs the functions and the configuration: Quantizer(vq, VQConfig(...))",
+        )
         if isinstance(self.functions, ModuleType):
             object.__setattr__(self, "functions", self.functions.__name__)
         super().__post_init__()

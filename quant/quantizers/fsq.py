@@ -4,14 +4,14 @@ learned (Mentzer et al. 2023).
 
 import math
 from dataclasses import dataclass
+from typing import Literal, Unpack
 
 import jax
 import jax.numpy as jnp
 
-from quant.codebooks.rows import flatten
 from quant.codebooks.straight_through import exactly
-from quant.codebooks.updates import count_rows, usage_metrics
-from quant.errors import require
+from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, Options, call
 from quant.types import Quantized
 
 
@@ -23,6 +23,14 @@ class FSQConfig:
     """Levels of every feature, each at least 2; their product is the number of codes."""
     symmetric: bool = False
     """Levels evenly spread over -1..1 also where their number is even (zero is then no level)."""
+    squash: Literal["tanh", "clip"] = "tanh"
+    """How features are brought into -1..1; "clip" is the identity between, for inputs that are
+    bounded already.
+    """
+    flat: bool = True
+    """One index per row. Without, indices are the level of every feature, `[..., D]`, which any
+    number of codes allows, such as (4,) * 16.
+    """
     count_limit: int = 2**20
     """Codes up to which usage is counted; beyond, metrics would need an array of that length."""
 
@@ -35,12 +43,18 @@ class FSQConfig:
         require(len(self.levels) >= 1, "levels is empty: give the levels of every feature")
         low = [level for level in self.levels if level < 2]
         require(not low, f"levels {self.levels} contains {low}: a feature needs at least 2 levels")
+        require_one_of("squash", self.squash, Literal["tanh", "clip"])
         size = math.prod(self.levels)
         require(
-            size < 2**31,
+            size < 2**31 or not self.flat,
             f"levels {self.levels} make {size} codes, more than int32 indices can tell apart: "
-            "split the features",
+            "split the features, or set flat=False",
         )
+
+    @property
+    def index_axes(self) -> int:
+        """Axes of a row's indices."""
+        return int(not self.flat)
 
     @property
     def num_codes(self) -> int:
@@ -63,24 +77,22 @@ def bound(x: jax.Array, config: FSQConfig) -> jax.Array:
     level.
     """
     levels = _along(config.levels, x)
+    clip = config.squash == "clip"
+    squash = _clipped if clip else jnp.tanh
     if config.symmetric:
-        return (levels - 1) * (jnp.tanh(x) + 1) / 2
+        return (levels - 1) * (squash(x) + 1) / 2
     half = (levels - 1) * (1 + 1e-3) / 2
     offset = jnp.where(levels % 2 == 0, 0.5, 0.0)
-    shift = jnp.arctanh(offset / half)
-    return jnp.tanh(x + shift) * half - offset
+    shift = offset / half if clip else jnp.arctanh(offset / half)
+    return squash(x + shift) * half - offset
+
+
+def _clipped(x: jax.Array) -> jax.Array:
+    return jnp.clip(x, -1, 1)
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: FSQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    params: dict, state: dict, x: jax.Array, config: FSQConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, dict]:
     """Round every feature; the gradient goes straight through the rounding, not through the
     squashing.
@@ -89,9 +101,7 @@ def quantize(
       params, state: empty, as from `init`.
       x: float `[..., D]`.
       config: levels.
-      key, train: not used.
-      mask: bool `[...]`; rows left out keep their value and have index -1.
-      axis_name: devices that hold the other rows, for the metrics.
+      **options: see `Options`; key and train change nothing.
 
     Returns:
       A `Quantized` with values in -1..1 and no losses, and the state.
@@ -99,24 +109,22 @@ def quantize(
     Raises:
       QuantError: another number of features.
     """
-    require(
-        x.shape[-1:] == (config.dim,),
-        f"x has shape {x.shape}: its last axis must have a feature for each of {config.levels}",
-    )
-    rows, usable = flatten(x, mask)
-    bounded = bound(jnp.where(usable[:, None], rows, 0).astype(jnp.float32), config)
+    return call(_round, params, state, x, config, options)
+
+
+def _round(params: dict, state: dict, batch: Batch, config: FSQConfig) -> tuple[Found, dict]:
+    bounded = bound(batch.z, config)
     steps = _steps(bounded, config)
-    levels = _along(config.levels, rows)
+    levels = _along(config.levels, batch.z)
     # Straight through the rounding: the derivative of the squashing stays, in units of the output.
     carrier = bounded * (2 / (levels - 1)) if config.symmetric else bounded / (levels // 2)
-    value = exactly(_values(steps, config), carrier).astype(x.dtype)
-    index = (steps.astype(jnp.int32) * _basis(config)[None]).sum(-1)
-    index = jnp.where(usable, index, -1)
-    metrics = {}
-    if config.num_codes <= config.count_limit:
-        metrics = usage_metrics(count_rows(index, config.num_codes, axis_name=axis_name))
-    out = jnp.where(usable[:, None], value, rows)
-    return Quantized(out.reshape(x.shape), index.reshape(x.shape[:-1]), {}, metrics), state
+    value = exactly(_values(steps, config), carrier)
+    index = steps.astype(jnp.int32)
+    if not config.flat:
+        return Found(value, index, {}, {}), state
+    index = (index * _basis(config)[None]).sum(-1)
+    counted = config.num_codes <= config.count_limit
+    return Found(value, index, {}, batch.usage(index, config.num_codes) if counted else {}), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: FSQConfig) -> jax.Array:
@@ -126,6 +134,10 @@ def encode(params: dict, state: dict, x: jax.Array, config: FSQConfig) -> jax.Ar
 
 def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1."""
+    if not config.flat:
+        steps = indices.astype(jnp.float32)
+        known = (steps >= 0) & (steps < _along(config.levels, steps))
+        return jnp.where(known, _values(steps, config), jnp.nan)
     known = (indices >= 0) & (indices < config.num_codes)
     levels = jnp.asarray(config.levels, jnp.int32).reshape(*[1] * indices.ndim, -1)
     basis = _basis(config).reshape(levels.shape)

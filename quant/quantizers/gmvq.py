@@ -10,24 +10,25 @@ parametrization of the weights, the noise of a mixed code, and all defaults.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import example_keys, masked_mean
+from jaxrl.train.parallel import masked_mean
 from quant.codebooks.init import Init, initial_codes
+from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import (
-    closed,
     entropy,
     mean_posterior,
-    opened,
-    relaxed_choice,
+    relaxed_rows,
     squared_distances,
     variance_around,
+    warmth,
 )
-from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -74,6 +75,10 @@ class GMVQConfig:
     """
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
+    softness: float = 10.0
+    """Given a sample, weights begin this many times softer than the precision of the mixture around
+    it. With 1 choices begin nearly one-hot, and codes that start unused stay so.
+    """
     largest_noise: float | None = None
     """Upper end of s_c; without, it grows with the distance."""
     init: Init = "normal"
@@ -83,7 +88,10 @@ class GMVQConfig:
         check_sizes(self.num_codes, self.dim)
         for name, choices in {"objective": Objective, "spread": Spread, "init": Init}.items():
             require_one_of(name, getattr(self, name), choices)
-        require(self.sigma > 0 and self.temperature > 0, "sigma and temperature must be above 0")
+        require(
+            self.sigma > 0 and self.temperature > 0 and self.softness > 0,
+            "sigma, temperature and softness must be above 0",
+        )
 
 
 def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
@@ -91,10 +99,9 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
     no state.
 
     Our choice: weights begin at 1 / sigma^2, or, given a sample, at the precision of the mixture
-      around it: one over the mean squared
-    distance of a feature to that of the nearest code. Otherwise, if embeddings lie close together,
-    every code is as probable as any other, all gradients of the choice are alike, and codes never
-    part.
+    around it (one over the mean squared distance of a feature to that of the nearest code) over
+    `softness`. With weights of one, where embeddings lie close together every code is as probable
+    as any other, all gradients of the choice are alike, and codes never part.
     """
     codes = initial_codes(key, config.init, config.num_codes, config.dim, sample)
     params = {"codes": codes}
@@ -102,7 +109,7 @@ def init(key: jax.Array, config: GMVQConfig, sample: jax.Array | None = None) ->
         start = (
             jnp.float32(config.sigma**2)
             if sample is None
-            else variance_around(codes, sample.reshape(-1, config.dim))
+            else config.softness * variance_around(codes, sample.reshape(-1, config.dim))
         )
         params["log_weight"] = jnp.full(
             config.dim, jnp.minimum(-jnp.log(start), LARGEST_LOG_WEIGHT)
@@ -124,16 +131,7 @@ def log_posterior(params: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: GMVQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
-    temperature: jax.Array | float | None = None,
+    params: dict, state: dict, x: jax.Array, config: GMVQConfig, **options: Unpack[SoftOptions]
 ) -> tuple[Quantized, dict]:
     """A relaxed, noisy code in training; the most probable code in evaluation.
 
@@ -142,11 +140,8 @@ def quantize(
       state: empty.
       x: float `[..., L]`.
       config: the same as at `init`.
-      key: for the choice and the noise; needed in training.
-      train: see above.
-      mask: bool `[...]`; rows left out keep their value, have index -1 and change nothing.
-      axis_name: devices that hold the other rows: the mean posterior must be that of all.
-      temperature: of the relaxed choice; it is usually lowered in training.
+      **options: see `SoftOptions`. Training needs a key, for the choice and the noise; the mean
+        posterior is that of the rows of all devices.
 
     Returns:
       A `Quantized` with losses "latent" and "kl", metrics "perplexity" and "usage" of the most
@@ -157,34 +152,27 @@ def quantize(
     Raises:
       QuantError: another number of features; training without a key.
     """
-    of = opened(x, config.dim, mask, key, train)
-    z, usable = of.z, of.usable
-    log_q = log_posterior(params, z, config)
+    return call_soft(_mixture, params, state, x, config, options)
+
+
+def _mixture(params: dict, state: dict, batch: Batch, config: GMVQConfig) -> tuple[Found, dict]:
+    codes = params["codes"]
+    log_q = log_posterior(params, batch.z, config)
     index = log_q.argmax(-1).astype(jnp.int32)
-    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name))
-    losses, value = {}, params["codes"][index]
-    if train:
-        distance = squared_distances(z, params["codes"])
+    metrics = batch.usage(index, config.num_codes)
+    losses, value = {}, codes[index]
+    if batch.train:
+        distance = squared_distances(batch.z, codes)
         spread = deviations(params, distance, config)
-        terms = mixture_terms(log_q, usable, axis_name)
-        latent = latent_term(
-            params["codes"], distance, spread, log_q, terms.pop("log_mean"), config
-        )
-        losses["latent"] = config.gamma * masked_mean(latent, usable, None, axis_name)
+        terms = mixture_terms(log_q, batch.usable, batch.axis_name)
+        latent = latent_term(codes, distance, spread, log_q, terms.pop("log_mean"), config)
+        losses["latent"] = config.gamma * batch.mean(latent)
         losses["kl"] = config.beta * (
             terms["kl_row"] if config.objective == "elbo" else terms["kl_mean"]
         )
         metrics |= terms
-        value = _draw(
-            key,
-            params["codes"],
-            log_q,
-            spread,
-            config,
-            config.temperature if temperature is None else temperature,
-            axis_name,
-        )
-    return closed(value, index, x, of, losses, metrics), state
+        value = _draw(batch, codes, log_q, spread, config)
+    return Found(value, index, losses, metrics), state
 
 
 def deviations(params: dict, distance: jax.Array, config: GMVQConfig) -> jax.Array:
@@ -240,19 +228,15 @@ def latent_term(codes, distance, spread, log_q, log_mean, config: GMVQConfig) ->
     return 2 * config.sigma**2 * (between + config.dim * (q * spread**2).sum(-1))
 
 
-def _draw(key, codes, log_q, spread, config: GMVQConfig, temperature, axis_name) -> jax.Array:
+def _draw(batch: Batch, codes, log_q, spread, config: GMVQConfig) -> jax.Array:
     """z of every row: the chosen mix of codes, and noise with the chosen mix of deviations."""
-    keys = example_keys(key, log_q.shape[0], axis_name)
-    choice_key, noise_key = jnp.split(jax.vmap(jax.random.split)(keys), 2, axis=1)
-
-    def choose(k, logits):
-        return relaxed_choice(k, logits, temperature, config.hard)
-
-    y = jax.vmap(choose)(choice_key[:, 0], log_q)
+    choice_keys, noise_keys = jnp.split(jax.vmap(jax.random.split)(batch.row_keys()), 2, axis=1)
+    temperature = warmth(batch.temperature, config)
+    y = relaxed_rows(choice_keys[:, 0], log_q, temperature, config.hard)
     value = y @ codes
     if not config.noise:
         return value
-    noise = jax.vmap(lambda k: jax.random.normal(k, codes.shape[1:]))(noise_key[:, 0])
+    noise = jax.vmap(lambda k: jax.random.normal(k, codes.shape[1:]))(noise_keys[:, 0])
     return value + (y * spread).sum(-1, keepdims=True) * noise
 
 
@@ -263,6 +247,4 @@ def encode(params: dict, state: dict, x: jax.Array, config: GMVQConfig) -> jax.A
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GMVQConfig) -> jax.Array:
     """Codes of indices, float32 `[..., L]`; NaN for indices outside 0..C-1."""
-    return jnp.take(
-        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
-    )
+    return lookup(params["codes"], indices)

@@ -3,15 +3,17 @@
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.init import Init, initial_codes
-from quant.codebooks.soft_assignment import closed, entropy, opened, relaxed_choice
-from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
-from quant.errors import require
+from quant.codebooks.rows import lookup
+from quant.codebooks.soft_assignment import entropy, relaxed_rows, warmth
+from quant.codebooks.updates import check_sizes
+from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft
 from quant.types import Quantized
 
 
@@ -34,6 +36,7 @@ class GumbelVQConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
+        require_one_of("init", self.init, Init)
         require(self.temperature > 0, "temperature must be above 0")
 
 
@@ -61,16 +64,7 @@ def log_posterior(params: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Arr
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: GumbelVQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
-    temperature: jax.Array | float | None = None,
+    params: dict, state: dict, x: jax.Array, config: GumbelVQConfig, **options: Unpack[SoftOptions]
 ) -> tuple[Quantized, dict]:
     """A mix of codes in training, the most probable in evaluation. Arguments, shapes and refusals
     as `gmvq.quantize`.
@@ -79,25 +73,22 @@ def quantize(
       A `Quantized` with loss "kl"; metrics "perplexity" and "usage" of the most probable codes and
       "entropy_row"; and the state.
     """
-    of = opened(x, config.dim, mask, key, train)
-    log_q = log_posterior(params, of.z, config)
+    return call_soft(_mix, params, state, x, config, options)
+
+
+def _mix(params: dict, state: dict, batch: Batch, config: GumbelVQConfig) -> tuple[Found, dict]:
+    log_q = log_posterior(params, batch.z, config)
     index = log_q.argmax(-1).astype(jnp.int32)
-    metrics = usage_metrics(count_rows(index, config.num_codes, of.usable, axis_name))
+    metrics = batch.usage(index, config.num_codes)
     losses, value = {}, params["codes"][index]
-    if train:
-        tau = config.temperature if temperature is None else temperature
-        keys = example_keys(key, log_q.shape[0], axis_name)
-        value = (
-            jax.vmap(lambda k, logits: relaxed_choice(k, logits, tau, config.hard))(keys, log_q)
-            @ params["codes"]
+    if batch.train:
+        chosen = relaxed_rows(
+            batch.row_keys(), log_q, warmth(batch.temperature, config), config.hard
         )
-
-        def mean(a):
-            return masked_mean(a, of.usable, None, axis_name)
-
-        metrics["entropy_row"] = mean(entropy(log_q))
-        losses["kl"] = config.beta * mean(jnp.log(config.num_codes) - entropy(log_q))
-    return closed(value, index, x, of, losses, metrics), state
+        value = chosen @ params["codes"]
+        metrics["entropy_row"] = batch.mean(entropy(log_q))
+        losses["kl"] = config.beta * batch.mean(jnp.log(config.num_codes) - entropy(log_q))
+    return Found(value, index, losses, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Array:
@@ -107,6 +98,4 @@ def encode(params: dict, state: dict, x: jax.Array, config: GumbelVQConfig) -> j
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GumbelVQConfig) -> jax.Array:
     """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
-    return jnp.take(
-        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
-    )
+    return lookup(params["codes"], indices)

@@ -3,11 +3,12 @@ indices.
 """
 
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from quant.codebooks.affine import neutral
+from quant.codebooks.affine import Moments, neutral
 from quant.codebooks.updates import Codebook
 from quant.errors import QuantError, require
 from quant.quantizers.vq import VQConfig, VQState
@@ -38,7 +39,10 @@ def read_arrays(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def from_vector_quantize_pytorch(
-    arrays: dict[str, np.ndarray], prefix: str = "", heads: int = 1
+    arrays: dict[str, np.ndarray],
+    prefix: str = "",
+    heads: int = 1,
+    changes: dict[str, Any] | None = None,
 ) -> tuple[dict, VQState, VQConfig]:
     """The state of a `VectorQuantize` module: parameters, state and a configuration that gives the
     same indices.
@@ -48,20 +52,17 @@ def from_vector_quantize_pytorch(
       prefix: of the module's names, such as "quantizer.".
       heads: of the module, if its heads share a codebook (with separate codebooks their number
         shows in the arrays).
+      changes: fields of the configuration that the arrays do not show.
 
     Returns:
-      See `vq.init`. The configuration has the sizes and the projection; set decay, wrapper and
-      weights as the module had them (`presets.lucidrains` has its defaults), and metric="cosine" if
-      it used cosine similarity.
+      See `vq.init`. Affine parameters come along. The configuration has the sizes and the
+      projection; set decay, wrapper and weights as the module had them (`presets.lucidrains` has
+      its defaults), and metric="cosine" if it used cosine similarity.
 
     Raises:
       QuantError: no codebook under this prefix, or arrays that do not fit together.
     """
-    own = {
-        name.removeprefix(prefix): np.asarray(a)
-        for name, a in arrays.items()
-        if name.startswith(prefix)
-    }
+    own = under(arrays, prefix)
     found = ", ".join(sorted(arrays)[:8])
     require(
         "_codebook.embed" in own,
@@ -83,7 +84,14 @@ def from_vector_quantize_pytorch(
         f"{prefix}_codebook holds {books} codebooks, which do not go with {heads} heads",
     )
     heads = max(heads, books)
-    params, dim = _projections(own, prefix), heads * codes.shape[2]
+    unknown = sorted(
+        name for name in own if name.startswith("_codebook.") and name[10:] not in KNOWN
+    )
+    require(
+        not unknown,
+        f"{prefix}{unknown[0] if unknown else ''} is not taken over: indices would differ",
+    )
+    params, dim = projections(own, prefix), heads * codes.shape[2]
     if params:
         inner, dim = params["project_in"].shape[1], params["project_in"].shape[0]
         require(
@@ -92,11 +100,47 @@ def from_vector_quantize_pytorch(
             "heads",
         )
     more = {"heads": heads, "share_heads": books == 1 and heads > 1, "code_dim": codes.shape[2]}
-    config = VQConfig(codes.shape[1], dim, decay=0.8, commitment=1.0, **more)
-    return params, _state(codes, count, total), config
+    state = state_of(codes, count, total)
+    if "_codebook.codebook_mean" in own:
+        more["affine"] = True
+        state = state.replace(moments=_moments(own, prefix, state.moments))
+    config = VQConfig(
+        codes.shape[1], dim, **{"decay": 0.8, "commitment": 1.0} | more | (changes or {})
+    )
+    return params, state, config
 
 
-def _projections(own: dict[str, np.ndarray], prefix: str) -> dict:
+KNOWN = (
+    *("embed", "embed_avg", "cluster_size", "initted", "batch_mean", "batch_variance"),
+    *("codebook_mean", "codebook_variance", "codebook_mean_needs_init"),
+    "codebook_variance_needs_init",
+)
+"""Arrays of a codebook that are taken over, or say nothing."""
+
+
+def under(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Arrays whose names begin with a prefix, without it."""
+    return {
+        name.removeprefix(prefix): np.asarray(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
+def _moments(own: dict[str, np.ndarray], prefix: str, neutral_: Moments) -> Moments:
+    """Moving moments of a codebook with affine parameters, `[books, D]` each."""
+    names = ("batch_mean", "batch_variance", "codebook_mean", "codebook_variance")
+    missing = [name for name in names if f"_codebook.{name}" not in own]
+    require(
+        not missing,
+        f"{prefix}_codebook has affine parameters but no {missing[0] if missing else ''}: train it "
+        "for a step first",
+    )
+    held = [jnp.asarray(own[f"_codebook.{name}"])[:, 0] for name in names]
+    return Moments(*held, jnp.ones_like(neutral_.seen))
+
+
+def projections(own: dict[str, np.ndarray], prefix: str) -> dict:
     """Weights and biases of the linear layers around the codebook, if there are any. In some
     versions the first one's name has a number.
     """
@@ -141,13 +185,14 @@ def from_haiku_ema(
     count = np.asarray(arrays.get("ema_cluster_size/hidden", np.ones(len(codes))), np.float32)
     total = np.asarray(arrays.get("ema_dw/hidden", (codes * count[:, None]).T), np.float32).T
     config = VQConfig(codes.shape[0], codes.shape[1], decay=decay)
-    return {}, _state(codes[None], count[None], total[None]), config
+    return {}, state_of(codes[None], count[None], total[None]), config
 
 
-def _state(codes: np.ndarray, count: np.ndarray, total: np.ndarray) -> VQState:
+def state_of(codes: np.ndarray, count: np.ndarray, total: np.ndarray) -> VQState:
+    """State of `vq` from codes `[books, K, D]`, counts `[books, K]` and sums."""
     books, size, width = codes.shape
     book = Codebook(
-        *map(jnp.asarray, (codes, count, total)),
+        *(jnp.asarray(a, jnp.float32) for a in (codes, count, total)),
         jnp.zeros((books, size), jnp.int32),
         jnp.zeros(books, jnp.int32),
     )

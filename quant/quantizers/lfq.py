@@ -3,17 +3,17 @@
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
 from jaxrl.train.parallel import masked_mean
-from quant.codebooks.extremes import bounded, narrowed, xlogx
+from quant.codebooks.extremes import xlogx
 from quant.codebooks.nearest import unit
-from quant.codebooks.rows import flatten
 from quant.codebooks.straight_through import exactly
-from quant.codebooks.updates import count_rows, usage_metrics
 from quant.errors import require
+from quant.quantizers.interface import Batch, Found, Options, call
 from quant.types import Quantized
 
 EXACT_BITS = 14
@@ -66,26 +66,15 @@ def init(key: jax.Array, config: LFQConfig, sample: jax.Array | None = None) -> 
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: LFQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    params: dict, state: dict, x: jax.Array, config: LFQConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, dict]:
     """Take the sign of every feature; the gradient goes straight through.
 
     Args:
       params, state: empty, as from `init`.
       x: float `[..., D]`.
-      config: options.
-      key: not used.
-      train: whether there are losses.
-      mask: bool `[...]`; rows left out keep their value and have index -1.
-      axis_name: devices that hold the other rows.
+      config: options of the quantizer.
+      **options: see `Options`; the key is not used, and without train there are no losses.
 
     Returns:
       A `Quantized` with losses "commitment" and "entropy" (those with a weight), metrics
@@ -95,31 +84,24 @@ def quantize(
     Raises:
       QuantError: another number of features.
     """
-    require(
-        x.shape[-1:] == (config.dim,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
-    )
-    rows, usable = flatten(x, mask)
-    z = bounded(jnp.where(usable[:, None], rows, 0))
-    z = config.scale * unit(z) if config.spherical else z
+    return call(_signs, params, state, x, config, options)
+
+
+def _signs(params: dict, state: dict, batch: Batch, config: LFQConfig) -> tuple[Found, dict]:
+    z = config.scale * unit(batch.z) if config.spherical else batch.z
     bits = z > 0
     q = jnp.where(bits, config.size, -config.size)
-    index = jnp.where(usable, (bits.astype(jnp.int32) << _places(config)[None]).sum(-1), -1)
+    index = (bits.astype(jnp.int32) << _places(config)[None]).sum(-1)
     losses, metrics = {}, {}
     if config.num_codes <= config.count_limit:
-        metrics = usage_metrics(count_rows(index, config.num_codes, axis_name=axis_name))
-    if train and config.commitment:
-        far = (z - q) ** 2
-        losses["commitment"] = config.commitment * masked_mean(
-            far, jnp.broadcast_to(usable[:, None], far.shape), None, axis_name
-        )
-    if train and config.entropy:
-        each, whole = entropies(z, usable, config, axis_name)
+        metrics = batch.usage(index, config.num_codes)
+    if batch.train and config.commitment:
+        losses["commitment"] = config.commitment * batch.mean((z - q) ** 2)
+    if batch.train and config.entropy:
+        each, whole = entropies(z, batch.usable, config, batch.axis_name)
         losses["entropy"] = config.entropy * (each - config.diversity * whole)
         metrics |= {"row_entropy": each, "mean_entropy": whole}
-    out = jnp.where(usable[:, None], narrowed(exactly(q, z), x.dtype), rows)
-    out, index = out.reshape(x.shape), index.reshape(x.shape[:-1])
-    return Quantized(out, index, losses, jax.lax.stop_gradient(metrics)), state
+    return Found(exactly(q, z), index, losses, metrics), state
 
 
 def entropies(

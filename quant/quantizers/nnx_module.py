@@ -26,6 +26,14 @@ class Quantizer(nnx.Module):
     def __init__(
         self, functions: ModuleType, config: Any, *, rngs: nnx.Rngs, sample: jax.Array | None = None
     ):
+        """Make parameters and state.
+
+        Args:
+          functions: the module whose `init` and `quantize` are meant.
+          config: its configuration.
+          rngs: its stream "params" (or the default one) is drawn from.
+          sample: for inits that look at data.
+        """
         params, state = functions.init(rngs.params(), config, sample)
         leaves, structure = jax.tree.flatten(state)
         self.functions, self.config, self.structure = functions.__name__, config, structure

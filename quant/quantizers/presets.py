@@ -91,6 +91,8 @@ def deferred(num_codes: int, dim: int, **changes) -> VQConfig:
     )
 
 
-def with_restart(num_codes: int, dim: int, threshold: float = 1.0, **changes) -> VQConfig:
-    """VQ-VAE with replacement of codes that get fewer than `threshold` rows a step."""
+def with_restart(num_codes: int, dim: int, threshold: float | None = None, **changes) -> VQConfig:
+    """VQ-VAE with replacement of codes that nothing chose for a while, or, with a threshold, of
+    those that get fewer rows a step.
+    """
     return VQConfig(num_codes, dim, **{"restart": Restart(threshold=threshold)} | changes)

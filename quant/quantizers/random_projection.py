@@ -3,15 +3,16 @@ learns (BEST-RQ, Chiu et al. 2022).
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from quant.codebooks.extremes import bounded
 from quant.codebooks.nearest import Way, nearest, unit
-from quant.codebooks.rows import flatten, from_books, to_books
-from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.codebooks.rows import from_books, to_books
+from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, Options, call
 from quant.types import Quantized
 
 
@@ -38,6 +39,11 @@ class RandomProjectionConfig:
         )
         require_one_of("way", self.way, Way)
 
+    @property
+    def index_axes(self) -> int:
+        """Axes of a row's indices."""
+        return int(self.heads > 1)
+
 
 def init(
     key: jax.Array, config: RandomProjectionConfig, sample: jax.Array | None = None
@@ -59,11 +65,7 @@ def quantize(
     state: dict,
     x: jax.Array,
     config: RandomProjectionConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Quantized, dict]:
     """Labels by the nearest code (cosine) of each projection. The input should be normalized
     before.
@@ -72,24 +74,21 @@ def quantize(
       A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at
       all, and 0 where masked; no losses.
     """
-    require(
-        x.shape[-1:] == (config.dim,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
-    )
-    rows, usable = flatten(jax.lax.stop_gradient(x), mask)
-    clean = bounded(jnp.where(usable[:, None], rows, 0))
+    return call(_labels, params, state, x, config, options)
+
+
+def _labels(
+    params: dict, state: dict, batch: Batch, config: RandomProjectionConfig
+) -> tuple[Found, dict]:
+    clean = jax.lax.stop_gradient(batch.z)
     z = jnp.matmul(clean, state["projection"], precision="highest")
     z = to_books(z, config.heads, config.heads)
     index, _ = jax.vmap(lambda a, c: nearest(a, c, "cosine", config.way))(z, state["codes"])
-    counts = jax.vmap(lambda i: count_rows(i, config.num_codes, usable, axis_name))(index)
-    metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts))
+    metrics = jax.tree.map(jnp.mean, jax.vmap(lambda i: batch.usage(i, config.num_codes))(index))
     index = from_books(index[..., None], config.heads)
-    value = decode(params, state, index if config.heads > 1 else index[:, 0], config)
-    value = jax.lax.stop_gradient(jnp.where(usable[:, None], value, 0)).astype(x.dtype)
-    index = jnp.where(usable[:, None], index, -1).reshape(
-        *x.shape[:-1], *([config.heads] if config.heads > 1 else [])
-    )
-    return Quantized(value.reshape(*x.shape[:-1], -1), index, {}, metrics), state
+    index = index if config.heads > 1 else index[:, 0]
+    value = jax.lax.stop_gradient(decode(params, state, index, config))
+    return Found(value, index, {}, metrics, otherwise=jnp.zeros_like(value)), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:

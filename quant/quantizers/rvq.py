@@ -3,16 +3,15 @@ Zeghidour et al. 2021).
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import example_keys, masked_mean
-from quant.codebooks.extremes import bounded, narrowed, varying_like
-from quant.codebooks.rows import flatten
+from quant.codebooks.extremes import varying_like
 from quant.errors import require
 from quant.quantizers import vq
+from quant.quantizers.interface import Batch, Found, Options, call
 from quant.quantizers.vq import VQConfig, VQState
 from quant.types import Quantized
 
@@ -53,6 +52,11 @@ class ResidualConfig:
         return self.level.dim
 
     @property
+    def index_axes(self) -> int:
+        """Axes of a row's indices."""
+        return 1
+
+    @property
     def num_codes(self) -> int:
         """K of every level."""
         return self.level.num_codes
@@ -77,11 +81,7 @@ def quantize(
     state: VQState,
     x: jax.Array,
     config: ResidualConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Quantized, VQState]:
     """The sum of the levels' codes.
 
@@ -91,51 +91,53 @@ def quantize(
       the levels; metrics are means too,
     and "error_<l>" the mean squared error that is left after level l (0..Q-1).
     """
+    return call(_levels, params, state, x, config, options)
+
+
+def _levels(
+    params: dict[str, Any], state: VQState, batch: Batch, config: ResidualConfig
+) -> tuple[Found, VQState]:
     draws = config.dropout or config.level.restart is not None
     require(
-        not (train and draws) or key is not None,
+        not (batch.train and draws) or batch.key is not None,
         "dropout draws depths and restart draws rows: give quantize a key",
     )
-    keyed = key is not None
-    rows, usable = flatten(x, mask)
-    key_depth, key_levels = jax.random.split(jax.random.key(0) if key is None else key)
-    depth = jnp.full(rows.shape[0], config.levels)
-    if train and config.dropout:
-        keys = example_keys(key_depth, rows.shape[0], axis_name)
+    keyed, usable = batch.key is not None, batch.usable
+    key_depth, key_levels = jax.random.split(batch.key if keyed else jax.random.key(0))
+    depth = jnp.full(usable.shape[0], config.levels)
+    if batch.train and config.dropout:
+        keys = batch.replace(key=key_depth).row_keys()
         depth = jax.vmap(lambda k: jax.random.randint(k, (), 1, config.levels + 1))(keys)
 
     def level(carry, inputs):
         rest, summed, shared = carry
         number, params, own, key = inputs
         kept = usable & (number < depth)
-        before = shared if config.share else own
         out, after = vq.quantize(
             params,
-            before,
+            shared if config.share else own,
             rest,
             config.level,
             key=key if keyed else None,
-            train=train,
+            train=batch.train,
             mask=kept,
-            axis_name=axis_name,
+            axis_name=batch.axis_name,
         )
         value = jnp.where(kept[:, None], out.quantized, 0)
         rest = jnp.where(kept[:, None], rest - jax.lax.stop_gradient(value), rest)
-        left = jnp.where(usable[:, None], rest, 0) ** 2
-        error = masked_mean(left.mean(1), usable, None, axis_name)
+        error = jax.lax.stop_gradient(batch.mean(jnp.where(usable[:, None], rest, 0) ** 2))
         # Each level is straight-through on its residual, and every residual passes the gradient of
         # x: together they would pass it Q times, unless the levels after the first only add their
         # value.
         once = not config.straight_through_all and config.level.wrapper == "straight_through"
         summed = summed + jnp.where(once & (number > 0), jax.lax.stop_gradient(value), value)
-        ended = (out.indices, out.losses, out.metrics | {"error": jax.lax.stop_gradient(error)})
+        ended = (out.indices, out.losses, out.metrics | {"error": error})
         return (rest, summed, after if config.share else shared), (
             ended,
             None if config.share else after,
         )
 
-    whole = bounded(rows)
-    numbers = jnp.arange(config.levels)
+    whole, numbers = batch.z, jnp.arange(config.levels)
     nothing = varying_like(jnp.zeros_like(whole), whole)
     keys = jax.random.split(key_levels, config.levels)
     if config.share:
@@ -149,13 +151,10 @@ def quantize(
         (_, out, _), ((index, losses, metrics), after) = jax.lax.scan(
             level, (whole, nothing, None), (numbers, params, state, keys)
         )
-    out = jnp.where(usable[:, None], narrowed(out, x.dtype), rows).reshape(x.shape)
-    errors = {f"error_{number}": metrics["error"][number] for number in range(config.levels)}
-    metrics = {name: values.mean(0) for name, values in metrics.items() if name != "error"} | errors
-    index = index.T.reshape(*x.shape[:-1], config.levels)
-    return Quantized(
-        out, index, {name: values.mean(0) for name, values in losses.items()}, metrics
-    ), after
+    left = metrics.pop("error")
+    losses, metrics = jax.tree.map(lambda values: values.mean(0), (losses, metrics))
+    errors = {f"error_{number}": left[number] for number in range(config.levels)}
+    return Found(out, index.T, losses, metrics | errors), after
 
 
 def encode(

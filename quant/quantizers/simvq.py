@@ -3,17 +3,17 @@ with every step (Zhu et al. 2024).
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import masked_mean
-from quant.codebooks.extremes import bounded, narrowed
 from quant.codebooks.nearest import Way, nearest
-from quant.codebooks.rows import flatten
+from quant.codebooks.rows import lookup
 from quant.codebooks.straight_through import Wrapper, wrap_rows
-from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
-from quant.errors import require
+from quant.codebooks.updates import check_sizes
+from quant.errors import require_one_of
+from quant.quantizers.interface import Batch, Found, Options, call
 from quant.types import Quantized
 
 
@@ -39,6 +39,8 @@ class SimVQConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
+        require_one_of("wrapper", self.wrapper, Wrapper)
+        require_one_of("way", self.way, Way)
 
 
 def init(key: jax.Array, config: SimVQConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
@@ -64,44 +66,28 @@ def codes_of(params: dict, state: dict) -> jax.Array:
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: SimVQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    params: dict, state: dict, x: jax.Array, config: SimVQConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, dict]:
     """As `vq.quantize`, with losses "commitment" and "codebook"; the state never changes."""
-    require(
-        x.shape[-1:] == (config.dim,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
-    )
-    rows, usable = flatten(x, mask)
-    # In float32 also for narrow inputs: the square of 300 overflows float16.
-    z = bounded(jnp.where(usable[:, None], rows, 0))
+    return call(_mapped, params, state, x, config, options)
+
+
+def _mapped(params: dict, state: dict, batch: Batch, config: SimVQConfig) -> tuple[Found, dict]:
     codes = codes_of(params, state)
-    index, distance = nearest(z, codes, "l2", config.way)
+    index, distance = nearest(batch.z, codes, "l2", config.way)
     q = codes[index]
-
-    def over(a):
-        return masked_mean(
-            a.astype(jnp.float32), jnp.broadcast_to(usable[:, None], a.shape), None, axis_name
-        )
-
     stop = jax.lax.stop_gradient
     losses = {
-        "commitment": config.codebook_weight * config.commitment * over((z - stop(q)) ** 2),
-        "codebook": config.codebook_weight * over((stop(z) - q) ** 2),
+        "commitment": config.codebook_weight
+        * config.commitment
+        * batch.mean((batch.z - stop(q)) ** 2),
+        "codebook": config.codebook_weight * batch.mean((stop(batch.z) - q) ** 2),
     }
-    value = wrap_rows(config.wrapper, z, stop(q), key, axis_name) if train else q
-    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name))
-    metrics["distance"] = masked_mean(distance, usable, None, axis_name)
-    out = jnp.where(usable[:, None], narrowed(value, x.dtype), rows).reshape(x.shape)
-    index = jnp.where(usable, index, -1).reshape(x.shape[:-1])
-    return Quantized(out, index, losses, stop(metrics)), state
+    value = q
+    if batch.train:
+        value = wrap_rows(config.wrapper, batch.z, stop(q), batch.key, batch.axis_name)
+    metrics = batch.usage(index, config.num_codes) | {"distance": batch.mean(distance)}
+    return Found(value, index, losses, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: SimVQConfig) -> jax.Array:
@@ -111,5 +97,4 @@ def encode(params: dict, state: dict, x: jax.Array, config: SimVQConfig) -> jax.
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SimVQConfig) -> jax.Array:
     """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
-    known = jnp.where(indices < 0, config.num_codes, indices)
-    return jnp.take(codes_of(params, state), known, axis=0, mode="fill")
+    return lookup(codes_of(params, state), indices)

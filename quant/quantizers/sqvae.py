@@ -3,20 +3,17 @@ GM-VQ's main baseline.
 """
 
 from dataclasses import dataclass
+from typing import Unpack
 
 import jax
 import jax.numpy as jnp
 
-from jaxrl.train.parallel import example_keys, masked_mean
 from quant.codebooks.init import Init, initial_codes
-from quant.codebooks.soft_assignment import (
-    closed,
-    entropy,
-    opened,
-    relaxed_choice,
-    squared_distances,
-)
-from quant.codebooks.updates import check_sizes, count_rows, usage_metrics
+from quant.codebooks.rows import lookup
+from quant.codebooks.soft_assignment import entropy, relaxed_rows, squared_distances, warmth
+from quant.codebooks.updates import check_sizes
+from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft
 from quant.types import Quantized
 
 
@@ -44,6 +41,8 @@ class SQVAEConfig:
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)
+        require_one_of("init", self.init, Init)
+        require(self.temperature > 0, "temperature must be above 0")
 
 
 def init(key: jax.Array, config: SQVAEConfig, sample: jax.Array | None = None) -> tuple[dict, dict]:
@@ -71,16 +70,7 @@ def log_posterior(params: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
 
 
 def quantize(
-    params: dict,
-    state: dict,
-    x: jax.Array,
-    config: SQVAEConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
-    temperature: jax.Array | float | None = None,
+    params: dict, state: dict, x: jax.Array, config: SQVAEConfig, **options: Unpack[SoftOptions]
 ) -> tuple[Quantized, dict]:
     """A relaxed code in training, the nearest in evaluation. Arguments, shapes and refusals as
     `gmvq.quantize`.
@@ -90,35 +80,24 @@ def quantize(
       over twice the variance); metrics "perplexity", "usage", "entropy_row", "variance"; and the
       state.
     """
-    of = opened(x, config.dim, mask, key, train)
-    z, usable = of.z, of.usable
-    log_q = log_posterior(params, z, config)
+    return call_soft(_relax, params, state, x, config, options)
+
+
+def _relax(params: dict, state: dict, batch: Batch, config: SQVAEConfig) -> tuple[Found, dict]:
+    log_q = log_posterior(params, batch.z, config)
     index = log_q.argmax(-1).astype(jnp.int32)
-    metrics = usage_metrics(count_rows(index, config.num_codes, usable, axis_name)) | {
-        "variance": jnp.exp(params["log_variance"])
-    }
+    metrics = batch.usage(index, config.num_codes) | {"variance": jnp.exp(params["log_variance"])}
     losses, value = {}, params["codes"][index]
-    if train:
-        keys = example_keys(key, z.shape[0], axis_name)
-        y = jax.vmap(
-            lambda k, logits: relaxed_choice(
-                k, logits, config.temperature if temperature is None else temperature
-            )
-        )(keys, log_q)
-        value = y @ params["codes"]
-
-        def mean(a):
-            return masked_mean(a, usable, None, axis_name)
-
-        metrics["entropy_row"] = mean(entropy(log_q))
+    if batch.train:
+        chosen = relaxed_rows(batch.row_keys(), log_q, warmth(batch.temperature, config))
+        value = chosen @ params["codes"]
+        metrics["entropy_row"] = batch.mean(entropy(log_q))
+        precision = 0.5 * jnp.exp(-params["log_variance"])
         losses["entropy"] = -config.weight * metrics["entropy_row"]
         losses["distance"] = (
-            config.weight
-            * 0.5
-            * jnp.exp(-params["log_variance"])
-            * mean(((z - value) ** 2).sum(-1))
+            config.weight * precision * batch.mean(((batch.z - value) ** 2).sum(-1))
         )
-    return closed(value, index, x, of, losses, metrics), state
+    return Found(value, index, losses, metrics), state
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
@@ -128,6 +107,4 @@ def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SQVAEConfig) -> jax.Array:
     """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
-    return jnp.take(
-        params["codes"], jnp.where(indices < 0, config.num_codes, indices), axis=0, mode="fill"
-    )
+    return lookup(params["codes"], indices)

@@ -8,7 +8,7 @@ regularizers.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Unpack
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +17,11 @@ from flax import struct
 from jaxrl.train.parallel import masked_mean
 from quant.codebooks import affine
 from quant.codebooks.affine import Moments
-from quant.codebooks.extremes import bounded, narrowed
+from quant.codebooks.extremes import bounded
 from quant.codebooks.init import Init, initial_codes
-from quant.codebooks.nearest import Metric, Way, nearest, unit
-from quant.codebooks.regularizers import diversity, orthogonality
-from quant.codebooks.rows import flatten, from_books, to_books
+from quant.codebooks.nearest import Metric, Way, nearest, nearest_k, unit
+from quant.codebooks.regularizers import diversity, orthogonality, similarity
+from quant.codebooks.rows import flatten, from_books, lookup, to_books
 from quant.codebooks.straight_through import Wrapper, synchronous, wrap_rows
 from quant.codebooks.updates import (
     Codebook,
@@ -36,6 +36,7 @@ from quant.codebooks.updates import (
     usage_metrics,
 )
 from quant.errors import require, require_one_of
+from quant.quantizers.interface import Batch, Found, Options, call, check_input
 from quant.types import Quantized
 
 Update = Literal["ema", "gradient"]
@@ -52,6 +53,10 @@ class VQConfig:
     metric: Metric = "l2"
     """What "nearest" means. With "cosine" embeddings and codes have length one, also on the way
     out.
+    """
+    unnormalized: bool = False
+    """With metric "cosine": embeddings and codes keep their length; only the search does not see it
+    (descript-audio-codec).
     """
     update: Update = "ema"
     """How codes learn: as moving averages of their rows, or as parameters of the caller's
@@ -91,6 +96,18 @@ class VQConfig:
     """Of that soft assignment, in units of the distance."""
     orthogonal: float = 0.0
     """Weight of the mean squared cosine between different codes; with update "gradient" only."""
+    orthogonal_active: bool = False
+    """Only among the codes that this batch chose."""
+    cross_entropy: bool = False
+    """Commitment by the cross-entropy of the soft assignment (see `temperature`) with the choice,
+    instead of the squared distance. Builds all N x K scores.
+    """
+    sampling: float = 0.0
+    """Temperature of drawing codes in training, by softmax of minus the distance over it; 0 takes
+    the nearest. Needs a key; builds all N x K scores.
+    """
+    freeze: bool = False
+    """Codes never learn: neither averages nor restarts nor gradients move them."""
     way: Way = "auto"
     """See `nearest`."""
 
@@ -116,6 +133,7 @@ class VQConfig:
             "divisor",
         )
         require(0 <= self.decay <= 1, f"decay is {self.decay}: it is a share, from 0 to 1")
+        require(self.sampling >= 0, f"sampling is {self.sampling}: a temperature, or 0 for none")
         require(
             self.update == "gradient" or not (self.nu or self.orthogonal),
             "nu and orthogonal need update='gradient': a moving average gets no gradient",
@@ -134,6 +152,16 @@ class VQConfig:
     def projected(self) -> bool:
         """True if there are projections."""
         return self.width * self.heads != self.dim
+
+    @property
+    def unit_length(self) -> bool:
+        """True if embeddings and codes have length one."""
+        return self.metric == "cosine" and not self.unnormalized
+
+    @property
+    def index_axes(self) -> int:
+        """Axes of a row's indices."""
+        return int(self.heads > 1)
 
     @property
     def books(self) -> int:
@@ -193,7 +221,7 @@ def init(
             for k, part in zip(jax.random.split(key_codes, config.books), parts, strict=True)
         ]
     )
-    codes = unit(codes) if config.metric == "cosine" else codes
+    codes = unit(codes) if config.unit_length else codes
     if config.update == "gradient":
         params["codes"] = codes
     moments = jax.tree.map(
@@ -207,11 +235,7 @@ def quantize(
     state: VQState,
     x: jax.Array,
     config: VQConfig,
-    *,
-    key: jax.Array | None = None,
-    train: bool = True,
-    mask: jax.Array | None = None,
-    axis_name: str | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Quantized, VQState]:
     """Replace every row by its nearest code, and let the codes learn.
 
@@ -222,12 +246,8 @@ def quantize(
       state: from `init` or the last step.
       x: float `[..., D]`, any dtype; the search is in float32.
       config: the same as at `init`.
-      key: for restart and DiVeQ, in training; the same on every device.
-      train: whether to learn. Without, the state is returned as it came, and the output is exactly
-        the code.
-      mask: bool `[...]`, rows that count. Others keep their value, have index -1 and change
-        nothing.
-      axis_name: devices that hold the other rows of the batch.
+      **options: see `Options`. Restart and DiVeQ draw from the key, in training. Without train, the
+        output is exactly the code.
 
     Returns:
       A `Quantized` with losses "commitment", "codebook", "diversity", "orthogonal" (those that have
@@ -237,49 +257,60 @@ def quantize(
     Raises:
       QuantError: another number of features; restart without a key.
     """
+    return call(_nearest, params, state, x, config, options)
+
+
+class _Heads(NamedTuple):
+    """Rows as the codebooks see them, `[books, M, ...]`."""
+
+    z: jax.Array
+    index: jax.Array
+    kept: jax.Array
+    """bool `[books, M]`."""
+
+
+def _nearest(
+    params: dict[str, Any], state: VQState, batch: Batch, config: VQConfig
+) -> tuple[Found, VQState]:
+    key_wrap, key_restart = (None, None) if batch.key is None else jax.random.split(batch.key)
+    draws = (config.restart is not None and not config.freeze) or config.sampling > 0
     require(
-        x.shape[-1:] == (config.dim,),
-        f"x has shape {x.shape}: its last axis must have the quantizer's {config.dim} features",
+        not (batch.train and draws) or batch.key is not None,
+        "restart draws rows and sampling draws codes: give quantize a key",
     )
-    require(
-        not train or config.restart is None or key is not None,
-        "restart draws rows: give quantize a key",
-    )
-    key_wrap, key_restart = (None, None) if key is None else jax.random.split(key)
-    rows, usable = flatten(x, mask)
-    # What a masked row holds, NaN perhaps, must reach nothing.
-    clean = bounded(jnp.where(usable[:, None], rows, 0))
-    z = to_books(_project(params, "project_in", clean), config.heads, config.books)
-    z = unit(z) if config.metric == "cosine" else bounded(z)
-    kept = to_books(jnp.repeat(usable[:, None], config.heads, 1), config.heads, config.books)[
+    axis_name = batch.axis_name
+    z = to_books(_project(params, "project_in", batch.z), config.heads, config.books)
+    z = unit(z) if config.unit_length else bounded(z)
+    kept = to_books(jnp.repeat(batch.usable[:, None], config.heads, 1), config.heads, config.books)[
         ..., 0
     ]
-    state = _follow(params, state, z, kept, config, axis_name) if train and config.affine else state
+    learning = batch.train and not config.freeze
+    if learning and config.affine:
+        state = _follow(params, state, z, kept, config, axis_name)
     codes = effective_codes(params, state, config)
     index, distance = jax.vmap(lambda a, b: nearest(a, b, config.metric, config.way))(z, codes)
+    if batch.train and config.sampling:
+        index, distance = _drawn(batch, z, codes, config)
     q = jax.vmap(lambda c, i: c[i])(codes, index)
 
-    losses = _losses(z, q, codes, kept, config, axis_name)
+    losses = _losses(_Heads(z, index, kept), q, codes, config, axis_name)
     counts = jax.vmap(lambda i, w: count_rows(i, config.num_codes, w, axis_name))(index, kept)
     metrics = jax.tree.map(jnp.mean, jax.vmap(usage_metrics)(counts)) | {
         "distance": masked_mean(distance, kept, None, axis_name)
     }
-    if train:
+    value = q
+    if batch.train:
         value = wrap_rows(
             config.wrapper, *(a.reshape(-1, config.width) for a in (z, q)), key_wrap, axis_name
         ).reshape(z.shape)
         value = synchronous(value, q, config.nu) if config.nu else value
+    if learning:
         state, metrics["restarted"] = _learn(
-            state, (z, index, kept), counts, config, key_restart, axis_name
+            state, _Heads(z, index, kept), counts, config, key_restart, axis_name
         )
-    else:
-        value = q
     out = _project(params, "project_out", from_books(value, config.heads))
-    out = narrowed(out, x.dtype)
-    out = jnp.where(usable[:, None], out, rows)
-    index = jnp.where(usable[:, None], from_books(index[..., None], config.heads), -1)
-    index = index.reshape(*x.shape[:-1], *([config.heads] if config.heads > 1 else []))
-    return Quantized(out.reshape(x.shape), index, losses, jax.lax.stop_gradient(metrics)), state
+    index = from_books(index[..., None], config.heads)
+    return Found(out, index if config.heads > 1 else index[:, 0], losses, metrics), state
 
 
 def encode(params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig) -> jax.Array:
@@ -308,10 +339,7 @@ def decode(
     rows = indices.reshape(-1, config.heads)
     codes = effective_codes(params, state, config)
 
-    def take(c, i):
-        return jnp.take(c, jnp.where(i < 0, config.num_codes, i), axis=0, mode="fill")
-
-    q = jax.vmap(take)(codes, to_books(rows, config.heads, config.books)[..., 0])
+    q = jax.vmap(lookup)(codes, to_books(rows, config.heads, config.books)[..., 0])
     return _project(params, "project_out", from_books(q, config.heads)).reshape(
         *leading, config.dim
     )
@@ -319,20 +347,51 @@ def decode(
 
 def effective_codes(params: dict[str, Any], state: VQState, config: VQConfig) -> jax.Array:
     """The codes that embeddings are compared with, float32 `[books, K, code_dim]`."""
-    codes = (
-        params["codes"] if config.update == "gradient" else jax.lax.stop_gradient(state.book.codes)
-    )
+    codes = params["codes"] if config.update == "gradient" else state.book.codes
+    if config.update == "ema" or config.freeze:
+        codes = jax.lax.stop_gradient(codes)
     codes = (
         jax.vmap(affine.to_embeddings)(jax.lax.stop_gradient(state.moments), codes)
         if config.affine
         else codes
     )
-    return unit(codes) if config.metric == "cosine" else codes
+    return unit(codes) if config.unit_length else codes
 
 
-def _losses(z, q, codes, kept, config: VQConfig, axis_name) -> dict[str, jax.Array]:
+def encode_top_k(
+    params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig, k: int
+) -> jax.Array:
+    """The k nearest codes, nearest first: int32 `[..., k]`, or `[..., heads, k]`.
+
+    Raises:
+      QuantError: another number of features; k is not in 1..K.
+    """
+    check_input(x, config.dim)
+    rows = bounded(x.reshape(-1, config.dim))
+    z = to_books(_project(params, "project_in", rows), config.heads, config.books)
+    codes = effective_codes(params, state, config)
+    index = jax.vmap(lambda a, c: nearest_k(a, c, k, config.metric))(z, codes)
+    index = from_books(index, config.heads).reshape(*x.shape[:-1], config.heads, k)
+    return index if config.heads > 1 else index[..., 0, :]
+
+
+def _drawn(batch: Batch, z, codes, config: VQConfig) -> tuple[jax.Array, jax.Array]:
+    """Index of a drawn code and its distance, `[books, M]`; row by row, so that they do not depend
+    on the number of devices.
+    """
+    shape = (config.heads * config.num_codes,)
+    keys = batch.replace(key=jax.random.fold_in(batch.key, 1)).row_keys()
+    noise = jax.vmap(lambda k: jax.random.gumbel(k, shape))(keys)
+    noise = to_books(noise, config.heads, config.books)
+    scores = jax.lax.stop_gradient(jax.vmap(lambda a, c: similarity(a, c, config.metric))(z, codes))
+    index = (scores / config.sampling + noise).argmax(-1).astype(jnp.int32)
+    chosen = jnp.take_along_axis(scores, index[..., None], -1)[..., 0]
+    return index, chosen**2 if config.metric == "l2" else (config.metric == "cosine") - chosen
+
+
+def _losses(rows: _Heads, q, codes, config: VQConfig, axis_name) -> dict[str, jax.Array]:
     """Every loss that has a weight, times its weight."""
-    stop = jax.lax.stop_gradient
+    stop, (z, index, kept) = jax.lax.stop_gradient, rows
 
     def over(a):
         return masked_mean(a, jnp.broadcast_to(kept[..., None], a.shape), None, axis_name)
@@ -340,7 +399,12 @@ def _losses(z, q, codes, kept, config: VQConfig, axis_name) -> dict[str, jax.Arr
     def far(a, b):
         return over((a - b) ** 2)
 
-    losses = {"commitment": config.commitment * far(z, stop(q))}
+    losses = {"commitment": far(z, stop(q)) * config.commitment}
+    if config.cross_entropy:
+        scores = jax.vmap(lambda a, c: similarity(a, stop(c), config.metric))(z, codes)
+        log_p = jax.nn.log_softmax(scores / config.temperature, -1)
+        chosen = jnp.take_along_axis(log_p, index[..., None], -1)[..., 0]
+        losses["commitment"] = -config.commitment * masked_mean(chosen, kept, None, axis_name)
     if config.update == "gradient":
         losses["codebook"] = config.codebook_weight * far(stop(z), q)
     if config.diversity:
@@ -349,7 +413,11 @@ def _losses(z, q, codes, kept, config: VQConfig, axis_name) -> dict[str, jax.Arr
         )
         losses["diversity"] = config.diversity * each(z, codes, kept).mean()
     if config.orthogonal:
-        losses["orthogonal"] = config.orthogonal * jax.vmap(orthogonality)(codes).mean()
+        active = jnp.ones(codes.shape[:2], bool)
+        if config.orthogonal_active:
+            count = jax.vmap(lambda i, w: count_rows(i, config.num_codes, w, axis_name))
+            active = count(index, kept) > 0
+        losses["orthogonal"] = config.orthogonal * jax.vmap(orthogonality)(codes, active).mean()
     return losses
 
 
@@ -365,7 +433,7 @@ def _follow(params, state: VQState, z, kept, config: VQConfig, axis_name) -> VQS
 
 
 def _learn(
-    state: VQState, rows, counts, config: VQConfig, key, axis_name
+    state: VQState, rows: _Heads, counts, config: VQConfig, key, axis_name
 ) -> tuple[VQState, jax.Array]:
     """Moving averages, ages, restarts. With update "gradient" only the ages: its codes belong to
     the optimizer.
@@ -380,7 +448,7 @@ def _learn(
         book = jax.vmap(lambda b, n, s: move(b, n, s, config.decay, config.smoothing))(
             book, counts, sums
         )
-        book = book.replace(codes=unit(book.codes)) if config.metric == "cosine" else book
+        book = book.replace(codes=unit(book.codes)) if config.unit_length else book
     restarted = jnp.float32(0)
     if config.restart is not None:
         keys = jax.random.split(key, config.books)

@@ -32,6 +32,6 @@ def run_study(
         keep_programs()
         report = run(config, command.run_dir or default)
         print(report.read_text(encoding="utf-8"))
-        print(f"report: {report}")
+        print(f"report: {report.with_name('index.html')}")
 
     return cli.main(parse, carry_out, arguments)

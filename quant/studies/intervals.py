@@ -1,33 +1,23 @@
-"""Mean and confidence interval over seeds."""
+"""Mean and confidence interval over seeds, in words."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 
-LEVEL = 0.95
-"""Of every interval."""
+from jaxrl.app.stats import mean_and_half_width
+
+FEWEST = 3
+"""Seeds below which there is no interval: Student's t for two values is twelve times their
+standard error, which says nothing.
+"""
+TOO_FEW = (
+    "There are fewer than three seeds: numbers are means without intervals, and show that the "
+    "study runs, not what it finds."
+)
 
 
-class Interval(NamedTuple):
-    """Mean and its confidence interval by Student's t over seeds."""
-
-    mean: float
-    low: float
-    high: float
-
-
-def interval(values: np.ndarray) -> Interval:
-    """Of numbers `[S]`, one per seed, S >= 2."""
-    from scipy import stats
-
-    values = np.asarray(values, np.float64)
-    half = stats.t.ppf((1 + LEVEL) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
-
-
-def mean_and_interval(values: list[float]) -> str:
-    """Mean, and the half-width of its interval if there are several seeds."""
-    if len(values) < 2:
+def mean_and_interval(values: Sequence[float]) -> str:
+    """Format a mean, with the half-width of its 95 % interval if there are three seeds or more."""
+    if len(values) < FEWEST:
         return f"{np.mean(values):.3g}"
-    found = interval(np.asarray(values))
-    return f"{found.mean:.3g} ± {found.high - found.mean:.2g}"
+    return mean_and_half_width(values)

@@ -14,35 +14,10 @@ from quant.codebooks.finite_checks import checked
 from quant.codebooks.straight_through import rotation
 from quant.codebooks.updates import Restart
 from quant.errors import QuantError
-from quant.quantizers import fsq, gmvq, gumbel_vq, lfq, random_projection, rvq, simvq, sqvae, vq
+from quant.quantizers import fsq, gmvq, lfq, random_projection, rvq, simvq, vq
 from tests.golden import Golden, relative_error
+from tests.quant.table import LEVEL, QUANTIZERS, floats, made
 
-LEVEL = vq.VQConfig(7, 6, decay=0.9)
-QUANTIZERS = {
-    "vq": (vq, LEVEL),
-    "vq cosine rotation": (vq, dataclasses.replace(LEVEL, metric="cosine", wrapper="rotation")),
-    "vq dot": (vq, dataclasses.replace(LEVEL, metric="dot")),
-    "vq gradient synchronous": (
-        vq,
-        vq.VQConfig(7, 6, update="gradient", nu=1.0, diversity=0.1, orthogonal=0.1),
-    ),
-    "vq heads projected restart": (vq, vq.VQConfig(7, 6, heads=3, code_dim=4, restart=Restart())),
-    "vq affine diveq": (vq, dataclasses.replace(LEVEL, affine=True, wrapper="diveq")),
-    "residual": (rvq, rvq.ResidualConfig(LEVEL, 3)),
-    "residual shared dropout": (rvq, rvq.ResidualConfig(LEVEL, 3, dropout=True, share=True)),
-    "fsq": (fsq, fsq.FSQConfig((3, 4, 2, 5, 2, 3))),
-    "fsq symmetric": (fsq, fsq.FSQConfig((3, 4, 2, 5, 2, 3), symmetric=True)),
-    "lfq": (lfq, lfq.LFQConfig(6, commitment=0.25, inverse_temperature=2.0)),
-    "bsq": (lfq, lfq.LFQConfig(6, spherical=True, inverse_temperature=2.0)),
-    "simvq": (simvq, simvq.SimVQConfig(7, 6)),
-    "random projection": (
-        random_projection,
-        random_projection.RandomProjectionConfig(7, 6, code_dim=5, heads=2),
-    ),
-    "gm-vq": (gmvq, gmvq.GMVQConfig(7, 6)),
-    "gumbel-vq": (gumbel_vq, gumbel_vq.GumbelVQConfig(7, 6)),
-    "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
-}
 each = pytest.mark.parametrize("name", QUANTIZERS)
 FEW = ("vq", "vq heads projected restart", "residual", "gm-vq")
 few = pytest.mark.parametrize(
@@ -50,14 +25,6 @@ few = pytest.mark.parametrize(
 )
 """The others are as likely to break as these, but take long together."""
 X = jax.random.normal(jax.random.key(1), (3, 5, 6))
-
-
-@functools.cache
-def made(name):
-    """A quantizer: init and quantize with the configuration filled in, parameters, state."""
-    module, config = QUANTIZERS[name]
-    params, state = module.init(jax.random.key(0), config)
-    return module, config, params, state
 
 
 @functools.partial(jax.jit, static_argnames=("name", "train"))
@@ -157,9 +124,6 @@ def test_all_rows_masked(name):
 @each
 def test_gradients_reach_the_input_and_never_the_state(name):
     module, config, params, state = made(name)
-
-    def floats(tree):
-        return [leaf for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
 
     def total(params, state, x):
         out, _ = module.quantize(params, state, x, config, key=jax.random.key(3))

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.cells import Cells
 from quant.diagnostics import Signs, alerts
 from quant.studies.collapse import figures
 from quant.studies.collapse.config import Cell, CollapseConfig
-from quant.studies.intervals import mean_and_interval
+from quant.studies.intervals import FEWEST, TOO_FEW, mean_and_interval
+from quant.studies.page import write_report
 
 COLUMNS = {
     "mse": "MSE",
@@ -21,16 +22,11 @@ COLUMNS = {
 }
 
 
-def write_report(folder: Path, config: CollapseConfig, found: dict[Cell, dict]) -> Path:
-    """report/index.md with its figures; the path."""
-    report = folder / "report"
-    report.mkdir(exist_ok=True)
-    drawn = figures.draw_all(folder / "results", report, config, found)
-    path = report / "index.md"
-    write_atomically(
-        path, text(config, found) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn)
-    )
-    return path
+def report(folder: Path, config: CollapseConfig, kept: Cells, found: dict[Cell, dict]) -> Path:
+    """Write report/index.html and index.md with their figures; the path of the latter."""
+    notes = [TOO_FEW] if config.seeds < FEWEST else []
+    drawn = figures.draw_all(kept, found)
+    return write_report(folder / "report", text(config, found), drawn, notes=notes)
 
 
 def text(config: CollapseConfig, found: dict[Cell, dict]) -> str:
@@ -43,7 +39,8 @@ def text(config: CollapseConfig, found: dict[Cell, dict]) -> str:
     lines = [
         f"# Codebook collapse on {config.data}",
         "",
-        f"Means over {config.seeds} seeds, with the half-width of a 95 % interval.",
+        f"Means over {config.seeds} seeds"
+        + (", with the half-width of a 95 % interval." if config.seeds >= FEWEST else "."),
         "",
     ]
     lines += [
@@ -104,5 +101,7 @@ def warnings(found: dict[Cell, dict]) -> list[str]:
             mean["embedding_cosine"],
             mean["effective_rank"],
         )
-        lines += [f"- {cell.name}: {alert.sentence} Try: {alert.remedy}" for alert in alerts(signs)]
+        lines += [
+            f"- {cell.name}: {alert.sentence}. Try: {alert.remedy}." for alert in alerts(signs)
+        ]
     return ["Alerts:", "", *lines] if lines else ["No alerts."]

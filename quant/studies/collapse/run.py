@@ -4,22 +4,24 @@ again by the next start.
 
 import functools
 from pathlib import Path
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.cells import run_cells
 from jaxrl.app.progress import log
 from quant.data.data_by_name import load
 from quant.data.loaders import Data, gaussian_mixture
 from quant.models.autoencoder import autoencoder_for
 from quant.quantizers.deferred import Schedule, Trained, reconstruct, train
 from quant.quantizers.vq import VQConfig
-from quant.studies.cells import keep, kept, missing, open_study
+from quant.studies.cells import cells_of, open_study
 from quant.studies.collapse.config import Cell, CollapseConfig, check, settings_of
 from quant.studies.collapse.measure import measure
-from quant.studies.collapse.report import write_report
+from quant.studies.collapse.report import report
 
 SHOWN = 1000
 """Held-out examples, evenly spaced, whose embeddings and reconstructions are kept for the figures,
@@ -35,8 +37,11 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
     """
     check(config)
     folder, results = open_study(config, run_dir)
+    kept, by_name = cells_of(results, config.cells())
     data: dict[int, Data] = {}
-    for cell in missing(results, config.cells(), config.seeds):
+
+    def compute(name):
+        cell = by_name[name]
         if cell.dim not in data:
             data[cell.dim] = (
                 gaussian_mixture(cell.dim)
@@ -44,9 +49,11 @@ def run(config: CollapseConfig, run_dir: str | Path) -> Path:
                 else load(config.data, config.data_dir)
             )
         found, shown = run_cell(config, cell, data[cell.dim])
-        keep(results, cell.name, found, shown)
         log(f"  {summary(found)}")
-    return write_report(folder, config, kept(results, config.cells()))
+        return found, shown
+
+    numbers = run_cells(kept, compute, f"{config.seeds} seeds")
+    return report(folder, config, kept, {by_name[name]: of for name, of in numbers.items()})
 
 
 def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict[str, np.ndarray]]:
@@ -63,10 +70,8 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     seeds = range(config.seed, config.seed + config.seeds)
     keys = jnp.stack([jax.random.key(seed) for seed in seeds])
     modes = None if data.centers is None else jnp.asarray(data.centers)
-    train_x, test_x = jnp.asarray(data.train.x), jnp.asarray(data.test.x)
-    curves, measures, shown = _train_and_measure(
-        keys, train_x, test_x, modes, module, quantizer, schedule
-    )
+    arrays = _Arrays(jnp.asarray(data.train.x), jnp.asarray(data.test.x), modes)
+    curves, measures, shown = _train_and_measure(keys, arrays, module, quantizer, schedule)
 
     def plain(tree):
         return {name: np.asarray(a, np.float64).tolist() for name, a in tree.items()}
@@ -80,17 +85,25 @@ def run_cell(config: CollapseConfig, cell: Cell, data: Data) -> tuple[dict, dict
     return found, {name: np.asarray(a) for name, a in shown.items()}
 
 
+class _Arrays(NamedTuple):
+    """Data on the device."""
+
+    train: jax.Array
+    test: jax.Array
+    modes: jax.Array | None
+
+
 @functools.partial(jax.jit, static_argnames=("module", "quantizer", "schedule"))
 def _train_and_measure(
-    keys, train_x, test_x, modes, module: nn.Module, quantizer: VQConfig, schedule: Schedule
+    keys, data: _Arrays, module: nn.Module, quantizer: VQConfig, schedule: Schedule
 ):
     def one(key):
-        trained = train(key, train_x, module, quantizer, schedule)
-        return trained, measure(trained, test_x, module, quantizer, modes)
+        trained = train(key, data.train, module, quantizer, schedule)
+        return trained, measure(trained, data.test, module, quantizer, data.modes)
 
     trained, measures = jax.vmap(one)(keys)
     first: Trained = jax.tree.map(lambda a: a[0], trained)
-    few = test_x[:: -(-test_x.shape[0] // SHOWN)]
+    few = data.test[:: -(-data.test.shape[0] // SHOWN)]
     z, back, _ = reconstruct(first, few, module, quantizer)
     rows = z.reshape(-1, z.shape[-1])[:SHOWN]
     codes = (

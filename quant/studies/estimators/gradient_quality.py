@@ -4,6 +4,7 @@ pair of temperatures.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -45,10 +46,24 @@ every variable and category.
 """
 
 
+class Trained(NamedTuple):
+    """A trained network."""
+
+    module: CategoricalVAE
+    params: Any
+
+    def logits(self, x: jax.Array) -> jax.Array:
+        """Logits of images `[E, D]`."""
+        return self.module.apply(self.params, x, method="encode")
+
+    def loss(self, image: jax.Array) -> Callable:
+        """The reconstruction term of one image, of the latents."""
+        return reconstruction_of(self.module, self.params, image)
+
+
 def measure(
     settings: Measure,
-    module: CategoricalVAE,
-    params,
+    network: Trained,
     x: np.ndarray,
     taus: tuple[float, ...],
     row_taus: tuple[float, ...],
@@ -59,8 +74,7 @@ def measure(
 
     Args:
       settings: how many estimates.
-      module: the network.
-      params: its parameters.
+      network: whose gradients are measured.
       x: images `[E, D]`.
       taus: temperatures of the grid, on both axes.
       row_taus: temperatures of the estimators that have one.
@@ -71,22 +85,14 @@ def measure(
       images}}, ready for JSON.
     """
     x, key = jnp.asarray(x), jax.random.key(0)
-    logits = module.apply(params, x, method="encode")
-    tables = jax.jit(
-        jax.vmap(lambda image: tabulate(reconstruction_of(module, params, image), logits[0]))
-    )(x)
+    logits = network.logits(x)
+    tables = jax.jit(jax.vmap(lambda image: tabulate(network.loss(image), logits[0])))(x)
     exact = jax.vmap(gradient_of_table)(tables, logits)
 
     def of(make, taus, draws=1):
         def one(tau, image, row, truth):
             return bias_variance(
-                make(tau),
-                reconstruction_of(module, params, image),
-                key,
-                row,
-                settings.repeats,
-                truth,
-                draws,
+                make(tau), network.loss(image), key, row, settings.repeats, truth, draws
             )
 
         def images(tau):
@@ -105,22 +111,18 @@ def measure(
     for name in settings.unbiased:
         estimator, draws = UNBIASED[name]
         rows[name] = {"": of(lambda _, e=estimator: e, (1.0,), draws)[0]}
-    return {"rows": rows, "grid": _grid(settings, module, params, x, logits, jnp.array(taus), key)}
+    return {"rows": rows, "grid": _grid(settings, network, x, jnp.array(taus), key)}
 
 
-def _grid(settings, module, params, x, logits, taus, key):
+def _grid(settings, network: Trained, x, taus, key):
     def one(image, row):
         return bias_variance_grid(
-            reconstruction_of(module, params, image),
-            key,
-            row,
-            taus,
-            taus,
-            settings.grid_repeats,
-            chunk=32,
+            network.loss(image), key, row, taus, taus, settings.grid_repeats, chunk=32
         )
 
-    found = jax.jit(lambda *inputs: jax.lax.map(lambda each: one(*each), inputs))(x, logits)
+    found = jax.jit(lambda *inputs: jax.lax.map(lambda each: one(*each), inputs))(
+        x, network.logits(x)
+    )
     return {
         name: _plain(values.mean(0))
         for name, values in zip(BiasVariance._fields, found, strict=True)

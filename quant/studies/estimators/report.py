@@ -7,16 +7,12 @@ import io
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from jaxrl.train.rundir import write_atomically
-from quant.studies.estimators.verdict import (
-    Interval,
-    chosen_on_others,
-    diagonal_verdict,
-    finite,
-    interval,
-)
+from jaxrl.app import plots
+from jaxrl.app.files import write_atomic
+from jaxrl.app.stats import Interval, t_interval
+from quant.studies.estimators.verdict import chosen_on_others, diagonal_verdict, finite
+from quant.studies.page import drawn, write_report
 
 KINDS = {"plain": "gradients as they are", "normalized": "gradients times tau_b"}
 SHOWN = {
@@ -30,23 +26,36 @@ SHOWN = {
 """Measures of fidelity that are drawn and tabled, by what they are called there."""
 
 
-def write_report(folder: Path, found: dict[str, dict]) -> Path:
-    """Write report/report.md, its pictures and its .csv files from results by task; returns the
-    path of the text.
+def report(folder: Path, found: dict[str, dict]) -> Path:
+    """Write report/index.html, report.md, their pictures and .csv files from results by task;
+    returns the path of the text.
     """
     out = folder / "report"
     out.mkdir(exist_ok=True)
     files = {"grid.csv": grid_table(found), "rows.csv": rows_table(found)}
-    for name, result in found.items():
-        files[f"{name}.png"] = png(grid_figure(result))
+    figures = [
+        drawn(
+            name,
+            grid_figure(result),
+            f"{name}: {result['measure']}, mean over seeds, for every pair of temperatures; cross: "
+            "least, line: equal temperatures.",
+        )
+        for name, result in found.items()
+    ]
     if "fidelity" in found.get("vae", {}):
         fidelity, taus = found["vae"]["fidelity"], found["vae"]["taus"]
         files["fidelity.csv"] = fidelity_table(fidelity)
-        files["fidelity.png"] = png(fidelity_figure(fidelity["grid"], taus))
+        figures.append(
+            drawn(
+                "fidelity",
+                fidelity_figure(fidelity["grid"], taus),
+                "Gradients of decoupled straight-through Gumbel-softmax in the trained VAE against "
+                "the exact ones, a panel per measure; cross: best.",
+            )
+        )
     for name, content in files.items():
-        write_atomically(out / name, content)
-    write_atomically(out / "report.md", text(found))
-    return out / "report.md"
+        write_atomic(out / name, content)
+    return write_report(out, text(found), figures, "report.md")
 
 
 def text(found: dict[str, dict]) -> str:
@@ -67,7 +76,6 @@ def text(found: dict[str, dict]) -> str:
             f"| {row} | {i.mean:.4g} | {i.low:.4g} to {i.high:.4g} | {tau} |"
             for row, i, tau in ranking(result)
         ]
-        lines += ["", f"![{name}]({name}.png)"]
     if "fidelity" in found.get("vae", {}):
         lines += [
             "",
@@ -75,7 +83,6 @@ def text(found: dict[str, dict]) -> str:
             "",
             *fidelity_lines(found["vae"]["fidelity"]),
         ]
-        lines += ["", "![fidelity](fidelity.png)"]
     return "\n".join(lines) + "\n"
 
 
@@ -97,19 +104,19 @@ def ranking(result: dict) -> list[tuple[str, Interval, str]]:
         flat = losses.reshape(len(losses), -1)
         f, b = np.unravel_index(finite(flat).mean(0).argmin(), losses.shape[1:])
         name = "decoupled" if kind == "plain" else "decoupled, normalized"
-        rows.append((name, interval(chosen_on_others(flat)[0]), f"{taus[f]:g}, {taus[b]:g}"))
+        rows.append((name, t_interval(chosen_on_others(flat)[0]), f"{taus[f]:g}, {taus[b]:g}"))
     equal = losses_of(result, "plain")[:, np.eye(len(taus), dtype=bool)]
     rows.append(
         (
             "st_gs, noise after",
-            interval(chosen_on_others(equal)[0]),
+            t_interval(chosen_on_others(equal)[0]),
             f"{taus[finite(equal).mean(0).argmin()]:g}",
         )
     )
     for name, row in result["rows"].items():
         losses = np.array(row["test_loss"], np.float64)
         tau = "" if name == "identity" else f"{row['taus'][int(finite(losses).mean(0).argmin())]:g}"
-        rows.append((name, interval(chosen_on_others(losses)[0]), tau))
+        rows.append((name, t_interval(chosen_on_others(losses)[0]), tau))
     return sorted(rows, key=lambda row: row[1].mean)
 
 
@@ -193,46 +200,29 @@ def heat_map(
     """Draw `[F, B]` with tau_f upwards and tau_b to the right; a cross marks the best cell, a line
     the equal temperatures.
     """
-    image = axes.imshow(values, origin="lower", cmap="viridis_r" if low_is_good else "viridis")
-    axes.plot(
-        [-0.5, len(taus) - 0.5], [-0.5, len(taus) - 0.5], color="white", linewidth=0.8, alpha=0.7
-    )
+    labels = [f"{tau:g}" for tau in taus]
+    cmap = f"{plots.COLOR_MAP}_r" if low_is_good else plots.COLOR_MAP
+    image = plots.heatmap(axes, values, labels, labels, origin="lower", cmap=cmap, aspect="equal")
+    ends = [-0.5, len(taus) - 0.5]
+    axes.plot(ends, ends, color="white", linewidth=0.8, alpha=0.7)
     f, b = np.unravel_index(values.argmin() if low_is_good else values.argmax(), values.shape)
-    axes.plot(b, f, "x", color="red", markersize=9, markeredgewidth=2)
-    ticks, labels = range(len(taus)), [f"{tau:g}" for tau in taus]
-    axes.set(
-        title=title,
-        xlabel="tau_b",
-        ylabel="tau_f",
-        xticks=ticks,
-        yticks=ticks,
-        xticklabels=labels,
-        yticklabels=labels,
-    )
+    axes.plot(b, f, "x", color=plots.COLORS[1], markersize=9, markeredgewidth=2)
+    axes.set(title=title, xlabel="backward temperature tau_b", ylabel="forward temperature tau_f")
     figure.colorbar(image, ax=axes, shrink=0.8)
 
 
-def grid_figure(result: dict) -> Figure:
+def grid_figure(result: dict):
     """Mean test losses of the grid, plain and normalized, next to each other."""
-    figure = Figure(figsize=(9.5, 4.2), layout="constrained")
-    for axes, (kind, label) in zip(figure.subplots(1, 2), KINDS.items(), strict=True):
+    figure, grid = plots.new_figure(9.5, 4.2, 1, 2)
+    for axes, (kind, label) in zip(grid[0], KINDS.items(), strict=True):
         heat_map(figure, axes, finite(losses_of(result, kind)).mean(0), result["taus"], label)
-    figure.suptitle(result["measure"], fontsize=10)
     return figure
 
 
-def fidelity_figure(grid: dict, taus: list[float]) -> Figure:
+def fidelity_figure(values: dict, taus: list[float]):
     """The measures of fidelity over both temperatures."""
-    figure = Figure(figsize=(13.5, 7.6), layout="constrained")
-    for axes, (key, label) in zip(figure.subplots(2, 3).reshape(-1), SHOWN.items(), strict=True):
-        heat_map(
-            figure, axes, np.array(grid[key], np.float64), taus, label, low_is_good=key != "cosine"
-        )
+    figure, grid = plots.new_figure(13.5, 7.6, 2, 3)
+    for axes, (key, label) in zip(grid.reshape(-1), SHOWN.items(), strict=True):
+        shown = np.array(values[key], np.float64)
+        heat_map(figure, axes, shown, taus, label, low_is_good=key != "cosine")
     return figure
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as a file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=90)
-    return stream.getvalue()

@@ -3,22 +3,21 @@ again by the next start.
 """
 
 import functools
-import json
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.cells import Cells, run_cells
 from jaxrl.app.progress import log
-from jaxrl.train.rundir import write_atomically
 from quant.data.data_by_name import load
 from quant.data.loaders import Data
 from quant.estimators import decoupled_st_gs
 from quant.studies.cells import open_study
 from quant.studies.estimators.config import StudyConfig, check
-from quant.studies.estimators.gradient_quality import ROWS, json_numbers, measure
-from quant.studies.estimators.report import write_report
+from quant.studies.estimators.gradient_quality import ROWS, Trained, json_numbers, measure
+from quant.studies.estimators.report import report
 from quant.studies.estimators.tasks import Task, make_task, vae_module
 from quant.studies.estimators.training import Runs, train_runs
 
@@ -31,17 +30,12 @@ def run(config: StudyConfig, run_dir: str | Path) -> Path:
     """
     check(config)
     folder, results = open_study(config, run_dir)
-    data = None
-    for name in config.tasks:
-        file = results / f"{name}.json"
-        if not file.exists():
-            data = data or load(config.data, config.data_dir)
-            log(f"{name}: {_amount(config)}")
-            write_atomically(
-                file, json.dumps(run_task(config, make_task(name, config, data), data))
-            )
-    found = {name: json.loads((results / f"{name}.json").read_text()) for name in config.tasks}
-    return write_report(folder, found)
+    data = functools.cache(lambda: load(config.data, config.data_dir))
+
+    def compute(name):
+        return run_task(config, make_task(name, config, data()), data()), None
+
+    return report(folder, run_cells(Cells(results, config.tasks), compute, _amount(config)))
 
 
 def _amount(config):
@@ -122,8 +116,7 @@ def _fidelity(config, data, task, grid: Runs) -> dict:
     images = task.test[0][: config.fidelity.examples]
     return measure(
         config.fidelity,
-        vae_module(config.vae, data),
-        params,
+        Trained(vae_module(config.vae, data), params),
         images,
         config.taus,
         config.row_taus,

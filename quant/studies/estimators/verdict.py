@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from quant.studies.intervals import Interval, interval
+from jaxrl.app.stats import Interval, t_interval
 
 
 def finite(losses: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def diagonal_verdict(losses: np.ndarray, taus: np.ndarray) -> Verdict:
     count, losses = len(taus), finite(losses)
     equal = np.eye(count, dtype=bool)
     on, off = losses[:, equal], losses[:, ~equal]
-    gain = interval(chosen_on_others(on)[0] - chosen_on_others(off)[0])
+    gain = t_interval(chosen_on_others(on)[0] - chosen_on_others(off)[0])
     pairs = np.argwhere(~equal)
     f, b = pairs[off.mean(0).argmin()]
     answer = (

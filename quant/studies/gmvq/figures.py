@@ -2,63 +2,91 @@
 
 import itertools
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from quant.studies.collapse.figures import blank
+from jaxrl.app import plots
+from jaxrl.app.cells import Cells
 from quant.studies.gmvq.bias import TEMPERATURES, Biases
 from quant.studies.gmvq.bounds import bounds_over_spread
-from quant.studies.gmvq.config import Cell, GMVQStudyConfig
+from quant.studies.gmvq.config import Cell
+from quant.studies.page import Drawn, drawn
 
-COLOURS = {"gm-vq": "tab:blue", "gm-vq-elbo": "tab:orange"}
+COLORS = {"gm-vq": plots.COLORS[0], "gm-vq-elbo": plots.COLORS[1]}
 """Of the methods that are swept."""
 SHOWN = {"mse": "MSE", "perplexity": "perplexity"}
 SWEPT = {"beta": "beta, weight of the KL", "gamma": "gamma, of the commitment", "batch": "batch"}
 
 
-def draw_all(
-    results: Path,
-    report: Path,
-    config: GMVQStudyConfig,
-    found: dict[Cell, dict],
-    bias: Biases | None,
-) -> list[str]:
-    """PNG files in `report`; their names without the ending."""
+def draw_all(kept: Cells, found: dict[Cell, dict], bias: Biases | None) -> list[Drawn]:
+    """The figures that the cells can fill."""
     first = {
         method: next(cell for cell in found if cell.method == method)
         for method in dict.fromkeys(c.method for c in found)
     }
-    drawn = {
-        "G1_methods": methods(found, first),
-        "G3_curves": curves(found, first),
-        "G5_bounds": bounds(),
-    }
+    made = [
+        drawn(
+            "G1_methods",
+            methods(found, first),
+            "Every method at its first settings on held-out examples: a dot per seed, a bar at "
+            "their mean. Less error, more perplexity and more information are better.",
+        )
+    ]
     if "gm-vq" in first and any(len(swept(found, first["gm-vq"], axis)) > 1 for axis in SWEPT):
-        drawn["G2_sweeps"] = sweeps(found, first)
+        made.append(
+            drawn(
+                "G2_sweeps",
+                sweeps(found, first),
+                "One setting at a time, others at their first value: means over seeds as lines, "
+                "every seed as a dot.",
+            )
+        )
+    made.append(
+        drawn(
+            "G3_curves",
+            curves(found, first),
+            "Training: perplexity of a batch, and entropy of the choice of a code for one row, "
+            "means over seeds; methods without soft choices have no entropy.",
+        )
+    )
+    if kept.read_arrays(next(iter(first.values())).name)["x"].ndim == 4:
+        made.append(
+            drawn(
+                "G4_pictures",
+                pictures(kept, first),
+                "Held-out examples and what each method reconstructs, first seed.",
+            )
+        )
+    made.append(
+        drawn(
+            "G5_bounds",
+            bounds(),
+            "ALBO and ELBO of a model whose evidence is known, over the spread of q(z given x): "
+            "where the ALBO lies above log p(x) it is no lower bound.",
+        )
+    )
     if bias:
-        drawn["G6_bias"] = biases(bias)
-    if len(np.load(results / f"{next(iter(first.values())).name}.npz")["x"].shape) == 4:
-        drawn["G4_pictures"] = pictures(results, first)
-    for name, figure in drawn.items():
-        figure.savefig(report / f"{name}.png", dpi=90)
-    return sorted(drawn)
+        made.append(
+            drawn(
+                "G6_bias",
+                biases(bias),
+                "Bias of Gumbel-softmax gradients over the entropy of the choice, a dot per random "
+                "network; debiased: without the noise of the measured mean.",
+            )
+        )
+    return made
 
 
 def methods(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     """G1: every method at its first settings, a dot per seed."""
-    figure = blank(12, 0.6 + 0.35 * len(first))
+    figure, grid = plots.new_figure(12, 0.8 + 0.35 * len(first), 1, 3, sharey=True)
     names = {"mse": "MSE", "perplexity": "perplexity", "information": "I(x; c), nats"}
-    for axes, (name, label) in zip(figure.subplots(1, 3, sharey=True), names.items(), strict=True):
+    for axes, (name, label) in zip(grid[0], names.items(), strict=True):
         for row, cell in enumerate(first.values()):
             values = found[cell][name]
             axes.plot(
-                values,
-                [row] * len(values),
-                "o",
-                color=COLOURS.get(cell.method, "tab:gray"),
-                alpha=0.6,
+                values, [row] * len(values), "o", color=COLORS.get(cell.method, "gray"), alpha=0.6
             )
             axes.plot(np.mean(values), row, "k|", markersize=12)
         axes.set(
@@ -67,7 +95,6 @@ def methods(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
             yticklabels=list(first),
             ylim=(-0.6, len(first) - 0.4),
         )
-        axes.grid(axis="x", alpha=0.3)
     return figure
 
 
@@ -82,15 +109,11 @@ def sweeps(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     their first value; big dots are means.
     """
     lines = {
-        axis: {m: swept(found, first[m], axis) for m in COLOURS if m in first} for axis in SWEPT
+        axis: {m: swept(found, first[m], axis) for m in COLORS if m in first} for axis in SWEPT
     }
     lines = {axis: of for axis, of in lines.items() if len(of["gm-vq"]) > 1}
-    figure = blank(4 * max(len(lines), 1), 6)
-    for column, (axis, of) in zip(
-        figure.subplots(2, max(len(lines), 1), sharey="row", squeeze=False).T,
-        lines.items(),
-        strict=False,
-    ):
+    figure, grid = plots.new_figure(4 * len(lines), 6, 2, len(lines), sharey="row")
+    for column, (axis, of) in zip(grid.T, lines.items(), strict=True):
         places = [getattr(cell, axis) for cell in of["gm-vq"]]
         for (method, cells), (axes, (name, label)) in itertools.product(
             of.items(), zip(column, SHOWN.items(), strict=True)
@@ -100,7 +123,7 @@ def sweeps(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
                 at,
                 [np.mean(found[cell][name]) for cell in cells],
                 "o-",
-                color=COLOURS[method],
+                color=COLORS[method],
                 label=method,
             )
             for place, cell in zip(at, cells, strict=True):
@@ -108,7 +131,7 @@ def sweeps(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
                     [place] * len(found[cell][name]),
                     found[cell][name],
                     ".",
-                    color=COLOURS[method],
+                    color=COLORS[method],
                     alpha=0.5,
                 )
             axes.set(
@@ -125,17 +148,17 @@ def curves(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     """G3: perplexity of a batch and the mean entropy of a row, over the updates, mean
     over seeds.
     """
-    figure = blank(11, 3.8)
+    figure, grid = plots.new_figure(11, 3.8, 1, 2)
     names = {"perplexity": "perplexity of a batch", "entropy_row": "H(c given x), nats"}
-    for axes, (name, label) in zip(figure.subplots(1, 2), names.items(), strict=True):
+    for axes, (name, label) in zip(grid[0], names.items(), strict=True):
         for number, (method, cell) in enumerate(first.items()):
             if name in found[cell]["curves"]:
                 mean = np.mean(found[cell]["curves"][name], 0)
                 look = {
-                    "color": COLOURS.get(method, f"C{2 + number % 8}"),
+                    "color": COLORS.get(method, f"C{2 + number % 8}"),
                     "linestyle": "-" if number < 8 else "--",
                 }
-                look["linewidth"] = 2.5 if method in COLOURS else 1.2
+                look["linewidth"] = 2.5 if method in COLORS else 1.2
                 axes.plot(
                     found[cell]["every"] * np.arange(1, 1 + len(mean)), mean, label=method, **look
                 )
@@ -144,18 +167,16 @@ def curves(found: dict[Cell, dict], first: dict[str, Cell]) -> Any:
     return figure
 
 
-def pictures(results: Path, first: dict[str, Cell]) -> Any:
+def pictures(kept: Cells, first: dict[str, Cell]) -> Any:
     """G4: held-out examples and what comes back, of the first seed."""
     shown = {}
     for method, cell in first.items():
-        with np.load(results / f"{cell.name}.npz") as arrays:
-            shown.setdefault("input", arrays["x"])
-            shown[method] = arrays["back"]
+        arrays = kept.read_arrays(cell.name)
+        shown.setdefault("input", arrays["x"])
+        shown[method] = arrays["back"]
     count = len(shown["input"])
-    figure = blank(1 + 0.7 * count, 0.75 * len(shown))
-    for row, (name, images) in zip(
-        figure.subplots(len(shown), count, squeeze=False), shown.items(), strict=True
-    ):
+    figure, grid = plots.new_figure(1.6 + 0.7 * count, 0.75 * len(shown), len(shown), count)
+    for row, (name, images) in zip(grid, shown.items(), strict=True):
         for axes, image in zip(row, images, strict=True):
             axes.imshow(np.clip(image.squeeze(), 0, 1), cmap="gray", vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
@@ -166,10 +187,10 @@ def pictures(results: Path, first: dict[str, Cell]) -> Any:
 def bounds() -> Any:
     """G5: ALBO and ELBO over the width of q(z|x), with log p(x)."""
     found = bounds_over_spread()
-    figure = blank(5.5, 3.6)
-    axes = figure.subplots()
-    axes.plot(found.spread, found.albo, label="ALBO", color="tab:blue")
-    axes.plot(found.spread, found.elbo, label="ELBO", color="tab:orange")
+    figure, grid = plots.new_figure(5.5, 3.6)
+    axes = grid[0, 0]
+    axes.plot(found.spread, found.albo, label="ALBO", color=plots.COLORS[0])
+    axes.plot(found.spread, found.elbo, label="ELBO", color=plots.COLORS[1])
     axes.axhline(found.evidence, color="black", linestyle="--", label="log p(x)")
     axes.set(xscale="log", xlabel="spread of q(z given x)", ylabel="nats", ylim=(-8, 1))
     axes.legend()
@@ -178,10 +199,8 @@ def bounds() -> Any:
 
 def biases(bias: Biases) -> Any:
     """G6: bias of the gradient over the entropy of the choice, a dot per random network."""
-    figure = blank(11, 3.4)
-    for row, (axes, tau) in enumerate(
-        zip(figure.subplots(1, len(TEMPERATURES)), TEMPERATURES, strict=True)
-    ):
+    figure, grid = plots.new_figure(11, 3.4, 1, len(TEMPERATURES), sharey=True)
+    for row, (axes, tau) in enumerate(zip(grid[0], TEMPERATURES, strict=True)):
         for name in ("measured", "debiased"):
             axes.plot(
                 bias.entropy[row],

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxrl.train.rundir import write_atomically
-from quant.studies.cells import kept
+from jaxrl.app.cells import Cells
 from quant.studies.gmvq import figures
 from quant.studies.gmvq.bias import TEMPERATURES, Biases, correlations
 from quant.studies.gmvq.bounds import table_of_bounds
 from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig
-from quant.studies.intervals import mean_and_interval
+from quant.studies.intervals import FEWEST, TOO_FEW, mean_and_interval
+from quant.studies.page import write_report
 
 COLUMNS = {
     "mse": "MSE",
@@ -26,18 +26,13 @@ COLUMNS = {
 }
 
 
-def write_report(folder: Path, config: GMVQStudyConfig) -> Path:
-    """report/index.md with its figures; the path."""
-    results, report = folder / "results", folder / "report"
-    report.mkdir(exist_ok=True)
-    found = kept(results, config.cells())
-    bias = Biases(**json.loads((results / "bias.json").read_text())) if config.draws else None
-    drawn = figures.draw_all(results, report, config, found, bias)
-    path = report / "index.md"
-    write_atomically(
-        path, text(config, found, bias) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn)
-    )
-    return path
+def report(folder: Path, config: GMVQStudyConfig, kept: Cells, found: dict[Cell, dict]) -> Path:
+    """Write report/index.html and index.md with their figures; the path of the latter."""
+    file = folder / "results" / "bias.json"
+    bias = Biases(**json.loads(file.read_text())) if config.draws else None
+    notes = [TOO_FEW] if config.seeds < FEWEST else []
+    drawn = figures.draw_all(kept, found, bias)
+    return write_report(folder / "report", text(config, found, bias), drawn, notes=notes)
 
 
 def text(config: GMVQStudyConfig, found: dict[Cell, dict], bias: Biases | None) -> str:
@@ -46,8 +41,9 @@ def text(config: GMVQStudyConfig, found: dict[Cell, dict], bias: Biases | None) 
         f"# GM-VQ compared with other quantizers, on {config.data}",
         "",
         f"{config.codes} codes of {config.latent} features, on held-out examples. Means over "
-        f"{config.seeds} seeds, with the half-width of "
-        "a 95 % interval; I, H and h in nats.",
+        f"{config.seeds} seeds"
+        + (", with the half-width of a 95 % interval" if config.seeds >= FEWEST else "")
+        + "; I, H and h in nats.",
         "",
         "| "
         + " | ".join(["method", "beta", "gamma", "batch", *COLUMNS.values(), "examples/s"])
@@ -81,7 +77,11 @@ def comparisons(found: dict[Cell, dict]) -> list[str]:
     first = next((cell for cell in found if cell.method == "gm-vq"), None)
     if first is None:
         return ["gm-vq is not among the methods: nothing is compared."]
-    lines = ["Differences to gm-vq at its first settings, by seed (mean, 95 %):", ""]
+    lines = [
+        "Differences to gm-vq at its first settings, by seed (mean, and 95 % interval from three "
+        "seeds on):",
+        "",
+    ]
     for cell, numbers in found.items():
         if cell == first:
             continue

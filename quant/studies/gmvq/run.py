@@ -10,16 +10,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.cells import run_cells
+from jaxrl.app.files import write_atomic
 from jaxrl.app.progress import log
-from jaxrl.train.rundir import write_atomically
 from quant.data.data_by_name import load
 from quant.data.loaders import Data, as_shares, from_arrays
 from quant.models.autoencoder import autoencoder_for
-from quant.studies.cells import keep, missing, open_study
+from quant.studies.cells import cells_of, open_study
 from quant.studies.gmvq.bias import biases
 from quant.studies.gmvq.config import METHODS, Cell, GMVQStudyConfig, check
 from quant.studies.gmvq.measure import measure, reconstruct
-from quant.studies.gmvq.report import write_report
+from quant.studies.gmvq.report import report
 from quant.studies.gmvq.training import train
 
 SHOWN = 8
@@ -34,19 +35,22 @@ def run(config: GMVQStudyConfig, run_dir: str | Path) -> Path:
     """
     check(config)
     folder, results = open_study(config, run_dir)
-    data = None
-    for cell in missing(results, config.cells(), config.seeds):
-        data = data or load_data(config)
-        found, shown = run_cell(config, cell, data)
-        keep(results, cell.name, found, shown)
+    kept, by_name = cells_of(results, config.cells())
+    data = functools.cache(lambda: load_data(config))
+
+    def compute(name):
+        found, shown = run_cell(config, by_name[name], data())
         log(f"  {summary(found)}")
+        return found, shown
+
+    numbers = run_cells(kept, compute, f"{config.seeds} seeds")
     if config.draws and not (results / "bias.json").exists():
         found = jax.jit(biases, static_argnums=1)(jax.random.key(config.seed), config.draws)
-        write_atomically(
+        write_atomic(
             results / "bias.json",
             json.dumps({n: np.asarray(a, np.float64).tolist() for n, a in found._asdict().items()}),
         )
-    return write_report(folder, config)
+    return report(folder, config, kept, {by_name[name]: of for name, of in numbers.items()})
 
 
 def load_data(config: GMVQStudyConfig) -> Data:

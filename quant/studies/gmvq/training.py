@@ -77,26 +77,6 @@ def quantize(
     return quantizer.functions.quantize(codes, state, z, quantizer.config, key=key, **more)
 
 
-def loss(
-    learned,
-    state,
-    x: jax.Array,
-    key: jax.Array,
-    warmth: jax.Array,
-    module: nn.Module,
-    quantizer: Quantizer,
-):
-    """Squared error (SQ-VAE: its fitted likelihood) and the quantizer's losses: `(loss, (state,
-    curves))`.
-    """
-    params, codes = learned
-    z = module.apply({"params": params}, x, method="encode")
-    out, state = quantize(key, codes, state, z, quantizer, warmth)
-    error = ((module.apply({"params": params}, out.quantized, method="decode") - x) ** 2).mean()
-    fit = sqvae.reconstruction_loss(error, x[0].size) if quantizer.functions is sqvae else error
-    return fit + out.loss, (state, {"mse": error} | out.metrics)
-
-
 def update(
     learner: Learner,
     x: jax.Array,
@@ -105,11 +85,21 @@ def update(
     quantizer: Quantizer,
     learn: Learning,
 ):
-    """One update of one seed on a batch `[B, ...]`: `(learner, curves)`."""
+    """One update of one seed on a batch `[B, ...]`: `(learner, curves)`. The loss is the squared
+    error (SQ-VAE: its fitted likelihood) and the quantizer's losses.
+    """
     learned, warmth = (learner.params, learner.codes), temperature(learner.step, learn)
-    grads, (state, seen) = jax.grad(loss, has_aux=True)(
-        learned, learner.state, x, key, warmth, module, quantizer
-    )
+
+    def loss(learned):
+        params, codes = learned
+        z = module.apply({"params": params}, x, method="encode")
+        out, state = quantize(key, codes, learner.state, z, quantizer, warmth)
+        back = module.apply({"params": params}, out.quantized, method="decode")
+        error = ((back - x) ** 2).mean()
+        fit = sqvae.reconstruction_loss(error, x[0].size) if quantizer.functions is sqvae else error
+        return fit + out.loss, (state, {"mse": error} | out.metrics)
+
+    grads, (state, seen) = jax.grad(loss, has_aux=True)(learned)
     changes, moments = optimizer(learn).update(grads, learner.moments, learned)
     params, codes = optax.apply_updates(learned, changes)
     return Learner(params, codes, state, moments, learner.step + 1), seen

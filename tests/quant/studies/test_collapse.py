@@ -49,15 +49,17 @@ def test_codes_put_on_an_untrained_encoder_collapse_and_deferred_ones_do_not(stu
 def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, monkeypatch):
     folder, found = study
     assert {f.name for f in (folder / "report").iterdir()} == {
+        "index.html",
         "index.md",
         "F1_scatter.png",
-        "F2_codes.png",
         "F3_embeddings.png",
-        "F4_width.png",
         "F5_usage.png",
-    }
+    }  # one size and one width: nothing to draw over them
     text = (folder / "report" / "index.md").read_text()
     assert "deferred over control: perplexity" in text and "tokens collapse" in text
+    assert "fewer than three seeds" in text and "±" not in text
+    page = (folder / "report" / "index.html").read_text()
+    assert page.count("<figure") == 3 and "deferred over control: perplexity" in page
     assert len(found["control"]["curves"]["mse"][0]) == (150 + 300) // 50
     monkeypatch.setattr("quant.studies.collapse.run.run_cell", None)
     run(SHORT, folder)

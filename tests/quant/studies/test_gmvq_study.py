@@ -64,6 +64,7 @@ def test_the_report_has_its_figures_and_a_second_start_trains_nothing(study, mon
     text = (study / "report" / "index.md").read_text()
     figures = ("G1_methods", "G2_sweeps", "G3_curves", "G4_pictures", "G5_bounds", "G6_bias")
     assert {f.name for f in (study / "report").iterdir()} == {
+        "index.html",
         "index.md",
         *(f"{name}.png" for name in figures),
     }

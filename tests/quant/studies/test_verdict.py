@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
-from quant.studies.estimators.verdict import chosen_on_others, diagonal_verdict, finite, interval
+from jaxrl.app.stats import t_interval
+from quant.studies.estimators.verdict import chosen_on_others, diagonal_verdict, finite
 
 TAUS = np.array([0.5, 1.0, 2.0])
 
 
 def test_an_interval_by_hand():
     """Numbers 1, 2, 3: mean 2, standard error 1 / sqrt 3, t(0.975, 2) = 4.3027."""
-    found = interval(np.array([1.0, 2.0, 3.0]))
+    found = t_interval(np.array([1.0, 2.0, 3.0]))
     np.testing.assert_allclose(
         [found.mean, found.high - 2, 2 - found.low],
         [2, 4.302653 / np.sqrt(3), 4.302653 / np.sqrt(3)],

@@ -1,0 +1,196 @@
+"""The interface that all quantizers share: the options of a call, the batch as rows, and the result
+in the shape of the input.
+
+Each quantizer writes one function `core(params, state, batch, config) -> (Found, state)` of rows;
+`call` and `call_soft` check what comes in, make the `Batch`, and make a `Quantized` of the result.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypedDict
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from jax.sharding import AxisType, PartitionSpec
+
+from jaxrl.train.parallel import example_keys, masked_mean
+from quant.codebooks.extremes import bounded, narrowed
+from quant.codebooks.rows import flatten
+from quant.codebooks.updates import count_rows, usage_metrics
+from quant.errors import require
+from quant.types import Quantized
+
+
+class Options(TypedDict, total=False):
+    """Keyword arguments of every `quantize`."""
+
+    key: jax.Array | None
+    """For draws; the same on every device."""
+    train: bool
+    """Whether to learn (default True). Without, the state is returned as it came."""
+    mask: jax.Array | None
+    """bool `[...]`, rows that count. Others keep their value, have index -1 and change nothing."""
+    axis_name: str | None
+    """Devices that hold the other rows of the batch; not needed where jit finds them."""
+
+
+class SoftOptions(Options, total=False):
+    """Keyword arguments of a quantizer that draws codes."""
+
+    temperature: jax.Array | float | None
+    """Of the relaxed choice; it is usually lowered in training."""
+
+
+@struct.dataclass
+class Batch:
+    """Rows to quantize, with the options of the call."""
+
+    rows: jax.Array
+    """`[N, D]`, as they came."""
+    usable: jax.Array
+    """bool `[N]`."""
+    z: jax.Array
+    """float32 `[N, D]`, within `LARGEST`; zero where not usable, since a masked row may hold NaN.
+    """
+    key: jax.Array | None = None
+    temperature: jax.Array | float | None = None
+    train: bool = struct.field(pytree_node=False, default=True)
+    axis_name: str | None = struct.field(pytree_node=False, default=None)
+
+    def mean(self, values: jax.Array) -> jax.Array:
+        """Mean of `[N]` or `[N, F]` over usable rows of all devices; 0 if there are none."""
+        usable = self.usable.reshape(-1, *[1] * (values.ndim - 1))
+        weight = jnp.broadcast_to(usable, values.shape)
+        return masked_mean(values.astype(jnp.float32), weight, None, self.axis_name)
+
+    def usage(self, index: jax.Array, codes: int) -> dict[str, jax.Array]:
+        """Metrics "perplexity" and "usage" of indices `[N]`."""
+        return usage_metrics(count_rows(index, codes, self.usable, self.axis_name))
+
+    def row_keys(self) -> jax.Array:
+        """A key for every row `[N]`, the same however the rows lie on devices."""
+        return example_keys(self.key, self.rows.shape[0], self.axis_name)
+
+
+class Found(NamedTuple):
+    """Result of a quantizer's core, by row."""
+
+    value: jax.Array
+    """float `[N, F]`."""
+    index: jax.Array
+    """int32 `[N]`, or `[N, heads]` or `[N, levels]`."""
+    losses: dict[str, jax.Array]
+    metrics: dict[str, jax.Array]
+    otherwise: jax.Array | None = None
+    """Value of masked rows `[N, F]`; the rows themselves if absent."""
+
+
+class _Call(NamedTuple):
+    """Options with their defaults; another keyword is a TypeError that names it."""
+
+    key: jax.Array | None = None
+    train: bool = True
+    mask: jax.Array | None = None
+    axis_name: str | None = None
+
+
+class _SoftCall(NamedTuple):
+    key: jax.Array | None = None
+    train: bool = True
+    mask: jax.Array | None = None
+    axis_name: str | None = None
+    temperature: jax.Array | float | None = None
+
+
+Core = Callable[[Any, Any, Batch, Any], tuple[Found, Any]]
+
+
+def call(
+    core: Core, params: Any, state: Any, x: jax.Array, config: Any, options: dict[str, Any]
+) -> tuple[Quantized, Any]:
+    """Quantize `x [..., D]` by `core`, with `Options`.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape.
+    """
+    return _call(core, params, state, x, config, _Call(**options))
+
+
+def call_soft(
+    core: Core, params: Any, state: Any, x: jax.Array, config: Any, options: dict[str, Any]
+) -> tuple[Quantized, Any]:
+    """The same with `SoftOptions`: training needs a key.
+
+    Raises:
+      QuantError: as `call`; training without a key.
+    """
+    asked = _SoftCall(**options)
+    require(not asked.train or asked.key is not None, "training draws codes: give quantize a key")
+    return _call(core, params, state, x, config, asked)
+
+
+def _call(core: Core, params, state, x, config, asked) -> tuple[Quantized, Any]:
+    check_input(x, config.dim)
+    own = {name: value for name, value in asked._asdict().items() if name not in ("train", "mask")}
+    static = {"train": bool(asked.train), "axis_name": own.pop("axis_name")}
+
+    def run(params, state, x, mask, own):
+        rows, usable = flatten(x, mask)
+        clean = bounded(jnp.where(usable[:, None], rows, 0))
+        found, after = core(params, state, Batch(rows, usable, clean, **own, **static), config)
+        return closed(found, x, rows, usable), after
+
+    return on_explicit_mesh(run, params, state, x, asked.mask, own)
+
+
+def check_input(x: jax.Array, features: int) -> None:
+    """Refuse an input that no quantizer of `features` features takes."""
+    require(
+        x.shape[-1:] == (features,),
+        f"x has shape {x.shape}: its last axis must have the quantizer's {features} features",
+    )
+    require(x.size > 0, f"x has shape {x.shape}: there is no row to quantize")
+    require(
+        jnp.issubdtype(x.dtype, jnp.floating),
+        f"x has dtype {x.dtype}: quantizers take floating numbers, so convert it first",
+    )
+
+
+def closed(found: Found, x: jax.Array, rows: jax.Array, usable: jax.Array) -> Quantized:
+    """The result in the shape and dtype of `x`; masked rows get index -1."""
+    otherwise = rows if found.otherwise is None else found.otherwise.astype(x.dtype)
+    value = jnp.where(usable[:, None], narrowed(found.value, x.dtype), otherwise)
+    known = usable.reshape(-1, *[1] * (found.index.ndim - 1))
+    index = jnp.where(known, found.index, -1).reshape(*x.shape[:-1], *found.index.shape[1:])
+    value = value.reshape(*x.shape[:-1], value.shape[-1])
+    return Quantized(value, index, found.losses, jax.lax.stop_gradient(found.metrics))
+
+
+def on_explicit_mesh(run: Callable, params, state, x: jax.Array, mask, own):
+    """`run`, in a form that types where `x` lies on a mesh with explicit axes (the default of
+    `jax.make_mesh`): inside, the compiler finds the communication, as under jit with automatic
+    axes; rows come out as those of `x` lie, everything else on every device.
+    """
+    sharding = jax.typeof(x).sharding
+    mesh, spec = sharding.mesh, sharding.spec
+    axes = tuple(
+        name
+        for name, kind in zip(mesh.axis_names, mesh.axis_types, strict=True)
+        if kind == AxisType.Explicit
+    )
+    if not axes:
+        return run(params, state, x, mask, own)
+    inputs = (params, state, x, mask, own)
+    plain = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype), inputs)
+    out, after = jax.tree.map(lambda _: PartitionSpec(), jax.eval_shape(run, *plain))
+    lead = spec[: x.ndim - 1]
+    out = out.replace(quantized=PartitionSpec(*lead), indices=PartitionSpec(*lead))
+
+    def go(*inputs):
+        return jax.sharding.auto_axes(run, axes=axes, out_sharding=(out, after))(*inputs)
+
+    if jax.sharding.get_abstract_mesh().axis_names:
+        return go(*inputs)
+    with jax.sharding.use_abstract_mesh(mesh):
+        return go(*inputs)
