@@ -20,6 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from benchmarks.recording import Claim, record
+from jaxrl.app import cli
 from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
 from reasoning.compositionality.depth import predict_depth
@@ -144,16 +145,7 @@ def score_share(settings: Settings) -> float:
     grads = here.gradients(cells, 0)
 
     def work():
-        return renew(
-            cells,
-            grads,
-            here.probe,
-            key,
-            density,
-            score=scoring.share,
-            distribution="fan_in",
-            output_density=0.25,
-        )
+        return renew(cells, grads, here.probe, key, density, here.how(scoring.share))
 
     updates = seconds(
         lambda: here.train(jax.tree.map(jnp.copy, cells.params), cells, 100).params,
@@ -284,25 +276,19 @@ def claims(figures: dict) -> list[Claim]:
     ]
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """The command line; without options, tyro is not needed."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    settings = Settings()
-    if arguments:
-        import tyro
+def parse(arguments: list[str]) -> Settings:
+    """Make the settings; without options, tyro is not needed."""
+    if not arguments:
+        return Settings()
+    import tyro
 
-        settings = tyro.cli(
-            Settings,
-            args=arguments,
-            prog="python -m benchmarks.compositionality",
-            description=__doc__,
-        )
-    try:
-        print(measure(settings))
-    except UserError as refusal:
-        print(f"benchmarks.compositionality: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    program = "python -m benchmarks.compositionality"
+    return tyro.cli(Settings, args=arguments, prog=program, description=__doc__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure and print the path of the result; 2 if refused."""
+    return cli.main(parse, lambda settings: print(measure(settings)), arguments)
 
 
 if __name__ == "__main__":

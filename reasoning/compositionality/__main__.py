@@ -1,87 +1,63 @@
-"""`python -m reasoning.compositionality sweep | predict | prune | measure | train`."""
+"""Prune networks, measure their structure, predict the depth of functions, and sweep over depth and
+connectivity.
+"""
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Any
 
-import tyro
+from jaxrl.app import cli
 
-from jaxrl.app.errors import UserError
-from jaxrl.train.compiled import keep_programs
-from reasoning.compositionality import single
-from reasoning.compositionality.commands import Measure, Predict, Prune, Sweep, Train
-from reasoning.compositionality.study.config import PRESETS
-from reasoning.compositionality.study.run import run
-
-PROGRAM = "python -m reasoning.compositionality"
-Command = (
-    Annotated[Sweep, tyro.conf.subcommand("sweep")]
-    | Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Prune, tyro.conf.subcommand("prune")]
-    | Annotated[Measure, tyro.conf.subcommand("measure")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-)
+PROGRAM = cli.program("reasoning.compositionality")
+TABLE = {
+    "sweep": "Train networks of many depths and densities and answer in words and figures.",
+    "predict": "Predict the depth of a function, a target or a network.",
+    "prune": "Prune a network in a file, or a Flax model of yours, once.",
+    "measure": "Measure how compositional a network in a file is.",
+    "train": "Train one dense network on a target and write it to a file.",
+}
+Work = Callable[[], Any]
 
 
-def parse(arguments: list[str]):
-    """For a sweep first the preset, then everything else with the defaults that it gives."""
+def parse(arguments: list[str]) -> Work:
+    """Make the command; nothing heavy is imported before a command was named."""
+    name, rest = cli.subcommand(arguments, PROGRAM, TABLE, (__doc__ or "").replace("\n", " "))
+    import tyro
+
+    from reasoning.compositionality import commands
+    from reasoning.compositionality.study.config import PRESETS
+
+    if name == "sweep":
+        program = f"{PROGRAM} sweep"
+        command = cli.parse_with_preset(rest, program, commands.Sweep, PRESETS, "tiny")
+        return lambda: _sweep(command)
+    kind = getattr(commands, name.capitalize())
     off = (tyro.conf.FlagConversionOff,)
-    if arguments[:1] != ["sweep"]:
-        return tyro.cli(Command, args=arguments, config=off, prog=PROGRAM, description=__doc__)
-    plain = [argument for argument in arguments[1:] if argument not in ("-h", "--help")]
-    preset = _preset(plain)
-    default = Sweep(preset, PRESETS[preset]())
-    return tyro.cli(Sweep, args=arguments[1:], default=default, config=off, prog=f"{PROGRAM} sweep")
+    chosen = tyro.cli(kind, args=rest, config=off, prog=f"{PROGRAM} {name}")
+    return lambda: _print(name, chosen)
 
 
-def _preset(arguments: list[str]) -> str:
-    """Value of --preset, "tiny" without; unknown names are left to the parser."""
-    given = "tiny"
-    for place, argument in enumerate(arguments):
-        if argument.startswith("--preset"):
-            given = argument.partition("=")[2] or (
-                arguments[place + 1] if place + 1 < len(arguments) else given
-            )
-    return given if given in PRESETS else "tiny"
+def _sweep(command) -> None:
+    from jaxrl.train.compiled import keep_programs
+    from reasoning.compositionality.study.run import run
+
+    keep_programs()
+    folder = f"runs/compositionality/{command.preset}-seed{command.config.seed}"
+    page, answer = run(command.config, command.run_dir or folder)
+    print(f"{answer}\nreport: {page}")
 
 
-def carry_out(command) -> None:
-    """Run one command.
+def _print(name: str, command) -> None:
+    from jaxrl.train.compiled import keep_programs
+    from reasoning.compositionality import single
 
-    Raises:
-      UserError: what a user can correct.
-    """
-    if isinstance(command, Sweep):
-        page = run(
-            command.config,
-            command.run_dir or f"runs/compositionality/{command.preset}-seed{command.config.seed}",
-        )
-        print(page.read_text())
-        print(f"report: {page}")
-        return
-    work = {
-        Predict: single.predict,
-        Prune: single.prune,
-        Measure: single.measure,
-        Train: single.train,
-    }
-    print(work[type(command)](command))
+    keep_programs()
+    print(getattr(single, name)(command))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit status: 0, 2 if refused, 130 if interrupted."""
-    command = parse(sys.argv[1:] if arguments is None else arguments)
-    keep_programs()
-    try:
-        carry_out(command)
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "interrupted; what is finished is kept, and the same command goes on", file=sys.stderr
-        )
-        return 130
-    return 0
+    return cli.main(parse, lambda work: work(), arguments)
 
 
 if __name__ == "__main__":

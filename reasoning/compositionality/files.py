@@ -2,7 +2,6 @@
 .npz.
 """
 
-import io
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_npz
 from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
 from reasoning.compositionality.prune.compact import Layer
@@ -122,9 +121,8 @@ def write_network(path: str | Path, stored: Stored) -> None:
     """The inverse, whole or not at all."""
     arrays = {f"kernel_{i}": layer.kernel for i, layer in enumerate(stored.layers)}
     arrays |= {f"bias_{i}": layer.bias for i, layer in enumerate(stored.layers)}
-    buffer = io.BytesIO()
-    np.savez(buffer, activation=np.array(stored.activation), **arrays)
-    write_atomically(Path(path).expanduser(), buffer.getvalue())
+    named = {"activation": np.array(stored.activation)} | arrays
+    write_npz(Path(path).expanduser(), named)
 
 
 def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:

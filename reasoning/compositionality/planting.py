@@ -99,7 +99,7 @@ def layerize(
     outs = [graph.of_node[o - target.inputs] for o in target.outputs]
     until = _needed_until(graph, level, outs, layers)
     slots = _slots(until, level, layers, width, target.name, key)
-    return _filled(target, graph, level, until, slots, outs, (layers, most, width))
+    return _filled(target, graph, level, slots, outs, (layers, most, width))
 
 
 def _needed_until(graph, level, outs, layers) -> dict[Source, int]:
@@ -132,7 +132,7 @@ def _slots(until, level, layers, width, name, key) -> list[dict[Source, int]]:
     return found
 
 
-def _filled(target, graph, level, until, slots, outs, sizes) -> Planted:
+def _filled(target, graph, level, slots, outs, sizes) -> Planted:
     layers, most, width = sizes
     shape = network.Shape(target.inputs, len(outs), width, most)
     params = {

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
-from jaxrl.train.rundir import write_atomically
+from jaxrl.app.files import write_npz
 from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
 from reasoning.compositionality.depth import predict_depth
@@ -270,11 +270,7 @@ def _prune_model(command) -> str:
         )
     _, masks = _pruned(command, apply, params, inputs, None)
     arrays = {name.replace("/", "."): np.asarray(mask) for name, mask in kernels(masks).items()}
-    import io
-
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_atomically(Path(command.out).expanduser(), buffer.getvalue())
+    write_npz(Path(command.out).expanduser(), arrays, compress=True)
     return f"{table(summarize_sparsity(masks))}\nmasks: {command.out}"
 
 

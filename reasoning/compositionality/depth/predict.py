@@ -1,6 +1,7 @@
 """Depth by recursion: inputs that act through one number are merged into one, until one is left."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import combinations
 from typing import NamedTuple
 
@@ -12,10 +13,13 @@ from jaxrl.app.errors import UserError
 from reasoning.compositionality.depth.separability import (
     INSIDE,
     OUTSIDE,
+    Box,
+    draws_of,
     influence_of_output,
     scores_of_output,
 )
 from reasoning.compositionality.depth.steps import (
+    MORE_DRAWS,
     check_defined,
     has_jumps,
     influence_of_steps,
@@ -56,19 +60,37 @@ class Prediction(NamedTuple):
     """
 
 
+@dataclass(frozen=True)
+class Search:
+    """Settings of a prediction."""
+
+    tolerance: float = EXACT
+    """How far s may be below 1: `EXACT` for functions, `TRAINED` for networks."""
+    most_arity: int = 3
+    """Largest subsets that are tried, in groups, at least 2."""
+    layers_per_node: int = 1
+    """Layers that a network needs for one node: 1 if a node is one unit, 2 if it needs a hidden
+    layer.
+    """
+    seed: int = 0
+    """Of the draws."""
+    negligible: float = 1e-2
+    """Inputs with an influence below this share of the largest are ignored."""
+    draws: tuple[int, int] = (INSIDE, OUTSIDE)
+    """Points of x_A and of x_B."""
+
+    def __post_init__(self):
+        """Refuse settings that mean nothing."""
+        if self.most_arity < 2:
+            raise UserError(f"most_arity is {self.most_arity}: it must be at least 2")
+        if not 0 < self.tolerance < 1:
+            raise UserError(
+                f"tolerance is {self.tolerance}: it must lie between 0 and 1, both exclusive"
+            )
+
+
 def predict_depth(
-    f: Callable,
-    inputs: int,
-    *,
-    data=None,
-    low=-1.0,
-    high=1.0,
-    tolerance: float = EXACT,
-    most_arity: int = 3,
-    layers_per_node: int = 1,
-    seed: int = 0,
-    negligible: float = 1e-2,
-    draws: tuple[int, int] = (INSIDE, OUTSIDE),
+    f: Callable, inputs: int, *, data=None, low=-1.0, high=1.0, **settings
 ) -> Prediction:
     """Predict the depth of a function from its gradients.
 
@@ -83,13 +105,7 @@ def predict_depth(
       data: parameters of f.
       low: end of the box of inputs, a number or `[n]`.
       high: the other.
-      tolerance: how far s may be below 1: `EXACT` for functions, `TRAINED` for networks.
-      most_arity: largest subsets that are tried, in groups, at least 2.
-      layers_per_node: layers that a network needs for one node: 1 if a node is one unit, 2 if it
-        needs a hidden layer.
-      seed: of the draws.
-      negligible: inputs with an influence below this share of the largest are ignored.
-      draws: of x_A and x_B.
+      **settings: fields of `Search`, such as tolerance=0.05.
 
     Functions with jumps (steps, rounding, comparisons) are judged by finite differences over
     several scales instead of gradients, which do not see a jump, and with a tolerance of at least
@@ -104,29 +120,17 @@ def predict_depth(
             f"the function has {inputs} inputs, the predictor takes 1 to {MOST_INPUTS}: fix some "
             "of them, or group them"
         )
-    if most_arity < 2:
-        raise UserError(f"most_arity is {most_arity}: it must be at least 2")
-    if not 0 < tolerance < 1:
-        raise UserError(f"tolerance is {tolerance}: it must lie between 0 and 1, both exclusive")
-    low, high = (jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high))
-    if not bool((jnp.isfinite(low) & jnp.isfinite(high) & (low < high)).all()):
-        raise UserError(
-            f"the box of inputs goes from {low.min()} to {high.max()}: low must be below high, and "
-            "both finite"
-        )
+    search, box = Search(**settings), _box(low, high, inputs)
     call = _standard(f, data)
     outputs = _outputs(call, data, inputs)
-    key = jax.random.key(seed)
-    check_defined(call, data, key, low, high)
-    jumps = has_jumps(call, data, key, low, high)
-    if jumps.any():
-        tolerance = max(tolerance, TRAINED)
+    key = jax.random.key(search.seed)
+    check_defined(call, data, key, box)
+    jumps = has_jumps(call, data, key, box)
+    tolerance = max(search.tolerance, TRAINED) if jumps.any() else search.tolerance
     felt = np.stack(
         [
             np.asarray(
-                influence_of_steps(call, data, o, key, low, high)
-                if jumps[o]
-                else influence_of_output(call, data, o, key, low, high)
+                (influence_of_steps if jumps[o] else influence_of_output)(call, data, o, key, box)
             )
             for o in range(outputs)
         ]
@@ -140,27 +144,42 @@ def predict_depth(
     found = []
     for output, strength in enumerate(felt):
         alive = (
-            [i for i in range(inputs) if strength[i] > negligible * strength.max()]
+            [i for i in range(inputs) if strength[i] > search.negligible * strength.max()]
             if strength.max() > 1e-9
             else []
         )
 
         def score(subsets, o=output):
-            measure = scores_of_steps if jumps[o] else scores_of_output
-            return np.asarray(measure(call, data, o, key, jnp.asarray(subsets), low, high, draws))
+            subsets, (inside, outside) = jnp.asarray(subsets), search.draws
+            if not jumps[o]:
+                points = draws_of(key, box, (inside, outside))
+                return np.asarray(scores_of_output(call, data, o, subsets, points))
+            points = draws_of(key, box, (MORE_DRAWS * inside, outside))
+            sides = box.high - box.low
+            return np.asarray(scores_of_steps(call, data, o, subsets, points, sides))
 
-        found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, most_arity))
+        found.append(_grow([leaf(i) for i in alive], score, inputs, tolerance, search.most_arity))
     depth = max(tree.depth if tree else 0 for tree, *_ in found)
     used = {i for tree, *_ in found if tree for i in tree.inputs}
     return Prediction(
         depth,
-        layers_per_node * depth,
+        search.layers_per_node * depth,
         any(a for _, a, *_ in found),
         tuple(tree for tree, *_ in found),
         tuple(i for i in range(inputs) if i not in used),
         max(left for *_, left, _ in found),
         min(near for *_, near in found),
     )
+
+
+def _box(low, high, inputs: int) -> Box:
+    box = Box(*(jnp.broadcast_to(jnp.asarray(end, jnp.float32), (inputs,)) for end in (low, high)))
+    if not bool((jnp.isfinite(box.low) & jnp.isfinite(box.high) & (box.low < box.high)).all()):
+        raise UserError(
+            f"the box of inputs goes from {box.low.min()} to {box.high.max()}: low must be below "
+            "high, and both finite"
+        )
+    return box
 
 
 _WRAPPED: dict[tuple[Callable, bool], Callable] = {}

@@ -7,9 +7,36 @@ at a fixed x_A, does not depend on x_B.
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+
+
+class Box(NamedTuple):
+    """Box that inputs are drawn from. A pytree."""
+
+    low: jax.Array
+    """`[n]`."""
+    high: jax.Array
+    """`[n]`."""
+
+    def draw(self, key: jax.Array, count: int) -> jax.Array:
+        """Points at random, `[count, n]`."""
+        unit = jax.random.uniform(key, (count, self.low.shape[0]))
+        return self.low[None, :] + (self.high - self.low)[None, :] * unit
+
+
+class Draws(NamedTuple):
+    """Points that all subsets share: inputs of a subset are taken from `inside`, the others from
+    `outside`, in all pairs. A pytree.
+    """
+
+    inside: jax.Array
+    """`[A, n]`."""
+    outside: jax.Array
+    """`[B, n]`."""
+
 
 INSIDE, OUTSIDE = 24, 12
 """Draws of x_A, and of x_B for each (the counts of our prototype)."""
@@ -17,14 +44,12 @@ AT_ONCE = 128
 """Subsets that are computed at once."""
 
 
-def separability(
-    f: Callable,
-    key: jax.Array,
-    subsets: jax.Array,
-    low: jax.Array,
-    high: jax.Array,
-    draws=(INSIDE, OUTSIDE),
-) -> jax.Array:
+def draws_of(key: jax.Array, box: Box, counts: tuple[int, int] = (INSIDE, OUTSIDE)) -> Draws:
+    """Draw points of x_A and of x_B."""
+    return Draws(*(box.draw(k, n) for k, n in zip(jax.random.split(key), counts, strict=True)))
+
+
+def separability(f: Callable, subsets: jax.Array, draws: Draws) -> jax.Array:
     """s(A) in [0, 1] for many subsets of inputs, 1 where they act through one number.
 
     s(A) = sum |g . g'| / sum |g| |g'| over pairs of gradients g, g' over x_A at the same x_A and
@@ -32,54 +57,55 @@ def separability(
 
     Args:
       f: `[n] -> []`, differentiable.
-      key: of the draws, which all subsets share.
       subsets: bool `[S, n]`.
-      low: ends of the box that inputs are drawn from, `[n]`.
-      high: `[n]`.
-      draws: of x_A and of x_B.
+      draws: see `draws_of`.
     """
-    inside, outside = draws
-    keys = jax.random.split(key)
-
-    def box(k, count):
-        return low[None, :] + (high - low)[None, :] * jax.random.uniform(k, (count, low.shape[0]))
-
-    xa, xb = box(keys[0], inside), box(keys[1], outside)
     slope = jax.vmap(jax.vmap(jax.grad(f)))
+    return parallel([slope], subsets, draws, AT_ONCE)
+
+
+def parallel(slopes: list[Callable], subsets: jax.Array, draws: Draws, at_once: int) -> jax.Array:
+    """Mean modulus of the cosine between slopes at the same x_A and different x_B, weighted with
+    their lengths, all kinds of slopes together: `[S]`, 1 where there are none.
+
+    Args:
+      slopes: `[A, B, n] -> [A, B, n]`.
+      subsets: bool `[S, n]`.
+      draws: of x_A and x_B.
+      at_once: subsets that are computed at once.
+    """
+    others = ~jnp.eye(len(draws.outside), dtype=bool)[None]
 
     def one(subset):
-        x = jnp.where(subset[None, None, :], xa[:, None, :], xb[None, :, :])
-        g = slope(x) * subset[None, None, :]
-        dots = jnp.abs(jnp.einsum("abi,aci->abc", g, g))
-        lengths = jnp.sqrt(jnp.einsum("abi,abi->ab", g, g))
-        others = ~jnp.eye(outside, dtype=bool)[None]
-        total = (lengths[:, :, None] * lengths[:, None, :] * others).sum()
-        return jnp.where(total > 1e-20, (dots * others).sum() / jnp.maximum(total, 1e-20), 1.0)
+        x = jnp.where(subset[None, None, :], draws.inside[:, None, :], draws.outside[None, :, :])
+        aligned, total = 0.0, 0.0
+        for slope in slopes:
+            g = slope(x) * subset[None, None, :]
+            lengths = jnp.sqrt(jnp.einsum("abi,abi->ab", g, g))
+            aligned += (jnp.abs(jnp.einsum("abi,aci->abc", g, g)) * others).sum()
+            total += (lengths[:, :, None] * lengths[:, None, :] * others).sum()
+        return jnp.where(total > 1e-20, aligned / jnp.maximum(total, 1e-20), 1.0)
 
-    return jax.lax.map(one, subsets, batch_size=min(AT_ONCE, subsets.shape[0]))
+    return jax.lax.map(one, subsets, batch_size=min(at_once, subsets.shape[0]))
 
 
-def influence(
-    f: Callable, key: jax.Array, low: jax.Array, high: jax.Array, count: int = 256
-) -> jax.Array:
+def influence(f: Callable, key: jax.Array, box: Box, count: int = 256) -> jax.Array:
     """Root mean square of the derivative with respect to every input, times the side of the box,
     `[n]`.
     """
-    x = low[None, :] + (high - low)[None, :] * jax.random.uniform(key, (count, low.shape[0]))
-    return jnp.sqrt((jax.vmap(jax.grad(f))(x) ** 2).mean(0)) * (high - low)
+    slopes = jax.vmap(jax.grad(f))(box.draw(key, count))
+    return jnp.sqrt((slopes**2).mean(0)) * (box.high - box.low)
 
 
-@functools.partial(jax.jit, static_argnames=("f", "draws"))
-def scores_of_output(
-    f: Callable, data, output, key, subsets, low, high, draws=(INSIDE, OUTSIDE)
-) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="f")
+def scores_of_output(f: Callable, data, output, subsets, draws: Draws) -> jax.Array:
     """`separability` of one output of `f(data, x) -> [m]`; `data` and `output` are traced, so one
     program serves all networks.
     """
-    return separability(lambda x: f(data, x)[output], key, subsets, low, high, draws)
+    return separability(lambda x: f(data, x)[output], subsets, draws)
 
 
 @functools.partial(jax.jit, static_argnames=("f",))
-def influence_of_output(f: Callable, data, output, key, low, high) -> jax.Array:
+def influence_of_output(f: Callable, data, output, key, box: Box) -> jax.Array:
     """`influence` of one output of `f(data, x) -> [m]`."""
-    return influence(lambda x: f(data, x)[output], key, low, high)
+    return influence(lambda x: f(data, x)[output], key, box)

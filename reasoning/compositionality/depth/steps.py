@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from reasoning.compositionality.depth.separability import Box, Draws, parallel
 
 POINTS = 4096
 """Draws that look for values that are not finite."""
@@ -31,41 +32,38 @@ def _values(f: Callable, data, x):
     return jax.vmap(lambda row: f(data, row))(x)
 
 
-def _draw(key, low, high, count: int) -> jax.Array:
-    return low[None, :] + (high - low)[None, :] * jax.random.uniform(key, (count, low.shape[0]))
-
-
-def check_defined(f: Callable, data, key, low, high) -> None:
+def check_defined(f: Callable, data, key, box: Box) -> None:
     """Refuse a function that is not finite in part of the box.
 
     Raises:
       UserError: with the share of the box.
     """
-    values = np.asarray(_values(f, data, _draw(key, low, high, POINTS)))
+    values = np.asarray(_values(f, data, box.draw(key, POINTS)))
     wrong = ~np.isfinite(values)
     if wrong.any():
         output = int(wrong.mean(0).argmax())
+        low, high = float(box.low.min()), float(box.high.max())
         raise UserError(
             f"output {output} is not finite in {100 * wrong[:, output].mean():.3g} % of the box "
-            f"from {np.asarray(low).min():g} to {np.asarray(high).max():g} (NaN or infinite, as a "
-            "log of negative numbers): narrow the box with low and high"
+            f"from {low:g} to {high:g} (NaN or infinite, as a log of negative numbers): narrow the "
+            "box with low and high"
         )
 
 
-def has_jumps(f: Callable, data, key, low, high) -> np.ndarray:
+def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:
     """True for every output of which the gradient does not explain the differences, bool `[m]`."""
-    whole, missed = _differences(f, data, key, low, high)
+    whole, missed = _differences(f, data, key, box)
     size = np.sqrt(np.asarray(whole).mean(0).max(-1))
     return np.sqrt(np.asarray(missed).mean(0)).max(-1) > JUMPY * np.maximum(size, 1e-9)
 
 
 @functools.partial(jax.jit, static_argnames="f")
-def _differences(f: Callable, data, key, low, high):
+def _differences(f: Callable, data, key, box: Box):
     """Squares of differences over `SPAN`, and of what is left when the integral of the gradient is
     subtracted, both `[N, m, n]`.
     """
-    x = _draw(key, low, high, 512)
-    half = SPAN * (high - low) / 2
+    x = box.draw(key, 512)
+    half = SPAN * (box.high - box.low) / 2
     nodes = jnp.linspace(-1.0, 1.0, NODES)
     weights = jnp.ones(NODES).at[jnp.array([0, NODES - 1])].set(0.5) / (NODES - 1)
 
@@ -75,7 +73,7 @@ def _differences(f: Callable, data, key, low, high):
         slopes = jax.vmap(lambda t: jax.jvp(lambda v: f(data, v), (row + t * step,), (step,))[1])
         return gap, gap - 2 * (weights[:, None] * slopes(nodes)).sum(0)
 
-    axes = jnp.arange(low.shape[0])
+    axes = jnp.arange(box.low.shape[0])
     gaps, rest = jax.vmap(lambda row: jax.vmap(lambda axis: along(row, axis))(axes))(x)
     return jnp.swapaxes(gaps**2, 1, 2), jnp.swapaxes(rest**2, 1, 2)
 
@@ -92,45 +90,33 @@ def _slopes(f: Callable, data, output, x, sides, scale: float) -> jax.Array:
 
 
 @functools.partial(jax.jit, static_argnames="f")
-def influence_of_steps(f: Callable, data, output, key, low, high) -> jax.Array:
+def influence_of_steps(f: Callable, data, output, key, box: Box) -> jax.Array:
     """Root mean square of differences over the largest scale, times the side of the box, `[n]`."""
-    x = _draw(key, low, high, 1024)
-    found = jax.vmap(lambda row: _slopes(f, data, output, row, high - low, SCALES[0]))(x)
-    return jnp.sqrt((found**2).mean(0)) * (high - low)
+    sides = box.high - box.low
+    x = box.draw(key, 1024)
+    found = jax.vmap(lambda row: _slopes(f, data, output, row, sides, SCALES[0]))(x)
+    return jnp.sqrt((found**2).mean(0)) * sides
 
 
-@functools.partial(jax.jit, static_argnames=("f", "draws"))
-def scores_of_steps(f: Callable, data, output, key, subsets, low, high, draws) -> jax.Array:
+@functools.partial(jax.jit, static_argnames="f")
+def scores_of_steps(
+    f: Callable, data, output, subsets, draws: Draws, sides: jax.Array
+) -> jax.Array:
     """`separability.separability` with finite differences, over all scales together.
 
     Args:
       f: `(data, x) -> [m]`.
       data: of f.
       output: its number.
-      key: of the draws.
       subsets: bool `[S, n]`.
-      low: ends of the box, `[n]`.
-      high: `[n]`.
-      draws: of x_A and of x_B.
+      draws: of x_A (more than for gradients, see `MORE_DRAWS`) and of x_B.
+      sides: of the box, `[n]`.
     """
-    inside, outside = MORE_DRAWS * draws[0], draws[1]
-    keys = jax.random.split(key)
-    xa, xb = _draw(keys[0], low, high, inside), _draw(keys[1], low, high, outside)
-    others = ~jnp.eye(outside, dtype=bool)[None]
 
-    def one(subset):
-        x = jnp.where(subset[None, None, :], xa[:, None, :], xb[None, :, :])
-        aligned, total = 0.0, 0.0
-        for scale in SCALES:
+    def slope(scale):
+        def of(row):
+            return _slopes(f, data, output, row, sides, scale)
 
-            def slope(row, scale=scale):
-                return _slopes(f, data, output, row, high - low, scale)
+        return jax.vmap(jax.vmap(of))
 
-            g = jax.vmap(jax.vmap(slope))(x) * subset[None, None, :]
-            dots = jnp.abs(jnp.einsum("abi,aci->abc", g, g))
-            lengths = jnp.sqrt(jnp.einsum("abi,abi->ab", g, g))
-            aligned += (dots * others).sum()
-            total += (lengths[:, :, None] * lengths[:, None, :] * others).sum()
-        return jnp.where(total > 1e-20, aligned / jnp.maximum(total, 1e-20), 1.0)
-
-    return jax.lax.map(one, subsets, batch_size=min(32, subsets.shape[0]))
+    return parallel([slope(scale) for scale in SCALES], subsets, draws, 32)

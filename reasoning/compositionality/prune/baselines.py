@@ -3,7 +3,7 @@ schedule=..., distribution=...)`.
 """
 
 import functools
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from reasoning.compositionality.prune.kernels import (
     Prunable,
     check_same_tree,
     kernels,
+    path_name,
     weights_only,
 )
 from reasoning.compositionality.prune.schedules import (
@@ -27,7 +28,14 @@ from reasoning.compositionality.prune.schedules import (
     OneShot,
     Periodic,
 )
-from reasoning.compositionality.prune.transform import Look, Renewal, Rewind, by_scores, pruning
+from reasoning.compositionality.prune.transform import (
+    Look,
+    Plan,
+    Renewal,
+    Rewind,
+    by_scores,
+    pruning,
+)
 
 
 def _scored(
@@ -41,9 +49,8 @@ def _scored(
     prunable: Prunable = weights_only,
     seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:
-    return pruning(
-        inner, by_scores(score, distribution), density, schedule, prunable, rewind, seed=seed
-    )
+    plan = Plan(density, schedule, prunable, rewind, seed=seed)
+    return pruning(inner, by_scores(score, distribution), plan)
 
 
 magnitude_pruning = functools.partial(_scored, scoring.magnitude)
@@ -101,7 +108,8 @@ class _Geometric(Periodic):
         return 1 - (1 - target) ** (done / (self.stop // self.every))
 
 
-def rigl(
+def _growing(
+    by: Literal["gradient", "random"],
     inner,
     *,
     density: float = 0.25,
@@ -111,42 +119,16 @@ def rigl(
     prunable: Prunable = weights_only,
     seed: int = 0,
 ) -> optax.GradientTransformationExtraArgs:
-    """RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the
-    largest gradient grown.
-    """
-    rule = growing("gradient", drop, schedule.stop)
-    return pruning(
-        inner,
-        rule,
-        density,
-        schedule,
-        prunable,
-        begin=random_masks(density, distribution),
-        seed=seed,
-    )
+    rule, begin = growing(by, drop, schedule.stop), random_masks(density, distribution)
+    return pruning(inner, rule, Plan(density, schedule, prunable, seed=seed), begin=begin)
 
 
-def set_pruning(
-    inner,
-    *,
-    density: float = 0.25,
-    schedule=OFTEN,
-    distribution: Distribution = "erk",
-    drop: float = 0.3,
-    prunable: Prunable = weights_only,
-    seed: int = 0,
-) -> optax.GradientTransformationExtraArgs:
-    """SET (Mocanu et al. 2018): as RigL, but grown at random."""
-    rule = growing("random", drop, schedule.stop)
-    return pruning(
-        inner,
-        rule,
-        density,
-        schedule,
-        prunable,
-        begin=random_masks(density, distribution),
-        seed=seed,
-    )
+rigl = functools.partial(_growing, "gradient")
+"""RigL (Evci et al. 2020): begins sparse at random; weak weights are dropped, those with the
+largest gradient grown.
+"""
+set_pruning = functools.partial(_growing, "random")
+"""SET (Mocanu et al. 2018): as RigL, but grown at random."""
 
 
 def static_random(
@@ -158,16 +140,9 @@ def static_random(
     seed: int = 0,
 ):
     """Random masks from the beginning, which stay."""
-    return pruning(
-        inner,
-        _as_they_are,
-        density,
-        Never(),
-        prunable,
-        begin=random_masks(density, distribution),
-        needs_activations=True,
-        seed=seed,
-    )
+    plan = Plan(density, Never(), prunable, seed=seed)
+    begin = random_masks(density, distribution)
+    return pruning(inner, _as_they_are, plan, needs_activations=True, begin=begin)
 
 
 def _as_they_are(look: Look) -> Renewal:
@@ -200,11 +175,7 @@ def _with_penalty(grads, params, strength, prunable):
     chosen = kernels(params, prunable)
 
     def leaf(path, g, p):
-        return (
-            g + strength * jnp.sign(p)
-            if "/".join(str(getattr(k, "key", k)) for k in path) in chosen
-            else g
-        )
+        return g + strength * jnp.sign(p) if path_name(path) in chosen else g
 
     return jax.tree_util.tree_map_with_path(leaf, grads, params)
 
@@ -223,4 +194,5 @@ def oracle_pruning(
         check_same_tree(given, chosen)
         return given
 
-    return pruning(inner, _as_they_are, 1.0, Never(), prunable, begin=begin, needs_activations=True)
+    plan = Plan(1.0, Never(), prunable)
+    return pruning(inner, _as_they_are, plan, needs_activations=True, begin=begin)

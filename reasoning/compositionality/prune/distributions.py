@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.app.errors import UserError
+from reasoning.compositionality.prune.kernels import Layout, joined, split
 
 Scores = dict[str, jax.Array]
 Distribution = Literal["fan_in", "uniform", "erk", "global"]
@@ -117,9 +118,21 @@ DISTRIBUTIONS: dict[str, Callable] = {
 
 
 def masks_from_scores(
-    scores: Scores, density: jax.Array | float, distribution: Distribution = "fan_in", present=None
+    scores: Scores,
+    density: jax.Array | float,
+    distribution: Distribution = "fan_in",
+    present=None,
+    layouts: dict[str, Layout] | None = None,
 ) -> Scores:
     """Masks (bool) like the scores.
+
+    Args:
+      scores: by path.
+      density: share that is kept.
+      distribution: how it is spread.
+      present: see above.
+      layouts: of kernels whose axes are not inputs and one axis of units; every layer of a stack
+        counts as a kernel of its own.
 
     Raises:
       UserError: an unknown distribution, or a density (if it is a number) outside (0, 1] or so
@@ -131,7 +144,24 @@ def masks_from_scores(
         )
     if isinstance(density, int | float):
         check_density(density, {name: s.shape for name, s in scores.items()})
-    return DISTRIBUTIONS[distribution](scores, density, present)
+    unusual = {
+        name: layout._replace(groups=1)  # columns are units with inputs of their own anyway
+        for name, layout in (layouts or {}).items()
+        if name in scores and (layout.stack, layout.units) != (0, 1)
+    }
+    if not unusual:
+        return DISTRIBUTIONS[distribution](scores, density, present)
+    parts, origin = {}, {}
+    for name, score in scores.items():
+        each = split(score, unusual[name]) if name in unusual else score[None]
+        for number, part in enumerate(each):
+            parts[f"{name}[{number}]"], origin[f"{name}[{number}]"] = part, name
+    there = None if present is None else {part: present[name] for part, name in origin.items()}
+    masks, found = DISTRIBUTIONS[distribution](parts, density, there), {}
+    for name, score in scores.items():
+        mine = jnp.stack([masks[part] for part, whole in origin.items() if whole == name])
+        found[name] = joined(mine, unusual[name], score.shape) if name in unusual else mine[0]
+    return found
 
 
 def check_density(density: float, shapes: dict[str, tuple[int, ...]]) -> None:

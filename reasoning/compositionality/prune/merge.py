@@ -9,12 +9,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxrl.app.errors import UserError
-from reasoning.compositionality.prune.kernels import replaced
+from reasoning.compositionality.prune.kernels import path_name, replaced
 from reasoning.compositionality.prune.moments import safe_ratio
 
 
 class Merged(NamedTuple):
-    """One hidden layer after merging."""
+    """One hidden layer, and what reads it."""
 
     alive: jax.Array
     """Units that are left, bool `[W]`."""
@@ -25,13 +25,7 @@ class Merged(NamedTuple):
 
 
 def merge_layer(
-    mean: jax.Array,
-    covariance: jax.Array,
-    outgoing: jax.Array,
-    bias: jax.Array,
-    least: jax.Array,
-    threshold: float,
-    alive=None,
+    mean: jax.Array, covariance: jax.Array, before: Merged, least: jax.Array | int, threshold: float
 ) -> Merged:
     """Greedily merge the most similar pair of units while it has |r| >= threshold and more than
     `least` units are left.
@@ -43,16 +37,16 @@ def merge_layer(
     Args:
       mean: of the units, `[W]`.
       covariance: `[W, W]`.
-      outgoing: weights that read the units, `[W, J]`.
-      bias: `[J]`.
+      before: units to begin with, the weights that read them, and the bias of these.
       least: units that must stay.
       threshold: 0 to 1.
-      alive: units to begin with, bool `[W]`.
+
+    Returns:
+      The layer afterwards.
     """
     width = mean.shape[0]
     sd = jnp.sqrt(jnp.diagonal(covariance))
     r = safe_ratio(covariance, sd[:, None] * sd[None, :])
-    alive = jnp.ones(width, bool) if alive is None else alive
 
     def step(_, state: Merged) -> Merged:
         pairs = state.alive[:, None] & state.alive[None, :] & ~jnp.eye(width, dtype=bool)
@@ -73,7 +67,7 @@ def merge_layer(
         go = (alike.max() >= threshold) & (state.alive.sum() > least)
         return jax.tree.map(lambda new, old: jnp.where(go, new, old), merged, state)
 
-    return jax.lax.fori_loop(0, width - 1, step, Merged(alive, outgoing, bias))
+    return jax.lax.fori_loop(0, width - 1, step, before)
 
 
 def merge_similar_units(
@@ -98,10 +92,7 @@ def merge_similar_units(
             'mode "node" merges the units between layers: name at least two, layers=("layers_0", '
             '"layers_1")'
         )
-    flat = {
-        "/".join(str(getattr(k, "key", k)) for k in path): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    flat = {path_name(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(params)}
     new, found = {}, dict(masks)
     for lower, upper in itertools.pairwise(layers):
         for name in (f"{lower}/kernel", f"{upper}/kernel", f"{upper}/bias", f"{lower}/bias"):
@@ -123,11 +114,9 @@ def merge_similar_units(
         done = merge_layer(
             known[f"{upper}/kernel"].input_mean,
             known[f"{upper}/inputs"],
-            kernel,
-            bias,
+            Merged(alive, kernel, bias),
             least,
             threshold,
-            alive,
         )
         below = (found[f"{lower}/kernel"] > 0) & done.alive[None, :]
         new |= {f"{upper}/kernel": done.outgoing, f"{upper}/bias": done.bias}

@@ -2,7 +2,7 @@
 that of the last renewal (-1: none).
 """
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -32,9 +32,13 @@ class Periodic:
     start: int = 0
     stop: int = 10_000
     every: int = 100
+    end: InitVar[int | None] = None
+    """Another name of `stop`."""
 
-    def __post_init__(self):
+    def __post_init__(self, end: int | None):
         """Refuse an empty interval."""
+        if end is not None:
+            object.__setattr__(self, "stop", end)
         if self.every < 1 or self.stop < self.start:
             raise UserError(
                 f"the schedule goes from {self.start} to {self.stop} every {self.every}: it must "

@@ -7,6 +7,7 @@ In every update: 1. gradients of pruned weights are zeroed before the inner opti
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -21,12 +22,15 @@ from reasoning.compositionality.prune.distributions import (
     masks_from_scores,
 )
 from reasoning.compositionality.prune.kernels import (
+    Layout,
     Prunable,
     check_same_tree,
+    joined,
     kernels,
-    matrix,
+    layouts,
     ones_like,
     replaced,
+    split,
     weights_only,
 )
 from reasoning.compositionality.prune.merge import merge_similar_units
@@ -56,6 +60,35 @@ class PruneState(NamedTuple):
     """The parameters that `rewind="init"` goes back to; () without."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is pruned, how far and when."""
+
+    density: float = 0.25
+    """Final share of weights that is kept, in (0, 1]."""
+    schedule: Any = AT_ONCE
+    """When masks are renewed, and how the sparsity rises; see schedules.py."""
+    prunable: Prunable = weights_only
+    """Which leaves."""
+    rewind: Rewind = "none"
+    """ "init": at every renewal the weights that are kept go back to where they began, and the
+    inner optimizer starts anew.
+    """
+    ema: float = 0.0
+    """Decay of a moving average of the averaged scores, 0 to 1 exclusive; 0: no average."""
+    seed: int = 0
+    """Of random scores and masks."""
+    axis_name: str | None = None
+    """Of devices, over which the statistics of activations are averaged. Gradients are the caller's
+    to average.
+    """
+
+    def __post_init__(self):
+        """Refuse an average that never moves."""
+        if not 0 <= self.ema < 1:
+            raise UserError(f"ema is {self.ema}: it must be at least 0 and below 1")
+
+
 class Look(NamedTuple):
     """Arguments of a rule when masks are renewed. Dictionaries by path."""
 
@@ -71,6 +104,8 @@ class Look(NamedTuple):
     scores: dict[str, jax.Array]
     """Averaged ones, if there is an average."""
     params: Any
+    layouts: dict[str, Layout]
+    """Axes of the kernels."""
 
 
 class Renewal(NamedTuple):
@@ -109,18 +144,39 @@ def scores(
     known = {
         name: moments(a) if isinstance(a, Activation) else a for name, a in activations.items()
     }
-    return _scores(kernels(params, prunable), slopes, known, score, key)
+    weights, laid = kernels(params, prunable), layouts(params, prunable, known)
+    return _scores(weights, laid, slopes, known, score, key)
 
 
-def _scores(weights, slopes, known, score, key) -> dict[str, jax.Array]:
+def _scores(weights, laid, slopes, known, score, key) -> dict[str, jax.Array]:
     found = {}
     for number, (name, kernel) in enumerate(weights.items()):
-        slope = matrix(slopes[name]) if name in slopes else None
+        slope = split(slopes[name], laid[name]) if name in slopes else None
         own = None if key is None else jax.random.fold_in(key, number)
-        found[name] = score(Seen(matrix(kernel), slope, known.get(name), own, name)).reshape(
-            kernel.shape
-        )
+        seen = Seen(split(kernel, laid[name]), slope, known.get(name), own, name)
+        found[name] = joined(_each_part(score, seen), laid[name], kernel.shape)
     return found
+
+
+def _each_part(score: Callable, seen: Seen) -> jax.Array:
+    """Scores of all matrices of a kernel, `[S, I, J]`."""
+    count, known = len(seen.weight), seen.moments
+    single = known is None or known.input_before.ndim == 2
+    if count == 1:
+        slope = None if seen.gradient is None else seen.gradient[0]
+        known = known if single else jax.tree.map(lambda a: a[0], known)
+        return score(seen._replace(weight=seen.weight[0], gradient=slope, moments=known))[None]
+    if known is not None and single:
+        raise UserError(
+            f"activations of {seen.name} are those of one layer, and the kernel holds {count}: "
+            "capture them from the same model"
+        )
+    keys = None if seen.key is None else jax.random.split(seen.key, count)
+
+    def part(weight, gradient, moments, key):
+        return score(Seen(weight, gradient, moments, key, seen.name))
+
+    return jax.vmap(part)(seen.weight, seen.gradient, known, keys)
 
 
 def by_scores(score: Callable, distribution: Distribution) -> Rule:
@@ -133,8 +189,11 @@ def by_scores(score: Callable, distribution: Distribution) -> Rule:
     """
 
     def rule(look: Look) -> Renewal:
-        found = look.scores or _scores(look.weights, look.gradients, look.moments, score, look.key)
-        return Renewal(masks_from_scores(found, 1 - look.sparsity, distribution))
+        found = look.scores or _scores(
+            look.weights, look.layouts, look.gradients, look.moments, score, look.key
+        )
+        density = 1 - look.sparsity
+        return Renewal(masks_from_scores(found, density, distribution, layouts=look.layouts))
 
     return rule
 
@@ -142,34 +201,20 @@ def by_scores(score: Callable, distribution: Distribution) -> Rule:
 def pruning(
     inner: optax.GradientTransformation,
     rule: Rule,
-    density: float,
-    schedule=AT_ONCE,
-    prunable: Prunable = weights_only,
-    rewind: Rewind = "none",
-    ema: float = 0.0,
+    plan: Plan,
     averaged: Callable | None = None,
     needs_activations: bool = False,
     begin: Callable | None = None,
-    seed: int = 0,
-    axis_name: str | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """A transformation that prunes by any rule.
 
     Args:
       inner: the optimiser.
       rule: makes masks from a `Look`.
-      density: final share of weights that is kept, in (0, 1].
-      schedule: when, and how the sparsity rises; see schedules.py.
-      prunable: which leaves are pruned.
-      rewind: "init": at every renewal the weights that are kept go back to where they began, and
-        the inner optimiser starts anew.
-      ema: decay of a moving average of `averaged` scores, 0 to 1 exclusive; 0: no average.
-      averaged: the score that is averaged.
+      plan: what, how far and when.
+      averaged: the score that is averaged if the plan has an average.
       needs_activations: whether a renewal waits for an update that is given activations.
       begin: masks by path of the first parameters, `(kernels, key) -> masks`; all ones without.
-      seed: of random scores and masks.
-      axis_name: of devices, over which the statistics of activations are averaged. Gradients are
-        the caller's to average.
 
     It holds for any inner transformation. It must be the last one of a chain: what stands behind
     it would move pruned weights away from zero.
@@ -183,8 +228,8 @@ def pruning(
         `update` for masks of another tree or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
-    if not 0 <= ema < 1:
-        raise UserError(f"ema is {ema}: it must be at least 0 and below 1")
+    density, schedule, prunable = plan.density, plan.schedule, plan.prunable
+    rewind, ema, seed, axis_name = plan.rewind, plan.ema, plan.seed, plan.axis_name
 
     def init(params):
         refuse_followers()
@@ -223,9 +268,10 @@ def pruning(
             n: moments(a, axis_name) if isinstance(a, Activation) else a
             for n, a in activations.items()
         }
+        laid = layouts(params, prunable, known)
         key = jax.random.fold_in(jax.random.key(seed), state.count)
         if ema:
-            fresh = _scores(weights, kernels(grads, prunable), known, averaged, key)
+            fresh = _scores(weights, laid, kernels(grads, prunable), known, averaged, key)
             mixed = jax.tree.map(
                 lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new),
                 state.scores_ema,
@@ -248,6 +294,7 @@ def pruning(
                     key,
                     state.scores_ema or {},
                     params,
+                    laid,
                 )
             )
             masks = replaced(state.masks, {n: m.astype(jnp.uint8) for n, m in found.masks.items()})
@@ -300,6 +347,7 @@ def similarity_pruning(
       threshold: for "node", the least |r| of units that are merged.
       axis_name: of devices that hold other examples.
     """
+    plan = Plan(density, schedule, prunable, rewind, ema, axis_name=axis_name)
     if mode == "node":
 
         def rule(look):
@@ -309,32 +357,11 @@ def similarity_pruning(
                 )
             )
 
-        return pruning(
-            inner,
-            rule,
-            density,
-            schedule,
-            prunable,
-            rewind,
-            needs_activations=True,
-            axis_name=axis_name,
-        )
+        return pruning(inner, rule, plan, needs_activations=True)
     if mode not in ("share", "edge"):
         raise UserError(f'mode is {mode!r}: choose "share", "edge" or "node"')
     score = getattr(score_functions, mode)
-    rule = by_scores(score, distribution)
-    return pruning(
-        inner,
-        rule,
-        density,
-        schedule,
-        prunable,
-        rewind,
-        ema,
-        averaged=score,
-        needs_activations=True,
-        axis_name=axis_name,
-    )
+    return pruning(inner, by_scores(score, distribution), plan, score, needs_activations=True)
 
 
 def apply_masks(tree: Any, masks: Any) -> Any:
@@ -358,7 +385,8 @@ def prune_once(
       UserError: see `scores` and `masks_from_scores`.
     """
     found = scores(params, activations, score, grads, key, prunable)
-    new = masks_from_scores(found, density, distribution)
+    laid = layouts(params, prunable, activations)
+    new = masks_from_scores(found, density, distribution, layouts=laid)
     masks = replaced(
         ones_like(params), {name: mask.astype(jnp.uint8) for name, mask in new.items()}
     )

@@ -1,16 +1,16 @@
 """Figures 1, 2, 3, 6, 7 and 8: heat-maps, curves, scatters, and the counts of the theory."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from jaxrl.app import plots
 from reasoning.compositionality import theory
 from reasoning.compositionality.study.config import DENSE, SweepConfig
 from reasoning.compositionality.study.verdict import average, grid, over_depth, resample
 from reasoning.compositionality.targets import target_by_name
 
-COLOURS = {
+COLORS = {
     "dense": "black",
     "share": "tab:red",
     "edge": "tab:orange",
@@ -36,39 +36,24 @@ MAPS = {
 }
 
 
-def blank(width: float, height: float) -> Any:
-    """An empty figure, inches."""
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def draw_all(report: Path, config: SweepConfig, rows, known, depths) -> list[str]:
-    """Draw and save; the names of the figures."""
+def draw_all(config: SweepConfig, rows, known, depths) -> dict[str, Any]:
+    """Draw; figures by caption."""
     drawn = {
-        f"1_heatmap_{_safe(name)}": heatmap(config, rows, name)
+        f"1. {name}: measures over depth and density": heatmap(config, rows, name)
         for name in config.targets
         if min(config.densities) < 1
     }
-    drawn["2_depth"] = curves(config, rows)
-    drawn["3_predicted"] = predicted(config, known, depths)
-    drawn["6_fit_and_fracture"] = scatter(
-        rows, "mse", "fracture", "mean squared error", "fracture Fr: there, but split", "log"
+    drawn["2. Score over depth at the best density"] = curves(config, rows)
+    drawn["3. Predicted and best depth"] = predicted(config, known, depths)
+    drawn["6. Fit and fracture"] = scatter(
+        rows, ("mse", "mean squared error"), ("fracture", "fracture Fr: there, but split"), "log"
     )
     if config.withhold:
         fitting = [row for row in rows if row["fits"] and np.isfinite(row["gap"])]
-        drawn["7_gap"] = scatter(
-            fitting,
-            "score",
-            "gap",
-            "score C (networks that fit)",
-            "R² − R² in the withheld corner",
-            "linear",
-        )
-    drawn["8_counts"] = counts(config)
-    for name, figure in drawn.items():
-        figure.savefig(report / f"{name}.png", dpi=80)
-    return list(drawn)
+        axes = ("score", "score C (networks that fit)"), ("gap", "R² − R² in the withheld corner")
+        drawn["7. Score and compositional gap"] = scatter(fitting, *axes, "linear")
+    drawn["8. How many networks hold the graph"] = counts(config)
+    return drawn
 
 
 def heatmap(config: SweepConfig, rows, name: str) -> Any:
@@ -76,13 +61,13 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     planted, dots on the ridge of volume (E3).
     """
     columns, target = list(config.pruners), target_by_name(name)
-    figure = blank(2.1 + 2.5 * len(columns), 2.2 * len(MAPS))
-    panels = figure.subplots(len(MAPS), len(columns), squeeze=False, sharex=True)
+    size = 2.1 + 2.5 * len(columns), 2.2 * len(MAPS)
+    figure, panels = plots.new_figure(*size, len(MAPS), len(columns), sharex=True)
     for row, (measure, label) in zip(panels, MAPS.items(), strict=True):
         for axes, pruner in zip(row, columns, strict=True):
             found = np.clip(grid(rows, config, name, pruner, measure), 0, 1)
             means = average(found)
-            image = axes.imshow(means, vmin=0, vmax=1, aspect="auto", cmap="viridis")
+            image = plots.heatmap(axes, means, vmin=0, vmax=1)
             _annotate(axes, config, rows, name, pruner, target)
             axes.set_title(pruner if measure == "score" else "", fontsize=10)
         row[0].set_ylabel(f"{label}\ndensity (mean fan-in)", fontsize=8)
@@ -136,10 +121,8 @@ def _ridge(target, config, density) -> int | None:
 
 def curves(config: SweepConfig, rows) -> Any:
     """F2: score over depth at the best density, with 95 % bands."""
-    figure = blank(4.2 * len(config.targets), 3.4)
-    for axes, name in zip(
-        figure.subplots(1, len(config.targets), squeeze=False)[0], config.targets, strict=True
-    ):
+    figure, panels = plots.new_figure(*_panels(len(config.targets)))
+    for axes, name in zip(panels.flat, config.targets, strict=False):
         for pruner in ([DENSE] if 1.0 in config.densities else []) + list(config.pruners):
             if pruner != DENSE and min(config.densities) == 1:
                 continue
@@ -147,15 +130,8 @@ def curves(config: SweepConfig, rows) -> Any:
             low, high = np.quantile(
                 values[:, resample(config.seeds)].mean(-1), [0.025, 0.975], axis=1
             )
-            axes.plot(
-                config.depths,
-                values.mean(1),
-                "o-",
-                color=COLOURS[pruner],
-                label=pruner,
-                markersize=3,
-            )
-            axes.fill_between(config.depths, low, high, color=COLOURS[pruner], alpha=0.15)
+            style = {"marker": "o", "color": COLORS[pruner], "label": pruner, "markersize": 3}
+            plots.line_with_band(axes, config.depths, values.mean(1), low, high, **style)
         axes.axvline(target_by_name(name).layers, color="gray", linestyle=":")
         axes.set(
             title=name,
@@ -169,8 +145,7 @@ def curves(config: SweepConfig, rows) -> Any:
 
 def predicted(config: SweepConfig, known, depths) -> Any:
     """F3: predicted depth and best depth of every target, with the interval of the best one."""
-    figure = blank(5.5, 4.2)
-    axes = figure.subplots()
+    figure, ((axes,),) = plots.new_figure(5.5, 4.2)
     most = max([*config.depths, *(k.planted for k in known.values())])
     axes.plot([0.5, most + 0.5], [0.5, most + 0.5], color="lightgray")
     marks = {"separability": "o", "interactions": "s", "volume": "^", "planted": "x"}
@@ -218,23 +193,32 @@ def predicted(config: SweepConfig, known, depths) -> Any:
     return figure
 
 
-def scatter(rows, x: str, y: str, x_label: str, y_label: str, scale: str) -> Any:
-    """F6 and F7: a dot per network, coloured by pruner, a panel per target."""
+def _panels(count: int) -> tuple[float, float, int, int]:
+    """Width, height, rows and columns of a figure with a panel per target, three in a row."""
+    columns = min(count, 3)
+    rows = -(-count // columns)
+    return 4.2 * columns, 3.4 * rows, rows, columns
+
+
+def scatter(rows, x: tuple[str, str], y: tuple[str, str], scale: str) -> Any:
+    """F6 and F7: a dot per network, colored by pruner, a panel per target; `x` and `y` are a
+    measure and its label.
+    """
     targets = list(dict.fromkeys(row["target"] for row in rows)) or ["no network fits"]
-    figure = blank(4.2 * len(targets), 3.4)
-    for axes, name in zip(figure.subplots(1, len(targets), squeeze=False)[0], targets, strict=True):
+    figure, panels = plots.new_figure(*_panels(len(targets)))
+    for axes, name in zip(panels.flat, targets, strict=False):
         for pruner in dict.fromkeys(row["pruner"] for row in rows):
             mine = [row for row in rows if row["target"] == name and row["pruner"] == pruner]
             axes.plot(
-                [row[x] for row in mine],
-                [row[y] for row in mine],
+                [row[x[0]] for row in mine],
+                [row[y[0]] for row in mine],
                 ".",
-                color=COLOURS[pruner],
+                color=COLORS[pruner],
                 alpha=0.4,
                 markersize=4,
                 label=pruner,
             )
-        axes.set(title=name, xlabel=x_label, ylabel=y_label, xscale=scale)
+        axes.set(title=name, xlabel=x[1], ylabel=y[1], xscale=scale)
     if rows:
         axes.legend(fontsize=7, markerscale=2)
     return figure
@@ -244,8 +228,7 @@ def counts(config: SweepConfig) -> Any:
     """F8: expected number of exact placements over density, closed form and simulated masks, and
     the volume over depth.
     """
-    figure = blank(9, 3.4)
-    left, right = figure.subplots(1, 2)
+    figure, ((left, right),) = plots.new_figure(9, 3.4, 1, 2)
     small, densities = target_by_name("tanh_tree:2"), np.linspace(0.1, 0.9, 9)
     for number, width in enumerate((3, 4)):
         where = theory.placement(small, 2, width)
@@ -286,7 +269,3 @@ def counts(config: SweepConfig) -> Any:
     )
     right.legend(fontsize=7)
     return figure
-
-
-def _safe(name: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in name)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 from reasoning.compositionality import network
 from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distribution, top_per_unit
 from reasoning.compositionality.prune.grow import drop_and_grow
-from reasoning.compositionality.prune.merge import merge_layer
+from reasoning.compositionality.prune.merge import Merged, merge_layer
 from reasoning.compositionality.prune.moments import Activation, moments
 from reasoning.compositionality.prune.score import Seen
 from reasoning.compositionality.study.train import Cells
@@ -17,36 +18,37 @@ from reasoning.compositionality.study.train import Cells
 Scores = network.Masks
 
 
-def scores_of(
-    params: network.Params,
-    masks: network.Masks,
-    depth: jax.Array,
-    grads,
-    x: jax.Array,
-    key: jax.Array,
-    score: Callable,
-) -> Scores:
+class How(NamedTuple):
+    """Rule of new masks; hashable, so that it is static under jit."""
+
+    score: Callable
+    """Of score.py."""
+    distribution: Distribution
+    """How a density is spread over layers and units."""
+    output_density: float
+    """Least density of the output weights where fan-ins are fixed."""
+
+
+def scores_of(cell: Cells, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
     """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned
     weights get the least score.
     """
-    params = network.masked(params, masks)
-    maps = network.forward(params, x, depth)
+    params, masks = network.masked(cell.params, cell.masks), cell.masks
+    maps = network.forward(params, x, cell.depth)
     first, hidden, last = network.inputs_of_layers(maps, x)
     keys = jax.random.split(key, 3)
 
-    def kernel(weight, slope, mask, inputs, before, after, k):
-        found = score(Seen(weight, slope, moments(Activation(inputs, before, after)), k))
-        return jnp.where(mask > 0, found, -1.0)
+    def kernel(weight, slope, mask, seen: Activation, k):
+        return jnp.where(mask > 0, score(Seen(weight, slope, moments(seen), k)), -1.0)
+
+    def of(name: str, seen: Activation, k, each=kernel):
+        return each(params[name], grads[name], masks[name], seen, k)
 
     rows = jax.random.split(keys[1], hidden.shape[0])
     return {
-        "win": kernel(
-            params["win"], grads["win"], masks["win"], first, maps.z[0], maps.h[0], keys[0]
-        ),
-        "wh": jax.vmap(kernel)(
-            params["wh"], grads["wh"], masks["wh"], hidden, maps.z[1:], maps.h[1:], rows
-        ),
-        "wo": kernel(params["wo"], grads["wo"], masks["wo"], last, maps.y, maps.y, keys[2]),
+        "win": of("win", Activation(first, maps.z[0], maps.h[0]), keys[0]),
+        "wh": of("wh", Activation(hidden, maps.z[1:], maps.h[1:]), rows, jax.vmap(kernel)),
+        "wo": of("wo", Activation(last, maps.y, maps.y), keys[2]),
     }
 
 
@@ -74,49 +76,40 @@ def from_kernels(found: dict[str, jax.Array]) -> network.Masks:
     }
 
 
-def spread(
-    found: Scores,
-    density: jax.Array,
-    depth: jax.Array,
-    distribution: Distribution,
-    output_density: float,
-) -> network.Masks:
-    """Masks of one network: unused layers are kept whole, and outputs keep at least
-    `output_density` where fan-ins are fixed.
-    """
+def spread(found: Scores, density: jax.Array, depth: jax.Array, how: How) -> network.Masks:
+    """Masks of one network: unused layers are kept whole."""
     kernels = as_kernels(found)
     layers = {name: i for i, name in enumerate(n for n in kernels if n != "wo")}
     present = {
         name: (layers[name] < depth) if name in layers else jnp.asarray(True) for name in kernels
     }
-    masks = DISTRIBUTIONS[distribution](kernels, density, present)
-    if distribution == "fan_in":
-        masks["wo"] = top_per_unit(kernels["wo"], jnp.maximum(density, output_density))
+    masks = DISTRIBUTIONS[how.distribution](kernels, density, present)
+    if how.distribution == "fan_in":
+        masks["wo"] = top_per_unit(kernels["wo"], jnp.maximum(density, how.output_density))
     return from_kernels(masks)
 
 
-@functools.partial(jax.jit, static_argnames=("score", "distribution", "output_density"))
-def renew(
-    cells: Cells,
-    grads,
-    x: jax.Array,
-    key: jax.Array,
-    density: jax.Array,
-    *,
-    score: Callable,
-    distribution: Distribution,
-    output_density: float,
-):
-    """Masks of all cells from a score; `x` is the probe of every seed `[S, N, n]`,
-    `density` `[C]`.
+@functools.partial(jax.jit, static_argnames="how")
+def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array, how: How):
+    """Make new masks of all cells from a score.
+
+    Args:
+      cells: networks, `[C, ...]`.
+      grads: like their params; read by the score "saliency" only.
+      x: probe of every seed, `[S, N, n]`.
+      key: of random scores.
+      density: share that is kept, `[C]`.
+      how: the rule.
+
+    Returns:
+      Masks, `[C, ...]`.
     """
 
-    def one(params, masks, depth, slope, which, rho, k):
-        found = scores_of(params, masks, depth, slope, x[which], k, score)
-        return spread(found, rho, depth, distribution, output_density)
+    def one(cell: Cells, slope, rho, k):
+        found = scores_of(cell, slope, x[cell.which], k, how.score)
+        return spread(found, rho, cell.depth, how)
 
-    keys = jax.random.split(key, cells.depth.shape[0])
-    return jax.vmap(one)(cells.params, cells.masks, cells.depth, grads, cells.which, density, keys)
+    return jax.vmap(one)(cells, grads, density, jax.random.split(key, cells.depth.shape[0]))
 
 
 @functools.partial(jax.jit, static_argnames="by_gradient")
@@ -181,9 +174,8 @@ def _merge_above(params, h, layer, depth, least):
     wide = jnp.zeros((width, width + outputs)).at[:, width:].set(jnp.where(last, params["wo"], 0.0))
     if layer + 1 < layers:
         wide = wide.at[:, :width].set(jnp.where(last, 0.0, params["wh"][layer]))
-    done = merge_layer(
-        h.mean(0), centred.T @ centred / len(h), wide, jnp.zeros(width + outputs), least, 0.0
-    )
+    before = Merged(jnp.ones(width, bool), wide, jnp.zeros(width + outputs))
+    done = merge_layer(h.mean(0), centred.T @ centred / len(h), before, least, 0.0)
     used, new = layer < depth, dict(params)
 
     def keep(changed, old):

@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app import plots
 from reasoning.compositionality import network
 from reasoning.compositionality.planting import layerize
 from reasoning.compositionality.structure import correlations
 from reasoning.compositionality.study.config import DENSE, Cell, SweepConfig
-from reasoning.compositionality.study.figures import blank
 from reasoning.compositionality.study.results import shown_networks
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.graph import Target
@@ -32,15 +32,14 @@ def _likeness(h: np.ndarray, parts: np.ndarray) -> np.ndarray:
     return np.asarray(_correlations(jnp.asarray(h), jnp.asarray(parts))[0])
 
 
-def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict]) -> list[str]:
-    """Draw and save, for every target; the names of the figures."""
-    names = []
+def draw_all(results: Path, config: SweepConfig, rows: list[dict]) -> dict[str, Any]:
+    """Draw for every target; figures by caption."""
+    drawn = {}
     for name in config.targets:
         target, shown = target_by_name(name), shown_networks(results, config, name)
         chosen = best_shown(shown, target, rows)
         if chosen is None:
             continue
-        plain = "".join(c if c.isalnum() else "_" for c in name)
         dense = next(
             (
                 weights
@@ -49,14 +48,9 @@ def draw_all(report: Path, results: Path, config: SweepConfig, rows: list[dict])
             ),
             None,
         )
-        drawn = {
-            f"4_masks_{plain}": graphs(target, *chosen, config.width),
-            f"5_maps_{plain}": maps(target, *chosen, dense),
-        }
-        for figure_name, figure in drawn.items():
-            figure.savefig(report / f"{figure_name}.png", dpi=80)
-        names += drawn
-    return names
+        drawn[f"4. {name}: planted and recovered graph"] = graphs(target, *chosen, config.width)
+        drawn[f"5. {name}: maps of parts and units"] = maps(target, *chosen, dense)
+    return drawn
 
 
 def best_shown(shown, target: Target, rows: list[dict]) -> tuple[Cell, dict] | None:
@@ -101,8 +95,7 @@ def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
     """F4: weights of the planted and of the recovered network; units matched to parts
     stand lowest.
     """
-    figure = blank(10, 4)
-    axes = figure.subplots(1, 2)
+    figure, (axes,) = plots.new_figure(10, 4, 1, 2)
     planted = layerize(target, max(cell.depth, target.layers), max(width, 40))
     plain = {n: np.asarray(a) for n, a in planted.params.items()}
     _graph(axes[0], plain, planted.depth, [np.arange(count) for count in planted.counts])
@@ -140,14 +133,15 @@ def _graph(axes, params, depth, order):
         for a, i in enumerate(ends[level]):
             for b, j in enumerate(ends[level + 1]):
                 if kernel[i, j]:
-                    colour = "tab:red" if kernel[i, j] > 0 else "tab:blue"
+                    color = "tab:red" if kernel[i, j] > 0 else "tab:blue"
                     axes.plot(
                         [level, level + 1],
                         [low[a], high[b]],
-                        color=colour,
+                        color=color,
                         alpha=0.25 + 0.75 * abs(kernel[i, j]) / strongest,
                         linewidth=1,
                     )
+    axes.grid(False)
     for level, units in enumerate(ends):
         axes.plot([level] * len(units), place(len(units)), "o", color="black", markersize=4)
     axes.set_xticks(range(len(ends)), ["inputs", *map(str, range(1, depth + 1)), "outputs"])
@@ -164,10 +158,8 @@ def maps(target: Target, cell: Cell, weights: dict, dense: dict | None) -> Any:
     known = np.asarray(jax.vmap(target.parts)(x))
     rows = {name: w for name, w in rows.items() if name == "planted" or w is not None}
     count = min(parts.shape[1], 8)
-    figure = blank(1.5 * count, 1.7 * len(rows))
-    for row, (name, w) in zip(
-        figure.subplots(len(rows), count, squeeze=False), rows.items(), strict=True
-    ):
+    figure, panels = plots.new_figure(1.5 * count, 1.7 * len(rows), len(rows), count)
+    for row, (name, w) in zip(panels, rows.items(), strict=True):
         for part in range(count):
             picture, title = parts[:, part], f"part {part}"
             if w is not None:

@@ -13,9 +13,10 @@ import jax.numpy as jnp
 from reasoning.compositionality import network
 from reasoning.compositionality.planting import masks_for
 from reasoning.compositionality.prune import score as scoring
+from reasoning.compositionality.prune.distributions import Distribution
 from reasoning.compositionality.study.config import Cell, SweepConfig
-from reasoning.compositionality.study.masks import merge, regrow, renew
-from reasoning.compositionality.study.train import Cells, gradients, train
+from reasoning.compositionality.study.masks import How, merge, regrow, renew
+from reasoning.compositionality.study.train import Cells, Phase, Task, gradients, train
 from reasoning.compositionality.targets import Target
 from reasoning.compositionality.targets.samples import Corner, draw
 
@@ -41,26 +42,23 @@ class Setting:
 
     def train(self, params, cells: Cells, steps: int, first: int = 0, l1: float = 0.0) -> Cells:
         """One phase."""
-        config = self.config
-        sizes = {"target": self.target, "batch": config.batch, "corner": self.corner}
-        arguments = (
-            jnp.int32(first),
-            jnp.int32(steps),
-            jnp.float32(config.learning_rate),
-            jnp.float32(l1),
-        )
-        return cells._replace(params=train(params, cells, self.keys, *arguments, **sizes))
+        rate = jnp.float32(self.config.learning_rate)
+        phase = Phase(jnp.int32(first), jnp.int32(steps), rate, jnp.float32(l1))
+        return cells._replace(params=train(params, cells, self.keys, phase, self.task))
 
     def gradients(self, cells: Cells, step: int) -> network.Params:
         """Of one batch."""
-        return gradients(
-            cells,
-            self.keys,
-            jnp.int32(step),
-            target=self.target,
-            batch=self.config.batch,
-            corner=self.corner,
-        )
+        return gradients(cells, self.keys, jnp.int32(step), self.task)
+
+    @property
+    def task(self) -> Task:
+        """The data of its trainings."""
+        return Task(self.target, self.config.batch, self.corner)
+
+    def how(self, score: Callable, distribution: Distribution | None = None) -> How:
+        """A rule of masks; the configured distribution, unless another is given."""
+        config = self.config
+        return How(score, distribution or config.distribution, config.output_density)
 
 
 class Start(NamedTuple):
@@ -91,7 +89,7 @@ def dense(here: Setting, start: Start) -> Cells:
 
 def by_score(
     score: Callable,
-    distribution: str | None,
+    distribution: Distribution | None,
     here: Setting,
     start: Start,
     trained: Cells | None = None,
@@ -103,9 +101,8 @@ def by_score(
     for done in range(1, config.rounds + 1):
         density = 1 - (1 - start.density) * (1 - (1 - done / config.rounds) ** 3)
         grads = here.gradients(cells, SECOND - done)
-        masks = _renewed(
-            here, cells, grads, jax.random.fold_in(start.key, done), density, score, distribution
-        )
+        key = jax.random.fold_in(start.key, done)
+        masks = renew(cells, grads, here.probe, key, density, here.how(score, distribution))
         cells = cells._replace(
             masks=masks, params=start.initial.params if config.rewind else cells.params
         )
@@ -114,16 +111,6 @@ def by_score(
         )
         cells = here.train(jax.tree.map(jnp.copy, cells.params), cells, length, SECOND * done)
     return cells
-
-
-def _renewed(here, cells, grads, key, density, score, distribution) -> network.Masks:
-    config = here.config
-    chosen = {
-        "score": score,
-        "distribution": distribution or config.distribution,
-        "output_density": config.output_density,
-    }
-    return renew(cells, grads, here.probe, key, density, **chosen)
 
 
 def node(here: Setting, start: Start) -> Cells:
@@ -142,11 +129,9 @@ def from_beginning(here: Setting, start: Start, masks: network.Masks) -> Cells:
 def snip(here: Setting, start: Start) -> Cells:
     """Saliency at the initial weights, all kernels together."""
     grads = here.gradients(start.initial, THIRD)
-    return from_beginning(
-        here,
-        start,
-        _renewed(here, start.initial, grads, start.key, start.density, scoring.saliency, "global"),
-    )
+    how = here.how(scoring.saliency, "global")
+    masks = renew(start.initial, grads, here.probe, start.key, start.density, how)
+    return from_beginning(here, start, masks)
 
 
 def static_random(here: Setting, start: Start) -> Cells:
@@ -155,15 +140,8 @@ def static_random(here: Setting, start: Start) -> Cells:
 
 
 def _random(here, start, distribution) -> network.Masks:
-    return _renewed(
-        here,
-        start.initial,
-        start.initial.params,
-        start.key,
-        start.density,
-        scoring.random,
-        distribution,
-    )
+    cells, how = start.initial, here.how(scoring.random, distribution)
+    return renew(cells, cells.params, here.probe, start.key, start.density, how)
 
 
 def oracle(here: Setting, start: Start) -> Cells:
@@ -181,15 +159,8 @@ def lottery(here: Setting, start: Start) -> Cells:
     """
     config, cells = here.config, start.trained
     for done in range(1, TICKETS + 1):
-        masks = _renewed(
-            here,
-            cells,
-            start.initial.params,
-            start.key,
-            start.density ** (done / TICKETS),
-            scoring.magnitude,
-            "global",
-        )
+        density, how = start.density ** (done / TICKETS), here.how(scoring.magnitude, "global")
+        masks = renew(cells, start.initial.params, here.probe, start.key, density, how)
         cells = start.initial._replace(masks=masks)
         cells = here.train(
             jax.tree.map(jnp.copy, cells.params), cells, config.finetune, SECOND * done

@@ -1,11 +1,10 @@
 """Results of a sweep on disk: chunks of cells, their rows of measures, and the weights shown."""
 
-import io
-import json
 from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.cells import Cells
 from reasoning.compositionality.study.config import Cell, SweepConfig
 
 
@@ -18,41 +17,40 @@ def chunks(config: SweepConfig, target: str) -> list[list[Cell]]:
     return found
 
 
-def read_rows(results: Path, config: SweepConfig) -> list[dict]:
+def plan(config: SweepConfig) -> dict[str, tuple[str, list[Cell]]]:
+    """All chunks by the name of their files: the target, and its cells."""
+    return {
+        f"{safe(target)}-{number:03d}": (target, chunk)
+        for target in config.targets
+        for number, chunk in enumerate(chunks(config, target))
+    }
+
+
+def results_of(config: SweepConfig, folder: Path) -> Cells:
+    """The grid of chunks in a folder."""
+    return Cells(folder, plan(config))
+
+
+def read_rows(folder: Path, config: SweepConfig) -> list[dict]:
     """All rows of a finished sweep: the fields of `Cell` and of `Measures`."""
-    files = [
-        rows_file(results, name, n)
-        for name in config.targets
-        for n in range(len(chunks(config, name)))
-    ]
-    return [row for file in files for row in json.loads(file.read_text())]
+    return [row for rows in results_of(config, folder).read_all().values() for row in rows]
 
 
 def shown_networks(
-    results: Path, config: SweepConfig, name: str
+    folder: Path, config: SweepConfig, target: str
 ) -> list[tuple[Cell, dict[str, np.ndarray]]]:
     """Weights and masks of the networks of the first seed, and of all dense ones."""
-    found = []
-    for number, chunk in enumerate(chunks(config, name)):
-        with np.load(results / f"{safe(name)}-{number:03d}.npz") as stored:
-            arrays = dict(stored)
-        rows = arrays.pop("cell")
-        found += [(chunk[int(c)], {n: a[i] for n, a in arrays.items()}) for i, c in enumerate(rows)]
+    found, results = [], results_of(config, folder)
+    for name, (mine, chunk) in plan(config).items():
+        if mine == target:
+            arrays = results.read_arrays(name)
+            rows = arrays.pop("cell")
+            found += [
+                (chunk[int(c)], {n: a[i] for n, a in arrays.items()}) for i, c in enumerate(rows)
+            ]
     return found
-
-
-def rows_file(results: Path, name: str, number: int) -> Path:
-    """Path of the measures of one chunk."""
-    return results / f"{safe(name)}-{number:03d}.json"
 
 
 def safe(name: str) -> str:
     """The name of a target as part of a file name."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-
-
-def npz_bytes(arrays: dict) -> bytes:
-    """Arrays as the bytes of a compressed .npz file."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    return buffer.getvalue()

@@ -9,8 +9,9 @@ from reasoning.compositionality.study.report import write_report
 from reasoning.compositionality.study.sweep import sweep
 
 
-def run(config: SweepConfig, run_dir: str | Path) -> Path:
-    """Train and measure what is not there yet, and write the report; returns the path of its page.
+def run(config: SweepConfig, run_dir: str | Path) -> tuple[Path, str]:
+    """Train and measure what is not there yet, and write the report: the path of its page, and its
+    answer.
 
     Raises:
       UserError: the configuration, a target or the folder do not work.

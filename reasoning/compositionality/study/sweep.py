@@ -1,7 +1,6 @@
 """The sweep: every finished chunk of networks is kept, and found by the next start."""
 
 import functools
-import json
 import time
 from pathlib import Path
 
@@ -9,15 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.files import read_npz, write_npz
 from jaxrl.app.progress import Progress, duration, log
 from jaxrl.train.metrics import CompileCounter
-from jaxrl.train.rundir import write_atomically
 from reasoning.compositionality import network
 from reasoning.compositionality.measure import finish
 from reasoning.compositionality.structure import Probe, make_probe, structure
 from reasoning.compositionality.study.config import DENSE, Cell, SweepConfig
 from reasoning.compositionality.study.pruners import PRUNERS, Setting, Start, setting_of
-from reasoning.compositionality.study.results import chunks, npz_bytes, rows_file, safe
+from reasoning.compositionality.study.results import plan, results_of, safe
 from reasoning.compositionality.study.train import Cells, begin
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import corner
@@ -28,20 +27,18 @@ PROBE_KEY = 7
 def sweep(config: SweepConfig, results: Path) -> None:
     """All chunks of all targets that are missing."""
     counter, began = CompileCounter(), time.monotonic()
-    plan = [
-        (name, n, chunk) for name in config.targets for n, chunk in enumerate(chunks(config, name))
-    ]
-    waiting = [
-        (name, n, chunk) for name, n, chunk in plan if not rows_file(results, name, n).exists()
-    ]
-    done = sum(len(chunk) for *_, chunk in plan) - sum(len(chunk) for *_, chunk in waiting)
-    with Progress("networks", sum(len(chunk) for *_, chunk in plan), done) as bar:
-        for name, number, chunk in waiting:
-            found, shown = run_chunk(config, name, chunk, results)
-            _keep(results, name, number, chunk, found, shown)
+    all_chunks, kept = plan(config), results_of(config, results)
+    waiting = kept.missing()
+    total = sum(len(chunk) for _, chunk in all_chunks.values())
+    count = sum(len(all_chunks[name][1]) for name in waiting)
+    with Progress("networks", total, total - count) as bar:
+        for name in waiting:
+            target, chunk = all_chunks[name]
+            found, shown = run_chunk(config, target, chunk, results)
+            rows = [cell._asdict() | m._asdict() for cell, m in zip(chunk, found, strict=True)]
+            kept.keep(name, rows, shown)
             bar.advance(len(chunk), fits=float(np.mean([m.fits for m in found])))
     if waiting:
-        count = sum(len(chunk) for *_, chunk in waiting)
         spent = duration(time.monotonic() - began)
         log(
             f"{count} networks in {spent}, of which {counter.seconds:.0f} s compiling "
@@ -111,8 +108,7 @@ def _dense(config: SweepConfig, name: str, results: Path | None) -> network.Para
     """
     path = None if results is None else results / f"{safe(name)}-dense.npz"
     if path is not None and path.exists():
-        with np.load(path) as stored:
-            return dict(stored)
+        return read_npz(path)
     here, _ = _setting(config, name)
     cells = [
         Cell(name, "dense", 1.0, d, s)
@@ -135,14 +131,5 @@ def _dense(config: SweepConfig, name: str, results: Path | None) -> network.Para
         parts.append(jax.tree.map(lambda a, n=count: np.asarray(a)[:n], done.params))
     params = jax.tree.map(lambda *a: np.concatenate(a), *parts)
     if path is not None:
-        write_atomically(path, npz_bytes(params))
+        write_npz(path, params, compress=True)
     return params
-
-
-def _keep(results, name, number, chunk, found, shown):
-    """The numbers come last, and say that the chunk is finished."""
-    rows = [
-        cell._asdict() | measures._asdict() for cell, measures in zip(chunk, found, strict=True)
-    ]
-    write_atomically(results / f"{safe(name)}-{number:03d}.npz", npz_bytes(shown))
-    write_atomically(rows_file(results, name, number), json.dumps(rows))

@@ -30,6 +30,30 @@ class Cells(NamedTuple):
     """Which of the seeds a cell has, int32 `[C]`."""
 
 
+class Task(NamedTuple):
+    """Data of a training; hashable, so that it is static under jit."""
+
+    target: Target
+    """What is learned."""
+    batch: int
+    """Examples per update and seed."""
+    corner: Corner | None
+    """Withheld from the data."""
+
+
+class Phase(NamedTuple):
+    """One stretch of updates; scalars that may be traced, so one program serves all lengths."""
+
+    first: jax.Array | int
+    """Number of the first batch: another phase sees other data."""
+    steps: jax.Array | int
+    """Updates."""
+    rate: jax.Array | float
+    """Learning rate at the beginning."""
+    l1: jax.Array | float
+    """Penalty on weights, 0 for none."""
+
+
 @functools.partial(jax.jit, static_argnames="shape")
 def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Shape) -> Cells:
     """Dense networks at their initial weights, one stream of random numbers per seed."""
@@ -38,15 +62,12 @@ def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Sh
     return Cells(jax.tree.map(lambda a: a[which], params), masks, depth, which)
 
 
-def batch_of(
-    target: Target, keys: jax.Array, step: jax.Array, count: int, corner: Corner | None
-) -> Examples:
+def batch_of(task: Task, keys: jax.Array, step: jax.Array) -> Examples:
     """A fresh batch for every seed: `[S, B, n]` and `[S, B, m]`."""
 
     def draw(key):
-        return examples(
-            target, jax.random.fold_in(jax.random.fold_in(key, 1), step), count, without=corner
-        )
+        own = jax.random.fold_in(jax.random.fold_in(key, 1), step)
+        return examples(task.target, own, task.batch, without=task.corner)
 
     return jax.vmap(draw)(keys)
 
@@ -64,33 +85,21 @@ def loss(
     return error + l1 * sum(jnp.abs(weights[name]).sum() for name in network.WEIGHTS)
 
 
-@functools.partial(jax.jit, static_argnames=("target", "batch", "corner"), donate_argnames="params")
+@functools.partial(jax.jit, static_argnames="task", donate_argnames="params")
 def train(
-    params: network.Params,
-    cells: Cells,
-    keys: jax.Array,
-    first: jax.Array,
-    steps: jax.Array,
-    rate: jax.Array,
-    l1: jax.Array,
-    *,
-    target: Target,
-    batch: int,
-    corner: Corner | None,
+    params: network.Params, cells: Cells, keys: jax.Array, phase: Phase, task: Task
 ) -> network.Params:
-    """Train for `steps` updates of Adam with a cosine to 5 %, from fresh moments.
+    """Train by Adam with a cosine to 5 %, from fresh moments.
 
     Args:
       params: `[C, ...]`, donated; pruned weights stay zero, since their gradients are.
       cells: masks, depths and seeds (its own params are not read).
       keys: of all seeds, `[S]`.
-      first: number of the first batch: another phase sees other data.
-      steps: how many, traced: one program for all lengths.
-      rate: learning rate.
-      l1: penalty on weights, 0 for none.
-      target: what is learned.
-      batch: examples per update.
-      corner: withheld from the data.
+      phase: how long and how fast.
+      task: what is learned.
+
+    Returns:
+      Trained params, `[C, ...]`.
     """
     moments = optax.scale_by_adam()
     params = jax.vmap(network.masked)(params, cells.masks)
@@ -98,28 +107,21 @@ def train(
 
     def update(step, state):
         params, adam = state
-        data = batch_of(target, keys, first + step, batch, corner)
+        data = batch_of(task, keys, phase.first + step)
         mine = Examples(data.x[cells.which], data.y[cells.which])
-        grads = slope(params, cells.masks, cells.depth, mine, l1)
+        grads = slope(params, cells.masks, cells.depth, mine, phase.l1)
         direction, adam = moments.update(grads, adam)
-        now = rate * (FLOOR + (1 - FLOOR) * 0.5 * (1 + jnp.cos(jnp.pi * step / steps)))
+        cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / phase.steps))
+        now = phase.rate * (FLOOR + (1 - FLOOR) * cosine)
         return jax.tree.map(lambda p, d: p - now * d, params, direction), adam
 
-    return jax.lax.fori_loop(0, steps, update, (params, moments.init(params)))[0]
+    return jax.lax.fori_loop(0, phase.steps, update, (params, moments.init(params)))[0]
 
 
-@functools.partial(jax.jit, static_argnames=("target", "batch", "corner"))
-def gradients(
-    cells: Cells,
-    keys: jax.Array,
-    step: jax.Array,
-    *,
-    target: Target,
-    batch: int,
-    corner: Corner | None,
-) -> network.Params:
+@functools.partial(jax.jit, static_argnames="task")
+def gradients(cells: Cells, keys: jax.Array, step: jax.Array, task: Task) -> network.Params:
     """Dense gradients of one batch, also of pruned weights: `[C, ...]`."""
-    data = batch_of(target, keys, step, batch, corner)
+    data = batch_of(task, keys, step)
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
     everything = jax.tree.map(jnp.ones_like, cells.masks)
     return jax.vmap(jax.grad(loss))(

@@ -6,23 +6,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from jaxrl.app.stats import Interval, bootstrap
 from reasoning.compositionality.study.config import DENSE, SweepConfig
 
 RESAMPLES = 2000
 MARGIN = 0.02
 """Our choice: a score higher by less than this is no higher."""
 Answer = Literal["yes", "no", "undecided", "nothing fits"]
-
-
-class Interval(NamedTuple):
-    """A mean and its 95 % bootstrap interval over seeds."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def average(values: np.ndarray, axis: int = -1) -> np.ndarray:
@@ -65,11 +55,7 @@ def resample(seeds: int) -> np.ndarray:
 def interval(values: np.ndarray) -> Interval:
     """Of one number per seed; seeds where it is NaN are left out, and NaN without any."""
     values = np.asarray(values, np.float64)
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return Interval(float("nan"), float("nan"), float("nan"))
-    means = values[resample(len(values))].mean(1)
-    return Interval(float(values.mean()), *(float(q) for q in np.quantile(means, [0.025, 0.975])))
+    return bootstrap(values[np.isfinite(values)], draws=RESAMPLES)
 
 
 def grid(

@@ -20,24 +20,8 @@ from reasoning.compositionality.targets import target_by_name
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("nets")
-    assert (
-        main(
-            [
-                "train",
-                "--target",
-                "tanh_tree:1",
-                "--depth",
-                "2",
-                "--width",
-                "6",
-                "--steps",
-                "400",
-                "--out",
-                str(folder / "net.npz"),
-            ]
-        )
-        == 0
-    )
+    command = f"train --target tanh_tree:1 --depth 2 --width 6 --steps 400 --out {folder}/net.npz"
+    assert main(command.split()) == 0
     return folder
 
 
@@ -53,24 +37,8 @@ def test_a_trained_network_is_measured(folder, capsys):
 
 def test_a_network_is_pruned_and_made_smaller(folder, capsys):
     out = folder / "small.npz"
-    assert (
-        main(
-            [
-                "prune",
-                "--network",
-                str(folder / "net.npz"),
-                "--target",
-                "tanh_tree:1",
-                "--density",
-                "0.34",
-                "--compact",
-                "True",
-                "--out",
-                str(out),
-            ]
-        )
-        == 0
-    )
+    options = f"--target tanh_tree:1 --density 0.34 --compact True --network {folder}/net.npz"
+    assert main(["prune", *options.split(), "--out", str(out)]) == 0
     text = capsys.readouterr().out
     assert "| layers_1/kernel | 36 | 12 |" in text and "layers: 2 - " in text
     assert main(["measure", "--network", str(out), "--target", "tanh_tree:1"]) == 0
@@ -189,60 +157,28 @@ def test_files_that_are_no_network_are_refused(arrays, sentence, tmp_path, capsy
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["predict"], "name one of"),
-        (["predict", "--function", "no_such_module_here:f", "--inputs", "2"], "there is no module"),
-        (["predict", "--function", "math:sqrt"], "needs --inputs"),
-        (["predict", "--target", "cmsp:40"], "takes 1 to 24"),
-        (["measure", "--network", "/no/such.npz", "--target", "tanh_tree:1"], "cannot be read"),
-        (
-            ["measure", "--network", "NET", "--target", "tanh_tree:2"],
-            "name the target that it was trained on",
-        ),
-        (["prune", "--out", "o", "--network", "NET"], "needs probe inputs"),
-        (["prune", "--out", "o"], "name one of --network and --model"),
-        (
-            [
-                "prune",
-                "--out",
-                "o",
-                "--network",
-                "NET",
-                "--target",
-                "tanh_tree:1",
-                "--density",
-                "2",
-            ],
-            "at most 1",
-        ),
-        (
-            [
-                "prune",
-                "--out",
-                "o",
-                "--network",
-                "NET",
-                "--target",
-                "tanh_tree:1",
-                "--density",
-                "0.01",
-            ],
-            "would empty",
-        ),
-        (["train", "--target", "tanh_tree:1", "--out", "o", "--depth", "0"], "at least 1"),
-        (["predict", "--function", "math:pi", "--inputs", "1"], "has no function 'pi'"),
-        (["predict", "--target", "tanh_tree:1", "--tolerance", "0"], "tolerance is 0.0"),
-        (
-            ["prune", "--out", "o", "--network", "NET", "--data", "ALIKE"],
-            "constant on these inputs",
-        ),
-        (["prune", "--out", "o", "--network", "NET", "--data", "WORDS"], "must be real numbers"),
-        (["measure", "--network", "ALIKE", "--target", "tanh_tree:1"], "holds a single array"),
+        ("predict", "name one of"),
+        ("predict --function no_such_module_here:f --inputs 2", "there is no module"),
+        ("predict --function math:sqrt", "needs --inputs"),
+        ("predict --target cmsp:40", "takes 1 to 24"),
+        ("measure --network /no/such.npz --target tanh_tree:1", "cannot be read"),
+        ("measure --network NET --target tanh_tree:2", "name the target that it was trained on"),
+        ("prune --out o --network NET", "needs probe inputs"),
+        ("prune --out o", "name one of --network and --model"),
+        ("prune --out o --network NET --target tanh_tree:1 --density 2", "at most 1"),
+        ("prune --out o --network NET --target tanh_tree:1 --density 0.01", "would empty"),
+        ("train --target tanh_tree:1 --out o --depth 0", "at least 1"),
+        ("predict --function math:pi --inputs 1", "has no function 'pi'"),
+        ("predict --target tanh_tree:1 --tolerance 0", "tolerance is 0.0"),
+        ("prune --out o --network NET --data ALIKE", "constant on these inputs"),
+        ("prune --out o --network NET --data WORDS", "must be real numbers"),
+        ("measure --network ALIKE --target tanh_tree:1", "holds a single array"),
     ],
 )
 def test_bad_commands_are_one_sentence_and_status_2(arguments, sentence, folder, capsys):
     np.save(folder / "alike.npy", np.ones((4, 2)))
     np.save(folder / "words.npy", np.array([["a", "b"]] * 4))
     files = {"NET": "net.npz", "ALIKE": "alike.npy", "WORDS": "words.npy"}
-    assert main([str(folder / files[a]) if a in files else a for a in arguments]) == 2
+    assert main([str(folder / files[a]) if a in files else a for a in arguments.split()]) == 2
     err = capsys.readouterr().err
     assert sentence in err and err.startswith("error: ")

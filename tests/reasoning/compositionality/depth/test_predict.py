@@ -15,6 +15,7 @@ from reasoning.compositionality.depth import (
     predict_depth,
     separability,
 )
+from reasoning.compositionality.depth.separability import Box, draws_of
 from reasoning.compositionality.depth.tree import join, leaf
 from reasoning.compositionality.targets import target_by_name
 
@@ -100,9 +101,8 @@ def test_scores_by_finite_differences():
 
     subset = np.array([True, True, False, False])
     key = jax.random.key(0)
-    got = float(
-        jax.jit(lambda s: separability(f, key, s, LOW, HIGH, (6, 4)))(jnp.asarray(subset)[None])[0]
-    )
+    points = draws_of(key, Box(LOW, HIGH), (6, 4))
+    got = float(jax.jit(lambda s: separability(f, s, points))(jnp.asarray(subset)[None])[0])
     keys = jax.random.split(key)
     xa, xb = (
         np.asarray(-1 + 2 * jax.random.uniform(k, (c, 4)), np.float64)

@@ -8,14 +8,31 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 from jaxrl.app.errors import UserError
 from jaxrl.nn.conv import Conv as OurConv
 from jaxrl.nn.mlp import Dense as OurDense
-from reasoning.compositionality.prune import capture, compact, prune_once, summarize_sparsity
+from reasoning.compositionality.prune import (
+    OneShot,
+    capture,
+    compact,
+    l1_pruning,
+    magnitude_pruning,
+    prune_once,
+    random_pruning,
+    rigl,
+    set_pruning,
+    similarity_pruning,
+    snip,
+    static_random,
+    summarize_sparsity,
+)
 from reasoning.compositionality.prune.compact import Layer
-from reasoning.compositionality.prune.merge import merge_layer
+from reasoning.compositionality.prune.kernels import kernels, layouts, split
+from reasoning.compositionality.prune.merge import Merged, merge_layer
 
 
 class Mixed(nn.Module):
@@ -101,19 +118,153 @@ def test_convolutions_are_read_by_their_own_settings(layer, axes):
     )
 
 
+def assert_consistent(found, params):
+    """Cov(h, z) = Cov(h) w for every captured kernel, layer of a stack and group."""
+    layout = layouts(params, known=found)
+    for name, kernel in kernels(params).items():
+        known, inputs = found[name], found[name.removesuffix("kernel") + "inputs"]
+        parts = np.asarray(split(kernel, layout[name]))
+        rows, columns = parts.shape[1:]
+        assert np.asarray(known.input_before).reshape(-1, rows, columns) == pytest.approx(
+            np.asarray(inputs).reshape(-1, rows, rows) @ parts, abs=1e-4
+        )
+
+
+class AllKinds(nn.Module):
+    """Grouped, circular, reflecting and transposed convolutions, and projections of attention."""
+
+    @nn.compact
+    def __call__(self, x):
+        x = nn.Conv(4, (3, 2), feature_group_count=2, strides=2, name="grouped")(x)
+        x = nn.Conv(4, (3, 3), padding="CIRCULAR", name="circular")(x)
+        x = nn.Conv(4, (2, 3), padding="REFLECT", name="reflecting")(x)
+        x = nn.ConvTranspose(4, (3, 2), (2, 3), name="transposed")(x)
+        x = nn.ConvTranspose(4, (2, 3), (1, 2), padding="VALID", name="valid")(x)
+        x = x.reshape(len(x), -1, 4)
+        x = nn.Conv(4, (3,), padding="CAUSAL", strides=4, name="causal")(x)
+        return nn.MultiHeadDotProductAttention(num_heads=2, name="attention")(x)
+
+
+class Block(nn.Module):
+    """One layer of a stack."""
+
+    @nn.compact
+    def __call__(self, h, _):
+        h = h + nn.MultiHeadDotProductAttention(num_heads=2, name="attention")(h)
+        return h + nn.Dense(4, name="dense")(nn.relu(h)), None
+
+
+class Stack(nn.Module):
+    """Layers by nn.scan, from the first to the last or the other way round."""
+
+    reverse: bool = False
+
+    @nn.compact
+    def __call__(self, h):
+        options = {"variable_axes": {"params": 0}, "split_rngs": {"params": True}}
+        layers = nn.scan(Block, length=3, reverse=self.reverse, **options)(name="layers")
+        return nn.Dense(2, name="out")(layers(h, None)[0])
+
+
 @pytest.mark.parametrize(
-    "layer",
-    [
-        nn.Conv(3, (3, 3), padding="CIRCULAR"),
-        nn.Conv(4, (3, 3), feature_group_count=2),
-        nn.ConvTranspose(2, (3, 3)),
-    ],
+    ("module", "shape"),
+    [(AllKinds(), (2, 6, 6, 2)), (Stack(), (2, 5, 4)), (Stack(reverse=True), (2, 5, 4))],
+    ids=["kinds", "scan", "reversed scan"],
 )
-def test_layers_whose_inputs_are_not_known_are_left_out_and_not_guessed(layer):
+def test_all_kinds_of_layers_are_read(module, shape):
+    x = jax.random.normal(jax.random.key(0), shape)
+    params = jax.jit(module.init)(jax.random.key(1), x)["params"]
+    found = jax.jit(lambda p: capture(module.apply, p, x))(params)
+    assert_consistent(found, params)
+    masks = prune_once(params, found, 0.5)[1]
+    for name, layout in layouts(params, known=found).items():
+        mask = np.asarray(split(kernels(masks)[name], layout))
+        assert (mask.sum(1) == np.floor(mask.shape[1] / 2 + 0.5)).all(), name
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.ConvLocal(2, (3, 3)), nn.ConvTranspose(2, (3, 3), transpose_kernel=True)]
+)
+def test_layers_whose_inputs_are_not_known_are_named_and_not_guessed(layer):
     x = jnp.ones((1, 4, 4, 2))
     params = jax.eval_shape(layer.init, jax.random.key(1), x)["params"]
-    with pytest.raises(UserError, match="nothing was captured"):
+    with pytest.raises(UserError, match=f"not read: kernel .{type(layer).__name__}"):
         jax.eval_shape(lambda p: capture(layer.apply, p, x), params)
+
+
+class NnxBlock(nnx.Module):
+    """A layer of a stack of NNX."""
+
+    def __init__(self, rngs):
+        self.linear = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, h):
+        return jnp.tanh(self.linear(h))
+
+
+class NnxNet(nnx.Module):
+    """Convolution, attention, a list and a scanned stack of layers."""
+
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(4, 4, (3,), feature_group_count=2, rngs=rngs)
+        self.attention = nnx.MultiHeadAttention(2, 4, decode=False, rngs=rngs)
+        self.several = nnx.List([nnx.Linear(4, 4, rngs=rngs)])
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+
+        @nnx.split_rngs(splits=2)
+        @nnx.vmap(in_axes=(0,), out_axes=0)
+        def make(rngs):
+            return NnxBlock(rngs)
+
+        self.stack = make(rngs)
+
+    def __call__(self, h):
+        h = self.several[0](self.norm(self.attention(self.conv(h))))
+
+        @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
+        def onwards(h, block):
+            return block(h)
+
+        return onwards(h, self.stack)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        similarity_pruning,
+        magnitude_pruning,
+        random_pruning,
+        rigl,
+        set_pruning,
+        static_random,
+        snip,
+        l1_pruning,
+    ],
+    ids=["share", "magnitude", "random", "rigl", "set", "static", "snip", "l1"],
+)
+def test_modules_of_nnx_are_captured_and_pruned_by_their_optimizer(make):
+    x = jax.random.normal(jax.random.key(0), (3, 6, 4))
+    model = NnxNet(nnx.Rngs(0))
+    if make is similarity_pruning:
+        statistics = np.asarray(model.norm.mean[...])
+        params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
+        assert_consistent(capture(model, x), params)
+        assert (np.asarray(model.norm.mean[...]) == statistics).all()
+    tx = make(
+        optax.adam(1e-2), density=0.5, **({"schedule": OneShot()} if make is l1_pruning else {})
+    )
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer, x):
+        grads = nnx.grad(lambda m: (m(x) ** 2).mean())(model)
+        optimizer.update(model, grads, activations=capture(model, x))
+
+    step(model, optimizer, x)
+    step(model, optimizer, x)
+    found = kernels(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
+    kept = sum(int((k != 0).sum()) for k in found.values()) / sum(k.size for k in found.values())
+    assert kept == pytest.approx(0.5, abs=0.06)
 
 
 class Hidden(nn.Module):
@@ -126,7 +277,7 @@ class Hidden(nn.Module):
 
 def test_layers_inside_transformations_are_refused_by_name():
     params = {"inner": {"kernel": jnp.ones((2, 3)), "bias": jnp.zeros(3)}}
-    with pytest.raises(UserError, match="inner/kernel is called inside nn.jit, nn.remat"):
+    with pytest.raises(UserError, match="inner/kernel is called inside nn.remat"):
         capture(Hidden().apply, params, jnp.ones((4, 2)))
 
 
@@ -173,25 +324,13 @@ def test_units_that_do_the_same_are_merged_without_a_change():
     h = random.normal(0, 1, (500, 4)).astype(np.float32)
     h = np.concatenate([h, 2 * h[:, :1] + 1, -h[:, 1:2]], 1)  # units 4 and 5 repeat 0 and 1
     out, bias = random.normal(0, 1, (6, 3)).astype(np.float32), np.zeros(3, np.float32)
-    done = merge_layer(
-        jnp.asarray(h.mean(0)),
-        jnp.asarray(np.cov(h.T, bias=True)),
-        jnp.asarray(out),
-        jnp.asarray(bias),
-        1,
-        0.95,
-    )
+    mean, covariance = jnp.asarray(h.mean(0)), jnp.asarray(np.cov(h.T, bias=True))
+    before = Merged(jnp.ones(6, bool), jnp.asarray(out), jnp.asarray(bias))
+    done = merge_layer(mean, covariance, before, 1, 0.95)
     assert int(done.alive.sum()) == 4 and done.alive[jnp.array([2, 3])].all()
     assert h @ np.asarray(done.outgoing) + np.asarray(done.bias) == pytest.approx(
         h @ out + bias, abs=1e-3
     )
     assert (np.asarray(done.outgoing)[~np.asarray(done.alive)] == 0).all()
-    kept = merge_layer(
-        jnp.asarray(h.mean(0)),
-        jnp.asarray(np.cov(h.T, bias=True)),
-        jnp.asarray(out),
-        jnp.asarray(bias),
-        3,
-        0.0,
-    )
+    kept = merge_layer(mean, covariance, before, 3, 0.0)
     assert int(kept.alive.sum()) == 3

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrl.app import html
 from reasoning.compositionality import network
 from reasoning.compositionality.__main__ import main
 from reasoning.compositionality.prune import score as scoring
@@ -23,7 +24,7 @@ from reasoning.compositionality.study.pruners import PRUNERS, setting_of
 from reasoning.compositionality.study.results import chunks, read_rows
 from reasoning.compositionality.study.run import run
 from reasoning.compositionality.study.sweep import run_chunk, sweep
-from reasoning.compositionality.study.train import Cells, batch_of, begin, loss, train
+from reasoning.compositionality.study.train import Cells, Phase, Task, batch_of, begin, loss, train
 from reasoning.compositionality.targets import target_by_name
 from reasoning.compositionality.targets.samples import Examples
 
@@ -62,16 +63,18 @@ def test_every_network_has_its_row(study):
 def test_the_page_has_its_answers_and_all_figures_and_other_configurations_are_not_mixed_in(
     tmp_path, capsys
 ):
-    page = run(SMALL, tmp_path)
+    page, answer = run(SMALL, tmp_path)
     text = page.read_text()
+    lead = text[text.index('<p class="lead">') :]
+    assert lead.startswith(f'<p class="lead">{answer}</p>') and answer.startswith("Sweet spot in")
+    html.check_page(text)
     for phrase in (
         "Is there a sweet spot in depth?",
         "Is there one in connectivity",
         "Do the predictors find it?",
     ):
         assert phrase in text
-    pictures = {f.name.split("_")[0] for f in (tmp_path / "report").glob("*.png")}
-    assert pictures == set("12345678")
+    assert all(f"<figcaption>{number}. " in text for number in range(1, 9))
     assert main(["sweep", "--run-dir", str(tmp_path)]) == 2
     assert "another configuration" in capsys.readouterr().err
 
@@ -110,23 +113,14 @@ def test_training_many_is_a_loop_over_one_with_adam_by_hand(cells):
     def copy(tree):
         return jax.tree.map(jnp.copy, tree)
 
-    sizes = {"target": here.target, "batch": 16, "corner": None}
-    many = train(
-        copy(batch.params),
-        batch,
-        here.keys,
-        jnp.int32(3),
-        jnp.int32(steps),
-        jnp.float32(rate),
-        jnp.float32(0.01),
-        **sizes,
-    )
+    task = Task(here.target, 16, None)
+    many = train(copy(batch.params), batch, here.keys, Phase(3, steps, rate, 0.01), task)
     params = jax.tree.map(lambda a: np.asarray(a[1], np.float64), batch.params)
     m, v = (jax.tree.map(np.zeros_like, params) for _ in range(2))
     masks = jax.tree.map(lambda a: a[1], batch.masks)
     slope = jax.jit(jax.grad(loss))
     for t in range(steps):
-        data = batch_of(here.target, here.keys, jnp.int32(3 + t), 16, None)
+        data = batch_of(task, here.keys, jnp.int32(3 + t))
         g = slope(
             jax.tree.map(lambda a: jnp.asarray(a, jnp.float32), params),
             masks,
@@ -155,16 +149,7 @@ def test_masks_of_cells_are_those_of_the_transformation(cells):
     grads = here.gradients(batch, 0)
     for score in (scoring.share, scoring.saliency):
         density = jnp.full(3, 0.5)
-        found = renew(
-            batch,
-            grads,
-            here.probe,
-            jax.random.key(0),
-            density,
-            score=score,
-            distribution="fan_in",
-            output_density=0.25,
-        )
+        found = renew(batch, grads, here.probe, jax.random.key(0), density, here.how(score))
         one = jax.tree.map(lambda a: a[1], batch.params)
         x = here.probe[1]
         maps = network.forward(one, x, 2)

@@ -8,7 +8,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from reasoning.compositionality.study.config import SweepConfig, check, paper, tiny
 from reasoning.compositionality.study.predictions import Predicted
-from reasoning.compositionality.study.report import _predicted, moves
+from reasoning.compositionality.study.report import _predicted, answer, moves
 from reasoning.compositionality.study.verdict import (
     chosen_on_others,
     difference,
@@ -30,7 +30,7 @@ def scores(means, noise=0.02, seeds=16, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("means", "answer"),
+    ("means", "wanted"),
     [
         ((0.2, 0.9, 0.8, 0.3), "yes"),
         ((0.2, 0.5, 0.8, 0.9), "no"),
@@ -38,9 +38,9 @@ def scores(means, noise=0.02, seeds=16, seed=0):
         ((0, 0, 0, 0), "nothing fits"),
     ],
 )
-def test_a_peak_inside_is_one_and_an_end_is_none(means, answer):
-    values = scores(means, 0 if answer == "nothing fits" else 0.005)
-    assert peak(values, DEPTHS).answer == answer
+def test_a_peak_inside_is_one_and_an_end_is_none(means, wanted):
+    values = scores(means, 0 if wanted == "nothing fits" else 0.005)
+    assert peak(values, DEPTHS).answer == wanted
 
 
 def test_noise_alone_is_no_peak():
@@ -76,7 +76,7 @@ def test_the_bootstrap_covers_a_known_mean():
 
 
 @pytest.mark.parametrize(
-    ("second", "answer"),
+    ("second", "wanted"),
     [
         ((0.1, 0.2, 0.9, 0.3), "yes"),
         ((0.2, 0.9, 0.3, 0.1), "no"),
@@ -84,11 +84,11 @@ def test_the_bootstrap_covers_a_known_mean():
         ((0, 0, 0, 0), "nothing fits"),
     ],
 )
-def test_a_peak_moves_or_does_not(second, answer):
+def test_a_peak_moves_or_does_not(second, wanted):
     noise = 0 if not any(second) else 0.02
     assert (
         move(scores((0.2, 0.9, 0.3, 0.1)), scores(second, noise, seed=1), DEPTHS, planted=1).answer
-        == answer
+        == wanted
     )
 
 
@@ -134,8 +134,8 @@ def test_the_page_tells_of_every_pair_of_targets_with_other_depths():
     best = {"tanh_tree:1": 1, "chain:1": 1, "tanh_tree:2": 2}
     stated = moves(config, rows_of(config, lambda c: 1.0 - 0.2 * abs(c.depth - best[c.target])))
     assert [line.split(",")[0] for line in stated] == [
-        "- tanh_tree:1 to tanh_tree:2",
-        "- chain:1 to tanh_tree:2",
+        "tanh_tree:1 to tanh_tree:2",
+        "chain:1 to tanh_tree:2",
     ]
     assert all(
         "yes: the best depth changes by 1 [1, 1], the planted one by 1" in line for line in stated
@@ -150,6 +150,29 @@ def test_where_no_peak_is_clear_the_page_says_that_predictors_find_none():
     assert "there is none to find" in "\n".join(_predicted(known, {"share": flat}))
     assert "there is none to find" not in "\n".join(
         _predicted(known, {"share": flat, "random": high})
+    )
+
+
+@pytest.mark.parametrize(("best", "deep"), [(2, "yes"), (3, "no")])
+def test_the_answer_comes_first_also_if_it_is_no(best, deep):
+    name, depths = "tanh_tree:2", (1, 2, 3)
+    config = SweepConfig(
+        targets=(name,),
+        depths=depths,
+        densities=(1.0, 0.5, 0.1),
+        pruners=("share", "magnitude", "random"),
+        seeds=4,
+    )
+
+    def score(c):
+        worse = 0.5 * (c.density != 0.5) + 0.1 * (c.pruner == "random")
+        return max(0.0, 0.9 - 0.2 * abs(c.depth - best) - worse)
+
+    rows = rows_of(config, score)
+    peaks = {p: peak(over_depth(rows, config, name, p), list(depths)) for p in config.pruners}
+    assert answer(config, rows, {name: peaks}) == (
+        f"Sweet spot in depth with share: {deep}. In connectivity: yes. "
+        "Share better than magnitude: no. Share better than random: yes."
     )
 
 
