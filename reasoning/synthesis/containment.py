@@ -2,7 +2,7 @@
 bodies (Chandra and Merlin, 1977).
 """
 
-from reasoning.synthesis.datalog import Const, Rule, Term, Var, Wild, variables
+from reasoning.synthesis.datalog import Call, Const, Rule, Term, Var, Wild, variables
 
 
 def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term]) -> bool:
@@ -19,19 +19,33 @@ def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term
     """
     if len(terms) != len(wider_terms):
         return False
-    used, wider_used = variables(rule.body), variables(wider.body)
+    used, wider_used = (
+        variables(tuple(atom for atom in one.body if not atom.optional)) for one in (rule, wider)
+    )
 
     def firm(old, new):
-        return wider_used[old] < 2 or isinstance(new, Const) or used[new] >= 2
+        bound = wider_used[old] >= 2 or old.firm
+        return not bound or isinstance(new, Const) or used[new] >= 2 or new.firm
 
     start: dict[Var, Term] = {}
     for old, new in zip(wider_terms, terms, strict=True):
-        if isinstance(old, Var):
+        if isinstance(old, Call):
+            if not isinstance(new, Call) or old.name != new.name or len(old.args) != len(new.args):
+                return False
+            if not all(_same(a, b, start, firm) for a, b in zip(old.args, new.args, strict=True)):
+                return False
+        elif isinstance(old, Var):
             if start.setdefault(old, new) != new or not firm(old, new):
                 return False
         elif old != new:
             return False
     return _extend(wider.body, rule.body, start, firm)
+
+
+def _same(old, new, start, firm):
+    if isinstance(old, Var):
+        return isinstance(new, Var) and start.setdefault(old, new) == new and firm(old, new)
+    return old == new
 
 
 def _extend(todo, atoms, known, firm) -> bool:
@@ -46,7 +60,8 @@ def _extend(todo, atoms, known, firm) -> bool:
 
 def _onto(old, new, known, firm):
     """The mapping extended so that one atom becomes the other; None if it cannot."""
-    if old.relation != new.relation:
+    # What an optional atom finds, it also finds where it is demanded; not the other way round.
+    if old.relation != new.relation or new.optional > old.optional:
         return None
     found = dict(known)
     for a, b in zip(old.terms, new.terms, strict=True):

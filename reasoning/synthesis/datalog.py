@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.functions import check_call
 from reasoning.synthesis.schema import Schema, layout
 
 
@@ -20,6 +21,8 @@ class Var:
 
     name: str
     """Unique in its rule."""
+    firm: bool = False
+    """Written `name!` in bodies: never NULL. The same wherever it stands in the rule."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,17 @@ class Wild:
     """`_`: any value, NULL included."""
 
 
-Term = Var | Const | Wild
+@dataclass(frozen=True)
+class Call:
+    """A value computed from others (`functions.py`); in heads only."""
+
+    name: str
+    """One of `functions.FUNCTIONS`."""
+    args: tuple["Term", ...]
+    """Variables and constants."""
+
+
+Term = Var | Const | Wild | Call
 
 
 @dataclass(frozen=True)
@@ -46,6 +59,10 @@ class Atom:
     """The path of a collection."""
     terms: tuple[Term, ...]
     """As many as the relation has columns."""
+    optional: bool = False
+    """Written `[relation(...)]`: where no fact fits, its own variables are NULL (a LEFT JOIN). Our
+    choice: the paper's language has none.
+    """
 
 
 @dataclass(frozen=True)
@@ -88,13 +105,23 @@ class Program:
 
 def variables(atoms: tuple[Atom, ...]) -> Counter[Var]:
     """Count how often each variable occurs in the atoms."""
-    return Counter(term for atom in atoms for term in atom.terms if isinstance(term, Var))
+    return Counter(var for atom in atoms for term in atom.terms for var in variables_of(term))
+
+
+def variables_of(term: Term) -> tuple[Var, ...]:
+    """The variables in a term."""
+    if isinstance(term, Call):
+        return tuple(arg for arg in term.args if isinstance(arg, Var))
+    return (term,) if isinstance(term, Var) else ()
 
 
 def head_variables(rule: Rule) -> set[Var]:
     """The variables that the heads take from the body: all but the connectors."""
     inside = {
-        term for connector in rule.connectors for term in connector.terms if isinstance(term, Var)
+        var
+        for connector in rule.connectors
+        for term in connector.terms
+        for var in variables_of(term)
     }
     return (set(variables(rule.heads)) | inside) - {connector.var for connector in rule.connectors}
 
@@ -114,11 +141,18 @@ def components(body: tuple[Atom, ...]) -> list[set[int]]:
 def map_terms(rule: Rule, change: Callable[[Term], Term]) -> Rule:
     """The rule with every term replaced."""
 
+    def changed(term):
+        if isinstance(term, Call):
+            return Call(term.name, tuple(map(change, term.args)))
+        return change(term)
+
     def atoms(found):
-        return tuple(Atom(atom.relation, tuple(map(change, atom.terms))) for atom in found)
+        return tuple(
+            Atom(atom.relation, tuple(map(changed, atom.terms)), atom.optional) for atom in found
+        )
 
     connectors = tuple(
-        Connector(change(c.var), tuple(map(change, c.terms))) for c in rule.connectors
+        Connector(change(c.var), tuple(map(changed, c.terms))) for c in rule.connectors
     )  # type: ignore[arg-type]
     return Rule(atoms(rule.heads), atoms(rule.body), connectors, rule.distinct, rule.counted)
 
@@ -128,9 +162,9 @@ def renamed(rule: Rule) -> Rule:
     in names only.
     """
     order = dict.fromkeys(
-        term for atom in rule.body + rule.heads for term in atom.terms if isinstance(term, Var)
+        var for atom in rule.body + rule.heads for term in atom.terms for var in variables_of(term)
     )
-    names = {var: Var(f"x{n}") for n, var in enumerate(order)}
+    names = {var: Var(f"x{n}", var.firm) for n, var in enumerate(order)}
     return map_terms(rule, lambda term: names.get(term, term) if isinstance(term, Var) else term)
 
 
@@ -173,6 +207,7 @@ def _check_rule(rule, plans, where):
                 raise UserError(
                     f"{where}: {atom.relation}.{column.name} needs a connector, _v = id(...)"
                 )
+    _check_terms(rule, where)
     if any(isinstance(term, Wild) for atom in rule.heads for term in atom.terms):
         raise UserError(f"{where}: `_` in a head: name the variable")
     if wrong := [n for n in rule.counted or () if not 0 <= n < len(rule.body)]:
@@ -183,6 +218,23 @@ def _check_rule(rule, plans, where):
         raise UserError(
             f"{where}: {sorted(var.name for var in unbound)[0]} is in the head and not in the body"
         )
+
+
+def _check_terms(rule, where):
+    """Calls stand in heads, optional atoms in bodies, and one atom at least is not optional."""
+    for atom in rule.heads:
+        for term in atom.terms:
+            if isinstance(term, Call):
+                check_call(term.name, term.args, where)
+    if any(isinstance(term, Call) for atom in rule.body for term in atom.terms):
+        raise UserError(f"{where}: a function in the body: functions stand in heads")
+    if any(atom.optional for atom in rule.heads) or all(atom.optional for atom in rule.body):
+        raise UserError(f"{where}: [...] stands in bodies, next to an atom that is not optional")
+    started = False
+    for atom in rule.body:
+        if started and not atom.optional:
+            raise UserError(f"{where}: atoms in [...] stand behind all the others")
+        started = atom.optional
 
 
 def outputs(program: Program) -> Iterator[tuple[Rule, Atom]]:

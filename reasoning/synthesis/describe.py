@@ -14,12 +14,13 @@ JSON_TYPES = {"integer": "int", "number": "float", "string": "str", "boolean": "
 JSON_FORMATS = {"date": "date", "date-time": "datetime"}
 
 
-def read_schema(path: str | Path) -> Schema:
+def read_schema(path: str | Path, unread: list[str] | None = None) -> Schema:
     """A schema from a file: `.sql` is DDL, `.json` is distinguished by its keys.
 
     Args:
       path: JSON with "collections" is our own form, with "nodes" a graph, with "properties" JSON
         Schema.
+      unread: gets a sentence for everything of a DDL that is left out; None: see `from_ddl`.
 
     Raises:
       UserError: no such file, malformed, or none of these.
@@ -30,7 +31,7 @@ def read_schema(path: str | Path) -> Schema:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}): give the path of a schema") from error
     if path.suffix == ".sql":
-        return from_ddl(text, where=str(path))
+        return from_ddl(text, where=str(path), unread=unread)
     try:
         data = json.loads(text)
     except json.JSONDecodeError as error:
@@ -90,7 +91,7 @@ def _collection(name, body, where):
         for field, value in fields
         if isinstance(value, dict)
     )
-    return Collection(name, attrs, children, tuple(body.get("key", ())))
+    return Collection(name, attrs, children, tuple(body.get("key", ())), body.get("form", "list"))
 
 
 def _attr(name, value, where):

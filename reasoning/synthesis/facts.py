@@ -7,6 +7,7 @@ identities that cannot collide.
 import datetime
 import decimal
 import math
+import re
 from collections import Counter, defaultdict
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from reasoning.synthesis.schema import (
     layout,
     walk,
 )
+from reasoning.synthesis.shapes import as_form, records_in, unknown_fields
 
 Facts = dict[str, list[tuple]]
 """Relations by path: facts in the order of the records, arguments as in `schema.columns`."""
@@ -36,6 +38,15 @@ class Id(NamedTuple):
 
 
 INT64 = 2**63
+EXACT = 2**53
+PLACES, WHOLE_DIGITS = 10, 28
+"""Digits that a decimal keeps behind the point and before it."""
+LONG_SECONDS = re.compile(r"\.\d{7,}")
+HINTS = {
+    "datetime": " (no time zone, at most microseconds; as str any text is kept)",
+    "decimal": " (28 digits and 10 places; as str any text is kept)",
+}
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_facts(
@@ -83,7 +94,7 @@ def _add(facts, collection, path, records, parent, where):
         place = f"{where}: {path}, record {n + 1}"
         if not isinstance(record, dict):
             raise UserError(f"{place} is {type(record).__name__}, not an object")
-        if unknown := set(record) - names:
+        if unknown := unknown_fields(record, names):
             raise UserError(
                 f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add "
                 "it there"
@@ -93,7 +104,8 @@ def _add(facts, collection, path, records, parent, where):
         own = (Id(path, len(facts[path])),) if collection.children else ()
         facts[path].append((() if parent is None else (parent,)) + values + own)
         for child in collection.children:
-            _add(facts, child, f"{path}?{child.name}", record.get(child.name) or [], own[0], where)
+            inner = records_in(child.form, record.get(child.name), f"{place}: {child.name}")
+            _add(facts, child, f"{path}?{child.name}", inner, own[0], where)
 
 
 def _check_key(collection: Collection, values, seen, place):
@@ -115,8 +127,14 @@ def _check_key(collection: Collection, values, seen, place):
 
 def check_edges(schema: Schema, facts: Facts, where: str = "instance"):
     """Refuse an edge of a graph that starts or ends at a node that is not there."""
+    if found := dangling(schema, facts, where):
+        raise UserError(found[0])
+
+
+def dangling(schema: Schema, facts: Facts, where: str = "instance") -> list[str]:
+    """Sentences on the edges of a graph that start or end at a node that is not there."""
     if schema.kind != "graph":
-        return
+        return []
     named = {
         (f.path, f.attrs[0]): f.to_path
         for f in schema.foreign_keys
@@ -132,15 +150,16 @@ def check_edges(schema: Schema, facts: Facts, where: str = "instance"):
         if (path, "_id") in position
     }
     everywhere = set().union(*nodes.values())
-    for edge in (collection for collection in schema.collections if is_edge(collection)):
-        for side in ("_start", "_end"):
-            allowed = nodes.get(named.get((edge.name, side), ""), everywhere)
-            for n, fact in enumerate(facts[edge.name]):
-                if (end := fact[position[edge.name, side]]) not in allowed:
-                    raise UserError(
-                        f"{where}: {edge.name}, record {n + 1}: {side} is {end!r}, and there is no "
-                        "such node: a dangling edge"
-                    )
+    return [
+        f"{where}: {edge.name}, record {n + 1}: {side} is {end!r}, and there is no "
+        "such node: a dangling edge"
+        for edge in schema.collections
+        if is_edge(edge)
+        for side in ("_start", "_end")
+        for allowed in [nodes.get(named.get((edge.name, side), ""), everywhere)]
+        for n, fact in enumerate(facts[edge.name])
+        if (end := fact[position[edge.name, side]]) not in allowed
+    ]
 
 
 def cast(value: Any, attr, place: str = "value") -> Any:
@@ -158,9 +177,10 @@ def cast(value: Any, attr, place: str = "value") -> Any:
         )
     made = _CASTS[attr.type](value)
     if made is None:
+        shown = value if isinstance(value, datetime.datetime | decimal.Decimal) else repr(value)
         raise UserError(
-            f"{place}: {attr.name} is {value!r}, which is no {attr.type}: fix the record or the "
-            "schema"
+            f"{place}: {attr.name} is {shown}, which is no {attr.type}{HINTS.get(attr.type, '')}: "
+            "fix the record or the schema"
         )
     return made
 
@@ -174,6 +194,9 @@ def _int(value):
 
 
 def _float(value):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > EXACT:
+        # Beyond this a float has no place for every whole number.
+        return None if abs(value) >= 10**308 or int(float(value)) != value else float(value)
     made = (
         float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     )
@@ -187,25 +210,46 @@ def _decimal(value):
         made = decimal.Decimal(value)
     except (decimal.InvalidOperation, TypeError, ValueError):
         return None
-    return made if made.is_finite() else None
+    return made if made.is_finite() and _fits(made) else None
+
+
+def _fits(value: decimal.Decimal) -> bool:
+    """Test whether a decimal keeps all its digits in DECIMAL(38, 10)."""
+    sign, digits, exponent = value.normalize().as_tuple()
+    del sign
+    return exponent >= -PLACES and len(digits) + exponent <= WHOLE_DIGITS  # type: ignore[operator]
 
 
 def _time(kind):
     def parse(value):
-        if type(value) is kind:
-            return value
-        try:
-            return kind.fromisoformat(value) if isinstance(value, str) else None
-        except ValueError:
-            return None
+        made = value if type(value) is kind else None
+        if isinstance(value, str) and not LONG_SECONDS.search(value):
+            try:
+                made = kind.fromisoformat(value)
+            except ValueError:
+                return None
+        # A time zone would be dropped, or the time moved to another zone: refused instead.
+        return None if getattr(made, "tzinfo", None) is not None else made
 
     return parse
+
+
+def is_time(text: str, kind: str) -> bool:
+    """Test whether a text is a date, or a datetime, that is kept as it is."""
+    return _CASTS[kind](text) is not None
+
+
+def _str(value):
+    if not isinstance(value, str):
+        return None
+    # A half of a surrogate pair, which JSON can write, is no text that a file can hold.
+    return value if value.isascii() or not SURROGATE.search(value) else None
 
 
 _CASTS = {
     "int": _int,
     "float": _float,
-    "str": lambda value: value if isinstance(value, str) else None,
+    "str": _str,
     "bool": lambda value: value if isinstance(value, bool) else None,
     "date": _time(datetime.date),
     "datetime": _time(datetime.datetime),
@@ -236,7 +280,11 @@ def from_facts(schema: Schema, facts: Facts) -> Instance:
             row = dict(zip((column.name for column in columns), fact, strict=True))
             record = {attr.name: plain(row[attr.name]) for attr in collection.attrs}
             record |= {
-                child.name: inside.pop((f"{path}?{child.name}", fact[-1]), [])
+                child.name: as_form(
+                    child.form,
+                    inside.pop((f"{path}?{child.name}", fact[-1]), []),
+                    f"{path}.{child.name}",
+                )
                 for child in collection.children
             }
             (inside[path, row[PARENT]] if PARENT in row else tops[path]).append(record)

@@ -6,6 +6,7 @@ from typing import Any
 
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.schema import Attr, Collection, Kind, Schema, checked
+from reasoning.synthesis.shapes import PLACE, form_of, records_in
 
 Instance = dict[str, list[dict[str, Any]]]
 """Collections by name: lists of records; a list of records inside a record is a nested collection.
@@ -13,7 +14,12 @@ Instance = dict[str, list[dict[str, Any]]]
 GRAPH_FIELDS = {"_id", "_start", "_end"}
 
 
-def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "instance") -> Schema:
+def infer_schema(
+    instance: Instance,
+    kind: Kind | None = None,
+    where: str = "instance",
+    hints: frozenset[str] = frozenset(),
+) -> Schema:
     """The narrowest schema that an instance fits.
 
     Integers next to floats are "float"; an attribute that is NULL or absent somewhere is nullable;
@@ -22,6 +28,8 @@ def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "ins
 
     Args:
       instance: at least one collection; empty collections need a schema and are refused.
+      where: what an error calls the instance.
+      hints: texts of the other side: an object with keys among them is a map (`shapes.is_map`).
       kind: None: graph if every collection has `_id` or `_start`, relational if nothing is nested,
         else document.
 
@@ -35,7 +43,7 @@ def infer_schema(instance: Instance, kind: Kind | None = None, where: str = "ins
             "records"
         )
     tops = tuple(
-        _collection(name, records, f"{where}: {name}") for name, records in instance.items()
+        _collection(name, records, f"{where}: {name}", hints) for name, records in instance.items()
     )
     names = [{attr.name for attr in top.attrs} for top in tops]
     if kind is None:
@@ -63,7 +71,19 @@ def loosened(schema: Schema) -> Schema:
     return replace(schema, collections=tuple(map(loose, schema.collections)))
 
 
-def _collection(name, records, where):
+def without_places(schema: Schema) -> Schema:
+    """The same schema without the places of values in lists: in a target they follow from the order
+    of the records.
+    """
+
+    def bare(collection: Collection) -> Collection:
+        attrs = tuple(a for a in collection.attrs if collection.form != "values" or a.name != PLACE)
+        return replace(collection, attrs=attrs, children=tuple(map(bare, collection.children)))
+
+    return replace(schema, collections=tuple(map(bare, schema.collections)))
+
+
+def _collection(name, records, where, hints, form="list"):
     if not isinstance(records, list):
         raise UserError(f"{where}: expected a list of records, not {type(records).__name__}")
     if not records:
@@ -78,19 +98,17 @@ def _collection(name, records, where):
             values.setdefault(field, []).append(value)
     attrs, children = [], []
     for field, found in values.items():
-        if any(isinstance(value, list) for value in found):
-            inner = [item for value in found for item in _list(value, f"{where}.{field}")]
-            children.append(_collection(field, inner, f"{where}.{field}"))
+        shape = form_of([value for value in found if value is not None], hints)
+        if shape is not None:
+            place = f"{where}.{field}"
+            inner = [item for value in found for item in records_in(shape, value, place)]
+            if inner:
+                children.append(_collection(field, inner, place, hints, shape))
         else:
             nullable = len(found) < len(records) or any(value is None for value in found)
             attrs.append(Attr(field, _type(found, f"{where}.{field}"), nullable))
-    return Collection(name, tuple(attrs), tuple(children), ("_id",) if "_id" in values else ())
-
-
-def _list(value, where):
-    if value is not None and not isinstance(value, list):
-        raise UserError(f"{where}: a list of records in one record and {value!r} in another")
-    return value or []
+    key = ("_id",) if "_id" in values else ()
+    return Collection(name, tuple(attrs), tuple(children), key, form)
 
 
 def _type(values, where):
@@ -116,6 +134,6 @@ def type_of(value: Any, where: str = "value") -> str:
     if isinstance(value, str):
         return "str"
     raise UserError(
-        f"{where}: {value!r} is neither text, a finite number, true, false, null nor a list of "
-        "records"
+        f"{where}: {value!r} is neither text, a finite number, true, false nor null, and "
+        "other records have one of these there"
     )

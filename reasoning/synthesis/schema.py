@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.shapes import FORMS
 
 Type = Literal["int", "float", "str", "bool", "date", "datetime", "decimal"]
 TYPES: tuple[str, ...] = ("int", "float", "str", "bool", "date", "datetime", "decimal")
@@ -51,6 +52,8 @@ class Collection:
     """Attributes that together are unique: among all records, or among those of one parent; empty:
     unknown.
     """
+    form: str = "list"
+    """How a nested collection stands in JSON, one of `shapes.FORMS`."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,10 @@ def _check_collection(schema, path, collection, where):
             raise UserError(
                 f"{where}: {path}.{attr.name} has type {attr.type!r}, none of {', '.join(TYPES)}"
             )
+    if collection.form not in FORMS:
+        raise UserError(
+            f"{where}: the form of {path} is {collection.form!r}, none of {', '.join(FORMS)}"
+        )
     if missing := set(collection.key) - {attr.name for attr in collection.attrs}:
         raise UserError(
             f"{where}: the key of {path} names {sorted(missing)[0]!r}, which is none of its "
@@ -239,7 +246,9 @@ def to_json(schema: Schema) -> dict:
             attr.name: attr.type + ("" if attr.nullable else "!") for attr in collection.attrs
         }
         fields |= {child.name: one(child) for child in collection.children}
-        return {"fields": fields} | ({"key": list(collection.key)} if collection.key else {})
+        more: dict = {"key": list(collection.key)} if collection.key else {}
+        more |= {} if collection.form == "list" else {"form": collection.form}
+        return {"fields": fields} | more
 
     references = [
         {"from": f.path, "attrs": list(f.attrs), "to": f.to_path, "to_attrs": list(f.to_attrs)}

@@ -39,12 +39,12 @@ def simplify_rule(rule: Rule) -> Rule:
 
 def _wild_once(rule):
     used, kept = variables(rule.body), head_variables(rule)
-    return map_terms(
-        rule,
-        lambda term: (
-            Wild() if isinstance(term, Var) and used[term] == 1 and term not in kept else term
-        ),
-    )
+
+    def change(term):
+        lonely = isinstance(term, Var) and used[term] == 1 and term not in kept
+        return Wild() if lonely and not term.firm else term
+
+    return map_terms(rule, change)
 
 
 def _without_implied(body: tuple[Atom, ...]) -> tuple[Atom, ...]:
@@ -60,14 +60,21 @@ def _stays_joined(atom, used):
     """Test whether every variable of the atom stays in two places without it: one in a single place
     may be NULL.
     """
-    return all(used[term] - count >= 2 for term, count in variables((atom,)).items())
+    return not atom.optional and all(
+        used[term] - count >= 2 or (term.firm and used[term] - count >= 1)
+        for term, count in variables((atom,)).items()
+    )
 
 
 def _implies(stronger: Atom, weaker: Atom) -> bool:
     """Test whether the weaker atom holds for every fact that the stronger one holds for, whatever
     the variables are.
     """
-    return stronger.relation == weaker.relation and all(map(_covers, stronger.terms, weaker.terms))
+    return (
+        stronger.relation == weaker.relation
+        and not stronger.optional
+        and all(map(_covers, stronger.terms, weaker.terms))
+    )
 
 
 def _covers(stronger: Term, weaker: Term) -> bool:

@@ -6,14 +6,25 @@ import json
 import re
 from typing import Any
 
-from reasoning.synthesis.datalog import Atom, Connector, Const, Program, Rule, Term, Var, Wild
+from reasoning.synthesis.datalog import (
+    Atom,
+    Call,
+    Connector,
+    Const,
+    Program,
+    Rule,
+    Term,
+    Var,
+    Wild,
+    map_terms,
+)
 from reasoning.synthesis.errors import UserError
 
 NAME = r"[A-Za-z_][A-Za-z0-9_]*(?:\?[A-Za-z_][A-Za-z0-9_]*)*"
 TOKEN = re.compile(
     rf"""\s+ | %[^\n]* | (?P<name>{NAME}) | `(?P<quoted>(?:[^`]|``)+)`
     | (?P<string>"(?:[^"\\]|\\.)*") | (?P<number>-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)
-    | (?P<mark>:-|[(),.=@])""",
+    | (?P<mark>:-|[][(),.=@!])""",
     re.VERBOSE,
 )
 TAGS = {
@@ -30,9 +41,11 @@ def show_program(program: Program) -> str:
 
 def show_rule(rule: Rule) -> str:
     """A rule as text: `head, head :- atom, atom, _v = id(x).` is the shape."""
-    made = [f"{_name(c.var.name)} = id({_terms(c.terms)})" for c in rule.connectors]
+    # That a variable is never NULL is said in the body alone.
+    plain = map_terms(rule, lambda term: Var(term.name) if isinstance(term, Var) else term)
+    made = [f"{_name(c.var.name)} = id({_terms(c.terms)})" for c in plain.connectors]
     return (
-        f"{', '.join(map(show_atom, rule.heads))} :- "
+        f"{', '.join(map(show_atom, plain.heads))} :- "
         f"{', '.join([*map(show_atom, rule.body), *made])}{_identity(rule)}."
     )
 
@@ -45,7 +58,8 @@ def _identity(rule):
 
 def show_atom(atom: Atom) -> str:
     """`relation(term, term)`; a name with other letters stands in backquotes."""
-    return f"{_name(atom.relation)}({_terms(atom.terms)})"
+    shown = f"{_name(atom.relation)}({_terms(atom.terms)})"
+    return f"[{shown}]" if atom.optional else shown
 
 
 def _name(name):
@@ -60,7 +74,11 @@ def show_term(term: Term) -> str:
     """A variable by its name, text in quotes, dates and decimals as @date("...")."""
     if isinstance(term, Wild):
         return "_"
-    return _name(term.name) if isinstance(term, Var) else show_value(term.value)
+    if isinstance(term, Call):
+        return f"{term.name}({_terms(term.args)})"
+    if isinstance(term, Var):
+        return _name(term.name) + ("!" if term.firm else "")
+    return show_value(term.value)
 
 
 def show_value(value: Any) -> str:
@@ -133,8 +151,14 @@ def _rule(reader):
     reader.take(":-")
     body, connectors = [], []
     while True:
+        optional = reader.at("[")
+        if optional:
+            reader.step()
         name = _identifier(reader)
-        if reader.at("="):
+        if optional:
+            body.append(Atom(name, _arguments(reader), True))
+            reader.take("]")
+        elif reader.at("="):
             reader.step()
             if _identifier(reader) != "id":
                 raise reader.error("`id(...)` was expected")
@@ -152,7 +176,11 @@ def _rule(reader):
         distinct = word == "distinct"
         counted = None if distinct else _numbers(reader)
     reader.take(".")
-    return Rule(tuple(heads), tuple(body), tuple(connectors), distinct, counted)
+    firm = {var.name for atom in body for var in atom.terms if isinstance(var, Var) and var.firm}
+    found = Rule(tuple(heads), tuple(body), tuple(connectors), distinct, counted)
+    return map_terms(
+        found, lambda term: Var(term.name, term.name in firm) if isinstance(term, Var) else term
+    )
 
 
 def _numbers(reader) -> tuple[int, ...]:
@@ -199,7 +227,13 @@ def _term(reader):
     if reader.kind == "name" and reader.value == "_":
         reader.step()
         return Wild()
-    return Var(_identifier(reader))
+    name = _identifier(reader)
+    if reader.at("("):
+        return Call(name, _arguments(reader))
+    if reader.at("!"):
+        reader.step()
+        return Var(name, True)
+    return Var(name)
 
 
 def _string(reader):

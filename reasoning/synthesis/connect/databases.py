@@ -3,6 +3,7 @@ reading only.
 """
 
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -71,7 +72,8 @@ def _postgres(schema, url):
                     cursor.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
                     names = [field.name for field in [*collection.attrs, *collection.children]]
                     yield from (
-                        (collection.name, dict(zip(names, row, strict=True))) for row in cursor
+                        (collection.name, dict(zip(names, map(_plain, row), strict=True)))
+                        for row in cursor
                     )
     except psycopg.OperationalError as error:
         raise ConnectionLost(
@@ -82,6 +84,11 @@ def _postgres(schema, url):
         raise UserError(
             f"{masked(url)}: {_first(error)}: check the schema against the database"
         ) from error
+
+
+def _plain(value):
+    """A value of a driver as JSON has it."""
+    return str(value) if isinstance(value, uuid.UUID) else value
 
 
 def _cells(collection):

@@ -3,6 +3,7 @@ records, of any length.
 """
 
 import contextlib
+import datetime
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from reasoning.synthesis.infer import Instance
 
 CHUNK = 1 << 20
 """Characters read at a time."""
+LINES = (".jsonl", ".ndjson")
+"""Endings of files of JSON lines."""
 SPACE = " \t\n\r"
 LONGEST_WORD = 16
 """More letters than any name or escape of JSON: a mistake so far from the end of what was read does
@@ -21,19 +24,27 @@ not come from stopping there.
 
 
 def read_instance(path: str | Path) -> Instance:
-    """A whole instance, for examples. Raises UserError with line and column of what is
-    malformed.
+    """A whole instance, for examples: an object of lists of records; or a list of records, lines of
+    JSON, or one document, of which the collection is called like the file. Raises UserError with
+    line and column of what is malformed.
     """
     instance: Instance = {}
-    for name, record in stream_instance(path):
+    for name, record in stream_instance(path, Path(path).stem):
         instance.setdefault(name, [])
         if record is not None:
             instance[name].append(record)
     return instance
 
 
-def stream_instance(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def stream_instance(
+    path: str | Path, only: str | None = None, tops: frozenset[str] | None = None
+) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The records of an instance file with the names of their collections, one in memory at a time.
+
+    Args:
+      path: of the file.
+      only: the collection of records that stand in no object: a list, or lines; None: refused.
+      tops: the collections of the schema; None: those of the file.
 
     Yields:
       (name, record); (name, None) when a collection begins, so that empty ones are seen.
@@ -43,7 +54,22 @@ def stream_instance(path: str | Path) -> Iterator[tuple[str, dict[str, Any] | No
         line and column.
     """
     with _opened(path) as stream:
-        yield from stream.collections()
+        if stream.peek() == "{" and Path(path).suffix not in LINES:
+            yield from stream.collections(only, tops)
+            return
+        if only is None:
+            raise UserError(
+                f"{path} is a list of records, and the schema has several collections: give an "
+                "object from their names to lists"
+            )
+        yield only, None
+        if stream.peek() == "[":
+            yield from stream.records(only)
+            if stream.peek():
+                raise stream.refuse("something stands behind the end of the list")
+            return
+        while stream.peek():
+            yield only, stream.record(only)
 
 
 def stream_lines(path: str | Path) -> Iterator[Any]:
@@ -70,6 +96,26 @@ def _opened(path):
         ) from error
 
 
+def _date(value: Any) -> str:
+    """$date, as text or as milliseconds since 1970."""
+    if isinstance(value, str):
+        return value
+    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=int(value))
+    return moment.isoformat() + "Z"
+
+
+EXTENDED = {
+    "$oid": str,
+    "$date": _date,
+    "$numberInt": int,
+    "$numberLong": int,
+    "$numberDouble": float,
+    "$numberDecimal": str,
+    "$uuid": str,
+}
+"""What `mongoexport` writes for values that JSON does not have."""
+
+
 class _Stream:
     """A buffer over a file, and how many lines lie behind it."""
 
@@ -81,6 +127,8 @@ class _Stream:
         ).raw_decode
 
     def _object(self, pairs):
+        if len(pairs) == 1 and pairs[0][0] in EXTENDED:
+            return self._extended(*pairs[0])
         found = dict(pairs)
         if len(found) < len(pairs):
             names = [name for name, _ in pairs]
@@ -89,6 +137,13 @@ class _Stream:
                 "object"
             )
         return found
+
+    def _extended(self, kind, value):
+        """A value of MongoDB's extended JSON."""
+        try:
+            return EXTENDED[kind](value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise self.refuse(f"{kind} of {value!r} is no value of extended JSON") from error
 
     def _constant(self, word):
         raise self.refuse(f"{word} is no JSON")
@@ -153,7 +208,40 @@ class _Stream:
                 raise self.refuse("lists and objects lie too deep in one another") from error
             self.more()
 
-    def collections(self):
+    def record(self, name):
+        """The next record. Raises UserError if it is no object."""
+        record = self.value()
+        if not isinstance(record, dict):
+            raise self.refuse(f"a record of {name} is no object: {json.dumps(record)[:60]}")
+        return record
+
+    def _document(self, only, tops) -> bool:
+        """Test whether the file is records side by side, not an object of collections."""
+        start = self.place
+        self.take("{")
+        if self.peek() != '"':
+            self.place = start
+            return False
+        name, tabled = self.value(), False
+        if self.peek() == ":":
+            self.place += 1
+            tabled = self.peek() == "["
+        self.place = start if self.buffer[start : start + 1] == "{" else self._rewind()
+        return only is not None and (name not in tops if tops is not None else not tabled)
+
+    def _rewind(self):
+        """Start again: the buffer has moved on."""
+        self.file.seek(0)
+        self.buffer, self.line, self.column, self.ended = "", 1, 1, False
+        return 0
+
+    def collections(self, only=None, tops=None):
+        """All records; see `stream_instance`."""
+        if self._document(only, tops):
+            yield only, None
+            while self.peek():
+                yield only, self.record(only)
+            return
         self.take("{")
         mark = self.take("}") if self.peek() == "}" else ","
         seen = set()
@@ -177,8 +265,5 @@ class _Stream:
         self.take("[")
         mark = self.take("]") if self.peek() == "]" else ","
         while mark == ",":
-            record = self.value()
-            if not isinstance(record, dict):
-                raise self.refuse(f"a record of {name} is no object: {json.dumps(record)[:60]}")
-            yield name, record
+            yield name, self.record(name)
             mark = self.take(",]")

@@ -11,7 +11,7 @@ SERVERS = ("postgres",)
 
 
 def kind_of(url: str) -> str:
-    """Kind of a source or target, by its URL or path: json, jsonl, xml, sqlite, duckdb, postgres,
+    """Kind of a source or target, by its URL or path: json, lines, xml, sqlite, duckdb, postgres,
     cypher or folder.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
@@ -32,6 +32,8 @@ def kind_of(url: str) -> str:
         return known[scheme]
     endings = {
         ".json": "json",
+        ".jsonl": "lines",
+        ".ndjson": "lines",
         ".xml": "xml",
         ".db": "sqlite",
         ".sqlite": "sqlite",

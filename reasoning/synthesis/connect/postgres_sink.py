@@ -3,13 +3,14 @@ into place in a last one.
 """
 
 import json
-from typing import Any
+from typing import Any, NamedTuple
 
 from reasoning.synthesis.connect.sqlite_sink import BATCH, cells, create_table
 from reasoning.synthesis.errors import ConnectionLost, UserError, need
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import masked, quoted
 from reasoning.synthesis.schema import Schema
+from reasoning.synthesis.shapes import reshaped
 
 STAGING = "latentax_staging"
 """The schemas that hold what is not finished begin with it; they may be dropped by hand."""
@@ -82,17 +83,20 @@ class PostgresSink:
         )
 
         def work(cursor):
+            written = 0
             with cursor.copy(f"COPY {self.staging}.{quoted(name)} FROM STDIN") as copy:
                 while batch := rows.fetchmany(BATCH):
+                    written += len(batch)
                     for row in batch:
-                        copy.write_row([_cell(value) for value in row])
+                        copy.write_row([_cell(value) for value in _shaped(collection, row)])
             upsert = (
                 f"INSERT INTO {self.staging}.latentax_progress__ VALUES (%s, %s) "
                 "ON CONFLICT (name) DO UPDATE SET rows = excluded.rows"
             )
             cursor.execute(upsert, [name, stop])
+            return written
 
-        self._in_transaction(work)
+        return self._in_transaction(work)
 
     def finish(self, base):
         def work(cursor):
@@ -107,7 +111,23 @@ class PostgresSink:
         self._in_transaction(work)
 
 
+def _shaped(collection, row):
+    """A row with its nested collections in the form that the schema gives them."""
+    if not collection.children:
+        return row
+    names = [field.name for field in [*collection.attrs, *collection.children]]
+    record = reshaped(collection, dict(zip(names, row, strict=True)))
+    cells = [record[attr.name] for attr in collection.attrs]
+    return cells + [_Nested(record[child.name]) for child in collection.children]
+
+
+class _Nested(NamedTuple):
+    """A nested collection of a row."""
+
+    value: Any
+
+
 def _cell(value):
-    return (
-        json.dumps(value, default=plain, ensure_ascii=False) if isinstance(value, list) else value
-    )
+    if isinstance(value, _Nested):
+        return json.dumps(value.value, default=plain, ensure_ascii=False)
+    return value

@@ -14,6 +14,7 @@ from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.facts import cast, plain
 from reasoning.synthesis.names import quoted, table_name
 from reasoning.synthesis.schema import Collection, Schema, layout
+from reasoning.synthesis.shapes import records_in, unknown_fields
 
 Row = tuple[str, list]
 """The path of a relation and the values of one of its facts; identities are numbers."""
@@ -51,7 +52,7 @@ def _rows(collection: Collection, path, record, parent, counts, where):
     if not isinstance(record, dict):
         raise UserError(f"{place} is {type(record).__name__}, not an object")
     names = {attr.name for attr in collection.attrs} | {child.name for child in collection.children}
-    if unknown := set(record) - names:
+    if unknown := unknown_fields(record, names):
         raise UserError(
             f"{place} has {sorted(unknown)[0]!r}, which is not in the schema: remove it or add it "
             "there"
@@ -62,12 +63,7 @@ def _rows(collection: Collection, path, record, parent, counts, where):
         ([] if parent is None else [parent]) + values + ([number] if collection.children else []),
     )
     for child in collection.children:
-        inner = record.get(child.name) or []
-        if not isinstance(inner, list):
-            raise UserError(
-                f"{place}: {child.name} is {type(inner).__name__}, not a list of records"
-            )
-        for item in inner:
+        for item in records_in(child.form, record.get(child.name), f"{place}: {child.name}"):
             yield from _rows(child, f"{path}?{child.name}", item, number, counts, where)
 
 

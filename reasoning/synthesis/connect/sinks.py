@@ -16,6 +16,7 @@ from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields
 from reasoning.synthesis.errors import UserError, writing
 from reasoning.synthesis.names import check_names, file_name, masked, quoted, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, is_edge, walk
+from reasoning.synthesis.shapes import is_plain, reshaped
 
 
 class Sink(Protocol):
@@ -25,9 +26,9 @@ class Sink(Protocol):
         """Number of rows of a collection that are safely there."""
         ...
 
-    def write(self, base, table: str, name: str, start: int, stop: int):
+    def write(self, base, table: str, name: str, start: int, stop: int) -> int:
         """Add the rows `start` to `stop` of a DuckDB table, in the order of its rowid; all of them
-        are there afterwards, or none.
+        are there afterwards, or none. Returns their number.
         """
         ...
 
@@ -182,8 +183,11 @@ class PartsSink:
             f"SELECT {named} FROM (SELECT {columns} FROM {table} "
             f"WHERE rowid >= {start} AND rowid < {stop})"
         )
-        base.execute(f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})")
+        copied = base.execute(
+            f"COPY ({query}) TO {text(str(partial))} ({COPY[self.ending]}{force})"
+        ).fetchone()[0]
         partial.replace(part)
+        return copied
 
     def finish(self, base):
         final = self.work / "final"
@@ -218,7 +222,8 @@ class PartsSink:
                 "parquet)"
             )
             return
-        if self.ending == "jsonl" and odd_names(self.schema, collection.name):
+        changed = odd_names(self.schema, collection.name) or not is_plain(collection)
+        if self.ending == "jsonl" and changed:
             with file.open("w", encoding="utf-8") as lines:
                 lines.writelines(line + "\n" for line in self._lines(collection.name))
             return
@@ -232,13 +237,14 @@ class PartsSink:
     def _lines(self, name: str):
         """The records of a collection as lines of JSON, under their names."""
         collection = next(c for c in self.schema.collections if c.name == name)
-        odd = odd_names(self.schema, name)
+        odd, bare = odd_names(self.schema, name), not is_plain(collection)
         for _, part in self._files(name):
             with part.open(encoding="utf-8") as lines:
                 for line in lines:
-                    if odd:
-                        record = _named(collection, json.loads(line), True)
-                        line = json.dumps(record, ensure_ascii=False)
+                    if odd or bare:
+                        record = json.loads(line)
+                        record = _named(collection, record, True) if odd else record
+                        line = json.dumps(reshaped(collection, record), ensure_ascii=False)
                     yield line.rstrip("\n")
 
     def _instance(self, file: Path) -> Path:

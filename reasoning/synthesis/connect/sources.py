@@ -17,7 +17,7 @@ from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.engines.duck import connect, stored
 from reasoning.synthesis.errors import UserError, need
-from reasoning.synthesis.facts import INT64, Facts, Id, from_facts
+from reasoning.synthesis.facts import HINTS, INT64, Facts, Id, from_facts, is_time
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.names import file_name, inner, masked, quoted, table_name, text
 from reasoning.synthesis.schema import NEST, Collection, Schema, layout, walk
@@ -34,14 +34,30 @@ WHOLE = {
     "ubigint",
     "uhugeint",
 }
+PATTERNS = {
+    "int": "[-+]?[0-9]+",
+    "decimal": "[-+]?[0-9]{1,28}([.][0-9]{0,10}0*)?",
+    "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "datetime": "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?",
+}
+"""Cells of CSV that DuckDB reads as they are."""
 HOLDS = {
     "int": WHOLE,
-    "float": {"float", "double"} | WHOLE,
+    "float": {
+        "float",
+        "double",
+        "tinyint",
+        "smallint",
+        "integer",
+        "utinyint",
+        "usmallint",
+        "uinteger",
+    },
     "decimal": {"decimal"} | WHOLE,
     "str": {"varchar", "enum", "uuid"},
     "bool": {"boolean"},
     "date": {"date"},
-    "datetime": {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"},
+    "datetime": {"timestamp", "timestamp_s", "timestamp_ms"},
 }
 """Our types, and DuckDB's types whose values they hold; any other would be rounded, cut or guessed
 by a cast, and is refused.
@@ -135,8 +151,10 @@ def refusal_of(error: Exception, what: str) -> UserError:
 def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
     """The records of a source one by one. Raises UserError if it cannot be read."""
     kind = kind_of(url)
-    if kind == "json":
-        return stream_instance(path_of(url))
+    if kind in ("json", "lines"):
+        tops = [collection.name for collection in schema.collections]
+        only = tops[0] if len(tops) == 1 else None
+        return stream_instance(path_of(url), only, frozenset(tops))
     if kind == "xml":
         return stream_xml(path_of(url), schema)
     if kind == "folder":
@@ -191,7 +209,7 @@ def _load_folder(base, schema, path, folder, name):
             else:
                 _load_parquet(base, collection, file, name)
         except duckdb.Error as error:
-            found = _bad_integer(file, collection) if file.suffix == ".csv" else None
+            found = _bad_cell(file, collection) if file.suffix == ".csv" else None
             raise found or refusal_of(error, str(file)) from error
 
 
@@ -246,11 +264,11 @@ def _view(base, collection: Collection, file: Path, table: str):
 
 
 def _csv_query(file: Path, collection: Collection) -> str:
-    """A SELECT in parentheses that reads CSV, with nothing guessed. Integers are read as text:
-    DuckDB would round 1.5 to 2.
+    """A SELECT in parentheses that reads CSV, with nothing guessed. Numbers and times are read as
+    text first: DuckDB would round 1.5 to 2, cut decimals and move times to another zone.
     """
     fields = ", ".join(
-        f"{quoted(a.name)}: '{'TEXT' if a.type == 'int' else SQL_TYPES[a.type]}'"
+        f"{quoted(a.name)}: '{'TEXT' if a.type in PATTERNS else SQL_TYPES[a.type]}'"
         for a in collection.attrs
     )
     form = (
@@ -266,32 +284,33 @@ def _csv_query(file: Path, collection: Collection) -> str:
 
 def _csv_cell(attr) -> str:
     cell = quoted(attr.name)
-    if attr.type != "int":
+    if attr.type not in PATTERNS:
         return cell
-    wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no int')"
+    wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no {attr.type}')"
     return (
-        f"CASE WHEN regexp_full_match({cell}, '[-+]?[0-9]+') OR {cell} IS NULL THEN "
-        f"{cell}::BIGINT ELSE {wrong} END AS {cell}"
+        f"CASE WHEN regexp_full_match({cell}, {text(PATTERNS[attr.type])}) OR {cell} IS NULL THEN "
+        f"{cell}::{SQL_TYPES[attr.type]} ELSE {wrong} END AS {cell}"
     )
 
 
-def _bad_integer(file: Path, collection: Collection) -> UserError | None:
-    """Where the first cell stands that is no integer of 64 bits and should be one: DuckDB does not
-    tell.
-    """
-    places = [(n, attr.name) for n, attr in enumerate(collection.attrs) if attr.type == "int"]
+def _bad_cell(file: Path, collection: Collection) -> UserError | None:
+    """Where the first cell stands that is no number or time of its type: DuckDB does not tell."""
+    places = [(n, attr) for n, attr in enumerate(collection.attrs) if attr.type in PATTERNS]
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
         rows = csv.reader(lines)
         next(rows)
         for row in rows:
-            for n, name in places:
+            for n, attr in places:
                 cell = row[n] if n < len(row) else ""
-                if cell and not (
-                    re.fullmatch("[-+]?[0-9]{1,30}", cell) and -INT64 <= int(cell) < INT64
-                ):
+                fits = re.fullmatch(PATTERNS[attr.type], cell)
+                if fits and attr.type == "int":
+                    fits = len(cell) < 30 and -INT64 <= int(cell) < INT64
+                if fits and attr.type in ("date", "datetime"):
+                    fits = is_time(cell, attr.type)
+                if cell and not fits:
                     return UserError(
-                        f"{file}, line {rows.line_num}: {name} is {cell!r}, which is no int: fix "
-                        "the file or the schema"
+                        f"{file}, line {rows.line_num}: {attr.name} is {cell!r}, which is no "
+                        f"{attr.type}{HINTS.get(attr.type, '')}: fix the file or the schema"
                     )
     return None
 

@@ -1,6 +1,7 @@
 """SQLite as a target, and CREATE TABLE for it and PostgreSQL."""
 
 import contextlib
+import decimal
 import os
 import sqlite3
 from pathlib import Path
@@ -25,6 +26,20 @@ def create_table(collection: Collection, name: str, mode: str = "", nested: str 
     cells += [f"{quoted(child.name)} {nested} NOT NULL" for child in collection.children]
     cells += [f"PRIMARY KEY ({', '.join(map(quoted, collection.key))})"] if collection.key else []
     return f"CREATE TABLE {mode} {name} ({', '.join(cells)})"
+
+
+def _lite(value):
+    """A value for SQLite, which keeps decimals as floats.
+
+    Raises:
+      UserError: it would not keep all digits.
+    """
+    if isinstance(value, decimal.Decimal) and len(value.normalize().as_tuple().digits) > 15:
+        raise UserError(
+            f"{value} has more than the 15 digits that SQLite keeps of a decimal: write to another "
+            "kind of target, or make it str"
+        )
+    return plain(value)
 
 
 def fields(collection: Collection) -> str:
@@ -87,14 +102,17 @@ class SqliteSink:
         rows = base.execute(
             f"SELECT {columns} FROM {table} WHERE rowid >= {start} AND rowid < {stop}"
         )
+        written = 0
         with self._open() as target:
             while batch := rows.fetchmany(BATCH):
                 marks = ", ".join("?" for _ in batch[0])
                 target.executemany(
                     f"INSERT INTO {quoted(name)} VALUES ({marks})",
-                    [tuple(map(plain, row)) for row in batch],
+                    [tuple(map(_lite, row)) for row in batch],
                 )
+                written += len(batch)
             target.execute("INSERT OR REPLACE INTO __latentax_progress VALUES (?, ?)", [name, stop])
+        return written
 
     def finish(self, base):
         with self._open() as target:

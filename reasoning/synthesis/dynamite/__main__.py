@@ -5,10 +5,10 @@ from typing import Annotated
 
 import tyro
 
+from jaxrl.app import cli
 from reasoning.synthesis.dynamite.cli import commands
 from reasoning.synthesis.dynamite.cli.asking import Ask, ask
 from reasoning.synthesis.dynamite.cli.commands import Explain, Learn, Run, Show, Verify
-from reasoning.synthesis.errors import UserError
 
 RUN = {
     Learn: commands.learn,
@@ -44,15 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Do it; the exit code: 0 done, 1 a report names problems, 2 bad input, 3 no program exists, 4
     out of time.
     """
-    try:
-        command = parse(sys.argv[1:] if arguments is None else arguments)
-        return RUN[type(command)](command)
-    except UserError as refusal:
-        print(f"refused: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; `run --resume` goes on", file=sys.stderr)
-        return 130
+    return cli.main(
+        parse,
+        lambda command: RUN[type(command)](command),
+        arguments,
+        interrupted="stopped; `run --resume` continues",
+    )
 
 
 if __name__ == "__main__":

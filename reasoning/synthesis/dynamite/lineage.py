@@ -1,11 +1,11 @@
 """Lineage: which source columns each target column is filled from, and which are not used."""
 
-from reasoning.synthesis.datalog import Rule, Var
+from reasoning.synthesis.datalog import Call, Rule, Var, variables_of
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines.compile import shown_names, uses
 from reasoning.synthesis.engines.identity import flat_terms
 from reasoning.synthesis.schema import columns, layout, walk
-from reasoning.synthesis.syntax import show_value
+from reasoning.synthesis.syntax import show_term, show_value
 
 
 def unmapped(mapping: Mapping) -> list[str]:
@@ -36,7 +36,7 @@ def sources_behind(mapping: Mapping) -> list[tuple[str, int, str, str]]:
                     for one, column in zip(
                         atom.terms, columns(mapping.source, atom.relation), strict=True
                     )
-                    if one == term and isinstance(term, Var)
+                    if one == term and isinstance(term, Var) and not atom.optional
                 ]
                 found += [(path, n, *place) for place in places[:1]]
     return found
@@ -64,8 +64,10 @@ def lineage(mapping: Mapping) -> list[tuple[str, str]]:
                 for one, column in zip(
                     atom.terms, layout(mapping.source)[atom.relation], strict=True
                 )
-                if one == term and isinstance(term, Var)
+                if one in variables_of(term)
             ]
+            if isinstance(term, Call):
+                places = [f"{show_term(term)} of {', '.join(places)}"]
             found.append(
                 (
                     f"{path}.{name}",

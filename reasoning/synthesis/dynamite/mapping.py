@@ -64,7 +64,9 @@ class Mapping:
 
     def source_facts(self) -> tuple[Facts, ...]:
         """The facts of the source examples."""
-        return tuple(to_facts(self.source, one, "source example") for one, _ in self.examples)
+        return tuple(
+            to_facts(self.source, one, "source example", loose=True) for one, _ in self.examples
+        )
 
     def to_sql(self, dialect: str = "duckdb") -> dict[str, str]:
         """A SELECT for each target collection, nested ones inside their parents.
@@ -105,7 +107,8 @@ def save_mapping(mapping: Mapping, path: str | Path):
         "source_schema": to_json(mapping.source),
         "target_schema": to_json(mapping.target),
         "options": asdict(mapping.options),
-        "statistics": mapping.statistics,
+        # Seconds differ from run to run: the file is for git.
+        "statistics": {k: v for k, v in mapping.statistics.items() if k != "seconds"},
         "notes": list(mapping.notes),
         "examples": [{"source": source, "target": target} for source, target in mapping.examples],
     }

@@ -5,10 +5,9 @@ sketch completion.
 """
 
 import dataclasses
-import itertools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from reasoning.synthesis.datalog import Program, Rule, check_program
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations, to_rule
@@ -22,62 +21,34 @@ from reasoning.synthesis.dynamite.completion.search import (
     as_dict,
     extending,
 )
+from reasoning.synthesis.dynamite.completion.tidy import tidied
+from reasoning.synthesis.dynamite.extensions import Solvers, with_labels, with_optional, with_tables
+from reasoning.synthesis.dynamite.goal import (
+    Found,
+    Goal,
+    Timeout,
+    Unsat,
+    Work,
+    identified,
+    makes,
+    unique,
+)
 from reasoning.synthesis.dynamite.mapping import Mapping, Options
-from reasoning.synthesis.dynamite.sketch.correspondence import Values, source_values
-from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
+from reasoning.synthesis.dynamite.sketch.correspondence import source_values
+from reasoning.synthesis.dynamite.sketch.derived import extended
+from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Reach, Sketch, make_sketch
 from reasoning.synthesis.engines import memory, sqlite
-from reasoning.synthesis.engines.compile import repeats_nothing
+from reasoning.synthesis.engines.identity import own_variables
 from reasoning.synthesis.errors import UserError
-from reasoning.synthesis.facts import Facts, flatten, to_facts
+from reasoning.synthesis.facts import dangling, flatten, to_facts
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import Schema, find, flat_columns, parent_of, walk
-from reasoning.synthesis.simplify import simplify_rule
+from reasoning.synthesis.schema import Schema, flat_columns, parent_of, walk
 from reasoning.synthesis.syntax import show_value
 
 MOST_TRIES = 20
 """Rules that make the right set of records in a wrong number, before the search ends."""
-MOST_COUNTS = 12
-"""Choices of atoms to count that are tried for one rule."""
-
-
-@dataclass(frozen=True)
-class Unsat:
-    """No program of the language makes the target examples from the source examples."""
-
-    path: str
-    """The target collection that cannot be made."""
-    reason: str
-    """A sentence: which attribute has no source, or which records of the example are in each
-    other's way.
-    """
-    statistics: dict
-    """What it took to find out."""
-
-
-@dataclass(frozen=True)
-class Timeout:
-    """The budget ran out."""
-
-    path: str
-    """The target collection being worked on."""
-    best: Program
-    """The rules found for other collections, and for this one the candidate that missed least; not
-    right on the examples.
-    """
-    statistics: dict
-    """What was done."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """The right rules of a collection."""
-
-    sketch: Sketch
-    """That they complete."""
-    candidates: tuple[Candidate, ...]
-    """One, unless no single rule was enough."""
-    rules: tuple[Rule, ...]
-    """Them as rules, with the identity of their records."""
+REACHES = (Reach(), Reach(loose=True), Reach(wide=True))
+"""Sketches of one rule, narrow ones first."""
 
 
 def synthesize_mapping(
@@ -104,14 +75,14 @@ def synthesize_mapping(
     """
     options = options or Options()
     _check(examples, options)
-    sources = tuple(to_facts(source, one, "source example") for one, _ in examples)
-    targets = [
-        to_facts(target, other, "target example", loose=n > 0)
-        for n, (_, other) in enumerate(examples)
-    ]
+    sources = tuple(to_facts(source, one, "source example", loose=True) for one, _ in examples)
+    targets = [to_facts(target, other, "target example", loose=True) for _, other in examples]
     wanted = tuple(flatten(target, facts) for facts in targets)
-    values = source_values(source, sources)
-    clock, statistics, notes = Clock(options.budget), Statistics(), []
+    work = Work(options, Clock(options.budget), Statistics())
+    values, longer = extended(source_values(source, sources), sources, _columns(target, wanted))
+    clock, statistics = work.clock, work.statistics
+    notes = dangling(source, sources[0], "source example")
+    notes += dangling(target, targets[0], "target example")
     found: dict[str, Found] = {}
     for path, _ in walk(target):
         rows = tuple(set(flat[path]) for flat in wanted)
@@ -120,8 +91,8 @@ def synthesize_mapping(
             continue
         bags = tuple(Counter(flat[path]) for flat in wanted)
         above = tuple(rule for one in found.values() for rule in one.rules)
-        task = _Target(path, source, target, sources, rows, values, bags, above)
-        outcome = find_rules(task, found.get(parent_of(path) or ""), options, clock, statistics)
+        task = Goal(path, source, target, sources, longer, rows, values, bags, above)
+        outcome = find_rules(task, found.get(parent_of(path) or ""), work)
         statistics.seconds = clock.spent()
         if isinstance(outcome, Unsat):
             return outcome
@@ -129,6 +100,7 @@ def synthesize_mapping(
             return dataclasses.replace(outcome, best=Program(_rules(found) + outcome.best.rules))
         found[path] = outcome
         notes += _empty_columns(task, outcome.sketch) + _open_rows(task, outcome)
+        notes += outcome.notes + _only_some(task, outcome)
     program = check_program(Program(_rules(found)), source, target)
     _confirm(program, source, target, sources, wanted)
     return Mapping(
@@ -136,120 +108,85 @@ def synthesize_mapping(
     )
 
 
-@dataclass(frozen=True)
-class _Target:
-    """A target collection and all that is known of it."""
-
-    path: str
-    source: Schema
-    target: Schema
-    sources: tuple[Facts, ...]
-    rows: tuple[set[tuple], ...]
-    values: Values
-    bags: tuple[Counter, ...]
-    """The flattened records of each example with their numbers."""
-    above: tuple[Rule, ...]
-    """The rules of the collections before this one."""
-
-
-def find_rules(
-    task: _Target, parent: Found | None, options: Options, clock: Clock, statistics: Statistics
-):
-    """One rule from a narrow sketch; else from a wide one; else several that cover the records
-    together.
-
-    Returns:
-      Found, Unsat or Timeout.
+def find_rules(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | Timeout:
+    """One rule; else, as our extensions: optional atoms, one rule for each label, tables of values;
+    else several rules that cover the records together.
     """
-    head, unsat = flat_columns(task.target, task.path), None
-    for wide, rules in ((False, 1), (True, 1)) + ((False, options.max_rules),) * (
-        options.max_rules > 1
-    ):
-        sketch = make_sketch(
-            task.values, task.path, head, task.rows, options.constants, wide, partial=rules > 1
-        )
-        if isinstance(sketch, NoSource):
-            unsat = unsat or Unsat(task.path, _no_source(sketch), as_dict(statistics))
-            continue
-        search = Search(
-            Task(sketch, task.sources, task.rows), options.seed, options.learning, clock, statistics
-        )  # type: ignore[arg-type]
-        if parent and len(parent.candidates) == 1 and rules == 1:
-            search.start_from(extending(parent.candidates[0], parent.sketch, sketch))
-        made, tries = None, 0
-        while True:
-            candidates = _cover(search, rules) if rules > 1 else search.next()
-            if not candidates:
-                break
-            listed = candidates if isinstance(candidates, tuple) else (candidates,)
-            made = identified(
-                task, tuple(to_rule(sketch, one, task.target, task.source) for one in listed)
-            )
-            tries += 1
-            if made or rules > 1 or tries == MOST_TRIES:
-                break
-            search.block(candidates)
-        blamed, best = search.blamed, search.best
-        search.close()
-        if candidates is None:
-            rest = (to_rule(sketch, best[1], task.target, task.source),) if best else ()
-            return Timeout(task.path, Program(rest), as_dict(statistics))
-        if made:
-            return Found(sketch, listed, made)
-        if tries:
-            unsat = unsat or Unsat(task.path, _wrong_number(task), as_dict(statistics))
-        unsat = unsat or Unsat(task.path, _conflict(task, blamed), as_dict(statistics))
+    outcome = one_rule(task, parent, work)
+    if isinstance(outcome, Found | Timeout):
+        return outcome
+    for extension in (with_optional, with_labels, with_tables):
+        better = extension(task, parent, work, Solvers(find_rules, one_rule))
+        if isinstance(better, Found):
+            return better
+    if work.options.max_rules > 1:
+        better = _searched(task, None, work, Reach(partial=True, fixed=task.fixed))
+        return better if isinstance(better, Found | Timeout) else outcome
+    return outcome
+
+
+def one_rule(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | Timeout:
+    """One rule from a narrow sketch; else with looser joins; else from a wide sketch."""
+    unsat = None
+    for reach in REACHES:
+        outcome = _searched(task, parent, work, replace(reach, fixed=task.fixed, hint=task.hint))
+        if not isinstance(outcome, Unsat):
+            return outcome
+        unsat = unsat or outcome
+    assert unsat
     return unsat
 
 
-def identified(task: _Target, rules: tuple[Rule, ...]) -> tuple[Rule, ...] | None:
-    """Choose what identifies the records of rules that make the right set of them: the example's
-    number of equal records decides, else a declared key of the target, else rows are kept.
-
-    Returns:
-      The rules so marked; None if the numbers of the example cannot be had.
-    """
-    rules = tuple(dict.fromkeys(map(simplify_rule, rules)))
-    options = [rules, tuple(replace(r, counted=tuple(range(len(r.body)))) for r in rules)]
-    if len(rules) == 1:
-        options += [(replace(rules[0], counted=c),) for c in _counts(rules[0])]
-    merged = tuple(replace(rule, distinct=True) for rule in rules)
-    right = [option for option in [*options, merged] if _makes(task, option)]
-    if not right:
-        return None
-    key = find(task.target, task.path).key
-    if merged in right and key and not all(_unique(task, rule) for rule in rules):
-        return merged
-    return right[0]
-
-
-def _counts(rule: Rule):
-    """Smaller and larger choices of atoms to count, fewest first."""
-    numbers = range(len(rule.body))
-    return [c for size in numbers[1:] for c in itertools.combinations(numbers, size)][:MOST_COUNTS]
-
-
-def _unique(task: _Target, rule: Rule) -> bool:
-    return repeats_nothing(rule, len(rule.heads) - 1, task.source)
-
-
-def _makes(task: _Target, rules: tuple[Rule, ...]) -> bool:
-    """Test whether rules make every record of the examples as often as it is there."""
-    program = Program(task.above + rules)
-    return all(
-        Counter(v for v, _ in memory.flat_records(program, task.path, task.target, facts)) == bag
-        for facts, bag in zip(task.sources, task.bags, strict=True)
+def _searched(task: Goal, parent: Found | None, work: Work, reach: Reach):
+    """Search one sketch."""
+    head = flat_columns(task.target, task.path)
+    rules = work.options.max_rules if reach.partial else 1
+    sketch = make_sketch(task.values, task.path, head, task.rows, work.options.constants, reach)
+    if isinstance(sketch, NoSource):
+        return Unsat(task.path, _no_source(sketch), as_dict(work.statistics))
+    search = Search(
+        Task(sketch, task.extended, task.rows),
+        work.options.seed,
+        work.options.learning,  # type: ignore[arg-type]
+        work.clock,
+        work.statistics,
     )
+    if parent and len(parent.candidates) == 1 and rules == 1:
+        search.start_from(extending(parent.candidates[0], parent.sketch, sketch))
+    made, tries = None, 0
+    while True:
+        candidates = _cover(search, rules) if rules > 1 else search.next()
+        if not candidates:
+            break
+        listed = candidates if isinstance(candidates, tuple) else (candidates,)
+        listed = tuple(tidied(sketch, one, task.extended, task.values.columns) for one in listed)
+        made = identified(
+            task, tuple(to_rule(sketch, one, task.target, task.source) for one in listed)
+        )
+        tries += 1
+        if made or rules > 1 or tries == MOST_TRIES:
+            break
+        search.block(candidates)
+    blamed, best = search.blamed, search.best
+    search.close()
+    if candidates is None:
+        rest = (to_rule(sketch, best[1], task.target, task.source),) if best else ()
+        return Timeout(task.path, Program(rest), as_dict(work.statistics))
+    if made:
+        return Found(sketch, listed, made)
+    if tries:
+        return Unsat(task.path, _wrong_number(task), as_dict(work.statistics))
+    return Unsat(task.path, _conflict(task, blamed), as_dict(work.statistics))
 
 
-def _open_rows(task: _Target, found: Found) -> list[str]:
+def _open_rows(task: Goal, found: Found) -> list[str]:
     """A question where equal source rows could become one record or several, and no example shows
     which.
     """
     merged = tuple(replace(rule, distinct=True, counted=None) for rule in found.rules)
-    if any(rule.distinct for rule in found.rules) or all(_unique(task, r) for r in found.rules):
+    if any(rule.distinct for rule in found.rules) or all(unique(task, r) for r in found.rules):
         return []
-    if not _makes(task, merged):
+    if not makes(task, merged):
         return []
     return [
         f"open: {task.path}: no example shows whether equal source rows are one record: all rows "
@@ -258,7 +195,7 @@ def _open_rows(task: _Target, found: Found) -> list[str]:
     ]
 
 
-def _wrong_number(task: _Target) -> str:
+def _wrong_number(task: Goal) -> str:
     names = [attr.name for _, attr in flat_columns(task.target, task.path)]
     repeated = [row for bag in task.bags for row, count in bag.items() if count > 1]
     shown = ""
@@ -317,15 +254,43 @@ def _conflict(task, blamed) -> str:
     )
 
 
-def _empty_columns(task: _Target, sketch: Sketch) -> list[str]:
-    found = []
+def _empty_columns(task: Goal, sketch: Sketch | None) -> list[str]:
+    found, fixed = [], dict(task.fixed)
+    if sketch is None:
+        return []
     for n, ((path, attr), sources) in enumerate(zip(sketch.head, sketch.sources, strict=True)):
-        null = all(row[n] is None for rows in task.rows for row in rows)
+        null = n not in fixed and all(row[n] is None for rows in task.rows for row in rows)
         if path != sketch.path or not null:
             continue
         copied = "it is copied from the source column of its name" if sources else "it stays NULL"
         found.append(f"open: {path}.{attr.name} is NULL throughout the example: {copied}")
     return found
+
+
+def _columns(target: Schema, wanted) -> list[tuple[str, tuple[set, ...]]]:
+    """For every target column its type and its values in each example."""
+    return [
+        (attr.type, tuple({row[n] for row in flat[path]} - {None} for flat in wanted))
+        for path, _ in walk(target)
+        for n, (owner, attr) in enumerate(flat_columns(target, path))
+        if owner == path
+    ]
+
+
+def _only_some(task: Goal, found: Found) -> list[str]:
+    """A note where rows of the relation that gives the most are left out for want of another."""
+    if len(found.rules) != 1:
+        return []
+    rule = found.rules[0]
+    giving = {n for n, atom in enumerate(rule.body) if own_variables(rule, -1) & set(atom.terms)}
+    asked = [n for n, atom in enumerate(rule.body) if n not in giving and not atom.optional]
+    if len(rule.body) < 2 or not asked or not giving:
+        return []
+    main = max(giving, key=lambda n: (len(own_variables(rule, -1) & set(rule.body[n].terms)), -n))
+    relation, other = rule.body[main].relation, rule.body[asked[0]].relation
+    return [
+        f"{task.path}: records of {relation} without any of {other} are left out, as in the example"
+    ]
 
 
 def _rules(found: dict[str, Found]) -> tuple[Rule, ...]:

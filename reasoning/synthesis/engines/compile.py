@@ -9,9 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.datalog import Atom, Const, Program, Rule, Var, components, variables
+from reasoning.synthesis.datalog import (
+    Atom,
+    Const,
+    Program,
+    Rule,
+    Var,
+    components,
+    variables,
+    variables_of,
+)
 from reasoning.synthesis.engines.identity import Derived, derivations_of, flat_terms, keyed
 from reasoning.synthesis.errors import need
+from reasoning.synthesis.functions import sql as call_sql
 from reasoning.synthesis.names import backticked, inner, quoted, table_name
 from reasoning.synthesis.schema import NEST, Schema, ancestors, flat_columns, is_edge, layout, walk
 
@@ -156,7 +166,8 @@ class _Maker:
 
     def _split(self, one: Derived):
         """Atoms to join, and groups of atoms that only have to exist."""
-        needed = {t for t in flat_terms(one.rule, one.head, self.target) if isinstance(t, Var)}
+        terms = flat_terms(one.rule, one.head, self.target)
+        needed = {var for term in terms for var in variables_of(term)}
         counted = {n for level in one.levels if level for n in level}
         groups = components(one.rule.body)
         joined = [
@@ -180,11 +191,20 @@ class _Maker:
         kinds = [SQL_TYPES[attr.type] for _, attr in flat_columns(self.target, path)]
         terms = flat_terms(one.rule, one.head, self.target)
         for term, name, kind in zip(terms, flat_names(self.target, path), kinds, strict=True):
-            if isinstance(term, Const):
-                cell = exp.cast(literal(exp, term.value), kind, dialect="duckdb")
-            else:
+            if isinstance(term, Var):
                 cell = self.cell(*places[term][0])
+            else:
+                cell = exp.cast(self.value(term, places), kind, dialect="duckdb")
             yield exp.alias_(cell, name)
+
+    def value(self, term, places):
+        """A variable, constant or call as SQL."""
+        if isinstance(term, Var):
+            return self.cell(*places[term][0])
+        if isinstance(term, Const):
+            return literal(self.exp, term.value)
+        cells = [self.value(arg, places).sql(dialect=self.dialect) for arg in term.args]
+        return self.exp.maybe_parse(call_sql(term.name, cells, self.dialect), dialect=self.dialect)
 
     def _identities(self, one: Derived, several: bool):
         if not self.output.keys:
@@ -213,7 +233,13 @@ class _Maker:
         name = ROWID.get(self.dialect, "__row")
         if self._hides(rule.body[n].relation):
             name = "__row"
-        return self.exp.column(name, table=f"a{n}", quoted=name == "__row")
+        found = self.exp.column(name, table=f"a{n}", quoted=name == "__row")
+        if not rule.body[n].optional:
+            return found
+        # No row of an optional atom is one of the cases: it has a number of its own.
+        none = "'none'" if self.dialect == "postgres" else "-1"
+        cell = self.exp.cast(found, "text") if self.dialect == "postgres" else found
+        return self.exp.func("COALESCE", cell, self.exp.maybe_parse(none))
 
     def _hides(self, relation: str) -> bool:
         """Test whether the number must be made: Spark has none, and a column may hide it."""
@@ -239,24 +265,45 @@ class _Maker:
 
     def joined(self, select, atoms, body, numbered=False):
         """FROM and WHERE of some atoms of a body."""
-        exp = self.exp
-        for position, n in enumerate(body):
+        exp, places = self.exp, self.places(atoms, body)
+        for position, n in enumerate(n for n in body if not atoms[n].optional):
             relation = self._relation(atoms[n].relation, f"a{n}", numbered)
             select = (
                 select.from_(relation)
                 if position == 0
                 else select.join(relation, join_type="cross")
             )
-            columns = layout(self.source)[atoms[n].relation]
-            for term, column in zip(atoms[n].terms, columns, strict=True):
-                if isinstance(term, Const):
-                    cell = self.cell(n, self.column(column))
-                    select = select.where(cell.eq(literal(exp, term.value)))
-        for found in self.places(atoms, body).values():
-            first = self.cell(*found[0])
-            for other in found[1:]:
-                select = select.where(first.copy().eq(self.cell(*other)))
+            for test in self._constants(atoms, n):
+                select = select.where(test)
+        for var, found in places.items():
+            first, *others = [place for place in found if not atoms[place[0]].optional] or [None]
+            if first and var.firm and not others:
+                select = select.where(
+                    exp.Not(this=exp.Is(this=self.cell(*first), expression=exp.null()))
+                )
+            for other in others:
+                select = select.where(self.cell(*first).eq(self.cell(*other)))
+        for n in (n for n in body if atoms[n].optional):
+            tests = self._constants(atoms, n)
+            for found in places.values():
+                mine = [place for place in found if place[0] == n]
+                first = found[0]
+                tests += [
+                    self.cell(*first).eq(self.cell(*other)) for other in mine if other != first
+                ]
+            relation = self._relation(atoms[n].relation, f"a{n}", numbered)
+            on = exp.and_(*tests) if tests else exp.true()
+            select = select.join(relation, on=on, join_type="left")
         return select
+
+    def _constants(self, atoms, n: int) -> list:
+        """The tests of an atom's constants."""
+        columns = layout(self.source)[atoms[n].relation]
+        return [
+            self.cell(n, self.column(column)).eq(literal(self.exp, term.value))
+            for term, column in zip(atoms[n].terms, columns, strict=True)
+            if isinstance(term, Const)
+        ]
 
     def _relation(self, path: str, alias: str, numbered: bool):
         exp = self.exp
@@ -327,9 +374,14 @@ def repeats_nothing(rule: Rule, head_number: int, source: Schema) -> bool:
         for path in ancestors(rule.heads[head_number].relation)
         for head in rule.heads
         for term in head.terms
-        if head.relation == path and isinstance(term, Var)
+        if head.relation == path and isinstance(term, Var) and term in _required(rule)
     }
     return _all_determined(list(rule.body), known, source)
+
+
+def _required(rule: Rule) -> set[Var]:
+    """The variables of the atoms that are not optional."""
+    return set(variables(tuple(atom for atom in rule.body if not atom.optional)))
 
 
 def _determined(atom: Atom, known: set[Var], source: Schema) -> bool:
@@ -348,6 +400,27 @@ def _determined(atom: Atom, known: set[Var], source: Schema) -> bool:
     return any(set(key) <= fixed for key in keys)
 
 
+def values_of(rule: Rule, var: Var, source: Schema, output: Output) -> str:
+    """The values that a variable of a rule takes, one for each derivation, in DuckDB's SQL."""
+    exp = need("sqlglot").exp
+    maker = _Maker(exp, source, source, "duckdb", output, ())
+    body = list(range(len(rule.body)))
+    cell = maker.cell(*maker.places(rule.body, body)[var][0])
+    return maker.sql(maker.joined(exp.select(exp.alias_(cell, "v")), rule.body, body))
+
+
+def rows_used(rule: Rule, atom: int, source: Schema, output: Output) -> str:
+    """The numbers of the rows that an atom of a rule stands for, in DuckDB's SQL."""
+    exp = need("sqlglot").exp
+    maker = _Maker(exp, source, source, "duckdb", output, ())
+    body = list(range(len(rule.body)))
+    row = exp.column("rowid", table=f"a{atom}")
+    select = maker.joined(exp.select(row), rule.body, body)
+    if rule.body[atom].optional:
+        select = select.where(exp.Not(this=exp.Is(this=row.copy(), expression=exp.null())))
+    return maker.sql(select)
+
+
 def uses(program: Program) -> set[tuple[str, int]]:
     """The source columns, as (relation, position), that decide anything: joined, compared or
     carried over.
@@ -355,6 +428,7 @@ def uses(program: Program) -> set[tuple[str, int]]:
     found = set()
     for rule in program.rules:
         counts = variables(rule.body) + variables(rule.heads)
+        counts.update({var: 1 for var in counts if var.firm})
         for atom in rule.body:
             found |= {
                 (atom.relation, p)

@@ -10,7 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reasoning.synthesis.containment import contained
-from reasoning.synthesis.datalog import Const, Program, Rule, Term, Var, Wild, components
+from reasoning.synthesis.datalog import (
+    Call,
+    Const,
+    Program,
+    Rule,
+    Term,
+    Var,
+    Wild,
+    components,
+    variables,
+)
 from reasoning.synthesis.schema import Schema, ancestors, parent_of
 
 Level = tuple[int, ...] | None
@@ -67,7 +77,7 @@ def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule
 def own_variables(rule: Rule, head: int) -> set[Term]:
     """The variables of a head that hold values, those of the heads around it left out."""
     made = {connector.var for connector in rule.connectors}
-    return {t for t in rule.heads[head].terms if isinstance(t, Var)} - made
+    return set(variables((rule.heads[head],))) - made
 
 
 def default_counted(rule: Rule, head: int, kept: frozenset[int] = frozenset()) -> tuple[int, ...]:
@@ -78,7 +88,10 @@ def default_counted(rule: Rule, head: int, kept: frozenset[int] = frozenset()) -
       rule: with at least one atom.
       head: the number of the head.
       kept: atoms that count in any case: those of the record around it.
+
+    An optional atom always counts: it may stand for several rows.
     """
+    kept |= {n for n, atom in enumerate(rule.body) if atom.optional}
     giving = _givers(rule, own_variables(rule, head), kept)
     counted, before = set(range(len(rule.body))), None
     while counted != before:
@@ -161,7 +174,7 @@ def _inherited(rule, head, parents, target):
 def _atoms_onto(small: Rule, terms, large: Rule, wanted) -> dict[int, int] | None:
     """A map from the atoms of one rule to those of another under which heads agree."""
     start: dict[Term, Term] = {}
-    for old, new in zip(terms, wanted, strict=True):
+    for old, new in _pairs(terms, wanted):
         if isinstance(old, Var):
             if start.setdefault(old, new) != new:
                 return None
@@ -172,12 +185,23 @@ def _atoms_onto(small: Rule, terms, large: Rule, wanted) -> dict[int, int] | Non
     return None
 
 
+def _pairs(terms, wanted) -> Iterator[tuple[Term, Term]]:
+    """Terms of two heads side by side, those inside equal calls one by one."""
+    for old, new in zip(terms, wanted, strict=True):
+        same = isinstance(old, Call) and isinstance(new, Call) and old.name == new.name
+        if same and len(old.args) == len(new.args):
+            yield from zip(old.args, new.args, strict=True)
+        else:
+            yield old, new
+
+
 def _extended(small, large, n, known, atoms) -> Iterator[dict[int, int]]:
     if n == len(small.body):
         yield atoms
         return
     for m, atom in enumerate(large.body):
-        if atom.relation != small.body[n].relation:
+        # The row of an optional atom is the same where another rule demands it.
+        if atom.relation != small.body[n].relation or atom.optional > small.body[n].optional:
             continue
         found = dict(known)
         if all(

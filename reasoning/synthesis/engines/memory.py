@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from reasoning.synthesis.datalog import Atom, Const, Program, Term, Var, Wild, variables
+from reasoning.synthesis.datalog import Atom, Call, Const, Program, Term, Var, Wild, variables
 from reasoning.synthesis.engines.identity import derivations_of, flat_terms, keyed
 from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.functions import compute
 from reasoning.synthesis.schema import (
     Schema,
     ancestors,
@@ -22,6 +23,8 @@ from reasoning.synthesis.schema import (
 Binding = dict[Var, Any]
 Rows = tuple[int, ...]
 """For every atom of a body, the number of the fact that it stands for."""
+UNMATCHED = -1
+"""The number of the fact of an optional atom that no fact fits."""
 
 
 def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Rows]]:
@@ -31,15 +34,26 @@ def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Row
     may be NULL.
 
     Yields:
-      The values of the variables, and the facts used. The dictionary is changed by the next step:
+      The values of the variables, and the facts used (`UNMATCHED` for an optional atom that none
+      fits). The dictionary is changed by the next step:
       copy what you keep.
     """
-    used = variables(body)
-    joining = {var for var, count in used.items() if count > 1}
-    order = _plan(body, facts)
+    firm = tuple(atom for atom in body if not atom.optional)
+    used = variables(firm)
+    joining = {var for var, count in used.items() if count > 1 or var.firm}
+    order = _plan(firm, facts) + list(range(len(firm), len(body)))
     indexes = _indexes(body, order, facts)
     binding: Binding = {}
     rows = [0] * len(body)
+
+    def without(step):
+        """Go on with NULLs for what an optional atom would have bound."""
+        fresh = [var for var in variables((body[order[step]],)) if var not in binding]
+        binding.update(dict.fromkeys(fresh))
+        rows[order[step]] = UNMATCHED
+        yield from extend(step + 1)
+        for var in fresh:
+            del binding[var]
 
     def extend(step):
         if step == len(order):
@@ -49,14 +63,17 @@ def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Row
         positions, index = indexes[step]
         terms = body[atom_number].terms
         key = tuple(_value(terms[p], binding) for p in positions)
+        matched = False
         for row, fact in index.get(key, ()):
             fresh = _bind(terms, fact, binding, joining)
             if fresh is None:
                 continue
-            rows[atom_number] = row
+            rows[atom_number], matched = row, True
             yield from extend(step + 1)
             for var in fresh:
                 del binding[var]
+        if body[atom_number].optional and not matched:
+            yield from without(step)
 
     yield from extend(0)
 
@@ -99,7 +116,13 @@ def _indexes(body, order, facts):
 
 
 def _value(term, binding):
+    if isinstance(term, Call):
+        return compute(term.name, tuple(_value(arg, binding) for arg in term.args))
     return term.value if isinstance(term, Const) else binding[term]
+
+
+value_of = _value
+"""The value of a term of a head under a binding."""
 
 
 def _bind(terms, fact, binding, joining):

@@ -10,6 +10,7 @@ from typing import Any
 from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.engines.compile import compile_program
 from reasoning.synthesis.facts import Facts, Id
+from reasoning.synthesis.functions import register
 from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import Schema, flat_columns, layout
 
@@ -21,6 +22,7 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
       UserError: sqlglot is not installed.
     """
     with contextlib.closing(sqlite3.connect(":memory:")) as base:
+        register(base)
         load(base, source, facts)
         found = {}
         for path, query in compile_program(program, source, target, "sqlite").items():

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from reasoning.synthesis.ddl import from_ddl
+from reasoning.synthesis.ddl import dialect_of, from_ddl
 from reasoning.synthesis.describe import parse_schema, read_schema
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import infer_schema
@@ -156,13 +156,71 @@ def test_what_makes_no_sense_is_refused(data, complaint):
         parse_schema(data)
 
 
+DUMPS = {
+    "postgres": r"""
+CREATE TYPE public.mood AS ENUM ('a', 'b;');
+CREATE DOMAIN public.year AS integer CHECK (VALUE > 1900);
+CREATE FUNCTION public.f() RETURNS int LANGUAGE sql AS $$ SELECT 1; SELECT 2; $$;
+CREATE TABLE public.film (id integer NOT NULL, made public.year, feel public.mood, words tsvector);
+CREATE TABLE public.part (film_id integer, n integer);
+COPY public.film (id, made) FROM stdin;
+1	1999
+\\.
+ALTER TABLE ONLY public.film ADD CONSTRAINT film_pkey PRIMARY KEY (id);
+ALTER TABLE ONLY public.part ADD CONSTRAINT fk FOREIGN KEY (film_id) REFERENCES public.film(id);
+ALTER TABLE public.film OWNER TO me;
+CREATE VIEW public.v AS SELECT 1;
+""",
+    "mysql": """
+/*!40101 SET NAMES utf8 */;
+CREATE TABLE `film` (`id` smallint unsigned NOT NULL AUTO_INCREMENT, `made` int, `feel` enum('a','b'),
+  `words` blob, PRIMARY KEY (`id`), KEY `i` (`made`)) ENGINE=InnoDB;
+INSERT INTO `film` VALUES (1,2,'a; b',NULL);
+CREATE TABLE `part` (`film_id` smallint, `n` int,
+  CONSTRAINT `fk` FOREIGN KEY (`film_id`) REFERENCES `film` (`id`) ON DELETE CASCADE) ENGINE=InnoDB;
+""",
+    "tsql": """
+CREATE TABLE [dbo].[film] ([id] INT NOT NULL IDENTITY, [made] INT, [feel] NVARCHAR(10), [words] VARBINARY,
+  CONSTRAINT [pk] PRIMARY KEY CLUSTERED ([id]));
+GO
+CREATE TABLE [dbo].[part] ([film_id] INT, [n] INT);
+GO
+ALTER TABLE [dbo].[part] ADD CONSTRAINT [fk] FOREIGN KEY ([film_id]) REFERENCES [dbo].[film] ([id]);
+GO
+""",
+    "sqlite": """
+PRAGMA foreign_keys=ON;
+CREATE TABLE IF NOT EXISTS "film" ([id] INTEGER PRIMARY KEY AUTOINCREMENT, made INTEGER, feel TEXT, words BLOB);
+CREATE TABLE part (film_id INTEGER REFERENCES film, n INTEGER);
+""",
+}
+
+
+@pytest.mark.parametrize("dialect", DUMPS)
+def test_dumps_of_four_dialects_keep_their_keys(dialect):
+    unread: list[str] = []
+    text = DUMPS[dialect].replace("\\\\.", "\\.")
+    schema = from_ddl(text, unread=unread)
+    film = schema.collections[0]
+    assert dialect_of(text) == dialect
+    assert film.key == ("id",)
+    assert [(a.name, a.type) for a in film.attrs] == [
+        ("id", "int"),
+        ("made", "int"),
+        ("feel", "str"),
+    ]
+    assert [f.to_attrs for f in schema.foreign_keys] == [("id",)]
+    assert any("film.words" in one for one in unread)
+    assert any("VIEW" in one for one in unread) == (dialect == "postgres")
+
+
 @pytest.mark.parametrize(
     "instance, complaint",
     [
         ({"a": [{"x": 1}, {"x": "1"}]}, "types int and str"),
-        ({"a": [{"x": {"y": 1}}]}, "neither text"),
+        ({"a": [{"x": {"y": 1}}, {"x": 2}]}, "not a record or a list of records"),
         ({"a": []}, "no record"),
-        ({"a": [{"x": [1, 2]}]}, "not an object"),
+        ({"a": [{"x": [1, {"y": 2}]}]}, "not an object"),
         ({"a": [{"x": float("inf")}]}, "neither text"),
         ({}, "expected an object"),
     ],

@@ -11,7 +11,7 @@ from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.connect.places import kind_of
 from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.dynamite.mapping import Mapping, load_mapping, save_mapping
-from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
+from reasoning.synthesis.dynamite.questions.ambiguity import Question, Sought, next_question
 from reasoning.synthesis.dynamite.synthesize import Unsat, synthesize_mapping
 from reasoning.synthesis.errors import UserError, write_whole
 from reasoning.synthesis.infer import Instance
@@ -67,17 +67,25 @@ def ask(command: Ask) -> int:
     return _learn_more(command, source, _answer(command.answer, answers))
 
 
+def _sought(command: Ask) -> tuple[Question | None, Sought]:
+    """The next question, and how much was looked at for it."""
+    sought, sample = Sought(), read_sample(command.sample, command.mapping)
+    return next_question(load_mapping(command.mapping), sample, sought=sought), sought
+
+
 def _write_question(command: Ask) -> int:
-    question = next_question(
-        load_mapping(command.mapping), read_sample(command.sample, command.mapping)
-    )
+    question, sought = _sought(command)
     data = (
         {"source": None}
         if question is None
         else {"path": question.path, "source": question.source, "answers": question.answers}
     )
     write_whole(command.question, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-    print("nothing is open" if question is None else f"{question.path} is open: {command.question}")
+    print(
+        f"nothing is open: {sought}"
+        if question is None
+        else f"{question.path} is open: {command.question}"
+    )
     return FOUND
 
 
@@ -107,11 +115,9 @@ def _learn_more(command: Ask, source: Instance, target: Instance) -> int:
 
 def _converse(command: Ask) -> int:
     for _ in range(command.rounds):
-        question = next_question(
-            load_mapping(command.mapping), read_sample(command.sample, command.mapping)
-        )
+        question, sought = _sought(command)
         if question is None:
-            print("nothing is open")
+            print(f"nothing is open: {sought}")
             return FOUND
         reply = _put(question)
         if reply is None:

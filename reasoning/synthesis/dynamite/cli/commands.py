@@ -21,8 +21,9 @@ from reasoning.synthesis.dynamite.output.page import write_page
 from reasoning.synthesis.dynamite.synthesize import Timeout, Unsat, synthesize_mapping
 from reasoning.synthesis.engines.compile import shown_names
 from reasoning.synthesis.errors import UserError, write_whole
-from reasoning.synthesis.infer import Instance, infer_schema, loosened
+from reasoning.synthesis.infer import Instance, infer_schema, loosened, without_places
 from reasoning.synthesis.schema import Schema, columns
+from reasoning.synthesis.shapes import texts
 from reasoning.synthesis.syntax import show_program
 
 
@@ -130,8 +131,10 @@ class Show:
 def learn(command: Learn) -> int:
     """Learn, say what was found, and write it."""
     source, target = read_instance(command.source_example), read_instance(command.target_example)
-    source_schema = _schema(command.source_schema, source, command.source_example)
-    target_schema = _schema(command.target_schema, target, command.target_example)
+    source_schema = _schema(command.source_schema, source, command.source_example, target)
+    target_schema = without_places(
+        _schema(command.target_schema, target, command.target_example, source)
+    )
     constants = tuple(map(_constant, command.constants))
     options = Options(command.budget, command.seed, constants, command.max_rules)
     found = synthesize_mapping(source_schema, target_schema, [(source, target)], options)
@@ -193,8 +196,14 @@ def open_choices(mapping: Mapping) -> list[str]:
     return found
 
 
-def _schema(path: Path | None, instance: Instance, where: Path) -> Schema:
-    return read_schema(path) if path else loosened(infer_schema(instance, where=str(where)))
+def _schema(path: Path | None, instance: Instance, where: Path, other: Instance) -> Schema:
+    if path:
+        unread: list[str] = []
+        schema = read_schema(path, unread)
+        for sentence in unread:
+            print(f"note: {sentence}", file=sys.stderr)
+        return schema
+    return loosened(infer_schema(instance, where=str(where), hints=texts(other)))
 
 
 def _constant(text: str) -> Any:

@@ -41,6 +41,7 @@ def pattern_of(sketch: Sketch, candidate: Candidate) -> set[Fact]:
     fixed = dict(candidate.constants)
     found = {Fact("copy", c, holds=c in candidate.copies) for c in range(len(sketch.copies))}
     found |= {Fact("equal", p, q, q in group_of.get(p, ())) for p, q in sketch.partners}
+    found |= {Fact("present", p, holds=p in candidate.firm) for p in sketch.firm}
     return found | {
         Fact("constant", p, v, p in fixed and fixed[p] == v)
         for p, values in sketch.constants.items()

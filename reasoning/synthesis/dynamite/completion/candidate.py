@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from reasoning.synthesis.datalog import Atom, Connector, Const, Rule, Term, Var, Wild
+from reasoning.synthesis.datalog import Atom, Call, Connector, Const, Rule, Term, Var, Wild
 from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.engines.memory import Rows, matches
 from reasoning.synthesis.facts import Facts
@@ -27,13 +27,17 @@ class Candidate:
     """Positions that equal a constant."""
     head: tuple[int | None, ...]
     """The position behind each head column; None: the sketch's literal."""
+    firm: frozenset[int] = frozenset()
+    """Positions that must hold something."""
 
 
 def body_of(sketch: Sketch, candidate: Candidate) -> tuple[tuple[Atom, ...], dict[int, Var]]:
     """The atoms, in the order of the copies, and the variable at every position that has one."""
     named = {p: Var(f"v{min(group)}") for group in candidate.classes for p in group}
-    named |= {p: Var(f"v{p}") for p in candidate.head if p is not None and p not in named}
     fixed = dict(candidate.constants)
+    alone = {p for p in candidate.head if p is not None} | candidate.firm
+    alone |= {q for p in alone if p in sketch.calls for q in columns_of(sketch, p)} - set(fixed)
+    named |= {p: Var(f"v{p}", p in candidate.firm) for p in sorted(alone) if p not in named}
 
     def term(p):
         return named.get(p) or (Const(fixed[p]) if p in fixed else Wild())
@@ -43,6 +47,12 @@ def body_of(sketch: Sketch, candidate: Candidate) -> tuple[tuple[Atom, ...], dic
         for copy in sorted(candidate.copies)
     )
     return body, named
+
+
+def columns_of(sketch: Sketch, position: int) -> list[int]:
+    """The positions that a function takes to make the column at a position."""
+    start = sketch.of_copy(sketch.positions[position][0])[0]
+    return [start + arg for arg in sketch.calls[position].args if isinstance(arg, int)]
 
 
 def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[tuple[tuple, Rows]]:
@@ -62,12 +72,32 @@ def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema
     """The candidate as a rule, its variables named after the columns they stand for."""
     body, named = body_of(sketch, candidate)
     nice = _names(sketch, candidate, named, source)
+    plan, fixed = layout(source), dict(candidate.constants)
     body = tuple(
-        Atom(a.relation, tuple(nice.get(t, t) if isinstance(t, Var) else t for t in a.terms))
+        Atom(
+            a.relation,
+            tuple(
+                nice.get(t, t) if isinstance(t, Var) else t
+                for t in a.terms[: len(plan[a.relation])]
+            ),
+        )
         for a in body
     )
+
+    def term(p):
+        if p not in sketch.calls:
+            return nice[named[p]]
+        columns = iter(columns_of(sketch, p))
+        args = tuple(
+            arg
+            if isinstance(arg, Const)
+            else (Const(fixed[q]) if (q := next(columns)) in fixed else nice[named[q]])
+            for arg in sketch.calls[p].args
+        )
+        return Call(sketch.calls[p].function, args)
+
     terms: list[Term] = [
-        Const(v) if p is None else nice[named[p]]
+        Const(v) if p is None else term(p)
         for p, v in zip(candidate.head, sketch.literals, strict=True)
     ]
     heads, connectors, above = [], [], ()
@@ -91,9 +121,11 @@ def _names(sketch, candidate, named, source) -> dict[Var, Var]:
     """
     wanted: dict[Var, str] = {}
     for (_, attr), p in zip(sketch.head, candidate.head, strict=True):
-        if p is not None:
+        if p is not None and p not in sketch.calls:
             wanted.setdefault(named[p], attr.name)
     for p, var in sorted(named.items()):
+        if p in sketch.calls:
+            continue
         relation, argument = sketch.place(p)
         column = layout(source)[relation][argument]
         is_id = column.type.removeprefix("id:").rpartition("?")[2] if column.is_id else column.name
@@ -112,5 +144,5 @@ def _names(sketch, candidate, named, source) -> dict[Var, Var]:
             stem, _, number = name.rpartition("_")
             name = f"{stem}_{int(number) + 1}" if stem and number.isdigit() else f"{name}_2"
         taken.add(name)
-        found[var] = Var(name)
+        found[var] = Var(name, var.firm)
     return found

@@ -13,9 +13,9 @@ from reasoning.synthesis.dynamite.completion.candidate import Candidate
 from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.sat import Sat
 
-ATOM, CONSTANT, RENAMED = 4, 3, 1
-"""Prices: an atom in the body, a constant, a head column from a source of another name; equalities
-have theirs in the sketch.
+ATOM, CONSTANT, FIRM = 4, 3, 2
+"""Prices: an atom in the body, a constant, that a column holds something; equalities and sources of
+head columns have theirs in the sketch.
 """
 MOST_COST = 60
 """Bounds beyond this are not counted any more: the search then takes any program."""
@@ -24,9 +24,9 @@ MOST_COST = 60
 class Fact(NamedTuple):
     """Something that is true or false of a completion: the literals of clauses that are learned."""
 
-    kind: Literal["equal", "constant", "head", "copy"]
+    kind: Literal["equal", "constant", "head", "copy", "present"]
     """Two positions are equal; a position equals a constant; a head column comes from a position; a
-    copy takes part.
+    copy takes part; a position holds something.
     """
     one: int
     """A position; for "head" the number of the column, for "copy" that of the copy."""
@@ -51,6 +51,7 @@ class Encoding:
         self.fixed: dict[tuple[int, int], int] = {}
         self.head = [{p: self.sat.new() for p in options} for options in sketch.sources]
         self.named = [{p: self.sat.new() for p in options} for options in sketch.sources]
+        self.present = {p: self.sat.new() for p in sorted(sketch.firm)}
         self.tied = self.sat.new()
         self.seen: set[Clause] = set()
         self._holes()
@@ -141,6 +142,8 @@ class Encoding:
                 self.sat.add((active, self.chosen[p][p]))
                 for pair in (pair for pair in self.same if p in pair):
                     self.sat.add((active, -self.same[pair]))
+                if p in self.present:
+                    self.sat.add((active, -self.present[p]))
             if copy and self.sketch.copies[copy - 1] == self.sketch.copies[copy]:
                 self.sat.add((-active, self.copy[copy - 1]))
         self.sat.add(self.copy)
@@ -155,7 +158,8 @@ class Encoding:
                 if q != p:
                     weights[literal] = self.sketch.partners[q, p]
         for names, options in zip(self.named, self.sketch.sources, strict=True):
-            weights |= {names[p]: RENAMED for p, price in options.items() if price}
+            weights |= {names[p]: price for p, price in options.items() if price}
+        weights |= dict.fromkeys(self.present.values(), FIRM)
         self.weights = weights
         self.sat.weigh(weights, MOST_COST)
 
@@ -171,6 +175,8 @@ class Encoding:
                     if fact.other in options
                     else None
                 )
+            case "present":
+                found = self.present.get(fact.one)
             case "head":
                 found = self.head[fact.one].get(fact.other)
             case _:
@@ -229,7 +235,8 @@ class Encoding:
             next((p for p, lit in literals.items() if lit in true), None) for literals in self.named
         )
         copies = frozenset(copy for copy, literal in enumerate(self.copy) if literal in true)
-        return Candidate(copies, classes, fixed, head)
+        firm = frozenset(p for p, literal in self.present.items() if literal in true)
+        return Candidate(copies, classes, fixed, head, firm)
 
     def price(self) -> int:
         """The price of the completion that was found."""

@@ -132,6 +132,7 @@ def too_many(
         return a is None or b is None or a != b
 
     found = {Fact("equal", p, q) for p, q in sketch.partners if differ(witness[p], witness[q])}
+    found |= {Fact("present", p) for p in sketch.firm if witness[p] is None}
     found |= {
         Fact("constant", p, value)
         for p, values in sketch.constants.items()
@@ -181,6 +182,7 @@ def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -
         for p in sorted(group - {min(group)})
     ]
     demands += [Fact("constant", p, value) for p, value in candidate.constants]
+    demands += [Fact("present", p) for p in sorted(candidate.firm)]
     demands += [Fact("head", t, p) for t, p in enumerate(candidate.head) if p is not None]
     for demand in list(demands):
         rest = [other for other in demands if other != demand]
@@ -195,7 +197,10 @@ def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -
     """
     values: dict[int, Any] = {}
     empty: set[int] = set()
+    present = {demand.one for demand in demands if demand.kind == "present"}
     for demand in demands:
+        if demand.kind == "present":
+            continue
         if demand.kind == "head" and record[demand.one] is None:
             empty.add(demand.other)
         elif demand.kind != "equal":
@@ -214,6 +219,9 @@ def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -
             return False
         names |= {p: Const(value) for value in fixed for p in group}
     names |= {p: Const(value) for p, value in values.items()}
+    if present & empty:
+        return False
+    names |= {p: Var(f"{p} there", True) for p in present - set(names)}
     touched = {sketch.positions[p][0] for p in [*names, *empty]}
     body = tuple(
         Atom(sketch.copies[c], tuple(names.get(p, Wild()) for p in sketch.of_copy(c)))

@@ -219,6 +219,7 @@ def extending(parent: Candidate, old: Sketch, new: Sketch) -> list[Fact] | None:
         Fact("equal", move(min(g)), move(p)) for g in parent.classes for p in sorted(g - {min(g)})
     ]
     found += [Fact("constant", move(p), value) for p, value in parent.constants]
+    found += [Fact("present", move(p)) for p in sorted(parent.firm)]
     return found + [Fact("head", t, move(p)) for t, p in enumerate(parent.head) if p is not None]
 
 

@@ -18,7 +18,12 @@ from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration.flat_rows import load_flat
 from reasoning.synthesis.dynamite.migration.nesting import FLAT, final_table, nest
-from reasoning.synthesis.dynamite.migration.report import Report, report_of, takes_all
+from reasoning.synthesis.dynamite.migration.report import (
+    Report,
+    repeated_keys,
+    report_of,
+    takes_all,
+)
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import Output, compile_program, key_names
 from reasoning.synthesis.engines.duck import connect
@@ -120,9 +125,11 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
             )
             loaded = True
             _transform(plan, base, steps, work)
-            written = _write(plan, base, sink, progress, work / WRITTEN)
+            _check_keys(plan, base)
+            written, lost = _write(plan, base, sink, progress, work / WRITTEN)
             seconds = time.monotonic() - started
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
+            report.lost.extend(lost)
             sink.finish(base)
     except (duckdb.Error, UserError) as error:
         if fresh and not loaded:
@@ -332,9 +339,20 @@ def _queries(mapping: Mapping) -> dict[str, str]:
     return found
 
 
-def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
-    """Write every top-level collection in ranges; returns the rows written this time."""
-    written, started = 0, time.monotonic()
+def _check_keys(plan: Plan, base):
+    """Refuse records that repeat a key, naming two, where the target would refuse them one by
+    one.
+    """
+    if kind_of(plan.target) in ("sqlite", *SERVERS):
+        for problem in repeated_keys(plan.mapping, base, FLAT):
+            raise UserError(f"{problem}: fix the data, or take the key out of the target's schema")
+
+
+def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> tuple[int, list[str]]:
+    """Write every top-level collection in ranges; returns the rows written this time, and sentences
+    on those that did not arrive.
+    """
+    written, lost, started = 0, [], time.monotonic()
     for collection in plan.mapping.target.collections:
         table = quoted(FLAT + table_name(collection.name))
         table = final_table(collection.name) if collection.children else table
@@ -342,7 +360,12 @@ def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
         start = sink.done(collection.name)
         while start < total or (start == 0 and total == 0):
             stop = min(total, start + plan.chunk)
-            sink.write(base, table, collection.name, start, stop)
+            arrived = sink.write(base, table, collection.name, start, stop)
+            if arrived != stop - start:
+                lost.append(
+                    f"{collection.name}: {arrived:,} of {stop - start:,} records of a range were "
+                    "written: please report this"
+                )
             mark.touch()
             written += stop - start
             rate = written / max(time.monotonic() - started, 1e-9)
@@ -350,4 +373,4 @@ def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> int:
             start = stop
             if total == 0:
                 break
-    return written
+    return written, lost

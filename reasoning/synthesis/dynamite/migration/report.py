@@ -6,13 +6,20 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
-from reasoning.synthesis.datalog import Const, Rule, Var, variables
+from reasoning.synthesis.datalog import Call, Const, Rule, variables
 from reasoning.synthesis.dynamite.lineage import sources_behind, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.engines.compile import flat_names, literal, shown_names
+from reasoning.synthesis.engines.compile import (
+    Output,
+    flat_names,
+    key_names,
+    rows_used,
+    shown_names,
+    values_of,
+)
 from reasoning.synthesis.engines.duck import stored
-from reasoning.synthesis.engines.identity import derivations_of
-from reasoning.synthesis.errors import need
+from reasoning.synthesis.engines.identity import derivations_of, flat_terms
+from reasoning.synthesis.engines.nest import tied_levels
 from reasoning.synthesis.facts import plain
 from reasoning.synthesis.names import inner, quoted, table_name
 from reasoning.synthesis.schema import NEST, columns, flat_columns, parent_of, walk
@@ -48,7 +55,7 @@ class Report:
     merged: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Collections marked `@distinct` of which equal records became one: derivations and records."""
     lost: list[str] = field(default_factory=list)
-    """Sentences about records that were derived and are in no document."""
+    """Sentences about records that were derived and are not there, and values that became NULL."""
     round_trip: str = "not tried"
     """Whether the source can be made again from the target."""
     rows_written: int = 0
@@ -100,7 +107,12 @@ class Report:
 
 
 def report_of(
-    mapping: Mapping, base, source: str, flat: str, flag_childless: bool = False
+    mapping: Mapping,
+    base,
+    source: str,
+    flat: str,
+    flag_childless: bool = False,
+    keys: dict[str, list[str | None]] | None = None,
 ) -> Report:
     """Look at the tables of a migration.
 
@@ -110,11 +122,13 @@ def report_of(
       source: before the names of the source relations' tables.
       flat: before the names of the target's flattened tables.
       flag_childless: list parents without children.
+      keys: the columns of the identities in the flattened tables; None: those of the mapping.
     """
 
     def count(table):
         return base.execute(f"SELECT count(*) FROM {quoted(table)}").fetchone()[0]
 
+    fewer = merged(mapping, base, source, flat)
     return Report(
         source_rows={path: count(source + table_name(path)) for path, _ in walk(mapping.source)},
         target_rows={path: count(flat + table_name(path)) for path, _ in walk(mapping.target)},
@@ -122,9 +136,12 @@ def report_of(
         unmapped=unmapped(mapping),
         checksums=_checksums(mapping, base, source, flat),
         childless=_childless(mapping, base, flat) if flag_childless else {},
-        merged=merged(mapping, base, source, flat),
+        merged=fewer[0],
+        lost=fewer[1]
+        + _outside_tables(mapping, base, source)
+        + _orphans(mapping, base, flat, keys),
         problems=[
-            *_keys(mapping, base, flat),
+            *repeated_keys(mapping, base, flat),
             *_nulls(mapping, base, flat),
             *_references(mapping, base, flat),
         ],
@@ -146,7 +163,10 @@ def _dropped(mapping, base, source):
         table = quoted(source + table_name(path))
         if any(takes_all(rule) for rule, _ in used):
             continue
-        joined = " UNION ".join(_rows_used(rule, n, mapping, source) for rule, n in used)
+        joined = " UNION ".join(
+            rows_used(rule, n, mapping.source, Output(lambda one: source + table_name(one)))
+            for rule, n in used
+        )
         rest = f"FROM {table} WHERE rowid NOT IN ({joined})" if used else f"FROM {table}"
         number = base.execute(f"SELECT count(*) {rest}").fetchone()[0]
         if number:
@@ -166,30 +186,14 @@ def takes_all(rule: Rule) -> bool:
     (first, *others) = rule.body
     return (
         not others
+        and not any(var.firm for var in variables(rule.body))
         and not any(isinstance(t, Const) for t in first.terms)
         and max(variables(rule.body).values(), default=0) < 2
     )
 
 
-def _rows_used(rule: Rule, atom: int, mapping: Mapping, source: str) -> str:
-    exp = need("sqlglot").exp
-    tables = ", ".join(
-        f"{quoted(source + table_name(a.relation))} a{n}" for n, a in enumerate(rule.body)
-    )
-    tests, places = [], {}
-    for n, one in enumerate(rule.body):
-        for term, column in zip(one.terms, columns(mapping.source, one.relation), strict=True):
-            cell = f"a{n}.{stored(column)}"
-            if isinstance(term, Const):
-                tests.append(f"{cell} = {literal(exp, term.value).sql(dialect='duckdb')}")
-            elif isinstance(term, Var):
-                tests += [f"{places[term]} = {cell}"] if term in places else []
-                places.setdefault(term, cell)
-    return f"SELECT a{atom}.rowid FROM {tables}{' WHERE ' + ' AND '.join(tests) if tests else ''}"
-
-
-def _samples(base, query, names):
-    rows = base.execute(f"{query} LIMIT {SAMPLES}").fetchall()
+def _samples(base, query, names, values=()):
+    rows = base.execute(f"{query} LIMIT {SAMPLES}", list(values)).fetchall()
     return [{name: plain(value) for name, value in zip(names, row, strict=True)} for row in rows]
 
 
@@ -247,7 +251,8 @@ def _childless(mapping, base, flat):
     return found
 
 
-def _keys(mapping, base, flat):
+def repeated_keys(mapping: Mapping, base, flat: str):
+    """Sentences on declared keys of the target that repeat, each with two of the records."""
     for path, collection in walk(mapping.target):
         if collection.key:
             first = len(flat_columns(mapping.target, path)) - len(collection.attrs)
@@ -258,9 +263,17 @@ def _keys(mapping, base, flat):
                 f"{key} HAVING count(*) > 1"
             )
             if rows := base.execute(f"{query} LIMIT {SAMPLES}").fetchall():
+                where = " AND ".join(f"v{n} IS NOT DISTINCT FROM ?" for n in [*range(first), *own])
+                both = _samples(
+                    base,
+                    f"SELECT {', '.join(flat_names(mapping.target, path))} FROM "
+                    f"{quoted(flat + table_name(path))} WHERE {where}",
+                    shown_names(mapping.target, path),
+                    list(rows[0][:-1]),
+                )[:2]
                 yield (
-                    f"{path}: the key ({', '.join(collection.key)}) repeats, for example "
-                    f"{rows[0][:-1]} comes {rows[0][-1]} times"
+                    f"{path}: the key ({', '.join(collection.key)}) repeats, {rows[0][-1]} times "
+                    f"for example in {' and '.join(map(str, both))}"
                 )
 
 
@@ -315,22 +328,82 @@ def _columns_of(schema, path, attrs) -> list[str]:
     return [f"v{names.index(attr)}" for attr in attrs]
 
 
-def merged(mapping: Mapping, base, source: str, flat: str) -> dict[str, dict[str, Any]]:
-    """Collections of which equal records became one: the numbers of derivations and of records."""
-    found = {}
+def merged(
+    mapping: Mapping, base, source: str, flat: str
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Collections with fewer records than derivations: those whose rules say `@distinct`, with the
+    numbers of both; and sentences on the others, whose records are lost.
+    """
+    found, lost, output = {}, [], Output(lambda path: source + table_name(path))
     for path, _ in walk(mapping.target):
         derived = derivations_of(mapping.program, path, mapping.target)
         if not any(one.levels[-1] is None for one in derived):
             continue
         made = sum(
             base.execute(
-                f"SELECT count(*) FROM ({_rows_used(one.rule, 0, mapping, source)})"
+                f"SELECT count(*) FROM ({rows_used(one.rule, 0, mapping.source, output)})"
             ).fetchone()[0]
             for one in derived
         )
         there = base.execute(f"SELECT count(*) FROM {quoted(flat + table_name(path))}").fetchone()[
             0
         ]
-        if there < made:
+        if there < made and all(one.rule.distinct for one in derived):
             found[path] = {"derivations": made, "records": there}
-    return found
+        elif there < made:
+            lost.append(
+                f"{path}: {made:,} derivations became {there:,} records, and not all of its rules "
+                "say @distinct"
+            )
+    return found, lost
+
+
+def _outside_tables(mapping: Mapping, base, source: str) -> list[str]:
+    """Sentences on values that a table of values does not hold: they became NULL."""
+    lost, output = [], Output(lambda path: source + table_name(path))
+    for path, _ in walk(mapping.target):
+        for one in derivations_of(mapping.program, path, mapping.target):
+            terms = flat_terms(one.rule, one.head, mapping.target)
+            for name, term in zip(shown_names(mapping.target, path), terms, strict=True):
+                if not isinstance(term, Call) or term.name != "table":
+                    continue
+                var, *pairs = term.args
+                held = [arg.value for arg in pairs[::2]]
+                marks = ", ".join("?" for _ in held)
+                values = values_of(one.rule, var, mapping.source, output)
+                number, example = base.execute(
+                    f"SELECT count(*), min(v) FROM ({values}) WHERE v IS NOT NULL AND "
+                    f"v NOT IN ({marks})",
+                    held,
+                ).fetchone()
+                if number:
+                    lost.append(
+                        f"{path}.{name}: {number:,} values are not in its table of values and "
+                        f"became NULL, for example {plain(example)!r}"
+                    )
+    return lost
+
+
+def _orphans(mapping: Mapping, base, flat: str, keys) -> list[str]:
+    """Sentences on nested records that lie in no record around them."""
+    target = mapping.target
+    keys = keys or {path: key_names(mapping.program, path, target) for path, _ in walk(target)}
+    lost = []
+    for path, _ in walk(target):
+        above = parent_of(path)
+        # A collection of which nothing was derived has no identities.
+        if not above or not keys[path]:
+            continue
+        ties = [name for level in tied_levels(target, keys, above, path) for name in level]
+        same = " AND ".join(
+            f"p.{quoted(name)} IS NOT DISTINCT FROM c.{quoted(name)}" for name in ties
+        )
+        cells = ", ".join(f"c.{quoted(name)}" for name in flat_names(target, path))
+        rest = (
+            f"FROM {quoted(flat + table_name(path))} c ANTI JOIN "
+            f"{quoted(flat + table_name(above))} p ON {same or 'true'}"
+        )
+        if number := base.execute(f"SELECT count(*) {rest}").fetchone()[0]:
+            shown = _samples(base, f"SELECT {cells} {rest}", shown_names(target, path))
+            lost.append(f"{path}: {number:,} records lie in no {above}, for example {shown[0]}")
+    return lost

@@ -74,7 +74,7 @@ def verify(
             )
             for path, query in queries.items():
                 base.execute(f"CREATE TABLE {quoted(EXPECTED + table_name(path))} AS {query}")
-            report = report_of(mapping, base, SOURCE, FOUND)
+            report = report_of(mapping, base, SOURCE, FOUND, keys=there)
             problems = [
                 problem
                 for path, _ in walk(mapping.target)

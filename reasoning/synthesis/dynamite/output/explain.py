@@ -5,10 +5,10 @@ followed through, what is open.
 from reasoning.synthesis.datalog import Const, Rule, Var
 from reasoning.synthesis.dynamite.lineage import labels, lineage, unmapped
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.questions.ambiguity import Question, next_question
+from reasoning.synthesis.dynamite.questions.ambiguity import Question, Sought, next_question
 from reasoning.synthesis.engines.compile import shown_names
 from reasoning.synthesis.engines.identity import flat_terms
-from reasoning.synthesis.engines.memory import matches
+from reasoning.synthesis.engines.memory import UNMATCHED, matches, value_of
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import Schema, columns
 from reasoning.synthesis.syntax import show_rule, show_value
@@ -35,7 +35,9 @@ def explain(mapping: Mapping, data: Instance | None = None, questions: bool = Tr
     if mapping.notes:
         parts.append("Noticed:\n" + "\n".join(f"- {note}" for note in mapping.notes))
     if questions:
-        parts.append(open_questions(mapping, next_question(mapping, data)))
+        sought = Sought()
+        question = next_question(mapping, data, sought=sought)
+        parts.append(open_questions(mapping, question, sought))
     return "\n\n".join(parts) + "\n"
 
 
@@ -78,7 +80,10 @@ def sentence(rule: Rule, source: Schema) -> str:
                 tests.append(_tie(column, seen[term]))
             elif isinstance(term, Var):
                 seen[term] = (names[n], column.name, column.is_id, place)
-        parts.append(f"{names[n]}{' where ' + ' and '.join(tests) if tests else ''}")
+            if isinstance(term, Var) and term.firm:
+                tests.append(f"its {column.name} is there")
+        shown = f"{names[n]}{' where ' + ' and '.join(tests) if tests else ''}"
+        parts.append(shown + (", if there is one" if rule.body[n].optional else ""))
     first, *others = parts
     made = "; for ".join([f"For every {first}", *(f"every {other}" for other in others)])
     return f"{made}: a record of {rule.heads[-1].relation}."
@@ -109,6 +114,8 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
         for binding, rows in matches(rule.body, facts):
             lines = ["  For example"]
             for label, atom, row in zip(labels(rule), rule.body, rows, strict=True):
+                if row == UNMATCHED:
+                    continue
                 cells = zip(
                     columns(mapping.source, atom.relation), facts[atom.relation][row], strict=True
                 )
@@ -117,10 +124,7 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
                     + ", ".join(f"{c.name} = {show_value(v)}" for c, v in cells if not c.is_id)
                 )
             terms = flat_terms(rule, len(rule.heads) - 1, mapping.target)
-            values = [
-                show_value(binding[term] if isinstance(term, Var) else getattr(term, "value", None))
-                for term in terms
-            ]
+            values = [show_value(value_of(term, binding)) for term in terms]
             path = rule.heads[-1].relation
             pairs = zip(shown_names(mapping.target, path), values, strict=True)
             return [
@@ -130,13 +134,10 @@ def worked(rule: Rule, mapping: Mapping) -> list[str]:
     return []
 
 
-def open_questions(mapping: Mapping, question: Question | None) -> str:
+def open_questions(mapping: Mapping, question: Question | None, sought: Sought) -> str:
     """Describe an open question and what would settle it."""
     if question is None:
-        return (
-            "No open question was found: the programs near this one that fit the examples make "
-            "the same of the data looked at."
-        )
+        return f"No open question was found: {sought}."
     rules = [rule for rule in question.other.rules if rule.heads[-1].relation == question.path]
     other = "\n".join(f"    {show_rule(rule)}" for rule in rules)
     return (

@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from reasoning.synthesis.datalog import Const, Program, Rule
+from reasoning.synthesis.datalog import Program, Rule
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, to_rule
 from reasoning.synthesis.dynamite.completion.search import (
     Clock,
@@ -23,11 +23,11 @@ from reasoning.synthesis.dynamite.completion.search import (
     highest,
 )
 from reasoning.synthesis.dynamite.mapping import Mapping
-from reasoning.synthesis.dynamite.questions.samples import made_up
+from reasoning.synthesis.dynamite.questions.samples import RECORDS, made_up
 from reasoning.synthesis.dynamite.sketch.correspondence import source_values
-from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Sketch, make_sketch
+from reasoning.synthesis.dynamite.sketch.sketch import NoSource, Reach, Sketch, make_sketch
 from reasoning.synthesis.engines.identity import flat_terms
-from reasoning.synthesis.engines.memory import evaluate, matches
+from reasoning.synthesis.engines.memory import UNMATCHED, evaluate, matches, value_of
 from reasoning.synthesis.facts import Facts, flatten, from_facts, to_facts
 from reasoning.synthesis.infer import Instance
 from reasoning.synthesis.schema import (
@@ -47,6 +47,8 @@ join.
 """
 TRIES = 100
 """Right rules looked at for one collection; many of them make the same records."""
+DATABASES = 4
+"""Made up to compare programs on, each twice as large as the one before."""
 MOST_DERIVATIONS = 20_000
 """Looked at in the search for a smallest input."""
 
@@ -82,9 +84,8 @@ def alternatives(
     Raises:
       UserError: `data` does not fit the source schema.
     """
-    facts = sample_facts(mapping, data)
     clock, found = Clock(seconds), []
-    for path, rules in _other_rules(mapping, facts, clock):
+    for path, rules in _other_rules(mapping, sample_facts(mapping, data), clock, Sought()):
         kept = tuple(rule for rule in mapping.program.rules if rule.heads[-1].relation != path)
         order = [name for name, _ in walk(mapping.target)]
         merged = sorted((*kept, *rules), key=lambda rule: order.index(rule.heads[-1].relation))
@@ -94,18 +95,22 @@ def alternatives(
     return found
 
 
-def sample_facts(mapping: Mapping, data: Instance | None) -> Facts:
-    """Facts of the sample, or of one that is made up."""
-    if data is None:
-        return made_up(mapping.source, mapping.source_facts(), random.Random(mapping.options.seed))
-    return to_facts(mapping.source, data, "sample")
+def sample_facts(mapping: Mapping, data: Instance | None) -> list[Facts]:
+    """Facts of the sample, or of several that are made up, each larger than the one before."""
+    if data is not None:
+        return [to_facts(mapping.source, data, "sample", loose=True)]
+    seed, examples = mapping.options.seed, mapping.source_facts()
+    return [
+        made_up(mapping.source, examples, random.Random(f"{seed} {n}"), RECORDS * 2**n)
+        for n in range(DATABASES)
+    ]
 
 
 def _other_rules(
-    mapping: Mapping, facts: Facts, clock: Clock
+    mapping: Mapping, databases: list[Facts], clock: Clock, sought: "Sought"
 ) -> Iterator[tuple[str, tuple[Rule, ...]]]:
-    """For every collection, the right rules that differ on the facts, from each other and from the
-    mapping's; cheapest first.
+    """For every collection, the right rules that differ on the databases, from each other and from
+    the mapping's; cheapest first.
     """
     sources = mapping.source_facts()
     targets = [
@@ -115,30 +120,36 @@ def _other_rules(
     wanted = [flatten(mapping.target, target) for target in targets]
     values = source_values(mapping.source, sources)
     first: dict[str, tuple[Candidate, Sketch]] = {}
+
+    def made(program, path):
+        return [
+            frozenset(record for record, _ in made_by(program, path, mapping.target, facts))
+            for facts in databases
+        ]
+
     for path, _ in walk(mapping.target):
         rows = tuple(set(flat[path]) for flat in wanted)
         if not any(rows):
             continue
         parent = first.get(parent_of(path) or "")
-        seen = [{record for record, _ in made_by(mapping.program, path, mapping.target, facts)}]
+        seen = [made(mapping.program, path)]
         for candidate, sketch in _narrow_or_wide(
             mapping, path, (values, sources, rows), parent, clock
         ):
             first.setdefault(path, (candidate, sketch))
+            sought.programs += 1
             rule = to_rule(sketch, candidate, mapping.target, mapping.source)
-            made = {record for record, _ in made_by(Program((rule,)), path, mapping.target, facts)}
-            if made not in seen:
-                seen.append(made)
+            if (records := made(Program((rule,)), path)) not in seen:
+                seen.append(records)
                 yield path, (rule,)
 
 
 def _narrow_or_wide(mapping, path, known, parent, clock) -> Iterator[tuple[Candidate, Sketch]]:
     """Right candidates of the narrow sketch; if it has none, of the wide one."""
     values, sources, rows = known
-    for wide in (False, True):
-        sketch = make_sketch(
-            values, path, flat_columns(mapping.target, path), rows, mapping.options.constants, wide
-        )
+    for reach in (Reach(), Reach(loose=True), Reach(wide=True)):
+        head = flat_columns(mapping.target, path)
+        sketch = make_sketch(values, path, head, rows, mapping.options.constants, reach)
         if isinstance(sketch, NoSource):
             return
         search, right = (
@@ -181,19 +192,44 @@ def made_by(
             for n, (binding, rows) in enumerate(matches(rule.body, facts)):
                 if n == MOST_DERIVATIONS:
                     break
-                record = tuple(
-                    term.value if isinstance(term, Const) else binding[term] for term in terms
-                )  # type: ignore[index]
+                record = tuple(value_of(term, binding) for term in terms)
                 yield (
                     record,
                     frozenset(
-                        (atom.relation, row) for atom, row in zip(rule.body, rows, strict=True)
+                        (atom.relation, row)
+                        for atom, row in zip(rule.body, rows, strict=True)
+                        if row != UNMATCHED
                     ),
                 )
 
 
+@dataclass
+class Sought:
+    """How much was looked at before nothing was found to be open."""
+
+    programs: int = 0
+    """Right programs near the mapping."""
+    records: int = 0
+    """Of the databases that they were compared on."""
+    databases: int = 0
+    """Their number."""
+    in_time: bool = True
+    """False: the search was cut short."""
+
+    def __str__(self):
+        cut = "" if self.in_time else "; the search was cut short"
+        return (
+            f"{self.programs} programs near this one fit the examples, and make the same of "
+            f"{self.databases} database(s) with {self.records} records in all{cut}"
+        )
+
+
 def next_question(
-    mapping: Mapping, data: Instance | None = None, k: int = 5, seconds: float = 20.0
+    mapping: Mapping,
+    data: Instance | None = None,
+    k: int = 5,
+    seconds: float = 20.0,
+    sought: Sought | None = None,
 ) -> Question | None:
     """The smallest input, in records, on which the mapping and one of up to k alternatives differ.
 
@@ -202,17 +238,24 @@ def next_question(
       data: a source instance to take records from; None: made up.
       k: alternatives compared.
       seconds: for finding them.
+      sought: gets the amount of the search.
 
     Returns:
       None if no alternative differs on the data.
     """
-    facts = sample_facts(mapping, data)
+    sought, clock = sought or Sought(), Clock(seconds)
+    databases = sample_facts(mapping, data)
+    sought.databases = len(databases)
+    sought.records = sum(len(rows) for facts in databases for rows in facts.values())
     best: tuple[int, str, Facts, Program] | None = None
-    for path, rules in _first(_other_rules(mapping, facts, Clock(seconds)), k):
+    for path, rules in _first(_other_rules(mapping, databases, clock, sought), k):
         other = Program(rules)
-        found = smallest_difference(mapping, other, path, facts)
+        found = next(
+            filter(None, (smallest_difference(mapping, other, path, f) for f in databases)), None
+        )
         if found is not None and (best is None or found[0] < best[0]):
             best = (*found[:1], path, found[1], other)
+    sought.in_time = clock.in_time()
     if best is None:
         return None
     _, path, part, other = best
@@ -280,7 +323,7 @@ def _needed(schema, path, fact, facts):
                     fact[names.index(foreign.attrs[0])],
                     [c.name for c in columns(schema, foreign.to_path)].index("_id"),
                 )
-                yield next(
+                yield from (
                     (foreign.to_path, n)
                     for n, node in enumerate(facts[foreign.to_path])
                     if node[place] == end

@@ -8,7 +8,7 @@ import difflib
 import functools
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reasoning.synthesis.facts import Facts
@@ -18,10 +18,12 @@ Place = tuple[str, int]
 """A column: the relation's path and the position of the argument."""
 MOST_CONSTANTS = 8
 """A column with more different values than this gives no constants."""
-DECLARED, AKIN, KEY, COINCIDENCE = 1, 2, 3, 6
+DECLARED, AKIN, KEY, COINCIDENCE, RIVALED = 1, 2, 3, 6, 9
 """Prices of equalities: a declared reference; one to a column without repetitions, by name too; or
-not by name; any other.
+not by name; any other; one whose column another key claims by name.
 """
+GENERIC = frozenset({"id", "key", "code", "no", "nr", "num", "number", "pk", "uuid", "name"})
+"""Words that name a record's own key anywhere: alone they tie nothing to anything."""
 UNDECLARED = 2
 """Added to the price of a reference that is not declared in a schema that declares some."""
 UNJOINED = ("float", "bool")
@@ -36,6 +38,10 @@ class Values:
     """The source's."""
     by_place: dict[Place, tuple[Counter, ...]]
     """Counts of values, one Counter for each example."""
+    derived: dict[Place, Any] = field(default_factory=dict)
+    """Columns behind those of the schema that functions make (`derived.Derived`)."""
+    with_nulls: frozenset[Place] = frozenset()
+    """The columns that are NULL somewhere in the examples."""
 
     @functools.cached_property
     def columns(self) -> dict[Place, Column]:
@@ -44,6 +50,9 @@ class Values:
             (path, p): column
             for path, found in layout(self.schema).items()
             for p, column in enumerate(found)
+        } | {
+            place: Column(f"{one.function} of {place[0]}", "str")
+            for place, one in self.derived.items()
         }
 
     def type(self, place: Place) -> str:
@@ -65,7 +74,7 @@ class Values:
         return frozenset(
             place
             for place, found in self.by_place.items()
-            if found[0] and found[0].total() == len(found[0])
+            if found[0] and found[0].total() == len(found[0]) and place not in self.derived
         )
 
     @functools.cached_property
@@ -88,20 +97,42 @@ class Values:
         """See the function `joins`."""
         return joins(self)
 
+    @functools.cached_property
+    def loose_joins(self) -> dict[tuple[Place, Place], int]:
+        """`joins` with every pair of which one side is a key: the other side's name says nothing,
+        and either side may hold values that the other does not.
+        """
+        return joins(self, loose=True)
+
+    @functools.cached_property
+    def claimed(self) -> dict[Place, frozenset[Place]]:
+        """For every column the keys that are declared to be referred to by it, or by name."""
+        declared = declared_joins(self.schema)
+        return {
+            place: frozenset(
+                key
+                for key in keys
+                if key != place and ((place, key) in declared or akin(self, place, key))
+            )
+            for place, keys in self.referred.items()
+        }
+
 
 def source_values(schema: Schema, examples: tuple[Facts, ...]) -> Values:
     """Count the values of all columns, those of identities included."""
-    found = {}
+    found, nulls = {}, set()
     for path, columns in layout(schema).items():
         for p in range(len(columns)):
+            if any(f[p] is None for facts in examples for f in facts[path]):
+                nulls.add((path, p))
             found[path, p] = tuple(
                 Counter(f[p] for f in facts[path] if f[p] is not None) for facts in examples
             )
-    return Values(schema, found)
+    return Values(schema, found, with_nulls=frozenset(nulls))
 
 
 def sources_of(
-    values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False
+    values: Values, kind: str, wanted: tuple[set, ...], partial: bool = False, derived: bool = False
 ) -> list[Place]:
     """The columns that hold all values of a target attribute, in every example.
 
@@ -110,6 +141,7 @@ def sources_of(
       kind: the target attribute's type; only columns of the same type count.
       wanted: the target attribute's values in each example, NULL left out.
       partial: one of the values is enough, for rules that make some of the records only.
+      derived: columns that functions make, instead of those that are there.
     """
     enough = (
         (lambda pairs: any(a & b for a, b in pairs))
@@ -120,11 +152,12 @@ def sources_of(
         place
         for place, counters in values.by_place.items()
         if values.type(place) == kind
+        and (place in values.derived) == derived
         and enough([(a, b.keys()) for a, b in zip(wanted, counters, strict=True)])
     ]
 
 
-def joins(values: Values) -> dict[tuple[Place, Place], int]:
+def joins(values: Values, loose: bool = False) -> dict[tuple[Place, Place], int]:
     """The pairs of columns that a rule may equate, both ways round, with the price of such an
     equality.
 
@@ -135,7 +168,9 @@ def joins(values: Values) -> dict[tuple[Place, Place], int]:
     places = [
         place
         for place in values.by_place
-        if values.type(place) not in UNJOINED and any(values.by_place[place])
+        if values.type(place) not in UNJOINED
+        and any(values.by_place[place])
+        and place not in values.derived
     ]
     declared = declared_joins(values.schema)
     by_type: dict[str, list[Place]] = {}
@@ -151,7 +186,12 @@ def joins(values: Values) -> dict[tuple[Place, Place], int]:
         for a in group
         for b in group
         if _overlap(values, a, b)
-        and ((a, b) in declared or above[a] & above[b] or _half_matched(values, a, b))
+        and (
+            (a, b) in declared
+            or above[a] & above[b]
+            or _half_matched(values, a, b)
+            or (loose and (a in values.unique or b in values.unique))
+        )
     }
 
 
@@ -197,10 +237,22 @@ def _cost(values, a, b, declared):
         return DECLARED
     undeclared = UNDECLARED if values.schema.foreign_keys else 0
     if b in values.referred[a] or a in values.referred[b]:
-        return (AKIN if akin(values, a, b) else KEY) + undeclared
+        if akin(values, a, b):
+            return AKIN + undeclared
+        sides = [(x, y) for x, y in ((a, b), (b, a)) if y in values.referred[x]]
+        free = [(x, y) for x, y in sides if not values.claimed[x]]
+        taken = all(
+            bool(values.claimed[y])
+            or any(z[0] == x[0] and z != x and y in keys for z, keys in values.claimed.items())
+            for x, y in free
+        )
+        return (KEY + taken if free else RIVALED) + undeclared
     if _half_matched(values, a, b):
         return KEY + undeclared
-    return KEY + undeclared if values.referred[a] & values.referred[b] else COINCIDENCE
+    if common := values.referred[a] & values.referred[b]:
+        both = a[0] == b[0] and a[1] == b[1] and common & values.claimed[a]
+        return (AKIN if both else KEY) + undeclared
+    return COINCIDENCE + undeclared
 
 
 def akin(values: Values, a: Place, b: Place) -> bool:
@@ -208,8 +260,23 @@ def akin(values: Values, a: Place, b: Place) -> bool:
     and "person_id".
     """
     first, second = words(values.name(a)), words(values.name(b))
-    wide = words(a[0].rpartition("?")[2]) | first, words(b[0].rpartition("?")[2]) | second
-    return bool(first) and bool(second) and (first <= wide[1] or second <= wide[0])
+    if not first or not second:
+        return False
+    one, other = words(a[0].rpartition("?")[2]), words(b[0].rpartition("?")[2])
+    if first <= GENERIC and second <= GENERIC:
+        # "id" and "id" of different collections say nothing, unless one belongs to the other.
+        return a[0] == b[0] or bool(one & other)
+    return (
+        (not first <= GENERIC and first <= other | second)
+        or (not second <= GENERIC and second <= one | first)
+        or _squeezed(one | first) == _squeezed(second)
+        or _squeezed(other | second) == _squeezed(first)
+    )
+
+
+def _squeezed(found: set[str]) -> list[str]:
+    """The letters of some words: "customerid" is "customer" and "id"."""
+    return sorted("".join(found))
 
 
 def words(name: str) -> set[str]:
@@ -247,6 +314,8 @@ def constants(values: Values, given: tuple[Any, ...]) -> dict[Place, list[Any]]:
     }
     found = {}
     for place, counters in values.by_place.items():
+        if place in values.derived:
+            continue
         total = sum(counters, Counter())
         asked = [
             value for value in total if any(value == c and type(value) is type(c) for c in given)

@@ -9,7 +9,7 @@ parents without children stay.
 
 import functools
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from reasoning.synthesis.dynamite.sketch.correspondence import (
@@ -47,13 +47,18 @@ class Sketch:
     constants: dict[int, tuple[Any, ...]]
     """Values that a position may be compared with."""
     sources: tuple[dict[int, int], ...]
-    """For every head column the positions it may come from, with a cost of 0 or 1 by name; empty:
-    `literals` fills it.
+    """For every head column the positions it may come from, with a cost by name and function;
+    empty: `literals` fills it.
     """
     literals: tuple[Any, ...]
     """For every head column without a source the value that it always has: NULL, or a constant that
     the user gave.
     """
+
+    firm: frozenset[int] = frozenset()
+    """Positions with NULLs in the examples, of which a rule may ask that they hold something."""
+    calls: dict[int, Any] = field(default_factory=dict)
+    """Positions of columns that functions make (`derived.Derived`)."""
 
     def place(self, position: int) -> Place:
         """The column that a position stands for."""
@@ -69,6 +74,24 @@ class Sketch:
         owners = [owner for owner, _ in self.positions]
         starts = [owners.index(copy) for copy in range(len(self.copies))]
         return tuple(range(start, start + owners.count(copy)) for copy, start in enumerate(starts))
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How much a sketch may hold; the search begins with the least."""
+
+    wide: bool = False
+    """Three copies of every relation in reach instead of as many as the head asks for."""
+    partial: bool = False
+    """The rule makes some of the records only: one value of a head column in a source column is
+    enough.
+    """
+    loose: bool = False
+    """Joins of a key with anything that it shares a value with."""
+    fixed: tuple[tuple[int, Any], ...] = ()
+    """Head columns that no source fills, with the value that they have in every record."""
+    hint: str = ""
+    """A word that the names of the right columns hold."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +112,7 @@ def make_sketch(
     head: tuple[tuple[str, Attr], ...],
     rows: tuple[set[tuple], ...],
     given: tuple[Any, ...],
-    wide: bool,
-    partial: bool = False,
+    reach: Reach,
 ) -> Sketch | NoSource:
     """The sketch for one target collection.
 
@@ -100,9 +122,7 @@ def make_sketch(
       head: its flattened columns.
       rows: its flattened records in each example.
       given: constants from the user.
-      wide: three copies of every relation in reach instead of as many as the head asks for.
-      partial: the rule makes some of the records only: one value of a head column in a source
-        column is enough.
+      reach: how much it may hold.
 
     Returns:
       The sketch, or the attribute that makes it impossible.
@@ -110,9 +130,16 @@ def make_sketch(
     filled: list[list[Place]] = []
     literals: list[Any] = []
     missing = None
+    fixed = dict(reach.fixed)
     for n, (owner, attr) in enumerate(head):
+        if n in fixed:
+            filled.append([])
+            literals.append(fixed[n])
+            continue
         wanted = tuple({row[n] for row in found} - {None} for found in rows)
-        options = sources_of(values, attr.type, wanted, partial) if any(wanted) else []
+        options = sources_of(values, attr.type, wanted, reach.partial) if any(wanted) else []
+        if any(wanted) and not options:
+            options = sources_of(values, attr.type, wanted, reach.partial, derived=True)
         # NULL throughout says nothing: a column of the same name is copied, and the question asked.
         options = options or ([] if any(wanted) else empty_namesakes(values, attr))
         literal = None if options else _literal({row[n] for found in rows for row in found}, given)
@@ -124,8 +151,8 @@ def make_sketch(
         literals.append(literal)
     if missing and not any(filled):
         return missing
-    pairs = values.joins
-    copies = _copies(values, filled, pairs, wide)
+    pairs = values.loose_joins if reach.loose else values.joins
+    copies = _copies(values, filled, pairs, reach.wide)
     positions = tuple(
         (n, p) for n, relation in enumerate(copies) for p in range(_width(values, relation))
     )
@@ -139,13 +166,22 @@ def make_sketch(
         and _sensible(values, place, positions, p, q)
     }
     options_of = constants(values, given)
-    fixed = {
+    compared = {
         p: tuple(options_of[place[p]]) for p in range(len(positions)) if place[p] in options_of
     }
     sources = tuple(
-        _named(values, place, column, options) for column, options in zip(head, filled, strict=True)
+        _named(values, place, (path, _hinted(reach.hint, attr)), options)
+        for (path, attr), options in zip(head, filled, strict=True)
     )
-    return Sketch(path, head, copies, positions, partners, fixed, sources, tuple(literals))
+    calls = {p: values.derived[one] for p, one in enumerate(place) if one in values.derived}
+    firm = frozenset(p for options in sources for p in options if place[p] in values.with_nulls)
+    return Sketch(
+        path, head, copies, positions, partners, compared, sources, tuple(literals), firm, calls
+    )
+
+
+def _hinted(hint: str, attr: Attr) -> Attr:
+    return Attr(f"{hint}_{attr.name}", attr.type) if hint else attr
 
 
 def empty_namesakes(values: Values, attr: Attr) -> list[Place]:
@@ -255,4 +291,9 @@ def _named(values, place, column, options):
         option: likeness(path, attr.name, option[0], values.name(option)) for option in options
     }
     best = max(alike.values(), default=0.0)
-    return {p: int(alike[found] < best - 0.1) for p, found in enumerate(place) if found in alike}
+    return {
+        p: int(alike[found] < best - 0.1)
+        + (values.derived[found].rank if found in values.derived else 0)
+        for p, found in enumerate(place)
+        if found in alike
+    }

@@ -190,7 +190,7 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
         (
             "t.csv",
             "k,v,d\n1,a,\n2,a,1999-13-01\n",
-            't.csv, line 3: Error when converting column "d"',
+            "t.csv, line 3: d is '1999-13-01', which is no date",
         ),
         ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
         ("t.csv", 'k,v,d\n1,a,\n2,"b,\n', "t.csv, line 3: Value with unterminated quote"),

@@ -199,7 +199,7 @@ def test_bad_examples_are_code_2_and_one_sentence(name, text, complaint, folder,
     (folder / f"{name}.json").write_text(text)
     assert learn(folder) == 2
     said = capsys.readouterr().err
-    assert complaint in said and said.startswith("refused: ") and said.count("\n") == 1
+    assert complaint in said and said.startswith("error: ") and said.count("\n") == 1
 
 
 def test_a_schema_and_an_example_that_disagree(folder, capsys):

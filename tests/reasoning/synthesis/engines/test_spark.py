@@ -2,15 +2,16 @@
 
 import os
 import random
+from collections import Counter
 
 import pytest
 
 pytest.importorskip("pyspark")
 pytest.importorskip("sqlglot")
 from benchmarks.dynamite_scenarios import SCENARIOS
+from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines import memory
-from reasoning.synthesis.engines.compile import compile_program, table_name
-from reasoning.synthesis.engines.nest import nested_queries
+from reasoning.synthesis.engines.compile import Output, compile_program
 from reasoning.synthesis.facts import Id, flatten, to_facts
 from reasoning.synthesis.schema import layout
 
@@ -66,15 +67,15 @@ def test_spark_gives_what_the_reference_gives(name, spark):
     for path, columns in layout(scenario.source).items():
         kinds = ", ".join(f"`{c.name}` {SPARK_TYPES.get(c.type, 'BIGINT')}" for c in columns)
         rows = [tuple(v.number if isinstance(v, Id) else v for v in fact) for fact in facts[path]]
-        spark.createDataFrame(rows, kinds).createOrReplaceTempView(table_name(path))
-    queries = compile_program(scenario.golden, scenario.source, scenario.target, "spark")
-    expected = memory.run(scenario.golden, scenario.source, scenario.target, facts)
+        spark.createDataFrame(rows, kinds).createOrReplaceTempView(f"`{path}`")
+    queries = compile_program(
+        scenario.golden, scenario.source, scenario.target, "spark", Output(str, str)
+    )
+    expected = memory.bags(scenario.golden, scenario.source, scenario.target, facts)
     for path, query in queries.items():
-        assert {tuple(row) for row in spark.sql(query).collect()} == expected[path], path
-    made = {
-        name: as_records(spark.sql(query).collect())
-        for name, query in nested_queries(scenario.target, queries, "spark").items()
-    }
+        assert Counter(tuple(row) for row in spark.sql(query).collect()) == expected[path], path
+    nested = Mapping(scenario.source, scenario.target, scenario.golden).to_sql("spark")
+    made = {name: as_records(spark.sql(query).collect()) for name, query in nested.items()}
     one, other = (
         flatten(scenario.target, to_facts(scenario.target, instance))
         for instance in (made, scenario.answer(data))
