@@ -39,8 +39,8 @@ def load(
     Args:
       name: mixture, digits, patches; fashion_mnist, from Debian's package dataset-fashion-mnist
         where it is installed; folder:PATH for images; idx:PATH for a folder of files in MNIST's
-        format; an .npz file; else a name of tensorflow-datasets, such as mnist, cifar10, svhn_cropped or celeb_a, that lies prepared in
-        `data_dir`.
+        format; an .npz file; else a name of tensorflow-datasets, such as mnist, cifar10,
+        svhn_cropped or celeb_a, that lies prepared in `data_dir`.
       data_dir: folder of tensorflow-datasets; that of the environment variable TFDS_DATA_DIR, or
         ~/tensorflow_datasets, if absent.
       size: pixels of the sides to which images of a folder are brought, and prepared ones if `crop`
