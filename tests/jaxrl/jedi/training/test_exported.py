@@ -78,5 +78,5 @@ def test_the_command_line_finds_pretrained_agents(folder, monkeypatch, tmp_path)
 def test_every_agent_that_comes_with_the_package_is_small_and_has_its_score():
     for name in pretrained.pretrained_names():
         path = pretrained.pretrained_folder(name)
-        assert (path / FILE).stat().st_size < 5e6
+        assert (path / FILE).stat().st_size < 5 * 2**20
         assert (path / pretrained.SCORE).exists()
