@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.files import resolve_path
 from jaxrl.envs.atari import emulator
 from jaxrl.envs.make import canonical, file_name
 from jaxrl.jedi.atari100k.launch import Launch, launch
@@ -102,7 +103,10 @@ def run_train(command: Train) -> int:
         else train_seeds(config, folder, command.seeds)
     )
     if command.seeds == 1 and results[0].finished and hosts.is_first():
-        print(outcome(read_metrics(folder)) or "no evaluation was compared with random play")
+        print(
+            outcome(read_metrics(resolve_path(folder)))
+            or "no evaluation was compared with random play"
+        )
     return ended(
         results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder)
     )
