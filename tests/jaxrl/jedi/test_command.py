@@ -41,6 +41,8 @@ def test_train_ends_with_the_report(run):
     folder, out = run
     assert out.splitlines()[-1] == f"report: {folder / 'report' / 'index.html'}"
     page = (folder / "report" / "index.html").read_text()
+    sentence = out.splitlines()[-2]
+    assert "random play" in sentence and sentence in page
     assert (
         'src="data:image/gif;base64,' in page
         and "--preset atari100k" in page
