@@ -1,4 +1,4 @@
-"""What the loaders of public sets share: rows of their tables become `Cases`, views are chosen and
+"""Shared parts of the loaders of public sets: rows of their tables become `Cases`, views are chosen and
 counted, and patients are kept on one side of the split.
 """
 

@@ -69,7 +69,7 @@ def _has_thresholds(config: TranscoderConfig) -> bool:
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What is written."""
+    """Choice of layout and members."""
 
     format: Format = "saelens"
     """Whose layout."""

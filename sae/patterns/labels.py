@@ -141,7 +141,7 @@ DISTINCT = 0.08
 def distinctions(
     patterns: list[Pattern], activations: np.ndarray, labels: np.ndarray, findings: tuple[str, ...]
 ) -> dict[int, str]:
-    """What tells patterns of the same name apart: the other finding whose prediction differs most
+    """Distinguish patterns of the same name: find the other finding whose prediction differs most
     from the average of their namesakes.
 
     Args:

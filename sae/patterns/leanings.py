@@ -1,4 +1,4 @@
-"""What each finding rests on: shares of categories, shortcuts, and families of near duplicates."""
+"""Reliance of each finding: shares of categories, shortcuts, and families of near duplicates."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -32,7 +32,7 @@ class Shortcut(NamedTuple):
 
 
 class Leaning(NamedTuple):
-    """What one finding rests on."""
+    """Reliance of one finding."""
 
     finding: str
     shares: dict[str, float]

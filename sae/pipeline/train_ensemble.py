@@ -28,7 +28,7 @@ CHECKPOINTS = 5
 
 
 class Examples(NamedTuple):
-    """What members are trained on, in the order that it will have when the run is resumed."""
+    """Rows that members are trained on, in the order that it will have when the run is resumed."""
 
     x: np.ndarray
     """`[N, D]`."""
@@ -39,7 +39,7 @@ class Examples(NamedTuple):
 
 
 class Devices(NamedTuple):
-    """How members are spread; see `RunConfig`."""
+    """Devices of the members; see `RunConfig`."""
 
     count: int = 1
     form: str = "jit"

@@ -142,7 +142,7 @@ def catalogue_table(catalogue: Catalogue, findings: tuple[str, ...]):
 
 
 def _best_label(pattern: Pattern) -> tuple[str, str]:
-    """What a pattern predicts best, by its category: how the radiograph was taken, or a finding;
+    """Best prediction of a pattern, by its category: how the radiograph was taken, or a finding;
     and the area under its curve.
     """
     measured = pattern.measures

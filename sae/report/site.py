@@ -1,4 +1,4 @@
-"""What all pages of a run's report share: titles, notes, scores, and images of radiographs."""
+"""Parts that all pages of a run's report share: titles, notes, scores, and images of radiographs."""
 
 from dataclasses import dataclass, field
 
@@ -29,11 +29,11 @@ class Site:
     scores: dict[str, dict]
     """Per finding, as `classifier.evaluate` gives them."""
     facts: dict[str, str]
-    """What was trained and measured, for a table."""
+    """Facts about what was trained and measured, for a table."""
     with_images: bool = True
     """False: path-only mode."""
     leanings: tuple[Leaning, ...] = field(default=())
-    """What carries each finding, measured on held-out cases."""
+    """Reliance of each finding, measured on held-out cases."""
 
 
 def large_name(row: int) -> str:

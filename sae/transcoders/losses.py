@@ -150,7 +150,7 @@ def _auxiliary(params, pre, residual, dead, config, loss):
 
 
 class Setting(NamedTuple):
-    """What is known when the step is compiled."""
+    """Settings that are known when the step is compiled."""
 
     transcoder: TranscoderConfig
     loss: LossConfig
