@@ -1,5 +1,5 @@
-"""Shared parts of the loaders of public sets: rows of their tables become `Cases`, views are chosen and
-counted, and patients are kept on one side of the split.
+"""Shared parts of the loaders of public sets: rows of their tables become `Cases`, views are
+chosen and counted, and patients are kept on one side of the split.
 """
 
 from collections import Counter

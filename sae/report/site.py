@@ -1,4 +1,4 @@
-"""Parts that all pages of a run's report share: titles, notes, scores, and images of radiographs."""
+"""Parts that all pages of a run's report share: titles, notes, scores and images."""
 
 from dataclasses import dataclass, field
 
