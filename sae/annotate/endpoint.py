@@ -56,6 +56,11 @@ class EndpointConfig:
     """
 
 
+def _is_web(url: str) -> bool:
+    """Return True for addresses of the web; the client refuses others with its own sentence."""
+    return url.lower().startswith(("http://", "https://"))
+
+
 class Silent(Exception):
     """The endpoint gave no answer in all tries."""
 
@@ -152,7 +157,7 @@ class Endpoint(Recorded):
         """
         super().__init__(cassette, config.model)
         self.config = config
-        if not config.allow_remote and "://" in config.url and not is_this_machine(config.url):
+        if not config.allow_remote and _is_web(config.url) and not is_this_machine(config.url):
             raise UserError(
                 f"{config.url} is not on this machine, and radiographs must not leave it "
                 "unasked: use a local endpoint, or "
