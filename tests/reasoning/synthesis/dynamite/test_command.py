@@ -48,9 +48,8 @@ def test_from_examples_to_a_verified_target(folder, capsys):
     assert learn(folder) == 0
     stored = json.loads((folder / "m.json").read_text())
     assert stored["datalog"] == "w(n) :- t(_, n).\n" == capsys.readouterr().out
-    assert {"candidates", "conflicts", "seconds"} <= set(stored["statistics"]) and stored[
-        "options"
-    ]["seed"] == 0
+    assert set(stored["statistics"]) == {"candidates", "conflicts"}
+    assert stored["options"]["seed"] == 0
     run = [
         "run",
         "--mapping",
@@ -93,7 +92,7 @@ def test_every_way_to_show_a_mapping(folder, capsys):
     assert "Open: w could be made in another way" in said
     assert main(["explain", "--mapping", f"{folder}/m.json", "--html", f"{folder}/x.html"]) == 0
     page = (folder / "x.html").read_text()
-    assert page.count("<path ") == 1 and "<svg" in page and "http" not in page
+    assert page.count("<path ") == 1 and "<svg" in page and "http://" not in page and "https://" not in page
 
 
 def test_questions_for_a_script(folder, capsys):
@@ -190,8 +189,9 @@ def test_no_program_is_code_3_and_no_time_code_4(folder, capsys):
     "name, text, complaint",
     [
         ("s", '{"r": [{"id": 1},]}', "line 1, column"),
-        ("t", '{"w": [{"n": {"m": 1}}]}', "neither text"),
-        ("t", "[]", "'{' was expected"),
+        ("t", '{"w": [{"n": {"m": 1}}, {"n": 2}]}', "not a record or a list of records"),
+        ("t", "[", "malformed JSON"),
+        ("t", "[]", "it has no record"),
         ("t", '{"w": []}', "it has no record"),
     ],
 )

@@ -184,7 +184,7 @@ def test_a_run_stopped_anywhere_goes_on_and_loses_nothing(
         count[0] += 1
         if count[0] > when:
             raise Stop
-        write(self, *arguments)
+        return write(self, *arguments)
 
     monkeypatch.setattr(kind, "write", failing)
     with pytest.raises(Stop):
