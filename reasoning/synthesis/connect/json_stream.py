@@ -57,6 +57,8 @@ def stream_instance(
         if stream.peek() == "{" and Path(path).suffix not in LINES:
             yield from stream.collections(only, tops)
             return
+        if not stream.peek():
+            raise stream.refuse("the end of the file: there is nothing in it")
         if only is None:
             raise UserError(
                 f"{path} is a list of records, and the schema has several collections: give an "
@@ -217,23 +219,21 @@ class _Stream:
 
     def _document(self, only, tops) -> bool:
         """Test whether the file is records side by side, not an object of collections."""
-        start = self.place
         self.take("{")
         if self.peek() != '"':
-            self.place = start
+            self._rewind()
             return False
         name, tabled = self.value(), False
         if self.peek() == ":":
             self.place += 1
             tabled = self.peek() == "["
-        self.place = start if self.buffer[start : start + 1] == "{" else self._rewind()
+        self._rewind()
         return only is not None and (name not in tops if tops is not None else not tabled)
 
     def _rewind(self):
         """Start again: the buffer has moved on."""
         self.file.seek(0)
-        self.buffer, self.line, self.column, self.ended = "", 1, 1, False
-        return 0
+        self.buffer, self.place, self.line, self.column, self.ended = "", 0, 1, 1, False
 
     def collections(self, only=None, tops=None):
         """All records; see `stream_instance`."""

@@ -56,7 +56,7 @@ def test_streaming_reads_what_json_reads(tmp_path_factory, data, indent, chunk):
         ('{"a": [{"x": 1, "x": 2}]}', "'x' is there twice"),
         ('{"a": [], "a": []}', "'a' is there twice"),
         ('{"a": [1]}', "no object: 1"),
-        ('{"a": {}}', "line 1, column 7"),
+        ('{"a": [], "b": {}}', "line 1, column 16"),
         ('{"a": []} x', "behind the end"),
         ('{"a": [{"x": 1}', "the end of the file"),
         ("", "the end of the file"),
@@ -67,6 +67,44 @@ def test_malformed_json_is_told_with_its_place(text, complaint, chunk, tmp_path,
     (tmp_path / "i.json").write_text(text)
     with pytest.raises(UserError, match=complaint):
         read_instance(tmp_path / "i.json")
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("r.json", '[{"a": 1}, {"a": 2}]'),
+        ("r.jsonl", '{"a": 1}\n{"a": 2}\n'),
+        ("r.json", '{"a": 1}\n{"a": {"$numberLong": "2"}}'),
+    ],
+)
+def test_records_without_a_collection_are_called_like_the_file(name, text, tmp_path):
+    (tmp_path / name).write_text(text)
+    assert read_instance(tmp_path / name) == {"r": [{"a": 1}, {"a": 2}]}
+
+
+@pytest.mark.parametrize(
+    "cells, complaint",
+    [
+        (
+            "1,2024-01-01T00:00:00+02:00,1",
+            "t is '2024-01-01T00:00:00\\+02:00', which is no datetime",
+        ),
+        ("1,2024-01-01T00:00:00.1234567,1", "which is no datetime"),
+        ("1,,0.12345678901", "m is '0.12345678901', which is no decimal"),
+        ("1,,12345678901234567890123456789", "which is no decimal"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_values_that_would_change_are_refused(kind, cells, complaint, tmp_path):
+    fields = {"k": "int", "t": "datetime", "m": "decimal"}
+    schema = parse_schema({"kind": "relational", "collections": {"t": {"fields": fields}}})
+    (tmp_path / "f").mkdir()
+    k, t, m = cells.split(",")
+    line = json.dumps({"k": int(k), "t": t or None, "m": m})
+    text = f"k,t,m\n{cells}\n" if kind == "csv" else line + "\n"
+    (tmp_path / "f" / f"t.{kind}").write_text(text)
+    with pytest.raises(UserError, match=complaint):
+        loaded(tmp_path / "f", schema)
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path):

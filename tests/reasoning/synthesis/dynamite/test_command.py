@@ -92,7 +92,12 @@ def test_every_way_to_show_a_mapping(folder, capsys):
     assert "Open: w could be made in another way" in said
     assert main(["explain", "--mapping", f"{folder}/m.json", "--html", f"{folder}/x.html"]) == 0
     page = (folder / "x.html").read_text()
-    assert page.count("<path ") == 1 and "<svg" in page and "http://" not in page and "https://" not in page
+    assert (
+        page.count("<path ") == 1
+        and "<svg" in page
+        and "http://" not in page
+        and "https://" not in page
+    )
 
 
 def test_questions_for_a_script(folder, capsys):
