@@ -42,6 +42,8 @@ class Predict:
     """A network file (.npz with kernel_0, bias_0, ...)."""
     inputs: int | None = None
     """Number of inputs of --function."""
+    activation: str | None = None
+    """Between the layers of a checkpoint that does not say it: tanh, relu, ..."""
     low: float = -1.0
     """End of the box of inputs."""
     high: float = 1.0
@@ -57,9 +59,11 @@ class Prune:
     """Prune a network in a file, or a Flax model of yours, once."""
 
     out: str
-    """Where the pruned network goes (.npz); for --model, its masks by path."""
+    """Where the pruned network goes (.npz or .safetensors); for --model, its masks by path."""
     network: str | None = None
-    """A network file."""
+    """A network file, .safetensors file or Orbax folder (a chain of linear layers)."""
+    activation: str | None = None
+    """Between the layers of a checkpoint that does not say it: tanh, relu, ..."""
     model: str | None = None
     """Python path of a function that returns (apply, params, inputs) of a Flax model."""
     data: str | None = None
@@ -90,6 +94,8 @@ class Measure:
     """Fresh examples."""
     seed: int = 0
     """Of the examples."""
+    activation: str | None = None
+    """Between the layers of a checkpoint that does not say it: tanh, relu, ..."""
     raw: bool = False
     """The network gives the target's own values, not standardised ones."""
 

@@ -12,6 +12,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.app.files import write_npz
 from reasoning.compositionality import network
 from reasoning.compositionality.activations import FUNCTIONS
+from reasoning.compositionality.checkpoints import Origin, is_checkpoint, read_chain, write_chain
 from reasoning.compositionality.prune.compact import Layer
 
 
@@ -20,6 +21,8 @@ class Stored(NamedTuple):
 
     layers: list[Layer]
     activation: str = "tanh"
+    origins: tuple[Origin, ...] = ()
+    """Names in the checkpoint that it was read from."""
 
     @property
     def inputs(self) -> int:
@@ -51,13 +54,88 @@ class Stored(NamedTuple):
         )
 
 
-def read_network(path: str | Path) -> Stored:
-    """Read a network.
+def read_network(path: str | Path, activation: str | None = None) -> Stored:
+    """Read a network: an .npz file of ours, a .safetensors file, or an Orbax folder.
+
+    Args:
+      path: of the file or folder.
+      activation: between the layers; checkpoints do not say it, our own files do.
 
     Raises:
       UserError: the file cannot be read, lacks an array, or its layers do not fit each other.
     """
     path = Path(path).expanduser()
+    if is_checkpoint(path):
+        if activation is None:
+            raise UserError(
+                f"{path} does not say the activation between its layers: add --activation, such as "
+                "relu"
+            )
+        layers, origins = read_chain(path)
+        return Stored(_checked(path, layers), _known(path, activation), tuple(origins))
+    arrays = _arrays(path)
+    count = sum(name.startswith("kernel_") for name in arrays)
+    if count < 2:
+        raise UserError(
+            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two "
+            "layers, and bias_0, ..."
+        )
+    layers = []
+    for i in range(count):
+        if f"kernel_{i}" not in arrays:
+            raise UserError(
+                f"network {path} has no kernel_{i}: number the layers from 0 without gaps"
+            )
+        kernel = arrays[f"kernel_{i}"]
+        layers.append(Layer(kernel, arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1:]))))
+    stated = str(arrays["activation"]) if "activation" in arrays else None
+    if stated and activation and stated != activation:
+        raise UserError(
+            f"network {path} says that its activation is {stated!r}: leave out --activation"
+        )
+    chosen = _known(path, stated or activation or "tanh")
+    return Stored(_checked(path, layers), chosen)
+
+
+def _known(path: Path, activation: str) -> str:
+    if activation not in FUNCTIONS:
+        raise UserError(
+            f"network {path} has the activation {activation!r}: those known are "
+            f"{', '.join(FUNCTIONS)}"
+        )
+    return activation
+
+
+def _checked(path: Path, layers: list[Layer]) -> list[Layer]:
+    """The layers in float32, if they are real, finite and fit each other."""
+    found: list[Layer] = []
+    for i, (kernel, bias) in enumerate(layers):
+        if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
+            raise UserError(
+                f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it "
+                "must be of real numbers"
+            )
+        kernel, bias = kernel.astype(np.float32), bias.astype(np.float32)
+        fits = (
+            kernel.ndim == 2
+            and bias.shape == kernel.shape[1:]
+            and (i == 0 or found[-1].kernel.shape[1] == kernel.shape[0])
+        )
+        if not fits:
+            raise UserError(
+                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does "
+                "not fit the layer below"
+            )
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+            raise UserError(
+                f"network {path}: layer {i} holds a NaN or infinity: save it before the training "
+                "diverged"
+            )
+        found.append(Layer(kernel, bias))
+    return found
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.lib.npyio.NpzFile):
@@ -72,57 +150,21 @@ def read_network(path: str | Path) -> Stored:
         raise UserError(
             f"network {path} is no .npz file of arrays ({error}): see docs/compositionality.md"
         ) from None
-    count = sum(name.startswith("kernel_") for name in arrays)
-    activation = str(arrays.get("activation", "tanh"))
-    if count < 2:
-        raise UserError(
-            f"network {path} has {count} kernels: it needs kernel_0, kernel_1, ... of at least two "
-            "layers, and bias_0, ..."
-        )
-    if activation not in FUNCTIONS:
-        raise UserError(
-            f"network {path} has the activation {activation!r}: those known are "
-            f"{', '.join(FUNCTIONS)}"
-        )
-    layers = []
-    for i in range(count):
-        if f"kernel_{i}" not in arrays:
-            raise UserError(
-                f"network {path} has no kernel_{i}: number the layers from 0 without gaps"
-            )
-        kernel = arrays[f"kernel_{i}"]
-        bias = arrays.get(f"bias_{i}", np.zeros(kernel.shape[-1:]))
-        if kernel.dtype.kind not in "fiu" or bias.dtype.kind not in "fiu":
-            raise UserError(
-                f"network {path}: layer {i} is of type {kernel.dtype} with bias {bias.dtype}: it "
-                "must be of real numbers"
-            )
-        kernel, bias = kernel.astype(np.float32), bias.astype(np.float32)
-        fits = (
-            kernel.ndim == 2
-            and bias.shape == kernel.shape[1:]
-            and (i == 0 or layers[-1].kernel.shape[1] == kernel.shape[0])
-        )
-        if not fits:
-            raise UserError(
-                f"network {path}: kernel_{i} of shape {kernel.shape} with bias {bias.shape} does "
-                "not fit the layer below"
-            )
-        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
-            raise UserError(
-                f"network {path}: layer {i} holds a NaN or infinity: save it before the training "
-                "diverged"
-            )
-        layers.append(Layer(kernel, bias))
-    return Stored(layers, activation)
+    return arrays
 
 
 def write_network(path: str | Path, stored: Stored) -> None:
-    """The inverse, whole or not at all."""
+    """The inverse, whole or not at all; a .safetensors file keeps the names that were read."""
+    path = Path(path).expanduser()
+    if path.suffix == ".safetensors":
+        names = [Origin(f"layers.{i}.kernel", f"layers.{i}.bias", False) for i in range(99)]
+        origins = stored.origins or names[: len(stored.layers)]
+        write_chain(path, stored.layers, list(origins))
+        return
     arrays = {f"kernel_{i}": layer.kernel for i, layer in enumerate(stored.layers)}
     arrays |= {f"bias_{i}": layer.bias for i, layer in enumerate(stored.layers)}
     named = {"activation": np.array(stored.activation)} | arrays
-    write_npz(Path(path).expanduser(), named)
+    write_npz(path, named)
 
 
 def stacked(stored: Stored) -> tuple[network.Params, network.Masks]:

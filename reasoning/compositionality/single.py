@@ -86,7 +86,7 @@ def predict(command) -> str:
             raise UserError("--function needs --inputs, the length of the array that it takes")
         f, inputs = named(command.function), command.inputs
     else:
-        stored = read_network(command.network)
+        stored = read_network(command.network, command.activation)
         f, data, inputs = _net(stored.activation), stacked(stored)[0], stored.inputs
         tolerance = TRAINED
     tolerance = tolerance if command.tolerance is None else command.tolerance
@@ -158,7 +158,10 @@ def train(command) -> str:
 
 def measure(command) -> str:
     """The measures of a network, as JSON, and a sentence."""
-    stored, target = read_network(command.network), target_by_name(command.target)
+    stored, target = (
+        read_network(command.network, command.activation),
+        target_by_name(command.target),
+    )
     outputs = stored.layers[-1].kernel.shape[1]
     if (stored.inputs, outputs) != (target.inputs, len(target.outputs)):
         raise UserError(
@@ -218,7 +221,7 @@ def prune(command) -> str:
 
 
 def _prune_file(command) -> str:
-    stored = read_network(command.network)
+    stored = read_network(command.network, command.activation)
     if bool(command.data) == bool(command.target):
         raise UserError("pruning needs probe inputs: name one of --data and --target")
     if command.data:

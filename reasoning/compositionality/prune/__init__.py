@@ -24,10 +24,12 @@ from reasoning.compositionality.prune.baselines import (
 from reasoning.compositionality.prune.capture import capture
 from reasoning.compositionality.prune.compact import compact
 from reasoning.compositionality.prune.distributions import masks_from_scores
+from reasoning.compositionality.prune.kernels import Layout
 from reasoning.compositionality.prune.moments import Activation, Moments
 from reasoning.compositionality.prune.schedules import Cubic, OneShot, Periodic
 from reasoning.compositionality.prune.summary import summarize_sparsity
 from reasoning.compositionality.prune.transform import (
+    Plan,
     PruneState,
     apply_masks,
     prune_once,
@@ -39,9 +41,11 @@ from reasoning.compositionality.prune.transform import (
 __all__ = [
     "Activation",
     "Cubic",
+    "Layout",
     "Moments",
     "OneShot",
     "Periodic",
+    "Plan",
     "PruneState",
     "apply_masks",
     "capture",

@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.extend.core import get_opaque_trace_state
 
 from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import mean
@@ -132,7 +133,7 @@ class _Calls:
 
 def _trace_state():
     """Tell the traces of JAX apart, so that values of an inner one are not kept."""
-    return jax.core.get_opaque_trace_state(convention="flax")
+    return get_opaque_trace_state(convention="flax")
 
 
 def _watch(calls: _Calls) -> Callable:

@@ -62,7 +62,7 @@ class PruneState(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """What is pruned, how far and when."""
+    """Settings of a pruning: the leaves, how far and when."""
 
     density: float = 0.25
     """Final share of weights that is kept, in (0, 1]."""

@@ -176,7 +176,7 @@ def test_all_kinds_of_layers_are_read(module, shape):
     params = jax.jit(module.init)(jax.random.key(1), x)["params"]
     found = jax.jit(lambda p: capture(module.apply, p, x))(params)
     assert_consistent(found, params)
-    masks = prune_once(params, found, 0.5)[1]
+    masks = jax.jit(lambda p, f: prune_once(p, f, 0.5)[1])(params, found)
     for name, layout in layouts(params, known=found).items():
         mask = np.asarray(split(kernels(masks)[name], layout))
         assert (mask.sum(1) == np.floor(mask.shape[1] / 2 + 0.5)).all(), name
@@ -232,13 +232,13 @@ class NnxNet(nnx.Module):
     "make",
     [
         similarity_pruning,
-        magnitude_pruning,
-        random_pruning,
+        pytest.param(magnitude_pruning, marks=pytest.mark.slow),
+        pytest.param(random_pruning, marks=pytest.mark.slow),
         rigl,
-        set_pruning,
-        static_random,
-        snip,
-        l1_pruning,
+        pytest.param(set_pruning, marks=pytest.mark.slow),
+        pytest.param(static_random, marks=pytest.mark.slow),
+        pytest.param(snip, marks=pytest.mark.slow),
+        pytest.param(l1_pruning, marks=pytest.mark.slow),
     ],
     ids=["share", "magnitude", "random", "rigl", "set", "static", "snip", "l1"],
 )
