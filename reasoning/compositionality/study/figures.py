@@ -75,9 +75,9 @@ def heatmap(config: SweepConfig, rows, name: str) -> Any:
     for axes in panels[-1]:
         axes.set_xlabel("hidden layers")
     figure.suptitle(
-        f"{name}: planted at {target.layers} layers (cross: fan-in nearest arity {target.arity}; "
+        f"{name}: planted at {target.layers} layers\n(cross: fan-in nearest arity {target.arity}; "
         "dots: largest volume)",
-        fontsize=10,
+        fontsize=9,
     )
     return figure
 

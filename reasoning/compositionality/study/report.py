@@ -128,7 +128,7 @@ def _settings(config: SweepConfig, rows) -> list:
 def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]):
     """The answers for one target."""
     target = target_by_name(name)
-    header = ("pruner", "fits", "best score", "at depth", "at density", "mean fan-in there")
+    header = ("pruner", "best score", "fits", "at depth", "at density", "mean fan-in there")
     parts = [
         html.paragraph(
             f"Planted: {target.depth} levels of nodes, {target.layers} layers, arity "
@@ -144,8 +144,9 @@ def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]):
             if p != "oracle"
         }
         parts.append(html.section("Is there one in connectivity (density)?", _peaks(over), level=3))
-    if "share" in config.pruners:
-        compared = [_compared(config, rows, name, p) for p in config.pruners if p != "share"]
+    others = [p for p in config.pruners if p != "share"]
+    if "share" in config.pruners and others:
+        compared = [_compared(config, rows, name, other) for other in others]
         note = html.paragraph("Differences at equal depth, density and training, all settings.")
         columns = ("share above", "answer", "score", "R²")
         table = html.table(columns, compared)
@@ -180,7 +181,7 @@ def _best_row(config, rows, name, pruner) -> tuple:
     i, j = np.unravel_index(means.argmax(), means.shape)
     fan_in = average(grid(rows, config, name, pruner, "fan_in")[i, j])
     share, score = f"{100 * fits.mean():.0f} %", str(interval(found[i, j]))
-    return pruner, share, score, config.depths[j], f"{config.densities[i]:g}", f"{fan_in:.2f}"
+    return pruner, score, share, config.depths[j], f"{config.densities[i]:g}", f"{fan_in:.2f}"
 
 
 def _compared(config, rows, name, other) -> tuple:
