@@ -31,14 +31,14 @@ class Quantizer(nn.Module):
 
     functions: ModuleType | str = ""
     config: Any = None
-    room: ModuleType | str | None = None
+    room: ModuleType | str | None = None  # old name
     """Name of `functions` until 0.3."""
 
     def __post_init__(self):
-        if self.room is not None:
-            warn_once("Quantizer(room=)", "Quantizer(functions=)")
-            object.__setattr__(self, "functions", self.room)
-            object.__setattr__(self, "room", None)
+        if self.room is not None:  # old name
+            warn_once("Quantizer(room=)", "Quantizer(functions=)")  # old name
+            object.__setattr__(self, "functions", self.room)  # old name
+            object.__setattr__(self, "room", None)  # old name
         require(
             self.functions != "" and self.config is not None,
             "a Quantizer needs the functions and the configuration: Quantizer(vq, VQConfig(...))",

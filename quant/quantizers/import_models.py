@@ -86,7 +86,7 @@ def sim_vq(arrays: Arrays, prefix: str = "") -> Made:
     return {"map": weight}, {"frozen": frozen}, config
 
 
-def finite_scalar(
+def from_fsq(
     arrays: Arrays, levels: tuple[int, ...], prefix: str = "", codebooks: int = 1, **changes
 ) -> Made:
     """`FSQ`, whose levels are not among its arrays; indices `[..., codebooks]` where there are
@@ -113,7 +113,7 @@ def residual_fsq(arrays: Arrays, levels: tuple[int, ...], depth: int, prefix: st
     return made if "project_in.weight" in own else ({}, ({},) * depth, made[2].groups[0])
 
 
-def lookup_free(arrays: Arrays, prefix: str = "", codebooks: int = 1, **changes) -> Made:
+def from_lfq(arrays: Arrays, prefix: str = "", codebooks: int = 1, **changes) -> Made:
     """`LFQ`: indices `[..., codebooks]`.
 
     Args:
