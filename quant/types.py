@@ -1,7 +1,12 @@
 """Return value of every quantizer."""
 
+from typing import Any
+
 import jax
 from flax import struct
+
+Params = dict[str, Any]
+"""Parameters of a quantizer, for the caller's optimizer."""
 
 
 @struct.dataclass

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.interface import Batch, Found, Options, call
-from quant.types import Quantized
+from quant.types import Params, Quantized
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,7 @@ def init(
 
 
 def quantize(
-    params: dict[str, Any],
-    state: tuple,
-    x: jax.Array,
-    config: GroupedConfig,
-    **options: Unpack[Options],
+    params: Params, state: tuple, x: jax.Array, config: GroupedConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, tuple]:
     """Every group's value in its place, projected back.
 

@@ -13,7 +13,7 @@ from quant.errors import require
 from quant.quantizers import vq
 from quant.quantizers.interface import Batch, Found, Options, call
 from quant.quantizers.vq import VQConfig, VQState
-from quant.types import Quantized
+from quant.types import Params, Quantized
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ def init(
 
 
 def quantize(
-    params: dict[str, Any],
-    state: VQState,
-    x: jax.Array,
-    config: ResidualConfig,
-    **options: Unpack[Options],
+    params: Params, state: VQState, x: jax.Array, config: ResidualConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, VQState]:
     """The sum of the levels' codes.
 

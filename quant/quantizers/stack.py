@@ -14,7 +14,7 @@ from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
 from quant.quantizers.interface import Batch, Found, Options, call
-from quant.types import Quantized
+from quant.types import Params, Quantized
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,7 @@ def init(
 
 
 def quantize(
-    params: dict[str, Any],
-    state: tuple,
-    x: jax.Array,
-    config: StackConfig,
-    **options: Unpack[Options],
+    params: Params, state: tuple, x: jax.Array, config: StackConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, tuple]:
     """The sum of the levels' values, each straight-through on its residual; the gradient of the
     first level alone reaches x, so that x gets it once.

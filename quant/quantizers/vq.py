@@ -37,7 +37,7 @@ from quant.codebooks.updates import (
 )
 from quant.errors import require, require_one_of
 from quant.quantizers.interface import Batch, Found, Options, call, check_input
-from quant.types import Quantized
+from quant.types import Params, Quantized
 
 Update = Literal["ema", "gradient"]
 
@@ -231,11 +231,7 @@ def init(
 
 
 def quantize(
-    params: dict[str, Any],
-    state: VQState,
-    x: jax.Array,
-    config: VQConfig,
-    **options: Unpack[Options],
+    params: Params, state: VQState, x: jax.Array, config: VQConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, VQState]:
     """Replace every row by its nearest code, and let the codes learn.
 
