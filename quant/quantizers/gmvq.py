@@ -75,9 +75,10 @@ class GMVQConfig:
     """
     learn_weights: bool = True
     """A learned weight per feature in the distance of q(c|x)."""
-    softness: float = 10.0
+    softness: float = 1.0
     """Given a sample, weights begin this many times softer than the precision of the mixture around
-    it. With 1 choices begin nearly one-hot, and codes that start unused stay so.
+    it. With 1 choices begin nearly one-hot; 10 leaves codes that start unused a chance, in longer
+    trainings.
     """
     largest_noise: float | None = None
     """Upper end of s_c; without, it grows with the distance."""

@@ -47,6 +47,8 @@ QUANTIZERS = {
     "gm-vq": (gmvq, gmvq.GMVQConfig(7, 6)),
     "gumbel-vq": (gumbel_vq, gumbel_vq.GumbelVQConfig(7, 6)),
     "sq-vae": (sqvae, sqvae.SQVAEConfig(7, 6)),
+}
+MORE = {
     "vq sampled frozen": (vq, dataclasses.replace(LEVEL, sampling=0.5, freeze=True)),
     "vq cross-entropy": (
         vq,
@@ -72,11 +74,16 @@ QUANTIZERS = {
     ),
 }
 
+"""Forms made of the others: tested in short by default, under the whole contract with the slow
+tests.
+"""
+ALL = QUANTIZERS | MORE
+
 
 @functools.cache
 def made(name):
     """Module, configuration, parameters and state of a row of the table."""
-    module, config = QUANTIZERS[name]
+    module, config = ALL[name]
     params, state = jax.jit(lambda key: module.init(key, config))(jax.random.key(0))
     return module, config, params, state
 

@@ -16,9 +16,11 @@ from quant.codebooks.updates import Restart
 from quant.errors import QuantError
 from quant.quantizers import fsq, gmvq, lfq, random_projection, rvq, simvq, vq
 from tests.golden import Golden, relative_error
-from tests.quant.table import LEVEL, QUANTIZERS, floats, made
+from tests.quant.table import ALL, LEVEL, MORE, QUANTIZERS, floats, made
 
-each = pytest.mark.parametrize("name", QUANTIZERS)
+each = pytest.mark.parametrize(
+    "name", [*QUANTIZERS, *(pytest.param(n, marks=pytest.mark.slow) for n in MORE)]
+)
 FEW = ("vq", "vq heads projected restart", "residual", "gm-vq")
 few = pytest.mark.parametrize(
     "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS]
@@ -46,9 +48,9 @@ def test_shapes_dtypes_and_ranges(name, shape):
         out.indices >= (-1 if "dropout" in name else 0)
     ).all()
     assert out.loss.shape == () and out.loss.dtype == jnp.float32
-    assert (
-        1 <= out.metrics["perplexity"] <= config.num_codes + 1e-3 and 0 < out.metrics["usage"] <= 1
-    )
+    if name != "fsq levels":  # too many codes to count
+        assert 1 <= out.metrics["perplexity"] <= config.num_codes + 1e-3
+        assert 0 < out.metrics["usage"] <= 1
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((out, after)))
 
@@ -187,15 +189,19 @@ def test_a_fresh_state_can_be_donated(name):
     module, config, params, state = made(name)
     fresh = module.init(jax.random.key(0), config)
     after = jax.jit(lambda made: jax.tree.map(lambda a: a + 1, made), donate_argnums=0)(fresh)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b + 1), after, (params, state))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b + 1, rtol=1e-6), after, (params, state)
+    )
 
 
 @each
 def test_no_array_is_as_large_as_a_one_hot(name):
     """Rows by codes as numbers would be the whole memory at K = 16 384."""
-    module, config = QUANTIZERS[name]
+    module, config = ALL[name]
     if name in ("gm-vq", "gumbel-vq", "sq-vae", "vq gradient synchronous", "lfq", "bsq"):
         pytest.skip("a soft assignment is rows by codes")
+    if name in MORE:
+        pytest.skip("made of the others, or of a soft assignment")
     if name.startswith("residual"):
         config = dataclasses.replace(
             config, level=dataclasses.replace(config.level, num_codes=4096)

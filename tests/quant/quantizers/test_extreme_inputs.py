@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from quant.codebooks.regularizers import diversity, orthogonality
-from tests.quant.table import QUANTIZERS, floats, made
+from tests.quant.table import ALL as QUANTIZERS
+from tests.quant.table import floats, made
 
 ROWS = 5
 SIZES = (0.0, 1e-30, 1e-15, 1e-4, 1.0, 300.0, 1e6, 1e15, 1e30)

@@ -13,7 +13,8 @@ import pytest
 from flax import nnx
 
 from quant.quantizers import flax_module, gmvq, nnx_module, vq
-from tests.quant.table import QUANTIZERS, made
+from tests.quant.table import ALL as QUANTIZERS
+from tests.quant.table import made
 
 each = pytest.mark.parametrize("name", QUANTIZERS)
 X = jax.random.normal(jax.random.key(1), (5, 6))

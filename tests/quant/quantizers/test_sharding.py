@@ -13,7 +13,8 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from quant.quantizers import rvq, simvq, vq
 from quant.types import Quantized
-from tests.quant.table import QUANTIZERS, floats, made
+from tests.quant.table import ALL as QUANTIZERS
+from tests.quant.table import floats, made
 
 FEW = ("vq heads projected restart", "vq affine diveq", "residual shared dropout", "lfq", "gm-vq")
 each = pytest.mark.parametrize(
