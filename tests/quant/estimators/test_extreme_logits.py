@@ -35,7 +35,14 @@ def rows(dtype):
     return jnp.asarray(np.clip(np.array(made), -largest, largest), dtype)
 
 
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16, jnp.float16], ids=str)
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        jnp.float32,
+        pytest.param(jnp.bfloat16, marks=pytest.mark.slow),
+        pytest.param(jnp.float16, marks=pytest.mark.slow),
+    ],
+)
 @pytest.mark.parametrize("name", ALL)
 def test_values_and_gradients_are_finite(name, dtype):
     logits = rows(dtype)

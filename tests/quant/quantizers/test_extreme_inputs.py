@@ -28,6 +28,10 @@ INPUTS = st.fixed_dictionaries(
         "seed": st.integers(0, 3),
     }
 )
+FEW = ("vq gradient synchronous", "lfq", "simvq", "gm-vq")
+each = pytest.mark.parametrize(
+    "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS]
+)
 DTYPES = (jnp.float32, jnp.bfloat16, jnp.float16)
 
 
@@ -71,7 +75,7 @@ def check(name, dtype, size, constant, one_far, codes, mask, seed):
         assert all(np.isfinite(np.asarray(a, np.float32)).all() for a in floats(tree)), part
 
 
-@pytest.mark.parametrize("name", QUANTIZERS)
+@each
 @settings(max_examples=25, deadline=None)
 @given(given_=INPUTS)
 def test_values_and_gradients_are_finite(name, given_):
@@ -79,7 +83,7 @@ def test_values_and_gradients_are_finite(name, given_):
 
 
 @pytest.mark.parametrize("dtype", DTYPES[1:], ids=("bfloat16", "float16"))
-@pytest.mark.parametrize("name", QUANTIZERS)
+@each
 def test_narrow_numbers_are_finite(name, dtype):
     for size, constant in ((0.0, True), (1e-5, False), (1.0, False), (300.0, False), (6e4, True)):
         for mask in MASKS:

@@ -16,7 +16,10 @@ from quant.quantizers import flax_module, gmvq, nnx_module, vq
 from tests.quant.table import ALL as QUANTIZERS
 from tests.quant.table import made
 
-each = pytest.mark.parametrize("name", QUANTIZERS)
+FEW = ("vq gradient synchronous", "simvq", "gm-vq")
+each = pytest.mark.parametrize(
+    "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS]
+)
 X = jax.random.normal(jax.random.key(1), (5, 6))
 KEY = jax.random.key(2)
 

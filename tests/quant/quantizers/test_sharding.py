@@ -16,7 +16,7 @@ from quant.types import Quantized
 from tests.quant.table import ALL as QUANTIZERS
 from tests.quant.table import floats, made
 
-FEW = ("vq heads projected restart", "vq affine diveq", "residual shared dropout", "lfq", "gm-vq")
+FEW = ("vq heads projected restart", "residual", "gm-vq")
 each = pytest.mark.parametrize(
     "name", [n if n in FEW else pytest.param(n, marks=pytest.mark.slow) for n in QUANTIZERS]
 )
