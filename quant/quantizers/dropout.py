@@ -13,7 +13,7 @@ from quant.quantizers.interface import Batch
 
 @dataclass(frozen=True)
 class DepthDropout:
-    """How many levels a row keeps."""
+    """Number of levels that a row keeps."""
 
     share: float = 1.0
     """Share of the rows that lose levels at all (DAC: 0.5); the others keep all."""
