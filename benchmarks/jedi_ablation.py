@@ -83,6 +83,11 @@ def carried(agent: AgentConfig) -> AgentConfig:
     return replace(agent, heads=replace(agent.heads, carry_sampled=True))
 
 
+def open_loop(agent: AgentConfig) -> AgentConfig:
+    """Three of four segments for rewards and ends are imagined behind their first context."""
+    return replace(agent, heads=replace(agent.heads, open_loop_share=0.75, length=12))
+
+
 def change(agent: AgentConfig) -> AgentConfig:
     """The reward and end model also reads what a step changes on the map."""
     return replace(agent, reward_end=replace(agent.reward_end, change_width=32))
@@ -104,6 +109,7 @@ VARIANTS: dict[str, Callable[[AgentConfig], AgentConfig]] = {
         no_hinge,
         four_steps,
         carried,
+        open_loop,
         change,
         one_pass,
     )

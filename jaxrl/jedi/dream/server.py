@@ -64,7 +64,7 @@ class Server:
 
     def __init__(self, session: DreamSession, title: str, fps: int = FPS):
         self.session, self.title, self.fps = session, title, fps
-        self._taken = False
+        self._taken, self._socket = False, None
         self._pool = ThreadPoolExecutor(1)
         self._action, self._paused = 0, False
 
@@ -74,7 +74,13 @@ class Server:
         app.router.add_get("/", self.page)
         app.router.add_get("/play", self.play)
         app.router.add_get("/dream.gif", self.gif)
+        app.on_shutdown.append(self.close)
         return app
+
+    async def close(self, app) -> None:
+        """Say goodbye to the open page, so that the server need not wait for it."""
+        if self._socket is not None:
+            await self._socket.close(code=1001, message=b"the server ends")
 
     def _refuse_strangers(self, request) -> None:
         # Without this check any web page that the person visits could connect to this port.
@@ -110,7 +116,7 @@ class Server:
             await socket.send_json({"type": "taken"})
             await socket.close()
             return socket
-        self._taken = True
+        self._taken, self._socket = True, socket
         stepping = None
         try:
             session = self.session
@@ -131,7 +137,7 @@ class Server:
         finally:
             if stepping is not None:
                 stepping.cancel()
-            self._taken = False
+            self._taken, self._socket = False, None
         return socket
 
     async def _steps(self, socket) -> None:
@@ -172,6 +178,10 @@ class Server:
             await socket.send_str(message(view, session))
 
 
+SHUTDOWN = 2.0
+"""Seconds that open pages get when the server is asked to end."""
+
+
 def serve(session: DreamSession, title: str, port: int, fps: int = FPS) -> None:
     """Answer on http://127.0.0.1:port until Ctrl-C.
 
@@ -184,6 +194,7 @@ def serve(session: DreamSession, title: str, port: int, fps: int = FPS) -> None:
             server.app(),
             host="127.0.0.1",
             port=port,
+            shutdown_timeout=SHUTDOWN,
             print=lambda *_: print(f"play at http://127.0.0.1:{port} (Ctrl-C ends)", flush=True),
         )
     except OSError as error:

@@ -148,3 +148,14 @@ def test_other_sites_and_other_names_are_refused():
         assert (await client.get("/dream.gif")).content_type == "image/gif"
 
     with_client(check)
+
+
+def test_an_open_page_does_not_keep_the_server_from_ending():
+    async def check(client, session):
+        async with client.ws_connect("/play") as socket:
+            await until(socket, lambda m: m["type"] == "hello")
+            began = time.monotonic()
+            await client.server.close()
+            assert time.monotonic() - began < 15
+
+    with_client(check)
