@@ -180,7 +180,7 @@ def _conversions(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
             if isinstance(one, exp.ColumnDef) and one.name == cell.column
         )
         value = queries.value(rule, part.name, cell)
-        bad = _unfit(value, before.args.get("kind"), part.args.get("kind"))
+        bad = _unfit(value, before.args.get("kind"), part.args.get("kind"), plan.dialect)
         if bad:
             yield Check(
                 f"{rule.table}.{part.name} is {part.args['kind'].sql(plan.dialect)} and has no "
@@ -196,8 +196,15 @@ INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "MEDIUMINT": 23, "INT": 31, "BIGINT": 
 TEXTS = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR", "BPCHAR")
 
 
-def _unfit(value: str, before, after) -> str:
-    """A condition on values that a narrower type does not hold; empty: it is not narrower."""
+def _unfit(value: str, before, after, dialect: str) -> str:
+    """A condition on values that a narrower type does not hold; empty: it is not narrower.
+
+    Args:
+      value: SQL.
+      before: the type of the old column, as sqlglot has it.
+      after: that of the new one.
+      dialect: of the SQL.
+    """
     if before is None or after is None or before == after:
         return ""
     was, now = before.this.name, after.this.name
@@ -205,7 +212,8 @@ def _unfit(value: str, before, after) -> str:
         [int(p.this.name) for p in kind.expressions if p.this.is_int] for kind in (before, after)
     ]
     if now in TEXTS and sizes[1] and not (was in TEXTS and sizes[0] and sizes[0] <= sizes[1]):
-        return f"CHAR_LENGTH({value}) > {sizes[1][0]}"
+        length = "CHAR_LENGTH" if dialect == "mysql" else "LENGTH"
+        return f"{length}({value}) > {sizes[1][0]}"
     if now in INTEGERS and INTEGERS.get(was, 64) > INTEGERS[now]:
         return f"{value} NOT BETWEEN {-(2 ** INTEGERS[now])} AND {2 ** INTEGERS[now] - 1}"
     if now == "DECIMAL" and sizes[1] and sizes[0] != sizes[1]:

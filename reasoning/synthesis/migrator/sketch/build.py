@@ -250,7 +250,7 @@ def _returned(given: Function, holes: list[Options], view: View) -> list[Options
         return tuple(replace(out, value=change(out.value, move)) for out in asked.returning)
 
     reason = ByHand(f"{given.name}: nothing in the new schema returns what it returned")
-    for n, options in enumerate(holes):
+    for n, options in reversed(list(enumerate(holes))):  # drivers show the last statement's rows
         if not any(isinstance(s, type(asked)) for option in options for s in option):
             continue
         try:

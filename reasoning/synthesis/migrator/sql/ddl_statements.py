@@ -13,6 +13,10 @@ FOLDED = ("postgres",)
 """Dialects whose names without quotes are read in small letters."""
 
 
+SERIALS = {"SERIAL": "INT", "BIGSERIAL": "BIGINT", "SMALLSERIAL": "SMALLINT"}
+"""Whole numbers that PostgreSQL numbers by itself."""
+
+
 @dataclass
 class Written:
     """One statement."""
@@ -196,6 +200,9 @@ def _bare(tree, exp):
         if isinstance(part, exp.ColumnDef):
             mine = [one for one in part.constraints if isinstance(one.kind, keys)]
             part.set("constraints", mine)
+            kind = part.args.get("kind")
+            if kind is not None and kind.this.name in SERIALS:  # no type in other dialects
+                part.set("kind", exp.DataType.build(SERIALS[kind.this.name]))
             kept.append(part)
         else:
             kept += [inner.copy() for inner in part.find_all(exp.PrimaryKey, exp.ForeignKey)]

@@ -1,11 +1,6 @@
 """Data scripts and rewritten programs in PostgreSQL itself; skipped where there is no server."""
 
-import os
 import re
-import shutil
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
@@ -19,66 +14,15 @@ from tests.reasoning.synthesis.migrator import clinic, shop
 from tests.reasoning.synthesis.migrator.output.test_data_migration import ROWS
 
 pytestmark = pytest.mark.slow
-BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 SHOP_ROWS = """INSERT INTO "order" VALUES (1, 'ann', '2024-01-01 10:00:00', 's1', 'rome', 3.5), (2, 'bob', NULL, 's2', 'oslo', NULL);
 INSERT INTO item VALUES (1, 1, 'pen', 2), (2, 1, 'cup', 1);
 INSERT INTO staff VALUES (1, 'eve', NULL, 'b1', 'front'), (2, 'max', 1, 'b2', NULL);
 INSERT INTO shift VALUES (2, '2024-05-05');"""
 
 
-@pytest.fixture(scope="module")
-def server():
-    """A server of its own on a Unix socket; run as the user postgres where tests run as root, which
-    it refuses.
-    """
-    if BIN is None:
-        pytest.skip("no PostgreSQL on this machine: apt-get install postgresql")
-    folder = Path(tempfile.mkdtemp(prefix="postgres"))
-    as_user = []
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-
-    def call(*command):
-        return subprocess.run([*as_user, *command], check=True, capture_output=True, cwd="/")
-
-    try:
-        call(
-            str(BIN / "initdb"),
-            "-D",
-            str(folder / "data"),
-            "-A",
-            "trust",
-            "-U",
-            "tester",
-            "--no-sync",
-        )
-        options = f"-k {folder} -c listen_addresses= -c fsync=off"
-        call(
-            str(BIN / "pg_ctl"),
-            "-D",
-            str(folder / "data"),
-            "-o",
-            options,
-            "-l",
-            str(folder / "log"),
-            "-w",
-            "start",
-        )
-        yield f"postgresql://tester@/postgres?host={folder}"
-        call(str(BIN / "pg_ctl"), "-D", str(folder / "data"), "-m", "immediate", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture
-def base(server):
-    with psycopg.connect(
-        server, autocommit=True, cursor_factory=psycopg.ClientCursor
-    ) as connection:
-        connection.execute("DROP SCHEMA public CASCADE")
-        connection.execute("CREATE SCHEMA public")
-        yield connection
+def base(postgres):
+    return postgres
 
 
 def refactored(room):

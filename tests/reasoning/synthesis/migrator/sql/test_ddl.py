@@ -91,3 +91,10 @@ def test_a_name_in_two_schemas_is_refused():
 def test_a_table_that_does_not_parse_is_refused_with_its_line():
     with pytest.raises(UserError, match="line 3"):
         read_tables("CREATE TABLE a (x int);\n\nCREATE TABLE b (y int NOT, z int;", "postgres")
+
+
+def test_serial_columns_are_whole_numbers():
+    ddl = "CREATE TABLE a (id serial PRIMARY KEY, b bigserial, c smallserial);"
+    tables = read_tables(ddl, "postgres")
+    assert set(tables["a"].types.values()) == {"int"}
+    assert tables["a"].numbered == {"id", "b", "c"}
