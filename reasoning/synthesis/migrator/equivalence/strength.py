@@ -42,7 +42,7 @@ def _solved(found: Refactoring, name: str, inside: bool) -> str:
 
 
 def remarks(found: Refactoring) -> list[str]:
-    """What a reader must know before trusting the program, a sentence each."""
+    """Sentences that a reader must know before trusting the program."""
     dropped = [
         f"{'.'.join(column)} has no place in the new schema: its values are dropped"
         for column, places in found.correspondence.images.items()

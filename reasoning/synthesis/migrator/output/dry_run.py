@@ -29,7 +29,7 @@ def dry_run_sql(mapping: DataMapping, dialect: str = "sqlite") -> str:
 
 
 def _questions(mapping: DataMapping, dialect: str) -> Iterator[tuple[str, str]]:
-    """What is counted, and a query for the number n and the first keys k."""
+    """Pairs of what is counted and a query for the number n and the first keys k."""
     plan = plan_of(mapping, dialect)
     none = "CAST(NULL AS CHAR)" if dialect == "mysql" else "CAST(NULL AS TEXT)"
     for table, query in expected_rows(plan).items():
