@@ -86,14 +86,11 @@ def test_a_query_gives_the_same_rows_before_and_after_the_data_is_moved(found, n
 
 
 def test_what_is_outside_is_kept_by_hand_and_the_rest_is_done():
-    upsert = (
-        "-- name: put(x)\nINSERT INTO users (id, name) VALUES (1, :x) "
-        "ON CONFLICT (id) DO UPDATE SET name = excluded.name;\n"
-    )
-    made = refactor(ADD + upsert, SOURCE, TARGET, Options(verify="off", bound=1))
+    replacing = "-- name: put(x)\nINSERT OR REPLACE INTO users (id, name) VALUES (1, :x);\n"
+    made = refactor(ADD + replacing, SOURCE, TARGET, Options(verify="off", bound=1))
     assert isinstance(made, Refactoring) and made.by_hand == ("put",)
-    assert "CONFLICT" in made.old.named("put").outside.upper()
-    assert "ON CONFLICT (id)" in show_program(made.new)
+    assert "REPLACE" in made.old.named("put").outside.upper()
+    assert "INSERT OR REPLACE INTO users" in show_program(made.new)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Reading, printing and refusing programs of named queries."""
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -167,23 +168,11 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
     "dialect, sql, word",
     [
         ("sqlite", "INSERT OR REPLACE INTO a (id, x) VALUES (1, :x)", "INSERT OR REPLACE"),
-        ("sqlite", "INSERT OR IGNORE INTO a (id, x) VALUES (1, :x)", "INSERT OR IGNORE"),
-        ("mysql", "INSERT IGNORE INTO a (id, x) VALUES (1, :x)", "IGNORE"),
-        (
-            "mysql",
-            "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'",
-            "CONFLICT",
-        ),
-        ("postgres", "INSERT INTO a (id, x) VALUES (1, :x) RETURNING id", "RETURNING"),
         ("mysql", "DELETE FROM a WHERE x = :x ORDER BY id LIMIT 1", "ORDER"),
         ("mysql", "DELETE FROM a WHERE x = :x LIMIT 1", "LIMIT"),
-        ("postgres", "DELETE FROM a WHERE x = :x RETURNING id", "RETURNING"),
         ("postgres", "DELETE FROM ONLY a WHERE x = :x", "ONLY"),
         ("mysql", "UPDATE a SET n = 1 WHERE x = :x LIMIT 1", "LIMIT"),
-        ("postgres", "UPDATE a SET n = 1 WHERE x = :x RETURNING id", "RETURNING"),
         ("sqlite", "WITH c AS (SELECT id FROM b) DELETE FROM a WHERE x = :x", "WITH"),
-        ("sqlite", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS LAST", "NULLS LAST"),
-        ("postgres", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS FIRST", "NULLS FIRST"),
         ("postgres", "SELECT id FROM a TABLESAMPLE BERNOULLI (10) WHERE x = :x", "SAMPLE"),
         ("postgres", "SELECT id FROM a WHERE x = :x FETCH FIRST 3 ROWS ONLY", "FETCH"),
         ("duckdb", "SELECT id FROM a WHERE x = :x LIMIT 10 PERCENT", "LIMIT OPTIONS"),
@@ -200,6 +189,37 @@ def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
     ) as refusal:
         parse_program(f"-- name: f(x)\n{sql};", read_tables(ddl, dialect), dialect)
     assert word in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "dialect, sql, word",
+    [
+        ("sqlite", "INSERT OR IGNORE INTO a (id, x) VALUES (1, :x)", "ON CONFLICT DO NOTHING"),
+        ("mysql", "INSERT IGNORE INTO a (id, x) VALUES (1, :x)", "IGNORE"),
+        ("postgres", "INSERT INTO a (id, x) VALUES (1, :x) RETURNING id", "RETURNING"),
+        ("postgres", "DELETE FROM a WHERE x = :x RETURNING id", "RETURNING"),
+        ("postgres", "UPDATE a SET n = 1 WHERE x = :x RETURNING id", "RETURNING"),
+        ("sqlite", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS LAST", "NULLS LAST"),
+        ("postgres", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS FIRST", "NULLS FIRST"),
+        (
+            "mysql",
+            "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'",
+            "ON DUPLICATE",
+        ),
+        ("postgres", "SELECT id FROM a WHERE x = :x FOR UPDATE", "FOR UPDATE"),
+        ("sqlite", "SELECT id FROM a WHERE x = :x UNION ALL SELECT n FROM a", "UNION ALL"),
+        ("sqlite", "SELECT d.n FROM (SELECT n FROM a WHERE x = :x) AS d", ") AS d"),
+    ],
+)
+def test_what_is_read_is_printed_and_read_again(dialect, sql, word):
+    ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
+    tables = read_tables(ddl, dialect)
+    program = parse_program(f"-- name: f(x)\n{sql};", tables, dialect)
+    (function,) = program.functions
+    shown = show_program(replace(program, functions=(replace(function, text=""),)))
+    assert word in shown
+    again = parse_program(shown, tables, dialect)
+    assert again.functions[0].statements == function.statements
 
 
 def test_capitals_and_comments_tell_nothing_apart():
