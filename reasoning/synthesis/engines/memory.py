@@ -47,7 +47,7 @@ def matches(body: tuple[Atom, ...], facts: Facts) -> Iterator[tuple[Binding, Row
     rows = [0] * len(body)
 
     def without(step):
-        """Go on with NULLs for what an optional atom would have bound."""
+        """Continue with NULLs for what an optional atom would have bound."""
         fresh = [var for var in variables((body[order[step]],)) if var not in binding]
         binding.update(dict.fromkeys(fresh))
         rows[order[step]] = UNMATCHED
