@@ -75,9 +75,9 @@ class Model(nn.Module):
                 variable_broadcast=("params", "codebook"),
                 split_rngs={"params": False, "quantize": True},
             )
-            out = scanned(kind(module, config), None, z[None])[1]
+            out = scanned(kind(module, config, name="quantizer"), None, z[None])[1]
             return nn.Dense(2)(out.quantized[0]), out.losses
-        out = kind(module, config)(z, train)
+        out = kind(module, config, name="quantizer")(z, train)
         return nn.Dense(2)(out.quantized), out.losses
 
 
@@ -101,7 +101,6 @@ def test_linen_trains_inside_a_model_and_under_remat(name):
     assert (grads["Dense_1"]["kernel"] != 0).any()
     assert jax.tree.structure(changed["codebook"]) == jax.tree.structure(given["codebook"])
     again, changed_again = update("remat")
-    # The wrapper is named after itself; the values are the same.
     equal(jax.tree.leaves(again), jax.tree.leaves(grads))
     equal(jax.tree.leaves(changed_again), jax.tree.leaves(changed))
 
