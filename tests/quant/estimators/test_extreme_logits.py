@@ -10,6 +10,7 @@ import pytest
 from quant import estimators as q
 from tests.quant.estimators.test_contract import ALL, BINARY, CATEGORICAL, SCORES
 
+pytestmark = pytest.mark.slow
 SIZES = (0.0, 1e-30, 1e-4, 30.0, 1e4, 1e15, 1e30)
 WEIGHT = np.float32([0.3, -2.0, 1.0, 0.1, 0.7])
 

@@ -15,6 +15,7 @@ from quant.codebooks.regularizers import diversity, orthogonality
 from tests.quant.table import ALL as QUANTIZERS
 from tests.quant.table import floats, made
 
+pytestmark = pytest.mark.slow
 ROWS = 5
 SIZES = (0.0, 1e-30, 1e-15, 1e-4, 1.0, 300.0, 1e6, 1e15, 1e30)
 MASKS = {"none": np.ones(ROWS, bool), "all": np.zeros(ROWS, bool), "some": np.arange(ROWS) < 2}

@@ -81,6 +81,7 @@ class Model(nn.Module):
         return nn.Dense(2)(out.quantized), out.losses
 
 
+@pytest.mark.slow
 @each
 def test_linen_trains_inside_a_model_and_under_remat(name):
     """One update of all parameters; rematerialization changes none of them."""
@@ -105,6 +106,7 @@ def test_linen_trains_inside_a_model_and_under_remat(name):
     equal(jax.tree.leaves(changed_again), jax.tree.leaves(changed))
 
 
+@pytest.mark.slow
 @each
 def test_linen_under_scan(name):
     given = Model(name, "scan").init({"params": jax.random.key(0), "quantize": KEY}, X, False)
@@ -118,6 +120,7 @@ def test_linen_under_scan(name):
     equal(y, alone)
 
 
+@pytest.mark.slow
 @each
 def test_nnx_gives_the_numbers_of_the_functions(name):
     module, config, params, state = made(name)
@@ -147,6 +150,7 @@ def _leaves(quantizer, parts, params, state):
         yield values[tuple(keys[:2])]
 
 
+@pytest.mark.slow
 def test_nnx_trains_with_an_optimizer():
     """`nnx.Param` is what the optimizer sees; the codebook is not among it."""
     quantizer = nnx_module.Quantizer(gmvq, gmvq.GMVQConfig(7, 6), rngs=nnx.Rngs(0))
