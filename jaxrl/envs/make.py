@@ -8,6 +8,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.envs.atari100k import GAMES, PROTOCOL
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.catch import catch
+from jaxrl.envs.gymnax_env import PREFIX, gymnax_env
 from jaxrl.envs.protocol import HostEnv, JaxEnv
 from jaxrl.envs.user_env import is_python_path, load
 
@@ -22,7 +23,7 @@ def canonical(name: str) -> str:
     """The proper spelling of a game's name: capitals and underscores of Atari games do not matter.
     Others stay as they are.
     """
-    if is_python_path(name):
+    if is_python_path(name) or name.startswith(PREFIX):
         return name
     plain = name.replace("_", "").lower()
     known = {game.lower(): game for game in GAMES}
@@ -54,7 +55,7 @@ def make(
     Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
       underscores do not matter), or a
     Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), or the Python path of a factory of your own
-    ("my_package.my_game:make").
+    ("my_package.my_game:make"), or a game of gymnax ("gymnax:Breakout-MinAtar").
 
     Raises:
       UserError: nothing of that name (names near to it are listed), something is not installed, or
@@ -70,6 +71,8 @@ def make(
             return TOYS[name](frame_size)
         except ValueError as error:
             raise UserError(f"{error}: choose a larger --game.frame-size") from None
+    if name.startswith(PREFIX):
+        return gymnax_env(name, frame_size)
     if is_python_path(name):
         return load(name, frame_size, image_key)
     if _is_gymnasium(name):
@@ -83,7 +86,9 @@ def names_atari(name: str) -> bool:
     """Return True if a name is neither that of a toy nor of a Gymnasium environment nor a Python
     path: it must then be that of an Atari game.
     """
-    return name not in TOYS and not is_python_path(name) and not _is_gymnasium(name)
+    return not (
+        name in TOYS or name.startswith(PREFIX) or is_python_path(name) or _is_gymnasium(name)
+    )
 
 
 def _is_gymnasium(name: str) -> bool:

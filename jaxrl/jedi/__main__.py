@@ -19,6 +19,7 @@ from jaxrl.jedi.cli.options import (
     Evaluate,
     Horizon,
     Imagine,
+    ImportEpisodes,
     Learn,
     Plan,
     Play,
@@ -70,6 +71,10 @@ def run(command) -> int:
             write = write_seeds_report if seed_folders(command.run_dir) else write_report
             write = write_offline_report if learned_from_data(command.run_dir) else write
             print(f"report: {write(command.run_dir)}")
+        case ImportEpisodes():
+            from jaxrl.replay.import_recordings import import_recordings
+
+            print(import_recordings(command.config))
         case Suite():
             return run_suite(command)
     return 0

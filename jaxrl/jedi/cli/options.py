@@ -20,12 +20,13 @@ from jaxrl.jedi.presets import PRESETS
 from jaxrl.jedi.pretrained import pretrained_folder
 from jaxrl.jedi.report.horizon import HorizonConfig
 from jaxrl.jedi.training.validate import check
+from jaxrl.replay.import_recordings import ImportConfig
 from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 
 DESCRIPTION = (
     "`python -m jaxrl.jedi train | train-offline | evaluate | imagine | play | horizon | plan | "
-    "report | suite`."
+    "report | import-episodes | suite`."
 )
 
 PresetName = Literal["tiny", "cpu", "small", "atari100k"]
@@ -226,6 +227,15 @@ class Report:
     """Folder of the run, also gs://bucket/folder."""
 
 
+@dataclass(frozen=True)
+class ImportEpisodes:
+    """Turn recordings of Minari, or .hdf5 files like DIAMOND's, into episode files for
+    train-offline.
+    """
+
+    config: Annotated[ImportConfig, tyro.conf.arg(name="")]
+
+
 SUITE = (
     Annotated[Launch, tyro.conf.subcommand("launch")]
     | Annotated[Collect, tyro.conf.subcommand("collect")]
@@ -360,6 +370,7 @@ def parse(arguments: list[str]):
         | described(Horizon)
         | described(Plan, preset=name, mode=start.mode, config=config)
         | described(Report)
+        | Annotated[ImportEpisodes, tyro.conf.subcommand("import-episodes")]
         | described(Suite)
     )
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
