@@ -29,6 +29,18 @@ from jaxrl.app.files import write_atomic
 
 RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
 """Statuses after which the same request may succeed."""
+UNREADABLE = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+)
+"""Errors of reading a reply that is no completion: other JSON, infinite counts, endless nesting."""
+FINISHED = ("stop", "eos", "eos_token", "end_turn", "stop_sequence")
+"""Reasons by which servers say that a completion came to its end."""
 MAX_REPLY_BYTES = 64 << 20
 """A longer reply is refused while it arrives."""
 PATIENCE = 600.0
@@ -270,7 +282,7 @@ class Client:
                 return found
             except FileNotFoundError:
                 pass
-            except (ValueError, KeyError, IndexError, TypeError):
+            except UNREADABLE:
                 file.unlink(missing_ok=True)  # damaged, or of an earlier version
         reply = self._masked(self._ask_until_answered(api, full, check))
         if file is not None:
@@ -328,6 +340,9 @@ class Client:
             except httpx.HTTPError as error:
                 reason = str(error) or type(error).__name__
                 continue
+            except _Slow:
+                reason = f"no whole reply within {self.config.timeout:.0f} s"
+                continue
             except _TooLong:
                 reason = f"a reply of more than {MAX_REPLY_BYTES >> 20} MiB"
                 continue
@@ -338,9 +353,7 @@ class Client:
                     "--base-url to the final address"
                 )
             if status != 200:
-                reason = self.mask(
-                    f"status {status}: {data[:300].decode(errors='replace')}"
-                ).strip()
+                reason = self.mask(f"status {status}: {_line(data)}").strip()
                 if status not in RETRIED:
                     raise Rejected(
                         f"{self.url} refuses the request ({reason}): check address, model, key and "
@@ -359,8 +372,9 @@ class Client:
                 if not isinstance(reply, dict):
                     raise TypeError("no JSON object")
                 return reply
-            except (ValueError, KeyError, IndexError, TypeError) as error:
-                reason = f"a reply that is no completion ({type(error).__name__}: {error})"
+            except UNREADABLE as error:
+                said = _line(data)
+                reason = f"a reply that is no completion ({type(error).__name__}: {error}): {said}"
         raise NoAnswer(
             f"the server at {self.url} did not answer ({self.mask(reason)}, {attempt + 1} "
             "attempts): check that it runs and --base-url, then run the same command again to "
@@ -395,12 +409,14 @@ class Client:
             self.requests += 1
             if self._http is None:
                 self._http = self._connect()
-        data = bytearray()
+        data, began = bytearray(), time.monotonic()
         with self._http.stream("POST", url, json=body, headers=headers) as reply:
             for part in reply.iter_bytes():
                 data += part
                 if len(data) > MAX_REPLY_BYTES:
                     raise _TooLong
+                if time.monotonic() - began > self.config.timeout:
+                    raise _Slow  # the limit of httpx is one between two bytes
             return reply.status_code, reply.headers, bytes(data)
 
     def _connect(self):
@@ -421,6 +437,16 @@ class Client:
 
 class _TooLong(Exception):
     pass
+
+
+class _Slow(Exception):
+    pass
+
+
+def _line(data: bytes) -> str:
+    """The beginning of a reply as one line, for messages."""
+    text = data[:300].decode(errors="replace")
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _without_user(url: str) -> str:
@@ -444,7 +470,7 @@ def reply_of(raw: Any) -> Reply:
     """Read a reply of either API.
 
     Raises:
-      ValueError, KeyError, IndexError, TypeError: it is no completion.
+      one of `UNREADABLE`: it is no completion.
     """
     choice = raw["choices"][0]
     reason = choice.get("finish_reason")
@@ -458,6 +484,10 @@ def reply_of(raw: Any) -> Reply:
     usage = raw.get("usage") or {}
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     counts = [
-        int(count) if isinstance(count, int | float) and count >= 0 else None for count in counts
+        int(count)
+        if isinstance(count, int | float) and not isinstance(count, bool) and 0 <= count < 1e15
+        else None
+        for count in counts
     ]
-    return Reply(text, reason == "stop", reason, counts[0], counts[1], raw)
+    text = text.encode("utf-8", "replace").decode("utf-8")  # half a character cannot be written
+    return Reply(text, reason in FINISHED, reason, counts[0], counts[1], raw)

@@ -2,6 +2,7 @@
 retried, several requests at a time; keys are masked and never follow a redirect.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -236,11 +237,17 @@ def _numbers(choice: dict, offsets: bool = False) -> dict | None:
     """
     found = choice.get("logprobs")
     try:
-        logprobs = [None if value is None else float(value) for value in found["token_logprobs"]]
+        logprobs = [_probable(value) for value in found["token_logprobs"]]
         places = [int(value) for value in found["text_offset"]] if offsets else None
         return {"token_logprobs": logprobs, "text_offset": places}
-    except (TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError, OverflowError):
         return None
+
+
+def _probable(value: Any) -> float | None:
+    """A log-probability; None for what is none (null, NaN), which no plan may be chosen by."""
+    found = None if value is None else float(value)
+    return None if found is None or math.isnan(found) else found
 
 
 def _echoed(reply: Any) -> dict:

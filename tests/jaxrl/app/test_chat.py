@@ -181,13 +181,79 @@ def test_a_date_or_nonsense_as_retry_after():
         b'{"choices": []}',
         b'{"choices": [{"message": {"content": 3}}]}',
         b"\xff",
+        b'{"choices": ["7"]}',
+        b'{"choices": [null]}',
+        b'{"choices": [{"message": null, "finish_reason": "stop"}]}',
+        b'{"choices": [{"message": {"content": "7"}}], "usage": [3]}',
+        b'{"error": {"message": "quota exceeded", "code": 429}}',
+        b"<!DOCTYPE html>\n<html>Please log in</html>",
+        b'data: {"choices": [{"delta": {"content": "7"}}]}\n\n',
+        b"[" * 200_000,
     ],
+    ids=range(15),
 )
 def test_nonsense_is_no_answer(data):
     with server(lambda *_: (200, {}, data)) as (url, got), client(url, retries=1) as c:
         with pytest.raises(NoAnswer, match=r"a reply that is no completion .*2 attempts"):
             c.chat([])
     assert len(got) == 2
+
+
+def test_what_a_server_said_instead_of_a_completion_is_in_the_message_on_one_line():
+    said = b'{"error": {"message":\n"quota of key sk-SECRET-123456 exceeded"}}'
+    with server(lambda *_: (200, {}, said)) as (url, _), client(url, retries=0) as c:
+        with pytest.raises(NoAnswer) as found:
+            c.chat([])
+    text = str(found.value)
+    assert "quota of key *** exceeded" in text and "\n" not in text and KEY not in text
+
+
+@pytest.mark.parametrize(
+    "data, expected",
+    [
+        (b'{"choices": [{"text": "7", "finish_reason": "eos"}]}', ("7", True, None, None)),
+        (b'{"choices": [{"text": "7", "finish_reason": "end_turn"}]}', ("7", True, None, None)),
+        (b'{"choices": [{"text": "\\ud83d", "finish_reason": "stop"}]}', ("?", True, None, None)),
+        (
+            b'{"choices": [{"text": "7", "finish_reason": "stop"}], '
+            b'"usage": {"prompt_tokens": Infinity, "completion_tokens": true}}',
+            ("7", True, None, None),
+        ),
+        (
+            b'\xef\xbb\xbf{"choices": [{"text": "7", "finish_reason": null}], '
+            b'"usage": {"prompt_tokens": 1e99, "completion_tokens": 2.0}}',
+            ("7", False, None, 2),
+        ),
+    ],
+)
+def test_odd_completions_are_read(data, expected):
+    with server(lambda *_: (200, {}, data)) as (url, _), client(url, retries=0) as c:
+        assert c.complete("x")[:2] + c.complete("x")[3:5] == expected
+
+
+def test_a_reply_that_trickles_is_given_up():
+    """Each byte comes in time, all of them do not."""
+
+    class Slow(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    self.wfile.write(b" ")
+                    self.wfile.flush()
+                    time.sleep(0.02)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow) as listening:
+        listening.daemon_threads = True
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{listening.server_port}/v1"
+        with client(url, retries=0, timeout=0.3) as c, pytest.raises(NoAnswer, match="within"):
+            c.complete("x")
+        listening.shutdown()
 
 
 def test_a_server_that_is_not_there():
