@@ -20,6 +20,7 @@ from reasoning.e2c.answers.normalize import (
     quantity,
     same_quantity,
     time_of_day,
+    whole_form,
     words_of,
 )
 
@@ -62,6 +63,7 @@ def math_verify(candidate: str, answer: str) -> bool:
     Raises:
       UserError: math-verify is needed and not installed.
     """
+    candidate, answer = whole_form(candidate), whole_form(answer)
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
         return verdict

@@ -4,6 +4,7 @@ Nothing here may change a value: what is ambiguous stays as it is, and math-veri
 """
 
 import re
+import unicodedata
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -155,7 +156,18 @@ _NO_UNITS = frozenset(
     ]
 )
 """Words behind a number that change its value, or may."""
-_CURRENCY = {"$": "dollar", "€": "euro", "£": "pound sterling", "¥": "yen", "USD": "dollar"}
+_CURRENCY = {
+    "$": "dollar",
+    "€": "euro",
+    "£": "pound sterling",
+    "¥": "yen",
+    "₹": "rupee",
+    "USD": "dollar",
+    "EUR": "euro",
+    "GBP": "pound sterling",
+    "INR": "rupee",
+    "Rs": "rupee",
+}
 _WORD_UNIT = r"[A-Za-z][A-Za-z./ -]*(?:\^\{?[23]\}?)?"
 
 
@@ -176,10 +188,11 @@ def clean(text: str) -> str:
     r"""The text without what changes no value: unusual signs for minus and blanks, `$`, `\left`,
     styles such as `\text{}` and `\displaystyle`, units in `\text{}`, a final point.
     """
-    text = text.translate(_SIGNS).strip()
+    text = _without_characters(text).translate(_SIGNS).strip()
     text = strip_delimiters(text)
     text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
-    text = re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", text)
+    text = re.sub(r"\\(?:[dtc]|nice|s|x)frac(?![A-Za-z])", r"\\frac", text)
+    text = re.sub(r"\{\s*([^{}]*?)\s*\\over(?![A-Za-z])\s*([^{}]*?)\s*\}", r"\\frac{\1}{\2}", text)
     text = _SIZES.sub("", text)
     text = text.replace("{,}", ",").replace(r"\!", "")
     text = _without_unit(text)
@@ -196,20 +209,53 @@ def clean(text: str) -> str:
     return re.sub(r"(?<![.])[.;,]$", "", strip_delimiters(text)).strip()
 
 
-_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"))
+_DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
+
+
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+", strict=True))
+_PARTS = re.compile("[¼½¾⅐-⅞]")
+
+
+def _without_characters(text: str) -> str:
+    """Raised digits, fractions and roots of one character as LaTeX: ², ½, √2."""
+    text = re.sub(
+        f"[{''.join(_RAISED)}]+",
+        lambda match: "^{" + "".join(_RAISED[sign] for sign in match[0]) + "}",
+        text,
+    )
+    text = _PARTS.sub(
+        lambda match: r"\frac{{{}}}{{{}}}".format(
+            *unicodedata.normalize("NFKC", match[0]).split("\u2044")
+        ),
+        text,
+    )
+    text = re.sub(r"√\s*(\d+(?:\.\d+)?|[A-Za-z])", r"\\sqrt{\1}", text)
+    return text.replace("√", r"\sqrt ")
+
+
+def whole_form(text: str) -> str:
+    r"""The real line, the empty set and ]a, b[ in the signs that math-verify reads; other texts as
+    they are.
+    """
+    plain = strip_delimiters(text.strip())
+    if re.fullmatch(r"\\mathbb\s*\{?R\}?|ℝ|(?:\\text\{)?all real numbers\}?\.?", plain):
+        return r"(-\infty,\infty)"
+    if re.fullmatch(r"\\(?:varnothing|emptyset)|∅|Ø|\\\{\s*\\\}|\\text\{empty set\}", plain):
+        return r"\emptyset"
+    ends = re.fullmatch(
+        r"(?:\\left)?\s*([\[\]])([^\[\]]*[,;][^\[\]]*?)(?:\\right)?\s*([\[\]])", plain
+    )
+    if ends and (ends[1], ends[3]) != ("[", "]"):
+        low = "[" if ends[1] == "[" else "("
+        return f"{low}{ends[2]}{']' if ends[3] == ']' else ')'}"
+    return text
 
 
 def strip_delimiters(text: str) -> str:
     r"""Without `$...$`, `\(...\)`, `\[...\]` and `**...**` around all of it."""
     for _ in range(4):
         before = text
-        for opened, closed in (
-            ("$$", "$$"),
-            ("$", "$"),
-            (r"\(", r"\)"),
-            (r"\[", r"\]"),
-            ("**", "**"),
-        ):
+        for opened, closed in _DELIMITERS:
             if text.startswith(opened) and text.endswith(closed) and len(text) > 2 * len(opened):
                 text = text[len(opened) : -len(closed)].strip()
         if text == before:
@@ -250,12 +296,15 @@ def quantity(text: str) -> Quantity | None:
     if match := re.fullmatch(r"[A-Za-z][A-Za-z0-9_{}+*()\\ ^-]*=\s*([^=]+)", text):
         text = match[1].strip()
     unit, percent = "", False
-    if match := re.fullmatch(r"([+-]?)\s*(?:\\?([$€£¥])|(USD)\b)\s*(.*)", text):
+    if match := re.fullmatch(
+        r"([+-]?)\s*(?:(?:US|CA|AU|NZ|HK|A|C|S)?\s?\\?([$€£¥₹])|(USD|EUR|GBP|INR|Rs)\b\.?)\s*(.*)",
+        text,
+    ):
         unit = _CURRENCY[match[2] or match[3]]
         text = match[1] + match[4]
     if match := re.fullmatch(r"(.*?[\d}.])\s*(?:\\?%|\\?percent|per cent)", text):
         text, percent = match[1], True
-    elif match := re.fullmatch(r"(.*?[\d}.])\s*\\?([$€£])", text):
+    elif match := re.fullmatch(r"(.*?[\d}.])\s*\\?([$€£¥₹])", text):
         text, unit = match[1], _CURRENCY[match[2]]
     elif match := re.fullmatch(
         rf"(.*?[\d}}.])\s+({'|'.join(SCALES)})(?:\s+([A-Za-z]{{3,}}))?", text
@@ -308,6 +357,10 @@ def rational(text: str) -> Fraction | None:
         if 0 < over < under:  # a mixed number
             return (int(match[2]) + Fraction(over, under)) * (-1 if match[1] == "-" else 1)
         return None
+    if re.search(r"\d\s+\d", text) and "\\" not in text and not _SPACED.fullmatch(text):
+        return None  # 3 4 is not 34
+    if not re.search(r",\s", text) and (match := _EUROPEAN.fullmatch(re.sub(r"\s+", "", text))):
+        return Fraction(match[0].replace(".", "").replace(",", "."))
     text = re.sub(r"\s+", "", text)
     if re.fullmatch(r"\([+-]?\d+(?:\.\d+)?\)", text):
         text = text[1:-1]
@@ -345,6 +398,18 @@ def _fraction_parts(text: str) -> tuple[Fraction, Fraction] | None:
     return None if over is None or under is None else (over, under)
 
 
+_SPACED = re.compile(r"[+-]?\d{1,3}(?:\s\d{3})+(?:[.,]\d+)?")
+"""Groups of three digits between blanks."""
+_EUROPEAN = re.compile(r"[+-]?\d{1,3}(?:(?:\.\d{3})+,(?:\d\d?|\d{4,})|(?:\.\d{3}){2,}(?:,\d+)?)")
+"""1.234,50 and 1.234.567: points between groups, a comma before decimals. 1.234 and 3,5 may be
+other numbers, or two of them, and are left alone; so is 1.234,567.
+"""
+_GROUPED = re.compile(
+    r"[+-]?(?:\d{1,3}(?:(?:,\d{3})+|(?:['\u2019]\d{3})+|(?:_\d{3})+)|\d{1,2}(?:,\d\d)+,\d{3})(?:\.\d*)?"
+)
+"""Thousands between commas, apostrophes or underscores; and lakhs, as in 12,34,567."""
+
+
 def _decimal(text: str) -> Fraction | None:
     if match := re.fullmatch(r"([+-]?)(\d*)\.(\d*)\\(?:overline|bar)\{(\d+)\}", text):
         whole, plain, again = match[2] or "0", match[3], match[4]
@@ -352,8 +417,8 @@ def _decimal(text: str) -> Fraction | None:
             10 ** len(plain) * (10 ** len(again) - 1)
         )
         return -value if match[1] == "-" else value
-    if re.fullmatch(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?", text):
-        text = text.replace(",", "")
+    if _GROUPED.fullmatch(text):
+        text = re.sub("[,'_\u2019]", "", text)
     if re.fullmatch(r"[+-]?(?:\d+\.?\d*|\.\d+)", text):
         return Fraction(text)
     return None
@@ -433,7 +498,10 @@ def intervals(text: str) -> str | None:
     r"""`-2 \le x < 7` as `[-2,7)`, `x \ge 3` as `[3,\infty)`, joined by \cup at "or"; None if the
     text is no such inequality.
     """
-    parts = [part.strip() for part in re.split(r"\s+or\s+|\\lor", clean(text)) if part.strip()]
+    plain = clean(text)
+    if match := re.fullmatch(r"\\\{\s*[a-z]\s*(?::|\\mid|\|)\s*(.*)\\\}", plain):
+        plain = match[1]  # a set of all x with ...
+    parts = [part.strip() for part in re.split(r"\s+or\s+|\\lor", plain) if part.strip()]
     found = [_interval(part) for part in parts]
     return r"\cup ".join(part for part in found if part) if parts and all(found) else None
 
