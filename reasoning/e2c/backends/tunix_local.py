@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from reasoning.e2c.asking import Ask, Completion, Weigh
 from reasoning.e2c.format import TAGS
@@ -64,7 +65,7 @@ class TunixBackend:
         lengths = [
             len(self.loaded.tokenizer.encode(text, add_special_tokens=False)) for text in texts
         ]
-        length = self._length(max(lengths))
+        length = padded(max(lengths), self.local.max_prompt)
         stops = [self.loaded.tags[stop] for stop in sampling.stop if stop in TAGS]
         greedy = sampling.temperature == 0
         with self.loaded.mesh:
@@ -91,38 +92,39 @@ class TunixBackend:
         return Completion(text, len(tokens) + finished, finished, None, read)
 
     def weigh(self, weighs: Sequence[Weigh]) -> list[Completion]:
-        """Log-probabilities of continuations, one by one, padded to powers of two."""
-        return [self._weigh(weigh) for weigh in weighs]
+        """Log-probabilities of continuations, batch by batch, padded to powers of two."""
+        size = self.local.batch
+        parts = [weighs[start : start + size] for start in range(0, len(weighs), size)]
+        return [completion for part in parts for completion in self._weigh(part)]
 
-    def _weigh(self, weigh: Weigh) -> Completion:
+    def _weigh(self, part: Sequence[Weigh]) -> list[Completion]:
         def encode(text):
             return self.loaded.tokenizer.encode(text, add_special_tokens=False)
 
-        before, after = (
-            encode(prompt_text(self.loaded.tokenizer, weigh.prompt)),
-            encode(weigh.continuation),
-        )
-        ids = np.array([before + after], np.int32)
-        padded = np.zeros((1, self._padded(ids.shape[1])), np.int32)
-        padded[:, : ids.shape[1]] = ids
-        with self.loaded.mesh:
-            logits = forward(
-                self.loaded.model,
-                jnp.asarray(padded),
-                jnp.asarray(np.arange(padded.shape[1]) < ids.shape[1])[None],
-            )
-        logp = token_logprobs(logits[:, :-1], jnp.asarray(padded[:, 1:]))[
-            0, len(before) - 1 : ids.shape[1] - 1
+        pairs = [
+            (encode(prompt_text(self.loaded.tokenizer, w.prompt)), encode(w.continuation))
+            for w in part
         ]
-        return Completion(weigh.continuation, len(after), True, float(logp.sum()), len(before))
-
-    def _padded(self, length: int) -> int:
-        """Prompt sizes: the configured one, else the next power of two."""
-        return (
-            self.local.max_prompt
-            if length <= self.local.max_prompt
-            else 1 << (length - 1).bit_length()
-        )
+        longest = max(len(before) + len(after) for before, after in pairs)
+        length = padded(longest, self.local.max_prompt)
+        ids = np.zeros((self.local.batch, length), np.int32)
+        valid = np.zeros(ids.shape, bool)
+        valid[len(part) :, 0] = True  # a row that sees nothing would divide by zero
+        for row, (before, after) in enumerate(pairs):
+            ids[row, : len(before) + len(after)] = before + after
+            valid[row, : len(before) + len(after)] = True
+        with self.loaded.mesh:
+            logp = np.asarray(_logprobs(self.loaded.model, jnp.asarray(ids), jnp.asarray(valid)))
+        return [
+            Completion(
+                weigh.continuation,
+                len(after),
+                True,
+                float(logp[row, len(before) - 1 : len(before) + len(after) - 1].sum()),
+                len(before),
+            )
+            for row, (weigh, (before, after)) in enumerate(zip(part, pairs, strict=True))
+        ]
 
     def _sampler(self, cache: int):
         if cache not in self._samplers:
@@ -132,6 +134,23 @@ class TunixBackend:
             )
             self._samplers[cache] = sampler.Sampler(self.loaded.model, self.loaded.tokenizer, sizes)
         return self._samplers[cache]
+
+
+SHORTEST = 64
+"""Tokens that prompts are padded to, at least."""
+
+
+def padded(length: int, most: int) -> int:
+    """The size of a prompt with pads: powers of two, so that few programs are compiled, but `most`
+    where that is enough and less.
+    """
+    power = max(SHORTEST, 1 << (length - 1).bit_length())
+    return most if length <= most < power else power
+
+
+@nnx.jit
+def _logprobs(model, ids, valid):
+    return token_logprobs(forward(model, ids, valid)[:, :-1], ids[:, 1:])
 
 
 def forward(model: Any, ids: jax.Array, valid: jax.Array) -> jax.Array:

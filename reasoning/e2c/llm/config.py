@@ -38,7 +38,13 @@ class LocalModel:
     those in `path`. LoRA adapters are put on as they were trained, so `lora_rank` must be the same.
     """
     max_prompt: int = 1024
-    """Tokens of a prompt in generation; longer ones go to the next power of two."""
+    """Tokens of a prompt in generation that get no more pads than up to here; shorter and longer
+    ones are padded to powers of two.
+    """
+    chat: bool = True
+    """Whether the tokenizer's chat template is applied. False: plain text behind the token that
+    begins sequences, for base models and for training without a template.
+    """
     batch: int = 8
     """Rows generated together."""
 
@@ -50,7 +56,7 @@ class SFTTraining:
     data: Path = Path("runs/e2c/e2c-sft.jsonl")
     """Rows as `gen-data` writes them."""
     base_data: Path | None = None
-    """Rows of the base domain that EF-SFT mixes in whole."""
+    """Rows of the base domain that EF-SFT mixes in whole, drawn at random by `seed`."""
     base_share: float = 0.1
     """Of such rows. Our choice: the paper's share is not known."""
     trained: Literal["all", "plan"] = "all"
@@ -59,6 +65,10 @@ class SFTTraining:
     """Updates."""
     batch: int = 240
     """Rows of an update."""
+    micro_batch: int | None = None
+    """Rows whose gradients are computed at once, and summed up to a batch; a divisor of it. None:
+    the whole batch.
+    """
     max_length: int = 1300
     """Tokens of a row; longer rows are left out, and counted."""
     learning_rate: float = 1e-5

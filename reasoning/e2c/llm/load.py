@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh
 
 from jaxrl.app.errors import UserError
+from reasoning.e2c.format import TAGS
 from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
 from reasoning.e2c.llm.tags import add_tags, check_tags, missing_tags, tag_ids
@@ -45,11 +46,14 @@ def load_model(local: LocalModel) -> Loaded:
         suffice, or tags are missing.
     """
     folder = check_folder(local)
-    tokenizer = load_tokenizer(folder)
+    tokenizer, pieces = load_tokenizer(folder), {}
     if missing_tags(tokenizer):
         if not local.add_tags:
             tag_ids(tokenizer)
+        pieces = {tag: tokenizer.encode(tag, add_special_tokens=False) for tag in TAGS}
         add_tags(tokenizer)
+    if not local.chat:
+        tokenizer.chat_template = None
     sizes, mesh = model_config(folder, local), make_mesh(local)
     library = _library(sizes["family"])
     params = extra.load(f"tunix.models.{library}.params")
@@ -61,6 +65,8 @@ def load_model(local: LocalModel) -> Loaded:
             str(folder), config, mesh, jnp.dtype(local.dtype)
         )
         model, config = with_rows(model, config, len(tokenizer))
+        if pieces:
+            put_tags(model, tag_ids(tokenizer), pieces)
         model = with_lora(model, local, mesh) if local.lora_rank else model
         if local.trained is not None:
             put_trained(model, local, tag_ids(tokenizer))
@@ -153,6 +159,20 @@ def _library(family: str) -> str:
     return {"qwen3": "qwen3", "llama": "llama3"}[family]
 
 
+def abstract_model(folder: Path) -> Any:
+    """The model that a config.json describes, by shapes alone: no weights are read or made.
+
+    Raises:
+      UserError: another family, or a field is missing.
+    """
+    nnx = extra.load("flax.nnx")
+    sizes = model_config(folder, LocalModel())
+    module = extra.load(f"tunix.models.{_library(sizes['family'])}.model")
+    make = {"qwen3": "Qwen3", "llama": "Llama3"}[sizes["family"]]
+    config = module.ModelConfig(**sizes["config"])
+    return nnx.eval_shape(lambda: getattr(module, make)(config, rngs=nnx.Rngs(params=0)))
+
+
 def make_mesh(local: LocalModel) -> Mesh:
     """Devices in the shape (fsdp, tp).
 
@@ -198,6 +218,35 @@ def with_rows(model: Any, config: Any, rows: int) -> tuple[Any, Any]:
         model.config = config
     nnx.split(model)
     return model, config
+
+
+def put_tags(model: Any, ids: dict[str, int], pieces: dict[str, list[int]]) -> None:
+    """Begin each new tag at the mean of the tokens that it was written with before, and a little
+    fixed noise.
+
+    Four equal rows could not be told apart, read or written, wherever the table is not trained
+    (LoRA), and would have equal gradients at first wherever it is. Our choice.
+
+    Args:
+      model: with a row for every tag.
+      ids: of the tags.
+      pieces: the tokens of each tag before it became one.
+    """
+
+    def begun(table, axis):
+        for number, (tag, parts) in enumerate(pieces.items()):
+            mean = jnp.take(table, jnp.asarray(parts), axis).mean(axis)
+            noise = np.random.default_rng(number).normal(size=mean.shape)
+            mean = mean + 0.1 * mean.std() * jnp.asarray(noise, mean.dtype)
+            at = (ids[tag],) if axis == 0 else (slice(None), ids[tag])
+            table = table.at[at].set(mean)
+        return table
+
+    embedding = model.embedder.input_embedding
+    embedding.set_value(begun(embedding.get_value(), 0))
+    if hasattr(model, "lm_head"):
+        head = model.lm_head.w
+        head.set_value(begun(head.get_value(), 1))
 
 
 def with_lora(model: Any, local: LocalModel, mesh: Mesh) -> Any:

@@ -17,6 +17,7 @@ from jaxrl.train.metrics import MetricsLog, read_metrics
 from jaxrl.train.rundir import open_run
 from reasoning.e2c.backends.tunix_local import forward
 from reasoning.e2c.datagen import training_texts
+from reasoning.e2c.format import DEFAULT, E2CFormat
 from reasoning.e2c.llm import extra
 from reasoning.e2c.llm.config import LocalModel, SFTTraining
 from reasoning.e2c.llm.load import Loaded, load_model
@@ -40,8 +41,26 @@ class Encoded(NamedTuple):
     """bool `[R, T]`: all response tokens, for entropies."""
 
 
+class Micro(NamedTuple):
+    """B rows of T tokens, a part of an update."""
+
+    ids: np.ndarray
+    valid: np.ndarray
+    trained: np.ndarray
+    response: np.ndarray
+    share: np.ndarray
+    """float32: trained tokens of a part of this update on average; losses are sums over it, so
+    that gradients of parts average to the gradient of the whole update, token for token.
+    """
+
+
 def encode_rows(
-    records: list[Record], tokenizer: Any, config: SFTTraining, whole: bool, where: str
+    records: list[Record],
+    tokenizer: Any,
+    config: SFTTraining,
+    whole: bool,
+    where: str,
+    layout: E2CFormat = DEFAULT,
 ) -> Encoded:
     """Prompts and responses as tokens, rows longer than `max_length` left out.
 
@@ -54,7 +73,7 @@ def encode_rows(
 
     pairs = [
         (encode(prompt_text(tokenizer, p)), [*encode(r), tokenizer.eos_token_id])
-        for p, r in training_texts(checked(records, where))
+        for p, r in training_texts(checked(records, where), layout)
     ]
     kept = [(p, r) for p, r in pairs if len(p) + len(r) <= config.max_length]
     if not kept:
@@ -95,21 +114,24 @@ def checked(records: list[Record], where: str) -> list[Record]:
     return records
 
 
-def all_rows(config: SFTTraining, tokenizer: Any) -> Encoded:
-    """The rows of the data, and the share of base rows that EF-SFT mixes in."""
-    rows = encode_rows(read_records(config.data), tokenizer, config, False, str(config.data))
+def all_rows(config: SFTTraining, tokenizer: Any, layout: E2CFormat = DEFAULT) -> Encoded:
+    """The rows of the data, and the share of base rows that EF-SFT mixes in, drawn at random."""
+
+    def read(path, whole):
+        return encode_rows(read_records(path), tokenizer, config, whole, str(path), layout)
+
+    rows = read(config.data, False)
     if config.trained == "all" or config.base_data is None:
         return rows
-    base = encode_rows(
-        read_records(config.base_data), tokenizer, config, True, str(config.base_data)
-    )
-    count = max(1, round(config.base_share * len(rows.ids)))
-    return Encoded(*(np.concatenate([a, b[:count]]) for a, b in zip(rows, base, strict=True)))
+    base = read(config.base_data, True)
+    count = min(max(1, round(config.base_share * len(rows.ids))), len(base.ids))
+    drawn = np.random.default_rng((config.seed, 1)).choice(len(base.ids), count, replace=False)
+    return Encoded(*(np.concatenate([a, b[drawn]]) for a, b in zip(rows, base, strict=True)))
 
 
-def batches(rows: Encoded, config: SFTTraining) -> Iterator[Encoded]:
-    """All updates from the first: epoch after epoch, each in an order of its own. Tunix passes over
-    those it has made already.
+def batches(rows: Encoded, config: SFTTraining) -> Iterator[Micro]:
+    """All parts of all updates from the first: epoch after epoch, each in an order of its own.
+    Tunix passes over those it has made already.
     """
     count = len(rows.ids)
 
@@ -120,7 +142,10 @@ def batches(rows: Encoded, config: SFTTraining) -> Iterator[Encoded]:
         places = [divmod(step * config.batch + i, count) for i in range(config.batch)]
         orders = {epoch: order(epoch) for epoch in {epoch for epoch, _ in places}}
         chosen = [orders[epoch][place] for epoch, place in places]
-        yield Encoded(*(a[chosen] for a in rows))
+        parts = config.batch // (config.micro_batch or config.batch)
+        share = np.float32(max(1, rows.trained[chosen][:, 1:].sum()) / parts)
+        for part in np.split(np.array(chosen), parts):
+            yield Micro(*(a[part] for a in rows), share)
 
 
 def optimizer(config: SFTTraining) -> optax.GradientTransformation:
@@ -135,29 +160,36 @@ def optimizer(config: SFTTraining) -> optax.GradientTransformation:
     )
 
 
-def loss(model: Any, ids, valid, trained, response, tags: Markers):
+def loss(model: Any, batch: Micro, tags: Markers):
     """Mean NLL of trained tokens; tokens read, pads apart, and the entropies of both phases."""
-    logits = forward(model, ids, valid)[:, :-1]
+    target, counted = batch.ids[:, 1:], batch.trained[:, 1:]
+    logits = forward(model, batch.ids, batch.valid)[:, :-1]
     plan, execution = phase_entropy(
-        jax.lax.stop_gradient(logits), ids[:, 1:], response[:, 1:], tags
+        jax.lax.stop_gradient(logits), target, batch.response[:, 1:], tags
     )
-    value = masked_nll(logits, ids[:, 1:], trained[:, 1:])
+    value = masked_nll(logits, target, counted) * counted.sum() / batch.share
     return value, {
         "loss": value,
-        "tokens": valid.sum(),
+        "tokens": batch.valid.sum(),
         "plan_entropy": plan,
         "execution_entropy": execution,
     }
 
 
-def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded:
+def train(
+    local: LocalModel, config: SFTTraining, run_dir: str | Path, layout: E2CFormat = DEFAULT
+) -> Loaded:
     """Train, with checkpoints; a folder that was begun is continued. Returns the trained model.
 
     Raises:
       UserError: model, data or folder do not work.
     """
+    check(config)
     loaded = load_model(local)
-    rows, folder = all_rows(config, loaded.tokenizer), open_run(run_dir, _described(local, config))
+    rows, folder = (
+        all_rows(config, loaded.tokenizer, layout),
+        open_run(run_dir, _described(local, config)),
+    )
     write_tags(folder, loaded.tags)
     trainer = make_trainer(loaded, config, folder)
     start = trainer.train_steps
@@ -169,6 +201,21 @@ def train(local: LocalModel, config: SFTTraining, run_dir: str | Path) -> Loaded
         trainer.train(batches(rows, config))
     trainer.close()
     return loaded
+
+
+def check(config: SFTTraining) -> None:
+    """Refuse parts that do not make up a batch.
+
+    Raises:
+      UserError: with the field.
+    """
+    if config.micro_batch is not None and (
+        config.micro_batch < 1 or config.batch % config.micro_batch
+    ):
+        raise UserError(
+            f"batch {config.batch} is no multiple of micro_batch {config.micro_batch}: choose "
+            "another one"
+        )
 
 
 def _described(local: LocalModel, config: SFTTraining) -> dict:
@@ -189,6 +236,7 @@ def make_trainer(loaded: Loaded, config: SFTTraining, folder: Path):
     options = peft.TrainingConfig(
         eval_every_n_steps=config.steps + 1,
         max_steps=config.steps,
+        gradient_accumulation_steps=config.batch // (config.micro_batch or config.batch),
         checkpoint_root_directory=str(folder / "checkpoints"),
         checkpointing_options=ocp.CheckpointManagerOptions(
             save_interval_steps=config.save_every, max_to_keep=2
@@ -203,7 +251,7 @@ def make_trainer(loaded: Loaded, config: SFTTraining, folder: Path):
     trainer = Trainer(loaded.model, optimizer(config), options)
     trainer.watch = Watch(folder, config, trainer)
     trainer.with_loss_fn(loss, has_aux=True)
-    trainer.with_gen_model_input_fn(lambda batch: {**batch._asdict(), "tags": tags})
+    trainer.with_gen_model_input_fn(lambda batch: {"batch": batch, "tags": tags})
     return trainer
 
 
@@ -214,18 +262,23 @@ class Watch:
         lines = [line for line in read_metrics(folder) if line["step"] <= trainer.train_steps]
         self.log, self.config, self.trainer = MetricsLog(folder, len(lines)), config, trainer
         self.steps, self.since, self.tokens = trainer.train_steps, time.perf_counter(), []
+        self.parts: list[dict] = []
+        """Seen in the update under way."""
 
     def step(self, aux: dict) -> None:
-        """Called after every update."""
-        self.steps += 1
+        """Called after every part of an update; what was seen is averaged over its parts."""
+        self.parts.append(aux)
         self.tokens.append(aux["tokens"])
+        if len(self.parts) < self.config.batch // (self.config.micro_batch or self.config.batch):
+            return
+        self.steps += 1
+        parts, self.parts = self.parts, []
         if self.steps % self.config.log_every == 0 or self.steps == self.config.steps:
             seconds, self.since = time.perf_counter() - self.since, time.perf_counter()
             tokens, self.tokens = sum(map(int, self.tokens)), []
-            values = {name: float(value) for name, value in aux.items()} | {
-                "tokens": tokens,
-                "tokens_per_second": tokens / seconds,
-            }
+            values = {
+                name: float(np.nanmean([float(part[name]) for part in parts])) for name in aux
+            } | {"tokens": tokens, "tokens_per_second": tokens / seconds}
             self.log.write(self.steps, values)
             log(
                 f"update {self.steps}: "

@@ -208,7 +208,9 @@ def test_tags_are_added_and_their_rows_grow(loaded):
     ) == set(TAGS)
     table = np.asarray(loaded.model.embedder.input_embedding.get_value())
     assert table.shape[0] == len(WORDS) + 4
-    np.testing.assert_allclose(table[-1], table[: len(WORDS)].mean(0), atol=1e-5)
+    new = table[-4:]  # near the tokens that they were written with, and told apart
+    assert np.linalg.norm(new[:, None] - new[None], axis=-1)[~np.eye(4, dtype=bool)].min() > 1e-3
+    assert np.linalg.norm(new - table[2], axis=-1).max() < np.linalg.norm(table[2])  # <unk>
 
 
 def test_spare_rows_are_used_and_llama_is_loaded(tmp_path):
@@ -409,6 +411,94 @@ def test_sft_goes_on_as_if_it_had_never_stopped_and_its_weights_are_found_again(
         load_model(replace(model, trained=run))
     with pytest.raises(UserError, match=r"holds no tags\.json"):
         load_model(replace(model, trained=tmp_path))
+
+
+@pytest.mark.parametrize("lora", [0, 2])
+def test_parts_of_an_update_sum_up_to_the_whole_one(local, tmp_path, lora):
+    """Rows of different lengths: token for token, not part for part."""
+    from reasoning.e2c.llm.sft import train
+
+    data = write_rows(tmp_path / "rows.jsonl")
+    whole = SFTTraining(data=data, steps=2, batch=6, max_length=96, learning_rate=1e-2, log_every=1)
+    model, found = replace(local, lora_rank=lora), {}
+    for micro in (None, 2, 1):
+        run = tmp_path / f"run{micro}"
+        found[micro] = arrays(train(model, replace(whole, micro_batch=micro), run).model)
+        lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert [line["step"] for line in lines] == [1, 2]
+        found[f"loss{micro}"] = lines[0]["loss"]
+    for micro in (2, 1):
+        assert found[f"loss{micro}"] == pytest.approx(found["lossNone"], rel=1e-4)
+        for one, other in zip(found[None], found[micro], strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-4)
+    with pytest.raises(UserError, match="no multiple of micro_batch"):
+        train(model, replace(whole, micro_batch=4), tmp_path / "bad")
+
+
+def test_ef_sft_draws_its_base_rows(loaded, tmp_path):
+    from reasoning.e2c.llm.sft import all_rows
+
+    new, base = write_rows(tmp_path / "a.jsonl"), write_rows(tmp_path / "b.jsonl", 40)
+    config = SFTTraining(
+        data=new, base_data=base, base_share=0.5, trained="plan", max_length=96, seed=1
+    )
+    drawn = [all_rows(replace(config, seed=s), loaded.tokenizer) for s in (1, 1, 2)]
+    assert all(len(rows.ids) == 6 + 3 for rows in drawn)
+    np.testing.assert_array_equal(drawn[0].ids, drawn[1].ids)
+    assert (drawn[0].ids[6:] != drawn[2].ids[6:]).any()
+    assert (drawn[0].trained[6:] == drawn[0].response[6:]).all()  # whole
+    assert (drawn[0].trained[:6].sum(1) < drawn[0].response[:6].sum(1)).all()
+
+
+PUBLISHED = {
+    "Qwen3-0.6B": (("qwen3", 1024, 3072, 28, 16, 8, 128, 151_936, True), 596_049_920),
+    "Qwen3-8B": (("qwen3", 4096, 12_288, 36, 32, 8, 128, 151_936, False), 8_190_735_360),
+    "Qwen3-32B": (("qwen3", 5120, 25_600, 64, 64, 8, 128, 151_936, False), 32_762_123_264),
+    "Llama-3.2-1B": (("llama", 2048, 8192, 16, 32, 8, 64, 128_256, True), 1_235_814_400),
+    "Llama-3.1-8B": (("llama", 4096, 14_336, 32, 32, 8, 128, 128_256, False), 8_030_261_248),
+    "Llama-3.1-70B": (("llama", 8192, 28_672, 80, 64, 8, 128, 128_256, False), 70_553_706_496),
+    "SmolLM2-135M": (("llama", 576, 1536, 30, 9, 3, 64, 49_152, True), 134_515_008),
+}
+"""Sizes of published config.json files, and the published numbers of parameters."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes_load_by_shape(tmp_path, name):
+    from flax import nnx
+
+    from reasoning.e2c.llm.load import abstract_model
+
+    sizes, parameters = PUBLISHED[name]
+    fields = (
+        "model_type",
+        "hidden_size",
+        "intermediate_size",
+        "num_hidden_layers",
+        "num_attention_heads",
+        "num_key_value_heads",
+        "head_dim",
+        "vocab_size",
+        "tie_word_embeddings",
+    )
+    written = dict(zip(fields, sizes, strict=True)) | {"rms_norm_eps": 1e-6, "rope_theta": 1e6}
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    shapes = jax.tree.leaves(nnx.state(abstract_model(tmp_path), nnx.Param))
+    assert sum(int(np.prod(leaf.shape)) for leaf in shapes) == parameters
+
+
+def test_prompts_are_padded_to_few_sizes():
+    from reasoning.e2c.backends.tunix_local import padded
+
+    assert [padded(n, 1000) for n in (1, 64, 65, 500, 600, 1000, 1001)] == [
+        64,
+        64,
+        128,
+        512,
+        1000,
+        1000,
+        1024,
+    ]  # fmt: skip (matrix of sizes)
+    assert padded(20, 32) == 32
 
 
 def test_rows_that_lack_something_are_named(local, loaded, tmp_path):
