@@ -47,6 +47,16 @@ class DataConfig:
     """The ablation: keep the original solution with its plan, and execute nothing."""
     layout: E2CFormat = E2CFormat()
     """Tags and sentences."""
+    batch: int = 16
+    """Questions in step."""
+
+
+class Made(NamedTuple):
+    """An execution of a plan; nothing is known of one that the data brought."""
+
+    execution: str
+    tokens: int | None = None
+    adherence: float | None = None
 
 
 class Question(NamedTuple):
@@ -90,7 +100,6 @@ def generate(
     config: DataConfig,
     path: str | Path,
     seed: int = 0,
-    batch: int = 16,
     check: answers.Checker = answers.math_verify,
 ) -> dict[str, Any]:
     """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already
@@ -106,8 +115,8 @@ def generate(
         for q in {question.question: question for question in questions}.values()
         if q.question not in done
     ]
-    for start in range(0, len(left), batch):
-        part = left[start : start + batch]
+    for start in range(0, len(left), config.batch):
+        part = left[start : start + config.batch]
         by_text = {question.question: question for question in part}
 
         def policy(text, settings, ledger, rng, by=by_text):
@@ -149,27 +158,20 @@ def make_row(
                 rejects[reason] += 1
                 continue
             made = (
-                (solution, None, None)
+                Made(solution)
                 if config.post_hoc
                 else (yield from execute_anew(question, plan, config, rng, check, rejects))
             )
             if made is not None:
-                outcome = row(question, plan, tokens, solution, *made)
+                outcome = row(question, plan, tokens, solution, made)
                 break
             outcome = {"rejected": "no acceptable execution"}
     return outcome.get("answer"), outcome | {"rejects": dict(rejects)}
 
 
-def row(
-    question: Question,
-    plan: str,
-    plan_tokens: int,
-    solution: str,
-    execution: str,
-    tokens: int | None,
-    score: float | None,
-) -> Record:
+def row(question: Question, plan: str, plan_tokens: int, solution: str, made: Made) -> Record:
     """A finished row; `exploration` and `re_execution` are what is trained on."""
+    execution, tokens, score = made
     score = adherence(plan, execution) if score is None else score
     return {
         "execution": solution,
@@ -237,9 +239,7 @@ def tells(plan: str, answer: str) -> bool:
 
 
 def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, rejects: Counter):
-    """`(execution, tokens, adherence)` of the first accepted execution of a plan; None after the
-    last retry.
-    """
+    """The first accepted execution of a plan; None after the last retry."""
     prompt = execute_prompt(question.question, plan)
     for attempt in range(config.retries + 1):
         sampling = Sampling(config.max_tokens, 0.0 if attempt == 0 else 0.5, 0.95)
@@ -252,7 +252,7 @@ def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, 
         elif score < config.adherence:
             rejects["the execution does not follow the plan"] += 1
         else:
-            return reply.text, reply.tokens, score
+            return Made(reply.text, reply.tokens, score)
     return None
 
 

@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 
+SHORTEST_PLAN = 5
+"""Tokens of a plan that coefficients are given to, at least (the authors' code)."""
 Missing = Literal["one", "weighted", "zero"]
 
 
@@ -89,19 +91,19 @@ def phase_coefficients(
     before: float,
     after: float,
     official: bool = False,
-    shortest: int = 5,
 ) -> jax.Array:
     """Coefficients of an entropy bonus or a KL term before and after the boundary, `[..., T]`; 0
     outside `mask`.
 
-    Rows without a tag, or with a plan of fewer than `shortest` tokens, get 0 (the authors' code).
+    Rows without a tag, or with a plan of fewer than SHORTEST_PLAN tokens, get 0 (the authors'
+    code).
     `official` also repeats their cast to the mask's integer type, which turns fractional
     coefficients into 0.
     """
     plan, execution = phase_masks(ids, mask, markers)
     boundary = phase_boundary(ids, markers, mask)
     counted = has_boundary(ids, markers, mask) & (
-        boundary - jnp.argmax(mask.astype(bool), -1) >= shortest
+        boundary - jnp.argmax(mask.astype(bool), -1) >= SHORTEST_PLAN
     )
     values = jnp.where(plan, before, 0.0) + jnp.where(execution, after, 0.0)
     values = jnp.where(counted[..., None], values, 0.0)

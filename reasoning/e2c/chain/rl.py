@@ -92,6 +92,17 @@ class Rollouts(NamedTuple):
     """Averages: correct, plan_right, adherence, follows, length."""
 
 
+class Batch(NamedTuple):
+    """Responses that are learned from, R rows of T tokens."""
+
+    ids: jax.Array | np.ndarray
+    """int32 `[R, T]`"""
+    mask: jax.Array | np.ndarray
+    """bool `[R, T]`: response tokens."""
+    advantages: jax.Array | np.ndarray
+    """float32 `[R]`"""
+
+
 def check(config: RLConfig) -> None:
     """Refuse what cannot be learned from.
 
@@ -169,10 +180,11 @@ def logp_of(params, ids, temperature: float, model: ModelConfig) -> tuple[jax.Ar
     return token_logprobs(logits / temperature, ids[:, 1:]), logits
 
 
-def loss(params, reference, ids, mask, advantages, logp_old, config: RLConfig, model: ModelConfig):
+def loss(params, reference, batch: Batch, logp_old, config: RLConfig, model: ModelConfig):
     """The weighted GRPO loss of rows `[B, T]`, and entropies of both phases."""
+    ids, advantages = batch.ids, batch.advantages
     logp, logits = logp_of(params, ids, config.temperature, model)
-    target, counted = ids[:, 1:], mask[:, 1:]
+    target, counted = ids[:, 1:], batch.mask[:, 1:]
     weights = phase_weights(target, counted, MARKERS, config.plan_weight, config.missing)
     value = clipped_policy_loss(
         logp,
@@ -191,47 +203,43 @@ def loss(params, reference, ids, mask, advantages, logp_old, config: RLConfig, m
 
 
 @functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
-def improve(
-    learner: Learner, reference, ids, mask, advantages, config: RLConfig, model: ModelConfig
-):
+def improve(learner: Learner, reference, batch: Batch, config: RLConfig, model: ModelConfig):
     """The optimiser steps of one batch of rollouts: `(learner, (plan entropy, execution
     entropy))`.
     """
-    logp_old = jax.lax.stop_gradient(logp_of(learner.params, ids, config.temperature, model)[0])
+    logp_old = jax.lax.stop_gradient(
+        logp_of(learner.params, batch.ids, config.temperature, model)[0]
+    )
 
     def split(a):
         return a.reshape(config.minibatches, -1, *a.shape[1:])
 
-    def step(learner, batch):
+    def step(learner, part):
         grads, entropies = jax.grad(loss, has_aux=True)(
-            learner.params, reference, *batch, config, model
+            learner.params, reference, *part, config, model
         )
         return apply_gradients(learner, grads, optimizer(config))[0], entropies
 
-    learner, entropies = jax.lax.scan(
-        step, learner, tuple(map(split, (ids, mask, advantages, logp_old)))
-    )
+    learner, entropies = jax.lax.scan(step, learner, jax.tree.map(split, (batch, logp_old)))
     return learner, jax.tree.map(jnp.mean, entropies)
 
 
 def update(
     learner: Learner,
     reference,
-    problems: list[Problem],
+    rollouts: Rollouts,
     key: jax.Array,
     config: RLConfig,
-    task: ChainConfig,
     model: ModelConfig,
 ):
-    """One batch: rollouts, rewards, advantages, optimiser steps. Returns the learner and what was
-    seen.
+    """Learn from one batch of rollouts: advantages, optimizer steps. Returns the learner and what
+    was seen.
     """
-    rollouts = roll_out(learner.params, problems, key, config, task, model)
     check_rewards(rollouts.rewards)
     advantages = np.asarray(group_advantages(jnp.asarray(rollouts.rewards))).reshape(-1)
     order = np.random.default_rng(int(jax.random.bits(key))).permutation(len(advantages))
-    arrays = (rollouts.ids[order], rollouts.mask[order], advantages[order])
-    learner, (plan, execution) = improve(learner, reference, *arrays, config, model)
+    batch = Batch(rollouts.ids[order], rollouts.mask[order], advantages[order])
+    learner, (plan, execution) = improve(learner, reference, batch, config, model)
     return learner, rollouts.seen | {
         "reward": float(rollouts.rewards.mean()),
         "plan_entropy": float(plan),

@@ -24,7 +24,6 @@ Advance = Callable[[Learner, int, int], tuple[Learner, dict[str, float]]]
 
 def run_stage(
     folder: Path,
-    what: str,
     config: dict[str, Any],
     start: Callable[[], Learner],
     advance: Advance,
@@ -35,8 +34,8 @@ def run_stage(
     lines of its metrics.
 
     Args:
-      folder: of this stage alone; what is finished there is not done again.
-      what: for the progress bar.
+      folder: of this stage alone, whose name the progress bar shows; what is finished there is
+        not done again.
       config: of the stage, JSON-ready; a folder of another configuration is refused.
       start: the learner before the first update.
       advance: some updates; must depend on nothing but its arguments, so that a resumed stage
@@ -56,7 +55,11 @@ def run_stage(
         learner, record = found if found else (learner, {"updates": 0, "lines": 0})
         learner = jax.tree.map(jnp.asarray, learner)
         log, at = MetricsLog(folder, record["lines"]), record["updates"]
-        with contextlib.closing(log), stop_on_signals() as stop, Progress(what, total, at) as bar:
+        with (
+            contextlib.closing(log),
+            stop_on_signals() as stop,
+            Progress(folder.name, total, at) as bar,
+        ):
             while at < total:
                 upto = min(at + every, total)
                 learner, seen = advance(learner, at, upto)

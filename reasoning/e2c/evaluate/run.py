@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,30 +21,51 @@ from reasoning.e2c.policies.votes import majority
 from reasoning.e2c.records import Appended
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """One policy with its settings, and how often it is asked."""
+
+    policy: str
+    """A key of POLICIES."""
+    settings: Settings
+    check: Checker
+    """Compares answers."""
+    samples: int = 1
+    """Times that every problem is solved."""
+    batch: int = 16
+    """Problems in step."""
+    seed: int = 0
+    """Of sampling."""
+    source: str = ""
+    """Names model and data."""
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """All that outcomes depend on; those of another kind are not taken for these."""
+        named = {"policy": self.policy, "seed": self.seed, "source": self.source}
+        return named | asked_for(self.settings)
+
+
 def evaluate(
-    tasks: Sequence[Task],
-    policy: str,
-    backend: Backend,
-    settings: Settings,
-    check_answer: Checker,
-    out: str | Path,
-    samples: int = 1,
-    batch: int = 16,
-    seed: int = 0,
-    source: str = "",
+    tasks: Sequence[Task], backend: Backend, asked: Evaluation, out: str | Path
 ) -> dict[str, Any]:
-    """Run a policy `samples` times on every task; returns the summary and writes it to `out`, a
-    .json file.
+    """Run a policy on every task; returns the summary and writes it to `out`, a .json file.
 
     Every problem's outcome is appended to `out` with the suffix .jsonl as soon as it is there, and
-    not asked for again. `source` names model and data.
+    not asked for again.
+
+    Args:
+      tasks: problems of a benchmark.
+      backend: the model.
+      asked: policy, settings and samples.
+      out: file of the summary.
 
     Raises:
       UserError: settings that make no sense, or a file of other outcomes (what differs is named).
     """
-    check_policy(policy, settings)
+    check_policy(asked.policy, asked.settings)
     file = Appended(Path(out).with_suffix(".jsonl"))
-    kind = {"policy": policy, "seed": seed, "source": source} | asked_for(settings)
+    kind, samples = asked.kind, asked.samples
     for number, record in enumerate(file, 1):
         if other := [name for name, value in kind.items() if record.get(name) != value]:
             raise UserError(
@@ -57,17 +79,18 @@ def evaluate(
         for number in range(len(tasks))
         if (number, sample) not in done
     ]
-    with Progress(policy, len(tasks) * samples, len(done)) as bar:
-        for start in range(0, len(left), batch):
-            part = left[start : start + batch]
-            _run(kind, tasks, part, backend, settings, check_answer, file)
+    with Progress(asked.policy, len(tasks) * samples, len(done)) as bar:
+        for start in range(0, len(left), asked.batch):
+            part = left[start : start + asked.batch]
+            _run(asked, tasks, part, backend, file)
             bar.advance(len(part))
     wanted = [
         record for record in file if record["problem"] < len(tasks) and record["sample"] < samples
     ]
-    found = summarise(wanted, len(tasks), samples, check_answer, [task.answer for task in tasks])
+    found = summarise(wanted, len(tasks), samples, asked.check, [task.answer for task in tasks])
     write_atomically(
-        Path(out), json.dumps({"policy": policy, "k": settings.k} | found, indent=2) + "\n"
+        Path(out),
+        json.dumps({"policy": asked.policy, "k": asked.settings.k} | found, indent=2) + "\n",
     )
     return found
 
@@ -86,21 +109,21 @@ def asked_for(settings: Settings) -> dict[str, Any]:
     } | limits
 
 
-def _run(kind, tasks, part, backend, settings, check_answer, file):
+def _run(asked: Evaluation, tasks, part, backend, file):
     by_sample = sorted({sample for _, sample in part})
     for sample in by_sample:
         numbers = [number for number, other in part if other == sample]
         questions = [tasks[number].question for number in numbers]
         results = solve(
-            POLICIES[kind["policy"]],
+            POLICIES[asked.policy],
             questions,
             backend,
-            settings,
-            kind["seed"] * 1000 + sample,
+            asked.settings,
+            asked.seed * 1000 + sample,
             numbers,
         )
         for number, result in zip(numbers, results, strict=True):
-            right = result.answer is not None and check_answer(result.answer, tasks[number].answer)
+            right = result.answer is not None and asked.check(result.answer, tasks[number].answer)
             phases = {name: vars(spent) for name, spent in result.ledger.phases.items()}
             record = {
                 "problem": number,
@@ -110,7 +133,7 @@ def _run(kind, tasks, part, backend, settings, check_answer, file):
                 "phases": phases,
             }
             file.add(
-                kind
+                asked.kind
                 | record
                 | {"generated": result.ledger.generated, "prefill": result.ledger.prefill}
                 | ({"errors": result.ledger.errors} if result.ledger.errors else {})

@@ -56,10 +56,7 @@ def tot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Step
     for _ in range(depth(settings.k)):
         grown = yield from grow(question, nodes, settings, rng)
         nodes = [text for text, _ in grown][: settings.k]
-    asks = [
-        _after(question, node, settings, settings.chain, "chain", int(rng.integers(2**31)))
-        for node in nodes
-    ]
+    asks = [_after(question, node, settings, "chain", int(rng.integers(2**31))) for node in nodes]
     answers = [settings.answer_of(chain) for (chain,) in (yield asks)]
     return majority(answers), {"thoughts": nodes, "answers": answers}
 
@@ -92,15 +89,7 @@ def grow(question: str, nodes: list[str], settings: Settings, rng):
     """Two children of every open node: `(text so far, its last completion)`; closed nodes stay."""
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
     asks = [
-        _after(
-            question,
-            node,
-            settings,
-            settings.thought,
-            "thought",
-            int(rng.integers(2**31)),
-            BRANCHES,
-        )
+        _after(question, node, settings, "thought", int(rng.integers(2**31)), BRANCHES)
         for node in still
     ]
     replies = dict(zip(still, (yield asks), strict=True)) if asks else {}
@@ -124,10 +113,7 @@ def most_valuable(question: str, grown: list[tuple[str, Completion | None]], set
 def close(question: str, nodes: list[str], settings: Settings, rng):
     """Plans of all nodes, those still open brought to their end."""
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
-    asks = [
-        _after(question, node, settings, settings.plan, "plan", int(rng.integers(2**31)))
-        for node in still
-    ]
+    asks = [_after(question, node, settings, "plan", int(rng.integers(2**31))) for node in still]
     replies = dict(zip(still, (yield asks), strict=True)) if asks else {}
     whole = [node + (_ending(replies[node][0]) if node in replies else "") for node in nodes]
     return [
@@ -140,7 +126,7 @@ def _ending(child: Completion) -> str:
     return child.text + (CLOSE_PLAN if child.finished else "")
 
 
-def _after(question, node, settings, sampling, phase, seed, n=1) -> Ask:
-    """Goes on behind the prefilled tag and a fragment."""
+def _after(question, node, settings, phase, seed, n=1) -> Ask:
+    """Goes on behind the prefilled tag and a fragment, as the settings sample this phase."""
     prompt = settings.layout.question_prompt(question)
-    return Ask(phase, Prompt(prompt.user, prompt.prefill + node), sampling, n, seed)
+    return Ask(phase, Prompt(prompt.user, prompt.prefill + node), getattr(settings, phase), n, seed)

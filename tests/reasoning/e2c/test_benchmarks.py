@@ -8,10 +8,10 @@ import json
 import pytest
 
 from jaxrl.app.errors import UserError
+from reasoning.e2c import evaluate as evaluation
 from reasoning.e2c.answers import exact
 from reasoning.e2c.backends.scripted import Scripted
 from reasoning.e2c.benchmarks import BENCHMARKS, load
-from reasoning.e2c.evaluate import evaluate
 from reasoning.e2c.policies.settings import Settings
 
 FOUR = {"opa": "kidney", "opb": "liver", "opc": "heart", "opd": "lung"}
@@ -118,10 +118,15 @@ def script(ask, number):
     return f"so \\boxed{{{place if right else 99}}}"
 
 
+def evaluate(tasks, policy, backend, settings, out, **how):
+    asked = evaluation.Evaluation(policy, settings, exact, **how)
+    return evaluation.evaluate(tasks, backend, asked, out)
+
+
 def test_evaluation_counts_and_resumes(tmp_path):
     tasks, backend = tasks_of(tmp_path), Scripted(script)
     found = evaluate(
-        tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2, batch=3
+        tasks, "greedy", backend, Settings(), tmp_path / "run.json", samples=2, batch=3
     )
     assert found["problems"] == 4 and found["one_problem"] == 0.25
     assert found["pass@1"]["mean"] == pytest.approx(
@@ -130,18 +135,15 @@ def test_evaluation_counts_and_resumes(tmp_path):
     assert found["pass@2"]["mean"] == 0.5 and found["maj@2"]["mean"] == 0.5
     assert found["generated"] == 3.0 and found["generated_by_phase"] == {"chain": 3.0}
     before = len(backend.asked)
-    assert (
-        evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=2)
-        == found
-    )
+    assert evaluate(tasks, "greedy", backend, Settings(), tmp_path / "run.json", samples=2) == found
     assert before == 8 == len(backend.asked)
-    more = evaluate(tasks, "greedy", backend, Settings(), exact, tmp_path / "run.json", samples=3)
+    more = evaluate(tasks, "greedy", backend, Settings(), tmp_path / "run.json", samples=3)
     assert len(backend.asked) == 12 and more["samples"] == 3
     assert json.loads((tmp_path / "run.json").read_text())["policy"] == "greedy"
-    fewer = evaluate(tasks[:2], "greedy", backend, Settings(), exact, tmp_path / "run.json")
+    fewer = evaluate(tasks[:2], "greedy", backend, Settings(), tmp_path / "run.json")
     assert len(backend.asked) == 12 and fewer["problems"] == 2 and fewer["pass@1"]["mean"] == 1.0
     with pytest.raises(UserError, match="another policy"):
-        evaluate(tasks, "sc", backend, Settings(), exact, tmp_path / "run.json")
+        evaluate(tasks, "sc", backend, Settings(), tmp_path / "run.json")
 
 
 def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
@@ -160,19 +162,19 @@ def test_the_published_tables_without_a_header_lose_no_problem(tmp_path):
 
 def test_outcomes_of_other_settings_are_not_taken_for_these(tmp_path):
     tasks, backend, out = tasks_of(tmp_path, 1), Scripted(script), tmp_path / "run.json"
-    evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="one")
+    evaluate(tasks, "sc", backend, Settings(k=2), out, source="one")
     for changed, stated in (
         ({"budget": 20_000}, "budget"),
         ({"chains": "plain"}, "chains"),
         ({"judge": "likelihood"}, "judge"),
     ):
         with pytest.raises(UserError, match=f"line 1, was found with another {stated}"):
-            evaluate(tasks, "sc", backend, Settings(k=2, **changed), exact, out, source="one")
+            evaluate(tasks, "sc", backend, Settings(k=2, **changed), out, source="one")
     with pytest.raises(UserError, match="another source"):
-        evaluate(tasks, "sc", backend, Settings(k=2), exact, out, source="other")
+        evaluate(tasks, "sc", backend, Settings(k=2), out, source="other")
     for name, stated in (("react", "keeps no budget"), ("guess", "is no policy")):
         with pytest.raises(UserError, match=stated):
-            evaluate(tasks, name, backend, Settings(budget=20_000), exact, tmp_path / "b.json")
+            evaluate(tasks, name, backend, Settings(budget=20_000), tmp_path / "b.json")
 
 
 def test_votes_are_counted_over_the_first_samples(tmp_path):
@@ -187,9 +189,8 @@ def test_votes_are_counted_over_the_first_samples(tmp_path):
         "greedy",
         Scripted(alternating),
         Settings(),
-        exact,
         tmp_path / "r.json",
-        4,
+        samples=4,
         batch=1,
     )
     assert [found[f"maj@{k}"]["mean"] for k in (1, 2, 4)] == [1.0, 1.0, 1.0] and found["pass@1"][

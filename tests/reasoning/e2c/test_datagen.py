@@ -112,18 +112,16 @@ def test_an_interrupted_generation_goes_on_and_equals_an_unbroken_one(tmp_path):
                 raise ConnectionError
             return super().complete(asks)
 
-    config = DataConfig(solutions=1)
+    config = DataConfig(solutions=1, batch=1)
     with pytest.raises(ConnectionError):
-        generate(
-            QUESTIONS, Breaks(model().reply), config, tmp_path / "a.jsonl", batch=1, check=exact
-        )
+        generate(QUESTIONS, Breaks(model().reply), config, tmp_path / "a.jsonl", check=exact)
     kept = (tmp_path / "a.jsonl").read_text()
     assert 0 < kept.count("\n") < 3
     (tmp_path / "a.jsonl").write_text(
         kept + '{"question": "half a li'
     )  # a process that died while writing
-    generate(QUESTIONS, model(), config, tmp_path / "a.jsonl", batch=1, check=exact)
-    generate(QUESTIONS, model(), config, tmp_path / "b.jsonl", batch=1, check=exact)
+    generate(QUESTIONS, model(), config, tmp_path / "a.jsonl", check=exact)
+    generate(QUESTIONS, model(), config, tmp_path / "b.jsonl", check=exact)
     assert (tmp_path / "a.jsonl").read_text() == (tmp_path / "b.jsonl").read_text()
 
 

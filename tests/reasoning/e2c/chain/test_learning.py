@@ -77,10 +77,10 @@ def advance_by(rows, config, stop_at=None):
 
 
 def test_a_stage_that_was_broken_off_equals_an_unbroken_one(rows, tmp_path):
-    whole, lines = run_stage(tmp_path / "a", "a", {"x": 1}, fresh, advance_by(rows, SFT), 4, 2)
+    whole, lines = run_stage(tmp_path / "a", {"x": 1}, fresh, advance_by(rows, SFT), 4, 2)
     with pytest.raises(KeyboardInterrupt):
-        run_stage(tmp_path / "b", "b", {"x": 1}, fresh, advance_by(rows, SFT, stop_at=2), 4, 2)
-    resumed, again = run_stage(tmp_path / "b", "b", {"x": 1}, fresh, advance_by(rows, SFT), 4, 2)
+        run_stage(tmp_path / "b", {"x": 1}, fresh, advance_by(rows, SFT, stop_at=2), 4, 2)
+    resumed, again = run_stage(tmp_path / "b", {"x": 1}, fresh, advance_by(rows, SFT), 4, 2)
     jax.tree.map(np.testing.assert_array_equal, whole, resumed)
     assert [line["loss"] for line in lines] == [line["loss"] for line in again] and len(lines) == 2
     jax.tree.map(
@@ -90,9 +90,9 @@ def test_a_stage_that_was_broken_off_equals_an_unbroken_one(rows, tmp_path):
     def never(*_):
         return pytest.fail("a finished stage was trained again")
 
-    run_stage(tmp_path / "b", "b", {"x": 1}, fresh, never, 4, 2)
+    run_stage(tmp_path / "b", {"x": 1}, fresh, never, 4, 2)
     with pytest.raises(UserError, match="x is 1 there and 2 here"):
-        run_stage(tmp_path / "b", "b", {"x": 2}, fresh, never, 4, 2)
+        run_stage(tmp_path / "b", {"x": 2}, fresh, never, 4, 2)
 
 
 def test_a_stage_without_checkpoints_is_refused(tmp_path):
@@ -152,7 +152,11 @@ def test_responses_with_an_advantage_become_more_probable(rollouts):
     advantages = jnp.array([1.0, -1.0] * 4)
     before = rl.logp_of(fresh().params, rollouts.ids, config.temperature, MODEL)[0]
     learner, _ = rl.improve(
-        fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, advantages, config, MODEL
+        fresh(config, rl),
+        fresh().params,
+        rl.Batch(rollouts.ids, rollouts.mask, advantages),
+        config,
+        MODEL,
     )
     after = rl.logp_of(learner.params, rollouts.ids, config.temperature, MODEL)[0]
     change = ((after - before) * rollouts.mask[:, 1:]).sum(1)
@@ -162,7 +166,7 @@ def test_responses_with_an_advantage_become_more_probable(rollouts):
 def test_the_kl_term_is_zero_at_the_reference_and_lambda_weighs_the_plan(rollouts):
     params = fresh().params
     logp = rl.logp_of(params, rollouts.ids, RL.temperature, MODEL)[0]
-    arguments = (params, params, rollouts.ids, rollouts.mask, jnp.ones(8), logp)
+    arguments = (params, params, rl.Batch(rollouts.ids, rollouts.mask, jnp.ones(8)), logp)
     plain, _ = rl.loss(*arguments, RL, MODEL)
     with_kl, _ = rl.loss(*arguments, replace(RL, kl=0.5), MODEL)
     np.testing.assert_allclose(with_kl, plain, atol=1e-6)
@@ -183,9 +187,15 @@ def test_groups_of_one_and_odd_minibatches_are_refused():
 def test_an_update_reports_and_nothing_is_compiled_twice(rollouts):
     learner = fresh(RL, rl)
     reference = fresh().params
-    learner, seen = rl.update(learner, reference, PROBLEMS[:2], jax.random.key(1), RL, TASK, MODEL)
+
+    def update(learner, problems, number):
+        key = jax.random.key(number)
+        rollouts = rl.roll_out(learner.params, problems, key, RL, TASK, MODEL)
+        return rl.update(learner, reference, rollouts, key, RL, MODEL)
+
+    learner, seen = update(learner, PROBLEMS[:2], 1)
     programs = (generate_shared._cache_size(), rl.improve._cache_size())
-    learner, seen = rl.update(learner, reference, PROBLEMS[2:4], jax.random.key(2), RL, TASK, MODEL)
+    learner, seen = update(learner, PROBLEMS[2:4], 2)
     assert programs == (generate_shared._cache_size(), rl.improve._cache_size())
     assert {"reward", "correct", "plan_entropy", "execution_entropy", "adherence", "length"} <= set(
         seen
