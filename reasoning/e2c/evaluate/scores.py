@@ -2,51 +2,56 @@
 problems.
 """
 
+import warnings
 from collections.abc import Sequence
 from math import comb
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 
+from jaxrl.app import stats
+from jaxrl.app.stats import Interval, bootstrap
 
-class Interval(NamedTuple):
-    """A mean with its 95 % interval."""
-
-    mean: float
-    low: float
-    high: float
-
-    def __str__(self):
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
+_MOVED = {"paired": "paired", "over_seeds": "t_interval"}
+"""Functions that `jaxrl.app.stats` has now, by their old name here."""
 
 
-def bootstrap(values, draws: int = 2000, seed: int = 0) -> Interval:
-    """Of the mean of `[P]`, by drawing problems anew; one problem gives an interval of no width,
-    none gives NaN.
+def __getattr__(name: str) -> Any:
+    """Give a moved function with a warning, until version 0.3."""
+    if name not in _MOVED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        f"{__name__}.{name} is jaxrl.app.stats.{_MOVED[name]} now", DeprecationWarning, stacklevel=2
+    )
+    return getattr(stats, _MOVED[name])
+
+
+def crossed(values: Any, draws: int = 2000, seed: int = 0) -> Interval:
+    """95 % interval of a mean over training seeds and problems at once.
+
+    Seeds and problems are both drawn anew (Owen's pigeonhole bootstrap), since every model of a
+    seed answers the same problems. With few seeds their part of the width is too small: by about
+    a fifth with three; one seed adds nothing, so the interval is one over problems alone.
+
+    Args:
+      values: `[S, P]`, or `[P]` for one seed.
+      draws: number of resamples.
+      seed: of the resampling.
+
+    Returns:
+      The mean of all, with its interval.
     """
-    values = np.asarray(values, np.float64)
-    if not len(values):
-        return Interval(float("nan"), float("nan"), float("nan"))
+    table = np.atleast_2d(np.asarray(values, np.float64))
+    if len(table) == 1:
+        return bootstrap(table[0], draws=draws, seed=seed)
     rng = np.random.default_rng(seed)
-    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(1)
+    seeds, problems = table.shape
+    means = np.empty(draws)
+    for number in range(draws):
+        rows = table[rng.integers(0, seeds, seeds)]
+        means[number] = rows[:, rng.integers(0, problems, problems)].mean()
     low, high = np.quantile(means, (0.025, 0.975))
-    return Interval(float(values.mean()), float(low), float(high))
-
-
-def paired(one, other, draws: int = 2000, seed: int = 0) -> Interval:
-    """Of the mean difference of two policies on the same problems."""
-    return bootstrap(np.asarray(one, np.float64) - np.asarray(other, np.float64), draws, seed)
-
-
-def over_seeds(values) -> Interval:
-    """Of a mean over seeds, by Student's t; a single seed gives an interval of no width."""
-    from scipy import stats
-
-    values = np.asarray(values, np.float64)
-    if len(values) < 2:
-        return Interval(float(values.mean()), float(values.mean()), float(values.mean()))
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return Interval(float(values.mean()), float(values.mean() - half), float(values.mean() + half))
+    return Interval(float(table.mean()), float(low), float(high))
 
 
 def pass_at_k(right: int, samples: int, k: int) -> float:

@@ -33,17 +33,14 @@ def test_intervals_narrow_with_problems_and_hold_the_mean():
     assert scores.bootstrap([1.0]) == (1.0, 1.0, 1.0)
 
 
-def test_pairing_takes_out_what_both_share():
-    rng = np.random.default_rng(1)
-    hard = rng.random(500)
-    gap = scores.paired(hard + 0.1, hard)
-    assert gap.low == pytest.approx(0.1) and gap.high == pytest.approx(0.1)
-
-
-def test_over_seeds_is_students_interval():
-    found = scores.over_seeds([1.0, 2.0, 3.0])
-    assert found.mean == 2.0 and found.high - 2.0 == pytest.approx(4.302653 / np.sqrt(3), rel=1e-4)
-    assert scores.over_seeds([4.0]) == (4.0, 4.0, 4.0)
+def test_seeds_that_differ_widen_the_interval_and_equal_ones_do_not():
+    """Three seeds with one outcome each: the interval nearly spans them."""
+    problems = (np.random.default_rng(1).random(200) < 0.5).astype(float)
+    alone, same = scores.crossed(problems), scores.crossed([problems] * 3)
+    assert alone == scores.bootstrap(problems)
+    assert same.high - same.low == pytest.approx(alone.high - alone.low, rel=0.15)
+    apart = scores.crossed(np.array([[0.0], [0.5], [1.0]]) * np.ones((3, 200)))
+    assert apart.mean == 0.5 and apart.high - apart.low > 0.8
 
 
 def test_entropies_of_answers():
