@@ -13,7 +13,7 @@ from reasoning.e2c.chain.rows import Rows, join, make_rows
 from reasoning.e2c.chain.sft import SFTConfig
 from reasoning.e2c.chain.task import draw_many
 from reasoning.e2c.study.config import StudyConfig
-from reasoning.e2c.study.models import BASE_AGAIN, DOMAIN, held_out, measured, train_rows
+from reasoning.e2c.study.models import BASE_AGAIN, DOMAIN, held_out, measured, numbered, train_rows
 from reasoning.e2c.study.quality import judged
 
 METHODS = ("ef_sft", "full_sft", "full_sft_equal_tokens", "base_and_domain_sft")
@@ -46,9 +46,9 @@ def plan_of_training(
     return new, replace(study.adapt, steps=steps, every=min(steps, study.adapt.every))
 
 
-def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
+def adapt(folder: Path, starts: list[Any], study: StudyConfig) -> dict[str, Any]:
     """Every method for every number of rows and draw: accuracy on both domains, problem by problem,
-    and trained tokens.
+    and trained tokens. Each draw begins with the next base model of `starts`.
     """
     old_problems, new_problems = held_out(study), held_out(study, domain="codes")
 
@@ -58,12 +58,21 @@ def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
             for j in judged(ChainBackend(params, study.model, study.task), problems, study)
         ]
 
-    found: dict[str, Any] = {
-        "before": measured(
+    before = [
+        measured(
             folder,
-            "adapt-before",
-            lambda: {"old": score(start, old_problems), "new": score(start, new_problems)},
+            numbered("adapt-before", number),
+            lambda start=start: {
+                "old": score(start, old_problems),
+                "new": score(start, new_problems),
+            },
         )
+        for number, start in enumerate(starts)
+    ]
+    found: dict[str, Any] = {
+        "before": {
+            side: np.mean([one[side] for one in before], 0).tolist() for side in ("old", "new")
+        }
     }
     for count in study.adapt_rows:
         for draw in range(study.adapt_seeds):
@@ -75,7 +84,8 @@ def adapt(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
                     rows, config = plan_of_training(
                         method, study, *domain_rows(study, count, draw), ef_tokens
                     )
-                    trained = train_rows(folder / "stages", name, rows, config, study, start, draw)
+                    start = starts[draw % len(starts)]
+                    trained = train_rows(folder / "stages" / name, rows, config, study, start, draw)
                     return {
                         "method": method,
                         "rows": count,
@@ -108,6 +118,8 @@ def table(found: dict[str, Any]) -> list[dict[str, Any]]:
         )
         for method in METHODS:
             own = [cell for cell in cells if cell["rows"] == count and cell["method"] == method]
+            if not own:
+                continue
             new, old = ([float(np.mean(cell[side])) for cell in own] for side in ("new", "old"))
             tokens = float(np.mean([cell["tokens"] for cell in own]))
             lines.append(

@@ -9,7 +9,7 @@ from reasoning.e2c.chain.backend import ChainBackend
 from reasoning.e2c.chain.rows import make_rows
 from reasoning.e2c.chain.task import Problem, draw_many
 from reasoning.e2c.study.config import StudyConfig
-from reasoning.e2c.study.models import SWAPS, held_out, measured, train_rows
+from reasoning.e2c.study.models import SWAPS, held_out, measured, numbered, train_rows
 from reasoning.e2c.study.quality import counterfactual, quality, random_chain
 
 
@@ -24,9 +24,29 @@ def post_hoc(problems: list[Problem], share: float, longest: int, seed: int) -> 
     ]
 
 
-def causal_against_post_hoc(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
-    """The base model, and what becomes of it by more training on causal data and on post-hoc data,
-    equally long.
+def over_base_models(folder: Path, starts: list[Any], study: StudyConfig) -> dict[str, Any]:
+    """Join what `causal_against_post_hoc` measures on every base model: lists over problems hold
+    means over the models, and `by_seed` each model's `follows_swapped`.
+    """
+    runs = [
+        causal_against_post_hoc(folder, start, study, number) for number, start in enumerate(starts)
+    ]
+    joined = {}
+    for name, first in runs[0].items():
+        swapped = [run[name]["follows_swapped"] for run in runs]
+        means = {
+            key: np.mean([run[name][key] for run in runs], 0).tolist()
+            for key in ("follows_right", "follows_swapped", "flips", "order")
+        }
+        joined[name] = first | means | {"by_seed": swapped}
+    return joined
+
+
+def causal_against_post_hoc(
+    folder: Path, start: Any, study: StudyConfig, number: int = 0
+) -> dict[str, Any]:
+    """Base model `number`, and what becomes of it by more training on causal data and on post-hoc
+    data, equally long.
     """
     problems = held_out(study)
 
@@ -36,20 +56,28 @@ def causal_against_post_hoc(folder: Path, start: Any, study: StudyConfig) -> dic
             "quality": quality(backend, problems, study)
         }
 
-    fresh = draw_many(study.causal.batch * study.causal.steps, study.task, SWAPS + study.seed)
+    fresh = draw_many(
+        study.causal.batch * study.causal.steps, study.task, SWAPS + study.seed + number
+    )
     data = {
         "causal": fresh,
         "post_hoc": post_hoc(fresh, study.wrong_plans, study.task.longest, SWAPS),
     }
-    found = {"base": measured(folder, "adherence-base", lambda: measure(start))}
+    found = {"base": measured(folder, numbered("adherence-base", number), lambda: measure(start))}
     for name, problems_ in data.items():
 
         def train(name=name, rows=problems_):
             return train_rows(
-                folder / "stages", name, make_rows(rows, study.task), study.causal, study, start
+                folder / "stages" / numbered(name, number),
+                make_rows(rows, study.task),
+                study.causal,
+                study,
+                start,
             )
 
         found[name] = measured(
-            folder, f"adherence-{name}", lambda train=train: measure(train().params)
+            folder,
+            numbered(f"adherence-{name}", number),
+            lambda train=train: measure(train().params),
         )
     return found

@@ -25,6 +25,10 @@ class StudyConfig:
     sft: SFTConfig = SFTConfig(steps=1800)
     """Of the base models: plan and execution, or execution alone, with equally many trained tokens.
     """
+    base_seeds: int = 3
+    """Base models, each trained from a seed of its own. Policies and adherence are measured on
+    each; draws of adaptation and runs of reinforcement learning begin with them in turn.
+    """
     plain: bool = True
     """Whether a model without plans is trained too, as the other baseline."""
     problems: int = 200
@@ -71,6 +75,7 @@ def demo() -> StudyConfig:
     reinforcement learning.
     """
     return StudyConfig(
+        base_seeds=1,
         plain=False,
         ks=(1, 4, 8),
         adapt_rows=(),
@@ -94,6 +99,7 @@ def smoke() -> StudyConfig:
         model=ModelConfig(len(WORDS), 1, 16, 2, 16),
         rows=16,
         sft=little,
+        base_seeds=2,
         problems=4,
         ks=(2,),
         adapt_rows=(4,),

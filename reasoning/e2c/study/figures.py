@@ -1,12 +1,14 @@
-"""Figures of the study, as PNG files."""
+"""Figures of the studies, as PNG data."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reasoning.e2c.evaluate.scores import bootstrap, over_seeds
+from jaxrl.app.plots import heatmap, new_figure, to_png
+from jaxrl.app.stats import t_interval
+from reasoning.e2c.evaluate.scores import crossed
 from reasoning.e2c.study import adapt
+from reasoning.e2c.study.policies import outcomes
 
 SHOWN = {
     "greedy": "greedy",
@@ -26,31 +28,15 @@ SHOWN = {
 }
 
 
-def draw_all(report: Path, found: dict[str, Any]) -> list[str]:
-    """Everything that was measured; names of the files."""
-    import matplotlib
-
-    matplotlib.use("agg")
-    drawn = [_save(report, "tokens", accuracy_against_tokens(found["policies"]))]
+def draw_all(found: dict[str, Any]) -> dict[str, bytes]:
+    """PNG files of everything that was measured, by name."""
+    drawn = {"tokens": accuracy_against_tokens(found["policies"])}
     if "adapt" in found:
-        drawn.append(_save(report, "adaptation", adaptation(found["adapt"])))
+        drawn["adaptation"] = adaptation(found["adapt"])
     if "rl" in found:
-        drawn.append(_save(report, "reinforcement", reinforcement(found["rl"])))
-    return [*drawn, _save(report, "adherence", adherence(found["adherence"]))]
-
-
-def _save(report: Path, name: str, figure) -> str:
-    import matplotlib.pyplot as plt
-
-    figure.savefig(report / f"{name}.png", dpi=110, bbox_inches="tight")
-    plt.close(figure)
-    return name
-
-
-def _axes(width=7.5, height=4.6, columns=1):
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(1, columns, figsize=(width, height), squeeze=False)
+        drawn["reinforcement"] = reinforcement(found["rl"])
+    drawn["adherence"] = adherence(found["adherence"])
+    return {name: to_png(figure) for name, figure in drawn.items()}
 
 
 def _plain_ticks(axes, values):
@@ -65,7 +51,7 @@ def _plain_ticks(axes, values):
 
 def accuracy_against_tokens(cells: dict[str, dict]):
     """One line per policy over k; log tokens."""
-    figure, ((axes,),) = _axes(8.5, 5)
+    figure, ((axes,),) = new_figure(8.5, 5)
     for number, (name, label) in enumerate(SHOWN.items()):
         own = [cell for cell in cells if cell.rpartition("-")[0] == name]
         if own:
@@ -84,7 +70,7 @@ def accuracy_against_tokens(cells: dict[str, dict]):
                 **style,
             )
     if "sc-8" in cells:
-        interval = bootstrap(cells["sc-8"]["correct"])
+        interval = crossed(outcomes(cells["sc-8"]))
         axes.axhspan(
             interval.low, interval.high, color="C0", alpha=0.1, label="self-consistency of 8, 95 %"
         )
@@ -110,17 +96,19 @@ def adaptation(found: dict[str, Any]):
     """Accuracy on both domains over the rows of the new one; the legend tells how many tokens were
     trained, against full SFT.
     """
-    figure, (row,) = _axes(10, 4, 2)
+    figure, (row,) = new_figure(10, 4, 1, 2)
     lines = adapt.table(found)
     for number, method in enumerate(adapt.METHODS):
         own = [line for line in lines if line["method"] == method]
+        if not own:
+            continue
         label = (
             f"{method.replace('_', ' ')} ({np.mean([line['share'] for line in own]):.0%} of "
             "the tokens)"
         )
         place = [line["rows"] * 1.06 ** (number - 1.5) for line in own]  # side by side
         for axes, side in zip(row, ("new", "old"), strict=True):
-            over = [over_seeds(line[side]) for line in own]
+            over = [t_interval(line[side]) for line in own]
             error = [[i.mean - i.low for i in over], [i.high - i.mean for i in over]]
             axes.errorbar(
                 place,
@@ -147,7 +135,7 @@ def adaptation(found: dict[str, Any]):
 
 def reinforcement(found: dict[str, Any]):
     """Reward and entropies over the updates, one line per run."""
-    figure, (row,) = _axes(12, 3.8, 3)
+    figure, (row,) = new_figure(12, 3.8, 1, 3)
     names = ("correct", "plan_entropy", "execution_entropy")
     offset = max(
         (
@@ -159,7 +147,7 @@ def reinforcement(found: dict[str, Any]):
         default=0,
     )
     for name, cell in found.items():
-        if name == "before":
+        if name.startswith("before"):
             continue
         second = "stage2" in name
         colour = "C0" if not second else "C1" if "stage2-1" in name else "C3"
@@ -187,29 +175,17 @@ def reinforcement(found: dict[str, Any]):
 
 
 def adherence(found: dict[str, Any]):
-    """Share of executions that follow the right and the swapped plan."""
-    figure, ((axes,),) = _axes(6.5, 3.8)
+    """Matrix of trainings by what their executions do with a plan."""
     keys = {
-        "follows_right": "the right plan",
-        "follows_swapped": "a swapped plan",
-        "flips": "answer flips",
+        "follows_right": "follows the\nright plan",
+        "follows_swapped": "follows a\nswapped plan",
+        "order": "its steps\nin order",
+        "flips": "answer becomes\nthe swapped plan's",
     }
-    for number, (key, label) in enumerate(keys.items()):
-        intervals = [bootstrap(cell[key]) for cell in found.values()]
-        error = [[i.mean - i.low for i in intervals], [i.high - i.mean for i in intervals]]
-        axes.bar(
-            np.arange(len(found)) + 0.27 * (number - 1),
-            [i.mean for i in intervals],
-            0.25,
-            yerr=error,
-            capsize=2,
-            label=label,
-        )
-    axes.set_xticks(range(len(found)), [name.replace("_", "-") for name in found])
-    axes.set(
-        ylabel="share of problems",
-        ylim=(0, 1.2),
-        title="Executions that do exactly what the plan says",
-    )
-    axes.legend(fontsize=7, loc="upper center", ncols=3)
+    values = [[np.mean(cell[key]) for key in keys] for cell in found.values()]
+    figure, ((axes,),) = new_figure(6.5, 0.9 + 0.6 * len(found))
+    names = [name.replace("_", "-") for name in found]
+    image = heatmap(axes, values, names, list(keys.values()), write=".2f", vmin=0, vmax=1)
+    axes.set_title("Do executions follow plans? Shares of problems")
+    figure.colorbar(image, ax=axes)
     return figure

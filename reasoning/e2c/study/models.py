@@ -39,14 +39,13 @@ class Trained:
 
 def train_rows(
     folder: Path,
-    name: str,
     rows: Rows,
     config: sft.SFTConfig,
     study: StudyConfig,
     start=None,
     seed: int | None = None,
 ) -> Trained:
-    """SFT or EF-SFT on fixed rows, from `start` or from nothing."""
+    """SFT or EF-SFT on fixed rows, from `start` or from nothing, in a folder of its own."""
     seed = study.seed if seed is None else seed
     table, where = jax.tree.map(jnp.asarray, rows), sft.places(len(rows.ids), config, seed)
 
@@ -71,8 +70,7 @@ def train_rows(
         return jax.tree.map(jnp.array, begin())  # its buffers are donated
 
     learner, lines = run_stage(
-        folder / name,
-        name,
+        folder,
         described,
         lambda: init_learner(copy(), sft.optimizer(config)),
         advance,
@@ -82,10 +80,16 @@ def train_rows(
     return Trained(learner.params, int(sum(line["tokens"] for line in lines)), tuple(lines))
 
 
-def base_model(folder: Path, study: StudyConfig) -> Trained:
-    """Plan and execution, from nothing."""
-    problems = draw_many(study.rows, study.task, study.seed)
-    return train_rows(folder, "base", make_rows(problems, study.task), study.sft, study)
+def base_model(folder: Path, study: StudyConfig, number: int = 0) -> Trained:
+    """Plan and execution, from nothing; each `number` has data and a seed of its own."""
+    seed = study.seed + number
+    rows = make_rows(draw_many(study.rows, study.task, seed), study.task)
+    return train_rows(folder / numbered("base", number), rows, study.sft, study, seed=seed)
+
+
+def numbered(name: str, seed: int) -> str:
+    """A name for each seed; the first keeps the plain one."""
+    return name if seed == 0 else f"{name}-seed{seed}"
 
 
 def chain_of_thought_model(folder: Path, study: StudyConfig) -> Trained:
@@ -98,7 +102,8 @@ def chain_of_thought_model(folder: Path, study: StudyConfig) -> Trained:
         for mixture in (Mixture(), Mixture(chain=0.0, execution=1.0))
     )
     batch = round(study.sft.batch * with_plans.mask.sum() / without.mask.sum())
-    return train_rows(folder, "chain_of_thought", without, replace(study.sft, batch=batch), study)
+    config = replace(study.sft, batch=batch)
+    return train_rows(folder / "chain_of_thought", without, config, study)
 
 
 def reinforced(
@@ -117,9 +122,8 @@ def reinforced(
                 RL_PROBLEMS + 100_003 * seed + 1_009 * config.stage + number,
             )
             key = jax.random.fold_in(jax.random.key(seed), 7919 * config.stage + number)
-            learner, found = rl.update(
-                learner, reference, problems, key, config, study.task, study.model
-            )
+            rollouts = rl.roll_out(learner.params, problems, key, config, study.task, study.model)
+            learner, found = rl.update(learner, reference, rollouts, key, config, study.model)
             seen.append(found)
         return learner, {
             name: float(np.mean([one[name] for one in seen]))
@@ -136,7 +140,7 @@ def reinforced(
     def begin():
         return init_learner(jax.tree.map(jnp.array, start), rl.optimizer(config))
 
-    learner, lines = run_stage(folder / name, name, described, begin, advance, config.updates, 5)
+    learner, lines = run_stage(folder / name, described, begin, advance, config.updates, 5)
     return Trained(learner.params, 0, tuple(lines))
 
 

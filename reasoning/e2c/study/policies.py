@@ -10,7 +10,7 @@ from reasoning.e2c.asking import Sampling, solve
 from reasoning.e2c.chain.backend import ChainBackend
 from reasoning.e2c.chain.rewards import LAYOUT, find_answer
 from reasoning.e2c.chain.task import NAMES, ChainConfig, Problem
-from reasoning.e2c.evaluate.scores import bootstrap, paired
+from reasoning.e2c.evaluate.scores import crossed
 from reasoning.e2c.format import CLOSE_EXECUTION, CLOSE_PLAN
 from reasoning.e2c.policies.by_name import POLICIES
 from reasoning.e2c.policies.settings import Settings
@@ -112,6 +112,27 @@ def sweep(
     return found
 
 
+def over_base_models(sweeps: list[dict[str, dict]]) -> dict[str, dict]:
+    """Join the sweeps of several base models: `by_seed` holds the outcomes of each, `[S, P]`, and
+    `correct` each problem's mean. A cell that only the first model has keeps one row.
+    """
+    joined = {}
+    for cell, first in sweeps[0].items():
+        own = [sweep[cell] for sweep in sweeps if cell in sweep]
+        means = {
+            name: float(np.mean([one[name] for one in own]))
+            for name in ("generated", "prefill", "calls")
+        }
+        by_seed = [one["correct"] for one in own]
+        joined[cell] = first | means | {"correct": np.mean(by_seed, 0).tolist(), "by_seed": by_seed}
+    return joined
+
+
+def outcomes(cell: dict[str, Any]) -> np.ndarray:
+    """Outcomes `[S, P]` of a cell, of one base model or of several."""
+    return np.atleast_2d(np.asarray(cell.get("by_seed", cell["correct"]), np.float64))
+
+
 def verdict(found: dict[str, dict]) -> dict[str, Any]:
     """Compare selection, the control and greedy decoding with self-consistency-8.
 
@@ -136,29 +157,32 @@ def verdict(found: dict[str, dict]) -> dict[str, Any]:
         )
 
     def judged(cell):
-        return found[cell]["correct"][1::2]
+        return outcomes(found[cell])[:, 1::2]
+
+    def gap(cell, other):
+        return crossed(judged(cell) - judged(other))._asdict()
 
     stated = {
-        "reference": bootstrap(judged(f"sc-{REFERENCE_K}"))._asdict(),
+        "reference": crossed(judged(f"sc-{REFERENCE_K}"))._asdict(),
         "reference_tokens": reference["generated"],
         "limit": limit,
     }
     for who, names in (("selection", SELECTING), ("control", ("random_plan",))):
         cell = best(names)
         if cell is not None:
-            gap = paired(judged(cell), judged(f"sc-{REFERENCE_K}"))
+            apart = gap(cell, f"sc-{REFERENCE_K}")
             stated[who] = {
                 "cell": cell,
-                "accuracy": bootstrap(judged(cell))._asdict(),
-                "gap": gap._asdict(),
+                "accuracy": crossed(judged(cell))._asdict(),
+                "gap": apart,
                 "share": found[cell]["generated"] / reference["generated"],
-                "reaches": bool(gap.low >= -WITHIN),
+                "reaches": bool(apart["low"] >= -WITHIN),
             }
     if "selection" in stated and "greedy-1" in found:
         chosen = stated["selection"]["cell"]
         stated["greedy"] = {
             "cell": "greedy-1",
-            "gap": paired(judged(chosen), judged("greedy-1"))._asdict(),
+            "gap": gap(chosen, "greedy-1"),
             "share": found["greedy-1"]["generated"] / reference["generated"],
         }
     return stated
@@ -174,5 +198,5 @@ def twins(found: dict[str, dict]) -> list[str]:
         for cell, other in pairs
         if cell.startswith("react-")
         and other in found
-        and found[cell]["correct"] == found[other]["correct"]
+        and (outcomes(found[cell]) == outcomes(found[other])).all()
     ]

@@ -6,25 +6,28 @@ from typing import Any
 
 from reasoning.e2c.chain.backend import ChainBackend
 from reasoning.e2c.study.config import StudyConfig
-from reasoning.e2c.study.models import Trained, held_out, measured, reinforced
+from reasoning.e2c.study.models import Trained, held_out, measured, numbered, reinforced
 from reasoning.e2c.study.quality import quality
 
 
-def reinforce(folder: Path, start: Any, study: StudyConfig) -> dict[str, Any]:
+def reinforce(folder: Path, starts: list[Any], study: StudyConfig) -> dict[str, Any]:
     """Greedy outcomes and entropies before, after stage 1 and after stage 2, for every seed and
-    lambda.
+    lambda. Run `seed` begins with base model `seed`, modulo their number.
     """
     problems = held_out(study, study.rl_problems)
 
     def look(params):
         return quality(ChainBackend(params, study.model, study.task), problems, study)
 
-    found: dict[str, Any] = {"before": measured(folder, "rl-before", lambda: look(start))}
+    found: dict[str, Any] = {}
+    for number, start in enumerate(starts):
+        name = numbered("rl-before", number)
+        found[f"before-{number}"] = measured(folder, name, lambda start=start: look(start))
     stages = folder / "stages"
     for seed in range(study.rl_seeds):
-        name = f"rl-stage1-{seed}"
+        name, start = f"rl-stage1-{seed}", starts[seed % len(starts)]
 
-        def first(name=name, seed=seed):
+        def first(name=name, start=start, seed=seed):
             return reinforced(stages, name, start, study.stage_one, study, seed)
 
         found[name] = measured(folder, name, lambda first=first: _told(first(), look))

@@ -1,5 +1,5 @@
-"""The study's report: what was measured, with intervals, and what holds and what does not. Markdown
-with figures next to it.
+"""The study's report: what was measured, with intervals, and what holds and what does not. A page,
+and the same as Markdown.
 """
 
 import json
@@ -9,27 +9,54 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.train.rundir import write_atomically
-from reasoning.e2c.evaluate.scores import Interval, bootstrap, over_seeds
-from reasoning.e2c.study import adapt, figures, policies
+from jaxrl.app import html
+from jaxrl.app.files import write_atomic
+from jaxrl.app.stats import Interval, bootstrap, t_interval
+from reasoning.e2c.evaluate.scores import crossed
+from reasoning.e2c.study import adapt, examples, figures, policies
 from reasoning.e2c.study.config import StudyConfig
 
+JUDGE_NOTE = (
+    "Generated tokens per problem in all calls; what is read (prefill) is listed apart. The judge "
+    "is the likelihood of a plan: the tiny model reads no instructions. Greedy decoding is one "
+    "chain. sc_plain and greedy_plain are a model that never plans."
+)
+CODE_WORDS = (
+    "Queries are code words that the model never saw; only the first step of the plan is new. "
+)
 LARGEST_SHARE = 0.15
 """Of full SFT's tokens: what EF-SFT should stay below."""
+CAPTIONS = {
+    "tokens": "accuracy of every policy against generated tokens per problem",
+    "adaptation": "accuracy in both domains against rows of the new one",
+    "reinforcement": "reward and entropies during reinforcement learning",
+    "adherence": "how often executions follow right and swapped plans, by training",
+}
+"""Alternative texts of the figures."""
 SIDES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
 
 
-def write_report(folder: Path, study: StudyConfig, found: dict[str, Any]) -> Path:
-    """report/index.md, report/verdicts.json and the figures; the path of the text."""
+def write_report(folder: Path, found: dict[str, Any], written: str) -> Path:
+    """Write report/index.html (self-contained), index.md, verdicts.json and the figures.
+
+    Args:
+      folder: of the run.
+      found: all that was measured, by part.
+      written: the report's text in Markdown.
+
+    Returns:
+      The path of the text.
+    """
     report = folder / "report"
-    report.mkdir(exist_ok=True)
-    verdicts = verdicts_of(found)
-    drawn = figures.draw_all(report, found)
-    write_atomically(report / "verdicts.json", json.dumps(verdicts, indent=2) + "\n")
+    verdicts, drawn = verdicts_of(found), figures.draw_all(found)
+    whole = written + "".join(f"\n![{CAPTIONS[name]}]({name}.png)\n" for name in drawn)
+    for name, data in drawn.items():
+        write_atomic(report / f"{name}.png", data)
+    title, body = html.from_markdown(whole, {f"{name}.png": data for name, data in drawn.items()})
+    html.write_page(report / "index.html", title, body, examples.sections(found["examples"]))
+    write_atomic(report / "verdicts.json", json.dumps(verdicts, indent=2) + "\n")
     path = report / "index.md"
-    write_atomically(
-        path, text(study, found, verdicts) + "".join(f"\n![{name}]({name}.png)\n" for name in drawn)
-    )
+    write_atomic(path, whole)
     return path
 
 
@@ -86,31 +113,34 @@ def _of_policies(cells: dict[str, dict]) -> list[dict[str, Any]]:
 
 
 def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """EF-SFT against the others with most rows. Intervals are over problems, each one's outcomes
-    averaged over draws.
+    """EF-SFT against the others with most rows. Intervals are over draws (each with a base model
+    of its own, as far as there are any) and problems.
     """
     most = max(cell["rows"] for name, cell in found.items() if name != "before")
 
-    def over_draws(method, side):
-        return np.mean(
+    def of_draws(method, side):
+        return np.array(
             [
                 cell[side]
                 for name, cell in found.items()
                 if name != "before" and (cell["method"], cell["rows"]) == (method, most)
             ],
-            0,
+            float,
         )
 
     def gap(method, side):
-        return bootstrap(over_draws("ef_sft", side) - over_draws(method, side))
+        return crossed(of_draws("ef_sft", side) - of_draws(method, side))
 
     others = {
         "full_sft": "full SFT",
         "full_sft_equal_tokens": "full SFT at equal trained tokens",
         "base_and_domain_sft": "base and domain SFT",
     }
+    methods = {cell["method"] for name, cell in found.items() if name != "before"}
     lines = []
     for method, name in others.items():
+        if method not in methods:
+            continue
         new = gap(method, "new")
         claim = (
             f"EF-SFT is within 2 points of {name} in the new domain ({most} rows): lower end of "
@@ -132,6 +162,8 @@ def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
         )
     )
     for method in ("full_sft", "base_and_domain_sft"):
+        if method not in methods:
+            continue
         old = gap(method, "old")
         claim = (
             f"EF-SFT forgets less of the old domain than {others[method]} ({most} rows): "
@@ -142,24 +174,30 @@ def _of_adaptation(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Intervals are over problems, each one's outcomes averaged over runs."""
+    """Intervals are over runs (each with a base model of its own, as far as there are any) and
+    problems.
+    """
 
-    def over_runs(start):
-        return np.mean(
-            [cell["pass_at_1"] for name, cell in found.items() if name.startswith(start)], 0
-        )
+    def of_runs(start):
+        """Pass@1 `[runs, problems]`, two lambdas of a run averaged."""
+        by_seed: dict[str, list] = {}
+        for name, cell in found.items():
+            if name.startswith(start):
+                by_seed.setdefault(name.rpartition("-")[2], []).append(cell["pass_at_1"])
+        return np.array([np.mean(cells, 0) for cells in by_seed.values()])
 
     def runs(start):
         return sum(name.startswith(start) for name in found)
 
     last = "rl-stage2-" if runs("rl-stage2-") else "rl-stage1-"
-    gain = bootstrap(over_runs(last) - over_runs("before"))
+    after, before = of_runs(last), of_runs("before-")
+    gain = crossed(after - before[np.arange(len(after)) % len(before)])
     claim = (
         "reinforcement learning raises pass@1 (mean of 8 samples): lower end of the gain's interval"
     )
     stated = [_claim(claim, ">", 0.0, gain.low, f"{_signed(gain)}, {runs(last)} runs")]
     if runs("rl-stage2-1-") and runs("rl-stage2-2-"):
-        gap = bootstrap(over_runs("rl-stage2-2-") - over_runs("rl-stage2-1-"))
+        gap = crossed(of_runs("rl-stage2-2-") - of_runs("rl-stage2-1-"))
         stated.append(
             _claim(
                 "lambda 2 against lambda 1 in stage 2, pass@1 (reported, no goal)",
@@ -173,10 +211,10 @@ def _of_reinforcement(found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _of_adherence(found: dict[str, Any]) -> list[dict[str, Any]]:
-    gap = bootstrap(
-        np.array(found["causal"]["follows_swapped"])
-        - np.array(found["post_hoc"]["follows_swapped"])
-    )
+    def swapped(name):
+        return np.array(found[name].get("by_seed", found[name]["follows_swapped"]), float)
+
+    gap = crossed(swapped("causal") - swapped("post_hoc"))
     claim = (
         "executions follow a swapped plan more often after causal than after post-hoc data: "
         "lower end of the interval"
@@ -204,15 +242,28 @@ def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any
         "",
         f"A transformer of {study.model.layers} layers and width {study.model.width}, trained from "
         f"nothing for {study.sft.steps} updates "
-        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens). {study.problems} test "
-        "problems; brackets are 95 % intervals "
-        "over problems, ± over draws or seeds.",
+        f"of {study.sft.batch} problems ({found['tokens']['base']} tokens), "
+        f"{study.base_seeds} times from seeds of their own. {study.problems} test problems; "
+        "brackets are 95 % intervals over problems and seeds, ± over draws or seeds.",
         "",
-        f"Greedy: answers right {mean('correct')}, plans right {mean('plan_right')}, executions "
-        f"exactly as planned {mean('follows')}. "
+        f"Greedy, first model: answers right {mean('correct')}, plans right "
+        f"{mean('plan_right')}, executions exactly as planned {mean('follows')}. "
         f"Entropy per token: plan {mean('plan_entropy')}, execution {mean('execution_entropy')} "
         "nats.",
         "",
+        *claims(verdicts),
+        *policy_table(found["policies"], JUDGE_NOTE),
+    ]
+    lines += adaptation_table(found["adapt"], CODE_WORDS) if "adapt" in found else []
+    lines += _rl(found["rl"]) if "rl" in found else []
+    lines += adherence_table(found["adherence"])
+    lines += _information(found["information"]) if "information" in found else []
+    return "\n".join(lines) + "\n"
+
+
+def claims(verdicts: list[dict[str, Any]]) -> list[str]:
+    """Lines of the table of claims."""
+    return [
         "## What holds",
         "",
         "| claim | goal | measured | holds |",
@@ -222,27 +273,19 @@ def text(study: StudyConfig, found: dict[str, Any], verdicts: list[dict[str, Any
             for v in verdicts
         ),
         "",
-        *_policies(found["policies"]),
     ]
-    lines += _adapt(found["adapt"]) if "adapt" in found else []
-    lines += _rl(found["rl"]) if "rl" in found else []
-    lines += _adherence(found["adherence"])
-    lines += _information(found["information"]) if "information" in found else []
-    return "\n".join(lines) + "\n"
 
 
 def _yes(holds: bool | None) -> str:
     return {True: "yes", False: "**no**", None: "reported"}[holds]
 
 
-def _policies(cells: dict[str, dict]) -> list[str]:
+def policy_table(cells: dict[str, dict], note: str) -> list[str]:
+    """Lines of the table of policies; `note` says what is counted and who judges."""
     lines = [
         "## Accuracy against tokens",
         "",
-        "Generated tokens per problem in all calls; what is read (prefill) stands apart. The judge "
-        "is the likelihood of a plan: the tiny "
-        "model reads no instructions. Greedy decoding is one chain. sc_plain "
-        "and greedy_plain are a model that never plans.",
+        note,
         "",
         "| policy | k | accuracy | generated | read | calls |",
         "|---|---|---|---|---|---|",
@@ -250,18 +293,19 @@ def _policies(cells: dict[str, dict]) -> list[str]:
     for cell, outcome in cells.items():
         name, _, k = cell.rpartition("-")
         numbers = f"{outcome['generated']:.1f} | {outcome['prefill']:.0f} | {outcome['calls']:.1f}"
-        lines.append(f"| {name} | {k} | {bootstrap(outcome['correct'])} | {numbers} |")
+        lines.append(f"| {name} | {k} | {crossed(policies.outcomes(outcome))} | {numbers} |")
     if same := policies.twins(cells):
         lines += [
             "",
             f"{', '.join(same)}: right on exactly the problems that select_judge is right on. "
-            "Every execution of the tiny model ends with an answer, which the loop accepts, so it "
-            "refines nothing; these rows say nothing about the loop.",
+            "Every execution ends with an answer, which the loop accepts, so it refines nothing; "
+            "these rows say nothing about the loop.",
         ]
     return [*lines, ""]
 
 
-def _adapt(found: dict[str, Any]) -> list[str]:
+def adaptation_table(found: dict[str, Any], domain: str) -> list[str]:
+    """Lines of the table of methods in the new `domain`, which is described before it."""
     before = (
         f"Before: new domain {np.mean(found['before']['new']):.3f}, old domain "
         f"{np.mean(found['before']['old']):.3f}."
@@ -269,8 +313,7 @@ def _adapt(found: dict[str, Any]) -> list[str]:
     lines = [
         "## A new domain",
         "",
-        "Queries are code words that the model never saw; only the first step of the plan is new. "
-        + before,
+        domain + before,
         "",
         "| rows | method | new domain | old domain | trained tokens | share of full SFT's |",
         "|---|---|---|---|---|---|",
@@ -285,25 +328,20 @@ def _adapt(found: dict[str, Any]) -> list[str]:
 
 
 def _mean_pm(values: list[float]) -> str:
-    found = over_seeds(values)
-    return (
-        f"{found.mean:.3f} ± {found.high - found.mean:.3f}"
-        if len(values) > 1
-        else f"{found.mean:.3f}"
-    )
+    found = t_interval(values)
+    return f"{found.mean:.3f} ± {found.half_width:.3f}" if len(values) > 1 else f"{found.mean:.3f}"
 
 
 def _rl(found: dict[str, Any]) -> list[str]:
-    groups = {"before": ["before"]}
+    groups: dict[str, list[str]] = {}
     for name in found:
-        if name != "before":
-            groups.setdefault(name.rpartition("-")[0], []).append(name)
+        groups.setdefault(name.rpartition("-")[0], []).append(name)
     lines = [
         "## Reinforcement learning",
         "",
         "pass@1 is the mean of 8 chains per problem, sampled at temperature 1, as the entropies "
         "(per token, nats); the rest is greedy. "
-        f"{len(found['before']['correct'])} test problems.",
+        f"{len(found['before-0']['correct'])} test problems.",
         "",
         "| model | pass@1 | greedy | plans right | adherence | plan entropy | execution entropy |",
         "|---|---|---|---|---|---|---|",
@@ -328,7 +366,8 @@ def _rl(found: dict[str, Any]) -> list[str]:
     return [*lines, ""]
 
 
-def _adherence(found: dict[str, Any]) -> list[str]:
+def adherence_table(found: dict[str, Any]) -> list[str]:
+    """Lines of the table of trainings by what executions do with plans."""
     lines = [
         "## Adherence",
         "",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reasoning.e2c.study import adapt
+from reasoning.e2c.study import adapt, report
 from reasoning.e2c.study.config import StudyConfig
 from reasoning.e2c.study.report import verdicts_of, write_report
 
@@ -85,8 +85,16 @@ def results(ef_tokens=140.0, gain=0.7):
         },
         "adapt": {"before": {"new": [0] * 10, "old": [1] * 5 + [0] * 5}}
         | {f"{m}-{d}": adapted(m, d, *s) for m, s in scores.items() for d in (0, 1)},
-        "rl": {"before": quality(), "rl-stage1-0": trained(0.6), "rl-stage1-1": trained(0.6)}
+        "rl": {"before-0": quality(), "rl-stage1-0": trained(0.6), "rl-stage1-1": trained(0.6)}
         | {f"rl-stage2-{w}-{s}": trained(gain) for w in (1, 2) for s in (0, 1)},
+        "examples": [
+            {
+                "question": "a: # 3 & more ? a",
+                "plan": "a",
+                "answer": "3",
+                "tries": [{"plan": "a", "execution": "<b>a 3</b>", "answer": "3", "right": True}],
+            }
+        ],
         "adherence": {"base": swap(8), "causal": swap(9), "post_hoc": swap(2)},
         "information": {
             "answer": [1.0, 2.0],
@@ -130,7 +138,7 @@ def test_verdicts_by_hand():
 def test_a_gain_that_may_be_chance_does_not_hold():
     found = results()
     found["rl"] = {
-        "before": quality(),
+        "before-0": quality(),
         "rl-stage1-0": quality() | {"pass_at_1": [0.1] * 5 + [1.0] * 5, "curve": []},
     }
     (stated,) = [v for v in verdicts_of(found) if v["claim"].startswith("reinforcement")]
@@ -149,7 +157,9 @@ def test_tables_of_adaptation():
 
 
 def test_the_report_has_every_part_and_says_what_does_not_hold(tmp_path):
-    text = write_report(tmp_path, StudyConfig(), results(ef_tokens=300.0, gain=0.4)).read_text()
+    found = results(ef_tokens=300.0, gain=0.4)
+    words = report.text(StudyConfig(), found, verdicts_of(found))
+    text = write_report(tmp_path, found, words).read_text()
     for heading in (
         "What holds",
         "Accuracy against tokens",
@@ -166,3 +176,6 @@ def test_the_report_has_every_part_and_says_what_does_not_hold(tmp_path):
         assert (
             tmp_path / "report" / f"{name}.png"
         ).stat().st_size > 5000 and f"({name}.png)" in text
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count("data:image/png") == 4 and "Problem 1" in page
+    assert "&lt;b&gt;a 3&lt;/b&gt;" in page and "<b>a 3" not in page
