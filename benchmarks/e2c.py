@@ -8,7 +8,7 @@ With `--study FOLDER`, also the claims of a finished study.
 import json
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -233,7 +233,7 @@ def study_claims(folder: Path) -> Path:
     config = json.loads((folder / "config.json").read_text())
     claims = [
         Claim(
-            f"E2C study: {v['claim']} ({v['measured']})",
+            f"{v['claim']} ({v['measured']})",
             v["goal"],
             v["direction"],
             v["value"],
@@ -242,20 +242,21 @@ def study_claims(folder: Path) -> Path:
         for v in verdicts
         if v["direction"] is not None
     ]
-    return record("e2c_study", {"verdicts": verdicts, "config": config}, claims)
+    name = "e2c_word_study" if "lora_rank" in config else "e2c_study"
+    title = "E2C on word problems" if "lora_rank" in config else "E2C study"
+    claims = [replace(claim, claim=f"{title}: {claim.claim}") for claim in claims]
+    return record(name, {"verdicts": verdicts, "config": config}, claims)
 
 
 def seeds_of(claim: str, config: dict) -> int:
-    """Runs behind a claim: of reinforcement learning, draws of the new domain's rows, or the one
-    base model.
+    """Runs behind a claim: seeds of a real model, or runs of reinforcement learning, draws of the
+    new domain's rows, or base models.
     """
-    return (
-        config["rl_seeds"]
-        if claim.startswith("reinforcement")
-        else config["adapt_seeds"]
-        if claim.startswith("EF-SFT")
-        else 1
-    )
+    if "seeds" in config:
+        return config["seeds"]
+    part = "rl_" if claim.startswith("reinforcement") else "adapt_"
+    known = claim.startswith(("reinforcement", "EF-SFT"))
+    return config[f"{part}seeds"] if known else config.get("base_seeds", 1)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,18 @@ from pathlib import Path
 from jaxrl.app import cli
 from jaxrl.train.compiled import keep_programs
 from reasoning.e2c.asking import Backend
-from reasoning.e2c.commands import EfSft, Fetch, GenData, Rl, Sft, Source, Study, Tts, parse
+from reasoning.e2c.commands import (
+    EfSft,
+    Fetch,
+    GenData,
+    Rl,
+    Sft,
+    Source,
+    Study,
+    Tts,
+    WordStudy,
+    parse,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,6 +39,10 @@ def carry_out(command) -> None:
             report = run(command.config, command.run_dir)
             print(report.read_text())
             print(f"report: {report}")
+        case WordStudy():
+            from reasoning.e2c.word_problems.study import run as run_words
+
+            print(f"report: {run_words(command.config, command.run_dir)}")
         case Tts():
             print(json.dumps(scale(command), indent=2))
         case GenData():
@@ -65,7 +80,7 @@ def backend_of(source: Source) -> Backend:
 def scale(command: Tts) -> dict:
     """A policy on a benchmark."""
     from reasoning.e2c.benchmarks import BENCHMARKS, load
-    from reasoning.e2c.evaluate import evaluate
+    from reasoning.e2c.evaluate import Evaluation, evaluate
     from reasoning.e2c.policies.by_name import check_policy
     from reasoning.e2c.policies.settings import Settings
 
@@ -93,17 +108,16 @@ def scale(command: Tts) -> dict:
         if command.source.local.path is None
         else str(command.source.local.path)
     )
-    sizes = (command.samples, command.batch, command.seed)
-    return evaluate(
-        tasks,
+    asked = Evaluation(
         command.policy,
-        backend,
         settings,
         checker,
-        command.out,
-        *sizes,
-        f"{model}, {command.file.name}",
+        samples=command.samples,
+        batch=command.batch,
+        seed=command.seed,
+        source=f"{model}, {command.file.name}",
     )
+    return evaluate(tasks, backend, asked, command.out)
 
 
 def generate_data(command: GenData) -> dict:
@@ -113,11 +127,12 @@ def generate_data(command: GenData) -> dict:
 
     questions = questions_from(read_records(command.file), str(command.file))
     config = DataConfig(
-        solutions=command.solutions, adherence=command.adherence, post_hoc=command.post_hoc
+        solutions=command.solutions,
+        adherence=command.adherence,
+        post_hoc=command.post_hoc,
+        batch=command.batch,
     )
-    return generate(
-        questions, backend_of(command.source), config, command.out, command.seed, command.batch
-    )
+    return generate(questions, backend_of(command.source), config, command.out, command.seed)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import tyro
 from reasoning.e2c.backends.endpoint import EndpointConfig
 from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
 from reasoning.e2c.study.config import PRESETS, StudyConfig
+from reasoning.e2c.word_problems.config import WordStudyConfig
 
 PolicyName = Literal[
     "greedy",
@@ -35,6 +36,17 @@ class Study:
 
     config: Annotated[StudyConfig, tyro.conf.arg(name="")]
     run_dir: str
+    """Folder of the run."""
+
+
+@dataclass(frozen=True)
+class WordStudy:
+    """Train a small real model on word problems and measure the same claims (extra `llm`). A folder
+    that was begun is continued. Also written `study --model smollm2`.
+    """
+
+    config: Annotated[WordStudyConfig, tyro.conf.arg(name="")] = WordStudyConfig()
+    run_dir: str = "runs/e2c/word-study"
     """Folder of the run."""
 
 
@@ -184,7 +196,9 @@ def parse(arguments: list[str]):
         | named(GenData, "gen-data")
     )
     union = union | named(Sft, "sft") | named(EfSft, "ef-sft") | named(Rl, "rl")
-    union = union | named(Fetch, "fetch")
+    union = union | named(Fetch, "fetch") | named(WordStudy, "word-study")
+    if arguments[:1] == ["study"] and "--model" in arguments:
+        arguments = ["word-study", *arguments[1:]]
     return tyro.cli(
         union,
         args=arguments,

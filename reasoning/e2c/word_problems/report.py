@@ -1,0 +1,41 @@
+"""The text of the word problems' report; claims and tables are those of the tiny model's study."""
+
+from typing import Any
+
+from reasoning.e2c.study import report
+
+GOALS_NOTE = (
+    "Sizes are small, so intervals are wide: a claim whose interval does not clear its goal is "
+    "not refuted, but it is not shown either, and counts as not holding."
+)
+
+
+def text(study: Any, found: dict[str, Any]) -> str:
+    """The whole report but for figures and examples."""
+    verdicts = report.verdicts_of(found)
+    lines = [
+        f"# Plan stochastically, execute deterministically: word problems, {study.model}",
+        "",
+        f"LoRA adapters of rank {study.lora_rank} on {study.model}, trained on {study.rows} rows "
+        f"for {study.epochs} epochs in batches of {study.batch}, by {found['seeds']} of "
+        f"{study.seeds} seeds; {study.problems} test problems, the same for all seeds. One model "
+        "both plans and executes. Brackets are 95 % intervals over problems and seeds.",
+        "",
+        GOALS_NOTE,
+        "",
+        *report.claims(verdicts),
+        *report.policy_table(found["policies"], JUDGE_NOTE),
+        *report.adaptation_table(found["adapt"], NEW_DOMAIN),
+        *report.adherence_table(found["adherence"]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+JUDGE_NOTE = (
+    "Generated tokens per problem in all calls; what is read (prefill) is listed apart. The judge "
+    "is the likelihood of a plan. Greedy decoding is one chain."
+)
+NEW_DOMAIN = (
+    "Stories of a workshop, told in another way, and one new pair of steps; executions are of the "
+    "same kind. "
+)
