@@ -224,7 +224,7 @@ def put_tags(model: Any, ids: dict[str, int], pieces: dict[str, list[int]]) -> N
     """Begin each new tag at the mean of the tokens that it was written with before, and a little
     fixed noise.
 
-    Four equal rows could not be told apart, read or written, wherever the table is not trained
+    Four equal rows could not be distinguished, read or written, wherever the table is not trained
     (LoRA), and would have equal gradients at first wherever it is. Our choice.
 
     Args:

@@ -188,7 +188,7 @@ FAMILIES: dict[str, tuple[Family, ...]] = {
         ),
     ),
 }
-"""Families by domain. In the new one, stories are told otherwise and one pair of steps is new;
+"""Families by domain. In the new one, stories use other words and one pair of steps is new;
 executions are of the same kind.
 """
 WHO = ("Ana", "Tom", "Mia", "Leo", "Eva", "Sam")

@@ -36,6 +36,6 @@ JUDGE_NOTE = (
     "is the likelihood of a plan. Greedy decoding is one chain."
 )
 NEW_DOMAIN = (
-    "Stories of a workshop, told in another way, and one new pair of steps; executions are of the "
+    "Stories of a workshop, in other words, and one new pair of steps; executions are of the "
     "same kind. "
 )

@@ -236,7 +236,7 @@ class OneSeed:
         return examples(self.backend("base"), self.problems, settings(self.study, 1))
 
     def adherence(self, name: str) -> dict[str, Any]:
-        """What executions do with the right plan and with another one, after more training on
+        """Executions of the right plan and of another one, after more training on
         causal or post-hoc data.
         """
         chosen, backend = settings(self.study, 1), self.backend(name)

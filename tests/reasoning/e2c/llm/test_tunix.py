@@ -208,7 +208,7 @@ def test_tags_are_added_and_their_rows_grow(loaded):
     ) == set(TAGS)
     table = np.asarray(loaded.model.embedder.input_embedding.get_value())
     assert table.shape[0] == len(WORDS) + 4
-    new = table[-4:]  # near the tokens that they were written with, and told apart
+    new = table[-4:]  # near the tokens that they were written with, and distinct
     assert np.linalg.norm(new[:, None] - new[None], axis=-1)[~np.eye(4, dtype=bool)].min() > 1e-3
     assert np.linalg.norm(new - table[2], axis=-1).max() < np.linalg.norm(table[2])  # <unk>
 
