@@ -22,6 +22,8 @@ from reasoning.e2c.format import E2CFormat
 LAYOUT = E2CFormat(suffix="", plan_opening="", execution_opening="", instructions=False)
 """Tags and nothing else: the study's model is trained without instructions."""
 Domain = Literal["daily", "workshop"]
+MISSES = 1000
+"""Draws in a row without a new problem, after which a domain counts as exhausted."""
 LARGEST = 99
 """Values that a right plan passes through lie between 0 and this."""
 
@@ -202,12 +204,14 @@ def draw_many(count: int, seed: int, domain: Domain = "daily") -> list[Problem]:
       UserError: the domain does not hold so many.
     """
     rng, found = np.random.default_rng(seed), {}
-    for _ in range(1000 * count):
-        if len(found) == count:
-            return list(found.values())
+    misses = 0
+    while len(found) < count and misses < MISSES:
         problem = draw(rng, domain)
-        if problem is not None:
-            found.setdefault(problem.question, problem)
+        misses += 1
+        if problem is not None and problem.question not in found:
+            found[problem.question], misses = problem, 0
+    if len(found) == count:
+        return list(found.values())
     raise UserError(f"{domain} does not hold {count} different problems: ask for fewer")
 
 

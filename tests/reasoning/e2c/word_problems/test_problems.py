@@ -71,8 +71,15 @@ def test_problems_are_different_right_and_of_all_families():
     for problem in PROBLEMS:
         assert follows(problem.plan, problem.execution)
         assert all(str(number) in problem.question for number in problem.numbers)
+
+
+def test_a_domain_that_holds_too_few_problems_is_refused(monkeypatch):
+    (family, *_) = FAMILIES["workshop"]
+    few = family._replace(draw=lambda rng: (2, 3, int(rng.integers(5))))
+    monkeypatch.setitem(FAMILIES, "workshop", (few,))
+    assert len(draw_many(5, 0, "workshop")) == 5
     with pytest.raises(UserError, match="does not hold"):
-        draw_many(100_000, 0, "workshop")
+        draw_many(6, 0, "workshop")
 
 
 def test_other_plans_lead_elsewhere():
