@@ -72,7 +72,7 @@ def run(command) -> int:
             write = write_offline_report if learned_from_data(command.run_dir) else write
             print(f"report: {write(command.run_dir)}")
         case ImportEpisodes():
-            from jaxrl.replay.import_recordings import import_recordings
+            from jaxrl.jedi.offline.import_recordings import import_recordings
 
             print(import_recordings(command.config))
         case Suite():

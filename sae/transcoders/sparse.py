@@ -16,8 +16,8 @@ from sae.transcoders import activations, model
 from sae.transcoders.model import Params, TranscoderConfig
 
 LEAST_RATIO = 16
-"""Latents per active latent from which the sparse step is quicker on a CPU, measured; see
-docs/lab/sae.md.
+"""Latents per active latent from which TopK takes the sparse step on a CPU. Our choice: it was
+measured to be quicker at 64 and 256 latents per active one (docs/lab/sae.md), not in between.
 """
 SPARE = 4
 """With BatchTopK, candidates of each example, as a multiple of the mean number of active latents.
@@ -38,11 +38,13 @@ class Active(NamedTuple):
 
 
 def worthwhile(config: TranscoderConfig) -> bool:
-    """Return True where this step was measured to be the quicker one: many latents, a CPU.
+    """Return True where this step is the quicker one: TopK with many latents on a CPU.
 
-    Matrix units multiply zeros faster than they gather, so other devices keep the dense step.
+    Matrix units multiply zeros faster than they gather, so other devices keep the dense step, and
+    so does BatchTopK, whose one list of a batch was measured to cost more than it saves.
     """
-    return jax.default_backend() == "cpu" and config.latents >= LEAST_RATIO * config.k
+    many = config.latents >= LEAST_RATIO * config.k
+    return config.activation == "topk" and many and jax.default_backend() == "cpu"
 
 
 def possible(config: TranscoderConfig) -> bool:

@@ -16,11 +16,11 @@ from jaxrl.jedi.atari100k.table import Table
 from jaxrl.jedi.config import JediConfig, Mode
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
+from jaxrl.jedi.offline.import_recordings import ImportConfig
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.jedi.pretrained import pretrained_folder
 from jaxrl.jedi.report.horizon import HorizonConfig
 from jaxrl.jedi.training.validate import check
-from jaxrl.replay.import_recordings import ImportConfig
 from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 

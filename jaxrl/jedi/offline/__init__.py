@@ -1,1 +1,3 @@
-"""A world model of recorded episodes: `dataset` reads them, `loop` trains, `held_out` measures."""
+"""A world model of recorded episodes: `import_recordings` turns recordings of others into episode
+files, `dataset` reads them, `loop` trains, `held_out` measures.
+"""

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from jaxrl.app.errors import UserError
+from jaxrl.jedi.offline.import_recordings import ImportConfig, import_recordings
 from jaxrl.replay.episode_files import load_episodes
-from jaxrl.replay.import_recordings import ImportConfig, import_recordings
 
 RNG = np.random.default_rng(0)
 
