@@ -110,7 +110,7 @@ class Goal:
 
 @dataclass
 class Work:
-    """What every search of one synthesis shares."""
+    """Values that every search of one synthesis shares."""
 
     options: Options
     clock: Clock

@@ -205,7 +205,7 @@ def made_by(
 
 @dataclass
 class Sought:
-    """How much was looked at before nothing was found to be open."""
+    """Amount of search after which nothing was found to be open."""
 
     programs: int = 0
     """Right programs near the mapping."""

@@ -78,7 +78,7 @@ class Sketch:
 
 @dataclass(frozen=True)
 class Reach:
-    """How much a sketch may hold; the search begins with the least."""
+    """Limits of a sketch; the search begins with the least."""
 
     wide: bool = False
     """Three copies of every relation in reach instead of as many as the head asks for."""
