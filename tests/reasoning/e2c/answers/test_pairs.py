@@ -5,7 +5,6 @@ import time
 import pytest
 
 from reasoning.e2c import answers
-from reasoning.e2c.answers import deadline
 from reasoning.e2c.benchmarks import BENCHMARKS
 from tests.reasoning.e2c.answers.field_pairs import PAIRS as FIELD_PAIRS
 
@@ -324,9 +323,8 @@ def test_a_pair_is_judged_right(pair):
 def test_no_answer_hangs():
     pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
     answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")  # the worker is up
-    began = time.monotonic()
+    # comes back at all: without the deadline this line never ends
     assert not answers.math_verify("9^{9^{9^{9}}}", "7")
-    assert time.monotonic() - began < deadline.SECONDS + 2
     assert answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")  # the next one starts anew
 
 
