@@ -190,7 +190,9 @@ def test_a_fresh_state_can_be_donated(name):
     fresh = module.init(jax.random.key(0), config)
     after = jax.jit(lambda made: jax.tree.map(lambda a: a + 1, made), donate_argnums=0)(fresh)
     jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b + 1, rtol=1e-6), after, (params, state)
+        lambda a, b: np.testing.assert_allclose(a, b + 1, rtol=1e-6, atol=1e-6),
+        after,
+        (params, state),
     )
 
 
