@@ -156,7 +156,7 @@ CASES = {
     "sizes": ("imagine", ["a", "large"], [], "frames have 16 pixels in a and 32 in large"),
     "games": ("imagine", ["a", "bricks"], [], "a plays catch and bricks plays bricks"),
     "twice": ("imagine", ["a", "a"], [], "is given twice"),
-    "none": ("imagine", [], [], "name at least one run with --run-dir"),
+    "none": ("imagine", [], [], "name a run with --run-dir, or an agent with --pretrained"),
     "warm-up": ("imagine", ["a"], ["--warm-up", "50"], "the real game was over after 9 steps"),
     "too long": (
         "horizon",
@@ -180,7 +180,7 @@ CASES = {
         ["--out", "none/x.png"],
         "lies in a folder that does not exist",
     ),
-    "no run": ("horizon", [], [], "name at least one run with --run-dir"),
+    "no run": ("horizon", [], [], "name a run with --run-dir, or an agent with --pretrained"),
 }
 
 
