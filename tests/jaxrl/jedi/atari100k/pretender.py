@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from jaxrl.app.files import write_atomic
 from tests.jaxrl.jedi.atari100k.folder import SCHEDULE, lines
 
 
@@ -31,9 +32,8 @@ def train(words):
         print("For simplicity, frames were removed.")
         return 2
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(
-        json.dumps({"env": game, "seed": int(option("--seed")), "schedule": SCHEDULE})
-    )
+    config = {"env": game, "seed": int(option("--seed")), "schedule": SCHEDULE}
+    write_atomic(folder / "config.json", json.dumps(config))  # as the real one: never half there
     path = folder / "metrics.jsonl"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     for row in lines(7, score=float(len(game)))[done:]:
