@@ -64,7 +64,7 @@ def call(monkeypatch, capsys):
     return run
 
 
-def wait_until(true, seconds=60):
+def wait_until(true, seconds=240):
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
