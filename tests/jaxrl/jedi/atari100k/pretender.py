@@ -15,7 +15,6 @@ import sys
 import time
 from pathlib import Path
 
-from jaxrl.app.files import write_atomic
 from tests.jaxrl.jedi.atari100k.folder import SCHEDULE, lines
 
 
@@ -33,7 +32,9 @@ def train(words):
         return 2
     folder.mkdir(parents=True, exist_ok=True)
     config = {"env": game, "seed": int(option("--seed")), "schedule": SCHEDULE}
-    write_atomic(folder / "config.json", json.dumps(config))  # as the real one: never half there
+    half = folder / "config.half"  # renamed, as the real one is: nobody reads half a file
+    half.write_text(json.dumps(config))
+    half.rename(folder / "config.json")
     path = folder / "metrics.jsonl"
     done = len(path.read_text().splitlines()) if path.exists() else 0
     for row in lines(7, score=float(len(game)))[done:]:
