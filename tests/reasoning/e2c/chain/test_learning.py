@@ -123,7 +123,11 @@ def test_rollouts_hold_question_and_response(rollouts):
 def test_equal_rewards_leave_only_the_decay(rollouts):
     config = replace(RL, learning_rate=1e-2)
     learner, _ = rl.improve(
-        fresh(config, rl), fresh().params, rollouts.ids, rollouts.mask, jnp.zeros(8), config, MODEL
+        fresh(config, rl),
+        fresh().params,
+        rl.Batch(rollouts.ids, rollouts.mask, jnp.zeros(8)),
+        config,
+        MODEL,
     )
     left = np.prod(
         [
