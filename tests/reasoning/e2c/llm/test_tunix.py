@@ -438,7 +438,7 @@ def test_parts_of_an_update_sum_up_to_the_whole_one(local, tmp_path, lora):
 def test_ef_sft_draws_its_base_rows(loaded, tmp_path):
     from reasoning.e2c.llm.sft import all_rows
 
-    new, base = write_rows(tmp_path / "a.jsonl"), write_rows(tmp_path / "b.jsonl", 40)
+    new, base = write_rows(tmp_path / "a.jsonl"), write_rows(tmp_path / "b.jsonl", 10)
     config = SFTTraining(
         data=new, base_data=base, base_share=0.5, trained="plan", max_length=96, seed=1
     )
