@@ -105,15 +105,8 @@ def test_double_precision_adds_up_to_1e_10():
         head, params = jax.tree.map(
             lambda a: jnp.asarray(np.asarray(a, np.float64)), setting(config)
         )
-        found = attribution._attribute_batch(
-            head,
-            params,
-            jnp.asarray(ASSIGNMENT),
-            PATTERNS,
-            jnp.asarray(X, jnp.float64),
-            config,
-            None,
-        )
+        run = attribution._program(PATTERNS, config, None)
+        found = run(head, params, jnp.asarray(ASSIGNMENT), jnp.asarray(X, jnp.float64))
         assert found.logit.dtype == jnp.float64
         assert float(attribution.gap(found).max()) < 1e-10
 
@@ -125,7 +118,7 @@ def test_what_does_not_add_up_is_not_returned(monkeypatch):
     broken = found._replace(
         base=np.asarray(found.base) + np.array([[0, 0], [0, 0.01], [0, 0], [0, 0], [0, 0]])
     )
-    monkeypatch.setattr(attribution, "_attribute_batch", lambda *_: broken)
+    monkeypatch.setattr(attribution, "_program", lambda *_: lambda *_: broken)
     with pytest.raises(attribution.Incomplete, match="case 1"):
         attribution.attribute_cases(head, params, ASSIGNMENT, PATTERNS, X, config)
 

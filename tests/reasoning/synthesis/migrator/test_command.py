@@ -90,7 +90,8 @@ def test_from_schemas_to_program_data_and_report(folder, capsys):
     assert (
         "no difference within bound 2" in page
         and "forget_passport" in page
-        and "http" not in page
+        and "http://" not in page
+        and "https://" not in page
         and "<script" not in page
     )
     assert check(folder, "q", "--verify", "off") == 0
