@@ -64,6 +64,9 @@ class Pixels(gymnasium.Env):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:minari")  # of a data set without descriptions
+# Minari leaves the temporary folder of a recording to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_minari(tmp_path, monkeypatch):
     minari = pytest.importorskip("minari")
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "data"))
