@@ -45,9 +45,9 @@ class ClassifierConfig:
     weight_decay: float = 1e-4
     """Of AdamW."""
     uncertain: Policy = "ignore"
-    """Return what labels of -1 count as."""
+    """Meaning of labels of -1."""
     unmentioned: Literal["ignore", "zeros"] = "zeros"
-    """Return what findings count as that a report does not mention. Our choice: absent."""
+    """Meaning of findings that a report does not mention. Our choice: absent."""
 
 
 class Head(NamedTuple):

@@ -46,7 +46,7 @@ class Embedded:
     text: np.ndarray | None
     """float32 `[N, E]`."""
     encoder: str
-    """Return what made them, a sentence for readers."""
+    """Source of the embeddings, a sentence for readers."""
     has_images: bool = True
     """False if no radiograph can be shown."""
     network: dict[str, np.ndarray] = field(default_factory=dict)

@@ -182,7 +182,7 @@ class Shown(NamedTuple):
     amounts: np.ndarray
     """Their contributions."""
     needed: int
-    """Return how many reach the share; the set is clipped to a readable size."""
+    """Number of patterns that reach the share; the set is clipped to a readable size."""
     covered: float
     """Share of the patterns' total |contribution| that the set carries."""
     remaining: float

@@ -128,7 +128,7 @@ class Pattern:
     category: str
     """One of `CATEGORIES`."""
     why: str
-    """Return what the category rests on."""
+    """Grounds of the category."""
     name: str
     """A title for readers; `annotate` may replace it."""
     measures: dict[str, Any]
@@ -136,7 +136,7 @@ class Pattern:
     measures.py.
     """
     scores: dict[str, Any] = field(default_factory=dict)
-    """Return what annotators found."""
+    """Findings of the annotators."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Catalogue:
     curve: list[tuple[float, int]]
     """(support asked for, patterns that have it)."""
     filtered: dict[str, int]
-    """Return how many latents each filter left out."""
+    """Number of latents that each filter left out."""
 
 
 def check(config: CatalogueConfig) -> None:

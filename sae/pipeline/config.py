@@ -23,7 +23,7 @@ class RunConfig:
     `python -m sae embed`).
     """
     findings: tuple[str, ...] = FINDINGS
-    """Return what the head tells. The paper's five are not known; of CheXpert's one would take
+    """Findings that the head predicts. The paper's five are not known; of CheXpert's one would take
     Atelectasis, Cardiomegaly, Consolidation, Edema, Pleural Effusion.
     """
     phantom: PhantomConfig = field(default_factory=PhantomConfig)
@@ -35,11 +35,11 @@ class RunConfig:
     transcoder: TranscoderConfig = field(default_factory=TranscoderConfig)
     """Of every member; d_in and d_out are set to the embedding's and the hidden layer's width."""
     loss: LossConfig = field(default_factory=LossConfig)
-    """Return what members are trained on."""
+    """Data that members are trained on."""
     learn: LearnConfig = field(default_factory=LearnConfig)
-    """Return how members are trained."""
+    """Training of the members."""
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
-    """Return how many, and how they differ."""
+    """Number of members, and their differences."""
     catalogue: CatalogueConfig = field(default_factory=CatalogueConfig)
     """Limits that make a group of latents a pattern."""
     member_modalities: tuple[Modality, ...] = ()
@@ -55,7 +55,7 @@ class RunConfig:
     not depend on it.
     """
     form: Literal["jit", "pmap"] = "jit"
-    """Return how the program is spread over them."""
+    """Placement of the program on devices."""
     seed: int = 0
     """Of the split, the image network and the head."""
 

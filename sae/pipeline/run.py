@@ -79,7 +79,7 @@ class Run(NamedTuple):
     shape: TranscoderConfig
     """Of the members."""
     image_width: int | None
-    """Return how many features of x are the image's; None: all."""
+    """Number of features of x that are the image's; None: all."""
 
 
 def train(

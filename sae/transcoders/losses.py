@@ -48,7 +48,7 @@ class LossConfig:
     False: the raw ones (SAELens).
     """
     aux_by: Literal["variance", "residual", "none"] = "variance"
-    """Return what the auxiliary error is divided by: the variance of y, that of the residual, or
+    """Divisor of the auxiliary error: the variance of y, that of the residual, or
     nothing.
     """
     aux_scaled: bool = True

@@ -36,7 +36,7 @@ class TranscoderConfig:
     latents: int = 2048
     """Number F of latents."""
     activation: Activation = "batchtopk"
-    """Return what keeps the latents sparse."""
+    """Rule that keeps the latents sparse."""
     k: float = 32.0
     """Latents that are active, per example (topk, groupmax, step) or on average (batchtopk)."""
     skip: bool = False
