@@ -35,7 +35,7 @@ class RunConfig:
     transcoder: TranscoderConfig = field(default_factory=TranscoderConfig)
     """Of every member; d_in and d_out are set to the embedding's and the hidden layer's width."""
     loss: LossConfig = field(default_factory=LossConfig)
-    """Data that members are trained on."""
+    """Loss of the members."""
     learn: LearnConfig = field(default_factory=LearnConfig)
     """Training of the members."""
     ensemble: EnsembleConfig = field(default_factory=EnsembleConfig)
@@ -55,7 +55,7 @@ class RunConfig:
     not depend on it.
     """
     form: Literal["jit", "pmap"] = "jit"
-    """Placement of the program on devices."""
+    """Program for several devices: one jitted with shardings, or pmap."""
     seed: int = 0
     """Of the split, the image network and the head."""
 
