@@ -62,11 +62,21 @@ def test_pixel_mode_has_the_parameters_of_diamond():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_modes_of_a_preset_share_all_but_the_networks(preset):
     jedi, separate, pixel = (PRESETS[preset]("Breakout", mode) for mode in MODES)
-    assert replace(separate, agent=replace(separate.agent, mode="jedi")) == jedi
+    # only mode jedi has an encoder that gradients of rewards and ends can reach
+    for other in (separate, pixel):
+        assert other.agent.world_model.heads_gradient == 0
+        assert replace(
+            other.agent.world_model, heads_gradient=jedi.agent.world_model.heads_gradient
+        ) == (jedi.agent.world_model)
+    world_model = jedi.agent.world_model
+    assert (
+        replace(separate, agent=replace(separate.agent, mode="jedi", world_model=world_model))
+        == jedi
+    )
     own = {
         name: getattr(jedi.agent, name)
         for name in ("mode", "encoder", "denoiser", "reward_end", "actor_critic", "edm", "heads")
-    }
+    } | {"world_model": world_model}
     assert replace(pixel, agent=replace(pixel.agent, **own)) == jedi
     for mode in MODES:
         assert sizes(preset, mode).spec.latent_shape[2] == (3 if mode == "pixel" else 16)
