@@ -60,9 +60,9 @@ PEOPLE = {
     ]
 }
 REFUSED: dict[str, tuple[Instance, Instance, str]] = {
-    "a name put together": (
+    "a name spelled backwards": (
         PEOPLE,
-        {"q": [{"name": "Ann Oak"}, {"name": "Bob Elm"}, {"name": "Cy Ash"}]},
+        {"q": [{"name": "nnA kaO"}, {"name": "boB mlE"}, {"name": "yC hsA"}]},
         "q.name has no source",
     ),
     "a count": (PEOPLE, {"q": [{"first": "Ann", "staff": 7}]}, "q.staff has no source"),

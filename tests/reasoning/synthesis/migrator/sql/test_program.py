@@ -9,7 +9,7 @@ pytest.importorskip("sqlglot")
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator import parse_program, read_tables, show_program
 from reasoning.synthesis.migrator.sql.parse import placed
-from reasoning.synthesis.migrator.sql.program import Col, Delete, InSelect, Snapshot
+from reasoning.synthesis.migrator.sql.program import Col, Delete, Fill, InSelect, Snapshot
 from reasoning.synthesis.migrator.sql.unparse import show_statement
 from reasoning.synthesis.migrator.testing.inputs import pairwise
 
@@ -52,6 +52,18 @@ def test_what_was_not_changed_is_printed_as_written():
     program = parse_program(GOOD, TABLES)
     assert show_program(program).split() == GOOD.split()
     assert program.functions[0].notes == ("says why",)
+
+
+def test_derived_tables_and_rows_of_a_query_are_read():
+    (derived,) = parse_program(
+        "-- name: f(x)\nSELECT id FROM (SELECT id, x FROM a) t WHERE x = :x;", TABLES
+    ).functions
+    assert derived.statements[0].sources[0].select.sources[0].table == "a"
+    (filled,) = parse_program(
+        "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x;", TABLES
+    ).functions
+    assert isinstance(filled.statements[0], Fill)
+    assert [out.value.name for out in filled.statements[0].select.outs] == ["id", "y"]
 
 
 def test_parameters_meet_columns():
