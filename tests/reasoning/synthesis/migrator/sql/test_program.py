@@ -142,12 +142,13 @@ def test_joins_of_one_changed_table_become_a_subquery(dialect, sql):
             "line 2: f: FULL JOIN is outside the fragment",
         ),
         (
-            "-- name: f(x)\nSELECT id FROM (SELECT id, x FROM a) t WHERE x = :x;",
-            "outside the fragment",
+            "-- name: f(x)\nWITH RECURSIVE c AS (SELECT id FROM a UNION SELECT id + 1 FROM c) "
+            "SELECT id FROM c WHERE id = :x;",
+            "RECURSIVE",
         ),
         (
-            "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x;",
-            "outside the fragment",
+            "-- name: f(x)\nINSERT INTO a (id, x) SELECT id, y FROM b WHERE y = :x UNION SELECT 1, 'k';",
+            "an INSERT of anything but VALUES or a SELECT",
         ),
         (
             "-- name: f(x)\nSELECT id FROM a JOIN b USING (idd) WHERE x = :x;",
