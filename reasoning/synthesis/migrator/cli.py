@@ -13,8 +13,9 @@ from typing import Literal
 
 from reasoning.synthesis.errors import UserError, need, write_whole
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
+from reasoning.synthesis.migrator.correspondence.problem import same_tables
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
-from reasoning.synthesis.migrator.equivalence.initial_states import related_starts
+from reasoning.synthesis.migrator.equivalence.initial_states import related
 from reasoning.synthesis.migrator.equivalence.strength import remarks
 from reasoning.synthesis.migrator.equivalence.z3_check import verify_program
 from reasoning.synthesis.migrator.output.counterexample_sql import scenario_script
@@ -30,6 +31,7 @@ from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables, read_text
 from reasoning.synthesis.migrator.sql.unparse import show_function, show_program
 from reasoning.synthesis.migrator.synthesize import refactor
+from reasoning.synthesis.migrator.testing.actions import other_references, without_new_actions
 
 FOUND, DIFFERENT, WRONG, IMPOSSIBLE, SPENT = 0, 1, 2, 3, 4
 """Exit codes: done, programs differ, bad input, no equivalent program, out of time."""
@@ -343,9 +345,14 @@ def run_check(command: Check) -> int:
         str(command.target_program),
         keep=True,
     )
-    checked = Comparison(
-        old, old_tables, new, new_tables, related_starts(old, old_tables, new_tables)
-    ).run(command.bound, lambda: time.monotonic() - started < command.budget)
+    starts, mapping = related(old, old_tables, new_tables)
+    notes = other_references(old_tables, new_tables, same_tables(old_tables, new_tables))
+    if mapping is not None:
+        mapping, more = without_new_actions(mapping)
+        new_tables, notes = mapping.target, (*notes, *more)
+    checked = Comparison(old, old_tables, new, new_tables, starts).run(
+        command.bound, lambda: time.monotonic() - started < command.budget
+    )
     if checked.never and not checked.failure and not command.allow_untested:
         raise UserError(
             f"{checked.never[0]} failed on every try in both programs, so nothing was seen of it: "
@@ -359,7 +366,7 @@ def run_check(command: Check) -> int:
         return DIFFERENT
     outside = [f for f in (*old.functions, *new.functions) if f.outside]
     by_hand = [f"not compared: {f.name} ({f.outside})" for f in outside]
-    print("\n".join([checked.text(), *by_hand, *unread(old_tables, new_tables)]))
+    print("\n".join([checked.text(), *by_hand, *notes, *unread(old_tables, new_tables)]))
     left = command.budget - (time.monotonic() - started)
     said = verify_program(old, old_tables, new, new_tables, (command.verify, left))
     print(f"solver: {said}")

@@ -62,6 +62,8 @@ class Refactoring:
     """Updates that failed on every try, so that nothing was seen of them."""
     idle: tuple[str, ...] = ()
     """Updates that succeeded and changed nothing on every try."""
+    notes: tuple[str, ...] = ()
+    """Sentences on calls that succeed in the new schema alone."""
 
 
 @dataclass(frozen=True)

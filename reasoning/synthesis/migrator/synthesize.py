@@ -31,6 +31,7 @@ from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, Vie
 from reasoning.synthesis.migrator.sql.parse import parse_program
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, read_tables
+from reasoning.synthesis.migrator.testing.actions import other_references, without_new_actions
 
 
 class _Clock:
@@ -72,6 +73,8 @@ class _Attempt:
     """The target as the mapping shows it."""
     found: Correspondence
     """From which it was made."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what the new schema does more."""
 
 
 def refactor(
@@ -186,6 +189,13 @@ def _under(task: _Task, attempt: _Attempt):
     """The refactoring under one mapping, or (why not, functions made, functions missing)."""
     old, options, effort = task.old, task.options, task.effort
     view, started = attempt.view, task.clock.spent()
+    mapping, notes = without_new_actions(view.mapping)
+    if notes:
+        view = replace(view, mapping=mapping)
+        task = replace(task, target=mapping.target)
+    same = same_tables(task.source, task.target)
+    notes += other_references(task.source, task.target, same)
+    attempt = replace(attempt, view=view, notes=notes)
     concerned = [f for f in old.functions if f.statements and affected(f, view)]
     by_hand = tuple(f.name for f in old.functions if not f.statements and affected(f, view))
     sketches, complaint, left = [], "", {}
@@ -301,6 +311,12 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
         failing = checked.failure.functions if checked.failure else functions_of(verified)
         if not failing:
             break
+        if not any(name in picks for name in failing):
+            what = "their tables do something else in the new schema"
+            if checked.failure:
+                failure = checked.failure
+                what = f"old: {failure.old}, new: {failure.new}, after {failure.calls}"
+            return f"{', '.join(failing)} must stay as written, and differ ({what})", None, ()
         calls = (
             checked.failure.calls if checked.failure else ((name, {"": None}) for name in failing)
         )
@@ -324,6 +340,7 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
         dict(search.differs),
         tuple(sorted(set(checked.never) - world.succeeded)),
         tuple(sorted((set(checked.idle) | world.succeeded) - world.effective - _busy(checked))),
+        attempt.notes,
     )
 
 

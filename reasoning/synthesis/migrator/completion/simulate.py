@@ -17,6 +17,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import DataMapping
 from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import Function, Insert, Program
 from reasoning.synthesis.migrator.sql.unparse import name_of
+from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.database import (
     Broken,
     Compiled,
@@ -103,6 +104,8 @@ def simulation(
         schema.
     """
     names = set(mapping.touched).union(*(f.tables & set(mapping.source.by_name) for f in concerned))
+    other = changed_actions(mapping.source, mapping.target)
+    names |= other & set(mapping.source.by_name)
     for _ in range(3):
         filled = {name for name, rule in mapping.rules.items() if set(rule.body) & names}
         names |= {table for name in filled for table in mapping.rules[name].body}

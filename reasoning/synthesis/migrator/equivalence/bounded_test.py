@@ -27,6 +27,7 @@ from reasoning.synthesis.migrator.equivalence.paired_run import (
 from reasoning.synthesis.migrator.equivalence.results import EMPTY, Checked, Start
 from reasoning.synthesis.migrator.sql.program import Function, Program
 from reasoning.synthesis.migrator.sql.tables import Tables, near
+from reasoning.synthesis.migrator.testing.actions import changed_actions
 from reasoning.synthesis.migrator.testing.inputs import domains_of
 
 
@@ -61,7 +62,7 @@ class Comparison:
             (old_tables, new_tables),
             tuple(starts),
         )
-        same = same_tables(old_tables, new_tables)
+        same = same_tables(old_tables, new_tables) - changed_actions(old_tables, new_tables)
         self.differing = [name for name, (a, b) in self.pairs.items() if not _same(a, b, same)]
         self.domains, self.values = domains_of(old, old_tables), values
         self.without: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ from reasoning.synthesis.migrator.sql.program import (
 )
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import columns, nodes, reads, writes
+from reasoning.synthesis.migrator.testing.actions import also_changed
 from reasoning.synthesis.migrator.testing.inputs import Domains, pairwise, with_nulls
 
 Pair = tuple[Function, Function]
@@ -65,7 +66,7 @@ def clusters(
     queries = [
         name
         for name, pair in pairs.items()
-        if pair[0].is_query and (name in differing or _disturbed(pair, pairs, differing))
+        if pair[0].is_query and (name in differing or _disturbed(pair, pairs, differing, schemas))
     ]
     groups: dict[tuple, list[str]] = {}
     for name in queries:
@@ -84,13 +85,15 @@ def _reads(function: Function) -> set[str]:
     return set().union(*map(reads, function.statements))
 
 
-def _writes(function: Function) -> set[str]:
-    return set().union(*map(writes, function.statements))
+def _writes(function: Function, tables: Tables) -> set[str]:
+    return set().union(*(writes(s) | also_changed(s, tables) for s in function.statements))
 
 
-def _disturbed(query: Pair, pairs, differing) -> bool:
+def _disturbed(query: Pair, pairs, differing, schemas) -> bool:
     """Test if an unchanged query reads a table that a changed update writes."""
-    return any(_reads(query[n]) & _writes(pairs[name][n]) for name in differing for n in (0, 1))
+    return any(
+        _reads(query[n]) & _writes(pairs[name][n], schemas[n]) for name in differing for n in (0, 1)
+    )
 
 
 def _cluster(
@@ -112,7 +115,7 @@ def _cluster(
         now = [
             name
             for name in waiting
-            if any(_touches(pairs[name][side], side, needed) for side in (0, 1))
+            if any(_touches(pairs[name][side], side, needed, schemas) for side in (0, 1))
         ]
         waiting = [name for name in waiting if name not in now]
         for name in now:
@@ -126,7 +129,7 @@ def _cluster(
     tables = tuple(
         frozenset().union(
             *(
-                {t for s in pairs[name][side].statements for t in reads(s) | writes(s)}
+                _reads(pairs[name][side]) | _writes(pairs[name][side], schemas[side])
                 for name in functions
             )
         )
@@ -190,9 +193,11 @@ def _keys(tables: set[str], side: int, schemas) -> set[Place]:
     return found
 
 
-def _touches(function: Function, side: int, needed: set[Place]) -> bool:
+def _touches(function: Function, side: int, needed: set[Place], schemas) -> bool:
     tables = {table for at, table, _ in needed if at == side}
     for statement in function.statements:
+        if also_changed(statement, schemas[side]) & tables:
+            return True
         if isinstance(statement, Insert | Fill | Delete) and statement.table in tables:
             return True
         if isinstance(statement, Update) and any(
@@ -204,7 +209,7 @@ def _touches(function: Function, side: int, needed: set[Place]) -> bool:
 
 def _chosen_by(function: Function, side: int, schemas) -> set[Place]:
     """Columns that decide which rows an update changes, and to which values."""
-    changed = {t for s in function.statements for t in writes(s)}
+    changed = _writes(function, schemas[side])
     return _named(function, side, schemas) | {(side, t, "") for t in changed}
 
 

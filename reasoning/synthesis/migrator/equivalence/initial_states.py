@@ -3,7 +3,7 @@
 import itertools
 
 from reasoning.synthesis.migrator.completion.simulate import Simulation, Unrelated, simulation
-from reasoning.synthesis.migrator.correspondence.mapping import Unfilled, mappings
+from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Unfilled, mappings
 from reasoning.synthesis.migrator.correspondence.problem import make_problem
 from reasoning.synthesis.migrator.correspondence.required_columns import read_places
 from reasoning.synthesis.migrator.correspondence.search import correspondences
@@ -42,6 +42,13 @@ def related_starts(
     """The same for two programs of which the second is given: related by the likeliest data
     mapping, if there is one.
     """
+    return related(program, source, target, seed)[0]
+
+
+def related(
+    program: Program, source: Tables, target: Tables, seed: int = 0
+) -> tuple[tuple[Start, ...], DataMapping | None]:
+    """These databases, and the data mapping that relates them."""
     problem = make_problem(source, target, frozenset(read_places(program, source)))
     for found in itertools.islice(correspondences(problem), 3):
         try:
@@ -53,7 +60,7 @@ def related_starts(
                 ]
                 world = simulation(program, mapping, concerned, seed)
                 world.close()
-                return starts_of(program, world)
+                return starts_of(program, world), mapping
         except (Unfilled, Unrelated):
             continue
-    return (EMPTY,)
+    return (EMPTY,), None

@@ -53,6 +53,7 @@ def remarks(found: Refactoring) -> list[str]:
     return [
         *(f"{name} differs for NULL: {how}" for name, how in found.differs.items()),
         *(f"{name} changed nothing on any try, so nothing was seen of it" for name in found.idle),
+        *found.notes,
         *dropped,
         *(
             f"not checked: {which} schema, {note}"

@@ -14,6 +14,7 @@ from reasoning.synthesis.migrator.sql.program import (
     Snapshot,
     Update,
 )
+from reasoning.synthesis.migrator.testing.actions import also_changed
 
 
 class Symbols(Formulas):
@@ -28,6 +29,8 @@ class Symbols(Formulas):
             self.scope = (arguments, fresh, state)
             if isinstance(statement, Fill) or getattr(statement, "conflict", None):
                 raise Beyond("ON CONFLICT and INSERT ... SELECT")
+            if also_changed(statement, self.tables) & set(state):
+                raise Beyond("ON DELETE and ON UPDATE")
             if isinstance(statement, Insert):
                 fine.append(self._insert(statement, state))
             elif isinstance(statement, Delete):

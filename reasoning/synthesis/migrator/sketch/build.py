@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed
+from reasoning.synthesis.migrator.sketch.actions import acted_before
 from reasoning.synthesis.migrator.sketch.inserts import Run
 from reasoning.synthesis.migrator.sketch.order import Options
 from reasoning.synthesis.migrator.sketch.queries import rewritten
@@ -44,6 +45,7 @@ from reasoning.synthesis.migrator.sql.visitors import (
     reads,
     writes,
 )
+from reasoning.synthesis.migrator.testing.actions import also_changed, changed_actions
 
 MOST_COMPOUNDS = 12
 """Alternatives for a UNION."""
@@ -76,11 +78,16 @@ class Sketch:
 
 def affected(function: Function, view: View) -> bool:
     """Test if a function must be rewritten: it reads tables that changed, or changes tables that
-    others are made from.
+    others are made from, by itself or by references that act.
     """
-    writing = (
-        set().union(*map(writes, function.statements)) if function.statements else function.tables
-    )
+    source, writing = view.mapping.source, set(function.tables)
+    if function.statements:
+        writing = set().union(*map(writes, function.statements))
+        acted = [also_changed(statement, source) for statement in function.statements]
+        other = changed_actions(source, view.mapping.target)
+        writing |= set().union(*acted)
+        if writing & other and any(acted):
+            return True
     return bool(function.tables & view.mapping.changed or writing & view.mapping.touched)
 
 
@@ -109,6 +116,9 @@ def make_sketch(function: Function, view: View) -> Sketch:
             holes += found
             continue
         for statement in group:
+            for before in acted_before(statement, view):
+                options = _options(before, view, function.name)
+                holes += [list(dict.fromkeys([*some, ()])) for some in options]
             holes += _options(statement, view, function.name)
     holes = _returned(function, holes, view)
     target = view.mapping.target

@@ -10,6 +10,8 @@ from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_tab
 
 SILENT = ("SET", "COMMENT", "SEQUENCE", "SCHEMA", "PRAGMA", "USE", "TRANSACTION", "COMMIT")
 """Kinds of statements that matter to no comparison of programs."""
+ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT")
+"""What a reference may do when the row that it leads to goes, or has another key."""
 
 
 def unique_keys(statements: list[Written]) -> dict[str, list[tuple[str, ...]]]:
@@ -50,8 +52,8 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
             continue
         present = {
             "CHECK": one.tree.find(exp.CheckColumnConstraint),
-            "ON DELETE or ON UPDATE": next(
-                (r for r in one.tree.find_all(exp.Reference) if _acts(r)), None
+            "ON DELETE of some columns": next(
+                (r for r in one.tree.find_all(exp.Reference) if _unread(r)), None
             ),
             "a computed DEFAULT": next(
                 (d for d in one.tree.find_all(exp.DefaultColumnConstraint) if _computed(d, exp)),
@@ -71,12 +73,41 @@ def not_read(statements: list[Written]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _acts(reference) -> bool:
-    options = [str(option).upper() for option in reference.args.get("options") or ()]
+def _options(reference) -> list[str]:
+    """The words behind a reference, those of its FOREIGN KEY among them."""
+    outer = reference.parent if type(reference.parent).__name__ == "ForeignKey" else None
+    found = [str(option).upper() for option in reference.args.get("options") or ()]
+    for kind in ("delete", "update"):
+        word = outer.args.get(kind) if outer is not None else None
+        found += [f"ON {kind.upper()} {word}".upper()] if word else []
+    return found
+
+
+def _unread(reference) -> bool:
     return any(
-        option.startswith("ON ") and not option.endswith(("NO ACTION", "RESTRICT"))
-        for option in options
+        option.startswith("ON ") and not option.endswith((*ACTIONS, "NO ACTION", "RESTRICT"))
+        for option in _options(reference)
     )
+
+
+def actions_of(statements: list[Written]) -> dict[tuple[str, tuple[str, ...]], tuple[str, str]]:
+    """ON DELETE and ON UPDATE of the references of (table, columns) that have one of ACTIONS; "" is
+    none.
+    """
+    exp, found = need("sqlglot").exp, {}
+    for one in statements:
+        for part in one.tree.this.expressions if creates_table(one) else ():
+            for reference in part.find_all(exp.Reference):
+                options = _options(reference)
+                on = tuple(
+                    next((a for a in ACTIONS if f"ON {event} {a}" in options), "")
+                    for event in ("DELETE", "UPDATE")
+                )
+                if any(on):
+                    outer = reference.find_ancestor(exp.ForeignKey)
+                    columns = tuple(c.name for c in outer.expressions) if outer else (part.name,)
+                    found[one.table, columns] = on
+    return found
 
 
 def _computed(default, exp) -> bool:

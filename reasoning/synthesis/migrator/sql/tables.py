@@ -12,6 +12,7 @@ from reasoning.synthesis.ddl import from_ddl
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.migrator.sql.ddl_statements import creates_table, normalized, statements_of
 from reasoning.synthesis.migrator.sql.ddl_text import (
+    actions_of,
     computed_columns,
     defaults_of,
     deferred,
@@ -25,6 +26,8 @@ from reasoning.synthesis.schema import Schema
 
 Place = tuple[str, str]
 """A table and one of its columns."""
+Reference = tuple[str, tuple[str, ...]]
+"""A table and its columns that refer to another one."""
 DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
 """Those in which programs are read and printed."""
 
@@ -102,6 +105,8 @@ class Tables:
     """Parts that are not taken into account, a sentence each."""
     deferred: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
     """(table, columns) of references that are checked at the end of a transaction only."""
+    actions: dict[Reference, tuple[str, str]] = field(default_factory=dict)
+    """ON DELETE and ON UPDATE of references, CASCADE, SET NULL or SET DEFAULT; "" is none."""
 
     @property
     def schemas(self) -> dict[str, str]:
@@ -190,9 +195,26 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
             f"{where}: {bad[0].table} refers to {bad[0].to}, which declares no primary key: name "
             "the columns"
         )
+    known = {_small(edge.table, edge.columns): (edge.table, edge.columns) for edge in edges}
     return Tables(
-        found, edges, schema, text, dialect, not_read(statements), frozenset(deferred(statements))
+        found,
+        edges,
+        schema,
+        text,
+        dialect,
+        not_read(statements),
+        frozenset(deferred(statements)),
+        {
+            known[_small(*one)]: on
+            for one, on in actions_of(statements).items()
+            if _small(*one) in known
+        },
     )
+
+
+def _small(table: str, columns: tuple[str, ...]) -> Reference:
+    """The same in small letters: names without quotes may be written in any."""
+    return table.lower(), tuple(column.lower() for column in columns)
 
 
 def _in_schema(unique, types, where):

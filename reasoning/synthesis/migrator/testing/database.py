@@ -17,6 +17,7 @@ from reasoning.synthesis.migrator.sql.program import Fresh, Function, Insert, Pa
 from reasoning.synthesis.migrator.sql.tables import Edge, Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
 from reasoning.synthesis.migrator.sql.visitors import nodes, writes
+from reasoning.synthesis.migrator.testing.actions import also_changed, triggers
 
 FRESH_START = 1_000_000
 """Fresh integers are beyond every other value."""
@@ -50,10 +51,10 @@ def compile_function(function: Function, tables: Tables) -> Compiled:
         names = tuple(dict.fromkeys(n.name for n in nodes(statement) if isinstance(n, Param)))
         numbers = tuple(dict.fromkeys(n.number for n in nodes(statement) if isinstance(n, Fresh)))
         steps.append((show_statement(statement, "sqlite", running=True), names, numbers))
-    written = (
-        frozenset().union(*map(writes, function.statements)) if function.statements else frozenset()
-    )
-    return Compiled(function, tuple(steps), kinds, written)
+    written: set[str] = set()
+    for statement in function.statements:
+        written |= writes(statement) | also_changed(statement, tables)
+    return Compiled(function, tuple(steps), kinds, frozenset(written))
 
 
 def _stored(statement):
@@ -93,8 +94,11 @@ class Database:
         self.base = sqlite3.connect(":memory:", isolation_level=None, cached_statements=4000)
         self.base.create_function("uninterpreted", -1, uninterpreted, deterministic=True)
         try:
+            self.base.execute("PRAGMA recursive_triggers = ON")
             for name in self.names:
                 self.base.execute(create_table(tables, name))
+            for trigger in triggers(tables, self.names):
+                self.base.execute(trigger)
         except sqlite3.Error:
             self.base.close()
             raise
@@ -179,8 +183,9 @@ class Database:
         undefined.
         """
         try:
-            for name in self.names:
+            for name in self.names:  # all at first: references may act
                 self.base.execute(f"DELETE FROM {name_of(name)}")
+            for name in self.names:
                 if found := rows.get(name):
                     marks = ", ".join("?" * len(found[0]))
                     names = ", ".join(map(name_of, self.tables[name].stored))
