@@ -114,7 +114,7 @@ def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[
     if whole:
         random = float(np.mean([random_of(run) for run in mine.values()]))
         lows = [lower_end(f["return"], f["std"], int(f["episodes"])) for f in last.values()]
-        above = sum(low > random for low in lows)
+        above = sum(bool(low > random) for low in lows)
         mean = float(np.mean([f["return"] for f in last.values()]))
         multiple = round(mean / random, 3) if random > 0 else None
     if whole and other:

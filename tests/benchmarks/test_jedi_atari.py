@@ -33,6 +33,7 @@ def test_claims_of_whole_runs():
     }
     above, multiple, ahead = jedi_atari.claims_of(runs, finals, "UpNDown")
     assert above.measured == 1 and not above.holds
+    json.dumps([above.measured, multiple.measured, ahead.measured])  # a record is JSON
     assert multiple.measured == pytest.approx(810 / 500)
     # within 10 minutes: jedi (1100 + 700) / 2, pixel 800
     assert ahead.measured == pytest.approx(100)
