@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-def explain(run, image, *others, **options) -> Explanation:
+def explain(run, image, *others, **options) -> Explanation | Attribution:
     """Decompose the logits of one image by a trained run; see `sae.pipeline.explain.explain`.
 
     With a `Head` first it is `attribute_cases`, as in 0.1 (until 0.3).

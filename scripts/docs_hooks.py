@@ -1,4 +1,4 @@
-"""Hooks of the documentation site: the API reference, the lab records, and links that leave docs/.
+"""Hooks of the documentation site: the API reference, and links that leave docs/.
 
 The reference has a page for every package folder, with a section for each of its public modules.
 """
@@ -37,9 +37,7 @@ def page(folder: str, modules: list[str]) -> str:
 
 
 def on_config(config):
-    """Add the reference and the lab records to the navigation."""
-    lab = sorted(path.name for path in (ROOT / "docs" / "lab").glob("*.md"))
-    config["nav"].append({"Lab records": [f"lab/{name}" for name in lab]})
+    """Add the reference to the navigation."""
     config["nav"].append({"Reference": [{name: f"api/{name}.md"} for name in folders()]})
     return config
 
