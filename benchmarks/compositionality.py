@@ -19,8 +19,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
-from jaxrl.app import cli
 from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
 from reasoning.compositionality.depth import predict_depth
@@ -276,19 +276,9 @@ def claims(figures: dict) -> list[Claim]:
     ]
 
 
-def parse(arguments: list[str]) -> Settings:
-    """Make the settings; without options, tyro is not needed."""
-    if not arguments:
-        return Settings()
-    import tyro
-
-    program = "python -m benchmarks.compositionality"
-    return tyro.cli(Settings, args=arguments, prog=program, description=__doc__)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Measure and print the path of the result; 2 if refused."""
-    return cli.main(parse, lambda settings: print(measure(settings)), arguments)
+    return command.run("compositionality", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

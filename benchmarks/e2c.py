@@ -14,8 +14,8 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-import tyro
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
 from jaxrl.app.errors import UserError
 from jaxrl.train.metrics import CompileCounter
@@ -260,16 +260,12 @@ def seeds_of(claim: str, config: dict) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
-    chosen = tyro.cli(
-        Settings, args=arguments, prog="python -m benchmarks.e2c", description=__doc__
-    )
-    try:
-        print(study_claims(chosen.study) if chosen.study else measure(chosen))
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    """Measure, or read the claims of a study; returns the exit code."""
+
+    def carry_out(chosen: Settings):
+        return study_claims(chosen.study) if chosen.study else measure(chosen)
+
+    return command.run("e2c", Settings, carry_out, __doc__, arguments)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,17 @@ averaged over all evaluations, which also sees who learns first. Finished runs a
 one, as in `jedi_modes`.
 """
 
-import argparse
 from dataclasses import replace
-from pathlib import Path
 
 from benchmarks.recording import Claim, record
-from benchmarks.run_by_run import Curve, Runs, curves_of, random_return, settings_of, train_missing
+from benchmarks.run_by_run import (
+    Curve,
+    Runs,
+    curves_of,
+    parser_of_runs,
+    random_return,
+    train_chosen,
+)
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.presets import tiny
 
@@ -81,35 +86,9 @@ def write(runs: Runs, settings: str) -> None:
 
 def main() -> None:
     """Train what is missing, record what is there."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="of the runs")
-    parser.add_argument(
-        "--kinds", nargs="+", default=KINDS, choices=KINDS, help="those to train in this call"
-    )
-    parser.add_argument(
-        "--seeds",
-        nargs="+",
-        type=int,
-        default=SEEDS,
-        choices=SEEDS,
-        help="those to train in this call",
-    )
-    options = parser.parse_args()
+    options = parser_of_runs(__doc__, "--kinds", KINDS, SEEDS).parse_args()
     configs = {kind: config_for(kind) for kind in KINDS}
-    settings = settings_of(list(configs.values()))
-    chosen = {kind: configs[kind] for kind in options.kinds}
-    runs = train_missing(
-        "encoder_quality",
-        settings,
-        chosen,
-        options.seeds,
-        options.folder,
-        lambda runs: write(runs, settings),
-    )
-    missing = [
-        f"{kind}-{seed}" for kind in KINDS for seed in SEEDS if str(seed) not in runs.get(kind, {})
-    ]
-    print("missing:", ", ".join(missing) or "nothing")
+    train_chosen("encoder_quality", configs, options.kinds, options, write, SEEDS)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from scipy import stats
 
 from benchmarks.jedi_modes import return_at
 from benchmarks.recording import Claim, record
-from benchmarks.run_by_run import Runs, curves_of, settings_of, train_missing
+from benchmarks.run_by_run import Runs, curves_of, train_chosen
 from jaxrl.envs.atari100k import PROTOCOL
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.play.game import make_game
@@ -212,25 +212,13 @@ def main() -> None:
         for env in ENVS
         for mode in MODES
     }
-    settings = settings_of(list(configs.values()))
-    chosen = {
-        f"{env}-{mode}": configs[f"{env}-{mode}"] for env in options.envs for mode in options.modes
-    }
-    runs = train_missing(
-        name_of(options.preset),
-        settings,
-        chosen,
-        options.seeds,
-        options.folder,
-        lambda runs: write(runs, settings, options.folder, options.preset),
-    )
-    missing = [
-        f"{variant}-{seed}"
-        for variant in configs
-        for seed in SEEDS
-        if str(seed) not in runs.get(variant, {})
-    ]
-    print("missing:", ", ".join(missing) or "nothing")
+    chosen = [f"{env}-{mode}" for env in options.envs for mode in options.modes]
+
+    def write_here(runs, settings):
+        write(runs, settings, options.folder, options.preset)
+
+    name = name_of(options.preset)
+    runs = train_chosen(name, configs, chosen, options, write_here, SEEDS)
     if options.draw:
         draw(runs, options.draw)
     print(json.dumps({k: {s: r["curve"][-1] for s, r in v.items()} for k, v in runs.items()}))

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import jax
 
+from benchmarks import command
 from benchmarks.recording import Claim, record, slug
 from jaxrl.app.errors import UserError
 from jaxrl.envs.make import TOYS, make
@@ -204,21 +205,8 @@ def show(figures: dict[str, Any], found: list[Claim]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; without options, tyro is not needed."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    settings = Settings()
-    if arguments:
-        import tyro
-
-        settings = tyro.cli(
-            Settings, args=arguments, prog="python -m benchmarks.jedi_epoch", description=__doc__
-        )
-    try:
-        print(measure(settings))
-    except UserError as refusal:
-        print(f"benchmarks.jedi_epoch: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    """Measure and print the path of the record; 2 if refused."""
+    return command.run("jedi_epoch", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

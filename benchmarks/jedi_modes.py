@@ -13,12 +13,18 @@ All modes have the preset's frames of 12 pixels a side (the game has 10 x 10 cel
 as they are, the others as latents of 6 x 6 x 16.
 """
 
-import argparse
 from pathlib import Path
 from typing import get_args
 
 from benchmarks.recording import Claim, record
-from benchmarks.run_by_run import Curve, Runs, curves_of, random_return, settings_of, train_missing
+from benchmarks.run_by_run import (
+    Curve,
+    Runs,
+    curves_of,
+    parser_of_runs,
+    random_return,
+    train_chosen,
+)
 from jaxrl.jedi.config import Mode
 from jaxrl.jedi.presets import tiny
 
@@ -150,36 +156,11 @@ def draw(curves: dict[str, dict[int, Curve]], random: float, path: Path) -> None
 
 def main() -> None:
     """Train what is missing, record what is there, draw."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, required=True, help="of the runs")
-    parser.add_argument(
-        "--modes", nargs="+", default=MODES, choices=MODES, help="those to train in this call"
-    )
-    parser.add_argument(
-        "--seeds",
-        nargs="+",
-        type=int,
-        default=SEEDS,
-        choices=SEEDS,
-        help="those to train in this call",
-    )
+    parser = parser_of_runs(__doc__, "--modes", MODES, SEEDS)
     parser.add_argument("--draw", type=Path, help="draw the curves into this PNG file")
     options = parser.parse_args()
     configs = {mode: tiny("bricks", mode) for mode in MODES}
-    settings = settings_of(list(configs.values()))
-    chosen = {mode: configs[mode] for mode in options.modes}
-    runs = train_missing(
-        "jedi_modes",
-        settings,
-        chosen,
-        options.seeds,
-        options.folder,
-        lambda runs: write(runs, settings),
-    )
-    missing = [
-        f"{mode}-{seed}" for mode in MODES for seed in SEEDS if str(seed) not in runs.get(mode, {})
-    ]
-    print("missing:", ", ".join(missing) or "nothing")
+    runs = train_chosen("jedi_modes", configs, options.modes, options, write, SEEDS)
     if options.draw:
         draw(curves_of(runs), random_return(runs), options.draw)
 

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
-from jaxrl.app.errors import UserError
 from quant.studies.collapse import run as collapse
 from quant.studies.collapse.config import CollapseConfig, mixture
 from quant.studies.gmvq import run as gmvq
@@ -161,16 +160,8 @@ def measure(settings: Settings) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point."""
-    settings = tyro.cli(
-        Settings, args=arguments, prog="python -m benchmarks.quant_studies", description=__doc__
-    )
-    try:
-        print(measure(settings))
-    except UserError as error:
-        print(f"benchmarks.quant_studies: {error}", file=sys.stderr)
-        return 2
-    return 0
+    """Measure and print the path of the record; 2 if refused."""
+    return command.run("quant_studies", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

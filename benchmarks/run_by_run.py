@@ -2,11 +2,12 @@
 and machines.
 """
 
+import argparse
 import dataclasses
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,3 +161,55 @@ def random_return(runs: Runs) -> float:
     """Mean return of random play, over all runs."""
     returns = [run["random_return"] for by_seed in runs.values() for run in by_seed.values()]
     return sum(returns) / len(returns)
+
+
+def parser_of_runs(
+    about: str | None, option: str, variants: Sequence[str], seeds: Sequence[int]
+) -> argparse.ArgumentParser:
+    """The options of a benchmark of many runs: the folder, and what to train in this call.
+
+    Args:
+      about: the text of --help.
+      option: chooses among the variants, such as "--modes".
+      variants: names; all by default.
+      seeds: all by default.
+    """
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--folder", type=Path, required=True, help="of the runs")
+    these = "those to train in this call"
+    parser.add_argument(option, nargs="+", default=variants, choices=variants, help=these)
+    parser.add_argument("--seeds", nargs="+", type=int, default=seeds, choices=seeds, help=these)
+    return parser
+
+
+def train_chosen(
+    name: str,
+    configs: dict[str, JediConfig],
+    chosen: Iterable[str],
+    options: argparse.Namespace,
+    write: Callable[[Runs, str], None],
+    seeds: Sequence[int],
+) -> Runs:
+    """Train what was chosen on the command line, and say which runs the record still lacks.
+
+    Args:
+      name: of the record.
+      configs: of all variants.
+      chosen: names of those to train.
+      options: with `seeds` to train and the `folder` of the runs.
+      write: `write(runs, settings)` writes the record, called after every run.
+      seeds: all that the record should have.
+    """
+    settings = settings_of(list(configs.values()))
+    some = {variant: configs[variant] for variant in chosen}
+    runs = train_missing(
+        name, settings, some, options.seeds, options.folder, lambda runs: write(runs, settings)
+    )
+    missing = [
+        f"{variant}-{seed}"
+        for variant in configs
+        for seed in seeds
+        if str(seed) not in runs.get(variant, {})
+    ]
+    print("missing:", ", ".join(missing) or "nothing")
+    return runs

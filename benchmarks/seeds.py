@@ -16,6 +16,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
 from jaxrl.app.errors import UserError
 from jaxrl.envs.make import make
@@ -105,21 +106,8 @@ def measure(settings: Settings) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; without options, tyro is not needed."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    settings = Settings()
-    if arguments:
-        import tyro
-
-        settings = tyro.cli(
-            Settings, args=arguments, prog="python -m benchmarks.seeds", description=__doc__
-        )
-    try:
-        print(measure(settings))
-    except UserError as refusal:
-        print(f"benchmarks.seeds: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    """Measure and print the path of the record; 2 if refused."""
+    return command.run("seeds", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

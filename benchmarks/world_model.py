@@ -26,6 +26,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from benchmarks import command
 from benchmarks.recording import Claim, record
 from jaxrl.app.errors import UserError
 
@@ -240,27 +241,18 @@ def claims(
     found = []
     jedi, patch = relative.get("jedi", {}), relative.get("jedi-patch", {})
 
-    def share(row, key, text, goal):
+    def claim(row, key, sentence, goal, direction, figure):
         if key in row:
-            found.append(
-                Claim(
-                    f"{text}, share of pixel diffusion's ({target}; {what})",
-                    goal,
-                    "<=",
-                    round(1 / row[key], 4),
-                )
-            )
+            sentence = f"{sentence} ({target}; {what})"
+            found.append(Claim(sentence, goal, direction, figure(row[key])))
+
+    def share(row, key, text, goal):
+        text = f"{text}, share of pixel diffusion's"
+        claim(row, key, text, goal, "<=", lambda times: round(1 / times, 4))
 
     def times(row, key, text, goal):
-        if key in row:
-            found.append(
-                Claim(
-                    f"{text}, times pixel diffusion ({target}; {what})",
-                    goal,
-                    ">=",
-                    round(row[key], 3),
-                )
-            )
+        text = f"{text}, times pixel diffusion"
+        claim(row, key, text, goal, ">=", lambda times: round(times, 3))
 
     if settings.target == "cuda" or platform != "cpu":
         share(jedi, "memory_bytes", "JEDI, memory of the worst update and the state", 0.30)
@@ -386,22 +378,10 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["--child"] and len(arguments) == 3:
         return child(*arguments[1:])
-    settings = Settings()
-    if arguments:
-        import tyro
-
-        settings = tyro.cli(
-            Settings, args=arguments, prog="python -m benchmarks.world_model", description=__doc__
-        )
     os.environ.setdefault(
         "XLA_PYTHON_CLIENT_PREALLOCATE", "false"
     )  # this process must not take the memory of those that measure
-    try:
-        print(measure(settings))
-    except UserError as refusal:
-        print(f"benchmarks.world_model: {refusal}", file=sys.stderr)
-        return 2
-    return 0
+    return command.run("world_model", Settings, measure, __doc__, arguments)
 
 
 if __name__ == "__main__":

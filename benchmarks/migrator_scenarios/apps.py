@@ -7,15 +7,7 @@ functions are made up here.
 
 import random
 
-from benchmarks.migrator_scenarios.cores import (
-    CATEGORIES,
-    ENROLMENTS,
-    FILTERS,
-    LOCATIONS,
-    REGIONS,
-    Core,
-)
-from benchmarks.migrator_scenarios.cores_more import ADDRESSES, FEES, HOODS, PHOTOS, UNITS
+from benchmarks.migrator_scenarios.cores import CORES, Core
 from benchmarks.migrator_scenarios.scenario import Scenario
 
 WORDS = """
@@ -139,5 +131,4 @@ def _function(number, name, columns, core, chance):
     )
 
 
-CORES = (FILTERS, LOCATIONS, REGIONS, CATEGORIES, ENROLMENTS, UNITS, ADDRESSES, HOODS, PHOTOS, FEES)
 APPLICATIONS = tuple(application(core) for core in CORES)

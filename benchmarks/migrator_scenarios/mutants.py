@@ -3,8 +3,18 @@
 from dataclasses import dataclass
 
 from benchmarks.migrator_scenarios.scenario import Scenario
-from benchmarks.migrator_scenarios.textbook import MERGE, MERGE_ONE, MOVE, RENAME, SPLIT, SPLIT_ONE
-from benchmarks.migrator_scenarios.textbook_more import ASSOCIATION, COPIED, DENORMALISED, NATURAL
+from benchmarks.migrator_scenarios.textbook import (
+    ASSOCIATION,
+    COPIED,
+    DENORMALISED,
+    MERGE,
+    MERGE_ONE,
+    MOVE,
+    NATURAL,
+    RENAME,
+    SPLIT,
+    SPLIT_ONE,
+)
 
 
 @dataclass(frozen=True)

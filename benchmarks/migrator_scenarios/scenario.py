@@ -1,6 +1,11 @@
-"""The refactoring scenario."""
+"""The refactoring scenario, and files of many."""
 
+import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -19,3 +24,9 @@ class Scenario:
     """Named queries over the new schema, written by hand; empty: none was written."""
     refused: str = ""
     """Text that the reason must mention if there is no equivalent program; empty: there is one."""
+
+
+def read(file: str, kind: type[S]) -> dict[str, S]:
+    """The tables of a file in this folder, by their names there."""
+    tables = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
+    return {name: kind(**fields) for name, fields in tables.items()}

@@ -51,6 +51,12 @@ def need(module: str, extra: str) -> ModuleType:
         raise UserError(f"{missing}: pip install {what}") from error
 
 
+def first_line(error: BaseException) -> str:
+    """The beginning of an error's message, for a sentence; its type if it has no message."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
 @contextlib.contextmanager
 def writing(path, resume: str = "run the same command to resume") -> Iterator[None]:
     """Turn the failures of writing below `path` into a `UserError` that names it and the remedy.

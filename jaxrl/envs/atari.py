@@ -6,7 +6,7 @@ itself, below Gymnasium, because its state can be taken and put back exactly.
 
 import numpy as np
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import need
 from jaxrl.envs.atari100k import PROTOCOL, Protocol
 from jaxrl.envs.protocol import Transition
 from jaxrl.envs.resize import resize_area
@@ -18,12 +18,8 @@ def emulator():
     Raises:
       UserError: it is not installed.
     """
-    try:
-        import ale_py
-        import ale_py.roms
-    except ImportError:
-        raise UserError('Atari games need the emulator: pip install "latentax[atari]"') from None
-    return ale_py
+    need("ale_py.roms", "atari")
+    return need("ale_py", "atari")
 
 
 def game_names() -> dict[str, str]:

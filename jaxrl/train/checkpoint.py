@@ -16,7 +16,7 @@ import jax
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from jaxrl.app.errors import UserError, writing
+from jaxrl.app.errors import UserError, first_line, writing
 from jaxrl.app.files import resolve_path
 from jaxrl.train import hosts
 
@@ -180,14 +180,10 @@ class Checkpoints:
                 if others
                 else "start a new run with another --run-dir"
             )
-            reason = (
-                str(error).strip().splitlines()[0][:200]
-                if str(error).strip()
-                else type(error).__name__
-            )
             where = self.folder / str(step)
             raise UserError(
-                f"checkpoint {where} is damaged or of another configuration ({reason}): {remedy}"
+                f"checkpoint {where} is damaged or of another configuration "
+                f"({first_line(error)}): {remedy}"
             ) from error
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import UserError, first_line
 
 When = Literal["auto", "on", "off"]
 
@@ -52,10 +52,9 @@ def join(when: When = "auto") -> None:
         else:
             jax.distributed.initialize()
     except (ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
         raise UserError(
-            f"the other processes were not found ({reason}): set {', '.join(named)} in each, or "
-            "choose --distributed off"
+            f"the other processes were not found ({first_line(error)}): set "
+            f"{', '.join(named)} in each, or choose --distributed off"
         ) from error
 
 

@@ -7,16 +7,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from quant.estimators.sample import (
-    Sample,
-    argmax,
-    assemble,
-    check_positive,
-    gumbel,
-    one_hot,
-    widened,
-    zero_with_softmax_jacobian,
-)
+from quant.estimators import sample
 
 NEAREST_TO_ONE = 1e-5
 """Our choice: probabilities are kept this far below 1 in the gap "p", whose logarithm diverges
@@ -26,7 +17,7 @@ there.
 
 def gst(
     key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, gap: float | Literal["p"] = 1.0
-) -> Sample:
+) -> sample.Sample:
     """Gapped straight-through (Fan et al. 2022, arXiv 2206.07235, section 4).
 
     Draw D from softmax(l). Backward J(softmax(l' / tau)) G / tau at logits l' that agree with the
@@ -39,8 +30,8 @@ def gst(
       tau: temperature, above 0.
       gap: the margin, above 0; or "p": -ln(1 - p) / p with p the probability of the draw.
     """
-    wide = widened(logits)
-    return gst_at(logits, argmax(wide + gumbel(key, wide)), tau, gap)
+    wide = sample.widened(logits)
+    return gst_at(logits, sample.argmax(wide + sample.gumbel(key, wide)), tau, gap)
 
 
 def gst_at(
@@ -48,18 +39,20 @@ def gst_at(
     index: jax.Array,
     tau: float | jax.Array = 1.0,
     gap: float | Literal["p"] = 1.0,
-) -> Sample:
+) -> sample.Sample:
     """`gst` with the draw given: `index`, int32 `[...]`."""
-    check_positive(tau=tau, gap=gap)
-    wide = widened(logits)
+    sample.check_positive(tau=tau, gap=gap)
+    wide = sample.widened(logits)
     soft = jax.nn.softmax(moved(wide, index, gap) / tau, axis=-1)
-    return assemble(logits, wide, index, zero_with_softmax_jacobian(soft, wide / tau), soft)
+    return sample.assemble(
+        logits, wide, index, sample.zero_with_softmax_jacobian(soft, wide / tau), soft
+    )
 
 
 def moved(logits: jax.Array, index: jax.Array, gap: float | Literal["p"]) -> jax.Array:
     """The logits l' of `gst`, `[..., K]`, without gradient."""
     logits = jax.lax.stop_gradient(logits)
-    chosen, broken = one_hot(index, logits), jnp.isnan(logits).any(-1, keepdims=True)
+    chosen, broken = sample.one_hot(index, logits), jnp.isnan(logits).any(-1, keepdims=True)
     largest = jnp.where(
         broken, jnp.nan, logits.max(-1, keepdims=True)
     )  # XLA's maximum may lose a NaN

@@ -5,16 +5,7 @@ is.
 import jax
 import jax.numpy as jnp
 
-from quant.estimators.sample import (
-    Sample,
-    argmax,
-    assemble,
-    check_positive,
-    gumbel,
-    one_hot,
-    widened,
-    zero_with_softmax_jacobian,
-)
+from quant.estimators import sample
 
 
 def conditional_scores(noise: jax.Array, logits: jax.Array, index: jax.Array) -> jax.Array:
@@ -29,7 +20,7 @@ def conditional_scores(noise: jax.Array, logits: jax.Array, index: jax.Array) ->
       logits: `[..., K]`, finite where a gradient is wanted.
       index: int32 `[...]`.
     """
-    chosen = one_hot(index, logits)
+    chosen = sample.one_hot(index, logits)
     largest = (chosen * noise).sum(-1, keepdims=True) + jax.nn.logsumexp(
         logits, axis=-1, keepdims=True
     )
@@ -39,7 +30,7 @@ def conditional_scores(noise: jax.Array, logits: jax.Array, index: jax.Array) ->
 
 def gr_mck(
     key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0, draws: int = 10
-) -> Sample:
+) -> sample.Sample:
     """Gumbel-Rao, Monte Carlo with `draws` draws (Paulus et al. 2021, arXiv 2010.04838, equation
     9).
 
@@ -52,15 +43,19 @@ def gr_mck(
       tau: temperature, above 0.
       draws: how many noises are averaged over, at least 1. Costs no evaluations of the loss.
     """
-    check_positive(tau=tau, draws=draws)
-    wide = widened(logits)
+    sample.check_positive(tau=tau, draws=draws)
+    wide = sample.widened(logits)
     first, rest = jax.random.split(key)
-    index = argmax(wide + gumbel(first, wide))
+    index = sample.argmax(wide + sample.gumbel(first, wide))
     fixed = jax.lax.stop_gradient(wide)
 
     def relaxed(k):
-        return jax.nn.softmax(conditional_scores(gumbel(k, fixed), fixed, index) / tau, axis=-1)
+        return jax.nn.softmax(
+            conditional_scores(sample.gumbel(k, fixed), fixed, index) / tau, axis=-1
+        )
 
     softs = jax.vmap(relaxed)(jax.random.split(rest, draws))
-    gradient = jax.vmap(zero_with_softmax_jacobian, in_axes=(0, None))(softs, wide / tau).mean(0)
-    return assemble(logits, wide, index, gradient, softs.mean(0))
+    gradient = jax.vmap(sample.zero_with_softmax_jacobian, in_axes=(0, None))(
+        softs, wide / tau
+    ).mean(0)
+    return sample.assemble(logits, wide, index, gradient, softs.mean(0))

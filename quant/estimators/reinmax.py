@@ -2,19 +2,10 @@
 
 import jax
 
-from quant.estimators.sample import (
-    Sample,
-    argmax,
-    assemble,
-    check_positive,
-    gumbel,
-    one_hot,
-    widened,
-    zero_with_softmax_jacobian,
-)
+from quant.estimators import sample
 
 
-def reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
+def reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> sample.Sample:
     """Draw D from p = softmax(l); gradient 2 J((q + D) / 2) G - J(p) G / 2 with q = softmax(l /
     tau).
 
@@ -26,15 +17,15 @@ def reinmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1.0) -> 
       logits: floating `[..., K]`.
       tau: temperature of q, above 0; the paper advises 1 or more.
     """
-    wide = widened(logits)
-    return reinmax_at(logits, argmax(wide + gumbel(key, wide)), tau)
+    wide = sample.widened(logits)
+    return reinmax_at(logits, sample.argmax(wide + sample.gumbel(key, wide)), tau)
 
 
-def reinmax_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0) -> Sample:
+def reinmax_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0) -> sample.Sample:
     """`reinmax` with the draw given: `index`, int32 `[...]`."""
-    check_positive(tau=tau)
-    wide = widened(logits)
-    middle = (jax.nn.softmax(wide / tau, axis=-1) + one_hot(index, wide)) / 2
-    first_order = zero_with_softmax_jacobian(jax.nn.softmax(wide, axis=-1), wide)
-    gradient = 2 * zero_with_softmax_jacobian(middle, wide) - first_order / 2
-    return assemble(logits, wide, index, gradient, middle)
+    sample.check_positive(tau=tau)
+    wide = sample.widened(logits)
+    middle = (jax.nn.softmax(wide / tau, axis=-1) + sample.one_hot(index, wide)) / 2
+    first_order = sample.zero_with_softmax_jacobian(jax.nn.softmax(wide, axis=-1), wide)
+    gradient = 2 * sample.zero_with_softmax_jacobian(middle, wide) - first_order / 2
+    return sample.assemble(logits, wide, index, gradient, middle)

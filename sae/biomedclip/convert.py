@@ -121,31 +121,27 @@ def sizes(
     patch = patch or round((visual["patch_embed"]["kernel"].shape[0] / 3) ** 0.5)
     side = round((visual["pos_embed"].shape[0] - 1) ** 0.5)
 
-    def count(tree, prefix):
-        return sum(name.startswith(prefix) for name in tree)
+    def tower(tree, block, width, heads):
+        layers = sum(name.startswith(block) for name in tree)
+        hidden = tree[f"{block}0"]["fc1"]["kernel"].shape[1]
+        return {"width": width, "layers": layers, "heads": heads, "hidden": hidden}
 
     heads = heads or (width // 64, wide // 64)
     return ClipConfig(
         VisionConfig(
-            side * patch,
-            patch,
-            width,
-            count(visual, "block_"),
-            heads[0],
-            visual["block_0"]["fc1"]["kernel"].shape[1],
-            visual["head"]["kernel"].shape[1],
+            size=side * patch,
+            patch=patch,
+            features=visual["head"]["kernel"].shape[1],
+            **tower(visual, "block_", width, heads[0]),
         ),
         TextConfig(
-            text["words"].shape[0],
-            text["positions"].shape[0],
-            text["types"].shape[0],
-            context,
-            wide,
-            count(text, "layer_"),
-            heads[1],
-            text["layer_0"]["fc1"]["kernel"].shape[1],
-            text["project_0"]["kernel"].shape[1],
-            text["project_1"]["kernel"].shape[1],
+            vocabulary=text["words"].shape[0],
+            positions=text["positions"].shape[0],
+            types=text["types"].shape[0],
+            context=context,
+            bottleneck=text["project_0"]["kernel"].shape[1],
+            features=text["project_1"]["kernel"].shape[1],
+            **tower(text, "layer_", wide, heads[1]),
         ),
     )
 

@@ -175,40 +175,14 @@ def test_catalogue_report_annotate_and_export(folder, tmp_path, capsys):
         s in p.read_text().lower() for p in written() for s in sentences
     )
     assert cli.main(["report", "--run-dir", str(folder), "--show-images", "True"]) == 0 and pixels()
-    assert (
-        cli.main(
-            [
-                "export",
-                "--run-dir",
-                str(folder),
-                "--out",
-                str(tmp_path / "out"),
-                "--members",
-                "0",
-                "2",
-            ]
-        )
-        == 0
-    )
+    export = ["export", "--run-dir", str(folder), "--out"]
+    assert cli.main([*export, str(tmp_path / "out"), "--members", "0", "2"]) == 0
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "index.json",
         "member000",
         "member002",
     ]
-    assert (
-        cli.main(
-            [
-                "export",
-                "--run-dir",
-                str(folder),
-                "--out",
-                str(tmp_path / "x"),
-                "--format",
-                "sparsify",
-            ]
-        )
-        == 2
-    )
+    assert cli.main([*export, str(tmp_path / "x"), "--format", "sparsify"]) == 2
     assert (
         cli.main(
             ["catalogue", "--run-dir", str(folder), "--support", "0.3", "--least-density", "0.94"]

@@ -62,6 +62,11 @@ def make_task(name: str, config: StudyConfig, data: Data) -> Task:
     return task
 
 
+def images(data: Data) -> tuple[tuple[np.ndarray], tuple[np.ndarray]]:
+    """Training and test images without their labels."""
+    return (data.train.x,), (data.test.x,)
+
+
 def autoencoder(config: Autoencoder, data: Data) -> Task:
     """Reconstruction through drawn bits."""
     shape = data.train.x.shape[1:]
@@ -79,16 +84,8 @@ def autoencoder(config: Autoencoder, data: Data) -> Task:
     def init(key):
         return module.init(key, jnp.zeros((1, *shape)))
 
-    return Task(
-        "autoencoder",
-        "nats per image",
-        config.training,
-        init,
-        loss,
-        loss,
-        (data.train.x,),
-        (data.test.x,),
-    )
+    arrays = images(data)
+    return Task("autoencoder", "nats per image", config.training, init, loss, loss, *arrays)
 
 
 def vae_module(config: Vae, data: Data) -> CategoricalVAE:
@@ -134,16 +131,8 @@ def network(config: Network, data: Data) -> Task:
     def init(key):
         return module.init(key, jnp.zeros((1, upper.shape[1])), key, ste_softmax)
 
-    return Task(
-        "network",
-        "nats per lower half",
-        config.training,
-        init,
-        loss,
-        loss,
-        (data.train.x,),
-        (data.test.x,),
-    )
+    arrays = images(data)
+    return Task("network", "nats per lower half", config.training, init, loss, loss, *arrays)
 
 
 def gates(config: Gates, data: Data) -> Task:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from jaxrl.app.errors import UserError
 from quant.codebooks.updates import Restart
@@ -82,15 +82,7 @@ class GMVQStudyConfig:
     """Pixels of the sides, of folders, cropped and generated images."""
     baselines: tuple[BaselineName, ...] = ("vq", "vq-restart", "sq-vae", "gumbel-vq")
     """vq and vq-restart: EMA codebook; sq-vae; gumbel-vq: logits by a linear layer. Once each."""
-    variants: tuple[VariantName, ...] = (
-        "gm-vq",
-        "gm-vq-literal",
-        "gm-vq-elbo",
-        "gm-vq-quiet",
-        "gm-vq-learned-spread",
-        "gm-vq-even-weights",
-        "gm-vq-hard",
-    )
+    variants: tuple[VariantName, ...] = get_args(VariantName)
     """gm-vq: ALBO as sampled; literal: as written; elbo: the true bound; quiet: without noise;
     learned-spread: its width learned, not the distance; even-weights: features weigh the same;
     hard: one code in training too. Once each at the first beta, gamma, batch.

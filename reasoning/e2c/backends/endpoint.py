@@ -21,13 +21,9 @@ TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", 
 
 
 @dataclass(frozen=True)
-class EndpointConfig:
+class EndpointConfig(ChatConfig):
     """Where the server is, and how it is asked."""
 
-    base_url: str = "http://localhost:8000/v1"
-    """Of the API."""
-    model: str = "default"
-    """The server's name of the model."""
     api: Literal["completions", "chat"] = "completions"
     """completions: the prompt is raw text with the chat template applied here, so that tags can be
     prefilled. chat: the server applies its template, and what should be prefilled is asked for in
@@ -35,20 +31,6 @@ class EndpointConfig:
     """
     template: str = "<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{prefill}"
     """Of raw prompts; the default is Qwen's."""
-    key_variable: str = "OPENAI_API_KEY"
-    """Environment variable with the key; empty or unset: none is sent."""
-    timeout: float = 600.0
-    """Seconds until a request counts as failed."""
-    retries: int = 5
-    """Further attempts, after pauses of 1, 2, 4, ... times `pause`."""
-    pause: float = 1.0
-    """Seconds."""
-    concurrency: int = 16
-    """Requests at a time."""
-    token_limit: Literal["auto", "max_tokens", "max_completion_tokens"] = "auto"
-    """Name of the limit in requests; auto: max_tokens, until the server asks for the other one."""
-    extra: str = "{}"
-    """More fields of every request, as a JSON object: top_k, min_p, chat_template_kwargs, ..."""
     cache: str | None = "runs/e2c/cache"
     """Folder of replies: what was once answered is never asked again, so that an interrupted run
     resumes where it was. None: no cache.
@@ -62,20 +44,7 @@ class Endpoint:
 
     def __init__(self, config: EndpointConfig):
         self.config = config
-        self.client = Client(
-            ChatConfig(
-                base_url=config.base_url,
-                model=config.model,
-                key_variable=config.key_variable,
-                timeout=config.timeout,
-                retries=config.retries,
-                pause=config.pause,
-                concurrency=config.concurrency,
-                cache=config.cache,
-                token_limit=config.token_limit,
-                extra=config.extra,
-            )
-        )
+        self.client = Client(config)
         self._api: Literal["chat", "completions"] = config.api
         self.answered = 0
         """Requests that were answered, from the server or the cache."""

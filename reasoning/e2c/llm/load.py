@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh
 
-from jaxrl.app.errors import UserError
+from jaxrl.app.errors import UserError, first_line
 from reasoning.e2c.format import TAGS
 from reasoning.e2c.llm import extra, rope
 from reasoning.e2c.llm.config import LocalModel
@@ -111,10 +111,9 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         return transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
         raise UserError(
-            f"the tokenizer in {folder} cannot be read ({reason}): copy tokenizer.json and "
-            "tokenizer_config.json there"
+            f"the tokenizer in {folder} cannot be read ({first_line(error)}): copy "
+            "tokenizer.json and tokenizer_config.json there"
         ) from None
 
 
@@ -274,10 +273,9 @@ def put_trained(model: Any, local: LocalModel, tags: dict[str, int]) -> None:
     try:
         step, _ = store.maybe_restore(model, restore_only_lora_params=bool(local.lora_rank))
     except (ValueError, KeyError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0][:200]
         raise UserError(
-            f"the checkpoint in {run} does not fit this model ({reason}): name the same path and "
-            "lora-rank"
+            f"the checkpoint in {run} does not fit this model ({first_line(error)}): name "
+            "the same path and lora-rank"
         ) from None
     finally:
         store.close()

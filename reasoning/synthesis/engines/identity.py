@@ -9,18 +9,8 @@ of the record around it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from reasoning.synthesis import datalog
 from reasoning.synthesis.containment import contained
-from reasoning.synthesis.datalog import (
-    Call,
-    Const,
-    Program,
-    Rule,
-    Term,
-    Var,
-    Wild,
-    components,
-    variables,
-)
 from reasoning.synthesis.schema import Schema, ancestors, parent_of
 
 Level = tuple[int, ...] | None
@@ -31,7 +21,7 @@ Level = tuple[int, ...] | None
 class Derived:
     """One head of a rule, and the identities of its record and the ones around it."""
 
-    rule: Rule
+    rule: datalog.Rule
     """The rule."""
     head: int
     """The number of the head."""
@@ -41,7 +31,7 @@ class Derived:
     """For every level the number of the rule, among those of that collection, that makes it."""
 
 
-def flat_terms(rule: Rule, head_number: int, target: Schema) -> list[Term]:
+def flat_terms(rule: datalog.Rule, head_number: int, target: Schema) -> list[datalog.Term]:
     """The terms of a head with those of the heads around it in front, connectors left out."""
     made = {connector.var for connector in rule.connectors}
     wanted = ancestors(rule.heads[head_number].relation)
@@ -51,7 +41,9 @@ def flat_terms(rule: Rule, head_number: int, target: Schema) -> list[Term]:
     return [term for path in wanted for term in by_path[path].terms if term not in made]
 
 
-def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule, int]]:
+def needed_rules(
+    program: datalog.Program, path: str, target: Schema
+) -> list[tuple[datalog.Rule, int]]:
     """The rules, with the number of the head, that make records of a collection, without those that
     another one of them contains.
     """
@@ -61,7 +53,7 @@ def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule
         for n, head in enumerate(rule.heads)
         if head.relation == path
     ]
-    kept: list[tuple[Rule, int]] = []
+    kept: list[tuple[datalog.Rule, int]] = []
     for rule, n in found:
         terms = flat_terms(rule, n, target)
         if not any(
@@ -74,13 +66,15 @@ def needed_rules(program: Program, path: str, target: Schema) -> list[tuple[Rule
     return kept
 
 
-def own_variables(rule: Rule, head: int) -> set[Term]:
+def own_variables(rule: datalog.Rule, head: int) -> set[datalog.Term]:
     """The variables of a head that hold values, those of the heads around it left out."""
     made = {connector.var for connector in rule.connectors}
-    return set(variables((rule.heads[head],))) - made
+    return set(datalog.variables((rule.heads[head],))) - made
 
 
-def default_counted(rule: Rule, head: int, kept: frozenset[int] = frozenset()) -> tuple[int, ...]:
+def default_counted(
+    rule: datalog.Rule, head: int, kept: frozenset[int] = frozenset()
+) -> tuple[int, ...]:
     """The atoms whose rows a record stands for: those that give it values, and those that tie them
     together; an atom at the edge that only asks for something is left out.
 
@@ -108,7 +102,7 @@ def default_counted(rule: Rule, head: int, kept: frozenset[int] = frozenset()) -
     return tuple(sorted(counted))
 
 
-def _givers(rule: Rule, own: set[Term], kept: frozenset[int]) -> set[int]:
+def _givers(rule: datalog.Rule, own: set[datalog.Term], kept: frozenset[int]) -> set[int]:
     """Atoms that together hold all variables of a head, those that hold most of them first."""
     found, left = set(kept), set(own)
     for n in kept:
@@ -122,16 +116,19 @@ def _givers(rule: Rule, own: set[Term], kept: frozenset[int]) -> set[int]:
     return found
 
 
-def _components(rule: Rule, atoms: set[int]) -> list[set[int]]:
+def _components(rule: datalog.Rule, atoms: set[int]) -> list[set[int]]:
     order = sorted(atoms)
-    return [{order[n] for n in group} for group in components(tuple(rule.body[n] for n in order))]
+    return [
+        {order[n] for n in group}
+        for group in datalog.components(tuple(rule.body[n] for n in order))
+    ]
 
 
-def _pieces(rule: Rule, atoms: set[int]) -> int:
+def _pieces(rule: datalog.Rule, atoms: set[int]) -> int:
     return len(_components(rule, atoms))
 
 
-def derivations_of(program: Program, path: str, target: Schema) -> list[Derived]:
+def derivations_of(program: datalog.Program, path: str, target: Schema) -> list[Derived]:
     """All rules that make records of a collection, with the identities of these records."""
     above = parent_of(path)
     parents = derivations_of(program, above, target) if above else []
@@ -171,11 +168,11 @@ def _inherited(rule, head, parents, target):
     return (None,) * depth, (0,) * depth
 
 
-def _atoms_onto(small: Rule, terms, large: Rule, wanted) -> dict[int, int] | None:
+def _atoms_onto(small: datalog.Rule, terms, large: datalog.Rule, wanted) -> dict[int, int] | None:
     """A map from the atoms of one rule to those of another under which heads agree."""
-    start: dict[Term, Term] = {}
+    start: dict[datalog.Term, datalog.Term] = {}
     for old, new in _pairs(terms, wanted):
-        if isinstance(old, Var):
+        if isinstance(old, datalog.Var):
             if start.setdefault(old, new) != new:
                 return None
         elif old != new:
@@ -185,10 +182,12 @@ def _atoms_onto(small: Rule, terms, large: Rule, wanted) -> dict[int, int] | Non
     return None
 
 
-def _pairs(terms, wanted) -> Iterator[tuple[Term, Term]]:
+def _pairs(terms, wanted) -> Iterator[tuple[datalog.Term, datalog.Term]]:
     """Terms of two heads side by side, those inside equal calls one by one."""
     for old, new in zip(terms, wanted, strict=True):
-        same = isinstance(old, Call) and isinstance(new, Call) and old.name == new.name
+        same = (
+            isinstance(old, datalog.Call) and isinstance(new, datalog.Call) and old.name == new.name
+        )
         if same and len(old.args) == len(new.args):
             yield from zip(old.args, new.args, strict=True)
         else:
@@ -205,11 +204,11 @@ def _extended(small, large, n, known, atoms) -> Iterator[dict[int, int]]:
             continue
         found = dict(known)
         if all(
-            isinstance(a, Wild)
+            isinstance(a, datalog.Wild)
             or (
                 a == b
-                if isinstance(a, Const)
-                else not isinstance(b, Wild) and found.setdefault(a, b) == b
+                if isinstance(a, datalog.Const)
+                else not isinstance(b, datalog.Wild) and found.setdefault(a, b) == b
             )
             for a, b in zip(small.body[n].terms, atom.terms, strict=True)
         ):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxrl.app.errors import EXTRAS, UserError, is_remote, need, reaching, writing
+from jaxrl.app.errors import EXTRAS, UserError, first_line, is_remote, need, reaching, writing
 
 
 def test_the_extras_are_those_of_the_distribution():
@@ -28,28 +28,51 @@ def test_need_says_when_a_library_is_there_but_broken(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "number, words",
+    "code, sentence",
     [
-        (errno.ENOSPC, "no space is left to write /x: free some"),
-        (errno.EDQUOT, "no space is left"),
-        (errno.EACCES, "cannot be written"),
-        (errno.EROFS, "cannot be written"),
-        (errno.ENOENT, "cannot be created"),
-        (errno.ENAMETOOLONG, "cannot be created"),
+        (
+            errno.ENOSPC,
+            "no space is left to write place: free some and run the same command to resume",
+        ),
+        (errno.EDQUOT, "no space is left to write place"),
+        (errno.EACCES, "place cannot be written .*: choose another folder or its permissions"),
+        (errno.EPERM, "place cannot be written"),
+        (errno.EROFS, "place cannot be written"),
+        (errno.ENOTDIR, "place cannot be created .*: choose another folder"),
+        (errno.EEXIST, "place cannot be created"),
+        (errno.ENOENT, "place cannot be created"),
+        (errno.ENAMETOOLONG, "place cannot be created"),
     ],
 )
-def test_failures_of_writing_become_one_sentence(number, words):
-    with pytest.raises(UserError, match=words), writing("/x"):
-        raise OSError(number, "reason")
+def test_what_a_user_can_fix_is_said_in_one_sentence(code, sentence):
+    with pytest.raises(UserError, match=sentence) as refusal, writing("place"):
+        raise OSError(code, "the system's words")
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.__cause__.errno == code
 
 
 @pytest.mark.parametrize(
     "error", [OSError(errno.EIO, "broken disk"), ValueError("a bug"), UserError("already said")]
 )
-def test_other_errors_pass_unchanged(error):
-    with pytest.raises(type(error)) as caught, writing("/x"):
+def test_everything_else_passes(error):
+    with pytest.raises(type(error)) as raised, writing("place"):
         raise error
-    assert caught.value is error
+    assert raised.value is error
+
+
+def test_nothing_happens_where_nothing_fails():
+    with writing("place"):
+        done = True
+    assert done
+
+
+def test_a_full_disk_is_recognised_in_what_storage_libraries_raise():
+    with pytest.raises(UserError, match="no space is left to write place"), writing("place"):
+        raise ValueError(
+            "RESOURCE_EXHAUSTED: Error writing file: [OS error 28: No space left on device]"
+        )
+    with pytest.raises(ValueError, match="another"), writing("place"):
+        raise ValueError("another trouble")
 
 
 def test_a_bucket_that_cannot_be_reached_is_named():
@@ -65,3 +88,9 @@ def test_a_bucket_that_cannot_be_reached_is_named():
     with pytest.raises(UserError, match="cannot be reached"), writing("gs://b/x"):
         raise FileNotFoundError("no bucket")
     assert is_remote("gs://b") and not is_remote("/b")
+
+
+def test_the_first_line_of_an_error_is_never_empty():
+    assert first_line(ValueError("\none\ntwo")) == "one"
+    assert first_line(ValueError()) == "ValueError"
+    assert first_line(OSError("x" * 300)) == "x" * 200

@@ -13,10 +13,11 @@ from jaxrl.diffusion.loss import autoregressive_loss
 from jaxrl.diffusion.noise import Draws, karras_sigmas
 from jaxrl.diffusion.precondition import EDM, combine, conditioners, over_space
 from jaxrl.diffusion.sample import Churn, sample
-from jaxrl.jedi.nets.denoiser import Denoiser, DenoiserConfig
+from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.replay.segment import quantize_frame
 from tests.golden import Golden, relative_error
+from tests.jaxrl.jedi.diamond_sizes import denoiser_config
 
 FILES = ("diamond/denoiser_d111", "diamond/denoiser_d22")
 LOSSES = [(FILES[0], "loss_T1"), (FILES[0], "loss_T3"), (FILES[1], "loss_T2")]
@@ -28,12 +29,7 @@ def load(file):
     """The golden file, its network with parameters, and its diffusion constants."""
     golden = Golden(file)
     inner = golden.config["inner_model"]
-    config = DenoiserConfig(
-        tuple(inner["depths"]),
-        tuple(inner["channels"]),
-        tuple(map(bool, inner["attn_depths"])),
-        inner["cond_channels"],
-    )
+    config = denoiser_config(inner)
     model = Denoiser(config, inner["num_actions"])
     context = frames(golden, "in/inner/obs")
     inputs = (

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.nets.reward_end import RewardEnd, RewardEndConfig, reward_class
+from jaxrl.jedi.nets.reward_end import RewardEnd, reward_class
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.categorical import cross_entropy
 from tests.golden import Golden, relative_error
+from tests.jaxrl.jedi.diamond_sizes import reward_end_config
 
 GOLDEN = Golden("diamond/rew_end")
 
@@ -20,13 +21,7 @@ GOLDEN = Golden("diamond/rew_end")
 @functools.cache
 def load():
     sizes = GOLDEN.config["rew_end_model"]
-    config = RewardEndConfig(
-        tuple(sizes["depths"]),
-        tuple(sizes["channels"]),
-        tuple(map(bool, sizes["attn_depths"])),
-        sizes["cond_channels"],
-        sizes["lstm_dim"],
-    )
+    config = reward_end_config(sizes)
     model = RewardEnd(config, sizes["num_actions"])
     obs = GOLDEN.maps("in/obs")
     state = LSTMState.zeros((len(obs),), sizes["lstm_dim"])

@@ -13,13 +13,12 @@ from jaxrl.diffusion.precondition import EDM
 from jaxrl.jedi.agent import init
 from jaxrl.jedi.config import AgentConfig, SamplerConfig
 from jaxrl.jedi.imagination import WorldState, advance, begin
-from jaxrl.jedi.nets.denoiser import DenoiserConfig
 from jaxrl.jedi.nets.encoder import EncoderConfig
-from jaxrl.jedi.nets.reward_end import RewardEndConfig
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.segment import Segment, float_to_frame, frame_to_float
 from tests.golden import Golden, relative_error
+from tests.jaxrl.jedi.diamond_sizes import denoiser_config, reward_end_config
 
 GOLDEN = Golden("diamond/world_model_env")
 STEPS, GAMES = GOLDEN.config["num_steps"], GOLDEN.config["num_envs"]
@@ -36,19 +35,8 @@ def agent():
         mode="pixel",
         context=inner["num_steps_conditioning"],
         encoder=EncoderConfig("identity", (), channels=3, norm="quantize"),
-        denoiser=DenoiserConfig(
-            tuple(inner["depths"]),
-            tuple(inner["channels"]),
-            tuple(map(bool, inner["attn_depths"])),
-            inner["cond_channels"],
-        ),
-        reward_end=RewardEndConfig(
-            tuple(rewards["depths"]),
-            tuple(rewards["channels"]),
-            tuple(map(bool, rewards["attn_depths"])),
-            rewards["cond_channels"],
-            rewards["lstm_dim"],
-        ),
+        denoiser=denoiser_config(inner),
+        reward_end=reward_end_config(rewards),
         edm=EDM(GOLDEN.config["sigma_data"], GOLDEN.config["sigma_offset_noise"]),
         sampler=SamplerConfig(
             sampler["num_steps_denoising"],

@@ -1,6 +1,5 @@
 """RLDS datasets that the test itself prepares with tensorflow-datasets, without TensorFlow."""
 
-import io
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pytest
 
 from jaxrl.app.errors import UserError
 from jaxrl.replay.rlds import Rlds, aligned, is_rlds
+from tests.pictures import png
 
 tfds = pytest.importorskip("tensorflow_datasets")
 
@@ -16,15 +16,6 @@ LENGTHS = (4, 1, 6, 3)
 """Steps as RLDS counts them, the last one of each without an action; the second episode holds no
 transition.
 """
-
-
-def png(frame):
-    from PIL import Image
-
-    data = io.BytesIO()
-    Image.fromarray(frame).save(data, "PNG")
-    data.seek(0)
-    return data
 
 
 def steps(episode):

@@ -97,14 +97,20 @@ def test_a_program_that_runs_once_gives_the_same_numbers():
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_options_for_cpus_are_asked_at_the_first_call_and_kept(monkeypatch):
-    seen = []
+@pytest.fixture
+def seen(monkeypatch):
+    """Options with which anything is jitted; nothing is compiled."""
+    options_seen = []
 
     def fake(function, **options):
-        seen.append(options)
+        options_seen.append(options)
         return function
 
     monkeypatch.setattr(jax, "jit", fake)
+    return options_seen
+
+
+def test_options_for_cpus_are_asked_at_the_first_call_and_kept(monkeypatch, seen):
     for platform in ("cpu", "gpu"):
         program = JitOnCpu(lambda x: x + 1, QUICKLY, donate_argnums=0)
         monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
@@ -122,14 +128,7 @@ def test_a_quickly_compiled_program_gives_the_same_numbers_and_can_be_lowered():
     np.testing.assert_allclose(quick.lower(x, 3).compile()(x, 3), quick(x, 3))
 
 
-def test_a_program_that_runs_once_is_compiled_without_optimization_on_a_cpu(monkeypatch):
-    seen = []
-
-    def fake(function, **options):
-        seen.append(options)
-        return function
-
-    monkeypatch.setattr(jax, "jit", fake)
+def test_a_program_that_runs_once_is_compiled_without_optimization_on_a_cpu(monkeypatch, seen):
     for platform in ("cpu", "gpu"):
         monkeypatch.setattr(jax, "default_backend", lambda platform=platform: platform)
         assert jit_once(lambda x: x + 1, static_argnums=())(1) == 2

@@ -5,7 +5,7 @@ import io
 import pytest
 
 from jaxrl.app import progress
-from jaxrl.app.progress import Progress, duration
+from jaxrl.app.progress import Progress
 
 
 class Clock:
@@ -68,22 +68,3 @@ def test_a_terminal_gets_a_bar_and_no_lines(clock, monkeypatch):
         assert (task.completed, task.total) == (6, 10)
         assert task.fields == {"rate": "0.6/s", "info": "loss 0.5"}
     assert "  epochs: " not in stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    "seconds, words",
-    [
-        (0, "0 s"),
-        (0.4, "0 s"),
-        (45.2, "45 s"),
-        (59.6, "1 min"),
-        (200, "3 min 20 s"),
-        (3600, "1 h"),
-        (7800, "2 h 10 min"),
-        (7830, "2 h 10 min"),
-        (86400, "1 d"),
-        (273600, "3 d 4 h"),
-    ],
-)
-def test_durations_for_people(seconds, words):
-    assert duration(seconds) == words

@@ -2,8 +2,6 @@
 cannot read.
 """
 
-import io
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -19,6 +17,7 @@ from quant.data.loaders import (
     image_folder,
     square,
 )
+from tests.pictures import png
 
 X = np.arange(20 * 4 * 4 * 3, dtype=np.uint8).reshape(20, 4, 4, 3)
 
@@ -122,13 +121,6 @@ def test_a_file_of_arrays(tmp_path):
     np.savez(tmp_path / "mine.npz", x=X, y=np.arange(20), test_x=X[:3], test_y=np.arange(3))
     data = load(str(tmp_path / "mine.npz"))
     assert len(data.train.x) == 20 and len(data.test.x) == 3 and data.test.y[2] == 2
-
-
-def png(image):
-    data = io.BytesIO()
-    Image.fromarray(image).save(data, "PNG")
-    data.seek(0)
-    return data
 
 
 def test_a_data_set_that_tensorflow_datasets_prepared(tmp_path):

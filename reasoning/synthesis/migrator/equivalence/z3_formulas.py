@@ -9,23 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.sql.program import (
-    Agg,
-    And,
-    Arith,
-    Cmp,
-    Col,
-    Expr,
-    Fresh,
-    InList,
-    InSelect,
-    Lit,
-    Lookup,
-    Not,
-    Or,
-    Param,
-    Select,
-)
+from reasoning.synthesis.migrator.sql import program as sql
 from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import nodes
 
@@ -88,7 +72,7 @@ class Formulas:
             self.z3.IntVal(self.codes.setdefault(value, -1000 - len(self.codes))),
         )
 
-    def rows(self, select: Select) -> list[Row]:
+    def rows(self, select: sql.Select) -> list[Row]:
         """The rows of a select, absent ones included."""
         z3, state = self.z3, self.scope[2]
         if any(source.on is not None or source.select for source in select.sources):
@@ -96,7 +80,7 @@ class Formulas:
         if (
             select.limit is not None
             or select.offset is not None
-            or any(isinstance(node, Agg) for node in nodes((select.outs, select.having)))
+            or any(isinstance(node, sql.Agg) for node in nodes((select.outs, select.having)))
         ):
             raise Beyond("aggregates and LIMIT")
         if select.group or (select.distinct and len(select.outs) > 6):
@@ -144,25 +128,27 @@ class Formulas:
 
     def pred(self, tree, bound) -> Truth:
         z3 = self.z3
-        if isinstance(tree, And | Or):
+        if isinstance(tree, sql.And | sql.Or):
             parts = [self.pred(part, bound) for part in tree.parts]
-            every, some = (z3.And, z3.Or) if isinstance(tree, And) else (z3.Or, z3.And)
+            every, some = (z3.And, z3.Or) if isinstance(tree, sql.And) else (z3.Or, z3.And)
             return Truth(every(*(p.yes for p in parts)), some(*(p.no for p in parts)))
-        if isinstance(tree, Not):
+        if isinstance(tree, sql.Not):
             inner = self.pred(tree.part, bound)
             return Truth(inner.no, inner.yes)
-        if isinstance(tree, InList):
+        if isinstance(tree, sql.InList):
             left = self.value(tree.column, bound)
             return self._any([self.compare("=", left, self.value(v, bound)) for v in tree.values])
-        if isinstance(tree, InSelect):
+        if isinstance(tree, sql.InSelect):
             left = [self.value(column, bound) for column in tree.columns]
             return self._any([self._one_of(left, row) for row in self.rows(tree.select)])
-        if isinstance(tree, Expr):
+        if isinstance(tree, sql.Expr):
             raise Beyond("functions and other expressions")
-        assert isinstance(tree, Cmp)
+        assert isinstance(tree, sql.Cmp)
         left, right = self.value(tree.left, bound), self.value(tree.right, bound)
         if tree.op in ("IS", "IS NOT"):
-            same = left.null if isinstance(tree.right, Lit) and tree.right.value is None else None
+            same = (
+                left.null if isinstance(tree.right, sql.Lit) and tree.right.value is None else None
+            )
             if same is None:
                 raise Beyond("IS with a value")
             return Truth(same, z3.Not(same)) if tree.op == "IS" else Truth(z3.Not(same), same)
@@ -197,21 +183,21 @@ class Formulas:
 
     def value(self, tree, bound) -> Cell:
         arguments, fresh, _ = self.scope
-        if isinstance(tree, Col):
+        if isinstance(tree, sql.Col):
             if tree.name not in bound[tree.alias]:
                 raise Beyond("generated columns")
             return bound[tree.alias][tree.name]
-        if isinstance(tree, Param):
+        if isinstance(tree, sql.Param):
             return arguments[tree.name]
-        if isinstance(tree, Lit):
+        if isinstance(tree, sql.Lit):
             return self.literal(tree.value)
-        if isinstance(tree, Fresh):
+        if isinstance(tree, sql.Fresh):
             return Cell(self.z3.BoolVal(False), fresh[tree.number])
-        if isinstance(tree, Lookup):
+        if isinstance(tree, sql.Lookup):
             return self._first(self.rows(tree.select))
-        if isinstance(tree, Expr | Agg):
+        if isinstance(tree, sql.Expr | sql.Agg):
             raise Beyond("functions and other expressions")
-        assert isinstance(tree, Arith)
+        assert isinstance(tree, sql.Arith)
         left, right = self.value(tree.left, bound), self.value(tree.right, bound)
         if tree.op not in "+-*":
             raise Beyond("division")

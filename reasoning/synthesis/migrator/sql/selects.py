@@ -4,22 +4,9 @@ import re
 from dataclasses import replace
 
 from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.migrator.sql import program
 from reasoning.synthesis.migrator.sql.conditions import Conditions
 from reasoning.synthesis.migrator.sql.names import Outside
-from reasoning.synthesis.migrator.sql.program import (
-    TRUE,
-    Agg,
-    Cmp,
-    Col,
-    Compound,
-    Fresh,
-    InSelect,
-    Lookup,
-    Out,
-    Pred,
-    Select,
-    Source,
-)
 from reasoning.synthesis.migrator.sql.tables import near
 from reasoning.synthesis.migrator.sql.visitors import conjunction, conjuncts, here, nodes
 
@@ -27,7 +14,7 @@ from reasoning.synthesis.migrator.sql.visitors import conjunction, conjuncts, he
 class Selects(Conditions):
     """Reads queries, and the joined tables of changes."""
 
-    def select(self, tree) -> Select:
+    def select(self, tree) -> program.Select:
         allowed = {
             "expressions",
             "from_",
@@ -63,11 +50,11 @@ class Selects(Conditions):
         )
         if group or tree.args.get("group"):
             self.only(tree.args["group"], "expressions")  # no ROLLUP, no GROUP BY ALL
-        return Select(
+        return program.Select(
             outs,
             tuple(sources),
             tuple(joins),
-            conjunction(rest) if rest else TRUE,
+            conjunction(rest) if rest else program.TRUE,
             tuple(self.order(one, sources, outs) for one in order),
             self.limit(tree.args.get("limit"), sources),
             self.distinct(tree),
@@ -91,17 +78,19 @@ class Selects(Conditions):
             names = [name.name for name in one.args["alias"].args.get("columns") or ()]
             if names:
                 outs = zip(names, select.outs, strict=True)
-                select = replace(select, outs=tuple(Out(out.value, name) for name, out in outs))
+                select = replace(
+                    select, outs=tuple(program.Out(out.value, name) for name, out in outs)
+                )
             self.derived[one.alias.lower()] = select
 
-    def compound(self, tree) -> Compound:
+    def compound(self, tree) -> program.Compound:
         """UNION, EXCEPT or INTERSECT of plain queries."""
         self.common(tree)
         parts, words = self.sides(tree)
         if len({len(part.outs) for part in parts}) > 1:
             raise UserError(f"{self.where}: the parts of a UNION differ in their number of outputs")
         order = tree.args["order"].expressions if tree.args.get("order") else ()
-        return Compound(
+        return program.Compound(
             tuple(parts),
             tuple(words),
             tuple(self.order(one, parts[0].sources, parts[0].outs) for one in order),
@@ -109,7 +98,7 @@ class Selects(Conditions):
             self.offset(tree.args.get("offset"), ()),
         )
 
-    def sides(self, tree) -> tuple[list[Select], list[str]]:
+    def sides(self, tree) -> tuple[list[program.Select], list[str]]:
         """The parts from left to right, and the words between them."""
         if isinstance(tree, self.exp.Select):
             return [self.select(tree)], []
@@ -132,10 +121,10 @@ class Selects(Conditions):
                 return named[0]
         return self.value(tree, sources)
 
-    def having(self, tree, sources, outs) -> Pred:
+    def having(self, tree, sources, outs) -> program.Pred:
         """A condition on groups; outputs may be called by their names."""
         if tree is None:
-            return TRUE
+            return program.TRUE
         names = {out.name.lower(): n for n, out in enumerate(outs)}
 
         def meant(node):
@@ -199,11 +188,13 @@ class Selects(Conditions):
                     self.column(self.exp.column(one.name), some)
                     for some in (found[:-1], found[-1:])
                 )
-                conditions.append(Cmp("=", left, right))
+                conditions.append(program.Cmp("=", left, right))
             if join.args.get("on"):
                 conditions.append(self.pred(join.args["on"], found))
         outer = {source.alias for source in found if source.on is not None}
-        if any(isinstance(n, Col) and n.alias in outer for c in conditions for n in here(c)):
+        if any(
+            isinstance(n, program.Col) and n.alias in outer for c in conditions for n in here(c)
+        ):
             raise Outside(
                 "an inner join of a table behind LEFT JOIN is outside the fragment", first
             )
@@ -213,19 +204,21 @@ class Selects(Conditions):
             )
         return found, conditions
 
-    def left(self, join, before) -> Source:
+    def left(self, join, before) -> program.Source:
         """The table of a LEFT JOIN with its condition."""
         self.only(join, "this", "on", "using", "side", "kind")
         source = self.source(join.this)
         parts = [
-            Cmp("=", *(self.column(self.exp.column(one.name), some) for some in ([source], before)))
+            program.Cmp(
+                "=", *(self.column(self.exp.column(one.name), some) for some in ([source], before))
+            )
             for one in join.args.get("using") or ()
         ]
         if join.args.get("on"):
             parts.append(self.pred(join.args["on"], [*before, source]))
-        if any(isinstance(node, InSelect | Lookup) for node in here(tuple(parts))):
+        if any(isinstance(node, program.InSelect | program.Lookup) for node in here(tuple(parts))):
             raise Outside("LEFT JOIN with a subquery is outside the fragment", join)
-        return replace(source, on=conjunction(parts) if parts else TRUE)
+        return replace(source, on=conjunction(parts) if parts else program.TRUE)
 
     def stars(self, outs, sources):
         for one in outs:
@@ -252,14 +245,14 @@ class Selects(Conditions):
             else:
                 yield one
 
-    def out(self, tree, sources) -> Out:
+    def out(self, tree, sources) -> program.Out:
         name, inner = tree.alias_or_name, tree.unalias()
         value = self.value(inner, sources)
-        if any(isinstance(node, Lookup | Fresh) for node in nodes(value)):
+        if any(isinstance(node, program.Lookup | program.Fresh) for node in nodes(value)):
             raise Outside("a subquery as an output is outside the fragment", tree)
-        if isinstance(value, Agg):
-            return Out(value, tree.alias or value.function.lower())
-        return Out(value, name or "value")
+        if isinstance(value, program.Agg):
+            return program.Out(value, tree.alias or value.function.lower())
+        return program.Out(value, name or "value")
 
     def order(self, tree, sources, outs):
         """A column to order by, or the output of that name, which comes first, as in SQL."""
@@ -285,10 +278,10 @@ def split(conditions, outer=frozenset()):
 
     def joining(c):
         return (
-            isinstance(c, Cmp)
+            isinstance(c, program.Cmp)
             and c.op == "="
-            and isinstance(c.right, Col)
-            and isinstance(c.left, Col)
+            and isinstance(c.right, program.Col)
+            and isinstance(c.left, program.Col)
             and not {c.left.alias, c.right.alias} & outer
         )
 

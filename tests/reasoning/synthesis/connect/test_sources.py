@@ -15,6 +15,7 @@ from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.errors import UserError
+from tests.tables import rows
 
 scalars = st.one_of(
     st.none(),
@@ -214,38 +215,7 @@ def test_csv_json_lines_and_parquet_are_the_same(tmp_path):
         assert loaded(tmp_path / kind) == expected, kind
 
 
-@pytest.mark.parametrize(
-    "name, text, complaint",
-    [
-        ("t.csv", "k,v\n1,a\n", "line 1: the header is 'k, v' and the schema says 'k, v, d'"),
-        ("t.csv", "k,v,d\n1,a,\nx,a,\n", "t.csv, line 3: k is 'x', which is no int"),
-        ("t.csv", 'k,v,d\n1,"a\na",\n1.5,a,\n', "t.csv, line 4: k is '1.5', which is no int"),
-        (
-            "t.csv",
-            "k,v,d\n99999999999999999999,a,\n",
-            "line 2: k is '99999999999999999999', which is no int",
-        ),
-        (
-            "t.csv",
-            "k,v,d\n1,a,\n2,a,1999-13-01\n",
-            "t.csv, line 3: d is '1999-13-01', which is no date",
-        ),
-        ("t.csv", "k,v,d\n1,a,\n1,b,\n", "has the key k = 1 2 times"),
-        ("t.csv", 'k,v,d\n1,a,\n2,"b,\n', "t.csv, line 3: Value with unterminated quote"),
-        ("t.csv", "k,v,d\n1,a,\n2,b,,x\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 4"),
-        ("t.csv", "k,v,d\n1,a,\n2,b\n", "t.csv, line 3: Expected Number of Columns: 3 Found: 2"),
-        (
-            "t.csv",
-            "k,v,d\n1,a,\n,b,\n",
-            "t.k is NULL in 1 records, and the schema says that it never is",
-        ),
-        ("t.jsonl", '{"k": 1}\n{"k": }\n', "t.jsonl, line 2, column 7: malformed JSON"),
-        ("t.jsonl", '{"k": 1}\n{"k": 2.5}\n', "t.jsonl: t, record 2: k is 2.5, which is no int"),
-        ("t.jsonl", '{"k": 1}\n{"k": 2, "w": 3}\n', "record 2 has 'w', which is not in the schema"),
-        ("t.jsonl", '{"k": 1}\n[2]\n', "record 2 is list, not an object"),
-        ("u.csv", "k\n", "holds no t.jsonl, t.csv or t.parquet"),
-    ],
-)
+@pytest.mark.parametrize("name, text, complaint", rows(__file__, "bad_folders"))
 def test_bad_folders_are_refused(name, text, complaint, tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / name).write_text(text)

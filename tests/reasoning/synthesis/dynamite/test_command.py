@@ -29,6 +29,11 @@ def folder(tmp_path):
     return tmp_path
 
 
+def answer(folder, given):
+    files = ["--mapping", f"{folder}/m.json", "--question", f"{folder}/q.json"]
+    return main(["ask", *files, "--answer", given])
+
+
 def learn(folder, *more):
     return main(
         [
@@ -122,20 +127,7 @@ def test_questions_for_a_script(folder, capsys):
             "w": [{"n": record["n"]} for record in question["source"]["t"] if record["id"] in homes]
         }
         (folder / "a.json").write_text(json.dumps(meant))
-        assert (
-            main(
-                [
-                    "ask",
-                    "--mapping",
-                    f"{folder}/m.json",
-                    "--question",
-                    f"{folder}/q.json",
-                    "--answer",
-                    f"{folder}/a.json",
-                ]
-            )
-            == 0
-        )
+        assert answer(folder, f"{folder}/a.json") == 0
     stored = json.loads((folder / "m.json").read_text())
     assert len(stored["examples"]) > 1
     assert stored["datalog"].startswith("w(n) :- r(_, ")
@@ -159,20 +151,7 @@ def test_an_answer_that_nothing_fits_changes_nothing(folder, capsys):
     (folder / "q.json").write_text(
         json.dumps({"source": SAMPLE, "answers": [{"w": [{"n": "zed"}]}, {"w": []}]})
     )
-    assert (
-        main(
-            [
-                "ask",
-                "--mapping",
-                f"{folder}/m.json",
-                "--question",
-                f"{folder}/q.json",
-                "--answer",
-                "1",
-            ]
-        )
-        == 3
-    )
+    assert answer(folder, "1") == 3
     assert (
         "w.n has no source" in capsys.readouterr().err and (folder / "m.json").read_text() == before
     )

@@ -12,16 +12,7 @@ import pytest
 pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
-from reasoning.synthesis.migrator import (
-    Options,
-    Refactoring,
-    alembic_file,
-    migration_sql,
-    parse_program,
-    read_tables,
-    refactor,
-    show_program,
-)
+from reasoning.synthesis import migrator
 
 SOURCE = """CREATE TABLE users (id int PRIMARY KEY, name text NOT NULL, email text, bio text, age int, active boolean);
 CREATE TABLE posts (id int PRIMARY KEY, user_id int NOT NULL REFERENCES users(id), title text NOT NULL, score int);
@@ -63,21 +54,21 @@ PROGRAM = ADD + "".join(f"-- name: q{n}\n{query};\n" for n, query in enumerate(Q
 
 @pytest.fixture(scope="module")
 def found():
-    made = refactor(PROGRAM, SOURCE, TARGET, Options(verify="off", bound=2))
-    assert isinstance(made, Refactoring), made
+    made = migrator.refactor(PROGRAM, SOURCE, TARGET, migrator.Options(verify="off", bound=2))
+    assert isinstance(made, migrator.Refactoring), made
     return made
 
 
 @pytest.mark.parametrize("number", range(len(QUERIES)))
 def test_a_query_gives_the_same_rows_before_and_after_the_data_is_moved(found, number):
     assert not found.by_hand
-    new = show_program(found.new)
+    new = migrator.show_program(found.new)
     after = re.search(rf"-- name: q{number}\b[^\n]*\n(.*?);\n", new, re.DOTALL)[1]
     with closing(sqlite3.connect(":memory:")) as base:
         base.executescript(SOURCE + ROWS)
         values = {"k": 1, "e": "a@X"}
         old = base.execute(QUERIES[number], values).fetchall()
-        base.executescript(migration_sql(found.mapping))
+        base.executescript(migrator.migration_sql(found.mapping))
         got = base.execute(after, values).fetchall()
     key = repr
     assert sorted(old, key=key) == sorted(got, key=key)
@@ -87,10 +78,12 @@ def test_a_query_gives_the_same_rows_before_and_after_the_data_is_moved(found, n
 
 def test_what_is_outside_is_kept_by_hand_and_the_rest_is_done():
     replacing = "-- name: put(x)\nINSERT OR REPLACE INTO users (id, name) VALUES (1, :x);\n"
-    made = refactor(ADD + replacing, SOURCE, TARGET, Options(verify="off", bound=1))
-    assert isinstance(made, Refactoring) and made.by_hand == ("put",)
+    made = migrator.refactor(
+        ADD + replacing, SOURCE, TARGET, migrator.Options(verify="off", bound=1)
+    )
+    assert isinstance(made, migrator.Refactoring) and made.by_hand == ("put",)
     assert "REPLACE" in made.old.named("put").outside.upper()
-    assert "INSERT OR REPLACE INTO users" in show_program(made.new)
+    assert "INSERT OR REPLACE INTO users" in migrator.show_program(made.new)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +93,17 @@ def test_what_is_outside_is_kept_by_hand_and_the_rest_is_done():
 def test_parameters_are_written_as_they_were_read(header, parameter):
     text = f"{header}\nSELECT bio, '?' AS q FROM users WHERE age = {parameter};"
     dialect = "postgres" if parameter == "$1" else "sqlite"
-    made = refactor(ADD + text, SOURCE, TARGET, Options(verify="off", bound=1, dialect=dialect))
-    shown = show_program(made.new)
+    made = migrator.refactor(
+        ADD + text, SOURCE, TARGET, migrator.Options(verify="off", bound=1, dialect=dialect)
+    )
+    shown = migrator.show_program(made.new)
     assert re.search(r"users\.age = " + re.escape(parameter), shown), shown
     assert header.split("(")[0] in shown
-    assert parse_program(shown, read_tables(TARGET, dialect), dialect).functions[2].statements
+    assert (
+        migrator.parse_program(shown, migrator.read_tables(TARGET, dialect), dialect)
+        .functions[2]
+        .statements
+    )
 
 
 @pytest.mark.parametrize("name", ["Order Items", "select", 'a"b', "it's", "a\nb", "x:y", "e\\\\"])
@@ -116,11 +115,11 @@ def test_hostile_names_survive_scripts_and_alembic_files(name):
         f"-- name: add(id, n)\nINSERT INTO {quoted} (id, name) VALUES (:id, :n);\n"
         f"-- name: get(id)\nSELECT name FROM {quoted} WHERE id = :id;"
     )
-    there = refactor(program, source, target, Options(verify="off", bound=1))
-    assert isinstance(there, Refactoring), there
-    ast.parse(alembic_file(there.mapping, "sqlite", 'x"""y', 'a"b'))
+    there = migrator.refactor(program, source, target, migrator.Options(verify="off", bound=1))
+    assert isinstance(there, migrator.Refactoring), there
+    ast.parse(migrator.alembic_file(there.mapping, "sqlite", 'x"""y', 'a"b'))
     with closing(sqlite3.connect(":memory:")) as base:
         base.executescript(source)
         base.execute(f"INSERT INTO {quoted} VALUES (1, 'a')")
-        base.executescript(migration_sql(there.mapping))
+        base.executescript(migrator.migration_sql(there.mapping))
         assert base.execute("SELECT * FROM purchase").fetchall() == [(1, "a")]

@@ -12,6 +12,7 @@ from reasoning.synthesis.migrator.sql.parse import placed
 from reasoning.synthesis.migrator.sql.program import Col, Delete, Fill, InSelect, Snapshot
 from reasoning.synthesis.migrator.sql.unparse import show_statement
 from reasoning.synthesis.migrator.testing.inputs import pairwise
+from tests.tables import rows
 
 DDL = """CREATE TABLE a (id INT PRIMARY KEY, x TEXT, n INT DEFAULT 7);
 CREATE TABLE b (id INT PRIMARY KEY, a_id INT REFERENCES a(id), y TEXT NOT NULL, "order" INT);"""
@@ -177,24 +178,7 @@ def test_bad_programs_are_one_sentence_with_its_place(text, complaint):
     )
 
 
-@pytest.mark.parametrize(
-    "dialect, sql, word",
-    [
-        ("sqlite", "INSERT OR REPLACE INTO a (id, x) VALUES (1, :x)", "INSERT OR REPLACE"),
-        ("mysql", "DELETE FROM a WHERE x = :x ORDER BY id LIMIT 1", "ORDER"),
-        ("mysql", "DELETE FROM a WHERE x = :x LIMIT 1", "LIMIT"),
-        ("postgres", "DELETE FROM ONLY a WHERE x = :x", "ONLY"),
-        ("mysql", "UPDATE a SET n = 1 WHERE x = :x LIMIT 1", "LIMIT"),
-        ("sqlite", "WITH c AS (SELECT id FROM b) DELETE FROM a WHERE x = :x", "WITH"),
-        ("postgres", "SELECT id FROM a TABLESAMPLE BERNOULLI (10) WHERE x = :x", "SAMPLE"),
-        ("postgres", "SELECT id FROM a WHERE x = :x FETCH FIRST 3 ROWS ONLY", "FETCH"),
-        ("duckdb", "SELECT id FROM a WHERE x = :x LIMIT 10 PERCENT", "LIMIT OPTIONS"),
-        ("mysql", "SELECT n, COUNT(*) FROM a WHERE x = :x GROUP BY n WITH ROLLUP", "ROLLUP"),
-        ("duckdb", "SELECT COUNT(DISTINCT n, id) FROM a WHERE x = :x", "several columns"),
-        ("duckdb", "SELECT * EXCLUDE (n) FROM a WHERE x = :x", "EXCEPT"),
-        ("postgres", "SELECT id FROM a WHERE n BETWEEN SYMMETRIC 3 AND 1 AND x = :x", "SYMMETRIC"),
-    ],
-)
+@pytest.mark.parametrize("dialect, sql, word", rows(__file__, "lost_in_reading"))
 def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
     ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
     with pytest.raises(
@@ -204,26 +188,7 @@ def test_what_would_be_lost_in_reading_is_refused(dialect, sql, word):
     assert word in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "dialect, sql, word",
-    [
-        ("sqlite", "INSERT OR IGNORE INTO a (id, x) VALUES (1, :x)", "ON CONFLICT DO NOTHING"),
-        ("mysql", "INSERT IGNORE INTO a (id, x) VALUES (1, :x)", "IGNORE"),
-        ("postgres", "INSERT INTO a (id, x) VALUES (1, :x) RETURNING id", "RETURNING"),
-        ("postgres", "DELETE FROM a WHERE x = :x RETURNING id", "RETURNING"),
-        ("postgres", "UPDATE a SET n = 1 WHERE x = :x RETURNING id", "RETURNING"),
-        ("sqlite", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS LAST", "NULLS LAST"),
-        ("postgres", "SELECT id FROM a WHERE x = :x ORDER BY n NULLS FIRST", "NULLS FIRST"),
-        (
-            "mysql",
-            "INSERT INTO a (id, x) VALUES (1, :x) ON DUPLICATE KEY UPDATE x = 'q'",
-            "ON DUPLICATE",
-        ),
-        ("postgres", "SELECT id FROM a WHERE x = :x FOR UPDATE", "FOR UPDATE"),
-        ("sqlite", "SELECT id FROM a WHERE x = :x UNION ALL SELECT n FROM a", "UNION ALL"),
-        ("sqlite", "SELECT d.n FROM (SELECT n FROM a WHERE x = :x) AS d", ") AS d"),
-    ],
-)
+@pytest.mark.parametrize("dialect, sql, word", rows(__file__, "read_again"))
 def test_what_is_read_is_printed_and_read_again(dialect, sql, word):
     ddl = DDL.replace('"', "`") if dialect == "mysql" else DDL
     tables = read_tables(ddl, dialect)
