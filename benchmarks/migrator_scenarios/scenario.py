@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 S = TypeVar("S")
 
@@ -26,7 +26,11 @@ class Scenario:
     """Text that the reason must mention if there is no equivalent program; empty: there is one."""
 
 
+def load(file: str) -> dict[str, Any]:
+    """A TOML file in this folder."""
+    return tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
+
+
 def read(file: str, kind: type[S]) -> dict[str, S]:
     """The tables of a file in this folder, by their names there."""
-    tables = tomllib.loads((Path(__file__).parent / file).read_text(encoding="utf-8"))
-    return {name: kind(**fields) for name, fields in tables.items()}
+    return {name: kind(**fields) for name, fields in load(file).items()}

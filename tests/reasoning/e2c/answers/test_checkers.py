@@ -5,6 +5,7 @@ import pytest
 from jaxrl.app.errors import UserError
 from reasoning.e2c import answers
 from reasoning.e2c.answers import deadline
+from tests.tables import rows
 
 
 @pytest.mark.parametrize(
@@ -83,16 +84,7 @@ def test_without_math_verify_numbers_are_compared_and_the_rest_names_the_extra(
         answers.math_verify("\\sqrt{8}", "2\\sqrt{2}")
 
 
-@pytest.mark.parametrize(
-    "one, other, same",
-    [
-        ("(1,2)", "(1, 2)", True),
-        ("\\sqrt{8}", "2\\sqrt{2}", True),
-        ("x=3", "3", True),
-        ("12", "\\frac{1}{2}", False),
-        ("\\pi", "3", False),
-    ],
-)
+@pytest.mark.parametrize("one, other, same", rows(__file__, "math_verify"))
 def test_math_verify(one, other, same):
     pytest.importorskip("math_verify", reason="math-verify is in the extra llm")
     assert answers.math_verify(one, other) is same
