@@ -35,13 +35,25 @@ def run(name, params, state, x, key, train=True, mask=None):
     return module.quantize(params, state, x, config, key=key, train=train, mask=mask)
 
 
+@functools.partial(jax.jit, static_argnames="name")
+def encode(name, params, state, x):
+    module, config, *_ = made(name)
+    return module.encode(params, state, x, config)
+
+
+@functools.partial(jax.jit, static_argnames="name")
+def decode(name, params, state, indices):
+    module, config, *_ = made(name)
+    return module.decode(params, state, indices, config)
+
+
 @each
 @pytest.mark.parametrize("shape", [(6,), (2, 3, 2, 6)])
 def test_shapes_dtypes_and_ranges(name, shape):
-    module, config, params, state = made(name)
+    _, config, params, state = made(name)
     x = jax.random.normal(jax.random.key(2), shape)
     out, after = run(name, params, state, x, jax.random.key(3))
-    features = module.decode(params, state, out.indices, config).shape[-1]
+    features = decode(name, params, state, out.indices).shape[-1]
     assert out.quantized.shape == (*shape[:-1], features) and out.quantized.dtype == jnp.float32
     assert out.indices.dtype == jnp.int32 and out.indices.shape[: len(shape) - 1] == shape[:-1]
     assert (out.indices < config.num_codes).all() and (
@@ -57,11 +69,10 @@ def test_shapes_dtypes_and_ranges(name, shape):
 
 @each
 def test_decode_of_encode_is_what_evaluation_gives_bit_for_bit(name):
-    module, config, params, state = made(name)
+    *_, params, state = made(name)
     out, after = run(name, params, state, X, None, train=False)
-    np.testing.assert_array_equal(
-        module.decode(params, state, module.encode(params, state, X, config), config), out.quantized
-    )
+    codes = encode(name, params, state, X)
+    np.testing.assert_array_equal(decode(name, params, state, codes), out.quantized)
     jax.tree.map(np.testing.assert_array_equal, after, state)
 
 
@@ -73,7 +84,11 @@ def test_jit_equals_no_jit_and_vmap_a_loop(name):
     plain, _ = module.quantize(params, state, X, config, key=key)
     np.testing.assert_array_equal(jitted.indices, plain.indices)
     np.testing.assert_allclose(jitted.quantized, plain.quantized, rtol=1e-5, atol=1e-6)
-    many = jax.vmap(lambda x: module.quantize(params, state, x, config, train=False)[0].indices)(X)
+
+    def codes(x):
+        return module.quantize(params, state, x, config, train=False)[0].indices
+
+    many = jax.jit(jax.vmap(codes))(X)
     np.testing.assert_array_equal(many, run(name, params, state, X, None, train=False)[0].indices)
 
 
@@ -86,7 +101,7 @@ def test_bfloat16_goes_in_and_out(name):
     wide = run(name, params, state, many.astype(jnp.float32), None, train=False)[0]
     narrow = run(name, params, state, many, None, train=False)[0]
     np.testing.assert_array_equal(narrow.indices, wide.indices)
-    decoded = made(name)[0].decode(params, state, narrow.indices, made(name)[1])
+    decoded = decode(name, params, state, narrow.indices)
     np.testing.assert_array_equal(narrow.quantized, decoded.astype(jnp.bfloat16))
 
 
@@ -251,10 +266,15 @@ def test_fsq_equals_the_reference_program(case):
     (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
     config = fsq.FSQConfig(tuple(spec["levels"]), spec["preserve_symmetry"])
     z, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("z", "cotangent"))
-    out, _ = fsq.quantize({}, {}, z, config)
+
+    @jax.jit
+    def one(z):
+        return fsq.quantize({}, {}, z, config)[0]
+
+    out = one(z)
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     np.testing.assert_allclose(out.quantized, golden[f"out/{case}/codes"], atol=1e-6)
-    grad = jax.grad(lambda z: (fsq.quantize({}, {}, z, config)[0].quantized * cotangent).sum())(z)
+    grad = jax.jit(jax.grad(lambda z: (one(z).quantized * cotangent).sum()))(z)
     assert relative_error(grad, golden[f"out/{case}/grad_z"]) < 1e-5
     book = fsq.decode({}, {}, jnp.arange(config.num_codes), config)
     np.testing.assert_allclose(book, golden[f"out/{case}/codebook"], atol=1e-6)
@@ -279,6 +299,7 @@ def test_lfq_equals_the_reference_program(case):
     )
     x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
 
+    @jax.jit
     def one(x):
         return lfq.quantize({}, {}, x, config)[0]
 
@@ -291,7 +312,7 @@ def test_lfq_equals_the_reference_program(case):
             out.metrics[ours], golden[f"out/{case}/{theirs}"], rtol=2e-3, atol=1e-4
         )
     np.testing.assert_allclose(out.loss, golden[f"out/{case}/aux_loss"], rtol=2e-3, atol=1e-4)
-    through = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
+    through = jax.jit(jax.grad(lambda x: (one(x).quantized * cotangent).sum()))(x)
     assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-4
     codes = lfq.decode({}, {}, out.indices, config)
     np.testing.assert_allclose(codes, golden[f"out/{case}/codes_from_indices"], atol=1e-6)
@@ -309,30 +330,25 @@ def test_residual_equals_the_reference_program():
     )
     x, cotangent = jnp.asarray(golden["in/x"]), jnp.asarray(golden["in/cotangent"])
 
-    def one(x):
-        return rvq.quantize(params, state, x, config)[0]
+    @functools.partial(jax.jit, static_argnames="config")
+    def one(x, config=config):
+        return rvq.quantize(params, state, x, config)
 
-    out, after = rvq.quantize(params, state, x, config)
+    out, after = one(x)
     np.testing.assert_array_equal(out.indices, golden["out/train/indices"])
     assert relative_error(out.quantized, golden["out/train/quantized"]) < 1e-5
     np.testing.assert_allclose(out.loss, golden["out/train/losses"].mean(), rtol=1e-5)
-    grad = jax.grad(lambda x: (one(x).quantized * cotangent).sum())(x)
+    grad = jax.jit(jax.grad(lambda x: (one(x)[0].quantized * cotangent).sum()))(x)
     assert relative_error(grad, golden["out/train/grad_x_from_quantized"]) < 1e-5
-    assert (
-        relative_error(
-            jax.grad(lambda x: 3 * one(x).loss)(x), golden["out/train/grad_x_from_losses_sum"]
-        )
-        < 1e-5
-    )
+    grad = jax.jit(jax.grad(lambda x: 3 * one(x)[0].loss))(x)
+    assert relative_error(grad, golden["out/train/grad_x_from_losses_sum"]) < 1e-5
     for level in range(3):
         assert (
             relative_error(after.book.codes[level, 0], golden[f"out/train/embed_after/{level}"])
             < 1e-5
         )
     once = dataclasses.replace(config, straight_through_all=False)
-    grad = jax.grad(
-        lambda x: (rvq.quantize(params, state, x, once)[0].quantized * cotangent).sum()
-    )(x)
+    grad = jax.jit(jax.grad(lambda x: (one(x, once)[0].quantized * cotangent).sum()))(x)
     np.testing.assert_allclose(grad, cotangent, rtol=1e-6)
 
 
@@ -353,6 +369,7 @@ def test_simvq_equals_the_reference_program(case):
     )
     x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
 
+    @jax.jit
     def one(params, x):
         return simvq.quantize(params, state, x, config)[0]
 
@@ -360,9 +377,9 @@ def test_simvq_equals_the_reference_program(case):
     np.testing.assert_array_equal(out.indices, golden[f"out/{case}/indices"])
     assert relative_error(out.quantized, golden[f"out/{case}/quantized"]) < 1e-5
     np.testing.assert_allclose(out.loss, golden[f"out/{case}/loss"], rtol=1e-5)
-    through = jax.grad(lambda x: (one(params, x).quantized * cotangent).sum())(x)
+    through = jax.jit(jax.grad(lambda x: (one(params, x).quantized * cotangent).sum()))(x)
     assert relative_error(through, golden[f"out/{case}/grad_x_from_quantized"]) < 1e-5
-    of_params, of_x = jax.grad(lambda p, x: one(p, x).loss, argnums=(0, 1))(params, x)
+    of_params, of_x = jax.jit(jax.grad(lambda p, x: one(p, x).loss, argnums=(0, 1)))(params, x)
     assert relative_error(of_x, golden[f"out/{case}/grad_x_from_loss"]) < 1e-5
     assert relative_error(of_params["map"].T, golden[f"out/{case}/grad_weight_from_loss"]) < 1e-5
 
@@ -443,8 +460,13 @@ def test_levels_that_draw_want_a_key_in_training(config):
 def test_residual_init_looks_at_what_is_left():
     config = rvq.ResidualConfig(vq.VQConfig(8, 6, init="kmeans"), 4)
     x = jax.random.normal(jax.random.key(5), (200, 6))
-    params, state = rvq.init(jax.random.key(0), config, x)
-    errors = rvq.quantize(params, state, x, config, train=False)[0].metrics
+
+    @jax.jit
+    def measured(x):
+        params, state = rvq.init(jax.random.key(0), config, x)
+        return rvq.quantize(params, state, x, config, train=False)[0].metrics
+
+    errors = measured(x)
     left = [float(errors[f"error_{level}"]) for level in range(4)]
     assert left == sorted(left, reverse=True) and left[3] < 0.5 * left[0]
 
@@ -487,10 +509,16 @@ def test_numbers_that_are_not_finite_are_named_if_one_asks(name):
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_many_levels_stay_in_range(levels, symmetric):
     config = fsq.FSQConfig([levels], symmetric=symmetric)
-    out, _ = fsq.quantize({}, {}, jnp.array([[-20.0], [20.0], [0.1]]), config)
+
+    @jax.jit
+    def there_and_back(x):
+        out, _ = fsq.quantize({}, {}, x, config)
+        return out, fsq.decode({}, {}, out.indices, config)
+
+    out, back = there_and_back(jnp.array([[-20.0], [20.0], [0.1]]))
     assert out.indices[0] == 0 and out.indices[1] == levels - 1
     assert (jnp.abs(out.quantized) <= 1).all()
-    np.testing.assert_array_equal(fsq.decode({}, {}, out.indices, config), out.quantized)
+    np.testing.assert_array_equal(back, out.quantized)
 
 
 def test_masked_rows_of_labels_are_zero():
@@ -504,9 +532,8 @@ def test_cosine_codes_begin_at_the_centers_of_directions():
     angle = jnp.concatenate([jnp.full(50, 0.1), jnp.full(50, 1.4)])
     length = jnp.concatenate([jnp.full(50, 1e-3), jnp.linspace(1, 1000, 50)])
     sample = jnp.stack([jnp.cos(angle), jnp.sin(angle)], 1) * length[:, None]
-    _, state = vq.init(
-        jax.random.key(0), vq.VQConfig(2, 2, metric="cosine", init="kmeans++"), sample
-    )
+    config = vq.VQConfig(2, 2, metric="cosine", init="kmeans++")
+    _, state = jax.jit(lambda x: vq.init(jax.random.key(0), config, x))(sample)
     found = jnp.sort(jnp.arctan2(state.book.codes[0, :, 1], state.book.codes[0, :, 0]))
     np.testing.assert_allclose(found, [0.1, 1.4], atol=1e-3)
 

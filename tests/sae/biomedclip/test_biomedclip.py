@@ -3,6 +3,7 @@ files.
 """
 
 import collections
+import functools
 import io
 import json
 import pickle
@@ -31,6 +32,9 @@ from tests.golden import Golden, relative_error
 CLIP, SEEN = Golden("biomedclip/tiny_clip"), Golden("biomedclip/preprocess")
 HEADS = (CLIP.config["timm_overrides"]["num_heads"], CLIP.config["bert"]["num_attention_heads"])
 CONTEXT = CLIP.config["model"]["text_cfg"]["context_length"]
+# Compiled as users do; operation by operation they take seconds.
+image_features = jax.jit(model.image_features, static_argnums=2)
+text_features = jax.jit(model.text_features, static_argnums=2)
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +46,7 @@ def tiny():
 def test_features_in_single_precision(tiny):
     params, config = tiny
     pixels, tokens = jnp.asarray(CLIP.maps("in/pixels")), jnp.asarray(CLIP["in/token_ids"])
-    image, text = (
-        model.image_features(params, pixels, config),
-        model.text_features(params, tokens, config),
-    )
+    image, text = (image_features(params, pixels, config), text_features(params, tokens, config))
     assert relative_error(image, CLIP["out/image_features"]) < 2e-5
     assert relative_error(text, CLIP["out/text_features"]) < 2e-5
     assert relative_error(model.of_length_one(image), CLIP["out/image_features_normalized"]) < 2e-5
@@ -57,14 +58,14 @@ def test_features_in_single_precision(tiny):
 
 def test_every_block_in_single_precision(tiny):
     params, config = tiny
-    _, seen = VisionTower(config.vision).apply(
-        {"params": params["visual"]},
-        jnp.asarray(CLIP.maps("in/pixels")),
-        capture_intermediates=True,
-    )
-    _, read = TextTower(config.text).apply(
-        {"params": params["text"]}, jnp.asarray(CLIP["in/token_ids"]), capture_intermediates=True
-    )
+
+    @functools.partial(jax.jit, static_argnums=0)
+    def within(tower, params, x):
+        return tower.apply({"params": params}, x, capture_intermediates=True)
+
+    pixels, tokens = jnp.asarray(CLIP.maps("in/pixels")), jnp.asarray(CLIP["in/token_ids"])
+    _, seen = within(VisionTower(config.vision), params["visual"], pixels)
+    _, read = within(TextTower(config.text), params["text"], tokens)
     seen, read = seen["intermediates"], read["intermediates"]
     real = np.asarray(CLIP["in/token_ids"]) != 0  # what stands at padded places does not matter
     for name, found in (
@@ -100,12 +101,10 @@ def test_features_and_pixel_gradient_in_double_precision(tiny):
         def value(pixels):
             return (lambda f: ((f @ along).sum(), f))(model.image_features(params, pixels, config))
 
-        (_, image), grads = jax.value_and_grad(value, has_aux=True)(pixels)
+        (_, image), grads = jax.jit(jax.value_and_grad(value, has_aux=True))(pixels)
         assert relative_error(image, CLIP["out/image_features_f64"]) < 1e-10
         assert (
-            relative_error(
-                model.text_features(params, tokens, config), CLIP["out/text_features_f64"]
-            )
+            relative_error(text_features(params, tokens, config), CLIP["out/text_features_f64"])
             < 1e-10
         )
         assert (
@@ -300,9 +299,7 @@ def test_reports_become_padded_token_numbers(tokenizer_file):
 def test_padding_has_no_influence_and_bad_tokens_are_seen(tiny):
     params, config = tiny
     tokens = np.array([[5, 7, 9, 0, 0, 0, 0, 0]])
-    short, long = (
-        model.text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens)
-    )
+    short, long = (text_features(params, jnp.asarray(t), config) for t in (tokens[:, :3], tokens))
     np.testing.assert_allclose(short, long, atol=1e-5)
     with pytest.raises(UserError, match="token 300"):
         check_tokens(jnp.array([[300]]), config.text)
@@ -344,6 +341,6 @@ def test_a_folder_is_embedded_in_pieces_and_goes_on(tmp_path, tokenizer_file):
     np.testing.assert_allclose(np.linalg.norm(found.image, axis=1), 1, rtol=1e-5)
     params, clip = model.load(tmp_path / "weights")
     pixels = normalised(prepared(found.cases.read(5), clip), clip)
-    expected = model.of_length_one(model.image_features(params, jnp.asarray(pixels), clip))
+    expected = model.of_length_one(image_features(params, jnp.asarray(pixels), clip))
     np.testing.assert_allclose(found.image[5], expected, atol=1e-5)
     assert not (tmp_path / "e.npz.pieces").exists()

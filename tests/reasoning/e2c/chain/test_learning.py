@@ -27,6 +27,10 @@ MODEL = ModelConfig(layers=1, width=16, heads=2, hidden=16)
 SFT = sft.SFTConfig(steps=4, batch=8, every=2, learning_rate=1e-2)
 RL = rl.RLConfig(prompts=2, group=4, updates=2, learning_rate=1e-2)
 PROBLEMS = draw_many(24, TASK, 0)
+# Compiled once; operation by operation they take longer than everything else here.
+SFT_LOSS = jax.jit(sft.loss, static_argnums=(4, 5))
+RL_LOSS = jax.jit(rl.loss, static_argnums=(4, 5))
+LOGP = jax.jit(rl.logp_of, static_argnums=(2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +45,9 @@ def fresh(config=SFT, module=sft):
 def test_training_on_rows_lowers_their_loss(rows):
     config = replace(SFT, steps=40)
     learner = fresh(config)
-    _, before = sft.loss(learner.params, *rows, config, MODEL)
+    _, before = SFT_LOSS(learner.params, *rows, config, MODEL)
     learner, seen = sft.updates(learner, rows, sft.places(24, config, 0), config, MODEL)
-    _, after = sft.loss(learner.params, *rows, config, MODEL)
+    _, after = SFT_LOSS(learner.params, *rows, config, MODEL)
     assert float(after.loss) < 0.8 * float(before.loss)
     assert int(seen.tokens) == sum(
         int(rows.mask[place].sum()) for place in sft.places(24, config, 0)
@@ -52,7 +56,7 @@ def test_training_on_rows_lowers_their_loss(rows):
 
 def test_ef_sft_counts_plan_tokens_and_whole_rows(rows):
     whole = rows._replace(whole=jnp.arange(24) < 3)
-    _, seen = sft.loss(fresh().params, *whole, replace(SFT, trained="plan"), MODEL)
+    _, seen = SFT_LOSS(fresh().params, *whole, replace(SFT, trained="plan"), MODEL)
     plans = sum(len(p.plan.split()) + 1 for p in PROBLEMS[3:])
     assert int(seen.tokens) == plans + int(rows.mask[:3].sum())
     assert int(seen.tokens) == int(ef_sft_mask(rows.ids, rows.mask, MARKERS, whole.whole).sum())
@@ -154,7 +158,7 @@ def test_learning_rates_rise_and_fall():
 def test_responses_with_an_advantage_become_more_probable(rollouts):
     config = replace(RL, minibatches=1)
     advantages = jnp.array([1.0, -1.0] * 4)
-    before = rl.logp_of(fresh().params, rollouts.ids, config.temperature, MODEL)[0]
+    before = LOGP(fresh().params, rollouts.ids, config.temperature, MODEL)[0]
     learner, _ = rl.improve(
         fresh(config, rl),
         fresh().params,
@@ -162,21 +166,21 @@ def test_responses_with_an_advantage_become_more_probable(rollouts):
         config,
         MODEL,
     )
-    after = rl.logp_of(learner.params, rollouts.ids, config.temperature, MODEL)[0]
+    after = LOGP(learner.params, rollouts.ids, config.temperature, MODEL)[0]
     change = ((after - before) * rollouts.mask[:, 1:]).sum(1)
     assert float((change * advantages).sum()) > 0
 
 
 def test_the_kl_term_is_zero_at_the_reference_and_lambda_weighs_the_plan(rollouts):
     params = fresh().params
-    logp = rl.logp_of(params, rollouts.ids, RL.temperature, MODEL)[0]
+    logp = LOGP(params, rollouts.ids, RL.temperature, MODEL)[0]
     arguments = (params, params, rl.Batch(rollouts.ids, rollouts.mask, jnp.ones(8)), logp)
-    plain, _ = rl.loss(*arguments, RL, MODEL)
-    with_kl, _ = rl.loss(*arguments, replace(RL, kl=0.5), MODEL)
+    plain, _ = RL_LOSS(*arguments, RL, MODEL)
+    with_kl, _ = RL_LOSS(*arguments, replace(RL, kl=0.5), MODEL)
     np.testing.assert_allclose(with_kl, plain, atol=1e-6)
     np.testing.assert_allclose(plain, -1.0, atol=1e-6)  # ratio 1, advantage 1
     assert (
-        float(rl.loss(*arguments, replace(RL, plan_weight=2.0, missing="weighted"), MODEL)[0])
+        float(RL_LOSS(*arguments, replace(RL, plan_weight=2.0, missing="weighted"), MODEL)[0])
         < -1.0
     )
 
