@@ -76,8 +76,10 @@ def _methods(code):
             yield f"defines {node.name} in more than {LONGEST_FUNCTION} lines"
 
 
-def execute(path: Path) -> subprocess.CompletedProcess:
-    """Run a notebook in a kernel of its own through nbmake; nothing is written back."""
+def execute(*paths: Path) -> subprocess.CompletedProcess:
+    """Run notebooks of a folder, each in a kernel of its own, through nbmake; nothing is written
+    back.
+    """
     command = [
         sys.executable,
         "-m",
@@ -89,7 +91,8 @@ def execute(path: Path) -> subprocess.CompletedProcess:
         "-p",
         "no:cacheprovider",
     ]
-    alone = ["-o", "addopts=", "-o", "filterwarnings=", "--rootdir", str(path.parent), str(path)]
+    root = ["--rootdir", str(paths[0].parent)]
+    alone = ["-o", "addopts=", "-o", "filterwarnings=", *root, *map(str, paths)]
     environment = os.environ | {
         "LATENTAX_FAST": "1",
         "JAX_PLATFORMS": "cpu",
@@ -172,7 +175,6 @@ def test_a_notebook_that_raises_is_seen_and_one_that_does_not_passes(tmp_path):
         json.dumps(notebook("import jaxrl, os\nassert os.environ['LATENTAX_FAST'] == '1'"))
     )
     bad.write_text(json.dumps(notebook("1 / 0")))
-    done = execute(good)
-    assert done.returncode == 0, done.stdout + done.stderr
-    done = execute(bad)
+    done = execute(good, bad)
     assert done.returncode == 1 and "ZeroDivisionError" in done.stdout
+    assert "1 failed, 1 passed" in done.stdout, done.stdout + done.stderr

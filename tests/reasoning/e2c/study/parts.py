@@ -1,10 +1,10 @@
 """Parts that every report of the study has."""
 
-HEADINGS = {
+HEADINGS = (
     "## What holds",
     "## Accuracy against tokens",
     "## A new domain",
     "## Reinforcement learning",
     "## Adherence",
     "## Informative plans",
-}
+)

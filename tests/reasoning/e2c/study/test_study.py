@@ -108,7 +108,7 @@ def folder(tmp_path_factory):
 @pytest.mark.slow
 def test_the_report_has_every_part_and_says_what_does_not_hold(folder):
     text = (folder / "report" / "index.md").read_text()
-    assert set(text.splitlines()) >= HEADINGS
+    assert [heading for heading in HEADINGS if heading not in text] == []
     verdicts = json.loads((folder / "report" / "verdicts.json").read_text())
     assert len(verdicts) == 9 and text.count("**no**") == sum(
         verdict["holds"] is False for verdict in verdicts
