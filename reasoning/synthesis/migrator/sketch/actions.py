@@ -20,7 +20,7 @@ DEEPEST = 4
 
 
 def acted_before(statement: Statement, view: View, depth: int = 0) -> list[Statement]:
-    """What the old schema's ON DELETE does to rows that refer, as statements before a DELETE:
+    """Effect of the old schema's ON DELETE on rows that refer, as statements before a DELETE:
     those that refer the furthest first, without what the new schema does by itself.
     """
     if not isinstance(statement, Delete) or depth == DEEPEST:
