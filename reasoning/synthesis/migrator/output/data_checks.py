@@ -15,6 +15,10 @@ MOST = 3
 """Rows named in a sentence."""
 
 
+STOP = "migrator_checks"
+"""MySQL's temporary table that refuses every text."""
+
+
 @dataclass(frozen=True)
 class Check:
     """Rows of the old data that the new schema has no place for."""
@@ -306,14 +310,15 @@ def failing(words: str, rest: str, dialect: str) -> str:
     """A SELECT that fails for each row with a text as its message.
 
     Our choice: a function that refuses its argument and shows it, since only some engines can raise
-    an error of one's own outside of a procedure.
+    an error of one's own outside of a procedure. MariaDB's and MySQL's functions cut the text or
+    take constants only; a column of whole numbers refuses it whole.
     """
     if dialect == "sqlite":
         return f"SELECT json_extract('{{}}', {words}) FROM {rest}"
     if dialect == "duckdb":
         return f"SELECT error({words}) FROM {rest}"
     if dialect == "mysql":
-        return f"SELECT EXTRACTVALUE('<a/>', CONCAT('//', {words})) FROM {rest}"
+        return f"INSERT INTO {STOP} SELECT {words} FROM {rest}"
     return f"SELECT CAST({words} AS integer) FROM {rest}"
 
 

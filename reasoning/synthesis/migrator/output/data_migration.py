@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.migrator.correspondence.mapping import DataMapping, Fixed
-from reasoning.synthesis.migrator.output.data_checks import checks_of, failing, stop_sql
+from reasoning.synthesis.migrator.output.data_checks import STOP, checks_of, failing, stop_sql
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.migration_plan import (
     NEW,
@@ -82,8 +82,13 @@ def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None
     """The statements of the script between BEGIN and COMMIT."""
     plan = plan or plan_of(mapping, dialect)
     before, after = _others(plan)
+    checks = [stop_sql(check, dialect) for check in checks_of(plan)]
+    if checks and dialect == "mysql":
+        strict = "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
+        checks = [strict, f"CREATE TEMPORARY TABLE {STOP} (message int)", *checks]
+        checks.append(f"DROP TEMPORARY TABLE {STOP}")
     return [
-        *(stop_sql(check, dialect) for check in checks_of(plan)),
+        *checks,
         *_keeps_all(plan),
         *before,
         *_set_aside(plan),
