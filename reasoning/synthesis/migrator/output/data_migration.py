@@ -330,7 +330,8 @@ def _filled(plan: Plan) -> Iterator[str]:
             cell = rule.cells.get(column)
             if isinstance(cell, Fixed | None):
                 continue
-            queries.aliases = {name: "this_row"}
+            # The new table may be called like an old one, which must not hide it.
+            queries.aliases = {one: f"{OLD}{one}" for one in rule.body} | {name: "this_row"}
             here = " AND ".join(
                 f"{queries.column(name, key)} = {table}.{plan.column(name, key)}"
                 for key in plan.mapping.source[name].key
