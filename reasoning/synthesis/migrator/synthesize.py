@@ -37,9 +37,14 @@ from reasoning.synthesis.migrator.testing.actions import other_references, witho
 class _Clock:
     def __init__(self, budget):
         self.start, self.budget = time.monotonic(), budget
+        self.begun = time.process_time()
 
     def spent(self):
         return time.monotonic() - self.start
+
+    def worked(self):
+        """Seconds of the processor, which a busy machine does not lengthen."""
+        return time.process_time() - self.begun
 
     def in_time(self):
         return self.spent() < self.budget
@@ -121,7 +126,7 @@ def refactor(
         options.keep_by_hand,
         same_tables(source, target),
     )
-    effort.phases["parse"] = clock.spent()
+    effort.phases["parse"] = clock.worked()
     found = _search(_Task(old, source, target, options, clock, effort, progress))
     effort.seconds = clock.spent()
     return found
@@ -188,7 +193,7 @@ def _attempts(problem, task: _Task) -> Iterator[_Attempt | str]:
 def _under(task: _Task, attempt: _Attempt):
     """The refactoring under one mapping, or (why not, functions made, functions missing)."""
     old, options, effort = task.old, task.options, task.effort
-    view, started = attempt.view, task.clock.spent()
+    view, started = attempt.view, task.clock.worked()
     mapping, notes = without_new_actions(view.mapping)
     if notes:
         view = replace(view, mapping=mapping)
@@ -227,7 +232,7 @@ def _under(task: _Task, attempt: _Attempt):
         world = simulation(old, view.mapping, concerned, options.seed)
     except Unrelated as problem:
         return f"the data mapping breaks the new schema: {problem}", None, ()
-    _time(effort, "sketch", task.clock.spent() - started)
+    _time(effort, "sketch", task.clock.worked() - started)
     search = _Search(sketches, world)
     try:
         while True:
@@ -288,9 +293,9 @@ def _completion(task: _Task, attempt: _Attempt, search: _Search, given):
 
     names = tuple(completion.sketches)
     while True:
-        started = task.clock.spent()
+        started = task.clock.worked()
         picks, complaints = complete(completion, fails, task.effort, task.clock.in_time)
-        _time(task.effort, "complete", task.clock.spent() - started)
+        _time(task.effort, "complete", task.clock.worked() - started)
         if picks is None:
             missing = [name for name in names if name not in passed]
             what = next(
@@ -351,20 +356,20 @@ def _busy(checked) -> set[str]:
 
 def _compared(task: _Task, new: Program, search: _Search):
     """Sequences of calls of both programs, and, if they agree, the solver's claim."""
-    options, clock, started = task.options, task.clock, task.clock.spent()
+    options, clock, started = task.options, task.clock, task.clock.worked()
     starts = starts_of(task.old, search.world)
     comparison = Comparison(task.old, task.source, new, task.target, starts)
     comparison.without_null(search.differs)
     until = time.process_time() + options.check_seconds
     checked = comparison.run(options.bound, lambda: clock.in_time() and time.process_time() < until)
     task.effort.sequences += checked.sequences
-    _time(task.effort, "check", clock.spent() - started)
+    _time(task.effort, "check", clock.worked() - started)
     if checked.failure:
         return checked, ""
-    started = clock.spent()
+    started = clock.worked()
     mode = (options.verify, options.budget - clock.spent())
     verified = verify_program(task.old, task.source, new, task.target, mode, search.differs)
-    _time(task.effort, "verify", clock.spent() - started)
+    _time(task.effort, "verify", clock.worked() - started)
     return checked, verified
 
 

@@ -30,7 +30,7 @@ class Effort:
     tests: int = 0  # calls compared one by one
     sequences: int = 0  # sequences of calls compared afterwards
     seconds: float = 0.0  # in all
-    phases: dict[str, float] = field(default_factory=dict)  # seconds by part
+    phases: dict[str, float] = field(default_factory=dict)  # processor seconds by part
 
 
 class Completion:

@@ -84,7 +84,9 @@ def migration_steps(mapping: DataMapping, dialect: str, plan: Plan | None = None
     before, after = _others(plan)
     checks = [stop_sql(check, dialect) for check in checks_of(plan)]
     if checks and dialect == "mysql":
-        strict = "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
+        strict = (
+            "SET SESSION sql_mode = CONCAT_WS(',', NULLIF(@@sql_mode, ''), 'STRICT_ALL_TABLES')"
+        )
         checks = [strict, f"CREATE TEMPORARY TABLE {STOP} (message int)", *checks]
         checks.append(f"DROP TEMPORARY TABLE {STOP}")
     return [
