@@ -25,6 +25,8 @@ from reasoning.synthesis.migrator.correspondence.search import correspondences, 
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
 from reasoning.synthesis.migrator.equivalence.initial_states import starts_of
 from reasoning.synthesis.migrator.equivalence.z3_check import functions_of, verify_program
+from reasoning.synthesis.migrator.lookups.find import extracted, without_lookups
+from reasoning.synthesis.migrator.lookups.rewrite import Rewriter, real_mapping
 from reasoning.synthesis.migrator.result import NoProgram, Options, OutOfTime, Refactoring
 from reasoning.synthesis.migrator.sketch.build import Sketch, affected, make_sketch, tables_named
 from reasoning.synthesis.migrator.sketch.target import ByHand, Unrewritable, View, view_of
@@ -127,9 +129,78 @@ def refactor(
         same_tables(source, target),
     )
     effort.phases["parse"] = clock.worked()
-    found = _search(_Task(old, source, target, options, clock, effort, progress))
+    task = _Task(old, source, target, options, clock, effort, progress)
+    found = _with_lookups(task) or _search(task)
     effort.seconds = clock.spent()
     return found
+
+
+def _with_lookups(task: _Task) -> Refactoring | None:
+    """The refactoring by way of a schema without the new one's lookup tables; None: there are none,
+    or there is no such refactoring.
+    """
+    lookups = extracted(task.source, task.target)
+    if not lookups:
+        return None
+    text = without_lookups(task.target, lookups)
+    plainer = read_tables(text, task.options.dialect, "the new schema without lookup tables")
+    task.progress(f"lookup tables: {', '.join(one.lookup for one in lookups)}")
+    quick = replace(task.options, bound=min(task.options.bound, 1), verify="off")
+    plain = _search(replace(task, target=plainer, options=quick))
+    if not isinstance(plain, Refactoring):
+        return None
+    rewriter, made, left = Rewriter(lookups, task.target), {}, {}
+    held = {one.table for one in lookups}
+    for function in plain.new.functions:
+        try:
+            made[function.name] = rewriter.function(function)
+        except Unrewritable as problem:
+            left[function.name] = str(problem)
+        if not function.statements and function.tables & held:
+            left[function.name] = function.outside
+    if left and not task.options.keep_by_hand:
+        return None
+    old = _outside(plain.old, left)
+    task = replace(task, old=old)
+    rewritten = tuple(
+        name
+        for name, one in made.items()
+        if name not in left and (name in plain.rewritten or one != plain.new.named(name))
+    )
+    new = _with(old, {name: made[name] for name in rewritten}, task.target.schemas)
+    try:
+        mapping = real_mapping(plain.mapping, lookups, task.target)
+        world = simulation(old, mapping, [old.named(name) for name in rewritten], task.options.seed)
+    except (Unrewritable, Unrelated):
+        return None
+    try:
+        search = _Search([], world, differs=dict(plain.differs))
+        checked, verified = _compared(task, new, search)
+    finally:
+        world.close()
+    if checked.failure or functions_of(verified):
+        return None
+    images = {
+        place: tuple(
+            next(((h.lookup, h.value) for h in lookups if (h.table, h.column) == p), p)
+            for p in places
+        )
+        for place, places in plain.correspondence.images.items()
+    }
+    return replace(
+        plain,
+        old=old,
+        new=new,
+        target=task.target,
+        correspondence=replace(plain.correspondence, images=images),
+        mapping=mapping,
+        rewritten=rewritten,
+        by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
+        checked=checked,
+        verified=verified,
+        never=tuple(sorted(set(checked.never) & set(plain.never))),
+        idle=tuple(sorted(set(checked.idle) & set(plain.idle))),
+    )
 
 
 def _search(task: _Task):

@@ -44,7 +44,17 @@ class Fixed:
     value: Any  # of the column's type
 
 
-Cell = Copy | Made | Fixed
+@dataclass(frozen=True)
+class Found:
+    """The key of the row of a lookup table that holds a value."""
+
+    lookup: str  # target table
+    key: str  # its key
+    value: str  # its unique column
+    of: Copy  # the value
+
+
+Cell = Copy | Made | Fixed | Found
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,7 @@ class Rule:
     anchor: str  # the source table with as many rows
     tree: Tree  # references that join other source tables to it
     cells: dict[str, Cell]  # content of each column
+    distinct: str = ""  # the column of a lookup table, whose values it has once each
 
     @property
     def body(self) -> tuple[str, ...]:

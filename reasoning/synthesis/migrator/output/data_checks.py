@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reasoning.synthesis.errors import need
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, Fixed, Made, Rule, condition
+from reasoning.synthesis.migrator.correspondence.mapping import (
+    Copy,
+    Fixed,
+    Found,
+    Made,
+    Rule,
+    condition,
+)
 from reasoning.synthesis.migrator.output.data_queries import Queries
 from reasoning.synthesis.migrator.output.migration_plan import Plan
 from reasoning.synthesis.migrator.sql.unparse import literal
@@ -35,7 +42,8 @@ def checks_of(plan: Plan) -> list[Check]:
     for rule in plan.mapping.rules.values():
         if plan.mapping.identity(rule.table) and not _tighter(plan, rule):
             continue
-        found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
+        if not rule.distinct:
+            found += [*_nulls(plan, queries, rule), *_twice(plan, queries, rule)]
     found += _twins(plan, queries)
     for rule in plan.mapping.rules.values():
         found += [*_dangling(plan, queries, rule), *_conversions(plan, queries, rule)]
@@ -90,6 +98,7 @@ def _nulls(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
     source, target = plan.mapping.source, plan.mapping.target[rule.table]
     for column in target.stored:
         cell = rule.cells.get(column)
+        cell = cell.of if isinstance(cell, Found) else cell
         if column not in target.required | set(target.key) or not isinstance(cell, Copy | Made):
             continue
         joined = cell.table if isinstance(cell, Copy) else cell.anchor
@@ -112,6 +121,7 @@ def _twice(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
     forward = all(_forward(rule, edge) for edge in rule.tree)
     for columns in dict.fromkeys(c for c in (target.key, *target.unique) if c):
         cells = [rule.cells.get(column) for column in columns]
+        cells = [cell.of if isinstance(cell, Found) else cell for cell in cells]
         if any(cell is None or isinstance(cell, Fixed) for cell in cells):
             continue
         mine = {c.column for c in cells if isinstance(c, Copy) and c.table == rule.anchor}
@@ -326,9 +336,15 @@ def expected_rows(plan: Plan) -> dict[str, str]:
     """For every new table a query for the number of rows that it will have."""
     queries = Queries(plan, before=True)
     return {
-        name: f"SELECT COUNT(*) FROM {queries.rows(rule)}"
+        name: f"SELECT {_rows_of(rule, queries)} FROM {queries.rows(rule)}"
         for name, rule in plan.mapping.rules.items()
     }
+
+
+def _rows_of(rule: Rule, queries: Queries) -> str:
+    if not rule.distinct:
+        return "COUNT(*)"
+    return f"COUNT(DISTINCT {queries.value(rule, rule.distinct, rule.cells[rule.distinct])})"
 
 
 def loss_counts(plan: Plan) -> dict[str, str]:

@@ -6,6 +6,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     Cell,
     Copy,
     Fixed,
+    Found,
     Made,
     Rule,
     condition,
@@ -54,7 +55,7 @@ class Queries:
 
     def _numbered(self, rule: Rule, table: str) -> str:
         """A table with its alias; with row numbers where the rule makes keys of them."""
-        needs = any(
+        needs = not rule.distinct and any(
             isinstance(cell, Made)
             and cell.anchor == table
             and numbering(self.mapping, rule.table, column, cell)
@@ -76,6 +77,15 @@ class Queries:
             return self.column(cell.table, cell.column)
         if isinstance(cell, Fixed):
             return literal(cell.value, dialect)
+        if isinstance(cell, Found):
+            value = self.value(rule, column, cell.of)
+            if self.before:
+                return value
+            looked, name = self.plan.filled(cell.lookup), self.plan.name
+            return (
+                f"(SELECT looked_up.{name(cell.key)} FROM {looked} AS looked_up "
+                f"WHERE looked_up.{name(cell.value)} = {value})"
+            )
         assert isinstance(cell, Made)
         if not numbering(self.mapping, rule.table, column, cell):
             return self.column(cell.anchor, self.mapping.source[cell.anchor].key[0])
@@ -86,5 +96,27 @@ class Queries:
 
     def select(self, rule: Rule, only: Callable[[str], bool] = lambda column: True) -> str:
         """The rows of a new table."""
+        if rule.distinct:
+            return self._distinct(rule)
         cells = [self.value(rule, c, cell) for c, cell in rule.cells.items() if only(c)]
         return f"SELECT {', '.join(cells)} FROM {self.rows(rule)}"
+
+    def _distinct(self, rule: Rule) -> str:
+        """The rows of a lookup table: every value once, numbered in their order."""
+        name, dialect = self.plan.name(rule.distinct), self.plan.dialect
+        value = self.value(rule, rule.distinct, rule.cells[rule.distinct])
+        shown = []
+        for column, cell in rule.cells.items():
+            number = f"ROW_NUMBER() OVER (ORDER BY {name})"
+            if isinstance(cell, Fixed):
+                shown.append(literal(cell.value, dialect))
+            elif column == rule.distinct:
+                shown.append(name)
+            elif self.mapping.target[rule.table].types[column] == "int":
+                shown.append(number)
+            else:
+                shown.append(f"CAST({number} AS {'CHAR' if dialect == 'mysql' else 'TEXT'})")
+        return (
+            f"SELECT {', '.join(shown)} FROM (SELECT DISTINCT {value} AS {name} "
+            f"FROM {self.rows(rule)} WHERE {value} IS NOT NULL) AS once"
+        )

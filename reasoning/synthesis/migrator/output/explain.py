@@ -81,5 +81,7 @@ def in_words(mapping: DataMapping) -> dict[str, str]:
         found[name] = f"one row for each of {rule.anchor}" + (
             f", joined with {', '.join(joined_)}" if joined_ else ""
         )
+        if rule.distinct:
+            found[name] = f"one row for each value of {rule.distinct} in {rule.anchor}"
         found[name] += f"; {', '.join(made)} made for it" if made else ""
     return found

@@ -31,6 +31,8 @@ def datalog_of(mapping: DataMapping) -> Program:
 
 def _rule(mapping, name):
     rule = mapping.rules[name]
+    if rule.distinct:
+        raise UserError(f"{name} is a lookup table, which --mapping does not write: use --data")
     variables: dict[tuple[str, str], Var] = {}
     taken: set[str] = set()
 

@@ -118,7 +118,7 @@ def _heirs(mapping: DataMapping) -> dict[str, str]:
     for name in mapping.source.by_name:
         options = []
         for heir, rule in mapping.rules.items():
-            if rule.anchor != name or heir in found.values():
+            if rule.anchor != name or heir in found.values() or rule.distinct:
                 continue
             kept = sum(isinstance(c, Copy) and c.table == name for c in rule.cells.values())
             options.append((heir == name, kept, heir))

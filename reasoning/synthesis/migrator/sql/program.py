@@ -210,6 +210,7 @@ class Fill:
     table: str  # into it
     columns: tuple[str, ...]  # named ones
     select: Select  # with as many outputs
+    conflict: Conflict | None = None  # ON CONFLICT DO NOTHING
 
 
 @dataclass(frozen=True)

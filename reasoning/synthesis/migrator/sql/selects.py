@@ -37,9 +37,13 @@ class Selects(Conditions):
                 raise Outside(f"{name.upper().strip('_')} in a query is outside the fragment", tree)
         if (inner := self.wrapped(tree)) is not None:
             return self.select(inner)
-        if not tree.args.get("from_"):
-            raise Outside("a SELECT without FROM is outside the fragment", tree)
-        sources, conditions = self.sources(tree.args["from_"].this, tree.args.get("joins") or [])
+        first = tree.args["from_"].this if tree.args.get("from_") else None
+        if first is None or first.name.upper() == "DUAL":
+            if not isinstance(tree.parent, self.exp.Insert):
+                raise Outside("a SELECT without FROM is outside the fragment", tree)
+            sources, conditions = [], []
+        else:
+            sources, conditions = self.sources(first, tree.args.get("joins") or [])
         if tree.args.get("where"):
             conditions.append(self.pred(tree.args["where"].this, sources))
         joins, rest = split(conditions, {one.alias for one in sources if one.on is not None})
@@ -248,6 +252,8 @@ class Selects(Conditions):
     def out(self, tree, sources) -> program.Out:
         name, inner = tree.alias_or_name, tree.unalias()
         value = self.value(inner, sources)
+        if isinstance(value, program.Fresh) and not sources:
+            return program.Out(value, name or "key")
         if any(isinstance(node, program.Lookup | program.Fresh) for node in nodes(value)):
             raise Outside("a subquery as an output is outside the fragment", tree)
         if isinstance(value, program.Agg):

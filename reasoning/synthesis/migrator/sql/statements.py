@@ -79,14 +79,17 @@ class _Reader(Selects):
         if len(set(names)) < len(names):
             raise UserError(f"{self.where}: INSERT into {table} names a column twice: remove one")
         if isinstance(tree.expression, exp.Select):
-            self.only(tree, "this", "expression")
+            self.only(tree, "this", "expression", "conflict", "ignore")
+            conflict = self.conflict(tree, table)
+            if conflict and conflict.sets:
+                raise Outside("INSERT ... SELECT with ON CONFLICT DO UPDATE", tree)
             select = self.select(tree.expression)
             if len(select.outs) != len(names):
                 raise UserError(
                     f"{self.where}: INSERT into {table} names {len(names)} columns and selects "
                     f"{len(select.outs)}"
                 )
-            return [Fill(table, tuple(names), select)]
+            return [Fill(table, tuple(names), select, conflict)]
         if not isinstance(tree.expression, exp.Values):
             raise Outside("an INSERT of anything but VALUES or a SELECT", tree)
         self.only(tree, "this", "expression", "conflict", "returning", "alternative", "ignore")

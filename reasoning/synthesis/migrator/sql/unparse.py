@@ -155,10 +155,12 @@ class _Printer:
         if isinstance(tree, Insert | Fill):
             names = ", ".join(map(self.name, tree.columns))
             head = f"INTO {self.table(tree.table)} ({names})"
-            if isinstance(tree, Fill):
-                return [f"INSERT {head}", *self.select(tree.select)]
-            values = ", ".join(self.value(v, False) for v in tree.values)
             ignore = self.dialect == "mysql" and tree.conflict and not tree.conflict.sets
+            if isinstance(tree, Fill):
+                conflict = self.conflict(tree) if tree.conflict and not ignore else ()
+                word = "INSERT IGNORE" if ignore else "INSERT"
+                return [f"{word} {head}", *self.select(tree.select), *conflict]
+            values = ", ".join(self.value(v, False) for v in tree.values)
             return [
                 f"INSERT {'IGNORE ' if ignore else ''}{head}",
                 f"VALUES ({values})",
@@ -232,10 +234,11 @@ class _Printer:
     def select(self, tree) -> list[str]:
         many = len(tree.sources) > 1
         outs = ", ".join(self.out(one, many) for one in tree.outs)
-        parts = [
-            f"SELECT {'DISTINCT ' if tree.distinct else ''}{outs}",
-            f"FROM {self.sources(tree)}",
-        ]
+        parts = [f"SELECT {'DISTINCT ' if tree.distinct else ''}{outs}"]
+        if tree.sources:
+            parts.append(f"FROM {self.sources(tree)}")
+        elif self.dialect == "mysql":
+            parts.append("FROM DUAL")
         parts += self.where(tree.where, many)
         if tree.group:
             parts.append("GROUP BY " + ", ".join(self.value(column, many) for column in tree.group))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reasoning.synthesis.errors import UserError
-from reasoning.synthesis.migrator.sql.program import Fresh, Function, Insert, Param, Update
+from reasoning.synthesis.migrator.sql.program import Fill, Fresh, Function, Insert, Param, Update
 from reasoning.synthesis.migrator.sql.tables import Edge, Tables
 from reasoning.synthesis.migrator.sql.unparse import literal, name_of, show_statement
 from reasoning.synthesis.migrator.sql.visitors import nodes, writes
@@ -63,6 +63,9 @@ def _stored(statement):
             (statement.table, c, v)
             for c, v in zip(statement.columns, statement.values, strict=True)
         ]
+    if isinstance(statement, Fill):
+        outs = zip(statement.columns, statement.select.outs, strict=True)
+        return [(statement.table, c, out.value) for c, out in outs]
     return (
         [(statement.table, c, v) for c, v in statement.sets]
         if isinstance(statement, Update)

@@ -8,6 +8,7 @@ from reasoning.synthesis.migrator.correspondence.mapping import (
     Copy,
     DataMapping,
     Fixed,
+    Found,
     Made,
     Rule,
     condition,
@@ -26,14 +27,25 @@ def query_of(rule: Rule, mapping: DataMapping) -> str:
     cells = []
     for column, cell in rule.cells.items():
         if isinstance(cell, Copy):
-            cells.append(f"{name_of(cell.table)}.{name_of(cell.column)}")
+            cells.append(f"{name_of(cell.table)}.{name_of(cell.column)} AS {name_of(column)}")
         elif isinstance(cell, Fixed):
             cells.append(literal(cell.value))
+        elif isinstance(cell, Found) or rule.distinct:
+            given = cell.of if isinstance(cell, Found) else rule.cells[rule.distinct]
+            assert isinstance(given, Copy)
+            value = f"{name_of(given.table)}.{name_of(given.column)}"
+            rank = f"DENSE_RANK() OVER (ORDER BY {value})"
+            text = mapping.target[rule.table].types[column] == "str"
+            number = f"'m' || {rank}" if text else f"{rank} + 500000"
+            cells.append(f"CASE WHEN {value} IS NOT NULL THEN {number} END AS {name_of(column)}")
         else:
             assert isinstance(cell, Made)
             text = mapping.target[rule.table].types[column] == "str"
             number = f"{name_of(cell.anchor)}.rowid"
             cells.append(f"'m' || {number}" if text else f"{number} + 500000")
+    if rule.distinct:
+        rows = f"SELECT {', '.join(cells)} FROM {joined(rule)}"
+        return f"SELECT DISTINCT * FROM ({rows}) WHERE {name_of(rule.distinct)} IS NOT NULL"
     return f"SELECT {', '.join(cells)} FROM {joined(rule)}"
 
 

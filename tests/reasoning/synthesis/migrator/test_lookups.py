@@ -1,0 +1,127 @@
+"""Lookup tables without repetitions: one row for each value, on real databases before and after."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+pytest.importorskip("sqlglot")
+pytest.importorskip("pysat")
+
+from benchmarks.migrator_scenarios.applications import Application
+from reasoning.synthesis.migrator import (
+    Options,
+    Refactoring,
+    migration_sql,
+    parse_program,
+    read_tables,
+    refactor,
+    show_program,
+)
+from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+from reasoning.synthesis.migrator.lookups.find import extracted
+from reasoning.synthesis.migrator.output.downgrade import downgrade_of
+from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
+from tests.reasoning.synthesis.migrator.test_applications import in_postgres, in_sqlite
+
+OLD = """CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role text NOT NULL DEFAULT 'user');
+"""
+NEW = """CREATE TABLE city (id integer PRIMARY KEY, name text NOT NULL UNIQUE);
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, "cityId" integer REFERENCES city (id), role text NOT NULL DEFAULT 'user');
+"""
+ROLES = """CREATE TABLE roles (role_id integer PRIMARY KEY, title text UNIQUE);
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role_id integer NOT NULL REFERENCES roles (role_id));
+"""
+NATURAL = """CREATE TABLE cities (name text PRIMARY KEY, country text DEFAULT 'no');
+CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text REFERENCES cities (name), role text NOT NULL DEFAULT 'user');
+"""
+PROGRAM = """-- name: add(id, name, city, role)
+INSERT INTO "Person" (id, name, city, role) VALUES (:id, :name, :city, :role);
+-- name: move(id, city)
+UPDATE "Person" SET city = :city WHERE id = :id;
+-- name: leave(id)
+UPDATE "Person" SET city = NULL WHERE id = :id;
+-- name: evict(city)
+DELETE FROM "Person" WHERE city = :city;
+-- name: promote(role, city)
+UPDATE "Person" SET role = :role WHERE city = :city OR role = 'x';
+-- name: everyone()
+SELECT id, name, city, role FROM "Person" ORDER BY id;
+-- name: nowhere()
+SELECT id FROM "Person" WHERE city IS NULL;
+-- name: counts()
+SELECT city, COUNT(*) AS n FROM "Person" WHERE role <> 'root' GROUP BY city ORDER BY n, city;
+-- name: neighbors()
+SELECT a.name, b.name AS other FROM "Person" a JOIN "Person" b ON a.city = b.city WHERE a.id < b.id ORDER BY 1, 2;
+"""
+ROWS = """INSERT INTO "Person" VALUES (1, 'a', 'Oslo', 'user'), (2, 'b', NULL, 'root'), (3, 'c', 'Oslo', 'x'), (4, 'd', 'Ro''me', 'user');"""
+CALLS = (
+    ("add", {"id": 8, "name": "new", "city": "Bern", "role": "user"}),
+    ("add", {"id": 9, "name": "none", "city": None, "role": "user"}),
+    ("move", {"id": 2, "city": "Oslo"}),
+    ("move", {"id": 4, "city": None}),
+    ("leave", {"id": 8}),
+    ("promote", {"role": "root", "city": "Oslo"}),
+    ("evict", {"city": "Oslo"}),
+)
+TARGETS = {"surrogate": NEW, "required": ROLES, "natural": NATURAL}
+
+
+def application(target: str) -> Application:
+    return Application("lookups", OLD, TARGETS[target], PROGRAM, ROWS, CALLS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_programs_and_data_agree(target):
+    in_sqlite(application(target))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_programs_and_data_agree_in_postgres(target, postgres):
+    in_postgres(application(target), postgres)
+
+
+@pytest.fixture(scope="module")
+def found():
+    made = refactor(PROGRAM, OLD, NEW, Options(bound=1, verify="off"))
+    assert isinstance(made, Refactoring) and not made.by_hand and not made.differs
+    return made
+
+
+def test_each_value_is_there_once_and_the_way_back_is_known(found):
+    with closing(sqlite3.connect(":memory:")) as base:
+        base.executescript(OLD + ROWS)
+        counts = dict(row[:2] for row in base.execute(dry_run_sql(found.mapping)))
+        base.executescript(migration_sql(found.mapping))
+        assert base.execute("SELECT name FROM city ORDER BY id").fetchall() == [
+            ("Oslo",),
+            ("Ro'me",),
+        ]
+        assert counts["rows of city"] == 2 and counts["rows of Person"] == 4
+        base.executescript(migration_sql(downgrade_of(found.mapping)))
+        asked = 'SELECT id, name, city, role FROM "Person" ORDER BY id'
+        assert base.execute(asked).fetchall() == [
+            (1, "a", "Oslo", "user"),
+            (2, "b", None, "root"),
+            (3, "c", "Oslo", "x"),
+            (4, "d", "Ro'me", "user"),
+        ]
+
+
+def test_the_new_program_is_read_again(found):
+    again = parse_program(show_program(found.new), found.target)
+    assert not any(function.outside for function in again.functions)
+    checked = Comparison(found.old, found.source, again, found.target).run(1, lambda: True, False)
+    assert checked.failure is None and len(checked.functions) == 9
+
+
+def test_only_tables_of_unique_values_are_lookup_tables():
+    old = read_tables(OLD)
+    assert [one.column for one in extracted(old, read_tables(NEW))] == ["city"]
+    assert extracted(old, read_tables(NEW.replace(" UNIQUE", ""))) == []
+    assert (
+        extracted(old, read_tables(NEW.replace('"cityId" integer', '"cityId" integer UNIQUE')))
+        == []
+    )
+    assert extracted(read_tables(OLD + "CREATE TABLE city (id int);"), read_tables(NEW)) == []
