@@ -179,7 +179,7 @@ class Rewriter:
         return [*before, replace(one, sets=tuple(sets), where=self.where(one))]
 
     def stored(self, held: Extracted, value) -> tuple[list[Statement], Any]:
-        """What adds a value if it is not there yet, and the reference to it."""
+        """Statements that add a value if it is not there yet, and the reference to it."""
         if isinstance(value, Lit) and value.value is None:
             return [], value
         if not isinstance(value, Lit | Param | Expr) or columns(value):
