@@ -5,6 +5,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from jaxrl.app.errors import UserError
 from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distribution, ranks
 from reasoning.compositionality.prune.transform import Look, Renewal, Rule
 
@@ -37,6 +38,8 @@ def growing(by: Literal["gradient", "random"], first_share: float, stop: int) ->
         share = first_share / 2 * (1 + jnp.cos(jnp.pi * jnp.clip(look.count / max(stop, 1), 0, 1)))
         found = {}
         for number, (name, mask) in enumerate(look.masks.items()):
+            if by == "gradient" and name not in look.gradients:
+                raise UserError(f"growing {name} by gradient needs gradients of its shape")
             random = jax.random.uniform(jax.random.fold_in(look.key, number), mask.shape)
             growth = jnp.abs(look.gradients[name]) if by == "gradient" else random
             found[name] = drop_and_grow(mask, look.weights[name], growth, share)

@@ -59,7 +59,7 @@ def magnitude(seen: Seen) -> jax.Array:
 def saliency(seen: Seen) -> jax.Array:
     """|w dL/dw|; before any training this is SNIP (Lee et al. 2019)."""
     if seen.gradient is None:
-        raise UserError(f"scoring {seen.name} by saliency needs gradients: pass them")
+        raise UserError(f"scoring {seen.name} by saliency needs gradients of its shape: pass them")
     return jnp.abs(seen.weight * seen.gradient)
 
 

@@ -3,7 +3,7 @@ functions.
 
 In every update: 1. gradients of pruned weights are zeroed before the inner optimiser sees them, 2.
   if a renewal is due, new masks come from the rule (scores, density of the moment, distribution),
-  3. pruned weights are moved to exactly zero, their moments in the inner optimiser too.
+  3. pruned weights are moved to exactly zero, their state in the inner optimizer to its beginning.
 """
 
 from collections.abc import Callable
@@ -29,13 +29,14 @@ from reasoning.compositionality.prune.kernels import (
     kernels,
     layouts,
     ones_like,
+    path_name,
     replaced,
     split,
     weights_only,
 )
 from reasoning.compositionality.prune.merge import merge_similar_units
 from reasoning.compositionality.prune.moments import Activation, Moments, moments
-from reasoning.compositionality.prune.placement import mask_state, refuse_followers
+from reasoning.compositionality.prune.placement import mask_state, refuse_wrong_place
 from reasoning.compositionality.prune.schedules import AT_ONCE
 from reasoning.compositionality.prune.score import Seen
 
@@ -184,8 +185,8 @@ def by_scores(score: Callable, distribution: Distribution) -> Rule:
     pruned may come back, from zero.
 
     Whatever the optimizer adds to a pruned weight (weight decay, momentum, noise) is undone in the
-    same update, and every leaf of its state with the shape and place of a pruned kernel is zero
-    there, so that a weight that comes back starts without momentum.
+    same update, and every leaf of its state with the shape and place of a pruned kernel is there as
+    at the beginning, so that a weight that comes back starts without momentum.
     """
 
     def rule(look: Look) -> Renewal:
@@ -232,7 +233,7 @@ def pruning(
     rewind, ema, seed, axis_name = plan.rewind, plan.ema, plan.seed, plan.axis_name
 
     def init(params):
-        refuse_followers()
+        refuse_wrong_place(params)
         chosen = kernels(params, prunable)
         check_density(density, {name: kernel.shape for name, kernel in chosen.items()})
         first = {} if begin is None else begin(chosen, jax.random.key(seed))
@@ -240,16 +241,24 @@ def pruning(
             ones_like(params), {name: m.astype(jnp.uint8) for name, m in first.items()}
         )
         averages = {name: jnp.zeros(kernel.shape) for name, kernel in chosen.items()} if ema else ()
-        copies = jax.tree.map(jnp.copy, params) if rewind == "init" else ()
+        copies = _copied(params) if rewind == "init" else ()
         targets = {name: jnp.float32(1 - density) for name in chosen}
         return PruneState(
-            masks, inner.init(params), targets, jnp.int32(0), averages, jnp.int32(-1), copies
+            masks,
+            _copied(inner.init(params)),
+            targets,
+            jnp.int32(0),
+            averages,
+            jnp.int32(-1),
+            copies,
         )
 
     def update(grads, state, params=None, *, activations=None, **more):
         if params is None:
             raise UserError("pruning needs the parameters: call update(grads, state, params)")
         check_same_tree(state.masks, params)
+        if jax.tree.structure(grads) != jax.tree.structure(params):
+            raise UserError("the gradients are another tree than the parameters: give one per leaf")
         updates, inner_state = inner.update(
             apply_masks(grads, state.masks), state.inner_state, params, **more
         )
@@ -258,7 +267,7 @@ def pruning(
         if activations is not None or not needs_activations:
             after, aim = _renewed(after, aim, params, grads, activations or {})
         aim = apply_masks(aim, after.masks)
-        inner_state = mask_state(after.inner_state, after.masks)
+        inner_state = mask_state(after.inner_state, after.masks, inner.init(aim))
         updates = jax.tree.map(lambda new, old: (new - old).astype(old.dtype), aim, params)
         return updates, after._replace(inner_state=inner_state, count=state.count + 1)
 
@@ -271,7 +280,7 @@ def pruning(
         laid = layouts(params, prunable, known)
         key = jax.random.fold_in(jax.random.key(seed), state.count)
         if ema:
-            fresh = _scores(weights, laid, kernels(grads, prunable), known, averaged, key)
+            fresh = _scores(weights, laid, _slopes(grads, weights), known, averaged, key)
             mixed = jax.tree.map(
                 lambda old, new: jnp.where(state.count == 0, new, ema * old + (1 - ema) * new),
                 state.scores_ema,
@@ -282,7 +291,7 @@ def pruning(
         sparsity = schedule.sparsity(state.count, jnp.float32(1 - density))
 
         def renew():
-            old, slopes = kernels(state.masks, prunable), kernels(grads, prunable)
+            old, slopes = kernels(state.masks, prunable), _slopes(grads, weights)
             found = rule(
                 Look(
                     weights,
@@ -313,6 +322,19 @@ def pruning(
         return state._replace(masks=masks, inner_state=inner_state, last=last), aim
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _slopes(grads: Any, weights: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Gradients of the kernels by path; none with a leading axis of examples, as transformations
+    with differential privacy take them: a score by those would see them without noise.
+    """
+    found = {path_name(path): g for path, g in jax.tree_util.tree_leaves_with_path(grads)}
+    return {name: found[name] for name, w in weights.items() if found[name].shape == w.shape}
+
+
+def _copied(tree: Any) -> Any:
+    """Arrays of their own, so that a fresh state can be donated together with the parameters."""
+    return jax.tree.map(lambda a: jnp.copy(a) if isinstance(a, jax.Array) else a, tree)
 
 
 def similarity_pruning(
@@ -365,8 +387,10 @@ def similarity_pruning(
 
 
 def apply_masks(tree: Any, masks: Any) -> Any:
-    """Leaves times masks."""
-    return jax.tree.map(lambda leaf, mask: leaf * mask.astype(leaf.dtype), tree, masks)
+    """Leaves with zeros where masks are zero, also in place of NaN and infinity."""
+    return jax.tree.map(
+        lambda leaf, mask: jnp.where(mask > 0, leaf, jnp.zeros_like(leaf)), tree, masks
+    )
 
 
 def prune_once(

@@ -1,95 +1,153 @@
-"""Pruning inside and outside the transformations of optax: pruned weights are zero, state keeps its
-shapes, and a chain that goes on behind a pruning is refused.
+"""Pruning inside and outside every transformation of optax: pruned weights are zero, state keeps
+its shapes, is donated and comes back from a checkpoint; what would move pruned weights is refused.
 """
 
+import functools
+import sys
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import optax.contrib
+import orbax.checkpoint as ocp
 import pytest
 
 from jaxrl.app.errors import UserError
-from reasoning.compositionality.prune import OneShot, magnitude_pruning
-from reasoning.compositionality.prune.placement import mask_state
+from reasoning.compositionality.prune import OneShot, magnitude_pruning, rigl, saliency_pruning
+from reasoning.compositionality.prune.placement import TRANSPARENT, mask_state
 
-PARAMS = {
-    "a": {"kernel": jax.random.normal(jax.random.key(0), (130, 130)), "bias": jnp.zeros(130)},
-    "b": {"kernel": jax.random.normal(jax.random.key(1), (130, 4)), "bias": jnp.zeros(4)},
-}
-KERNELS = jax.tree.map(lambda leaf: leaf.ndim == 2, PARAMS)
-LABELS = jax.tree.map(lambda leaf: "t" if leaf.ndim == 2 else "f", PARAMS)
-LR = 1e-2
+sys.path.insert(0, str(Path(__file__).parent))
+import optax_catalog as catalog
+from optax_catalog import LR, PARAMS, WRAPPERS
 
-INSIDE = {
-    **{
-        name: getattr(optax, name)(LR)
-        for name in (
-            *("adabelief", "adadelta", "adafactor", "adagrad", "adam", "adamax", "adamaxw"),
-            *("adamw", "amsgrad", "fromage", "lamb", "lars", "lion", "nadam", "nadamw"),
-            *("novograd", "radam", "rmsprop", "rprop", "sgd", "sign_sgd", "sm3", "yogi"),
-        )
-    },
-    "noisy_sgd": optax.noisy_sgd(LR, key=0),
-    "adan": optax.adan(LR),
-    "optimistic": optax.optimistic_gradient_descent(LR),
-    "small moments": optax.adam(LR, mu_dtype=jnp.bfloat16),
-    "muon": optax.contrib.muon(LR),
-    "prodigy": optax.contrib.prodigy(),
-    "ademamix": optax.contrib.ademamix(LR),
-    "dadapt": optax.contrib.dadapt_adamw(),
-    "dowg": optax.contrib.dowg(),
-    "schedule free": optax.contrib.schedule_free_adamw(LR),
-    "hyperparameters": optax.inject_hyperparams(optax.adam)(learning_rate=LR),
-    "clipped": optax.chain(optax.clip_by_global_norm(1.0), optax.adam(LR)),
-    "masked": optax.masked(optax.adam(LR), KERNELS),
-    "partition": optax.multi_transform({"t": optax.adam(LR), "f": optax.set_to_zero()}, LABELS),
-    "averaged": optax.chain(optax.adam(LR), optax.ema(0.9)),
-    "steps": optax.MultiSteps(optax.adam(LR), 2).gradient_transformation(),
-    "finite": optax.apply_if_finite(optax.adam(LR), 3),
-}
+OPAQUE = sorted(WRAPPERS.keys() - set(TRANSPARENT))
+"""Transformations that do not apply the updates of one inside them as they are."""
 
 
 def prune(inner):
-    return magnitude_pruning(inner, density=0.5, schedule=OneShot(at=2))
+    return magnitude_pruning(inner, density=0.5, schedule=OneShot(at=1))
 
 
-OUTSIDE = {
-    "chain": optax.chain(optax.clip_by_global_norm(1.0), prune(optax.adam(LR))),
-    "named chain": optax.named_chain(("clip", optax.clip(1.0)), ("prune", prune(optax.sgd(LR)))),
-    "masked": optax.masked(prune(optax.adam(LR)), KERNELS),
-    "partition": optax.multi_transform({"t": prune(optax.adam(LR)), "f": optax.sgd(LR)}, LABELS),
-    "steps": optax.MultiSteps(prune(optax.adam(LR)), 2).gradient_transformation(),
-    "finite": optax.apply_if_finite(prune(optax.adam(LR)), 3),
+VARIANTS = {
+    "small moments": optax.adam(LR, mu_dtype=jnp.bfloat16),
+    "averaged": optax.chain(optax.adam(LR), optax.ema(0.9)),
+    "frozen": optax.multi_transform(
+        {"t": optax.adam(LR), "f": optax.set_to_zero()}, catalog.LABELS
+    ),
 }
-CASES = {f"inside {n}": prune(tx) for n, tx in INSIDE.items()} | {
-    f"outside {n}": tx for n, tx in OUTSIDE.items()
+CASES = {
+    **{f"inside {name}": name for name in catalog.names()},
+    **{f"behind {name}": name for name in catalog.names()},
+    **{f"inside {name}": name for name in WRAPPERS if name != "lookahead"},
+    **{f"outside {name}": name for name in WRAPPERS if name not in OPAQUE},
+    **{f"inside {name}": name for name in VARIANTS},
 }
+QUICK = (
+    *("inside adafactor", "inside muon", "inside sm3", "inside cocob", "inside lbfgs"),
+    *("inside masked", "inside frozen", "inside MultiSteps", "inside schedule_free"),
+    *("inside dpsgd", "behind adam", "outside chain", "outside masked", "outside multi_transform"),
+    *("outside MultiSteps", "outside apply_if_finite"),
+)
+"""Cases of the default tests; the others compile for as long, and are slow ones."""
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_half_of_the_weights_stay_zero(name):
-    tx = CASES[name]
-    params = jax.tree.map(jnp.copy, PARAMS)
+def transformation(case):
+    side, name = case.split()[0], CASES[case]
+    if side == "outside":
+        return WRAPPERS[name](prune(optax.adam(LR)))
+    if name in VARIANTS:
+        return prune(VARIANTS[name])
+    inner = WRAPPERS[name](optax.adam(LR)) if name in WRAPPERS else catalog.make(name)
+    return prune(inner) if side == "inside" else optax.chain(inner, prune(optax.identity()))
+
+
+@functools.cache
+def trained(case):
+    """Shapes of the state before, and `(params, state)` after some updates, jitted and donated."""
+    name, params = CASES[case], jax.tree.map(jnp.copy, PARAMS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some states cannot be donated
+        tx = transformation(case)
+        update = optax.with_extra_args_support(tx).update
         state = tx.init(params)
         shapes = jax.tree.map(jnp.shape, state)
+        if not case.startswith("inside"):  # optax's own states may share arrays with parameters
+            state = jax.tree.map(lambda a: jnp.copy(a) if isinstance(a, jax.Array) else a, state)
 
-        @jax.jit
+        @functools.partial(jax.jit, donate_argnums=(0, 1))
         def step(params, state):
             grads = jax.tree.map(lambda leaf: leaf + 0.1, params)
-            updates, state = tx.update(grads, state, params)
+            more = catalog.arguments(name, params, grads)
+            if name in catalog.PER_EXAMPLE:
+                grads = jax.tree.map(lambda leaf: jnp.stack([leaf, 0.9 * leaf]), grads)
+            updates, state = update(grads, state, params, **more)
             return optax.apply_updates(params, updates), state
 
-        for _ in range(8):
+        for _ in range(5):
             params, state = step(params, state)
-    assert jax.tree.map(jnp.shape, state) == shapes
+    return shapes, params, state
+
+
+def marked(cases):
+    return [pytest.param(c, marks=[] if c in QUICK else [pytest.mark.slow]) for c in cases]
+
+
+@pytest.mark.parametrize("case", marked(CASES))
+def test_half_of_the_weights_stay_zero(case):
+    shapes, params, state = trained(case)
+    if CASES[case] not in catalog.UNSTEADY:
+        assert jax.tree.map(jnp.shape, state) == shapes
     for layer in params.values():
         assert float((layer["kernel"] == 0).mean()) == pytest.approx(0.5, abs=0.02)
         assert bool(jnp.isfinite(layer["kernel"]).all())
+
+
+@pytest.mark.parametrize("cases", [QUICK, pytest.param(tuple(CASES), marks=pytest.mark.slow)])
+def test_states_come_back_from_a_checkpoint(cases, tmp_path):
+    states = {str(number): trained(case)[2] for number, case in enumerate(cases)}
+    with ocp.StandardCheckpointer() as checkpointer:
+        checkpointer.save(tmp_path / "states", states)
+        checkpointer.wait_until_finished()
+        found = checkpointer.restore(tmp_path / "states", states)
+    assert jax.tree.structure(found) == jax.tree.structure(states)
+    for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(states), strict=True):
+        assert one.dtype == other.dtype and bool((one == other).all())
+
+
+@pytest.mark.parametrize("name", OPAQUE)
+def test_a_transformation_that_changes_its_updates_is_refused(name):
+    with pytest.raises(UserError, match=f"optax's {name} does not apply"):
+        WRAPPERS[name](prune(optax.sgd(LR))).init(PARAMS)
+
+
+def test_two_copies_of_the_weights_are_refused():
+    tx = prune(optax.lookahead(optax.sgd(LR), 2, 0.5))
+    with pytest.raises(UserError, match="keeps two copies of the weights"):
+        tx.init(optax.LookaheadParams.init_synced(PARAMS))
+
+
+@pytest.mark.parametrize("pruning", [saliency_pruning, rigl])
+def test_gradients_of_every_example_are_no_score(pruning):
+    """They would be seen without the noise of differential privacy."""
+    private = optax.contrib.differentially_private_aggregate(1.0, 0.1, key=0)
+    tx = pruning(private, density=0.5)
+    grads = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), PARAMS)
+    with pytest.raises(UserError, match="needs gradients of its shape"):
+        tx.update(grads, tx.init(PARAMS), PARAMS)
+
+
+def test_a_weight_that_comes_back_starts_as_at_the_beginning():
+    """Adagrad's accumulators do not begin at zero."""
+    tx = prune(optax.adagrad(LR, initial_accumulator_value=0.25))
+    state, params, update = tx.init(PARAMS), PARAMS, jax.jit(tx.update)
+    for _ in range(2):
+        updates, state = update(PARAMS, state, params)
+        params = optax.apply_updates(params, updates)
+    found = state.inner_state[0].sum_of_squares["a"]["kernel"]
+    pruned = state.masks["a"]["kernel"] == 0
+    assert bool((found[pruned] == 0.25).all()) and bool((found[~pruned] > 0.25).all())
 
 
 @pytest.mark.parametrize(
@@ -113,7 +171,7 @@ def test_only_leaves_with_shape_and_place_of_a_kernel_are_masked():
         "row": {"kernel": jnp.ones(1), "inner": {"kernel": jnp.ones(2)}},
         "elsewhere": ones,
     }
-    found = mask_state(state, masks)
+    found = mask_state(state, masks, jax.tree.map(jnp.zeros_like, state))
     assert np.asarray(found["mu"]["kernel"]).tolist() == [[1, 0]]
     assert np.asarray(found["mu"]["inner"]["kernel"]).tolist() == [[0, 1]]
     assert np.asarray(found["elsewhere"]).tolist() == [[1, 1]]
