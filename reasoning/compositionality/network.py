@@ -119,6 +119,61 @@ def outputs(params: Params, x: jax.Array, depth: jax.Array | int) -> jax.Array:
     return h @ params["wo"] + params["bo"][None, :]
 
 
+UNROLLED = 32
+"""Widths up to which products of many networks are written out on a CPU."""
+
+
+def outputs_of_all(params: Params, x: jax.Array, depth: jax.Array) -> jax.Array:
+    """`outputs` of many networks, each on its own batch, with the examples on the last axis.
+
+    On a CPU this is half as fast again as `outputs` under vmap: a batch of small products is a loop
+    of calls, and the sum over 12 inputs, written out, is one loop over examples that the compiler
+    turns into vector instructions (measured: 64 networks, 4 layers of 12 units).
+
+    Args:
+      params: with masks already applied, `[C, ...]`.
+      x: `[C, n, B]`.
+      depth: `[C]`.
+
+    Returns:
+      `[C, m, B]`.
+    """
+    h = jnp.tanh(_affine(x, params["win"], params["b"][:, 0]))
+    for number in range(1, params["b"].shape[1]):
+        below = jnp.tanh(_affine(h, params["wh"][:, number - 1], params["b"][:, number]))
+        h = jnp.where((number < depth)[:, None, None], below, h)
+    return _affine(h, params["wo"], params["bo"])
+
+
+def _affine(h: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
+    """`[C, I, B]`, `[C, I, J]` and `[C, J]` to `[C, J, B]`."""
+    small = max(weights.shape[1:]) <= UNROLLED and jax.default_backend() == "cpu"
+    product = _written_out if small else _product
+    return product(h, weights) + bias[:, :, None]
+
+
+def _product(h: jax.Array, weights: jax.Array) -> jax.Array:
+    return jnp.einsum("cij,cib->cjb", weights, h)
+
+
+@jax.custom_vjp
+def _written_out(h: jax.Array, weights: jax.Array) -> jax.Array:
+    return sum(weights[:, i, :, None] * h[:, i, None, :] for i in range(weights.shape[1]))
+
+
+def _written_out_forwards(h, weights):
+    return _written_out(h, weights), (h, weights)
+
+
+def _written_out_backwards(kept, slope):
+    h, weights = kept
+    below = sum(weights[:, :, j, None] * slope[:, None, j] for j in range(weights.shape[2]))
+    return below, jnp.einsum("cib,cjb->cij", h, slope)
+
+
+_written_out.defvjp(_written_out_forwards, _written_out_backwards)
+
+
 def used_layers(depth: jax.Array | int, layers: int) -> jax.Array:
     """Which of the L layers are used, bool `[L]`."""
     return jnp.arange(layers) < depth

@@ -85,6 +85,27 @@ def loss(
     return error + l1 * sum(jnp.abs(weights[name]).sum() for name in network.WEIGHTS)
 
 
+def sum_of_losses(
+    params: network.Params,
+    masks: network.Masks,
+    depth: jax.Array,
+    data: Examples,
+    l1: jax.Array | float = 0.0,
+) -> jax.Array:
+    """Sum over many networks of their `loss`: its gradient holds the gradient of each.
+
+    Args:
+      params: `[C, ...]`.
+      masks: `[C, ...]`.
+      depth: `[C]`.
+      data: with the examples on the last axis, `[C, n, B]` and `[C, m, B]`.
+      l1: penalty on weights.
+    """
+    weights = jax.vmap(network.masked)(params, masks)
+    error = ((network.outputs_of_all(weights, data.x, depth) - data.y) ** 2).mean((1, 2)).sum()
+    return error + l1 * sum(jnp.abs(weights[name]).sum() for name in network.WEIGHTS)
+
+
 @functools.partial(jax.jit, static_argnames="task", donate_argnames="params")
 def train(
     params: network.Params, cells: Cells, keys: jax.Array, phase: Phase, task: Task
@@ -103,13 +124,12 @@ def train(
     """
     moments = optax.scale_by_adam()
     params = jax.vmap(network.masked)(params, cells.masks)
-    slope = jax.vmap(jax.grad(loss), in_axes=(0, 0, 0, 0, None))
 
     def update(step, state):
         params, adam = state
         data = batch_of(task, keys, phase.first + step)
-        mine = Examples(data.x[cells.which], data.y[cells.which])
-        grads = slope(params, cells.masks, cells.depth, mine, phase.l1)
+        mine = Examples(*(jnp.swapaxes(part, 1, 2)[cells.which] for part in data))
+        grads = jax.grad(sum_of_losses)(params, cells.masks, cells.depth, mine, phase.l1)
         direction, adam = moments.update(grads, adam)
         cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / phase.steps))
         now = phase.rate * (FLOOR + (1 - FLOOR) * cosine)

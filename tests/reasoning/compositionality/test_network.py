@@ -96,3 +96,23 @@ def test_functions_that_are_not_taken_have_no_gradient():
         jnp.array([1e20])
     )
     assert np.isfinite(np.asarray(slope)).all()
+
+
+@pytest.mark.parametrize("unrolled", [32, 0])
+def test_many_networks_at_once_are_each_of_them(unrolled, params, masks, monkeypatch):
+    """Outputs and gradients, with products written out and as one call."""
+    monkeypatch.setattr(network, "UNROLLED", unrolled)
+    depth, x = jnp.array([1, 3, 4]), jax.random.normal(jax.random.key(1), (3, 7, 3))
+    weights = network.masked(params, masks)
+    many = jax.tree.map(lambda a: jnp.stack([a, 2 * a, -0.5 * a]), weights)
+
+    def one(p, x, depth):
+        return network.outputs(p, x, depth).T
+
+    def of(f, x):
+        return jax.jit(jax.value_and_grad(lambda p: (f(p, x, depth) ** 2).sum()))(many)
+
+    found = of(network.outputs_of_all, jnp.swapaxes(x, 1, 2))
+    wanted = of(jax.vmap(one), x)
+    for mine, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert np.asarray(mine) == pytest.approx(np.asarray(theirs), rel=1e-4, abs=1e-5)
