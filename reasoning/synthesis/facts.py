@@ -205,7 +205,7 @@ def _float(value):
 
 def _decimal(value):
     if isinstance(value, bool | float):
-        value = str(value)
+        value = getattr(value, "text", str(value))
     try:
         made = decimal.Decimal(value)
     except (decimal.InvalidOperation, TypeError, ValueError):
@@ -215,9 +215,20 @@ def _decimal(value):
 
 def _fits(value: decimal.Decimal) -> bool:
     """Test whether a decimal keeps all its digits in DECIMAL(38, 10)."""
-    sign, digits, exponent = value.normalize().as_tuple()
-    del sign
-    return exponent >= -PLACES and len(digits) + exponent <= WHOLE_DIGITS  # type: ignore[operator]
+    digits, exponent = significant(value)
+    return exponent >= -PLACES and len(digits) + exponent <= WHOLE_DIGITS
+
+
+def significant(value: decimal.Decimal) -> tuple[str, int]:
+    """The digits of a finite decimal without zeros at the end, and the exponent of the last.
+    `Decimal.normalize` would round to 28 of them.
+    """
+    _, digits, exponent = value.as_tuple()
+    shown = "".join(map(str, digits)).lstrip("0")
+    kept = shown.rstrip("0")
+    if not kept:
+        return "", 0
+    return kept, exponent + len(shown) - len(kept)  # type: ignore[operator]
 
 
 def _time(kind):

@@ -118,6 +118,21 @@ EXTENDED = {
 """What `mongoexport` writes for values that JSON does not have."""
 
 
+class Number(float):
+    """A number of JSON with more digits than a float keeps, for decimals."""
+
+    text: str
+
+
+def _number(text: str) -> float:
+    """A number with a point or an exponent."""
+    value = float(text)
+    if len(text) > 16:
+        value = Number(value)
+        value.text = text
+    return value
+
+
 class _Stream:
     """A buffer over a file, and how many lines lie behind it."""
 
@@ -125,7 +140,9 @@ class _Stream:
         self.file, self.where = file, where
         self.buffer, self.place, self.line, self.column, self.ended = "", 0, 1, 1, False
         self.decode = json.JSONDecoder(
-            object_pairs_hook=self._object, parse_constant=self._constant
+            object_pairs_hook=self._object,
+            parse_constant=self._constant,
+            parse_float=_number,
         ).raw_decode
 
     def _object(self, pairs):

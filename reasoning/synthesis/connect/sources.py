@@ -3,6 +3,7 @@ of records.
 """
 
 import csv
+import math
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -36,6 +37,8 @@ WHOLE = {
 }
 PATTERNS = {
     "int": "[-+]?[0-9]+",
+    "float": "[-+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][-+]?[0-9]+)?",
+    "bool": "[tT]rue|TRUE|[fF]alse|FALSE|[tTfF01]",
     "decimal": "[-+]?[0-9]{1,28}([.][0-9]{0,10}0*)?",
     "date": "[0-9]{4}-[0-9]{2}-[0-9]{2}",
     "datetime": "[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?)?",
@@ -288,9 +291,19 @@ def _csv_cell(attr) -> str:
         return cell
     wrong = f"error({text(attr.name + ' is ')} || {cell} || ', which is no {attr.type}')"
     return (
-        f"CASE WHEN regexp_full_match({cell}, {text(PATTERNS[attr.type])}) OR {cell} IS NULL THEN "
-        f"{cell}::{SQL_TYPES[attr.type]} ELSE {wrong} END AS {cell}"
+        f"CASE WHEN regexp_full_match({cell}, {text(PATTERNS[attr.type])}){_exact(attr, cell)} OR "
+        f"{cell} IS NULL THEN {cell}::{SQL_TYPES[attr.type]} ELSE {wrong} END AS {cell}"
     )
+
+
+def _exact(attr, cell: str) -> str:
+    """The test that a float keeps a number of CSV: finite, and whole numbers whole."""
+    if attr.type != "float":
+        return ""
+    value = f"TRY_CAST({cell} AS DOUBLE)"
+    whole = f"TRY_CAST({value} AS HUGEINT) IS NOT DISTINCT FROM TRY_CAST({cell} AS HUGEINT)"
+    few = f"NOT regexp_full_match({cell}, '[-+]?[0-9]{{16,}}')"
+    return f" AND isfinite({value}) AND ({few} OR ({value} IS NOT NULL AND {whole}))"
 
 
 def _bad_cell(file: Path, collection: Collection) -> UserError | None:
@@ -305,6 +318,11 @@ def _bad_cell(file: Path, collection: Collection) -> UserError | None:
                 fits = re.fullmatch(PATTERNS[attr.type], cell)
                 if fits and attr.type == "int":
                     fits = len(cell) < 30 and -INT64 <= int(cell) < INT64
+                if fits and attr.type == "float":
+                    whole = re.fullmatch("[-+]?[0-9]+", cell)
+                    fits = math.isfinite(float(cell)) and (
+                        not whole or int(float(cell)) == int(cell)
+                    )
                 if fits and attr.type in ("date", "datetime"):
                     fits = is_time(cell, attr.type)
                 if cell and not fits:
@@ -384,8 +402,41 @@ def _lines(collection, file):
     return ((collection.name, record) for record in stream_lines(file))
 
 
+ODD = {
+    "float": ("NOT isfinite({0})", "is no finite number"),
+    "date": (
+        "{0} NOT BETWEEN DATE '0001-01-01' AND DATE '9999-12-31'",
+        "is not within the years 1 to 9999",
+    ),
+    "datetime": (
+        "{0} NOT BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59.999999'",
+        "is not within the years 1 to 9999",
+    ),
+}
+"""Values that some target would change, by type: the test, and a sentence on it."""
+
+
+def check_values(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
+    """Refuse values that files and other databases do not hold: NaN, infinite times."""
+    for path, collection in walk(schema):
+        tests = [(a, *ODD[a.type]) for a in collection.attrs if a.type in ODD]
+        if not tests:
+            continue
+        cells = ", ".join(
+            f"count(*) FILTER ({test.format(quoted(inner(attr.name)))})" for attr, test, _ in tests
+        )
+        counts = base.execute(f"SELECT {cells} FROM {quoted(name(path))}").fetchone()
+        for (attr, _, said), count in zip(tests, counts, strict=True):
+            if count:
+                raise UserError(
+                    f"{where}: {path}.{attr.name} {said} in {count:,} records: make it NULL or "
+                    "text, or fix the data"
+                )
+
+
 def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
     """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded."""
+    check_values(base, schema, where, name)
     for path, collection in walk(schema):
         if firm := [attr.name for attr in collection.attrs if not attr.nullable]:
             nulls = ", ".join(f"count(*) - count({quoted(inner(column))})" for column in firm)

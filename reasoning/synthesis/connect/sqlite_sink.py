@@ -8,7 +8,7 @@ from pathlib import Path
 
 from reasoning.synthesis.engines.compile import SQL_TYPES
 from reasoning.synthesis.errors import UserError, writing
-from reasoning.synthesis.facts import plain
+from reasoning.synthesis.facts import plain, significant
 from reasoning.synthesis.names import check_names, quoted
 from reasoning.synthesis.schema import Collection, Schema
 
@@ -34,7 +34,7 @@ def _lite(value):
     Raises:
       UserError: it would not keep all digits.
     """
-    if isinstance(value, decimal.Decimal) and len(value.normalize().as_tuple().digits) > 15:
+    if isinstance(value, decimal.Decimal) and len(significant(value)[0]) > 15:
         raise UserError(
             f"{value} has more than the 15 digits that SQLite keeps of a decimal: write to another "
             "kind of target, or make it str"
