@@ -234,6 +234,11 @@ def significant(value: decimal.Decimal) -> tuple[str, int]:
 def _time(kind):
     def parse(value):
         made = value if type(value) is kind else None
+        utc = getattr(value, "utc", None)
+        if utc is not None:
+            # MongoDB's times are instants, which it shows in UTC.
+            midnight = utc == utc.replace(hour=0, minute=0, second=0, microsecond=0)
+            return utc if kind is datetime.datetime else utc.date() if midnight else None
         if isinstance(value, str) and not LONG_SECONDS.search(value):
             try:
                 made = kind.fromisoformat(value)

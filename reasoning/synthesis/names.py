@@ -11,7 +11,7 @@ from reasoning.synthesis.errors import UserError
 
 MOST_BYTES = {"postgres": 63, "file": 200}
 """Longest name in bytes: PostgreSQL cuts longer ones in silence, file systems refuse them."""
-TWINS = ("duckdb", "sqlite", "parquet")
+TWINS = ("duckdb", "sqlite", "parquet", "ladybug")
 """Targets that take `X` and `x` for one name."""
 
 

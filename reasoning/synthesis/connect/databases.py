@@ -6,10 +6,11 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from reasoning.synthesis.connect.places import path_of
 from reasoning.synthesis.errors import ConnectionLost, UserError, need
-from reasoning.synthesis.names import masked, quoted
+from reasoning.synthesis.names import backticked, masked, quoted
 from reasoning.synthesis.schema import Schema
 
 BATCH = 10_000
@@ -22,18 +23,20 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
     Args:
       schema: tables with those names.
       url: where it is.
-      kind: "sqlite" or "postgres".
+      kind: "sqlite", "postgres" or "mysql".
 
     Raises:
       UserError: no connection, no such table, or the driver is missing.
     """
-    return {"sqlite": _sqlite, "postgres": _postgres}[kind](schema, url)
+    return {"sqlite": _sqlite, "postgres": _postgres, "mysql": _mysql}[kind](schema, url)
 
 
 def _sqlite(schema, url):
     path = path_of(url)
     try:
-        base = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        base = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
+        # One transaction: tables that change in between would not fit together.
+        base.execute("BEGIN")
         for collection in schema.collections:
             rows = base.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
             while batch := rows.fetchmany(BATCH):
@@ -66,6 +69,8 @@ def _postgres(schema, url):
     try:
         with psycopg.connect(url) as connection:
             connection.read_only = True
+            # All tables as of one moment: with READ COMMITTED each would have its own.
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             for collection in schema.collections:
                 with connection.cursor(name="latentax_read") as cursor:
                     cursor.itersize = BATCH
@@ -84,6 +89,55 @@ def _postgres(schema, url):
         raise UserError(
             f"{masked(url)}: {_first(error)}: check the schema against the database"
         ) from error
+
+
+def _mysql(schema, url):
+    """MySQL and MariaDB; TIMESTAMP columns, which hold instants, are read in UTC."""
+    pymysql = need("pymysql", "servers")
+    place = urlsplit(url)
+    asked = dict(parse_qsl(place.query))
+    try:
+        connection = pymysql.connect(
+            host=place.hostname or "localhost",
+            port=place.port or 3306,
+            user=unquote(place.username or "root"),
+            password=unquote(place.password or ""),
+            database=unquote(place.path.lstrip("/")),
+            unix_socket=asked.get("unix_socket"),
+            charset="utf8mb4",
+            cursorclass=pymysql.cursors.SSCursor,
+        )
+        with connection, connection.cursor() as cursor:
+            cursor.execute("SET SESSION time_zone = '+00:00'")
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+            for collection in schema.collections:
+                kinds = {field.name: field.type for field in collection.attrs}
+                cells = ", ".join(_my_cell(name, kind) for name, kind in kinds.items())
+                cursor.execute(f"SELECT {cells} FROM {backticked(collection.name)}")
+                for row in cursor:
+                    yield (
+                        collection.name,
+                        {n: _my(v, kinds[n]) for n, v in zip(kinds, row, strict=True)},
+                    )
+    except (pymysql.Error, ValueError) as error:
+        said = str(error.args[-1]) if error.args else type(error).__name__
+        kind = ConnectionLost if isinstance(error, pymysql.OperationalError) else UserError
+        raise kind(
+            f"{masked(url)}: {said.splitlines()[0][:200]}: check the server and the schema"
+        ) from error
+
+
+def _my_cell(name: str, kind: str) -> str:
+    """A column: FLOAT is printed with six digits unless it is made a DOUBLE."""
+    return f"{backticked(name)} + 0e0" if kind == "float" else backticked(name)
+
+
+def _my(value, kind):
+    """MySQL has no truth values, but 0 and 1, and bits."""
+    if kind == "bool" and value in (0, 1, b"\x00", b"\x01"):
+        return value in (1, b"\x01")
+    return value
 
 
 def _plain(value):

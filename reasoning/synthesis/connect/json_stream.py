@@ -98,12 +98,24 @@ def _opened(path):
         ) from error
 
 
+class Moment(str):
+    """A $date: text with its zone, and the time in UTC for attributes that are times."""
+
+    utc: datetime.datetime
+
+
 def _date(value: Any) -> str:
     """$date, as text or as milliseconds since 1970."""
     if isinstance(value, str):
-        return value
+        made = Moment(value)
+        parsed = datetime.datetime.fromisoformat(value)
+        zone = parsed.tzinfo or datetime.UTC
+        made.utc = parsed.replace(tzinfo=zone).astimezone(datetime.UTC).replace(tzinfo=None)
+        return made
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=int(value))
-    return moment.isoformat() + "Z"
+    made = Moment(moment.isoformat() + "Z")
+    made.utc = moment
+    return made
 
 
 EXTENDED = {
@@ -140,9 +152,7 @@ class _Stream:
         self.file, self.where = file, where
         self.buffer, self.place, self.line, self.column, self.ended = "", 0, 1, 1, False
         self.decode = json.JSONDecoder(
-            object_pairs_hook=self._object,
-            parse_constant=self._constant,
-            parse_float=_number,
+            object_pairs_hook=self._object, parse_constant=self._constant, parse_float=_number
         ).raw_decode
 
     def _object(self, pairs):

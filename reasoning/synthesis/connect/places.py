@@ -6,20 +6,25 @@ from urllib.parse import unquote
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.names import masked
 
-SERVERS = ("postgres",)
+SERVERS = ("postgres", "mysql")
 """Kinds that are no files."""
 
 
 def kind_of(url: str) -> str:
-    """Kind of a source or target, by its URL or path: json, lines, xml, sqlite, duckdb, postgres,
-    cypher or folder.
+    """Kind of a source or target, by its URL or path: json, lines, xml, sqlite, duckdb, ladybug,
+    postgres, mysql, cypher or folder.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
     known = {
         "postgresql": "postgres",
         "postgres": "postgres",
+        "mysql": "mysql",
+        "mariadb": "mysql",
         "sqlite": "sqlite",
         "duckdb": "duckdb",
+        "ladybug": "ladybug",
+        "neo4j-admin": "folder",
+        "mongoexport": "folder",
         "jsonl": "folder",
         "csv": "folder",
     }
@@ -39,6 +44,7 @@ def kind_of(url: str) -> str:
         ".sqlite": "sqlite",
         ".sqlite3": "sqlite",
         ".duckdb": "duckdb",
+        ".lbug": "ladybug",
     }
     return (endings | {".cypher": "cypher"}).get(Path(url).suffix, "folder")
 
@@ -56,7 +62,7 @@ def path_of(url: str) -> Path:
     return Path(
         unquote(
             rest.removeprefix("/")
-            if scheme in ("sqlite", "duckdb") or rest.startswith("//")
+            if scheme in ("sqlite", "duckdb", "ladybug") or rest.startswith("//")
             else rest
         )
     )

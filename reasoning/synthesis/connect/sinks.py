@@ -4,12 +4,15 @@ the last one is there.
 
 import json
 import os
+import re
 import shutil
 import uuid
 from pathlib import Path
 from typing import Protocol
 
 from reasoning.synthesis.connect.cypher import cypher_of, load_script
+from reasoning.synthesis.connect.importers import check_neo4j, extended, neo4j_command, neo4j_lines
+from reasoning.synthesis.connect.ladybug import LadybugSink, check_ladybug
 from reasoning.synthesis.connect.places import kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sqlite_sink import SqliteSink, cells, fields
@@ -56,9 +59,13 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
         return PostgresSink(schema, url, overwrite, _run_id(work))
     if kind == "sqlite":
         return SqliteSink(schema, path_of(url), work)
+    if kind == "ladybug":
+        return LadybugSink(schema, path_of(url), work)
     ending = {"json": "jsonl", "cypher": "jsonl", "duckdb": "parquet"}.get(kind) or _folder_format(
         schema, url
     )
+    if ending in IMPORTERS:
+        ending, kind = "jsonl", ending
     return PartsSink(schema, path_of(url), work, ending, kind)
 
 
@@ -74,10 +81,10 @@ def _run_id(work: Path) -> str:
 def check_target(schema: Schema, url: str, overwrite: bool):
     """Refuse a target that cannot be, before anything is written. Raises UserError."""
     kind = kind_of(url)
-    if kind == "xml":
+    if kind in ("xml", "lines", "mysql"):
         raise UserError(
-            f"{masked(url)}: writing to {kind} is not offered: write a folder or a .cypher file "
-            "and import it"
+            f"{masked(url)}: writing to {kind} is not offered: write a folder (jsonl://, csv://, "
+            "mongoexport://) and import it"
         )
     check_target_names(schema, url, kind)
     if kind != "postgres" and path_of(url).exists():
@@ -99,8 +106,12 @@ def check_target_names(schema: Schema, url: str, kind: str):
     where = masked(url)
     ending = _folder_format(schema, url) if kind == "folder" else kind
     if kind == "folder":
-        files = [file_name(c.name, ending) for c in schema.collections]
+        files = [file_name(c.name, IMPORTERS.get(ending, ending)) for c in schema.collections]
         check_names([name.casefold() for name in files], ending, where)
+    if kind == "ladybug":
+        check_ladybug(schema, where)
+    if ending == "neo4j-admin":
+        check_neo4j(schema, where)
     if kind in ("duckdb", "postgres", "sqlite"):
         check_names([c.name for c in schema.collections], kind, where)
     for path, collection in walk(schema):
@@ -124,8 +135,9 @@ def _check_replaceable(schema, url, path: Path, folder: bool):
             "another target"
         )
     names = [c.name for c in schema.collections]
-    ours = {file_name(name, ending) for name in names for ending in COPY} if folder else set()
-    ours |= {"load.cypher"}
+    endings = [*COPY, "json"]
+    ours = {file_name(name, ending) for name in names for ending in endings} if folder else set()
+    ours |= {"load.cypher", "import.sh"}
     if folder and (other := sorted({file.name for file in path.iterdir()} - ours)):
         raise UserError(
             f"{masked(url)} holds {other[0]!r}, which no migration wrote, and would be replaced: "
@@ -138,6 +150,8 @@ def _folder_format(schema, url):
     return scheme or ("jsonl" if schema.kind == "document" else "csv")
 
 
+IMPORTERS = {"neo4j-admin": "csv", "mongoexport": "json"}
+"""Folders in the form of an importer, and the ending of their files."""
 COPY = {
     "jsonl": "FORMAT json",
     "csv": "FORMAT csv, HEADER false, NULLSTR ''",
@@ -208,7 +222,10 @@ class PartsSink:
         if self.kind == "duckdb":
             return self._duckdb(base, final / "base.duckdb")
         for collection in self.schema.collections:
-            self._join(base, collection, final / file_name(collection.name, self.ending))
+            ending = IMPORTERS.get(self.kind, self.ending)
+            self._join(base, collection, final / file_name(collection.name, ending))
+        if self.kind == "neo4j-admin":
+            (final / "import.sh").write_text(neo4j_command(self.schema), encoding="utf-8")
         if self.schema.kind == "graph" and self.ending == "csv":
             (final / "load.cypher").write_text(load_script(self.schema), encoding="utf-8")
         return final
@@ -223,6 +240,10 @@ class PartsSink:
             )
             return
         changed = odd_names(self.schema, collection.name) or not is_plain(collection)
+        if self.kind in IMPORTERS:
+            with file.open("w", encoding="utf-8") as out:
+                out.writelines(line + "\n" for line in self._for_importer(collection))
+            return
         if self.ending == "jsonl" and changed:
             with file.open("w", encoding="utf-8") as lines:
                 lines.writelines(line + "\n" for line in self._lines(collection.name))
@@ -242,10 +263,23 @@ class PartsSink:
             with part.open(encoding="utf-8") as lines:
                 for line in lines:
                     if odd or bare:
-                        record = json.loads(line)
+                        record = json.loads(line, parse_float=_marked)
                         record = _named(collection, record, True) if odd else record
-                        line = json.dumps(reshaped(collection, record), ensure_ascii=False)
+                        line = _unmarked(reshaped(collection, record))
                     yield line.rstrip("\n")
+
+    def _for_importer(self, collection: Collection):
+        if self.kind == "neo4j-admin":
+            yield from neo4j_lines(self.schema, collection, self._lines(collection.name))
+            return
+        odd = odd_names(self.schema, collection.name)
+        for _, part in self._files(collection.name):
+            with part.open(encoding="utf-8") as lines:
+                for line in lines:
+                    record = json.loads(line, parse_float=str)
+                    record = _named(collection, record, True) if odd else record
+                    record = reshaped(collection, extended(collection, record))
+                    yield json.dumps(record, ensure_ascii=False)
 
     def _instance(self, file: Path) -> Path:
         with file.open("w", encoding="utf-8") as out:
@@ -262,7 +296,8 @@ class PartsSink:
         with file.open("w", encoding="utf-8") as out:
             for collection in order:
                 for line in self._lines(collection.name):
-                    out.write(cypher_of(collection, json.loads(line), self.schema) + "\n")
+                    record = json.loads(line, parse_float=_Digits)
+                    out.write(cypher_of(collection, record, self.schema) + "\n")
         return file
 
     def _duckdb(self, base, file: Path) -> Path:
@@ -275,6 +310,31 @@ class PartsSink:
             )
         base.execute("DETACH target_file")
         return file
+
+
+MARK = f"number {uuid.uuid4().hex} "
+"""Before the digits of a number that passes through Python: a float would lose some."""
+
+
+def _marked(digits: str) -> str:
+    return MARK + digits
+
+
+def _unmarked(record: dict) -> str:
+    """A record as JSON, numbers with all their digits."""
+    return re.sub(f'"{MARK}([^"]*)"', r"\1", json.dumps(record, ensure_ascii=False))
+
+
+class _Digits(float):
+    """A number that is shown as it was written."""
+
+    def __new__(cls, text: str):
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    def __str__(self) -> str:
+        return self.text
 
 
 def _csv(name):

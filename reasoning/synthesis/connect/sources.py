@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from reasoning.synthesis.connect import databases
+from reasoning.synthesis.connect import databases, ladybug
 from reasoning.synthesis.connect.json_stream import stream_instance, stream_lines
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.engines.compile import SQL_TYPES
-from reasoning.synthesis.engines.duck import connect, stored
+from reasoning.synthesis.engines.duck import confine, connect, stored
 from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.facts import HINTS, INT64, Facts, Id, from_facts, is_time
 from reasoning.synthesis.infer import Instance
@@ -112,6 +112,7 @@ def read_whole(schema: Schema, url: str) -> Instance:
     fit the schema.
     """
     with tempfile.TemporaryDirectory() as folder, connect() as base:
+        confine(base, [Path(folder)], url)
         load(base, schema, url, Path(folder))
         return from_facts(schema, facts_of(base, schema, table_name))
 
@@ -162,6 +163,8 @@ def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | No
         return stream_xml(path_of(url), schema)
     if kind == "folder":
         return _folder_records(schema, path_of(url))
+    if kind == "ladybug":
+        return ladybug.records(schema, path_of(url))
     if kind == "cypher":
         raise UserError(
             f"{masked(url)}: Cypher can be written and not read: give node and edge files as a "
@@ -190,18 +193,18 @@ def _load_folder(base, schema, path, folder, name):
         file = next(
             (
                 path / file_name(collection.name, end)
-                for end in ("jsonl", "csv", "parquet")
+                for end in ("jsonl", "csv", "parquet", "json")
                 if (path / file_name(collection.name, end)).exists()
             ),
             None,
         )
         if file is None:
             raise UserError(
-                f"{path} holds no {collection.name}.jsonl, {collection.name}.csv or "
-                f"{collection.name}.parquet"
+                f"{path} holds no {collection.name}.jsonl, {collection.name}.json, "
+                f"{collection.name}.csv or {collection.name}.parquet"
             )
         try:
-            if file.suffix == ".jsonl":
+            if file.suffix in (".jsonl", ".json"):
                 part = Schema("document", (collection,))
                 load_rows(
                     base, part, rows_of(part, _lines(collection, file), str(file)), folder, name
@@ -398,7 +401,9 @@ def _folder_records(schema, path):
 
 
 def _lines(collection, file):
-    """The records of a file of JSON lines."""
+    """The records of a file of JSON lines, or, called .json as `mongoexport` does, of a list."""
+    if file.suffix == ".json":
+        return stream_instance(file, collection.name, frozenset([collection.name]))
     return ((collection.name, record) for record in stream_lines(file))
 
 

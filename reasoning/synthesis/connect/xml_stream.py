@@ -1,13 +1,14 @@
 """XML read with a document schema, element by element."""
 
-import xml.etree.ElementTree as Tree
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.errors import UserError, need
 from reasoning.synthesis.schema import Collection, Schema
 
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 TRUTH = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -22,10 +23,13 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
       UserError: malformed XML, with line and column; an unknown element or attribute; a value of
         another type.
     """
+    # The parser of the standard library expands entities, which can fill the memory.
+    defused = need("defusedxml")
+    tree = need("defusedxml.ElementTree")
     tops = {collection.name: collection for collection in schema.collections}
     depth, root = 0, None
     try:
-        for event, element in Tree.iterparse(path, events=("start", "end")):
+        for event, element in tree.iterparse(path, events=("start", "end")):
             depth += 1 if event == "start" else -1
             if event == "start":
                 root = element if root is None else root
@@ -40,7 +44,12 @@ def stream_xml(path: Path, schema: Schema) -> Iterator[tuple[str, dict[str, Any]
         raise UserError(
             f"{path} cannot be read ({error.strerror}): give the path of an XML file"
         ) from error
-    except Tree.ParseError as error:
+    except defused.DefusedXmlException as error:
+        raise UserError(
+            f"{path} declares entities or a DTD, which may read files or fill the memory: remove "
+            "them"
+        ) from error
+    except tree.ParseError as error:
         line, column = error.position
         raise UserError(
             f"{path}, line {line}, column {column + 1}: malformed XML "
@@ -73,7 +82,11 @@ def _record(element, collection: Collection, where) -> dict[str, Any]:
 def _value(text: str, kind: str, where: str) -> Any:
     try:
         if kind in ("int", "float"):
-            return int(text) if kind == "int" else float(text)
+            # Python also reads 1_000 and nan.
+            if not NUMBER.fullmatch(text.strip()):
+                raise ValueError(text)
+            # A whole number is left whole, so that one too long for a float is refused.
+            return float(text) if set(text) & set(".eE") and kind == "float" else int(text)
         return TRUTH[text.strip()] if kind == "bool" else text
     except (ValueError, KeyError) as error:
         raise UserError(f"{where}: {text!r} is no {kind}: fix the data or the schema") from error

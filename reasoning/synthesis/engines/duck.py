@@ -2,13 +2,15 @@
 
 import contextlib
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
+from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.engines.compile import SQL_TYPES, compile_program
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.facts import Facts, Id
-from reasoning.synthesis.names import inner, quoted, table_name
+from reasoning.synthesis.names import inner, quoted, table_name, text
 from reasoning.synthesis.schema import Column, Schema, layout
 
 
@@ -40,6 +42,25 @@ def connect(place: str = ":memory:"):
     with contextlib.suppress(duckdb.InvalidInputException):
         base.execute("SET enable_progress_bar = false")
     return base
+
+
+def confine(base, folders: list[Path], *urls: str):
+    """Forbid a connection, for good, every file but those in its folders and those of its data:
+    SQL that a name or a value smuggled in could read and write nothing else.
+    """
+    places = [path_of(url) for url in urls if kind_of(url) not in SERVERS]
+    places += [place.resolve() for place in places]
+    held = [*folders, *(folder.resolve() for folder in folders)]
+    held += [place for place in places if place.is_dir()]
+    files = [place for place in places if not place.is_dir()]
+    files += [place.with_name(place.name + ".wal") for place in files if place.name]
+
+    def listed(paths):
+        return "[" + ", ".join(sorted({text(str(path)) for path in paths})) + "]"
+
+    base.execute(f"SET allowed_directories = {listed(held)}")
+    base.execute(f"SET allowed_paths = {listed(files)}")
+    lock_down(base)
 
 
 def lock_down(base):

@@ -100,6 +100,16 @@ class Run:
     """The most that DuckDB may hold, e.g. 2GB; beyond that it uses the disk."""
     report: Path | None = None
     """Write the report as JSON, too."""
+    dry_run: bool = False
+    """Write no target: show counts, first records, and what would be refused."""
+    since: tuple[str, ...] = ()
+    """Incremental: COLLECTION.ATTRIBUTE=VALUE of the source, an attribute that only grows. The
+    target gets the records that those up to VALUE do not make.
+    """
+    marks: Path | None = None
+    """Incremental: a JSON file with such values, read if it is there and written after the run;
+    --since COLLECTION.ATTRIBUTE names what to keep in it.
+    """
 
 
 @dataclass(frozen=True)
@@ -238,6 +248,9 @@ def run(command: Run) -> int:
         command.childless,
         command.chunk,
         command.memory,
+        dry_run=command.dry_run,
+        since=command.since,
+        marks=command.marks,
     )
     report = migrate(plan, lambda line: print(line, file=sys.stderr))
     status = _shown_report(report)

@@ -4,6 +4,7 @@ once, also after a crash.
 
 import hashlib
 import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,28 +16,38 @@ from reasoning.synthesis.connect import sources
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
 from reasoning.synthesis.connect.sinks import Sink, check_target, open_sink
+from reasoning.synthesis.connect.sqlite_sink import cells
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration.flat_rows import load_flat
-from reasoning.synthesis.dynamite.migration.nesting import FLAT, final_table, nest
+from reasoning.synthesis.dynamite.migration.nesting import FINAL, FLAT, nest
 from reasoning.synthesis.dynamite.migration.report import (
+    SAMPLES,
     Report,
     repeated_keys,
     report_of,
     takes_all,
 )
+from reasoning.synthesis.dynamite.migration.since import (
+    copy_old,
+    read_marks,
+    subtract_old,
+    write_marks,
+)
 from reasoning.synthesis.engines import memory, sqlite
 from reasoning.synthesis.engines.compile import Output, compile_program, key_names
-from reasoning.synthesis.engines.duck import connect
+from reasoning.synthesis.engines.duck import confine, connect
 from reasoning.synthesis.engines.identity import needed_rules
 from reasoning.synthesis.errors import UserError, need, writing
 from reasoning.synthesis.names import masked, quoted, table_name, text
-from reasoning.synthesis.schema import NEST, find, walk
+from reasoning.synthesis.schema import NEST, Collection, find, is_edge, walk
 
 Engine = Literal["duckdb", "sqlite", "memory"]
 CHUNK = 1_000_000
 """Rows written in one range, each range a point to resume from."""
 WRITTEN = "written"
 """A file in the folder of a run: there as soon as the target has its first range."""
+NEW = "new__"
+"""Before the names of finished tables that hold only what high-water marks leave."""
 SOURCE = "s__"
 """Before the names of the source's tables; those of the target have the prefixes of `nesting.py`.
 """
@@ -68,6 +79,17 @@ class Plan:
     """
     work: Path | None = None
     """Folder for what is unfinished; None: next to the target."""
+    dry_run: bool = False
+    """Write no target: count, and show what would be refused."""
+    since: tuple[str, ...] = ()
+    """COLLECTION.ATTRIBUTE=VALUE of the source: carry over only what records above it add."""
+    marks: Path | None = None
+    """A file of such values: read if it is there, written after the run."""
+
+    @property
+    def incremental(self) -> bool:
+        """True if only records above marks are carried over."""
+        return bool(self.since or self.marks)
 
 
 def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> Report:
@@ -88,6 +110,8 @@ def migrate(plan: Plan, progress: Callable[[str], None] = lambda line: None) -> 
     """
     need("duckdb")
     _check(plan)
+    if plan.dry_run:
+        return _dry_run(plan)
     work = _work_path(plan)
     with writing(work):
         work.parent.mkdir(parents=True, exist_ok=True)
@@ -116,21 +140,22 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
         with connect(str(work / "work.duckdb")) as base:
             base.execute(f"SET temp_directory = {text(str(work / 'spill'))}")
             _limit(base, plan.memory)
+            confine(base, [work], plan.source)
             steps = _Steps(base)
-            steps.once(
-                "load",
-                lambda: sources.load(
-                    base, plan.mapping.source, plan.source, work / "load", _source_table
-                ),
-            )
+            _load(plan, base, steps, work)
             loaded = True
             _transform(plan, base, steps, work)
             _check_keys(plan, base)
+            new = _only_new(plan, base, steps, work)
             written, lost = _write(plan, base, sink, progress, work / WRITTEN)
             seconds = time.monotonic() - started
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             report.lost.extend(lost)
+            report.new.update(new)
             sink.finish(base)
+            if plan.marks:
+                marks = read_marks(plan.mapping.source, plan.since, plan.marks)
+                write_marks(base, marks, _source_table, plan.marks)
     except (duckdb.Error, UserError) as error:
         if fresh and not loaded:
             shutil.rmtree(work)
@@ -141,6 +166,65 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
         ) from error
     shutil.rmtree(work)
     return report.timed(written, seconds)
+
+
+def _dry_run(plan: Plan) -> Report:
+    """Load, apply the rules and report, in a folder that is removed."""
+    with tempfile.TemporaryDirectory() as folder, connect(str(Path(folder) / "dry.duckdb")) as base:
+        work = Path(folder)
+        _limit(base, plan.memory)
+        confine(base, [work], plan.source)
+        steps = _Steps(base)
+        try:
+            _load(plan, base, steps, work)
+            _transform(plan, base, steps, work)
+            report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
+            report.new.update(_only_new(plan, base, steps, work))
+            for top in plan.mapping.target.collections:
+                names = [field.name for field in [*top.attrs, *top.children]]
+                listed = ", ".join(cells(top))
+                rows = base.execute(f"SELECT {listed} FROM {_made(plan, top)} LIMIT {SAMPLES}")
+                report.first[top.name] = [
+                    dict(zip(names, row, strict=True)) for row in rows.fetchall()
+                ]
+        except need("duckdb").Error as error:
+            raise sources.refusal_of(error, masked(plan.source)) from error
+    return report
+
+
+def _load(plan: Plan, base, steps: "_Steps", work: Path):
+    steps.once(
+        "load",
+        lambda: sources.load(base, plan.mapping.source, plan.source, work / "load", _source_table),
+    )
+
+
+def _made(plan: Plan, top: Collection) -> str:
+    """The quoted table of a finished top-level collection: what is written."""
+    name = (FINAL if top.children else FLAT) + table_name(top.name)
+    return quoted((NEW if plan.incremental else "") + name)
+
+
+def _only_new(plan: Plan, base, steps: "_Steps", work: Path) -> dict[str, int]:
+    """The records that those up to the marks do not make; their numbers."""
+    if not plan.incremental:
+        return {}
+    schema, target = plan.mapping.source, plan.mapping.target
+    marks = read_marks(schema, plan.since, plan.marks)
+    old = work / "old.duckdb"
+    # By hand: a file that is attached cannot be written in one transaction with the first.
+    if not steps.done("old"):
+        old.unlink(missing_ok=True)
+        copy_old(base, schema, marks, _source_table, old)
+        with connect(str(old)) as before:
+            confine(before, [work], plan.source)
+            _transform(plan, before, _Steps(before), work)
+        subtract_old(base, target, NEW, old)
+        steps.note("old")
+    return {
+        top.name: base.execute(f"SELECT count(*) FROM {_made(plan, top)}").fetchone()[0]
+        for top in target.collections
+    }
 
 
 def _check(plan: Plan):
@@ -202,6 +286,9 @@ def _fingerprint(plan: Plan) -> str:
         plan.source,
         plan.target,
         plan.engine,
+        repr(
+            (plan.since, plan.marks, plan.marks and plan.marks.exists() and plan.marks.read_text())
+        ),
         repr(plan.mapping.source),
         repr(plan.mapping.target),
     ]
@@ -241,14 +328,23 @@ class _Steps:
         self.base = base
         base.execute("CREATE TABLE IF NOT EXISTS steps (name TEXT)")
 
+    def done(self, name: str) -> bool:
+        """Test whether a step was done."""
+        found = self.base.execute("SELECT 1 FROM steps WHERE name = ?", [name]).fetchone()
+        return found is not None
+
+    def note(self, name: str):
+        """Write down a step that was done."""
+        self.base.execute("INSERT INTO steps VALUES (?)", [name])
+
     def once(self, name: str, do: Callable[[], Any]):
         """Do it, unless it was done."""
-        if self.base.execute("SELECT 1 FROM steps WHERE name = ?", [name]).fetchone():
+        if self.done(name):
             return
         self.base.begin()
         try:
             do()
-            self.base.execute("INSERT INTO steps VALUES (?)", [name])
+            self.note(name)
             self.base.commit()
         except BaseException:
             self.base.rollback()
@@ -353,9 +449,9 @@ def _write(plan: Plan, base, sink: Sink, progress, mark: Path) -> tuple[int, lis
     on those that did not arrive.
     """
     written, lost, started = 0, [], time.monotonic()
-    for collection in plan.mapping.target.collections:
-        table = quoted(FLAT + table_name(collection.name))
-        table = final_table(collection.name) if collection.children else table
+    # Nodes before edges: a graph database makes no edge whose nodes are not there.
+    for collection in sorted(plan.mapping.target.collections, key=is_edge):
+        table = _made(plan, collection)
         total = base.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         start = sink.done(collection.name)
         while start < total or (start == 0 and total == 0):

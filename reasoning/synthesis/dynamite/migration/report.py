@@ -3,6 +3,7 @@ without being said.
 """
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,6 +57,10 @@ class Report:
     """Collections marked `@distinct` of which equal records became one: derivations and records."""
     lost: list[str] = field(default_factory=list)
     """Sentences about records that were derived and are not there, and values that became NULL."""
+    new: dict[str, int] = field(default_factory=dict)
+    """In an incremental run: records of each top-level collection beyond the high-water marks."""
+    first: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """In a dry run: the first records of each top-level collection; nothing was written."""
     round_trip: str = "not tried"
     """Whether the source can be made again from the target."""
     rows_written: int = 0
@@ -71,6 +76,12 @@ class Report:
         """For a person."""
         lines = [f"source {path}: {count:,} records" for path, count in self.source_rows.items()]
         lines += [f"target {path}: {count:,} records" for path, count in self.target_rows.items()]
+        lines += [f"new {path}: {count:,} records" for path, count in self.new.items()]
+        for path, records in self.first.items():
+            lines += [
+                f"first of {path}: {json.dumps(one, default=plain, ensure_ascii=False)}"
+                for one in records
+            ]
         for path, found in self.merged.items():
             lines.append(
                 f"merged {path}: {found['derivations']:,} derivations, {found['records']:,} "
@@ -94,6 +105,8 @@ class Report:
             if not one["agree"]
         ]
         lines.append(f"round trip: {self.round_trip}")
+        if self.first:
+            lines.append("nothing was written: a dry run")
         if self.seconds:
             lines.append(f"{self.rows_written:,} records written, {self.seconds:.1f} s")
         return "\n".join(

@@ -16,7 +16,7 @@ from reasoning.synthesis.engines.compile import (
     key_names,
     shown_names,
 )
-from reasoning.synthesis.engines.duck import connect
+from reasoning.synthesis.engines.duck import confine, connect
 from reasoning.synthesis.engines.nest import Flat, nested_queries
 from reasoning.synthesis.errors import need
 from reasoning.synthesis.names import masked, quoted, table_name
@@ -48,6 +48,7 @@ def verify(
         tempfile.TemporaryDirectory() as folder,
         connect(str(Path(folder) / "verify.duckdb")) as base,
     ):
+        confine(base, [Path(folder)], source, target)
         try:
             sources.load(
                 base,

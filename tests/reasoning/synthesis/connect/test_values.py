@@ -5,8 +5,10 @@ import sqlite3
 
 import pytest
 
-duckdb = pytest.importorskip("duckdb")
+pytest.importorskip("duckdb")
 pytest.importorskip("sqlglot")
+import duckdb
+
 from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.datalog import check_program
 from reasoning.synthesis.dynamite import Mapping, Plan, migrate, verify
@@ -17,8 +19,27 @@ from reasoning.synthesis.syntax import parse_program
 EDGES = {
     "int": [0, -1, 2**63 - 1, -(2**63), 2**53 + 1],
     "float": [0.1, 5e-324, 1.7976931348623157e308, 1e-7, 1 / 3, 1e22, 123456789.12345679],
-    "str": ["", " ", "null", "NULL", "1.50", "a,b", 'q"q', "l\nl", "\r\n", "e\u0301", "😀"]
-    + ["\t", "\\N", "\\", "007", "2020-01-01", "\x01", "x" * 500, "'; DROP TABLE t; --"],
+    "str": [
+        "",
+        " ",
+        "null",
+        "NULL",
+        "1.50",
+        "a,b",
+        'q"q',
+        "l\nl",
+        "\r\n",
+        "é",
+        "😀",
+        "\t",
+        "\\N",
+        "\\",
+        "007",
+        "2020-01-01",
+        "\x01",
+        "x" * 500,
+        "'; DROP TABLE t; --",
+    ],
     "bool": [True, False],
     "date": ["0001-01-01", "9999-12-31", "2024-02-29", "1969-12-31"],
     "datetime": ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "2024-02-29T12:00:00.000001"],
