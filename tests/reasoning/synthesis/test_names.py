@@ -1,18 +1,30 @@
 """Names at the border: hostile ones come out as they went in, or are refused by a sentence."""
 
+import contextlib
 import json
+import shutil
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("duckdb")
 pytest.importorskip("sqlglot")
 from reasoning.synthesis.connect.sources import read_whole
-from reasoning.synthesis.dynamite import Mapping, Plan, migrate, synthesize_mapping, verify
+from reasoning.synthesis.datalog import Atom, Program, Rule, Var
+from reasoning.synthesis.dynamite import (
+    Mapping,
+    Plan,
+    load_mapping,
+    migrate,
+    save_mapping,
+    synthesize_mapping,
+    verify,
+)
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.infer import infer_schema
 from reasoning.synthesis.names import file_name, inner, masked
+from reasoning.synthesis.schema import Attr, Collection, Schema, checked
 
 HOSTILE = [
     't"x; DROP TABLE y',
@@ -134,3 +146,110 @@ def test_a_second_run_is_refused_while_the_first_lasts(tmp_path):
     migrate(plan, during)
     assert seen[0].returncode == 2 and "Traceback" not in seen[0].stderr
     assert verify(mapping, plan.source, plan.target).problems == []
+
+
+PARTS = st.sampled_from(
+    [
+        *HOSTILE,
+        "_ROWID_",
+        "OID",
+        "../x",
+        "a/b",
+        "..",
+        "\x00",
+        "",
+        "x" * 300,
+        "D",
+        "d",
+        "X",
+        "x",
+        "progress__",
+        "__latentax_progress",
+        "sqlite_x",
+        "__id",
+        "__parent",
+        "r",
+        "c0",
+        "table",
+        "_id",
+        "%s",
+        "{0}",
+        "$1",
+        "?",
+        "#",
+        ".",
+        "*",
+        "\ufeff",
+        "\u202e",
+        "a;b",
+        "--",
+        "/*",
+        "\r",
+    ]
+)
+NAMES = st.one_of(PARTS, st.text(max_size=8), st.tuples(PARTS, PARTS).map("".join))
+
+
+def carried(name: str, attr: str, other: str, tmp_path, engines) -> int:
+    """Carry three rows through every sink and source under hostile names; returns the number of
+    places that held them. What is refused leaves nothing behind.
+    """
+    kinds = {"a": "str", "b": "int"}
+    plain = Schema("relational", (Collection("src", tuple(Attr(n, k) for n, k in kinds.items())),))
+    named = (Attr(attr, "str"), Attr(other, "int"))
+    try:
+        hostile = checked(Schema("relational", (Collection(name, named),)))
+    except UserError:
+        return 0
+    rule = (Atom("src", (Var("x"), Var("y"))), Atom(name, (Var("x"), Var("y"))))
+    there = Mapping(plain, hostile, Program((Rule((rule[1],), (rule[0],)),)))
+    back = Mapping(hostile, plain, Program((Rule((rule[0],), (rule[1],)),)))
+    again = load_again(there, tmp_path)
+    rows = [{"a": "x'); DROP TABLE t;--", "b": 10}, {"a": "", "b": 0}, {"a": "", "b": 0}]
+    (tmp_path / "s.json").write_text(json.dumps({"src": rows}))
+    held = 0
+    for place in [*TARGETS, "jsonl://jl", "csv://cs", "mongoexport://mo"]:
+        try:
+            migrate(Plan(again, "s.json", place))
+        except UserError as error:
+            assert "please report" not in str(error)
+            assert not (tmp_path / place.rpartition("/")[2]).exists()
+            continue
+        held += 1
+        for engine in engines:
+            migrate(Plan(back, place, "back.json", engine, overwrite=True))
+            found = json.loads((tmp_path / "back.json").read_text())["src"]
+            assert sorted(map(repr, found)) == sorted(map(repr, rows)), (place, engine)
+        gone = tmp_path / place.rpartition("/")[2]
+        shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left <= {"back.json", "m.json", "s.json"}
+    return held
+
+
+def load_again(mapping, folder):
+    """The mapping as `run` reads it: through its file."""
+    save_mapping(mapping, folder / "m.json")
+    return load_mapping(folder / "m.json")
+
+
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(NAMES, NAMES, NAMES)
+def test_any_name_goes_through_every_place_or_is_refused(tmp_path_factory, name, attr, other):
+    folder = tmp_path_factory.mktemp("n")
+    with contextlib.chdir(folder):
+        carried(name, attr, other, folder, ["duckdb"])
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(NAMES, NAMES, NAMES)
+def test_any_name_goes_through_every_place_and_engine(tmp_path_factory, name, attr, other):
+    folder = tmp_path_factory.mktemp("n")
+    with contextlib.chdir(folder):
+        carried(name, attr, other, folder, ["duckdb", "sqlite", "memory"])
+
+
+def test_ordinary_hostile_names_are_held_by_every_place(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert carried("rowid", "_rowid_", "oid", tmp_path, ["duckdb", "sqlite", "memory"]) == 8

@@ -131,7 +131,7 @@ def subtract_old(base, target: Schema, prefix: str, old: Path):
     for top in target.collections:
         table, columns = (FINAL if top.children else FLAT) + table_name(top.name), cells(top)
         listed = ", ".join(columns)
-        # Equal records are told apart by their number, so that bags are subtracted.
+        # Equal records differ by their number, so that bags are subtracted.
         number = f"row_number() OVER (PARTITION BY {listed} ORDER BY rowid) AS n"
         same = " AND ".join(f"a.{c} IS NOT DISTINCT FROM b.{c}" for c in columns)
         now = f"SELECT {listed}, {number}, rowid AS r FROM {quoted(table)}"
