@@ -61,9 +61,9 @@ def test_what_mariadb_cannot_give_is_a_sentence(mariadb, mariadb_socket):
 
     with pytest.raises(UserError, match="t is '0000-00-00', which is no date"):
         read("z", "t", "date")
-    with pytest.raises(UserError, match="doesn't exist") as told:
+    with pytest.raises(UserError, match="doesn't exist") as found:
         read("missing", "t", "date")
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(found.value)
     with pytest.raises(UserError, match="column"):
         read("z", "x", "date")
 
