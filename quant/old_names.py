@@ -3,11 +3,10 @@ module that has the code now.
 """
 
 import importlib
-import importlib.abc
-import importlib.util
 import sys
-import warnings
 from types import ModuleType
+
+from jaxrl.app.old_names import modules, warn_once
 
 SHORT = {
     "flax_module": "quant.quantizers.flax_module",
@@ -53,16 +52,6 @@ OLD = {
 PATHS = {f"quant.{name}": target for name, target in (SHORT | OLD).items()} | {
     "quant.studies.estimators.fidelity": "quant.studies.estimators.gradient_quality"
 }
-_warned: set[str] = set()
-
-
-def warn_once(old: str, new: str, level: int = 3) -> None:
-    """Warn of an old name, the first time that it is used."""
-    if old not in _warned:
-        _warned.add(old)
-        warnings.warn(
-            f"{old} is {new} now; the old name ends with version 0.3", DeprecationWarning, level
-        )
 
 
 def attribute(name: str) -> ModuleType:
@@ -102,25 +91,6 @@ def attribute_of(module: str, target: str):
     return find
 
 
-class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports of old paths: `import quant.vq`, `from quant.vq import VQConfig`."""
-
-    def find_spec(self, fullname, path=None, target=None):
-        if fullname not in PATHS:
-            return None
-        warn_once(fullname, PATHS[fullname], 3)
-        return importlib.util.spec_from_loader(fullname, self)
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        # The import system hands out what sys.modules holds after this: the module itself, so that
-        # classes are the same under both names.
-        sys.modules[module.__name__] = importlib.import_module(PATHS[module.__name__])
-
-
 def install() -> None:
     """Make the old paths importable."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())
+    modules(PATHS)

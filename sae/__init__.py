@@ -4,8 +4,9 @@ sparse transcoders in general.
 
 import warnings
 
+from jaxrl.app.old_names import attributes
+from sae import old_names
 from sae.classifier.head import Head
-from sae.old_names import aliases
 from sae.patterns.attribution import Attribution, attribute_cases, strongest
 from sae.patterns.catalogue import Catalogue, Pattern
 from sae.pipeline import explain as _explain
@@ -56,7 +57,7 @@ def explain(run, image, *others, **options) -> Explanation | Attribution:
     return _explain.explain(run, image, *others, **options)
 
 
-__getattr__ = aliases(
+__getattr__ = attributes(
     __name__,
     {
         "Knobs": "sae.transcoders.train_step:MemberHParams",  # old name
@@ -67,3 +68,4 @@ __getattr__ = aliases(
         "ensemble": "sae.transcoders:ensemble",
     },
 )
+old_names.install()

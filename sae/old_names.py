@@ -1,31 +1,34 @@
-"""Names that 0.1 had, until 0.3: each warns once where it is used and gives its successor."""
+"""Module paths of version 0.1 (see `jaxrl.app.old_names`)."""
 
-import importlib
-import warnings
-from collections.abc import Callable, Mapping
-from typing import Any
+from jaxrl.app import old_names
+
+MOVED = """
+activations transcoders.activations
+attribution patterns.attribution
+catalogue patterns.catalogue
+commands cli
+config pipeline.config
+embedding pipeline.embed
+encoder classifier.small_encoder
+ensemble transcoders.ensemble
+gallery patterns.exemplars
+learn transcoders.train_step
+losses transcoders.losses
+matching patterns.matching
+measures patterns.labels
+modules transcoders.flax_module
+planted pipeline.planted_recovery
+presets transcoders.baselines
+run pipeline.run
+svg report.svg
+training pipeline.train_ensemble
+transcoder transcoders.model
+"""
+"""Module, and where it is now, inside of sae."""
+
+OLD = dict(line.split() for line in MOVED.strip().splitlines())
 
 
-def aliases(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the `__getattr__` of a module.
-
-    Args:
-      module: its name.
-      names: successors by old name, "module:name".
-
-    Returns:
-      The function.
-    """
-
-    def __getattr__(name: str) -> Any:
-        if name not in names:
-            raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        place, new = names[name].split(":")
-        warnings.warn(
-            f"{module}.{name} is called {place}.{new} now; the old name works until 0.3",
-            DeprecationWarning,
-            stacklevel=2,
-        )
-        return getattr(importlib.import_module(place), new)
-
-    return __getattr__
+def install() -> None:
+    """Make the old paths importable."""
+    old_names.modules({f"sae.{old}": f"sae.{new}" for old, new in OLD.items()})

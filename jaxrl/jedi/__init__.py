@@ -6,16 +6,17 @@ the caller:
 
   init                 a fresh `AgentState`
   update_world_model   one step on encoder and denoiser
-  update_reward_end         one step on the reward and end model
-  update_actor_critic     imagine, and one step on policy and value
+  update_reward_end    one step on the reward and end model
+  update_actor_critic  imagine, and one step on policy and value
   imagine              roll the policy inside the world model
-  act                  look at real frames and choose actions
+  act                  choose actions from real frames
 
 The trainer around them: `python -m jaxrl.jedi --help`.
 """
 
 import warnings
 
+from jaxrl.jedi import old_names
 from jaxrl.jedi.agent import AgentState, Observation, act, init
 from jaxrl.jedi.config import AgentConfig
 from jaxrl.jedi.imagination import Rollout, imagine
@@ -51,3 +52,6 @@ def __getattr__(name: str):
     )
     globals()[name] = globals()[present]  # so that it warns once
     return globals()[present]
+
+
+old_names.install()

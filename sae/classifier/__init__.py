@@ -2,6 +2,6 @@
 encoder that is trained when BiomedCLIP's weights are not there.
 """
 
-from sae.old_names import aliases
+from jaxrl.app.old_names import attributes
 
-__getattr__ = aliases(__name__, {"judge": "sae.classifier.head:evaluate"})  # old name
+__getattr__ = attributes(__name__, {"judge": "sae.classifier.head:evaluate"})  # old name

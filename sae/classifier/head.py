@@ -17,11 +17,11 @@ import numpy as np
 import optax
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.old_names import attributes
 from jaxrl.nn import initializers
 from jaxrl.nn.mlp import per_feature
 from sae import metrics
 from sae.data.labels import Policy
-from sae.old_names import aliases
 
 Modality = Literal["image", "text", "both"]
 
@@ -232,4 +232,4 @@ def finding_scores(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict
     }
 
 
-__getattr__ = aliases(__name__, {"judge": f"{__name__}:evaluate"})  # old name
+__getattr__ = attributes(__name__, {"judge": f"{__name__}:evaluate"})  # old name

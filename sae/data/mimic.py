@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from jaxrl.app.errors import UserError
+from jaxrl.app.old_names import attributes
 from sae.data.cases import CHEXPERT, Cases
 from sae.data.images import read_image
 from sae.data.layouts import check_views, wanted_view
 from sae.data.tables import labels, read_table
-from sae.old_names import aliases
 
 FRONTAL = ("PA", "AP")
 
@@ -105,4 +105,4 @@ def _text(path):
         return None
 
 
-__getattr__ = aliases(__name__, {"film_path": f"{__name__}:image_path"})  # old name
+__getattr__ = attributes(__name__, {"film_path": f"{__name__}:image_path"})  # old name

@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrl.app.old_names import attributes
 from sae.classifier.head import Head, hidden, readout
-from sae.old_names import aliases
 from sae.transcoders import model
 from sae.transcoders.model import Params, TranscoderConfig
 
@@ -285,4 +285,4 @@ def linearise(function, reference: jax.Array, parts: jax.Array) -> Linearised:
     return Linearised(amounts, function(at) - start - amounts.sum(0), start)
 
 
-__getattr__ = aliases(__name__, {"explain": f"{__name__}:attribute_cases"})  # old name
+__getattr__ = attributes(__name__, {"explain": f"{__name__}:attribute_cases"})  # old name

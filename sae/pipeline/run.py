@@ -22,6 +22,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path, write_atomic
 from jaxrl.app.lock import lock_run
+from jaxrl.app.old_names import attributes
 from jaxrl.app.progress import duration, log
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.rundir import open_run, read_config
@@ -34,7 +35,6 @@ from sae.data import embeddings, phantom
 from sae.data.cases import Cases, read_all, select_findings, split_by_patient, take
 from sae.data.embeddings import Embedded
 from sae.data.labels import targets
-from sae.old_names import aliases
 from sae.patterns import catalogue as catalogues
 from sae.patterns import labels as measures
 from sae.patterns.attribution import (
@@ -662,4 +662,4 @@ def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") ->
     )
 
 
-__getattr__ = aliases(__name__, {"embed_film": f"{__name__}:embed_image"})  # old name
+__getattr__ = attributes(__name__, {"embed_film": f"{__name__}:embed_image"})  # old name

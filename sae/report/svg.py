@@ -146,12 +146,14 @@ def curves(
 
 
 def waterfall(
-    rows: Sequence[tuple[str, float, str | None]], start: float, end: float, width: int = 740
+    rows: Sequence[tuple[str, float, str | None]], start: float, end: float, width: int = 630
 ) -> str:
     """Bars that lead from `start` to `end`, one per row `(label, amount, link or None)`, labelled
     with amount and running sum.
     """
-    names, bar, edge = 270, 17, 60
+    longest = max((len(label) for label, _, _ in rows), default=0)
+    names, bar, edge = max(160, 6 * longest + 16), 17, 60  # a letter of size 11 is under 6 wide
+    width += names - 160
     reached = np.concatenate([[start], start + np.cumsum([amount for _, amount, _ in rows])])
     low, high = min(reached.min(), 0.0, end), max(reached.max(), 0.0, end)
 

@@ -1,12 +1,10 @@
 """Names of version 0.1, until 0.3: they work, and warn once."""
 
 import importlib
-import sys
-import warnings
 from collections.abc import Callable
-from importlib.machinery import ModuleSpec
-from types import ModuleType
 from typing import Any
+
+from jaxrl.app.old_names import modules, warn_once
 
 PACKAGE = "reasoning.synthesis.migrator"
 MOVED = """
@@ -54,15 +52,6 @@ written sql.ddl_text
 """
 """Module, and where it is now."""
 MODULES = dict(line.split() for line in MOVED.strip().splitlines())
-_said: set[str] = set()
-
-
-def _say(old: str, new: str, level: int = 4) -> None:
-    """Warn of an old name, the first time."""
-    if old not in _said:
-        _said.add(old)
-        text = f"{PACKAGE}.{old} is {PACKAGE}.{new} now; the old name ends with version 0.3"
-        warnings.warn(text, DeprecationWarning, level)
 
 
 def names_of(place: str, names: dict[str, str]) -> Callable[[str], Any]:
@@ -77,29 +66,12 @@ def names_of(place: str, names: dict[str, str]) -> Callable[[str], Any]:
         if name not in names:
             raise AttributeError(f"module '{PACKAGE}.{place}' has no attribute {name!r}")
         module, _, new = names[name].partition(":")
-        _say(f"{place}.{name}", f"{module}.{new}")
+        warn_once(f"{PACKAGE}.{place}.{name}", f"{PACKAGE}.{module}.{new}")
         return getattr(importlib.import_module(f"{PACKAGE}.{module}"), new)
 
     return find
 
 
-class _Moved:
-    """Finds modules under their old paths; both names mean the same module."""
-
-    def find_spec(self, fullname, path=None, target=None) -> ModuleSpec | None:
-        before, _, name = fullname.rpartition(".")
-        return ModuleSpec(fullname, self) if before == PACKAGE and name in MODULES else None
-
-    def create_module(self, spec: ModuleSpec) -> None:
-        """An empty module, which the one that has the code replaces."""
-
-    def exec_module(self, module: ModuleType) -> None:
-        name = module.__name__.rpartition(".")[2]
-        _say(name, MODULES[name], 3)
-        sys.modules[module.__name__] = importlib.import_module(f"{PACKAGE}.{MODULES[name]}")
-
-
 def install() -> None:
-    """Make the old paths importable, behind all that is there."""
-    if not any(isinstance(one, _Moved) for one in sys.meta_path):
-        sys.meta_path.append(_Moved())  # type: ignore[arg-type]
+    """Make the old paths importable."""
+    modules({f"{PACKAGE}.{old}": f"{PACKAGE}.{new}" for old, new in MODULES.items()})

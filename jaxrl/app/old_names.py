@@ -1,0 +1,75 @@
+"""Names of version 0.1, until 0.3: modules and attributes that moved are found under their old
+names, and each of those warns once.
+"""
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+_warned: set[str] = set()
+_moved: dict[str, str] = {}
+
+
+def warn_once(old: str, new: str, level: int = 3) -> None:
+    """Warn of an old name, the first time that it is used."""
+    if old not in _warned:
+        _warned.add(old)
+        warnings.warn(
+            f"{old} is {new} now; the old name ends with version 0.3", DeprecationWarning, level
+        )
+
+
+def attributes(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the `__getattr__` of a module.
+
+    Args:
+      module: its name.
+      names: successors by old name, "module:name".
+
+    Returns:
+      The function.
+    """
+
+    def __getattr__(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        place, new = names[name].split(":")
+        warn_once(f"{module}.{name}", f"{place}.{new}")
+        return getattr(importlib.import_module(place), new)
+
+    return __getattr__
+
+
+class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports of old paths: `import quant.vq`, `from quant.vq import VQConfig`."""
+
+    def find_spec(self, fullname, path=None, target=None):
+        if fullname not in _moved:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self)
+
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        warn_once(module.__name__, _moved[module.__name__])
+        # The import system hands out what sys.modules holds after this: the module itself, so that
+        # classes are the same under both names.
+        sys.modules[module.__name__] = importlib.import_module(_moved[module.__name__])
+
+
+def modules(names: Mapping[str, str]) -> None:
+    """Make old module paths importable.
+
+    Args:
+      names: the module that has the code now by old path, both with dots.
+    """
+    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        # In front, since a folder that was renamed would load its modules a second time.
+        sys.meta_path.insert(0, _Finder())
+    _moved.update(names)

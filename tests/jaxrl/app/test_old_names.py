@@ -1,0 +1,73 @@
+"""Modules of version 0.1 are found under their old paths, and warn once."""
+
+import importlib
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import quant.old_names
+import sae.old_names
+from jaxrl.app import old_names
+from jaxrl.jedi import old_names as jedi
+
+TABLES = {"jaxrl.jedi": jedi.OLD, "sae": sae.old_names.OLD}
+
+
+@pytest.mark.parametrize("package", TABLES)
+def test_every_new_path_is_a_module_and_no_old_one_hides_it(package):
+    for old, new in TABLES[package].items():
+        assert importlib.util.find_spec(f"{package}.{new}") is not None, new
+        path = Path(*package.split("."), *old.split("."))
+        assert not path.with_suffix(".py").exists() and not path.is_dir(), old
+
+
+def test_old_paths_give_the_module_itself_and_warn_once():
+    code = """
+import warnings
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    import jaxrl.jedi.whole, jaxrl.jedi.suite.scores, sae.transcoder, quant.scalar
+    import jaxrl.jedi.whole
+    from jaxrl.jedi.world import imagine
+    from sae import Knobs
+    from sae import Knobs
+import jaxrl.jedi, jaxrl.jedi.algorithm, jaxrl.jedi.atari100k.scores, sae.transcoders.model
+assert jaxrl.jedi.whole is jaxrl.jedi.algorithm
+assert jaxrl.jedi.suite.scores is jaxrl.jedi.atari100k.scores
+assert sae.transcoder is sae.transcoders.model and imagine is jaxrl.jedi.imagine
+ours = [str(w.message) for w in found if "ends with version 0.3" in str(w.message)]
+print(*sorted(text.split(" is ")[0] for text in ours))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [
+        "jaxrl.jedi.suite",
+        "jaxrl.jedi.suite.scores",
+        "jaxrl.jedi.whole",
+        "jaxrl.jedi.world",
+        "quant.scalar",
+        "sae.Knobs",
+        "sae.transcoder",
+    ]
+
+
+def test_another_attribute_is_an_error():
+    find = old_names.attributes("sae", {"Knobs": "sae:MemberHParams"})
+    with pytest.raises(AttributeError, match="module 'sae' has no attribute 'Nobs'"):
+        find("Nobs")
+
+
+def test_modules_named_in_the_changelog_are_known():
+    """The table of CHANGELOG.md promises them."""
+    known = {f"{package}.{old}" for package, table in TABLES.items() for old in table}
+    known |= set(quant.old_names.PATHS)
+    text = Path("CHANGELOG.md").read_text()
+    row = next(line for line in text.splitlines() if line.startswith("| `jaxrl.jedi.whole`"))
+    for name in re.findall(r"`(\w[\w.]*)`", row.split("|")[1]):
+        assert (name if "." in name else f"jaxrl.jedi.{name}") in known
+    for name in re.findall(r"`(quant\.\w+)`", text):
+        if importlib.util.find_spec(name) is None:
+            assert name in known
