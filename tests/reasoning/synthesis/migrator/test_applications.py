@@ -12,6 +12,7 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
 from benchmarks.migrator_scenarios.applications import APPLICATIONS
+from benchmarks.migrator_scenarios.maintained import FOREIGN
 from reasoning.synthesis.migrator import (
     Options,
     Refactoring,
@@ -114,6 +115,13 @@ def test_an_application_of_each_kind_in_sqlite(number):
 def test_all_applications_in_both_engines(number, postgres):
     in_sqlite(APPLICATIONS[number])
     in_postgres(APPLICATIONS[number], postgres)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(FOREIGN)))
+def test_refactorings_of_maintained_schemas_in_both_engines(number, postgres):
+    in_sqlite(FOREIGN[number])
+    in_postgres(FOREIGN[number], postgres)
 
 
 def test_there_are_thirty():
