@@ -188,7 +188,7 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"heads.length must exceed context ({config.context}), is {config.heads.length}"
         )
-    if config.encoder.norm in ("rms", "layer", "position") and config.edm.sigma_data != RMS:
+    if config.encoder.norm in ("rms", "position") and config.edm.sigma_data != RMS:
         raise ValueError(
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} "
             f"gives, is {config.edm.sigma_data}"

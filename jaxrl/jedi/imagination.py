@@ -78,7 +78,7 @@ def draw_noise(spec: AgentSpec, key: jax.Array, leading: tuple[int, ...] = ()) -
     )
 
 
-def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
+def predict(spec: AgentSpec, denoiser_params, z, action, mask, noise: Noise):
     """Sample the next latent.
 
     Args:
@@ -86,7 +86,7 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
       denoiser_params: parameters of the denoiser.
       z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in
         the last place.
-      x0, churn: the fields of `Noise`; churn is needed if the sampler churns.
+      noise: from `draw_noise`; its churn is needed if the sampler churns.
 
     Returns:
       `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after
@@ -105,8 +105,8 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
         denoised = combine(output, x, c)
         return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
 
-    by_step = None if churn is None else jnp.moveaxis(churn, -4, 0)
-    found = sample(denoise, x0, sigmas, sampler.order, sampler.churn, by_step).x
+    by_step = None if noise.churn is None else jnp.moveaxis(noise.churn, -4, 0)
+    found = sample(denoise, noise.x0, sigmas, sampler.order, sampler.churn, by_step).x
     return found if config.mode == "pixel" else fix_scale(config.encoder, found)
 
 
@@ -117,13 +117,13 @@ def advance(
     x0: jax.Array,
     churn: jax.Array | None = None,
 ) -> tuple[WorldState, Outcome]:
-    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from
-    `draw_noise`. Deterministic given these: rewards and ends come as logits.
+    """Take `action [...]` in the imagined world; `x0` and `churn` are those of `draw_noise`.
+
+    Deterministic given these: rewards and ends come as logits.
     """
     actions = world.action.at[..., -1].set(action)
-    z_next = predict(
-        state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn
-    )
+    denoiser_params, noise = state.world.params["denoiser"], Noise(x0, churn)
+    z_next = predict(state.spec, denoiser_params, world.z, actions, world.mask, noise)
     memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
         {"params": state.heads.params},
         world.memory,

@@ -72,7 +72,7 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
         return jax.lax.stop_gradient((z[:, :-1], z[:, 1:]))
     chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
     if chosen > 0:
-        z_next = replace_by_sampled(state, z, z_next, batch, keys[:, 0], keys[:, 1], chosen)
+        z_next = replace_by_sampled(state, z, z_next, batch, keys[:, :2], chosen)
     z_before = carried(z, z_next, batch.step_mask) if learning.carry_sampled else z[:, :-1]
     if learning.noise > 0:
         noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
@@ -98,7 +98,7 @@ def open_loop(state, z, batch: Segment, keys) -> jax.Array:
 
         noise = jax.vmap(lambda k: draw_noise(state.spec, jax.random.fold_in(k, t)))(keys)
         mask = past(batch.frame_mask)
-        found = predict(state.spec, denoiser, context, past(batch.action), mask, *noise)
+        found = predict(state.spec, denoiser, context, past(batch.action), mask, noise)
         goes_on = jax.lax.dynamic_index_in_dim(batch.step_mask, t, 1, keepdims=False)
         real = jax.lax.dynamic_index_in_dim(z, t + 1, 1, keepdims=False)
         found = jnp.where(goes_on[:, None, None, None], found, real)
@@ -108,19 +108,21 @@ def open_loop(state, z, batch: Segment, keys) -> jax.Array:
     return jnp.concatenate([z[:, :n], jnp.moveaxis(rolled, 0, 1)], axis=1)
 
 
-def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):
+def replace_by_sampled(state, z, z_next, batch: Segment, keys, chosen: int):
     """`z_next [B, T-1, ...]` with `chosen` random steps per segment (those with a whole context in
     it) sampled by the denoiser.
+
+    `keys [B, 2]` are for the choice and for the noise.
     """
     n = state.spec.config.context
     candidates = z.shape[1] - n  # steps n-1 .. T-2
-    pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys_choice) + n - 1
+    pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys[:, 0]) + n - 1
     rows = pick[..., None] + jnp.arange(-n + 1, 1)[None, None]  # [B, chosen, n]
     context = jax.vmap(lambda z, row: z[row])(z, rows)
     action = jax.vmap(lambda a, row: a[row])(batch.action, rows)
     mask = jax.vmap(lambda m, row: m[row])(batch.frame_mask, rows)
-    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys_noise)
-    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, *noise)
+    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys[:, 1])
+    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, noise)
     return jax.vmap(lambda z_next, step, new: z_next.at[step].set(new))(z_next, pick, sampled)
 
 

@@ -15,7 +15,7 @@ from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.checkpoints import restore
-from jaxrl.jedi.training.replay_store import make_store
+from jaxrl.jedi.training.replay_store import DeviceStore, Store, make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
@@ -25,6 +25,7 @@ from jaxrl.train.config import flatten, from_dict, to_dict
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.rundir import open_run
+from jaxrl.train.wandb_log import WandbLog
 
 
 def open_session(
@@ -79,6 +80,7 @@ def open_session(
         saved_heads=np.full(config.game.num_envs, -1),
         files={},
     )
+    check_program(session.config, session.env, session.store)
     return resume(session)
 
 
@@ -96,7 +98,9 @@ def resume(session: Session) -> Session:
     """
     restore(session)
     lines = session.counters.lines
-    session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
+    wanted = hosts.is_first() and getattr(session.config, "log", "files") == "wandb"
+    also = WandbLog(session.folder, to_dict(session.config)) if wanted else None
+    session.log = MetricsLog(session.folder, lines, also) if hosts.is_first() else NoLog(lines)
     session.began -= session.counters.seconds
     session.processor_began -= session.counters.processor
     return session
@@ -130,3 +134,25 @@ def _exam(config: JediConfig, env) -> Exam | None:
     return jit_once(make_exam, static_argnums=(0, 1))(
         env, config.monitor.probe_states, jax.random.key(1)
     )
+
+
+def check_program(config: JediConfig, env, store: Store) -> None:
+    """Refuse `--program run` where it cannot be.
+
+    Raises:
+      UserError: the game is not in JAX, frames are on the host, or devices share batches.
+    """
+    if config.program != "run":
+        return
+    reason = None
+    if not isinstance(env, JaxEnv):
+        reason = f"{config.env} is not a game in JAX"
+    elif not isinstance(store, DeviceStore):
+        reason = "the replay's frames are on the host"
+    elif store.mesh is not None and store.mesh.size > 1:
+        reason = "several devices share its batches"
+    if reason:
+        raise UserError(
+            f"--program run compiles play and learning together, but {reason}: choose --program "
+            "auto"
+        )

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+import random
 import signal
+import subprocess
 import time
 
 import pytest
@@ -12,7 +14,7 @@ from jaxrl.jedi.__main__ import parse
 from jaxrl.jedi.presets import atari100k, options_for
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
-from tests.jaxrl.jedi.command import SMALL, call, environment, start
+from tests.jaxrl.jedi.command import SMALL, call, environment, inside, start
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
 
@@ -64,14 +66,14 @@ def test_train_ends_with_the_report(run):
 def test_evaluate_and_imagine(run, tmp_path):
     folder, _ = run
     scores = tmp_path / "scores.json"
-    status, out, err = call("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
+    status, out, err = inside("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
     assert status == 0 and "mean return" in out, err
     recorded = json.loads(scores.read_text())
     assert len(recorded["returns"]) == 8 and sum(recorded["returns"]) / 8 == pytest.approx(
         recorded["return"]
     )
     for name in ("a.gif", "a.png", "a.npz"):
-        status, out, err = call(
+        status, out, err = inside(
             "imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2
         )
         assert status == 0 and "4 steps" in out, err
@@ -81,7 +83,7 @@ def test_evaluate_and_imagine(run, tmp_path):
 def test_the_same_command_on_a_finished_run_only_writes_the_report(run):
     folder, _ = run
     before = (folder / "metrics.jsonl").read_text()
-    status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
+    status, _, err = inside("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
     assert status == 0, err
     assert (folder / "metrics.jsonl").read_text() == before
 
@@ -165,6 +167,31 @@ def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, t
     assert_same(final_state(config, tmp_path)[0], final_state(config, run[0])[0])
 
 
+@pytest.mark.slow
+def test_killed_ten_times_at_random_it_ends_as_if_undisturbed(run, tmp_path):
+    """kill -9 after a random time; a run that got no further is given twice as long."""
+    arguments = ("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", tmp_path)
+    rng, longest, kills = random.Random(7), 10.0, 0
+    while kills < 10:
+        before = len(read_metrics(tmp_path))
+        process = start(*arguments)
+        try:
+            process.communicate(timeout=rng.uniform(0, longest))
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        kills += 1
+        if len(read_metrics(tmp_path)) == before:
+            longest *= 1.3
+    assert kills > 2
+    status, _, err = call(*arguments)
+    assert status == 0, err
+    assert_same_rows(read_metrics(tmp_path), read_metrics(run[0]))
+    config = small_run.until(small_run.CONFIG, 96)
+    assert_same(final_state(config, tmp_path)[0], final_state(config, run[0])[0])
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -179,10 +206,20 @@ def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, t
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
-    status, out, err = call(*arguments)
+    status, out, err = inside(*arguments)
     assert status == 2, (out, err)
     (line,) = [line for line in err.splitlines() if line]
     assert line.startswith("error: ") and sentence in line
+
+
+def test_a_process_ends_with_the_status_and_the_sentence():
+    """In a locale without UTF-8 and with a home that cannot be written, too."""
+    env = environment() | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env |= {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
+    process = start("evaluate", "--run-dir", "nirgends-ü", env=env)
+    out, err = process.communicate()
+    assert process.returncode == 2 and out == "" and err.count("\n") == 1, err
+    assert err.startswith("error: nirgends-") and "holds no run" in err
 
 
 @pytest.mark.parametrize(
@@ -190,13 +227,13 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
     [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")],
 )
 def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
-    status, _, err = call(*arguments)
+    status, _, err = inside(*arguments)
     assert status == 2 and arguments[-2] in err and "Traceback" not in err
 
 
 def test_another_configuration_in_the_folder_names_the_field(run):
     folder, _ = run
-    status, _, err = call(
+    status, _, err = inside(
         "train",
         *SMALL,
         "--schedule.env-steps",
@@ -210,7 +247,7 @@ def test_another_configuration_in_the_folder_names_the_field(run):
 
 
 def test_actions_outside_the_game_are_refused(run, tmp_path):
-    status, _, err = call(
+    status, _, err = inside(
         "imagine", "--run-dir", run[0], "--out", tmp_path / "x.gif", "--actions", 7
     )
     assert status == 2 and "actions 0 to 2" in err and not (tmp_path / "x.gif").exists()
