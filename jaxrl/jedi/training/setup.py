@@ -50,6 +50,9 @@ def open_session(
         fresh = replicate(fresh_agent(config, env), mesh)
     except ValueError as error:
         raise UserError(str(error)) from None
+    form = config.parallel if mesh.size > 1 else "jit"
+    store = make_store(config.replay, config.game.num_envs, fresh.spec, mesh, form)
+    check_program(config, env, store)
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
     checkpoints = _open_checkpoints(folder, config)
@@ -60,13 +63,7 @@ def open_session(
         env=env,
         make_env=make_env,
         agent=fresh,
-        store=make_store(
-            config.replay,
-            config.game.num_envs,
-            fresh.spec,
-            mesh,
-            config.parallel if mesh.size > 1 else "jit",
-        ),
+        store=store,
         players=_fresh_players(config, env, make_env, fresh),
         exam=_exam(config, env),
         counters=Counters(),
@@ -80,7 +77,6 @@ def open_session(
         saved_heads=np.full(config.game.num_envs, -1),
         files={},
     )
-    check_program(session.config, session.env, session.store)
     return resume(session)
 
 
