@@ -11,7 +11,7 @@ from types import ModuleType
 EXTRAS = frozenset(
     (
         *("all", "atari", "bench", "cuda", "data", "dev", "docs", "eval", "films", "gcs", "llm"),
-        *("gymnax", "minari", "offline", "play", "servers", "synthesis", "tpu"),
+        *("gymnax", "minari", "offline", "play", "servers", "synthesis", "tpu", "video", "wandb"),
     )
 )
 """Optional dependency groups of the distribution; `need` names anything else as a package of its
