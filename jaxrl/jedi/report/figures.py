@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from jaxrl.app.plots import array_to_png, frames_to_gif, to_png
+from jaxrl.app.plots import array_to_png, frames_to_gif, new_figure, to_png
 from jaxrl.envs.atari100k import SCORES
 from jaxrl.jedi.config import JediConfig
 
 
 def panels(columns: int, rows: int = 1):
     """A figure of small panels, and its axes in reading order."""
-    figure, axes = panels(4.4 * columns, 2.9 * rows, rows, columns)
+    figure, axes = new_figure(4.4 * columns, 2.9 * rows, rows, columns)
     return figure, axes.reshape(-1)
 
 

@@ -138,7 +138,8 @@ def test_horizon_writes_table_figure_and_json(runs, capsys):
     assert (low <= mean).all() and (mean <= high).all() and mean.shape == (9,)
     with Image.open(runs["a"] / "report" / "horizon.png") as picture:
         assert picture.size == (1300, 640)
-    assert "a after 0 environment steps" in over_the_horizon(runs["a"], lambda name, text: name)
+    pictures = {"horizon.png": (runs["a"] / "report" / "horizon.png").read_bytes()}
+    assert "a after 0 environment steps" in over_the_horizon(runs["a"], pictures)
     assert out.count("\n   9 ") == 2 or out.count("   9  ") >= 2
 
 

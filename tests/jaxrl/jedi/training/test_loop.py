@@ -4,6 +4,7 @@ recompilation, refusals.
 
 import json
 import shutil
+import signal
 from dataclasses import replace
 
 import jax
@@ -29,11 +30,9 @@ def silent(line):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(finished):
     """A run from beginning to end: folder, final state, counters, metrics."""
-    folder = tmp_path_factory.mktemp("whole")
-    result = train(small_run.CONFIG, folder, say=silent)
-    assert result.finished
+    folder = finished.folder
     return folder, *final_state(small_run.CONFIG, folder), read_metrics(folder)
 
 
@@ -87,14 +86,22 @@ def test_a_run_of_a_version_with_fewer_fields_goes_on(whole, tmp_path):
     assert len(read_metrics(tmp_path / "run")) == len(rows)
 
 
-def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
-    """Every stage is one call of one update here, and a stop request comes after each of them."""
+@pytest.mark.parametrize(
+    "epochs", [(1,), pytest.param((0, 1, 2, 3), marks=pytest.mark.slow)], ids=["one", "all"]
+)
+def test_stopping_anywhere_changes_nothing(epochs, whole, tmp_path, monkeypatch):
+    """In these epochs every stage is one call of one update, and a stop request comes after each of
+    them.
+    """
     _, state, _, rows = whole
     monkeypatch.setattr(stages, "call_size", lambda session, phase: 1)
     original = training.run_stage
 
     def stopping(session, stop, say):
         stop_after = session.counters.done
+        if session.counters.epoch not in epochs:
+            original(session, stop, say)
+            return
 
         class AfterOne:
             """True once one update was made."""
@@ -103,14 +110,14 @@ def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
                 return session.counters.done > stop_after
 
         original(session, AfterOne(), say)
-        stop.signal = 15
+        stop.signal = signal.SIGTERM
 
     monkeypatch.setattr(training, "run_stage", stopping)
     sessions_needed = 0
     while not train(small_run.CONFIG, tmp_path, say=silent).finished:
         sessions_needed += 1
         assert sessions_needed < 100
-    assert sessions_needed > 15
+    assert sessions_needed > 8 * len(epochs)
     assert_same(state, final_state(small_run.CONFIG, tmp_path)[0])
     assert [r["env_steps"] for r in read_metrics(tmp_path)] == [r["env_steps"] for r in rows]
 
