@@ -17,7 +17,8 @@ from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
-from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
+from jaxrl.jedi.nets.reward_end import END_CLASSES, RewardEnd
+from jaxrl.jedi.nets.reward_values import REWARD_CLASSES
 from jaxrl.nn.encoder import RMS, ConvDecoder, FoldDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical

@@ -20,7 +20,8 @@ from jaxrl.jedi.agent import (
     reward_end_memory,
 )
 from jaxrl.jedi.nets.encoder import fix_scale
-from jaxrl.jedi.nets.reward_end import class_reward, preceded_by_padding
+from jaxrl.jedi.nets.reward_end import preceded_by_padding
+from jaxrl.jedi.nets.reward_values import draw_reward
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.segment import Segment
 from jaxrl.rl import categorical
@@ -46,7 +47,7 @@ class Outcome(NamedTuple):
     z: jax.Array
     """`[..., h, w, C]`, the next latent."""
     reward_logits: jax.Array
-    """`[..., 3]`."""
+    """`[..., 3]`, or one for each value of "symlog-twohot"."""
     end_logits: jax.Array
     """`[..., 2]`."""
 
@@ -198,7 +199,7 @@ class Rollout(NamedTuple):
     action: jax.Array
     """int32 `[B, H]`."""
     reward: jax.Array
-    """`[B, H]`, in {-1, 0, 1}."""
+    """`[B, H]`, in {-1, 0, 1}, or of any size with "symlog-twohot"."""
     end: jax.Array
     """bool `[B, H]`."""
     value_next: jax.Array
@@ -241,7 +242,7 @@ def imagine(
         draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
         action = categorical.sample_gumbel(now.logits, draws.action)
         world, outcome = advance(state, now.world, action, *draws.noise)
-        reward = class_reward(categorical.sample_gumbel(outcome.reward_logits, draws.reward))
+        reward = draw_reward(config.reward_end.values, outcome.reward_logits, draws.reward)
         end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
         after, out = policy_step(state, now.after, outcome.z)
         going_on = Start(world, now.after, after, out.logits, out.value)

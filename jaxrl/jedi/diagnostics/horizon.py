@@ -20,7 +20,7 @@ import numpy as np
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState, decode, encode
 from jaxrl.jedi.imagination import WorldState, advance, begin, draw_noise
-from jaxrl.jedi.nets.reward_end import REWARD_CLASSES, reward_class
+from jaxrl.jedi.nets.reward_values import REWARD_CLASSES, class_logits, reward_class
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.replay.segment import Segment, frame_to_float
 from jaxrl.rl.categorical import cross_entropy
@@ -140,7 +140,8 @@ def follow(
     actions = jnp.where(live, record.action[lane, safe], 0)
     _, dreamt = jax.lax.scan(step, world, (actions, jax.random.split(key, horizon)))
     reward, end = reward_class(record.reward[lane, safe]), record.end[lane, safe]
-    found = compare_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
+    rewards = class_logits(agent.spec.config.reward_end.values, dreamt.reward_logits)
+    found = compare_classes(rewards, dreamt.end_logits, reward, end)
     found |= compare_latents(
         agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures
     )

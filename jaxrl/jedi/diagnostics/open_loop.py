@@ -12,7 +12,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv
 from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_memory
 from jaxrl.jedi.imagination import advance, begin, draw_noise
-from jaxrl.jedi.nets.reward_end import class_reward
+from jaxrl.jedi.nets.reward_values import likely_sign
 from jaxrl.jedi.play.collect import act_on_device
 from jaxrl.replay.segment import Segment
 
@@ -174,7 +174,8 @@ def _imagine_along(agent: AgentState, segments: Segment, actions, key):
     def step(world, inputs):
         action, key = inputs
         world, outcome = advance(agent, world, action, *draw_noise(agent.spec, key, action.shape))
-        reward = class_reward(jnp.argmax(outcome.reward_logits, -1))
+        values = agent.spec.config.reward_end.values
+        reward = likely_sign(values, outcome.reward_logits)
         return world, {
             "z": outcome.z,
             "reward": reward,

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, reward_end_memory
 from jaxrl.jedi.imagination import draw_noise, predict
 from jaxrl.jedi.nets.encoder import fix_scale
-from jaxrl.jedi.nets.reward_end import reward_class
+from jaxrl.jedi.nets.reward_values import RewardValues, class_logits, reward_class, reward_nats
 from jaxrl.replay.segment import Segment
 from jaxrl.rl.categorical import cross_entropy
 from jaxrl.train import parallel
@@ -37,8 +37,10 @@ def update_reward_end(
         _, reward, end = model.apply(
             {"params": params}, memory, z, z_next, steps.action, steps.step_mask
         )
-        losses = classification_loss(reward, end, steps, axis_name)
-        return sum(losses), (losses, accuracies(reward, end, steps, axis_name))
+        values = state.spec.config.reward_end.values
+        losses = classification_loss(reward, end, steps, axis_name, values)
+        signs = class_logits(values, reward)
+        return sum(losses), (losses, accuracies(signs, end, steps, axis_name))
 
     (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(
         state.heads.params
@@ -144,11 +146,13 @@ def add_random_noise(key, z, largest: float):
     return z + size * jax.random.normal(key_noise, z.shape)
 
 
-def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=None):
+def classification_loss(
+    reward_logits, end_logits, steps: Segment, axis_name=None, values: RewardValues = "sign"
+):
     """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by
     its weight, in nats.
     """
-    reward = cross_entropy(reward_logits, reward_class(steps.reward))
+    reward = reward_nats(values, reward_logits, steps.reward)
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
     return tuple(
         parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end)
