@@ -120,7 +120,14 @@ def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState
     count = config.game.num_envs
     if isinstance(env, JaxEnv):
         return JaxPlayers(env, agent, count, config.seed)
-    envs = [env, *(make_env() for _ in range(count - 1))]
+    if hosts.several() and config.game.restart_on_error:
+        raise UserError(
+            "--game.restart-on-error begins games anew in a single process only: leave it out "
+            "where several train together"
+        )
+    unused, envs = [env], []
+    for mine in hosts.my_share(count):
+        envs.append((unused.pop() if unused else make_env()) if mine else None)
     return HostPlayers(envs, agent, config.seed, make_env, config.game.restart_on_error)
 
 
