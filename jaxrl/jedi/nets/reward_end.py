@@ -36,7 +36,7 @@ class RewardEndConfig:
     lstm_width: int = 512
     """LSTM units, and hidden width of the head."""
     values: RewardValues = "sign"
-    """What is learned of rewards: only their signs, as in DIAMOND, or their sizes by DreamerV3's
+    """Form in which rewards are learned: by sign, as in DIAMOND, or by size, with DreamerV3's
     symlog and two-hot classes, for games where 100 is not 1; see nets/reward_values.py. Behaviour
     then learns from the sizes, with normalized advantages.
     """

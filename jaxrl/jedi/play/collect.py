@@ -433,7 +433,7 @@ class HostPlayers:
 
 
 def exchange(own: dict[str, np.ndarray], error: GameError | None = None) -> dict[str, np.ndarray]:
-    """What every process knows of its games, together; in a single process, its own.
+    """Collect what every process knows of its games; in a single process, its own.
 
     Args:
       own: arrays by names that no other process uses.

@@ -1,6 +1,8 @@
 """Frames of a game as a video file: .mp4 by imageio-ffmpeg (extra `video`), or .gif."""
 
+import errno
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -44,14 +46,28 @@ def write_video(frames: np.ndarray, path: Path, fps: int = 15) -> Path:
     temporary = path.with_name(f".{path.stem}-{os.getpid()}.mp4")
     with writing(path):
         try:
-            writer = need("imageio_ffmpeg", "video").write_frames(
-                str(temporary), (width, height), fps=fps, macro_block_size=2, quality=8
-            )
-            writer.send(None)
-            for frame in frames:
-                writer.send(np.ascontiguousarray(frame[:height, :width]))
-            writer.close()
+            _encode(frames[:, :height, :width], temporary, fps)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def _encode(frames: np.ndarray, path: Path, fps: int) -> None:
+    """Run ffmpeg. imageio-ffmpeg's own writer forks, which JAX warns of because its threads may
+    hold locks; a new session, which keeps Ctrl-C from it as well, needs no fork.
+    """
+    _, height, width, _ = frames.shape
+    taken = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {fps} -i - -an"
+    made = "-c:v libx264 -pix_fmt yuv420p -crf 16"
+    command = [need("imageio_ffmpeg", "video").get_ffmpeg_exe(), "-loglevel", "error", "-y"]
+    done = subprocess.run(
+        [*command, *taken.split(), *made.split(), str(path)],
+        input=frames.tobytes(),
+        capture_output=True,
+        start_new_session=True,
+    )
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        full = any(os.strerror(errno.ENOSPC) in line for line in said)
+        raise OSError(errno.ENOSPC if full else errno.EIO, f"ffmpeg: {said[-1][:200]}")

@@ -20,6 +20,7 @@ FRAMES = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.full((5, 15, 17,
 
 
 @pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # imageio's reader of .mp4
+@pytest.mark.filterwarnings("ignore:.*os.fork:RuntimeWarning")  # the same
 @pytest.mark.parametrize("ending", ["gif", "mp4"])
 def test_a_video_shows_every_frame(tmp_path, ending):
     path = write_video(FRAMES, tmp_path / f"game.{ending}")
