@@ -155,9 +155,9 @@ def main() -> None:
     if not learn(config_for(data, options.epochs), run).finished:
         raise SystemExit("stopped; the same command goes on, nothing is recorded")
     agent, games = restore(run), lanes(options.games, 400, seed=10**6)
-    lane, t = draw_starts(games, options.starts, seed=0)
+    starts = draw_starts(games, options.starts, seed=0)
     sums = count(
-        agent, jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), options.horizon, False
+        agent, jax.tree.map(np.asarray, games), starts, jax.random.key(0), options.horizon, False
     )
     found = with_bands({name: np.asarray(value) for name, value in sums.items()})
     shown = (

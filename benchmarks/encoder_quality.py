@@ -9,15 +9,8 @@ one, as in `jedi_modes`.
 
 from dataclasses import replace
 
+from benchmarks import run_by_run
 from benchmarks.recording import Claim, record
-from benchmarks.run_by_run import (
-    Curve,
-    Runs,
-    curves_of,
-    parser_of_runs,
-    random_return,
-    train_chosen,
-)
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.presets import tiny
 
@@ -38,7 +31,7 @@ def config_for(kind: str) -> JediConfig:
     )
 
 
-def summary(curves: dict[int, Curve]) -> dict[str, list[float]]:
+def summary(curves: dict[int, run_by_run.Curve]) -> dict[str, list[float]]:
     """By seed: return at the end, mean over the evaluations, minutes of processor time."""
     return {
         "last_return": [curve[-1]["return"] for curve in curves.values()],
@@ -75,20 +68,25 @@ def claims_of(figures: dict[str, dict[str, list[float]]], seeds: int) -> list[Cl
     ]
 
 
-def write(runs: Runs, settings: str) -> None:
+def write(runs: run_by_run.Runs, settings: str) -> None:
     """The record of what there is."""
     runs = {kind: runs.get(kind, {}) for kind in KINDS}
-    figures = {kind: summary(curves) for kind, curves in curves_of(runs).items()}
+    figures = {kind: summary(curves) for kind, curves in run_by_run.curves_of(runs).items()}
     print(figures)
-    figures = {"settings": settings, "random_return": random_return(runs), **figures, "runs": runs}
+    figures = {
+        "settings": settings,
+        "random_return": run_by_run.random_return(runs),
+        **figures,
+        "runs": runs,
+    }
     print(record("encoder_quality", figures, claims_of(figures, len(SEEDS))))
 
 
 def main() -> None:
     """Train what is missing, record what is there."""
-    options = parser_of_runs(__doc__, "--kinds", KINDS, SEEDS).parse_args()
+    options = run_by_run.parser_of_runs(__doc__, "--kinds", KINDS, SEEDS).parse_args()
     configs = {kind: config_for(kind) for kind in KINDS}
-    train_chosen("encoder_quality", configs, options.kinds, options, write, SEEDS)
+    run_by_run.train_chosen("encoder_quality", configs, options.kinds, options, write, SEEDS)
 
 
 if __name__ == "__main__":

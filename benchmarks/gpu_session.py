@@ -172,7 +172,7 @@ def toy(rehearse: bool) -> dict:
 
     from jaxrl.envs.make import make
     from jaxrl.jedi.agent import init
-    from jaxrl.jedi.algorithm import Counts, run_epochs_of_seeds
+    from jaxrl.jedi.algorithm import Counts, EpochPlan, Run, run_epochs_of_seeds
     from jaxrl.jedi.play.collect import new_players, play
     from jaxrl.jedi.play.evaluate import play_games
     from jaxrl.jedi.presets import tiny
@@ -193,22 +193,22 @@ def toy(rehearse: bool) -> dict:
         players = new_players(env, agent, lanes, key)
         replay = buffer.init(config.replay, lanes, env.frame_shape)
         players, chunk, _ = play(env, agent, players, key, first, jnp.float32(1.0))
-        return agent, players, buffer.append(replay, chunk)
+        replay = buffer.append(replay, chunk)
+        played = jnp.int32(config.schedule.initial_steps)
+        return Run(agent, replay, jnp.int32(0), jnp.bool_(False), players, played)
 
     keys = jax.random.split(jax.random.key(0), seeds)
     states = jit_once(jax.vmap(begin))(keys)
-    counts = (1, 1, 1, 0) if rehearse else (400, 150, 80, 0)
+    counts = (1, 1, 1, 0, 1) if rehearse else (400, 150, 80, 0, 80)
     counts = Counts(*map(jnp.int32, counts))
-    names = ("env", "gate", "steps", "epochs", "how")
-    train = jax.jit(run_epochs_of_seeds, static_argnames=names)
+    train = jax.jit(run_epochs_of_seeds, static_argnums=(0, 1, 2))
     evaluate = jax.jit(jax.vmap(partial(play_games, env, episodes=32, max_steps=50)))
 
     began = time.perf_counter()
-    agents, *_ = jax.block_until_ready(
-        train(env, *states, keys, counts, config.gate, 80, steps=steps, epochs=epochs)
-    )
+    plan = EpochPlan(config.gate, steps)
+    runs, _ = jax.block_until_ready(train(env, plan, epochs, states, keys, counts))
     seconds = time.perf_counter() - began
-    returns, _ = evaluate(agents, key=keys)
+    returns, _ = evaluate(runs.agent, key=keys)
     means = returns.mean(1)
     return {
         "seeds": seeds,

@@ -171,9 +171,9 @@ def measured(run: Path, games: Record, starts: int, horizon: int) -> dict:
 
     from jaxrl.jedi.report.recorded import restore
 
-    lane, t = draw_starts(games, starts, seed=0)
+    begun = draw_starts(games, starts, seed=0)
     sums = count(
-        restore(run), jax.tree.map(np.asarray, games), lane, t, jax.random.key(0), horizon, False
+        restore(run), jax.tree.map(np.asarray, games), begun, jax.random.key(0), horizon, False
     )
     found = with_bands({name: np.asarray(value) for name, value in sums.items()})
     return {name: {k: plain(v) for k, v in found[name].items()} for name in SHOWN if name in found}

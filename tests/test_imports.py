@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.tables import rows
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("jaxrl", "quant", "sae", "reasoning")
 
@@ -282,58 +284,7 @@ def test_importing_needs_no_extra_and_starts_no_device():
 # The checks above must be able to fail.
 
 
-@pytest.mark.parametrize(
-    "module, source, complaint",
-    [
-        ("jaxrl.nn.conv", "from jaxrl.train.config import to_dict", "does not see jaxrl.train"),
-        ("jaxrl.nn.conv", "from jaxrl import train", "does not see jaxrl.train"),
-        ("jaxrl.nn.conv", "from ..train import errors", "does not see jaxrl.train"),
-        (
-            "jaxrl.train.config",
-            "def f():\n    import jaxrl.nn.conv",
-            "line 2 imports jaxrl.nn.conv",
-        ),
-        (
-            "jaxrl.rl.losses",
-            "from jaxrl.replay.segment import Segment",
-            "does not see jaxrl.replay",
-        ),
-        ("jaxrl.envs.atari", "import jaxrl.jedi.agent", "does not see jaxrl.jedi"),
-        ("jaxrl.jedi.agent", "from quant.vq import quantize", "does not see quant"),
-        ("quant.vq", "from jaxrl.rl import losses", "does not see jaxrl.rl"),
-        ("sae.train", "import quant", "does not see quant"),
-        (
-            "reasoning.e2c.sft",
-            "import reasoning.compositionality.prune",
-            "does not see reasoning.compositionality",
-        ),
-        (
-            "reasoning.synthesis.schema",
-            "from reasoning.synthesis.dynamite import sketch",
-            "does not see",
-        ),
-        (
-            "reasoning.synthesis.migrator.sketch.build",
-            "from reasoning.synthesis.dynamite.sketch.sketch import Sketch",
-            "does not see",
-        ),
-        ("reasoning.synthesis.sat", "import jax.numpy as jnp", "is plain Python"),
-        (
-            "reasoning.synthesis.sat",
-            "from jaxrl.train.config import to_dict",
-            "does not see jaxrl.train",
-        ),
-        ("jaxrl.rl.losses", "from tests.golden import Golden", "packages do not see tests"),
-        ("jaxrl.train.progress", "from rich.progress import Progress", "at the top"),
-        (
-            "quant.data",
-            "try:\n    import tensorflow_datasets as tfds\nexcept ImportError:\n    pass",
-            "at the top",
-        ),
-        ("quant.vq", "from jax.experimental.hijax import HiPrimitive", "private to JAX"),
-        ("quant.vq", "def f():\n    from jax._src import core", "private to JAX"),
-    ],
-)
+@pytest.mark.parametrize("module, source, complaint", rows(__file__, "breaches"))
 def test_a_breach_is_seen(module, source, complaint):
     (found,) = breaches(source, module)
     assert complaint in found

@@ -11,7 +11,7 @@ from types import ModuleType
 EXTRAS = frozenset(
     (
         *("all", "atari", "bench", "cuda", "data", "dev", "docs", "eval", "films", "gcs", "llm"),
-        *("gymnax", "minari", "offline", "play", "servers", "synthesis", "tpu"),
+        *("gymnax", "minari", "offline", "play", "servers", "synthesis", "tpu", "video", "wandb"),
     )
 )
 """Optional dependency groups of the distribution; `need` names anything else as a package of its
@@ -77,6 +77,8 @@ def writing(path, resume: str = "run the same command to resume") -> Iterator[No
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(_full(path, resume)) from error
+        if error.errno == errno.EFBIG:
+            raise UserError(_too_large(path)) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             reason = f"{path} cannot be written ({error.strerror})"
             raise UserError(f"{reason}: choose another folder or its permissions") from error
@@ -95,6 +97,8 @@ def writing(path, resume: str = "run the same command to resume") -> Iterator[No
     except Exception as error:  # storage libraries raise their own kinds
         if "No space left on device" in str(error):
             raise UserError(_full(path, resume)) from error
+        if "File too large" in str(error):
+            raise UserError(_too_large(path)) from error
         raise
 
 
@@ -129,3 +133,10 @@ def _unreachable(path, error) -> UserError:
 
 def _full(path, resume: str) -> str:
     return f"no space is left to write {path}: free some and {resume}"
+
+
+def _too_large(path) -> str:
+    return (
+        f"the system allows no file as large as one of {path}: raise the limit (ulimit -f) or "
+        "choose another disk, and run the same command again"
+    )

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from jaxrl.app import cli
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path
 from jaxrl.envs.atari import emulator
@@ -17,6 +18,7 @@ from jaxrl.jedi.atari100k.scores import Collect, collect
 from jaxrl.jedi.atari100k.table import Table, show
 from jaxrl.jedi.cli.options import (
     Evaluate,
+    Export,
     Horizon,
     Imagine,
     ImportEpisodes,
@@ -71,6 +73,10 @@ def run(command) -> int:
             write = write_seeds_report if seed_folders(command.run_dir) else write_report
             write = write_offline_report if learned_from_data(command.run_dir) else write
             print(f"report: {write(command.run_dir)}")
+        case Export():
+            from jaxrl.jedi.cli.export import export
+
+            export(Path(command.run_dir), command.out, command.games, command.seed)
         case ImportEpisodes():
             from jaxrl.jedi.offline.import_recordings import import_recordings
 
@@ -86,35 +92,23 @@ def run_train(command: Train) -> int:
     from jaxrl.jedi.report.run import write_report
     from jaxrl.jedi.report.seeds import write_seeds_report
     from jaxrl.jedi.training.loop import train
-    from jaxrl.jedi.training.many_runs import game_folder, train_games, train_seeds
+    from jaxrl.jedi.training.many_runs import train_seeds
 
     config, last = settled(command.config), command.config.seed + command.seeds - 1
-    games = [config.env, *map(canonical, command.also)]
-    more = f"-and-{len(command.also)}-more" if command.also else ""
-    name = f"{file_name(config.env)}{more}-{command.preset}"
     ending = f"seed{config.seed}" if command.seeds == 1 else f"seeds{config.seed}-{last}"
-    folder = command.run_dir or str(Path("runs") / config.agent.mode / f"{name}-{ending}")
-    if (command.seeds > 1 or command.also) and command.profile is not None:
-        raise UserError("--profile traces one agent: leave out --seeds and --also")
-    if command.also:
-        results = train_games(config, folder, games, command.seeds)
-        return ended(
-            results,
-            lambda: ", ".join(str(write_seeds_report(game_folder(folder, game))) for game in games),
-        )
-    results = (
-        [train(config, folder, profile=command.profile)]
-        if command.seeds == 1
-        else train_seeds(config, folder, command.seeds)
-    )
-    if command.seeds == 1 and results[0].finished and hosts.is_first():
-        print(
-            outcome(read_metrics(resolve_path(folder)))
-            or "no evaluation was compared with random play"
-        )
-    return ended(
-        results, lambda: write_report(folder) if command.seeds == 1 else write_seeds_report(folder)
-    )
+    name = f"{file_name(config.env)}-{command.preset}-{ending}"
+    folder = command.run_dir or str(Path("runs") / config.agent.mode / name)
+    if command.seeds == 1:
+        result = train(config, folder, profile=command.profile)
+        if result.finished and hosts.is_first():
+            print(
+                outcome(read_metrics(resolve_path(folder)))
+                or "no evaluation was compared with random play"
+            )
+        return ended([result], lambda: write_report(folder))
+    if command.profile is not None:
+        raise UserError("--profile traces one agent: leave out --seeds")
+    return ended(train_seeds(config, folder, command.seeds), lambda: write_seeds_report(folder))
 
 
 def run_learn(command: Learn) -> int:
@@ -148,21 +142,26 @@ def run_evaluate(command: Evaluate) -> int:
 
     seeds = seed_folders(command.run_dir)
     if not seeds:
-        evaluate_one(command, command.run_dir, command.out)
+        evaluate_one(command, command.run_dir)
         return 0
-    outs = [
-        command.out and command.out.with_stem(f"{command.out.stem}-{folder.name}")
-        for folder in seeds
-    ]
     means = [
-        evaluate_one(command, folder, out, f"{folder.name}, ")
-        for folder, out in zip(seeds, outs, strict=True)
+        evaluate_one(of_seed(command, folder.name), folder, f"{folder.name}, ") for folder in seeds
     ]
     print(f"mean return {sentence(means)}")
     return 0
 
 
-def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str = "") -> float:
+def of_seed(command: Evaluate, name: str) -> Evaluate:
+    """The command for one of several seeds, which writes files of its own."""
+    out, video = (
+        path and path.with_stem(f"{path.stem}-{name}")
+        for path in (command.games.out, command.games.video)
+    )
+    games = replace(command.games, out=out, video=video)
+    return replace(command, games=games)
+
+
+def evaluate_one(command: Evaluate, run_dir: str | Path, label: str = "") -> float:
     """Evaluate one run and print a sentence; returns the mean return."""
     from jaxrl.jedi.cli.evaluate import evaluate_run
 
@@ -172,9 +171,7 @@ def evaluate_one(command: Evaluate, run_dir: Path, out: Path | None, label: str 
 
         make_env = game_for(run_dir, command.env and canonical(command.env))
     config = replace(config, env=canonical(command.env)) if command.env else config
-    summary = evaluate_run(
-        run_dir, config, command.episodes, command.seed, command.checkpoint, out, make_env
-    )
+    summary = evaluate_run(run_dir, config, command.games, make_env)
     score = summary.get("human_normalized")
     normalised = "" if score is None else f", human-normalised score {score:.3f}"
     cut = (
@@ -197,22 +194,21 @@ def run_imagine(command: Imagine) -> str:
     from jaxrl.jedi.report.recorded import imagine_recorded
 
     if not any(map(learned_from_data, command.run_dir)):
-        scene = (command.actions, command.steps, command.horizon, command.warm_up, command.seed)
-        return imagine_runs(command.run_dir, command.out, *scene, command.sampler)
+        return imagine_runs(
+            command.run_dir, command.out, command.stretch, command.actions, command.sampler
+        )
     if (
         command.actions
         or len(command.run_dir) > 1
         or command.sampler != AS_TRAINED
-        or command.horizon is not None
+        or command.stretch.horizon is not None
     ):
         raise UserError(
             "a run that learned from data is shown alone, along the recorded actions: leave out "
             "--actions, --horizon, the sampler's "
             "options and other runs"
         )
-    return imagine_recorded(
-        command.run_dir[0], command.out, command.steps, command.warm_up, command.seed
-    )
+    return imagine_recorded(command.run_dir[0], command.out, command.stretch)
 
 
 def run_play(command: Play) -> None:
@@ -244,16 +240,9 @@ def run_suite(suite: Suite) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point. Errors of users become one sentence and exit status 2."""
-    try:
-        keep_programs()
-        return run(parse(sys.argv[1:] if arguments is None else arguments))
-    except UserError as refusal:
-        print(f"error: {refusal}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    """Entry point; see `jaxrl.app.cli.main`."""
+    keep_programs()
+    return cli.main(parse, run, arguments)
 
 
 def leave(status: int) -> None:

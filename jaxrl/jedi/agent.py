@@ -17,7 +17,8 @@ from jaxrl.jedi.nets import encoder as seeing
 from jaxrl.jedi.nets.actor_critic import ActorCritic, PolicyOutput
 from jaxrl.jedi.nets.denoiser import Denoiser
 from jaxrl.jedi.nets.dense import DenseActorCritic, DenseDenoiser, DenseRewardEnd
-from jaxrl.jedi.nets.reward_end import END_CLASSES, REWARD_CLASSES, RewardEnd
+from jaxrl.jedi.nets.reward_end import END_CLASSES, RewardEnd
+from jaxrl.jedi.nets.reward_values import REWARD_CLASSES
 from jaxrl.nn.encoder import RMS, ConvDecoder, FoldDecoder
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl import categorical
@@ -188,7 +189,7 @@ def check_shapes(spec: AgentSpec) -> None:
         raise ValueError(
             f"heads.length must exceed context ({config.context}), is {config.heads.length}"
         )
-    if config.encoder.norm in ("rms", "layer", "position") and config.edm.sigma_data != RMS:
+    if config.encoder.norm in ("rms", "position") and config.edm.sigma_data != RMS:
         raise ValueError(
             f"edm.sigma_data must be {RMS}, the scale that encoder.norm {config.encoder.norm} "
             f"gives, is {config.edm.sigma_data}"

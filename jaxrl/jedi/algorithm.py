@@ -6,12 +6,14 @@
     run_epochs_of_seeds  several of them in the same program
 
 The updates themselves are in learn/, play in play/, what the policy sees in imagination.py. The
-training loop for any game, with checkpoints and monitors, is training/loop.py.
+training loop for any game, with checkpoints and monitors, is training/loop.py;
+`train --program run` (training/whole_runs.py) runs `run_epochs_of_seeds`.
 """
 
-from functools import partial
+from dataclasses import dataclass
 from typing import NamedTuple
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
@@ -21,7 +23,7 @@ from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
 from jaxrl.jedi.learn.gate import GateResult, draw_endings, passes, run_gate
 from jaxrl.jedi.learn.loops import PHASES, UpdateStats, phases_of, purpose_key, run_phase
-from jaxrl.jedi.play.collect import Games, Players, play
+from jaxrl.jedi.play.collect import Exploration, Games, Players, play
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.train.parallel import over_members
@@ -30,50 +32,91 @@ from jaxrl.train.parallel import over_members
 class Counts(NamedTuple):
     """Updates of each kind in an epoch; ints, or int32 scalars under jit."""
 
-    world_model: int
-    heads: int
-    behaviour: int
-    probe: int
+    world_model: int | jax.Array
+    heads: int | jax.Array
+    behaviour: int | jax.Array
+    probe: int | jax.Array
+    at_opening: int | jax.Array
+    """Of behaviour, in the epoch in which the gate opens."""
+
+
+@flax.struct.dataclass
+class Run:
+    """A run between two epochs."""
+
+    agent: AgentState
+    replay: Replay
+    epoch: jax.Array | int
+    """int32 scalar, number of the epoch that is due."""
+    is_open: jax.Array | bool
+    """bool scalar, the gate is open; then it stays so."""
+    players: Players | None = None
+    """The games in the middle of play; None if they are played outside JAX."""
+    env_steps: jax.Array | int = 0
+    """int32 scalar, steps played so far in all games together."""
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """Settings of every epoch of a program; static under jit."""
+
+    gate: GateConfig
+    steps: int
+    """Steps in every game; 0 for epochs without play."""
+    explore: Exploration = Exploration(0.01)
+
+
+class EpochRecord(NamedTuple):
+    """Results of one epoch."""
+
+    tallies: dict[str, UpdateStats]
+    """By phase."""
+    gate: GateResult
+    is_open: jax.Array
+    """bool scalar, the gate is open after this epoch's test."""
+    games: Games | None = None
+    """The games that finished; None without play."""
+    rewards_finite: jax.Array | bool = True
+    """bool scalar; what was learned from other rewards is worth nothing."""
 
 
 def run_epoch(
-    agent: AgentState,
-    replay: Replay,
+    run: Run,
     epoch_key: jax.Array,
     counts: Counts,
     gate: GateConfig,
-    is_open: jax.Array,
-    at_opening: jax.Array,
     mesh: Mesh | None = None,
     axis_name: str | None = None,
-) -> tuple[AgentState, dict[str, UpdateStats], GateResult, jax.Array]:
+) -> tuple[Run, EpochRecord]:
     """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
 
     Args:
+      run: the run so far, its play of this epoch in the replay.
+      epoch_key: all randomness of the epoch.
       counts: updates of each kind.
       gate: thresholds (static).
-      is_open: bool scalar, the gate was open before; then it stays so.
-      at_opening: updates of behaviour if it opens now.
+      mesh, axis_name: devices that share every batch, under jit or under pmap.
 
     Returns:
-      The agent, tallies by phase, what the gate saw, and whether it is open.
+      The run after the epoch, and what the epoch amounted to.
     """
+    agent, replay, tallies = run.agent, run.replay, {}
 
-    def run(name, agent, count):
+    def learn(name, agent, count):
         return run_phase(
             PHASES[name], agent, replay, epoch_key, jnp.int32(0), count, mesh, axis_name
         )
 
-    tallies = {}
-    agent, tallies["world_model"] = run("world_model", agent, counts.world_model)
-    agent, tallies["heads"] = run("heads", agent, counts.heads)
-    gate_result = run_gate_on_replay(agent, replay, gate, epoch_key)
-    now_open = is_open | passes(gate_result, gate)
-    count = jnp.where(now_open, jnp.where(is_open, counts.behaviour, at_opening), 0)
-    agent, tallies["behaviour"] = run("behaviour", agent, count)
+    agent, tallies["world_model"] = learn("world_model", agent, counts.world_model)
+    agent, tallies["heads"] = learn("heads", agent, counts.heads)
+    result = run_gate_on_replay(agent, replay, gate, epoch_key)
+    now_open = run.is_open | passes(result, gate) | (run.epoch >= gate.latest_epoch)
+    count = jnp.where(run.is_open, counts.behaviour, counts.at_opening)
+    agent, tallies["behaviour"] = learn("behaviour", agent, jnp.where(now_open, count, 0))
     if "probe" in phases_of(agent.spec.config):
-        agent, tallies["probe"] = run("probe", agent, counts.probe)
-    return agent, tallies, gate_result, now_open
+        agent, tallies["probe"] = learn("probe", agent, counts.probe)
+    after = run.replace(agent=agent, epoch=run.epoch + 1, is_open=now_open)
+    return after, EpochRecord(tallies, result, now_open)
 
 
 def run_gate_on_replay(
@@ -86,112 +129,65 @@ def run_gate_on_replay(
 
 
 def play_and_learn(
-    env: JaxEnv,
-    agent: AgentState,
-    players: Players,
-    replay: Replay,
-    epoch_key: jax.Array,
-    counts: Counts,
-    gate: GateConfig,
-    is_open: jax.Array,
-    at_opening: jax.Array,
-    steps: int,
-    epsilon: jax.Array,
-) -> tuple[AgentState, Players, Replay, dict[str, UpdateStats], GateResult, jax.Array, Games]:
-    """One epoch: `steps` steps in every game, into the replay, then all learning.
+    env: JaxEnv, plan: EpochPlan, run: Run, epoch_key: jax.Array, counts: Counts
+) -> tuple[Run, EpochRecord]:
+    """One epoch: `plan.steps` steps in every game, into the replay, then all learning.
 
     Args:
-      env: the game (static under jit).
-      agent, players, replay: the run so far.
+      env, plan: the game and the settings of epochs (static under jit).
+      run: the run so far.
       epoch_key: all randomness of the epoch.
-      counts, gate, is_open, at_opening: see `run_epoch`; `gate` is static.
-      steps: per game (static).
-      epsilon: share of random actions.
+      counts: updates of each kind.
 
     Returns:
-      The run after the epoch, what the learning amounted to, what the gate saw, whether it is open,
-      and the finished games.
+      The run after the epoch, and what the epoch amounted to.
     """
-    players, chunk, games = play(
-        env, agent, players, purpose_key(epoch_key, "collect"), steps, epsilon
+    if plan.steps == 0:
+        return run_epoch(run, epoch_key, counts, plan.gate)
+    key = jax.random.fold_in(purpose_key(epoch_key, "collect"), run.env_steps)
+    players, chunk, games = play(env, run.agent, run.players, key, plan.steps, plan.explore)
+    run = run.replace(
+        players=players,
+        replay=buffer.append(run.replay, chunk),
+        env_steps=run.env_steps + chunk.action.size,
     )
-    replay = buffer.append(replay, chunk)
-    agent, tallies, gate_result, is_open = run_epoch(
-        agent, replay, epoch_key, counts, gate, is_open, at_opening
-    )
-    return agent, players, replay, tallies, gate_result, is_open, games
+    run, record = run_epoch(run, epoch_key, counts, plan.gate)
+    return run, record._replace(games=games, rewards_finite=jnp.isfinite(chunk.reward).all())
 
 
 def run_epochs(
-    env: JaxEnv,
-    agent: AgentState,
-    players: Players,
-    replay: Replay,
-    key: jax.Array,
-    counts: Counts,
-    gate: GateConfig,
-    at_opening: int,
-    steps: int,
-    epochs: int,
-    epsilon: float = 0.01,
-) -> tuple[AgentState, Players, Replay, GateResult, Games]:
+    env: JaxEnv, plan: EpochPlan, epochs: int, run: Run, key: jax.Array, counts: Counts
+) -> tuple[Run, EpochRecord]:
     """`epochs` epochs of `play_and_learn` in one scan: a whole training run as a single program.
 
-    jit with `static_argnames=("env", "gate", "steps", "epochs")`. The replay must already hold an
-    episode (random play).
+    jit with `static_argnums=(0, 1, 2)`. The replay must already hold an episode (random play).
+
+    Args:
+      env, plan, epochs: see `play_and_learn` (static).
+      run: at its beginning.
+      key: of the run; that of an epoch is made from it and the epoch's number.
+      counts: updates of each kind in every epoch.
 
     Returns:
-      The run at its end, and for every epoch what the gate saw and which games finished (leading
-      axis `epochs`).
+      The run at its end, and the records of the epochs (leading axis `epochs`).
     """
-    epoch = partial(play_and_learn, env)
 
-    def body(carry, number):
-        agent, players, replay, is_open = carry
-        epoch_key = jax.random.fold_in(key, number)
-        agent, players, replay, _, gate_result, is_open, games = epoch(
-            agent,
-            players,
-            replay,
-            epoch_key,
-            counts,
-            gate,
-            is_open,
-            jnp.int32(at_opening),
-            steps,
-            jnp.float32(epsilon),
-        )
-        return (agent, players, replay, is_open), (gate_result, games)
+    def body(run, _):
+        return play_and_learn(env, plan, run, jax.random.fold_in(key, run.epoch), counts)
 
-    carry = (agent, players, replay, jnp.bool_(False))
-    (agent, players, replay, _), (gate_result, games) = jax.lax.scan(
-        body, carry, jnp.arange(epochs)
-    )
-    return agent, players, replay, gate_result, games
+    return jax.lax.scan(body, run, None, epochs)
 
 
 def run_epochs_of_seeds(
-    env: JaxEnv,
-    agents: AgentState,
-    players: Players,
-    replays: Replay,
-    keys: jax.Array,
-    counts: Counts,
-    gate: GateConfig,
-    at_opening: int,
-    steps: int,
-    epochs: int,
-    epsilon: float = 0.01,
-    how: str = "auto",
-) -> tuple[AgentState, Players, Replay, GateResult, Games]:
-    """`run_epochs` for several seeds in the same program, games included: every state and `keys`
-    have a leading axis of seeds.
+    env: JaxEnv, plan: EpochPlan, epochs: int, runs: Run, keys: jax.Array, counts: Counts
+) -> tuple[Run, EpochRecord]:
+    """`run_epochs` for several seeds in the same program, games included: `runs` and `keys` have a
+    leading axis of seeds, and so have the results.
 
-    jit with `static_argnames=("env", "gate", "steps", "epochs", "how")`; `how` as in
-    `jaxrl.train.parallel.over_members`.
+    See `jaxrl.train.parallel.over_members`: at once on accelerators, in turn on CPUs.
     """
 
-    def one(*own):
-        return run_epochs(env, *own, counts, gate, at_opening, steps, epochs, epsilon)
+    def one(run, key):
+        return run_epochs(env, plan, epochs, run, key, counts)
 
-    return over_members(one, how)(agents, players, replays, keys)
+    return over_members(one)(runs, keys)

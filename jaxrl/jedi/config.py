@@ -343,10 +343,15 @@ class JediConfig:
     """How they share it: one program over sharded arrays, or one program per device with a named
     axis. The results are the same but for rounding; on one device there is no difference.
     """
-    program: Literal["auto", "epoch", "phase"] = "auto"
+    program: Literal["auto", "run", "epoch", "phase"] = "auto"
     """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of
     one phase, 1 to 2 seconds long, so that progress shows and Ctrl-C answers (auto: on CPU, and in
-    the long first epoch). The results are the same.
+    the long first epoch); or, for games in JAX, play and learning from one evaluation to the next,
+    of all seeds. The results are the same but for rounding.
+    """
+    log: Literal["files", "wandb"] = "files"
+    """Where metrics go: metrics.jsonl and TensorBoard's files, or also Weights & Biases (extra
+    `wandb`; WANDB_MODE=offline without network).
     """
     game: GameConfig = GameConfig()
     agent: AgentConfig = AgentConfig()
@@ -366,6 +371,7 @@ MAY_CHANGE = (
     "devices",
     "parallel",
     "program",
+    "log",
     "replay.storage",
     "game.restart_on_error",
 )

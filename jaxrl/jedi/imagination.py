@@ -20,7 +20,8 @@ from jaxrl.jedi.agent import (
     reward_end_memory,
 )
 from jaxrl.jedi.nets.encoder import fix_scale
-from jaxrl.jedi.nets.reward_end import class_reward, preceded_by_padding
+from jaxrl.jedi.nets.reward_end import preceded_by_padding
+from jaxrl.jedi.nets.reward_values import draw_reward
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.segment import Segment
 from jaxrl.rl import categorical
@@ -46,7 +47,7 @@ class Outcome(NamedTuple):
     z: jax.Array
     """`[..., h, w, C]`, the next latent."""
     reward_logits: jax.Array
-    """`[..., 3]`."""
+    """`[..., 3]`, or one for each value of "symlog-twohot"."""
     end_logits: jax.Array
     """`[..., 2]`."""
 
@@ -78,7 +79,7 @@ def draw_noise(spec: AgentSpec, key: jax.Array, leading: tuple[int, ...] = ()) -
     )
 
 
-def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
+def predict(spec: AgentSpec, denoiser_params, z, action, mask, noise: Noise):
     """Sample the next latent.
 
     Args:
@@ -86,7 +87,7 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
       denoiser_params: parameters of the denoiser.
       z, action, mask: context `[..., n, h, w, C]`, `[..., n]`, `[..., n]`, the action to take in
         the last place.
-      x0, churn: the fields of `Noise`; churn is needed if the sampler churns.
+      noise: from `draw_noise`; its churn is needed if the sampler churns.
 
     Returns:
       `[..., h, w, C]`, brought to scale. Frames (mode "pixel") are clamped and cut to 8 bits after
@@ -105,8 +106,8 @@ def predict(spec: AgentSpec, denoiser_params, z, action, mask, x0, churn=None):
         denoised = combine(output, x, c)
         return fix_scale(config.encoder, denoised) if config.mode == "pixel" else denoised
 
-    by_step = None if churn is None else jnp.moveaxis(churn, -4, 0)
-    found = sample(denoise, x0, sigmas, sampler.order, sampler.churn, by_step).x
+    by_step = None if noise.churn is None else jnp.moveaxis(noise.churn, -4, 0)
+    found = sample(denoise, noise.x0, sigmas, sampler.order, sampler.churn, by_step).x
     return found if config.mode == "pixel" else fix_scale(config.encoder, found)
 
 
@@ -117,13 +118,13 @@ def advance(
     x0: jax.Array,
     churn: jax.Array | None = None,
 ) -> tuple[WorldState, Outcome]:
-    """Take `action [...]` in the imagined world; `x0` and `churn` as in `predict`, from
-    `draw_noise`. Deterministic given these: rewards and ends come as logits.
+    """Take `action [...]` in the imagined world; `x0` and `churn` are those of `draw_noise`.
+
+    Deterministic given these: rewards and ends come as logits.
     """
     actions = world.action.at[..., -1].set(action)
-    z_next = predict(
-        state.spec, state.world.params["denoiser"], world.z, actions, world.mask, x0, churn
-    )
+    denoiser_params, noise = state.world.params["denoiser"], Noise(x0, churn)
+    z_next = predict(state.spec, denoiser_params, world.z, actions, world.mask, noise)
     memory, reward_logits, end_logits = networks(state.spec).reward_end.apply(
         {"params": state.heads.params},
         world.memory,
@@ -198,7 +199,7 @@ class Rollout(NamedTuple):
     action: jax.Array
     """int32 `[B, H]`."""
     reward: jax.Array
-    """`[B, H]`, in {-1, 0, 1}."""
+    """`[B, H]`, in {-1, 0, 1}, or of any size with "symlog-twohot"."""
     end: jax.Array
     """bool `[B, H]`."""
     value_next: jax.Array
@@ -241,7 +242,7 @@ def imagine(
         draws = jax.vmap(lambda k: _draws(jax.random.fold_in(k, t), state.spec))(keys)
         action = categorical.sample_gumbel(now.logits, draws.action)
         world, outcome = advance(state, now.world, action, *draws.noise)
-        reward = class_reward(categorical.sample_gumbel(outcome.reward_logits, draws.reward))
+        reward = draw_reward(config.reward_end.values, outcome.reward_logits, draws.reward)
         end = categorical.sample_gumbel(outcome.end_logits, draws.end) == 1
         after, out = policy_step(state, now.after, outcome.z)
         going_on = Start(world, now.after, after, out.logits, out.value)

@@ -179,21 +179,10 @@ def fix_rms(h: jax.Array) -> jax.Array:
     return RMS * h * jax.lax.rsqrt(jnp.square(h).mean((-3, -2, -1), keepdims=True) + _TINY)
 
 
-def fix_layer(h: jax.Array) -> jax.Array:
-    """`fix_rms` after subtracting the mean of each map."""
-    h = h.astype(jnp.float32)
-    return fix_rms(h - h.mean((-3, -2, -1), keepdims=True))
-
-
 def fix_position(h: jax.Array) -> jax.Array:
     """`fix_rms` at every position apart: over C only."""
     h = h.astype(jnp.float32)
     return RMS * h * jax.lax.rsqrt(jnp.square(h).mean(-1, keepdims=True) + _TINY)
-
-
-def fix_tanh(h: jax.Array) -> jax.Array:
-    """Squash into [-1, 1] (the choice of Horizon Imagination, arXiv 2602.08032, code)."""
-    return jnp.tanh(h.astype(jnp.float32))
 
 
 def fix_nothing(h: jax.Array) -> jax.Array:

@@ -6,6 +6,7 @@ caller may donate them at once. A process that dies while saving leaves a tempor
 never taken for a checkpoint.
 """
 
+import contextlib
 import json
 import logging
 import math
@@ -161,6 +162,7 @@ class Checkpoints:
             return None
         ocp = self._ocp
         named = to_names(jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), template))
+        self._check_sizes(step, named)
         stored = self._restore(
             step, arrays=ocp.args.StandardRestore(named), record=ocp.args.JsonRestore()
         )
@@ -168,23 +170,54 @@ class Checkpoints:
             template, stored["arrays"], f"checkpoint {self.folder / str(step)}"
         ), stored["record"]
 
+    def _check_sizes(self, step: int, named: dict[str, Any]) -> None:
+        """Refuse arrays that declare other shapes, or larger chunks, than wanted: orbax would take
+        memory for whatever they declare, and the process would die of it.
+        """
+        with self._refusing(step):
+            folder = self.folder / str(step) / "arrays"
+            declared = flatten_dict(self._ocp.StandardCheckpointHandler().metadata(folder).tree)
+        for name, array in flatten_dict(named).items():
+            if name not in declared:
+                continue  # orbax, or `from_names`, says so
+            shape, storage = declared[name].shape, declared[name].storage
+            chunk = shape if storage is None else (storage.chunk_shape or shape)
+            most = np.maximum(array.shape, 1)
+            if (
+                shape != array.shape
+                or any(c > m for c, m in zip(chunk, most, strict=False))
+                or np.dtype(declared[name].dtype).itemsize > 16
+            ):
+                raise UserError(
+                    f"checkpoint {folder.parent} declares {'/'.join(name)} of shape {shape} in "
+                    f"chunks of {tuple(chunk)}, not {array.shape}: it is damaged or of another "
+                    f"configuration: {self._remedy(step)}"
+                )
+
     def _restore(self, step, **items):
-        try:
+        with self._refusing(step):
             return self._manager.restore(step, args=self._ocp.args.Composite(**items))
+
+    @contextlib.contextmanager
+    def _refusing(self, step):
+        """Turn failures of reading a checkpoint into a sentence."""
+        try:
+            yield
         except UserError:
             raise
         except Exception as error:
-            others = [s for s in self.steps() if s != step]
-            remedy = (
-                f"remove that folder to go on from step {others[-1]}"
-                if others
-                else "start a new run with another --run-dir"
-            )
-            where = self.folder / str(step)
             raise UserError(
-                f"checkpoint {where} is damaged or of another configuration "
-                f"({first_line(error)}): {remedy}"
+                f"checkpoint {self.folder / str(step)} is damaged or of another configuration "
+                f"({first_line(error)}): {self._remedy(step)}"
             ) from error
+
+    def _remedy(self, step: int) -> str:
+        others = [s for s in self.steps() if s != step]
+        return (
+            f"remove that folder to go on from step {others[-1]}"
+            if others
+            else "start a new run with another --run-dir"
+        )
 
     def close(self) -> None:
         """Wait, then close."""

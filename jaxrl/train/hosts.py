@@ -1,12 +1,13 @@
 """Several processes, one per machine, as one training: the only file that knows of them.
 
-All processes run the same program in step: they play the same games from the same seeds, hold the
-same replay, and share every batch
-among all devices. What depends on a clock or a signal is therefore agreed on here. Only the first
-process writes the run folder and speaks. Every function is the identity, or nothing, in a single
-process.
+All processes run the same program in step: they hold the same replay, and share every batch among
+all devices. Each steps its own share of games outside JAX and hears from the others what came of
+theirs; games in JAX run on all. What depends on a clock or a signal is therefore agreed on here.
+Only the first process writes the run folder and speaks. Every function is the identity, or nothing,
+in a single process.
 """
 
+import io
 import os
 import signal
 from collections.abc import Mapping
@@ -84,6 +85,35 @@ def any_of(flag: bool) -> bool:
     from jax.experimental import multihost_utils
 
     return bool(multihost_utils.process_allgather(np.bool_(flag)).any())
+
+
+def my_share(count: int) -> list[bool]:
+    """Return, for each of so many games, whether this process plays it: every game is one's."""
+    if not several():
+        return [True] * count
+    return [i % jax.process_count() == jax.process_index() for i in range(count)]
+
+
+SIZES = 4096
+"""What processes exchange is padded to a multiple of so many bytes, so that few programs serve."""
+
+
+def arrays_from_all(own: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+    """Named arrays of every process, in the order of the processes; a meeting of all."""
+    if not several():
+        return [own]
+    from jax.experimental import multihost_utils
+
+    buffer = io.BytesIO()
+    np.savez(buffer, **own)
+    lengths = multihost_utils.process_allgather(np.int32(buffer.tell()))
+    padded = np.zeros(-(-int(lengths.max()) // SIZES) * SIZES, np.uint8)
+    padded[: buffer.tell()] = np.frombuffer(buffer.getvalue(), np.uint8)
+    found = []
+    for row, length in zip(multihost_utils.process_allgather(padded), lengths, strict=True):
+        with np.load(io.BytesIO(row[:length].tobytes())) as arrays:
+            found.append(dict(arrays))
+    return found
 
 
 class SharedStop:

@@ -14,6 +14,7 @@ import jax
 from jaxrl.app.errors import UserError, is_remote, reaching, writing
 from jaxrl.app.files import write_atomic
 from jaxrl.train.tensorboard import EventFile
+from jaxrl.train.wandb_log import WandbLog
 
 
 class MetricsLog:
@@ -27,10 +28,11 @@ class MetricsLog:
 
     PATIENCE = 30.0
 
-    def __init__(self, folder: Path, lines: int | None = None):
+    def __init__(self, folder: Path, lines: int | None = None, also: WandbLog | None = None):
         """Open for appending; with `lines` given, what a resumed run had written beyond that line
-        is cut off first.
+        is cut off first. Every line also goes to `also`.
         """
+        self._also = also
         self.path, self.remote = folder / "metrics.jsonl", is_remote(folder)
         with writing(self.path):
             kept = _complete_lines(self.path)[:lines]
@@ -56,8 +58,9 @@ class MetricsLog:
                 self._file.write(line)
                 self._file.flush()
         self.lines += 1
-        if self._board is not None:
-            self._board.add(step, values)
+        for other in (self._board, self._also):
+            if other is not None:
+                other.add(step, values)
 
     def flush(self) -> None:
         """Until every line is in the file."""
@@ -67,6 +70,8 @@ class MetricsLog:
 
     def close(self) -> None:
         """Flush and close."""
+        if self._also is not None:
+            self._also.close()
         if self.remote:
             self.flush()
             return

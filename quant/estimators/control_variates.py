@@ -12,7 +12,14 @@ import jax
 import jax.numpy as jnp
 
 from quant.estimators.gumbel_rao import conditional_scores
-from quant.estimators.sample import argmax, check_positive, gumbel, one_hot, widened
+from quant.estimators.sample import (
+    argmax,
+    check_positive,
+    gumbel,
+    one_hot,
+    tempered_softmax,
+    widened,
+)
 from quant.estimators.score_function import Loss, ScoreFunction, score
 
 
@@ -27,7 +34,7 @@ def rebar(tau: float | jax.Array = 0.5, eta: float | jax.Array = 1.0) -> ScoreFu
     check_positive(tau=tau)
 
     def relaxed(f):
-        return lambda z: eta * f(jax.nn.softmax(z / tau, axis=-1))
+        return lambda z: eta * f(tempered_softmax(z, tau))
 
     return ScoreFunction(lambda f, key, logits, n: _gradients(f, relaxed(f), key, logits, n))
 

@@ -43,7 +43,7 @@ def gst_at(
     """`gst` with the draw given: `index`, int32 `[...]`."""
     sample.check_positive(tau=tau, gap=gap)
     wide = sample.widened(logits)
-    soft = jax.nn.softmax(moved(wide, index, gap) / tau, axis=-1)
+    soft = sample.tempered_softmax(moved(wide, index, gap), tau)
     return sample.assemble(
         logits, wide, index, sample.zero_with_softmax_jacobian(soft, wide / tau), soft
     )

@@ -15,8 +15,10 @@ from quant.estimators.sample import (
     Sample,
     argmax,
     assemble,
+    below_largest,
     check_positive,
     gumbel,
+    tempered_softmax,
     widened,
     zero_with_softmax_jacobian,
 )
@@ -41,7 +43,7 @@ def gumbel_softmax(key: jax.Array, logits: jax.Array, tau: float | jax.Array = 1
     check_positive(tau=tau)
     wide = widened(logits)
     scores = wide + gumbel(key, wide)
-    soft = jax.nn.softmax(scores / tau, axis=-1)
+    soft = tempered_softmax(scores, tau)
     hard = assemble(logits, wide, argmax(scores), jnp.zeros_like(wide), soft)
     return hard._replace(value=hard.soft)
 
@@ -104,9 +106,10 @@ def decoupled_st_gs(
         )
     wide = widened(logits)
     noise = gumbel(key, wide)
-    law = wide / tau_f if form == "after" else wide
+    low = below_largest(wide)
+    law = low / tau_f if form == "after" else wide
     scale = 1.0 if form == "after" else tau_b
-    scores = wide / tau_b + noise / scale if backward_noise == "gumbel" else wide / tau_b
+    scores = low / tau_b + noise / scale if backward_noise == "gumbel" else low / tau_b
     soft = jax.nn.softmax(scores, axis=-1)
     gradient = zero_with_softmax_jacobian(soft, wide / tau_b) * jnp.where(
         normalize_backward, tau_b, 1.0

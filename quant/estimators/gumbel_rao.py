@@ -50,9 +50,8 @@ def gr_mck(
     fixed = jax.lax.stop_gradient(wide)
 
     def relaxed(k):
-        return jax.nn.softmax(
-            conditional_scores(sample.gumbel(k, fixed), fixed, index) / tau, axis=-1
-        )
+        scores = conditional_scores(sample.gumbel(k, fixed), fixed, index)
+        return sample.tempered_softmax(scores, tau)
 
     softs = jax.vmap(relaxed)(jax.random.split(rest, draws))
     gradient = jax.vmap(sample.zero_with_softmax_jacobian, in_axes=(0, None))(

@@ -25,7 +25,7 @@ def reinmax_at(logits: jax.Array, index: jax.Array, tau: float | jax.Array = 1.0
     """`reinmax` with the draw given: `index`, int32 `[...]`."""
     sample.check_positive(tau=tau)
     wide = sample.widened(logits)
-    middle = (jax.nn.softmax(wide / tau, axis=-1) + sample.one_hot(index, wide)) / 2
+    middle = (sample.tempered_softmax(wide, tau) + sample.one_hot(index, wide)) / 2
     first_order = sample.zero_with_softmax_jacobian(jax.nn.softmax(wide, axis=-1), wide)
     gradient = 2 * sample.zero_with_softmax_jacobian(middle, wide) - first_order / 2
     return sample.assemble(logits, wide, index, gradient, middle)

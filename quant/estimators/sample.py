@@ -75,6 +75,21 @@ def one_hot(index: jax.Array, like: jax.Array) -> jax.Array:
     return jax.nn.one_hot(index, like.shape[-1], dtype=like.dtype)
 
 
+def tempered_softmax(scores: jax.Array, tau: float | jax.Array) -> jax.Array:
+    """softmax(scores / tau), `[..., K]`, for finite scores of any size."""
+    return jax.nn.softmax(below_largest(scores) / tau, axis=-1)
+
+
+def below_largest(scores: jax.Array) -> jax.Array:
+    """The scores minus their largest, which changes no softmax; to be divided by a temperature.
+
+    Subtracted after the division it may not be safe: a compiler may round the quotient in one place
+    and fuse it with the subtraction in another, and for scores above 1e9 the difference is large
+    enough that its exponential is infinite.
+    """
+    return scores - jax.lax.stop_gradient(scores.max(-1, keepdims=True))
+
+
 def zero_with_softmax_jacobian(probs: jax.Array, logits: jax.Array) -> jax.Array:
     """Zeros `[..., K]` whose Jacobian with respect to the logits is J(probs) = diag(probs) - probs
     probs^T.

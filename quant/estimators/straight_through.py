@@ -41,7 +41,7 @@ def ste_softmax_at(
     """`ste_softmax` with the draw given: `index`, int32 `[...]`."""
     sample.check_positive(tau=tau)
     wide = sample.widened(logits)
-    soft = jax.nn.softmax(wide / tau, axis=-1)
+    soft = sample.tempered_softmax(wide, tau)
     return sample.assemble(
         logits, wide, index, sample.zero_with_softmax_jacobian(soft, wide / tau), soft
     )

@@ -260,12 +260,17 @@ def test_another_number_of_features_is_refused(name):
 # ------------------------------------------------------------
 
 
+def golden_case(file, case, name):
+    """The golden file, the settings of a case, its input and the cotangent of the output."""
+    golden = Golden(f"quantizers/{file}")
+    (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
+    return golden, spec, *(jnp.asarray(golden[f"in/{case}/{n}"]) for n in (name, "cotangent"))
+
+
 @pytest.mark.parametrize("case", ["8x5x5", "7x5x5x5", "8x5x5_sym", "4x3"])
 def test_fsq_equals_the_reference_program(case):
-    golden = Golden("quantizers/fsq")
-    (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
+    golden, spec, z, cotangent = golden_case("fsq", case, "z")
     config = fsq.FSQConfig(tuple(spec["levels"]), spec["preserve_symmetry"])
-    z, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("z", "cotangent"))
 
     @jax.jit
     def one(z):
@@ -286,8 +291,7 @@ def test_fsq_equals_the_reference_program(case):
 
 @pytest.mark.parametrize("case", ["plain_t100", "plain_t2", "spherical", "scaled"])
 def test_lfq_equals_the_reference_program(case):
-    golden = Golden("quantizers/lfq")
-    (spec,) = (c for c in golden.config["cases"] if c["name"] == case)
+    golden, spec, x, cotangent = golden_case("lfq", case, "x")
     config = lfq.LFQConfig(
         spec["dim"],
         spec.get("spherical", False),
@@ -297,7 +301,6 @@ def test_lfq_equals_the_reference_program(case):
         spec.get("diversity_gamma", 1.0),
         spec["inv_temperature"],
     )
-    x, cotangent = (jnp.asarray(golden[f"in/{case}/{n}"]) for n in ("x", "cotangent"))
 
     @jax.jit
     def one(x):

@@ -2,10 +2,9 @@
 with its interval.
 """
 
-import io
-
 import numpy as np
 
+from jaxrl.app.plots import new_figure, to_png
 from jaxrl.envs.references import agent_optimal
 from jaxrl.jedi.atari100k.comparison import normalized, seeds_of, with_scores
 from jaxrl.jedi.atari100k.intervals import profile
@@ -26,12 +25,6 @@ THRESHOLDS = np.linspace(0.0, 4.0, 161)
 """Of the performance profile, in units of human-normalised score."""
 
 
-def _png(figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=140)
-    return buffer.getvalue()
-
-
 def _style(name: str) -> tuple[str, str]:
     return STYLES.get(name, ("o", "#999999"))
 
@@ -40,14 +33,11 @@ def per_game_bars(scores: Scores, name: str) -> bytes:
     """A PNG: one bar per game (mean HNS; whiskers: standard deviation over the seeds), marks for
     the references, best game first.
     """
-    from matplotlib.figure import Figure
-
     hns = scores.human_normalized()
     order = np.argsort(hns.mean(axis=0))
     games = [scores.games[i] for i in order]
     heights = np.arange(len(games))
-    figure = Figure(figsize=(9.5, 1.6 + 0.3 * len(games)), layout="constrained")
-    axis = figure.subplots()
+    figure, ((axis,),) = new_figure(9.5, 1.6 + 0.3 * len(games))
     spread = hns.std(axis=0, ddof=1)[order] if scores.seeds > 1 else None
     whiskers = {"lw": 1.2, "capsize": 2.5, "ecolor": "#0b2550"}
     axis.barh(
@@ -95,7 +85,7 @@ def per_game_bars(scores: Scores, name: str) -> bytes:
         handletextpad=0.3,
         columnspacing=1.2,
     )
-    return _png(figure)
+    return to_png(figure, dpi=140)
 
 
 def _human_scale(axis) -> None:
@@ -112,7 +102,6 @@ def _human_scale(axis) -> None:
     axis.axvline(0.0, color="#444444", lw=0.8, zorder=1)
     axis.axvline(1.0, color="#444444", lw=1.0, ls="--", zorder=1)
     axis.grid(axis="x", alpha=0.25, zorder=0)
-    axis.spines[["top", "right"]].set_visible(False)
 
 
 def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
@@ -129,11 +118,8 @@ def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
     Raises:
       UserError: rliable is not installed, and a band is wanted.
     """
-    from matplotlib.figure import Figure
-
     hns = scores.human_normalized()
-    figure = Figure(figsize=(8.0, 4.6), layout="constrained")
-    axis = figure.subplots()
+    figure, ((axis,),) = new_figure(8.0, 4.6)
     for other, reference in with_scores().items():
         above = (normalized(reference, scores.games)[:, None] > THRESHOLDS).mean(axis=0)
         axis.step(
@@ -167,8 +153,6 @@ def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
     axis.set_xlabel("human-normalised score $\\tau$")
     axis.set_ylabel("share with a score above $\\tau$")
     axis.set_title("Performance profile, Atari 100k", loc="left")
-    axis.grid(alpha=0.25)
-    axis.spines[["top", "right"]].set_visible(False)
     handles, labels = axis.get_legend_handles_labels()
     axis.legend(handles[::-1], labels[::-1], fontsize=8, frameon=False, loc="upper right")
-    return _png(figure)
+    return to_png(figure, dpi=140)

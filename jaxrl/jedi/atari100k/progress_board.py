@@ -2,11 +2,13 @@
 then elsewhere.
 """
 
+import re
 import sys
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from jaxrl.app.html import link, table, write_page
 from jaxrl.app.progress import duration
 from jaxrl.jedi.atari100k.run_log import noted
 from jaxrl.jedi.atari100k.runs import Run, State, state, states
@@ -73,6 +75,29 @@ def print_board(known: Mapping[Run, State], out: Path) -> None:
     console.print(grid(known))
     for line in failures(known, out):
         console.print(line, markup=False, highlight=False)
+
+
+def write_board(known: Mapping[Run, State], out: Path) -> Path:
+    """The same as a page, `progress.html` in the suite's folder, with links to the reports."""
+    seeds, games = (sorted({getattr(run, name) for run in known}) for name in ("seed", "game"))
+
+    def shown(run: Run):
+        if run not in known:
+            return ""
+        now, text = known[run], re.sub(r"\[/?[a-z]+\]", "", cell(known[run]))
+        report = run.folder(out) / "report" / "index.html"
+        there = now.kind in ("done", "begun") and report.is_file()
+        return link(text, report.relative_to(out).as_posix()) if there else text
+
+    rows = [(game, *(shown(Run(game, seed)) for seed in seeds)) for game in games]
+    heads = ("game", *(f"seed {seed}" for seed in seeds))
+    return write_page(
+        out / "progress.html",
+        f"Progress of {out.name}",
+        table(heads, rows, "runs by game and seed", row_heads=True),
+        lead=summary(known),
+        warnings=failures(known, out),
+    )
 
 
 class Board:

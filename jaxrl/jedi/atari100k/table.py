@@ -7,9 +7,11 @@ from pathlib import Path
 
 from jaxrl.app.errors import UserError, writing
 from jaxrl.app.files import write_atomic
+from jaxrl.app.html import figure, paragraph, section, write_page
+from jaxrl.app.html import table as html_table
 from jaxrl.jedi.atari100k.comparison import NOTES, Rows, aggregate_table, per_game
 from jaxrl.jedi.atari100k.figures import per_game_bars, performance_profile
-from jaxrl.jedi.atari100k.progress_board import print_board
+from jaxrl.jedi.atari100k.progress_board import print_board, write_board
 from jaxrl.jedi.atari100k.runs import on_this_machine, runs_in, states
 from jaxrl.jedi.atari100k.scores import Scores, read_scores
 
@@ -33,7 +35,9 @@ class Table:
     repetitions: int = 2000
     """Resamplings of the bootstrap; 0 for no intervals (and no need of rliable)."""
     comparison: Path | None = None
-    """Folder for comparison.md and the pictures. Default: "comparison" next to the scores file."""
+    """Folder for the page, comparison.md and the pictures. Default: "comparison" next to the
+    scores file.
+    """
 
 
 def show(settings: Table) -> None:
@@ -52,7 +56,9 @@ def show(settings: Table) -> None:
     for place in (path, settings.comparison or path):
         on_this_machine(place)
     if settings.scores is None and not (path.exists() and not any(settings.out.glob("*/seed*"))):
-        print_board(states(runs_in(settings.out), settings.out), settings.out)
+        known = states(runs_in(settings.out), settings.out)
+        print_board(known, settings.out)
+        print(f"written: {write_board(known, settings.out)}")
         if not path.exists():
             print(f"no scores yet: suite collect --out {settings.out} writes {path}")
             return
@@ -66,7 +72,7 @@ def show(settings: Table) -> None:
     for line in (*scores.remarks, *NOTES):
         print(line)
     folder = write_comparison(settings, scores, tables, path)
-    print(f"written: {folder / 'comparison.md'} and two pictures next to it")
+    print(f"written: {folder / 'index.html'}, comparison.md and two pictures next to it")
 
 
 def print_rows(title: str, rows: Rows) -> None:
@@ -92,7 +98,7 @@ def print_rows(title: str, rows: Rows) -> None:
 
 
 def write_comparison(settings: Table, scores: Scores, tables: dict[str, Rows], path: Path) -> Path:
-    """Tables as Markdown and the two pictures; the folder they are in."""
+    """A page, the tables as Markdown and the two pictures; the folder they are in."""
     folder = settings.comparison or path.parent / "comparison"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -108,4 +114,19 @@ def write_comparison(settings: Table, scores: Scores, tables: dict[str, Rows], p
     for picture, data in pictures.items():
         write_atomic(folder / picture, data)
     write_atomic(folder / "comparison.md", "\n".join(parts))
+    captions = {"games.png": "Every game", "profile.png": "Performance profile"}
+    write_page(
+        folder / "index.html",
+        f"{settings.name} on Atari 100k",
+        *(
+            section(title, html_table(rows.heads, rows.body, title, wide=True, row_heads=True))
+            for title, rows in tables.items()
+        ),
+        *(
+            section(captions[name].capitalize(), figure(data, captions[name]))
+            for name, data in pictures.items()
+        ),
+        *(paragraph(line, "note") for line in NOTES),
+        warnings=scores.remarks,
+    )
     return folder

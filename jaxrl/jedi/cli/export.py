@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from jaxrl.app.files import write_atomic
-from jaxrl.jedi.cli.evaluate import evaluate_run
+from jaxrl.jedi.cli.evaluate import EvaluateConfig, evaluate_run
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.pretrained import SCORE
@@ -26,7 +26,8 @@ def export(run: Path, folder: Path, games: int, seed: int) -> None:
     file = write_agent(folder, agent, config, env_steps)
     print(f"{file}: {file.stat().st_size / 1e6:.2f} MB")
     if games:
-        summary = evaluate_run(folder, config, games, seed) | {"seed": seed, "env": config.env}
+        summary = evaluate_run(folder, config, EvaluateConfig(games, seed))
+        summary |= {"seed": seed, "env": config.env}
         write_atomic(folder / SCORE, json.dumps(summary, indent=2) + "\n")
         print(f"mean return {summary['return']:.2f} over {games} games")
 

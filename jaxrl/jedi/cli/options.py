@@ -8,25 +8,30 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app.cli import program
 from jaxrl.app.errors import UserError
 from jaxrl.envs.make import TOYS, canonical, names_atari
 from jaxrl.jedi.atari100k.launch import Launch, command, planned
 from jaxrl.jedi.atari100k.scores import Collect
 from jaxrl.jedi.atari100k.table import Table
+from jaxrl.jedi.cli.evaluate import EvaluateConfig
 from jaxrl.jedi.config import JediConfig, Mode
+from jaxrl.jedi.diagnostics.horizon import HorizonConfig
+from jaxrl.jedi.diagnostics.open_loop import Stretch
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, OfflineConfig
 from jaxrl.jedi.offline.import_recordings import ImportConfig
 from jaxrl.jedi.presets import PRESETS
 from jaxrl.jedi.pretrained import pretrained_folder
-from jaxrl.jedi.report.horizon import HorizonConfig
 from jaxrl.jedi.training.validate import check
 from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 
+MODULE = "jaxrl.jedi"
 DESCRIPTION = (
-    "`python -m jaxrl.jedi train | train-offline | evaluate | imagine | play | horizon | plan | "
-    "report | import-episodes | suite`."
+    "train | train-offline | evaluate | imagine | play | horizon | plan | report | export | "
+    "import-episodes | suite: "
+    "world models of games, and policies learned inside them."
 )
 
 PresetName = Literal["tiny", "cpu", "small", "atari100k"]
@@ -69,16 +74,11 @@ class Train:
     config: Annotated[JediConfig, tyro.conf.arg(name="")]
     run_dir: str | None = None
     """Folder of the run, also gs://bucket/folder; resumed if it holds one. Default:
-    runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>, with -and-<n>-more after the
-    game if there are others.
+    runs/<mode>/<env>-<preset>-seed<seed>, or -seeds<first>-<last>.
     """
     seeds: int = 1
     """Independent agents, trained by one program: --seed and the numbers after it, each in a folder
     of its own in the run's.
-    """
-    also: tuple[str, ...] = ()
-    """More games for the same program, besides --env's: with as many actions. The run's folder then
-    has a folder for each game, and that one for each seed.
     """
     profile: int | None = None
     """Trace the epoch of this number with jax.profiler, into profile/ in the run's folder. From the
@@ -119,19 +119,10 @@ class Evaluate:
     """Folder of the run, also gs://bucket/folder."""
     pretrained: str | None = None
     """An agent that comes with the package, instead of a run: docs/jedi.md names them."""
-    episodes: int = 100
-    """Games."""
-    seed: int = 0
-    """Of the games and the policy's choices."""
-    checkpoint: Literal["last", "best"] = "last"
-    """The last one, or the best evaluated one. The best of many small evaluations is a lucky one:
-    report the last.
-    """
+    games: Annotated[EvaluateConfig, tyro.conf.arg(name="")] = EvaluateConfig()
     env: str | None = None
     """A game to play instead of the run's own; a run that learned from recorded episodes has none.
     """
-    out: Path | None = None
-    """Also write every return and the summary to this JSON file."""
 
 
 @dataclass(frozen=True)
@@ -153,16 +144,7 @@ class Imagine:
     """Actions to take, by number or name, with how often: 2, left, left*4. Without them the policy
     plays.
     """
-    steps: int = 40
-    """Steps, if the policy plays."""
-    horizon: int | None = None
-    """Imagined steps after which imagination begins again at the real frame. Absent: never."""
-    warm_up: int | None = None
-    """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a
-    game is shown.
-    """
-    seed: int = 0
-    """Of game, policy and imagination."""
+    stretch: Annotated[Stretch, tyro.conf.arg(name="")] = Stretch()
 
 
 @dataclass(frozen=True)
@@ -228,6 +210,22 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Write the parameters of a run and its configuration as a folder with agent.safetensors and
+    config.json, which evaluate, imagine, horizon and play take as --run-dir.
+    """
+
+    run_dir: str
+    """Folder of the run, also gs://bucket/folder."""
+    out: Path
+    """The new folder."""
+    games: int = 0
+    """Games to play with what was written, for its score.json."""
+    seed: int = 1000
+    """Of the games."""
+
+
+@dataclass(frozen=True)
 class ImportEpisodes:
     """Turn recordings of Minari, or .hdf5 files like DIAMOND's, into episode files for
     train-offline.
@@ -260,7 +258,7 @@ def parse_suite(arguments: list[str]) -> Suite:
     """
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff)
     described = {
-        "prog": "python -m jaxrl.jedi suite",
+        "prog": f"{program(MODULE)} suite",
         "description": Suite.__doc__,
         "config": settings,
     }
@@ -344,7 +342,7 @@ def parse(arguments: list[str]):
             args=rest,
             return_unknown_args=True,
             add_help=False,
-            prog=f"python -m jaxrl.jedi {arguments[0]}",
+            prog=f"{program(MODULE)} {arguments[0]}",
         )
         if arguments[0] == "train" and not wants_help:
             hosts.join(start.distributed)
@@ -370,16 +368,13 @@ def parse(arguments: list[str]):
         | described(Horizon)
         | described(Plan, preset=name, mode=start.mode, config=config)
         | described(Report)
+        | described(Export)
         | Annotated[ImportEpisodes, tyro.conf.subcommand("import-episodes")]
         | described(Suite)
     )
     settings = (tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagConversionOff)
     return with_folders(
         tyro.cli(
-            commands,
-            args=arguments,
-            prog="python -m jaxrl.jedi",
-            description=DESCRIPTION,
-            config=settings,
+            commands, args=arguments, prog=program(MODULE), description=DESCRIPTION, config=settings
         )
     )

@@ -10,6 +10,7 @@ the most frequent class, or a world that stands still.
 
 import functools
 import warnings
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -19,13 +20,33 @@ import numpy as np
 from jaxrl.envs.protocol import JaxEnv, MakeEnv
 from jaxrl.jedi.agent import AgentState, decode, encode
 from jaxrl.jedi.imagination import WorldState, advance, begin, draw_noise
-from jaxrl.jedi.nets.reward_end import REWARD_CLASSES, reward_class
+from jaxrl.jedi.nets.reward_values import REWARD_CLASSES, class_logits, reward_class
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.replay.segment import Segment, frame_to_float
 from jaxrl.rl.categorical import cross_entropy
 
 AT_ONCE = 32
 """Starts that are imagined side by side; the rest waits, to spare memory."""
+
+
+@dataclass(frozen=True)
+class HorizonConfig:
+    """Amount of play, and of imagination from it."""
+
+    steps: int | None = None
+    """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
+    games: int = 32
+    """Real games played side by side by the first run's policy; the bands tell how much figures
+    differ between them.
+    """
+    game_steps: int = 128
+    """Steps in each of them; a game that is over begins anew."""
+    starts: int = 1024
+    """Starts drawn from all steps played."""
+    epsilon: float = 0.01
+    """Share of random actions in the real games; 1 plays at random."""
+    seed: int = 0
+    """Of games, starts and imagination."""
 
 
 class Record(NamedTuple):
@@ -45,18 +66,16 @@ class Record(NamedTuple):
     """int32 `[L, T]`, number of the episode within the lane."""
 
 
-def play_real(
-    env, make_env: MakeEnv, agent: AgentState, games: int, steps: int, epsilon: float, seed: int
-) -> Record:
-    """Play `steps` steps in each of `games` games by the agent's policy, with a share `epsilon` of
-    random actions.
-    """
+def play_real(env, make_env: MakeEnv, agent: AgentState, config: HorizonConfig) -> Record:
+    """Play real games by the agent's policy, with a share of random actions."""
     if isinstance(env, JaxEnv):
-        players = JaxPlayers(env, agent, games, seed)
+        players = JaxPlayers(env, agent, config.games, config.seed)
     else:
-        players = HostPlayers([env, *(make_env() for _ in range(games - 1))], agent, seed)
+        envs = [env, *(make_env() for _ in range(config.games - 1))]
+        players = HostPlayers(envs, agent, config.seed)
     try:
-        played, _ = players.play(agent, jax.random.key(seed), steps, epsilon)
+        key = jax.random.key(config.seed)
+        played, _ = players.play(agent, key, config.game_steps, config.epsilon)
     finally:
         players.close()
     played = jax.tree.map(lambda a: np.swapaxes(np.asarray(a), 0, 1), played)
@@ -73,11 +92,18 @@ def steps_left(record: Record) -> np.ndarray:
     return stops - np.arange(stops.shape[1])
 
 
-def draw_starts(record: Record, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lane and step of at most `count` different starts, int32, from all steps alike."""
+class Starts(NamedTuple):
+    """Steps from which imagination starts; int32, scalars or `[B]`."""
+
+    lane: np.ndarray | jax.Array
+    t: np.ndarray | jax.Array
+
+
+def draw_starts(record: Record, count: int, seed: int) -> Starts:
+    """At most `count` different starts, from all steps alike."""
     lanes, length = record.action.shape
     chosen = np.random.default_rng(seed).permutation(lanes * length)[:count]
-    return (chosen // length).astype(np.int32), (chosen % length).astype(np.int32)
+    return Starts((chosen // length).astype(np.int32), (chosen % length).astype(np.int32))
 
 
 def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
@@ -93,21 +119,15 @@ def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
 
 
 def follow(
-    agent: AgentState,
-    record: Record,
-    lane: jax.Array,
-    t: jax.Array,
-    key: jax.Array,
-    horizon: int,
-    pictures: bool,
+    agent: AgentState, record: Record, start: Starts, key: jax.Array, horizon: int, pictures: bool
 ) -> dict[str, jax.Array]:
-    """Imagine `horizon` steps from frame t of a lane along its real actions; what to count,
+    """Imagine `horizon` steps from a start along its lane's real actions; what to count,
     `[horizon]` each, 0 after the end.
 
     "reward_class" is `[horizon, 3]`, one-hot. Errors are means of squares: of pixels in [-1, 1], or
     of latents.
     """
-    length = record.action.shape[1]
+    (lane, t), length = start, record.action.shape[1]
     steps = t + jnp.arange(horizon)
     safe = jnp.minimum(steps, length - 1)
     live = (steps < length) & (record.episode[lane, safe] == record.episode[lane, t])
@@ -120,7 +140,8 @@ def follow(
     actions = jnp.where(live, record.action[lane, safe], 0)
     _, dreamt = jax.lax.scan(step, world, (actions, jax.random.split(key, horizon)))
     reward, end = reward_class(record.reward[lane, safe]), record.end[lane, safe]
-    found = compare_classes(dreamt.reward_logits, dreamt.end_logits, reward, end)
+    rewards = class_logits(agent.spec.config.reward_end.values, dreamt.reward_logits)
+    found = compare_classes(rewards, dreamt.end_logits, reward, end)
     found |= compare_latents(
         agent, dreamt.z, record.next_frame[lane, safe], record.frame[lane, t], pictures
     )
@@ -177,20 +198,19 @@ def compare_latents(agent: AgentState, z, frame, start, pictures: bool) -> dict[
     }
 
 
-@functools.partial(jax.jit, static_argnums=(5, 6))
+@functools.partial(jax.jit, static_argnums=(4, 5))
 def count(
-    agent: AgentState, record: Record, lane, t, key, horizon: int, pictures: bool
+    agent: AgentState, record: Record, starts: Starts, key, horizon: int, pictures: bool
 ) -> dict[str, jax.Array]:
-    """`follow` from every start (`lane`, `t` int32 `[B]`), summed by lane: `[L, horizon]` each. One
-    program.
-    """
+    """`follow` from every start `[B]`, summed by lane: `[L, horizon]` each. One program."""
 
-    def one(start):
-        lane, t, number = start
-        return follow(agent, record, lane, t, jax.random.fold_in(key, number), horizon, pictures)
+    def one(numbered):
+        start, number = numbered
+        return follow(agent, record, start, jax.random.fold_in(key, number), horizon, pictures)
 
-    each = jax.lax.map(one, (lane, t, jnp.arange(len(t))), batch_size=min(AT_ONCE, len(t)))
-    return jax.tree.map(lambda a: jax.ops.segment_sum(a, lane, len(record.action)), each)
+    count = len(starts.t)
+    each = jax.lax.map(one, (starts, jnp.arange(count)), batch_size=min(AT_ONCE, count))
+    return jax.tree.map(lambda a: jax.ops.segment_sum(a, starts.lane, len(record.action)), each)
 
 
 # ---- from counts to figures

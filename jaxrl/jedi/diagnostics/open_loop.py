@@ -12,7 +12,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.envs.protocol import HostEnv
 from jaxrl.jedi.agent import AgentState, Observation, decode, encode, policy_memory
 from jaxrl.jedi.imagination import advance, begin, draw_noise
-from jaxrl.jedi.nets.reward_end import class_reward
+from jaxrl.jedi.nets.reward_values import likely_sign
 from jaxrl.jedi.play.collect import act_on_device
 from jaxrl.replay.segment import Segment
 
@@ -174,7 +174,8 @@ def _imagine_along(agent: AgentState, segments: Segment, actions, key):
     def step(world, inputs):
         action, key = inputs
         world, outcome = advance(agent, world, action, *draw_noise(agent.spec, key, action.shape))
-        reward = class_reward(jnp.argmax(outcome.reward_logits, -1))
+        values = agent.spec.config.reward_end.values
+        reward = likely_sign(values, outcome.reward_logits)
         return world, {
             "z": outcome.z,
             "reward": reward,
@@ -199,14 +200,37 @@ def to_uint8(picture) -> np.ndarray:
     return np.asarray(jnp.clip((picture + 1) * 127.5 + 0.5, 0, 255)).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A part of a game, to be imagined."""
+
+    steps: int = 40
+    """Steps, if the policy plays."""
+    horizon: int | None = None
+    """Imagined steps after which imagination begins again at the real frame. Absent: never."""
+    warm_up: int | None = None
+    """Steps that the policy plays in the real game before. Absent: the most eventful stretch of a
+    game is shown (within 20 times as many steps).
+    """
+    seed: int = 0
+    """Of game, policy and imagination."""
+
+    def check(self) -> None:
+        """Refuse numbers that mean nothing."""
+        if self.steps < 1 or (self.warm_up or 0) < 0:
+            raise UserError(
+                f"--steps is {self.steps} and --warm-up {self.warm_up}: steps must be at least 1, "
+                "a warm-up at least 0"
+            )
+        if self.horizon is not None and self.horizon < 1:
+            raise UserError(
+                f"--horizon is {self.horizon}: at least 1 step must be imagined before "
+                "imagination begins again"
+            )
+
+
 def compare_agents(
-    agents: dict[str, AgentState],
-    env: HostEnv,
-    steps: int,
-    warm_up: int | None,
-    seed: int,
-    actions: tuple[int, ...] = (),
-    horizon: int | None = None,
+    agents: dict[str, AgentState], env: HostEnv, stretch: Stretch, actions: tuple[int, ...] = ()
 ) -> dict[str, Comparison]:
     """Play a real game (by the first agent's policy, then by `actions` if given), and let every
     agent imagine a stretch of it.
@@ -214,41 +238,35 @@ def compare_agents(
     Args:
       agents: by name.
       env: the game.
-      steps: length of the stretch, if there are no `actions`.
-      warm_up: steps of the policy before it. None: `actions` begin at once; without them the
-        policy's most eventful stretch within 20 times as many steps is shown.
-      seed: of game, policy and imagination.
-      actions: what to do.
-      horizon: see `compare`.
+      stretch: which part of it.
+      actions: to take instead of the policy's, `stretch.warm_up` steps after the beginning, or at
+        once.
 
     Raises:
       UserError: the game was over before the warm-up was.
     """
-    length = len(actions) or steps
-    before = warm_up or 0
-    total = before + length if actions or warm_up is not None else 20 * length
-    game = play_game(next(iter(agents.values())), env, seed, total, actions, before)
+    length = len(actions) or stretch.steps
+    before = stretch.warm_up or 0
+    chosen = bool(actions) or stretch.warm_up is not None
+    total = before + length if chosen else 20 * length
+    game = play_game(next(iter(agents.values())), env, stretch.seed, total, actions, before)
     start = before
-    if not actions and warm_up is None:
+    if not chosen:
         start, length = eventful_stretch(game, length)
     if start >= len(game.action):
         raise UserError(
             f"the real game was over after {len(game.action)} steps, before the warm-up of "
             f"{before}: choose a shorter one"
         )
-    key = jax.random.key(seed)
+    key = jax.random.key(stretch.seed)
     return {
-        name: compare(agent, game, start, length, key, horizon) for name, agent in agents.items()
+        name: compare(agent, game, start, length, key, stretch.horizon)
+        for name, agent in agents.items()
     }
 
 
 def compare_policy(
-    agent: AgentState,
-    env: HostEnv,
-    steps: int,
-    warm_up: int | None,
-    seed: int,
-    actions: tuple[int, ...] = (),
+    agent: AgentState, env: HostEnv, stretch: Stretch, actions: tuple[int, ...] = ()
 ) -> Comparison:
     """`compare_agents` with one."""
-    return compare_agents({"": agent}, env, steps, warm_up, seed, actions)[""]
+    return compare_agents({"": agent}, env, stretch, actions)[""]

@@ -121,7 +121,8 @@ class DreamSession:
         if self.with_real and not self._real_over:
             after = self.env.step(int(shown.action))
             self._real = np.asarray(after.frame)
-            self.real_total += float(np.sign(after.reward))
+            values = self.trained.spec.config.reward_end.values
+            self.real_total += float(after.reward if values != "sign" else np.sign(after.reward))
             self._real_over = bool(after.end or after.trunc or after.game_over)
         return self._view(
             shown.frame,

@@ -9,6 +9,7 @@ import numpy as np
 from jaxrl.jedi.agent import AgentState, decode, policy_step
 from jaxrl.jedi.diagnostics.open_loop import Game, context_at
 from jaxrl.jedi.imagination import Start, advance, draw_noise, prepare
+from jaxrl.jedi.nets.reward_values import expected_reward
 from jaxrl.rl import categorical
 
 
@@ -53,11 +54,11 @@ def dream_step(
     chosen = chosen.astype(jnp.int32)
     world, outcome = advance(agent, now.world, chosen, *draw_noise(agent.spec, key_noise, (1,)))
     after, out = policy_step(agent, now.after, outcome.z)
-    reward = jax.nn.softmax(outcome.reward_logits[0])
+    reward = expected_reward(agent.spec.config.reward_end.values, outcome.reward_logits[0])
     shown = Shown(
         picture(agent, outcome.z)[0],
         chosen[0],
-        reward[2] - reward[0],
+        reward,
         jax.nn.softmax(outcome.end_logits[0])[1],
         out.value[0],
     )

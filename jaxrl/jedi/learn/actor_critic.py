@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, policy_memory
 from jaxrl.jedi.imagination import Rollout, imagine
 from jaxrl.jedi.nets.reward_end import preceded_by_padding
+from jaxrl.jedi.nets.reward_values import learned_reward
 from jaxrl.replay.segment import Segment
 from jaxrl.rl.losses import actor_critic_loss
 from jaxrl.rl.returns import lambda_returns
@@ -77,7 +78,7 @@ def behaviour_loss(
         rollout.reward, rollout.end, never, rollout.value_next, learning.gamma, learning.lambda_
     )
     scale, metrics = 1.0, {}
-    if learning.normalize:
+    if learning.normalize or state.spec.config.reward_end.values != "sign":
         scale = deviation(returns - out.value, axis_name)
         metrics["advantage"] = scale
     losses = jax.vmap(actor_critic_loss, (0, 0, 0, 0, None, None, None))(
@@ -122,9 +123,9 @@ def replay_value_loss(
 ) -> jax.Array:
     """Mean squared error of the value against lambda-returns of real segments `[B, T]`.
 
-    The rewards are real (by sign), the bootstrap values those of the same parameters without
-    gradient. The actions were those of older policies: like DreamerV3 (arXiv 2301.04104, replay
-    critic loss) this accepts the bias.
+    The rewards are real (by sign, or by size), the bootstrap values those of the same parameters
+    without gradient. The actions were those of older policies: like DreamerV3 (arXiv 2301.04104,
+    replay critic loss) this accepts the bias.
     """
     learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
     z = encode(state, real.frame, real.frame_mask)
@@ -133,7 +134,12 @@ def replay_value_loss(
     steps = real.window(0, real.action.shape[1] - 1)
     following = jax.lax.stop_gradient(out.value[:, 1:])
     returns = jax.vmap(lambda_returns, (0, 0, 0, 0, None, None))(
-        jnp.sign(steps.reward), steps.end, steps.trunc, following, learning.gamma, learning.lambda_
+        learned_reward(state.spec.config.reward_end.values, steps.reward),
+        steps.end,
+        steps.trunc,
+        following,
+        learning.gamma,
+        learning.lambda_,
     )
     error = jnp.square(out.value[:, :-1] - returns)
     return parallel.masked_mean(error, steps.step_mask, axis_name=axis_name)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import GateConfig
 from jaxrl.jedi.imagination import advance, begin, draw_noise
-from jaxrl.jedi.nets.reward_end import reward_class
+from jaxrl.jedi.nets.reward_values import class_logits, reward_class
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Draw, ReplayIndex
 from jaxrl.replay.segment import Segment
@@ -52,7 +52,7 @@ def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Arra
     Rows with `usable [B]` False, or too short to have a real frame at the end of the context, do
     not count. An end counts as predicted if it is more likely than not.
     """
-    n = state.spec.config.context
+    n, values = state.spec.config.context, state.spec.config.reward_end.values
     actions = batch.action[:, n - 1 : -1]  # the steps into rows n .. n + H - 1
     world = begin(state, batch.window(0, n))
 
@@ -60,7 +60,7 @@ def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Arra
         action, key = inputs
         world, outcome = advance(state, world, action, *draw_noise(state.spec, key, action.shape))
         return world, (
-            jnp.argmax(outcome.reward_logits, -1),
+            jnp.argmax(class_logits(values, outcome.reward_logits), -1),
             jnp.argmax(outcome.end_logits, -1) == 1,
         )
 

@@ -194,19 +194,18 @@ def draw_many(
     spec: AgentSpec,
     index: ReplayIndex,
     epoch_key: jax.Array,
-    start: jax.Array,
-    count: int,
+    numbers: jax.Array,
     age_weights,
 ) -> Draw:
-    """The draws of updates start..start+count-1, `[count, ...]`, for a replay whose frames live on
-    the host.
+    """The draws of the updates of some numbers (int32 `[count]`), `[count, ...]`, for a replay
+    whose frames live on the host.
     """
 
     def one(number):
         key_draw, _ = jax.random.split(update_key(epoch_key, phase, number))
         return draw_for(phase, spec, index, key_draw, age_weights)
 
-    return jax.vmap(one)(start + jnp.arange(count))
+    return jax.vmap(one)(numbers)
 
 
 def run_batches(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxrl.jedi.agent import AgentState, encode, networks, optimizers, reward_end_memory
 from jaxrl.jedi.imagination import draw_noise, predict
 from jaxrl.jedi.nets.encoder import fix_scale
-from jaxrl.jedi.nets.reward_end import reward_class
+from jaxrl.jedi.nets.reward_values import RewardValues, class_logits, reward_class, reward_nats
 from jaxrl.replay.segment import Segment
 from jaxrl.rl.categorical import cross_entropy
 from jaxrl.train import parallel
@@ -37,8 +37,10 @@ def update_reward_end(
         _, reward, end = model.apply(
             {"params": params}, memory, z, z_next, steps.action, steps.step_mask
         )
-        losses = classification_loss(reward, end, steps, axis_name)
-        return sum(losses), (losses, accuracies(reward, end, steps, axis_name))
+        values = state.spec.config.reward_end.values
+        losses = classification_loss(reward, end, steps, axis_name, values)
+        signs = class_logits(values, reward)
+        return sum(losses), (losses, accuracies(signs, end, steps, axis_name))
 
     (loss, (losses, accuracy)), grads = jax.value_and_grad(loss_of, has_aux=True)(
         state.heads.params
@@ -72,7 +74,7 @@ def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name:
         return jax.lax.stop_gradient((z[:, :-1], z[:, 1:]))
     chosen = round(learning.sampled_share * (z.shape[1] - spec.config.context))
     if chosen > 0:
-        z_next = replace_by_sampled(state, z, z_next, batch, keys[:, 0], keys[:, 1], chosen)
+        z_next = replace_by_sampled(state, z, z_next, batch, keys[:, :2], chosen)
     z_before = carried(z, z_next, batch.step_mask) if learning.carry_sampled else z[:, :-1]
     if learning.noise > 0:
         noisy = jax.vmap(lambda k, z: add_random_noise(k, z, learning.noise))(keys[:, 2], z_before)
@@ -98,7 +100,7 @@ def open_loop(state, z, batch: Segment, keys) -> jax.Array:
 
         noise = jax.vmap(lambda k: draw_noise(state.spec, jax.random.fold_in(k, t)))(keys)
         mask = past(batch.frame_mask)
-        found = predict(state.spec, denoiser, context, past(batch.action), mask, *noise)
+        found = predict(state.spec, denoiser, context, past(batch.action), mask, noise)
         goes_on = jax.lax.dynamic_index_in_dim(batch.step_mask, t, 1, keepdims=False)
         real = jax.lax.dynamic_index_in_dim(z, t + 1, 1, keepdims=False)
         found = jnp.where(goes_on[:, None, None, None], found, real)
@@ -108,19 +110,21 @@ def open_loop(state, z, batch: Segment, keys) -> jax.Array:
     return jnp.concatenate([z[:, :n], jnp.moveaxis(rolled, 0, 1)], axis=1)
 
 
-def replace_by_sampled(state, z, z_next, batch: Segment, keys_choice, keys_noise, chosen: int):
+def replace_by_sampled(state, z, z_next, batch: Segment, keys, chosen: int):
     """`z_next [B, T-1, ...]` with `chosen` random steps per segment (those with a whole context in
     it) sampled by the denoiser.
+
+    `keys [B, 2]` are for the choice and for the noise.
     """
     n = state.spec.config.context
     candidates = z.shape[1] - n  # steps n-1 .. T-2
-    pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys_choice) + n - 1
+    pick = jax.vmap(lambda k: jax.random.permutation(k, candidates)[:chosen])(keys[:, 0]) + n - 1
     rows = pick[..., None] + jnp.arange(-n + 1, 1)[None, None]  # [B, chosen, n]
     context = jax.vmap(lambda z, row: z[row])(z, rows)
     action = jax.vmap(lambda a, row: a[row])(batch.action, rows)
     mask = jax.vmap(lambda m, row: m[row])(batch.frame_mask, rows)
-    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys_noise)
-    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, *noise)
+    noise = jax.vmap(lambda k: draw_noise(state.spec, k, (chosen,)))(keys[:, 1])
+    sampled = predict(state.spec, state.world.params["denoiser"], context, action, mask, noise)
     return jax.vmap(lambda z_next, step, new: z_next.at[step].set(new))(z_next, pick, sampled)
 
 
@@ -142,11 +146,13 @@ def add_random_noise(key, z, largest: float):
     return z + size * jax.random.normal(key_noise, z.shape)
 
 
-def classification_loss(reward_logits, end_logits, steps: Segment, axis_name=None):
+def classification_loss(
+    reward_logits, end_logits, steps: Segment, axis_name=None, values: RewardValues = "sign"
+):
     """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by
     its weight, in nats.
     """
-    reward = cross_entropy(reward_logits, reward_class(steps.reward))
+    reward = reward_nats(values, reward_logits, steps.reward)
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
     return tuple(
         parallel.masked_mean(loss, counted(steps), axis_name=axis_name) for loss in (reward, end)

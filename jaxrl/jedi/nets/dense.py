@@ -12,13 +12,8 @@ import jax.numpy as jnp
 
 from jaxrl.jedi.nets.actor_critic import ActorCritic
 from jaxrl.jedi.nets.denoiser import DenoiserConfig
-from jaxrl.jedi.nets.reward_end import (
-    END_CLASSES,
-    REWARD_CLASSES,
-    RewardEnd,
-    add_log_prior,
-    preceded_by_padding,
-)
+from jaxrl.jedi.nets.reward_end import END_CLASSES, RewardEnd, preceded_by_padding
+from jaxrl.jedi.nets.reward_values import add_log_prior, add_reward_prior, num_outputs
 from jaxrl.nn.embed import Embedding, FourierFeatures
 from jaxrl.nn.initializers import zeros
 from jaxrl.nn.mlp import MLP, Dense
@@ -100,12 +95,13 @@ class DenseRewardEnd(RewardEnd):
                 state, x, reset=starts_fresh
             )
             x = jnp.concatenate([states.hidden, x], axis=-1)
-        logits = Dense(REWARD_CLASSES + END_CLASSES, kernel_init=zeros, name="head")(x)
+        rewards = num_outputs(config.values)
+        logits = Dense(rewards + END_CLASSES, kernel_init=zeros, name="head")(x)
         logits = logits.astype(jnp.float32)
         return (
             state,
-            add_log_prior(config.reward_prior, logits[..., :REWARD_CLASSES]),
-            add_log_prior(config.end_prior, logits[..., REWARD_CLASSES:]),
+            add_reward_prior(config.values, config.reward_prior, logits[..., :rewards]),
+            add_log_prior(config.end_prior, logits[..., rewards:]),
         )
 
 

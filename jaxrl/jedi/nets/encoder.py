@@ -20,9 +20,7 @@ ENCODERS = {
 }
 NORMS = {
     "rms": blocks.fix_rms,
-    "layer": blocks.fix_layer,
     "position": blocks.fix_position,
-    "tanh": blocks.fix_tanh,
     "none": blocks.fix_nothing,
     "quantize": quantize_frame,
 }
@@ -44,7 +42,7 @@ class EncoderConfig:
     """Channels per level; every level halves the resolution. None for "identity"."""
     channels: int = 16
     """Channels of the latent map."""
-    norm: Literal["rms", "layer", "position", "tanh", "none", "quantize"] = "rms"
+    norm: Literal["rms", "position", "none", "quantize"] = "rms"
     """How each latent is brought to scale (`jaxrl.nn.encoder.fix_*`). "rms" gives every map a root
     mean square of 0.5. "quantize" is for frames: denoised ones are clamped and cut to 8 bits
     (DIAMOND), real ones are left as they are.

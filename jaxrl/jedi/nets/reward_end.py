@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxrl.jedi.nets.reward_values import RewardValues, add_log_prior, add_reward_prior, num_outputs
 from jaxrl.nn import initializers
 from jaxrl.nn.conv import Conv, Downsample
 from jaxrl.nn.embed import Embedding
@@ -16,8 +17,6 @@ from jaxrl.nn.mlp import MLP, Dense
 from jaxrl.nn.recurrent import LSTM, LSTMState
 from jaxrl.nn.residual import ResBlocks
 
-REWARD_CLASSES = 3
-"""Classes -1, 0, +1, in this order."""
 END_CLASSES = 2
 """Classes "goes on" and "ends", in this order."""
 
@@ -36,6 +35,11 @@ class RewardEndConfig:
     """Width of the action embedding that modulates the blocks."""
     lstm_width: int = 512
     """LSTM units, and hidden width of the head."""
+    values: RewardValues = "sign"
+    """Form in which rewards are learned: by sign, as in DIAMOND, or by size, with DreamerV3's
+    symlog and two-hot classes, for games where 100 is not 1; see nets/reward_values.py. Behaviour
+    then learns from the sizes, with normalized advantages.
+    """
     reward_prior: tuple[float, ...] = ()
     """Expected shares of the reward classes -1, 0, +1, all above 0, sum 1: an untrained model then
     says about so much. Empty: one third each. Where rewards are rare, the base rate need not be
@@ -129,8 +133,8 @@ class RewardEnd(nn.Module):
             DIAMOND runs through padding).
 
         Returns:
-          `(state after the last step, reward logits [..., T, 3], end logits [..., T, 2])`, logits
-          float32.
+          `(state after the last step, reward logits [..., T, K], end logits [..., T, 2])`, logits
+          float32; K is 3 for signs.
         """
         cond = Embedding(self.num_actions, self.config.cond_width, name="act_emb")(action)
         features = flatten_chw(
@@ -139,7 +143,8 @@ class RewardEnd(nn.Module):
         starts_fresh = None if live is None else preceded_by_padding(live)
         lstm = LSTM(self.config.lstm_width, self.dtype, name="lstm")
         state, states = lstm(state, features, reset=starts_fresh)
-        classes = REWARD_CLASSES + END_CLASSES
+        rewards = num_outputs(self.config.values)
+        classes = rewards + END_CLASSES
         head = MLP(
             self.config.lstm_width, classes, use_final_bias=False, name="head"
         )  # in float32, like the LSTM's state
@@ -148,19 +153,12 @@ class RewardEnd(nn.Module):
             logits = logits + ChangeReader(
                 self.config.change_width, classes, self.dtype, name="changes"
             )(z, z_next)
-        reward, end = logits[..., :REWARD_CLASSES], logits[..., REWARD_CLASSES:]
+        reward, end = logits[..., :rewards], logits[..., rewards:]
         return (
             state,
-            add_log_prior(self.config.reward_prior, reward),
+            add_reward_prior(self.config.values, self.config.reward_prior, reward),
             add_log_prior(self.config.end_prior, end),
         )
-
-
-def add_log_prior(prior: tuple[float, ...], logits: jax.Array) -> jax.Array:
-    """Logits `[..., K]` that are those of `prior` (K shares; empty: untouched) where the network
-    says nothing.
-    """
-    return logits + jnp.broadcast_to(jnp.log(jnp.asarray(prior)), logits.shape) if prior else logits
 
 
 def flatten_chw(x: jax.Array) -> jax.Array:
@@ -173,13 +171,3 @@ def flatten_chw(x: jax.Array) -> jax.Array:
 def preceded_by_padding(live: jax.Array) -> jax.Array:
     """bool `[..., T]`: the step before lies in padding (False at the first step)."""
     return jnp.concatenate([jnp.zeros_like(live[..., :1]), ~live[..., :-1]], axis=-1)
-
-
-def reward_class(reward: jax.Array) -> jax.Array:
-    """Class 0, 1, 2 of a reward by its sign; int32."""
-    return (jnp.sign(reward) + 1).astype(jnp.int32)
-
-
-def class_reward(index: jax.Array) -> jax.Array:
-    """Reward -1, 0, +1 of a class; float32."""
-    return index.astype(jnp.float32) - 1.0

@@ -15,6 +15,7 @@ from jaxrl.jedi.diagnostics.collapse import Exam, context_gain, latent_statistic
 from jaxrl.jedi.learn.gate import draw_endings, run_gate
 from jaxrl.jedi.learn.reward_end import accuracies, classification_loss, training_pairs
 from jaxrl.jedi.learn.world_model import OBJECTIVES
+from jaxrl.jedi.nets.reward_values import class_logits, likely_sign
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import Replay
 from jaxrl.replay.episodes import Episode, fill
@@ -121,8 +122,10 @@ def examine_heads(agent: AgentState, batch: Segment, key: jax.Array) -> dict[str
     _, reward, end = model.apply(
         {"params": agent.heads.params}, memory, z, z_next, steps.action, steps.step_mask
     )
-    losses, shares = classification_loss(reward, end, steps), accuracies(reward, end, steps)
-    hit = (jnp.argmax(reward, -1) - 1 == jnp.sign(steps.reward)).astype(jnp.float32)
+    values = agent.spec.config.reward_end.values
+    signs = class_logits(values, reward)  # also of sizes, so that runs can be compared
+    losses, shares = classification_loss(signs, end, steps), accuracies(signs, end, steps)
+    hit = (likely_sign(values, reward) == jnp.sign(steps.reward)).astype(jnp.float32)
     recall = masked_mean(hit, steps.step_mask & (steps.reward != 0))
     return {
         "reward_loss": losses[0],

@@ -30,10 +30,11 @@ from jaxrl.jedi.offline.config import (
 from jaxrl.jedi.offline.held_out import HeldOut, measured, set_aside
 from jaxrl.jedi.training.checkpoints import only_here, save
 from jaxrl.jedi.training.epoch_end import accounted, collected, means, next_epoch, total_epochs
-from jaxrl.jedi.training.loop import STAGES, Result, run_stage, run_until_stopped
+from jaxrl.jedi.training.loop import Result, run_until_stopped
 from jaxrl.jedi.training.replay_store import make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.setup import resume
+from jaxrl.jedi.training.stages import STAGES, run_stage
 from jaxrl.jedi.training.validate import COUNTS, batch_sizes
 from jaxrl.train.checkpoint import Checkpoints
 from jaxrl.train.config import flatten, to_dict

@@ -3,7 +3,7 @@ JAX, `HostPlayers` for emulators and Gymnasium environments.
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import flax.struct
@@ -18,6 +18,7 @@ from jaxrl.envs.protocol import GameError, HostEnv, JaxEnv, MakeEnv, NotReproduc
 from jaxrl.jedi.agent import AgentState, Observation, act, policy_memory
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay.buffer import Transitions
+from jaxrl.train import hosts
 from jaxrl.train.checkpoint import from_names, to_host, to_names
 
 
@@ -208,7 +209,7 @@ class HostPlayers:
 
     def __init__(
         self,
-        envs: list[HostEnv],
+        envs: list[HostEnv | None],
         agent: AgentState,
         seed: int,
         make_env: MakeEnv | None = None,
@@ -217,12 +218,13 @@ class HostPlayers:
         """Begin games; game number i of environment l has a seed made from `(seed, l, i)`.
 
         Args:
-          envs: L environments, one a lane.
+          envs: L environments, one a lane; of several processes, each has those of its share, and
+            None for the others (`hosts.my_share`).
           agent: whose policy will play.
           seed: of all games.
           make_env, restarts: makes an environment anew after an error, so many times in all.
         """
-        self.envs, self.seed = [checked(env) for env in envs], seed
+        self.envs, self.seed = [env and checked(env) for env in envs], seed
         self.make_env, self.restarts = make_env, restarts if make_env else 0
         self.games = np.zeros(len(envs), np.int64)
         self.failed = False
@@ -233,7 +235,7 @@ class HostPlayers:
 
     def _begin_all(self) -> None:
         lanes = len(self.envs)
-        self.frame = np.stack([self._new_game(lane) for lane in range(lanes)])
+        self.frame = self._new_games(range(lanes))
         self.first = np.ones(lanes, bool)
         self.game_return = np.zeros(lanes, np.float32)
         self.previous = np.zeros(lanes, np.int32)
@@ -242,6 +244,20 @@ class HostPlayers:
         seed = np.random.SeedSequence((self.seed, lane, int(self.games[lane]))).generate_state(1)[0]
         self.games[lane] += 1
         return self.envs[lane].reset(int(seed) % 2**31)
+
+    def _new_games(self, lanes: Iterable[int]) -> np.ndarray:
+        """First frames of new games in some lanes, wherever they are played."""
+        own, lanes, error = {}, list(lanes), None
+        for lane in lanes:
+            if self.envs[lane] is None:
+                self.games[lane] += 1  # another process begins it
+                continue
+            try:
+                own[str(lane)] = self._new_game(lane)
+            except GameError as failed:
+                error = error or failed
+        found = exchange(own, error)
+        return np.stack([found[str(lane)] for lane in lanes])
 
     def play(
         self,
@@ -282,17 +298,21 @@ class HostPlayers:
         """Experience of one step in every game."""
         before = self.memory
         actions = self._choose(agent, before, key, explore)
-        outcomes = []
-        for lane in range(len(self.envs)):
-            while True:
+        outcomes, failed = {}, None
+        for lane, env in enumerate(self.envs):
+            while env is not None and failed is None:
                 try:
-                    outcomes.append(self.envs[lane].step(int(actions[lane])))
+                    outcomes[lane] = self.envs[lane].step(int(actions[lane]))
                     break
                 except GameError as error:
-                    self._restart(lane, error, rows)
+                    try:
+                        self._restart(lane, error, rows)
+                    except GameError as last:
+                        failed = last
+                        break
                     actions[lane] = self._choose(agent, before, key, explore)[lane]
         frame = self.frame
-        reward, end, trunc, reached = self._advance(outcomes, actions, finished)
+        reward, end, trunc, reached = self._advance(outcomes, failed, actions, finished)
         return frame, actions, reward, end, trunc, reached
 
     def _choose(self, agent, memory, key, explore) -> np.ndarray:
@@ -328,19 +348,22 @@ class HostPlayers:
         self.frame[lane], self.first[lane] = self._new_game(lane), True
         self.game_return[lane] = 0.0
 
-    def _advance(self, outcomes, actions, finished):
-        reward = np.array([o.reward for o in outcomes], np.float32)
-        end, trunc = (
-            np.array([getattr(o, name) for o in outcomes], bool) for name in ("end", "trunc")
-        )
-        reached = np.stack([o.frame for o in outcomes])
+    def _advance(self, outcomes, failed, actions, finished):
+        own = {}
+        for lane, o in outcomes.items():
+            own[f"frame.{lane}"] = o.frame
+            own[f"rest.{lane}"] = np.array([o.reward, o.end, o.trunc, o.game_over], np.float32)
+        found, lanes = exchange(own, failed), range(len(self.envs))
+        reached = np.stack([found[f"frame.{lane}"] for lane in lanes])
+        rest = np.stack([found[f"rest.{lane}"] for lane in lanes])
+        reward, (end, trunc, game_over) = rest[:, 0], rest[:, 1:].T.astype(bool)
         self.game_return = self.game_return + reward
         self.frame, self.first, self.previous = reached.copy(), end | trunc, actions
-        for lane, outcome in enumerate(outcomes):
-            if outcome.game_over:
-                finished.append(float(self.game_return[lane]))
-                self.game_return[lane] = 0.0
-                self.frame[lane], self.first[lane] = self._new_game(lane), True
+        if game_over.any():
+            finished += self.game_return[game_over].tolist()
+            self.game_return[game_over] = 0.0
+            self.first[game_over] = True
+            self.frame[game_over] = self._new_games(np.flatnonzero(game_over))
         return reward, end, trunc, reached
 
     def save(self) -> dict[str, np.ndarray]:
@@ -361,9 +384,10 @@ class HostPlayers:
         theirs = {
             f"env.{lane}.{k}": v
             for lane, env in enumerate(self.envs)
+            if env is not None
             for k, v in env.save().items()
         }
-        return mine | theirs
+        return mine | exchange(theirs)
 
     def restore(self, saved: dict[str, np.ndarray]) -> np.ndarray:
         """Continue from `saved`, exactly where the games allow it.
@@ -382,6 +406,8 @@ class HostPlayers:
         self.memory = LSTMState(saved["hidden"], saved["cell"])
         anew = np.zeros(len(self.envs), bool)
         for lane, env in enumerate(self.envs):
+            if env is None:
+                continue
             start = f"env.{lane}."
             mine = {k.removeprefix(start): v for k, v in saved.items() if k.startswith(start)}
             try:
@@ -392,14 +418,37 @@ class HostPlayers:
                     "it would have without the interruption"
                 )
                 anew[lane] = True
-                self.frame[lane], self.first[lane] = self._new_game(lane), True
-                self.game_return[lane] = 0.0
+        found = exchange({str(lane): np.bool_(True) for lane in np.flatnonzero(anew)})
+        anew[[int(lane) for lane in found]] = True
+        if anew.any():
+            self.first[anew], self.game_return[anew] = True, 0.0
+            self.frame[anew] = self._new_games(np.flatnonzero(anew))
         return anew
 
     def close(self) -> None:
         """Close the games."""
         for env in self.envs:
-            env.close()
+            if env is not None:
+                env.close()
+
+
+def exchange(own: dict[str, np.ndarray], error: GameError | None = None) -> dict[str, np.ndarray]:
+    """Collect what every process knows of its games; in a single process, its own.
+
+    Args:
+      own: arrays by names that no other process uses.
+      error: a game of this process failed.
+
+    Raises:
+      GameError: a game failed, here or in another process.
+    """
+    if error is not None and not hosts.several():
+        raise error
+    parts = hosts.arrays_from_all({**own, "error": np.array(str(error or ""))})
+    said = [str(part.pop("error")) for part in parts]
+    if any(said):
+        raise error or GameError(next(text for text in said if text))
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def _stacked(rows: list[tuple]) -> Transitions:

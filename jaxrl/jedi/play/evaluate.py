@@ -79,13 +79,12 @@ def play_host_games(
     key: jax.Array,
     episodes: int,
     max_steps: int,
-    tick: Callable[[int], None] = lambda n: None,
-    stop: object = False,
+    tick: Callable[[int], bool | None] = lambda n: None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The same for games outside JAX, as many at a time as there are `envs`.
 
-    `tick` is called with 1 for every finished game. Returns None if `stop` becomes true before the
-    last is over.
+    `tick` is called after every step with the number of games that it finished. Returns None if it
+    returns True before the last is over.
     """
     seeds = np.random.default_rng(np.asarray(jax.random.key_data(key))).integers(
         2**31 - 1, size=episodes
@@ -103,22 +102,19 @@ def play_host_games(
         first, memory = np.ones(lanes, bool), policy_memory(agent.spec, (lanes,))
         playing = np.arange(lanes) < len(batch)
         for t in range(max_steps):
-            if stop:
-                return None
             key_step = jax.random.fold_in(jax.random.fold_in(key, begin), t)
             memory, choice = act_on_device(agent, Observation(memory, frame, first), key_step)
-            actions = np.asarray(choice["action"])
+            actions, active = np.asarray(choice["action"]), int(playing.sum())
             for lane in np.flatnonzero(playing):
                 after = envs[lane].step(int(actions[lane]))
                 frame[lane], first[lane] = after.frame, after.end or after.trunc
                 totals[begin + lane] += after.reward
                 lengths[begin + lane] += 1
-                if after.game_over:
-                    playing[lane] = False
-                    tick(1)
+                playing[lane] = not after.game_over and t + 1 < max_steps
+            if tick(active - int(playing.sum())) and (playing.any() or batch[-1] + 1 < episodes):
+                return None
             if not playing.any():
                 break
-        tick(int(playing.sum()))
     return totals, lengths
 
 

@@ -1,27 +1,19 @@
 """The figures of a run's report, as the bytes of PNG and GIF files."""
 
-import io
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from jaxrl.app.plots import array_to_png, frames_to_gif, new_figure, to_png
 from jaxrl.envs.atari100k import SCORES
 from jaxrl.jedi.config import JediConfig
 
 
-def new_figure(columns: int, rows: int = 1):
-    """A figure that no window shows, and its axes in reading order."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.4 * columns, 2.9 * rows), layout="constrained")
-    return figure, np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
-
-
-def figure_bytes(figure) -> bytes:
-    """As PNG."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
-    return buffer.getvalue()
+def panels(columns: int, rows: int = 1):
+    """A figure of small panels, and its axes in reading order."""
+    figure, axes = new_figure(4.4 * columns, 2.9 * rows, rows, columns)
+    return figure, axes.reshape(-1)
 
 
 def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[float]]:
@@ -44,7 +36,6 @@ def plot(axis, rows, names: dict[str, str], title: str) -> None:
             axis.plot(x, y, marker=".", label=label)
     axis.set_title(title)
     axis.set_xlabel("environment steps" if "env_steps" in rows[0] else "updates")
-    axis.grid(alpha=0.3)
     if axis.lines:
         axis.legend(fontsize=8)
 
@@ -53,7 +44,7 @@ def curves(rows, game: str) -> bytes:
     """Returns over environment steps and over time, with the random and human scores of an Atari
     100k game.
     """
-    figure, (by_step, by_time) = new_figure(2)
+    figure, (by_step, by_time) = panels(2)
     x, y = series(rows, "evaluate/return")
     spread = series(rows, "evaluate/std")[1]
     count = series(rows, "evaluate/episodes")[1]
@@ -75,8 +66,7 @@ def curves(rows, game: str) -> bytes:
         by_time.plot(*zip(*minutes, strict=True), marker="o")
     by_time.set_title("evaluation over wall time")
     by_time.set_xlabel("minutes")
-    by_time.grid(alpha=0.3)
-    return figure_bytes(figure)
+    return to_png(figure)
 
 
 def references(rows, game: str) -> list[tuple[float, str, str]]:
@@ -90,78 +80,72 @@ def references(rows, game: str) -> list[tuple[float, str, str]]:
     return [] if first is None else [(first, "random play, this run", ":")]
 
 
+MONITORS = (
+    ("standard deviation of latents", {"monitor/latent_std": "mean over dimensions"}),
+    ("participation ratio", {"monitor/participation_ratio": "effective rank"}),
+    ("context gain", {"monitor/context_gain": "loss, wrong minus right past"}),
+    (
+        "imagined ends, open loop",
+        {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"},
+    ),
+    (
+        "imagined rewards, open loop",
+        {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"},
+    ),
+)
+"""Panels: title, and label by metric."""
+
+
+def draw_panels(axes, rows, contents: Iterable[tuple[str, dict[str, str]]]) -> None:
+    """Curves of each panel's metrics."""
+    for axis, (title, names) in zip(axes, contents, strict=False):
+        plot(axis, rows, names, title)
+
+
+def as_shares(*axes) -> None:
+    """Show all of [0, 1]."""
+    for axis in axes:
+        axis.set_ylim(-0.05, 1.05)
+
+
 def monitors(rows, config: JediConfig) -> bytes:
     """Panels that show collapse of the latents and errors of imagination."""
-    figure, axes = new_figure(3, 2)
-    plot(
-        axes[0],
-        rows,
-        {"monitor/latent_std": "mean over dimensions"},
-        "standard deviation of latents",
-    )
+    figure, axes = panels(3, 2)
+    draw_panels(axes, rows, MONITORS)
     axes[0].axhline(config.agent.world_model.hinge_floor, color="gray", linestyle=":")
     axes[0].set_ylim(bottom=0)
-    plot(axes[1], rows, {"monitor/participation_ratio": "effective rank"}, "participation ratio")
-    plot(axes[2], rows, {"monitor/context_gain": "loss, wrong minus right past"}, "context gain")
     axes[2].axhline(0, color="gray", linestyle=":")
-    plot(
-        axes[3],
-        rows,
-        {"gate/end_recall": "end recall", "gate/false_alarms": "false alarms"},
-        "imagined ends, open loop",
-    )
-    axes[3].set_ylim(-0.05, 1.05)
-    plot(
-        axes[4],
-        rows,
-        {"gate/reward_accuracy": "all steps", "gate/final_reward_accuracy": "last step"},
-        "imagined rewards, open loop",
-    )
-    axes[4].set_ylim(-0.05, 1.05)
-    probes = {
-        name: name.removeprefix("monitor/probe ")
-        for name in rows[-1]
-        if name.startswith("monitor/probe ")
-    }
+    as_shares(axes[3], axes[4])
+    start = "monitor/probe "
+    probes = {name: name.removeprefix(start) for name in rows[-1] if name.startswith(start)}
     if probes:
         plot(axes[5], rows, probes, "linear probe of the true state, R2")
-        axes[5].set_ylim(-0.05, 1.05)
+        as_shares(axes[5])
     else:
         axes[5].set_axis_off()
-    return figure_bytes(figure)
+    return to_png(figure)
+
+
+LOSSES = (
+    ("world model", {"world_model/denoising": "denoising", "world_model/hinge": "hinge"}),
+    ("reward and end model, nats", {"heads/reward_loss": "reward", "heads/end_loss": "end"}),
+    (
+        "reward and end model, accuracy",
+        {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"},
+    ),
+    ("imagined", {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"}),
+    ("entropy of the policy", {"behaviour/entropy": "nats"}),
+    ("probe decoder (pictures only)", {"probe/loss": "squared error"}),
+)
+"""Panels: title, and label by metric."""
 
 
 def losses(rows) -> bytes:
     """Losses and what the policy sees in imagination."""
-    figure, axes = new_figure(3, 2)
-    plot(
-        axes[0],
-        rows,
-        {"world_model/denoising": "denoising", "world_model/hinge": "hinge"},
-        "world model",
-    )
+    figure, axes = panels(3, 2)
+    draw_panels(axes, rows, LOSSES)
     axes[0].set_yscale("log")
-    plot(
-        axes[1],
-        rows,
-        {"heads/reward_loss": "reward", "heads/end_loss": "end"},
-        "reward and end model, nats",
-    )
-    plot(
-        axes[2],
-        rows,
-        {"heads/reward_accuracy": "reward", "heads/end_accuracy": "end"},
-        "reward and end model, accuracy",
-    )
-    plot(
-        axes[3],
-        rows,
-        {"behaviour/imagined_return": "return", "behaviour/imagined_value": "value"},
-        "imagined",
-    )
-    plot(axes[4], rows, {"behaviour/entropy": "nats"}, "entropy of the policy")
-    plot(axes[5], rows, {"probe/loss": "squared error"}, "probe decoder (pictures only)")
-    return figure_bytes(figure)
+    return to_png(figure)
 
 
 PARTS = (
@@ -184,7 +168,7 @@ def seconds_by_part(rows) -> dict[str, float]:
 
 def time_bars(rows) -> bytes:
     """Where the wall time went, first epoch and later ones apart."""
-    figure, axes = new_figure(2)
+    figure, axes = panels(2)
     for axis, title, some in (
         (axes[0], "first epoch (compiles)", rows[:1]),
         (axes[1], "later epochs, together", rows[1:]),
@@ -193,18 +177,14 @@ def time_bars(rows) -> bytes:
         axis.barh([part.replace("_", " ") for part in parts][::-1], list(parts.values())[::-1])
         axis.set_title(title)
         axis.set_xlabel("seconds")
-    return figure_bytes(figure)
+    return to_png(figure)
 
 
 def png_bytes(image) -> bytes:
     """A PIL image as PNG."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return buffer.getvalue()
+    return array_to_png(image)
 
 
 def gif_bytes(images: list) -> bytes:
     """PIL images as an animation."""
-    buffer = io.BytesIO()
-    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=120, loop=0)
-    return buffer.getvalue()
+    return frames_to_gif(images)

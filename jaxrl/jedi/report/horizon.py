@@ -2,10 +2,8 @@
 one or several runs.
 """
 
-import io
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,12 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.plots import COLORS, line_with_band, new_figure, to_png
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.jedi.diagnostics.horizon import (
+    HorizonConfig,
     Record,
+    Starts,
     count,
     draw_starts,
     play_real,
@@ -30,29 +31,12 @@ STEPS = 15
 """Imagined steps if none are asked for and games last as long."""
 
 
-@dataclass(frozen=True)
-class HorizonConfig:
-    """Amount of play, and of imagination from it."""
-
-    steps: int | None = None
-    """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
-    games: int = 32
-    """Real games played side by side by the first run's policy; the bands tell how much figures
-    differ between them.
-    """
-    game_steps: int = 128
-    """Steps in each of them; a game that is over begins anew."""
-    starts: int = 1024
-    """Starts drawn from all steps played."""
-    epsilon: float = 0.01
-    """Share of random actions in the real games; 1 plays at random."""
-    seed: int = 0
-    """Of games, starts and imagination."""
+DEFAULT = HorizonConfig()
 
 
 def measure_runs(
     run_dirs: Sequence[str | Path],
-    config: HorizonConfig = HorizonConfig(),
+    config: HorizonConfig = DEFAULT,
     out: Path | None = None,
     choice: SamplerChoice = AS_TRAINED,
     make_env: MakeEnv | None = None,
@@ -102,25 +86,15 @@ def measure(
     {"mean", "low", "high"}}}}}.
     """
     player = next(iter(runs.agents.values()))
-    record = play_real(
-        runs.env,
-        runs.make_env,
-        player,
-        config.games,
-        config.game_steps,
-        config.epsilon,
-        config.seed,
-    )
-    lane, t = draw_starts(record, config.starts, config.seed)
-    horizon = settled_horizon(config, record, lane, t)
+    record = play_real(runs.env, runs.make_env, player, config)
+    starts = draw_starts(record, config.starts, config.seed)
+    horizon = settled_horizon(config, record, starts)
+    key = jax.random.key(config.seed)
     found = {}
     for name, agent in runs.agents.items():
         agent = with_sampler(agent, choice)
-        sums = jax.device_get(
-            count(
-                agent, record, lane, t, jax.random.key(config.seed), horizon, draws_pictures(agent)
-            )
-        )
+        pictures = draws_pictures(agent)
+        sums = jax.device_get(count(agent, record, starts, key, horizon, pictures))
         found[name] = {
             "mode": getattr(agent.spec.config, "mode", "jedi"),
             "env_steps": runs.env_steps[name],
@@ -131,7 +105,7 @@ def measure(
         "game": runs.env.name,
         "horizon": horizon,
         "counted": sums["count"].sum(0).astype(int).tolist(),
-        "starts": len(t),
+        "starts": len(starts.t),
         "games": config.games,
         "game_steps": config.game_steps,
         "epsilon": config.epsilon,
@@ -140,13 +114,13 @@ def measure(
     }
 
 
-def settled_horizon(config: HorizonConfig, record: Record, lane: np.ndarray, t: np.ndarray) -> int:
+def settled_horizon(config: HorizonConfig, record: Record, starts: Starts) -> int:
     """The steps asked for, or 15 or fewer.
 
     Raises:
       UserError: no game went on for as long as was asked for.
     """
-    longest = int(steps_left(record)[lane, t].max())
+    longest = int(steps_left(record)[starts.lane, starts.t].max())
     if config.steps is None:
         return min(STEPS, longest)
     if config.steps > longest:
@@ -256,51 +230,37 @@ def figure(result: dict[str, Any], dpi: int = 100) -> bytes:
     """A PNG of 13 x 6.4 inches with six panels over the horizon; shaded: 95 % of a bootstrap over
     games.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    drawing = Figure(figsize=(13, 6.4), layout="constrained")
-    step = np.arange(1, result["horizon"] + 1)
-    for axis, (title, key, references) in zip(drawing.subplots(2, 3).flat, PANELS, strict=True):
+    drawing, axes = new_figure(13, 6.4, 2, 3)
+    for axis, (title, key, references) in zip(axes.flat, PANELS, strict=True):
         for number, (name, run) in enumerate(result["runs"].items()):
             if key in run["figures"]:
-                _draw(
-                    axis,
-                    step,
-                    run["figures"],
-                    key,
-                    references,
-                    f"C{number % 10}",
-                    name,
-                    number == 0,
-                )
+                shared = references if number == 0 else own_references(references)
+                _draw(axis, run["figures"], key, shared, COLORS[number % len(COLORS)], name)
         axis.set(title=title, xlabel="imagined step")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.grid(alpha=0.3)
         if axis.lines:
             axis.legend(fontsize=7)
     drawing.suptitle(f"{result['game']}: open-loop imagination from {result['starts']} real starts")
-    buffer = io.BytesIO()
-    drawing.savefig(buffer, format="png", dpi=dpi)
-    return buffer.getvalue()
+    return to_png(drawing, dpi)
 
 
-def _draw(axis, step, figures, key, references, colour, name, is_first):
-    mean, low, high = (np.array(figures[key][part], float) for part in ("mean", "low", "high"))
-    axis.plot(step, mean, marker=".", color=colour, label=name)
-    axis.fill_between(step, low, high, color=colour, alpha=0.2, linewidth=0)
+def _draw(axis, figures, key, references, color, name):
+    band = {part: np.array(figures[key][part], float) for part in ("mean", "low", "high")}
+    step = np.arange(1, len(band["mean"]) + 1)
+    line_with_band(axis, step, **band, label=name, marker=".", color=color)
     for style, (other, label) in zip(("--", ":"), references, strict=False):
         own = other in OWN
-        if own or is_first:
-            values = np.array(figures[other]["mean"], float)
-            axis.plot(
-                step,
-                values,
-                style,
-                color=colour if own else "gray",
-                label=f"{name}: {label}" if own else label,
-            )
+        values = np.array(figures[other]["mean"], float)
+        shown, color_of = (f"{name}: {label}", color) if own else (label, "gray")
+        axis.plot(step, values, style, color=color_of, label=shown)
 
 
 OWN = ("end_false_alarms", "frame_probe_error", "latent_still_error")
-"""What is drawn for every run; other references are those of the game and the same for all."""
+"""References that each run has of its own; the others are the game's and the same for all."""
+
+
+def own_references(references):
+    """Those that each run has of its own."""
+    return [reference for reference in references if reference[0] in OWN]

@@ -11,22 +11,26 @@ from jaxrl.app.files import write_atomic
 from jaxrl.envs.action_names import read_actions
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
-from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_agents
+from jaxrl.jedi.diagnostics.open_loop import Comparison, Stretch, compare_agents
 from jaxrl.jedi.diagnostics.sampler import AS_TRAINED, SamplerChoice, describe_sampler, with_sampler
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.training.checkpoints import need_pictures, open_runs
 
+DEFAULT = Stretch()
 ENDINGS = (".gif", ".png", ".npz")
+
+
+def check_out(out: Path) -> None:
+    """Refuse a file of another kind."""
+    if out.suffix not in ENDINGS:
+        raise UserError(f"--out {out} must end in .gif, .png or .npz")
 
 
 def imagine_runs(
     run_dirs: Sequence[str | Path],
     out: Path,
+    stretch: Stretch = DEFAULT,
     actions: Sequence[str] = (),
-    steps: int = 40,
-    horizon: int | None = None,
-    warm_up: int | None = None,
-    seed: int = 0,
     choice: SamplerChoice = AS_TRAINED,
     make_env: MakeEnv | None = None,
 ) -> str:
@@ -37,31 +41,21 @@ def imagine_runs(
     Args:
       run_dirs: runs of one game with frames of one size.
       out: a .gif, .png or .npz.
-      actions: see `script.read_actions`.
-      steps, horizon, warm_up, seed: see `pictures.compare_agents`.
+      stretch: which part of the game.
+      actions: see `read_actions`.
       choice: what to change in the samplers.
       make_env: makes the game, if the runs' `config.env` cannot name it.
 
     Raises:
       UserError: any of these does not fit.
     """
-    if out.suffix not in ENDINGS:
-        raise UserError(f"--out {out} must end in .gif, .png or .npz")
-    if steps < 1 or (warm_up or 0) < 0:
-        raise UserError(
-            f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
-            "least 0"
-        )
-    if horizon is not None and horizon < 1:
-        raise UserError(
-            f"--horizon is {horizon}: at least 1 step must be imagined before imagination begins "
-            "again"
-        )
+    check_out(out)
+    stretch.check()
     runs = open_runs(run_dirs, make_env)
     script = read_actions(actions, runs.env)
     agents = {name: with_sampler(agent, choice) for name, agent in runs.agents.items()}
     need_pictures(agents)
-    found = compare_agents(agents, as_host(runs.env), steps, warm_up, seed, script, horizon)
+    found = compare_agents(agents, as_host(runs.env), stretch, script)
     write_comparisons(found, out)
     lines = [
         f"{describe(each)} ({describe_sampler(agents[name].spec.config.sampler)})"
@@ -100,8 +94,7 @@ def write_comparisons(found: dict[str, Comparison], out: Path) -> Path:
     Raises:
       UserError: another ending, or the file cannot be written.
     """
-    if out.suffix not in ENDINGS:
-        raise UserError(f"--out {out} must end in .gif, .png or .npz")
+    check_out(out)
     buffer = io.BytesIO()
     (only, *others) = found.values()
     shown = found if others else only

@@ -1,29 +1,38 @@
 """The report of a run that learned from recorded episodes."""
 
-import html
-import shlex
 from pathlib import Path
 
 import numpy as np
 
-from jaxrl.app.errors import UserError, is_remote
+from jaxrl.app.cli import program
+from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.html import code, paragraph, section, write_page
+from jaxrl.app.plots import to_png
 from jaxrl.app.progress import duration
-from jaxrl.jedi.diagnostics.open_loop import Comparison
+from jaxrl.jedi.diagnostics.open_loop import Comparison, Stretch
 from jaxrl.jedi.offline.config import Found, OfflineConfig, data_name, read_offline, shared
 from jaxrl.jedi.report.figures import (
-    figure_bytes,
+    as_shares,
+    draw_panels,
     gif_bytes,
     losses,
     monitors,
-    new_figure,
-    plot,
+    panels,
     png_bytes,
     time_bars,
 )
 from jaxrl.jedi.report.film import animation, film_strip
 from jaxrl.jedi.report.recorded import compare_recorded, held_out_episode, restore
-from jaxrl.jedi.report.run import DRAWN, NAMES, STEPS, document, picture, times, verdict
+from jaxrl.jedi.report.run import (
+    DRAWN,
+    NAMES,
+    STEPS,
+    common_sections,
+    configuration,
+    from_here,
+    shown,
+)
 from jaxrl.train.metrics import read_metrics
 
 
@@ -41,7 +50,7 @@ def write_offline_report(run_dir: str | Path) -> Path:
     if not rows:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     comparison = compare_recorded(
-        restore(folder), held_out_episode(config, 0), STEPS, None, config.seed
+        restore(folder), held_out_episode(config, 0), Stretch(STEPS, seed=config.seed)
     )
     common = shared(config, found)
     pictures = {
@@ -56,65 +65,56 @@ def write_offline_report(run_dir: str | Path) -> Path:
     out.mkdir(exist_ok=True)
     for name, data in pictures.items():
         write_atomic(out / name, data)
-    write_atomic(out / "index.html", page(config, found, folder, rows, comparison, pictures))
-    return out / "index.html"
+    return write_page(
+        out / "index.html",
+        f"{NAMES[config.agent.mode]} on {data_name(config.data)}",
+        section(
+            "On episodes it never saw",
+            paragraph(generalisation(rows)),
+            shown(pictures, "held_out.png", "held-out measures"),
+        ),
+        section(
+            "Recorded against imagined",
+            paragraph(imagination(config.agent.mode, comparison)),
+            shown(pictures, "imagined.gif", "recorded and imagined frames, animated"),
+            shown(pictures, "film.png", "film strip of recorded and imagined frames"),
+        ),
+        *common_sections(common, rows, pictures),
+        section("Next steps", code(next_steps(folder))),
+        configuration(folder),
+        lead=summary(config, found, rows),
+    )
 
 
 def held_out(rows) -> bytes:
     """Losses on what was learned from and on what was held out."""
-    figure, axes = new_figure(3)
-    plot(
-        axes[0],
-        rows,
-        {"world_model/denoising": "learned from", "held_out/denoising": "held out"},
-        "denoising loss",
-    )
+    figure, axes = panels(3)
+    draw_panels(axes, rows, HELD_OUT)
     axes[0].set_yscale("log")
-    names = {
-        "held_out/reward_accuracy": "reward",
-        "held_out/end_accuracy": "end",
-        "held_out/reward_recall": "rewards not 0, found",
-    }
-    plot(axes[1], rows, names, "one step ahead, held out")
-    axes[1].set_ylim(-0.05, 1.05)
-    names = {
-        "imagined/end_recall": "end recall",
-        "imagined/false_alarms": "false alarms",
-        "imagined/reward_accuracy": "rewards right",
-    }
-    plot(axes[2], rows, names, "imagined, open loop, held out")
-    axes[2].set_ylim(-0.05, 1.05)
-    return figure_bytes(figure)
+    as_shares(axes[1], axes[2])
+    return to_png(figure)
 
 
-def page(
-    config: OfflineConfig,
-    found: Found,
-    folder: Path,
-    rows,
-    comparison: Comparison,
-    pictures: dict[str, bytes],
-) -> str:
-    """The HTML."""
-    title, show = (
-        f"{NAMES[config.agent.mode]} on {html.escape(data_name(config.data))}",
-        lambda name, text: picture(pictures, name, text),
-    )
-    return document(
-        title,
-        f"""
-<p class="note">{summary(config, found, rows)}</p>
-<h2>On episodes it never saw</h2><p>{generalisation(rows)}</p>{show("held_out.png", "held-out measures")}
-<h2>Recorded against imagined</h2>
-<p>{imagination(config.agent.mode, comparison)}</p>
-{show("imagined.gif", "real and imagined")}<br>{show("film.png", "film strip")}
-<h2>Has it collapsed?</h2><p>{verdict(shared(config, found), rows)}</p>{show("monitors.png", "monitors")}
-<h2>Training</h2>{show("losses.png", "losses")}
-<h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
-<h2>Going on</h2>{going_on(config, folder)}
-<h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
-""",
-    )
+HELD_OUT = (
+    ("denoising loss", {"world_model/denoising": "learned from", "held_out/denoising": "held out"}),
+    (
+        "one step ahead, held out",
+        {
+            "held_out/reward_accuracy": "reward",
+            "held_out/end_accuracy": "end",
+            "held_out/reward_recall": "rewards not 0, found",
+        },
+    ),
+    (
+        "imagined, open loop, held out",
+        {
+            "imagined/end_recall": "end recall",
+            "imagined/false_alarms": "false alarms",
+            "imagined/reward_accuracy": "rewards right",
+        },
+    ),
+)
+"""Panels: title, and label by metric."""
 
 
 def summary(config: OfflineConfig, found: Found, rows) -> str:
@@ -165,13 +165,11 @@ def imagination(mode: str, comparison: Comparison) -> str:
     )
 
 
-def going_on(config: OfflineConfig, folder: Path) -> str:
+def next_steps(folder: Path) -> str:
     """Commands for the next steps."""
-    near = not is_remote(folder) and folder.is_relative_to(Path.cwd())
-    shown = shlex.quote(str(folder.relative_to(Path.cwd()) if near else folder))
-    commands = f"""# watch another held-out episode
-python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif
+    start, folder = program("jaxrl.jedi"), from_here(folder)
+    return f"""# watch another held-out episode
+{start} imagine --run-dir {folder} --seed 1 --out imagined.gif
 
 # play a game with the policy, if one was learned (--updates.behaviour) and there is a game
-python -m jaxrl.jedi evaluate --run-dir {shown} --env my_package.my_game:make"""
-    return f"<pre>{html.escape(commands)}</pre>"
+{start} evaluate --run-dir {folder} --env my_package.my_game:make"""

@@ -7,11 +7,11 @@ import numpy as np
 
 from jaxrl.app.errors import UserError
 from jaxrl.jedi.agent import AgentState
-from jaxrl.jedi.diagnostics.open_loop import Comparison, Game, compare, eventful_stretch
+from jaxrl.jedi.diagnostics.open_loop import Comparison, Game, Stretch, compare, eventful_stretch
 from jaxrl.jedi.offline.config import OfflineConfig, read_offline, shared
 from jaxrl.jedi.offline.dataset import open_dataset
 from jaxrl.jedi.offline.loop import no_game
-from jaxrl.jedi.report.imagine import write_comparisons
+from jaxrl.jedi.report.imagine import check_out, write_comparisons
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.replay.episodes import Episode
 
@@ -27,22 +27,21 @@ def held_out_episode(config: OfflineConfig, number: int) -> Episode:
     return dataset[dataset.held_out[number % len(dataset.held_out)]]
 
 
-def compare_recorded(
-    agent: AgentState, episode: Episode, steps: int, warm_up: int | None, seed: int
-) -> Comparison:
-    """Imagine a stretch of an episode: from step `warm_up` on, or (None) where most happens.
+def compare_recorded(agent: AgentState, episode: Episode, stretch: Stretch) -> Comparison:
+    """Imagine a stretch of an episode: from its `warm_up` on, or (None) where most happens.
 
     Raises:
       UserError: the episode is over before.
     """
-    game = as_game(episode)
-    start, length = (warm_up, steps) if warm_up is not None else eventful_stretch(game, steps)
+    game, start, length = as_game(episode), stretch.warm_up, stretch.steps
+    if start is None:
+        start, length = eventful_stretch(game, length)
     if start >= len(game.action):
         raise UserError(
             f"the episode has {len(game.action)} steps, not more than the warm-up of {start}: "
             "choose a shorter one"
         )
-    return compare(agent, game, start, length, jax.random.key(seed))
+    return compare(agent, game, start, length, jax.random.key(stretch.seed))
 
 
 def restore(run_dir: Path) -> AgentState:
@@ -51,21 +50,14 @@ def restore(run_dir: Path) -> AgentState:
     return restore_agent(run_dir, shared(config, found), no_game(config, found))[0]
 
 
-def imagine_recorded(run_dir: Path, out: Path, steps: int, warm_up: int | None, seed: int) -> str:
-    """The command `imagine` for such a run: held-out episode number `seed`, and one sentence on
-    what was written.
+def imagine_recorded(run_dir: str | Path, out: Path, stretch: Stretch) -> str:
+    """The command `imagine` for such a run: held-out episode number `stretch.seed`, and one
+    sentence on what was written.
     """
-    if out.suffix not in (".gif", ".png", ".npz"):
-        raise UserError(f"--out {out} must end in .gif, .png or .npz")
-    if steps < 1 or (warm_up or 0) < 0:
-        raise UserError(
-            f"--steps is {steps} and --warm-up {warm_up}: steps must be at least 1, a warm-up at "
-            "least 0"
-        )
+    check_out(out)
+    stretch.check()
     config, _ = read_offline(run_dir)
-    comparison = compare_recorded(
-        restore(run_dir), held_out_episode(config, seed), steps, warm_up, seed
-    )
+    comparison = compare_recorded(restore(run_dir), held_out_episode(config, stretch.seed), stretch)
     write_comparisons({"recorded": comparison}, out)
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     ends = "right" if (comparison.end == comparison.imagined_end).all() else "wrong"

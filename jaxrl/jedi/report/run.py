@@ -2,8 +2,6 @@
 next to it.
 """
 
-import base64
-import html
 import json
 import shlex
 from dataclasses import replace
@@ -11,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxrl.app.cli import program
 from jaxrl.app.errors import UserError, is_remote
 from jaxrl.app.files import resolve_path, write_atomic
+from jaxrl.app.html import code, details, figure, paragraph, section, table, write_page
 from jaxrl.app.progress import duration
 from jaxrl.envs.atari100k import human_normalized
 from jaxrl.envs.protocol import MakeEnv
 from jaxrl.envs.single import as_host
 from jaxrl.jedi.config import JediConfig
-from jaxrl.jedi.diagnostics.open_loop import Comparison, compare_policy
+from jaxrl.jedi.diagnostics.open_loop import Comparison, Stretch, compare_policy
 from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.presets import options_for
 from jaxrl.jedi.report.figures import (
@@ -68,7 +68,7 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
         raise UserError(f"{folder} has no finished epoch yet, so there is nothing to report")
     env = make_game(config) if make_env is None else make_env()
     agent, env_steps = restore_agent(folder, config, env)
-    comparison = compare_policy(agent, as_host(env), STEPS, None, config.seed)
+    comparison = compare_policy(agent, as_host(env), Stretch(STEPS, seed=config.seed))
     pictures = {
         "curves.png": curves(rows, env.name),
         "monitors.png": monitors(rows, config),
@@ -85,86 +85,67 @@ def write_report(run_dir: str | Path, make_env: MakeEnv | None = None) -> Path:
         pictures["horizon.png"] = (out / "horizon.png").read_bytes()
     for name, data in pictures.items():
         write_atomic(out / name, data)
-    write_atomic(
-        out / "index.html", page(config, env.name, folder, rows, env_steps, comparison, pictures)
-    )
-    return out / "index.html"
-
-
-def page(
-    config: JediConfig,
-    game: str,
-    folder: Path,
-    rows,
-    env_steps: int,
-    comparison: Comparison,
-    pictures: dict[str, bytes],
-) -> str:
-    """The HTML."""
-
-    def show(name, text):
-        return picture(pictures, name, text)
-
-    title = f"{NAMES[config.agent.mode]} on {html.escape(config.env)}"
-    return document(
+    title, said = f"{NAMES[config.agent.mode]} on {config.env}", outcome(rows)
+    return write_page(
+        out / "index.html",
         title,
-        f"""
-<p class="note">{summary(config, rows)}</p>
-<p>{outcome(rows) or ""}</p>
-{scores(game, rows)}
-<h2>Learning curves</h2>{show("curves.png", "learning curves")}
-<h2>Real against imagined</h2>
-<p>{imagination(config.agent.mode, comparison, env_steps)}</p>
-{show("imagined.gif", "real and imagined")}<br>{show("film.png", "film strip")}
-{over_the_horizon(folder, show) if "horizon.png" in pictures else ""}
-<h2>Has it collapsed?</h2><p>{verdict(config, rows)}</p>{show("monitors.png", "monitors")}
-<h2>Training</h2>{show("losses.png", "losses")}
-<h2>Where the time went</h2>{times(rows)}{show("time.png", "time by part")}
-<h2>Going on</h2>{going_on(config, folder)}
-<h2>Configuration</h2><details><summary>config.json</summary><pre>{html.escape((folder / "config.json").read_text())}</pre></details>
-""",
+        section("Scores", *([paragraph(said)] if said else ()), *scores(env.name, rows)),
+        section("Learning curves", shown(pictures, "curves.png", "learning curves")),
+        section(
+            "Real against imagined",
+            paragraph(imagination(config.agent.mode, comparison, env_steps)),
+            shown(pictures, "imagined.gif", "real and imagined frames, animated"),
+            shown(pictures, "film.png", "film strip of real and imagined frames"),
+            over_the_horizon(folder, pictures) if "horizon.png" in pictures else "",
+        ),
+        *common_sections(config, rows, pictures),
+        section("Next steps", code(next_steps(config, folder))),
+        configuration(folder),
+        lead=summary(config, rows),
     )
 
 
-def picture(pictures: dict[str, bytes], name: str, text: str) -> str:
-    """One of the pictures as an element that needs no file."""
-    data = base64.b64encode(pictures[name]).decode()
-    return f'<img alt="{text}" src="data:image/{name.rsplit(".", 1)[1]};base64,{data}">'
+def shown(pictures: dict[str, bytes], name: str, alt: str):
+    """One of the pictures, inside the page; frames of games without smoothing."""
+    return figure(pictures[name], alt, pixelated=name in ("imagined.gif", "film.png"))
 
 
-def document(title: str, body: str) -> str:
-    """A whole page."""
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2em auto; padding: 0 1em; color: #222; }}
-h1 {{ margin-bottom: 0; }} h2 {{ margin-top: 2em; border-bottom: 1px solid #ddd; }}
-img {{ max-width: 100%; }} table {{ border-collapse: collapse; }} td, th {{ padding: .2em .9em .2em 0; text-align: left; }}
-td.n {{ text-align: right; }} pre {{ background: #f5f5f5; padding: .8em; overflow-x: auto; }} .note {{ color: #666; }}
-img[alt^="film"], img[alt^="real"] {{ image-rendering: pixelated; }}
-</style></head><body>
-<h1>{title}</h1>
-{body}
-</body></html>
-"""
+def common_sections(config: JediConfig, rows, pictures: dict[str, bytes]) -> tuple:
+    """Collapse, losses and time: what every kind of run has."""
+    return (
+        section(
+            "Has it collapsed?",
+            paragraph(verdict(config, rows)),
+            shown(pictures, "monitors.png", "monitors of the latents"),
+        ),
+        section("Training", shown(pictures, "losses.png", "losses")),
+        section(
+            "Where the time went", *times(rows), shown(pictures, "time.png", "seconds by part")
+        ),
+    )
 
 
-def over_the_horizon(folder: Path, show) -> str:
+def configuration(folder: Path):
+    """All settings of the run, folded."""
+    text = (folder / "config.json").read_text()
+    return section("Configuration", details("config.json", code(text)))
+
+
+def over_the_horizon(folder: Path, pictures: dict[str, bytes]):
     """Figure of the command `horizon` in the folder, with the number of steps at which it was
     measured.
     """
     saved = json.loads((folder / "report" / "horizon.json").read_text())
     measured = ", ".join(
-        f"{html.escape(name)} after {run['env_steps']:,} environment steps"
+        f"{name} after {run['env_steps']:,} environment steps"
         for name, run in saved["runs"].items()
     )
     note = (
         f"Error over the imagined steps, from {saved['starts']:,} starts in {saved['games']} "
         f"real games: {measured}."
     )
-    return (
-        "<h3>How far can it be "
-        f"trusted?</h3><p>{note}</p>{show('horizon.png', 'error of imagination over the horizon')}"
-    )
+    drawn = shown(pictures, "horizon.png", "error of imagination over the horizon")
+    return section("How far can it be trusted?", paragraph(note), drawn, level=3)
 
 
 def summary(config: JediConfig, rows) -> str:
@@ -183,34 +164,29 @@ def summary(config: JediConfig, rows) -> str:
     )
 
 
-def scores(game: str, rows) -> str:
+def scores(game: str, rows) -> list:
     """Table of evaluations, with human-normalised scores where they exist."""
     found = [row for row in rows if row.get("evaluate/return") is not None]
     if not found:
-        return "<p>No evaluation was made.</p>"
+        return [paragraph("No evaluation was made.")]
+    names = ("return", "std", "min", "max", "episodes")
     lines = []
     for row in found:
         normalised = human_normalized(game, row["evaluate/return"])
-        cells = (
-            f"{row['env_steps']:,}",
-            f"{row['evaluate/return']:.2f}",
-            f"{row['evaluate/std']:.2f}",
-            f"{row['evaluate/min']:.1f}",
-            f"{row['evaluate/max']:.1f}",
-            str(row["evaluate/episodes"]),
-            "" if normalised is None else f"{normalised:.3f}",
+        measured = (row[f"evaluate/{name}"] for name in names)
+        lines.append(
+            (row["env_steps"], *(_cell(x) for x in measured))
+            + (() if normalised is None else (f"{normalised:.3f}",))
         )
-        lines.append("<tr>" + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
     heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalised")
     cut = sum(row.get("evaluate/cut") or 0 for row in found)
     known = "; ".join(f"{label} {value:.2f}" for value, label, _ in references(rows, game))
-    table = (
-        f"<table><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr>{''.join(lines)}</table>"
-    )
-    return (
-        f"<h2>Scores</h2>{table}<p class='note'>For comparison: {known or 'no reference'}. "
-        f"{_cut(cut)}</p>"
-    )
+    note = f"For comparison: {known or 'no reference'}. {_cut(cut)}"
+    return [table(heads[: len(lines[0])], lines, "evaluations"), paragraph(note, "note")]
+
+
+def _cell(value: float | int) -> str:
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _cut(games: int) -> str:
@@ -275,43 +251,48 @@ def verdict(config: JediConfig, rows) -> str:
     )
 
 
-def times(rows) -> str:
+def times(rows) -> list:
     """Table of seconds by part."""
     parts = seconds_by_part(rows)
     total = sum(parts.values()) or 1.0
-    lines = "".join(
-        f'<tr><td>{part.replace("_", " ")}</td><td class="n">{value:.1f} s</td><td '
-        f'class="n">{value / total:.0%}</td></tr>'
+    lines = [
+        (part.replace("_", " "), f"{value:.1f}", f"{value / total:.0%}")
         for part, value in parts.items()
-    )
+    ]
     compiled = sum(row["compile/count"] for row in rows)
     later = sum(row["compile/count"] for row in rows[2:])
-    return (
-        f"<table>{lines}</table><p class='note'>{compiled} programs were compiled, {later} of them "
-        "after the second epoch. "
-        "Compiling and waiting for it count to the part that needed the program.</p>"
+    note = (
+        f"{compiled} programs were compiled, {later} of them after the second epoch. Compiling and "
+        "waiting for it count to the part that needed the program."
     )
+    heads = ("part", "seconds", "share")
+    return [table(heads, lines, "wall time", row_heads=True), paragraph(note, "note")]
 
 
-def going_on(config: JediConfig, folder: Path) -> str:
-    """Commands for the next steps."""
+def from_here(folder: Path) -> str:
+    """The folder as one writes it in a command."""
     near = not is_remote(folder) and folder.is_relative_to(Path.cwd())
-    shown = folder.relative_to(Path.cwd()) if near else folder
+    return shlex.quote(str(folder.relative_to(Path.cwd()) if near else folder))
+
+
+def next_steps(config: JediConfig, folder: Path) -> str:
+    """Commands for the next steps."""
     longer = replace(
         config, schedule=replace(config.schedule, env_steps=2 * config.schedule.env_steps)
     )
-    options, shown = shlex.join(options_for(longer)), shlex.quote(str(shown))
-    commands = f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
-python -m jaxrl.jedi plan --preset atari100k --mode {config.agent.mode} --env {config.env}
-python -m jaxrl.jedi train --preset atari100k --mode {config.agent.mode} --env {config.env}
+    options, folder = shlex.join(options_for(longer)), from_here(folder)
+    start, full = program("jaxrl.jedi"), f"--preset atari100k --mode {config.agent.mode}"
+    env = shlex.quote(config.env)
+    return f"""# the full benchmark, on a GPU or TPU (see first what it takes: plan)
+{start} plan {full} --env {env}
+{start} train {full} --env {env}
 
 # continue this run
-python -m jaxrl.jedi train {options} --run-dir {shown}
+{start} train {options} --run-dir {folder}
 
 # play 100 games, watch imagination from another start
-python -m jaxrl.jedi evaluate --run-dir {shown} --episodes 100
-python -m jaxrl.jedi imagine --run-dir {shown} --seed 1 --out imagined.gif
+{start} evaluate --run-dir {folder} --episodes 100
+{start} imagine --run-dir {folder} --seed 1 --out imagined.gif
 
 # measure how far imagination can be trusted
-python -m jaxrl.jedi horizon --run-dir {shown}"""
-    return f"<pre>{html.escape(commands)}</pre>"
+{start} horizon --run-dir {folder}"""

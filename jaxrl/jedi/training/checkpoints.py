@@ -71,11 +71,13 @@ def save(session: Session, score: float | None = None) -> None:
     if step in session.files:
         return
     session.saved_at = time.monotonic()
+    games = None if session.static else session.players.save()  # a meeting of all processes
     if not hosts.is_first():
+        session.files[step] = []
         return
     session.log.flush()
     index = jax.tree.map(np.array, session.store.index)
-    names, games = ([], None) if session.static else _save_play(session, step, index)
+    names, games = ([], None) if games is None else _save_play(session, step, index, games)
     record = {
         "counters": dataclasses.asdict(counters),
         "partial": dataclasses.asdict(session.so_far),
@@ -88,7 +90,7 @@ def save(session: Session, score: float | None = None) -> None:
     _tidy(session)
 
 
-def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
+def _save_play(session: Session, step: int, index, games) -> tuple[list[str], str]:
     """Write what is new in the replay, and the games in the middle of play; the names of all shards
     needed, and of the games.
     """
@@ -98,7 +100,7 @@ def _save_play(session: Session, step: int, index) -> tuple[list[str], str]:
         disk.write_shard(folder, step, index, local(session.store.frames), session.saved_heads)
     )
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **session.players.save())
+    np.savez_compressed(buffer, **games)
     write_atomic(folder / f"games-{step}.npz", buffer.getvalue())
     return names, f"games-{step}.npz"
 

@@ -88,6 +88,19 @@ def end_epoch(session: Session, began: float, stop: StopRequest, say) -> None:
         save(session, score)
 
 
+def write_unseen_epoch(session: Session, seconds: float) -> None:
+    """Write the line of an epoch in the middle of a program, without monitors and evaluation; then
+    the next epoch.
+    """
+    counters = session.counters
+    line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}
+    line |= means(session.so_far) | collected(session)
+    line |= {"time/learn": seconds, "time/epoch": seconds}
+    line |= {"time/total": counters.epoch_began + seconds, "compile/count": 0}
+    session.log.write(counters.env_steps, line)
+    next_epoch(session, line)
+
+
 def next_epoch(session: Session, line: dict[str, Any]) -> None:
     """Go on to the next epoch; `line` is what the log says of this one."""
     counters = session.counters
@@ -167,14 +180,13 @@ def evaluated(session: Session, last: bool, stop: StopRequest) -> dict[str, Any]
         while len(session.eval_envs) < EVALUATION_LANES:
             session.eval_envs.append(session.make_env())
         with Progress("evaluation", episodes) as bar:
+
+            def tick(finished: int) -> bool:
+                bar.advance(finished)
+                return bool(stop)
+
             played = play_host_games(
-                session.eval_envs,
-                session.agent,
-                key,
-                episodes,
-                settings.max_steps,
-                bar.advance,
-                stop,
+                session.eval_envs, session.agent, key, episodes, settings.max_steps, tick
             )
     return None if played is None else summarize(game, *played, settings.max_steps)
 

@@ -1,57 +1,29 @@
-"""The training loop: play, learn the world, learn rewards and ends, learn to behave in imagination,
-look; and again.
-
-An epoch is a list of stages. The counters say which stage is due and how much of it is done, so
-that a run can stop and go on anywhere between two calls to the device.
+"""The training loop: from stage to stage (stages.py) until the schedule is done or somebody asks to
+stop.
 """
 
 import contextlib
 import dataclasses
 import functools
-import io
-import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from jaxrl.app.errors import UserError
-from jaxrl.app.files import resolve_path, write_atomic
-from jaxrl.app.progress import Progress, log
+from jaxrl.app.files import resolve_path
+from jaxrl.app.progress import log
 from jaxrl.envs.protocol import GameError, MakeEnv
-from jaxrl.jedi.algorithm import Counts
-from jaxrl.jedi.config import JediConfig, Updates
-from jaxrl.jedi.learn.gate import draw_endings, passes, run_gate
-from jaxrl.jedi.learn.loops import (
-    NEVER,
-    PHASES,
-    Phase,
-    UpdateStats,
-    draw_for,
-    phases_of,
-    purpose_key,
-    update_key,
-)
-from jaxrl.jedi.play.collect import Exploration
+from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.training.checkpoints import only_here, save, settle
-from jaxrl.jedi.training.epoch_end import end_epoch, means, note_time, total_epochs
+from jaxrl.jedi.training.epoch_end import total_epochs
 from jaxrl.jedi.training.precompile import Compiling, prepare_programs
-from jaxrl.jedi.training.replay_store import DeviceStore
 from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
-from jaxrl.replay.buffer import Transitions
+from jaxrl.jedi.training.stages import run_stage
+from jaxrl.jedi.training.whole_runs import is_due, run_ahead
 from jaxrl.train import hosts
 from jaxrl.train.parallel import device_name, platform
 from jaxrl.train.profile import EpochTrace
 from jaxrl.train.signals import StopRequest, stop_on_signals
-
-STAGES = ("collect", "world_model", "heads", "judge", "behaviour", "probe", "look")
-CALL_SECONDS = {"cpu": 1.5}
-"""Length of one call to the device, by platform; 15 s elsewhere."""
 
 
 @dataclasses.dataclass
@@ -94,15 +66,23 @@ def train(
 
     if profile is None:
         with only_here(run_dir):
-            return run_until_stopped(open_run, announce, run_stage, say)
+            return run_until_stopped(open_run, announce, one_stage, say)
     folder = resolve_path(run_dir)
     with only_here(run_dir), contextlib.closing(EpochTrace(profile, folder / "profile")) as trace:
         result = run_until_stopped(
-            open_run, announce, functools.partial(traced, trace, run_stage), say
+            open_run, announce, functools.partial(traced, trace, one_stage), say
         )
     if result.finished and not trace.made:
         say(f"epoch {profile} was not traced: this call did not come by it")
     return result
+
+
+def one_stage(session: Session, stop: StopRequest, say) -> None:
+    """The stage that is due, or all epochs of a whole program up to its last end."""
+    if is_due(session):
+        run_ahead([session])
+    else:
+        run_stage(session, stop, say)
 
 
 def run_until_stopped(
@@ -186,276 +166,3 @@ def announce(session: Session, say) -> None:
         f"{config.schedule.env_steps} steps, on {platform()} ({device_name()}); run folder "
         f"{session.folder}"
     )
-
-
-def run_stage(session: Session, stop: StopRequest, say) -> None:
-    """The stage that is due, or as much of it as was done when `stop` came."""
-    stage = STAGES[session.counters.stage]
-    began = time.monotonic()
-    if stage == "collect":
-        complete = collect(session, stop, say)
-    elif stage == "world_model" and whole_epoch_at_once(session):
-        learn_epoch(session)
-        stage, complete = "learn", True
-    elif stage in PHASES:
-        complete = learn(session, PHASES[stage], stop)
-    elif stage == "judge":
-        complete = open_gate(session)
-    else:
-        end_epoch(session, began, stop, say)
-        return
-    note_time(session, stage, time.monotonic() - began)
-    if complete:
-        next_stage(
-            session, STAGES.index("look") if stage == "learn" else session.counters.stage + 1
-        )
-
-
-def next_stage(session: Session, stage: int) -> None:
-    """Go on to a stage of the same epoch."""
-    counters = session.counters
-    counters.stage, counters.done, counters.stages = stage, 0, counters.stages + 1
-
-
-# ---- play
-# ------------------------------------------------------------
-
-
-def collect(session: Session, stop: StopRequest, say) -> bool:
-    """Play until this epoch has its steps. Returns False if stopped before."""
-    counters, schedule = session.counters, session.config.schedule
-    if counters.epoch > 0:
-        if counters.env_steps < schedule.env_steps:
-            play_chunk(session, schedule.steps_per_epoch, session.config.game.epsilon)
-        else:
-            counters.idle_epochs += 1
-        return True
-    with Progress("random play", schedule.initial_steps, counters.env_steps) as bar:
-        while (steps := initial_steps_due(session)) > 0:
-            if stop:
-                return False
-            play_chunk(session, steps, 1.0, bar.advance)
-    below, zero, above = counters.rewards_seen
-    say(
-        f"random play: {counters.env_steps} steps, rewards below/at/above zero "
-        f"{below}/{zero}/{above}"
-    )
-    return True
-
-
-def initial_steps_due(session: Session) -> int:
-    """Number of random steps that come next in the first epoch; 0 if there are enough (DIAMOND's
-    rule on rare rewards).
-    """
-    counters, schedule = session.counters, session.config.schedule
-    missing = schedule.initial_steps - counters.env_steps
-    if missing > 0:
-        return min(missing, schedule.steps_per_epoch)
-    rare = sum(sorted(counters.rewards_seen)[:2])
-    return (
-        schedule.initial_extra if rare < 10 and counters.env_steps < schedule.initial_limit else 0
-    )
-
-
-def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None) -> None:
-    """`steps` steps over all games, into the replay."""
-    counters = session.counters
-    key = jax.random.fold_in(purpose_key(session.epoch_key, "collect"), counters.env_steps)
-    game = session.config.game
-    explore = Exploration(epsilon, game.temperature, game.action_repeat_epsilon)
-    try:
-        played = session.players.play(session.agent, key, steps // game.num_envs, explore, tick)
-    except GameError as error:
-        if error.played is not None:
-            take_in(session, *error.played)
-        session.store.cut(np.ones(game.num_envs, bool))  # the next games are new ones
-        raise
-    if session.players.to_cut.any():
-        session.store.cut(session.players.to_cut)
-        session.players.to_cut = np.zeros(game.num_envs, bool)
-    take_in(session, *played)
-
-
-def take_in(session: Session, chunk: Transitions | None, returns: list[float]) -> None:
-    """Store experience `[T, L]` in the replay and count it."""
-    counters = session.counters
-    session.so_far.returns += returns
-    if chunk is None or len(chunk.action) == 0:
-        return
-    if counters.epoch == 0:
-        signs = np.sign(np.asarray(chunk.reward)).astype(int) + 1
-        counts = np.bincount(signs.reshape(-1), minlength=3)
-        counters.rewards_seen = [
-            int(old + new) for old, new in zip(counters.rewards_seen, counts, strict=True)
-        ]
-    session.store.append(chunk)
-    counters.env_steps += chunk.action.size
-
-
-# ---- learn
-# ------------------------------------------------------------
-
-
-def counts(session: Session) -> Updates:
-    """Updates of this epoch. Behaviour has those of a first epoch when its gate has just opened,
-    and none while it is closed.
-    """
-    schedule, counters = session.config.schedule, session.counters
-    due = schedule.first_epoch if counters.epoch == 0 else schedule.per_epoch
-    behaviour = (
-        schedule.first_epoch.behaviour
-        if counters.opened == counters.epoch
-        else schedule.per_epoch.behaviour
-    )
-    probe = due.probe if "probe" in phases_of(session.config.agent) else 0
-    return dataclasses.replace(due, behaviour=behaviour if counters.opened >= 0 else 0, probe=probe)
-
-
-def learn(session: Session, phase: Phase, stop: StopRequest) -> bool:
-    """The updates of one phase, in calls of a second or two on CPU. Returns False if stopped before
-    the last.
-    """
-    total, counters = getattr(counts(session), phase.name), session.counters
-    with Progress(phase.name.replace("_", " "), total, counters.done) as bar:
-        while counters.done < total:
-            if stop:
-                return False
-            chunk = hosts.from_first(min(call_size(session, phase), total - counters.done))
-            began = time.monotonic()
-            session.agent, tally = session.store.run(
-                phase, session.agent, session.epoch_key, counters.done, counters.done + chunk
-            )
-            tally = jax.device_get(tally)
-            session.counters.pace[phase.name] = (time.monotonic() - began) / chunk
-            count(session, phase, tally, chunk)
-            counters.done += chunk
-            bar.advance(chunk, loss=float(tally.sums["loss"]) / chunk)
-    return True
-
-
-def call_size(session: Session, phase: Phase) -> int:
-    """Updates that take about as long as a call should; few at first, when the pace is
-    not known.
-    """
-    if phase.name not in session.counters.pace:
-        return 4
-    seconds = CALL_SECONDS.get(platform(), 15.0)
-    return max(1, round(seconds / max(session.counters.pace[phase.name], 1e-6)))
-
-
-def whole_epoch_at_once(session: Session) -> bool:
-    """Return True if this epoch's learning is one call."""
-    if (
-        session.counters.done > 0
-        or not isinstance(session.store, DeviceStore)
-        or session.counters.epoch == 0
-    ):
-        return False
-    wanted = session.config.program
-    return wanted == "epoch" or (wanted == "auto" and platform() != "cpu")
-
-
-def learn_epoch(session: Session) -> None:
-    """All updates of the epoch in one call."""
-    config, counters = session.config, session.counters
-    due = counts(session)
-    # A gate that must open in this epoch at the latest is open before; how many updates that brings
-    # is the same rule as in `counts`.
-    must_open = counters.opened < 0 and counters.epoch >= config.gate.latest_epoch
-    was_open = counters.opened >= 0 or must_open
-    at_opening = config.schedule.first_epoch.behaviour
-    steady = config.schedule.per_epoch.behaviour if counters.opened >= 0 else at_opening
-    order = Counts(due.world_model, due.heads, steady, due.probe)
-    session.agent, tallies, gate_result, is_open = session.store.run_epoch(
-        session.agent,
-        session.epoch_key,
-        order,
-        config.gate,
-        (jnp.bool_(was_open), jnp.int32(at_opening)),
-    )
-    tallies, gate_result, is_open = jax.device_get((tallies, gate_result, is_open))
-    note_gate(session, gate_result, bool(is_open))
-    for name, tally in tallies.items():
-        count(session, PHASES[name], tally, getattr(counts(session), name))
-
-
-def count(session: Session, phase: Phase, tally: UpdateStats, updates: int) -> None:
-    """Add what some updates amounted to; refuse to go on from numbers that are not finite.
-
-    How many updates a call makes depends on the clock (`call_size`), so these sums may differ by
-    rounding from run to run; what is learned does not.
-    """
-    if int(tally.first_bad) != NEVER:
-        report_failure(session, phase, int(tally.first_bad))
-    sums = session.so_far.sums.setdefault(phase.name, {})
-    for name, value in tally.sums.items():
-        sums[name] = sums.get(name, 0.0) + float(value)
-    done = session.so_far.counts
-    done[phase.name] = done.get(phase.name, 0) + updates
-    session.counters.updates += updates
-
-
-def report_failure(session: Session, phase: Phase, number: int) -> None:
-    """Store what led to a loss that is not finite (the first process does), and refuse."""
-    counters, folder = session.counters, session.folder
-    key_draw, _ = jax.random.split(update_key(session.epoch_key, phase, number))
-    index = session.store.index
-    batch = session.store.gather(
-        draw_for(phase, session.agent.spec, index, key_draw, session.config.replay.age_weights)
-    )
-    name = f"failure-epoch{counters.epoch}-{phase.name}-{number}"
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{k: np.asarray(v) for k, v in vars(batch).items()})
-    if hosts.is_first():
-        write_atomic(folder / f"{name}.npz", buffer.getvalue())
-    good = session.checkpoints.steps()
-    story = {
-        "epoch": counters.epoch,
-        "phase": phase.name,
-        "update": number,
-        "env_steps": counters.env_steps,
-        "means_so_far": means(session.so_far),
-        "last_good_checkpoint": good[-1] if good else None,
-    }
-    if hosts.is_first():
-        write_atomic(folder / f"{name}.json", json.dumps(story, indent=2) + "\n")
-    kept = f"checkpoint {good[-1]} is still good" if good else "no checkpoint was written yet"
-    raise UserError(
-        f"training of {phase.name} gave a number that is not finite at update {number} of epoch "
-        f"{counters.epoch + 1} (its batch is in "
-        f"{folder / name}.npz; {kept}): start again in a new --run-dir with a lower "
-        f"agent.{phase.name}.optim.learning_rate"
-    )
-
-
-# ---- the gate
-# ------------------------------------------------------------
-
-
-_run_gate = jax.jit(run_gate)
-_draw_endings = jax.jit(draw_endings, static_argnums=(1, 2))
-
-
-def open_gate(session: Session) -> bool:
-    """Test imagination on real endings, and open the gate of behaviour if it does well or the time
-    has come.
-    """
-    gate, context = session.config.gate, session.agent.spec.config.context
-    key_draw, key_gate = jax.random.split(purpose_key(session.epoch_key, "judge"))
-    draw, usable = _draw_endings(session.store.index, gate, context, key_draw)
-    gate_result = jax.device_get(
-        _run_gate(session.agent, session.store.gather(draw), usable, key_gate)
-    )
-    good = bool(passes(gate_result, gate)) or session.counters.epoch >= gate.latest_epoch
-    note_gate(session, gate_result, session.counters.opened >= 0 or good)
-    return True
-
-
-def note_gate(session: Session, gate_result, is_open: bool) -> None:
-    """Remember what the gate saw, when it opened, and whether only because its latest epoch had
-    come.
-    """
-    session.so_far.gate = {name: float(value) for name, value in gate_result._asdict().items()}
-    if is_open and session.counters.opened < 0:
-        session.counters.opened = session.counters.epoch
-        session.counters.forced = not bool(passes(gate_result, session.config.gate))

@@ -1,5 +1,5 @@
-"""Several seeds of one configuration at once, or several games: their updates share one program,
-everything else is theirs.
+"""Several seeds of one configuration at once: their updates share one program, everything else is
+theirs.
 
 Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report`
 look at it alone, and it can be
@@ -10,7 +10,7 @@ is done for all that stand there.
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -20,28 +20,19 @@ import numpy as np
 from jaxrl.app.errors import UserError
 from jaxrl.app.files import resolve_path
 from jaxrl.app.progress import Progress, log
-from jaxrl.envs.make import file_name, make
-from jaxrl.envs.protocol import JaxEnv, MakeEnv
+from jaxrl.envs.protocol import MakeEnv
 from jaxrl.jedi.agent import AgentState
 from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.learn import batched_loops, loops
 from jaxrl.jedi.learn.loops import PHASES, Phase
 from jaxrl.jedi.training.checkpoints import only_here, save, settle
 from jaxrl.jedi.training.epoch_end import note_time
-from jaxrl.jedi.training.loop import (
-    STAGES,
-    Result,
-    announce,
-    call_size,
-    count,
-    counts,
-    next_stage,
-    run_stage,
-    saving_after_failure,
-)
+from jaxrl.jedi.training.loop import Result, announce, saving_after_failure
 from jaxrl.jedi.training.replay_store import GROUP, DeviceStore, prefetch
 from jaxrl.jedi.training.run import Session, close
 from jaxrl.jedi.training.setup import open_session
+from jaxrl.jedi.training.stages import STAGES, call_size, count, counts, next_stage, run_stage
+from jaxrl.jedi.training.whole_runs import is_due, run_ahead
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 
@@ -61,34 +52,6 @@ def train_seeds(
     return train_runs(runs_of(config, run_dir, seeds), f"{seeds} seeds", make_env, say)
 
 
-def train_games(
-    config: JediConfig,
-    run_dir: str | Path,
-    games: Sequence[str],
-    seeds: int = 1,
-    say: Callable[[str], None] = log,
-) -> list[Result]:
-    """As `train_seeds`, for every one of `games`, in the folders `run_dir/<game>/seed<k>`.
-
-    The agents are one array of agents, so their networks must have the same shapes.
-
-    Raises:
-      UserError: as there; a game named twice; games that differ in the number of actions or the
-        size of frames.
-    """
-    if len(set(games)) < len(games):
-        raise UserError(
-            f"games in one program are named once each, not {', '.join(games)}: for several agents "
-            "of one game use --seeds"
-        )
-    check_alike(games, config.game.frame_size)
-    runs = []
-    for game in games:
-        runs += runs_of(dataclasses.replace(config, env=game), game_folder(run_dir, game), seeds)
-    each = f" with {seeds} seeds each" if seeds > 1 else ""
-    return train_runs(runs, f"{len(games)} games{each}", None, say)
-
-
 def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[JediConfig, Path]]:
     """Configuration and folder of every seed."""
     if seeds < 1:
@@ -103,25 +66,6 @@ def runs_of(config: JediConfig, run_dir: str | Path, seeds: int) -> list[tuple[J
         (dataclasses.replace(config, seed=seed, devices=1), seed_folder(run_dir, seed))
         for seed in numbers
     ]
-
-
-def check_alike(games: Sequence[str], frame_size: int) -> None:
-    """Refuse games whose agents would have different shapes."""
-    found = {}
-    for game in games:
-        env = make(game, frame_size)
-        found[game] = (env.num_actions, tuple(env.frame_shape))
-        if not isinstance(env, JaxEnv):
-            env.close()
-    if len(set(found.values())) > 1:
-        listed = "; ".join(
-            f"{game} has {actions} actions and frames {shape}"
-            for game, (actions, shape) in found.items()
-        )
-        raise UserError(
-            f"games in one program need equally many actions and frames of one size ({listed}): "
-            "train them one by one"
-        )
 
 
 def train_runs(
@@ -152,11 +96,6 @@ def train_runs(
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
     """Where the run of a seed lies."""
     return resolve_path(run_dir) / f"seed{seed}"
-
-
-def game_folder(run_dir: str | Path, game: str) -> Path:
-    """Where the seeds of a game lie, if several games are trained together."""
-    return resolve_path(run_dir) / file_name(game)
 
 
 def seed_folders(run_dir: str | Path) -> list[Path]:
@@ -248,6 +187,10 @@ def advance(group: Group, members: list[Session], stop: StopRequest, say) -> Non
     """The stage that is due for `members`: learning all at once, everything else one after the
     other.
     """
+    if ahead := [session for session in members if is_due(session)]:
+        group.take_apart()
+        run_ahead(ahead)
+        return
     stage = STAGES[members[0].counters.stage]
     if stage in PHASES:
         learn_together(group, members, PHASES[stage], stop)
@@ -256,15 +199,8 @@ def advance(group: Group, members: list[Session], stop: StopRequest, say) -> Non
     for session in members:
         if stop:
             return
-        name = name_of(session, group.sessions)
+        name = f"seed {session.config.seed}"
         run_stage(session, stop, lambda line, name=name: say(f"{name}: {line}"))
-
-
-def name_of(session: Session, sessions: list[Session]) -> str:
-    """Name of a run among the others."""
-    games = {session.config.env for session in sessions}
-    seed = f"seed {session.config.seed}"
-    return seed if len(games) == 1 else f"{session.config.env}, {seed}"
 
 
 def learn_together(group: Group, members: list[Session], phase: Phase, stop: StopRequest) -> None:

@@ -8,6 +8,7 @@ batch needs; the host gathers them, one group of updates ahead. Both give the sa
 import functools
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from jax.sharding import Mesh
 
 from jaxrl.jedi import algorithm
 from jaxrl.jedi.agent import AgentSpec, AgentState
-from jaxrl.jedi.algorithm import Counts
+from jaxrl.jedi.algorithm import Counts, Run
 from jaxrl.jedi.learn import loops
 from jaxrl.jedi.learn.loops import Phase
 from jaxrl.replay import buffer
@@ -88,15 +89,15 @@ class DeviceStore:
             return _phase_on_each(phase, self.mesh)(*arguments)
         return phase_program(phase)(phase, *arguments, self.mesh)
 
-    def run_epoch(
-        self, agent: AgentState, epoch_key, counts: Counts, gate, opening: tuple[bool, int]
-    ):
-        """All of an epoch's learning in one program; see `algorithm.run_epoch`."""
-        is_open, at_opening = opening
-        arguments = (agent, self.replay, epoch_key, Counts(*map(jnp.int32, counts)))
+    def run_epoch(self, agent: AgentState, epoch: tuple[int, bool], epoch_key, counts, gate):
+        """All learning of an epoch (its number, and whether the gate is open) in one program: the
+        agent and the record; see `algorithm.run_epoch`.
+        """
+        rest = Rest(self.replay, jnp.int32(epoch[0]), jnp.bool_(epoch[1]))
+        arguments = (agent, rest, epoch_key, Counts(*map(jnp.int32, counts)))
         if self.form == "pmap":
-            return _epoch_on_each(gate, self.mesh)(*arguments, is_open, at_opening)
-        return _run_epoch(*arguments, gate, is_open, at_opening, self.mesh)
+            return _epoch_on_each(gate, self.mesh)(*arguments)
+        return _run_epoch(*arguments, gate, self.mesh)
 
 
 _append = jax.jit(buffer.append, donate_argnums=0)
@@ -106,7 +107,22 @@ _cut = jax.jit(buffer.cut_episodes)
 
 _run_phase = jax.jit(loops.run_phase, static_argnums=(0, 6), donate_argnums=1)
 _run_phase_quickly = JitOnCpu(loops.run_phase, QUICKLY, static_argnums=(0, 6), donate_argnums=1)
-_run_epoch = jax.jit(algorithm.run_epoch, static_argnums=(4, 7), donate_argnums=0)
+
+
+class Rest(NamedTuple):
+    """A run without its agent, which alone is donated: what an epoch's learning only reads."""
+
+    replay: buffer.Replay
+    epoch: jax.Array
+    is_open: jax.Array
+
+
+def _learn_epoch(agent: AgentState, rest: Rest, epoch_key, counts: Counts, gate, mesh):
+    run, record = algorithm.run_epoch(Run(agent, *rest), epoch_key, counts, gate, mesh)
+    return run.agent, record
+
+
+_run_epoch = jax.jit(_learn_epoch, static_argnums=(4, 5), donate_argnums=0)
 
 
 def phase_program(phase: Phase):
@@ -126,10 +142,10 @@ def _phase_on_each(phase: Phase, mesh: Mesh) -> Callable:
 
 @functools.cache
 def _epoch_on_each(gate, mesh: Mesh) -> Callable:
-    def epoch(agent, replay, epoch_key, counts, is_open, at_opening, axis_name):
-        return algorithm.run_epoch(
-            agent, replay, epoch_key, counts, gate, is_open, at_opening, axis_name=axis_name
-        )
+    def epoch(agent, rest, epoch_key, counts, axis_name):
+        run = Run(agent, *rest)
+        run, record = algorithm.run_epoch(run, epoch_key, counts, gate, axis_name=axis_name)
+        return run.agent, record
 
     return on_each(epoch, mesh)
 
@@ -189,8 +205,9 @@ class HostStore:
 
     def gather_for(self, phase: Phase, spec: AgentSpec, epoch_key, first: int) -> Segment:
         """The batches of the `GROUP` updates from number `first` on."""
+        numbers = first + np.arange(GROUP, dtype=np.int32)
         return self.gather(
-            _draw_many(phase, spec, self.index, epoch_key, first, GROUP, self.age_weights)
+            _draw_many(phase, spec, self.index, epoch_key, numbers, self.age_weights)
         )
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
@@ -209,7 +226,7 @@ class HostStore:
 
 _append_index = jax.jit(buffer.append_index, donate_argnums=0)
 _complete = jax.jit(buffer.complete)
-_draw_many = jax.jit(loops.draw_many, static_argnums=(0, 1, 5, 6))
+_draw_many = jax.jit(loops.draw_many, static_argnums=(0, 1, 5))
 _run_batches = jax.jit(loops.run_batches, static_argnums=(0, 6), donate_argnums=1)
 
 

@@ -15,7 +15,7 @@ from jaxrl.jedi.diagnostics.collapse import Exam, make_exam
 from jaxrl.jedi.play.collect import HostPlayers, JaxPlayers
 from jaxrl.jedi.play.game import make_game
 from jaxrl.jedi.training.checkpoints import restore
-from jaxrl.jedi.training.replay_store import make_store
+from jaxrl.jedi.training.replay_store import DeviceStore, Store, make_store
 from jaxrl.jedi.training.run import Counters, EpochSoFar, Session, fresh_agent
 from jaxrl.jedi.training.validate import batch_sizes, check
 from jaxrl.train import hosts
@@ -25,6 +25,7 @@ from jaxrl.train.config import flatten, from_dict, to_dict
 from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 from jaxrl.train.parallel import check_shares, data_mesh, replicate
 from jaxrl.train.rundir import open_run
+from jaxrl.train.wandb_log import WandbLog
 
 
 def open_session(
@@ -49,6 +50,9 @@ def open_session(
         fresh = replicate(fresh_agent(config, env), mesh)
     except ValueError as error:
         raise UserError(str(error)) from None
+    form = config.parallel if mesh.size > 1 else "jit"
+    store = make_store(config.replay, config.game.num_envs, fresh.spec, mesh, form)
+    check_program(config, env, store)
     free = [name for name in flatten(to_dict(config)) if name.startswith(MAY_CHANGE)]
     folder = open_run(run_dir, to_dict(config), free, write=hosts.is_first(), complete=completed)
     checkpoints = _open_checkpoints(folder, config)
@@ -59,13 +63,7 @@ def open_session(
         env=env,
         make_env=make_env,
         agent=fresh,
-        store=make_store(
-            config.replay,
-            config.game.num_envs,
-            fresh.spec,
-            mesh,
-            config.parallel if mesh.size > 1 else "jit",
-        ),
+        store=store,
         players=_fresh_players(config, env, make_env, fresh),
         exam=_exam(config, env),
         counters=Counters(),
@@ -96,7 +94,9 @@ def resume(session: Session) -> Session:
     """
     restore(session)
     lines = session.counters.lines
-    session.log = MetricsLog(session.folder, lines) if hosts.is_first() else NoLog(lines)
+    wanted = hosts.is_first() and getattr(session.config, "log", "files") == "wandb"
+    also = WandbLog(session.folder, to_dict(session.config)) if wanted else None
+    session.log = MetricsLog(session.folder, lines, also) if hosts.is_first() else NoLog(lines)
     session.began -= session.counters.seconds
     session.processor_began -= session.counters.processor
     return session
@@ -120,7 +120,14 @@ def _fresh_players(config: JediConfig, env, make_env: MakeEnv, agent: AgentState
     count = config.game.num_envs
     if isinstance(env, JaxEnv):
         return JaxPlayers(env, agent, count, config.seed)
-    envs = [env, *(make_env() for _ in range(count - 1))]
+    if hosts.several() and config.game.restart_on_error:
+        raise UserError(
+            "--game.restart-on-error begins games anew in a single process only: leave it out "
+            "where several train together"
+        )
+    unused, envs = [env], []
+    for mine in hosts.my_share(count):
+        envs.append((unused.pop() if unused else make_env()) if mine else None)
     return HostPlayers(envs, agent, config.seed, make_env, config.game.restart_on_error)
 
 
@@ -130,3 +137,25 @@ def _exam(config: JediConfig, env) -> Exam | None:
     return jit_once(make_exam, static_argnums=(0, 1))(
         env, config.monitor.probe_states, jax.random.key(1)
     )
+
+
+def check_program(config: JediConfig, env, store: Store) -> None:
+    """Refuse `--program run` where it cannot be.
+
+    Raises:
+      UserError: the game is not in JAX, frames are on the host, or devices share batches.
+    """
+    if config.program != "run":
+        return
+    reason = None
+    if not isinstance(env, JaxEnv):
+        reason = f"{config.env} is not a game in JAX"
+    elif not isinstance(store, DeviceStore):
+        reason = "the replay's frames are on the host"
+    elif store.mesh is not None and store.mesh.size > 1:
+        reason = "several devices share its batches"
+    if reason:
+        raise UserError(
+            f"--program run compiles play and learning together, but {reason}: choose --program "
+            "auto"
+        )

@@ -2,11 +2,12 @@
 of records.
 """
 
+import contextlib
 import csv
 import math
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +99,9 @@ def load(
         elif kind == "folder":
             _load_folder(base, schema, path_of(url), folder, name)
         else:
-            load_rows(
-                base, schema, rows_of(schema, records(schema, url), masked(url)), folder, name
-            )
+            # Closed at once when a record is refused: connections do not wait for the collector.
+            with contextlib.closing(records(schema, url)) as found:
+                load_rows(base, schema, rows_of(schema, found, masked(url)), folder, name)
     except duckdb.Error as error:
         raise refusal_of(error, masked(url)) from error
     if check:
@@ -152,7 +153,7 @@ def refusal_of(error: Exception, what: str) -> UserError:
     return UserError(f"{what}: {first}: check the data against the schema")
 
 
-def records(schema: Schema, url: str) -> Iterator[tuple[str, dict[str, Any] | None]]:
+def records(schema: Schema, url: str) -> Generator[tuple[str, dict[str, Any] | None], None, None]:
     """The records of a source one by one. Raises UserError if it cannot be read."""
     kind = kind_of(url)
     if kind in ("json", "lines"):

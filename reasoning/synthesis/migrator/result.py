@@ -64,6 +64,8 @@ class Refactoring:
     """Updates that succeeded and changed nothing on every try."""
     notes: tuple[str, ...] = ()
     """Sentences on calls that succeed in the new schema alone."""
+    not_alone: tuple[str, ...] = ()
+    """Rewritten functions that were tried in sequences only."""
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,11 @@ def _with_lookups(task: _Task) -> Refactoring | None:
     except (Unrewritable, Unrelated):
         return None
     try:
+        queries = [name for name in rewritten if old.named(name).is_query]
+        for name in queries:
+            for nulls in (False, True)[: 1 if name in plain.differs else 2]:
+                if fail_of(world, old.named(name), new.named(name), nulls):
+                    return None
         search = _Search([], world, differs=dict(plain.differs))
         checked, verified = _compared(task, new, search)
     finally:
@@ -197,9 +202,11 @@ def _with_lookups(task: _Task) -> Refactoring | None:
         rewritten=rewritten,
         by_hand=tuple(dict.fromkeys([*plain.by_hand, *left])),
         checked=checked,
+        related=plain.related + world.tests,
         verified=verified,
-        never=tuple(sorted(set(checked.never) & set(plain.never))),
-        idle=tuple(sorted(set(checked.idle) & set(plain.idle))),
+        never=checked.never,
+        idle=checked.idle,
+        not_alone=tuple(name for name in rewritten if name not in queries),
     )
 
 

@@ -9,6 +9,7 @@ from jaxrl.envs.action_names import read_actions
 from jaxrl.envs.atari import Atari
 from jaxrl.envs.bricks import bricks
 from jaxrl.envs.single import as_host
+from tests.tables import rows
 
 NAMELESS = types.SimpleNamespace(name="mine", num_actions=12)
 
@@ -26,17 +27,7 @@ def test_the_emulator_names_its_actions():
     assert read_actions(["noop", "FIRE", "right*2", "left"], env) == (0, 1, 2, 2, 3)
 
 
-@pytest.mark.parametrize(
-    ("word", "sentence"),
-    [
-        ("3", "bricks has actions 0 to 2, named left, stay, right; --actions holds '3'"),
-        ("lefty", "did you mean left?"),
-        ("-1", "holds '-1'"),
-        ("left*x", "holds 'left\\*x'"),
-        ("", "holds ''"),
-        ("left*-2", "holds"),
-    ],
-)
+@pytest.mark.parametrize("word, sentence", rows(__file__, "no_actions"))
 def test_what_is_no_action_is_refused(word, sentence):
     with pytest.raises(UserError, match=sentence):
         read_actions([word], bricks(32))

@@ -10,6 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from jaxrl.app.errors import UserError
 from jaxrl.envs.gymnasium_env import GymnasiumEnv
 from jaxrl.envs.protocol import NotReproducible
+from tests.tables import rows
 
 
 class Noisy(gymnasium.Env):
@@ -148,18 +149,7 @@ def test_a_game_that_does_not_follow_its_seed_cannot_be_restored():
         env.restore(env.save())
 
 
-@pytest.mark.parametrize(
-    "env_id, sentence",
-    [
-        ("NoisyFourChannels-v0", "observes .*4 channels may be RGBA or a stack"),
-        ("NoisyVector-v0", "observes .*, not images"),
-        ("CartPole-v1", "observes .*, not images"),
-        ("NoisySteering-v0", "only discrete actions"),
-        ("NoSuchGame-v0", "cannot make NoSuchGame-v0"),
-        ("NoisyRGB-v7", "cannot make NoisyRGB-v7"),
-        ("nosuchplace/Game-v0", "cannot make nosuchplace/Game-v0"),
-    ],
-)
+@pytest.mark.parametrize("env_id, sentence", rows(__file__, "not_playable"))
 def test_what_cannot_be_played_is_refused(env_id, sentence):
     with pytest.raises(UserError, match=sentence):
         GymnasiumEnv(env_id)

@@ -1,10 +1,14 @@
-"""The command line in a process of its own, on a small run."""
+"""The command line on a small run, in a process of its own or inside this one."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.presets import options_for
 from tests.jaxrl.jedi import small_run
 
@@ -44,3 +48,36 @@ def call(*arguments: str) -> tuple[int, str, str]:
     process = start(*arguments)
     out, err = process.communicate()
     return process.returncode, out, err
+
+
+class Watched(io.StringIO):
+    """Standard output that calls `then` at the first line with `text`."""
+
+    def __init__(self, text: str, then: Callable[[], object]):
+        super().__init__()
+        self._text, self._then = text, then
+
+    def write(self, said: str) -> int:
+        written = super().write(said)
+        if self._then and self._text in self.getvalue():
+            then, self._then = self._then, None
+            then()
+        return written
+
+
+def inside(*arguments: str, out: io.StringIO | None = None) -> tuple[int, str, str]:
+    """The same without the start of a process, which takes half a minute.
+
+    Args:
+      *arguments: of the command line.
+      out: takes the output, for example a `Watched`.
+    """
+    with (
+        contextlib.redirect_stdout(out or io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        try:
+            status = main([*map(str, arguments)])
+        except SystemExit as ending:  # of the parser
+            status = ending.code
+    return status, out.getvalue(), err.getvalue()

@@ -7,18 +7,27 @@ import pytest
 
 from jaxrl.envs.catch import catch
 from jaxrl.jedi.agent import init
-from jaxrl.jedi.algorithm import Counts, play_and_learn, run_epochs, run_epochs_of_seeds
+from jaxrl.jedi.algorithm import (
+    Counts,
+    EpochPlan,
+    Run,
+    play_and_learn,
+    run_epochs,
+    run_epochs_of_seeds,
+)
 from jaxrl.jedi.learn.batched_loops import stack, unstack
 from jaxrl.jedi.play.collect import new_players, play
 from jaxrl.replay import buffer
+from jaxrl.train import parallel
 from tests.jaxrl.jedi import small_run
 
 ENV = catch(16)
-COUNTS = Counts(2, 1, 1, 1)
-whole = jax.jit(run_epochs, static_argnames=("env", "gate", "steps", "epochs"))
+PLAN = EpochPlan(small_run.CONFIG.gate, 4)
+COUNTS = Counts(*map(jnp.int32, (2, 1, 1, 1, 2)))
+whole = jax.jit(run_epochs, static_argnums=(0, 1, 2))
 
 
-def begun(key):
+def begun(key) -> Run:
     """Agent, games and replay after some random play."""
     config = small_run.CONFIG
     agent = init(config.agent, 3, ENV.frame_shape, key)
@@ -27,72 +36,46 @@ def begun(key):
     players, chunk, _ = jax.jit(play, static_argnums=(0, 4))(
         ENV, agent, players, key, 12, jnp.float32(1.0)
     )
-    return agent, players, jax.jit(buffer.append)(replay, chunk)
+    replay = jax.jit(buffer.append)(replay, chunk)
+    return Run(agent, replay, jnp.int32(0), jnp.bool_(False), players, jnp.int32(48))
+
+
+def assert_same(ours: Run, theirs: Run) -> None:
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
+        (ours.agent, ours.players),
+        (theirs.agent, theirs.players),
+    )
+    np.testing.assert_array_equal(ours.replay.frames, theirs.replay.frames)
+    assert int(ours.env_steps) == int(theirs.env_steps)
 
 
 @pytest.mark.slow
 def test_two_epochs_in_one_program_equal_two_programs(key):
-    env, config, counts = ENV, small_run.CONFIG, COUNTS
-    agent, players, replay = begun(key)
-    together = whole(
-        env,
-        agent,
-        players,
-        replay,
-        key,
-        Counts(*map(jnp.int32, counts)),
-        config.gate,
-        2,
-        steps=4,
-        epochs=2,
-    )
+    run = begun(key)
+    together, records = whole(ENV, PLAN, 2, run, key, COUNTS)
 
-    one = jax.jit(play_and_learn, static_argnums=(0, 6, 9))
-    is_open, finished = jnp.bool_(False), []
+    one, finished = jax.jit(play_and_learn, static_argnums=(0, 1)), []
     for number in range(2):
-        epoch_key = jax.random.fold_in(key, number)
-        agent, players, replay, tallies, _, is_open, games = one(
-            env,
-            agent,
-            players,
-            replay,
-            epoch_key,
-            Counts(*map(jnp.int32, counts)),
-            config.gate,
-            is_open,
-            jnp.int32(2),
-            4,
-            jnp.float32(0.01),
-        )
-        finished.append(games.finished)
-    assert (
-        bool(is_open)
-        and int(agent.policy.updates) == 2 + 1
-        and float(tallies["world_model"].sums["loss"]) > 0
-    )
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4),
-        together[:2],
-        (agent, players),
-    )
-    np.testing.assert_array_equal(together[2].frames, replay.frames)
-    np.testing.assert_array_equal(together[4].finished, jnp.stack(finished))
+        run, record = one(ENV, PLAN, run, jax.random.fold_in(key, number), COUNTS)
+        finished.append(record.games.finished)
+    assert bool(run.is_open) and int(run.agent.policy.updates) == 2 + 1
+    assert float(record.tallies["world_model"].sums["loss"]) > 0 and bool(record.rewards_finite)
+    assert_same(together, run)
+    np.testing.assert_array_equal(records.games.finished, jnp.stack(finished))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["vmap", "map"])
-def test_whole_trainings_of_two_seeds_in_one_program(key, how):
+def test_whole_trainings_of_two_seeds_in_one_program(key, how, monkeypatch):
+    monkeypatch.setattr(
+        "jaxrl.jedi.algorithm.over_members", lambda f: parallel.over_members(f, how)
+    )
     keys = jax.random.split(key, 2)
     seeds = [begun(k) for k in keys]
-    counts = Counts(*map(jnp.int32, COUNTS))
-    run = jax.jit(run_epochs_of_seeds, static_argnames=("env", "gate", "steps", "epochs", "how"))
-    found = run(
-        ENV, *stack(seeds), keys, counts, small_run.CONFIG.gate, 2, steps=4, epochs=2, how=how
-    )
-    for own, k, mine in zip(seeds, keys, unstack(found, 2), strict=True):
-        alone = whole(ENV, *own, k, counts, small_run.CONFIG.gate, 2, steps=4, epochs=2)
-        jax.tree.map(
-            lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4), mine[0], alone[0]
-        )
-        np.testing.assert_array_equal(mine[2].frames, alone[2].frames)
-        np.testing.assert_array_equal(mine[4].finished, alone[4].finished)
+    run = jax.jit(lambda runs: run_epochs_of_seeds(ENV, PLAN, 2, runs, keys, COUNTS))
+    found = run(stack(seeds))
+    for own, k, (mine, records) in zip(seeds, keys, unstack(found, 2), strict=True):
+        alone, records_alone = whole(ENV, PLAN, 2, own, k, COUNTS)
+        assert_same(mine, alone)
+        np.testing.assert_array_equal(records.games.finished, records_alone.games.finished)

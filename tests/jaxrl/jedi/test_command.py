@@ -3,7 +3,11 @@
 import dataclasses
 import json
 import os
+import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -12,7 +16,7 @@ from jaxrl.jedi.__main__ import parse
 from jaxrl.jedi.presets import atari100k, options_for
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
-from tests.jaxrl.jedi.command import SMALL, call, environment, start
+from tests.jaxrl.jedi.command import SMALL, Watched, call, environment, inside, start
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
 
 
@@ -28,17 +32,8 @@ def wait_for_line(process, beginning):
     )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A finished small run: its folder and what it printed."""
-    folder = tmp_path_factory.mktemp("command") / "run"
-    status, out, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
-    assert status == 0, err
-    return folder, out
-
-
-def test_train_ends_with_the_report(run):
-    folder, out = run
+def test_train_ends_with_the_report(finished):
+    folder, out = finished
     assert out.splitlines()[-1] == f"report: {folder / 'report' / 'index.html'}"
     page = (folder / "report" / "index.html").read_text()
     sentence = out.splitlines()[-2]
@@ -46,7 +41,8 @@ def test_train_ends_with_the_report(run):
     assert (
         'src="data:image/gif;base64,' in page
         and "--preset atari100k" in page
-        and "http" not in page.replace("http-equiv", "")
+        and "http://" not in page
+        and "https://" not in page
     )
     assert {p.name for p in (folder / "report").iterdir()} == {
         "index.html",
@@ -58,32 +54,33 @@ def test_train_ends_with_the_report(run):
         "imagined.gif",
     }
     assert json.loads((folder / "config.json").read_text())["env"] == "catch"
-    assert len(read_metrics(folder)) == 3
+    assert len(read_metrics(folder)) == 4
 
 
-def test_evaluate_and_imagine(run, tmp_path):
-    folder, _ = run
+def test_evaluate_and_imagine(finished, tmp_path):
+    folder = finished.folder
     scores = tmp_path / "scores.json"
-    status, out, err = call("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
+    status, out, err = inside("evaluate", "--run-dir", folder, "--episodes", 8, "--out", scores)
     assert status == 0 and "mean return" in out, err
     recorded = json.loads(scores.read_text())
     assert len(recorded["returns"]) == 8 and sum(recorded["returns"]) / 8 == pytest.approx(
         recorded["return"]
     )
-    for name in ("a.gif", "a.png", "a.npz"):
-        status, out, err = call(
-            "imagine", "--run-dir", folder, "--out", tmp_path / name, "--actions", 0, 1, 2, 2
-        )
-        assert status == 0 and "4 steps" in out, err
-        assert (tmp_path / name).stat().st_size > 100
+    shown = tmp_path / "a.gif"  # .png and .npz: test_look.py
+    status, out, err = inside(
+        "imagine", "--run-dir", folder, "--out", shown, "--actions", 0, 1, 2, 2
+    )
+    assert status == 0 and "4 steps" in out, err
+    assert shown.stat().st_size > 100
 
 
-def test_the_same_command_on_a_finished_run_only_writes_the_report(run):
-    folder, _ = run
-    before = (folder / "metrics.jsonl").read_text()
-    status, _, err = call("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", folder)
+def test_the_same_command_on_a_finished_run_only_writes_the_report(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    shutil.rmtree(folder / "report")
+    status, _, err = inside("train", *SMALL, "--run-dir", folder)
     assert status == 0, err
-    assert (folder / "metrics.jsonl").read_text() == before
+    assert (folder / "report" / "index.html").exists()
+    assert read_metrics(folder) == read_metrics(finished.folder)
 
 
 def test_options_written_for_a_configuration_give_it_again():
@@ -92,10 +89,24 @@ def test_options_written_for_a_configuration_give_it_again():
     assert parse(["train", *options_for(other)]).config == other
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
-def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_saves_and_the_same_command_continues(number, finished, tmp_path):
+    arguments = ("train", *SMALL, "--run-dir", tmp_path)
+    status, out, err = inside(
+        *arguments, out=Watched("epoch 2/", lambda: signal.raise_signal(number))
+    )
+    assert status == 128 + number, err
+    assert "saved; the same command goes on" in out
+    rows = len(read_metrics(tmp_path))
+    assert rows < 4
+    status, out, err = inside(*arguments)
+    assert status == 0 and out.startswith(f"resuming at epoch {rows + 1}, "), err
+    assert_same_rows(read_metrics(tmp_path), read_metrics(finished.folder))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_gets_a_signal_saves_and_the_same_command_continues(number, tmp_path):
     arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
     process = start(*arguments)
     wait_for_line(process, "epoch 2/")
@@ -111,6 +122,22 @@ def test_a_signal_saves_and_the_same_command_goes_on(number, tmp_path):
     assert lines[0].startswith("resuming at epoch") and lines[-1].startswith(f"epoch {rows + 1}/")
 
 
+COMPILING = """
+import threading, time
+from jaxrl.jedi.__main__ import leave
+threading.Thread(target=time.sleep, args=(100,)).start()
+print("stopped by SIGTERM, saved")
+leave(143)
+"""
+
+
+def test_after_a_signal_the_process_does_not_wait_for_its_threads():
+    command = [sys.executable, "-c", COMPILING]
+    done = subprocess.run(command, env=environment(), capture_output=True, timeout=60, text=True)
+    assert done.returncode == 143 and done.stdout == "stopped by SIGTERM, saved\n"
+
+
+@pytest.mark.slow
 def test_after_a_signal_the_process_does_not_wait_for_its_compilers(tmp_path):
     """Nothing is compiled yet, and compiling takes minutes; the process is gone in seconds."""
     settings = environment() | {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "none")}
@@ -125,44 +152,82 @@ def test_after_a_signal_the_process_does_not_wait_for_its_compilers(tmp_path):
     assert process.returncode == 143
 
 
-def test_two_trainings_in_one_folder_are_refused(tmp_path):
-    arguments = ("train", *SMALL, "--schedule.env-steps", 100_000, "--run-dir", tmp_path)
-    process = start(*arguments)
-    wait_for_line(process, "starting")
-    status, _, err = call(*arguments)
+HOLD = """
+import sys, time
+from pathlib import Path
+from jaxrl.app.lock import lock_run
+with lock_run(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_trainings_in_one_folder_are_refused(finished, tmp_path):
+    folder = shutil.copytree(finished.folder, tmp_path / "run")
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    status, _, err = inside("train", *SMALL, "--run-dir", folder)
     process.kill()
     process.communicate()
     assert status == 2 and str(process.pid) in err and err.count("\n") == 1
-    assert "error: " in err and str(tmp_path) in err
-    lines = wait_for_line(again := start(*arguments), "starting")  # the lock of the dead is stale
-    again.kill()
-    again.communicate()
-    assert lines
+    assert "error: " in err and str(folder) in err
+    assert (folder / ".lock").exists()  # left behind by the dead, so it is stale
+    assert inside("train", *SMALL, "--run-dir", folder)[0] == 0
 
 
-def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, tmp_path):
-    """kill -9 as soon as a temporary checkpoint folder shows, again and again; the end is that of
-    an undisturbed run.
+def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(
+    finished, tmp_path, monkeypatch
+):
+    """A process that dies leaves what is on disk at that moment. Here the folder is copied before
+    files and folders get their final names; training continues in the copies.
     """
-    arguments = ("train", *SMALL, "--schedule.env-steps", 96, "--run-dir", tmp_path)
-    kills = 0
-    while kills < 3:
+    copies, folder, rename = [], tmp_path / "run", os.rename
+
+    def copy_first(source, target, **options):
+        if str(folder) in str(target) and "checkpoints" in str(target):
+            copies.append(shutil.copytree(folder, tmp_path / f"copy{len(copies)}"))
+        rename(source, target, **options)
+
+    monkeypatch.setattr(os, "rename", copy_first)
+    status, _, err = inside("train", *SMALL, "--run-dir", folder)
+    assert status == 0, err
+    monkeypatch.setattr(os, "rename", rename)
+    unfinished = [c for c in copies if any("tmp" in p.name for p in c.glob("checkpoints/*"))]
+    assert len(unfinished) >= 4
+    for copy in (unfinished[0], unfinished[-1]):
+        status, out, err = inside("train", *SMALL, "--run-dir", copy)
+        assert status == 0, err
+        assert out.startswith("resuming at epoch 4" if copy == unfinished[-1] else "starting")
+        assert not any("tmp" in path.name for path in copy.glob("checkpoints/*"))
+        assert_same_rows(read_metrics(copy), read_metrics(finished.folder))
+        theirs = final_state(small_run.CONFIG, finished.folder)[0]
+        assert_same(final_state(small_run.CONFIG, copy)[0], theirs)
+
+
+@pytest.mark.slow
+def test_killed_ten_times_at_random_it_ends_as_if_undisturbed(finished, tmp_path):
+    """kill -9 after a random time; a run that got no further is given twice as long."""
+    arguments = ("train", *SMALL, "--run-dir", tmp_path)
+    rng, longest, kills = random.Random(7), 10.0, 0
+    while kills < 10:
+        before = len(read_metrics(tmp_path))
         process = start(*arguments)
-        while process.poll() is None:
-            if any("tmp" in path.name for path in tmp_path.glob("checkpoints/*")):
-                os.kill(process.pid, signal.SIGKILL)
-                kills += 1
-                break
-            time.sleep(0.0005)
-        process.communicate()
-        if process.returncode == 0:
+        try:
+            process.communicate(timeout=rng.uniform(0, longest))
             break
-    assert kills > 0
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        kills += 1
+        if len(read_metrics(tmp_path)) == before:
+            longest *= 1.3
+    assert kills > 2
     status, _, err = call(*arguments)
     assert status == 0, err
-    assert_same_rows(read_metrics(tmp_path), read_metrics(run[0]))
-    config = small_run.until(small_run.CONFIG, 96)
-    assert_same(final_state(config, tmp_path)[0], final_state(config, run[0])[0])
+    assert_same_rows(read_metrics(tmp_path), read_metrics(finished.folder))
+    theirs = final_state(small_run.CONFIG, finished.folder)[0]
+    assert_same(final_state(small_run.CONFIG, tmp_path)[0], theirs)
 
 
 @pytest.mark.parametrize(
@@ -179,10 +244,20 @@ def test_killed_while_saving_it_resumes_from_the_last_complete_checkpoint(run, t
     ],
 )
 def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
-    status, out, err = call(*arguments)
+    status, out, err = inside(*arguments)
     assert status == 2, (out, err)
     (line,) = [line for line in err.splitlines() if line]
     assert line.startswith("error: ") and sentence in line
+
+
+def test_a_process_ends_with_the_status_and_the_sentence():
+    """In a locale without UTF-8 and with a home that cannot be written, too."""
+    env = environment() | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    env |= {"HOME": "/proc/nowhere", "XDG_CACHE_HOME": "", "MPLCONFIGDIR": ""}
+    process = start("evaluate", "--run-dir", "nirgends-ü", env=env)
+    out, err = process.communicate()
+    assert process.returncode == 2 and out == "" and err.count("\n") == 1, err
+    assert err.startswith("error: nirgends-") and "holds no run" in err
 
 
 @pytest.mark.parametrize(
@@ -190,27 +265,19 @@ def test_bad_input_is_one_sentence_and_status_2(arguments, sentence):
     [("train", "--preset", "tinny"), ("train", "--agent.contxt", "3"), ("train", "--seed", "x")],
 )
 def test_a_wrong_name_or_type_of_an_option_is_refused_by_the_parser(arguments):
-    status, _, err = call(*arguments)
+    status, _, err = inside(*arguments)
     assert status == 2 and arguments[-2] in err and "Traceback" not in err
 
 
-def test_another_configuration_in_the_folder_names_the_field(run):
-    folder, _ = run
-    status, _, err = call(
-        "train",
-        *SMALL,
-        "--schedule.env-steps",
-        96,
-        "--run-dir",
-        folder,
-        "--agent.behaviour.gamma",
-        "0.9",
+def test_another_configuration_in_the_folder_names_the_field(finished):
+    status, _, err = inside(
+        "train", *SMALL, "--run-dir", finished.folder, "--agent.behaviour.gamma", "0.9"
     )
     assert status == 2 and "agent.behaviour.gamma is 0.985 there and 0.9 here" in err
 
 
-def test_actions_outside_the_game_are_refused(run, tmp_path):
-    status, _, err = call(
-        "imagine", "--run-dir", run[0], "--out", tmp_path / "x.gif", "--actions", 7
+def test_actions_outside_the_game_are_refused(finished, tmp_path):
+    status, _, err = inside(
+        "imagine", "--run-dir", finished.folder, "--out", tmp_path / "x.gif", "--actions", 7
     )
     assert status == 2 and "actions 0 to 2" in err and not (tmp_path / "x.gif").exists()

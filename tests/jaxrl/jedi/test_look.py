@@ -11,6 +11,7 @@ from jaxrl.app.errors import UserError
 from jaxrl.diffusion.sample import Churn
 from jaxrl.jedi.__main__ import main
 from jaxrl.jedi.config import GameConfig, SamplerConfig
+from jaxrl.jedi.diagnostics.open_loop import Stretch
 from jaxrl.jedi.diagnostics.sampler import SamplerChoice
 from jaxrl.jedi.report.imagine import imagine_runs
 from jaxrl.jedi.report.run import over_the_horizon
@@ -81,7 +82,7 @@ def test_several_runs_imagine_the_same_stretch(runs, tmp_path, capsys):
         assert saved["real"].shape == saved["a.imagined"].shape == (5, 16, 16, 3)
         assert not np.array_equal(saved["a.imagined"], saved["b.imagined"])
     strip = tmp_path / "both.png"
-    imagine_runs([runs["a"], runs["b"]], strip, ["left*4"])
+    imagine_runs([runs["a"], runs["b"]], strip, actions=["left*4"])
     with Image.open(strip) as sheet:
         assert sheet.height > 3 * 96
 
@@ -92,7 +93,8 @@ def test_imagination_that_begins_again_is_that_of_shorter_stretches(runs, tmp_pa
     """
     found = {}
     for horizon in (None, 1, 3):
-        imagine_runs([runs["a"]], tmp_path / "x.npz", ["left", "stay*3", "right"], horizon=horizon)
+        stretch, actions = Stretch(horizon=horizon), ["left", "stay*3", "right"]
+        imagine_runs([runs["a"]], tmp_path / "x.npz", stretch, actions)
         with np.load(tmp_path / "x.npz") as saved:
             found[horizon] = dict(saved)
     for one in found.values():
@@ -112,7 +114,7 @@ def test_imagination_that_begins_again_is_that_of_shorter_stretches(runs, tmp_pa
 
 def test_a_sampler_can_be_chosen(runs, tmp_path):
     said = imagine_runs(
-        [runs["a"]], tmp_path / "x.png", ["left*3"], choice=SamplerChoice(1, 2, churn=0.3)
+        [runs["a"]], tmp_path / "x.png", actions=["left*3"], choice=SamplerChoice(1, 2, churn=0.3)
     )
     assert said.endswith("(1 Heun step from 5 to 5, churn 0.3)")
 
@@ -136,7 +138,8 @@ def test_horizon_writes_table_figure_and_json(runs, capsys):
     assert (low <= mean).all() and (mean <= high).all() and mean.shape == (9,)
     with Image.open(runs["a"] / "report" / "horizon.png") as picture:
         assert picture.size == (1300, 640)
-    assert "a after 0 environment steps" in over_the_horizon(runs["a"], lambda name, text: name)
+    pictures = {"horizon.png": (runs["a"] / "report" / "horizon.png").read_bytes()}
+    assert "a after 0 environment steps" in over_the_horizon(runs["a"], pictures)
     assert out.count("\n   9 ") == 2 or out.count("   9  ") >= 2
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from jaxrl.jedi.agent import AgentSpec, decode, encode, init
 from jaxrl.jedi.config import AgentConfig, SamplerConfig
-from jaxrl.jedi.imagination import predict
+from jaxrl.jedi.imagination import Noise, predict
 from jaxrl.jedi.learn.loops import PHASES, phases_of
 from jaxrl.jedi.learn.world_model import OBJECTIVES, separate_loss
 from jaxrl.jedi.nets.denoiser import DenoiserConfig
@@ -203,9 +203,8 @@ def test_pixel_mode_samples_the_frames_of_diamond(file):
         sampler=SamplerConfig(steps=3),
     )
     spec = AgentSpec(config, inner["num_actions"], before.shape[-3:])
-    found = jax.jit(predict, static_argnums=0)(
-        spec, params, before, action, jnp.ones(action.shape, bool), golden.maps("in/sampler/x0")
-    )
+    noise, mask = Noise(golden.maps("in/sampler/x0")), jnp.ones(action.shape, bool)
+    found = jax.jit(predict, static_argnums=0)(spec, params, before, action, mask, noise)
     wanted = np.moveaxis(golden["out/sampler/euler3/trajectory"][-1], 1, -1)
     levels = np.abs(np.asarray(found) - wanted) * 127.5
     assert levels.max() < 1.01 and (levels > 0.5).mean() < 2e-3

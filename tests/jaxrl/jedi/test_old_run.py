@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from jaxrl.envs.catch import catch
-from jaxrl.jedi.cli.evaluate import evaluate_run
+from jaxrl.jedi.cli.evaluate import EvaluateConfig, evaluate_run
 from jaxrl.jedi.offline.config import any_config
 from jaxrl.jedi.training.checkpoints import restore_agent
 from jaxrl.jedi.training.loop import train
@@ -42,7 +42,7 @@ def test_its_agent_is_restored(folder):
     assert env_steps == 96 and int(agent.world.updates) == 9 and int(agent.heads.updates) == 7
     leaves = jax.tree.leaves(agent.world.params)
     assert all(np.isfinite(leaf).all() for leaf in leaves)
-    summary = evaluate_run(folder, config, episodes=8)
+    summary = evaluate_run(folder, config, EvaluateConfig(8))
     assert summary["env_steps"] == 96 and -1 <= summary["return"] <= 1
 
 

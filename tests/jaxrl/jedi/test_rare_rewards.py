@@ -18,7 +18,8 @@ from jaxrl.jedi.learn.reward_end import (
     training_pairs,
     update_reward_end,
 )
-from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig, add_log_prior
+from jaxrl.jedi.nets.reward_end import ChangeReader, RewardEnd, RewardEndConfig
+from jaxrl.jedi.nets.reward_values import add_log_prior
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.replay import buffer
 from jaxrl.replay.buffer import ReplayConfig

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrl.jedi.nets.reward_end import RewardEnd, reward_class
+from jaxrl.jedi.nets.reward_end import RewardEnd
+from jaxrl.jedi.nets.reward_values import reward_class
 from jaxrl.nn.from_torch import from_torch
 from jaxrl.nn.recurrent import LSTMState
 from jaxrl.rl.categorical import cross_entropy

@@ -220,6 +220,45 @@ def test_a_damaged_checkpoint_is_refused_with_one_sentence_and_the_way_out(store
     assert store.restore({"a": np.zeros(3, np.float32)}, 1)[1] == {"step": 1}
 
 
+@pytest.mark.parametrize(("shape", "chunk"), [(2**42, 2**20), (3, 2**42)])
+def test_arrays_that_declare_terabytes_are_refused_before_memory_is_taken(store, shape, chunk):
+    """Orbax takes what an array declares: the process would be killed."""
+    import tensorstore
+
+    store.save(1, {"a": jnp.zeros(3)}, {})
+    store.wait()
+    base = f"file://{store.folder / '1' / 'arrays'}/"
+    crafted = {
+        "driver": "zarr",
+        "kvstore": {"driver": "ocdbt", "base": base, "path": "a/"},
+        "metadata": {"shape": [shape], "chunks": [chunk], "dtype": "<f4"},
+        "create": True,
+        "delete_existing": True,
+    }
+    tensorstore.open(crafted).result()
+    with pytest.raises(
+        UserError, match=rf"1 declares a of shape \({shape},\) in chunks"
+    ) as refusal:
+        store.restore({"a": np.zeros(3, np.float32)})
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_size_that_the_system_does_not_allow_is_one_sentence(tmp_path, capfd):
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    store, values = Checkpoints(tmp_path), np.random.default_rng(0).random(60_000)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(UserError, match=f"no file as large as one of {tmp_path}: raise the"):
+            store.save(1, {"a": values}, {})
+            store.wait()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert capfd.readouterr() == ("", "")  # nothing of orbax before it
+    assert Checkpoints(tmp_path, read_only=True).steps() == []
+
+
 def test_the_only_checkpoint_being_damaged_leaves_a_new_run(store):
     store.save(1, {"a": jnp.zeros(3)}, {})
     store.wait()

@@ -12,6 +12,7 @@ import pytest
 from quant import estimators as q
 from quant.estimators.gapped import moved
 from quant.estimators.hard_concrete import open_logit, shut_logit
+from quant.estimators.sample import tempered_softmax
 from tests.quant.estimators.small import backward, jacobian, softmax
 
 UNITS = np.array([[0.4, -1.3], [2.0, 0.0]])
@@ -116,3 +117,12 @@ def test_the_gapped_gradient_is_its_formula(key):
         sample, gradient = backward(partial(q.gst, tau=0.7), key, jnp.asarray(logits), g)
         relaxed = softmax(np.asarray(moved(jnp.asarray(logits), sample.index, 1.0)) / 0.7)
     np.testing.assert_allclose(gradient, jacobian(relaxed) @ g / 0.7, rtol=1e-12)
+
+
+def test_tempered_scores_of_any_size_are_finite():
+    """Divided first, equal scores of 1e15 give NaN where the division is fused."""
+    scores = jnp.array([[1e15] * 5, [1e30, -1e30, 0.0, 1.0, 1e29], [0.1, -1e15, 0.2, 0.0, 0.3]])
+    soft = jax.jit(jax.vmap(lambda x: tempered_softmax(x, 0.7)))(scores)
+    np.testing.assert_allclose(soft[:2], [[0.2] * 5, [1, 0, 0, 0, 0]], rtol=1e-6)
+    expected = softmax(np.array([0.1, 0.2, 0.0, 0.3]) / 0.7)
+    np.testing.assert_allclose(soft[2, jnp.array([0, 2, 3, 4])], expected, rtol=1e-6)

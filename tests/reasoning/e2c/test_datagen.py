@@ -18,6 +18,7 @@ from reasoning.e2c.datagen import (
     training_texts,
 )
 from reasoning.e2c.format import E2CFormat
+from tests.tables import rows
 
 PLAN = "1. Add the two numbers\n2. Halve their sum"
 FOLLOWS = "1. Add the two numbers\nIt is 26.\n2. Halve their sum\nSo \\boxed{13}"
@@ -150,17 +151,6 @@ def test_a_row_without_question_or_answer_is_named(row):
         questions_from([{"question": "q", "answer": "1"}, row], "rows.json")
 
 
-@pytest.mark.parametrize(
-    "plan, answer, stated",
-    [
-        ("1. Add 13 and 4", "13", True),
-        ("13. Add", "13", False),
-        ("1. Multiply by 130", "13", False),
-        ("1. Use 3 cases", "3", False),
-        ("1. So x = 3", "3", True),
-        ("1. The answer is 3", "3", True),
-        ("1. Solve\\frac{1}{2}", "\\frac{1}{2}", True),
-    ],
-)
+@pytest.mark.parametrize("plan, answer, stated", rows(__file__, "plans"))
 def test_plans_that_tell_the_answer(plan, answer, stated):
     assert tells(plan, answer) is stated

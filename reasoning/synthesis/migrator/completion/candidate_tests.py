@@ -6,6 +6,7 @@ from typing import Any
 
 from reasoning.synthesis.migrator.completion.simulate import NOW, Simulation, map_rows
 from reasoning.synthesis.migrator.sql.program import Function
+from reasoning.synthesis.migrator.sql.visitors import reads, writes
 from reasoning.synthesis.migrator.testing.database import (
     Broken,
     Compiled,
@@ -44,6 +45,9 @@ def fail_of(found: Simulation, old: Function, new: Function, nulls: bool = False
     """
     compiled = compile_function(new, found.mapping.target)
     before = compile_function(old, found.mapping.source)
+    empty = {t for s in new.statements for t in reads(s) | writes(s)} - set(found.target.names)
+    if empty := sorted(empty & set(found.mapping.target.by_name)):
+        return Failure(old.name, 0, {}, f"the data mapping fills no row of {empty[0]}")
     try_one = _try_query if old.is_query else _try_update
     for number, start in enumerate(found.starts):
         calls = (start.with_null if nulls else start.arguments)[old.name]

@@ -20,6 +20,8 @@ def _strength(found: Refactoring, name: str) -> tuple[str, ...]:
         single = "failed on every try"
     elif name in found.idle:
         single = "no effect on any try"
+    elif name in found.not_alone:
+        single = "in sequences only"
     else:
         single = "no difference" if name in found.rewritten else "same text"
     deep = f"up to {found.checked.bound} updates" if inside else "cannot differ"

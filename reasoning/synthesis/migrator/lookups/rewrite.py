@@ -185,7 +185,7 @@ class Rewriter:
         if not isinstance(value, Lit | Param | Expr) or columns(value):
             raise self.refused("a computed value that")
         names, given = [held.value], [value]
-        if not held.natural and held.key not in self.target[held.lookup].numbered:
+        if not held.natural:
             self.fresh += 1
             names, given = [held.key, held.value], [Fresh(self.fresh), value]
         there = Conflict((held.value,))

@@ -207,6 +207,8 @@ def _conversions(plan: Plan, queries: Queries, rule: Rule) -> Iterator[Check]:
 
 INTEGERS = {"TINYINT": 7, "SMALLINT": 15, "MEDIUMINT": 23, "INT": 31, "BIGINT": 63}
 """Bits of whole numbers, without the sign."""
+TIMES = ("TIMESTAMP", "TIMESTAMPTZ", "DATETIME", "TIME", "TIMETZ")
+"""Types with fractions of seconds, which a smaller precision rounds."""
 TEXTS = ("VARCHAR", "CHAR", "NVARCHAR", "NCHAR", "BPCHAR")
 
 
@@ -222,6 +224,8 @@ def _unfit(value: str, before, after, dialect: str) -> str:
     if before is None or after is None or before == after:
         return ""
     was, now = before.this.name, after.this.name
+    if now == "ENUM":
+        return f"{value} NOT IN ({', '.join(one.sql(dialect) for one in after.expressions)})"
     sizes = [
         [int(p.this.name) for p in kind.expressions if p.this.is_int] for kind in (before, after)
     ]
@@ -230,6 +234,12 @@ def _unfit(value: str, before, after, dialect: str) -> str:
         return f"{length}({value}) > {sizes[1][0]}"
     if now in INTEGERS and INTEGERS.get(was, 64) > INTEGERS[now]:
         return f"{value} NOT BETWEEN {-(2 ** INTEGERS[now])} AND {2 ** INTEGERS[now] - 1}"
+    if now[0] == "U" and now[1:] in INTEGERS and INTEGERS.get(was[1:], -1) != INTEGERS[now[1:]]:
+        return f"{value} NOT BETWEEN 0 AND {2 ** (INTEGERS[now[1:]] + 1) - 1}"
+    if {was, now} == {"TIMESTAMP", "TIMESTAMPTZ"} and dialect != "mysql":
+        return f"{value} IS NOT NULL"  # the session's time zone would decide
+    if (now == was and now in TIMES) or (was, now) == ("DOUBLE", "FLOAT"):
+        return f"CAST({value} AS {after.sql(dialect)}) <> {value}"
     if now == "DECIMAL" and sizes[1] and sizes[0] != sizes[1]:
         places = sizes[1][1] if len(sizes[1]) > 1 else 0
         return (

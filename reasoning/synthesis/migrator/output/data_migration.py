@@ -333,7 +333,8 @@ def _filled(plan: Plan) -> Iterator[str]:
             if isinstance(cell, Fixed | None):
                 continue
             # The new table may be called like an old one, which must not hide it.
-            queries.aliases = {one: f"{OLD}{one}" for one in rule.body} | {name: "this_row"}
+            queries.aliases = {one: plan.name(OLD + one) for one in rule.body}
+            queries.aliases[name] = "this_row"
             here = " AND ".join(
                 f"{queries.column(name, key)} = {table}.{plan.column(name, key)}"
                 for key in plan.mapping.source[name].key
@@ -473,8 +474,8 @@ def _references_again(plan: Plan) -> Iterator[tuple[str, str]]:
         before, after = plan.shapes[name]
         back = {new: old for old, new in kept_columns(plan, name).items()}
         for edge in plan.mapping.target.edges:
-            if edge.table != heir or edge.to not in plan.rebuilt or edge.to not in plan.created:
-                continue
+            if edge.table != heir or edge.to not in plan.rebuilt:
+                continue  # the table of that name is the one that it was
             for one in after.constraints:
                 if one.kind == "FOREIGN KEY" and one.columns == edge.columns:
                     if one not in before.constraints:

@@ -5,7 +5,13 @@ column to each of its places.
 from dataclasses import dataclass
 from html import escape
 
-from reasoning.synthesis.migrator.correspondence.mapping import Copy, DataMapping, Fixed, Made
+from reasoning.synthesis.migrator.correspondence.mapping import (
+    Copy,
+    DataMapping,
+    Fixed,
+    Found,
+    Made,
+)
 from reasoning.synthesis.migrator.sql.tables import Place
 
 ROW, HEAD, GAP, WIDE, APART = 20, 24, 14, 300, 340
@@ -101,7 +107,10 @@ def _notes(mapping: DataMapping, name: str) -> dict[str, str]:
     for column in table.types:
         cell = rule.cells.get(column) if rule else None
         if isinstance(cell, Made):
-            notes[column] = f"key made for {cell.anchor}"
+            whose = f"each {rule.distinct}" if rule.distinct else cell.anchor
+            notes[column] = f"key made for {whose}"
+        elif isinstance(cell, Found):
+            notes[column] = f"key of its {cell.value} in {cell.lookup}"
         elif isinstance(cell, Fixed):
             notes[column] = "NULL" if cell.value is None else f"always {cell.value}"
         else:

@@ -101,7 +101,10 @@ def test_the_command_writes_tables_and_pictures(diamond, tmp_path, capsys):
         "none of them run by us",
     ):
         assert sentence in said and sentence in text
-    assert {path.name for path in folder.iterdir()} == {"comparison.md", "games.png", "profile.png"}
+    names = {"comparison.md", "games.png", "index.html", "profile.png"}
+    assert {path.name for path in folder.iterdir()} == names
+    page = (folder / "index.html").read_text()
+    assert "again on Atari 100k" in page and page.count("data:image/png") == 2
     for name in ("games.png", "profile.png"):
         picture = np.asarray(Image.open(io.BytesIO((folder / name).read_bytes())).convert("RGB"))
         assert min(picture.shape[:2]) > 500 and len(np.unique(picture.reshape(-1, 3), axis=0)) > 100

@@ -13,7 +13,9 @@ from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.agent import decode, encode
 from jaxrl.jedi.diagnostics.horizon import (
+    HorizonConfig,
     Record,
+    Starts,
     context,
     count,
     draw_starts,
@@ -31,20 +33,24 @@ HORIZON = 4
 KEY = jax.random.key(5)
 
 
+def games(count: int, steps: int, epsilon: float) -> HorizonConfig:
+    return HorizonConfig(games=count, game_steps=steps, epsilon=epsilon, seed=3)
+
+
 @functools.cache
 def record() -> Record:
     """Two lanes of catch, 20 steps each: episodes of 9 steps, and the beginning of a third."""
     agent, env = small_agent.agent(), catch(16)
-    return play_real(env, lambda: env, agent, 2, 20, 1.0, seed=3)
+    return play_real(env, lambda: env, agent, games(2, 20, 1.0))
 
 
-def starts():
-    return np.array([0, 0, 1, 1, 1], np.int32), np.array([0, 6, 8, 9, 18], np.int32)
+def starts() -> Starts:
+    return Starts(np.array([0, 0, 1, 1, 1], np.int32), np.array([0, 6, 8, 9, 18], np.int32))
 
 
 @functools.cache
 def counted():
-    return jax.device_get(count(small_agent.agent(), record(), *starts(), KEY, HORIZON, True))
+    return jax.device_get(count(small_agent.agent(), record(), starts(), KEY, HORIZON, True))
 
 
 def test_real_games_are_recorded_with_their_episodes():
@@ -59,7 +65,7 @@ def test_real_games_are_recorded_with_their_episodes():
 
 def test_games_outside_jax_are_played_too():
     env = SingleGame(catch(16))
-    found = play_real(env, lambda: SingleGame(catch(16)), small_agent.agent(), 2, 11, 0.0, seed=3)
+    found = play_real(env, lambda: SingleGame(catch(16)), small_agent.agent(), games(2, 11, 0.0))
     np.testing.assert_array_equal(found.episode[1], [0] * 9 + [1] * 2)
     assert found.frame.shape == (2, 11, 16, 16, 3) and not np.array_equal(
         found.action[0], found.action[1]
@@ -71,7 +77,7 @@ def test_starts_are_different_and_cover_everything():
     assert sorted(zip(lane.tolist(), t.tolist(), strict=True)) == [
         (i, j) for i in range(2) for j in range(20)
     ]
-    assert len(draw_starts(record(), 7, 0)[0]) == 7
+    assert len(draw_starts(record(), 7, 0).t) == 7
 
 
 @pytest.mark.parametrize("t", [0, 1, 5, 9, 10, 19])
@@ -163,15 +169,15 @@ def test_counts_equal_a_plain_loop():
 
 
 def test_pictures_can_be_left_out():
-    bare = count(small_agent.agent(), record(), *starts(), KEY, HORIZON, False)
+    bare = count(small_agent.agent(), record(), starts(), KEY, HORIZON, False)
     assert set(counted()) - set(bare) == {"frame", "frame_still", "frame_probe", "seen"}
     np.testing.assert_allclose(bare["latent"], counted()["latent"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("sign", [+1, -1])
 def test_models_that_always_and_never_end_are_seen_through(sign):
-    lane, t = draw_starts(record(), 40, 0)
-    sums = jax.device_get(count(with_end_logits(sign), record(), lane, t, KEY, HORIZON, False))
+    starts = draw_starts(record(), 40, 0)
+    sums = jax.device_get(count(with_end_logits(sign), record(), starts, KEY, HORIZON, False))
     found = figures({name: value.sum(0).astype(float) for name, value in sums.items()})
     np.testing.assert_array_equal(found["end_recall"], float(sign > 0))
     np.testing.assert_array_equal(found["end_false_alarms"], float(sign > 0))

@@ -15,8 +15,8 @@ from jaxrl.jedi.offline import dataset as datasets
 from jaxrl.jedi.offline.config import OFFLINE_PRESETS, read_offline, shared
 from jaxrl.jedi.offline.held_out import make_exam, set_aside
 from jaxrl.jedi.offline.loop import learn, open_offline
-from jaxrl.jedi.training import loop as training
 from jaxrl.jedi.training import run as sessions
+from jaxrl.jedi.training import stages
 from jaxrl.train.config import from_dict, to_dict
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_agent, small_data
@@ -64,8 +64,8 @@ def test_it_measures_what_was_held_out(whole):
 
 
 def test_stopping_anywhere_changes_nothing(whole, data, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "call_size", lambda session, phase: 2)
-    original = training.learn
+    monkeypatch.setattr(stages, "call_size", lambda session, phase: 2)
+    original = stages.learn
 
     def stopping(session, phase, stop):
         before = session.counters.done
@@ -79,7 +79,7 @@ def test_stopping_anywhere_changes_nothing(whole, data, tmp_path, monkeypatch):
         stop.signal = 15
         return original(session, phase, AfterOne())
 
-    monkeypatch.setattr(training, "learn", stopping)
+    monkeypatch.setattr(stages, "learn", stopping)
     needed = 0
     while not learn(small_data.on(data), tmp_path, say=silent).finished:
         needed += 1

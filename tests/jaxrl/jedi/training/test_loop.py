@@ -4,6 +4,7 @@ recompilation, refusals.
 
 import json
 import shutil
+import signal
 from dataclasses import replace
 
 import jax
@@ -16,7 +17,9 @@ from jaxrl.envs.catch import catch
 from jaxrl.envs.single import SingleGame
 from jaxrl.jedi.cli.plan import plan
 from jaxrl.jedi.training import loop as training
+from jaxrl.jedi.training import stages
 from jaxrl.jedi.training.loop import train
+from jaxrl.jedi.training.many_runs import train_seeds
 from jaxrl.train.metrics import read_metrics
 from tests.jaxrl.jedi import small_run
 from tests.jaxrl.jedi.compare import assert_same, assert_same_rows, final_state
@@ -27,11 +30,9 @@ def silent(line):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(finished):
     """A run from beginning to end: folder, final state, counters, metrics."""
-    folder = tmp_path_factory.mktemp("whole")
-    result = train(small_run.CONFIG, folder, say=silent)
-    assert result.finished
+    folder = finished.folder
     return folder, *final_state(small_run.CONFIG, folder), read_metrics(folder)
 
 
@@ -85,14 +86,22 @@ def test_a_run_of_a_version_with_fewer_fields_goes_on(whole, tmp_path):
     assert len(read_metrics(tmp_path / "run")) == len(rows)
 
 
-def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
-    """Every stage is one call of one update here, and a stop request comes after each of them."""
+@pytest.mark.parametrize(
+    "epochs", [(1,), pytest.param((0, 1, 2, 3), marks=pytest.mark.slow)], ids=["one", "all"]
+)
+def test_stopping_anywhere_changes_nothing(epochs, whole, tmp_path, monkeypatch):
+    """In these epochs every stage is one call of one update, and a stop request comes after each of
+    them.
+    """
     _, state, _, rows = whole
-    monkeypatch.setattr(training, "call_size", lambda session, phase: 1)
+    monkeypatch.setattr(stages, "call_size", lambda session, phase: 1)
     original = training.run_stage
 
     def stopping(session, stop, say):
         stop_after = session.counters.done
+        if session.counters.epoch not in epochs:
+            original(session, stop, say)
+            return
 
         class AfterOne:
             """True once one update was made."""
@@ -101,14 +110,14 @@ def test_stopping_anywhere_changes_nothing(whole, tmp_path, monkeypatch):
                 return session.counters.done > stop_after
 
         original(session, AfterOne(), say)
-        stop.signal = 15
+        stop.signal = signal.SIGTERM
 
     monkeypatch.setattr(training, "run_stage", stopping)
     sessions_needed = 0
     while not train(small_run.CONFIG, tmp_path, say=silent).finished:
         sessions_needed += 1
         assert sessions_needed < 100
-    assert sessions_needed > 15
+    assert sessions_needed > 8 * len(epochs)
     assert_same(state, final_state(small_run.CONFIG, tmp_path)[0])
     assert [r["env_steps"] for r in read_metrics(tmp_path)] == [r["env_steps"] for r in rows]
 
@@ -122,6 +131,40 @@ def test_a_whole_epoch_in_one_program_gives_the_same(whole, tmp_path):
     for name in state:
         np.testing.assert_allclose(ours[name], state[name], rtol=2e-3, atol=2e-4, err_msg=name)
     assert read_metrics(tmp_path)[-1]["behaviour/updates"] == rows[-1]["behaviour/updates"]
+
+
+@pytest.mark.slow
+def test_play_and_learning_in_one_program_give_the_same(whole, tmp_path):
+    """From the second epoch on, all in one call; then two seeds in one."""
+    _, state, _, rows = whole
+    evaluation = replace(small_run.CONFIG.evaluation, every=0)
+    config = replace(small_run.CONFIG, program="run", evaluation=evaluation)
+    train(config, tmp_path / "one", say=silent)
+    ours = final_state(config, tmp_path / "one")[0]
+    for name in state:
+        np.testing.assert_allclose(ours[name], state[name], rtol=2e-3, atol=2e-4, err_msg=name)
+    mine = read_metrics(tmp_path / "one")
+    assert len(mine) == len(rows) == 4
+    for ours_row, row in zip(mine, rows, strict=True):
+        for name in ("env_steps", "updates", "collect/games", "gate/open", "behaviour/updates"):
+            assert ours_row[name] == row[name], name
+        for name in ("world_model/loss", "behaviour/loss", "gate/end_recall"):
+            np.testing.assert_allclose(ours_row[name], row[name], rtol=2e-3, atol=2e-4)
+    assert "evaluate/return" in mine[-1] and "evaluate/return" not in mine[-2]
+
+    assert all(result.finished for result in train_seeds(config, tmp_path / "two", 2, say=silent))
+    again = final_state(config, tmp_path / "two" / "seed0")[0]
+    for name in state:
+        np.testing.assert_allclose(again[name], state[name], rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+def test_a_whole_program_needs_a_game_in_jax(tmp_path):
+    config = replace(small_run.CONFIG, program="run")
+    with pytest.raises(UserError, match="--program run compiles .* catch is not a game in JAX"):
+        train(config, tmp_path, lambda: SingleGame(catch(16)), silent)
+    host = replace(config, replay=replace(config.replay, storage="host"))
+    with pytest.raises(UserError, match="frames are on the host: choose --program auto"):
+        train(host, tmp_path / "host", say=silent)
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from reasoning.synthesis.schema import Attr, Collection, Schema
 from reasoning.synthesis.syntax import parse_program
 
 pytestmark = pytest.mark.slow
-MAKE = """CREATE TABLE `a``b` (i BIGINT, f FLOAT, d DOUBLE, m DECIMAL(38,10), b TINYINT(1), c BIT(1),
+MAKE = """SET NAMES utf8mb4;
+CREATE TABLE `a``b` (i BIGINT, f FLOAT, d DOUBLE, m DECIMAL(38,10), b TINYINT(1), c BIT(1),
   s VARCHAR(50) CHARACTER SET utf8mb4, t DATE, u DATETIME(6), v TIMESTAMP(6) NULL);
 SET time_zone = '+02:00';
 INSERT INTO `a``b` VALUES

@@ -12,6 +12,7 @@ pytest.importorskip("sqlglot")
 pytest.importorskip("pysat")
 
 from benchmarks.migrator_scenarios.applications import APPLICATIONS
+from benchmarks.migrator_scenarios.maintained import FOREIGN
 from reasoning.synthesis.migrator import (
     Options,
     Refactoring,
@@ -37,11 +38,12 @@ def bodies(program: str) -> dict[str, list[str]]:
     }
 
 
-def answers(application, program: str, run) -> list:
+def answers(application, program: str, run, dialect: str = "sqlite") -> list:
     """The answers of all queries without arguments, at first and after every call."""
     functions = bodies(program)
-    tables = read_tables(application.source)
-    asked = [f.name for f in parse_program(application.program, tables).functions if f.is_query]
+    tables = read_tables(application.source, dialect)
+    old = parse_program(application.program, tables, dialect)
+    asked = [f.name for f in old.functions if f.is_query]
     found = [[run(functions[name], {}) for name in asked]]
     for name, arguments in application.calls:
         run(functions[name], arguments)
@@ -59,9 +61,9 @@ def both(application, dialect: str, run, fresh) -> None:
     )
     assert isinstance(found, Refactoring) and not found.by_hand and not found.differs, found
     fresh([application.source, application.rows])
-    old = answers(application, application.program, run)
+    old = answers(application, application.program, run, dialect)
     fresh([application.source, application.rows, migration_sql(found.mapping, dialect)])
-    new = answers(application, show_program(found.new), run)
+    new = answers(application, show_program(found.new), run, dialect)
     assert old == new and len({str(one) for one in old}) > 2
 
 
@@ -114,6 +116,13 @@ def test_an_application_of_each_kind_in_sqlite(number):
 def test_all_applications_in_both_engines(number, postgres):
     in_sqlite(APPLICATIONS[number])
     in_postgres(APPLICATIONS[number], postgres)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(FOREIGN)))
+def test_refactorings_of_maintained_schemas_in_both_engines(number, postgres):
+    in_sqlite(FOREIGN[number])
+    in_postgres(FOREIGN[number], postgres)
 
 
 def test_there_are_thirty():

@@ -19,9 +19,11 @@ from reasoning.synthesis.migrator import (
     show_program,
 )
 from reasoning.synthesis.migrator.equivalence.bounded_test import Comparison
+from reasoning.synthesis.migrator.equivalence.strength import strengths
 from reasoning.synthesis.migrator.lookups.find import extracted
 from reasoning.synthesis.migrator.output.downgrade import downgrade_of
 from reasoning.synthesis.migrator.output.dry_run import dry_run_sql
+from reasoning.synthesis.migrator.output.report import page
 from tests.reasoning.synthesis.migrator.test_applications import in_postgres, in_sqlite
 
 OLD = """CREATE TABLE "Person" (id integer PRIMARY KEY, name text NOT NULL, city text, role text NOT NULL DEFAULT 'user');
@@ -125,3 +127,29 @@ def test_only_tables_of_unique_values_are_lookup_tables():
         == []
     )
     assert extracted(read_tables(OLD + "CREATE TABLE city (id int);"), read_tables(NEW)) == []
+
+
+def test_two_lookup_tables_whose_keys_the_database_numbers():
+    old = "CREATE TABLE car (id int PRIMARY KEY, make text NOT NULL, color text, UNIQUE (make, color));"
+    new = (
+        "CREATE TABLE makes (id serial PRIMARY KEY, name text NOT NULL UNIQUE);"
+        "CREATE TABLE colors (id serial PRIMARY KEY, color text NOT NULL UNIQUE);"
+        "CREATE TABLE car (id int PRIMARY KEY, make_id int NOT NULL REFERENCES makes (id), "
+        "color_id int REFERENCES colors (id), UNIQUE (make_id, color_id));"
+    )
+    program = (
+        "-- name: add(id, m, c)\nINSERT INTO car (id, make, color) VALUES (:id, :m, :c);\n"
+        "-- name: paint(m, c)\nUPDATE car SET color = :c WHERE make = :m AND color <> :c;\n"
+        "-- name: cars()\nSELECT c.make, c.color FROM car c ORDER BY c.make, c.color;\n"
+        "-- name: same(m)\nSELECT id FROM car WHERE make = :m OR color IS NULL;\n"
+        "-- name: alike()\nSELECT id FROM car WHERE make IN (SELECT color FROM car);\n"
+    )
+    made = refactor(program, old, new, Options("postgres", bound=1, verify="off"))
+    assert isinstance(made, Refactoring) and len(made.rewritten) == 5 and not made.by_hand
+
+
+def test_no_more_is_claimed_than_was_done(found):
+    lines = {line[0]: line[1:] for line in strengths(found)}
+    assert lines["move"][1] == "in sequences only" and lines["everyone"][1] == "no difference"
+    assert found.related > 0 and not found.never and not found.idle
+    assert "key of its name in city" in page(found, [])
