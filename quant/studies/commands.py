@@ -1,8 +1,6 @@
-"""Shared by the command lines of the studies: the preset first, then its fields; the report printed
-at the end.
-"""
+"""The command line of a study: the preset first, then its fields; the report printed at the end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +8,36 @@ from jaxrl.app import cli
 from jaxrl.train.compiled import keep_programs
 
 
-def run_study(
-    arguments: list[str] | None,
-    parse: Callable[[list[str]], Any],
-    study: str,
-    run: Callable[[Any, str], Path],
-) -> int:
-    """Run a study, print its report, and return the exit code (see `jaxrl.app.cli.main`).
+def entry_points(
+    study: str, command: type, presets: Mapping[str, Any], run: Callable[[Any, str], Path]
+) -> tuple[Callable[[list[str]], Any], Callable[..., int]]:
+    """Make the functions `parse` and `main` of `python -m quant.studies.<study>`.
 
     Args:
-      arguments: of the command line; those of the process if None.
-      parse: makes a command with `preset`, `config` and `run_dir`.
       study: its name. Without a folder the run is runs/<study>/<data>-<preset>-seed<seed>.
+      command: dataclass with `preset`, `config` and `run_dir`.
+      presets: configurations by name.
       run: `(config, folder) -> path of the report's text`.
+
+    Returns:
+      `parse(arguments) -> command`: first the preset, then everything else with the defaults that
+      it gives; `main(arguments=None) -> exit code` (see `jaxrl.app.cli.main`).
     """
 
-    def carry_out(command) -> None:
-        config = command.config
+    def parse(arguments: list[str]) -> Any:
+        program = cli.program(f"quant.studies.{study}")
+        return cli.parse_with_preset(arguments, program, command, presets)
+
+    def carry_out(chosen) -> None:
+        config = chosen.config
         data = "".join(letter if letter.isalnum() else "_" for letter in config.data)
-        default = f"runs/{study}/{data}-{command.preset}-seed{config.seed}"
+        default = f"runs/{study}/{data}-{chosen.preset}-seed{config.seed}"
         keep_programs()
-        report = run(config, command.run_dir or default)
+        report = run(config, chosen.run_dir or default)
         print(report.read_text(encoding="utf-8"))
         print(f"report: {report.with_name('index.html')}")
 
-    return cli.main(parse, carry_out, arguments)
+    def main(arguments: list[str] | None = None) -> int:
+        return cli.main(parse, carry_out, arguments)
+
+    return parse, main

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.collapse.config import PRESETS, CollapseConfig
 from quant.studies.collapse.run import run
@@ -31,15 +30,7 @@ class Command:
     """Folder of the run. Default: runs/collapse/<data>-<preset>-seed<seed>."""
 
 
-def parse(arguments: list[str]) -> Command:
-    """First the preset, then everything else with the defaults that it gives."""
-    return cli.parse_with_preset(arguments, "python -m quant.studies.collapse", Command, PRESETS)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `run_study`."""
-    return commands.run_study(arguments, parse, "collapse", run)
-
+parse, main = commands.entry_points("collapse", Command, PRESETS, run)
 
 if __name__ == "__main__":
     sys.exit(main())

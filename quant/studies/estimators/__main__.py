@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.estimators.config import PRESETS, StudyConfig
 from quant.studies.estimators.run import run
@@ -32,15 +31,7 @@ class Command:
     """Folder of the run. Default: runs/estimators/<data>-<preset>-seed<seed>."""
 
 
-def parse(arguments: list[str]) -> Command:
-    """First the preset, then everything else with the defaults that it gives."""
-    return cli.parse_with_preset(arguments, "python -m quant.studies.estimators", Command, PRESETS)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `run_study`."""
-    return commands.run_study(arguments, parse, "estimators", run)
-
+parse, main = commands.entry_points("estimators", Command, PRESETS, run)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from jaxrl.app import cli
 from quant.studies import commands
 from quant.studies.gmvq.config import PRESETS, GMVQStudyConfig
 from quant.studies.gmvq.run import run
@@ -31,15 +30,7 @@ class Command:
     """Folder of the run. Default: runs/gmvq/<data>-<preset>-seed<seed>."""
 
 
-def parse(arguments: list[str]) -> Command:
-    """First the preset, then everything else with the defaults that it gives."""
-    return cli.parse_with_preset(arguments, "python -m quant.studies.gmvq", Command, PRESETS)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Entry point; see `run_study`."""
-    return commands.run_study(arguments, parse, "gmvq", run)
-
+parse, main = commands.entry_points("gmvq", Command, PRESETS, run)
 
 if __name__ == "__main__":
     sys.exit(main())
