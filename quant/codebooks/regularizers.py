@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxrl.train.parallel import masked_mean
 from quant.codebooks.extremes import bounded, xlogx
 from quant.codebooks.nearest import Metric, unit
+from quant.estimators.sample import tempered_softmax
 
 
 def similarity(x: jax.Array, codes: jax.Array, metric: Metric) -> jax.Array:
@@ -41,7 +42,7 @@ def diversity(
         others by the similarity.
       temperature: see above.
     """
-    soft = jax.nn.softmax(similarity(x, codes, metric) / temperature, 1)
+    soft = tempered_softmax(similarity(x, codes, metric), temperature)
     share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)
     return xlogx(share).sum()
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxrl.train.parallel import total
 from quant.codebooks.extremes import SMALLEST
 from quant.codebooks.nearest import typical
+from quant.estimators.sample import tempered_softmax
 
 
 def squared_distances(x: jax.Array, codes: jax.Array) -> jax.Array:
@@ -35,7 +36,7 @@ def relaxed_choice(
     """Gumbel-softmax sample of every row, `[N, K]`; if `hard`, the one-hot of its largest entry,
     straight-through.
     """
-    soft = jax.nn.softmax((logits + jax.random.gumbel(key, logits.shape)) / temperature, -1)
+    soft = tempered_softmax(logits + jax.random.gumbel(key, logits.shape), temperature)
     if not hard:
         return soft
     one = jax.nn.one_hot(soft.argmax(-1), logits.shape[-1])

@@ -36,6 +36,7 @@ from quant.codebooks.updates import (
     usage_metrics,
 )
 from quant.errors import require, require_one_of
+from quant.estimators.sample import below_largest
 from quant.quantizers.interface import Batch, Found, Options, call, check_input
 from quant.types import Params, Quantized
 
@@ -398,7 +399,7 @@ def _losses(rows: _Heads, q, codes, config: VQConfig, axis_name) -> dict[str, ja
     losses = {"commitment": far(z, stop(q)) * config.commitment}
     if config.cross_entropy:
         scores = jax.vmap(lambda a, c: similarity(a, stop(c), config.metric))(z, codes)
-        log_p = jax.nn.log_softmax(scores / config.temperature, -1)
+        log_p = jax.nn.log_softmax(below_largest(scores) / config.temperature, -1)
         chosen = jnp.take_along_axis(log_p, index[..., None], -1)[..., 0]
         losses["commitment"] = -config.commitment * masked_mean(chosen, kept, None, axis_name)
     if config.update == "gradient":
