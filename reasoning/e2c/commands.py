@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from jaxrl.app import cli
 from reasoning.e2c.backends.endpoint import EndpointConfig
 from reasoning.e2c.llm.config import LocalModel, RLTraining, SFTTraining
 from reasoning.e2c.study.config import PRESETS, StudyConfig
@@ -202,7 +203,7 @@ def parse(arguments: list[str]):
     return tyro.cli(
         union,
         args=arguments,
-        prog="python -m reasoning.e2c",
+        prog=cli.program("reasoning.e2c"),
         config=(tyro.conf.FlagConversionOff,),
         description="Explore-Execute Chain: plan stochastically, execute deterministically.",
     )

@@ -34,7 +34,7 @@ def parse(arguments: list[str]):
     return tyro.cli(
         union,
         args=arguments,
-        prog="python -m reasoning.synthesis.dynamite",
+        prog=cli.program("reasoning.synthesis.dynamite"),
         description=DESCRIPTION,
         config=settings,
     )
