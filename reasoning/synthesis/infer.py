@@ -93,7 +93,10 @@ def _collection(name, records, where, hints, form="list"):
     values: dict[str, list] = {}
     for n, record in enumerate(records):
         if not isinstance(record, dict):
-            raise UserError(f"{where}: record {n + 1} is {type(record).__name__}, not an object")
+            raise UserError(
+                f"{where}: record {n + 1} is {type(record).__name__}, not an object: leave the "
+                "field out, or write it as text"
+            )
         for field, value in record.items():
             values.setdefault(field, []).append(value)
     attrs, children = [], []

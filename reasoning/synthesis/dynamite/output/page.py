@@ -39,7 +39,9 @@ def page(mapping: Mapping, data: Instance | None = None, questions: bool = True)
     """The whole page: counts, drawing, questions, rules in words with one record, program."""
     opened = [note.removeprefix("open: ") for note in mapping.notes if note.startswith("open: ")]
     notes = [note for note in mapping.notes if not note.startswith("open: ")]
-    asked = [html.code(open_questions(mapping, *_asked(mapping, data)))] if questions else []
+    question, sought = _asked(mapping, data) if questions else (None, Sought())
+    asked = [html.code(open_questions(mapping, question, sought))] if questions else []
+    number = len(opened) + (question is not None)
     rules = [
         html.section(
             f"Rule {n}",
@@ -55,7 +57,7 @@ def page(mapping: Mapping, data: Instance | None = None, questions: bool = True)
     left = unmapped(mapping)
     return html.page(
         "A migration by example",
-        html.tiles(_figures(mapping, opened)),
+        html.tiles(_figures(mapping, number)),
         html.section("The mapping", html.drawing(drawing(mapping), CAPTION)),
         html.section(
             "Questions",
@@ -89,7 +91,7 @@ def _asked(mapping: Mapping, data: Instance | None):
     return next_question(mapping, data, sought=sought), sought
 
 
-def _figures(mapping: Mapping, opened: list[str]):
+def _figures(mapping: Mapping, opened: int):
     """The numbers at the top."""
     source = sum(len(rows) for facts in mapping.source_facts() for rows in facts.values())
     target = sum(
@@ -99,7 +101,7 @@ def _figures(mapping: Mapping, opened: list[str]):
     )
     return [
         ("rules", len(mapping.program.rules)),
-        ("open questions", len(opened)),
+        ("open questions", opened),
         ("records in the source example", source),
         ("records in the target example", target),
         ("candidates tried", mapping.statistics.get("candidates", 0)),
