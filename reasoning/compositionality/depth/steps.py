@@ -17,12 +17,18 @@ from reasoning.compositionality.depth.separability import Box, Draws, parallel
 
 POINTS = 4096
 """Draws that look for values that are not finite."""
-SCALES = (1 / 4, 1 / 8, 1 / 16)
-"""Distances of finite differences, as shares of the box's side."""
+SCALES = (0.2371, 0.1193, 0.0613)
+"""Distances of finite differences, as shares of the box's side: no round ones, over which periodic
+functions (a sawtooth) would come back to the same value.
+"""
+CROSSED = 0.2
+"""Weight of `1 - straightness` next to a tolerance of 0.05: inputs are apart below 0.75."""
 SPAN, NODES = 1 / 16, 33
 """A difference over this share of the side is compared with the integral of the gradient."""
 JUMPY = 0.2
 """Share of the differences' size that gradients leave unexplained from which on f has jumps."""
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Share of the values' size below which a difference is rounding."""
 MORE_DRAWS = 6
 """Times as many draws of x_A as for gradients: many differences meet no jump."""
 
@@ -51,10 +57,27 @@ def check_defined(f: Callable, data, key, box: Box) -> None:
 
 
 def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:
-    """True for every output of which the gradient does not explain the differences, bool `[m]`."""
+    """True for every output of which the gradient does not explain the differences, or is not
+    finite, or does not exist (a while loop, a call out of JAX): bool `[m]`.
+    """
+    largest = np.abs(np.asarray(_values(f, data, box.draw(key, 512)))).max(0)
+    if not _differentiable(f, data, box):
+        return np.ones(len(largest), bool)
     whole, missed = _differences(f, data, key, box)
     size = np.sqrt(np.asarray(whole).mean(0).max(-1))
-    return np.sqrt(np.asarray(missed).mean(0)).max(-1) > JUMPY * np.maximum(size, 1e-9)
+    # Differences of large values are mostly rounding, which is no jump.
+    least = np.maximum(JUMPY * np.maximum(size, 1e-9), ROUNDING * largest)
+    left = np.sqrt(np.asarray(missed).mean(0)).max(-1)
+    return ~np.isfinite(left) | (left > least)
+
+
+def _differentiable(f: Callable, data, box: Box) -> bool:
+    try:
+        jax.eval_shape(lambda x: jax.jacrev(lambda v: f(data, v))(x), box.low)
+        jax.eval_shape(lambda x: jax.jvp(lambda v: f(data, v), (x,), (x,)), box.low)
+    except (TypeError, ValueError, NotImplementedError):
+        return False
+    return True
 
 
 @functools.partial(jax.jit, static_argnames="f")
@@ -91,11 +114,14 @@ def _slopes(f: Callable, data, output, x, sides, scale: float) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames="f")
 def influence_of_steps(f: Callable, data, output, key, box: Box) -> jax.Array:
-    """Root mean square of differences over the largest scale, times the side of the box, `[n]`."""
+    """Root mean square of differences over all scales, `[n]`."""
     sides = box.high - box.low
     x = box.draw(key, 1024)
-    found = jax.vmap(lambda row: _slopes(f, data, output, row, sides, SCALES[0]))(x)
-    return jnp.sqrt((found**2).mean(0)) * sides
+    found = [
+        scale * jax.vmap(lambda row, s=scale: _slopes(f, data, output, row, sides, s))(x)
+        for scale in SCALES
+    ]
+    return jnp.sqrt((jnp.stack(found) ** 2).mean((0, 1))) * sides
 
 
 @functools.partial(jax.jit, static_argnames="f")
@@ -103,6 +129,10 @@ def scores_of_steps(
     f: Callable, data, output, subsets, draws: Draws, sides: jax.Array
 ) -> jax.Array:
     """`separability.separability` with finite differences, over all scales together.
+
+    Where one input of a subset decides which other input counts, most points feel only one of
+    them, and one number is parallel to itself: such a subset would look as if it acted through one
+    number. So points that feel several of its inputs are judged by themselves, too.
 
     Args:
       f: `(data, x) -> [m]`.
@@ -119,4 +149,36 @@ def scores_of_steps(
 
         return jax.vmap(jax.vmap(of))
 
-    return parallel([slope(scale) for scale in SCALES], subsets, draws, 32)
+    slopes = [slope(scale) for scale in SCALES]
+    return jnp.minimum(
+        parallel(slopes, subsets, draws, 32),
+        1 - CROSSED * (1 - straightness(slopes, subsets, draws, 32)),
+    )
+
+
+def straightness(
+    slopes: list[Callable], subsets: jax.Array, draws: Draws, at_once: int
+) -> jax.Array:
+    """1 minus the root of the squared minors of pairs of slopes over the largest that they could be
+    with other signs: `[S]`, 1 where no point feels two inputs of a subset. Arguments as for
+    `parallel`.
+    """
+    others = ~jnp.eye(len(draws.outside), dtype=bool)[None]
+
+    def one(subset):
+        x = jnp.where(subset[None, None, :], draws.inside[:, None, :], draws.outside[None, :, :])
+        minors, most, whole = 0.0, 0.0, 0.0
+        for slope in slopes:
+            g = slope(x) * subset[None, None, :]
+            square = (g * g).sum(-1)
+            lengths = square[:, :, None] * square[:, None, :]
+            dots = jnp.einsum("abi,aci->abc", g, g)
+            bounds = jnp.einsum("abi,aci->abc", jnp.abs(g), jnp.abs(g))
+            own = jnp.einsum("abi,aci->abc", g * g, g * g)
+            minors += (jnp.maximum(lengths - dots**2, 0) * others).sum()
+            most += (jnp.maximum(lengths + bounds**2 - 2 * own, 0) * others).sum()
+            whole += (lengths * others).sum()
+        felt = most > 1e-4 * jnp.maximum(whole, 1e-20)
+        return jnp.where(felt, 1 - jnp.sqrt(minors / jnp.where(felt, most, 1.0)), 1.0)
+
+    return jax.lax.map(one, subsets, batch_size=min(at_once, subsets.shape[0]))
