@@ -16,7 +16,7 @@ from jax.extend.core import get_opaque_trace_state
 from jaxrl.app.errors import UserError
 from jaxrl.train.parallel import mean
 from reasoning.compositionality.prune.kernels import kernels
-from reasoning.compositionality.prune.layers import read_call
+from reasoning.compositionality.prune.layers import agrees, read_call
 from reasoning.compositionality.prune.moments import Activation, Moments, average, moments
 
 PLACE = "path_for_capture"
@@ -109,7 +109,7 @@ class _Calls:
             self.hidden.add(name)
             return
         read = read_call(module, jnp.asarray(x), z, kernel.shape)
-        if read is None:
+        if read is None or not agrees(read, kernel):
             self.unread[name] = type(module).__name__
             return
         if self.after is not None:

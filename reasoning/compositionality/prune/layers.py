@@ -6,10 +6,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
+from reasoning.compositionality.prune.kernels import layout_of, split
 from reasoning.compositionality.prune.moments import Activation
 from reasoning.compositionality.prune.patches import patches, window_of
+
+SAME = 1e-2
+"""Share of the variance of sums that rounding, as of bfloat16, may leave unexplained."""
 
 
 def read_call(
@@ -28,6 +33,8 @@ def read_call(
       layers whose inputs are not known here.
     """
     x, z = x.astype(jnp.float32), z.astype(jnp.float32)
+    if isinstance(module, nn.Einsum | nnx.Einsum):
+        return None
     if isinstance(module, nn.DenseGeneral | nnx.LinearGeneral):
         return _general(module, x, z, kernel)
     if len(kernel) == 2 and x.shape[-1] == kernel[0] and z.shape[-1] == kernel[1]:
@@ -39,6 +46,22 @@ def read_call(
     if window.groups > 1:
         sums = jnp.moveaxis(sums.reshape(len(sums), window.groups, -1), 1, 0)
     return Activation(rows, sums) if rows.shape[-2] == sums.shape[-2] else None
+
+
+def agrees(read: Activation, kernel: jax.Array) -> bool:
+    """True if the sums are the inputs times the kernel, plus a constant per unit.
+
+    A layer of another library may hold its kernel transposed, or change it before it multiplies
+    (weight norm), which shapes alone do not show. Under a trace nothing is known, and it is True.
+    """
+    arrays = (read.inputs, read.before, kernel)
+    if any(isinstance(a, jax.core.Tracer) for a in arrays):
+        return True
+    inputs, before, weights = (np.asarray(a, np.float32) for a in arrays)
+    shape = (*inputs.shape[:-2], inputs.shape[-1], before.shape[-1])
+    parts = np.asarray(split(weights, layout_of("", weights.shape, shape)))
+    left = before - inputs @ parts.reshape(shape)
+    return float(left.var(-2).sum()) <= SAME * float(before.var(-2).sum()) + 1e-12
 
 
 def _general(module, x, z, kernel) -> Activation | None:

@@ -192,6 +192,55 @@ def test_layers_whose_inputs_are_not_known_are_named_and_not_guessed(layer):
         jax.eval_shape(lambda p: capture(layer.apply, p, x), params)
 
 
+class Turned(nnx.Module):
+    """A square kernel that is used transposed, which its shape does not show."""
+
+    def __init__(self, rngs):
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), (4, 4)))
+
+    def __call__(self, x):
+        return x @ self.kernel[...].T
+
+
+class Holder(nnx.Module):
+    """A layer of a kind, by name."""
+
+    def __init__(self, make):
+        self.inner = make(nnx.Rngs(0))
+
+    def __call__(self, x):
+        return self.inner(x)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda rngs: nnx.Einsum("ab,cb->ac", (4, 4), rngs=rngs), "Einsum"),
+        (lambda rngs: nnx.LinearGeneral(4, 4, batch_axis={0: 3}, rngs=rngs), "LinearGeneral"),
+        (Turned, "Turned"),
+    ],
+)
+def test_layers_of_nnx_that_do_something_else_are_named(make, kind):
+    x = jax.random.normal(jax.random.key(0), (3, 4))
+    with pytest.raises(UserError, match=f"not read: inner/kernel .{kind}"):
+        capture(Holder(make), x)
+
+
+class Wrapped(nnx.Module):
+    """A layer inside a transformation of NNX."""
+
+    def __init__(self, rngs):
+        self.inner = nnx.Linear(4, 4, rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.remat(lambda layer, h: layer(h))(self.inner, x)
+
+
+def test_a_layer_inside_a_transformation_of_nnx_is_named():
+    with pytest.raises(UserError, match="inner/kernel is called inside nn.remat"):
+        capture(Wrapped(nnx.Rngs(0)), jnp.ones((3, 4)))
+
+
 class NnxBlock(nnx.Module):
     """A layer of a stack of NNX."""
 
