@@ -147,12 +147,13 @@ def outputs_of_all(params: Params, x: jax.Array, depth: jax.Array) -> jax.Array:
 
 def _affine(h: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:
     """`[C, I, B]`, `[C, I, J]` and `[C, J]` to `[C, J, B]`."""
-    small = max(weights.shape[1:]) <= UNROLLED and jax.default_backend() == "cpu"
-    product = _written_out if small else _product
-    return product(h, weights) + bias[:, :, None]
+    return products(h, weights) + bias[:, :, None]
 
 
-def _product(h: jax.Array, weights: jax.Array) -> jax.Array:
+def products(h: jax.Array, weights: jax.Array) -> jax.Array:
+    """Weights of every network times its batch: `[C, I, B]`, `[C, I, J]` to `[C, J, B]`."""
+    if max(weights.shape[1:]) <= UNROLLED and jax.default_backend() == "cpu":
+        return _written_out(h, weights)
     return jnp.einsum("cij,cib->cjb", weights, h)
 
 
