@@ -171,8 +171,8 @@ def _check_target(config, target):
 
 
 def tiny() -> SweepConfig:
-    """Two depths of target, 2064 networks, some minutes on two cores; short training, so sparse
-    networks of the deeper one suffer.
+    """Two depths of target, 2064 networks; short training, so sparse networks of the deeper one
+    suffer. Some minutes on two free cores, 19 on a core shared with others.
     """
     return SweepConfig(
         densities=(1.0, 0.5, 0.25, 0.125),
