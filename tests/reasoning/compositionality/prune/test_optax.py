@@ -67,7 +67,7 @@ def transformation(case):
 def trained(case):
     """Shapes of the state before, and `(params, state)` after some updates, jitted and donated."""
     name, params = CASES[case], jax.tree.map(jnp.copy, PARAMS)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), jax.numpy_rank_promotion("allow"):  # optax promotes ranks
         warnings.simplefilter("ignore")  # some states cannot be donated
         tx = transformation(case)
         update = optax.with_extra_args_support(tx).update
