@@ -23,7 +23,7 @@ def folders() -> dict[str, list[str]]:
             continue
         folder = ".".join(parts[:-1])
         found.setdefault(folder, [])
-        if parts[-1] != "__init__" and not parts[-1].startswith("_"):
+        if parts[-1] not in ("__init__", "old_names") and not parts[-1].startswith("_"):
             found[folder].append(".".join(parts))
     return found
 
