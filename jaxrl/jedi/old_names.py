@@ -4,7 +4,7 @@ from jaxrl.app import old_names
 
 MOVED = """
 actor_critic nets.actor_critic
-beside report.imagine
+beside report.imagine # old name
 collect play.collect
 collect_host play.collect
 commands cli.options
@@ -59,7 +59,7 @@ world imagination
 """
 """Module, and where it is now, inside of jaxrl.jedi."""
 
-OLD = dict(line.split() for line in MOVED.strip().splitlines())
+OLD = dict(line.split()[:2] for line in MOVED.strip().splitlines())
 
 
 def install() -> None:

@@ -32,8 +32,8 @@ with warnings.catch_warnings(record=True) as found:
     import jaxrl.jedi.whole, jaxrl.jedi.suite.scores, sae.transcoder, quant.scalar
     import jaxrl.jedi.whole
     from jaxrl.jedi.world import imagine
-    from sae import Knobs
-    from sae import Knobs
+    from sae import Knobs  # old name
+    from sae import Knobs  # old name
 import jaxrl.jedi, jaxrl.jedi.algorithm, jaxrl.jedi.atari100k.scores, sae.transcoders.model
 assert jaxrl.jedi.whole is jaxrl.jedi.algorithm
 assert jaxrl.jedi.suite.scores is jaxrl.jedi.atari100k.scores
@@ -49,15 +49,15 @@ print(*sorted(text.split(" is ")[0] for text in ours))
         "jaxrl.jedi.whole",
         "jaxrl.jedi.world",
         "quant.scalar",
-        "sae.Knobs",
+        "sae.Knobs",  # old name
         "sae.transcoder",
     ]
 
 
 def test_another_attribute_is_an_error():
-    find = old_names.attributes("sae", {"Knobs": "sae:MemberHParams"})
-    with pytest.raises(AttributeError, match="module 'sae' has no attribute 'Nobs'"):
-        find("Nobs")
+    find = old_names.attributes("sae", {"learned": "sae:Learner"})
+    with pytest.raises(AttributeError, match="module 'sae' has no attribute 'lerned'"):
+        find("lerned")
 
 
 def test_modules_named_in_the_changelog_are_known():
