@@ -30,7 +30,7 @@ class Const:
     """A value; NULL is `Const(None)` and may stand in heads only."""
 
     value: Any
-    """Of the type of the column it stands in."""
+    """The value, of the type of the column it stands in."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ Refusal = UserError  # old name
 
 class ConnectionLost(UserError):
     """A database went away in the middle of a migration: what is done is kept, and the same command
-    goes on.
+    continues.
     """
 
 

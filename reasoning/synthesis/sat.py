@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from reasoning.synthesis.errors import need
 
 CONFLICTS = 5_000
-"""After so many conflicts the solver looks at the clock."""
+"""After so many conflicts the solver reads the clock."""
 
 
 class Sat:

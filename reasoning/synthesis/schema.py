@@ -33,9 +33,9 @@ class Attr:
     name: str
     """As in the data."""
     type: Type
-    """What its values are; values of different types are never equal."""
+    """Type of its values; values of different types are never equal."""
     nullable: bool = True
-    """Whether it may be NULL or absent."""
+    """True if it may be NULL or absent."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Collection:
     unknown.
     """
     form: str = "list"
-    """How a nested collection stands in JSON, one of `shapes.FORMS`."""
+    """Form of a nested collection in JSON, one of `shapes.FORMS`."""
 
 
 @dataclass(frozen=True)

@@ -127,7 +127,9 @@ EXTENDED = {
     "$numberDecimal": str,
     "$uuid": str,
 }
-"""What `mongoexport` writes for values that JSON does not have."""
+"""Keys that `mongoexport` writes around values that JSON does not have, and the functions that make
+Python values of them.
+"""
 
 
 class Number(float):

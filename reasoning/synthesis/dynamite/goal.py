@@ -32,7 +32,7 @@ class Unsat:
     other's way.
     """
     statistics: dict
-    """What it took to find out."""
+    """Counts and seconds of the search, by name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Timeout:
     right on the examples.
     """
     statistics: dict
-    """What was done."""
+    """Counts and seconds of the search so far, by name."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,13 @@ class Found:
     """The right rules of a collection."""
 
     sketch: Sketch | None
-    """That they complete."""
+    """The sketch that the candidates complete; None if an extension made the rules."""
     candidates: tuple[Candidate, ...]
     """One, unless no single rule was enough; those of the base of an extension."""
     rules: tuple[Rule, ...]
-    """Them as rules, with the identity of their records."""
+    """The candidates as rules, with the identity of their records."""
     notes: list[str] = field(default_factory=list)
-    """What our extensions decided."""
+    """Decisions of our extensions, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +73,10 @@ class Goal:
     sources: tuple[Facts, ...]
     """The facts of every example."""
     extended: tuple[Facts, ...]
-    """They, with the columns that functions make."""
+    """The facts of every example, with the columns that functions make."""
     rows: tuple[set[tuple], ...]
     values: Values
-    """Of the extended source."""
+    """The values of each column of the extended source."""
     bags: tuple[Counter, ...]
     """The flattened records of each example with their numbers."""
     above: tuple[Rule, ...]

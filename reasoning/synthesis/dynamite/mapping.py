@@ -33,7 +33,7 @@ class Options:
     max_rules: int = 1
     """Rules for one target collection, where one is not enough; 1: as in the paper."""
     learning: str = "directed"
-    """What is learned from a mistake: "directed" (ours), "paper" (minimal distinguishing
+    """Clauses learned from a mistake: "directed" (ours), "paper" (minimal distinguishing
     projections), "enumerate" (nothing).
     """
 
@@ -43,19 +43,19 @@ class Mapping:
     """A program that makes every target example from its source example."""
 
     source: Schema
-    """Where the data comes from."""
+    """The schema of the data to migrate."""
     target: Schema
-    """Where it goes."""
+    """The schema of the migrated data."""
     program: Program
     """The rules."""
     examples: tuple[tuple[Instance, Instance], ...] = ()
     """Pairs of source and target that the program agrees with."""
     options: Options = Options()
-    """How it was found."""
+    """The settings of the search that found the program."""
     statistics: dict[str, Any] = field(default_factory=dict)
     """Candidates tried, conflicts learned, seconds."""
     notes: tuple[str, ...] = ()
-    """What the example left open and the search had to decide."""
+    """Decisions of the search on points that the examples left open, a sentence each."""
 
     @property
     def datalog(self) -> str:

@@ -17,15 +17,15 @@ class Template(NamedTuple):
     """Syntax of a dialect for records and lists of them."""
 
     quote: Callable[[str], str]
-    """Quotes a name."""
+    """Function that quotes a name."""
     record: Callable[[list[tuple[str, str]]], str]
-    """From pairs of (name, expression) to one record."""
+    """Function from pairs of (name, expression) to the expression of one record."""
     gather: str
     """Aggregates the records of a group; {0} is the record, {1} the columns that order them."""
     empty: str
-    """What a parent without children gets; {0} is the list or NULL."""
+    """Expression of the list of a parent that may have no children; {0} is the list or NULL."""
     same: str
-    """Whether two values are equal, NULL equal to NULL."""
+    """Operator or expression that compares two values, NULL equal to NULL."""
 
 
 def _struct(pairs):

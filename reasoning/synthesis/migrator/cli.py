@@ -46,9 +46,9 @@ class Inputs:
     source_schema: Path
     """CREATE TABLE statements of the old schema."""
     target_schema: Path
-    """Those of the new one."""
+    """CREATE TABLE statements of the new schema."""
     dialect: Dialect = "sqlite"
-    """Of all SQL read and written."""
+    """Dialect of all SQL read and written."""
     budget: float = 60.0
     """Seconds in all."""
 
@@ -62,7 +62,7 @@ class Explain(Inputs):
     program: Path
     """Named queries over the old schema."""
     seed: int = 0
-    """Of test databases and of ties."""
+    """Seed of the test databases and of the choice between ties."""
 
 
 @dataclass(frozen=True, kw_only=True)

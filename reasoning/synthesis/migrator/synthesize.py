@@ -331,7 +331,7 @@ class _Search:
     """Sketches under one mapping, and what is known of NULL."""
 
     sketches: list[Sketch]
-    """Of the functions concerned."""
+    """Sketches of the functions concerned."""
     world: Simulation
     """Related databases."""
     fallback: dict[str, str] = field(default_factory=dict)

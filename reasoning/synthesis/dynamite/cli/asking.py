@@ -27,7 +27,7 @@ class Ask:
     """
 
     mapping: Path
-    """What `learn` wrote; it is replaced when something was learned."""
+    """The mapping file that `learn` wrote; it is replaced when something was learned."""
     sample: str | None = None
     """Path or URL of a small source instance to take records from; made up if absent."""
     question: Path | None = None
@@ -68,7 +68,7 @@ def ask(command: Ask) -> int:
 
 
 def _sought(command: Ask) -> tuple[Question | None, Sought]:
-    """The next question, and how much was looked at for it."""
+    """The next question, and the amount of search behind it."""
     sought, sample = Sought(), read_sample(command.sample, command.mapping)
     return next_question(load_mapping(command.mapping), sample, sought=sought), sought
 

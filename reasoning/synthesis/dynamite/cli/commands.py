@@ -36,7 +36,7 @@ class Learn:
     source_example: Path
     """An instance file: a JSON object from names of collections to lists of records."""
     target_example: Path
-    """What it should become, written by hand."""
+    """The instance that the source example should become, written by hand."""
     out: Path
     """The mapping, as JSON."""
     source_schema: Path | None = None
@@ -63,7 +63,7 @@ class Explain:
     """Say what a mapping does, in words or as a page."""
 
     mapping: Path
-    """What `learn` wrote."""
+    """The mapping file that `learn` wrote."""
     html: Path | None = None
     """Write a page with a drawing there instead."""
     sample: str | None = None
@@ -77,7 +77,7 @@ class Run:
     """Migrate all the data. The source is only read; the target appears when all of it is there."""
 
     mapping: Path
-    """What `learn` wrote."""
+    """The mapping file that `learn` wrote."""
     source: str
     """A path or URL: instance .json, .xml, .db, .duckdb, a folder of CSV, Parquet or JSON lines,
     postgresql://...
@@ -87,7 +87,7 @@ class Run:
     statements.
     """
     engine: Literal["duckdb", "sqlite", "memory"] = "duckdb"
-    """What applies the rules; the other two hold everything in memory."""
+    """The engine that applies the rules; sqlite and memory hold all data in memory."""
     resume: bool = False
     """Continue a run that was stopped."""
     overwrite: bool = False
@@ -119,11 +119,11 @@ class Verify:
     """
 
     mapping: Path
-    """What `learn` wrote."""
+    """The mapping file that `learn` wrote."""
     source: str
-    """The data it was made from."""
+    """Path or URL of the data it was made from."""
     target: str
-    """What was made."""
+    """Path or URL of the migrated data."""
     round_trip: bool = False
     """Learn the way back, too, and try it."""
 
@@ -133,7 +133,7 @@ class Show:
     """Print the mapping as SQL or Datalog."""
 
     mapping: Path
-    """What `learn` wrote."""
+    """The mapping file that `learn` wrote."""
     dialect: Literal["datalog", "duckdb", "sqlite", "postgres", "spark"] = "datalog"
     """Nested collections become lists of structs or JSON, as the dialect has it."""
 

@@ -50,7 +50,7 @@ class Task:
     """One target collection in all examples."""
 
     sketch: Sketch
-    """What its rule may be made of."""
+    """The atoms, columns and constants that its rule may be made of."""
     sources: tuple[Facts, ...]
     """The source facts of every example."""
     rows: tuple[set[tuple], ...]

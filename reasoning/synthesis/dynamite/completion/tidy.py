@@ -12,7 +12,7 @@ from reasoning.synthesis.facts import Facts
 from reasoning.synthesis.schema import Column
 
 MOST_ROWS = 200
-"""Derivations looked at; columns that agree on so many are taken for alike."""
+"""Most derivations compared; columns that agree on so many are taken for alike."""
 
 
 def tidied(

@@ -62,9 +62,9 @@ class Plan:
     source: str
     """Path or URL of the data; opened for reading only."""
     target: str
-    """Path or URL of what is to be made."""
+    """Path or URL of the target to make."""
     engine: Engine = "duckdb"
-    """Which engine applies the rules; "sqlite" and "memory" hold all data in memory."""
+    """The engine that applies the rules; "sqlite" and "memory" hold all data in memory."""
     resume: bool = False
     """Continue an unfinished run."""
     overwrite: bool = False

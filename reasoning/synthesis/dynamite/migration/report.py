@@ -62,9 +62,9 @@ class Report:
     first: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     """In a dry run: the first records of each top-level collection; nothing was written."""
     round_trip: str = "not tried"
-    """Whether the source can be made again from the target."""
+    """Result of making the source again from the target, in words."""
     rows_written: int = 0
-    """In this run."""
+    """Rows written in this run."""
     seconds: float = 0.0
     """From the first byte read to the last one written, without this report."""
 
@@ -127,7 +127,7 @@ def report_of(
     flag_childless: bool = False,
     keys: dict[str, list[str | None]] | None = None,
 ) -> Report:
-    """Look at the tables of a migration.
+    """Count the records in the tables of a migration, and list those that were lost.
 
     Args:
       mapping: that made them.

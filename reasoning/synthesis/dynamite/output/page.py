@@ -109,7 +109,7 @@ def _figures(mapping: Mapping, opened: int):
 
 
 def drawing(mapping: Mapping) -> str:
-    """Source collections on the left, target collections on the right, every rule in a colour.
+    """Source collections on the left, target collections on the right, every rule in a color.
 
     A line for every column that is carried over, a dashed one on the left for columns that must be
     equal, and constants next to the columns that are compared with them.

@@ -46,11 +46,11 @@ SLACK = 8
 join.
 """
 TRIES = 100
-"""Right rules looked at for one collection; many of them make the same records."""
+"""Most right rules compared for one collection; many of them make the same records."""
 DATABASES = 4
 """Made up to compare programs on, each twice as large as the one before."""
 MOST_DERIVATIONS = 20_000
-"""Looked at in the search for a smallest input."""
+"""Most derivations of one rule examined in the search for a smallest input."""
 
 Row = tuple[str, int]
 """A source record: relation and number of the fact."""
@@ -65,7 +65,7 @@ class Question:
     source: Instance
     """As few records as possible."""
     answers: tuple[Instance, Instance]
-    """What the mapping makes of it, and what the other program does."""
+    """The target that the mapping makes of the source, and the one that the other program makes."""
     other: Program
     """The other program."""
 
@@ -210,9 +210,9 @@ class Sought:
     programs: int = 0
     """Right programs near the mapping."""
     records: int = 0
-    """Of the databases that they were compared on."""
+    """Records in the databases that the programs were compared on."""
     databases: int = 0
-    """Their number."""
+    """Databases that the programs were compared on."""
     in_time: bool = True
     """False: the search was cut short."""
 

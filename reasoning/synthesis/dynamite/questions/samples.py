@@ -14,7 +14,7 @@ from reasoning.synthesis.facts import Facts, Id
 from reasoning.synthesis.schema import Collection, Column, Schema, columns, is_edge, walk
 
 RECORDS = 6
-"""Of every collection."""
+"""Records made up for every collection."""
 NULLS, FRESH = 0.1, 0.3
 """Shares of NULLs, and of values that the examples do not have."""
 

@@ -23,9 +23,9 @@ from reasoning.synthesis.dynamite.sketch.correspondence import (
 from reasoning.synthesis.schema import Attr, find
 
 MOST_COPIES = 3
-"""Of one relation in one body, as in the paper's prototype."""
+"""Most copies of one relation in one body, as in the paper's prototype."""
 MOST_BETWEEN = 2
-"""Of a relation that no head column comes from and that joins others in two roles."""
+"""Most copies of a relation that no head column comes from and that joins others in two roles."""
 
 
 @dataclass(frozen=True)

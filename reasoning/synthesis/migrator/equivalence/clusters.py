@@ -40,7 +40,7 @@ class Cluster:
     updates: tuple[str, ...]
     """Functions that sequences are made of."""
     tables: tuple[frozenset[str], frozenset[str]]
-    """Of the old and of the new schema."""
+    """Tables of the old schema and of the new one that matter to them."""
     arguments: dict[tuple[str, int], list[dict[str, Any]]]
     """For each function, and 2 or 3 values for each parameter, the arguments of its calls."""
 

@@ -52,7 +52,7 @@ class Counts:
     succeeded: set[str] = field(default_factory=set)
     """Updates that succeeded in both programs at least once."""
     effective: set[str] = field(default_factory=set)
-    """Of these, those that changed a row."""
+    """Updates that succeeded in both programs and changed a row."""
 
     def add(self, other: "Counts") -> None:
         """Add the counts of another run."""

@@ -12,7 +12,7 @@ class Start:
     """Related databases that sequences of calls begin in."""
 
     rows: tuple[dict[str, list[tuple]], dict[str, list[tuple]]]
-    """Of the old schema and of the new one; tables that are not named are empty."""
+    """Rows by table, of the old schema and of the new one; tables that are not named are empty."""
 
 
 EMPTY = Start(({}, {}))

@@ -22,13 +22,13 @@ from reasoning.synthesis.migrator.sql.tables import Tables
 from reasoning.synthesis.migrator.sql.visitors import fresh_numbers
 
 BOUND = 2
-"""Updates before the query."""
+"""Most updates before the query."""
 SMALL = 60
 """Functions that can matter, at most, for `verify="auto"`."""
 AUTO_SECONDS = 3.0
-"""Of processor time, for `verify="auto"`."""
+"""Seconds of processor time, for `verify="auto"`."""
 MILLISECONDS = 5_000
-"""For one formula."""
+"""Time limit of one formula, in milliseconds."""
 
 
 def verify_program(

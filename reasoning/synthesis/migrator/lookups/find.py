@@ -18,9 +18,11 @@ class Extracted:
     """A column whose values a lookup table holds."""
 
     table: str
-    """With the reference."""
+    """The table with the reference."""
     column: str
-    """Of the plainer schema, holding the value; the reference itself if its key is the value."""
+    """Column of the plainer schema that holds the value; the reference itself if its key is the
+    value.
+    """
     reference: str
     """The column that refers to the lookup table."""
     lookup: str

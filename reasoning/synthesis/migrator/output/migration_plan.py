@@ -21,9 +21,9 @@ class Plan:
     """The fate of every table."""
 
     mapping: DataMapping
-    """Of the data."""
+    """The mapping of the data."""
     dialect: str
-    """Of the script."""
+    """SQL dialect of the script."""
     in_place: dict[str, str] = field(default_factory=dict)
     """Old tables that are altered in place, and their new names."""
     columns: dict[str, dict[str, str]] = field(default_factory=dict)

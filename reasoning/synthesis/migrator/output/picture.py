@@ -21,7 +21,7 @@ that between both sides, in pixels.
 LETTERS = 40
 """Letters of a name that fit."""
 COLORS = ("#1d5b8f", "#b45309", "#2f7d4f", "#8b3a8f", "#5b6470", "#a3243b")
-"""Of lines, one for each old table in turn; dark enough on white."""
+"""Colors of the lines, one for each old table in turn; dark enough on white."""
 
 
 @dataclass

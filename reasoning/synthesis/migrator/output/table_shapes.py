@@ -47,9 +47,9 @@ class Shape:
     """A table's definition."""
 
     columns: dict[str, Column]
-    """In order."""
+    """Its columns by name, in order."""
     constraints: tuple[Constraint, ...]
-    """Of the table and of its columns."""
+    """Constraints of the table and of its columns."""
 
 
 Renames = dict[str, tuple[str, dict[str, str]]]

@@ -51,7 +51,7 @@ class Chain:
     """Target tables joined as a tree, and where the source's columns are in it."""
 
     places: dict[Col, tuple[str, str]]
-    """Of each column used."""
+    """Target (table, column) of each column used."""
     tree: Tree
     """The references."""
     tables: tuple[str, ...]

@@ -11,7 +11,7 @@ from reasoning.synthesis.migrator.sql.ddl_statements import Written, creates_tab
 SILENT = ("SET", "COMMENT", "SEQUENCE", "SCHEMA", "PRAGMA", "USE", "TRANSACTION", "COMMIT")
 """Kinds of statements that matter to no comparison of programs."""
 ACTIONS = ("CASCADE", "SET NULL", "SET DEFAULT")
-"""What a reference may do when the row that it leads to goes, or has another key."""
+"""Actions of a reference when the row that it leads to is deleted or gets another key."""
 
 
 def unique_keys(statements: list[Written]) -> dict[str, list[tuple[str, ...]]]:

@@ -92,9 +92,9 @@ class _Block:
     """A function as written."""
 
     line: int
-    """Of its name."""
+    """Number of the line with its name."""
     name: str
-    """Of the function."""
+    """Name of the function."""
     suffix: str
     """Behind its name."""
     declared: tuple[str, ...] | None

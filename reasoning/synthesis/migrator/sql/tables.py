@@ -37,10 +37,10 @@ class Table:
     """A table."""
 
     name: str
-    """As in the DDL."""
+    """The name as in the DDL."""
     types: dict[str, str]
-    """Of its columns, in order; see `schema.TYPES`. Others are called as SQL calls them, and hold
-    what texts hold.
+    """Types of its columns by name, in order; see `schema.TYPES`. Others have the name that SQL
+    gives them, and hold the values that texts hold.
     """
     key: tuple[str, ...]
     """The primary key, else a unique key that is never NULL; empty: none declared."""

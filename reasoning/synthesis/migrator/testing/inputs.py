@@ -56,7 +56,7 @@ class Domains:
     value.
     """
     referring: frozenset[tuple[str, str]] = frozenset()
-    """Of these, parameters stored in references, which NULL may leave open."""
+    """Nullable parameters that are stored in references, which NULL may leave open."""
 
     def of(self, function: Function, most: int = 3) -> list[tuple]:
         """The values of its parameters, at most so many each."""

@@ -76,8 +76,8 @@ def fingerprint(rows: dict[str, Sequence[tuple]], mapping: DataMapping) -> tuple
     """The same for databases that are equal up to the names of invented keys (and, by chance, for
     few that are not).
 
-    Invented keys are coloured by the rows around them, round after round, as Weisfeiler and Leman
-    colour graphs.
+    Invented keys are colored by the rows around them, round after round, as Weisfeiler and Leman
+    color graphs.
     """
     colours: dict[Any, int] = {}
     made = {name: owners(mapping, name) for name in rows}
