@@ -12,7 +12,7 @@ import numpy as np
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's palette without its yellow, which is too light for lines on white."""
 COLOR_MAP = "cividis"
-"""Of heat-maps; reads the same with and without color vision."""
+"""Color map of heat-maps; reads the same with and without color vision."""
 STYLE = {
     "axes.grid": True,
     "axes.axisbelow": True,

@@ -53,7 +53,7 @@ def autoregressive_loss(
         masks).
       draws: standard normal draws with leading axis S.
       edm: the constants.
-      postprocess: applied to the denoised map before it enters the context (clamp and quantise, or
+      postprocess: applied to the denoised map before it enters the context (clamp and quantize, or
         fix the scale); no gradient flows through the context.
     """
 

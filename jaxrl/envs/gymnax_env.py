@@ -29,7 +29,9 @@ COLORS = np.array(
     ],
     np.float32,
 )
-"""Of the channels; where two meet in a cell, the later one is in front. Our choice."""
+"""RGB colors of the channels, 0 to 255; where two meet in a cell, the later one is in front. Our
+choice.
+"""
 
 
 def gymnax_env(name: str, frame_size: int) -> JaxEnv:

@@ -63,7 +63,7 @@ def _is_image(space) -> bool:
 
     if not isinstance(space, Box) or len(space.shape) not in (2, 3) or min(space.shape) < 1:
         return False
-    return len(space.shape) == 3 or min(space.shape) > 4  # a small matrix is no grey image
+    return len(space.shape) == 3 or min(space.shape) > 4  # a small matrix is no gray image
 
 
 def _from_image(space, name: str) -> ToFrame:
@@ -117,6 +117,6 @@ def _several_ways(shape: tuple[int, ...], dtype: np.dtype) -> str:
         return f"{count} channels are no frame; keep the newest one, {newest}"
     colour = wrapper("o[:3]" if first else "o[..., :3]", 3)
     return (
-        f"4 channels may be RGBA or a stack of grey frames; write {colour} for RGBA, or {newest} "
+        f"4 channels may be RGBA or a stack of gray frames; write {colour} for RGBA, or {newest} "
         "for a stack (the world model keeps its own history)"
     )

@@ -5,7 +5,7 @@ and `scan`. `HostEnv`: an object outside JAX (an emulator, a Gymnasium environme
 saved and restored exactly.
 
 Words. `end`: the episode is over *for learning*: no value flows back from what follows. A lost life
-ends it too. `trunc`: the episode was cut although it would go on. `game_over`: the game must be
+ends it too. `trunc`: the episode was cut although it would continue. `game_over`: the game must be
 reset before the next step (implied by trunc). Evaluation counts whole games, up to game_over.
 """
 
@@ -67,7 +67,7 @@ class JaxEnv(NamedTuple):
     """`state -> float32 [D]`, the game's true variables, for probes."""
     truth_names: tuple[str, ...]
     action_names: tuple[str, ...] = ()
-    """What the actions are called, if they have names; a `HostEnv` may have this attribute, too."""
+    """Names of the actions, empty if they have none; a `HostEnv` may have this attribute, too."""
 
 
 class HostEnv(Protocol):
@@ -84,7 +84,7 @@ class HostEnv(Protocol):
         """Take one step; the caller resets after `game_over`."""
 
     def save(self) -> dict[str, np.ndarray]:
-        """All that `restore` needs to go on from here, as arrays."""
+        """All that `restore` needs to continue from here, as arrays."""
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
         """Continue from a saved point, exactly.

@@ -22,11 +22,11 @@ class Reference:
     scores: dict[str, float] | None
     """Mean raw score by game, all 26; None where only aggregates are known."""
     aggregates: dict[str, float]
-    """Of human-normalised scores, over single runs where they are published; names as in
+    """Aggregates of human-normalized scores, over single runs where they are published; names as in
     `jaxrl.rl.aggregates`, some may be missing.
     """
     source: str
-    """Where scores and aggregates come from."""
+    """Source of scores and aggregates: paper and table, or file."""
 
 
 @functools.cache

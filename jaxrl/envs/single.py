@@ -47,7 +47,7 @@ class SingleGame:
         }
 
     def restore(self, saved: dict[str, np.ndarray]) -> None:
-        """Go on from `saved`."""
+        """Continue from `saved`."""
         self._key, self._time = jax.random.wrap_key_data(saved["key"]), int(saved["time"])
         structure = jax.tree.structure(jax.eval_shape(self._reset, self._key)[0])
         self._state = structure.unflatten(

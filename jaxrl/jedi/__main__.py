@@ -128,7 +128,7 @@ def ended(results: list, write: Callable[[], object]) -> int:
     """Say how a training ended, with its report if it is finished; the exit status."""
     if not all(result.finished for result in results):
         signal = next(result.signal for result in results if not result.finished)
-        print(f"stopped by {signal.name}, saved; the same command goes on")
+        print(f"stopped by {signal.name}, saved; the same command continues")
         return 128 + signal
     if hosts.is_first():
         print(f"report: {write()}")
@@ -173,7 +173,7 @@ def evaluate_one(command: Evaluate, run_dir: str | Path, label: str = "") -> flo
     config = replace(config, env=canonical(command.env)) if command.env else config
     summary = evaluate_run(run_dir, config, command.games, make_env)
     score = summary.get("human_normalized")
-    normalised = "" if score is None else f", human-normalised score {score:.3f}"
+    normalised = "" if score is None else f", human-normalized score {score:.3f}"
     cut = (
         f"; {summary['cut']} games were cut after {config.evaluation.max_steps} steps"
         if summary["cut"]

@@ -91,7 +91,7 @@ class Optimizers(NamedTuple):
 
 @functools.cache
 def optimizers(spec: AgentSpec) -> Optimizers:
-    """The optimisers of `spec`."""
+    """The optimizers of `spec`."""
     config = spec.config
     parts = (config.world_model, config.heads, config.behaviour, config.probe)
     return Optimizers(*(adamw(part.optim) for part in parts))
@@ -99,7 +99,7 @@ def optimizers(spec: AgentSpec) -> Optimizers:
 
 @flax.struct.dataclass
 class AgentState:
-    """All that the agent has learned, and its optimisers."""
+    """All that the agent has learned, and its optimizers."""
 
     world: Learner
     """Parameters {"encoder", "denoiser"}, in mode "separate" also "decoder"."""
@@ -277,7 +277,7 @@ class Observation(NamedTuple):
 def act(
     state: AgentState, batch: Observation, key: jax.Array
 ) -> tuple[LSTMState, dict[str, jax.Array]]:
-    """Look at one frame per environment and choose actions.
+    """Read one frame per environment and choose actions.
 
     Returns:
       The new memory, and {"action" int32 [B], "logits" [B, A], "value" [B]}.

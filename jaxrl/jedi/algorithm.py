@@ -37,7 +37,7 @@ class Counts(NamedTuple):
     behaviour: int | jax.Array
     probe: int | jax.Array
     at_opening: int | jax.Array
-    """Of behaviour, in the epoch in which the gate opens."""
+    """Updates of behavior in the epoch in which the gate opens."""
 
 
 @flax.struct.dataclass
@@ -88,7 +88,7 @@ def run_epoch(
     mesh: Mesh | None = None,
     axis_name: str | None = None,
 ) -> tuple[Run, EpochRecord]:
-    """All learning of an epoch in one program: world model, heads, the gate, behaviour, probe.
+    """All learning of an epoch in one program: world model, heads, the gate, behavior, probe.
 
     Args:
       run: the run so far, its play of this epoch in the replay.

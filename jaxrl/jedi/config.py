@@ -18,8 +18,8 @@ from jaxrl.replay.buffer import ReplayConfig
 from jaxrl.train.optim import OptimConfig
 
 Mode = Literal["jedi", "pixel", "separate"]
-"""Which world model: latents that the denoising loss shapes; none, but frames (DIAMOND); latents
-trained apart, by reconstruction.
+"""Space of the world model: latents that the denoising loss shapes ("jedi"); frames, without
+latents ("pixel", as DIAMOND); or latents trained apart, by reconstruction ("separate").
 """
 
 
@@ -48,7 +48,7 @@ class WorldModelLearning:
     """Training of encoder and denoiser together, by the denoising loss."""
 
     optim: OptimConfig = OptimConfig(learning_rate=1e-4, weight_decay=1e-2, clip_norm=1.0)
-    """One optimiser for both (DIAMOND's values for its denoiser)."""
+    """One optimizer for both (DIAMOND's values for its denoiser)."""
     batch: int = 32
     """Segments per update."""
     autoregressive_steps: int = 2
@@ -106,7 +106,7 @@ class RewardEndLearning:
     preferred (replay/eventful.py).
     """
     preference: float = 16.0
-    """How many times likelier such a segment is to be chosen from the candidates; its losses count
+    """Factor by which such a segment is likelier to be chosen from the candidates; its losses count
     the less (their sum is unbiased, a batch divides it by its weights). At least 1. Our choice.
     """
 
@@ -146,8 +146,8 @@ class BehaviourLearning:
     replay_every: int = 1
     """The value learns from those of every so many trajectories; more than 1 saves time."""
     num_reset_starts: int = 1
-    """Start states prepared per trajectory beyond the first, for going on after an imagined end.
-    Our choice.
+    """Start states prepared per trajectory beyond the first, to continue from after an imagined
+    end. Our choice.
     """
 
     OLD_NAMES: ClassVar[dict[str, str]] = {"spare_starts": "num_reset_starts"}  # old name
@@ -227,8 +227,8 @@ class GameConfig:
     Absent: the only image.
     """
     restart_on_error: int = 0
-    """How many times a game outside JAX that raises or returns something unusable is made anew,
-    in one session. After that the run saves and stops.
+    """Times that a game outside JAX that raises or returns something unusable is made anew, in one
+    session. After that the run saves and stops.
     """
 
 
@@ -262,7 +262,7 @@ class Schedule:
     steps_per_epoch: int = 100
     """Steps between updates."""
     first_epoch: Updates = Updates(10_000, 10_000, 5_000, 1_000)
-    """Updates of the first epoch; for behaviour, of the epoch in which its gate opens."""
+    """Updates of the first epoch; for behavior, of the epoch in which its gate opens."""
     per_epoch: Updates = Updates()
     """Updates of every other epoch."""
     final_epochs: int = 50
@@ -282,7 +282,7 @@ class GateConfig:
     gate at once.
     """
     false_alarms: float = 0.1
-    """Largest share of imagined steps that end although the real game went on."""
+    """Largest share of imagined steps that end although the real game continued."""
     horizon: int = 8
     """Imagined steps up to the end."""
     segments: int = 64
@@ -340,18 +340,18 @@ class JediConfig:
     several processes train.
     """
     parallel: Literal["jit", "pmap"] = "jit"
-    """How they share it: one program over sharded arrays, or one program per device with a named
-    axis. The results are the same but for rounding; on one device there is no difference.
+    """Form in which they share it: one program over sharded arrays, or one program per device with
+    a named axis. The results are the same but for rounding; on one device there is no difference.
     """
     program: Literal["auto", "run", "epoch", "phase"] = "auto"
-    """What is one compiled call: the learning of a whole epoch (auto: on accelerators), or part of
-    one phase, 1 to 2 seconds long, so that progress shows and Ctrl-C answers (auto: on CPU, and in
-    the long first epoch); or, for games in JAX, play and learning from one evaluation to the next,
-    of all seeds. The results are the same but for rounding.
+    """Extent of one compiled call: the learning of a whole epoch (auto: on accelerators), or part
+    of one phase, 1 to 2 seconds long, so that progress shows and Ctrl-C answers (auto: on CPU, and
+    in the long first epoch); or, for games in JAX, play and learning from one evaluation to the
+    next, of all seeds. The results are the same but for rounding.
     """
     log: Literal["files", "wandb"] = "files"
-    """Where metrics go: metrics.jsonl and TensorBoard's files, or also Weights & Biases (extra
-    `wandb`; WANDB_MODE=offline without network).
+    """Destination of metrics: metrics.jsonl and TensorBoard's files, or also Weights & Biases
+    (extra `wandb`; WANDB_MODE=offline without network).
     """
     game: GameConfig = GameConfig()
     agent: AgentConfig = AgentConfig()

@@ -169,7 +169,7 @@ class Start(NamedTuple):
 
     world: WorldState
     before: LSTMState
-    """The policy's memory before it looks at the current latent."""
+    """The policy's memory before it reads the current latent."""
     after: LSTMState
     """The same, after."""
     logits: jax.Array
@@ -177,7 +177,7 @@ class Start(NamedTuple):
 
 
 def prepare(state: AgentState, start: Segment) -> Start:
-    """Begin at segments `[..., n]` and let the policy look at them: burn-in on the past, then the
+    """Begin at segments `[..., n]` and let the policy read them: burn-in on the past, then the
     current latent.
     """
     world = begin(state, start)
@@ -223,7 +223,7 @@ def imagine(
     Args:
       state: the agent.
       batch: start segments `[B, S, n]`: each trajectory begins at its first and, after each
-        imagined end, goes on at the next of its S (round and round).
+        imagined end, continues from the next of its S (round and round).
       key: PRNG key.
       axis_name: device axis, if the batch is spread over one.
 

@@ -1,7 +1,7 @@
 """Whole configurations by name, game and mode: `tiny` for toys and the first minutes, `cpu` for an
 Atari game on one CPU core, `small` for one modest GPU, `atari100k` for the benchmark.
 
-The modes of one preset share schedule, batches, horizon and optimisers; they differ in the
+The modes of one preset share schedule, batches, horizon and optimizers; they differ in the
 networks' sizes, which must fit frames or latents.
 """
 

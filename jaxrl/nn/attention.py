@@ -14,7 +14,7 @@ HEAD_DIM = 8
 class SelfAttention2d(nn.Module):
     """Multi-head attention over the H*W tokens of `[..., H, W, C]` with `max(1, C // 8)` heads.
 
-    As in DIAMOND, the residual is the NORMALISED input: `n + out_proj(attention(n))`, `n =
+    As in DIAMOND, the residual is the NORMALIZED input: `n + out_proj(attention(n))`, `n =
       GroupNorm(x)`. The projection to
     3C channels is ordered [all q heads | all k heads | all v heads]; the output projection starts
     at zero. The softmax is taken in float32.

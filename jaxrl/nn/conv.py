@@ -140,7 +140,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Nearest neighbour x2, then a 3x3 convolution. `[..., H, W, C] -> [..., 2H, 2W, C]`."""
+    """Nearest neighbor x2, then a 3x3 convolution. `[..., H, W, C] -> [..., 2H, 2W, C]`."""
 
     dtype: jnp.dtype = jnp.float32
 

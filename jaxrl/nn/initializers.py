@@ -1,4 +1,4 @@
-"""Parameter initialisers shared by all networks.
+"""Parameter initializers shared by all networks.
 
 DIAMOND (arXiv 2405.12399, code commit 5bcd159) keeps PyTorch's defaults for convolutions and linear
 layers: weight and bias uniform in +-1/sqrt(fan_in), embeddings N(0, 1), LSTM input weights Xavier
@@ -25,7 +25,7 @@ def fan_in(kernel_shape: tuple[int, ...]) -> int:
 
 
 def fan_in_uniform(fan: int):
-    """Initialiser U(-1/sqrt(fan), 1/sqrt(fan)), PyTorch's default for the weights and biases of
+    """Initializer U(-1/sqrt(fan), 1/sqrt(fan)), PyTorch's default for the weights and biases of
     conv and linear layers.
     """
     bound = 1.0 / math.sqrt(fan)

@@ -1,4 +1,4 @@
-"""Linear layers with PyTorch's default initialisation, and the two-layer perceptron that conditions
+"""Linear layers with PyTorch's default initialization, and the two-layer perceptron that conditions
 the denoiser.
 """
 

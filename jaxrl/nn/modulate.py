@@ -1,4 +1,4 @@
-"""Group normalisation, plain and modulated by a conditioning vector (specs: DIAMOND
+"""Group normalization, plain and modulated by a conditioning vector (specs: DIAMOND
 src/models/blocks.py).
 """
 

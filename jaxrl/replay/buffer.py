@@ -38,8 +38,8 @@ class ReplayConfig:
     age_weights: tuple[float, float, float, float] = (0.1, 0.1, 0.1, 0.7)
     """Probability of each quarter of the episodes, oldest first."""
     storage: Literal["auto", "device", "host"] = "auto"
-    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more
-    than half filled).
+    """Memory that holds the frames: "device", "host", or "auto" (the device unless its memory would
+    be more than half filled).
     """
 
 
@@ -143,7 +143,7 @@ def append_index(
 
     Returns:
       The new index, and the storage rows int32 `[T, L]` where `frame` and `next_frame` belong.
-      Write `next_frame` first: where an episode goes on, the next step's `frame` takes the same
+      Write `next_frame` first: where an episode continues, the next step's `frame` takes the same
       row.
 
     Raises:

@@ -63,7 +63,7 @@ def quantize_frame(x: jax.Array) -> jax.Array:
 
 def bounds_ending_near(key: jax.Array, count: jax.Array, size: int) -> jax.Array:
     """Start of a segment of `size` rows that ends at or before row `count`: left padding only
-    (denoiser, behaviour starts).
+    (denoiser, behavior starts).
 
     t ~ U{0..count-1}, stop = min(count, t + 1 + U{0..size-1}), start = stop - size (DIAMOND,
     src/data/batch_sampler.py).

@@ -1,4 +1,4 @@
-"""Scores of many runs on many games as one number, in plain NumPy. A score is human-normalised: 0
+"""Scores of many runs on many games as one number, in plain NumPy. A score is human-normalized: 0
 random play, 1 a human tester.
 """
 
@@ -46,7 +46,7 @@ def symmetric(score: np.ndarray) -> np.ndarray:
     "k times a human" and "a k-th of a human" are then equally far from 1, so that no single game
     rules a mean.
 
-    Our choice: the paper names a symmetric human-normalised score (2605.13013); its formula was not
+    Our choice: the paper names a symmetric human-normalized score (2605.13013); its formula was not
       at hand.
     """
     clipped = np.maximum(np.asarray(score, np.float64), 0.0)

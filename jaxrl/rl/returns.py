@@ -21,8 +21,8 @@ def lambda_returns(
     Args:
       reward: float `[T]`.
       end: `[T]`, 1 where the episode ended at t (nothing follows).
-      trunc: `[T]`, 1 where it was cut at t although it would go on; the bootstrap value then stands
-        for the rest.
+      trunc: `[T]`, 1 where it was cut at t although it would continue; the bootstrap value then
+        stands for the rest.
       value_next: float `[T]`, V'_t = value of the state reached at t, before any reset.
       gamma: discount in [0, 1].
       lambda_: trace decay in [0, 1].

@@ -1,3 +1,3 @@
-"""Running an experiment: config, optimiser, devices, checkpoints, metrics, run folders. Knows
+"""Running an experiment: config, optimizer, devices, checkpoints, metrics, run folders. Knows
 pytrees, no method.
 """

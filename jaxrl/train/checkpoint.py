@@ -1,9 +1,9 @@
 """Checkpoints by orbax: atomic, asynchronous, the latest few and the best one kept.
 
 A checkpoint is a tree of arrays, stored as nested dictionaries by the names of its fields (readable
-by any orbax), and a JSON record. Arrays are copied to the host before the training goes on, so the
-caller may donate them at once. A process that dies while saving leaves a temporary folder that is
-never taken for a checkpoint.
+by any orbax), and a JSON record. Arrays are copied to the host before the training continues, so
+the caller may donate them at once. A process that dies while saving leaves a temporary folder that
+is never taken for a checkpoint.
 """
 
 import contextlib
@@ -214,7 +214,7 @@ class Checkpoints:
     def _remedy(self, step: int) -> str:
         others = [s for s in self.steps() if s != step]
         return (
-            f"remove that folder to go on from step {others[-1]}"
+            f"remove that folder to continue from step {others[-1]}"
             if others
             else "start a new run with another --run-dir"
         )

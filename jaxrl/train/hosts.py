@@ -95,7 +95,7 @@ def my_share(count: int) -> list[bool]:
 
 
 SIZES = 4096
-"""What processes exchange is padded to a multiple of so many bytes, so that few programs serve."""
+"""Bytes: messages between processes are padded to a multiple of it, so that few programs serve."""
 
 
 def arrays_from_all(own: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:

@@ -133,7 +133,7 @@ def _plain(value):
 
 
 def _tensorboard(folder: Path, kept: list[str]) -> EventFile | None:
-    """An event file that goes on after the last line kept: TensorBoard hides what an earlier one
+    """An event file that continues after the last line kept: TensorBoard hides what an earlier one
     wrote beyond it.
     """
     forget_from = None

@@ -1,4 +1,4 @@
-"""The optimiser of all systems: AdamW with weight decay on weights only, linear warm-up, clipping
+"""The optimizer of all systems: AdamW with weight decay on weights only, linear warm-up, clipping
 by global norm.
 """
 
@@ -15,7 +15,7 @@ biases, norms, embeddings.
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """One AdamW optimiser."""
+    """One AdamW optimizer."""
 
     learning_rate: float = 1e-4
     """Step size after warm-up."""

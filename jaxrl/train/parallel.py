@@ -7,7 +7,7 @@ default), or `pmap` with a named axis. For both to equal the single-device step 
     whole batch);
   * statistics and losses over the batch go through `mean` and `masked_mean` with the `axis_name`
     they were given;
-  * gradients go through `mean` before the optimiser.
+  * gradients go through `mean` before the optimizer.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""State of one optimiser."""
+"""State of one optimizer."""
 
 import flax.struct
 import jax
@@ -8,7 +8,7 @@ import optax
 
 @flax.struct.dataclass
 class Learner:
-    """Parameters with their optimiser state and the number of updates so far."""
+    """Parameters with their optimizer state and the number of updates so far."""
 
     params: object
     opt_state: object
@@ -24,7 +24,7 @@ def init_learner(params, optimizer: optax.GradientTransformation) -> Learner:
 def apply_gradients(
     learner: Learner, grads, optimizer: optax.GradientTransformation
 ) -> tuple[Learner, jax.Array]:
-    """One optimiser step. Returns the new learner and the global gradient norm before clipping."""
+    """One optimizer step. Returns the new learner and the global gradient norm before clipping."""
     updates, opt_state = optimizer.update(grads, learner.opt_state, learner.params)
     params = optax.apply_updates(learner.params, updates)
     return Learner(params, opt_state, learner.updates + 1), optax.tree.norm(grads)

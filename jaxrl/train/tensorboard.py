@@ -1,5 +1,5 @@
 """TensorBoard event files. They are a convenience: where one cannot be written (a full disk, say),
-it stays as it is, and work goes on.
+it stays as it is, and work continues.
 
 tensorboardX's own writer hands events to a thread, which dies of a full disk and then hangs or
 spoils the exit of the process; so its record files are written here directly, once per line of

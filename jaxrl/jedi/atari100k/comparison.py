@@ -27,7 +27,7 @@ COLUMNS = {
 }
 """Aggregates by their names in `jaxrl.rl.aggregates`, and their headings."""
 NOTES = (
-    "HNS is the human-normalised score, (score - random) / (human - random). Aggregates are over "
+    "HNS is the human-normalized score, (score - random) / (human - random). Aggregates are over "
     "it; IQM and optimality gap over all "
     "single runs. Brackets: 95 % stratified bootstrap over the runs of each game, games fixed.",
     "AO and HO: agent-optimal (marked *) and human-optimal games, a split that we reconstructed. "
@@ -68,7 +68,7 @@ def seeds_of(scores: Scores) -> str:
 
 
 def normalized(reference: Reference, games: Iterable[str] = GAMES) -> np.ndarray:
-    """A reference's mean human-normalised score, float64 `[games]`."""
+    """A reference's mean human-normalized score, float64 `[games]`."""
     return np.array([human_normalized(game, reference.scores[game]) for game in games])
 
 

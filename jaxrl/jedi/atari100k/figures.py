@@ -20,9 +20,9 @@ STYLES = {
     "Simulus": ("P", "#a0522d"),
     "EfficientZero": ("x", "#777777"),
 }
-"""Marker and colour of each reference."""
+"""Marker and color of each reference."""
 THRESHOLDS = np.linspace(0.0, 4.0, 161)
-"""Of the performance profile, in units of human-normalised score."""
+"""Thresholds of the performance profile, in units of human-normalized score."""
 
 
 def _style(name: str) -> tuple[str, str]:
@@ -69,10 +69,10 @@ def per_game_bars(scores: Scores, name: str) -> bytes:
     )
     axis.set_ylim(-0.7, len(games) - 0.3)
     axis.set_title(
-        f"Atari 100k, {name}: human-normalised score, {seeds_of(scores)} per game", loc="left"
+        f"Atari 100k, {name}: human-normalized score, {seeds_of(scores)} per game", loc="left"
     )
     axis.set_xlabel(
-        "human-normalised score (linear up to 1, logarithmic beyond; * agent-optimal game)"
+        "human-normalized score (linear up to 1, logarithmic beyond; * agent-optimal game)"
     )
     handles, labels = axis.get_legend_handles_labels()
     figure.legend(
@@ -150,7 +150,7 @@ def performance_profile(scores: Scores, name: str, repetitions: int) -> bytes:
     )
     axis.set_xlim(THRESHOLDS[0], THRESHOLDS[-1])
     axis.set_ylim(0.0, 1.02)
-    axis.set_xlabel("human-normalised score $\\tau$")
+    axis.set_xlabel("human-normalized score $\\tau$")
     axis.set_ylabel("share with a score above $\\tau$")
     axis.set_title("Performance profile, Atari 100k", loc="left")
     handles, labels = axis.get_legend_handles_labels()

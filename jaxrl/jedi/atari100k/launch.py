@@ -1,5 +1,5 @@
 """Many runs as processes of their own, some at a time. What is finished is passed over, what was
-stopped goes on, what fails is noted.
+stopped continues, what fails is noted.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from jaxrl.jedi.atari100k.runs import Run, State, games_named, on_this_machine, 
 from jaxrl.train.signals import StopRequest, stop_on_signals
 
 POLL = 0.2
-"""Seconds between two looks at the processes."""
+"""Seconds between two checks of the processes."""
 PATIENCE = 20.0
 """Seconds that processes get to leave after a second Ctrl-C or SIGTERM, before they are killed."""
 OURS = {
@@ -94,7 +94,7 @@ def planned(settings: Launch, options: list[str]) -> list[Run]:
     """
     runs = runs_of(games_named(settings.games, "--games"), settings.seeds, settings.first_seed)
     if settings.jobs < 1:
-        raise UserError(f"--jobs is {settings.jobs}: at least 1 run must go on at a time")
+        raise UserError(f"--jobs is {settings.jobs}: at least 1 run must be under way at a time")
     for word in options:
         name = word.split("=")[0].replace("_", "-")
         if name in OURS:
@@ -151,7 +151,7 @@ def launch(settings: Launch, options: list[str], say=log) -> int:
 def ended(settings: Launch, board: Board, stop: StopRequest, elsewhere: list[Run]) -> int:
     """The last words, and the exit status."""
     if stop:
-        board.say(f"stopped by {stop.signal.name}, saved; the same command goes on")
+        board.say(f"stopped by {stop.signal.name}, saved; the same command continues")
         return 128 + stop.signal
     for line in failures(board.known, settings.out):
         board.say(line)
@@ -172,12 +172,12 @@ def ended(settings: Launch, board: Board, stop: StopRequest, elsewhere: list[Run
 
 @dataclass(frozen=True)
 class Child:
-    """A run that goes on."""
+    """A run that is under way."""
 
     run: Run
     process: subprocess.Popen
     slot: int
-    """Which of the jobs at a time it is."""
+    """Number of its place among the jobs that run at a time, from 0."""
     log_from: int
     """Bytes that its log had before."""
 
@@ -249,7 +249,7 @@ def begin(
         children.append(Child(run, process, slot, log.tell()))
     now = board.known[run]
     board.say(
-        f"{run} " + (f"goes on after epoch {now.epoch}" if now.epoch else "starts") + f" ({path})"
+        f"{run} " + (f"continues after epoch {now.epoch}" if now.epoch else "starts") + f" ({path})"
     )
 
 

@@ -14,7 +14,7 @@ from jaxrl.jedi.atari100k.run_log import noted
 from jaxrl.jedi.atari100k.runs import Run, State, state, states
 
 REDRAW = 5.0
-"""Seconds between two looks at the runs that are going on."""
+"""Seconds between two checks of the runs that are under way."""
 HEARTBEAT = 120.0
 """Seconds between two lines where the output is not a terminal."""
 
@@ -101,7 +101,7 @@ def write_board(known: Mapping[Run, State], out: Path) -> Path:
 
 
 class Board:
-    """The same while runs go on: `with Board(runs, out) as board: board.show(running)`."""
+    """The same while runs are under way: `with Board(runs, out) as board: board.show(running)`."""
 
     def __init__(self, runs: list[Run], out: Path, stream=None):
         self.out, self.stream = out, stream or sys.stdout

@@ -59,7 +59,7 @@ class State:
     none.
     """
     sentence: str = ""
-    """Of a failed run: the last thing it said."""
+    """Last line of the log of a failed run; empty otherwise."""
 
 
 def games_named(names: Iterable[str], where: str) -> tuple[str, ...]:

@@ -39,7 +39,7 @@ class Scores:
     remarks: tuple[str, ...] = ()
     """Sentences that belong to whatever is made of the scores."""
     about: dict[str, Any] = field(default_factory=dict)
-    """What else the file says: steps, configuration, commits, single runs."""
+    """Other entries of the file: steps, configuration, commits, single runs."""
 
     @property
     def games(self) -> tuple[str, ...]:

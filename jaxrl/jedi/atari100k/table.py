@@ -29,7 +29,7 @@ class Table:
     ...}. Default: OUT/scores.json.
     """
     name: str = "this suite"
-    """What to call the scores in tables and pictures."""
+    """Name of the scores in tables and pictures."""
     partial: bool = False
     """Compare what is there although games or seeds are missing."""
     repetitions: int = 2000

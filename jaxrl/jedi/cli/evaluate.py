@@ -32,7 +32,7 @@ class EvaluateConfig:
     episodes: int = 100
     """Games."""
     seed: int = 0
-    """Of the games and the policy's choices."""
+    """Seed of the games and the policy's choices."""
     checkpoint: Literal["last", "best"] = "last"
     """The last one, or the best evaluated one. The best of many small evaluations is a lucky one:
     report the last.

@@ -161,7 +161,7 @@ class Play:
     fps: int = 15
     """Imagined steps per second, if the machine keeps up."""
     seed: int = 0
-    """Of the situations that imagination begins from."""
+    """Seed of the choice of situations that imagination begins from."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Export:
     games: int = 0
     """Games to play with what was written, for its score.json."""
     seed: int = 1000
-    """Of the games."""
+    """Seed of the games."""
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,7 @@ class Suite:
 
     command: Annotated[SUITE, tyro.conf.arg(name="")]
     options: tuple[str, ...] = ()
-    """What `launch` hands to `train`."""
+    """Options that `launch` hands to `train`."""
 
 
 def parse_suite(arguments: list[str]) -> Suite:

@@ -34,11 +34,11 @@ class PartCost:
     """Cost of the updates of one part on this machine."""
 
     flops: int
-    """Of one update: matrix products and convolutions."""
+    """Floating-point operations of one update: matrix products and convolutions."""
     temporary_bytes: int | None
     """Memory of one update, without state and replay."""
     seconds: float
-    """Of one update."""
+    """Wall time of one update."""
     compile_seconds: float
 
 

@@ -46,7 +46,7 @@ class HorizonConfig:
     epsilon: float = 0.01
     """Share of random actions in the real games; 1 plays at random."""
     seed: int = 0
-    """Of games, starts and imagination."""
+    """Seed of games, starts and imagination."""
 
 
 class Record(NamedTuple):

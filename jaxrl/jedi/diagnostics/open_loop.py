@@ -115,9 +115,9 @@ def compare(
     """Imagine along the actions of a game from step `start`, open loop, and show it next to what
     really happened.
 
-    The context is the frames up to `start`; imagination goes on to the end of the stretch whatever
-    it predicts, or begins again from the real frames after every `horizon` steps. Row t + 1 of the
-    frames is what step t led to.
+    The context is the frames up to `start`; imagination continues to the end of the stretch
+    whatever it predicts, or begins again from the real frames after every `horizon` steps. Row t +
+    1 of the frames is what step t led to.
     """
     n = agent.spec.config.context
     stop = min(start + steps, len(game.action))
@@ -213,7 +213,7 @@ class Stretch:
     game is shown (within 20 times as many steps).
     """
     seed: int = 0
-    """Of game, policy and imagination."""
+    """Seed of game, policy and imagination."""
 
     def check(self) -> None:
         """Refuse numbers that mean nothing."""

@@ -72,7 +72,7 @@ class DreamSession:
             played = len(self._game.action)
             if not self._game.end[-1] or steps == 1:
                 break
-            # Imagination cannot go on from an end. The same seed plays the same game, so stop it
+            # Imagination cannot continue from an end. The same seed plays the same game, so stop it
             # halfway.
             steps = max(played // 2, 1)
         self._real, self._real_over = self._game.frame[-1], False

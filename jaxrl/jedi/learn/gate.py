@@ -79,7 +79,7 @@ def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Arra
 
 
 def passes(gate_result: GateResult, gate: GateConfig) -> jax.Array:
-    """Return True if behaviour may be learned, by the thresholds of the gate (bool scalar)."""
+    """Return True if behavior may be learned, by the thresholds of the gate (bool scalar)."""
     good = (
         (gate_result.end_recall >= gate.end_recall)
         & (gate_result.false_alarms <= gate.false_alarms)

@@ -32,7 +32,7 @@ class Phase(NamedTuple):
     name: str
     update: Callable
     drawer: Callable[[AgentSpec], Drawer]
-    """How its segments are drawn."""
+    """Draws its segments from the replay, for an agent of the given spec."""
     batch: Callable[[AgentSpec], tuple[int, ...]]
     """Leading axes of the segments of a batch."""
     size: Callable[[AgentSpec], int]

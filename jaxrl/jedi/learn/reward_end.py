@@ -2,7 +2,7 @@
 made.
 
 In imagination the model judges sampled latents. Trained on encoded ones only it reads them poorly,
-and the policy then optimises a wrong reward; so part of its training pairs get a next latent
+and the policy then optimizes a wrong reward; so part of its training pairs get a next latent
 sampled from the real context (label from the real transition), and the current latent gets some
 noise. Our choice.
 """

@@ -24,7 +24,7 @@ class ActorCriticConfig:
     widths: tuple[int, ...] = (64, 64)
     """Channels of the residual blocks."""
     pool: tuple[bool, ...] = (True, False)
-    """Whether a 2x2 max-pool follows each block."""
+    """For each block, True if a 2x2 max-pool follows it."""
     lstm_width: int = 512
     """LSTM units."""
     kind: Literal["conv", "dense"] = "conv"
@@ -37,7 +37,7 @@ class PolicyOutput(NamedTuple):
     """Outputs of the two heads; float32."""
 
     logits: jax.Array
-    """`[..., A]`; zero at initialisation, so the first policy is uniform."""
+    """`[..., A]`; zero at initialization, so the first policy is uniform."""
     value: jax.Array
     """`[...]`, discounted return in reward units."""
 

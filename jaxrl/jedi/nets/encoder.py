@@ -43,9 +43,9 @@ class EncoderConfig:
     channels: int = 16
     """Channels of the latent map."""
     norm: Literal["rms", "position", "none", "quantize"] = "rms"
-    """How each latent is brought to scale (`jaxrl.nn.encoder.fix_*`). "rms" gives every map a root
-    mean square of 0.5. "quantize" is for frames: denoised ones are clamped and cut to 8 bits
-    (DIAMOND), real ones are left as they are.
+    """Way in which each latent is brought to scale (`jaxrl.nn.encoder.fix_*`). "rms" gives every
+    map a root mean square of 0.5. "quantize" is for frames: denoised ones are clamped and cut to 8
+    bits (DIAMOND), real ones are left as they are.
     """
 
 

@@ -18,7 +18,7 @@ from jaxrl.nn.recurrent import LSTM, LSTMState
 from jaxrl.nn.residual import ResBlocks
 
 END_CLASSES = 2
-"""Classes "goes on" and "ends", in this order."""
+"""Classes "continues" and "ends", in this order."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class RewardEndConfig:
     """LSTM units, and hidden width of the head."""
     values: RewardValues = "sign"
     """Form in which rewards are learned: by sign, as in DIAMOND, or by size, with DreamerV3's
-    symlog and two-hot classes, for games where 100 is not 1; see nets/reward_values.py. Behaviour
+    symlog and two-hot classes, for games where 100 is not 1; see nets/reward_values.py. Behavior
     then learns from the sizes, with normalized advantages.
     """
     reward_prior: tuple[float, ...] = ()
@@ -47,7 +47,7 @@ class RewardEndConfig:
     choice.
     """
     end_prior: tuple[float, ...] = ()
-    """The same for "goes on" and "ends". Empty: one half each."""
+    """The same for "continues" and "ends". Empty: one half each."""
     change_width: int = 0
     """Features of a second reading of the step, from what changes on the map; see `ChangeReader`.
     0: none, as in DIAMOND. Our choice.

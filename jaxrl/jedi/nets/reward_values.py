@@ -89,7 +89,7 @@ def draw_reward(values: RewardValues, logits: jax.Array, gumbel: jax.Array) -> j
 
 
 def learned_reward(values: RewardValues, reward: jax.Array) -> jax.Array:
-    """Reward of the game as behaviour counts it: its sign, or itself."""
+    """Reward of the game as behavior counts it: its sign, or itself."""
     return jnp.sign(reward) if values == "sign" else reward
 
 

@@ -55,13 +55,13 @@ class OfflineConfig:
     devices: int = 0
     """Devices that share every batch; 0 for all accelerators of this machine (one on CPU)."""
     program: Literal["auto", "epoch", "phase"] = "auto"
-    """What is one compiled call, see `train`."""
+    """Extent of one compiled call, see `train`."""
     storage: Literal["auto", "device", "host"] = "auto"
-    """Where frames live: "device", "host", or "auto" (the device unless its memory would be more
-    than half filled).
+    """Memory that holds the frames: "device", "host", or "auto" (the device unless its memory would
+    be more than half filled).
     """
     epochs: int = 10
-    """Epochs; each ends with a look at the held-out episodes."""
+    """Epochs; each ends with an examination on the held-out episodes."""
     updates: Updates = Updates(behaviour=0)
     """Updates of each part in one epoch. With `behaviour` above 0 a policy is learned inside the
     world model, once its gate is open.
@@ -85,11 +85,11 @@ class Found:
     """
 
     episodes: int
-    """To learn from."""
+    """Episodes to learn from."""
     held_out: int
     """Episodes held out."""
     steps: int
-    """Of the episodes to learn from."""
+    """Steps of the episodes to learn from, in all."""
     num_actions: int
     frame_size: int
     fingerprint: str

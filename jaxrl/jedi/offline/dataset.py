@@ -105,12 +105,12 @@ def open_dataset(config: OfflineConfig) -> Dataset:
 
 
 def to_rgb(obs: np.ndarray, where: str) -> np.ndarray:
-    """Grey frames `[T, H, W]` or `[T, H, W, 1]` as RGB; RGB as it is."""
+    """Gray frames `[T, H, W]` or `[T, H, W, 1]` as RGB; RGB as it is."""
     obs = obs[..., None] if obs.ndim == 3 else obs
     if obs.ndim != 4 or obs.shape[-1] not in (1, 3) or obs.dtype != np.uint8:
         raise UserError(
             f"{where}: frames are {obs.dtype} {list(obs.shape[1:])}: they must be uint8, height x "
-            "width, grey or RGB"
+            "width, gray or RGB"
         )
     return np.repeat(obs, 3, axis=-1) if obs.shape[-1] == 1 else obs
 

@@ -1,4 +1,4 @@
-"""Looking at a world model through episodes that it never learned from: the same ones, and the same
+"""Examine a world model on episodes that it never learned from: the same ones, and the same
 noise, after every epoch.
 """
 
@@ -44,7 +44,7 @@ class HeldOut(NamedTuple):
 
 
 def set_aside(episodes: list[Episode], config: JediConfig) -> HeldOut:
-    """Draw, once, what will be looked at after every epoch."""
+    """Draw, once, the segments and stretches that are examined after every epoch."""
     replay, keys = fill(episodes), jax.random.split(jax.random.key(KEY), 3)
     return HeldOut(
         *_draw(replay, keys, config.agent, config.gate, config.monitor.segments),

@@ -1,4 +1,4 @@
-"""Learning from recorded episodes: the training loop without play, looked at through episodes that
+"""Learn from recorded episodes: the training loop without play, examined on episodes that
 were held out.
 """
 
@@ -99,11 +99,11 @@ class NoPlayers:
 
 
 def learn(config: OfflineConfig, run_dir: str | Path, say: Callable[[str], None] = log) -> Result:
-    """Learn a world model (and, if updates of behaviour are asked for, a policy inside it) from
+    """Learn a world model (and, if updates of behavior are asked for, a policy inside it) from
     recorded episodes.
 
-    Begins, or goes on from where the folder stands, until all epochs are done or SIGTERM or Ctrl-C
-    asks to stop.
+    Begins, or continues from where the folder stands, until all epochs are done or SIGTERM or
+    Ctrl-C asks to stop.
 
     Args:
       config: everything that can be set.

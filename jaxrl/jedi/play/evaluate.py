@@ -121,7 +121,7 @@ def play_host_games(
 def summarize(
     game: str, returns: np.ndarray, lengths: np.ndarray, max_steps: int
 ) -> dict[str, Any]:
-    """Mean, standard deviation and extremes of the returns, mean length, and the human-normalised
+    """Mean, standard deviation and extremes of the returns, mean length, and the human-normalized
     score of an Atari 100k game.
 
     "cut" is how many games were cut after `max_steps`; their returns count as they stood.

@@ -118,14 +118,14 @@ def settled_horizon(config: HorizonConfig, record: Record, starts: Starts) -> in
     """The steps asked for, or 15 or fewer.
 
     Raises:
-      UserError: no game went on for as long as was asked for.
+      UserError: no game lasted for as long as was asked for.
     """
     longest = int(steps_left(record)[starts.lane, starts.t].max())
     if config.steps is None:
         return min(STEPS, longest)
     if config.steps > longest:
         raise UserError(
-            f"--steps is {config.steps}, but no game went on for more than {longest} steps after a "
+            f"--steps is {config.steps}, but no game lasted for more than {longest} steps after a "
             "start: choose at most "
             f"{longest}, or play longer with --game-steps"
         )

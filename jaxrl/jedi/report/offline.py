@@ -159,7 +159,7 @@ def imagination(mode: str, comparison: Comparison) -> str:
     """Caption of the film."""
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     return (
-        f"The same {len(comparison.action)} actions in a held-out episode and, without looking at "
+        f"The same {len(comparison.action)} actions in a held-out episode and, without seeing "
         "it again, inside the world model. "
         f"{DRAWN[mode]} Imagined rewards were right at {right:.0%} of the steps."
     )

@@ -47,7 +47,7 @@ DRAWN = {
     "separate": "Imagined latents are drawn by the decoder they were trained with; the middle row "
     "is its view of the real ones.",
 }
-"""How latents become pictures, by mode."""
+"""Sentence on how latents become pictures, by mode."""
 STEPS = 40
 """Length of the imagined stretch that is shown."""
 
@@ -165,7 +165,7 @@ def summary(config: JediConfig, rows) -> str:
 
 
 def scores(game: str, rows) -> list:
-    """Table of evaluations, with human-normalised scores where they exist."""
+    """Table of evaluations, with human-normalized scores where they exist."""
     found = [row for row in rows if row.get("evaluate/return") is not None]
     if not found:
         return [paragraph("No evaluation was made.")]
@@ -178,7 +178,7 @@ def scores(game: str, rows) -> list:
             (row["env_steps"], *(_cell(x) for x in measured))
             + (() if normalised is None else (f"{normalised:.3f}",))
         )
-    heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalised")
+    heads = ("steps", "mean return", "std", "min", "max", "games", "human-normalized")
     cut = sum(row.get("evaluate/cut") or 0 for row in found)
     known = "; ".join(f"{label} {value:.2f}" for value, label, _ in references(rows, game))
     note = f"For comparison: {known or 'no reference'}. {_cut(cut)}"
@@ -202,7 +202,7 @@ def imagination(mode: str, comparison: Comparison, env_steps: int) -> str:
     right = (np.sign(comparison.reward) == comparison.imagined_reward).mean()
     rewards = int(np.abs(np.sign(comparison.reward)).sum())
     return (
-        f"The same {len(comparison.action)} actions in the real game and, without looking at it "
+        f"The same {len(comparison.action)} actions in the real game and, without seeing it "
         "again, inside the world model (agent after "
         f"{env_steps:,} steps). {DRAWN[mode]} Imagined rewards were right at {right:.0%} of the "
         f"steps; {rewards} of the real ones were "
@@ -233,9 +233,9 @@ def verdict(config: JediConfig, rows) -> str:
         )
     opened = next((row["epoch"] for row in rows if row["gate/open"]), None)
     gate = (
-        "The behaviour gate never opened."
+        "The behavior gate never opened."
         if opened is None
-        else f"The behaviour gate opened in epoch {opened + 1}"
+        else f"The behavior gate opened in epoch {opened + 1}"
     )
     if opened is not None:
         by_time = (

@@ -1,6 +1,6 @@
 """Saving and restoring a run.
 
-Saved are: parameters, optimisers, target encoder (the agent); the replay; the games in the middle
+Saved are: parameters, optimizers, target encoder (the agent); the replay; the games in the middle
 of play with the policy's
 memory; and the counters. Random numbers need no saving: every key is made from the seed and the
 counters.
@@ -173,8 +173,8 @@ def _read_games(path: Path) -> dict[str, np.ndarray]:
 def restore_agent(
     run_dir: str | Path, config: JediConfig, env, which: Literal["last", "best"] = "last"
 ) -> tuple[AgentState, int]:
-    """Only the agent of a run, and the environment steps it has seen; a training that is going on
-    there is not disturbed. A folder with an exported agent has no checkpoints, only that one.
+    """Only the agent of a run, and the environment steps it has seen; a training under way there
+    is not disturbed. A folder with an exported agent has no checkpoints, only that one.
 
     Args:
       run_dir, config, env: the run, its configuration and its game.
@@ -209,7 +209,7 @@ class Runs(NamedTuple):
     """Runs of one game: their common settings, and their agents by name."""
 
     config: JediConfig
-    """Of the first."""
+    """Configuration of the first run."""
     env: JaxEnv | HostEnv
     make_env: MakeEnv
     agents: dict[str, AgentState]

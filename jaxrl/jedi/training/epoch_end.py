@@ -102,7 +102,7 @@ def write_unseen_epoch(session: Session, seconds: float) -> None:
 
 
 def next_epoch(session: Session, line: dict[str, Any]) -> None:
-    """Go on to the next epoch; `line` is what the log says of this one."""
+    """Continue with the next epoch; `line` is what the log says of this one."""
     counters = session.counters
     counters.epoch, counters.stage, counters.done, counters.stages = (
         counters.epoch + 1,
@@ -244,7 +244,7 @@ def summary_line(line: dict[str, Any], epochs: int) -> str:
     values = "  ".join(
         f"{name} {line[key]:.3g}" for name, key in shown if line.get(key) is not None
     )
-    waiting = "" if line["gate/open"] else "  (behaviour waits for its gate)"
+    waiting = "" if line["gate/open"] else "  (behavior waits for its gate)"
     if line["gate/forced"] and line.get("gate/end_recall", 1.0) < 0.5:
         waiting = "  (gate opened by time, not by its test)"
     rest = f", about {duration(left)} left" if left > 0 and line["epoch"] > 0 else ""

@@ -32,7 +32,7 @@ class Result:
 
     folder: Path
     finished: bool
-    """The schedule is done; else a signal stopped it, and the same call goes on."""
+    """The schedule is done; else a signal stopped it, and the same call continues."""
     signal: int | None
     metrics: dict[str, Any]
     """The last line of metrics.jsonl."""

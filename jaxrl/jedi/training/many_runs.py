@@ -2,9 +2,8 @@
 theirs.
 
 Each is an ordinary run in its own folder below the common one: `evaluate`, `imagine` and `report`
-look at it alone, and it can be
-resumed alone. Here the runs are only kept in step: what is due in the one that is furthest behind
-is done for all that stand there.
+inspect it alone, and it can be resumed alone. Here the runs are only kept in step: what is due in
+the one that is furthest behind is done for all that stand there.
 """
 
 import contextlib

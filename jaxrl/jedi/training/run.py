@@ -37,7 +37,7 @@ class Counters:
     idle_epochs: int = 0
     """Epochs without play so far, at the end of the run."""
     opened: int = -1
-    """Epoch in which the behaviour gate opened; -1 while it is closed."""
+    """Epoch in which the behavior gate opened; -1 while it is closed."""
     forced: bool = False
     """It opened because its latest epoch had come, not because imagination passed the test."""
     rewards_seen: list[int] = field(default_factory=lambda: [0, 0, 0])
@@ -66,7 +66,7 @@ class EpochSoFar:
     """The unfinished epoch, JSON-ready; in the record of a checkpoint, there as "partial"."""
 
     returns: list[float] = field(default_factory=list)
-    """Of the games that finished."""
+    """Returns of the games that finished."""
     sums: dict[str, dict[str, float]] = field(default_factory=dict)
     """Metrics summed over updates, by phase and name."""
     counts: dict[str, int] = field(default_factory=dict)

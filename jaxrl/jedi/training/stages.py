@@ -68,7 +68,7 @@ def run_stage(session: Session, stop: StopRequest, say) -> None:
 
 
 def next_stage(session: Session, stage: int) -> None:
-    """Go on to a stage of the same epoch."""
+    """Continue with a stage of the same epoch."""
     counters = session.counters
     counters.stage, counters.done, counters.stages = stage, 0, counters.stages + 1
 
@@ -153,7 +153,7 @@ def take_in(session: Session, chunk: Transitions | None, returns: list[float]) -
 
 
 def counts(session: Session) -> Updates:
-    """Updates of this epoch. Behaviour has those of a first epoch when its gate has just opened,
+    """Updates of this epoch. Behavior has those of a first epoch when its gate has just opened,
     and none while it is closed.
     """
     schedule, counters = session.config.schedule, session.counters
@@ -235,7 +235,7 @@ def note_learning(session: Session, record: EpochRecord) -> None:
 
 
 def count(session: Session, phase: Phase, tally: UpdateStats, updates: int) -> None:
-    """Add what some updates amounted to; refuse to go on from numbers that are not finite.
+    """Add what some updates amounted to; refuse to continue from numbers that are not finite.
 
     How many updates a call makes depends on the clock (`call_size`), so these sums may differ by
     rounding from run to run; what is learned does not.
@@ -292,7 +292,7 @@ _draw_endings = jax.jit(draw_endings, static_argnums=(1, 2))
 
 
 def open_gate(session: Session) -> bool:
-    """Test imagination on real endings, and open the gate of behaviour if it does well or the time
+    """Test imagination on real endings, and open the gate of behavior if it does well or the time
     has come.
     """
     gate, context = session.config.gate, session.agent.spec.config.context

@@ -96,7 +96,7 @@ def test_a_signal_saves_and_the_same_command_continues(number, finished, tmp_pat
         *arguments, out=Watched("epoch 2/", lambda: signal.raise_signal(number))
     )
     assert status == 128 + number, err
-    assert "saved; the same command goes on" in out
+    assert "saved; the same command continues" in out
     rows = len(read_metrics(tmp_path))
     assert rows < 4
     status, out, err = inside(*arguments)
@@ -113,7 +113,7 @@ def test_a_process_that_gets_a_signal_saves_and_the_same_command_continues(numbe
     process.send_signal(number)
     out, err = process.communicate()
     assert process.returncode == 128 + number, err
-    assert "saved; the same command goes on" in out
+    assert "saved; the same command continues" in out
     rows = len(read_metrics(tmp_path))
     process = start(*arguments)
     lines = wait_for_line(process, "epoch ")

@@ -165,7 +165,7 @@ CASES = {
         "horizon",
         ["a"],
         ["--steps", "10", "--games", "2"],
-        "no game went on for more than 9 steps",
+        "no game lasted for more than 9 steps",
     ),
     "no steps": ("horizon", ["a"], ["--steps", "0"], "--steps is 0: it must be at least 1"),
     "one game": (

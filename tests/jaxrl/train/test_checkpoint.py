@@ -213,7 +213,7 @@ def test_a_damaged_checkpoint_is_refused_with_one_sentence_and_the_way_out(store
     store.wait()
     damage(store.folder / "2")
     with pytest.raises(
-        UserError, match="2 is damaged or of another configuration .* to go on from step 1"
+        UserError, match="2 is damaged or of another configuration .* to continue from step 1"
     ) as refusal:
         store.restore({"a": np.zeros(3, np.float32)})
     assert "\n" not in str(refusal.value)

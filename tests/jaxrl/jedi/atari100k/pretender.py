@@ -42,7 +42,7 @@ def train(words):
         if asked:
             while (out / f"{game}.slow").exists() and len(asked) < 2:
                 time.sleep(0.01)
-            print("stopped, saved; the same command goes on", flush=True)
+            print("stopped, saved; the same command continues", flush=True)
             return 128 + asked[0]
         with path.open("a") as file:
             file.write(json.dumps(row) + "\n")

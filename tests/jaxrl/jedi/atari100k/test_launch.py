@@ -126,7 +126,7 @@ def test_a_signal_reaches_every_run_and_the_same_command_goes_on(number, begin, 
     for game in ("Pong", "Breakout"):
         (tmp_path / f"{game}.held").unlink()
     status, said = call(tmp_path)
-    assert status == 0 and f"Pong/seed0 goes on after epoch {stood[0]}" in said, said
+    assert status == 0 and f"Pong/seed0 continues after epoch {stood[0]}" in said, said
     for run in RUNS:
         assert [row["epoch"] for row in read_metrics(run.folder(tmp_path))] == list(range(7))
 
