@@ -16,16 +16,20 @@ def adherence(
 ) -> float:
     """Share of the plan's steps that the execution has, in [0, 1].
 
-    official: a title of the plan counts if it is part of a title of the execution, or their longest
-      common subsequence of words
-    exceeds `threshold` times the shorter one's length; order does not matter; a plan without titles
-    scores 0 (reward_score/e2c.py).
+    official: a title of the plan counts if it is part of a title of the execution, or if their
+    longest common subsequence of words exceeds `threshold` times the length of the shorter one.
+    Order does not matter. A plan without titles scores 0 (reward_score/e2c.py).
 
-    strict: numbers count at the start of a line only; titles are matched in order, each one used
-      once; a match needs half of the
-    words of the longer title in common, and two words at least where both have two; a plan whose
-    steps are not numbered is read line by line. Our choice, all of it: one common word of a short
-    title is no adherence.
+    strict: numbers count at the start of a line only. Titles are matched in order, each one used
+    once. A match needs half of the words of the longer title in common, and two words at least
+    where both have two. A plan whose steps are not numbered is read line by line. Our choice, all
+    of it: one common word of a short title is no adherence.
+
+    Args:
+      plan: text of the plan, without tags.
+      execution: text of the execution, without tags.
+      mode: "strict" (our choice) or "official" (the authors' rule), as above.
+      threshold: share of the shorter title's words, in [0, 1]; used in mode official only.
     """
     return official(plan, execution, threshold) if mode == "official" else strict(plan, execution)
 

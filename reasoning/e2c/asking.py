@@ -57,7 +57,7 @@ class Completion(NamedTuple):
     finished: bool = True
     """Ended by a stop or the end of the sequence, not by the limit."""
     logprob: float | None = None
-    """Of the generated tokens at temperature 1, if the backend tells."""
+    """Log-probability of the generated tokens at temperature 1; None if the backend gives none."""
     prompt_tokens: int = 0
     """Read."""
     error: str | None = None
@@ -95,12 +95,19 @@ class Ledger:
 
     phases: dict[str, Spent] = field(default_factory=dict)
     errors: list[str] = field(default_factory=list)
-    """Of completions that were skipped."""
+    """Reasons why completions were skipped."""
     estimated: bool = False
     """True if some tokens are estimates."""
 
     def add(self, phase: str, generated: int, prefill: int, calls: int) -> None:
-        """Enter what one ask cost."""
+        """Enter what one ask cost.
+
+        Args:
+          phase: entry of the ledger, such as "plan" or "execution".
+          generated: tokens generated, stops included.
+          prefill: prompt tokens read; a prompt with several completions counts once.
+          calls: completions, or weighed continuations.
+        """
         spent = self.phases.setdefault(phase, Spent())
         spent.generated += generated
         spent.prefill += prefill
@@ -118,7 +125,7 @@ class Ledger:
 
     @property
     def calls(self) -> int:
-        """Of all phases."""
+        """Calls of all phases."""
         return sum(spent.calls for spent in self.phases.values())
 
 
@@ -150,6 +157,18 @@ def solve(
 
     Random numbers depend on `seed` and the question's number (its place, or `numbers`), not on what
     is solved with it.
+
+    Args:
+      policy: the generator function of `reasoning.e2c.policies` that is run for each question.
+      questions: texts of the problems.
+      backend: the language model that completes and weighs.
+      settings: passed to the policy as they are; for those of `reasoning.e2c.policies` a
+        `Settings`.
+      seed: seed of the random numbers of all questions.
+      numbers: one integer per question that selects its random numbers; its place, if left out.
+
+    Returns:
+      One result per question, in order: its answer (or None), its ledger and its trace.
     """
     ledgers = [Ledger() for _ in questions]
     streams = [np.random.default_rng((seed, number)) for number in numbers or range(len(questions))]

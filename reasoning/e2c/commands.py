@@ -68,11 +68,11 @@ class Tts:
     """Test-time scaling of a real model: a policy on a benchmark, from local files."""
 
     bench: BenchmarkName
-    """Which adapter reads the file."""
+    """Adapter that reads the file."""
     file: Path
     """.jsonl, .json, .csv or .parquet; nothing is downloaded."""
     policy: PolicyName = "select_judge"
-    """How samples become an answer."""
+    """Policy that makes an answer of samples."""
     k: int = 8
     """Plans or chains."""
     out: Path = Path("runs/e2c/tts.json")
@@ -84,19 +84,19 @@ class Tts:
     limit: int | None = None
     """Problems, from the first."""
     chains: Literal["e2c", "plain"] = "e2c"
-    """Whether whole chains begin with a plan."""
+    """Kind of whole chains: e2c begins with a plan, plain does not."""
     max_execution_tokens: int = 16_384
-    """Of an execution or a chain."""
+    """Most tokens of an execution or a chain."""
     max_plan_tokens: int = 512
-    """Of a plan."""
+    """Most tokens of a plan."""
     budget: int | None = None
     """Generated tokens per problem after which sampling stops."""
     judge: Literal["text", "likelihood"] = "text"
-    """Of plans."""
+    """Judge of plans: text is one call that names the best, likelihood takes the most probable."""
     fields: dict[str, str] = field(default_factory=dict)
     """Names of fields that differ: the adapter's, then the file's."""
     seed: int = 42
-    """Of sampling."""
+    """Seed of sampling."""
     batch: int = 16
     """Problems in step."""
     source: Annotated[Source, tyro.conf.arg(name="")] = Source()
@@ -119,7 +119,7 @@ class GenData:
     post_hoc: bool = False
     """The ablation: plans with the original solutions."""
     seed: int = 0
-    """Of sampling."""
+    """Seed of sampling."""
     batch: int = 16
     """Questions in step."""
     source: Annotated[Source, tyro.conf.arg(name="")] = Source()

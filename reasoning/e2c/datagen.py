@@ -30,11 +30,11 @@ class DataConfig:
     solutions: int = 4
     """Sampled for every question that brings no reference solution."""
     solve_temperature: float = 0.7
-    """Of those."""
+    """Temperature of sampled solutions."""
     max_tokens: int = 8192
-    """Of a solution, or an execution."""
+    """Most tokens of a solution, or of an execution."""
     max_plan_tokens: int = 1024
-    """Of a plan."""
+    """Most tokens of a plan."""
     steps: tuple[int, int] = (2, 12)
     """Fewest and most numbered steps of a plan."""
     plans: int = 2
@@ -102,10 +102,21 @@ def generate(
     seed: int = 0,
     check: answers.Checker = answers.math_verify,
 ) -> dict[str, Any]:
-    """Write rows to `path` (.jsonl), and return the yield. Questions that are in the file already
-    are not asked again, and one that the data repeats is asked once.
+    """Write rows to a file, and return the yield. Questions that are in the file already are not
+    asked again, and one that the data repeats is asked once.
 
     Every question leaves one line: a row, or `{"question", "rejected": reason}`.
+
+    Args:
+      questions: questions with answers, and reference solutions where they exist.
+      backend: the teacher, a language model.
+      config: tries, temperatures, lengths and thresholds; `batch` questions are asked at a time.
+      path: file of rows, .jsonl; it is created, or continued.
+      seed: seed of sampling.
+      check: `(found, right) -> bool`, compares answers.
+
+    Returns:
+      Counts of rows and rejections over the whole file.
     """
     file = Appended(path)
     done = {record["question"] for record in file}
@@ -146,6 +157,15 @@ def make_row(
 ):
     """The steps for one question, as a policy: a trace with the row, or with the reason of
     rejection.
+
+    Args:
+      question: the question, with its answer and maybe a solution.
+      config: tries, temperatures, lengths and thresholds.
+      rng: seeds of the sampled completions.
+      check: `(found, right) -> bool`, compares answers.
+
+    Returns:
+      Steps that return `(right answer or None, trace)`.
     """
     rejects: Counter[str] = Counter()
     outcome: dict[str, Any] = {"rejected": "no right solution"}
@@ -170,7 +190,15 @@ def make_row(
 
 
 def row(question: Question, plan: str, plan_tokens: int, solution: str, made: Made) -> Record:
-    """A finished row; `exploration` and `re_execution` are what is trained on."""
+    """A finished row; `exploration` and `re_execution` are what is trained on.
+
+    Args:
+      question: not used; a row gets its question and answer where it is written.
+      plan: text of the plan.
+      plan_tokens: tokens of the plan.
+      solution: text that the plan was distilled from.
+      made: execution, its tokens, and its adherence, which is computed here if it is None.
+    """
     execution, tokens, score = made
     score = adherence(plan, execution) if score is None else score
     return {
@@ -187,6 +215,12 @@ def row(question: Question, plan: str, plan_tokens: int, solution: str, made: Ma
 def right_solution(question: Question, config: DataConfig, rng, check):
     """The reference solution, or the first sampled one whose answer is right; None if there is
     none.
+
+    Args:
+      question: the question, with its answer and maybe a solution.
+      config: number, length and temperature of sampled solutions.
+      rng: seeds of the sampled completions.
+      check: `(found, right) -> bool`, compares answers.
     """
     if question.solution:
         return question.solution
@@ -203,7 +237,15 @@ def right_solution(question: Question, config: DataConfig, rng, check):
 
 
 def distil(question: Question, solution: str, config: DataConfig, attempt: int, rng):
-    """A plan as text, and its tokens: greedy at first, then sampled."""
+    """A plan as text, and its tokens: greedy at first, then sampled.
+
+    Args:
+      question: the question that the solution answers.
+      solution: a right solution.
+      config: gives the most tokens of a plan.
+      attempt: number of the try from 0; the first is greedy, further ones have temperature 0.7.
+      rng: seeds of the sampled completions.
+    """
     sampling = Sampling(config.max_plan_tokens, 0.0 if attempt == 0 else 0.7, 0.95)
     ((reply,),) = yield [
         Ask("distil", distil_prompt(question.question, solution), sampling, 1, _seed(rng))
@@ -239,7 +281,16 @@ def tells(plan: str, answer: str) -> bool:
 
 
 def execute_anew(question: Question, plan: str, config: DataConfig, rng, check, rejects: Counter):
-    """The first accepted execution of a plan; None after the last retry."""
+    """The first accepted execution of a plan; None after the last retry.
+
+    Args:
+      question: the question, with its answer.
+      plan: the plan to carry out.
+      config: retries, length, and least adherence.
+      rng: seeds of the sampled completions.
+      check: `(found, right) -> bool`, compares answers.
+      rejects: counts of the reasons of rejection; this function adds to them.
+    """
     prompt = execute_prompt(question.question, plan)
     for attempt in range(config.retries + 1):
         sampling = Sampling(config.max_tokens, 0.0 if attempt == 0 else 0.5, 0.95)

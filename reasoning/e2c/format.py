@@ -56,8 +56,8 @@ class E2CFormat:
     the tags are missing.
     """
     instructions: bool = True
-    """Whether the model reads instructions in the user's turn. An execution's prompt then names the
-    plan there as well, as the authors' does, and judges and refinements are asked for in words.
+    """True for a model that reads instructions in the user's turn. An execution's prompt then names
+    the plan there as well, as the authors' does, and judges and refinements are asked for in words.
     False: only the prefilled text speaks.
     """
 
@@ -70,7 +70,7 @@ class E2CFormat:
         return Prompt(f"{question} {self.suffix}".strip())
 
     def execution_prompt(self, question: str, plan: str) -> Prompt:
-        """Asks for the execution of a plan: generation goes on inside <EXECUTION>."""
+        """Asks for the execution of a plan: generation continues inside <EXECUTION>."""
         user = f"{question} {self.suffix}".strip()
         if self.instructions:
             user += f"\n\nFollow this plan exactly, step by step:\n{plan}"

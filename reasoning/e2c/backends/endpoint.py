@@ -14,7 +14,7 @@ from jaxrl.app.progress import log
 from reasoning.e2c.asking import Ask, Completion, Weigh
 
 CHARACTERS_PER_TOKEN = 4
-"""Of an estimate, where a server counts no tokens."""
+"""Characters per token of an estimate, where a server counts no tokens."""
 OF_THE_ITEM = re.compile(r"status (?:400|413|422)\b|no completion")
 """Failures that may belong to one request: it is too long, or its reply cannot be read."""
 TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", re.IGNORECASE)
@@ -30,7 +30,7 @@ class EndpointConfig(ChatConfig):
     the user's turn.
     """
     template: str = "<|im_start|>user\n{user}<|im_end|>\n<|im_start|>assistant\n{prefill}"
-    """Of raw prompts; the default is Qwen's."""
+    """Template of raw prompts; the default is Qwen's."""
     cache: str | None = "runs/e2c/cache"
     """Folder of replies: what was once answered is never asked again, so that an interrupted run
     resumes where it was. None: no cache.

@@ -28,7 +28,7 @@ class ModelConfig:
     width: int = 64
     """Features of a token."""
     heads: int = 4
-    """Of attention; they divide `width`."""
+    """Heads of attention; they divide `width`."""
     hidden: int = 256
     """Features inside the perceptron."""
 
@@ -74,8 +74,16 @@ def rotate(x: jax.Array, positions: jax.Array) -> jax.Array:
 
 
 def attend(q: jax.Array, k: jax.Array, v: jax.Array, seen: jax.Array) -> jax.Array:
-    """Attention of `q [B, T, H, D]` to `k, v [B, S, H, D]` where `seen [B, T, S]`; rows that see
-    nothing get the mean of all.
+    """Scaled dot-product attention. A query that sees nothing gets the mean of all values.
+
+    Args:
+      q: queries, float32 `[B, T, H, D]`.
+      k: keys, float32 `[B, S, H, D]`.
+      v: values, float32 `[B, S, H, D]`.
+      seen: bool `[B, T, S]`, true where query t may attend to key s.
+
+    Returns:
+      float32 `[B, T, H, D]`.
     """
     scores = jnp.einsum("bthd,bshd->bhts", q, k) / jnp.sqrt(jnp.float32(q.shape[-1]))
     weights = jax.nn.softmax(jnp.where(seen[:, None], scores, -1e30), -1)
@@ -159,5 +167,15 @@ def init_params(key: jax.Array, config: ModelConfig):
 
 
 def logits_of(params, ids: jax.Array, valid: jax.Array, config: ModelConfig) -> jax.Array:
-    """Teacher-forced: `[B, T]` gives `[B, T, V]`, where `[:, t]` predicts token t + 1."""
+    """Logits of the next token, teacher-forced.
+
+    Args:
+      params: parameters of `Transformer`.
+      ids: int32 `[B, T]`.
+      valid: bool `[B, T]`, false for pads, which no token attends to.
+      config: sizes of the model that `params` belong to.
+
+    Returns:
+      float32 `[B, T, V]`; `[:, t]` predicts token t + 1.
+    """
     return Transformer(config).apply({"params": params}, ids, valid)[0]

@@ -48,17 +48,18 @@ class RLConfig:
     teach more than other responses).
     """
     temperature: float = 1.3
-    """Of rollouts, for plan and execution alike (the paper: 1.3, then 1.0)."""
+    """Temperature of rollouts, for plan and execution alike (the paper: 1.3, then 1.0)."""
     plan_weight: float = 1.0
     """lambda: weight of the plan's tokens (the paper: 1, then 2)."""
     missing: Missing = "one"
     """Weight of responses without tags; see `phase_weights`."""
     minibatches: int = 2
-    """Optimiser steps per batch."""
+    """Optimizer steps per batch."""
     learning_rate: float = 5e-4
-    """Of AdamW, after a warm-up over a tenth of the steps; it falls to 0 along a line. Our choice:
-    the authors' is constant, and far smaller. Without the warm-up Adam's first steps, all of full
-    size, harm the model; without the fall the noise of the last ones stays.
+    """Highest learning rate of AdamW, after a warm-up over a tenth of the steps; it then falls
+    linearly to 0. Our choice: the authors' is constant, and far smaller. Without the warm-up Adam's
+    first steps, all of full size, harm the model; without the fall the noise of the last ones
+    stays.
     """
     eps_low: float = 0.2
     eps_high: float = 0.2
@@ -148,7 +149,19 @@ def roll_out(
     task: ChainConfig,
     model: ModelConfig,
 ) -> Rollouts:
-    """Sample G responses to each problem, and judge them."""
+    """Sample G responses to each problem, and judge them.
+
+    Args:
+      params: parameters of the policy.
+      problems: P problems with their right plans and answers.
+      key: PRNG key of sampling.
+      config: group size G, temperature and stage.
+      task: lengths of questions, plans and executions, tokens.
+      model: sizes of the model.
+
+    Returns:
+      Rows of P*G responses, grouped by problem, with rewards `[P, G]`.
+    """
     questions = left_pad(
         [question_ids(problem.question) for problem in problems], task.question_length
     )
@@ -173,15 +186,37 @@ def roll_out(
 
 
 def logp_of(params, ids, temperature: float, model: ModelConfig) -> tuple[jax.Array, jax.Array]:
-    """Log-probabilities `[B, T-1]` of tokens 1.. at the rollout's temperature, as the authors
-    compute them; and the raw logits.
+    """Log-probabilities of tokens at the rollout's temperature, as the authors compute them.
+
+    Args:
+      params: parameters of the model.
+      ids: int32 `[B, T]`; pads are masked.
+      temperature: divides the logits; above 0.
+      model: sizes of the model.
+
+    Returns:
+      `(logp [B, T-1], logits [B, T-1, V])`, float32: log-probabilities of tokens 1 to T-1, and the
+      raw logits, not divided by the temperature.
     """
     logits = logits_of(params, ids[:, :-1], ids[:, :-1] != PAD, model)
     return token_logprobs(logits / temperature, ids[:, 1:]), logits
 
 
 def loss(params, reference, batch: Batch, logp_old, config: RLConfig, model: ModelConfig):
-    """The weighted GRPO loss of rows `[B, T]`, and entropies of both phases."""
+    """The weighted GRPO loss of rows `[B, T]`, and entropies of both phases.
+
+    Args:
+      params: parameters of the policy, which are differentiated.
+      reference: parameters at the begin of the stage; used only where `config.kl` is not 0.
+      batch: R rows of T tokens with their advantages.
+      logp_old: float32 `[R, T-1]`, log-probabilities before the first step on this batch.
+      config: clipping, weight of the plan, coefficient of the KL.
+      model: sizes of the model.
+
+    Returns:
+      `(loss, (plan entropy, execution entropy))`, scalars; entropies in nats per token, without
+      gradient.
+    """
     ids, advantages = batch.ids, batch.advantages
     logp, logits = logp_of(params, ids, config.temperature, model)
     target, counted = ids[:, 1:], batch.mask[:, 1:]
@@ -204,8 +239,18 @@ def loss(params, reference, batch: Batch, logp_old, config: RLConfig, model: Mod
 
 @functools.partial(jax.jit, static_argnames=("config", "model"), donate_argnums=0)
 def improve(learner: Learner, reference, batch: Batch, config: RLConfig, model: ModelConfig):
-    """The optimiser steps of one batch of rollouts: `(learner, (plan entropy, execution
-    entropy))`.
+    """Take the optimizer steps of one batch of rollouts.
+
+    Args:
+      learner: parameters and state of the optimizer; its buffers are donated.
+      reference: parameters at the begin of the stage, for the KL.
+      batch: R rows of T tokens; R is a multiple of `config.minibatches`.
+      config: sizes of minibatches and settings of the loss.
+      model: sizes of the model.
+
+    Returns:
+      `(learner, (plan entropy, execution entropy))`, entropies in nats per token, means over the
+      minibatches.
     """
     logp_old = jax.lax.stop_gradient(
         logp_of(learner.params, batch.ids, config.temperature, model)[0]
@@ -232,8 +277,22 @@ def update(
     config: RLConfig,
     model: ModelConfig,
 ):
-    """Learn from one batch of rollouts: advantages, optimizer steps. Returns the learner and what
-    was seen.
+    """Learn from one batch of rollouts: compute advantages, then take the optimizer steps.
+
+    Args:
+      learner: parameters and state of the optimizer; its buffers are donated.
+      reference: parameters at the begin of the stage, for the KL.
+      rollouts: rows and rewards of `roll_out`.
+      key: PRNG key of the order in which rows are parted into minibatches.
+      config: the stage's settings.
+      model: sizes of the model.
+
+    Returns:
+      The learner, and averages by name: those of the rollouts, `reward`, `plan_entropy` and
+      `execution_entropy` (nats per token).
+
+    Raises:
+      UserError: a reward that is not finite, or groups of one.
     """
     check_rewards(rollouts.rewards)
     advantages = np.asarray(group_advantages(jnp.asarray(rollouts.rewards))).reshape(-1)

@@ -65,7 +65,14 @@ def make_rows(
     seed: int = 0,
     whole: bool = False,
 ) -> Rows:
-    """One row per problem, its kind drawn by the shares.
+    """Token rows, one per problem, whose kinds are drawn by the shares.
+
+    Args:
+      problems: problems with right plans and executions.
+      config: gives the length T of a row, tokens.
+      mixture: shares of the kinds; they need not sum to 1.
+      seed: seed of the draw of kinds.
+      whole: mark every row to keep its execution in EF-SFT.
 
     Raises:
       UserError: shares that are negative or all 0.

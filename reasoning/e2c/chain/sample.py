@@ -48,8 +48,16 @@ class Written(NamedTuple):
 
 
 def prefill(params, ids: jax.Array, config: ModelConfig, slots: int) -> tuple[jax.Array, Cache]:
-    """Read left-padded prompts `[B, P]` into a cache of `slots`: logits of the next token `[B, V]`,
-    and the cache.
+    """Read left-padded prompts into a new cache.
+
+    Args:
+      params: parameters of the model.
+      ids: int32 `[B, P]`, pads on the left.
+      config: sizes of the model.
+      slots: tokens that the cache can hold, pads included; at least P.
+
+    Returns:
+      `(logits of the next token [B, V], cache)`.
     """
     cache = empty_cache(config, ids.shape[0], slots)
     logits, cache = Transformer(config).apply({"params": params}, ids, ids != PAD, cache)
@@ -57,7 +65,17 @@ def prefill(params, ids: jax.Array, config: ModelConfig, slots: int) -> tuple[ja
 
 
 def extend(params, ids: jax.Array, cache: Cache, config: ModelConfig) -> tuple[jax.Array, Cache]:
-    """Read more tokens, left-padded `[B, E]`, behind what the cache holds."""
+    """Read more tokens behind those in the cache.
+
+    Args:
+      params: parameters of the model.
+      ids: int32 `[B, E]`, pads on the left.
+      cache: of B rows, with at least E free slots.
+      config: sizes of the model.
+
+    Returns:
+      `(logits of the next token [B, V], cache)`.
+    """
     logits, cache = Transformer(config).apply({"params": params}, ids, ids != PAD, cache)
     return logits[:, -1], cache
 
@@ -68,7 +86,17 @@ def owned(cache: Cache, owner: jax.Array) -> Cache:
 
 
 def pick(key: jax.Array, logits: jax.Array, temperature: jax.Array, top_p: float) -> jax.Array:
-    """One token per row of `[B, V]`; temperature 0 is the most probable one."""
+    """Draw one token per row.
+
+    Args:
+      key: PRNG key.
+      logits: float32 `[B, V]`.
+      temperature: scalar, at least 0; 0 takes the most probable token.
+      top_p: mass of the nucleus, in (0, 1]; 1 draws from all tokens.
+
+    Returns:
+      int32 `[B]`.
+    """
     scaled = logits / jnp.maximum(temperature, 1e-6)
     if top_p < 1:
         scaled = jnp.where(in_nucleus(scaled, top_p), scaled, -jnp.inf)
@@ -90,7 +118,20 @@ def in_nucleus(logits: jax.Array, top_p: float) -> jax.Array:
 def continue_rows(
     params, logits, cache: Cache, key, temperature, how: Decoding, config: ModelConfig
 ) -> Written:
-    """Write up to `how.longest` tokens behind the cache, given the logits of the first one."""
+    """Write up to `how.longest` tokens behind those in the cache.
+
+    Args:
+      params: parameters of the model.
+      logits: float32 `[B, V]`, logits of the first token to write.
+      cache: of B rows, with at least `how.longest` free slots.
+      key: PRNG key; each step folds in its number.
+      temperature: scalar, at least 0; 0 is greedy.
+      how: length, stops and nucleus.
+      config: sizes of the model.
+
+    Returns:
+      Tokens `[B, how.longest]` with log-probabilities, lengths and ends.
+    """
     batch, model = logits.shape[0], Transformer(config)
     written = Written(
         jnp.full((batch, how.longest), PAD, jnp.int32),
@@ -130,7 +171,19 @@ def continue_rows(
 
 @functools.partial(jax.jit, static_argnames=("how", "config"))
 def generate(params, prompts, key, temperature, how: Decoding, config: ModelConfig) -> Written:
-    """One continuation of each left-padded prompt `[B, P]`."""
+    """One continuation of each left-padded prompt `[B, P]`.
+
+    Args:
+      params: parameters of the model.
+      prompts: int32 `[B, P]`, pads on the left.
+      key: PRNG key.
+      temperature: scalar, at least 0; 0 is greedy.
+      how: length, stops and nucleus; each value is a program of its own.
+      config: sizes of the model.
+
+    Returns:
+      Tokens `[B, how.longest]` with log-probabilities, lengths and ends.
+    """
     read = prefill(params, prompts, config, prompts.shape[1] + how.longest)
     return continue_rows(params, *read, key, temperature, how, config)
 
@@ -139,11 +192,23 @@ def generate(params, prompts, key, temperature, how: Decoding, config: ModelConf
 def generate_shared(
     params, prompts, owner, branches, key, temperature, how: Decoding, config: ModelConfig
 ) -> Written:
-    """Continuations of `branches [B, E]`, each behind the prompt `owner [B]` of `prompts [Q, P]`,
-    which is read once for all of them.
+    """Continuations of many branches, where each prompt is read once for all its branches.
 
-    A branch is what follows the prompt in this row, at least one token, left-padded: an opening
-    tag, or a whole plan to execute.
+    A branch is the text that follows the prompt in this row, at least one token: an opening tag, or
+    a whole plan to execute.
+
+    Args:
+      params: parameters of the model.
+      prompts: int32 `[Q, P]`, pads on the left.
+      owner: int32 `[B]`, the prompt of each branch, below Q.
+      branches: int32 `[B, E]`, pads on the left.
+      key: PRNG key.
+      temperature: scalar, at least 0; 0 is greedy.
+      how: length, stops and nucleus; each value is a program of its own.
+      config: sizes of the model.
+
+    Returns:
+      Tokens `[B, how.longest]` with log-probabilities, lengths and ends.
     """
     slots = prompts.shape[1] + branches.shape[1] + how.longest
     _, cache = prefill(params, prompts, config, slots)

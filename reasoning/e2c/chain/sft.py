@@ -24,11 +24,11 @@ class SFTConfig:
     batch: int = 32
     """Rows of an update."""
     learning_rate: float = 4e-3
-    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a
-    cosine.
+    """Highest learning rate of AdamW with betas .9 and .95, after a warm-up over a tenth of the
+    updates; it then falls along a cosine to a tenth of it.
     """
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     clip_norm: float = 1.0
     """Largest gradient norm."""
     trained: Literal["all", "plan"] = "all"
@@ -42,7 +42,7 @@ class Seen(NamedTuple):
 
     loss: jax.Array
     tokens: jax.Array
-    """Trained, in all."""
+    """Trained tokens, summed over the updates."""
     plan_entropy: jax.Array
     execution_entropy: jax.Array
     """Nats per token, teacher-forced."""
@@ -61,12 +61,31 @@ def optimizer(config: SFTConfig) -> optax.GradientTransformation:
 
 
 def trained_mask(ids, mask, whole, config: SFTConfig) -> jax.Array:
-    """Which tokens count."""
+    """Tokens that the loss counts, bool `[B, T]`.
+
+    Args:
+      ids: int32 `[B, T]`.
+      mask: bool `[B, T]`, tokens that may be trained.
+      whole: bool `[B]`, rows that keep their execution in EF-SFT.
+      config: `trained` "all" returns `mask`, "plan" the mask of EF-SFT.
+    """
     return mask if config.trained == "all" else ef_sft_mask(ids, mask, MARKERS, whole)
 
 
 def loss(params, ids, mask, whole, config: SFTConfig, model: ModelConfig):
-    """Mean NLL of the trained tokens of `[B, T]`, and what was seen."""
+    """Mean negative log-likelihood of the trained tokens.
+
+    Args:
+      params: parameters of the model, which are differentiated.
+      ids: int32 `[B, T]`, padded on the right.
+      mask: bool `[B, T]`, tokens that may be trained.
+      whole: bool `[B]`, rows that keep their execution in EF-SFT.
+      config: selects SFT or EF-SFT.
+      model: sizes of the model.
+
+    Returns:
+      `(loss, seen)`: nats per token, and the statistics of this batch.
+    """
     counted = trained_mask(ids, mask, whole, config)
     logits = logits_of(params, ids[:, :-1], ids[:, :-1] != PAD, model)
     value = masked_nll(logits, ids[:, 1:], counted[:, 1:])
@@ -78,8 +97,17 @@ def loss(params, ids, mask, whole, config: SFTConfig, model: ModelConfig):
 def updates(
     learner: Learner, rows: Rows, places: jax.Array, config: SFTConfig, model: ModelConfig
 ) -> tuple[Learner, Seen]:
-    """One update per line of `places [U, B]`, row numbers; what was seen is averaged, tokens are
-    summed.
+    """Take one update per line of `places`.
+
+    Args:
+      learner: parameters and state of the optimizer; its buffers are donated.
+      rows: all training rows.
+      places: int32 `[U, B]`, numbers of the rows of each of the U updates.
+      config: settings of the training.
+      model: sizes of the model.
+
+    Returns:
+      The learner, and statistics: trained tokens summed, all others averaged over the updates.
     """
 
     def step(learner, place):

@@ -1,5 +1,5 @@
 """One stage of training: SFT, EF-SFT or RL, with checkpoints, metrics and progress; a stage that
-was broken off goes on where it was.
+was broken off continues where it was.
 """
 
 import contextlib

@@ -35,7 +35,7 @@ class Evaluation:
     batch: int = 16
     """Problems in step."""
     seed: int = 0
-    """Of sampling."""
+    """Seed of sampling."""
     source: str = ""
     """Names model and data."""
 
@@ -144,7 +144,19 @@ def _run(asked: Evaluation, tasks, part, backend, file):
 def summarise(
     records: list[dict], problems: int, samples: int, check_answer: Checker, truths: list[str]
 ) -> dict[str, Any]:
-    """Accuracies, intervals over problems, and mean tokens per problem and sample."""
+    """Accuracies with intervals over problems, and mean tokens per problem and sample.
+
+    Args:
+      records: one outcome per problem and sample, as they are saved.
+      problems: number of problems.
+      samples: samples per problem.
+      check_answer: `(found, right) -> bool`, compares a voted answer with the right one.
+      truths: right answers, one per problem.
+
+    Returns:
+      Figures by name: `pass@k` and `maj@k` with intervals, tokens generated and read, tokens by
+      phase, skipped requests.
+    """
     correct = [[False] * samples for _ in range(problems)]
     answers: list[list[str | None]] = [[None] * samples for _ in range(problems)]
     for record in records:

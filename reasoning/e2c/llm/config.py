@@ -22,7 +22,7 @@ class LocalModel:
     On Cloud TPU, for example, (4, 2).
     """
     dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    """Of parameters; float32 on CPUs."""
+    """Type of parameters; float32 on CPUs."""
     lora_rank: int = 0
     """Rank of LoRA adapters on attention and perceptrons; 0: all parameters are trained (the
     authors: 32 for Qwen3-32B).
@@ -30,8 +30,8 @@ class LocalModel:
     lora_alpha: float = 16.0
     """Scale of the adapters."""
     add_tags: bool = True
-    """Whether the four tags are added to a tokenizer that lacks them, and the embeddings grow if
-    they have no spare rows. False: such a checkpoint is refused.
+    """Add the four tags to a tokenizer that lacks them, and grow the embeddings if they have no
+    spare rows. False: such a checkpoint is refused.
     """
     trained: Path | None = None
     """Run folder of `sft`, `ef-sft` or `rl`: the weights of its last checkpoint take the place of
@@ -42,8 +42,8 @@ class LocalModel:
     ones are padded to powers of two.
     """
     chat: bool = True
-    """Whether the tokenizer's chat template is applied. False: plain text behind the token that
-    begins sequences, for base models and for training without a template.
+    """Apply the tokenizer's chat template. False: plain text behind the token that begins
+    sequences, for base models and for training without a template.
     """
     batch: int = 8
     """Rows generated together."""
@@ -58,7 +58,9 @@ class SFTTraining:
     base_data: Path | None = None
     """Rows of the base domain that EF-SFT mixes in whole, drawn at random by `seed`."""
     base_share: float = 0.1
-    """Of such rows. Our choice: the paper's share is not known."""
+    """Rows of the base domain that are mixed in, as a share of the new rows. Our choice: the
+    paper's share is not known.
+    """
     trained: Literal["all", "plan"] = "all"
     """plan: EF-SFT."""
     steps: int = 1000
@@ -72,11 +74,11 @@ class SFTTraining:
     max_length: int = 1300
     """Tokens of a row; longer rows are left out, and counted."""
     learning_rate: float = 1e-5
-    """Of AdamW with betas .9 and .95, after a warm-up over a tenth of the updates; it falls along a
-    cosine.
+    """Highest learning rate of AdamW with betas .9 and .95, after a warm-up over a tenth of the
+    updates; it then falls along a cosine.
     """
     weight_decay: float = 0.01
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     clip_norm: float = 1.0
     """Largest gradient norm."""
     save_every: int = 100
@@ -84,7 +86,7 @@ class SFTTraining:
     log_every: int = 10
     """Updates between lines of metrics."""
     seed: int = 42
-    """Of the order of rows."""
+    """Seed of the order of rows."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class RLTraining:
     prompts: int = 256
     """Questions of a batch."""
     mini_batch: int = 32
-    """Questions of an optimiser step."""
+    """Questions of an optimizer step."""
     micro_batch: int | None = None
     """Questions whose responses are sampled and trained on at once; gradients are summed up to a
     mini-batch. None: the mini-batch.
@@ -110,13 +112,13 @@ class RLTraining:
     steps: int = 100
     """Batches."""
     temperature: float = 1.0
-    """Of rollouts."""
+    """Temperature of rollouts."""
     plan_weight: float = 2.0
     """lambda."""
     missing: Missing = "one"
     """Weight of responses without tags."""
     learning_rate: float = 1e-6
-    """Of AdamW, constant."""
+    """Learning rate of AdamW, constant."""
     max_prompt: int = 712
     """Tokens of a prompt."""
     max_response: int = 8192
@@ -140,4 +142,4 @@ class RLTraining:
     save_every: int = 20
     """Batches between checkpoints."""
     seed: int = 42
-    """Of rollouts and of the order of questions."""
+    """Seed of rollouts and of the order of questions."""
