@@ -58,7 +58,15 @@ def follow(
     codes: jax.Array,
     axis_name: str | None = None,
 ) -> Moments:
-    """One step of the moving moments. A batch without usable rows changes nothing."""
+    """One step of the moving moments. A batch without usable rows changes nothing.
+
+    Args:
+      moments: those before.
+      x: float32 `[N, D]`, embeddings.
+      usable: bool `[N]`, rows that count.
+      codes: float32 `[K, D]`, the same on every device.
+      axis_name: devices that hold the other rows.
+    """
     weight = usable.astype(jnp.float32)[:, None]
     count = total(weight.sum(), axis_name)
     mean = total((weight * x).sum(0), axis_name) / jnp.maximum(count, 1)

@@ -77,6 +77,15 @@ def kmeans_plus_plus(key: jax.Array, x: jax.Array, codes: int, metric: Metric = 
     """Rows drawn one after another, each with probability proportional to its distance from those
     drawn before (Arthur & Vassilvitskii 2007; squared distance, or one minus the cosine).
 
+    Args:
+      key: typed PRNG key.
+      x: float `[N, D]`, rows to draw from.
+      codes: K, the number of rows to draw; more than N repeats rows.
+      metric: distance; with "cosine", rows of length one are returned.
+
+    Returns:
+      `[K, D]`.
+
     Raises:
       QuantError: no rows.
     """

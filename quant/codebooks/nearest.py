@@ -98,6 +98,12 @@ def nearest_k(x: jax.Array, codebook: jax.Array, k: int, metric: Metric = "l2") 
     """Indices of the k nearest codes of every row, nearest first, int32 `[N, k]`. Builds all N x K
     scores.
 
+    Args:
+      x: `[N, D]`.
+      codebook: `[K, D]`.
+      k: codes per row, 1..K.
+      metric: "l2", "cosine" or "dot" (the largest inner product).
+
     Raises:
       QuantError: k is not in 1..K.
     """

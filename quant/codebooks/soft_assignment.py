@@ -35,6 +35,12 @@ def relaxed_choice(
 ) -> jax.Array:
     """Gumbel-softmax sample of every row, `[N, K]`; if `hard`, the one-hot of its largest entry,
     straight-through.
+
+    Args:
+      key: typed PRNG key.
+      logits: `[N, K]`; any number of leading axes.
+      temperature: above 0; low ones are nearly one-hot.
+      hard: return the one-hot on the way forward, with the gradient of the relaxed sample.
     """
     soft = tempered_softmax(logits + jax.random.gumbel(key, logits.shape), temperature)
     if not hard:
@@ -46,7 +52,14 @@ def relaxed_choice(
 def relaxed_rows(
     keys: jax.Array, logits: jax.Array, temperature: jax.Array | float, hard: bool = False
 ) -> jax.Array:
-    """`relaxed_choice` of every row `[N, K]`, each with its own key `[N]`."""
+    """`relaxed_choice` of every row `[N, K]`, each with its own key `[N]`.
+
+    Args:
+      keys: typed PRNG keys `[N]`.
+      logits: `[N, K]`.
+      temperature: scalar above 0, for all rows.
+      hard: see `relaxed_choice`.
+    """
     return jax.vmap(lambda k, row: relaxed_choice(k, row, temperature, hard))(keys, logits)
 
 

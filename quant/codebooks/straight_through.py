@@ -83,6 +83,19 @@ def wrap_rows(
 ) -> jax.Array:
     """One of the wrappers over rows `[N, D]`. DiVeQ draws its noise from `key`, row by row; without
     one it has none.
+
+    Args:
+      wrapper: "straight_through", "rotation" or "diveq".
+      x: `[N, D]`, embeddings.
+      q: `[N, D]`, their codes.
+      key: typed PRNG key; None: DiVeQ without noise.
+      axis_name: devices that hold the other rows, so that noise does not depend on their number.
+
+    Returns:
+      `[N, D]`, with the values of `q` (DiVeQ: near them) and the wrapper's gradient.
+
+    Raises:
+      QuantError: there is no such wrapper.
     """
     require_one_of("wrapper", wrapper, Wrapper)
     if wrapper != "diveq":

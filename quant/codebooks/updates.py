@@ -128,6 +128,13 @@ def sum_rows(
 ) -> jax.Array:
     """Sum of the rows `[N, D]` of each code over all devices, float32 `[K, D]`; see
     `count_rows`.
+
+    Args:
+      x: `[N, D]`; rows of weight 0 may hold NaN.
+      index: int32 `[N]`; rows outside 0..codes-1 are left out.
+      codes: K.
+      weight: `[N]`, how much each row counts; None: 1.
+      axis_name: devices that hold the other rows.
     """
     weight = jnp.ones(x.shape[0]) if weight is None else weight.astype(jnp.float32)
     rows = jnp.where(weight[:, None] > 0, x.astype(jnp.float32) * weight[:, None], 0)

@@ -77,6 +77,14 @@ def prepared(
     The splits train and test are taken, or a fifth of train is held out. The first feature that is
     an image is taken, and the one called label, if there is one.
 
+    Args:
+      name: of tensorflow-datasets, such as cifar10.
+      data_dir: folder of tensorflow-datasets; that of the environment variable TFDS_DATA_DIR, or
+        ~/tensorflow_datasets, if absent.
+      crop_and_size: pixels of the middle square that is kept, and of the sides it is brought to;
+        None: images stay as they are.
+      keep_bytes: leave uint8 images as they are: a quarter of the memory.
+
     Raises:
       UserError: it is not prepared there, in another file format, or holds no images of one size.
     """

@@ -102,6 +102,17 @@ def gaussian_mixture(
     points each).
 
     Our choice: means uniform in [-spread, spread], a fifth of the points held out.
+
+    Args:
+      dim: features.
+      modes: number of Gaussians.
+      per_mode: points of each.
+      std: standard deviation of a Gaussian, in every feature.
+      spread: half the side of the cube that the means are drawn from.
+      seed: of means, points and split.
+
+    Raises:
+      UserError: dim, modes or per_mode is below 1.
     """
     if min(dim, modes, per_mode) < 1:
         raise UserError(

@@ -77,6 +77,12 @@ def moments_update(
 ) -> Moments:
     """Take in a batch `x [..., D]` (where `mask [...]` is True), by the pairwise rule of Chan et
     al. 1983, which keeps precision.
+
+    Args:
+      moments: those before.
+      x: float `[..., D]`; masked rows may hold NaN.
+      mask: bool `[...]`; None: all rows count.
+      axis_name: devices that hold the other rows.
     """
     x = x.reshape(-1, x.shape[-1]).astype(moments.mean.dtype)
     weight = jnp.ones(x.shape[0], x.dtype) if mask is None else mask.reshape(-1).astype(x.dtype)

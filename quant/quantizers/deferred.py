@@ -72,7 +72,18 @@ def train(
 
 
 def pretrain(key: jax.Array, params, x: jax.Array, module: nn.Module, schedule: Schedule):
-    """Updates on the mean squared error of a plain autoencoder; the parameters."""
+    """Updates on the mean squared error of a plain autoencoder.
+
+    Args:
+      key: typed PRNG key, for the batches.
+      params: parameters of the autoencoder before.
+      x: float32 `[N, ...]`, all examples.
+      module: autoencoder, called without a quantizer.
+      schedule: `pretrain` updates of `batch` examples, with `learning_rate`.
+
+    Returns:
+      The parameters after the updates.
+    """
     optimizer = optax.adam(schedule.learning_rate)
 
     def update(carry, key):
@@ -151,7 +162,17 @@ def learn_codes(
 def reconstruct(
     trained: Trained, x: jax.Array, module: nn.Module, config: VQConfig
 ) -> tuple[jax.Array, jax.Array, Quantized]:
-    """Embeddings, what comes back, and what the quantizer said, in evaluation."""
+    """Encode, quantize and decode in evaluation, without learning.
+
+    Args:
+      trained: result of `train`.
+      x: float32 `[N, ...]`.
+      module: autoencoder with methods `encode` and `decode`.
+      config: the quantizer that was trained.
+
+    Returns:
+      Embeddings `[N, ..., L]`, reconstructions in the shape of `x`, and the quantizer's result.
+    """
     z = module.apply({"params": trained.params}, x, method="encode")
     out, _ = vq.quantize(*trained.quantizer, z, config, train=False)
     return z, module.apply({"params": trained.params}, out.quantized, method="decode"), out

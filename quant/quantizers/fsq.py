@@ -128,12 +128,29 @@ def _round(params: dict, state: dict, batch: Batch, config: FSQConfig) -> tuple[
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: FSQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`."""
+    """Indices only, int32 `[...]`.
+
+    Args:
+      params: empty, as from `init`.
+      state: empty, as from `init`.
+      x: float `[..., D]`, D the number of levels.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> jax.Array:
-    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1."""
+    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1.
+
+    Args:
+      params: empty, as from `init`.
+      state: empty, as from `init`.
+      indices: int32 `[...]`, or `[..., D]`, the level of every feature, if not `config.flat`.
+      config: the same as at `init`.
+    """
     if not config.flat:
         steps = indices.astype(jnp.float32)
         known = (steps >= 0) & (steps < _along(config.levels, steps))

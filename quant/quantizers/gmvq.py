@@ -211,10 +211,17 @@ def latent_term(codes, distance, spread, log_q, log_mean, config: GMVQConfig) ->
     """Term that stands for -log p(z|c) (and, in the ELBO, log q(z|x, c)) in the loss of every row,
     `[N]`, in units of a squared distance.
 
-    practical: sum_c q(c|x) |e - mu_c|^2, which is 2 sigma^2 L s_c^2; a learned s_c adds the
-      latter to the former. literal: with
-    the mean posterior over c and z from the whole mixture. elbo: minus the entropy of q(z|x, c), 2
-    sigma^4 L log s_c^2 in these units.
+    albo: sum_c q(c|x) |e - mu_c|^2, which is 2 sigma^2 L s_c^2; a learned s_c adds the latter to
+    the former. literal: with the mean posterior over c, and z from the whole mixture. elbo: that of
+    albo minus the entropy of q(z|x, c), 2 sigma^4 L log s_c^2 in these units.
+
+    Args:
+      codes: mu_c, float32 `[C, L]`.
+      distance: |e - mu_c|^2, float32 `[N, C]`.
+      spread: s_c, `[N, C]`, see `deviations`.
+      log_q: log q(c|x), `[N, C]`.
+      log_mean: logarithm of the mean posterior, `[C]`.
+      config: objective, sigma, spread and dim are read.
     """
     q = jnp.exp(log_q)
     if config.objective != "literal":
@@ -242,10 +249,27 @@ def _draw(batch: Batch, codes, log_q, spread, config: GMVQConfig) -> jax.Array:
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
-    """The most probable codes, int32 `[...]`."""
+    """The most probable codes, int32 `[...]`.
+
+    Args:
+      params: from `init`; the codes and their weights are used.
+      state: empty.
+      x: float `[..., L]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GMVQConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., L]`; NaN for indices outside 0..C-1."""
+    """Codes of indices, float32 `[..., L]`; NaN for indices outside 0..C-1.
+
+    Args:
+      params: from `init`; only the codes are used.
+      state: empty.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     return lookup(params["codes"], indices)

@@ -82,11 +82,20 @@ def quantize(
 ) -> tuple[Quantized, tuple]:
     """Every group's value in its place, projected back.
 
-    Args and errors: as `vq.quantize`.
+    Args:
+      params: from `init`; gradients reach those of the groups, and the projections.
+      state: states of the groups, from `init` or the last step.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `Options`; a key is needed where a group needs one.
 
     Returns:
       A `Quantized` with indices `[..., groups]`, or `[..., groups, levels]` if every group has
       levels; losses and metrics are means over the groups that have them; and the states.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape; what a group refuses.
     """
     return call(_groups, params, state, x, config, options)
 
@@ -148,12 +157,28 @@ def _project(params: dict[str, Any], side: str, rows: jax.Array) -> jax.Array:
 
 
 def encode(params: dict, state: tuple, x: jax.Array, config: GroupedConfig) -> jax.Array:
-    """Indices only, int32 `[..., groups]` or `[..., groups, levels]`."""
+    """Indices only, int32 `[..., groups]` or `[..., groups, levels]`.
+
+    Args:
+      params: from `init`, with an entry for each group that has parameters.
+      state: states of the groups, in their order.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: tuple, indices: jax.Array, config: GroupedConfig) -> jax.Array:
     """Values of indices, float32 `[..., D]`.
+
+    Args:
+      params: from `init`, with an entry for each group that has parameters.
+      state: states of the groups, in their order.
+      indices: int32 `[..., groups]` or `[..., groups, levels]`.
+      config: the same as at `init`.
 
     Raises:
       QuantError: indices of another number of groups.

@@ -66,12 +66,22 @@ def log_posterior(params: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Arr
 def quantize(
     params: dict, state: dict, x: jax.Array, config: GumbelVQConfig, **options: Unpack[SoftOptions]
 ) -> tuple[Quantized, dict]:
-    """A mix of codes in training, the most probable in evaluation. Arguments, shapes and refusals
-    as `gmvq.quantize`.
+    """A mix of codes in training, the most probable in evaluation.
+
+    Args:
+      params: from `init`; gradients reach codes, weight and bias.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `SoftOptions`. Training needs a key, for the choice.
 
     Returns:
       A `Quantized` with loss "kl"; metrics "perplexity" and "usage" of the most probable codes and
       "entropy_row"; and the state.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape; training without a key.
     """
     return call_soft(_mix, params, state, x, config, options)
 
@@ -92,10 +102,27 @@ def _mix(params: dict, state: dict, batch: Batch, config: GumbelVQConfig) -> tup
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: GumbelVQConfig) -> jax.Array:
-    """The most probable codes, int32 `[...]`."""
+    """The most probable codes, int32 `[...]`.
+
+    Args:
+      params: from `init`; the linear map to logits is used.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GumbelVQConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
+    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1.
+
+    Args:
+      params: from `init`; only the codes are used.
+      state: empty.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     return lookup(params["codes"], indices)

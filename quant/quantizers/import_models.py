@@ -107,6 +107,15 @@ def from_fsq(
 def residual_fsq(arrays: Arrays, levels: tuple[int, ...], depth: int, prefix: str = "") -> Made:
     """`ResidualFSQ(levels=..., num_quantizers=depth)`; behind projections the indices are
     `[..., 1, depth]`.
+
+    Args:
+      arrays: of the module; empty without projections.
+      levels: as given to it.
+      depth: its `num_quantizers`.
+      prefix: of the arrays' names.
+
+    Returns:
+      Parameters, state and configuration.
     """
     own = under(arrays, prefix)
     made = _behind(own, prefix, (stack.residual_fsq(tuple(levels), depth),))

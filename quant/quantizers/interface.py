@@ -110,6 +110,18 @@ def call(
 ) -> tuple[Quantized, Any]:
     """Quantize `x [..., D]` by `core`, with `Options`.
 
+    Args:
+      core: the quantizer's function of rows, `core(params, state, batch, config) -> (Found,
+        state)`.
+      params: its parameters.
+      state: its state.
+      x: float `[..., D]`.
+      config: its configuration; D is `config.dim`.
+      options: see `Options`.
+
+    Returns:
+      The result in the shape of `x`, and the state after.
+
     Raises:
       QuantError: another number of features, no rows, numbers that are not floating, or a mask of
         another shape.
@@ -120,7 +132,19 @@ def call(
 def call_soft(
     core: Core, params: Any, state: Any, x: jax.Array, config: Any, options: dict[str, Any]
 ) -> tuple[Quantized, Any]:
-    """The same with `SoftOptions`: training needs a key.
+    """Quantize `x [..., D]` by `core`, with `SoftOptions`: training needs a key.
+
+    Args:
+      core: the quantizer's function of rows, `core(params, state, batch, config) -> (Found,
+        state)`.
+      params: its parameters.
+      state: its state.
+      x: float `[..., D]`.
+      config: its configuration; D is `config.dim`.
+      options: see `SoftOptions`.
+
+    Returns:
+      The result in the shape of `x`, and the state after.
 
     Raises:
       QuantError: as `call`; training without a key.
@@ -158,7 +182,14 @@ def check_input(x: jax.Array, features: int) -> None:
 
 
 def closed(found: Found, x: jax.Array, rows: jax.Array, usable: jax.Array) -> Quantized:
-    """The result in the shape and dtype of `x`; masked rows get index -1."""
+    """The result in the shape and dtype of `x`; masked rows get index -1.
+
+    Args:
+      found: result by row.
+      x: `[..., D]`, for its leading axes and dtype.
+      rows: `[N, D]`, the rows of `x` as they came.
+      usable: bool `[N]`, False for masked rows.
+    """
     otherwise = rows if found.otherwise is None else found.otherwise.astype(x.dtype)
     value = jnp.where(usable[:, None], narrowed(found.value, x.dtype), otherwise)
     known = usable.reshape(-1, *[1] * (found.index.ndim - 1))
@@ -168,9 +199,19 @@ def closed(found: Found, x: jax.Array, rows: jax.Array, usable: jax.Array) -> Qu
 
 
 def on_explicit_mesh(run: Callable, params, state, x: jax.Array, mask, own):
-    """`run`, in a form that types where `x` lies on a mesh with explicit axes (the default of
-    `jax.make_mesh`): inside, the compiler finds the communication, as under jit with automatic
-    axes; rows come out as those of `x` lie, everything else on every device.
+    """Call `run` in a form that types where `x` lies on a mesh with explicit axes (the default of
+    `jax.make_mesh`).
+
+    Inside, the compiler finds the communication, as under jit with automatic axes; rows come out as
+    those of `x` lie, everything else on every device.
+
+    Args:
+      run: `run(params, state, x, mask, own) -> (Quantized, state)`.
+      params: parameters of the quantizer.
+      state: its state.
+      x: `[..., D]`; its sharding decides. Without explicit axes, `run` is called as it is.
+      mask: bool `[...]`, or None.
+      own: pytree of the options that may be traced (key, temperature).
     """
     sharding = jax.typeof(x).sharding
     mesh, spec = sharding.mesh, sharding.spec

@@ -66,11 +66,20 @@ def quantize(
 ) -> tuple[Quantized, dict]:
     """The nearest value of every feature; the gradient goes straight through.
 
-    Args and errors: as `vq.quantize`.
+    Args:
+      params: from `init`; the loss "codebook" moves the values.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `Options`; the key is not used.
 
     Returns:
       A `Quantized` with losses "commitment" and "codebook", metrics "perplexity", "usage" and
       "distance"; and the state.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape.
     """
     return call(_values, params, state, x, config, options)
 
@@ -91,12 +100,29 @@ def _values(params: dict, state: dict, batch: Batch, config: LatentConfig) -> tu
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: LatentConfig) -> jax.Array:
-    """Indices only, int32 `[...]`; the first feature runs fastest."""
+    """Indices only, int32 `[...]`; the first feature runs fastest.
+
+    Args:
+      params: from `init`: the values of every feature.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: LatentConfig) -> jax.Array:
-    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1."""
+    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..num_codes-1.
+
+    Args:
+      params: from `init`: the values of every feature.
+      state: empty.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     known = (indices >= 0) & (indices < config.num_codes)
     levels = jnp.asarray(config.levels, jnp.int32)
     flat = jnp.where(known, indices, 0).reshape(-1, 1)

@@ -112,6 +112,12 @@ def entropies(
     The soft assignment of a row is a product over its bits, so its entropy is the sum of theirs,
     without 2^D numbers. The mean over rows is no product: up to `EXACT_BITS` features it is built,
     above it is taken for one.
+
+    Args:
+      z: float32 `[N, D]`, rows as the losses see them.
+      usable: bool `[N]`, rows that count.
+      config: `inverse_temperature` and the size of a bit are read.
+      axis_name: devices that hold the other rows.
     """
     # softmax over all codes of 2 x.c / temperature: a bit is one with probability sigmoid(4 x size
     # / temperature).
@@ -130,12 +136,29 @@ def entropies(
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: LFQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`; the first feature is the highest bit."""
+    """Indices only, int32 `[...]`; the first feature is the highest bit.
+
+    Args:
+      params: empty, as from `init`.
+      state: empty, as from `init`.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: LFQConfig) -> jax.Array:
-    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..2^D-1."""
+    """Values of indices, float32 `[..., D]`; NaN for indices outside 0..2^D-1.
+
+    Args:
+      params: empty, as from `init`.
+      state: empty, as from `init`.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     known = (indices >= 0) & (indices < config.num_codes)
     bits = (indices[..., None] >> _places(config).reshape(*[1] * indices.ndim, -1)) & 1
     return jnp.where(known[..., None], jnp.where(bits == 1, config.size, -config.size), jnp.nan)

@@ -31,6 +31,12 @@ def lucidrains(num_codes: int, dim: int, **changes) -> VQConfig:
 def lucidrains_residual(num_codes: int, dim: int, levels: int, **changes) -> ResidualConfig:
     """`ResidualVQ(dim, num_quantizers, codebook_size)`: every level passes the gradient on; ours
     gives one mean loss, theirs one per level.
+
+    Args:
+      num_codes: its `codebook_size`, K of every level.
+      dim: features.
+      levels: its `num_quantizers`.
+      **changes: fields of `VQConfig`, of every level.
     """
     return ResidualConfig(lucidrains(num_codes, dim, **changes), levels, straight_through_all=True)
 
@@ -73,6 +79,12 @@ def vqtorch(num_codes: int, dim: int, beta: float = 0.95, **changes) -> VQConfig
     """`vqtorch.nn.VectorQuant`: there beta weights the side of the CODES and 1 - beta that of the
     embeddings, the opposite of VQ-VAE's beta. Random initial codes of standard deviation one are
     theirs; ours have D^-1/2.
+
+    Args:
+      num_codes: K.
+      dim: features.
+      beta: share of the codes' side, 0 to 1.
+      **changes: fields of `VQConfig`.
     """
     return VQConfig(
         num_codes,
@@ -94,5 +106,12 @@ def deferred(num_codes: int, dim: int, **changes) -> VQConfig:
 def with_restart(num_codes: int, dim: int, threshold: float | None = None, **changes) -> VQConfig:
     """VQ-VAE with replacement of codes that nothing chose for a while, or, with a threshold, of
     those that get fewer rows a step.
+
+    Args:
+      num_codes: K.
+      dim: features.
+      threshold: moving count of rows per step below which a code is replaced; None: codes that were
+        not chosen for a while.
+      **changes: fields of `VQConfig`.
     """
     return VQConfig(num_codes, dim, **{"restart": Restart(threshold=threshold)} | changes)

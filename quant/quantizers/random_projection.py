@@ -70,9 +70,20 @@ def quantize(
     """Labels by the nearest code (cosine) of each projection. The input should be normalized
     before.
 
+    Args:
+      params: empty, as from `init`: nothing learns.
+      state: from `init`; never changes.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `Options`; the key is not used.
+
     Returns:
       A `Quantized` whose "quantized" are the codes, `[..., heads * code_dim]`, with no gradient at
       all, and 0 where masked; no losses.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape.
     """
     return call(_labels, params, state, x, config, options)
 
@@ -92,14 +103,31 @@ def _labels(
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:
-    """Indices only: int32 `[...]`, or `[..., heads]` if there are several."""
+    """Indices only: int32 `[...]`, or `[..., heads]` if there are several.
+
+    Args:
+      params: empty.
+      state: from `init`: projection and codes.
+      x: float `[..., D]`, normalized before.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config)[0].indices
 
 
 def decode(
     params: dict, state: dict, indices: jax.Array, config: RandomProjectionConfig
 ) -> jax.Array:
-    """Codes of indices, float32 `[..., heads * code_dim]`; NaN for indices outside 0..K-1."""
+    """Codes of indices, float32 `[..., heads * code_dim]`; NaN for indices outside 0..K-1.
+
+    Args:
+      params: empty.
+      state: from `init`: projection and codes.
+      indices: int32 `[...]`, or `[..., heads]` if there are several.
+      config: the same as at `init`.
+    """
     leading = indices.shape if config.heads == 1 else indices.shape[:-1]
     rows = jnp.where(indices < 0, config.num_codes, indices).reshape(-1, config.heads)
     take = jax.vmap(lambda c, i: jnp.take(c, i, axis=0, mode="fill"))

@@ -79,13 +79,24 @@ def init(
 def quantize(
     params: Params, state: VQState, x: jax.Array, config: ResidualConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, VQState]:
-    """The sum of the levels' codes.
+    """Quantize by the sum of the levels' codes, each the nearest to what the levels before leave.
 
     The levels are one scan: compile time does not grow with their number.
 
-    Args, returns and errors: as `vq.quantize`. Indices are `[..., levels]`, losses the means over
-      the levels; metrics are means too,
-    and "error_<l>" the mean squared error that is left after level l (0..Q-1).
+    Args:
+      params: from `init`, stacked over the levels; gradients reach them as in `vq.quantize`.
+      state: from `init` or the last step, stacked over the levels.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `Options`. Restart, DiVeQ, drawn codes and dropout use the key, in training.
+
+    Returns:
+      A `Quantized` with indices `[..., levels]`; losses and metrics are means over the levels, and
+      "error_<l>" is the mean squared error that is left after level l (0..Q-1); and the state.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape; a missing key.
     """
     return call(_levels, params, state, x, config, options)
 
@@ -156,7 +167,17 @@ def _levels(
 def encode(
     params: dict[str, Any], state: VQState, x: jax.Array, config: ResidualConfig
 ) -> jax.Array:
-    """Indices only, int32 `[..., levels]`."""
+    """Indices only, int32 `[..., levels]`.
+
+    Args:
+      params: from `init`, stacked over the levels.
+      state: from `init` or the last step, stacked over the levels.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
@@ -164,6 +185,12 @@ def decode(
     params: dict[str, Any], state: VQState, indices: jax.Array, config: ResidualConfig
 ) -> jax.Array:
     """The sum of the codes, float32 `[..., D]`; levels with index -1 add nothing.
+
+    Args:
+      params: from `init`, stacked over the levels.
+      state: from `init` or the last step, stacked over the levels.
+      indices: int32 `[..., n]` of the first n levels, n at most `config.levels`.
+      config: the same as at `init`.
 
     Raises:
       QuantError: more levels than there are.

@@ -68,7 +68,23 @@ def codes_of(params: dict, state: dict) -> jax.Array:
 def quantize(
     params: dict, state: dict, x: jax.Array, config: SimVQConfig, **options: Unpack[Options]
 ) -> tuple[Quantized, dict]:
-    """As `vq.quantize`, with losses "commitment" and "codebook"; the state never changes."""
+    """Replace every row by its nearest code, which is a frozen one behind a learned map.
+
+    Args:
+      params: from `init`; the loss "codebook" moves the map.
+      state: from `init`: the frozen codes. It never changes.
+      x: float `[..., D]`, any dtype; the search is in float32.
+      config: the same as at `init`.
+      **options: see `Options`; the key is used in training where the wrapper is "diveq".
+
+    Returns:
+      A `Quantized` with losses "commitment" and "codebook", metrics "perplexity", "usage" and
+      "distance"; and the state.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape.
+    """
     return call(_mapped, params, state, x, config, options)
 
 
@@ -91,10 +107,27 @@ def _mapped(params: dict, state: dict, batch: Batch, config: SimVQConfig) -> tup
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: SimVQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`."""
+    """Indices only, int32 `[...]`.
+
+    Args:
+      params: from `init`: the map.
+      state: from `init`: the frozen codes, before the map.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SimVQConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
+    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1.
+
+    Args:
+      params: from `init`: the map.
+      state: from `init`: the frozen codes, before the map.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     return lookup(codes_of(params, state), indices)

@@ -72,13 +72,23 @@ def log_posterior(params: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
 def quantize(
     params: dict, state: dict, x: jax.Array, config: SQVAEConfig, **options: Unpack[SoftOptions]
 ) -> tuple[Quantized, dict]:
-    """A relaxed code in training, the nearest in evaluation. Arguments, shapes and refusals as
-    `gmvq.quantize`.
+    """A relaxed code in training, the nearest in evaluation.
+
+    Args:
+      params: from `init`; gradients reach the codes and the variance.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `SoftOptions`. Training needs a key, for the choice.
 
     Returns:
       A `Quantized` with losses "entropy" (minus the entropy of the choice) and "distance" (squared,
       over twice the variance); metrics "perplexity", "usage", "entropy_row", "variance"; and the
       state.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape; training without a key.
     """
     return call_soft(_relax, params, state, x, config, options)
 
@@ -101,10 +111,27 @@ def _relax(params: dict, state: dict, batch: Batch, config: SQVAEConfig) -> tupl
 
 
 def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
-    """The nearest codes, int32 `[...]`."""
+    """The nearest codes, int32 `[...]`.
+
+    Args:
+      params: from `init`; the codes are used.
+      state: empty.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SQVAEConfig) -> jax.Array:
-    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1."""
+    """Codes of indices, float32 `[..., D]`; NaN for indices outside 0..K-1.
+
+    Args:
+      params: from `init`; the codes are used.
+      state: empty.
+      indices: int32 `[...]`.
+      config: the same as at `init`.
+    """
     return lookup(params["codes"], indices)

@@ -102,12 +102,21 @@ def quantize(
     """The sum of the levels' values, each straight-through on its residual; the gradient of the
     first level alone reaches x, so that x gets it once.
 
-    Args and errors: as `vq.quantize`.
+    Args:
+      params: from `init`, with an entry for each level that has parameters.
+      state: states of the levels, from `init` or the last step.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      **options: see `Options`; dropout needs a key in training, as do levels that draw.
 
     Returns:
       A `Quantized` with indices `[..., levels]` (-1 where a level was dropped), losses and metrics
       the means over the levels that have them, and "error_<l>", the mean squared error left after
       level l; and the states.
+
+    Raises:
+      QuantError: another number of features, no rows, numbers that are not floating, or a mask of
+        another shape; a missing key.
     """
     return call(_levels, params, state, x, config, options)
 
@@ -170,12 +179,28 @@ def _clamped(x: jax.Array, config: StackConfig) -> jax.Array:
 
 
 def encode(params: dict, state: tuple, x: jax.Array, config: StackConfig) -> jax.Array:
-    """Indices only, int32 `[..., levels]`."""
+    """Indices only, int32 `[..., levels]`.
+
+    Args:
+      params: from `init`, with an entry for each level that has parameters.
+      state: states of the levels, in their order.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
 def decode(params: dict, state: tuple, indices: jax.Array, config: StackConfig) -> jax.Array:
     """The sum of the levels' values, float32 `[..., D]`; levels with index -1 add nothing.
+
+    Args:
+      params: from `init`, with an entry for each level that has parameters.
+      state: states of the levels, in their order.
+      indices: int32 `[..., n]` of the first n levels.
+      config: the same as at `init`.
 
     Raises:
       QuantError: more levels than there are.

@@ -311,7 +311,17 @@ def _nearest(
 
 
 def encode(params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig) -> jax.Array:
-    """Indices only: int32 `[...]`, or `[..., heads]` if there are several."""
+    """Indices only: int32 `[...]`, or `[..., heads]` if there are several.
+
+    Args:
+      params: from `init`: projections, and the codes with update "gradient".
+      state: from `init` or the last step.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+
+    Raises:
+      QuantError: another number of features, no rows, or numbers that are not floating.
+    """
     return quantize(params, state, x, config, train=False)[0].indices
 
 
@@ -323,6 +333,12 @@ def decode(
     float32 `[..., D]`.
 
     Indices outside 0..K-1 give NaN: they are a mistake that must not look like a code.
+
+    Args:
+      params: from `init`: projections, and the codes with update "gradient".
+      state: from `init` or the last step.
+      indices: int32 `[...]`, or `[..., heads]` if there are several.
+      config: the same as at `init`.
 
     Raises:
       QuantError: the last axis of the indices is not that of the heads, if there are several.
@@ -359,6 +375,13 @@ def encode_top_k(
     params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig, k: int
 ) -> jax.Array:
     """The k nearest codes, nearest first: int32 `[..., k]`, or `[..., heads, k]`.
+
+    Args:
+      params: from `init`: projections, and the codes with update "gradient".
+      state: from `init` or the last step.
+      x: float `[..., D]`.
+      config: the same as at `init`.
+      k: codes per row (and head), 1..K.
 
     Raises:
       QuantError: another number of features; k is not in 1..K.
