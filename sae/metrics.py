@@ -135,7 +135,17 @@ class Calibration(NamedTuple):
 def calibration(
     probability: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None, bins: int = 10
 ) -> Calibration:
-    """Of probabilities `[N]` against labels `[N]`, where `mask` is true."""
+    """Calibration of probabilities against labels.
+
+    Args:
+      probability: `[N]`, in [0, 1].
+      label: `[N]`, 0 or 1.
+      mask: bool `[N]`, cases that count; None: all.
+      bins: equal parts of [0, 1].
+
+    Returns:
+      Error 0 and Brier score NaN if no case counts.
+    """
     keep = np.ones(len(probability), bool) if mask is None else np.asarray(mask, bool)
     p, y = np.asarray(probability, np.float64)[keep], np.asarray(label, np.float64)[keep]
     which = np.clip((p * bins).astype(int), 0, bins - 1)

@@ -61,7 +61,21 @@ def bernoulli_decoupled_st_gs(
     tau_b + the same noise).
 
     `decoupled_st_gs` for units, form "after"; with both temperatures 1 it is the straight-through
-    binary Concrete estimator. `normalize_backward` multiplies the gradient by tau_b.
+    binary Concrete estimator.
+
+    Args:
+      key: typed PRNG key.
+      logits: floating `[...]`, one per unit.
+      tau_f: temperature of the draw, above 0.
+      tau_b: temperature of the gradient, above 0.
+      normalize_backward: multiply the gradient by tau_b.
+
+    Returns:
+      All fields `[...]`: `value` the bit, `index` the same as int32, `probs` the probability of 1,
+      `soft` the relaxed bit s.
+
+    Raises:
+      ValueError: a temperature is not above 0, or the logits are not floating.
     """
     check_positive(tau_f=tau_f, tau_b=tau_b)
     wide = _units(logits)

@@ -144,6 +144,14 @@ def gradient_gap(
     2410.13331 applies it to estimators without a formula that we know. Our choice: `z` and `theta`
     as in `BiasVariance`, the logits standing for the parameters, and shares as a ratio of means.
     NaN for score functions, which have no relaxed value.
+
+    Args:
+      estimator: as for `estimate_gradient`.
+      f: of a value shaped like the logits, to a scalar; differentiable between one-hot values.
+      key: typed PRNG key.
+      logits: floating `[..., K]`.
+      n: draws that the norms are averaged over.
+      chunk: draws that are computed together.
     """
     if isinstance(estimator, ScoreFunction):
         return Gap(*(jnp.full((), jnp.nan, logits.dtype),) * 4)

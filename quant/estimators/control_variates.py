@@ -56,6 +56,16 @@ def control_variate_loss(
 
     As their expectation does not depend on the control variate, its gradient is that of their
     variance (arXiv 1711.00123, equation 8).
+
+    Args:
+      estimator: from `rebar` or `relax`.
+      f: of a value shaped like the logits, to a scalar.
+      key: typed PRNG key.
+      logits: floating `[..., K]`.
+      n: draws.
+
+    Returns:
+      A scalar.
     """
     gradients, _ = estimator.gradients(f, key, logits, n)
     return jnp.square(gradients).reshape(n, -1).sum(-1).mean()

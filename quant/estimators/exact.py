@@ -80,9 +80,21 @@ def expectation_of_table(table: jax.Array, logits: jax.Array) -> jax.Array:
 def enumerate_expectation(
     f: Loss, logits: jax.Array, max_configs: int = MAX_CONFIGS, chunk: int = 4096
 ) -> jax.Array:
-    """E f(D) for independent D from softmax(logits), exactly; arguments and errors as `tabulate`.
+    """E f(D) for independent D from softmax(logits), exactly.
 
     Differentiable in the logits and in what f closes over.
+
+    Args:
+      f: of a one-hot value `[..., K]`, to an array of any shape.
+      logits: floating `[..., K]`.
+      max_configs: largest number of configurations that is visited.
+      chunk: configurations that are computed together.
+
+    Returns:
+      An array of the shape that f returns.
+
+    Raises:
+      ValueError: there are more configurations than `max_configs`.
     """
     return expectation_of_table(tabulate(f, logits, max_configs, chunk), logits)
 
@@ -92,6 +104,15 @@ def exact_gradient(
 ) -> jax.Array:
     """d E f(D) / d logits, `[..., K]`, exactly; f returns a scalar and its own dependence on the
     logits, if any, is left out.
+
+    Args:
+      f: of a one-hot value `[..., K]`, to a scalar.
+      logits: floating `[..., K]`.
+      max_configs: largest number of configurations that is visited.
+      chunk: configurations that are computed together.
+
+    Raises:
+      ValueError: there are more configurations than `max_configs`.
     """
     return gradient_of_table(tabulate(f, logits, max_configs, chunk), logits)
 

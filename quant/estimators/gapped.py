@@ -40,7 +40,14 @@ def gst_at(
     tau: float | jax.Array = 1.0,
     gap: float | Literal["p"] = 1.0,
 ) -> sample.Sample:
-    """`gst` with the draw given: `index`, int32 `[...]`."""
+    """`gst` with the draw given.
+
+    Args:
+      logits: floating `[..., K]`.
+      index: int32 `[...]`, the category drawn, 0..K-1.
+      tau: temperature of the relaxed value, above 0.
+      gap: see `gst`.
+    """
     sample.check_positive(tau=tau, gap=gap)
     wide = sample.widened(logits)
     soft = sample.tempered_softmax(moved(wide, index, gap), tau)

@@ -62,6 +62,12 @@ def open_logit(
     log_alpha - beta ln(-gamma / zeta).
 
     The sum of its sigmoids is the expected number of open gates, the penalty of L0 regularization.
+
+    Args:
+      log_alpha: floating `[...]`, location of the gate.
+      beta: temperature, above 0.
+      gamma: lower end of the stretched interval, below 0.
+      zeta: upper end, above 1.
     """
     return log_alpha - beta * math.log(-gamma / zeta)
 
@@ -71,6 +77,15 @@ def shut_logit(
 ) -> jax.Array:
     """Logit of the probability that a gate is less than 1: beta ln((1 - gamma) / (zeta - 1)) -
     log_alpha.
+
+    Args:
+      log_alpha: floating `[...]`, location of the gate.
+      beta: temperature, above 0.
+      gamma: lower end of the stretched interval, below 0.
+      zeta: upper end, above 1.
+
+    Returns:
+      `[...]`.
     """
     return beta * math.log((1 - gamma) / (zeta - 1)) - log_alpha
 

@@ -111,6 +111,12 @@ def autoencoder_for(
 ) -> VectorAutoencoder | ImageAutoencoder:
     """Perceptrons for vectors and for images below 16 x 16, convolutions for larger ones.
 
+    Args:
+      shape: of one example: `(H, W, C)` or `(D,)`.
+      latent: features of an embedding.
+      width: capacity of the encoder: features or channels of its hidden layers.
+      levels: halvings of an image's sides.
+
     Raises:
       UserError: images whose sides cannot be halved `levels` times.
     """

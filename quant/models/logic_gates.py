@@ -87,8 +87,19 @@ def classification_loss(
     key: jax.Array,
     estimator: Callable[..., Sample],
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Mean cross-entropy in nats of the classes `y [B]`, and the accuracy; inputs `x [B, D]` are
-    bits.
+    """Mean cross-entropy in nats of the classes, and the accuracy.
+
+    Args:
+      module: network of gates.
+      params: its variables, as from `module.init`.
+      x: bits `[B, D]`.
+      y: int `[B]`, classes.
+      key: typed PRNG key, for the draw of the gates.
+      estimator: `estimator(key, logits) -> Sample`, such as `gumbel_softmax`; `most_likely` in
+        evaluation.
+
+    Returns:
+      The loss, a scalar, and {"accuracy": share of right answers}.
     """
     log_p = jax.nn.log_softmax(module.apply(params, x, key, estimator))
     loss = -jnp.take_along_axis(log_p, y[:, None], axis=-1).mean()

@@ -113,8 +113,13 @@ def sizes(
     context: int = 256,
     patch: int | None = None,
 ) -> ClipConfig:
-    """Sizes read from the shapes of parameters; heads (vision, text) default to width / 64, as in
-    BiomedCLIP.
+    """Sizes read from the shapes of parameters.
+
+    Args:
+      params: of both towers, as `converted` gives them.
+      heads: attention heads (vision, text); None: width / 64, as in BiomedCLIP.
+      context: tokens of a text, which no shape shows.
+      patch: side of a patch in pixels; None: from the patch embedding, for images of three colors.
     """
     visual, text = params["visual"], params["text"]
     width, wide = visual["cls_token"].size, text["words"].shape[1]

@@ -10,6 +10,15 @@ import jax.numpy as jnp
 def attention(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array | None = None) -> jax.Array:
     """`softmax(q k^T / sqrt(d)) v` with `[..., tokens, heads, d]`; keys where `mask` `[...,
     tokens]` is false are not seen.
+
+    Args:
+      q: queries `[..., tokens, heads, d]`.
+      k: keys, likewise.
+      v: values, likewise.
+      mask: bool `[..., tokens]`, the keys that are seen; None: all.
+
+    Returns:
+      `[..., tokens, heads, d]`.
     """
     scores = jnp.einsum("...qhd,...khd->...hqk", q, k) / q.shape[-1] ** 0.5
     if mask is not None:

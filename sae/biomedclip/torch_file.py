@@ -151,6 +151,16 @@ def rebuilt(
 ) -> np.ndarray:
     """Rebuild a tensor of a storage, as torch._utils._rebuild_tensor_v2 takes it.
 
+    Args:
+      storage: `[n]`, numbers of the storage.
+      offset: place of the tensor's first number in it.
+      size: of the tensor.
+      stride: numbers between neighbors along each axis.
+      *_: further arguments of torch, which say nothing about the numbers.
+
+    Returns:
+      A copy, of shape `size`.
+
     Raises:
       ValueError: it reaches out of its storage, on either side, or is much larger.
     """

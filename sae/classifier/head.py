@@ -102,7 +102,17 @@ def inputs(image: np.ndarray | None, text: np.ndarray | None, modality: Modality
 
 
 def masked_loss(head: Head, x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
-    """Mean binary cross-entropy over the labels that count."""
+    """Mean binary cross-entropy over the labels that count.
+
+    Args:
+      head: parameters.
+      x: float `[N, D]`.
+      y: `[N, C]`, labels in [0, 1].
+      mask: `[N, C]`, 1 where a label counts, else 0.
+
+    Returns:
+      A scalar, in nats; 0 if no label counts.
+    """
     losses = optax.sigmoid_binary_cross_entropy(logits(head, x), y) * mask
     return losses.sum() / jnp.maximum(mask.sum(), 1)
 
@@ -203,6 +213,16 @@ def evaluate(
 ) -> dict[str, dict]:
     """AUC with interval and calibration of every finding on cases that were not trained on;
     JSON-ready.
+
+    Args:
+      head: parameters.
+      x: float `[N, D]`.
+      labels: `[N, C]`, 0 or 1 where they count.
+      mask: `[N, C]`, true where a label counts.
+      findings: names of the C columns.
+
+    Returns:
+      By finding, see `finding_scores`.
     """
     raw = np.asarray(logits(head, jnp.asarray(x, jnp.float32)))
     return {

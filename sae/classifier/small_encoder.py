@@ -217,7 +217,14 @@ def _update(carry, batch, config, optimizer):
 def embed_all(
     params, radiographs: np.ndarray, config: EncoderConfig, batch: int = 256
 ) -> np.ndarray:
-    """`embed` of any number of radiographs, float32 `[N, features]`, in batches of one shape."""
+    """`embed` of any number of radiographs, float32 `[N, features]`, in batches of one shape.
+
+    Args:
+      params: of the network.
+      radiographs: uint8 `[N, size, size]`.
+      config: of the network.
+      batch: radiographs that are embedded together.
+    """
     run = jax.jit(functools.partial(embed, config=config))
     found = []
     for start in range(0, len(radiographs), batch):

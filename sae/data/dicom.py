@@ -167,6 +167,12 @@ def window(
     """Values through a window, in [0, 1] (PS3.3 C.11.2.1.2 and C.11.2.1.3); None without a usable
     one.
 
+    Args:
+      values: numbers of any shape.
+      center: middle of the window, in units of the values; None: there is no window.
+      width: of the window, in the same units.
+      function: "LINEAR", "LINEAR_EXACT" or "SIGMOID", as DICOM names them.
+
     Raises:
       Unreadable: the function has an unknown name.
     """

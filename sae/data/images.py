@@ -61,6 +61,12 @@ def windowed(
 ) -> np.ndarray:
     """Numbers as uint8 through a linear window; without one (or with a width of at most 1) through
     their whole range.
+
+    Args:
+      values: numbers `[H, W]`.
+      center: middle of the window, in units of the values; None: there is no window.
+      width: of the window, in the same units.
+      turned: turn bright into dark and dark into bright.
     """
     share = window(values, center, width)
     shown = to_bytes(values) if share is None else np.round(255 * share).astype(np.uint8)

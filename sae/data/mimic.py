@@ -17,7 +17,14 @@ FRONTAL = ("PA", "AP")
 
 
 def image_path(root: Path, subject: str, study: str, dicom: str) -> Path:
-    """files/p10/p10000032/s50414267/<dicom>.jpg."""
+    """Path of a JPEG of MIMIC-CXR-JPG: files/p10/p10000032/s50414267/<dicom>.jpg.
+
+    Args:
+      root: folder that holds files/.
+      subject: number of the patient, such as 10000032.
+      study: number of the study, such as 50414267.
+      dicom: identifier of the image.
+    """
     return root / "files" / f"p{subject[:2]}" / f"p{subject}" / f"s{study}" / f"{dicom}.jpg"
 
 

@@ -79,7 +79,14 @@ class Radiograph(NamedTuple):
 
 
 def draw(key: jax.Array, body_key: jax.Array, shortcut: float, hidden: float) -> Radiograph:
-    """Causes of one radiograph; `body_key` is the patient's."""
+    """Causes of one radiograph.
+
+    Args:
+      key: typed PRNG key of the radiograph.
+      body_key: typed PRNG key of the patient, the same for all of his radiographs.
+      shortcut: chance of a marker with an effusion; without one, 1 - shortcut.
+      hidden: chance that an effusion that is there leaves no fluid to see.
+    """
     keys = jax.random.split(key, 8)
     chance = jnp.array([0.3, 0.22, 0.22, 0.25, 0.25, 0.2, 0.25, 0.2, 0.0, 0.15, 0.0])
     present = jax.random.bernoulli(keys[0], chance)
@@ -159,6 +166,12 @@ LINES = np.array(
 def render(radiograph: Radiograph, key: jax.Array, size: int, noise: float) -> jax.Array:
     """A radiograph as uint8 `[size, size]`, bright where little radiation arrives. Patient's right
     is on the left, as radiographs are shown.
+
+    Args:
+      radiograph: causes of one radiograph.
+      key: typed PRNG key, for the grain.
+      size: height and width in pixels.
+      noise: standard deviation of the grain, in units of the range.
     """
     line = (jnp.arange(size) + 0.5) / size * 2 - 1
     v, u = jnp.meshgrid(line, line, indexing="ij")

@@ -93,7 +93,17 @@ def tensors(
 def write(
     params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
 ) -> None:
-    """ae.npz and config.json in `folder`."""
+    """Write ae.npz and config.json.
+
+    Args:
+      params: of one transcoder.
+      config: its shape.
+      folder: made if it does not exist.
+      metadata: entry of config.json for readers; JSON-ready.
+
+    Raises:
+      UserError: the layout has no place for such a transcoder.
+    """
     arrays, named = tensors(params, config)
     write_arrays(folder / "ae.npz", arrays)
     write_atomic(

@@ -93,7 +93,17 @@ def tensors(
 def write(
     params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
 ) -> None:
-    """cfg.json and sae_weights.safetensors in `folder`."""
+    """Write cfg.json and sae_weights.safetensors.
+
+    Args:
+      params: of one transcoder.
+      config: its shape.
+      folder: made if it does not exist.
+      metadata: entries for cfg.json's metadata; JSON-ready.
+
+    Raises:
+      UserError: the layout has no place for such a transcoder.
+    """
     arrays, named = tensors(params, config, metadata)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae_weights.safetensors", arrays)

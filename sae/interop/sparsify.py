@@ -75,7 +75,17 @@ def tensors(
 def write(
     params: Params, config: TranscoderConfig, folder: Path, metadata: dict[str, Any] | None = None
 ) -> None:
-    """cfg.json and sae.safetensors in `folder`; the layout has no place for metadata."""
+    """Write cfg.json and sae.safetensors.
+
+    Args:
+      params: of one transcoder.
+      config: its shape.
+      folder: made if it does not exist.
+      metadata: not written: the layout has no place for it.
+
+    Raises:
+      UserError: the layout has no place for such a transcoder.
+    """
     arrays, named = tensors(params, config)
     folder.mkdir(parents=True, exist_ok=True)
     write_safetensors(folder / "sae.safetensors", arrays)

@@ -155,8 +155,19 @@ def attribute_cases(
     config: TranscoderConfig,
     image_width=None,
 ) -> Attribution:
-    """`attribute` for cases `[B, D]`, with the identity checked; arrays of NumPy with a leading
-    axis B.
+    """Do `attribute` for cases `[B, D]`, and check the identity.
+
+    Args:
+      head: the classifier.
+      params: of all members, arrays `[M, ...]`.
+      assignment: int `[M, F]`, the pattern of every latent, -1 for none.
+      patterns: P.
+      x: float `[B, D]`, inputs of the head.
+      config: shape of the members.
+      image_width: number of features of x that are the image's; None: all.
+
+    Returns:
+      Arrays of NumPy with a leading axis B.
 
     Raises:
       Incomplete: the parts of some case do not add up (see `TOLERANCE`).
@@ -190,8 +201,13 @@ class Shown(NamedTuple):
 
 
 def strongest(amounts: np.ndarray, share: float = 0.9, least: int = 20, most: int = 50) -> Shown:
-    """Patterns in the order of |contribution| `[P]` until they carry `share` of its total; at least
-    and at most so many.
+    """Select patterns in the order of |contribution| until they carry `share` of its total.
+
+    Args:
+      amounts: `[P]`, contributions to one logit.
+      share: of the sum of all |contribution|, in [0, 1].
+      least: smallest number of patterns, if as many contribute anything.
+      most: largest number of patterns.
     """
     amounts = np.asarray(amounts, np.float64)
     order = np.argsort(-np.abs(amounts), kind="stable")
@@ -238,7 +254,11 @@ def deletion_curve(
     """The logit of one finding while patterns are taken out one by one, strongest first: `[B,
     min(steps, P) + 1]`.
 
-    With `insert` they are put in instead, starting from the sum without any pattern.
+    Args:
+      found: attributions of cases, with a leading axis B.
+      finding: column of the logits.
+      insert: put patterns in instead, from the sum without any pattern.
+      steps: largest number of patterns that are moved.
     """
     amounts = np.asarray(found.patterns)[..., finding]
     ordered = np.take_along_axis(amounts, np.argsort(-np.abs(amounts), -1, kind="stable"), -1)[

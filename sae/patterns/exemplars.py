@@ -83,7 +83,14 @@ def halves(found: Gallery) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_index(found: Gallery, signal: np.ndarray, ids: tuple[str, ...], folder: Path) -> None:
-    """index.json of a pattern: which cases, in which part, how active."""
+    """Write index.json of a pattern: which cases are in which part of its gallery, and how active.
+
+    Args:
+      found: gallery of the pattern.
+      signal: `[N]`, activations of the cases.
+      ids: names of the N cases.
+      folder: made if it does not exist.
+    """
 
     def entry(row):
         return {"id": ids[row], "activation": float(signal[row])}

@@ -170,6 +170,12 @@ def sinkhorn(
 ) -> np.ndarray:
     """Soft matching of two members' rows: non-negative `[n, n]` whose rows and columns each add up
     to 1.
+
+    Args:
+      a: `[n, E]`, decoder rows of one member.
+      b: `[n, E]`, those of the other.
+      temperature: above 0, in units of the cosine; low ones are nearly one-to-one.
+      rounds: normalizations of rows and columns. Columns are last, so rows add up to 1 only nearly.
     """
     from scipy.special import logsumexp
 

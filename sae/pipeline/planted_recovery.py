@@ -49,7 +49,14 @@ class Planted(NamedTuple):
 
 
 def strengths(run: Run, rows: np.ndarray, assignment: np.ndarray, patterns: int) -> np.ndarray:
-    """Mean activation of each pattern's latents on cases, `[N, P]`."""
+    """Mean activation of each pattern's latents on cases, `[N, P]`.
+
+    Args:
+      run: a trained run.
+      rows: int `[N]`, cases.
+      assignment: int `[M, F]`, the pattern of every latent, -1 for none.
+      patterns: P.
+    """
     z = activations_of(run, run.x[rows])
     out = np.zeros((len(rows), patterns), np.float32)
     for pattern in range(patterns):
@@ -61,7 +68,14 @@ def strengths(run: Run, rows: np.ndarray, assignment: np.ndarray, patterns: int)
 def judge_planted(
     run: Run, radiograph: Radiograph, finding: str = "Pleural Effusion", marker: str = "marker"
 ) -> Planted:
-    """Judge a run by the causes of its radiographs, in the order of its cases."""
+    """Judge a run by the causes of its radiographs.
+
+    Args:
+      run: a trained run on phantom data.
+      radiograph: causes of its radiographs, in the order of its cases.
+      finding: name of the finding whose logit the shortcut is measured on.
+      marker: name of the factor that is the shortcut.
+    """
     catalogue, present = step_catalogue(run), np.asarray(radiograph.present, bool)
     count, test = len(catalogue.patterns), run.parts["test"]
     chosen = metrics.aucs(catalogue.activations, present[probe_rows(run)])  # [P, factors]

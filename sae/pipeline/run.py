@@ -310,7 +310,17 @@ def head_width(config: RunConfig, embedded: Embedded) -> tuple[int, int | None]:
 def step_classify(
     folder: Path, config: RunConfig, embedded: Embedded, parts
 ) -> tuple[Head, np.ndarray]:
-    """The head, trained or read; and what goes into it."""
+    """Train the head and write head.npz and classifier.json, or read the head that is there.
+
+    Args:
+      folder: the run's.
+      config: the run's.
+      embedded: cases and their embeddings.
+      parts: rows of "train", "validate" and "test".
+
+    Returns:
+      The head, and its inputs, float32 `[N, D]`.
+    """
     x, _ = head_inputs(config, embedded)
     labels = select_findings(embedded.cases, config.findings)
     values, mask = targets(
@@ -366,7 +376,19 @@ def modality_masks(config: RunConfig, width: int, image_width: int | None) -> np
 def step_ensemble(
     folder: Path, config: RunConfig, head: Head, x: np.ndarray, masks: np.ndarray | None, stop
 ) -> bool:
-    """The members, trained from where they were; False if stopped before the end."""
+    """Train the members from where they were, and write members.npz.
+
+    Args:
+      folder: the run's.
+      config: the run's.
+      head: the trained classifier, whose hidden layer is explained.
+      x: float32 `[N, D]`, its inputs in training.
+      masks: float `[G, D]`, features that members see; None: every member sees all.
+      stop: function that returns True when training should pause.
+
+    Returns:
+      False if stopped before the end.
+    """
     path = folder / "members.npz"
     if path.exists():
         return True
@@ -465,8 +487,13 @@ def summarise(
     rows: np.ndarray,
     explained: tuple[Attribution, np.ndarray] | None = None,
 ) -> dict[str, Any]:
-    """Measures of the attributions of held-out cases; JSON-ready. `explained` is what
-    `explain_rows` gave for them, if that is known.
+    """Measures of the attributions of held-out cases; JSON-ready.
+
+    Args:
+      run: a trained run.
+      catalogue: its patterns.
+      rows: int `[B]`, held-out cases.
+      explained: result of `explain_rows` for these cases; None: computed here.
     """
     found, gaps = explained or explain_rows(run, catalogue, run.x[rows])
     needed = [[strongest(one[:, c]).needed for c in range(one.shape[1])] for one in found.patterns]
@@ -521,7 +548,14 @@ def step_report(run: Run) -> Path:
 def findings_rest_on(
     run: Run, catalogue: Catalogue, rows: np.ndarray, found: Attribution
 ) -> tuple[Leaning, ...]:
-    """Measure what carries each finding, on the cases of these rows and their attributions."""
+    """Measure what carries each finding.
+
+    Args:
+      run: a trained run.
+      catalogue: its patterns.
+      rows: int `[B]`, held-out cases.
+      found: attributions of these cases.
+    """
     held, findings = take(run.embedded.cases, rows), run.config.findings
     return leanings(found, catalogue, findings, select_findings(held, findings), held.acquisition)
 
@@ -649,7 +683,14 @@ def embed_image(run: Run, pixels: np.ndarray, text: str | None) -> np.ndarray:
 
 
 def case_of(name: str, pixels: np.ndarray, config: RunConfig, text: str = "") -> Cases:
-    """One radiograph that has no labels, as `Cases`."""
+    """One radiograph that has no labels, as `Cases`.
+
+    Args:
+      name: of the radiograph and of its patient.
+      pixels: uint8 `[H, W]` or `[H, W, 3]`.
+      config: of the run, for the names of the findings.
+      text: report; "" for none.
+    """
     blank = np.full((1, len(config.findings)), np.nan, np.float32)
     return Cases(
         (name,),

@@ -29,8 +29,17 @@ class Case(NamedTuple):
 
 
 def case_page(case: Case, catalogue: Catalogue, cases: Cases, site: Site) -> str:
-    """Logits, and for every finding a waterfall from the base to the logit, next to the logit as
-    patterns go and come.
+    """Page of a case: its logits, and for every finding a waterfall from the base to the logit,
+    next to the curves of the logit as patterns are taken out and put in.
+
+    Args:
+      case: row, attribution and warnings.
+      catalogue: patterns, for their names.
+      cases: all cases of the site; `case.row` is one of them.
+      site: findings, and whether images are shown.
+
+    Returns:
+      HTML.
     """
     row, found = case.row, case.found
     rows = [

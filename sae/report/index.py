@@ -14,7 +14,17 @@ giving each a column.
 
 
 def index_page(catalogue: Catalogue, cases: Cases, site: Site, case_rows: list[int]) -> str:
-    """Index: what carries each finding, setting, quality of the classifier, catalogue and cases."""
+    """Index: what carries each finding, setting, quality of the classifier, catalogue and cases.
+
+    Args:
+      catalogue: all patterns.
+      cases: all cases of the site, with those that were skipped.
+      site: title, notes, scores and facts.
+      case_rows: rows of the cases that have a page.
+
+    Returns:
+      HTML.
+    """
     body = []
     if site.leanings:
         body.append(html.section("What each finding rests on", *findings_part(site.leanings)))

@@ -72,7 +72,14 @@ def radiograph_figure(
 
 
 def radiographs(cases: Cases, rows, captions, site: Site):
-    """Figures of several radiographs in a row; a list of names in path-only mode."""
+    """Figures of several radiographs in a row; a list of names in path-only mode.
+
+    Args:
+      cases: all cases of the site.
+      rows: those to show.
+      captions: one per row, shown in front of its name.
+      site: its `with_images` decides.
+    """
     if not site.with_images:
         pairs = zip(rows, captions, strict=True)
         return html.bullets([f"{cases.ids[r]} {c}".strip() for r, c in pairs])

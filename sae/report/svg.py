@@ -18,7 +18,18 @@ def histogram(
     height: int = 60,
     label: str = "activation",
 ) -> str:
-    """Counts of the positive values, on a square-root scale so that small counts show."""
+    """Counts of the positive values, on a square-root scale so that small counts show.
+
+    Args:
+      values: `[N]`; those up to 0 are left out.
+      bins: number of bars.
+      width: of the drawing in pixels.
+      height: of the drawing in pixels.
+      label: name of the values, written at the axis.
+
+    Returns:
+      An SVG element.
+    """
     values = np.asarray(values)[np.asarray(values) > 0]
     if not len(values):
         return (
@@ -50,7 +61,19 @@ def line(
     x_label: str = "",
     y_label: str = "",
 ) -> str:
-    """One curve with its extremes written at the axes."""
+    """One curve with its extremes written at the axes.
+
+    Args:
+      xs: `[N]`, at least one.
+      ys: `[N]`.
+      width: of the drawing in pixels.
+      height: of the drawing in pixels.
+      x_label: below the axis.
+      y_label: at the top of the axis.
+
+    Returns:
+      An SVG element.
+    """
     xs, ys = np.asarray(xs, float), np.asarray(ys, float)
     left, bottom, right, top = 48, height - 28, width - 10, 10
 
@@ -96,6 +119,16 @@ def curves(
 ) -> str:
     """Up to two curves over 0, 1, 2, ..., each with a dashed straight line between its ends, and a
     line at 0; names stand below.
+
+    Args:
+      named: values of each curve by its name; more than two are left out.
+      width: of the drawing in pixels.
+      height: of the drawing in pixels.
+      x_label: below the axis.
+      y_label: above the axis.
+
+    Returns:
+      An SVG element.
     """
     left, bottom, right, top = 42, height - 76, width - 8, 16
     values = np.concatenate([np.asarray(v, float) for v in named.values()])
@@ -148,8 +181,16 @@ def curves(
 def waterfall(
     rows: Sequence[tuple[str, float, str | None]], start: float, end: float, width: int = 630
 ) -> str:
-    """Bars that lead from `start` to `end`, one per row `(label, amount, link or None)`, labelled
-    with amount and running sum.
+    """Bars that lead from `start` to `end`, with amount and running sum.
+
+    Args:
+      rows: `(label, amount, link or None)` of each bar.
+      start: value of the first bar, "base".
+      end: value of the last bar, "logit".
+      width: of the drawing in pixels, before it grows with the longest label.
+
+    Returns:
+      An SVG element.
     """
     longest = max((len(label) for label, _, _ in rows), default=0)
     names, bar, edge = max(160, 6 * longest + 16), 17, 60  # a letter of size 11 is under 6 wide

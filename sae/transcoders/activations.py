@@ -177,6 +177,13 @@ def step(
 ) -> jax.Array:
     """`[pre > threshold]` as numbers, with the same straight-through gradient; the sum over F is an
     L0 that can be trained.
+
+    Args:
+      pre: `[..., F]`.
+      threshold: `[F]`, positive.
+      bandwidth: width of the window around the threshold in which it gets a gradient, in units of
+        `pre`.
+      to_input: the window's gradient also reaches `pre`.
     """
     return (pre > per_feature(threshold, pre)).astype(pre.dtype)
 

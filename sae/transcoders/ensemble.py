@@ -147,7 +147,14 @@ def member_keys(config: EnsembleConfig) -> jax.Array:
 def start(
     config: EnsembleConfig, shape: TranscoderConfig, how: LearnConfig, mean_y: jax.Array
 ) -> Learner:
-    """All members before their first update; arrays have a leading axis M."""
+    """All members before their first update; arrays have a leading axis M.
+
+    Args:
+      config: members and seed.
+      shape: of every member.
+      how: for the optimizer's state.
+      mean_y: `[E]`, where the decoders' biases begin.
+    """
 
     def make(key):
         return train_step.start(model.init(jax.random.fold_in(key, 0), shape, mean_y), how)
@@ -156,10 +163,16 @@ def start(
 
 
 def rows_for(key: jax.Array, config: EnsembleConfig, update: jax.Array, examples: int) -> jax.Array:
-    """Which examples a member sees at an update: int32 `[B]`, drawn with replacement. Depends on
-    the key and the update alone.
+    """Indices of the examples that a member sees at an update: int32 `[B]`, drawn with replacement.
+    They depend on the key and the update alone.
 
     A resampling is never stored: entry j of it is itself drawn from a key made of j.
+
+    Args:
+      key: typed PRNG key of the member; with sampling "shared" it is replaced by one for all.
+      config: `sampling`, `batch`, `fraction` and `seed` are read.
+      update: int32 scalar, number of the update from 0.
+      examples: N.
     """
     if config.sampling == "shared":
         key = jax.random.key(config.seed)
@@ -246,7 +259,14 @@ def _step(learner, hparam, x, y, config, setting):
 def finish(
     learners: Learner, hparams: MemberHParams, shape: TranscoderConfig, scale: Scaling
 ) -> Params:
-    """Parameters of all members for raw x and y, `[M, ...]`."""
+    """Parameters of all members for raw x and y, `[M, ...]`.
+
+    Args:
+      learners: members after training, arrays `[M, ...]`.
+      hparams: of the members.
+      shape: of every member.
+      scale: scaling of x and y in training, which is folded into the parameters.
+    """
 
     def done(learner, hparam):
         return train_step.fold_scaling(

@@ -170,7 +170,14 @@ class Given(NamedTuple):
 
 
 def activity(params: Params, pre: jax.Array, z: jax.Array, config: TranscoderConfig) -> jax.Array:
-    """`mean sum |z_i| |row_i|`, the price of activity before its weight; a scalar."""
+    """`mean sum |z_i| |row_i|`, the price of activity before its weight; a scalar.
+
+    Args:
+      params: of one transcoder.
+      pre: pre-activations `[B, F]`.
+      z: latents `[B, F]`.
+      config: its shape.
+    """
     lengths = per_feature(model.row_norms(params), z)
     active = jax.nn.relu(pre) if config.activation == "gated" else z
     return (jnp.abs(active) * lengths).sum(-1).mean()
@@ -184,7 +191,19 @@ def jump_price(
     config: TranscoderConfig,
     loss: LossConfig,
 ) -> jax.Array:
-    """Prices of JumpReLU with their weights: of L0, and of dead latents below their thresholds."""
+    """Prices of JumpReLU with their weights: of L0, and of dead latents below their thresholds.
+
+    Args:
+      params: of one transcoder, with "threshold".
+      pre: pre-activations `[B, F]`.
+      z: latents `[B, F]`.
+      dead: bool `[F]`, latents without an activation for long.
+      config: its shape.
+      loss: weights `l0` and `wake`; those of 0 cost nothing.
+
+    Returns:
+      A float32 scalar.
+    """
     lengths, price = per_feature(model.row_norms(params), z), jnp.float32(0)
     if loss.l0:
         price += loss.l0 * _l0_price(params, pre, z, lengths, config, loss)
@@ -323,6 +342,12 @@ def _sparse_terms(params, batch, active, setting):
 def is_sparse(config: TranscoderConfig, loss: LossConfig, given: Given, step: str = "auto") -> bool:
     """Return True where training takes the sparse step: it is possible, and worthwhile or asked
     for.
+
+    Args:
+      config: shape of the transcoder.
+      loss: `multi_k` and `l1` need the dense step.
+      given: values of an ensemble's member; any of them needs the dense step.
+      step: "auto", "sparse" or "dense", see `LearnConfig.step`.
     """
     able = sparse.possible(config) and not loss.multi_k and not loss.l1
     able = able and all(value is None for value in given)

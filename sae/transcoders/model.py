@@ -211,8 +211,16 @@ def score(params: Params, pre: jax.Array, config: TranscoderConfig) -> jax.Array
 def activate(
     params: Params, pre: jax.Array, config: TranscoderConfig, k: jax.Array | float | None = None
 ) -> jax.Array:
-    """Latents `[B, F]` of a batch in training; batchtopk chooses among all of the batch. `k`
-    overrides the configuration's.
+    """Latents `[B, F]` of a batch in training; batchtopk chooses among all of the batch.
+
+    Args:
+      params: of one transcoder.
+      pre: pre-activations `[B, F]`.
+      config: its shape.
+      k: latents per example instead of the configuration's; may be traced.
+
+    Raises:
+      UserError: there is no such activation.
     """
     k = config.k if k is None else k
     match config.activation:
@@ -281,6 +289,12 @@ def nested(
 ) -> list[jax.Array]:
     """The estimates of every prefix of a Matryoshka transcoder, `[B, E]` each; without prefixes
     only the whole one.
+
+    Args:
+      params: of one transcoder.
+      z: latents `[B, F]`.
+      config: its shape; `prefixes` are widths, the last one F.
+      x: `[B, D]`, for a skip path; None without one.
     """
     if not config.prefixes:
         return [decode(params, z, x)]

@@ -210,6 +210,12 @@ def next_threshold(
 ) -> jax.Array:
     """The moving average with the smallest kept activation of this batch; unchanged where nothing
     was active.
+
+    Args:
+      average: scalar before; below 0: no value yet.
+      floor: scalar, the smallest activation that was kept in this batch; 0: nothing was active.
+      updates: int32 scalar, updates before this one.
+      learn: `threshold_decay` and `threshold_start` are read.
     """
     mixed = learn.threshold_decay * average + (1 - learn.threshold_decay) * floor
     renewed = jnp.where(average < 0, floor, mixed)

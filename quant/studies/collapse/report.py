@@ -23,7 +23,14 @@ COLUMNS = {
 
 
 def report(folder: Path, config: CollapseConfig, kept: Cells, found: dict[Cell, dict]) -> Path:
-    """Write report/index.html and index.md with their figures; the path of the latter."""
+    """Write report/index.html and index.md with their figures; the path of the latter.
+
+    Args:
+      folder: the run's.
+      config: the study's.
+      kept: the grid of cells that the figures read their arrays from.
+      found: measures of the finished cells.
+    """
     notes = [TOO_FEW] if config.seeds < FEWEST else []
     drawn = figures.draw_all(kept, found)
     return write_report(folder / "report", text(config, found), drawn, notes=notes)

@@ -199,6 +199,14 @@ def heat_map(
 ) -> None:
     """Draw `[F, B]` with tau_f upwards and tau_b to the right; a cross marks the best cell, a line
     the equal temperatures.
+
+    Args:
+      figure: of matplotlib, for the color bar.
+      axes: those to draw on.
+      values: `[F, B]`, one per pair of temperatures.
+      taus: temperatures, the same on both axes, so F = B.
+      title: of the axes.
+      low_is_good: the best cell is the smallest.
     """
     labels = [f"{tau:g}" for tau in taus]
     cmap = f"{plots.COLOR_MAP}_r" if low_is_good else plots.COLOR_MAP

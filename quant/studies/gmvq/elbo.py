@@ -25,7 +25,17 @@ def log_evidence(x: jax.Array, variance: jax.Array | float) -> jax.Array:
 def albo(
     x: jax.Array, mean: jax.Array, spread: jax.Array | float, variance: jax.Array | float
 ) -> jax.Array:
-    """E_q[log p(x|z) + log p(z)]; with one code the codes' part is 0."""
+    """E_q[log p(x|z) + log p(z)]; with one code the codes' part is 0.
+
+    Args:
+      x: `[L]`, the example.
+      mean: `[L]`, of q(z|x).
+      spread: variance of q(z|x), above 0.
+      variance: of x given z, above 0.
+
+    Returns:
+      A scalar, in nats.
+    """
     likelihood = log_normal(x, mean, variance) - 0.5 * x.size * spread / variance
     prior = log_normal(mean, jnp.zeros_like(mean), 1.0) - 0.5 * x.size * spread
     return likelihood + prior
@@ -41,5 +51,14 @@ def elbo(
 ) -> jax.Array:
     """ALBO with the entropy of q(z|x): never above log p(x), and equal to it at the true
     posterior.
+
+    Args:
+      x: `[L]`, the example.
+      mean: `[L]`, of q(z|x).
+      spread: variance of q(z|x), above 0.
+      variance: of x given z, above 0.
+
+    Returns:
+      A scalar, in nats.
     """
     return albo(x, mean, spread, variance) + entropy(x.size, spread)

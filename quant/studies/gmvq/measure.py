@@ -23,6 +23,12 @@ def measure(
 ) -> dict[str, jax.Array]:
     """Scalars on examples `[N, ...]`.
 
+    Args:
+      learner: one seed, trained.
+      x: float `[N, ...]`, examples.
+      module: autoencoder.
+      quantizer: the method's.
+
     Returns:
       "mse"; "perplexity" and "usage" of the most probable codes over all examples; "code_cosine",
       mean pairwise cosine distance of the codes; in nats: "entropy_row" mean H(q(c|x)),
@@ -55,7 +61,17 @@ def codes_of(learner: Learner, quantizer: Quantizer) -> jax.Array:
 def reconstruct(
     learner: Learner, x: jax.Array, module: nn.Module, quantizer: Quantizer
 ) -> jax.Array:
-    """Reconstruct, in evaluation."""
+    """Encode, quantize and decode in evaluation.
+
+    Args:
+      learner: one seed, trained.
+      x: float `[N, ...]`, examples.
+      module: autoencoder.
+      quantizer: the method's.
+
+    Returns:
+      Reconstructions in the shape of `x`.
+    """
     z = module.apply({"params": learner.params}, x, method="encode")
     out, _ = quantizer.functions.quantize(
         learner.codes, learner.state, z, quantizer.config, train=False
@@ -95,6 +111,13 @@ def mixture_entropy(
 ) -> jax.Array:
     """Differential entropy of q(z|x) = sum_c q(c|x) N(mu_c, s_c^2 I) of every row `[N]`, in nats,
     by `DRAWS` samples each.
+
+    Args:
+      key: typed PRNG key.
+      codes: parameters of a GM-VQ quantizer.
+      rows: float32 `[N, L]`, embeddings.
+      log_q: log q(c|x), `[N, C]`.
+      config: of the quantizer.
     """
     spread = gmvq.deviations(codes, squared_distances(rows, codes["codes"]), config)
 

@@ -27,7 +27,14 @@ COLUMNS = {
 
 
 def report(folder: Path, config: GMVQStudyConfig, kept: Cells, found: dict[Cell, dict]) -> Path:
-    """Write report/index.html and index.md with their figures; the path of the latter."""
+    """Write report/index.html and index.md with their figures; the path of the latter.
+
+    Args:
+      folder: the run's.
+      config: the study's; with `draws`, results/bias.json is read from the folder.
+      kept: the grid of cells that the figures read their arrays from.
+      found: measures of the finished cells.
+    """
     file = folder / "results" / "bias.json"
     bias = Biases(**json.loads(file.read_text())) if config.draws else None
     notes = [TOO_FEW] if config.seeds < FEWEST else []

@@ -61,7 +61,15 @@ def temperature(step: jax.Array, learn: Learning) -> jax.Array:
 def start(
     key: jax.Array, sample: jax.Array, module: nn.Module, quantizer: Quantizer, learn: Learning
 ) -> Learner:
-    """Random weights; codes on the embeddings of `sample`, `[n, ...]`."""
+    """Random weights; codes on the embeddings of `sample`, `[n, ...]`.
+
+    Args:
+      key: typed PRNG key.
+      sample: float `[n, ...]`, examples.
+      module: autoencoder.
+      quantizer: the method's.
+      learn: for the optimizer's state.
+    """
     key_params, key_codes = jax.random.split(key)
     params = module.init(key_params, sample[:1])["params"]
     z = module.apply({"params": params}, sample, method="encode")
@@ -72,7 +80,16 @@ def start(
 def quantize(
     key, codes, state, z, quantizer: Quantizer, warmth: jax.Array
 ) -> tuple[Quantized, Any]:
-    """In training; only soft ones feel the temperature."""
+    """Quantize in training; the temperature is given only to soft quantizers.
+
+    Args:
+      key: typed PRNG key.
+      codes: parameters of the quantizer.
+      state: its state.
+      z: float `[..., L]`, embeddings.
+      quantizer: the method's.
+      warmth: temperature of the relaxed choice, above 0.
+    """
     more = {"temperature": warmth} if quantizer.soft else {}
     return quantizer.functions.quantize(codes, state, z, quantizer.config, key=key, **more)
 
@@ -85,8 +102,20 @@ def update(
     quantizer: Quantizer,
     learn: Learning,
 ):
-    """One update of one seed on a batch `[B, ...]`: `(learner, curves)`. The loss is the squared
-    error (SQ-VAE: its fitted likelihood) and the quantizer's losses.
+    """Do one update of one seed on a batch: `(learner, curves)`.
+
+    The loss is the squared error (SQ-VAE: its fitted likelihood) and the quantizer's losses.
+
+    Args:
+      learner: before the update.
+      x: float `[B, ...]`.
+      key: typed PRNG key, for the quantizer.
+      module: autoencoder.
+      quantizer: the method's.
+      learn: rates and temperatures.
+
+    Returns:
+      The learner after, and scalars: "mse" and the quantizer's metrics.
     """
     learned, warmth = (learner.params, learner.codes), temperature(learner.step, learn)
 
@@ -154,6 +183,12 @@ def pieces(
 ) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Examples and, for every call, places in them `[S, every, B]`. All examples, if they fit the
     device, else those of the call.
+
+    Args:
+      x: `[N, ...]`, all examples.
+      seeds: S.
+      batch: B, examples of an update.
+      learn: `steps`, `every` and `resident_gib` are read.
     """
     resident = jnp.asarray(x) if x.nbytes <= learn.resident_gib * 2**30 else None
     rng = np.random.default_rng(1)
