@@ -49,7 +49,7 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class ChatConfig:
-    """Where the server is, and how it is asked."""
+    """Address of the server, and settings of the requests."""
 
     base_url: str = "http://localhost:8000/v1"
     """Address of the API; /chat/completions or /completions is added."""

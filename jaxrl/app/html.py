@@ -112,6 +112,12 @@ def page(
 def write_page(path: Path, title: str, *content: Content, **options: Any) -> Path:
     """Write a page (see `page`); returns its path.
 
+    Args:
+      path: file to write; its folder is made.
+      title: heading of the page and its title.
+      *content: parts in order.
+      **options: `lead`, `warnings` and `up` of `page`.
+
     Raises:
       UserError: it cannot be written.
     """
@@ -120,7 +126,14 @@ def write_page(path: Path, title: str, *content: Content, **options: Any) -> Pat
 
 
 def section(title: str, *content: Content, level: int = 2, id: str = ""):
-    """A heading with what follows it; `level` 2 to 4."""
+    """A heading with what follows it; `level` 2 to 4.
+
+    Args:
+      title: text of the heading.
+      *content: parts under it, in order.
+      level: level of the heading, 2 to 4; levels may not be skipped within a page.
+      id: HTML id, so that `link` can point to it; "" for none.
+    """
     return _parts().section(title, join(*content), level, id)
 
 
@@ -251,7 +264,15 @@ def image(data: bytes, alt: str, pixelated: bool = False):
 def figure(
     data: bytes, alt: str, caption: Content = "", pixelated: bool = False, small: bool = False
 ):
-    """An image with a caption; see `image`. `small` is for thumbnails in a row."""
+    """An image with a caption; see `image`. `small` is for thumbnails in a row.
+
+    Args:
+      data: PNG, GIF, JPEG or WebP file.
+      alt: what the image shows, for readers who do not see it; not empty.
+      caption: text under the image; "" for none.
+      pixelated: enlarge without smoothing, for frames of a game.
+      small: a thumbnail, 108 pixels wide, several of which stand in a row.
+    """
     return _parts().figure(image(data, alt, pixelated), caption, small)
 
 
@@ -294,7 +315,12 @@ def details(summary: str, *content: Content, open: bool = False):
 
 
 def diff(before: str, after: str, before_title: str = "before", after_title: str = "after"):
-    """Two texts next to one another, the lines that only one has marked."""
+    """Two texts next to one another, the lines that only one has marked.
+
+    Args:
+      before, after: the texts, compared line by line.
+      before_title, after_title: captions of the two sides.
+    """
     old, new = before.splitlines(), after.splitlines()
     blocks = difflib.SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()
     kept_old = {n for b in blocks for n in range(b.a, b.a + b.size)}
@@ -307,6 +333,10 @@ def diff(before: str, after: str, before_title: str = "before", after_title: str
 def word_diff(before: str, after: str, before_title: str = "before", after_title: str = "after"):
     """Two texts next to one another, the words that only one has marked; spaces and line breaks are
     no difference.
+
+    Args:
+      before, after: the texts, compared by words and single punctuation marks.
+      before_title, after_title: captions of the two sides.
     """
     old, new = (re.findall(r"\w+|[^\w\s]|\s+", text) for text in (before, after))
     blank = [[" " if token.isspace() else token for token in side] for side in (old, new)]

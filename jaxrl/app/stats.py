@@ -123,6 +123,14 @@ def bootstrap(
 def paired(one: Any, other: Any, draws: int = 2000, seed: int = 0) -> Interval:
     """Bootstrap interval of the mean difference of two methods on the same units.
 
+    Args:
+      one, other: `[P]` each, entry i of both from the same unit (seed, case or question).
+      draws: number of resamples of the units.
+      seed: seed of the resampling; the same seed gives the same interval.
+
+    Returns:
+      The mean of `one - other`, and its 95 % bounds.
+
     Raises:
       ValueError: the two do not have the same number of units.
     """

@@ -35,7 +35,7 @@ class GaussianPair(NamedTuple):
 
     @property
     def covariance(self) -> jax.Array:
-        """Of Z, `[D, D]`."""
+        """Covariance of Z, `[D, D]`."""
         return self.gain @ self.context @ self.gain.T + self.noise
 
 
@@ -68,6 +68,15 @@ def best_denoiser(
 ) -> jax.Array:
     """E[Z | Z_s, C], linear: `noisy [D]` is Z_s = sqrt(snr) Z + N, `context [K]` is C; result
     `[D]`.
+
+    Args:
+      pair: the distribution of C and Z.
+      noisy: `[D]`, Z_s.
+      context: `[K]`, C.
+      snr: scalar s, at least 0.
+
+    Returns:
+      `[D]`.
     """
     prior = pair.gain @ context
     surprise = noisy - jnp.sqrt(snr) * prior
@@ -78,7 +87,17 @@ def best_denoiser(
 def blind_denoiser(
     pair: GaussianPair, noisy: jax.Array, context: jax.Array, snr: jax.Array
 ) -> jax.Array:
-    """E[Z | Z_s]: the same for somebody who does not see the past."""
+    """E[Z | Z_s]: the same for somebody who does not see the past.
+
+    Args:
+      pair: the distribution of C and Z.
+      noisy: `[D]`, Z_s.
+      context: `[K]`; its values do not matter, it makes the signature that of `Denoiser`.
+      snr: scalar s, at least 0.
+
+    Returns:
+      `[D]`.
+    """
     blind = GaussianPair(jnp.zeros_like(pair.gain), pair.covariance, pair.context)
     return best_denoiser(blind, noisy, context, snr)
 
@@ -106,6 +125,16 @@ def denoising_loss(
 ) -> jax.Array:
     """Mean of |Z - denoiser(Z_s, C, s)|^2 over draws from the pair, scalar: what one would measure
     in training.
+
+    Args:
+      pair: the distribution of C and Z.
+      denoiser: the estimator of Z, for one example; it is vmapped.
+      snr: scalar s, at least 0.
+      key: PRNG key of the draws.
+      samples: number of draws (static).
+
+    Returns:
+      float scalar: squared error summed over the D dimensions, mean over draws.
     """
     key_context, key_own, key_noise = jax.random.split(key, 3)
     dimensions, known = pair.gain.shape

@@ -43,6 +43,15 @@ def training_sigma(level: jax.Array, edm: EDM) -> jax.Array:
 def add_noise(clean: jax.Array, sigma: jax.Array, draws: Draws, edm: EDM) -> jax.Array:
     """`clean + sigma_offset * e_offset + sigma * e_pixel`; clean `[..., H, W, C]`, sigma
     `[...]`.
+
+    Args:
+      clean: `[..., H, W, C]`.
+      sigma: `[...]`, standard deviation of the noise of each map.
+      draws: standard normal draws for the same leading axes.
+      edm: constants, of which `sigma_offset` is used.
+
+    Returns:
+      `[..., H, W, C]`.
     """
     return clean + edm.sigma_offset * draws.offset + over_space(sigma) * draws.pixel
 
@@ -50,6 +59,11 @@ def add_noise(clean: jax.Array, sigma: jax.Array, draws: Draws, edm: EDM) -> jax
 def karras_sigmas(steps: int, sigma_min: float, sigma_max: float, rho: float) -> np.ndarray:
     """Decreasing noise levels for sampling, float32 `[steps + 1]`, the last one 0 (EDM, equation
     5).
+
+    Args:
+      steps: denoising steps, at least 1.
+      sigma_min, sigma_max: smallest and largest level above 0, in units of the data.
+      rho: curvature of the schedule; a larger one spends more steps near `sigma_min`. EDM has 7.
 
     Raises:
       ValueError: for steps < 1 or levels not 0 < sigma_min <= sigma_max.

@@ -41,6 +41,12 @@ def flag(value: Any, name: str, where: str) -> bool:
 def frame_like(value: Any, shape: tuple[int, ...], dtype: Any, where: str) -> np.ndarray:
     """Return an observation as an array of a shape and dtype.
 
+    Args:
+      value: the observation as the game returned it.
+      shape: shape that the game declares, (H, W, C) for frames.
+      dtype: dtype that the game declares.
+      where: name of the game and the call, for the message of an error.
+
     Raises:
       GameError: it has another one.
     """

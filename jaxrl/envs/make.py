@@ -47,15 +47,16 @@ def file_name(name: str) -> str:
 def make(
     name: str, frame_size: int, image_key: str | None = None, frame_skip: int = PROTOCOL.frame_skip
 ) -> JaxEnv | HostEnv:
-    """A game by name, with frames of `frame_size` pixels.
+    """Open a game by name, with frames of `frame_size` pixels.
 
-    `image_key` names the image among dictionary observations of a Gymnasium environment;
-    `frame_skip` is for how many emulator frames an Atari game holds an action.
-
-    Names: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
-      underscores do not matter), or a
-    Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), or the Python path of a factory of your own
-    ("my_package.my_game:make"), or a game of gymnax ("gymnax:Breakout-MinAtar").
+    Args:
+      name: a toy ("catch", "catch-drift", "bricks"), an Atari game ("Breakout"; capitals and
+        underscores do not matter), a Gymnasium id ("ALE/Pong-v5", "MyGame-v0"), the Python path of
+        a factory of your own ("my_package.my_game:make"), or a game of gymnax
+        ("gymnax:Breakout-MinAtar").
+      frame_size: height and width of the frames, pixels.
+      image_key: name of the image among the dictionary observations of a Gymnasium environment.
+      frame_skip: emulator frames for which an Atari game holds an action, at least 1.
 
     Raises:
       UserError: nothing of that name (names near to it are listed), something is not installed, or

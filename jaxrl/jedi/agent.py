@@ -123,6 +123,12 @@ def init(
     """A fresh agent for a game with `num_actions` actions and uint8 frames of `frame_shape` (H, W,
     3).
 
+    Args:
+      config: sizes, mode and learning settings of the agent.
+      num_actions: number of the game's actions, A.
+      frame_shape: (H, W, 3) of its uint8 frames.
+      key: PRNG key of the parameters.
+
     Raises:
       ValueError: sizes, shares or modes that do not go together (`check_shapes` names the field),
         such as a frame that cannot be halved as often as the encoder has levels.

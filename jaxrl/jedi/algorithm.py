@@ -122,7 +122,17 @@ def run_epoch(
 def run_gate_on_replay(
     agent: AgentState, replay: Replay, gate: GateConfig, epoch_key: jax.Array
 ) -> GateResult:
-    """The gate's test on endings from a replay on the device."""
+    """The gate's test on endings from a replay on the device.
+
+    Args:
+      agent: the agent whose imagination is tested.
+      replay: its replay, frames on the device.
+      gate: number and length of the segments (static under jit).
+      epoch_key: key of the epoch; the purpose "judge" has a key of its own.
+
+    Returns:
+      The measures; all 0 if no episode has ended yet.
+    """
     key_draw, key_gate = jax.random.split(purpose_key(epoch_key, "judge"))
     draw, usable = draw_endings(replay.index, gate, agent.spec.config.context, key_draw)
     return run_gate(agent, buffer.gather(replay, draw), usable, key_gate)
@@ -185,6 +195,15 @@ def run_epochs_of_seeds(
     leading axis of seeds, and so have the results.
 
     See `jaxrl.train.parallel.over_members`: at once on accelerators, in turn on CPUs.
+
+    Args:
+      env, plan, epochs: the game, the settings of epochs and their number (static under jit).
+      runs: S runs so far, every leaf with leading axis S.
+      keys: `[S]`, all randomness of the runs.
+      counts: updates of each kind in an epoch, the same for all seeds.
+
+    Returns:
+      The runs afterwards, `[S, ...]`, and the records of all epochs, `[S, epochs, ...]`.
     """
 
     def one(run, key):

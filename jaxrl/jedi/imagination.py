@@ -29,7 +29,7 @@ from jaxrl.train.parallel import example_keys
 
 
 class WorldState(NamedTuple):
-    """Where an imagined game stands. Any leading axes."""
+    """State of an imagined game. Any leading axes."""
 
     z: jax.Array
     """`[..., n, h, w, C]`, the last n latents, oldest first; zeros before the episode."""
@@ -121,6 +121,17 @@ def advance(
     """Take `action [...]` in the imagined world; `x0` and `churn` are those of `draw_noise`.
 
     Deterministic given these: rewards and ends come as logits.
+
+    Args:
+      state: the agent, whose denoiser and reward and end model are used.
+      world: the imagined world before the step, leading axes `[...]`.
+      action: int32 `[...]`.
+      x0: `[..., h, w, C]`, standard normal, where sampling starts.
+      churn: `[..., S, h, w, C]`, standard normal, for S denoising steps; None unless the sampler
+        churns.
+
+    Returns:
+      The world after the step, and what the step led to.
     """
     actions = world.action.at[..., -1].set(action)
     denoiser_params, noise = state.world.params["denoiser"], Noise(x0, churn)

@@ -99,7 +99,7 @@ class ReplayIndex:
 
 
 class Draw(NamedTuple):
-    """Where the rows of a segment lie, and which of them are real; leading axes as drawn."""
+    """Storage rows of a segment, and masks of those that are real; leading axes as drawn."""
 
     row: jax.Array
     """int32 `[..., T]`, storage row."""

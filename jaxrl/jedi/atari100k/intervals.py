@@ -65,6 +65,15 @@ def profile(
     """The share of all runs of all games above every threshold, with 95 % intervals: estimate, low,
     high, each as `thresholds`.
 
+    Args:
+      scores: float `[runs, games]`, human-normalized.
+      thresholds: float `[n]`, increasing, in the same units.
+      repetitions: resamplings of the bootstrap.
+      seed: seed of the resampling.
+
+    Returns:
+      Three float `[n]`, shares from 0 to 1.
+
     Raises:
       UserError: rliable is not installed.
     """

@@ -103,8 +103,8 @@ def planned(settings: Launch, options: list[str]) -> list[Run]:
 
 
 def environment(settings: Launch, slot: int) -> dict[str, str]:
-    """Of the `slot`-th job at a time: its GPU, and its share of the GPU's memory, unless the user
-    has set one.
+    """Environment variables of the `slot`-th job at a time: its GPU, and its share of the GPU's
+    memory, unless the user has set one.
 
     Our choice: nine tenths of the memory in equal parts; JAX alone would take three quarters for
       the first job.
@@ -149,7 +149,17 @@ def launch(settings: Launch, options: list[str], say=log) -> int:
 
 
 def ended(settings: Launch, board: Board, stop: StopRequest, elsewhere: list[Run]) -> int:
-    """The last words, and the exit status."""
+    """The last words, and the exit status.
+
+    Args:
+      settings: what was to run.
+      board: states of all runs; takes the lines.
+      stop: true if a signal stopped the launch.
+      elsewhere: runs that another launch has under way.
+
+    Returns:
+      0 if no run failed, 1 if one did, 128 + the number of the signal after one.
+    """
     if stop:
         board.say(f"stopped by {stop.signal.name}, saved; the same command continues")
         return 128 + stop.signal
@@ -187,6 +197,16 @@ def work(
 ) -> list[Run]:
     """Keep `jobs` processes going until all is done or `stop` comes; the runs that another launch
     is busy with.
+
+    Args:
+      settings: what to run.
+      options: further options of `train`, the same for every run.
+      runs: all runs, in the order in which they are started.
+      board: states of all runs; shows and takes lines.
+      stop: becomes true at SIGTERM or Ctrl-C; children then save, and nothing new is started.
+
+    Returns:
+      The runs that another launch has under way.
     """
     waiting = deque(run for run in runs if not complete(run, board.known[run], settings.out))
     children: list[Child] = []
@@ -223,6 +243,14 @@ def begin(
 ) -> None:
     """Start a run, unless another launch is busy with it. Its log is its lock: the process holds it
     for as long as it lives.
+
+    Args:
+      settings: what to run.
+      options: further options of `train`.
+      run: the run to start.
+      children: processes under way; the new one is added.
+      elsewhere: runs that another launch has under way; this one is added if it is among them.
+      board: states of all runs; takes the line that says so.
     """
     path = run.log(settings.out)
     slot = min(set(range(settings.jobs)) - {child.slot for child in children})
@@ -285,7 +313,14 @@ def end_now(children: list[Child]) -> None:
 
 
 def has_ended(child: Child, out: Path, board: Board, stop: StopRequest) -> bool:
-    """Return True if the process is over, and note it."""
+    """Return True if the process is over, and note it.
+
+    Args:
+      child: the process.
+      out: folder of the suite, for launches.jsonl and the logs.
+      board: states of all runs; takes the line that says so.
+      stop: true if a signal stopped the launch; then the run counts as stopped, not as failed.
+    """
     status = child.process.poll()
     if status is None:
         return False

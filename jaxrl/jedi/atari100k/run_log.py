@@ -23,6 +23,12 @@ def note(
 ) -> None:
     """Append one line to launches.jsonl; several launches may write to the same file. `run` counts
     as its string.
+
+    Args:
+      out: folder of the suite.
+      run: the run, noted as `str(run)`.
+      event: what happened to it.
+      **facts: further entries of the line, JSON values.
     """
     date = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     line = json.dumps({"run": str(run), "event": event, "date": date, **facts}) + "\n"

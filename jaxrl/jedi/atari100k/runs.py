@@ -45,7 +45,7 @@ class Run:
 
 @dataclass(frozen=True)
 class State:
-    """Where a run stands."""
+    """State of a run."""
 
     kind: Literal["waiting", "begun", "done", "failed"]
     """Nothing there; some epochs made; the schedule is done; the last start ended badly."""
@@ -138,7 +138,7 @@ def on_this_machine(path: Path) -> None:
 
 
 def state(run: Run, out: Path, ending: dict[str, Any] | None = None) -> State:
-    """Where one run stands.
+    """State of one run.
 
     Args:
       run, out: the run and the suite's folder.
@@ -207,6 +207,6 @@ def first_and_last(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | 
 
 
 def states(runs: Iterable[Run], out: Path) -> dict[Run, State]:
-    """Where every run stands."""
+    """States of all runs."""
     lines = noted(out)
     return {run: state(run, out, lines.get(str(run), [None])[-1]) for run in runs}

@@ -146,6 +146,18 @@ def settled(
 ) -> Scores:
     """Scores with as many seeds in every game, complete or with remarks on what is missing; see
     `read_scores`.
+
+    Args:
+      by_game: one raw score per seed, by game; at least one game.
+      partial: accept missing games and seeds, with remarks.
+      where: the file or folder, for the message of an error.
+      about: other entries of the file, kept as they are; its "remarks" are added to the remarks.
+
+    Returns:
+      Scores of the first seeds that every game has, games in the order of `GAMES`.
+
+    Raises:
+      UserError: games or seeds are missing, and `partial` is False.
     """
     most = max(map(len, by_game.values()))
     missing = [game for game in GAMES if game not in by_game]

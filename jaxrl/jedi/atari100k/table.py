@@ -98,7 +98,14 @@ def print_rows(title: str, rows: Rows) -> None:
 
 
 def write_comparison(settings: Table, scores: Scores, tables: dict[str, Rows], path: Path) -> Path:
-    """A page, the tables as Markdown and the two pictures; the folder they are in."""
+    """A page, the tables as Markdown and the two pictures; the folder they are in.
+
+    Args:
+      settings: name of the scores, number of resamplings, and the folder if one was chosen.
+      scores: the scores, for the pictures and the remarks.
+      tables: tables by title, as they are printed.
+      path: the scores file; the default folder lies next to it.
+    """
     folder = settings.comparison or path.parent / "comparison"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,14 @@ from jaxrl.train.rundir import read_config
 
 
 def export(run: Path, folder: Path, games: int, seed: int) -> None:
-    """Write the last checkpoint of a run into a folder, and play with what was written."""
+    """Write the last checkpoint of a run into a folder, and play with what was written.
+
+    Args:
+      run: folder of the run.
+      folder: folder to write; it is made.
+      games: games to play with what was written, their mean return noted in the folder; 0 for none.
+      seed: seed of these games.
+    """
     config = from_dict(JediConfig, read_config(run))
     agent, env_steps = restore_agent(run, config, make_game(config))
     file = write_agent(folder, agent, config, env_steps)

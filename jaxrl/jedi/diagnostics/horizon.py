@@ -67,7 +67,17 @@ class Record(NamedTuple):
 
 
 def play_real(env, make_env: MakeEnv, agent: AgentState, config: HorizonConfig) -> Record:
-    """Play real games by the agent's policy, with a share of random actions."""
+    """Play real games by the agent's policy, with a share of random actions.
+
+    Args:
+      env: the game; outside JAX it is the first of those played.
+      make_env: makes the others outside JAX; not called for games in JAX.
+      agent: the agent whose policy plays.
+      config: number of games, steps in each, share of random actions, seed.
+
+    Returns:
+      L = `config.games` lanes of T = `config.game_steps` steps, on the host.
+    """
     if isinstance(env, JaxEnv):
         players = JaxPlayers(env, agent, config.games, config.seed)
     else:
@@ -109,6 +119,11 @@ def draw_starts(record: Record, count: int, seed: int) -> Starts:
 def context(record: Record, lane: jax.Array, t: jax.Array, n: int) -> Segment:
     """The n frames up to frame t of a lane as a segment `[n]`; what lies before the episode is
     padding.
+
+    Args:
+      record: real games.
+      lane, t: int32 scalars, the lane and the step whose frame comes last.
+      n: rows of the segment (static).
     """
     rows = t + jnp.arange(1 - n, 1)
     safe = jnp.maximum(rows, 0)
@@ -126,6 +141,17 @@ def follow(
 
     "reward_class" is `[horizon, 3]`, one-hot. Errors are means of squares: of pixels in [-1, 1], or
     of latents.
+
+    Args:
+      agent: the agent that imagines.
+      record: real games.
+      start: one step of them, int32 scalars.
+      key: PRNG key of the sampled latents.
+      horizon: imagined steps H (static).
+      pictures: also compare decoded frames (static); needs a decoder, a trained probe or frames.
+
+    Returns:
+      float32 by name, `[H]` or `[H, 3]`; "count" is 1 at the steps that count.
     """
     (lane, t), length = start, record.action.shape[1]
     steps = t + jnp.arange(horizon)
@@ -156,6 +182,17 @@ def follow(
 def compare_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Array]:
     """Hits and surprises of imagined rewards (logits `[H, 3]`, class `[H]`) and ends (logits `[H,
     2]`, bool `[H]`).
+
+    Args:
+      reward_logits: `[H, 3]`, of the classes -1, 0, +1.
+      end_logits: `[H, 2]`.
+      reward: int32 `[H]`, the real class, 0 to 2.
+      end: bool `[H]`, the real end.
+
+    Returns:
+      `[H]` by name: "..._right" (the most likely class is the real one), "..._claimed" (an event
+      was predicted), "..._found" (a real event was predicted) as bool, "..._nats" (cross-entropy)
+      as float32; "reward_class" is one-hot `[H, 3]`.
     """
     said, ends = jnp.argmax(reward_logits, -1), jnp.argmax(end_logits, -1) == 1
     zero = REWARD_CLASSES // 2
@@ -176,6 +213,18 @@ def compare_classes(reward_logits, end_logits, reward, end) -> dict[str, jax.Arr
 def compare_latents(agent: AgentState, z, frame, start, pictures: bool) -> dict[str, jax.Array]:
     """Errors of imagined latents `[H, h, w, C]` against real frames `[H, ...]`, and of standing
     still at the frame `start`.
+
+    Args:
+      agent: the agent, whose encoder and decoder are used.
+      z: `[H, h, w, C]`, imagined latents.
+      frame: uint8 `[H, ...]`, the real frames they stand for.
+      start: uint8 frame from which imagination began.
+      pictures: also compare decoded frames, in [-1, 1].
+
+    Returns:
+      Mean squared errors `[H]` by name: "latent" and "latent_still", and with pictures "frame"
+      (imagined against real), "frame_still", "frame_probe" (decoded real latent against real
+      frame), "seen" (imagined against decoded real latent).
     """
 
     def error(a, b):
@@ -202,7 +251,16 @@ def compare_latents(agent: AgentState, z, frame, start, pictures: bool) -> dict[
 def count(
     agent: AgentState, record: Record, starts: Starts, key, horizon: int, pictures: bool
 ) -> dict[str, jax.Array]:
-    """`follow` from every start `[B]`, summed by lane: `[L, horizon]` each. One program."""
+    """`follow` from every start `[B]`, summed by lane: `[L, horizon]` each. One program.
+
+    Args:
+      agent: the agent that imagines.
+      record: L lanes of real games.
+      starts: int32 `[B]` each.
+      key: PRNG key; every start has one of its own.
+      horizon: imagined steps H (static).
+      pictures: see `follow` (static).
+    """
 
     def one(numbered):
         start, number = numbered

@@ -65,6 +65,15 @@ def play_game(
 ) -> Game:
     """Up to `steps` steps of one game by the policy; from step `before` on by `actions`, if there
     are any.
+
+    Args:
+      agent: the agent whose policy plays.
+      env: the game.
+      seed: seed of the game and of the policy's choices.
+      steps: most steps; fewer if the game is over before.
+      actions: given actions, at least `steps - before` of them; empty: the policy plays all the
+        time.
+      before: steps of the policy before the first of `actions`.
     """
     frames, taken, rewards, ends = [np.array(env.reset(seed))], [], [], []
     memory, first, key = policy_memory(agent.spec, (1,)), np.ones(1, bool), jax.random.key(seed)
@@ -118,6 +127,14 @@ def compare(
     The context is the frames up to `start`; imagination continues to the end of the stretch
     whatever it predicts, or begins again from the real frames after every `horizon` steps. Row t +
     1 of the frames is what step t led to.
+
+    Args:
+      agent: the agent that imagines.
+      game: T real steps.
+      start: step where imagination starts, below T.
+      steps: steps to imagine; fewer if the game has fewer from `start` on.
+      key: PRNG key of the sampled latents.
+      horizon: steps after which imagination begins again; None: never.
     """
     n = agent.spec.config.context
     stop = min(start + steps, len(game.action))
@@ -268,5 +285,12 @@ def compare_agents(
 def compare_policy(
     agent: AgentState, env: HostEnv, stretch: Stretch, actions: tuple[int, ...] = ()
 ) -> Comparison:
-    """`compare_agents` with one."""
+    """`compare_agents` with one.
+
+    Args:
+      agent: the agent.
+      env: the game.
+      stretch: which part of it.
+      actions: actions to take instead of the policy's.
+    """
     return compare_agents({"": agent}, env, stretch, actions)[""]

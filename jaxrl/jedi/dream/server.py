@@ -185,6 +185,12 @@ SHUTDOWN = 2.0
 def serve(session: DreamSession, title: str, port: int, fps: int = FPS) -> None:
     """Answer on http://127.0.0.1:port until Ctrl-C.
 
+    Args:
+      session: the imagined game to play.
+      title: heading of the page.
+      port: TCP port of this machine.
+      fps: frames per second, of play and of the GIF that is saved.
+
     Raises:
       UserError: the port is taken, or aiohttp is missing.
     """

@@ -26,9 +26,17 @@ def update_actor_critic(
     starts from their last n rows, and the value also learns from the first segment of every
     `replay_every`th.
 
-    Metrics: those of `imagine`, and "loss", "policy_loss", "value_loss", "entropy" (nats),
-      "gradient_norm"; "advantage" (standard deviation) if they are normalized, and
-      "replay_value_loss" if the value learns from the replay.
+    Args:
+      state: the agent.
+      batch: segments as above, from the replay.
+      key: PRNG key of imagination.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      The agent with a new policy, and float32 scalar metrics: those of `imagine`, and "loss",
+      "policy_loss", "value_loss", "entropy" (nats), "gradient_norm"; "advantage" (standard
+      deviation) if advantages are normalized, and "replay_value_loss" if the value learns from the
+      replay.
     """
     size, context = batch.action.shape[-1], state.spec.config.context
     rollout, imagined = imagine(state, batch.window(size - context, size), key, axis_name)
@@ -126,6 +134,15 @@ def replay_value_loss(
     The rewards are real (by sign, or by size), the bootstrap values those of the same parameters
     without gradient. The actions were those of older policies: like DreamerV3 (arXiv 2301.04104,
     replay critic loss) this accepts the bias.
+
+    Args:
+      params: parameters of the policy and value network; the gradient is with respect to them.
+      state: the agent.
+      real: segments `[B, T]` from the replay.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      float32 scalar, the mean over real steps.
     """
     learning, model = state.spec.config.behaviour, networks(state.spec).actor_critic
     z = encode(state, real.frame, real.frame_mask)

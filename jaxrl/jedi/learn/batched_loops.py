@@ -75,6 +75,16 @@ def run_batches_of_seeds(
 ) -> tuple[AgentState, UpdateStats]:
     """The same on batches prepared on the host, `[G, S, ...]`: slice i is for the updates number
     starts + i.
+
+    Args:
+      phase: the kind of update (static under jit).
+      agents: leading axis S.
+      batches: segments of G updates of S agents, `[G, S, ...]`.
+      epoch_keys: `[S]`.
+      starts, stops: int32 `[S]`, with `stops - starts` at most G.
+
+    Returns:
+      The agents, and the tally of each (leading axis S).
     """
 
     def one(agents, numbers):

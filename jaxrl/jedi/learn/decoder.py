@@ -16,6 +16,12 @@ def update_decoder(
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on frames `[B, T]` of segments. Metrics: "loss" (squared error of pixels in
     [-1, 1]), "gradient_norm".
+
+    Args:
+      state: the agent; only its probe is changed.
+      batch: segments `[B, T]`; padding does not count.
+      key: not used; all updates have the same parameters.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
     """
     del key
     z = jax.lax.stop_gradient(encode(state, batch.frame, batch.frame_mask))

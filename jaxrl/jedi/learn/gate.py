@@ -40,7 +40,14 @@ class GateResult(NamedTuple):
 def draw_endings(
     index: ReplayIndex, gate: GateConfig, context: int, key: jax.Array
 ) -> tuple[Draw, jax.Array]:
-    """Rows `[B, context + horizon]` of endings, and whether there is any (bool `[B]`)."""
+    """Rows `[B, context + horizon]` of endings, and whether there is any (bool `[B]`).
+
+    Args:
+      index: the replay's.
+      gate: B = `gate.segments`, and `gate.horizon` (static under jit).
+      context: rows before imagination starts, n.
+      key: PRNG key of the draw.
+    """
     keys = jax.random.split(key, gate.segments)
     return jax.vmap(lambda k: buffer.draw_ending(index, k, context + gate.horizon))(keys)
 
@@ -51,6 +58,12 @@ def run_gate(state: AgentState, batch: Segment, usable: jax.Array, key: jax.Arra
 
     Rows with `usable [B]` False, or too short to have a real frame at the end of the context, do
     not count. An end counts as predicted if it is more likely than not.
+
+    Args:
+      state: the agent that imagines.
+      batch: segments `[B, context + H]`.
+      usable: bool `[B]`, the row holds an ending.
+      key: PRNG key of the sampled latents.
     """
     n, values = state.spec.config.context, state.spec.config.reward_end.values
     actions = batch.action[:, n - 1 : -1]  # the steps into rows n .. n + H - 1

@@ -111,7 +111,18 @@ def update_key(epoch_key: jax.Array, phase: Phase, number: jax.Array) -> jax.Arr
 def draw_for(
     phase: Phase, spec: AgentSpec, index: ReplayIndex, key: jax.Array, age_weights
 ) -> Draw:
-    """Which rows make the batch of one update."""
+    """Draw the rows of the batch of one update.
+
+    Args:
+      phase: the kind of update.
+      spec: sizes of the agent, which give the batch its shape.
+      index: the replay's.
+      key: PRNG key of the draw.
+      age_weights: probability of each quarter of the episodes, oldest first.
+
+    Returns:
+      Rows `[*phase.batch(spec), phase.size(spec)]`.
+    """
     count, *inner = phase.batch(spec)
     keys = example_keys(key, count)
     if inner:
@@ -143,6 +154,14 @@ def run_updates(
 ) -> tuple[AgentState, UpdateStats]:
     """`one(agent, number) -> (agent, metrics)` for the numbers start..stop-1, in one loop with
     traced bounds.
+
+    Args:
+      one: one update; metrics are float scalars by name.
+      agent: the agent before them.
+      start, stop: int32 scalars, may be traced.
+
+    Returns:
+      The agent, and its metrics summed over the updates.
     """
     one = jax.jit(
         one, inline=True
@@ -175,6 +194,15 @@ def run_phase(
 
     Several devices share each batch by their `mesh` under jit, or by `axis_name` under pmap.
 
+    Args:
+      phase: the kind of update (static under jit).
+      agent: the agent before them.
+      replay: frames on the device.
+      epoch_key: key of the epoch.
+      start, stop: int32 scalars, numbers of the first update and of the one after the last.
+      mesh: devices that share each batch under jit (static); None: one.
+      axis_name: device axis under pmap; None otherwise.
+
     Returns:
       The agent, and what the updates amounted to.
     """
@@ -199,6 +227,14 @@ def draw_many(
 ) -> Draw:
     """The draws of the updates of some numbers (int32 `[count]`), `[count, ...]`, for a replay
     whose frames live on the host.
+
+    Args:
+      phase: the kind of update (static under jit).
+      spec: sizes of the agent (static under jit).
+      index: the replay's.
+      epoch_key: key of the epoch.
+      numbers: int32 `[count]`, numbers of the updates.
+      age_weights: probability of each quarter of the episodes, oldest first.
     """
 
     def one(number):
@@ -220,6 +256,18 @@ def run_batches(
 ) -> tuple[AgentState, UpdateStats]:
     """Updates start..stop-1 on batches prepared on the host, `[count, ...]`; what lies beyond
     `stop` is ignored.
+
+    Args:
+      phase: the kind of update (static under jit).
+      agent: the agent before them.
+      batches: segments `[count, ...]`; entry i is for the update number start + i.
+      epoch_key: key of the epoch.
+      start, stop: int32 scalars, numbers of the first update and of the one after the last.
+      mesh: devices that share each batch under jit (static); None: one.
+      axis_name: device axis under pmap; None otherwise.
+
+    Returns:
+      The agent, and its metrics summed over the updates.
     """
 
     def one(agent, number):

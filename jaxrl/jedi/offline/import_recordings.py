@@ -20,7 +20,7 @@ from jaxrl.replay.episode_files import save_episode
 
 @dataclass(frozen=True)
 class ImportConfig:
-    """Where recordings come from, and what becomes of them."""
+    """Source of recordings, and the form in which they are written."""
 
     source: str
     """minari:NAME of a Minari data set on this machine, or an .hdf5 file (or a folder of them) in

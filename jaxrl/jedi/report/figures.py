@@ -167,7 +167,7 @@ def seconds_by_part(rows) -> dict[str, float]:
 
 
 def time_bars(rows) -> bytes:
-    """Where the wall time went, first epoch and later ones apart."""
+    """Bars of the wall time by part, first epoch and later ones apart."""
     figure, axes = panels(2)
     for axis, title, some in (
         (axes[0], "first epoch (compiles)", rows[:1]),

@@ -192,7 +192,7 @@ def evaluated(session: Session, last: bool, stop: StopRequest) -> dict[str, Any]
 
 
 def accounted(session: Session, seconds: dict[str, float]) -> dict[str, float]:
-    """Where the time of the epoch went, what was compiled in it, and the memory of the process."""
+    """Time of the epoch by part, compilations in it, and memory of the process."""
     wall = time.monotonic() - session.began - session.counters.epoch_began
     if "learn" in seconds:
         seconds |= shares_of_learning(session, seconds["learn"])

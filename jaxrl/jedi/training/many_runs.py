@@ -93,7 +93,7 @@ def train_runs(
 
 
 def seed_folder(run_dir: str | Path, seed: int) -> Path:
-    """Where the run of a seed lies."""
+    """Folder of the run of a seed."""
     return resolve_path(run_dir) / f"seed{seed}"
 
 

@@ -22,7 +22,7 @@ from jaxrl.train.metrics import CompileCounter, MetricsLog, NoLog
 
 @dataclass
 class Counters:
-    """Where a run stands. Everything here is in the record of a checkpoint."""
+    """Position of a run in its schedule. Everything here is in the record of a checkpoint."""
 
     epoch: int = 0
     stage: int = 0
