@@ -49,7 +49,7 @@ class Predict:
     high: float = 1.0
     """The other end."""
     tolerance: float | None = None
-    """How far separability may be below 1. Default: 0.005 for functions, 0.05 for networks."""
+    """Largest distance of separability below 1. Default: 0.005 for functions, 0.05 for networks."""
     most_arity: int = 3
     """Largest sets of groups that are tried."""
 
@@ -59,7 +59,7 @@ class Prune:
     """Prune a network in a file, or a Flax model of yours, once."""
 
     out: str
-    """Where the pruned network goes (.npz or .safetensors); for --model, its masks by path."""
+    """File of the pruned network (.npz or .safetensors); for --model, of its masks by path."""
     network: str | None = None
     """A network file, .safetensors file or Orbax folder (a chain of linear layers)."""
     activation: str | None = None
@@ -71,15 +71,17 @@ class Prune:
     target: str | None = None
     """Draw the probe inputs of a target, such as tanh_tree:3."""
     mode: Literal["share", "edge", "node", "magnitude", "random"] = "share"
-    """What is kept."""
+    """Weights that are kept, by their share of variance, the similarity of maps (edge), merged
+    units (node), magnitude, or at random.
+    """
     density: float = 0.25
     """Share of the weights that is kept (for node: least share of units)."""
     distribution: Literal["fan_in", "uniform", "erk", "global"] = "fan_in"
-    """How it is spread."""
+    """Spread of the density over layers and units."""
     compact: bool = False
     """Remove units without a path, and write the smaller network."""
     seed: int = 0
-    """Of random masks and drawn inputs."""
+    """Seed of random masks and drawn inputs."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Measure:
     examples: int = 2048
     """Fresh examples."""
     seed: int = 0
-    """Of the examples."""
+    """Seed of the examples."""
     activation: str | None = None
     """Between the layers of a checkpoint that does not say it: tanh, relu, ..."""
     raw: bool = False
@@ -107,7 +109,7 @@ class Train:
     target: str
     """Such as tanh_tree:3."""
     out: str
-    """Where the network goes (.npz)."""
+    """File of the network (.npz)."""
     depth: int = 4
     """Hidden layers."""
     width: int = 12
@@ -115,4 +117,4 @@ class Train:
     steps: int = 3000
     """Updates."""
     seed: int = 0
-    """Of weights and data."""
+    """Seed of weights and data."""

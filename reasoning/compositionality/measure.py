@@ -66,7 +66,14 @@ def matched(r: np.ndarray) -> np.ndarray:
 
 
 def finish(found: Structure, depth: int, withheld: bool, least_fit: float = FIT) -> Measures:
-    """From the statistics of one network (arrays on the host) to its measures."""
+    """Compute the measures of one network from its statistics.
+
+    Args:
+      found: statistics as arrays on the host.
+      depth: hidden layers of the network; further layers are not read.
+      withheld: True if a corner was kept from training; else the gap is NaN.
+      least_fit: R^2 from which the structural score counts.
+    """
     r = np.nan_to_num(np.asarray(found.r, np.float64))[:depth]
     best = r.max((0, 1)) ** 2
     read_out = np.asarray(found.read_out, np.float64)

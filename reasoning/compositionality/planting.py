@@ -178,8 +178,20 @@ def _filled(target, graph, level, slots, outs, sizes) -> Planted:
 
 
 def masks_for(target: Target, layers: int, shape: network.Shape, key: jax.Array) -> network.Masks:
-    """The planted connectivity at random places, with all weights of unused layers kept: what the
-    oracle pruner keeps.
+    """The planted connectivity at random places, with all weights of unused layers kept, as the
+    oracle pruner keeps them.
+
+    Args:
+      target: the graph to plant.
+      layers: hidden layers that it is planted in.
+      shape: sizes of the network, at least `layers` deep.
+      key: PRNG key of the places.
+
+    Returns:
+      Masks of the network's weights.
+
+    Raises:
+      UserError: the target does not fit.
     """
     return layerize(target, layers, shape.width, shape.layers, key).masks
 

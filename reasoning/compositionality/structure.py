@@ -16,7 +16,7 @@ from reasoning.compositionality.targets.samples import Corner, examples
 ALIKE = 0.95
 """|r| above which two units of a layer count as one thing twice."""
 RIDGE = 1e-4
-"""Of linear read-outs, as a share of the mean variance of a layer's units."""
+"""Ridge of linear read-outs, as a share of the mean variance of a layer's units."""
 SLOPES = 128
 """Examples that derivatives are averaged over."""
 
@@ -47,7 +47,14 @@ class Probe(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames=("target", "count", "corner"))
 def make_probe(target: Target, key: jax.Array, count: int, corner: Corner | None = None) -> Probe:
-    """A probe of `count` examples outside the corner, and as many inside."""
+    """Draw examples that networks are measured on, outside the corner, and as many inside.
+
+    Args:
+      target: the function that was learned; static under jit.
+      key: PRNG key.
+      count: examples of each of the two sets.
+      corner: the corner that was withheld from training; None: both sets are drawn alike.
+    """
     x, y = examples(target, key, count, without=corner)
     there = examples(target, jax.random.fold_in(key, 1), count, only=corner)
     slopes = (jax.vmap(jax.jacfwd(target.parts))(x[:SLOPES]) ** 2).mean(0) * x.var(0)[None, :]
@@ -82,7 +89,7 @@ class Structure(NamedTuple):
     redundancy: jax.Array
     """Share of pairs of active units of a layer with |r| > 0.95."""
     entanglement: jax.Array
-    """Mean normalised entropy of an active unit's r^2 over the parts of one level."""
+    """Mean normalized entropy of an active unit's r^2 over the parts of one level."""
     purity: jax.Array
     """Share of live units that see exactly the inputs of some part, or one input."""
     realised: jax.Array
@@ -204,7 +211,7 @@ def redundancy(own: jax.Array, active: jax.Array) -> jax.Array:
 
 
 def entanglement(r: jax.Array, active: jax.Array, levels: jax.Array) -> jax.Array:
-    """Normalised entropy of a unit's r^2 over the parts of the level of its best part; mean over
+    """Normalized entropy of a unit's r^2 over the parts of the level of its best part; mean over
     active units where that has several.
     """
     square = r * r
@@ -222,8 +229,18 @@ def entanglement(r: jax.Array, active: jax.Array, levels: jax.Array) -> jax.Arra
 def purity(
     masks: network.Masks, depth: jax.Array, live: jax.Array, supports: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Shares of live units that see exactly a part's inputs or a single one, and of parts that some
-    live unit sees exactly.
+    """Shares of live units and of parts that agree exactly, by the inputs that a unit sees through
+    the masks.
+
+    Args:
+      masks: masks of one network.
+      depth: int, hidden layers in use.
+      live: bool `[L, W]`, units with a path from an input to an output.
+      supports: `[V, n]`, 1 where a part depends on an input.
+
+    Returns:
+      `(purity, realized)`, scalars in [0, 1]: share of live units that see exactly a part's inputs
+      or a single one, and share of parts that some live unit sees exactly.
     """
     inputs = supports.shape[1]
 

@@ -51,18 +51,30 @@ def log_expected_count(where: Placement, density: float) -> float:
 
 
 def best_density(where: Placement) -> float:
-    """E / (E + F), the maximiser of the expected count: mean arity over mean fan-in, k / W for a
+    """E / (E + F), the maximizer of the expected count: mean arity over mean fan-in, k / W for a
     tree in its hidden layers.
     """
     return where.edges / (where.edges + where.absent)
 
 
 def log_volume(target: Target, layers: int, width: int, density: float | None = None) -> float:
-    """log V(L): the expected count at `density` (the best one by default); -inf if the target does
-    not fit in `layers`.
+    """log V(L), the log of the expected count of exact placements over all positions of surplus
+    layers.
 
     Relays stand where `layerize` puts them, after their values; other positions of surplus layers
     are counted by log C(L, D).
+
+    Args:
+      target: the graph.
+      layers: hidden layers L of the network.
+      width: units of a layer.
+      density: share of weights in the masks, in [0, 1]; the best one, if left out.
+
+    Returns:
+      Natural logarithm; -inf if the target does not fit in `layers`.
+
+    Raises:
+      UserError: the target does not fit in `width`.
     """
     if layers < target.layers:
         return -math.inf
@@ -76,7 +88,14 @@ def log_volume(target: Target, layers: int, width: int, density: float | None = 
 
 
 def depth_by_volume(target: Target, width: int, most: int = 8, density: float | None = None) -> int:
-    """The number of layers with the largest volume (predictor E3)."""
+    """The number of layers with the largest volume (predictor E3).
+
+    Args:
+      target: the graph.
+      width: units of a layer.
+      most: largest number of layers that is tried.
+      density: share of weights in the masks; the best one of each depth, if left out.
+    """
     return max(range(1, most + 1), key=lambda layers: log_volume(target, layers, width, density))
 
 
@@ -162,10 +181,20 @@ def units_needed(target: Target, error: float, smoothness: float) -> tuple[float
 def simulated_count(
     target: Target, layers: int, width: int, density: float, samples: int, seed: int = 0
 ) -> tuple[float, float]:
-    """Mean number of exact placements in random masks, and its standard error: what
-    `log_expected_count` is tested with.
+    """Mean number of exact placements in random masks, to test `log_expected_count` with.
 
     All choices of units are tried, so widths up to 5 and small targets only.
+
+    Args:
+      target: the graph.
+      layers: hidden layers.
+      width: units of a layer.
+      density: probability of a weight, in [0, 1].
+      samples: random masks.
+      seed: seed of the masks.
+
+    Returns:
+      `(mean, standard error)`.
     """
     from itertools import permutations, product
 

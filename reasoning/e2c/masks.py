@@ -68,13 +68,20 @@ def phase_masks(
 def phase_weights(
     ids: jax.Array, mask: jax.Array, markers: Markers, plan_weight: float, missing: Missing = "one"
 ) -> jax.Array:
-    """Weights of the policy gradient, float32 `[..., T]`: `plan_weight` (the paper's lambda) before
-    the boundary, 1 after it.
+    """Weights of the policy gradient: `plan_weight` (the paper's lambda) before the boundary, 1
+    after it.
 
-    Rows without any tag: "one" weighs them like an execution, "weighted" gives the whole row
-      lambda, as the authors' code does,
-    "zero" leaves them out. Our choice: "one", since the authors' rule pulls twice as hard on
-    malformed rows.
+    Args:
+      ids: int32 `[..., T]`.
+      mask: bool `[..., T]`, response tokens.
+      markers: token ids that part plan and execution.
+      plan_weight: weight of the plan's tokens.
+      missing: weight of rows without any tag. "one" weighs them like an execution, "weighted" gives
+        the whole row `plan_weight`, as the authors' code does, "zero" leaves them out. Our choice:
+        "one", since the authors' rule pulls twice as hard on malformed rows.
+
+    Returns:
+      float32 `[..., T]`.
     """
     plan, _ = phase_masks(ids, mask, markers)
     weights = jnp.where(plan, jnp.float32(plan_weight), jnp.float32(1.0))
@@ -92,13 +99,22 @@ def phase_coefficients(
     after: float,
     official: bool = False,
 ) -> jax.Array:
-    """Coefficients of an entropy bonus or a KL term before and after the boundary, `[..., T]`; 0
-    outside `mask`.
+    """Coefficients of an entropy bonus or a KL term before and after the boundary.
 
     Rows without a tag, or with a plan of fewer than SHORTEST_PLAN tokens, get 0 (the authors'
     code).
-    `official` also repeats their cast to the mask's integer type, which turns fractional
-    coefficients into 0.
+
+    Args:
+      ids: int32 `[..., T]`.
+      mask: bool `[..., T]`, response tokens.
+      markers: token ids that part plan and execution.
+      before: coefficient of the plan's tokens.
+      after: coefficient of the execution's tokens.
+      official: repeat the authors' cast to the mask's integer type, which turns fractional
+        coefficients into 0.
+
+    Returns:
+      `[..., T]`, 0 outside `mask`; float32, or int32 with `official`.
     """
     plan, execution = phase_masks(ids, mask, markers)
     boundary = phase_boundary(ids, markers, mask)

@@ -32,6 +32,12 @@ class RewardConfig:
 def overlong(length: int, longest: int = 8192, buffer: int = 4096, penalty: float = 1.0) -> float:
     """`min(-penalty (length - (longest - buffer)) / buffer, 0)`: 0 up to `longest - buffer` tokens,
     then falling linearly.
+
+    Args:
+      length: tokens of the response.
+      longest: tokens at which the whole penalty is reached.
+      buffer: tokens before `longest` in which the penalty rises; 0: no penalty.
+      penalty: size of the penalty at `longest` tokens; longer ones get more.
     """
     return min(-penalty * (length - (longest - buffer)) / buffer, 0.0) if buffer else 0.0
 
@@ -44,8 +50,12 @@ def correctness(
 ) -> float:
     """1.0 if the response's last box is right, else 0.0.
 
-    official: a box that begins more than 300 characters before the end does not count. corrected:
-      any complete box does.
+    Args:
+      response: all text behind the prefilled tag.
+      answer: the right one.
+      check: `(found, right) -> bool`, compares answers.
+      mode: "official": a box that begins more than 300 characters before the end does not count;
+        "corrected": any complete box does.
     """
     found = answers.official_box(response) if mode == "official" else answers.last_box(response)
     return float(found is not None and check(found, answer))
@@ -90,7 +100,21 @@ def reward(
 def rewards(
     responses: list[list[str]], answers_: list[str], tokens: np.ndarray, config: RewardConfig, **how
 ) -> np.ndarray:
-    """float32 `[P, G]` of G responses to each of P questions."""
+    """Rewards of G responses to each of P questions.
+
+    Args:
+      responses: P lists of G texts.
+      answers_: right answers, one per question.
+      tokens: lengths of the responses, int `[P, G]`, for the penalty.
+      config: stage, mode and lengths.
+      **how: further arguments of `reward`: `layout` and `check`.
+
+    Returns:
+      float32 `[P, G]`.
+
+    Raises:
+      UserError: an answer is empty.
+    """
     table = [
         [
             reward(text, answer, int(length), config, **how)

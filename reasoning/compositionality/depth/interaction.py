@@ -24,7 +24,19 @@ class ByInteractions(NamedTuple):
 def interactions(
     f: Callable, inputs: int, low: float = -1.0, high: float = 1.0, seed: int = 0, count: int = 512
 ) -> jax.Array:
-    """Mean |d2f / dx_i dx_j| of `f: [n] -> []` over a box: `[n, n]` with zero diagonal."""
+    """Mean strength of the interaction of every two inputs over a box, |d2f / dx_i dx_j|.
+
+    Args:
+      f: `[n] -> []`, twice differentiable; static under jit.
+      inputs: n.
+      low: one end of the box, the same for all inputs.
+      high: the other end.
+      seed: seed of the points.
+      count: points, drawn uniformly.
+
+    Returns:
+      float32 `[n, n]`, symmetric, with zero diagonal.
+    """
     x = jax.random.uniform(jax.random.key(seed), (count, inputs), minval=low, maxval=high)
     mixed = jnp.abs(jax.vmap(jax.hessian(f))(x)).mean(0)
     return mixed * (1 - jnp.eye(inputs))
@@ -36,8 +48,18 @@ def predict_by_interactions(
     """Depth of the hierarchy that average linkage finds in the interaction graph.
 
     That is the height of its dendrogram: log2 n for a balanced tree of equal parts, n - 1 for a
-      chain. Our choice; it is a heuristic: it
-    sees which inputs interact strongly, not whether they act through one number.
+    chain. Our choice; it is a heuristic: it sees which inputs interact strongly, not whether they
+    act through one number.
+
+    Args:
+      f: `[n] -> []`, twice differentiable.
+      inputs: n.
+      low: one end of the box, the same for all inputs.
+      high: the other end.
+      seed: seed of the points.
+
+    Returns:
+      The depth in nodes, the interactions `[n, n]`, and the inputs that interact at all.
     """
     matrix = np.asarray(interactions(f, inputs, low, high, seed))
     used = tuple(i for i in range(inputs) if matrix[i].max() > 1e-2 * max(matrix.max(), 1e-12))

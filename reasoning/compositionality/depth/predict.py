@@ -65,7 +65,7 @@ class Search:
     """Settings of a prediction."""
 
     tolerance: float = EXACT
-    """How far s may be below 1: `EXACT` for functions, `TRAINED` for networks."""
+    """Largest distance of s below 1: `EXACT` for functions, `TRAINED` for networks."""
     most_arity: int = 3
     """Largest subsets that are tried, in groups, at least 2."""
     layers_per_node: int = 1
@@ -73,7 +73,7 @@ class Search:
     layer.
     """
     seed: int = 0
-    """Of the draws."""
+    """Seed of the draws."""
     negligible: float = 1e-2
     """Inputs with an influence below this share of the largest are ignored."""
     draws: tuple[int, int] = (INSIDE, OUTSIDE)

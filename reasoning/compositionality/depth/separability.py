@@ -90,8 +90,16 @@ def parallel(slopes: list[Callable], subsets: jax.Array, draws: Draws, at_once: 
 
 
 def influence(f: Callable, key: jax.Array, box: Box, count: int = 256) -> jax.Array:
-    """Root mean square of the derivative with respect to every input, times the side of the box,
-    `[n]`.
+    """Root mean square of the derivative with respect to every input, times the side of the box.
+
+    Args:
+      f: `[n] -> []`, differentiable.
+      key: PRNG key of the points.
+      box: range of every input.
+      count: points.
+
+    Returns:
+      float32 `[n]`, in units of the output.
     """
     slopes = jax.vmap(jax.grad(f))(box.draw(key, count))
     return jnp.sqrt((slopes**2).mean(0)) * (box.high - box.low)
@@ -99,13 +107,34 @@ def influence(f: Callable, key: jax.Array, box: Box, count: int = 256) -> jax.Ar
 
 @functools.partial(jax.jit, static_argnames="f")
 def scores_of_output(f: Callable, data, output, subsets, draws: Draws) -> jax.Array:
-    """`separability` of one output of `f(data, x) -> [m]`; `data` and `output` are traced, so one
-    program serves all networks.
+    """`separability` of one output; `data` and `output` are traced, so one program serves all
+    networks.
+
+    Args:
+      f: `f(data, x [n]) -> [m]`, differentiable; static under jit.
+      data: any tree of arrays, such as weights.
+      output: int, number of the output, below m.
+      subsets: bool `[S, n]`, sets of inputs.
+      draws: see `draws_of`.
+
+    Returns:
+      float32 `[S]`, 1 for a separable set.
     """
     return separability(lambda x: f(data, x)[output], subsets, draws)
 
 
 @functools.partial(jax.jit, static_argnames=("f",))
 def influence_of_output(f: Callable, data, output, key, box: Box) -> jax.Array:
-    """`influence` of one output of `f(data, x) -> [m]`."""
+    """`influence` of one output.
+
+    Args:
+      f: `f(data, x [n]) -> [m]`, differentiable; static under jit.
+      data: any tree of arrays, such as weights.
+      output: int, number of the output, below m.
+      key: PRNG key of the points.
+      box: range of every input.
+
+    Returns:
+      float32 `[n]`.
+    """
     return influence(lambda x: f(data, x)[output], key, box)

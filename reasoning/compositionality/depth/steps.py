@@ -41,6 +41,12 @@ def _values(f: Callable, data, x):
 def check_defined(f: Callable, data, key, box: Box) -> None:
     """Refuse a function that is not finite in part of the box.
 
+    Args:
+      f: `f(data, x [n]) -> [m]`.
+      data: any tree of arrays, such as weights.
+      key: PRNG key of the points.
+      box: range of every input.
+
     Raises:
       UserError: with the share of the box.
     """
@@ -58,7 +64,16 @@ def check_defined(f: Callable, data, key, box: Box) -> None:
 
 def has_jumps(f: Callable, data, key, box: Box) -> np.ndarray:
     """True for every output of which the gradient does not explain the differences, or is not
-    finite, or does not exist (a while loop, a call out of JAX): bool `[m]`.
+    finite, or does not exist (a while loop, a call out of JAX).
+
+    Args:
+      f: `f(data, x [n]) -> [m]`.
+      data: any tree of arrays, such as weights.
+      key: PRNG key of the points.
+      box: range of every input.
+
+    Returns:
+      bool `[m]`.
     """
     largest = np.abs(np.asarray(_values(f, data, box.draw(key, 512)))).max(0)
     if not _differentiable(f, data, box):
@@ -114,7 +129,18 @@ def _slopes(f: Callable, data, output, x, sides, scale: float) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnames="f")
 def influence_of_steps(f: Callable, data, output, key, box: Box) -> jax.Array:
-    """Root mean square of differences over all scales, `[n]`."""
+    """Root mean square of differences over all scales, times the side of the box.
+
+    Args:
+      f: `f(data, x [n]) -> [m]`; it need not be differentiable. Static under jit.
+      data: any tree of arrays, such as weights.
+      output: int, number of the output, below m.
+      key: PRNG key of the points.
+      box: range of every input.
+
+    Returns:
+      float32 `[n]`.
+    """
     sides = box.high - box.low
     x = box.draw(key, 1024)
     found = [
@@ -160,8 +186,16 @@ def straightness(
     slopes: list[Callable], subsets: jax.Array, draws: Draws, at_once: int
 ) -> jax.Array:
     """1 minus the root of the squared minors of pairs of slopes over the largest that they could be
-    with other signs: `[S]`, 1 where no point feels two inputs of a subset. Arguments as for
-    `parallel`.
+    with other signs.
+
+    Args:
+      slopes: functions `[A, B, n] -> [A, B, n]`, one per kind of slope.
+      subsets: bool `[S, n]`, sets of inputs.
+      draws: of x_A and x_B.
+      at_once: subsets that are computed at once.
+
+    Returns:
+      float32 `[S]`, 1 where no point feels two inputs of a subset.
     """
     others = ~jnp.eye(len(draws.outside), dtype=bool)[None]
 

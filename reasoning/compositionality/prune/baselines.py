@@ -68,7 +68,17 @@ def snip(
     distribution: Distribution = "global",
     prunable: Prunable = weights_only,
 ):
-    """SNIP (Lee et al. 2019): saliency in the very first update, before any training."""
+    """SNIP (Lee et al. 2019): saliency in the very first update, before any training.
+
+    Args:
+      inner: the optimizer.
+      density: share of weights that is kept, above 0 and at most 1.
+      distribution: spread of the density over layers: "fan_in", "uniform", "erk" or "global".
+      prunable: chooses the leaves that are pruned.
+
+    Returns:
+      A transformation as from `pruning`.
+    """
     return saliency_pruning(
         inner, density=density, schedule=OneShot(0), distribution=distribution, prunable=prunable
     )
@@ -87,6 +97,20 @@ def lottery_ticket(
     updates, prune, and rewind.
 
     The density falls geometrically from round to round.
+
+    Args:
+      inner: the optimizer.
+      density: share of weights that is kept at the end, above 0 and at most 1.
+      rounds: rounds of training and pruning, at least 1.
+      length: updates of a round, at least 1.
+      distribution: spread of the density over layers: "fan_in", "uniform", "erk" or "global".
+      prunable: chooses the leaves that are pruned.
+
+    Returns:
+      A transformation as from `pruning`.
+
+    Raises:
+      UserError: `rounds` or `length` is below 1.
     """
     if rounds < 1 or length < 1:
         raise UserError(f"rounds is {rounds} and length {length}: both must be at least 1")
@@ -139,7 +163,18 @@ def static_random(
     prunable: Prunable = weights_only,
     seed: int = 0,
 ):
-    """Random masks from the beginning, which stay."""
+    """Prune by random masks from the beginning, which stay.
+
+    Args:
+      inner: the optimizer.
+      density: share of weights that is kept, above 0 and at most 1.
+      distribution: spread of the density over layers: "fan_in", "uniform", "erk" or "global".
+      prunable: chooses the leaves that are pruned.
+      seed: seed of the masks.
+
+    Returns:
+      A transformation as from `pruning`.
+    """
     plan = Plan(density, Never(), prunable, seed=seed)
     begin = random_masks(density, distribution)
     return pruning(inner, _as_they_are, plan, needs_activations=True, begin=begin)
@@ -158,7 +193,19 @@ def l1_pruning(
     distribution: Distribution = "fan_in",
     prunable: Prunable = weights_only,
 ) -> optax.GradientTransformationExtraArgs:
-    """An L1 penalty on the kernels until the masks are due, which keep the largest weights."""
+    """Penalize the kernels by L1 until the masks are due, which keep the largest weights.
+
+    Args:
+      inner: the optimizer.
+      density: share of weights that is kept, above 0 and at most 1.
+      strength: coefficient of the penalty, added to the gradients as `strength * sign(weight)`.
+      schedule: OneShot(at), Periodic(...) or Cubic(...).
+      distribution: spread of the density over layers: "fan_in", "uniform", "erk" or "global".
+      prunable: chooses the leaves that are pruned.
+
+    Returns:
+      A transformation as from `pruning`.
+    """
     penalty = optax.GradientTransformation(
         lambda params: (), lambda g, s, p: (_with_penalty(g, p, strength, prunable), s)
     )

@@ -102,7 +102,15 @@ class _Calls:
         self._state = _trace_state()
 
     def note(self, name: str, module: Any, kernel: jax.Array, x: Any, z: Any) -> None:
-        """Keep one call, unless its values belong to a trace that will have ended."""
+        """Keep one call, unless its values belong to a trace that will have ended.
+
+        Args:
+          name: path of the module.
+          module: the module that was called.
+          kernel: its kernel.
+          x: input of the call; one that is no array is left out.
+          z: output of the call.
+        """
         if name not in self.known or not hasattr(x, "dtype"):
             return
         if _trace_state() != self._state:

@@ -13,11 +13,19 @@ from reasoning.compositionality.prune.transform import Look, Renewal, Rule
 def drop_and_grow(
     mask: jax.Array, weight: jax.Array, growth: jax.Array, share: jax.Array
 ) -> jax.Array:
-    """Drop the weakest `share` of a kernel's active weights, and grow as many of the others by
-    `growth`; bool like `mask`.
+    """Drop the weakest of a kernel's active weights, and grow as many others.
 
     The number of active weights stays. A weight that was just dropped may grow again if its growth
     is among the highest (as in RigL).
+
+    Args:
+      mask: any shape, above 0 where a weight is active.
+      weight: like `mask`; the smallest magnitudes are dropped.
+      growth: like `mask`, at least 0; the largest values grow.
+      share: scalar in [0, 1], share of the active weights that moves.
+
+    Returns:
+      bool, like `mask`.
     """
     active, flat = mask.reshape(-1) > 0, lambda a: a.reshape(-1)
     count = active.sum()

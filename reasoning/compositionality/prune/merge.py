@@ -21,7 +21,7 @@ class Merged(NamedTuple):
     outgoing: jax.Array
     """`[W, J]`; rows of merged units are zero."""
     bias: jax.Array
-    """Of the layer above, `[J]`."""
+    """Bias of the layer above, `[J]`."""
 
 
 def merge_layer(

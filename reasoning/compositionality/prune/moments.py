@@ -18,7 +18,7 @@ class Activation(NamedTuple):
     before: jax.Array
     """z, its sums, `[N, J]`."""
     after: jax.Array | None = None
-    """What its units give on, `[N, J]`; `before`, if left out."""
+    """Outputs of its units, `[N, J]`; `before`, if left out."""
 
 
 class Moments(NamedTuple):

@@ -25,7 +25,7 @@ class Window(NamedTuple):
     kernel_dilation: tuple[int, ...]
     groups: int = 1
     mode: str = "constant"
-    """Of numpy.pad."""
+    """Mode of numpy.pad."""
 
 
 def window_of(module: Any, size: tuple[int, ...]) -> Window | None:

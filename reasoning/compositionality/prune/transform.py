@@ -1,7 +1,7 @@
 """Pruning as an optax transformation around another one; what is pruned, and when, is given as
 functions.
 
-In every update: 1. gradients of pruned weights are zeroed before the inner optimiser sees them, 2.
+In every update: 1. gradients of pruned weights are zeroed before the inner optimizer sees them, 2.
   if a renewal is due, new masks come from the rule (scores, density of the moment, distribution),
   3. pruned weights are moved to exactly zero, their state in the inner optimizer to its beginning.
 """
@@ -70,7 +70,7 @@ class Plan:
     schedule: Any = AT_ONCE
     """When masks are renewed, and how the sparsity rises; see schedules.py."""
     prunable: Prunable = weights_only
-    """Which leaves."""
+    """Chooses the leaves that are pruned."""
     rewind: Rewind = "none"
     """ "init": at every renewal the weights that are kept go back to where they began, and the
     inner optimizer starts anew.
@@ -78,10 +78,10 @@ class Plan:
     ema: float = 0.0
     """Decay of a moving average of the averaged scores, 0 to 1 exclusive; 0: no average."""
     seed: int = 0
-    """Of random scores and masks."""
+    """Seed of random scores and masks."""
     axis_name: str | None = None
-    """Of devices, over which the statistics of activations are averaged. Gradients are the caller's
-    to average.
+    """Device axis over which the statistics of activations are averaged. Averaging gradients is the
+    caller's task.
     """
 
     def __post_init__(self):
@@ -99,7 +99,7 @@ class Look(NamedTuple):
     moments: dict[str, Moments]
     masks: dict[str, jax.Array]
     sparsity: jax.Array
-    """Of this moment."""
+    """Sparsity of this moment."""
     count: jax.Array
     key: jax.Array
     scores: dict[str, jax.Array]
@@ -210,11 +210,11 @@ def pruning(
     """A transformation that prunes by any rule.
 
     Args:
-      inner: the optimiser.
+      inner: the optimizer.
       rule: makes masks from a `Look`.
       plan: what, how far and when.
       averaged: the score that is averaged if the plan has an average.
-      needs_activations: whether a renewal waits for an update that is given activations.
+      needs_activations: True if a renewal waits for an update that is given activations.
       begin: masks by path of the first parameters, `(kernels, key) -> masks`; all ones without.
 
     It holds for any inner transformation. It must be the last one of a chain: what stands behind
@@ -225,8 +225,8 @@ def pruning(
       for no renewal by activations.
 
     Raises:
-      UserError: at `init` for a density that empties a kernel, or if a chain goes on behind it; at
-        `update` for masks of another tree or missing activations.
+      UserError: at `init` for a density that empties a kernel, or if a chain continues behind it;
+        at `update` for masks of another tree or missing activations.
     """
     inner = optax.with_extra_args_support(inner)
     density, schedule, prunable = plan.density, plan.schedule, plan.prunable
@@ -355,14 +355,14 @@ def similarity_pruning(
     is the paper's is not known).
 
     Args:
-      inner: the optimiser.
+      inner: the optimizer.
       mode: "share": weights by the share of their unit's variance that comes through them; "edge":
         weights between units with similar maps; "node": similar units are merged.
       density: share of weights that is kept; for "node", the least share of units that is left in a
         layer.
       schedule: OneShot(at), Periodic(...) or Cubic(...).
       distribution: "fan_in" (every unit keeps as many inputs), "uniform", "erk" or "global".
-      rewind: "none" goes on from the weights, "init" from where they began.
+      rewind: "none" continues from the weights, "init" from where they began.
       ema: decay of averaged scores.
       prunable: which leaves.
       layers: for "node", paths of the modules of a chain of linear layers, from input to output.
@@ -403,7 +403,22 @@ def prune_once(
     key=None,
     prunable: Prunable = weights_only,
 ) -> tuple[Any, Any]:
-    """Prune at once, without an optimiser: `(params with zeros, masks)`, both trees like `params`.
+    """Prune at once, without an optimizer.
+
+    Args:
+      params: any tree.
+      activations: by path, `Activation` or `Moments` (from `capture`); {} for scores that need
+        none.
+      density: share of weights that is kept, above 0 and at most 1.
+      score: a function of `score.py`.
+      distribution: spread of the density over layers and units.
+      grads: like `params`, for scores by gradients.
+      key: PRNG key, for random scores.
+      prunable: chooses the leaves that are pruned.
+
+    Returns:
+      `(params with zeros, masks)`, both trees like `params`; masks are 1 on leaves that are not
+      pruned.
 
     Raises:
       UserError: see `scores` and `masks_from_scores`.

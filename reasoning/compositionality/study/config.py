@@ -53,9 +53,9 @@ class SweepConfig:
     densities: tuple[float, ...] = (1.0, 0.5, 0.25, 0.17, 0.125, 0.08)
     """Share of weights that is kept; 1 is the dense network, trained as long."""
     pruners: tuple[PrunerName, ...] = ("share", "magnitude", "edge", "random")
-    """What keeps them. "oracle" keeps the planted graph, whatever the density."""
+    """Pruners that choose the weights. "oracle" keeps the planted graph, whatever the density."""
     seeds: int = 16
-    """Of initial weights and data."""
+    """Seeds of initial weights and data."""
     seed: int = 0
     """The first."""
     width: int = 12
@@ -67,21 +67,21 @@ class SweepConfig:
     finetune: int = 1500
     """Updates after it. Prunings at the beginning train for both."""
     learning_rate: float = 5e-3
-    """Of Adam, falling by a cosine to 5 % in each of the two phases."""
+    """Learning rate of Adam, falling by a cosine to 5 % in each of the two phases."""
     distribution: Distribution = "fan_in"
-    """How a density is spread; "global_magnitude" and "snip" always use "global"."""
+    """Spread of the density over layers and units; "global_magnitude" and "snip" always use
+    "global".
+    """
     output_density: float = 0.25
     """Least density of the output weights."""
     rounds: int = 1
     """Renewals of masks on the cubic schedule, for prunings after training."""
     rewind: bool = False
-    """Whether pruned networks begin again from their initial weights."""
+    """Begin pruned networks again from their initial weights."""
     l1: float = 1e-4
     """Penalty of the pruner "l1"."""
     withhold: bool = True
-    """Whether a corner of two sub-functions' values is kept from training, for the compositional
-    gap.
-    """
+    """Keep a corner of two sub-functions' values from training, for the compositional gap."""
     probe: int = 512
     """Examples that structure is measured on."""
     scored: int = 256

@@ -37,7 +37,17 @@ MAPS = {
 
 
 def draw_all(config: SweepConfig, rows, known, depths) -> dict[str, Any]:
-    """Draw; figures by caption."""
+    """Draw all figures.
+
+    Args:
+      config: settings of the sweep.
+      rows: measures of all networks, as dictionaries.
+      known: predictions by target.
+      depths: peaks over depth by target and pruner.
+
+    Returns:
+      Figures by caption.
+    """
     drawn = {
         f"1. {name}: measures over depth and density": heatmap(config, rows, name)
         for name in config.targets
@@ -201,8 +211,13 @@ def _panels(count: int) -> tuple[float, float, int, int]:
 
 
 def scatter(rows, x: tuple[str, str], y: tuple[str, str], scale: str) -> Any:
-    """F6 and F7: a dot per network, colored by pruner, a panel per target; `x` and `y` are a
-    measure and its label.
+    """Draw F6 or F7: a dot per network, colored by pruner, and a panel per target.
+
+    Args:
+      rows: measures of networks, as dictionaries; none: an empty panel.
+      x: a measure and its label.
+      y: a measure and its label.
+      scale: scale of the x axis, "linear" or "log".
     """
     targets = list(dict.fromkeys(row["target"] for row in rows)) or ["no network fits"]
     figure, panels = plots.new_figure(*_panels(len(targets)))

@@ -22,16 +22,23 @@ class How(NamedTuple):
     """Rule of new masks; hashable, so that it is static under jit."""
 
     score: Callable
-    """Of score.py."""
+    """Function of score.py."""
     distribution: Distribution
-    """How a density is spread over layers and units."""
+    """Spread of a density over layers and units."""
     output_density: float
     """Least density of the output weights where fan-ins are fixed."""
 
 
 def scores_of(cell: Cells, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
-    """Scores of all weights of one network on a probe `[N, n]`: every layer is one kernel. Pruned
-    weights get the least score.
+    """Scores of all weights of one network; every layer is one kernel. Pruned weights get the least
+    score.
+
+    Args:
+      cell: one network, without the axis of cells.
+      grads: dense gradients, like its parameters.
+      x: probe inputs, float32 `[N, n]`.
+      key: PRNG key, for random scores.
+      score: function of score.py.
     """
     params, masks = network.masked(cell.params, cell.masks), cell.masks
     maps = network.forward(params, x, cell.depth)
@@ -77,7 +84,14 @@ def from_kernels(found: dict[str, jax.Array]) -> network.Masks:
 
 
 def spread(found: Scores, density: jax.Array, depth: jax.Array, how: How) -> network.Masks:
-    """Masks of one network: unused layers are kept whole."""
+    """Masks of one network: unused layers are kept whole.
+
+    Args:
+      found: scores of all weights.
+      density: scalar, share of weights that is kept.
+      depth: int, hidden layers in use.
+      how: distribution, and least density of the output.
+    """
     kernels = as_kernels(found)
     layers = {name: i for i, name in enumerate(n for n in kernels if n != "wo")}
     present = {
@@ -116,8 +130,15 @@ def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array,
 def regrow(
     cells: Cells, grads, key: jax.Array, share: jax.Array, *, by_gradient: bool
 ) -> network.Masks:
-    """Masks of all cells after dropping the weakest `share` of every layer and growing as many
+    """Masks of all cells after dropping the weakest weights of every layer and growing as many
     (RigL or SET).
+
+    Args:
+      cells: C networks.
+      grads: dense gradients `[C, ...]`, like their parameters.
+      key: PRNG key of random growth.
+      share: scalar in [0, 1], share of active weights that moves.
+      by_gradient: True: the largest gradients grow (RigL). False: random weights grow (SET).
     """
 
     def one(params, masks, slope, k):

@@ -92,8 +92,14 @@ def unit_order(h: np.ndarray, parts: np.ndarray) -> list[np.ndarray]:
 
 
 def graphs(target: Target, cell: Cell, weights: dict, width: int) -> Any:
-    """F4: weights of the planted and of the recovered network; units matched to parts
-    stand lowest.
+    """Draw F4: weights of the planted and of the recovered network; units matched to parts stand
+    lowest.
+
+    Args:
+      target: the planted function.
+      cell: depth, density and pruner of the network.
+      weights: its arrays: weights, biases, and masks as "mask_NAME".
+      width: units of a layer; the planted graph is drawn in at least 40.
     """
     figure, (axes,) = plots.new_figure(10, 4, 1, 2)
     planted = layerize(target, max(cell.depth, target.layers), max(width, 40))
@@ -149,8 +155,14 @@ def _graph(axes, params, depth, order):
 
 
 def maps(target: Target, cell: Cell, weights: dict, dense: dict | None) -> Any:
-    """F5: every part as a map over two inputs, and the unit that resembles it most in the dense and
-    in the pruned network.
+    """Draw F5: every part as a map over two inputs, and the unit that resembles it most in the
+    dense and in the pruned network. At most 8 parts are drawn.
+
+    Args:
+      target: the planted function.
+      cell: depth and pruner of the network.
+      weights: arrays of the pruned network.
+      dense: arrays of the dense network; None: it is left out.
     """
     points, rows = grid_points(target), {"planted": None, "dense": dense, cell.pruner: weights}
     parts = np.asarray(jax.vmap(target.parts)(points))

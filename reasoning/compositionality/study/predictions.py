@@ -36,7 +36,7 @@ class Predicted(NamedTuple):
     that was trained.
     """
     asked: int
-    """How many networks there were."""
+    """Number of networks that were examined."""
 
 
 def net(data, x: jax.Array) -> jax.Array:
@@ -71,7 +71,7 @@ def predictions(config: SweepConfig, results: Path, name: str) -> Predicted:
 
 def ask_networks(config: SweepConfig, results: Path, name: str) -> tuple[list[int], int]:
     """E1's depth in nodes of every dense network that fits well, one layer deeper than planted, and
-    how many were looked at.
+    how many were examined.
     """
     target = target_by_name(name)
     nearest = min(config.depths, key=lambda depth: abs(depth - target.layers - 1))

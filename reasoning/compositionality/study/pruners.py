@@ -36,18 +36,26 @@ class Setting:
     target: Target
     corner: Corner | None
     keys: jax.Array
-    """Of all seeds."""
+    """PRNG keys of all seeds, `[S]`."""
     probe: jax.Array
     """Inputs for scores, per seed, `[S, N, n]`."""
 
     def train(self, params, cells: Cells, steps: int, first: int = 0, l1: float = 0.0) -> Cells:
-        """One phase."""
+        """Train all cells for one phase.
+
+        Args:
+          params: parameters to begin with, `[C, ...]`.
+          cells: masks, depths and seeds of the networks.
+          steps: updates.
+          first: number of the first batch; another phase sees other data.
+          l1: coefficient of the L1 penalty, 0 for none.
+        """
         rate = jnp.float32(self.config.learning_rate)
         phase = Phase(jnp.int32(first), jnp.int32(steps), rate, jnp.float32(l1))
         return cells._replace(params=train(params, cells, self.keys, phase, self.task))
 
     def gradients(self, cells: Cells, step: int) -> network.Params:
-        """Of one batch."""
+        """Dense gradients of one batch."""
         return gradients(cells, self.keys, jnp.int32(step), self.task)
 
     @property
@@ -94,8 +102,15 @@ def by_score(
     start: Start,
     trained: Cells | None = None,
 ) -> Cells:
-    """After training: masks by score, in one round or several on the cubic schedule, then more
-    training.
+    """Prune after training: masks by score, in one round or several on the cubic schedule, then
+    more training.
+
+    Args:
+      score: function of score.py.
+      distribution: spread of the density; the configuration's, if None.
+      here: arrays that all cells of the target share.
+      start: density, initial and trained networks, PRNG key.
+      trained: networks to prune, in place of `start.trained`.
     """
     config, cells = here.config, trained or start.trained
     for done in range(1, config.rounds + 1):

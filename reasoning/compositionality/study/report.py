@@ -29,7 +29,7 @@ from reasoning.compositionality.targets import target_by_name
 
 TITLE = "When do networks become compositional?"
 Depths = dict[str, dict[str, Peak]]
-"""Where every pruner's score peaks over depth, by target."""
+"""Peaks of every pruner's score over depth, by target."""
 
 
 def write_report(folder: Path, config: SweepConfig) -> tuple[Path, str]:
@@ -126,7 +126,18 @@ def _settings(config: SweepConfig, rows) -> list:
 
 
 def of_target(config, rows, name, known: Predicted, depths: dict[str, Peak]):
-    """The answers for one target."""
+    """Make the part of the page that answers the questions for one target.
+
+    Args:
+      config: settings of the sweep.
+      rows: measures of all networks, as dictionaries.
+      name: name of the target.
+      known: predictions for it.
+      depths: peaks over depth by pruner.
+
+    Returns:
+      HTML.
+    """
     target = target_by_name(name)
     header = ("pruner", "best score", "fits", "at depth", "at density", "mean fan-in there")
     parts = [

@@ -59,6 +59,13 @@ def run_chunk(config: SweepConfig, name: str, chunk: list[Cell], results: Path |
     """Train and measure some cells of one target and pruner; missing ones fill up the chunk, so
     that one program serves all.
 
+    Args:
+      config: settings of the sweep.
+      name: name of the target.
+      chunk: 1 to `config.chunk` cells of one pruner.
+      results: folder of the sweep, where finished dense networks are found; None: they are trained
+        anew.
+
     Returns:
       a `Measures` per cell, and `{"win", ...}` of dense cells and those with the first seed,
       weights already masked.

@@ -27,14 +27,14 @@ class Cells(NamedTuple):
     depth: jax.Array
     """int32 `[C]`."""
     which: jax.Array
-    """Which of the seeds a cell has, int32 `[C]`."""
+    """Number of a cell's seed, int32 `[C]`."""
 
 
 class Task(NamedTuple):
     """Data of a training; hashable, so that it is static under jit."""
 
     target: Target
-    """What is learned."""
+    """Function that is learned."""
     batch: int
     """Examples per update and seed."""
     corner: Corner | None
@@ -56,7 +56,14 @@ class Phase(NamedTuple):
 
 @functools.partial(jax.jit, static_argnames="shape")
 def begin(keys: jax.Array, which: jax.Array, depth: jax.Array, shape: network.Shape) -> Cells:
-    """Dense networks at their initial weights, one stream of random numbers per seed."""
+    """Dense networks at their initial weights, one stream of random numbers per seed.
+
+    Args:
+      keys: PRNG keys, one per seed, `[S]`.
+      which: int32 `[C]`, the seed of each cell, below S.
+      depth: int32 `[C]`, hidden layers in use.
+      shape: sizes of the networks; static under jit.
+    """
     params = jax.vmap(lambda k: network.init(jax.random.fold_in(k, 0), shape))(keys)
     masks = jax.tree.map(lambda a: jnp.broadcast_to(a, (len(which), *a.shape)), network.full(shape))
     return Cells(jax.tree.map(lambda a: a[which], params), masks, depth, which)
@@ -79,7 +86,15 @@ def loss(
     data: Examples,
     l1: jax.Array | float = 0.0,
 ) -> jax.Array:
-    """Mean squared error of one network, and an L1 penalty on its weights."""
+    """Mean squared error of one network, plus an L1 penalty on its weights.
+
+    Args:
+      params: parameters, which are differentiated.
+      masks: like the weights, 0 where they are pruned.
+      depth: int, hidden layers in use.
+      data: inputs and outputs of one batch.
+      l1: coefficient of the penalty, 0 for none.
+    """
     weights = network.masked(params, masks)
     error = ((network.outputs(weights, data.x, depth) - data.y) ** 2).mean()
     return error + l1 * sum(jnp.abs(weights[name]).sum() for name in network.WEIGHTS)
@@ -140,7 +155,17 @@ def train(
 
 @functools.partial(jax.jit, static_argnames="task")
 def gradients(cells: Cells, keys: jax.Array, step: jax.Array, task: Task) -> network.Params:
-    """Dense gradients of one batch, also of pruned weights: `[C, ...]`."""
+    """Dense gradients of one batch, also of pruned weights.
+
+    Args:
+      cells: C networks.
+      keys: PRNG keys, one per seed, `[S]`.
+      step: int, number of the batch.
+      task: data of the training; static under jit.
+
+    Returns:
+      Like the parameters, `[C, ...]`.
+    """
     data = batch_of(task, keys, step)
     weights = jax.vmap(network.masked)(cells.params, cells.masks)
     everything = jax.tree.map(jnp.ones_like, cells.masks)

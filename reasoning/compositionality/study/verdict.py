@@ -28,7 +28,7 @@ class Peak(NamedTuple):
     """The best place on an axis (depth or density)."""
 
     place: float
-    """Of the highest mean."""
+    """Place of the highest mean."""
     low: float
     """The 95 % bootstrap interval of the best place."""
     high: float
@@ -61,10 +61,18 @@ def interval(values: np.ndarray) -> Interval:
 def grid(
     rows: list[dict], config: SweepConfig, target: str, pruner: str, name: str = "score"
 ) -> np.ndarray:
-    """A measure over `[densities, depths, seeds]`, densities as in the configuration; NaN where
-    there is no network.
+    """Table of a measure over densities, depths and seeds. The dense networks stand in for density
+    1 of every pruner.
 
-    The dense networks stand in for density 1 of every pruner.
+    Args:
+      rows: measures of networks, as dictionaries.
+      config: settings of the sweep; its order of densities and depths is kept.
+      target: name of the target.
+      pruner: name of the pruner.
+      name: name of the measure.
+
+    Returns:
+      float64 `[densities, depths, seeds]`, NaN where there is no network.
     """
     found = np.full((len(config.densities), len(config.depths), config.seeds), np.nan)
     for row in rows:
@@ -116,14 +124,29 @@ def _answer(values, first: Interval, last: Interval) -> Answer:
 def over_depth(
     rows, config: SweepConfig, target: str, pruner: str, name: str = "score"
 ) -> np.ndarray:
-    """A pruner's score `[depths, S]` at its best density (for "dense", at density 1)."""
+    """A pruner's score `[depths, S]` at its best density (for "dense", at density 1).
+
+    Args:
+      rows: measures of networks, as dictionaries.
+      config: settings of the sweep.
+      target: name of the target.
+      pruner: name of the pruner.
+      name: name of the measure.
+    """
     found = grid(rows, config, target, pruner, name)
     sparse = [i for i, rho in enumerate(config.densities) if (rho == 1) == (pruner == DENSE)]
     return chosen_on_others(found[sparse])
 
 
 def over_density(rows, config: SweepConfig, target: str, pruner: str) -> np.ndarray:
-    """A pruner's score `[densities, S]` at its best depth; density 1 is the dense network."""
+    """A pruner's score `[densities, S]` at its best depth; density 1 is the dense network.
+
+    Args:
+      rows: measures of networks, as dictionaries.
+      config: settings of the sweep.
+      target: name of the target.
+      pruner: name of the pruner.
+    """
     return chosen_on_others(np.swapaxes(grid(rows, config, target, pruner), 0, 1))
 
 
@@ -132,6 +155,17 @@ def difference(
 ) -> Interval:
     """Mean difference of a measure between two pruners over all sparse settings that both have, per
     seed.
+
+    Args:
+      rows: measures of networks, as dictionaries.
+      config: settings of the sweep.
+      target: name of the target.
+      one: name of the first pruner.
+      other: name of the pruner that is subtracted.
+      name: name of the measure.
+
+    Returns:
+      Mean with an interval over seeds; NaN if the pruners share no setting.
     """
     sparse = [i for i, rho in enumerate(config.densities) if rho < 1]
     apart = (
@@ -161,8 +195,13 @@ class Move(NamedTuple):
 
 
 def move(one: np.ndarray, other: np.ndarray, depths: tuple[int, ...], planted: int) -> Move:
-    """Compare scores `[depths, S]` of two targets whose planted depths differ by `planted` layers
-    (other minus one).
+    """Compare the best depths of two targets whose planted depths differ.
+
+    Args:
+      one: scores of the first target, `[depths, S]`.
+      other: scores of the second target, `[depths, S]`.
+      depths: depths of the rows.
+      planted: layers by which the second target is planted deeper; not 0.
     """
 
     def best(v, order):

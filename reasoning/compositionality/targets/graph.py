@@ -17,7 +17,7 @@ from jaxrl.app.errors import UserError
 from reasoning.compositionality.activations import FUNCTIONS
 
 Draws = Literal["uniform", "bits", "codes", "plane"]
-"""How inputs are drawn; see `samples.draw`."""
+"""Distribution of inputs; see `samples.draw`."""
 
 
 class Unit(NamedTuple):
@@ -70,7 +70,7 @@ class Target:
     outputs: tuple[int, ...]
     """Numbers as in `Node.parents`, of nodes only."""
     draws: Draws = "uniform"
-    """How inputs are drawn."""
+    """Distribution of inputs."""
 
     def __post_init__(self):
         """Refuse what is no graph."""

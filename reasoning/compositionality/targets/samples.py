@@ -130,11 +130,20 @@ def examples(
     without: Corner | None = None,
     only: Corner | None = None,
 ) -> Examples:
-    """A fresh batch; `without` draws twice as many and leaves those of the corner out, `only` 16
-    times as many and keeps those.
+    """Draw a fresh batch of standardized examples.
 
-    Where too few are left, the last ones are repeated from the other side, which the sizes make
-    improbable.
+    Where too few are left in or outside a corner, the last ones are repeated from the other side,
+    which the sizes make improbable.
+
+    Args:
+      target: the function; static under jit.
+      key: PRNG key.
+      count: examples.
+      without: corner to leave out; twice as many are drawn.
+      only: corner to keep; 16 times as many are drawn. Not used together with `without`.
+
+    Returns:
+      Inputs `[count, n]`, and outputs `[count, m]`, standardized by `scale(target)`.
     """
     times = 2 if without else 16 if only else 1
     x = draw(target, key, times * count)

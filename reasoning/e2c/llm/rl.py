@@ -78,8 +78,14 @@ def seed_of_batch(seed: int, batch: int) -> int:
 def reward_function(
     config: RLTraining, tokenizer: Any, layout: E2CFormat = DEFAULT, seen: list[float] | None = None
 ):
-    """As Tunix calls it: `(prompts, completions, answer) -> rewards`; they are added to `seen`,
-    too.
+    """Make a reward function as Tunix calls it: `(prompts, completions, answer) -> rewards`, a list
+    of floats. A reward that is not finite raises a UserError with the row.
+
+    Args:
+      config: stage, mode and lengths of the reward.
+      tokenizer: counts the tokens of a completion, for the penalty on length.
+      layout: tags and sentences of the responses.
+      seen: list to which all rewards are added too; None: they are not kept.
 
     Raises:
       UserError: a reward that is not finite (the row is named).

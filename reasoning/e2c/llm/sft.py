@@ -62,7 +62,19 @@ def encode_rows(
     where: str,
     layout: E2CFormat = DEFAULT,
 ) -> Encoded:
-    """Prompts and responses as tokens, rows longer than `max_length` left out.
+    """Prompts and responses as tokens; rows longer than `max_length` are left out, and counted in
+    the log.
+
+    Args:
+      records: rows of the data, as `datagen` writes them.
+      tokenizer: tokenizer of the model; its end token is also the pad.
+      config: `max_length` T, and `trained`.
+      whole: train all response tokens, also in EF-SFT (rows of the base domain).
+      where: name of the data in messages.
+      layout: tags and sentences.
+
+    Returns:
+      int32 and bool arrays `[R, T]`, R the rows that are kept.
 
     Raises:
       UserError: nothing is left.
@@ -180,6 +192,12 @@ def train(
     local: LocalModel, config: SFTTraining, run_dir: str | Path, layout: E2CFormat = DEFAULT
 ) -> Loaded:
     """Train, with checkpoints; a folder that was begun is continued. Returns the trained model.
+
+    Args:
+      local: folder, type, mesh and adapters of the model.
+      config: data, updates and settings of AdamW.
+      run_dir: folder of checkpoints and metrics, made if it is not there.
+      layout: tags and sentences.
 
     Raises:
       UserError: model, data or folder do not work.

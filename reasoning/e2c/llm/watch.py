@@ -96,7 +96,18 @@ class RolloutWatch:
 def batch_entropies(
     model: Any, mesh: Any, example: Any, tags: Markers, rows: int
 ) -> tuple[float, float]:
-    """Entropies of the first `rows` responses of a Tunix `TrainExample`; NaN for 0 rows."""
+    """Entropies of plan and execution in the first responses of a batch.
+
+    Args:
+      model: a Tunix model.
+      mesh: device mesh that the model is computed on.
+      example: a Tunix `TrainExample` with B prompts and completions.
+      tags: token ids that part plan and execution.
+      rows: number of responses, from the first; 0: none.
+
+    Returns:
+      `(plan, execution)`, nats per token; NaN for 0 rows.
+    """
     if not rows:
         return np.nan, np.nan
     ids, valid = (

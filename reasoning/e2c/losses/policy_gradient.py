@@ -68,6 +68,17 @@ def clipped_token_loss(
 ) -> jax.Array:
     """The clipped surrogate per token, elementwise: `max(-A rho, -A clip(rho))`, and at most
     `-dual_clip A` where A < 0.
+
+    Args:
+      logp: log-probabilities of the tokens under the policy, float32 `[B, T]`.
+      logp_old: the same at the time of sampling, `[B, T]`.
+      advantages: one per token, `[B, T]`.
+      eps_low: the ratio rho is clipped from below at 1 - eps_low.
+      eps_high: the ratio rho is clipped from above at 1 + eps_high.
+      dual_clip: bound of the loss for negative advantages, more than 1; None: none.
+
+    Returns:
+      Loss per token, float32 `[B, T]`.
     """
     ratio = jnp.exp(jnp.clip(logp - logp_old, -LARGEST_LOG_RATIO, LARGEST_LOG_RATIO))
     loss = jnp.maximum(
@@ -113,8 +124,17 @@ def clipped_policy_loss(
 def aggregate_tokens(
     values: jax.Array, mask: jax.Array, how: Aggregate = "token-mean", axis_name: str | None = None
 ) -> jax.Array:
-    """One number of `[B, T]`: the mean over all tokens, or the mean over responses of their token
-    mean or token sum.
+    """Reduce `[B, T]` to one number: the mean over all tokens, or the mean over responses of their
+    token mean or token sum.
+
+    Args:
+      values: float32 `[B, T]`.
+      mask: bool `[B, T]`, tokens that count; responses without any do not count.
+      how: the reduction, named as in verl.
+      axis_name: device axis that holds other rows of the batch; None: one device.
+
+    Returns:
+      Scalar, float32.
     """
     mask = mask.astype(jnp.float32)
     if how == "token-mean":
@@ -149,6 +169,15 @@ def phase_entropy(
 ) -> tuple[jax.Array, jax.Array]:
     """Mean entropy of plan tokens and of execution tokens, nats; rows without a tag are left out,
     as the authors do.
+
+    Args:
+      logits: `[B, T, V]`.
+      ids: int32 `[B, T]`, tokens that the logits predict.
+      mask: bool `[B, T]`, response tokens.
+      markers: token ids that part plan and execution.
+
+    Returns:
+      `(plan, execution)`, scalars; 0 for a phase without tokens.
     """
     found = entropy(logits)
     marked = mask.astype(bool) & has_boundary(ids, markers, mask)[..., None]

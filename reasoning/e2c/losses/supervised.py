@@ -30,6 +30,13 @@ def masked_nll(
     in.
 
     The denominator holds no weights, so a weight scales the gradient of its tokens.
+
+    Args:
+      logits: `[..., T, V]`.
+      ids: int32 `[..., T]`, tokens that the logits predict.
+      mask: bool `[..., T]`, tokens that are trained.
+      weights: float32 `[..., T]`; all 1, if left out.
+      axis_name: device axis that holds other rows of the batch; None: one device.
     """
     mask = mask.astype(jnp.float32)
     weighted = mask if weights is None else mask * weights
@@ -49,6 +56,18 @@ def e2c_sft_loss(
 ) -> jax.Array:
     """Token NLL with one weight per phase. With both 1 it is `masked_nll`: the authors weigh no
     phase in SFT.
+
+    Args:
+      logits: `[..., T, V]`.
+      ids: int32 `[..., T]`, tokens that the logits predict.
+      mask: bool `[..., T]`, tokens that are trained.
+      markers: token ids that part plan and execution.
+      plan_weight: weight of the plan and its closing tag.
+      execution_weight: weight of all tokens after it.
+      axis_name: device axis that holds other rows of the batch; None: one device.
+
+    Returns:
+      Scalar, float32.
     """
     plan, execution = phase_masks(ids, mask, markers, include_close=True)
     weights = plan_weight * plan.astype(jnp.float32) + execution_weight * execution.astype(
@@ -60,10 +79,17 @@ def e2c_sft_loss(
 def ef_sft_mask(
     ids: jax.Array, mask: jax.Array, markers: Markers, whole_rows: jax.Array | None = None
 ) -> jax.Array:
-    """Tokens that exploration-focused SFT trains on, bool `[..., T]`: the plan and its closing tag.
+    """Tokens that exploration-focused SFT trains on: the plan and its closing tag.
 
-    `whole_rows` (bool `[...]`) marks rows that keep their whole mask: the share of the base
-    domain's rows mixed in against forgetting.
+    Args:
+      ids: int32 `[..., T]`.
+      mask: bool `[..., T]`, response tokens.
+      markers: token ids that part plan and execution.
+      whole_rows: bool `[...]`, rows that keep their whole mask: the share of the base domain's rows
+        mixed in against forgetting. None: no row.
+
+    Returns:
+      bool `[..., T]`.
     """
     plan, _ = phase_masks(ids, mask, markers, include_close=True)
     return plan if whole_rows is None else jnp.where(whole_rows[..., None], mask.astype(bool), plan)
@@ -79,6 +105,17 @@ def ef_sft_loss(
 ) -> jax.Array:
     """EF-SFT (the paper's abstract): mean NLL of the tokens of `ef_sft_mask`. The execution gets no
     gradient.
+
+    Args:
+      logits: `[..., T, V]`.
+      ids: int32 `[..., T]`, tokens that the logits predict.
+      mask: bool `[..., T]`, response tokens.
+      markers: token ids that part plan and execution.
+      whole_rows: bool `[...]`, rows that are trained whole; None: no row.
+      axis_name: device axis that holds other rows of the batch; None: one device.
+
+    Returns:
+      Scalar, float32.
     """
     return masked_nll(logits, ids, ef_sft_mask(ids, mask, markers, whole_rows), axis_name=axis_name)
 

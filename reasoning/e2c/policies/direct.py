@@ -11,7 +11,17 @@ from reasoning.e2c.policies.votes import majority
 
 
 def greedy(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """One greedy chain."""
+    """One greedy chain.
+
+    Args:
+      question: text of the problem.
+      settings: layout of prompts, and length of a chain.
+      ledger: not used.
+      rng: not used.
+
+    Returns:
+      Steps that return `(answer or None, trace)`; so do all policies.
+    """
     ((chain,),) = yield [settings.asks_chain(question, greedy=True)]
     return settings.answer_of(chain), {"chain": chain.text}
 
@@ -19,6 +29,12 @@ def greedy(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 def self_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """k sampled chains, majority vote; chains in a loop do not vote. With a budget: chains until it
     is spent.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of chains.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
     """
     chains: list[Completion] = []
     if settings.budget is None:
@@ -33,6 +49,12 @@ def self_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> 
 def plan_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """E2C-SC: k plans, each executed greedily, majority vote. With a budget: plan and execution in
     turn until it is spent.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of plans and executions.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
     """
     plans, answers = [], []
     if settings.budget is None:
@@ -55,7 +77,14 @@ def plan_consistency(question: str, settings: Settings, ledger: Ledger, rng) -> 
 
 
 def random_plan(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """E2C-RP, the control of selection: k plans, one of them, drawn at random, is executed."""
+    """E2C-RP, the control of selection: k plans, one of them, drawn at random, is executed.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of plans and executions.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions, and the choice of a plan.
+    """
     plans = yield from plans_within_budget(question, settings, ledger, rng)
     chosen = int(rng.integers(len(plans)))
     (answer,) = yield from execute_all(question, [plans[chosen]], settings)
@@ -67,6 +96,12 @@ def combine(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     execution.
 
     A model that reads no instructions gets the plans behind one another, and nothing else.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of plans and executions.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
     """
     plans = yield from plans_within_budget(question, settings, ledger, rng)
     different = list(dict.fromkeys(plans))
@@ -76,7 +111,7 @@ def combine(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
 
 def fused(plans: list[str]) -> str:
-    """Different plans behind one another, with numbers that go on; a single one stays as it is."""
+    """Different plans behind one another, with continued numbers; a single one stays as it is."""
     if len(plans) == 1:
         return plans[0]
     steps = []
@@ -90,20 +125,41 @@ def fused(plans: list[str]) -> str:
 
 
 def sample_plans(question: str, settings: Settings, rng, n: int | None = None):
-    """k plans as text."""
+    """Sample plans as text.
+
+    Args:
+      question: text of the problem.
+      settings: gives the sampling of plans.
+      rng: seed of the sampled completions.
+      n: number of plans; `settings.k`, if left out.
+    """
     return [
         settings.plan_of(c) for c in (yield from sample_completions(question, settings, rng, n))
     ]
 
 
 def sample_completions(question: str, settings: Settings, rng, n: int | None = None):
-    """k plans as completions, with their log-probabilities."""
+    """Sample plans as completions, with their log-probabilities.
+
+    Args:
+      question: text of the problem.
+      settings: gives the sampling of plans.
+      rng: seed of the sampled completions.
+      n: number of plans; `settings.k`, if left out.
+    """
     (found,) = yield [settings.asks_plans(question, n or settings.k, _seed(rng))]
     return found
 
 
 def plans_within_budget(question: str, settings: Settings, ledger: Ledger, rng):
-    """k plans; with a budget, plans until what is left of it is one execution."""
+    """k plans; with a budget, plans until what is left of it is one execution.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of plans.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
+    """
     found = yield from completions_within_budget(question, settings, ledger, rng)
     return [settings.plan_of(completion) for completion in found]
 
@@ -116,8 +172,16 @@ def completions_within_budget(
     executions: int = 1,
     judged: bool = False,
 ):
-    """The same as completions, with `executions` kept in reserve, and a verdict's tokens if they
-    will be `judged`.
+    """Sample k plans as completions; with a budget, plans until the reserve is all that is left of
+    it.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, and the sampling of plans.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
+      executions: executions whose most tokens are kept in reserve.
+      judged: keep the tokens of a verdict in reserve too, where the judge writes one.
     """
     if settings.budget is None:
         return (yield from sample_completions(question, settings, rng))

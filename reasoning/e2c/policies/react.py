@@ -31,6 +31,12 @@ NEGATIONS = (
 def react(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """Judge one of k plans, execute it; up to `rounds` times, if its answer is not accepted, try
     another plan; at last, vote.
+
+    Args:
+      question: text of the problem.
+      settings: `k`, `rounds`, and the sampling of plans and executions.
+      ledger: not used; this policy keeps no budget.
+      rng: seeds of the sampled completions.
     """
     found = yield from sample_completions(question, settings, rng)
     plans = [settings.plan_of(completion) for completion in found]
@@ -76,6 +82,14 @@ def next_plan(
     itself; None if nothing is left.
 
     Where the model reads no instructions there is no refinement: the next unused plan is taken.
+
+    Args:
+      question: text of the problem.
+      plans: the plans that were sampled at first.
+      tried: plans that were executed, the last one last.
+      execution: reply to the last plan.
+      settings: layout and sampling of plans.
+      rng: seeds of the sampled completions.
     """
     unused = [plan for plan in dict.fromkeys(plans) if plan not in tried]
     if not settings.layout.instructions:
@@ -90,7 +104,15 @@ def next_plan(
 
 
 def refine(question: str, plan: str, execution: Completion, settings: Settings, rng):
-    """A better plan, written with the end of the failed execution in sight."""
+    """A better plan, written with the end of the failed execution in sight.
+
+    Args:
+      question: text of the problem.
+      plan: the plan that failed.
+      execution: reply to it; its last TAIL characters are shown to the model.
+      settings: layout and sampling of plans.
+      rng: seed of the sampled completion.
+    """
     user = (
         f"{question}\n\nThis plan was carried out:\n{plan}\n\nThe end of what came of "
         f"it:\n{execution.text[-TAIL:]}\n\n"
@@ -103,7 +125,14 @@ def refine(question: str, plan: str, execution: Completion, settings: Settings, 
 
 
 def explore_again(question: str, plan: str, settings: Settings, rng):
-    """A plan that avoids the last one."""
+    """A plan that avoids the last one.
+
+    Args:
+      question: text of the problem.
+      plan: the plan to avoid.
+      settings: layout and sampling of plans.
+      rng: seed of the sampled completion.
+    """
     user = (
         f"{question}\n\nDo not use this approach, it failed:\n{plan}\n\nWrite a different plan "
         "of numbered steps."

@@ -11,7 +11,14 @@ from reasoning.e2c.policies.votes import majority, representatives
 
 
 def select_by_judge(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k plans, one judged best, one execution."""
+    """k plans, one judged best, one execution.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, the judge, and the sampling of plans and executions.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
+    """
     found = yield from completions_within_budget(question, settings, ledger, rng, judged=True)
     chosen = yield from judge(question, found, settings)
     (answer,) = yield from execute_all(question, [settings.plan_of(found[chosen])], settings)
@@ -19,8 +26,14 @@ def select_by_judge(question: str, settings: Settings, ledger: Ledger, rng) -> S
 
 
 def select_by_clusters(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
-    """k plans, those nearest to the centres of at most 3 clusters are executed, votes weighted by
-    the clusters' sizes.
+    """Sample k plans and execute those nearest to the centers of a few clusters; votes are weighted
+    by the clusters' sizes.
+
+    Args:
+      question: text of the problem.
+      settings: `k` or `budget`, `clusters`, `embed`, and the sampling of plans and executions.
+      ledger: tokens spent so far; read only with a budget.
+      rng: seeds of the sampled completions.
     """
     found = yield from completions_within_budget(question, settings, ledger, rng, settings.clusters)
     plans = [settings.plan_of(completion) for completion in found]

@@ -35,34 +35,34 @@ def bag_of_words(texts: list[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Settings:
-    """Of a policy. The numbers are those of the authors' tts.yaml."""
+    """Settings of a policy. The numbers are those of the authors' tts.yaml."""
 
     k: int = 8
     """Plans, or chains for self-consistency."""
     layout: E2CFormat = E2CFormat()
     """Tags and sentences."""
     chains: Literal["e2c", "plain"] = "e2c"
-    """Whether whole chains begin with a plan."""
+    """Kind of whole chains: "e2c" begins with a plan, "plain" does not."""
     plan: Sampling = Sampling(512, 0.9, 0.95, (CLOSE_PLAN,))
-    """Of plans."""
+    """Sampling of plans."""
     execution: Sampling = Sampling(16_384, 0.0, 1.0, (CLOSE_EXECUTION,))
-    """Of executions: deterministic."""
+    """Sampling of executions: deterministic."""
     chain: Sampling = Sampling(16_384, 0.9, 0.95, (CLOSE_EXECUTION,))
-    """Of whole chains."""
+    """Sampling of whole chains."""
     judge: Literal["text", "likelihood"] = "text"
     """text: one call that names the best plan. likelihood: the most probable plan; generates
     nothing.
     """
     judging: Sampling = Sampling(512, 0.0)
-    """Of a judge's call."""
+    """Sampling of a judge's call."""
     clusters: int = 3
-    """Of plans, at most."""
+    """Clusters of plans, at most."""
     share_equal: bool = True
-    """Whether equal prompts of greedy executions are executed once and count for all: they would be
+    """Execute equal prompts of greedy executions once, and count the result for all: they would be
     word for word the same. Our choice; the authors execute each.
     """
     thought: Sampling = Sampling(256, 0.9, 0.95, (CLOSE_PLAN,))
-    """Of a thought in a tree: a fragment of a plan."""
+    """Sampling of a thought in a tree: a fragment of a plan."""
     rounds: int = 3
     """Refinements of the ReAct loop, at most."""
     rescue: int = 0
@@ -76,10 +76,17 @@ class Settings:
     find_answer: Callable[[str], str | None] = last_box
     """The answer in an execution."""
     embed: Embedder = bag_of_words
-    """Of plans, for clusters."""
+    """Embedding of plans, for clusters."""
 
     def asks_chain(self, question: str, n: int = 1, seed: int = 0, greedy: bool = False) -> Ask:
-        """Whole chains."""
+        """Ask for whole chains.
+
+        Args:
+          question: text of the problem.
+          n: number of chains.
+          seed: seed of sampling.
+          greedy: take the most probable token, whatever `chain` says.
+        """
         make = self.layout.question_prompt if self.chains == "e2c" else self.layout.plain_prompt
         sampling = (
             Sampling(self.chain.max_tokens, 0.0, 1.0, self.chain.stop) if greedy else self.chain

@@ -24,6 +24,12 @@ def tot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 
     The value of a fragment is its mean log-probability per token. Our choice: it costs nothing to
     generate.
+
+    Args:
+      question: text of the problem.
+      settings: `k`, and the sampling of thoughts, plans and executions.
+      ledger: not used; this policy keeps no budget.
+      rng: seeds of the sampled completions.
     """
     nodes = [""]
     for _ in range(depth(settings.k)):
@@ -37,6 +43,12 @@ def tot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 def fot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """k trees of two thoughts each (whole plans); the better one, by the judge, is executed;
     majority vote.
+
+    Args:
+      question: text of the problem.
+      settings: `k`, the judge, and the sampling of plans and executions.
+      ledger: not used; this policy keeps no budget.
+      rng: seeds of the sampled completions.
     """
     seeds = [int(rng.integers(2**31)) for _ in range(settings.k)]
     pairs = yield [settings.asks_plans(question, BRANCHES, seed) for seed in seeds]
@@ -51,6 +63,12 @@ def fot(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
 def tot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """The authors' baseline: the same tree without values; the first k nodes are kept, each ends in
     a sampled completion; vote.
+
+    Args:
+      question: text of the problem.
+      settings: `k`, and the sampling of thoughts and chains.
+      ledger: not used; this policy keeps no budget.
+      rng: seeds of the sampled completions.
     """
     nodes = [""]
     for _ in range(depth(settings.k)):
@@ -64,6 +82,12 @@ def tot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Step
 def fot_official(question: str, settings: Settings, ledger: Ledger, rng) -> Steps:
     """The authors' baseline: two thoughts for each of k trees, which nobody reads, then k fresh
     chains; vote.
+
+    Args:
+      question: text of the problem.
+      settings: `k`, and the sampling of thoughts and chains.
+      ledger: not used; this policy keeps no budget.
+      rng: seeds of the sampled completions.
     """
     thoughts = Ask(
         "thought",
@@ -86,7 +110,17 @@ def depth(k: int) -> int:
 
 
 def grow(question: str, nodes: list[str], settings: Settings, rng):
-    """Two children of every open node: `(text so far, its last completion)`; closed nodes stay."""
+    """Grow two children from every open node; closed nodes stay.
+
+    Args:
+      question: text of the problem.
+      nodes: fragments of plans; "" is the root, and one with the closing tag is closed.
+      settings: layout and sampling of thoughts.
+      rng: seeds of the sampled completions.
+
+    Returns:
+      Steps that return `(text so far, its last completion or None)` per node, equal texts once.
+    """
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
     asks = [
         _after(question, node, settings, "thought", int(rng.integers(2**31)), BRANCHES)
@@ -111,7 +145,14 @@ def most_valuable(question: str, grown: list[tuple[str, Completion | None]], set
 
 
 def close(question: str, nodes: list[str], settings: Settings, rng):
-    """Plans of all nodes, those still open brought to their end."""
+    """Plans of all nodes, those still open brought to their end.
+
+    Args:
+      question: text of the problem.
+      nodes: fragments of plans; one with the closing tag is closed.
+      settings: layout and sampling of plans.
+      rng: seeds of the sampled completions.
+    """
     still = [node for node in nodes if not node.endswith(CLOSE_PLAN)]
     asks = [_after(question, node, settings, "plan", int(rng.integers(2**31))) for node in still]
     replies = dict(zip(still, (yield asks), strict=True)) if asks else {}
@@ -127,6 +168,6 @@ def _ending(child: Completion) -> str:
 
 
 def _after(question, node, settings, phase, seed, n=1) -> Ask:
-    """Goes on behind the prefilled tag and a fragment, as the settings sample this phase."""
+    """Continues behind the prefilled tag and a fragment, as the settings sample this phase."""
     prompt = settings.layout.question_prompt(question)
     return Ask(phase, Prompt(prompt.user, prompt.prefill + node), getattr(settings, phase), n, seed)

@@ -32,7 +32,7 @@ def majority(
 def representatives(
     vectors: np.ndarray, clusters: int, seed: int = 42
 ) -> tuple[list[int], list[int]]:
-    """Rows nearest to the centres of at most `clusters` clusters, and the clusters' sizes.
+    """Rows nearest to the centers of at most `clusters` clusters, and the clusters' sizes.
 
     There are never more clusters than different rows, so that equal plans are one cluster.
     """

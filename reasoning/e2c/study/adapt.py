@@ -32,6 +32,13 @@ def plan_of_training(
 ) -> tuple[Rows, SFTConfig]:
     """Rows and lengths of a method. All take the same number of updates but the one with equal
     tokens, which stops when it has trained as many tokens as EF-SFT.
+
+    Args:
+      method: one of METHODS.
+      study: gives the settings of adaptation and the share of base rows.
+      new: rows of the new domain.
+      old: rows of the base domain, at least the share's number.
+      ef_tokens: tokens that EF-SFT trained; used by "full_sft_equal_tokens" only.
     """
     share = max(1, round(study.base_share * len(new.ids)))
     mixed = join(new, Rows(*(part[:share] for part in old)))

@@ -16,6 +16,12 @@ from reasoning.e2c.study.quality import counterfactual, quality, random_chain
 def post_hoc(problems: list[Problem], share: float, longest: int, seed: int) -> list[Problem]:
     """The same right executions, but in a share of rows with another chain as plan: a plan that
     did not cause what follows it.
+
+    Args:
+      problems: problems with right plans and executions.
+      share: probability that a plan is replaced, in [0, 1].
+      longest: most steps of the other chain.
+      seed: seed of the draws.
     """
     rng = np.random.default_rng(seed)
     return [
@@ -45,8 +51,17 @@ def over_base_models(folder: Path, starts: list[Any], study: StudyConfig) -> dic
 def causal_against_post_hoc(
     folder: Path, start: Any, study: StudyConfig, number: int = 0
 ) -> dict[str, Any]:
-    """Base model `number`, and what becomes of it by more training on causal data and on post-hoc
+    """Measure a base model, and the models that more training makes of it on causal and on post-hoc
     data, equally long.
+
+    Args:
+      folder: run folder; what is finished there is not computed again.
+      start: parameters of the base model.
+      study: sizes of the study.
+      number: number of the base model, from 0; part of names and seeds.
+
+    Returns:
+      Measurements by name: "base", "causal" and "post_hoc".
     """
     problems = held_out(study)
 

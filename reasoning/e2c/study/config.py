@@ -15,7 +15,7 @@ class StudyConfig:
     """
 
     seed: int = 0
-    """Of everything."""
+    """Seed of all parts."""
     task: ChainConfig = ChainConfig()
     """Problems that are trained on, and tested on."""
     model: ModelConfig = ModelConfig(vocabulary=len(WORDS))
@@ -23,24 +23,25 @@ class StudyConfig:
     rows: int = 60_000
     """Training problems of the base models."""
     sft: SFTConfig = SFTConfig(steps=1800)
-    """Of the base models: plan and execution, or execution alone, with equally many trained tokens.
+    """Training of the base models: plan and execution, or execution alone, with equally many
+    trained tokens.
     """
     base_seeds: int = 3
     """Base models, each trained from a seed of its own. Policies and adherence are measured on
     each; draws of adaptation and runs of reinforcement learning begin with them in turn.
     """
     plain: bool = True
-    """Whether a model without plans is trained too, as the other baseline."""
+    """Train a model without plans too, as the other baseline."""
     problems: int = 200
     """Test problems of every measurement."""
     ks: tuple[int, ...] = (1, 2, 4, 8, 16)
     """Plans and chains of the policies."""
     temperature: float = 0.9
-    """Of plans and chains (the authors' tts.yaml)."""
+    """Temperature of plans and chains (the authors' tts.yaml)."""
     adapt_rows: tuple[int, ...] = (32, 128, 512)
     """Rows of the new domain; empty: this part is left out."""
     adapt: SFTConfig = SFTConfig(steps=150, learning_rate=1e-3, every=50)
-    """Of domain adaptation."""
+    """Training in domain adaptation."""
     base_share: float = 0.03
     """Rows of the base domain mixed into EF-SFT, as a share of the domain's rows. Such rows are
     trained whole: a larger share would soon be most of EF-SFT's tokens."""

@@ -32,9 +32,9 @@ class Trained:
 
     params: Any
     tokens: int
-    """Trained, in all."""
+    """Trained tokens, in all."""
     lines: tuple[dict, ...]
-    """Of its metrics."""
+    """Lines of its metrics."""
 
 
 def train_rows(
@@ -45,7 +45,16 @@ def train_rows(
     start=None,
     seed: int | None = None,
 ) -> Trained:
-    """SFT or EF-SFT on fixed rows, from `start` or from nothing, in a folder of its own."""
+    """SFT or EF-SFT on fixed rows, from `start` or from nothing, in a folder of its own.
+
+    Args:
+      folder: folder of this training; what is finished there is not computed again.
+      rows: training rows, all of one length.
+      config: SFT or EF-SFT, and its settings.
+      study: sizes of model and task.
+      start: parameters to begin with, which are copied; None: new ones.
+      seed: seed of new parameters and of the order of rows; the study's, if left out.
+    """
     seed = study.seed if seed is None else seed
     table, where = jax.tree.map(jnp.asarray, rows), sft.places(len(rows.ids), config, seed)
 
@@ -109,7 +118,19 @@ def chain_of_thought_model(folder: Path, study: StudyConfig) -> Trained:
 def reinforced(
     folder: Path, name: str, start, config: rl.RLConfig, study: StudyConfig, seed: int
 ) -> Trained:
-    """One stage of reinforcement learning from `start`."""
+    """One stage of reinforcement learning from `start`.
+
+    Args:
+      folder: folder of the stages.
+      name: name of this stage, a folder in it.
+      start: parameters to begin with, also the reference of the KL.
+      config: settings of the stage.
+      study: sizes of model and task.
+      seed: seed of problems and rollouts.
+
+    Raises:
+      UserError: see `rl.check`.
+    """
     rl.check(config)
     reference = jax.tree.map(jnp.array, start)
 

@@ -19,7 +19,7 @@ from reasoning.e2c.study.config import StudyConfig
 GOAL = 0.25
 """Share of self-consistency's tokens within which selection should reach its accuracy."""
 WITHIN = 0.02
-"""Of accuracy: what counts as no loss."""
+"""Difference in accuracy that counts as no loss."""
 REFERENCE_K = 8
 """Chains of the self-consistency that selection is compared with."""
 SELECTING = ("select_judge", "select_clusters")
@@ -59,7 +59,19 @@ def settings(study: StudyConfig, k: int, **changes: Any) -> Settings:
 def run_policy(
     name: str, backend: ChainBackend, problems: list[Problem], chosen: Settings, seed: int
 ) -> dict[str, Any]:
-    """Every problem's outcome and the ledger's means."""
+    """Run a policy on all problems.
+
+    Args:
+      name: name of the policy in POLICIES.
+      backend: the model.
+      problems: problems with right answers.
+      chosen: settings of the policy.
+      seed: seed of all random numbers.
+
+    Returns:
+      `correct` (0 or 1 per problem), and means per problem of `generated` and `prefill` tokens,
+      `calls`, and generated tokens by phase.
+    """
     results = solve(
         POLICIES[name], [problem.question for problem in problems], backend, chosen, seed
     )
@@ -86,10 +98,15 @@ def sweep(
     problems: list[Problem],
     keep: Callable[[str, Callable], dict],
 ) -> dict[str, dict]:
-    """All policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the model
-    without plans.
+    """Run all policies for all k: "policy-k" -> outcome. `sc_plain` is self-consistency of the
+    model without plans.
 
-    `keep(name, compute)` computes, or finds what was computed before.
+    Args:
+      study: values of k, and lengths.
+      base: the model with plans.
+      plain: the model without plans; None: it is left out.
+      problems: problems with right answers.
+      keep: `keep(name, compute)` computes, or finds a result that was computed before.
     """
     cells = [("greedy", 1), *((name, k) for name in POLICIES for k in study.ks if name != "greedy")]
     if plain is not None:

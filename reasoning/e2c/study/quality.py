@@ -1,5 +1,5 @@
-"""Quality of a model on a set of problems: plans, executions, answers, adherence; and what its
-plans tell.
+"""Quality of a model on a set of problems: plans, executions, answers, adherence; and the
+information in its plans.
 """
 
 from typing import Any
@@ -33,7 +33,18 @@ def respond(
     temperature: float = 0.0,
     n: int = 1,
 ) -> list[list[str]]:
-    """n whole chains for each problem, behind the prefilled tag."""
+    """n whole chains for each problem, behind the prefilled tag.
+
+    Args:
+      backend: the model.
+      problems: problems to solve.
+      study: gives the most tokens of plan and execution.
+      temperature: temperature of sampling, at least 0; 0 is greedy.
+      n: chains per problem.
+
+    Returns:
+      A list of n texts per problem; finished ones end with the closing tag.
+    """
     longest = study.task.longest_plan + study.task.longest_execution
     sampling = Sampling(longest, temperature, 1.0, (CLOSE_EXECUTION,))
     asks = [
@@ -48,7 +59,14 @@ def respond(
 def judged(
     backend: ChainBackend, problems: list[Problem], study: StudyConfig, temperature: float = 0.0
 ) -> list[Judged]:
-    """One chain for each problem."""
+    """Sample one chain for each problem, and judge it.
+
+    Args:
+      backend: the model.
+      problems: problems with right plans and answers.
+      study: gives the most tokens of plan and execution.
+      temperature: temperature of sampling, at least 0; 0 is greedy.
+    """
     return [
         rewards.judge(p, group[0])
         for p, group in zip(problems, respond(backend, problems, study, temperature), strict=True)
@@ -83,6 +101,12 @@ def entropies(
     nats: means over tokens (`plan_entropy`, `execution_entropy`) and sums (`plan_total`,
     `execution_total`: one sample's estimate of the whole text's entropy). Chains without a tag are
     left out.
+
+    Args:
+      backend: the model.
+      problems: problems that the chains solve.
+      chains: one text per problem, behind the prefilled tag.
+      study: sizes of model and task.
     """
     asked = [question_ids(problem.question) for problem in problems]
     rows = [a + words(chain) for a, chain in zip(asked, chains, strict=True)]
@@ -132,11 +156,19 @@ def chain_of(name: str, parents: dict[str, str | None]) -> list[str]:
 def counterfactual(
     backend: ChainBackend, problems: list[Problem], study: StudyConfig, seed: int
 ) -> dict[str, Any]:
-    """Executions of the right plan, and of another chain's: how often they do exactly what the plan
+    """Executions of the right plan, and of another chain's: how often they do exactly as the plan
     says, and whether the answer flips.
 
-    Keys hold lists over problems: `follows_right`, `follows_swapped`; `flips` where the two plans
-      lead to different answers.
+    Args:
+      backend: the model.
+      problems: problems with right plans and answers.
+      study: sizes and sampling.
+      seed: seed of the other plans.
+
+    Returns:
+      Lists over problems: `follows_right`, `follows_swapped` (0 or 1), `order` (adherence to the
+      other plan, in [0, 1]); and `flips` (0 or 1), over problems whose two plans lead to different
+      answers.
     """
     swapped = swapped_plans(problems, study.task.longest, seed)
     chosen = settings(study, 1)

@@ -25,7 +25,7 @@ CODE_WORDS = (
     "Queries are code words that the model never saw; only the first step of the plan is new. "
 )
 LARGEST_SHARE = 0.15
-"""Of full SFT's tokens: what EF-SFT should stay below."""
+"""Share of full SFT's tokens that EF-SFT should stay below."""
 CAPTIONS = {
     "tokens": "accuracy of every policy against generated tokens per problem",
     "adaptation": "accuracy in both domains against rows of the new one",

@@ -10,7 +10,7 @@ class WordStudyConfig:
     """Sizes. The defaults take about forty minutes of one free core for two seeds."""
 
     model: Literal["smollm2"] = "smollm2"
-    """Which model is trained, as `fetch` names it."""
+    """Model that is trained, as `fetch` names it."""
     path: Path | None = None
     """Its folder, if it was fetched before; None: it is fetched into the run folder."""
     seeds: int = 2
@@ -18,7 +18,9 @@ class WordStudyConfig:
     rows: int = 240
     """Word problems of the first training."""
     more_rows: int = 64
-    """Of the further trainings: causal and post-hoc data, and both methods in the new domain."""
+    """Word problems of the further trainings: causal and post-hoc data, and both methods in the new
+    domain.
+    """
     epochs: int = 2
     """Times that all rows are trained on."""
     batch: int = 16
@@ -26,16 +28,16 @@ class WordStudyConfig:
     micro_batch: int = 8
     """Rows whose gradients are computed at once."""
     lora_rank: int = 16
-    """Of the adapters, which alone are trained."""
+    """Rank of the adapters, which alone are trained."""
     learning_rate: float = 2e-3
-    """Of the adapters."""
+    """Learning rate of the adapters."""
     problems: int = 32
     """Test problems, the same for all seeds."""
     k: int = 4
     """Plans of the policies."""
     chains: int = 8
-    """Of self-consistency, with which selection is compared."""
+    """Chains of self-consistency, with which selection is compared."""
     temperature: float = 0.9
-    """Of plans and chains."""
+    """Temperature of plans and chains."""
     wrong_plans: float = 0.3
     """Share of post-hoc rows whose plan is another one."""

@@ -36,7 +36,7 @@ class Problem(NamedTuple):
     plan: str
     """The right plan."""
     execution: str
-    """What it leads to."""
+    """Execution of the right plan."""
     numbers: tuple[int, ...]
     """Those of the question, in order."""
     family: str
@@ -104,7 +104,7 @@ class Family(NamedTuple):
     stories: tuple[str, ...]
     """Templates with {who}, {what} and the numbers {0}, {1}, ..."""
     steps: tuple[str, ...]
-    """Of the right plan, with the same numbers."""
+    """Steps of the right plan, with the same numbers."""
 
 
 def _ints(*bounds: tuple[int, int]) -> Callable[[np.random.Generator], tuple[int, ...]]:

@@ -57,6 +57,13 @@ def causal_rows(problems: list[Problem], path: Path, seed: int) -> dict[str, Any
 def post_hoc_rows(source: Path, path: Path, problems: list[Problem], share: float, seed: int):
     """Write the same rows, but in a share of them with another plan: one that did not cause the
     execution next to it.
+
+    Args:
+      source: file of rows, .jsonl, that `causal_rows` wrote.
+      path: file to write.
+      problems: problems of these rows.
+      share: probability that a plan is replaced, in [0, 1].
+      seed: seed of the draws.
     """
     rng = np.random.default_rng(seed)
     by_question = {problem.question: problem for problem in problems}
