@@ -168,6 +168,19 @@ class LadybugSink:
         return rows[0][0] if rows else 0
 
     def write(self, base, table: str, name: str, start: int, stop: int) -> int:
+        """Add a range of rows as nodes or edges and note the point that was reached, in one
+        transaction.
+
+        Args:
+          base: the DuckDB connection that holds the table.
+          table: the DuckDB table to read, as SQL writes its name.
+          name: the top-level collection that the rows belong to.
+          start: rowid of the first row.
+          stop: rowid after the last row.
+
+        Returns:
+          The number of nodes or edges that were made: fewer than the rows if an edge has no nodes.
+        """
         collection = next(c for c in self.schema.collections if c.name == name)
         columns = ", ".join(cells(collection))
         rows = base.execute(

@@ -76,6 +76,19 @@ class PostgresSink:
         )
 
     def write(self, base, table: str, name: str, start: int, stop: int):
+        """Copy a range of rows into the staging schema and note the point that was reached, in one
+        transaction.
+
+        Args:
+          base: the DuckDB connection that holds the table.
+          table: the DuckDB table to read, as SQL writes its name.
+          name: the top-level collection that the rows belong to.
+          start: rowid of the first row.
+          stop: rowid after the last row.
+
+        Returns:
+          The number of rows that were written.
+        """
         collection = next(c for c in self.schema.collections if c.name == name)
         columns = ", ".join(cells(collection))
         rows = base.execute(

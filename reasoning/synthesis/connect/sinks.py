@@ -30,8 +30,18 @@ class Sink(Protocol):
         ...
 
     def write(self, base, table: str, name: str, start: int, stop: int) -> int:
-        """Add the rows `start` to `stop` of a DuckDB table, in the order of its rowid; all of them
-        are there afterwards, or none. Returns their number.
+        """Add a range of rows of a DuckDB table, in the order of its rowid; all of them are there
+        afterwards, or none.
+
+        Args:
+          base: the DuckDB connection that holds the table.
+          table: the DuckDB table to read, as SQL writes its name.
+          name: the top-level collection that the rows belong to.
+          start: rowid of the first row.
+          stop: rowid after the last row.
+
+        Returns:
+          The number of rows that were written.
         """
         ...
 
@@ -183,6 +193,19 @@ class PartsSink:
         return max((stop for stop, _ in self._files(name)), default=0)
 
     def write(self, base, table: str, name: str, start: int, stop: int):
+        """Write a range of rows to a file of its own, which has its final name only when it is
+        whole.
+
+        Args:
+          base: the DuckDB connection that holds the table.
+          table: the DuckDB table to read, as SQL writes its name.
+          name: the top-level collection that the rows belong to.
+          start: rowid of the first row.
+          stop: rowid after the last row.
+
+        Returns:
+          The number of rows that were written.
+        """
         number = [collection.name for collection in self.schema.collections].index(name)
         part = self.parts / f"{number}-{stop:015d}.{self.ending}"
         partial = part.with_suffix(".partial")

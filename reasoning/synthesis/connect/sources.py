@@ -423,7 +423,17 @@ ODD = {
 
 
 def check_values(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
-    """Refuse values that files and other databases do not hold: NaN, infinite times."""
+    """Refuse values that files and other databases do not hold: NaN, infinite times.
+
+    Args:
+      base: the DuckDB connection that holds the tables.
+      schema: the schema of the loaded data.
+      where: the name of the data in an error.
+      name: gives the table of a collection from its path.
+
+    Raises:
+      UserError: a float is NaN or infinite, or a time is outside the years 1 to 9999.
+    """
     for path, collection in walk(schema):
         tests = [(a, *ODD[a.type]) for a in collection.attrs if a.type in ODD]
         if not tests:
@@ -441,7 +451,17 @@ def check_values(base, schema: Schema, where: str, name: Callable[[str], str] = 
 
 
 def check_loaded(base, schema: Schema, where: str, name: Callable[[str], str] = table_name):
-    """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded."""
+    """Refuse NULLs where none may be, repeated keys and dangling edges in what was loaded.
+
+    Args:
+      base: the DuckDB connection that holds the tables.
+      schema: the schema of the loaded data.
+      where: the name of the data in an error.
+      name: gives the table of a collection from its path.
+
+    Raises:
+      UserError: one of these, or a value that `check_values` refuses.
+    """
     check_values(base, schema, where, name)
     for path, collection in walk(schema):
         if firm := [attr.name for attr in collection.attrs if not attr.nullable]:

@@ -17,7 +17,17 @@ BATCH = 10_000
 
 
 def create_table(collection: Collection, name: str, mode: str = "", nested: str = "jsonb") -> str:
-    """CREATE TABLE with key and NOT NULL."""
+    """Write CREATE TABLE with key and NOT NULL.
+
+    Args:
+      collection: the collection that the table holds.
+      name: the table's name as SQL writes it, with quotes and schema.
+      mode: words before the name, such as IF NOT EXISTS.
+      nested: SQL type of the columns of nested collections.
+
+    Returns:
+      The statement, without a semicolon.
+    """
     types = SQL_TYPES | {"float": "DOUBLE PRECISION"}
     cells = [
         f"{quoted(a.name)} {types[a.type]}{'' if a.nullable else ' NOT NULL'}"
@@ -97,6 +107,18 @@ class SqliteSink:
             )[0]
 
     def write(self, base, table: str, name: str, start: int, stop: int):
+        """Add a range of rows and the point that was reached, in one transaction.
+
+        Args:
+          base: the DuckDB connection that holds the table.
+          table: the DuckDB table to read, as SQL writes its name.
+          name: the top-level collection that the rows belong to.
+          start: rowid of the first row.
+          stop: rowid after the last row.
+
+        Returns:
+          The number of rows that were written.
+        """
         collection = next(c for c in self.schema.collections if c.name == name)
         columns = ", ".join(cells(collection))
         rows = base.execute(

@@ -220,8 +220,17 @@ def with_terms(rule: Rule, target: Schema, terms: dict[int, Term]) -> Rule:
 
 
 def with_labels(goal: Goal, parent: Found | None, work: Work, solve: Solvers) -> Found | None:
-    """One rule for every value of a column that says where a record comes from: the label stands in
-    the names of the source, or is given as a constant.
+    """Find one rule for every value of a column that says where a record comes from: the label
+    stands in the names of the source, or is given as a constant.
+
+    Args:
+      goal: the collection to make.
+      parent: the rules of the collection around it; None at the top.
+      work: the options, clock and statistics that all searches share.
+      solve: the searches for smaller goals.
+
+    Returns:
+      The rules, or None if the extension does not apply or finds none.
     """
     known = _names(goal)
     for t, (path, attr) in enumerate(flat_columns(goal.target, goal.path)):
@@ -260,8 +269,17 @@ def _named(label: Any, known: list[set[str]]) -> bool:
 
 
 def with_tables(goal: Goal, parent: Found | None, work: Work, solve: Solvers) -> Found | None:
-    """A rule for the other columns, and a table of values for one that has no source: each value of
-    a source column stands for one value of it.
+    """Find rules for the other columns, and a table of values for one that has no source: each
+    value of a source column stands for one value of it.
+
+    Args:
+      goal: the collection to make.
+      parent: the rules of the collection around it; None at the top.
+      work: the options, clock and statistics that all searches share.
+      solve: the searches for smaller goals.
+
+    Returns:
+      The rules, or None if the extension does not apply or finds none.
     """
     for t, (path, attr) in enumerate(flat_columns(goal.target, goal.path)):
         if t in dict(goal.fixed) or not _sourceless(goal, t, attr.type):

@@ -264,7 +264,17 @@ class _Maker:
         return found
 
     def joined(self, select, atoms, body, numbered=False):
-        """FROM and WHERE of some atoms of a body."""
+        """Add FROM and WHERE of some atoms of a body to a query.
+
+        Args:
+          select: the query as a tree of sqlglot.
+          atoms: the atoms of the whole body.
+          body: the numbers of the atoms to join; optional ones become LEFT JOINs.
+          numbered: number the rows of relations whose row number must be made.
+
+        Returns:
+          The query with the joins and conditions.
+        """
         exp, places = self.exp, self.places(atoms, body)
         for position, n in enumerate(n for n in body if not atoms[n].optional):
             relation = self._relation(atoms[n].relation, f"a{n}", numbered)
@@ -401,7 +411,17 @@ def _determined(atom: Atom, known: set[Var], source: Schema) -> bool:
 
 
 def values_of(rule: Rule, var: Var, source: Schema, output: Output) -> str:
-    """The values that a variable of a rule takes, one for each derivation, in DuckDB's SQL."""
+    """Select the values that a variable of a rule takes.
+
+    Args:
+      rule: the rule.
+      var: a variable of its body.
+      source: the source schema.
+      output: gives the names of tables and columns.
+
+    Returns:
+      A query in DuckDB's SQL with one row for each derivation.
+    """
     exp = need("sqlglot").exp
     maker = _Maker(exp, source, source, "duckdb", output, ())
     body = list(range(len(rule.body)))
@@ -410,7 +430,17 @@ def values_of(rule: Rule, var: Var, source: Schema, output: Output) -> str:
 
 
 def rows_used(rule: Rule, atom: int, source: Schema, output: Output) -> str:
-    """The numbers of the rows that an atom of a rule stands for, in DuckDB's SQL."""
+    """Select the row numbers of the source records that an atom of a rule stands for.
+
+    Args:
+      rule: the rule.
+      atom: the number of the atom in the body, from 0.
+      source: the source schema.
+      output: gives the names of tables and columns.
+
+    Returns:
+      A query in DuckDB's SQL with one row for each derivation in which the atom has a record.
+    """
     exp = need("sqlglot").exp
     maker = _Maker(exp, source, source, "duckdb", output, ())
     body = list(range(len(rule.body)))

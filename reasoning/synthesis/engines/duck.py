@@ -15,7 +15,16 @@ from reasoning.synthesis.schema import Column, Schema, layout
 
 
 def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
-    """The flattened target data with the number of records of each value, computed by DuckDB.
+    """Compute the flattened target data in DuckDB.
+
+    Args:
+      program: the rules to apply.
+      source: the source schema.
+      target: the target schema.
+      facts: the source data.
+
+    Returns:
+      For every collection of the target, by path, the count of each flattened record.
 
     Raises:
       UserError: duckdb or sqlglot is not installed.
@@ -30,7 +39,20 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
 
 
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
-    """The flattened target data, each record once."""
+    """Compute the flattened target data in DuckDB, each record once.
+
+    Args:
+      program: the rules to apply.
+      source: the source schema.
+      target: the target schema.
+      facts: the source data.
+
+    Returns:
+      For every collection of the target, by path, the set of its flattened records.
+
+    Raises:
+      UserError: duckdb or sqlglot is not installed.
+    """
     return {path: set(found) for path, found in bags(program, source, target, facts).items()}
 
 

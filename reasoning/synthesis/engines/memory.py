@@ -199,7 +199,19 @@ Keys = tuple[tuple | None, ...]
 def flat_records(
     program: Program, path: str, target: Schema, facts: Facts
 ) -> list[tuple[tuple, Keys]]:
-    """The flattened records of a collection with the identities of them and the records around."""
+    """Make the flattened records of a collection, with the identities of them and the records
+    around.
+
+    Args:
+      program: the rules to apply.
+      path: the target collection.
+      target: the target schema.
+      facts: the source data.
+
+    Returns:
+      Pairs of a record's values and its keys, in the order of the rules and source rows; records
+        with the same values and the same identity are one.
+    """
     derived = derivations_of(program, path, target)
     flags, seen = keyed(derived), {}
     merge = any(one.levels[-1] is None for one in derived)
@@ -223,8 +235,16 @@ def flat_records(
 
 
 def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, Counter]:
-    """The flattened target data with the number of records of each value: the contract that all
-    engines share.
+    """Compute the flattened target data in plain Python; all engines share this contract.
+
+    Args:
+      program: the rules to apply.
+      source: the source schema; other engines need it, this one does not.
+      target: the target schema.
+      facts: the source data.
+
+    Returns:
+      For every collection of the target, by path, the count of each flattened record.
     """
     del source
     return {
@@ -234,5 +254,15 @@ def bags(program: Program, source: Schema, target: Schema, facts: Facts) -> dict
 
 
 def run(program: Program, source: Schema, target: Schema, facts: Facts) -> dict[str, set[tuple]]:
-    """The flattened target data, each record once."""
+    """Compute the flattened target data in plain Python, each record once.
+
+    Args:
+      program: the rules to apply.
+      source: the source schema; other engines need it, this one does not.
+      target: the target schema.
+      facts: the source data.
+
+    Returns:
+      For every collection of the target, by path, the set of its flattened records.
+    """
     return {path: set(found) for path, found in bags(program, source, target, facts).items()}

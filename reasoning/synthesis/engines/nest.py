@@ -158,7 +158,19 @@ def _ties(flat: Flat, path: str, inner_path: str) -> list[str]:
 
 
 def tied_levels(schema: Schema, keys, path: str, inner_path: str) -> list[list[str]]:
-    """See `_ties`; by level."""
+    """List the columns that tie a record to the one around it, level by level: identities where
+    both have them, values elsewhere.
+
+    Args:
+      schema: the target schema.
+      keys: for every path, the columns of the identities by level; None: no identity at that
+        level.
+      path: the collection around.
+      inner_path: the collection inside it.
+
+    Returns:
+      For every level from the top to `path`, the names of its columns, the same on both sides.
+    """
     found, start = [], 0
     mine, theirs = keys[path], keys[inner_path]
     for n, above in enumerate(ancestors(path)):

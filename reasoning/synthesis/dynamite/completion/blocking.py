@@ -16,11 +16,17 @@ from reasoning.synthesis.facts import Facts
 
 
 def paper(sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple]) -> Iterator[Clause]:
-    """The paper's clauses: not this pattern of equalities together with this use of a minimal
+    """Yield the paper's clauses: not this pattern of equalities together with this use of a minimal
     distinguishing projection.
 
     Projections are those of the whole output against the whole example. The whole output is
     computed.
+
+    Args:
+      sketch: the sketch of the rule.
+      candidate: the completion that failed on the example.
+      facts: the source facts of the example.
+      rows: the flattened target records of the example.
     """
     made = {record for record, _ in derivations(sketch, candidate, facts)}
     pattern = {fact._replace(holds=not fact.holds) for fact in pattern_of(sketch, candidate)}

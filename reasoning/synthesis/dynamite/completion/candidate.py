@@ -69,7 +69,17 @@ def derivations(sketch: Sketch, candidate: Candidate, facts: Facts) -> Iterator[
 
 
 def to_rule(sketch: Sketch, candidate: Candidate, target: Schema, source: Schema) -> Rule:
-    """The candidate as a rule, its variables named after the columns they stand for."""
+    """Write the candidate as a rule, its variables named after the columns they stand for.
+
+    Args:
+      sketch: the sketch that it completes.
+      candidate: the completion.
+      target: the target schema.
+      source: the source schema, without columns that functions make: those become calls.
+
+    Returns:
+      The rule, with a head for the collection and for each one around it.
+    """
     body, named = body_of(sketch, candidate)
     nice = _names(sketch, candidate, named, source)
     plan, fixed = layout(source), dict(candidate.constants)

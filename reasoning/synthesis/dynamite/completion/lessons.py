@@ -99,7 +99,14 @@ def _shrunk(columns, differs):
 def lessons(
     sketch: Sketch, candidate: Candidate, facts: Facts, rows: set[tuple], wrong: Mistake
 ) -> Iterator[tuple[Clause, Any]]:
-    """Clauses from a mistake.
+    """Derive clauses from a mistake.
+
+    Args:
+      sketch: the sketch that the candidate completes.
+      candidate: the completion that made the mistake.
+      facts: the source facts of the example.
+      rows: the flattened target records of the example.
+      wrong: the records it should not make, and those it fails to make.
 
     Yields:
       A clause, and what it rests on: a record of the example that must be made, or None: that
@@ -173,8 +180,17 @@ def _strife(sketch, values, positions, row):
 
 
 def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -> Clause:
-    """A smallest set of the candidate's own demands that no source rows meet for a record: one of
-    them must go.
+    """Find a smallest set of the candidate's own demands that no source rows meet for a record: one
+    of them must go.
+
+    Args:
+      sketch: the sketch that the candidate completes.
+      candidate: the completion that fails to make the record.
+      facts: the source facts of the example.
+      record: a flattened target record of the example.
+
+    Returns:
+      The clause that denies one of these demands.
     """
     demands = [
         Fact("equal", min(group), p)
@@ -194,6 +210,12 @@ def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -
 def possible(sketch: Sketch, demands: list[Fact], facts: Facts, record: tuple) -> bool:
     """Test whether some source rows meet all demands and give the record's values to the head
     columns among them.
+
+    Args:
+      sketch: the sketch that the demands are about.
+      demands: equalities, constants, head columns and positions that must hold something.
+      facts: the source facts of the example.
+      record: a flattened target record of the example.
     """
     values: dict[int, Any] = {}
     empty: set[int] = set()

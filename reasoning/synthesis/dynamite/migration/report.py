@@ -344,8 +344,17 @@ def _columns_of(schema, path, attrs) -> list[str]:
 def merged(
     mapping: Mapping, base, source: str, flat: str
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
-    """Collections with fewer records than derivations: those whose rules say `@distinct`, with the
-    numbers of both; and sentences on the others, whose records are lost.
+    """List the collections with fewer records than derivations.
+
+    Args:
+      mapping: the mapping that made the tables.
+      base: the DuckDB connection that holds them.
+      source: prefix of the names of the source relations' tables.
+      flat: prefix of the names of the target's flattened tables.
+
+    Returns:
+      For collections whose rules say `@distinct`, by path, the numbers of "derivations" and
+        "records"; and a sentence on each other one, whose records are lost.
     """
     found, lost, output = {}, [], Output(lambda path: source + table_name(path))
     for path, _ in walk(mapping.target):

@@ -144,7 +144,17 @@ def subtract_old(base, target: Schema, prefix: str, old: Path):
 
 
 def write_marks(base, marks: list[Mark], table: Name, file: Path):
-    """Save the largest values of the source as it was read."""
+    """Save the largest values of the source as it was read.
+
+    Args:
+      base: the DuckDB connection that holds the source.
+      marks: the attributes to save, with the values before this run.
+      table: gives the table of a collection from its path.
+      file: the JSON file to write; the value before stays where the source holds none.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     found = {}
     for mark in marks:
         column = quoted(inner(mark.attr.name))

@@ -30,7 +30,20 @@ Places = dict[tuple[str, str], int]
 def write_page(
     mapping: Mapping, path: str | Path, data: Instance | None = None, questions: bool = True
 ) -> Path:
-    """Write the page; returns its path. Raises UserError if the place cannot be written."""
+    """Write the explanation of a mapping as one HTML page.
+
+    Args:
+      mapping: the mapping to explain, with its examples.
+      path: the file to write.
+      data: a source instance to look for open questions in; None: made up.
+      questions: look for open questions, which takes some seconds.
+
+    Returns:
+      The path.
+
+    Raises:
+      UserError: the file cannot be written.
+    """
     write_whole(path, page(mapping, data, questions))
     return Path(path)
 

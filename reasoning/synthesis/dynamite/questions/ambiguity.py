@@ -183,8 +183,16 @@ def _right_ones(search: Search) -> Iterator[Candidate]:
 def made_by(
     program: Program, path: str, target: Schema, facts: Facts
 ) -> Iterator[tuple[tuple, frozenset[Row]]]:
-    """The flattened records of one collection by the rules that are meant for it, each with the
-    source records behind it.
+    """Make the flattened records of one collection by the rules that are meant for it.
+
+    Args:
+      program: the rules.
+      path: the target collection.
+      target: the target schema.
+      facts: the source data.
+
+    Yields:
+      A record and the source records behind it; at most `MOST_DERIVATIONS` for each rule.
     """
     for rule in program.rules:
         if rule.heads[-1].relation == path:
@@ -275,11 +283,16 @@ def _first(items, k):
 def smallest_difference(
     mapping: Mapping, other: Program, path: str, facts: Facts
 ) -> tuple[int, Facts] | None:
-    """The fewest source records on which two programs make different records of a collection; None
-    if they never do.
+    """Find the fewest source records on which two programs make different records of a collection.
+
+    Args:
+      mapping: the mapping with the first program.
+      other: the second program.
+      path: the target collection.
+      facts: the source data to take records from.
 
     Returns:
-      Their number, and the facts of them.
+      Their number and their facts, or None if no difference is found.
     """
     sides = [(mapping.program, other), (other, mapping.program)]
     support = {

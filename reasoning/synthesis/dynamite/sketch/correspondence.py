@@ -286,8 +286,14 @@ def words(name: str) -> set[str]:
 
 
 def likeness(path: str, name: str, other_path: str, other_name: str) -> float:
-    """Likeness of two attributes' names, from 0 to 1: the attribute's name counts more than its
-    collection's.
+    """Score the likeness of two attributes' names, from 0 to 1: the attribute's name counts more
+    than its collection's.
+
+    Args:
+      path: the collection of one attribute.
+      name: the name of that attribute.
+      other_path: the collection of the other attribute.
+      other_name: the name of the other attribute.
     """
 
     def ratio(a, b):

@@ -204,8 +204,18 @@ def _walk(
 def pick(
     function: Function, name: str, base: Database, domains: Domains, chance: random.Random
 ) -> Any:
-    """An argument: often a value that is there already where the parameter goes, or one that a
-    reference asks for.
+    """Choose an argument: often a value that is there already in the parameter's column, or one
+    that a reference asks for.
+
+    Args:
+      function: the function to call.
+      name: the parameter.
+      base: the database that the call runs on.
+      domains: the values of every parameter.
+      chance: the source of random numbers.
+
+    Returns:
+      The value; None, for NULL, only where the parameter allows it.
     """
     table, column = placed(function).get(name, [("", "")])[0]
     if table and chance.random() < 0.6:

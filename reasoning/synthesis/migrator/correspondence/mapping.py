@@ -293,8 +293,17 @@ class _Maker:
         return trees[-1]
 
     def refer(self, name: str, anchor: str, cells: dict[str, Cell], tree: Tree) -> Tree:
-        """Fill the columns of references: with the key of the row that belongs to this one's source
+        """Fill the columns of references with the key of the row that belongs to this one's source
         row.
+
+        Args:
+          name: the target table.
+          anchor: the source table whose rows its rows stand for.
+          cells: the values of its columns so far; those of the references are added.
+          tree: the references that join its source tables so far.
+
+        Returns:
+          The tree, with the joins that the new cells need.
         """
         for edge in self.target.edges:
             if edge.table != name or all(column in cells for column in edge.columns):

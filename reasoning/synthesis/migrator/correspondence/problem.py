@@ -72,7 +72,14 @@ def make_problem(
     required: frozenset[Place],
     twins: frozenset[frozenset[Place]] = frozenset(),
 ) -> Problem:
-    """Rank the places of every column of a table that changed."""
+    """Rank the places of every column of a table that changed.
+
+    Args:
+      source: the old schema.
+      target: the new schema.
+      required: source columns that must have a place.
+      twins: pairs of source columns that always hold the same value.
+    """
     same = same_tables(source, target)
     places = [
         (name, column)

@@ -41,11 +41,16 @@ def singular(name: str) -> str:
 
 
 def score(source: Tables, target: Tables, column: Place, place: Place) -> int:
-    """Score of two columns, 0 to 100, by their names, their tables' names and their roles as
-    keys.
+    """Score of two columns, 0 to 100, by their names, their tables' names and their roles as keys.
 
     Our choice: 70 for the columns' names (with or without the table's in front), 25 for the
-      tables', 5 for the same role.
+    tables', 5 for the same role.
+
+    Args:
+      source: the old schema.
+      target: the new schema.
+      column: (table, column) of the old schema.
+      place: (table, column) of the new schema.
     """
     (a, one), (b, other) = column, place
     name = max(

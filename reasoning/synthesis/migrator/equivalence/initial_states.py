@@ -39,8 +39,17 @@ def starts_of(program: Program, world: Simulation) -> tuple[Start, ...]:
 def related_starts(
     program: Program, source: Tables, target: Tables, seed: int = 0
 ) -> tuple[Start, ...]:
-    """The same for two programs of which the second is given: related by the likeliest data
-    mapping, if there is one.
+    """Make the databases that sequences of calls begin in, for two programs of which the second is
+    given: related by the likeliest data mapping, if there is one.
+
+    Args:
+      program: the old program.
+      source: the old schema.
+      target: the new schema.
+      seed: seed of the random rows.
+
+    Returns:
+      The empty databases, and related ones in which tables are filled that no function fills.
     """
     return related(program, source, target, seed)[0]
 
@@ -48,7 +57,18 @@ def related_starts(
 def related(
     program: Program, source: Tables, target: Tables, seed: int = 0
 ) -> tuple[tuple[Start, ...], DataMapping | None]:
-    """These databases, and the data mapping that relates them."""
+    """Make the databases of `related_starts`, with the data mapping that relates them.
+
+    Args:
+      program: the old program.
+      source: the old schema.
+      target: the new schema.
+      seed: seed of the random rows.
+
+    Returns:
+      The databases and the mapping; the empty databases and None if no mapping relates the
+        schemas.
+    """
     problem = make_problem(source, target, frozenset(read_places(program, source)))
     for found in itertools.islice(correspondences(problem), 3):
         try:

@@ -186,7 +186,18 @@ class _Verifier:
         )
 
     def answers(self, solver, name, calls, states, fresh_values) -> str | None:
-        """Find out if the answers of a query differ in some of these states."""
+        """Find out if the answers of a query differ in some of these states.
+
+        Args:
+          solver: Z3's solver, which holds the conditions on the calls before.
+          name: the query.
+          calls: names of the updates before it.
+          states: symbolic tables of the old and of the new schema.
+          fresh_values: keys that the updates made.
+
+        Returns:
+          A sentence on the difference; None if none was found.
+        """
         z3, pair = self.z3, self.comparison.pairs[name]
         arguments = self.arguments(name, len(calls))
         free = [self.ranged(cell, fresh_values) for cell in arguments.values()]
@@ -217,6 +228,20 @@ class _Verifier:
         )
 
     def ask(self, solver, formula, calls, what) -> str | None:
+        """Find out if a formula holds for some arguments.
+
+        Args:
+          solver: Z3's solver, which holds the conditions on the calls before.
+          formula: the formula, true where the programs differ.
+          calls: names of the calls, in order.
+          what: the difference in words, as the end of the sentence.
+
+        Returns:
+          A sentence on the difference; None if none was found.
+
+        Raises:
+          _Spent: the time of the whole check is over.
+        """
         if time.process_time() > self.until:
             raise _Spent
         self.formulas += 1

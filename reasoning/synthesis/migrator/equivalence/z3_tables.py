@@ -23,7 +23,20 @@ class Symbols(Formulas):
     def call(
         self, function: Function, arguments: dict[str, Cell], fresh: dict[int, Any], state: State
     ) -> tuple[State, Any]:
-        """The tables after an update, and a formula that says that no key was there twice."""
+        """Run an update on symbolic tables.
+
+        Args:
+          function: the update.
+          arguments: a symbolic value for each parameter.
+          fresh: Z3's integers for the fresh keys, by number.
+          state: the tables before.
+
+        Returns:
+          The tables after it, and a formula that says that no key was there twice.
+
+        Raises:
+          Beyond: a statement that formulas do not cover.
+        """
         state, fine = dict(state), []
         for statement in function.statements:
             self.scope = (arguments, fresh, state)

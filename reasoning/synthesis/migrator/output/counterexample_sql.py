@@ -21,11 +21,21 @@ LOST = f"fails: {NOWHERE}"
 def scenario_script(
     scenario: Scenario, old: Program, old_tables: Tables, new: Program, new_tables: Tables
 ) -> str:
-    """Both programs' calls, one after the other, each on its own tables; the answers stand next to
-    the last call.
+    """Write both programs' calls, one program after the other, each on its own tables; the answers
+    stand next to the last call.
 
     The script is SQLite's; what the two halves print differs. Where it is a reference that leads
     nowhere, COMMIT fails in one of them.
+
+    Args:
+      scenario: the calls on which the programs differ, with their answers.
+      old: the old program.
+      old_tables: its schema.
+      new: the new program.
+      new_tables: its schema.
+
+    Returns:
+      The text of the script.
     """
     lines = [
         f"-- {' -> '.join(f'{name}({_shown(arguments)})' for name, arguments in scenario.calls)}"
@@ -71,8 +81,13 @@ def _before(rows: dict[str, list[tuple]], used: list[str]) -> list[str]:
 
 
 def bound(function: Function, tables: Tables, arguments: dict[str, Any], number: int) -> Function:
-    """The function with literals for its parameters and fresh keys, as in the n-th call of a
-    scenario.
+    """Put literals for the parameters and fresh keys of a function, as in one call of a scenario.
+
+    Args:
+      function: the function.
+      tables: the schema that it runs on.
+      arguments: a value for each parameter.
+      number: the number of the call, which makes its fresh keys differ from those of others.
     """
     kinds = compile_function(function, tables).fresh_types
 

@@ -236,7 +236,14 @@ def _duckdb_alters(plan: Plan, name, before: Shape, after: Shape, kept) -> bool:
 
 
 def numbering(mapping: DataMapping, table: str, column: str, cell: Made) -> bool:
-    """Test if an invented key is a row number; else it is the key of the row it is made for."""
+    """Test if an invented key is a row number; else it is the key of the row it is made for.
+
+    Args:
+      mapping: the mapping of the data.
+      table: the new table.
+      column: its column with the invented key.
+      cell: the rule for this column.
+    """
     key = mapping.source[cell.anchor].key
     kind = mapping.target[table].types[column]
     return len(key) != 1 or mapping.source.type_of((cell.anchor, key[0])) != kind

@@ -172,8 +172,13 @@ def _list(names: tuple[str, ...], dialect: str) -> str:
 
 
 def definition(one: Written, column: str, dialect: str, nullable: bool) -> str:
-    """A column's definition for ADD COLUMN: as the new schema has it, or, with `nullable`, its
-    name and type alone.
+    """Write a column's definition for ADD COLUMN.
+
+    Args:
+      one: the CREATE TABLE statement of the new schema.
+      column: the column's name.
+      dialect: the SQL dialect to write.
+      nullable: write name and type alone, without constraints.
     """
     exp = need("sqlglot").exp
     part: Any = next(

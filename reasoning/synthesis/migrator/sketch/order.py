@@ -144,7 +144,20 @@ def key_of(table: str, target: Tables) -> tuple[str, ...]:
 def at_once(
     order: Sequence[str], chosen: dict[str, Pred], make, target: Tables
 ) -> tuple[Statement, ...]:
-    """A snapshot of the keys of all rows for each table, then the changes."""
+    """Choose the keys of all rows in a snapshot for each table, then change the tables.
+
+    Args:
+      order: the tables, in the order of their changes.
+      chosen: for each table the condition that chooses its rows.
+      make: gives the statement for a table and a condition.
+      target: the new schema.
+
+    Returns:
+      The snapshots, the changes, and the statements that drop the snapshots.
+
+    Raises:
+      Unrewritable: a table has no key.
+    """
     if (rooted := _through_root(order, chosen, make, target)) is not None:
         return rooted
     made: list[Statement] = []

@@ -296,7 +296,20 @@ def _chains(group, used, by_alias, select, view: View, reader: str) -> Iterator[
 def placings(
     mine: list[Col], by_alias: dict[str, str], view: View, reader: str
 ) -> list[dict[Col, tuple[str, str]]]:
-    """Choices of a place for each column, those over few tables first."""
+    """List choices of a place for each column, those over few tables first.
+
+    Args:
+      mine: the columns of the old query.
+      by_alias: the source table of each alias.
+      view: the new schema as old statements see it.
+      reader: the name of the function in an error.
+
+    Returns:
+      Target (table, column) by column, at most `MOST` choices.
+
+    Raises:
+      Unrewritable: a column has no place.
+    """
     options = [view.place((by_alias[column.alias], column.name), reader) for column in mine]
     picked = list(
         itertools.islice(

@@ -128,8 +128,20 @@ def _moved(value, source, table, view, reader):
 
 
 def choices(statement: Delete | Update, table: str, view: View, reader: str) -> list[Pred]:
-    """Conditions on rows of a target table that choose what the statement chooses,
-    likeliest first.
+    """List conditions on rows of a target table that choose what the statement chooses.
+
+    Args:
+      statement: the old DELETE or UPDATE.
+      table: the target table.
+      view: the new schema as old statements see it.
+      reader: the name of the function in an error.
+
+    Returns:
+      At most `MOST` conditions, likeliest first.
+
+    Raises:
+      Unrewritable: a column has no place, nothing joins the table to the columns, or the rows are
+        chosen by a join of a table with itself.
     """
     whole = flattened(
         Select((), (Source(statement.table, statement.table),), (), statement.where), view
@@ -167,8 +179,17 @@ def choices(statement: Delete | Update, table: str, view: View, reader: str) -> 
 
 
 def chosen(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
-    """The condition on rows of `table` alone: conditions on tables behind a reference become
+    """Write a condition on rows of `table` alone: conditions on tables behind a reference become
     subqueries over it.
+
+    Args:
+      table: the target table whose rows are chosen.
+      tree: the references that join it to the other tables.
+      where: the condition over columns of all these tables.
+      target: the new schema.
+
+    Raises:
+      Unrewritable: conditions compare columns of several tables, and the table has no key.
     """
     parts = conjuncts(where)
     reached = {part: frozenset(column.alias for column in columns(part)) for part in parts}
@@ -189,8 +210,17 @@ def chosen(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
 
 
 def whole_rows(table: str, tree: Tree, where: Pred, target: Tables) -> Pred:
-    """Rows chosen by their key out of the whole join, for conditions that compare columns of
+    """Choose rows by their key out of the whole join, for conditions that compare columns of
     several tables.
+
+    Args:
+      table: the target table whose rows are chosen.
+      tree: the references that join it to the other tables.
+      where: the condition over columns of all these tables.
+      target: the new schema.
+
+    Raises:
+      Unrewritable: the table has no key.
     """
     return InSelect(
         tuple(Col(table, key) for key in key_of(table, target)),

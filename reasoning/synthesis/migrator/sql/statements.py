@@ -205,7 +205,24 @@ class _Reader(Selects):
         return self.returned(self.spread(sources, conditions, list(sets), make, tree), tree)
 
     def spread(self, sources, conditions, aliases, make, tree):
-        """The statement for every table that changes."""
+        """Make the statement for every table that changes.
+
+        Args:
+          sources: the joined tables.
+          conditions: conditions of the joins and of WHERE.
+          aliases: aliases of the tables that change.
+          make: gives the statement for a source and a condition on its rows.
+          tree: sqlglot's tree of the whole statement, for errors.
+
+        Returns:
+          One statement; for several tables a snapshot of the keys of all rows, a statement for
+            each table, and one that drops the snapshot.
+
+        Raises:
+          UserError: an alias is none of the joined tables.
+          Outside: the change is outside the fragment: of a temporary table, over LEFT JOIN, or of
+            joined rows without a primary key.
+        """
         by_alias = {source.alias: source for source in sources}
         if missing := [alias for alias in aliases if spelled(alias, by_alias) is None]:
             raise UserError(f"{self.where}: {missing[0]!r} is none of the joined tables")

@@ -301,6 +301,18 @@ class _Printer:
         )
 
     def pred(self, tree, many, changed="", inner=False):
+        """Write a condition.
+
+        Args:
+          tree: the condition.
+          many: write columns with the alias of their table.
+          changed: the table that the statement changes; empty: none.
+          inner: the condition is a part of another one and may need parentheses.
+
+        Returns:
+          Its text.
+        """
+
         def again(part):
             return self.pred(part, many, changed, True)
 
