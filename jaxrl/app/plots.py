@@ -1,6 +1,6 @@
 """Figures without global state: a new figure, lines with bands, heat-maps, and images as bytes.
 
-Colors are those of Okabe and Ito, which color-blind readers can tell apart.
+Colors are those of Okabe and Ito, which color-blind readers can distinguish.
 """
 
 import io

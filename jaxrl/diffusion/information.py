@@ -44,12 +44,12 @@ def _logdet(matrix):
 
 
 def kept(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """I(Z; Z_S), nats: how much the noisy latent still tells about the latent. `snr` a scalar."""
+    """I(Z; Z_S), nats: information that the noisy latent keeps about the latent. `snr` a scalar."""
     return _logdet(jnp.eye(len(pair.noise)) + snr * pair.covariance) / 2
 
 
 def predicted(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """I(C; Z_S), nats: how much the past says about the noisy latent. From the joint covariance of
+    """I(C; Z_S), nats: information of the past about the noisy latent. From the joint covariance of
     C and Z_S.
     """
     cross = jnp.sqrt(snr) * pair.gain @ pair.context
@@ -59,7 +59,7 @@ def predicted(pair: GaussianPair, snr: jax.Array) -> jax.Array:
 
 
 def left_over(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """I(Z; Z_S | C), nats: what the noisy latent tells about the latent beyond the past."""
+    """I(Z; Z_S | C), nats: information of the noisy latent about the latent, beyond that of the past."""
     return _logdet(jnp.eye(len(pair.noise)) + snr * pair.noise) / 2
 
 

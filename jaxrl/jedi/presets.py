@@ -53,6 +53,12 @@ def as_pixel(
 ) -> AgentConfig:
     """The same agent on frames, with networks that fit them; rewards and ends are learned from real
     frames only, as in DIAMOND.
+
+    Args:
+      agent: the agent on latents.
+      denoiser: sizes of a denoiser of frames.
+      reward_end: sizes of a reward and end model that reads frames.
+      actor_critic: sizes of a policy that reads frames.
     """
     heads = replace(agent.heads, sampled_share=0.0, noise=0.0, open_loop_share=0.0)
     return replace(
@@ -234,7 +240,7 @@ def cpu(env: str = "Freeway", mode: Mode = "jedi") -> JediConfig:
 
 
 def small(env: str = "Breakout", mode: Mode = "jedi") -> JediConfig:
-    """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` tells
+    """For one modest GPU: half the width and a tenth of the updates of `atari100k`; `plan` says
     how long. Our choice, not run.
     """
     agent = AgentConfig(

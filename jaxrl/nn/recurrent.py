@@ -1,4 +1,4 @@
-"""LSTM in PyTorch's parametrisation (gate order i, f, g, o; two bias vectors), one step and a scan
+"""LSTM in PyTorch's parametrization (gate order i, f, g, o; two bias vectors), one step and a scan
 over time.
 """
 

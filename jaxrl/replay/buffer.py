@@ -256,6 +256,12 @@ def draw_frames(
 
     Our choice: DIAMOND never shows its denoiser the frame that ends an episode; we do, since
       rewards and ends arrive there.
+
+    Args:
+      index: the replay's; it must hold at least one episode.
+      key: PRNG key of the draw.
+      size: rows T of the segment (static).
+      age_weights: probability of each quarter of the episodes, oldest first.
     """
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
@@ -267,6 +273,12 @@ def draw_start(
 ) -> Draw:
     """`size` rows whose last is a step (never the frame that ends an episode); left padding only.
     For imagination.
+
+    Args:
+      index: the replay's; it must hold at least one episode.
+      key: PRNG key of the draw.
+      size: rows T of the segment (static).
+      age_weights: probability of each quarter of the episodes, oldest first.
     """
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
@@ -276,7 +288,14 @@ def draw_start(
 def draw_around(
     index: ReplayIndex, key: jax.Array, size: int, age_weights: tuple[float, ...]
 ) -> Draw:
-    """`size` rows around a step; padding on both sides. For the reward and end model."""
+    """`size` rows around a step; padding on both sides. For the reward and end model.
+
+    Args:
+      index: the replay's; it must hold at least one episode.
+      key: PRNG key of the draw.
+      size: rows T of the segment (static).
+      age_weights: probability of each quarter of the episodes, oldest first.
+    """
     key_episode, key_bounds = jax.random.split(key)
     slot = draw_episode(index, key_episode, age_weights)
     return _draw(index, slot, bounds_around(key_bounds, index.length[slot], size), size)
@@ -359,11 +378,29 @@ Drawer = Callable[[ReplayIndex, jax.Array, int, tuple[float, ...]], Draw]
 
 
 def sample(replay: Replay, drawer: Drawer, keys: jax.Array, size: int) -> Segment:
-    """A batch of segments, one per key: `keys [...]` gives `Segment` with axes `[..., size]`."""
+    """A batch of segments, one per key: `keys [...]` gives `Segment` with axes `[..., size]`.
+
+    Args:
+      replay: frames on the device; it must hold at least one episode.
+      drawer: the kind of draw, see `Drawer` (static).
+      keys: PRNG keys `[...]`.
+      size: rows of each segment (static).
+    """
     return gather(replay, draw_batch(replay.index, drawer, keys, size, replay.age_weights))
 
 
 def draw_batch(index: ReplayIndex, drawer: Drawer, keys: jax.Array, size: int, age_weights) -> Draw:
-    """`drawer` under every key, whatever the shape of `keys`."""
+    """`drawer` under every key, whatever the shape of `keys`.
+
+    Args:
+      index: the replay's; it must hold at least one episode.
+      drawer: the kind of draw, see `Drawer` (static).
+      keys: PRNG keys `[...]`.
+      size: rows of each segment (static).
+      age_weights: probability of each quarter of the episodes, oldest first.
+
+    Returns:
+      Draws with axes `[..., size]`.
+    """
     draw = jax.vmap(lambda key: drawer(index, key, size, age_weights))(keys.reshape(-1))
     return jax.tree.map(lambda a: a.reshape(*keys.shape, size), draw)

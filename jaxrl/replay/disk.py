@@ -36,6 +36,13 @@ def rows_since(
 def write_shard(folder: Path, step: int, index: ReplayIndex, frames, saved: np.ndarray) -> str:
     """Write what is new in `frames [L * R, D]` (on the device or host) since `saved`; returns the
     shard's name.
+
+    Args:
+      folder: folder of the shards; it is made.
+      step: number of the checkpoint, part of the shard's name.
+      index: the replay's, for the newest rows.
+      frames: uint8 `[L * R, D]`, all storage rows.
+      saved: int `[L]`, the newest row number of each lane when last saved; -1 for an empty lane.
     """
     lane, number = rows_since(np.asarray(index.head), saved, index.rows_per_lane)
     storage = lane * index.rows_per_lane + number % index.rows_per_lane
@@ -63,6 +70,12 @@ def _take(frames, rows: np.ndarray) -> np.ndarray:
 def read_shards(folder: Path, names: list[str], index: ReplayIndex, frame_size: int) -> np.ndarray:
     """The frames uint8 `[L * R, D]` that the shards hold, later ones over earlier ones; zeros where
     nothing was written.
+
+    Args:
+      folder: folder of the shards.
+      names: file names of the shards, oldest first.
+      index: the replay's, for its size.
+      frame_size: bytes of a frame, D = H * W * C.
 
     Raises:
       UserError: a shard is missing or damaged.

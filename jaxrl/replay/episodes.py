@@ -32,8 +32,8 @@ class Episode(NamedTuple):
     end: np.ndarray
     """bool `[T]`, True at most at the last step: no value flows back from what would follow."""
     trunc: np.ndarray
-    """bool `[T]`, True at most at the last step: the episode was cut although it would have gone
-    on.
+    """bool `[T]`, True at most at the last step: the episode was cut although it would have
+    continued.
     """
     truth: np.ndarray | None = None
     """float32 `[T + 1, D]`, true variables behind each frame, for linear probes; nothing learns
@@ -88,7 +88,18 @@ def from_arrays(
 
 
 def per_episode(obs, act, rew, end, trunc) -> list[tuple]:
-    """Lists with one entry per episode as a list of episodes, unchecked."""
+    """Lists with one entry per episode as a list of episodes, unchecked.
+
+    Args:
+      obs, act, rew, end, trunc: lists with one array per episode, see `from_arrays`; `trunc` may be
+        None.
+
+    Returns:
+      Tuples (obs, act, rew, end, trunc), one per episode; `trunc` None if it was left out.
+
+    Raises:
+      UserError: one of them is no list, or they do not have the same length.
+    """
     columns = {"obs": obs, "act": act, "rew": rew, "end": end} | (
         {} if trunc is None else {"trunc": trunc}
     )
@@ -107,7 +118,17 @@ def per_episode(obs, act, rew, end, trunc) -> list[tuple]:
 
 
 def split_flat(obs, act, rew, end, trunc) -> list[tuple]:
-    """Flat arrays as a list of episodes, unchecked but for their number and lengths."""
+    """Flat arrays as a list of episodes, unchecked but for their number and lengths.
+
+    Args:
+      obs, act, rew, end, trunc: flat arrays, see `from_arrays`; `trunc` may be None.
+
+    Returns:
+      Tuples (obs, act, rew, end, trunc), one per episode.
+
+    Raises:
+      UserError: the lengths do not fit, or a flag is neither true nor false.
+    """
     end = _flags(end, "end", "the data")
     trunc = np.zeros_like(end) if trunc is None else _flags(trunc, "trunc", "the data")
     obs, act, rew = (
@@ -152,6 +173,16 @@ def check_episode(
     num_actions: int | None = None,
 ) -> Episode:
     """An `Episode` of arrays that fit together; `where` names it in refusals.
+
+    Args:
+      obs: uint8 frames `[T + 1, S, S, 3]`.
+      act: integers `[T]`, from 0.
+      rew: finite numbers `[T]`.
+      end: flags `[T]`, true at most at the last step.
+      trunc: likewise; None: nowhere. A last step without an end counts as cut.
+      truth: finite numbers `[T + 1, D]`, true variables behind each frame; None: unknown.
+      where: name of the episode in messages.
+      num_actions: if given, actions must lie below it.
 
     Raises:
       UserError: a dtype, shape, length, range or flag is wrong.

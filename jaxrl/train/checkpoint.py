@@ -129,6 +129,12 @@ class Checkpoints:
     def save(self, step: int, tree, record: dict[str, Any], score: float | None = None) -> None:
         """Copy `tree` to the host and write it, with `record`, in the background. A step already
         stored is not written again.
+
+        Args:
+          step: number of the checkpoint.
+          tree: arrays to store, by the names of their fields.
+          record: JSON values that belong to it.
+          score: larger is better; the checkpoint with the best score is kept. None: not scored.
         """
         ocp = self._ocp
         if step in self._manager.all_steps():

@@ -88,7 +88,7 @@ def any_of(flag: bool) -> bool:
 
 
 def my_share(count: int) -> list[bool]:
-    """Return, for each of so many games, whether this process plays it: every game is one's."""
+    """Return, for each of `count` games, True if this process plays it: every game is one's."""
     if not several():
         return [True] * count
     return [i % jax.process_count() == jax.process_index() for i in range(count)]

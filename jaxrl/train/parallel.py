@@ -45,6 +45,15 @@ def masked_mean(
 ) -> jax.Array:
     """Mean of `x` where `mask` (same shape) is true, over `axis` and devices; 0 where nothing is. A
     float mask, >= 0, weighs.
+
+    Args:
+      x: float array.
+      mask: bool or float weights, of the shape of `x`.
+      axis: axis or axes to reduce, as for `sum`; None: all.
+      axis_name: device axis to reduce too, under pmap; None otherwise.
+
+    Returns:
+      `x` without the reduced axes.
     """
     weight = mask.astype(x.dtype)
     weights = total(weight.sum(axis), axis_name)
@@ -62,7 +71,7 @@ def device_name() -> str:
 
 
 def device_memory() -> int | None:
-    """Bytes that one device can hold; None where it does not tell."""
+    """Bytes that one device can hold; None where it does not report them."""
     return (jax.local_devices()[0].memory_stats() or {}).get("bytes_limit")
 
 

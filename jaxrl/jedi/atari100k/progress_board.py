@@ -138,7 +138,7 @@ class Board:
         return self.known[run]
 
     def show(self, running: Collection[Run]) -> None:
-        """Called often; looks and draws, or speaks, when it is time."""
+        """Read the states and draw them, or print a line, when it is time; may be called often."""
         now = time.monotonic()
         if now - self.looked < REDRAW:
             return

@@ -142,7 +142,7 @@ def state(run: Run, out: Path, ending: dict[str, Any] | None = None) -> State:
 
     Args:
       run, out: the run and the suite's folder.
-      ending: the run's last line of launches.jsonl, which tells whether it failed.
+      ending: the run's last line of launches.jsonl, which says whether it failed.
     """
     sentence = ending.get("sentence", "?") if ending and ending.get("event") == "failed" else ""
     folder = run.folder(out)

@@ -1,6 +1,6 @@
 """Watching the latents: have they collapsed, and does the world model use its context?
 
-The denoising loss cannot tell: it falls when the latents collapse. Neither can a linear probe
+The denoising loss does not show it: it falls when the latents collapse. Neither can a linear probe
 alone, which rescales what is left.
 Standard deviation misses a loss of rank, which the participation ratio shows; and the context gain
 shows whether the past is used.
@@ -18,7 +18,7 @@ from jaxrl.replay.segment import Segment
 from jaxrl.train.parallel import masked_mean
 
 GAIN_SIGMA = 5.0
-"""Noise level of the context gain: high, so that the noisy latent tells little and the context
+"""Noise level of the context gain: high, so that the noisy latent says little and the context
 must.
 """
 

@@ -36,7 +36,7 @@ class HorizonConfig:
     steps: int | None = None
     """Imagined steps from each start. Absent: 15, or as many as the longest game lasts."""
     games: int = 32
-    """Real games played side by side by the first run's policy; the bands tell how much figures
+    """Real games played side by side by the first run's policy; the bands show how much figures
     differ between them.
     """
     game_steps: int = 128

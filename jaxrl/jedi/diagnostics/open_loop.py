@@ -39,7 +39,7 @@ class Comparison:
     """uint8 `[T + 1, H, W, 3]`."""
     seen: np.ndarray
     """uint8 `[T + 1, H, W, 3]`: the probe's picture of the latents of the real frames; the best
-    that imagination can look like.
+    that imagination can reach.
     """
     imagined: np.ndarray
     """uint8 `[T + 1, H, W, 3]`: the probe's picture of the imagined latents."""

@@ -20,7 +20,7 @@ def update_decoder(
     Args:
       state: the agent; only its probe is changed.
       batch: segments `[B, T]`; padding does not count.
-      key: not used; all updates have the same parameters.
+      key: not used; it makes the signature that of the other updates.
       axis_name: device axis that examples are spread over under pmap; None otherwise.
     """
     del key

@@ -27,7 +27,7 @@ from jaxrl.train.parallel import example_keys, share, spread, together
 
 
 class Phase(NamedTuple):
-    """One kind of update, and what a batch for it looks like."""
+    """One kind of update, and the shape of a batch for it."""
 
     name: str
     update: Callable

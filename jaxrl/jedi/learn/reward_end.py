@@ -25,9 +25,16 @@ def update_reward_end(
 ) -> tuple[AgentState, dict[str, jax.Array]]:
     """One gradient step on a batch of segments `[B, heads.length]`.
 
-    Metrics: "loss", "reward_loss", "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by
-      the weights of the draw),
-    "gradient_norm".
+    Args:
+      state: the agent.
+      batch: segments `[B, heads.length]` from the replay.
+      key: PRNG key of sampled latents and noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      The agent with a new reward and end model, and float32 scalar metrics: "loss", "reward_loss",
+      "end_loss" (nats), "reward_accuracy", "end_accuracy" (means by the weights of the draw),
+      "gradient_norm".
     """
     z, z_next = training_pairs(state, batch, key, axis_name)
     steps = batch.window(0, batch.action.shape[1] - 1)
@@ -62,6 +69,15 @@ def update_reward_end(
 def training_pairs(state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None):
     """Latents before and after each of the T - 1 steps of segments `[B, T]`, partly sampled, partly
     noisy; no gradient.
+
+    Args:
+      state: the agent, whose encoder and denoiser are used.
+      batch: segments `[B, T]`.
+      key: PRNG key of the choice of steps, of sampled latents and of noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      `(z_before, z_after)`, each `[B, T - 1, h, w, C]`.
     """
     spec, learning = state.spec, state.spec.config.heads
     z = encode(state, batch.frame, batch.frame_mask)
@@ -91,6 +107,12 @@ def open_loop(state, z, batch: Segment, keys) -> jax.Array:
     A model of rewards that was trained on them knows how far imagination can be trusted: where the
     ball is lost after five steps, it expects the usual rewards from there on, not none.
     EfficientZero (arXiv 2111.00210) trains its rewards along unrolled latents too.
+
+    Args:
+      state: the agent, whose denoiser is used.
+      z: `[B, T, h, w, C]`, encoded latents.
+      batch: segments `[B, T]`, for actions and masks.
+      keys: PRNG keys `[B]` of the sampled latents.
     """
     n, denoiser = state.spec.config.context, state.world.params["denoiser"]
 
@@ -115,6 +137,17 @@ def replace_by_sampled(state, z, z_next, batch: Segment, keys, chosen: int):
     it) sampled by the denoiser.
 
     `keys [B, 2]` are for the choice and for the noise.
+
+    Args:
+      state: the agent, whose denoiser is used.
+      z: `[B, T, h, w, C]`, encoded latents, the contexts of the sampled ones.
+      z_next: `[B, T - 1, h, w, C]`, latents after each step.
+      batch: segments `[B, T]`, for actions and masks.
+      keys: PRNG keys `[B, 2]`.
+      chosen: sampled steps per segment, at most T - context (static).
+
+    Returns:
+      `[B, T - 1, h, w, C]`.
     """
     n = state.spec.config.context
     candidates = z.shape[1] - n  # steps n-1 .. T-2
@@ -151,6 +184,16 @@ def classification_loss(
 ):
     """Mean cross-entropies (reward class, end) over the real steps of segments `[B, T]`, each by
     its weight, in nats.
+
+    Args:
+      reward_logits: `[B, T, K]`, K as `values` asks for.
+      end_logits: `[B, T, 2]`.
+      steps: segments `[B, T]`, with the true rewards and ends.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+      values: form in which rewards are learned.
+
+    Returns:
+      `(reward loss, end loss)`, float32 scalars.
     """
     reward = reward_nats(values, reward_logits, steps.reward)
     end = cross_entropy(end_logits, steps.end.astype(jnp.int32))
@@ -165,7 +208,17 @@ def counted(steps: Segment) -> jax.Array:
 
 
 def accuracies(reward_logits, end_logits, steps: Segment, axis_name=None):
-    """Shares (by weight) of real steps whose most likely (reward class, end) is the true one."""
+    """Shares (by weight) of real steps whose most likely (reward class, end) is the true one.
+
+    Args:
+      reward_logits: `[B, T, 3]`, of the classes -1, 0, +1.
+      end_logits: `[B, T, 2]`.
+      steps: segments `[B, T]`, with the true rewards and ends.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      `(reward accuracy, end accuracy)`, float32 scalars from 0 to 1.
+    """
     reward = jnp.argmax(reward_logits, -1) == reward_class(steps.reward)
     end = jnp.argmax(end_logits, -1) == steps.end
     return tuple(

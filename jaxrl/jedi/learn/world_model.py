@@ -38,8 +38,16 @@ def update_world_model(
     """One gradient step on a batch of segments `[B, context + autoregressive_steps]`; also moves
     the target encoder.
 
-    Metrics: "loss", "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode
-      "hinge" or "reconstruction".
+    Args:
+      state: the agent.
+      batch: segments `[B, context + autoregressive_steps]` from the replay.
+      key: PRNG key of noise levels and noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      The agent with a new world model and target encoder, and float32 scalar metrics: "loss",
+      "denoising", "latent_std" (mean over dimensions), "gradient_norm", and by mode "hinge" or
+      "reconstruction"; also "heads" (nats), if the reward and end model's loss shapes the latents.
     """
     compute = jax.value_and_grad(OBJECTIVES[state.spec.config.mode], has_aux=True)
     (_, metrics), grads = compute(state.world.params, state, batch, key, axis_name)
@@ -56,7 +64,15 @@ def update_world_model(
 def jedi_loss(
     params, state: AgentState, batch: Segment, key: jax.Array, axis_name: str | None = None
 ):
-    """Denoising shapes the latents, for parameters {"encoder", "denoiser"}: `(loss, metrics)`."""
+    """Denoising shapes the latents, for parameters {"encoder", "denoiser"}: `(loss, metrics)`.
+
+    Args:
+      params: {"encoder", "denoiser"}; the gradient is with respect to them.
+      state: the agent, for sizes, target encoder and reward and end model.
+      batch: segments `[B, context + autoregressive_steps]`.
+      key: PRNG key of noise levels and noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+    """
     spec, learning = state.spec, state.spec.config.world_model
     n = spec.config.context
     z = encode_context(spec, params, batch.window(0, n))
@@ -77,6 +93,13 @@ def separate_loss(
 ):
     """Reconstruction shapes the latents, for parameters {"encoder", "decoder", "denoiser"}: `(loss,
     metrics)`.
+
+    Args:
+      params: {"encoder", "decoder", "denoiser"}; the gradient is with respect to them.
+      state: the agent, for sizes and target encoder.
+      batch: segments `[B, context + autoregressive_steps]`.
+      key: PRNG key of noise levels and noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
     """
     spec, learning = state.spec, state.spec.config.world_model
     n = spec.config.context
@@ -102,6 +125,13 @@ def pixel_loss(
 ):
     """Denoising of frames, for parameters {"denoiser"} (and an empty "encoder"): `(loss,
     metrics)`.
+
+    Args:
+      params: {"encoder", "denoiser"}, the first empty; the gradient is with respect to them.
+      state: the agent, for sizes.
+      batch: segments `[B, context + autoregressive_steps]`.
+      key: PRNG key of noise levels and noise.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
     """
     n = state.spec.config.context
     frames = encode_context(state.spec, params, batch)
@@ -184,6 +214,16 @@ def reconstruction_loss(
 ) -> jax.Array:
     """Mean squared error of the decoded latents `[B, T, h, w, C]` against the real frames, in [-1,
     1]; padding does not count.
+
+    Args:
+      spec: sizes of the agent.
+      decoder_params: parameters of the decoder.
+      z: `[B, T, h, w, C]`.
+      batch: segments `[B, T]`, with the real frames.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      float32 scalar.
     """
     picture = networks(spec).decoder.apply({"params": decoder_params}, z).astype(jnp.float32)
     error = jnp.square(picture - frame_to_float(batch.frame)).mean((-3, -2, -1))
@@ -205,6 +245,16 @@ def frozen_reward_end_loss(
 ) -> jax.Array:
     """Loss of the reward and end model, its parameters fixed, as a function of the
     context latents.
+
+    Args:
+      state: the agent, for the reward and end model.
+      z: `[B, n, h, w, C]`, context latents, with gradient.
+      targets: `[B, S, h, w, C]`, of which the first follows the context; without gradient.
+      batch: segments `[B, n + S]`, with actions, rewards and ends.
+      axis_name: device axis that examples are spread over under pmap; None otherwise.
+
+    Returns:
+      float32 scalar, nats: the sum of both losses, rewards by sign.
     """
     n = z.shape[1]
     sequence = jnp.concatenate([z, jax.lax.stop_gradient(targets[:, :1])], axis=1)

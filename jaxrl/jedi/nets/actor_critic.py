@@ -71,6 +71,12 @@ class ActorCritic(nn.Module):
         """Run `features [..., T, F]` from `state`; where `reset [..., T]` the state becomes
         `restart[t]` before step t.
 
+        Args:
+          state: LSTM state `[..., D]` before the first step.
+          features: `[..., T, F]`, from `features`.
+          reset: bool `[..., T]`; None: nowhere.
+          restart: LSTM states `[..., T, D]`; None: zeros.
+
         Returns:
           `(state after the last step, PolicyOutput with axis T, states after every step)`.
         """
@@ -85,5 +91,14 @@ class ActorCritic(nn.Module):
         return state, PolicyOutput(out.logits[..., 0, :], out.value[..., 0])
 
     def __call__(self, state: LSTMState, z, reset=None, restart=None):
-        """`features` then `unroll` of a sequence `[..., T, H, W, C]`."""
+        """`features` then `unroll` of a sequence `[..., T, H, W, C]`.
+
+        Args:
+          state: LSTM state `[..., D]` before the first step.
+          z: maps `[..., T, H, W, C]`.
+          reset, restart: as for `unroll`.
+
+        Returns:
+          As `unroll`.
+        """
         return self.unroll(state, self.features(z), reset, restart)

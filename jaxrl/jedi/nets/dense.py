@@ -53,6 +53,18 @@ class DenseDenoiser(nn.Module):
 
     @nn.compact
     def __call__(self, noisy, c_noise, context, action, action_mask=None):
+        """Predict, with the arguments and result of `Denoiser`.
+
+        Args:
+          noisy: `[..., H, W, C]`, already multiplied by c_in.
+          c_noise: `[...]`, ln(sigma)/4.
+          context: `[..., n, H, W, C]`, oldest first, already divided by sigma_data.
+          action: int `[..., n]`, the action taken at each context map.
+          action_mask: bool `[..., n]`, False where the step lies before the episode.
+
+        Returns:
+          F, `[..., H, W, C]`.
+        """
         width, cond_width, n = self.config.widths[0], self.config.cond_width, context.shape[-4]
         noise = FourierFeatures(cond_width, name="noise_emb")(c_noise)
         embedded = Embedding(self.num_actions, cond_width // n, name="act_emb")(action)
@@ -83,6 +95,19 @@ class DenseRewardEnd(RewardEnd):
 
     @nn.compact
     def __call__(self, state: LSTMState, z, z_next, action, live=None):
+        """Unroll over T steps, with the arguments and results of `RewardEnd`.
+
+        Args:
+          state: LSTM state `[..., D]` before the first step; returned as it is if `lstm_width` is
+            0.
+          z, z_next: `[..., T, H, W, C]`, the maps before and after each step.
+          action: int `[..., T]`.
+          live: bool `[..., T]`, False at padded steps, after which the state is zero.
+
+        Returns:
+          `(state after the last step, reward logits [..., T, K], end logits [..., T, 2])`, logits
+          float32; K is 3 for signs.
+        """
         width, config = self.config.widths[0], self.config
         cond = Embedding(self.num_actions, config.cond_width, name="act_emb")(action)
         x = jnp.concatenate([flat(z), flat(z_next - z)], axis=-1)

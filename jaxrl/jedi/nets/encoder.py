@@ -81,6 +81,16 @@ def encode(
 
     With a `chunk`, no more than so many frames are encoded together: less memory for the fine maps,
     and no gradient through it in mind (there would be one, but it would keep them all).
+
+    Args:
+      encoder: the network.
+      params: its parameters.
+      frame: uint8 `[..., H, W, 3]`.
+      mask: bool `[...]`; None: all frames were seen.
+      chunk: frames at a time; 0: all together.
+
+    Returns:
+      `[..., h, w, C]`.
     """
     leading, shape = frame.shape[:-3], frame.shape[-3:]
 

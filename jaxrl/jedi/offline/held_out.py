@@ -143,7 +143,18 @@ _linear_probe = jax.jit(linear_probe)
 def measured(
     agent: AgentState, seen: HeldOut, gate: GateConfig, truth_names: tuple[str, ...]
 ) -> dict[str, float]:
-    """`examine` and the linear probes, as numbers."""
+    """`examine` and the linear probes, as numbers.
+
+    Args:
+      agent: the agent to examine.
+      seen: what was set aside from the held-out episodes.
+      gate: thresholds and length of the open-loop test.
+      truth_names: names of the D true variables, for the names of the probes' scores.
+
+    Returns:
+      Floats by name; see `examine`, and "monitor/probe NAME" is R2 of the linear probe of a true
+      variable.
+    """
     found = {
         name: float(value)
         for name, value in jax.device_get(_examine(agent, seen._replace(exam=None), gate)).items()

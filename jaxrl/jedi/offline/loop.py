@@ -213,6 +213,12 @@ def announce(found: Found, session: Session, say) -> None:
 def end_epoch(session: Session, seen: HeldOut, truth_names: tuple[str, ...], say) -> None:
     """Measures on held-out episodes, one line of metrics, and a checkpoint if it is time; then the
     next epoch.
+
+    Args:
+      session: the run, at the end of an epoch.
+      seen: what was set aside from the held-out episodes.
+      truth_names: names of the true variables of the data; may be empty.
+      say: takes a line to print.
     """
     began, counters, last = time.monotonic(), session.counters, session.schedule_done
     line = (

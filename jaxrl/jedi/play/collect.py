@@ -83,7 +83,14 @@ class Games(NamedTuple):
 
 
 def new_players(env: JaxEnv, agent: AgentState, count: int, key: jax.Array) -> Players:
-    """`count` fresh games."""
+    """`count` fresh games.
+
+    Args:
+      env: the game (static under jit).
+      agent: the agent, for the size of its memory.
+      count: L, games played at once (static under jit).
+      key: PRNG key of the games' beginnings.
+    """
     env_state, frame = jax.vmap(env.reset)(jax.random.split(key, count))
     memory = policy_memory(agent.spec, (count,))
     previous = jnp.zeros(count, jnp.int32)
@@ -98,7 +105,19 @@ def play(
     steps: int,
     explore: Exploration | float,
 ) -> tuple[Players, Transitions, Games]:
-    """Play `steps` steps in every game, in one scan; games that are over begin anew."""
+    """Play `steps` steps in every game, in one scan; games that are over begin anew.
+
+    Args:
+      env: the game (static under jit).
+      agent: the agent whose policy plays.
+      players: L games in the middle of play.
+      key: PRNG key of the call.
+      steps: T, steps in every game (static under jit).
+      explore: departures from the policy; a number is the share of random actions.
+
+    Returns:
+      The games afterwards, the experience `[T, L]`, and the games that finished.
+    """
     explore = exploration(explore)
 
     def step(players, key):
@@ -173,7 +192,22 @@ class JaxPlayers:
         explore: Exploration | float,
         tick: Callable[[int], None] = lambda n: None,
     ) -> tuple[Transitions, list[float]]:
-        """As `HostPlayers.play`; the experience stays on the device."""
+        """As `HostPlayers.play`; the experience stays on the device.
+
+        Args:
+          agent: the agent whose policy plays.
+          key: PRNG key of the call.
+          steps: T, steps in every game.
+          explore: departures from the policy; a number is the share of random actions.
+          tick: is called once, with the number of steps in all games together.
+
+        Returns:
+          The experience `[T, L]`, and the returns of finished games.
+
+        Raises:
+          GameError: a reward is not finite; all games begin anew, and the whole steps before it are
+            its `played`.
+        """
         numbers = Exploration(*map(jnp.float32, exploration(explore)))
         arguments = (self.env, agent, self.players, key, steps, numbers)
         self.players, transitions, games = _play(*arguments)

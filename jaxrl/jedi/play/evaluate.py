@@ -23,6 +23,13 @@ def play_games(
     jit with static counts.
 
     The policy's memory is cleared at a lost life, as in training.
+
+    Args:
+      env: the game.
+      agent: the agent whose policy plays.
+      key: PRNG key of games and policy.
+      episodes: number of games, at least 1.
+      max_steps: steps after which a game is cut.
     """
     key_reset, key_play = jax.random.split(key)
     env_state, frame = jax.vmap(env.reset)(jax.random.split(key_reset, episodes))
@@ -83,8 +90,18 @@ def play_host_games(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """The same for games outside JAX, as many at a time as there are `envs`.
 
-    `tick` is called after every step with the number of games that it finished. Returns None if it
-    returns True before the last is over.
+    The result is None if `tick` returns True before the last is over.
+
+    Args:
+      envs: at least one, all of the same game.
+      agent: the agent whose policy plays.
+      key: PRNG key of games and policy.
+      episodes: number of games, at least 1.
+      max_steps: steps after which a game is cut.
+      tick: is called after every step with the number of games that it finished.
+
+    Returns:
+      The games' returns, float32 `[episodes]`, and lengths, int32 `[episodes]`; or None.
     """
     seeds = np.random.default_rng(np.asarray(jax.random.key_data(key))).integers(
         2**31 - 1, size=episodes
@@ -125,6 +142,16 @@ def summarize(
     score of an Atari 100k game.
 
     "cut" is how many games were cut after `max_steps`; their returns count as they stood.
+
+    Args:
+      game: name of the game; only Atari 100k games have a human-normalized score.
+      returns: float `[episodes]`, sums of raw rewards.
+      lengths: int `[episodes]`, steps.
+      max_steps: steps after which games were cut.
+
+    Returns:
+      "return", "std", "min", "max", "episodes", "length", "cut", and "human_normalized" if there is
+      one.
     """
     returns = np.asarray(returns, np.float64)
     summary = {

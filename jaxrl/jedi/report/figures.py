@@ -29,7 +29,14 @@ def series(rows: list[dict[str, Any]], name: str) -> tuple[list[float], list[flo
 
 
 def plot(axis, rows, names: dict[str, str], title: str) -> None:
-    """Curves of some metrics, by name and label."""
+    """Curves of some metrics, by name and label.
+
+    Args:
+      axis: matplotlib axes.
+      rows: lines of the log, at least one.
+      names: labels by name of the metric; a metric that was never logged is left out.
+      title: title of the axes.
+    """
     for name, label in names.items():
         x, y = series(rows, name)
         if x:

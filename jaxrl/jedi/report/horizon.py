@@ -46,6 +46,16 @@ def measure_runs(
 
     All runs imagine the same stretches of the same games.
 
+    Args:
+      run_dirs: folders of runs of the same game; the policy of the first plays.
+      config: amount of play and of imagination.
+      out: file of the figure, .png in a folder that exists; None: the default.
+      choice: changes to the sampler, the same for all runs.
+      make_env: makes the game, if the runs' `config.env` cannot name it.
+
+    Returns:
+      The table as text, and the names of the files written.
+
     Raises:
       UserError: something does not fit.
     """

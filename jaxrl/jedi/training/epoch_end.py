@@ -61,6 +61,12 @@ def end_epoch(session: Session, began: float, stop: StopRequest, say) -> None:
     the next epoch.
 
     If `stop` comes during the evaluation, all of this is left to the next session.
+
+    Args:
+      session: the run, at the last stage of an epoch.
+      began: time.monotonic() at the beginning of this stage, seconds.
+      stop: true once a signal asks to stop.
+      say: takes a line to print.
     """
     config, counters = session.config, session.counters
     line = {"epoch": counters.epoch, "env_steps": counters.env_steps, "updates": counters.updates}

@@ -144,7 +144,15 @@ def saving_after_failure(sessions: list[Session], prepare: Callable[[], None] = 
 def traced(
     trace: EpochTrace, one_stage: Callable, session: Session, stop: StopRequest, say
 ) -> None:
-    """One stage, recorded if it belongs to the epoch that is to be traced."""
+    """One stage, recorded if it belongs to the epoch that is to be traced.
+
+    Args:
+      trace: records the epoch that was asked for.
+      one_stage: `(session, stop, say)`, does the stage that is due.
+      session: the run.
+      stop: true once a signal asks to stop.
+      say: takes a line to print.
+    """
     trace.before(session.counters.epoch + 1)
     one_stage(session, stop, say)
     if trace.after(session.counters.epoch + 1):

@@ -45,6 +45,16 @@ def train_seeds(
     """As `train`, for the seeds `config.seed` .. `config.seed + seeds - 1`, in the folders
     `run_dir/seed<k>`.
 
+    Args:
+      config: configuration of the first seed.
+      run_dir: common folder.
+      seeds: number of seeds, at least 1.
+      make_env: makes the game, if `config.env` cannot name it.
+      say: takes a line to print.
+
+    Returns:
+      The result of each seed, in order.
+
     Raises:
       UserError: see `train`; fewer than one seed; more than one device.
     """
@@ -73,7 +83,17 @@ def train_runs(
     make_env: MakeEnv | None,
     say: Callable[[str], None],
 ) -> list[Result]:
-    """Train configurations of equal agents in step, each in its folder."""
+    """Train configurations of equal agents in step, each in its folder.
+
+    Args:
+      runs: configuration and folder of each run.
+      what: name of them all in the first line printed, such as "3 seeds".
+      make_env: makes the game, if `config.env` cannot name it.
+      say: takes a line to print.
+
+    Returns:
+      The result of each run, in order.
+    """
     with stop_on_signals() as stop, contextlib.ExitStack() as stack:
         sessions = []
         for config, folder in runs:
@@ -185,6 +205,12 @@ def furthest_behind(sessions: list[Session]) -> list[Session]:
 def advance(group: Group, members: list[Session], stop: StopRequest, say) -> None:
     """The stage that is due for `members`: learning all at once, everything else one after the
     other.
+
+    Args:
+      group: the agents of all sessions.
+      members: those that stand at the earliest stage, at least one.
+      stop: true once a signal asks to stop.
+      say: takes a line to print.
     """
     if ahead := [session for session in members if is_due(session)]:
         group.take_apart()
@@ -205,6 +231,12 @@ def advance(group: Group, members: list[Session], stop: StopRequest, say) -> Non
 def learn_together(group: Group, members: list[Session], phase: Phase, stop: StopRequest) -> None:
     """The updates of one phase, or as many as were made when `stop` came. A seed may owe more than
     another, or none.
+
+    Args:
+      group: the agents of all sessions; they are stacked.
+      members: the sessions whose updates are due; the others make none.
+      phase: the kind of update.
+      stop: true once a signal asks to stop.
     """
     owed = {id(session): getattr(counts(session), phase.name) for session in members}
 

@@ -32,7 +32,7 @@ GROUP = 16
 
 def frames_fit(config: ReplayConfig, frame_shape: tuple[int, int, int]) -> bool:
     """Return True if the frames take at most half of a device's memory (True where the device does
-    not tell).
+    not report it).
     """
     limit = device_memory()
     return limit is None or 2 * buffer.frame_bytes(config, frame_shape) <= limit
@@ -83,7 +83,14 @@ class DeviceStore:
         return _gather(self.replay, draw)
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
-        """Updates start..stop-1 of a phase: `(agent, tally)`."""
+        """Updates start..stop-1 of a phase: `(agent, tally)`.
+
+        Args:
+          phase: the kind of update.
+          agent: the agent; not to be used afterwards, its buffers may be donated.
+          epoch_key: key of the epoch.
+          start, stop: numbers of the first update and of the one after the last.
+        """
         arguments = (agent, self.replay, epoch_key, jnp.int32(start), jnp.int32(stop))
         if self.form == "pmap":
             return _phase_on_each(phase, self.mesh)(*arguments)
@@ -92,6 +99,13 @@ class DeviceStore:
     def run_epoch(self, agent: AgentState, epoch: tuple[int, bool], epoch_key, counts, gate):
         """All learning of an epoch (its number, and whether the gate is open) in one program: the
         agent and the record; see `algorithm.run_epoch`.
+
+        Args:
+          agent: the agent; not to be used afterwards, its buffers may be donated.
+          epoch: number of the epoch, and True if the gate is open.
+          epoch_key: key of the epoch.
+          counts: updates of each kind, as `Counts`.
+          gate: thresholds of the gate.
         """
         rest = Rest(self.replay, jnp.int32(epoch[0]), jnp.bool_(epoch[1]))
         arguments = (agent, rest, epoch_key, Counts(*map(jnp.int32, counts)))
@@ -204,14 +218,31 @@ class HostStore:
         return _complete(self.index, draw, self.frames[row].reshape(*row.shape, *self.frame_shape))
 
     def gather_for(self, phase: Phase, spec: AgentSpec, epoch_key, first: int) -> Segment:
-        """The batches of the `GROUP` updates from number `first` on."""
+        """The batches of the `GROUP` updates from number `first` on.
+
+        Args:
+          phase: the kind of update.
+          spec: sizes of the agent.
+          epoch_key: key of the epoch.
+          first: number of the first update.
+
+        Returns:
+          Segments with axes `[GROUP, *phase.batch(spec), phase.size(spec)]`.
+        """
         numbers = first + np.arange(GROUP, dtype=np.int32)
         return self.gather(
             _draw_many(phase, spec, self.index, epoch_key, numbers, self.age_weights)
         )
 
     def run(self, phase: Phase, agent: AgentState, epoch_key, start: int, stop: int):
-        """Updates start..stop-1 of a phase: `(agent, tally)`."""
+        """Updates start..stop-1 of a phase: `(agent, tally)`.
+
+        Args:
+          phase: the kind of update.
+          agent: the agent; not to be used afterwards, its buffers may be donated.
+          epoch_key: key of the epoch.
+          start, stop: numbers of the first update and of the one after the last, start below stop.
+        """
         load, total = lambda first: self.gather_for(phase, agent.spec, epoch_key, first), None
         for first, batches in prefetch(load, range(start, stop, GROUP)):
             last = jnp.int32(min(first + GROUP, stop))
@@ -250,6 +281,13 @@ def make_store(
 ) -> Store:
     """The store that `config.storage` asks for ("auto": on the device if the frames fit); `form` is
     that of its programs.
+
+    Args:
+      config: capacity and storage of the replay.
+      lanes: games played at once.
+      spec: sizes of the agent, for the shape of frames.
+      mesh: devices that hold the replay and share each batch; None: one.
+      form: "jit" or "pmap".
     """
     on_device = config.storage == "device" or (
         config.storage == "auto" and frames_fit(config, spec.frame_shape)
@@ -259,6 +297,13 @@ def make_store(
 
 @functools.partial(jax.jit, static_argnums=(1, 2))
 def draw_for_monitor(index: ReplayIndex, count: int, size: int, key: jax.Array) -> Draw:
-    """Segments `[count, size]` from all episodes alike."""
+    """Segments `[count, size]` from all episodes alike.
+
+    Args:
+      index: the replay's; it must hold at least one episode.
+      count: number of segments.
+      size: rows of each.
+      key: PRNG key of the draw.
+    """
     keys = jax.random.split(key, count)
     return buffer.draw_batch(index, buffer.draw_frames, keys, size, (0.25, 0.25, 0.25, 0.25))

@@ -1,5 +1,5 @@
 """The stages of an epoch: play, learn the world, learn rewards and ends, test imagination, learn to
-behave in it, look.
+behave in it, evaluate and save.
 
 The counters say which stage is due and how much of it is done, so that a run can stop and continue
 anywhere between two calls to the device.
@@ -114,7 +114,17 @@ def initial_steps_due(session: Session) -> int:
 
 
 def play_chunk(session: Session, steps: int, epsilon: float, tick=lambda n: None) -> None:
-    """`steps` steps over all games, into the replay."""
+    """`steps` steps over all games, into the replay.
+
+    Args:
+      session: the run; its replay and counters take in the experience.
+      steps: a multiple of the number of games.
+      epsilon: share of random actions, 0 to 1.
+      tick: is called with numbers of steps made, over all games.
+
+    Raises:
+      GameError: a game failed; the whole steps before are in the replay.
+    """
     counters = session.counters
     key = jax.random.fold_in(purpose_key(session.epoch_key, "collect"), counters.env_steps)
     game = session.config.game
@@ -239,6 +249,15 @@ def count(session: Session, phase: Phase, tally: UpdateStats, updates: int) -> N
 
     How many updates a call makes depends on the clock (`call_size`), so these sums may differ by
     rounding from run to run; what is learned does not.
+
+    Args:
+      session: the run, whose sums and counters take the updates in.
+      phase: the kind of update.
+      tally: metrics of the updates, summed.
+      updates: number of the updates.
+
+    Raises:
+      UserError: a metric is not finite; the batch is stored in the run folder.
     """
     if int(tally.first_bad) != NEVER:
         report_failure(session, phase, int(tally.first_bad))
