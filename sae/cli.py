@@ -77,7 +77,7 @@ class Explain:
     own data.
     """
     name: str | None = None
-    """Which radiograph of an embeddings file; its first if not given."""
+    """Name of a radiograph of an embeddings file; its first if not given."""
     report: str | None = None
     """A file with the radiograph's report, where the head sees text."""
     out: str | None = None

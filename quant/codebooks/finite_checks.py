@@ -16,7 +16,7 @@ def require_finite(x: jax.Array, mask: jax.Array | None = None, name: str = "x")
     """Inside `jax.experimental.checkify.checkify`, where it may be traced: an error that names the
     first bad row of `x [..., D]`.
 
-    Rows that are masked out are not looked at.
+    Rows that are masked out are not checked.
     """
     bad = ~jnp.isfinite(x).all(-1).reshape(-1)
     if mask is not None:

@@ -27,7 +27,7 @@ def initial_codes(
     Args:
       key: PRNG key.
       how: see the functions of this file.
-      sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" look at.
+      sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" need.
       metric: of k-means; "cosine" is the spherical one, others are Euclidean.
 
     Raises:
@@ -36,9 +36,7 @@ def initial_codes(
     require_one_of("init", how, Init)
     if how in ("uniform", "normal"):
         return {"uniform": uniform, "normal": normal}[how](key, codes, features)
-    require(
-        sample is not None, f"init {how!r} looks at data: give a sample of rows [N, {features}]"
-    )
+    require(sample is not None, f"init {how!r} needs data: give a sample of rows [N, {features}]")
     require(
         sample.shape[-1] == features,
         f"the sample has {sample.shape[-1]} features, the codes have {features}",
@@ -145,7 +143,7 @@ def kmeans(
     require_one_of("empty", empty, Literal["keep", "farthest"])
     require(
         empty == "keep" or axis_name is None,
-        'empty="farthest" looks at the rows of one device: use "keep" with axis_name',
+        'empty="farthest" sees the rows of one device only: use "keep" with axis_name',
     )
     x = x.astype(jnp.float32)
     x = unit(x) if metric == "cosine" else x

@@ -79,7 +79,7 @@ class Restart:
         require(self.noise >= 0, f"noise is {self.noise}: a standard deviation is not negative")
 
     def dead(self, book: Codebook, rows: jax.Array) -> jax.Array:
-        """Which codes are dead, bool `[K]`; `rows` is the number of usable rows of this step."""
+        """Mask of the dead codes, bool `[K]`; `rows` is the number of usable rows of this step."""
         if self.kind == "count":
             return book.count < self.threshold
         if self.patience is not None:

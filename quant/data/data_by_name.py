@@ -24,7 +24,7 @@ from quant.data.loaders import (
 NAMED = {"mixture": gaussian_mixture, "digits": digits, "patches": photo_patches}
 """Sets that need no file."""
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts its files."""
+"""Folder in which Debian's package dataset-fashion-mnist puts its files."""
 
 
 def load(

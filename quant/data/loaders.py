@@ -142,7 +142,7 @@ def digits() -> Data:
 
 
 def photo_patches(size: int = 8) -> Data:
-    """Colour squares, next to each other, of the two photos that come with scikit-learn (extra
+    """Color squares, next to each other, of the two photos that come with scikit-learn (extra
     `offline`): 8480 of 8 x 8 pixels.
     """
     if not 1 <= size <= 427:

@@ -33,23 +33,23 @@ class Signs:
     features: int
     """D, the width of the embeddings."""
     perplexity: float | None = None
-    """Of the codes' usage over a data set."""
+    """Perplexity of the codes' usage over a data set."""
     mode_entropy: float | None = None
     """Entropy of decoded tokens over the modes of the data, in nats."""
     modes: int | None = None
-    """How many modes the data have."""
+    """Number of modes of the data."""
     code_cosine: float | None = None
     """Mean cosine distance of the codes."""
     embedding_cosine: float | None = None
     """Mean cosine distance of the embeddings."""
     effective_rank: float | None = None
-    """Of the embeddings."""
+    """Effective rank of the embeddings."""
     latent_rank: int | None = None
     """The true number of latent directions, if known."""
     variance: float | None = None
-    """Of the embeddings."""
+    """Variance of the embeddings."""
     reference_variance: float | None = None
-    """Of the embeddings of a plain autoencoder, trained without quantization."""
+    """Variance of the embeddings of a plain autoencoder, trained without quantization."""
 
 
 class Alert(NamedTuple):
@@ -58,9 +58,9 @@ class Alert(NamedTuple):
     kind: str
     """"tokens" or "embeddings"."""
     sentence: str
-    """What collapses, and by which number."""
+    """Sentence for a report: the collapse, and the number that shows it."""
     remedy: str
-    """What to try."""
+    """Advice on what to try."""
 
 
 TOKENS = (

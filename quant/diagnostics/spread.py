@@ -108,9 +108,9 @@ class EmbeddingSummary(NamedTuple):
     concentration: jax.Array
     """|mean|^2 / E |x|^2, in [0, 1]: near 1 if all embeddings are about the same."""
     effective_rank: jax.Array
-    """See `effective_rank`, of the centerd embeddings."""
+    """See `effective_rank`, of the centered embeddings."""
     participation_ratio: jax.Array
-    """See `participation_ratio`, of the centerd embeddings."""
+    """See `participation_ratio`, of the centered embeddings."""
 
 
 def embedding_summary(moments: Moments) -> EmbeddingSummary:

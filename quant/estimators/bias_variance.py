@@ -35,7 +35,7 @@ class BiasVariance(NamedTuple):
     std_rel: jax.Array
     """sqrt(var) / |g|: spread of one estimate."""
     cosine: jax.Array
-    """Of the angle between m and g."""
+    """Cosine of the angle between m and g."""
     mse_rel: jax.Array
     """E |e - g|^2 / |g|^2."""
     gap_z: jax.Array
@@ -196,7 +196,7 @@ def bias_variance_grid(
       n: estimates per cell.
       make: from two temperatures, an estimator; `decoupled_st_gs` if absent.
       law: the exact gradient is that of the expectation over softmax(l / tau_f) ("drawn", Our
-        choice: what the estimator samples is what it optimises), or over softmax(l) ("logits").
+        choice: what the estimator samples is what it optimizes), or over softmax(l) ("logits").
       chunk: estimates of one cell that are computed together.
 
     Returns:

@@ -27,8 +27,8 @@ class Sample(NamedTuple):
     log_prob: jax.Array
     """`[...]`, float32 or wider: ln probs[index], in nats; differentiable."""
     soft: jax.Array
-    """`[..., K]`, dtype of the logits: the point of the simplex that the backward pass looks at;
-    for gradient gaps.
+    """`[..., K]`, dtype of the logits: the point of the simplex that the backward pass uses; for
+    gradient gaps.
     """
 
 
@@ -49,8 +49,8 @@ def widened(logits: jax.Array) -> jax.Array:
 
 
 def check_positive(**numbers) -> None:
-    """Refuse numbers, by name, that are not above 0. Traced values cannot be looked at and are let
-    through.
+    """Refuse numbers, by name, that are not above 0. Traced values cannot be inspected and are
+    accepted.
 
     Raises:
       ValueError: naming the first such number.

@@ -27,7 +27,7 @@ class Schedule:
     batch: int = 256
     """Examples of an update."""
     learning_rate: float = 1e-3
-    """Of Adam. Its moments begin anew with the quantizer."""
+    """Learning rate of Adam, whose moments begin anew with the quantizer."""
     sample: int = 4096
     """Embeddings that the codes are put on."""
     every: int = 50
@@ -38,7 +38,7 @@ class Trained(NamedTuple):
     """One seed, after training."""
 
     params: Any
-    """Of the autoencoder."""
+    """Parameters of the autoencoder."""
     quantizer: tuple[dict, VQState]
     """Parameters and state."""
     at_start: jax.Array

@@ -58,7 +58,7 @@ class Quantizer(nn.Module):
         axis_name: str | None = None,
         **more,
     ) -> Quantized:
-        """Quantize; at initialization `x` is the sample for inits that look at data.
+        """Quantize; at initialization `x` is the sample for inits that need data.
 
         Args:
           x: float `[..., D]`.

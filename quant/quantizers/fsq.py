@@ -24,8 +24,8 @@ class FSQConfig:
     symmetric: bool = False
     """Levels evenly spread over -1..1 also where their number is even (zero is then no level)."""
     squash: Literal["tanh", "clip"] = "tanh"
-    """How features are brought into -1..1; "clip" is the identity between, for inputs that are
-    bounded already.
+    """Function that brings features into -1..1; "clip" is the identity in between, for inputs that
+    are bounded already.
     """
     flat: bool = True
     """One index per row. Without, indices are the level of every feature, `[..., D]`, which any

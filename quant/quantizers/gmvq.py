@@ -53,7 +53,7 @@ class GMVQConfig:
     """L, features."""
     objective: Objective = "albo"
     """albo: the KL of the mean posterior, and the soft commitment under q(c|x), which is what
-    sampling optimises. literal: also the commitment under the mean posterior, as the bound is
+    sampling optimizes. literal: also the commitment under the mean posterior, as the bound is
     written. elbo: the KL of each row's posterior, and the entropy of q(z|x, c).
     """
     gamma: float = 1.0
@@ -64,7 +64,7 @@ class GMVQConfig:
     sigma: float = 1.0
     """Standard deviation of the prior around its code."""
     temperature: float = 1.0
-    """Of the relaxed choice, if `quantize` is not given one."""
+    """Temperature of the relaxed choice, if `quantize` is not given one."""
     hard: bool = False
     """Choose one code in training too, straight-through."""
     noise: bool = True
@@ -83,7 +83,7 @@ class GMVQConfig:
     largest_noise: float | None = None
     """Upper end of s_c; without, it grows with the distance."""
     init: Init = "normal"
-    """Where codes begin; the paper takes k-means."""
+    """Initial codes; the paper takes k-means."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

@@ -28,11 +28,13 @@ class GumbelVQConfig:
     beta: float = 5e-4
     """Weight of the mean KL of a row's probabilities against the uniform ones, in nats."""
     temperature: float = 1.0
-    """Of the relaxed choice, if `quantize` is not given one; it is usually lowered in training."""
+    """Temperature of the relaxed choice, if `quantize` is not given one; it is usually lowered in
+    training.
+    """
     hard: bool = False
     """Choose one code in training too, straight-through."""
     init: Init = "normal"
-    """Where codes begin."""
+    """Initial codes."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

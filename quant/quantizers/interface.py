@@ -25,9 +25,9 @@ class Options(TypedDict, total=False):
     """Keyword arguments of every `quantize`."""
 
     key: jax.Array | None
-    """For draws; the same on every device."""
+    """PRNG key for draws; the same on every device."""
     train: bool
-    """Whether to learn (default True). Without, the state is returned as it came."""
+    """Learn (default True). With False, the state is returned as it came."""
     mask: jax.Array | None
     """bool `[...]`, rows that count. Others keep their value, have index -1 and change nothing."""
     axis_name: str | None
@@ -38,7 +38,7 @@ class SoftOptions(Options, total=False):
     """Keyword arguments of a quantizer that draws codes."""
 
     temperature: jax.Array | float | None
-    """Of the relaxed choice; it is usually lowered in training."""
+    """Temperature of the relaxed choice; it is usually lowered in training."""
 
 
 @struct.dataclass

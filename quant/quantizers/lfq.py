@@ -32,7 +32,7 @@ class LFQConfig:
     feature.
     """
     scale: float = 1.0
-    """What codes (and, if spherical, rows) are multiplied by."""
+    """Factor of codes (and, if spherical, of rows)."""
     commitment: float = 0.0
     """Weight of the mean squared distance to the code."""
     entropy: float = 0.1
@@ -40,7 +40,7 @@ class LFQConfig:
     entropy of the mean assignment.
     """
     diversity: float = 1.0
-    """See `entropy`."""
+    """Factor of the entropy of the mean assignment in `entropy`."""
     inverse_temperature: float = 100.0
     """Sharpness of the soft assignment softmax(2 x.c / temperature)."""
     count_limit: int = 2**20

@@ -32,7 +32,7 @@ class Quantizer(nnx.Module):
           functions: the module whose `init` and `quantize` are meant.
           config: its configuration.
           rngs: its stream "params" (or the default one) is drawn from.
-          sample: for inits that look at data.
+          sample: for inits that need data.
         """
         params, state = functions.init(rngs.params(), config, sample)
         leaves, structure = jax.tree.flatten(state)

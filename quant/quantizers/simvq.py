@@ -33,7 +33,7 @@ class SimVQConfig:
     codebook_weight: float = 1.0
     """Weight of the one that pulls codes to embeddings."""
     wrapper: Wrapper = "rotation"
-    """How gradients pass the choice; they never reach the map this way."""
+    """Gradient wrapper: the way gradients pass the choice. They never reach the map this way."""
     way: Way = "auto"
     """See `nearest`."""
 

@@ -26,18 +26,20 @@ class SQVAEConfig:
     dim: int
     """D, features."""
     weight: float = 1.0
-    """Of both losses, which are means over rows: with the paper's reconstruction term (see
+    """Weight of both losses, which are means over rows: with the paper's reconstruction term (see
     `reconstruction_loss`), which is a sum over an image, give the number of rows of an image.
     """
     log_variance: float = 2.995732
-    """Where the logarithm of the variance begins (log 20, as in the authors' code). It should let a
-    row tell codes apart: where embeddings lie close together or have few features, too large a
-    start makes all codes alike, for good.
+    """Initial logarithm of the variance (log 20, as in the authors' code). It should let a row tell
+    codes apart: where embeddings lie close together or have few features, too large a start makes
+    all codes alike, for good.
     """
     temperature: float = 1.0
-    """Of the relaxed choice, if `quantize` is not given one. The authors' is exp(-1e-5 step)."""
+    """Temperature of the relaxed choice, if `quantize` is not given one. The authors' is exp(-1e-5
+    step).
+    """
     init: Init = "normal"
-    """Where codes begin."""
+    """Initial codes."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

@@ -24,7 +24,7 @@ class StackConfig:
     levels: tuple[Any, ...]
     """Configuration of each level, all of the same `dim`, each with one index per row."""
     scales: tuple[float | tuple[float, ...], ...] | None = None
-    """What each level's input is divided by and its output multiplied by, a number or one per
+    """Step of each level: its input is divided by it and its output multiplied, a number or one per
     feature. Bounded quantizers (FSQ) need smaller steps from level to level; see `residual_fsq`.
     """
     dropout: DepthDropout | None = None

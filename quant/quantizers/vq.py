@@ -52,15 +52,15 @@ class VQConfig:
     dim: int
     """D, features of the input and the output."""
     metric: Metric = "l2"
-    """What "nearest" means. With "cosine" embeddings and codes have length one, also on the way
-    out.
+    """Measure by which the nearest code is found. With "cosine" embeddings and codes have
+    length one, also on the way out.
     """
     unnormalized: bool = False
     """With metric "cosine": embeddings and codes keep their length; only the search does not see it
     (descript-audio-codec).
     """
     update: Update = "ema"
-    """How codes learn: as moving averages of their rows, or as parameters of the caller's
+    """Way in which codes learn: as moving averages of their rows, or as parameters of the caller's
     optimizer.
     """
     decay: float = 0.99
@@ -72,7 +72,7 @@ class VQConfig:
     codebook_weight: float = 1.0
     """Weight of the one that pulls codes to embeddings; with update "gradient" only."""
     wrapper: Wrapper = "straight_through"
-    """How gradients pass the choice."""
+    """Gradient wrapper: the way gradients pass the choice."""
     nu: float = 0.0
     """Share of the incoming gradient that also reaches the codes (synchronized update); with update
     "gradient" only.
@@ -86,7 +86,7 @@ class VQConfig:
     share_heads: bool = False
     """One codebook for all heads."""
     init: Init = "normal"
-    """Where codes begin; "data", "kmeans" and "kmeans++" need a sample."""
+    """Initial codes; "data", "kmeans" and "kmeans++" need a sample."""
     restart: Restart | None = None
     """Dead codes become rows of the batch; needs a key in training, and update "ema"."""
     affine: bool = False
@@ -94,11 +94,11 @@ class VQConfig:
     diversity: float = 0.0
     """Weight of minus the entropy of the mean soft assignment. Builds all N x K scores."""
     temperature: float = 1.0
-    """Of that soft assignment, in units of the distance."""
+    """Temperature of that soft assignment, in units of the distance."""
     orthogonal: float = 0.0
     """Weight of the mean squared cosine between different codes; with update "gradient" only."""
     orthogonal_active: bool = False
-    """Only among the codes that this batch chose."""
+    """Count in `orthogonal` only the codes that this batch chose."""
     cross_entropy: bool = False
     """Commitment by the cross-entropy of the soft assignment (see `temperature`) with the choice,
     instead of the squared distance. Builds all N x K scores.
@@ -186,7 +186,7 @@ def init(
     Args:
       key: PRNG key.
       config: sizes and options.
-      sample: `[..., D]`, for inits that look at data.
+      sample: `[..., D]`, for inits that need data.
 
     Returns:
       params: "project_in" `[D, heads * code_dim]` and "project_out" if there are projections;

@@ -14,7 +14,7 @@ class Drawn(NamedTuple):
     """A figure of a report."""
 
     name: str
-    """Of its file, without the ending."""
+    """Name of its file, without the ending."""
     png: bytes
     caption: str
     """Text under it: what it shows, how to read it."""

@@ -43,7 +43,7 @@ class EndpointConfig:
     model: str = "local"
     """Name of the model there."""
     allow_remote: bool = False
-    """Allow another host than this machine. Ask first whether the data's licence does."""
+    """Allow another host than this machine. Ask first whether the data's license does."""
     timeout: float = 60.0
     """Seconds to wait for an answer."""
     tries: int = 4

@@ -41,10 +41,10 @@ class Verdict(NamedTuple):
     positives: int
     """Radiographs of the held-out half that it was said of."""
     accepted: int
-    """Of these, how many the annotator says show the name."""
+    """Number of these of which the annotator says that they show the name."""
     negatives: int
     rejected: int
-    """Of the negatives, how many it says do not."""
+    """Number of negatives of which it says that they do not."""
 
     @property
     def accuracy(self) -> float:
@@ -57,7 +57,7 @@ class Verdict(NamedTuple):
 
     def record(self) -> dict[str, Any]:
         """JSON-ready, with Wilson's interval of the share that is right, and LanSE's measure, which
-        looks at positives only.
+        counts positives only.
         """
         right, total = self.accepted + self.rejected, self.positives + self.negatives
         low, high = metrics.wilson(right, total)

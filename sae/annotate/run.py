@@ -45,28 +45,28 @@ KEYWORDS = (
 )
 """Words of a verified name that decide on the category, the first match first."""
 ASKING = ("endpoint", "recorded")
-"""Annotators that look at radiographs."""
+"""Annotators that see radiographs."""
 
 
 @dataclass(frozen=True)
 class AnnotateConfig:
-    """Who names."""
+    """Choice of the annotator, and limits of its names."""
 
     annotator: Literal["rules", "manual", "endpoint", "recorded"] = "rules"
     """rules: labels and reports, without a model. manual: a table. endpoint: a chat model.
     recorded: only answers that were kept.
     """
     table: str | None = None
-    """Of the manual annotator: a .csv with pattern, name, and perhaps radiograph and shows (1 or
-    0). A name without verdicts stands unverified. Radiographs to judge are every other one of
+    """Table of the manual annotator: a .csv with pattern, name, and perhaps radiograph and shows (1
+    or 0). A name without verdicts stands unverified. Radiographs to judge are every other one of
     "strongest", from the second on, and "negatives" in a gallery's index.json.
     """
     endpoint: EndpointConfig = field(default_factory=EndpointConfig)
-    """Of the chat model."""
+    """Address and model of the endpoint annotator."""
     cassette: str | None = None
     """File of answers. Default: annotations/answers.jsonl in the run's folder."""
     patterns: int = 0
-    """Only the first so many patterns; 0: all."""
+    """Number of patterns that are named, from the first on; 0: all."""
     accept: float = 0.8
     """Least accuracy for a name to replace the pattern's own and decide on its category. Our
     choice.
@@ -152,7 +152,7 @@ def _subject(pattern, config) -> str:
 
 def _kept(file, subjects, config) -> dict[int, dict]:
     """Results that an interrupted annotation of the same patterns has found. Only endpoints are
-    slow enough to go on; others begin again.
+    slow enough to be resumed; others begin again.
     """
     if config.annotator != "endpoint" or not file.is_file():
         return {}

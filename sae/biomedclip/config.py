@@ -51,12 +51,12 @@ class TextConfig:
 
 @dataclass(frozen=True)
 class ClipConfig:
-    """Both towers, and how pixels are normalised."""
+    """Both towers, and how pixels are normalized."""
 
     vision: VisionConfig = field(default_factory=VisionConfig)
-    """Of images."""
+    """Sizes of the tower of images."""
     text: TextConfig = field(default_factory=TextConfig)
-    """Of reports."""
+    """Sizes of the tower of reports."""
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
     """Subtracted from red, green and blue in [0, 1]."""
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)

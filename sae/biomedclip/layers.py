@@ -32,7 +32,7 @@ def split_heads(x: jax.Array, heads: int) -> jax.Array:
 
 
 def norm(epsilon: float, name: str) -> nn.LayerNorm:
-    """Layer normalisation whose variance is computed from differences, as PyTorch's is."""
+    """Layer normalization whose variance is computed from differences, as PyTorch's is."""
     return nn.LayerNorm(epsilon=epsilon, use_fast_variance=False, name=name)
 
 

@@ -32,7 +32,7 @@ def init(key: jax.Array, config: ClipConfig) -> Params:
 
 
 def image_features(params: Params, pixels: jax.Array, config: ClipConfig) -> jax.Array:
-    """Normalised pixels `[..., H, W, 3] -> [..., features]`, as the tower leaves them."""
+    """Normalized pixels `[..., H, W, 3] -> [..., features]`, as the tower leaves them."""
     return VisionTower(config.vision).apply({"params": params["visual"]}, pixels)
 
 

@@ -1,5 +1,5 @@
 """Radiographs as BiomedCLIP sees them: shorter side to 224 (bicubic, antialiased), the middle, RGB,
-normalised.
+normalized.
 """
 
 import numpy as np
@@ -8,7 +8,7 @@ from sae.biomedclip.config import ClipConfig
 
 
 def prepared(radiograph: np.ndarray, config: ClipConfig) -> np.ndarray:
-    """uint8 `[H, W]` or `[H, W, 3]` as uint8 `[size, size, 3]`. Resized and cropped before grey
+    """uint8 `[H, W]` or `[H, W, 3]` as uint8 `[size, size, 3]`. Resized and cropped before gray
     becomes RGB, as torchvision does.
     """
     from PIL import Image

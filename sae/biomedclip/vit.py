@@ -30,7 +30,7 @@ class Block(nn.Module):
 
 
 class VisionTower(nn.Module):
-    """Normalised pixels `[..., H, W, 3] -> [..., features]`, not of length 1."""
+    """Normalized pixels `[..., H, W, 3] -> [..., features]`, not of length 1."""
 
     config: VisionConfig
 

@@ -41,9 +41,9 @@ class ClassifierConfig:
     batch: int = 128
     """Cases per update."""
     learning_rate: float = 1e-3
-    """Of AdamW."""
+    """Learning rate of AdamW, constant."""
     weight_decay: float = 1e-4
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     uncertain: Policy = "ignore"
     """Meaning of labels of -1."""
     unmentioned: Literal["ignore", "zeros"] = "zeros"
@@ -231,7 +231,7 @@ def evaluate(
 
 
 def finding_scores(raw: np.ndarray, label: np.ndarray, mask: np.ndarray) -> dict:
-    """Of one finding: logits, labels and mask `[N]`."""
+    """Scores of one finding, from logits, labels and mask `[N]`."""
     area, sure = (
         metrics.auc(raw, label, mask),
         metrics.calibration(1 / (1 + np.exp(-raw)), label, mask),

@@ -43,7 +43,7 @@ class EncoderConfig:
     batch: int = 64
     """Radiographs per update."""
     learning_rate: float = 2e-3
-    """Of Adam, falling to 0 along a cosine."""
+    """Learning rate of Adam, falling to 0 along a cosine."""
 
 
 class SmallEncoder(nn.Module):
@@ -65,7 +65,7 @@ class SmallEncoder(nn.Module):
 
 
 def prepared(radiograph: np.ndarray, size: int) -> np.ndarray:
-    """A radiograph of any shape as uint8 `[size, size]`, grey: shorter side to `size`, then the
+    """A radiograph of any shape as uint8 `[size, size]`, gray: shorter side to `size`, then the
     middle.
     """
     from PIL import Image

@@ -58,7 +58,7 @@ class Cases:
     skipped: tuple[tuple[str, str], ...] = ()
     """Radiographs that could not be used, with the reason."""
     source: str = ""
-    """Where they come from, for readers."""
+    """Source of the radiographs, for readers."""
 
     def __len__(self):
         return len(self.ids)

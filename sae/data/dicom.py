@@ -16,7 +16,7 @@ SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 MOST_PIXELS = 200_000_000
 """Numbers (pixels times channels times frames) beyond which a file is refused before decoding."""
 GREY_TOLERANCE = 3
-"""Largest difference of channels, of 255, of a grey image that is stored in colors (lossy JPEG)."""
+"""Largest difference of channels, of 255, of a gray image that is stored in colors (lossy JPEG)."""
 INSTALL = "pip install 'latentax[films]'"
 
 
@@ -46,7 +46,7 @@ def read_dicom(path: Path) -> np.ndarray:
     The modality table or rescale comes first, then the VOI table, or else the first window with its
     function (LINEAR, LINEAR_EXACT, SIGMOID), or else the range of the numbers, in which padding and
     single stuck pixels do not count. MONOCHROME1 and presentation shape INVERSE are inverted.
-    Palettes are applied. Color images whose channels are equal become grey.
+    Palettes are applied. Color images whose channels are equal become gray.
 
     Returns:
       uint8 `[H, W]`, or `[H, W, 3]` where it is in color.
@@ -116,7 +116,7 @@ def _meaningful(stored: np.ndarray, data) -> np.ndarray:
 
 
 def _shown(stored: np.ndarray, data, turned: bool) -> np.ndarray:
-    """Bytes of grey numbers."""
+    """Bytes of gray values."""
     from pydicom.pixels import apply_modality_lut
 
     padding = _padding(stored, data)

@@ -29,7 +29,7 @@ class Source(NamedTuple):
     """Where rows come from, and which of them are wanted."""
 
     name: str
-    """For readers."""
+    """Name of the set, for readers."""
     findings: tuple[str, ...]
     """Names of the labels."""
     views: tuple[str, ...] = ()

@@ -17,7 +17,7 @@ import numpy as np
 from sae.data.cases import Cases
 
 FINDINGS = ("Cardiomegaly", "Pleural Effusion", "Lung Opacity", "Fracture", "Support Devices")
-"""What the reports' labels are about, by their CheXpert names."""
+"""Findings that the reports' labels are about, by their CheXpert names."""
 CATEGORY = {
     "cardiomegaly": "cardiac",
     "effusion left": "pleural",
@@ -42,7 +42,7 @@ class PhantomConfig:
     radiographs: int = 5000
     """Number of radiographs."""
     radiographs_per_patient: float = 1.5
-    """On average; a patient keeps his body, and his findings vary."""
+    """Mean number; a patient keeps his body, and his findings vary."""
     size: int = 96
     """Height and width in pixels."""
     shortcut: float = 0.85
@@ -58,7 +58,7 @@ class PhantomConfig:
     uncertain: float = 0.03
     """Share of labels that the report leaves uncertain."""
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
 
 
 class Radiograph(NamedTuple):
@@ -275,7 +275,8 @@ SENTENCES = {
     "overexposed": ("The film is overexposed.", ""),
     "underexposed": ("The film is underexposed.", ""),
 }
-"""What a report says of a factor that is there, and of one that is not. Nobody mentions the marker.
+"""Sentences of a report about a factor that is there, and about one that is not. Nobody mentions
+the marker.
 """
 
 

@@ -72,12 +72,12 @@ class ExportConfig:
     """Choice of layout and members."""
 
     format: Format = "saelens"
-    """Whose layout."""
+    """Library whose layout is written."""
     members: tuple[int, ...] = ()
-    """Which members; none given: all."""
+    """Numbers of the members; none given: all."""
     approximate: bool = False
-    """Where the layout cannot say what the member computes, write calibrated thresholds, with the
-    measured mismatch.
+    """Write calibrated thresholds, with the measured mismatch, if the layout cannot say what the
+    member computes.
     """
     together: bool = False
     """Write the mean of these members as one transcoder instead (saelens)."""

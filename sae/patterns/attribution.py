@@ -34,7 +34,7 @@ class Incomplete(ArithmeticError):
 
 
 class Attribution(NamedTuple):
-    """Of one case, or of cases with a leading axis B. All parts add up to `logit`."""
+    """Attribution of one case, or of cases with a leading axis B. All parts add up to `logit`."""
 
     logit: jax.Array
     """`[C]`."""

@@ -86,7 +86,7 @@ CATEGORY_OF = {
     "Rib fracture": "structural",
     "Clavicle fracture": "structural",
 }
-"""What category a finding belongs to."""
+"""Category that a finding belongs to."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ class Gallery(NamedTuple):
     strongest: np.ndarray
     """Highest activation first, one per patient."""
     bins: tuple[np.ndarray, ...]
-    """From the four quarters of the active cases below, strongest quarter first."""
+    """Cases from the four quarters of the active ones below the strongest, strongest quarter first.
+    """
     negatives: np.ndarray
     """Silent cases that look most like the strongest ones; none where a gallery holds nothing."""
 
@@ -105,7 +106,7 @@ def write_index(found: Gallery, signal: np.ndarray, ids: tuple[str, ...], folder
 
 
 def contact_sheet(radiographs: list[np.ndarray], columns: int = 10, size: int = 96) -> np.ndarray:
-    """Radiographs of any shape on one grey sheet, uint8 `[rows * size, columns * size]`."""
+    """Radiographs of any shape on one gray sheet, uint8 `[rows * size, columns * size]`."""
     from PIL import Image
 
     rows = max(1, -(-len(radiographs) // columns))

@@ -19,16 +19,18 @@ class Shortcut(NamedTuple):
     """Artifact patterns of one kind, and what a finding would be without them."""
 
     kind: str
-    """How the radiographs were taken that the patterns tell, as the acquisition table names it."""
+    """Property of how radiographs were taken that the patterns show, as the acquisition table names
+    it.
+    """
     patterns: tuple[int, ...]
     change: float
     """Mean change of the logit when they are removed, over `cases`."""
     cases: int
     """Held-out cases taken this way (all of them if the number is not of two values)."""
     auc: float
-    """Of the finding on all held-out cases; NaN if a class is missing."""
+    """AUC of the finding on all held-out cases; NaN if a class is missing."""
     auc_without: float
-    """After the patterns were removed."""
+    """AUC after the patterns were removed."""
 
 
 class Leaning(NamedTuple):

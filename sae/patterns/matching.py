@@ -126,9 +126,8 @@ def leaders(found: Edges, members: np.ndarray, order: np.ndarray) -> list[np.nda
     """Clusters of latents, the leader of each first; a latent is in at most one, and a cluster has
     at most one of each member.
 
-    A leader takes those of its neighbours that no earlier leader took, nearest first: there is no
-      chaining, as in connected
-    components. Latents without matches lead clusters of their own.
+    A leader takes those of its neighbors that no earlier leader took, nearest first: there is no
+    chaining, as in connected components. Latents without matches lead clusters of their own.
 
     Args:
       found: see `edges`.

@@ -33,7 +33,9 @@ class RunConfig:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     """The head."""
     transcoder: TranscoderConfig = field(default_factory=TranscoderConfig)
-    """Of every member; d_in and d_out are set to the embedding's and the hidden layer's width."""
+    """Shape of every member; d_in and d_out are set to the embedding's and the hidden layer's
+    width.
+    """
     loss: LossConfig = field(default_factory=LossConfig)
     """Loss of the members."""
     learn: LearnConfig = field(default_factory=LearnConfig)
@@ -57,7 +59,7 @@ class RunConfig:
     form: Literal["jit", "pmap"] = "jit"
     """Program for several devices: one jitted with shardings, or pmap."""
     seed: int = 0
-    """Of the split, the image network and the head."""
+    """Seed of the split, the image network and the head."""
 
 
 def phantom() -> RunConfig:

@@ -59,7 +59,7 @@ class EmbedConfig:
     (folder).
     """
     data: Layout = "folder"
-    """How it is laid out."""
+    """Layout of the data."""
     views: tuple[str, ...] | None = None
     """Views that are kept, as the set names them; none given: its frontal ones; all: every view."""
     out: str = "embeddings.npz"
@@ -79,7 +79,7 @@ class EmbedConfig:
     piece: int = 2048
     """Radiographs between two files of what is done."""
     seed: int = 0
-    """Of the small network and its split."""
+    """Seed of the small network and its split."""
 
 
 def cases_of(config: EmbedConfig) -> tuple[Cases, list[Path]]:

@@ -70,13 +70,13 @@ class Explanation:
     parts: Attribution
     """All parts of the sums; see `sae.patterns.attribution`."""
     familiarity: Familiarity
-    """How far the radiograph is from those that the run was trained on."""
+    """Distance of the radiograph from those that the run was trained on."""
     warnings: tuple[str, ...]
-    """What a reader must know before any number."""
+    """Warnings that a reader must know before any number."""
     completeness: float
     """Largest gap between the parts and a logit, relative to the logit."""
     artifacts: Artifacts
-    """What was loaded, for pages and further questions."""
+    """Artifacts that were loaded, for pages and further questions."""
     cases: Cases
     """The radiograph itself, as `Cases` of length 1."""
 

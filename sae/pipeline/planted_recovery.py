@@ -18,19 +18,19 @@ class Best(NamedTuple):
     pattern: int
     """Chosen on the cases that the catalogue was made from."""
     auroc: float
-    """On the test cases, which had no part in anything."""
+    """Area under the ROC curve on the test cases, which had no part in anything."""
     category: str
 
 
 class Shortcut(NamedTuple):
-    """Effect that the marker, which goes with effusions, does to their logit."""
+    """Effect of the marker, which often accompanies effusions, on their logit."""
 
     patterns: tuple[int, ...]
     """Patterns that are artifacts and tell the marker with an AUROC of at least 0.75 on the cases
     of the catalogue.
     """
     category: str
-    """Of the first of them; "" if there is none."""
+    """Category of the first of them; "" if there is none."""
     rank: int
     """Place of the first among all patterns by mean |contribution| to the effusion's logit on
     marked radiographs, from 1.

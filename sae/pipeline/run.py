@@ -77,7 +77,7 @@ class Run(NamedTuple):
     members: dict[str, jax.Array]
     """Parameters of all members, `[M, ...]`."""
     shape: TranscoderConfig
-    """Of the members."""
+    """Shape of the members."""
     image_width: int | None
     """Number of features of x that are the image's; None: all."""
 
@@ -270,7 +270,7 @@ def step_embed(
     values, mask = targets(made.labels, "ignore", "zeros")
     factors = radiograph.present.astype(
         np.float32
-    )  # a pretrained network would know them, labelled or not
+    )  # a pretrained network would know them, labeled or not
     values, mask = (
         np.concatenate([values, factors], 1),
         np.concatenate([mask, np.ones_like(factors)], 1),

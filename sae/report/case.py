@@ -17,13 +17,13 @@ class Case(NamedTuple):
     """One case to write a page of."""
 
     row: int
-    """Which of the cases."""
+    """Row of the case among all cases."""
     found: Attribution
-    """Of this case alone."""
+    """Attribution of this case alone."""
     residual: float
     """Largest gap between the parts and a logit."""
     warnings: tuple[str, ...] = ()
-    """What a reader must know before any number."""
+    """Warnings that a reader must know before any number."""
     inside: bool = False
     """Put the large image into the page, which then stands for itself."""
 

@@ -118,7 +118,7 @@ def above(pre: jax.Array, threshold: jax.Array) -> jax.Array:
 
 
 def group_max(pre: jax.Array, k: int) -> jax.Array:
-    """The largest of each of k equal groups of neighbouring latents `[..., F]`, after `relu`
+    """The largest of each of k equal groups of neighboring latents `[..., F]`, after `relu`
     (sparsify's GroupMax).
     """
     groups = jax.nn.relu(pre).reshape(*pre.shape[:-1], k, -1)

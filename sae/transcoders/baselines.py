@@ -1,4 +1,4 @@
-"""Settings of the peers by name, for a transcoder of given widths: shape, loss and optimiser.
+"""Settings of the peers by name, for a transcoder of given widths: shape, loss and optimizer.
 Widths, k and rates are theirs unless given.
 
 Batch sizes, data and stopping are the caller's. What differs from a peer: initial weights are drawn

@@ -54,7 +54,7 @@ class EnsembleConfig:
     perhaps a checkpoint.
     """
     seed: int = 0
-    """Of everything random."""
+    """Seed of everything random."""
 
 
 class Store(NamedTuple):
@@ -309,7 +309,7 @@ def concatenated(params: Params) -> Params:
     """The ensemble's mean as one transcoder of M F latents (arXiv 2505.16077): codes side by side,
     decoders divided by M.
 
-    For activations that look at one latent at a time (relu, jumprelu, and batchtopk with its
+    For activations that treat one latent at a time (relu, jumprelu, and batchtopk with its
     threshold).
     """
     members, _, latents = params["W_enc"].shape

@@ -50,7 +50,7 @@ class TranscoderConfig:
     to_input: bool = False
     """Let those gradients reach the pre-activations, too."""
     first_threshold: float = 0.01
-    """Where the thresholds of JumpReLU begin."""
+    """Initial thresholds of JumpReLU."""
     decoder_norm: float = 0.1
     """Length of the rows of W_dec at the start. Our choice: 0.1, as SAELens; sparsify starts
     transcoders at 0.
@@ -58,7 +58,7 @@ class TranscoderConfig:
     prefixes: tuple[int, ...] = ()
     """Nested widths of a Matryoshka transcoder, growing, the last one F; empty: none."""
     block_ks: tuple[int, ...] = ()
-    """With activation topk: how many latents stay within each block between two prefixes."""
+    """Number of latents that stay within each block between two prefixes, with activation topk."""
     separate: bool = False
     """Every prefix has a decoder of its own (Matryoshka transcoders, arXiv 2511.10094) instead of
     sharing the rows of one.

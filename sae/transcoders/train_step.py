@@ -20,7 +20,7 @@ from sae.transcoders.model import Params, TranscoderConfig
 
 @dataclass(frozen=True)
 class LearnConfig:
-    """The optimiser, and what is kept next to the parameters."""
+    """The optimizer, and what is kept next to the parameters."""
 
     learning_rate: float = 0.0
     """Step size after warm-up; 0: 2e-4 sqrt(2^14 / F), the rule of sparsify and
@@ -51,7 +51,7 @@ class LearnConfig:
     wait for ten million tokens.
     """
     threshold_decay: float = 0.99
-    """Of the moving average of the smallest activation that was kept."""
+    """Decay of the moving average of the smallest activation that was kept."""
     threshold_start: int = 0
     """Updates before the first value of that average."""
     threshold_from_zero: bool = False
@@ -71,7 +71,7 @@ class Setting(NamedTuple):
 
 
 MOST_SILENT = 2**30
-"""Where the count of examples without an activation stops, so that it never overflows."""
+"""Largest count of examples without an activation, so that it never overflows."""
 
 
 class MemberHParams(NamedTuple):
@@ -287,7 +287,7 @@ def fold_scaling(params: Params, scale: Scaling, rescale: bool = False) -> Param
     folded["b_enc"] = params["b_enc"] - scale.shift_x @ folded["W_enc"]
     folded["W_dec"] = params["W_dec"] / scale.scale_y
     folded["b_dec"] = params["b_dec"] / scale.scale_y
-    if "gate_bias" in params:  # magnitudes look at the encoder's directions without b_enc
+    if "gate_bias" in params:  # magnitudes use the encoder's directions without b_enc
         folded["gate_bias"] = params["gate_bias"] - (scale.shift_x @ folded["W_enc"]) * jnp.exp(
             params["gate_scale"]
         )

@@ -137,8 +137,8 @@ def check(config: CollapseConfig) -> None:
 
 
 def tiny() -> CollapseConfig:
-    """A look at the machinery: the 8-dimensional mixture, two seeds, too few updates for the full
-    effect.
+    """Preset that runs all parts quickly: the 8-dimensional mixture, two seeds, too few updates for
+    the full effect.
     """
     return CollapseConfig(seeds=2, steps=300, pretrain=600, codes=(64,))
 

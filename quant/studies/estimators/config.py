@@ -103,7 +103,7 @@ class StudyConfig:
     data_dir: str | None = None
     """Folder of tensorflow-datasets. Default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
     tasks: tuple[TaskName, ...] = ("autoencoder", "vae", "network", "gates")
-    """What is trained, in this order."""
+    """Tasks that are trained, in this order."""
     taus: tuple[float, ...] = TAUS
     """Temperatures of both passes; every pair is trained, with plain and with normalized gradients.
     """

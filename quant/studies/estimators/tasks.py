@@ -27,10 +27,10 @@ class Task(NamedTuple):
 
     name: str
     measure: str
-    """What the test loss is, with its unit."""
+    """Name of the test loss, with its unit."""
     training: Training
     init: Callable[[jax.Array], dict]
-    """From a key, parameters."""
+    """Function from a key to initial parameters."""
     loss: Callable[..., tuple[jax.Array, dict]]
     """`(params, batch, key, estimator) -> (scalar, parts)`; the batch is a tuple of arrays."""
     test_loss: Callable[..., tuple[jax.Array, dict]]

@@ -23,7 +23,7 @@ class Runs(NamedTuple):
     train_loss: np.ndarray
     """float32 `[S, R]`: mean over the last of ten pieces of the training."""
     parts: dict[str, np.ndarray]
-    """float32 `[S, R]` each: what the task reports besides its test loss."""
+    """float32 `[S, R]` each: numbers that the task reports in addition to its test loss."""
     params: dict
     """Trees of arrays `[S, R, ...]`."""
 

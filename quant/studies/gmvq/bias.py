@@ -20,10 +20,10 @@ TEMPERATURES = (0.1, 0.5, 1.0)
 
 
 class Biases(NamedTuple):
-    """Of T temperatures and n networks, `[T, n]`."""
+    """Biases of T temperatures and n networks, `[T, n]`."""
 
     entropy: jax.Array
-    """Of the choice, in nats."""
+    """Entropy of the choice, in nats."""
     measured: jax.Array
     """|mean of the estimates - exact gradient|, gradients with respect to the logits."""
     debiased: jax.Array

@@ -11,7 +11,7 @@ import numpy as np
 from quant.studies.gmvq import elbo as bounds
 
 VARIANCE = 0.01
-"""Of x given z."""
+"""Variance of x given z."""
 
 
 class Bounds(NamedTuple):

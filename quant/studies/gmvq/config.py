@@ -43,15 +43,15 @@ class Learning:
     steps: int = 3000
     """Updates."""
     learning_rate: float = 1e-3
-    """Of AdamW, after the warm-up; it falls to 0 along a cosine."""
+    """Learning rate of AdamW after the warm-up; it falls to 0 along a cosine."""
     warmup: float = 0.1
     """Share of the updates over which it rises."""
     weight_decay: float = 1e-4
-    """Of AdamW, whose betas are 0.9 and 0.95."""
+    """Weight decay of AdamW, whose betas are 0.9 and 0.95."""
     temperature: float = 1.0
-    """Of relaxed choices, at first."""
+    """Temperature of relaxed choices at first."""
     cold: float = 0.1
-    """And in the end."""
+    """Temperature in the end."""
     cooling: float = 0.5
     """Share of the updates over which it falls, exponentially. Our choice: the paper's schedule is
     not known.
@@ -97,7 +97,7 @@ class GMVQStudyConfig:
     latent: int = 8
     """Features of a token."""
     width: int = 64
-    """Of the encoder."""
+    """Width of the encoder: features or channels of its hidden layers."""
     levels: int = 2
     """Halvings of images of 16 x 16 and more; smaller ones are one token."""
     seeds: int = 3
@@ -222,7 +222,7 @@ def check(config: GMVQStudyConfig) -> None:
 
 
 def tiny() -> GMVQStudyConfig:
-    """A look at the machinery: digits, two seeds, four methods, a minute on a CPU."""
+    """Preset that runs all parts quickly: digits, two seeds, four methods, a minute on a CPU."""
     return GMVQStudyConfig(
         baselines=("vq", "gumbel-vq"),
         variants=("gm-vq", "gm-vq-elbo"),

@@ -42,7 +42,7 @@ def albo(
 
 
 def entropy(features: int, spread: jax.Array | float) -> jax.Array:
-    """Of q(z|x), nats; negative for spread < 1 / (2 pi e)."""
+    """Entropy of q(z|x), nats; negative for spread < 1 / (2 pi e)."""
     return 0.5 * features * jnp.log(2 * jnp.pi * jnp.e * spread)
 
 

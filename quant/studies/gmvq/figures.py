@@ -14,7 +14,7 @@ from quant.studies.gmvq.config import Cell
 from quant.studies.page import Drawn, drawn
 
 COLORS = {"gm-vq": plots.COLORS[0], "gm-vq-elbo": plots.COLORS[1]}
-"""Of the methods that are swept."""
+"""Colors of the methods that are swept."""
 SHOWN = {"mse": "MSE", "perplexity": "perplexity"}
 SWEPT = {"beta": "beta, weight of the KL", "gamma": "gamma, of the commitment", "batch": "batch"}
 

@@ -15,7 +15,7 @@ from quant.studies.gmvq.training import Learner
 CHUNK = 256
 """Examples that are measured together."""
 DRAWS = 16
-"""Of z per row, for the entropy of q(z|x)."""
+"""Draws of z per row, for the entropy of q(z|x)."""
 
 
 def measure(

@@ -22,13 +22,13 @@ class Learner(NamedTuple):
     """One seed. A pytree."""
 
     params: Any
-    """Of the autoencoder."""
+    """Parameters of the autoencoder."""
     codes: dict
     """Parameters of the quantizer."""
     state: Any
-    """What the quantizer learns by itself."""
+    """State of the quantizer, which it learns without the optimizer."""
     moments: Any
-    """Of the optimizer."""
+    """State of the optimizer."""
     step: jax.Array
 
 
@@ -38,7 +38,9 @@ class History(NamedTuple):
     curves: dict[str, np.ndarray]
     """`[S, P]` each: means over the updates of a call."""
     examples_per_second: float
-    """Of all seeds together, without the first call, which compiles; NaN if there was but one."""
+    """Speed of all seeds together, without the first call, which compiles; NaN if there was but
+    one.
+    """
 
 
 def optimizer(learn: Learning) -> optax.GradientTransformation:
