@@ -32,8 +32,8 @@ SIDE = 48
 RANDOM = 0.3
 """Share of random actions: not every ball is caught."""
 PADDLE, BALL, HEIGHT = 72, 99, 101
-"""Where the emulator's memory holds the paddle's and the ball's column, and the ball's row (0:
-there is no ball).
+"""Addresses in the emulator's memory of the paddle's and the ball's column, and of the ball's row
+(0: there is no ball).
 """
 
 
@@ -153,7 +153,7 @@ def main() -> None:
         save_games(unfinished, options.steps, seed=0)
         unfinished.rename(data)
     if not learn(config_for(data, options.epochs), run).finished:
-        raise SystemExit("stopped; the same command goes on, nothing is recorded")
+        raise SystemExit("stopped; the same command continues, nothing is recorded")
     agent, games = restore(run), lanes(options.games, 400, seed=10**6)
     starts = draw_starts(games, options.starts, seed=0)
     sums = count(

@@ -43,7 +43,7 @@ class Settings:
     cells: int = 64
     """Networks together."""
     seeds: int = 16
-    """Of these, as in a sweep: networks of one seed see the same data."""
+    """Seeds of the networks, as in a sweep: networks of one seed see the same data."""
     steps: int = 200
     """Updates per call."""
     repeats: int = 3
@@ -51,7 +51,7 @@ class Settings:
     alone: int = 4
     """Networks of the loop and of PyTorch that are timed, one after the other."""
     target: str = "tanh_tree:3"
-    """What they learn."""
+    """Function that the networks learn."""
     depth: int = 4
     """Hidden layers of every network; also the most, so that nothing is computed in vain on either
     side.
@@ -70,7 +70,7 @@ def cells_of(settings: Settings, count: int) -> tuple[Setting, Cells]:
 
 
 def seconds(work, repeats: int, clock: Callable[[], float] = time.perf_counter):
-    """Of the first call, and the median of later ones: `(float, float)`.
+    """Seconds of the first call, and the median of later ones: `(float, float)`.
 
     Ratios are taken of processor time (`time.process_time`), so that what else runs on the machine
     does not decide them.

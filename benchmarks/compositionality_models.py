@@ -50,9 +50,9 @@ class Settings:
     probe: int = 512
     """Examples that activations are captured on, of the training data."""
     tokens: int = 256
-    """Of SmolLM2's texts, for the activations and again for the loss."""
+    """Tokens of SmolLM2's texts, for the activations and again for the loss."""
     models: tuple[str, ...] = ("classifier", "autoencoder", "encoder", "smollm2")
-    """Which."""
+    """Models to prune."""
     smollm2: str | None = None
     """Folder of its checkpoint; without, it is not measured."""
 
@@ -62,7 +62,7 @@ class Subject(NamedTuple):
 
     name: str
     measure: str
-    """Of quality, with its unit."""
+    """Measure of quality, with its unit."""
     params: Any
     activations: dict[str, Any]
     quality: Callable[[Any], float]
@@ -95,7 +95,19 @@ class Quantized(nn.Module):
 
 
 def trained(module: nn.Module, loss: Callable, data, settings: Settings, seed: int):
-    """Parameters after training by Adam, and the function that continues it with given masks."""
+    """Train by Adam.
+
+    Args:
+      module: the network.
+      loss: `loss(params, x, y)`, a scalar.
+      data: has `train`, inputs and outputs of all examples.
+      settings: updates before and after the pruning.
+      seed: seed of initial weights and batches.
+
+    Returns:
+      `(params, tune)`: the trained parameters, and a function `tune(masks)` that continues the
+      training with given masks.
+    """
     x, y = map(jnp.asarray, data.train)
     start, key = jax.random.split(jax.random.key(seed))
     adam = optax.adam(2e-3)
@@ -266,7 +278,19 @@ def fashion():
 
 @functools.partial(jax.jit, static_argnames=("score", "prunable"))
 def pruned(params, activations, density, key, score: Callable, prunable: Prunable):
-    """Parameters with zeros, and their masks."""
+    """Prune parameters once.
+
+    Args:
+      params: parameters of a model.
+      activations: activations by path, from `capture`.
+      density: scalar, share of weights that is kept.
+      key: PRNG key, for random scores.
+      score: a function of `score.py`.
+      prunable: chooses the leaves that are pruned.
+
+    Returns:
+      `(params with zeros, masks)`.
+    """
     return prune_once(params, activations, density, score, key=key, prunable=prunable)
 
 
@@ -334,7 +358,15 @@ def kept_rows() -> list[dict]:
 
 
 def mean(rows: list[dict], model: str, score: str, density: float, column="quality") -> float:
-    """Mean over seeds."""
+    """Mean of a column over seeds.
+
+    Args:
+      rows: measured rows.
+      model: name of the model.
+      score: name of the score.
+      density: density, one of the measured ones.
+      column: name of the figure.
+    """
     return float(
         np.mean(
             [

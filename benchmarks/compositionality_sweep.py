@@ -29,7 +29,7 @@ class Settings:
     """Settings of the measurement."""
 
     preset: str = "tiny"
-    """Of `reasoning.compositionality sweep`."""
+    """Preset of `reasoning.compositionality sweep`."""
     run_dir: str = "runs/compositionality/tiny-seed0"
     """Folder of the run; what it holds already is not trained again."""
 

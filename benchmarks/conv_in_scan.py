@@ -88,7 +88,17 @@ def step(convolve: Convolution, kernels: jax.Array, x: jax.Array) -> jax.Array:
 
 @functools.partial(jax.jit, static_argnums=(0, 3))
 def in_scan(convolve: Convolution, kernels: jax.Array, x: jax.Array, steps: int) -> jax.Array:
-    """`steps` steps in one program."""
+    """Take all steps in one program.
+
+    Args:
+      convolve: the convolution; static under jit.
+      kernels: kernels to begin with.
+      x: input of the first layer.
+      steps: number of steps; static under jit.
+
+    Returns:
+      The kernels after the steps.
+    """
     return lax.scan(lambda kernels, _: (step(convolve, kernels, x), None), kernels, length=steps)[0]
 
 
@@ -96,7 +106,17 @@ _step = jax.jit(step, static_argnums=0)
 
 
 def in_python(convolve: Convolution, kernels: jax.Array, x: jax.Array, steps: int) -> jax.Array:
-    """`steps` steps, one call each."""
+    """Take steps one call each.
+
+    Args:
+      convolve: the convolution.
+      kernels: kernels to begin with.
+      x: input of the first layer.
+      steps: number of steps.
+
+    Returns:
+      The kernels after the steps.
+    """
     for _ in range(steps):
         kernels = _step(convolve, kernels, x)
     return kernels
@@ -107,7 +127,7 @@ WAYS = {
     "plain_outside": functools.partial(in_python, plain),
     "conv2d_in_scan": functools.partial(in_scan, conv2d),
 }
-"""What is compared; each `(kernels, x, steps) -> kernels`."""
+"""Ways that are compared; each `(kernels, x, steps) -> kernels`."""
 
 
 def measure(size: Size, settings: Settings) -> dict[str, Any]:

@@ -45,7 +45,7 @@ class Settings:
     rows: tuple[int, ...] = (100_000, 1_000_000, 10_000_000)
     """Sizes of the migrations; none: left out."""
     name: str = "dynamite"
-    """Of the result."""
+    """Name of the result."""
 
 
 def learn(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:

@@ -64,13 +64,29 @@ def least_time(function, repeats: int) -> float:
 
 
 def weighted_loss(ids, mask, logp, old, advantages):
-    """Masks, weights and loss of a batch at once."""
+    """Compute masks, weights and loss of a batch at once.
+
+    Args:
+      ids: int32 `[B, T]`.
+      mask: bool `[B, T]`, response tokens.
+      logp: float32 `[B, T]`, log-probabilities of the tokens.
+      old: the same at the time of sampling.
+      advantages: float32 `[B]`.
+    """
     weights = phase_weights(ids, mask, TAGS, 2.0)
     return clipped_policy_loss(logp, old, advantages[:, None] * weights, mask)
 
 
 def loop_loss(ids, mask, logp, old, advantages):
-    """The same, with a boundary looked for row by row on the host, as the authors' code does."""
+    """The same, with a boundary looked for row by row on the host, as the authors' code does.
+
+    Args:
+      ids: int32 `[B, T]`.
+      mask: bool `[B, T]`, response tokens.
+      logp: float32 `[B, T]`, log-probabilities of the tokens.
+      old: the same at the time of sampling.
+      advantages: float32 `[B]`.
+    """
     weights = np.ones(ids.shape, np.float32)
     for row in range(ids.shape[0]):
         for tag in TAGS:
@@ -136,7 +152,14 @@ def prefix_reuse(chosen: Settings, model: ModelConfig, params) -> dict[str, floa
 
 
 def sampler(chosen: Settings, model: ModelConfig, params, task: ChainConfig) -> dict[str, float]:
-    """Tokens per second, and what an early end saves where all rows end early."""
+    """Measure tokens per second, and the time that an early end saves where all rows end early.
+
+    Args:
+      chosen: gives the number of repeats.
+      model: sizes of the model.
+      params: its parameters.
+      task: lengths of questions.
+    """
     prompts = left_pad(
         [question_ids(p.question) for p in draw_many(256, task, 0)], task.question_length
     )

@@ -15,7 +15,8 @@ from jaxrl.jedi.config import JediConfig
 from jaxrl.jedi.presets import tiny
 
 KINDS = ("local", "patch", "conv")
-"""Of the preset; the one that is cheap in memory; the one of `atari100k`."""
+"""Kinds of encoders: that of the preset; the one that is cheap in memory; the one of `atari100k`.
+"""
 SEEDS = (0, 1, 2)
 LOSS = 0.1
 """Return that a cheaper encoder may lose and still count as equal: returns go from -1 to 1; our

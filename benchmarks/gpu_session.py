@@ -38,11 +38,18 @@ class Part:
     name: str
     command: list[str]
     seconds: float
-    """It is ended after these."""
+    """Share of the session, in (0, 1], after which it is ended."""
 
 
 def parts(rehearse: bool, out: Path, game: str, left: float) -> list[Part]:
-    """The parts in order, with limits that leave most of the time to the training."""
+    """The parts in order, with limits that leave most of the time to the training.
+
+    Args:
+      rehearse: make all parts small, as a test on a CPU.
+      out: folder of the results.
+      game: game of the training.
+      left: seconds of the session; at 0 or less no part is made.
+    """
     python = [sys.executable, "-m"]
     own = [*python, "benchmarks.gpu_session", "--part"]
     run = [*python, "jaxrl.jedi", "train", "--run-dir", str(out / "run"), "--env", game]

@@ -129,7 +129,14 @@ def play(env: str, steps: int, seed: int) -> tuple[np.ndarray, ...]:
 
 
 def save_games(env: str, folder: Path, steps: int, seed: int) -> None:
-    """Random play as episode files, one per life."""
+    """Play at random, and save the play as episode files, one per life.
+
+    Args:
+      env: name of the game.
+      folder: folder of the files.
+      steps: agent steps in all.
+      seed: seed of the play.
+    """
     before, after, action, reward, end, over = play(env, steps, seed)
     first = 0
     for last in [*np.flatnonzero(end | over), steps - 1]:
@@ -153,7 +160,14 @@ def fresh_games(env: str, games: int, steps: int) -> Record:
 
 
 def config_for(variant: str, data: Path, actions: int, epochs: int) -> OfflineConfig:
-    """The run of a variant."""
+    """The run of a variant.
+
+    Args:
+      variant: name in VARIANTS.
+      data: folder of episode files.
+      actions: number of actions of the game.
+      epochs: epochs of training.
+    """
     tiny = OFFLINE_PRESETS["tiny"]("jedi")
     return replace(
         tiny,
@@ -166,7 +180,17 @@ def config_for(variant: str, data: Path, actions: int, epochs: int) -> OfflineCo
 
 
 def measured(run: Path, games: Record, starts: int, horizon: int) -> dict:
-    """Figures of a finished run in fresh games, by imagined step."""
+    """Figures of a finished run in fresh games, by imagined step.
+
+    Args:
+      run: folder of a finished run.
+      games: recorded play that the run was not trained on.
+      starts: number of starts of imagination.
+      horizon: imagined steps from each start.
+
+    Returns:
+      The figures in SHOWN, as lists and numbers.
+    """
     import jax
 
     from jaxrl.jedi.report.recorded import restore

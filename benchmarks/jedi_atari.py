@@ -36,7 +36,14 @@ GAMES = 30
 
 
 def config_for(preset: str, env: str, mode: str, steps: int | None):
-    """A preset whose last evaluation has `GAMES` games and keeps their returns apart."""
+    """A preset whose last evaluation has `GAMES` games and keeps their returns apart.
+
+    Args:
+      preset: name in PRESETS.
+      env: name of the game.
+      mode: "jedi", or a baseline.
+      steps: environment steps of the run; the preset's, if None.
+    """
     config = PRESETS[preset](env, mode)
     if steps is not None:
         config = replace(config, schedule=replace(config.schedule, env_steps=steps))
@@ -145,8 +152,14 @@ def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[
 
 
 def write(runs: Runs, settings: str, folder: Path, preset: str) -> None:
-    """The record of what there is; random play is measured and the last evaluations are read from
-    the runs' folders once.
+    """Write the record of the runs so far; random play is measured and the last evaluations are
+    read from the runs' folders once.
+
+    Args:
+      runs: runs by variant and seed; this function adds to them.
+      settings: settings of the runs, in words.
+      folder: folder of the runs.
+      preset: name in PRESETS.
     """
     note_uniform_play(
         runs,
@@ -164,7 +177,7 @@ def write(runs: Runs, settings: str, folder: Path, preset: str) -> None:
 
 
 def name_of(preset: str) -> str:
-    """Of the record."""
+    """Name of the record."""
     return f"jedi_atari_{preset}"
 
 

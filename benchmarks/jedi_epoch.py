@@ -1,4 +1,4 @@
-"""Where the time of an epoch of JEDI goes, measured by running the trainer for a few epochs in a
+"""Time of an epoch of JEDI by its parts, measured by running the trainer for a few epochs in a
 temporary folder.
 
 `python -m benchmarks.jedi_epoch --preset tiny --env catch` writes

@@ -37,8 +37,13 @@ untouched wall 0 or less.
 
 
 def return_at(curve: Curve, axis: str, limit: float, before: float) -> float:
-    """The last evaluation made when `axis` was at most `limit`; `before`, that of random play, if
-    there was none.
+    """Return of the last evaluation up to a limit.
+
+    Args:
+      curve: evaluations, in order.
+      axis: name of the axis, a key of each point.
+      limit: largest value on the axis.
+      before: return of random play, for a curve without such an evaluation.
     """
     return max(
         ((point[axis], point["return"]) for point in curve if point[axis] <= limit),

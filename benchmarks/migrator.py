@@ -39,7 +39,7 @@ class Settings:
     """Extent of the measurements."""
 
     seeds: int = 7
-    """Of test databases and ties, for every scenario."""
+    """Seeds of test databases and ties, for every scenario."""
     budget: float = 300.0
     """Seconds for one scenario."""
     learning: float = 3.0
@@ -49,7 +49,7 @@ class Settings:
     only: tuple[str, ...] = ()
     """Scenarios by the beginning of their names; none: all."""
     name: str = "migrator"
-    """Of the result."""
+    """Name of the result."""
 
 
 def solve(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
@@ -132,7 +132,14 @@ def refuse(scenario: Scenario) -> dict[str, Any]:
 
 
 def learn(scenario: Scenario, seed: int, learning: str, budget: float) -> dict[str, Any]:
-    """Proposals until sketches with their options in random order are completed."""
+    """Synthesize with options in random order, and count proposals until sketches are completed.
+
+    Args:
+      scenario: the refactoring.
+      seed: seed of the order.
+      learning: "mfi" or "whole", what a failing input rules out.
+      budget: limit, seconds.
+    """
     options = Options(
         budget=budget,
         seed=seed,
@@ -207,7 +214,14 @@ def summary(scenario: Scenario, runs: list[dict]) -> dict[str, Any]:
 
 
 def claims(table: list[dict], mutants: list[dict], refused: list[dict], seeds: int) -> list[Claim]:
-    """The goals, each with what was measured."""
+    """Hold the goals against the measurements.
+
+    Args:
+      table: lines of the scenarios.
+      mutants: lines of the wrong programs; none: not run.
+      refused: lines of the refactorings to refuse; none: not run.
+      seeds: seeds per scenario.
+    """
     right = sum(line["solved"] == line["runs"] and line["agrees"] is not False for line in table)
     found = [
         Claim("Migrator: scenarios solved on every seed, of 20", 20, ">=", right, seeds),

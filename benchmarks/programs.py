@@ -38,7 +38,7 @@ dnn_version_info { major: 9 minor: 8 }
 runtime_version { major: 12 minor: 8 }
 device_description_str: "NVIDIA H100 80GB HBM3"
 """
-"""What XLA wants to know of the GPU it compiles for."""
+"""Description of the GPU that XLA compiles for."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,14 @@ class Compiled:
 
 
 def agent_config(config: AgentConfig, batch: int, horizon: int, precision: str) -> AgentConfig:
-    """The same agent with other batches, horizon and precision."""
+    """The same agent with other batches, horizon and precision.
+
+    Args:
+      config: configuration of the agent.
+      batch: segments of a batch, in all its parts.
+      horizon: imagined steps.
+      precision: "float32" or "bfloat16".
+    """
     parts = {
         name: replace(getattr(config, name), batch=batch)
         for name in ("world_model", "heads", "behaviour", "probe")
@@ -147,7 +154,17 @@ def programs(
 def compile_for(
     target: str, function: Callable, agent: AgentState, batch: Segment, donate: bool
 ) -> Compiled:
-    """Compile `function(agent, batch, key)` for "here" or "cuda"; the arguments are shapes.
+    """Compile `function(agent, batch, key)`, without running it.
+
+    Args:
+      target: "here", or "cuda" for an H100.
+      function: the program to compile.
+      agent: shapes of its first argument.
+      batch: shapes of its second argument.
+      donate: donate the buffers of the agent.
+
+    Returns:
+      The program, with its memory in bytes, kernels, arithmetic and seconds of compilation.
 
     Raises:
       RuntimeError: for "cuda", if JAX's CUDA plugin is not installed.
@@ -232,7 +249,7 @@ def count_kernels(text: str) -> int:
         elif name is not None and re.match(r"\s+(ROOT )?%?[\w.\-]+ = ", line):
             computations[name].append(line)
         elif name is not None and computations[name]:
-            computations[name][-1] += " " + line.strip()  # a long tuple goes on
+            computations[name][-1] += " " + line.strip()  # a long tuple continues
     return _kernels_of(entry, computations)
 
 

@@ -44,7 +44,7 @@ class Settings:
     peer: bool = True
     """Also the peer, if it is installed."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of the rows; codes are float32, and both search in float32."""
+    """Type of the rows; codes are float32, and both search in float32."""
     label: str = ""
     """Ends the result's name, so that other sizes stand next to the default ones."""
 
@@ -88,7 +88,17 @@ def ours(x: np.ndarray, codes: int, dtype: str) -> dict[str, Way]:
 
 
 def theirs(x: np.ndarray, codes: int, compiled: bool, dtype: str) -> dict[str, Way]:
-    """The peer with the same settings: straight-through, EMA 0.8, commitment 1."""
+    """The peer with the same settings: straight-through, EMA 0.8, commitment 1.
+
+    Args:
+      x: rows, float32 `[N, D]`.
+      codes: number of codes.
+      compiled: use `torch.compile`.
+      dtype: type of the rows, "float32" or "bfloat16".
+
+    Returns:
+      Calls by name.
+    """
     import torch
     from vector_quantize_pytorch import VectorQuantize
 
@@ -201,6 +211,12 @@ def time_in_turns(ways: dict[str, Way], settings: Settings) -> dict[str, dict[st
 def memory(rows: int, codes: int, features: int, dtype: str) -> dict[str, int]:
     """Bytes that our training step needs besides its arguments and results, and what one tile would
     be.
+
+    Args:
+      rows: number of rows.
+      codes: number of codes.
+      features: features of a row.
+      dtype: type of the rows.
     """
     config = config_of(codes, features)
     params, state = vq.init(jax.random.key(0), config)

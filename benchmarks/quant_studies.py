@@ -23,7 +23,7 @@ from quant.studies.gmvq.config import GMVQStudyConfig, digits
 
 @dataclass(frozen=True)
 class Settings:
-    """Where the studies lie."""
+    """Place of the studies."""
 
     folder: Path = Path("runs/benchmarks")
     """Parent of the run folders."""
@@ -34,7 +34,7 @@ Found = dict[str, dict[str, float]]
 
 
 def means(folder: Path, names: list[str]) -> Found:
-    """Of the cells of a finished study."""
+    """Mean measures of the cells of a finished study."""
 
     def read(name):
         return json.loads((folder / "results" / f"{name}.json").read_text())
@@ -53,7 +53,7 @@ def means(folder: Path, names: list[str]) -> Found:
 
 
 def collapse_claims(wide: Found, narrow: Found, seeds: int) -> list[Claim]:
-    """Of cells named after their recipes; `narrow` has an encoder of width 2."""
+    """Claims about cells named after their recipes; `narrow` has an encoder of width 2."""
     by_recipe = {name.rpartition("-")[2]: measures for name, measures in wide.items()}
 
     def ratio(measure, of, to):
@@ -133,7 +133,7 @@ def gmvq_claims(config: GMVQStudyConfig, found: Found) -> list[Claim]:
 
 
 def names_of(config: CollapseConfig | GMVQStudyConfig) -> list[str]:
-    """Of its cells."""
+    """Names of its cells."""
     return [cell.name for cell in config.cells()]
 
 

@@ -23,7 +23,7 @@ RESULTS = Path(os.environ.get("LATENTAX_RESULTS") or ROOT / "benchmarks" / "resu
 VERSIONED = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 SIDES = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
-"""How a measured figure is held against its goal."""
+"""Comparison of a measured figure with its goal, by sign."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Claim:
     goal: float
     """The figure to reach, in the unit that the sentence names."""
     direction: Literal[">=", "<=", ">", "<"]
-    """On which side of the goal the measured figure should be."""
+    """Side of the goal on which the measured figure should be."""
     measured: float | None
-    """What came out; None: not run."""
+    """Measured figure; None: not run."""
     seeds: int = 1
     """Independent runs behind the figure."""
 
@@ -83,7 +83,7 @@ def record(name: str, figures: dict[str, Any], claims: list[Claim], folder: Path
 
 
 def path_of(name: str, folder: Path = RESULTS) -> Path:
-    """Where `record` writes what is measured on this machine's device."""
+    """Path to which `record` writes measurements on this machine's device."""
     machine = hardware()
     suffix = "" if machine["platform"] == "cpu" else "-" + slug(machine["device"])
     return folder / f"{name}{suffix}.json"

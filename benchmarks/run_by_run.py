@@ -19,7 +19,7 @@ from jaxrl.train.rundir import write_atomically
 
 Curve = list[dict[str, float]]
 Runs = dict[str, dict[str, dict]]
-"""What is known of a run, by variant and seed."""
+"""Record of each run, by variant and seed."""
 OLD_CLASSES = {"RewardEndLearning": "HeadsLearning"}
 """Names of configuration classes in 0.1, by their present names."""
 BEGUN = "begun.json"
@@ -137,7 +137,9 @@ def train_missing(
             run = folder / f"{variant}-{seed}"
             note_beginning(run)
             if not train(replace(config, seed=seed), run).finished:
-                raise SystemExit("stopped; the same command goes on, what was finished is recorded")
+                raise SystemExit(
+                    "stopped; the same command continues, what was finished is recorded"
+                )
             runs = recorded(name, settings)  # read anew: another process may have added its own
             runs.setdefault(variant, {})[str(seed)] = finished_run(run, config.schedule.env_steps)
             write(

@@ -48,7 +48,7 @@ class Settings:
     latents: int = 2048
     """Its latents."""
     k: int = 32
-    """Of them active."""
+    """Active latents of an example."""
     batch: int = 1024
     """Rows per update."""
     repeats: int = 5
@@ -70,6 +70,17 @@ def planted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Rows that sparse causes make, with a direction for each at either end; equal ends where the
     widths are equal.
+
+    Args:
+      rows: number of rows.
+      d_in: features of an input.
+      d_out: features of an output.
+      causes: number of causes.
+      active: causes of a row, on average.
+      seed: seed of all draws.
+
+    Returns:
+      `(inputs [rows, d_in], outputs [rows, d_out])`, float32.
     """
     generator = np.random.default_rng(seed)
 

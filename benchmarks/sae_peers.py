@@ -122,7 +122,15 @@ def _fvu(x, estimate) -> float:
 
 
 def dictionary_learning(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
-    """Its TopKTrainer, as published."""
+    """Make its TopKTrainer, as published.
+
+    Args:
+      d: features of a row.
+      latents: number of latents.
+      k: active latents of a row.
+      rate: learning rate.
+      updates: not used; all peers are made with the same arguments.
+    """
     import torch
     from dictionary_learning.trainers.top_k import TopKTrainer
 
@@ -157,8 +165,15 @@ def dictionary_learning(d: int, latents: int, k: int, rate: float, updates: int)
 
 
 def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
-    """Its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer
-    keeps them.
+    """Make its SparseCoder with Adam, its auxiliary term, and unit rows kept as its trainer keeps
+    them.
+
+    Args:
+      d: features of a row.
+      latents: number of latents.
+      k: active latents of a row.
+      rate: learning rate.
+      updates: not used; all peers are made with the same arguments.
     """
     os.environ.setdefault("SPARSIFY_DISABLE_TRITON", "1")  # on a CPU it has no driver
     import torch
@@ -194,7 +209,15 @@ def sparsify(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
 
 
 def saelens(d: int, latents: int, k: int, rate: float, updates: int) -> Model:
-    """Its TopKTrainingSAE through its training pass, with Adam."""
+    """Make its TopKTrainingSAE through its training pass, with Adam.
+
+    Args:
+      d: features of a row.
+      latents: number of latents.
+      k: active latents of a row.
+      rate: learning rate.
+      updates: not used; all peers are made with the same arguments.
+    """
     import torch
     from sae_lens import TopKTrainingSAE, TopKTrainingSAEConfig
     from sae_lens.saes.sae import TrainStepInput

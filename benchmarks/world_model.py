@@ -31,7 +31,8 @@ from benchmarks.recording import Claim, record
 from jaxrl.app.errors import UserError
 
 MODES = ("pixel", "separate", "jedi", "jedi-patch")
-"""What is compared; "jedi-patch" is jedi with the encoder that folds squares into channels."""
+"""Modes that are compared; "jedi-patch" is jedi with the encoder that folds squares into channels.
+"""
 UPDATES = ("world_model", "heads", "behaviour")
 
 
@@ -106,7 +107,16 @@ def measured_mode(settings: Settings, mode: str) -> dict[str, Any]:
 
 
 def timed(program, config, batch, settings: Settings, donate: bool, side: int) -> float:
-    """Median seconds of a call, after a first one."""
+    """Median seconds of a call, after a first one.
+
+    Args:
+      program: `program(agent, batch, key)`, compiled.
+      config: configuration of the agent.
+      batch: shapes of a batch.
+      settings: number of actions and of repeats.
+      donate: True if the program donates the agent's buffers and returns the new agent first.
+      side: pixels of a frame's side.
+    """
     import jax
 
     from benchmarks.programs import made_up_batch

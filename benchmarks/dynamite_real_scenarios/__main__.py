@@ -38,7 +38,7 @@ class Settings:
     databases: int = 3
     """Held-out databases."""
     name: str = "dynamite_real"
-    """Of the result."""
+    """Name of the result."""
 
 
 def target_of(text: str) -> tuple[Schema, Program]:
@@ -68,6 +68,12 @@ def target_of(text: str) -> tuple[Schema, Program]:
 def held_out(schema: Schema, example: Facts, rng: random.Random, records: int) -> Facts:
     """A database that the example does not show: made up, then with NULLs, stray references, and
     rows that repeat where no key forbids it.
+
+    Args:
+      schema: schema of the data.
+      example: facts of the example, as a pattern of the values.
+      rng: random numbers.
+      records: records of every collection; twice as many of nested ones.
     """
     facts = made_up(schema, (example,), rng, records)
     for path, collection in walk(schema):

@@ -145,7 +145,14 @@ def maybe(rng: random.Random, value, share: float = 0.15):
 
 
 def some(rng: random.Random, pool: list, least: int, most: int) -> list:
-    """So many different things of a pool, in random order."""
+    """Draw different things of a pool, in random order.
+
+    Args:
+      rng: random numbers.
+      pool: things to draw from.
+      least: least number of things.
+      most: largest number of things; a smaller pool gives all it has.
+    """
     return rng.sample(pool, min(len(pool), rng.randint(least, most)))
 
 

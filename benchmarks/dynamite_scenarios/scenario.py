@@ -18,15 +18,15 @@ class Scenario:
     name: str
     """Domain and kinds, e.g. "films doc-rel"."""
     source: Schema
-    """Of the data as it is."""
+    """Schema of the data as it is."""
     target: Schema
-    """Of the data as it should be."""
+    """Schema of the data as it should be."""
     golden: Program
     """The right program, used to make examples and to judge, never shown to the search."""
     generate: Callable[[random.Random, int], Instance]
     """Source data of a size."""
     size: int = 4
-    """Of the example."""
+    """Size of the example."""
     sets: bool = True
     """Equal records of the target are one, as in the paper; False: source rows are kept."""
 

@@ -16,7 +16,16 @@ RATINGS, CLUBS = parse_schema(graphs.RATINGS), parse_schema(graphs.CLUBS)
 
 
 def made(name, source, target, text, generate, size=4) -> Scenario:
-    """A scenario from its parts."""
+    """Make a scenario from its parts.
+
+    Args:
+      name: domain and kinds, such as "films doc-rel".
+      source: schema of the data as it is.
+      target: schema of the data as it should be.
+      text: the right program, in shorthand.
+      generate: makes source data of a size.
+      size: size of the example.
+    """
     return Scenario(name, source, target, golden(text, source, target), generate, size)
 
 

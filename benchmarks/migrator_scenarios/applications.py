@@ -91,7 +91,14 @@ RENAMES = (
 
 
 def renamed(name: str, table: str, old: str, new: str) -> Application:
-    """A column under another name, with a child that cascades."""
+    """A column under another name, with a child that cascades.
+
+    Args:
+      name: name of the scenario.
+      table: table, as written in SQL.
+      old: column, as written in SQL.
+      new: its new name.
+    """
     ddl = (
         'CREATE TABLE {t} ("id" integer PRIMARY KEY, {c} text NOT NULL, "rank" integer NOT NULL DEFAULT -1, "hint" text);'
         'CREATE TABLE "kids" ("id" integer PRIMARY KEY, "parentId" integer REFERENCES {t}("id") ON DELETE CASCADE, "word" text DEFAULT \'none\');'
@@ -133,7 +140,15 @@ MERGED = (
 
 
 def merged(name: str, table: str, part: str, one: str, other: str) -> Application:
-    """A part with the key of its whole, merged into it."""
+    """A part with the key of its whole, merged into it.
+
+    Args:
+      name: name of the scenario.
+      table: table of the whole, as written in SQL.
+      part: table of the part.
+      one: first column of the part, without quotes.
+      other: second column of the part, without quotes.
+    """
     source = (
         f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "title" text NOT NULL);'
         f'CREATE TABLE {part} ("ownerId" integer PRIMARY KEY REFERENCES {table}("id") ON DELETE CASCADE, "{one}" text, "{other}" text DEFAULT \'d\');'
@@ -174,7 +189,15 @@ KEYED = (
 
 
 def keyed(name: str, table: str, one: str, other: str, what: str) -> Application:
-    """A composite key becomes UNIQUE, and an attribute moves to a table of its own."""
+    """A composite key becomes UNIQUE, and an attribute moves to a table of its own.
+
+    Args:
+      name: name of the scenario.
+      table: table, as written in SQL.
+      one: first column of the key, without quotes.
+      other: second column of the key, without quotes.
+      what: column that moves, without quotes.
+    """
     source = f'CREATE TABLE {table} ("{one}" integer NOT NULL, "{other}" integer NOT NULL, "{what}" text, "since" integer DEFAULT 0, PRIMARY KEY ("{one}", "{other}"));'
     target = (
         f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "{one}" integer NOT NULL, "{other}" integer NOT NULL, "since" integer DEFAULT 0, UNIQUE ("{one}", "{other}"));'
@@ -213,7 +236,15 @@ PARENTS = (
 
 
 def parted(name: str, table: str, parent: str, title: str, text: str) -> Application:
-    """A column of a child moves to a table of its own."""
+    """A column of a child moves to a table of its own.
+
+    Args:
+      name: name of the scenario.
+      table: table of the child, as written in SQL.
+      parent: table of the parent.
+      title: column that stays, without quotes.
+      text: column that moves, without quotes.
+    """
     top = f'CREATE TABLE {parent} ("id" integer PRIMARY KEY, "login" text NOT NULL);'
     line = f'CREATE TABLE {table} ("id" integer PRIMARY KEY, "owner" integer REFERENCES {parent}("id") ON DELETE SET NULL, "{title}" text NOT NULL'
     source = f'{top}{line}, "{text}" text, "views" integer NOT NULL DEFAULT 0);'

@@ -15,11 +15,11 @@ class Core:
     name: str
     """Number and refactoring."""
     functions: int
-    """Of the whole application."""
+    """Functions of the whole application."""
     tables: int
-    """Of its old schema."""
+    """Tables of its old schema."""
     columns: int
-    """Of its old schema."""
+    """Columns of its old schema."""
     parent: str
     """The core table that generated tables refer to."""
     parent_column: str

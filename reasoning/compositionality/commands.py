@@ -99,7 +99,7 @@ class Measure:
     activation: str | None = None
     """Between the layers of a checkpoint that does not say it: tanh, relu, ..."""
     raw: bool = False
-    """The network gives the target's own values, not standardised ones."""
+    """The network gives the target's own values, not standardized ones."""
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,10 @@ FIT = 0.95
 
 
 class Measures(NamedTuple):
-    """Of one network. Shares and correlations lie in [0, 1]."""
+    """Measures of one network. Shares and correlations lie in [0, 1]."""
 
     mse: float
-    """On fresh examples outside the corner, of the standardised target."""
+    """On fresh examples outside the corner, of the standardized target."""
     fit: float
     """R^2."""
     fits: bool

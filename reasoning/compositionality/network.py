@@ -176,7 +176,7 @@ _written_out.defvjp(_written_out_forwards, _written_out_backwards)
 
 
 def used_layers(depth: jax.Array | int, layers: int) -> jax.Array:
-    """Which of the L layers are used, bool `[L]`."""
+    """True for the layers in use, bool `[L]`."""
     return jnp.arange(layers) < depth
 
 

@@ -72,7 +72,9 @@ def make_probe(target: Target, key: jax.Array, count: int, corner: Corner | None
 
 
 class Structure(NamedTuple):
-    """Of one network; what is left to do is matching units to parts, on the host."""
+    """Statistics of one network, from which matching units to parts, on the host, gives the
+    measures.
+    """
 
     mse: jax.Array
     """Mean squared error over outputs."""

@@ -28,8 +28,8 @@ class Placement(NamedTuple):
 
 
 def placement(target: Target, layers: int, width: int) -> Placement:
-    """Of a target in a network with fan-ins n, W, ..., W, W; raises `UserError` if it does
-    not fit.
+    """Place a target in a network with fan-ins n, W, ..., W, W; raises `UserError` if it does not
+    fit.
     """
     found = layerize(target, layers, width)
     outputs = len(target.outputs)

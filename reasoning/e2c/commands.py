@@ -53,7 +53,7 @@ class WordStudy:
 
 @dataclass(frozen=True)
 class Source:
-    """Which language model is asked."""
+    """Language model that is asked."""
 
     endpoint: EndpointConfig = EndpointConfig()
     """An OpenAI-compatible server."""

@@ -1,4 +1,4 @@
-"""Which token belongs to the plan and which to its execution: masks and weights, without a loop
+"""Tokens of the plan and tokens of its execution: masks and weights, without a loop
 over rows.
 
 A response is `plan </EXPLORATION> <EXECUTION> steps </EXECUTION>`; the opening tag of the plan

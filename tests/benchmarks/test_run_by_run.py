@@ -97,7 +97,9 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
     assert trained == [f"{first}-1"]
     train_missing(name, settings, variants, [0, 1], tmp_path / "b", write)
     assert trained == [f"{first}-1", f"{first}-0", f"{second}-0", f"{second}-1"]
-    with pytest.raises(SystemExit, match="the same command goes on, what was finished is recorded"):
+    with pytest.raises(
+        SystemExit, match="the same command continues, what was finished is recorded"
+    ):
         train_missing(name, settings, variants, [2], tmp_path / "b", write)
     runs = recorded(name, settings)
     assert {variant: list(runs[variant]) for variant in variants} == {

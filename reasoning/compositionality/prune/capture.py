@@ -224,7 +224,7 @@ def _of_kernel(name: str, several: list[_Call], kernel: jax.Array, axis_name: st
 
 
 def _statistics(several: list[Activation], axis_name: str | None) -> tuple[Moments, jax.Array]:
-    """Of all calls of one layer: moments, and the covariance of the inputs."""
+    """Statistics over all calls of one layer: moments, and the covariance of the inputs."""
     if several[0].inputs.ndim == 3:
         return jax.vmap(lambda parts: _statistics(parts, axis_name))(several)
     known = average([moments(one, axis_name) for one in several])

@@ -1,4 +1,4 @@
-"""Which leaves of a tree of parameters are pruned, and moving between trees and dictionaries of
+"""Leaves of a tree of parameters that are pruned, and moving between trees and dictionaries of
 kernels by path.
 """
 

@@ -22,7 +22,7 @@ class Activation(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Of one layer with I inputs and J units."""
+    """Statistics of one layer with I inputs and J units."""
 
     input_mean: jax.Array
     """`[I]`."""
@@ -60,8 +60,8 @@ def moments(activation: Activation, axis_name: str | None = None) -> Moments:
 
 
 def average(parts: list[Moments]) -> Moments:
-    """Of a layer that is called several times, as if the calls were one larger batch of equal
-    parts.
+    """Moments of a layer that is called several times, as if the calls were one larger batch of
+    equal parts.
     """
     if len(parts) == 1:
         return parts[0]

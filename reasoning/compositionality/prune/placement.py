@@ -1,4 +1,4 @@
-"""Where parameters are in the state of an optimizer, and where a pruning stands in a chain."""
+"""Place of parameters in the state of an optimizer, and of a pruning in a chain."""
 
 import sys
 from typing import Any

@@ -8,7 +8,7 @@ from reasoning.compositionality.prune.kernels import Prunable, kernels, matrix, 
 
 
 class Sparsity(NamedTuple):
-    """Of one kernel, or of all."""
+    """Counts of weights of one kernel, or of all."""
 
     weights: int
     kept: int

@@ -42,7 +42,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class SweepConfig:
-    """Which networks, and how they are trained. Sizes are our prototype's; the paper's are not
+    """Networks of a sweep, and their training. Sizes are our prototype's; the paper's are not
     known.
     """
 
@@ -111,7 +111,7 @@ class SweepConfig:
         ]
 
     def shape(self, target: Target) -> Shape:
-        """Of all its networks."""
+        """Shape of all its networks."""
         return Shape(target.inputs, len(target.outputs), self.width, max(self.depths))
 
 

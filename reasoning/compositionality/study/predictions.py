@@ -21,7 +21,7 @@ WELL = 0.99
 
 
 class Predicted(NamedTuple):
-    """Of one target. Depths in layers; None where a predictor does not apply."""
+    """Predictions for one target. Depths in layers; None where a predictor does not apply."""
 
     planted: int
     separability: int | None

@@ -73,7 +73,7 @@ def write_report(folder: Path, config: SweepConfig) -> tuple[Path, str]:
 
 
 def pruners(config: SweepConfig) -> list[str]:
-    """Of the sweep, the dense networks first."""
+    """Pruners of the sweep, the dense networks first."""
     return ([DENSE] if 1.0 in config.densities else []) + (
         list(config.pruners) if min(config.densities) < 1 else []
     )

@@ -53,7 +53,9 @@ def resample(seeds: int) -> np.ndarray:
 
 
 def interval(values: np.ndarray) -> Interval:
-    """Of one number per seed; seeds where it is NaN are left out, and NaN without any."""
+    """Interval of the mean of one number per seed; seeds where it is NaN are left out, and NaN
+    without any.
+    """
     values = np.asarray(values, np.float64)
     return bootstrap(values[np.isfinite(values)], draws=RESAMPLES)
 

@@ -151,7 +151,7 @@ class Target:
         return self.values(x)[self.inputs :]
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        """The outputs of one example, as they are (see `samples.Scale` for standardised ones), `[n]
+        """The outputs of one example, as they are (see `samples.Scale` for standardized ones), `[n]
         -> [m]`.
         """
         return self.values(x)[jnp.asarray(self.outputs)]

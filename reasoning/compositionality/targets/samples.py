@@ -79,7 +79,7 @@ def _known(target: Target) -> np.ndarray:
 
 @functools.lru_cache
 def scale(target: Target) -> Scale:
-    """Of a target, from `SCALE_SAMPLES` examples.
+    """Scale of a target, from `SCALE_SAMPLES` examples.
 
     Raises:
       UserError: an output is constant or not finite: there would be nothing to fit, and R^2 no
@@ -102,8 +102,8 @@ def scale(target: Target) -> Scale:
 
 @functools.lru_cache
 def corner(target: Target) -> Corner | None:
-    """Of the first two parts that the last output reads; None if it reads but one, or if the corner
-    is empty.
+    """Corner of the first two parts that the last output reads; None if it reads but one, or if the
+    corner is empty.
     """
     parents = target.nodes[target.outputs[-1] - target.inputs].parents
     if len(parents) < 2:
@@ -116,7 +116,7 @@ def corner(target: Target) -> Corner | None:
 
 
 class Examples(NamedTuple):
-    """Inputs `[B, n]` and standardised outputs `[B, m]`."""
+    """Inputs `[B, n]` and standardized outputs `[B, m]`."""
 
     x: jax.Array
     y: jax.Array

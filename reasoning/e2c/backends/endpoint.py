@@ -22,7 +22,7 @@ TOO_LONG = re.compile(r"context|too (?:long|large|many)|maximum|length|exceed", 
 
 @dataclass(frozen=True)
 class EndpointConfig(ChatConfig):
-    """Where the server is, and how it is asked."""
+    """Address of the server, and the form of its requests."""
 
     api: Literal["completions", "chat"] = "completions"
     """completions: the prompt is raw text with the chat template applied here, so that tags can be

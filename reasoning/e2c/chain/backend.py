@@ -129,7 +129,7 @@ def branch_ids(ask: Ask) -> list[int]:
 
 
 def stable_number(part) -> int:
-    """Of a batch: the same asks are answered by the same samples, whatever was asked before."""
+    """Number of a batch, so that equal asks get equal samples, whatever was asked before."""
     return zlib.crc32(repr([(ask.phase, ask.prompt, ask.seed) for ask, _, _ in part]).encode())
 
 

@@ -207,7 +207,7 @@ def loss(params, reference, batch: Batch, logp_old, config: RLConfig, model: Mod
 
     Args:
       params: parameters of the policy, which are differentiated.
-      reference: parameters at the begin of the stage; used only where `config.kl` is not 0.
+      reference: parameters at the start of the stage; used only where `config.kl` is not 0.
       batch: R rows of T tokens with their advantages.
       logp_old: float32 `[R, T-1]`, log-probabilities before the first step on this batch.
       config: clipping, weight of the plan, coefficient of the KL.
@@ -243,7 +243,7 @@ def improve(learner: Learner, reference, batch: Batch, config: RLConfig, model: 
 
     Args:
       learner: parameters and state of the optimizer; its buffers are donated.
-      reference: parameters at the begin of the stage, for the KL.
+      reference: parameters at the start of the stage, for the KL.
       batch: R rows of T tokens; R is a multiple of `config.minibatches`.
       config: sizes of minibatches and settings of the loss.
       model: sizes of the model.
@@ -281,7 +281,7 @@ def update(
 
     Args:
       learner: parameters and state of the optimizer; its buffers are donated.
-      reference: parameters at the begin of the stage, for the KL.
+      reference: parameters at the start of the stage, for the KL.
       rollouts: rows and rewards of `roll_out`.
       key: PRNG key of the order in which rows are parted into minibatches.
       config: the stage's settings.

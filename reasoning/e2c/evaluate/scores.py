@@ -77,7 +77,7 @@ def pass_at_1(correct: Sequence[Sequence[bool]]) -> Interval:
 
 
 def entropy_of(answers: Sequence[str | None], corrected: bool = False) -> float:
-    """Of the empirical distribution of answers, nats; no answer is an answer of its own.
+    """Entropy of the empirical distribution of answers, nats; no answer is an answer of its own.
 
     It is biased low by about (kinds - 1) / 2n, which `corrected` adds (Miller and Madow).
     """

@@ -71,7 +71,7 @@ def weighted_learner(
 
 
 def seed_of_batch(seed: int, batch: int) -> int:
-    """Of the sampling of one batch; a resumed run draws what an unbroken one would."""
+    """Seed of the sampling of one batch; a resumed run draws what an unbroken one would."""
     return int(np.random.SeedSequence((seed, batch)).generate_state(1)[0] >> 1)
 
 

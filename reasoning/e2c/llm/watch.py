@@ -69,7 +69,7 @@ class RolloutWatch:
         lines = [line for line in read_metrics(folder) if line["step"] <= done]
         self.log, self.batch, self.since = MetricsLog(folder, len(lines)), done, time.perf_counter()
         self.rewards: list[float] = []
-        """Of the batch under way; the reward function adds to them."""
+        """Rewards of the batch under way; the reward function adds to them."""
 
     def write(self, mask: jax.Array, plan_entropy: float, execution_entropy: float) -> None:
         """One batch of responses with `mask [B, T]`."""

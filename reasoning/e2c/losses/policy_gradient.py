@@ -159,7 +159,7 @@ def k3_kl(logp: jax.Array, logp_ref: jax.Array) -> jax.Array:
 
 
 def entropy(logits: jax.Array) -> jax.Array:
-    """Of the next token, nats: `[..., V]` gives float32 `[...]`."""
+    """Entropy of the next token, nats: `[..., V]` gives float32 `[...]`."""
     logp = jax.nn.log_softmax(logits.astype(jnp.float32))
     return -(jnp.exp(logp) * logp).sum(-1)
 

@@ -39,8 +39,8 @@ LONGEST_PLAN, LONGEST_EXECUTION = 48, 80
 
 
 def settings(study: WordStudyConfig, k: int) -> Settings:
-    """Of the policies: the judge is the likelihood of a plan, since the model is trained without
-    instructions.
+    """Settings of the policies: the judge is the likelihood of a plan, since the model is trained
+    without instructions.
     """
     return Settings(
         k=k,
