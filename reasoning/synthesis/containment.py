@@ -9,8 +9,8 @@ def contained(rule: Rule, terms: list[Term], wider: Rule, wider_terms: list[Term
     """Test whether every record that `rule` makes is made by `wider` too, on any data.
 
     Args:
-      rule: with `terms` as the record that it makes.
-      wider: with `wider_terms`.
+      rule: the rule that makes the record `terms`.
+      wider: the rule that makes the record `wider_terms`.
 
     Returns:
       True if the variables of `wider` can be replaced by terms of `rule` so that its head becomes

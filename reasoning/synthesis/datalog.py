@@ -58,7 +58,7 @@ class Atom:
     relation: str
     """The path of a collection."""
     terms: tuple[Term, ...]
-    """As many as the relation has columns."""
+    """Its terms, as many as the relation has columns."""
     optional: bool = False
     """Written `[relation(...)]`: where no fact fits, its own variables are NULL (a LEFT JOIN). Our
     choice: the paper's language has none.
@@ -100,7 +100,7 @@ class Program:
     """Rules; those with the same head are united."""
 
     rules: tuple[Rule, ...]
-    """In order of the target's collections."""
+    """The rules, in the order of the target's collections."""
 
 
 def variables(atoms: tuple[Atom, ...]) -> Counter[Var]:

@@ -33,7 +33,7 @@ def from_ddl(
     Args:
       text: SQL, the output of pg_dump, mysqldump or `.schema`, with or without data.
       dialect: one of sqlglot's, e.g. "postgres", "sqlite", "mysql", "tsql"; None: `dialect_of`.
-      where: what an error calls the text.
+      where: the name of the text in an error.
       other: our type for those SQL types that we cannot hold; None: see `unread`.
       unread: gets a sentence for everything that is left out; columns of types that we cannot hold
         are then left out too. None: such columns are refused.

@@ -56,8 +56,8 @@ def to_facts(
 
     Args:
       schema: its schema; an absent attribute is NULL, an absent nested collection is empty.
-      instance: what `connect.json_stream.read_instance` returns.
-      where: what an error calls the instance.
+      instance: the data, as `connect.json_stream.read_instance` returns it.
+      where: the name of the instance in an error.
       loose: a fragment of a graph may have edges whose nodes are left out.
 
     Returns:

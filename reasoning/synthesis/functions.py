@@ -81,7 +81,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "trim": lambda value: value.strip(" "),
     "table": table,
 }
-"""By name, as rules write them."""
+"""Functions by name, as rules write them."""
 
 
 def compute(name: str, values: tuple) -> Any:
@@ -95,7 +95,7 @@ def sql(name: str, cells: list[str], dialect: str) -> str:
     """A call as SQL.
 
     Args:
-      name: of the function.
+      name: the name of the function.
       cells: its arguments as SQL.
       dialect: "duckdb", "postgres", "sqlite" or "spark".
 

@@ -28,7 +28,7 @@ def infer_schema(
 
     Args:
       instance: at least one collection; empty collections need a schema and are refused.
-      where: what an error calls the instance.
+      where: the name of the instance in an error.
       hints: texts of the other side: an object with keys among them is a map (`shapes.is_map`).
       kind: None: graph if every collection has `_id` or `_start`, relational if nothing is nested,
         else document.

@@ -63,9 +63,9 @@ def check_names(names: list[str], target: str, where: str):
     """Refuse names that a target would change, cut or confuse.
 
     Args:
-      names: of the tables of a database, or of the columns of one table.
+      names: names of the tables of a database, or of the columns of one table.
       target: "duckdb", "sqlite", "postgres", "parquet" or "csv".
-      where: what an error calls them.
+      where: the name of the database or table in an error.
     """
     seen: dict[str, str] = {}
     for name in names:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from reasoning.synthesis.errors import need
 
 CONFLICTS = 5_000
-"""After so many conflicts the solver reads the clock."""
+"""Conflicts of the solver between two checks of the time limit."""
 
 
 class Sat:

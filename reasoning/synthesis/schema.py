@@ -31,7 +31,7 @@ class Attr:
     """A column, field or property that holds one value."""
 
     name: str
-    """As in the data."""
+    """The name as in the data."""
     type: Type
     """Type of its values; values of different types are never equal."""
     nullable: bool = True
@@ -43,9 +43,9 @@ class Collection:
     """A table, a list of documents, a label of nodes or of edges."""
 
     name: str
-    """As in the data, without what it lies in."""
+    """The name as in the data, without the collections around it."""
     attrs: tuple[Attr, ...]
-    """In order."""
+    """Attributes in order."""
     children: tuple["Collection", ...] = ()
     """Collections nested in every record."""
     key: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Schema:
     """Shape of the records of a database."""
 
     kind: Kind
-    """Decides how instances are stored, not what can be said about them."""
+    """Kind of database, which decides only the form of stored instances."""
     collections: tuple[Collection, ...]
     """The top-level ones."""
     foreign_keys: tuple[ForeignKey, ...] = ()

@@ -20,7 +20,7 @@ def form_of(values: list[Any], hints: frozenset[str]) -> str | None:
     """The form of a nested field.
 
     Args:
-      values: what stands there in all records, NULL left out.
+      values: the values of the field in all records, NULL left out.
       hints: texts of the target: keys among them are data.
 
     Returns:
@@ -64,7 +64,7 @@ def records_in(form: str, value: Any, place: str) -> list[dict]:
     Args:
       form: as the schema says.
       value: as the data has it; null and nothing are no records.
-      place: what an error calls it.
+      place: the name of the field in an error.
 
     Raises:
       UserError: something else stands there.

@@ -97,7 +97,7 @@ def parse_program(text: str, where: str = "program") -> Program:
     """A program from text as `show_program` writes it; `%` begins a comment.
 
     Raises:
-      UserError: with line and column of what is not understood.
+      UserError: the text is not understood; the message has line and column.
     """
     reader = _Reader(text, where)
     rules = []

@@ -90,9 +90,9 @@ def ends_of(schema: Schema, edge: Collection, where: str) -> tuple[str, str]:
     identities are of that type.
 
     Args:
-      schema: of the graph.
+      schema: the schema of the graph.
       edge: a collection with `_start` and `_end`.
-      where: what an error calls the graph.
+      where: the name of the graph in an error.
 
     Raises:
       UserError: several labels, or none, could be meant.

@@ -21,8 +21,8 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
     """The records of all collections of a database.
 
     Args:
-      schema: tables with those names.
-      url: where it is.
+      schema: its collections are the tables to read, by the same names.
+      url: a path or URL of the database.
       kind: "sqlite", "postgres" or "mysql".
 
     Raises:

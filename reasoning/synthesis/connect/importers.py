@@ -41,7 +41,7 @@ def neo4j_lines(schema: Schema, collection: Collection, lines: Iterable[str]) ->
     """The CSV of one label, header first.
 
     Args:
-      schema: of the graph.
+      schema: the schema of the graph.
       collection: the label.
       lines: its records as JSON.
     """
@@ -93,7 +93,7 @@ def extended(collection: Collection, record: dict) -> dict:
     wherever they stand, so that references still find theirs.
 
     Args:
-      collection: of the record.
+      collection: the collection of the record.
       record: as JSON has it, decimals as text.
 
     Raises:

@@ -42,7 +42,7 @@ def stream_instance(
     """The records of an instance file with the names of their collections, one in memory at a time.
 
     Args:
-      path: of the file.
+      path: the file.
       only: the collection of records that stand in no object: a list, or lines; None: refused.
       tops: the collections of the schema; None: those of the file.
 

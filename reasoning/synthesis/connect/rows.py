@@ -26,10 +26,10 @@ def rows_of(
     """The facts of a stream of records, in constant memory.
 
     Args:
-      schema: that the records must fit.
+      schema: the schema that the records must fit.
       records: pairs of (top-level collection, record), as `json_stream.stream_instance` yields
         them.
-      where: what an error calls the stream.
+      where: the name of the stream in an error.
 
     Raises:
       UserError: an unknown collection or attribute, or a value of another type; with the number of
@@ -72,7 +72,7 @@ def load_rows(base, schema: Schema, rows: Iterable[Row], folder: Path, name=tabl
 
     Args:
       base: a connection of DuckDB.
-      schema: of the relations.
+      schema: the schema of the relations.
       rows: as `rows_of` yields them.
       folder: for files that are removed again.
       name: the name of a relation's table.

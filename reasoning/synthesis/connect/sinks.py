@@ -58,7 +58,7 @@ def open_sink(schema: Schema, url: str, work: Path, overwrite: bool) -> Sink:
       url: see `places.kind_of`; a folder gets JSON lines for documents and CSV for tables and
         graphs, unless csv://, jsonl:// or parquet:// says otherwise.
       work: a folder for what is not finished.
-      overwrite: whether something that is there may be replaced.
+      overwrite: replace a target that is there.
 
     Raises:
       UserError: the target is there already, or cannot hold such data.
@@ -336,7 +336,7 @@ class PartsSink:
 
 
 MARK = f"number {uuid.uuid4().hex} "
-"""Before the digits of a number that passes through Python: a float would lose some."""
+"""Prefix of the digits of a number that passes through Python: a float would lose some."""
 
 
 def _marked(digits: str) -> str:

@@ -80,7 +80,7 @@ def load(
 
     Args:
       base: a connection of DuckDB.
-      schema: of the source.
+      schema: the source schema.
       url: a path or URL, see `kind_of`.
       folder: for temporary files.
       name: the name of a relation's table.
@@ -311,7 +311,7 @@ def _exact(attr, cell: str) -> str:
 
 
 def _bad_cell(file: Path, collection: Collection) -> UserError | None:
-    """Where the first cell stands that is no number or time of its type: DuckDB does not tell."""
+    """Find the first cell that is no number or time of its type: DuckDB does not name it."""
     places = [(n, attr) for n, attr in enumerate(collection.attrs) if attr.type in PATTERNS]
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
         rows = csv.reader(lines)

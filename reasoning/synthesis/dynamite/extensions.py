@@ -38,19 +38,19 @@ class Solvers(NamedTuple):
     """The searches that an extension builds on."""
 
     whole: Solve
-    """With all extensions."""
+    """The search with all extensions."""
     one: Solve
-    """For one rule, without any."""
+    """The search for one rule, without any extension."""
 
 
 def with_optional(goal: Goal, parent: Found | None, work: Work, solve: Solvers) -> Found | None:
     """A rule for the columns that are never NULL, and optional atoms for those that sometimes are.
 
     Args:
-      goal: the collection.
-      parent: the rules of the one around it.
-      work: what the searches share.
-      solve: search for smaller goals.
+      goal: the collection to make.
+      parent: the rules of the collection around it; None at the top.
+      work: the options, clock and statistics that all searches share.
+      solve: the searches for smaller goals.
     """
     records = sorted({row for rows in goal.rows for row in rows}, key=repr)
     groups: dict[tuple[bool, ...], list[int]] = {}
@@ -94,10 +94,10 @@ def _merged(goal, rule: Rule, base: Rule, full: Rule, group) -> Rule | None:
 
     Args:
       goal: the collection.
-      rule: begins with the atoms of `base`.
-      base: what both extend.
-      full: makes the columns of the group as well.
-      group: numbers of columns, and whether the atoms are optional.
+      rule: a rule that begins with the atoms of `base`.
+      base: the rule that both extend.
+      full: a rule that makes the columns of the group as well.
+      group: numbers of columns, and True if the atoms are optional.
     """
     wanted, is_optional = group
     terms, here = (flat_terms(one, -1 % len(one.heads), goal.target) for one in (base, full))

@@ -90,7 +90,7 @@ class Goal:
         """The goal of making some of the records, with some columns replaced by a value.
 
         Args:
-          keep: says of a record whether it is to be made.
+          keep: test of a record, True if it is to be made.
           fixed: the values by column.
         """
 

@@ -25,7 +25,7 @@ class Options:
     budget: float = 60.0
     """Seconds in all."""
     seed: int = 0
-    """Decides ties between programs of equal price."""
+    """Seed of the choice between programs of equal price."""
     constants: tuple[Any, ...] = ()
     """Values that a rule may compare a column with, besides those of columns with few values, or
     fill a column without source with.

@@ -55,9 +55,9 @@ class Output:
 
 
 STORED = Output(keys=True)
-"""For the working database."""
+"""Names in the working database."""
 NAMED = Output(str, str, keys=True)
-"""For tables of the user, called as their collections."""
+"""Names of tables of the user, called as their collections."""
 
 
 def flat_names(schema: Schema, path: str) -> list[str]:

@@ -26,9 +26,9 @@ class Derived:
     head: int
     """The number of the head."""
     levels: tuple[Level, ...]
-    """For the record at the top, ..., the record itself."""
+    """Level of each record from the top one to the record itself."""
     source: tuple[int, ...]
-    """For every level the number of the rule, among those of that collection, that makes it."""
+    """Number of the rule that makes the record of each level, among the rules of its collection."""
 
 
 def flat_terms(rule: datalog.Rule, head_number: int, target: Schema) -> list[datalog.Term]:
@@ -79,7 +79,7 @@ def default_counted(
     together; an atom at the edge that only asks for something is left out.
 
     Args:
-      rule: with at least one atom.
+      rule: a rule with at least one atom.
       head: the number of the head.
       kept: atoms that count in any case: those of the record around it.
 

@@ -22,7 +22,7 @@ from reasoning.synthesis.schema import (
 
 Binding = dict[Var, Any]
 Rows = tuple[int, ...]
-"""For every atom of a body, the number of the fact that it stands for."""
+"""The number of the fact that each atom of a body stands for."""
 UNMATCHED = -1
 """The number of the fact of an optional atom that no fact fits."""
 
@@ -193,7 +193,7 @@ def _tie(target: Schema, path: str, values: tuple, keys: "Keys", both: list[bool
 
 
 Keys = tuple[tuple | None, ...]
-"""For every level the source rows that identify its record; None: its values do."""
+"""The source rows that identify the record of each level; None: its values do."""
 
 
 def flat_records(

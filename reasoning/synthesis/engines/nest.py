@@ -75,7 +75,7 @@ class Flat:
     queries: dict[str, str]
     """A SELECT for each collection, as `compile.compile_program` makes them with identities."""
     keys: dict[str, list[str | None]]
-    """For each collection the columns of the identities, as `compile.key_names` gives them."""
+    """Columns of the identities of each collection, as `compile.key_names` gives them."""
     positional: bool = False
     """Call nested fields f0, f1, ... instead of by their names: where two are one to DuckDB."""
     stored: bool = False
@@ -88,7 +88,7 @@ def nested_queries(flat: Flat, dialect: str) -> dict[str, str]:
     """For every top-level collection one SELECT with its nested collections inside.
 
     Args:
-      flat: what is to be nested.
+      flat: the flattened collections to nest.
       dialect: one of TEMPLATES.
 
     Raises:

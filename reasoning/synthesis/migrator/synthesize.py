@@ -63,7 +63,7 @@ class _Task:
     target: Tables
     """New schema."""
     options: Options
-    """As given."""
+    """The options as given."""
     clock: _Clock
     """Time since the beginning."""
     effort: Effort
@@ -79,7 +79,7 @@ class _Attempt:
     view: View
     """The target as the mapping shows it."""
     found: Correspondence
-    """From which it was made."""
+    """The correspondence that it was made from."""
     notes: tuple[str, ...] = ()
     """Sentences on what the new schema does more."""
 
@@ -96,12 +96,12 @@ def refactor(
     """Rewrite a program of named SQL functions for a new schema.
 
     Args:
-      program: its text.
+      program: the text of the program.
       source_ddl: CREATE TABLE statements of the old schema.
-      target_ddl: those of the new one.
+      target_ddl: CREATE TABLE statements of the new schema.
       options: dialect, bound, budget, seed; None: the defaults.
       progress: called with a line of progress at a time.
-      names: what errors call the three texts.
+      names: the names of the three texts in errors.
 
     Returns:
       The new program with all that was checked; or why there is none; or, out of budget, the best

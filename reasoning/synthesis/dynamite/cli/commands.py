@@ -44,11 +44,11 @@ class Learn:
     absent.
     """
     target_schema: Path | None = None
-    """Likewise."""
+    """Schema of the target, likewise."""
     budget: float = 60.0
     """Seconds."""
     seed: int = 0
-    """Decides ties between programs of equal price."""
+    """Seed of the choice between programs of equal price."""
     constants: tuple[str, ...] = ()
     """Values that a rule may compare a column with, or fill a target column with that has no
     source, as JSON: '"actor"', 3, true. Columns with few values give theirs for comparing by
@@ -83,8 +83,8 @@ class Run:
     postgresql://...
     """
     target: str
-    """Likewise; a folder gets JSON lines or CSV, parquet://FOLDER Parquet, a .cypher file
-    statements.
+    """Path or URL of the target, likewise; a folder gets JSON lines or CSV,
+    parquet://FOLDER Parquet, a .cypher file statements.
     """
     engine: Literal["duckdb", "sqlite", "memory"] = "duckdb"
     """The engine that applies the rules; sqlite and memory hold all data in memory."""

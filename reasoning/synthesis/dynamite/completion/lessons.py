@@ -40,8 +40,8 @@ def mistake(
     """Run a candidate on an example.
 
     Args:
-      sketch: that it completes.
-      candidate: to run.
+      sketch: the sketch that it completes.
+      candidate: the completion to run.
       facts: the source.
       rows: the flattened target records.
       partial: records may be missing, but not too many.
@@ -70,7 +70,7 @@ def projections(
     Args:
       record: not among the others.
       others: records of the same width.
-      limit: how many sets at most; beyond three columns the rest is shrunk one by one.
+      limit: most sets returned; beyond three columns the rest is shrunk one by one.
     """
     others = list(others)
 
@@ -129,10 +129,10 @@ def too_many(
     not, or take the head elsewhere.
 
     Args:
-      sketch: of the rule.
+      sketch: the sketch of the rule.
       witness: a value for every position, from one source row for each copy.
-      record: what they wrongly make.
-      columns: on which it is wrong.
+      record: the record that they wrongly make.
+      columns: numbers of the head columns in which it is wrong.
     """
 
     def differ(a, b):

@@ -25,8 +25,8 @@ def tidied(
     values throughout, from the likest by name; in the order of the source where names say nothing.
 
     Args:
-      sketch: that it completes.
-      candidate: a right one.
+      sketch: the sketch that it completes.
+      candidate: a completion that is right on the examples.
       sources: the source facts of every example.
       columns: the source's columns by place.
     """

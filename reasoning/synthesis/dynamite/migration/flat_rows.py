@@ -20,9 +20,9 @@ def load_flat(base, program: Program, target: Schema, facts: Facts, folder: Path
       base: a connection of DuckDB.
       program: the rules.
       target: their target.
-      facts: of the source.
+      facts: the source data.
       folder: for files that are removed again.
-      prefix: before the names of the tables.
+      prefix: prefix of the names of the tables.
     """
     for path, _ in walk(target):
         keys = [name for name in key_names(program, path, target) if name]
@@ -51,8 +51,8 @@ def flatten_tables(base, schema: Schema, relations: str, flat: str) -> dict[str,
     Args:
       base: a connection of DuckDB.
       schema: the target's.
-      relations: before the names of the relations' tables.
-      flat: before the names of the tables to be made.
+      relations: prefix of the names of the relations' tables.
+      flat: prefix of the names of the tables to make.
 
     Returns:
       The columns of the identities.

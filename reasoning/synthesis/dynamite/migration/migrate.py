@@ -47,9 +47,10 @@ CHUNK = 1_000_000
 WRITTEN = "written"
 """A file in the folder of a run: there as soon as the target has its first range."""
 NEW = "new__"
-"""Before the names of finished tables that hold only what high-water marks leave."""
+"""Prefix of the names of finished tables that hold only what high-water marks leave."""
 SOURCE = "s__"
-"""Before the names of the source's tables; those of the target have the prefixes of `nesting.py`.
+"""Prefix of the names of the source's tables; those of the target have the prefixes of
+`nesting.py`.
 """
 
 

@@ -11,15 +11,15 @@ from reasoning.synthesis.names import quoted, table_name
 from reasoning.synthesis.schema import NEST, Schema, find, walk
 
 FLAT, FINAL = "t__", "o__"
-"""Before the names of tables: the target's flattened collections, and the top-level ones with the
-rest inside.
+"""Prefixes of the names of tables: the target's flattened collections, and the top-level ones with
+the rest inside.
 """
 BUCKET = 250_000
 """Rows of the largest collection inside that go into one bucket. Lists in the order of their source
 take memory while a bucket is nested: with a million rows, 120 MB did not suffice.
 """
 Keys = dict[str, list[str | None]]
-"""For each collection the columns of the identities, as `compile.key_names` gives them."""
+"""Columns of the identities of each collection, as `compile.key_names` gives them."""
 
 
 def final_table(name: str) -> str:

@@ -66,7 +66,7 @@ class Report:
     rows_written: int = 0
     """Rows written in this run."""
     seconds: float = 0.0
-    """From the first byte read to the last one written, without this report."""
+    """Seconds from the first byte read to the last one written, without this report."""
 
     def timed(self, rows: int, seconds: float) -> "Report":
         """The same report with the time taken."""
@@ -130,10 +130,10 @@ def report_of(
     """Count the records in the tables of a migration, and list those that were lost.
 
     Args:
-      mapping: that made them.
+      mapping: the mapping that made them.
       base: a connection of DuckDB.
-      source: before the names of the source relations' tables.
-      flat: before the names of the target's flattened tables.
+      source: prefix of the names of the source relations' tables.
+      flat: prefix of the names of the target's flattened tables.
       flag_childless: list parents without children.
       keys: the columns of the identities in the flattened tables; None: those of the mapping.
     """

@@ -38,7 +38,7 @@ def read_marks(schema: Schema, since: tuple[str, ...], file: Path | None = None)
     """Marks from the command line, and from the file that an earlier run saved.
 
     Args:
-      schema: of the source.
+      schema: the source schema.
       since: texts COLLECTION.ATTRIBUTE=VALUE, or COLLECTION.ATTRIBUTE with `file` alone.
       file: JSON from COLLECTION.ATTRIBUTE to the value; it may not be there yet.
 
@@ -85,9 +85,9 @@ def copy_old(base, schema: Schema, marks: list[Mark], table: Name, old: Path):
 
     Args:
       base: a connection of DuckDB with the source's tables.
-      schema: of the source.
-      marks: what was carried over before.
-      table: the names of the tables.
+      schema: the source schema.
+      marks: the high-water marks of the runs before.
+      table: gives the table of a collection from its path.
       old: the file to make.
 
     Raises:
@@ -124,7 +124,7 @@ def subtract_old(base, target: Schema, prefix: str, old: Path):
     Args:
       base: a connection of DuckDB with the finished tables.
       target: their schema.
-      prefix: before the names of the tables that are made.
+      prefix: prefix of the names of the tables that are made.
       old: the file of `copy_old`, with the finished tables of the old source.
     """
     base.execute(f"ATTACH {text(str(old))} AS old_made (READ_ONLY)")

@@ -31,9 +31,9 @@ def verify(
     """Read both sides and compare them record by record.
 
     Args:
-      mapping: what should have been done.
-      source: path or URL of the data it was done to.
-      target: path or URL of what came out.
+      mapping: the mapping that should have been applied.
+      source: path or URL of the data it was applied to.
+      target: path or URL of the migrated data.
       way_back: look for a mapping from target to source, and try it.
       budget: seconds for finding that mapping.
 

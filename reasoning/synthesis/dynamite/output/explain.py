@@ -18,7 +18,7 @@ def explain(mapping: Mapping, data: Instance | None = None, questions: bool = Tr
     """The whole explanation as text.
 
     Args:
-      mapping: with its examples.
+      mapping: the mapping, with its examples.
       data: a source instance to look for open questions in; None: made up.
       questions: look for them at all; takes up to some twenty seconds.
     """

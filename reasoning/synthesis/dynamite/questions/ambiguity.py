@@ -48,7 +48,7 @@ join.
 TRIES = 100
 """Most right rules compared for one collection; many of them make the same records."""
 DATABASES = 4
-"""Made up to compare programs on, each twice as large as the one before."""
+"""Databases made up to compare programs on, each twice as large as the one before."""
 MOST_DERIVATIONS = 20_000
 """Most derivations of one rule examined in the search for a smallest input."""
 
@@ -63,7 +63,7 @@ class Question:
     path: str
     """The target collection that is open."""
     source: Instance
-    """As few records as possible."""
+    """The source, with as few records as possible."""
     answers: tuple[Instance, Instance]
     """The target that the mapping makes of the source, and the one that the other program makes."""
     other: Program
@@ -76,7 +76,7 @@ def alternatives(
     """Up to k programs that agree with the examples and make something else of other data.
 
     Args:
-      mapping: with its examples.
+      mapping: the mapping, with its examples.
       k: at least 1.
       data: a source instance to differ on; None: one made up from the values of the examples.
       seconds: stop looking after that.
@@ -242,7 +242,7 @@ def next_question(
     """The smallest input, in records, on which the mapping and one of up to k alternatives differ.
 
     Args:
-      mapping: with its examples.
+      mapping: the mapping, with its examples.
       data: a source instance to take records from; None: made up.
       k: alternatives compared.
       seconds: for finding them.

@@ -31,10 +31,10 @@ def made_up(
     edges always join nodes that are there.
 
     Args:
-      schema: of the source.
+      schema: the source schema.
       examples: the source facts of the examples.
-      rng: decides everything.
-      records: of every collection; twice as many of nested ones.
+      rng: the source of random numbers.
+      records: number of records of every collection; twice as many of nested ones.
     """
     return _Maker(schema, source_values(schema, examples), rng).make(records)
 

@@ -137,7 +137,7 @@ def sources_of(
     """The columns that hold all values of a target attribute, in every example.
 
     Args:
-      values: of the source.
+      values: the values of the source's columns.
       kind: the target attribute's type; only columns of the same type count.
       wanted: the target attribute's values in each example, NULL left out.
       partial: one of the values is enough, for rules that make some of the records only.

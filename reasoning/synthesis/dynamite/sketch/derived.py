@@ -53,7 +53,7 @@ def extended(
     """The source with a column for every function that might make a target column.
 
     Args:
-      values: of the source.
+      values: the values of the source's columns.
       sources: the facts of every example.
       wanted: for every target column its type and its values in each example, NULL left out.
 

@@ -117,12 +117,12 @@ def make_sketch(
     """The sketch for one target collection.
 
     Args:
-      values: of the source examples.
+      values: the values of the columns of the source examples.
       path: the target collection.
       head: its flattened columns.
       rows: its flattened records in each example.
       given: constants from the user.
-      reach: how much it may hold.
+      reach: limits on the size of the sketch.
 
     Returns:
       The sketch, or the attribute that makes it impossible.

@@ -109,9 +109,9 @@ def complete(
 
     Args:
       completion: sketches, and what is ruled out so far.
-      fails: what is wrong with a candidate for a function (old, new), None if nothing; called once
-        for each candidate.
-      effort: counted in.
+      fails: function of (old, new) that gives the fault of a candidate, None if there is none;
+        called once for each candidate.
+      effort: counters that the search adds to.
       in_time: the search ends once this says False.
 
     Returns:

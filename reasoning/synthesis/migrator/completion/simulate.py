@@ -52,7 +52,7 @@ class Start:
     arguments: dict[str, list[dict[str, Any]]]
     """Arguments to try, by function; none is NULL."""
     with_null: dict[str, list[dict[str, Any]]]
-    """Likewise, with NULL among them."""
+    """Arguments likewise, with NULL among them."""
 
 
 @dataclass
@@ -60,9 +60,9 @@ class Simulation:
     """Related databases for the functions of a program that a mapping concerns."""
 
     program: Program
-    """The old one."""
+    """The old program."""
     mapping: DataMapping
-    """That relates the databases."""
+    """The mapping that relates the databases."""
     source: Database
     """Old schema, as far as it is concerned."""
     target: Database
@@ -76,7 +76,7 @@ class Simulation:
     succeeded: set[str] = field(default_factory=set)
     """Updates of the old program that succeeded in a test."""
     effective: set[str] = field(default_factory=set)
-    """Those of them that changed something."""
+    """Updates that succeeded in a test and changed something."""
 
     def close(self) -> None:
         """Close both databases."""
@@ -97,11 +97,11 @@ def simulation(
       program: the old program.
       mapping: a candidate for what relates the databases.
       concerned: functions to test.
-      seed: of the random walks.
+      seed: seed of the random walks.
 
     Raises:
-      Unrelated: what the mapping makes of reachable databases breaks keys or references of the new
-        schema.
+      Unrelated: data that the mapping makes of reachable databases breaks keys or references of
+        the new schema.
     """
     names = set(mapping.touched).union(*(f.tables & set(mapping.source.by_name) for f in concerned))
     other = changed_actions(mapping.source, mapping.target)

@@ -23,7 +23,7 @@ class Correspondence:
     """Places of the source's values in the target."""
 
     images: dict[Place, tuple[Place, ...]]
-    """For every source column its places in the target, the likeliest first; none: dropped."""
+    """Places in the target of every source column, the likeliest first; none: dropped."""
     referred: frozenset[Place]
     """Source columns whose place is that of the key that they refer to."""
     loss: int
@@ -41,7 +41,7 @@ class Problem:
     columns: tuple[Place, ...]
     """Source columns of tables that changed."""
     ranked: tuple[tuple[tuple[int, Place], ...], ...]
-    """For each of them (score of 0 to 100, place), best first."""
+    """Pairs (score of 0 to 100, place) for each of these columns, best first."""
     required: frozenset[Place]
     """Columns that must have a place."""
     same: frozenset[str]

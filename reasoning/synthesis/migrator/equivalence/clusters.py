@@ -42,7 +42,7 @@ class Cluster:
     tables: tuple[frozenset[str], frozenset[str]]
     """Tables of the old schema and of the new one that matter to them."""
     arguments: dict[tuple[str, int], list[dict[str, Any]]]
-    """For each function, and 2 or 3 values for each parameter, the arguments of its calls."""
+    """Arguments of the calls, by function and number of values for each parameter (2 or 3)."""
 
 
 def clusters(
@@ -60,7 +60,7 @@ def clusters(
       differing: functions that are not the same text on the same tables.
       schemas: old and new.
       domains: values for all parameters.
-      values: of these, at most so many for each.
+      values: most values for each parameter.
     """
     differing = set(differing) & set(pairs)  # those outside the fragment are never run
     queries = [

@@ -27,9 +27,9 @@ class Scenario:
     calls: tuple[Call, ...]
     """Updates, and a query at the end unless the last update itself differs."""
     old: list[tuple] | str
-    """Answer of the old program: rows, or why the call failed."""
+    """Answer of the old program: rows, or the reason why the call failed."""
     new: list[tuple] | str
-    """Likewise the new one."""
+    """Answer of the new program, likewise."""
     start: Start = EMPTY
     """The databases before."""
 

@@ -238,7 +238,7 @@ def real_mapping(plain: DataMapping, lookups: list[Extracted], target: Tables) -
     """The mapping to the real schema.
 
     Args:
-      plain: to the schema without lookup tables.
+      plain: the mapping to the schema without lookup tables.
       lookups: the tables left out.
       target: the real schema.
 

@@ -216,10 +216,10 @@ def _unfit(value: str, before, after, dialect: str) -> str:
     """A condition on values that a narrower type does not hold; empty: it is not narrower.
 
     Args:
-      value: SQL.
+      value: the value in SQL.
       before: the type of the old column, as sqlglot has it.
-      after: that of the new one.
-      dialect: of the SQL.
+      after: the type of the new column.
+      dialect: the SQL dialect.
     """
     if before is None or after is None or before == after:
         return ""

@@ -44,8 +44,8 @@ def dry_run(mapping: DataMapping, dialect: str, place: str) -> list[Line]:
     """The counts in a database, which is opened for reading.
 
     Args:
-      mapping: of the data.
-      dialect: of the database.
+      mapping: the mapping of the data.
+      dialect: the SQL dialect of the database.
       place: a file of SQLite or DuckDB, or a postgresql:// address.
 
     Raises:

@@ -62,7 +62,7 @@ def tables_in_words(found: Refactoring) -> list[str]:
 
 
 def functions_in_words(found: Refactoring) -> list[str]:
-    """Which functions are rewritten, kept, or left to be rewritten by hand."""
+    """Names of the functions that are rewritten, kept, or left to be rewritten by hand."""
     same = [f.name for f in found.new.functions if f.text and f.name not in found.by_hand]
     new = [f.name for f in found.new.functions if not f.text]
     lines = [f"Functions: {len(new)} rewritten ({', '.join(new)}), {len(same)} as they were"]

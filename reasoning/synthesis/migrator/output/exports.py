@@ -113,8 +113,8 @@ def alembic_file(
     """A migration file as Alembic keeps them.
 
     Args:
-      mapping: of the data.
-      dialect: of the database.
+      mapping: the mapping of the data.
+      dialect: the SQL dialect of the database.
       revision: this one.
       down_revision: the one before.
       back: the mapping back (see `downgrade.downgrade_of`), or why there is none.

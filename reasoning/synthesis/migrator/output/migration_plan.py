@@ -13,7 +13,7 @@ from reasoning.synthesis.migrator.sql.tables import Tables, ordered_by
 from reasoning.synthesis.migrator.sql.unparse import name_of, table_name
 
 OLD, NEW = "old_", "new_"
-"""Before the names of old tables, or of new ones in SQLite, while both are there."""
+"""Prefixes of the names of old tables, or of new ones in SQLite, while both are there."""
 
 
 @dataclass
@@ -27,7 +27,7 @@ class Plan:
     in_place: dict[str, str] = field(default_factory=dict)
     """Old tables that are altered in place, and their new names."""
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
-    """For these, the names of their columns while the data is moved."""
+    """Names of the columns of these tables while the data is moved."""
     rebuilt: list[str] = field(default_factory=list)
     """Old tables that make way for a new one of the same name."""
     dropped: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Plan:
     old: dict[str, Written] = field(default_factory=dict)
     """CREATE TABLE statements of the old schema."""
     new: dict[str, Written] = field(default_factory=dict)
-    """Those of the new one."""
+    """Statements of the new schema, likewise."""
     shapes: dict[str, tuple[Shape, Shape]] = field(default_factory=dict)
     """Definitions before and after of the tables altered in place, by old name."""
 

@@ -53,7 +53,7 @@ class Shape:
 
 
 Renames = dict[str, tuple[str, dict[str, str]]]
-"""For tables altered in place: the new name, and the new names of columns."""
+"""New names of the tables altered in place, and of their columns."""
 
 
 def shape_of(one: Written, dialect: str, renames: Renames) -> Shape:
@@ -61,8 +61,8 @@ def shape_of(one: Written, dialect: str, renames: Renames) -> Shape:
 
     Args:
       one: its CREATE TABLE.
-      dialect: of the SQL.
-      renames: of this table and of those that it refers to.
+      dialect: the SQL dialect.
+      renames: new names of this table and of those that it refers to.
     """
     exp, tree = need("sqlglot").exp, one.tree.copy()
     mine = renames.get(one.table, (one.table, {}))[1]

@@ -56,7 +56,7 @@ class Sketch:
     """Holes in order; a completion takes one option of each and puts them behind one another."""
 
     function: Function
-    """That is rewritten."""
+    """The function that is rewritten."""
     holes: tuple[tuple[tuple[Statement, ...], ...], ...]
     """Options, likeliest first."""
 

@@ -22,7 +22,7 @@ class Written:
     """One statement."""
 
     text: str
-    """As written, without its semicolon."""
+    """The text as written, without its semicolon."""
     kind: str
     """TABLE, INDEX, ALTER or another word."""
     table: str

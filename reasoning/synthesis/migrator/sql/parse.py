@@ -57,7 +57,7 @@ def parse_program(
       text: blocks of SQL under `-- name:` lines.
       tables: the schema that it is written for.
       dialect: one of `tables.DIALECTS`.
-      where: what an error calls the text.
+      where: the name of the text in an error.
       keep: functions outside the fragment are kept to be rewritten by hand, instead of refused.
       unchanged: tables that no rewriting concerns; functions of these alone may be anything that
         parses.
@@ -96,7 +96,7 @@ class _Block:
     name: str
     """Name of the function."""
     suffix: str
-    """Behind its name."""
+    """Text behind its name."""
     declared: tuple[str, ...] | None
     """Its parameters, if it lists them."""
     body: list[tuple[int, str]]

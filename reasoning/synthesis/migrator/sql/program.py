@@ -257,7 +257,7 @@ class Function:
     name: str  # unique in its program
     params: tuple[str, ...]  # in order
     statements: tuple[Statement, ...]
-    """In order; a query has one, a `Select`. Empty if outside the fragment."""
+    """The statements in order; a query has one, a `Select`. Empty if outside the fragment."""
     line: int = 0  # line of its beginning in its file
     notes: tuple[str, ...] = ()  # comment lines after its name
     text: str = ""  # its SQL as written

@@ -29,7 +29,7 @@ Place = tuple[str, str]
 Reference = tuple[str, tuple[str, ...]]
 """A table and its columns that refer to another one."""
 DIALECTS = ("sqlite", "postgres", "mysql", "duckdb")
-"""Those in which programs are read and printed."""
+"""Dialects in which programs are read and printed."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +76,13 @@ class Edge:
     """Columns of one table that are equal to those of another one in joins."""
 
     table: str
-    """That refers."""
+    """The table that refers."""
     columns: tuple[str, ...]
     """Its columns."""
     to: str
-    """Referred to."""
+    """The table referred to."""
     to_columns: tuple[str, ...]
-    """The columns there, as many."""
+    """Its columns, as many as `columns`."""
     declared: bool = True
     """A foreign key; else only filled from the same source column."""
 
@@ -98,9 +98,9 @@ class Tables:
     schema: Schema
     """The same as the shared core has it."""
     ddl: str = ""
-    """As written."""
+    """The DDL as written."""
     dialect: str = "sqlite"
-    """In which it is written."""
+    """Dialect of the DDL."""
     not_read: tuple[str, ...] = ()
     """Parts that are not taken into account, a sentence each."""
     deferred: frozenset[tuple[str, tuple[str, ...]]] = frozenset()
@@ -138,7 +138,7 @@ def read_tables(text: str, dialect: str = "sqlite", where: str = "schema") -> Ta
     Args:
       text: SQL.
       dialect: one of DIALECTS.
-      where: what an error calls the text.
+      where: the name of the text in an error.
 
     Raises:
       UserError: another dialect, or what `ddl.from_ddl` refuses.

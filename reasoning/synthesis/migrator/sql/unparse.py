@@ -99,7 +99,7 @@ def show_statement(
     """One statement without its semicolon.
 
     Args:
-      statement: of ours.
+      statement: the statement, in our form.
       dialect: one of `tables.DIALECTS`.
       running: fresh keys become the parameters :fresh_1, :fresh_2, ... of a database driver, and
         long lines stay as they are.

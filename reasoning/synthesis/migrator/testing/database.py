@@ -31,11 +31,11 @@ class Compiled:
     """A function ready to run."""
 
     function: Function
-    """As it is."""
+    """The function as written."""
     steps: tuple[tuple[str, tuple[str, ...], tuple[int, ...]], ...]
     """SQL, its parameters and its fresh keys, for every statement."""
     fresh_types: dict[int, str]
-    """By number."""
+    """Types of the fresh keys, by number."""
     writes: frozenset[str]
     """Tables that it changes."""
 

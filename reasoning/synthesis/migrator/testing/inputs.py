@@ -50,7 +50,7 @@ class Domains:
     """The values that each parameter of each function takes."""
 
     by_parameter: dict[tuple[str, str], tuple]
-    """By (function, parameter)."""
+    """Values by (function, parameter)."""
     nullable: frozenset[tuple[str, str]] = frozenset()
     """(function, parameter) that NULL is tried for, too: those stored in no column that must have a
     value.
