@@ -59,7 +59,9 @@ def predicted(pair: GaussianPair, snr: jax.Array) -> jax.Array:
 
 
 def left_over(pair: GaussianPair, snr: jax.Array) -> jax.Array:
-    """I(Z; Z_S | C), nats: information of the noisy latent about the latent, beyond that of the past."""
+    """I(Z; Z_S | C), nats: information of the noisy latent about the latent, beyond that of the
+    past.
+    """
     return _logdet(jnp.eye(len(pair.noise)) + snr * pair.noise) / 2
 
 
