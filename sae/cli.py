@@ -62,7 +62,7 @@ class MakeCatalogue:
     """
 
     run_dir: str
-    """The run."""
+    """Folder of the run."""
     config: Annotated[CatalogueConfig, tyro.conf.arg(name="")]
 
 
@@ -71,7 +71,7 @@ class Explain:
     """Decompose the logits of one radiograph into patterns; print them and write a page."""
 
     run_dir: str
-    """The run."""
+    """Folder of the run."""
     case: str
     """A radiograph (.png, .jpg, .dcm), an embeddings file, or the name of a radiograph of the run's
     own data.
@@ -91,7 +91,7 @@ class Report:
     """Write the site of a trained run again."""
 
     run_dir: str
-    """The run."""
+    """Folder of the run."""
     cases: int | None = None
     """Cases with a page of their own; as before if not given."""
     show_images: bool | None = None
@@ -107,7 +107,7 @@ class Annotate:
     """
 
     run_dir: str
-    """The run."""
+    """Folder of the run."""
     config: Annotated[AnnotateConfig, tyro.conf.arg(name="")]
 
 
@@ -116,7 +116,7 @@ class Export:
     """Write members in the layout of another library."""
 
     run_dir: str
-    """The run."""
+    """Folder of the run."""
     out: str
     """Folder to write; one folder per member below it."""
     config: Annotated[ExportConfig, tyro.conf.arg(name="")]

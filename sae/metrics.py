@@ -68,7 +68,7 @@ def ranks(values: np.ndarray) -> np.ndarray:
 
 
 def auc(score: np.ndarray, label: np.ndarray, mask: np.ndarray | None = None) -> Auc:
-    """Of scores `[N]` against labels `[N]` of 0 and 1, where `mask` is true; NaN if a class is
+    """AUC of scores `[N]` against labels `[N]` of 0 and 1, where `mask` is true; NaN if a class is
     missing.
 
     A tie counts half. The interval is DeLong's (Biometrics 1988), cut to [0, 1].

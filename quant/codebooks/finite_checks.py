@@ -36,8 +36,9 @@ def checked(quantize: Callable) -> Callable:
     It waits for the result, so keep it for finding out. In a jitted step of your own, call
     `require_finite` and wrap the step by checkify.
 
-    Raises (the function that is returned): QuantError: naming the first row with a number that is
-      not finite; and all that `quantize` raises.
+    Raises:
+      QuantError: by the function that is returned, naming the first row with a number that is not
+        finite; and all that `quantize` raises.
     """
 
     @functools.partial(jax.jit, static_argnames=("config", "train"))

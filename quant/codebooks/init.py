@@ -1,6 +1,4 @@
-"""Where codes begin: at random, on rows of the data, at k-means centers, or where somebody else's
-ended.
-"""
+"""Initial codes: random, rows of the data, centers of k-means, or codes of an earlier training."""
 
 from typing import Literal
 
@@ -27,6 +25,8 @@ def initial_codes(
     Args:
       key: PRNG key.
       how: see the functions of this file.
+      codes: K.
+      features: D.
       sample: `[N, D]`, rows that "data", "kmeans" and "kmeans++" need.
       metric: of k-means; "cosine" is the spherical one, others are Euclidean.
 

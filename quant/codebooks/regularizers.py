@@ -40,7 +40,8 @@ def diversity(
       usable: bool `[N]`.
       metric: "l2" assigns by softmax of minus the Euclidean distance over the temperature, the
         others by the similarity.
-      temperature: see above.
+      temperature: above 0, in units of the distance or similarity.
+      axis_name: devices that hold the other rows.
     """
     soft = tempered_softmax(similarity(x, codes, metric), temperature)
     share = masked_mean(soft, jnp.broadcast_to(usable[:, None], soft.shape), 0, axis_name)

@@ -37,8 +37,7 @@ def rotation(x: jax.Array, q: jax.Array) -> jax.Array:
     et al. 2024, section 4).
 
     Where x and q point in opposite directions, or x is 0, the rotation is not defined, and its
-      formula divides by zero: the
-    straight-through gradient is taken there.
+    formula divides by zero: the straight-through gradient is taken there.
     """
     x0, q = jax.lax.stop_gradient((x, q))
     nothing = jnp.linalg.norm(x0) <= TINY
@@ -56,6 +55,8 @@ def diveq(x: jax.Array, q: jax.Array, noise: jax.Array, variance: float = 5e-3) 
     and q through the distance (DiVeQ, Vali et al. 2025).
 
     Args:
+      x: `[D]`.
+      q: its code, `[D]`.
       noise: standard normal `[D]`.
       variance: of the noise added to the direction; 0 gives the value of q.
     """

@@ -113,7 +113,8 @@ def count_rows(
     Args:
       index: int32 `[N]`; rows outside 0..codes-1 are left out.
       codes: K.
-      weight: `[N]`, how much each row counts.
+      weight: `[N]`, how much each row counts; None: 1.
+      axis_name: devices that hold the other rows.
     """
     weight = jnp.ones(index.shape[0]) if weight is None else weight.astype(jnp.float32)
     return total(jax.ops.segment_sum(weight, jnp.where(index < 0, codes, index), codes), axis_name)
@@ -190,6 +191,7 @@ def restart(
       x: `[N, D]`, this device's rows.
       usable: bool `[N]`; if no row is usable anywhere, nothing is restarted.
       key: PRNG key.
+      axis_name: devices that hold the other rows.
 
     Returns:
       The codebook, and how many codes were restarted (float32 scalar).
@@ -233,7 +235,7 @@ def _before(count: jax.Array, axis_name: str | None) -> tuple[jax.Array, jax.Arr
 
 
 def usage_metrics(count: jax.Array) -> dict[str, jax.Array]:
-    """Of one batch: "perplexity", and "usage", the share of codes that any row chose."""
+    """Metrics of one batch: "perplexity", and "usage", the share of codes that any row chose."""
     return {"perplexity": perplexity(count), "usage": (count > 0).mean(dtype=jnp.float32)}
 
 

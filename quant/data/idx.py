@@ -12,7 +12,7 @@ from jaxrl.app.errors import UserError
 from quant.data.loaders import Data, Split, from_arrays
 
 DTYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-"""By the third byte of a file."""
+"""Types of numbers, by the third byte of a file."""
 PARTS = {"train": "train", "test": "t10k"}
 """Splits, by the beginning of their files' names."""
 

@@ -56,7 +56,7 @@ class Alert(NamedTuple):
     """One thing that went wrong."""
 
     kind: str
-    """"tokens" or "embeddings"."""
+    """Kind of collapse, "tokens" or "embeddings"."""
     sentence: str
     """Sentence for a report: the collapse, and the number that shows it."""
     remedy: str

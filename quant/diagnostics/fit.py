@@ -50,7 +50,7 @@ def drift(z: jax.Array, z_before: jax.Array) -> jax.Array:
 
 
 class Modes(NamedTuple):
-    """Where decoded tokens lie among the known modes of the data."""
+    """Distribution of decoded tokens over the known modes of the data."""
 
     entropy: jax.Array
     """-sum_k p_k ln p_k over modes, p_k the share of tokens nearest to mode k; ln M if they are

@@ -60,7 +60,7 @@ class Moments(NamedTuple):
     """
 
     count: jax.Array
-    """float32 scalar."""
+    """float32 scalar: rows so far."""
     mean: jax.Array
     """`[D]`."""
     scatter: jax.Array
@@ -108,9 +108,9 @@ class EmbeddingSummary(NamedTuple):
     concentration: jax.Array
     """|mean|^2 / E |x|^2, in [0, 1]: near 1 if all embeddings are about the same."""
     effective_rank: jax.Array
-    """See `effective_rank`, of the centered embeddings."""
+    """Effective rank of the centered embeddings, see `effective_rank`."""
     participation_ratio: jax.Array
-    """See `participation_ratio`, of the centered embeddings."""
+    """Participation ratio of the centered embeddings, see `participation_ratio`."""
 
 
 def embedding_summary(moments: Moments) -> EmbeddingSummary:

@@ -27,9 +27,9 @@ class UsageSummary(NamedTuple):
     used: jax.Array
     """Share of codes that were chosen at all, in [0, 1]."""
     perplexity: jax.Array
-    """See `perplexity`, in [1, K]."""
+    """Perplexity in [1, K], see `perplexity`."""
     gini: jax.Array
-    """See `gini`, in [0, 1 - 1/K]."""
+    """Gini coefficient in [0, 1 - 1/K], see `gini`."""
     idle: jax.Array
     """`[3]`: median, 90 % quantile and maximum of the updates since codes were last chosen."""
 

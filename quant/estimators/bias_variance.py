@@ -37,21 +37,21 @@ class BiasVariance(NamedTuple):
     cosine: jax.Array
     """Cosine of the angle between m and g."""
     mse_rel: jax.Array
-    """E |e - g|^2 / |g|^2."""
+    """Mean squared error E |e - g|^2 / |g|^2."""
     gap_z: jax.Array
     """E |grad f(D) - grad f(z)|, z the relaxed value of the same noise; NaN for score functions.
     See `gradient_gap`.
     """
     gap_z_rel: jax.Array
-    """gap_z / E |grad f(z)|."""
+    """Ratio gap_z / E |grad f(z)|."""
     gap_theta: jax.Array
     """E |A^T (grad f(D) - grad f(z))|, A the estimator's Jacobian of the value with respect to the
     logits.
     """
     gap_theta_rel: jax.Array
-    """gap_theta / E |A^T grad f(z)|."""
+    """Ratio gap_theta / E |A^T grad f(z)|."""
     grad_norm: jax.Array
-    """|g|."""
+    """Length |g| of the exact gradient."""
     entropy: jax.Array
     """Mean entropy of the variables under softmax(logits), in nats."""
 

@@ -81,7 +81,7 @@ def decoupled_st_gs(
     = softmax(l / tau_b + g).
 
     Our choice: both passes share the noise, since without it the relaxed value says nothing about
-      the draw.
+    the draw.
 
     Args:
       key: typed PRNG key.

@@ -52,7 +52,7 @@ class VectorAutoencoder(nn.Module):
 
     @property
     def tokens(self) -> int:
-        """Of an example."""
+        """Tokens of an example."""
         return 1
 
     def encode(self, x: jax.Array) -> jax.Array:
@@ -90,7 +90,7 @@ class ImageAutoencoder(nn.Module):
 
     @property
     def tokens(self) -> int:
-        """Of an image."""
+        """Tokens of an image."""
         return (self.shape[0] >> self.levels) * (self.shape[1] >> self.levels)
 
     def encode(self, x: jax.Array) -> jax.Array:

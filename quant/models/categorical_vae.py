@@ -60,7 +60,7 @@ def negative_elbo(
     uniform prior, in nats.
 
     Our choice: KL is that of the law which the estimator draws from, so that the sum bounds -ln
-      p(x) at every forward temperature.
+    p(x) at every forward temperature.
 
     Args:
       module: the network.

@@ -23,13 +23,13 @@ class Schedule:
     pretrain: int
     """Updates as a plain autoencoder, before there are codes; 0 is the usual way."""
     steps: int
-    """Updates with the quantizer in between."""
+    """Updates with the quantizer between encoder and decoder."""
     batch: int = 256
     """Examples of an update."""
     learning_rate: float = 1e-3
     """Learning rate of Adam, whose moments begin anew with the quantizer."""
     sample: int = 4096
-    """Embeddings that the codes are put on."""
+    """Number of embeddings that the codes are put on."""
     every: int = 50
     """Updates between two points of the recorded curves."""
 
@@ -40,7 +40,7 @@ class Trained(NamedTuple):
     params: Any
     """Parameters of the autoencoder."""
     quantizer: tuple[dict, VQState]
-    """Parameters and state."""
+    """Parameters and state of the quantizer."""
     at_start: jax.Array
     """`[sample, L]`, embeddings that the codes were put on."""
     curves: dict[str, jax.Array]

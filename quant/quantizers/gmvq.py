@@ -48,9 +48,9 @@ class GMVQConfig:
     """A GM-VQ quantizer. Static under jit."""
 
     num_codes: int
-    """C."""
+    """Number C of codes."""
     dim: int
-    """L, features."""
+    """Features L of the input, the output and the codes."""
     objective: Objective = "albo"
     """albo: the KL of the mean posterior, and the soft commitment under q(c|x), which is what
     sampling optimizes. literal: also the commitment under the mean posterior, as the bound is

@@ -22,9 +22,9 @@ class GumbelVQConfig:
     """A Gumbel-VQ quantizer. Static under jit."""
 
     num_codes: int
-    """K."""
+    """Number K of codes."""
     dim: int
-    """D, features that come in, and of a code."""
+    """Features D of the input and of a code."""
     beta: float = 5e-4
     """Weight of the mean KL of a row's probabilities against the uniform ones, in nats."""
     temperature: float = 1.0

@@ -25,7 +25,7 @@ from quant.quantizers.vq import VQConfig
 
 Arrays = dict[str, np.ndarray]
 Made = tuple[Any, Any, Any]
-"""Parameters, state, configuration."""
+"""Result of every function here: parameters, state, configuration."""
 
 
 def residual_vq(arrays: Arrays, prefix: str = "", **changes) -> Made:

@@ -48,7 +48,7 @@ class Batch:
     rows: jax.Array
     """`[N, D]`, as they came."""
     usable: jax.Array
-    """bool `[N]`."""
+    """bool `[N]`, rows that count."""
     z: jax.Array
     """float32 `[N, D]`, within `LARGEST`; zero where not usable, since a masked row may hold NaN.
     """

@@ -26,7 +26,7 @@ class LFQConfig:
     """A lookup-free quantizer. Static under jit."""
 
     dim: int
-    """D, bits of a code."""
+    """Features D, the bits of a code."""
     spherical: bool = False
     """Rows and codes have length one (binary spherical quantization); else codes are +-1 per
     feature.
@@ -44,7 +44,7 @@ class LFQConfig:
     inverse_temperature: float = 100.0
     """Sharpness of the soft assignment softmax(2 x.c / temperature)."""
     count_limit: int = 2**20
-    """Codes up to which usage is counted."""
+    """Largest number of codes for which usage is counted."""
 
     def __post_init__(self):
         require(1 <= self.dim <= 30, f"dim is {self.dim}: int32 indices hold 1 to 30 bits")

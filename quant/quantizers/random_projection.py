@@ -21,15 +21,15 @@ class RandomProjectionConfig:
     """A random-projection quantizer. Static under jit."""
 
     num_codes: int
-    """K, of every head."""
+    """Number K of codes, of every head."""
     dim: int
-    """D, features of the input."""
+    """Features D of the input."""
     code_dim: int = 16
     """Features of a code."""
     heads: int = 1
-    """Codebooks, each behind a projection of its own."""
+    """Number of codebooks, each behind a projection of its own."""
     way: Way = "auto"
-    """See `nearest`."""
+    """Way of the search, see `nearest`."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

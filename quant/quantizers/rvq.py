@@ -21,9 +21,9 @@ class ResidualConfig:
     """Several vector quantizers in a row. Static under jit."""
 
     level: VQConfig
-    """Each of them (one head)."""
+    """Configuration of each level (one head)."""
     levels: int
-    """Q, how many."""
+    """Number Q of levels."""
     dropout: bool = False
     """In training, every row keeps a random number of levels, 1..Q; needs a key. What is left out
     has index -1.

@@ -22,9 +22,9 @@ class SimVQConfig:
     """A SimVQ quantizer. Static under jit."""
 
     num_codes: int
-    """K."""
+    """Number K of codes."""
     dim: int
-    """D, features of input, output and codes."""
+    """Features D of input, output and codes."""
     frozen_dim: int | None = None
     """Features of the frozen codes; D if absent."""
     commitment: float = 0.25
@@ -35,7 +35,7 @@ class SimVQConfig:
     wrapper: Wrapper = "rotation"
     """Gradient wrapper: the way gradients pass the choice. They never reach the map this way."""
     way: Way = "auto"
-    """See `nearest`."""
+    """Way of the search, see `nearest`."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

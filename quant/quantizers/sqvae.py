@@ -22,9 +22,9 @@ class SQVAEConfig:
     """An SQ-VAE quantizer (Gaussian, one variance for all). Static under jit."""
 
     num_codes: int
-    """K."""
+    """Number K of codes."""
     dim: int
-    """D, features."""
+    """Features D of the input, the output and the codes."""
     weight: float = 1.0
     """Weight of both losses, which are means over rows: with the paper's reconstruction term (see
     `reconstruction_loss`), which is a sum over an image, give the number of rows of an image.

@@ -48,9 +48,9 @@ class VQConfig:
     """A vector quantizer. Static under jit."""
 
     num_codes: int
-    """K, of every head."""
+    """Number K of codes, of every head."""
     dim: int
-    """D, features of the input and the output."""
+    """Features D of the input and the output."""
     metric: Metric = "l2"
     """Measure by which the nearest code is found. With "cosine" embeddings and codes have
     length one, also on the way out.
@@ -110,7 +110,7 @@ class VQConfig:
     freeze: bool = False
     """Codes never learn: neither averages nor restarts nor gradients move them."""
     way: Way = "auto"
-    """See `nearest`."""
+    """Way of the search, see `nearest`."""
 
     def __post_init__(self):
         check_sizes(self.num_codes, self.dim)

@@ -36,7 +36,7 @@ VERIFYING = (
 
 @dataclass(frozen=True)
 class EndpointConfig:
-    """Where the model is, and how patient to be."""
+    """Address of the model, and limits of time and tries."""
 
     url: str = "http://127.0.0.1:8000/v1"
     """Base address; /chat/completions is added."""

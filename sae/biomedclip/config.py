@@ -14,7 +14,7 @@ class VisionConfig:
     width: int = 768
     """Features of a token."""
     layers: int = 12
-    """Blocks."""
+    """Number of blocks."""
     heads: int = 12
     """Heads of attention."""
     hidden: int = 3072
@@ -38,7 +38,7 @@ class TextConfig:
     width: int = 768
     """Features of a token."""
     layers: int = 12
-    """Layers."""
+    """Number of layers."""
     heads: int = 12
     """Heads of attention."""
     hidden: int = 3072
@@ -58,6 +58,6 @@ class ClipConfig:
     text: TextConfig = field(default_factory=TextConfig)
     """Sizes of the tower of reports."""
     mean: tuple[float, float, float] = (0.48145466, 0.4578275, 0.40821073)
-    """Subtracted from red, green and blue in [0, 1]."""
+    """Means that are subtracted from red, green and blue in [0, 1]."""
     std: tuple[float, float, float] = (0.26862954, 0.26130258, 0.27577711)
-    """Divided by."""
+    """Standard deviations that the colors are divided by."""

@@ -128,6 +128,8 @@ def train_head(
 
     Args:
       train, validate: `(x [N, D], targets [N, C], mask [N, C])`.
+      config: width, length and rates of the training.
+      seed: of initial weights and batches.
       names: of the findings, for refusals.
 
     Raises:

@@ -1,3 +1,3 @@
-"""Where radiographs, reports and labels come from: files of known layouts, DICOM, stored
+"""Sources of radiographs, reports and labels: files of known layouts, DICOM, stored
 embeddings, and synthetic radiographs with known causes.
 """

@@ -38,11 +38,11 @@ class Cases:
     ids: tuple[str, ...]
     """One name per radiograph, all different."""
     patients: tuple[str, ...]
-    """Whom each radiograph shows."""
+    """Patient of each radiograph."""
     findings: tuple[str, ...]
     """Names of the C labels."""
     labels: np.ndarray
-    """float32 `[N, C]`."""
+    """float32 `[N, C]`: labels."""
     read: Callable[[int], np.ndarray]
     """The radiograph of a number: uint8 `[H, W]` or `[H, W, 3]`. Raises `Unreadable` for one that
     is damaged.

@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where rows come from, and which of them are wanted."""
+    """Source of the rows, and the choice among them."""
 
     name: str
     """Name of the set, for readers."""

@@ -11,7 +11,7 @@ from sae.transcoders.model import Params, TranscoderConfig
 
 
 def from_openai(arrays: Mapping[str, np.ndarray], k: int = 32) -> tuple[Params, TranscoderConfig]:
-    """Of a state dictionary with pre_bias [D], encoder.weight [F, D], latent_bias [F] and
+    """Read a state dictionary with pre_bias [D], encoder.weight [F, D], latent_bias [F] and
     decoder.weight [D, F].
     """
     params = {
@@ -27,7 +27,7 @@ def from_openai(arrays: Mapping[str, np.ndarray], k: int = 32) -> tuple[Params, 
 def from_gemma_scope(
     arrays: Mapping[str, np.ndarray], transcoder: bool = False
 ) -> tuple[Params, TranscoderConfig]:
-    """Of params.npz with W_enc [D, F], b_enc, W_dec [F, E], b_dec and threshold [F]; b_dec is not
+    """Read params.npz with W_enc [D, F], b_enc, W_dec [F, E], b_dec and threshold [F]; b_dec is not
     subtracted from the input.
     """
     params = {

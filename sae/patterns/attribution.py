@@ -62,7 +62,7 @@ class Groups(NamedTuple):
     assignment: jax.Array
     """int `[M, F]`: the pattern of every latent, -1 for none."""
     patterns: int
-    """P; static."""
+    """Number P of patterns; static."""
 
 
 def attribute(
@@ -191,7 +191,7 @@ class Shown(NamedTuple):
     patterns: np.ndarray
     """int: pattern numbers, strongest contribution first."""
     amounts: np.ndarray
-    """Their contributions."""
+    """Contributions of these patterns."""
     needed: int
     """Number of patterns that reach the share; the set is clipped to a readable size."""
     covered: float

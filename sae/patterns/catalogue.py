@@ -94,7 +94,7 @@ class CatalogueConfig:
     """Limits that make a group of latents a pattern."""
 
     match: MatchConfig = field(default_factory=MatchConfig)
-    """When latents are the same."""
+    """Limits at which latents count as the same."""
     least_density: float = 1e-4
     """Share of probe cases on which a latent must be active; at least 20 cases, too (of less than
     400: a twentieth of them).
@@ -116,13 +116,13 @@ class Pattern:
     """One entry of the catalogue."""
 
     id: int
-    """Its number; the best supported come first."""
+    """Number of the pattern; the best supported come first."""
     latents: tuple[tuple[int, int], ...]
-    """(member, latent), the leader first."""
+    """Latents as (member, latent), the leader first."""
     support: float
-    """Share of members that have it."""
+    """Share of members that have the pattern."""
     density: float
-    """Share of probe cases on which it is active."""
+    """Share of probe cases on which the pattern is active."""
     weights: tuple[float, ...]
     """Mean effect on each finding's logit per unit of activation."""
     category: str
@@ -149,7 +149,7 @@ class Catalogue:
     activations: np.ndarray
     """float32 `[N, P]`: mean activation of each pattern's latents on the probe cases."""
     curve: list[tuple[float, int]]
-    """(support asked for, patterns that have it)."""
+    """Pairs (support asked for, number of patterns that have it)."""
     filtered: dict[str, int]
     """Number of latents that each filter left out."""
 
@@ -208,6 +208,7 @@ def build(z, decoders: np.ndarray, readout: np.ndarray, config: CatalogueConfig)
         `sparse_latents`).
       decoders: `[M, F, E]` of raw units.
       readout: `[E, C]`, how hidden activity becomes logits.
+      config: limits of the filter, of matching and of the support.
 
     Raises:
       UserError: no latent passes the filter, or no pattern has the support.

@@ -18,7 +18,7 @@ class Gallery(NamedTuple):
     """Rows of cases for one pattern; int arrays."""
 
     strongest: np.ndarray
-    """Highest activation first, one per patient."""
+    """Cases of highest activation first, one per patient."""
     bins: tuple[np.ndarray, ...]
     """Cases from the four quarters of the active ones below the strongest, strongest quarter first.
     """

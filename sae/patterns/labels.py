@@ -19,9 +19,11 @@ def similarity(
     bootstrap interval.
 
     Args:
-      signal: activations `[N]`; embeddings: `[N, D]` of images.
-      gallery: how many of the strongest cases (those with activation 0 never count).
+      signal: activations `[N]`.
+      embeddings: `[N, D]` of images.
+      gallery: number of the strongest cases (those with activation 0 never count).
       draws: resamplings of these cases.
+      seed: of the resamplings.
 
     Returns:
       {"value", "low", "high", "cases"}; zeros where fewer than three cases are active.
@@ -62,7 +64,7 @@ def acquisition_aucs(signal: np.ndarray, acquisition: Mapping[str, np.ndarray]) 
     one that does not vary.
 
     Numbers of two values: radiographs with the larger one. Others: radiographs in the highest or in
-      the lowest quarter, whichever is predicted better.
+    the lowest quarter, whichever is predicted better.
     """
     found = {}
     for name, values in acquisition.items():
@@ -109,7 +111,11 @@ def describe(
 
     Args:
       catalogue: see `catalogue.build`.
-      embeddings: `[N, D]` of the probe cases' images; labels: `[N, C]`; acquisition: `[N]` each.
+      embeddings: `[N, D]` of the probe cases' images.
+      labels: `[N, C]` of these cases: 1, 0, -1 (uncertain) or NaN.
+      findings: names of the C columns.
+      acquisition: numbers about how radiographs were taken by their names, `[N]` each.
+      config: size of galleries, and limits of categories.
     """
     measured = []
     for pattern in catalogue.patterns:

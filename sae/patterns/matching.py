@@ -1,8 +1,8 @@
-"""Which latents of different members are the same: cosine of decoders and correlation of
-activations, then clusters around leaders.
+"""Matching of latents of different members: by the cosine of decoders and the correlation of
+activations, then by clusters around leaders.
 
-Everything is a function of the latents alone; in which order members stand does not matter. Cosines
-are computed tile by tile, and activations are sparse, so that hundreds of thousands of latents fit.
+Everything is a function of the latents alone; the order of members does not matter. Cosines are
+computed tile by tile, and activations are sparse, so that hundreds of thousands of latents fit.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ PAIRS = 200_000
 
 @dataclass(frozen=True)
 class MatchConfig:
-    """When two latents of different members count as one."""
+    """Limits at which two latents of different members count as one."""
 
     cosine: float = 0.7
     """Least cosine of their decoder rows."""
@@ -113,7 +113,8 @@ def edges(decoders: np.ndarray, activations, members: np.ndarray, config: MatchC
     Args:
       decoders: `[n, E]`, any length.
       activations: `[n, N]` on probe cases, dense or sparse.
-      members: int `[n]`: whose latent each is.
+      members: int `[n]`: the member of each latent.
+      config: least cosine and least correlation of a match.
     """
     i, j, cosine = candidates(decoders, members, config)
     linked = correlations(sparse(activations), i, j)

@@ -66,10 +66,10 @@ def phantom() -> RunConfig:
     """100 members on 5000 synthetic radiographs: about five minutes on two cores.
 
     Our choice, by measurement: a wide head that is trained briefly keeps much of its random
-      mixtures, so that causes which it needs for
-    the same finding (the marker and the effusions) stay apart in its hidden layer. Trained long or
-    narrow, their directions become one, and no transcoder of that layer can tell them. More latents
-    than about three per cause are split among mixtures of causes.
+    mixtures, so that causes which it needs for the same finding (the marker and the effusions) stay
+    apart in its hidden layer. Trained long or narrow, their directions become one, and no
+    transcoder of that layer can tell them apart. More latents than about three per cause are split
+    among mixtures of causes.
     """
     return RunConfig(
         phantom=PhantomConfig(shortcut=0.85, hidden=0.1),

@@ -75,7 +75,7 @@ class EmbedConfig:
     acquisition: tuple[str, ...] = ()
     """Columns with numbers about how radiographs were taken, in a table of your own."""
     batch: int = 32
-    """Radiographs at once, on all devices together."""
+    """Radiographs that are embedded at once, on all devices together."""
     piece: int = 2048
     """Radiographs between two files of what is done."""
     seed: int = 0

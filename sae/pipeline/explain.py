@@ -170,7 +170,9 @@ def explain_case(
     """Decompose the logits of one embedding.
 
     Args:
-      cases: the case, of length 1; x: its input of the head, `[1, D]`.
+      artifacts: a trained run and its catalogue, loaded.
+      cases: the case, of length 1.
+      x: its input of the head, `[1, D]`.
       notes: warnings that are known already.
     """
     run, catalogue = artifacts

@@ -35,7 +35,7 @@ class Examples(NamedTuple):
     y: np.ndarray
     """`[N, E]`."""
     inputs: np.ndarray | None = None
-    """See `ensemble.grid`."""
+    """Masks over the features of x, see `ensemble.grid`."""
 
 
 class Devices(NamedTuple):

@@ -48,10 +48,14 @@ def write(
     """The whole site below `folder`; the path of its index.
 
     Args:
-      cases: the probe cases, in the order of `catalogue.activations`; embeddings: `[N, D]` of their
-        images.
-      case_rows: which of them get a page; found: their attributions, `[B, ...]`; gaps: their
-        completeness, `[B]`.
+      folder: of the site; pages of an earlier one are removed.
+      site: title, notes, scores and facts.
+      catalogue: all patterns.
+      cases: the probe cases, in the order of `catalogue.activations`.
+      embeddings: `[N, D]` of their images.
+      case_rows: rows of the cases that get a page.
+      found: attributions of these, `[B, ...]`.
+      gaps: their completeness, `[B]`.
     """
     for part in ("patterns", "cases", "images"):  # of an earlier catalogue, or pixels that must go
         shutil.rmtree(folder / part, ignore_errors=True)

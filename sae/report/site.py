@@ -31,7 +31,7 @@ class Site:
     facts: dict[str, str]
     """Facts about what was trained and measured, for a table."""
     with_images: bool = True
-    """False: path-only mode."""
+    """Show images; False: path-only mode."""
     leanings: tuple[Leaning, ...] = field(default=())
     """Reliance of each finding, measured on held-out cases."""
 

@@ -16,8 +16,8 @@ def lanse(d_in: int = 1024, d_out: int = 1024) -> Setting:
     """Language-grounded sparse encoders (code of arXiv 2508.18236): step activation, top 32 of
     2048, Adam, free decoder.
 
-    Not repeated: its code lets latents 0 to 31 and the last one die for ever, and draws members
-      without seeds.
+    Not repeated: its code lets latents 0 to 31 and the last one die forever, and draws members
+    without seeds.
     """
     shape = TranscoderConfig(d_in, d_out, 2048, "step", 32, decoder_norm=1.0, encoder_norm=1.0)
     return Setting(
@@ -132,7 +132,7 @@ PRESETS = {
     "sparsify_transcoder": sparsify_transcoder,
     "gemma_jumprelu": gemma_jumprelu,
 }
-"""By name, for command lines."""
+"""Presets by name, for command lines."""
 
 
 def resized(setting: Setting, latents: int, k: float) -> Setting:

@@ -119,6 +119,10 @@ def grid(
     grid.
 
     Args:
+      config: number of members, and grids of k, learning rate, L1 and width.
+      shape: of every member, but for the grids.
+      loss: of every member, likewise.
+      how: for the learning rate where there is no grid of it.
       inputs: float `[G, D]`, a grid of masks over the features of x; None: every member sees all.
     """
     alike = train_step.hparams(shape, loss, how)
@@ -196,6 +200,7 @@ def program(
     `config.chunk` updates.
 
     Args:
+      config: sampling, batch and chunk of the members.
       setting: of every member.
       mesh: devices that share the members (see `jaxrl.train.parallel.data_mesh`); None: one device.
       form: "jit" or "pmap".

@@ -38,7 +38,7 @@ class LossConfig:
     of the batch's mean L0.
     """
     l0_target: float = 20.0
-    """The t of quadratic and target."""
+    """Target t of the forms quadratic and target."""
     aux: float = 1 / 32
     """Weight of the auxiliary error, in which dead latents explain what the others leave."""
     aux_k: int = 0
@@ -155,16 +155,16 @@ class Setting(NamedTuple):
     transcoder: TranscoderConfig
     loss: LossConfig
     step: Literal["auto", "sparse", "dense"] = "auto"
-    """See `LearnConfig.step`."""
+    """Way of the step, see `LearnConfig.step`."""
 
 
 class Given(NamedTuple):
     """Values that a member of an ensemble has instead of the configurations'; all may be traced."""
 
     k: jax.Array | float | None = None
-    """See `TranscoderConfig.k`."""
+    """Active latents per example, see `TranscoderConfig.k`."""
     l1: jax.Array | float | None = None
-    """See `LossConfig.l1`."""
+    """Weight of L1, see `LossConfig.l1`."""
     active: jax.Array | None = None
     """bool `[F]`, False for latents that this member does not have."""
 
@@ -415,8 +415,8 @@ def gradients(
 
 
 def _smallest_kept(score, config):
-    """Of scores `[B, n]` of latents, 0 where inactive: the smallest of the whole batch (batchtopk),
-    or the mean over examples of each one's (topk); 0 where nothing is active.
+    """Smallest score of scores `[B, n]` of latents, 0 where inactive: of the whole batch
+    (batchtopk), or the mean over examples of each one's (topk); 0 where nothing is active.
     """
     low = jnp.where(score > 0, jax.lax.stop_gradient(score), jnp.inf)
     if config.activation == "batchtopk":

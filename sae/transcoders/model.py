@@ -186,8 +186,8 @@ def pre_activations(params: Params, x: jax.Array, config: TranscoderConfig) -> j
 
 
 def gates(params: Params, pre: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Of a gated transcoder (arXiv 2404.16014, section 3.2): which latents are open, as
-    pre-activations, and how strong they are.
+    """Gates of a gated transcoder (arXiv 2404.16014, section 3.2), as pre-activations that are
+    above 0 where open, and strengths of its latents.
 
     The magnitudes share the encoder's directions: `relu((pre - b_enc) exp(gate_scale) +
     gate_bias)`.
@@ -200,8 +200,8 @@ def gates(params: Params, pre: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def score(params: Params, pre: jax.Array, config: TranscoderConfig) -> jax.Array:
-    """By what latents are compared when the largest are chosen, `[..., F]`; no gradient reaches the
-    lengths of rows.
+    """Scores by which the largest latents are chosen, `[..., F]`; no gradient reaches the lengths
+    of rows.
     """
     return (
         pre * per_feature(jax.lax.stop_gradient(row_norms(params)), pre) if config.rescale else pre
@@ -315,9 +315,8 @@ def fold_norms(params: Params, rescale: bool = False) -> Params:
     their lengths.
 
     Valid where scaling a latent commutes with the activation: all but `step`, and those that choose
-      the largest only with `rescale`, as
-    in the configuration. Without it a scalar threshold becomes one per latent; with it, it is in
-    these units already.
+    the largest only with `rescale`, as in the configuration. Without it a scalar threshold becomes
+    one per latent; with it, it is in these units already.
     """
     lengths = row_norms(params)
     safe = jnp.where(lengths > 0, lengths, 1)

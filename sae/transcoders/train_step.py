@@ -37,7 +37,7 @@ class LearnConfig:
     beta2: float = 0.999
     """Decay of the second moment."""
     epsilon: float = 1e-8
-    """Added to the root of the second moment."""
+    """Number added to the root of the second moment."""
     weight_decay: float = 0.0
     """Decoupled decay of all parameters, times the step size."""
     clip_norm: float = 1.0

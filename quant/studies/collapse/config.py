@@ -35,8 +35,8 @@ RECIPES: dict[str, Recipe] = {
 
 @dataclass(frozen=True)
 class CollapseConfig:
-    """Which data, which cells, how long. Sizes are the prototype's (Our choice: the paper's are in
-    a supplement we have not seen).
+    """Data, cells and lengths of the study. Sizes are the prototype's (Our choice: the paper's are
+    in a supplement we have not seen).
     """
 
     data: str = "mixture"
@@ -59,9 +59,9 @@ class CollapseConfig:
     widths: tuple[int, ...] = (64,)
     """Widths of the encoder: its capacity."""
     seeds: int = 5
-    """Seeds, trained together."""
+    """Number of seeds, trained together."""
     seed: int = 0
-    """The first."""
+    """First seed."""
     steps: int = 1500
     """Updates with codes."""
     pretrain: int = 3000

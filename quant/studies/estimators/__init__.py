@@ -1,3 +1,3 @@
-"""Which temperatures, which estimator? Four tasks with discrete choices inside (after Shah et al.
-2024, arXiv 2410.13331).
+"""Comparison of temperatures and estimators: four tasks with discrete choices inside (after
+Shah et al. 2024, arXiv 2410.13331).
 """

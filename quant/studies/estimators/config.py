@@ -11,7 +11,7 @@ RowName = Literal["identity", "softmax", "st_gs", "gumbel_rao", "gapped", "reinm
 UnbiasedName = Literal["reinforce", "rloo", "rebar", "local"]
 
 TAUS = (0.1, 0.3, 0.5, 0.7, 1.0, 1.3, 1.6, 2.0, 3.0, 5.0)
-"""Our choice: the paper's grid is not known."""
+"""Temperatures of the grid. Our choice: the paper's are not known."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Training:
     """Training of one network."""
 
     steps: int = 2000
-    """Updates."""
+    """Number of updates."""
     batch: int = 100
     """Examples per update (100 in ReinMax's code, mnist_vae)."""
     optimizer: Literal["adam", "sgd"] = "adam"
@@ -48,9 +48,9 @@ class Vae:
     """Categorical latents with a uniform prior."""
 
     variables: int = 4
-    """L."""
+    """Number L of variables."""
     categories: int = 8
-    """K. The fidelity needs K^L of at most 65536."""
+    """Number K of categories. The fidelity needs K^L of at most 65536."""
     hidden: tuple[int, ...] = (512, 256)
     """Widths of the encoder's hidden layers (ReinMax's code, mnist_vae)."""
     training: Training = Training()
@@ -114,7 +114,7 @@ class StudyConfig:
     seeds: int = 5
     """Independent trainings of every cell; intervals are over these. At least 3."""
     seed: int = 0
-    """The first of them."""
+    """First seed."""
     test_draws: int = 4
     """Draws per test example."""
     autoencoder: Autoencoder = Autoencoder()
@@ -202,4 +202,4 @@ def paper() -> StudyConfig:
 
 
 PRESETS = {"tiny": tiny, "small": small, "paper": paper}
-"""By the name that the command line gives."""
+"""Presets by the name that the command line gives."""

@@ -41,11 +41,11 @@ class Learning:
     """
 
     steps: int = 3000
-    """Updates."""
+    """Number of updates."""
     learning_rate: float = 1e-3
     """Learning rate of AdamW after the warm-up; it falls to 0 along a cosine."""
     warmup: float = 0.1
-    """Share of the updates over which it rises."""
+    """Share of the updates over which the learning rate rises."""
     weight_decay: float = 1e-4
     """Weight decay of AdamW, whose betas are 0.9 and 0.95."""
     temperature: float = 1.0
@@ -66,7 +66,7 @@ class Learning:
 
 @dataclass(frozen=True)
 class GMVQStudyConfig:
-    """Which data, which methods, how long."""
+    """Data, methods and lengths of the study."""
 
     data: str = "digits"
     """digits, patches, mixture, folder:PATH, FILE.npz, generated (pictures of noise: for speed
@@ -101,9 +101,9 @@ class GMVQStudyConfig:
     levels: int = 2
     """Halvings of images of 16 x 16 and more; smaller ones are one token."""
     seeds: int = 3
-    """Trained together."""
+    """Number of seeds, trained together."""
     seed: int = 0
-    """The first."""
+    """First seed."""
     learn: Learning = Learning()
     draws: int = 64
     """Random networks in the figure of gradient bias over entropy; 0 leaves it out."""
