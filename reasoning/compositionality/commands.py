@@ -33,7 +33,7 @@ class Predict:
     """
 
     target: str | None = None
-    """Such as tanh_tree:3."""
+    """Name of the target, such as tanh_tree:3."""
     function: str | None = None
     """Python path of a function of an array [n], such as my_package.my_file:f; differentiable by
     JAX.
@@ -91,7 +91,7 @@ class Measure:
     network: str
     """A network file."""
     target: str
-    """Such as tanh_tree:3."""
+    """Name of the target, such as tanh_tree:3."""
     examples: int = 2048
     """Fresh examples."""
     seed: int = 0
@@ -107,7 +107,7 @@ class Train:
     """Train one dense network on a target and write it to a file, for the other commands."""
 
     target: str
-    """Such as tanh_tree:3."""
+    """Name of the target, such as tanh_tree:3."""
     out: str
     """File of the network (.npz)."""
     depth: int = 4

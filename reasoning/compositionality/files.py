@@ -35,7 +35,7 @@ class Stored(NamedTuple):
         return len(self.layers) - 1
 
     def params(self) -> dict:
-        """As Flax has it: {"layers_0": {"kernel", "bias"}, ...}."""
+        """Parameters as in Flax: {"layers_0": {"kernel", "bias"}, ...}."""
         return {
             f"layers_{i}": {"kernel": jnp.asarray(k), "bias": jnp.asarray(b)}
             for i, (k, b) in enumerate(self.layers)

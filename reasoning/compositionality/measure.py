@@ -16,7 +16,7 @@ class Measures(NamedTuple):
     """Measures of one network. Shares and correlations lie in [0, 1]."""
 
     mse: float
-    """On fresh examples outside the corner, of the standardized target."""
+    """Mean squared error on fresh examples outside the corner, of the standardized target."""
     fit: float
     """R^2."""
     fits: bool

@@ -20,11 +20,11 @@ class Sampling:
     """Settings for continuing a prompt."""
 
     max_tokens: int
-    """At most."""
+    """Most tokens of a completion."""
     temperature: float = 0.0
     """0: greedy."""
     top_p: float = 1.0
-    """Nucleus."""
+    """Mass of the nucleus, in (0, 1]; 1 samples from all tokens."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion; they are counted as generated, and left out of its text."""
 
@@ -53,13 +53,13 @@ class Completion(NamedTuple):
 
     text: str
     tokens: int
-    """Generated, the stop included."""
+    """Tokens generated, the stop included."""
     finished: bool = True
     """Ended by a stop or the end of the sequence, not by the limit."""
     logprob: float | None = None
     """Log-probability of the generated tokens at temperature 1; None if the backend gives none."""
     prompt_tokens: int = 0
-    """Read."""
+    """Tokens of the prompt that were read."""
     error: str | None = None
     """The reason why there is none, if the backend skipped the request."""
     estimated: bool = False

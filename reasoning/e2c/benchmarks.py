@@ -18,7 +18,7 @@ class Task(NamedTuple):
     """One problem of a benchmark."""
 
     question: str
-    """With its options, if it has any."""
+    """Text of the question, with its options if it has any."""
     answer: str
     name: str = ""
     """Its id, if it has one."""

@@ -113,7 +113,7 @@ class GenData:
     out: Path = Path("runs/e2c/e2c-sft.jsonl")
     """Rows; questions that are in it already are not asked again."""
     solutions: int = 4
-    """Sampled per question without a reference solution."""
+    """Solutions sampled per question without a reference solution."""
     adherence: float = 0.8
     """Least adherence of an accepted execution."""
     post_hoc: bool = False

@@ -28,7 +28,7 @@ class DataConfig:
     """The generator. All numbers are ours."""
 
     solutions: int = 4
-    """Sampled for every question that brings no reference solution."""
+    """Solutions sampled for every question that brings no reference solution."""
     solve_temperature: float = 0.7
     """Temperature of sampled solutions."""
     max_tokens: int = 8192

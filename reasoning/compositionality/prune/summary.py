@@ -20,7 +20,7 @@ class Sparsity(NamedTuple):
 
 
 def summarize_sparsity(masks: Any, prunable: Prunable = weights_only) -> dict[str, Sparsity]:
-    """By path of the pruned kernels, and "total"."""
+    """Sparsity by path of the pruned kernels, and of all as "total"."""
     chosen = {name: np.asarray(matrix(mask)) > 0 for name, mask in kernels(masks, prunable).items()}
     found = {name: _of(mask) for name, mask in chosen.items()}
     counts = np.concatenate([mask.sum(0) for mask in chosen.values()])

@@ -38,7 +38,7 @@ class Task(NamedTuple):
     batch: int
     """Examples per update and seed."""
     corner: Corner | None
-    """Withheld from the data."""
+    """Corner withheld from the data; None: none."""
 
 
 class Phase(NamedTuple):

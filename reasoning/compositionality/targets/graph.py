@@ -66,7 +66,7 @@ class Target:
     inputs: int
     """n."""
     nodes: tuple[Node, ...]
-    """In an order in which parents come first."""
+    """Nodes in an order in which parents come first."""
     outputs: tuple[int, ...]
     """Numbers as in `Node.parents`, of nodes only."""
     draws: Draws = "uniform"

@@ -53,7 +53,7 @@ class Scale(NamedTuple):
     std: tuple[float, ...]
 
     def standardise(self, y: jax.Array) -> jax.Array:
-        """To zero mean and unit variance, `[m] -> [m]`."""
+        """Scale outputs to zero mean and unit variance, `[m] -> [m]`."""
         return (y - jnp.asarray(self.mean, y.dtype)) / jnp.asarray(self.std, y.dtype)
 
 

@@ -252,7 +252,7 @@ def whole_form(text: str) -> str:
 
 
 def strip_delimiters(text: str) -> str:
-    r"""Without `$...$`, `\(...\)`, `\[...\]` and `**...**` around all of it."""
+    r"""Remove `$...$`, `\(...\)`, `\[...\]` and `**...**` around all of a text."""
     for _ in range(4):
         before = text
         for opened, closed in _DELIMITERS:

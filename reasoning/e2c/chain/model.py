@@ -49,7 +49,7 @@ class Cache(NamedTuple):
 
 
 def empty_cache(config: ModelConfig, batch: int, slots: int) -> Cache:
-    """For `batch` rows of at most `slots` tokens, pads included."""
+    """Make a cache for `batch` rows of at most `slots` tokens, pads included."""
     shape = (batch, slots, config.heads, config.width // config.heads)
     empty = tuple(jnp.zeros(shape) for _ in range(config.layers))
     return Cache(empty, empty, jnp.zeros((batch, slots), bool), jnp.int32(0))

@@ -32,7 +32,7 @@ class Loaded:
     config: Any
     """Its sizes."""
     tokenizer: Any
-    """With the tags."""
+    """Tokenizer with the tags."""
     mesh: Mesh
     tags: dict[str, int]
     """Ids."""

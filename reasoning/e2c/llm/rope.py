@@ -35,7 +35,7 @@ class Rope:
 
 
 def read_rope(stored: dict) -> Rope:
-    """From a published config.json.
+    """Read the rotary embedding's settings from a published config.json.
 
     Raises:
       UserError: another kind of scaling than Llama 3.1's, or no base.

@@ -104,11 +104,11 @@ class Settings:
         )
 
     def answer_of(self, completion: Completion) -> str | None:
-        """None if there is none, or if the text runs in a loop."""
+        """Answer in a completion; None if there is none, or if the text runs in a loop."""
         return None if is_loop(completion.text) else self.find_answer(completion.text)
 
     def plan_of(self, completion: Completion) -> str:
-        """Without lead-in and tags."""
+        """Plan in a completion, without lead-in and tags."""
         return self.layout.parse(completion.text + CLOSE_PLAN).plan
 
 

@@ -39,7 +39,9 @@ def bag_of_places(plans: list[str]) -> np.ndarray:
 
 
 def settings(study: StudyConfig, k: int, **changes: Any) -> Settings:
-    """For the tiny model: the judge is the likelihood of a plan, since it reads no instructions."""
+    """Settings for the tiny model: the judge is the likelihood of a plan, since it reads no
+    instructions.
+    """
     task: ChainConfig = study.task
     chain = task.longest_plan + task.longest_execution
     whole = {

@@ -146,7 +146,7 @@ def swapped_plans(problems: list[Problem], longest: int, seed: int) -> list[str]
 
 
 def chain_of(name: str, parents: dict[str, str | None]) -> list[str]:
-    """From its root to a name."""
+    """Names on the path from its root to a name."""
     chain = [name]
     while (parent := parents[chain[0]]) is not None:
         chain.insert(0, parent)
