@@ -29,8 +29,8 @@ Facts = dict[str, list[tuple]]
 
 
 class Id(NamedTuple):
-    """The identity of a source record: where it stands. Two records never share one, whatever they
-    hold.
+    """The identity of a source record: where it stands. Two records never share one, even if
+    they hold the same.
     """
 
     path: str

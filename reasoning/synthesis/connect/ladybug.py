@@ -21,7 +21,7 @@ BATCH = 2_000
 """Records handed over in one statement."""
 PROGRESS = "latentax_progress"
 KEPT = ("_label", "_src", "_dst", "rowid")
-"""Names of properties that Ladybug keeps for itself, besides `_id`, which gets another."""
+"""Names of properties that Ladybug keeps for itself, apart from `_id`, which gets another."""
 EMPTY = {
     "int": 0,
     "float": 0.5,

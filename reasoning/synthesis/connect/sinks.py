@@ -1,5 +1,5 @@
-"""Where finished tables are written: in ranges, each whole or not at all, under another name until
-the last one is there.
+"""Targets that finished tables are written to: in ranges, each whole or not at all, under another
+name until the last one is there.
 """
 
 import json

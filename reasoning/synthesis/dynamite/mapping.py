@@ -27,7 +27,7 @@ class Options:
     seed: int = 0
     """Seed of the choice between programs of equal price."""
     constants: tuple[Any, ...] = ()
-    """Values that a rule may compare a column with, besides those of columns with few values, or
+    """Values that a rule may compare a column with, apart from those of columns with few values, or
     fill a column without source with.
     """
     max_rules: int = 1

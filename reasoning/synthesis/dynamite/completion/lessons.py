@@ -26,7 +26,7 @@ MOST_LIFTS = 24
 
 
 class Mistake(NamedTuple):
-    """Where a candidate's output differs from the example's."""
+    """Differences between a candidate's output and the example's."""
 
     extra: dict[tuple, tuple[int, ...]]
     """Records it should not make, with the source rows behind them; at most a few."""
@@ -125,8 +125,8 @@ def lessons(
 def too_many(
     sketch: Sketch, witness: tuple[Any, ...], record: tuple, columns: frozenset[int]
 ) -> Clause:
-    """Whatever is true of these source rows lets the record through: ask something of them that is
-    not, or take the head elsewhere.
+    """Find a clause against a wrong record. All that is true of these source rows lets the record
+    through: ask something of them that is not, or take the head elsewhere.
 
     Args:
       sketch: the sketch of the rule.

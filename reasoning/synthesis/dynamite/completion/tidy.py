@@ -1,5 +1,5 @@
-"""Which of several source columns that hold the same values in every example fills a target column:
-the likest name, then the order of the columns, so that nothing is crossed at random.
+"""The choice among source columns that hold the same values in every example: a target column takes
+the one with the most similar name, then the first, so that nothing is crossed at random.
 """
 
 from dataclasses import replace
@@ -22,7 +22,8 @@ def tidied(
     columns: dict[tuple[str, int], Column],
 ) -> Candidate:
     """The candidate with its head columns taken, among source columns of one record with equal
-    values throughout, from the likest by name; in the order of the source where names say nothing.
+    values throughout, from the most similar by name; in the order of the source where names say
+    nothing.
 
     Args:
       sketch: the sketch that it completes.

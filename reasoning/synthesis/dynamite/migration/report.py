@@ -73,7 +73,7 @@ class Report:
         return dataclasses.replace(self, rows_written=rows, seconds=seconds)
 
     def text(self) -> str:
-        """For a person."""
+        """The report as text, a line for each finding."""
         lines = [f"source {path}: {count:,} records" for path, count in self.source_rows.items()]
         lines += [f"target {path}: {count:,} records" for path, count in self.target_rows.items()]
         lines += [f"new {path}: {count:,} records" for path, count in self.new.items()]

@@ -1,4 +1,4 @@
-"""Which source attributes can fill which target attributes, by containment of values: the first
+"""Source attributes that can fill each target attribute, by containment of values: the first
 step of Dynamite.
 
 Source: arXiv 2003.01331, attribute mapping; typed values and the choice of constants are ours.

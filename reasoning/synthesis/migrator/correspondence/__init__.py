@@ -1,5 +1,5 @@
-"""Which new columns hold an old column's values: `problem` states it, `search` and `maxsat`
-enumerate the likeliest answers, `mapping` and `join_trees` apply one.
+"""Correspondences, the new columns that hold an old column's values: `problem` states the search,
+`search` and `maxsat` enumerate the likeliest answers, `mapping` and `join_trees` apply one.
 """
 
 from reasoning.synthesis.migrator.old_names import names_of

@@ -9,7 +9,9 @@ from reasoning.synthesis.migrator.correspondence.similarity import score
 from reasoning.synthesis.migrator.sql.tables import Place, Tables
 
 NOWHERE, REFERRED = ("", ""), ("", "referred")
-"""Candidates that are no columns: nothing holds it; whatever holds the key that it refers to."""
+"""Candidates that are no columns: nothing holds the value; the column with the key that it refers
+to holds it.
+"""
 WORTH_NOWHERE, WORTH_REFERRED = 45, 50
 """Our choice: a column with a less likely place than this is dropped first, or found through its
 reference.

@@ -1,4 +1,4 @@
-"""Which source columns a program cannot do without."""
+"""Source columns that a program cannot do without."""
 
 from reasoning.synthesis.migrator.sql.program import (
     Cmp,

@@ -1,4 +1,4 @@
-"""Which target columns hold a source column's values: correspondences, best first.
+"""Search for correspondences, the target columns that hold a source column's values, best first.
 
 Source: Migrator (arXiv 1904.05498), value correspondences by weighted MaxSAT over names and types.
 Ours: a k-best search over the rankings

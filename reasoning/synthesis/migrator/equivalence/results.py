@@ -35,7 +35,7 @@ class Scenario:
 
     @property
     def first(self) -> int:
-        """The number before that of the first call, which tells fresh keys apart; those of a start
+        """The number before that of the first call, which keeps fresh keys apart; those of a start
         were made before.
         """
         return 0 if self.start == EMPTY else BEGUN

@@ -1,5 +1,5 @@
-"""In which order DELETEs and UPDATEs of several target tables stand, so that none reads what an
-earlier one changed.
+"""Order of the DELETEs and UPDATEs of several target tables, in which none reads what an earlier
+one changed.
 
 Our choice: references are taken to be checked at once, as engines do unless declared otherwise,
 so that rows that refer go first; where no order serves both, a snapshot chooses all rows before the

@@ -37,7 +37,7 @@ class Lit:
 class Fresh:
     """`FRESH(n)`: a key that occurs nowhere else; the same n in one call is the same key."""
 
-    number: int  # tells the keys of one call apart
+    number: int  # keeps the keys of one call apart
 
 
 @dataclass(frozen=True)
