@@ -295,7 +295,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_one_before_still_serves(whole, 
     for file in (folder / "checkpoints" / str(steps[-1]) / "arrays").rglob("*"):
         if file.is_file():
             file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(UserError, match=f"damaged.*go on from step {steps[-2]}"):
+    with pytest.raises(UserError, match=f"damaged.*continue from step {steps[-2]}"):
         train(small_run.CONFIG, folder, say=silent)
     shutil.rmtree(folder / "checkpoints" / str(steps[-1]))
     assert train(small_run.CONFIG, folder, say=silent).finished
