@@ -72,8 +72,8 @@ class StudyConfig:
 
 
 def demo() -> StudyConfig:
-    """About five minutes on two cores: one base model, the policies, adherence, and a little
-    reinforcement learning.
+    """About a quarter of an hour of processor time: one base model, the policies, adherence, and a
+    little reinforcement learning.
     """
     return StudyConfig(
         base_seeds=1,
