@@ -5,6 +5,7 @@ import importlib
 import numpy as np
 import pytest
 
+from jaxrl.app import old_names
 from sae.patterns import leanings as rests
 from sae.patterns.attribution import Attribution
 from sae.patterns.catalogue import Catalogue, Pattern
@@ -83,9 +84,10 @@ def test_namesakes_are_told_apart_by_what_else_they_predict():
         ("sae.classifier.head", "judge", "sae.classifier.head:evaluate"),
     ],
 )
-def test_old_names_warn_and_give_their_successors(module, old, new):
+def test_old_names_warn_and_give_their_successors(module, old, new, monkeypatch):
+    monkeypatch.setattr(old_names, "_warned", set())
     place, name = new.split(":")
-    with pytest.warns(DeprecationWarning, match="the old name works until 0.3"):
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is {place}.{name} now"):
         found = getattr(importlib.import_module(module), old)
     assert found is getattr(importlib.import_module(place), name)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
