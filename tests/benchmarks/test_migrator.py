@@ -33,12 +33,18 @@ def test_refusals_mutants_learning_and_searches_are_measured():
 
 
 def test_claims_take_the_worst():
-    line = {"solved": 7, "runs": 7, "agrees": True, "seconds": {"median": 0.5, "max": 3.0}}
-    other = line | {"solved": 6, "seconds": {"median": 2.5, "max": 70.0}}
+    line = {
+        "solved": 7,
+        "runs": 7,
+        "complete": 7,
+        "agrees": True,
+        "synthesis": {"median": 0.5, "max": 3.0},
+        "cpu_seconds": {"median": 4.0, "max": 9.0},
+    }
+    other = line | {"solved": 6, "complete": 5, "synthesis": {"median": 2.5, "max": 70.0}}
     wrong = line | {"agrees": False}
     found = claims(
         [line, other, wrong], [{"caught": True}, {"caught": False}], [{"refused": True}], 7
     )
-    assert [claim.measured for claim in found] == [1, 0.5, 70.0, 1, 0] and [
-        claim.holds for claim in found
-    ] == [False, True, False, False, True]
+    assert [claim.measured for claim in found] == [1, 0.5, 70.0, 4.0, 2, 1, 0]
+    assert [claim.holds for claim in found] == [False, True, False, True, False, False, True]

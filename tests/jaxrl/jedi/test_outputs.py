@@ -1,6 +1,7 @@
 """What leaves a run: videos, exported agents, Weights & Biases."""
 
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -90,5 +91,5 @@ def test_help_does_not_load_what_the_extras_bring():
     code = (
         "import sys, jaxrl.jedi.cli.options; print({'wandb', 'minari', 'h5py'} & set(sys.modules))"
     )
-    done = subprocess.run(["python", "-c", code], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "set()", done.stderr

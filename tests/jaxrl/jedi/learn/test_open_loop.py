@@ -50,7 +50,7 @@ def test_each_step_is_predicted_from_those_imagined_before(rolled):
             found[0, past],
             batch.action[0, past],
             batch.frame_mask[0, past],
-            *noise,
+            noise,
         )
         np.testing.assert_allclose(found[0, t + 1], expected, atol=1e-5)
 
