@@ -5,6 +5,7 @@ reading only.
 import sqlite3
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -34,21 +35,15 @@ def records(schema: Schema, url: str, kind: str) -> Iterator[tuple[str, dict[str
 def _sqlite(schema, url):
     path = path_of(url)
     try:
-        base = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)
-        # One transaction: tables that change in between would not fit together.
-        base.execute("BEGIN")
-        for collection in schema.collections:
-            rows = base.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
-            while batch := rows.fetchmany(BATCH):
-                for row in batch:
-                    yield (
-                        collection.name,
-                        {
-                            a.name: _lite(v, a.type)
-                            for a, v in zip(collection.attrs, row, strict=True)
-                        },
-                    )
-        base.close()
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as base:
+            # One transaction: tables that change in between would not fit together.
+            base.execute("BEGIN")
+            for collection in schema.collections:
+                rows = base.execute(f"SELECT {_cells(collection)} FROM {quoted(collection.name)}")
+                while batch := rows.fetchmany(BATCH):
+                    for row in batch:
+                        cells = zip(collection.attrs, row, strict=True)
+                        yield collection.name, {a.name: _lite(v, a.type) for a, v in cells}
     except sqlite3.Error as error:
         raise UserError(f"{path}: {error}: check the schema against the database") from error
 
