@@ -1,10 +1,9 @@
 """Names of version 0.1, until 0.3: they work, and warn once."""
 
-import importlib
 from collections.abc import Callable
 from typing import Any
 
-from jaxrl.app.old_names import modules, warn_once
+from jaxrl.app.old_names import attributes, modules
 
 PACKAGE = "reasoning.synthesis.migrator"
 MOVED = """
@@ -61,15 +60,9 @@ def names_of(place: str, names: dict[str, str]) -> Callable[[str], Any]:
       place: the module, inside of the package.
       names: old name, and module and name now, with a colon between them.
     """
-
-    def find(name: str) -> Any:
-        if name not in names:
-            raise AttributeError(f"module '{PACKAGE}.{place}' has no attribute {name!r}")
-        module, _, new = names[name].partition(":")
-        warn_once(f"{PACKAGE}.{place}.{name}", f"{PACKAGE}.{module}.{new}")
-        return getattr(importlib.import_module(f"{PACKAGE}.{module}"), new)
-
-    return find
+    return attributes(
+        f"{PACKAGE}.{place}", {old: f"{PACKAGE}.{present}" for old, present in names.items()}
+    )
 
 
 def install() -> None:
