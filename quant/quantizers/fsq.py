@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Quantized
 
 
@@ -127,19 +127,8 @@ def _round(params: dict, state: dict, batch: Batch, config: FSQConfig) -> tuple[
     return Found(value, index, {}, batch.usage(index, config.num_codes) if counted else {}), state
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: FSQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`.
-
-    Args:
-      params: empty, as from `init`.
-      state: empty, as from `init`.
-      x: float `[..., D]`, D the number of levels.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[...]`."""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: FSQConfig) -> jax.Array:

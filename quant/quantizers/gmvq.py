@@ -28,7 +28,7 @@ from quant.codebooks.soft_assignment import (
 )
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
 from quant.types import Quantized
 
 SMALLEST_VARIANCE = 1e-6
@@ -248,19 +248,8 @@ def _draw(batch: Batch, codes, log_q, spread, config: GMVQConfig) -> jax.Array:
     return value + (y * spread).sum(-1, keepdims=True) * noise
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: GMVQConfig) -> jax.Array:
-    """The most probable codes, int32 `[...]`.
-
-    Args:
-      params: from `init`; the codes and their weights are used.
-      state: empty.
-      x: float `[..., L]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: the most probable codes, int32 `[...]`."""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: GMVQConfig) -> jax.Array:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Params, Quantized
 
 
@@ -156,19 +156,10 @@ def _project(params: dict[str, Any], side: str, rows: jax.Array) -> jax.Array:
     return rows + params[f"{name}_bias"][None] if f"{name}_bias" in params else rows
 
 
-def encode(params: dict, state: tuple, x: jax.Array, config: GroupedConfig) -> jax.Array:
-    """Indices only, int32 `[..., groups]` or `[..., groups, levels]`.
-
-    Args:
-      params: from `init`, with an entry for each group that has parameters.
-      state: states of the groups, in their order.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[..., groups]` or `[..., groups,
+levels]`.
+"""
 
 
 def decode(params: dict, state: tuple, indices: jax.Array, config: GroupedConfig) -> jax.Array:

@@ -102,6 +102,30 @@ class _SoftCall(NamedTuple):
     temperature: jax.Array | float | None = None
 
 
+Encode = Callable[[Any, Any, jax.Array, Any], jax.Array]
+
+
+def encode_by(quantize: Callable[..., tuple[Quantized, Any]]) -> Encode:
+    """A quantizer's `encode`: the indices that its `quantize` finds, without training.
+
+    Args:
+      quantize: the quantizer's function.
+
+    Returns:
+      `encode(params, state, x, config)`: parameters and state from `init` or the last step, x float
+      `[..., D]`, the configuration of `init`; gives int32 indices `[...]`, with an axis for heads,
+      groups or levels where there are several. It raises QuantError as `quantize` does: another
+      number of features, no rows, or numbers that are not floating.
+    """
+
+    def encode(params: Any, state: Any, x: jax.Array, config: Any) -> jax.Array:
+        """Indices only, int32 `[...]`; see `encode_by`."""
+        return quantize(params, state, x, config, train=False)[0].indices
+
+    encode.__module__, encode.__qualname__ = quantize.__module__, "encode"
+    return encode
+
+
 Core = Callable[[Any, Any, Batch, Any], tuple[Found, Any]]
 
 

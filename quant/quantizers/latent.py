@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from quant.codebooks.straight_through import exactly
 from quant.errors import require
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Quantized
 
 
@@ -99,19 +99,9 @@ def _values(params: dict, state: dict, batch: Batch, config: LatentConfig) -> tu
     return Found(exactly(q, z) if batch.train else q, index, losses, metrics), state
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: LatentConfig) -> jax.Array:
-    """Indices only, int32 `[...]`; the first feature runs fastest.
-
-    Args:
-      params: from `init`: the values of every feature.
-      state: empty.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[...]`; the first feature runs fastest.
+"""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: LatentConfig) -> jax.Array:

@@ -13,7 +13,7 @@ from quant.codebooks.extremes import xlogx
 from quant.codebooks.nearest import unit
 from quant.codebooks.straight_through import exactly
 from quant.errors import require
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Quantized
 
 EXACT_BITS = 14
@@ -135,19 +135,10 @@ def entropies(
     return each, -xlogx(share).sum()
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: LFQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`; the first feature is the highest bit.
-
-    Args:
-      params: empty, as from `init`.
-      state: empty, as from `init`.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[...]`; the first feature is the highest
+bit.
+"""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: LFQConfig) -> jax.Array:

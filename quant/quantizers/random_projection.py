@@ -12,7 +12,7 @@ from quant.codebooks.nearest import Way, nearest, unit
 from quant.codebooks.rows import from_books, to_books
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Quantized
 
 
@@ -102,19 +102,10 @@ def _labels(
     return Found(value, index, {}, metrics, otherwise=jnp.zeros_like(value)), state
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: RandomProjectionConfig) -> jax.Array:
-    """Indices only: int32 `[...]`, or `[..., heads]` if there are several.
-
-    Args:
-      params: empty.
-      state: from `init`: projection and codes.
-      x: float `[..., D]`, normalized before.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only: int32 `[...]`, or `[..., heads]` if there are
+several.
+"""
 
 
 def decode(

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from quant.codebooks.extremes import varying_like
 from quant.errors import require
 from quant.quantizers import vq
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.quantizers.vq import VQConfig, VQState
 from quant.types import Params, Quantized
 
@@ -164,21 +164,8 @@ def _levels(
     return Found(out, index.T, losses, metrics | errors), after
 
 
-def encode(
-    params: dict[str, Any], state: VQState, x: jax.Array, config: ResidualConfig
-) -> jax.Array:
-    """Indices only, int32 `[..., levels]`.
-
-    Args:
-      params: from `init`, stacked over the levels.
-      state: from `init` or the last step, stacked over the levels.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[..., levels]`."""
 
 
 def decode(

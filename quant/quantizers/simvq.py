@@ -13,7 +13,7 @@ from quant.codebooks.rows import lookup
 from quant.codebooks.straight_through import Wrapper, wrap_rows
 from quant.codebooks.updates import check_sizes
 from quant.errors import require_one_of
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Quantized
 
 
@@ -106,19 +106,8 @@ def _mapped(params: dict, state: dict, batch: Batch, config: SimVQConfig) -> tup
     return Found(value, index, losses, metrics), state
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: SimVQConfig) -> jax.Array:
-    """Indices only, int32 `[...]`.
-
-    Args:
-      params: from `init`: the map.
-      state: from `init`: the frozen codes, before the map.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[...]`."""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SimVQConfig) -> jax.Array:

@@ -13,7 +13,7 @@ from quant.codebooks.rows import lookup
 from quant.codebooks.soft_assignment import entropy, relaxed_rows, squared_distances, warmth
 from quant.codebooks.updates import check_sizes
 from quant.errors import require, require_one_of
-from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft
+from quant.quantizers.interface import Batch, Found, SoftOptions, call_soft, encode_by
 from quant.types import Quantized
 
 
@@ -112,19 +112,8 @@ def _relax(params: dict, state: dict, batch: Batch, config: SQVAEConfig) -> tupl
     return Found(value, index, losses, metrics), state
 
 
-def encode(params: dict, state: dict, x: jax.Array, config: SQVAEConfig) -> jax.Array:
-    """The nearest codes, int32 `[...]`.
-
-    Args:
-      params: from `init`; the codes are used.
-      state: empty.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: the nearest codes, int32 `[...]`."""
 
 
 def decode(params: dict, state: dict, indices: jax.Array, config: SQVAEConfig) -> jax.Array:

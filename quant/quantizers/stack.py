@@ -13,7 +13,7 @@ from quant.errors import require
 from quant.quantizers.dispatch import functions_of, index_axes
 from quant.quantizers.dropout import DepthDropout, draw_depths
 from quant.quantizers.grouped import mean_by_name
-from quant.quantizers.interface import Batch, Found, Options, call
+from quant.quantizers.interface import Batch, Found, Options, call, encode_by
 from quant.types import Params, Quantized
 
 
@@ -178,19 +178,8 @@ def _clamped(x: jax.Array, config: StackConfig) -> jax.Array:
     return bounds * jnp.tanh(x / bounds)
 
 
-def encode(params: dict, state: tuple, x: jax.Array, config: StackConfig) -> jax.Array:
-    """Indices only, int32 `[..., levels]`.
-
-    Args:
-      params: from `init`, with an entry for each level that has parameters.
-      state: states of the levels, in their order.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only, int32 `[..., levels]`."""
 
 
 def decode(params: dict, state: tuple, indices: jax.Array, config: StackConfig) -> jax.Array:

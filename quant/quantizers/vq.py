@@ -37,7 +37,7 @@ from quant.codebooks.updates import (
 )
 from quant.errors import require, require_one_of
 from quant.estimators.sample import below_largest
-from quant.quantizers.interface import Batch, Found, Options, call, check_input
+from quant.quantizers.interface import Batch, Found, Options, call, check_input, encode_by
 from quant.types import Params, Quantized
 
 Update = Literal["ema", "gradient"]
@@ -310,19 +310,10 @@ def _nearest(
     return Found(out, index if config.heads > 1 else index[:, 0], losses, metrics), state
 
 
-def encode(params: dict[str, Any], state: VQState, x: jax.Array, config: VQConfig) -> jax.Array:
-    """Indices only: int32 `[...]`, or `[..., heads]` if there are several.
-
-    Args:
-      params: from `init`: projections, and the codes with update "gradient".
-      state: from `init` or the last step.
-      x: float `[..., D]`.
-      config: the same as at `init`.
-
-    Raises:
-      QuantError: another number of features, no rows, or numbers that are not floating.
-    """
-    return quantize(params, state, x, config, train=False)[0].indices
+encode = encode_by(quantize)
+"""`encode(params, state, x, config)`: indices only: int32 `[...]`, or `[..., heads]` if there are
+several.
+"""
 
 
 def decode(
