@@ -5,11 +5,12 @@ Trains every game and mode with every seed, one after the other, in `RUNS/GAME-M
 that was begun is resumed, so that the work can be cut into several calls or spread over cores. Each
 finished run's curve goes into the record at once. Claims per game: the lower end of a 95 % interval
 over the final games lies above random play's mean, for how many seeds; the mean over seeds as a
-multiple of random play; and, where both ran, JEDI minus pixel after equal processor time. What has
-not run is recorded as such. Random play is measured twice, and the better one counts: the run's own
-first steps (which may repeat actions, see the preset), and `GAMES` games of uniformly random
-actions at the preset's frame skip. Those of the usual protocol, 4 frames an action, are recorded
-too.
+multiple of random play; and, where both ran, JEDI minus pixel after equal processor time (a run
+without an evaluation by then counts as random play; `--minutes` ends runs at a processor time and
+records how far they came). What has not run is recorded as such. Random play is measured twice, and
+the better one counts: the run's own first steps (which may repeat actions, see the preset), and
+`GAMES` games of uniformly random actions at the preset's frame skip. Those of the usual protocol, 4
+frames an action, are recorded too.
 """
 
 import argparse
@@ -91,7 +92,12 @@ def note_uniform_play(runs: Runs, configs: dict[str, JediConfig]) -> None:
 
 def random_of(run: dict) -> float:
     """Mean return of random play that a run must beat."""
-    return max(run["random_return"], run.get("uniform_return", -np.inf))
+    return max(run.get("random_return", -np.inf), run.get("uniform_return", -np.inf))
+
+
+def minutes_of(run: dict) -> float:
+    """Minutes of processor time that a run was given."""
+    return run["stopped_minutes"] if "stopped_minutes" in run else run["curve"][-1]["minutes"]
 
 
 def final(folder: Path) -> dict[str, float] | None:
@@ -125,7 +131,7 @@ def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[
         mean = float(np.mean([f["return"] for f in last.values()]))
         multiple = round(mean / random, 3) if random > 0 else None
     if whole and other:
-        minutes = min(run["curve"][-1]["minutes"] for run in (*mine.values(), *other.values()))
+        minutes = min(minutes_of(run) for run in (*mine.values(), *other.values()))
         scores = [
             np.mean([return_at(r["curve"], "minutes", minutes, random_of(r)) for r in group])
             for group in (mine.values(), other.values())
@@ -169,7 +175,7 @@ def write(runs: Runs, settings: str, folder: Path, preset: str) -> None:
     for variant, by_seed in runs.items():
         for seed, run in by_seed.items():
             found = run.get("final") or final(folder / f"{variant}-{seed}")
-            if found is not None:
+            if found is not None and "stopped_minutes" not in run:
                 run["final"] = found
                 finals.setdefault(variant, {})[seed] = found
     claims = [claim for env in ENVS for claim in claims_of(runs, finals, env)]
@@ -218,6 +224,9 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", default=("jedi",), choices=MODES)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS, choices=SEEDS)
     parser.add_argument("--steps", type=int, help="environment steps of a run, if not the preset's")
+    parser.add_argument(
+        "--minutes", type=float, help="processor time after which a run ends, to compare modes"
+    )
     parser.add_argument("--draw", type=Path, help="draw the curves into this PNG file")
     options = parser.parse_args()
     configs = {
@@ -234,7 +243,8 @@ def main() -> None:
     runs = train_chosen(name, configs, chosen, options, write_here, SEEDS)
     if options.draw:
         draw(runs, options.draw)
-    print(json.dumps({k: {s: r["curve"][-1] for s, r in v.items()} for k, v in runs.items()}))
+    ends = {k: {s: r["curve"][-1:] for s, r in v.items()} for k, v in runs.items()}
+    print(json.dumps(ends))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,15 @@ and machines.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import hashlib
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +83,55 @@ def finished_run(folder: Path, steps: int) -> dict | None:
     return made | {"random_return": rows[0]["collect/return"], "curve": curve_of(rows)}
 
 
+def stopped_run(folder: Path, minutes: float) -> dict:
+    """A run as it is recorded that was stopped after `minutes` of processor time: its curve so far
+    (empty before the first evaluation), and how far it came.
+    """
+    from jaxrl.train.metrics import read_metrics
+
+    made = json.loads((folder / BEGUN).read_text())
+    counters = counters_of(folder)
+    far = {name: counters[name] for name in ("epoch", "stage", "done", "env_steps", "updates")}
+    rows = read_metrics(folder) if (folder / "metrics.jsonl").exists() else []
+    first = {"random_return": rows[0]["collect/return"]} if rows else {}
+    return made | first | {"curve": curve_of(rows), "stopped_minutes": minutes, "came_to": far}
+
+
+def counters_of(folder: Path) -> dict[str, Any]:
+    """Counters of a run's last checkpoint; none, if there is no checkpoint."""
+    from jaxrl.train.checkpoint import Checkpoints
+
+    if not (folder / "checkpoints").is_dir():
+        return {}
+    with contextlib.closing(Checkpoints(folder / "checkpoints", read_only=True)) as saved:
+        steps = saved.steps()
+        return saved.record(steps[-1])["counters"] if steps else {}
+
+
+@contextlib.contextmanager
+def stopping_after(minutes: float | None):
+    """Ask this process to save and stop, as SIGTERM does, once it has used so many minutes of
+    processor time within the block; yields an event that is set then.
+    """
+    asked, left = threading.Event(), threading.Event()
+    end = time.process_time() + 60 * (minutes or 0)
+
+    def watch():
+        while not left.wait(0.5):
+            if time.process_time() >= end:
+                asked.set()
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    if minutes is not None:
+        watcher.start()
+    try:
+        yield asked
+    finally:
+        left.set()
+
+
 def note_beginning(folder: Path) -> None:
     """Settings that the runs of a folder share, written once, before the first update."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -110,8 +164,7 @@ def train_missing(
     name: str,
     settings: str,
     configs: dict[str, JediConfig],
-    seeds: list[int],
-    folder: Path,
+    options: argparse.Namespace,
     write: Callable,
 ) -> Runs:
     """Train every variant with every seed, but not those that the record holds; returns all that is
@@ -121,27 +174,24 @@ def train_missing(
       name: of the record.
       settings: see `settings_of`; the record may hold more variants than are trained in this call.
       configs: of the variants to train.
-      seeds: those to train.
-      folder: of the runs; one that was begun is continued.
+      options: with the `seeds` to train, the `folder` of the runs (one that was begun is continued)
+        and, if it is there, the `minutes` of processor time after which a run ends.
       write: `write(runs)` writes the record, called after every run.
 
     Raises:
       SystemExit: a run was stopped before its end.
     """
-    from jaxrl.jedi.training.loop import train
-
-    for seed in seeds:
+    for seed in options.seeds:
         for variant, config in configs.items():
             if str(seed) in recorded(name, settings).get(variant, {}):
                 continue
-            run = folder / f"{variant}-{seed}"
-            note_beginning(run)
-            if not train(replace(config, seed=seed), run).finished:
-                raise SystemExit(
-                    "stopped; the same command continues, what was finished is recorded"
-                )
+            made = run_to_end(
+                replace(config, seed=seed),
+                options.folder / f"{variant}-{seed}",
+                getattr(options, "minutes", None),
+            )
             runs = recorded(name, settings)  # read anew: another process may have added its own
-            runs.setdefault(variant, {})[str(seed)] = finished_run(run, config.schedule.env_steps)
+            runs.setdefault(variant, {})[str(seed)] = made
             write(
                 {
                     variant: dict(sorted(by_seed.items()))
@@ -149,6 +199,32 @@ def train_missing(
                 }
             )
     return recorded(name, settings)
+
+
+def run_to_end(config: JediConfig, folder: Path, minutes: float | None) -> dict | None:
+    """Train until the schedule is done or the processor time is used up; returns the run as it is
+    recorded.
+
+    Args:
+      config: with the seed.
+      folder: of the run; one that was begun is continued.
+      minutes: processor time of all sessions together; None: no limit.
+
+    Raises:
+      SystemExit: somebody stopped it before.
+    """
+    from jaxrl.jedi.training.loop import train
+
+    note_beginning(folder)
+    used = counters_of(folder).get("processor", 0.0) / 60
+    left = None if minutes is None else max(minutes - used, 0.0)
+    with stopping_after(left) as used_up:
+        finished = train(config, folder).finished
+    if finished:
+        return finished_run(folder, config.schedule.env_steps)
+    if not used_up.is_set():
+        raise SystemExit("stopped; the same command continues, what was finished is recorded")
+    return stopped_run(folder, minutes)
 
 
 def curves_of(runs: Runs) -> dict[str, dict[int, Curve]]:
@@ -161,7 +237,12 @@ def curves_of(runs: Runs) -> dict[str, dict[int, Curve]]:
 
 def random_return(runs: Runs) -> float:
     """Mean return of random play, over all runs."""
-    returns = [run["random_return"] for by_seed in runs.values() for run in by_seed.values()]
+    returns = [
+        run["random_return"]
+        for by_seed in runs.values()
+        for run in by_seed.values()
+        if "random_return" in run
+    ]
     return sum(returns) / len(returns)
 
 
@@ -198,15 +279,13 @@ def train_chosen(
       name: of the record.
       configs: of all variants.
       chosen: names of those to train.
-      options: with `seeds` to train and the `folder` of the runs.
+      options: see `train_missing`.
       write: `write(runs, settings)` writes the record, called after every run.
       seeds: all that the record should have.
     """
     settings = settings_of(list(configs.values()))
     some = {variant: configs[variant] for variant in chosen}
-    runs = train_missing(
-        name, settings, some, options.seeds, options.folder, lambda runs: write(runs, settings)
-    )
+    runs = train_missing(name, settings, some, options, lambda runs: write(runs, settings))
     missing = [
         f"{variant}-{seed}"
         for variant in configs

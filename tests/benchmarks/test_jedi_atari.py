@@ -39,6 +39,15 @@ def test_claims_of_whole_runs():
     assert ahead.measured == pytest.approx(100)
 
 
+def test_a_baseline_without_an_evaluation_in_its_time_counts_as_random_play():
+    runs = {
+        "Freeway-jedi": {"0": run(4, (8, 20), (17, 22)), "1": run(2, (8, 18), (14, 21))},
+        "Freeway-pixel": {"0": {"curve": [], "stopped_minutes": 14.0, "uniform_return": 0.25}},
+    }
+    finals = {"Freeway-jedi": {s: {"return": 21, "std": 1, "episodes": 30} for s in ("0", "1")}}
+    assert jedi_atari.claims_of(runs, finals, "Freeway")[2].measured == 20.5 - 0.25
+
+
 def test_a_missing_seed_or_game_claims_nothing():
     runs = {"Boxing-jedi": {"0": run(-1, (5, 3))}}
     finals = {"Boxing-jedi": {"0": {"return": 3, "std": 1, "episodes": 30}}}

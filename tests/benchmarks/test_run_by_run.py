@@ -1,24 +1,32 @@
 """Records that grow run by run, with training replaced by what it leaves behind."""
 
+import contextlib
 import dataclasses
 import json
+import time
 from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks import encoder_quality, jedi_modes, recording, run_by_run
 from benchmarks.run_by_run import (
+    counters_of,
     curve_of,
     finished_run,
     note_beginning,
     recorded,
+    run_to_end,
     settings_of,
     train_missing,
 )
 from jaxrl.jedi.presets import tiny
 from jaxrl.jedi.training import loop as training
+from jaxrl.jedi.training.run import Counters
+from jaxrl.train.checkpoint import Checkpoints
+from jaxrl.train.signals import stop_on_signals
 
 ROWS = [
     {"env_steps": 50, "time/processor": 60.0, "collect/return": -2.0, "evaluate/return": None},
@@ -77,6 +85,31 @@ def test_a_run_keeps_the_commit_that_began_it(tmp_path, monkeypatch):
     assert finished_run(tmp_path, 90)["commit"] == "first"
 
 
+def test_a_run_ends_at_its_processor_time_and_says_how_far_it_came(monkeypatch, tmp_path):
+    config, folder = tiny("catch"), tmp_path / "run"
+
+    def train(config, folder):
+        began = time.process_time()
+        with stop_on_signals() as stop:
+            while not stop:
+                sum(range(1000))
+        used = counters_of(folder).get("processor", 0.0) + time.process_time() - began
+        counters = Counters(done=49, env_steps=512, updates=49, processor=used)
+        with contextlib.closing(Checkpoints(folder / "checkpoints")) as saved:
+            step = max(saved.steps(), default=0) + 1
+            saved.save(step, {"x": np.zeros(1)}, {"counters": dataclasses.asdict(counters)})
+            saved.wait()
+        return SimpleNamespace(finished=False)
+
+    monkeypatch.setattr(training, "train", train)
+    made = run_to_end(config, folder, 0.01)
+    assert made["curve"] == [] and made["stopped_minutes"] == 0.01 and "random_return" not in made
+    assert made["came_to"] == {"epoch": 0, "stage": 0, "done": 49, "env_steps": 512, "updates": 49}
+    assert counters_of(folder)["processor"] >= 0.6
+    run_to_end(config, folder, 0.02)  # of which the first session had half
+    assert counters_of(folder)["processor"] >= 1.2
+
+
 @pytest.mark.parametrize(
     ("script", "name"), [(jedi_modes, "jedi_modes"), (encoder_quality, "encoder_quality")]
 )
@@ -92,15 +125,19 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
     def write(runs):
         return script.write(runs, settings)
 
+    def make(some, seeds, folder, own_settings=settings):
+        options = SimpleNamespace(seeds=seeds, folder=tmp_path / folder)
+        return train_missing(name, own_settings, some, options, write)
+
     first, second = variants
-    train_missing(name, settings, {first: variants[first]}, [1], tmp_path / "a", write)
+    make({first: variants[first]}, [1], "a")
     assert trained == [f"{first}-1"]
-    train_missing(name, settings, variants, [0, 1], tmp_path / "b", write)
+    make(variants, [0, 1], "b")
     assert trained == [f"{first}-1", f"{first}-0", f"{second}-0", f"{second}-1"]
     with pytest.raises(
         SystemExit, match="the same command continues, what was finished is recorded"
     ):
-        train_missing(name, settings, variants, [2], tmp_path / "b", write)
+        make(variants, [2], "b")
     runs = recorded(name, settings)
     assert {variant: list(runs[variant]) for variant in variants} == {
         first: ["0", "1"],
@@ -108,7 +145,7 @@ def test_finished_runs_stay_recorded_without_their_folders_and_are_not_made_agai
     }
     before = (tmp_path / f"{name}.json").read_bytes()
     with pytest.raises(SystemExit, match=f"{name}.json holds runs of other settings: move it away"):
-        train_missing(name, "others", variants, [0], tmp_path / "c", write)
+        make(variants, [0], "c", "others")
     assert (tmp_path / f"{name}.json").read_bytes() == before and len(trained) == 5
     claims = json.loads((tmp_path / f"{name}.json").read_text())["claims"]
     assert claims and all(claim["measured"] is None for claim in claims)
