@@ -2,6 +2,7 @@
 imported.
 """
 
+import json
 import subprocess
 import sys
 
@@ -27,18 +28,49 @@ for old, new in zip(sys.argv[1].split(","), sys.argv[2].split(",")):
 """
 
 
-def run(code: str, *arguments: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+PARENT = """
+import json, os, sys, traceback
+import flax.linen, flax.nnx, jax, optax
+for line in sys.stdin:
+    code, arguments = json.loads(line)
+    child = os.fork()
+    if not child:
+        try:
+            sys.argv[1:] = arguments
+            exec(code, {"__name__": "__main__"})
+        except BaseException:
+            os.write(1, json.dumps(traceback.format_exc()).encode() + b"\\n")
+            os._exit(1)
+        os._exit(0)
+    if os.waitpid(child, 0)[1] == 0:
+        print("null", flush=True)
+"""
+"""Runs each program it is sent in a child of its own, after the libraries that take long to import,
+and answers with its traceback, or null.
+"""
 
 
-def test_every_old_module_path_warns_once_and_is_the_new_module():
+@pytest.fixture(scope="module")
+def run():
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+
+        def in_a_child(code: str, *arguments: str) -> None:
+            parent.stdin.write(json.dumps([code, arguments]) + "\n")
+            parent.stdin.flush()
+            error = json.loads(parent.stdout.readline())
+            assert error is None, error
+
+        yield in_a_child
+        parent.stdin.close()
+
+
+def test_every_old_module_path_warns_once_and_is_the_new_module(run):
     run(CHECK, ",".join(MODULES), ",".join(PATHS[name] for name in MODULES))
 
 
-def test_public_modules_are_imported_from_the_package_without_a_warning():
+def test_public_modules_are_imported_from_the_package_without_a_warning(run):
     run(
         "import warnings; warnings.simplefilter('error')\n"
         f"from quant import {', '.join(SHORT)}, estimators, diagnostics, Restart, VQConfig\n"
@@ -46,7 +78,7 @@ def test_public_modules_are_imported_from_the_package_without_a_warning():
     )
 
 
-def test_renamed_modules_are_imported_from_the_package_with_one_warning():
+def test_renamed_modules_are_imported_from_the_package_with_one_warning(run):
     run(
         "import warnings, quant\n"
         f"for name in {sorted(OLD)!r}:\n"
@@ -72,11 +104,11 @@ def test_renamed_modules_are_imported_from_the_package_with_one_warning():
         "from quant.nearest import nearest, unit",
     ],
 )
-def test_names_inside_old_modules_are_found(line):
+def test_names_inside_old_modules_are_found(line, run):
     run(line)
 
 
-def test_other_names_are_still_missing():
+def test_other_names_are_still_missing(run):
     run(
         "import quant, quant.data, quant.estimators.bias_variance as b\n"
         "for owner in (quant, quant.data, b):\n"
