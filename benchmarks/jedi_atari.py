@@ -10,11 +10,13 @@ without an evaluation by then counts as random play; `--minutes` ends runs at a 
 records how far they came). What has not run is recorded as such. Random play is measured twice, and
 the better one counts: the run's own first steps (which may repeat actions, see the preset), and
 `GAMES` games of uniformly random actions at the preset's frame skip. Those of the usual protocol, 4
-frames an action, are recorded too.
+frames an action, are recorded too. So is the best single action held through whole games: in some
+games a policy need be no more than that, and then a return far above random play proves little.
 """
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,30 +58,45 @@ def lower_end(mean: float, std: float, games: int) -> float:
     return mean - stats.t.ppf(0.975, games - 1) * std / np.sqrt(games - 1)
 
 
-def uniform_play(config: JediConfig, games: int = GAMES) -> float:
-    """Mean return of whole games with uniformly random actions, at the configuration's frame
-    skip.
+def mean_return(config: JediConfig, games: int, choose: Callable) -> float:
+    """Mean return of whole games at the configuration's frame skip.
+
+    Args:
+      config: of the game.
+      games: number of games, each with a seed of its own.
+      choose: `(generator, number of actions) -> action`, called at every step.
     """
     env, returns = make_game(config), np.zeros(games)
     for game in range(games):
         generator = np.random.default_rng(game)
         env.reset(10**6 + game)
         for _ in range(config.evaluation.max_steps):
-            after = env.step(int(generator.integers(env.num_actions)))
+            after = env.step(choose(generator, env.num_actions))
             returns[game] += after.reward
             if after.game_over:
                 break
     return float(returns.mean())
 
 
-def note_uniform_play(runs: Runs, configs: dict[str, JediConfig]) -> None:
-    """Add uniformly random play to runs that lack it: "uniform_return" at their own frame skip,
-    "usual_return" at 4.
+def uniform_play(config: JediConfig, games: int = GAMES) -> float:
+    """Mean return of uniformly random actions."""
+    return mean_return(config, games, lambda generator, actions: int(generator.integers(actions)))
+
+
+def constant_play(config: JediConfig, games: int = 4) -> float:
+    """Mean return of the single action that is best when held through whole games."""
+    actions = range(make_game(config).num_actions)
+    return max(mean_return(config, games, lambda *_, action=action: action) for action in actions)
+
+
+def note_simple_play(runs: Runs, configs: dict[str, JediConfig]) -> None:
+    """Add simple play to runs that lack it: uniformly random actions, "uniform_return" at the run's
+    own frame skip and "usual_return" at 4; the best single action, "constant_return".
     """
     for variant, by_seed in runs.items():
+        config = configs[variant]
         for run in by_seed.values():
             if "uniform_return" not in run:
-                config = configs[variant]
                 game = replace(config.game, frame_skip=PROTOCOL.frame_skip)
                 longer = config.game.frame_skip // PROTOCOL.frame_skip
                 evaluation = replace(
@@ -88,6 +105,9 @@ def note_uniform_play(runs: Runs, configs: dict[str, JediConfig]) -> None:
                 usual = replace(config, game=game, evaluation=evaluation)
                 run["uniform_return"] = uniform_play(config)
                 run["usual_return"] = uniform_play(usual)
+            if "constant_return" not in run:
+                others = [r["constant_return"] for r in by_seed.values() if "constant_return" in r]
+                run["constant_return"] = others[0] if others else constant_play(config)
 
 
 def random_of(run: dict) -> float:
@@ -123,13 +143,15 @@ def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[
     mine, other = runs.get(f"{env}-jedi", {}), runs.get(f"{env}-pixel", {})
     last = finals.get(f"{env}-jedi", {})
     whole = len(mine) == len(SEEDS) == len(last)
-    above = multiple = ahead = None
+    above = multiple = ahead = simple = None
     if whole:
         random = float(np.mean([random_of(run) for run in mine.values()]))
         lows = [lower_end(f["return"], f["std"], int(f["episodes"])) for f in last.values()]
         above = sum(bool(low > random) for low in lows)
         mean = float(np.mean([f["return"] for f in last.values()]))
         multiple = round(mean / random, 3) if random > 0 else None
+        constant = max((run.get("constant_return", 0.0) for run in mine.values()), default=0.0)
+        simple = round(mean / constant, 3) if constant > 0 else None
     if whole and other:
         minutes = min(minutes_of(run) for run in (*mine.values(), *other.values()))
         scores = [
@@ -147,6 +169,7 @@ def claims_of(runs: Runs, finals: dict[str, dict[str, dict]], env: str) -> list[
             seeds,
         ),
         Claim(f"{env}: final return over random play's", 2.0, ">=", multiple, seeds),
+        Claim(f"{env}: final return over the best single action's", 1.0, ">=", simple, seeds),
         Claim(
             f"{env}: return of jedi minus that of pixel after equal processor time",
             0.0,
@@ -167,7 +190,7 @@ def write(runs: Runs, settings: str, folder: Path, preset: str) -> None:
       folder: folder of the runs.
       preset: name in PRESETS.
     """
-    note_uniform_play(
+    note_simple_play(
         runs,
         {f"{env}-{mode}": config_for(preset, env, mode, None) for env in ENVS for mode in MODES},
     )

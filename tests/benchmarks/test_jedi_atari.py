@@ -1,6 +1,7 @@
 """What the emulator benchmark claims from finished runs, and from missing ones."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,10 +32,13 @@ def test_claims_of_whole_runs():
             "1": {"return": 520, "std": 400, "episodes": 30},
         }
     }
-    above, multiple, ahead = jedi_atari.claims_of(runs, finals, "UpNDown")
+    for seed in ("0", "1"):
+        runs["UpNDown-jedi"][seed]["constant_return"] = 900.0
+    above, multiple, simple, ahead = jedi_atari.claims_of(runs, finals, "UpNDown")
     assert above.measured == 1 and not above.holds
     json.dumps([above.measured, multiple.measured, ahead.measured])  # a record is JSON
     assert multiple.measured == pytest.approx(810 / 500)
+    assert simple.measured == 0.9 and not simple.holds
     # within 10 minutes: jedi (1100 + 700) / 2, pixel 800
     assert ahead.measured == pytest.approx(100)
 
@@ -45,14 +49,14 @@ def test_a_baseline_without_an_evaluation_in_its_time_counts_as_random_play():
         "Freeway-pixel": {"0": {"curve": [], "stopped_minutes": 14.0, "uniform_return": 0.25}},
     }
     finals = {"Freeway-jedi": {s: {"return": 21, "std": 1, "episodes": 30} for s in ("0", "1")}}
-    assert jedi_atari.claims_of(runs, finals, "Freeway")[2].measured == 20.5 - 0.25
+    assert jedi_atari.claims_of(runs, finals, "Freeway")[3].measured == 20.5 - 0.25
 
 
 def test_a_missing_seed_or_game_claims_nothing():
     runs = {"Boxing-jedi": {"0": run(-1, (5, 3))}}
     finals = {"Boxing-jedi": {"0": {"return": 3, "std": 1, "episodes": 30}}}
     for env in ("Boxing", "Assault"):
-        assert [c.measured for c in jedi_atari.claims_of(runs, finals, env)] == [None] * 3
+        assert [c.measured for c in jedi_atari.claims_of(runs, finals, env)] == [None] * 4
 
 
 def test_the_last_evaluation_is_read_from_the_log(tmp_path):
@@ -72,3 +76,20 @@ def test_the_final_evaluation_has_thirty_games_and_the_figure_is_drawn(tmp_path)
     runs = {"UpNDown-jedi": {"0": run(500, (5, 600), (10, 1100))}}
     jedi_atari.draw(runs, tmp_path / "curves.png")
     assert (tmp_path / "curves.png").stat().st_size > 1000
+
+
+def test_the_best_single_action_is_found_among_all(monkeypatch):
+    class Game:
+        num_actions = 3
+
+        def reset(self, seed):
+            self.left = 5
+
+        def step(self, action):
+            self.left -= 1
+            return SimpleNamespace(reward=[0.0, 2.0, 1.0][action], game_over=self.left == 0)
+
+    monkeypatch.setattr(jedi_atari, "make_game", lambda config: Game())
+    config = jedi_atari.config_for("tiny", "UpNDown", "jedi", 4096)
+    assert jedi_atari.constant_play(config) == 10.0
+    assert 0 < jedi_atari.uniform_play(config) < 10
