@@ -7,6 +7,7 @@ smollm2`): quality over density, for share, magnitude and random at equal densit
 """
 
 import functools
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -20,16 +21,23 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from benchmarks.recording import RESULTS, ROOT, Claim, record
+from benchmarks.recording import RESULTS, Claim, record
 from jaxrl.app import cli
+from jaxrl.app.cells import Cells
 from jaxrl.app.errors import UserError
 from quant import FSQConfig
 from quant.data.data_by_name import load
 from quant.models.autoencoder import VectorAutoencoder
 from quant.quantizers import fsq
-from reasoning.compositionality.prune import capture, oracle_pruning, prune_once
+from reasoning.compositionality.prune import apply_masks, capture, oracle_pruning, prune_once
 from reasoning.compositionality.prune import score as scoring
-from reasoning.compositionality.prune.kernels import Prunable, weights_only
+from reasoning.compositionality.prune.kernels import (
+    Prunable,
+    kernels,
+    ones_like,
+    replaced,
+    weights_only,
+)
 
 NAME = "compositionality_models"
 SCORES = {"share": scoring.share, "magnitude": scoring.magnitude, "random": scoring.random}
@@ -55,6 +63,8 @@ class Settings:
     """Models to prune."""
     smollm2: str | None = None
     """Folder of its checkpoint; without, it is not measured."""
+    cells: str = "runs/compositionality/models"
+    """Folder of the finished rows: a second start does what is missing."""
 
 
 class Subject(NamedTuple):
@@ -223,8 +233,16 @@ def encoder(settings: Settings, seed: int) -> Subject:
     )
 
 
+TEXTS = ("exceptions", "objects", "try", "naming")
+"""Topics of Python's own help whose beginnings SmolLM2 reads: two for the activations, two for the
+loss.
+"""
+
+
 def smollm2(settings: Settings, seed: int) -> Subject:
-    """The perceptrons of all blocks of SmolLM2-135M, nats per token on this project's guides."""
+    """The perceptrons of all blocks of SmolLM2-135M, nats per token on Python's help."""
+    from pydoc_data.topics import topics
+
     from flax import nnx
 
     from reasoning.e2c.llm.config import LocalModel
@@ -233,8 +251,8 @@ def smollm2(settings: Settings, seed: int) -> Subject:
     loaded = load_model(LocalModel(Path(settings.smollm2), dtype="float32", chat=False))
     model = loaded.model
     length = settings.tokens // 2
-    texts = [(ROOT / "docs" / f"{name}.md").read_text() for name in ("sae", "quant", "e2c", "jedi")]
-    ids = [loaded.tokenizer.encode(t, add_special_tokens=False)[200 : 200 + length] for t in texts]
+    encode = loaded.tokenizer.encode
+    ids = [encode(topics[name], add_special_tokens=False)[:length] for name in TEXTS]
     probe, judged = np.array(ids[:2]), np.array(ids[2:])
     places = jnp.broadcast_to(jnp.arange(length), probe.shape)
     seen = jnp.broadcast_to(jnp.tril(jnp.ones((length, length), bool)), (2, length, length))
@@ -250,10 +268,10 @@ def smollm2(settings: Settings, seed: int) -> Subject:
     def quality(pruned) -> float:
         whole = jax.tree.map(lambda leaf: leaf, state)
         nnx.replace_by_pure_dict(whole, pruned)
-        with loaded.mesh:
+        with jax.set_mesh(loaded.mesh):
             return float(nats(whole, jnp.asarray(judged)))
 
-    with loaded.mesh:
+    with jax.set_mesh(loaded.mesh):
         known = capture(model, jnp.asarray(probe), places, None, seen)
     known = {name: found for name, found in known.items() if not name.endswith("inputs")}
 
@@ -277,43 +295,79 @@ def fashion():
 
 
 @functools.partial(jax.jit, static_argnames=("score", "prunable"))
-def pruned(params, activations, density, key, score: Callable, prunable: Prunable):
-    """Prune parameters once.
+def kept(kernel, known, density, key, score: Callable, prunable: Prunable):
+    """Mask of one kernel.
 
     Args:
-      params: parameters of a model.
-      activations: activations by path, from `capture`.
+      kernel: of any layer; one program serves all of a shape.
+      known: its activations, from `capture`.
       density: scalar, share of weights that is kept.
       key: PRNG key, for random scores.
       score: a function of `score.py`.
-      prunable: chooses the leaves that are pruned.
+      prunable: chooses the leaves that are pruned; True for this one.
 
     Returns:
-      `(params with zeros, masks)`.
+      The mask, 0 where the kernel is pruned.
     """
-    return prune_once(params, activations, density, score, key=key, prunable=prunable)
+    tree, seen = {"mlp": {"kernel": kernel}}, {"mlp/kernel": known}
+    return prune_once(tree, seen, density, score, key=key, prunable=prunable)[1]["mlp"]["kernel"]
 
 
-def rows_of(subject: Subject, settings: Settings, seed: int) -> Iterator[dict]:
-    """Quality of one trained model, dense and for every score and density."""
-    shown = {"model": subject.name, "measure": subject.measure, "seed": seed}
-    dense = subject.quality(subject.params)
-    yield shown | {"score": "dense", "density": 1.0, "quality": dense}
-    for density in settings.densities:
-        for name, score in SCORES.items():
-            params, masks = pruned(
-                subject.params,
-                subject.activations,
-                jnp.float32(density),
-                jax.random.key(seed),
-                score,
-                subject.prunable,
-            )
-            once = subject.quality(params)
-            row = shown | {"score": name, "density": density, "quality": once}
-            if subject.tune is not None:
+def pruned(subject: Subject, density: float, name: str, seed: int) -> tuple[Any, Any]:
+    """Prune a model once: `(params with zeros, masks)`. Every unit keeps the same share of its
+    inputs, so each kernel is pruned by itself.
+
+    Args:
+      subject: the model.
+      density: share of weights that is kept.
+      name: of the score, in `SCORES`.
+      seed: seed of random scores.
+    """
+    params, keys = subject.params, jax.random.key(seed)
+    found = kernels(params, subject.prunable)
+    masks = {
+        path: kept(
+            kernel,
+            subject.activations[path],
+            jnp.float32(density),
+            jax.random.fold_in(keys, number),
+            SCORES[name],
+            subject.prunable,
+        )
+        for number, (path, kernel) in enumerate(found.items())
+    }
+    whole = replaced(ones_like(params), masks)
+    return apply_masks(params, whole), whole
+
+
+def rows_of(make: Callable, settings: Settings, seed: int) -> Iterator[dict]:
+    """Quality of one trained model, dense and for every score and density. Rows that are finished
+    are read from `settings.cells`; the model is made when the first is missing.
+
+    Args:
+      make: makes the model, `(settings, seed) -> Subject`.
+      settings: sizes, densities, folder.
+      seed: of the training and of random masks.
+    """
+    wanted = [("dense", 1.0), *itertools.product(SCORES, settings.densities)]
+    sizes = (settings.steps, settings.finetune, settings.probe, settings.tokens)
+    named = {
+        f"{make.__name__}-{seed}-{score}-{density:g}-{sizes}": (score, density)
+        for score, density in wanted
+    }
+    cells, subject = Cells(Path(settings.cells), named), None
+    for name, (score, density) in named.items():
+        if not cells.finished(name):
+            subject = subject or make(settings, seed)
+            params, masks = subject.params, None
+            if score != "dense":
+                params, masks = pruned(subject, density, score, seed)
+            row = {"model": subject.name, "measure": subject.measure, "seed": seed}
+            row |= {"score": score, "density": density, "quality": subject.quality(params)}
+            if subject.tune is not None and masks is not None:
                 row["finetuned"] = subject.quality(subject.tune(masks))
-            yield row
+            cells.keep(name, row)
+        yield cells.read(name)
 
 
 MODELS = {
@@ -340,13 +394,14 @@ def measure(settings: Settings) -> Path:
             continue
         (make, learns), rows = MODELS[name], []
         for seed in range(settings.seeds if learns else 1):
-            for row in rows_of(make(settings, seed), settings, seed):
+            for row in rows_of(make, settings, seed):
                 print({key: row[key] for key in row if key != "measure"}, flush=True)
                 rows.append(row)
         kept = [row for row in kept_rows() if row["model"] != rows[0]["model"]]
         figures = asdict(settings) | {"rows": kept + rows}
         figures.pop("smollm2")
         figures.pop("models")
+        figures.pop("cells")
         path = record(NAME, figures, claims(kept + rows))
     return path
 

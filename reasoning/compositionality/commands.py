@@ -18,8 +18,8 @@ class Sweep:
     """
 
     preset: PresetName = "tiny"
-    """tiny (two targets, minutes), paper (one heat-map of 6 x 6 x 4 x 8 networks), families (seven
-    targets, 16 seeds), moonshot (more than ten thousand networks in a call, for an accelerator).
+    """tiny (two targets, minutes), paper (one heat-map of 6 x 6 x 4 x 8 networks), families (six
+    targets, 8 seeds), moonshot (more than ten thousand networks in a call, for an accelerator).
     """
     config: Annotated[SweepConfig, tyro.conf.arg(name="")] = tiny()
     run_dir: str | None = None

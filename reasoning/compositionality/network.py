@@ -138,11 +138,18 @@ def outputs_of_all(params: Params, x: jax.Array, depth: jax.Array) -> jax.Array:
     Returns:
       `[C, m, B]`.
     """
-    h = jnp.tanh(_affine(x, params["win"], params["b"][:, 0]))
+    return _affine(hidden_of_all(params, x, depth)[-1], params["wo"], params["bo"])
+
+
+def hidden_of_all(params: Params, x: jax.Array, depth: jax.Array) -> list[jax.Array]:
+    """Units of every hidden layer of many networks, each `[C, W, B]`; layers that are not used
+    repeat the last used one. Arguments as those of `outputs_of_all`.
+    """
+    maps = [jnp.tanh(_affine(x, params["win"], params["b"][:, 0]))]
     for number in range(1, params["b"].shape[1]):
-        below = jnp.tanh(_affine(h, params["wh"][:, number - 1], params["b"][:, number]))
-        h = jnp.where((number < depth)[:, None, None], below, h)
-    return _affine(h, params["wo"], params["bo"])
+        h = jnp.tanh(_affine(maps[-1], params["wh"][:, number - 1], params["b"][:, number]))
+        maps.append(jnp.where((number < depth)[:, None, None], h, maps[-1]))
+    return maps
 
 
 def _affine(h: jax.Array, weights: jax.Array, bias: jax.Array) -> jax.Array:

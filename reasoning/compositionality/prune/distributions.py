@@ -32,9 +32,11 @@ def ranks(scores: jax.Array, axis: int = 0) -> jax.Array:
     if scores.shape[axis] <= SHORT:
         rows = jnp.moveaxis(scores, axis, 0)
         index = jnp.arange(len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
-        mine, other = rows[:, None], rows[None]
-        before = (other > mine) | ((other == mine) & (index[None] < index[:, None]))
-        return jnp.moveaxis(before.sum(1, dtype=jnp.int32), 0, axis)
+        found = jnp.zeros(rows.shape, jnp.int32)
+        for number, other in enumerate(rows):
+            before = jnp.where(index > number, other[None] >= rows, other[None] > rows)
+            found = found + before.astype(jnp.int32)
+        return jnp.moveaxis(found, 0, axis)
     order = jnp.argsort(scores, axis=axis, descending=True, stable=True)
     return jnp.argsort(order, axis=axis, stable=True)
 

@@ -188,19 +188,22 @@ def paper() -> SweepConfig:
 
 
 def families() -> SweepConfig:
-    """Five families of targets and two controls, 16 seeds."""
+    """Five families of targets and a control, 2224 networks: 8 seeds, 2000 updates."""
     return SweepConfig(
         targets=(
             "tanh_tree:2",
-            "tanh_tree:3",
             "mix_tree:2",
             "chain:3",
             "reuse:3",
             "symbolic:distance",
             "nondecomposable:4",
         ),
-        densities=(1.0, 0.5, 0.25, 0.125),
+        densities=(1.0, 0.5, 0.25),
         pruners=("share", "magnitude", "random", "oracle"),
+        seeds=8,
+        steps=1000,
+        finetune=1000,
+        chunk=48,
     )
 
 

@@ -11,7 +11,7 @@ from reasoning.compositionality import network
 from reasoning.compositionality.prune.distributions import DISTRIBUTIONS, Distribution, top_per_unit
 from reasoning.compositionality.prune.grow import drop_and_grow
 from reasoning.compositionality.prune.merge import Merged, merge_layer
-from reasoning.compositionality.prune.moments import Activation, moments
+from reasoning.compositionality.prune.moments import Moments
 from reasoning.compositionality.prune.score import Seen
 from reasoning.compositionality.study.train import Cells
 
@@ -29,34 +29,71 @@ class How(NamedTuple):
     """Least density of the output weights where fan-ins are fixed."""
 
 
-def scores_of(cell: Cells, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
-    """Scores of all weights of one network; every layer is one kernel. Pruned weights get the least
-    score.
+def scores_of(cells: Cells, grads, x: jax.Array, key: jax.Array, score: Callable) -> Scores:
+    """Scores of all weights of all networks; every layer is one kernel. Pruned weights get the
+    least score.
 
     Args:
-      cell: one network, without the axis of cells.
-      grads: dense gradients, like its parameters.
-      x: probe inputs, float32 `[N, n]`.
+      cells: networks, `[C, ...]`.
+      grads: dense gradients, like their parameters.
+      x: probe inputs of every seed, float32 `[S, N, n]`.
       key: PRNG key, for random scores.
       score: function of score.py.
     """
-    params, masks = network.masked(cell.params, cell.masks), cell.masks
-    maps = network.forward(params, x, cell.depth)
-    first, hidden, last = network.inputs_of_layers(maps, x)
-    keys = jax.random.split(key, 3)
+    params = jax.vmap(network.masked)(cells.params, cells.masks)
+    x = jnp.swapaxes(x, 1, 2)[cells.which]
+    hidden = network.hidden_of_all(params, x, cells.depth)
+    last = network.products(hidden[-1], params["wo"])
+    below, above, found = [x, *hidden], [*hidden, last], {}
+    first, others, final = jax.vmap(lambda k: jax.random.split(k, 3), out_axes=1)(
+        jax.random.split(key, len(cells.depth))
+    )
+    between = jax.vmap(lambda k: jax.random.split(k, len(hidden) - 1), out_axes=1)(others)
+    keys = [first, *between, final]
 
-    def kernel(weight, slope, mask, seen: Activation, k):
-        return jnp.where(mask > 0, score(Seen(weight, slope, moments(seen), k)), -1.0)
+    def kernel(weight, slope, mask, seen: Moments, k):
+        return jnp.where(mask > 0, score(Seen(weight, slope, seen, k)), -1.0)
 
-    def of(name: str, seen: Activation, k, each=kernel):
-        return each(params[name], grads[name], masks[name], seen, k)
+    def layer(number: int, weight, slope, mask) -> jax.Array:
+        seen = moments_of_all(below[number], weight, above[number])
+        return jax.vmap(kernel)(weight, slope, mask, seen, keys[number])
 
-    rows = jax.random.split(keys[1], hidden.shape[0])
-    return {
-        "win": of("win", Activation(first, maps.z[0], maps.h[0]), keys[0]),
-        "wh": of("wh", Activation(hidden, maps.z[1:], maps.h[1:]), rows, jax.vmap(kernel)),
-        "wo": of("wo", Activation(last, maps.y, maps.y), keys[2]),
-    }
+    rows = [
+        layer(i + 1, params["wh"][:, i], grads["wh"][:, i], cells.masks["wh"][:, i])
+        for i in range(len(hidden) - 1)
+    ]
+    for name, number in (("win", 0), ("wo", len(hidden))):
+        found[name] = layer(number, params[name], grads[name], cells.masks[name])
+    return found | {"wh": jnp.stack(rows, 1) if rows else jnp.zeros_like(params["wh"])}
+
+
+def moments_of_all(h: jax.Array, weights: jax.Array, after: jax.Array) -> Moments:
+    """Statistics of one layer of many networks, with the examples on the last axis.
+
+    The sums z are linear in the inputs, so Cov(h, z) = Cov(h) w and Var(z) = diag(w' Cov(h) w):
+    examples are read once, for Cov(h). What a score does not read is not computed under jit.
+
+    Args:
+      h: inputs of the layer, `[C, I, N]`.
+      weights: `[C, I, J]`.
+      after: units of the layer, `[C, J, N]`.
+
+    Returns:
+      Moments, each `[C, ...]`; means of sums are those without the bias.
+    """
+    count, mean = h.shape[-1], h.mean(-1)
+    h, after = h - mean[..., None], after - after.mean(-1, keepdims=True)
+    covariance = jnp.einsum("cib,ckb->cik", h, h) / count
+    input_before = covariance @ weights
+    return Moments(
+        mean,
+        jnp.diagonal(covariance, axis1=1, axis2=2),
+        (mean[:, None] @ weights)[:, 0],
+        (weights * input_before).sum(1),
+        (after * after).mean(-1),
+        input_before,
+        jnp.einsum("cib,cjb->cij", h, after) / count,
+    )
 
 
 def as_kernels(tree: Scores) -> dict[str, jax.Array]:
@@ -118,12 +155,8 @@ def renew(cells: Cells, grads, x: jax.Array, key: jax.Array, density: jax.Array,
     Returns:
       Masks, `[C, ...]`.
     """
-
-    def one(cell: Cells, slope, rho, k):
-        found = scores_of(cell, slope, x[cell.which], k, how.score)
-        return spread(found, rho, cell.depth, how)
-
-    return jax.vmap(one)(cells, grads, density, jax.random.split(key, cells.depth.shape[0]))
+    found = scores_of(cells, grads, x, key, how.score)
+    return jax.vmap(functools.partial(spread, how=how))(found, density, cells.depth)
 
 
 @functools.partial(jax.jit, static_argnames="by_gradient")

@@ -144,10 +144,10 @@ def test_training_many_is_a_loop_over_one_with_adam_by_hand(cells):
 
 
 def test_masks_of_cells_are_those_of_the_transformation(cells):
-    """Layer by layer through `prune_once`, for a score by activations and one by gradients."""
+    """Layer by layer through `prune_once`, for scores by activations and one by gradients."""
     here, batch = cells
     grads = here.gradients(batch, 0)
-    for score in (scoring.share, scoring.saliency):
+    for score in (scoring.share, scoring.edge, scoring.saliency):
         density = jnp.full(3, 0.5)
         found = renew(batch, grads, here.probe, jax.random.key(0), density, here.how(score))
         one = jax.tree.map(lambda a: a[1], batch.params)
