@@ -2,6 +2,7 @@
 the same function.
 """
 
+import functools
 import itertools
 
 import flax.linen as nn
@@ -20,10 +21,13 @@ from reasoning.compositionality.prune import (
     capture,
     compact,
     l1_pruning,
+    lottery_ticket,
     magnitude_pruning,
+    oracle_pruning,
     prune_once,
     random_pruning,
     rigl,
+    saliency_pruning,
     set_pruning,
     similarity_pruning,
     snip,
@@ -252,10 +256,11 @@ class NnxBlock(nnx.Module):
 
 
 class NnxNet(nnx.Module):
-    """Convolution, attention, a list and a scanned stack of layers."""
+    """Convolutions, attention, a list and a scanned stack of layers."""
 
     def __init__(self, rngs):
         self.conv = nnx.Conv(4, 4, (3,), feature_group_count=2, rngs=rngs)
+        self.up = nnx.ConvTranspose(4, 4, (3,), rngs=rngs)
         self.attention = nnx.MultiHeadAttention(2, 4, decode=False, rngs=rngs)
         self.several = nnx.List([nnx.Linear(4, 4, rngs=rngs)])
         self.norm = nnx.BatchNorm(4, rngs=rngs)
@@ -268,7 +273,7 @@ class NnxNet(nnx.Module):
         self.stack = make(rngs)
 
     def __call__(self, h):
-        h = self.several[0](self.norm(self.attention(self.conv(h))))
+        h = self.several[0](self.norm(self.attention(self.up(self.conv(h)))))
 
         @nnx.scan(in_axes=(nnx.Carry, 0), out_axes=nnx.Carry)
         def onwards(h, block):
@@ -277,43 +282,82 @@ class NnxNet(nnx.Module):
         return onwards(h, self.stack)
 
 
+def by_oracle(inner, *, density):
+    masks = nnx.to_pure_dict(nnx.state(NnxNet(nnx.Rngs(0)), nnx.Param))
+    halves = jax.tree.map(lambda leaf: jnp.arange(leaf.size).reshape(leaf.shape) % 2, masks)
+    params = nnx.state(NnxNet(nnx.Rngs(0)), nnx.Param)
+    nnx.replace_by_pure_dict(params, halves)
+    return oracle_pruning(inner, params)
+
+
+MAKERS = {
+    "share": similarity_pruning,
+    "edge": functools.partial(similarity_pruning, mode="edge"),
+    "magnitude": magnitude_pruning,
+    "saliency": saliency_pruning,
+    "random": random_pruning,
+    "rigl": rigl,
+    "set": set_pruning,
+    "static": static_random,
+    "snip": snip,
+    "lottery": functools.partial(lottery_ticket, rounds=1, length=1),
+    "l1": functools.partial(l1_pruning, schedule=OneShot()),
+    "oracle": by_oracle,
+}
+
+
 @pytest.mark.parametrize(
-    "make",
-    [
-        similarity_pruning,
-        pytest.param(magnitude_pruning, marks=pytest.mark.slow),
-        pytest.param(random_pruning, marks=pytest.mark.slow),
-        rigl,
-        pytest.param(set_pruning, marks=pytest.mark.slow),
-        pytest.param(static_random, marks=pytest.mark.slow),
-        pytest.param(snip, marks=pytest.mark.slow),
-        pytest.param(l1_pruning, marks=pytest.mark.slow),
-    ],
-    ids=["share", "magnitude", "random", "rigl", "set", "static", "snip", "l1"],
+    "name",
+    [n if n in ("share", "rigl") else pytest.param(n, marks=pytest.mark.slow) for n in MAKERS],
 )
-def test_modules_of_nnx_are_captured_and_pruned_by_their_optimizer(make):
+def test_modules_of_nnx_are_captured_and_pruned_by_their_optimizer(name):
+    """Jitted, and donated."""
     x = jax.random.normal(jax.random.key(0), (3, 6, 4))
     model = NnxNet(nnx.Rngs(0))
-    if make is similarity_pruning:
+    if name == "share":
         statistics = np.asarray(model.norm.mean[...])
         params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-        assert_consistent(capture(model, x), params)
+        found = capture(model, x)
+        assert_consistent(found, params)
+        assert found.keys() >= kernels(params).keys()
         assert (np.asarray(model.norm.mean[...]) == statistics).all()
-    tx = make(
-        optax.adam(1e-2), density=0.5, **({"schedule": OneShot()} if make is l1_pruning else {})
-    )
+    tx = MAKERS[name](optax.adam(1e-2), density=0.5)
     optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
 
-    @nnx.jit
+    @functools.partial(nnx.jit, donate_argnums=(0, 1))
     def step(model, optimizer, x):
         grads = nnx.grad(lambda m: (m(x) ** 2).mean())(model)
         optimizer.update(model, grads, activations=capture(model, x))
 
-    step(model, optimizer, x)
-    step(model, optimizer, x)
+    for _ in range(3):
+        step(model, optimizer, x)
     found = kernels(nnx.to_pure_dict(nnx.state(model, nnx.Param)))
     kept = sum(int((k != 0).sum()) for k in found.values()) / sum(k.size for k in found.values())
     assert kept == pytest.approx(0.5, abs=0.06)
+
+
+def test_similar_units_of_nnx_are_merged():
+    """Two copies of a unit become one, and the function stays."""
+    model = nnx.Sequential(
+        nnx.Linear(3, 4, rngs=nnx.Rngs(0)), jnp.tanh, nnx.Linear(4, 2, rngs=nnx.Rngs(1))
+    )
+    kernel = model.layers[0].kernel
+    kernel[...] = kernel[...].at[:, 3].set(kernel[...][:, 0])
+    x = jax.random.normal(jax.random.key(0), (50, 3))
+    before = model(x)
+    tx = similarity_pruning(
+        optax.sgd(0.0), mode="node", density=0.75, layers=("layers/0", "layers/2")
+    )
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+
+    @nnx.jit
+    def step(model, optimizer):
+        grads = jax.tree.map(jnp.zeros_like, nnx.state(model, nnx.Param))
+        optimizer.update(model, grads, activations=capture(model, x))
+
+    step(model, optimizer)
+    assert int((model.layers[0].kernel[...] == 0).all(0).sum()) == 1
+    assert np.asarray(model(x)) == pytest.approx(np.asarray(before), abs=1e-4)
 
 
 class Hidden(nn.Module):
