@@ -52,7 +52,9 @@ def learn(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
     """One scenario with one seed: the first synthesis, the questions, and the judgement."""
     examples = [scenario.example(seed)]
     options = Options(budget=settings.budget, seed=seed)
+    worked = time.process_time()
     first = found = synthesize_mapping(scenario.source, scenario.target, examples, options)
+    worked = time.process_time() - worked
     asked, largest = 0, 0
     while isinstance(found, Mapping) and asked < settings.rounds:
         question = next_question(
@@ -68,6 +70,7 @@ def learn(scenario: Scenario, seed: int, settings: Settings) -> dict[str, Any]:
         "agreement_first": agreement(scenario, first),
         "agreement": agreement(scenario, found),
         "seconds": first.statistics["seconds"],
+        "processor_seconds": worked,
         "candidates": first.statistics["candidates"],
         "questions": asked,
         "largest_question": largest,
@@ -116,6 +119,13 @@ def enumerate_plainly(scenario: Scenario, seed: int, settings: Settings) -> dict
     }
 
 
+KEYS = (
+    *("seconds", "processor_seconds", "candidates", "questions", "largest_question"),
+    "example_records",
+)
+"""Figures of a run of which the table has the median and the range."""
+
+
 def summary(scenario: Scenario, runs: list[dict], plain: list[dict]) -> dict[str, Any]:
     """One line of the table: medians and ranges over the seeds."""
 
@@ -126,10 +136,7 @@ def summary(scenario: Scenario, runs: list[dict], plain: list[dict]) -> dict[str
             "max": max(r[key] for r in rows),
         }
 
-    line = {
-        key: spread(key, runs)
-        for key in ("seconds", "candidates", "questions", "largest_question", "example_records")
-    }
+    line = {key: spread(key, runs) for key in KEYS}
     line |= {
         "solved": sum(r["solved"] for r in runs),
         "agree_after_questions": sum(r["agreement"] == 1 for r in runs),
@@ -220,6 +227,7 @@ def migrations(rows: int, folder: Path) -> list[dict[str, Any]]:
                 "source_rows": rows,
                 "seconds": report.seconds,
                 "rows_per_second": rows / report.seconds,
+                "rows_per_processor_second": rows / report.processor_seconds,
                 "seconds_with_report": whole,
             }
         )
@@ -232,7 +240,7 @@ def claims(table: list[dict], moved: list[dict], seeds: int) -> list[Claim]:
     found = []
     if table:
         agree = sum(line["agree_after_questions"] == line["runs"] for line in table)
-        medians = [line["seconds"]["median"] for line in table]
+        medians = [line["processor_seconds"]["median"] for line in table]
         found = [
             Claim(
                 "Dynamite: scenarios solved with full held-out agreement on every seed, of 28",
@@ -249,29 +257,30 @@ def claims(table: list[dict], moved: list[dict], seeds: int) -> list[Claim]:
                 seeds,
             ),
             Claim(
-                "Dynamite: median synthesis of a scenario, s",
+                "Dynamite: median synthesis of a scenario, s of processor time",
                 2,
                 "<=",
                 statistics.median(medians),
                 seeds,
             ),
             Claim(
-                "Dynamite: slowest synthesis of all runs, s",
+                "Dynamite: slowest synthesis of all runs, s of processor time",
                 30,
                 "<=",
-                max(line["seconds"]["max"] for line in table),
+                max(line["processor_seconds"]["max"] for line in table),
                 seeds,
             ),
         ]
     flat = [
-        line["rows_per_second"]
+        line["rows_per_processor_second"]
         for line in moved
         if line["kind"] == "flat" and line["source_rows"] >= 1_000_000
     ]
     if flat:
         found.append(
             Claim(
-                "Dynamite: migration by a flat rule on DuckDB, worst of 1e6 rows and more, rows/s",
+                "Dynamite: migration by a flat rule on DuckDB, worst of 1e6 rows and more, rows "
+                "per second of processor time",
                 1e6,
                 ">=",
                 min(flat),
@@ -294,7 +303,11 @@ def main(arguments: list[str] | None = None) -> None:
             moved += migrations(rows, Path(folder))
             print(
                 f"{rows:,} rows: "
-                + ", ".join(f"{m['kind']} {m['rows_per_second']:,.0f} rows/s" for m in moved[-3:]),
+                + ", ".join(
+                    f"{m['kind']} {m['rows_per_second']:,.0f} rows/s, "
+                    f"{m['rows_per_processor_second']:,.0f} per second of processor time"
+                    for m in moved[-3:]
+                ),
                 flush=True,
             )
     for scenario in SCENARIOS if settings.seeds else ():
@@ -307,7 +320,7 @@ def main(arguments: list[str] | None = None) -> None:
         table.append(line := summary(scenario, runs, plain))
         print(
             f"{scenario.name}: agree {line['agree_after_questions']}/{line['runs']}, "
-            f"{line['seconds']['median']:.2f} s",
+            f"{line['processor_seconds']['median']:.2f} s of processor time",
             flush=True,
         )
     found = claims(table, moved, settings.seeds)

@@ -101,9 +101,9 @@ def judge(name: str, settings: Settings) -> dict[str, Any]:
     target, golden = target_of(text)
     facts = to_facts(source, data)
     wanted: Instance = from_facts(target, memory.evaluate(golden, facts, target))
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.process_time()
     found = synthesize_mapping(source, target, [(data, wanted)], Options())
-    seconds = time.monotonic() - started
+    seconds, worked = time.monotonic() - started, time.process_time() - worked
     agree = isinstance(found, Mapping)
     for number in range(settings.databases if agree else 0):
         rng = random.Random(f"{name} {number}")
@@ -119,7 +119,8 @@ def judge(name: str, settings: Settings) -> dict[str, Any]:
         )
         agree = agree and right == made == again
     shown = found.datalog if isinstance(found, Mapping) else repr(found)
-    return {"task": name, "agrees": agree, "seconds": seconds, "program": shown}
+    times = {"seconds": seconds, "processor_seconds": worked}
+    return {"task": name, "agrees": agree, **times, "program": shown}
 
 
 def _known(golden: Program, facts: Facts) -> Facts:
@@ -159,15 +160,15 @@ def main(arguments: list[str] | None = None) -> None:
     for name in TASKS:
         lines.append(line := judge(name, settings))
         mark = "agrees" if line["agrees"] else "DIFFERS\n" + line["program"]
-        print(f"{name}: {line['seconds']:.2f} s, {mark}", flush=True)
+        print(f"{name}: {line['processor_seconds']:.2f} s of processor time, {mark}", flush=True)
     agree = Counter(line["agrees"] for line in lines)[True]
     claims = [
         Claim("Dynamite: tasks after real schemas with equal bags, of 40", 40, ">=", agree),
         Claim(
-            "Dynamite: slowest synthesis of a task after a real schema, s",
+            "Dynamite: slowest synthesis of a task after a real schema, s of processor time",
             2,
             "<=",
-            max(line["seconds"] for line in lines),
+            max(line["processor_seconds"] for line in lines),
         ),
     ]
     print(record(settings.name, {"tasks": lines}, claims))

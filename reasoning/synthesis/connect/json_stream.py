@@ -44,7 +44,8 @@ def stream_instance(
     Args:
       path: the file.
       only: the collection of records that stand in no object: a list, or lines; None: refused.
-      tops: the collections of the schema; None: those of the file.
+      tops: the collections of the schema; None: those of the file; none at all: the file holds
+        records, whatever they are called.
 
     Yields:
       (name, record); (name, None) when a collection begins, so that empty ones are seen.
@@ -257,7 +258,8 @@ class _Stream:
             self.place += 1
             tabled = self.peek() == "["
         self._rewind()
-        return only is not None and (name not in tops if tops is not None else not tabled)
+        # A field may be called like the collection: only a list makes it one.
+        return only is not None and (not tabled or (tops is not None and name not in tops))
 
     def _rewind(self):
         """Start again: the buffer has moved on."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reasoning.synthesis.connect import databases, ladybug
+from reasoning.synthesis.connect.duck_nested import nested_of
 from reasoning.synthesis.connect.json_stream import stream_instance, stream_lines
 from reasoning.synthesis.connect.places import SERVERS, kind_of, path_of
 from reasoning.synthesis.connect.rows import load_rows, rows_of
@@ -61,7 +62,7 @@ HOLDS = {
     "str": {"varchar", "enum", "uuid"},
     "bool": {"boolean"},
     "date": {"date"},
-    "datetime": {"timestamp", "timestamp_s", "timestamp_ms"},
+    "datetime": {"timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns"},
 }
 """Our types, and DuckDB's types whose values they hold; any other would be rounded, cut or guessed
 by a cast, and is refused.
@@ -211,19 +212,20 @@ def _load_folder(base, schema, path, folder, name):
                     base, part, rows_of(part, _lines(collection, file), str(file)), folder, name
                 )
             elif file.suffix == ".csv":
-                _check_header(file, collection)
-                _from_query(base, collection, _csv_query(file, collection), name)
+                separator = _check_header(file, collection)
+                _from_query(base, collection, _csv_query(file, collection, separator), name)
             else:
                 _load_parquet(base, collection, file, name)
         except duckdb.Error as error:
-            found = _bad_cell(file, collection) if file.suffix == ".csv" else None
+            found = _bad_cell(file, collection, separator) if file.suffix == ".csv" else None
             raise found or refusal_of(error, str(file)) from error
 
 
 def _load_parquet(base, collection: Collection, file: Path, name):
     relation = f"read_parquet({text(str(file))})"
     _check_types(base.sql(f"FROM {relation}"), collection, str(file))
-    if collection.children:
+    found = _types(base, relation)
+    if collection.children or any(found[a.name].id == "timestamp_ns" for a in collection.attrs):
         _from_query(base, collection, relation, name)
     else:
         _view(base, collection, file, name(collection.name))
@@ -249,12 +251,12 @@ def _check_fields(found: dict, collection: Collection, where: str):
             )
     for child in collection.children:
         kind = found[child.name]
-        inner = dict(kind.children).get("child") if kind.id == "list" else None
-        if inner is None or inner.id != "struct":
+        nested = nested_of(kind)
+        if nested is None or (nested.form == "values" and child.form != "values"):
             raise UserError(
                 f"{where}.{child.name} is {kind}, not a list of records: fix the data or the schema"
             )
-        _check_fields(dict(inner.children), child, f"{where}.{child.name}")
+        _check_fields(nested.fields, child, f"{where}.{child.name}")
 
 
 def _view(base, collection: Collection, file: Path, table: str):
@@ -270,7 +272,7 @@ def _view(base, collection: Collection, file: Path, table: str):
     )
 
 
-def _csv_query(file: Path, collection: Collection) -> str:
+def _csv_query(file: Path, collection: Collection, separator: str) -> str:
     """A SELECT in parentheses that reads CSV, with nothing guessed. Numbers and times are read as
     text first: DuckDB would round 1.5 to 2, cut decimals and move times to another zone.
     """
@@ -279,8 +281,8 @@ def _csv_query(file: Path, collection: Collection) -> str:
         for a in collection.attrs
     )
     form = (
-        "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"', "
-        "strict_mode = true"
+        f"header = true, auto_detect = false, delim = {text(separator)}, quote = '\"', "
+        "escape = '\"', strict_mode = true"
     )
     read = (
         f"read_csv({text(str(file))}, {form}, nullstr = '', allow_quoted_nulls = false, "
@@ -310,11 +312,11 @@ def _exact(attr, cell: str) -> str:
     return f" AND isfinite({value}) AND ({few} OR ({value} IS NOT NULL AND {whole}))"
 
 
-def _bad_cell(file: Path, collection: Collection) -> UserError | None:
+def _bad_cell(file: Path, collection: Collection, separator: str) -> UserError | None:
     """Find the first cell that is no number or time of its type: DuckDB does not name it."""
     places = [(n, attr) for n, attr in enumerate(collection.attrs) if attr.type in PATTERNS]
     with file.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
-        rows = csv.reader(lines)
+        rows = csv.reader(lines, delimiter=separator)
         next(rows)
         for row in rows:
             for n, attr in places:
@@ -330,35 +332,71 @@ def _bad_cell(file: Path, collection: Collection) -> UserError | None:
                 if fits and attr.type in ("date", "datetime"):
                     fits = is_time(cell, attr.type)
                 if cell and not fits:
+                    hint = HINTS.get(attr.type, "")
+                    if attr.type in ("float", "decimal") and "," in cell:
+                        hint = " (numbers have a point and no other mark)"
                     return UserError(
                         f"{file}, line {rows.line_num}: {attr.name} is {cell!r}, which is no "
-                        f"{attr.type}{HINTS.get(attr.type, '')}: fix the file or the schema"
+                        f"{attr.type}{hint}: fix the file or the schema"
                     )
     return None
 
 
-def _check_header(file: Path, collection: Collection):
+SEPARATORS = (",", ";", "\t")
+"""Separators of CSV, the usual one first; spreadsheets write the others in many countries."""
+
+
+def _check_header(file: Path, collection: Collection) -> str:
+    """The separator with which the header names the columns of the schema. Raises UserError."""
+    wanted, seen = [attr.name for attr in collection.attrs], []
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            header = next(csv.reader(lines), [])
+        for separator in SEPARATORS:
+            with file.open(encoding="utf-8-sig", newline="") as lines:
+                seen.append(next(csv.reader(lines, delimiter=separator), []))
+            if seen[-1] == wanted:
+                return separator
     except UnicodeDecodeError as error:
         raise UserError(
             f"{file}: byte {error.start} is no UTF-8: save the file as UTF-8"
         ) from error
-    if header != [attr.name for attr in collection.attrs]:
-        wanted = ", ".join(attr.name for attr in collection.attrs)
-        raise UserError(
-            f"{file}, line 1: the header is {', '.join(header)!r} and the schema says {wanted!r}: "
-            "they must agree"
+    raise UserError(
+        f"{file}, line 1: the header is {', '.join(max(seen, key=len))!r} and the schema says "
+        f"{', '.join(wanted)!r}: they must agree"
+    )
+
+
+def _types(base, relation: str) -> dict:
+    """The types of the columns of a relation, by name."""
+    found = base.sql(f"FROM {relation}")
+    return dict(zip(found.columns, found.types, strict=True))
+
+
+def _cell(path: str, attr, kind, cell: str) -> str:
+    """A column of a database or of Parquet as the type of the schema. Nanoseconds are dropped by a
+    cast, and refused instead.
+
+    Args:
+      path: the collection of the column, for the refusal.
+      attr: the attribute that the column holds.
+      kind: the type that DuckDB gives it.
+      cell: the column as SQL writes it.
+    """
+    made = f"CAST({cell} AS {SQL_TYPES[attr.type]})"
+    if kind.id == "timestamp_ns":
+        wrong = f"error({text(f'{path}.{attr.name} is ')} || {cell}::TEXT || ', with nanoseconds')"
+        made = (
+            f"CASE WHEN {made}::TIMESTAMP_NS IS DISTINCT FROM {cell} THEN {wrong} ELSE {made} END"
         )
+    return f"{made} AS {quoted(inner(attr.name))}"
 
 
 def _from_query(base, collection, relation, name):
     """The relation of a top-level collection, with numbers as identities where it holds others,
     then those inside it.
     """
+    found = _types(base, relation)
     cells = [
-        f"CAST({quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(inner(attr.name))}"
+        _cell(collection.name, attr, found[attr.name], quoted(attr.name))
         for attr in collection.attrs
     ]
     lists = [
@@ -373,20 +411,23 @@ def _from_query(base, collection, relation, name):
 
 def _unnest(base, collection, path, name):
     table = quoted(name(path))
+    kinds = _types(base, table) if collection.children else {}
     for child in collection.children:
-        inner_path, column = f"{path}{NEST}{child.name}", quoted("__" + inner(child.name))
+        inner_path, column = f"{path}{NEST}{child.name}", "__" + inner(child.name)
+        nested = nested_of(kinds[column])
+        assert nested, f"{path}: {child.name} was checked before"
         cells = [
-            f"CAST(r.{quoted(attr.name)} AS {SQL_TYPES[attr.type]}) AS {quoted(inner(attr.name))}"
+            _cell(inner_path, attr, nested.fields[attr.name], f"r.{quoted(attr.name)}")
             for attr in child.attrs
         ]
         lists = [
             f"r.{quoted(deep.name)} AS {quoted('__' + inner(deep.name))}" for deep in child.children
         ]
         own = ["row_number() OVER () - 1 AS __id"] if child.children else []
-        unnested = f"SELECT __id AS __parent, unnest({column}) AS r FROM {table}"
+        unnested = nested.records(table, quoted(column))
         query = f"SELECT {', '.join(['__parent', *cells, *own, *lists])} FROM ({unnested})"
         base.execute(f"CREATE TABLE {quoted(name(inner_path))} AS {query}")
-        base.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
+        base.execute(f"ALTER TABLE {table} DROP COLUMN {quoted(column)}")
         _unnest(base, child, inner_path, name)
 
 
@@ -404,7 +445,7 @@ def _folder_records(schema, path):
 def _lines(collection, file):
     """The records of a file of JSON lines, or, called .json as `mongoexport` does, of a list."""
     if file.suffix == ".json":
-        return stream_instance(file, collection.name, frozenset([collection.name]))
+        return stream_instance(file, collection.name, frozenset())
     return ((collection.name, record) for record in stream_lines(file))
 
 

@@ -18,7 +18,9 @@ from reasoning.synthesis.datalog import (
     Term,
     Var,
     Wild,
+    map_terms,
     variables,
+    variables_of,
 )
 from reasoning.synthesis.dynamite.goal import Found, Goal, Work, identified
 from reasoning.synthesis.dynamite.sketch.correspondence import likeness, sources_of, words
@@ -87,6 +89,49 @@ def with_optional(goal: Goal, parent: Found | None, work: Work, solve: Solvers) 
     names = [attr.name for _, attr in flat_columns(goal.target, goal.path)]
     notes = [f"{goal.path}.{names[t]} is NULL where nothing fits (a LEFT JOIN)" for t in optional]
     return Found(base.sketch, base.candidates, rules, base.notes + notes)
+
+
+def as_parent(goal: Goal, parent: Found | None, work: Work, solve: Solvers) -> Found | None:
+    """A rule that takes over from the rule around it what its own records cannot show: optional
+    atoms, since where nothing fits them the record around is there, and so are those inside; and
+    columns that happen to be NULL in every record with something inside.
+
+    Args:
+      goal: the collection to make.
+      parent: the rules of the collection around it; None at the top.
+      work: the options, clock and statistics that all searches share.
+      solve: the searches for smaller goals.
+
+    Returns:
+      The rule, or None if the record around has no such columns, or no rule extends its rule.
+    """
+    if parent is None or len(parent.rules) != 1:
+        return None
+    (outer,) = parent.rules
+    firm = tuple(atom for atom in outer.body if not atom.optional)
+    terms = flat_terms(outer, len(outer.heads) - 1, goal.target)
+    bound = set(variables(firm))
+    soft = [
+        t
+        for t, term in enumerate(terms)
+        if set(variables_of(term)) - bound
+        or (variables_of(term) and all(row[t] is None for rows in goal.rows for row in rows))
+    ]
+    if not set(soft) - set(dict(goal.fixed)):
+        return None
+    base = solve.whole(goal.narrowed(lambda row: True, dict.fromkeys(soft)), parent, work)
+    if not isinstance(base, Found) or len(base.rules) != 1:
+        return None
+    (rule,) = base.rules
+    here = flat_terms(rule, len(rule.heads) - 1, goal.target)
+    pairs = [(a, b) for t, (a, b) in enumerate(zip(terms, here, strict=False)) if t not in soft]
+    for atoms in _onto(replace(outer, body=firm), rule, pairs):
+        places = {there: n for n, there in atoms.items()}
+        made = _put_together(goal, rule, outer, places, soft, True)
+        marked = made and identified(goal, (made,))
+        if marked:
+            return Found(base.sketch, base.candidates, marked, base.notes)
+    return None
 
 
 def _merged(goal, rule: Rule, base: Rule, full: Rule, group) -> Rule | None:
@@ -252,9 +297,32 @@ def with_labels(goal: Goal, parent: Found | None, work: Work, solve: Solvers) ->
                 break
             rules += found.rules
         else:
-            if (marked := identified(goal, tuple(rules))) is not None:
-                return Found(None, (), marked)
+            even = _even(goal, rules)
+            for option in (even, rules):
+                if (marked := identified(goal, tuple(option))) is not None:
+                    notes = [_evened(goal)] if option is even and even != rules else []
+                    return Found(None, (), marked, notes)
     return None
+
+
+def _even(goal: Goal, rules: list[Rule]) -> list[Rule]:
+    """The rules of all labels with the same columns of the record never NULL: an absent address of
+    one kind makes no record, so one of another kind, of which the example has none absent, neither.
+    """
+    terms = [flat_terms(rule, len(rule.heads) - 1, goal.target) for rule in rules]
+    firm = {n for one in terms for n, term in enumerate(one) if getattr(term, "firm", False)}
+    found = []
+    for rule, one in zip(rules, terms, strict=True):
+        to = {one[n]: Var(one[n].name, True) for n in firm if isinstance(one[n], Var)}  # type: ignore[union-attr]
+        found.append(map_terms(rule, lambda term, to=to: to.get(term, term)))
+    return found
+
+
+def _evened(goal: Goal) -> str:
+    return (
+        f"open: {goal.path}: the example leaves out records without a value for one label only; "
+        "the other labels are treated alike"
+    )
 
 
 def _names(goal: Goal) -> list[set[str]]:

@@ -14,7 +14,7 @@ from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.engines import memory
 from reasoning.synthesis.engines.compile import repeats_nothing
 from reasoning.synthesis.facts import Facts
-from reasoning.synthesis.schema import Schema, find
+from reasoning.synthesis.schema import Schema, find, parent_of
 from reasoning.synthesis.simplify import simplify_rule
 
 MOST_COUNTS = 12
@@ -150,9 +150,20 @@ def unique(task: Goal, rule: Rule) -> bool:
 
 
 def makes(task: Goal, rules: tuple[Rule, ...]) -> bool:
-    """Test whether rules make every record of the examples as often as it is there."""
-    program = Program(task.above + rules)
-    return all(
-        Counter(v for v, _ in memory.flat_records(program, task.path, task.target, facts)) == bag
-        for facts, bag in zip(task.sources, task.bags, strict=True)
-    )
+    """Test whether rules make every record of the examples as often as it is there, and no other
+    records around them than those that are made without them.
+    """
+    program, above = Program(task.above + rules), parent_of(task.path)
+
+    def bag(made: Program, path: str, facts: Facts) -> Counter:
+        return Counter(v for v, _ in memory.flat_records(made, path, task.target, facts))
+
+    for facts, wanted in zip(task.sources, task.bags, strict=True):
+        if bag(program, task.path, facts) != wanted:
+            return False
+        # Columns that are left out for now are NULL around the records, too.
+        if above and not task.fixed:
+            before = Program(task.above)
+            if bag(program, above, facts) != bag(before, above, facts):
+                return False
+    return True

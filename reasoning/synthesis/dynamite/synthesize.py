@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from reasoning.synthesis.datalog import Program, Rule, check_program
+from reasoning.synthesis.datalog import Program, Rule, Var, check_program
 from reasoning.synthesis.dynamite.completion.candidate import Candidate, derivations, to_rule
 from reasoning.synthesis.dynamite.completion.encode import ATOM
 from reasoning.synthesis.dynamite.completion.search import (
@@ -22,7 +22,13 @@ from reasoning.synthesis.dynamite.completion.search import (
     extending,
 )
 from reasoning.synthesis.dynamite.completion.tidy import tidied
-from reasoning.synthesis.dynamite.extensions import Solvers, with_labels, with_optional, with_tables
+from reasoning.synthesis.dynamite.extensions import (
+    Solvers,
+    as_parent,
+    with_labels,
+    with_optional,
+    with_tables,
+)
 from reasoning.synthesis.dynamite.goal import (
     Found,
     Goal,
@@ -42,7 +48,7 @@ from reasoning.synthesis.engines.identity import own_variables
 from reasoning.synthesis.errors import UserError
 from reasoning.synthesis.facts import dangling, flatten, to_facts
 from reasoning.synthesis.infer import Instance
-from reasoning.synthesis.schema import Schema, flat_columns, parent_of, walk
+from reasoning.synthesis.schema import Schema, columns, flat_columns, parent_of, walk
 from reasoning.synthesis.syntax import show_value
 
 MOST_TRIES = 20
@@ -100,7 +106,7 @@ def synthesize_mapping(
             return dataclasses.replace(outcome, best=Program(_rules(found) + outcome.best.rules))
         found[path] = outcome
         notes += _empty_columns(task, outcome.sketch) + _open_rows(task, outcome)
-        notes += outcome.notes + _only_some(task, outcome)
+        notes += outcome.notes + _only_some(task, outcome) + _other_tests(task, outcome)
     program = check_program(Program(_rules(found)), source, target)
     _confirm(program, source, target, sources, wanted)
     return Mapping(
@@ -112,6 +118,9 @@ def find_rules(task: Goal, parent: Found | None, work: Work) -> Found | Unsat | 
     """One rule; else, as our extensions: optional atoms, one rule for each label, tables of values;
     else several rules that cover the records together.
     """
+    inherited = as_parent(task, parent, work, Solvers(find_rules, one_rule))
+    if inherited:
+        return inherited
     outcome = one_rule(task, parent, work)
     if isinstance(outcome, Found | Timeout):
         return outcome
@@ -282,15 +291,50 @@ def _only_some(task: Goal, found: Found) -> list[str]:
     if len(found.rules) != 1:
         return []
     rule = found.rules[0]
-    giving = {n for n, atom in enumerate(rule.body) if own_variables(rule, -1) & set(atom.terms)}
-    asked = [n for n, atom in enumerate(rule.body) if n not in giving and not atom.optional]
-    if len(rule.body) < 2 or not asked or not giving:
+    own = own_variables(rule, -1)
+    given = [own & set(atom.terms) for atom in rule.body]
+    if len(rule.body) < 2 or not any(given):
         return []
-    main = max(giving, key=lambda n: (len(own_variables(rule, -1) & set(rule.body[n].terms)), -n))
+    main = max(range(len(given)), key=lambda n: (len(given[n]), -n))
+    asked = [
+        n
+        for n, atom in enumerate(rule.body)
+        if n != main and not atom.optional and given[n] <= given[main]
+    ]
+    if not asked:
+        return []
     relation, other = rule.body[main].relation, rule.body[asked[0]].relation
     return [
         f"{task.path}: records of {relation} without any of {other} are left out, as in the example"
     ]
+
+
+def _other_tests(task: Goal, found: Found) -> list[str]:
+    """A question where a rule leaves out records without a value, and another column that it
+    carries over has none in the same records of the example.
+    """
+    notes: dict[str, None] = {}
+    for rule in found.rules:
+        for atom in rule.body:
+            plan = columns(task.source, atom.relation)
+            empty = [
+                [
+                    (n, m)
+                    for n, facts in enumerate(task.sources)
+                    for m, fact in enumerate(facts[atom.relation])
+                    if fact[p] is None
+                ]
+                for p in range(len(plan))
+            ]
+            kept = [p for p, t in enumerate(atom.terms) if isinstance(t, Var) and empty[p]]
+            for p in kept:
+                rivals = [q for q in kept if q != p and empty[q] == empty[p]]
+                if atom.terms[p].firm and rivals:  # type: ignore[union-attr]
+                    notes[
+                        f"open: {task.path}: records of {atom.relation} without {plan[p].name} are "
+                        f"left out; in the example the same ones are without {plan[rivals[0]].name}"
+                    ] = None
+    return list(notes)
 
 
 def _rules(found: dict[str, Found]) -> tuple[Rule, ...]:

@@ -13,9 +13,9 @@ from reasoning.synthesis.dynamite.completion.candidate import Candidate
 from reasoning.synthesis.dynamite.sketch.sketch import Sketch
 from reasoning.synthesis.sat import Sat
 
-ATOM, CONSTANT, FIRM = 4, 3, 2
-"""Prices: an atom in the body, a constant, that a column holds something; equalities and sources of
-head columns have theirs in the sketch.
+ATOM, CONSTANT, LIKELY, FIRM = 4, 3, 2, 2
+"""Prices: an atom in the body, a constant, one that the target's names hold, that a column holds
+something; equalities and sources of head columns have theirs in the sketch.
 """
 MOST_COST = 60
 """Bounds beyond this are not counted any more: the search then takes any program."""
@@ -152,7 +152,10 @@ class Encoding:
         """Weights of copies, equalities, constants and names. An equality is priced at the cheapest
         way into its class.
         """
-        weights = dict.fromkeys(self.copy, ATOM) | dict.fromkeys(self.fixed.values(), CONSTANT)
+        weights = dict.fromkeys(self.copy, ATOM)
+        for (p, n), literal in self.fixed.items():
+            likely = (p, self.sketch.constants[p][n]) in self.sketch.likely
+            weights[literal] = LIKELY if likely else CONSTANT
         for p, options in enumerate(self.chosen):
             for q, literal in options.items():
                 if q != p:
@@ -193,9 +196,10 @@ class Encoding:
         literals = [(self.literal(fact), fact.holds) for fact in clause]
         if any(literal is None and not holds for literal, holds in literals):
             return True
-        self.sat.add(
-            [lit for lit, _ in literals if lit is not None] + ([-selector] if selector else [])
-        )
+        # Sorted: the order of a set of facts differs from process to process, and the solver's way
+        # depends on it.
+        known = sorted(lit for lit, _ in literals if lit is not None)
+        self.sat.add(known + ([-selector] if selector else []))
         return True
 
     def tie(self, groups: Sequence[set[int]]):

@@ -163,20 +163,24 @@ def _extended(sketch, candidate, facts, used) -> tuple[Any, ...]:
         if copy in row_of:
             fact = relation[row_of[copy]]
         else:
+            wishes = _wishes(sketch, values, positions)
             fact = min(
                 relation,
-                key=lambda row: _strife(sketch, values, positions, row),
+                key=lambda row: sum(row[n] != value for n, value in wishes),
                 default=(None,) * len(positions),
             )
         values |= dict(zip(positions, fact, strict=True))
     return tuple(values[p] for p in range(len(sketch.positions)))
 
 
-def _strife(sketch, values, positions, row):
-    """Number of possible equalities that fail between this row and the known values."""
-    start = positions[0]
-    pairs = ((p, q) for p in positions for q in values if (min(p, q), max(p, q)) in sketch.partners)
-    return sum(row[p - start] != values[q] for p, q in pairs)
+def _wishes(sketch, values, positions) -> list[tuple[int, Any]]:
+    """The possible equalities between a row and known values: (column of the row, value)."""
+    return [
+        (n, values[q])
+        for n, p in enumerate(positions)
+        for q in values
+        if (min(p, q), max(p, q)) in sketch.partners
+    ]
 
 
 def too_few(sketch: Sketch, candidate: Candidate, facts: Facts, record: tuple) -> Clause:
@@ -283,11 +287,15 @@ def lifted(sketch: Sketch, clause: Clause) -> Iterator[Clause]:
     found = set()
     for order in itertools.islice(orders, MOST_LIFTS):
         to = {
-            a: b
+            p: q
             for group, new in zip(moved, order, strict=True)
             for a, b in zip(group, new, strict=True)
+            for p, q in zip(sketch.of_copy(a), sketch.of_copy(b), strict=True)
         }
-        found.add(frozenset(_moved(sketch, fact, to) for fact in clause))
+        found.add(frozenset(_moved(fact, to) for fact in clause))
+    if len(found) == 1:
+        yield from found
+        return
     yield from sorted(found, key=lambda one: sorted(map(repr, one)))
 
 
@@ -301,15 +309,12 @@ def _positions(fact):
     )
 
 
-def _moved(sketch, fact, to):
-    def move(p):
-        copy, argument = sketch.positions[p]
-        return sketch.of_copy(to.get(copy, copy))[argument]
-
-    if fact.kind == "equal":
-        return fact._replace(one=min(a := move(fact.one), b := move(fact.other)), other=max(a, b))
-    return (
-        fact._replace(other=move(fact.other))
-        if fact.kind == "head"
-        else fact._replace(one=move(fact.one))
-    )
+def _moved(fact: Fact, to: dict[int, int]) -> Fact:
+    """The fact at other positions."""
+    kind, one, other, holds = fact
+    if kind == "equal":
+        a, b = to.get(one, one), to.get(other, other)
+        return Fact(kind, min(a, b), max(a, b), holds)
+    if kind == "head":
+        return Fact(kind, one, to.get(other, other), holds)
+    return Fact(kind, to.get(one, one), other, holds)

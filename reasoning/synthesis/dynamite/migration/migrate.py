@@ -133,7 +133,7 @@ def _work_path(plan: Plan) -> Path:
 def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
     duckdb = need("duckdb")
     work, fresh = _work_folder(plan)
-    started, loaded = time.monotonic(), False
+    started, worked, loaded = time.monotonic(), time.process_time(), False
     try:
         sink = open_sink(plan.mapping.target, plan.target, work, plan.overwrite)
         if isinstance(sink, PostgresSink) and fresh:
@@ -149,7 +149,7 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
             _check_keys(plan, base)
             new = _only_new(plan, base, steps, work)
             written, lost = _write(plan, base, sink, progress, work / WRITTEN)
-            seconds = time.monotonic() - started
+            seconds = time.monotonic() - started, time.process_time() - worked
             report = report_of(plan.mapping, base, SOURCE, FLAT, plan.childless == "flag")
             report.lost.extend(lost)
             report.new.update(new)
@@ -166,7 +166,7 @@ def _migrate(plan: Plan, progress: Callable[[str], None]) -> Report:
             else sources.refusal_of(error, masked(plan.target))
         ) from error
     shutil.rmtree(work)
-    return report.timed(written, seconds)
+    return report.timed(written, *seconds)
 
 
 def _dry_run(plan: Plan) -> Report:

@@ -59,6 +59,10 @@ class Sketch:
     """Positions with NULLs in the examples, of which a rule may ask that they hold something."""
     calls: dict[int, Any] = field(default_factory=dict)
     """Positions of columns that functions make (`derived.Derived`)."""
+    likely: frozenset[tuple[int, Any]] = frozenset()
+    """Positions with a constant that the target's names hold: a row of type "product" for the
+    collection `product`, the key "_sku" for the column `sku`.
+    """
 
     def place(self, position: int) -> Place:
         """The column that a position stands for."""
@@ -175,8 +179,17 @@ def make_sketch(
     )
     calls = {p: values.derived[one] for p, one in enumerate(place) if one in values.derived}
     firm = frozenset(p for options in sources for p in options if place[p] in values.with_nulls)
+    likely = frozenset(
+        (p, value)
+        for p, found in compared.items()
+        for value in found
+        if isinstance(value, str)
+        and words(value)
+        and any(words(value) <= words(name) for name in [path, *(attr.name for _, attr in head)])
+    )
     return Sketch(
-        path, head, copies, positions, partners, compared, sources, tuple(literals), firm, calls
+        *(path, head, copies, positions, partners, compared, sources, tuple(literals)),
+        *(firm, calls, likely),
     )
 
 

@@ -9,6 +9,7 @@ from reasoning.synthesis.dynamite import Mapping, Plan, migrate, verify
 from reasoning.synthesis.errors import ConnectionLost, UserError
 from reasoning.synthesis.schema import Attr, Collection, Schema
 from reasoning.synthesis.syntax import parse_program
+from tests.reasoning.synthesis.connect.test_values import EDGES
 
 pytestmark = pytest.mark.slow
 MAKE = """SET NAMES utf8mb4;
@@ -46,6 +47,19 @@ def test_rows_of_mariadb_are_kept(mariadb, mariadb_socket, tmp_path):
     mapping = Mapping(SCHEMA, SCHEMA, same)
     assert migrate(Plan(mapping, url, str(tmp_path / "o.duckdb"))).target_rows == {"a`b": 4}
     assert verify(mapping, url, str(tmp_path / "o.duckdb")).problems == []
+
+
+def test_texts_of_mariadb_are_kept(mariadb, mariadb_socket):
+    values = EDGES["str"]
+    cells = ", ".join(f"({n}, 0x{v.encode().hex() or '20'})" for n, v in enumerate(values) if v)
+    made = "CREATE TABLE texts (n BIGINT, v LONGTEXT CHARACTER SET utf8mb4);"
+    assert (
+        mariadb(f"{made} INSERT INTO texts VALUES {cells}, (99, ''), (98, NULL);").returncode == 0
+    )
+    schema = Schema("relational", (Collection("texts", (Attr("n", "int"), Attr("v", "str"))),))
+    url = f"mariadb://root:secret@localhost/t?unix_socket={mariadb_socket}"
+    found = {row["n"]: row["v"] for row in read_whole(schema, url)["texts"]}
+    assert found == {n: v for n, v in enumerate(values) if v} | {99: "", 98: None}
 
 
 def test_what_mariadb_cannot_give_is_a_sentence(mariadb, mariadb_socket):

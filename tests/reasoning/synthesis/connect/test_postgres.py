@@ -20,6 +20,7 @@ import psycopg
 from benchmarks.dynamite_scenarios import SCENARIOS
 from reasoning.synthesis.connect import postgres_sink, sqlite_sink
 from reasoning.synthesis.connect.postgres_sink import PostgresSink
+from reasoning.synthesis.connect.sources import read_whole
 from reasoning.synthesis.describe import parse_schema
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.dynamite.migration.migrate import Plan, migrate
@@ -28,8 +29,9 @@ from reasoning.synthesis.engines import memory
 from reasoning.synthesis.engines.compile import Output, compile_program
 from reasoning.synthesis.errors import ConnectionLost, UserError
 from reasoning.synthesis.facts import flatten, to_facts
-from reasoning.synthesis.schema import flat_columns
+from reasoning.synthesis.schema import TYPES, flat_columns
 from reasoning.synthesis.syntax import parse_program
+from tests.reasoning.synthesis.connect.test_values import copying, values_of
 
 pytestmark = pytest.mark.slow
 BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
@@ -217,6 +219,58 @@ def test_optional_atoms_and_functions_in_postgres(empty):
     with psycopg.connect(empty) as connection:
         for path, query in compile_program(program, *schemas, "postgres", Output(str, str)).items():
             assert Counter(connection.execute(query).fetchall()) == expected[path], path
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_edges_of_values_are_kept_there_and_back(kind, empty, tmp_path):
+    one, other, there, back = copying(kind)
+    rows = [{"n": n, "v": value} for n, value in enumerate(values_of(kind, "postgres"))]
+    (tmp_path / "s.json").write_text(json.dumps({"t": rows}))
+    migrate(Plan(there, str(tmp_path / "s.json"), empty, work=tmp_path / "work"))
+    assert verify(there, str(tmp_path / "s.json"), empty).problems == []
+    migrate(Plan(back, empty, str(tmp_path / "back.json")))
+    wanted = read_whole(one, str(tmp_path / "s.json"))["t"]
+    assert read_whole(one, str(tmp_path / "back.json"))["t"] == wanted
+    assert sorted(read_whole(other, empty)["u"], key=lambda row: row["n"]) == wanted
+
+
+CELLS = [
+    ("int", "numeric", "1.5", None),
+    ("int", "numeric", "9223372036854775808", None),
+    ("float", "float8", "'NaN'", None),
+    ("float", "float8", "'-Infinity'", None),
+    ("float", "float4", "0.1", 0.1),
+    ("decimal", "numeric", "'NaN'", None),
+    ("decimal", "numeric(20,12)", "0.123456789012", None),
+    ("decimal", "numeric(12,2)", "19.90", "19.9000000000"),
+    ("datetime", "timestamptz", "'2024-01-02 03:04:05+02'", None),
+    ("datetime", "timestamp", "'infinity'", None),
+    ("date", "date", "'44-03-15 BC'", None),
+    ("date", "date", "'12345-01-01'", None),
+    (
+        "str",
+        "uuid",
+        "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+    ),
+    ("str", "char(4)", "'a'", "a   "),
+    ("str", "bytea", "'x'", None),
+    ("str", "int", "7", None),
+    ("bool", "int", "1", None),
+]
+
+
+@pytest.mark.parametrize("kind, of, cell, kept", CELLS)
+def test_native_cells_are_kept_or_refused(kind, of, cell, kept, empty):
+    with psycopg.connect(empty) as connection:
+        connection.execute(f"CREATE TABLE t (n bigint, v {of})")
+        connection.execute(f"INSERT INTO t VALUES (1, {cell})")
+    schema = copying(kind)[0]
+    if kept is None:
+        with pytest.raises(UserError, match=r"\bt\b.*v is|year|date|timestamp"):
+            read_whole(schema, empty)
+    else:
+        assert read_whole(schema, empty)["t"] == [{"n": 1, "v": kept}]
 
 
 def test_no_server_is_a_sentence(tmp_path):

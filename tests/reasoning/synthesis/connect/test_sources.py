@@ -4,6 +4,9 @@ malformed files said with their place.
 
 import contextlib
 import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -12,9 +15,13 @@ from hypothesis import strategies as st
 from reasoning.synthesis.connect import json_stream
 from reasoning.synthesis.connect.json_stream import read_instance
 from reasoning.synthesis.connect.places import kind_of, path_of
+from reasoning.synthesis.connect.sources import facts_of, load, read_whole
 from reasoning.synthesis.connect.xml_stream import stream_xml
 from reasoning.synthesis.describe import parse_schema
+from reasoning.synthesis.engines.duck import connect
 from reasoning.synthesis.errors import UserError
+from reasoning.synthesis.names import table_name
+from reasoning.synthesis.schema import Attr, Collection, Schema
 from tests.tables import rows
 
 scalars = st.one_of(
@@ -231,6 +238,87 @@ def test_csv_as_spreadsheets_save_it(tmp_path):
         (tmp_path / "f" / "t.csv").write_bytes(text)
         with pytest.raises(UserError, match="not utf-8|no UTF-8"):
             loaded(tmp_path / "f")
+
+
+@pytest.mark.parametrize("value", ["1", [{"k": 1}]])
+def test_a_field_called_like_its_collection(value, tmp_path):
+    inside = (Collection("tag", (Attr("k", "int"),)),) if isinstance(value, list) else ()
+    attrs = (Attr("n", "int"),) if inside else (Attr("tag", "str"), Attr("n", "int"))
+    schema = Schema("document", (Collection("tag", attrs, inside),))
+    (tmp_path / "tag.json").write_text(json.dumps({"tag": value, "n": 2}) + "\n" * 2)
+    for place in [f"mongoexport://{tmp_path}"] + [str(tmp_path / "tag.json")] * (not inside):
+        assert read_whole(schema, place)["tag"] == [{"tag": value, "n": 2}]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_csv_with_the_separators_of_other_countries(separator, tmp_path):
+    (tmp_path / "f").mkdir()
+    text = 'k,v,d\r\n1,"a,b",2024-01-02\r\n2,"""x""",\r\n'.replace(",", separator)
+    (tmp_path / "f" / "t.csv").write_text(text.replace(f"a{separator}b", "a;\tb"))
+    assert [row[:2] for row in loaded(tmp_path / "f")] == [(1, "a;\tb"), (2, '"x"')]
+
+
+def test_a_number_with_a_comma_is_refused(tmp_path):
+    schema = Schema("relational", (Collection("t", (Attr("k", "int"), Attr("x", "float"))),))
+    (tmp_path / "t.csv").write_text("k;x\n1;1,5\n")
+    with pytest.raises(UserError, match="line 2: x is '1,5', .*numbers have a point"):
+        read_whole(schema, str(tmp_path))
+
+
+NESTED = {
+    "tags": ("values", "['a', NULL, 'a']", [{"value": "a"}, {"value": None}, {"value": "a"}]),
+    "place": ("object", "{'value': 'x'}", [{"value": "x"}]),
+    "items": ("list", "[{'value': 'y'}, {'value': 'y'}]", [{"value": "y"}, {"value": "y"}]),
+    "words": ("map", "MAP {'k': 'v', 'l': NULL}", [{"value": "v"}, {"value": None}]),
+    "sizes": ("map", "MAP {'k': {'value': 'w'}}", [{"value": "w"}]),
+}
+
+
+@pytest.mark.parametrize("file", ["s.duckdb", "parquet"])
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_columns_of_duckdb_and_parquet(name, file, tmp_path):
+    import duckdb
+
+    form, cell, expected = NESTED[name]
+    child = Collection(name, (Attr("value", "str"),), form=form)
+    schema = Schema("document", (Collection("t", (Attr("n", "int"),), (child,)),))
+    made = f"SELECT 1::BIGINT AS n, {cell} AS {name} UNION ALL SELECT 2, NULL"
+    with duckdb.connect(str(tmp_path / "s.duckdb")) as base:
+        base.execute(f"CREATE TABLE t AS {made}")
+        base.execute(f"COPY t TO '{tmp_path / 't.parquet'}' (FORMAT parquet)")
+    place = str(tmp_path / file) if "." in file else f"parquet://{tmp_path}"
+    plain = replace(schema.collections[0], children=(replace(child, form="list"),))
+    first, second = facts_in(schema, place), facts_in(replace(schema, collections=(plain,)), place)
+    values = [{"value": value} for _, value in first[f"t?{name}"]]
+    assert values == expected and [row[0] for row in first["t"]] == [1, 2]
+    assert form == "values" or second == first
+
+
+def facts_in(schema, place):
+    """The facts of a source; none if it is refused."""
+    with tempfile.TemporaryDirectory() as folder, connect() as base:
+        try:
+            load(base, schema, place, Path(folder))
+        except UserError as error:
+            assert "not a list of records" in str(error)
+            return None
+        return facts_of(base, schema, table_name)
+
+
+@pytest.mark.parametrize("digits, kept", [("123456000", True), ("123456789", False)])
+def test_nanoseconds_are_kept_or_refused(digits, kept, tmp_path):
+    import duckdb
+
+    schema = Schema("relational", (Collection("t", (Attr("at", "datetime"),)),))
+    with duckdb.connect() as base:
+        cell = f"SELECT '2024-01-02 03:04:05.{digits}'::TIMESTAMP_NS AS at"
+        base.execute(f"COPY ({cell}) TO '{tmp_path / 't.parquet'}' (FORMAT parquet)")
+    if kept:
+        found = read_whole(schema, f"parquet://{tmp_path}")["t"]
+        assert found == [{"at": "2024-01-02T03:04:05.123456"}]
+    else:
+        with pytest.raises(UserError, match="at is .*with nanoseconds"):
+            read_whole(schema, f"parquet://{tmp_path}")
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,69 @@ CASES = {
         {"customer": [{"id": 2, "name": "A"}], "supplier": [{"id": 2, "name": "A"}]},
         {"party": {("customer", 2, "A"): 1, ("supplier", 2, "A"): 1}},
     ),
+    "an address of one kind is absent in the example": (
+        {
+            "customer": [
+                {"id": 1, "billing_city": "Oslo", "shipping_city": "Bern"},
+                {"id": 2, "billing_city": "Rome", "shipping_city": None},
+            ]
+        },
+        {
+            "address": [
+                {"customer": 1, "kind": "billing", "city": "Oslo"},
+                {"customer": 1, "kind": "shipping", "city": "Bern"},
+                {"customer": 2, "kind": "billing", "city": "Rome"},
+            ]
+        },
+        {"customer": [{"id": 5, "billing_city": None, "shipping_city": "Q"}]},
+        {"address": {(5, "shipping", "Q"): 1}},
+    ),
+    "a column that is NULL around everything inside": (
+        {
+            "film": [{"fid": 1, "title": "A", "sub": None}, {"fid": 2, "title": "B", "sub": "x"}],
+            "role": [{"film": 1, "who": "p"}, {"film": 1, "who": "q"}],
+        },
+        {
+            "movie": [
+                {"title": "A", "sub": None, "cast": [{"who": "p"}, {"who": "q"}]},
+                {"title": "B", "sub": "x", "cast": []},
+            ]
+        },
+        {"film": [{"fid": 1, "title": "A", "sub": "z"}] * 2, "role": [{"film": 1, "who": "p"}]},
+        {"movie": {("A", "z"): 2}, "movie?cast": {("A", "z", "p"): 2}},
+    ),
+    "records inside one without its optional reference": (
+        {
+            "issue": [{"iid": 1, "subject": "s", "to": 5}, {"iid": 2, "subject": "t", "to": None}],
+            "user": [{"uid": 5, "login": "ann"}, {"uid": 6, "login": "bo"}],
+            "entry": [{"issue": 1, "hours": 1.5}, {"issue": 1, "hours": 2.5}],
+        },
+        {
+            "ticket": [
+                {"title": "s", "who": "ann", "work": [{"hours": 1.5}, {"hours": 2.5}]},
+                {"title": "t", "who": None, "work": []},
+            ]
+        },
+        {
+            "issue": [{"iid": 7, "subject": "u", "to": None}, {"iid": 8, "subject": "u", "to": 9}],
+            "user": [],
+            "entry": [{"issue": 7, "hours": 3.0}, {"issue": 8, "hours": 3.0}],
+        },
+        {"ticket": {("u", None): 2}, "ticket?work": {("u", None, 3.0): 2}},
+    ),
+    "a constant that the target is called like": (
+        {
+            "post": [
+                {"id": 1, "title": "Mug", "parent": 0, "type": "product"},
+                {"id": 2, "title": "red", "parent": 1, "type": "variation"},
+                {"id": 3, "title": "Cap", "parent": 0, "type": "product"},
+                {"id": 4, "title": "blue", "parent": 1, "type": "variation"},
+            ]
+        },
+        {"product": [{"id": 1, "title": "Mug"}, {"id": 3, "title": "Cap"}]},
+        {"post": [{"id": 9, "title": "About", "parent": 0, "type": "page"}]},
+        {"product": {}},
+    ),
     "a table of values": (
         {"issue": [{"id": 1, "status": 0}, {"id": 2, "status": 1}, {"id": 3, "status": 0}]},
         {
@@ -281,6 +344,23 @@ def test_what_is_learned_is_right_on_other_data(name):
     source, target, data, expected = CASES[name]
     found = made(learned(source, target), data)
     assert found == {path: Counter(rows) for path, rows in expected.items()}
+
+
+def test_a_test_of_one_of_two_columns_is_a_question():
+    source = {
+        "c": [
+            {"id": 1, "home_street": "a", "home_city": "b"},
+            {"id": 2, "home_street": None, "home_city": None},
+        ]
+    }
+    mapping = learned(source, {"home": [{"id": 1, "street": "a", "city": "b"}]})
+    assert any("in the example the same ones are without" in note for note in mapping.notes)
+
+
+def test_rows_left_out_are_a_note():
+    source, target, *_ = CASES["listings without reviews"]
+    notes = learned(source, target).notes
+    assert "flats: records of Flat without any of Opinion are left out, as in the example" in notes
 
 
 def test_equal_values_are_a_question():

@@ -3,17 +3,22 @@
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 pytest.importorskip("pyspark")
 pytest.importorskip("sqlglot")
 from benchmarks.dynamite_scenarios import SCENARIOS
+from reasoning.synthesis.datalog import Program
 from reasoning.synthesis.dynamite.mapping import Mapping
 from reasoning.synthesis.engines import memory
 from reasoning.synthesis.engines.compile import Output, compile_program
 from reasoning.synthesis.facts import Id, flatten, to_facts
 from reasoning.synthesis.schema import layout
+from tests.reasoning.synthesis.engines.test_engines import SOURCE, TARGET, instances, rules
 
 pytestmark = pytest.mark.slow
 SPARK_TYPES = {
@@ -42,6 +47,14 @@ def spark():
     session.stop()
 
 
+def fill(spark, schema, facts):
+    """A view for every relation."""
+    for path, columns in layout(schema).items():
+        kinds = ", ".join(f"`{c.name}` {SPARK_TYPES.get(c.type, 'BIGINT')}" for c in columns)
+        rows = [tuple(v.number if isinstance(v, Id) else v for v in fact) for fact in facts[path]]
+        spark.createDataFrame(rows, kinds).createOrReplaceTempView(f"`{path}`")
+
+
 def as_records(value):
     """Rows of Spark, nested ones too, as dictionaries."""
     if hasattr(value, "asDict"):
@@ -64,10 +77,7 @@ def as_records(value):
 def test_spark_gives_what_the_reference_gives(name, spark):
     scenario = next(one for one in SCENARIOS if one.name == name)
     facts = to_facts(scenario.source, data := scenario.generate(random.Random(6), 6))
-    for path, columns in layout(scenario.source).items():
-        kinds = ", ".join(f"`{c.name}` {SPARK_TYPES.get(c.type, 'BIGINT')}" for c in columns)
-        rows = [tuple(v.number if isinstance(v, Id) else v for v in fact) for fact in facts[path]]
-        spark.createDataFrame(rows, kinds).createOrReplaceTempView(f"`{path}`")
+    fill(spark, scenario.source, facts)
     queries = compile_program(
         scenario.golden, scenario.source, scenario.target, "spark", Output(str, str)
     )
@@ -83,3 +93,21 @@ def test_spark_gives_what_the_reference_gives(name, spark):
     assert {path: set(rows) for path, rows in one.items()} == {
         path: set(rows) for path, rows in other.items()
     }
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(
+    max_examples=12,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+@given(st.lists(rules(), min_size=1, max_size=2), instances(), st.booleans())
+def test_spark_agrees_on_the_number_of_equal_records(spark, found, facts, distinct):
+    program = Program(tuple(replace(rule, distinct=distinct) for rule in found))
+    doubled = facts | {"R": facts["R"] * 2}
+    fill(spark, SOURCE, doubled)
+    expected = memory.bags(program, SOURCE, TARGET, doubled)
+    queries = compile_program(program, SOURCE, TARGET, "spark", Output(str, str))
+    for path, query in queries.items():
+        made = Counter(tuple(row) for row in spark.sql(query).collect())
+        assert made == expected[path], query
