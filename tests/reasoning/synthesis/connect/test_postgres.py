@@ -245,7 +245,7 @@ CELLS = [
     ("decimal", "numeric(12,2)", "19.90", "19.9000000000"),
     ("datetime", "timestamptz", "'2024-01-02 03:04:05+02'", None),
     ("datetime", "timestamp", "'infinity'", None),
-    ("date", "date", "'44-03-15 BC'", None),
+    ("date", "date", "'0044-03-15 BC'", None),
     ("date", "date", "'12345-01-01'", None),
     (
         "str",
