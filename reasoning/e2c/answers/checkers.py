@@ -17,6 +17,7 @@ from reasoning.e2c.answers.normalize import (
     elements,
     intervals,
     may_be_list,
+    modulus,
     quantity,
     same_quantity,
     time_of_day,
@@ -64,6 +65,8 @@ def math_verify(candidate: str, answer: str) -> bool:
       UserError: math-verify is needed and not installed.
     """
     candidate, answer = whole_form(candidate), whole_form(answer)
+    if (moduli := {modulus(candidate), modulus(answer)} - {None}) and len(moduli) > 1:
+        return False
     verdict = _by_rules(candidate, answer)
     if verdict is not None:
         return verdict
@@ -99,6 +102,8 @@ def _by_rules(candidate: str, answer: str) -> bool | None:
         return True
     if match := re.fullmatch(r"\s*\(([A-J])\)\s*", clean(answer)):
         return multiple_choice(candidate, match[1])
+    if re.fullmatch(r"\(([A-J])\)", clean(candidate)) and re.fullmatch(r"[A-J]", clean(answer)):
+        return multiple_choice(candidate, clean(answer))
     times = time_of_day(candidate), time_of_day(answer)
     if times[0] is not None and times[1] is not None:
         return times[0][:2] == times[1][:2] and (

@@ -190,6 +190,7 @@ def clean(text: str) -> str:
     """
     text = _without_characters(text).translate(_SIGNS).strip()
     text = strip_delimiters(text)
+    text = _MODULUS.sub("", text)
     text = re.sub(r"\\(?:displaystyle|textstyle|scriptstyle|limits|rm|bf|it)(?![A-Za-z])", "", text)
     text = re.sub(r"\\(?:[dtc]|nice|s|x)frac(?![A-Za-z])", r"\\frac", text)
     text = re.sub(r"\{\s*([^{}]*?)\s*\\over(?![A-Za-z])\s*([^{}]*?)\s*\}", r"\\frac{\1}{\2}", text)
@@ -205,9 +206,24 @@ def clean(text: str) -> str:
     text = re.sub(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ(?![A-Za-z]))\s*", r"^\\circ ", text)
     text = re.sub(r"\^\\circ\s*$", "", text)
     text = re.sub(r"\\sqrt\s*\(([^()]*)\)", r"\\sqrt{\1}", text)
-    text = re.sub(r"\s+", " ", text).strip()
+    text = _SENTENCE.sub("", re.sub(r"\s+", " ", text).strip())
     return re.sub(r"(?<![.])[.;,]$", "", strip_delimiters(text)).strip()
 
+
+def modulus(text: str) -> str | None:
+    r"""The modulus behind a residue, `3 \pmod{7}`; None if there is none."""
+    found = _MODULUS.search(text)
+    return re.sub(r"\D", "", found[0]) if found else None
+
+
+_SENTENCE = re.compile(
+    r"^(?:the\s+)?(?:final\s+)?answer\s*(?:is|[:=])\s*:?\s*(?=\S)", re.IGNORECASE
+)
+"""The beginning of a sentence before the answer itself."""
+_MODULUS = re.compile(
+    r"\s*(?:\\pmod\s*(?:\{\s*\d+\s*\}|\d)|\(\s*(?:\\bmod|\\mod|mod)\s*\d+\s*\))\s*$"
+)
+"""A modulus behind a residue: the residue is the answer."""
 
 _DELIMITERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
 
