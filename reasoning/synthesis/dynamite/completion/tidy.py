@@ -1,5 +1,6 @@
-"""The choice among source columns that hold the same values in every example: a target column takes
-the one with the most similar name, then the first, so that nothing is crossed at random.
+"""The choice among source columns that hold the same values in every example: target columns take
+different ones, those with the most similar names, then the first, so that nothing is crossed at
+random.
 """
 
 from dataclasses import replace
@@ -44,7 +45,8 @@ def tidied(
         dear = sum(sketch.sources[t][p] for t, p in enumerate(head) if p in sketch.calls)
         used = [p for p in head if p is not None]
         crossed = sum(a > b for n, a in enumerate(used) for b in used[n + 1 :])
-        return dear, round(unlike, 6), len(used) - len(set(used)), crossed, sum(used)
+        # One source column for two target columns only where no other has the same values.
+        return dear, len(used) - len(set(used)), round(unlike, 6), crossed, sum(used)
 
     better = True
     while better:

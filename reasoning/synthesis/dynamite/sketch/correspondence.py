@@ -24,6 +24,8 @@ not by name; any other; one whose column another key claims by name.
 """
 GENERIC = frozenset({"id", "key", "code", "no", "nr", "num", "number", "pk", "uuid", "name"})
 """Words that name a record's own key anywhere: alone they tie nothing to anything."""
+ENDS = ("_start", "_end")
+"""Columns of edges that refer to nodes."""
 UNDECLARED = 2
 """Added to the price of a reference that is not declared in a schema that declares some."""
 UNJOINED = ("float", "bool")
@@ -263,6 +265,11 @@ def akin(values: Values, a: Place, b: Place) -> bool:
     if not first or not second:
         return False
     one, other = words(a[0].rpartition("?")[2]), words(b[0].rpartition("?")[2])
+    # The ends of edges are all called alike, and say nothing of what they refer to.
+    first, second = (
+        frozenset(GENERIC) if values.name(place) in ENDS else found
+        for place, found in ((a, first), (b, second))
+    )
     if first <= GENERIC and second <= GENERIC:
         # "id" and "id" of different collections say nothing, unless one belongs to the other.
         return a[0] == b[0] or bool(one & other)

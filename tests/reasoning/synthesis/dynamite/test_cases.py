@@ -270,6 +270,61 @@ CASES = {
         {"post": [{"id": 9, "title": "About", "parent": 0, "type": "page"}]},
         {"product": {}},
     ),
+    "two columns of an edge with equal values": (
+        {
+            "author": [{"id": 1, "name": "A"}, {"id": 2, "name": "B"}],
+            "paper": [{"id": 11, "title": "p"}, {"id": 12, "title": "q"}],
+            "wrote": [
+                {"author_id": 1, "paper_id": 11, "pos": 1},
+                {"author_id": 2, "paper_id": 11, "pos": 2},
+                {"author_id": 1, "paper_id": 12, "pos": 1},
+            ],
+        },
+        {
+            "Person": [{"_id": 1, "name": "A"}, {"_id": 2, "name": "B"}],
+            "Work": [{"_id": 11, "title": "p"}, {"_id": 12, "title": "q"}],
+            "WROTE": [
+                {"_start": 1, "_end": 11, "pos": 1},
+                {"_start": 2, "_end": 11, "pos": 2},
+                {"_start": 1, "_end": 12, "pos": 1},
+            ],
+        },
+        {
+            "author": [{"id": 5, "name": None}],
+            "paper": [{"id": 6, "title": "x"}],
+            "wrote": [{"author_id": 5, "paper_id": 6, "pos": None}] * 2,
+        },
+        {"Person": {(5, None): 1}, "Work": {(6, "x"): 1}, "WROTE": {(5, 6, None): 2}},
+    ),
+    "edges to one node without a schema": (
+        {
+            "Person": [{"_id": 1, "name": "A"}, {"_id": 2, "name": "B"}, {"_id": 3, "name": "C"}],
+            "Movie": [{"_id": 11, "title": "M"}, {"_id": 12, "title": "N"}],
+            "ACTED": [
+                {"_start": 1, "_end": 11, "role": "r"},
+                {"_start": 2, "_end": 11, "role": "s"},
+                {"_start": 1, "_end": 12, "role": "t"},
+            ],
+            "DIRECTED": [{"_start": 3, "_end": 11}, {"_start": 2, "_end": 12}],
+        },
+        {
+            "film": [
+                {
+                    "title": "M",
+                    "director": "C",
+                    "cast": [{"who": "A", "role": "r"}, {"who": "B", "role": "s"}],
+                },
+                {"title": "N", "director": "B", "cast": [{"who": "A", "role": "t"}]},
+            ]
+        },
+        {
+            "Person": [{"_id": 1, "name": "Z"}, {"_id": 2, "name": "Z"}],
+            "Movie": [{"_id": 5, "title": "T"}, {"_id": 6, "title": "T"}],
+            "ACTED": [{"_start": n, "_end": 5, "role": "x"} for n in (1, 2)],
+            "DIRECTED": [{"_start": 1, "_end": n} for n in (5, 6)],
+        },
+        {"film": {("T", "Z"): 2}, "film?cast": {("T", "Z", "Z", "x"): 2}},
+    ),
     "a table of values": (
         {"issue": [{"id": 1, "status": 0}, {"id": 2, "status": 1}, {"id": 3, "status": 0}]},
         {
