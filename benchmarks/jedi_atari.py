@@ -222,6 +222,8 @@ def draw(runs: Runs, path: Path) -> None:
         for axes, (axis, label) in zip(row, AXES, strict=True):
             for colour, mode in enumerate(MODES):
                 for seed, curve in curves.get(f"{env}-{mode}", {}).items():
+                    if not curve:  # stopped before its first evaluation
+                        continue
                     axes.plot(
                         [point[axis] for point in curve],
                         [point["return"] for point in curve],
@@ -232,6 +234,15 @@ def draw(runs: Runs, path: Path) -> None:
             own = [random_of(run) for run in runs.get(f"{env}-jedi", {}).values()]
             if own:
                 axes.axhline(np.mean(own), color="gray", linestyle=":", label="random play")
+            constant = [
+                run["constant_return"]
+                for run in runs.get(f"{env}-jedi", {}).values()
+                if "constant_return" in run
+            ]
+            if constant:
+                axes.axhline(
+                    np.mean(constant), color="gray", linestyle="--", label="best single action"
+                )
             axes.set(xlabel=label, title=f"{env}: mean return")
             axes.grid(alpha=0.3)
             axes.legend(fontsize=8)
