@@ -3,6 +3,8 @@
 import csv
 import gzip
 import io
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,18 +26,54 @@ def read_table(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
         raise UserError(f"there is no table {path}, nor {packed.name} next to it")
     try:
         with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as stream:
-            text = decoded(stream.read())
-        reader = csv.DictReader(
-            io.StringIO(text, newline=""), delimiter=_separator(text.partition("\n")[0])
+            text = _SEPARATOR_LINE.sub("", decoded(stream.read()))
+        lines = csv.reader(
+            io.StringIO(text, newline=""),
+            delimiter=_separator(text.partition("\n")[0]),
+            strict=True,
         )
-        reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-        rows, names = list(reader), reader.fieldnames
+        header, *rest = [line for line in lines if line] or [[]]
     except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
         raise UserError(f"{file} cannot be read as a table ({error})") from None
+    if "\0" in text:
+        raise UserError(f"{file} cannot be read as a table: save it as UTF-8")
+    names = [name.strip() for name in header]
+    _check_header(names, file)
+    rows = [_row(line, names, number, file) for number, line in enumerate(rest, 2)]
     missing = [name for name in columns if name not in names]
     if missing:
         raise UserError(f"{file} has no column {', '.join(missing)}; it has {', '.join(names)}")
     return rows
+
+
+_SEPARATOR_LINE = re.compile(r"\A\"?sep=.\"?\r?\n", re.IGNORECASE)
+"""First line by which Excel says what separates columns; the header below shows it as well."""
+
+
+def _check_header(names: list[str], file: Path) -> None:
+    """Raises: UserError: two columns have one name, so that one would hide the other."""
+    twice = [name for name, count in Counter(names).items() if count > 1 and name]
+    if twice:
+        raise UserError(
+            f"{file} has several columns called {', '.join(twice)}: which one is meant? Rename or "
+            "remove the others"
+        )
+
+
+def _row(line: list[str], names: list[str], number: int, file: Path) -> dict[str, str]:
+    """The fields of a line by column; empty fields may follow the last column.
+
+    Raises:
+      UserError: the line has fewer fields than the header, or more: then at least one stands in a
+        column that is not its own.
+    """
+    if len(line) < len(names) or any(field.strip() for field in line[len(names) :]):
+        raise UserError(
+            f"row {number} of {file} has {len(line)} fields where the header has {len(names)}: "
+            "texts with a separator, quotation marks or a line break need quotation marks around "
+            "them"
+        )
+    return dict(zip(names, line, strict=False))
 
 
 def decoded(data: bytes) -> str:
@@ -56,8 +94,17 @@ def _separator(head: str) -> str:
 
 
 def person(text: str) -> str:
-    """Identify a patient: 12, 12.0 and " 12" are one (spreadsheets turn numbers into decimals)."""
+    """Identify a patient: 12, 12.0 and " 12" are one (spreadsheets turn numbers into decimals).
+
+    Raises:
+      UserError: a number in powers of ten, in which different patients may have become one.
+    """
     text = (text or "").strip()
+    if re.fullmatch(r"\d([.,]\d+)?[eE]\+\d+", text):
+        raise UserError(
+            f"{text!r} is no patient: a spreadsheet has shortened a long number, and several "
+            "patients may now look like one; save that column as text"
+        )
     whole, point, rest = text.partition(".")
     return whole if point and whole.isdigit() and rest and not rest.strip("0") else text
 

@@ -59,3 +59,27 @@ def test_sides_and_patients_have_one_name():
     ]
     assert side("holdout") == "holdout"
     assert person("0012") == "0012" and person("12.50") == "12.50" and person("a.0") == "a.0"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("path,patient,report,Effusion\na.png,1,heart,lungs clear,1\n", "row 2 .* has 5 fields"),
+        ("path,patient,Effusion,report\na.png,1,1,heart,lungs clear\n", "row 2 .* has 5 fields"),
+        ("path,patient,report,Effusion\na.png,1,x\n", "row 2 .* has 3 fields where the header"),
+        ("path,patient,Effusion,Effusion\na.png,1,1,0\n", "several columns called Effusion"),
+        ('path,patient,report,Effusion\na.png,1,"open,1\nb.png,2,ok,0\n', "unexpected end of data"),
+        ("path,patient,Effusion\na.png,1.23457E+12,1\n", "shortened a long number"),
+        ("path,patient,Effusion\na.png,1\0,1\n", "save it as UTF-8"),
+    ],
+)
+def test_tables_whose_fields_moved_are_refused(tmp_path, text, sentence):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        folder(tmp_path / "t.csv", ("Effusion",))
+
+
+def test_what_excel_adds_is_read(tmp_path):
+    (tmp_path / "t.csv").write_text("sep=;\r\npath;patient;Effusion;\r\na.png;5E12;1;\r\n\r\n")
+    cases, _ = folder(tmp_path / "t.csv", ("Effusion",))
+    assert cases.patients == ("5E12",) and cases.labels.tolist() == [[1.0]]
